@@ -1,0 +1,58 @@
+"""Files that are whole or absent: write beside, fsync, rename."""
+
+import contextlib
+import errno
+import hashlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from mobiledeploy.errors import StorageError
+
+
+@contextlib.contextmanager
+def storage_errors(path: Path) -> Iterator[None]:
+    """Turn the operating system's refusals to write `path` into a StorageError.
+
+    Raises:
+        StorageError: The disk is full, or the place cannot be written.
+    """
+    try:
+        yield
+    except OSError as error:
+        if isinstance(error, StorageError):
+            raise
+        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+            raise StorageError(
+                f"no space left to write {path}",
+                hint="free some space, or choose another folder with `--out`",
+            ) from error
+        raise StorageError(
+            f"cannot write {path}: {error.strerror}",
+            hint="check that the folder exists and is yours to write, or choose another one",
+        ) from error
+
+
+def write_atomic(path: Path, data: bytes) -> None:
+    """Write the whole file, or leave what was there as it was.
+
+    Raises:
+        StorageError: The disk is full, or the place cannot be written.
+    """
+    with storage_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        beside = path.with_name(f".{path.name}.{os.getpid()}.part")
+        try:
+            with beside.open("wb") as handle:
+                handle.write(data)
+                handle.flush()
+                os.fsync(handle.fileno())
+            beside.replace(path)
+        finally:
+            beside.unlink(missing_ok=True)
+
+
+def sha256(path: Path) -> str:
+    """Return the hexadecimal SHA-256 of a file's bytes."""
+    with path.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
