@@ -1,0 +1,47 @@
+"""The `mobiledeploy` program."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from mobiledeploy._version import __version__
+from mobiledeploy.errors import MobileDeployError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"mobiledeploy {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version")
+    ] = False,
+) -> None:
+    """Take a Keras MobileNet to a phone, with proof."""
+    del version
+
+
+def main() -> None:
+    """Run, turning deliberate errors into a message, a hint and an exit status."""
+    try:
+        app()
+    except MobileDeployError as error:
+        typer.echo(f"error: {error}", err=True)
+        if error.hint:
+            typer.echo(f"\nhint: {error.hint}", err=True)
+        sys.exit(error.exit_status)
+
+
+if __name__ == "__main__":
+    main()
