@@ -1,0 +1,79 @@
+"""An `Architecture` as a Keras 3 model that can be trained."""
+
+from typing import TYPE_CHECKING, Any, Final
+
+from mobiledeploy.layers import INPUT, Activation, Architecture, Layer
+
+if TYPE_CHECKING:
+    import keras
+
+EPSILON: Final = 1e-3
+"""Of every batch normalisation, as in Keras applications."""
+
+BATCH_NORM: Final = "_BN"
+"""What a convolution's batch normalisation is called: `<layer>_BN`."""
+
+_CEILING: Final[dict[Activation, float | None]] = {"relu": None, "relu6": 6.0}
+
+
+def build(architecture: Architecture, *, batch_norm_momentum: float = 0.9) -> "keras.Model":
+    """Return an untrained Keras model.
+
+    A convolution becomes three Keras layers: the convolution without bias under the layer's own
+    name, `<layer>_BN` and `<layer>_relu` (none where the layer is linear). Initial weights come
+    from Keras's global seed (`keras.utils.set_random_seed`).
+
+    Args:
+        architecture: What to build; the model's output is that of its last layer.
+        batch_norm_momentum: Share of the old moving average kept at each step. Keras
+            applications' 0.999 needs thousands of steps to settle; 0.9 suits short training.
+
+    Returns:
+        float32 images (batch, height, width, channels) to (batch, classes).
+    """
+    import keras
+
+    image = keras.Input(architecture.input_shape, name=INPUT, dtype="float32")
+    tensors = {INPUT: image}
+    for layer in architecture.layers:
+        sources = [tensors[name] for name in layer.inputs]
+        tensors[layer.name] = _apply(layer, sources, batch_norm_momentum)
+    return keras.Model(image, tensors[architecture.output.name], name=architecture.name)
+
+
+def _apply(layer: Layer, sources: list[Any], batch_norm_momentum: float) -> Any:
+    from keras import layers
+
+    match layer.op:
+        case "conv" | "depthwise":
+            tensor = layers.BatchNormalization(
+                momentum=batch_norm_momentum, epsilon=EPSILON, name=f"{layer.name}{BATCH_NORM}"
+            )(_convolution(layer)(sources[0]))
+            if layer.activation == "none":
+                return tensor
+            return layers.ReLU(_CEILING[layer.activation], name=f"{layer.name}_relu")(tensor)
+        case "add":
+            return layers.Add(name=layer.name)(sources)
+        case "mean":
+            return layers.GlobalAveragePooling2D(data_format="channels_last", name=layer.name)(
+                sources[0]
+            )
+        case "dense":
+            return layers.Dense(layer.out_channels, name=layer.name)(sources[0])
+        case "softmax":
+            return layers.Softmax(name=layer.name)(sources[0])
+
+
+def _convolution(layer: Layer) -> "keras.Layer":
+    from keras import layers
+
+    common = {
+        "strides": layer.strides,
+        "padding": layer.padding,
+        "use_bias": False,
+        "data_format": "channels_last",
+        "name": layer.name,
+    }
+    if layer.op == "depthwise":
+        return layers.DepthwiseConv2D(layer.kernel, **common)
+    return layers.Conv2D(layer.out_channels, layer.kernel, **common)

@@ -1,0 +1,47 @@
+"""The architectures by name."""
+
+from typing import Final
+
+from mobiledeploy.config import Arch, ModelConfig
+from mobiledeploy.errors import RequestError
+from mobiledeploy.layers import Architecture
+from mobiledeploy.models import mobilenet_v1, mobilenet_v2
+from mobiledeploy.models.blocks import Head
+
+_ARCHITECTURES: Final = {
+    "v1": mobilenet_v1.architecture,
+    "v2": mobilenet_v2.architecture,
+}
+
+NAMES: Final = tuple(_ARCHITECTURES)
+"""What `--arch` can be."""
+
+
+def architecture(
+    arch: Arch,
+    *,
+    alpha: float,
+    image_size: int,
+    classes: int,
+    head: Head = "softmax",
+    stem_stride: int = 2,
+) -> Architecture:
+    """Return an architecture by name.
+
+    Args:
+        arch: One of `NAMES`.
+        alpha: Width multiplier, one of `config.ALPHAS[arch]`.
+        image_size: Height and width of the input, pixels.
+        classes: Length of the output, at least 2.
+        head: Whether the network ends in the softmax or in the logits.
+        stem_stride: Stride of the first convolution: 2 as in the papers, or 1.
+
+    Raises:
+        RequestError: There is no such architecture, or not with this width or size.
+    """
+    ModelConfig(arch=arch, alpha=alpha, image_size=image_size)
+    if classes < 2:
+        raise RequestError(f"expected at least 2 classes, received {classes}")
+    return _ARCHITECTURES[arch](
+        alpha=alpha, image_size=image_size, classes=classes, head=head, stem_stride=stem_stride
+    )
