@@ -1,10 +1,10 @@
 """What to build. Checked when made: a config that exists is valid, and nothing is undecided.
 
-Defaults that depend on the data or the architecture are filled in by `BuildConfig.decide`.
+`defaults.decide` fills in what the user leaves open.
 """
 
 import dataclasses
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal, TypeAlias, get_args
 
 from mobiledeploy.errors import RequestError
 
@@ -13,6 +13,11 @@ Head: TypeAlias = Literal["softmax", "logits"]
 Io: TypeAlias = Literal["int8", "uint8", "float32"]
 Engine: TypeAlias = Literal["folded", "tfmot"]
 Crop: TypeAlias = Literal["center", "stretch"]
+
+ENGINES: Final = get_args(Engine)
+IOS: Final = get_args(Io)
+HEADS: Final = get_args(Head)
+CROPS: Final = get_args(Crop)
 
 ALPHAS: Final[dict[str, tuple[float, ...]]] = {
     "v1": (0.25, 0.5, 0.75, 1.0),
@@ -60,7 +65,7 @@ class Preprocessing:
     def __post_init__(self) -> None:
         """Check the ranges."""
         _within("image size", self.image_size, 16, 1024)
-        _choose("crop", self.crop, ("center", "stretch"))
+        _choose("crop", self.crop, CROPS)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,15 +134,15 @@ class QuantiseConfig:
         calibration_images: How many training images decide the activation ranges.
     """
 
-    engine: Engine = "folded"
-    steps: int = 60
-    batch_size: int = 64
-    learning_rate: float = 1e-4
-    calibration_images: int = 256
+    engine: Engine
+    steps: int
+    batch_size: int
+    learning_rate: float
+    calibration_images: int
 
     def __post_init__(self) -> None:
         """Check the ranges."""
-        _choose("QAT engine", self.engine, ("folded", "tfmot"))
+        _choose("QAT engine", self.engine, ENGINES)
         _within("QAT steps", self.steps, 0, 100_000)
         _within("calibration images", self.calibration_images, 1, 100_000)
 
@@ -152,14 +157,14 @@ class ExportConfig:
         head: Whether the files end in the softmax or in the logits.
     """
 
-    int8: bool = True
-    io: Io = "int8"
-    head: Head = "softmax"
+    int8: bool
+    io: Io
+    head: Head
 
     def __post_init__(self) -> None:
         """Check the choices."""
-        _choose("io", self.io, ("int8", "uint8", "float32"))
-        _choose("head", self.head, ("softmax", "logits"))
+        _choose("io", self.io, IOS)
+        _choose("head", self.head, HEADS)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

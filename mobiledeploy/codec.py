@@ -1,0 +1,76 @@
+"""Frozen dataclasses to JSON and back, strictly.
+
+Unknown, missing and mistyped fields are refused: the files may come from anywhere.
+"""
+
+import functools
+import json
+from typing import Any, TypeVar
+
+from mobiledeploy.errors import CorruptFileError
+
+T = TypeVar("T")
+
+
+@functools.cache
+def _converter() -> Any:
+    import cattrs
+
+    converter = cattrs.Converter(forbid_extra_keys=True, detailed_validation=True)
+    for kind in (int, float, str, bool):
+        converter.register_structure_hook(kind, _exactly)
+    return converter
+
+
+def _exactly(value: object, kind: type) -> object:
+    if kind is float and type(value) is int:
+        return float(value)
+    if type(value) is not kind:
+        raise TypeError(f"expected {kind.__name__}, received {value!r}")
+    return value
+
+
+def dump(value: object) -> Any:
+    """Return `value` as dicts, lists and scalars."""
+    return _converter().unstructure(value)
+
+
+def load(kind: type[T], data: object, *, where: str) -> T:
+    """Return `data` as a `kind`.
+
+    Args:
+        kind: A frozen dataclass.
+        data: What `dump` gave, after a trip through JSON.
+        where: The file it was read from, for the message.
+
+    Raises:
+        CorruptFileError: A field is unknown, missing, or of another type.
+    """
+    import cattrs
+
+    if not isinstance(data, dict):
+        raise CorruptFileError(f"{where}: expected a JSON object, received {type(data).__name__}")
+    try:
+        loaded: T = _converter().structure(data, kind)
+    except cattrs.BaseValidationError as error:
+        details = "; ".join(cattrs.transform_error(error))
+        raise CorruptFileError(f"{where} is not a valid {kind.__name__}: {details}") from error
+    return loaded
+
+
+def to_json(value: object) -> bytes:
+    """Return a dataclass as JSON text, the same bytes for the same value."""
+    return (json.dumps(dump(value), indent=2, allow_nan=False) + "\n").encode()
+
+
+def from_json(kind: type[T], text: bytes, *, where: str) -> T:
+    """Return a `kind` from JSON text.
+
+    Raises:
+        CorruptFileError: The text is not JSON or not a `kind`.
+    """
+    try:
+        data = json.loads(text)
+    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+        raise CorruptFileError(f"{where} is not JSON: {error}") from error
+    return load(kind, data, where=where)

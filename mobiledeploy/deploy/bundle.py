@@ -1,0 +1,121 @@
+"""Put a build into an Android project's assets, whole or not at all."""
+
+import contextlib
+import dataclasses
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from mobiledeploy import codec, manifest
+from mobiledeploy.contract import Contract
+from mobiledeploy.errors import BundleError, CorruptFileError
+from mobiledeploy.files import storage_errors
+from mobiledeploy.results import File
+
+ASSETS: Final = Path("app/src/main/assets")
+FOLDER: Final = "mobiledeploy"
+CARRIED: Final = ("model.tflite", "model.onnx", "labels.txt", "contract.json", "golden.npz")
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Bundle:
+    """What was put into an app project.
+
+    Attributes:
+        folder: Where the assets are.
+        files: What lies there, relative to `folder`.
+    """
+
+    folder: str
+    files: tuple[File, ...]
+
+
+def bundle(build: Path, app: Path) -> Bundle:
+    """Put a build's model, labels, contract and golden vectors into an Android project.
+
+    The earlier assets stay as they were until the new ones are complete, then one rename
+    replaces them.
+
+    Args:
+        build: A build folder; its manifest is checked first.
+        app: The Android project: the folder that holds `app/`.
+
+    Raises:
+        CorruptFileError: The build is incomplete or was changed.
+        BundleError: `app` is no Android project, or the labels do not fit the model.
+        StorageError: The assets cannot be written.
+    """
+    held = {file.path for file in manifest.read(build).files}
+    missing = [name for name in CARRIED if name not in held]
+    if missing:
+        raise CorruptFileError(f"the build in {build} holds no {', '.join(missing)}")
+    contract = codec.from_json(
+        Contract, (build / "contract.json").read_bytes(), where="contract.json"
+    )
+    _check_labels(build / "labels.txt", contract)
+    if not (app / "app").is_dir():
+        raise BundleError(
+            f"{app} is no Android project: it holds no folder `app`",
+            hint="name the project with `--app DIR`",
+        )
+    assets = app / ASSETS
+    with storage_errors(assets):
+        assets.mkdir(parents=True, exist_ok=True)
+        with _staging(assets) as staging:
+            for name in CARRIED:
+                _copy_whole(build / name, staging / name)
+            _swap(staging, assets / FOLDER)
+    folder = assets / FOLDER
+    return Bundle(
+        folder=folder.as_posix(),
+        files=tuple(File.of(folder, path) for path in sorted(folder.iterdir())),
+    )
+
+
+def _check_labels(path: Path, contract: Contract) -> None:
+    labels = path.read_text(encoding="utf-8").splitlines()
+    if len(labels) != contract.classes:
+        raise BundleError(
+            f"{path} has {len(labels)} labels, but the model has {contract.classes} classes",
+            hint="an app would show wrong names: build again with the data of this model",
+        )
+    for number, label in enumerate(labels, start=1):
+        if not label.strip():
+            raise BundleError(f"{path} has an empty label in line {number}")
+    if len(set(labels)) != len(labels):
+        raise BundleError(f"{path} names a class twice")
+
+
+@contextlib.contextmanager
+def _staging(parent: Path) -> Iterator[Path]:
+    """Give a folder on the same file system, removed unless it was renamed."""
+    folder = Path(tempfile.mkdtemp(prefix=f".{FOLDER}-", dir=parent))
+    folder.chmod(0o755)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _copy_whole(source: Path, target: Path) -> None:
+    shutil.copyfile(source, target)
+    with target.open("rb") as handle:
+        os.fsync(handle.fileno())
+
+
+def _swap(new: Path, place: Path) -> None:
+    """Rename `new` to `place`; what was there is put back if that fails."""
+    old = place.with_name(f".{place.name}-old")
+    shutil.rmtree(old, ignore_errors=True)
+    if place.exists():
+        place.rename(old)
+    try:
+        new.rename(place)
+    except OSError:
+        if old.exists():
+            old.rename(place)
+        raise
+    shutil.rmtree(old, ignore_errors=True)

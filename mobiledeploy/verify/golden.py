@@ -1,0 +1,81 @@
+"""`golden.npz`: inputs with the answers that a device must reproduce.
+
+Arrays, all without pickle: `names` (images,), `pixels` uint8 (images, size, size, 3), `logits`
+and `scores` int8 codes (images, classes), or float32 in a float model. The int8 input of a pixel
+is `pixel - 128`; contract.json says how the files want it.
+"""
+
+import io
+import zipfile
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from mobiledeploy.data.evaluation import Evaluation
+from mobiledeploy.errors import CorruptFileError, ParityError
+from mobiledeploy.verify.parity import Answers
+
+IMAGES: Final = 16
+
+
+def choose(answers: Answers, *, images: int = IMAGES) -> npt.NDArray[np.int64]:
+    """Return the rows that make good golden vectors: as many predicted classes as there are.
+
+    The images of each class are taken in turn, so that a model that has learnt to tell classes
+    apart shows it in its golden vectors.
+
+    Raises:
+        ParityError: The logits do not vary, so that a broken device would pass as well.
+    """
+    if len(np.unique(answers.logits, axis=0)) < 2:
+        raise ParityError(
+            "the model gives the same logits for every image: golden vectors would prove nothing",
+            hint="the model is untrained or collapsed: train longer, or lower the learning rate",
+        )
+    predicted = answers.logits.argmax(axis=1)
+    turn = np.zeros(len(predicted), np.int64)
+    for label in np.unique(predicted):
+        rows = np.flatnonzero(predicted == label)
+        turn[rows] = np.arange(len(rows))
+    return np.sort(np.argsort(turn, kind="stable")[:images])
+
+
+def to_bytes(evaluation: Evaluation, answers: Answers) -> bytes:
+    """Return the file's bytes for chosen rows of a build's held-back images.
+
+    Raises:
+        ParityError: The outputs do not vary.
+    """
+    rows = choose(answers)
+    kind = np.int8 if np.issubdtype(answers.logits.dtype, np.integer) else np.float32
+    buffer = io.BytesIO()
+    np.savez(
+        buffer,
+        allow_pickle=False,
+        names=np.array([evaluation.names[row] for row in rows]),
+        pixels=evaluation.pixels[rows],
+        logits=answers.logits[rows].astype(kind),
+        scores=answers.scores[rows].astype(kind),
+    )
+    return buffer.getvalue()
+
+
+def read(path: Path) -> tuple[npt.NDArray[np.uint8], tuple[str, ...], Answers]:
+    """Return the golden images, their names and the expected answers.
+
+    Raises:
+        CorruptFileError: The file is missing, damaged, or its arrays do not fit together.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            pixels, names = archive["pixels"], archive["names"]
+            logits, scores = archive["logits"], archive["scores"]
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        raise CorruptFileError(f"{path} cannot be read as golden vectors: {error}") from error
+    if pixels.dtype != np.uint8 or not len(pixels) == len(names) == len(logits) == len(scores):
+        raise CorruptFileError(f"{path}: images and answers do not fit together")
+    if np.issubdtype(logits.dtype, np.integer):
+        logits, scores = logits.astype(np.int16), scores.astype(np.int16)
+    return pixels, tuple(str(name) for name in names), Answers(logits=logits, scores=scores)
