@@ -1,7 +1,9 @@
 """`Dataset`: named images with labels and a fixed split, decoded one at a time."""
 
 import dataclasses
-from collections.abc import Callable
+import hashlib
+import json
+from collections.abc import Callable, Sequence
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -34,3 +36,20 @@ class Dataset:
     splits: dict[Split, Indices]
     digest: str
     decode: Callable[[int], Pixels]
+
+
+def content_digest(
+    class_names: Sequence[str],
+    image_names: Sequence[str],
+    labels: Indices,
+    contents: Sequence[bytes],
+) -> str:
+    """Return the digest of a data set, hexadecimal SHA-256.
+
+    It covers the classes, and of every image in order its name, label and content hash, as lines
+    of JSON; not where the data lies.
+    """
+    digest = hashlib.sha256(json.dumps(list(class_names)).encode())
+    for name, label, content in zip(image_names, labels, contents, strict=True):
+        digest.update(f"\n{json.dumps([name, int(label), content.hex()])}".encode())
+    return digest.hexdigest()

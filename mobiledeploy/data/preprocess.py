@@ -1,0 +1,164 @@
+"""THE definition of how an image file becomes the network's input: docs/preprocessing.md.
+
+Training, calibration, verify, predict and the app's golden images use these functions and
+nothing else. Everything behind the decoder is integer arithmetic or a table of 256 values, so
+another language can reproduce it bit for bit.
+"""
+
+import io
+import struct
+import threading
+import warnings
+import zlib
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from mobiledeploy.config import Io, Preprocessing
+from mobiledeploy.data.dataset import Pixels
+from mobiledeploy.data.resize import resize
+from mobiledeploy.errors import RequestError
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+FORMATS: Final = ("JPEG", "PNG", "WEBP", "BMP", "GIF")
+MAX_SIDE: Final = 65_535
+MAX_PIXELS: Final = 2**27
+"""134 million: more than a phone's camera makes, and 400 MB when decoded."""
+
+_ORIENTATION: Final = 0x0112
+_UNREADABLE: Final = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    EOFError,
+    LookupError,
+    TypeError,
+    OverflowError,
+    struct.error,
+    zlib.error,
+)
+"""What Pillow raises on damaged files, depending on where the damage is."""
+_header_lock = threading.Lock()
+
+
+def decode(data: bytes, name: str) -> Pixels:
+    """Return the upright RGB pixels of an image file, in its own size.
+
+    The first frame of an animation; the EXIF orientation is applied; of 16 bits a channel the
+    high byte counts; transparent parts stand on white; colour profiles are not applied.
+
+    Args:
+        data: The file: JPEG, PNG, WebP, BMP or GIF.
+        name: For messages.
+
+    Raises:
+        RequestError: The file is no such image, is damaged, or is larger than `MAX_PIXELS`.
+    """
+    from PIL import Image
+
+    try:
+        image = _open(data, name)
+        image.load()
+        return np.ascontiguousarray(_upright(_rgb(image, name), _orientation(image)))
+    except RequestError:
+        raise
+    except (*_UNREADABLE, Image.DecompressionBombError) as error:
+        raise RequestError(
+            f"cannot decode `{name}`: {str(error) or type(error).__name__}",
+            hint="the file is damaged, or no JPEG, PNG, WebP, BMP or GIF image; "
+            "remove it or save it anew",
+        ) from error
+
+
+def preprocess(pixels: Pixels, preprocessing: Preprocessing) -> Pixels:
+    """Return the image as the network sees it, (image_size, image_size, 3), 0..255."""
+    size = preprocessing.image_size
+    if preprocessing.crop == "center":
+        height, width = pixels.shape[:2]
+        side = min(height, width)
+        top, left = (height - side) // 2, (width - side) // 2
+        pixels = pixels[top : top + side, left : left + side]
+    return resize(pixels, size, size)
+
+
+def to_float32(pixels: Pixels, preprocessing: Preprocessing) -> npt.NDArray[np.float32]:
+    """Return `(pixel - mean) / std`, computed in float64 and rounded once, same shape."""
+    values = (np.arange(256, dtype=np.float64) - preprocessing.mean) / preprocessing.std
+    return values.astype(np.float32)[pixels]
+
+
+def to_int8(pixels: Pixels) -> npt.NDArray[np.int8]:
+    """Return `pixel - 128`, same shape."""
+    return (pixels ^ np.uint8(128)).view(np.int8)
+
+
+def to_input(pixels: Pixels, dtype: Io, preprocessing: Preprocessing) -> npt.NDArray[Any]:
+    """Return what a file whose input has this type is fed with, same shape."""
+    match dtype:
+        case "int8":
+            return to_int8(pixels)
+        case "uint8":
+            return pixels
+        case "float32":
+            return to_float32(pixels, preprocessing)
+
+
+def _open(data: bytes, name: str) -> "Image.Image":
+    """Read the header and refuse what would not fit into memory."""
+    from PIL import Image
+
+    with _header_lock, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of sizes and metadata; the pixels are checked here
+        image = Image.open(io.BytesIO(data), formats=FORMATS)
+    width, height = image.size
+    if max(width, height) > MAX_SIDE or width * height > MAX_PIXELS:
+        raise RequestError(
+            f"expected at most {MAX_PIXELS} pixels in `{name}`, its header says "
+            f"{width} x {height}",
+            hint="scale the image down",
+        )
+    return image
+
+
+def _rgb(image: "Image.Image", name: str) -> Pixels:
+    """Bring every colour mode that the formats can hold to RGB."""
+    if image.mode.startswith("I;16"):
+        grey = (np.asarray(image) >> 8).astype(np.uint8)
+        return np.repeat(grey[..., None], 3, axis=2)
+    if image.mode not in {"1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK"}:
+        raise RequestError(f"`{name}` has the colour mode {image.mode}, expected grey or RGB")
+    if image.has_transparency_data:
+        rgba = np.asarray(image.convert("RGBA")).astype(np.uint16)
+        colour, alpha = rgba[..., :3], rgba[..., 3:]
+        return ((colour * alpha + 255 * (255 - alpha) + 127) // 255).astype(np.uint8)
+    return np.asarray(image.convert("RGB"))
+
+
+def _orientation(image: "Image.Image") -> int:
+    """Return the EXIF orientation, 1 where there is none or it cannot be read."""
+    from PIL import Image
+
+    exif = Image.Exif()
+    with _header_lock, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            exif.load(image.info.get("exif", b""))
+            value = exif.get(_ORIENTATION)
+        except _UNREADABLE:
+            return 1
+    return value if isinstance(value, int) and 1 <= value <= 8 else 1
+
+
+def _upright(pixels: Pixels, orientation: int) -> Pixels:
+    """Undo how the camera was held: EXIF 2.3, 4.6.4, tag 274."""
+    if orientation >= 5:
+        pixels = pixels.swapaxes(0, 1)
+    # The second name of each orientation: which of the two axes then runs backwards.
+    if orientation in {3, 4, 7, 8}:
+        pixels = pixels[::-1]
+    if orientation in {2, 3, 6, 7}:
+        pixels = pixels[:, ::-1]
+    return pixels
