@@ -3,9 +3,10 @@
 import io
 import zipfile
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 
 from mobiledeploy import codec, files
 from mobiledeploy.errors import CorruptFileError
@@ -21,7 +22,8 @@ def save(path: Path, network: Network) -> None:
     Raises:
         StorageError: The file cannot be written.
     """
-    arrays = {_ARCHITECTURE: np.frombuffer(codec.to_json(network.architecture), np.uint8)}
+    arrays: dict[str, npt.NDArray[Any]] = {}
+    arrays[_ARCHITECTURE] = np.frombuffer(codec.to_json(network.architecture), np.uint8)
     for name, weights in network.weights.items():
         arrays[f"{name}/kernel"] = weights.kernel
         arrays[f"{name}/bias"] = weights.bias
