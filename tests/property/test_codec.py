@@ -1,0 +1,66 @@
+"""Configs and results survive JSON, and nothing else passes for them."""
+
+import dataclasses
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mobiledeploy import codec, defaults
+from mobiledeploy.config import ALPHAS, CROPS, ENGINES, HEADS, IOS, BuildConfig
+from mobiledeploy.errors import CorruptFileError
+
+
+@st.composite
+def configs(draw: st.DrawFn) -> BuildConfig:
+    arch = draw(st.sampled_from(sorted(ALPHAS)))
+    return defaults.decide(
+        arch=arch,  # type: ignore[arg-type]
+        alpha=draw(st.none() | st.sampled_from(ALPHAS[arch])),
+        image_size=draw(st.none() | st.integers(16, 1024)),
+        data=draw(st.text()),
+        weights=draw(st.text()),
+        crop=draw(st.sampled_from(CROPS)),
+        learning_rate=draw(st.none() | st.floats(1e-9, 1.0)),
+        qat_engine=draw(st.sampled_from(ENGINES)),
+        qat_steps=draw(st.none() | st.integers(0, 1000)),
+        io=draw(st.sampled_from(IOS)),
+        head=draw(st.sampled_from(HEADS)),
+        seed=draw(st.integers(0, 2**31 - 1)),
+    )
+
+
+@given(configs())
+def test_a_config_survives_the_trip_through_json(config: BuildConfig) -> None:
+    assert codec.from_json(BuildConfig, codec.to_json(config), where="here") == config
+
+
+@given(configs(), st.data())
+def test_a_missing_field_is_refused_by_name(config: BuildConfig, data: st.DataObject) -> None:
+    document = codec.dump(config)
+    lost = data.draw(st.sampled_from([f.name for f in dataclasses.fields(BuildConfig)]))
+    del document[lost]
+    with pytest.raises(CorruptFileError, match=f"x.json.*{lost}"):
+        codec.load(BuildConfig, document, where="x.json")
+
+
+@given(configs(), st.sampled_from([None, 1.5, "yes", [1], {}]))
+def test_a_mistyped_field_is_refused(config: BuildConfig, value: object) -> None:
+    document = codec.dump(config)
+    document["train"]["epochs"] = value
+    with pytest.raises(CorruptFileError, match="epochs"):
+        codec.load(BuildConfig, document, where="x.json")
+
+
+@given(st.binary())
+def test_arbitrary_bytes_never_pass_nor_crash(text: bytes) -> None:
+    with pytest.raises(CorruptFileError):
+        codec.from_json(BuildConfig, text, where="x.json")
+
+
+def test_an_unknown_field_is_refused() -> None:
+    document = codec.dump(defaults.decide())
+    document["extra"] = 1
+    with pytest.raises(CorruptFileError, match="extra"):
+        codec.load(BuildConfig, json.loads(json.dumps(document)), where="x.json")

@@ -1,0 +1,41 @@
+"""Start-up stays fast because nothing heavy is imported: counted, not timed."""
+
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = {
+    "PIL", "ai_edge_litert", "cattrs", "h5py", "keras", "numpy", "onnx", "onnxruntime", "rich",
+    "sklearn", "tensorflow", "tensorflow_model_optimization", "tf2onnx", "tf_keras",
+}  # fmt: skip
+PROBE = """
+import sys
+sys.argv = ["mobiledeploy", *{args!r}]
+try:
+    from mobiledeploy.cli.main import main
+    main()
+except SystemExit:
+    pass
+print("\\n".join(sys.modules), file=sys.stderr)
+"""
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ["--help"],
+        ["--version"],
+        ["build", "--help"],
+        ["verify", "--help"],
+        ["bundle", "--help"],
+        ["cost", "--help"],
+    ],
+)
+def test_help_imports_nothing_heavy(args: list[str]) -> None:
+    run = subprocess.run(
+        [sys.executable, "-c", PROBE.format(args=args)], capture_output=True, text=True, check=True
+    )
+    loaded = {name.partition(".")[0] for name in run.stderr.split()}
+    assert not loaded & HEAVY
+    assert run.stdout
