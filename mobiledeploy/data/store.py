@@ -1,0 +1,106 @@
+"""A build's images, decoded and resized once: `pixels.npy` and `index.json`."""
+
+import dataclasses
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from mobiledeploy import codec, files
+from mobiledeploy.config import Preprocessing
+from mobiledeploy.data.dataset import Dataset, Split
+from mobiledeploy.data.pixels import Images, load_pixels
+from mobiledeploy.errors import CorruptFileError, RequestError
+from mobiledeploy.progress import Progress
+from mobiledeploy.results import DataResult
+
+SPLITS: Final[tuple[Split, ...]] = ("train", "validation", "test")
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Index:
+    """What belongs to the rows of `pixels.npy`.
+
+    Attributes:
+        counts: Rows of each split, which stand one after the other in the order of `SPLITS`.
+        labels: One a row.
+        indices: Each row's position in the data set.
+        names: Each row's name in the data set.
+    """
+
+    counts: tuple[int, ...]
+    labels: tuple[int, ...]
+    indices: tuple[int, ...]
+    names: tuple[str, ...]
+
+
+def write(
+    folder: Path,
+    dataset: Dataset,
+    preprocessing: Preprocessing,
+    *,
+    threads: int,
+    progress: Progress,
+) -> DataResult:
+    """Decode a data set into a folder.
+
+    Raises:
+        RequestError: Too many images cannot be read, or a split is left empty.
+        StorageError: The folder cannot be written.
+    """
+    order = np.concatenate([dataset.splits[split] for split in SPLITS])
+    images = load_pixels(
+        dataset,
+        order,
+        preprocessing,
+        threads=threads,
+        progress=progress,
+        path=folder / "pixels.npy",
+    )
+    counts = tuple(int(np.isin(images.indices, dataset.splits[s]).sum()) for s in SPLITS)
+    for split, count in zip(SPLITS, counts, strict=True):
+        if count == 0:
+            raise RequestError(
+                f"no image is left to {'train on' if split == 'train' else f'use for {split}'}",
+                hint="add images: three in each class is the least, some hundred are useful",
+            )
+    index = Index(
+        counts=counts,
+        labels=tuple(images.labels.tolist()),
+        indices=tuple(images.indices.tolist()),
+        names=images.names,
+    )
+    files.write_atomic(folder / "index.json", codec.to_json(index))
+    return DataResult(
+        class_names=dataset.class_names,
+        train=counts[0],
+        validation=counts[1],
+        test=counts[2],
+        unreadable=images.unreadable,
+    )
+
+
+def read(folder: Path) -> dict[Split, Images]:
+    """Return the splits that `write` made; the pixels are mapped, not loaded.
+
+    Raises:
+        CorruptFileError: The files do not fit together.
+    """
+    path = folder / "index.json"
+    index = codec.from_json(Index, path.read_bytes(), where=str(path))
+    pixels = np.load(folder / "pixels.npy", mmap_mode="r", allow_pickle=False)
+    if not len(pixels) == len(index.labels) == sum(index.counts):
+        raise CorruptFileError(f"{folder}: pixels and index do not fit together")
+    splits: dict[Split, Images] = {}
+    start = 0
+    for split, count in zip(SPLITS, index.counts, strict=True):
+        rows = slice(start, start + count)
+        splits[split] = Images(
+            pixels=pixels[rows],
+            labels=np.array(index.labels[rows], np.int64),
+            indices=np.array(index.indices[rows], np.int64),
+            names=index.names[rows],
+            unreadable=(),
+        )
+        start += count
+    return splits
