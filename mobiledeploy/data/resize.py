@@ -41,7 +41,8 @@ def triangle_weights(source: int, target: int) -> Integers:
     n, m = source // divisor, target // divisor
     x = np.arange(source, dtype=np.int64)
     i = np.arange(target, dtype=np.int64)[:, None]
-    return np.maximum(0, 2 * max(n, m) - np.abs((2 * x + 1) * m - (2 * i + 1) * n))
+    weights: Integers = np.maximum(0, 2 * max(n, m) - np.abs((2 * x + 1) * m - (2 * i + 1) * n))
+    return weights
 
 
 def resize(pixels: Pixels, height: int, width: int) -> Pixels:

@@ -16,50 +16,96 @@ SHARE: Final[Mapping[Split, int]] = {"test": 20, "validation": 10}
 """Percent of each class that is held back."""
 LIMIT: Final = 500
 """Images that a held-back split has at most, over all classes: more would cost time and tell
-little (at 98 % the 95 % interval of 500 images is 1.2 points wide to each side)."""
+little (at 98 % right, the 95 % interval of 500 images reaches 1.2 points to each side)."""
 
 
 def split(
-    labels: Indices, contents: Sequence[bytes], class_names: Sequence[str]
+    labels: Indices,
+    contents: Sequence[bytes],
+    class_names: Sequence[str],
+    *,
+    given: Sequence[Split] | None = None,
 ) -> dict[Split, Indices]:
-    """Return the images of each split, in ascending order.
+    """Return the indices of each split's images, ascending.
 
     Each class gives 20 % to test and 10 % to validation, or its part of `LIMIT` if that is
     less, but at least one image. Within a class the order of the contents' hashes decides.
-    Images with equal contents stay together; those that stand in several classes train.
+    Images of equal contents stay together; those that stand in several classes train.
 
     Args:
         labels: int64, one an image.
         contents: A cryptographic hash of each image.
         class_names: By label, for messages.
+        given: The split that each image's owner has put it in: train, and test or validation or
+            both. What is missing is taken from train. Of equal contents in several splits, all
+            belong to the one that is held back the most, so that nothing is judged by an image
+            that was learnt.
 
     Raises:
-        RequestError: A class has fewer than three different images.
+        RequestError: A class has too few different images to be in every split.
     """
-    copies: dict[bytes, list[int]] = {}
-    for index, content in enumerate(contents):
-        copies.setdefault(content, []).append(index)
+    missing = [part for part in SHARE if given is None or part not in given]
     chosen: dict[Split, list[int]] = {"train": [], "validation": [], "test": []}
-    groups: list[list[list[int]]] = [[] for _ in class_names]
-    for _, group in sorted(copies.items(), key=lambda item: (len(item[1]), item[0])):
-        found = {int(labels[index]) for index in group}
-        if len(found) > 1:
-            chosen["train"] += group
+    classes: list[list[list[int]]] = [[] for _ in class_names]
+    for group in _equal_contents(contents):
+        part = _most_held_back([given[index] for index in group]) if given else "train"
+        group_labels = {int(labels[index]) for index in group}
+        if part == "train" and len(group_labels) == 1:
+            classes[group_labels.pop()].append(group)
         else:
-            groups[found.pop()].append(group)
-    for name, own in zip(class_names, groups, strict=True):
-        if len(own) < 3:
+            chosen[part] += group
+    total = sum(len(group) for groups in classes for group in groups)
+    for name, groups in zip(class_names, classes, strict=True):
+        if len(groups) <= len(missing):
             raise RequestError(
-                f"class `{name}` has {len(own)} different images, expected at least 3: one each "
-                "to train, to validate and to test",
+                f"class `{name}` has {len(groups)} different images to train with, expected at "
+                f"least {len(missing) + 1}: one of them for each of "
+                f"{', '.join(['train', *reversed(missing)])}",
                 hint="add images to the class, or remove it",
             )
-        images = sum(map(len, own))
-        for part, percent in SHARE.items():
-            quota = min(images * percent // 100, images * LIMIT // len(labels))
-            taken = own.pop(0)
-            while own and len(taken) + len(own[0]) <= quota:
-                taken += own.pop(0)
-            chosen[part] += taken
-        chosen["train"] += [index for group in own for index in group]
-    return {part: np.array(sorted(found), np.int64) for part, found in chosen.items()}
+        size = sum(map(len, groups))
+        for part in missing:
+            quota = min(size * SHARE[part] // 100, size * LIMIT // total)
+            chosen[part] += _take(groups, quota)
+        chosen["train"] += [index for group in groups for index in group]
+    splits = {part: np.array(sorted(found), np.int64) for part, found in chosen.items()}
+    _check_classes(splits, labels, class_names)
+    return splits
+
+
+def undivided(images: int) -> dict[Split, Indices]:
+    """Return all images as the test split."""
+    nothing = np.empty(0, np.int64)
+    return {"train": nothing, "validation": nothing, "test": np.arange(images, dtype=np.int64)}
+
+
+def _equal_contents(contents: Sequence[bytes]) -> list[list[int]]:
+    """Return groups of images with the same content, the smallest groups first, then by hash."""
+    groups: dict[bytes, list[int]] = {}
+    for index, content in enumerate(contents):
+        groups.setdefault(content, []).append(index)
+    return [groups[key] for key in sorted(groups, key=lambda key: (len(groups[key]), key))]
+
+
+def _most_held_back(parts: Sequence[Split]) -> Split:
+    return next((part for part in SHARE if part in parts), "train")
+
+
+def _take(groups: list[list[int]], quota: int) -> list[int]:
+    """Remove groups from the front until the quota is full, at least one; return their images."""
+    taken = groups.pop(0)
+    while groups and len(taken) + len(groups[0]) <= quota:
+        taken = taken + groups.pop(0)
+    return taken
+
+
+def _check_classes(
+    splits: Mapping[Split, Indices], labels: Indices, class_names: Sequence[str]
+) -> None:
+    for part, indices in splits.items():
+        absent = sorted(set(range(len(class_names))) - set(labels[indices].tolist()))
+        if absent:
+            raise RequestError(
+                f"class `{class_names[absent[0]]}` has no images in the {part} split",
+                hint=f"add images of it to `{part}`, or remove the class from the other splits",
+            )

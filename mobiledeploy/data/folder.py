@@ -1,0 +1,155 @@
+"""A folder of photos, one sub-folder a class."""
+
+import dataclasses
+import hashlib
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from mobiledeploy.data.dataset import Dataset, Pixels, Split, content_digest
+from mobiledeploy.data.photos import folders, images, is_image, printable, visible
+from mobiledeploy.data.preprocess import decode
+from mobiledeploy.data.split import split, undivided
+from mobiledeploy.errors import RequestError
+
+LAYOUT: Final = "one sub-folder a class, such as photos/cat/1.jpg and photos/dog/2.jpg"
+SPLIT_FOLDERS: Final[dict[str, Split]] = {
+    "train": "train",
+    "validation": "validation",
+    "val": "validation",
+    "test": "test",
+}
+_THREADS: Final = 4
+"""Files hashed at a time: hashing releases the interpreter lock, and half the time is disk."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Photo:
+    """An image file and what its folders say of it.
+
+    Attributes:
+        path: Where it is.
+        class_name: The class.
+        part: The split it was put in, None where the folder has none.
+    """
+
+    path: Path
+    class_name: str
+    part: Split | None
+
+
+def load(path: Path, *, divide: bool = True) -> Dataset:
+    """Return the photos under a folder; its sub-folders are the classes, sorted by name.
+
+    Where the sub-folders are `train` with `test`, `validation` (or `val`) or both, they are
+    taken as given splits with the classes inside them, and a missing one is taken from `train`.
+    Hidden files and what is no image are passed over. Every file is read once, for its hash;
+    none is decoded.
+
+    Args:
+        path: The folder.
+        divide: Whether every class is to be in every split. False puts all images into `test`,
+            however few they are: for photos that only calibrate or judge.
+
+    Raises:
+        RequestError: There is no such folder, or what it holds is not a set of labelled images.
+    """
+    root = _root(path)
+    photos = [
+        photo for part, folder in _parts(root) for photo in _photos(folder, root=root, part=part)
+    ]
+    class_names = tuple(sorted({photo.class_name for photo in photos}))
+    if len(class_names) < 2:
+        found = f"only `{class_names[0]}`" if class_names else "no images"
+        raise RequestError(
+            f"expected images of at least two classes in {printable(path)}, found {found}",
+            hint=LAYOUT,
+        )
+    paths = tuple(photo.path for photo in photos)
+    names = tuple(printable(path.relative_to(root).as_posix()) for path in paths)
+    label_of = {name: label for label, name in enumerate(class_names)}
+    labels = np.array([label_of[photo.class_name] for photo in photos], np.int64)
+    contents = _hashes(paths)
+    given = [photo.part for photo in photos if photo.part is not None]
+
+    def decode_photo(index: int) -> Pixels:
+        return decode(_read(paths[index]), names[index])
+
+    return Dataset(
+        name=printable(root.name),
+        class_names=class_names,
+        image_names=names,
+        labels=labels,
+        splits=(
+            split(labels, contents, class_names, given=given or None)
+            if divide
+            else undivided(len(labels))
+        ),
+        digest=content_digest(class_names, names, labels, contents),
+        decode=decode_photo,
+    )
+
+
+def _root(path: Path) -> Path:
+    if path.is_dir():
+        return path.resolve()
+    if path.exists():
+        raise RequestError(f"expected a folder, received the file {printable(path)}", hint=LAYOUT)
+    raise RequestError(
+        f"there is no folder {printable(path)}", hint=f"name a folder with {LAYOUT}"
+    )
+
+
+def _parts(root: Path) -> list[tuple[Split | None, Path]]:
+    """Return the folders in which the classes stand, each with the split it is."""
+    found = folders(root)
+    parts = [SPLIT_FOLDERS.get(folder.name) for folder in found]
+    given = "train" in parts and None not in parts and len(parts) == len(set(parts)) > 1
+    if given and all(folders(folder) for folder in found):
+        return list(zip(parts, found, strict=True))
+    return [(None, root)]
+
+
+def _photos(folder: Path, *, root: Path, part: Split | None) -> Iterator[Photo]:
+    strays = [path for path in visible(folder) if path.is_file() and is_image(path)]
+    if strays:
+        raise RequestError(
+            f"{len(strays)} images belong to no class, such as {printable(strays[0])}",
+            hint=f"move them; expected {LAYOUT}",
+        )
+    for class_folder in folders(folder):
+        name = _class_name(class_folder)
+        paths = list(images(class_folder, root))
+        if not paths:
+            raise RequestError(
+                f"class `{name}` has no images in {printable(class_folder)}",
+                hint="add images, or remove the folder",
+            )
+        for path in paths:
+            yield Photo(path=path, class_name=name, part=part)
+
+
+def _class_name(folder: Path) -> str:
+    """Return a name that can stand as one line of `labels.txt`."""
+    if printable(folder) != str(folder):
+        raise RequestError(
+            f"the class folder {printable(folder)} has control characters or broken text in its "
+            "name",
+            hint="rename the folder",
+        )
+    return folder.name
+
+
+def _hashes(paths: Sequence[Path]) -> tuple[bytes, ...]:
+    with ThreadPoolExecutor(_THREADS) as pool:
+        return tuple(pool.map(lambda path: hashlib.sha256(_read(path)).digest(), paths))
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise RequestError(f"cannot read {printable(path)}: {error.strerror}") from error

@@ -1,0 +1,99 @@
+"""Which files under a folder are images, without following anything out of it."""
+
+import os
+import unicodedata
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from mobiledeploy.errors import RequestError
+
+_DECODED: Final = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".gif"})
+_OTHERS: Final = frozenset({".heic", ".heif", ".avif", ".tif", ".tiff"})
+"""Images all the same: better counted as unreadable than passed over in silence."""
+_SIGNATURES: Final = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a")
+_IGNORED: Final = (".", "__MACOSX")
+_UNPRINTABLE: Final = frozenset({"Cc", "Cs", "Zl", "Zp"})
+"""Unicode categories: control characters, bytes that are no UTF-8, separators of lines."""
+
+
+def visible(folder: Path) -> list[Path]:
+    """Return what stands in a folder, by name, without hidden files and folders.
+
+    Raises:
+        RequestError: The folder cannot be listed.
+    """
+    try:
+        return sorted(path for path in folder.iterdir() if not path.name.startswith(_IGNORED))
+    except OSError as error:
+        raise RequestError(
+            f"cannot list the folder {printable(folder)}: {error.strerror}"
+        ) from error
+
+
+def folders(folder: Path) -> list[Path]:
+    """Return the visible sub-folders, by name."""
+    return [path for path in visible(folder) if path.is_dir()]
+
+
+def images(folder: Path, root: Path) -> Iterator[Path]:
+    """Yield the images anywhere under `folder`, in the order of their names.
+
+    Args:
+        folder: Where to look.
+        root: What no symbolic link may lead out of; resolved.
+
+    Raises:
+        RequestError: A link is broken, leads out of `root` or to a folder.
+    """
+    for path in visible(folder):
+        if path.is_symlink():
+            _check_link(path, root)
+        if path.is_dir():
+            yield from images(path, root)
+        elif path.is_file() and is_image(path):
+            yield path
+
+
+def is_image(path: Path) -> bool:
+    """Whether a file is called or, where its suffix is none of an image, begins like one.
+
+    Raises:
+        RequestError: The file cannot be read.
+    """
+    if path.suffix.lower() in _DECODED | _OTHERS:
+        return True
+    try:
+        with path.open("rb") as handle:
+            start = handle.read(12)
+    except OSError as error:
+        raise RequestError(f"cannot read {printable(path)}: {error.strerror}") from error
+    return start.startswith(_SIGNATURES) or (start[:4] == b"RIFF" and start[8:] == b"WEBP")
+
+
+def printable(name: str | os.PathLike[str]) -> str:
+    r"""Return a file's name on one line, as text that every encoding and terminal can take.
+
+    >>> printable("a\nb.jpg")
+    'a\\nb.jpg'
+    """
+    return "".join(
+        ascii(char)[1:-1] if unicodedata.category(char) in _UNPRINTABLE else char
+        for char in os.fspath(name)
+    )
+
+
+def _check_link(path: Path, root: Path) -> None:
+    target = path.resolve()
+    if not target.exists():
+        raise RequestError(f"{printable(path)} is a broken link to {printable(target)}")
+    if not target.is_relative_to(root):
+        raise RequestError(
+            f"{printable(path)} links to {printable(target)}, outside the data folder",
+            hint="copy the images into the folder",
+        )
+    if target.is_dir():
+        raise RequestError(
+            f"{printable(path)} links to a folder, expected images or folders of images",
+            hint="copy the images into the folder",
+        )

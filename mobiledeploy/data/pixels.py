@@ -1,0 +1,188 @@
+"""From images to rows of pixels, in threads: what every consumer of a `Dataset` calls."""
+
+import dataclasses
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import BinaryIO, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from mobiledeploy.config import Preprocessing
+from mobiledeploy.data.dataset import Dataset, Indices, Pixels
+from mobiledeploy.data.preprocess import preprocess
+from mobiledeploy.errors import RequestError
+from mobiledeploy.files import storage_errors
+from mobiledeploy.progress import Event, Progress, silent
+
+BATCH: Final = 64
+"""Images decoded between two events."""
+UNREADABLE_PERCENT: Final = 1
+"""Up to this share of a data set may be unreadable; such images are left out and named."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Images:
+    """Pixels with what belongs to each row.
+
+    Attributes:
+        pixels: uint8, shape (images, image_size, image_size, 3); mapped from a file if one was
+            asked for.
+        labels: int64, shape (images,).
+        indices: int64, shape (images,): each image's position in the data set.
+        names: Each image's name in the data set.
+        unreadable: Why images are missing, one line each.
+    """
+
+    pixels: npt.NDArray[np.uint8]
+    labels: Indices
+    indices: Indices
+    names: tuple[str, ...]
+    unreadable: tuple[str, ...]
+
+
+def batches(
+    dataset: Dataset,
+    indices: Indices,
+    preprocessing: Preprocessing,
+    *,
+    batch_size: int = BATCH,
+    threads: int = 2,
+) -> Iterator[Images]:
+    """Yield the images in the order of `indices`, in batches of `batch_size` indices.
+
+    A batch lacks what could not be read, and may be empty.
+
+    Raises:
+        RequestError: More images cannot be read than 1 % of the whole data set.
+    """
+    allowed = len(dataset.labels) * UNREADABLE_PERCENT // 100
+    failures: list[str] = []
+
+    def read(index: int) -> Pixels | str:
+        try:
+            return preprocess(dataset.decode(index), preprocessing)
+        except RequestError as error:
+            return str(error)
+
+    with ThreadPoolExecutor(threads) as pool:
+        for start in range(0, len(indices), batch_size):
+            wanted = indices[start : start + batch_size]
+            rows: list[Pixels] = []
+            found: list[int] = []
+            missing: list[str] = []
+            for index, result in zip(
+                wanted.tolist(), pool.map(read, wanted.tolist()), strict=True
+            ):
+                if isinstance(result, str):
+                    missing.append(result)
+                else:
+                    rows.append(result)
+                    found.append(index)
+            failures += missing
+            if len(failures) > allowed:
+                raise RequestError(
+                    f"{len(failures)} images cannot be read, expected at most {allowed} of the "
+                    f"data set's {len(dataset.labels)}: {'; '.join(failures[:3])}",
+                    hint="remove these files or save them anew",
+                )
+            yield _images(dataset, _stack(rows, preprocessing), found, missing)
+
+
+def load_pixels(
+    dataset: Dataset,
+    indices: Indices,
+    preprocessing: Preprocessing,
+    *,
+    progress: Progress = silent,
+    stage: str = "data",
+    threads: int = 2,
+    path: Path | None = None,
+) -> Images:
+    """Return the images at `indices`, in that order, without those that cannot be read.
+
+    Args:
+        dataset: Where from.
+        indices: Which.
+        preprocessing: To which size, and how.
+        progress: Told after every batch.
+        stage: The stage's name in the events.
+        threads: Images decoded at a time.
+        path: A `.npy` file to keep the pixels in, written whole or not at all. They are then
+            mapped from it, and memory does not grow with their number. None: in memory.
+
+    Raises:
+        RequestError: More images cannot be read than 1 % of the whole data set.
+        StorageError: `path` cannot be written.
+    """
+    size = preprocessing.image_size
+    found: list[int] = []
+    missing: list[str] = []
+
+    def rows() -> Iterator[Pixels]:
+        done = 0
+        for batch in batches(dataset, indices, preprocessing, threads=threads):
+            found.extend(batch.indices.tolist())
+            missing.extend(batch.unreadable)
+            done += len(batch.indices) + len(batch.unreadable)
+            progress(Event(stage, "reading images", done, len(indices)))
+            yield batch.pixels
+
+    if path is None:
+        pixels = np.empty((len(indices), size, size, 3), np.uint8)
+        top = 0
+        for block in rows():
+            pixels[top : top + len(block)] = block
+            top += len(block)
+        return _images(dataset, pixels[:top], found, missing)
+    _write_rows(path, rows(), (size, size, 3))
+    mapped: npt.NDArray[np.uint8] = np.load(path, mmap_mode="r", allow_pickle=False)
+    return _images(dataset, mapped, found, missing)
+
+
+def _images(
+    dataset: Dataset, pixels: npt.NDArray[np.uint8], found: list[int], missing: list[str]
+) -> Images:
+    indices = np.array(found, np.int64)
+    return Images(
+        pixels=pixels,
+        labels=dataset.labels[indices],
+        indices=indices,
+        names=tuple(dataset.image_names[index] for index in found),
+        unreadable=tuple(missing),
+    )
+
+
+def _stack(rows: list[Pixels], preprocessing: Preprocessing) -> npt.NDArray[np.uint8]:
+    size = preprocessing.image_size
+    return np.stack(rows) if rows else np.empty((0, size, size, 3), np.uint8)
+
+
+def _write_rows(path: Path, blocks: Iterator[Pixels], shape: tuple[int, ...]) -> None:
+    """Write blocks of rows as one `.npy` file whose length is only known at the end."""
+    with storage_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        beside = path.with_name(f".{path.name}.{os.getpid()}.part")
+        try:
+            with beside.open("wb") as handle:
+                count = 0
+                _write_header(handle, (0, *shape))
+                for block in blocks:
+                    handle.write(block.data)
+                    count += len(block)
+                handle.seek(0)
+                _write_header(handle, (count, *shape))
+                handle.flush()
+                os.fsync(handle.fileno())
+            beside.replace(path)
+        finally:
+            beside.unlink(missing_ok=True)
+
+
+def _write_header(handle: BinaryIO, shape: tuple[int, ...]) -> None:
+    """NumPy pads the header so that the first dimension can grow in place."""
+    np.lib.format.write_array_header_1_0(
+        handle, {"descr": "|u1", "fortran_order": False, "shape": shape}
+    )

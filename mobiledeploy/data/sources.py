@@ -1,0 +1,23 @@
+"""What can be named as data: `digits`, or a folder."""
+
+from pathlib import Path
+
+from mobiledeploy.config import DIGITS
+from mobiledeploy.data import digits, folder
+from mobiledeploy.data.dataset import Dataset
+
+
+def open_dataset(source: str, *, divide: bool = True) -> Dataset:
+    """Return the built-in digits for `digits`, otherwise the folder of that name.
+
+    Args:
+        source: `digits` or a path.
+        divide: False puts all images of a folder into the test split, see `folder.load`.
+
+    Raises:
+        RequestError: There is no such folder, or it holds no usable data set.
+        MissingDependencyError: The digits need scikit-learn, which is not installed.
+    """
+    if source == DIGITS:
+        return digits.load()
+    return folder.load(Path(source).expanduser(), divide=divide)
