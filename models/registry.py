@@ -8,13 +8,13 @@ from mobiledeploy.layers import Architecture
 from mobiledeploy.models import mobilenet_v1, mobilenet_v2
 from mobiledeploy.models.blocks import Head
 
+NAMES: Final[tuple[Arch, ...]] = ("v1", "v2")
+"""What `--arch` can be."""
+
 _ARCHITECTURES: Final = {
     "v1": mobilenet_v1.architecture,
     "v2": mobilenet_v2.architecture,
 }
-
-NAMES: Final = tuple(_ARCHITECTURES)
-"""What `--arch` can be."""
 
 
 def architecture(

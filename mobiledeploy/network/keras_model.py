@@ -1,15 +1,17 @@
-"""Variables out of, and into, a Keras model that `models.keras_builder` built."""
+"""Weights out of a Keras model in memory, and into one that `models.keras_builder` built."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mobiledeploy.errors import RequestError
-from mobiledeploy.layers import Architecture, Layer
+from mobiledeploy.layers import Architecture
 from mobiledeploy.models.keras_builder import BATCH_NORM
 from mobiledeploy.network.fold import BatchNorm, Variables, check_shapes, fold
+from mobiledeploy.network.match import match
 from mobiledeploy.network.network import Float, Network
+from mobiledeploy.network.stored import KINDS, NORMS, Stored, StoredKernel, StoredNorm
 
 if TYPE_CHECKING:
     import keras
@@ -18,24 +20,21 @@ if TYPE_CHECKING:
 def variables_of(architecture: Architecture, model: "keras.Model") -> Mapping[str, Variables]:
     """Return copies of the model's variables, by layer of the architecture.
 
+    Args:
+        architecture: What the model is.
+        model: Built by `models.keras_builder`, or by Keras applications, in Keras 3 or tf_keras.
+
     Raises:
         RequestError: The model is not one of this architecture.
     """
-    found = {}
-    for layer in architecture.layers:
-        if layer.has_weights:
-            kernel, *bias = _keras_layer(model, layer.name).get_weights()
-            found[layer.name] = Variables(
-                kernel=kernel,
-                bias=bias[0] if bias else None,
-                batch_norm=None if layer.op == "dense" else _batch_norm(model, layer),
-            )
-            check_shapes(layer, found[layer.name])
-    return found
+    matched = match(_stored(model), architecture)
+    if not matched.head:
+        raise RequestError(f"expected a model with a head for {architecture.name}; {matched.note}")
+    return matched.variables
 
 
 def network_of(architecture: Architecture, model: "keras.Model") -> Network:
-    """Return the model with its batch normalisations folded.
+    """Return the model with its batch normalisations folded; see `variables_of`.
 
     Raises:
         RequestError: The model is not one of this architecture, or its weights are not finite.
@@ -77,12 +76,12 @@ def assign(
         check_shapes(layer, variables[layer.name])
     for layer in chosen:
         source = variables[layer.name]
-        target = _keras_layer(model, layer.name)
+        target = model.get_layer(layer.name)
         if layer.op == "dense":
             bias = np.zeros(layer.out_channels) if source.bias is None else source.bias
             target.set_weights([source.kernel, bias])
         else:
-            norm = _keras_layer(model, f"{layer.name}{BATCH_NORM}")
+            norm = model.get_layer(f"{layer.name}{BATCH_NORM}")
             target.set_weights([source.kernel])
             norm.set_weights(_statistics(source, layer.out_channels, float(norm.epsilon)))
 
@@ -99,19 +98,41 @@ def _statistics(source: Variables, channels: int, epsilon: float) -> list[Float]
     return [norm.gamma * ratio, norm.beta, norm.mean - bias, norm.variance]
 
 
-def _batch_norm(model: "keras.Model", layer: Layer) -> BatchNorm:
-    norm = _keras_layer(model, f"{layer.name}{BATCH_NORM}")
-    gamma, beta, mean, variance = norm.get_weights()
+def _stored(model: "keras.Model") -> Stored:
+    kernels, norms = [], []
+    for layer in _layers(model):
+        kind = type(layer).__name__
+        if kind in KINDS:
+            kernel, *bias = layer.get_weights()
+            kernels.append(
+                StoredKernel(
+                    name=layer.name,
+                    kind=KINDS[kind],
+                    kernel=kernel,
+                    bias=bias[0] if bias else None,
+                )
+            )
+        elif kind in NORMS:
+            norms.append(StoredNorm(name=layer.name, batch_norm=_batch_norm(layer)))
+    return Stored(origin=model.name, kernels=tuple(kernels), norms=tuple(norms))
+
+
+def _layers(model: Any) -> Iterator[Any]:
+    """Yield the layers in running order, models inside the model taken apart."""
+    for layer in model.layers:
+        if hasattr(layer, "layers"):
+            yield from _layers(layer)
+        else:
+            yield layer
+
+
+def _batch_norm(layer: Any) -> BatchNorm:
+    values = layer.get_weights()
+    *_, mean, variance = values
     return BatchNorm(
-        gamma=gamma, beta=beta, mean=mean, variance=variance, epsilon=float(norm.epsilon)
+        gamma=values[0] if layer.scale else np.ones_like(mean),
+        beta=values[int(layer.scale)] if layer.center else np.zeros_like(mean),
+        mean=mean,
+        variance=variance,
+        epsilon=float(layer.epsilon),
     )
-
-
-def _keras_layer(model: "keras.Model", name: str) -> Any:
-    try:
-        return model.get_layer(name)
-    except ValueError as error:
-        raise RequestError(
-            f"expected a Keras model with a layer `{name}`, received `{model.name}` without one",
-            hint="build the model with `mobiledeploy.models`, or read it from its file",
-        ) from error

@@ -1,0 +1,180 @@
+"""Read HDF5 that nobody vouches for.
+
+Only hard links are followed, so nothing outside the file is opened; sizes are summed up before
+anything is read; every failure of the HDF5 library becomes a CorruptFileError.
+"""
+
+import contextlib
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final, TypeAlias
+
+import numpy as np
+
+from mobiledeploy.errors import CorruptFileError, MissingDependencyError
+from mobiledeploy.network.network import Float
+
+Group: TypeAlias = Any
+Dataset: TypeAlias = Any
+
+MAX_VALUES: Final = 1 << 27
+"""How many values are read from one file: 512 MiB of float32, 20 times the largest MobileNet."""
+
+MAX_DEPTH: Final = 16
+"""How deep groups may be nested; a Keras model inside a model takes 3 levels."""
+
+MAX_OBJECTS: Final = 20_000
+"""How many groups are looked at."""
+
+
+@contextlib.contextmanager
+def _damage(where: object) -> Iterator[None]:
+    # h5py raises whichever of these fits the C library's complaint.
+    try:
+        yield
+    except (OSError, KeyError, RuntimeError, TypeError, ValueError) as error:
+        raise CorruptFileError(f"{where} is damaged: {error}") from error
+
+
+@contextlib.contextmanager
+def opened(source: Path | bytes, name: str) -> Iterator[Group]:
+    """Open a file, or its bytes, for reading.
+
+    Raises:
+        CorruptFileError: It is not HDF5.
+        MissingDependencyError: h5py is not installed.
+    """
+    try:
+        import h5py
+    except ImportError as error:
+        raise MissingDependencyError(
+            "reading Keras files needs h5py", hint="pip install 'mobiledeploy[build]'"
+        ) from error
+    try:
+        if isinstance(source, bytes):
+            file = h5py.File(h5py.h5f.open_file_image(source), "r")
+        else:
+            # Nobody writes here: a lock would only fail on read-only and network storage.
+            file = h5py.File(source, "r", locking=False)
+    except (OSError, RuntimeError, ValueError) as error:
+        raise CorruptFileError(
+            f"{name} is not a Keras weights file: {error}",
+            hint="expected .keras, .weights.h5 or .h5, as written by Keras",
+        ) from error
+    with file:
+        yield file
+
+
+def child(group: Group, path: str) -> Group | Dataset | None:
+    """Return what lies at `path` below a group, or None.
+
+    Raises:
+        CorruptFileError: A link on the way leads elsewhere, perhaps out of the file.
+    """
+    import h5py
+
+    found = group
+    for part in path.split("/"):
+        with _damage(group.name):
+            if not isinstance(found, h5py.Group) or part not in found.keys():  # noqa: SIM118
+                return None
+            link = found.get(part, getlink=True)
+            if not isinstance(link, h5py.HardLink):
+                raise CorruptFileError(
+                    f"`{found.name}/{part}` is a {type(link).__name__}, not data of this file"
+                )
+            found = found[part]
+    return found
+
+
+def groups(group: Group, path: str = "") -> Iterator[tuple[str, Group]]:
+    """Yield every group below `group` with its path, each once.
+
+    Raises:
+        CorruptFileError: There are too many, or they are nested too deep.
+    """
+    import h5py
+
+    seen = set()
+    waiting = [(path, group)]
+    while waiting:
+        path, current = waiting.pop()
+        with _damage(path):
+            address = h5py.h5o.get_info(current.id).addr
+            names = list(current.keys())
+        if address in seen:
+            continue
+        seen.add(address)
+        if len(seen) > MAX_OBJECTS or path.count("/") > MAX_DEPTH:
+            raise CorruptFileError(f"`{path}`: more groups than any Keras model has")
+        yield path, current
+        for name in reversed(names):
+            below = child(current, name)
+            if isinstance(below, h5py.Group):
+                waiting.append((f"{path}/{name}" if path else name, below))
+
+
+def strings(group: Group, attribute: str) -> list[str]:
+    """Return a list of strings that Keras stored in an attribute, or in numbered pieces of it."""
+    with _damage(f"attribute `{attribute}` of `{group.name}`"):
+        if attribute in group.attrs:
+            pieces = [group.attrs[attribute]]
+        else:
+            pieces = []
+            while f"{attribute}{len(pieces)}" in group.attrs:
+                pieces.append(group.attrs[f"{attribute}{len(pieces)}"])
+        return [_text(value) for piece in pieces for value in piece]
+
+
+def string(group: Group, attribute: str) -> str | None:
+    """Return a string attribute, or None."""
+    with _damage(f"attribute `{attribute}` of `{group.name}`"):
+        return _text(group.attrs[attribute]) if attribute in group.attrs else None
+
+
+def _text(value: object) -> str:
+    if isinstance(value, bytes):
+        return value.decode()
+    if not isinstance(value, str):
+        raise TypeError(f"expected a string, received {type(value).__name__}")
+    return value
+
+
+def arrays(datasets: Mapping[str, Iterable[Dataset]]) -> dict[str, list[Float]]:
+    """Read data sets as float32, by layer, after a look at how large they all are.
+
+    Raises:
+        CorruptFileError: They are too large, lie outside the file, or hold something that is
+            not a finite floating-point number.
+    """
+    chosen = {name: list(some) for name, some in datasets.items()}
+    total = 0
+    for name, some in chosen.items():
+        for dataset in some:
+            with _damage(f"`{name}`"):
+                total += _checked(name, dataset)
+    if total > MAX_VALUES:
+        raise CorruptFileError(
+            f"expected at most {MAX_VALUES:,} weights, received a file that holds {total:,}"
+        )
+    return {name: [_read(name, dataset) for dataset in some] for name, some in chosen.items()}
+
+
+def _checked(name: str, dataset: Dataset) -> int:
+    import h5py
+
+    if not isinstance(dataset, h5py.Dataset):
+        raise CorruptFileError(f"`{name}` lacks its weights")
+    if dataset.external or dataset.is_virtual:
+        raise CorruptFileError(f"`{name}` keeps its weights in another file")
+    if dataset.dtype.kind != "f":
+        raise CorruptFileError(f"`{name}`: expected float32 weights, received {dataset.dtype}")
+    return int(dataset.size)
+
+
+def _read(name: str, dataset: Dataset) -> Float:
+    with _damage(f"`{name}`"):
+        values: Float = dataset[()].astype(np.float32)
+    if not np.isfinite(values).all():
+        raise CorruptFileError(f"`{name}` holds NaN or infinite weights")
+    return values
