@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from mobiledeploy._version import __version__
+from mobiledeploy.cli import cost
 from mobiledeploy.errors import MobileDeployError
 
 app = typer.Typer(
@@ -30,6 +31,9 @@ def _options(
 ) -> None:
     """Take a Keras MobileNet to a phone, with proof."""
     del version
+
+
+app.command()(cost.cost)
 
 
 def main() -> None:

@@ -1,0 +1,117 @@
+"""`mobiledeploy cost`."""
+
+from typing import TYPE_CHECKING, Annotated, cast
+
+import typer
+
+from mobiledeploy.cli import _options, _output
+from mobiledeploy.config import ALPHAS
+
+if TYPE_CHECKING:
+    from mobiledeploy.config import Arch
+    from mobiledeploy.layers import Shape
+    from mobiledeploy.network.cost import Cost
+
+_WIDTHS = "; ".join(f"{arch}: {', '.join(map(str, widths))}" for arch, widths in ALPHAS.items())
+
+
+def cost(
+    arch: Annotated[str, typer.Option(metavar=f"[{'|'.join(ALPHAS)}]", help="MobileNet")] = "v2",
+    alpha: Annotated[float, typer.Option(help=f"Width multiplier. {_WIDTHS}")] = 1.0,
+    image_size: Annotated[int, typer.Option(help="Height and width of the input, pixels")] = 224,
+    classes: Annotated[int, typer.Option(help="Length of the output")] = 1000,
+    layers: Annotated[
+        bool,
+        typer.Option(
+            "--layers", help="Each layer too, as standard and as depthwise separable convolution"
+        ),
+    ] = False,
+    json: _options.Json = False,
+    quiet: _options.Quiet = False,
+) -> None:
+    """Count what a network costs: multiplications, parameters, int8 bytes, peak memory.
+
+    Multiplications are multiply-accumulate operations (MACs) for one image. A k x k convolution
+    with N filters, split into depthwise and pointwise, needs 1/N + 1/k^2 of them.
+    """
+    del quiet  # There is no progress to silence.
+    from mobiledeploy.config import ModelConfig
+    from mobiledeploy.models import registry
+    from mobiledeploy.network.cost import cost as count
+
+    model = ModelConfig(arch=cast("Arch", arch), alpha=alpha, image_size=image_size)
+    found = count(
+        registry.architecture(
+            model.arch,
+            alpha=model.alpha,
+            image_size=model.image_size,
+            classes=classes,
+            stem_stride=model.stem_stride,
+        )
+    )
+    if json:
+        _output.emit(_json(found, layers=layers))
+        return
+    if layers:
+        _output.emit(_layers(found) + "\n")
+    _output.emit(_summary(found))
+
+
+def _json(found: "Cost", *, layers: bool) -> str:
+    import dataclasses
+    import json
+
+    document = dataclasses.asdict(found)
+    if not layers:
+        del document["layers"]
+    return json.dumps(document, indent=2)
+
+
+def _summary(found: "Cost") -> str:
+    saved = found.standard_macs / found.macs
+    rows = [
+        (found.name, f"{_by(found.input_shape)}, {found.classes} classes"),
+        ("MACs", f"{found.macs:,}"),
+        ("as standard convolutions", f"{found.standard_macs:,} ({saved:.1f} times as many)"),
+        ("parameters", f"{found.parameters:,}"),
+        ("int8 weights", f"{found.int8_bytes:,} bytes"),
+        ("peak activation memory", f"{found.peak_bytes:,} bytes (int8)"),
+        ("  while running", found.peak_layer),
+        ("  in memory", ", ".join(found.peak_tensors)),
+    ]
+    joined = found.projection
+    if joined:
+        rows += [
+            ("largest tensor between blocks", f"{joined.joint_bytes:,} bytes"),
+            ("  without the projection", f"{joined.expanded_joint_bytes:,} bytes"),
+            ("  and the peak would be", f"{joined.expanded_peak_bytes:,} bytes"),
+        ]
+    return _output.table(rows)
+
+
+def _layers(found: "Cost") -> str:
+    head = ("layer", "op", "output", "MACs", "parameters", "int8 bytes", "live bytes")
+    rows: list[tuple[str, ...]] = [(*head, "standard", "separable", "ratio")]
+    for layer in found.layers:
+        split = layer.factorisation
+        rows.append(
+            (
+                layer.name,
+                layer.op,
+                _by(layer.output_shape),
+                f"{layer.macs:,}",
+                f"{layer.parameters:,}",
+                f"{layer.int8_bytes:,}",
+                f"{layer.live_bytes:,}",
+                *(
+                    (f"{split.standard:,}", f"{split.separable:,}", f"{split.ratio:.3f}")
+                    if split
+                    else ("", "", "")
+                ),
+            )
+        )
+    return _output.table(rows, right=range(3, 10))
+
+
+def _by(shape: "Shape") -> str:
+    return "x".join(map(str, shape))
