@@ -4,9 +4,9 @@ Output pixel i of m reads input pixel x of n with the integer weight
 
     r(i, x) = max(0, 2k - |(2x + 1) m - (2i + 1) n|),    k = max(n, m),
 
-a triangle around the centre of the output pixel, as wide as one pixel of the coarser of the two
-grids. Weights are normalised by their sum R(i), so what hangs over the border is left out. Rows
-and columns are weighted independently and the result is rounded once, halves upwards:
+a triangle around the centre of the output pixel, as wide as two pixels of the coarser grid.
+Weights are divided by their sum R(i), so what hangs over the border is left out. Rows and
+columns are weighted independently, and the result is rounded once, halves upwards:
 
     out(i, j) = floor(sum of r_y(i, y) r_x(j, x) pixel(y, x) / (R_y(i) R_x(j)) + 1/2).
 
@@ -14,6 +14,8 @@ That is the exact value of the filter which Pillow calls BILINEAR and TensorFlow
 `tf.image.resize(antialias=True)`, of which both compute approximations: docs/preprocessing.md.
 """
 
+import dataclasses
+import functools
 import math
 from typing import Any, Final, TypeAlias
 
@@ -24,25 +26,56 @@ from mobiledeploy.data.dataset import Pixels
 from mobiledeploy.errors import RequestError
 
 Integers: TypeAlias = npt.NDArray[np.int64]
+Exact: TypeAlias = npt.NDArray[Any]
+"""Integers held as float32, float64 or int64, whichever cannot lose any."""
 
 _GROUP: Final = 4
 """Output rows computed by one product: few, since each reads another part of the input."""
-_COLUMNS: Final = 1024
-"""Columns converted at a time, so that the converted block stays in the cache."""
+_PRODUCTS: Final = 2**18
+"""Multiplications a product, about: beyond it the converted block leaves the cache, and
+OpenBLAS starts threads of its own, which fight with those that decode images."""
 
 
-def triangle_weights(source: int, target: int) -> Integers:
-    """Return r(i, x) for all i and x, int64 of shape (target, source).
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Triangles:
+    """The weights along one axis, `_GROUP` output pixels at a time.
 
-    Both sizes are divided by their greatest common divisor first; this divides every weight by
-    the same number and changes no result.
+    Attributes:
+        starts: The first input pixel that each group reads.
+        weights: r(i, x), shape (groups, _GROUP, pixels read).
+        sums: R(i), shape (target,).
+    """
+
+    starts: tuple[int, ...]
+    weights: Integers
+    sums: Integers
+
+
+@functools.lru_cache(maxsize=64)
+def triangles(source: int, target: int) -> Triangles:
+    """Return the weights for resizing `source` pixels to `target`.
+
+    Both sizes are divided by their greatest common divisor first: this divides every weight by
+    the same number, and changes no result.
     """
     divisor = math.gcd(source, target)
     n, m = source // divisor, target // divisor
-    x = np.arange(source, dtype=np.int64)
-    i = np.arange(target, dtype=np.int64)[:, None]
-    weights: Integers = np.maximum(0, 2 * max(n, m) - np.abs((2 * x + 1) * m - (2 * i + 1) * n))
-    return weights
+    reach = 2 * max(n, m)
+    i = np.arange(-(-target // _GROUP) * _GROUP, dtype=np.int64).clip(max=target - 1)
+    centres = (2 * i + 1) * n
+    # Where (2x + 1) m passes centre - reach and centre + reach: outside, r is 0.
+    first = ((centres - reach - m) // (2 * m) + 1).clip(min=0)[::_GROUP]
+    after = (-((m - centres - reach) // (2 * m))).clip(max=source)[_GROUP - 1 :: _GROUP]
+    window = int((after - first).max())
+    starts = np.minimum(first, source - window)
+    x = starts[:, None, None] + np.arange(window)
+    distance = np.abs((2 * x + 1) * m - centres.reshape(-1, _GROUP, 1))
+    weights = np.maximum(0, reach - distance)
+    return Triangles(
+        starts=tuple(starts.tolist()),
+        weights=weights,
+        sums=weights.sum(axis=2).reshape(-1)[:target],
+    )
 
 
 def resize(pixels: Pixels, height: int, width: int) -> Pixels:
@@ -54,38 +87,36 @@ def resize(pixels: Pixels, height: int, width: int) -> Pixels:
     source_height, source_width, channels = pixels.shape
     if (source_height, source_width) == (height, width):
         return pixels.copy()
-    across, down = triangle_weights(source_width, width), triangle_weights(source_height, height)
-    divisors = (down.sum(axis=1)[:, None] * across.sum(axis=1))[:, :, None]
-    if 2 * 255 * int(down.sum(axis=1).max()) * int(across.sum(axis=1).max()) >= 2**63:
+    across, down = triangles(source_width, width), triangles(source_height, height)
+    largest = int(across.sums.max()) * int(down.sums.max())
+    if 511 * largest >= 2**63:
         raise RequestError(
             f"an image of {source_width} x {source_height} pixels is too large to be resized to "
             f"{width} x {height}"
         )
-    rows = _weigh(down, pixels.reshape(source_height, -1))
-    columns = rows.reshape(height, source_width, channels).swapaxes(0, 1)
-    sums = _weigh(across, columns.reshape(source_width, -1), scale=int(down.sum(axis=1).max()))
-    sums = sums.reshape(width, height, channels).swapaxes(0, 1)
-    rounded: Pixels = ((2 * sums + divisors) // (2 * divisors)).astype(np.uint8)
-    return rounded
+    rows = _weigh(down, pixels.reshape(source_height, -1), 255 * int(down.sums.max()))
+    turned = rows.reshape(height, source_width, channels).swapaxes(0, 1)
+    sums = _weigh(across, turned.reshape(source_width, -1), 255 * largest)
+    sums = sums.reshape(width, height, channels)
+    divisors = (across.sums[:, None] * down.sums)[:, :, None]
+    # 2 * sum + divisor is at most 511 * divisor. Below 2**53 / 512 a quotient that is no integer
+    # differs from the next one by more than the rounding of the division, so it stays below it.
+    if 512 * largest < 2**53:
+        rounded = (2.0 * sums + divisors) / (2.0 * divisors)
+    else:
+        rounded = (2 * sums.astype(np.int64) + divisors) // (2 * divisors)
+    return np.ascontiguousarray(rounded.astype(np.uint8).swapaxes(0, 1))
 
 
-def _weigh(weights: Integers, rows: npt.NDArray[Any], scale: int = 1) -> Integers:
-    """Return the exact product of `weights` (m, n) and `rows` (n, c), values 0..255 * `scale`.
-
-    Floating point is used where, and only where, no sum can leave its exact integers.
-    """
-    largest = 255 * scale * int(weights.sum(axis=1).max())
+def _weigh(triangles: Triangles, rows: Exact, largest: int) -> Exact:
+    """Return the weighted sums of rows, exact since none is greater than `largest`."""
     dtype = np.float32 if largest < 2**24 else np.float64 if largest < 2**53 else np.int64
-    factors = weights.astype(dtype)
-    first = (weights > 0).argmax(axis=1)
-    last = weights.shape[1] - (weights[:, ::-1] > 0).argmax(axis=1)
-    out = np.empty((len(weights), rows.shape[1]), dtype)
-    for top in range(0, len(weights), _GROUP):
-        group = slice(top, top + _GROUP)
-        window = slice(first[group][0], last[group][-1])
-        for left in range(0, rows.shape[1], _COLUMNS):
-            block = slice(left, left + _COLUMNS)
-            np.matmul(
-                factors[group, window], rows[window, block].astype(dtype), out=out[group, block]
-            )
-    return out.astype(np.int64)
+    factors = triangles.weights.astype(dtype)
+    window = factors.shape[2]
+    columns = max(16, _PRODUCTS // (_GROUP * window))
+    sums = np.empty((len(factors), _GROUP, rows.shape[1]), dtype)
+    for start, factor, out in zip(triangles.starts, factors, sums, strict=True):
+        for left in range(0, rows.shape[1], columns):
+            block = slice(left, left + columns)
+            np.matmul(factor, rows[start : start + window, block].astype(dtype), out=out[:, block])
+    return sums.reshape(-1, rows.shape[1])[: len(triangles.sums)]
