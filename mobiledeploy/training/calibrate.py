@@ -1,0 +1,77 @@
+"""Which range each activation takes: measured on training images."""
+
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from mobiledeploy.data.pixels import Images
+from mobiledeploy.layers import INPUT
+from mobiledeploy.network.network import Network
+from mobiledeploy.network.ranges import Ranges
+from mobiledeploy.progress import Event, Progress, silent
+from mobiledeploy.training import folded, graph, order, session
+from mobiledeploy.training.input_grid import RANGE, to_input
+from mobiledeploy.training.predict import batches
+
+SMALLEST: Final = 1e-6
+"""Width of the range of a tensor that is 0 for all images: a scale must be positive."""
+
+
+def representative(images: Images, count: int, seed: int) -> npt.NDArray[np.uint8]:
+    """Return the pixels of a random choice of images, all of them if there are not so many.
+
+    Args:
+        images: The training images, in any order: those of a class may stand together.
+        count: How many, at least 1.
+        seed: Another seed, another choice.
+    """
+    size = min(count, len(images.pixels))
+    return images.pixels[order.batch(0, count=len(images.pixels), size=size, seed=seed)]
+
+
+def calibrate(
+    network: Network,
+    pixels: npt.NDArray[np.uint8],
+    *,
+    progress: Progress = silent,
+    stage: str = "quantise",
+) -> Ranges:
+    """Return the mean over batches of each activation's lowest and highest value.
+
+    The mean rather than the extremes: a single outlier does not widen every step of the grid.
+    The input's range is not measured, it is the grid of 8-bit pixels.
+
+    Args:
+        network: Folded float network.
+        pixels: uint8, shape (images, height, width, channels), at least 1 image.
+        progress: Told after every batch.
+        stage: The stage's name in the events.
+    """
+    tf = session.tensorflow()
+    architecture, apply = network.architecture, folded.constants(network)
+    names: list[str] = []
+
+    def extremes(batch: graph.Tensor) -> graph.Tensor:
+        names.clear()
+        found = []
+
+        def observe(name: str, tensor: graph.Tensor) -> graph.Tensor:
+            names.append(name)
+            found.append((tf.reduce_min(tensor), tf.reduce_max(tensor)))
+            return tensor
+
+        graph.forward(architecture, to_input(batch), apply, observe=observe)
+        return tf.stack(found)
+
+    run = graph.traced(extremes, tf.TensorSpec((None, *architecture.input_shape), tf.uint8))
+    rows = []
+    for start, batch in batches(pixels):
+        rows.append(run(batch).numpy())
+        progress(Event(stage, "measuring ranges", start + len(batch), len(pixels)))
+    means = np.stack(rows).mean(axis=0, dtype=np.float64)
+    ranges = {
+        name: (min(float(low), 0.0), max(float(high), 0.0, SMALLEST))
+        for name, (low, high) in zip(names, means, strict=True)
+    }
+    return {**ranges, INPUT: RANGE}

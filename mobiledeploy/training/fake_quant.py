@@ -1,0 +1,79 @@
+"""Fake quantisation: float tensors rounded to the int8 grids of the file to come.
+
+The grids are TFLite's: kernels symmetric in -127..127 with one scale an output channel (one in
+all for the dense layer), activations in 256 steps over their range. Gradients pass straight
+through inside a range and stop outside it.
+"""
+
+from typing import Final
+
+from mobiledeploy.layers import Layer
+from mobiledeploy.network.ranges import Ranges
+from mobiledeploy.training import session
+from mobiledeploy.training.folded import Pairs
+from mobiledeploy.training.graph import Apply, Observe, Tensor, convolve
+
+SMALLEST: Final = 1e-8
+"""Range of a channel whose weights are all 0: a scale must be positive."""
+
+
+def kernel(layer: Layer, values: Tensor) -> Tensor:
+    """Return a kernel rounded to its int8 grid, same shape.
+
+    Args:
+        layer: Whose kernel it is.
+        values: float32, in Keras's order.
+    """
+    tf = session.tensorflow()
+    if layer.op == "dense":
+        bound = _bound(values, None)
+        return tf.quantization.fake_quant_with_min_max_vars(
+            values, -bound, bound, narrow_range=True
+        )
+    if layer.op == "depthwise":
+        # The operation has its channels last; a depthwise kernel is (height, width, channels, 1).
+        return tf.transpose(_per_channel(tf.transpose(values, (0, 1, 3, 2))), (0, 1, 3, 2))
+    return _per_channel(values)
+
+
+def _per_channel(values: Tensor) -> Tensor:
+    tf = session.tensorflow()
+    bound = _bound(values, (0, 1, 2))
+    return tf.quantization.fake_quant_with_min_max_vars_per_channel(
+        values, -bound, bound, narrow_range=True
+    )
+
+
+def _bound(values: Tensor, axes: tuple[int, ...] | None) -> Tensor:
+    tf = session.tensorflow()
+    return tf.stop_gradient(tf.maximum(tf.reduce_max(tf.abs(values), axes), SMALLEST))
+
+
+def layers(weights: Pairs) -> Apply:
+    """Return what layers compute with kernels rounded to int8 grids; biases stay float.
+
+    Args:
+        weights: Kernel and bias by layer name.
+    """
+    tf = session.tensorflow()
+
+    def apply(layer: Layer, source: Tensor) -> Tensor:
+        values, bias = weights[layer.name]
+        return tf.nn.bias_add(convolve(layer, source, kernel(layer, values)), bias)
+
+    return apply
+
+
+def activations(ranges: Ranges) -> Observe:
+    """Return the rounding of every activation to its int8 grid.
+
+    Args:
+        ranges: The lowest and highest value of each tensor.
+    """
+    tf = session.tensorflow()
+
+    def observe(name: str, tensor: Tensor) -> Tensor:
+        low, high = ranges[name]
+        return tf.quantization.fake_quant_with_min_max_args(tensor, low, high)
+
+    return observe

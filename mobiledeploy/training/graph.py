@@ -1,0 +1,92 @@
+"""The forward pass of an `Architecture` in TensorFlow operations.
+
+One walk over the layers serves every graph that training needs; they differ in what a layer with
+weights computes (`apply`) and in what happens to each activation (`observe`): float with batch
+norm, folded float, calibration, fake quantisation.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
+
+from mobiledeploy.layers import INPUT, Architecture, Layer
+from mobiledeploy.training import session
+
+Tensor: TypeAlias = Any
+"""A `tf.Tensor`; TensorFlow has no types that mypy could check."""
+Apply: TypeAlias = Callable[[Layer, Tensor], Tensor]
+"""From a layer with weights and its input to its output before the activation."""
+Observe: TypeAlias = Callable[[str, Tensor], Tensor]
+"""From a tensor's name and value to the value that goes on."""
+
+
+def forward(
+    architecture: Architecture,
+    images: Tensor,
+    apply: Apply,
+    *,
+    observe: Observe = lambda _, tensor: tensor,
+    until: str | None = None,
+) -> Tensor:
+    """Return the output of one layer.
+
+    Args:
+        architecture: The layers.
+        images: float32, shape (batch, height, width, channels).
+        apply: What convolutions and dense layers compute; the activation function follows.
+        observe: Applied to the input and to the output of every layer but the softmax.
+        until: The layer to stop at; by default the one that computes the logits.
+
+    Returns:
+        float32, shape (batch, ...).
+    """
+    last = architecture.logits.name if until is None else until
+    tensors = {INPUT: observe(INPUT, images)}
+    for layer in architecture.layers:
+        output = _compute(layer, [tensors[name] for name in layer.inputs], apply)
+        tensors[layer.name] = output if layer.op == "softmax" else observe(layer.name, output)
+        if layer.name == last:
+            break
+    return tensors[last]
+
+
+def traced(function: Callable[..., Tensor], *signature: Any) -> Callable[..., Tensor]:
+    """Return a `tf.function` for one signature, without autograph: our graphs hold no loops."""
+    tf = session.tensorflow()
+    made: Callable[..., Tensor] = tf.function(function, autograph=False, input_signature=signature)
+    return made
+
+
+def _compute(layer: Layer, sources: Sequence[Tensor], apply: Apply) -> Tensor:
+    tf = session.tensorflow()
+    match layer.op:
+        case "conv" | "depthwise" | "dense":
+            return activate(layer, apply(layer, sources[0]))
+        case "add":
+            return activate(layer, sources[0] + sources[1])
+        case "mean":
+            return tf.reduce_mean(sources[0], (1, 2))
+        case "softmax":
+            return tf.nn.softmax(sources[0])
+
+
+def convolve(layer: Layer, source: Tensor, kernel: Tensor) -> Tensor:
+    """Return a layer's product with its kernel, without bias and activation."""
+    tf = session.tensorflow()
+    padding = layer.padding.upper()
+    if layer.op == "conv":
+        return tf.nn.conv2d(source, kernel, layer.strides, padding)
+    if layer.op == "depthwise":
+        return tf.nn.depthwise_conv2d(source, kernel, (1, *layer.strides, 1), padding)
+    return tf.matmul(source, kernel)
+
+
+def activate(layer: Layer, tensor: Tensor) -> Tensor:
+    """Return the layer's activation function of a tensor."""
+    tf = session.tensorflow()
+    match layer.activation:
+        case "relu6":
+            return tf.nn.relu6(tensor)
+        case "relu":
+            return tf.nn.relu(tensor)
+        case "none":
+            return tensor

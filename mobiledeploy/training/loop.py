@@ -1,0 +1,172 @@
+"""THE training loop: float training, transfer learning and quantisation-aware training use it.
+
+A step is a pure function of the state, the seed and the step's number. Order and augmentation
+keep no state of their own, so a run goes on from a checkpoint bit for bit. The loss is divided
+by the global batch, so that replicas need a sum of gradients and no more: `tf.distribute` can
+stand between `_step` and the loop, each replica with its rows of the global batch.
+"""
+
+import dataclasses
+import math
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from mobiledeploy.errors import RequestError
+from mobiledeploy.progress import Event, Progress, silent
+from mobiledeploy.training import order, session
+from mobiledeploy.training.checkpoint import Checkpoint
+from mobiledeploy.training.graph import Tensor, traced
+from mobiledeploy.training.model import Model
+from mobiledeploy.training.schedule import learning_rate
+from mobiledeploy.training.state import State
+from mobiledeploy.training.validation import Validation
+
+Examples: TypeAlias = npt.NDArray[Any]
+Labels: TypeAlias = npt.NDArray[np.int64]
+Prepare: TypeAlias = Callable[[Tensor, Tensor], Tensor]
+"""From a batch of examples and the step's number to the model's input, inside the graph."""
+Loss: TypeAlias = Callable[[Tensor, Tensor], Tensor]
+"""From labels and logits to one loss an example, inside the graph."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """How long, how fast, and what the events say.
+
+    Attributes:
+        steps: Of the whole run; 0 changes nothing.
+        batch_size: Examples a step, over all replicas.
+        learning_rate: Peak of the schedule.
+        seed: Of the order.
+        stage: The stage's name in events.
+        message: What is being trained, for events and errors.
+    """
+
+    steps: int
+    batch_size: int
+    learning_rate: float
+    seed: int
+    stage: str
+    message: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """How a run went.
+
+    Attributes:
+        steps: Steps that the model has seen as it is now.
+        loss: Training loss of the last of them, None after no step.
+        validation_loss: Its loss on held-back examples, None without validation.
+    """
+
+    steps: int
+    loss: float | None
+    validation_loss: float | None
+
+
+def train(
+    model: Model,
+    examples: Examples,
+    labels: Labels,
+    plan: Plan,
+    *,
+    prepare: Prepare,
+    loss: Loss,
+    validation: Validation | None = None,
+    checkpoint: Checkpoint | None = None,
+    progress: Progress = silent,
+) -> Outcome:
+    """Train a model in place, or go on where an earlier run with the same key was stopped.
+
+    Args:
+        model: Changed in place.
+        examples: First dimension their number, at least 1; rows are read as batches need them.
+        labels: int64, one an example.
+        plan: How long and how fast.
+        prepare: From a batch of examples to the model's input: augmentation stands here.
+        loss: One loss an example.
+        validation: When to score and when to stop; the model then ends as it was at its best.
+        checkpoint: Where the state is kept, None to keep none.
+        progress: Told after every step.
+
+    Raises:
+        RequestError: The loss became NaN or infinite.
+        StorageError: The checkpoint cannot be written.
+    """
+    state = State(model, plan.steps)
+    if checkpoint:
+        _go_on(state, checkpoint, plan, progress)
+    step = _step(state, examples, plan, prepare, loss)
+    while state.done < plan.steps and not (validation and state.stale >= validation.patience):
+        rows = order.batch(state.done, count=len(examples), size=plan.batch_size, seed=plan.seed)
+        rate = learning_rate(state.done, steps=plan.steps, peak=plan.learning_rate)
+        value = float(
+            step(examples[rows], labels[rows], np.int32(state.done), np.float32(rate)).numpy()
+        )
+        _check(value, state.done, plan)
+        state.losses[state.done] = value
+        state.done += 1
+        if validation and validation.due(state.done, plan.steps):
+            state.note(validation.loss())
+        progress(Event(plan.stage, f"{plan.message}, loss {value:.3f}", state.done, plan.steps))
+        if checkpoint and checkpoint.due():
+            checkpoint.save(state.arrays())
+    if checkpoint:
+        checkpoint.save(state.arrays())
+    if validation:
+        state.take_best()
+    kept = state.best_step if validation else state.done
+    return Outcome(
+        steps=kept,
+        loss=float(state.losses[kept - 1]) if kept else None,
+        validation_loss=float(state.validation_losses[kept - 1]) if validation and kept else None,
+    )
+
+
+def _go_on(state: State, checkpoint: Checkpoint, plan: Plan, progress: Progress) -> None:
+    restored = checkpoint.restore(like=state.arrays())
+    if restored is not None:
+        state.set_arrays(restored)
+        progress(Event(plan.stage, f"{plan.message} goes on", state.done, plan.steps))
+    elif checkpoint.path.exists():
+        message = f"{checkpoint.path.name} is not this run's: {plan.message} starts anew"
+        progress(Event(plan.stage, message, 0, plan.steps))
+
+
+def _step(
+    state: State, examples: Examples, plan: Plan, prepare: Prepare, loss: Loss
+) -> Callable[..., Any]:
+    """Return the graph of one step."""
+    tf = session.tensorflow()
+    variables = list(state.model.variables)
+    batch = (plan.batch_size,)
+
+    def step(rows: Tensor, labels: Tensor, number: Tensor, rate: Tensor) -> Tensor:
+        inputs = prepare(rows, number)
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(variables)
+            losses = loss(labels, state.model.logits(inputs))
+            total = tf.reduce_sum(losses) / plan.batch_size
+        gradients = tape.gradient(total, variables)
+        state.adam.apply(gradients, rate=rate, step=tf.cast(number, tf.float32))
+        return total
+
+    return traced(
+        step,
+        tf.TensorSpec((*batch, *examples.shape[1:]), tf.as_dtype(examples.dtype)),
+        tf.TensorSpec(batch, tf.int64),
+        tf.TensorSpec((), tf.int32),
+        tf.TensorSpec((), tf.float32),
+    )
+
+
+def _check(loss: float, done: int, plan: Plan) -> None:
+    if not math.isfinite(loss):
+        raise RequestError(
+            f"{plan.message}: the loss became {loss} at step {done + 1} of {plan.steps}",
+            hint=f"try a learning rate below {plan.learning_rate:g}",
+        )

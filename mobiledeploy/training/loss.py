@@ -1,0 +1,66 @@
+"""Cross entropy, one value an example."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from mobiledeploy.training import session
+from mobiledeploy.training.graph import Tensor
+from mobiledeploy.training.loop import Loss
+
+
+def cross_entropy(
+    classes: int, *, smoothing: float = 0.0, class_weights: Sequence[float] | None = None
+) -> Loss:
+    """Return the softmax cross entropy of labels and logits.
+
+    Args:
+        classes: Length of the logits.
+        smoothing: Share of the target that is spread evenly over all classes
+            (arXiv:1512.00567, section 7).
+        class_weights: Factor of an example's loss by its label.
+    """
+    tf = session.tensorflow()
+    on, off = 1 - smoothing + smoothing / classes, smoothing / classes
+
+    def loss(labels: Tensor, logits: Tensor) -> Tensor:
+        targets = tf.one_hot(labels, classes, on_value=on, off_value=off)
+        losses = tf.nn.softmax_cross_entropy_with_logits(targets, logits)
+        if class_weights is None:
+            return losses
+        return losses * tf.gather(tf.constant(class_weights, tf.float32), labels)
+
+    return loss
+
+
+def mean_cross_entropy(labels: npt.NDArray[np.int64], logits: npt.NDArray[np.float32]) -> float:
+    """Return the mean cross entropy of logits, computed in float64 NumPy.
+
+    Args:
+        labels: int64, shape (examples,).
+        logits: float32, shape (examples, classes).
+    """
+    shifted = logits.astype(np.float64) - logits.max(axis=1, keepdims=True)
+    chosen = np.take_along_axis(shifted, labels[:, np.newaxis], axis=1)[:, 0]
+    return float(np.mean(np.log(np.exp(shifted).sum(axis=1)) - chosen))
+
+
+def balancing_weights(
+    labels: npt.NDArray[np.int64], classes: int, *, tolerated: float = 1.5
+) -> tuple[float, ...] | None:
+    """Return factors that give every class the same say, or None where all are about as large.
+
+    Args:
+        labels: int64, of the training examples.
+        classes: How many classes there are.
+        tolerated: Up to this ratio of the largest class to the smallest nothing is done.
+
+    Returns:
+        One factor a class, 1 on average over the examples; None means 1 for all.
+    """
+    counts = np.bincount(labels, minlength=classes)
+    present = counts[counts > 0]
+    if present.max() <= tolerated * present.min():
+        return None
+    return tuple(float(len(labels) / (len(present) * count)) if count else 0.0 for count in counts)

@@ -1,0 +1,59 @@
+"""Quantisation-aware training, by one of two engines. Both end in the same types."""
+
+import importlib
+from typing import Final, Protocol
+
+from mobiledeploy.config import ENGINES, QuantiseConfig
+from mobiledeploy.data.pixels import Images
+from mobiledeploy.errors import RequestError
+from mobiledeploy.network.network import Network
+from mobiledeploy.network.ranges import Ranges
+from mobiledeploy.progress import Progress
+from mobiledeploy.training.checkpoint import Checkpoint
+
+NAMES: Final = ENGINES
+"""What `--qat-engine` can be: each is the module `training/qat_<name>.py`."""
+
+
+class Engine(Protocol):
+    """A module that trains with fake quantisation."""
+
+    def train_quantised(
+        self,
+        network: Network,
+        ranges: Ranges,
+        images: Images,
+        config: QuantiseConfig,
+        *,
+        seed: int,
+        checkpoint: Checkpoint | None = ...,
+        progress: Progress = ...,
+    ) -> tuple[Network, Ranges]:
+        """Return the network and the ranges after `config.steps` steps.
+
+        Args:
+            network: Folded float network.
+            ranges: From calibration.
+            images: To train on.
+            config: How long and how fast.
+            seed: Of the order and the augmentation.
+            checkpoint: Where the state is kept, None to keep none.
+            progress: Told after every step.
+
+        Raises:
+            RequestError: The loss became NaN or infinite.
+            StorageError: The checkpoint cannot be written.
+        """
+        ...
+
+
+def load(name: str) -> Engine:
+    """Return an engine by name.
+
+    Raises:
+        RequestError: There is no such engine.
+    """
+    if name not in NAMES:
+        raise RequestError(f"expected a QAT engine of {', '.join(NAMES)}; received {name}")
+    engine: Engine = importlib.import_module(f"mobiledeploy.training.qat_{name}")
+    return engine

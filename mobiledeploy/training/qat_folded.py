@@ -1,0 +1,60 @@
+"""The default engine: fake quantisation of the folded network, with calibrated ranges.
+
+Nothing has to settle: batch norm is folded, the ranges stand from the first step and stay, and
+kernels take their scales from their weights at every step. A step costs no more than a float
+step with batch norm (benchmarks/qat_step.py).
+"""
+
+from mobiledeploy.config import QuantiseConfig
+from mobiledeploy.data.pixels import Images
+from mobiledeploy.network.network import Network
+from mobiledeploy.network.ranges import Ranges
+from mobiledeploy.progress import Progress, silent
+from mobiledeploy.training import fake_quant, folded, graph, loop
+from mobiledeploy.training.checkpoint import Checkpoint
+from mobiledeploy.training.folded import Pairs
+from mobiledeploy.training.input_grid import to_input
+from mobiledeploy.training.loss import cross_entropy
+from mobiledeploy.training.model import Model
+
+
+def train_quantised(
+    network: Network,
+    ranges: Ranges,
+    images: Images,
+    config: QuantiseConfig,
+    *,
+    seed: int,
+    checkpoint: Checkpoint | None = None,
+    progress: Progress = silent,
+) -> tuple[Network, Ranges]:
+    """Return the network after training; the ranges stay. See `qat.Engine`."""
+    variables = folded.variables_of(network)
+    loop.train(
+        model_of(network, variables, ranges),
+        images.pixels,
+        images.labels,
+        loop.Plan(
+            steps=config.steps,
+            batch_size=config.batch_size,
+            learning_rate=config.learning_rate,
+            seed=seed,
+            stage="quantise",
+            message="quantisation-aware training",
+        ),
+        prepare=lambda pixels, _: to_input(pixels),
+        loss=cross_entropy(network.architecture.classes),
+        checkpoint=checkpoint,
+        progress=progress,
+    )
+    return folded.network_of(network.architecture, variables), ranges
+
+
+def model_of(network: Network, variables: Pairs, ranges: Ranges) -> Model:
+    """Return the fake-quantised network as something to train."""
+    apply = fake_quant.layers(variables)
+    observe = fake_quant.activations(ranges)
+    return Model(
+        variables=tuple(variable for pair in variables.values() for variable in pair),
+        logits=lambda inputs: graph.forward(network.architecture, inputs, apply, observe=observe),
+    )

@@ -1,0 +1,104 @@
+"""TensorFlow, started quietly and so that the same request gives the same bits."""
+
+import contextlib
+import gc
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from typing import Any, Final
+
+from mobiledeploy.errors import MissingDependencyError
+from mobiledeploy.progress import Event, Progress, silent
+
+_QUIET: Final = {
+    "TF_CPP_MIN_LOG_LEVEL": "3",  # errors only
+    "GRPC_VERBOSITY": "ERROR",
+    "ABSL_MIN_LOG_LEVEL": "3",
+}
+
+
+def tensorflow() -> Any:
+    """Return the `tensorflow` module, importing it without its start-up messages.
+
+    Raises:
+        MissingDependencyError: TensorFlow is not installed.
+    """
+    loaded = sys.modules.get("tensorflow")
+    if loaded is not None:
+        return loaded
+    for name, value in _QUIET.items():
+        os.environ.setdefault(name, value)
+    try:
+        with _collector_off(), quiet_stderr():
+            import tensorflow as tf
+    except ModuleNotFoundError as error:
+        raise MissingDependencyError(
+            f"training needs `{error.name}`, which is not installed",
+            hint="python -m pip install 'mobiledeploy[build]'",
+        ) from error
+    # Its Python side warns about every traced graph that resembles an earlier one.
+    tf.get_logger().setLevel("ERROR")
+    return tf
+
+
+def start(threads: int, *, progress: Progress = silent, stage: str = "train") -> None:
+    """Fix what decides the last bits: the kernels' threads, and deterministic kernels.
+
+    TensorFlow takes a number of threads only before it computes for the first time in a process.
+    Where it has already run with another number, that number stays, and an event says so.
+
+    Args:
+        threads: Within one operation, and of operations that run side by side.
+        progress: Told if the threads are not those asked for.
+        stage: The stage's name in the event.
+
+    Raises:
+        MissingDependencyError: TensorFlow is not installed.
+    """
+    tf = tensorflow()
+    threading = tf.config.threading
+    tf.config.experimental.enable_op_determinism()
+    try:
+        threading.set_intra_op_parallelism_threads(threads)
+        threading.set_inter_op_parallelism_threads(threads)
+    except RuntimeError:  # raised when the number differs and TensorFlow already runs
+        running = threading.get_intra_op_parallelism_threads()
+        message = (
+            f"TensorFlow already runs with {running or 'all'} threads, not {threads}: "
+            "the last bits of the weights may differ"
+        )
+        progress(Event(stage, message))
+
+
+@contextlib.contextmanager
+def quiet_stderr() -> Iterator[None]:
+    """Keep what native code writes to stderr, and show it only if the block fails.
+
+    TensorFlow's C++ writes to file descriptor 2 before any setting can stop it.
+    """
+    sys.stderr.flush()
+    with tempfile.TemporaryFile() as kept:
+        original = os.dup(2)
+        os.dup2(kept.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            kept.seek(0)
+            os.write(original, kept.read())
+            raise
+        finally:
+            os.dup2(original, 2)
+            os.close(original)
+
+
+@contextlib.contextmanager
+def _collector_off() -> Iterator[None]:
+    """Import a tenth faster: the collector would walk a growing heap that holds no garbage."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()

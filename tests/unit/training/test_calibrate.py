@@ -1,0 +1,61 @@
+"""Ranges come from images and always hold zero."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from mobiledeploy.data.pixels import Images
+from mobiledeploy.layers import INPUT
+from mobiledeploy.network.network import Network, Weights
+from mobiledeploy.progress import Event
+from mobiledeploy.training import predict
+from mobiledeploy.training.calibrate import calibrate, representative
+
+pytestmark = pytest.mark.tensorflow
+
+
+def test_every_tensor_but_the_softmax_has_a_range(network: Network, images: Images) -> None:
+    ranges = calibrate(network, images.pixels)
+    assert list(ranges) == [INPUT, *(x.name for x in network.architecture.layers[:-1])]
+    assert all(low <= 0 < high for low, high in ranges.values())
+    assert ranges[INPUT] == (-1, 127 / 128)
+    assert ranges["stem"][0] == 0
+    assert ranges["filter"][1] <= 6
+    assert ranges["project"][0] < 0
+
+
+def test_range_is_the_mean_over_batches(network: Network, images: Images) -> None:
+    pixels = np.concatenate([images.pixels, images.pixels // 2])[: predict.BATCH + 20]
+    logits = predict.predict(network, pixels)
+    parts = logits[: predict.BATCH], logits[predict.BATCH :]
+    low, high = calibrate(network, pixels)["logits"]
+    assert low == pytest.approx(min(0, np.mean([part.min() for part in parts])), abs=1e-5)
+    assert high == pytest.approx(max(0, np.mean([part.max() for part in parts])), abs=1e-5)
+
+
+def test_a_tensor_that_is_always_zero_still_has_a_range(network: Network, images: Images) -> None:
+    dead = Weights(
+        kernel=np.zeros_like(network.weights["filter"].kernel),
+        bias=np.zeros_like(network.weights["filter"].bias),
+    )
+    silenced = dataclasses.replace(network, weights={**network.weights, "filter": dead})
+    low, high = calibrate(silenced, images.pixels)["filter"]
+    assert low == 0 < high
+
+
+def test_progress_counts_images(network: Network, images: Images) -> None:
+    events: list[Event] = []
+    calibrate(network, np.tile(images.pixels, (2, 1, 1, 1)), progress=events.append)
+    assert [(event.done, event.total) for event in events] == [(64, 96), (96, 96)]
+
+
+def test_representative_images_are_drawn_from_all(images: Images) -> None:
+    sorted_by_class = dataclasses.replace(
+        images,
+        pixels=np.repeat(np.arange(48, dtype=np.uint8), 8 * 8 * 3).reshape(48, 8, 8, 3),
+    )
+    chosen = representative(sorted_by_class, 12, seed=0)[:, 0, 0, 0]
+    assert len(set(chosen.tolist())) == 12
+    assert chosen.max() > 24 > chosen.min()
+    assert len(representative(images, 256, seed=0)) == 48

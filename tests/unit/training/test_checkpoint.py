@@ -1,0 +1,79 @@
+"""Saved state is whole, and only for the run that wrote it."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mobiledeploy.errors import StorageError
+from mobiledeploy.training.checkpoint import Checkpoint
+
+STATE = {"weights": np.arange(6, dtype=np.float32).reshape(2, 3), "done": np.array(4)}
+
+
+def test_state_comes_back_bit_for_bit(tmp_path: Path) -> None:
+    checkpoint = Checkpoint(path=tmp_path / "deep" / "state.npz", key="k")
+    checkpoint.save(STATE)
+    restored = checkpoint.restore(like=STATE)
+    assert restored is not None
+    for name, array in STATE.items():
+        np.testing.assert_array_equal(restored[name], array, strict=True)
+
+
+@pytest.mark.parametrize(
+    "like",
+    [
+        {**STATE, "more": np.zeros(1)},
+        {"weights": STATE["weights"]},
+        {**STATE, "weights": np.zeros((3, 2), np.float32)},
+        {**STATE, "weights": np.zeros((2, 3))},
+    ],
+    ids=["missing", "unknown", "shape", "dtype"],
+)
+def test_state_of_another_form_is_not_restored(
+    tmp_path: Path, like: dict[str, np.ndarray]
+) -> None:
+    checkpoint = Checkpoint(path=tmp_path / "state.npz", key="k")
+    checkpoint.save(STATE)
+    assert checkpoint.restore(like=like) is None
+
+
+def test_state_under_another_key_is_not_restored(tmp_path: Path) -> None:
+    path = tmp_path / "state.npz"
+    Checkpoint(path=path, key="k").save(STATE)
+    assert Checkpoint(path=path, key="other").restore(like=STATE) is None
+
+
+@pytest.mark.parametrize("keep", [0, 10, 200, -1])
+def test_a_damaged_file_is_not_restored(tmp_path: Path, keep: int) -> None:
+    checkpoint = Checkpoint(path=tmp_path / "state.npz", key="k")
+    checkpoint.save(STATE)
+    checkpoint.path.write_bytes(checkpoint.path.read_bytes()[:keep])
+    assert checkpoint.restore(like=STATE) is None
+
+
+def test_a_pickle_is_not_loaded(tmp_path: Path) -> None:
+    checkpoint = Checkpoint(path=tmp_path / "state.npz", key="k")
+    np.savez(checkpoint.path, key=np.array("k"), weights=np.array([{}], object), done=np.array(4))
+    assert checkpoint.restore(like=STATE) is None
+
+
+def test_saving_is_due_after_the_interval(tmp_path: Path) -> None:
+    assert Checkpoint(path=tmp_path / "s.npz", key="k", seconds=0).due()
+    checkpoint = Checkpoint(path=tmp_path / "s.npz", key="k", seconds=60)
+    checkpoint.save(STATE)
+    assert not checkpoint.due()
+
+
+def test_a_place_that_cannot_be_written_is_a_storage_error(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(StorageError, match="cannot write"):
+        Checkpoint(path=tmp_path / "file" / "state.npz", key="k").save(STATE)
+
+
+def test_nothing_is_left_after_discarding(tmp_path: Path) -> None:
+    checkpoint = Checkpoint(path=tmp_path / "state.npz", key="k")
+    checkpoint.discard()
+    checkpoint.save(STATE)
+    checkpoint.discard()
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,181 @@
+"""One loop: it learns, it goes on bit for bit, it says when it diverges."""
+
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mobiledeploy.data.pixels import Images
+from mobiledeploy.errors import RequestError
+from mobiledeploy.network.network import Network
+from mobiledeploy.progress import Event
+from mobiledeploy.training import folded, graph, loop
+from mobiledeploy.training.checkpoint import Checkpoint
+from mobiledeploy.training.input_grid import to_input
+from mobiledeploy.training.loss import cross_entropy
+from mobiledeploy.training.model import Model
+from mobiledeploy.training.validation import Validation
+
+pytestmark = pytest.mark.tensorflow
+
+PLAN = loop.Plan(
+    steps=12, batch_size=10, learning_rate=0.01, seed=3, stage="train", message="training"
+)
+
+
+class KilledError(Exception):
+    """Ends a run from outside, between two steps."""
+
+
+class Trained:
+    """A tiny model and its loop."""
+
+    def __init__(self, network: Network) -> None:
+        self.variables = folded.variables_of(network)
+        apply = folded.layers(self.variables)
+        self.model = Model(
+            variables=[v for pair in self.variables.values() for v in pair],
+            logits=lambda inputs: graph.forward(network.architecture, inputs, apply),
+        )
+
+    def train(self, images: Images, plan: loop.Plan = PLAN, **options: object) -> loop.Outcome:
+        return loop.train(
+            self.model,
+            images.pixels,
+            images.labels,
+            plan,
+            prepare=lambda pixels, _: to_input(pixels),
+            loss=cross_entropy(3),
+            **options,
+        )
+
+    def bits(self) -> bytes:
+        return b"".join(v.numpy().tobytes() for v in self.model.variables)
+
+
+def kill_after(step: int):
+    def progress(event: Event) -> None:
+        if event.done == step:
+            raise KilledError
+
+    return progress
+
+
+def test_it_learns(network: Network, images: Images) -> None:
+    events: list[Event] = []
+    trained = Trained(network)
+    plan = dataclasses.replace(PLAN, steps=60)
+    outcome = trained.train(images, plan, progress=events.append)
+    assert [event.done for event in events] == list(range(1, 61))
+    assert {event.total for event in events} == {60}
+    assert outcome.steps == 60
+    assert outcome.loss < 0.5
+
+
+def test_the_same_request_gives_the_same_bits(network: Network, images: Images) -> None:
+    first, second, other = Trained(network), Trained(network), Trained(network)
+    first.train(images)
+    second.train(images)
+    other.train(images, dataclasses.replace(PLAN, seed=4))
+    assert first.bits() == second.bits()
+    assert first.bits() != other.bits()
+
+
+@pytest.mark.parametrize("at", [1, 7, 12])
+def test_a_killed_run_ends_with_the_bits_of_an_undisturbed_one(
+    network: Network, images: Images, tmp_path: Path, at: int
+) -> None:
+    undisturbed = Trained(network)
+    undisturbed.train(images)
+    path = tmp_path / "state.npz"
+    with pytest.raises(KilledError):
+        Trained(network).train(
+            images,
+            # Progress is told before the state is saved: the last save is that of step `at` - 1.
+            progress=kill_after(at),
+            checkpoint=Checkpoint(path=path, key="k", seconds=0),
+        )
+    again = Trained(network)
+    events: list[Event] = []
+    again.train(images, progress=events.append, checkpoint=Checkpoint(path=path, key="k"))
+    assert again.bits() == undisturbed.bits()
+    assert len([e for e in events if "loss" in e.message]) == 12 - at + 1
+
+
+def test_with_nothing_left_to_do_the_state_is_restored(
+    network: Network, images: Images, tmp_path: Path
+) -> None:
+    checkpoint = Checkpoint(path=tmp_path / "state.npz", key="k")
+    first, second = Trained(network), Trained(network)
+    outcome = first.train(images, checkpoint=checkpoint)
+    assert second.train(images, checkpoint=checkpoint) == outcome
+    assert second.bits() == first.bits()
+
+
+def test_the_state_of_another_run_is_left_aside(
+    network: Network, images: Images, tmp_path: Path
+) -> None:
+    path = tmp_path / "state.npz"
+    Trained(network).train(
+        images, dataclasses.replace(PLAN, seed=9), checkpoint=Checkpoint(path=path, key="other")
+    )
+    undisturbed, events = Trained(network), []
+    undisturbed.train(images)
+    trained = Trained(network)
+    trained.train(images, checkpoint=Checkpoint(path=path, key="k"), progress=events.append)
+    assert trained.bits() == undisturbed.bits()
+    assert "starts anew" in events[0].message
+
+
+def test_no_steps_change_nothing(network: Network, images: Images) -> None:
+    trained = Trained(network)
+    before = trained.bits()
+    outcome = trained.train(images, dataclasses.replace(PLAN, steps=0))
+    assert trained.bits() == before
+    assert outcome.steps == 0
+
+
+def test_divergence_is_an_error_with_a_hint(network: Network, images: Images) -> None:
+    with pytest.raises(RequestError, match=r"loss became (nan|inf) at step \d+ of 50") as error:
+        Trained(network).train(images, dataclasses.replace(PLAN, steps=50, learning_rate=1e30))
+    assert error.value.hint == "try a learning rate below 1e+30"
+
+
+def scripted(losses: list[float], trained: Trained, seen: list[bytes]) -> Validation:
+    values: Iterator[float] = iter(losses)
+
+    def loss() -> float:
+        seen.append(trained.bits())
+        return next(values)
+
+    return Validation(every=2, patience=2, loss=loss)
+
+
+def test_the_best_weights_are_kept_and_patience_ends(network: Network, images: Images) -> None:
+    trained, seen = Trained(network), []
+    outcome = trained.train(images, validation=scripted([3, 1, 2, 1.5, 0], trained, seen))
+    assert len(seen) == 4
+    assert outcome.steps == 4
+    assert outcome.validation_loss == 1
+    assert trained.bits() == seen[1]
+
+
+def test_the_best_weights_survive_a_kill(network: Network, images: Images, tmp_path: Path) -> None:
+    path = tmp_path / "state.npz"
+    trained, seen = Trained(network), []
+    with pytest.raises(KilledError):
+        trained.train(
+            images,
+            validation=scripted([3, 1, 2], trained, seen),
+            checkpoint=Checkpoint(path=path, key="k", seconds=0),
+            progress=kill_after(7),
+        )
+    again = Trained(network)
+    outcome = again.train(
+        images,
+        validation=scripted([1.5, 0], again, []),
+        checkpoint=Checkpoint(path=path, key="k"),
+    )
+    assert (outcome.steps, outcome.validation_loss) == (4, 1)
+    assert again.bits() == seen[1]

@@ -1,0 +1,59 @@
+"""Both engines train with fake quantisation and end in the same types."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from mobiledeploy.config import QuantiseConfig
+from mobiledeploy.data.pixels import Images
+from mobiledeploy.errors import RequestError
+from mobiledeploy.network.network import Network
+from mobiledeploy.training import fake_quant, graph, qat
+from mobiledeploy.training.calibrate import calibrate
+from mobiledeploy.training.input_grid import to_input
+from mobiledeploy.training.loss import mean_cross_entropy
+
+CONFIG = QuantiseConfig(
+    engine="folded", steps=20, batch_size=16, learning_rate=0.01, calibration_images=48
+)
+
+
+def test_an_unknown_engine_is_refused() -> None:
+    with pytest.raises(RequestError, match="folded, tfmot; received other"):
+        qat.load("other")
+
+
+@pytest.mark.tensorflow
+@pytest.mark.parametrize("name", ["folded"])
+def test_training_lowers_the_loss_of_the_quantised_network(
+    name: str, network: Network, images: Images
+) -> None:
+    def loss(net: Network, ranges: dict[str, tuple[float, float]]) -> float:
+        logits = graph.forward(
+            net.architecture,
+            to_input(images.pixels),
+            fake_quant.layers({n: (w.kernel, w.bias) for n, w in net.weights.items()}),
+            observe=fake_quant.activations(ranges),
+        )
+        return mean_cross_entropy(images.labels, logits.numpy())
+
+    ranges = calibrate(network, images.pixels)
+    trained, trained_ranges = qat.load(name).train_quantised(
+        network, ranges, images, CONFIG, seed=0
+    )
+    assert loss(trained, trained_ranges) < 0.8 * loss(network, ranges)
+    assert trained_ranges.keys() == ranges.keys()
+
+
+@pytest.mark.tensorflow
+@pytest.mark.parametrize("name", ["folded"])
+def test_no_steps_keep_the_network(name: str, network: Network, images: Images) -> None:
+    ranges = calibrate(network, images.pixels)
+    same, same_ranges = qat.load(name).train_quantised(
+        network, ranges, images, dataclasses.replace(CONFIG, steps=0), seed=0
+    )
+    assert same_ranges == ranges
+    for layer, weights in network.weights.items():
+        np.testing.assert_array_equal(same.weights[layer].kernel, weights.kernel)
+        np.testing.assert_array_equal(same.weights[layer].bias, weights.bias)
