@@ -170,3 +170,43 @@ class StageTime:
 
     stage: str
     seconds: float
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class ScoreLine:
+    """A row of the summary: one network or file, on the held-back images.
+
+    Attributes:
+        name: `float`, `ptq int8`, `qat int8`, `model.tflite` or `model.onnx`.
+        test: Its score.
+        shipped: Whether this is what the build's files hold.
+    """
+
+    name: str
+    test: Score
+    shipped: bool
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class BuildReport:
+    """What a build gave: `report.json`.
+
+    Attributes:
+        scores: Float network first, then the candidates, then the two files.
+        reason: Why the shipped candidate was chosen; empty for float files.
+        note: What was taken from weights and what is new; may be empty.
+        unreadable: Images that were left out.
+        files: The two files.
+        verdict: What the verification found, in a sentence.
+        holds: Whether the two files are the same function.
+        times: Seconds of each stage.
+    """
+
+    scores: tuple[ScoreLine, ...]
+    reason: str
+    note: str
+    unreadable: tuple[str, ...]
+    files: tuple[File, ...]
+    verdict: str
+    holds: bool
+    times: tuple[StageTime, ...]

@@ -1,0 +1,92 @@
+"""The comparison names the worst sample and refuses what proves nothing."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from mobiledeploy.errors import ParityError
+from mobiledeploy.verify.golden import choose
+from mobiledeploy.verify.parity import Answers, Codes, compare
+
+
+def answers(codes: Codes) -> Answers:
+    return Answers(logits=codes, scores=codes)
+
+
+def varied(images: int = 6, classes: int = 4) -> Codes:
+    rng = np.random.default_rng(0)
+    return rng.integers(-128, 128, (images, classes)).astype(np.int16)
+
+
+NAMES = tuple(f"image {i}" for i in range(6))
+
+
+def test_equal_answers_are_exact_and_name_no_worst() -> None:
+    found = compare("photos", NAMES, answers(varied()), answers(varied()))
+    assert (found.exact_logits, found.max_logits_lsb, found.worst) == (6, 0, "")
+    assert found.same_top1 == 6
+    assert found.distinct == 6
+
+
+@pytest.mark.parametrize("step", [1, -1, 255])
+def test_a_single_step_in_a_single_logit_is_found_and_named(step: int) -> None:
+    other = varied()
+    other[4, 2] += step
+    found = compare("photos", NAMES, answers(varied()), answers(other))
+    assert found.exact_logits == 5
+    assert found.max_logits_lsb == abs(step)
+    assert found.worst == "image 4"
+
+
+def test_the_worst_image_is_named_not_the_first() -> None:
+    other = varied()
+    other[1, 0] += 1
+    other[3, 0] += 9
+    assert compare("photos", NAMES, answers(varied()), answers(other)).worst == "image 3"
+
+
+def test_scores_are_compared_beside_the_logits() -> None:
+    first = Answers(logits=varied(), scores=varied())
+    second = Answers(logits=varied(), scores=varied() + 1)
+    found = compare("photos", NAMES, first, second)
+    assert (found.max_logits_lsb, found.max_scores_lsb) == (0, 1)
+    assert found.worst
+
+
+def test_outputs_that_do_not_vary_are_refused() -> None:
+    constant = np.tile(varied(1), (6, 1))
+    with pytest.raises(ParityError, match="prove nothing"):
+        compare("photos", NAMES, answers(constant), answers(constant))
+
+
+def test_outputs_of_other_shapes_are_refused() -> None:
+    with pytest.raises(ParityError, match="shapes"):
+        compare("photos", NAMES, answers(varied()), answers(varied(classes=5)))
+
+
+@given(hnp.arrays(np.int16, (6, 3), elements=st.integers(-128, 127)))
+def test_comparing_is_symmetric(codes: Codes) -> None:
+    one, two = answers(varied(classes=3)), answers(codes)
+    if len(np.unique(codes, axis=0)) == 1:
+        return
+    assert (
+        compare("x", NAMES, one, two).max_logits_lsb
+        == compare("x", NAMES, two, one).max_logits_lsb
+    )
+
+
+def test_golden_vectors_show_every_predicted_class() -> None:
+    codes = np.zeros((40, 3), np.int16)
+    codes[:, 0] = np.arange(40)
+    codes[7, 1] = 100
+    codes[30, 2] = 100
+    rows = choose(answers(codes), images=4)
+    assert {7, 30} < set(rows.tolist())
+    assert len(rows) == 4
+
+
+def test_constant_golden_vectors_are_refused() -> None:
+    with pytest.raises(ParityError, match="golden vectors would prove nothing"):
+        choose(answers(np.full((5, 3), 7, np.int16)))
