@@ -57,7 +57,7 @@ def decode(data: bytes, name: str) -> Pixels:
     Raises:
         RequestError: The file is no such image, is damaged, or is larger than `MAX_PIXELS`.
     """
-    from PIL import Image
+    from PIL import Image, UnidentifiedImageError
 
     try:
         image = _open(data, name)
@@ -65,11 +65,15 @@ def decode(data: bytes, name: str) -> Pixels:
         return np.ascontiguousarray(_upright(_rgb(image, name), _orientation(image)))
     except RequestError:
         raise
+    except UnidentifiedImageError as error:
+        raise RequestError(
+            f"`{name}` is no JPEG, PNG, WebP, BMP or GIF image",
+            hint="remove the file, or save it as one of these",
+        ) from error
     except (*_UNREADABLE, Image.DecompressionBombError) as error:
         raise RequestError(
             f"cannot decode `{name}`: {str(error) or type(error).__name__}",
-            hint="the file is damaged, or no JPEG, PNG, WebP, BMP or GIF image; "
-            "remove it or save it anew",
+            hint="the file is damaged: remove it, or save it anew",
         ) from error
 
 
