@@ -1,0 +1,27 @@
+"""What a fused activation means on the codes of the tensor that it is fused into."""
+
+import numpy as np
+
+from mobiledeploy.integer.graph import QMAX, QMIN, QTensor
+from mobiledeploy.layers import Activation
+
+_CEILING = {"relu6": np.float32(6)}
+
+
+def clamp(activation: Activation, tensor: QTensor) -> tuple[int, int]:
+    """Return the lowest and the highest code that a tensor takes behind an activation.
+
+    The bounds are put on the grid as XNNPACK does it: in float32, halves to even.
+    """
+    low, high = QMIN, QMAX
+    if activation != "none":
+        low = tensor.zero_point
+    if activation in _CEILING:
+        steps = _CEILING[activation] / tensor.scale
+        high = int(min(np.rint(steps + np.float32(tensor.zero_point)), QMAX))
+    return low, high
+
+
+def implied(activation: Activation, tensor: QTensor) -> bool:
+    """Whether the grid's own ends do what the activation does, so that it needs no work."""
+    return clamp(activation, tensor) == (QMIN, QMAX)

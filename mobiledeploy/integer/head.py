@@ -1,0 +1,28 @@
+"""Where a classifier ends: in the softmax, or one node before, in the logits."""
+
+import dataclasses
+
+from mobiledeploy.config import Head
+from mobiledeploy.errors import RequestError
+from mobiledeploy.integer.graph import IntegerGraph, Softmax
+
+
+def head_of(graph: IntegerGraph) -> Head:
+    """Return where a graph ends."""
+    return "softmax" if isinstance(graph.nodes[-1], Softmax) else "logits"
+
+
+def with_head(graph: IntegerGraph, head: Head) -> IntegerGraph:
+    """Return the graph up to the head that is asked for; every other number stays.
+
+    Raises:
+        RequestError: A softmax is asked for and there is none.
+    """
+    if head_of(graph) == head:
+        return graph
+    if head == "softmax":
+        raise RequestError(
+            f"`{graph.name}` ends in its logits: expected a graph that ends in a softmax",
+            hint="ask for `--head logits`",
+        )
+    return dataclasses.replace(graph, nodes=graph.nodes[:-1])

@@ -1,0 +1,50 @@
+"""What the CPU can do that changes an int8 result."""
+
+import functools
+import platform
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+_X86: Final = frozenset({"x86_64", "amd64", "i386", "i686", "x86"})
+_VNNI: Final = frozenset({"avx512_vnni", "avx_vnni"})
+
+
+def saturates(machine: str, flags: frozenset[str]) -> bool:
+    """Whether ONNX Runtime's uint8 x int8 products may saturate on a CPU.
+
+    x86 without VNNI adds pairs of products in 16 bits (`vpmaddubsw`), which overflow; VNNI, and
+    every other architecture, adds them in 32.
+
+    Args:
+        machine: As from `platform.machine()`.
+        flags: As in Linux's /proc/cpuinfo.
+    """
+    return machine.lower() in _X86 and not flags & _VNNI
+
+
+@functools.cache
+def this_cpu_saturates() -> bool:
+    """Whether ONNX Runtime's uint8 x int8 products may saturate here.
+
+    Where the flags cannot be read (x86 that is not Linux) the answer is yes: being wrong costs
+    time there, not exactness.
+    """
+    flags = _cpuinfo().get("flags", "")
+    return saturates(platform.machine(), frozenset(flags.split()))
+
+
+def name() -> str:
+    """Return the CPU's name, such as `AMD EPYC`, or the architecture's where it has none."""
+    return _cpuinfo().get("model name") or platform.processor() or platform.machine()
+
+
+def _cpuinfo(path: Path = Path("/proc/cpuinfo")) -> Mapping[str, str]:
+    """Return the first core's entries, none where there is no such file."""
+    try:
+        text = path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return {}
+    first = text.partition("\n\n")[0]
+    rows = (line.partition(":") for line in first.splitlines())
+    return {key.strip(): value.strip() for key, _, value in rows}

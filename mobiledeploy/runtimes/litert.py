@@ -1,0 +1,102 @@
+"""Run a `.tflite` in LiteRT, formerly TensorFlow Lite."""
+
+import importlib.metadata
+from collections.abc import Sequence
+from typing import Any, Final, Literal, TypeAlias
+
+from mobiledeploy.errors import CorruptFileError
+from mobiledeploy.runtimes import Array, TensorInfo
+from mobiledeploy.runtimes.batches import check, run_in_pieces
+
+Kernels: TypeAlias = Literal["xnnpack", "builtin", "reference"]
+
+_RESOLVERS: Final[dict[Kernels, tuple[str, str]]] = {
+    "xnnpack": ("AUTO", "XNNPACK"),
+    "builtin": ("BUILTIN_WITHOUT_DEFAULT_DELEGATES", "builtin kernels"),
+    "reference": ("BUILTIN_REF", "reference kernels"),
+}
+
+
+def load(model: bytes, *, kernels: Kernels = "xnnpack", threads: int = 1) -> "LiteRtSession":
+    """Return a session for the bytes of a `.tflite`.
+
+    Args:
+        model: The file. LiteRT trusts it: read a stranger's file with
+            `integer.tflite_reader` first.
+        kernels: `xnnpack` is what phones use; the other two round differently.
+        threads: Interpreters that share the images of a batch.
+
+    Raises:
+        CorruptFileError: LiteRT cannot load it.
+    """
+    return LiteRtSession(model, kernels, threads)
+
+
+class LiteRtSession:
+    """A `.tflite` in as many interpreters as there are threads; see `runtimes.Session`."""
+
+    def __init__(self, model: bytes, kernels: Kernels, threads: int) -> None:
+        resolver, title = _RESOLVERS[kernels]
+        self.runtime = f"LiteRT {importlib.metadata.version('ai-edge-litert')} ({title})"
+        self._interpreters = [_Interpreter(model, resolver) for _ in range(threads)]
+        self.input = self._interpreters[0].input
+        self.outputs = self._interpreters[0].outputs
+
+    @property
+    def output_names(self) -> tuple[str, ...]:
+        """One an output."""
+        return tuple(output.name for output in self.outputs)
+
+    def run(self, batch: Array) -> tuple[Array, ...]:
+        """Return every output for a batch of any size.
+
+        Raises:
+            RequestError: The batch is empty, or of another type or shape than the input.
+        """
+        check(batch, self.input)
+        return run_in_pieces(
+            batch,
+            lambda worker, piece: self._interpreters[worker].run(piece),
+            threads=len(self._interpreters),
+        )
+
+
+class _Interpreter:
+    """One interpreter, told the batch size whenever it changes."""
+
+    def __init__(self, model: bytes, resolver: str) -> None:
+        from ai_edge_litert import interpreter
+
+        try:
+            self._interpreter: Any = interpreter.Interpreter(
+                model_content=model,
+                num_threads=1,
+                experimental_op_resolver_type=getattr(interpreter.OpResolverType, resolver),
+            )
+        except (ValueError, RuntimeError) as error:
+            raise CorruptFileError(f"LiteRT cannot load the model: {error}") from error
+        details = self._interpreter.get_input_details()
+        self._indices = [out["index"] for out in self._interpreter.get_output_details()]
+        self._input = details[0]["index"]
+        self.input = _info(details[0])
+        self.outputs = tuple(_info(out) for out in self._interpreter.get_output_details())
+        self._batch = 0
+
+    def run(self, piece: Array) -> Sequence[Array]:
+        if len(piece) != self._batch:
+            self._interpreter.resize_tensor_input(self._input, piece.shape)
+            self._interpreter.allocate_tensors()
+            self._batch = len(piece)
+        self._interpreter.set_tensor(self._input, piece)
+        self._interpreter.invoke()
+        return [self._interpreter.get_tensor(index) for index in self._indices]
+
+
+def _info(detail: dict[str, Any]) -> TensorInfo:
+    import numpy as np
+
+    return TensorInfo(
+        name=detail["name"],
+        dtype=np.dtype(detail["dtype"]),
+        shape=tuple(int(size) for size in detail["shape"][1:]),
+    )

@@ -1,0 +1,102 @@
+"""Run an `.onnx` in ONNX Runtime."""
+
+from typing import Any, Final
+
+import numpy as np
+
+from mobiledeploy.errors import CorruptFileError
+from mobiledeploy.runtimes import Array, TensorInfo
+from mobiledeploy.runtimes.batches import check, run_in_pieces
+from mobiledeploy.runtimes.cpu import this_cpu_saturates
+
+_FATAL: Final = 4
+"""ONNX Runtime's severity: what it has to say reaches us as exceptions."""
+
+_TYPES: Final[dict[str, np.dtype[Any]]] = {
+    "tensor(int8)": np.dtype(np.int8),
+    "tensor(uint8)": np.dtype(np.uint8),
+    "tensor(float)": np.dtype(np.float32),
+}
+
+
+def load(model: bytes, *, optimised: bool = True, threads: int = 1) -> "OrtSession":
+    """Return a session for the bytes of an `.onnx`.
+
+    On x86 without VNNI the session asks for kernels that do not saturate, so that results are
+    the same on every CPU.
+
+    Args:
+        model: The file.
+        optimised: Whether ONNX Runtime may fuse quantise/dequantise pairs into integer
+            kernels; otherwise it computes in float32 between them, as the ONNX
+            specification reads, and several times slower.
+        threads: Python threads that share the images of a batch.
+
+    Raises:
+        CorruptFileError: ONNX Runtime cannot load it.
+    """
+    return OrtSession(model, optimised=optimised, threads=threads)
+
+
+class OrtSession:
+    """An `.onnx` in one session that several threads call; see `runtimes.Session`."""
+
+    def __init__(self, model: bytes, *, optimised: bool, threads: int) -> None:
+        import onnxruntime
+        from onnxruntime.capi import onnxruntime_pybind11_state as states
+
+        levels = onnxruntime.GraphOptimizationLevel
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1
+        options.inter_op_num_threads = 1
+        options.log_severity_level = _FATAL
+        options.graph_optimization_level = (
+            levels.ORT_ENABLE_ALL if optimised else levels.ORT_DISABLE_ALL
+        )
+        if this_cpu_saturates():
+            options.add_session_config_entry("session.x64quantprecision", "1")
+        failures = (
+            states.Fail,
+            states.InvalidArgument,
+            states.InvalidGraph,
+            states.InvalidProtobuf,
+            states.NotImplemented,
+            states.RuntimeException,
+        )
+        try:
+            self._session: Any = onnxruntime.InferenceSession(
+                model, options, providers=["CPUExecutionProvider"]
+            )
+        except failures as error:
+            raise CorruptFileError(f"ONNX Runtime cannot load the model: {error}") from error
+        title = "optimised" if optimised else "not optimised"
+        self.runtime = f"ONNX Runtime {onnxruntime.__version__} ({title})"
+        self.input = _info(self._session.get_inputs()[0])
+        self.outputs = tuple(_info(output) for output in self._session.get_outputs())
+        self._threads = threads
+
+    @property
+    def output_names(self) -> tuple[str, ...]:
+        """One an output."""
+        return tuple(output.name for output in self.outputs)
+
+    def run(self, batch: Array) -> tuple[Array, ...]:
+        """Return every output for a batch of any size.
+
+        Raises:
+            RequestError: The batch is empty, or of another type or shape than the input.
+        """
+        check(batch, self.input)
+        return run_in_pieces(
+            batch,
+            lambda _, piece: self._session.run(None, {self.input.name: piece}),
+            threads=self._threads,
+        )
+
+
+def _info(node: Any) -> TensorInfo:
+    if node.type not in _TYPES:
+        raise CorruptFileError(
+            f"tensor `{node.name}`: expected int8, uint8 or float32, received {node.type}"
+        )
+    return TensorInfo(name=node.name, dtype=_TYPES[node.type], shape=tuple(node.shape[1:]))

@@ -1,0 +1,32 @@
+"""The type of a file's input and output tensors, and how it relates to the graph's int8 codes."""
+
+import dataclasses
+
+import numpy as np
+
+from mobiledeploy.config import Io
+from mobiledeploy.integer.graph import QTensor
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Border:
+    """An input or output tensor as the world sees it.
+
+    Attributes:
+        dtype: int8, uint8 or float32.
+        zero_point: The code of real 0; None for float32.
+    """
+
+    dtype: np.dtype[np.generic]
+    zero_point: int | None
+
+
+def border(tensor: QTensor, io: Io) -> Border:
+    """Return the outside of an int8 tensor: the same scale, codes moved by 128 for uint8."""
+    match io:
+        case "int8":
+            return Border(dtype=np.dtype(np.int8), zero_point=tensor.zero_point)
+        case "uint8":
+            return Border(dtype=np.dtype(np.uint8), zero_point=tensor.zero_point + 128)
+        case "float32":
+            return Border(dtype=np.dtype(np.float32), zero_point=None)

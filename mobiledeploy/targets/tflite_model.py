@@ -1,0 +1,222 @@
+"""Lay out a TFLite flatbuffer: tensors, operators and constants, in the order they are added.
+
+Schema: tensorflow/compiler/mlir/lite/schema/schema.fbs. Nothing in here knows what an
+operator means.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+IDENTIFIER: Final = b"TFL3"
+SCHEMA_VERSION: Final = 3
+ALIGNMENT: Final = 16
+"""Of constants, so that a memory-mapped file can be computed from in place."""
+SIGNATURE: Final = "serving_default"
+
+
+class TfliteModel:
+    """A flatbuffer under construction; `finish` may be called once.
+
+    Vectors that repeat (shapes, scales and above all zero points: one int64 a channel) are
+    stored once; flatbuffers allow several tables to point to one vector.
+    """
+
+    def __init__(self) -> None:
+        import flatbuffers
+        from ai_edge_litert import schema_py_generated
+
+        self._schema: Any = schema_py_generated
+        self._builder: Any = flatbuffers.Builder(1 << 16)
+        self._vectors: dict[tuple[str, bytes], int] = {}
+        # The first buffer is empty by definition: tensors without data point to it.
+        self._buffers = [self._table("Buffer")]
+        self._tensors: list[int] = []
+        self._operators: list[int] = []
+        self._codes: list[tuple[int, int]] = []
+
+    def activation(
+        self,
+        name: str,
+        dtype: npt.DTypeLike,
+        shape: Sequence[int],
+        *,
+        scale: np.float32 | None = None,
+        zero_point: int = 0,
+    ) -> int:
+        """Add a tensor that is computed; return its index."""
+        grid = None if scale is None else (np.array([scale]), np.array([zero_point]), 0)
+        return self._tensor(name, dtype, shape, 0, grid)
+
+    def constant(
+        self,
+        name: str,
+        values: npt.NDArray[Any],
+        *,
+        scale: npt.NDArray[np.float32] | None = None,
+        axis: int = 0,
+    ) -> int:
+        """Add a tensor with data, symmetric if it has scales; return its index.
+
+        Args:
+            name: The tensor's name.
+            values: The data.
+            scale: One, or one for each entry along `axis`.
+            axis: The quantised dimension.
+        """
+        data = values.astype(values.dtype.newbyteorder("<")).tobytes()
+        self._builder.Prep(ALIGNMENT, len(data))
+        vector = self._builder.CreateByteVector(data)
+        self._buffers.append(self._table("Buffer", Data=vector))
+        grid = None if scale is None else (scale, np.zeros(scale.size), axis)
+        return self._tensor(name, values.dtype, values.shape, len(self._buffers) - 1, grid)
+
+    def operator(
+        self,
+        name: str,
+        version: int,
+        inputs: Sequence[int],
+        output: int,
+        options: str = "",
+        **fields: float,
+    ) -> None:
+        """Add an operator.
+
+        Args:
+            name: In `BuiltinOperator`.
+            version: Of the operator: runtimes refuse those they do not know.
+            inputs: Indices of tensors.
+            output: Index of the tensor it writes.
+            options: Name of its options table, if it has one.
+            **fields: Of the options table, named as in the schema's Python code.
+        """
+        code = (getattr(self._schema.BuiltinOperator, name), version)
+        if code not in self._codes:
+            self._codes.append(code)
+        union = {}
+        if options:
+            union = {
+                "BuiltinOptionsType": getattr(self._schema.BuiltinOptions, options),
+                "BuiltinOptions": self._table(options, **fields),
+            }
+        self._operators.append(
+            self._table(
+                "Operator",
+                OpcodeIndex=self._codes.index(code),
+                Inputs=self._vector(inputs, np.int32),
+                Outputs=self._vector([output], np.int32),
+                **union,
+            )
+        )
+
+    def finish(
+        self, *, description: str, min_runtime: str, input_index: int, output_index: int
+    ) -> bytes:
+        """Return the file.
+
+        Args:
+            description: For people.
+            min_runtime: Oldest runtime that knows all operators, such as `1.14.0`.
+            input_index: Index of the input tensor, `input` in the signature.
+            output_index: Index of the output tensor, `output` in the signature.
+        """
+        # 16 bytes, as TensorFlow's converter writes it: readers expect a fixed field.
+        version = self._builder.CreateByteVector(min_runtime.encode().ljust(16, b"\0"))
+        self._buffers.append(self._table("Buffer", Data=version))
+        metadata = self._table(
+            "Metadata", Name=self._string("min_runtime_version"), Buffer=len(self._buffers) - 1
+        )
+        codes = [
+            self._table(
+                "OperatorCode",
+                # Old runtimes read the 8-bit field, in which 127 stands for "see the other one".
+                DeprecatedBuiltinCode=min(code, 127),
+                Version=version,
+                BuiltinCode=code,
+            )
+            for code, version in self._codes
+        ]
+        subgraph = self._table(
+            "SubGraph",
+            Tensors=self._offsets(self._tensors),
+            Inputs=self._vector([input_index], np.int32),
+            Outputs=self._vector([output_index], np.int32),
+            Operators=self._offsets(self._operators),
+            Name=self._string("main"),
+        )
+        ends = {
+            name: self._offsets(
+                [self._table("TensorMap", Name=self._string(name), TensorIndex=index)]
+            )
+            for name, index in (("input", input_index), ("output", output_index))
+        }
+        signature = self._table(
+            "SignatureDef",
+            Inputs=ends["input"],
+            Outputs=ends["output"],
+            SignatureKey=self._string(SIGNATURE),
+        )
+        model = self._table(
+            "Model",
+            Version=SCHEMA_VERSION,
+            OperatorCodes=self._offsets(codes),
+            Subgraphs=self._offsets([subgraph]),
+            Description=self._string(description),
+            Buffers=self._offsets(self._buffers),
+            Metadata=self._offsets([metadata]),
+            SignatureDefs=self._offsets([signature]),
+        )
+        self._builder.Finish(model, IDENTIFIER)
+        return bytes(self._builder.Output())
+
+    def _tensor(
+        self,
+        name: str,
+        dtype: npt.DTypeLike,
+        shape: Sequence[int],
+        buffer: int,
+        grid: tuple[npt.NDArray[Any], npt.NDArray[Any], int] | None,
+    ) -> int:
+        fields: dict[str, Any] = {
+            "Shape": self._vector(shape, np.int32),
+            "Type": getattr(self._schema.TensorType, np.dtype(dtype).name.upper()),
+            "Buffer": buffer,
+            "Name": self._string(name),
+        }
+        if grid is not None:
+            scale, zero_point, axis = grid
+            fields["Quantization"] = self._table(
+                "QuantizationParameters",
+                Scale=self._vector(scale, np.float32),
+                ZeroPoint=self._vector(zero_point, np.int64),
+                QuantizedDimension=axis,
+            )
+        self._tensors.append(self._table("Tensor", **fields))
+        return len(self._tensors) - 1
+
+    def _table(self, name: str, **fields: Any) -> int:
+        getattr(self._schema, f"{name}Start")(self._builder)
+        for field, value in fields.items():
+            getattr(self._schema, f"{name}Add{field}")(self._builder, value)
+        end: Callable[[Any], int] = getattr(self._schema, f"{name}End")
+        return end(self._builder)
+
+    def _vector(self, values: npt.ArrayLike, dtype: npt.DTypeLike) -> int:
+        array = np.asarray(values, dtype)
+        key = (array.dtype.str, array.tobytes())
+        if key not in self._vectors:
+            self._vectors[key] = self._builder.CreateNumpyVector(array)
+        return self._vectors[key]
+
+    def _offsets(self, offsets: Sequence[int]) -> int:
+        self._builder.StartVector(4, len(offsets), 4)
+        for offset in reversed(offsets):
+            self._builder.PrependUOffsetTRelative(offset)
+        end: int = self._builder.EndVector()
+        return end
+
+    def _string(self, text: str) -> int:
+        offset: int = self._builder.CreateString(text)
+        return offset
