@@ -70,7 +70,12 @@ def decode(data: bytes, name: str) -> Pixels:
             f"`{name}` is no JPEG, PNG, WebP, BMP or GIF image",
             hint="remove the file, or save it as one of these",
         ) from error
-    except (*_UNREADABLE, Image.DecompressionBombError) as error:
+    except Image.DecompressionBombError as error:
+        raise RequestError(
+            f"expected at most {MAX_PIXELS} pixels in `{name}`, its header says many more",
+            hint="scale the image down",
+        ) from error
+    except _UNREADABLE as error:
         raise RequestError(
             f"cannot decode `{name}`: {str(error) or type(error).__name__}",
             hint="the file is damaged: remove it, or save it anew",
@@ -120,8 +125,8 @@ def _open(data: bytes, name: str) -> "Image.Image":
     width, height = image.size
     if max(width, height) > MAX_SIDE or width * height > MAX_PIXELS:
         raise RequestError(
-            f"expected at most {MAX_PIXELS} pixels in `{name}`, its header says "
-            f"{width} x {height}",
+            f"expected at most {MAX_PIXELS} pixels and {MAX_SIDE} a side in `{name}`, its "
+            f"header says {width} x {height}",
             hint="scale the image down",
         )
     return image

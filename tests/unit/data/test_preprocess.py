@@ -222,7 +222,7 @@ def test_what_is_no_image_is_refused_by_name(what: str) -> None:
     ("width", "height"), [(65_535, 65_535), (12_000, 12_000), (70_000, 1), (2**31 - 1, 1)]
 )
 def test_a_header_that_claims_too_much_is_refused_unread(width: int, height: int) -> None:
-    with pytest.raises(RequestError, match=r"`bomb\.png`"):
+    with pytest.raises(RequestError, match=r"at most 134217728 pixels .*`bomb\.png`"):
         decode(png(width, height, 8, 0, b"\0" * 100), "bomb.png")
 
 
