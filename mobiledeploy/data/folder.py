@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 
 from mobiledeploy.data.dataset import Dataset, Pixels, Split, content_digest
-from mobiledeploy.data.photos import folders, images, is_image, printable, visible
+from mobiledeploy.data.photos import images, is_image, printable, visible
 from mobiledeploy.data.preprocess import decode
 from mobiledeploy.data.split import split, undivided
 from mobiledeploy.errors import RequestError
@@ -105,22 +105,26 @@ def _root(path: Path) -> Path:
 
 def _parts(root: Path) -> list[tuple[Split | None, Path]]:
     """Return the folders in which the classes stand, each with the split it is."""
-    found = folders(root)
+    found = _folders(root, root)
     parts = [SPLIT_FOLDERS.get(folder.name) for folder in found]
     given = "train" in parts and None not in parts and len(parts) == len(set(parts)) > 1
-    if given and all(folders(folder) for folder in found):
+    if given and all(_folders(folder, root) for folder in found):
         return list(zip(parts, found, strict=True))
     return [(None, root)]
 
 
+def _folders(folder: Path, root: Path) -> list[Path]:
+    return [path for path in visible(folder, root) if path.is_dir()]
+
+
 def _photos(folder: Path, *, root: Path, part: Split | None) -> Iterator[Photo]:
-    strays = [path for path in visible(folder) if path.is_file() and is_image(path)]
+    strays = [path for path in visible(folder, root) if path.is_file() and is_image(path)]
     if strays:
         raise RequestError(
             f"{len(strays)} images belong to no class, such as {printable(strays[0])}",
             hint=f"move them; expected {LAYOUT}",
         )
-    for class_folder in folders(folder):
+    for class_folder in _folders(folder, root):
         name = _class_name(class_folder)
         paths = list(images(class_folder, root))
         if not paths:

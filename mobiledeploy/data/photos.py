@@ -17,38 +17,36 @@ _UNPRINTABLE: Final = frozenset({"Cc", "Cs", "Zl", "Zp"})
 """Unicode categories: control characters, bytes that are no UTF-8, separators of lines."""
 
 
-def visible(folder: Path) -> list[Path]:
+def visible(folder: Path, root: Path) -> list[Path]:
     """Return what stands in a folder, by name, without hidden files and folders.
-
-    Raises:
-        RequestError: The folder cannot be listed.
-    """
-    try:
-        return sorted(path for path in folder.iterdir() if not path.name.startswith(_IGNORED))
-    except OSError as error:
-        raise RequestError(
-            f"cannot list the folder {printable(folder)}: {error.strerror}"
-        ) from error
-
-
-def folders(folder: Path) -> list[Path]:
-    """Return the visible sub-folders, by name."""
-    return [path for path in visible(folder) if path.is_dir()]
-
-
-def images(folder: Path, root: Path) -> Iterator[Path]:
-    """Yield the images anywhere under `folder`, in the order of their names.
 
     Args:
         folder: Where to look.
         root: What no symbolic link may lead out of; resolved.
 
     Raises:
-        RequestError: A link is broken, leads out of `root` or to a folder.
+        RequestError: The folder cannot be listed, or a link in it is broken, leads out of `root`
+            or to a folder.
     """
-    for path in visible(folder):
+    try:
+        paths = sorted(path for path in folder.iterdir() if not path.name.startswith(_IGNORED))
+    except OSError as error:
+        raise RequestError(
+            f"cannot list the folder {printable(folder)}: {error.strerror}"
+        ) from error
+    for path in paths:
         if path.is_symlink():
             _check_link(path, root)
+    return paths
+
+
+def images(folder: Path, root: Path) -> Iterator[Path]:
+    """Yield the images anywhere under `folder`, in the order of their names.
+
+    Raises:
+        RequestError: See `visible` and `is_image`.
+    """
+    for path in visible(folder, root):
         if path.is_dir():
             yield from images(path, root)
         elif path.is_file() and is_image(path):
@@ -84,8 +82,8 @@ def printable(name: str | os.PathLike[str]) -> str:
 
 
 def _check_link(path: Path, root: Path) -> None:
-    target = path.resolve()
-    if not target.exists():
+    target = Path(os.path.realpath(path))
+    if not path.exists():
         raise RequestError(f"{printable(path)} is a broken link to {printable(target)}")
     if not target.is_relative_to(root):
         raise RequestError(

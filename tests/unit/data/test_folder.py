@@ -1,0 +1,305 @@
+"""A folder of photos, as people keep them."""
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mobiledeploy.data.folder import load
+from mobiledeploy.data.preprocess import decode
+from mobiledeploy.data.sources import open_dataset
+from mobiledeploy.errors import RequestError
+from tests.unit.data.conftest import jpeg
+
+Photos = Callable[..., Path]
+
+
+def test_sub_folders_are_classes_sorted_by_name(photos: Photos) -> None:
+    root = photos(dog=4, cat=3, Zebra=5)
+    dataset = load(root)
+    assert dataset.name == "photos"
+    assert dataset.class_names == ("Zebra", "cat", "dog")
+    assert dataset.image_names[:6] == (
+        "Zebra/0.jpg",
+        "Zebra/1.jpg",
+        "Zebra/2.jpg",
+        "Zebra/3.jpg",
+        "Zebra/4.jpg",
+        "cat/0.jpg",
+    )
+    assert dataset.labels.tolist() == [0] * 5 + [1] * 3 + [2] * 4
+    assert sorted(np.concatenate(list(dataset.splits.values())).tolist()) == list(range(12))
+
+
+def test_images_are_decoded_by_their_index(photos: Photos) -> None:
+    root = photos(cat=3, dog=4)
+    dataset = load(root)
+    for index, name in enumerate(dataset.image_names):
+        expected = decode((root / name).read_bytes(), name)
+        assert np.array_equal(dataset.decode(index), expected)
+
+
+def test_images_lie_at_any_depth_and_other_files_are_passed_over(photos: Photos) -> None:
+    root = photos(cat=3, dog=3)
+    (root / "cat" / "2023" / "may").mkdir(parents=True)
+    (root / "cat" / "2023" / "may" / "deep.JPG").write_bytes(jpeg(100))
+    (root / "dog" / "no suffix").write_bytes(jpeg(101))
+    for name in ("notes.txt", "Thumbs.db", ".hidden.jpg", "._0.jpg", "empty"):
+        (root / "dog" / name).write_bytes(b"" if name == "empty" else b"not an image")
+    (root / "README.md").write_text("# My animals\n")
+    for hidden in (".cache", "__MACOSX"):
+        (root / hidden).mkdir()
+        (root / hidden / "x.jpg").write_bytes(jpeg(102))
+    dataset = load(root)
+    assert dataset.class_names == ("cat", "dog")
+    assert dataset.image_names == (
+        "cat/0.jpg",
+        "cat/1.jpg",
+        "cat/2.jpg",
+        "cat/2023/may/deep.JPG",
+        "dog/0.jpg",
+        "dog/1.jpg",
+        "dog/2.jpg",
+        "dog/no suffix",
+    )
+
+
+@pytest.mark.parametrize(
+    "start", [b"\xff\xd8\xff\xe0", b"\x89PNG\r\n\x1a\n", b"GIF89a", b"RIFF\x10\0\0\0WEBPVP8 "]
+)
+def test_images_without_suffix_are_known_by_their_first_bytes(
+    photos: Photos, start: bytes
+) -> None:
+    root = photos(cat=3, dog=3)
+    (root / "cat" / "image").write_bytes(start + b"rest")
+    (root / "cat" / "sound").write_bytes(b"RIFF\x10\0\0\0WAVEfmt ")
+    assert load(root).image_names.count("cat/image") == 1
+    assert load(root).image_names.count("cat/sound") == 0
+
+
+def test_images_nobody_can_decode_are_counted_not_passed_over(photos: Photos) -> None:
+    root = photos(cat=3, dog=3)
+    (root / "cat" / "IMG_1.HEIC").write_bytes(b"\0\0\0\x18ftypheic")
+    dataset = load(root)
+    index = dataset.image_names.index("cat/IMG_1.HEIC")
+    with pytest.raises(RequestError, match=r"`cat/IMG_1\.HEIC` is no JPEG"):
+        dataset.decode(index)
+
+
+def test_any_name_that_a_file_system_takes_is_fine(photos: Photos) -> None:
+    root = photos(**{"Füchse 狐": 3, "it's 50 %": 3})
+    folder = root / "Füchse 狐"
+    (folder / "new\nline \x1b[31m.jpg").write_bytes(jpeg(200))
+    Path(os.fsdecode(bytes(folder / "latin-") + b"\xe9.jpg")).write_bytes(jpeg(201))
+    dataset = load(root)
+    assert dataset.class_names == ("Füchse 狐", "it's 50 %")
+    assert "Füchse 狐/new\\nline \\x1b[31m.jpg" in dataset.image_names
+    assert "Füchse 狐/latin-\\udce9.jpg" in dataset.image_names
+    for index in range(len(dataset.labels)):
+        assert dataset.decode(index).shape == (24, 32, 3)
+
+
+@pytest.mark.parametrize("name", ["two\nlines", "\x1b[31mred", "\u2028", os.fsdecode(b"\xe9")])
+def test_a_class_name_must_fit_on_a_line_of_labels(photos: Photos, name: str) -> None:
+    root = photos(**{"cat": 3, name: 3})
+    with pytest.raises(RequestError, match="control characters") as caught:
+        load(root)
+    assert str(caught.value).isprintable()
+
+
+def test_moving_and_renaming_changes_no_split_and_no_digest(
+    photos: Photos, tmp_path: Path
+) -> None:
+    root = photos(cat=20, dog=30)
+    before = load(root)
+    shutil.move(root, tmp_path / "elsewhere")
+    after = load(tmp_path / "elsewhere")
+    assert after.digest == before.digest
+    for part, found in before.splits.items():
+        assert np.array_equal(found, after.splits[part])
+
+
+def rename(root: Path) -> None:
+    (root / "cat" / "0.jpg").rename(root / "cat" / "00.jpg")
+
+
+def edit(root: Path) -> None:
+    path = root / "cat" / "0.jpg"
+    data = bytearray(path.read_bytes())
+    data[-30] ^= 1
+    path.write_bytes(data)
+
+
+def add(root: Path) -> None:
+    (root / "dog" / "new.jpg").write_bytes(jpeg(300))
+
+
+def relabel(root: Path) -> None:
+    (root / "cat" / "1.jpg").rename(root / "dog" / "9.jpg")
+
+
+def rename_class(root: Path) -> None:
+    (root / "cat").rename(root / "cats")
+
+
+@pytest.mark.parametrize("change", [rename, edit, add, relabel, rename_class])
+def test_any_other_change_changes_the_digest(
+    photos: Photos, change: Callable[[Path], None]
+) -> None:
+    root = photos(cat=4, dog=4)
+    before = load(root).digest
+    assert load(root).digest == before
+    change(root)
+    assert load(root).digest != before
+
+
+def test_folders_named_like_splits_are_splits(photos: Photos) -> None:
+    root = photos()
+    photos(root / "train", cat=20, dog=20)
+    photos(root / "val", cat=2, dog=3)
+    photos(root / "test", cat=4, dog=5)
+    dataset = load(root)
+    assert dataset.class_names == ("cat", "dog")
+    for part, folder in (("train", "train"), ("validation", "val"), ("test", "test")):
+        found = dataset.splits[part]
+        assert {dataset.image_names[i].split("/")[0] for i in found} == {folder}
+    assert [len(dataset.splits[part]) for part in ("train", "validation", "test")] == [40, 5, 9]
+    assert dataset.labels[dataset.splits["test"]].tolist() == [0] * 4 + [1] * 5
+
+
+def test_validation_is_taken_from_train_where_it_is_not_given(photos: Photos) -> None:
+    root = photos()
+    photos(root / "train", cat=20, dog=20)
+    photos(root / "test", cat=4, dog=5)
+    dataset = load(root)
+    assert len(dataset.splits["validation"]) == 4
+    assert len(dataset.splits["train"]) == 36
+    for part in ("train", "validation"):
+        names = [dataset.image_names[i] for i in dataset.splits[part]]
+        assert all(name.startswith("train/") for name in names)
+
+
+@pytest.mark.parametrize("folders", [("test", "train"), ("test", "val"), ("train", "car")])
+def test_classes_may_be_called_train_and_test(photos: Photos, folders: tuple[str, str]) -> None:
+    root = photos(**dict.fromkeys(folders, 3))
+    assert load(root).class_names == tuple(sorted(folders))
+
+
+def test_undivided_folders_may_have_single_images(photos: Photos) -> None:
+    root = photos(cat=1, dog=1)
+    dataset = load(root, divide=False)
+    assert dataset.splits["test"].tolist() == [0, 1]
+    with pytest.raises(RequestError, match="class `cat` has 1 different images"):
+        load(root)
+
+
+def test_a_folder_may_be_named_through_a_link(photos: Photos, tmp_path: Path) -> None:
+    root = photos(cat=3, dog=3)
+    (tmp_path / "link").symlink_to(root)
+    (root / "cat" / "again.jpg").symlink_to(root / "cat" / "0.jpg")
+    dataset = load(tmp_path / "link")
+    assert "cat/again.jpg" in dataset.image_names
+    assert dataset.name == "photos"
+
+
+def test_links_out_of_the_folder_are_refused(photos: Photos, tmp_path: Path) -> None:
+    root = photos(cat=3, dog=3)
+    (tmp_path / "secret.jpg").write_bytes(jpeg(1))
+    (root / "cat" / "x.jpg").symlink_to("../../secret.jpg")
+    with pytest.raises(RequestError, match="outside the data folder") as caught:
+        load(root)
+    assert caught.value.hint
+
+
+@pytest.mark.parametrize("name", ["cat", "cat/more"])
+def test_linked_folders_out_of_the_folder_are_refused(
+    photos: Photos, tmp_path: Path, name: str
+) -> None:
+    root = photos(dog=3, fox=3)
+    photos(tmp_path / "outside", cat=3)
+    (root / name).parent.mkdir(exist_ok=True)
+    (root / name).symlink_to(tmp_path / "outside" / "cat")
+    with pytest.raises(RequestError, match="outside the data folder"):
+        load(root)
+
+
+def test_a_folder_that_links_to_itself_is_refused(photos: Photos) -> None:
+    root = photos(cat=3, dog=3)
+    (root / "cat" / "loop").symlink_to(root / "cat")
+    with pytest.raises(RequestError, match="links to a folder"):
+        load(root)
+
+
+@pytest.mark.parametrize("name", ["gone.jpg", "self.jpg"])
+def test_broken_links_are_refused(photos: Photos, name: str) -> None:
+    root = photos(cat=3, dog=3)
+    (root / "cat" / name).symlink_to("self.jpg")
+    with pytest.raises(RequestError, match=rf"{name} is a broken link"):
+        load(root)
+
+
+def test_what_is_no_regular_file_is_never_opened(photos: Photos) -> None:
+    root = photos(cat=3, dog=3)
+    os.mkfifo(root / "cat" / "pipe.jpg")
+    assert "cat/pipe.jpg" not in load(root).image_names
+
+
+def test_a_missing_folder_is_named(tmp_path: Path) -> None:
+    with pytest.raises(RequestError, match=r"no folder .*photos") as caught:
+        load(tmp_path / "photos")
+    assert "sub-folder a class" in str(caught.value.hint)
+
+
+def test_a_file_is_not_a_folder(tmp_path: Path) -> None:
+    (tmp_path / "photos.zip").write_bytes(b"PK")
+    with pytest.raises(RequestError, match=r"received the file .*photos\.zip"):
+        load(tmp_path / "photos.zip")
+
+
+def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(RequestError, match=r"at least two classes .* found no images"):
+        load(tmp_path)
+
+
+def test_one_class_is_refused(photos: Photos) -> None:
+    with pytest.raises(RequestError, match=r"at least two classes .* found only `cat`"):
+        load(photos(cat=5))
+
+
+def test_a_class_without_images_is_refused(photos: Photos) -> None:
+    root = photos(cat=3, dog=3, fox=0)
+    (root / "fox" / "readme.txt").write_text("later")
+    with pytest.raises(RequestError, match="class `fox` has no images"):
+        load(root)
+
+
+def test_images_outside_the_classes_are_refused(photos: Photos) -> None:
+    root = photos(cat=3, dog=3)
+    (root / "stray.jpg").write_bytes(jpeg(1))
+    with pytest.raises(RequestError, match=r"1 images belong to no class.*stray\.jpg"):
+        load(root)
+
+
+def test_a_flat_folder_is_refused_with_the_layout(tmp_path: Path) -> None:
+    for index in range(4):
+        (tmp_path / f"{index}.jpg").write_bytes(jpeg(index))
+    with pytest.raises(RequestError, match="4 images belong to no class") as caught:
+        load(tmp_path)
+    assert "photos/cat/1.jpg" in str(caught.value.hint)
+
+
+def test_a_file_that_vanishes_is_named(photos: Photos) -> None:
+    root = photos(cat=3, dog=3)
+    dataset = load(root)
+    (root / "cat" / "1.jpg").unlink()
+    with pytest.raises(RequestError, match=r"cannot read .*cat/1\.jpg: No such file"):
+        dataset.decode(1)
+
+
+def test_a_source_is_the_digits_or_a_folder(photos: Photos) -> None:
+    assert open_dataset(str(photos(cat=3, dog=3))).class_names == ("cat", "dog")
+    with pytest.raises(RequestError, match="no folder digit"):
+        open_dataset("digit")

@@ -1,0 +1,179 @@
+"""Decoding many images: aligned, counted, in bounded memory, whole or not at all."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mobiledeploy.config import Preprocessing
+from mobiledeploy.data.dataset import Dataset, Pixels
+from mobiledeploy.data.folder import load
+from mobiledeploy.data.pixels import BATCH, batches, load_pixels
+from mobiledeploy.data.preprocess import preprocess
+from mobiledeploy.data.split import undivided
+from mobiledeploy.errors import RequestError, StorageError
+from mobiledeploy.progress import Event
+
+SIZE = Preprocessing(image_size=16)
+
+
+def image(index: int) -> Pixels:
+    """Pixels that tell the index."""
+    return np.full((17, 20, 3), index % 256, np.uint8) + np.arange(3, dtype=np.uint8)
+
+
+def dataset(count: int, damaged: frozenset[int] = frozenset()) -> Dataset:
+    def decode(index: int) -> Pixels:
+        if index in damaged:
+            raise RequestError(f"cannot decode `{index}.jpg`: it is damaged")
+        return image(index)
+
+    return Dataset(
+        name="fake",
+        class_names=("a", "b", "c"),
+        image_names=tuple(f"{index}.jpg" for index in range(count)),
+        labels=np.arange(count, dtype=np.int64) % 3,
+        splits=undivided(count),
+        digest="",
+        decode=decode,
+    )
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize("mapped", [False, True])
+def test_rows_follow_the_indices(tmp_path: Path, mapped: bool, threads: int) -> None:
+    data = dataset(300)
+    indices = np.random.default_rng(1).permutation(300)[:201].astype(np.int64)
+    path = tmp_path / "deep" / "pixels.npy" if mapped else None
+    images = load_pixels(data, indices, SIZE, threads=threads, path=path)
+    assert images.indices.tolist() == indices.tolist()
+    assert images.labels.tolist() == (indices % 3).tolist()
+    assert images.names == tuple(f"{index}.jpg" for index in indices)
+    assert images.unreadable == ()
+    assert images.pixels.shape == (201, 16, 16, 3)
+    assert images.pixels.dtype == np.uint8
+    for row, index in zip(images.pixels, indices, strict=True):
+        assert np.array_equal(row, preprocess(image(int(index)), SIZE))
+    if path is not None:
+        assert isinstance(images.pixels, np.memmap)
+        assert np.array_equal(np.load(path, allow_pickle=False), images.pixels)
+        assert [p.name for p in path.parent.iterdir()] == ["pixels.npy"]
+
+
+@pytest.mark.parametrize("mapped", [False, True])
+def test_unreadable_images_are_left_out_and_named(tmp_path: Path, mapped: bool) -> None:
+    data = dataset(300, damaged=frozenset({0, 100, 299}))
+    path = tmp_path / "pixels.npy" if mapped else None
+    images = load_pixels(data, np.arange(300), SIZE, path=path)
+    expected = [index for index in range(300) if index not in {0, 100, 299}]
+    assert images.indices.tolist() == expected
+    assert images.labels.tolist() == [index % 3 for index in expected]
+    assert images.pixels[:, 0, 0, 0].tolist() == [index % 256 for index in expected]
+    assert [line.split("`")[1] for line in images.unreadable] == ["0.jpg", "100.jpg", "299.jpg"]
+
+
+@pytest.mark.parametrize("mapped", [False, True])
+def test_more_than_one_percent_unreadable_is_refused(tmp_path: Path, mapped: bool) -> None:
+    data = dataset(300, damaged=frozenset({0, 100, 200, 299}))
+    path = tmp_path / "pixels.npy"
+    with pytest.raises(RequestError, match=r"4 images .* at most 3 .*`0\.jpg`.*`100\.jpg`"):
+        load_pixels(data, np.arange(300), SIZE, path=path if mapped else None)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_share_is_of_the_whole_data_set_not_of_a_small_split() -> None:
+    data = dataset(300, damaged=frozenset({7}))
+    images = load_pixels(data, np.arange(20), SIZE)
+    assert len(images.pixels) == 19
+
+
+def test_in_a_small_data_set_every_image_must_be_readable() -> None:
+    with pytest.raises(RequestError, match="1 images cannot be read, expected at most 0"):
+        load_pixels(dataset(99, damaged=frozenset({50})), np.arange(99), SIZE)
+
+
+def test_it_gives_up_early() -> None:
+    asked = []
+    data = dataset(10_000, damaged=frozenset(range(200)))
+
+    def progress(event: Event) -> None:
+        asked.append(event.done)
+
+    with pytest.raises(RequestError):
+        load_pixels(data, np.arange(10_000), SIZE, progress=progress)
+    assert len(asked) <= 200 // BATCH
+
+
+def test_progress_counts_every_image_once() -> None:
+    events: list[Event] = []
+    data = dataset(300, damaged=frozenset({0, 299}))
+    load_pixels(data, np.arange(300), SIZE, progress=events.append, stage="training data")
+    assert [event.done for event in events] == [64, 128, 192, 256, 300]
+    assert {event.total for event in events} == {300}
+    assert {event.stage for event in events} == {"training data"}
+
+
+@pytest.mark.parametrize("mapped", [False, True])
+def test_no_images_are_no_rows(tmp_path: Path, mapped: bool) -> None:
+    path = tmp_path / "pixels.npy" if mapped else None
+    images = load_pixels(dataset(5), np.empty(0, np.int64), SIZE, path=path)
+    assert images.pixels.shape == (0, 16, 16, 3)
+
+
+def test_batches_keep_their_place_when_images_are_missing() -> None:
+    data = dataset(300, damaged=frozenset({3, 4}))
+    found = list(batches(data, np.arange(300), SIZE, batch_size=2))
+    assert len(found) == 150
+    assert [len(batch.pixels) for batch in found[:4]] == [2, 1, 1, 2]
+    assert found[1].indices.tolist() == [2]
+    assert found[1].names == ("2.jpg",)
+    assert len(found[2].unreadable) == 1
+
+
+def test_batches_decode_no_further_than_they_are_asked() -> None:
+    asked = []
+    data = dataset(300)
+
+    def decode(index: int) -> Pixels:
+        asked.append(index)
+        return image(index)
+
+    counting = Dataset(
+        **{field: getattr(data, field) for field in data.__slots__ if field != "decode"},
+        decode=decode,
+    )
+    stream = batches(counting, np.arange(300), SIZE, batch_size=10)
+    next(stream)
+    stream.close()
+    assert sorted(asked) == list(range(10))
+
+
+def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(StorageError, match="cannot write"):
+        load_pixels(dataset(5), np.arange(5), SIZE, path=tmp_path / "file" / "pixels.npy")
+
+
+def test_a_failed_run_leaves_the_old_file(tmp_path: Path) -> None:
+    path = tmp_path / "pixels.npy"
+    load_pixels(dataset(5), np.arange(5), SIZE, path=path)
+    before = path.read_bytes()
+    with pytest.raises(RequestError):
+        load_pixels(dataset(150, frozenset({100, 101})), np.arange(150), SIZE, path=path)
+    assert path.read_bytes() == before
+    assert [p.name for p in tmp_path.iterdir()] == ["pixels.npy"]
+
+
+def test_a_folder_with_one_damaged_photo_in_a_hundred_works(
+    photos: Callable[..., Path],
+) -> None:
+    root = photos(cat=60, dog=60)
+    (root / "cat" / "7.jpg").write_bytes(b"")
+    data = load(root)
+    images = load_pixels(data, np.arange(120), SIZE)
+    assert len(images.pixels) == 119
+    assert "cat/7.jpg" in images.unreadable[0]
+    (root / "dog" / "8.jpg").write_text("404 Not Found")
+    with pytest.raises(RequestError, match=r"cat/7\.jpg.*dog/8\.jpg"):
+        load_pixels(load(root), np.arange(120), SIZE)
