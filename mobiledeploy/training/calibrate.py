@@ -5,29 +5,16 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from mobiledeploy.data.pixels import Images
 from mobiledeploy.layers import INPUT
 from mobiledeploy.network.network import Network
 from mobiledeploy.network.ranges import Ranges
 from mobiledeploy.progress import Event, Progress, silent
-from mobiledeploy.training import folded, graph, order, session
+from mobiledeploy.training import folded, graph, session
 from mobiledeploy.training.input_grid import RANGE, to_input
 from mobiledeploy.training.predict import batches
 
 SMALLEST: Final = 1e-6
 """Width of the range of a tensor that is 0 for all images: a scale must be positive."""
-
-
-def representative(images: Images, count: int, seed: int) -> npt.NDArray[np.uint8]:
-    """Return the pixels of a random choice of images, all of them if there are not so many.
-
-    Args:
-        images: The training images, in any order: those of a class may stand together.
-        count: How many, at least 1.
-        seed: Another seed, another choice.
-    """
-    size = min(count, len(images.pixels))
-    return images.pixels[order.batch(0, count=len(images.pixels), size=size, seed=seed)]
 
 
 def calibrate(
@@ -39,7 +26,7 @@ def calibrate(
 ) -> Ranges:
     """Return the mean over batches of each activation's lowest and highest value.
 
-    The mean rather than the extremes: a single outlier does not widen every step of the grid.
+    Images of all classes must be among them. The mean rather than the extremes: a single outlier does not widen every step of the grid.
     The input's range is not measured, it is the grid of 8-bit pixels.
 
     Args:

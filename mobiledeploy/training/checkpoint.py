@@ -5,6 +5,7 @@ state holds all that a step reads, and the rest is a pure function of (seed, ste
 """
 
 import dataclasses
+import hashlib
 import io
 import time
 import zipfile
@@ -15,7 +16,9 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from mobiledeploy.data.pixels import Images
 from mobiledeploy.files import write_atomic
+from mobiledeploy.network.network import Network
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 
@@ -78,6 +81,47 @@ class Checkpoint:
             return None
         return found
 
-    def discard(self) -> None:
-        """Remove the saved state: the run is complete."""
-        self.path.unlink(missing_ok=True)
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Checkpoints:
+    """A stage's checkpoints: one for each run of the training loop.
+
+    Attributes:
+        folder: Where they are kept.
+        seconds: At least so long between two saves.
+    """
+
+    folder: Path
+    seconds: float = SECONDS
+
+    def of(self, run: str, *inputs: object) -> Checkpoint:
+        """Return the checkpoint of a run.
+
+        Args:
+            run: Name of the run in this folder.
+            inputs: All that decides the result: images, networks, and values whose `repr` says
+                what they are.
+        """
+        digest = hashlib.sha256()
+        for value in inputs:
+            _feed(digest, value)
+        return Checkpoint(
+            path=self.folder / f"{run}.npz", key=digest.hexdigest(), seconds=self.seconds
+        )
+
+
+def _feed(digest: "hashlib._Hash", value: object) -> None:
+    match value:
+        case Images():
+            _feed(digest, value.labels)
+            for start in range(0, len(value.pixels), 256):  # the file may be larger than memory
+                _feed(digest, value.pixels[start : start + 256])
+        case Network():
+            _feed(digest, value.architecture)
+            for weights in value.weights.values():
+                _feed(digest, weights.kernel)
+                _feed(digest, weights.bias)
+        case np.ndarray():
+            digest.update(np.ascontiguousarray(value).data)
+        case _:
+            digest.update(repr(value).encode())

@@ -127,6 +127,11 @@ def train(
     )
 
 
+def steps(epochs: int, examples: int, batch_size: int) -> int:
+    """Return how many steps see every example `epochs` times, or a little more."""
+    return -(-epochs * examples // batch_size)
+
+
 def _go_on(state: State, checkpoint: Checkpoint, plan: Plan, progress: Progress) -> None:
     restored = checkpoint.restore(like=state.arrays())
     if restored is not None:

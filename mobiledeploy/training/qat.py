@@ -9,7 +9,8 @@ from mobiledeploy.errors import RequestError
 from mobiledeploy.network.network import Network
 from mobiledeploy.network.ranges import Ranges
 from mobiledeploy.progress import Progress
-from mobiledeploy.training.checkpoint import Checkpoint
+from mobiledeploy.training import loop
+from mobiledeploy.training.checkpoint import Checkpoints
 
 NAMES: Final = ENGINES
 """What `--qat-engine` can be: each is the module `training/qat_<name>.py`."""
@@ -26,7 +27,7 @@ class Engine(Protocol):
         config: QuantiseConfig,
         *,
         seed: int,
-        checkpoint: Checkpoint | None = ...,
+        checkpoints: Checkpoints | None = ...,
         progress: Progress = ...,
     ) -> tuple[Network, Ranges]:
         """Return the network and the ranges after `config.steps` steps.
@@ -37,7 +38,7 @@ class Engine(Protocol):
             images: To train on.
             config: How long and how fast.
             seed: Of the order and the augmentation.
-            checkpoint: Where the state is kept, None to keep none.
+            checkpoints: Where the state is kept, None to keep none.
             progress: Told after every step.
 
         Raises:
@@ -45,6 +46,18 @@ class Engine(Protocol):
             StorageError: The checkpoint cannot be written.
         """
         ...
+
+
+def plan(config: QuantiseConfig, seed: int) -> loop.Plan:
+    """Return what every engine asks of the training loop."""
+    return loop.Plan(
+        steps=config.steps,
+        batch_size=config.batch_size,
+        learning_rate=config.learning_rate,
+        seed=seed,
+        stage="quantise",
+        message="quantisation-aware training",
+    )
 
 
 def load(name: str) -> Engine:

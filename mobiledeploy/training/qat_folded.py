@@ -10,8 +10,8 @@ from mobiledeploy.data.pixels import Images
 from mobiledeploy.network.network import Network
 from mobiledeploy.network.ranges import Ranges
 from mobiledeploy.progress import Progress, silent
-from mobiledeploy.training import fake_quant, folded, graph, loop
-from mobiledeploy.training.checkpoint import Checkpoint
+from mobiledeploy.training import fake_quant, folded, graph, loop, qat
+from mobiledeploy.training.checkpoint import Checkpoints
 from mobiledeploy.training.folded import Pairs
 from mobiledeploy.training.input_grid import to_input
 from mobiledeploy.training.loss import cross_entropy
@@ -25,26 +25,22 @@ def train_quantised(
     config: QuantiseConfig,
     *,
     seed: int,
-    checkpoint: Checkpoint | None = None,
+    checkpoints: Checkpoints | None = None,
     progress: Progress = silent,
 ) -> tuple[Network, Ranges]:
     """Return the network after training; the ranges stay. See `qat.Engine`."""
     variables = folded.variables_of(network)
+    plan = qat.plan(config, seed)
     loop.train(
         model_of(network, variables, ranges),
         images.pixels,
         images.labels,
-        loop.Plan(
-            steps=config.steps,
-            batch_size=config.batch_size,
-            learning_rate=config.learning_rate,
-            seed=seed,
-            stage="quantise",
-            message="quantisation-aware training",
-        ),
+        plan,
         prepare=lambda pixels, _: to_input(pixels),
         loss=cross_entropy(network.architecture.classes),
-        checkpoint=checkpoint,
+        checkpoint=checkpoints.of("folded", network, ranges, images, plan)
+        if checkpoints
+        else None,
         progress=progress,
     )
     return folded.network_of(network.architecture, variables), ranges

@@ -10,7 +10,7 @@ from mobiledeploy.layers import INPUT
 from mobiledeploy.network.network import Network, Weights
 from mobiledeploy.progress import Event
 from mobiledeploy.training import predict
-from mobiledeploy.training.calibrate import calibrate, representative
+from mobiledeploy.training.calibrate import calibrate
 
 pytestmark = pytest.mark.tensorflow
 
@@ -48,14 +48,3 @@ def test_progress_counts_images(network: Network, images: Images) -> None:
     events: list[Event] = []
     calibrate(network, np.tile(images.pixels, (2, 1, 1, 1)), progress=events.append)
     assert [(event.done, event.total) for event in events] == [(64, 96), (96, 96)]
-
-
-def test_representative_images_are_drawn_from_all(images: Images) -> None:
-    sorted_by_class = dataclasses.replace(
-        images,
-        pixels=np.repeat(np.arange(48, dtype=np.uint8), 8 * 8 * 3).reshape(48, 8, 8, 3),
-    )
-    chosen = representative(sorted_by_class, 12, seed=0)[:, 0, 0, 0]
-    assert len(set(chosen.tolist())) == 12
-    assert chosen.max() > 24 > chosen.min()
-    assert len(representative(images, 256, seed=0)) == 48

@@ -1,12 +1,15 @@
 """Saved state is whole, and only for the run that wrote it."""
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from mobiledeploy.data.pixels import Images
 from mobiledeploy.errors import StorageError
-from mobiledeploy.training.checkpoint import Checkpoint
+from mobiledeploy.network.network import Network
+from mobiledeploy.training.checkpoint import Checkpoint, Checkpoints
 
 STATE = {"weights": np.arange(6, dtype=np.float32).reshape(2, 3), "done": np.array(4)}
 
@@ -71,9 +74,19 @@ def test_a_place_that_cannot_be_written_is_a_storage_error(tmp_path: Path) -> No
         Checkpoint(path=tmp_path / "file" / "state.npz", key="k").save(STATE)
 
 
-def test_nothing_is_left_after_discarding(tmp_path: Path) -> None:
-    checkpoint = Checkpoint(path=tmp_path / "state.npz", key="k")
-    checkpoint.discard()
-    checkpoint.save(STATE)
-    checkpoint.discard()
-    assert list(tmp_path.iterdir()) == []
+def test_keys_tell_runs_apart(tmp_path: Path, network: Network, images: Images) -> None:
+    checkpoints = Checkpoints(folder=tmp_path)
+    other_pixels = images.pixels.copy()
+    other_pixels[-1, -1, -1, -1] ^= 1
+    kernel = network.weights["logits"].kernel * np.float32(1.0001)
+    head = dataclasses.replace(network.weights["logits"], kernel=kernel)
+    inputs = [
+        (images, network, 1),
+        (images, network, 2),
+        (dataclasses.replace(images, pixels=other_pixels), network, 1),
+        (dataclasses.replace(images, labels=images.labels[::-1]), network, 1),
+        (images, dataclasses.replace(network, weights={**network.weights, "logits": head}), 1),
+    ]
+    keys = [checkpoints.of("run", *each).key for each in inputs]
+    assert len(set(keys)) == len(keys)
+    assert keys == [checkpoints.of("run", *each).key for each in inputs]

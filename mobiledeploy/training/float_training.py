@@ -1,0 +1,81 @@
+"""Float training from random weights."""
+
+from typing import Final
+
+from mobiledeploy.config import TrainConfig
+from mobiledeploy.data.pixels import Images
+from mobiledeploy.layers import Architecture
+from mobiledeploy.models import keras_builder
+from mobiledeploy.network import keras_model
+from mobiledeploy.progress import Progress, silent
+from mobiledeploy.training import batch_norm, loop, session
+from mobiledeploy.training.augment import Augmentation, augmentation
+from mobiledeploy.training.checkpoint import Checkpoints
+from mobiledeploy.training.loss import balancing_weights, cross_entropy
+from mobiledeploy.training.trained import TrainedNetwork
+
+SMOOTHING: Final = 0.1
+"""Of labels: it keeps logits moderate, which int8 rewards."""
+
+MOMENTUM: Final = 0.9
+"""Of the moving averages: short runs end before Keras applications' 0.999 has settled."""
+
+
+def train(
+    architecture: Architecture,
+    images: Images,
+    config: TrainConfig,
+    *,
+    augment: Augmentation,
+    checkpoints: Checkpoints | None = None,
+    progress: Progress = silent,
+    stage: str = "train",
+) -> TrainedNetwork:
+    """Train a new Keras model; the schedule ends at a rate of 0, so the last weights are kept.
+
+    Args:
+        architecture: What to train.
+        images: To train on, of the architecture's input size.
+        config: How long and how fast.
+        augment: How images are varied.
+        checkpoints: Where the state is kept, None to keep none.
+        progress: Told after every step.
+        stage: The stage's name in the events.
+
+    Raises:
+        RequestError: The loss became NaN or infinite.
+        StorageError: A checkpoint cannot be written.
+    """
+    session.start(config.threads, progress=progress, stage=stage)
+    import keras
+
+    keras.utils.set_random_seed(config.seed)
+    model = keras_builder.build(architecture, batch_norm_momentum=MOMENTUM)
+    classes = architecture.classes
+    plan = loop.Plan(
+        steps=loop.steps(config.epochs, len(images.pixels), config.batch_size),
+        batch_size=config.batch_size,
+        learning_rate=config.learning_rate,
+        seed=config.seed,
+        stage=stage,
+        message="training",
+    )
+    loop.train(
+        batch_norm.model_of(architecture, model),
+        images.pixels,
+        images.labels,
+        plan,
+        prepare=augmentation(augment, seed=config.seed),
+        loss=cross_entropy(
+            classes,
+            smoothing=SMOOTHING,
+            class_weights=balancing_weights(images.labels, classes),
+        ),
+        checkpoint=checkpoints.of("float", architecture, images, plan, augment)
+        if checkpoints
+        else None,
+        progress=progress,
+    )
+    return TrainedNetwork(
+        network=keras_model.network_of(architecture, model), keras_model=model, note=""
+    )

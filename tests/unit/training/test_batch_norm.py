@@ -1,0 +1,45 @@
+"""The fast forward pass is the Keras model's own."""
+
+import numpy as np
+import pytest
+
+from mobiledeploy.data.pixels import Images
+from mobiledeploy.layers import Architecture
+from mobiledeploy.models import keras_builder
+from mobiledeploy.training import batch_norm, session
+from mobiledeploy.training.input_grid import to_input
+
+pytestmark = pytest.mark.tensorflow
+
+
+def test_a_training_pass_equals_keras(architecture: Architecture, images: Images) -> None:
+    tf = session.tensorflow()
+    inputs = to_input(images.pixels)
+    ours, keras = (keras_builder.build(architecture) for _ in range(2))
+    keras.set_weights(ours.get_weights())
+    model = batch_norm.model_of(architecture, ours)
+
+    scores = tf.nn.softmax(model.logits(inputs))
+
+    np.testing.assert_allclose(scores, keras(inputs, training=True), atol=1e-6)
+    for moved, expected in zip(ours.get_weights(), keras.get_weights(), strict=True):
+        np.testing.assert_allclose(moved, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_moving_averages_moved(architecture: Architecture, images: Images) -> None:
+    model = batch_norm.model_of(architecture, keras_builder.build(architecture))
+    before = [variable.numpy() for variable in model.statistics]
+    model.logits(to_input(images.pixels))
+    assert len(before) == 6
+    assert all(
+        (variable.numpy() != old).any()
+        for variable, old in zip(model.statistics, before, strict=True)
+    )
+
+
+def test_all_of_a_model_is_either_trained_or_moved(architecture: Architecture) -> None:
+    keras = keras_builder.build(architecture)
+    model = batch_norm.model_of(architecture, keras)
+    assert len(model.variables) == len(keras.trainable_variables)
+    assert len(model.statistics) == len(keras.non_trainable_variables)
+    assert len({id(variable) for variable in model.all_variables}) == len(keras.variables)
