@@ -1,5 +1,6 @@
 """A folder of photos, one sub-folder a class."""
 
+import contextlib
 import dataclasses
 import hashlib
 from collections.abc import Iterator, Sequence
@@ -14,6 +15,7 @@ from mobiledeploy.data.photos import images, is_image, printable, visible
 from mobiledeploy.data.preprocess import decode
 from mobiledeploy.data.split import split, undivided
 from mobiledeploy.errors import RequestError
+from mobiledeploy.progress import Event, Progress, silent
 
 LAYOUT: Final = "one sub-folder a class, such as photos/cat/1.jpg and photos/dog/2.jpg"
 SPLIT_FOLDERS: Final[dict[str, Split]] = {
@@ -24,6 +26,8 @@ SPLIT_FOLDERS: Final[dict[str, Split]] = {
 }
 _THREADS: Final = 4
 """Files hashed at a time: hashing releases the interpreter lock, and half the time is disk."""
+_BATCH: Final = 1024
+"""Files hashed between two events."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +45,7 @@ class Photo:
     part: Split | None
 
 
-def load(path: Path, *, divide: bool = True) -> Dataset:
+def load(path: Path, *, divide: bool = True, progress: Progress = silent) -> Dataset:
     """Return the photos under a folder; its sub-folders are the classes, sorted by name.
 
     Where the sub-folders are `train` with `test`, `validation` (or `val`) or both, they are
@@ -53,6 +57,7 @@ def load(path: Path, *, divide: bool = True) -> Dataset:
         path: The folder.
         divide: Whether every class is to be in every split. False puts all images into `test`,
             however few they are: for photos that only calibrate or judge.
+        progress: Told while files are hashed.
 
     Raises:
         RequestError: There is no such folder, or what it holds is not a set of labelled images.
@@ -72,7 +77,7 @@ def load(path: Path, *, divide: bool = True) -> Dataset:
     names = tuple(printable(path.relative_to(root).as_posix()) for path in paths)
     label_of = {name: label for label, name in enumerate(class_names)}
     labels = np.array([label_of[photo.class_name] for photo in photos], np.int64)
-    contents = _hashes(paths)
+    contents = _hashes(paths, progress)
     given = [photo.part for photo in photos if photo.part is not None]
 
     def decode_photo(index: int) -> Pixels:
@@ -147,13 +152,28 @@ def _class_name(folder: Path) -> str:
     return folder.name
 
 
-def _hashes(paths: Sequence[Path]) -> tuple[bytes, ...]:
+def _hashes(paths: Sequence[Path], progress: Progress) -> tuple[bytes, ...]:
+    contents: list[bytes] = []
     with ThreadPoolExecutor(_THREADS) as pool:
-        return tuple(pool.map(lambda path: hashlib.sha256(_read(path)).digest(), paths))
+        for start in range(0, len(paths), _BATCH):
+            contents += pool.map(_sha256, paths[start : start + _BATCH])
+            progress(Event("data", "hashing photos", len(contents), len(paths)))
+    return tuple(contents)
+
+
+def _sha256(path: Path) -> bytes:
+    with _readable(path), path.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").digest()
 
 
 def _read(path: Path) -> bytes:
-    try:
+    with _readable(path):
         return path.read_bytes()
+
+
+@contextlib.contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise RequestError(f"cannot read {printable(path)}: {error.strerror}") from error

@@ -5,14 +5,16 @@ from pathlib import Path
 from mobiledeploy.config import DIGITS
 from mobiledeploy.data import digits, folder
 from mobiledeploy.data.dataset import Dataset
+from mobiledeploy.progress import Progress, silent
 
 
-def open_dataset(source: str, *, divide: bool = True) -> Dataset:
+def open_dataset(source: str, *, divide: bool = True, progress: Progress = silent) -> Dataset:
     """Return the built-in digits for `digits`, otherwise the folder of that name.
 
     Args:
         source: `digits` or a path.
         divide: False puts all images of a folder into the test split, see `folder.load`.
+        progress: Told while files are hashed.
 
     Raises:
         RequestError: There is no such folder, or it holds no usable data set.
@@ -20,4 +22,4 @@ def open_dataset(source: str, *, divide: bool = True) -> Dataset:
     """
     if source == DIGITS:
         return digits.load()
-    return folder.load(Path(source).expanduser(), divide=divide)
+    return folder.load(Path(source).expanduser(), divide=divide, progress=progress)

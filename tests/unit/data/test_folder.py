@@ -12,6 +12,7 @@ from mobiledeploy.data.folder import load
 from mobiledeploy.data.preprocess import decode
 from mobiledeploy.data.sources import open_dataset
 from mobiledeploy.errors import RequestError
+from mobiledeploy.progress import Event
 from tests.unit.data.conftest import jpeg
 
 Photos = Callable[..., Path]
@@ -297,6 +298,12 @@ def test_a_file_that_vanishes_is_named(photos: Photos) -> None:
     (root / "cat" / "1.jpg").unlink()
     with pytest.raises(RequestError, match=r"cannot read .*cat/1\.jpg: No such file"):
         dataset.decode(1)
+
+
+def test_hashing_is_reported(photos: Photos) -> None:
+    events: list[Event] = []
+    load(photos(cat=3, dog=4), progress=events.append)
+    assert [(event.done, event.total) for event in events] == [(7, 7)]
 
 
 def test_a_source_is_the_digits_or_a_folder(photos: Photos) -> None:
