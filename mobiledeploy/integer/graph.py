@@ -22,6 +22,10 @@ Float32 = npt.NDArray[np.float32]
 
 QMIN, QMAX = -128, 127
 
+WIDEST_MULTIPLIER = 256
+"""XNNPACK's limit for input scale * kernel scale / output scale; TFLite gives other layers to a
+kernel with another arithmetic."""
+
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class QTensor:
@@ -40,11 +44,11 @@ class QTensor:
     zero_point: int
 
     def __post_init__(self) -> None:
-        """Check the grid.
+        """Check grid and shape.
 
         Raises:
-            ConversionError: The scale is not a positive normal number, or the zero point
-                lies outside int8.
+            ConversionError: The scale is not a positive normal number, the zero point lies
+                outside int8, or the shape is neither an image's nor a vector's.
         """
         if not (np.isfinite(self.scale) and self.scale >= np.finfo(np.float32).tiny):
             raise ConversionError(
@@ -54,6 +58,11 @@ class QTensor:
             raise ConversionError(
                 f"tensor `{self.name}`: expected a zero point in -128..127, "
                 f"received {self.zero_point}"
+            )
+        if len(self.shape) not in {1, 3} or min(self.shape) < 1:
+            raise ConversionError(
+                f"tensor `{self.name}`: expected (height, width, channels) or (channels,), "
+                f"received {self.shape}"
             )
 
 
@@ -182,25 +191,28 @@ def _check_node(node: Node, tensors: Mapping[str, QTensor]) -> None:
     name, out = node.output.name, node.output
     match node:
         case Conv():
-            channels = source.shape[-1]
             kernel = node.weights.kernel
-            expected_kernel = (
-                (1, *kernel.shape[1:3], channels)
-                if node.depthwise
-                else (out.shape[-1], *kernel.shape[1:3], channels)
-            )
+            filters = 1 if node.depthwise else out.shape[-1]
+            _expect(name, "rank of the input", len(source.shape), 3)
+            _expect(name, "rank of the kernel", kernel.ndim, 4)
+            expected_kernel = (filters, *kernel.shape[1:3], source.shape[-1])
             _expect(name, "kernel shape", kernel.shape, expected_kernel)
+            if min(*kernel.shape, *node.strides) < 1:
+                raise ConversionError(f"`{name}`: expected a positive window and strides")
             _expect(name, "output shape", out.shape, _conv_shape(node, source.shape))
-            _check_weights(name, node.weights, source, out.shape[-1])
+            _check_weights(name, node.weights, source, out, 3 if node.depthwise else 0)
         case Dense():
+            _expect(name, "rank of the input", len(source.shape), 1)
             _expect(name, "kernel shape", node.weights.kernel.shape, (*out.shape, *source.shape))
-            _check_weights(name, node.weights, source, out.shape[-1])
+            _check_weights(name, node.weights, source, out, 0)
         case Add():
             for other in node.inputs:
                 _expect(name, f"shape of `{other}`", tensors[other].shape, out.shape)
         case Mean():
+            _expect(name, "rank of the input", len(source.shape), 3)
             _expect(name, "output shape", out.shape, (source.shape[-1],))
         case Softmax():
+            _expect(name, "rank of the input", len(source.shape), 1)
             _expect(name, "output shape", out.shape, source.shape)
             _expect(name, "scale", out.scale, SOFTMAX_SCALE)
             _expect(name, "zero point", out.zero_point, SOFTMAX_ZERO_POINT)
@@ -216,7 +228,8 @@ def _conv_shape(node: Conv, source: Shape) -> Shape:
     return (height, width, source[2] if node.depthwise else node.weights.kernel.shape[0])
 
 
-def _check_weights(name: str, weights: QWeights, source: QTensor, channels: int) -> None:
+def _check_weights(name: str, weights: QWeights, source: QTensor, out: QTensor, axis: int) -> None:
+    channels = out.shape[-1]
     _expect(name, "kernel dtype", weights.kernel.dtype, np.dtype(np.int8))
     _expect(name, "bias dtype", weights.bias.dtype, np.dtype(np.int32))
     _expect(name, "bias shape", weights.bias.shape, (channels,))
@@ -226,11 +239,28 @@ def _check_weights(name: str, weights: QWeights, source: QTensor, channels: int)
     if scales not in {(1,), (channels,)}:
         raise ConversionError(f"`{name}`: expected 1 or {channels} scales, received {scales}")
     _expect(name, "bias scale shape", weights.bias_scale.shape, scales)
+    if not all(
+        (np.isfinite(scale) & (scale > 0)).all()
+        for scale in (weights.kernel_scale, weights.bias_scale)
+    ):
+        raise ConversionError(f"`{name}`: expected positive scales of kernel and bias")
     # The bias lies on the grid of the accumulator. Files round the product once or twice, so
     # one unit in the last place of float32 is allowed.
     product = source.scale * weights.kernel_scale
     if not np.allclose(weights.bias_scale, product, rtol=3e-7, atol=0):
         raise ConversionError(f"`{name}`: bias scale is not input scale x kernel scale")
+    multiplier = (product / out.scale).max()
+    if multiplier >= WIDEST_MULTIPLIER:
+        raise ConversionError(
+            f"`{name}`: expected an accumulator step below {WIDEST_MULTIPLIER} output steps, "
+            f"received {multiplier:.3g}",
+            hint="the layer's output hardly varies: train or calibrate again",
+        )
+    others = tuple(other for other in range(weights.kernel.ndim) if other != axis)
+    products = np.abs(weights.kernel).sum(axis=others, dtype=np.int64) * (QMAX - QMIN)
+    largest = int((np.abs(weights.bias.astype(np.int64)) + products).max())
+    if largest > np.iinfo(np.int32).max:
+        raise ConversionError(f"`{name}`: sums up to {largest} do not fit the int32 accumulator")
 
 
 def _expect(node: str, what: str, received: object, expected: object) -> None:

@@ -1,0 +1,176 @@
+"""From a TFLite operator to the graph's node that is the same function, or to a refusal."""
+
+from typing import Final
+
+import numpy as np
+
+from mobiledeploy.integer.activation import implied
+from mobiledeploy.integer.global_pool import average_pool_is_mean
+from mobiledeploy.integer.graph import Add, Conv, Dense, Mean, Node, QTensor, QWeights, Softmax
+from mobiledeploy.integer.tflite_file import TfliteOperator
+from mobiledeploy.integer.tflite_scope import Scope, refusal
+from mobiledeploy.layers import Activation, Padding
+
+_ACTIVATIONS: Final[dict[int, Activation]] = {0: "none", 1: "relu", 3: "relu6"}
+_PADDINGS: Final[dict[int, Padding]] = {0: "same", 1: "valid"}
+
+
+def read_node(operator: TfliteOperator, scope: Scope) -> Node | None:
+    """Return an operator's node, or None for one that only changes a shape.
+
+    Raises:
+        ConversionError: No node is the same function.
+    """
+    match operator.name:
+        case "CONV_2D" | "DEPTHWISE_CONV_2D":
+            return _conv(operator, scope)
+        case "FULLY_CONNECTED":
+            return _dense(operator, scope)
+        case "ADD":
+            a, b, target = _ends(operator, inputs=2)
+            sources = scope.read(a, operator).name, scope.read(b, operator).name
+            output = scope.write(target)
+            _refuse_activation(operator, 0, output)
+            return Add(inputs=sources, output=output)
+        case "MEAN":
+            return _mean(operator, scope)
+        case "AVERAGE_POOL_2D":
+            return _average_pool(operator, scope)
+        case "SOFTMAX":
+            source, target = _ends(operator, inputs=1)
+            if operator.option(0, "f", 0.0) != 1.0:
+                raise refusal(operator, "expected beta 1")
+            return Softmax(
+                input=scope.read(source, operator).name, output=scope.write(target, vector=True)
+            )
+        case "RESHAPE":
+            _reshape(operator, scope)
+            return None
+        case _:
+            raise refusal(operator, "expected it at the input or output only")
+
+
+def _conv(operator: TfliteOperator, scope: Scope) -> Conv:
+    depthwise = operator.name == "DEPTHWISE_CONV_2D"
+    source, kernel, bias, target = _weighted_ends(operator)
+    # In the options of a depthwise convolution the multiplier stands before the activation.
+    shift = int(depthwise)
+    padding = _PADDINGS.get(operator.option(0, "b", 0))
+    activation = _ACTIVATIONS.get(operator.option(3 + shift, "b", 0))
+    strides = operator.option(2, "i", 0), operator.option(1, "i", 0)
+    dilations = operator.option(5 + shift, "i", 1), operator.option(4 + shift, "i", 1)
+    if padding is None or activation is None or min(strides) < 1 or dilations != (1, 1):
+        raise refusal(
+            operator, "expected positive strides, no dilation and at most a ReLU or ReLU6"
+        )
+    read = scope.read(source, operator)
+    weights = _weights(operator, scope, read, kernel, bias, axis=3 if depthwise else 0)
+    if depthwise and weights.kernel.shape[3] != read.shape[-1]:
+        raise refusal(operator, "expected a depth multiplier of 1")
+    return Conv(
+        input=read.name,
+        output=scope.write(target),
+        weights=weights,
+        depthwise=depthwise,
+        strides=strides,
+        padding=padding,
+        activation=activation,
+    )
+
+
+def _dense(operator: TfliteOperator, scope: Scope) -> Dense:
+    source, kernel, bias, target = _weighted_ends(operator)
+    if operator.option(1, "b", 0):
+        raise refusal(operator, "expected weights in the default format")
+    read = scope.read(source, operator)
+    weights = _weights(operator, scope, read, kernel, bias, axis=0)
+    output = scope.write(target, vector=True)
+    _refuse_activation(operator, 0, output)
+    return Dense(input=read.name, output=output, weights=weights)
+
+
+def _mean(operator: TfliteOperator, scope: Scope) -> Mean:
+    source, axes, target = _ends(operator, inputs=2)
+    _, values = scope.constant(axes, operator, np.int32)
+    read = scope.read(source, operator)
+    if len(read.shape) != 3 or sorted(value % 4 for value in values.ravel()) != [1, 2]:
+        raise refusal(operator, "expected the mean over height and width of an image")
+    return Mean(input=read.name, output=scope.write(target, vector=True))
+
+
+def _average_pool(operator: TfliteOperator, scope: Scope) -> Mean:
+    source, target = _ends(operator, inputs=1)
+    read = scope.read(source, operator)
+    output = scope.write(target, vector=True)
+    window = operator.option(4, "i", 0), operator.option(3, "i", 0)
+    if read.shape[:-1] != window or len(output.shape) != 1:
+        raise refusal(operator, f"expected a window over the whole {read.shape}, got {window}")
+    _refuse_activation(operator, 5, output)
+    if (read.scale, read.zero_point) != (output.scale, output.zero_point):
+        raise refusal(operator, "expected input and output on one grid")
+    if not average_pool_is_mean(window[0] * window[1], read.zero_point):
+        raise refusal(
+            operator, f"rounds halves of {window[0] * window[1]} values otherwise than a mean"
+        )
+    return Mean(input=read.name, output=output)
+
+
+def _reshape(operator: TfliteOperator, scope: Scope) -> None:
+    source, target = operator.inputs[:1], operator.outputs
+    if len(source) != 1 or len(target) != 1 or min(source + target) < 0:
+        raise refusal(operator, "expected an input and an output")
+    read, shape = scope.read(source[0], operator), scope.tensors[target[0]].shape
+    if len(read.shape) != 1 or shape != (1, *read.shape):
+        raise refusal(operator, f"expected a vector to become (1, channels), received {shape}")
+    scope.rename(target[0], read)
+
+
+def _weights(
+    operator: TfliteOperator, scope: Scope, source: QTensor, kernel: int, bias: int, *, axis: int
+) -> QWeights:
+    tensor, codes = scope.constant(kernel, operator, np.int8)
+    scale = tensor.scale
+    if not scale.size or tensor.zero_point.any() or (scale.size > 1 and tensor.axis != axis):
+        raise refusal(operator, f"expected symmetric weights, quantised along axis {axis}")
+    if bias < 0:
+        return QWeights(
+            kernel=codes,
+            kernel_scale=scale,
+            bias=np.zeros(codes.shape[axis], np.int32),
+            bias_scale=source.scale * scale,
+        )
+    bias_tensor, values = scope.constant(bias, operator, np.int32)
+    if bias_tensor.zero_point.any() or bias_tensor.scale.size not in {1, scale.size}:
+        raise refusal(operator, "expected a bias with the scales of the accumulator")
+    return QWeights(
+        kernel=codes,
+        kernel_scale=scale,
+        bias=values.ravel(),
+        bias_scale=np.broadcast_to(bias_tensor.scale, scale.shape),
+    )
+
+
+def _refuse_activation(operator: TfliteOperator, slot: int, output: QTensor) -> None:
+    """Accept a fused activation only where the grid does it anyway."""
+    activation = _ACTIVATIONS.get(operator.option(slot, "b", 0))
+    if activation is None or not implied(activation, output):
+        raise refusal(operator, "expected no activation")
+
+
+def _ends(operator: TfliteOperator, *, inputs: int) -> tuple[int, ...]:
+    """Return the indices of an operator's inputs and of its output."""
+    if len(operator.inputs) != inputs or len(operator.outputs) != 1:
+        raise refusal(
+            operator,
+            f"expected {inputs} inputs and 1 output, received {len(operator.inputs)} and "
+            f"{len(operator.outputs)}",
+        )
+    return *operator.inputs, *operator.outputs
+
+
+def _weighted_ends(operator: TfliteOperator) -> tuple[int, ...]:
+    """Return the indices of input, kernel, bias (-1 if there is none) and output."""
+    if len(operator.inputs) == 2:
+        source, kernel, target = _ends(operator, inputs=2)
+        return source, kernel, -1, target
+    return _ends(operator, inputs=3)
