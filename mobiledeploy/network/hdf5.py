@@ -173,7 +173,8 @@ def _checked(name: str, dataset: Dataset) -> int:
 
 
 def _read(name: str, dataset: Dataset) -> Float:
-    with _damage(f"`{name}`"):
+    # What float32 cannot hold becomes infinite, and is refused by name below.
+    with _damage(f"`{name}`"), np.errstate(over="ignore"):
         values: Float = dataset[()].astype(np.float32)
     if not np.isfinite(values).all():
         raise CorruptFileError(f"`{name}` holds NaN or infinite weights")

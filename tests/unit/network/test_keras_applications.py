@@ -1,0 +1,123 @@
+"""Weights of Keras applications' models, in every format, compute the same in ours."""
+
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mobiledeploy.config import Arch
+from mobiledeploy.layers import Architecture
+from mobiledeploy.models import keras_builder, registry
+from mobiledeploy.network import keras_file, keras_model
+from mobiledeploy.network.fold import Variables
+from mobiledeploy.network.network import Float
+
+pytestmark = [
+    pytest.mark.tensorflow,
+    pytest.mark.filterwarnings("ignore:You are saving your model as an HDF5 file:UserWarning"),
+]
+
+SIZE, CLASSES = 32, 5
+ALPHA: dict[Arch, float] = {"v1": 0.25, "v2": 0.35}
+LIBRARIES = ("keras", "tf_keras")
+
+
+def architecture(arch: Arch, **changes: Any) -> Architecture:
+    common = {"image_size": SIZE, "classes": CLASSES, "head": "logits"}
+    return registry.architecture(arch, alpha=ALPHA[arch], **{**common, **changes})
+
+
+def images() -> Float:
+    return np.random.default_rng(7).uniform(-1, 1, (4, SIZE, SIZE, 3)).astype(np.float32)
+
+
+def run(model: Any) -> Float:
+    return np.asarray(model(images(), training=False))
+
+
+def pretend_training(model: Any) -> None:
+    """Leave what training leaves: no parameter is neutral, statistics are those of images."""
+    rng = np.random.default_rng(3)
+    norms = [layer for layer in model.layers if type(layer).__name__ == "BatchNormalization"]
+    for layer in norms:
+        layer.momentum = 0.0
+    model(rng.uniform(-1, 1, (32, SIZE, SIZE, 3)).astype(np.float32), training=True)
+    for layer in norms:
+        gamma, beta, mean, variance = layer.get_weights()
+        gamma = rng.uniform(0.7, 1.3, gamma.shape)
+        beta = rng.uniform(-0.5, 1.0, beta.shape)
+        # Channels that hardly vary would blow rounding errors up.
+        layer.set_weights([gamma, beta, mean, variance + 0.1 * variance.mean()])
+
+
+@pytest.fixture(scope="module", params=LIBRARIES)
+def library(request: pytest.FixtureRequest) -> ModuleType:
+    return pytest.importorskip(request.param)
+
+
+@pytest.fixture(scope="module", params=["v1", "v2"])
+def arch(request: pytest.FixtureRequest) -> Any:
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def reference(
+    library: ModuleType, arch: Arch, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, Float, Any]:
+    """Save a model of Keras applications in every format its library writes."""
+    applications = {
+        "v1": library.applications.MobileNet, "v2": library.applications.MobileNetV2,
+    }  # fmt: skip
+    model = applications[arch](
+        input_shape=(SIZE, SIZE, 3),
+        alpha=ALPHA[arch],
+        weights=None,
+        classes=CLASSES,
+        classifier_activation=None,
+    )
+    pretend_training(model)
+    folder = tmp_path_factory.mktemp(f"{library.__name__}_{arch}")
+    model.save(folder / "whole.keras")
+    model.save_weights(folder / "only.weights.h5")
+    model.save(folder / "whole.h5")
+    if library.__name__ == "tf_keras":
+        model.save_weights(folder / "only.h5")
+    return folder, run(model), model
+
+
+def assert_equal(found: Float, expected: Float, *, rounding: float) -> None:
+    """Compare outputs; `rounding` is relative to how far they spread."""
+    # They must differ from image to image by far more than is allowed here.
+    assert expected.std(axis=0).min() > 0.1 * expected.std()
+    np.testing.assert_allclose(found, expected, rtol=0, atol=rounding * expected.std())
+
+
+def test_loaded_from_every_format(reference: Any, arch: Arch) -> None:
+    import keras
+
+    folder, expected, theirs = reference
+    ours = architecture(arch)
+    model = keras_builder.build(ours)
+    # The same kernels run in Keras 3; tf_keras normalises with another one.
+    rounding = 0 if isinstance(theirs, keras.Model) else 1e-4
+    for path in sorted(folder.iterdir()):
+        model.set_weights([0 * weights for weights in model.get_weights()])
+        found = keras_file.load(path, ours)
+        assert found.head
+        keras_model.assign(ours, model, found.variables)
+        assert_equal(run(model), expected, rounding=rounding)
+
+
+def test_folded_from_memory(reference: Any, arch: Arch) -> None:
+    _, expected, theirs = reference
+    ours = architecture(arch)
+    network = keras_model.network_of(ours, theirs)
+    folded = {
+        name: Variables(kernel=weights.kernel, bias=weights.bias)
+        for name, weights in network.weights.items()
+    }
+    model = keras_builder.build(ours)
+    keras_model.assign(ours, model, folded)
+    assert_equal(run(model), expected, rounding=1e-4)
