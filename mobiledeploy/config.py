@@ -66,6 +66,8 @@ class Preprocessing:
         """Check the ranges."""
         _within("image size", self.image_size, 16, 1024)
         _choose("crop", self.crop, CROPS)
+        _within("mean", self.mean, -1e6, 1e6)
+        _within("std", self.std, 1e-6, 1e6)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -290,6 +290,14 @@ def test_float32_is_the_nearest_to_the_real_value(mean: float, std: float) -> No
         assert value == np.float32((int(pixel) - mean) / std)
 
 
+@pytest.mark.parametrize(
+    "wrong", [{"std": 0.0}, {"std": -1.0}, {"std": float("nan")}, {"mean": float("inf")}]
+)
+def test_a_scale_that_is_none_is_refused(wrong: dict[str, float]) -> None:
+    with pytest.raises(RequestError, match=f"expected {next(iter(wrong))} in"):
+        Preprocessing(image_size=16, **wrong)
+
+
 def test_a_file_is_fed_in_the_type_of_its_input() -> None:
     pixels, scale = picture(), Preprocessing(image_size=16)
     kinds: dict[Io, np.dtype[Any]] = {
