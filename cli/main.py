@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from mobiledeploy._version import __version__
-from mobiledeploy.cli import cost
+from mobiledeploy.cli import build, bundle, cost, verify
 from mobiledeploy.errors import MobileDeployError
 
 app = typer.Typer(
@@ -33,6 +33,9 @@ def _options(
     del version
 
 
+app.command()(build.build)
+app.command()(verify.verify)
+app.command()(bundle.bundle)
 app.command()(cost.cost)
 
 
@@ -45,7 +48,3 @@ def main() -> None:
         if error.hint:
             typer.echo(f"\nhint: {error.hint}", err=True)
         sys.exit(error.exit_status)
-
-
-if __name__ == "__main__":
-    main()

@@ -1,5 +1,93 @@
-"""Take a Keras MobileNet to a phone, with proof."""
+"""Take a Keras MobileNet to a phone, with proof.
+
+The whole way, as the program does it:
+
+    import mobiledeploy
+
+    config = mobiledeploy.decide(arch="v2", data="digits")
+    report = mobiledeploy.build(config, Path("build"))
+    proof = mobiledeploy.verify_build(Path("build"))
+    mobiledeploy.bundle(Path("build"), Path("android_demo"))
+
+and its steps one by one, from the papers' tables to the two files:
+
+    architecture = mobiledeploy.architecture("v2", alpha=0.35, image_size=96, classes=10)
+    matched = mobiledeploy.read_weights(Path("model.weights.h5"), architecture)
+    network = mobiledeploy.fold(architecture, matched.variables)
+    ranges = mobiledeploy.calibrate(network, pixels)
+    graph = mobiledeploy.quantise(network, ranges)
+    tflite = mobiledeploy.write_tflite(graph)
+    onnx = mobiledeploy.write_onnx(graph, mobiledeploy.certify(graph))
+
+Nothing is imported before it is used: only `build` and `calibrate` need TensorFlow.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
 
 from mobiledeploy._version import __version__
 
-__all__ = ["__version__"]
+if TYPE_CHECKING:
+    from mobiledeploy.defaults import decide
+    from mobiledeploy.deploy.bundle import bundle
+    from mobiledeploy.integer.add_certificate import certify
+    from mobiledeploy.integer.quantise import quantise
+    from mobiledeploy.integer.tflite_reader import read as read_tflite
+    from mobiledeploy.models.registry import architecture
+    from mobiledeploy.network.cost import cost
+    from mobiledeploy.network.fold import fold
+    from mobiledeploy.network.keras_file import load as read_weights
+    from mobiledeploy.pipeline import build
+    from mobiledeploy.targets.onnx import write as write_onnx
+    from mobiledeploy.targets.tflite import write as write_tflite
+    from mobiledeploy.training.calibrate import calibrate
+    from mobiledeploy.verify.build import verify as verify_build
+
+_HOMES = {
+    "architecture": "models.registry:architecture",
+    "build": "pipeline:build",
+    "bundle": "deploy.bundle:bundle",
+    "calibrate": "training.calibrate:calibrate",
+    "certify": "integer.add_certificate:certify",
+    "cost": "network.cost:cost",
+    "decide": "defaults:decide",
+    "fold": "network.fold:fold",
+    "quantise": "integer.quantise:quantise",
+    "read_tflite": "integer.tflite_reader:read",
+    "read_weights": "network.keras_file:load",
+    "verify_build": "verify.build:verify",
+    "write_onnx": "targets.onnx:write",
+    "write_tflite": "targets.tflite:write",
+}
+
+__all__ = [
+    "__version__",
+    "architecture",
+    "build",
+    "bundle",
+    "calibrate",
+    "certify",
+    "cost",
+    "decide",
+    "fold",
+    "quantise",
+    "read_tflite",
+    "read_weights",
+    "verify_build",
+    "write_onnx",
+    "write_tflite",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name from its home when it is first asked for."""
+    if name not in _HOMES:
+        raise AttributeError(f"module `mobiledeploy` has no attribute `{name}`")
+    module, _, attribute = _HOMES[name].partition(":")
+    value = getattr(importlib.import_module(f"mobiledeploy.{module}"), attribute)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -3,6 +3,9 @@
 import dataclasses
 from pathlib import Path, PurePosixPath
 
+import numpy as np
+import numpy.typing as npt
+
 from mobiledeploy import files
 from mobiledeploy.errors import CorruptFileError
 
@@ -71,6 +74,11 @@ class Score:
 
     correct: int
     total: int
+
+    @classmethod
+    def of(cls, predicted: npt.NDArray[np.int64], labels: npt.NDArray[np.int64]) -> "Score":
+        """Count where predicted classes are the labels; both of shape (images,)."""
+        return cls(correct=int((predicted == labels).sum()), total=len(labels))
 
     @property
     def top1(self) -> float:

@@ -1,14 +1,16 @@
 """Compare what two files answer, integer by integer. The worst sample decides and is named."""
 
 import dataclasses
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from mobiledeploy.errors import ParityError
 
-Codes = npt.NDArray[np.int16]
-"""int8 codes of outputs, shape (images, classes), in a type that can hold differences."""
+Codes: TypeAlias = npt.NDArray[Any]
+"""Outputs, shape (images, classes): int8 codes as int16, which holds their differences; float32
+of float files."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -1,0 +1,142 @@
+"""`mobiledeploy build`."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from mobiledeploy.cli import _interrupts, _options, _output
+from mobiledeploy.config import ALPHAS, CROPS, ENGINES, HEADS, IOS
+
+_WIDTHS = "; ".join(f"{arch}: {', '.join(map(str, widths))}" for arch, widths in ALPHAS.items())
+
+
+def _one_of(names: tuple[str, ...]) -> str:
+    return f"[{'|'.join(names)}]"
+
+
+def build(
+    arch: Annotated[str, typer.Option(metavar=_one_of(tuple(ALPHAS)), help="MobileNet")] = "v2",
+    int8: Annotated[
+        bool, typer.Option("--int8/--float", help="Quantise, or write float32 files")
+    ] = True,
+    alpha: Annotated[
+        float | None,
+        typer.Option(help=f"Width multiplier. {_WIDTHS}. Default: digits the least, photos 1.0"),
+    ] = None,
+    image_size: Annotated[
+        int | None, typer.Option(help="Pixels. Default: digits 32, photos 224")
+    ] = None,
+    data: Annotated[
+        str, typer.Option(help="`digits` (built in), or a folder of photos, a sub-folder a class")
+    ] = "digits",
+    weights: Annotated[
+        str,
+        typer.Option(help="`none`, `imagenet`, or a Keras file: .keras, .h5, .weights.h5"),
+    ] = "none",
+    crop: Annotated[
+        str, typer.Option(metavar=_one_of(CROPS), help="How a photo becomes square")
+    ] = "center",
+    epochs: Annotated[
+        int | None,
+        typer.Option(help="Passes over the training images. Default: from the data and weights"),
+    ] = None,
+    batch_size: Annotated[
+        int | None, typer.Option(help="Images a step. Default: from the data and weights")
+    ] = None,
+    learning_rate: Annotated[
+        float | None, typer.Option(help="Peak. Default: from the data and weights")
+    ] = None,
+    qat_engine: Annotated[
+        str, typer.Option(metavar=_one_of(ENGINES), help="Quantisation-aware training")
+    ] = "folded",
+    qat_steps: Annotated[
+        int | None, typer.Option(help="Steps; 0 for post-training quantisation only. Default: 60")
+    ] = None,
+    io: Annotated[
+        str, typer.Option(metavar=_one_of(IOS), help="Type of the int8 files' input and output")
+    ] = "int8",
+    head: Annotated[
+        str, typer.Option(metavar=_one_of(HEADS), help="What the files end in")
+    ] = "softmax",
+    seed: Annotated[int, typer.Option(help="Of initial weights, order and augmentation")] = 0,
+    threads: Annotated[
+        int | None, typer.Option(help="Of the training. Default: the cores, 8 at most")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Build folder")] = Path("build"),
+    start: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="STAGE",
+            help="Make this stage and the later ones anew: data, train, quantise, export, verify",
+        ),
+    ] = None,
+    json: _options.Json = False,
+    quiet: _options.Quiet = False,
+) -> None:
+    """Train, quantise, export and verify a model: two files and the proof that they agree.
+
+    A second run takes over what is fresh; an interrupted one goes on where it was.
+    """
+    from typing import cast
+
+    from mobiledeploy import codec, defaults, pipeline
+
+    config = defaults.decide(
+        arch=cast("Any", arch),
+        alpha=alpha,
+        image_size=image_size,
+        data=data,
+        weights=weights,
+        crop=cast("Any", crop),
+        epochs=epochs,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        qat_engine=cast("Any", qat_engine),
+        qat_steps=qat_steps,
+        int8=int8,
+        io=cast("Any", io),
+        head=cast("Any", head),
+        seed=seed,
+        threads=threads,
+    )
+    if not quiet:
+        _output.talk(_plan(config))
+    with _interrupts.interruptible(), _output.progress(quiet=quiet) as progress:
+        report = pipeline.build(config, out, progress=progress, start=start)
+    if json:
+        _output.emit(codec.to_json(report).decode().rstrip())
+    else:
+        _output.emit(_summary(report, out))
+    pipeline.require(report)
+
+
+def _plan(config: Any) -> str:
+    """Return in two lines what will be built, defaults filled in."""
+    model, train, quantise, export = config.model, config.train, config.quantise, config.export
+    kind = f"int8 (io {export.io}, head {export.head})" if export.int8 else "float32"
+    steps = f"QAT {quantise.engine} {quantise.steps} steps" if export.int8 else "no quantisation"
+    return (
+        f"MobileNet {model.arch}, alpha {model.alpha}, {model.image_size} px, {kind}\n"
+        f"data {config.data}, weights {train.weights}, {train.epochs} epochs of batch "
+        f"{train.batch_size}, {steps}, seed {train.seed}, {train.threads} threads\n"
+    )
+
+
+def _summary(report: Any, out: Path) -> str:
+    rows = [("", "top-1", "images", "")]
+    for line in report.scores:
+        mark = "shipped" if line.shipped else ""
+        rows.append((line.name, f"{line.test.top1:.2%}", str(line.test.total), mark))
+    parts = [_output.table(rows, right=(1, 2))]
+    if report.reason:
+        parts.append(report.reason)
+    sizes = [("file", "bytes")] + [(f.path, f"{f.size:,}") for f in report.files]
+    parts.append(_output.table(sizes, right=(1,)))
+    parts.append(f"parity: {report.verdict}")
+    times = ", ".join(f"{t.stage} {t.seconds:.1f} s" for t in report.times)
+    parts.append(f"{times}; in all {sum(t.seconds for t in report.times):.1f} s")
+    folder = "" if out == Path("build") else f" {out}"
+    parts.append(f"next: mobiledeploy verify{folder}, then mobiledeploy bundle{folder}")
+    return "\n\n".join(parts)

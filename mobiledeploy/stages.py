@@ -1,0 +1,278 @@
+"""What each stage does, given its folder: functions from frozen values to a frozen value."""
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from mobiledeploy import codec, files
+from mobiledeploy.config import DIGITS, BuildConfig, ExportConfig
+from mobiledeploy.data import evaluation as held_back
+from mobiledeploy.data.dataset import Split
+from mobiledeploy.data.evaluation import Evaluation
+from mobiledeploy.data.pixels import Images
+from mobiledeploy.data.preprocess import to_int8
+from mobiledeploy.errors import RequestError
+from mobiledeploy.integer import add_certificate, tflite_reader
+from mobiledeploy.integer.add_certificate import AddCertificate
+from mobiledeploy.integer.digest import digest
+from mobiledeploy.integer.graph import IntegerGraph
+from mobiledeploy.integer.quantise import quantise
+from mobiledeploy.models import registry
+from mobiledeploy.network import keras_file, network_file
+from mobiledeploy.network.network import Network
+from mobiledeploy.progress import Event, Progress
+from mobiledeploy.results import (
+    Candidate,
+    ExportResult,
+    File,
+    QuantiseResult,
+    Score,
+    TrainResult,
+)
+from mobiledeploy.runtimes import litert
+from mobiledeploy.targets import onnx, tflite
+from mobiledeploy.verify import build as verify_build
+from mobiledeploy.verify import float32, golden, int8
+from mobiledeploy.verify.report import VerifyReport
+
+if TYPE_CHECKING:
+    from mobiledeploy.training.augment import Augmentation
+
+Splits: TypeAlias = Mapping[Split, Images]
+
+SCORED: Final[tuple[Split, ...]] = ("validation", "test")
+
+CHECKPOINTS: Final = "checkpoints"
+"""A stage's folder for what an interrupted run goes on from; gone when the stage is done."""
+
+
+def find_weights(config: BuildConfig, progress: Progress) -> Path | None:
+    """Return the file of weights to start from, downloading ImageNet's where asked; None for none.
+
+    Raises:
+        RequestError: The named file does not exist.
+        DownloadError: The weights cannot be had.
+    """
+    model, name = config.model, config.train.weights
+    if name == "none":
+        return None
+    if name == "imagenet":
+        from mobiledeploy.training import imagenet
+
+        found: Path = imagenet.download(
+            model.arch, alpha=model.alpha, image_size=model.image_size, progress=progress
+        )
+        return found
+    path = Path(name).expanduser()
+    if not path.is_file():
+        raise RequestError(
+            f"the weights {path} do not exist",
+            hint="name a Keras file (.keras, .weights.h5, .h5), `imagenet`, or `none`",
+        )
+    return path
+
+
+def train(
+    folder: Path,
+    splits: Splits,
+    class_names: tuple[str, ...],
+    config: BuildConfig,
+    *,
+    weights: Path | None,
+    progress: Progress,
+) -> TrainResult:
+    """Train the float network: `network.npz`, `model.keras` and `logits.npy` of test images."""
+    from mobiledeploy.training import float_training, predict, transfer
+    from mobiledeploy.training.checkpoint import Checkpoints
+
+    model = config.model
+    architecture = registry.architecture(
+        model.arch,
+        alpha=model.alpha,
+        image_size=model.image_size,
+        classes=len(class_names),
+        stem_stride=model.stem_stride,
+    )
+    augment: Augmentation = "digits" if config.data == DIGITS else "photos"
+    checkpoints = Checkpoints(folder=folder / CHECKPOINTS)
+    if weights is None:
+        trained = float_training.train(
+            architecture,
+            splits["train"],
+            config.train,
+            augment=augment,
+            checkpoints=checkpoints,
+            progress=progress,
+        )
+    else:
+        trained = transfer.train(
+            architecture,
+            splits["train"],
+            splits["validation"],
+            keras_file.load(weights, architecture),
+            config.train,
+            augment=augment,
+            checkpoints=checkpoints,
+            progress=progress,
+        )
+    network_file.save(folder / "network.npz", trained.network)
+    logits = {
+        split: predict.predict(
+            trained.network, splits[split].pixels, progress=progress, stage="train"
+        )
+        for split in SCORED
+    }
+    scores = {
+        split: Score.of(found.argmax(axis=1), splits[split].labels)
+        for split, found in logits.items()
+    }
+    with files.storage_errors(folder):
+        np.save(folder / "logits.npy", logits["test"], allow_pickle=False)
+        trained.keras_model.save(folder / "model.keras")
+        shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
+    return TrainResult(validation=scores["validation"], test=scores["test"], note=trained.note)
+
+
+def quantise_candidates(
+    folder: Path, splits: Splits, network: Network, config: BuildConfig, *, progress: Progress
+) -> QuantiseResult:
+    """Quantise after training, then with training, and choose: `ptq.tflite`, `qat.tflite`.
+
+    The candidate that classifies more validation images right is shipped; among equals the
+    trained one, which has met the rounding that it will run with. Test images decide nothing.
+    """
+    from mobiledeploy.training import calibrate, qat, session
+    from mobiledeploy.training.checkpoint import Checkpoints
+
+    threads, wanted = config.train.threads, config.quantise
+    session.start(threads, progress=progress, stage="quantise")
+    images = splits["train"]
+    count = min(wanted.calibration_images, len(images.pixels))
+    rows = np.linspace(0, len(images.pixels) - 1, count).round().astype(np.int64)
+    ranges = calibrate.calibrate(network, images.pixels[rows], progress=progress)
+    graphs = {"ptq": quantise(network, ranges)}
+    if wanted.steps:
+        trained = qat.load(wanted.engine).train_quantised(
+            network,
+            ranges,
+            images,
+            wanted,
+            seed=config.train.seed,
+            checkpoints=Checkpoints(folder=folder / CHECKPOINTS),
+            progress=progress,
+        )
+        graphs["qat"] = quantise(*trained)
+        shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
+    candidates = tuple(
+        _candidate(folder, name, graph, splits, threads, progress)
+        for name, graph in graphs.items()
+    )
+    chosen = max(reversed(candidates), key=lambda candidate: candidate.validation.correct)
+    return QuantiseResult(
+        candidates=candidates, chosen=chosen.name, reason=_reason(candidates, chosen)
+    )
+
+
+def _candidate(
+    folder: Path,
+    name: str,
+    graph: IntegerGraph,
+    splits: Splits,
+    threads: int,
+    progress: Progress,
+) -> Candidate:
+    """Write a candidate's file, and score it: what runs is the file, cut at the logits."""
+    files.write_atomic(folder / f"{name}.tflite", tflite.write(graph))
+    session = litert.load(tflite.write(graph, head="logits"), threads=threads)
+    scores = {}
+    for split in SCORED:
+        images = splits[split]
+        progress(Event("quantise", f"scoring {name} on {len(images.pixels)} {split} images"))
+        logits = session.run(to_int8(np.ascontiguousarray(images.pixels)))[0]
+        scores[split] = Score.of(logits.argmax(axis=1), images.labels)
+    return Candidate(name=name, validation=scores["validation"], test=scores["test"])
+
+
+def _reason(candidates: tuple[Candidate, ...], chosen: Candidate) -> str:
+    if len(candidates) == 1:
+        return f"{chosen.name} is shipped: it is the only candidate"
+    found = ", ".join(f"{c.name} {c.validation.correct}" for c in candidates)
+    return (
+        f"{chosen.name} is shipped: of {chosen.validation.total} validation images "
+        f"{found} are right"
+    )
+
+
+def export(
+    folder: Path, root: Path, network: Network, chosen: Path | None, config: ExportConfig
+) -> ExportResult:
+    """Write `model.tflite` and `model.onnx` from one integer graph, or from the float network."""
+    grid = ""
+    certificates: Mapping[str, AddCertificate] = {}
+    if chosen is None:
+        from mobiledeploy.targets import float_onnx, float_tflite
+
+        models = {
+            "model.tflite": float_tflite.write(network, head=config.head),
+            "model.onnx": float_onnx.write(network, head=config.head),
+        }
+    else:
+        graph = tflite_reader.read(chosen.read_bytes())
+        certificates = add_certificate.certify(graph)
+        grid = digest(graph)
+        models = {
+            "model.tflite": tflite.write(graph, io=config.io, head=config.head),
+            "model.onnx": onnx.write(graph, certificates, io=config.io, head=config.head),
+        }
+    for name, data in models.items():
+        files.write_atomic(folder / name, data)
+    return ExportResult(
+        files=tuple(File.of(root, folder / name) for name in models),
+        grid=grid,
+        adds=len(certificates),
+        nudged=sum(found.differing_before > 0 for found in certificates.values()),
+    )
+
+
+def verify(
+    folder: Path,
+    test: Images,
+    float_logits: npt.NDArray[np.float32],
+    exported: Path,
+    config: BuildConfig,
+    *,
+    progress: Progress,
+) -> VerifyReport:
+    """Compare the two files, and record golden vectors: `golden.npz`, `evaluation.npz`."""
+    evaluation = Evaluation(
+        pixels=np.ascontiguousarray(test.pixels),
+        labels=test.labels,
+        names=test.names,
+        float_logits=float_logits,
+    )
+    models = (exported / "model.tflite").read_bytes(), (exported / "model.onnx").read_bytes()
+    if config.export.int8:
+        report, answers = int8.verify(
+            *models,
+            verify_build.input_sets(evaluation),
+            io=config.export.io,
+            threads=config.train.threads,
+            progress=progress,
+        )
+        recorded = answers[0]
+    else:
+        report, recorded = float32.verify(
+            *models,
+            evaluation,
+            config.preprocessing,
+            threads=config.train.threads,
+            progress=progress,
+        )
+    files.write_atomic(folder / "golden.npz", golden.to_bytes(evaluation, recorded))
+    files.write_atomic(folder / "evaluation.npz", held_back.to_bytes(evaluation))
+    files.write_atomic(folder / "report.json", codec.to_json(report))
+    return report
