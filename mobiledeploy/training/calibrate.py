@@ -26,8 +26,9 @@ def calibrate(
 ) -> Ranges:
     """Return the mean over batches of each activation's lowest and highest value.
 
-    Images of all classes must be among them. The mean rather than the extremes: a single outlier does not widen every step of the grid.
-    The input's range is not measured, it is the grid of 8-bit pixels.
+    The mean rather than the extremes: a single outlier does not widen every step of the grid.
+    Images of all classes should be among them. The input's range is not measured: it is the grid
+    of 8-bit pixels.
 
     Args:
         network: Folded float network.

@@ -89,7 +89,8 @@ def train(
         plan: How long and how fast.
         prepare: From a batch of examples to the model's input: augmentation stands here.
         loss: One loss an example.
-        validation: When to score and when to stop; the model then ends as it was at its best.
+        validation: When to score and when to stop; the model then ends as it was at its best,
+            which may be how it came.
         checkpoint: Where the state is kept, None to keep none.
         progress: Told after every step.
 
@@ -100,6 +101,8 @@ def train(
     state = State(model, plan.steps)
     if checkpoint:
         _go_on(state, checkpoint, plan, progress)
+    if validation and state.done == 0:
+        state.note(validation.loss())
     step = _step(state, examples, plan, prepare, loss)
     while state.done < plan.steps and not (validation and state.stale >= validation.patience):
         rows = order.batch(state.done, count=len(examples), size=plan.batch_size, seed=plan.seed)
@@ -112,7 +115,8 @@ def train(
         state.done += 1
         if validation and validation.due(state.done, plan.steps):
             state.note(validation.loss())
-        progress(Event(plan.stage, f"{plan.message}, loss {value:.3f}", state.done, plan.steps))
+        detail = f"loss {value:.3f}"
+        progress(Event(plan.stage, plan.message, state.done, plan.steps, detail=detail))
         if checkpoint and checkpoint.due():
             checkpoint.save(state.arrays())
     if checkpoint:
@@ -123,7 +127,7 @@ def train(
     return Outcome(
         steps=kept,
         loss=float(state.losses[kept - 1]) if kept else None,
-        validation_loss=float(state.validation_losses[kept - 1]) if validation and kept else None,
+        validation_loss=float(state.validation_losses[kept]) if validation else None,
     )
 
 

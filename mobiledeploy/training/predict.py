@@ -1,26 +1,28 @@
-"""Float logits of a `Network`."""
+"""Float outputs of a network for 8-bit images."""
 
-from collections.abc import Iterator
-from typing import Final
+from collections.abc import Callable, Iterator
+from typing import Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
+from mobiledeploy.layers import Architecture
 from mobiledeploy.network.network import Float, Network
 from mobiledeploy.progress import Event, Progress, silent
 from mobiledeploy.training import folded, graph, session
 from mobiledeploy.training.input_grid import to_input
 
 BATCH: Final = 64
-"""Images a step; it bounds memory, not results."""
+"""Images at a time; it bounds memory, not results."""
 
-Pixels = npt.NDArray[np.uint8]
+Pixels: TypeAlias = npt.NDArray[np.uint8]
+Runner: TypeAlias = Callable[[Pixels], Float]
 
 
 def predict(
     network: Network, pixels: Pixels, *, progress: Progress = silent, stage: str = "predict"
 ) -> Float:
-    """Return the logits of 8-bit images.
+    """Return the logits of images.
 
     Args:
         network: Any network.
@@ -31,44 +33,52 @@ def predict(
     Returns:
         float32, shape (images, classes).
     """
-    return features(
-        network, pixels, layer=network.architecture.logits.name, progress=progress, stage=stage
+    architecture = network.architecture
+    run = runner(
+        architecture,
+        folded.constants(network),
+        layer=architecture.logits.name,
+        progress=progress,
+        stage=stage,
     )
+    return run(pixels)
 
 
-def features(
-    network: Network,
-    pixels: Pixels,
+def runner(
+    architecture: Architecture,
+    apply: graph.Apply,
     *,
     layer: str,
     progress: Progress = silent,
     stage: str = "predict",
-) -> Float:
-    """Return the output of one layer that gives a vector.
+    message: str = "running the float network",
+) -> Runner:
+    """Return a function from images to the output of one layer, to be called any number of times.
 
     Args:
-        network: Any network.
-        pixels: uint8, shape (images, height, width, channels).
-        layer: The layer's name.
+        architecture: The layers.
+        apply: What those with weights compute; where that reads variables, it reads them anew.
+        layer: The name of one that gives a vector.
         progress: Told after every batch.
         stage: The stage's name in the events.
-
-    Returns:
-        float32, shape (images, channels of the layer).
+        message: What the events say.
     """
     tf = session.tensorflow()
-    apply = folded.constants(network)
-
-    run = graph.traced(
-        lambda batch: graph.forward(network.architecture, to_input(batch), apply, until=layer),
-        tf.TensorSpec((None, *network.architecture.input_shape), tf.uint8),
+    channels = architecture.shapes()[layer]
+    compute = graph.traced(
+        lambda batch: graph.forward(architecture, to_input(batch), apply, until=layer),
+        tf.TensorSpec((None, *architecture.input_shape), tf.uint8),
     )
-    channels = network.architecture.shapes()[layer]
-    rows = np.empty((len(pixels), *channels), np.float32)
-    for start, batch in batches(pixels):
-        rows[start : start + len(batch)] = run(batch).numpy()
-        progress(Event(stage, "running the float network", start + len(batch), len(pixels)))
-    return rows
+
+    def run(pixels: Pixels) -> Float:
+        rows = np.empty((len(pixels), *channels), np.float32)
+        for start, batch in batches(pixels):
+            done = start + len(batch)
+            rows[start:done] = compute(batch).numpy()
+            progress(Event(stage, message, done, len(pixels)))
+        return rows
+
+    return run
 
 
 def batches(pixels: Pixels) -> Iterator[tuple[int, Pixels]]:

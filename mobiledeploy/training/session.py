@@ -4,10 +4,10 @@ import contextlib
 import gc
 import os
 import sys
-import tempfile
 from collections.abc import Iterator
 from typing import Any, Final
 
+from mobiledeploy import quiet
 from mobiledeploy.errors import MissingDependencyError
 from mobiledeploy.progress import Event, Progress, silent
 
@@ -30,7 +30,7 @@ def tensorflow() -> Any:
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
     try:
-        with _collector_off(), quiet_stderr():
+        with _collector_off(), quiet.native_stderr():
             import tensorflow as tf
     except ModuleNotFoundError as error:
         raise MissingDependencyError(
@@ -69,27 +69,6 @@ def start(threads: int, *, progress: Progress = silent, stage: str = "train") ->
             "the last bits of the weights may differ"
         )
         progress(Event(stage, message))
-
-
-@contextlib.contextmanager
-def quiet_stderr() -> Iterator[None]:
-    """Keep what native code writes to stderr, and show it only if the block fails.
-
-    TensorFlow's C++ writes to file descriptor 2 before any setting can stop it.
-    """
-    sys.stderr.flush()
-    with tempfile.TemporaryFile() as kept:
-        original = os.dup(2)
-        os.dup2(kept.fileno(), 2)
-        try:
-            yield
-        except BaseException:
-            kept.seek(0)
-            os.write(original, kept.read())
-            raise
-        finally:
-            os.dup2(original, 2)
-            os.close(original)
 
 
 @contextlib.contextmanager

@@ -21,8 +21,8 @@ class State:
         adam: Its optimiser.
         done: Steps made.
         losses: float32, the loss of each step; NaN for those to come.
-        validation_losses: float32, the loss on held-back examples after each step; NaN where
-            it was not asked for.
+        validation_losses: float32, the loss on held-back examples after 0, 1, 2 ... steps; NaN
+            where it was not asked for.
     """
 
     def __init__(self, model: Model, steps: int) -> None:
@@ -30,26 +30,26 @@ class State:
         self.adam = Adam(model.variables)
         self.done = 0
         self.losses = np.full(steps, np.nan, np.float32)
-        self.validation_losses = np.full(steps, np.nan, np.float32)
+        self.validation_losses = np.full(steps + 1, np.nan, np.float32)
         self._best: list[Array] = _values(model.all_variables)
 
     def note(self, validation_loss: float) -> None:
         """Take note of how the model validates after the steps made so far."""
-        self.validation_losses[self.done - 1] = validation_loss
+        self.validation_losses[self.done] = validation_loss
         if self.best_step == self.done:
             self._best = _values(self.model.all_variables)
 
     @property
     def best_step(self) -> int:
-        """After which step the model validated best, the first of equals; 0 if never asked."""
+        """After how many steps the model validated best, the first of equals; 0 if never asked."""
         if np.isnan(self.validation_losses).all():
             return 0
-        return int(np.nanargmin(self.validation_losses)) + 1
+        return int(np.nanargmin(self.validation_losses))
 
     @property
     def stale(self) -> int:
         """How many validation losses came after the best one."""
-        return int(np.isfinite(self.validation_losses[self.best_step :]).sum())
+        return int(np.isfinite(self.validation_losses[self.best_step + 1 :]).sum())
 
     def take_best(self) -> None:
         """Give the model the weights that validated best."""

@@ -3,6 +3,9 @@
 import dataclasses
 from typing import TYPE_CHECKING
 
+from mobiledeploy.models import keras_builder
+from mobiledeploy.network import keras_model
+from mobiledeploy.network.fold import Variables
 from mobiledeploy.network.network import Network
 
 if TYPE_CHECKING:
@@ -22,3 +25,22 @@ class TrainedNetwork:
     network: Network
     keras_model: "keras.Model"
     note: str
+
+
+def from_network(network: Network, *, note: str) -> TrainedNetwork:
+    """Return a network that was trained without batch norm, with a Keras model made from it.
+
+    The Keras model's batch normalisations add the biases and are otherwise the identity.
+
+    Args:
+        network: Trained.
+        note: See `TrainedNetwork`.
+    """
+    architecture = network.architecture
+    model = keras_builder.build(architecture)
+    variables = {
+        name: Variables(kernel=weights.kernel, bias=weights.bias)
+        for name, weights in network.weights.items()
+    }
+    keras_model.assign(architecture, model, variables)
+    return TrainedNetwork(network=network, keras_model=model, note=note)

@@ -9,7 +9,7 @@ class Validation:
     """When to score, and when to stop.
 
     Attributes:
-        every: Steps between two scores; the last step is scored in any case.
+        every: Steps between two scores; the first state and the last are scored in any case.
         patience: Stop after so many scores in a row that were not better than the best.
         loss: Mean loss of held-back examples with the model as it is now; lower is better. It
             decides rather than top-1, which moves in coarse steps on few examples.

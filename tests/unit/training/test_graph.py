@@ -70,9 +70,11 @@ def test_observer_sees_the_input_and_all_layers_but_the_softmax(
 
 def test_features_are_the_output_of_a_layer(network: Network, images: Images) -> None:
     head = network.weights["logits"]
-    pooled = predict.features(network, images.pixels, layer="pool")
+    pooled = predict.runner(network.architecture, folded.constants(network), layer="pool")
     np.testing.assert_allclose(
-        pooled @ head.kernel + head.bias, predict.predict(network, images.pixels), atol=1e-5
+        pooled(images.pixels) @ head.kernel + head.bias,
+        predict.predict(network, images.pixels),
+        atol=1e-5,
     )
 
 

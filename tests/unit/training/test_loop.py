@@ -154,11 +154,11 @@ def scripted(losses: list[float], trained: Trained, seen: list[bytes]) -> Valida
 
 def test_the_best_weights_are_kept_and_patience_ends(network: Network, images: Images) -> None:
     trained, seen = Trained(network), []
-    outcome = trained.train(images, validation=scripted([3, 1, 2, 1.5, 0], trained, seen))
-    assert len(seen) == 4
+    outcome = trained.train(images, validation=scripted([9, 3, 1, 2, 1.5, 0], trained, seen))
+    assert len(seen) == 5
     assert outcome.steps == 4
     assert outcome.validation_loss == 1
-    assert trained.bits() == seen[1]
+    assert trained.bits() == seen[2]
 
 
 def test_the_best_weights_survive_a_kill(network: Network, images: Images, tmp_path: Path) -> None:
@@ -167,7 +167,7 @@ def test_the_best_weights_survive_a_kill(network: Network, images: Images, tmp_p
     with pytest.raises(KilledError):
         trained.train(
             images,
-            validation=scripted([3, 1, 2], trained, seen),
+            validation=scripted([9, 3, 1, 2], trained, seen),
             checkpoint=Checkpoint(path=path, key="k", seconds=0),
             progress=kill_after(7),
         )
@@ -178,4 +178,4 @@ def test_the_best_weights_survive_a_kill(network: Network, images: Images, tmp_p
         checkpoint=Checkpoint(path=path, key="k"),
     )
     assert (outcome.steps, outcome.validation_loss) == (4, 1)
-    assert again.bits() == seen[1]
+    assert again.bits() == seen[2]
