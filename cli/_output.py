@@ -80,11 +80,12 @@ def _live() -> Iterator[Callable[[Event], None]]:
         BarColumn(bar_width=24),
         MofNCompleteColumn(),
         TimeRemainingColumn(compact=True),
+        TextColumn("[dim]{task.fields[detail]}"),
         console=Console(stderr=True),
         transient=True,
     )
     with bars:
-        task = bars.add_task("", stage="", total=None)
+        task = bars.add_task("", stage="", detail="", total=None)
         current: tuple[str, str] | None = None
         start = time.monotonic()
 
@@ -96,7 +97,7 @@ def _live() -> Iterator[Callable[[Event], None]]:
                     bars.console.print(f"{current[0]:>9}  {current[1]}  [dim]{seconds:.1f} s[/]")
                 current, start = (event.stage, event.message), time.monotonic()
                 bars.reset(task, description=event.message, stage=event.stage, total=event.total)
-            bars.update(task, completed=event.done, total=event.total)
+            bars.update(task, completed=event.done, total=event.total, detail=event.detail)
 
         yield show
         if current is not None:

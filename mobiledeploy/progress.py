@@ -14,12 +14,14 @@ class Event:
         message: One line, no final period.
         done: Images or steps finished, of `total`.
         total: All images or steps, or None if this is not counted.
+        detail: What changes from event to event, such as a loss; not worth a line of its own.
     """
 
     stage: str
     message: str
     done: int = 0
     total: int | None = None
+    detail: str = ""
 
 
 Progress: TypeAlias = Callable[[Event], None]

@@ -4,6 +4,7 @@ import importlib.metadata
 from collections.abc import Sequence
 from typing import Any, Final, Literal, TypeAlias
 
+from mobiledeploy import quiet
 from mobiledeploy.errors import CorruptFileError
 from mobiledeploy.runtimes import Array, TensorInfo
 from mobiledeploy.runtimes.batches import check, run_in_pieces
@@ -68,11 +69,13 @@ class _Interpreter:
         from ai_edge_litert import interpreter
 
         try:
-            self._interpreter: Any = interpreter.Interpreter(
-                model_content=model,
-                num_threads=1,
-                experimental_op_resolver_type=getattr(interpreter.OpResolverType, resolver),
-            )
+            with quiet.native_stderr():  # allocating announces the delegate
+                self._interpreter: Any = interpreter.Interpreter(
+                    model_content=model,
+                    num_threads=1,
+                    experimental_op_resolver_type=getattr(interpreter.OpResolverType, resolver),
+                )
+                self._interpreter.allocate_tensors()
         except (ValueError, RuntimeError) as error:
             raise CorruptFileError(f"LiteRT cannot load the model: {error}") from error
         details = self._interpreter.get_input_details()
