@@ -30,7 +30,7 @@ from mobiledeploy._version import __version__
 if TYPE_CHECKING:
     from mobiledeploy.defaults import decide
     from mobiledeploy.deploy.bundle import bundle
-    from mobiledeploy.integer.add_certificate import certify
+    from mobiledeploy.integer.certify import certify
     from mobiledeploy.integer.quantise import quantise
     from mobiledeploy.integer.tflite_reader import read as read_tflite
     from mobiledeploy.models.registry import architecture
@@ -48,7 +48,7 @@ _HOMES = {
     "build": "pipeline:build",
     "bundle": "deploy.bundle:bundle",
     "calibrate": "training.calibrate:calibrate",
-    "certify": "integer.add_certificate:certify",
+    "certify": "integer.certify:certify",
     "cost": "network.cost:cost",
     "decide": "defaults:decide",
     "fold": "network.fold:fold",

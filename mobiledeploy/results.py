@@ -157,13 +157,13 @@ class ExportResult:
     Attributes:
         files: `model.tflite` and `model.onnx`, in `export/`.
         grid: SHA-256 of the integer graph that both serialise; empty for float files.
-        adds: How many additions were certified over all 65,536 pairs.
+        certified: How many additions and means were tried over every input there is.
         nudged: How many of them needed other scales in the ONNX file.
     """
 
     files: tuple[File, ...]
     grid: str
-    adds: int
+    certified: int
     nudged: int
 
 

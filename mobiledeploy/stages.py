@@ -16,8 +16,9 @@ from mobiledeploy.data.evaluation import Evaluation
 from mobiledeploy.data.pixels import Images
 from mobiledeploy.data.preprocess import to_int8
 from mobiledeploy.errors import RequestError
-from mobiledeploy.integer import add_certificate, tflite_reader
-from mobiledeploy.integer.add_certificate import AddCertificate
+from mobiledeploy.integer import tflite_reader
+from mobiledeploy.integer.certificate import Certificate
+from mobiledeploy.integer.certify import certify
 from mobiledeploy.integer.digest import digest
 from mobiledeploy.integer.graph import IntegerGraph
 from mobiledeploy.integer.quantise import quantise
@@ -212,7 +213,7 @@ def export(
 ) -> ExportResult:
     """Write `model.tflite` and `model.onnx` from one integer graph, or from the float network."""
     grid = ""
-    certificates: Mapping[str, AddCertificate] = {}
+    certificates: Mapping[str, Certificate] = {}
     if chosen is None:
         from mobiledeploy.targets import float_onnx, float_tflite
 
@@ -222,7 +223,7 @@ def export(
         }
     else:
         graph = tflite_reader.read(chosen.read_bytes())
-        certificates = add_certificate.certify(graph)
+        certificates = certify(graph)
         grid = digest(graph)
         models = {
             "model.tflite": tflite.write(graph, io=config.io, head=config.head),
@@ -233,7 +234,7 @@ def export(
     return ExportResult(
         files=tuple(File.of(root, folder / name) for name in models),
         grid=grid,
-        adds=len(certificates),
+        certified=len(certificates),
         nudged=sum(found.differing_before > 0 for found in certificates.values()),
     )
 

@@ -1,13 +1,15 @@
-"""Move the range of an addition by a hair where its grid would divide the runtimes."""
+"""Move a range by a hair where its grid would divide the runtimes."""
 
+import math
 from typing import Final
 
 import numpy as np
 
 from mobiledeploy.errors import ConversionError
-from mobiledeploy.integer.add_certificate import certify_add
+from mobiledeploy.integer.certify_add import certify_add
+from mobiledeploy.integer.certify_mean import certify_mean
 from mobiledeploy.integer.grid import Grid, activation_grid
-from mobiledeploy.layers import Architecture
+from mobiledeploy.layers import Architecture, Layer
 from mobiledeploy.network.ranges import Ranges
 
 STEP: Final = 2.0**-14
@@ -16,43 +18,60 @@ MOVES: Final = 16
 
 
 def settled(architecture: Architecture, ranges: Ranges) -> Ranges:
-    """Return ranges under which every addition of a network can be certified.
+    """Return ranges under which every addition and mean of a network can be certified.
 
     About one addition in thirty has two opposite sums that lie on a half exactly, which
-    XNNPACK rounds up and no choice of ONNX scales can imitate. A slightly wider range has none.
+    XNNPACK rounds up and no choice of ONNX scales can imitate; a slightly wider range has none.
     The same ranges, settled again, do not change.
 
     Args:
-        architecture: Whose additions to look at.
+        architecture: Whose layers to look at.
         ranges: For `INPUT` and every layer but the softmax.
 
     Raises:
-        ConversionError: An addition cannot be certified for another reason.
+        ConversionError: A layer cannot be certified for another reason.
     """
     result = dict(ranges)
+    shapes = architecture.shapes()
     for layer in architecture.layers:
-        if layer.op == "add":
-            operands = [activation_grid(name, *result[name]) for name in layer.inputs]
-            result[layer.name] = _settle(layer.name, result[layer.name], operands)
+        if layer.op in {"add", "mean"}:
+            inputs = [activation_grid(name, *result[name]) for name in layer.inputs]
+            positions = math.prod(shapes[layer.inputs[0]][:2])
+            result[layer.name] = _settle(layer, inputs, positions, result[layer.name])
     return result
 
 
-def _settle(name: str, interval: tuple[float, float], operands: list[Grid]) -> tuple[float, float]:
-    def widened(move: int) -> tuple[float, float]:
-        low, high = interval
-        return low * (1 + move * STEP), high * (1 + move * STEP)
-
-    def certify(move: int) -> None:
-        grids = [*operands, activation_grid(name, *widened(move))]
-        a_scale, b_scale, scale = (np.float32(grid.scale) for grid in grids)
-        a_zero, b_zero, zero = (grid.zero_point for grid in grids)
-        certify_add(name, scales=(a_scale, b_scale, scale), zeros=(a_zero, b_zero, zero))
-
+def _settle(
+    layer: Layer, inputs: list[Grid], positions: int, interval: tuple[float, float]
+) -> tuple[float, float]:
     for move in range(MOVES):
+        wider = _widened(interval, move)
         try:
-            certify(move)
+            _certify(layer, inputs, positions, wider)
         except ConversionError:
             continue
-        return widened(move)
-    certify(MOVES)
-    return widened(MOVES)
+        return wider
+    widest = _widened(interval, MOVES)
+    _certify(layer, inputs, positions, widest)
+    return widest
+
+
+def _widened(interval: tuple[float, float], move: int) -> tuple[float, float]:
+    low, high = interval
+    return low * (1 + move * STEP), high * (1 + move * STEP)
+
+
+def _certify(
+    layer: Layer, inputs: list[Grid], positions: int, interval: tuple[float, float]
+) -> None:
+    output = activation_grid(layer.name, *interval)
+    scales = [np.float32(grid.scale) for grid in (*inputs, output)]
+    zeros = [grid.zero_point for grid in (*inputs, output)]
+    if layer.op == "add":
+        (a, b, scale), (a_zero, b_zero, zero) = scales, zeros
+        certify_add(layer.name, scales=(a, b, scale), zeros=(a_zero, b_zero, zero))
+    else:
+        (source, scale), (source_zero, zero) = scales, zeros
+        certify_mean(
+            layer.name, positions=positions, scales=(source, scale), zeros=(source_zero, zero)
+        )

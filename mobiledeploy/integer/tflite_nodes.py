@@ -5,7 +5,7 @@ from typing import Final
 import numpy as np
 
 from mobiledeploy.integer.activation import implied
-from mobiledeploy.integer.global_pool import average_pool_is_mean
+from mobiledeploy.integer.certify_mean import average_pool_is_mean
 from mobiledeploy.integer.graph import Add, Conv, Dense, Mean, Node, QTensor, QWeights, Softmax
 from mobiledeploy.integer.tflite_file import TfliteOperator
 from mobiledeploy.integer.tflite_scope import Scope, refusal
@@ -108,10 +108,11 @@ def _average_pool(operator: TfliteOperator, scope: Scope) -> Mean:
     _refuse_activation(operator, 5, output)
     if (read.scale, read.zero_point) != (output.scale, output.zero_point):
         raise refusal(operator, "expected input and output on one grid")
-    if not average_pool_is_mean(window[0] * window[1], read.zero_point):
-        raise refusal(
-            operator, f"rounds halves of {window[0] * window[1]} values otherwise than a mean"
-        )
+    positions = window[0] * window[1]
+    if not average_pool_is_mean(
+        output.name, positions=positions, scale=read.scale, zero_point=read.zero_point
+    ):
+        raise refusal(operator, f"rounds halves of {positions} values otherwise than a mean")
     return Mean(input=read.name, output=output)
 
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from mobiledeploy._version import __version__
 from mobiledeploy.config import Head, Io
 from mobiledeploy.integer.activation import clamp, implied
-from mobiledeploy.integer.add_certificate import AddCertificate
+from mobiledeploy.integer.certificate import Certificate
 from mobiledeploy.integer.digest import digest
 from mobiledeploy.integer.graph import (
     Add,
@@ -42,7 +42,7 @@ PREFIX: Final = "mobiledeploy."
 
 def write(
     graph: IntegerGraph,
-    certificates: Mapping[str, AddCertificate],
+    certificates: Mapping[str, Certificate],
     *,
     io: Io = "int8",
     head: Head = "softmax",
@@ -56,14 +56,13 @@ def write(
 
     Args:
         graph: The model.
-        certificates: Of its additions, by name; from `add_certificate.certify`.
+        certificates: Of its additions and means, by name; from `certify`.
         io: Type of the input and output tensor.
         head: Where the file ends.
 
     Raises:
         RequestError: A softmax is asked for and the graph has none.
     """
-    digest_of_all = digest(graph)
     graph = with_head(graph, head)
     tensors = graph.tensors()
     model = OnnxModel()
@@ -81,7 +80,7 @@ def write(
         inputs=[(graph.input.name, border(graph.input, io).dtype, graph.input.shape)],
         outputs=[(graph.output.name, border(graph.output, io).dtype, graph.output.shape)],
         producer_version=__version__,
-        metadata={f"{PREFIX}graph": digest_of_all},
+        metadata={f"{PREFIX}graph": digest(graph)},
     )
 
 
@@ -113,11 +112,10 @@ def _write_node(
     node: Node,
     inputs: list[tuple[str, QTensor]],
     output: str,
-    certificates: Mapping[str, AddCertificate],
+    certificates: Mapping[str, Certificate],
 ) -> None:
-    scales = [tensor.scale for _, tensor in inputs]
-    if isinstance(node, Add):
-        scales = list(certificates[node.output.name].scales)
+    own = tuple(tensor.scale for _, tensor in inputs)
+    scales = certificates[node.output.name].scales if isinstance(node, Add | Mean) else own
     reals = [
         model.dequantise(codes, scale, _zero_point(tensor))
         for (codes, tensor), scale in zip(inputs, scales, strict=True)

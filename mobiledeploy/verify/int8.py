@@ -9,7 +9,8 @@ import numpy.typing as npt
 
 from mobiledeploy.config import Io
 from mobiledeploy.errors import ConversionError
-from mobiledeploy.integer import add_certificate, tflite_reader
+from mobiledeploy.integer import tflite_reader
+from mobiledeploy.integer.certify import certify
 from mobiledeploy.integer.graph import Int8, IntegerGraph
 from mobiledeploy.integer.head import head_of
 from mobiledeploy.progress import Progress, silent
@@ -130,7 +131,7 @@ def _compare(inputs: InputSet, answers: dict[str, Answers]) -> list[Comparison]:
 def _same_grid(graph: IntegerGraph, onnx_model: bytes, io: Io) -> bool:
     """Return whether the ONNX file is what we would write from the `.tflite`'s integers."""
     try:
-        certificates = add_certificate.certify(graph)
+        certificates = certify(graph)
     except ConversionError:
         return False  # an ADD that no ONNX scales can reproduce: not a file of ours
     return onnx.write(graph, certificates, io=io, head=head_of(graph)) == onnx_model

@@ -6,66 +6,28 @@ away let all of them agree; they go into the ONNX file only. Sampling images can
 bad pairs are so rare that hundreds of images may not show one.
 """
 
-import dataclasses
 import functools
+from typing import Final
 
 import numpy as np
 
 from mobiledeploy.errors import ConversionError
 from mobiledeploy.integer.add_kernels import ORT_KERNELS, Codes, Floats, Operands, xnnpack
-from mobiledeploy.integer.graph import QMAX, QMIN, Add, IntegerGraph
+from mobiledeploy.integer.certificate import REACH, Certificate, neighbours
+from mobiledeploy.integer.graph import QMAX, QMIN
 
-REACH = 20
-"""How many float32 neighbours of a scale, up and down, are tried."""
-
-ROUNDING = 1e-3
+ROUNDING: Final = 1e-3
 """More than any kernel's sum is off, in steps."""
 
-WIDEST, NARROWEST = 2.0**8, 2.0**-10
+NARROWEST: Final = 2.0**-10
+WIDEST: Final = 2.0**8
 """Between these lies operand scale / scale of the sum in XNNPACK's kernel; TFLite gives other
 additions to a kernel with another arithmetic."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class AddCertificate:
-    """An addition on which every kernel gives XNNPACK's code for all 65,536 pairs.
-
-    Attributes:
-        name: The addition's output tensor.
-        scales: Of the two operands, for the ONNX file.
-        differing_before: Pairs on which some kernel differed with the operands' own scales.
-        differing_after: Pairs that still differ: 0, or there would be no certificate.
-    """
-
-    name: str
-    scales: tuple[np.float32, np.float32]
-    differing_before: int
-    differing_after: int
-
-
-def certify(graph: IntegerGraph) -> dict[str, AddCertificate]:
-    """Return a certificate for every addition, by the name of its output.
-
-    Raises:
-        ConversionError: No scales near those of an addition make all kernels agree; the message
-            names it.
-    """
-    tensors = graph.tensors()
-    certificates = {}
-    for node in graph.nodes:
-        if isinstance(node, Add):
-            a, b = (tensors[name] for name in node.inputs)
-            certificates[node.output.name] = certify_add(
-                node.output.name,
-                scales=(a.scale, b.scale, node.output.scale),
-                zeros=(a.zero_point, b.zero_point, node.output.zero_point),
-            )
-    return certificates
-
-
 def certify_add(
     name: str, *, scales: tuple[np.float32, np.float32, np.float32], zeros: tuple[int, int, int]
-) -> AddCertificate:
+) -> Certificate:
     """Return a certificate for one addition.
 
     Args:
@@ -91,9 +53,7 @@ def certify_add(
     expected = xnnpack(operands, _one(a_scale), _one(b_scale), scale)[0]
     before = _differing(operands, expected, a_scale, b_scale, scale)
     if not before:
-        return AddCertificate(
-            name=name, scales=(a_scale, b_scale), differing_before=0, differing_after=0
-        )
+        return _certificate(name, (a_scale, b_scale), differing_before=0)
     near = _near_half(operands, a_scale, b_scale, scale)
     few = Operands(a=a[near], b=b[near], zeros=zeros)
     a_tried, b_tried = _neighbours(a_scale, b_scale)
@@ -104,9 +64,7 @@ def certify_add(
     for candidate in np.flatnonzero(good):
         found = a_tried[candidate], b_tried[candidate]
         if not _differing(operands, expected, *found, scale):
-            return AddCertificate(
-                name=name, scales=found, differing_before=before, differing_after=0
-            )
+            return _certificate(name, found, differing_before=before)
     raise ConversionError(
         f"addition `{name}`: {before} of its {a.size} pairs of codes differ between runtimes, and "
         f"no scales within {REACH} units in the last place of {a_scale} and {b_scale} mend it",
@@ -150,10 +108,18 @@ def _neighbours(a_scale: np.float32, b_scale: np.float32) -> tuple[Floats, Float
     steps = np.arange(-REACH, REACH + 1)
     a_steps, b_steps = np.repeat(steps, steps.size), np.tile(steps, steps.size)
     nearest = np.lexsort((b_steps, a_steps, np.abs(a_steps) + np.abs(b_steps)))
-    bits_a, bits_b = (scale.view(np.int32) for scale in (a_scale, b_scale))
-    return (
-        (bits_a + a_steps[nearest]).astype(np.int32).view(np.float32),
-        (bits_b + b_steps[nearest]).astype(np.int32).view(np.float32),
+    return neighbours(a_scale, a_steps[nearest]), neighbours(b_scale, b_steps[nearest])
+
+
+def _certificate(
+    name: str, scales: tuple[np.float32, np.float32], *, differing_before: int
+) -> Certificate:
+    return Certificate(
+        name=name,
+        scales=scales,
+        cases=_all_pairs()[0].size,
+        differing_before=differing_before,
+        differing_after=0,
     )
 
 

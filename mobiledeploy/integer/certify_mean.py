@@ -1,0 +1,91 @@
+"""Prove that ONNX Runtime takes means as XNNPACK does, for every sum there is.
+
+A mean over n positions sees 255 n + 1 sums and nothing else, so it can be tried out completely. As
+with additions, a neighbour of the input's scale in the ONNX file mends the sums next to a half.
+"""
+
+from typing import Final
+
+import numpy as np
+
+from mobiledeploy.errors import ConversionError
+from mobiledeploy.integer.certificate import REACH, Certificate, neighbours
+from mobiledeploy.integer.graph import QMAX, QMIN
+from mobiledeploy.integer.mean_kernels import Codes, Sums, ort, tflite_average_pool, xnnpack
+
+MOST_POSITIONS: Final = 2**14
+"""Of which all sums are tried; float32 holds them exactly."""
+
+
+def certify_mean(
+    name: str,
+    *,
+    positions: int,
+    scales: tuple[np.float32, np.float32],
+    zeros: tuple[int, int],
+) -> Certificate:
+    """Return a certificate for one mean.
+
+    Args:
+        name: For the error.
+        positions: Height times width.
+        scales: Of input and output.
+        zeros: Their zero points.
+
+    Raises:
+        ConversionError: XNNPACK itself rounds differently from one architecture to another, or
+            no scale nearby makes ONNX Runtime agree. See `settled`.
+    """
+    sums = _all_sums(name, positions, zeros)
+    input_scale, scale = scales
+    own = np.full((1, 1), input_scale)
+    expected = xnnpack(sums, own, scale)[0]
+    elsewhere = xnnpack(sums, own, scale, fused=True)[0]
+    steps = np.arange(2 * REACH + 1)
+    # 0, 1, -1, 2, -2 ...: the nearest first.
+    tried = neighbours(input_scale, (steps + 1) // 2 * np.where(steps % 2, 1, -1))
+    differing = (ort(sums, tried[:, np.newaxis], scale) != expected).sum(axis=1)
+    good = np.flatnonzero(differing == 0)
+    if not good.size or (expected != elsewhere).any():
+        raise ConversionError(
+            f"mean `{name}`: {max(differing[0], (expected != elsewhere).sum())} of its "
+            f"{sums.codes.size} sums are rounded differently by the runtimes, and no scale within "
+            f"{REACH} units in the last place of {input_scale} mends it",
+            hint="calibrate with other images, which moves the scales",
+        )
+    return Certificate(
+        name=name,
+        scales=(tried[good[0]],),
+        cases=sums.codes.size,
+        differing_before=int(differing[0]),
+        differing_after=0,
+    )
+
+
+def average_pool_is_mean(name: str, *, positions: int, scale: np.float32, zero_point: int) -> bool:
+    """Whether TFLite's average pooling gives the code of a mean, for every sum there is.
+
+    With an odd number of positions there are no halves to round otherwise.
+
+    Args:
+        name: For the error.
+        positions: Height times width.
+        scale: Of input and output, which have one grid.
+        zero_point: Likewise.
+
+    Raises:
+        ConversionError: There are too many positions to try all sums.
+    """
+    sums = _all_sums(name, positions, (zero_point, zero_point))
+    mean = xnnpack(sums, np.full((1, 1), scale), scale)[0]
+    return np.array_equal(tflite_average_pool(sums), mean)
+
+
+def _all_sums(name: str, positions: int, zeros: tuple[int, int]) -> Sums:
+    if positions > MOST_POSITIONS:
+        raise ConversionError(
+            f"mean `{name}`: expected at most {MOST_POSITIONS} positions, received {positions}",
+            hint="choose a smaller image size",
+        )
+    codes: Codes = np.arange(QMIN * positions, QMAX * positions + 1, dtype=np.int64)
+    return Sums(codes=codes, positions=positions, zeros=zeros)
