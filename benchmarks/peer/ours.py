@@ -1,0 +1,62 @@
+"""mobiledeploy: one integer graph, both files, proven equal to each other."""
+
+from peer.record import Made, Stopwatch
+from peer.task import Task
+
+VERIFIED = 4
+"""Images on which the two files are compared, logit by logit."""
+
+
+def make(task: Task, watch: Stopwatch) -> list[Made]:
+    """Write `ours.tflite`, `ours.onnx` and, only to be timed, `ours_float_io.onnx`."""
+    with watch.step("import"):
+        import ai_edge_litert.interpreter  # noqa: F401
+        import h5py  # noqa: F401
+        import onnx  # noqa: F401
+        import onnxruntime  # noqa: F401
+
+        from mobiledeploy.data.preprocess import to_int8
+        from mobiledeploy.integer.certify import certify
+        from mobiledeploy.integer.quantise import quantise
+        from mobiledeploy.models.registry import architecture
+        from mobiledeploy.network import keras_file
+        from mobiledeploy.network.fold import fold
+        from mobiledeploy.targets import onnx as onnx_file
+        from mobiledeploy.targets import tflite as tflite_file
+        from mobiledeploy.training import session
+        from mobiledeploy.training.calibrate import calibrate
+        from mobiledeploy.verify import int8
+
+        session.tensorflow()
+    with watch.step("read"):
+        layers = architecture(
+            task.arch, alpha=task.alpha, image_size=task.image_size, classes=task.classes
+        )
+        network = fold(layers, keras_file.load(task.weights, layers).variables)
+    images = task.calibration()
+    with watch.step("calibrate"):
+        ranges = calibrate(network, images)
+    with watch.step("convert"):
+        graph = quantise(network, ranges)
+        certificates = certify(graph)
+        tflite, onnx_model = tflite_file.write(graph), onnx_file.write(graph, certificates)
+        (task.folder / "ours.tflite").write_bytes(tflite)
+        (task.folder / "ours.onnx").write_bytes(onnx_model)
+    with watch.step("verify"):
+        inputs = int8.InputSet(
+            name="photos",
+            names=tuple(str(index) for index in range(VERIFIED)),
+            codes=to_int8(images[:VERIFIED]),
+        )
+        report, _ = int8.verify(tflite, onnx_model, [inputs], io="int8", threads=1)
+        if not report.holds:
+            raise SystemExit(report.verdict)
+    float_io = onnx_file.write(graph, certificates, io="float32")
+    (task.folder / "ours_float_io.onnx").write_bytes(float_io)
+    grid = {"scale": float(graph.input.scale), "zero_point": graph.input.zero_point}
+    pixel = {"mean": 128.0, "std": 128.0}
+    return [
+        Made(file="ours.tflite", **grid, **pixel),
+        Made(file="ours.onnx", **grid, **pixel),
+        Made(file="ours_float_io.onnx", **pixel),
+    ]

@@ -1,0 +1,94 @@
+"""The result as text."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from peer.record import STEPS
+
+
+def show(result: dict[str, Any]) -> str:
+    """Return everything that was measured as one page."""
+    task = result["task"]
+    head = (
+        f"MobileNet {task['arch'].upper()} {task['alpha']}, {task['image_size']} px, "
+        f"{task['classes']} classes, {'trained' if task['trained'] else 'RANDOM'} weights; "
+        f"{task['calibration']} images calibrate, {task['evaluation']} judge"
+    )
+    machine = ", ".join(f"{key}: {value}" for key, value in result["machine"].items())
+    versions = ", ".join(f"{key} {value}" for key, value in result["versions"].items())
+    parts = [head, machine, versions, "", "From weights to files (seconds: clock/CPU)"]
+    parts += _grid(_ways(result))
+    if "ours" in result["ways"]:
+        given = result["ways"]["ours"]["ranges_given"]
+        parts.append(
+            f"ours, ranges given: {given['wall']:.2f} s on the clock, {given['cpu']:.2f} s CPU "
+            "(target: 1)"
+        )
+    parts += ["", "Files (one thread, CPU time)", *_grid(_files(result))]
+    parts += ["", "Latency ratios (median of rounds, quartiles)", *_grid(_ratios(result))]
+    return "\n".join(parts)
+
+
+def _ways(result: dict[str, Any]) -> list[list[str]]:
+    rows = [["way", *STEPS[:1], "float file", *STEPS[1:], "total", "peak MB"]]
+    for name, way in result["ways"].items():
+        if "problem" in way:
+            rows.append([name, way["problem"]])
+            continue
+        costs = [_seconds(way["costs"].get(step)) for step in STEPS]
+        float_file = _seconds(way["float_file"])
+        memory = f"{way['peak_memory'] / 1e6:.0f}"
+        rows.append([name, costs[0], float_file, *costs[1:], _seconds(way["total"]), memory])
+    return rows
+
+
+def _seconds(cost: dict[str, float] | None) -> str:
+    return "-" if cost is None else f"{cost['wall']:.2f}/{cost['cpu']:.2f}"
+
+
+def _files(result: dict[str, Any]) -> list[list[str]]:
+    rows = [["file", "bytes", "ms", "top-1", "as float"]]
+    for name, file in result["files"].items():
+        rows.append(
+            [
+                name,
+                f"{file['bytes']:,}",
+                f"{file['milliseconds']:.3f}",
+                _share(file, "correct"),
+                _share(file, "as_float"),
+            ]
+        )
+    return rows
+
+
+def _share(file: dict[str, Any], key: str) -> str:
+    if key not in file:
+        return "-"
+    return f"{file[key]}/{file['images']} {file[key] / file['images']:.1%}"
+
+
+def _ratios(result: dict[str, Any]) -> list[list[str]]:
+    rows = [["file", "of", "ratio", "quartiles", "target", ""]]
+    for ratio in result["ratios"]:
+        target = ratio["target"]
+        best = f" (fastest of {ratio['best_of']})" if ratio["best_of"] > 1 else ""
+        rows.append(
+            [
+                ratio["file"],
+                f"{ratio['of']}{best}",
+                f"{ratio['ratio']:.3f}",
+                f"{ratio['low']:.3f}..{ratio['high']:.3f}",
+                "" if target is None else f"{target:.2f}",
+                "" if target is None else "met" if ratio["ratio"] <= target else "MISSED",
+            ]
+        )
+    return rows
+
+
+def _grid(rows: Sequence[Sequence[str]]) -> list[str]:
+    full = [row for row in rows if len(row) == len(rows[0])]
+    widths = [max(len(row[i]) for row in full) for i in range(len(rows[0]))]
+    return [
+        "  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=False))
+        for row in rows
+    ]

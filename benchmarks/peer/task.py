@@ -1,0 +1,104 @@
+"""What every way is given: weights and images, in a folder that child processes share."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from mobiledeploy.config import Arch, Preprocessing
+from mobiledeploy.data import folder as photos
+from mobiledeploy.data.pixels import load_pixels
+
+Pixels = npt.NDArray[np.uint8]
+
+NO_LABEL = -1
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """One network and its images.
+
+    Attributes:
+        folder: Where `weights.h5`, the images and all files made from them lie.
+        arch: `v1` or `v2`.
+        alpha: Width multiplier.
+        image_size: Pixels.
+        classes: Length of the output.
+        trained: Whether the weights are more than random numbers.
+    """
+
+    folder: Path
+    arch: Arch
+    alpha: float
+    image_size: int
+    classes: int
+    trained: bool
+
+    @property
+    def weights(self) -> Path:
+        """Weights in Keras applications' layout."""
+        return self.folder / "weights.h5"
+
+    def calibration(self) -> Pixels:
+        """Return the images that decide ranges, uint8 (images, height, width, 3)."""
+        return np.load(self.folder / "calibration.npy", allow_pickle=False)
+
+    def evaluation(self) -> tuple[Pixels, npt.NDArray[np.int64]]:
+        """Return the images that judge, none of which calibrates, and their labels."""
+        return (
+            np.load(self.folder / "evaluation.npy", allow_pickle=False),
+            np.load(self.folder / "labels.npy", allow_pickle=False),
+        )
+
+    def save(self, calibration: Pixels, evaluation: Pixels, labels: npt.NDArray[np.int64]) -> None:
+        """Write the task into its folder."""
+        np.save(self.folder / "calibration.npy", calibration)
+        np.save(self.folder / "evaluation.npy", evaluation)
+        np.save(self.folder / "labels.npy", labels)
+        fields = {**dataclasses.asdict(self), "folder": None}
+        (self.folder / "task.json").write_text(json.dumps(fields))
+
+    @classmethod
+    def load(cls, folder: Path) -> "Task":
+        """Read the task that `save` wrote."""
+        fields = json.loads((folder / "task.json").read_text())
+        return cls(**{**fields, "folder": folder})
+
+
+def keras_input(pixels: Pixels) -> npt.NDArray[np.float32]:
+    """Return pixels as Keras applications' MobileNets were trained on them: -1..1."""
+    return (pixels / 127.5 - 1.0).astype(np.float32)
+
+
+def read_photos(
+    path: Path, names: list[str], image_size: int, seed: int
+) -> tuple[Pixels, npt.NDArray[np.int64]]:
+    """Return a folder's photos in random order with their labels.
+
+    Args:
+        path: One sub-folder a class.
+        names: Class names in the order of the network's outputs; folders are found in it by name.
+        image_size: Pixels.
+        seed: Of the order.
+    """
+    dataset = photos.load(path, divide=False)
+    strangers = sorted(set(dataset.class_names) - set(names))
+    if strangers:
+        raise SystemExit(f"error: folder `{strangers[0]}` in {path} is no class of the network")
+    label_of = np.array([names.index(name) for name in dataset.class_names], np.int64)
+    order = np.random.default_rng(seed).permutation(len(dataset.labels))
+    images = load_pixels(dataset, order, Preprocessing(image_size=image_size))
+    return images.pixels, label_of[images.labels]
+
+
+def invent_images(count: int, image_size: int, seed: int) -> tuple[Pixels, npt.NDArray[np.int64]]:
+    """Return images of soft coloured blobs, without labels: for speed, not for accuracy."""
+    rng = np.random.default_rng(seed)
+    coarse = rng.random((count, 8, 8, 3))
+    scale = -(-image_size // 8)
+    fine = coarse.repeat(scale, axis=1).repeat(scale, axis=2)[:, :image_size, :image_size]
+    noise = rng.normal(0, 0.05, fine.shape)
+    pixels = (np.clip(fine + noise, 0, 1) * 255).astype(np.uint8)
+    return pixels, np.full(count, NO_LABEL, np.int64)

@@ -1,0 +1,194 @@
+"""Compare mobiledeploy with other ways to int8 files, side by side in one run.
+
+    python benchmarks/peers.py --weights mobilenet_v2.h5 --images photos --labels labels.txt
+
+See README.md beside this file. It judges nothing by its exit status: speeds are for people.
+"""
+
+import argparse
+import dataclasses
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from peer import machine, table
+from peer.make import MISSING_PACKAGE
+from peer.ratios import ratios
+from peer.task import Task, invent_images, read_photos
+
+from mobiledeploy.config import ALPHAS
+
+FLOATS = ("float_tflite", "float_onnx")
+WAYS = (
+    "ours",
+    "keras_ptq",
+    "keras_qat",
+    "edge_quantizer",
+    "litert_quantizer",
+    "ort_static",
+    "ort_static_per_channel",
+    "ort_static_per_channel_u8",
+)
+STARTS_FROM = {
+    "edge_quantizer": "float_tflite",
+    "litert_quantizer": "float_tflite",
+    "ort_static": "float_onnx",
+    "ort_static_per_channel": "float_onnx",
+    "ort_static_per_channel_u8": "float_onnx",
+}
+INVENTED = 32
+"""Images to judge with where there are no photos."""
+
+
+def main() -> None:
+    options = _options()
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = options.keep or Path(temporary)
+        folder.mkdir(parents=True, exist_ok=True)
+        result = _measure(folder, options)
+    print(json.dumps(result, indent=1) if options.json else table.show(result))
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="Compare with other ways to int8 files.")
+    parser.add_argument("--weights", type=Path, help="Keras applications .h5; default: random")
+    parser.add_argument("--arch", choices=tuple(ALPHAS), default="v2")
+    parser.add_argument("--alpha", type=float, default=1.0)
+    parser.add_argument("--image-size", type=int, default=224)
+    parser.add_argument("--classes", type=int, help="default: as many as labels, or 1000")
+    parser.add_argument("--images", type=Path, help="a folder of photos; default: invented ones")
+    parser.add_argument("--labels", type=Path, help="class names in the network's order")
+    parser.add_argument("--calibration", type=int, default=256, help="images that calibrate")
+    parser.add_argument("--rounds", type=int, default=60, help="of the latency measurement")
+    parser.add_argument("--ways", default=",".join(WAYS), help="comma-separated; default: all")
+    parser.add_argument("--keep", type=Path, help="folder in which to keep all files")
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    if options.images and not options.labels:
+        parser.error("--images needs --labels: folders are matched to outputs by name")
+    unknown = set(options.ways.split(",")) - set(WAYS)
+    if unknown:
+        parser.error(f"expected ways out of {', '.join(WAYS)}; received {', '.join(unknown)}")
+    return options
+
+
+def _measure(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
+    task, counts = _prepare(folder, options)
+    wanted = [way for way in WAYS if way in options.ways.split(",")]
+    made = {way: _make(way, folder) for way in (*FLOATS, *wanted)}
+    files = [file for way in made.values() for file in way.get("files", ())]
+    (folder / "files.json").write_text(json.dumps(files))
+    _child("latency", folder, str(options.rounds))
+    _child("accuracy", folder)
+    times = json.loads((folder / "latency.json").read_text())
+    scores = json.loads((folder / "accuracy.json").read_text())
+    return {
+        "task": {**dataclasses.asdict(task), "folder": None, **counts},
+        "machine": machine.describe(),
+        "versions": machine.versions(),
+        "ways": {name: _with_totals(name, way, made) for name, way in made.items()},
+        "files": {
+            name: {
+                "bytes": (folder / name).stat().st_size,
+                "milliseconds": sorted(times[name])[len(times[name]) // 2],
+                **scores[name],
+            }
+            for name in times
+        },
+        "ratios": [dataclasses.asdict(ratio) for ratio in ratios(times)],
+    }
+
+
+def _prepare(folder: Path, options: argparse.Namespace) -> tuple[Task, dict[str, int]]:
+    """Fill the folder with weights and images."""
+    classes = options.classes or 1000
+    if options.images:
+        names = options.labels.read_text().splitlines()
+        classes = len(names)
+        pixels, labels = read_photos(options.images, names, options.image_size, seed=0)
+    else:
+        pixels, labels = invent_images(options.calibration + INVENTED, options.image_size, seed=0)
+    if len(pixels) <= options.calibration:
+        raise SystemExit(
+            f"error: expected more than {options.calibration} images, received {len(pixels)}; "
+            "lower --calibration"
+        )
+    task = Task(
+        folder=folder,
+        arch=options.arch,
+        alpha=options.alpha,
+        image_size=options.image_size,
+        classes=classes,
+        trained=options.weights is not None,
+    )
+    calibrating, judging = pixels[: options.calibration], pixels[options.calibration :]
+    task.save(calibrating, judging, labels[options.calibration :])
+    if options.weights:
+        shutil.copyfile(options.weights, task.weights)
+    else:
+        problem = _make("random_weights", folder).get("problem")
+        if problem:
+            raise SystemExit(f"error: random weights: {problem}")
+    return task, {"calibration": len(calibrating), "evaluation": len(judging)}
+
+
+def _make(way: str, folder: Path) -> dict[str, Any]:
+    """Run one way in a process of its own; return its record, or what went wrong."""
+    print(f"{way} ...", file=sys.stderr, flush=True)
+    done = _start("make", way, str(folder))
+    if done.returncode == 0:
+        record: dict[str, Any] = json.loads((folder / f"{way}.json").read_text())
+        return record
+    last = done.stderr.strip().splitlines()[-1:] or [f"status {done.returncode}"]
+    if done.returncode != MISSING_PACKAGE:
+        print(done.stderr, file=sys.stderr)
+    return {"problem": last[0]}
+
+
+def _child(module: str, *arguments: object) -> None:
+    print(f"{module} ...", file=sys.stderr, flush=True)
+    done = _start(module, *map(str, arguments))
+    if done.returncode:
+        raise SystemExit(done.stderr)
+
+
+def _start(module: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    here = str(Path(__file__).resolve().parent)
+    path = os.pathsep.join(filter(None, (here, os.environ.get("PYTHONPATH"))))
+    return subprocess.run(
+        [sys.executable, "-m", f"peer.{module}", *arguments],
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def _with_totals(name: str, way: dict[str, Any], made: dict[str, Any]) -> dict[str, Any]:
+    """Add what it costs to come from weights to the files, imports left out."""
+    if "problem" in way:
+        return way
+    start = made.get(STARTS_FROM.get(name, ""), {})
+    float_file = _sum(start, ("read", "convert")) if start else None
+    steps = ("read", "calibrate", "convert", "verify")
+    total = _sum(way, steps)
+    if float_file:
+        total = {key: total[key] + float_file[key] for key in total}
+    totals: dict[str, Any] = {"float_file": float_file, "total": total}
+    if name == "ours":
+        totals["ranges_given"] = _sum(way, ("read", "convert", "verify"))
+    return {**way, **totals}
+
+
+def _sum(way: dict[str, Any], steps: tuple[str, ...]) -> dict[str, float]:
+    costs = [way["costs"][step] for step in steps if step in way["costs"]]
+    return {key: sum(cost[key] for cost in costs) for key in ("wall", "cpu")}
+
+
+if __name__ == "__main__":
+    main()
