@@ -113,6 +113,13 @@ def test_halves_are_rounded_upwards() -> None:
     assert resize(pixels, 1, 1).tolist() == [[[1, 2, 4]]]
 
 
+def test_halves_are_rounded_upwards_where_float64_would_not_hold_the_sums() -> None:
+    """65,534 columns to one: half of them darker by one, and sums of 56 bits."""
+    pixels = np.empty((101, 65_534, 3), np.uint8)
+    pixels[:, :32_767], pixels[:, 32_767:] = [100, 201, 254], [101, 202, 255]
+    assert resize(pixels, 1, 1).tolist() == [[[101, 202, 255]]]
+
+
 def test_sums_beyond_64_bits_are_refused_before_any_work() -> None:
     pixels = np.broadcast_to(np.uint8(0), (65_521, 65_521, 3))
     with pytest.raises(RequestError, match="65521 x 65521 pixels is too large"):
