@@ -1,0 +1,40 @@
+"""The console script, as a user runs it, and small builds made with it."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+PROGRAM = Path(sys.executable).with_name("mobiledeploy")
+SMALL = ("build", "--arch", "v1", "--epochs", "2", "--qat-steps", "4", "--threads", "2")
+"""A build that trains too little to be good, and enough for outputs to vary."""
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def mobiledeploy(
+    *args: str | Path, cwd: Path, status: int = 0, env: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run the program and check its exit status."""
+    done = subprocess.run(
+        [PROGRAM, *map(str, args)],
+        cwd=cwd,
+        env={**os.environ, **(env or {})},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=280,
+    )
+    assert done.returncode == status, f"{done.stdout}\n{done.stderr}"
+    return done
+
+
+@pytest.fixture(scope="session")
+def small_build(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished build folder. Copy it before changing it."""
+    folder = tmp_path_factory.mktemp("small")
+    mobiledeploy(*SMALL, cwd=folder)
+    return folder / "build"

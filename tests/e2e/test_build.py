@@ -1,0 +1,160 @@
+"""`mobiledeploy build`, from the shell."""
+
+import json
+import shutil
+import signal
+import subprocess
+from pathlib import Path
+
+import jsonschema
+import numpy as np
+import pytest
+
+from mobiledeploy import manifest, resume
+from tests.e2e.conftest import PROGRAM, SMALL, mobiledeploy
+
+ROOT = Path(__file__).resolve().parents[2]
+
+pytestmark = pytest.mark.tensorflow
+
+PUBLISHED = {
+    "contract.json",
+    "evaluation.npz",
+    "golden.npz",
+    "labels.txt",
+    "model.onnx",
+    "model.tflite",
+    "report.json",
+}
+
+
+def contents(build: Path) -> dict[str, bytes]:
+    return {name: (build / name).read_bytes() for name in (*sorted(PUBLISHED), "manifest.json")}
+
+
+def test_a_build_holds_what_its_manifest_names(small_build: Path) -> None:
+    found = manifest.read(small_build)
+    assert {file.path for file in found.files} == PUBLISHED
+    assert found.versions["tensorflow"]
+    assert found.config.model.arch == "v1"
+
+
+def test_the_contract_is_as_its_schema_says(small_build: Path) -> None:
+    schema = json.loads((ROOT / "docs/schemas/contract.schema.json").read_text())
+    contract = json.loads((small_build / "contract.json").read_text())
+    jsonschema.validate(contract, schema)
+    assert contract["input"] == {
+        "dtype": "int8",
+        "shape": [1, 32, 32, 3],
+        "grid": {"scale": 1 / 128, "zero_point": 0},
+    }
+    assert (small_build / "labels.txt").read_text().splitlines() == list("0123456789")
+    assert contract["classes"] == 10
+
+
+def test_golden_vectors_vary(small_build: Path) -> None:
+    with np.load(small_build / "golden.npz", allow_pickle=False) as archive:
+        assert len(np.unique(archive["logits"], axis=0)) > 1
+        assert archive["pixels"].shape[1:] == (32, 32, 3)
+
+
+def test_a_second_build_takes_everything_over_and_changes_no_byte(
+    small_build: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(small_build, tmp_path / "build")
+    before = contents(tmp_path / "build")
+    done = mobiledeploy(*SMALL, "--json", cwd=tmp_path)
+    report = json.loads(done.stdout)
+    assert [time["seconds"] for time in report["times"]] == [0.0] * 5
+    assert done.stderr.count("up to date") == 5
+    after = contents(tmp_path / "build")
+    # The report says how long each stage took, and the manifest knows the report.
+    changed = {name for name in before if before[name] != after[name]}
+    assert changed <= {"report.json", "manifest.json"}
+
+
+def test_another_output_type_trains_nothing_anew(small_build: Path, tmp_path: Path) -> None:
+    shutil.copytree(small_build, tmp_path / "build")
+    done = mobiledeploy(*SMALL, "--io", "uint8", "--head", "logits", "--json", cwd=tmp_path)
+    seconds = {time["stage"]: time["seconds"] for time in json.loads(done.stdout)["times"]}
+    assert seconds["train"] == seconds["quantise"] == 0.0
+    contract = json.loads((tmp_path / "build/contract.json").read_text())
+    assert contract["output"]["dtype"] == "uint8"
+    assert contract["head"] == "logits"
+    mobiledeploy("verify", cwd=tmp_path)
+
+
+def test_a_stage_can_be_made_anew(small_build: Path, tmp_path: Path) -> None:
+    shutil.copytree(small_build, tmp_path / "build")
+    done = mobiledeploy(*SMALL, "--from", "export", "--json", cwd=tmp_path)
+    seconds = {time["stage"]: time["seconds"] for time in json.loads(done.stdout)["times"]}
+    assert seconds["quantise"] == 0.0
+    assert seconds["export"] > 0
+    assert seconds["verify"] > 0
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [
+        (signal.SIGINT, 130),
+        pytest.param(signal.SIGTERM, 8, marks=pytest.mark.slow),
+        pytest.param(signal.SIGKILL, -9, marks=pytest.mark.slow),
+    ],
+)
+def test_a_stopped_build_goes_on_and_ends_with_the_bytes_of_an_undisturbed_one(
+    small_build: Path, tmp_path: Path, sent: signal.Signals, status: int
+) -> None:
+    with subprocess.Popen(
+        [PROGRAM, *SMALL],
+        cwd=tmp_path,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if line.startswith("train: training"):
+                break
+        process.send_signal(sent)
+        said = process.stderr.read()
+    assert process.returncode == status
+    assert not (tmp_path / "build/manifest.json").exists()
+    if sent != signal.SIGKILL:
+        assert "goes on where it was" in said
+        assert "Traceback" not in said
+    mobiledeploy(*SMALL, cwd=tmp_path)
+    one, two = contents(small_build), contents(tmp_path / "build")
+    # The report says how long each stage took, and the manifest knows the report.
+    assert {name for name in one if one[name] != two[name]} <= {"report.json", "manifest.json"}
+
+
+def test_a_second_build_in_the_same_folder_is_refused(tmp_path: Path) -> None:
+    with resume.hold(tmp_path / "build"):
+        second = mobiledeploy(*SMALL, cwd=tmp_path, status=9)
+    assert "another build is at work" in second.stderr
+    assert "hint: " in second.stderr
+
+
+@pytest.mark.parametrize(
+    ("args", "status", "message"),
+    [
+        (["--alpha", "0.3"], 2, "0.35, 0.5, 0.75, 1.0, 1.3, 1.4; received 0.3"),
+        (["--arch", "v3"], 2, "v1, v2; received v3"),
+        (["--image-size", "7"], 2, "image size in 16..1024; received 7"),
+        (["--data", "nowhere"], 2, "nowhere"),
+        (["--weights", "nothing.h5"], 2, "nothing.h5 do not exist"),
+        (["--io", "int4"], 2, "int8, uint8, float32; received int4"),
+        (["--from", "lunch"], 2, "data, train, quantise, export, verify; received lunch"),
+        (["--epochs", "many"], 2, "many"),
+        (["--float", "--io", "uint8"], 2, "float files"),
+        (["--out", "file/build"], 9, "cannot write file/build"),
+    ],
+)
+def test_a_bad_request_is_refused_before_any_work(
+    tmp_path: Path, args: list[str], status: int, message: str
+) -> None:
+    (tmp_path / "file").write_text("not a folder")
+    done = mobiledeploy("build", *args, cwd=tmp_path, status=status)
+    assert message in " ".join(done.stderr.split())
+    assert "Traceback" not in done.stderr
+    assert {path.name for path in tmp_path.iterdir()} == {"file"}

@@ -1,0 +1,163 @@
+"""`mobiledeploy verify` and `bundle`, from the shell, on a machine without TensorFlow."""
+
+import dataclasses
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import numpy_helper
+
+import mobiledeploy as mobiledeploy_api
+from mobiledeploy import codec, manifest
+from mobiledeploy.integer.graph import Dense
+from mobiledeploy.manifest import Manifest
+from mobiledeploy.results import File
+from tests.e2e.conftest import mobiledeploy
+
+pytestmark = pytest.mark.tensorflow  # the build that they verify needs it
+
+FORBIDDEN = "tensorflow", "keras", "tf_keras", "tf2onnx", "h5py", "sklearn"
+
+
+@pytest.fixture(scope="session")
+def without_tensorflow(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """An environment in which importing the `build` extra fails, as if it were not installed."""
+    folder = tmp_path_factory.mktemp("site")
+    (folder / "sitecustomize.py").write_text(
+        f"import sys\nfor name in {FORBIDDEN!r}:\n    sys.modules[name] = None\n"
+    )
+    return {"PYTHONPATH": str(folder)}
+
+
+@pytest.fixture
+def build(small_build: Path, tmp_path: Path) -> Path:
+    """A copy of the small build, moved to another place and without its stage folders."""
+    copy = tmp_path / "moved" / "build"
+    copy.mkdir(parents=True)
+    for path in small_build.iterdir():
+        if path.is_file():
+            shutil.copy(path, copy)
+    return copy
+
+
+def sign_off(build: Path) -> None:
+    """Make the manifest name the files as they are: a change that no digest shows."""
+    found = codec.from_json(Manifest, (build / manifest.NAME).read_bytes(), where="manifest")
+    files = tuple(File.of(build, build / file.path) for file in found.files)
+    manifest.write(build, dataclasses.replace(found, files=files))
+
+
+def test_a_moved_build_is_proven_without_tensorflow(
+    build: Path, without_tensorflow: dict[str, str]
+) -> None:
+    done = mobiledeploy("verify", "--json", cwd=build.parent, env=without_tensorflow)
+    report = json.loads(done.stdout)
+    assert report["holds"]
+    assert report["same_grid"]
+    names = {found["inputs"]: found for found in report["comparisons"]}
+    assert names["held-back images"]["images"] == names["held-back images"]["exact_logits"] > 300
+    assert names["synthetic extremes"]["exact_logits"] == names["synthetic extremes"]["images"]
+    assert all(found["max_logits_lsb"] == 0 for found in names.values())
+    assert {line["file"] for line in report["scores"]} == {"float", "model.tflite", "model.onnx"}
+
+
+def test_the_table_says_that_the_proof_holds(build: Path) -> None:
+    done = mobiledeploy("verify", build, "--samples", "20", "--quiet", cwd=build)
+    assert "holds: logits equal on" in done.stdout
+    assert done.stderr == ""
+
+
+def test_a_changed_byte_is_found_by_the_manifest(build: Path) -> None:
+    data = bytearray((build / "model.onnx").read_bytes())
+    data[len(data) // 2] ^= 1
+    (build / "model.onnx").write_bytes(data)
+    done = mobiledeploy("verify", build, cwd=build, status=6)
+    assert "model.onnx is not the file that was built" in done.stderr
+
+
+def change_number(model: onnx.ModelProto, what: str) -> None:
+    """Change one number of an int8 ONNX file."""
+    arrays = {tensor.name: tensor for tensor in model.graph.initializer}
+    nodes = model.graph.node
+    if what == "a scale":
+        names = [node.input[1] for node in nodes if node.op_type == "QuantizeLinear"]
+        name, change = names[len(names) // 2], lambda array: array * np.float32(1.01)
+    else:
+        kind, step = (np.int8, 9) if what == "a weight" else (np.int32, 64)
+        found = {name: numpy_helper.to_array(tensor) for name, tensor in arrays.items()}
+        name = next(n for n, array in found.items() if array.dtype == kind and array.any())
+
+        def change(array: np.ndarray) -> np.ndarray:
+            array = array.copy()
+            array.flat[0] += step
+            return array
+
+    changed = np.asarray(change(numpy_helper.to_array(arrays[name])))
+    arrays[name].CopyFrom(numpy_helper.from_array(changed, name))
+
+
+@pytest.mark.parametrize("what", ["a weight", "a bias", "a scale"])
+def test_a_changed_number_is_found_by_the_comparison(build: Path, what: str) -> None:
+    model = onnx.load(build / "model.onnx")
+    change_number(model, what)
+    onnx.save(model, build / "model.onnx")
+    sign_off(build)
+    done = mobiledeploy("verify", build, "--json", cwd=build, status=5)
+    report = json.loads(done.stdout)
+    assert not report["holds"]
+    assert not report["same_grid"]
+    assert report["failures"]
+    assert "error: " in done.stderr
+
+
+def test_a_model_whose_output_does_not_vary_is_refused(build: Path) -> None:
+    graph = mobiledeploy_api.read_tflite((build / "model.tflite").read_bytes())
+    nodes = tuple(
+        dataclasses.replace(
+            node,
+            weights=dataclasses.replace(node.weights, kernel=np.zeros_like(node.weights.kernel)),
+        )
+        if isinstance(node, Dense)
+        else node
+        for node in graph.nodes
+    )
+    graph = dataclasses.replace(graph, nodes=nodes)
+    (build / "model.tflite").write_bytes(mobiledeploy_api.write_tflite(graph))
+    (build / "model.onnx").write_bytes(
+        mobiledeploy_api.write_onnx(graph, mobiledeploy_api.certify(graph))
+    )
+    sign_off(build)
+    done = mobiledeploy("verify", build, cwd=build, status=5)
+    assert "would prove nothing" in done.stderr
+
+
+@pytest.mark.parametrize("name", ["model.tflite", "model.onnx", "golden.npz", "contract.json"])
+def test_a_file_cut_in_half_is_a_clear_error(build: Path, name: str) -> None:
+    path = build / name
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    sign_off(build)
+    done = mobiledeploy("verify", build, cwd=build, status=6)
+    assert "error: " in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_folder_without_a_build_is_a_clear_error(tmp_path: Path) -> None:
+    done = mobiledeploy("verify", cwd=tmp_path, status=6)
+    assert "holds no finished build" in done.stderr
+    assert "hint: run `mobiledeploy build` first" in done.stderr
+
+
+def test_a_build_is_bundled_without_tensorflow(
+    build: Path, tmp_path: Path, without_tensorflow: dict[str, str]
+) -> None:
+    (tmp_path / "demo" / "app").mkdir(parents=True)
+    done = mobiledeploy(
+        "bundle", build, "--app", tmp_path / "demo", "--json", cwd=tmp_path, env=without_tensorflow
+    )
+    found = json.loads(done.stdout)
+    assets = tmp_path / "demo/app/src/main/assets/mobiledeploy"
+    assert Path(found["folder"]) == assets
+    assert (assets / "model.tflite").read_bytes() == (build / "model.tflite").read_bytes()
