@@ -8,6 +8,8 @@ import numpy as np
 from mobiledeploy.errors import ConversionError
 from mobiledeploy.integer.graph import QMAX, QMIN
 
+_EPSILON = float(np.finfo(np.float64).eps)
+
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Grid:
@@ -20,6 +22,11 @@ class Grid:
 
     scale: float
     zero_point: int
+
+
+def is_flat(lowest: float, highest: float) -> bool:
+    """Whether an interval has no width to speak of."""
+    return float(np.float32(highest)) - float(np.float32(lowest)) < _EPSILON
 
 
 def activation_grid(name: str, lowest: float, highest: float) -> Grid:
@@ -45,7 +52,7 @@ def activation_grid(name: str, lowest: float, highest: float) -> Grid:
             f"range of `{name}`: expected finite numbers around 0, received {lowest}..{highest}",
             hint="calibrate with images that the network can digest; NaN means it diverged",
         )
-    if high - low < np.finfo(np.float64).eps:
+    if is_flat(low, high):
         return Grid(scale=1.0, zero_point=QMIN)
     scale = (high - low) / (QMAX - QMIN)
     from_low, from_high = QMIN - low / scale, QMAX - high / scale

@@ -24,6 +24,7 @@ from mobiledeploy.integer.graph import (
 from mobiledeploy.integer.grid import Grid, activation_grid
 from mobiledeploy.integer.quantise_weights import quantise_weights
 from mobiledeploy.integer.settle import settled
+from mobiledeploy.integer.widen import widened
 from mobiledeploy.layers import INPUT, Layer
 from mobiledeploy.network.network import Network, Weights
 from mobiledeploy.network.ranges import Ranges
@@ -32,7 +33,7 @@ from mobiledeploy.network.ranges import Ranges
 def quantise(network: Network, ranges: Ranges) -> IntegerGraph:
     """Return the int8 model of a float network.
 
-    The ranges of additions are `settled` first.
+    The ranges are made `exact_ranges` first.
 
     Args:
         network: Batch norm folded.
@@ -51,7 +52,7 @@ def quantise(network: Network, ranges: Ranges) -> IntegerGraph:
     missing = [name for name in quantised if name not in ranges]
     if missing:
         raise ConversionError(f"no range for `{missing[0]}`: it was not calibrated")
-    ranges = settled(architecture, ranges)
+    ranges = exact_ranges(network, ranges)
     grids = {name: activation_grid(name, *ranges[name]) for name in quantised}
     softmax = Grid(scale=float(SOFTMAX_SCALE), zero_point=SOFTMAX_ZERO_POINT)
     outputs = {
@@ -71,6 +72,20 @@ def quantise(network: Network, ranges: Ranges) -> IntegerGraph:
             for layer in architecture.layers
         ),
     )
+
+
+def exact_ranges(network: Network, ranges: Ranges) -> Ranges:
+    """Return the ranges that `quantise` uses: those given, but for what the runtimes need.
+
+    Ranges of tensors that hardly vary are widened to what XNNPACK's kernels take, and those of
+    some additions and means by less than a tenth of a percent, so that every layer can be
+    certified. The same ranges, made exact again, do not change.
+
+    Raises:
+        ConversionError: A range is not finite or does not hold 0, or a layer cannot be
+            certified; the message names it.
+    """
+    return settled(network.architecture, widened(network, ranges))
 
 
 def _node(layer: Layer, output: QTensor, weights: Mapping[str, Weights], source: Grid) -> Node:

@@ -27,6 +27,7 @@ from mobiledeploy.integer.graph import (
     sources,
 )
 from mobiledeploy.integer.head import with_head
+from mobiledeploy.integer.padding import pads
 from mobiledeploy.targets.border import border
 from mobiledeploy.targets.onnx_model import OnnxModel
 
@@ -144,12 +145,13 @@ def _conv(model: OnnxModel, node: Conv, real: str, source: QTensor) -> str:
     kernel = node.weights.kernel
     # OHWI to OIHW, and 1HWC to C1HW.
     kernel = kernel.transpose((3, 0, 1, 2) if node.depthwise else (0, 3, 1, 2))
+    begins, ends = zip(*pads(node, source.shape[:2]), strict=True)
     return model.node(
         "Conv",
         [real, *_weights(model, node, kernel, axis=0)],
         kernel_shape=kernel.shape[2:],
         strides=node.strides,
-        pads=_pads(node, source),
+        pads=[*begins, *ends],
         group=kernel.shape[0] if node.depthwise else 1,
     )
 
@@ -191,16 +193,3 @@ def _quantise_clipped(model: OnnxModel, real: str, node: Conv, output: str) -> N
     bounds = (np.uint8(code + OFFSET) for code in clamp(node.activation, node.output))
     codes = model.quantise(real, scale, zero_point)
     model.node("Clip", [codes, *(model.scalar(bound) for bound in bounds)], output)
-
-
-def _pads(node: Conv, source: QTensor) -> list[int]:
-    """Return ONNX's explicit pads (top, left, bottom, right) for TensorFlow's padding."""
-    if node.padding == "valid":
-        return [0, 0, 0, 0]
-    begins, ends = [], []
-    kernel = node.weights.kernel.shape[1:3]
-    for size, window, stride in zip(source.shape[:2], kernel, node.strides, strict=True):
-        total = max((-(-size // stride) - 1) * stride + window - size, 0)
-        begins.append(total // 2)
-        ends.append(total - total // 2)
-    return begins + ends
