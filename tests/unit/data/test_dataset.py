@@ -10,7 +10,7 @@ LABELS, CONTENTS = np.array([0, 1]), (b"\x01\x02", b"\x03\x04")
 
 
 def test_the_digest_can_be_computed_elsewhere() -> None:
-    """printf '["cat", "dog"]\\n["cat/1.jpg", 0, "0102"]\\n["dog/1.jpg", 1, "0304"]' | sha256sum."""
+    # printf '["cat", "dog"]\n["cat/1.jpg", 0, "0102"]\n["dog/1.jpg", 1, "0304"]' | sha256sum
     assert content_digest(CLASSES, NAMES, LABELS, CONTENTS) == (
         "5e4d998a328ac3639dc36b3cf91b4d5dd21cb6a3f9f17ed44f15379419b649bf"
     )
