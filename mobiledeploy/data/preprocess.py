@@ -10,12 +10,12 @@ import struct
 import threading
 import warnings
 import zlib
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import numpy.typing as npt
 
-from mobiledeploy.config import Io, Preprocessing
+from mobiledeploy.config import Preprocessing
 from mobiledeploy.data.dataset import Pixels
 from mobiledeploy.data.resize import resize
 from mobiledeploy.errors import RequestError
@@ -100,19 +100,8 @@ def to_float32(pixels: Pixels, preprocessing: Preprocessing) -> npt.NDArray[np.f
 
 
 def to_int8(pixels: Pixels) -> npt.NDArray[np.int8]:
-    """Return `pixel - 128`, same shape."""
+    """Return `pixel - 128`, same shape: the code of `(pixel - 128) / 128` on the input's grid."""
     return (pixels ^ np.uint8(128)).view(np.int8)
-
-
-def to_input(pixels: Pixels, dtype: Io, preprocessing: Preprocessing) -> npt.NDArray[Any]:
-    """Return what a file whose input has this type is fed with, same shape."""
-    match dtype:
-        case "int8":
-            return to_int8(pixels)
-        case "uint8":
-            return pixels
-        case "float32":
-            return to_float32(pixels, preprocessing)
 
 
 def _open(data: bytes, name: str) -> "Image.Image":

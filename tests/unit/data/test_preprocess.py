@@ -10,13 +10,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mobiledeploy.config import Io, Preprocessing
+from mobiledeploy.config import Preprocessing
 from mobiledeploy.data.dataset import Pixels
 from mobiledeploy.data.preprocess import (
     decode,
     preprocess,
     to_float32,
-    to_input,
     to_int8,
 )
 from mobiledeploy.errors import RequestError
@@ -298,16 +297,6 @@ def test_a_scale_that_is_none_is_refused(wrong: dict[str, float]) -> None:
         Preprocessing(image_size=16, **wrong)
 
 
-def test_a_file_is_fed_in_the_type_of_its_input() -> None:
-    pixels, scale = picture(), Preprocessing(image_size=16)
-    kinds: dict[Io, np.dtype[Any]] = {
-        "int8": np.dtype(np.int8),
-        "uint8": np.dtype(np.uint8),
-        "float32": np.dtype(np.float32),
-    }
-    for io_type, dtype in kinds.items():
-        fed = to_input(pixels, io_type, scale)
-        assert fed.dtype == dtype
-        # On the grid of mean = std = 128 all three stand for the same real numbers.
-        real = {"int8": fed / 128, "uint8": (fed - 128.0) / 128, "float32": fed}[io_type]
-        assert np.array_equal(real, (picture() - 128.0) / 128)
+def test_on_the_default_scale_int8_codes_and_floats_are_the_same_numbers() -> None:
+    every = np.arange(256, dtype=np.uint8)
+    assert np.array_equal(to_float32(every, Preprocessing(image_size=16)), to_int8(every) / 128)
