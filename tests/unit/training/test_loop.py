@@ -100,7 +100,7 @@ def test_a_killed_run_ends_with_the_bits_of_an_undisturbed_one(
     events: list[Event] = []
     again.train(images, progress=events.append, checkpoint=Checkpoint(path=path, key="k"))
     assert again.bits() == undisturbed.bits()
-    assert len([e for e in events if "loss" in e.message]) == 12 - at + 1
+    assert len([e for e in events if "loss" in e.detail]) == 12 - at + 1
 
 
 def test_with_nothing_left_to_do_the_state_is_restored(
