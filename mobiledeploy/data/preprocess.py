@@ -152,11 +152,10 @@ def _orientation(image: "Image.Image") -> int:
 
 def _upright(pixels: Pixels, orientation: int) -> Pixels:
     """Undo how the camera was held: EXIF 2.3, 4.6.4, tag 274."""
-    if orientation >= 5:
+    if orientation >= 5:  # rows were stored as columns
         pixels = pixels.swapaxes(0, 1)
-    # The second name of each orientation: which of the two axes then runs backwards.
-    if orientation in {3, 4, 7, 8}:
+    if orientation in {3, 4, 7, 8}:  # the scene's bottom comes first
         pixels = pixels[::-1]
-    if orientation in {2, 3, 6, 7}:
+    if orientation in {2, 3, 6, 7}:  # its right side comes first
         pixels = pixels[:, ::-1]
     return pixels
