@@ -100,7 +100,7 @@ def _measure(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
             }
             for name in times
         },
-        "ratios": [dataclasses.asdict(ratio) for ratio in ratios(times)],
+        "ratios": [dataclasses.asdict(ratio) for ratio in ratios(times, task.arch)],
     }
 
 

@@ -53,10 +53,9 @@ def make(task: Task, watch: Stopwatch) -> list[Made]:
             raise SystemExit(report.verdict)
     float_io = onnx_file.write(graph, certificates, io="float32")
     (task.folder / "ours_float_io.onnx").write_bytes(float_io)
-    grid = {"scale": float(graph.input.scale), "zero_point": graph.input.zero_point}
-    pixel = {"mean": 128.0, "std": 128.0}
+    scale, zero_point = float(graph.input.scale), graph.input.zero_point
     return [
-        Made(file="ours.tflite", **grid, **pixel),
-        Made(file="ours.onnx", **grid, **pixel),
-        Made(file="ours_float_io.onnx", **pixel),
+        Made(file="ours.tflite", scale=scale, zero_point=zero_point, mean=128.0, std=128.0),
+        Made(file="ours.onnx", scale=scale, zero_point=zero_point, mean=128.0, std=128.0),
+        Made(file="ours_float_io.onnx", mean=128.0, std=128.0),
     ]

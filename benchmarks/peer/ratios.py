@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from mobiledeploy.config import Arch
+
 Times = Mapping[str, Sequence[float]]
 
 STATIC = ("ort_static.onnx", "ort_static_per_channel.onnx", "ort_static_per_channel_u8.onnx")
@@ -52,8 +54,8 @@ class Ratio:
     target: float | None
 
 
-def ratios(times: Times) -> list[Ratio]:
-    """Return the ratios of all pairs of which both files were made."""
+def ratios(times: Times, arch: Arch) -> list[Ratio]:
+    """Return the ratios of all pairs of which both files were made; targets are for V2."""
     found = []
     for file, others, target in PAIRS:
         present = [other for other in others if other in times]
@@ -71,7 +73,7 @@ def ratios(times: Times) -> list[Ratio]:
                 ratio=middle,
                 low=low,
                 high=high,
-                target=target,
+                target=target if arch == "v2" else None,
             )
         )
     return found

@@ -28,7 +28,8 @@ def feed(made: Made, pixels: Pixels, dtype: np.dtype[Any]) -> Array:
         return real.astype(dtype)
     limits = np.iinfo(dtype)
     codes = np.rint(real / made.scale) + made.zero_point
-    return np.clip(codes, limits.min, limits.max).astype(dtype)
+    clipped: Array = np.clip(codes, limits.min, limits.max).astype(dtype)
+    return clipped
 
 
 def _litert(path: str) -> tuple[Run, np.dtype[Any]]:
@@ -42,7 +43,8 @@ def _litert(path: str) -> tuple[Run, np.dtype[Any]]:
     def run(image: Array) -> Array:
         interpreter.set_tensor(source["index"], image)
         interpreter.invoke()
-        return interpreter.get_tensor(target)
+        output: Array = interpreter.get_tensor(target)
+        return output
 
     return run, np.dtype(source["dtype"])
 
@@ -60,6 +62,7 @@ def _onnxruntime(path: str) -> tuple[Run, np.dtype[Any]]:
     dtypes = {"tensor(float)": np.float32, "tensor(int8)": np.int8, "tensor(uint8)": np.uint8}
 
     def run(image: Array) -> Array:
-        return session.run(None, {source.name: image})[0]
+        output: Array = session.run(None, {source.name: image})[0]
+        return output
 
     return run, np.dtype(dtypes[source.type])

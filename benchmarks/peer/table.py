@@ -79,10 +79,18 @@ def _ratios(result: dict[str, Any]) -> list[list[str]]:
                 f"{ratio['ratio']:.3f}",
                 f"{ratio['low']:.3f}..{ratio['high']:.3f}",
                 "" if target is None else f"{target:.2f}",
-                "" if target is None else "met" if ratio["ratio"] <= target else "MISSED",
+                _verdict(ratio),
             ]
         )
     return rows
+
+
+def _verdict(ratio: dict[str, Any]) -> str:
+    if ratio["target"] is None:
+        return ""
+    if ratio["ratio"] <= ratio["target"]:
+        return "met"
+    return "within the spread" if ratio["low"] <= ratio["target"] else "MISSED"
 
 
 def _grid(rows: Sequence[Sequence[str]]) -> list[str]:

@@ -43,7 +43,8 @@ class Task:
 
     def calibration(self) -> Pixels:
         """Return the images that decide ranges, uint8 (images, height, width, 3)."""
-        return np.load(self.folder / "calibration.npy", allow_pickle=False)
+        pixels: Pixels = np.load(self.folder / "calibration.npy", allow_pickle=False)
+        return pixels
 
     def evaluation(self) -> tuple[Pixels, npt.NDArray[np.int64]]:
         """Return the images that judge, none of which calibrates, and their labels."""
