@@ -56,7 +56,7 @@ def build(
     if start is not None and start not in resume.STAGES:
         raise RequestError(f"expected a stage of {', '.join(resume.STAGES)}; received {start}")
     weights = stages.find_weights(config, progress)
-    dataset = sources.open_dataset(config.data)
+    dataset = sources.open_dataset(config.data, progress=progress)
     versions = tuple(sorted(manifest.versions().items()))
     threads = config.train.threads
     with resume.hold(root):

@@ -127,11 +127,13 @@ class Candidate:
     Attributes:
         name: `ptq` or `qat`.
         validation: Score of the file on the validation images: what decides.
+        validation_loss: Mean cross-entropy of its logits there: what decides among equals.
         test: Score of the file on the held-back images: what is reported.
     """
 
     name: str
     validation: Score
+    validation_loss: float
     test: Score
 
 

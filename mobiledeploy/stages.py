@@ -3,38 +3,33 @@
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import numpy.typing as npt
 
-from mobiledeploy import codec, files
+from mobiledeploy import candidates, codec, files
 from mobiledeploy.config import DIGITS, BuildConfig, ExportConfig
 from mobiledeploy.data import evaluation as held_back
-from mobiledeploy.data.dataset import Split
 from mobiledeploy.data.evaluation import Evaluation
 from mobiledeploy.data.pixels import Images
-from mobiledeploy.data.preprocess import to_int8
 from mobiledeploy.errors import RequestError
 from mobiledeploy.integer import tflite_reader
 from mobiledeploy.integer.certificate import Certificate
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.integer.digest import digest
-from mobiledeploy.integer.graph import IntegerGraph
 from mobiledeploy.integer.quantise import quantise
 from mobiledeploy.models import registry
 from mobiledeploy.network import keras_file, network_file
 from mobiledeploy.network.network import Network
-from mobiledeploy.progress import Event, Progress
+from mobiledeploy.progress import Progress
 from mobiledeploy.results import (
-    Candidate,
     ExportResult,
     File,
     QuantiseResult,
     Score,
     TrainResult,
 )
-from mobiledeploy.runtimes import litert
 from mobiledeploy.targets import onnx, tflite
 from mobiledeploy.verify import build as verify_build
 from mobiledeploy.verify import float32, golden, int8
@@ -43,9 +38,6 @@ from mobiledeploy.verify.report import VerifyReport
 if TYPE_CHECKING:
     from mobiledeploy.training.augment import Augmentation
 
-Splits: TypeAlias = Mapping[Split, Images]
-
-SCORED: Final[tuple[Split, ...]] = ("validation", "test")
 
 CHECKPOINTS: Final = "checkpoints"
 """A stage's folder for what an interrupted run goes on from; gone when the stage is done."""
@@ -79,7 +71,7 @@ def find_weights(config: BuildConfig, progress: Progress) -> Path | None:
 
 def train(
     folder: Path,
-    splits: Splits,
+    splits: candidates.Splits,
     class_names: tuple[str, ...],
     config: BuildConfig,
     *,
@@ -125,7 +117,7 @@ def train(
         split: predict.predict(
             trained.network, splits[split].pixels, progress=progress, stage="train"
         )
-        for split in SCORED
+        for split in candidates.SCORED
     }
     scores = {
         split: Score.of(found.argmax(axis=1), splits[split].labels)
@@ -139,13 +131,14 @@ def train(
 
 
 def quantise_candidates(
-    folder: Path, splits: Splits, network: Network, config: BuildConfig, *, progress: Progress
+    folder: Path,
+    splits: candidates.Splits,
+    network: Network,
+    config: BuildConfig,
+    *,
+    progress: Progress,
 ) -> QuantiseResult:
-    """Quantise after training, then with training, and choose: `ptq.tflite`, `qat.tflite`.
-
-    The candidate that classifies more validation images right is shipped; among equals the
-    trained one, which has met the rounding that it will run with. Test images decide nothing.
-    """
+    """Quantise after training, then with training, and choose: `ptq.tflite`, `qat.tflite`."""
     from mobiledeploy.training import calibrate, qat, session
     from mobiledeploy.training.checkpoint import Checkpoints
 
@@ -168,43 +161,13 @@ def quantise_candidates(
         )
         graphs["qat"] = quantise(*trained)
         shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
-    candidates = tuple(
-        _candidate(folder, name, graph, splits, threads, progress)
-        for name, graph in graphs.items()
-    )
-    chosen = max(reversed(candidates), key=lambda candidate: candidate.validation.correct)
-    return QuantiseResult(
-        candidates=candidates, chosen=chosen.name, reason=_reason(candidates, chosen)
-    )
-
-
-def _candidate(
-    folder: Path,
-    name: str,
-    graph: IntegerGraph,
-    splits: Splits,
-    threads: int,
-    progress: Progress,
-) -> Candidate:
-    """Write a candidate's file, and score it: what runs is the file, cut at the logits."""
-    files.write_atomic(folder / f"{name}.tflite", tflite.write(graph))
-    session = litert.load(tflite.write(graph, head="logits"), threads=threads)
-    scores = {}
-    for split in SCORED:
-        images = splits[split]
-        progress(Event("quantise", f"scoring {name} on {len(images.pixels)} {split} images"))
-        logits = session.run(to_int8(np.ascontiguousarray(images.pixels)))[0]
-        scores[split] = Score.of(logits.argmax(axis=1), images.labels)
-    return Candidate(name=name, validation=scores["validation"], test=scores["test"])
-
-
-def _reason(candidates: tuple[Candidate, ...], chosen: Candidate) -> str:
-    if len(candidates) == 1:
-        return f"{chosen.name} is shipped: it is the only candidate"
-    found = ", ".join(f"{c.name} {c.validation.correct}" for c in candidates)
-    return (
-        f"{chosen.name} is shipped: of {chosen.validation.total} validation images "
-        f"{found} are right"
+    for name, graph in graphs.items():
+        files.write_atomic(folder / f"{name}.tflite", tflite.write(graph))
+    return candidates.choose(
+        tuple(
+            candidates.score(name, graph, splits, threads=threads, progress=progress)
+            for name, graph in graphs.items()
+        )
     )
 
 

@@ -21,6 +21,6 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
 
 
 def test_importing_the_package_imports_nothing_else() -> None:
-    code = "import sys, mobiledeploy; print(*(m for m in sys.modules if 'mobiledeploy' in m))"
+    code = "import sys, mobiledeploy; print(*(m for m in sys.modules if m.startswith('mobiledeploy')))"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert set(run.stdout.split()) == {"mobiledeploy", "mobiledeploy._version"}

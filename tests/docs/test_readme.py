@@ -1,0 +1,113 @@
+"""Every command of the README runs, and prints what the README says."""
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+README = (ROOT / "README.md").read_text()
+PROGRAM = Path(sys.executable).with_name("mobiledeploy")
+
+MAIN_LINE, TEST_LINE = (
+    line for line in README.splitlines() if line.startswith("python3 -m venv .venv && ")
+)
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", README, flags=re.DOTALL | re.MULTILINE)
+
+
+def console_examples() -> list[tuple[str, str]]:
+    """Each `$ command` of the console blocks with the output under it."""
+    return [
+        (example.partition("\n")[0], example.partition("\n")[2])
+        for block in blocks("console")
+        for example in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]
+    ]
+
+
+def shell_commands() -> list[str]:
+    """Each line of the sh blocks that calls the program as installed."""
+    lines = [
+        line.partition("#")[0].strip() for block in blocks("sh") for line in block.splitlines()
+    ]
+    return [line for line in lines if line.startswith("mobiledeploy ")]
+
+
+def test_the_readme_shows_both_kinds_of_commands() -> None:
+    assert console_examples()
+    assert len(shell_commands()) >= 4
+
+
+@pytest.mark.parametrize(("command", "output"), console_examples())
+def test_a_command_prints_what_the_readme_says(tmp_path: Path, command: str, output: str) -> None:
+    program, *args = shlex.split(command)
+    assert program == "mobiledeploy"
+    done = subprocess.run(
+        [PROGRAM, *args], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == output.strip()
+
+
+def test_ci_runs_the_tests_with_the_readmes_command() -> None:
+    install, test = (part.strip() for part in TEST_LINE.split("&&")[1:])
+    script = (ROOT / ".ci/run").read_text().replace('"$venv/bin/', ".venv/bin/").replace('"', "")
+    assert install in script
+    assert test in script
+
+
+@pytest.mark.slow
+@pytest.mark.tensorflow
+@pytest.mark.timeout(1200)
+def test_the_main_line_works_in_a_fresh_checkout(tmp_path: Path) -> None:
+    """The first screen, literally: a new virtual environment, a build, its proof."""
+    checkout = tmp_path / "checkout"
+    subprocess.run(["git", "clone", "-q", ROOT, checkout], check=True)
+    environment = {k: v for k, v in os.environ.items() if k not in {"PYTHONPATH", "VIRTUAL_ENV"}}
+    done = subprocess.run(
+        ["sh", "-c", MAIN_LINE],
+        cwd=checkout,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    scores = dict(re.findall(r"^(model\.\w+) +([\d.]+)%", done.stdout, flags=re.MULTILINE))
+    assert set(scores) == {"model.tflite", "model.onnx"}
+    assert all(float(score) >= 98.0 for score in scores.values())
+    assert done.stdout.count("holds: logits equal on") == 2
+
+
+@pytest.mark.slow
+@pytest.mark.tensorflow
+@pytest.mark.timeout(1200)
+def test_the_commands_for_own_photos_work_one_after_the_other(
+    tmp_path: Path, photos: Path, imagenet_server: dict[str, str]
+) -> None:
+    """In the README's order, in one folder that holds photos and a Keras file."""
+    import keras
+
+    from mobiledeploy.models import keras_builder, registry
+
+    shutil.copytree(photos, tmp_path / "photos")
+    (tmp_path / "android_demo/app").mkdir(parents=True)
+    keras.utils.set_random_seed(0)
+    architecture = registry.architecture("v2", alpha=1.0, image_size=160, classes=7)
+    keras_builder.build(architecture).save(tmp_path / "my_mobilenet.keras")
+    for command in shell_commands():
+        done = subprocess.run(
+            [PROGRAM, *shlex.split(command)[1:]],
+            cwd=tmp_path,
+            env={**os.environ, **imagenet_server},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
