@@ -1,8 +1,12 @@
 """Options and fixtures shared by all tests."""
 
-from collections.abc import Callable
+import http.server
+import threading
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -23,3 +27,48 @@ def golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
         assert actual == path.read_text()
 
     return check
+
+
+@pytest.fixture(scope="session")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of small photos, two classes of 20: a disc or a bar, anywhere, on noise."""
+    from PIL import Image, ImageDraw
+
+    folder = tmp_path_factory.mktemp("photos")
+    rng = np.random.default_rng(0)
+    for name in ("bar", "disc"):
+        (folder / name).mkdir()
+        for i in range(20):
+            height, width = (int(side) for side in rng.integers(60, 120, 2))
+            noise = rng.integers(0, 90, (height, width, 3)).astype(np.uint8)
+            image = Image.fromarray(noise)
+            draw = ImageDraw.Draw(image)
+            x, y = (int(place) for place in rng.integers(10, 30, 2))
+            colour = tuple(int(value) for value in rng.integers(150, 256, 3))
+            if name == "disc":
+                draw.ellipse((x, y, x + 24, y + 24), fill=colour)
+            else:
+                draw.rectangle((x, y, x + 6, y + 28), fill=colour)
+            image.save(folder / name / f"{i}.jpg", quality=90)
+    return folder
+
+
+@pytest.fixture
+def file_server(tmp_path: Path) -> Iterator[tuple[Path, str]]:
+    """A folder, and the URL under which a local server offers it."""
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, format: str, *args: object) -> None:
+            """Say nothing."""
+
+    folder = tmp_path / "served"
+    folder.mkdir()
+    server = http.server.ThreadingHTTPServer(
+        ("127.0.0.1", 0), partial(Quiet, directory=str(folder))
+    )
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield folder, f"http://127.0.0.1:{server.server_port}/"
+    server.shutdown()
+    thread.join()
+    server.server_close()
