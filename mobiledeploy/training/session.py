@@ -2,6 +2,7 @@
 
 import contextlib
 import gc
+import logging
 import os
 import sys
 from collections.abc import Iterator
@@ -37,8 +38,9 @@ def tensorflow() -> Any:
             f"training needs `{error.name}`, which is not installed",
             hint="python -m pip install 'mobiledeploy[build]'",
         ) from error
-    # Its Python side warns about every traced graph that resembles an earlier one.
-    tf.get_logger().setLevel("ERROR")
+    # Its Python side warns about graphs that resemble earlier ones, and about its own future.
+    for name in ("tensorflow", "absl"):
+        logging.getLogger(name).setLevel(logging.ERROR)
     return tf
 
 

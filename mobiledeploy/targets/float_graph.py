@@ -1,0 +1,42 @@
+"""A float `Network` as one TensorFlow function: where both float exporters start."""
+
+from typing import Any
+
+from mobiledeploy.config import Head
+from mobiledeploy.errors import RequestError
+from mobiledeploy.layers import INPUT
+from mobiledeploy.network.network import Network
+from mobiledeploy.training import folded, graph, session
+
+
+def output_of(network: Network, head: Head) -> str:
+    """Return the name of the layer at which a file with this head ends.
+
+    Raises:
+        RequestError: A softmax is asked for and the network has none.
+    """
+    architecture = network.architecture
+    if head == "logits":
+        return architecture.logits.name
+    if architecture.output.op != "softmax":
+        raise RequestError(
+            f"expected {architecture.name} to end in a softmax, received one that ends in logits",
+            hint="ask for `--head logits`",
+        )
+    return architecture.output.name
+
+
+def function_of(network: Network, *, until: str, batch: int | None) -> Any:
+    """Return a `tf.function` from float32 images to a layer's output; the weights are constants.
+
+    Args:
+        network: What it computes.
+        until: The layer's name.
+        batch: Images at a time, None for any number.
+    """
+    tf = session.tensorflow()
+    architecture, apply = network.architecture, folded.constants(network)
+    return graph.traced(
+        lambda images: graph.forward(architecture, images, apply, until=until),
+        tf.TensorSpec((batch, *architecture.input_shape), tf.float32, name=INPUT),
+    )
