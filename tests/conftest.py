@@ -58,7 +58,7 @@ def file_server(tmp_path: Path) -> Iterator[tuple[Path, str]]:
     """A folder, and the URL under which a local server offers it."""
 
     class Quiet(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, format: str, *args: object) -> None:
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
             """Say nothing."""
 
     folder = tmp_path / "served"

@@ -1,18 +1,19 @@
 """The console script, as a user runs it, and small builds made with it."""
 
+import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import jsonschema
 import pytest
 
 PROGRAM = Path(sys.executable).with_name("mobiledeploy")
+SCHEMAS = Path(__file__).resolve().parents[2] / "docs/schemas"
 SMALL = ("build", "--arch", "v1", "--epochs", "2", "--qat-steps", "4", "--threads", "2")
 """A build that trains too little to be good, and enough for outputs to vary."""
-
-Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
 def mobiledeploy(
@@ -30,6 +31,13 @@ def mobiledeploy(
     )
     assert done.returncode == status, f"{done.stdout}\n{done.stderr}"
     return done
+
+
+def printed(done: subprocess.CompletedProcess[str], schema: str) -> Any:
+    """Return the JSON document that a command printed, after holding it against its schema."""
+    document = json.loads(done.stdout)
+    jsonschema.validate(document, json.loads((SCHEMAS / f"{schema}.schema.json").read_text()))
+    return document
 
 
 @pytest.fixture(scope="session")

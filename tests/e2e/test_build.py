@@ -11,9 +11,7 @@ import numpy as np
 import pytest
 
 from mobiledeploy import manifest, resume
-from tests.e2e.conftest import PROGRAM, SMALL, mobiledeploy
-
-ROOT = Path(__file__).resolve().parents[2]
+from tests.e2e.conftest import PROGRAM, SCHEMAS, SMALL, mobiledeploy, printed
 
 pytestmark = pytest.mark.tensorflow
 
@@ -40,7 +38,7 @@ def test_a_build_holds_what_its_manifest_names(small_build: Path) -> None:
 
 
 def test_the_contract_is_as_its_schema_says(small_build: Path) -> None:
-    schema = json.loads((ROOT / "docs/schemas/contract.schema.json").read_text())
+    schema = json.loads((SCHEMAS / "contract.schema.json").read_text())
     contract = json.loads((small_build / "contract.json").read_text())
     jsonschema.validate(contract, schema)
     assert contract["input"] == {
@@ -64,7 +62,7 @@ def test_a_second_build_takes_everything_over_and_changes_no_byte(
     shutil.copytree(small_build, tmp_path / "build")
     before = contents(tmp_path / "build")
     done = mobiledeploy(*SMALL, "--json", cwd=tmp_path)
-    report = json.loads(done.stdout)
+    report = printed(done, "build")
     assert [time["seconds"] for time in report["times"]] == [0.0] * 5
     assert done.stderr.count("up to date") == 5
     after = contents(tmp_path / "build")
@@ -76,7 +74,7 @@ def test_a_second_build_takes_everything_over_and_changes_no_byte(
 def test_another_output_type_trains_nothing_anew(small_build: Path, tmp_path: Path) -> None:
     shutil.copytree(small_build, tmp_path / "build")
     done = mobiledeploy(*SMALL, "--io", "uint8", "--head", "logits", "--json", cwd=tmp_path)
-    seconds = {time["stage"]: time["seconds"] for time in json.loads(done.stdout)["times"]}
+    seconds = {time["stage"]: time["seconds"] for time in printed(done, "build")["times"]}
     assert seconds["train"] == seconds["quantise"] == 0.0
     contract = json.loads((tmp_path / "build/contract.json").read_text())
     assert contract["output"]["dtype"] == "uint8"
@@ -87,7 +85,7 @@ def test_another_output_type_trains_nothing_anew(small_build: Path, tmp_path: Pa
 def test_a_stage_can_be_made_anew(small_build: Path, tmp_path: Path) -> None:
     shutil.copytree(small_build, tmp_path / "build")
     done = mobiledeploy(*SMALL, "--from", "export", "--json", cwd=tmp_path)
-    seconds = {time["stage"]: time["seconds"] for time in json.loads(done.stdout)["times"]}
+    seconds = {time["stage"]: time["seconds"] for time in printed(done, "build")["times"]}
     assert seconds["quantise"] == 0.0
     assert seconds["export"] > 0
     assert seconds["verify"] > 0

@@ -57,10 +57,11 @@ def test_the_sdist_holds_real_folders_and_no_links(dist: Path) -> None:
     assert {"models/mobilenet_v2.py", "cli/main.py", "mobiledeploy/pipeline.py"} <= names
 
 
-def test_the_wheel_alone_verifies_nothing_but_says_so_without_tensorflow(
-    dist: Path, tmp_path: Path
+@pytest.mark.tensorflow
+def test_the_base_install_verifies_a_build_and_says_what_it_lacks_to_make_one(
+    dist: Path, small_build: Path, tmp_path: Path
 ) -> None:
-    """A machine that only verifies installs the base: no TensorFlow, and clear messages."""
+    """A machine that only verifies needs no TensorFlow."""
     (wheel,) = dist.glob("*.whl")
     python = tmp_path / "venv/bin/python"
     subprocess.run([sys.executable, "-m", "venv", tmp_path / "venv"], check=True)
@@ -90,6 +91,7 @@ def test_the_wheel_alone_verifies_nothing_but_says_so_without_tensorflow(
     assert program("--version").stdout.startswith("mobiledeploy ")
     assert "MACs" in program("cost", "--arch", "v1", "--alpha", "0.25").stdout
     assert program("verify").returncode == 6
+    assert "holds: logits equal" in program("verify", str(small_build)).stdout
     build = program("build")
     assert build.returncode == 3
     assert "mobiledeploy[build]" in build.stderr

@@ -1,7 +1,6 @@
 """`mobiledeploy verify` and `bundle`, from the shell, on a machine without TensorFlow."""
 
 import dataclasses
-import json
 import shutil
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from mobiledeploy import codec, manifest
 from mobiledeploy.integer.graph import Dense
 from mobiledeploy.manifest import Manifest
 from mobiledeploy.results import File
-from tests.e2e.conftest import mobiledeploy
+from tests.e2e.conftest import mobiledeploy, printed
 
 pytestmark = pytest.mark.tensorflow  # the build that they verify needs it
 
@@ -54,7 +53,7 @@ def test_a_moved_build_is_proven_without_tensorflow(
     build: Path, without_tensorflow: dict[str, str]
 ) -> None:
     done = mobiledeploy("verify", "--json", cwd=build.parent, env=without_tensorflow)
-    report = json.loads(done.stdout)
+    report = printed(done, "verify")
     assert report["holds"]
     assert report["same_grid"]
     names = {found["inputs"]: found for found in report["comparisons"]}
@@ -106,7 +105,7 @@ def test_a_changed_number_is_found_by_the_comparison(build: Path, what: str) -> 
     onnx.save(model, build / "model.onnx")
     sign_off(build)
     done = mobiledeploy("verify", build, "--json", cwd=build, status=5)
-    report = json.loads(done.stdout)
+    report = printed(done, "verify")
     assert not report["holds"]
     assert not report["same_grid"]
     assert report["failures"]
@@ -157,7 +156,7 @@ def test_a_build_is_bundled_without_tensorflow(
     done = mobiledeploy(
         "bundle", build, "--app", tmp_path / "demo", "--json", cwd=tmp_path, env=without_tensorflow
     )
-    found = json.loads(done.stdout)
+    found = printed(done, "bundle")
     assets = tmp_path / "demo/app/src/main/assets/mobiledeploy"
     assert Path(found["folder"]) == assets
     assert (assets / "model.tflite").read_bytes() == (build / "model.tflite").read_bytes()
