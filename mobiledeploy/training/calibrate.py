@@ -13,7 +13,7 @@ from mobiledeploy.training import folded, graph, session
 from mobiledeploy.training.input_grid import RANGE, to_input
 from mobiledeploy.training.predict import batches
 
-SMALLEST: Final = 1e-6
+SMALLEST: Final = 2.0**-20
 """Width of the range of a tensor that is 0 for all images: a scale must be positive."""
 
 
@@ -57,9 +57,10 @@ def calibrate(
     for start, batch in batches(pixels):
         rows.append(run(batch).numpy())
         progress(Event(stage, "measuring ranges", start + len(batch), len(pixels)))
-    means = np.stack(rows).mean(axis=0, dtype=np.float64)
+    # Ranges are float32 values: whoever stores them, in whatever type, has the same grid.
+    means = np.stack(rows).mean(axis=0, dtype=np.float64).astype(np.float32)
     ranges = {
-        name: (min(float(low), 0.0), max(float(high), 0.0, SMALLEST))
+        name: (min(float(low), 0.0), max(float(high), SMALLEST))
         for name, (low, high) in zip(names, means, strict=True)
     }
     return {**ranges, INPUT: RANGE}

@@ -25,7 +25,7 @@ def test_an_unknown_engine_is_refused() -> None:
 
 
 @pytest.mark.tensorflow
-@pytest.mark.parametrize("name", ["folded"])
+@pytest.mark.parametrize("name", qat.NAMES)
 def test_training_lowers_the_loss_of_the_quantised_network(
     name: str, network: Network, images: Images
 ) -> None:
@@ -47,7 +47,7 @@ def test_training_lowers_the_loss_of_the_quantised_network(
 
 
 @pytest.mark.tensorflow
-@pytest.mark.parametrize("name", ["folded"])
+@pytest.mark.parametrize("name", qat.NAMES)
 def test_no_steps_keep_the_network(name: str, network: Network, images: Images) -> None:
     ranges = calibrate(network, images.pixels)
     same, same_ranges = qat.load(name).train_quantised(

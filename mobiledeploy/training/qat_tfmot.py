@@ -1,0 +1,135 @@
+"""The other engine: tensorflow-model-optimization on a tf_keras twin of the network.
+
+The twin has one tf_keras layer for each of ours, with its activation function inside, and each
+is wrapped directly: `quantize_model` would clone the model five times to come to the same. It
+costs half as much again as the engine `folded`, and is here for comparison and for those who
+trust it more.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from mobiledeploy.config import QuantiseConfig
+from mobiledeploy.data.pixels import Images
+from mobiledeploy.layers import INPUT, Layer
+from mobiledeploy.network.network import Network
+from mobiledeploy.network.ranges import Ranges
+from mobiledeploy.progress import Progress, silent
+from mobiledeploy.training import folded, loop, qat, tfmot_quantizers
+from mobiledeploy.training.checkpoint import Checkpoints
+from mobiledeploy.training.input_grid import RANGE, to_input
+from mobiledeploy.training.loss import cross_entropy
+from mobiledeploy.training.model import Model
+
+
+def train_quantised(
+    network: Network,
+    ranges: Ranges,
+    images: Images,
+    config: QuantiseConfig,
+    *,
+    seed: int,
+    checkpoints: Checkpoints | None = None,
+    progress: Progress = silent,
+) -> tuple[Network, Ranges]:
+    """Return the network and the ranges after training. See `qat.Engine`."""
+    twin = build(network, ranges)
+    plan = qat.plan(config, seed)
+    loop.train(
+        twin.trainable(),
+        images.pixels,
+        images.labels,
+        plan,
+        prepare=lambda pixels, _: to_input(pixels),
+        loss=cross_entropy(network.architecture.classes),
+        checkpoint=checkpoints.of("tfmot", network, ranges, images, plan) if checkpoints else None,
+        progress=progress,
+    )
+    return folded.network_of(network.architecture, twin.weights), twin.ranges()
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Twin:
+    """A network in tf_keras, wrapped for quantisation.
+
+    Attributes:
+        keras_model: float32 images to logits, a `tf_keras.Model`.
+        weights: Kernel and bias by layer name, `tf.Variable`s.
+        range_variables: Lowest and highest value by tensor name, scalar `tf.Variable`s.
+    """
+
+    keras_model: Any
+    weights: Mapping[str, tuple[Any, Any]]
+    range_variables: Mapping[str, tuple[Any, Any]]
+
+    def trainable(self) -> Model:
+        """Return what the loop trains: the ranges move with the forward pass."""
+        return Model(
+            variables=tuple(variable for pair in self.weights.values() for variable in pair),
+            statistics=tuple(v for pair in self.range_variables.values() for v in pair),
+            logits=lambda inputs: self.keras_model(inputs, training=True),
+        )
+
+    def ranges(self) -> Ranges:
+        """Return the ranges as they are now; the input's is fixed by its grid."""
+        found = {
+            name: (float(low.numpy()), float(high.numpy()))
+            for name, (low, high) in self.range_variables.items()
+        }
+        return {INPUT: RANGE, **found}
+
+
+def build(network: Network, ranges: Ranges) -> Twin:
+    """Return the wrapped twin of a network.
+
+    The input is not quantised: 8-bit pixels lie on its grid already.
+
+    Args:
+        network: Its weights are copied.
+        ranges: Where the activations' ranges start.
+    """
+    keras = tfmot_quantizers.module()
+    import tf_keras
+
+    architecture = network.architecture
+    image = tf_keras.Input(architecture.input_shape, name=INPUT)
+    tensors, weights, range_variables = {INPUT: image}, {}, {}
+    for layer in architecture.layers:
+        if layer.op == "softmax":
+            continue
+        output = tfmot_quantizers.activation_quantizer(*ranges[layer.name])
+        kernel = tfmot_quantizers.kernel_quantizer(layer) if layer.has_weights else None
+        inner, config = _twin_of(layer), tfmot_quantizers.config(kernel, output)
+        sources = [tensors[name] for name in layer.inputs]
+        wrapper = keras.QuantizeWrapperV2(inner, config)
+        tensors[layer.name] = wrapper(sources if layer.op == "add" else sources[0])
+        range_variables[layer.name] = output.range["min_var"], output.range["max_var"]
+        if layer.has_weights:
+            weights[layer.name] = config.variable, inner.bias
+            config.variable.assign(network.weights[layer.name].kernel)
+            inner.bias.assign(network.weights[layer.name].bias)
+    return Twin(
+        keras_model=tf_keras.Model(image, tensors[architecture.logits.name]),
+        weights=weights,
+        range_variables=range_variables,
+    )
+
+
+def _twin_of(layer: Layer) -> Any:
+    import tf_keras
+
+    layers = tf_keras.layers
+    activation = {"none": None, "relu": "relu", "relu6": "relu6"}[layer.activation]
+    window = {"strides": layer.strides, "padding": layer.padding, "activation": activation}
+    match layer.op:
+        case "conv":
+            return layers.Conv2D(layer.out_channels, layer.kernel, **window, name=layer.name)
+        case "depthwise":
+            return layers.DepthwiseConv2D(layer.kernel, **window, name=layer.name)
+        case "add":
+            return layers.Add(name=layer.name)
+        case "mean":
+            return layers.GlobalAveragePooling2D(name=layer.name)
+        case "dense" | "softmax":
+            return layers.Dense(layer.out_channels, name=layer.name)
