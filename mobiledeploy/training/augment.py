@@ -11,7 +11,7 @@ from mobiledeploy.errors import RequestError
 from mobiledeploy.training import session
 from mobiledeploy.training.graph import Tensor
 from mobiledeploy.training.input_grid import RANGE, to_input
-from mobiledeploy.training.loop import Prepare
+from mobiledeploy.training.step import Prepare
 
 Augmentation: TypeAlias = Literal["digits", "photos", "none"]
 NAMES: Final = get_args(Augmentation)

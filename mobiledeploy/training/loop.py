@@ -3,33 +3,21 @@
 A step is a pure function of the state, the seed and the step's number. Order and augmentation
 keep no state of their own, so a run goes on from a checkpoint bit for bit. The loss is divided
 by the global batch, so that replicas need a sum of gradients and no more: `tf.distribute` can
-stand between `_step` and the loop, each replica with its rows of the global batch.
+stand between `step` and the loop, each replica with its rows of the global batch.
 """
 
 import dataclasses
 import math
-from collections.abc import Callable
-from typing import Any, TypeAlias
-
-import numpy as np
-import numpy.typing as npt
 
 from mobiledeploy.errors import RequestError
 from mobiledeploy.progress import Event, Progress, silent
-from mobiledeploy.training import order, session
+from mobiledeploy.training import order, step
 from mobiledeploy.training.checkpoint import Checkpoint
-from mobiledeploy.training.graph import Tensor, traced
 from mobiledeploy.training.model import Model
 from mobiledeploy.training.schedule import learning_rate
 from mobiledeploy.training.state import State
+from mobiledeploy.training.step import Examples, Labels, Loss, Prepare
 from mobiledeploy.training.validation import Validation
-
-Examples: TypeAlias = npt.NDArray[Any]
-Labels: TypeAlias = npt.NDArray[np.int64]
-Prepare: TypeAlias = Callable[[Tensor, Tensor], Tensor]
-"""From a batch of examples and the step's number to the model's input, inside the graph."""
-Loss: TypeAlias = Callable[[Tensor, Tensor], Tensor]
-"""From labels and logits to one loss an example, inside the graph."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,13 +91,13 @@ def train(
         _go_on(state, checkpoint, plan, progress)
     if validation and state.done == 0:
         state.note(validation.loss())
-    step = _step(state, examples, plan, prepare, loss)
+    make_step = step.build(
+        model, state.adam, examples, plan.batch_size, prepare=prepare, loss=loss
+    )
     while state.done < plan.steps and not (validation and state.stale >= validation.patience):
         rows = order.batch(state.done, count=len(examples), size=plan.batch_size, seed=plan.seed)
         rate = learning_rate(state.done, steps=plan.steps, peak=plan.learning_rate)
-        value = float(
-            step(examples[rows], labels[rows], np.int32(state.done), np.float32(rate)).numpy()
-        )
+        value = make_step(examples[rows], labels[rows], state.done, rate)
         _check(value, state.done, plan)
         state.losses[state.done] = value
         state.done += 1
@@ -144,33 +132,6 @@ def _go_on(state: State, checkpoint: Checkpoint, plan: Plan, progress: Progress)
     elif checkpoint.path.exists():
         message = f"{checkpoint.path.name} is not this run's: {plan.message} starts anew"
         progress(Event(plan.stage, message, 0, plan.steps))
-
-
-def _step(
-    state: State, examples: Examples, plan: Plan, prepare: Prepare, loss: Loss
-) -> Callable[..., Any]:
-    """Return the graph of one step."""
-    tf = session.tensorflow()
-    variables = list(state.model.variables)
-    batch = (plan.batch_size,)
-
-    def step(rows: Tensor, labels: Tensor, number: Tensor, rate: Tensor) -> Tensor:
-        inputs = prepare(rows, number)
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch(variables)
-            losses = loss(labels, state.model.logits(inputs))
-            total = tf.reduce_sum(losses) / plan.batch_size
-        gradients = tape.gradient(total, variables)
-        state.adam.apply(gradients, rate=rate, step=tf.cast(number, tf.float32))
-        return total
-
-    return traced(
-        step,
-        tf.TensorSpec((*batch, *examples.shape[1:]), tf.as_dtype(examples.dtype)),
-        tf.TensorSpec(batch, tf.int64),
-        tf.TensorSpec((), tf.int32),
-        tf.TensorSpec((), tf.float32),
-    )
 
 
 def _check(loss: float, done: int, plan: Plan) -> None:

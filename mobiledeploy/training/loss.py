@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from mobiledeploy.training import session
 from mobiledeploy.training.graph import Tensor
-from mobiledeploy.training.loop import Loss
+from mobiledeploy.training.step import Loss
 
 
 def cross_entropy(

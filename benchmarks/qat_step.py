@@ -1,0 +1,110 @@
+"""What a step of training costs: folded QAT against float with batch norm, and against tfmot.
+
+CPU time, because it is less disturbed by what else the machine does; the three take turns, and
+the medians are compared. Run from the repository's root:
+
+    python benchmarks/qat_step.py [--arch v2] [--alpha 0.35] [--image-size 96] [--batch 32]
+
+Exits with 1 if a folded QAT step costs more than a float step.
+"""
+
+import argparse
+import statistics
+import sys
+import time
+from collections.abc import Callable
+
+import numpy as np
+from peer import machine
+
+from mobiledeploy.layers import Architecture
+from mobiledeploy.models import keras_builder, registry
+from mobiledeploy.network import keras_model
+from mobiledeploy.training import (
+    batch_norm,
+    calibrate,
+    folded,
+    qat_folded,
+    qat_tfmot,
+    session,
+    step,
+)
+from mobiledeploy.training.adam import Adam
+from mobiledeploy.training.input_grid import to_input
+from mobiledeploy.training.loss import cross_entropy
+from mobiledeploy.training.model import Model
+
+LIMIT = 1.0
+"""Of a folded QAT step's cost relative to a float step's."""
+CLASSES = 10
+VERSIONS = ("python", "tensorflow", "tf_keras", "tensorflow-model-optimization")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--arch", default="v2")
+    parser.add_argument("--alpha", type=float, default=0.35)
+    parser.add_argument("--image-size", type=int, default=96)
+    parser.add_argument("--batch", type=int, default=32)
+    parser.add_argument("--steps", type=int, default=30)
+    parser.add_argument("--threads", type=int, default=2)
+    options = parser.parse_args()
+
+    session.start(options.threads)
+    architecture = registry.architecture(
+        options.arch, alpha=options.alpha, image_size=options.image_size, classes=CLASSES
+    )
+    random = np.random.default_rng(0)
+    pixels = random.integers(0, 256, (options.batch, *architecture.input_shape)).astype(np.uint8)
+    labels = random.integers(0, CLASSES, options.batch)
+    steps = {
+        name: stepper(model, pixels, labels)
+        for name, model in models(architecture, pixels).items()
+    }
+    for run in steps.values():
+        run()  # traces the graph
+        run()
+    costs: dict[str, list[float]] = {name: [] for name in steps}
+    for _ in range(options.steps):
+        for name, run in steps.items():
+            start = time.process_time()
+            run()
+            costs[name].append(time.process_time() - start)
+    medians = {name: statistics.median(found) for name, found in costs.items()}
+
+    versions = machine.versions()
+    print(f"{machine.describe()['cpu']}, {options.threads} threads")
+    print(", ".join(f"{name} {versions[name]}" for name in VERSIONS))
+    print(f"{architecture.name}, batch {options.batch}, median of {options.steps} steps")
+    for name, median in medians.items():
+        print(f"{name:>8} {median * 1000:8.1f} ms CPU  {median / medians['float']:5.2f} of float")
+    return int(medians["folded"] > LIMIT * medians["float"])
+
+
+def models(architecture: Architecture, pixels: np.ndarray) -> dict[str, Model]:
+    """Return the same network in the three forms."""
+    built = keras_builder.build(architecture)
+    network = keras_model.network_of(architecture, built)
+    ranges = calibrate.calibrate(network, pixels)
+    return {
+        "float": batch_norm.model_of(architecture, built),
+        "folded": qat_folded.model_of(network, folded.variables_of(network), ranges),
+        "tfmot": qat_tfmot.build(network, ranges).trainable(),
+    }
+
+
+def stepper(model: Model, pixels: np.ndarray, labels: np.ndarray) -> Callable[[], float]:
+    """Return a function that makes one step of the product's own loop."""
+    run = step.build(
+        model,
+        Adam(model.variables),
+        pixels,
+        len(pixels),
+        prepare=lambda rows, _: to_input(rows),
+        loss=cross_entropy(CLASSES),
+    )
+    return lambda: run(pixels, labels, 0, 1e-5)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
