@@ -22,7 +22,7 @@ from mobiledeploy.integer.graph import (
     Softmax,
 )
 from mobiledeploy.integer.grid import Grid, activation_grid
-from mobiledeploy.integer.quantise_weights import quantise_weights
+from mobiledeploy.integer.quantise_weights import check_magnitude, quantise_weights
 from mobiledeploy.integer.settle import settled
 from mobiledeploy.integer.widen import widened
 from mobiledeploy.layers import INPUT, Layer
@@ -52,6 +52,9 @@ def quantise(network: Network, ranges: Ranges) -> IntegerGraph:
     missing = [name for name in quantised if name not in ranges]
     if missing:
         raise ConversionError(f"no range for `{missing[0]}`: it was not calibrated")
+    for layer in architecture.layers:
+        if layer.has_weights:
+            check_magnitude(layer, network.weights[layer.name])
     ranges = exact_ranges(network, ranges)
     grids = {name: activation_grid(name, *ranges[name]) for name in quantised}
     softmax = Grid(scale=float(SOFTMAX_SCALE), zero_point=SOFTMAX_ZERO_POINT)

@@ -12,6 +12,23 @@ from mobiledeploy.network.network import Weights
 BIAS_LIMIT = (2**31 - 1) // 2
 """Largest bias code: half of int32, which leaves the other half to the products."""
 
+LARGEST_WEIGHT = float(np.finfo(np.float32).max) / 2
+"""Beyond it the width of a grid overflows float32."""
+
+
+def check_magnitude(layer: Layer, weights: Weights) -> None:
+    """Check that a grid around a layer's largest weight exists in float32.
+
+    Raises:
+        ConversionError: It does not; the message names the layer.
+    """
+    largest = max(float(np.abs(array).max()) for array in (weights.kernel, weights.bias))
+    if largest > LARGEST_WEIGHT:
+        raise ConversionError(
+            f"layer `{layer.name}`: weights up to {largest:.3g} do not fit an int8 grid",
+            hint="the training diverged, or the weights file is damaged",
+        )
+
 
 def quantise_weights(layer: Layer, weights: Weights, input_scale: float) -> QWeights:
     """Return a layer's integer weights.
@@ -25,9 +42,6 @@ def quantise_weights(layer: Layer, weights: Weights, input_scale: float) -> QWei
         layer: A convolution, depthwise convolution or dense layer.
         weights: In Keras's order.
         input_scale: Of the layer's input, before it was rounded to float32.
-
-    Raises:
-        ConversionError: The numbers do not fit; the message names the layer.
     """
     per_channel = layer.op != "dense"
     channels_first = _channels_first(layer, weights.kernel)
@@ -38,14 +52,7 @@ def quantise_weights(layer: Layer, weights: Weights, input_scale: float) -> QWei
     needed = np.abs(bias) * (QMAX / BIAS_LIMIT / input_scale)
     if not per_channel:
         needed = needed.max(keepdims=True)
-    with np.errstate(over="ignore"):
-        magnitude = np.maximum(fake_quant.magnitudes(rows), needed.astype(np.float32))
-        if not np.isfinite(magnitude + magnitude).all():
-            raise ConversionError(
-                f"layer `{layer.name}`: weights up to {np.abs(rows).max():.3g} and biases up to "
-                f"{np.abs(bias).max():.3g} do not fit the int8 specification",
-                hint="the training diverged, or the weights file is damaged",
-            )
+    magnitude = np.maximum(fake_quant.magnitudes(rows), needed.astype(np.float32))
     scale = magnitude.astype(np.float64) / QMAX
     bias_scale = input_scale * scale
     codes = fake_quant.codes(rows, magnitude, per_channel=per_channel)

@@ -5,6 +5,7 @@ a layer is dead or all but constant (a channel that training switched off, a res
 starts at zero), and a wider grid costs it nothing. Other ranges stay as they are.
 """
 
+import math
 from typing import Final
 
 import numpy as np
@@ -27,7 +28,7 @@ def widened(network: Network, ranges: Ranges) -> Ranges:
         ranges: For `INPUT` and every layer but the softmax.
     """
     result = dict(ranges)
-    layers = network.architecture.layers
+    layers, shapes = network.architecture.layers, network.architecture.shapes()
 
     def scale(name: str) -> float:
         return activation_grid(name, *result[name]).scale
@@ -43,6 +44,9 @@ def widened(network: Network, ranges: Ranges) -> Ranges:
     for layer in layers:
         if layer.op == "add":
             least = max(scale(operand) for operand in layer.inputs) * MARGIN / WIDEST
+        elif layer.op == "mean":
+            positions = math.prod(shapes[layer.inputs[0]][:2])
+            least = scale(layer.inputs[0]) / positions * MARGIN / WIDEST_MULTIPLIER
         elif layer.has_weights:
             largest = float(np.abs(network.weights[layer.name].kernel).max())
             least = scale(layer.inputs[0]) * largest / QMAX * MARGIN / WIDEST_MULTIPLIER

@@ -30,16 +30,16 @@ def this_cpu_saturates() -> bool:
     Where the flags cannot be read (x86 that is not Linux) the answer is yes: being wrong costs
     time there, not exactness.
     """
-    flags = _cpuinfo().get("flags", "")
+    flags = read_cpuinfo().get("flags", "")
     return saturates(platform.machine(), frozenset(flags.split()))
 
 
 def name() -> str:
     """Return the CPU's name, such as `AMD EPYC`, or the architecture's where it has none."""
-    return _cpuinfo().get("model name") or platform.processor() or platform.machine()
+    return read_cpuinfo().get("model name") or platform.processor() or platform.machine()
 
 
-def _cpuinfo(path: Path = Path("/proc/cpuinfo")) -> Mapping[str, str]:
+def read_cpuinfo(path: Path = Path("/proc/cpuinfo")) -> Mapping[str, str]:
     """Return the first core's entries, none where there is no such file."""
     try:
         text = path.read_text(encoding="utf-8", errors="replace")

@@ -4,6 +4,8 @@ import importlib.metadata
 from collections.abc import Sequence
 from typing import Any, Final, Literal, TypeAlias
 
+import numpy as np
+
 from mobiledeploy import quiet
 from mobiledeploy.errors import CorruptFileError
 from mobiledeploy.runtimes import Array, TensorInfo
@@ -63,7 +65,10 @@ class LiteRtSession:
 
 
 class _Interpreter:
-    """One interpreter, told the batch size whenever it changes."""
+    """One interpreter, told the batch size whenever it changes.
+
+    A file that reshapes to a constant shape takes one image at a time, whatever it is told.
+    """
 
     def __init__(self, model: bytes, resolver: str) -> None:
         from ai_edge_litert import interpreter
@@ -84,20 +89,38 @@ class _Interpreter:
         self.input = _info(details[0])
         self.outputs = tuple(_info(out) for out in self._interpreter.get_output_details())
         self._batch = 0
+        self._any_batch = True
 
     def run(self, piece: Array) -> Sequence[Array]:
+        if not self._any_batch:
+            return self._run_one_by_one(piece)
         if len(piece) != self._batch:
-            self._interpreter.resize_tensor_input(self._input, piece.shape)
-            self._interpreter.allocate_tensors()
-            self._batch = len(piece)
+            try:
+                self._resize(len(piece))
+            except RuntimeError:
+                if len(piece) == 1:
+                    raise
+                self._any_batch = False
+                self._resize(1)
+                return self._run_one_by_one(piece)
+        return self._invoke(piece)
+
+    def _run_one_by_one(self, piece: Array) -> Sequence[Array]:
+        rows = [self._invoke(image[np.newaxis]) for image in piece]
+        return [np.concatenate(output) for output in zip(*rows, strict=True)]
+
+    def _resize(self, batch: int) -> None:
+        self._interpreter.resize_tensor_input(self._input, (batch, *self.input.shape))
+        self._interpreter.allocate_tensors()
+        self._batch = batch
+
+    def _invoke(self, piece: Array) -> Sequence[Array]:
         self._interpreter.set_tensor(self._input, piece)
         self._interpreter.invoke()
         return [self._interpreter.get_tensor(index) for index in self._indices]
 
 
 def _info(detail: dict[str, Any]) -> TensorInfo:
-    import numpy as np
-
     return TensorInfo(
         name=detail["name"],
         dtype=np.dtype(detail["dtype"]),

@@ -1,0 +1,77 @@
+"""Whatever the bytes, the reader gives a graph or one of our errors, in little time."""
+
+import dataclasses
+import functools
+
+import graphs
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mobiledeploy.errors import MobileDeployError
+from mobiledeploy.integer import tflite_reader
+from mobiledeploy.integer.digest import digest
+from mobiledeploy.integer.graph import Conv, Dense, IntegerGraph, Node
+from mobiledeploy.targets import tap, tflite
+
+
+@functools.cache
+def file() -> bytes:
+    return tflite.write(graphs.assorted_graph(), io="float32")
+
+
+mutations = st.lists(
+    st.tuples(st.integers(0, len(file()) - 4), st.binary(min_size=1, max_size=4)),
+    min_size=1,
+    max_size=6,
+)
+
+
+@settings(max_examples=600, deadline=2000)
+@given(mutations)
+def test_mutated_bytes_give_a_graph_or_our_error(changes: list[tuple[int, bytes]]) -> None:
+    data = bytearray(file())
+    for place, new in changes:
+        data[place : place + len(new)] = new
+    for read in (tflite_reader.read, tap.tflite):
+        try:
+            read(bytes(data))
+        except MobileDeployError:
+            continue
+
+
+@settings(max_examples=200, deadline=2000)
+@given(st.binary(max_size=400))
+def test_random_bytes_behind_the_identifier_give_our_error(tail: bytes) -> None:
+    try:
+        tflite_reader.read(b"\x10\0\0\0TFL3" + tail)
+    except MobileDeployError:
+        return
+    raise AssertionError(tail)
+
+
+@settings(max_examples=60, deadline=2000)
+@given(st.integers(0, 2**32 - 1), st.sampled_from(["int8", "uint8", "float32"]))
+def test_any_graph_that_is_written_is_read(seed: int, io: str) -> None:
+    graph = shaken(graphs.assorted_graph(seed=seed % 4), seed)
+    read = tflite_reader.read(tflite.write(graph, io=io))
+    assert digest(read) == digest(graph)
+    assert read.tensors() == graph.tensors()
+
+
+def shaken(graph: IntegerGraph, seed: int) -> IntegerGraph:
+    """The graph with other integers, of full range."""
+    random = np.random.default_rng(seed)
+
+    def shake(node: Node) -> Node:
+        if not isinstance(node, Conv | Dense):
+            return node
+        kernel, bias = node.weights.kernel.shape, node.weights.bias.shape
+        weights = dataclasses.replace(
+            node.weights,
+            kernel=random.integers(-127, 128, kernel).astype(np.int8),
+            bias=random.integers(-(2**30), 2**30, bias).astype(np.int32),
+        )
+        return dataclasses.replace(node, weights=weights)
+
+    return dataclasses.replace(graph, nodes=tuple(map(shake, graph.nodes)))

@@ -1,0 +1,122 @@
+"""TensorFlow's converter, given the same fake-quant graph, comes to the same integers."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mobiledeploy.config import Arch
+from mobiledeploy.integer import tflite_reader
+from mobiledeploy.integer.digest import digest
+from mobiledeploy.integer.graph import Conv, Dense
+from mobiledeploy.integer.quantise import exact_ranges, quantise
+from mobiledeploy.models import keras_builder, registry
+from mobiledeploy.network.keras_model import network_of
+from mobiledeploy.network.network import Network
+from mobiledeploy.network.ranges import Ranges
+from mobiledeploy.runtimes import litert
+from mobiledeploy.targets import tap, tflite
+
+pytestmark = [
+    pytest.mark.tensorflow,
+    pytest.mark.filterwarnings("ignore:Statistics for quantized inputs were expected"),
+]
+
+CLASSES = 4
+STEPS = 40
+SHAPES = [("v1", 0.25, 32, 1), ("v2", 0.35, 32, 1), ("v2", 0.35, 96, 2)]
+
+
+def pictures(size: int) -> tuple[np.ndarray[Any, np.dtype[np.uint8]], Any]:
+    """Noise, brighter in one quarter: which one is the class."""
+    random = np.random.default_rng(3)
+    labels = np.arange(128) % CLASSES
+    pixels = random.integers(0, 120, (128, size, size, 3))
+    half = size // 2
+    for pixel, label in zip(pixels, labels, strict=True):
+        row, column = divmod(int(label), 2)
+        pixel[row * half : (row + 1) * half, column * half : (column + 1) * half] += 120
+    return pixels.astype(np.uint8), labels
+
+
+def trained(arch: Arch, alpha: float, size: int, stride: int) -> Network:
+    import keras
+
+    keras.utils.set_random_seed(1)
+    architecture = registry.architecture(
+        arch, alpha=alpha, image_size=size, classes=CLASSES, stem_stride=stride
+    )
+    model = keras_builder.build(architecture, batch_norm_momentum=0.7)
+    model.compile(keras.optimizers.SGD(0.02, momentum=0.9), "sparse_categorical_crossentropy")
+    pixels, labels = pictures(size)
+    for step in range(STEPS):
+        batch = slice(step * 16 % 128, step * 16 % 128 + 16)
+        images = (pixels[batch].astype(np.float32) - 128) / 128
+        model.train_on_batch(images, labels[batch])
+    return network_of(architecture, model)
+
+
+def converted(network: Network, ranges: Ranges) -> bytes:
+    """What TFLiteConverter makes of a fake-quant graph."""
+    from mobiledeploy.training import fake_quant, graph, session
+
+    tf = session.tensorflow()
+    architecture = network.architecture
+    kernels = fake_quant.layers(
+        {name: (found.kernel, found.bias) for name, found in network.weights.items()}
+    )
+    observe = fake_quant.activations(ranges)
+
+    def forward(image: Any) -> Any:
+        return graph.forward(
+            architecture, image, kernels, observe=observe, until=architecture.output.name
+        )
+
+    shape = tf.TensorSpec((1, *architecture.input_shape), tf.float32, name="input")
+    function = graph.traced(forward, shape).get_concrete_function()
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([function])
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.inference_input_type = converter.inference_output_type = tf.int8
+    converter._experimental_disable_per_channel_quantization_for_dense_layers = True
+    data: bytes = converter.convert()
+    return data
+
+
+@pytest.fixture(scope="module", params=SHAPES, ids=lambda shape: f"{shape[0]}_{shape[2]}")
+def case(request: pytest.FixtureRequest) -> tuple[Network, Ranges, bytes]:
+    from mobiledeploy.training.calibrate import calibrate
+
+    network = trained(*request.param)
+    pixels, _ = pictures(request.param[2])
+    ranges = exact_ranges(network, calibrate(network, pixels[:64]))
+    return network, ranges, converted(network, ranges)
+
+
+def test_ops_weights_biases_scales_and_zero_points_are_the_same(
+    case: tuple[Network, Ranges, bytes],
+) -> None:
+    network, ranges, theirs = case
+    ours, read = quantise(network, ranges), tflite_reader.read(theirs)
+    for mine, other in zip(ours.nodes, read.nodes, strict=True):
+        assert type(mine) is type(other)
+        assert (mine.output.scale, mine.output.zero_point) == (
+            other.output.scale,
+            other.output.zero_point,
+        )
+        if isinstance(mine, Conv | Dense) and isinstance(other, Conv | Dense):
+            np.testing.assert_array_equal(mine.weights.kernel, other.weights.kernel)
+            np.testing.assert_array_equal(mine.weights.bias, other.weights.bias)
+    assert digest(ours) == digest(read)
+
+
+def test_outputs_are_the_same_and_vary(case: tuple[Network, Ranges, bytes]) -> None:
+    network, ranges, theirs = case
+    pixels, labels = pictures(network.architecture.input_shape[0])
+    codes = (pixels[:32].astype(np.int16) - 128).astype(np.int8)
+    ours = tflite.write(quantise(network, ranges))
+    scores, logits = litert.load(tap.tflite(ours)).run(codes)
+    other_scores, other_logits = litert.load(tap.tflite(theirs)).run(codes)
+    np.testing.assert_array_equal(logits, other_logits)
+    np.testing.assert_array_equal(scores, other_scores)
+    assert len(np.unique(logits, axis=0)) > 16
+    assert (scores.argmax(axis=1) == labels[:32]).mean() > 0.5

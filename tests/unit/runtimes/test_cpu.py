@@ -1,0 +1,37 @@
+"""Which CPUs need ONNX Runtime's slower, exact kernels."""
+
+from pathlib import Path
+
+import pytest
+
+from mobiledeploy.runtimes import cpu
+
+
+@pytest.mark.parametrize(
+    ("machine", "flags", "expected"),
+    [
+        ("x86_64", {"avx2", "avx512f"}, True),
+        ("x86_64", set(), True),
+        ("AMD64", {"avx2"}, True),
+        ("x86_64", {"avx2", "avx_vnni"}, False),
+        ("x86_64", {"avx512_vnni"}, False),
+        ("aarch64", set(), False),
+        ("arm64", set(), False),
+    ],
+)
+def test_only_x86_without_vnni_saturates(machine: str, flags: set[str], expected: bool) -> None:
+    assert cpu.saturates(machine, frozenset(flags)) is expected
+
+
+def test_the_first_core_speaks_for_all(tmp_path: Path) -> None:
+    path = tmp_path / "cpuinfo"
+    path.write_text("processor\t: 0\nmodel name\t: One\nflags\t\t: a b\n\nprocessor\t: 1\n")
+    assert cpu.read_cpuinfo(path) == {"processor": "0", "model name": "One", "flags": "a b"}
+
+
+def test_a_system_without_cpuinfo_has_no_flags(tmp_path: Path) -> None:
+    assert cpu.read_cpuinfo(tmp_path / "none") == {}
+
+
+def test_this_cpu_has_a_name() -> None:
+    assert cpu.name()

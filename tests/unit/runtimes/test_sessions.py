@@ -1,0 +1,87 @@
+"""Sessions take batches of any size on any number of threads, and refuse what does not fit."""
+
+from typing import Any
+
+import graphs
+import numpy as np
+import pytest
+
+from mobiledeploy.errors import CorruptFileError, RequestError
+from mobiledeploy.integer.certify import certify
+from mobiledeploy.integer.graph import IntegerGraph
+from mobiledeploy.runtimes import litert, ort
+from mobiledeploy.targets import onnx, tflite
+
+
+@pytest.fixture(scope="module")
+def graph() -> IntegerGraph:
+    return graphs.assorted_graph()
+
+
+def loaders(graph: IntegerGraph) -> dict[str, tuple[Any, bytes]]:
+    return {
+        "litert": (litert.load, tflite.write(graph)),
+        "ort": (ort.load, onnx.write(graph, certify(graph))),
+    }
+
+
+@pytest.mark.parametrize("name", ["litert", "ort"])
+@pytest.mark.parametrize("count", [1, 2, 7, 8, 9, 33])
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_order_and_values_do_not_depend_on_batches_and_threads(
+    graph: IntegerGraph, name: str, count: int, threads: int
+) -> None:
+    load, data = loaders(graph)[name]
+    images = np.random.default_rng(count).integers(-128, 128, (count, 13, 10, 3)).astype(np.int8)
+    session = load(data)
+    expected = np.concatenate([session.run(image[None])[0] for image in images])
+    (found,) = load(data, threads=threads).run(images)
+    np.testing.assert_array_equal(found, expected)
+    assert found.shape == (count, 5)
+
+
+@pytest.mark.parametrize("name", ["litert", "ort"])
+@pytest.mark.parametrize(
+    "batch",
+    [
+        np.zeros((1, 10, 13, 3), np.int8),
+        np.zeros((13, 10, 3), np.int8),
+        np.zeros((0, 13, 10, 3), np.int8),
+        np.zeros((1, 13, 10, 3), np.uint8),
+        np.zeros((1, 13, 10, 3), np.float64),
+    ],
+    ids=["turned", "no batch", "empty", "uint8", "float64"],
+)
+def test_another_shape_or_type_is_refused(graph: IntegerGraph, name: str, batch: Any) -> None:
+    load, data = loaders(graph)[name]
+    with pytest.raises(RequestError, match=r"int8 input of shape \(batch, 13, 10, 3\)"):
+        load(data).run(batch)
+
+
+@pytest.mark.parametrize("name", ["litert", "ort"])
+@pytest.mark.parametrize("data", [b"", b"nonsense" * 9], ids=["empty", "nonsense"])
+def test_a_file_that_cannot_be_loaded_is_refused(
+    graph: IntegerGraph, name: str, data: bytes
+) -> None:
+    load, _ = loaders(graph)[name]
+    with pytest.raises(CorruptFileError, match="cannot load"):
+        load(data)
+
+
+def test_sessions_say_what_they_are(graph: IntegerGraph) -> None:
+    found = loaders(graph)
+    names = {name: load(data).runtime for name, (load, data) in found.items()}
+    assert names["litert"].startswith("LiteRT ")
+    assert names["litert"].endswith("(XNNPACK)")
+    assert names["ort"].startswith("ONNX Runtime ")
+    assert names["ort"].endswith("(optimised)")
+
+
+def test_tflite_s_other_kernels_round_otherwise() -> None:
+    graph = graphs.mobilenet("v2", alpha=0.35, image_size=32)
+    data = tflite.write(graph, head="logits")
+    images = graphs.extremes(graph.input.shape)
+    xnnpack = litert.load(data).run(images)[0].astype(int)
+    for kernels in ("builtin", "reference"):
+        other = litert.load(data, kernels=kernels).run(images)[0].astype(int)
+        assert 0 < np.abs(xnnpack - other).max() < 64

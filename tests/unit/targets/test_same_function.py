@@ -1,0 +1,86 @@
+"""Both files compute the same integers, on every layer, for every type of input and output."""
+
+from typing import Any
+
+import graphs
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from mobiledeploy.config import Head, Io
+from mobiledeploy.integer.certify import certify
+from mobiledeploy.integer.graph import Int8, IntegerGraph
+from mobiledeploy.runtimes import Session, litert, ort
+from mobiledeploy.targets import onnx, tap, tflite
+
+GRAPHS = {
+    "assorted": graphs.assorted_graph,
+    "v1": lambda: graphs.mobilenet("v1", alpha=0.25, image_size=32),
+    "v2": lambda: graphs.mobilenet("v2", alpha=0.35, image_size=32),
+}
+
+
+@pytest.fixture(scope="module", params=GRAPHS)
+def graph(request: pytest.FixtureRequest) -> IntegerGraph:
+    found: IntegerGraph = GRAPHS[request.param]()
+    return found
+
+
+def fed(images: Int8, graph: IntegerGraph, io: Io) -> npt.NDArray[Any]:
+    match io:
+        case "int8":
+            return images
+        case "uint8":
+            return (images.astype(np.int16) + 128).astype(np.uint8)
+        case "float32":
+            steps = images.astype(np.float32) - np.float32(graph.input.zero_point)
+            return steps * graph.input.scale
+
+
+def codes(array: npt.NDArray[Any]) -> npt.NDArray[np.int16]:
+    """int8 codes in TFLite's layout, whichever format they come from."""
+    if array.dtype == np.int8:
+        return array.astype(np.int16)
+    moved = array.astype(np.int16) - 128
+    return moved.transpose(0, 2, 3, 1) if moved.ndim == 4 else moved
+
+
+@pytest.mark.parametrize("io", ["int8", "uint8", "float32"])
+@pytest.mark.parametrize("head", ["softmax", "logits"])
+def test_outputs_are_equal(graph: IntegerGraph, io: Io, head: Head) -> None:
+    sessions: list[Session] = [
+        litert.load(tflite.write(graph, io=io, head=head)),
+        ort.load(onnx.write(graph, certify(graph), io=io, head=head)),
+    ]
+    images = fed(graphs.extremes(graph.input.shape), graph, io)
+    first, second = (session.run(images)[0] for session in sessions)
+    assert first.dtype == second.dtype == np.dtype(io)
+    np.testing.assert_array_equal(first, second)
+    assert len(np.unique(first, axis=0)) > 4
+
+
+def test_every_tensor_is_equal(graph: IntegerGraph) -> None:
+    names = [node.output.name for node in graph.nodes[:-1]]
+    images = graphs.extremes(graph.input.shape, seed=5)
+    ours = litert.load(tap.tflite(tflite.write(graph), names)).run(images)
+    theirs = ort.load(tap.onnx(onnx.write(graph, certify(graph)), names)).run(images)
+    for name, mine, other in zip([graph.output.name, *names], ours, theirs, strict=True):
+        np.testing.assert_array_equal(codes(mine), codes(other), err_msg=name)
+
+
+def test_a_batch_gives_what_its_images_give(graph: IntegerGraph) -> None:
+    images = graphs.extremes(graph.input.shape, seed=6)
+    for session in (
+        litert.load(tflite.write(graph)),
+        ort.load(onnx.write(graph, certify(graph))),
+    ):
+        one_by_one = np.concatenate([session.run(image[None])[0] for image in images])
+        np.testing.assert_array_equal(session.run(images)[0], one_by_one)
+
+
+def test_onnx_without_optimisation_is_within_a_few_steps(graph: IntegerGraph) -> None:
+    images = graphs.extremes(graph.input.shape, seed=7)
+    data = onnx.write(graph, certify(graph), head="logits")
+    exact = ort.load(data).run(images)[0].astype(int)
+    plain = ort.load(data, optimised=False).run(images)[0].astype(int)
+    assert np.abs(exact - plain).max() <= 24

@@ -1,0 +1,75 @@
+"""A tapped copy gives out more, and computes what the file computes."""
+
+from typing import Any
+
+import graphs
+import numpy as np
+import pytest
+
+from mobiledeploy.config import Io
+from mobiledeploy.errors import ConversionError, CorruptFileError
+from mobiledeploy.integer import tflite_reader
+from mobiledeploy.integer.certify import certify
+from mobiledeploy.integer.digest import equal
+from mobiledeploy.integer.graph import IntegerGraph
+from mobiledeploy.integer.head import with_head
+from mobiledeploy.runtimes import litert, ort
+from mobiledeploy.targets import onnx, tap, tflite
+
+IOS: tuple[Io, ...] = ("int8", "uint8", "float32")
+
+
+@pytest.fixture(scope="module")
+def graph() -> IntegerGraph:
+    return graphs.assorted_graph()
+
+
+def files(graph: IntegerGraph, **options: Any) -> tuple[tuple[bytes, Any, Any], ...]:
+    return (
+        (tflite.write(graph, **options), tap.tflite, litert.load),
+        (onnx.write(graph, certify(graph), **options), tap.onnx, ort.load),
+    )
+
+
+@pytest.mark.parametrize("io", IOS)
+def test_the_logits_come_second_and_the_scores_stay(graph: IntegerGraph, io: Io) -> None:
+    for data, tapped, load in files(graph, io=io):
+        plain, opened = load(data), load(tapped(data))
+        assert opened.output_names == (graph.output.name, "logits")
+        images = graphs.extremes(graph.input.shape).astype(io)
+        scores, logits = opened.run(images)
+        np.testing.assert_array_equal(scores, plain.run(images)[0])
+        assert logits.dtype in {np.dtype(np.int8), np.dtype(np.uint8)}
+        assert len(np.unique(logits, axis=0)) > 3
+
+
+def test_a_file_without_a_softmax_comes_back_as_it_is(graph: IntegerGraph) -> None:
+    logits = with_head(graph, "logits")
+    for data, tapped, _ in files(logits, head="logits"):
+        assert tapped(data) == data
+
+
+def test_a_tflite_copy_differs_in_its_list_of_outputs_only(graph: IntegerGraph) -> None:
+    data = tflite.write(graph)
+    copy = tap.tflite(data)
+    changed = [place for place in range(len(data)) if data[place] != copy[place]]
+    assert max(changed) - min(changed) < 4
+    assert len(copy) - len(data) < 20
+    with pytest.raises(ConversionError, match="2"):
+        tflite_reader.read(copy)
+
+
+def test_tapping_leaves_the_file_readable_if_nothing_is_added(graph: IntegerGraph) -> None:
+    assert equal(tflite_reader.read(tap.tflite(tflite.write(graph), [])), graph)
+
+
+def test_a_tensor_that_is_not_there_is_refused_by_name(graph: IntegerGraph) -> None:
+    for data, tapped, _ in files(graph):
+        with pytest.raises(ConversionError, match="`nowhere`"):
+            tapped(data, ["nowhere"])
+
+
+@pytest.mark.parametrize("tapped", [tap.tflite, tap.onnx])
+def test_other_bytes_are_refused(tapped: Any) -> None:
+    with pytest.raises(CorruptFileError):
+        tapped(b"neither the one nor the other")

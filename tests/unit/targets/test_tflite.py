@@ -1,0 +1,144 @@
+"""A `.tflite` that old runtimes load, delegates take, and people can read."""
+
+import dataclasses
+from typing import Any
+
+import graphs
+import numpy as np
+import pytest
+
+from mobiledeploy.config import Io
+from mobiledeploy.errors import RequestError
+from mobiledeploy.integer.graph import Dense, IntegerGraph
+from mobiledeploy.integer.head import with_head
+from mobiledeploy.runtimes import litert
+from mobiledeploy.targets import tflite
+
+
+@pytest.fixture(scope="module")
+def graph() -> IntegerGraph:
+    return graphs.mobilenet("v2", alpha=0.35, image_size=32)
+
+
+def schema() -> Any:
+    from ai_edge_litert import schema_py_generated
+
+    return schema_py_generated
+
+
+def parsed(data: bytes) -> Any:
+    return schema().ModelT.InitFromObj(schema().Model.GetRootAsModel(bytearray(data), 0))
+
+
+def operators(model: Any) -> list[tuple[str, int]]:
+    names = {v: k for k, v in vars(schema().BuiltinOperator).items() if isinstance(v, int)}
+    codes = [model.operatorCodes[op.opcodeIndex] for op in model.subgraphs[0].operators]
+    return [(names[code.builtinCode], code.version) for code in codes]
+
+
+def metadata(model: Any, name: bytes) -> bytes:
+    entry = next(entry for entry in model.metadata if entry.name == name)
+    return bytes(model.buffers[entry.buffer].data)
+
+
+def test_operators_and_versions_are_those_of_the_oldest_runtimes(graph: IntegerGraph) -> None:
+    model = parsed(tflite.write(graph))
+    found = operators(model)
+    assert set(found) == {
+        ("CONV_2D", 3),
+        ("DEPTHWISE_CONV_2D", 3),
+        ("ADD", 2),
+        ("MEAN", 2),
+        ("FULLY_CONNECTED", 4),
+        ("SOFTMAX", 2),
+    }
+    assert len(found) == 65
+    assert len(model.operatorCodes) == 6
+    assert metadata(model, b"min_runtime_version") == b"1.14.0".ljust(16, b"\0")
+
+
+@pytest.mark.parametrize(
+    ("io", "first", "last", "dtype"),
+    [
+        ("int8", ("CONV_2D", 3), ("SOFTMAX", 2), np.int8),
+        ("uint8", ("QUANTIZE", 1), ("QUANTIZE", 1), np.uint8),
+        ("float32", ("QUANTIZE", 1), ("DEQUANTIZE", 2), np.float32),
+    ],
+)
+def test_the_border_has_the_type_that_is_asked_for(
+    graph: IntegerGraph, io: Io, first: tuple[str, int], last: tuple[str, int], dtype: type
+) -> None:
+    data = tflite.write(graph, io=io)
+    found = operators(parsed(data))
+    assert (found[0], found[-1]) == (first, last)
+    session = litert.load(data)
+    assert (session.input.dtype, session.outputs[0].dtype) == (dtype, dtype)
+    assert (session.input.name, session.outputs[0].name) == ("input", "predictions")
+
+
+def test_the_signature_names_input_and_output(graph: IntegerGraph) -> None:
+    from ai_edge_litert.interpreter import Interpreter
+
+    signatures = Interpreter(model_content=tflite.write(graph)).get_signature_list()
+    assert signatures == {"serving_default": {"inputs": ["input"], "outputs": ["output"]}}
+
+
+def test_tensors_have_the_layers_names_and_a_fixed_batch(graph: IntegerGraph) -> None:
+    tensors = {t.name.decode(): t for t in parsed(tflite.write(graph)).subgraphs[0].tensors}
+    assert set(graph.tensors()) <= set(tensors)
+    for name, tensor in graph.tensors().items():
+        assert tuple(tensors[name].shape) == (1, *tensor.shape)
+        assert tensors[name].shapeSignature is None
+
+
+def test_logits_are_where_the_file_ends_if_asked(graph: IntegerGraph) -> None:
+    data = tflite.write(graph, head="logits")
+    assert litert.load(data).output_names == (graph.logits.name,)
+    assert ("SOFTMAX", 2) not in operators(parsed(data))
+
+
+def test_a_softmax_that_is_not_there_is_refused(graph: IntegerGraph) -> None:
+    with pytest.raises(RequestError, match="ends in its logits"):
+        tflite.write(with_head(graph, "logits"), head="softmax")
+
+
+def test_a_dense_layer_with_a_scale_per_channel_asks_for_a_runtime_that_knows_it(
+    graph: IntegerGraph,
+) -> None:
+    def per_channel(dense: Dense) -> Dense:
+        weights = dense.weights
+        scales = {
+            name: np.repeat(getattr(weights, name), weights.bias.size)
+            for name in ("kernel_scale", "bias_scale")
+        }
+        return dataclasses.replace(dense, weights=dataclasses.replace(weights, **scales))
+
+    nodes = tuple(per_channel(n) if isinstance(n, Dense) else n for n in graph.nodes)
+    other = dataclasses.replace(graph, nodes=nodes)
+    model = parsed(tflite.write(other))
+    assert ("FULLY_CONNECTED", 12) in operators(model)
+    assert metadata(model, b"min_runtime_version").startswith(b"2.17.0")
+    images = graphs.extremes(graph.input.shape)
+    same, expected = (litert.load(tflite.write(g)).run(images)[0] for g in (other, graph))
+    np.testing.assert_array_equal(same, expected)
+
+
+def test_the_same_graph_gives_the_same_bytes(graph: IntegerGraph) -> None:
+    again = graphs.mobilenet("v2", alpha=0.35, image_size=32)
+    assert tflite.write(graph) == tflite.write(again)
+    assert tflite.write(graph) != tflite.write(
+        graphs.mobilenet("v2", alpha=0.35, image_size=32, seed=1)
+    )
+
+
+def test_constants_are_aligned_for_mapping_into_memory(graph: IntegerGraph) -> None:
+    data = tflite.write(graph)
+    kernel = graph.nodes[0].weights.kernel.tobytes()
+    assert data.count(kernel) == 1
+    assert data.index(kernel) % 16 == 0
+
+
+def test_the_file_is_little_more_than_its_weights() -> None:
+    graph = graphs.mobilenet("v2", alpha=0.35, image_size=96)
+    for io in ("int8", "uint8", "float32"):
+        assert len(tflite.write(graph, io=io)) <= 525_000
