@@ -96,7 +96,7 @@ def _live() -> Iterator[Callable[[Event], None]]:
                     seconds = time.monotonic() - start
                     bars.console.print(f"{current[0]:>9}  {current[1]}  [dim]{seconds:.1f} s[/]")
                 current, start = (event.stage, event.message), time.monotonic()
-                bars.reset(task, description=event.message, stage=event.stage, total=event.total)
+                bars.reset(task, description=event.message, stage=event.stage, detail="")
             bars.update(task, completed=event.done, total=event.total, detail=event.detail)
 
         yield show

@@ -52,12 +52,14 @@ def start(threads: int, *, progress: Progress = silent, stage: str = "train") ->
 
     Args:
         threads: Within one operation, and of operations that run side by side.
-        progress: Told if the threads are not those asked for.
-        stage: The stage's name in the event.
+        progress: Told that TensorFlow starts, and if the threads are not those asked for.
+        stage: The stage's name in the events.
 
     Raises:
         MissingDependencyError: TensorFlow is not installed.
     """
+    if "tensorflow" not in sys.modules:
+        progress(Event(stage, "starting TensorFlow"))
     tf = tensorflow()
     threading = tf.config.threading
     tf.config.experimental.enable_op_determinism()

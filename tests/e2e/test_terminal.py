@@ -1,0 +1,49 @@
+"""On a terminal there is a live line; finished steps stay on the screen."""
+
+import os
+import pty
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.conftest import PROGRAM
+
+pytestmark = pytest.mark.tensorflow  # the build that is verified needs it
+
+
+def on_a_terminal(*args: str | Path) -> tuple[int, str]:
+    """Run the program with a pseudo-terminal as stdout and stderr."""
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(
+        [PROGRAM, *args], stdout=theirs, stderr=theirs, env={**os.environ, "TERM": "xterm"}
+    ) as process:
+        os.close(theirs)
+        said = b""
+        while True:
+            try:
+                piece = os.read(ours, 4096)
+            except OSError:  # the other side is closed
+                break
+            if not piece:
+                break
+            said += piece
+    os.close(ours)
+    return process.returncode, said.decode()
+
+
+def test_each_step_is_shown_with_a_bar_and_stays_with_its_seconds(small_build: Path) -> None:
+    status, said = on_a_terminal("verify", small_build)
+    assert status == 0, said
+    assert "held-back images through LiteRT" in said
+    assert "━" in said
+    assert re.search(r"held-back images through ONNX Runtime.*\d\.\d s", said)
+    assert "holds: logits equal on" in said
+
+
+def test_quiet_shows_the_result_only(small_build: Path) -> None:
+    status, said = on_a_terminal("verify", small_build, "--quiet")
+    assert status == 0
+    assert "━" not in said
+    assert said.startswith("inputs")
