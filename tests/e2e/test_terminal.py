@@ -14,7 +14,7 @@ pytestmark = pytest.mark.tensorflow  # the build that is verified needs it
 
 
 def on_a_terminal(*args: str | Path) -> tuple[int, str]:
-    """Run the program with a pseudo-terminal as stdout and stderr."""
+    """Run the program with a pseudo-terminal as stdout and stderr; without colours."""
     ours, theirs = pty.openpty()
     with subprocess.Popen(
         [PROGRAM, *args], stdout=theirs, stderr=theirs, env={**os.environ, "TERM": "xterm"}
@@ -30,7 +30,7 @@ def on_a_terminal(*args: str | Path) -> tuple[int, str]:
                 break
             said += piece
     os.close(ours)
-    return process.returncode, said.decode()
+    return process.returncode, re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", said.decode())
 
 
 def test_each_step_is_shown_with_a_bar_and_stays_with_its_seconds(small_build: Path) -> None:
