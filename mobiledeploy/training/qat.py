@@ -11,6 +11,8 @@ from mobiledeploy.network.ranges import Ranges
 from mobiledeploy.progress import Progress
 from mobiledeploy.training import loop
 from mobiledeploy.training.checkpoint import Checkpoints
+from mobiledeploy.training.loss import balancing_weights, cross_entropy
+from mobiledeploy.training.step import Loss
 
 NAMES: Final = ENGINES
 """What `--qat-engine` can be: each is the module `training/qat_<name>.py`."""
@@ -58,6 +60,12 @@ def plan(config: QuantiseConfig, seed: int) -> loop.Plan:
         stage="quantise",
         message="quantisation-aware training",
     )
+
+
+def loss(network: Network, images: Images) -> Loss:
+    """Return what every engine minimises; rare classes count as they did in float training."""
+    classes = network.architecture.classes
+    return cross_entropy(classes, class_weights=balancing_weights(images.labels, classes))
 
 
 def load(name: str) -> Engine:

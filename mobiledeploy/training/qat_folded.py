@@ -14,7 +14,6 @@ from mobiledeploy.training import fake_quant, folded, graph, loop, qat
 from mobiledeploy.training.checkpoint import Checkpoints
 from mobiledeploy.training.folded import Pairs
 from mobiledeploy.training.input_grid import to_input
-from mobiledeploy.training.loss import cross_entropy
 from mobiledeploy.training.model import Model
 
 
@@ -37,7 +36,7 @@ def train_quantised(
         images.labels,
         plan,
         prepare=lambda pixels, _: to_input(pixels),
-        loss=cross_entropy(network.architecture.classes),
+        loss=qat.loss(network, images),
         checkpoint=checkpoints.of("folded", network, ranges, images, plan)
         if checkpoints
         else None,

@@ -19,7 +19,6 @@ from mobiledeploy.progress import Progress, silent
 from mobiledeploy.training import folded, loop, qat, tfmot_quantizers
 from mobiledeploy.training.checkpoint import Checkpoints
 from mobiledeploy.training.input_grid import RANGE, to_input
-from mobiledeploy.training.loss import cross_entropy
 from mobiledeploy.training.model import Model
 
 
@@ -42,7 +41,7 @@ def train_quantised(
         images.labels,
         plan,
         prepare=lambda pixels, _: to_input(pixels),
-        loss=cross_entropy(network.architecture.classes),
+        loss=qat.loss(network, images),
         checkpoint=checkpoints.of("tfmot", network, ranges, images, plan) if checkpoints else None,
         progress=progress,
     )

@@ -1,0 +1,41 @@
+"""TensorFlow starts quietly, once, and as it was asked to."""
+
+import subprocess
+import sys
+
+import pytest
+
+from mobiledeploy.progress import Event
+from mobiledeploy.training import session
+
+pytestmark = pytest.mark.tensorflow
+
+QUIET = """
+from mobiledeploy.training import session
+session.start(2)
+session.start(2)
+tf = session.tensorflow()
+import keras
+print(tf.config.threading.get_intra_op_parallelism_threads())
+print(tf.config.threading.get_inter_op_parallelism_threads())
+print(tf.config.list_logical_devices()[0].device_type)
+for _ in range(8):  # TensorFlow warns when graphs resemble each other
+    tf.function(lambda x: x + 1, autograph=False)(tf.zeros(3))
+keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Conv2D(4, 3)])(tf.zeros((1, 8, 8, 3)))
+"""
+
+
+def test_nothing_reaches_stderr() -> None:
+    run = subprocess.run([sys.executable, "-c", QUIET], capture_output=True, text=True, check=True)
+    assert run.stderr == ""
+    assert run.stdout.split() == ["2", "2", "CPU"]
+
+
+def test_threads_that_cannot_be_had_are_reported() -> None:
+    tf = session.tensorflow()
+    tf.zeros(1) + 1
+    running = tf.config.threading.get_intra_op_parallelism_threads()
+    events: list[Event] = []
+    session.start(running + 1, progress=events.append)
+    assert f"not {running + 1}" in events[0].message
+    assert tf.config.threading.get_intra_op_parallelism_threads() == running
