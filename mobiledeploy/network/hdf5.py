@@ -5,6 +5,7 @@ anything is read; every failure of the HDF5 library becomes a CorruptFileError.
 """
 
 import contextlib
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, TypeAlias
@@ -101,7 +102,8 @@ def groups(group: Group, path: str = "") -> Iterator[tuple[str, Group]]:
         path, current = waiting.pop()
         with _damage(path):
             address = h5py.h5o.get_info(current.id).addr
-            names = list(current.keys())
+            # What is not UTF-8, h5py gives as bytes.
+            names = [_text(name) for name in current.keys()]  # noqa: SIM118
         if address in seen:
             continue
         seen.add(address)
@@ -118,18 +120,35 @@ def strings(group: Group, attribute: str) -> list[str]:
     """Return a list of strings that Keras stored in an attribute, or in numbered pieces of it."""
     with _damage(f"attribute `{attribute}` of `{group.name}`"):
         if attribute in group.attrs:
-            pieces = [group.attrs[attribute]]
+            pieces = [attribute]
         else:
             pieces = []
             while f"{attribute}{len(pieces)}" in group.attrs:
-                pieces.append(group.attrs[f"{attribute}{len(pieces)}"])
-        return [_text(value) for piece in pieces for value in piece]
+                pieces.append(f"{attribute}{len(pieces)}")
+        return [_text(value) for piece in pieces for value in _attribute(group, piece, rank=1)]
 
 
 def string(group: Group, attribute: str) -> str | None:
     """Return a string attribute, or None."""
     with _damage(f"attribute `{attribute}` of `{group.name}`"):
-        return _text(group.attrs[attribute]) if attribute in group.attrs else None
+        if attribute not in group.attrs:
+            return None
+        return _text(_attribute(group, attribute, rank=0))
+
+
+def _attribute(group: Group, name: str, *, rank: int) -> Any:
+    """Read strings, after a look at the type: the C library trusts what a file says about it."""
+    import h5py
+
+    described = group.attrs.get_id(name)
+    if h5py.check_string_dtype(described.dtype) is None:
+        # An empty list of names is stored as an empty list of numbers.
+        if described.shape == (0,):
+            return ()
+        raise TypeError(f"expected strings, received {described.dtype}")
+    if len(described.shape) != rank or math.prod(described.shape) > MAX_OBJECTS:
+        raise ValueError(f"expected few strings, received shape {described.shape}")
+    return group.attrs[name]
 
 
 def _text(value: object) -> str:

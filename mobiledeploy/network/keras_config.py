@@ -113,6 +113,8 @@ def _layers(model: Mapping[str, Any], prefix: str) -> Iterator[ConfigLayer]:
     used: Counter[str] = Counter()
     for row in rows:
         class_name, settings = str(row["class_name"]), row["config"]
+        if not isinstance(settings, dict):
+            raise TypeError(f"expected an object, received {type(settings).__name__}")
         stem = snake_case(class_name)
         path = f"{prefix}layers/{stem}_{used[stem]}" if used[stem] else f"{prefix}layers/{stem}"
         used[stem] += 1

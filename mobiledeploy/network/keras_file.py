@@ -1,28 +1,18 @@
 """Read a Keras weights or model file without Keras: no code in it can run.
 
-`.keras` (a zip archive), `.weights.h5` and legacy `.h5`, weights only or whole models, as
-written by Keras 3, tf.keras and Keras applications. What a file is, its contents say, not its
-name. Nothing is unpickled, and no layer of the file is ever built.
+`.keras`, `.weights.h5` and legacy `.h5`, weights only or whole models, as written by Keras 3,
+tf.keras and Keras applications. Nothing is unpickled, no layer of the file is ever built, and
+the HDF5 library, which damaged bytes can crash or hang, runs in a process of its own.
 """
 
-import zipfile
-import zlib
 from pathlib import Path
-from typing import Final
 
+from mobiledeploy import isolated
 from mobiledeploy.errors import CorruptFileError
 from mobiledeploy.layers import Architecture
-from mobiledeploy.network import keras_h5, keras_h5_legacy
-from mobiledeploy.network.hdf5 import child, opened, string, strings
-from mobiledeploy.network.keras_config import parse
+from mobiledeploy.network import keras_formats, stored_bytes
 from mobiledeploy.network.match import Matched, match
 from mobiledeploy.network.stored import Stored
-
-CONFIG: Final = "config.json"
-WEIGHTS: Final = "model.weights.h5"
-
-MAX_WEIGHTS_BYTES: Final = 1 << 29
-MAX_CONFIG_BYTES: Final = 1 << 24
 
 
 def load(path: Path, architecture: Architecture) -> Matched:
@@ -50,39 +40,5 @@ def read(path: Path) -> Stored:
             f"{path} is not a file",
             hint="a SavedModel folder is not supported: save the model as .keras or .weights.h5",
         )
-    if zipfile.is_zipfile(path):
-        return _read_archive(path)
-    with opened(path, str(path)) as file:
-        text = string(file, "model_config")
-        config = parse(text, str(path)) if text else None
-        weights = child(file, "model_weights") or file
-        if strings(weights, "layer_names"):
-            return keras_h5_legacy.read(weights, path.name, config)
-        if any(child(file, root) is not None for root in keras_h5.ROOTS):
-            return keras_h5.read(file, path.name, config)
-    raise CorruptFileError(
-        f"{path} is HDF5, but holds no Keras layers",
-        hint="expected .keras, .weights.h5 or .h5, as written by Keras",
-    )
-
-
-def _read_archive(path: Path) -> Stored:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            text = _member(archive, CONFIG, MAX_CONFIG_BYTES)
-            weights = _member(archive, WEIGHTS, MAX_WEIGHTS_BYTES)
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError) as error:
-        raise CorruptFileError(f"{path} is damaged: {error}") from error
-    with opened(weights, f"{WEIGHTS} in {path}") as file:
-        return keras_h5.read(file, path.name, parse(text, str(path)))
-
-
-def _member(archive: zipfile.ZipFile, name: str, limit: int) -> bytes:
-    if name not in archive.namelist():
-        raise CorruptFileError(f"{archive.filename} is not a .keras file: it holds no {name}")
-    # The size in the directory may lie: never unpack more than the limit.
-    with archive.open(name) as member:
-        data = member.read(limit + 1)
-    if len(data) > limit:
-        raise CorruptFileError(f"{archive.filename}: {name} unpacks to more than {limit:,} bytes")
-    return data
+    function = keras_formats.read_to_bytes
+    return stored_bytes.load(isolated.call(function.__module__, function.__name__, str(path)))

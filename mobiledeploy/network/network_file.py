@@ -41,7 +41,7 @@ def load(path: Path) -> Network:
     try:
         with np.load(path, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
+    except (EOFError, OSError, ValueError, zipfile.BadZipFile) as error:
         raise CorruptFileError(f"{path} cannot be read as a network: {error}") from error
     if _ARCHITECTURE not in arrays:
         raise CorruptFileError(f"{path} holds no architecture")

@@ -70,6 +70,7 @@ def reference(
     applications = {
         "v1": library.applications.MobileNet, "v2": library.applications.MobileNetV2,
     }  # fmt: skip
+    library.utils.set_random_seed(0)
     model = applications[arch](
         input_shape=(SIZE, SIZE, 3),
         alpha=ALPHA[arch],

@@ -1,7 +1,7 @@
 """Keras files are read without Keras; what is damaged, foreign or hostile is refused.
 
-The files here are written by hand, as small as they can be. That the real writers' files are
-read is tested in test_keras_applications.py.
+The files here are written by hand, as small as they can be, and most are read in this process.
+That the real writers' files are read is tested in test_keras_applications.py.
 """
 
 import io
@@ -18,11 +18,16 @@ import pytest
 
 from mobiledeploy.errors import CorruptFileError, RequestError
 from mobiledeploy.models import registry
-from mobiledeploy.network import keras_file
+from mobiledeploy.network import keras_file, keras_formats, stored_bytes
 from mobiledeploy.network.keras_config import snake_case
+from mobiledeploy.network.match import Matched, match
 from mobiledeploy.network.network import Float
+from mobiledeploy.network.stored import Stored
 
 V1 = registry.architecture("v1", alpha=0.25, image_size=32, classes=3)
+
+
+EMPTY = Stored(origin="nothing", kernels=(), norms=())
 
 
 class Row(NamedTuple):
@@ -107,8 +112,12 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "theirs"
 
 
+def load(path: Path) -> Matched:
+    return match(keras_formats.read(path), V1)
+
+
 def check(path: Path, *, epsilon: float = 1e-3) -> None:
-    found = keras_file.load(path, V1)
+    found = load(path)
     assert found.head
     for index, layer in enumerate(V1.layers):
         if layer.has_weights:
@@ -144,28 +153,28 @@ def test_a_model_file_says_its_epsilons_and_its_size(path: Path) -> None:
         write_legacy(file.create_group("model_weights"), model)
         file.create_group("optimizer_weights")
     check(path, epsilon=0.01)
-    assert keras_file.read(path).image_size == (32, 32)
+    assert keras_formats.read(path).image_size == (32, 32)
     write_archive(path, model, names=False)
     check(path, epsilon=0.01)
-    assert keras_file.read(path).image_size == (32, 32)
+    assert keras_formats.read(path).image_size == (32, 32)
 
 
 def test_a_missing_gamma_is_one_where_the_file_says_that_it_is_missing(path: Path) -> None:
     model = rows(gamma=False)
     write_archive(path, model)
-    norm = keras_file.load(path, V1).variables["conv_dw_1"].batch_norm
+    norm = load(path).variables["conv_dw_1"].batch_norm
     assert norm is not None
     assert (norm.gamma == 1).all()
     assert (norm.beta == 1).all()
     with h5py.File(path, "w") as file:
         write_legacy(file, model)
-    norm = keras_file.load(path, V1).variables["conv_dw_1"].batch_norm
+    norm = load(path).variables["conv_dw_1"].batch_norm
     assert norm is not None
     assert (norm.gamma == 1).all()
     with h5py.File(path, "w") as file:
         write_new(file, model)
     with pytest.raises(RequestError, match=r"`conv1_bn`.* received 3 variables"):
-        keras_file.read(path)
+        keras_formats.read(path)
 
 
 def test_a_model_inside_the_model_is_found(path: Path) -> None:
@@ -199,6 +208,27 @@ def test_a_file_that_is_not_there_and_a_folder_are_refused(tmp_path: Path) -> No
         keras_file.read(tmp_path)
 
 
+def test_a_file_is_read_in_another_process(path: Path) -> None:
+    """What comes back is the same, errors with their hints included."""
+    write_archive(path, rows())
+    here, elsewhere = keras_formats.read(path), keras_file.read(path)
+    assert stored_bytes.dump(here) == stored_bytes.dump(elsewhere)
+    assert elsewhere.image_size == (32, 32)
+    assert keras_file.load(path, V1).head
+    path.write_bytes(b"hello")
+    with pytest.raises(CorruptFileError, match="not a Keras weights file") as caught:
+        keras_file.read(path)
+    assert caught.value.hint is not None
+    assert ".weights.h5" in caught.value.hint
+
+
+@pytest.mark.parametrize("data", [b"", b"PK", stored_bytes.dump(EMPTY)[:-20]])
+def test_what_does_not_arrive_whole_is_refused(data: bytes) -> None:
+    assert stored_bytes.load(stored_bytes.dump(EMPTY)).origin == "nothing"
+    with pytest.raises(CorruptFileError, match="did not arrive whole"):
+        stored_bytes.load(data)
+
+
 def replace(path: Path, **members: bytes | None) -> None:
     """Write the archive anew with other members; None leaves one out."""
     with zipfile.ZipFile(path) as archive:
@@ -219,7 +249,7 @@ def replace(path: Path, **members: bytes | None) -> None:
         ({"config_json": b"[" * 100_000}, "configuration is damaged"),
         ({"config_json": b"[1, 2]"}, "configuration is damaged"),
         ({"config_json": b'{"config": {"layers": [{"class_name": 3}]}}'}, "configuration is dam"),
-        ({"config_json": bytes(keras_file.MAX_CONFIG_BYTES + 1)}, "unpacks to more than"),
+        ({"config_json": bytes(keras_formats.MAX_CONFIG_BYTES + 1)}, "unpacks to more than"),
         ({"model_weights_h5": b"hello"}, "not a Keras weights file"),
     ],
 )
@@ -229,22 +259,22 @@ def test_damaged_archives_are_refused(
     write_archive(path, rows())
     replace(path, **members)
     with pytest.raises(CorruptFileError, match=message):
-        keras_file.read(path)
+        keras_formats.read(path)
 
 
 def test_an_epsilon_that_is_none_is_refused(path: Path) -> None:
     write_archive(path, rows(epsilon=-1.0))
     with pytest.raises(CorruptFileError, match=r"expected an epsilon, received -1\.0"):
-        keras_file.read(path)
+        keras_formats.read(path)
 
 
 def test_an_archive_that_lies_about_its_size_is_not_unpacked_beyond_the_limit(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_archive(path, rows())
-    monkeypatch.setattr(keras_file, "MAX_WEIGHTS_BYTES", 1000)
+    monkeypatch.setattr(keras_formats, "MAX_WEIGHTS_BYTES", 1000)
     with pytest.raises(CorruptFileError, match="more than 1,000 bytes"):
-        keras_file.read(path)
+        keras_formats.read(path)
 
 
 @pytest.mark.parametrize(
@@ -265,14 +295,14 @@ def test_cut_and_overwritten_files_are_refused(
     for whole in (archive, path.read_bytes()):
         path.write_bytes(change(whole))
         with pytest.raises(CorruptFileError):
-            keras_file.load(path, V1)
+            load(path)
 
 
 def test_hdf5_of_another_kind_is_refused(path: Path) -> None:
     with h5py.File(path, "w") as file:
         file["measurements"] = np.ones(10)
     with pytest.raises(CorruptFileError, match="holds no Keras layers"):
-        keras_file.read(path)
+        keras_formats.read(path)
 
 
 def test_layers_that_are_listed_but_missing_are_refused(path: Path) -> None:
@@ -280,9 +310,9 @@ def test_layers_that_are_listed_but_missing_are_refused(path: Path) -> None:
         write_legacy(file, rows())
         del file["conv_dw_1"]
     with pytest.raises(CorruptFileError, match="`conv_dw_1` is listed"):
-        keras_file.read(path)
+        keras_formats.read(path)
     with h5py.File(path, "w") as file:
         write_new(file, rows())
         del file["layers/conv2d_1/vars/0"]
     with pytest.raises(CorruptFileError, match="`layers/conv2d_1` lacks its weights"):
-        keras_file.read(path)
+        keras_formats.read(path)

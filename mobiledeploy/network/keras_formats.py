@@ -1,0 +1,73 @@
+"""Tell the formats of Keras files apart, by their contents, and read them in this process.
+
+`.keras` is a zip archive of a configuration and an HDF5 file; `.weights.h5` and `.h5` are HDF5.
+"""
+
+import zipfile
+import zlib
+from pathlib import Path
+from typing import Final
+
+from mobiledeploy.errors import CorruptFileError
+from mobiledeploy.network import keras_h5, keras_h5_legacy, stored_bytes
+from mobiledeploy.network.hdf5 import child, opened, string, strings
+from mobiledeploy.network.keras_config import parse
+from mobiledeploy.network.stored import Stored
+
+CONFIG: Final = "config.json"
+WEIGHTS: Final = "model.weights.h5"
+
+MAX_WEIGHTS_BYTES: Final = 1 << 29
+MAX_CONFIG_BYTES: Final = 1 << 24
+
+
+def read(path: Path) -> Stored:
+    """Read all weights that a Keras file holds.
+
+    A hostile file can crash the HDF5 library, and this process with it: call `keras_file.read`.
+
+    Raises:
+        CorruptFileError: The file is missing, damaged or not a Keras file.
+        MissingDependencyError: h5py is not installed.
+    """
+    if zipfile.is_zipfile(path):
+        return _read_archive(path)
+    with opened(path, str(path)) as file:
+        text = string(file, "model_config")
+        config = parse(text, str(path)) if text else None
+        weights = child(file, "model_weights") or file
+        if strings(weights, "layer_names"):
+            return keras_h5_legacy.read(weights, path.name, config)
+        if any(child(file, root) is not None for root in keras_h5.ROOTS):
+            return keras_h5.read(file, path.name, config)
+    raise CorruptFileError(
+        f"{path} is HDF5, but holds no Keras layers",
+        hint="expected .keras, .weights.h5 or .h5, as written by Keras",
+    )
+
+
+def read_to_bytes(path: str) -> bytes:
+    """Read a file for another process."""
+    return stored_bytes.dump(read(Path(path)))
+
+
+def _read_archive(path: Path) -> Stored:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            text = _member(archive, CONFIG, MAX_CONFIG_BYTES)
+            weights = _member(archive, WEIGHTS, MAX_WEIGHTS_BYTES)
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError) as error:
+        raise CorruptFileError(f"{path} is damaged: {error}") from error
+    with opened(weights, f"{WEIGHTS} in {path}") as file:
+        return keras_h5.read(file, path.name, parse(text, str(path)))
+
+
+def _member(archive: zipfile.ZipFile, name: str, limit: int) -> bytes:
+    if name not in archive.namelist():
+        raise CorruptFileError(f"{archive.filename} is not a .keras file: it holds no {name}")
+    # The size in the directory may lie: never unpack more than the limit.
+    with archive.open(name) as member:
+        data = member.read(limit + 1)
+    if len(data) > limit:
+        raise CorruptFileError(f"{archive.filename}: {name} unpacks to more than {limit:,} bytes")
+    return data
