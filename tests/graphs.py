@@ -44,10 +44,10 @@ def random_network(architecture: Architecture, *, seed: int = 0) -> tuple[Networ
 
 
 def mobilenet(
-    arch: Arch, *, alpha: float, image_size: int, classes: int = 10, seed: int = 0
+    arch: Arch, *, alpha: float, image_size: int, stem_stride: int = 1, seed: int = 0
 ) -> IntegerGraph:
     architecture = registry.architecture(
-        arch, alpha=alpha, image_size=image_size, classes=classes, stem_stride=1
+        arch, alpha=alpha, image_size=image_size, classes=10, stem_stride=stem_stride
     )
     return quantise(*random_network(architecture, seed=seed))
 

@@ -23,10 +23,11 @@ class OnnxModel:
         self._scalars: dict[tuple[str, bytes], str] = {}
 
     def constant(self, name: str, values: npt.NDArray[Any]) -> str:
-        """Add an array under a name of its own; return the name."""
+        """Add an array of any rank under a name of its own; return the name."""
         from onnx import numpy_helper
 
-        self._initializers.append(numpy_helper.from_array(np.ascontiguousarray(values), name))
+        # Not `ascontiguousarray`, which turns rank 0 into rank 1.
+        self._initializers.append(numpy_helper.from_array(np.array(values, order="C"), name))
         return name
 
     def scalar(self, value: np.generic) -> str:

@@ -69,6 +69,23 @@ def test_every_layer_becomes_an_integer_kernel(graph: IntegerGraph, tmp_path: Pa
     }
 
 
+def test_a_stem_on_three_colours_is_computed_on_four_pixels_at_a_time(tmp_path: Path) -> None:
+    graph = graphs.mobilenet("v1", alpha=0.25, image_size=64, stem_stride=2)
+    data = written(graph, io="uint8")
+    kernel = next(t for t in parsed(data).graph.initializer if t.name == "conv1/kernel")
+    assert tuple(kernel.dims) == (2 * 8, 12, 3, 2)
+    found = fused(data, tmp_path)
+    # Reshapes copy nothing; of the transpositions none is left but the one before the pooling.
+    assert (found["QLinearConv"], found["Reshape"], found["Transpose"]) == (27, 2, 1)
+
+
+@pytest.mark.parametrize(("image_size", "stem_stride"), [(66, 2), (65, 2), (64, 1)])
+def test_other_stems_stay_as_they_are(image_size: int, stem_stride: int) -> None:
+    graph = graphs.mobilenet("v1", alpha=0.25, image_size=image_size, stem_stride=stem_stride)
+    kernel = next(t for t in parsed(written(graph)).graph.initializer if t.name == "conv1/kernel")
+    assert tuple(kernel.dims) == (8, 3, 3, 3)
+
+
 def test_a_clip_that_the_grid_does_not_imply_does_not_stop_fusion(tmp_path: Path) -> None:
     found = fused(written(graphs.assorted_graph(), io="uint8"), tmp_path)
     assert found["Clip"] == 2
@@ -138,6 +155,6 @@ def test_a_softmax_that_is_not_there_is_refused(graph: IntegerGraph) -> None:
 
 
 def test_the_file_is_little_more_than_its_weights() -> None:
-    graph = graphs.mobilenet("v2", alpha=0.35, image_size=96)
+    graph = graphs.mobilenet("v2", alpha=0.35, image_size=96, stem_stride=2)
     for io in ("int8", "uint8", "float32"):
         assert len(written(graph, io=io)) <= 525_000

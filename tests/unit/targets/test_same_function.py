@@ -16,7 +16,10 @@ from mobiledeploy.targets import onnx, tap, tflite
 GRAPHS = {
     "assorted": graphs.assorted_graph,
     "v1": lambda: graphs.mobilenet("v1", alpha=0.25, image_size=32),
+    "v1, stride 2": lambda: graphs.mobilenet("v1", alpha=0.25, image_size=68, stem_stride=2),
     "v2": lambda: graphs.mobilenet("v2", alpha=0.35, image_size=32),
+    "v2, stride 2": lambda: graphs.mobilenet("v2", alpha=0.35, image_size=96, stem_stride=2),
+    "v2, odd size": lambda: graphs.mobilenet("v2", alpha=0.35, image_size=65, stem_stride=2),
 }
 
 

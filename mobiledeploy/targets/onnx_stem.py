@@ -1,0 +1,101 @@
+"""Write the first convolution so that ONNX Runtime computes it fast.
+
+Its int8 kernels want channels in multiples of four; on three colours they take a detour through
+copies that costs as much as several layers. Four pixels that lie side by side are twelve channels
+without a copy. Seen so, a 3x3 convolution with stride 2 gives two output pixels for four input
+pixels: one 3x2 convolution with twice the output channels, whose kernel is the same weights and
+zeros. The sums are the same integers.
+"""
+
+from typing import Final
+
+import numpy as np
+
+from mobiledeploy.integer.graph import Conv, Int8, IntegerGraph, QTensor, sources
+from mobiledeploy.integer.padding import pads
+from mobiledeploy.targets.onnx_layers import (
+    add_weights,
+    kernel_oihw,
+    quantise_clipped,
+    zero_point,
+)
+from mobiledeploy.targets.onnx_model import OnnxModel
+
+PIXELS: Final = 4
+"""Input pixels that become one."""
+OUTPUTS: Final = 2
+"""Output pixels that they give."""
+WINDOW: Final = 3
+"""Width of the kernel: an output pixel reads at most one pixel of the next four."""
+
+
+def find(graph: IntegerGraph) -> Conv | None:
+    """Return the convolution that a graph begins with, if it can be written so."""
+    node, image = graph.nodes[0], graph.input
+    if not isinstance(node, Conv):
+        return None
+    fits = (
+        not node.depthwise
+        and node.padding == "same"
+        and node.strides[1] == PIXELS // OUTPUTS
+        and node.weights.kernel.shape[2] == WINDOW
+        and image.shape[1] % PIXELS == 0
+        and image.shape[2] % 4 != 0
+        and sum(image.name in sources(other) for other in graph.nodes) == 1
+    )
+    return node if fits else None
+
+
+def write_stem(model: OnnxModel, node: Conv, image: QTensor, codes: str, output: str) -> None:
+    """Add the nodes of the convolution that `find` found.
+
+    Args:
+        model: To add them to.
+        node: The convolution.
+        image: Its input.
+        codes: Name of the tensor with the image's codes, NHWC.
+        output: Name of the tensor with the output's codes, NCHW.
+    """
+    height, width, colours = image.shape
+    name = node.output.name
+    wide = _reshape(model, codes, f"{name}/wide", (height, width // PIXELS, PIXELS * colours))
+    real = model.dequantise(
+        model.node("Transpose", [wide], perm=[0, 3, 1, 2]), image.scale, zero_point(image)
+    )
+    kernel = widened(kernel_oihw(node))
+    (top, bottom), _ = pads(node, image.shape[:2])
+    product = model.node(
+        "Conv",
+        [real, *add_weights(model, node, kernel, axis=0, repeat=OUTPUTS)],
+        kernel_shape=kernel.shape[2:],
+        strides=(node.strides[0], 1),
+        pads=[top, 0, bottom, 1],
+        group=1,
+    )
+    pairs = model.node("Transpose", [quantise_clipped(model, product, node)], perm=[0, 2, 3, 1])
+    pixels = _reshape(model, pairs, f"{name}/pixels", node.output.shape)
+    model.node("Transpose", [pixels], output, perm=[0, 3, 1, 2])
+
+
+def widened(kernel: Int8) -> Int8:
+    """Return the kernel over four pixels at a time.
+
+    Args:
+        kernel: (channels, colours, height, 3).
+
+    Returns:
+        (2 * channels, 4 * colours, height, 2): first all channels of the left output pixel, then
+        all of the right one.
+    """
+    channels, colours, height, window = kernel.shape
+    wide = np.zeros((OUTPUTS, channels, PIXELS, colours, height, 2), np.int8)
+    for pixel in range(OUTPUTS):
+        for column in range(window):
+            following, place = divmod(pixel * (PIXELS // OUTPUTS) + column, PIXELS)
+            wide[pixel, :, place, :, :, following] = kernel[..., column]
+    return wide.reshape(OUTPUTS * channels, PIXELS * colours, height, 2)
+
+
+def _reshape(model: OnnxModel, tensor: str, constant: str, shape: tuple[int, ...]) -> str:
+    # 0 keeps the batch as it is.
+    return model.node("Reshape", [tensor, model.constant(constant, np.array([0, *shape]))])
