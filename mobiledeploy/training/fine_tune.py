@@ -9,12 +9,12 @@ from mobiledeploy.progress import Progress, silent
 from mobiledeploy.training import folded, graph, loop, predict
 from mobiledeploy.training.augment import Augmentation, augmentation
 from mobiledeploy.training.checkpoint import Checkpoints
-from mobiledeploy.training.loss import balancing_weights, cross_entropy, mean_cross_entropy
+from mobiledeploy.training.loss import balancing_weights, cross_entropies, cross_entropy
 from mobiledeploy.training.model import Model
 from mobiledeploy.training.validation import Validation
 
 PATIENCE: Final = 3
-"""Epochs without improvement after which training ends."""
+"""Epochs that validate worse than the best, in a row, after which training ends."""
 SMOOTHING: Final = 0.1
 
 
@@ -29,12 +29,12 @@ def train(
     progress: Progress = silent,
     stage: str = "train",
 ) -> Network:
-    """Return the network after training, or as it came if no epoch improved it.
+    """Return the network after training, or as it came if training only did harm.
 
     Args:
         network: Where to start.
         images: To train on.
-        validation: Held back: the weights that do best on them are kept.
+        validation: Held back: the latest weights that do as well on them as any are kept.
         config: How long and how fast.
         augment: How images are varied.
         checkpoints: Where the state is kept, None to keep none.
@@ -75,7 +75,7 @@ def train(
         validation=Validation(
             every=loop.steps(1, count, config.batch_size),
             patience=PATIENCE,
-            loss=lambda: mean_cross_entropy(validation.labels, held_back(validation.pixels)),
+            losses=lambda: cross_entropies(validation.labels, held_back(validation.pixels)),
         ),
         checkpoint=checkpoints.of("all", network, images, validation, plan, augment)
         if checkpoints

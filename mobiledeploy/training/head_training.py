@@ -4,13 +4,14 @@ import dataclasses
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
 from mobiledeploy.data.pixels import Images
 from mobiledeploy.network.network import Float, Network, Weights
 from mobiledeploy.progress import Progress, silent
 from mobiledeploy.training import folded, loop, predict, session
 from mobiledeploy.training.checkpoint import Checkpoints
-from mobiledeploy.training.loss import balancing_weights, cross_entropy, mean_cross_entropy
+from mobiledeploy.training.loss import balancing_weights, cross_entropies, cross_entropy
 from mobiledeploy.training.model import Model
 from mobiledeploy.training.validation import Validation
 
@@ -38,7 +39,7 @@ def train(
     Args:
         network: Where to start.
         images: To train on.
-        validation: Held back: the dense layer that does best on them is kept.
+        validation: Held back: the latest dense layer that does as well on them as any is kept.
         flip: Whether to train on each image's mirror image too.
         seed: Of the order.
         checkpoints: Where the state is kept, None to keep none.
@@ -69,9 +70,9 @@ def train(
     found = network.weights[head.name]
     kernel, bias = tf.Variable(found.kernel), tf.Variable(found.bias)
 
-    def validation_loss() -> float:
+    def validation_losses() -> npt.NDArray[np.float64]:
         logits: Float = held_back @ kernel.numpy() + bias.numpy()
-        return mean_cross_entropy(validation.labels, logits)
+        return cross_entropies(validation.labels, logits)
 
     plan = loop.Plan(
         steps=loop.steps(EPOCHS, len(features), BATCH),
@@ -96,7 +97,7 @@ def train(
             class_weights=balancing_weights(labels, architecture.classes),
         ),
         validation=Validation(
-            every=loop.steps(1, len(features), BATCH), patience=PATIENCE, loss=validation_loss
+            every=loop.steps(1, len(features), BATCH), patience=PATIENCE, losses=validation_losses
         ),
         checkpoint=checkpoints.of(
             "head", features, labels, held_back, found.kernel, found.bias, plan

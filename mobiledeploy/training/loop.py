@@ -17,7 +17,7 @@ from mobiledeploy.training.model import Model
 from mobiledeploy.training.schedule import learning_rate
 from mobiledeploy.training.state import State
 from mobiledeploy.training.step import Examples, Labels, Loss, Prepare
-from mobiledeploy.training.validation import Validation
+from mobiledeploy.training.validation import Score, Validation
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,12 +48,10 @@ class Outcome:
     Attributes:
         steps: Steps that the model has seen as it is now.
         loss: Training loss of the last of them, None after no step.
-        validation_loss: Its loss on held-back examples, None without validation.
     """
 
     steps: int
     loss: float | None
-    validation_loss: float | None
 
 
 def train(
@@ -77,8 +75,8 @@ def train(
         plan: How long and how fast.
         prepare: From a batch of examples to the model's input: augmentation stands here.
         loss: One loss an example.
-        validation: When to score and when to stop; the model then ends as it was at its best,
-            which may be how it came.
+        validation: When to score and when to stop; the model then ends as it was when it last
+            validated as well as any, which may be how it came.
         checkpoint: Where the state is kept, None to keep none.
         progress: Told after every step.
 
@@ -90,7 +88,7 @@ def train(
     if checkpoint:
         _go_on(state, checkpoint, plan, progress)
     if validation and state.done == 0:
-        state.note(validation.loss())
+        state.note(Score.of(validation.losses()))
     make_step = step.build(
         model, state.adam, examples, plan.batch_size, prepare=prepare, loss=loss
     )
@@ -102,7 +100,7 @@ def train(
         state.losses[state.done] = value
         state.done += 1
         if validation and validation.due(state.done, plan.steps):
-            state.note(validation.loss())
+            state.note(Score.of(validation.losses()))
         detail = f"loss {value:.3f}"
         progress(Event(plan.stage, plan.message, state.done, plan.steps, detail=detail))
         if checkpoint and checkpoint.due():
@@ -110,13 +108,9 @@ def train(
     if checkpoint:
         checkpoint.save(state.arrays())
     if validation:
-        state.take_best()
-    kept = state.best_step if validation else state.done
-    return Outcome(
-        steps=kept,
-        loss=float(state.losses[kept - 1]) if kept else None,
-        validation_loss=float(state.validation_losses[kept]) if validation else None,
-    )
+        state.take_kept()
+    kept = state.kept if validation else state.done
+    return Outcome(steps=kept, loss=float(state.losses[kept - 1]) if kept else None)
 
 
 def steps(epochs: int, examples: int, batch_size: int) -> int:

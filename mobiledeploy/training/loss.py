@@ -34,16 +34,22 @@ def cross_entropy(
     return loss
 
 
-def mean_cross_entropy(labels: npt.NDArray[np.int64], logits: npt.NDArray[np.float32]) -> float:
-    """Return the mean cross entropy of logits, computed in float64 NumPy.
+def cross_entropies(
+    labels: npt.NDArray[np.int64], logits: npt.NDArray[np.float32]
+) -> npt.NDArray[np.float64]:
+    """Return the cross entropy of each example, computed in float64 NumPy.
 
     Args:
         labels: int64, shape (examples,).
         logits: float32, shape (examples, classes).
+
+    Returns:
+        float64, shape (examples,).
     """
     shifted = logits.astype(np.float64) - logits.max(axis=1, keepdims=True)
     chosen = np.take_along_axis(shifted, labels[:, np.newaxis], axis=1)[:, 0]
-    return float(np.mean(np.log(np.exp(shifted).sum(axis=1)) - chosen))
+    losses: npt.NDArray[np.float64] = np.log(np.exp(shifted).sum(axis=1)) - chosen
+    return losses
 
 
 def balancing_weights(

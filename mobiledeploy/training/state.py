@@ -1,5 +1,6 @@
 """All that a training step reads and changes: what a checkpoint holds."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy.typing as npt
 from mobiledeploy.training.adam import Adam
 from mobiledeploy.training.checkpoint import Arrays
 from mobiledeploy.training.model import Model
+from mobiledeploy.training.validation import Score
 
 Array = npt.NDArray[Any]
 
@@ -21,8 +23,9 @@ class State:
         adam: Its optimiser.
         done: Steps made.
         losses: float32, the loss of each step; NaN for those to come.
-        validation_losses: float32, the loss on held-back examples after 0, 1, 2 ... steps; NaN
-            where it was not asked for.
+        best: The best validation score so far, or None.
+        kept: After how many steps the model was last as good as the best.
+        stale: How many scores have come since.
     """
 
     def __init__(self, model: Model, steps: int) -> None:
@@ -30,48 +33,50 @@ class State:
         self.adam = Adam(model.variables)
         self.done = 0
         self.losses = np.full(steps, np.nan, np.float32)
-        self.validation_losses = np.full(steps + 1, np.nan, np.float32)
-        self._best: list[Array] = _values(model.all_variables)
+        self.best: Score | None = None
+        self.kept = 0
+        self.stale = 0
+        self._kept: list[Array] = _values(model.all_variables)
 
-    def note(self, validation_loss: float) -> None:
-        """Take note of how the model validates after the steps made so far."""
-        self.validation_losses[self.done] = validation_loss
-        if self.best_step == self.done:
-            self._best = _values(self.model.all_variables)
+    def note(self, score: Score) -> None:
+        """Take note of how the model validates after the steps made so far.
 
-    @property
-    def best_step(self) -> int:
-        """After how many steps the model validated best, the first of equals; 0 if never asked."""
-        if np.isnan(self.validation_losses).all():
-            return 0
-        return int(np.nanargmin(self.validation_losses))
+        Among scores that differ by chance the latest is kept: it has seen the most.
+        """
+        if self.best is None or score.loss < self.best.loss:
+            self.best = score
+        if score.as_good_as(self.best):
+            self.kept, self.stale = self.done, 0
+            self._kept = _values(self.model.all_variables)
+        else:
+            self.stale += 1
 
-    @property
-    def stale(self) -> int:
-        """How many validation losses came after the best one."""
-        return int(np.isfinite(self.validation_losses[self.best_step + 1 :]).sum())
-
-    def take_best(self) -> None:
-        """Give the model the weights that validated best."""
-        _assign(self.model.all_variables, self._best)
+    def take_kept(self) -> None:
+        """Give the model the weights that were kept."""
+        _assign(self.model.all_variables, self._kept)
 
     def arrays(self) -> Arrays:
         """Return everything by name."""
         return {
             "done": np.array(self.done),
             "losses": self.losses,
-            "validation_losses": self.validation_losses,
+            "validation": np.array(
+                [math.nan, math.nan] if self.best is None else [self.best.loss, self.best.error]
+            ),
+            "kept": np.array([self.kept, self.stale]),
             **{f"variable_{i}": value for i, value in enumerate(_values(self._variables))},
-            **{f"best_{i}": value for i, value in enumerate(self._best)},
+            **{f"kept_{i}": value for i, value in enumerate(self._kept)},
         }
 
     def set_arrays(self, arrays: Arrays) -> None:
         """Take over what `arrays` of such a state returned."""
         self.done = int(arrays["done"])
         self.losses = arrays["losses"]
-        self.validation_losses = arrays["validation_losses"]
+        loss, error = arrays["validation"].tolist()
+        self.best = None if math.isnan(loss) else Score(loss=loss, error=error)
+        self.kept, self.stale = arrays["kept"].tolist()
         _assign(self._variables, [arrays[f"variable_{i}"] for i in range(len(self._variables))])
-        self._best = [arrays[f"best_{i}"] for i in range(len(self._best))]
+        self._kept = [arrays[f"kept_{i}"] for i in range(len(self._kept))]
 
     @property
     def _variables(self) -> tuple[Any, ...]:

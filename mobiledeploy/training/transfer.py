@@ -39,7 +39,7 @@ def train(
     Args:
         architecture: What to train.
         images: To train on, of the architecture's input size.
-        validation: Held back: the weights that do best on them are kept.
+        validation: Held back: the latest weights that do as well on them as any are kept.
         weights: Where to start.
         config: How long and how fast all layers are trained.
         augment: How images are varied.

@@ -1,7 +1,10 @@
-"""Keep the weights that validate best, and stop when more training no longer helps."""
+"""Keep the latest weights that validate as well as any, and stop when none do any more."""
 
 import dataclasses
 from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -10,15 +13,38 @@ class Validation:
 
     Attributes:
         every: Steps between two scores; the first state and the last are scored in any case.
-        patience: Stop after so many scores in a row that were not better than the best.
-        loss: Mean loss of held-back examples with the model as it is now; lower is better. It
-            decides rather than top-1, which moves in coarse steps on few examples.
+        patience: Stop after so many scores in a row that were worse than the best.
+        losses: Gives the loss of each held-back example with the model as it is now. Losses
+            decide rather than top-1, which moves in coarse steps on few examples.
     """
 
     every: int
     patience: int
-    loss: Callable[[], float]
+    losses: Callable[[], npt.NDArray[np.float64]]
 
     def due(self, done: int, steps: int) -> bool:
         """Return whether to score after `done` of `steps` steps."""
         return done % self.every == 0 or done == steps
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Score:
+    """How well a model validates.
+
+    Attributes:
+        loss: Mean loss of the held-back examples; lower is better.
+        error: Standard error of the mean: a few dozen examples leave it uncertain, and a single
+            one that is confidently wrong can move it by more than an epoch of training does.
+    """
+
+    loss: float
+    error: float
+
+    @classmethod
+    def of(cls, losses: npt.NDArray[np.float64]) -> "Score":
+        """Return the score of examples' losses, shape (examples,)."""
+        return cls(loss=float(losses.mean()), error=float(losses.std() / np.sqrt(losses.size)))
+
+    def as_good_as(self, best: "Score") -> bool:
+        """Return whether this is better than `best`, or worse by no more than its error."""
+        return self.loss <= best.loss + best.error

@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from mobiledeploy.data.pixels import Images
@@ -15,7 +16,7 @@ from mobiledeploy.training.checkpoint import Checkpoint
 from mobiledeploy.training.input_grid import to_input
 from mobiledeploy.training.loss import cross_entropy
 from mobiledeploy.training.model import Model
-from mobiledeploy.training.validation import Validation
+from mobiledeploy.training.validation import Score, Validation
 
 pytestmark = pytest.mark.tensorflow
 
@@ -143,13 +144,14 @@ def test_divergence_is_an_error_with_a_hint(network: Network, images: Images) ->
 
 
 def scripted(losses: list[float], trained: Trained, seen: list[bytes]) -> Validation:
+    """Validate as the script says, with all examples alike: the error of the mean is 0."""
     values: Iterator[float] = iter(losses)
 
-    def loss() -> float:
+    def validate() -> np.ndarray:
         seen.append(trained.bits())
-        return next(values)
+        return np.full(4, next(values))
 
-    return Validation(every=2, patience=2, loss=loss)
+    return Validation(every=2, patience=2, losses=validate)
 
 
 def test_the_best_weights_are_kept_and_patience_ends(network: Network, images: Images) -> None:
@@ -157,11 +159,19 @@ def test_the_best_weights_are_kept_and_patience_ends(network: Network, images: I
     outcome = trained.train(images, validation=scripted([9, 3, 1, 2, 1.5, 0], trained, seen))
     assert len(seen) == 5
     assert outcome.steps == 4
-    assert outcome.validation_loss == 1
     assert trained.bits() == seen[2]
 
 
-def test_the_best_weights_survive_a_kill(network: Network, images: Images, tmp_path: Path) -> None:
+def test_the_weights_that_came_are_kept_if_training_does_harm(
+    network: Network, images: Images
+) -> None:
+    trained, seen = Trained(network), []
+    outcome = trained.train(images, validation=scripted([1, 3, 2], trained, seen))
+    assert outcome.steps == 0
+    assert trained.bits() == seen[0]
+
+
+def test_the_kept_weights_survive_a_kill(network: Network, images: Images, tmp_path: Path) -> None:
     path = tmp_path / "state.npz"
     trained, seen = Trained(network), []
     with pytest.raises(KilledError):
@@ -177,5 +187,12 @@ def test_the_best_weights_survive_a_kill(network: Network, images: Images, tmp_p
         validation=scripted([1.5, 0], again, []),
         checkpoint=Checkpoint(path=path, key="k"),
     )
-    assert (outcome.steps, outcome.validation_loss) == (4, 1)
+    assert outcome.steps == 4
     assert again.bits() == seen[2]
+
+
+def test_among_scores_that_differ_by_chance_the_latest_counts() -> None:
+    best = Score.of(np.array([0.0, 0.0, 0.0, 4.0]))
+    assert (best.loss, best.error) == pytest.approx((1, 3**0.5 / 2))
+    assert Score(loss=1.8, error=0).as_good_as(best)
+    assert not Score(loss=1.9, error=5).as_good_as(best)

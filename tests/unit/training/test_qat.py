@@ -12,7 +12,7 @@ from mobiledeploy.network.network import Network
 from mobiledeploy.training import fake_quant, graph, qat
 from mobiledeploy.training.calibrate import calibrate
 from mobiledeploy.training.input_grid import to_input
-from mobiledeploy.training.loss import mean_cross_entropy
+from mobiledeploy.training.loss import cross_entropies
 
 CONFIG = QuantiseConfig(
     engine="folded", steps=20, batch_size=16, learning_rate=0.01, calibration_images=48
@@ -36,7 +36,7 @@ def test_training_lowers_the_loss_of_the_quantised_network(
             fake_quant.layers({n: (w.kernel, w.bias) for n, w in net.weights.items()}),
             observe=fake_quant.activations(ranges),
         )
-        return mean_cross_entropy(images.labels, logits.numpy())
+        return float(cross_entropies(images.labels, logits.numpy()).mean())
 
     ranges = calibrate(network, images.pixels)
     trained, trained_ranges = qat.load(name).train_quantised(
