@@ -30,9 +30,10 @@ print("\\n".join(sys.modules), file=sys.stderr)
         ["verify", "--help"],
         ["bundle", "--help"],
         ["cost", "--help"],
+        ["cost", "--layers"],
     ],
 )
-def test_help_imports_nothing_heavy(args: list[str]) -> None:
+def test_help_and_cost_import_nothing_heavy(args: list[str]) -> None:
     run = subprocess.run(
         [sys.executable, "-c", PROBE.format(args=args)], capture_output=True, text=True, check=True
     )
