@@ -13,6 +13,10 @@ from mobiledeploy.integer.certificate import REACH, Certificate, neighbours
 from mobiledeploy.integer.graph import QMAX, QMIN
 from mobiledeploy.integer.mean_kernels import Codes, Sums, ort, tflite_average_pool, xnnpack
 
+NARROWEST: Final = 2.0**-32
+WIDEST: Final = 2.0**8
+"""What ONNX Runtime takes."""
+
 MOST_POSITIONS: Final = 2**14
 """Of which all sums are tried; float32 holds them exactly."""
 
@@ -33,11 +37,19 @@ def certify_mean(
         zeros: Their zero points.
 
     Raises:
-        ConversionError: XNNPACK itself rounds differently from one architecture to another, or
-            no scale nearby makes ONNX Runtime agree. See `settled`.
+        ConversionError: ONNX Runtime does not take the mean, XNNPACK itself rounds differently
+            from one architecture to another, or no scale nearby makes the two agree. See
+            `settled`.
     """
     sums = _all_sums(name, positions, zeros)
     input_scale, scale = scales
+    ratio = input_scale / (scale * np.float32(positions))
+    if not NARROWEST <= ratio < WIDEST:
+        raise ConversionError(
+            f"mean `{name}`: expected input scale / (output scale * positions) within {NARROWEST} "
+            f"and {WIDEST}, received {ratio:.3g}",
+            hint="the mean is all but constant: train or calibrate again",
+        )
     own = np.full((1, 1), input_scale)
     expected = xnnpack(sums, own, scale)[0]
     elsewhere = xnnpack(sums, own, scale, fused=True)[0]

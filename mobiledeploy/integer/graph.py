@@ -7,6 +7,7 @@ the dense layer; biases are int32 on the grid `input scale * kernel scale`. This
 """
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from typing import TypeAlias
 
@@ -21,6 +22,9 @@ Int32 = npt.NDArray[np.int32]
 Float32 = npt.NDArray[np.float32]
 
 QMIN, QMAX = -128, 127
+
+MOST_ELEMENTS = 2**28
+"""Of an activation: more than any image that we take needs, and less than fills a machine."""
 
 WIDEST_MULTIPLIER = 256
 """XNNPACK's limit for input scale * kernel scale / output scale; TFLite gives other layers to a
@@ -63,6 +67,11 @@ class QTensor:
             raise ConversionError(
                 f"tensor `{self.name}`: expected (height, width, channels) or (channels,), "
                 f"received {self.shape}"
+            )
+        if math.prod(self.shape) > MOST_ELEMENTS:
+            raise ConversionError(
+                f"tensor `{self.name}`: expected at most {MOST_ELEMENTS} elements, "
+                f"received shape {self.shape}"
             )
 
 

@@ -80,9 +80,9 @@ def quantise(network: Network, ranges: Ranges) -> IntegerGraph:
 def exact_ranges(network: Network, ranges: Ranges) -> Ranges:
     """Return the ranges that `quantise` uses: those given, but for what the runtimes need.
 
-    Ranges of tensors that hardly vary are widened to what XNNPACK's kernels take, and those of
-    some additions and means by less than a tenth of a percent, so that every layer can be
-    certified. The same ranges, made exact again, do not change.
+    Ranges of tensors that hardly vary are widened to what the kernels take, and those of some
+    additions and means by less than half a percent, so that every layer can be certified.
+    The same ranges, made exact again, do not change.
 
     Raises:
         ConversionError: A range is not finite or does not hold 0, or a layer cannot be

@@ -13,8 +13,9 @@ from mobiledeploy.layers import Architecture, Layer
 from mobiledeploy.network.ranges import Ranges
 
 STEP: Final = 2.0**-14
-MOVES: Final = 16
-"""A range is widened by at most 16 times 0.006 %: less than a tenth of a percent."""
+MOVES: Final = 48
+"""A range is widened by 0.006 % at a time, and by 0.3 % at most; one or two steps are enough but
+for a sum much narrower than what is added."""
 
 
 def settled(architecture: Architecture, ranges: Ranges) -> Ranges:

@@ -25,6 +25,10 @@ DTYPES: Final[dict[int, np.dtype[Any]]] = {
 }
 """Types of tensors, by their number in the schema's `TensorType`: those we can name."""
 
+MOST_OPERATORS: Final = 1024
+"""Several times what a network of this kind has. Operators may share their weights, so that
+without a limit a small file could mean much work."""
+
 OPERATORS: Final = {
     0: "ADD",
     1: "AVERAGE_POOL_2D",
@@ -133,12 +137,16 @@ def parse(data: bytes) -> TfliteFile:
     tensors = tuple(
         _tensor(table, buffers, number) for number, table in enumerate(graph.tables(0))
     )
-    codes = model.tables(1)
+    codes, operators = model.tables(1), graph.tables(3)
+    if len(operators) > MOST_OPERATORS:
+        raise ConversionError(
+            f"expected at most {MOST_OPERATORS} operators, received {len(operators)}"
+        )
     count = len(tensors)
     return TfliteFile(
         description=model.text(3),
         tensors=tensors,
-        operators=tuple(_operator(table, codes, count) for table in graph.tables(3)),
+        operators=tuple(_operator(table, codes, count) for table in operators),
         inputs=_indices(graph, 1, count, "input of the graph"),
         outputs=_indices(graph, 2, count, "output of the graph"),
     )

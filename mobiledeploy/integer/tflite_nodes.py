@@ -1,5 +1,6 @@
 """From a TFLite operator to the graph's node that is the same function, or to a refusal."""
 
+import dataclasses
 from typing import Final
 
 import numpy as np
@@ -50,7 +51,7 @@ def read_node(operator: TfliteOperator, scope: Scope) -> Node | None:
             raise refusal(operator, "expected it at the input or output only")
 
 
-def _conv(operator: TfliteOperator, scope: Scope) -> Conv:
+def _conv(operator: TfliteOperator, scope: Scope) -> Conv | Dense:
     depthwise = operator.name == "DEPTHWISE_CONV_2D"
     source, kernel, bias, target = _weighted_ends(operator)
     # In the options of a depthwise convolution the multiplier stands before the activation.
@@ -64,7 +65,17 @@ def _conv(operator: TfliteOperator, scope: Scope) -> Conv:
             operator, "expected positive strides, no dilation and at most a ReLU or ReLU6"
         )
     read = scope.read(source, operator)
-    weights = _weights(operator, scope, read, kernel, bias, axis=3 if depthwise else 0)
+    weights = _per_channel(
+        _weights(operator, scope, read, kernel, bias, axis=3 if depthwise else 0)
+    )
+    if len(read.shape) == 1 and weights.kernel.shape[1:3] == (1, 1) and not depthwise:
+        # A 1x1 convolution of a vector, as at the end of Keras applications' V1.
+        output = scope.write(target, vector=True)
+        _refuse_activation(operator, 3, output)
+        rows = weights.kernel.reshape(weights.kernel.shape[0], -1)
+        return Dense(
+            input=read.name, output=output, weights=dataclasses.replace(weights, kernel=rows)
+        )
     if depthwise and weights.kernel.shape[3] != read.shape[-1]:
         raise refusal(operator, "expected a depth multiplier of 1")
     return Conv(
@@ -130,6 +141,8 @@ def _weights(
     operator: TfliteOperator, scope: Scope, source: QTensor, kernel: int, bias: int, *, axis: int
 ) -> QWeights:
     tensor, codes = scope.constant(kernel, operator, np.int8)
+    if codes.ndim <= axis:
+        raise refusal(operator, f"expected a kernel with an axis {axis}, received {codes.shape}")
     scale = tensor.scale
     if not scale.size or tensor.zero_point.any() or (scale.size > 1 and tensor.axis != axis):
         raise refusal(operator, f"expected symmetric weights, quantised along axis {axis}")
@@ -148,6 +161,20 @@ def _weights(
         kernel_scale=scale,
         bias=values.ravel(),
         bias_scale=np.broadcast_to(bias_tensor.scale, scale.shape),
+    )
+
+
+def _per_channel(weights: QWeights) -> QWeights:
+    """Return weights with a scale for each channel, equal ones where there was one in all.
+
+    XNNPACK rounds depthwise convolutions with a single scale otherwise on ARM than on x86.
+    """
+    if weights.kernel_scale.size > 1:
+        return weights
+    return dataclasses.replace(
+        weights,
+        kernel_scale=np.repeat(weights.kernel_scale, weights.bias.size),
+        bias_scale=np.repeat(weights.bias_scale, weights.bias.size),
     )
 
 

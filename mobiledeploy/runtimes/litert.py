@@ -97,9 +97,9 @@ class _Interpreter:
         if len(piece) != self._batch:
             try:
                 self._resize(len(piece))
-            except RuntimeError:
+            except RuntimeError as error:
                 if len(piece) == 1:
-                    raise
+                    raise CorruptFileError(f"LiteRT cannot run the model: {error}") from error
                 self._any_batch = False
                 self._resize(1)
                 return self._run_one_by_one(piece)

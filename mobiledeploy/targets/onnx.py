@@ -80,13 +80,18 @@ def write(
 
 def _write_input(model: OnnxModel, tensor: QTensor, io: Io) -> str:
     """Return the name of the input's codes inside: uint8, NHWC."""
+    name, inner, scale = tensor.name, f"{tensor.name}{INNER}", tensor.scale
     if io == "uint8":
-        return tensor.name
-    real = tensor.name
+        return name
     if io == "int8":
         # A pair of equal scales moves codes by 128, exactly.
-        real = model.dequantise(real, tensor.scale, np.int8(tensor.zero_point))
-    return model.quantise(real, tensor.scale, zero_point(tensor), f"{tensor.name}{INNER}")
+        real = model.dequantise(name, scale, np.int8(tensor.zero_point))
+        return model.quantise(real, scale, zero_point(tensor), inner)
+    one = np.float32(1)
+    if np.frexp(scale)[0] != np.float32(0.5):
+        # XNNPACK multiplies by the inverse where ONNX divides, which for powers of two is one.
+        name, scale = model.node("Mul", [name, model.scalar(one / scale)]), one
+    return model.quantise(name, scale, zero_point(tensor), inner)
 
 
 def _write_output(model: OnnxModel, tensor: QTensor, codes: str, io: Io) -> None:

@@ -70,7 +70,11 @@ def onnx(data: bytes, tensors: Sequence[str] | None = None) -> bytes:
         tensors = _softmax_codes(model)
     if not tensors:
         return data
-    described = {info.name: info for info in shape_inference.infer_shapes(model).graph.value_info}
+    try:
+        inferred = shape_inference.infer_shapes(model)
+    except shape_inference.InferenceError as error:
+        raise CorruptFileError(f"the ONNX model does not fit together: {error}") from error
+    described = {info.name: info for info in inferred.graph.value_info}
     model.graph.output.extend(_known(described, name) for name in tensors)
     tapped: bytes = model.SerializeToString(deterministic=True)
     return tapped

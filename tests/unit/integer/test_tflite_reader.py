@@ -143,6 +143,49 @@ def test_what_no_node_can_stand_for_is_refused(build: Any, message: str) -> None
         tflite_reader.read(build())
 
 
+def test_a_1x1_convolution_of_a_pooled_vector_is_a_dense_layer() -> None:
+    written = Written()
+    pooled = written.activation("pooled", (1, 1, 1, 4), scale=np.float32(0.07))
+    axes = written.model.constant("axes", np.array([1, 2], np.int32))
+    written.model.operator(
+        "MEAN", 2, [written.image, axes], pooled, "ReducerOptions", KeepDims=True
+    )
+    scale = np.array([0.01, 0.02, 0.03], np.float32)
+    kernel = np.arange(-6, 6, dtype=np.int8).reshape(3, 1, 1, 4)
+    constants = [
+        written.model.constant("kernel", kernel, scale=scale),
+        written.model.constant(
+            "bias", np.array([5, -7, 9], np.int32), scale=scale * np.float32(0.07)
+        ),
+    ]
+    wide = written.activation("wide", (1, 1, 1, 3))
+    written.model.operator(
+        "CONV_2D", 3, [pooled, *constants], wide, "Conv2DOptions", StrideW=1, StrideH=1
+    )
+    flat = written.activation("flat", (1, 3))
+    target = written.model.constant("shape", np.array([1, 3], np.int32))
+    written.model.operator("RESHAPE", 1, [wide, target], flat, "ReshapeOptions")
+    data = written.finish(flat)
+    graph = tflite_reader.read(data)
+    assert [type(node).__name__ for node in graph.nodes] == ["Mean", "Dense"]
+    images = graphs.extremes((3, 3, 4))
+    np.testing.assert_array_equal(
+        litert.load(data).run(images)[0],
+        litert.load(tflite.write(graph, head="logits")).run(images)[0],
+    )
+
+
+def test_a_convolution_with_one_scale_is_read_with_one_for_each_channel() -> None:
+    data = Written().convolution(scale=np.full(1, 0.1, np.float32))
+    graph = tflite_reader.read(data)
+    assert graph.nodes[0].weights.kernel_scale.shape == (2,)
+    images = graphs.extremes((3, 3, 4))
+    np.testing.assert_array_equal(
+        litert.load(data).run(images)[0],
+        litert.load(tflite.write(graph, head="logits")).run(images)[0],
+    )
+
+
 def test_a_refusal_names_operator_and_tensor() -> None:
     with pytest.raises(ConversionError, match="CONV_2D that writes tensor 3: expected"):
         tflite_reader.read(Written().convolution(DilationHFactor=2))

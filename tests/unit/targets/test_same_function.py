@@ -10,6 +10,8 @@ import pytest
 from mobiledeploy.config import Head, Io
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.integer.graph import Int8, IntegerGraph
+from mobiledeploy.integer.quantise import quantise
+from mobiledeploy.layers import INPUT
 from mobiledeploy.runtimes import Session, litert, ort
 from mobiledeploy.targets import onnx, tap, tflite
 
@@ -79,6 +81,19 @@ def test_a_batch_gives_what_its_images_give(graph: IntegerGraph) -> None:
     ):
         one_by_one = np.concatenate([session.run(image[None])[0] for image in images])
         np.testing.assert_array_equal(session.run(images)[0], one_by_one)
+
+
+@pytest.mark.parametrize("scale", [1 / 128, 1 / 255, 0.0175])
+def test_real_inputs_between_two_codes_are_rounded_alike(scale: float) -> None:
+    network, ranges = graphs.random_network(graphs.assorted())
+    width = 255 * float(np.float32(scale))
+    graph = quantise(network, {**ranges, INPUT: (-width / 3, 2 * width / 3)})
+    random = np.random.default_rng(8)
+    halves = random.integers(-170, 340, (64, *graph.input.shape)) / 2
+    images = (halves * graph.input.scale).astype(np.float32)
+    first = litert.load(tflite.write(graph, io="float32", head="logits")).run(images)[0]
+    files = onnx.write(graph, certify(graph), io="float32", head="logits")
+    np.testing.assert_array_equal(first, ort.load(files).run(images)[0])
 
 
 def test_onnx_without_optimisation_is_within_a_few_steps(graph: IntegerGraph) -> None:

@@ -1,0 +1,64 @@
+"""Any grids at all: certified additions and means are the same in both runtimes, or refused."""
+
+import graphs
+import numpy as np
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from mobiledeploy.errors import ConversionError
+from mobiledeploy.integer.certify import certify
+from mobiledeploy.integer.graph import Int8, IntegerGraph
+from mobiledeploy.integer.quantise import exact_ranges, quantise
+from mobiledeploy.layers import INPUT
+from mobiledeploy.runtimes import litert, ort
+from mobiledeploy.targets import onnx, tflite
+
+codes = st.integers(-128, 127)
+scales = st.floats(-12, 3).map(lambda exponent: np.float32(2**exponent))
+
+
+def assert_same(graph: IntegerGraph, images: Int8) -> None:
+    try:
+        certificates = certify(graph)
+    except ConversionError:
+        assume(False)
+    first = litert.load(tflite.write(graph, head="logits")).run(images)[0]
+    second = ort.load(onnx.write(graph, certificates, head="logits")).run(images)[0]
+    assert np.array_equal(first.ravel(), second.ravel())
+
+
+@settings(max_examples=60, deadline=None)
+@given(scales, scales, scales, codes, codes, codes)
+def test_certified_additions_are_the_same_for_every_pair(
+    a: np.float32, b: np.float32, scale: np.float32, left: int, right: int, zero: int
+) -> None:
+    assert_same(graphs.addition((a, b, scale), (left, right, zero)), graphs.all_pairs())
+
+
+@settings(max_examples=60, deadline=None)
+@given(scales, scales, codes, codes, st.integers(1, 8), st.integers(1, 8))
+def test_certified_means_are_the_same_for_every_sum(
+    source: np.float32, scale: np.float32, left: int, right: int, height: int, width: int
+) -> None:
+    graph = graphs.mean((height, width), (source, scale), (left, right))
+    assert_same(graph, graphs.all_sums((height, width)))
+
+
+intervals = st.tuples(st.floats(-20, 4), st.floats(0, 1), st.sampled_from([-1, 0, 1])).map(
+    lambda drawn: {
+        -1: (-(2.0 ** drawn[0]), 0.0),
+        0: (-(2.0 ** drawn[0]) * drawn[1], 2.0 ** drawn[0]),
+        1: (0.0, 2.0 ** drawn[0]),
+    }[drawn[2]]
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data(), st.integers(0, 3))
+def test_any_ranges_can_be_quantised_certified_and_run(data: st.DataObject, seed: int) -> None:
+    network, ranges = graphs.random_network(graphs.assorted(), seed=seed)
+    drawn = {name: data.draw(intervals, name) for name in ranges if name != INPUT}
+    exact = exact_ranges(network, {**ranges, **drawn})
+    assert exact_ranges(network, exact) == exact
+    graph = quantise(network, exact)
+    assert_same(graph, graphs.extremes(graph.input.shape, seed=seed))
