@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from mobiledeploy.layers import Architecture, Layer
 from mobiledeploy.models.keras_builder import BATCH_NORM
 from mobiledeploy.training import graph, session
-from mobiledeploy.training.graph import Apply, Tensor, convolve
+from mobiledeploy.training.graph import Apply, Tensor, convolve_to_train
 from mobiledeploy.training.model import Model
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def training(variables: Mapping[str, BatchNormalised | Dense]) -> Apply:
 
     def apply(layer: Layer, source: Tensor) -> Tensor:
         found = variables[layer.name]
-        product = convolve(layer, source, found.kernel)
+        product = convolve_to_train(layer, source, found.kernel)
         if isinstance(found, Dense):
             return tf.nn.bias_add(product, found.bias)
         output, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(

@@ -11,7 +11,7 @@ from mobiledeploy.layers import Layer
 from mobiledeploy.network.ranges import Ranges
 from mobiledeploy.training import session
 from mobiledeploy.training.folded import Pairs
-from mobiledeploy.training.graph import Apply, Observe, Tensor, convolve
+from mobiledeploy.training.graph import Apply, Observe, Tensor, convolve_to_train
 
 SMALLEST: Final = 1e-8
 """Range of a channel whose weights are all 0: a scale must be positive."""
@@ -59,7 +59,7 @@ def layers(weights: Pairs) -> Apply:
 
     def apply(layer: Layer, source: Tensor) -> Tensor:
         values, bias = weights[layer.name]
-        return tf.nn.bias_add(convolve(layer, source, kernel(layer, values)), bias)
+        return tf.nn.bias_add(convolve_to_train(layer, source, kernel(layer, values)), bias)
 
     return apply
 

@@ -47,7 +47,7 @@ def train(
     """
     architecture = network.architecture
     variables = folded.variables_of(network)
-    apply = folded.layers(variables)
+    apply = folded.layers(variables, convolve=graph.convolve_to_train)
     held_back = predict.runner(architecture, apply, layer=architecture.logits.name)
     count = len(images.pixels)
     plan = loop.Plan(

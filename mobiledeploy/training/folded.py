@@ -5,15 +5,20 @@ from typing import Any, TypeAlias
 
 from mobiledeploy.layers import Architecture, Layer
 from mobiledeploy.network.network import Network, Weights
-from mobiledeploy.training import session
-from mobiledeploy.training.graph import Apply, Tensor, convolve
+from mobiledeploy.training import graph, session
+from mobiledeploy.training.graph import Apply, Convolve, Tensor
 
 Pairs: TypeAlias = Mapping[str, tuple[Any, Any]]
 """Kernel and bias by layer name: tensors, `tf.Variable`s or arrays."""
 
 
-def layers(weights: Pairs) -> Apply:
-    """Return what layers with these weights compute."""
+def layers(weights: Pairs, *, convolve: Convolve = graph.convolve) -> Apply:
+    """Return what layers with these weights compute.
+
+    Args:
+        weights: Kernel and bias by layer name.
+        convolve: How the product is computed.
+    """
     tf = session.tensorflow()
 
     def apply(layer: Layer, source: Tensor) -> Tensor:

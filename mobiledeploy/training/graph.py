@@ -15,6 +15,8 @@ Tensor: TypeAlias = Any
 """A `tf.Tensor`; TensorFlow has no types that mypy could check."""
 Apply: TypeAlias = Callable[[Layer, Tensor], Tensor]
 """From a layer with weights and its input to its output before the activation."""
+Convolve: TypeAlias = Callable[[Layer, Tensor, Tensor], Tensor]
+"""From a layer, its input and its kernel to their product."""
 Observe: TypeAlias = Callable[[str, Tensor], Tensor]
 """From a tensor's name and value to the value that goes on."""
 
@@ -78,6 +80,20 @@ def convolve(layer: Layer, source: Tensor, kernel: Tensor) -> Tensor:
     if layer.op == "depthwise":
         return tf.nn.depthwise_conv2d(source, kernel, (1, *layer.strides, 1), padding)
     return tf.matmul(source, kernel)
+
+
+def convolve_to_train(layer: Layer, source: Tensor, kernel: Tensor) -> Tensor:
+    """Return the same up to rounding, in a form that trains faster.
+
+    A pointwise convolution is a matrix product, whose gradients TensorFlow computes in about
+    two thirds of the time. Not for graphs that are exported: there it should stay what it is.
+    """
+    tf = session.tensorflow()
+    if layer.op != "conv" or layer.kernel != (1, 1) or layer.strides != (1, 1):
+        return convolve(layer, source, kernel)
+    pixels = tf.reshape(source, (-1, layer.in_channels))
+    product = tf.matmul(pixels, tf.reshape(kernel, layer.kernel_shape[2:]))
+    return tf.reshape(product, (-1, *source.shape[1:3], layer.out_channels))
 
 
 def activate(layer: Layer, tensor: Tensor) -> Tensor:

@@ -1,10 +1,13 @@
 """Float files compute what the network computes."""
 
+from collections import Counter
+
 import ai_edge_litert.interpreter
 import numpy as np
 import onnx
 import onnxruntime
 import pytest
+from ai_edge_litert import schema_py_generated
 
 from mobiledeploy.config import Head
 from mobiledeploy.errors import RequestError
@@ -74,6 +77,19 @@ def test_tflite_names_its_ends(network: Network) -> None:
     assert (source["name"], source["dtype"]) == (INPUT, np.float32)
     assert (target["name"], target["dtype"]) == ("predictions", np.float32)
     assert list(source["shape"]) == [1, 40, 40, 3]
+
+
+def test_convolutions_stay_convolutions(network: Network) -> None:
+    counted = Counter(layer.op for layer in network.architecture.layers)
+    model = onnx.load_from_string(float_onnx.write(network))
+    operators = Counter(node.op_type for node in model.graph.node)
+    assert operators["Conv"] == counted["conv"] + counted["depthwise"]
+    schema = schema_py_generated.ModelT.InitFromPackedBuf(float_tflite.write(network), 0)
+    codes = [
+        schema.operatorCodes[o.opcodeIndex].builtinCode for o in schema.subgraphs[0].operators
+    ]
+    convolutions = Counter(codes)[schema_py_generated.BuiltinOperator.CONV_2D]
+    assert convolutions == counted["conv"]
 
 
 @pytest.mark.parametrize("head", ["softmax", "logits"])

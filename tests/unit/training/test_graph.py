@@ -84,3 +84,17 @@ def test_variables_return_the_network(network: Network) -> None:
     for name, found in network.weights.items():
         np.testing.assert_array_equal(again.weights[name].kernel, found.kernel)
         np.testing.assert_array_equal(again.weights[name].bias, found.bias)
+
+
+def test_what_trains_faster_computes_the_same(network: Network, images: Images) -> None:
+    weights = {name: (found.kernel, found.bias) for name, found in network.weights.items()}
+    plain, fast = (
+        graph.forward(
+            network.architecture,
+            to_input(images.pixels),
+            folded.layers(weights, convolve=convolve),
+        )
+        for convolve in (graph.convolve, graph.convolve_to_train)
+    )
+    assert plain.shape == fast.shape
+    np.testing.assert_allclose(plain, fast, atol=1e-5)
