@@ -10,6 +10,7 @@ from mobiledeploy.integer import tflite_reader
 from mobiledeploy.integer.digest import digest
 from mobiledeploy.integer.graph import Conv, Dense
 from mobiledeploy.integer.quantise import exact_ranges, quantise
+from mobiledeploy.layers import Layer
 from mobiledeploy.models import keras_builder, registry
 from mobiledeploy.network.keras_model import network_of
 from mobiledeploy.network.network import Network
@@ -62,14 +63,16 @@ def converted(network: Network, ranges: Ranges) -> bytes:
 
     tf = session.tensorflow()
     architecture = network.architecture
-    kernels = fake_quant.layers(
-        {name: (found.kernel, found.bias) for name, found in network.weights.items()}
-    )
     observe = fake_quant.activations(ranges)
+
+    def apply(layer: Layer, source: Any) -> Any:
+        found = network.weights[layer.name]
+        product = graph.convolve(layer, source, fake_quant.kernel(layer, found.kernel))
+        return tf.nn.bias_add(product, found.bias)
 
     def forward(image: Any) -> Any:
         return graph.forward(
-            architecture, image, kernels, observe=observe, until=architecture.output.name
+            architecture, image, apply, observe=observe, until=architecture.output.name
         )
 
     shape = tf.TensorSpec((1, *architecture.input_shape), tf.float32, name="input")
