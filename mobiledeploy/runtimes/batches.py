@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Final
+from typing import Final, TypeVar
 
 import numpy as np
 
 from mobiledeploy.errors import RequestError
 from mobiledeploy.runtimes import Array, TensorInfo
+
+Input = TypeVar("Input")
 
 PIECE: Final = 8
 """Images a call: larger pieces fall out of the caches, smaller ones pay more for each call."""
@@ -25,6 +27,17 @@ def check(batch: Array, expected: TensorInfo) -> None:
             f"expected a {expected.dtype} input of shape ({shape}), "
             f"received {batch.dtype} of shape {batch.shape}"
         )
+
+
+def only(inputs: Sequence[Input]) -> Input:
+    """Return the input of a model that has one.
+
+    Raises:
+        RequestError: It has none, or several.
+    """
+    if len(inputs) != 1:
+        raise RequestError(f"expected a model with one input, received {len(inputs)}")
+    return inputs[0]
 
 
 def run_in_pieces(

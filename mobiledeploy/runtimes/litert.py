@@ -9,7 +9,7 @@ import numpy as np
 from mobiledeploy import quiet
 from mobiledeploy.errors import CorruptFileError
 from mobiledeploy.runtimes import Array, TensorInfo
-from mobiledeploy.runtimes.batches import check, run_in_pieces
+from mobiledeploy.runtimes.batches import check, only, run_in_pieces
 
 Kernels: TypeAlias = Literal["xnnpack", "builtin", "reference"]
 
@@ -83,10 +83,10 @@ class _Interpreter:
                 self._interpreter.allocate_tensors()
         except (ValueError, RuntimeError) as error:
             raise CorruptFileError(f"LiteRT cannot load the model: {error}") from error
-        details = self._interpreter.get_input_details()
+        source = only(self._interpreter.get_input_details())
+        self._input = source["index"]
+        self.input = _info(source)
         self._indices = [out["index"] for out in self._interpreter.get_output_details()]
-        self._input = details[0]["index"]
-        self.input = _info(details[0])
         self.outputs = tuple(_info(out) for out in self._interpreter.get_output_details())
         self._batch = 0
         self._any_batch = True
@@ -115,8 +115,11 @@ class _Interpreter:
         self._batch = batch
 
     def _invoke(self, piece: Array) -> Sequence[Array]:
-        self._interpreter.set_tensor(self._input, piece)
-        self._interpreter.invoke()
+        try:
+            self._interpreter.set_tensor(self._input, piece)
+            self._interpreter.invoke()
+        except (ValueError, RuntimeError) as error:
+            raise CorruptFileError(f"LiteRT cannot run the model: {error}") from error
         return [self._interpreter.get_tensor(index) for index in self._indices]
 
 

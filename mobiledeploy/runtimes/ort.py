@@ -1,12 +1,14 @@
 """Run an `.onnx` in ONNX Runtime."""
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any, Final
 
 import numpy as np
 
 from mobiledeploy.errors import CorruptFileError
 from mobiledeploy.runtimes import Array, TensorInfo
-from mobiledeploy.runtimes.batches import check, run_in_pieces
+from mobiledeploy.runtimes.batches import check, only, run_in_pieces
 from mobiledeploy.runtimes.cpu import this_cpu_saturates
 
 _FATAL: Final = 4
@@ -43,7 +45,6 @@ class OrtSession:
 
     def __init__(self, model: bytes, *, optimised: bool, threads: int) -> None:
         import onnxruntime
-        from onnxruntime.capi import onnxruntime_pybind11_state as states
 
         levels = onnxruntime.GraphOptimizationLevel
         options = onnxruntime.SessionOptions()
@@ -55,24 +56,15 @@ class OrtSession:
         )
         if this_cpu_saturates():
             options.add_session_config_entry("session.x64quantprecision", "1")
-        failures = (
-            states.Fail,
-            states.InvalidArgument,
-            states.InvalidGraph,
-            states.InvalidProtobuf,
-            states.NotImplemented,
-            states.RuntimeException,
-        )
-        try:
+        with _refusals("load"):
+            # Without `enable_fallback=0` a failure is printed and tried once more.
             self._session: Any = onnxruntime.InferenceSession(
-                model, options, providers=["CPUExecutionProvider"]
+                model, options, providers=["CPUExecutionProvider"], enable_fallback=0
             )
-        except failures as error:
-            raise CorruptFileError(f"ONNX Runtime cannot load the model: {error}") from error
+            self.input = _info(only(self._session.get_inputs()))
+            self.outputs = tuple(_info(output) for output in self._session.get_outputs())
         title = "optimised" if optimised else "not optimised"
         self.runtime = f"ONNX Runtime {onnxruntime.__version__} ({title})"
-        self.input = _info(self._session.get_inputs()[0])
-        self.outputs = tuple(_info(output) for output in self._session.get_outputs())
         self._threads = threads
 
     @property
@@ -87,11 +79,33 @@ class OrtSession:
             RequestError: The batch is empty, or of another type or shape than the input.
         """
         check(batch, self.input)
-        return run_in_pieces(
-            batch,
-            lambda _, piece: self._session.run(None, {self.input.name: piece}),
-            threads=self._threads,
-        )
+        with _refusals("run"):
+            return run_in_pieces(
+                batch,
+                lambda _, piece: self._session.run(None, {self.input.name: piece}),
+                threads=self._threads,
+            )
+
+
+@contextlib.contextmanager
+def _refusals(what: str) -> Iterator[None]:
+    """Turn ONNX Runtime's refusals of a model into ours."""
+    from onnxruntime.capi import onnxruntime_pybind11_state as states
+
+    failures = (
+        states.Fail,
+        states.InvalidArgument,
+        states.InvalidGraph,
+        states.InvalidProtobuf,
+        states.NotImplemented,
+        states.RuntimeException,
+        # A message that quotes a damaged name.
+        UnicodeDecodeError,
+    )
+    try:
+        yield
+    except failures as error:
+        raise CorruptFileError(f"ONNX Runtime cannot {what} the model: {error}") from error
 
 
 def _info(node: Any) -> TensorInfo:

@@ -68,6 +68,29 @@ def test_a_file_that_cannot_be_loaded_is_refused(
         load(data)
 
 
+def test_a_refused_file_prints_nothing(
+    graph: IntegerGraph, capsys: pytest.CaptureFixture[str]
+) -> None:
+    damaged = onnx.write(graph, certify(graph)).replace(b"stem", b"\xff\xfe\xfd\xfc")
+    with pytest.raises(CorruptFileError, match="cannot load"):
+        ort.load(damaged)
+    assert capsys.readouterr().out == ""
+
+
+def test_a_model_with_two_inputs_is_refused() -> None:
+    from onnx import helper
+
+    ends = [helper.make_tensor_value_info(name, 1, [1, 2]) for name in "abc"]
+    node = helper.make_node("Add", ["a", "b"], ["c"])
+    model = helper.make_model(
+        helper.make_graph([node], "two", ends[:2], ends[2:]),
+        ir_version=8,
+        opset_imports=[helper.make_opsetid("", 17)],
+    )
+    with pytest.raises(RequestError, match="one input, received 2"):
+        ort.load(model.SerializeToString())
+
+
 def test_sessions_say_what_they_are(graph: IntegerGraph) -> None:
     found = loaders(graph)
     names = {name: load(data).runtime for name, (load, data) in found.items()}

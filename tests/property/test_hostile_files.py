@@ -1,5 +1,6 @@
-"""Whatever the bytes, the reader gives a graph or one of our errors, in little time."""
+"""Whatever the bytes, reading them gives a result or one of our errors, in little time."""
 
+import contextlib
 import dataclasses
 import functools
 
@@ -10,9 +11,10 @@ from hypothesis import strategies as st
 
 from mobiledeploy.errors import MobileDeployError
 from mobiledeploy.integer import tflite_reader
+from mobiledeploy.integer.certify import certify
 from mobiledeploy.integer.digest import digest
 from mobiledeploy.integer.graph import Conv, Dense, IntegerGraph, Node
-from mobiledeploy.targets import tap, tflite
+from mobiledeploy.targets import onnx, tap, tflite
 
 
 @functools.cache
@@ -34,10 +36,26 @@ def test_mutated_bytes_give_a_graph_or_our_error(changes: list[tuple[int, bytes]
     for place, new in changes:
         data[place : place + len(new)] = new
     for read in (tflite_reader.read, tap.tflite):
-        try:
+        with contextlib.suppress(MobileDeployError):
             read(bytes(data))
-        except MobileDeployError:
-            continue
+
+
+@functools.cache
+def onnx_file() -> bytes:
+    graph = graphs.assorted_graph()
+    return onnx.write(graph, certify(graph))
+
+
+@settings(max_examples=200, deadline=2000)
+@given(mutations)
+def test_a_mutated_onnx_file_is_tapped_or_gives_our_error(
+    changes: list[tuple[int, bytes]],
+) -> None:
+    data = bytearray(onnx_file())
+    for place, new in changes:
+        data[place % len(data) : place % len(data) + len(new)] = new
+    with contextlib.suppress(MobileDeployError):
+        tap.onnx(bytes(data))
 
 
 @settings(max_examples=200, deadline=2000)
