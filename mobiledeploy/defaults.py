@@ -53,16 +53,20 @@ class Recipe:
 CALIBRATION_IMAGES: Final = 256
 
 RECIPES: Final = {
-    "digits": Recipe(
-        image_size=32, small=True, epochs=12, batch_size=64, learning_rate=1e-2,
+    "digits, v1": Recipe(
+        image_size=32, small=True, epochs=20, batch_size=64, learning_rate=3e-2,
+        qat_steps=60, qat_batch_size=64, qat_learning_rate=1e-4,
+    ),
+    "digits, v2": Recipe(
+        image_size=32, small=True, epochs=15, batch_size=64, learning_rate=3e-2,
         qat_steps=60, qat_batch_size=64, qat_learning_rate=1e-4,
     ),
     "photos": Recipe(
         image_size=224, small=False, epochs=40, batch_size=32, learning_rate=3e-3,
         qat_steps=60, qat_batch_size=16, qat_learning_rate=3e-5,
     ),
-    "photos with weights": Recipe(
-        image_size=224, small=False, epochs=4, batch_size=16, learning_rate=1e-4,
+    "photos, from weights": Recipe(
+        image_size=224, small=False, epochs=6, batch_size=16, learning_rate=5e-5,
         qat_steps=60, qat_batch_size=16, qat_learning_rate=1e-5,
     ),
 }  # fmt: skip
@@ -116,8 +120,10 @@ def decide(
         if io != "int8":
             raise RequestError(f"float files have float32 tensors, but `--io {io}` was asked for")
         io = "float32"
-    kind = "digits" if data == DIGITS else "photos"
-    recipe = RECIPES["photos with weights" if kind == "photos" and weights != "none" else kind]
+    if data == DIGITS:
+        recipe = RECIPES[f"digits, {arch}"]
+    else:
+        recipe = RECIPES["photos" if weights == "none" else "photos, from weights"]
     size = recipe.image_size if image_size is None else image_size
     return BuildConfig(
         data=data,
