@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 
 import graphs
+
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.integer.digest import digest
 
