@@ -34,22 +34,30 @@ class Sums:
     zeros: tuple[int, int]
 
 
-def xnnpack(sums: Sums, input_scale: Floats, scale: np.float32, *, fused: bool = False) -> Codes:
+def xnnpack(
+    sums: Sums,
+    input_scale: Floats,
+    scale: np.float32,
+    *,
+    fused: bool = False,
+    fused_constant: bool = False,
+) -> Codes:
     """Return XNNPACK's codes of the means.
 
     Args:
         sums: To take the means of.
         input_scale: Of the input; broadcasts against the sums.
         scale: Of the output.
-        fused: Whether the compiler fuses multiplications with the additions that follow them,
-            as it does for arm64.
+        fused: Whether the compiler fuses the multiplication of a sum with the addition that
+            follows, as it may for arm64.
+        fused_constant: Likewise for the constant that is added.
     """
     source_zero, zero = (np.float32(value) for value in sums.zeros)
     count = np.float32(sums.positions)
     ratio = input_scale / scale * (np.float32(1) / count)
-    add = _fused if fused else _unfused
-    constant = add(-(count * source_zero), ratio, zero)
-    return _clip(np.rint(add(sums.codes.astype(np.float32), ratio, constant)))
+    constant = (_fused if fused_constant else _unfused)(-(count * source_zero), ratio, zero)
+    means = (_fused if fused else _unfused)(sums.codes.astype(np.float32), ratio, constant)
+    return _clip(np.rint(means))
 
 
 def ort(sums: Sums, input_scale: Floats, scale: np.float32) -> Codes:
