@@ -21,6 +21,7 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
 
 
 def test_importing_the_package_imports_nothing_else() -> None:
-    code = "import sys, mobiledeploy; print(*(m for m in sys.modules if m.startswith('mobiledeploy')))"
+    ours = "m for m in sys.modules if m.startswith('mobiledeploy')"
+    code = f"import sys, mobiledeploy; print(*({ours}))"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert set(run.stdout.split()) == {"mobiledeploy", "mobiledeploy._version"}
