@@ -66,7 +66,7 @@ RECIPES: Final = {
         qat_steps=60, qat_batch_size=16, qat_learning_rate=3e-5,
     ),
     "photos, from weights": Recipe(
-        image_size=224, small=False, epochs=6, batch_size=16, learning_rate=5e-5,
+        image_size=224, small=False, epochs=8, batch_size=16, learning_rate=1e-4,
         qat_steps=60, qat_batch_size=16, qat_learning_rate=1e-5,
     ),
 }  # fmt: skip
