@@ -58,7 +58,7 @@ RECIPES: Final = {
         qat_steps=60, qat_batch_size=64, qat_learning_rate=1e-4,
     ),
     "digits, v2": Recipe(
-        image_size=32, small=True, epochs=15, batch_size=64, learning_rate=3e-2,
+        image_size=32, small=True, epochs=14, batch_size=64, learning_rate=2e-2,
         qat_steps=60, qat_batch_size=64, qat_learning_rate=1e-4,
     ),
     "photos": Recipe(

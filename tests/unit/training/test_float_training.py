@@ -8,6 +8,7 @@ import pytest
 from mobiledeploy.config import TrainConfig
 from mobiledeploy.data.pixels import Images
 from mobiledeploy.layers import Architecture
+from mobiledeploy.models import keras_builder
 from mobiledeploy.progress import Event
 from mobiledeploy.training import float_training, predict
 from mobiledeploy.training.checkpoint import Checkpoints
@@ -61,3 +62,16 @@ def test_a_killed_training_ends_with_the_same_bits(
     for name, weights in undisturbed.network.weights.items():
         np.testing.assert_array_equal(again.network.weights[name].kernel, weights.kernel)
         np.testing.assert_array_equal(again.network.weights[name].bias, weights.bias)
+
+
+def test_residual_blocks_start_as_identities(architecture: Architecture, images: Images) -> None:
+    import keras
+
+    model = keras_builder.build(architecture)
+    float_training.start_as_identities(architecture, model)
+    taps = keras.Model(model.input, [model.get_layer(n).output for n in ("stem_relu", "add")])
+    source, target = taps(to_input(images.pixels), training=True)
+    np.testing.assert_array_equal(source, target)
+    assert np.ptp(source) > 0
+    gammas = [layer.gamma for layer in model.layers if hasattr(layer, "gamma")]
+    assert [bool(np.any(gamma)) for gamma in gammas] == [True, True, False]
