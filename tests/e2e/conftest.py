@@ -12,7 +12,7 @@ import pytest
 
 PROGRAM = Path(sys.executable).with_name("mobiledeploy")
 SCHEMAS = Path(__file__).resolve().parents[2] / "docs/schemas"
-SMALL = ("build", "--arch", "v1", "--epochs", "2", "--qat-steps", "4", "--threads", "2")
+SMALL = ("build", "--arch", "v1", "--epochs", "4", "--qat-steps", "4", "--threads", "2")
 """A build that trains too little to be good, and enough for outputs to vary."""
 
 
