@@ -84,7 +84,7 @@ def train(
         RequestError: The loss became NaN or infinite.
         StorageError: The checkpoint cannot be written.
     """
-    state = State(model, plan.steps)
+    state = State(model, plan.steps, validated=validation is not None)
     if checkpoint:
         _go_on(state, checkpoint, plan, progress)
     if validation and state.done == 0:

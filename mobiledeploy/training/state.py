@@ -28,7 +28,7 @@ class State:
         stale: How many scores have come since.
     """
 
-    def __init__(self, model: Model, steps: int) -> None:
+    def __init__(self, model: Model, steps: int, *, validated: bool) -> None:
         self.model = model
         self.adam = Adam(model.variables)
         self.done = 0
@@ -36,7 +36,7 @@ class State:
         self.best: Score | None = None
         self.kept = 0
         self.stale = 0
-        self._kept: list[Array] = _values(model.all_variables)
+        self._kept: list[Array] = _values(model.all_variables) if validated else []
 
     def note(self, score: Score) -> None:
         """Take note of how the model validates after the steps made so far.
