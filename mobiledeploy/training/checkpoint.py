@@ -22,7 +22,7 @@ from mobiledeploy.network.network import Network
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 
-SECONDS: Final = 15.0
+SECONDS: Final = 10.0
 """How much work a kill may cost."""
 
 _KEY: Final = "key"
