@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from typing import Final, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
 from mobiledeploy.data.dataset import Split
 from mobiledeploy.data.pixels import Images
@@ -14,6 +13,7 @@ from mobiledeploy.progress import Event, Progress
 from mobiledeploy.results import Candidate, QuantiseResult, Score
 from mobiledeploy.runtimes import litert
 from mobiledeploy.targets import tflite
+from mobiledeploy.training.loss import cross_entropies
 
 Splits: TypeAlias = Mapping[Split, Images]
 
@@ -39,12 +39,15 @@ def score(
         images = splits[split]
         progress(Event("quantise", f"scoring {name} on {len(images.pixels)} {split} images"))
         codes = session.run(to_int8(np.ascontiguousarray(images.pixels)))[0]
-        logits[split] = (codes.astype(np.float64) - graph.logits.zero_point) * graph.logits.scale
+        real = (codes.astype(np.float32) - graph.logits.zero_point) * graph.logits.scale
+        logits[split] = real.astype(np.float32)
         scores[split] = Score.of(codes.argmax(axis=1), images.labels)
     return Candidate(
         name=name,
         validation=scores["validation"],
-        validation_loss=_cross_entropy(logits["validation"], splits["validation"].labels),
+        validation_loss=float(
+            cross_entropies(splits["validation"].labels, logits["validation"]).mean()
+        ),
         test=scores["test"],
     )
 
@@ -59,13 +62,6 @@ def choose(candidates: tuple[Candidate, ...]) -> QuantiseResult:
     return QuantiseResult(
         candidates=candidates, chosen=chosen.name, reason=_reason(candidates, chosen)
     )
-
-
-def _cross_entropy(logits: npt.NDArray[np.float64], labels: npt.NDArray[np.int64]) -> float:
-    """Return the mean of `log(sum(exp(logits))) - logit of the label`."""
-    shifted = logits - logits.max(axis=1, keepdims=True)
-    own = shifted[np.arange(len(labels)), labels]
-    return float((np.log(np.exp(shifted).sum(axis=1)) - own).mean())
 
 
 def _reason(candidates: tuple[Candidate, ...], chosen: Candidate) -> str:

@@ -90,7 +90,7 @@ def train(
         classes=len(class_names),
         stem_stride=model.stem_stride,
     )
-    augment: Augmentation = "digits" if config.data == DIGITS else "photos"
+    augment = _augmentation(config)
     checkpoints = Checkpoints(folder=folder / CHECKPOINTS)
     if weights is None:
         trained = float_training.train(
@@ -130,6 +130,10 @@ def train(
     return TrainResult(validation=scores["validation"], test=scores["test"], note=trained.note)
 
 
+def _augmentation(config: BuildConfig) -> "Augmentation":
+    return "digits" if config.data == DIGITS else "photos"
+
+
 def quantise_candidates(
     folder: Path,
     splits: candidates.Splits,
@@ -155,6 +159,7 @@ def quantise_candidates(
             ranges,
             images,
             wanted,
+            augment=_augmentation(config),
             seed=config.train.seed,
             checkpoints=Checkpoints(folder=folder / CHECKPOINTS),
             progress=progress,

@@ -9,13 +9,12 @@ from mobiledeploy.progress import Progress, silent
 from mobiledeploy.training import folded, graph, loop, predict
 from mobiledeploy.training.augment import Augmentation, augmentation
 from mobiledeploy.training.checkpoint import Checkpoints
-from mobiledeploy.training.loss import balancing_weights, cross_entropies, cross_entropy
+from mobiledeploy.training.loss import cross_entropies, objective
 from mobiledeploy.training.model import Model
 from mobiledeploy.training.validation import Validation
 
 PATIENCE: Final = 3
 """Epochs that validate worse than the best, in a row, after which training ends."""
-SMOOTHING: Final = 0.1
 
 
 def train(
@@ -67,11 +66,7 @@ def train(
         images.labels,
         plan,
         prepare=augmentation(augment, seed=config.seed),
-        loss=cross_entropy(
-            architecture.classes,
-            smoothing=SMOOTHING,
-            class_weights=balancing_weights(images.labels, architecture.classes),
-        ),
+        loss=objective(images.labels, architecture.classes),
         validation=Validation(
             every=loop.steps(1, count, config.batch_size),
             patience=PATIENCE,

@@ -11,14 +11,11 @@ from mobiledeploy.progress import Progress, silent
 from mobiledeploy.training import batch_norm, loop, session
 from mobiledeploy.training.augment import Augmentation, augmentation
 from mobiledeploy.training.checkpoint import Checkpoints
-from mobiledeploy.training.loss import balancing_weights, cross_entropy
+from mobiledeploy.training.loss import objective
 from mobiledeploy.training.trained import TrainedNetwork
 
 if TYPE_CHECKING:
     import keras
-
-SMOOTHING: Final = 0.1
-"""Of labels: it keeps logits moderate, which int8 rewards."""
 
 MOMENTUM: Final = 0.9
 """Of the moving averages: short runs end before Keras applications' 0.999 has settled."""
@@ -70,11 +67,7 @@ def train(
         images.labels,
         plan,
         prepare=augmentation(augment, seed=config.seed),
-        loss=cross_entropy(
-            classes,
-            smoothing=SMOOTHING,
-            class_weights=balancing_weights(images.labels, classes),
-        ),
+        loss=objective(images.labels, classes),
         checkpoint=checkpoints.of("float", architecture, images, plan, augment)
         if checkpoints
         else None,

@@ -11,7 +11,7 @@ from mobiledeploy.network.network import Float, Network, Weights
 from mobiledeploy.progress import Progress, silent
 from mobiledeploy.training import folded, loop, predict, session
 from mobiledeploy.training.checkpoint import Checkpoints
-from mobiledeploy.training.loss import balancing_weights, cross_entropies, cross_entropy
+from mobiledeploy.training.loss import cross_entropies, objective
 from mobiledeploy.training.model import Model
 from mobiledeploy.training.validation import Validation
 
@@ -20,7 +20,6 @@ EPOCHS: Final = 60
 PATIENCE: Final = 10
 BATCH: Final = 32
 LEARNING_RATE: Final = 3e-3
-SMOOTHING: Final = 0.1
 
 
 def train(
@@ -91,11 +90,7 @@ def train(
         labels,
         plan,
         prepare=lambda rows, _: rows,
-        loss=cross_entropy(
-            architecture.classes,
-            smoothing=SMOOTHING,
-            class_weights=balancing_weights(labels, architecture.classes),
-        ),
+        loss=objective(labels, architecture.classes),
         validation=Validation(
             every=loop.steps(1, len(features), BATCH), patience=PATIENCE, losses=validation_losses
         ),

@@ -1,6 +1,7 @@
 """Cross entropy, one value an example."""
 
 from collections.abc import Sequence
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -8,6 +9,23 @@ import numpy.typing as npt
 from mobiledeploy.training import session
 from mobiledeploy.training.graph import Tensor
 from mobiledeploy.training.step import Loss
+
+SMOOTHING: Final = 0.1
+"""Of labels: it keeps logits moderate, which int8 rewards."""
+
+
+def objective(labels: npt.NDArray[np.int64], classes: int) -> Loss:
+    """Return what every kind of training here minimises: smoothed labels, rare classes weighed.
+
+    Float training, transfer and quantisation-aware training share it, so that a loss on held-back
+    images compares networks and not objectives.
+
+    Args:
+        labels: int64, of the training examples.
+        classes: How many classes there are.
+    """
+    weights = balancing_weights(labels, classes)
+    return cross_entropy(classes, smoothing=SMOOTHING, class_weights=weights)
 
 
 def cross_entropy(

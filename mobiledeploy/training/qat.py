@@ -10,9 +10,8 @@ from mobiledeploy.network.network import Network
 from mobiledeploy.network.ranges import Ranges
 from mobiledeploy.progress import Progress
 from mobiledeploy.training import loop
+from mobiledeploy.training.augment import Augmentation
 from mobiledeploy.training.checkpoint import Checkpoints
-from mobiledeploy.training.loss import balancing_weights, cross_entropy
-from mobiledeploy.training.step import Loss
 
 NAMES: Final = ENGINES
 """What `--qat-engine` can be: each is the module `training/qat_<name>.py`."""
@@ -28,6 +27,7 @@ class Engine(Protocol):
         images: Images,
         config: QuantiseConfig,
         *,
+        augment: Augmentation,
         seed: int,
         checkpoints: Checkpoints | None = ...,
         progress: Progress = ...,
@@ -39,6 +39,7 @@ class Engine(Protocol):
             ranges: From calibration.
             images: To train on.
             config: How long and how fast.
+            augment: How images are varied: as in the training of the network.
             seed: Of the order and the augmentation.
             checkpoints: Where the state is kept, None to keep none.
             progress: Told after every step.
@@ -60,12 +61,6 @@ def plan(config: QuantiseConfig, seed: int) -> loop.Plan:
         stage="quantise",
         message="quantisation-aware training",
     )
-
-
-def loss(network: Network, images: Images) -> Loss:
-    """Return what every engine minimises; rare classes count as they did in float training."""
-    classes = network.architecture.classes
-    return cross_entropy(classes, class_weights=balancing_weights(images.labels, classes))
 
 
 def load(name: str) -> Engine:

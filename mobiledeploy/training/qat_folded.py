@@ -11,9 +11,10 @@ from mobiledeploy.network.network import Network
 from mobiledeploy.network.ranges import Ranges
 from mobiledeploy.progress import Progress, silent
 from mobiledeploy.training import fake_quant, folded, graph, loop, qat
+from mobiledeploy.training.augment import Augmentation, augmentation
 from mobiledeploy.training.checkpoint import Checkpoints
 from mobiledeploy.training.folded import Pairs
-from mobiledeploy.training.input_grid import to_input
+from mobiledeploy.training.loss import objective
 from mobiledeploy.training.model import Model
 
 
@@ -23,6 +24,7 @@ def train_quantised(
     images: Images,
     config: QuantiseConfig,
     *,
+    augment: Augmentation,
     seed: int,
     checkpoints: Checkpoints | None = None,
     progress: Progress = silent,
@@ -35,9 +37,9 @@ def train_quantised(
         images.pixels,
         images.labels,
         plan,
-        prepare=lambda pixels, _: to_input(pixels),
-        loss=qat.loss(network, images),
-        checkpoint=checkpoints.of("folded", network, ranges, images, plan)
+        prepare=augmentation(augment, seed=seed),
+        loss=objective(images.labels, network.architecture.classes),
+        checkpoint=checkpoints.of("folded", network, ranges, images, plan, augment)
         if checkpoints
         else None,
         progress=progress,

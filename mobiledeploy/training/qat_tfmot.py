@@ -17,8 +17,10 @@ from mobiledeploy.network.network import Network
 from mobiledeploy.network.ranges import Ranges
 from mobiledeploy.progress import Progress, silent
 from mobiledeploy.training import folded, loop, qat, tfmot_quantizers
+from mobiledeploy.training.augment import Augmentation, augmentation
 from mobiledeploy.training.checkpoint import Checkpoints
-from mobiledeploy.training.input_grid import RANGE, to_input
+from mobiledeploy.training.input_grid import RANGE
+from mobiledeploy.training.loss import objective
 from mobiledeploy.training.model import Model
 
 
@@ -28,6 +30,7 @@ def train_quantised(
     images: Images,
     config: QuantiseConfig,
     *,
+    augment: Augmentation,
     seed: int,
     checkpoints: Checkpoints | None = None,
     progress: Progress = silent,
@@ -40,9 +43,11 @@ def train_quantised(
         images.pixels,
         images.labels,
         plan,
-        prepare=lambda pixels, _: to_input(pixels),
-        loss=qat.loss(network, images),
-        checkpoint=checkpoints.of("tfmot", network, ranges, images, plan) if checkpoints else None,
+        prepare=augmentation(augment, seed=seed),
+        loss=objective(images.labels, network.architecture.classes),
+        checkpoint=checkpoints.of("tfmot", network, ranges, images, plan, augment)
+        if checkpoints
+        else None,
         progress=progress,
     )
     return folded.network_of(network.architecture, twin.weights), twin.ranges()

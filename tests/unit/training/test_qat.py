@@ -40,7 +40,7 @@ def test_training_lowers_the_loss_of_the_quantised_network(
 
     ranges = calibrate(network, images.pixels)
     trained, trained_ranges = qat.load(name).train_quantised(
-        network, ranges, images, CONFIG, seed=0
+        network, ranges, images, CONFIG, augment="none", seed=0
     )
     assert loss(trained, trained_ranges) < 0.8 * loss(network, ranges)
     assert trained_ranges.keys() == ranges.keys()
@@ -51,9 +51,24 @@ def test_training_lowers_the_loss_of_the_quantised_network(
 def test_no_steps_keep_the_network(name: str, network: Network, images: Images) -> None:
     ranges = calibrate(network, images.pixels)
     same, same_ranges = qat.load(name).train_quantised(
-        network, ranges, images, dataclasses.replace(CONFIG, steps=0), seed=0
+        network, ranges, images, dataclasses.replace(CONFIG, steps=0), augment="none", seed=0
     )
     assert same_ranges == ranges
     for layer, weights in network.weights.items():
         np.testing.assert_array_equal(same.weights[layer].kernel, weights.kernel)
         np.testing.assert_array_equal(same.weights[layer].bias, weights.bias)
+
+
+@pytest.mark.tensorflow
+@pytest.mark.parametrize("name", qat.NAMES)
+def test_images_are_varied_as_in_float_training(
+    name: str, network: Network, images: Images
+) -> None:
+    ranges = calibrate(network, images.pixels)
+    engine = qat.load(name)
+    plain, _ = engine.train_quantised(network, ranges, images, CONFIG, augment="none", seed=0)
+    varied, _ = engine.train_quantised(network, ranges, images, CONFIG, augment="photos", seed=0)
+    assert any(
+        not np.array_equal(plain.weights[layer].kernel, varied.weights[layer].kernel)
+        for layer in network.weights
+    )
