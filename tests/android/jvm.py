@@ -1,0 +1,253 @@
+"""Compile Kotlin and Java, and run JUnit tests in a JVM, with an exact count of what must run.
+
+Classes are kept by a digest of what they are made from, so that an unchanged module is compiled
+once and a changed one always.
+"""
+
+import dataclasses
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+DEMO: Final = ROOT / "android_demo"
+RUNNER: Final = DEMO / "ci/junit/RunTests.java"
+
+_OPENED: Final = ("java.io", "java.lang", "java.nio", "java.util")
+_PACKAGE: Final = re.compile(r"^package\s+([\w.]+)", re.MULTILINE)
+_CLASS: Final = re.compile(r"^(?:public |internal |final |open )*class\s+(\w+)", re.MULTILINE)
+_COMMENT: Final = re.compile(r"/\*.*?\*/|//[^\n]*", re.DOTALL)
+_TEST: Final = re.compile(
+    r"@Test\b(?:\([^)]*\))?\s*(?:@\w+(?:\([^)]*\))?\s*)*(?:public |internal )?(?:fun|void)\s+"
+    r"(?:`([^`]+)`|(\w+))"
+)
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Compilers:
+    """What turns sources into classes.
+
+    Attributes:
+        kotlin: The Kotlin compiler and what it needs, as a class path.
+        stdlib: Kotlin's standard library.
+        cache: Where compiled modules are kept.
+    """
+
+    kotlin: tuple[Path, ...]
+    stdlib: Path
+    cache: Path
+
+
+def sources(*folders: Path) -> list[Path]:
+    """Return the Kotlin and Java files of folders, sorted; a folder without any is an error."""
+    found = []
+    for folder in folders:
+        files = sorted(path for kind in ("*.kt", "*.java") for path in folder.rglob(kind))
+        assert files, f"{folder} holds no sources"
+        found += files
+    return found
+
+
+def compiled(compilers: Compilers, files: Sequence[Path], class_path: Sequence[Path]) -> Path:
+    """Return a folder of the classes of some sources: Java 11 classes, as on the phone.
+
+    Java sources may not refer to Kotlin ones.
+    """
+    digest = hashlib.sha256(f"{compilers.stdlib.name}\n{os.environ.get('JAVA_HOME')}".encode())
+    for path in files:
+        digest.update(f"\n{path.name}\n".encode() + path.read_bytes())
+    for path in class_path:
+        digest.update(f"\n{path}".encode())  # a compiled folder's name is a digest itself
+    place = compilers.cache / digest.hexdigest()[:20]
+    if place.is_dir():
+        return place
+    with tempfile.TemporaryDirectory(dir=compilers.cache) as made:
+        out = Path(made) / "classes"
+        out.mkdir()
+        java = [path for path in files if path.suffix == ".java"]
+        kotlin = [path for path in files if path.suffix == ".kt"]
+        if java:
+            _javac(java, class_path, out)
+        if kotlin:
+            _kotlinc(compilers, kotlin, [*class_path, out], out)
+        try:
+            out.rename(place)
+        except OSError:  # another session was faster
+            assert place.is_dir()
+    return place
+
+
+def run_tests(
+    compilers: Compilers,
+    tests: Sequence[Path],
+    class_path: Sequence[Path],
+    *,
+    properties: Mapping[str, str | Path],
+    junit: Sequence[Path],
+    memory: str = "2g",
+    timeout: float = 280,
+) -> str:
+    """Run every JUnit test that the given compiled-in sources name, and require that all pass.
+
+    Args:
+        compilers: For the runner itself.
+        tests: The tests' sources, already compiled on the class path: they say what must run.
+        class_path: Folders and jars.
+        properties: Java system properties.
+        junit: JUnit and Hamcrest.
+        memory: The JVM's greatest heap.
+        timeout: Seconds.
+
+    Returns:
+        What the tests printed.
+
+    Raises:
+        AssertionError: A test failed, was skipped or did not run, or the JVM died; the message
+            holds the JVM's own text.
+    """
+    expected = expected_tests(tests)
+    assert expected, f"no @Test in {', '.join(path.name for path in tests)}"
+    runner = compiled(compilers, [RUNNER], junit)
+    with tempfile.TemporaryDirectory() as folder:
+        events = Path(folder) / "events.tsv"
+        done = java(
+            "RunTests",
+            [events, *sorted({name.rpartition(".")[0] for name in expected})],
+            [runner, *class_path, *junit, compilers.stdlib],
+            properties=properties,
+            memory=memory,
+            timeout=timeout,
+        )
+        lines = events.read_text(encoding="utf-8").splitlines() if events.exists() else []
+    _require(expected, lines, f"exit status {done.returncode}\n{_tail(done)}")
+    return done.stdout
+
+
+def java(
+    main: str,
+    args: Sequence[str | Path],
+    class_path: Sequence[Path],
+    *,
+    properties: Mapping[str, str | Path],
+    memory: str = "2g",
+    timeout: float = 280,
+) -> subprocess.CompletedProcess[str]:
+    """Run a main class."""
+    return subprocess.run(
+        [
+            tool("java"),
+            f"-Xmx{memory}",
+            "-XX:+UseSerialGC",  # the machine's cores belong to the tests
+            "-ea",
+            *(f"--add-opens=java.base/{package}=ALL-UNNAMED" for package in _OPENED),
+            *(f"-D{name}={value}" for name, value in properties.items()),
+            "-cp",
+            _joined(class_path),
+            main,
+            *map(str, args),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=timeout,
+    )
+
+
+def tool(name: str) -> str:
+    """Return the path of a program of the JDK or the C compiler, or fail and say what to install.
+
+    Missing it is a failure, not a skip: who asks for `-m android` wants these tests.
+    """
+    home = os.environ.get("JAVA_HOME")
+    found = shutil.which(name, path=f"{home}/bin") if home else None
+    found = found or shutil.which(name)
+    packages = {
+        "gcc": "gcc",
+        "java": "openjdk-17-jdk-headless",
+        "javac": "openjdk-17-jdk-headless",
+    }
+    assert found, f"`{name}` is missing: `apt-get install {packages[name]}`"
+    return found
+
+
+def expected_tests(files: Iterable[Path]) -> set[str]:
+    """Return the full name of every JUnit test in some sources, as JUnit will call it."""
+    names: set[str] = set()
+    for path in files:
+        text = _COMMENT.sub("", path.read_text(encoding="utf-8"))
+        package, tests = _PACKAGE.search(text), _TEST.findall(text)
+        assert len(tests) == len(re.findall(r"@Test\b", text)), f"{path}: a @Test cannot be read"
+        if tests:
+            assert package, f"{path} names no package"
+            first = _CLASS.search(text)
+            assert first, f"{path} holds no class"
+            names |= {f"{package[1]}.{first[1]}.{quoted or plain}" for quoted, plain in tests}
+    return names
+
+
+def _require(expected: set[str], lines: Sequence[str], said: str) -> None:
+    """Hold the events of a run against the tests that had to run."""
+    events: dict[str, list[str]] = {}
+    traces = []
+    for line in lines:
+        kind, *rest = line.split("\t", 3)
+        if rest:
+            events.setdefault(kind, []).append(f"{rest[0]}.{rest[1]}")
+            if kind in {"failed", "assumed"}:
+                text = re.sub(r"\\(n|\\)", lambda m: "\n" if m[1] == "n" else "\\", rest[2])
+                traces.append(f"{kind}: {rest[0]}.{rest[1]}\n{text}")
+    finished = events.get("finished", [])
+    problems = list(traces)
+    problems += [f"skipped: {name}" for name in events.get("ignored", [])]
+    problems += [f"did not run: {name}" for name in sorted(expected - set(finished))]
+    problems += [f"ran, but no source names it: {name}" for name in set(finished) - expected]
+    if len(finished) != len(expected):
+        problems.append(f"{len(finished)} tests ran, the sources hold {len(expected)}")
+    if not lines or lines[-1] != "end":
+        problems.append("the JVM did not come to its end")
+    assert not problems, "\n\n".join([*problems, f"the JVM said: {said}"])
+
+
+def _javac(files: Sequence[Path], class_path: Sequence[Path], out: Path) -> None:
+    _compile(
+        "javac",
+        ["-nowarn", "--release", "11", "-cp", _joined([*class_path, out]), "-d", str(out)],
+        files,
+    )
+
+
+def _kotlinc(
+    compilers: Compilers, files: Sequence[Path], class_path: Sequence[Path], out: Path
+) -> None:
+    options = ["-no-stdlib", "-no-reflect", "-jvm-target", "11", "-Werror", "-d", str(out)]
+    # android-all's nullability annotations are marked as errors; Kotlin reads them as such.
+    options.append("-Xnullability-annotations=@android.annotation:ignore")
+    launch = ["-Xmx1g", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp"]
+    launch += [_joined(compilers.kotlin), "org.jetbrains.kotlin.cli.jvm.K2JVMCompiler"]
+    _compile("java", [*launch, *options, "-cp", _joined([*class_path, compilers.stdlib])], files)
+
+
+def _compile(program: str, options: Sequence[str], files: Sequence[Path]) -> None:
+    done = subprocess.run(
+        [tool(program), *options, *map(str, files)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=280,
+    )
+    names = ", ".join(path.name for path in files)
+    assert done.returncode == 0, f"{names} do not compile:\n{_tail(done)}"
+
+
+def _joined(class_path: Iterable[Path]) -> str:
+    return os.pathsep.join(str(path) for path in class_path)
+
+
+def _tail(done: subprocess.CompletedProcess[str]) -> str:
+    return f"{done.stdout[-6000:]}\n{done.stderr[-6000:]}"
