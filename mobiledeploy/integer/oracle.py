@@ -1,14 +1,21 @@
 """Run an integer graph in NumPy, with XNNPACK's arithmetic, bit for bit.
 
 The third opinion beside the two runtimes: where they disagree it says who is right, and it needs
-nothing but the graph. Sums are exact; what decides is how they are rounded to the output's grid:
-multiplied by one float32, halves to even, for convolutions and dense layers.
+nothing but the graph. Sums are exact; what decides is how they are rounded to the output's grid.
+For convolutions and dense layers the int32 sum is converted to float32, which rounds sums beyond
+2**24, multiplied by one float32, `input scale * kernel scale / output scale`, and rounded, all
+halves to even.
+
+Sources: XNNPACK's `src/operators/convolution-nhwc.c` and `fully-connected-nc.c` for the
+multiplier, the `fp32` requantisation of `src/qs8-qc8w-gemm`, `src/qs8-qc8w-igemm` and
+`src/qs8-qc8w-dwconv`; `add_kernels`, `mean_kernels` and `softmax` name theirs.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import numpy as np
-import numpy.typing as npt
 
 from mobiledeploy.errors import RequestError
 from mobiledeploy.integer import add_kernels, mean_kernels
@@ -26,122 +33,173 @@ from mobiledeploy.integer.graph import (
     QTensor,
     QWeights,
     Softmax,
+    sources,
 )
-from mobiledeploy.integer.padding import pads
-from mobiledeploy.integer.softmax import softmax_codes
-
-Exact = npt.NDArray[np.float64]
-"""Whole numbers: float64 holds sums of int8 products exactly, and multiplies matrices fast."""
+from mobiledeploy.integer.products import Exact, accumulators
+from mobiledeploy.integer.softmax import Kernel, softmax_codes
 
 
-def run(graph: IntegerGraph, images: Int8) -> Mapping[str, Int8]:
-    """Return every tensor of a graph, by name.
+def run(
+    graph: IntegerGraph,
+    images: Int8,
+    *,
+    keep: Collection[str] | None = None,
+    threads: int = 1,
+    softmax: Kernel = "x86",
+) -> Mapping[str, Int8]:
+    """Return a graph's tensors, by name, for a batch of images.
+
+    All tensors of a V2 1.0 224 are 7 MB an image: name those to keep, or see `stream`.
 
     Args:
         graph: What to run.
         images: int8, shape (batch, height, width, channels), on the grid of the graph's input.
+        keep: Names of the tensors to return; all where it is None.
+        threads: Images that run at a time.
+        softmax: Whose softmax kernel.
 
     Returns:
-        int8, shape (batch, ...) each. The softmax, if there is one, is that of TFLite on x86.
+        int8, shape (batch, ...) each, in the graph's order.
 
     Raises:
-        RequestError: The images do not fit the graph's input.
+        RequestError: The images do not fit the graph's input, or there is no such tensor.
+    """
+    rows = list(stream(graph, images, keep=keep, threads=threads, softmax=softmax))
+    kept = _kept(graph, keep)
+    if not rows:
+        return {name: np.empty((0, *graph.tensors()[name].shape), np.int8) for name in kept}
+    return {name: np.concatenate([row[name] for row in rows]) for name in kept}
+
+
+def stream(
+    graph: IntegerGraph,
+    images: Int8,
+    *,
+    keep: Collection[str] | None = None,
+    threads: int = 1,
+    softmax: Kernel = "x86",
+) -> Iterator[Mapping[str, Int8]]:
+    """Yield, image by image, what `run` returns for a batch of one.
+
+    At most `threads` images are held, and of those only what is still to be read or kept.
+    Arguments and errors are those of `run`; errors are raised when the first image is asked for.
     """
     if images.dtype != np.int8 or images.shape[1:] != graph.input.shape:
         raise RequestError(
             f"expected int8 images of shape (batch, {', '.join(map(str, graph.input.shape))}), "
             f"received {images.dtype} of shape {images.shape}"
         )
-    tensors = graph.tensors()
-    values = {graph.input.name: images}
-    for node in graph.nodes:
-        values[node.output.name] = _compute(node, values, tensors)
-    return values
+    one = partial(_run_one, graph, _kept(graph, keep), softmax)
+    if threads == 1:
+        yield from map(one, (images[i : i + 1] for i in range(len(images))))
+        return
+    with ThreadPoolExecutor(threads) as pool:
+        for start in range(0, len(images), threads):
+            stop = min(start + threads, len(images))
+            yield from pool.map(one, (images[i : i + 1] for i in range(start, stop)))
 
 
-def _compute(node: Node, values: Mapping[str, Int8], tensors: Mapping[str, QTensor]) -> Int8:
+def layer(
+    node: Node, grids: Sequence[QTensor], inputs: Sequence[Int8], *, softmax: Kernel = "x86"
+) -> Int8:
+    """Return what one node computes from given integers.
+
+    Args:
+        node: What to compute. Only its output's shape is read, not its tensors' names.
+        grids: Of its inputs, in their order.
+        inputs: int8, shape (batch, ...) each.
+        softmax: Whose softmax kernel.
+
+    Raises:
+        RequestError: The inputs are not int8 of the grids' shapes.
+    """
+    for grid, codes in zip(grids, inputs, strict=True):
+        if codes.dtype != np.int8 or codes.shape[1:] != grid.shape:
+            raise RequestError(
+                f"`{node.output.name}`: expected int8 of shape {('batch', *grid.shape)}, "
+                f"received {codes.dtype} of shape {codes.shape}"
+            )
+    out = node.output
     match node:
         case Conv():
-            source = tensors[node.input]
-            product = _depthwise if node.depthwise else _convolution
-            sums = product(node, _centred(values[node.input], source))
-            low, high = clamp(node.activation, node.output)
-            return _requantise(sums, node.weights, source, node.output, low, high)
+            sums = accumulators(node, grids[0], inputs[0])
+            return _requantise(sums, node.weights, grids[0], out, clamp(node.activation, out))
         case Dense():
-            source = tensors[node.input]
-            kernel = node.weights.kernel.T.astype(np.float64)
-            sums = _centred(values[node.input], source) @ kernel
-            return _requantise(sums, node.weights, source, node.output, QMIN, QMAX)
+            sums = accumulators(node, grids[0], inputs[0])
+            return _requantise(sums, node.weights, grids[0], out, (QMIN, QMAX))
         case Add():
-            a, b = (tensors[name] for name in node.inputs)
-            left, right = (values[name].astype(np.int64) for name in node.inputs)
-            operands = add_kernels.Operands(
-                a=left.ravel(),
-                b=right.ravel(),
-                zeros=(a.zero_point, b.zero_point, node.output.zero_point),
-            )
-            one = np.ones((1, 1), np.float32)
-            added = add_kernels.xnnpack(operands, a.scale * one, b.scale * one, node.output.scale)
-            return added.reshape(left.shape).astype(np.int8)
+            return _add(grids, inputs, out)
         case Mean():
-            source = tensors[node.input]
-            codes = values[node.input].sum(axis=(1, 2), dtype=np.int64)
-            means = mean_kernels.xnnpack(
-                mean_kernels.Sums(
-                    codes=codes,
-                    positions=source.shape[0] * source.shape[1],
-                    zeros=(source.zero_point, node.output.zero_point),
-                ),
-                np.full((1, 1), source.scale),
-                node.output.scale,
-            )
-            return means.astype(np.int8)
+            return _mean(grids[0], inputs[0], out)
         case Softmax():
-            return softmax_codes(values[node.input], tensors[node.input].scale)
+            return softmax_codes(inputs[0], grids[0].scale, kernel=softmax)
 
 
-def _centred(codes: Int8, tensor: QTensor) -> Exact:
-    return codes.astype(np.float64) - tensor.zero_point
+def _run_one(
+    graph: IntegerGraph, kept: tuple[str, ...], softmax: Kernel, image: Int8
+) -> Mapping[str, Int8]:
+    grids = graph.tensors()
+    last_use = {name: i for i, node in enumerate(graph.nodes) for name in sources(node)}
+    values = {graph.input.name: image}
+    found = {graph.input.name: image} if graph.input.name in kept else {}
+    for i, node in enumerate(graph.nodes):
+        names = sources(node)
+        codes = layer(
+            node, [grids[name] for name in names], [values[name] for name in names],
+            softmax=softmax,
+        )  # fmt: skip
+        values[node.output.name] = codes
+        if node.output.name in kept:
+            found[node.output.name] = codes
+        for name in set(names):
+            if last_use[name] == i:
+                del values[name]
+    return found
 
 
-def _convolution(node: Conv, source: Exact) -> Exact:
-    kernel = node.weights.kernel.astype(np.float64)
-    parts = [view @ kernel[:, row, column].T for view, row, column in _windows(node, source)]
-    sums: Exact = np.sum(parts, axis=0)
-    return sums
-
-
-def _depthwise(node: Conv, source: Exact) -> Exact:
-    kernel = node.weights.kernel.astype(np.float64)
-    parts = [view * kernel[0, row, column] for view, row, column in _windows(node, source)]
-    sums: Exact = np.sum(parts, axis=0)
-    return sums
-
-
-def _windows(node: Conv, source: Exact) -> Iterator[tuple[Exact, int, int]]:
-    """Yield, for each place in the kernel, the inputs that it meets, shaped like the output."""
-    height, width, _ = node.output.shape
-    rows, columns = node.weights.kernel.shape[1:3]
-    vertical, horizontal = node.strides
-    padded = np.pad(source, ((0, 0), *pads(node, source.shape[1:3]), (0, 0)))
-    for row in range(rows):
-        for column in range(columns):
-            yield (
-                padded[
-                    :,
-                    row : row + (height - 1) * vertical + 1 : vertical,
-                    column : column + (width - 1) * horizontal + 1 : horizontal,
-                ],
-                row,
-                column,
-            )
+def _kept(graph: IntegerGraph, keep: Collection[str] | None) -> tuple[str, ...]:
+    names = tuple(graph.tensors())
+    if keep is None:
+        return names
+    if unknown := set(keep) - set(names):
+        raise RequestError(f"the graph has no tensor {', '.join(map(repr, sorted(unknown)))}")
+    return tuple(name for name in names if name in keep)
 
 
 def _requantise(
-    sums: Exact, weights: QWeights, source: QTensor, out: QTensor, low: int, high: int
+    sums: Exact, weights: QWeights, source: QTensor, out: QTensor, bounds: tuple[int, int]
 ) -> Int8:
-    accumulators = (sums + weights.bias).astype(np.float32)
-    multiplier = source.scale * weights.kernel_scale / out.scale
-    codes = np.rint(accumulators * multiplier).astype(np.int64) + out.zero_point
-    clipped: Int8 = np.clip(codes, low, high).astype(np.int8)
-    return clipped
+    # XNNPACK clamps before it rounds: the bounds are whole numbers, so the order is the same.
+    values = sums.astype(np.float32, copy=False)
+    values *= source.scale * weights.kernel_scale / out.scale
+    np.rint(values, out=values)
+    zero = np.float32(out.zero_point)
+    np.clip(values, bounds[0] - zero, bounds[1] - zero, out=values)
+    values += zero
+    return values.astype(np.int8)
+
+
+def _add(grids: Sequence[QTensor], inputs: Sequence[Int8], out: QTensor) -> Int8:
+    a, b = grids
+    left, right = (codes.astype(np.int64) for codes in inputs)
+    operands = add_kernels.Operands(
+        a=left.ravel(),
+        b=right.ravel(),
+        zeros=(a.zero_point, b.zero_point, out.zero_point),
+    )
+    one = np.ones((1, 1), np.float32)
+    added = add_kernels.xnnpack(operands, a.scale * one, b.scale * one, out.scale)
+    return added.reshape(left.shape).astype(np.int8)
+
+
+def _mean(source: QTensor, codes: Int8, out: QTensor) -> Int8:
+    means = mean_kernels.xnnpack(
+        mean_kernels.Sums(
+            codes=codes.sum(axis=(1, 2), dtype=np.int64),
+            positions=source.shape[0] * source.shape[1],
+            zeros=(source.zero_point, out.zero_point),
+        ),
+        np.full((1, 1), source.scale),
+        out.scale,
+    )
+    return means.astype(np.int8)
