@@ -61,7 +61,7 @@ def call(module: str, function: str, argument: str, *, seconds: float = 60) -> b
 def child(module: str, function: str, argument: str) -> None:
     """Do the call, in the child, and put the answer on its stdout."""
     found = getattr(importlib.import_module(module), function)
-    _limit_memory()
+    limit_memory()
     # What a library prints must not be mistaken for the answer.
     with os.fdopen(os.dup(1), "wb") as answer:
         os.dup2(2, 1)
@@ -79,7 +79,8 @@ def child(module: str, function: str, argument: str) -> None:
     sys.exit(status)
 
 
-def _limit_memory() -> None:
+def limit_memory() -> None:
+    """Limit the address space of this process to `MAX_MEMORY` (on Linux)."""
     if sys.platform == "linux":
         import resource
 

@@ -1,7 +1,7 @@
 """Run an `.onnx` in ONNX Runtime."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -61,7 +61,9 @@ class OrtSession:
             self._session: Any = onnxruntime.InferenceSession(
                 model, options, providers=["CPUExecutionProvider"], enable_fallback=0
             )
-            self.input = _info(only(self._session.get_inputs()))
+            source = only(self._session.get_inputs())
+            self.input = _info(source)
+            self._fixed_batch = isinstance(source.shape[0], int)
             self.outputs = tuple(_info(output) for output in self._session.get_outputs())
         title = "optimised" if optimised else "not optimised"
         self.runtime = f"ONNX Runtime {onnxruntime.__version__} ({title})"
@@ -80,11 +82,14 @@ class OrtSession:
         """
         check(batch, self.input)
         with _refusals("run"):
-            return run_in_pieces(
-                batch,
-                lambda _, piece: self._session.run(None, {self.input.name: piece}),
-                threads=self._threads,
-            )
+            return run_in_pieces(batch, lambda _, piece: self._run(piece), threads=self._threads)
+
+    def _run(self, piece: Array) -> Sequence[Array]:
+        if not self._fixed_batch:
+            found: Sequence[Array] = self._session.run(None, {self.input.name: piece})
+            return found
+        rows = [self._session.run(None, {self.input.name: image[np.newaxis]}) for image in piece]
+        return [np.concatenate(output) for output in zip(*rows, strict=True)]
 
 
 @contextlib.contextmanager
@@ -113,4 +118,6 @@ def _info(node: Any) -> TensorInfo:
         raise CorruptFileError(
             f"tensor `{node.name}`: expected int8, uint8 or float32, received {node.type}"
         )
-    return TensorInfo(name=node.name, dtype=_TYPES[node.type], shape=tuple(node.shape[1:]))
+    # A size that is a name, or unknown, is given as 0: it fits no batch.
+    sizes = tuple(size if isinstance(size, int) else 0 for size in node.shape[1:])
+    return TensorInfo(name=node.name, dtype=_TYPES[node.type], shape=sizes)

@@ -1,0 +1,54 @@
+"""Every way in which a file can be run, by name."""
+
+from collections.abc import Sequence
+from typing import Final, Literal, TypeAlias
+
+from mobiledeploy.runtimes import Session, litert, oracle, ort
+from mobiledeploy.targets import tap
+
+Format: TypeAlias = Literal["tflite", "onnx"]
+Kind: TypeAlias = Literal[
+    "xnnpack", "builtin", "reference", "oracle", "ort-optimised", "ort-unoptimised"
+]
+
+KINDS: Final[dict[Format, tuple[Kind, ...]]] = {
+    "tflite": ("xnnpack", "oracle", "builtin", "reference"),
+    "onnx": ("ort-optimised", "ort-unoptimised"),
+}
+"""What can run a file of each format; the first is what apps use."""
+
+TITLES: Final[dict[Kind, str]] = {
+    "xnnpack": "LiteRT XNNPACK",
+    "builtin": "LiteRT builtin",
+    "reference": "LiteRT reference",
+    "oracle": "NumPy oracle",
+    "ort-optimised": "ORT optimised",
+    "ort-unoptimised": "ORT unoptimised",
+}
+
+
+def load(
+    kind: Kind, model: bytes, *, taps: Sequence[str] | None = None, threads: int = 1
+) -> Session:
+    """Return a session in which a file also gives out what it computes on the way.
+
+    Args:
+        kind: How to run it.
+        model: The file. A stranger's file belongs into `child.Child`, which has the same method.
+        taps: Names of further outputs; None: the input of the softmax, if there is one. An empty
+            list runs the file as it is. The oracle takes no other names than those of the
+            graph's activations.
+        threads: Images that run at a time.
+
+    Raises:
+        CorruptFileError: The file is damaged, or the runtime refuses it.
+        ConversionError: There is no such tensor, or the oracle cannot read the file.
+    """
+    match kind:
+        case "ort-optimised" | "ort-unoptimised":
+            tapped = tap.onnx(model, taps)
+            return ort.load(tapped, optimised=kind == "ort-optimised", threads=threads)
+        case "oracle":
+            return oracle.load(model, taps=taps, threads=threads)
+        case _:
+            return litert.load(tap.tflite(model, taps), kernels=kind, threads=threads)
