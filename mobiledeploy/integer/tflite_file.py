@@ -164,7 +164,7 @@ def _tensor(table: Table, buffers: tuple[Table, ...], number: int) -> TfliteTens
     buffer = table.scalar(2, "I", 0)
     if buffer >= max(len(buffers), 1):
         raise CorruptFileError(f"{where}: expected a buffer below {len(buffers)}, got {buffer}")
-    content = buffers[buffer].numbers(0, np.uint8) if buffers else None
+    content = _content(buffers[buffer]) if buffers else None
     data = None
     if content is not None and content.size and dtype is not None:
         if content.size != math.prod(shape) * dtype.itemsize:
@@ -183,6 +183,20 @@ def _tensor(table: Table, buffers: tuple[Table, ...], number: int) -> TfliteTens
         zero_point=zero_point,
         axis=axis,
     )
+
+
+def _content(buffer: Table) -> npt.NDArray[np.uint8] | None:
+    """Return a buffer's bytes, which may also lie behind the flatbuffer, at `offset`."""
+    offset, size = buffer.scalar(1, "Q", 0), buffer.scalar(2, "Q", 0)
+    if offset <= 1:  # 1 stands in files that were written in two passes, and means nothing
+        return buffer.numbers(0, np.uint8)
+    if offset + size > len(buffer.data):
+        raise CorruptFileError(
+            f"expected a buffer at bytes {offset}..{offset + size}, received a file of "
+            f"{len(buffer.data)} bytes",
+            hint="the file was cut off or damaged",
+        )
+    return np.frombuffer(buffer.data, np.uint8, size, offset)
 
 
 def _quantisation(

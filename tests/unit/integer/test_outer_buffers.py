@@ -1,0 +1,58 @@
+"""Weights that lie behind the flatbuffer, as large files have them, are read like any others."""
+
+import struct
+
+import flatbuffers
+import graphs
+import numpy as np
+import pytest
+from ai_edge_litert import schema_py_generated as schema
+
+from mobiledeploy.errors import CorruptFileError
+from mobiledeploy.integer import flatbuffer, tflite_file, tflite_reader
+from mobiledeploy.integer.digest import digest
+from mobiledeploy.runtimes import litert
+from mobiledeploy.targets import tap, tflite
+
+
+def moved_out(data: bytes) -> bytes:
+    """The same file with every buffer behind the flatbuffer, 16-byte aligned."""
+    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(data))
+    contents = [None if buffer.data is None else bytes(buffer.data) for buffer in model.buffers]
+    for buffer, content in zip(model.buffers, contents, strict=True):
+        if content:
+            buffer.data, buffer.offset, buffer.size = None, 16, len(content)
+    builder = flatbuffers.Builder(1024)
+    builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
+    file = bytearray(builder.Output())
+    tables = flatbuffer.root(bytes(file), tflite_file.IDENTIFIER).tables(4)
+    for table, content in zip(tables, contents, strict=True):
+        if content:
+            file += b"\0" * (-len(file) % 16)
+            struct.pack_into("<Q", file, table.place(1), len(file))
+            file += content
+    return bytes(file)
+
+
+def test_a_file_with_outer_buffers_holds_the_same_integers() -> None:
+    graph = graphs.assorted_graph()
+    data = moved_out(tflite.write(graph))
+    assert digest(tflite_reader.read(data)) == digest(graph)
+
+
+def test_litert_agrees_and_a_tapped_copy_keeps_them() -> None:
+    graph = graphs.assorted_graph()
+    plain = tflite.write(graph)
+    images = graphs.extremes(graph.input.shape)
+    for got, expected in zip(
+        litert.load(tap.tflite(moved_out(plain))).run(images),
+        litert.load(tap.tflite(plain)).run(images),
+        strict=True,
+    ):
+        np.testing.assert_array_equal(got, expected)
+
+
+def test_a_file_cut_behind_the_flatbuffer_is_damaged() -> None:
+    data = moved_out(tflite.write(graphs.assorted_graph()))
+    with pytest.raises(CorruptFileError, match="expected a buffer at bytes"):
+        tflite_reader.read(data[: len(data) - 1000])
