@@ -12,6 +12,7 @@ import urllib.request
 from pathlib import Path
 from typing import Final
 
+from mobiledeploy import cache as caching
 from mobiledeploy import files
 from mobiledeploy.config import Arch, ModelConfig
 from mobiledeploy.errors import CorruptFileError, DownloadError
@@ -20,8 +21,6 @@ from mobiledeploy.progress import Event, Progress, silent
 BASE_URL: Final = "https://storage.googleapis.com/tensorflow/keras-applications/"
 URL_VARIABLE: Final = "MOBILEDEPLOY_WEIGHTS_URL"
 """Environment variable with another base URL, such as a company's mirror."""
-CACHE_VARIABLE: Final = "MOBILEDEPLOY_CACHE"
-"""Environment variable with another folder than `~/.cache/mobiledeploy`."""
 
 SIZES: Final[dict[Arch, tuple[int, ...]]] = {
     "v1": (128, 160, 192, 224),
@@ -76,7 +75,7 @@ def download(
     """
     ModelConfig(arch=arch, alpha=alpha, image_size=image_size)
     place, name = _place(arch, alpha, image_size)
-    folder = cache or _cache()
+    folder = cache or caching.folder()
     path, note = folder / name, folder / f"{name}.sha256"
     known = sha256 or DIGESTS.get(name)
     expected = known or _recorded(note)
@@ -113,14 +112,6 @@ def _place(arch: Arch, alpha: float, image_size: int) -> tuple[str, str]:
         return "mobilenet", f"mobilenet_{_V1_ALPHA[alpha]}_{size}_tf.h5"
     kernels = "mobilenet_v2_weights_tf_dim_ordering_tf_kernels"
     return "mobilenet_v2", f"{kernels}_{float(alpha)}_{size}.h5"
-
-
-def _cache() -> Path:
-    named = os.environ.get(CACHE_VARIABLE)
-    if named:
-        return Path(named).expanduser()
-    root = os.environ.get("XDG_CACHE_HOME")
-    return (Path(root) if root else Path.home() / ".cache") / "mobiledeploy"
 
 
 def _recorded(note: Path) -> str | None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from mobiledeploy import cache
 from mobiledeploy.config import Arch
 from mobiledeploy.errors import CorruptFileError, DownloadError, RequestError
 from mobiledeploy.progress import Event
@@ -150,7 +151,7 @@ def test_the_environment_names_place_and_cache(
 ) -> None:
     server.put(V1)
     monkeypatch.setenv(imagenet.URL_VARIABLE, f"{server.url}/")
-    monkeypatch.setenv(imagenet.CACHE_VARIABLE, str(tmp_path / "other"))
+    monkeypatch.setenv(cache.VARIABLE, str(tmp_path / "other"))
     path = imagenet.download("v1", alpha=0.25, image_size=128)
     assert path == tmp_path / "other" / Path(V1).name
 
