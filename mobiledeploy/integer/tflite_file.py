@@ -43,6 +43,28 @@ OPERATORS: Final = {
 }
 """Names of operators, by their number in the schema's `BuiltinOperator`: those we can read."""
 
+OTHERS: Final = {
+    2: "CONCATENATION",
+    14: "LOGISTIC",
+    17: "MAX_POOL_2D",
+    18: "MUL",
+    19: "RELU",
+    21: "RELU6",
+    32: "CUSTOM",
+    34: "PAD",
+    39: "TRANSPOSE",
+    41: "SUB",
+    43: "SQUEEZE",
+    45: "STRIDED_SLICE",
+    53: "CAST",
+    60: "PADV2",
+    77: "SHAPE",
+    80: "FAKE_QUANT",
+    83: "PACK",
+    117: "HARD_SWISH",
+}
+"""Names of operators that have no place in an integer graph, but can be spoken of."""
+
 OPTIONS: Final = {
     "ADD": 11,
     "AVERAGE_POOL_2D": 5,
@@ -50,6 +72,7 @@ OPTIONS: Final = {
     "DEPTHWISE_CONV_2D": 2,
     "DEQUANTIZE": 38,
     "FULLY_CONNECTED": 8,
+    "MAX_POOL_2D": 5,
     "MEAN": 27,
     "QUANTIZE": 89,
     "RESHAPE": 17,
@@ -86,7 +109,7 @@ class TfliteOperator:
     """An operator.
 
     Attributes:
-        name: In the schema's `BuiltinOperator`.
+        name: In the schema's `BuiltinOperator`; `operator 150` for one without a name here.
         inputs: Indices of tensors; -1 for an optional one that is absent.
         outputs: Indices of tensors.
         options: Its options table, or None.
@@ -121,8 +144,12 @@ class TfliteFile:
     outputs: tuple[int, ...]
 
 
-def parse(data: bytes) -> TfliteFile:
+def parse(data: bytes, *, any_operator: bool = False) -> TfliteFile:
     """Return what stands in a file; indices and sizes can be relied on.
+
+    Args:
+        data: The file.
+        any_operator: Whether operators that no integer graph has are returned too.
 
     Raises:
         CorruptFileError: The bytes are not a `.tflite`, or damaged.
@@ -146,7 +173,9 @@ def parse(data: bytes) -> TfliteFile:
     return TfliteFile(
         description=model.text(3),
         tensors=tensors,
-        operators=tuple(_operator(table, codes, count) for table in operators),
+        operators=tuple(
+            _operator(table, codes, count, any_operator=any_operator) for table in operators
+        ),
         inputs=_indices(graph, 1, count, "input of the graph"),
         outputs=_indices(graph, 2, count, "output of the graph"),
     )
@@ -219,7 +248,9 @@ def _quantisation(
     return scale, zero_point, axis
 
 
-def _operator(table: Table, codes: tuple[Table, ...], tensors: int) -> TfliteOperator:
+def _operator(
+    table: Table, codes: tuple[Table, ...], tensors: int, *, any_operator: bool
+) -> TfliteOperator:
     index = table.scalar(0, "I", 0)
     if index >= len(codes):
         raise CorruptFileError(f"expected an operator code below {len(codes)}, received {index}")
@@ -228,6 +259,8 @@ def _operator(table: Table, codes: tuple[Table, ...], tensors: int) -> TfliteOpe
     name = OPERATORS.get(code)
     inputs = _indices(table, 1, tensors, f"input of {name or f'operator {code}'}")
     outputs = _indices(table, 2, tensors, f"output of {name or f'operator {code}'}")
+    if name is None and any_operator:
+        name = OTHERS.get(code, f"operator {code}")
     if name is None:
         raise ConversionError(
             f"operator number {code} of the schema, which writes tensor "
@@ -235,7 +268,7 @@ def _operator(table: Table, codes: tuple[Table, ...], tensors: int) -> TfliteOpe
             hint="only int8 classifiers of the MobileNet kind can be read",
         )
     kind, options = table.scalar(3, "B", 0), table.table(4)
-    if options is not None and kind != OPTIONS[name]:
+    if options is not None and kind != OPTIONS.get(name, kind):
         raise CorruptFileError(f"{name}: its options are those of another operator ({kind})")
     return TfliteOperator(name=name, inputs=inputs, outputs=outputs, options=options)
 
