@@ -1,28 +1,112 @@
-"""What the Android tests share: compilers and compiled modules."""
+"""What the Android tests share: compilers, compiled modules, native libraries and builds."""
 
-import os
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from android import jvm
-from android.parts import Parts, in_folder
+
+from mobiledeploy.deploy import toolchain as tools
+from mobiledeploy.deploy.bundle import bundle
+from mobiledeploy.deploy.toolchain import Toolchain
+
+PROGRAM = Path(sys.executable).with_name("mobiledeploy")
 
 
 @pytest.fixture(scope="session")
-def parts() -> Parts:
-    """The downloads; until the product's toolchain fetches them, from a folder that is named."""
-    return in_folder(Path(os.environ["MOBILEDEPLOY_ANDROID_PARTS"]))
+def toolchain() -> Toolchain:
+    """All downloads; they stay in the user's cache folder."""
+    return tools.fetch("app-tests")
 
 
 @pytest.fixture(scope="session")
-def compilers(parts: Parts, request: pytest.FixtureRequest) -> jvm.Compilers:
+def compilers(toolchain: Toolchain, request: pytest.FixtureRequest) -> jvm.Compilers:
     """The compilers, with a cache that outlives the session."""
     return jvm.Compilers(
-        kotlin=parts.kotlin, stdlib=parts.stdlib, cache=request.config.cache.mkdir("jvm-classes")
+        kotlin=toolchain.jars("kotlin", "kotlin-stdlib"),
+        stdlib=toolchain.file("kotlin-stdlib", "kotlin-stdlib-2.4.21.jar"),
+        cache=request.config.cache.mkdir("jvm-classes"),
     )
+
+
+@pytest.fixture(scope="session")
+def junit(toolchain: Toolchain) -> tuple[Path, ...]:
+    """JUnit 4 and Hamcrest."""
+    return toolchain.jars("junit")
 
 
 @pytest.fixture(scope="session")
 def core(compilers: jvm.Compilers) -> Path:
     """The classes of android_demo/core."""
     return jvm.compiled(compilers, jvm.sources(jvm.DEMO / "core/src/main"), ())
+
+
+@pytest.fixture(scope="session")
+def runtimes(toolchain: Toolchain) -> tuple[Path, ...]:
+    """The runtimes' Java classes: ONNX Runtime's for desktops, TensorFlow Lite's of the AAR."""
+    return toolchain.jars("onnxruntime-desktop", "tflite-android", "tflite-api-android")
+
+
+@pytest.fixture(scope="session")
+def engines(compilers: jvm.Compilers, core: Path, runtimes: tuple[Path, ...]) -> Path:
+    """The classes of the app's two engines, from the app's own sources."""
+    app = jvm.DEMO / "app/src"
+    files = jvm.sources(app / "tflite", app / "onnx", app / "both")
+    return jvm.compiled(compilers, files, [core, *runtimes])
+
+
+@pytest.fixture(scope="session")
+def natives(toolchain: Toolchain, request: pytest.FixtureRequest) -> Path:
+    """A folder for `java.library.path`: the shim, and the TensorFlow Lite that it calls."""
+    library = toolchain.file("tflite-desktop", "libjnitensorflowlite.so")
+    return jvm.shared_library(
+        "libtensorflowlite_jni.so",
+        jvm.DEMO / "ci/tflite_jni",
+        library,
+        cache=request.config.cache.mkdir("jvm-natives"),
+    )
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Build with the given options, once a session: `built("--arch", "v2")`. Do not change it."""
+    folders: dict[tuple[str, ...], Path] = {}
+
+    def build(*options: str) -> Path:
+        if options not in folders:
+            folder = tmp_path_factory.mktemp("built") / "build"
+            done = subprocess.run(
+                [PROGRAM, "build", *options, "--threads", "2", "--out", folder],
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=550,
+            )
+            assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+            folders[options] = folder
+        return folders[options]
+
+    return build
+
+
+@pytest.fixture(scope="session")
+def digits(built: Callable[..., Path]) -> Path:
+    """A build on the handwritten digits that the README describes: V2, int8."""
+    return built("--arch", "v2")
+
+
+@pytest.fixture(scope="session")
+def bundled(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], Path]:
+    """Bundle a build into an empty project; return the folder of assets. Copy to change it."""
+    folders: dict[Path, Path] = {}
+
+    def assets(build: Path) -> Path:
+        if build not in folders:
+            project = tmp_path_factory.mktemp("project")
+            (project / "app").mkdir()
+            folders[build] = Path(bundle(build, project).folder)
+        return folders[build]
+
+    return assets

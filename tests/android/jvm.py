@@ -54,15 +54,26 @@ def sources(*folders: Path) -> list[Path]:
     return found
 
 
-def compiled(compilers: Compilers, files: Sequence[Path], class_path: Sequence[Path]) -> Path:
+def compiled(
+    compilers: Compilers,
+    files: Sequence[Path],
+    class_path: Sequence[Path],
+    *,
+    friends: Sequence[Path] = (),
+) -> Path:
     """Return a folder of the classes of some sources: Java 11 classes, as on the phone.
 
-    Java sources may not refer to Kotlin ones.
+    Args:
+        compilers: Which compilers, and where to keep the classes.
+        files: Kotlin and Java sources; the Java sources may not refer to Kotlin's.
+        class_path: Folders and jars.
+        friends: Folders of the class path whose `internal` declarations the sources may use, as
+            a module's tests may.
     """
     digest = hashlib.sha256(f"{compilers.stdlib.name}\n{os.environ.get('JAVA_HOME')}".encode())
     for path in files:
         digest.update(f"\n{path.name}\n".encode() + path.read_bytes())
-    for path in class_path:
+    for path in (*class_path, *friends):
         digest.update(f"\n{path}".encode())  # a compiled folder's name is a digest itself
     place = compilers.cache / digest.hexdigest()[:20]
     if place.is_dir():
@@ -75,11 +86,36 @@ def compiled(compilers: Compilers, files: Sequence[Path], class_path: Sequence[P
         if java:
             _javac(java, class_path, out)
         if kotlin:
-            _kotlinc(compilers, kotlin, [*class_path, out], out)
-        try:
-            out.rename(place)
-        except OSError:  # another session was faster
-            assert place.is_dir()
+            _kotlinc(compilers, kotlin, [*class_path, out], out, friends)
+        _put(out, place)
+    return place
+
+
+def shared_library(name: str, folder: Path, library: Path, *, cache: Path) -> Path:
+    """Return a folder that holds a library and a JNI library on top of it, compiled from C.
+
+    Args:
+        name: File name of the JNI library.
+        folder: With the C sources.
+        library: What the JNI library calls.
+        cache: Where such folders are kept, by a digest.
+    """
+    files = sorted(path for kind in ("*.c", "*.h") for path in folder.glob(kind))
+    digest = hashlib.sha256(library.read_bytes())
+    for path in files:
+        digest.update(f"\n{path.name}\n".encode() + path.read_bytes())
+    place = cache / digest.hexdigest()[:20]
+    if not place.is_dir():
+        with tempfile.TemporaryDirectory(dir=cache) as made:
+            out = Path(made) / "natives"
+            out.mkdir()
+            shutil.copyfile(library, out / library.name)
+            include = Path(tool("javac")).resolve().parents[1] / "include"
+            options = ["-O1", "-fPIC", "-shared", "-Wall", "-Wextra", "-Werror"]
+            options += [f"-I{include}", f"-I{include}/linux", "-o", str(out / name)]
+            linked = [f"-L{out}", f"-l:{library.name}", "-Wl,-rpath,$ORIGIN,--no-undefined"]
+            _compile("gcc", options, [path for path in files if path.suffix == ".c"], linked)
+            _put(out, place)
     return place
 
 
@@ -223,19 +259,27 @@ def _javac(files: Sequence[Path], class_path: Sequence[Path], out: Path) -> None
 
 
 def _kotlinc(
-    compilers: Compilers, files: Sequence[Path], class_path: Sequence[Path], out: Path
+    compilers: Compilers,
+    files: Sequence[Path],
+    class_path: Sequence[Path],
+    out: Path,
+    friends: Sequence[Path],
 ) -> None:
     options = ["-no-stdlib", "-no-reflect", "-jvm-target", "11", "-Werror", "-d", str(out)]
     # android-all's nullability annotations are marked as errors; Kotlin reads them as such.
     options.append("-Xnullability-annotations=@android.annotation:ignore")
+    if friends:
+        options.append(f"-Xfriend-paths={','.join(map(str, friends))}")
     launch = ["-Xmx1g", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp"]
     launch += [_joined(compilers.kotlin), "org.jetbrains.kotlin.cli.jvm.K2JVMCompiler"]
     _compile("java", [*launch, *options, "-cp", _joined([*class_path, compilers.stdlib])], files)
 
 
-def _compile(program: str, options: Sequence[str], files: Sequence[Path]) -> None:
+def _compile(
+    program: str, options: Sequence[str], files: Sequence[Path], last: Sequence[str] = ()
+) -> None:
     done = subprocess.run(
-        [tool(program), *options, *map(str, files)],
+        [tool(program), *options, *map(str, files), *last],
         capture_output=True,
         text=True,
         check=False,
@@ -243,6 +287,13 @@ def _compile(program: str, options: Sequence[str], files: Sequence[Path]) -> Non
     )
     names = ", ".join(path.name for path in files)
     assert done.returncode == 0, f"{names} do not compile:\n{_tail(done)}"
+
+
+def _put(made: Path, place: Path) -> None:
+    try:
+        made.rename(place)
+    except OSError:  # another session was faster
+        assert place.is_dir()
 
 
 def _joined(class_path: Iterable[Path]) -> str:

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 from android import jvm
-from android.parts import Parts
 
 pytestmark = pytest.mark.android
 
@@ -18,15 +17,19 @@ public class {name} {{
 """
 
 
-def run(name: str, body: str, *, compilers: jvm.Compilers, parts: Parts, folder: Path) -> str:
+def run(
+    name: str, body: str, *, compilers: jvm.Compilers, junit: tuple[Path, ...], folder: Path
+) -> str:
     source = folder / f"{name}.java"
     source.write_text(SOURCE.format(name=name, body=body))
-    classes = jvm.compiled(compilers, [source], parts.junit)
-    return jvm.run_tests(compilers, [source], [classes], properties={}, junit=parts.junit)
+    classes = jvm.compiled(compilers, [source], junit)
+    return jvm.run_tests(compilers, [source], [classes], properties={}, junit=junit)
 
 
-def test_passes_when_all_pass(compilers: jvm.Compilers, parts: Parts, tmp_path: Path) -> None:
-    said = run("Good", "", compilers=compilers, parts=parts, folder=tmp_path)
+def test_passes_when_all_pass(
+    compilers: jvm.Compilers, junit: tuple[Path, ...], tmp_path: Path
+) -> None:
+    said = run("Good", "", compilers=compilers, junit=junit, folder=tmp_path)
     assert "it ran" in said
 
 
@@ -44,26 +47,31 @@ def test_passes_when_all_pass(compilers: jvm.Compilers, parts: Parts, tmp_path: 
     ],
 )
 def test_fails_and_says_why(
-    name: str, body: str, message: str, compilers: jvm.Compilers, parts: Parts, tmp_path: Path
+    name: str,
+    body: str,
+    message: str,
+    compilers: jvm.Compilers,
+    junit: tuple[Path, ...],
+    tmp_path: Path,
 ) -> None:
     with pytest.raises(AssertionError) as caught:
-        run(name, body, compilers=compilers, parts=parts, folder=tmp_path)
+        run(name, body, compilers=compilers, junit=junit, folder=tmp_path)
     assert message in str(caught.value)
 
 
 def test_a_source_that_was_not_compiled_in_does_not_pass(
-    compilers: jvm.Compilers, parts: Parts, tmp_path: Path
+    compilers: jvm.Compilers, junit: tuple[Path, ...], tmp_path: Path
 ) -> None:
     source = tmp_path / "Grown.java"
     source.write_text(SOURCE.format(name="Grown", body=""))
-    classes = jvm.compiled(compilers, [source], parts.junit)
+    classes = jvm.compiled(compilers, [source], junit)
     source.write_text(
         source.read_text().replace(
             "public class Grown {", "public class Grown { @Test void more(){}"
         )
     )
     with pytest.raises(AssertionError, match=r"did not run: trial\.Grown\.more"):
-        jvm.run_tests(compilers, [source], [classes], properties={}, junit=parts.junit)
+        jvm.run_tests(compilers, [source], [classes], properties={}, junit=junit)
 
 
 def test_finds_kotlin_tests_by_the_names_junit_gives_them(tmp_path: Path) -> None:
