@@ -1,0 +1,123 @@
+package dev.mobiledeploy.core
+
+internal const val CONTRACT_FORMAT = 2
+internal const val RESIZE = "triangle-v1"
+private const val MAX_FILE = Int.MAX_VALUE - (1 shl 20)
+private const val MAX_APPEND = 1 shl 16
+
+/** Turns JSON into a contract field by field; whether the fields agree is for [Contract.check]. */
+internal fun readContract(json: Json): Contract {
+    val format = ((json as? Json.Obj)?.fields?.get("format") ?: Json.Null)
+    if (json is Json.Obj && format.describe() != CONTRACT_FORMAT.toString()) {
+        throw expected("format", "$CONTRACT_FORMAT (build again with this app's toolchain)", format)
+    }
+    val fields =
+        Fields(
+            Fields.ROOT, json,
+            "format", "name", "classes", "head", "preprocessing", "resize", "resize_check",
+            "input", "output", "logits", "tolerance", "files", "taps",
+        )
+    fields.oneOf("resize", listOf(RESIZE)) { it }
+    return Contract(
+        name = fields.text("name"),
+        classes = fields.int("classes", 2..Int.MAX_VALUE),
+        head = fields.oneOf("head", Head.values().toList(), Head::label),
+        preprocessing = preprocessing(fields.path("preprocessing"), fields.json("preprocessing")),
+        resizeCheck = fields.hex("resize_check", 32..32),
+        input = tensor(fields.path("input"), fields.json("input")),
+        output = tensor(fields.path("output"), fields.json("output")),
+        logits = fields.orNull("logits", ::grid),
+        tolerance = fields.orNull("tolerance", ::tolerance),
+        files = fields.items("files").mapIndexed { index, item -> modelFile("files[$index]", item) },
+        taps = fields.items("taps").mapIndexed { index, item -> tap("taps[$index]", item) },
+    )
+}
+
+private fun preprocessing(
+    where: String,
+    json: Json,
+): Preprocessing {
+    val fields = Fields(where, json, "image_size", "crop", "mean", "std")
+    return Preprocessing(
+        imageSize = fields.int("image_size", 16..1024),
+        crop = fields.oneOf("crop", Crop.values().toList(), Crop::label),
+        mean = fields.number("mean"),
+        std = fields.positive("std"),
+    )
+}
+
+private fun tensor(
+    where: String,
+    json: Json,
+): Tensor {
+    val fields = Fields(where, json, "dtype", "shape", "grid")
+    return Tensor(
+        type = elementType(fields, "dtype", ElementType.values().toList()),
+        shape =
+            fields.items("shape").mapIndexed { index, item ->
+                item.int("${fields.path("shape")}[$index]", 1..Int.MAX_VALUE)
+            },
+        grid = fields.orNull("grid", ::grid),
+    )
+}
+
+private fun grid(
+    where: String,
+    json: Json,
+): Grid {
+    val fields = Fields(where, json, "scale", "zero_point")
+    return Grid(scale = fields.positive("scale"), zeroPoint = fields.int("zero_point", -128..127))
+}
+
+private fun tolerance(
+    where: String,
+    json: Json,
+): Tolerance {
+    val fields = Fields(where, json, "logits", "scores")
+    return Tolerance(logits = fields.int("logits", 0..0), scores = fields.int("scores", 1..1))
+}
+
+private fun modelFile(
+    where: String,
+    json: Json,
+): ModelFile {
+    val fields = Fields(where, json, "path", "size", "sha256")
+    return ModelFile(
+        format = modelFormat(fields),
+        size = fields.int("size", 1..MAX_FILE),
+        sha256 = fields.hex("sha256", 32..32),
+    )
+}
+
+private fun tap(
+    where: String,
+    json: Json,
+): Tap {
+    val fields = Fields(where, json, "path", "output", "dtype", "patch", "append")
+    return Tap(
+        format = modelFormat(fields),
+        output = fields.text("output"),
+        type = elementType(fields, "dtype", listOf(ElementType.INT8, ElementType.UINT8)),
+        patch = fields.orNull("patch", ::patch),
+        append = fields.hex("append", 1..MAX_APPEND),
+    )
+}
+
+private fun patch(
+    where: String,
+    json: Json,
+): Patch {
+    val fields = Fields(where, json, "offset", "bytes")
+    return Patch(offset = fields.int("offset", 0..MAX_FILE), bytes = fields.hex("bytes", 4..4))
+}
+
+private fun modelFormat(fields: Fields): ModelFormat = fields.oneOf("path", ModelFormat.values().toList(), ModelFormat::file)
+
+private fun elementType(
+    fields: Fields,
+    name: String,
+    allowed: List<ElementType>,
+): ElementType = fields.oneOf(name, allowed, ElementType::label)
+
+private fun Fields.positive(name: String): Double =
+    number(name).also { if (it <= 0.0) throw expected(path(name), "a number above 0", json(name)) }
