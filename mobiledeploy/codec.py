@@ -7,7 +7,7 @@ import functools
 import json
 from typing import Any, TypeVar
 
-from mobiledeploy.errors import CorruptFileError
+from mobiledeploy.errors import CorruptFileError, MobileDeployError
 
 T = TypeVar("T")
 
@@ -53,9 +53,16 @@ def load(kind: type[T], data: object, *, where: str) -> T:
     try:
         loaded: T = _converter().structure(data, kind)
     except cattrs.BaseValidationError as error:
-        details = "; ".join(cattrs.transform_error(error))
+        details = "; ".join(cattrs.transform_error(error, format_exception=_in_words))
         raise CorruptFileError(f"{where} is not a valid {kind.__name__}: {details}") from error
     return loaded
+
+
+def _in_words(error: BaseException, kind: type | None) -> str:
+    """Return what our own checks say as they say it."""
+    from cattrs.v import format_exception
+
+    return str(error) if isinstance(error, MobileDeployError) else format_exception(error, kind)
 
 
 def to_json(value: object) -> bytes:

@@ -5,12 +5,14 @@ from typing import Final
 
 from mobiledeploy import codec, files, manifest
 from mobiledeploy.config import BuildConfig, Io
-from mobiledeploy.contract import Contract, Grid, Tensor, Tolerance
+from mobiledeploy.contract import MODELS, Contract, Grid, Tap, Tensor, Tolerance
+from mobiledeploy.data import test_card
 from mobiledeploy.integer.graph import QTensor
 from mobiledeploy.integer.tflite_reader import read
 from mobiledeploy.layers import Architecture
 from mobiledeploy.manifest import Manifest
 from mobiledeploy.results import BuildReport, File
+from mobiledeploy.targets import tap
 
 _COPIED: Final = {
     "model.tflite": "export",
@@ -77,12 +79,19 @@ def _contract(root: Path, config: BuildConfig, architecture: Architecture) -> Co
         classes=architecture.classes,
         head=export.head,
         preprocessing=config.preprocessing,
+        resize_check=test_card.resized(config.preprocessing),
         input=Tensor(dtype=dtype, shape=shapes["input"], grid=grids["input"]),
         output=Tensor(dtype=dtype, shape=shapes["output"], grid=grids["output"]),
         logits=grids["logits"],
         tolerance=Tolerance() if export.int8 else None,
-        files=tuple(File.of(root, root / name) for name in ("model.tflite", "model.onnx")),
+        files=tuple(File.of(root, root / name) for name in MODELS),
+        taps=_taps(root) if export.int8 and export.head == "softmax" else (),
     )
+
+
+def _taps(root: Path) -> tuple[Tap, ...]:
+    recipes = {"model.tflite": tap.tflite_recipe, "model.onnx": tap.onnx_recipe}
+    return tuple(recipes[name]((root / name).read_bytes()).tap(name) for name in MODELS)
 
 
 def _grid(tensor: QTensor) -> Grid:

@@ -1,20 +1,80 @@
 """Look inside a file: a copy in memory that also gives out tensors it computes on the way.
 
-The copy computes what the file computes: nothing is added but outputs.
+The copy computes what the file computes: nothing is added but outputs. It is made by a recipe of
+a few bytes, so that an app can make it as well: `contract.json` carries the recipes.
 """
 
+import dataclasses
 import struct
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
+from mobiledeploy.contract import Patch, Tap
 from mobiledeploy.errors import ConversionError, CorruptFileError
 from mobiledeploy.integer import flatbuffer, tflite_file
 
 Thing = TypeVar("Thing")
 
+_ONNX_CODES: Final = {2: "uint8", 3: "int8"}
+"""Types of codes, by their number in onnx.proto's `TensorProto.DataType`."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """How to make a copy with further outputs.
+
+    Attributes:
+        outputs: Names of the further outputs, in order; empty if the copy is the file itself.
+        dtype: Type of the last one.
+        offset: Where to write over the file's own bytes.
+        replacement: What to write there; may be empty.
+        tail: What to put behind the end.
+    """
+
+    outputs: tuple[str, ...] = ()
+    dtype: str = ""
+    offset: int = 0
+    replacement: bytes = b""
+    tail: bytes = b""
+
+    def apply(self, data: bytes) -> bytes:
+        """Return the copy."""
+        after = self.offset + len(self.replacement)
+        return data[: self.offset] + self.replacement + data[after:] + self.tail
+
+    def tap(self, path: str) -> Tap:
+        """Return the recipe as `contract.json` carries it.
+
+        Raises:
+            ConversionError: It is not for one tensor of codes.
+        """
+        if len(self.outputs) != 1 or (self.dtype != "int8" and self.dtype != "uint8"):
+            raise ConversionError(
+                f"{path}: expected one softmax of int8 or uint8 codes, "
+                f"received {len(self.outputs)} of {self.dtype or 'no type'}"
+            )
+        patch = Patch(offset=self.offset, bytes=self.replacement.hex())
+        return Tap(
+            path=path,
+            output=self.outputs[0],
+            dtype=self.dtype,
+            patch=patch if self.replacement else None,
+            append=self.tail.hex(),
+        )
+
 
 def tflite(data: bytes, tensors: Sequence[str] | None = None) -> bytes:
-    """Return a `.tflite` with further outputs: int8 codes.
+    """Return a `.tflite` with further outputs: `tflite_recipe`, applied."""
+    return tflite_recipe(data, tensors).apply(data)
+
+
+def onnx(data: bytes, tensors: Sequence[str] | None = None) -> bytes:
+    """Return an `.onnx` with further outputs: `onnx_recipe`, applied."""
+    return onnx_recipe(data, tensors).apply(data)
+
+
+def tflite_recipe(data: bytes, tensors: Sequence[str] | None = None) -> Recipe:
+    """Return how to make a copy of a `.tflite` with further outputs: int8 codes.
 
     The flatbuffer is kept byte for byte but for one offset: that of the list of outputs, which
     points to a new list behind the old end.
@@ -22,7 +82,7 @@ def tflite(data: bytes, tensors: Sequence[str] | None = None) -> bytes:
     Args:
         data: The file.
         tensors: Names of tensors to give out after the file's own outputs. None: the input of
-            the softmax if the file has one, else nothing, and the file comes back as it is.
+            the softmax if the file has one, else nothing, and the copy is the file as it is.
 
     Raises:
         CorruptFileError: The bytes are no `.tflite`, or damaged.
@@ -35,19 +95,27 @@ def tflite(data: bytes, tensors: Sequence[str] | None = None) -> bytes:
         indices = {tensor.name: index for index, tensor in enumerate(file.tensors)}
         added = [_known(indices, name) for name in tensors]
     if not added:
-        return data
+        return Recipe()
     field = flatbuffer.root(data, tflite_file.IDENTIFIER).tables(2)[0].place(2)
     if field is None:
         raise CorruptFileError("the graph has no list of outputs")
     outputs = [*file.outputs, *added]
     padding = b"\0" * (-len(data) % 4)
-    vector = struct.pack(f"<I{len(outputs)}i", len(outputs), *outputs)
-    distance = struct.pack("<I", len(data) + len(padding) - field)
-    return data[:field] + distance + data[field + 4 :] + padding + vector
+    return Recipe(
+        outputs=tuple(file.tensors[index].name for index in added),
+        dtype=str(file.tensors[added[-1]].dtype),
+        offset=field,
+        replacement=struct.pack("<I", len(data) + len(padding) - field),
+        tail=padding + struct.pack(f"<I{len(outputs)}i", len(outputs), *outputs),
+    )
 
 
-def onnx(data: bytes, tensors: Sequence[str] | None = None) -> bytes:
-    """Return an `.onnx` with further outputs, of the type they have inside.
+def onnx_recipe(data: bytes, tensors: Sequence[str] | None = None) -> Recipe:
+    """Return how to make a copy of an `.onnx` with further outputs, of the type they have inside.
+
+    A second message behind the end of a protobuf message is merged into it, and lists are joined:
+    a model with nothing but outputs adds its outputs to the file's.
+    https://protobuf.dev/programming-guides/encoding/#last-one-wins
 
     Args:
         data: The file.
@@ -56,10 +124,10 @@ def onnx(data: bytes, tensors: Sequence[str] | None = None) -> bytes:
 
     Raises:
         CorruptFileError: The bytes are no ONNX model.
-        ConversionError: There is no inner tensor of such a name.
+        ConversionError: There is no tensor of such a name, or its type is not known.
     """
     from google.protobuf.message import DecodeError
-    from onnx import ModelProto, ValueInfoProto
+    from onnx import GraphProto, ModelProto, shape_inference
 
     model = ModelProto()
     try:
@@ -69,13 +137,18 @@ def onnx(data: bytes, tensors: Sequence[str] | None = None) -> bytes:
     if tensors is None:
         tensors = _softmax_codes(model)
     if not tensors:
-        return data
-    own = {output.name for output in model.graph.output}
-    inner = {name: name for node in model.graph.node for name in node.output if name not in own}
-    # A name is enough: the runtime finds out the types, also those of its own operators.
-    model.graph.output.extend(ValueInfoProto(name=_known(inner, name)) for name in tensors)
-    tapped: bytes = model.SerializeToString(deterministic=True)
-    return tapped
+        return Recipe()
+    try:
+        inferred = shape_inference.infer_shapes(model)
+    except shape_inference.InferenceError as error:
+        raise CorruptFileError(f"the ONNX model does not fit together: {error}") from error
+    described = {info.name: info for info in inferred.graph.value_info}
+    added = [_known(described, name) for name in tensors]
+    return Recipe(
+        outputs=tuple(tensors),
+        dtype=_ONNX_CODES.get(added[-1].type.tensor_type.elem_type, "another type"),
+        tail=ModelProto(graph=GraphProto(output=added)).SerializeToString(deterministic=True),
+    )
 
 
 def _softmax_codes(model: Any) -> list[str]:

@@ -26,13 +26,15 @@ def finish(build: Path, labels: tuple[str, ...] = LABELS) -> None:
     contract = Contract(
         name="tiny",
         classes=len(LABELS),
-        head="softmax",
+        head="logits",
         preprocessing=config.preprocessing,
+        resize_check="0" * 64,
         input=Tensor(dtype="int8", shape=(1, 32, 32, 3), grid=grid),
         output=Tensor(dtype="int8", shape=(1, 3), grid=grid),
         logits=grid,
         tolerance=Tolerance(),
-        files=(),
+        files=tuple(File.of(build, build / name) for name in ("model.tflite", "model.onnx")),
+        taps=(),
     )
     (build / "contract.json").write_bytes(codec.to_json(contract))
     files = tuple(File.of(build, build / name) for name in sorted(CARRIED))

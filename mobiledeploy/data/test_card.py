@@ -1,0 +1,30 @@
+"""A photo made by a formula, with which every implementation can check its crop and resize.
+
+`contract.json` carries the digest of what must come out, and the app's self-test compares.
+"""
+
+import hashlib
+from typing import Final
+
+import numpy as np
+
+from mobiledeploy.config import Preprocessing
+from mobiledeploy.data.dataset import Pixels
+from mobiledeploy.data.preprocess import preprocess
+
+HEIGHT: Final = 375
+WIDTH: Final = 500
+
+
+def photo() -> Pixels:
+    """Return the photo: uint8, shape (375, 500, 3).
+
+    `pixel(y, x, c) = (37 y + 91 x + 53 c + x y (c + 1)) mod 256`, as in tests/golden/resize.json.
+    """
+    y, x, c = np.ogrid[:HEIGHT, :WIDTH, :3]
+    return ((37 * y + 91 * x + 53 * c + x * y * (c + 1)) % 256).astype(np.uint8)
+
+
+def resized(preprocessing: Preprocessing) -> str:
+    """Return the SHA-256 of the cropped and resized photo: rows from the top, R G B in turn."""
+    return hashlib.sha256(preprocess(photo(), preprocessing).tobytes()).hexdigest()
