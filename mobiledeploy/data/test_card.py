@@ -22,7 +22,8 @@ def photo() -> Pixels:
     `pixel(y, x, c) = (37 y + 91 x + 53 c + x y (c + 1)) mod 256`, as in tests/golden/resize.json.
     """
     y, x, c = np.ogrid[:HEIGHT, :WIDTH, :3]
-    return ((37 * y + 91 * x + 53 * c + x * y * (c + 1)) % 256).astype(np.uint8)
+    pixels: Pixels = ((37 * y + 91 * x + 53 * c + x * y * (c + 1)) % 256).astype(np.uint8)
+    return pixels
 
 
 def resized(preprocessing: Preprocessing) -> str:

@@ -7,7 +7,7 @@ a few bytes, so that an app can make it as well: `contract.json` carries the rec
 import dataclasses
 import struct
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Literal, TypeAlias, TypeVar
 
 from mobiledeploy.contract import Patch, Tap
 from mobiledeploy.errors import ConversionError, CorruptFileError
@@ -15,8 +15,11 @@ from mobiledeploy.integer import flatbuffer, tflite_file
 
 Thing = TypeVar("Thing")
 
-_ONNX_CODES: Final = {2: "uint8", 3: "int8"}
-"""Types of codes, by their number in onnx.proto's `TensorProto.DataType`."""
+Codes: TypeAlias = Literal["int8", "uint8"]
+
+_TFLITE_CODES: Final[dict[str, Codes]] = {"int8": "int8", "uint8": "uint8"}
+_ONNX_CODES: Final[dict[int, Codes]] = {2: "uint8", 3: "int8"}
+"""By number in onnx.proto's `TensorProto.DataType`."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,14 +28,14 @@ class Recipe:
 
     Attributes:
         outputs: Names of the further outputs, in order; empty if the copy is the file itself.
-        dtype: Type of the last one.
+        dtype: Type of the last one, if those are codes.
         offset: Where to write over the file's own bytes.
         replacement: What to write there; may be empty.
         tail: What to put behind the end.
     """
 
     outputs: tuple[str, ...] = ()
-    dtype: str = ""
+    dtype: Codes | None = None
     offset: int = 0
     replacement: bytes = b""
     tail: bytes = b""
@@ -48,10 +51,10 @@ class Recipe:
         Raises:
             ConversionError: It is not for one tensor of codes.
         """
-        if len(self.outputs) != 1 or (self.dtype != "int8" and self.dtype != "uint8"):
+        if len(self.outputs) != 1 or self.dtype is None:
             raise ConversionError(
                 f"{path}: expected one softmax of int8 or uint8 codes, "
-                f"received {len(self.outputs)} of {self.dtype or 'no type'}"
+                f"received {len(self.outputs)} of {self.dtype or 'other types'}"
             )
         patch = Patch(offset=self.offset, bytes=self.replacement.hex())
         return Tap(
@@ -103,7 +106,7 @@ def tflite_recipe(data: bytes, tensors: Sequence[str] | None = None) -> Recipe:
     padding = b"\0" * (-len(data) % 4)
     return Recipe(
         outputs=tuple(file.tensors[index].name for index in added),
-        dtype=str(file.tensors[added[-1]].dtype),
+        dtype=_TFLITE_CODES.get(str(file.tensors[added[-1]].dtype)),
         offset=field,
         replacement=struct.pack("<I", len(data) + len(padding) - field),
         tail=padding + struct.pack(f"<I{len(outputs)}i", len(outputs), *outputs),
@@ -146,7 +149,7 @@ def onnx_recipe(data: bytes, tensors: Sequence[str] | None = None) -> Recipe:
     added = [_known(described, name) for name in tensors]
     return Recipe(
         outputs=tuple(tensors),
-        dtype=_ONNX_CODES.get(added[-1].type.tensor_type.elem_type, "another type"),
+        dtype=_ONNX_CODES.get(added[-1].type.tensor_type.elem_type),
         tail=ModelProto(graph=GraphProto(output=added)).SerializeToString(deterministic=True),
     )
 
