@@ -4,6 +4,8 @@ import numpy as np
 
 from mobiledeploy.config import Arch
 from mobiledeploy.integer.graph import (
+    SOFTMAX_SCALE,
+    SOFTMAX_ZERO_POINT,
     Add,
     Conv,
     Int8,
@@ -11,6 +13,7 @@ from mobiledeploy.integer.graph import (
     Mean,
     QTensor,
     QWeights,
+    Softmax,
 )
 from mobiledeploy.integer.quantise import quantise
 from mobiledeploy.layers import INPUT, Architecture, Layer
@@ -141,6 +144,18 @@ def mean(
                 output=QTensor(name="mean", shape=(64,), scale=scales[1], zero_point=zeros[1]),
             ),
         ),
+    )
+
+
+def softmax(classes: int, scale: np.float32, zero: int) -> IntegerGraph:
+    """The softmax of a vector of logits."""
+    scores = QTensor(
+        name="scores", shape=(classes,), scale=SOFTMAX_SCALE, zero_point=SOFTMAX_ZERO_POINT
+    )
+    return IntegerGraph(
+        name="softmax",
+        input=QTensor(name="logits", shape=(classes,), scale=scale, zero_point=zero),
+        nodes=(Softmax(input="logits", output=scores),),
     )
 
 

@@ -30,6 +30,11 @@ WIDEST_MULTIPLIER = 256
 """XNNPACK's limit for input scale * kernel scale / output scale; TFLite gives other layers to a
 kernel with another arithmetic."""
 
+MOST_STEPS = 2**31 - 2**8
+"""How many output steps a sum may have that is still to be clipped to int8."""
+
+_CALIBRATE = "the layer's output hardly varies: train or calibrate again"
+
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class QTensor:
@@ -258,18 +263,28 @@ def _check_weights(name: str, weights: QWeights, source: QTensor, out: QTensor, 
     product = source.scale * weights.kernel_scale
     if not np.allclose(weights.bias_scale, product, rtol=3e-7, atol=0):
         raise ConversionError(f"`{name}`: bias scale is not input scale x kernel scale")
-    multiplier = (product / out.scale).max()
-    if multiplier >= WIDEST_MULTIPLIER:
+    multipliers = product / out.scale
+    if multipliers.max() >= WIDEST_MULTIPLIER:
         raise ConversionError(
             f"`{name}`: expected an accumulator step below {WIDEST_MULTIPLIER} output steps, "
-            f"received {multiplier:.3g}",
-            hint="the layer's output hardly varies: train or calibrate again",
+            f"received {multipliers.max():.3g}",
+            hint=_CALIBRATE,
         )
     others = tuple(other for other in range(weights.kernel.ndim) if other != axis)
     products = np.abs(weights.kernel).sum(axis=others, dtype=np.int64) * (QMAX - QMIN)
-    largest = int((np.abs(weights.bias.astype(np.int64)) + products).max())
-    if largest > np.iinfo(np.int32).max:
-        raise ConversionError(f"`{name}`: sums up to {largest} do not fit the int32 accumulator")
+    sums = np.abs(weights.bias.astype(np.int64)) + products
+    if sums.max() > np.iinfo(np.int32).max:
+        raise ConversionError(
+            f"`{name}`: sums up to {sums.max()} do not fit the int32 accumulator"
+        )
+    # XNNPACK on x86 turns a float32 beyond int32 into the lowest int32, and wraps around when it
+    # adds a negative zero point.
+    steps = (sums * multipliers).max()
+    if steps >= MOST_STEPS:
+        raise ConversionError(
+            f"`{name}`: expected sums below {MOST_STEPS} output steps, received {steps:.3g}",
+            hint=_CALIBRATE,
+        )
 
 
 def _expect(node: str, what: str, received: object, expected: object) -> None:

@@ -11,9 +11,11 @@ multiplier, the `fp32` requantisation of `src/qs8-qc8w-gemm`, `src/qs8-qc8w-igem
 `src/qs8-qc8w-dwconv`; `add_kernels`, `mean_kernels` and `softmax` name theirs.
 """
 
+import functools
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -37,6 +39,9 @@ from mobiledeploy.integer.graph import (
 )
 from mobiledeploy.integer.products import Exact, accumulators
 from mobiledeploy.integer.softmax import Kernel, softmax_codes
+
+if TYPE_CHECKING:
+    from threadpoolctl import ThreadpoolController
 
 
 def run(
@@ -89,14 +94,13 @@ def stream(
             f"expected int8 images of shape (batch, {', '.join(map(str, graph.input.shape))}), "
             f"received {images.dtype} of shape {images.shape}"
         )
-    one = partial(_run_one, graph, _kept(graph, keep), softmax)
-    if threads == 1:
-        yield from map(one, (images[i : i + 1] for i in range(len(images))))
-        return
+    one = functools.partial(_run_one, graph, _kept(graph, keep), softmax)
     with ThreadPoolExecutor(threads) as pool:
         for start in range(0, len(images), threads):
-            stop = min(start + threads, len(images))
-            yield from pool.map(one, (images[i : i + 1] for i in range(start, stop)))
+            some = [images[i : i + 1] for i in range(start, min(start + threads, len(images)))]
+            with _one_blas_thread():
+                rows = list(pool.map(one, some))
+            yield from rows
 
 
 def layer(
@@ -119,6 +123,28 @@ def layer(
                 f"`{node.output.name}`: expected int8 of shape {('batch', *grid.shape)}, "
                 f"received {codes.dtype} of shape {codes.shape}"
             )
+    with _one_blas_thread():
+        return _compute(node, grids, inputs, softmax)
+
+
+def _one_blas_thread() -> AbstractContextManager[object]:
+    """Keep BLAS to the thread that calls it.
+
+    Its own threads wait for each other in busy loops: ten times slower where a core is shared.
+    """
+    return _blas().limit(limits=1, user_api="blas")
+
+
+@functools.cache
+def _blas() -> "ThreadpoolController":
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()
+
+
+def _compute(
+    node: Node, grids: Sequence[QTensor], inputs: Sequence[Int8], softmax: Kernel
+) -> Int8:
     out = node.output
     match node:
         case Conv():
@@ -144,10 +170,9 @@ def _run_one(
     found = {graph.input.name: image} if graph.input.name in kept else {}
     for i, node in enumerate(graph.nodes):
         names = sources(node)
-        codes = layer(
-            node, [grids[name] for name in names], [values[name] for name in names],
-            softmax=softmax,
-        )  # fmt: skip
+        codes = _compute(
+            node, [grids[name] for name in names], [values[name] for name in names], softmax
+        )
         values[node.output.name] = codes
         if node.output.name in kept:
             found[node.output.name] = codes
