@@ -1,0 +1,83 @@
+package dev.mobiledeploy.demo
+
+import android.view.LayoutInflater
+import android.view.View
+import android.view.ViewGroup
+import android.widget.Button
+import android.widget.TextView
+import dev.mobiledeploy.core.EngineVerdict
+import dev.mobiledeploy.core.GoldenComparison
+import dev.mobiledeploy.core.Verdict
+import java.util.Locale
+
+/** Shows the self-test: what it is, that it runs, and its verdict engine by engine. */
+internal class SelfTestView(
+    private val root: View,
+) {
+    val run: Button = root.findViewById(R.id.run_self_test)
+    val share: Button = root.findViewById(R.id.share)
+    private val headline: TextView = root.findViewById(R.id.verdict)
+    private val rows: ViewGroup = root.findViewById(R.id.verdict_rows)
+    private val device: TextView = root.findViewById(R.id.device)
+
+    fun show(state: ScreenState) {
+        val verdict = state.verdict
+        run.isEnabled = state.contract != null && !state.testing
+        run.setText(if (state.testing) R.string.self_test_running else R.string.run_self_test)
+        headline.showText(root.resources.getText(headlineOf(verdict)))
+        headline.setTextColor(colour(verdict))
+        rows.removeAllViews()
+        verdict?.engines?.forEach { rows.addView(row(it)) }
+        for (view in listOf(device, share)) view.visibility = if (verdict == null) View.GONE else View.VISIBLE
+        if (verdict != null) device.text = deviceLine(verdict)
+    }
+
+    private fun headlineOf(verdict: Verdict?): Int =
+        when {
+            verdict == null -> R.string.self_test_explained
+            verdict.holds -> R.string.verdict_holds
+            verdict.resizeHolds -> R.string.verdict_fails
+            else -> R.string.verdict_resize_fails
+        }
+
+    private fun colour(verdict: Verdict?): Int =
+        root.context.getColor(
+            when (verdict?.holds) {
+                null -> R.color.text_primary
+                true -> R.color.good
+                false -> R.color.bad
+            },
+        )
+
+    private fun row(engine: EngineVerdict): View {
+        val row = LayoutInflater.from(root.context).inflate(R.layout.row_verdict, rows, false)
+        val title = row.findViewById<TextView>(R.id.verdict_engine)
+        title.text =
+            root.resources.getString(if (engine.holds) R.string.engine_holds else R.string.engine_fails, engine.title)
+        title.setTextColor(root.context.getColor(if (engine.holds) R.color.good else R.color.bad))
+        val comparison = engine.comparison
+        // The reason of a failure is the finding itself, in the words that the report has.
+        row.findViewById<TextView>(R.id.verdict_detail).text =
+            if (engine.holds && comparison != null) praise(comparison) else engine.reason
+        return row
+    }
+
+    private fun praise(comparison: GoldenComparison): String =
+        listOf(
+            root.resources.getQuantityString(R.plurals.golden_images, comparison.images, comparison.images),
+            logits(comparison),
+            scores(comparison),
+            root.resources.getString(
+                R.string.median_time,
+                String.format(Locale.getDefault(), "%.1f", comparison.medianMillis),
+            ),
+        ).joinToString(" · ")
+
+    private fun logits(comparison: GoldenComparison): String =
+        root.resources.getString(if (comparison.maxLogits == 0.0) R.string.logits_exact else R.string.logits_within)
+
+    private fun scores(comparison: GoldenComparison): String =
+        root.resources.getString(if (comparison.maxScores == 0.0) R.string.scores_exact else R.string.scores_within)
+
+    private fun deviceLine(verdict: Verdict): String = verdict.device.values.joinToString(" · ")
+}
