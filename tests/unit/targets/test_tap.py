@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from mobiledeploy.config import Io
+from mobiledeploy.contract import Tap
 from mobiledeploy.errors import ConversionError, CorruptFileError
 from mobiledeploy.integer import tflite_reader
 from mobiledeploy.integer.certify import certify
@@ -73,3 +74,53 @@ def test_a_tensor_that_is_not_there_is_refused_by_name(graph: IntegerGraph) -> N
 def test_other_bytes_are_refused(tapped: Any) -> None:
     with pytest.raises(CorruptFileError):
         tapped(b"neither the one nor the other")
+
+
+def as_an_app_does(data: bytes, carried: Tap) -> bytes:
+    """Make the copy from what `contract.json` carries, as android_demo/core does."""
+    copy = bytearray(data) + bytes.fromhex(carried.append)
+    if carried.patch:
+        new = bytes.fromhex(carried.patch.bytes)
+        copy[carried.patch.offset : carried.patch.offset + len(new)] = new
+    return bytes(copy)
+
+
+@pytest.mark.parametrize("io", IOS)
+def test_an_app_can_make_the_copies_from_the_contract(graph: IntegerGraph, io: Io) -> None:
+    tflite_file, onnx_file = (data for data, _, _ in files(graph, io=io))
+    carried = (
+        (tflite_file, tap.tflite_recipe(tflite_file).tap("model.tflite"), tap.tflite),
+        (onnx_file, tap.onnx_recipe(onnx_file).tap("model.onnx"), tap.onnx),
+    )
+    for data, recipe, tapped in carried:
+        assert recipe.output == "logits"
+        assert as_an_app_does(data, recipe) == tapped(data)
+        assert len(recipe.append) // 2 < 100
+
+
+@pytest.mark.parametrize("io", IOS)
+def test_bytes_behind_an_onnx_file_do_what_a_new_file_does(graph: IntegerGraph, io: Io) -> None:
+    """The trial is against onnx's own way: parse, extend the list of outputs, write."""
+    from onnx import ModelProto, shape_inference
+
+    data = onnx.write(graph, certify(graph), io=io)
+    model = ModelProto.FromString(data)
+    described = shape_inference.infer_shapes(model).graph.value_info
+    model.graph.output.extend(info for info in described if info.name == "logits")
+    appended = tap.onnx(data)
+    assert appended.startswith(data)
+    assert ModelProto.FromString(appended) == model
+    images = graphs.extremes(graph.input.shape).astype(io)
+    anew = ort.load(model.SerializeToString()).run(images)
+    assert len(anew) == 2
+    for first, second in zip(ort.load(appended).run(images), anew, strict=True):
+        np.testing.assert_array_equal(first, second)
+
+
+def test_a_contract_carries_no_tap_of_several_tensors(graph: IntegerGraph) -> None:
+    data = tflite.write(graph)
+    names = [graph.nodes[0].output.name, "logits"]
+    with pytest.raises(ConversionError, match=r"model\.tflite: expected one softmax"):
+        tap.tflite_recipe(data, names).tap("model.tflite")
+    with pytest.raises(ConversionError, match="received 0"):
+        tap.Recipe().tap("model.onnx")
