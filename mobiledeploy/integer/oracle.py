@@ -132,7 +132,8 @@ def _one_blas_thread() -> AbstractContextManager[object]:
 
     Its own threads wait for each other in busy loops: ten times slower where a core is shared.
     """
-    return _blas().limit(limits=1, user_api="blas")
+    limited: AbstractContextManager[object] = _blas().limit(limits=1, user_api="blas")
+    return limited
 
 
 @functools.cache

@@ -34,22 +34,20 @@ def accumulators(node: Conv | Dense, source: QTensor, codes: Int8) -> Exact:
     """
     centred = codes.astype(np.float32) - np.float32(source.zero_point)
     widest = max(QMAX - source.zero_point, source.zero_point - QMIN)
-    match node:
-        case Conv(depthwise=True):
-            sums = _depthwise(node, centred, widest)
-        case Conv():
-            kernel = node.weights.kernel.reshape(len(node.weights.kernel), -1).T
-            sums = _product(_patches(node, centred), kernel, widest)
-        case Dense():
-            sums = _product(centred, node.weights.kernel.T, widest)
+    kernel = node.weights.kernel
+    if isinstance(node, Dense):
+        sums = _product(centred, kernel.T, widest)
+    elif node.depthwise:
+        sums = _depthwise(node, centred, widest)
+    else:
+        sums = _product(_patches(node, centred), kernel.reshape(len(kernel), -1).T, widest)
     return _with_bias(sums, node.weights.bias, largest(node, source))
 
 
 def largest(node: Conv | Dense, source: QTensor) -> int:
     """Return the largest magnitude that an accumulator of a node can reach, its bias included.
 
-    Every input code may be anything in -128..127, so this is a bound that some input attains up
-    to the fit of signs. It fits int32, or there would be no such graph.
+    Input codes may be anything in -128..127. It fits int32, or there would be no such graph.
     """
     weights = node.weights
     widest = max(QMAX - source.zero_point, source.zero_point - QMIN)
@@ -71,7 +69,9 @@ def _product(left: npt.NDArray[np.float32], kernel: Int8, widest: int) -> Exact:
     pieces = list(_pieces(np.abs(kernel.astype(np.int64)).max(axis=1), widest))
     if len(pieces) == 1:
         return left @ matrix
-    return np.sum([left[..., p] @ matrix[p] for p in pieces], axis=0, dtype=np.float64)
+    parts = np.stack([left[..., piece] @ matrix[piece] for piece in pieces])
+    total: Exact = parts.sum(axis=0, dtype=np.float64)
+    return total
 
 
 def _pieces(weights: npt.NDArray[np.int64], widest: int) -> Iterator[slice]:

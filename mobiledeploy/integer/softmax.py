@@ -68,4 +68,5 @@ def _arm64(below: Steps, scale: np.float32) -> Steps:
     fraction, exponent = np.frexp(inverse.astype(np.float64))
     multiplier, shift = (fraction * 2.0**31).astype(np.int64), -exponent.astype(np.int64)
     doubled = (powers * multiplier + 2**30) >> 31
-    return (doubled + (np.int64(1) << (shift - 1))) >> shift
+    rounded: Steps = (doubled + (np.int64(1) << (shift - 1))) >> shift
+    return rounded
