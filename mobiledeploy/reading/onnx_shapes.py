@@ -1,0 +1,151 @@
+"""Read what only moves numbers around: transposes and reshapes, of activations and weights."""
+
+import dataclasses
+import math
+
+import numpy as np
+
+from mobiledeploy.reading.onnx_file import OnnxNode
+from mobiledeploy.reading.onnx_state import State
+from mobiledeploy.reading.onnx_values import Constant, Flow, Quantised, Value
+
+
+def transpose(state: State, node: OnnxNode) -> Value | None:
+    """Transpose."""
+    value = state.value(node, 0)
+    rank = _rank(value)
+    order = node.attributes.get("perm") or tuple(range(rank))[::-1]
+    if value is None or sorted(order) != list(range(rank)):
+        return None
+    match value:
+        case Constant():
+            return dataclasses.replace(value, values=value.values.transpose(order))
+        case Quantised():
+            axis = order.index(value.axis) if value.axis in order else value.axis
+            return dataclasses.replace(value, codes=value.codes.transpose(order), axis=axis)
+        case Flow():
+            if order[0] != 0:
+                return None
+            moved = dataclasses.replace(
+                value,
+                axes="".join(value.axes[place] for place in order) if value.axes else "",
+                sizes=tuple(value.sizes[place] for place in order),
+            )
+            return _moved(state, node, moved)
+
+
+def reshape(state: State, node: OnnxNode) -> Value | None:
+    """Reshape, Flatten, Squeeze and Unsqueeze."""
+    value = state.value(node, 0)
+    match value:
+        case Constant():
+            sizes = _sizes(state, node, value.values.shape)
+            if sizes is None or math.prod(sizes) != value.values.size:
+                return None
+            return dataclasses.replace(value, values=value.values.reshape(sizes))
+        case Flow():
+            sizes = _sizes(state, node, value.sizes)
+            if sizes is None:
+                vector = value.axes and value.size("H") == value.size("W") == 1
+                sizes = (0, value.size("C")) if vector else ()
+            return _reshaped(state, node, value, sizes)
+        case _:
+            return None
+
+
+def same(state: State, node: OnnxNode) -> Value | None:
+    """Identity and the like."""
+    return state.value(node, 0)
+
+
+def _reshaped(state: State, node: OnnxNode, value: Flow, sizes: tuple[int, ...]) -> Value | None:
+    """Return an activation in another shape: flattened, or with pixels moved to channels."""
+    if not value.axes or "C" not in value.axes:
+        return None
+    channels = value.size("C")
+    inner = math.prod(value.sizes[1:])
+    if len(sizes) == 2 and value.axes[0] == "N":
+        unrolled = None if inner == channels else (value.axes[1:], value.sizes[1:])
+        flat = dataclasses.replace(
+            value, axes="NC", sizes=(value.sizes[0], inner), unrolled=unrolled
+        )
+        return _moved(state, node, flat)
+    if len(sizes) == 4 and value.axes == "NC" and sorted(sizes[1:])[:2] == [1, 1]:
+        axes = "NHWC" if sizes[3] == channels else "NCHW"
+        return _moved(state, node, dataclasses.replace(value, axes=axes, sizes=sizes))
+    if len(sizes) == 4 and value.axes == "NHWC" and channels and sizes[3]:
+        high, wide = value.sizes[1:3]
+        if sizes[1] == high and sizes[2] * sizes[3] == wide * channels:
+            # Pixels that lie side by side become channels of one, or the other way round.
+            all_pixels = value.pixels * sizes[3]
+            if all_pixels % channels == 0:
+                return _moved(
+                    state,
+                    node,
+                    dataclasses.replace(value, sizes=sizes, pixels=all_pixels // channels),
+                )
+    return None
+
+
+def _moved(state: State, node: OnnxNode, value: Flow) -> Flow:
+    state.draft.shape_only.append(node.op)
+    if value.pixels == 1:
+        state.rename(node, value)
+    return value
+
+
+def _sizes(state: State, node: OnnxNode, before: tuple[int, ...]) -> tuple[int, ...] | None:
+    """Return the sizes after a node, 0 for the free batch; None where they are computed."""
+    match node.op:
+        case "Flatten":
+            axis = int(node.attributes.get("axis", 1) or 0)
+            return (0, math.prod(before[1:])) if axis == 1 else None
+        case "Squeeze" | "Unsqueeze":
+            axes = node.attributes.get("axes")
+            if axes is None:
+                numbers = state.numbers(node, 1)
+                axes = None if numbers is None else tuple(numbers.ravel().tolist())
+            if axes is None:
+                return None
+            rank = len(before) if node.op == "Squeeze" else len(before) + len(axes)
+            places = {int(axis) % rank for axis in axes} if rank else set()
+            if node.op == "Squeeze":
+                return tuple(size for place, size in enumerate(before) if place not in places)
+            rest = iter(before)
+            return tuple(1 if place in places else next(rest, 1) for place in range(rank))
+        case _:
+            numbers = state.numbers(node, 1)
+            if numbers is None or numbers.ndim != 1 or numbers.size > 8:
+                return None
+            return _resolved(before, numbers.astype(np.int64).tolist())
+
+
+def _resolved(before: tuple[int, ...], wanted: list[int]) -> tuple[int, ...] | None:
+    """Return sizes with 0 (as before) and -1 (what is left) filled in."""
+    sizes = [
+        before[place] if size == 0 and place < len(before) else size
+        for place, size in enumerate(wanted)
+    ]
+    if any(size < -1 for size in sizes) or sizes.count(-1) > 1:
+        return None
+    if -1 in sizes:
+        place = sizes.index(-1)
+        known = math.prod(size for at, size in enumerate(sizes) if at != place and size)
+        left = math.prod(size for size in before if size)
+        # Where the batch is free, what is left over at the first place is the batch.
+        sizes[place] = 0 if place == 0 else (left // known if known else 0)
+    if sizes and sizes[0] == 1 and before and before[0] == 0:
+        sizes[0] = 0
+    return tuple(sizes)
+
+
+def _rank(value: Value | None) -> int:
+    match value:
+        case Constant():
+            return value.values.ndim
+        case Quantised():
+            return value.codes.ndim
+        case Flow():
+            return len(value.sizes)
+        case None:
+            return 0
