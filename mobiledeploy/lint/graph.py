@@ -1,0 +1,83 @@
+"""A model as the rules look at it: who writes and reads each tensor, and its layers."""
+
+import dataclasses
+import functools
+from collections import Counter
+
+from mobiledeploy.lint import onnx_layers, tflite_layers
+from mobiledeploy.lint.layer import Layer
+from mobiledeploy.lint.links import Links
+from mobiledeploy.lint.model import FLOATS, Model, Tensor
+from mobiledeploy.lint.work import Work
+
+ELEMENTS = 2**28
+"""Weights of all layers of a small file together; of a large one as many as it has room for."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Graph:
+    """A model, and what follows from it. Made by `of`.
+
+    Attributes:
+        model: The file.
+        links: Who writes and reads each tensor.
+        layers: Its convolutions, dense layers, additions, pools and softmaxes.
+    """
+
+    model: Model
+    links: Links
+    layers: tuple[Layer, ...]
+
+    @classmethod
+    def of(cls, model: Model) -> "Graph":
+        """Return a model's graph.
+
+        Raises:
+            CorruptFileError: Operators share weights so often that no rule could look at all.
+        """
+        links = Links.of(model)
+        find = tflite_layers.find if model.format == "tflite" else onnx_layers.find
+        layers = find(model, links)
+        work = Work(ELEMENTS + 8 * model.size)
+        for layer in layers:
+            if layer.kernel is not None and layer.kernel.tensor.data is not None:
+                work.take(layer.kernel.tensor.data.size)
+        return cls(model=model, links=links, layers=layers)
+
+    @functools.cached_property
+    def by_output(self) -> dict[int, tuple[Layer, ...]]:
+        """By the identity of a tensor, the layers that write it."""
+        found: dict[int, tuple[Layer, ...]] = {}
+        for layer in self.layers:
+            key = id(layer.output.tensor)
+            found[key] = (*found.get(key, ()), layer)
+        return found
+
+    @functools.cached_property
+    def quantised(self) -> bool:
+        """Whether any layer computes from codes to codes."""
+        return any(layer.integer for layer in self.layers)
+
+    @functools.cached_property
+    def kind(self) -> str:
+        """`int8` and the like, `float32` and the like, or `mixed`."""
+        types = Counter(
+            layer.output.tensor.dtype if layer.integer else "float" for layer in self.layers
+        )
+        if not types:
+            return "unknown"
+        if set(types) == {"float"}:
+            return self._float_kind()
+        return "mixed" if "float" in types else types.most_common(1)[0][0]
+
+    def _float_kind(self) -> str:
+        """Return the type of the weights where layers compute in floats."""
+        weights = {layer.kernel.tensor.dtype for layer in self.layers if layer.kernel is not None}
+        if weights - set(FLOATS):
+            return "float, quantised weights"
+        return weights.pop() if len(weights) == 1 else "float32"
+
+    def ends(self) -> tuple[Tensor, ...]:
+        """Return the tensors that the world sees."""
+        indices = (*self.model.inputs, *self.model.outputs)
+        return tuple(self.model.tensors[index] for index in indices if index >= 0)

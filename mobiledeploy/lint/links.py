@@ -1,0 +1,36 @@
+"""Who writes and who reads each tensor."""
+
+import dataclasses
+from collections import defaultdict
+
+from mobiledeploy.lint.model import Model, Operator
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Links:
+    """The wires of a graph.
+
+    Attributes:
+        writer: By the index of a tensor, the operator that writes it.
+        readers: By the index of a tensor, the operators that read it.
+    """
+
+    writer: dict[int, Operator]
+    readers: dict[int, list[Operator]]
+
+    @classmethod
+    def of(cls, model: Model) -> "Links":
+        """Return a model's wires."""
+        writer: dict[int, Operator] = {}
+        readers: dict[int, list[Operator]] = defaultdict(list)
+        for operator in model.operators:
+            for index in operator.outputs:
+                writer.setdefault(index, operator)
+            for index in dict.fromkeys(operator.inputs):
+                readers[index].append(operator)
+        return cls(writer=writer, readers=dict(readers))
+
+    def only_reader(self, index: int, model: Model) -> Operator | None:
+        """Return the one operator that reads a tensor, if nothing else does."""
+        readers = self.readers.get(index, [])
+        return readers[0] if len(readers) == 1 and index not in model.outputs else None

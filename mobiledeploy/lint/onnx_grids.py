@@ -1,0 +1,111 @@
+"""Which grid each tensor of codes lies on: ONNX says so with operators, not with tensors."""
+
+import dataclasses
+from collections.abc import Iterator
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from mobiledeploy.errors import CorruptFileError
+from mobiledeploy.lint.model import FLOATS, Grid, Operator, Tensor
+
+CARRIERS: Final = {
+    "Clip", "Flatten", "Identity", "MaxPool", "Reshape", "Slice", "Squeeze", "Transpose",
+    "Unsqueeze",
+}  # fmt: skip
+"""Operators that leave codes on their grid."""
+
+QLINEAR: Final[dict[str, tuple[tuple[tuple[int, int], ...], int]]] = {
+    "QLinearConv": (((0, 1), (3, 4)), 6),
+    "QLinearMatMul": (((0, 1), (3, 4)), 6),
+    "QLinearAdd": (((0, 1), (3, 4)), 6),
+    "QLinearMul": (((0, 1), (3, 4)), 6),
+    "QLinearGlobalAveragePool": (((0, 1),), 3),
+    "QLinearAveragePool": (((0, 1),), 3),
+    "QLinearSigmoid": (((0, 1),), 3),
+    "QLinearSoftmax": (((0, 1),), 3),
+    "QGemm": (((0, 1), (3, 4)), 7),
+}
+"""For each operator that takes codes: places of each input and of its scale, and the place of the
+output's scale. The zero point follows the scale. All but two are ONNX Runtime's own."""
+
+
+def with_grids(tensors: tuple[Tensor, ...], operators: tuple[Operator, ...]) -> tuple[Tensor, ...]:
+    """Return the tensors with their grids: of the operator that writes codes, or reads them.
+
+    Raises:
+        CorruptFileError: A scale and its zero point do not have one shape.
+    """
+    written: dict[int, Grid] = {}
+    read: dict[int, Grid] = {}
+    for operator in operators:
+        for index, grid, writes in _said(operator, tensors):
+            (written if writes else read).setdefault(index, grid)
+    grids = {**read, **written}
+    for chain in (operators, operators[::-1]):
+        for operator in chain:
+            if operator.kind in CARRIERS and operator.inputs and operator.outputs:
+                ends = operator.inputs[0], operator.outputs[0]
+                for known, other in (ends, ends[::-1]):
+                    if other >= 0 and known in grids and grids[known].scale.size == 1:
+                        grids.setdefault(other, grids[known])
+    return tuple(
+        dataclasses.replace(tensor, grid=grids[index])
+        if index in grids and tensor.dtype not in FLOATS
+        else tensor
+        for index, tensor in enumerate(tensors)
+    )
+
+
+def grid_of(operator: Operator, tensors: tuple[Tensor, ...], scale: int) -> Grid | None:
+    """Return the grid that an operator's inputs give: the scale, and the zero point after it.
+
+    Args:
+        operator: Which has it.
+        tensors: Of the graph.
+        scale: Place of the scale among the inputs.
+
+    Raises:
+        CorruptFileError: Scale and zero point do not have one shape.
+    """
+    values = _constant(operator, tensors, scale)
+    if values is None or values.ndim > 1 or not values.size:
+        return None
+    zeros = _constant(operator, tensors, scale + 1)
+    if zeros is not None and zeros.size != values.size:
+        raise CorruptFileError(
+            f"{operator.kind}: received {values.size} scales but {zeros.size} zero points"
+        )
+    return Grid(
+        scale=values.astype(np.float32).ravel(),
+        zero_point=np.zeros(values.size, np.int64)
+        if zeros is None
+        else zeros.astype(np.int64).ravel(),
+        axis=int(operator.attributes.get("axis", 1)),
+        rank=values.ndim,
+    )
+
+
+def _said(operator: Operator, tensors: tuple[Tensor, ...]) -> Iterator[tuple[int, Grid, bool]]:
+    """Yield each tensor whose grid an operator gives, and whether the operator writes it."""
+    places: list[tuple[int, int, bool]] = []
+    if operator.kind == "QuantizeLinear" and operator.outputs:
+        places = [(operator.outputs[0], 1, True)]
+    elif operator.kind == "DequantizeLinear":
+        places = [(operator.input(0), 1, False)]
+    elif operator.kind in QLINEAR and operator.outputs:
+        inputs, output = QLINEAR[operator.kind]
+        places = [(operator.input(place), scale, False) for place, scale in inputs]
+        places.append((operator.outputs[0], output, True))
+    for index, scale, writes in places:
+        grid = grid_of(operator, tensors, scale)
+        if index >= 0 and grid is not None:
+            yield index, grid, writes
+
+
+def _constant(
+    operator: Operator, tensors: tuple[Tensor, ...], place: int
+) -> npt.NDArray[Any] | None:
+    index = operator.input(place)
+    return tensors[index].data if index >= 0 else None

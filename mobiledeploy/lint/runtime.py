@@ -1,0 +1,136 @@
+"""The oldest runtime that runs a file and computes what the file means, and why.
+
+TFLite: the versions of its operators, and traps that no version guards. ONNX Runtime: operator set
+and IR version.
+"""
+
+import dataclasses
+from typing import Final, Literal, TypeAlias
+
+from mobiledeploy.lint.graph import Graph
+from mobiledeploy.lint.layer import Layer
+from mobiledeploy.lint.op_versions import OPERATOR_VERSIONS
+
+Version: TypeAlias = tuple[int, ...]
+
+PER_CHANNEL_DENSE: Final = "2.10"
+"""TFLite 2.7 to 2.9 compute an int8 FULLY_CONNECTED with several weight scales wrongly, without an
+error: measured with tflite-runtime's wheels 2.7.0, 2.8.0, 2.9.1 and 2.10.0."""
+GUARDED_DENSE: Final = 12
+"""Version of FULLY_CONNECTED that runtimes refuse if they do not know several scales."""
+
+OPSETS: Final = (
+    ("1.0", 11, 6),
+    ("1.3", 12, 7),
+    ("1.6", 13, 7),
+    ("1.8", 14, 7),
+    ("1.9", 15, 8),
+    ("1.11", 16, 8),
+    ("1.12", 17, 8),
+    ("1.14", 18, 8),
+    ("1.15", 19, 9),
+    ("1.17", 20, 9),
+    ("1.18", 21, 10),
+    ("1.21", 22, 10),
+    ("1.23", 23, 11),
+    ("1.24", 25, 13),
+    ("1.25", 26, 13),
+    ("1.32", 26, 14),
+)
+"""Releases of ONNX Runtime, and the highest operator set and IR version that each takes. From 1.15
+on tried out with the wheels of every release; before, the compatibility table of ONNX Runtime's
+documentation, with the IR version of the ONNX release that it names."""
+
+OLDEST_PHONE: Final = "1.17"
+"""Of ONNX Runtime: apps pin their runtime for years."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Runtime:
+    """What a file needs.
+
+    Attributes:
+        name: `TFLite` or `ONNX Runtime`.
+        minimum: The oldest release that runs it rightly; None if not known.
+        reasons: Why, a phrase each; the first ones decide.
+        claimed: What the file itself says; None if nothing.
+        unknown: Operators of which no table knows the version.
+    """
+
+    name: Literal["TFLite", "ONNX Runtime"]
+    minimum: str | None
+    reasons: tuple[str, ...]
+    claimed: str | None
+    unknown: tuple[str, ...]
+
+
+def of(graph: Graph) -> Runtime:
+    """Return what a file needs."""
+    return _tflite(graph) if graph.model.format == "tflite" else _onnx(graph)
+
+
+def parse(version: str) -> Version:
+    """Return a version for comparing; empty if it is none."""
+    numbers = [int(part) for part in version.split(".")[:3] if part.isdecimal()]
+    while numbers and not numbers[-1]:
+        numbers.pop()
+    return tuple(numbers)
+
+
+def trapped(graph: Graph) -> tuple[Layer, ...]:
+    """Return dense layers that old runtimes take and compute wrongly."""
+    return tuple(
+        layer
+        for layer in graph.layers
+        if graph.model.format == "tflite"
+        and layer.kind == "dense"
+        and layer.integer
+        and layer.kernel is not None
+        and layer.kernel.grid is not None
+        and layer.kernel.grid.scale.size > 1
+        and layer.operator.version < GUARDED_DENSE
+    )
+
+
+def _tflite(graph: Graph) -> Runtime:
+    since: dict[str, list[str]] = {}
+    unknown = []
+    # All codes count: a runtime refuses a file for one that it does not know, used or not.
+    for code in graph.model.codes:
+        name = f"{code.kind} version {code.version}"
+        release = OPERATOR_VERSIONS.get(code.kind, {}).get(code.version)
+        if code.domain or release is None:
+            unknown.append(name)
+        else:
+            since.setdefault(release, []).append(name)
+    traps = trapped(graph)
+    if traps:
+        reason = f"int8 FULLY_CONNECTED with several weight scales (`{traps[0].where}`)"
+        since.setdefault(PER_CHANNEL_DENSE, []).append(reason)
+    newest = max(since, key=parse, default=None)
+    return Runtime(
+        name="TFLite",
+        minimum=newest if newest and not unknown else None,
+        reasons=() if newest is None else tuple(f"{newest}: {name}" for name in since[newest]),
+        claimed=graph.model.min_runtime,
+        unknown=tuple(unknown),
+    )
+
+
+def _onnx(graph: Graph) -> Runtime:
+    model = graph.model
+    opset = max((c.version for c in model.codes if not c.domain), default=0)
+    by_opset = next((release for release, top, _ in OPSETS if opset <= top), None)
+    by_ir = next((release for release, _, top in OPSETS if model.ir_version <= top), None)
+    needed = {f"operator set {opset}": by_opset, f"IR version {model.ir_version}": by_ir}
+    unknown = tuple(name for name, release in needed.items() if release is None)
+    known = [release for release in needed.values() if release is not None]
+    newest = max(known, key=parse, default=None)
+    domains = sorted({op.domain for op in model.operators} - {"", "com.microsoft"})
+    return Runtime(
+        name="ONNX Runtime",
+        minimum=newest if newest and not unknown and not domains else None,
+        reasons=tuple(f"{rel}: {name}" for name, rel in needed.items() if rel == newest and rel),
+        claimed=None,
+        unknown=(*unknown, *(f"domain {domain}" for domain in domains)),
+    )

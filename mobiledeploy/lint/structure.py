@@ -1,0 +1,298 @@
+"""Rules on the graph: what stands in it that should not, and what is in the file for nothing."""
+
+import hashlib
+from collections.abc import Iterator
+from typing import Final
+
+from mobiledeploy.lint.finding import Rule, Sight
+from mobiledeploy.lint.graph import Graph
+from mobiledeploy.lint.model import FLOATS, Operator
+from mobiledeploy.lint.read_tflite import CUSTOM
+
+CONVERTERS: Final = ("QUANTIZE", "DEQUANTIZE", "CAST", "FAKE_QUANT", "Cast")
+ACTIVATIONS: Final = ("RELU", "RELU6", "RELU_N1_TO_1", "RELU_0_TO_1", "MINIMUM", "MAXIMUM")
+WEIGHTED: Final = ("conv", "depthwise", "dense")
+SMALLEST_DUPLICATE: Final = 256
+"""Bytes: below, a second copy costs less than the sharing."""
+DOMAINS: Final = ("", "com.microsoft")
+
+
+def _float_tensors(graph: Graph) -> Iterator[Sight]:
+    if graph.model.format != "tflite" or not graph.quantised:
+        return
+    ends = {*graph.model.inputs, *graph.model.outputs}
+    for index in graph.links.writer:
+        tensor = graph.model.tensor(index)
+        if tensor is not None and index not in ends and tensor.dtype in FLOATS:
+            yield Sight(where=f"tensor `{tensor.name}`", found=tensor.dtype)
+
+
+def _converters(graph: Graph) -> Iterator[Sight]:
+    for operator in graph.model.operators:
+        if operator.kind not in CONVERTERS or _at_border(graph, operator):
+            continue
+        source = graph.model.tensor(operator.input(0))
+        if source is not None and source.constant:
+            continue  # weights in another type than they are computed with: MD109
+        yield Sight(where=graph.model.named(operator), found="a converter between layers")
+    if graph.model.format == "onnx":
+        yield from _requantised(graph)
+
+
+def _requantised(graph: Graph) -> Iterator[Sight]:
+    """Find codes that become other codes with no layer between."""
+    for operator in graph.model.operators:
+        writer = graph.links.writer.get(operator.input(0))
+        if operator.kind != "QuantizeLinear" or writer is None:
+            continue
+        pair = writer.kind == "DequantizeLinear" and not _at_border(graph, operator)
+        if pair and not _at_border(graph, writer):
+            yield Sight(where=graph.model.named(operator), found="codes that become other codes")
+
+
+def _activations(graph: Graph) -> Iterator[Sight]:
+    for operator in graph.model.operators:
+        if operator.kind in ACTIVATIONS and not operator.domain:
+            yield Sight(where=graph.model.named(operator), found="an activation by itself")
+
+
+def _transposes(graph: Graph) -> Iterator[Sight]:
+    """Find transposes between layers, other than around the first one."""
+    weighted = {id(layer.operator) for layer in graph.layers if layer.kind in WEIGHTED}
+    places = [n for n, op in enumerate(graph.model.operators) if id(op) in weighted]
+    for number, operator in enumerate(graph.model.operators):
+        source = graph.model.tensor(operator.input(0))
+        if operator.kind not in {"TRANSPOSE", "Transpose"} or source is None or source.constant:
+            continue
+        before = sum(place < number for place in places)
+        if before > 1 and before < len(places):
+            yield Sight(where=graph.model.named(operator), found="a transpose between layers")
+
+
+def _unused_codes(graph: Graph) -> Iterator[Sight]:
+    for code in graph.model.codes:
+        if not code.uses:
+            yield Sight(where=f"{code.kind} version {code.version}", found="no operator uses it")
+
+
+def _unused_tensors(graph: Graph) -> Iterator[Sight]:
+    ends = {*graph.model.inputs, *graph.model.outputs}
+    for index, tensor in enumerate(graph.model.tensors):
+        used = index in graph.links.readers or index in graph.links.writer or index in ends
+        # An unused constant of an ONNX file is an unused buffer; TFLite has both.
+        if not used and not (graph.model.format == "onnx" and tensor.constant):
+            yield Sight(where=f"tensor `{tensor.name}`", found="no operator reads or writes it")
+
+
+def _unread_inputs(graph: Graph) -> Iterator[Sight]:
+    for index in graph.model.inputs:
+        tensor = graph.model.tensor(index)
+        if tensor is not None and index not in graph.links.readers:
+            yield Sight(where=f"input `{tensor.name}`", found="no operator reads it")
+
+
+def _unused_buffers(graph: Graph) -> Iterator[Sight]:
+    for buffer in graph.model.buffers:
+        if not buffer.users:
+            yield Sight(where=f"`{buffer.name}`", found=f"{buffer.content.size:,} unused bytes")
+
+
+def _duplicates(graph: Graph) -> Iterator[Sight]:
+    first: dict[bytes, str] = {}
+    places: set[tuple[int, int]] = set()
+    for buffer in graph.model.buffers:
+        content, key = buffer.content, (buffer.place, buffer.content.size)
+        # Zeros and other constants of one value come twice by nature.
+        plain = content.size < SMALLEST_DUPLICATE or bool((content == content[0]).all())
+        if plain or key in places:
+            continue
+        places.add(key)
+        digest = hashlib.sha256(content.data).digest()
+        if digest in first:
+            yield Sight(
+                where=f"`{buffer.name}`",
+                found=f"the same {content.size:,} bytes as `{first[digest]}`",
+            )
+        first.setdefault(digest, buffer.name)
+
+
+def _open_dimensions(graph: Graph) -> Iterator[Sight]:
+    for tensor in graph.ends():
+        if tensor.shape is None:
+            yield Sight(where=f"`{tensor.name}`", found="no shape at all")
+        elif any(not isinstance(size, int) or size < 0 for size in tensor.shape[1:]):
+            shape = ", ".join(map(str, tensor.shape))
+            yield Sight(where=f"`{tensor.name}`", found=f"shape ({shape})")
+
+
+def _custom(graph: Graph) -> Iterator[Sight]:
+    known = () if graph.model.format == "tflite" else DOMAINS
+    seen = {(operator.kind, operator.domain) for operator in graph.model.operators}
+    seen |= {(kind, domain) for kind, domain, _ in graph.model.other_operators}
+    for kind, domain in sorted(seen):
+        if domain and domain not in known:
+            found = "a custom operator" if domain == CUSTOM else f"of the domain {domain}"
+            yield Sight(where=kind, found=found)
+
+
+def _batch_norms(graph: Graph) -> Iterator[Sight]:
+    convolutions = {id(layer.operator) for layer in graph.layers if layer.kind in WEIGHTED}
+    for operator in graph.model.operators:
+        if operator.kind == "BatchNormalization":
+            yield Sight(where=graph.model.named(operator), found="a batch normalisation")
+        elif operator.kind == "MUL" and _after(graph, operator, convolutions):
+            yield Sight(
+                where=graph.model.named(operator),
+                found="a product with a constant for each channel, right after a convolution",
+            )
+
+
+def _after(graph: Graph, operator: Operator, convolutions: set[int]) -> bool:
+    """Tell whether an operator multiplies a convolution's result with one number a channel."""
+    a, b = graph.model.tensor(operator.input(0)), graph.model.tensor(operator.input(1))
+    writer = graph.links.writer.get(operator.input(0))
+    return (
+        a is not None
+        and b is not None
+        and b.constant
+        and writer is not None
+        and id(writer) in convolutions
+        and not writer.activation
+        and bool(a.sizes and b.sizes and b.sizes[-1] == a.sizes[-1] > 1)
+    )
+
+
+def _graphs(graph: Graph) -> Iterator[Sight]:
+    if graph.model.graphs > 1:
+        yield Sight(
+            where="the file",
+            found=f"{graph.model.graphs} graphs; tensors are shown and checked in the main one",
+        )
+
+
+def _outside(graph: Graph) -> Iterator[Sight]:
+    if graph.model.outside:
+        place = "behind the flatbuffer" if graph.model.format == "tflite" else "in other files"
+        yield Sight(where="the file", found=f"{graph.model.outside:,} bytes of weights {place}")
+
+
+def _at_border(graph: Graph, operator: Operator) -> bool:
+    return any(index in graph.model.inputs for index in operator.inputs) or any(
+        index in graph.model.outputs for index in operator.outputs
+    )
+
+
+RULES: Final = (
+    Rule(
+        id="MD001",
+        severity="warning",
+        title="float tensor inside an integer file",
+        expected="floats at the input and the output at most",
+        hint="quantise the operators around it, or convert with TFLITE_BUILTINS_INT8 only",
+        look=_float_tensors,
+    ),
+    Rule(
+        id="MD002",
+        severity="warning",
+        title="converter in the middle of the graph",
+        expected="conversions at the input and the output at most",
+        hint="give both sides one grid, or quantise the operator behind it",
+        look=_converters,
+    ),
+    Rule(
+        id="MD003",
+        severity="warning",
+        title="activation that is not fused",
+        expected="activations as part of the layer before",
+        hint="put the activation right behind its layer in the source model, then convert",
+        look=_activations,
+    ),
+    Rule(
+        id="MD004",
+        severity="warning",
+        title="transpose between layers",
+        expected="one layout all through, at most a transpose at either end",
+        hint="convert with a tool that lays weights out anew instead of transposing activations",
+        look=_transposes,
+    ),
+    Rule(
+        id="MD005",
+        severity="warning",
+        title="operator code or operator set that nothing uses",
+        expected="a use for each entry: TFLite refuses a file for an unknown one, used or not",
+        hint="write the file anew without it",
+        look=_unused_codes,
+    ),
+    Rule(
+        id="MD006",
+        severity="note",
+        title="tensor that nothing uses",
+        expected="a reader or writer for each tensor",
+        hint="harmless; write the file anew without it",
+        look=_unused_tensors,
+    ),
+    Rule(
+        id="MD007",
+        severity="warning",
+        title="stored values that nothing uses",
+        expected="a user for all stored bytes",
+        hint="write the file anew without them: they are downloaded with every copy of the app",
+        look=_unused_buffers,
+    ),
+    Rule(
+        id="MD008",
+        severity="warning",
+        title="constant stored twice",
+        expected="one copy that several tensors share",
+        hint="write the file anew with a tool that shares equal buffers",
+        look=_duplicates,
+    ),
+    Rule(
+        id="MD009",
+        severity="warning",
+        title="open dimension other than the batch",
+        expected="fixed height, width and channels: delegates refuse others",
+        hint="fix the shape in the source model before converting",
+        look=_open_dimensions,
+    ),
+    Rule(
+        id="MD010",
+        severity="warning",
+        title="operator that is not built in",
+        expected="operators that every build of the runtime has",
+        hint="replace it, or ship the library that registers it with the app",
+        look=_custom,
+    ),
+    Rule(
+        id="MD011",
+        severity="warning",
+        title="batch normalisation that is not folded",
+        expected="its factor in the weights and its offset in the bias of the layer before",
+        hint="fold it before quantising: `mobiledeploy build` and `quantize` do",
+        look=_batch_norms,
+    ),
+    Rule(
+        id="MD012",
+        severity="note",
+        title="several graphs",
+        expected="one graph",
+        hint="control flow keeps delegates away; none of the rules looks into the further graphs",
+        look=_graphs,
+    ),
+    Rule(
+        id="MD013",
+        severity="note",
+        title="weights outside the graph's own bytes",
+        expected="one self-contained file",
+        hint="old runtimes and many tools do not find them; below 2 GB nothing needs this",
+        look=_outside,
+    ),
+    Rule(
+        id="MD014",
+        severity="error",
+        title="input that nothing reads",
+        expected="outputs that depend on every input",
+        hint="the graph was cut in the wrong place: convert again",
+        look=_unread_inputs,
+    ),
+)
