@@ -1,13 +1,13 @@
 """Resizing: golden vectors shared with other languages, and the limits."""
 
 import hashlib
-import json
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
+from golden_text import one_case_a_line
 
 from mobiledeploy.config import Preprocessing
 from mobiledeploy.data.dataset import Pixels
@@ -86,17 +86,6 @@ def test_golden_vectors(golden: Callable[[str, str], None]) -> None:
         ],
     }
     golden("resize.json", one_case_a_line(document))
-
-
-def one_case_a_line(document: dict[str, Any]) -> str:
-    """JSON that can be read and compared."""
-    parts = []
-    for key, value in document.items():
-        text = json.dumps(value)
-        if isinstance(value, list):
-            text = "[\n" + ",\n".join(f"  {json.dumps(case)}" for case in value) + "\n ]"
-        parts.append(f' "{key}": {text}')
-    return "{\n" + ",\n".join(parts) + "\n}\n"
 
 
 def test_the_weights_can_be_computed_by_hand() -> None:
