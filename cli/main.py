@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from mobiledeploy._version import __version__
-from mobiledeploy.cli import build, bundle, cost, verify
+from mobiledeploy.cli import build, bundle, cost, inspect, verify
 from mobiledeploy.errors import MobileDeployError
 
 app = typer.Typer(
@@ -36,6 +36,7 @@ def _options(
 app.command()(build.build)
 app.command()(verify.verify)
 app.command()(bundle.bundle)
+app.command()(inspect.inspect)
 app.command()(cost.cost)
 
 

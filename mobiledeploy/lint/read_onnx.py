@@ -53,8 +53,14 @@ def read(path: Path, data: bytes) -> Model:
     model = ModelProto()
     try:
         model.ParseFromString(data)
+        return _model(path, model, len(data))
     except DecodeError as error:
         raise CorruptFileError("the bytes are no ONNX model") from error
+    except UnicodeDecodeError as error:  # the first look at a name decodes it
+        raise CorruptFileError("a name in the ONNX model is no text") from error
+
+
+def _model(path: Path, model: Any, size: int) -> Model:
     if not model.HasField("graph") or not model.graph.node:
         raise CorruptFileError("expected an ONNX model with operators, received one without")
     graph = model.graph
@@ -72,7 +78,7 @@ def read(path: Path, data: bytes) -> Model:
     inner = [*_inner_nodes(graph), *(node for part in model.functions for node in part.node)]
     return Model(
         format="onnx",
-        size=len(data) + outside,
+        size=size + outside,
         description=(model.doc_string or graph.name)[:MOST_NAME],
         producer=f"{model.producer_name} {model.producer_version}".strip()[:MOST_NAME],
         tensors=onnx_grids.with_grids(tensors, operators),

@@ -65,7 +65,7 @@ RULES: Final = (
         id="MD303",
         severity="warning",
         title="silent trap: dense layer that TFLite 2.7 to 2.9 computes wrongly",
-        expected=f"one weight scale, or version {runtime.GUARDED_DENSE}, which old runtimes refuse",
+        expected=f"one weight scale, or version {runtime.GUARDED_DENSE}, which they refuse",
         hint="quantise the dense layer per tensor, or run it on TFLite 2.10 or newer only",
         look=_silent_trap,
     ),

@@ -1,0 +1,214 @@
+"""`mobiledeploy inspect`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mobiledeploy.cli import _options, _output
+
+if TYPE_CHECKING:
+    from mobiledeploy.lint.ends import End
+    from mobiledeploy.lint.finding import Finding
+    from mobiledeploy.lint.inspection import FileReport, Inspection
+
+WIDTH = 100
+PLACES = 3
+"""Places of a finding that are shown; `--json` has them all."""
+
+
+def inspect(
+    path: Annotated[Path, typer.Argument(help="A .tflite, an .onnx, or a build folder")] = Path(
+        "build"
+    ),
+    operators: Annotated[
+        bool, typer.Option("--ops", help="Every operator with its version and count")
+    ] = False,
+    tensors: Annotated[
+        bool, typer.Option("--tensors", help="Every tensor with its shape and quantisation")
+    ] = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Exit with 5 for a warning, too")
+    ] = False,
+    json: _options.Json = False,
+    quiet: _options.Quiet = False,
+) -> None:
+    """Show what is in a model file and what is wrong with it, without running it.
+
+    Works on files of any tool. Exit status 0: no error found. 5: at least one error, or a
+    warning with `--strict`. 6: the file is damaged. docs/lint.md explains every finding.
+    """
+    from mobiledeploy import codec
+    from mobiledeploy.errors import ParityError
+    from mobiledeploy.lint.inspection import inspect as run
+
+    report = run(path)
+    if json:
+        _output.emit(codec.to_json(report).decode().rstrip())
+    else:
+        _output.emit(_text(report, operators=operators, tensors=tensors))
+    grave = ("error", "warning") if strict else ("error",)
+    broken = [f.rule for file in report.files for f in file.findings if f.severity in grave]
+    if broken:
+        raise ParityError(
+            f"the rules {', '.join(dict.fromkeys(broken))} are broken",
+            hint=None if quiet else "docs/lint.md says what each one means and how to mend it",
+        )
+
+
+def _text(report: "Inspection", *, operators: bool, tensors: bool) -> str:
+    parts = []
+    for file in report.files:
+        parts.append(_summary(file))
+        parts.append(_findings(file))
+        if operators:
+            parts.append(_operators(file))
+        if tensors:
+            parts.append(_tensors(file))
+    if report.across:
+        parts.append(_across(report))
+    return "\n\n".join(parts)
+
+
+def _summary(file: "FileReport") -> str:
+    needs = file.runtime
+    oldest = f"{needs.name} {needs.minimum}" if needs.minimum else f"{needs.name}, unknown release"
+    reasons = [reason.partition(": ")[2] for reason in needs.reasons]
+    reasons += [f"{name} is in no table" for name in needs.unknown]
+    claim = "" if needs.claimed is None else f"; the file says {needs.claimed}"
+    lines = [
+        ("format", _format(file)),
+        ("about", "; ".join(text for text in (file.description, file.producer) if text)),
+        *(("input", _end(end)) for end in file.inputs),
+        *(("output", _end(end)) for end in file.outputs),
+        ("operators", f"{sum(o.count for o in file.operators)}: {_counts(file)}"),
+        ("size", f"{file.size:,} bytes, {file.weight_bytes:,} of them stored values"),
+        ("MACs", "unknown" if file.macs is None else f"{file.macs:,} for one image"),
+        ("runs on", f"{oldest} or newer ({', '.join(reasons) or 'no operator'}){claim}"),
+        *(("metadata", f"{name}: {text}") for name, text in file.metadata.items()),
+        *(
+            ("signature", f"{key}: {', '.join(ends['inputs'])} -> {', '.join(ends['outputs'])}")
+            for key, ends in file.signatures.items()
+        ),
+    ]
+    body = [_wrapped(name, text) for name, text in lines if text]
+    return "\n".join([_printable(file.file), *body])
+
+
+def _format(file: "FileReport") -> str:
+    if file.format == "tflite":
+        return f"TFLite, {file.kind}"
+    sets = ", ".join(f"{domain} {version}" for domain, version in file.opsets.items())
+    return f"ONNX, {file.kind}, IR version {file.ir_version}, operator sets {sets}"
+
+
+def _end(end: "End") -> str:
+    text = f"`{end.name}` {end.dtype} {_shape(end.shape)} {end.layout}".rstrip()
+    if end.scale is not None:
+        text += f", real = (code - {end.zero_point}) x {end.scale:.9g}"
+    if end.low is not None and end.high is not None:
+        text += f", from {end.low:.6g} to {end.high:.6g}"
+    return text
+
+
+def _counts(file: "FileReport") -> str:
+    return ", ".join(f"{line.count} {line.kind}" for line in file.operators)
+
+
+def _findings(file: "FileReport") -> str:
+    if not file.findings:
+        return "findings: none"
+    counts = ", ".join(
+        f"{file.count(severity)} {severity}{'' if file.count(severity) == 1 else 's'}"
+        for severity in ("error", "warning", "note")
+        if file.count(severity)
+    )
+    return "\n".join([f"findings: {counts}", *(_finding(found) for found in file.findings)])
+
+
+def _finding(found: "Finding") -> str:
+    lines = [_wrapped(f"{found.severity}", f"{found.rule} {found.title}")]
+    shown = found.places[:PLACES]
+    lines += [_wrapped("", f"{place.where}: {place.found}") for place in shown]
+    if found.count > len(shown):
+        lines.append(_wrapped("", f"and {found.count - len(shown)} more"))
+    lines.append(_wrapped("", f"expected: {shown[0].expected}"))
+    lines.append(_wrapped("", f"mend: {found.hint}"))
+    return "\n".join(lines)
+
+
+def _operators(file: "FileReport") -> str:
+    rows = [("operator", "version", "count")]
+    rows += [
+        (_cut(f"{o.domain}.{o.kind}" if o.domain else o.kind, 60), str(o.version), str(o.count))
+        for o in file.operators
+    ]
+    return _output.table(rows, right=(1, 2))
+
+
+def _tensors(file: "FileReport") -> str:
+    rows = [("tensor", "type", "shape", "scales", "scale", "zero point", "bytes")]
+    for line in file.tensors:
+        scale = zero = ""
+        if line.scale is not None and line.zero_point is not None:
+            scale, zero = _span(line.scale, "{:.3g}"), _span(line.zero_point, "{}")
+        scales = f"{line.scales}" + ("" if line.axis is None else f" on {line.axis}")
+        rows.append(
+            (
+                _cut(line.name, 28),
+                line.dtype or "?",
+                _cut(_shape(line.shape), 18),
+                scales if line.scales else "",
+                scale,
+                zero,
+                f"{line.stored:,}" if line.stored else "",
+            )
+        )
+    return _output.table(rows, right=(6,))
+
+
+def _across(report: "Inspection") -> str:
+    same = [line.what for line in report.across if line.same]
+    lines = ["the two files"]
+    if same:
+        lines.append(_wrapped("same", ", ".join(same)))
+    for line in report.across:
+        if not line.same:
+            lines += [
+                _wrapped("differ", f"{line.what}: {value} in {Path(file.file).name}")
+                for file, value in zip(report.files, line.values, strict=True)
+            ]
+    return "\n".join(lines)
+
+
+def _span(ends: tuple[float, float], form: str) -> str:
+    low, high = (form.format(end) for end in ends)
+    return low if low == high else f"{low}..{high}"
+
+
+def _shape(shape: "tuple[int | str, ...] | None") -> str:
+    return "[?]" if shape is None else f"[{', '.join(map(str, shape))}]"
+
+
+def _wrapped(name: str, text: str) -> str:
+    import textwrap
+
+    return textwrap.fill(
+        _printable(text),
+        WIDTH,
+        initial_indent=f"  {name:<9} ",
+        subsequent_indent=" " * 12,
+        break_on_hyphens=False,
+    )
+
+
+def _cut(text: str, width: int) -> str:
+    text = _printable(text)
+    return (
+        text if len(text) <= width else f"{text[: width // 2 - 1]}…{text[-(width - width // 2) :]}"
+    )
+
+
+def _printable(text: str) -> str:
+    """Return a text without what could steer a terminal: names come from foreign files."""
+    return "".join(sign if sign.isprintable() else "?" for sign in text)

@@ -1,0 +1,273 @@
+"""Inspect a file, or the two files of a build: everything that can be said without running it."""
+
+import dataclasses
+import hashlib
+from collections import Counter
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from mobiledeploy.errors import CorruptFileError, RequestError
+from mobiledeploy.integer.tflite_file import IDENTIFIER
+from mobiledeploy.lint import ends, read_onnx, read_tflite, rules, runtime
+from mobiledeploy.lint.ends import End
+from mobiledeploy.lint.finding import Finding
+from mobiledeploy.lint.graph import Graph
+from mobiledeploy.lint.macs import macs
+from mobiledeploy.lint.model import Dimension, Model, Tensor
+from mobiledeploy.lint.runtime import Runtime
+
+MOST_BYTES: Final = 2**31
+"""Of a file: neither a flatbuffer nor a protobuf can be larger."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class OperatorLine:
+    """How often an operator occurs in the file.
+
+    Attributes:
+        kind: Its name.
+        domain: Empty for the format's own operators.
+        version: TFLite's version, or the ONNX operator set that defined it; 0 if unknown.
+        count: In all graphs.
+    """
+
+    kind: str
+    domain: str
+    version: int
+    count: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class TensorLine:
+    """A tensor of the main graph.
+
+    Attributes:
+        name: As in the file.
+        dtype: Type of its numbers; empty if the file does not say.
+        shape: With the batch; None if the file does not say.
+        scales: How many scales it has; 0 if it is not quantised.
+        scale: The least and the greatest; None if it is not quantised.
+        zero_point: The least and the greatest; None if it is not quantised.
+        axis: The quantised dimension, where there are several scales.
+        stored: Bytes of a constant.
+    """
+
+    name: str
+    dtype: str
+    shape: tuple[Dimension, ...] | None
+    scales: int
+    scale: tuple[float, float] | None
+    zero_point: tuple[int, int] | None
+    axis: int | None
+    stored: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class FileReport:
+    """What is in a file.
+
+    Attributes:
+        file: Its path, as it was asked for.
+        format: `tflite` or `onnx`.
+        size: Bytes.
+        sha256: Of the bytes.
+        kind: What it computes in: `int8`, `uint8`, `float32`, `mixed` ...
+        description: For people; may be empty.
+        producer: What wrote it; may be empty.
+        ir_version: ONNX only; 0 otherwise.
+        opsets: ONNX only: version by domain.
+        graphs: How many it has; tensors are those of the first.
+        macs: Multiplications for one image as the file does them; None if not known.
+        weight_bytes: Of all stored values.
+        runtime: What it needs to run.
+        inputs: What goes in.
+        outputs: What comes out.
+        operators: Most frequent first.
+        tensors: In the file's order.
+        metadata: By name: a text, or a size.
+        signatures: TFLite: by key, names of inputs and outputs and the tensors behind them.
+        findings: Rules that it breaks, errors first.
+    """
+
+    file: str
+    format: str
+    size: int
+    sha256: str
+    kind: str
+    description: str
+    producer: str
+    ir_version: int
+    opsets: dict[str, int]
+    graphs: int
+    macs: int | None
+    weight_bytes: int
+    runtime: Runtime
+    inputs: tuple[End, ...]
+    outputs: tuple[End, ...]
+    operators: tuple[OperatorLine, ...]
+    tensors: tuple[TensorLine, ...]
+    metadata: dict[str, str]
+    signatures: dict[str, dict[str, dict[str, str]]]
+    findings: tuple[Finding, ...]
+
+    def count(self, severity: str) -> int:
+        """Return how many rules of a severity it breaks."""
+        return sum(finding.severity == severity for finding in self.findings)
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Across:
+    """Something that the files of a build should agree on.
+
+    Attributes:
+        what: In words.
+        same: Whether they do.
+        values: One a file.
+    """
+
+    what: str
+    same: bool
+    values: tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Inspection:
+    """One file, or the files of a build and how they compare.
+
+    Attributes:
+        files: In the order `.tflite`, `.onnx`.
+        across: Empty for one file.
+    """
+
+    files: tuple[FileReport, ...]
+    across: tuple[Across, ...]
+
+
+def inspect(path: Path) -> Inspection:
+    """Return what is in a file, or in the two files of a build folder.
+
+    Args:
+        path: A `.tflite`, an `.onnx`, or a folder with `model.tflite` and `model.onnx`.
+
+    Raises:
+        RequestError: There is no such file.
+        CorruptFileError: A file is damaged, or of another kind.
+    """
+    if not path.is_dir():
+        return Inspection(files=(inspect_file(path),), across=())
+    paths = [path / f"model.{ending}" for ending in ("tflite", "onnx")]
+    found = tuple(inspect_file(file) for file in paths if file.is_file())
+    if not found:
+        raise RequestError(
+            f"{path}: expected a folder with model.tflite or model.onnx, received one without",
+            hint="name the file itself",
+        )
+    return Inspection(files=found, across=_across(found))
+
+
+def inspect_file(path: Path) -> FileReport:
+    """Return what is in a file.
+
+    Raises:
+        RequestError: There is no such file.
+        CorruptFileError: It is damaged, or of another kind.
+    """
+    if not path.is_file():
+        raise RequestError(f"there is no file {path}", hint="name a .tflite or .onnx file")
+    size = path.stat().st_size
+    if size > MOST_BYTES:
+        raise CorruptFileError(f"{path}: {size:,} bytes are more than either format can have")
+    data = path.read_bytes()
+    try:
+        model = _read(path, data)
+        graph = Graph.of(model)
+        with np.errstate(all="ignore"):  # scales of damaged files may be anything
+            findings, operations = rules.check(graph), macs(graph)
+    except CorruptFileError as error:
+        named = str(error) if str(path) in str(error) else f"{path}: {error}"
+        raise CorruptFileError(named, hint=error.hint) from error
+    return FileReport(
+        file=str(path),
+        format=model.format,
+        size=model.size,
+        sha256=hashlib.sha256(data).hexdigest(),
+        kind=graph.kind,
+        description=model.description,
+        producer=model.producer,
+        ir_version=model.ir_version,
+        opsets={c.kind: c.version for c in model.codes} if model.format == "onnx" else {},
+        graphs=model.graphs,
+        macs=operations,
+        weight_bytes=sum(buffer.content.size for buffer in model.buffers),
+        runtime=runtime.of(graph),
+        inputs=ends.inputs(graph),
+        outputs=ends.outputs(graph),
+        operators=_operators(model),
+        tensors=tuple(_line(tensor) for tensor in model.tensors),
+        metadata=model.metadata,
+        signatures=model.signatures,
+        findings=findings,
+    )
+
+
+def _read(path: Path, data: bytes) -> Model:
+    is_tflite = data[4:8] == IDENTIFIER or path.suffix == ".tflite"
+    return read_tflite.read(data) if is_tflite else read_onnx.read(path, data)
+
+
+def _operators(model: Model) -> tuple[OperatorLine, ...]:
+    counts = Counter((op.kind, op.domain, op.version) for op in model.operators)
+    counts.update(model.other_operators)
+    return tuple(
+        OperatorLine(kind=kind, domain=domain, version=version, count=count)
+        for (kind, domain, version), count in counts.most_common()
+    )
+
+
+def _line(tensor: Tensor) -> TensorLine:
+    grid = tensor.grid
+    scale = zero_point = axis = None
+    if grid is not None:
+        # Damaged files may hold what JSON cannot.
+        known = np.nan_to_num(grid.scale.astype(np.float64))
+        scale = float(known.min()), float(known.max())
+        zero_point = int(grid.zero_point.min()), int(grid.zero_point.max())
+        axis = grid.axis if grid.scale.size > 1 else None
+    return TensorLine(
+        name=tensor.name,
+        dtype=tensor.dtype,
+        shape=tensor.shape,
+        scales=0 if grid is None else grid.scale.size,
+        scale=scale,
+        zero_point=zero_point,
+        axis=axis,
+        stored=tensor.stored,
+    )
+
+
+def _across(files: tuple[FileReport, ...]) -> tuple[Across, ...]:
+    if len(files) == 1:
+        return ()
+    told = {
+        "type of the layers": [_bits(file.kind) for file in files],
+        "input": [", ".join(map(_told, file.inputs)) for file in files],
+        "output": [", ".join(map(_told, file.outputs)) for file in files],
+    }
+    return tuple(
+        Across(what=what, same=len(set(values)) == 1, values=tuple(values))
+        for what, values in told.items()
+    )
+
+
+def _bits(kind: str) -> str:
+    """Return a kind so that both ways to write eight bits are one."""
+    return "8 bit integers" if kind in {"int8", "uint8"} else kind
+
+
+def _told(end: End) -> str:
+    """Return an end in words, without the batch."""
+    shape = "?" if end.shape is None else "x".join(map(str, end.shape[1:]))
+    grid = "" if end.scale is None else f" ({end.scale:.6g}, {end.zero_point})"
+    return f"{end.name} {end.dtype} {shape}{grid}"
