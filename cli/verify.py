@@ -1,5 +1,6 @@
 """`mobiledeploy verify`."""
 
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -8,86 +9,100 @@ import typer
 from mobiledeploy.cli import _options, _output
 
 if TYPE_CHECKING:
+    from mobiledeploy.progress import Progress
+    from mobiledeploy.verify.int8 import Options
     from mobiledeploy.verify.report import VerifyReport
 
 
+class Level(StrEnum):
+    """How much to prove."""
+
+    quick = "quick"
+    full = "full"
+
+
 def verify(
-    build: Annotated[Path, typer.Argument(help="Build folder")] = Path("build"),
-    samples: Annotated[
-        int | None, typer.Option(min=2, help="Take only the first so many held-back images")
+    files: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            help="A build folder, or two files that claim to be the same classifier: "
+            "A.tflite B.onnx. Default: build",
+            show_default=False,
+        ),
     ] = None,
+    data: Annotated[
+        str | None,
+        typer.Option(help="Photos to compare on: a folder with one sub-folder a class, or digits"),
+    ] = None,
+    samples: Annotated[
+        int | None, typer.Option(min=2, help="Take only so many of the images")
+    ] = None,
+    level: Annotated[
+        Level, typer.Option(help="full: slow runtimes take ten times as many images")
+    ] = Level.quick,
     threads: Annotated[
         int | None, typer.Option(min=1, help="Images that run at a time. Default: the cores")
     ] = None,
     json: _options.Json = False,
     quiet: _options.Quiet = False,
 ) -> None:
-    """Prove a build: LiteRT against ONNX Runtime, integers compared with integers.
+    """Prove that two int8 files are the same function, integer by integer.
 
-    Exit status 0: every logit is equal and scores are within 1 LSB. 5: not.
+    Every file runs in all of its runtimes, in a process of its own. Exit status 0: every logit
+    of LiteRT with XNNPACK and of ONNX Runtime is equal, and scores are within 1 LSB. 5: not. 6: a
+    file is damaged.
     """
     import os
 
     from mobiledeploy import codec
-    from mobiledeploy.errors import ParityError
-    from mobiledeploy.verify.build import verify as run
+    from mobiledeploy.cli import _verify_text
+    from mobiledeploy.verify.int8 import Options
 
+    options = Options(level=level.value, threads=threads or os.cpu_count() or 1)
     with _output.progress(quiet=quiet) as progress:
-        report = run(
-            build, samples=samples, threads=threads or os.cpu_count() or 1, progress=progress
-        )
-    _output.emit(codec.to_json(report).decode().rstrip() if json else _table(report))
+        report = _run(files or [Path("build")], data, samples, options, progress)
+    _output.emit(codec.to_json(report).decode().rstrip() if json else _verify_text.text(report))
+    _require(report)
+
+
+def _run(
+    files: list[Path],
+    data: str | None,
+    samples: int | None,
+    options: "Options",
+    progress: "Progress",
+) -> "VerifyReport":
+    from mobiledeploy.errors import RequestError
+    from mobiledeploy.verify import build, pair
+
+    match files:
+        case [root] if not root.is_file():
+            return build.verify(
+                root, data=data, samples=samples, options=options, progress=progress
+            )
+        case [first, second]:
+            return pair.verify(
+                first, second, data=data, samples=samples, options=options, progress=progress
+            )
+        case _:
+            raise RequestError(
+                f"expected a build folder or two files, received {len(files)}",
+                hint="mobiledeploy verify BUILD, or mobiledeploy verify A.tflite B.onnx",
+            )
+
+
+def _require(report: "VerifyReport") -> None:
+    from mobiledeploy.errors import ParityError
+
     if not report.holds:
-        raise ParityError(
-            "; ".join(report.failures),
-            hint="run `mobiledeploy build --from export` to write the files anew",
-        )
+        raise ParityError("; ".join(report.failures), hint=_hint(report))
 
 
-def _table(report: "VerifyReport") -> str:
-    parts: list[str] = []
-    rows: list[tuple[str, ...]]
-    if report.comparisons:
-        rows = [("inputs", "images", "logits equal", "max LSB", "scores max LSB", "same top-1")]
-        rows += [
-            (
-                found.inputs,
-                str(found.images),
-                str(found.exact_logits),
-                str(found.max_logits_lsb),
-                str(found.max_scores_lsb),
-                str(found.same_top1),
-            )
-            for found in report.comparisons
-        ]
-        parts.append(_output.table(rows, right=(1, 2, 3, 4, 5)))
-    if report.float_comparisons:
-        rows = [("inputs", "images", "max difference", "same top-1")]
-        rows += [
-            (found.inputs, str(found.images), f"{found.max_difference:.1e}", str(found.same_top1))
-            for found in report.float_comparisons
-        ]
-        parts.append(_output.table(rows, right=(1, 2, 3)))
-    if report.scores:
-        rows = [("file", "top-1", "as the float model", "images", "runtime")]
-        rows += [
-            (
-                line.file,
-                f"{line.labels.top1:.2%}",
-                f"{line.float_model.top1:.2%}",
-                str(line.labels.total),
-                line.runtime,
-            )
-            for line in report.scores
-        ]
-        parts.append(_output.table(rows, right=(1, 2, 3)))
-    if report.same_grid is not None:
-        parts.append(
-            "model.onnx is byte for byte what the integers of model.tflite give, "
-            "every ADD and MEAN certified over all their inputs"
-            if report.same_grid
-            else "model.onnx was not written by this version from the integers of model.tflite: "
-            "it was compared by its answers only"
+def _hint(report: "VerifyReport") -> str | None:
+    if report.same_grid is False:
+        return (
+            "`mobiledeploy convert` writes an .onnx that equals the .tflite"
+            if report.assumptions
+            else "run `mobiledeploy build --from export` to write the files anew"
         )
-    parts.append(f"{report.verdict}\n{report.cpu}")
-    return "\n\n".join(parts)
+    return None

@@ -32,7 +32,7 @@ from mobiledeploy.results import (
 )
 from mobiledeploy.targets import onnx, tflite
 from mobiledeploy.verify import build as verify_build
-from mobiledeploy.verify import float32, golden, int8
+from mobiledeploy.verify import float32, golden
 from mobiledeploy.verify.report import VerifyReport
 
 if TYPE_CHECKING:
@@ -223,25 +223,20 @@ def verify(
         names=test.names,
         float_logits=float_logits,
     )
-    models = (exported / "model.tflite").read_bytes(), (exported / "model.onnx").read_bytes()
     if config.export.int8:
-        report, answers = int8.verify(
-            *models,
-            verify_build.input_sets(evaluation),
-            io=config.export.io,
-            threads=config.train.threads,
-            progress=progress,
+        report, answers = verify_build.prove_own(
+            exported, evaluation, threads=config.train.threads, progress=progress
         )
-        recorded = answers[0]
     else:
-        report, recorded = float32.verify(
-            *models,
+        report, answers = float32.verify(
+            (exported / "model.tflite").read_bytes(),
+            (exported / "model.onnx").read_bytes(),
             evaluation,
             config.preprocessing,
             threads=config.train.threads,
             progress=progress,
         )
-    files.write_atomic(folder / "golden.npz", golden.to_bytes(evaluation, recorded))
+    files.write_atomic(folder / "golden.npz", golden.to_bytes(evaluation, answers))
     files.write_atomic(folder / "evaluation.npz", held_back.to_bytes(evaluation))
     files.write_atomic(folder / "report.json", codec.to_json(report))
     return report

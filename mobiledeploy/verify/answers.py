@@ -1,74 +1,102 @@
-"""Run a classifier file and read its logits and scores as int8 codes, whatever its types are."""
+"""Read what a file answers as steps of one ruler, whatever type and grid its outputs have."""
 
-from typing import Any, Final
+import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 
-from mobiledeploy.config import Io
 from mobiledeploy.errors import ParityError
-from mobiledeploy.integer.graph import Int8, IntegerGraph, QTensor
-from mobiledeploy.progress import Event, Progress, silent
-from mobiledeploy.runtimes import Session
+from mobiledeploy.integer.graph import SOFTMAX_SCALE, SOFTMAX_ZERO_POINT
+from mobiledeploy.reading import Reading, Tensor
+from mobiledeploy.runtimes import Array
 from mobiledeploy.verify.parity import Answers, Codes
 
-BATCH: Final = 32
-"""Images between two events; it bounds memory, not results."""
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Grid:
+    """An int8 grid: a real value is `(code - zero_point) * scale`."""
+
+    scale: float
+    zero_point: int
 
 
-def ask(
-    session: Session,
-    codes: Int8,
-    graph: IntegerGraph,
-    io: Io,
-    *,
-    message: str,
-    progress: Progress = silent,
-) -> Answers:
-    """Return what a file answers to int8 images.
+SCORES: Grid = Grid(scale=float(SOFTMAX_SCALE), zero_point=SOFTMAX_ZERO_POINT)
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Ends:
+    """What a file gives out, as `read` needs to know it.
+
+    Attributes:
+        taps: Names of the inner tensors to be tapped: the logits, where a softmax follows.
+        logits: Their grid; None where they are floats.
+        scores: Grid of the softmax's output; None where it is floats.
+        softmax: Whether there is a softmax.
+    """
+
+    taps: tuple[str, ...]
+    logits: Grid | None
+    scores: Grid | None
+    softmax: bool
+
+    @classmethod
+    def of(cls, reading: Reading, *, file: str) -> "Ends":
+        """Return the ends of a file.
+
+        Raises:
+            ParityError: It has no layers.
+        """
+        logits = reading.logits
+        if logits is None:
+            raise ParityError(f"{file} gives out its input: it is no classifier")
+        last = reading.layers[reading.output_of]
+        softmax = last.kind == "softmax"
+        return cls(
+            taps=(logits.name,) if softmax else (),
+            logits=_grid(logits.output),
+            scores=_grid(last.output) if softmax else None,
+            softmax=softmax,
+        )
+
+
+def read(outputs: Sequence[Array], ends: Ends, ruler: Grid, *, who: str) -> Answers:
+    """Return what a batch's outputs mean.
 
     Args:
-        session: The file, tapped if it ends in a softmax: outputs are scores, then logits.
-        codes: int8, shape (images, height, width, channels), on the grid of the graph's input.
-        graph: Says on which grids the file's numbers lie.
-        io: Type of the file's input and output.
-        message: What is being run, for the events.
-        progress: Told after every batch.
+        outputs: The file's own output first, tapped logits last.
+        ends: Of the file.
+        ruler: The grid whose steps count for the logits; scores count in steps of 1/256.
+        who: File and runtime, for messages.
 
     Raises:
-        ParityError: The file gives other outputs than the graph says.
+        ParityError: The outputs are no vectors of numbers.
     """
-    rows: list[tuple[npt.NDArray[Any], ...]] = []
-    for start in range(0, len(codes), BATCH):
-        batch = codes[start : start + BATCH]
-        rows.append(session.run(_feed(batch, graph.input, io)))
-        progress(Event("verify", message, start + len(batch), len(codes)))
-    outputs = [np.concatenate(column) for column in zip(*rows, strict=True)]
-    scores, logits = outputs[0], outputs[-1]
-    for tensor, array in ((graph.output, scores), (graph.logits, logits)):
-        if array.shape[1:] != tensor.shape:
-            raise ParityError(
-                f"{session.runtime}: expected `{tensor.name}` of shape {tensor.shape}, "
-                f"received {array.shape[1:]}"
-            )
-    return Answers(logits=_codes(logits, graph.logits), scores=_codes(scores, graph.output))
+    logits = _codes(outputs[-1], ends.logits, ruler, who)
+    if not ends.softmax:
+        return Answers(logits=logits, scores=None)
+    return Answers(logits=logits, scores=_codes(outputs[0], ends.scores, SCORES, who))
 
 
-def _feed(codes: Int8, tensor: QTensor, io: Io) -> npt.NDArray[Any]:
-    match io:
-        case "int8":
-            return codes
-        case "uint8":
-            return (codes.view(np.uint8) ^ np.uint8(128)).view(np.uint8)
-        case "float32":
-            return (codes.astype(np.float32) - np.float32(tensor.zero_point)) * tensor.scale
+def _codes(array: Array, grid: Grid | None, ruler: Grid, who: str) -> Codes:
+    rows = array.reshape(len(array), -1)
+    if rows.dtype == np.float32 and not np.isfinite(rows).all():
+        raise ParityError(f"{who} gives values that are no numbers")
+    if grid is None:
+        if rows.dtype != np.float32:
+            raise ParityError(f"{who} gives {rows.dtype} codes without a scale")
+        return (rows / np.float32(ruler.scale) + np.float32(ruler.zero_point)).astype(np.float32)
+    if rows.dtype == np.float32:
+        # A float output is a code times a float32 scale: dividing gives the code back exactly.
+        codes = np.rint(rows.astype(np.float64) / grid.scale) + grid.zero_point
+        rows = np.clip(codes, -(2**14), 2**14)
+    steps = rows.astype(np.int16) - np.int16(128 if array.dtype == np.uint8 else 0)
+    if grid.scale == ruler.scale:
+        return steps + np.int16(ruler.zero_point - grid.zero_point)
+    real = (steps - np.int16(grid.zero_point)).astype(np.float64) * grid.scale
+    return (real / ruler.scale + ruler.zero_point).astype(np.float32)
 
 
-def _codes(array: npt.NDArray[Any], tensor: QTensor) -> Codes:
-    if array.dtype == np.int8:
-        return array.astype(np.int16)
-    if array.dtype == np.uint8:
-        return array.astype(np.int16) - np.int16(128)
-    # A float output is a code times a float32 scale: dividing gives the code back exactly.
-    steps = np.rint(array.astype(np.float64) / np.float64(tensor.scale))
-    return (steps + tensor.zero_point).astype(np.int16)
+def _grid(tensor: Tensor) -> Grid | None:
+    if tensor.scale is None or tensor.zero_point is None:
+        return None
+    return Grid(scale=float(tensor.scale), zero_point=tensor.zero_point)

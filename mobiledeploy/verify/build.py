@@ -1,104 +1,167 @@
 """Verify a build folder: its files are the ones that were built, and they agree."""
 
+import dataclasses
 from pathlib import Path
-
-import numpy as np
 
 from mobiledeploy import codec, manifest
 from mobiledeploy.contract import Contract
 from mobiledeploy.data import evaluation as held_back
 from mobiledeploy.data.evaluation import Evaluation
-from mobiledeploy.data.preprocess import to_int8
+from mobiledeploy.data.preprocess import preprocess
+from mobiledeploy.data.sources import open_dataset
 from mobiledeploy.errors import RequestError
 from mobiledeploy.progress import Progress, silent
-from mobiledeploy.verify import float32, golden, int8
-from mobiledeploy.verify.inputs import extremes
-from mobiledeploy.verify.int8 import InputSet
+from mobiledeploy.runtimes.child import Child
+from mobiledeploy.verify import float32, golden, inputs, model_file
+from mobiledeploy.verify.inputs import ImageSet
+from mobiledeploy.verify.int8 import DEFAULT, Options
+from mobiledeploy.verify.parity import Answers
+from mobiledeploy.verify.photos import labels_by_name, photos
+from mobiledeploy.verify.prove import prove
 from mobiledeploy.verify.report import VerifyReport
+from mobiledeploy.verify.side import HERE, open_side
+
+FILES = ("model.tflite", "model.onnx")
 
 
 def verify(
     root: Path,
     *,
-    images: Evaluation | None = None,
+    data: str | None = None,
     samples: int | None = None,
-    threads: int = 2,
+    options: Options = DEFAULT,
     progress: Progress = silent,
 ) -> VerifyReport:
     """Prove a build: integers compared with integers on held-back images and on extremes.
 
     Args:
         root: A build folder.
-        images: Other labelled images than the build's own held-back ones.
-        samples: Take only the first so many images.
-        threads: Images that run at a time.
+        data: Other photos than the build's own held-back ones, see `data.sources.open_dataset`.
+        samples: Take only so many images.
+        options: How much to do.
         progress: Told after every batch.
 
     Raises:
         CorruptFileError: A file is missing, or is not the one that was built.
         ParityError: The outputs do not vary, so that equality would prove nothing.
-        RequestError: The images do not have the size of the network's input.
+        RequestError: There are no such data, or the images do not have the size of the network's
+            input.
     """
     manifest.read(root)
     contract = codec.from_json(
         Contract, (root / "contract.json").read_bytes(), where="contract.json"
     )
-    evaluation = held_back.read(root / "evaluation.npz") if images is None else images
-    if evaluation.pixels.shape[1:] != contract.input.shape[1:]:
-        raise RequestError(
-            f"expected images of shape {contract.input.shape[1:]}, "
-            f"received {evaluation.pixels.shape[1:]}"
-        )
-    models = ((root / "model.tflite").read_bytes(), (root / "model.onnx").read_bytes())
     if contract.tolerance is None:
-        report, _ = float32.verify(
-            *models,
-            first(evaluation, samples),
-            contract.preprocessing,
-            threads=threads,
-            progress=progress,
+        return _float(root, contract, data, samples, options, progress)
+    files = [model_file.read(root / name) for name in FILES]
+    sets = (
+        _images(root, contract, data, samples, options, progress),
+        *_fixed_sets(root, contract),
+    )
+    with Child() as one, Child() as two:
+        sides = (open_side(files[0], one), open_side(files[1], two))
+        report, _ = prove(sides, sets, options, progress=progress)
+    return report
+
+
+def prove_own(
+    folder: Path, evaluation: Evaluation, *, threads: int, progress: Progress
+) -> tuple[VerifyReport, Answers]:
+    """Prove two files that this process has just written, in this process and quickly.
+
+    Args:
+        folder: Where `FILES` are.
+        evaluation: Labelled images.
+        threads: Images that run at a time.
+        progress: Told after every batch.
+
+    Returns:
+        The report, and what LiteRT answered to the images.
+
+    Raises:
+        ParityError: The outputs do not vary.
+    """
+    one, two = (open_side(model_file.read(folder / name), HERE) for name in FILES)
+    height, width, channels = evaluation.pixels.shape[1:]
+    sets = inputs.held_back(evaluation), inputs.synthetic_extremes((height, width, channels))
+    options = Options(only_main=True, keep=True, threads=threads)
+    report, answers = prove((one, two), sets, options, progress=progress)
+    return report, answers[0]
+
+
+def _float(
+    root: Path,
+    contract: Contract,
+    data: str | None,
+    samples: int | None,
+    options: Options,
+    progress: Progress,
+) -> VerifyReport:
+    if data is not None:
+        raise RequestError(
+            "a float build is verified on its own held-back images only",
+            hint="leave out --data",
         )
-        return report
-    report, _ = int8.verify(
-        *models,
-        (*input_sets(first(evaluation, samples)), recorded_set(root / "golden.npz")),
-        io=contract.input.dtype,
-        threads=threads,
+    report, _ = float32.verify(
+        (root / FILES[0]).read_bytes(),
+        (root / FILES[1]).read_bytes(),
+        first(_evaluation(root, contract), samples),
+        contract.preprocessing,
+        threads=options.threads,
         progress=progress,
     )
     return report
 
 
-def recorded_set(path: Path) -> InputSet:
-    """Return the golden vectors: both files must still give the answers on record.
+def _images(
+    root: Path,
+    contract: Contract,
+    data: str | None,
+    samples: int | None,
+    options: Options,
+    progress: Progress,
+) -> ImageSet:
+    if data is None:
+        return inputs.held_back(first(_evaluation(root, contract), samples))
+    dataset = open_dataset(data, divide=False, progress=progress)
+    names = (root / "labels.txt").read_text(encoding="utf-8").splitlines()
+    return photos(
+        dataset,
+        lambda pixels: preprocess(pixels, contract.preprocessing),
+        labels=labels_by_name(dataset, names),
+        samples=samples,
+        threads=options.threads,
+    )
 
-    Raises:
-        CorruptFileError: The file is missing or damaged.
-    """
-    pixels, names, answers = golden.read(path)
-    return InputSet(name="golden vectors", names=names, codes=to_int8(pixels), recorded=answers)
+
+def _evaluation(root: Path, contract: Contract) -> Evaluation:
+    evaluation = held_back.read(root / "evaluation.npz")
+    if evaluation.pixels.shape[1:] != contract.input.shape[1:]:
+        raise RequestError(
+            f"expected images of shape {contract.input.shape[1:]}, "
+            f"received {evaluation.pixels.shape[1:]}"
+        )
+    return evaluation
+
+
+def _fixed_sets(root: Path, contract: Contract) -> tuple[ImageSet, ImageSet]:
+    """Return the synthetic extremes, and the golden vectors with the answers on record."""
+    height, width, channels = contract.input.shape[1:]
+    pixels, names, answers = golden.read(root / "golden.npz")
+    return inputs.synthetic_extremes((height, width, channels)), ImageSet(
+        name="golden vectors",
+        names=names,
+        pixels=lambda start, stop: pixels[start:stop],
+        recorded=answers,
+    )
 
 
 def first(evaluation: Evaluation, samples: int | None) -> Evaluation:
     """Return the first so many images, or all."""
-    return Evaluation(
+    return dataclasses.replace(
+        evaluation,
         pixels=evaluation.pixels[:samples],
         labels=evaluation.labels[:samples],
         names=evaluation.names[:samples],
         float_logits=evaluation.float_logits[:samples],
-    )
-
-
-def input_sets(evaluation: Evaluation) -> tuple[InputSet, InputSet]:
-    """Return what an int8 build is compared on: held-back images, and synthetic extremes."""
-    codes, names = extremes(evaluation.pixels.shape[1:])
-    return (
-        InputSet(
-            name="held-back images",
-            names=evaluation.names,
-            codes=to_int8(np.ascontiguousarray(evaluation.pixels)),
-            labels=evaluation.labels,
-            float_logits=evaluation.float_logits,
-        ),
-        InputSet(name="synthetic extremes", names=names, codes=codes),
     )

@@ -10,10 +10,10 @@ from mobiledeploy.data.evaluation import Evaluation
 from mobiledeploy.data.preprocess import to_float32
 from mobiledeploy.errors import ParityError
 from mobiledeploy.progress import Event, Progress, silent
-from mobiledeploy.results import Score
 from mobiledeploy.runtimes import Session, cpu, litert, ort
+from mobiledeploy.verify import accuracy
 from mobiledeploy.verify.parity import Answers
-from mobiledeploy.verify.report import FileScore, FloatComparison, VerifyReport
+from mobiledeploy.verify.report import FloatComparison, VerifyReport
 
 TOLERANCE: Final = 1e-3
 """Largest difference of an output, relative to the largest output: float kernels sum in any
@@ -63,26 +63,17 @@ def verify(
         )
     reference = evaluation.float_logits.argmax(axis=1)
     predicted = {name: found.argmax(axis=1) for name, found in outputs.items()}
+    runtimes = {name: session.runtime for name, session in sessions.items()}
     report = VerifyReport(
         holds=not failures,
         failures=tuple(failures),
-        comparisons=(),
         float_comparisons=(comparison,),
-        scores=tuple(
-            FileScore(
-                file=name,
-                runtime=sessions[name].runtime if name in sessions else "TensorFlow",
-                labels=Score.of(classes, evaluation.labels),
-                float_model=Score.of(classes, reference),
-            )
-            for name, classes in {"float": reference, **predicted}.items()
-        ),
-        same_grid=None,
+        scores=accuracy.scores(predicted, runtimes, evaluation.labels, reference),
         cpu=cpu.name(),
-        runtimes=tuple(session.runtime for session in sessions.values()),
+        runtimes=tuple(runtimes.values()),
     )
     answers = outputs["model.tflite"]
-    return report, Answers(logits=answers, scores=answers)
+    return report, Answers(logits=answers, scores=None)
 
 
 def _run(

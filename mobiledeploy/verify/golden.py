@@ -1,8 +1,9 @@
 """`golden.npz`: inputs with the answers that a device must reproduce.
 
 Arrays, all without pickle: `names` (images,), `pixels` uint8 (images, size, size, 3), `logits`
-and `scores` int8 codes (images, classes), or float32 in a float model. The int8 input of a pixel
-is `pixel - 128`; contract.json says how the files want it.
+and `scores` int8 codes (images, classes), or float32 in a float model; scores equal the logits in
+a model without a softmax. The int8 input of a pixel is `pixel - 128`; contract.json says how the
+files want it.
 """
 
 import io
@@ -57,7 +58,7 @@ def to_bytes(evaluation: Evaluation, answers: Answers) -> bytes:
         names=np.array([evaluation.names[row] for row in rows]),
         pixels=evaluation.pixels[rows],
         logits=answers.logits[rows].astype(kind),
-        scores=answers.scores[rows].astype(kind),
+        scores=(answers.logits if answers.scores is None else answers.scores)[rows].astype(kind),
     )
     return buffer.getvalue()
 

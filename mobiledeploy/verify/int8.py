@@ -1,140 +1,139 @@
-"""Prove that an int8 `.tflite` and an int8 `.onnx` are the same function."""
+"""Prove that two int8 files are the same function: compare integers, then say what that proves."""
 
 import dataclasses
 from collections.abc import Sequence
 from typing import Final
 
-import numpy as np
-import numpy.typing as npt
-
-from mobiledeploy.config import Io
-from mobiledeploy.errors import ConversionError
-from mobiledeploy.integer import tflite_reader
-from mobiledeploy.integer.certify import certify
-from mobiledeploy.integer.graph import Int8, IntegerGraph
-from mobiledeploy.integer.head import head_of
+from mobiledeploy.errors import ParityError
 from mobiledeploy.progress import Progress, silent
-from mobiledeploy.results import Score
-from mobiledeploy.runtimes import Session, cpu, litert, ort
-from mobiledeploy.targets import onnx, tap
-from mobiledeploy.verify.answers import ask
-from mobiledeploy.verify.parity import Answers, Comparison, compare
-from mobiledeploy.verify.report import FileScore, VerifyReport
+from mobiledeploy.runtimes import cpu
+from mobiledeploy.verify import accuracy, facts
+from mobiledeploy.verify.answers import Grid
+from mobiledeploy.verify.findings import FLOAT, Findings
+from mobiledeploy.verify.inputs import ImageSet
+from mobiledeploy.verify.parity import Answers
+from mobiledeploy.verify.report import (
+    Comparison,
+    FileScore,
+    Level,
+    PairedTest,
+    Participant,
+    VerifyReport,
+)
+from mobiledeploy.verify.runners import Runner, open_runners, untapped
+from mobiledeploy.verify.side import Side
+from mobiledeploy.verify.stream import stream
 
 SCORES_LSB: Final = 1
 """How far scores may differ: TFLite's own softmax kernels differ by as much."""
-UNTAPPED: Final = 64
-"""Images that also run through the files as they are, without the tap at the logits."""
+GROSS: Final = 0.9
+"""Share of images on which every runtime should find the same class."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class InputSet:
-    """Images to compare on.
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """How much to do.
 
     Attributes:
-        name: What they are, in the plural.
-        names: One an image.
-        codes: int8, shape (images, height, width, channels).
-        labels: int64, shape (images,), or None where there are none.
-        float_logits: float32, shape (images, classes), or None.
-        recorded: Answers that were recorded when the files were built, or None.
+        level: `full` gives slow runtimes ten times as many images.
+        only_main: Whether to run each file in its fastest runtime only.
+        threads: Images that run at a time in each runtime.
+        keep: Whether to return the first runner's answers, which takes memory for all of them.
     """
 
-    name: str
-    names: tuple[str, ...]
-    codes: Int8
-    labels: npt.NDArray[np.int64] | None = None
-    float_logits: npt.NDArray[np.float32] | None = None
-    recorded: Answers | None = None
+    level: Level = "quick"
+    only_main: bool = False
+    threads: int = 1
+    keep: bool = False
+
+
+DEFAULT: Final = Options()
 
 
 def verify(
-    tflite: bytes,
-    onnx_model: bytes,
-    sets: Sequence[InputSet],
+    sides: tuple[Side, Side],
+    sets: Sequence[ImageSet],
+    options: Options,
     *,
-    io: Io,
-    threads: int,
     progress: Progress = silent,
 ) -> tuple[VerifyReport, tuple[Answers, ...]]:
-    """Compare two files, integer by integer, on sets of inputs.
+    """Compare two files, integer by integer, on sets of images.
 
     Args:
-        tflite: An int8 `.tflite`.
-        onnx_model: An int8 `.onnx`.
-        sets: At least one.
-        io: Type of both files' inputs and outputs.
-        threads: Images that run at a time.
+        sides: The two files.
+        sets: At least one, none empty.
+        options: How much to do.
         progress: Told after every batch.
 
     Returns:
-        The report, and what LiteRT answered to each set.
+        The report, and with `keep` what the first file answered to each set.
 
     Raises:
         ParityError: The files are not of one shape, or their outputs do not vary.
-        ConversionError: The `.tflite` holds what we do not know.
         CorruptFileError: A file is damaged.
     """
-    graph = tflite_reader.read(tflite)
-    sessions: dict[str, Session] = {
-        "model.tflite": litert.load(tap.tflite(tflite), threads=threads),
-        "model.onnx": ort.load(tap.onnx(onnx_model), threads=threads),
-    }
-    answered = [
-        {
-            name: ask(
-                session,
-                inputs.codes,
-                graph,
-                io,
-                message=f"{inputs.name} through {session.runtime}",
-                progress=progress,
-            )
-            for name, session in sessions.items()
-        }
-        for inputs in sets
-    ]
-    comparisons = tuple(
-        comparison
-        for inputs, answers in zip(sets, answered, strict=True)
-        for comparison in _compare(inputs, answers)
+    ruler = ruler_of(sides)
+    runners = open_runners(
+        sides, only_main=options.only_main, level=options.level, threads=options.threads
     )
-    same_grid = _same_grid(graph, onnx_model, io)
+    plain = untapped(sides, runners, threads=options.threads)
+    found = Findings(runners, plain, ruler, keep=options.keep)
+    for images in sets:
+        message = f"{images.name} through {runners[0].name} and {runners[1].name}"
+        message += f" and {len(runners) - 2} more" if len(runners) > 2 else ""
+        everyone = [*runners, *plain]
+        batches = stream(images, everyone, ruler, message=message, progress=progress)
+        found.add_set(images, batches)
+    return _report(sides, runners, found, options), tuple(found.kept)
+
+
+def ruler_of(sides: tuple[Side, Side]) -> Grid:
+    """Return the grid in whose steps logits are compared: the first file's that has one.
+
+    Raises:
+        ParityError: Neither file's logits are integers.
+    """
+    for side in sides:
+        if side.ends.logits is not None:
+            return side.ends.logits
+    raise ParityError(
+        f"neither {sides[0].file.name} nor {sides[1].file.name} has integer logits: expected two "
+        "int8 files",
+        hint="a build with `--float` can be verified: name its folder",
+    )
+
+
+def _report(
+    sides: tuple[Side, Side], runners: Sequence[Runner], found: Findings, options: Options
+) -> VerifyReport:
+    matrix = found.matrix
     failures = [
-        failure for comparison in comparisons for failure in _failures(comparison)
-    ] + _untapped_failures(graph, io, tflite, onnx_model, sets, answered, threads)
-    report = VerifyReport(
+        *(failure for comparison in found.comparisons for failure in _failures(comparison)),
+        *_oracle_failures(runners, matrix),
+        *(
+            f"{file} gives other scores than its copy with tapped logits"
+            for file in sorted(found.tap_changed)
+        ),
+    ]
+    scores, paired = _accuracy(runners, found)
+    return VerifyReport(
         holds=not failures,
         failures=tuple(failures),
-        comparisons=comparisons,
-        float_comparisons=(),
-        scores=tuple(
-            line
-            for inputs, answers in zip(sets, answered, strict=True)
-            for line in _scores(inputs, answers, sessions)
+        warnings=tuple(_warnings(runners, matrix)),
+        level=options.level,
+        files=tuple(
+            facts.of(side, runner) for side, runner in zip(sides, runners[:2], strict=True)
         ),
-        same_grid=same_grid,
+        inputs=tuple(found.inputs),
+        participants=_participants(runners, found),
+        matrix=matrix,
+        comparisons=tuple(found.comparisons),
+        scores=scores,
+        paired=paired,
+        sampled=tuple(_sampled(found)),
         cpu=cpu.name(),
-        runtimes=tuple(session.runtime for session in sessions.values()),
+        runtimes=tuple(dict.fromkeys(runner.session.runtime for runner in runners)),
     )
-    return report, tuple(answers["model.tflite"] for answers in answered)
-
-
-def _compare(inputs: InputSet, answers: dict[str, Answers]) -> list[Comparison]:
-    found = [compare(inputs.name, inputs.names, answers["model.tflite"], answers["model.onnx"])]
-    if inputs.recorded is not None:
-        recorded = f"{inputs.name}, against their record"
-        found.append(compare(recorded, inputs.names, inputs.recorded, answers["model.tflite"]))
-    return found
-
-
-def _same_grid(graph: IntegerGraph, onnx_model: bytes, io: Io) -> bool:
-    """Return whether the ONNX file is what we would write from the `.tflite`'s integers."""
-    try:
-        certificates = certify(graph)
-    except ConversionError:
-        return False  # an ADD that no ONNX scales can reproduce: not a file of ours
-    return onnx.write(graph, certificates, io=io, head=head_of(graph)) == onnx_model
 
 
 def _failures(comparison: Comparison) -> list[str]:
@@ -143,54 +142,73 @@ def _failures(comparison: Comparison) -> list[str]:
     if different:
         found.append(
             f"logits differ on {different} of {comparison.images} {comparison.inputs}, by up to "
-            f"{comparison.max_logits_lsb} LSB; worst: {comparison.worst}"
+            f"{comparison.max_logits_lsb:.3g} LSB; worst: {comparison.worst}"
         )
-    if comparison.max_scores_lsb > SCORES_LSB:
+    if (comparison.max_scores_lsb or 0) > SCORES_LSB:
         found.append(
-            f"scores differ by {comparison.max_scores_lsb} LSB on {comparison.inputs}, expected "
-            f"at most {SCORES_LSB}; worst: {comparison.worst}"
+            f"scores differ by {comparison.max_scores_lsb:.3g} LSB on {comparison.inputs}, "
+            f"expected at most {SCORES_LSB}; worst: {comparison.worst}"
         )
     return found
 
 
-def _untapped_failures(
-    graph: IntegerGraph,
-    io: Io,
-    tflite: bytes,
-    onnx_model: bytes,
-    sets: Sequence[InputSet],
-    answered: Sequence[dict[str, Answers]],
-    threads: int,
-) -> list[str]:
-    """Check that the tap changed nothing: the files as they are give the same scores."""
-    untapped: dict[str, Session] = {
-        "model.tflite": litert.load(tflite, threads=threads),
-        "model.onnx": ort.load(onnx_model, threads=threads),
-    }
-    found = []
-    for inputs, answers in zip(sets, answered, strict=True):
-        for name, session in untapped.items():
-            codes = inputs.codes[:UNTAPPED]
-            plain = ask(session, codes, graph, io, message=f"{name} without the tap")
-            if not np.array_equal(plain.scores, answers[name].scores[: len(codes)]):
-                found.append(f"{name} gives other scores on {inputs.name} than its tapped copy")
-    return found
-
-
-def _scores(
-    inputs: InputSet, answers: dict[str, Answers], sessions: dict[str, Session]
-) -> list[FileScore]:
-    if inputs.labels is None or inputs.float_logits is None:
-        return []
-    reference = inputs.float_logits.argmax(axis=1)
-    predicted = {name: found.logits.argmax(axis=1) for name, found in answers.items()}
-    lines = {"float": reference, **predicted}
+def _oracle_failures(runners: Sequence[Runner], matrix: Sequence[Comparison]) -> list[str]:
+    """Return what is wrong with the runtime that the oracle imitates."""
+    oracles = {runner.name for runner in runners if runner.kind == "oracle"}
+    main = {runner.name for runner in runners[:2] if runner.kind == "xnnpack"}
     return [
-        FileScore(
-            file=name,
-            runtime=sessions[name].runtime if name in sessions else "TensorFlow",
-            labels=Score.of(classes, inputs.labels),
-            float_model=Score.of(classes, reference),
+        f"{pair.first} differs from the {pair.second} on {pair.images - pair.exact_logits} of "
+        f"{pair.images} images, by up to {pair.max_logits_lsb:.3g} LSB; worst: {pair.worst}"
+        for pair in matrix
+        if pair.first in main and pair.second in oracles and pair.exact_logits < pair.images
+    ]
+
+
+def _warnings(runners: Sequence[Runner], matrix: Sequence[Comparison]) -> list[str]:
+    """Return gross disagreement of the runtimes that may round differently."""
+    main = {runner.name for runner in runners[:2]}
+    exact = {runner.name for runner in runners if runner.participant(0).exact}
+    return [
+        f"{pair.second} finds the class of {pair.first} on {pair.same_top1} of {pair.images} "
+        f"images only: that is more than rounding"
+        for pair in matrix
+        if pair.first in main and pair.second not in exact and pair.same_top1 < GROSS * pair.images
+    ]
+
+
+def _participants(runners: Sequence[Runner], found: Findings) -> tuple[Participant, ...]:
+    rows = [runner.participant(ran) for runner, ran in zip(runners, found.ran, strict=True)]
+    if found.float_images:
+        rows.append(
+            Participant(
+                name=FLOAT,
+                file="",
+                runtime="TensorFlow, as recorded",
+                images=found.float_images,
+                exact=False,
+            )
         )
-        for name, classes in lines.items()
+    return tuple(rows)
+
+
+def _accuracy(
+    runners: Sequence[Runner], found: Findings
+) -> tuple[tuple[FileScore, ...], tuple[PairedTest, ...]]:
+    scores: list[FileScore] = []
+    paired: list[PairedTest] = []
+    runtimes = {runner.file: runner.session.runtime for runner in runners[:2]}
+    for images, classes in found.predicted:
+        assert images.labels is not None  # noqa: S101 - only labelled sets are kept
+        logits = images.float_logits
+        reference = None if logits is None else logits.argmax(axis=1)
+        predicted = dict(zip(runtimes, classes, strict=True))
+        scores += accuracy.scores(predicted, runtimes, images.labels, reference)
+        paired += accuracy.paired(predicted, images.labels, reference)
+    return tuple(scores), tuple(paired)
+
+
+def _sampled(found: Findings) -> list[str]:
+    return [
+        f"logits equal on {comparison.exact_logits} of {comparison.images} {comparison.inputs}"
+        for comparison in found.comparisons
     ]

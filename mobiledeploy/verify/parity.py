@@ -1,87 +1,181 @@
-"""Compare what two files answer, integer by integer. The worst sample decides and is named."""
+"""Compare what two participants answer, integer by integer. The worst sample decides and is named.
+
+Answers come batch by batch and are not kept: what is kept of them is of fixed size.
+"""
 
 import dataclasses
-from typing import Any, TypeAlias
+from collections.abc import Sequence
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from mobiledeploy.errors import ParityError
+from mobiledeploy.verify.report import Comparison
 
 Codes: TypeAlias = npt.NDArray[Any]
 """Outputs, shape (images, classes): int8 codes as int16, which holds their differences; float32
-of float files."""
+of float files, and of files whose grid is not the ruler's."""
+
+TOP: Final = 5
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Answers:
-    """What one runtime answered to a set of images.
+    """What one participant answered to some images.
 
     Attributes:
         logits: Codes of the logits, shape (images, classes).
-        scores: Codes of the softmax, same shape; equal to the logits where there is none.
+        scores: Codes of the softmax, same shape; None where there is none.
     """
 
     logits: Codes
-    scores: Codes
+    scores: Codes | None
+
+    def take(self, rows: npt.NDArray[Any]) -> "Answers":
+        """Return the answers to some of the images."""
+        return Answers(
+            logits=self.logits[rows], scores=None if self.scores is None else self.scores[rows]
+        )
+
+    def top1(self) -> npt.NDArray[np.int64]:
+        """Return the class of the highest logit of each image; the first one among equals."""
+        classes: npt.NDArray[np.int64] = self.logits.argmax(axis=1)
+        return classes
+
+    def top5(self) -> npt.NDArray[np.int64]:
+        """Return the classes of the five highest logits, sorted; the first ones among equals."""
+        order = np.argsort(-self.logits.astype(np.float32), axis=1, kind="stable")
+        return np.sort(order[:, :TOP], axis=1)
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Comparison:
-    """How two runtimes' answers to one set of images differ.
+class Tally:
+    """Differences between two participants, added up over batches."""
 
-    Attributes:
-        inputs: What the images were.
-        images: How many.
-        exact_logits: Images on which every logit is equal.
-        max_logits_lsb: Largest difference of a logit, in steps.
-        max_scores_lsb: Largest difference of a score, in steps.
-        same_top1: Images on which the highest logit is the same class.
-        distinct: Different logit vectors among the images: 1 would prove nothing.
-        worst: Name of the image with the largest difference; empty if there is none.
-    """
+    def __init__(self, inputs: str, first: str, second: str) -> None:
+        """Begin with nothing.
 
-    inputs: str
-    images: int
-    exact_logits: int
-    max_logits_lsb: int
-    max_scores_lsb: int
-    same_top1: int
-    distinct: int
-    worst: str
+        Args:
+            inputs: What the images are, in the plural.
+            first: Name of a participant.
+            second: Name of another one.
+        """
+        self._names = inputs, first, second
+        self.images = self.exact = 0
+        self._same_top1 = self._same_top5 = 0
+        self._logits, self._scores = _Differences(), _Differences()
+        self._classes = 0
+        self._worst = (0.0, 0.0, "")
+
+    def add(self, names: Sequence[str], first: Answers, second: Answers) -> None:
+        """Add a batch that both answered.
+
+        Raises:
+            ParityError: The two have different numbers of classes.
+        """
+        if first.logits.shape != second.logits.shape:
+            raise ParityError(
+                f"the two files give outputs of shapes {first.logits.shape[1:]} "
+                f"and {second.logits.shape[1:]}",
+                hint="they are not the same classifier",
+            )
+        logits = self._logits.add(first.logits, second.logits)
+        scores = np.zeros_like(logits)
+        if first.scores is not None and second.scores is not None:
+            scores = self._scores.add(first.scores, second.scores)
+        self.images += len(names)
+        self.exact += int((logits == 0).sum())
+        self._same_top1 += int((first.top1() == second.top1()).sum())
+        self._same_top5 += int((first.top5() == second.top5()).all(axis=1).sum())
+        self._classes = first.logits.shape[1]
+        row = int(np.lexsort((-scores, -logits))[0])  # the first among equals
+        self._worst = max(
+            self._worst,
+            (float(logits[row]), float(scores[row]), names[row]),
+            key=lambda found: found[:2],
+        )
+
+    def comparison(self) -> Comparison:
+        """Return what was found so far; at least one image was added."""
+        inputs, first, second = self._names
+        *differences, name = self._worst
+        return Comparison(
+            inputs=inputs,
+            first=first,
+            second=second,
+            images=self.images,
+            exact_logits=self.exact,
+            max_logits_lsb=self._logits.largest,
+            mean_logits_lsb=self._logits.mean,
+            max_scores_lsb=self._scores.largest if self._scores.elements else None,
+            mean_scores_lsb=self._scores.mean if self._scores.elements else None,
+            same_top1=self._same_top1,
+            same_top5=self._same_top5 if self._classes > TOP else None,
+            worst=name if any(differences) else "",
+        )
 
 
-def compare(inputs: str, names: tuple[str, ...], first: Answers, second: Answers) -> Comparison:
-    """Compare two runtimes' answers to the same images.
+@dataclasses.dataclass(slots=True)
+class _Differences:
+    """Absolute differences of one output."""
+
+    largest: float = 0.0
+    total: float = 0.0
+    elements: int = 0
+
+    @property
+    def mean(self) -> float:
+        return self.total / self.elements
+
+    def add(self, first: Codes, second: Codes) -> Codes:
+        """Return the largest difference of each image."""
+        found = np.abs(first - second)
+        rows: Codes = found.max(axis=1)
+        self.largest = max(self.largest, float(rows.max()))
+        self.total += float(found.sum(dtype=np.float64))
+        self.elements += found.size
+        return rows
+
+
+def compare(inputs: str, names: Sequence[str], first: Answers, second: Answers) -> Comparison:
+    """Compare two participants' answers to the same images, which are all in memory.
 
     Raises:
-        ParityError: The shapes differ, or the outputs do not vary, so that equality would
-            prove nothing.
+        ParityError: See `Tally.add`.
     """
-    if first.logits.shape != second.logits.shape:
-        raise ParityError(
-            f"the two files give outputs of shapes {first.logits.shape[1:]} "
-            f"and {second.logits.shape[1:]}",
-            hint="they are not the same classifier",
-        )
-    distinct = len(np.unique(first.logits, axis=0))
-    if len(names) > 1 and distinct == 1:
-        raise ParityError(
-            f"the model gives the same output for all {len(names)} {inputs}: "
-            "comparing files would prove nothing",
-            hint="the model is untrained or collapsed: train longer, or lower the learning rate",
-        )
-    logits = np.abs(first.logits - second.logits).max(axis=1)
-    scores = np.abs(first.scores - second.scores).max(axis=1)
-    by_badness = np.lexsort((scores, logits))
-    worst = int(by_badness[-1])
-    return Comparison(
-        inputs=inputs,
-        images=len(names),
-        exact_logits=int((logits == 0).sum()),
-        max_logits_lsb=int(logits.max()),
-        max_scores_lsb=int(scores.max()),
-        same_top1=int((first.logits.argmax(1) == second.logits.argmax(1)).sum()),
-        distinct=distinct,
-        worst=names[worst] if logits[worst] or scores[worst] else "",
-    )
+    tally = Tally(inputs, "first", "second")
+    tally.add(names, first, second)
+    return tally.comparison()
+
+
+class Variety:
+    """Counts different vectors of logits: a constant output would prove nothing."""
+
+    def __init__(self) -> None:
+        """Begin with nothing."""
+        self._seen: set[int] = set()
+        self._images = 0
+
+    @property
+    def distinct(self) -> int:
+        """Different vectors so far."""
+        return len(self._seen)
+
+    def add(self, answers: Answers) -> None:
+        """Add a batch."""
+        self._images += len(answers.logits)
+        self._seen.update(hash(row.tobytes()) for row in answers.logits)
+
+    def require(self, inputs: str) -> None:
+        """Check that the outputs vary.
+
+        Raises:
+            ParityError: All of several images got the same answer.
+        """
+        if self._images > 1 and self.distinct == 1:
+            raise ParityError(
+                f"the model gives the same output for all {self._images} {inputs}: "
+                "comparing files would prove nothing",
+                hint="the model is untrained or collapsed: train longer, or lower the learning "
+                "rate",
+            )

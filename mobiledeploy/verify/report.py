@@ -1,26 +1,112 @@
-"""What verification found: frozen, and JSON as docs/schemas/verify.schema.json says."""
+"""What verification found: frozen, and JSON as docs/schemas/verify.schema.json says.
+
+An LSB is a step of the grid on which the first file's logits (or scores) lie. Where both files
+have the same grid all differences are whole numbers.
+"""
 
 import dataclasses
+from typing import Literal, TypeAlias
 
 from mobiledeploy.results import Score
-from mobiledeploy.verify.parity import Comparison
+
+Level: TypeAlias = Literal["quick", "full"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class FileScore:
-    """How one file answers labelled images.
+class FileFacts:
+    """A file that was verified.
 
     Attributes:
-        file: `float`, `model.tflite` or `model.onnx`.
-        runtime: What ran it, with version.
-        labels: Images on which the highest logit is the label's.
-        float_model: Images on which the highest logit is the float network's.
+        name: `model.tflite`, or as the user named it.
+        format: `tflite` or `onnx`.
+        size: Bytes.
+        sha256: Hexadecimal digest of the bytes.
+        input: Type, layout, shape and grid of the input, in words.
+        output: The same of the logits, and whether a softmax follows.
+        fed: How pixels became its input, in words.
     """
 
+    name: str
+    format: str
+    size: int
+    sha256: str
+    input: str
+    output: str
+    fed: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class InputFacts:
+    """A set of images that went through the files.
+
+    Attributes:
+        name: What they are, in the plural.
+        images: How many.
+        labelled: Whether their classes are known.
+        distinct: Different vectors of logits among the first file's answers: 1 would prove
+            nothing.
+    """
+
+    name: str
+    images: int
+    labelled: bool
+    distinct: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Participant:
+    """A row and a column of the matrix: a file in a runtime.
+
+    Attributes:
+        name: Short and unique, such as `LiteRT XNNPACK`.
+        file: Name of the file; empty for the float network.
+        runtime: With version.
+        images: How many it ran: slow ones take an evenly spread part of each set.
+        exact: Whether it has to equal the first participant, logit by logit. The others round
+            differently by design and are reported only.
+    """
+
+    name: str
     file: str
     runtime: str
-    labels: Score
-    float_model: Score
+    images: int
+    exact: bool
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """How two participants' answers to the same images differ.
+
+    Attributes:
+        inputs: What the images were; `all` for all sets together.
+        first: Name of a participant.
+        second: Name of another one; `record` for the answers on record in a build.
+        images: How many both ran.
+        exact_logits: Images on which every logit is equal.
+        max_logits_lsb: Largest difference of a logit, in steps.
+        mean_logits_lsb: Mean absolute difference over all logits of all images, in steps.
+        max_scores_lsb: Largest difference of a score, in steps of 1/256; None where one of the
+            two has no softmax.
+        mean_scores_lsb: Mean absolute difference over all scores, or None.
+        same_top1: Images on which the highest logit is the same class; among equal logits the
+            first class counts.
+        same_top5: Images on which the five highest logits are the same classes in any order;
+            None with five classes or fewer.
+        worst: Name of the image with the largest difference; empty if there is none.
+    """
+
+    inputs: str
+    first: str
+    second: str
+    images: int
+    exact_logits: int
+    max_logits_lsb: float
+    mean_logits_lsb: float
+    max_scores_lsb: float | None
+    mean_scores_lsb: float | None
+    same_top1: int
+    same_top5: int | None
+    worst: str
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,29 +129,170 @@ class FloatComparison:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class FileScore:
+    """How the float network or a file answers labelled images.
+
+    Attributes:
+        file: `float`, or the file's name.
+        runtime: What ran it, with version.
+        labels: Images on which the highest logit is the label's.
+        interval: 95 % Wilson interval of `labels.top1`, 0..1: where the accuracy on all images
+            of this kind may lie.
+        float_model: Images on which the highest logit is the float network's, or None where
+            there is no float network.
+    """
+
+    file: str
+    runtime: str
+    labels: Score
+    interval: tuple[float, float]
+    float_model: Score | None
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class PairedTest:
+    """Is a file worse than what it was made from? McNemar's exact test on the same images.
+
+    Attributes:
+        first: `float`, or a file's name.
+        second: A file's name.
+        images: How many both answered.
+        only_first: Images on which the first alone is right.
+        only_second: Images on which the second alone is right.
+        p: Two-sided p-value: how likely a difference as large is by chance alone.
+        words: The finding in a sentence.
+    """
+
+    first: str
+    second: str
+    images: int
+    only_first: int
+    only_second: int
+    p: float
+    words: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class LayerRow:
+    """How a layer's codes differ between the two files, over the images that localise.
+
+    Attributes:
+        layer: Its name.
+        operator: `CONV_2D`, `ADD` and so on.
+        max_lsb: Largest difference between the two files, end to end: errors of earlier layers
+            included.
+        differing: Share of elements that differ, 0..1, end to end.
+        first_error: Largest difference between the first file's output and what the NumPy oracle
+            computes with the first file's integers from this layer's actual inputs: errors of
+            earlier layers excluded. None where the oracle cannot judge.
+        second_error: Largest difference between the second file's output and what the oracle
+            computes with the first file's integers from the second file's actual inputs.
+    """
+
+    layer: str
+    operator: str
+    max_lsb: int
+    differing: float
+    first_error: int | None
+    second_error: int | None
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class HotChannel:
+    """A channel of the diverging layer, worst first.
+
+    Attributes:
+        channel: Its index.
+        max_lsb: Largest difference in it.
+        differing: Share of its elements that differ, 0..1.
+    """
+
+    channel: int
+    max_lsb: int
+    differing: float
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Divergence:
+    """The first layer that diverges.
+
+    Attributes:
+        layer: Its name in the first file.
+        other: Its name in the second file.
+        operator: `CONV_2D`, `ADD` and so on; `INPUT` where the codes of the input differ.
+        position: 1 for the first layer after the input; 0 for the input.
+        layers: How many layers there are.
+        image: Name of the image that shows it best: the one with the largest difference.
+        images: How many images were looked at.
+        blamed: Name of the file that departs from its neighbour's integers: what the oracle
+            computes from the layer's actual inputs is what the other file gives. Empty where
+            that cannot be told.
+        histogram: Difference (second minus first) in steps, and how many elements differ by it,
+            on the image that shows it best.
+        channels: The worst channels of the layer, at most eight.
+        cause: Why, in a sentence.
+    """
+
+    layer: str
+    other: str
+    operator: str
+    position: int
+    layers: int
+    image: str
+    images: int
+    blamed: str
+    histogram: tuple[tuple[int, int], ...]
+    channels: tuple[HotChannel, ...]
+    cause: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class VerifyReport:
     """The proof, or what is missing from it.
 
     Attributes:
         holds: Whether every requirement was met.
-        failures: What was not met, a sentence each.
-        comparisons: LiteRT with XNNPACK against ONNX Runtime, for each set of inputs; of int8
-            files.
+        failures: What was not met, a sentence each, the most telling first.
+        warnings: What a user should know although it fails nothing, a sentence each.
+        level: How much was asked for.
+        files: The two files.
+        assumptions: What was taken for granted about the images, a sentence each.
+        inputs: The sets of images.
+        participants: Rows and columns of the matrix; the first two have to be equal.
+        matrix: Every pair of participants over all sets, first participant first; of int8 files.
+        comparisons: The first two participants on each set, and against the record of a build.
         float_comparisons: The same of float files.
         scores: Of the float network and of each file on labelled images; may be empty.
+        paired: Float network against file, and file against file, on labelled images.
+        layers: Every layer, if the files had to be searched for the first that diverges.
+        divergence: The first layer that diverges, or None.
         same_grid: Whether the ONNX file is, byte for byte, what this version writes from the
-            integers of the `.tflite`, with every ADD certified over all 65,536 pairs. None for
-            float files.
+            integers of the `.tflite`, with every ADD and MEAN certified over all inputs. None for
+            float files and where it makes no sense to ask.
+        proven: What holds for every input there is, a sentence each.
+        sampled: What was seen to hold on the images at hand only, a sentence each.
         cpu: The processor that this was found on.
         runtimes: Names and versions.
     """
 
     holds: bool
     failures: tuple[str, ...]
-    comparisons: tuple[Comparison, ...]
-    float_comparisons: tuple[FloatComparison, ...]
-    scores: tuple[FileScore, ...]
-    same_grid: bool | None
+    warnings: tuple[str, ...] = ()
+    level: Level = "quick"
+    files: tuple[FileFacts, ...] = ()
+    assumptions: tuple[str, ...] = ()
+    inputs: tuple[InputFacts, ...] = ()
+    participants: tuple[Participant, ...] = ()
+    matrix: tuple[Comparison, ...] = ()
+    comparisons: tuple[Comparison, ...] = ()
+    float_comparisons: tuple[FloatComparison, ...] = ()
+    scores: tuple[FileScore, ...] = ()
+    paired: tuple[PairedTest, ...] = ()
+    layers: tuple[LayerRow, ...] = ()
+    divergence: Divergence | None = None
+    same_grid: bool | None = None
+    proven: tuple[str, ...] = ()
+    sampled: tuple[str, ...] = ()
     cpu: str
     runtimes: tuple[str, ...]
 
@@ -79,5 +306,5 @@ class VerifyReport:
             return f"holds: float outputs agree within {worst:.1e} of the largest"
         exact = sum(c.exact_logits for c in self.comparisons)
         total = sum(c.images for c in self.comparisons)
-        scores = max(c.max_scores_lsb for c in self.comparisons)
-        return f"holds: logits equal on {exact} of {total} inputs, scores within {scores} LSB"
+        scores = max((c.max_scores_lsb or 0 for c in self.comparisons), default=0)
+        return f"holds: logits equal on {exact} of {total} inputs, scores within {scores:g} LSB"

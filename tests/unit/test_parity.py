@@ -8,7 +8,7 @@ from hypothesis.extra import numpy as hnp
 
 from mobiledeploy.errors import ParityError
 from mobiledeploy.verify.golden import choose
-from mobiledeploy.verify.parity import Answers, Codes, compare
+from mobiledeploy.verify.parity import Answers, Codes, Tally, Variety, compare
 
 
 def answers(codes: Codes) -> Answers:
@@ -27,7 +27,33 @@ def test_equal_answers_are_exact_and_name_no_worst() -> None:
     found = compare("photos", NAMES, answers(varied()), answers(varied()))
     assert (found.exact_logits, found.max_logits_lsb, found.worst) == (6, 0, "")
     assert found.same_top1 == 6
-    assert found.distinct == 6
+    assert found.same_top5 is None  # of four classes
+
+
+def test_top5_counts_the_same_classes_in_any_order() -> None:
+    one, two = varied(classes=9), varied(classes=9)
+    order = np.argsort(-two, axis=1, kind="stable")
+    rows = np.arange(6)
+    first, fifth, sixth = order[:, 0], order[:, 4], order[:, 5]
+    two[rows, first], two[rows, fifth] = two[rows, fifth], two[rows, first]
+    assert compare("photos", NAMES, answers(one), answers(two)).same_top5 == 6
+    two[2, sixth[2]] = 200
+    assert compare("photos", NAMES, answers(one), answers(two)).same_top5 == 5
+
+
+def test_batches_add_up_to_the_whole() -> None:
+    one, two = varied(), varied() + np.eye(6, 4, dtype=np.int16) * 3
+    tally = Tally("photos", "first", "second")
+    for start in (0, 2, 5):
+        stop = {0: 2, 2: 5, 5: 6}[start]
+        tally.add(NAMES[start:stop], answers(one[start:stop]), answers(two[start:stop]))
+    assert tally.comparison() == compare("photos", NAMES, answers(one), answers(two))
+
+
+def test_scores_are_not_compared_where_one_has_none() -> None:
+    bare = Answers(logits=varied(), scores=None)
+    found = compare("photos", NAMES, answers(varied()), bare)
+    assert (found.max_scores_lsb, found.mean_scores_lsb, found.exact_logits) == (None, None, 6)
 
 
 @pytest.mark.parametrize("step", [1, -1, 255])
@@ -56,9 +82,14 @@ def test_scores_are_compared_beside_the_logits() -> None:
 
 
 def test_outputs_that_do_not_vary_are_refused() -> None:
-    constant = np.tile(varied(1), (6, 1))
-    with pytest.raises(ParityError, match="prove nothing"):
-        compare("photos", NAMES, answers(constant), answers(constant))
+    variety = Variety()
+    for _ in range(3):
+        variety.add(answers(varied(1)))
+    with pytest.raises(ParityError, match="same output for all 3 photos"):
+        variety.require("photos")
+    variety.add(answers(varied(1) + 1))
+    variety.require("photos")
+    assert variety.distinct == 2
 
 
 def test_outputs_of_other_shapes_are_refused() -> None:
@@ -69,8 +100,6 @@ def test_outputs_of_other_shapes_are_refused() -> None:
 @given(hnp.arrays(np.int16, (6, 3), elements=st.integers(-128, 127)))
 def test_comparing_is_symmetric(codes: Codes) -> None:
     one, two = answers(varied(classes=3)), answers(codes)
-    if len(np.unique(codes, axis=0)) == 1:
-        return
     assert (
         compare("x", NAMES, one, two).max_logits_lsb
         == compare("x", NAMES, two, one).max_logits_lsb

@@ -1,0 +1,143 @@
+"""What `mobiledeploy verify` prints: the verdict, the matrix, accuracy, what that proves."""
+
+import string
+import textwrap
+from typing import TYPE_CHECKING
+
+from mobiledeploy.cli import _output
+
+if TYPE_CHECKING:
+    from mobiledeploy.verify.report import Comparison, Divergence, VerifyReport
+
+WIDTH = 78
+
+
+def text(report: "VerifyReport") -> str:
+    """Return the report for a terminal of 80 columns or more."""
+    parts = [
+        report.verdict,
+        _files(report),
+        _divergence(report.divergence) if report.divergence is not None else "",
+        _against_first(report),
+        _matrix(report),
+        _float_files(report),
+        _accuracy(report),
+        _list("assumed", report.assumptions),
+        _list("proven", report.proven),
+        _list("seen on these images only", report.sampled),
+        _list("differs", report.failures[1:]),
+        _list("note", report.warnings),
+        f"{report.cpu}; {', '.join(report.runtimes)}" if not report.participants else report.cpu,
+    ]
+    return "\n\n".join(part for part in parts if part)
+
+
+def _files(report: "VerifyReport") -> str:
+    lines = []
+    for file in report.files:
+        lines.append(f"{file.name}  {file.size:,} bytes  sha256 {file.sha256[:16]}")
+        lines.append(f"  in:  {file.input}")
+        lines.append(f"  out: {file.output}")
+    return "\n".join(lines)
+
+
+def _against_first(report: "VerifyReport") -> str:
+    """Return how every other participant differs from the first."""
+    if not report.participants:
+        return ""
+    first = report.participants[0].name
+    rows = [("against " + first, "images", "equal", "max", "mean", "scores", "top-1", "top-5")]
+    rows += [
+        (
+            pair.second,
+            str(pair.images),
+            str(pair.exact_logits),
+            _lsb(pair.max_logits_lsb),
+            _lsb(pair.mean_logits_lsb),
+            "-" if pair.max_scores_lsb is None else _lsb(pair.max_scores_lsb),
+            f"{pair.same_top1 / pair.images:.1%}",
+            "-" if pair.same_top5 is None else f"{pair.same_top5 / pair.images:.1%}",
+        )
+        for pair in report.matrix
+        if pair.first == first
+    ]
+    note = (
+        "equal: images with every logit equal; max, mean: difference of logits in LSB; scores: "
+        "largest\ndifference of the softmax in LSB; top-1, top-5: the same classes. Only the "
+        "runtimes marked * have\nto be equal: the others round differently by design."
+    )
+    exact = {row.name for row in report.participants if row.exact}
+    rows = [(f"{row[0]} *" if row[0] in exact else row[0], *row[1:]) for row in rows]
+    return f"{_output.table(rows, right=range(1, 8))}\n{_wrapped(note)}"
+
+
+def _matrix(report: "VerifyReport") -> str:
+    """Return the largest difference of each pair, a letter a participant."""
+    names = [row.name for row in report.participants]
+    if len(names) < 3:
+        return ""
+    found = {frozenset((pair.first, pair.second)): pair for pair in report.matrix}
+    letters = string.ascii_uppercase[: len(names)]
+    rows = [("max LSB of logits", *letters)]
+    for letter, name in zip(letters, names, strict=True):
+        cells = [_cell(found.get(frozenset((name, other)))) for other in names]
+        rows.append((f"{letter}  {name}", *cells))
+    return f"{_output.table(rows, right=range(1, len(names) + 1))}\n=: every logit of every image"
+
+
+def _cell(pair: "Comparison | None") -> str:
+    if pair is None:
+        return "."
+    return "=" if pair.exact_logits == pair.images else _lsb(pair.max_logits_lsb)
+
+
+def _float_files(report: "VerifyReport") -> str:
+    if not report.float_comparisons:
+        return ""
+    rows = [("inputs", "images", "max difference", "same top-1")]
+    rows += [
+        (found.inputs, str(found.images), f"{found.max_difference:.1e}", str(found.same_top1))
+        for found in report.float_comparisons
+    ]
+    return _output.table(rows, right=(1, 2, 3))
+
+
+def _accuracy(report: "VerifyReport") -> str:
+    if not report.scores:
+        return ""
+    rows = [("accuracy", "right", "of", "top-1", "95 % interval", "as float")]
+    rows += [
+        (
+            line.file,
+            str(line.labels.correct),
+            str(line.labels.total),
+            f"{line.labels.top1:.2%}",
+            f"{line.interval[0]:.2%} to {line.interval[1]:.2%}",
+            "-" if line.float_model is None else f"{line.float_model.top1:.2%}",
+        )
+        for line in report.scores
+    ]
+    words = "\n".join(_wrapped(test.words) for test in report.paired)
+    return f"{_output.table(rows, right=range(1, 6))}\n{words}".rstrip()
+
+
+def _divergence(found: "Divergence") -> str:
+    return found.cause
+
+
+def _list(title: str, lines: tuple[str, ...]) -> str:
+    if not lines:
+        return ""
+    items = [
+        textwrap.fill(line, WIDTH, initial_indent="  - ", subsequent_indent="    ")
+        for line in lines
+    ]
+    return "\n".join([f"{title}:", *items])
+
+
+def _wrapped(line: str) -> str:
+    return textwrap.fill(line, WIDTH)
+
+
+def _lsb(value: float) -> str:
+    return f"{value:.0f}" if value == int(value) else f"{value:.3g}"

@@ -1,0 +1,39 @@
+"""What a report says of a file, in words."""
+
+from mobiledeploy.reading import Tensor
+from mobiledeploy.verify.answers import Grid
+from mobiledeploy.verify.report import FileFacts
+from mobiledeploy.verify.runners import Runner
+from mobiledeploy.verify.side import Side
+
+
+def of(side: Side, runner: Runner) -> FileFacts:
+    """Return a file's facts.
+
+    Args:
+        side: The file.
+        runner: The file in its first runtime.
+    """
+    shape = " x ".join(map(str, runner.session.input.shape))
+    layout = "NCHW" if runner.feed.channels_first else "NHWC"
+    return FileFacts(
+        name=side.file.name,
+        format=side.file.format,
+        size=side.file.size,
+        sha256=side.file.sha256,
+        input=f"{runner.session.input.dtype} {layout} {shape}, {_grid_of(side.reading.input)}",
+        output=f"{_grid(side.ends.logits)}{', then softmax' if side.ends.softmax else ''}",
+        fed=runner.feed.words,
+    )
+
+
+def _grid_of(tensor: Tensor) -> str:
+    if tensor.scale is None or tensor.zero_point is None:
+        return "no grid"
+    return _grid(Grid(scale=float(tensor.scale), zero_point=tensor.zero_point))
+
+
+def _grid(grid: Grid | None) -> str:
+    if grid is None:
+        return "float logits"
+    return f"scale {grid.scale:.6g}, zero point {grid.zero_point}"

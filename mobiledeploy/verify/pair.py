@@ -1,0 +1,99 @@
+"""Verify two files that claim to be the same int8 classifier, whoever made them."""
+
+import dataclasses
+import math
+from pathlib import Path
+
+from mobiledeploy.data.sources import open_dataset
+from mobiledeploy.errors import ParityError
+from mobiledeploy.progress import Progress, silent
+from mobiledeploy.runtimes.child import Child
+from mobiledeploy.runtimes.kinds import KINDS
+from mobiledeploy.verify import feeding, inputs, model_file
+from mobiledeploy.verify.inputs import ImageSet
+from mobiledeploy.verify.int8 import DEFAULT, Options
+from mobiledeploy.verify.photos import centred, labels_by_count, photos
+from mobiledeploy.verify.prove import prove
+from mobiledeploy.verify.report import VerifyReport
+from mobiledeploy.verify.side import Side, open_side
+
+
+def verify(
+    first: Path,
+    second: Path,
+    *,
+    data: str | None = None,
+    samples: int | None = None,
+    options: Options = DEFAULT,
+    progress: Progress = silent,
+) -> VerifyReport:
+    """Compare two files, each run in a process of its own.
+
+    Args:
+        first: A `.tflite` or an `.onnx`; its grids are the ruler.
+        second: Another one.
+        data: Photos to compare on, see `data.sources.open_dataset`; None: synthetic images.
+        samples: How many of them to take.
+        options: How much to do.
+        progress: Told after every batch.
+
+    Raises:
+        RequestError: There is no such file, or no such data.
+        CorruptFileError: A file is damaged, or a runtime died of it.
+        ConversionError: A file is no graph with one input and one output.
+        ParityError: The files do not take the same images or give the same number of classes.
+    """
+    names = [path.name for path in (first, second)]
+    if names[0] == names[1]:
+        names = [str(path) for path in (first, second)]
+    files = [
+        model_file.read(path, name=name) for path, name in zip((first, second), names, strict=True)
+    ]
+    with Child() as one, Child() as two:
+        sides = (open_side(files[0], one), open_side(files[1], two))
+        shape, classes = _claims(sides)
+        assumptions = []
+        sets: tuple[ImageSet, ...] = (inputs.synthetic_extremes(shape),)
+        if data is None:
+            count = inputs.NATURAL_IMAGES if samples is None else samples
+            sets = (inputs.natural(shape, images=count), *sets)
+            assumptions.append(
+                "no photos were given: the images are synthetic, and say nothing about accuracy"
+            )
+        else:
+            dataset = open_dataset(data, divide=False, progress=progress)
+            labels = labels_by_count(dataset, classes)
+            found = photos(
+                dataset, centred(shape), labels=labels, samples=samples, threads=options.threads
+            )
+            sets = (found, *sets)
+            assumptions.append("photos are cut to their largest centred square, then resized")
+            assumptions.append(
+                f"class numbers follow the folders' names in order, {dataset.class_names[0]} first"
+                if labels is not None
+                else f"accuracy is not counted: the data have {len(dataset.class_names)} classes, "
+                f"the files {classes}"
+            )
+        report, _ = prove(sides, sets, options, progress=progress)
+    fed = [f"pixels became the input of {file.name} as {file.fed}" for file in report.files]
+    return dataclasses.replace(report, assumptions=(*fed, *assumptions))
+
+
+def _claims(sides: tuple[Side, Side]) -> tuple[tuple[int, int, int], int]:
+    """Return the shape of the images and the number of classes, which both files must share.
+
+    Raises:
+        ParityError: They do not.
+    """
+    found = []
+    for side in sides:
+        session = side.load(KINDS[side.file.format][0], taps=side.ends.taps, threads=1)
+        shape = feeding.image_shape(session.input)
+        found.append((shape, math.prod(session.outputs[0].shape)))
+    if found[0] != found[1]:
+        said = [
+            f"{side.file.name} takes {' x '.join(map(str, shape))} and knows {classes} classes"
+            for side, (shape, classes) in zip(sides, found, strict=True)
+        ]
+        raise ParityError("; ".join(said), hint="they are not the same classifier")
+    return found[0]

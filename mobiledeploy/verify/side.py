@@ -1,0 +1,95 @@
+"""One of the two files: read into layers, and with a place where it may be run."""
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from typing import Protocol
+
+from mobiledeploy import reading
+from mobiledeploy.reading import Reading
+from mobiledeploy.runtimes import Session, kinds
+from mobiledeploy.runtimes.kinds import Kind
+from mobiledeploy.verify.answers import Ends
+from mobiledeploy.verify.model_file import ModelFile
+
+
+class Place(Protocol):
+    """Where files are run: in this process (`HERE`), or in a `runtimes.child.Child`."""
+
+    def load(
+        self,
+        kind: Kind,
+        model: bytes,
+        *,
+        taps: Sequence[str] | None = None,
+        threads: int = 1,
+        name: str = "the file",
+    ) -> Session:
+        """Return a session; see `runtimes.kinds.load`."""
+        ...
+
+
+class _Here:
+    """This process: for files that it wrote itself."""
+
+    def load(
+        self,
+        kind: Kind,
+        model: bytes,
+        *,
+        taps: Sequence[str] | None = None,
+        threads: int = 1,
+        name: str = "the file",
+    ) -> Session:
+        del name
+        return kinds.load(kind, model, taps=taps, threads=threads)
+
+
+HERE: Place = _Here()
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Side:
+    """A file to compare.
+
+    Attributes:
+        file: The bytes.
+        reading: Its layers.
+        ends: What its outputs mean.
+        place: Where it is run.
+    """
+
+    file: ModelFile
+    reading: Reading
+    ends: Ends
+    place: Place
+
+    def load(self, kind: Kind, *, taps: Sequence[str], threads: int) -> Session:
+        """Return a session for the file; see `runtimes.kinds.load`."""
+        return self.place.load(
+            kind, self.file.data, taps=taps, threads=threads, name=self.file.name
+        )
+
+    @property
+    def macs(self) -> int:
+        """Multiplications an image, of the layers with weights."""
+        return sum(
+            layer.weights.kernel.size * math.prod(layer.output.shape[:2])
+            if layer.kind != "dense"
+            else layer.weights.kernel.size
+            for layer in self.reading.layers
+            if layer.weights is not None
+        )
+
+
+def open_side(file: ModelFile, place: Place) -> Side:
+    """Return a file, read.
+
+    Raises:
+        CorruptFileError: It is damaged.
+        ConversionError: It is no graph with one input and one output.
+        ParityError: It is no classifier.
+    """
+    read = reading.read_tflite if file.format == "tflite" else reading.read_onnx
+    found = read(file.data)
+    return Side(file=file, reading=found, ends=Ends.of(found, file=file.name), place=place)

@@ -1,0 +1,143 @@
+"""Send images through several runners at once, batch by batch, and keep nothing.
+
+Every runner has a thread, so that both cores are busy while batches are made and compared; at most
+two batches are on the way, so that memory does not grow with the number of images.
+"""
+
+import collections
+import contextlib
+import dataclasses
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Final, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from mobiledeploy.data.dataset import Pixels
+from mobiledeploy.progress import Event, Progress
+from mobiledeploy.verify.answers import Grid
+from mobiledeploy.verify.inputs import ImageSet
+from mobiledeploy.verify.parity import Answers
+from mobiledeploy.verify.runners import Runner
+
+BATCH_BYTES: Final = 1 << 21
+SMALLEST, LARGEST = 16, 256
+DEPTH: Final = 2
+
+Job: TypeAlias = "tuple[npt.NDArray[np.int64], Future[Answers] | None]"
+"""The images that a runner takes of a batch, and what it will answer."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Batch:
+    """Answers to some images of a set.
+
+    Attributes:
+        start: Number of the first image in the set.
+        rows: For each runner, the images that it took, counted from `start`.
+        answers: For each runner, its answers to them; None if it took none.
+    """
+
+    start: int
+    rows: tuple[npt.NDArray[np.int64], ...]
+    answers: tuple[Answers | None, ...]
+
+    def both(
+        self, first: int, second: int
+    ) -> tuple[npt.NDArray[np.int64], Answers, Answers] | None:
+        """Return the images that two runners took, and their answers; None if there is none."""
+        one, two = self.answers[first], self.answers[second]
+        if one is None or two is None:
+            return None
+        rows, of_one, of_two = np.intersect1d(
+            self.rows[first], self.rows[second], assume_unique=True, return_indices=True
+        )
+        return (rows, one.take(of_one), two.take(of_two)) if len(rows) else None
+
+
+def stream(
+    images: ImageSet,
+    runners: Sequence[Runner],
+    ruler: Grid,
+    *,
+    message: str,
+    progress: Progress,
+) -> Iterator[Batch]:
+    """Yield all answers to a set of images, in order.
+
+    Args:
+        images: At least one.
+        runners: Who answers.
+        ruler: The grid whose steps count.
+        message: What is being done, for the events.
+        progress: Told after every batch.
+
+    Raises:
+        ParityError: A runner's outputs are no vectors of numbers.
+        CorruptFileError: A runtime refused, or died.
+    """
+    size = _batch_size(images)
+    chosen = [runner.chosen(len(images)) for runner in runners]
+    with _pools(len(runners) + 1) as pools:
+        maker, *threads = pools
+        waiting: collections.deque[tuple[int, Sequence[Job]]] = collections.deque()
+        for start in range(0, len(images), size):
+            stop = min(start + size, len(images))
+            pixels = maker.submit(images.pixels, start, stop)
+            jobs = [
+                _submit(thread, runner, pixels, np.flatnonzero(taken[start:stop]), ruler)
+                for thread, runner, taken in zip(threads, runners, chosen, strict=True)
+            ]
+            waiting.append((start, jobs))
+            if len(waiting) > DEPTH:
+                yield _collected(*waiting.popleft())
+                progress(Event("verify", message, start, len(images)))
+        while waiting:
+            yield _collected(*waiting.popleft())
+        progress(Event("verify", message, len(images), len(images)))
+
+
+def _batch_size(images: ImageSet) -> int:
+    """Return how many images make a batch: a multiple of what two threads take at a time."""
+    bytes_each = images.pixels(0, 1).nbytes
+    fitting = BATCH_BYTES // bytes_each // SMALLEST * SMALLEST
+    return int(min(max(fitting, SMALLEST), LARGEST))
+
+
+@contextlib.contextmanager
+def _pools(count: int) -> Iterator[list[ThreadPoolExecutor]]:
+    """Give threads that work one after the other each; what is still waiting is given up."""
+    pools = [ThreadPoolExecutor(1) for _ in range(count)]
+    try:
+        yield pools
+    finally:
+        for pool in pools:
+            pool.shutdown(wait=False, cancel_futures=True)
+        for pool in pools:
+            pool.shutdown(wait=True)
+
+
+def _submit(
+    thread: ThreadPoolExecutor,
+    runner: Runner,
+    pixels: "Future[Pixels]",
+    rows: npt.NDArray[np.int64],
+    ruler: Grid,
+) -> Job:
+    if not len(rows):
+        return rows, None
+
+    def answer() -> Answers:
+        made = pixels.result()
+        return runner.answer(made if len(rows) == len(made) else made[rows], ruler)
+
+    return rows, thread.submit(answer)
+
+
+def _collected(start: int, jobs: Sequence[Job]) -> Batch:
+    return Batch(
+        start=start,
+        rows=tuple(rows for rows, _ in jobs),
+        answers=tuple(None if future is None else future.result() for _, future in jobs),
+    )
