@@ -20,7 +20,9 @@ _RESOLVERS: Final[dict[Kernels, tuple[str, str]]] = {
 }
 
 
-def load(model: bytes, *, kernels: Kernels = "xnnpack", threads: int = 1) -> "LiteRtSession":
+def load(
+    model: bytes, *, kernels: Kernels = "xnnpack", threads: int = 1, inner_threads: int = 1
+) -> "LiteRtSession":
     """Return a session for the bytes of a `.tflite`.
 
     Args:
@@ -28,20 +30,21 @@ def load(model: bytes, *, kernels: Kernels = "xnnpack", threads: int = 1) -> "Li
             `integer.tflite_reader` first.
         kernels: `xnnpack` is what phones use; the other two round differently.
         threads: Interpreters that share the images of a batch.
+        inner_threads: Of each interpreter, which share each operator.
 
     Raises:
         CorruptFileError: LiteRT cannot load it.
     """
-    return LiteRtSession(model, kernels, threads)
+    return LiteRtSession(model, kernels, threads, inner_threads)
 
 
 class LiteRtSession:
     """A `.tflite` in as many interpreters as there are threads; see `runtimes.Session`."""
 
-    def __init__(self, model: bytes, kernels: Kernels, threads: int) -> None:
+    def __init__(self, model: bytes, kernels: Kernels, threads: int, inner_threads: int) -> None:
         resolver, title = _RESOLVERS[kernels]
         self.runtime = f"LiteRT {importlib.metadata.version('ai-edge-litert')} ({title})"
-        self._interpreters = [_Interpreter(model, resolver) for _ in range(threads)]
+        self._interpreters = [_Interpreter(model, resolver, inner_threads) for _ in range(threads)]
         self.input = self._interpreters[0].input
         self.outputs = self._interpreters[0].outputs
 
@@ -70,14 +73,14 @@ class _Interpreter:
     A file that reshapes to a constant shape takes one image at a time, whatever it is told.
     """
 
-    def __init__(self, model: bytes, resolver: str) -> None:
+    def __init__(self, model: bytes, resolver: str, inner_threads: int) -> None:
         from ai_edge_litert import interpreter
 
         try:
             with quiet.native_stderr():  # allocating announces the delegate
                 self._interpreter: Any = interpreter.Interpreter(
                     model_content=model,
-                    num_threads=1,
+                    num_threads=inner_threads,
                     experimental_op_resolver_type=getattr(interpreter.OpResolverType, resolver),
                 )
                 self._interpreter.allocate_tensors()

@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -21,7 +22,14 @@ _TYPES: Final[dict[str, np.dtype[Any]]] = {
 }
 
 
-def load(model: bytes, *, optimised: bool = True, threads: int = 1) -> "OrtSession":
+def load(
+    model: bytes,
+    *,
+    optimised: bool = True,
+    threads: int = 1,
+    inner_threads: int = 1,
+    save: Path | None = None,
+) -> "OrtSession":
     """Return a session for the bytes of an `.onnx`.
 
     On x86 without VNNI the session asks for kernels that do not saturate, so that results are
@@ -33,22 +41,34 @@ def load(model: bytes, *, optimised: bool = True, threads: int = 1) -> "OrtSessi
             kernels; otherwise it computes in float32 between them, as the ONNX
             specification reads, and several times slower.
         threads: Python threads that share the images of a batch.
+        inner_threads: Of ONNX Runtime's own, which share each operator.
+        save: Where to put the graph as ONNX Runtime has optimised it for this machine.
 
     Raises:
         CorruptFileError: ONNX Runtime cannot load it.
     """
-    return OrtSession(model, optimised=optimised, threads=threads)
+    return OrtSession(
+        model, optimised=optimised, threads=threads, inner_threads=inner_threads, save=save
+    )
 
 
 class OrtSession:
     """An `.onnx` in one session that several threads call; see `runtimes.Session`."""
 
-    def __init__(self, model: bytes, *, optimised: bool, threads: int) -> None:
+    def __init__(
+        self,
+        model: bytes,
+        *,
+        optimised: bool,
+        threads: int,
+        inner_threads: int,
+        save: Path | None,
+    ) -> None:
         import onnxruntime
 
         levels = onnxruntime.GraphOptimizationLevel
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1
+        options.intra_op_num_threads = inner_threads
         options.inter_op_num_threads = 1
         options.log_severity_level = _FATAL
         options.graph_optimization_level = (
@@ -56,6 +76,8 @@ class OrtSession:
         )
         if this_cpu_saturates():
             options.add_session_config_entry("session.x64quantprecision", "1")
+        if save is not None:
+            options.optimized_model_filepath = str(save)
         with _refusals("load"):
             # Without `enable_fallback=0` a failure is printed and tried once more.
             self._session: Any = onnxruntime.InferenceSession(

@@ -1,0 +1,90 @@
+"""Which kernels the runtimes of this machine take for a file's layers.
+
+A file says what is to be computed; a runtime decides with what. LiteRT hands operators to XNNPACK
+or keeps them, ONNX Runtime fuses quantise/dequantise pairs into integer kernels or computes in
+float32. Both tell what they decided.
+"""
+
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from mobiledeploy import isolated, quiet
+from mobiledeploy.errors import CorruptFileError
+
+MODULE = "mobiledeploy.runtimes.kernels"
+
+
+def xnnpack_tensors(model: bytes) -> frozenset[str]:
+    """Return the names of the tensors that XNNPACK computes, on the way or as its outputs.
+
+    Args:
+        model: A `.tflite`; it is loaded in a child process.
+
+    Raises:
+        CorruptFileError: LiteRT cannot load it, or dies of it.
+    """
+    return frozenset(_elsewhere("read_xnnpack", model, "model.tflite"))
+
+
+def ort_kernels(model: bytes) -> tuple[tuple[str, frozenset[str]], ...]:
+    """Return ONNX Runtime's kernels after all optimisation: operator, and names of its inputs.
+
+    Args:
+        model: An `.onnx`; it is loaded in a child process.
+
+    Raises:
+        CorruptFileError: ONNX Runtime cannot load it, or dies of it.
+    """
+    found = _elsewhere("read_ort", model, "model.onnx")
+    return tuple((op, frozenset(inputs)) for op, inputs in found)
+
+
+def _elsewhere(function: str, model: bytes, name: str) -> Any:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / name
+        path.write_bytes(model)
+        return json.loads(isolated.call(MODULE, function, str(path)))
+
+
+def read_xnnpack(path: str) -> bytes:
+    """Return `xnnpack_tensors` of a file as JSON; for the child."""
+    from ai_edge_litert import interpreter
+
+    try:
+        with quiet.native_stderr():
+            loaded: Any = interpreter.Interpreter(path, num_threads=1)
+            loaded.allocate_tensors()
+    except (ValueError, RuntimeError) as error:
+        raise CorruptFileError(f"LiteRT cannot load the model: {error}") from error
+    # The only way to see the delegate's part from Python; it lists the replaced operators too.
+    operators = loaded._get_ops_details()  # noqa: SLF001
+    names = {detail["index"]: detail["name"] for detail in loaded.get_tensor_details()}
+    writers = {}
+    for operator in operators:
+        if operator["op_name"] != "DELEGATE":
+            writers.update({int(tensor): operator for tensor in operator["outputs"]})
+    taken: set[int] = set()
+    for operator in operators:
+        if operator["op_name"] == "DELEGATE":
+            given = {int(tensor) for tensor in operator["inputs"]}
+            waiting = [int(tensor) for tensor in operator["outputs"]]
+            while waiting:
+                tensor = waiting.pop()
+                if tensor not in given and tensor not in taken and tensor in writers:
+                    taken.add(tensor)
+                    waiting.extend(int(source) for source in writers[tensor]["inputs"])
+    return json.dumps(sorted(names[tensor] for tensor in taken if tensor in names)).encode()
+
+
+def read_ort(path: str) -> bytes:
+    """Return `ort_kernels` of a file as JSON; for the child."""
+    import onnx
+
+    from mobiledeploy.runtimes import ort
+
+    optimised = Path(path).with_name("optimised.onnx")
+    ort.load(Path(path).read_bytes(), save=optimised)
+    nodes = onnx.load(optimised).graph.node
+    return json.dumps([[node.op_type, list(node.input)] for node in nodes]).encode()

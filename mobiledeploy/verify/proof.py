@@ -1,0 +1,71 @@
+"""What is known about one layer of two files: proven, sampled, or not proven, and why."""
+
+import dataclasses
+from typing import Literal, TypeAlias
+
+Status: TypeAlias = Literal["proven", "sampled", "not proven"]
+
+Method: TypeAlias = Literal["structure", "enumeration", "samples", "none"]
+"""`structure`: both files hold the same integers, and both kernels do the same operations with
+them. `enumeration`: both kernels' arithmetic was computed for every input that there is."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Accumulator:
+    """What the int32 sums of a layer with weights can be, over all inputs that there are.
+
+    Attributes:
+        lowest: Of all channels, bias included.
+        highest: Likewise.
+        exact: Whether all of them are float32 values: at most 2**24. Others are rounded when they
+            are converted, in both runtimes alike.
+    """
+
+    lowest: int
+    highest: int
+    exact: bool
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class LayerProof:
+    """A layer of the `.tflite` and its counterpart in the `.onnx`.
+
+    Attributes:
+        layer: Name in the `.tflite`; empty where only the `.onnx` has it.
+        counterpart: Name in the `.onnx`; empty where there is none.
+        kind: What it computes, such as `conv`.
+        status: What is known.
+        method: How.
+        cases: Inputs of the enumeration or of the samples; 0 for a proof by structure.
+        statement: What was found, in words.
+        reasons: Why it is not proven; empty if it is.
+        accumulator: Of a layer with weights that is proven.
+    """
+
+    layer: str
+    counterpart: str
+    kind: str
+    status: Status
+    method: Method
+    cases: int = 0
+    statement: str = ""
+    reasons: tuple[str, ...] = ()
+    accumulator: Accumulator | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """What a proof of one kind of layer found; see `LayerProof`."""
+
+    method: Method
+    cases: int = 0
+    statement: str = ""
+    reasons: tuple[str, ...] = ()
+    accumulator: Accumulator | None = None
+
+    @property
+    def status(self) -> Status:
+        """Proven or sampled if nothing stands against it."""
+        if self.reasons:
+            return "not proven"
+        return "sampled" if self.method == "samples" else "proven"
