@@ -127,10 +127,10 @@ def onnx_recipe(data: bytes, tensors: Sequence[str] | None = None) -> Recipe:
 
     Raises:
         CorruptFileError: The bytes are no ONNX model.
-        ConversionError: There is no tensor of such a name, or its type is not known.
+        ConversionError: There is no inner tensor of such a name.
     """
     from google.protobuf.message import DecodeError
-    from onnx import GraphProto, ModelProto, shape_inference
+    from onnx import GraphProto, ModelProto, ValueInfoProto, shape_inference
 
     model = ModelProto()
     try:
@@ -146,7 +146,15 @@ def onnx_recipe(data: bytes, tensors: Sequence[str] | None = None) -> Recipe:
     except shape_inference.InferenceError as error:
         raise CorruptFileError(f"the ONNX model does not fit together: {error}") from error
     described = {info.name: info for info in inferred.graph.value_info}
-    added = [_known(described, name) for name in tensors]
+    own = {output.name for output in model.graph.output}
+    # Operators that are the runtime's own have no type here: it finds out itself.
+    inner = {
+        name: described.get(name) or ValueInfoProto(name=name)
+        for node in model.graph.node
+        for name in node.output
+        if name not in own
+    }
+    added = [_known(inner, name) for name in tensors]
     return Recipe(
         outputs=tuple(tensors),
         dtype=_ONNX_CODES.get(added[-1].type.tensor_type.elem_type),
