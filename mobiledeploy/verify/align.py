@@ -1,0 +1,103 @@
+"""Which layer of one file corresponds to which of another: by kind and shape, not by names."""
+
+import dataclasses
+from typing import Final
+
+import numpy as np
+
+from mobiledeploy.reading import INPUT, Layer, Reading
+
+GAP: Final = -2.0
+"""Of leaving a layer without a counterpart."""
+NEVER: Final = -100.0
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Alignment:
+    """Which layers correspond.
+
+    Attributes:
+        pairs: Indices in the first and the second file, in running order; None where one has no
+            counterpart.
+        matched: The first file's index by that of the second, where there is one.
+    """
+
+    pairs: tuple[tuple[int | None, int | None], ...]
+    matched: dict[int, int]
+
+    def seen_from_first(self, a: Reading, source: int) -> int | None:
+        """Return what stands for a source of the first file: itself, if it has a counterpart.
+
+        Layers that only one file has are looked through where they have one input; None where
+        they have several.
+        """
+        return _looked_through(a, set(self.matched.values()), source)
+
+    def seen_from_second(self, b: Reading, source: int) -> int | None:
+        """Return the first file's index of what stands for a source of the second one."""
+        found = _looked_through(b, set(self.matched), source)
+        return found if found is None or found == INPUT else self.matched[found]
+
+
+def align(a: Reading, b: Reading) -> Alignment:
+    """Return corresponding layers: the order-preserving assignment that fits best overall.
+
+    A layer fits another of its kind, the better the more of its shapes and weights agree; layers
+    that only one file has stay alone.
+    """
+    count, other_count = len(a.layers), len(b.layers)
+    best = np.zeros((count + 1, other_count + 1))
+    best[:, 0] = GAP * np.arange(count + 1)
+    best[0, :] = GAP * np.arange(other_count + 1)
+    fits = [[_fit(x, y) for y in b.layers] for x in a.layers]
+    for i in range(1, count + 1):
+        for j in range(1, other_count + 1):
+            best[i, j] = max(
+                best[i - 1, j - 1] + fits[i - 1][j - 1], best[i - 1, j] + GAP, best[i, j - 1] + GAP
+            )
+    pairs: list[tuple[int | None, int | None]] = []
+    i, j = count, other_count
+    while i or j:
+        if i and j and best[i, j] == best[i - 1, j - 1] + fits[i - 1][j - 1]:
+            i, j = i - 1, j - 1
+            pairs.append((i, j))
+        elif i and best[i, j] == best[i - 1, j] + GAP:
+            i -= 1
+            pairs.append((i, None))
+        else:
+            j -= 1
+            pairs.append((None, j))
+    return Alignment(
+        pairs=tuple(reversed(pairs)),
+        matched={j: i for i, j in pairs if i is not None and j is not None},
+    )
+
+
+def _looked_through(reading: Reading, known: set[int], source: int) -> int | None:
+    while source != INPUT and source not in known:
+        reads = reading.layers[source].reads
+        if len(reads) != 1:
+            return None
+        source = reads[0].source
+    return source
+
+
+def _fit(a: Layer, b: Layer) -> float:
+    if a.kind != b.kind or (a.kind == "unknown" and a.op != b.op):
+        return NEVER
+    score = 2.0
+    score += 1.0 if a.output.shape == b.output.shape else -1.0
+    score += 0.5 if a.name == b.name else 0.0
+    score += (
+        0.5
+        if (a.output.scale, a.output.zero_point) == (b.output.scale, b.output.zero_point)
+        else 0.0
+    )
+    if a.weights is not None and b.weights is not None:
+        mine, other = a.weights.kernel, b.weights.kernel
+        score += 1.0 if mine.shape == other.shape else -1.0
+        # The same weights, in all but a few: the same layer.
+        if mine.shape == other.shape:
+            sample = slice(None, None, max(1, mine.size // 256))
+            score += 2.0 * float((mine.ravel()[sample] == other.ravel()[sample]).mean())
+    return score

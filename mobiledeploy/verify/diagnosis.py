@@ -1,0 +1,89 @@
+"""Say in a sentence what is the matter between two files, in words of those who made them."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from mobiledeploy.verify.difference import Difference, Field
+
+_SEPARATE: Final = 4
+"""So many layers with other grids are no accident."""
+
+_GRIDS: Final[frozenset[Field]] = frozenset(
+    {"scale", "zero point", "input grid", "kernel scale", "per-tensor weights"}
+)
+
+_WORDS: Final[dict[Field, str]] = {
+    "input type": "the files take images of another type",
+    "input shape": "the files take images of another size or layout",
+    "input grid": "the image is normalised otherwise",
+    "output type": "the files give answers of another type",
+    "missing layer": "a layer is missing",
+    "extra layer": "there is a layer more",
+    "joints": "layers are joined otherwise",
+    "output shape": "a layer's output has another size",
+    "scale": "the scale of a tensor was changed",
+    "zero point": "the zero point of a tensor was changed",
+    "activation": "an activation is missing or another one",
+    "strides": "a window moves by other steps",
+    "dilations": "a window is spread otherwise",
+    "padding": "the padding was moved",
+    "window": "a pool has another window",
+    "groups": "a convolution has other groups",
+    "kernel shape": "a kernel has another size",
+    "kernel order": "a kernel's axes are in another order",
+    "weights": "weights differ",
+    "channel order": "the image's colours are taken in another order (RGB/BGR)",
+    "channels swapped": "channels were swapped",
+    "label order": "the classes stand in another order",
+    "per-tensor weights": "weights were quantised per tensor instead of per channel",
+    "kernel scale": "the scale of a kernel was changed",
+    "kernel zero point": "the zero point of a kernel was changed",
+    "bias": "a bias differs",
+    "bias scale": "the scale of a bias does not fit its layer",
+    "read scale": "a layer reads codes by another scale than they were written with",
+    "read zero point": "a layer reads codes by another zero point than they were written with",
+    "operands swapped": "the operands of an addition were swapped",
+    "softmax beta": "the softmax has another beta",
+    "rounding": "the runtimes' kernels round this layer differently",
+    "not comparable": "a layer is not understood, so that nothing can be said of it",
+}
+
+
+def cause(differences: Sequence[Difference], *, layers: int) -> str:
+    """Return what is the matter, or nothing if no difference can change an output.
+
+    Args:
+        differences: In running order.
+        layers: Of the first file.
+    """
+    harmful = [found for found in differences if not found.equivalent]
+    if not harmful:
+        return ""
+    first = harmful[0]
+    regridded = {found.position for found in harmful if found.field in _GRIDS}
+    if len(regridded) >= max(_SEPARATE, layers // 4):
+        return _quantised_separately(harmful, len(regridded), layers)
+    return f"{_WORDS[first.field]}: {_place(first)}, {first.detail}{_size(first)}"
+
+
+def _quantised_separately(harmful: Sequence[Difference], regridded: int, layers: int) -> str:
+    words = (
+        f"the files were quantised separately: {regridded} of {layers} layers have other scales "
+        f"or zero points, the first is {_place(harmful[0])}"
+    )
+    if any(found.field == "per-tensor weights" for found in harmful):
+        words += "; the weights of one file have a scale a layer, those of the other one a channel"
+    asymmetric = [found for found in harmful if found.field == "kernel zero point"]
+    if asymmetric:
+        words += "; the weights of one file are asymmetric (zero points other than 0)"
+    return words
+
+
+def _place(found: Difference) -> str:
+    if found.kind == "input":
+        return f"at the input `{found.name}`"
+    return f"in layer {found.position} `{found.name}` ({found.kind})"
+
+
+def _size(found: Difference) -> str:
+    return f"; the layer's codes can differ by up to {found.lsb} LSB" if found.lsb else ""

@@ -1,0 +1,223 @@
+"""Whether two layers give the same codes for every input that can reach them, and how far not.
+
+Convolutions and dense layers: the code grows with the sum, so it is a staircase with at most 255
+steps; two staircases are equal if they are equal around every step of either. Additions: all
+65,536 pairs of codes. Means: all sums. In every case the answer holds for all inputs; where it is
+"no", it holds for inputs within the bounds of `reach`, which some image need not attain.
+"""
+
+import dataclasses
+import math
+
+import numpy as np
+import numpy.typing as npt
+
+from mobiledeploy.integer import add_kernels, mean_kernels
+from mobiledeploy.integer.certify_add import NARROWEST
+from mobiledeploy.integer.certify_mean import MOST_POSITIONS
+from mobiledeploy.integer.graph import QMAX, QMIN
+from mobiledeploy.reading import Layer
+from mobiledeploy.reading.model import Format
+from mobiledeploy.verify.reach import Ints, Span, centred, multipliers, others, stepped, sums
+
+EXACT = 2**24
+"""Up to here float32 holds every whole number."""
+AROUND = 4
+"""Sums on either side of where a step should be that are tried: more than float32 can move it."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Verdict:
+    """How two layers compare as functions of codes.
+
+    Attributes:
+        equal: Whether they give the same codes.
+        lsb: By how many steps they differ at most; None if that is not known.
+        channels: Output channels that can differ; empty if that is not known.
+        method: How this was found, in words.
+        cases: Inputs on which they differ, where they were counted.
+    """
+
+    equal: bool
+    lsb: int | None
+    channels: tuple[int, ...]
+    method: str
+    cases: int | None = None
+
+
+UNKNOWN = Verdict(equal=False, lsb=None, channels=(), method="not computed")
+
+
+def compare_weighted(a: Layer, b: Layer, source: Span) -> Verdict:
+    """Compare two convolutions or dense layers.
+
+    Args:
+        a: A layer.
+        b: Its counterpart.
+        source: Codes that their input can take, a channel.
+    """
+    spans = sums(a, source), sums(b, source)
+    factors = multipliers(a), multipliers(b)
+    delta = _delta(a, b, source)
+    if None in spans or factors[0] is None or factors[1] is None or delta is None:
+        return UNKNOWN
+    first, second = spans
+    if first is None or second is None or not _usable(*factors):
+        return UNKNOWN
+    if max(np.abs(s).max() for s in (first.low, first.high, second.low, second.high)) > EXACT:
+        same = np.array_equal(factors[0], factors[1]) and not (delta.low.any() or delta.high.any())
+        if same and (a.clamp, a.output.zero_point) == (b.clamp, b.output.zero_point):
+            return Verdict(equal=True, lsb=0, channels=(), method="the same sums and multipliers")
+        return UNKNOWN
+    tried = _around_steps(a, b, factors, first, delta)
+    mine = stepped(a, factors[0], tried)
+    worst = np.zeros(mine.shape, np.int64)
+    for moved in (delta.low, delta.high):
+        # Where the second sum is known better than by the difference, it is cut to that.
+        other = np.clip(tried + moved[:, None], second.low[:, None], second.high[:, None])
+        worst = np.maximum(worst, np.abs(stepped(b, factors[1], other) - mine))
+    by_channel = worst.max(axis=1)
+    channels = tuple(int(channel) for channel in np.flatnonzero(by_channel))
+    largest = int((first.high - first.low).max()) + 1
+    return Verdict(
+        equal=not channels,
+        lsb=int(by_channel.max()),
+        channels=channels,
+        method=f"every sum that its inputs allow, up to {largest:,} a channel",
+    )
+
+
+def compare_additions(a: Layer, b: Layer, formats: tuple[Format, Format]) -> Verdict:
+    """Compare two additions whose operands stand in the same order, on all pairs of codes."""
+    tables = [_sums_of_pairs(layer, kind) for layer, kind in zip((a, b), formats, strict=True)]
+    if not tables[0] or not tables[1]:
+        return UNKNOWN
+    return _tables(tables[0], tables[1], "all 65,536 pairs of codes")
+
+
+def compare_means(a: Layer, b: Layer, formats: tuple[Format, Format]) -> Verdict:
+    """Compare two means on all sums of codes."""
+    positions = math.prod(a.window)
+    if positions != math.prod(b.window) or not 1 <= positions <= MOST_POSITIONS:
+        return UNKNOWN
+    tables = [_means(layer, kind) for layer, kind in zip((a, b), formats, strict=True)]
+    if not tables[0] or not tables[1]:
+        return UNKNOWN
+    return _tables(tables[0], tables[1], f"all {255 * positions + 1:,} sums of codes")
+
+
+def _tables(first: list[Ints], second: list[Ints], method: str) -> Verdict:
+    """Compare what every kernel of one runtime gives with what every kernel of the other does."""
+    apart = [np.abs(mine - other) for mine in first for other in second]
+    worst = np.stack(apart).max(axis=0)
+    return Verdict(
+        equal=not worst.any(),
+        lsb=int(worst.max()),
+        channels=(),
+        method=method,
+        cases=int((worst > 0).sum()),
+    )
+
+
+def _usable(*factors: npt.NDArray[np.float32] | None) -> bool:
+    return all(
+        f is not None and bool(np.isfinite(f).all()) and bool((f > 0).all()) for f in factors
+    )
+
+
+def _delta(a: Layer, b: Layer, source: Span) -> Span | None:
+    """Return by how much the second layer's sums can be off the first one's, for one input."""
+    if a.weights is None or b.weights is None:
+        return None
+    mine, other = centred(a.weights, a), centred(b.weights, b)
+    zeros = a.reads[0].zero_point, b.reads[0].zero_point
+    if mine.shape != other.shape or zeros[0] is None or zeros[1] is None:
+        return None
+    inputs = mine.shape[-1]
+    if source.low.size != inputs:
+        if inputs % source.low.size or a.kind == "depthwise":
+            return None
+        source = Span(
+            low=np.tile(source.low, inputs // source.low.size),
+            high=np.tile(source.high, inputs // source.high.size),
+        )
+    ends = [
+        other * (end - zeros[1]) - mine * (end - zeros[0]) for end in (source.low, source.high)
+    ]
+    least, most = np.minimum(*ends), np.maximum(*ends)
+    if any(a.pads) or any(b.pads):
+        least, most = np.minimum(least, 0), np.maximum(most, 0)
+    bias = b.weights.bias.astype(np.int64) - a.weights.bias
+    axes = others(a)
+    return Span(low=least.sum(axis=axes) + bias, high=most.sum(axis=axes) + bias)
+
+
+def _around_steps(
+    a: Layer,
+    b: Layer,
+    factors: tuple[npt.NDArray[np.float32] | None, npt.NDArray[np.float32] | None],
+    span: Span,
+    delta: Span,
+) -> Ints:
+    """Return sums, (channels, tried), among which there is one on either side of every step."""
+    halves = np.arange(QMIN, QMAX) + 0.5
+    near = np.arange(-AROUND, AROUND + 1)
+    tried = [span.low[:, None], span.high[:, None]]
+    nothing = np.zeros_like(delta.low)
+    for layer, factor, moves in (
+        (a, factors[0], (nothing,)),
+        (b, factors[1], (delta.low, delta.high)),
+    ):
+        if factor is None:
+            continue
+        steps = (halves - (layer.output.zero_point or 0)) / factor[:, None].astype(np.float64)
+        # Steps beyond the span are cut to it below.
+        steps = np.clip(steps, -EXACT - AROUND, EXACT + AROUND)
+        for move in moves:
+            around = np.floor(steps).astype(np.int64)[:, :, None] + near
+            tried.append(around.reshape(len(steps), -1) - move[:, None])
+    cut: Ints = np.clip(np.concatenate(tried, axis=1), span.low[:, None], span.high[:, None])
+    return cut
+
+
+def _sums_of_pairs(layer: Layer, kind: Format) -> list[Ints]:
+    """Return the sums of all pairs of codes by each kernel that may run the layer."""
+    (a, b), out = layer.reads, layer.output
+    scales = [a.scale, b.scale, out.scale]
+    zeros = [a.zero_point, b.zero_point, out.zero_point]
+    if any(scale is None or not np.isfinite(scale) or scale <= 0 for scale in scales):
+        return []
+    codes = np.arange(QMIN, QMAX + 1, dtype=np.int64)
+    operands = add_kernels.Operands(
+        a=np.repeat(codes, codes.size),
+        b=np.tile(codes, codes.size),
+        zeros=(zeros[0] or 0, zeros[1] or 0, zeros[2] or 0),
+    )
+    kernels = (add_kernels.xnnpack,) if kind == "tflite" else add_kernels.ORT_KERNELS
+    grids = [np.full((1, 1), scale, np.float32) for scale in scales[:2]]
+    scale = np.float32(scales[2] or 1)
+    if min(grids[0] / scale, grids[1] / scale) < NARROWEST:
+        return []
+    return [
+        np.clip(kernel(operands, grids[0], grids[1], scale)[0], *layer.clamp) for kernel in kernels
+    ]
+
+
+def _means(layer: Layer, kind: Format) -> list[Ints]:
+    read, out = layer.reads[0], layer.output
+    positions = math.prod(layer.window)
+    if read.scale is None or out.scale is None:
+        return []
+    total = mean_kernels.Sums(
+        codes=np.arange(QMIN * positions, QMAX * positions + 1, dtype=np.int64),
+        positions=positions,
+        zeros=(read.zero_point or 0, out.zero_point or 0),
+    )
+    scale = np.full(1, read.scale, np.float32)
+    if layer.op == "AVERAGE_POOL_2D":
+        found = [mean_kernels.tflite_average_pool(total)]
+    elif kind == "tflite":
+        found = [mean_kernels.xnnpack(total, scale, out.scale)]
+    else:
+        found = [mean_kernels.ort(total, scale, out.scale)]
+    return [np.clip(codes, *layer.clamp) for codes in found]
