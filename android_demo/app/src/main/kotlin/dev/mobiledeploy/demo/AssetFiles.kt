@@ -8,17 +8,18 @@ import java.nio.ByteBuffer
 import java.nio.ByteOrder
 import java.nio.channels.FileChannel
 
-/** What `mobiledeploy bundle` put among this app's assets. */
+/** What `mobiledeploy bundle` put among this app's assets, in [folder]. */
 internal class AssetFiles(
     private val assets: AssetManager,
+    private val folder: String = FOLDER,
 ) : AssetSource {
     /** Whether anything was bundled at all: an app without a model is no damaged app. */
-    fun isEmpty(): Boolean = assets.list(FOLDER).isNullOrEmpty()
+    fun isEmpty(): Boolean = assets.list(folder).isNullOrEmpty()
 
     /** Maps a file that is stored in the APK, and reads one that is deflated. */
     @Throws(IOException::class)
     override fun read(name: String): ByteBuffer {
-        val path = "$FOLDER/$name"
+        val path = "$folder/$name"
         val descriptor =
             try {
                 assets.openFd(path)
@@ -42,7 +43,7 @@ internal class AssetFiles(
         return buffer
     }
 
-    private companion object {
+    companion object {
         const val FOLDER = "mobiledeploy"
     }
 }

@@ -14,6 +14,9 @@ internal open class MainActivity : Activity() {
     /** What this flavour was built with; tests put others in. */
     protected open val engines: List<EngineFactory> get() = compiledEngines
 
+    /** Where the model is among the assets; tests have several. */
+    protected open val modelFolder: String get() = AssetFiles.FOLDER
+
     override fun onCreate(saved: Bundle?) {
         super.onCreate(saved)
         setContentView(R.layout.main)
@@ -34,7 +37,7 @@ internal open class MainActivity : Activity() {
     /** A new session, with the choice and the photo of the last one if Android had ended it. */
     private fun started(saved: Bundle?): Session {
         val context = applicationContext
-        val worker = Worker(AssetFiles(context.assets), engines, PhotoReader { Device.freeBytes(context) })
+        val worker = Worker(AssetFiles(context.assets, modelFolder), engines, PhotoReader { Device.freeBytes(context) })
         val choice = saved?.run { Choice(getInt(ENGINE), getInt(THREADS)) } ?: Choice()
         val session = Session(worker, PhotoFile(context.cacheDir), context.contentResolver, choice)
         session.load()

@@ -5,10 +5,10 @@ import android.view.View
 import android.view.ViewGroup
 import android.widget.Button
 import android.widget.TextView
+import dev.mobiledeploy.core.Contract
 import dev.mobiledeploy.core.EngineVerdict
 import dev.mobiledeploy.core.GoldenComparison
 import dev.mobiledeploy.core.Verdict
-import java.util.Locale
 
 /** Shows the self-test: what it is, that it runs, and its verdict engine by engine. */
 internal class SelfTestView(
@@ -27,7 +27,7 @@ internal class SelfTestView(
         headline.showText(root.resources.getText(headlineOf(verdict)))
         headline.setTextColor(colour(verdict))
         rows.removeAllViews()
-        verdict?.engines?.forEach { rows.addView(row(it)) }
+        verdict?.engines?.forEach { rows.addView(row(it, verdict.contract)) }
         for (view in listOf(device, share)) view.visibility = if (verdict == null) View.GONE else View.VISIBLE
         if (verdict != null) device.text = deviceLine(verdict)
     }
@@ -49,7 +49,10 @@ internal class SelfTestView(
             },
         )
 
-    private fun row(engine: EngineVerdict): View {
+    private fun row(
+        engine: EngineVerdict,
+        contract: Contract,
+    ): View {
         val row = LayoutInflater.from(root.context).inflate(R.layout.row_verdict, rows, false)
         val title = row.findViewById<TextView>(R.id.verdict_engine)
         title.text =
@@ -58,26 +61,36 @@ internal class SelfTestView(
         val comparison = engine.comparison
         // The reason of a failure is the finding itself, in the words that the report has.
         row.findViewById<TextView>(R.id.verdict_detail).text =
-            if (engine.holds && comparison != null) praise(comparison) else engine.reason
+            if (engine.holds && comparison != null) praise(comparison, contract) else engine.reason
         return row
     }
 
-    private fun praise(comparison: GoldenComparison): String =
-        listOf(
-            root.resources.getQuantityString(R.plurals.golden_images, comparison.images, comparison.images),
-            logits(comparison),
-            scores(comparison),
-            root.resources.getString(
-                R.string.median_time,
-                String.format(Locale.getDefault(), "%.1f", comparison.medianMillis),
-            ),
-        ).joinToString(" · ")
+    private fun praise(
+        comparison: GoldenComparison,
+        contract: Contract,
+    ): String {
+        val resources = root.resources
+        val images = resources.getQuantityString(R.plurals.golden_images, comparison.images, comparison.images)
+        val time = resources.getString(R.string.median_time, "%.1f".format(comparison.medianMillis))
+        // A float model has no grid to be exact on.
+        val found = if (contract.tolerance == null) floats(comparison) else integers(comparison)
+        return (listOf(images) + found + time).joinToString(" · ")
+    }
 
-    private fun logits(comparison: GoldenComparison): String =
-        root.resources.getString(if (comparison.maxLogits == 0.0) R.string.logits_exact else R.string.logits_within)
+    private fun integers(comparison: GoldenComparison): List<String> {
+        val resources = root.resources
+        val steps = comparison.maxScores.toInt()
+        val scores =
+            if (steps == 0) {
+                resources.getString(R.string.scores_exact)
+            } else {
+                resources.getQuantityString(R.plurals.scores_within, steps, steps)
+            }
+        return listOf(resources.getString(R.string.logits_exact), scores)
+    }
 
-    private fun scores(comparison: GoldenComparison): String =
-        root.resources.getString(if (comparison.maxScores == 0.0) R.string.scores_exact else R.string.scores_within)
+    private fun floats(comparison: GoldenComparison): List<String> =
+        listOf(root.resources.getString(R.string.outputs_within, "%.0e".format(comparison.maxLogits)))
 
     private fun deviceLine(verdict: Verdict): String = verdict.device.values.joinToString(" · ")
 }

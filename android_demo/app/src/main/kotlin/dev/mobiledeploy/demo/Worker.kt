@@ -59,7 +59,7 @@ internal class Worker(
     ): Verdict {
         val runner = GoldenRunner(bundle())
         try {
-            return runner.run(engines, threads, device)
+            return runner.run(engines, threads, device + ("threads" to threads.toString()))
         } catch (e: CoreException) {
             throw ProblemException(badModel(e), e)
         }

@@ -75,7 +75,7 @@ internal class OrtEngine private constructor(
                         environment.createSession(model, options)
                     }
                 try {
-                    OrtEngine(environment, session, "$title ${environment.version}, $threads threads")
+                    OrtEngine(environment, session, "$title ${environment.version}, ${if (threads == 1) "1 thread" else "$threads threads"}")
                 } catch (e: EngineException) {
                     session.close()
                     throw e

@@ -61,7 +61,7 @@ internal class LiteRtEngine private constructor(
                 val options = Interpreter.Options().setNumThreads(threads).setUseXNNPACK(true)
                 val interpreter = Interpreter(model, options)
                 try {
-                    LiteRtEngine(interpreter, "$title ${TensorFlowLite.runtimeVersion()}, $threads threads")
+                    LiteRtEngine(interpreter, "$title ${TensorFlowLite.runtimeVersion()}, ${if (threads == 1) "1 thread" else "$threads threads"}")
                 } catch (e: EngineException) {
                     interpreter.close()
                     throw e

@@ -1,0 +1,161 @@
+package dev.mobiledeploy.demo
+
+import android.app.Activity
+import android.content.ComponentName
+import android.content.Intent
+import android.net.Uri
+import android.os.Bundle
+import android.os.Looper
+import android.view.View
+import android.view.ViewGroup
+import android.widget.Button
+import android.widget.ImageView
+import android.widget.ProgressBar
+import android.widget.RadioButton
+import android.widget.RadioGroup
+import android.widget.TextView
+import java.io.File
+import org.junit.Assert.assertTrue
+import org.junit.Assert.fail
+import org.robolectric.Robolectric
+import org.robolectric.RuntimeEnvironment
+import org.robolectric.Shadows.shadowOf
+import org.robolectric.android.controller.ActivityController
+
+/** A user before the app: does what a finger can do, and reads what the screen says. */
+internal class Phone(
+    screen: Class<out MainActivity> = MainActivity::class.java,
+    saved: Bundle? = null,
+) : AutoCloseable {
+    private val controller: ActivityController<out MainActivity>
+
+    init {
+        val application = RuntimeEnvironment.getApplication()
+        shadowOf(application.packageManager).addActivityIfNotPresent(ComponentName(application, screen))
+        controller = Robolectric.buildActivity(screen)
+        (if (saved == null) controller.setup() else controller.setup(saved)).visible()
+    }
+
+    val activity: MainActivity get() = controller.get()
+
+    /** Chooses a photo, and waits for what the app says of it. */
+    fun choose(file: File) {
+        settle()
+        pick(file)
+        settle()
+    }
+
+    /** Chooses photos one after the other without waiting. */
+    fun chooseInAHurry(vararg files: File) {
+        files.forEach(::pick)
+        settle()
+    }
+
+    private fun pick(file: File) {
+        press(R.id.choose)
+        val request = shadowOf(activity).nextStartedActivityForResult.intent
+        val uri = Uri.parse("content://photos/${file.name}")
+        shadowOf(activity.contentResolver).registerInputStreamSupplier(uri) { file.inputStream() }
+        answer(request, Intent().setData(uri))
+    }
+
+    /** Lets another app answer; null is what a cancelled request gets. */
+    fun answer(
+        request: Intent,
+        data: Intent?,
+    ) {
+        val code = if (data == null) Activity.RESULT_CANCELED else Activity.RESULT_OK
+        shadowOf(activity).receiveResult(request, code, data)
+    }
+
+    fun press(id: Int) {
+        val button = find<View>(id)
+        assertTrue("${(button as? Button)?.text} cannot be pressed: ${said()}", button.isEnabled && button.isShown)
+        button.performClick()
+    }
+
+    /** Presses the segment of a group that says [text]. */
+    fun press(
+        group: Int,
+        text: String,
+    ) = segments(group).first { it.text.toString() == text }.run { performClick(); settle() }
+
+    fun chosen(group: Int): String = segments(group).single { it.isChecked }.text.toString()
+
+    fun segments(group: Int): List<RadioButton> = find<RadioGroup>(group).children().map { it as RadioButton }
+
+    /** Turns the phone, or changes another part of its configuration. */
+    fun configure(qualifiers: String) {
+        RuntimeEnvironment.setQualifiers(qualifiers)
+        controller.configurationChange(RuntimeEnvironment.getApplication().resources.configuration)
+        settle()
+    }
+
+    /** Ends the screen as Android does when memory is short; returns what it kept. */
+    fun end(): Bundle {
+        val saved = Bundle()
+        controller.pause().saveInstanceState(saved).stop().destroy()
+        return saved
+    }
+
+    override fun close() {
+        controller.close()
+    }
+
+    /** Waits for the worker. */
+    fun settle() = await("the app to be done") {
+        text(R.id.status) != string(R.string.working) &&
+            text(R.id.model) != string(R.string.loading_model) &&
+            text(R.id.run_self_test) != string(R.string.self_test_running)
+    }
+
+    fun await(
+        what: String,
+        condition: () -> Boolean,
+    ) {
+        val end = System.nanoTime() + 60_000_000_000
+        while (true) {
+            shadowOf(Looper.getMainLooper()).idle()
+            if (condition()) return
+            if (System.nanoTime() > end) fail("waited for $what in vain; the screen says: ${said()}")
+            Thread.sleep(2)
+        }
+    }
+
+    /** What the rows of the result say: `cat 97.3%`, and how long the bars are. */
+    fun answers(): List<String> = rows().map { "${it.text(R.id.label)} ${it.text(R.id.score)}" }
+
+    fun bars(): List<Double> =
+        rows().map { row -> row.findViewById<ProgressBar>(R.id.bar).run { progress.toDouble() / max } }
+
+    fun rows(): List<View> = find<ViewGroup>(R.id.rows).children()
+
+    /** The problem on the screen, title and hint, or null. */
+    fun problem(): Pair<String, String>? {
+        if (!find<View>(R.id.problem).isShown) return null
+        return text(R.id.problem_title) to text(R.id.problem_hint)
+    }
+
+    /** The photo on the screen, or null. */
+    fun photo(): ImageView? = find<ImageView>(R.id.photo).takeIf { it.isShown }
+
+    fun text(id: Int): String = activity.window.decorView.text(id)
+
+    fun string(
+        id: Int,
+        vararg arguments: Any,
+    ): String = activity.getString(id, *arguments)
+
+    fun <T : View> find(id: Int): T = activity.findViewById(id)
+
+    /** All texts that are shown, from the top. */
+    fun said(): List<String> =
+        activity.window.decorView.descendants().filterIsInstance<TextView>().filter { it.isShown }.map { it.text.toString() }
+}
+
+internal fun View.text(id: Int): String = findViewById<TextView>(id).text.toString()
+
+internal fun ViewGroup.children(): List<View> = List(childCount, ::getChildAt)
+
+internal fun View.descendants(): List<View> =
+    listOf(this) + ((this as? ViewGroup)?.children()?.flatMap { it.descendants() } ?: emptyList())

@@ -1,0 +1,123 @@
+"""Run tests of the app on the JVM: Robolectric, with Android's own drawing and decoders.
+
+The resources are those that `aapt2` links for the APK; the assets are a bundle that the test made.
+"""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+from android import jvm
+
+from mobiledeploy.deploy import project, resources
+from mobiledeploy.deploy.toolchain import Toolchain
+
+TESTS: Final = jvm.DEMO / "app/src/test/kotlin/dev/mobiledeploy/demo"
+SDK: Final = 35  # Android 16 needs Java 21
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class App:
+    """The compiled app, flavour `both`, with its compiled tests.
+
+    Attributes:
+        compilers: For the harness.
+        toolchain: Robolectric's parts.
+        linked: Resource table, resources and binary manifest.
+        manifest: The merged manifest.
+        classes: Of the tests, the app, `core` and the runtimes, in this order.
+        natives: TensorFlow Lite for this machine.
+    """
+
+    compilers: jvm.Compilers
+    toolchain: Toolchain
+    linked: Path
+    manifest: Path
+    classes: tuple[Path, ...]
+    natives: Path
+
+    def run(
+        self, tests: Sequence[str], assets: Path, work: Path, properties: Mapping[str, str | Path]
+    ) -> str:
+        """Run test classes with an app that holds some assets, and require that all tests pass.
+
+        Args:
+            tests: Names of sources in `app/src/test`, without `.kt`.
+            assets: The folder that holds `mobiledeploy/`; it may be empty.
+            work: An empty folder.
+            properties: What the tests look up, below `mobiledeploy.`.
+        """
+        sdk = self.toolchain.folder / "robolectric-android-15"
+        return jvm.run_tests(
+            self.compilers,
+            [TESTS / f"{name}.kt" for name in tests],
+            [
+                self._configuration(assets, work),
+                *self.classes,
+                *self.toolchain.jars("androidx-test-monitor", "robolectric"),
+                *self.toolchain.jars("android-15"),
+            ],
+            properties={
+                "robolectric.dependency.dir": sdk,
+                "robolectric.offline": "true",
+                "robolectric.enabledSdks": str(SDK),
+                # Both are found by JNI under their own names: no second copy of their classes.
+                "org.robolectric.packagesToNotAcquire": "ai.onnxruntime.,org.tensorflow.lite.",
+                "java.library.path": self.natives,
+                "java.io.tmpdir": work,
+                **{f"mobiledeploy.{name}": value for name, value in properties.items()},
+            },
+            junit=self.toolchain.jars("junit"),
+        )
+
+    def _configuration(self, assets: Path, work: Path) -> Path:
+        folder = work / "configuration"
+        place = folder / "com/android/tools/test_config.properties"
+        place.parent.mkdir(parents=True)
+        place.write_text(
+            f"android_merged_manifest={self.manifest}\n"
+            f"android_merged_assets={assets}\n"
+            f"android_resource_apk={self.linked}\n"
+            "android_custom_package=dev.mobiledeploy.demo\n",
+            encoding="utf-8",
+        )
+        # Without it Robolectric takes targetSdk, for which this Java is too old, and runs nothing.
+        (folder / "robolectric.properties").write_text(f"sdk={SDK}\n", encoding="utf-8")
+        return folder
+
+
+def compile_app(
+    compilers: jvm.Compilers,
+    toolchain: Toolchain,
+    core: Path,
+    runtimes: tuple[Path, ...],
+    natives: Path,
+    work: Path,
+) -> App:
+    """Link the app's resources and compile the app and all its tests.
+
+    Args:
+        compilers: Kotlin and Java.
+        toolchain: With `aapt2`, Android and Robolectric.
+        core: The classes of `android_demo/core`.
+        runtimes: The classes of the runtimes.
+        natives: A folder for `java.library.path`.
+        work: An empty folder.
+    """
+    demo = project.read(jvm.DEMO)
+    linked = resources.link(demo, "both", work, toolchain)
+    libraries = (core, *runtimes, *toolchain.jars("android-15"))
+    sources = [*linked.java, *demo.app_sources("both")]
+    app = jvm.compiled(compilers, sources, libraries)
+    robolectric = toolchain.jars("androidx-test-monitor", "robolectric", "junit")
+    seen = [app, *libraries, *robolectric]
+    tests = jvm.compiled(compilers, jvm.sources(TESTS), seen, friends=[app])
+    return App(
+        compilers=compilers,
+        toolchain=toolchain,
+        linked=linked.apk,
+        manifest=work / "AndroidManifest.xml",
+        classes=(tests, app, core, *runtimes),
+        natives=natives,
+    )
