@@ -4,21 +4,22 @@ The clients know the user's mirrors, proxies and credentials; this file names no
 """
 
 import shutil
-import subprocess
 import tarfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 from xml.sax.saxutils import escape
 
+from mobiledeploy.deploy import programs
 from mobiledeploy.deploy.pins import coordinate
-from mobiledeploy.errors import DownloadError, MissingDependencyError
+from mobiledeploy.errors import DownloadError
 
 COPY: Final = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy"
 CONNECT_TIMEOUT: Final = 20_000
 """Milliseconds without an answer after which Maven gives up."""
 TIMEOUT: Final = 1800.0
 """Seconds after which a client is stopped."""
+_PURPOSE: Final = "downloads the Android tools"
 _OFFLINE: Final = (
     "is the network reachable, and the registry served there? "
     "On a machine that has the files, `mobiledeploy tools --fetch PART` fills a cache folder "
@@ -37,17 +38,17 @@ def maven(coordinates: Sequence[str], folder: Path) -> None:
         MissingDependencyError: There is no Maven.
         DownloadError: An artifact cannot be had.
     """
-    program = _program("mvn", "maven")
+    program = programs.find("mvn", purpose=_PURPOSE, package="maven")
     pom = folder / "pom.xml"
     pom.write_text(_pom(coordinates, folder), encoding="utf-8")
-    command = [
-        program, "-B", "-q", "-f", str(pom),
+    by_hand = f"mvn dependency:get -Dtransitive=false -Dartifact={coordinates[0]}"
+    _run(
+        program, "-B", "-q", "-f", pom,
         f"-Daether.connector.connectTimeout={CONNECT_TIMEOUT}",
         f"-Dmaven.wagon.http.connectionTimeout={CONNECT_TIMEOUT}",
         COPY,
-    ]  # fmt: skip
-    by_hand = f"mvn dependency:get -Dtransitive=false -Dartifact={coordinates[0]}"
-    _run(command, folder, what=", ".join(coordinates), by_hand=by_hand)
+        folder=folder, what=", ".join(coordinates), by_hand=by_hand,
+    )  # fmt: skip
     pom.unlink()
 
 
@@ -63,9 +64,9 @@ def npm(package: str, member: str, target: Path) -> None:
         MissingDependencyError: There is no npm.
         DownloadError: The package cannot be had, or does not hold the file.
     """
-    program = _program("npm", "npm")
-    command = [program, "pack", "--silent", package]
-    _run(command, target.parent, what=package, by_hand=f"npm pack {package}")
+    program = programs.find("npm", purpose=_PURPOSE, package="npm")
+    by_hand = f"npm pack {package}"
+    _run(program, "pack", "--silent", package, folder=target.parent, what=package, by_hand=by_hand)
     packed = sorted(target.parent.glob("*.tgz"))
     if len(packed) != 1:
         raise DownloadError(f"npm gave {len(packed)} archives for {package}, expected one")
@@ -83,29 +84,11 @@ def npm(package: str, member: str, target: Path) -> None:
     packed[0].unlink()
 
 
-def _program(name: str, debian: str) -> str:
-    found = shutil.which(name)
-    if found is None:
-        raise MissingDependencyError(
-            f"`{name}` is not installed: it downloads the Android tools",
-            hint=f"on Debian or Ubuntu: `apt-get install {debian}`",
-        )
-    return found
+def _run(*command: str | Path, folder: Path, what: str, by_hand: str) -> None:
+    def failed(message: str) -> DownloadError:
+        return DownloadError(message, hint=f"try `{by_hand}`; {_OFFLINE}")
 
-
-def _run(command: list[str], folder: Path, *, what: str, by_hand: str) -> None:
-    try:
-        run = subprocess.run(
-            command, cwd=folder, capture_output=True, timeout=TIMEOUT, check=False
-        )
-    except subprocess.TimeoutExpired as error:
-        raise DownloadError(f"{what} did not come within {TIMEOUT:.0f} s") from error
-    if run.returncode:
-        said = (run.stdout + run.stderr).decode(errors="replace").splitlines()
-        reason = next((line for line in said if "ERR" in line), f"exit status {run.returncode}")
-        raise DownloadError(
-            f"cannot download {what}: {reason.strip()}", hint=f"try `{by_hand}`; {_OFFLINE}"
-        )
+    programs.run(*command, failed=failed, what=f"download of {what}", cwd=folder, timeout=TIMEOUT)
 
 
 def _pom(coordinates: Sequence[str], folder: Path) -> str:

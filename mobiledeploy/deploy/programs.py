@@ -1,0 +1,137 @@
+"""Run other people's programs: find them, and turn their failures into our errors."""
+
+import dataclasses
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from mobiledeploy.errors import MissingDependencyError, MobileDeployError, StorageError
+
+OLDEST_JDK: Final = 17
+"""The Android API's class files are of Java 17."""
+TIMEOUT: Final = 600.0
+"""Seconds after which a program is stopped."""
+_SHOWN: Final = 12
+"""Lines of a failed program's words that a message holds."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Jdk:
+    """A Java development kit.
+
+    Attributes:
+        java: Runs classes.
+        javac: Compiles Java.
+        keytool: Makes keys.
+        home: Its folder, which holds the classes of Java itself.
+    """
+
+    java: Path
+    javac: Path
+    keytool: Path
+    home: Path
+
+
+def find(name: str, *, purpose: str, package: str, folder: Path | None = None) -> Path:
+    """Return a program's path.
+
+    Args:
+        name: Of the program.
+        purpose: What it is for, for the message.
+        package: Debian's package that holds it, for the hint.
+        folder: Where to look; by default along `PATH`.
+
+    Raises:
+        MissingDependencyError: It is not installed.
+    """
+    found = shutil.which(name, path=folder and str(folder))
+    if found is None:
+        raise MissingDependencyError(
+            f"`{name}` is not installed{f' in {folder}' if folder else ''}: it {purpose}",
+            hint=f"on Debian or Ubuntu: `apt-get install {package}`",
+        )
+    return Path(found)
+
+
+def jdk() -> Jdk:
+    """Return the JDK that `JAVA_HOME` names, else the one on the `PATH`.
+
+    Raises:
+        MissingDependencyError: There is none, or it is too old.
+    """
+    home = os.environ.get("JAVA_HOME")
+    package = f"openjdk-{OLDEST_JDK}-jdk-headless"
+    java, javac, keytool = (
+        find(
+            name,
+            purpose="comes with a Java development kit",
+            package=package,
+            folder=Path(home, "bin") if home else None,
+        )
+        for name in ("java", "javac", "keytool")
+    )
+    said = run(javac, "-version", failed=MissingDependencyError, what="javac -version")
+    version = re.search(r"javac (\d+)", said)
+    if version is None or int(version[1]) < OLDEST_JDK:
+        raise MissingDependencyError(
+            f"expected a JDK of version {OLDEST_JDK} or newer, {javac} says `{said.strip()}`",
+            hint=f"on Debian or Ubuntu: `apt-get install {package}`; JAVA_HOME chooses a JDK",
+        )
+    return Jdk(java=java, javac=javac, keytool=keytool, home=javac.resolve().parents[1])
+
+
+def run(
+    *command: str | Path,
+    failed: Callable[[str], MobileDeployError],
+    what: str,
+    stdin: bytes = b"",
+    cwd: Path | None = None,
+    timeout: float = TIMEOUT,
+) -> str:
+    """Return what a program printed on both streams.
+
+    Args:
+        command: The program and its arguments; never a secret, which any user could read there.
+        failed: Makes the error from a message.
+        what: What the program does, for the message.
+        stdin: What it reads.
+        cwd: Where it runs.
+        timeout: Seconds after which it is stopped.
+
+    Raises:
+        MobileDeployError: It failed; the message holds what it said.
+        MissingDependencyError: It cannot be started on this machine.
+        StorageError: The disk is full.
+    """
+    try:
+        done = subprocess.run(
+            command, cwd=cwd, input=stdin, timeout=timeout, check=False,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired as error:
+        raise failed(f"{what}: not done after {timeout:.0f} s") from error
+    except OSError as error:
+        raise MissingDependencyError(
+            f"{command[0]} cannot be started: {error.strerror}",
+            hint="the Android tools are programs for Linux on x86-64",
+        ) from error
+    said = done.stdout.decode(errors="replace")
+    if done.returncode:
+        if "No space left on device" in said:
+            raise StorageError(
+                f"{what}: no space left on the disk",
+                hint="free some space; TMPDIR names another folder for temporary files",
+            )
+        raise failed(f"{what} failed:\n{_essence(said) or f'exit status {done.returncode}'}")
+    return said
+
+
+def _essence(said: str) -> str:
+    """Return the lines that tell the reason: errors if some are marked, else the last ones."""
+    lines = [line.rstrip() for line in said.splitlines() if line.strip()]
+    marked = [line for line in lines if re.search(r"\berror\b|\bERR", line, re.IGNORECASE)]
+    return "\n".join(marked[:_SHOWN] or lines[-_SHOWN:])
