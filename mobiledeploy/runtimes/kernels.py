@@ -59,7 +59,7 @@ def read_xnnpack(path: str) -> bytes:
     except (ValueError, RuntimeError) as error:
         raise CorruptFileError(f"LiteRT cannot load the model: {error}") from error
     # The only way to see the delegate's part from Python; it lists the replaced operators too.
-    operators = loaded._get_ops_details()  # noqa: SLF001
+    operators = loaded._get_ops_details()
     names = {detail["index"]: detail["name"] for detail in loaded.get_tensor_details()}
     writers = {}
     for operator in operators:

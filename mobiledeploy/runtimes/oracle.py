@@ -8,7 +8,7 @@ from mobiledeploy.errors import ConversionError
 from mobiledeploy.integer import oracle, tflite_reader
 from mobiledeploy.integer.graph import IntegerGraph, QTensor
 from mobiledeploy.runtimes import Array, TensorInfo
-from mobiledeploy.runtimes.batches import check, run_in_pieces
+from mobiledeploy.runtimes.batches import check
 
 
 def load(model: bytes, *, taps: Sequence[str] | None = None, threads: int = 1) -> "OracleSession":
@@ -56,11 +56,9 @@ class OracleSession:
             RequestError: The batch is empty, or of another type or shape than the input.
         """
         check(batch, self.input)
-        return run_in_pieces(batch, lambda _, piece: self._run(piece), threads=self._threads)
-
-    def _run(self, piece: Array) -> list[Array]:
-        values = oracle.run(self._graph, piece)
-        return [values[name] for name in self.output_names]
+        names = self.output_names
+        values = oracle.run(self._graph, batch, keep=set(names), threads=self._threads)
+        return tuple(values[name] for name in names)
 
 
 def _info(tensor: QTensor) -> TensorInfo:

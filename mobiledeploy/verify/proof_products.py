@@ -14,14 +14,17 @@ onnxruntime/core/mlas/lib/quantize.cpp (`MlasRequantizeOutput`).
 """
 
 from collections.abc import Iterator
-from typing import Final
+from typing import Final, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
 from mobiledeploy.integer.graph import MOST_STEPS, QMAX, QMIN, WIDEST_MULTIPLIER, Float32
 from mobiledeploy.integer.products import EXACT
 from mobiledeploy.reading import Layer, Weights
 from mobiledeploy.verify.proof import Accumulator, Finding
+
+Sums: TypeAlias = npt.NDArray[np.int64]
 
 BIAS_SCALE: Final = 3e-7
 """How far a bias scale may lie from input scale times kernel scale: a rounding of float32."""
@@ -63,12 +66,14 @@ def prove(first: Layer, second: Layer) -> Finding:
 
 
 def multipliers(layer: Layer, weights: Weights) -> Float32:
-    """Return the float32 multipliers as both runtimes compute them, one a channel or one in all."""
-    scales: Float32 = layer.reads[0].scale * weights.kernel_scale / layer.output.scale
+    """Return the float32 multipliers as both runtimes compute them: one a channel, or one."""
+    scales: Float32 = (
+        _number(layer.reads[0].scale) * weights.kernel_scale / _number(layer.output.scale)
+    )
     return scales
 
 
-def reach(layer: Layer, weights: Weights) -> tuple[np.ndarray, np.ndarray]:
+def reach(layer: Layer, weights: Weights) -> tuple[Sums, Sums]:
     """Return the lowest and highest sum of each channel, over all inputs; int64."""
     zero = layer.reads[0].zero_point or 0
     kernel = weights.kernel.astype(np.int64)
@@ -121,9 +126,13 @@ def _own_reasons(layer: Layer, weights: Weights) -> Iterator[str]:
         if not _positive(scales):
             yield "a scale is no positive number"
             return
-    products = read.scale * weights.kernel_scale
+    products = _number(read.scale) * weights.kernel_scale
     if not np.allclose(weights.bias_scale, products, rtol=BIAS_SCALE, atol=0):
         yield "the bias scale is not input scale x kernel scale"
+
+
+def _number(scale: np.float32 | None) -> np.float32:
+    return np.float32(np.nan) if scale is None else scale
 
 
 def _positive(scales: Float32 | np.float32 | None) -> bool:
@@ -147,7 +156,7 @@ def _multiplier_reasons(a: Float32, b: Float32) -> Iterator[str]:
         )
 
 
-def _range_reasons(low: np.ndarray, high: np.ndarray, scales: Float32) -> Iterator[str]:
+def _range_reasons(low: Sums, high: Sums, scales: Float32) -> Iterator[str]:
     if scales.max() >= WIDEST_MULTIPLIER:
         yield f"a multiplier of {scales.max():.3g}: XNNPACK takes less than {WIDEST_MULTIPLIER}"
     limits = np.iinfo(np.int32)
