@@ -37,7 +37,7 @@ public class Golden internal constructor(
             val arrays = readNpz(archive)
             val pixels = arrays.named("pixels")
             val count = pixels.shape.firstOrNull() ?: 0
-            if (count < 2) throw GoldenException("golden.npz: expected at least two images, received $count")
+            if (count < 2) throw damaged("expected at least two images, received $count")
             val side = contract.preprocessing.imageSize
             pixels.require("|u1", listOf(count, side, side, 3))
             val names = arrays.named("names")
@@ -47,7 +47,7 @@ public class Golden internal constructor(
             answers.forEach { it.require(type, listOf(count, contract.classes)) }
             val (logits, scores) = answers.map { array -> List(count, array::numbers) }
             if (!(logits + scores).all { row -> row.all { it.isFinite() } }) {
-                throw GoldenException("golden.npz: an answer is not a finite number")
+                throw damaged("an answer is not a finite number")
             }
             checkVariety(logits, contract)
             return Golden(names.texts(), List(count) { Pixels(side, side, pixels.bytes(it)) }, logits, scores)
@@ -55,14 +55,14 @@ public class Golden internal constructor(
     }
 }
 
-private fun Map<String, NpyArray>.named(name: String): NpyArray = this[name] ?: throw GoldenException("golden.npz: the array `$name` is missing")
+private fun Map<String, NpyArray>.named(name: String): NpyArray = this[name] ?: throw damaged("the array `$name` is missing")
 
 private fun NpyArray.require(
     wanted: String,
     size: List<Int>,
 ) {
     if (!type.startsWith(wanted) || shape != size) {
-        throw GoldenException("golden.npz: expected `$name` of type $wanted and shape $size by the contract, received $type and $shape")
+        throw damaged("expected `$name` of type $wanted and shape $size by the contract, received $type and $shape")
     }
 }
 
@@ -74,7 +74,7 @@ private fun checkVariety(
     val spread = logits.maxOf { largestDifference(it, first) }
     val noise = if (contract.tolerance == null) FLOAT_TOLERANCE * logits.maxOf { row -> row.maxOf(::abs) } else 0.0
     if (spread <= noise) {
-        throw GoldenException("golden.npz: the logits are the same for every image: they would prove nothing. Train longer")
+        throw damaged("the logits are the same for every image: they would prove nothing. Train longer")
     }
 }
 
@@ -87,3 +87,5 @@ internal fun largestDifference(
     for (index in first.indices) largest = maxOf(largest, abs(first[index] - second[index]))
     return largest
 }
+
+internal fun damaged(what: String): GoldenException = GoldenException("golden.npz: $what")

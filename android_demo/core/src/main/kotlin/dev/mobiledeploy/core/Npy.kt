@@ -44,7 +44,7 @@ internal class NpyArray(
         return List(count) { item ->
             val points = IntArray(width) { data.getInt(4 * (item * width + it)) }
             val end = points.indexOfLast { it != 0 } + 1
-            if (!points.all(Character::isValidCodePoint)) throw GoldenException("golden.npz: `$name` holds what is no text")
+            if (!points.all(Character::isValidCodePoint)) throw damaged("`$name` holds what is no text")
             String(points, 0, end)
         }
     }
@@ -61,20 +61,20 @@ internal fun readNpy(
 ): NpyArray {
     val prefixed = data.limit() >= PREFIX_SIZE && MAGIC.indices.all { data.get(it) == MAGIC[it] }
     val headerSize = if (prefixed) data.getShort(8).toInt() and 0xffff else 0
-    if (!prefixed || PREFIX_SIZE + headerSize > data.limit()) throw GoldenException("golden.npz: `$name` is no array of NumPy's format 1.0")
+    if (!prefixed || PREFIX_SIZE + headerSize > data.limit()) throw damaged("`$name` is no array of NumPy's format 1.0")
     val header = String(ByteArray(headerSize) { data.get(PREFIX_SIZE + it) }, Charsets.ISO_8859_1)
     val (type, sizes) =
         HEADER.matchEntire(header)?.destructured
-            ?: throw GoldenException("golden.npz: `$name` has a header that is not known: ${header.take(80)}")
+            ?: throw damaged("`$name` has a header that is not known: ${header.take(80)}")
     val shape = sizes.split(',').map(String::trim).filter(String::isNotEmpty).map { it.toLongOrNull() ?: Long.MAX_VALUE }
     val body = (data.limit() - PREFIX_SIZE - headerSize).toLong()
     var bytes = itemSize(name, type).toLong()
     for (size in shape) {
         // Of a product that fits the file, no factor is larger than the file.
-        if (size > body || (bytes * size > body)) throw GoldenException("golden.npz: `$name` says it has shape ($sizes), but holds $body bytes")
+        if (size > body || (bytes * size > body)) throw damaged("`$name` says it has shape ($sizes), but holds $body bytes")
         bytes *= size
     }
-    if (bytes != body) throw GoldenException("golden.npz: `$name` says it has shape ($sizes), but holds $body bytes")
+    if (bytes != body) throw damaged("`$name` says it has shape ($sizes), but holds $body bytes")
     val numbers = ByteArray(body.toInt()) { data.get(PREFIX_SIZE + headerSize + it) }
     return NpyArray(name, type, shape.map(Long::toInt), ByteBuffer.wrap(numbers).order(data.order()))
 }
@@ -88,5 +88,5 @@ private fun itemSize(
         "<f4" -> 4
         else ->
             TEXT_TYPE.matchEntire(type)?.let { 4 * it.groupValues[1].toInt() }
-                ?: throw GoldenException("golden.npz: `$name` has the type $type, expected |u1, |i1, <f4 or <U")
+                ?: throw damaged("`$name` has the type $type, expected |u1, |i1, <f4 or <U")
     }

@@ -13,6 +13,7 @@ private const val END_SIZE = 22
 private const val MOST_ENTRIES = 64
 private const val STORED = 0
 private const val ENCRYPTED = 1
+private const val SUFFIX = ".npy"
 
 /**
  * Reads the arrays of an uncompressed NumPy archive.
@@ -27,19 +28,19 @@ private const val ENCRYPTED = 1
 internal fun readNpz(archive: ByteBuffer): Map<String, NpyArray> {
     val file = archive.slice().order(ByteOrder.LITTLE_ENDIAN)
     val end = file.limit() - END_SIZE
-    if (end < 0 || file.getInt(end) != END) throw GoldenException("golden.npz: expected a zip file without a comment; it was cut off or damaged")
+    if (end < 0 || file.getInt(end) != END) throw damaged("expected a zip file without a comment; it was cut off or damaged")
     val count = file.u16(end + 10)
-    if (count > MOST_ENTRIES) throw GoldenException("golden.npz: expected at most $MOST_ENTRIES arrays, received $count")
+    if (count > MOST_ENTRIES) throw damaged("expected at most $MOST_ENTRIES arrays, received $count")
     val found = LinkedHashMap<String, NpyArray>()
     var at = file.getInt(end + 16).toLong() and 0xffffffffL
     repeat(count) {
         val head = file.inside(at, CENTRAL_SIZE.toLong(), "its directory")
-        if (file.getInt(head) != CENTRAL) throw GoldenException("golden.npz: no directory entry at byte $head")
+        if (file.getInt(head) != CENTRAL) throw damaged("no directory entry at byte $head")
         val nameSize = file.u16(head + 28)
-        val name = file.text(file.inside(at + CENTRAL_SIZE, nameSize.toLong(), "a name"), nameSize)
-        if (!name.endsWith(".npy")) throw GoldenException("golden.npz: expected arrays, received the entry `$name`")
-        val data = file.entry(head, name)
-        if (found.put(name.removeSuffix(".npy"), readNpy(name, data)) != null) throw GoldenException("golden.npz: `$name` stands twice")
+        val entry = file.text(file.inside(at + CENTRAL_SIZE, nameSize.toLong(), "a name"), nameSize)
+        if (!entry.endsWith(SUFFIX)) throw damaged("expected arrays, received the entry `$entry`")
+        val name = entry.removeSuffix(SUFFIX)
+        if (found.put(name, readNpy(name, file.entry(head, name))) != null) throw damaged("`$name` stands twice")
         at += CENTRAL_SIZE + nameSize + file.u16(head + 30) + file.u16(head + 32)
     }
     return found
@@ -50,17 +51,17 @@ private fun ByteBuffer.entry(
     name: String,
 ): ByteBuffer {
     if (u16(head + 8) and ENCRYPTED != 0 || u16(head + 10) != STORED) {
-        throw GoldenException("golden.npz: expected `$name` to be stored, received a compressed or encrypted entry")
+        throw damaged("expected `$name` to be stored, received a compressed or encrypted entry")
     }
     val size = getInt(head + 24).toLong() and 0xffffffffL
     val offset = getInt(head + 42).toLong() and 0xffffffffL
-    if (getInt(head + 20).toLong() and 0xffffffffL != size) throw GoldenException("golden.npz: `$name` is stored with two sizes")
+    if (getInt(head + 20).toLong() and 0xffffffffL != size) throw damaged("`$name` is stored with two sizes")
     val local = inside(offset, LOCAL_SIZE.toLong(), "`$name`")
-    if (getInt(local) != LOCAL) throw GoldenException("golden.npz: `$name` is not at byte $local")
+    if (getInt(local) != LOCAL) throw damaged("`$name` is not at byte $local")
     val start = inside(offset + LOCAL_SIZE + u16(local + 26) + u16(local + 28), size, "`$name`")
     val bytes = ByteArray(size.toInt()) { get(start + it) }
     val sum = CRC32().apply { update(bytes, 0, bytes.size) }.value
-    if (sum != getInt(head + 16).toLong() and 0xffffffffL) throw GoldenException("golden.npz: `$name` is damaged: its checksum differs")
+    if (sum != getInt(head + 16).toLong() and 0xffffffffL) throw damaged("`$name` is damaged: its checksum differs")
     return ByteBuffer.wrap(bytes).order(ByteOrder.LITTLE_ENDIAN)
 }
 
@@ -71,7 +72,7 @@ private fun ByteBuffer.inside(
     size: Long,
     what: String,
 ): Int {
-    if (start + size > limit()) throw GoldenException("golden.npz: $what would end at byte ${start + size} of ${limit()}; the file was cut off or damaged")
+    if (start + size > limit()) throw damaged("$what would end at byte ${start + size} of ${limit()}; the file was cut off or damaged")
     return start.toInt()
 }
 
