@@ -60,7 +60,9 @@ def cause(differences: Sequence[Difference], *, layers: int) -> str:
     if not harmful:
         return ""
     first = harmful[0]
-    regridded = {found.position for found in harmful if found.field in _GRIDS}
+    regridded = {
+        found.position for found in harmful if found.field in _GRIDS and found.position >= 0
+    }
     if len(regridded) >= max(_SEPARATE, layers // 4):
         return _quantised_separately(harmful, len(regridded), layers)
     return f"{_WORDS[first.field]}: {_place(first)}, {first.detail}{_size(first)}"
@@ -71,11 +73,12 @@ def _quantised_separately(harmful: Sequence[Difference], regridded: int, layers:
         f"the files were quantised separately: {regridded} of {layers} layers have other scales "
         f"or zero points, the first is {_place(harmful[0])}"
     )
-    if any(found.field == "per-tensor weights" for found in harmful):
-        words += "; the weights of one file have a scale a layer, those of the other one a channel"
+    per_tensor = [found for found in harmful if found.field == "per-tensor weights"]
+    if per_tensor:
+        words += f"; in {len(per_tensor)} of them {per_tensor[0].detail}"
     asymmetric = [found for found in harmful if found.field == "kernel zero point"]
     if asymmetric:
-        words += "; the weights of one file are asymmetric (zero points other than 0)"
+        words += f"; in {len(asymmetric)} of them the weights have a zero point other than 0"
     return words
 
 

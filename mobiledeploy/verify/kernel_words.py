@@ -166,14 +166,14 @@ def _numbers(mine: Ints, other: Ints, rows: tuple[int, ...], a: Layer, b: Layer)
     if a.weights is not None and b.weights is not None:
         pair = a.weights.per_channel, b.weights.per_channel
         if pair[0] != pair[1]:
-            words = {True: "a scale for each channel", False: "one scale for the whole kernel"}
+            named = {True: "a scale for each channel", False: "one scale for the whole kernel"}
             return Finding(
                 field="per-tensor weights",
-                detail=f"the weights were quantised with {words[pair[1]]} instead of "
-                f"{words[pair[0]]}",
+                detail=f"the weights were quantised with {named[pair[1]]} instead of "
+                f"{named[pair[0]]}",
                 channels=rows,
-                expected=words[pair[0]],
-                received=words[pair[1]],
+                expected=named[pair[0]],
+                received=named[pair[1]],
             )
     places = np.argwhere(mine != other)
     flipped = np.array_equal(mine[mine != other], -other[mine != other])

@@ -263,7 +263,8 @@ def _vector(
     if np.issubdtype(mine.dtype, np.floating):
         words = f"{name} of {where} is {ratio(mine[first], other[first])}"
     else:
-        words = f"{name} of {where} is off by {int(other[first]) - int(mine[first]):+d}"
+        off = int(other[first]) - int(mine[first])
+        words = f"{name} of {where} differs, by {off:+d} in channel {first}"
     yield Found(
         field=field,
         detail=words,

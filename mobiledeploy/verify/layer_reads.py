@@ -1,12 +1,16 @@
 """Compare from where two corresponding layers read, and by which grids."""
 
 import dataclasses
+from typing import Final
 
 import numpy as np
 
 from mobiledeploy.reading import INPUT, Layer, Read, Reading, Tensor
 from mobiledeploy.verify.align import Alignment
 from mobiledeploy.verify.layer_fields import Found, ratio
+
+CLOSE: Final = 1e-5
+"""More than certified additions move their scales, relatively."""
 
 
 def in_order(a: Reading, b: Reading, alignment: Alignment, i: int, j: int) -> Layer:
@@ -93,19 +97,16 @@ def _crossed_scales(mine: Layer, other: Layer) -> Found | None:
     """Return the finding where two operands are read by each other's scales."""
     if mine.kind != "add" or len(mine.reads) != 2:
         return None
-    (a, b), (x, y) = mine.reads, other.reads
-    scales = [read.scale for read in (a, b, x, y)]
-    if any(scale is None for scale in scales) or a.scale == b.scale:
+    scales = [float(r.scale) for r in (*mine.reads, *other.reads) if r.scale is not None]
+    if len(scales) != 4 or scales[0] == scales[1]:
         return None
-    close = np.isclose(np.float64([scales[2], scales[3]]), np.float64([scales[1], scales[0]]),
-                       rtol=1e-5, atol=0)  # fmt: skip
-    if not close.all():
+    if not np.allclose(scales[2:], scales[1::-1], rtol=CLOSE, atol=0):
         return None
     return Found(
         field="operands swapped",
         detail="the two operands are read by each other's scales",
-        expected=f"{float(scales[0] or 0)!r}, {float(scales[1] or 0)!r}",
-        received=f"{float(scales[2] or 0)!r}, {float(scales[3] or 0)!r}",
+        expected=f"{scales[0]!r}, {scales[1]!r}",
+        received=f"{scales[2]!r}, {scales[3]!r}",
     )
 
 

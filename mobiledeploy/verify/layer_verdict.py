@@ -73,7 +73,7 @@ def _same_integers(a: Layer, b: Layer) -> bool:
             np.broadcast_to(mine.kernel_zero, mine.bias.shape),
             np.broadcast_to(other.kernel_zero, other.bias.shape),
         )
-        and np.array_equal(*factors)
+        and np.array_equal(factors[0], factors[1])
         and (a.clamp, a.output.zero_point) == (b.clamp, b.output.zero_point)
         and a.reads[0].zero_point == b.reads[0].zero_point
     )

@@ -96,7 +96,7 @@ def multipliers(layer: Layer) -> npt.NDArray[np.float32] | None:
     channels = weights.bias.size
     with np.errstate(all="ignore"):
         product: npt.NDArray[np.float32] = read.scale * weights.kernel_scale / out.scale
-    return np.broadcast_to(product, (channels,))
+    return np.broadcast_to(product, (channels,)).copy()
 
 
 def stepped(
@@ -107,8 +107,10 @@ def stepped(
     factor = multiplier.reshape(-1, *[1] * (accumulators.ndim - 1))
     with np.errstate(all="ignore"):
         steps = np.rint(accumulators.astype(np.float32) * factor).astype(np.float64)
-    codes = np.clip(np.nan_to_num(steps) + zero, *layer.clamp)
-    return codes.astype(np.int64)
+    codes: npt.NDArray[np.int64] = np.clip(np.nan_to_num(steps) + zero, *layer.clamp).astype(
+        np.int64
+    )
+    return codes
 
 
 def _along(ends: Ints, kernel: Ints, layer: Layer) -> Ints | None:

@@ -24,6 +24,8 @@ EXACT = 2**24
 """Up to here float32 holds every whole number."""
 AROUND = 4
 """Sums on either side of where a step should be that are tried: more than float32 can move it."""
+NEXT_TO = (0, 1)
+"""The sums next to where a step should be: most differences show there."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -69,14 +71,15 @@ def compare_weighted(a: Layer, b: Layer, source: Span) -> Verdict:
         if same and (a.clamp, a.output.zero_point) == (b.clamp, b.output.zero_point):
             return Verdict(equal=True, lsb=0, channels=(), method="the same sums and multipliers")
         return UNKNOWN
-    tried = _around_steps(a, b, factors, first, delta)
-    mine = stepped(a, factors[0], tried)
-    worst = np.zeros(mine.shape, np.int64)
-    for moved in (delta.low, delta.high):
-        # Where the second sum is known better than by the difference, it is cut to that.
-        other = np.clip(tried + moved[:, None], second.low[:, None], second.high[:, None])
-        worst = np.maximum(worst, np.abs(stepped(b, factors[1], other) - mine))
-    by_channel = worst.max(axis=1)
+    pair = _Staircases(
+        layers=(a, b), factors=(factors[0], factors[1]), spans=(first, second), delta=delta
+    )
+    by_channel = np.zeros(first.low.size, np.int64)
+    suspects = np.flatnonzero(pair.may_differ())
+    for near in (np.array(NEXT_TO), np.arange(-AROUND, AROUND + 1)):
+        # Whole layers of differences are found fast; to rule out the last one takes longer.
+        by_channel[suspects] = pair.apart(suspects, near)
+        suspects = suspects[by_channel[suspects] == 0]
     channels = tuple(int(channel) for channel in np.flatnonzero(by_channel))
     largest = int((first.high - first.low).max()) + 1
     return Verdict(
@@ -152,32 +155,67 @@ def _delta(a: Layer, b: Layer, source: Span) -> Span | None:
     return Span(low=least.sum(axis=axes) + bias, high=most.sum(axis=axes) + bias)
 
 
-def _around_steps(
-    a: Layer,
-    b: Layer,
-    factors: tuple[npt.NDArray[np.float32] | None, npt.NDArray[np.float32] | None],
-    span: Span,
-    delta: Span,
-) -> Ints:
-    """Return sums, (channels, tried), among which there is one on either side of every step."""
-    halves = np.arange(QMIN, QMAX) + 0.5
-    near = np.arange(-AROUND, AROUND + 1)
-    tried = [span.low[:, None], span.high[:, None]]
-    nothing = np.zeros_like(delta.low)
-    for layer, factor, moves in (
-        (a, factors[0], (nothing,)),
-        (b, factors[1], (delta.low, delta.high)),
-    ):
-        if factor is None:
-            continue
-        steps = (halves - (layer.output.zero_point or 0)) / factor[:, None].astype(np.float64)
-        # Steps beyond the span are cut to it below.
-        steps = np.clip(steps, -EXACT - AROUND, EXACT + AROUND)
-        for move in moves:
-            around = np.floor(steps).astype(np.int64)[:, :, None] + near
-            tried.append(around.reshape(len(steps), -1) - move[:, None])
-    cut: Ints = np.clip(np.concatenate(tried, axis=1), span.low[:, None], span.high[:, None])
-    return cut
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Staircases:
+    """Codes over sums, of two layers, channel by channel.
+
+    Attributes:
+        layers: Both.
+        factors: Their multipliers.
+        spans: Their sums.
+        delta: By how much the second one's sums can be off the first one's, for one input.
+    """
+
+    layers: tuple[Layer, Layer]
+    factors: tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]
+    spans: tuple[Span, Span]
+    delta: Span
+
+    def may_differ(self) -> npt.NDArray[np.bool_]:
+        """Return in which channels not all numbers are the same."""
+        a, b = self.layers
+        if (a.clamp, a.output.zero_point) != (b.clamp, b.output.zero_point):
+            return np.ones(self.delta.low.size, bool)
+        return (
+            (self.factors[0] != self.factors[1]) | (self.delta.low != 0) | (self.delta.high != 0)
+        )
+
+    def apart(self, channels: Ints, near: Ints) -> Ints:
+        """Return by how many steps the codes differ, at sums so near to any step."""
+        if not channels.size:
+            return np.zeros(0, np.int64)
+        (a, b), (mine, other) = self.layers, (factor[channels] for factor in self.factors)
+        tried = self._sums(channels, near)
+        codes = stepped(a, mine, tried)
+        second = self.spans[1]
+        worst = np.zeros(channels.size, np.int64)
+        for moved in (self.delta.low, self.delta.high):
+            # Where the second sum is known better than by the difference, it is cut to that.
+            low, high = second.low[channels, None], second.high[channels, None]
+            sums_there = np.clip(tried + moved[channels, None], low, high)
+            found = np.abs(stepped(b, other, sums_there) - codes).max(axis=1)
+            worst = np.maximum(worst, found)
+        return worst
+
+    def _sums(self, channels: Ints, near: Ints) -> Ints:
+        """Return sums, (channels, tried), next to the steps of both staircases."""
+        low, high = (end[channels, None] for end in (self.spans[0].low, self.spans[0].high))
+        halves = np.arange(QMIN, QMAX) + 0.5
+        tried = [low, high]
+        nothing = np.zeros_like(self.delta.low)
+        for layer, factor, moves in zip(
+            self.layers,
+            self.factors,
+            ((nothing,), (self.delta.low, self.delta.high)),
+            strict=True,
+        ):
+            at = (halves - (layer.output.zero_point or 0)) / factor[channels, None].astype(float)
+            # Steps beyond the span are cut to it below.
+            at = np.floor(np.clip(at, -2 * EXACT, 2 * EXACT)).astype(np.int64)
+            around = (at[:, :, None] + near).reshape(channels.size, -1)
+            tried.extend(around - move[channels, None] for move in moves)
+        cut: Ints = np.clip(np.concatenate(tried, axis=1), low, high)
+        return cut
 
 
 def _sums_of_pairs(layer: Layer, kind: Format) -> list[Ints]:
