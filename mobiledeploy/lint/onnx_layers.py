@@ -1,5 +1,6 @@
 """The layers of an `.onnx`: an operator and the quantise/dequantise operators around it."""
 
+import dataclasses
 import math
 from typing import Final
 
@@ -103,7 +104,7 @@ def _code_layer(model: Model, operator: Operator) -> Layer | None:
         return None
     kind = _QLINEAR_KINDS[operator.kind]
     weighted = kind in WEIGHTED
-    kernel = coded[1] if weighted else None
+    kernel = _along_channels(operator, coded[1]) if weighted else None
     bias = model.tensor(operator.input(_BIAS.get(operator.kind, -1)) if weighted else -1)
     return Layer(
         kind=_depthwise(kind, operator, kernel),
@@ -115,6 +116,14 @@ def _code_layer(model: Model, operator: Operator) -> Layer | None:
         channel_axis=_channel_axis(operator, kernel),
         bias=None if bias is None else Coded(tensor=bias, grid=_product(coded)),
     )
+
+
+def _along_channels(operator: Operator, kernel: Coded) -> Coded:
+    """Return a kernel whose scales belong to output channels, as these operators have it."""
+    if kernel.grid is None:
+        return kernel
+    axis = _channel_axis(operator, kernel)
+    return dataclasses.replace(kernel, grid=dataclasses.replace(kernel.grid, axis=axis))
 
 
 def _product(coded: list[Coded]) -> Grid | None:

@@ -41,7 +41,7 @@ def _dead_codes(graph: Graph) -> Iterator[Sight]:
 def _wasted_range(graph: Graph) -> Iterator[Sight]:
     for layer in graph.layers:
         codes, reached = layer.codes(), reachable(graph, layer)
-        if codes is None or reached is None:
+        if codes is None or reached is None or _dead_layer(layer):
             continue
         low, high = max(codes[0], reached[0]), min(codes[1], reached[1])
         used = max(high - low + 1, 0) / (codes[1] - codes[0] + 1)

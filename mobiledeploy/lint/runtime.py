@@ -19,6 +19,10 @@ error: measured with tflite-runtime's wheels 2.7.0, 2.8.0, 2.9.1 and 2.10.0."""
 GUARDED_DENSE: Final = 12
 """Version of FULLY_CONNECTED that runtimes refuse if they do not know several scales."""
 
+OUTER_BUFFERS: Final = "2.14"
+"""The oldest wheel of tflite-runtime that was found to read weights behind the flatbuffer; older
+ones were not to be had."""
+
 OPSETS: Final = (
     ("1.0", 11, 6),
     ("1.3", 12, 7),
@@ -107,6 +111,8 @@ def _tflite(graph: Graph) -> Runtime:
     if traps:
         reason = f"int8 FULLY_CONNECTED with several weight scales (`{traps[0].where}`)"
         since.setdefault(PER_CHANNEL_DENSE, []).append(reason)
+    if graph.model.outside:
+        since.setdefault(OUTER_BUFFERS, []).append("weights behind the flatbuffer")
     newest = max(since, key=parse, default=None)
     return Runtime(
         name="TFLite",

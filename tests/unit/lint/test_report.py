@@ -1,0 +1,178 @@
+"""What the report says beside the findings: ends, counts, runtime, metadata."""
+
+import dataclasses
+import re
+from pathlib import Path
+
+import flatbuffers
+import graphs
+import numpy as np
+import pytest
+from ai_edge_litert import schema_py_generated as schema
+
+from mobiledeploy.errors import CorruptFileError, RequestError
+from mobiledeploy.integer.certify import certify
+from mobiledeploy.integer.graph import IntegerGraph
+from mobiledeploy.lint import runtime
+from mobiledeploy.lint.inspection import FileReport, inspect, inspect_file
+from mobiledeploy.lint.op_versions import OPERATOR_VERSIONS
+from mobiledeploy.network.cost import cost
+from mobiledeploy.targets import onnx, tflite
+
+
+def written(folder: Path, graph: IntegerGraph, **options: object) -> Path:
+    folder.mkdir(exist_ok=True)
+    (folder / "model.tflite").write_bytes(tflite.write(graph, **options))
+    (folder / "model.onnx").write_bytes(onnx.write(graph, certify(graph), **options))
+    return folder
+
+
+@pytest.fixture
+def reports(tmp_path: Path, graph: IntegerGraph) -> tuple[FileReport, ...]:
+    return inspect(written(tmp_path, graph)).files
+
+
+def test_both_formats_take_and_give_the_same(reports: tuple[FileReport, ...]) -> None:
+    first, second = reports
+    assert (first.format, second.format) == ("tflite", "onnx")
+    (image,) = first.inputs
+    assert (image.dtype, image.shape, image.layout) == ("int8", (1, 13, 10, 3), "NHWC")
+    assert (image.scale, image.zero_point) == (1 / 128, 0)
+    assert (image.low, image.high) == (-1.0, 127 / 128)
+    assert second.inputs == (dataclasses.replace(image, shape=("batch", 13, 10, 3)),)
+    (scores,) = first.outputs
+    assert (scores.name, scores.scale, scores.zero_point) == ("scores", 1 / 256, -128)
+    assert (scores.low, scores.high) == (0.0, 255 / 256)
+
+
+@pytest.mark.parametrize("ending", ["tflite", "onnx"])
+def test_floats_that_are_quantised_right_away_have_a_range(
+    tmp_path: Path, graph: IntegerGraph, ending: str
+) -> None:
+    report = inspect_file(written(tmp_path, graph, io="float32") / f"model.{ending}")
+    (image,), (scores,) = report.inputs, report.outputs
+    assert (image.dtype, image.scale, image.low) == ("float32", None, -1.0)
+    assert image.high == pytest.approx(127 / 128)
+    assert (scores.low, scores.high) == (0.0, 255 / 256)
+
+
+def test_files_of_a_build_are_compared(tmp_path: Path, graph: IntegerGraph) -> None:
+    folder = written(tmp_path, graph)
+    assert all(line.same for line in inspect(folder).across)
+    (folder / "model.onnx").write_bytes(onnx.write(graph, certify(graph), io="uint8"))
+    differ = [line.what for line in inspect(folder).across if not line.same]
+    assert differ == ["input", "output"]
+    (folder / "model.onnx").unlink()
+    assert inspect(folder).across == ()
+
+
+def test_multiplications_are_those_of_the_cost_command(reports: tuple[FileReport, ...]) -> None:
+    assert [report.macs for report in reports] == [cost(graphs.assorted()).macs] * 2
+
+
+def test_operators_are_counted_with_their_versions(reports: tuple[FileReport, ...]) -> None:
+    operators = {(line.kind, line.version): line.count for line in reports[0].operators}
+    assert operators == {
+        ("CONV_2D", 3): 3,
+        ("DEPTHWISE_CONV_2D", 3): 2,
+        ("ADD", 2): 1,
+        ("MEAN", 2): 1,
+        ("FULLY_CONNECTED", 4): 1,
+        ("SOFTMAX", 2): 1,
+    }
+    assert {line.kind for line in reports[1].operators} >= {"Conv", "Gemm", "QuantizeLinear"}
+
+
+def test_the_minimum_runtime_has_its_reasons(reports: tuple[FileReport, ...]) -> None:
+    ours, other = (report.runtime for report in reports)
+    assert (ours.name, ours.minimum, ours.claimed) == ("TFLite", "1.14", "1.14.0")
+    assert "1.14: CONV_2D version 3" in ours.reasons
+    assert (other.name, other.minimum) == ("ONNX Runtime", "1.12")
+    assert other.reasons == ("1.12: operator set 17",)
+
+
+def test_what_we_write_into_files_is_what_the_table_gives() -> None:
+    assert runtime.parse(tflite.MIN_RUNTIME) == runtime.parse(OPERATOR_VERSIONS["CONV_2D"][3])
+    version = OPERATOR_VERSIONS["FULLY_CONNECTED"][tflite.PER_CHANNEL_DENSE_VERSION]
+    assert runtime.parse(tflite.MIN_RUNTIME_PER_CHANNEL_DENSE) == runtime.parse(version)
+    assert tflite.PER_CHANNEL_DENSE_VERSION == runtime.GUARDED_DENSE
+
+
+def test_the_tables_of_versions_are_in_order() -> None:
+    assert set(OPERATOR_VERSIONS) <= set(vars(schema.BuiltinOperator))
+    for versions in OPERATOR_VERSIONS.values():
+        assert all(re.fullmatch(r"\d+\.\d+(\.\d+)?", release) for release in versions.values())
+        assert list(versions) == sorted(versions)
+    releases = [runtime.parse(row[0]) for row in runtime.OPSETS]
+    assert releases == sorted(releases)
+    for column in (1, 2):
+        numbers = [row[column] for row in runtime.OPSETS]
+        assert numbers == sorted(numbers)
+
+
+def test_metadata_for_mediapipe_and_files_behind_it_are_shown(
+    tmp_path: Path, clean_tflite: bytes
+) -> None:
+    import zipfile
+
+    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(clean_tflite))
+    buffer, entry = schema.BufferT(), schema.MetadataT()
+    buffer.data = list(mediapipe_metadata())
+    model.buffers.append(buffer)
+    entry.name, entry.buffer = b"TFLITE_METADATA", len(model.buffers) - 1
+    model.metadata.append(entry)
+    builder = flatbuffers.Builder(1024)
+    builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
+    path = tmp_path / "model.tflite"
+    path.write_bytes(bytes(builder.Output()))
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("labels.txt", "cat\ndog\n")
+    report = inspect_file(path)
+    assert report.metadata == {
+        "min_runtime_version": "1.14.0",
+        "name": "pets",
+        "input 0": "image; mean 127.5; std 128",
+        "files": "labels.txt",
+    }
+    assert report.findings == ()
+
+
+def mediapipe_metadata() -> bytes:
+    """A `ModelMetadata` of one input with its normalisation, table by table."""
+    builder = flatbuffers.Builder(256)
+    numbers = [builder.CreateNumpyVector(np.array([n], np.float32)) for n in (127.5, 128)]
+    name, image = builder.CreateString("pets"), builder.CreateString("image")
+
+    def table(slots: int, **fields: int) -> int:
+        builder.StartObject(slots)
+        for slot, offset in fields.items():
+            builder.PrependUOffsetTRelativeSlot(int(slot[1:]), offset, 0)
+        end: int = builder.EndObject()
+        return end
+
+    def vector(offset: int) -> int:
+        builder.StartVector(4, 1, 4)
+        builder.PrependUOffsetTRelative(offset)
+        end: int = builder.EndVector()
+        return end
+
+    options = table(2, s0=numbers[0], s1=numbers[1])
+    builder.StartObject(2)
+    builder.PrependUint8Slot(0, 1, 0)
+    builder.PrependUOffsetTRelativeSlot(1, options, 0)
+    units = vector(builder.EndObject())
+    tensors = vector(table(7, s0=image, s4=units))
+    model = table(8, s0=name, s3=vector(table(5, s2=tensors)))
+    builder.Finish(model, file_identifier=b"M001")
+    return bytes(builder.Output())
+
+
+def test_what_is_no_model_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(RequestError, match="there is no file"):
+        inspect(tmp_path / "model.tflite")
+    with pytest.raises(RequestError, match=r"model\.tflite or model\.onnx"):
+        inspect(tmp_path)
+    for name in ("model.tflite", "model.onnx"):
+        (tmp_path / name).write_bytes(b"no model at all")
+        with pytest.raises(CorruptFileError, match=re.escape(str(tmp_path / name))):
+            inspect_file(tmp_path / name)
