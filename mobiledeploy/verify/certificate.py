@@ -12,16 +12,19 @@ from typing import Final
 
 import numpy as np
 
+from mobiledeploy.errors import ConversionError
 from mobiledeploy.progress import Progress, silent
 from mobiledeploy.reading import INPUT, Layer, Reading
 from mobiledeploy.runtimes import cpu
 from mobiledeploy.verify import execution, model_file, proof_products, proof_softmax, proof_tables
-from mobiledeploy.verify.counterparts import Counterparts, counterparts
+from mobiledeploy.verify.align import Alignment, align
 from mobiledeploy.verify.execution import RunCheck
+from mobiledeploy.verify.layer_reads import in_order
 from mobiledeploy.verify.proof import Finding, LayerProof
 from mobiledeploy.verify.side import HERE, Place, Side, open_side
 
 VERSION: Final = 1
+MOST_LAYERS: Final = 1024
 TFLITE: Final = "model.tflite"
 ONNX: Final = "model.onnx"
 
@@ -107,18 +110,25 @@ def certify_sides(
     Raises:
         CorruptFileError: A runtime refuses a file, or dies of it.
         ParityError: A file is no classifier of images.
+        ConversionError: A file has far more layers than a classifier.
     """
     first, second = (side.reading for side in sides)
-    matched = counterparts(first, second)
+    if max(len(first.layers), len(second.layers)) > MOST_LAYERS:
+        raise ConversionError(f"expected at most {MOST_LAYERS} layers in each file")
+    alignment = align(first, second)
     pairs = [
-        (first.layers[pair.first], second.layers[pair.second])
-        for pair in matched
-        if pair.first is not None and pair.second is not None
+        (first.layers[i], second.layers[j])
+        for i, j in alignment.pairs
+        if i is not None and j is not None
     ]
     kernel_reasons = iter(execution.kernel_reasons(sides, pairs))
     layers = tuple(
-        _layer(first, second, pair, () if _alone(pair) else next(kernel_reasons))
-        for pair in matched
+        _alone(
+            first.layers[i] if i is not None else None, second.layers[j] if j is not None else None
+        )
+        if i is None or j is None
+        else _pair(first, second, alignment, (i, j), next(kernel_reasons))
+        for i, j in alignment.pairs
     )
     sessions = [
         sides[0].load("xnnpack", taps=(), threads=1),
@@ -126,6 +136,7 @@ def certify_sides(
     ]
     checks = (
         _input(first, second),
+        _output(first, second, alignment),
         execution.layer_by_layer(sides, pairs, threads=threads, progress=progress),
         *(execution.steady(side, run) for side, run in zip(sides, sessions, strict=True)),
     )
@@ -154,27 +165,44 @@ def certify_sides(
     )
 
 
-def _alone(pair: Counterparts) -> bool:
-    return pair.first is None or pair.second is None
-
-
-def _layer(
-    first: Reading, second: Reading, pair: Counterparts, kernel_reasons: tuple[str, ...]
-) -> LayerProof:
-    mine = None if pair.first is None else first.layers[pair.first]
-    other = None if pair.second is None else second.layers[pair.second]
-    if mine is not None and other is not None:
-        # Scales of a stranger's file may be anything; what overflows is no equal number.
-        with np.errstate(all="ignore"):
-            finding = _finding(first, second, mine, other, pair)
-        finding = dataclasses.replace(finding, reasons=(*finding.reasons, *kernel_reasons))
-    else:
-        finding = Finding(method="none", reasons=("the other file has no such layer",))
+def _alone(mine: Layer | None, other: Layer | None) -> LayerProof:
     named = mine or other
     return LayerProof(
         layer=mine.name if mine else "",
         counterpart=other.name if other else "",
         kind=named.kind if named else "",
+        status="not proven",
+        method="none",
+        reasons=("the other file has no such layer",),
+    )
+
+
+def _pair(
+    first: Reading,
+    second: Reading,
+    alignment: Alignment,
+    places: tuple[int, int],
+    kernel_reasons: tuple[str, ...],
+) -> LayerProof:
+    mine, other = first.layers[places[0]], second.layers[places[1]]
+    reasons = [
+        *(f"`{x.name}`: {fault.detail}" for x in (mine, other) for fault in x.faults),
+        *_joint_reasons(first, second, alignment, places),
+    ]
+    if mine.kind != other.kind:
+        reasons.append(f"{mine.kind} in the .tflite, {other.kind} in the .onnx")
+    if reasons:
+        finding = Finding(method="none", reasons=tuple(reasons))
+    else:
+        swapped = in_order(first, second, alignment, *places).reads != other.reads
+        # Scales of a stranger's file may be anything; what overflows is no equal number.
+        with np.errstate(all="ignore"):
+            finding = _finding(mine, other, _source(first, mine.reads[0].source), swapped=swapped)
+    finding = dataclasses.replace(finding, reasons=(*finding.reasons, *kernel_reasons))
+    return LayerProof(
+        layer=mine.name,
+        counterpart=other.name,
+        kind=mine.kind,
         status=finding.status,
         method=finding.method,
         cases=finding.cases,
@@ -184,26 +212,14 @@ def _layer(
     )
 
 
-def _finding(
-    first: Reading, second: Reading, mine: Layer, other: Layer, pair: Counterparts
-) -> Finding:
-    reasons = [
-        f"{fault.field} of `{layer.name}`: {fault.detail}"
-        for layer in (mine, other)
-        for fault in layer.faults
-    ]
-    if mine.kind != other.kind:
-        reasons.append(f"{mine.kind} in the .tflite, {other.kind} in the .onnx")
-    reasons += _joint_reasons(first, second, mine, other, pair)
-    if reasons:
-        return Finding(method="none", reasons=tuple(reasons))
+def _finding(mine: Layer, other: Layer, source: tuple[int, ...], *, swapped: bool) -> Finding:
     match mine.kind:
         case "conv" | "depthwise" | "dense":
             return proof_products.prove(mine, other)
         case "add":
-            return proof_tables.prove_add(mine, other, swapped=pair.swapped)
+            return proof_tables.prove_add(mine, other, swapped=swapped)
         case "mean":
-            return proof_tables.prove_mean(mine, other, _source(first, mine.reads[0].source))
+            return proof_tables.prove_mean(mine, other, source)
         case "softmax":
             return proof_softmax.sample(mine, other)
         case kind:
@@ -211,14 +227,16 @@ def _finding(
 
 
 def _joint_reasons(
-    first: Reading, second: Reading, mine: Layer, other: Layer, pair: Counterparts
+    first: Reading, second: Reading, alignment: Alignment, places: tuple[int, int]
 ) -> Iterator[str]:
-    """Yield why two layers do not read the same: operands, or their shapes."""
-    reads = other.reads[::-1] if pair.swapped else other.reads
-    if len(mine.reads) != len(reads):
-        yield f"{len(mine.reads)} operands in the .tflite, {len(reads)} in the .onnx"
+    """Yield why two layers do not read the same: other layers, or other shapes."""
+    mine, other = first.layers[places[0]], in_order(first, second, alignment, *places)
+    if len(mine.reads) != len(other.reads):
+        yield f"{len(mine.reads)} operands in the .tflite, {len(other.reads)} in the .onnx"
         return
-    for a, b in zip(mine.reads, reads, strict=True):
+    for a, b in zip(mine.reads, other.reads, strict=True):
+        if a.source != (INPUT if b.source == INPUT else alignment.matched.get(b.source)):
+            yield "it reads another layer"
         shapes = _source(first, a.source), _source(second, b.source)
         if shapes[0] != shapes[1] or not shapes[0]:
             yield f"shape of an operand: {shapes[0]} and {shapes[1]}"
@@ -254,6 +272,27 @@ def _input(first: Reading, second: Reading) -> RunCheck:
                 else "the codes are the same up to an offset"
             )
         ),
+        reasons=tuple(reasons),
+    )
+
+
+def _output(first: Reading, second: Reading, alignment: Alignment) -> RunCheck:
+    """Return whether corresponding layers give both files' outputs, on the same grid."""
+    a, b = first.output, second.output
+    reasons = []
+    if alignment.matched.get(second.output_of) != first.output_of:
+        reasons.append("another layer gives the output")
+    for reading in (first, second):
+        inside, outside = reading.layers[reading.output_of].output, reading.output
+        if (inside.scale, inside.zero_point) != (outside.scale, outside.zero_point):
+            reasons.append(f"the .{reading.format} moves its output to another grid")
+    if a.scale is None or (a.scale, a.zero_point) != (b.scale, b.zero_point):
+        reasons.append(f"grids {a.scale}, {a.zero_point} and {b.scale}, {b.zero_point}")
+    return RunCheck(
+        name="one output grid",
+        holds=not reasons,
+        cases=0,
+        statement=f"the .tflite gives {a.dtype}, the .onnx {b.dtype}, in steps of {a.scale}",
         reasons=tuple(reasons),
     )
 

@@ -14,24 +14,23 @@ onnxruntime/core/mlas/lib/quantize.cpp (`MlasRequantizeOutput`).
 """
 
 from collections.abc import Iterator
-from typing import Final, TypeAlias
+from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
-from mobiledeploy.integer.graph import MOST_STEPS, QMAX, QMIN, WIDEST_MULTIPLIER, Float32
+from mobiledeploy.integer.graph import MOST_STEPS, QMAX, WIDEST_MULTIPLIER, Float32
 from mobiledeploy.integer.products import EXACT
 from mobiledeploy.reading import Layer, Weights
 from mobiledeploy.verify.proof import Accumulator, Finding
-
-Sums: TypeAlias = npt.NDArray[np.int64]
+from mobiledeploy.verify.reach import Span, multipliers, sums
+from mobiledeploy.verify.same_function import compare_weighted
 
 BIAS_SCALE: Final = 3e-7
 """How far a bias scale may lie from input scale times kernel scale: a rounding of float32."""
 
 
 def prove(first: Layer, second: Layer) -> Finding:
-    """Return what two layers with weights have in common.
+    """Return whether two layers with weights are one function, whatever codes they read.
 
     Args:
         first: Of the `.tflite`.
@@ -40,63 +39,60 @@ def prove(first: Layer, second: Layer) -> Finding:
     a, b = first.weights, second.weights
     if a is None or b is None:
         return Finding(method="none", reasons=("its weights are not int8 constants",))
-    reasons = [*_shape_reasons(first, second), *_weight_reasons(a, b)]
-    if a.kernel.shape != b.kernel.shape:
-        return Finding(method="structure", reasons=tuple(reasons))
-    low, high = reach(first, a)
-    for layer, weights in ((first, a), (second, b)):
-        reasons += _own_reasons(layer, weights)
-    if not reasons:
-        reasons += _multiplier_reasons(multipliers(first, a), multipliers(second, b))
-        reasons += _range_reasons(low, high, multipliers(first, a))
+    reasons = [
+        *_form_reasons(first, second),
+        *_weight_reasons(a, b),
+        *_own_reasons(first, a),
+        *_own_reasons(second, b),
+    ]
     if reasons:
         return Finding(method="structure", reasons=tuple(dict.fromkeys(reasons)))
-    largest = max(-int(low.min()), int(high.max()))
-    exact = largest <= EXACT
+    every = Span.full(a.kernel.shape[-1])
+    span, factors, others = sums(first, every), multipliers(first), multipliers(second)
+    if span is None or factors is None or others is None:
+        return Finding(method="structure", reasons=("its sums have no bounds",))
+    low, high = int(span.low.min()), int(span.high.max())
+    reasons += _range_reasons(span, np.maximum(factors, others))
+    exact = max(-low, high) <= EXACT
+    said = (
+        f"{a.kernel.size} equal weights and {a.bias.size} equal biases; sums within "
+        f"{low}..{high}, "
+        + ("all of them float32 values" if exact else "rounded to float32 beyond 2**24 in both")
+    )
+    accumulator = Accumulator(lowest=low, highest=high, exact=exact)
+    differs = np.flatnonzero(factors != others)
+    if not differs.size:
+        said = f"{factors.size} equal float32 multipliers, {said}"
+        return Finding(
+            method="structure", statement=said, reasons=tuple(reasons), accumulator=accumulator
+        )
+    worst = differs[np.argmax(np.abs(factors / others - 1)[differs])]
+    apart = (
+        f"{differs.size} of {factors.size} float32 multipliers differ, most in channel {worst}: "
+        f"{factors[worst]:.9g} and {others[worst]:.9g}"
+    )
+    if not exact or not compare_weighted(first, second, every).equal:
+        reasons.append(apart)
     return Finding(
-        method="structure",
-        statement=(
-            f"{a.kernel.size} equal weights, {a.bias.size} equal biases, "
-            f"{multipliers(first, a).size} equal float32 multipliers; sums within "
-            f"{int(low.min())}..{int(high.max())}, "
-            + ("all float32 values" if exact else "rounded to float32 beyond 2**24 in both")
-        ),
-        accumulator=Accumulator(lowest=int(low.min()), highest=int(high.max()), exact=exact),
+        method="enumeration",
+        cases=int((span.high - span.low + 1).sum()),
+        statement=f"{said}; {apart}, but around every step of the codes both give the same",
+        reasons=tuple(reasons),
+        accumulator=accumulator,
     )
 
 
-def multipliers(layer: Layer, weights: Weights) -> Float32:
-    """Return the float32 multipliers as both runtimes compute them: one a channel, or one."""
-    scales: Float32 = (
-        _number(layer.reads[0].scale) * weights.kernel_scale / _number(layer.output.scale)
-    )
-    return scales
-
-
-def reach(layer: Layer, weights: Weights) -> tuple[Sums, Sums]:
-    """Return the lowest and highest sum of each channel, over all inputs; int64."""
-    zero = layer.reads[0].zero_point or 0
-    kernel = weights.kernel.astype(np.int64)
-    axis = kernel.ndim - 1 if layer.kind == "depthwise" else 0
-    others = tuple(other for other in range(kernel.ndim) if other != axis)
-    ends = kernel * (QMIN - zero), kernel * (QMAX - zero)
-    low = np.minimum(*ends).sum(axis=others) + weights.bias
-    high = np.maximum(*ends).sum(axis=others) + weights.bias
-    return low, high
-
-
-def _shape_reasons(first: Layer, second: Layer) -> Iterator[str]:
-    fields = ("strides", "dilations", "pads", "groups", "clamp")
-    for field in fields:
+def _form_reasons(first: Layer, second: Layer) -> Iterator[str]:
+    for field in ("strides", "dilations", "pads", "groups", "clamp"):
         a, b = getattr(first, field), getattr(second, field)
         if a != b:
             yield f"{field}: {a} in the .tflite, {b} in the .onnx"
-    zeros = first.reads[0].zero_point, second.reads[0].zero_point
-    if zeros[0] != zeros[1] or zeros[0] is None:
-        yield f"zero points of the input: {zeros[0]} and {zeros[1]}"
-    zeros = first.output.zero_point, second.output.zero_point
-    if zeros[0] != zeros[1] or zeros[0] is None:
-        yield f"zero points of the output: {zeros[0]} and {zeros[1]}"
+    for what, a, b in (
+        ("zero points of the input", first.reads[0].zero_point, second.reads[0].zero_point),
+        ("zero points of the output", first.output.zero_point, second.output.zero_point),
+    ):
+        if a is None or a != b:
+            yield f"{what}: {a} and {b}"
     if first.output.shape != second.output.shape:
         yield f"output shape: {first.output.shape} and {second.output.shape}"
 
@@ -105,12 +101,10 @@ def _weight_reasons(a: Weights, b: Weights) -> Iterator[str]:
     if a.kernel.shape != b.kernel.shape:
         yield f"kernel shape: {a.kernel.shape} and {b.kernel.shape}"
         return
-    differs = int((a.kernel != b.kernel).sum())
-    if differs:
-        yield f"{differs} of {a.kernel.size} weights differ"
-    differs = int((a.bias != b.bias).sum())
-    if differs:
-        yield f"{differs} of {a.bias.size} biases differ"
+    for what, mine, other in (("weights", a.kernel, b.kernel), ("biases", a.bias, b.bias)):
+        differs = int((mine != other).sum())
+        if differs:
+            yield f"{differs} of {mine.size} {what} differ"
 
 
 def _own_reasons(layer: Layer, weights: Weights) -> Iterator[str]:
@@ -121,47 +115,28 @@ def _own_reasons(layer: Layer, weights: Weights) -> Iterator[str]:
         yield "weights with a zero point"
     if weights.kernel.min() < -QMAX:
         yield "a weight of -128, outside of TFLite's specification"
-    read = layer.reads[0]
-    for scales in (weights.kernel_scale, weights.bias_scale, read.scale, layer.output.scale):
-        if not _positive(scales):
-            yield "a scale is no positive number"
-            return
-    products = _number(read.scale) * weights.kernel_scale
-    if not np.allclose(weights.bias_scale, products, rtol=BIAS_SCALE, atol=0):
+    read, out = layer.reads[0].scale, layer.output.scale
+    if read is None or out is None:
+        yield "floats"
+        return
+    if not all(map(_positive, (read, out, weights.kernel_scale, weights.bias_scale))):
+        yield "a scale is no positive number"
+        return
+    if not np.allclose(weights.bias_scale, read * weights.kernel_scale, rtol=BIAS_SCALE, atol=0):
         yield "the bias scale is not input scale x kernel scale"
 
 
-def _number(scale: np.float32 | None) -> np.float32:
-    return np.float32(np.nan) if scale is None else scale
-
-
-def _positive(scales: Float32 | np.float32 | None) -> bool:
-    if scales is None:
-        return False
+def _positive(scales: Float32 | np.float32) -> bool:
     values = np.asarray(scales)
     return bool((np.isfinite(values) & (values >= np.finfo(np.float32).tiny)).all())
 
 
-def _multiplier_reasons(a: Float32, b: Float32) -> Iterator[str]:
-    if a.size != b.size and 1 not in {a.size, b.size}:
-        yield f"{a.size} scales and {b.size} scales"
-        return
-    a, b = np.broadcast_arrays(a, b)
-    differs = np.flatnonzero(a != b)
-    if differs.size:
-        worst = differs[np.argmax(np.abs(a / b - 1)[differs])]
-        yield (
-            f"{differs.size} of {a.size} float32 multipliers differ, most in channel {worst}: "
-            f"{a[worst]:.9g} and {b[worst]:.9g}"
-        )
-
-
-def _range_reasons(low: Sums, high: Sums, scales: Float32) -> Iterator[str]:
-    if scales.max() >= WIDEST_MULTIPLIER:
-        yield f"a multiplier of {scales.max():.3g}: XNNPACK takes less than {WIDEST_MULTIPLIER}"
+def _range_reasons(span: Span, factors: Float32) -> Iterator[str]:
+    if factors.max() >= WIDEST_MULTIPLIER:
+        yield f"a multiplier of {factors.max():.3g}: XNNPACK takes less than {WIDEST_MULTIPLIER}"
     limits = np.iinfo(np.int32)
-    if low.min() < limits.min or high.max() > limits.max:
-        yield f"sums within {low.min()}..{high.max()} do not fit int32"
-    steps = (np.maximum(-low, high) * scales.astype(np.float64)).max()
+    if span.low.min() < limits.min or span.high.max() > limits.max:
+        yield f"sums within {span.low.min()}..{span.high.max()} do not fit int32"
+    steps = (np.maximum(-span.low, span.high) * factors.astype(np.float64)).max()
     if steps >= MOST_STEPS:
         yield f"sums of {steps:.3g} output steps, where kernels for x86 wrap around"

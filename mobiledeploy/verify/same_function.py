@@ -255,7 +255,12 @@ def _means(layer: Layer, kind: Format) -> list[Ints]:
     if layer.op == "AVERAGE_POOL_2D":
         found = [mean_kernels.tflite_average_pool(total)]
     elif kind == "tflite":
-        found = [mean_kernels.xnnpack(total, scale, out.scale)]
+        # Compilers for arm64 may fuse multiplications with additions.
+        found = [
+            mean_kernels.xnnpack(total, scale, out.scale, fused=fused, fused_constant=constant)
+            for fused in (False, True)
+            for constant in (False, True)
+        ]
     else:
         found = [mean_kernels.ort(total, scale, out.scale)]
     return [np.clip(codes, *layer.clamp) for codes in found]
