@@ -10,17 +10,14 @@ import platform
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-import numpy as np
-
 from mobiledeploy.errors import ConversionError
 from mobiledeploy.progress import Progress, silent
-from mobiledeploy.reading import INPUT, Layer, Reading
+from mobiledeploy.reading import Reading
 from mobiledeploy.runtimes import cpu
-from mobiledeploy.verify import execution, model_file, proof_products, proof_softmax, proof_tables
+from mobiledeploy.verify import execution, layer_proofs, model_file
 from mobiledeploy.verify.align import Alignment, align
 from mobiledeploy.verify.execution import RunCheck
-from mobiledeploy.verify.layer_reads import in_order
-from mobiledeploy.verify.proof import Finding, LayerProof
+from mobiledeploy.verify.proof import LayerProof
 from mobiledeploy.verify.side import HERE, Place, Side, open_side
 
 VERSION: Final = 1
@@ -121,15 +118,7 @@ def certify_sides(
         for i, j in alignment.pairs
         if i is not None and j is not None
     ]
-    kernel_reasons = iter(execution.kernel_reasons(sides, pairs))
-    layers = tuple(
-        _alone(
-            first.layers[i] if i is not None else None, second.layers[j] if j is not None else None
-        )
-        if i is None or j is None
-        else _pair(first, second, alignment, (i, j), next(kernel_reasons))
-        for i, j in alignment.pairs
-    )
+    layers = layer_proofs.prove(first, second, alignment, execution.kernel_reasons(sides, pairs))
     sessions = [
         sides[0].load("xnnpack", taps=(), threads=1),
         sides[1].load("ort-optimised", taps=(), threads=1),
@@ -163,89 +152,6 @@ def certify_sides(
         cpu=cpu.name(),
         machine=platform.machine(),
     )
-
-
-def _alone(mine: Layer | None, other: Layer | None) -> LayerProof:
-    named = mine or other
-    return LayerProof(
-        layer=mine.name if mine else "",
-        counterpart=other.name if other else "",
-        kind=named.kind if named else "",
-        status="not proven",
-        method="none",
-        reasons=("the other file has no such layer",),
-    )
-
-
-def _pair(
-    first: Reading,
-    second: Reading,
-    alignment: Alignment,
-    places: tuple[int, int],
-    kernel_reasons: tuple[str, ...],
-) -> LayerProof:
-    mine, other = first.layers[places[0]], second.layers[places[1]]
-    reasons = [
-        *(f"`{x.name}`: {fault.detail}" for x in (mine, other) for fault in x.faults),
-        *_joint_reasons(first, second, alignment, places),
-    ]
-    if mine.kind != other.kind:
-        reasons.append(f"{mine.kind} in the .tflite, {other.kind} in the .onnx")
-    if reasons:
-        finding = Finding(method="none", reasons=tuple(reasons))
-    else:
-        swapped = in_order(first, second, alignment, *places).reads != other.reads
-        # Scales of a stranger's file may be anything; what overflows is no equal number.
-        with np.errstate(all="ignore"):
-            finding = _finding(mine, other, _source(first, mine.reads[0].source), swapped=swapped)
-    finding = dataclasses.replace(finding, reasons=(*finding.reasons, *kernel_reasons))
-    return LayerProof(
-        layer=mine.name,
-        counterpart=other.name,
-        kind=mine.kind,
-        status=finding.status,
-        method=finding.method,
-        cases=finding.cases,
-        statement=finding.statement,
-        reasons=finding.reasons,
-        accumulator=finding.accumulator,
-    )
-
-
-def _finding(mine: Layer, other: Layer, source: tuple[int, ...], *, swapped: bool) -> Finding:
-    match mine.kind:
-        case "conv" | "depthwise" | "dense":
-            return proof_products.prove(mine, other)
-        case "add":
-            return proof_tables.prove_add(mine, other, swapped=swapped)
-        case "mean":
-            return proof_tables.prove_mean(mine, other, source)
-        case "softmax":
-            return proof_softmax.sample(mine, other)
-        case kind:
-            return Finding(method="none", reasons=(f"there is no proof for a layer `{kind}`",))
-
-
-def _joint_reasons(
-    first: Reading, second: Reading, alignment: Alignment, places: tuple[int, int]
-) -> Iterator[str]:
-    """Yield why two layers do not read the same: other layers, or other shapes."""
-    mine, other = first.layers[places[0]], in_order(first, second, alignment, *places)
-    if len(mine.reads) != len(other.reads):
-        yield f"{len(mine.reads)} operands in the .tflite, {len(other.reads)} in the .onnx"
-        return
-    for a, b in zip(mine.reads, other.reads, strict=True):
-        if a.source != (INPUT if b.source == INPUT else alignment.matched.get(b.source)):
-            yield "it reads another layer"
-        shapes = _source(first, a.source), _source(second, b.source)
-        if shapes[0] != shapes[1] or not shapes[0]:
-            yield f"shape of an operand: {shapes[0]} and {shapes[1]}"
-        if mine.kind == "add" and shapes[0] != mine.output.shape:
-            yield f"an operand of shape {shapes[0]} in a sum of shape {mine.output.shape}"
-
-
-def _source(reading: Reading, source: int) -> tuple[int, ...]:
-    return reading.input.shape if source == INPUT else reading.layers[source].output.shape
 
 
 def _input(first: Reading, second: Reading) -> RunCheck:

@@ -119,15 +119,15 @@ def _own_reasons(layer: Layer, weights: Weights) -> Iterator[str]:
     if read is None or out is None:
         yield "floats"
         return
-    if not all(map(_positive, (read, out, weights.kernel_scale, weights.bias_scale))):
+    scales = [np.asarray(read), np.asarray(out), weights.kernel_scale, weights.bias_scale]
+    if not all(_positive(scale) for scale in scales):
         yield "a scale is no positive number"
         return
     if not np.allclose(weights.bias_scale, read * weights.kernel_scale, rtol=BIAS_SCALE, atol=0):
         yield "the bias scale is not input scale x kernel scale"
 
 
-def _positive(scales: Float32 | np.float32) -> bool:
-    values = np.asarray(scales)
+def _positive(values: Float32) -> bool:
     return bool((np.isfinite(values) & (values >= np.finfo(np.float32).tiny)).all())
 
 
