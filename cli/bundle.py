@@ -1,11 +1,18 @@
 """`mobiledeploy bundle`."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mobiledeploy.cli import _options, _output
+from mobiledeploy.deploy.project import Engine
+from mobiledeploy.errors import RequestError
+
+if TYPE_CHECKING:
+    from mobiledeploy.deploy.apk import Apk, Options
+
+_FOR_APK = "With --apk: "
 
 
 def bundle(
@@ -13,19 +20,127 @@ def bundle(
     app: Annotated[
         Path, typer.Option(help="Android project: the folder that holds `app/`")
     ] = Path("android_demo"),
+    apk: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Make a signed APK of it, without Android Studio"),
+    ] = None,
+    engine: Annotated[
+        Engine | None, typer.Option(help=f"{_FOR_APK}runtimes in the app. Default: onnx")
+    ] = None,
+    abi: Annotated[
+        list[str] | None,
+        typer.Option(help=f"{_FOR_APK}processor, may be repeated. Default: arm64-v8a"),
+    ] = None,
+    litert_aar: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="FILE",
+            help=f"{_FOR_APK}your AAR of LiteRT 1.4 or newer; name `litert` and `litert-api`",
+        ),
+    ] = None,
+    allow_4kb_pages: Annotated[
+        bool,
+        typer.Option(
+            "--allow-4kb-pages",
+            help=f"{_FOR_APK}take libraries that phones with 16 KB pages cannot load",
+        ),
+    ] = False,
+    keystore: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help=f"{_FOR_APK}your key; its password is MOBILEDEPLOY_KEYSTORE_PASSWORD in the "
+            "environment. Default: a debug key",
+        ),
+    ] = None,
+    key_alias: Annotated[
+        str | None, typer.Option(help="With --keystore: which key. Default: the only one")
+    ] = None,
+    keystore_password_file: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="With --keystore: a file with its password"),
+    ] = None,
     json: _options.Json = False,
     quiet: _options.Quiet = False,
 ) -> None:
-    """Put a build into an Android project: model, labels, contract, golden vectors."""
+    """Put a build into an Android project: model, labels, contract, golden vectors.
+
+    With --apk also a signed, shrunk APK of the project; the first time it downloads the tools.
+    """
+    for_apk = (engine, abi, litert_aar, allow_4kb_pages, keystore, key_alias)
+    if apk is None and any((*for_apk, keystore_password_file)):
+        raise RequestError(
+            "engine, ABI, AAR, pages and key are options of an APK",
+            hint="add `--apk FILE.apk`",
+        )
+    if keystore is None and (key_alias or keystore_password_file):
+        raise RequestError("an alias or password goes with `--keystore FILE`")
+    options = None
+    if apk is not None:
+        options = _options_of_apk(engine, abi, litert_aar, allow_4kb_pages=allow_4kb_pages)
+        if keystore is not None:
+            options = _signed_by(options, keystore, key_alias, keystore_password_file)
+
     from mobiledeploy import codec
     from mobiledeploy.deploy.bundle import bundle as run
 
-    result = run(build, app)
+    with _output.progress(quiet=quiet) as progress:
+        result = run(build, app, apk=apk, options=options, progress=progress)
     if json:
         _output.emit(codec.to_json(result).decode().rstrip())
         return
     rows = [("file", "bytes", "sha256")]
     rows += [(file.path, f"{file.size:,}", file.sha256[:16]) for file in result.files]
     _output.emit(_output.table(rows, right=(1,)))
+    if result.apk:
+        _output.emit(_describe(result.apk))
     if not quiet:
         _output.talk(f"\nbundled into {result.folder}")
+        if result.apk:
+            _output.talk(f"next: adb install -r {result.apk.path}")
+
+
+def _options_of_apk(
+    engine: Engine | None,
+    abis: list[str] | None,
+    litert: list[Path] | None,
+    *,
+    allow_4kb_pages: bool,
+) -> "Options":
+    from mobiledeploy.deploy.apk import Options
+
+    return Options(
+        engine=engine or "onnx",
+        abis=tuple(abis or ("arm64-v8a",)),
+        litert=tuple(litert or ()),
+        allow_4kb_pages=allow_4kb_pages,
+    )
+
+
+def _signed_by(
+    options: "Options", keystore: Path, alias: str | None, password_file: Path | None
+) -> "Options":
+    import dataclasses
+
+    from mobiledeploy.deploy import signing
+
+    key = signing.own_key(keystore, alias=alias, password_file=password_file)
+    return dataclasses.replace(options, key=key)
+
+
+def _describe(apk: "Apk") -> str:
+    pages = f"{apk.page_size // 1024} KB pages"
+    if apk.page_size < 16384:
+        pages += " ONLY: not for the Play Store"
+    key = "this machine's debug key" if apk.debug_key else "your key"
+    rows = [
+        ("apk", apk.path),
+        ("bytes", f"{apk.size:,}"),
+        ("sha256", apk.sha256),
+        ("app", f"{apk.application_id} {apk.version_name}"),
+        ("android", f"API {apk.min_sdk} to {apk.target_sdk}, {', '.join(apk.abis)}, {pages}"),
+        ("runtimes", ", ".join(apk.runtimes)),
+        ("classes", f"{apk.classes:,} after shrinking"),
+        ("signed", f"{' + '.join(apk.schemes)} by {key}, {apk.certificate[:16]}"),
+    ]
+    return "\n" + "\n".join(f"{name:<9} {value}" for name, value in rows)

@@ -11,9 +11,13 @@ from typing import Final
 
 from mobiledeploy import codec, manifest
 from mobiledeploy.contract import Contract
+from mobiledeploy.deploy import apk as apks
+from mobiledeploy.deploy.apk import Apk, Options
 from mobiledeploy.errors import BundleError, CorruptFileError
 from mobiledeploy.files import storage_errors
+from mobiledeploy.progress import Progress, silent
 from mobiledeploy.results import File
+from mobiledeploy.verify import golden
 
 ASSETS: Final = Path("app/src/main/assets")
 FOLDER: Final = "mobiledeploy"
@@ -27,13 +31,22 @@ class Bundle:
     Attributes:
         folder: Where the assets are.
         files: What lies there, relative to `folder`.
+        apk: The APK that was made of the project, if one was asked for.
     """
 
     folder: str
     files: tuple[File, ...]
+    apk: Apk | None
 
 
-def bundle(build: Path, app: Path) -> Bundle:
+def bundle(
+    build: Path,
+    app: Path,
+    *,
+    apk: Path | None = None,
+    options: Options | None = None,
+    progress: Progress = silent,
+) -> Bundle:
     """Put a build's model, labels, contract and golden vectors into an Android project.
 
     The earlier assets stay as they were until the new ones are complete, then one rename
@@ -42,11 +55,18 @@ def bundle(build: Path, app: Path) -> Bundle:
     Args:
         build: A build folder; its manifest is checked first.
         app: The Android project: the folder that holds `app/`.
+        apk: Where an APK of the project goes; None makes none.
+        options: What is wanted of the APK.
+        progress: Told what is being done for the APK.
 
     Raises:
         CorruptFileError: The build is incomplete or was changed.
-        BundleError: `app` is no Android project, or the labels do not fit the model.
-        StorageError: The assets cannot be written.
+        BundleError: `app` is no Android project, the labels do not fit the model, or no APK can
+            be made of them.
+        ParityError: The golden vectors would prove nothing.
+        MissingDependencyError: A tool that makes the APK is missing.
+        DownloadError: A tool that makes the APK cannot be had.
+        StorageError: The assets or the APK cannot be written.
     """
     held = {file.path for file in manifest.read(build).files}
     missing = [name for name in CARRIED if name not in held]
@@ -56,6 +76,8 @@ def bundle(build: Path, app: Path) -> Bundle:
         Contract, (build / "contract.json").read_bytes(), where="contract.json"
     )
     _check_labels(build / "labels.txt", contract)
+    *_, answers = golden.read(build / "golden.npz")
+    golden.require_variety(answers)
     if not (app / "app").is_dir():
         raise BundleError(
             f"{app} is no Android project: it holds no folder `app`",
@@ -69,10 +91,11 @@ def bundle(build: Path, app: Path) -> Bundle:
                 _copy_whole(build / name, staging / name)
             _swap(staging, assets / FOLDER)
     folder = assets / FOLDER
-    return Bundle(
-        folder=folder.as_posix(),
-        files=tuple(File.of(folder, path) for path in sorted(folder.iterdir())),
-    )
+    carried = tuple(File.of(folder, path) for path in sorted(folder.iterdir()))
+    made = None
+    if apk is not None:
+        made = apks.build(app, folder, carried, apk, options or Options(), progress=progress)
+    return Bundle(folder=folder.as_posix(), files=carried, apk=made)
 
 
 def _check_labels(path: Path, contract: Contract) -> None:

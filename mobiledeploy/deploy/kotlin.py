@@ -40,10 +40,10 @@ def compile_kotlin(
         BundleError: The sources do not compile.
     """
     programs.run(
-        jdk.java, "-Xmx1g", "-XX:+UseSerialGC",
+        jdk.java, "-Xmx1g", *programs.QUICK,
         "-cp", joined(toolchain.jars("kotlin", "kotlin-stdlib")), _COMPILER,
-        "-no-stdlib", "-no-reflect",
-        "-jvm-target", jvm_target, f"-Xjdk-release={jvm_target}", _NULLABILITY, "-module-name", module,
+        "-no-stdlib", "-no-reflect", _NULLABILITY,
+        "-module-name", module, "-jvm-target", jvm_target, f"-Xjdk-release={jvm_target}",
         "-cp", joined(class_path), "-d", out, *sources,
         failed=BundleError, what=f"compilation of `{module}`",
     )  # fmt: skip

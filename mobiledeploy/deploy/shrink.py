@@ -38,7 +38,7 @@ def shrink(
     """
     kind = ["--classfile"] if min_sdk is None else ["--min-api", str(min_sdk)]
     programs.run(
-        jdk.java, "-Xmx2g", "-XX:+UseSerialGC", "-cp", joined(toolchain.jars("r8")), _R8,
+        jdk.java, "-Xmx2g", *programs.QUICK, "-cp", joined(toolchain.jars("r8")), _R8,
         "--release", *kind, *(word for path in rules for word in ("--pg-conf", path)),
         "--lib", toolchain.file("android-15", ".jar"), "--lib", jdk.home, "--output", out, *inputs,
         failed=BundleError, what="shrinking of the classes",

@@ -165,5 +165,6 @@ def verify(apk: Path, *, min_sdk: int, jdk: Jdk, toolchain: Toolchain) -> Signat
 def _run(*words: str | Path, what: str, jdk: Jdk, toolchain: Toolchain, stdin: bytes = b"") -> str:
     class_path = joined(toolchain.jars("apksig"))
     return programs.run(
-        jdk.java, "-cp", class_path, _SIGNER, *words, failed=BundleError, what=what, stdin=stdin
-    )
+        jdk.java, *programs.QUICK, "-cp", class_path, _SIGNER, *words,
+        failed=BundleError, what=what, stdin=stdin,
+    )  # fmt: skip

@@ -30,17 +30,26 @@ def choose(answers: Answers, *, images: int = IMAGES) -> npt.NDArray[np.int64]:
     Raises:
         ParityError: The logits do not vary, so that a broken device would pass as well.
     """
-    if len(np.unique(answers.logits, axis=0)) < 2:
-        raise ParityError(
-            "the model gives the same logits for every image: golden vectors would prove nothing",
-            hint="the model is untrained or collapsed: train longer, or lower the learning rate",
-        )
+    require_variety(answers)
     predicted = answers.logits.argmax(axis=1)
     turn = np.zeros(len(predicted), np.int64)
     for label in np.unique(predicted):
         rows = np.flatnonzero(predicted == label)
         turn[rows] = np.arange(len(rows))
     return np.sort(np.argsort(turn, kind="stable")[:images])
+
+
+def require_variety(answers: Answers) -> None:
+    """Refuse answers that are the same for every image.
+
+    Raises:
+        ParityError: The logits do not vary, so that a broken device would pass as well.
+    """
+    if len(np.unique(answers.logits, axis=0)) < 2:
+        raise ParityError(
+            "the model gives the same logits for every image: golden vectors would prove nothing",
+            hint="the model is untrained or collapsed: train longer, or lower the learning rate",
+        )
 
 
 def to_bytes(evaluation: Evaluation, answers: Answers) -> bytes:

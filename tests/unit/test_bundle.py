@@ -3,23 +3,32 @@
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from mobiledeploy import codec, defaults, manifest
 from mobiledeploy.contract import Contract, Grid, Tensor, Tolerance
 from mobiledeploy.deploy.bundle import CARRIED, bundle
-from mobiledeploy.errors import BundleError, CorruptFileError, StorageError
+from mobiledeploy.errors import BundleError, CorruptFileError, ParityError, StorageError
 from mobiledeploy.manifest import Manifest
 from mobiledeploy.results import File
 
 LABELS = ("cat", "dog", "großer Hund")
 
 
-def finish(build: Path, labels: tuple[str, ...] = LABELS) -> None:
+def finish(build: Path, labels: tuple[str, ...] = LABELS, *, constant: bool = False) -> None:
     """Write a build folder whose models are placeholders: bundling only copies them."""
     build.mkdir(exist_ok=True)
-    for name in ("model.tflite", "model.onnx", "golden.npz"):
+    for name in ("model.tflite", "model.onnx"):
         (build / name).write_bytes(name.encode())
+    logits = np.array([[1, 2, 3], [3, 2, 1]], np.int8)
+    np.savez(
+        build / "golden.npz",
+        names=np.array(["a", "b"]),
+        pixels=np.zeros((2, 32, 32, 3), np.uint8),
+        logits=np.zeros_like(logits) if constant else logits,
+        scores=logits,
+    )
     (build / "labels.txt").write_text("".join(f"{label}\n" for label in labels), encoding="utf-8")
     config = defaults.decide()
     grid = Grid(scale=1 / 128, zero_point=0)
@@ -85,6 +94,13 @@ def test_labels_that_do_not_fit_are_refused_and_the_app_is_untouched(
 ) -> None:
     finish(build, labels)
     with pytest.raises(BundleError, match=message):
+        bundle(build, app)
+    assert not assets(app).exists()
+
+
+def test_golden_vectors_that_do_not_vary_are_refused(build: Path, app: Path) -> None:
+    finish(build, constant=True)
+    with pytest.raises(ParityError, match="would prove nothing"):
         bundle(build, app)
     assert not assets(app).exists()
 
