@@ -1,5 +1,6 @@
 """What the Android tests share: compilers, compiled modules, native libraries and builds."""
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from android import jvm
+from android.proving import SOURCES, Prover
 
 from mobiledeploy.deploy import toolchain as tools
 from mobiledeploy.deploy.bundle import bundle
@@ -70,13 +72,33 @@ def natives(toolchain: Toolchain, request: pytest.FixtureRequest) -> Path:
 
 
 @pytest.fixture(scope="session")
+def prover(
+    compilers: jvm.Compilers,
+    core: Path,
+    engines: Path,
+    runtimes: tuple[Path, ...],
+    natives: Path,
+) -> Prover:
+    """The app's core and engines as a program that judges bundles."""
+    parts = [engines, core, *runtimes]
+    program = jvm.compiled(compilers, jvm.sources(SOURCES), parts, friends=[engines])
+    return Prover(class_path=(program, *parts, compilers.stdlib), natives=natives)
+
+
+@pytest.fixture(scope="session")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
-    """Build with the given options, once a session: `built("--arch", "v2")`. Do not change it."""
+    """Build with the given options, once a session: `built("--arch", "v2")`. Do not change it.
+
+    Builds that differ only in what the files take, give and end in are trained once.
+    """
     folders: dict[tuple[str, ...], Path] = {}
 
     def build(*options: str) -> Path:
         if options not in folders:
             folder = tmp_path_factory.mktemp("built") / "build"
+            trained = _trained(options)
+            if trained != options:
+                shutil.copytree(build(*trained), folder)
             done = subprocess.run(
                 [PROGRAM, "build", *options, "--threads", "2", "--out", folder],
                 capture_output=True,
@@ -89,6 +111,18 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
         return folders[options]
 
     return build
+
+
+def _trained(options: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the options that training depends on; the others come as name and value."""
+    kept, rest = [], list(options)
+    while rest:
+        option = rest.pop(0)
+        if option in {"--io", "--head"}:
+            rest.pop(0)
+        else:
+            kept.append(option)
+    return tuple(kept)
 
 
 @pytest.fixture(scope="session")

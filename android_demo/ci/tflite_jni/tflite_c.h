@@ -59,6 +59,10 @@ size_t TfLiteTensorByteSize(const TfLiteTensor*);
 void* TfLiteTensorData(const TfLiteTensor*);
 TfLiteQuantizationParams TfLiteTensorQuantizationParams(const TfLiteTensor*);
 
+/* A signature has -1 where a size is free. Without one the library says it has -1 dimensions. */
+int TfLiteOpaqueTensorGetNumDimsSignature(const TfLiteTensor*, int32_t* rank);
+int TfLiteOpaqueTensorGetDimSignature(const TfLiteTensor*, int32_t, int32_t* size);
+
 /* The delegate's options have no stable layout: this is version 2.19's. */
 typedef struct {
   int32_t num_threads;

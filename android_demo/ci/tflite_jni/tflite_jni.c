@@ -298,6 +298,22 @@ TENSOR(jintArray, shape)(JNIEnv* env, jclass c, jlong handle) {
   return shape;
 }
 
+/* The shape with -1 where a size is free. */
+TENSOR(jintArray, shapeSignature)(JNIEnv* env, jclass c, jlong handle) {
+  const TfLiteTensor* tensor = tensor_of(handle);
+  int32_t rank;
+  if (TfLiteOpaqueTensorGetNumDimsSignature(tensor, &rank) != kTfLiteOk || rank <= 0) {
+    return Java_org_tensorflow_lite_TensorImpl_shape(env, c, handle);
+  }
+  jintArray shape = (*env)->NewIntArray(env, rank);
+  for (int32_t k = 0; shape && k < rank; k++) {
+    jint size = 0;
+    TfLiteOpaqueTensorGetDimSignature(tensor, k, &size);
+    (*env)->SetIntArrayRegion(env, shape, k, 1, &size);
+  }
+  return shape;
+}
+
 TENSOR(jstring, name)(JNIEnv* env, jclass c, jlong handle) {
   UNUSED(c);
   return (*env)->NewStringUTF(env, TfLiteTensorName(tensor_of(handle)));
