@@ -147,7 +147,8 @@ def _operators(file: "FileReport") -> str:
 
 
 def _tensors(file: "FileReport") -> str:
-    rows = [("tensor", "type", "shape", "scales", "scale", "zero point", "bytes")]
+    """Return one row a tensor; where it has several scales, the least and the greatest."""
+    rows = [("tensor", "type", "shape", "scales", "scale", "zero", "bytes")]
     for line in file.tensors:
         scale = zero = ""
         if line.scale is not None and line.zero_point is not None:
@@ -155,9 +156,9 @@ def _tensors(file: "FileReport") -> str:
         scales = f"{line.scales}" + ("" if line.axis is None else f" on {line.axis}")
         rows.append(
             (
-                _cut(line.name, 28),
+                _cut(line.name, 26),
                 line.dtype or "?",
-                _cut(_shape(line.shape), 18),
+                "?" if line.shape is None else _cut("x".join(map(str, line.shape)), 17),
                 scales if line.scales else "",
                 scale,
                 zero,

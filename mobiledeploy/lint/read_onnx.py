@@ -53,14 +53,9 @@ def read(path: Path, data: bytes) -> Model:
     model = ModelProto()
     try:
         model.ParseFromString(data)
-        return _model(path, model, len(data))
     except DecodeError as error:
         raise CorruptFileError("the bytes are no ONNX model") from error
-    except UnicodeDecodeError as error:  # the first look at a name decodes it
-        raise CorruptFileError("a name in the ONNX model is no text") from error
-
-
-def _model(path: Path, model: Any, size: int) -> Model:
+    _require_texts(model)
     if not model.HasField("graph") or not model.graph.node:
         raise CorruptFileError("expected an ONNX model with operators, received one without")
     graph = model.graph
@@ -78,7 +73,7 @@ def _model(path: Path, model: Any, size: int) -> Model:
     inner = [*_inner_nodes(graph), *(node for part in model.functions for node in part.node)]
     return Model(
         format="onnx",
-        size=size + outside,
+        size=len(data) + outside,
         description=(model.doc_string or graph.name)[:MOST_NAME],
         producer=f"{model.producer_name} {model.producer_version}".strip()[:MOST_NAME],
         tensors=onnx_grids.with_grids(tensors, operators),
@@ -98,6 +93,22 @@ def _model(path: Path, model: Any, size: int) -> Model:
         outside=outside,
         problem=checked["problem"],
     )
+
+
+def _require_texts(message: Any) -> None:
+    """Refuse names that are no text: protobuf hands them out as bytes.
+
+    Raises:
+        CorruptFileError: Some string is not UTF-8.
+    """
+    for field, value in message.ListFields():
+        if field.type == field.TYPE_STRING:
+            texts = (value,) if isinstance(value, str | bytes) else value
+            if not all(isinstance(text, str) for text in texts):
+                raise CorruptFileError(f"a text in the ONNX model ({field.name}) is not UTF-8")
+        elif field.type == field.TYPE_MESSAGE:
+            for inner in (value,) if hasattr(value, "ListFields") else value:
+                _require_texts(inner)
 
 
 def _constants(graph: Any) -> Iterator[Any]:

@@ -1,0 +1,128 @@
+"""`mobiledeploy inspect`, as its users and their scripts see it."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import graphs
+import jsonschema
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from mobiledeploy.cli.inspect import WIDTH
+from mobiledeploy.cli.main import app
+from mobiledeploy.errors import CorruptFileError, ParityError
+from mobiledeploy.integer.certify import certify
+from mobiledeploy.targets import onnx, tflite
+from mobiledeploy.targets.tflite_model import TfliteModel
+
+SCHEMA = Path(__file__).parents[3] / "docs" / "schemas" / "inspect.schema.json"
+
+
+@pytest.fixture(scope="module")
+def build(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("build")
+    graph = graphs.mobilenet("v2", alpha=0.35, image_size=32)
+    (folder / "model.tflite").write_bytes(tflite.write(graph))
+    (folder / "model.onnx").write_bytes(onnx.write(graph, certify(graph)))
+    return folder
+
+
+def run(*arguments: str | Path) -> str:
+    result = CliRunner().invoke(app, ["inspect", *map(str, arguments)], catch_exceptions=False)
+    assert result.exit_code == 0
+    return result.stdout
+
+
+def check(document: Any) -> None:
+    schema = json.loads(SCHEMA.read_text())
+    jsonschema.Draft202012Validator.check_schema(schema)
+    jsonschema.validate(document, schema)
+
+
+def test_json_follows_its_schema(build: Path) -> None:
+    document = json.loads(run(build, "--json"))
+    check(document)
+    assert [file["format"] for file in document["files"]] == ["tflite", "onnx"]
+    document["files"][0]["surprise"] = 1
+    with pytest.raises(jsonschema.ValidationError, match="surprise"):
+        check(document)
+
+
+def test_the_summary_says_what_to_feed_and_what_runs_it(build: Path) -> None:
+    text = run(build / "model.tflite")
+    assert "`input` int8 [1, 32, 32, 3] NHWC, real = (code - 0) x 0.0078125" in text
+    assert "35 CONV_2D, 17 DEPTHWISE_CONV_2D, 10 ADD" in text
+    assert "TFLite 1.14 or newer" in text
+    assert text.rstrip().endswith("findings: none")
+    assert "scales" not in text
+
+
+def test_a_build_folder_shows_both_files_and_what_they_share(build: Path) -> None:
+    text = run(build)
+    assert "model.tflite" in text
+    assert "ONNX Runtime 1.12 or newer" in text
+    assert "same      type of the layers, input, output" in text
+
+
+def test_tables_come_when_asked_for_and_fit_the_width(build: Path) -> None:
+    text = run(build, "--ops", "--tensors")
+    assert "DEPTHWISE_CONV_2D        3     17" in text
+    assert "block_16_project/kernel" in text
+    assert max(map(len, text.splitlines())) <= WIDTH
+
+
+def flawed(folder: Path, *, name: str = "output", bias_grid: float = 0.1) -> Path:
+    """A layer with a weight code -128, and with a bias on another grid if asked for."""
+    model = TfliteModel()
+    image = model.activation("image", np.int8, (1, 8, 8, 4), scale=np.float32(0.1))
+    weights = np.arange(-128, -128 + 32, dtype=np.int8).reshape(8, 1, 1, 4)
+    scale = np.full(8, 0.01, np.float32)
+    kernel = model.constant("kernel", weights, scale=scale)
+    grid = scale * np.float32(bias_grid)
+    bias = model.constant("bias", np.zeros(8, np.int32), scale=grid)
+    output = model.activation(name, np.int8, (1, 8, 8, 8), scale=np.float32(1))
+    strides = {"StrideW": 1, "StrideH": 1}
+    model.operator("CONV_2D", 3, [image, kernel, bias], output, "Conv2DOptions", **strides)
+    path = folder / "flawed.tflite"
+    path.write_bytes(
+        model.finish(description="", min_runtime="1.14.0", input_index=image, output_index=output)
+    )
+    return path
+
+
+def test_a_warning_leaves_the_exit_status_alone_unless_strict(tmp_path: Path) -> None:
+    path = flawed(tmp_path)
+    text = run(path)
+    assert "findings: 1 warning" in text
+    assert "MD102 weight code -128" in text
+    assert "CONV_2D `output`: -128, 1 times" in text
+    with pytest.raises(ParityError, match="MD102"):
+        CliRunner().invoke(app, ["inspect", str(path), "--strict"], catch_exceptions=False)
+
+
+def test_an_error_gives_exit_status_5(tmp_path: Path) -> None:
+    path = flawed(tmp_path, bias_grid=0.2)
+    with pytest.raises(ParityError, match="MD106") as caught:
+        CliRunner().invoke(app, ["inspect", str(path)], catch_exceptions=False)
+    assert caught.value.exit_status == 5
+    result = CliRunner().invoke(app, ["inspect", str(path), "--json"])
+    document = json.loads(result.stdout)
+    check(document)
+    assert {f["rule"] for f in document["files"][0]["findings"]} == {"MD102", "MD106"}
+
+
+def test_a_damaged_file_gives_exit_status_6(tmp_path: Path, build: Path) -> None:
+    path = tmp_path / "cut.tflite"
+    path.write_bytes((build / "model.tflite").read_bytes()[:5000])
+    with pytest.raises(CorruptFileError, match=r"cut\.tflite") as caught:
+        run(path)
+    assert caught.value.exit_status == 6
+
+
+def test_names_in_a_foreign_file_cannot_steer_the_terminal(tmp_path: Path) -> None:
+    text = run(flawed(tmp_path, name="\x1b[2Joutput\x07"), "--tensors")
+    assert "\x1b" not in text
+    assert "\x07" not in text
+    assert "?[2Joutput?" in text
