@@ -7,6 +7,7 @@ steps; two staircases are equal if they are equal around every step of either. A
 """
 
 import dataclasses
+import functools
 import math
 
 import numpy as np
@@ -16,7 +17,7 @@ from mobiledeploy.integer import add_kernels, mean_kernels
 from mobiledeploy.integer.certify_add import NARROWEST
 from mobiledeploy.integer.certify_mean import MOST_POSITIONS
 from mobiledeploy.integer.graph import QMAX, QMIN
-from mobiledeploy.reading import Layer
+from mobiledeploy.reading import Layer, Read, Tensor
 from mobiledeploy.reading.model import Format
 from mobiledeploy.verify.reach import Ints, Span, centred, multipliers, others, stepped, sums
 
@@ -92,10 +93,7 @@ def compare_weighted(a: Layer, b: Layer, source: Span) -> Verdict:
 
 def compare_additions(a: Layer, b: Layer, formats: tuple[Format, Format]) -> Verdict:
     """Compare two additions whose operands stand in the same order, on all pairs of codes."""
-    tables = [_sums_of_pairs(layer, kind) for layer, kind in zip((a, b), formats, strict=True)]
-    if not tables[0] or not tables[1]:
-        return UNKNOWN
-    return _tables(tables[0], tables[1], "all 65,536 pairs of codes")
+    return _additions(_grids(a), _grids(b), formats)
 
 
 def compare_means(a: Layer, b: Layer, formats: tuple[Format, Format]) -> Verdict:
@@ -103,9 +101,56 @@ def compare_means(a: Layer, b: Layer, formats: tuple[Format, Format]) -> Verdict
     positions = math.prod(a.window)
     if positions != math.prod(b.window) or not 1 <= positions <= MOST_POSITIONS:
         return UNKNOWN
-    tables = [_means(layer, kind) for layer, kind in zip((a, b), formats, strict=True)]
+    kernels = [
+        "pool" if layer.op == "AVERAGE_POOL_2D" else kind
+        for layer, kind in zip((a, b), formats, strict=True)
+    ]
+    return _means(_grids(a), _grids(b), (kernels[0], kernels[1]), positions)
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class _Grids:
+    """What decides an addition's or mean's codes; hashable, so that nothing is tried twice."""
+
+    scales: tuple[np.float32 | None, ...]
+    zeros: tuple[int | None, ...]
+    clamp: tuple[int, int]
+
+    @property
+    def usable(self) -> bool:
+        """Whether these are grids at all."""
+        return None not in self.zeros and all(
+            scale is not None and np.isfinite(scale) and scale > 0 for scale in self.scales
+        )
+
+
+def _grids(layer: Layer) -> _Grids:
+    tensors: tuple[Read | Tensor, ...] = (*layer.reads, layer.output)
+    return _Grids(
+        scales=tuple(tensor.scale for tensor in tensors),
+        zeros=tuple(tensor.zero_point for tensor in tensors),
+        clamp=layer.clamp,
+    )
+
+
+@functools.lru_cache(maxsize=1024)
+def _additions(a: _Grids, b: _Grids, formats: tuple[Format, Format]) -> Verdict:
+    if not (a.usable and b.usable):
+        return UNKNOWN
+    tables = [_sums_of_pairs(grids, kind) for grids, kind in zip((a, b), formats, strict=True)]
     if not tables[0] or not tables[1]:
         return UNKNOWN
+    return _tables(tables[0], tables[1], "all 65,536 pairs of codes")
+
+
+@functools.lru_cache(maxsize=1024)
+def _means(a: _Grids, b: _Grids, kernels: tuple[str, str], positions: int) -> Verdict:
+    if not (a.usable and b.usable):
+        return UNKNOWN
+    tables = [
+        [_means_of_sums(grids, kernel, positions)]
+        for grids, kernel in zip((a, b), kernels, strict=True)
+    ]
     return _tables(tables[0], tables[1], f"all {255 * positions + 1:,} sums of codes")
 
 
@@ -176,9 +221,9 @@ class _Staircases:
         a, b = self.layers
         if (a.clamp, a.output.zero_point) != (b.clamp, b.output.zero_point):
             return np.ones(self.delta.low.size, bool)
-        return (
-            (self.factors[0] != self.factors[1]) | (self.delta.low != 0) | (self.delta.high != 0)
-        )
+        moved: npt.NDArray[np.bool_] = self.delta.low != 0
+        moved |= (self.delta.high != 0) | (self.factors[0] != self.factors[1])
+        return moved
 
     def apart(self, channels: Ints, near: Ints) -> Ints:
         """Return by how many steps the codes differ, at sums so near to any step."""
@@ -218,49 +263,36 @@ class _Staircases:
         return cut
 
 
-def _sums_of_pairs(layer: Layer, kind: Format) -> list[Ints]:
+def _sums_of_pairs(grids: _Grids, kind: Format) -> list[Ints]:
     """Return the sums of all pairs of codes by each kernel that may run the layer."""
-    (a, b), out = layer.reads, layer.output
-    scales = [a.scale, b.scale, out.scale]
-    zeros = [a.zero_point, b.zero_point, out.zero_point]
-    if any(scale is None or not np.isfinite(scale) or scale <= 0 for scale in scales):
+    a, b, scale = (np.float32(value or 0) for value in grids.scales)
+    a_zero, b_zero, zero = (value or 0 for value in grids.zeros)
+    if min(a / scale, b / scale) < NARROWEST:
         return []
     codes = np.arange(QMIN, QMAX + 1, dtype=np.int64)
     operands = add_kernels.Operands(
         a=np.repeat(codes, codes.size),
         b=np.tile(codes, codes.size),
-        zeros=(zeros[0] or 0, zeros[1] or 0, zeros[2] or 0),
+        zeros=(a_zero, b_zero, zero),
     )
     kernels = (add_kernels.xnnpack,) if kind == "tflite" else add_kernels.ORT_KERNELS
-    grids = [np.full((1, 1), scale, np.float32) for scale in scales[:2]]
-    scale = np.float32(scales[2] or 1)
-    if min(grids[0] / scale, grids[1] / scale) < NARROWEST:
-        return []
+    a_grid, b_grid = np.full((1, 1), a), np.full((1, 1), b)
     return [
-        np.clip(kernel(operands, grids[0], grids[1], scale)[0], *layer.clamp) for kernel in kernels
+        np.clip(kernel(operands, a_grid, b_grid, scale)[0], *grids.clamp) for kernel in kernels
     ]
 
 
-def _means(layer: Layer, kind: Format) -> list[Ints]:
-    read, out = layer.reads[0], layer.output
-    positions = math.prod(layer.window)
-    if read.scale is None or out.scale is None:
-        return []
+def _means_of_sums(grids: _Grids, kernel: str, positions: int) -> Ints:
+    source, scale = (np.float32(value or 0) for value in grids.scales)
+    source_zero, zero = (value or 0 for value in grids.zeros)
     total = mean_kernels.Sums(
         codes=np.arange(QMIN * positions, QMAX * positions + 1, dtype=np.int64),
         positions=positions,
-        zeros=(read.zero_point or 0, out.zero_point or 0),
+        zeros=(source_zero, zero),
     )
-    scale = np.full(1, read.scale, np.float32)
-    if layer.op == "AVERAGE_POOL_2D":
-        found = [mean_kernels.tflite_average_pool(total)]
-    elif kind == "tflite":
-        # Compilers for arm64 may fuse multiplications with additions.
-        found = [
-            mean_kernels.xnnpack(total, scale, out.scale, fused=fused, fused_constant=constant)
-            for fused in (False, True)
-            for constant in (False, True)
-        ]
+    if kernel == "pool":
+        found = mean_kernels.tflite_average_pool(total)
     else:
-        found = [mean_kernels.ort(total, scale, out.scale)]
-    return [np.clip(codes, *layer.clamp) for codes in found]
+        run = mean_kernels.xnnpack if kernel == "tflite" else mean_kernels.ort
+        found = run(total, np.full(1, source), scale)
+    return np.clip(found, *grids.clamp)

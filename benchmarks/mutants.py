@@ -1,0 +1,175 @@
+"""Put the instrument to every fault in every layer: does it see it, and does it name the layer.
+
+Each fault of `tests/mutants/faults.py` is made in each layer of the `.tflite` and of the `.onnx` of
+MobileNet V1 and V2 (random weights), and of a small network with every kind of layer. The faulty
+file is compared with the sound one of the other format; nothing is run for that. Then the faulty
+file is run beside the sound one of its own format, on noise and extremes, to check what was said:
+where an output differs that was called equivalent, the benchmark fails. From the repository's root:
+
+    python benchmarks/mutants.py [--step 1] [--write docs/mutants.md]
+
+Exits with 1 if a mutant that changes an output was not seen, if one that was called equivalent
+changes one, or if less than 95 % of the layers were named rightly.
+"""
+
+import argparse
+import collections
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT / "tests"))
+
+import graphs  # noqa: E402
+from mutants.faults import FAULTS  # noqa: E402
+from mutants.instrument import Instrument, Mutant, mutants  # noqa: E402
+
+from mobiledeploy.errors import MobileDeployError  # noqa: E402
+from mobiledeploy.integer.certify import certify  # noqa: E402
+from mobiledeploy.integer.graph import IntegerGraph  # noqa: E402
+from mobiledeploy.runtimes import litert, ort  # noqa: E402
+from mobiledeploy.targets import onnx, tap, tflite  # noqa: E402
+
+NAMED = 0.95
+"""Share of layers that must be named rightly."""
+COLUMNS = (
+    "mutants",
+    "seen",
+    "layer named",
+    "may change an output",
+    "shown by the images",
+    "shown equivalent",
+    "the same numbers",
+    "refused as damaged",
+)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--step", type=int, default=1, help="take every so many-th mutant")
+    parser.add_argument("--write", type=Path, help="where to write the table")
+    options = parser.parse_args()
+    networks = {
+        "MobileNet V1 0.25, 32 px": graphs.mobilenet("v1", alpha=0.25, image_size=32),
+        "MobileNet V2 0.35, 32 px": graphs.mobilenet("v2", alpha=0.35, image_size=32),
+        "MobileNet V2 0.35, 32 px, stem with stride 2": graphs.mobilenet(
+            "v2", alpha=0.35, image_size=32, stem_stride=2
+        ),
+        "every kind of layer, activations that the grid does not imply": graphs.assorted_graph(),
+    }
+    start = time.perf_counter()
+    tables = {name: Table(name, graph, options.step) for name, graph in networks.items()}
+    total = sum((table.total for table in tables.values()), collections.Counter())
+    text = "\n".join((*_head(total), *(line for t in tables.values() for line in t.lines())))
+    print(text)
+    failures = [failure for table in tables.values() for failure in table.failures]
+    print(*failures, sep="\n", file=sys.stderr)
+    print(f"{time.perf_counter() - start:.0f} s", file=sys.stderr)
+    if options.write:
+        options.write.write_text(text + "\n")
+    judged = total["seen"] - total["refused as damaged"]
+    return int(bool(failures) or total["layer named"] < NAMED * judged)
+
+
+class Table:
+    """What became of the mutants of one network, by fault and file."""
+
+    def __init__(self, name: str, graph: IntegerGraph, step: int) -> None:
+        files = tflite.write(graph), onnx.write(graph, certify(graph))
+        self.name, self.failures = name, list[str]()
+        self.rows: dict[tuple[str, str], collections.Counter[str]] = {}
+        self._instrument = Instrument(*files)
+        self._images = graphs.extremes(graph.input.shape)
+        self._sound = {
+            kind: self._run(kind, data)
+            for kind, data in zip(("tflite", "onnx"), files, strict=True)
+        }
+        for number, mutant in enumerate(mutants(*files)):
+            if number % step == 0:
+                self._add(mutant)
+
+    @property
+    def total(self) -> collections.Counter[str]:
+        return sum(self.rows.values(), collections.Counter())
+
+    def _add(self, mutant: Mutant) -> None:
+        answer = self._instrument.ask(mutant)
+        row = self.rows.setdefault((mutant.fault, mutant.format), collections.Counter())
+        row["mutants"] += 1
+        row["seen"] += answer.kind != "same"
+        row["layer named"] += self._instrument.is_right(mutant, answer)
+        what = {
+            "changed": "may change an output",
+            "equivalent": "shown equivalent",
+            "same": "the same numbers",
+            "damaged": "refused as damaged",
+        }[answer.kind]
+        row[what] += 1
+        if answer.kind == "damaged":
+            return
+        differs = self._differs(mutant)
+        row["shown by the images"] += differs
+        if differs and answer.kind != "changed":
+            self.failures.append(
+                f"{self.name}: {mutant.fault} in layer {mutant.layer} of the {mutant.format} "
+                f"changes an output, and was called {answer.kind}: {answer.said}"
+            )
+
+    def _differs(self, mutant: Mutant) -> bool:
+        """Return whether an image shows it; a file that its runtime refuses shows it too."""
+        try:
+            found = self._run(mutant.format, mutant.data)
+        except MobileDeployError:
+            return True
+        sound = self._sound[mutant.format]
+        return any(
+            a.shape != b.shape or not np.array_equal(a, b)
+            for a, b in zip(found, sound, strict=True)
+        )
+
+    def _run(self, kind: str, data: bytes) -> tuple[np.ndarray, ...]:
+        if kind == "tflite":
+            return litert.load(tap.tflite(data)).run(self._images)
+        return ort.load(tap.onnx(data)).run(self._images)
+
+    def lines(self) -> list[str]:
+        lines = ["", f"## {self.name}", "", *_columns()]
+        lines.extend(
+            f"| {fault} | {kind} | {' | '.join(str(row[name]) for name in COLUMNS)} |"
+            for (fault, kind), row in self.rows.items()
+        )
+        return lines
+
+
+def _columns() -> list[str]:
+    return [f"| fault | file | {' | '.join(COLUMNS)} |", f"|---|---|{'---:|' * len(COLUMNS)}"]
+
+
+def _head(total: collections.Counter[str]) -> list[str]:
+    judged = total["seen"] - total["refused as damaged"]
+    return [
+        "# Faults that the comparison of files was put to",
+        "",
+        "Written by `benchmarks/mutants.py`. Each fault was made in each layer of one file, which",
+        "was then compared with the sound file of the other format, by the integers in the files.",
+        "",
+        f"* {total['mutants']} mutants of {len(FAULTS)} faults, in both formats.",
+        f"* {total['seen']} were seen. The other {total['the same numbers']} hold the same numbers "
+        "as the sound file",
+        "  (an activation that the grid of the output does anyway), and change no output.",
+        f"* The layer was named rightly in {total['layer named']} of {judged} "
+        f"({total['layer named'] / max(judged, 1):.1%}) that can be read.",
+        f"* {total['may change an output']} may change an output; images (noise and extremes) "
+        f"showed it for {total['shown by the images']} of them:",
+        "  comparing outputs alone would have let the others pass.",
+        f"* {total['shown equivalent']} were shown to change nothing, by trying all sums or pairs "
+        "that can occur.",
+        f"* {total['refused as damaged']} were refused as damaged before any runtime saw them.",
+    ]
+
+
+if __name__ == "__main__":
+    sys.exit(main())
