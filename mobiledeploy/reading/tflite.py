@@ -3,8 +3,6 @@
 import dataclasses
 from typing import Final
 
-import numpy as np
-
 from mobiledeploy.errors import ConversionError
 from mobiledeploy.integer import tflite_file
 from mobiledeploy.integer.tflite_file import TfliteFile, TfliteOperator
@@ -27,6 +25,8 @@ _KINDS: Final[dict[str, Kind]] = {
 }
 _REAL_BOUNDS: Final = {"RELU": 1, "RELU6": 3}
 """Number in the schema's `ActivationFunctionType` of the operators that are nothing else."""
+_ON_IMAGES: Final = {"DEPTHWISE_CONV_2D", "MEAN", "AVERAGE_POOL_2D", "MAX_POOL_2D"}
+"""Operators for which one pixel is an image: they look at what lies around it."""
 
 
 def read_tflite(data: bytes) -> Reading:
@@ -70,6 +70,9 @@ def _read(
         return  # arithmetic on shapes, or on constants: of no layer that we compare
     target = file.tensors[operator.outputs[0]]
     before = [draft.tensor(written[index]) for index in sources]
+    if operator.name in _ON_IMAGES and len(file.tensors[sources[0]].shape) == 4:
+        # An image of one pixel is described as a vector.
+        before[0] = dataclasses.replace(before[0], shape=file.tensors[sources[0]].shape[1:])
     if operator.name in _SHAPE_ONLY or _same_codes(operator, before[0], described(target)):
         draft.shape_only.extend([operator.name] if operator.name in _SHAPE_ONLY else [])
         written[operator.outputs[0]] = written[sources[0]]
