@@ -61,14 +61,16 @@ def prove_mean(first: Layer, second: Layer, source: tuple[int, ...]) -> Finding:
         second: Of the `.onnx`.
         source: Shape of what they read, (height, width, channels).
     """
-    positions = math.prod(source[:2])
+    # An image of one pixel is described as a vector.
+    size = source[:2] if len(source) == 3 else (1, 1)
+    positions = math.prod(size)
     reasons = list(_grid_reasons(first, second))
     if first.op not in {"MEAN", "AVERAGE_POOL_2D"} or second.op != "GlobalAveragePool":
         reasons.append(f"the arithmetic of {first.op} and {second.op} is not known")
     if first.op == "AVERAGE_POOL_2D" and first.reads[0].scale != first.output.scale:
         reasons.append("an average pooling with two scales")
-    if first.window != source[:2] or second.window != source[:2]:
-        reasons.append(f"windows {first.window} and {second.window} on an image of {source[:2]}")
+    if first.window != size or second.window != size:
+        reasons.append(f"windows {first.window} and {second.window} on an image of {size}")
     if not 0 < positions <= certify_mean.MOST_POSITIONS:
         reasons.append(f"a mean over {positions} positions is not enumerated")
     if not reasons:

@@ -1,0 +1,359 @@
+"""A certificate speaks of the files' own integers: one that is off, and its layer loses it."""
+
+import dataclasses
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import graphs
+import numpy as np
+import pytest
+
+from mobiledeploy import codec
+from mobiledeploy.integer.certify import certify
+from mobiledeploy.integer.graph import (
+    Add,
+    Conv,
+    Dense,
+    IntegerGraph,
+    Mean,
+    Node,
+    QTensor,
+    QWeights,
+)
+from mobiledeploy.reading import read_onnx, read_tflite
+from mobiledeploy.targets import onnx, tflite
+from mobiledeploy.verify import certificate, layer_proofs
+from mobiledeploy.verify.align import align
+from mobiledeploy.verify.certificate import FilesCertificate
+from mobiledeploy.verify.proof import LayerProof
+
+SCHEMA = Path(__file__).parents[3] / "docs" / "schemas" / "certificate.schema.json"
+
+
+@pytest.fixture(scope="module")
+def graph() -> IntegerGraph:
+    return graphs.assorted_graph()
+
+
+@pytest.fixture(scope="module")
+def files(graph: IntegerGraph) -> tuple[bytes, bytes]:
+    return tflite.write(graph), onnx.write(graph, certify(graph))
+
+
+@pytest.fixture(scope="module")
+def certified(files: tuple[bytes, bytes]) -> FilesCertificate:
+    return certificate.certify_files(*files, threads=2)
+
+
+def proofs(first: bytes, second: bytes) -> dict[str, LayerProof]:
+    """Of all layers by name, kernels aside."""
+    readings = read_tflite(first), read_onnx(second)
+    alignment = align(*readings)
+    found = layer_proofs.prove(*readings, alignment, [()] * len(alignment.pairs))
+    return {proof.layer or proof.counterpart: proof for proof in found}
+
+
+def unproven(first: bytes, second: bytes) -> set[str]:
+    found = proofs(first, second)
+    assert all(proof.reasons for proof in found.values() if proof.status == "not proven")
+    return {name for name, proof in found.items() if proof.status == "not proven"}
+
+
+def test_files_of_one_graph_are_certified(
+    graph: IntegerGraph, certified: FilesCertificate, files: tuple[bytes, bytes]
+) -> None:
+    assert certified.holds
+    assert certified.verdict == (
+        "8 layers are proven to be the same function in both files; the softmax is sampled"
+    )
+    assert [proof.layer for proof in certified.layers] == [n.output.name for n in graph.nodes]
+    methods = {proof.layer: (proof.status, proof.method) for proof in certified.layers}
+    for node in graph.nodes[:-1]:
+        method = "enumeration" if isinstance(node, Add | Mean) else "structure"
+        assert methods[node.output.name] == ("proven", method)
+    assert methods["scores"] == ("sampled", "samples")
+    cases = {proof.layer: proof.cases for proof in certified.layers}
+    assert cases["sum"] == 65536
+    height, width, _ = graph.tensors()["wide"].shape
+    assert cases["pool"] == 255 * height * width + 1
+    assert [file.size for file in certified.files] == [len(data) for data in files]
+    assert [check.holds for check in certified.checks] == [True] * 5
+
+
+def test_the_certificate_is_json_as_its_schema_says(certified: FilesCertificate) -> None:
+    import jsonschema
+
+    text = codec.to_json(certified)
+    jsonschema.validate(json.loads(text), json.loads(SCHEMA.read_text()))
+    assert codec.from_json(FilesCertificate, text, where="certificate.json") == certified
+
+
+def test_what_was_only_sampled_is_said(certified: FilesCertificate) -> None:
+    said = " ".join(certified.sampled)
+    for part in ("`scores`", "8 tensors", "1, 2, 4 threads", "this CPU only"):
+        assert part in said
+
+
+def changed(graph: IntegerGraph, name: str, change: Callable[[Node], Node]) -> IntegerGraph:
+    nodes = [change(node) if node.output.name == name else node for node in graph.nodes]
+    return dataclasses.replace(graph, nodes=tuple(nodes))
+
+
+def weights_changed(node: Node, **fields: Any) -> Node:
+    assert isinstance(node, Conv | Dense)
+    return dataclasses.replace(node, weights=dataclasses.replace(node.weights, **fields))
+
+
+def one_weight(node: Any) -> Node:
+    kernel = node.weights.kernel.copy()
+    place = np.unravel_index(np.abs(kernel).argmin(), kernel.shape)
+    kernel[place] += 1
+    return weights_changed(node, kernel=kernel)
+
+
+def one_bias(node: Any) -> Node:
+    bias = node.weights.bias.copy()
+    bias[-1] += 1
+    return weights_changed(node, bias=bias)
+
+
+def one_scale(node: Any) -> Node:
+    found: QWeights = node.weights
+    scale, bias_scale = found.kernel_scale.copy(), found.bias_scale.copy()
+    scale[-1] *= np.float32(1.01)
+    bias_scale[-1] *= np.float32(1.01)
+    return weights_changed(node, kernel_scale=scale, bias_scale=bias_scale)
+
+
+@pytest.mark.parametrize("fault", [one_weight, one_bias, one_scale])
+@pytest.mark.parametrize("name", ["stem", "spread", "narrow", "shrink", "wide", "logits"])
+def test_one_number_of_a_tflite_s_weights_costs_the_layer_its_proof(
+    graph: IntegerGraph, files: tuple[bytes, bytes], name: str, fault: Callable[[Node], Node]
+) -> None:
+    assert unproven(tflite.write(changed(graph, name, fault)), files[1]) == {name}
+
+
+@pytest.mark.parametrize("name", ["stem", "spread", "narrow", "shrink", "wide", "sum", "pool"])
+def test_a_zero_point_that_is_off_costs_writer_and_readers_their_proofs(
+    graph: IntegerGraph, files: tuple[bytes, bytes], name: str
+) -> None:
+    def move(node: Node) -> Node:
+        out = node.output
+        zero = out.zero_point + (1 if out.zero_point < 0 else -1)
+        return dataclasses.replace(node, output=dataclasses.replace(out, zero_point=zero))
+
+    found = unproven(tflite.write(changed(graph, name, move)), files[1])
+    readers = {
+        node.output.name
+        for node in graph.nodes
+        if name in (node.inputs if isinstance(node, Add) else (node.input,))
+    }
+    assert found == {name} | readers
+
+
+def test_a_missing_activation_costs_the_layer_its_proof(
+    graph: IntegerGraph, files: tuple[bytes, bytes]
+) -> None:
+    bare = changed(graph, "spread", lambda node: dataclasses.replace(node, activation="none"))
+    assert unproven(tflite.write(bare), files[1]) == {"spread"}
+
+
+def node_writing(model: Any, name: str) -> Any:
+    return next(node for node in model.graph.node if name in node.output)
+
+
+def with_input(data: bytes, name: str, place: int, change: Callable[[Any], Any]) -> bytes:
+    """The file with one number changed that a node reads, and no other node."""
+    from onnx import ModelProto, numpy_helper
+
+    model = ModelProto.FromString(data)
+    node = node_writing(model, name)
+    constants = {tensor.name: tensor for tensor in model.graph.initializer}
+    value = change(numpy_helper.to_array(constants[node.input[place]]))
+    node.input[place] = "changed"
+    model.graph.initializer.append(numpy_helper.from_array(np.asarray(value), "changed"))
+    return model.SerializeToString()
+
+
+def source_of(data: bytes, name: str, steps: tuple[int, ...]) -> str:
+    """The tensor that is reached from another one through so many inputs."""
+    from onnx import ModelProto
+
+    model = ModelProto.FromString(data)
+    for step in steps:
+        name = node_writing(model, name).input[step]
+    return name
+
+
+@pytest.mark.parametrize(("layer", "operand"), [("sum", 0), ("sum", 1)])
+def test_one_per_cent_on_an_operand_s_scale_costs_the_addition_its_proof(
+    files: tuple[bytes, bytes], layer: str, operand: int
+) -> None:
+    read = source_of(files[1], layer, (0, operand))
+    assert unproven(files[0], with_input(files[1], read, 1, lambda s: s * np.float32(1.01))) == {
+        layer
+    }
+
+
+def test_one_per_cent_on_the_scale_of_a_mean_costs_it_its_proof(
+    graph: IntegerGraph, files: tuple[bytes, bytes]
+) -> None:
+    pooled = source_of(files[1], "pool", (0,))
+    read = source_of(files[1], pooled, (0, 0))
+    assert unproven(files[0], with_input(files[1], read, 1, lambda s: s * np.float32(1.01))) == {
+        "pool"
+    }
+
+
+def test_one_per_cent_on_the_logits_scale_costs_the_softmax_its_samples(
+    graph: IntegerGraph, files: tuple[bytes, bytes]
+) -> None:
+    from onnx import ModelProto
+
+    model = ModelProto.FromString(files[1])
+    soft = next(node for node in model.graph.node if node.op_type == "Softmax")
+    broken = with_input(files[1], soft.input[0], 1, lambda s: s * np.float32(1.01))
+    assert unproven(files[0], broken) == {"scores"}
+
+
+def test_other_padding_costs_the_layer_its_proof(files: tuple[bytes, bytes]) -> None:
+    from onnx import ModelProto
+
+    model = ModelProto.FromString(files[1])
+    conv = next(n for n in model.graph.node if n.op_type == "Conv")
+    pads = next(a for a in conv.attribute if a.name == "pads")
+    before = list(pads.ints)
+    del pads.ints[:]
+    pads.ints.extend([before[2], before[3], before[0], before[1]])
+    assert before != list(pads.ints)
+    assert unproven(files[0], model.SerializeToString()) == {"stem"}
+
+
+def test_multipliers_a_hair_apart_are_compared_on_every_sum(
+    graph: IntegerGraph, files: tuple[bytes, bytes]
+) -> None:
+    def nudge(node: Any) -> Node:
+        scale = node.weights.kernel_scale.copy()
+        scale[0] = np.nextafter(scale[0], np.float32(1))
+        return weights_changed(node, kernel_scale=scale)
+
+    found = proofs(tflite.write(changed(graph, "spread", nudge)), files[1])["spread"]
+    assert found.status == "proven"
+    assert found.method == "enumeration"
+    assert "1 of 8 float32 multipliers differ" in found.statement
+    assert found.cases > 10_000
+
+
+def bad_addition() -> IntegerGraph:
+    """Sums that lie on halves exactly, which XNNPACK and ONNX Runtime round apart."""
+    half, one = np.float32(0.5), np.float32(1)
+    return graphs.addition((half, half, one), (0, 0, 0))
+
+
+def test_an_addition_that_kernels_round_apart_is_not_proven() -> None:
+    graph = bad_addition()
+    scales = (np.float32(0.5), np.float32(0.5))
+    from mobiledeploy.integer.certificate import Certificate
+
+    made_up = {
+        "sum": Certificate(
+            name="sum", scales=scales, cases=0, differing_before=0, differing_after=0
+        )
+    }
+    first = tflite.write(graph, head="logits")
+    second = onnx.write(graph, made_up, head="logits")
+    found = proofs(first, second)
+    assert found["sum"].status == "not proven"
+    assert "of all 65,536 pairs of codes are rounded otherwise" in found["sum"].reasons[0]
+
+
+def wide(multiplier: float, bias: int) -> IntegerGraph:
+    source = QTensor(name="image", shape=(2, 2, 4), scale=np.float32(1), zero_point=0)
+    scale = np.full(1, multiplier, np.float32)
+    node = Conv(
+        input="image",
+        output=QTensor(name="out", shape=(2, 2, 3), scale=np.float32(1), zero_point=-1),
+        weights=QWeights(
+            kernel=np.full((3, 1, 1, 4), 127, np.int8),
+            kernel_scale=scale,
+            bias=np.full(3, bias, np.int32),
+            bias_scale=scale,
+        ),
+        depthwise=False,
+        strides=(1, 1),
+        padding="valid",
+        activation="none",
+    )
+    return IntegerGraph(name="wide", input=source, nodes=(node,))
+
+
+@pytest.mark.parametrize(("bias", "exact"), [(2**23, True), (2**24, False), (2**30, False)])
+def test_accumulators_beyond_float32_s_whole_numbers_are_said(bias: int, exact: bool) -> None:
+    graph = wide(2.0**-10, bias)
+    found = proofs(tflite.write(graph, head="logits"), onnx.write(graph, {}, head="logits"))["out"]
+    assert found.status == "proven"
+    assert found.accumulator is not None
+    assert found.accumulator.exact == exact
+    assert found.accumulator.highest == bias + 4 * 127 * 127
+    assert found.accumulator.lowest == bias - 4 * 127 * 128
+
+
+def test_layers_of_one_file_only_are_not_proven(graph: IntegerGraph) -> None:
+    first = tflite.write(graph)
+    second = onnx.write(graph, certify(graph), head="logits")
+    assert unproven(first, second) == {"scores"}
+
+
+def test_operands_from_other_layers_are_not_proven(files: tuple[bytes, bytes]) -> None:
+    from onnx import ModelProto
+
+    model = ModelProto.FromString(files[1])
+    name = source_of(files[1], "sum", (0, 0))
+    node_writing(model, name).input[0] = "narrow"
+    found = proofs(files[0], model.SerializeToString())
+    assert found["sum"].status == "not proven"
+    assert "it reads another layer" in found["sum"].reasons
+
+
+def test_kernels_that_a_runtime_does_not_take_are_not_proven(graph: IntegerGraph) -> None:
+    """int8 inside, as ONNX Runtime does not fuse around an addition: it computes in floats."""
+    from onnx import ModelProto
+
+    data = onnx.write(graph, certify(graph))
+    model = ModelProto.FromString(data)
+    name = source_of(data, "narrow", (0,))
+    clip = node_writing(model, name)
+    # A second reader of the real values keeps the pair from being fused.
+    extra = model.graph.output.add()
+    extra.name = clip.output[0]
+    extra.type.tensor_type.elem_type = 1
+    found = certificate.certify_files(tflite.write(graph), model.SerializeToString())
+    assert not found.holds
+    reasons = {p.layer: p.reasons for p in found.layers if p.status == "not proven"}
+    assert list(reasons) == ["narrow"]
+    assert "ONNX Runtime runs it with" in reasons["narrow"][0]
+
+
+def test_the_softmax_s_distance_is_counted_on_both_runtimes(certified: FilesCertificate) -> None:
+    (proof,) = [p for p in certified.layers if p.layer == "scores"]
+    assert proof.cases > 1000
+    assert "LiteRT by at most" in proof.statement
+
+
+def test_a_first_layer_written_over_four_pixels_is_proven_and_loses_it() -> None:
+    from onnx import ModelProto, numpy_helper
+
+    graph = graphs.mobilenet("v2", alpha=0.35, image_size=32, stem_stride=2)
+    first, second = tflite.write(graph), onnx.write(graph, certify(graph))
+    found = proofs(first, second)
+    assert {name for name, p in found.items() if p.status != "proven"} == {graph.output.name}
+    model = ModelProto.FromString(second)
+    stem = graph.nodes[0].output.name
+    kernel = next(t for t in model.graph.initializer if t.name == f"{stem}/kernel")
+    values = numpy_helper.to_array(kernel).copy()
+    assert len(values) == 2 * graph.nodes[0].output.shape[-1]
+    values[-1, -4, 1, 0] ^= 1  # of the second copy of the last channel
+    kernel.CopyFrom(numpy_helper.from_array(values, kernel.name))
+    assert unproven(first, model.SerializeToString()) == {stem}
