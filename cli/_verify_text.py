@@ -27,7 +27,7 @@ def text(report: "VerifyReport") -> str:
         _list("seen on these images only", report.sampled),
         _list("differs", report.failures[1:]),
         _list("note", report.warnings),
-        f"{report.cpu}; {', '.join(report.runtimes)}" if not report.participants else report.cpu,
+        "; ".join((report.cpu, *report.runtimes)),
     ]
     return "\n\n".join(part for part in parts if part)
 
@@ -122,21 +122,44 @@ def _accuracy(report: "VerifyReport") -> str:
 
 
 def _divergence(found: "Divergence") -> str:
-    return found.cause
+    other = "" if found.other == found.layer else f" (`{found.other}` in the second file)"
+    place = f"layer {found.position} of {found.layers}" if found.position else "the input"
+    lines = [
+        f"first diverges in {place}: `{found.layer}`{other}, {found.operator}",
+        f"cause: {found.cause}",
+        f"seen best on: {found.image}",
+    ]
+    if found.histogram:
+        total = sum(count for _, count in found.histogram)
+        shown = sorted(found.histogram, key=lambda entry: -entry[1])[:6]
+        steps = ", ".join(f"{step:+d} LSB: {count}" for step, count in sorted(shown))
+        lines.append(f"there {total} of its codes differ ({steps})")
+    if found.channels:
+        channels = ", ".join(
+            f"{hot.channel} ({hot.max_lsb} LSB, {hot.differing:.0%})" for hot in found.channels[:4]
+        )
+        lines.append(f"worst channels: {channels}")
+    if found.blamed:
+        lines.append(f"{found.blamed} departs from its own file's integers there")
+    return "\n".join(_wrapped(line) for line in lines)
 
 
 def _list(title: str, lines: tuple[str, ...]) -> str:
     if not lines:
         return ""
-    items = [
-        textwrap.fill(line, WIDTH, initial_indent="  - ", subsequent_indent="    ")
-        for line in lines
-    ]
+    items = [_wrapped(line, first="  - ", rest="    ") for line in lines]
     return "\n".join([f"{title}:", *items])
 
 
-def _wrapped(line: str) -> str:
-    return textwrap.fill(line, WIDTH)
+def _wrapped(line: str, *, first: str = "", rest: str = "") -> str:
+    return textwrap.fill(
+        line,
+        WIDTH,
+        initial_indent=first,
+        subsequent_indent=rest,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def _lsb(value: float) -> str:

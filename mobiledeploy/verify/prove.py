@@ -2,6 +2,9 @@
 
 import dataclasses
 from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
 
 from mobiledeploy.config import Io
 from mobiledeploy.errors import ConversionError
@@ -10,17 +13,18 @@ from mobiledeploy.integer.certify import certify
 from mobiledeploy.integer.head import head_of
 from mobiledeploy.progress import Progress, silent
 from mobiledeploy.targets import onnx
-from mobiledeploy.verify import int8
+from mobiledeploy.verify import divergence, int8, structure
+from mobiledeploy.verify.difference import StructureReport
+from mobiledeploy.verify.divergence import Suspects
 from mobiledeploy.verify.inputs import ImageSet
 from mobiledeploy.verify.int8 import Options
 from mobiledeploy.verify.parity import Answers
-from mobiledeploy.verify.report import VerifyReport
+from mobiledeploy.verify.report import Comparison, VerifyReport
+from mobiledeploy.verify.runners import open_runners
 from mobiledeploy.verify.side import Side
 
-SAME_GRID = (
-    "the .onnx is byte for byte what the integers of the .tflite give, every ADD and MEAN "
-    "certified over all their inputs"
-)
+SUSPECTS: Final = 6
+"""Images of each set that are searched for the first layer that diverges, besides the worst."""
 
 
 def prove(
@@ -30,12 +34,37 @@ def prove(
     *,
     progress: Progress = silent,
 ) -> tuple[VerifyReport, tuple[Answers, ...]]:
-    """Compare two int8 files in every way there is; see `int8.verify`."""
-    report, answers = int8.verify(sides, sets, options, progress=progress)
-    same = same_grid(sides)
-    report = dataclasses.replace(
-        report, same_grid=same, proven=(SAME_GRID,) if same else report.proven
+    """Compare two int8 files by their answers and by their integers, and say where they part.
+
+    Args:
+        sides: The two files.
+        sets: Images, at least one set, none empty.
+        options: How much to do.
+        progress: Told after every batch.
+
+    Returns:
+        The report, and with `options.keep` what the first file answered to each set.
+
+    Raises:
+        ParityError: The files are not of one shape, or their outputs do not vary.
+        CorruptFileError: A file is damaged.
+    """
+    compared = structure.compare(sides[0].reading, sides[1].reading)
+    runners = open_runners(
+        sides, only_main=options.only_main, level=options.level, threads=options.threads
     )
+    report, answers = int8.verify(sides, runners, sets, options, progress=progress)
+    report = _with_structure(report, compared, same=same_grid(sides))
+    if not report.holds:
+        found, layers = divergence.locate(
+            sides,
+            runners[:2],
+            _suspects(sets, report.comparisons),
+            compared,
+            threads=options.threads,
+            progress=progress,
+        )
+        report = dataclasses.replace(report, divergence=found, layers=layers)
     return report, answers
 
 
@@ -54,7 +83,7 @@ def same_grid(sides: tuple[Side, Side]) -> bool | None:
         certificates = certify(graph)
     except ConversionError:
         return False  # an ADD that no ONNX scales can reproduce: not a file of ours
-    io = _io(sides[0])
+    io = _io(sides[1])
     if io is None:
         return False
     written = onnx.write(graph, certificates, io=io, head=head_of(graph))
@@ -67,3 +96,49 @@ def _io(side: Side) -> Io | None:
             return io
         case _:
             return None
+
+
+def _with_structure(
+    report: VerifyReport, compared: StructureReport, *, same: bool | None
+) -> VerifyReport:
+    """Return a report that also judges the files' integers, whatever the images showed."""
+    failures, warnings, proven = report.failures, report.warnings, []
+    if same:
+        proven.append(
+            "the .onnx is byte for byte what the integers of the .tflite give, every ADD and "
+            "MEAN certified over all their inputs"
+        )
+    if compared.same:
+        proven.append(
+            f"all {compared.layers} layers hold the same integers in both files, or integers "
+            "that give the same codes"
+        )
+    elif any(
+        not found.equivalent and found.field != "not comparable" for found in compared.differences
+    ):
+        failures = (*failures, f"the files hold different integers: {compared.cause}")
+    else:
+        warnings = (*warnings, compared.cause)
+    return dataclasses.replace(
+        report,
+        holds=not failures,
+        failures=failures,
+        warnings=warnings,
+        structure=compared,
+        same_grid=same,
+        proven=tuple(proven),
+    )
+
+
+def _suspects(sets: Sequence[ImageSet], comparisons: Sequence[Comparison]) -> Suspects:
+    """Return the images that differ most, and some of every set."""
+    names: list[str] = []
+    pixels = []
+    for images in sets:
+        worst = [found.worst for found in comparisons if found.inputs == images.name]
+        rows = [images.names.index(name) for name in worst if name]
+        rows += np.linspace(0, len(images) - 1, SUSPECTS).astype(int).tolist()
+        for row in dict.fromkeys(rows):
+            names.append(images.names[row])
+            pixels.append(images.pixels(row, row + 1))
+    return tuple(names), np.concatenate(pixels)

@@ -8,6 +8,7 @@ import dataclasses
 from typing import Literal, TypeAlias
 
 from mobiledeploy.results import Score
+from mobiledeploy.verify.difference import StructureReport
 
 Level: TypeAlias = Literal["quick", "full"]
 
@@ -182,11 +183,10 @@ class LayerRow:
         max_lsb: Largest difference between the two files, end to end: errors of earlier layers
             included.
         differing: Share of elements that differ, 0..1, end to end.
-        first_error: Largest difference between the first file's output and what the NumPy oracle
-            computes with the first file's integers from this layer's actual inputs: errors of
-            earlier layers excluded. None where the oracle cannot judge.
-        second_error: Largest difference between the second file's output and what the oracle
-            computes with the first file's integers from the second file's actual inputs.
+        first_error: Largest difference between what the first file's runtime gives and what the
+            NumPy oracle computes with that file's integers from the codes that really reached
+            the layer: errors of earlier layers excluded. None where the oracle cannot judge.
+        second_error: The same of the second file, its runtime and its integers.
     """
 
     layer: str
@@ -224,9 +224,9 @@ class Divergence:
         layers: How many layers there are.
         image: Name of the image that shows it best: the one with the largest difference.
         images: How many images were looked at.
-        blamed: Name of the file that departs from its neighbour's integers: what the oracle
-            computes from the layer's actual inputs is what the other file gives. Empty where
-            that cannot be told.
+        blamed: Name of the participant that does not compute what its own file's integers say.
+            Empty where both do, so that it is the files' integers that differ, and where that
+            cannot be told.
         histogram: Difference (second minus first) in steps, and how many elements differ by it,
             on the image that shows it best.
         channels: The worst channels of the layer, at most eight.
@@ -264,6 +264,8 @@ class VerifyReport:
         float_comparisons: The same of float files.
         scores: Of the float network and of each file on labelled images; may be empty.
         paired: Float network against file, and file against file, on labelled images.
+        structure: In what the files' integers differ, whether or not an image shows it; None
+            for float files.
         layers: Every layer, if the files had to be searched for the first that diverges.
         divergence: The first layer that diverges, or None.
         same_grid: Whether the ONNX file is, byte for byte, what this version writes from the
@@ -288,6 +290,7 @@ class VerifyReport:
     float_comparisons: tuple[FloatComparison, ...] = ()
     scores: tuple[FileScore, ...] = ()
     paired: tuple[PairedTest, ...] = ()
+    structure: StructureReport | None = None
     layers: tuple[LayerRow, ...] = ()
     divergence: Divergence | None = None
     same_grid: bool | None = None

@@ -1,6 +1,7 @@
 """Who takes part in a comparison: each file in each of its runtimes, slow ones on fewer images."""
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -136,7 +137,7 @@ def open_runners(
     return runners
 
 
-def untapped(sides: tuple[Side, Side], runners: list[Runner], *, threads: int) -> list[Runner]:
+def untapped(sides: tuple[Side, Side], runners: Sequence[Runner], *, threads: int) -> list[Runner]:
     """Return the first two runners once more, without the tap, where there is one.
 
     They show that the tap changes nothing.

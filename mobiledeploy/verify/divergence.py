@@ -1,0 +1,266 @@
+"""Where two files part: the first layer whose codes differ, the image that shows it, and who errs.
+
+Both files run end to end with every layer tapped, so that errors snowball as they do in use; and
+every layer is judged alone by the referee, from the codes that reached it.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+
+from mobiledeploy.data.dataset import Pixels
+from mobiledeploy.progress import Event, Progress
+from mobiledeploy.reading import INPUT, Layer, Tensor
+from mobiledeploy.runtimes import cpu
+from mobiledeploy.verify import feeding, referee, tapped
+from mobiledeploy.verify.align import align
+from mobiledeploy.verify.difference import StructureReport
+from mobiledeploy.verify.report import Divergence, HotChannel, LayerRow
+from mobiledeploy.verify.runners import Runner
+from mobiledeploy.verify.side import Side
+from mobiledeploy.verify.tapped import Codes, Tapped
+
+PIECE: Final = 4
+"""Images whose every tensor is held at a time."""
+JUDGED: Final = 2
+"""Images on which the referee computes every layer again; it is slow."""
+MOST_CHANNELS: Final = 8
+SOFTMAX_LSB: Final = 1
+"""By which softmax kernels differ among themselves."""
+
+Suspects = tuple[tuple[str, ...], Pixels]
+"""Names and pixels of the images to look at, the most telling first."""
+
+
+@dataclasses.dataclass(slots=True, eq=False)
+class _Row:
+    """What was seen of a pair of layers so far."""
+
+    first: int
+    second: int
+    largest: int = 0
+    differing: int = 0
+    elements: int = 0
+    image: str = ""
+    worst: Codes | None = None
+    errors: tuple[int | None, int | None] = (None, None)
+
+
+def locate(
+    sides: tuple[Side, Side],
+    runners: Sequence[Runner],
+    suspects: Suspects,
+    structure: StructureReport,
+    *,
+    threads: int,
+    progress: Progress,
+) -> tuple[Divergence | None, tuple[LayerRow, ...]]:
+    """Return the first layer that diverges, and how every layer does.
+
+    Args:
+        sides: The files.
+        runners: The files in the runtimes that apps use, first and second.
+        suspects: Images to look at.
+        structure: In what the files' integers differ.
+        threads: Images that run at a time.
+        progress: Told after every few images.
+
+    Returns:
+        None for the first if no image shows a difference in any layer.
+
+    Raises:
+        CorruptFileError: A runtime refuses a tapped copy, or dies of it.
+        ConversionError: A layer cannot be tapped.
+    """
+    matched = align(sides[0].reading, sides[1].reading).matched
+    rows = [_Row(first=i, second=j) for j, i in sorted(matched.items(), key=lambda pair: pair[1])]
+    one, two = _tapped(sides, runners, rows, threads)
+    rows = [row for row in rows if row.first in one.place and row.second in two.place]
+    entry = _Row(first=INPUT, second=INPUT)
+    names, pixels = suspects
+    for start in range(0, len(names), PIECE):
+        stop = start + PIECE
+        found = one.run(pixels[start:stop]), two.run(pixels[start:stop])
+        for row in (entry, *rows):
+            _add(row, sides, found, names[start:stop])
+        if start < JUDGED:
+            _judge(rows, sides, found, JUDGED)
+        progress(Event("verify", "every layer of both files", min(stop, len(names)), len(names)))
+    first = next((row for row in (entry, *rows) if row.largest > _allowed(row, sides)), None)
+    return (
+        None if first is None else _divergence(first, sides, runners, structure, len(names)),
+        tuple(_line(row, sides) for row in rows),
+    )
+
+
+def _tapped(
+    sides: tuple[Side, Side], runners: Sequence[Runner], rows: Sequence[_Row], threads: int
+) -> tuple[Tapped, Tapped]:
+    codes = feeding.feeds(
+        [
+            (side.reading.input, tapped.as_codes(runner.session.input))
+            for side, runner in zip(sides, runners, strict=False)
+        ]
+    )
+    layers = [row.first for row in rows], [row.second for row in rows]
+    one, two = (
+        tapped.tap(side, indices, (runner.feed, feed), threads=threads)
+        for side, indices, runner, feed in zip(sides, layers, runners, codes, strict=False)
+    )
+    return one, two
+
+
+def _tensor(side: Side, index: int) -> Tensor:
+    return side.reading.input if index == INPUT else side.reading.layers[index].output
+
+
+def _allowed(row: _Row, sides: tuple[Side, Side]) -> int:
+    if row.first == INPUT:
+        return 0
+    return SOFTMAX_LSB if sides[0].reading.layers[row.first].kind == "softmax" else 0
+
+
+def _add(
+    row: _Row,
+    sides: tuple[Side, Side],
+    found: tuple[dict[int, Codes], dict[int, Codes]],
+    names: Sequence[str],
+) -> None:
+    mine, other = found[0][row.first], found[1][row.second]
+    if mine.shape != other.shape:
+        row.largest, row.differing, row.image = 2**15, row.differing + mine.size, names[0]
+        row.elements += mine.size
+        return
+    differences = _on_first_grid(other, sides, row) - mine
+    off = np.abs(differences)
+    row.elements += off.size
+    row.differing += int((off > 0).sum())
+    most = off.reshape(len(off), -1).max(axis=1)
+    image = int(most.argmax())
+    if most[image] > row.largest:
+        row.largest, row.image, row.worst = int(most[image]), names[image], differences[image]
+
+
+def _on_first_grid(other: Codes, sides: tuple[Side, Side], row: _Row) -> Codes:
+    """Return the second file's codes in steps of the first one's grid."""
+    grid, own = _tensor(sides[0], row.first), _tensor(sides[1], row.second)
+    if (grid.scale, grid.zero_point) == (own.scale, own.zero_point):
+        return other
+    ratio = float(own.scale or 1) / float(grid.scale or 1)
+    real = (other - int(own.zero_point or 0)) * ratio + int(grid.zero_point or 0)
+    codes: Codes = np.clip(np.rint(real), -(2**14), 2**14).astype(np.int16)
+    return codes
+
+
+def _judge(
+    rows: Sequence[_Row],
+    sides: tuple[Side, Side],
+    found: tuple[dict[int, Codes], dict[int, Codes]],
+    images: int,
+) -> None:
+    for row in rows:
+        errors = [
+            _error(side, index, codes, images)
+            for side, index, codes in zip(sides, (row.first, row.second), found, strict=True)
+        ]
+        row.errors = errors[0], errors[1]
+
+
+def _error(side: Side, index: int, codes: dict[int, Codes], images: int) -> int | None:
+    layer = side.reading.layers[index]
+    some = {number: array[:images] for number, array in codes.items()}
+    inputs = tapped.inputs_of(layer, some)
+    return None if inputs is None else referee.error(layer, side.file.format, inputs, some[index])
+
+
+def _divergence(
+    row: _Row,
+    sides: tuple[Side, Side],
+    runners: Sequence[Runner],
+    structure: StructureReport,
+    images: int,
+) -> Divergence:
+    names = [
+        _tensor(side, index).name
+        for side, index in zip(sides, (row.first, row.second), strict=True)
+    ]
+    layer = None if row.first == INPUT else sides[0].reading.layers[row.first]
+    blamed = next(
+        (
+            runner.name
+            for runner, error in zip(runners, row.errors, strict=False)
+            if error is not None and error > _allowed(row, sides)
+        ),
+        "",
+    )
+    return Divergence(
+        layer=names[0],
+        other=names[1],
+        operator="INPUT" if layer is None else layer.op,
+        position=row.first + 1,
+        layers=len(sides[0].reading.layers),
+        image=row.image,
+        images=images,
+        blamed=blamed,
+        histogram=_histogram(row.worst),
+        channels=_channels(row.worst),
+        cause=_cause(row, layer, blamed, structure),
+    )
+
+
+def _cause(row: _Row, layer: Layer | None, blamed: str, structure: StructureReport) -> str:
+    """Return the integers that differ here or before; where there are none, it is the runtime."""
+    if structure.first is not None and structure.first.position <= row.first:
+        return structure.cause
+    if layer is None:
+        return "the two inputs have different grids, so that one image gives different codes"
+    later = f"; further on, {structure.cause}" if structure.cause else ""
+    name = layer.name.partition(";")[0]
+    if not blamed:
+        return f"up to here both files hold the same integers, and still `{name}` differs{later}"
+    how = (
+        "this CPU has no VNNI, and its products may saturate"
+        if blamed.startswith("ORT") and cpu.this_cpu_saturates()
+        else "it rounds otherwise, as runtimes do where the form of a file keeps them from their "
+        "integer kernels"
+    )
+    return (
+        f"up to here both files hold the same integers, but {blamed} does not compute `{name}` "
+        f"({layer.op}) as they say: {how}{later}"
+    )
+
+
+def _histogram(differences: Codes | None) -> tuple[tuple[int, int], ...]:
+    if differences is None:
+        return ()
+    steps, counts = np.unique(differences, return_counts=True)
+    return tuple(
+        (int(step), int(count)) for step, count in zip(steps, counts, strict=True) if step
+    )
+
+
+def _channels(differences: Codes | None) -> tuple[HotChannel, ...]:
+    if differences is None:
+        return ()
+    off = np.abs(differences.reshape(-1, differences.shape[-1]))
+    most, share = off.max(axis=0), (off > 0).mean(axis=0)
+    order = np.lexsort((-share, -most))[:MOST_CHANNELS]
+    return tuple(
+        HotChannel(channel=int(c), max_lsb=int(most[c]), differing=float(share[c]))
+        for c in order
+        if most[c]
+    )
+
+
+def _line(row: _Row, sides: tuple[Side, Side]) -> LayerRow:
+    layer = sides[0].reading.layers[row.first]
+    return LayerRow(
+        layer=layer.name,
+        operator=layer.op,
+        max_lsb=row.largest,
+        differing=row.differing / max(row.elements, 1),
+        first_error=row.errors[0],
+        second_error=row.errors[1],
+    )

@@ -1,0 +1,138 @@
+"""Judge one layer alone: does its runtime compute what its file's integers say?
+
+Errors do not snowball here: a layer is computed again in NumPy from the codes that really reached
+it, with the arithmetic that the runtime is known for. Where both runtimes keep to their files and
+the outputs differ, the files hold different integers; where one does not, it is the runtime.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from mobiledeploy.integer import add_kernels, mean_kernels, oracle
+from mobiledeploy.integer.graph import Conv, Dense, Int8, Node, QTensor, QWeights, Softmax
+from mobiledeploy.integer.padding import pads
+from mobiledeploy.layers import Padding
+from mobiledeploy.reading import Layer, Read, Weights
+from mobiledeploy.reading.model import Format
+
+Codes: TypeAlias = npt.NDArray[np.int16]
+PADDINGS: tuple[Padding, ...] = ("valid", "same")
+
+
+def error(layer: Layer, file: Format, inputs: Sequence[Int8], output: Codes) -> int | None:
+    """Return by how many steps a layer's output is off, at most.
+
+    Args:
+        layer: As its file describes it.
+        file: Format of the file: it decides whose kernels are expected.
+        inputs: Codes that reached it, shape (batch, height, width, channels) or (batch, channels).
+        output: Codes that it gave, same layout.
+
+    Returns:
+        0 if every code is what one of the runtime's kernels for any CPU gives; None for a layer
+        that the oracle does not know.
+    """
+    right = [codes.reshape(output.shape) for codes in _right(layer, file, inputs)]
+    if not right:
+        return None
+    low, high = layer.clamp
+    off = [np.abs(np.clip(codes.astype(np.int16), low, high) - output) for codes in right]
+    return int(np.min(off, axis=0).max())
+
+
+def _right(layer: Layer, file: Format, inputs: Sequence[Int8]) -> Iterator[npt.NDArray[np.int64]]:
+    """Yield what each kernel that the runtime may choose gives; nothing if that is not known."""
+    grids = [
+        _grid(layer.name, read, codes) for read, codes in zip(layer.reads, inputs, strict=True)
+    ]
+    known = [grid for grid in grids if grid is not None]
+    scale, zero = layer.output.scale, layer.output.zero_point
+    if layer.faults or len(known) < len(grids) or scale is None or zero is None:
+        return
+    out = QTensor(name=layer.name, shape=layer.output.shape, scale=scale, zero_point=zero)
+    match layer.kind:
+        case "add":
+            yield from _sums(file, known, inputs, out)
+        case "mean":
+            yield from _means(file, known[0], inputs[0], out)
+        case "conv" | "depthwise" | "dense" | "softmax":
+            node = _node(layer, known[0], out)
+            if node is not None:
+                yield oracle.layer(node, known, inputs).astype(np.int64)
+        case _:
+            return
+
+
+def _sums(
+    file: Format, grids: Sequence[QTensor], inputs: Sequence[Int8], out: QTensor
+) -> Iterator[npt.NDArray[np.int64]]:
+    a, b = grids
+    operands = add_kernels.Operands(
+        a=inputs[0].ravel().astype(np.int64),
+        b=inputs[1].ravel().astype(np.int64),
+        zeros=(a.zero_point, b.zero_point, out.zero_point),
+    )
+    one = np.ones((1, 1), np.float32)
+    kernels = (add_kernels.xnnpack,) if file == "tflite" else add_kernels.ORT_KERNELS
+    for kernel in kernels:
+        yield kernel(operands, a.scale * one, b.scale * one, out.scale)
+
+
+def _means(
+    file: Format, source: QTensor, codes: Int8, out: QTensor
+) -> Iterator[npt.NDArray[np.int64]]:
+    sums = mean_kernels.Sums(
+        codes=codes.sum(axis=(1, 2), dtype=np.int64),
+        positions=source.shape[0] * source.shape[1],
+        zeros=(source.zero_point, out.zero_point),
+    )
+    scale = np.full((1, 1), source.scale)
+    if file == "onnx":
+        yield mean_kernels.ort(sums, scale, out.scale)
+        return
+    yield mean_kernels.xnnpack(sums, scale, out.scale)
+    yield mean_kernels.xnnpack(sums, scale, out.scale, fused=True)
+    yield mean_kernels.tflite_average_pool(sums)
+
+
+def _node(layer: Layer, source: QTensor, out: QTensor) -> Node | None:
+    if layer.kind == "softmax":
+        return Softmax(input=source.name, output=out) if layer.beta == 1 else None
+    if layer.weights is None or layer.weights.kernel_zero.any():
+        return None
+    weights = _weights(layer.weights)
+    if layer.kind == "dense":
+        return Dense(input=source.name, output=out, weights=weights)
+    for padding in PADDINGS:
+        node = Conv(
+            input=source.name,
+            output=out,
+            weights=weights,
+            depthwise=layer.kind == "depthwise",
+            strides=layer.strides,
+            padding=padding,
+            activation="none",
+        )
+        (above, below), (left, right) = pads(node, source.shape[:2])
+        if (above, below, left, right) == layer.pads and layer.dilations == (1, 1):
+            return node if layer.groups == 1 else None
+    return None
+
+
+def _weights(weights: Weights) -> QWeights:
+    return QWeights(
+        kernel=weights.kernel,
+        kernel_scale=weights.kernel_scale,
+        bias=weights.bias,
+        bias_scale=weights.bias_scale,
+    )
+
+
+def _grid(name: str, read: Read, codes: Int8) -> QTensor | None:
+    if read.scale is None or read.zero_point is None:
+        return None
+    shape = codes.shape[1:]
+    return QTensor(name=name, shape=shape, scale=read.scale, zero_point=read.zero_point)
