@@ -29,6 +29,7 @@ print("\\n".join(sys.modules), file=sys.stderr)
         ["build", "--help"],
         ["verify", "--help"],
         ["bundle", "--help"],
+        ["inspect", "--help"],
         ["cost", "--help"],
         ["cost", "--layers"],
     ],
