@@ -10,7 +10,7 @@ import platform
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from mobiledeploy.errors import ConversionError
+from mobiledeploy.errors import ConversionError, RequestError
 from mobiledeploy.progress import Progress, silent
 from mobiledeploy.reading import Reading
 from mobiledeploy.runtimes import cpu
@@ -91,6 +91,7 @@ def certify_files(
         CorruptFileError: A file is damaged, or its runtime refuses it or dies of it.
         ConversionError: A file is no graph with one input and one output.
         ParityError: A file is no classifier of images.
+        RequestError: They are not of these formats.
     """
     sides = (
         open_side(model_file.of_bytes(TFLITE, tflite), places[0]),
@@ -108,7 +109,13 @@ def certify_sides(
         CorruptFileError: A runtime refuses a file, or dies of it.
         ParityError: A file is no classifier of images.
         ConversionError: A file has far more layers than a classifier.
+        RequestError: They are not a `.tflite` and an `.onnx`, in this order.
     """
+    if [side.file.format for side in sides] != ["tflite", "onnx"]:
+        raise RequestError(
+            "expected a .tflite and an .onnx, received "
+            + " and ".join(f"{side.file.name}, a .{side.file.format}" for side in sides)
+        )
     first, second = (side.reading for side in sides)
     if max(len(first.layers), len(second.layers)) > MOST_LAYERS:
         raise ConversionError(f"expected at most {MOST_LAYERS} layers in each file")

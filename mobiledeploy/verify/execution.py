@@ -176,11 +176,14 @@ def _ort_reasons(
     if layer.weights is not None:
         takers = {op for op, inputs in fused if layer.weights.name in inputs}
         if not takers or not takers <= _PRODUCTS:
-            yield f"ONNX Runtime runs it with {', '.join(sorted(takers)) or 'no integer kernel'}"
+            yield "ONNX Runtime fuses it into no integer kernel: it computes in float32"
     elif layer.kind in _FUSED:
         op = _FUSED[layer.kind]
         if found[op] != wanted[op]:
-            yield f"ONNX Runtime has {found[op]} {op} for {wanted[op]} such layers"
+            yield (
+                f"ONNX Runtime has {found[op]} {op} for {wanted[op]} such layers: it computes the "
+                "others in float32"
+            )
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from mobiledeploy import codec
+from mobiledeploy.errors import RequestError
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.integer.graph import (
     Add,
@@ -333,7 +334,12 @@ def test_kernels_that_a_runtime_does_not_take_are_not_proven(graph: IntegerGraph
     assert not found.holds
     reasons = {p.layer: p.reasons for p in found.layers if p.status == "not proven"}
     assert list(reasons) == ["narrow"]
-    assert "ONNX Runtime runs it with" in reasons["narrow"][0]
+    assert "ONNX Runtime fuses it into no integer kernel" in reasons["narrow"][0]
+
+
+def test_only_a_tflite_and_an_onnx_can_be_certified(files: tuple[bytes, bytes]) -> None:
+    with pytest.raises(RequestError, match="expected a .tflite and an .onnx"):
+        certificate.certify_files(files[1], files[0])
 
 
 def test_the_softmax_s_distance_is_counted_on_both_runtimes(certified: FilesCertificate) -> None:
