@@ -12,8 +12,7 @@ public fun interface AssetSource {
      *
      * @throws IOException there is no such asset, or it cannot be read.
      */
-    @Throws(IOException::class)
-    public fun read(name: String): ByteBuffer
+    @Throws(IOException::class) public fun read(name: String): ByteBuffer
 }
 
 /** @throws BundleException there is no such asset, or it cannot be read. */
@@ -21,7 +20,10 @@ internal fun AssetSource.asset(name: String): ByteBuffer =
     try {
         read(name)
     } catch (error: IOException) {
-        throw BundleException("$name: missing among the app's assets: run `mobiledeploy bundle`", error)
+        throw BundleException(
+            "$name: missing among the app's assets: run `mobiledeploy bundle`",
+            error,
+        )
     }
 
 /**
@@ -38,7 +40,7 @@ internal fun ByteBuffer.utf8(name: String): String =
 
 /**
  * Goes back to index 0. A function of its own: called on a `ByteBuffer`, the method would be linked
- * with a return type that Android before 14 does not have.
+ * with a return type that old Androids do not have.
  */
 internal fun rewind(buffer: Buffer) {
     buffer.rewind()

@@ -7,11 +7,7 @@ package dev.mobiledeploy.core
  * @property label its name.
  * @property score its probability, 0..1.
  */
-public data class Guess(
-    val index: Int,
-    val label: String,
-    val score: Double,
-)
+public data class Guess(val index: Int, val label: String, val score: Double)
 
 /**
  * What a model says of a photo.

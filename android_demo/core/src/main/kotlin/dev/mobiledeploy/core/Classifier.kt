@@ -1,15 +1,15 @@
 package dev.mobiledeploy.core
 
 /** A model with its labels, ready to be asked. Not safe for use by two threads at a time. */
-public class Classifier private constructor(
-    private val bundle: ModelBundle,
-    private val engine: CheckedEngine,
-) : AutoCloseable {
+public class Classifier
+private constructor(private val bundle: ModelBundle, private val engine: CheckedEngine) :
+    AutoCloseable {
     private val contract = bundle.contract
     private val preprocessor = Preprocessor(contract)
 
     /** Runtime, version and kernels, for people. */
-    public val title: String get() = engine.title
+    public val title: String
+        get() = engine.title
 
     /**
      * Says what a photo shows.
@@ -36,10 +36,7 @@ public class Classifier private constructor(
 
     override fun close(): Unit = engine.close()
 
-    private fun best(
-        answer: DoubleArray,
-        count: Int,
-    ): List<Guess> {
+    private fun best(answer: DoubleArray, count: Int): List<Guess> {
         val values = contract.output.grid?.dequantise(answer) ?: answer
         val scores = if (contract.head == Head.LOGITS) softmax(values) else values
         // By the values: far down, scores of different logits may both be 0.
@@ -55,11 +52,7 @@ public class Classifier private constructor(
          * @throws ModelMismatchException the model is not the one that the contract describes.
          * @throws EngineException the runtime refuses the file.
          */
-        public fun open(
-            bundle: ModelBundle,
-            factory: EngineFactory,
-            threads: Int,
-        ): Classifier {
+        public fun open(bundle: ModelBundle, factory: EngineFactory, threads: Int): Classifier {
             val model = bundle.model(factory.format)
             return Classifier(bundle, CheckedEngine.open(factory, model, threads, bundle.contract))
         }

@@ -5,9 +5,7 @@ package dev.mobiledeploy.core
  *
  * @property label the name in `contract.json`.
  */
-public enum class Head(
-    public val label: String,
-) {
+public enum class Head(public val label: String) {
     /** Probabilities that sum to about 1. */
     SOFTMAX("softmax"),
 
@@ -20,9 +18,7 @@ public enum class Head(
  *
  * @property label the name in `contract.json`.
  */
-public enum class Crop(
-    public val label: String,
-) {
+public enum class Crop(public val label: String) {
     /** The largest centred square. */
     CENTER("center"),
 
@@ -51,10 +47,7 @@ public data class Preprocessing(
  * @property scale real units a step.
  * @property zeroPoint the int8 code of 0, -128..127; the uint8 code is 128 more.
  */
-public data class Grid(
-    val scale: Double,
-    val zeroPoint: Int,
-)
+public data class Grid(val scale: Double, val zeroPoint: Int)
 
 /**
  * The input or output of the models.
@@ -63,11 +56,7 @@ public data class Grid(
  * @property shape batch first; the batch is 1.
  * @property grid of the int8 codes; null in a float model.
  */
-public data class Tensor(
-    val type: ElementType,
-    val shape: List<Int>,
-    val grid: Grid?,
-)
+public data class Tensor(val type: ElementType, val shape: List<Int>, val grid: Grid?)
 
 /**
  * How far a device may be from the golden vectors, in steps (LSB) of the int8 grids.
@@ -75,10 +64,7 @@ public data class Tensor(
  * @property logits for logits.
  * @property scores for the softmax's output.
  */
-public data class Tolerance(
-    val logits: Int,
-    val scores: Int,
-)
+public data class Tolerance(val logits: Int, val scores: Int)
 
 /**
  * A model among the assets.
@@ -87,11 +73,7 @@ public data class Tolerance(
  * @property size bytes.
  * @property sha256 of its bytes, 64 hexadecimal digits.
  */
-public data class ModelFile(
-    val format: ModelFormat,
-    val size: Int,
-    val sha256: String,
-)
+public data class ModelFile(val format: ModelFormat, val size: Int, val sha256: String)
 
 /**
  * Bytes to be written over a file's own.
@@ -99,10 +81,7 @@ public data class ModelFile(
  * @property offset of the first byte.
  * @property bytes in hexadecimal.
  */
-public data class Patch(
-    val offset: Int,
-    val bytes: String,
-)
+public data class Patch(val offset: Int, val bytes: String)
 
 /**
  * How to make a copy of a model that gives its logits out as a second output.
@@ -159,6 +138,7 @@ public data class Contract(
          * @throws ContractException a field is missing, unknown or of another type, or the fields
          *   contradict each other.
          */
-        public fun parse(json: String): Contract = readContract(Json.parse(json)).also { it.check() }
+        public fun parse(json: String): Contract =
+            readContract(Json.parse(json)).also { it.check() }
     }
 }

@@ -18,17 +18,31 @@ internal fun Contract.check() {
     agree("files", files.map { it.format }, ModelFormat.values().toList(), "the format")
     val grids = listOf("input.grid" to input.grid, "output.grid" to output.grid, "logits" to logits)
     if (tolerance == null) {
-        grids.forEach { (name, grid) -> agree(name, grid, null, "a float model, which `tolerance` null means") }
-        agree("input.dtype", input.type, ElementType.FLOAT32, "a float model, which `tolerance` null means")
+        grids.forEach { (name, grid) ->
+            agree(name, grid, null, "a float model, which `tolerance` null means")
+        }
+        agree(
+            "input.dtype",
+            input.type,
+            ElementType.FLOAT32,
+            "a float model, which `tolerance` null means",
+        )
         agree("taps", taps, emptyList<Tap>(), "a float model, which `tolerance` null means")
         return
     }
-    grids.forEach { (name, grid) -> if (grid == null) throw ContractException("$name: expected a grid, received null") }
+    grids.forEach { (name, grid) ->
+        if (grid == null) throw ContractException("$name: expected a grid, received null")
+    }
     checkInputGrid()
     when (head) {
         Head.SOFTMAX -> {
             agree("output.grid", output.grid, SOFTMAX_GRID, "a softmax of integers")
-            agree("taps", taps.map { it.format }, ModelFormat.values().toList(), "a softmax of integers")
+            agree(
+                "taps",
+                taps.map { it.format },
+                ModelFormat.values().toList(),
+                "a softmax of integers",
+            )
             taps.forEach(::checkTap)
         }
         Head.LOGITS -> {
@@ -42,10 +56,12 @@ internal fun Contract.check() {
 private fun Contract.checkInputGrid() {
     val grid = input.grid ?: return
     val zeroPoint = preprocessing.mean - 128
-    if (grid.zeroPoint.toDouble() != zeroPoint || abs(grid.scale * preprocessing.std - 1) > RELATIVE) {
+    if (
+        grid.zeroPoint.toDouble() != zeroPoint || abs(grid.scale * preprocessing.std - 1) > RELATIVE
+    ) {
         throw ContractException(
-            "input.grid: expected scale ${1 / preprocessing.std} and zero point $zeroPoint by mean and std, " +
-                "received ${grid.scale} and ${grid.zeroPoint}",
+            "input.grid: expected scale ${1 / preprocessing.std} and zero point $zeroPoint " +
+                "by mean and std, received ${grid.scale} and ${grid.zeroPoint}"
         )
     }
 }
@@ -54,15 +70,15 @@ private fun Contract.checkTap(tap: Tap) {
     val size = files.first { it.format == tap.format }.size
     val patch = tap.patch ?: return
     if (patch.offset > size - patch.bytes.length / 2) {
-        throw ContractException("taps: the patch at byte ${patch.offset} of ${tap.format.file} lies outside its $size bytes")
+        throw ContractException(
+            "taps: the patch at byte ${patch.offset} of ${tap.format.file} lies outside its " +
+                "$size bytes"
+        )
     }
 }
 
-private fun agree(
-    name: String,
-    received: Any?,
-    expected: Any?,
-    because: String,
-) {
-    if (received != expected) throw ContractException("$name: expected $expected by $because, received $received")
+private fun agree(name: String, received: Any?, expected: Any?, because: String) {
+    if (received != expected) {
+        throw ContractException("$name: expected $expected by $because, received $received")
+    }
 }

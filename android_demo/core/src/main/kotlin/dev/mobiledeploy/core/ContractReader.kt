@@ -13,9 +13,21 @@ internal fun readContract(json: Json): Contract {
     }
     val fields =
         Fields(
-            Fields.ROOT, json,
-            "format", "name", "classes", "head", "preprocessing", "resize", "resize_check",
-            "input", "output", "logits", "tolerance", "files", "taps",
+            Fields.ROOT,
+            json,
+            "format",
+            "name",
+            "classes",
+            "head",
+            "preprocessing",
+            "resize",
+            "resize_check",
+            "input",
+            "output",
+            "logits",
+            "tolerance",
+            "files",
+            "taps",
         )
     fields.oneOf("resize", listOf(RESIZE)) { it }
     return Contract(
@@ -28,15 +40,13 @@ internal fun readContract(json: Json): Contract {
         output = tensor(fields.path("output"), fields.json("output")),
         logits = fields.orNull("logits", ::grid),
         tolerance = fields.orNull("tolerance", ::tolerance),
-        files = fields.items("files").mapIndexed { index, item -> modelFile("files[$index]", item) },
+        files =
+            fields.items("files").mapIndexed { index, item -> modelFile("files[$index]", item) },
         taps = fields.items("taps").mapIndexed { index, item -> tap("taps[$index]", item) },
     )
 }
 
-private fun preprocessing(
-    where: String,
-    json: Json,
-): Preprocessing {
+private fun preprocessing(where: String, json: Json): Preprocessing {
     val fields = Fields(where, json, "image_size", "crop", "mean", "std")
     return Preprocessing(
         imageSize = fields.int("image_size", 16..1024),
@@ -46,10 +56,7 @@ private fun preprocessing(
     )
 }
 
-private fun tensor(
-    where: String,
-    json: Json,
-): Tensor {
+private fun tensor(where: String, json: Json): Tensor {
     val fields = Fields(where, json, "dtype", "shape", "grid")
     return Tensor(
         type = elementType(fields, "dtype", ElementType.values().toList()),
@@ -61,26 +68,17 @@ private fun tensor(
     )
 }
 
-private fun grid(
-    where: String,
-    json: Json,
-): Grid {
+private fun grid(where: String, json: Json): Grid {
     val fields = Fields(where, json, "scale", "zero_point")
     return Grid(scale = fields.positive("scale"), zeroPoint = fields.int("zero_point", -128..127))
 }
 
-private fun tolerance(
-    where: String,
-    json: Json,
-): Tolerance {
+private fun tolerance(where: String, json: Json): Tolerance {
     val fields = Fields(where, json, "logits", "scores")
     return Tolerance(logits = fields.int("logits", 0..0), scores = fields.int("scores", 1..1))
 }
 
-private fun modelFile(
-    where: String,
-    json: Json,
-): ModelFile {
+private fun modelFile(where: String, json: Json): ModelFile {
     val fields = Fields(where, json, "path", "size", "sha256")
     return ModelFile(
         format = modelFormat(fields),
@@ -89,10 +87,7 @@ private fun modelFile(
     )
 }
 
-private fun tap(
-    where: String,
-    json: Json,
-): Tap {
+private fun tap(where: String, json: Json): Tap {
     val fields = Fields(where, json, "path", "output", "dtype", "patch", "append")
     return Tap(
         format = modelFormat(fields),
@@ -103,21 +98,16 @@ private fun tap(
     )
 }
 
-private fun patch(
-    where: String,
-    json: Json,
-): Patch {
+private fun patch(where: String, json: Json): Patch {
     val fields = Fields(where, json, "offset", "bytes")
     return Patch(offset = fields.int("offset", 0..MAX_FILE), bytes = fields.hex("bytes", 4..4))
 }
 
-private fun modelFormat(fields: Fields): ModelFormat = fields.oneOf("path", ModelFormat.values().toList(), ModelFormat::file)
+private fun modelFormat(fields: Fields): ModelFormat =
+    fields.oneOf("path", ModelFormat.values().toList(), ModelFormat::file)
 
-private fun elementType(
-    fields: Fields,
-    name: String,
-    allowed: List<ElementType>,
-): ElementType = fields.oneOf(name, allowed, ElementType::label)
+private fun elementType(fields: Fields, name: String, allowed: List<ElementType>): ElementType =
+    fields.oneOf(name, allowed, ElementType::label)
 
 private fun Fields.positive(name: String): Double =
     number(name).also { if (it <= 0.0) throw expected(path(name), "a number above 0", json(name)) }

@@ -8,10 +8,7 @@ import java.nio.ByteBuffer
  * @property label the name in `contract.json`.
  * @property bytes size of one number.
  */
-public enum class ElementType(
-    public val label: String,
-    public val bytes: Int,
-) {
+public enum class ElementType(public val label: String, public val bytes: Int) {
     INT8("int8", 1),
     UINT8("uint8", 1),
     FLOAT32("float32", 4),
@@ -23,10 +20,7 @@ public enum class ElementType(
  * @property scale real units a step.
  * @property zeroPoint the code of 0, in the tensor's own type: 0..255 where that is uint8.
  */
-public data class Quantisation(
-    val scale: Float,
-    val zeroPoint: Int,
-)
+public data class Quantisation(val scale: Float, val zeroPoint: Int)
 
 /**
  * A tensor of an opened model, as the runtime describes it.
@@ -77,9 +71,7 @@ public interface Engine : AutoCloseable {
  *
  * @property file its name among the assets.
  */
-public enum class ModelFormat(
-    public val file: String,
-) {
+public enum class ModelFormat(public val file: String) {
     TFLITE("model.tflite"),
     ONNX("model.onnx"),
 }
@@ -100,8 +92,5 @@ public interface EngineFactory {
      * @param threads how many threads one inference may use, at least 1.
      * @throws EngineException the runtime refuses the file.
      */
-    public fun open(
-        model: ByteBuffer,
-        threads: Int,
-    ): Engine
+    public fun open(model: ByteBuffer, threads: Int): Engine
 }

@@ -16,7 +16,8 @@ public const val FLOAT_TOLERANCE: Double = 1e-3
  * @property logits for each image, one value a class.
  * @property scores for each image, one value a class; the logits where there is no softmax.
  */
-public class Golden internal constructor(
+public class Golden
+internal constructor(
     public val names: List<String>,
     public val images: List<Pixels>,
     public val logits: List<DoubleArray>,
@@ -30,10 +31,7 @@ public class Golden internal constructor(
          * @throws GoldenException the file is damaged, does not fit the contract, or its answers do
          *   not vary, so that a broken device would pass as well.
          */
-        public fun read(
-            archive: ByteBuffer,
-            contract: Contract,
-        ): Golden {
+        public fun read(archive: ByteBuffer, contract: Contract): Golden {
             val arrays = readNpz(archive)
             val pixels = arrays.named("pixels")
             val count = pixels.shape.firstOrNull() ?: 0
@@ -50,39 +48,43 @@ public class Golden internal constructor(
                 throw damaged("an answer is not a finite number")
             }
             checkVariety(logits, contract)
-            return Golden(names.texts(), List(count) { Pixels(side, side, pixels.bytes(it)) }, logits, scores)
+            return Golden(
+                names.texts(),
+                List(count) { Pixels(side, side, pixels.bytes(it)) },
+                logits,
+                scores,
+            )
         }
     }
 }
 
-private fun Map<String, NpyArray>.named(name: String): NpyArray = this[name] ?: throw damaged("the array `$name` is missing")
+private fun Map<String, NpyArray>.named(name: String): NpyArray =
+    this[name] ?: throw damaged("the array `$name` is missing")
 
-private fun NpyArray.require(
-    wanted: String,
-    size: List<Int>,
-) {
+private fun NpyArray.require(wanted: String, size: List<Int>) {
     if (!type.startsWith(wanted) || shape != size) {
-        throw damaged("expected `$name` of type $wanted and shape $size by the contract, received $type and $shape")
+        throw damaged(
+            "expected `$name` of type $wanted and shape $size by the contract, " +
+                "received $type and $shape"
+        )
     }
 }
 
-private fun checkVariety(
-    logits: List<DoubleArray>,
-    contract: Contract,
-) {
+private fun checkVariety(logits: List<DoubleArray>, contract: Contract) {
     val first = logits.first()
     val spread = logits.maxOf { largestDifference(it, first) }
-    val noise = if (contract.tolerance == null) FLOAT_TOLERANCE * logits.maxOf { row -> row.maxOf(::abs) } else 0.0
+    val noise =
+        if (contract.tolerance == null) FLOAT_TOLERANCE * logits.maxOf { row -> row.maxOf(::abs) }
+        else 0.0
     if (spread <= noise) {
-        throw damaged("the logits are the same for every image: they would prove nothing. Train longer")
+        throw damaged(
+            "the logits are the same for every image: they would prove nothing. Train longer"
+        )
     }
 }
 
 /** The largest difference between two answers of one length. */
-internal fun largestDifference(
-    first: DoubleArray,
-    second: DoubleArray,
-): Double {
+internal fun largestDifference(first: DoubleArray, second: DoubleArray): Double {
     var largest = 0.0
     for (index in first.indices) largest = maxOf(largest, abs(first[index] - second[index]))
     return largest

@@ -1,20 +1,21 @@
 package dev.mobiledeploy.core
 
+import java.nio.ByteBuffer
+
 /**
  * Runs the golden images through engines and judges what comes out.
  *
  * A model that ends in a softmax runs twice: as it is, and as a tapped copy that also gives out its
  * logits. The copy must give the scores of the file, else it says nothing about it.
  */
-public class GoldenRunner(
-    private val bundle: ModelBundle,
-) {
+public class GoldenRunner(private val bundle: ModelBundle) {
     private val contract = bundle.contract
 
     /**
      * Judges this device.
      *
-     * An engine that fails makes a verdict that does not hold; it does not keep others from running.
+     * An engine that fails makes a verdict that does not hold; it does not keep others from
+     * running.
      *
      * @param factories one an engine.
      * @param threads how many one inference may use, at least 1.
@@ -46,63 +47,44 @@ public class GoldenRunner(
         progress: (String, Int, Int) -> Unit,
     ): EngineVerdict =
         try {
-            answer(factory, threads, golden, progress).verdict(factory.format, golden)
+            val runs = runs(factory, threads, golden, progress)
+            runs.verdict(factory.format, golden)
         } catch (error: CoreException) {
-            EngineVerdict(factory.title, factory.format, holds = false, reason = error.message, comparison = null)
+            EngineVerdict(factory.title, factory.format, false, error.message, comparison = null)
         }
 
-    private class Answered(
-        val title: String,
-        val answers: List<ImageAnswer>,
-        val medianMillis: Double,
-    )
-
-    private fun answer(
+    private fun runs(
         factory: EngineFactory,
         threads: Int,
         golden: Golden,
         progress: (String, Int, Int) -> Unit,
-    ): Answered {
+    ): Runs {
+        val format = factory.format
         val inputs = golden.images.map(Preprocessor(contract)::input)
-        val tapped = bundle.tappedModel(factory.format)
-        val total = inputs.size * if (tapped == null) 1 else 2
-        val nanos = LongArray(inputs.size)
-        lateinit var title: String
+        val tap = contract.tap(format)
+        val total = inputs.size * if (tap == null) 1 else 2
         val plain =
-            CheckedEngine.open(factory, bundle.model(factory.format), threads, contract).use { engine ->
-                title = engine.title
-                inputs.mapIndexed { index, input ->
-                    progress(title, index, total)
-                    val start = System.nanoTime()
-                    engine.run(input).first().also { nanos[index] = System.nanoTime() - start }
-                }
+            CheckedEngine.open(factory, bundle.model(format), threads, contract).use { engine ->
+                Runs.of(engine, inputs) { progress(engine.title, it, total) }
             }
-        val outputs =
-            if (tapped == null) {
-                plain.map { listOf(it, it) }
-            } else {
-                CheckedEngine.open(factory, tapped, threads, contract, contract.tap(factory.format)).use { engine ->
-                    inputs.mapIndexed { index, input ->
-                        progress(title, inputs.size + index, total)
-                        engine.run(input)
-                    }
-                }
+        val model = bundle.tappedModel(format) ?: return plain
+        val tapped =
+            CheckedEngine.open(factory, model, threads, contract, tap).use { engine ->
+                Runs.of(engine, inputs) { progress(engine.title, inputs.size + it, total) }
             }
-        val answers =
-            golden.names.mapIndexed { index, name ->
-                val (scores, logits) = outputs[index]
-                if (!scores.contentEquals(plain[index])) {
-                    throw EngineException("$title: the copy that gives out logits computes other scores than the file; on $name")
-                }
-                ImageAnswer(name, logits, scores)
-            }
-        return Answered(title, answers, nanos.sorted()[nanos.size / 2] / 1e6)
+        val changed =
+            inputs.indices.firstOrNull { !tapped.scores(it).contentEquals(plain.scores(it)) }
+        if (changed != null) {
+            throw EngineException(
+                "${plain.title}: the copy that gives out logits computes other scores than the " +
+                    "file; on ${golden.names[changed]}"
+            )
+        }
+        return Runs(plain.title, tapped.outputs, plain.medianMillis)
     }
 
-    private fun Answered.verdict(
-        format: ModelFormat,
-        golden: Golden,
-    ): EngineVerdict {
+    private fun Runs.verdict(format: ModelFormat, golden: Golden): EngineVerdict {
+        val answers = golden.names.mapIndexed { i, name -> ImageAnswer(name, logits(i), scores(i)) }
         val comparison = compare(golden, answers, medianMillis, contract)
         val failures = comparison.failures(contract.tolerance)
         return EngineVerdict(
@@ -112,5 +94,29 @@ public class GoldenRunner(
             reason = failures.joinToString("; ").ifEmpty { comparison.praise(contract.tolerance) },
             comparison = comparison,
         )
+    }
+}
+
+/** What a model gave for each image: its output, and behind it the logits if it is tapped. */
+private class Runs(
+    val title: String,
+    val outputs: List<List<DoubleArray>>,
+    val medianMillis: Double,
+) {
+    fun scores(image: Int): DoubleArray = outputs[image].first()
+
+    fun logits(image: Int): DoubleArray = outputs[image].last()
+
+    companion object {
+        fun of(engine: CheckedEngine, inputs: List<ByteBuffer>, before: (Int) -> Unit): Runs {
+            val nanos = LongArray(inputs.size)
+            val outputs =
+                inputs.mapIndexed { image, input ->
+                    before(image)
+                    val start = System.nanoTime()
+                    engine.run(input).also { nanos[image] = System.nanoTime() - start }
+                }
+            return Runs(engine.title, outputs, nanos.sorted()[nanos.size / 2] / 1e6)
+        }
     }
 }

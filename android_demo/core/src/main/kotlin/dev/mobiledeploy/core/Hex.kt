@@ -17,7 +17,8 @@ internal fun sha256Of(bytes: ByteBuffer): String {
 
 internal fun toHex(bytes: ByteArray): String =
     buildString(2 * bytes.size) {
-        for (byte in bytes) append(DIGITS[(byte.toInt() shr 4) and 15]).append(DIGITS[byte.toInt() and 15])
+        for (byte in bytes) append(DIGITS[(byte.toInt() shr 4) and 15])
+            .append(DIGITS[byte.toInt() and 15])
     }
 
 /** The bytes of checked hexadecimal digits. */

@@ -5,13 +5,13 @@ private const val MAX_CHARS = 1 shl 20
 private val NUMBER = Regex("""-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?""")
 
 /** Reads one JSON document. */
-internal class JsonParser(
-    private val text: String,
-) {
+internal class JsonParser(private val text: String) {
     private var at = 0
 
     fun document(): Json {
-        if (text.length > MAX_CHARS) throw fail("expected at most $MAX_CHARS characters, received ${text.length}")
+        if (text.length > MAX_CHARS) {
+            throw fail("expected at most $MAX_CHARS characters, received ${text.length}")
+        }
         val value = value(0)
         skipSpace()
         if (at != text.length) throw fail("expected the end, received ${here()}")
@@ -39,7 +39,9 @@ internal class JsonParser(
             val name = string()
             skipSpace()
             expect(':')
-            if (fields.put(name, value(depth + 1)) != null) throw fail("the field `${name.take(60)}` stands twice")
+            if (fields.put(name, value(depth + 1)) != null) {
+                throw fail("the field `${name.take(60)}` stands twice")
+            }
         }
         return Json.Obj(fields)
     }
@@ -51,10 +53,7 @@ internal class JsonParser(
     }
 
     /** Reads what stands between brackets, separated by commas. */
-    private inline fun members(
-        close: Char,
-        member: () -> Unit,
-    ) {
+    private inline fun members(close: Char, member: () -> Unit) {
         at++
         skipSpace()
         if (peek() == close) {
@@ -90,7 +89,9 @@ internal class JsonParser(
 
     private fun escape(): Char =
         when (val char = next()) {
-            '"', '\\', '/' -> char
+            '"',
+            '\\',
+            '/' -> char
             'b' -> '\b'
             'f' -> '\u000c'
             'n' -> '\n'
@@ -105,7 +106,9 @@ internal class JsonParser(
         repeat(4) {
             val char = next()
             val digit = if (char < '\u0080') Character.digit(char, 16) else -1
-            if (digit < 0) throw fail("expected four hexadecimal digits after \\u, received `$char`")
+            if (digit < 0) {
+                throw fail("expected four hexadecimal digits after \\u, received `$char`")
+            }
             code = code * 16 + digit
         }
         return code.toChar()
@@ -122,10 +125,7 @@ internal class JsonParser(
         return Json.Num(literal)
     }
 
-    private fun word(
-        word: String,
-        value: Json,
-    ): Json {
+    private fun word(word: String, value: Json): Json {
         if (!text.startsWith(word, at)) throw fail("expected $word, received ${here()}")
         at += word.length
         return value
@@ -147,7 +147,8 @@ internal class JsonParser(
         return text[at++]
     }
 
-    private fun here(): String = if (at < text.length) "`${text.substring(at, minOf(at + 12, text.length))}`" else "the end"
+    private fun here(): String =
+        if (at < text.length) "`${text.substring(at, minOf(at + 12, text.length))}`" else "the end"
 
     private fun fail(what: String) = ContractException("not JSON: character $at: $what")
 

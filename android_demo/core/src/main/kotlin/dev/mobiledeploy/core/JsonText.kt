@@ -36,11 +36,7 @@ internal class JsonText {
 
     override fun toString(): String = text.toString()
 
-    private fun between(
-        open: Char,
-        close: Char,
-        content: JsonText.() -> Unit,
-    ) {
+    private fun between(open: Char, close: Char, content: JsonText.() -> Unit) {
         text.append(open)
         content()
         text.append(close)

@@ -11,15 +11,27 @@ internal fun compare(
     contract: Contract,
 ): GoldenComparison {
     val unit = if (contract.tolerance == null) largest(golden.logits) else 1.0
-    val logits = answers.mapIndexed { index, it -> largestDifference(it.logits, golden.logits[index]) / unit }
-    val scores = answers.mapIndexed { index, it -> largestDifference(it.scores, golden.scores[index]) / unit }
-    val worst = answers.indices.sortedWith(compareByDescending<Int> { logits[it] }.thenByDescending { scores[it] }).first()
+    val logits =
+        answers.mapIndexed { index, it ->
+            largestDifference(it.logits, golden.logits[index]) / unit
+        }
+    val scores =
+        answers.mapIndexed { index, it ->
+            largestDifference(it.scores, golden.scores[index]) / unit
+        }
+    val worst =
+        answers.indices
+            .sortedWith(compareByDescending<Int> { logits[it] }.thenByDescending { scores[it] })
+            .first()
     return GoldenComparison(
         images = answers.size,
         exactLogits = logits.count { it == 0.0 },
         maxLogits = logits.max(),
         maxScores = scores.max(),
-        sameTop1 = answers.indices.count { highest(answers[it].logits, 1) == highest(golden.logits[it], 1) },
+        sameTop1 =
+            answers.indices.count {
+                highest(answers[it].logits, 1) == highest(golden.logits[it], 1)
+            },
         worst = if (logits[worst] > 0 || scores[worst] > 0) answers[worst].name else "",
         medianMillis = medianMillis,
         answers = answers,
@@ -30,10 +42,14 @@ internal fun compare(
 internal fun GoldenComparison.failures(tolerance: Tolerance?): List<String> {
     if (tolerance == null) {
         if (maxLogits <= FLOAT_TOLERANCE) return emptyList()
-        return listOf("outputs differ by ${maxLogits.short()} of the largest, expected at most $FLOAT_TOLERANCE; worst: $worst")
+        return listOf(
+            "outputs differ by ${maxLogits.short()} of the largest, " +
+                "expected at most $FLOAT_TOLERANCE; worst: $worst"
+        )
     }
     return listOfNotNull(
-        "logits differ on ${images - exactLogits} of $images images, by up to ${maxLogits.toInt()} LSB; worst: $worst"
+        ("logits differ on ${images - exactLogits} of $images images, " +
+                "by up to ${maxLogits.toInt()} LSB; worst: $worst")
             .takeIf { maxLogits > tolerance.logits },
         "scores differ by up to ${maxScores.toInt()} LSB, expected at most ${tolerance.scores}"
             .takeIf { maxScores > tolerance.scores },

@@ -10,7 +10,8 @@ import java.nio.ByteOrder
  * @property labels the classes' names, in the order of the output.
  * @property contractSha256 of `contract.json`, 64 hexadecimal digits.
  */
-public class ModelBundle private constructor(
+public class ModelBundle
+private constructor(
     public val contract: Contract,
     public val labels: List<String>,
     public val contractSha256: String,
@@ -34,7 +35,9 @@ public class ModelBundle private constructor(
         val tap = contract.tap(format) ?: return null
         val model = model(format, fromHex(tap.append))
         tap.patch?.let { patch ->
-            fromHex(patch.bytes).forEachIndexed { index, byte -> model.put(patch.offset + index, byte) }
+            fromHex(patch.bytes).forEachIndexed { index, byte ->
+                model.put(patch.offset + index, byte)
+            }
         }
         return model
     }
@@ -47,18 +50,21 @@ public class ModelBundle private constructor(
      */
     public fun golden(): Golden = Golden.read(source.asset(GOLDEN), contract)
 
-    private fun model(
-        format: ModelFormat,
-        tail: ByteArray,
-    ): ByteBuffer {
+    private fun model(format: ModelFormat, tail: ByteArray): ByteBuffer {
         val file = contract.files.first { it.format == format }
         val bytes = source.asset(format.file)
         if (bytes.remaining() != file.size) {
-            throw BundleException("${format.file}: expected ${file.size} bytes by the contract, received ${bytes.remaining()}")
+            throw BundleException(
+                "${format.file}: expected ${file.size} bytes by the contract, " +
+                    "received ${bytes.remaining()}"
+            )
         }
         val digest = sha256Of(bytes)
         if (digest != file.sha256) {
-            throw BundleException("${format.file}: expected SHA-256 ${file.sha256} by the contract, received $digest: not the file that was built")
+            throw BundleException(
+                "${format.file}: expected SHA-256 ${file.sha256} by the contract, " +
+                    "received $digest: not the file that was built"
+            )
         }
         val model = ByteBuffer.allocateDirect(file.size + tail.size).order(ByteOrder.nativeOrder())
         model.put(bytes.duplicate()).put(tail)
@@ -72,8 +78,8 @@ public class ModelBundle private constructor(
         private const val GOLDEN = "golden.npz"
 
         /**
-         * Opens a bundle: reads the contract and the labels. Models and golden vectors are read
-         * and checked when they are asked for.
+         * Opens a bundle: reads the contract and the labels. Models and golden vectors are read and
+         * checked when they are asked for.
          *
          * @throws ContractException the contract is damaged or of another format.
          * @throws BundleException an asset is missing, or the labels do not fit the model.
@@ -85,16 +91,20 @@ public class ModelBundle private constructor(
             return ModelBundle(contract, labels, sha256Of(json), source)
         }
 
-        private fun labels(
-            text: String,
-            contract: Contract,
-        ): List<String> {
+        private fun labels(text: String, contract: Contract): List<String> {
             val labels = text.removeSuffix("\n").split('\n').map { it.removeSuffix("\r") }
             if (labels.size != contract.classes) {
-                throw BundleException("$LABELS: expected ${contract.classes} labels by the contract, received ${labels.size}")
+                throw BundleException(
+                    "$LABELS: expected ${contract.classes} labels by the contract, " +
+                        "received ${labels.size}"
+                )
             }
-            labels.indexOfFirst(String::isBlank).let { if (it >= 0) throw BundleException("$LABELS: line ${it + 1} is empty") }
-            if (labels.toSet().size != labels.size) throw BundleException("$LABELS: a class is named twice")
+            labels.indexOfFirst(String::isBlank).let {
+                if (it >= 0) throw BundleException("$LABELS: line ${it + 1} is empty")
+            }
+            if (labels.toSet().size != labels.size) {
+                throw BundleException("$LABELS: a class is named twice")
+            }
             return labels
         }
     }

@@ -24,11 +24,11 @@ public enum class Orientation(
     TRANSPOSED(5, true, false, false),
     TURNED_LEFT(6, true, false, true),
     TRANSVERSED(7, true, true, true),
-    TURNED_RIGHT(8, true, true, false),
-    ;
+    TURNED_RIGHT(8, true, true, false);
 
     public companion object {
         /** The orientation of an EXIF value; [UPRIGHT] for anything but 1..8. */
-        public fun ofExif(value: Int): Orientation = values().firstOrNull { it.exif == value } ?: UPRIGHT
+        public fun ofExif(value: Int): Orientation =
+            values().firstOrNull { it.exif == value } ?: UPRIGHT
     }
 }

@@ -13,12 +13,7 @@ public interface PixelSource {
     public val height: Int
 
     /** Puts the [count] pixels of row [y] from column [x] on into [into], from index 0 on. */
-    public fun readRow(
-        x: Int,
-        y: Int,
-        count: Int,
-        into: IntArray,
-    )
+    public fun readRow(x: Int, y: Int, count: Int, into: IntArray)
 }
 
 /** A photo that stands in memory: [argb] holds [height] rows of [width] pixels. */
@@ -33,12 +28,7 @@ public class ArgbPixels(
         }
     }
 
-    override fun readRow(
-        x: Int,
-        y: Int,
-        count: Int,
-        into: IntArray,
-    ) {
+    override fun readRow(x: Int, y: Int, count: Int, into: IntArray) {
         val start = y * width + x
         argb.copyInto(into, 0, start, start + count)
     }

@@ -6,11 +6,7 @@ package dev.mobiledeploy.core
  * @property width pixels a row.
  * @property height rows.
  */
-public class Pixels(
-    public val width: Int,
-    public val height: Int,
-    private val rgb: ByteArray,
-) {
+public class Pixels(public val width: Int, public val height: Int, private val rgb: ByteArray) {
     init {
         require(rgb.size.toLong() == 3L * width * height) {
             "expected 3 x $width x $height bytes, received ${rgb.size}"
@@ -18,7 +14,8 @@ public class Pixels(
     }
 
     /** Number of values: three a pixel. */
-    public val size: Int get() = rgb.size
+    public val size: Int
+        get() = rgb.size
 
     /** The value at [index], 0..255: rows from the top, R G B interleaved. */
     public operator fun get(index: Int): Int = rgb[index].toInt() and 0xff

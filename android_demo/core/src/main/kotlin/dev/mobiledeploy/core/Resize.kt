@@ -1,12 +1,7 @@
 package dev.mobiledeploy.core
 
 /** A rectangle of a photo, pixels. */
-internal data class Region(
-    val left: Int,
-    val top: Int,
-    val width: Int,
-    val height: Int,
-)
+internal data class Region(val left: Int, val top: Int, val width: Int, val height: Int)
 
 /**
  * Brings a region of a photo to [width] x [height] by `triangle-v1`, transparent parts on white.
@@ -17,12 +12,7 @@ internal data class Region(
  * @return rows from the top, R G B interleaved.
  * @throws ImageException the sums would leave 64 bits.
  */
-internal fun resize(
-    source: PixelSource,
-    region: Region,
-    width: Int,
-    height: Int,
-): ByteArray {
+internal fun resize(source: PixelSource, region: Region, width: Int, height: Int): ByteArray {
     val columns = Triangles(region.width, width)
     val rows = Triangles(region.height, height)
     checkRange(columns, rows)
@@ -49,14 +39,13 @@ internal fun resize(
 }
 
 /** Makes sure that twice the largest sum of products, and its rounding, stay below 2^63. */
-private fun checkRange(
-    columns: Triangles,
-    rows: Triangles,
-) {
+private fun checkRange(columns: Triangles, rows: Triangles) {
     val widest = columns.sums.maxOrNull() ?: 0
     val highest = rows.sums.maxOrNull() ?: 0
     if (highest > 0 && widest > Long.MAX_VALUE / 511 / highest) {
-        throw ImageException("the photo is too large for so small an input: its sums would leave 64 bits")
+        throw ImageException(
+            "the photo is too large for so small an input: its sums would leave 64 bits"
+        )
     }
 }
 
@@ -74,11 +63,7 @@ internal fun putOnWhite(pixels: IntArray) {
     }
 }
 
-private fun narrow(
-    pixels: IntArray,
-    columns: Triangles,
-    into: LongArray,
-) {
+private fun narrow(pixels: IntArray, columns: Triangles, into: LongArray) {
     val weights = columns.weights
     for (j in columns.first.indices) {
         var red = 0L
@@ -98,12 +83,7 @@ private fun narrow(
     }
 }
 
-private fun add(
-    row: LongArray,
-    weight: Int,
-    sums: LongArray,
-    start: Int,
-) {
+private fun add(row: LongArray, weight: Int, sums: LongArray, start: Int) {
     for (index in row.indices) sums[start + index] += weight * row[index]
 }
 

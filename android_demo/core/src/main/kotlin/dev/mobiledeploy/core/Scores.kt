@@ -3,7 +3,8 @@ package dev.mobiledeploy.core
 import kotlin.math.exp
 
 /** Real values of int8 codes: `(code - zeroPoint) * scale`. */
-internal fun Grid.dequantise(codes: DoubleArray): DoubleArray = DoubleArray(codes.size) { (codes[it] - zeroPoint) * scale }
+internal fun Grid.dequantise(codes: DoubleArray): DoubleArray =
+    DoubleArray(codes.size) { (codes[it] - zeroPoint) * scale }
 
 /** Probabilities of logits, in double precision; they sum to 1. */
 internal fun softmax(logits: DoubleArray): DoubleArray {
@@ -14,7 +15,5 @@ internal fun softmax(logits: DoubleArray): DoubleArray {
 }
 
 /** Indices of the [count] highest values, highest first; of equal ones the lower index. */
-internal fun highest(
-    values: DoubleArray,
-    count: Int,
-): List<Int> = values.indices.sortedByDescending { values[it] }.take(count)
+internal fun highest(values: DoubleArray, count: Int): List<Int> =
+    values.indices.sortedByDescending { values[it] }.take(count)

@@ -10,10 +10,7 @@ import kotlin.math.min
  * Output pixel i is the sum over x in `first(i)..last(i)` of `weight(i, x) * pixel(x)`, divided by
  * `sums[i]`.
  */
-internal class Triangles(
-    source: Int,
-    target: Int,
-) {
+internal class Triangles(source: Int, target: Int) {
     /** First source pixel of each output pixel; never falls. */
     val first = IntArray(target)
 
@@ -54,13 +51,7 @@ internal class Triangles(
     }
 
     /** The weight of source pixel [x], one of `first[i]..last[i]`, in output pixel [i]. */
-    fun weight(
-        i: Int,
-        x: Int,
-    ): Int = weights[starts[i] + x - first[i]]
+    fun weight(i: Int, x: Int): Int = weights[starts[i] + x - first[i]]
 }
 
-private tailrec fun gcd(
-    a: Int,
-    b: Int,
-): Int = if (b == 0) a else gcd(b, a % b)
+private tailrec fun gcd(a: Int, b: Int): Int = if (b == 0) a else gcd(b, a % b)

@@ -1,5 +1,7 @@
 package dev.mobiledeploy.core
 
+import java.util.Locale
+
 /**
  * What one engine answered to a golden image.
  *
@@ -22,8 +24,8 @@ public class ImageAnswer(
  * @property maxLogits largest difference of a logit.
  * @property maxScores largest difference of a score.
  * @property sameTop1 images on which the highest logit is the same class.
- * @property worst name of the image with the largest difference of logits, then of scores; empty
- *   if there is none.
+ * @property worst name of the image with the largest difference of logits, then of scores; empty if
+ *   there is none.
  * @property medianMillis median time of an inference, milliseconds.
  * @property answers one an image.
  */
@@ -72,21 +74,29 @@ public class Verdict(
     public val engines: List<EngineVerdict>,
 ) {
     /** Whether everything holds, with at least one engine. */
-    public val holds: Boolean get() = resizeHolds && engines.isNotEmpty() && engines.all { it.holds }
+    public val holds: Boolean
+        get() = resizeHolds && engines.isNotEmpty() && engines.all { it.holds }
 
     /** The verdict as JSON, by `docs/schemas/selftest.schema.json` of the toolchain. */
     public fun toJson(): String = verdictJson(this)
 
     /** The verdict in a few lines, for people to share. */
-    public fun toText(): String =
-        buildString {
-            append(contract.name).append(": ").append(if (holds) "holds" else "DOES NOT HOLD").append('\n')
-            device.forEach { (name, value) -> append(name).append(": ").append(value).append('\n') }
-            append("crop and resize: ").append(if (resizeHolds) "bit-exact" else "WRONG").append('\n')
-            for (engine in engines) {
-                append(engine.title).append(": ").append(if (engine.holds) "holds: " else "DOES NOT HOLD: ").append(engine.reason)
-                engine.comparison?.let { append(String.format(java.util.Locale.ROOT, "; %.1f ms", it.medianMillis)) }
-                append('\n')
+    public fun toText(): String = buildString {
+        append(contract.name)
+            .append(": ")
+            .append(if (holds) "holds" else "DOES NOT HOLD")
+            .append('\n')
+        device.forEach { (name, value) -> append(name).append(": ").append(value).append('\n') }
+        append("crop and resize: ").append(if (resizeHolds) "bit-exact" else "WRONG").append('\n')
+        for (engine in engines) {
+            append(engine.title)
+                .append(": ")
+                .append(if (engine.holds) "holds: " else "DOES NOT HOLD: ")
+                .append(engine.reason)
+            engine.comparison?.let {
+                append(String.format(Locale.ROOT, "; %.1f ms", it.medianMillis))
             }
+            append('\n')
         }
+    }
 }

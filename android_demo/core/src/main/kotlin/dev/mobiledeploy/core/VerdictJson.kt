@@ -15,7 +15,9 @@ internal fun verdictJson(verdict: Verdict): String {
         field("holds").bool(verdict.holds)
         field("model").string(verdict.contract.name)
         field("contract_sha256").string(verdict.contractSha256)
-        field("device").obj { verdict.device.forEach { (name, value) -> field(name).string(value) } }
+        field("device").obj {
+            verdict.device.forEach { (name, value) -> field(name).string(value) }
+        }
         field("resize_holds").bool(verdict.resizeHolds)
         field("unit").string(if (tolerance == null) "relative" else "lsb")
         field("tolerance").obj {
@@ -27,10 +29,7 @@ internal fun verdictJson(verdict: Verdict): String {
     return text.toString()
 }
 
-private fun JsonText.engine(
-    engine: EngineVerdict,
-    codes: Boolean,
-) = obj {
+private fun JsonText.engine(engine: EngineVerdict, codes: Boolean) = obj {
     field("title").string(engine.title)
     field("file").string(engine.format.file)
     field("holds").bool(engine.holds)
@@ -55,7 +54,11 @@ private fun JsonText.engine(
                     field("name").string(answer.name)
                     field("logits").string(packed(answer.logits, codes))
                     field("scores")
-                    if (answer.scores.contentEquals(answer.logits)) nothing() else string(packed(answer.scores, codes))
+                    if (answer.scores.contentEquals(answer.logits)) {
+                        nothing()
+                    } else {
+                        string(packed(answer.scores, codes))
+                    }
                 }
             }
         }
@@ -63,10 +66,7 @@ private fun JsonText.engine(
 }
 
 /** Base64 of the int8 codes, or of the little-endian float32 values, one after the other. */
-private fun packed(
-    values: DoubleArray,
-    codes: Boolean,
-): String {
+private fun packed(values: DoubleArray, codes: Boolean): String {
     if (codes) return base64(ByteArray(values.size) { values[it].toInt().toByte() })
     val buffer = ByteBuffer.allocate(4 * values.size).order(ByteOrder.LITTLE_ENDIAN)
     values.forEachIndexed { index, value -> buffer.putFloat(4 * index, value.toFloat()) }
@@ -79,7 +79,12 @@ internal fun base64(bytes: ByteArray): String =
         for (start in bytes.indices step 3) {
             val count = minOf(3, bytes.size - start)
             var bits = 0
-            for (i in 0..2) bits = (bits shl 8) or if (i < count) bytes[start + i].toInt() and 255 else 0
-            for (i in 0..3) append(if (i <= count) BASE64[(bits shr (18 - 6 * i)) and 63] else '=')
+            for (i in 0..2) {
+                val byte = if (i < count) bytes[start + i].toInt() and 255 else 0
+                bits = (bits shl 8) or byte
+            }
+            for (i in 0..3) {
+                append(if (i <= count) BASE64[(bits shr (18 - 6 * i)) and 63] else '=')
+            }
         }
     }

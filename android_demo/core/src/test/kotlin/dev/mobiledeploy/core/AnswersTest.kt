@@ -1,8 +1,8 @@
 package dev.mobiledeploy.core
 
+import kotlin.math.abs
 import org.junit.Assert.assertEquals
 import org.junit.Test
-import kotlin.math.abs
 
 class AnswersTest {
     private val shared = Shared.read("answers.json")
@@ -11,12 +11,15 @@ class AnswersTest {
     fun codesBecomePythonsScoresInPythonsOrder() {
         for (case in shared["answers"].items) {
             val what = case["what"].text
-            val values = Grid(case["scale"].double, case["zero_point"].int).dequantise(case["codes"].doubles)
+            val values =
+                Grid(case["scale"].double, case["zero_point"].int).dequantise(case["codes"].doubles)
             val scores = if (case["head"].text == "logits") softmax(values) else values
             assertEquals(what, case["best"].ints, highest(values, 5))
             case["scores"].doubles.forEachIndexed { index, expected ->
                 val apart = abs(scores[index] - expected)
-                assert(apart <= 1e-13 + 1e-12 * expected) { "$what: $index: expected $expected, received ${scores[index]}" }
+                assert(apart <= 1e-13 + 1e-12 * expected) {
+                    "$what: $index: expected $expected, received ${scores[index]}"
+                }
             }
         }
     }

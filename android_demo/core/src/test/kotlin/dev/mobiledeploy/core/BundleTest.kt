@@ -1,21 +1,20 @@
 package dev.mobiledeploy.core
 
+import java.nio.ByteBuffer
 import org.junit.Assert.assertEquals
 import org.junit.Assert.assertNull
 import org.junit.Assert.assertThrows
 import org.junit.Assert.assertTrue
 import org.junit.Test
-import java.nio.ByteBuffer
 
 class BundleTest {
     private val case = Fakes.case("all equal")
 
-    private fun refuse(
-        changes: Map<String, ByteArray?>,
-        use: (ModelBundle) -> Unit = {},
-    ): String = assertThrows(BundleException::class.java) { use(case.bundle(changes)) }.message
+    private fun refuse(changes: Map<String, ByteArray?>, use: (ModelBundle) -> Unit = {}): String =
+        assertThrows(BundleException::class.java) { use(case.bundle(changes)) }.message
 
-    private fun text(buffer: ByteBuffer): String = String(ByteArray(buffer.limit()) { buffer.get(it) })
+    private fun text(buffer: ByteBuffer): String =
+        String(ByteArray(buffer.limit()) { buffer.get(it) })
 
     @Test
     fun modelsComeAsTheyAre() {
@@ -43,22 +42,36 @@ class BundleTest {
                     ModelFormat.values().forEach(it::model)
                     it.golden()
                 }
-            assertTrue(said, said.startsWith("$name: missing") && said.contains("mobiledeploy bundle"))
+            assertTrue(
+                said,
+                said.startsWith("$name: missing") && said.contains("mobiledeploy bundle"),
+            )
         }
     }
 
     @Test
     fun aModelThatWasNotBuiltWithTheContractIsRefused() {
         val other = "a model for TFLitE".toByteArray()
-        assertTrue(refuse(mapOf("model.tflite" to other)) { it.model(ModelFormat.TFLITE) }.contains("SHA-256"))
-        assertTrue(refuse(mapOf("model.tflite" to other)) { it.tappedModel(ModelFormat.TFLITE) }.contains("SHA-256"))
-        assertTrue(refuse(mapOf("model.onnx" to other)) { it.model(ModelFormat.ONNX) }.contains("expected 16 bytes"))
+        assertTrue(
+            refuse(mapOf("model.tflite" to other)) { it.model(ModelFormat.TFLITE) }
+                .contains("SHA-256")
+        )
+        assertTrue(
+            refuse(mapOf("model.tflite" to other)) { it.tappedModel(ModelFormat.TFLITE) }
+                .contains("SHA-256")
+        )
+        assertTrue(
+            refuse(mapOf("model.onnx" to other)) { it.model(ModelFormat.ONNX) }
+                .contains("expected 16 bytes")
+        )
     }
 
     @Test
     fun labelsThatDoNotFitAreRefused() {
         fun said(labels: String) = refuse(mapOf("labels.txt" to labels.toByteArray()))
-        assertTrue(said("bär\ncat\ndog\n").contains("expected 4 labels by the contract, received 3"))
+        assertTrue(
+            said("bär\ncat\ndog\n").contains("expected 4 labels by the contract, received 3")
+        )
         assertTrue(said("").contains("received 1"))
         assertTrue(said("bär\ncat\n \nnewt\n").contains("line 3 is empty"))
         assertTrue(said("bär\ncat\ncat\nnewt\n").contains("twice"))
@@ -67,12 +80,19 @@ class BundleTest {
 
     @Test
     fun labelsOfAnotherEditorAreRead() {
-        assertEquals(listOf("a", "b", "c", "d"), case.bundle(mapOf("labels.txt" to "a\r\nb\r\nc\r\nd".toByteArray())).labels)
+        assertEquals(
+            listOf("a", "b", "c", "d"),
+            case.bundle(mapOf("labels.txt" to "a\r\nb\r\nc\r\nd".toByteArray())).labels,
+        )
     }
 
     @Test
     fun aDamagedContractIsRefusedBeforeAnythingElseIsRead() {
-        val changes = mapOf("contract.json" to case.contractText.dropLast(1).toByteArray(), "labels.txt" to null)
+        val changes =
+            mapOf(
+                "contract.json" to case.contractText.dropLast(1).toByteArray(),
+                "labels.txt" to null,
+            )
         assertThrows(ContractException::class.java) { case.bundle(changes) }
     }
 }

@@ -1,16 +1,22 @@
 package dev.mobiledeploy.core
 
+import java.nio.ByteBuffer
 import org.junit.Assert.assertEquals
 import org.junit.Assert.assertThrows
 import org.junit.Assert.assertTrue
 import org.junit.Test
-import java.nio.ByteBuffer
 
 class ClassifierTest {
     /** The first golden image, as a photo of the network's size. */
     private fun photo(case: FakeCase): PixelSource {
         val image = Golden.read(ByteBuffer.wrap(case.npz), case.contract).images.first()
-        val argb = IntArray(256) { (0xff shl 24) or (image[3 * it] shl 16) or (image[3 * it + 1] shl 8) or image[3 * it + 2] }
+        val argb =
+            IntArray(256) {
+                (0xff shl 24) or
+                    (image[3 * it] shl 16) or
+                    (image[3 * it + 1] shl 8) or
+                    image[3 * it + 2]
+            }
         return ArgbPixels(16, 16, argb)
     }
 
@@ -19,13 +25,13 @@ class ClassifierTest {
         return Classifier.open(case.bundle(), FakeFactory(case), 1).use { it.classify(photo(case)) }
     }
 
-    private fun mismatch(
-        what: String,
-        change: (FakeEngine) -> Engine,
-    ): String {
+    private fun mismatch(what: String, change: (FakeEngine) -> Engine): String {
         val case = Fakes.case(what)
         val factory = FakeFactory(case, change)
-        val error = assertThrows(ModelMismatchException::class.java) { Classifier.open(case.bundle(), factory, 1) }
+        val error =
+            assertThrows(ModelMismatchException::class.java) {
+                Classifier.open(case.bundle(), factory, 1)
+            }
         assertEquals("engines left open", 0, factory.open)
         return error.message
     }
@@ -69,15 +75,34 @@ class ClassifierTest {
             }
         }
         val type = mismatch("all equal", altered(input = { it.copy(type = ElementType.UINT8) }))
-        assertTrue(type, type.contains("the input: expected int8 by the contract, the model has uint8"))
-        val layout = mismatch("all equal", altered(input = { it.copy(shape = listOf(1, 3, 16, 16)) }))
-        assertTrue(layout, layout.contains("expected [1, 16, 16, 3] by the contract, the model has [1, 3, 16, 16]"))
-        val classes = mismatch("all equal", altered(output = { listOf(it.copy(shape = listOf(1, 5))) }))
+        assertTrue(
+            type,
+            type.contains("the input: expected int8 by the contract, the model has uint8"),
+        )
+        val layout =
+            mismatch("all equal", altered(input = { it.copy(shape = listOf(1, 3, 16, 16)) }))
+        assertTrue(
+            layout,
+            layout.contains("expected [1, 16, 16, 3]") && layout.contains("has [1, 3, 16, 16]"),
+        )
+        val classes =
+            mismatch("all equal", altered(output = { listOf(it.copy(shape = listOf(1, 5))) }))
         assertTrue(classes, classes.contains("[1, 5]"))
-        assertTrue(mismatch("all equal", altered(output = { listOf(it, it) })).contains("expected 1 outputs, the model has 2"))
-        val scale = mismatch("all equal", altered(output = { listOf(it.copy(quantisation = Quantisation(0.5f, -128))) }))
+        assertTrue(
+            mismatch("all equal", altered(output = { listOf(it, it) }))
+                .contains("expected 1 outputs, the model has 2")
+        )
+        val scale =
+            mismatch(
+                "all equal",
+                altered(output = { listOf(it.copy(quantisation = Quantisation(0.5f, -128))) }),
+            )
         assertTrue(scale, scale.contains("scale=0.5"))
-        val zero = mismatch("logits", altered(input = { it.copy(quantisation = Quantisation(1f / 128, 0)) }))
+        val zero =
+            mismatch(
+                "logits",
+                altered(input = { it.copy(quantisation = Quantisation(1f / 128, 0)) }),
+            )
         assertTrue(zero, zero.contains("zeroPoint=128"))
     }
 
@@ -87,20 +112,23 @@ class ClassifierTest {
         val factory =
             FakeFactory(case) { engine ->
                 object : Engine by engine {
-                    override val input = engine.input.copy(shape = listOf(-1, 16, 16, 3), quantisation = null)
-                    override val outputs = engine.outputs.map { it.copy(shape = listOf(-1, 4), quantisation = null) }
+                    override val input =
+                        engine.input.copy(shape = listOf(-1, 16, 16, 3), quantisation = null)
+                    override val outputs =
+                        engine.outputs.map { it.copy(shape = listOf(-1, 4), quantisation = null) }
                 }
             }
-        assertEquals("cat", Classifier.open(case.bundle(), factory, 1).use { it.classify(photo(case)).best.first().label })
+        assertEquals(
+            "cat",
+            Classifier.open(case.bundle(), factory, 1).use {
+                it.classify(photo(case)).best.first().label
+            },
+        )
     }
 
     @Test
     fun outputsThatAreNoAnswersAreRefused() {
-        fun answering(
-            what: String,
-            bytes: Int,
-            value: Float,
-        ): CoreException {
+        fun answering(what: String, bytes: Int, value: Float): CoreException {
             val case = Fakes.case(what)
             val factory =
                 FakeFactory(case) { engine ->
@@ -108,7 +136,10 @@ class ClassifierTest {
                         override fun run(input: ByteBuffer): List<ByteBuffer> {
                             val answer = engine.run(input).first()
                             if (bytes == answer.limit()) answer.putFloat(4, value)
-                            return listOf(if (bytes == answer.limit()) answer else ByteBuffer.allocateDirect(bytes))
+                            return listOf(
+                                if (bytes == answer.limit()) answer
+                                else ByteBuffer.allocateDirect(bytes)
+                            )
                         }
                     }
                 }

@@ -17,16 +17,31 @@ class ContractTest {
         assertEquals(10, contract.classes)
         assertEquals(Head.SOFTMAX, contract.head)
         assertEquals(Preprocessing(96, Crop.CENTER, 128.0, 128.0), contract.preprocessing)
-        assertEquals(Tensor(ElementType.INT8, listOf(1, 96, 96, 3), Grid(1.0 / 128, 0)), contract.input)
-        assertEquals(Tensor(ElementType.INT8, listOf(1, 10), Grid(1.0 / 256, -128)), contract.output)
+        assertEquals(
+            Tensor(ElementType.INT8, listOf(1, 96, 96, 3), Grid(1.0 / 128, 0)),
+            contract.input,
+        )
+        assertEquals(
+            Tensor(ElementType.INT8, listOf(1, 10), Grid(1.0 / 256, -128)),
+            contract.output,
+        )
         assertEquals(Grid(0.0625, -20), contract.logits)
         assertEquals(Tolerance(0, 1), contract.tolerance)
         assertEquals(ModelFile(ModelFormat.ONNX, 710_000, "f9".repeat(32)), contract.files[1])
         assertEquals(
-            Tap(ModelFormat.TFLITE, "logits", ElementType.INT8, Patch(724, "9ce60700"), "02000000ac000000a9000000"),
+            Tap(
+                ModelFormat.TFLITE,
+                "logits",
+                ElementType.INT8,
+                Patch(724, "9ce60700"),
+                "02000000ac000000a9000000",
+            ),
             contract.tap(ModelFormat.TFLITE),
         )
-        assertEquals(Tap(ModelFormat.ONNX, "logits", ElementType.UINT8, null, "3a026200"), contract.tap(ModelFormat.ONNX))
+        assertEquals(
+            Tap(ModelFormat.ONNX, "logits", ElementType.UINT8, null, "3a026200"),
+            contract.tap(ModelFormat.ONNX),
+        )
         assertTrue(contract.resizeHolds())
     }
 
@@ -47,12 +62,19 @@ class ContractTest {
     fun contractsThatPythonRefusesAreRefusedByTheFieldsName() {
         for (case in shared["broken"].items) {
             val gone = (case["value"] as? Json.Text)?.value == "(gone)"
-            val text = valid.getValue(case["of"].text).with(case["at"].items, if (gone) null else case["value"]).write()
+            val text =
+                valid
+                    .getValue(case["of"].text)
+                    .with(case["at"].items, if (gone) null else case["value"])
+                    .write()
             val what = "${case["at"].write()} = ${case["value"].write()}"
             val error = assertThrows(what, ContractException::class.java) { Contract.parse(text) }
             val says = case["says"].text
             assertTrue("$what: expected `$says` in: ${error.message}", error.message.contains(says))
-            assertTrue("$what: ${error.message}", listOf("expected", "missing", "unknown", "outside").any { it in error.message })
+            assertTrue(
+                "$what: ${error.message}",
+                listOf("expected", "missing", "unknown", "outside").any { it in error.message },
+            )
         }
     }
 
@@ -70,6 +92,8 @@ class ContractTest {
             val changed = text.replace("\"image_size\":96", "\"image_size\":$number")
             assertThrows(number, ContractException::class.java) { Contract.parse(changed) }
         }
-        assertThrows(ContractException::class.java) { Contract.parse(text.replace("\"std\":128.0", "\"std\":1e400")) }
+        assertThrows(ContractException::class.java) {
+            Contract.parse(text.replace("\"std\":128.0", "\"std\":1e400"))
+        }
     }
 }

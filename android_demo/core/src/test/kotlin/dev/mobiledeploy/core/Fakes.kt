@@ -10,7 +10,8 @@ internal object Fakes {
     private val shared = Shared.read("verdicts.json")
 
     /** Small bundles with what an engine answers, by name. */
-    val cases: Map<String, FakeCase> = shared["verdicts"].items.associate { it["what"].text to FakeCase(it, shared["models"]) }
+    val cases: Map<String, FakeCase> =
+        shared["verdicts"].items.associate { it["what"].text to FakeCase(it, shared["models"]) }
 
     fun case(what: String): FakeCase = cases.getValue(what)
 
@@ -18,10 +19,7 @@ internal object Fakes {
 }
 
 /** A bundle of `verdicts.json`. */
-internal class FakeCase(
-    private val json: Json,
-    private val models: Json,
-) {
+internal class FakeCase(private val json: Json, private val models: Json) {
     val contractText = json["contract"].write()
     val contract = Contract.parse(contractText)
     val expected = json["verdict"]
@@ -39,11 +37,14 @@ internal class FakeCase(
             "model.onnx" to models["model.onnx"].text.toByteArray(),
         )
 
-    fun bundle(changes: Map<String, ByteArray?> = emptyMap()): ModelBundle = ModelBundle.open(source(changes))
+    fun bundle(changes: Map<String, ByteArray?> = emptyMap()): ModelBundle =
+        ModelBundle.open(source(changes))
 
     fun source(changes: Map<String, ByteArray?> = emptyMap()): AssetSource {
         val held = assets + changes
-        return AssetSource { name -> ByteBuffer.wrap(held[name] ?: throw FileNotFoundException(name)) }
+        return AssetSource { name ->
+            ByteBuffer.wrap(held[name] ?: throw FileNotFoundException(name))
+        }
     }
 }
 
@@ -57,15 +58,18 @@ internal class FakeFactory(
     override val title = "fake runtime"
     override val format = case.format
 
-    override fun open(
-        model: ByteBuffer,
-        threads: Int,
-    ): Engine {
+    override fun open(model: ByteBuffer, threads: Int): Engine {
         check(model.isDirect && model.order() == ByteOrder.nativeOrder() && model.position() == 0)
         val text = String(ByteArray(model.limit()) { model.get(it) })
         opened.add(text)
         open++
-        return change(FakeEngine(case, tapped = text != String(case.assets.getValue(format.file)), onClose = { open-- }))
+        return change(
+            FakeEngine(
+                case,
+                tapped = text != String(case.assets.getValue(format.file)),
+                onClose = { open-- },
+            )
+        )
     }
 }
 
@@ -76,45 +80,60 @@ internal class FakeEngine(
     private val onClose: () -> Unit = {},
 ) : Engine {
     private val contract = case.contract
-    private val inputs = Golden.read(ByteBuffer.wrap(case.npz), contract).images.map { sha256Of(Preprocessor(contract).input(it)) }
+    private val inputs =
+        Golden.read(ByteBuffer.wrap(case.npz), contract).images.map {
+            sha256Of(Preprocessor(contract).input(it))
+        }
     override val title = "fake"
     override val input = spec("image", contract.input)
     override val outputs =
         listOfNotNull(
             spec("scores", contract.output),
-            contract.tap(case.format)?.takeIf { tapped }?.let { spec(it.output, Tensor(it.type, contract.output.shape, contract.logits)) },
+            contract
+                .tap(case.format)
+                ?.takeIf { tapped }
+                ?.let { spec(it.output, Tensor(it.type, contract.output.shape, contract.logits)) },
         )
 
     override fun run(input: ByteBuffer): List<ByteBuffer> {
         check(input.isDirect && input.order() == ByteOrder.nativeOrder() && input.position() == 0)
         val image = inputs.indexOf(sha256Of(input))
         check(image >= 0) { "no golden image was encoded like this" }
-        return listOf(contract.output to case.scores[image], Tensor(outputs.last().type, contract.output.shape, contract.logits) to case.logits[image])
+        return listOf(
+                contract.output to case.scores[image],
+                Tensor(outputs.last().type, contract.output.shape, contract.logits) to
+                    case.logits[image],
+            )
             .take(outputs.size)
             .map { (tensor, values) -> encode(tensor, values) }
     }
 
     override fun close(): Unit = onClose()
 
-    private fun spec(
-        name: String,
-        tensor: Tensor,
-    ): TensorSpec {
+    private fun spec(name: String, tensor: Tensor): TensorSpec {
         val grid = tensor.grid?.takeIf { tensor.type != ElementType.FLOAT32 }
         val shift = if (tensor.type == ElementType.UINT8) 128 else 0
-        return TensorSpec(name, tensor.type, tensor.shape, grid?.let { Quantisation(it.scale.toFloat(), it.zeroPoint + shift) })
+        return TensorSpec(
+            name,
+            tensor.type,
+            tensor.shape,
+            grid?.let { Quantisation(it.scale.toFloat(), it.zeroPoint + shift) },
+        )
     }
 
-    private fun encode(
-        tensor: Tensor,
-        values: DoubleArray,
-    ): ByteBuffer {
-        val buffer = ByteBuffer.allocateDirect(values.size * tensor.type.bytes).order(ByteOrder.nativeOrder())
+    private fun encode(tensor: Tensor, values: DoubleArray): ByteBuffer {
+        val buffer =
+            ByteBuffer.allocateDirect(values.size * tensor.type.bytes)
+                .order(ByteOrder.nativeOrder())
         values.forEachIndexed { index, value ->
             when (tensor.type) {
                 ElementType.INT8 -> buffer.put(index, value.toInt().toByte())
                 ElementType.UINT8 -> buffer.put(index, (value.toInt() + 128).toByte())
-                ElementType.FLOAT32 -> buffer.putFloat(4 * index, (tensor.grid?.let { (value - it.zeroPoint) * it.scale } ?: value).toFloat())
+                ElementType.FLOAT32 ->
+                    buffer.putFloat(
+                        4 * index,
+                        (tensor.grid?.let { (value - it.zeroPoint) * it.scale } ?: value).toFloat(),
+                    )
             }
         }
         return buffer

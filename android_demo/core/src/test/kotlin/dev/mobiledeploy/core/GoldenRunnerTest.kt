@@ -1,39 +1,45 @@
 package dev.mobiledeploy.core
 
+import java.nio.ByteBuffer
+import java.util.Base64
+import kotlin.math.abs
 import org.junit.Assert.assertEquals
 import org.junit.Assert.assertFalse
 import org.junit.Assert.assertNull
 import org.junit.Assert.assertThrows
 import org.junit.Assert.assertTrue
 import org.junit.Test
-import java.nio.ByteBuffer
-import java.util.Base64
-import kotlin.math.abs
 
 class GoldenRunnerTest {
     private val device = mapOf("device" to "Pixel 8", "abi" to "arm64-v8a")
 
-    private fun run(
-        case: FakeCase,
-        factory: EngineFactory = FakeFactory(case),
-    ): Verdict = GoldenRunner(case.bundle()).run(listOf(factory), 2, device)
+    private fun run(case: FakeCase, factory: EngineFactory = FakeFactory(case)): Verdict =
+        GoldenRunner(case.bundle()).run(listOf(factory), 2, device)
 
     /** Equal but for numbers that are written differently, and what a run decides. */
-    private fun same(
-        what: String,
-        expected: Json,
-        received: Json,
-    ) {
+    private fun same(what: String, expected: Json, received: Json) {
         when (expected) {
             is Json.Obj -> {
-                assertEquals(what, expected.fields.keys.toList(), (received as Json.Obj).fields.keys.toList())
-                (expected.fields - setOf("contract_sha256", "median_ms")).forEach { (name, value) -> same("$what.$name", value, received[name]) }
+                assertEquals(
+                    what,
+                    expected.fields.keys.toList(),
+                    (received as Json.Obj).fields.keys.toList(),
+                )
+                (expected.fields - setOf("contract_sha256", "median_ms")).forEach { (name, value) ->
+                    same("$what.$name", value, received[name])
+                }
             }
             is Json.Arr -> {
                 assertEquals(what, expected.items.size, received.items.size)
-                expected.items.forEachIndexed { index, value -> same("$what[$index]", value, received[index]) }
+                expected.items.forEachIndexed { index, value ->
+                    same("$what[$index]", value, received[index])
+                }
             }
-            is Json.Num -> assertTrue("$what: ${expected.literal}, ${received.write()}", abs(expected.double - received.double) <= 1e-12)
+            is Json.Num ->
+                assertTrue(
+                    "$what: ${expected.literal}, ${received.write()}",
+                    abs(expected.double - received.double) <= 1e-12,
+                )
             else -> assertEquals(what, expected, received)
         }
     }
@@ -46,7 +52,11 @@ class GoldenRunnerTest {
             assertFalse(what, '\n' in json)
             val written = Json.parse(json)
             same(what, case.expected, written)
-            assertEquals(what, sha256Of(case.contractText.toByteArray()), written["contract_sha256"].text)
+            assertEquals(
+                what,
+                sha256Of(case.contractText.toByteArray()),
+                written["contract_sha256"].text,
+            )
         }
     }
 
@@ -55,7 +65,9 @@ class GoldenRunnerTest {
         val case = Fakes.case("all equal")
         val factory = FakeFactory(case)
         val seen = ArrayList<Pair<Int, Int>>()
-        GoldenRunner(case.bundle()).run(listOf(factory), 1, device) { _, done, total -> seen.add(done to total) }
+        GoldenRunner(case.bundle()).run(listOf(factory), 1, device) { _, done, total ->
+            seen.add(done to total)
+        }
         assertEquals(listOf("a model for TFLite", "a tappl for TFLitetail"), factory.opened)
         assertEquals(0, factory.open)
         assertEquals(List(6) { it to 6 }, seen)
@@ -84,10 +96,8 @@ class GoldenRunnerTest {
                 override val title = "broken"
                 override val format = ModelFormat.ONNX
 
-                override fun open(
-                    model: ByteBuffer,
-                    threads: Int,
-                ): Engine = throw EngineException("no such library")
+                override fun open(model: ByteBuffer, threads: Int): Engine =
+                    throw EngineException("no such library")
             }
         val verdict = GoldenRunner(case.bundle()).run(listOf(broken, FakeFactory(case)), 1, device)
         assertFalse(verdict.holds)
@@ -100,7 +110,9 @@ class GoldenRunnerTest {
     @Test
     fun aModelMissingFromTheAppIsTold() {
         val case = Fakes.case("all equal")
-        val verdict = GoldenRunner(case.bundle(mapOf("model.tflite" to null))).run(listOf(FakeFactory(case)), 1, device)
+        val verdict =
+            GoldenRunner(case.bundle(mapOf("model.tflite" to null)))
+                .run(listOf(FakeFactory(case)), 1, device)
         assertTrue(verdict.engines.single().reason.contains("model.tflite: missing"))
     }
 
@@ -118,14 +130,18 @@ class GoldenRunnerTest {
 
     @Test
     fun noEngineIsNoProof() {
-        assertFalse(GoldenRunner(Fakes.case("all equal").bundle()).run(emptyList(), 1, device).holds)
+        assertFalse(
+            GoldenRunner(Fakes.case("all equal").bundle()).run(emptyList(), 1, device).holds
+        )
     }
 
     @Test
     fun goldenVectorsThatProveNothingAreRefused() {
         val case = Fakes.case("all equal")
         val bundle = case.bundle(mapOf("golden.npz" to ByteArray(50)))
-        assertThrows(GoldenException::class.java) { GoldenRunner(bundle).run(listOf(FakeFactory(case)), 1, device) }
+        assertThrows(GoldenException::class.java) {
+            GoldenRunner(bundle).run(listOf(FakeFactory(case)), 1, device)
+        }
     }
 
     @Test
@@ -134,7 +150,15 @@ class GoldenRunnerTest {
         assertEquals("tiny: DOES NOT HOLD", lines[0])
         assertTrue("device: Pixel 8" in lines)
         assertTrue("crop and resize: bit-exact" in lines)
-        assertTrue(lines.toString(), lines.any { it.startsWith("fake: DOES NOT HOLD: logits differ on 1 of 3 images, by up to 1 LSB; worst: dog/3.png; ") })
+        assertTrue(
+            lines.toString(),
+            lines.any {
+                it.startsWith(
+                    "fake: DOES NOT HOLD: logits differ on 1 of 3 images, " +
+                        "by up to 1 LSB; worst: dog/3.png; "
+                )
+            },
+        )
         assertEquals("tiny: holds", run(Fakes.case("logits")).toText().lines()[0])
     }
 

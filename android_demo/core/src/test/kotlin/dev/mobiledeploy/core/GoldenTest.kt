@@ -1,22 +1,23 @@
 package dev.mobiledeploy.core
 
-import org.junit.Assert.assertEquals
-import org.junit.Assert.assertThrows
-import org.junit.Assert.assertTrue
-import org.junit.Test
 import java.io.ByteArrayOutputStream
 import java.nio.ByteBuffer
 import java.util.zip.ZipEntry
 import java.util.zip.ZipInputStream
 import java.util.zip.ZipOutputStream
 import kotlin.random.Random
+import org.junit.Assert.assertEquals
+import org.junit.Assert.assertThrows
+import org.junit.Assert.assertTrue
+import org.junit.Test
 
 class GoldenTest {
     private val case = Fakes.case("all equal")
 
     private fun read(bytes: ByteArray): Golden = Golden.read(ByteBuffer.wrap(bytes), case.contract)
 
-    private fun refuse(bytes: ByteArray): String = assertThrows(GoldenException::class.java) { read(bytes) }.message
+    private fun refuse(bytes: ByteArray): String =
+        assertThrows(GoldenException::class.java) { read(bytes) }.message
 
     private fun entries(): Map<String, ByteArray> {
         val found = LinkedHashMap<String, ByteArray>()
@@ -39,11 +40,7 @@ class GoldenTest {
                 val entry = ZipEntry(name)
                 entry.method = method
                 entry.size = data.size.toLong()
-                entry.crc =
-                    java.util.zip
-                        .CRC32()
-                        .apply { update(data) }
-                        .value
+                entry.crc = java.util.zip.CRC32().apply { update(data) }.value
                 zip.putNextEntry(entry)
                 zip.write(data)
             }
@@ -51,13 +48,13 @@ class GoldenTest {
         return out.toByteArray()
     }
 
-    private fun header(
-        type: String,
-        shape: String,
-        order: String = "False",
-    ): ByteArray {
-        val text = "{'descr': '$type', 'fortran_order': $order, 'shape': ($shape), }".padEnd(117) + "\n"
-        return byteArrayOf(0x93.toByte()) + "NUMPY\u0001\u0000".toByteArray() + byteArrayOf(text.length.toByte(), 0) + text.toByteArray()
+    private fun header(type: String, shape: String, order: String = "False"): ByteArray {
+        val text =
+            "{'descr': '$type', 'fortran_order': $order, 'shape': ($shape), }".padEnd(117) + "\n"
+        return byteArrayOf(0x93.toByte()) +
+            "NUMPY\u0001\u0000".toByteArray() +
+            byteArrayOf(text.length.toByte(), 0) +
+            text.toByteArray()
     }
 
     @Test
@@ -135,7 +132,10 @@ class GoldenTest {
         assertTrue(with(header(">f4", "3") + body).contains(">f4"))
         assertTrue(with(header("|i1", "3, 5") + body).contains("holds 12 bytes"))
         assertTrue(with(header("|i1", "2, 4") + body).contains("holds 12 bytes"))
-        assertTrue(with(header("|i1", "4294967296, 4294967296, 4294967296") + body).contains("holds 12 bytes"))
+        assertTrue(
+            with(header("|i1", "4294967296, 4294967296, 4294967296") + body)
+                .contains("holds 12 bytes")
+        )
         assertTrue(with(header("|i1", "99999999999999999999") + body).contains("holds 12 bytes"))
         assertTrue(with(header("|i1", "0, 99999999999999999999") + body).contains("holds 12 bytes"))
         assertTrue(with(header("|i1", "4, 3") + body).contains("expected `logits`"))
@@ -146,7 +146,10 @@ class GoldenTest {
     @Test
     fun namesThatAreNoTextAreRefused() {
         val points = byteArrayOf(0, 0, 0x11, 0, 0, 0, 0, 0x7f, 0, 0, 0, 0)
-        assertTrue(refuse(zip(entries() + ("names.npy" to header("<U1", "3,") + points))).contains("no text"))
+        assertTrue(
+            refuse(zip(entries() + ("names.npy" to header("<U1", "3,") + points)))
+                .contains("no text")
+        )
     }
 
     @Test
@@ -162,16 +165,30 @@ class GoldenTest {
         fun refuse(values: FloatArray): String {
             val body = ByteBuffer.allocate(48).order(java.nio.ByteOrder.LITTLE_ENDIAN)
             values.forEachIndexed { index, value -> body.putFloat(4 * index, value) }
-            val archive = zip(entries() + listOf("logits.npy", "scores.npy").associateWith { header("<f4", "3, 4") + body.array() })
-            return assertThrows(GoldenException::class.java) { Golden.read(ByteBuffer.wrap(archive), float.contract) }.message
+            val archive =
+                zip(
+                    entries() +
+                        listOf("logits.npy", "scores.npy").associateWith {
+                            header("<f4", "3, 4") + body.array()
+                        }
+                )
+            return assertThrows(GoldenException::class.java) {
+                    Golden.read(ByteBuffer.wrap(archive), float.contract)
+                }
+                .message
         }
-        assertTrue(refuse(FloatArray(12) { if (it == 5) Float.NaN else it.toFloat() }).contains("finite"))
+        assertTrue(
+            refuse(FloatArray(12) { if (it == 5) Float.NaN else it.toFloat() }).contains("finite")
+        )
         assertTrue(refuse(FloatArray(12) { it % 4 + 1e-4f * it }).contains("prove nothing"))
     }
 
     @Test
     fun integersForAFloatContractAreRefused() {
-        val error = assertThrows(GoldenException::class.java) { Golden.read(ByteBuffer.wrap(case.npz), Fakes.case("float model").contract) }
+        val error =
+            assertThrows(GoldenException::class.java) {
+                Golden.read(ByteBuffer.wrap(case.npz), Fakes.case("float model").contract)
+            }
         assertTrue(error.message, error.message.contains("<f4"))
     }
 }

@@ -1,10 +1,10 @@
 package dev.mobiledeploy.core
 
+import kotlin.random.Random
 import org.junit.Assert.assertEquals
 import org.junit.Assert.assertThrows
 import org.junit.Assert.assertTrue
 import org.junit.Test
-import kotlin.random.Random
 
 class JsonTest {
     private fun refuse(text: String): String {
@@ -15,10 +15,17 @@ class JsonTest {
 
     @Test
     fun everyKindOfValueIsRead() {
-        val text = """ {"a" : [1, -2.5e+3, true, false, null, "\u00e4\n\"\\\/"], "b":{}, "c":[] } """
+        val text =
+            """ {"a" : [1, -2.5e+3, true, false, null, "\u00e4\n\"\\\/"], "b":{}, "c":[] } """
         val found = Json.parse(text)
-        assertEquals(listOf("1", "-2.5e+3"), found["a"].items.take(2).map { (it as Json.Num).literal })
-        assertEquals(listOf(Json.Bool(true), Json.Bool(false), Json.Null), found["a"].items.slice(2..4))
+        assertEquals(
+            listOf("1", "-2.5e+3"),
+            found["a"].items.take(2).map { (it as Json.Num).literal },
+        )
+        assertEquals(
+            listOf(Json.Bool(true), Json.Bool(false), Json.Null),
+            found["a"].items.slice(2..4),
+        )
         assertEquals("ä\n\"\\/", found["a"][5].text)
         assertEquals(0, found["c"].items.size)
     }
@@ -35,9 +42,37 @@ class JsonTest {
     fun looseDialectsAreRefused() {
         val texts =
             listOf(
-                "NaN", "Infinity", "-", "01", "1.", ".5", "+1", "1e", "0x10", "'a'", "[1,]", "[,]", "{\"a\":1,}",
-                "{a:1}", "{\"a\" 1}", "{\"a\":}", "[1 2]", "tru", "nulll", "[1]]", "\"a", "\"\\x\"", "\"\\u12g4\"",
-                "\"\\u١٢٣٤\"", "\"\n\"", "[1] // one", "\u00a0[1]", "\ufeff{}", "", " ", "\u0000",
+                "NaN",
+                "Infinity",
+                "-",
+                "01",
+                "1.",
+                ".5",
+                "+1",
+                "1e",
+                "0x10",
+                "'a'",
+                "[1,]",
+                "[,]",
+                "{\"a\":1,}",
+                "{a:1}",
+                "{\"a\" 1}",
+                "{\"a\":}",
+                "[1 2]",
+                "tru",
+                "nulll",
+                "[1]]",
+                "\"a",
+                "\"\\x\"",
+                "\"\\u12g4\"",
+                "\"\\u١٢٣٤\"",
+                "\"\n\"",
+                "[1] // one",
+                "\u00a0[1]",
+                "\ufeff{}",
+                "",
+                " ",
+                "\u0000",
             )
         texts.forEach(::refuse)
     }
@@ -72,7 +107,9 @@ class JsonTest {
         var refused = 0
         repeat(3000) {
             val damaged = StringBuilder(text)
-            repeat(1 + random.nextInt(3)) { damaged.setCharAt(random.nextInt(text.length), random.nextInt(32, 127).toChar()) }
+            repeat(1 + random.nextInt(3)) {
+                damaged.setCharAt(random.nextInt(text.length), random.nextInt(32, 127).toChar())
+            }
             try {
                 Contract.parse(damaged.toString())
             } catch (_: ContractException) {

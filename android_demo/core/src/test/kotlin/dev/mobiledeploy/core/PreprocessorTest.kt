@@ -1,11 +1,11 @@
 package dev.mobiledeploy.core
 
+import java.nio.ByteBuffer
+import java.nio.ByteOrder
 import org.junit.Assert.assertEquals
 import org.junit.Assert.assertThrows
 import org.junit.Assert.assertTrue
 import org.junit.Test
-import java.nio.ByteBuffer
-import java.nio.ByteOrder
 
 class PreprocessorTest {
     private val shared = Shared.read("preprocessing.json")
@@ -23,10 +23,10 @@ class PreprocessorTest {
         return Preprocessor(Fakes.contract().copy(preprocessing = preprocessing, input = input))
     }
 
-    private fun bytes(
-        buffer: ByteBuffer,
-        littleEndian: Int = 1,
-    ): ByteArray = ByteArray(buffer.limit()) { buffer.get(if (NATIVE_IS_LITTLE) it else it xor (littleEndian - 1)) }
+    private fun bytes(buffer: ByteBuffer, littleEndian: Int = 1): ByteArray =
+        ByteArray(buffer.limit()) {
+            buffer.get(if (NATIVE_IS_LITTLE) it else it xor (littleEndian - 1))
+        }
 
     @Test
     fun theResizeIsPythonsBitForBit() {
@@ -57,7 +57,8 @@ class PreprocessorTest {
         for (case in shared["orientation"].items) {
             val (height, width) = case["source"].ints
             val preprocessor = preprocessor(case["image_size"].int, case["crop"].text)
-            val pixels = preprocessor.pixels(TestCard(width, height), Orientation.ofExif(case["exif"].int))
+            val pixels =
+                preprocessor.pixels(TestCard(width, height), Orientation.ofExif(case["exif"].int))
             val what = "$height x $width, ${case["crop"].text}, EXIF ${case["exif"].int}"
             assertEquals(what, case["first"].ints, List(3) { pixels[it] })
             assertEquals(what, case["sha256"].text, pixels.sha256())
@@ -106,7 +107,10 @@ class PreprocessorTest {
             card.readRow(0, y, 96, row)
             for (x in 0 until 96) {
                 val at = 3 * (96 * y + x)
-                assertEquals(row[x] and 0xffffff, (pixels[at] shl 16) or (pixels[at + 1] shl 8) or pixels[at + 2])
+                assertEquals(
+                    row[x] and 0xffffff,
+                    (pixels[at] shl 16) or (pixels[at + 1] shl 8) or pixels[at + 2],
+                )
             }
         }
     }
@@ -117,15 +121,30 @@ class PreprocessorTest {
             for (value in listOf(0, 255)) {
                 val plain = Plain(width, height, 0x010101 * value or (0xff shl 24))
                 val pixels = preprocessor(16, "stretch").pixels(plain)
-                assertTrue("$width x $height of $value", (0 until pixels.size).all { pixels[it] == value })
+                assertTrue(
+                    "$width x $height of $value",
+                    (0 until pixels.size).all { pixels[it] == value },
+                )
             }
         }
     }
 
     @Test
     fun sizesThatPythonRefusesAreRefused() {
-        for ((width, height) in listOf(0 to 5, 5 to 0, -1 to 5, 65_536 to 1, 1 to 65_536, 20_000 to 20_000, Int.MAX_VALUE to Int.MAX_VALUE)) {
-            val error = assertThrows(ImageException::class.java) { preprocessor(96).pixels(Plain(width, height, 0)) }
+        for ((width, height) in
+            listOf(
+                0 to 5,
+                5 to 0,
+                -1 to 5,
+                65_536 to 1,
+                1 to 65_536,
+                20_000 to 20_000,
+                Int.MAX_VALUE to Int.MAX_VALUE,
+            )) {
+            val error =
+                assertThrows(ImageException::class.java) {
+                    preprocessor(96).pixels(Plain(width, height, 0))
+                }
             assertTrue(error.message, error.message.contains("received $width x $height"))
         }
     }
@@ -133,33 +152,29 @@ class PreprocessorTest {
     @Test
     fun sumsThatWouldLeave64BitsAreRefused() {
         val photo = Plain(65_535, 65_535, 0)
-        assertThrows(ImageException::class.java) { resize(photo, Region(0, 0, 65_535, 65_535), 1, 1) }
+        assertThrows(ImageException::class.java) {
+            resize(photo, Region(0, 0, 65_535, 65_535), 1, 1)
+        }
     }
 
     @Test
     fun twelveMegapixelsTakeWellUnderASecond() {
         val photo = Plain(4000, 3000, 0x7f123456)
         val preprocessor = preprocessor(224)
-        preprocessor.pixels(photo)
-        val start = System.nanoTime()
-        preprocessor.pixels(photo, Orientation.TURNED_LEFT)
-        val millis = (System.nanoTime() - start) / 1_000_000
+        val millis =
+            (1..4).minOf {
+                val start = System.nanoTime()
+                preprocessor.pixels(photo, Orientation.TURNED_LEFT)
+                (System.nanoTime() - start) / 1_000_000
+            }
         println("4000 x 3000 to 224 x 224: $millis ms")
-        assertTrue("$millis ms", millis < 1500)
+        assertTrue("$millis ms", millis < 1000)
     }
 
     /** A photo of one colour that takes no memory. */
-    private class Plain(
-        override val width: Int,
-        override val height: Int,
-        private val argb: Int,
-    ) : PixelSource {
-        override fun readRow(
-            x: Int,
-            y: Int,
-            count: Int,
-            into: IntArray,
-        ) = into.fill(argb, 0, count)
+    private class Plain(override val width: Int, override val height: Int, private val argb: Int) :
+        PixelSource {
+        override fun readRow(x: Int, y: Int, count: Int, into: IntArray) = into.fill(argb, 0, count)
     }
 
     private companion object {
