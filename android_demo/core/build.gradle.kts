@@ -10,9 +10,13 @@ java {
 }
 
 kotlin {
+    explicitApi()
     compilerOptions { jvmTarget = JvmTarget.fromTarget(libs.versions.jvmTarget.get()) }
 }
 
 dependencies {
     testImplementation(libs.junit)
 }
+
+// The tests read what they share with the toolchain's Python tests.
+tasks.test { systemProperty("mobiledeploy.golden", rootDir.resolve("../tests/golden").path) }
