@@ -169,7 +169,7 @@ def build(
         work = Path(made)
         linked, dex = _compile(described, options, libraries, work, jdk, tools, progress)
         progress(Event(_STAGE, "packaging and signing"))
-        unsigned, signed = work / "unsigned.apk", work / "signed.apk"
+        unsigned, signed = work / "unsigned.zip", work / out.name
         content = [
             *_from_linked(linked),
             *(NewEntry(name=path.name, data=path.read_bytes(), alignment=None) for path in dex),

@@ -57,7 +57,7 @@ def read(apk: Path, toolchain: Toolchain) -> Badging:
     launched = _all(said, r"launchable-activity: name='([^']+)'")
     activities = _named(tree, "activity")
     if not launched or not set(launched) <= set(activities):
-        raise BundleError(f"{apk}: no activity that a phone offers to start")
+        raise BundleError(f"{apk.name}: no activity that a phone offers to start")
     return Badging(
         application_id=_one(said, r"package: name='([^']+)'"),
         version_code=int(_one(said, r"package: .* versionCode='(\d+)'")),

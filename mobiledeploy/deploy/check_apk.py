@@ -67,13 +67,13 @@ def check(
     signature = signing.verify(apk, min_sdk=project.min_sdk, jdk=jdk, toolchain=toolchain)
     check_assets(apk, assets)
     if problems := pages.problems(apk, page=page):
-        raise BundleError(f"{apk}: {'; '.join(problems)}")
+        raise BundleError(f"{apk.name}: {'; '.join(problems)}")
     told = badging.read(apk, toolchain)
     _check_badging(apk, told, project, abis)
     names = [entry.name for entry in zips.entries(apk) if entry.name.endswith(".dex")]
     content = zips.read(apk, names)
     classes = frozenset[str]().union(
-        *(dex.class_names(content[name], where=f"{apk}: {name}") for name in names)
+        *(dex.class_names(content[name], where=f"{apk.name}: {name}") for name in names)
     )
     _check_classes(apk, classes, told, engine)
     return Findings(badging=told, signature=signature, classes=classes)
@@ -90,16 +90,16 @@ def check_assets(apk: Path, assets: Sequence[File]) -> None:
     for file in assets:
         name = ASSETS + file.path
         if name not in held:
-            raise BundleError(f"{apk} holds no {name}")
+            raise BundleError(f"{apk.name} holds no {name}")
         if name.endswith(STORED) and not held[name].stored:
             raise BundleError(
-                f"{apk}: {name} is compressed, expected it stored: it could not be mapped",
+                f"{apk.name}: {name} is compressed, expected it stored: it could not be mapped",
                 hint="keep `noCompress` for tflite, onnx and npz in app/build.gradle.kts",
             )
         found = hashlib.sha256(zips.read(apk, [name])[name]).hexdigest()
         if found != file.sha256:
             raise BundleError(
-                f"{apk}: {name} has SHA-256 {found}, the build's has {file.sha256}",
+                f"{apk.name}: {name} has SHA-256 {found}, the build's has {file.sha256}",
                 hint="bundle again: the APK was made from another build",
             )
 
@@ -115,23 +115,25 @@ def _check_badging(apk: Path, told: Badging, project: Project, abis: Sequence[st
     )
     for what, found, expected in pairs:
         if found != expected:
-            raise BundleError(f"{apk}: expected {what} {expected}, found {found}")
+            raise BundleError(f"{apk.name}: expected {what} {expected}, found {found}")
     if told.permissions:
-        raise BundleError(f"{apk} asks for {', '.join(told.permissions)}, expected no permission")
+        raise BundleError(
+            f"{apk.name} asks for {', '.join(told.permissions)}, expected no permission"
+        )
     if not told.instrumentations:
-        raise BundleError(f"{apk} has no self-test: its manifest names no instrumentation")
+        raise BundleError(f"{apk.name} has no self-test: its manifest names no instrumentation")
 
 
 def _check_classes(apk: Path, classes: frozenset[str], told: Badging, engine: Engine) -> None:
     for name in (*told.activities, *told.instrumentations):
         if name not in classes:
             raise BundleError(
-                f"{apk}: the manifest names {name}, which is not among its classes",
+                f"{apk.name}: the manifest names {name}, which is not among its classes",
                 hint="check the manifest's names and app/proguard-rules.pro",
             )
     for runtime, name in CLASSES.items():
         if (name in classes) != (runtime in RUNTIMES[engine]):
             there = "has" if name in classes else "lacks"
-            raise BundleError(f"{apk} {there} {name}, which does not fit `--engine {engine}`")
+            raise BundleError(f"{apk.name} {there} {name}, which does not fit `--engine {engine}`")
     if tests := sorted(name for name in classes if name.startswith(_TESTS)):
-        raise BundleError(f"{apk} holds classes of tests, such as {tests[0]}")
+        raise BundleError(f"{apk.name} holds classes of tests, such as {tests[0]}")

@@ -81,9 +81,11 @@ def read(data: bytes, *, where: str) -> Library:
         layout = "<IIQQQQQQ" if wide else "<IIIIIIII"
         if count and size < struct.calcsize(layout):
             raise CorruptFileError(f"{where}: program headers of {size} bytes are too small")
+        if table + count * size > len(data):
+            raise CorruptFileError(f"{where}: its program headers lie outside the file")
         headers = [struct.unpack_from(layout, data, table + i * size) for i in range(count)]
     except struct.error as error:
-        raise CorruptFileError(f"{where} is cut off, or points outside itself") from error
+        raise CorruptFileError(f"{where} is cut off") from error
     # The two widths order the fields differently; flags come second or second to last.
     segments = tuple(
         Segment(offset=row[2], address=row[3], alignment=row[7])

@@ -19,9 +19,10 @@ RUNTIMES: Final[dict[Engine, tuple[Runtime, ...]]] = {
 }
 CLASSES: Final[dict[Runtime, str]] = {
     "onnx": "ai.onnxruntime.OrtSession",
-    "tflite": "org.tensorflow.lite.Interpreter",
+    "tflite": "org.tensorflow.lite.NativeInterpreterWrapper",
 }
-"""A class that an app with the runtime must have, and one without it must not."""
+"""A class of native methods, which keeps its name: an app with the runtime must have it, one
+without must not."""
 
 _LITERT: Final = (
     "org.tensorflow.lite.Interpreter",
