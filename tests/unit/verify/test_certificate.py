@@ -338,7 +338,7 @@ def test_kernels_that_a_runtime_does_not_take_are_not_proven(graph: IntegerGraph
 
 
 def test_only_a_tflite_and_an_onnx_can_be_certified(files: tuple[bytes, bytes]) -> None:
-    with pytest.raises(RequestError, match="expected a .tflite and an .onnx"):
+    with pytest.raises(RequestError, match=r"expected a \.tflite and an \.onnx"):
         certificate.certify_files(files[1], files[0])
 
 
