@@ -27,9 +27,14 @@ def text(report: "VerifyReport") -> str:
         _list("seen on these images only", report.sampled),
         _list("differs", report.failures[1:]),
         _list("note", report.warnings),
-        "; ".join((report.cpu, *report.runtimes)),
+        _wrapped(f"{report.cpu}; {', '.join(_versions(report))}"),
     ]
     return "\n\n".join(part for part in parts if part)
+
+
+def _versions(report: "VerifyReport") -> list[str]:
+    """Return each runtime's name and version once, whatever kernels it was told to use."""
+    return list(dict.fromkeys(name.partition(" (")[0] for name in report.runtimes))
 
 
 def _files(report: "VerifyReport") -> str:
