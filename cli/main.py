@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from mobiledeploy._version import __version__
-from mobiledeploy.cli import build, bundle, cost, inspect, verify
+from mobiledeploy.cli import build, bundle, cost, inspect, tools, verify
 from mobiledeploy.errors import MobileDeployError
 
 app = typer.Typer(
@@ -38,6 +38,7 @@ app.command()(verify.verify)
 app.command()(bundle.bundle)
 app.command()(inspect.inspect)
 app.command()(cost.cost)
+app.command()(tools.tools)
 
 
 def main() -> None:

@@ -66,6 +66,40 @@ class Toolchain:
         return part
 
 
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class PartState:
+    """A part, and whether it is here.
+
+    Attributes:
+        name: Of the part.
+        purpose: What it is for.
+        licences: SPDX expressions of its files.
+        needs: Parts that come with it.
+        files: How many.
+        size: Bytes of them.
+        present: Whether all are in the cache, whole.
+    """
+
+    name: str
+    purpose: str
+    licences: tuple[str, ...]
+    needs: tuple[str, ...]
+    files: int
+    size: int
+    present: bool
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Inventory:
+    """What there is of the toolchain.
+
+    Attributes:
+        parts: In the order of `tools.toml`.
+    """
+
+    parts: tuple[PartState, ...]
+
+
 def fetch(
     *names: str, cache: Path | None = None, progress: Progress = silent, stage: str = "tools"
 ) -> Toolchain:
@@ -96,13 +130,35 @@ def fetch(
     return Toolchain(folder=folder, parts=wanted)
 
 
-def present(part: str, *, cache: Path | None = None) -> bool:
-    """Return whether all files of a part, without what it needs, are in the cache.
+def inventory(*names: str, cache: Path | None = None) -> Inventory:
+    """Return what parts are, and whether they are in the cache.
+
+    Args:
+        names: Parts of `tools.toml`, with what they need; none means all.
+        cache: As for `fetch`.
 
     Raises:
+        RequestError: There is no such part.
         CorruptFileError: A file in the cache was changed.
     """
-    return not _missing((cache or caching.folder()) / FOLDER, (part,))
+    folder = (cache or caching.folder()) / FOLDER
+    wanted = pins.closure(names or pins.parts())
+    missing = _missing(folder, wanted)
+    return Inventory(
+        parts=tuple(
+            PartState(
+                name=name,
+                purpose=part.purpose,
+                licences=tuple(sorted({pin.licence or part.licence for pin in part.files})),
+                needs=part.needs,
+                files=len(part.files),
+                size=sum(pin.size for pin in part.files),
+                present=name not in missing,
+            )
+            for name, part in pins.parts().items()
+            if name in wanted
+        )
+    )
 
 
 def _missing(folder: Path, parts: Sequence[str]) -> dict[str, list[Pin]]:

@@ -1,0 +1,45 @@
+"""`mobiledeploy tools`."""
+
+from typing import Annotated
+
+import typer
+
+from mobiledeploy.cli import _options, _output
+
+
+def tools(
+    parts: Annotated[
+        list[str] | None, typer.Argument(help="Parts, with what they need. Default: all")
+    ] = None,
+    fetch: Annotated[bool, typer.Option("--fetch", help="Download what is not here yet")] = False,
+    json: _options.Json = False,
+    quiet: _options.Quiet = False,
+) -> None:
+    """Show the tools that `bundle --apk` downloads: purpose, licence, size, and what is here.
+
+    With --fetch they are downloaded now, so that bundling works without a network later; the
+    part `apk` is what every APK needs. MOBILEDEPLOY_CACHE names another folder to keep them in.
+    """
+    from mobiledeploy import codec
+    from mobiledeploy.deploy import pins, toolchain
+
+    names = tuple(parts or pins.parts())
+    if fetch:
+        with _output.progress(quiet=quiet) as progress:
+            toolchain.fetch(*names, progress=progress)
+    found = toolchain.inventory(*names)
+    if json:
+        _output.emit(codec.to_json(found).decode().rstrip())
+        return
+    rows = [("part", "MB", "here", "licence", "purpose")]
+    rows += [
+        (
+            part.name,
+            f"{part.size / 1e6:,.1f}",
+            "yes" if part.present else "no",
+            part.licences[0] + (" and others" if part.licences[1:] else "") if part.files else "",
+            part.purpose,
+        )
+        for part in found.parts
+    ]
+    _output.emit(_output.table(rows, right=(1,)))
