@@ -4,6 +4,8 @@ The resources are those that `aapt2` links for the APK; the assets are a bundle 
 """
 
 import dataclasses
+import shutil
+import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
@@ -78,13 +80,27 @@ class App:
         place.write_text(
             f"android_merged_manifest={self.manifest}\n"
             f"android_merged_assets={assets}\n"
-            f"android_resource_apk={self.linked}\n"
+            f"android_resource_apk={self._apk(assets, work)}\n"
             "android_custom_package=dev.mobiledeploy.demo\n",
             encoding="utf-8",
         )
         # Without it Robolectric takes targetSdk, for which this Java is too old, and runs nothing.
         (folder / "robolectric.properties").write_text(f"sdk={SDK}\n", encoding="utf-8")
         return folder
+
+    def _apk(self, assets: Path, work: Path) -> Path:
+        """Put assets into a copy of the APK, as the APK build does: models are stored."""
+        apk = work / "app.apk"
+        shutil.copyfile(self.linked, apk)
+        with zipfile.ZipFile(apk, "a") as archive:
+            for path in sorted(path for path in assets.rglob("*") if path.is_file()):
+                stored = path.suffix in {".tflite", ".onnx", ".npz"}
+                archive.write(
+                    path,
+                    f"assets/{path.relative_to(assets).as_posix()}",
+                    zipfile.ZIP_STORED if stored else zipfile.ZIP_DEFLATED,
+                )
+        return apk
 
 
 def compile_app(

@@ -9,15 +9,22 @@ import android.system.OsConstants
 
 /** What a verdict says about the phone it was made on, and how much memory it has. */
 internal object Device {
+    const val MANUFACTURER = "manufacturer"
+    const val MODEL = "model"
+    const val ABI = "abi"
+    const val ANDROID = "android"
+    const val SDK = "sdk"
+    const val PAGE_SIZE = "page_size"
+
     /** Facts by name, for the verdict. */
     fun facts(): Map<String, String> =
         linkedMapOf(
-            "manufacturer" to Build.MANUFACTURER,
-            "model" to Build.MODEL,
-            "abi" to abi(),
-            "android" to Build.VERSION.RELEASE,
-            "sdk" to Build.VERSION.SDK_INT.toString(),
-            "page_size" to Os.sysconf(OsConstants._SC_PAGESIZE).toString(),
+            MANUFACTURER to Build.MANUFACTURER,
+            MODEL to Build.MODEL,
+            ABI to abi(),
+            ANDROID to Build.VERSION.RELEASE,
+            SDK to Build.VERSION.SDK_INT.toString(),
+            PAGE_SIZE to Os.sysconf(OsConstants._SC_PAGESIZE).toString(),
         )
 
     /** Of this process: a 64-bit phone may run an app with 32-bit libraries. */

@@ -40,6 +40,7 @@ internal class Screen(
 
     fun show(state: ScreenState) {
         model.text = modelLine(state)
+        model.visibility = visibleIf(state.contract != null || state.problem == null)
         showProblem(state.problem)
         photo.setImageBitmap(state.preview)
         photo.visibility = visibleIf(state.preview != null)
@@ -54,8 +55,7 @@ internal class Screen(
 
     private fun modelLine(state: ScreenState): String {
         val resources = root.resources
-        val contract = state.contract
-            ?: return resources.getString(if (state.problem == null) R.string.loading_model else R.string.no_model_title)
+        val contract = state.contract ?: return resources.getString(R.string.loading_model)
         return resources.getString(
             R.string.model_line,
             contract.name,

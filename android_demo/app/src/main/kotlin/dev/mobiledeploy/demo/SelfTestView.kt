@@ -92,5 +92,16 @@ internal class SelfTestView(
     private fun floats(comparison: GoldenComparison): List<String> =
         listOf(root.resources.getString(R.string.outputs_within, "%.0e".format(comparison.maxLogits)))
 
-    private fun deviceLine(verdict: Verdict): String = verdict.device.values.joinToString(" · ")
+    private fun deviceLine(verdict: Verdict): String =
+        verdict.device.run {
+            root.resources.getString(
+                R.string.device_line,
+                get(Device.MANUFACTURER),
+                get(Device.MODEL),
+                get(Device.ANDROID),
+                get(Device.SDK),
+                get(Device.ABI),
+                getValue(Device.PAGE_SIZE).toLong() / 1024,
+            )
+        }
 }

@@ -1,6 +1,7 @@
 package dev.mobiledeploy.demo
 
 import android.app.Activity
+import android.app.ActivityManager
 import android.content.ComponentName
 import android.content.Intent
 import android.net.Uri
@@ -32,8 +33,15 @@ internal class Phone(
     init {
         val application = RuntimeEnvironment.getApplication()
         shadowOf(application.packageManager).addActivityIfNotPresent(ComponentName(application, screen))
+        free(2_000_000_000)
         controller = Robolectric.buildActivity(screen)
         (if (saved == null) controller.setup() else controller.setup(saved)).visible()
+    }
+
+    /** Says how many bytes of memory the phone has left. */
+    fun free(bytes: Long) {
+        val manager = RuntimeEnvironment.getApplication().getSystemService(ActivityManager::class.java)
+        shadowOf(manager).setMemoryInfo(ActivityManager.MemoryInfo().apply { availMem = bytes })
     }
 
     val activity: MainActivity get() = controller.get()
@@ -49,6 +57,15 @@ internal class Phone(
     fun chooseInAHurry(vararg files: File) {
         files.forEach(::pick)
         settle()
+    }
+
+    /** Chooses a photo, and turns the phone while the app works. */
+    fun chooseAndTurn(
+        file: File,
+        qualifiers: String,
+    ) {
+        pick(file)
+        configure(qualifiers)
     }
 
     private fun pick(file: File) {
@@ -105,7 +122,7 @@ internal class Phone(
     /** Waits for the worker. */
     fun settle() = await("the app to be done") {
         text(R.id.status) != string(R.string.working) &&
-            text(R.id.model) != string(R.string.loading_model) &&
+            !(find<View>(R.id.model).isShown && text(R.id.model) == string(R.string.loading_model)) &&
             text(R.id.run_self_test) != string(R.string.self_test_running)
     }
 
@@ -113,7 +130,7 @@ internal class Phone(
         what: String,
         condition: () -> Boolean,
     ) {
-        val end = System.nanoTime() + 60_000_000_000
+        val end = System.nanoTime() + 120_000_000_000
         while (true) {
             shadowOf(Looper.getMainLooper()).idle()
             if (condition()) return

@@ -7,6 +7,9 @@ internal object TestFiles {
     /** Photos by name; `expected.tsv` says what they show. */
     val photos: File = File(property("photos"))
 
+    /** Files that are no whole photos. */
+    val broken: File get() = File(property("broken"))
+
     /** Two that show different things, the second held sideways. */
     val upright: File get() = File(photos, "upright.png")
     val turned: File get() = File(photos, "turned.jpg")

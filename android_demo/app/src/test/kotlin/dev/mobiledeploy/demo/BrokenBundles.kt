@@ -1,0 +1,33 @@
+package dev.mobiledeploy.demo
+
+/** The app with other assets; tests/android/test_app.py makes the folders. */
+internal object BrokenBundles {
+    class NoModel : MainActivity() {
+        override val modelFolder = "none"
+    }
+
+    /** A byte of the model differs. */
+    class Damaged : MainActivity() {
+        override val modelFolder = "damaged"
+    }
+
+    /** The contract is cut off. */
+    class NoContract : MainActivity() {
+        override val modelFolder = "cut"
+    }
+
+    /** Another model of equal size and shape, its digest in the contract, its scale not. */
+    class Mismatch : MainActivity() {
+        override val modelFolder = "mismatch"
+    }
+
+    /** A model that is no model, with the right digest. */
+    class Nonsense : MainActivity() {
+        override val modelFolder = "nonsense"
+    }
+
+    /** The golden vectors are of another model. */
+    class OtherGolden : MainActivity() {
+        override val modelFolder = "other-golden"
+    }
+}
