@@ -78,8 +78,7 @@ def verify(
     plain = untapped(sides, runners, threads=options.threads)
     found = Findings(runners, plain, ruler, keep=options.keep)
     for images in sets:
-        message = f"{images.name} through {runners[0].name} and {runners[1].name}"
-        message += f" and {len(runners) - 2} more" if len(runners) > 2 else ""
+        message = f"{images.name} in {len(runners)} runtimes"
         everyone = [*runners, *plain]
         batches = stream(images, everyone, ruler, message=message, progress=progress)
         found.add_set(images, batches)

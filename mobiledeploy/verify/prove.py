@@ -11,7 +11,7 @@ from mobiledeploy.errors import ConversionError
 from mobiledeploy.integer import tflite_reader
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.integer.head import head_of
-from mobiledeploy.progress import Progress, silent
+from mobiledeploy.progress import Event, Progress, silent
 from mobiledeploy.targets import onnx
 from mobiledeploy.verify import divergence, int8, structure
 from mobiledeploy.verify.difference import StructureReport
@@ -49,6 +49,7 @@ def prove(
         ParityError: The files are not of one shape, or their outputs do not vary.
         CorruptFileError: A file is damaged.
     """
+    progress(Event("verify", "reading and loading both files", 0, None))
     compared = structure.compare(sides[0].reading, sides[1].reading)
     runners = open_runners(
         sides, only_main=options.only_main, level=options.level, threads=options.threads

@@ -78,6 +78,7 @@ def stream(
         CorruptFileError: A runtime refused, or died.
     """
     size = _batch_size(images)
+    progress(Event("verify", message, 0, len(images)))
     chosen = [runner.chosen(len(images)) for runner in runners]
     with _pools(len(runners) + 1) as pools:
         maker, *threads = pools
