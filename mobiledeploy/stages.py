@@ -223,7 +223,11 @@ def verify(
         names=test.names,
         float_logits=float_logits,
     )
+    grids: list[tuple[float, int]] = []
     if config.export.int8:
+        graph = tflite_reader.read((exported / "model.tflite").read_bytes())
+        tensors = (graph.input, graph.output, graph.logits)
+        grids = [(float(tensor.scale), tensor.zero_point) for tensor in tensors]
         report, answers = verify_build.prove_own(
             exported, evaluation, threads=config.train.threads, progress=progress
         )
@@ -236,7 +240,7 @@ def verify(
             threads=config.train.threads,
             progress=progress,
         )
-    files.write_atomic(folder / "golden.npz", golden.to_bytes(evaluation, answers))
+    files.write_atomic(folder / "golden.npz", golden.to_bytes(evaluation, answers, grids=grids))
     files.write_atomic(folder / "evaluation.npz", held_back.to_bytes(evaluation))
     files.write_atomic(folder / "report.json", codec.to_json(report))
     return report

@@ -2,12 +2,14 @@
 
 Arrays, all without pickle: `names` (images,), `pixels` uint8 (images, size, size, 3), `logits`
 and `scores` int8 codes (images, classes), or float32 in a float model; scores equal the logits in
-a model without a softmax. The int8 input of a pixel is `pixel - 128`; contract.json says how the
-files want it.
+a model without a softmax. In a model of integers also `grids` float64 (3, 2): scale and zero point
+of input, output and logits, so that a contract with other grids is found out. The int8 input of a
+pixel is `pixel - 128`; contract.json says how the files want it.
 """
 
 import io
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -52,14 +54,22 @@ def require_variety(answers: Answers) -> None:
         )
 
 
-def to_bytes(evaluation: Evaluation, answers: Answers) -> bytes:
+def to_bytes(
+    evaluation: Evaluation, answers: Answers, *, grids: Sequence[tuple[float, int]] = ()
+) -> bytes:
     """Return the file's bytes for chosen rows of a build's held-back images.
+
+    Args:
+        evaluation: The images.
+        answers: One row an image.
+        grids: Scale and int8 zero point of input, output and logits; none in a float model.
 
     Raises:
         ParityError: The outputs do not vary.
     """
     rows = choose(answers)
     kind = np.int8 if np.issubdtype(answers.logits.dtype, np.integer) else np.float32
+    told = {"grids": np.array(grids, np.float64)} if grids else {}
     buffer = io.BytesIO()
     np.savez(
         buffer,
@@ -68,6 +78,7 @@ def to_bytes(evaluation: Evaluation, answers: Answers) -> bytes:
         pixels=evaluation.pixels[rows],
         logits=answers.logits[rows].astype(kind),
         scores=(answers.logits if answers.scores is None else answers.scores)[rows].astype(kind),
+        **told,
     )
     return buffer.getvalue()
 

@@ -54,6 +54,10 @@ def test_golden_vectors_vary(small_build: Path) -> None:
     with np.load(small_build / "golden.npz", allow_pickle=False) as archive:
         assert len(np.unique(archive["logits"], axis=0)) > 1
         assert archive["pixels"].shape[1:] == (32, 32, 3)
+        grids = archive["grids"].tolist()
+    contract = json.loads((small_build / "contract.json").read_text())
+    told = contract["input"]["grid"], contract["output"]["grid"], contract["logits"]
+    assert grids == [[grid["scale"], grid["zero_point"]] for grid in told]
 
 
 def test_a_second_build_takes_everything_over_and_changes_no_byte(

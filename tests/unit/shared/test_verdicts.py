@@ -91,6 +91,8 @@ class Case:
     told_scores: Numbers
 
     def npz(self) -> bytes:
+        tensors = (self.contract.input.grid, self.contract.output.grid, self.contract.logits)
+        grids = [(grid.scale, grid.zero_point) for grid in tensors if grid]
         buffer = io.BytesIO()
         np.savez(
             buffer,
@@ -99,6 +101,7 @@ class Case:
             pixels=PIXELS,
             logits=self.logits,
             scores=self.scores,
+            **({"grids": np.array(grids, np.float64)} if grids else {}),
         )
         return buffer.getvalue()
 

@@ -48,6 +48,7 @@ internal constructor(
                 throw damaged("an answer is not a finite number")
             }
             checkVariety(logits, contract)
+            checkGrids(arrays, contract)
             return Golden(
                 names.texts(),
                 List(count) { Pixels(side, side, pixels.bytes(it)) },
@@ -67,6 +68,28 @@ private fun NpyArray.require(wanted: String, size: List<Int>) {
             "expected `$name` of type $wanted and shape $size by the contract, " +
                 "received $type and $shape"
         )
+    }
+}
+
+/** The grids that the answers were recorded on: of a contract with others, codes mean others. */
+private fun checkGrids(arrays: Map<String, NpyArray>, contract: Contract) {
+    val grids =
+        listOf(
+            "input" to contract.input.grid,
+            "output" to contract.output.grid,
+            "logits" to contract.logits,
+        )
+    if (contract.tolerance == null) return
+    val recorded = arrays.named("grids")
+    recorded.require("<f8", listOf(grids.size, 2))
+    grids.forEachIndexed { row, (name, grid) ->
+        val (scale, zeroPoint) = recorded.numbers(row)
+        if (grid == null || grid.scale != scale || grid.zeroPoint.toDouble() != zeroPoint) {
+            throw damaged(
+                "recorded with $name on a grid of scale $scale and zero point $zeroPoint, " +
+                    "the contract says $grid: it is another model's"
+            )
+        }
     }
 }
 

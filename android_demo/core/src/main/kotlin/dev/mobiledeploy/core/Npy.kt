@@ -15,7 +15,7 @@ private val TEXT_TYPE = Regex("<U([1-9][0-9]{0,3})")
  * An array of a `.npy` file.
  *
  * @property name of the entry, for messages.
- * @property type NumPy's name: `|u1`, `|i1`, `<f4`, `<U12`.
+ * @property type NumPy's name: `|u1`, `|i1`, `<f4`, `<f8`, `<U12`.
  * @property shape sizes, outermost first.
  * @property data the numbers, little-endian, from index 0 on.
  */
@@ -35,12 +35,16 @@ internal class NpyArray(
         return ByteArray(size) { data.get(row * size + it) }
     }
 
-    /** Row [row] of a `|i1` or `<f4` array. */
+    /** Row [row] of a `|i1`, `<f4` or `<f8` array. */
     fun numbers(row: Int): DoubleArray {
         val size = count / shape[0]
         return DoubleArray(size) {
-            if (type == "<f4") data.getFloat(4 * (row * size + it)).toDouble()
-            else data.get(row * size + it).toDouble()
+            val index = row * size + it
+            when (type) {
+                "<f8" -> data.getDouble(8 * index)
+                "<f4" -> data.getFloat(4 * index).toDouble()
+                else -> data.get(index).toDouble()
+            }
         }
     }
 
@@ -101,7 +105,8 @@ private fun itemSize(name: String, type: String): Int =
         "|u1",
         "|i1" -> 1
         "<f4" -> 4
+        "<f8" -> 8
         else ->
             TEXT_TYPE.matchEntire(type)?.let { 4 * it.groupValues[1].toInt() }
-                ?: throw damaged("`$name` has the type $type, expected |u1, |i1, <f4 or <U")
+                ?: throw damaged("`$name` has the type $type, expected |u1, |i1, <f4, <f8 or <U")
     }

@@ -153,6 +153,26 @@ class GoldenTest {
     }
 
     @Test
+    fun anyOtherGridInTheContractIsFound() {
+        val contract = case.contract
+        val grid = Grid(0.03125, -20)
+        for (other in
+            listOf(
+                contract.copy(logits = grid),
+                contract.copy(logits = Grid(0.0625, -21)),
+                contract.copy(output = contract.output.copy(grid = grid)),
+                contract.copy(input = contract.input.copy(grid = grid)),
+            )) {
+            val error =
+                assertThrows(GoldenException::class.java) {
+                    Golden.read(ByteBuffer.wrap(case.npz), other)
+                }
+            assertTrue(error.message, error.message.contains("another model's"))
+        }
+        assertTrue(refuse(zip(entries() - "grids.npy")).contains("`grids` is missing"))
+    }
+
+    @Test
     fun answersThatDoNotVaryProveNothing() {
         val constant = header("|i1", "3, 4") + ByteArray(12) { 7 }
         assertTrue(refuse(zip(entries() + ("logits.npy" to constant))).contains("prove nothing"))
