@@ -73,3 +73,9 @@ class DownloadError(MobileDeployError):
     """A download failed or brought other bytes than were expected."""
 
     exit_status = 10
+
+
+class DeviceError(MobileDeployError):
+    """A phone cannot be reached, or the app on it gave no answer."""
+
+    exit_status = 11
