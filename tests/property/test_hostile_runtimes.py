@@ -1,0 +1,64 @@
+"""Damaged and contradictory files never kill or hang what loads them: 2,000, each a clear error.
+
+`benchmarks/hostile_files.py` tries as many as you like.
+"""
+
+import itertools
+from collections.abc import Callable, Iterator
+
+import graphs
+import hostile
+import numpy as np
+import pytest
+
+from mobiledeploy.errors import MobileDeployError
+from mobiledeploy.integer.certify import certify
+from mobiledeploy.runtimes.child import Child
+from mobiledeploy.runtimes.kinds import KINDS, Format, Kind
+from mobiledeploy.targets import onnx, tflite
+from mobiledeploy.verify import model_file
+from mobiledeploy.verify.side import open_side
+
+FILES = 500
+SECONDS = 10.0
+"""More than any of these small files needs, on a busy machine too."""
+
+
+def written(kind: Format) -> bytes:
+    graph = graphs.assorted_graph()
+    return tflite.write(graph) if kind == "tflite" else onnx.write(graph, certify(graph))
+
+
+@pytest.mark.parametrize(
+    ("kind", "copies"),
+    [
+        ("tflite", hostile.damaged),
+        ("tflite", hostile.contradictory_tflite),
+        ("onnx", hostile.damaged),
+        ("onnx", hostile.contradictory_onnx),
+    ],
+)
+def test_no_file_kills_or_hangs_the_command(
+    kind: Format, copies: Callable[..., Iterator[bytes]]
+) -> None:
+    ran, said = 0, []
+    with Child(load_seconds=SECONDS, image_seconds=SECONDS) as child:
+        runtimes = itertools.cycle(KINDS[kind])
+        for data, runtime in zip(copies(written(kind), FILES), runtimes, strict=False):
+            try:
+                run(data, runtime, child)
+                ran += 1
+            except MobileDeployError as error:
+                said.append(str(error))
+    assert ran + len(said) == FILES
+    assert ran > 10, "hardly any file is still sound: the damage is too coarse to try the runtimes"
+    assert all(said)
+    assert not [error for error in said if "took longer" in error]
+
+
+def run(data: bytes, runtime: Kind, child: Child) -> None:
+    """Take a file through everything that `verify` does before it compares."""
+    side = open_side(model_file.of_bytes("a file", data), child)
+    session = side.load(runtime, taps=side.ends.taps, threads=1)
+    session.run(np.zeros((2, *session.input.shape), session.input.dtype))
+    session.close()
