@@ -1,10 +1,9 @@
 """The softmax kernels that the oracle knows give the codes that TFLite gave on those CPUs."""
 
 import json
-import os
-import subprocess
 from pathlib import Path
 
+import arm64
 import graphs
 import numpy as np
 import pytest
@@ -17,21 +16,6 @@ from mobiledeploy.targets import tflite
 VECTORS = Path(__file__).parents[2] / "golden" / "softmax_arm64.json"
 """Logits for which the two kernels differ, and the codes of LiteRT's aarch64 wheel 2.3.0 for
 them (under QEMU, cortex-a76); made by `record`."""
-
-ON_ARM64 = """
-import sys, numpy as np
-from ai_edge_litert.interpreter import Interpreter
-for name in sys.argv[1:]:
-    interpreter = Interpreter(model_path=name + ".tflite")
-    codes = np.load(name + ".npy")
-    source, = interpreter.get_input_details()
-    interpreter.resize_tensor_input(source["index"], codes.shape)
-    interpreter.allocate_tensors()
-    interpreter.set_tensor(source["index"], codes)
-    interpreter.invoke()
-    target, = interpreter.get_output_details()
-    np.save(name + ".out.npy", interpreter.get_tensor(target["index"]))
-"""
 
 
 def adversarial(classes: int, random: np.random.Generator) -> Int8:
@@ -63,41 +47,31 @@ def test_the_arm64_kernel_gives_what_litert_gave() -> None:
 
 @pytest.mark.qemu
 def test_the_arm64_kernel_is_litert_s(tmp_path: Path) -> None:
-    """Needs MOBILEDEPLOY_ARM64_PYTHON: a Python for aarch64 with LiteRT, run by QEMU."""
-    python = os.environ.get("MOBILEDEPLOY_ARM64_PYTHON")
-    if not python:
-        pytest.skip("MOBILEDEPLOY_ARM64_PYTHON is not set")
-    cases = sweep(tmp_path, python)
+    cases = sweep(tmp_path)
     assert sum(codes.size for _, _, codes in cases) > 500_000
     for scale, logits, codes in cases:
         np.testing.assert_array_equal(codes, softmax_codes(logits, scale, kernel="arm64"))
 
 
-def sweep(folder: Path, python: str) -> list[tuple[np.float32, Int8, Int8]]:
+def sweep(folder: Path) -> list[tuple[np.float32, Int8, Int8]]:
     """Return scales, logits and what LiteRT on arm64 gives for them."""
     random = np.random.default_rng(0)
-    cases, names = [], []
+    cases, files = [], []
     for classes in (2, 3, 10, 15, 16, 17, 33, 100, 1000):
         for exponent in np.linspace(-10, 2, 9):
             scale = np.float32(2 ** (exponent + random.uniform(-0.5, 0.5)))
             logits = adversarial(classes, random)
-            name = folder / f"{classes}_{exponent}"
             graph = graphs.softmax(classes, scale, int(random.integers(-128, 128)))
-            name.with_name(f"{name.name}.tflite").write_bytes(tflite.write(graph))
-            np.save(f"{name}.npy", logits)
             cases.append((scale, logits))
-            names.append(str(name))
-    subprocess.run([python, "-c", ON_ARM64, *names], check=True, capture_output=True)
-    return [
-        (scale, logits, np.load(f"{name}.out.npy"))
-        for (scale, logits), name in zip(cases, names, strict=True)
-    ]
+            files.append((tflite.write(graph), logits))
+    answers = arm64.run(folder, files, suffix="tflite")
+    return [(scale, logits, codes) for (scale, logits), codes in zip(cases, answers, strict=True)]
 
 
-def record(folder: Path, python: str) -> None:
+def record(folder: Path) -> None:
     """Write `VECTORS` anew, from at most 40 classes."""
     found = []
-    for scale, logits, codes in sweep(folder, python):
+    for scale, logits, codes in sweep(folder):
         differs = (codes != softmax_codes(logits, scale)).any(axis=1)
         if logits.shape[1] <= 40:
             found += [
