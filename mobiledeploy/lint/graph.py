@@ -10,7 +10,7 @@ from mobiledeploy.lint.links import Links
 from mobiledeploy.lint.model import FLOATS, Model, Tensor
 from mobiledeploy.lint.work import Work
 
-ELEMENTS = 2**28
+ELEMENTS = 2**26
 """Weights of all layers of a small file together; of a large one as many as it has room for."""
 
 
@@ -45,12 +45,11 @@ class Graph:
         return cls(model=model, links=links, layers=layers)
 
     @functools.cached_property
-    def by_output(self) -> dict[int, tuple[Layer, ...]]:
-        """By the identity of a tensor, the layers that write it."""
-        found: dict[int, tuple[Layer, ...]] = {}
+    def by_output(self) -> dict[int, Layer]:
+        """By the identity of a tensor, the layer that writes it."""
+        found: dict[int, Layer] = {}
         for layer in self.layers:
-            key = id(layer.output.tensor)
-            found[key] = (*found.get(key, ()), layer)
+            found.setdefault(id(layer.output.tensor), layer)
         return found
 
     @functools.cached_property

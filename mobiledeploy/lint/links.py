@@ -13,10 +13,14 @@ class Links:
     Attributes:
         writer: By the index of a tensor, the operator that writes it.
         readers: By the index of a tensor, the operators that read it.
+        inputs: Indices of the graph's inputs.
+        outputs: Indices of the graph's outputs.
     """
 
     writer: dict[int, Operator]
     readers: dict[int, list[Operator]]
+    inputs: frozenset[int]
+    outputs: frozenset[int]
 
     @classmethod
     def of(cls, model: Model) -> "Links":
@@ -28,9 +32,20 @@ class Links:
                 writer.setdefault(index, operator)
             for index in dict.fromkeys(operator.inputs):
                 readers[index].append(operator)
-        return cls(writer=writer, readers=dict(readers))
+        return cls(
+            writer=writer,
+            readers=dict(readers),
+            inputs=frozenset(model.inputs),
+            outputs=frozenset(model.outputs),
+        )
 
-    def only_reader(self, index: int, model: Model) -> Operator | None:
+    def only_reader(self, index: int) -> Operator | None:
         """Return the one operator that reads a tensor, if nothing else does."""
         readers = self.readers.get(index, [])
-        return readers[0] if len(readers) == 1 and index not in model.outputs else None
+        return readers[0] if len(readers) == 1 and index not in self.outputs else None
+
+    def at_border(self, operator: Operator) -> bool:
+        """Tell whether an operator reads an input of the graph or writes an output."""
+        return not (
+            self.inputs.isdisjoint(operator.inputs) and self.outputs.isdisjoint(operator.outputs)
+        )

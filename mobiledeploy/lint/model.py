@@ -102,7 +102,7 @@ class Operator:
 
     def input(self, place: int) -> int:
         """Return the index of an input, -1 if there is none."""
-        return self.inputs[place] if place < len(self.inputs) else -1
+        return self.inputs[place] if 0 <= place < len(self.inputs) else -1
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)

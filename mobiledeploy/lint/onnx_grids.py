@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -31,27 +31,31 @@ QLINEAR: Final[dict[str, tuple[tuple[tuple[int, int], ...], int]]] = {
 output's scale. The zero point follows the scale. All but two are ONNX Runtime's own."""
 
 
+Told: TypeAlias = tuple[Grid, str]
+"""A grid, and the type of its zero point, which is that of the codes."""
+
+
 def with_grids(tensors: tuple[Tensor, ...], operators: tuple[Operator, ...]) -> tuple[Tensor, ...]:
     """Return the tensors with their grids: of the operator that writes codes, or reads them.
 
     Raises:
         CorruptFileError: A scale and its zero point do not have one shape.
     """
-    written: dict[int, Grid] = {}
-    read: dict[int, Grid] = {}
+    written: dict[int, Told] = {}
+    read: dict[int, Told] = {}
     for operator in operators:
-        for index, grid, writes in _said(operator, tensors):
-            (written if writes else read).setdefault(index, grid)
+        for index, told, writes in _said(operator, tensors):
+            (written if writes else read).setdefault(index, told)
     grids = {**read, **written}
     for chain in (operators, operators[::-1]):
         for operator in chain:
             if operator.kind in CARRIERS and operator.inputs and operator.outputs:
                 ends = operator.inputs[0], operator.outputs[0]
                 for known, other in (ends, ends[::-1]):
-                    if other >= 0 and known in grids and grids[known].scale.size == 1:
+                    if other >= 0 and known in grids and grids[known][0].scale.size == 1:
                         grids.setdefault(other, grids[known])
     return tuple(
-        dataclasses.replace(tensor, grid=grids[index])
+        dataclasses.replace(tensor, grid=grids[index][0], dtype=tensor.dtype or grids[index][1])
         if index in grids and tensor.dtype not in FLOATS
         else tensor
         for index, tensor in enumerate(tensors)
@@ -87,7 +91,7 @@ def grid_of(operator: Operator, tensors: tuple[Tensor, ...], scale: int) -> Grid
     )
 
 
-def _said(operator: Operator, tensors: tuple[Tensor, ...]) -> Iterator[tuple[int, Grid, bool]]:
+def _said(operator: Operator, tensors: tuple[Tensor, ...]) -> Iterator[tuple[int, Told, bool]]:
     """Yield each tensor whose grid an operator gives, and whether the operator writes it."""
     places: list[tuple[int, int, bool]] = []
     if operator.kind == "QuantizeLinear" and operator.outputs:
@@ -100,8 +104,9 @@ def _said(operator: Operator, tensors: tuple[Tensor, ...]) -> Iterator[tuple[int
         places.append((operator.outputs[0], output, True))
     for index, scale, writes in places:
         grid = grid_of(operator, tensors, scale)
+        zero = operator.input(scale + 1)
         if index >= 0 and grid is not None:
-            yield index, grid, writes
+            yield index, (grid, tensors[zero].dtype if zero >= 0 else "uint8"), writes
 
 
 def _constant(

@@ -156,11 +156,11 @@ def _given(
 ) -> tuple[Coded | None, tuple[float, float] | None, str]:
     """Return the codes that a result becomes, where it is cut off, and by what operator."""
     bounds, between = None, ""
-    reader = links.only_reader(index, model)
+    reader = links.only_reader(index)
     if reader is not None and reader.kind in ACTIVATIONS and reader.outputs:
         bounds, between = _bounds(model, reader), reader.kind
         index = reader.outputs[0]
-        reader = links.only_reader(index, model)
+        reader = links.only_reader(index)
     if reader is None or reader.kind != "QuantizeLinear" or not reader.outputs:
         return None, bounds, between
     codes = reader.outputs[0]
@@ -183,7 +183,7 @@ def _code_bounds(
     model: Model, links: Links, index: int, output: Coded
 ) -> tuple[float, float] | None:
     """Return the bounds of a Clip that works on codes, as real numbers."""
-    reader = links.only_reader(index, model)
+    reader = links.only_reader(index)
     if reader is None or reader.kind != "Clip" or output.single is None:
         return None
     scale, zero = output.single

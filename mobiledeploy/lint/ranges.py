@@ -25,8 +25,8 @@ INT32: Final = np.iinfo(np.int32).max
 def _dead_codes(graph: Graph) -> Iterator[Sight]:
     for layer in graph.layers:
         codes = layer.codes()
-        if codes is None or layer.bounds is None:
-            continue
+        if codes is None or layer.bounds is None or layer.output.tensor.dtype == "int16":
+            continue  # int16 activations have zero point 0 by definition, so that half is unused
         lowest, highest = CODES[layer.output.tensor.dtype]
         dead = (codes[0] - lowest) + (highest - codes[1])
         if dead > MOST_DEAD * (highest - lowest + 1):
@@ -42,6 +42,8 @@ def _wasted_range(graph: Graph) -> Iterator[Sight]:
     for layer in graph.layers:
         codes, reached = layer.codes(), reachable(graph, layer)
         if codes is None or reached is None or _dead_layer(layer):
+            continue
+        if layer.output.tensor.dtype == "int16":
             continue
         low, high = max(codes[0], reached[0]), min(codes[1], reached[1])
         used = max(high - low + 1, 0) / (codes[1] - codes[0] + 1)

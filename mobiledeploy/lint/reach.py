@@ -58,8 +58,6 @@ def reachable(graph: Graph, layer: Layer) -> tuple[int, int] | None:
 def _written(graph: Graph, layer: Layer) -> tuple[int, int]:
     """Return the lowest and highest code of what a layer reads."""
     tensor = layer.sources[0].tensor
-    for before in graph.by_output.get(id(tensor), ()):
-        codes = before.codes()
-        if codes is not None:
-            return codes
-    return CODES[tensor.dtype]
+    before = graph.by_output.get(id(tensor))
+    codes = None if before is None else before.codes()
+    return CODES[tensor.dtype] if codes is None else codes

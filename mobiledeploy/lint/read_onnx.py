@@ -134,7 +134,9 @@ def _tensors(
         kind = info.type.tensor_type
         sizes = tuple(map(dimension, kind.shape.dim)) if kind.HasField("shape") else None
         described[info.name] = (_dtype(kind.elem_type), sizes)
-    names = dict.fromkeys((*constants, *described))
+    # Not everything that is described: tools leave descriptions of tensors that they removed.
+    ends = (info.name for info in (*graph.input, *graph.output))
+    names = dict.fromkeys((*constants, *ends))
     names.update(
         (name, None) for node in graph.node for name in (*node.input, *node.output) if name
     )

@@ -9,7 +9,8 @@ from typing import Final, Literal, TypeAlias
 
 from mobiledeploy.lint.graph import Graph
 from mobiledeploy.lint.layer import Layer
-from mobiledeploy.lint.op_versions import OPERATOR_VERSIONS
+from mobiledeploy.lint.model import Operator
+from mobiledeploy.lint.op_versions import CODE_VERSIONS, OPERATOR_VERSIONS
 
 Version: TypeAlias = tuple[int, ...]
 
@@ -89,11 +90,24 @@ def trapped(graph: Graph) -> tuple[Layer, ...]:
         if graph.model.format == "tflite"
         and layer.kind == "dense"
         and layer.integer
+        and layer.output.tensor.dtype == "int8"
         and layer.kernel is not None
         and layer.kernel.grid is not None
         and layer.kernel.grid.scale.size > 1
         and layer.operator.version < GUARDED_DENSE
     )
+
+
+def understated(graph: Graph) -> tuple[tuple[Operator, int], ...]:
+    """Return operators whose version is too low for their input's type, and the right version."""
+    found = []
+    for operator in graph.model.operators if graph.model.format == "tflite" else ():
+        source = graph.model.tensor(operator.input(0))
+        versions = {} if source is None else CODE_VERSIONS.get(source.dtype, {})
+        needed = versions.get(operator.kind, 0)
+        if operator.version < needed and not operator.domain:
+            found.append((operator, needed))
+    return tuple(found)
 
 
 def _tflite(graph: Graph) -> Runtime:
@@ -109,8 +123,12 @@ def _tflite(graph: Graph) -> Runtime:
             since.setdefault(release, []).append(name)
     traps = trapped(graph)
     if traps:
-        reason = f"int8 FULLY_CONNECTED with several weight scales (`{traps[0].where}`)"
+        reason = f"{traps[0].where}, int8 with several weight scales"
         since.setdefault(PER_CHANNEL_DENSE, []).append(reason)
+    low = {(operator.kind, version) for operator, version in understated(graph)}
+    for kind, version in sorted(low):
+        release = OPERATOR_VERSIONS[kind][version]
+        since.setdefault(release, []).append(f"{kind} on codes that version {version} takes")
     if graph.model.outside:
         since.setdefault(OUTER_BUFFERS, []).append("weights behind the flatbuffer")
     newest = max(since, key=parse, default=None)

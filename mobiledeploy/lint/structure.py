@@ -1,5 +1,6 @@
 """Rules on the graph: what stands in it that should not, and what is in the file for nothing."""
 
+import bisect
 import hashlib
 from collections.abc import Iterator
 from typing import Final
@@ -20,7 +21,7 @@ DOMAINS: Final = ("", "com.microsoft")
 def _float_tensors(graph: Graph) -> Iterator[Sight]:
     if graph.model.format != "tflite" or not graph.quantised:
         return
-    ends = {*graph.model.inputs, *graph.model.outputs}
+    ends = graph.links.inputs | graph.links.outputs
     for index in graph.links.writer:
         tensor = graph.model.tensor(index)
         if tensor is not None and index not in ends and tensor.dtype in FLOATS:
@@ -29,7 +30,7 @@ def _float_tensors(graph: Graph) -> Iterator[Sight]:
 
 def _converters(graph: Graph) -> Iterator[Sight]:
     for operator in graph.model.operators:
-        if operator.kind not in CONVERTERS or _at_border(graph, operator):
+        if operator.kind not in CONVERTERS or graph.links.at_border(operator):
             continue
         source = graph.model.tensor(operator.input(0))
         if source is not None and source.constant:
@@ -45,8 +46,8 @@ def _requantised(graph: Graph) -> Iterator[Sight]:
         writer = graph.links.writer.get(operator.input(0))
         if operator.kind != "QuantizeLinear" or writer is None:
             continue
-        pair = writer.kind == "DequantizeLinear" and not _at_border(graph, operator)
-        if pair and not _at_border(graph, writer):
+        pair = writer.kind == "DequantizeLinear" and not graph.links.at_border(operator)
+        if pair and not graph.links.at_border(writer):
             yield Sight(where=graph.model.named(operator), found="codes that become other codes")
 
 
@@ -64,7 +65,7 @@ def _transposes(graph: Graph) -> Iterator[Sight]:
         source = graph.model.tensor(operator.input(0))
         if operator.kind not in {"TRANSPOSE", "Transpose"} or source is None or source.constant:
             continue
-        before = sum(place < number for place in places)
+        before = bisect.bisect_left(places, number)
         if before > 1 and before < len(places):
             yield Sight(where=graph.model.named(operator), found="a transpose between layers")
 
@@ -76,7 +77,7 @@ def _unused_codes(graph: Graph) -> Iterator[Sight]:
 
 
 def _unused_tensors(graph: Graph) -> Iterator[Sight]:
-    ends = {*graph.model.inputs, *graph.model.outputs}
+    ends = graph.links.inputs | graph.links.outputs
     for index, tensor in enumerate(graph.model.tensors):
         used = index in graph.links.readers or index in graph.links.writer or index in ends
         # An unused constant of an ONNX file is an unused buffer; TFLite has both.
@@ -174,12 +175,6 @@ def _outside(graph: Graph) -> Iterator[Sight]:
     if graph.model.outside:
         place = "behind the flatbuffer" if graph.model.format == "tflite" else "in other files"
         yield Sight(where="the file", found=f"{graph.model.outside:,} bytes of weights {place}")
-
-
-def _at_border(graph: Graph, operator: Operator) -> bool:
-    return any(index in graph.model.inputs for index in operator.inputs) or any(
-        index in graph.model.outputs for index in operator.outputs
-    )
 
 
 RULES: Final = (

@@ -44,6 +44,15 @@ def _too_new(graph: Graph) -> Iterator[Sight]:
         yield Sight(where="the file", found=f"needs ONNX Runtime {', '.join(needs.reasons)}")
 
 
+def _understated(graph: Graph) -> Iterator[Sight]:
+    for operator, version in runtime.understated(graph):
+        yield Sight(
+            where=graph.model.named(operator),
+            found=f"version {operator.version}",
+            expected=f"version {version}, which takes its input's type",
+        )
+
+
 RULES: Final = (
     Rule(
         id="MD301",
@@ -85,5 +94,13 @@ RULES: Final = (
         "20 and 9 at most",
         hint="export with an older opset and set model.ir_version: few files need a new one",
         look=_too_new,
+    ),
+    Rule(
+        id="MD306",
+        severity="warning",
+        title="operator version too low for its types",
+        expected="the version from which the operator takes its input's type",
+        hint="older runtimes take the file and fail when it runs; `runs on` allows for that",
+        look=_understated,
     ),
 )

@@ -112,7 +112,8 @@ def converter(file: File) -> None:
 
 
 def activation(file: File) -> None:
-    file.insert("RELU", 1, "narrow")
+    file.insert("RELU", 2, "narrow")
+    file.claim("2.1.0")
 
 
 def transpose(file: File) -> None:
@@ -261,6 +262,10 @@ def new_version(file: File) -> None:
     file.model.operatorCodes[-1].version = 99
 
 
+def low_version(file: File) -> None:
+    file.model.operatorCodes[0].version = 1
+
+
 FAULTS: dict[str, Change] = {
     "MD001": float_inside,
     "MD002": converter,
@@ -296,6 +301,7 @@ FAULTS: dict[str, Change] = {
     "MD301": no_claim,
     "MD302": false_claim,
     "MD304": new_version,
+    "MD306": low_version,
 }
 ALSO = {
     "MD010": {"MD304"},  # a custom operator is in no table of versions
