@@ -2,7 +2,11 @@
 
 from pathlib import Path
 
+import pytest
+
 from tests.e2e.conftest import mobiledeploy, printed
+
+pytestmark = pytest.mark.tensorflow  # the build that it looks at needs it
 
 
 def test_a_build_breaks_no_rule_but_for_notes(small_build: Path) -> None:
