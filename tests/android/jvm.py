@@ -174,7 +174,11 @@ def java(
     memory: str = "2g",
     timeout: float = 280,
 ) -> subprocess.CompletedProcess[str]:
-    """Run a main class."""
+    """Run a main class.
+
+    The class path is in the environment: ONNX Runtime 1.29 reads its process's command line with a
+    regular expression that recurses for each character, and overflows the stack on long ones.
+    """
     return subprocess.run(
         [
             tool("java"),
@@ -183,11 +187,10 @@ def java(
             "-ea",
             *(f"--add-opens=java.base/{package}=ALL-UNNAMED" for package in _OPENED),
             *(f"-D{name}={value}" for name, value in properties.items()),
-            "-cp",
-            _joined(class_path),
             main,
             *map(str, args),
         ],
+        env={**os.environ, "CLASSPATH": _joined(class_path)},
         capture_output=True,
         text=True,
         check=False,

@@ -69,6 +69,7 @@ internal class OrtEngine private constructor(
         ): Engine =
             translated {
                 val environment = OrtEnvironment.getEnvironment()
+                environment.setTelemetry(false) // Nobody is told what this app does.
                 val session =
                     OrtSession.SessionOptions().use { options ->
                         options.setIntraOpNumThreads(threads)
