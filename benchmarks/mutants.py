@@ -1,10 +1,11 @@
 """Put the instrument to every fault in every layer: does it see it, and does it name the layer.
 
-Each fault of `tests/mutants/faults.py` is made in each layer of the `.tflite` and of the `.onnx` of
-MobileNet V1 and V2 (random weights), and of a small network with every kind of layer. The faulty
-file is compared with the sound one of the other format; nothing is run for that. Then the faulty
-file is run beside the sound one of its own format, on noise and extremes, to check what was said:
-where an output differs that was called equivalent, the benchmark fails. From the repository's root:
+Each fault of `tests/mutants/faults.py` is made in each layer of the `.tflite` and of the `.onnx`
+of MobileNet V1 and V2 (random weights), and of a small network with every kind of layer. The
+faulty file is compared with the sound one of the other format; nothing is run for that. Then the
+faulty file is run beside the sound one of its own format, on noise and extremes, to check what was
+said: where an output differs that was called equivalent, the benchmark fails. Faulty files run in
+a process of their own: LiteRT writes where it should not for some. From the repository's root:
 
     python benchmarks/mutants.py [--step 1] [--write docs/mutants.md]
 
@@ -30,8 +31,8 @@ from mutants.instrument import Instrument, Mutant, mutants  # noqa: E402
 from mobiledeploy.errors import MobileDeployError  # noqa: E402
 from mobiledeploy.integer.certify import certify  # noqa: E402
 from mobiledeploy.integer.graph import IntegerGraph  # noqa: E402
-from mobiledeploy.runtimes import litert, ort  # noqa: E402
-from mobiledeploy.targets import onnx, tap, tflite  # noqa: E402
+from mobiledeploy.runtimes.child import Child  # noqa: E402
+from mobiledeploy.targets import onnx, tflite  # noqa: E402
 
 NAMED = 0.95
 """Share of layers that must be named rightly."""
@@ -61,7 +62,10 @@ def main() -> int:
         "every kind of layer, activations that the grid does not imply": graphs.assorted_graph(),
     }
     start = time.perf_counter()
-    tables = {name: Table(name, graph, options.step) for name, graph in networks.items()}
+    with Child() as child:
+        tables = {
+            name: Table(name, graph, options.step, child) for name, graph in networks.items()
+        }
     total = sum((table.total for table in tables.values()), collections.Counter())
     text = "\n".join((*_head(total), *(line for t in tables.values() for line in t.lines())))
     print(text)
@@ -77,9 +81,10 @@ def main() -> int:
 class Table:
     """What became of the mutants of one network, by fault and file."""
 
-    def __init__(self, name: str, graph: IntegerGraph, step: int) -> None:
+    def __init__(self, name: str, graph: IntegerGraph, step: int, child: Child) -> None:
         files = tflite.write(graph), onnx.write(graph, certify(graph))
         self.name, self.failures = name, list[str]()
+        self._child = child
         self.rows: dict[tuple[str, str], collections.Counter[str]] = {}
         self._instrument = Instrument(*files)
         self._images = graphs.extremes(graph.input.shape)
@@ -131,9 +136,10 @@ class Table:
         )
 
     def _run(self, kind: str, data: bytes) -> tuple[np.ndarray, ...]:
-        if kind == "tflite":
-            return litert.load(tap.tflite(data)).run(self._images)
-        return ort.load(tap.onnx(data)).run(self._images)
+        session = self._child.load("xnnpack" if kind == "tflite" else "ort-optimised", data)
+        outputs = session.run(self._images)
+        session.close()
+        return outputs
 
     def lines(self) -> list[str]:
         lines = ["", f"## {self.name}", "", *_columns()]
@@ -150,25 +156,22 @@ def _columns() -> list[str]:
 
 def _head(total: collections.Counter[str]) -> list[str]:
     judged = total["seen"] - total["refused as damaged"]
-    return [
-        "# Faults that the comparison of files was put to",
-        "",
-        "Written by `benchmarks/mutants.py`. Each fault was made in each layer of one file, which",
-        "was then compared with the sound file of the other format, by the integers in the files.",
-        "",
-        f"* {total['mutants']} mutants of {len(FAULTS)} faults, in both formats.",
-        f"* {total['seen']} were seen. The other {total['the same numbers']} hold the same numbers "
-        "as the sound file",
-        "  (an activation that the grid of the output does anyway), and change no output.",
-        f"* The layer was named rightly in {total['layer named']} of {judged} "
-        f"({total['layer named'] / max(judged, 1):.1%}) that can be read.",
-        f"* {total['may change an output']} may change an output; images (noise and extremes) "
-        f"showed it for {total['shown by the images']} of them:",
-        "  comparing outputs alone would have let the others pass.",
-        f"* {total['shown equivalent']} were shown to change nothing, by trying all sums or pairs "
-        "that can occur.",
-        f"* {total['refused as damaged']} were refused as damaged before any runtime saw them.",
-    ]
+    named = total["layer named"] / max(judged, 1)
+    return f"""\
+# Faults that the comparison of files was put to
+
+Written by `benchmarks/mutants.py`. Each fault was made in each layer of one file, which was then
+compared with the sound file of the other format, by the integers that stand in the files.
+
+* {total["mutants"]} mutants of {len(FAULTS)} faults, in both formats.
+* {total["seen"]} were seen. The other {total["the same numbers"]} hold the same numbers as the
+  sound file (an activation that the grid of the output does anyway), and change no output.
+* The layer was named rightly in {total["layer named"]} of {judged} ({named:.1%}) that can be read.
+* {total["may change an output"]} may change an output. Noise and extremes showed it for
+  {total["shown by the images"]} of them: comparing outputs alone would have let the others pass.
+* {total["shown equivalent"]} were shown to change nothing, by trying all sums or pairs of codes
+  that can occur.
+* {total["refused as damaged"]} were refused as damaged before any runtime saw them.""".splitlines()
 
 
 if __name__ == "__main__":
