@@ -17,19 +17,19 @@ internal fun resize(source: PixelSource, region: Region, width: Int, height: Int
     val rows = Triangles(region.height, height)
     checkRange(columns, rows)
     val pixels = IntArray(region.width)
-    val narrow = LongArray(3 * width)
+    val row = LongArray(3 * width)
     val sums = LongArray(3 * width * height)
     val result = ByteArray(3 * width * height)
     var open = 0
     for (y in 0 until region.height) {
         source.readRow(region.left, region.top + y, region.width, pixels)
         putOnWhite(pixels)
-        narrow(pixels, columns, narrow)
+        narrow(pixels, columns, row)
         var i = open
         while (i < height && rows.first[i] <= y) {
-            add(narrow, rows.weight(i, y), sums, i * narrow.size)
+            add(row, rows.weight(i, y), sums, i * row.size)
             if (rows.last[i] == y) {
-                finish(sums, i * narrow.size, rows.sums[i], columns, result)
+                finish(sums, i * row.size, rows.sums[i], columns, result)
                 open = i + 1
             }
             i++
