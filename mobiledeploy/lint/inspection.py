@@ -179,15 +179,17 @@ def inspect_file(path: Path) -> FileReport:
     size = path.stat().st_size
     if size > MOST_BYTES:
         raise CorruptFileError(f"{path}: {size:,} bytes are more than either format can have")
-    data = path.read_bytes()
     try:
-        model = _read(path, data)
-        graph = Graph.of(model)
         with np.errstate(all="ignore"):  # scales of damaged files may be anything
-            findings, operations = rules.check(graph), macs(graph)
+            return _report(path, path.read_bytes())
     except CorruptFileError as error:
         named = str(error) if str(path) in str(error) else f"{path}: {error}"
         raise CorruptFileError(named, hint=error.hint) from error
+
+
+def _report(path: Path, data: bytes) -> FileReport:
+    model = _read(path, data)
+    graph = Graph.of(model)
     return FileReport(
         file=str(path),
         format=model.format,
@@ -199,7 +201,7 @@ def inspect_file(path: Path) -> FileReport:
         ir_version=model.ir_version,
         opsets={c.kind: c.version for c in model.codes} if model.format == "onnx" else {},
         graphs=model.graphs,
-        macs=operations,
+        macs=macs(graph),
         weight_bytes=sum(buffer.content.size for buffer in model.buffers),
         runtime=runtime.of(graph),
         inputs=ends.inputs(graph),
@@ -208,7 +210,7 @@ def inspect_file(path: Path) -> FileReport:
         tensors=tuple(_line(tensor) for tensor in model.tensors),
         metadata=model.metadata,
         signatures=model.signatures,
-        findings=findings,
+        findings=rules.check(graph),
     )
 
 

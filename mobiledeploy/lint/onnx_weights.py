@@ -9,33 +9,65 @@ import numpy.typing as npt
 from mobiledeploy.errors import CorruptFileError
 
 
-def raw_bytes(proto: Any, folder: Path) -> tuple[npt.NDArray[np.uint8], bool]:
-    """Return a constant's bytes, little endian, and whether they lie in another file.
+class Weights:
+    """The bytes of a model's constants.
 
-    Args:
-        proto: A `TensorProto`.
-        folder: Of the model.
-
-    Raises:
-        CorruptFileError: The constant names a file outside the folder, one that is not there or
-            too short, or its values do not fit its type.
+    Attributes:
+        outside: Bytes that lie in other files.
     """
-    from onnx import TensorProto, numpy_helper
 
-    if proto.data_location == TensorProto.EXTERNAL:
-        return _external(proto, folder), True
-    if proto.HasField("raw_data"):
-        return np.frombuffer(proto.raw_data, np.uint8), False
-    if proto.data_type in {TensorProto.UNDEFINED, TensorProto.STRING}:
-        return np.zeros(0, np.uint8), False
-    try:
-        values = numpy_helper.to_array(proto)
-    except (ValueError, TypeError, KeyError, OverflowError) as error:
-        raise CorruptFileError(f"constant `{proto.name}`: its values do not fit it") from error
-    return np.frombuffer(values.tobytes(), np.uint8), False
+    def __init__(self, folder: Path) -> None:
+        """Begin with nothing read.
+
+        Args:
+            folder: Of the model.
+        """
+        self.outside = 0
+        self._folder = folder
+        self._read: dict[tuple[Path, int, int], npt.NDArray[np.uint8]] = {}
+        self._left: dict[Path, int] = {}
+
+    def of(self, proto: Any) -> npt.NDArray[np.uint8]:
+        """Return a constant's bytes, little endian.
+
+        Args:
+            proto: A `TensorProto`.
+
+        Raises:
+            CorruptFileError: The constant names a file outside the folder, one that is not there
+                or too short, or its values do not fit its type.
+        """
+        from onnx import TensorProto, numpy_helper
+
+        if proto.data_location == TensorProto.EXTERNAL:
+            return self._external(proto)
+        if proto.HasField("raw_data"):
+            return np.frombuffer(proto.raw_data, np.uint8)
+        if proto.data_type in {TensorProto.UNDEFINED, TensorProto.STRING}:
+            return np.zeros(0, np.uint8)
+        try:
+            values = numpy_helper.to_array(proto)
+        except (ValueError, TypeError, KeyError, OverflowError) as error:
+            raise CorruptFileError(f"constant `{proto.name}`: its values do not fit it") from error
+        return np.frombuffer(values.tobytes(), np.uint8)
+
+    def _external(self, proto: Any) -> npt.NDArray[np.uint8]:
+        place = _place(proto, self._folder)
+        if place in self._read:
+            return self._read[place]
+        path, offset, length = place
+        # Parts that overlap would let a small file fill the memory.
+        self._left.setdefault(path, path.stat().st_size)
+        self._left[path] -= length
+        if self._left[path] < 0:
+            raise CorruptFileError(f"constant `{proto.name}`: its bytes overlap those of others")
+        self._read[place] = np.fromfile(path, np.uint8, count=length, offset=offset)
+        self.outside += length
+        return self._read[place]
 
 
-def _external(proto: Any, folder: Path) -> npt.NDArray[np.uint8]:
+def _place(proto: Any, folder: Path) -> tuple[Path, int, int]:
+    """Return file, offset and length of bytes that lie elsewhere; they are there."""
     entries = {entry.key: entry.value for entry in proto.external_data}
     location = entries.get("location", "")
     path = folder / location
@@ -62,4 +94,4 @@ def _external(proto: Any, folder: Path) -> npt.NDArray[np.uint8]:
             f"constant `{proto.name}`: expected bytes {offset}..{offset + length} of {location}, "
             f"which has {size}"
         )
-    return np.fromfile(path, np.uint8, count=length, offset=offset)
+    return path, offset, length

@@ -8,8 +8,9 @@ import json
 import math
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -27,11 +28,14 @@ from mobiledeploy.lint.model import (
     Tensor,
 )
 from mobiledeploy.lint.onnx_check import dimension
-from mobiledeploy.lint.onnx_weights import raw_bytes
+from mobiledeploy.lint.onnx_weights import Weights
 
 MOST_NAME: Final = 200
 MOST_NUMBERS: Final = 64
 """Of an attribute that is a list."""
+
+Constants: TypeAlias = dict[str, tuple[int, Any, npt.NDArray[np.uint8]]]
+"""By name: its number, its protobuf and its bytes."""
 
 _NAMES: Final = {"float": "float32", "double": "float64", "float8e4m3fn": "float8_e4m3fn"}
 _SECONDS: Final = 30.0
@@ -47,25 +51,17 @@ def read(path: Path, data: bytes) -> Model:
     Raises:
         CorruptFileError: The bytes are no ONNX model, damaged, or name a file outside the folder.
     """
-    from google.protobuf.message import DecodeError
-    from onnx import ModelProto
-
-    model = ModelProto()
-    try:
-        model.ParseFromString(data)
-    except DecodeError as error:
-        raise CorruptFileError("the bytes are no ONNX model") from error
-    _require_texts(model)
-    if not model.HasField("graph") or not model.graph.node:
-        raise CorruptFileError("expected an ONNX model with operators, received one without")
+    with ThreadPoolExecutor(1) as beside:  # the child takes as long to start as we to read
+        answer = beside.submit(
+            isolated.call, "mobiledeploy.lint.onnx_check", "check", str(path), seconds=_SECONDS
+        )
+        model, weights = _parse(data), Weights(path.parent)
+        constants = {
+            proto.name: (number, proto, weights.of(proto))
+            for number, proto in enumerate(_constants(model.graph))
+        }
+        checked = json.loads(answer.result())
     graph = model.graph
-    outside, constants = 0, {}
-    for number, proto in enumerate(_constants(graph)):
-        content, elsewhere = raw_bytes(proto, path.parent)
-        outside += content.size if elsewhere else 0
-        constants[proto.name] = (number, proto, content)
-    answer = isolated.call("mobiledeploy.lint.onnx_check", "check", str(path), seconds=_SECONDS)
-    checked = json.loads(answer)
     tensors = _tensors(graph, constants, checked["shapes"])
     index = {tensor.name: number for number, tensor in enumerate(tensors)}
     opsets = {entry.domain or "": entry.version for entry in model.opset_import}
@@ -73,7 +69,7 @@ def read(path: Path, data: bytes) -> Model:
     inner = [*_inner_nodes(graph), *(node for part in model.functions for node in part.node)]
     return Model(
         format="onnx",
-        size=len(data) + outside,
+        size=len(data) + weights.outside,
         description=(model.doc_string or graph.name)[:MOST_NAME],
         producer=f"{model.producer_name} {model.producer_version}".strip()[:MOST_NAME],
         tensors=onnx_grids.with_grids(tensors, operators),
@@ -90,9 +86,29 @@ def read(path: Path, data: bytes) -> Model:
         metadata={
             entry.key[:MOST_NAME]: entry.value[:MOST_NAME] for entry in model.metadata_props
         },
-        outside=outside,
+        outside=weights.outside,
         problem=checked["problem"],
     )
+
+
+def _parse(data: bytes) -> Any:
+    """Return the model's protobuf.
+
+    Raises:
+        CorruptFileError: The bytes are none, or a name in it is no text.
+    """
+    from google.protobuf.message import DecodeError
+    from onnx import ModelProto
+
+    model = ModelProto()
+    try:
+        model.ParseFromString(data)
+    except DecodeError as error:
+        raise CorruptFileError("the bytes are no ONNX model") from error
+    _require_texts(model)
+    if not model.HasField("graph") or not model.graph.node:
+        raise CorruptFileError("expected an ONNX model with operators, received one without")
+    return model
 
 
 def _require_texts(message: Any) -> None:
@@ -122,9 +138,7 @@ def _constants(graph: Any) -> Iterator[Any]:
                     yield attribute.t
 
 
-def _tensors(
-    graph: Any, constants: dict[str, tuple[int, Any, npt.NDArray[np.uint8]]], shapes: Any
-) -> tuple[Tensor, ...]:
+def _tensors(graph: Any, constants: Constants, shapes: Any) -> tuple[Tensor, ...]:
     """Return every tensor that is stored, described, read or written."""
     described: dict[str, tuple[str, tuple[Dimension, ...] | None]] = {
         name: (_dtype(kind), None if sizes is None else tuple(sizes))
@@ -256,9 +270,7 @@ def _imports(model: Any, nodes: list[Any]) -> tuple[OperatorCode, ...]:
     )
 
 
-def _buffers(
-    graph: Any, constants: dict[str, tuple[int, Any, npt.NDArray[np.uint8]]], inner: list[Any]
-) -> tuple[Buffer, ...]:
+def _buffers(graph: Any, constants: Constants, inner: list[Any]) -> tuple[Buffer, ...]:
     users = Counter(name for node in (*graph.node, *inner) for name in node.input)
     users.update(info.name for info in graph.output)
     return tuple(

@@ -301,3 +301,15 @@ def test_weights_outside_the_models_folder_are_refused(tmp_path: Path, location:
 def test_weights_that_are_not_there_are_a_damaged_file(tmp_path: Path) -> None:
     with pytest.raises(CorruptFileError, match="is not there"):
         inspect_file(stored_outside(tmp_path, "lost.bin"))
+
+
+def test_weights_that_overlap_in_another_file_are_a_damaged_file(tmp_path: Path) -> None:
+    path = stored_outside(tmp_path, "weights.bin")
+    model = onnx.load(path, load_external_data=False)
+    (kernel,) = (tensor for tensor in model.graph.initializer if tensor.name == "kernel")
+    model.graph.initializer.append(kernel)
+    second = model.graph.initializer[-1]
+    second.name, second.external_data[1].value = "second", "8"
+    path.write_bytes(model.SerializeToString())
+    with pytest.raises(CorruptFileError, match="overlap"):
+        inspect_file(path)
