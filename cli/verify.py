@@ -43,6 +43,17 @@ def verify(
     threads: Annotated[
         int | None, typer.Option(min=1, help="Images that run at a time. Default: the cores")
     ] = None,
+    device: Annotated[
+        bool, typer.Option("--device", help="Run a build's golden vectors in the app on a phone")
+    ] = False,
+    serial: Annotated[
+        str | None, typer.Option(help="With --device: which phone, as `adb devices` lists it")
+    ] = None,
+    apk: Annotated[Path | None, typer.Option(help="With --device: install this APK first")] = None,
+    benchmark: Annotated[
+        Path | None,
+        typer.Option(help="With --device: TensorFlow Lite's benchmark_model, to time the .tflite"),
+    ] = None,
     json: _options.Json = False,
     quiet: _options.Quiet = False,
 ) -> None:
@@ -55,9 +66,23 @@ def verify(
     import os
 
     from mobiledeploy import codec
-    from mobiledeploy.cli import _verify_text
+    from mobiledeploy.cli import _verify_device, _verify_text
+    from mobiledeploy.errors import RequestError
     from mobiledeploy.verify.int8 import Options
 
+    if device:
+        _verify_device.run(
+            files or [Path("build")],
+            serial=serial,
+            apk=apk,
+            benchmark=benchmark,
+            threads=threads or 1,
+            json=json,
+            quiet=quiet,
+        )
+        return
+    if serial or apk or benchmark:
+        raise RequestError("`--serial`, `--apk` and `--benchmark` go with `--device`")
     options = Options(level=level.value, threads=threads or os.cpu_count() or 1)
     with _output.progress(quiet=quiet) as progress:
         report = _run(files or [Path("build")], data, samples, options, progress)
