@@ -1,12 +1,15 @@
 """The bytes of an ONNX constant, wherever they are: in the file, or in another one beside it."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from mobiledeploy.errors import CorruptFileError
+
+MOST_NAME: Final = 256
+"""Characters; file systems allow no more."""
 
 
 class Weights:
@@ -71,8 +74,7 @@ def _place(proto: Any, folder: Path) -> tuple[Path, int, int]:
     entries = {entry.key: entry.value for entry in proto.external_data}
     location = entries.get("location", "")
     path = folder / location
-    # Resolved, so that neither `..` nor a link leads out of the folder.
-    if not location or not path.resolve().is_relative_to(folder.resolve()):
+    if not location or not _inside(path, folder):
         raise CorruptFileError(
             f"constant `{proto.name}`: expected its bytes in the model's folder, received the "
             f"path {location!r}",
@@ -95,3 +97,11 @@ def _place(proto: Any, folder: Path) -> tuple[Path, int, int]:
             f"which has {size}"
         )
     return path, offset, length
+
+
+def _inside(path: Path, folder: Path) -> bool:
+    """Tell whether a path stays in a folder: neither `..` nor a link leads out."""
+    try:
+        return path.resolve().is_relative_to(folder.resolve()) and len(path.name) < MOST_NAME
+    except (OSError, RuntimeError, ValueError):  # no possible name, or links that go in circles
+        return False

@@ -288,7 +288,9 @@ def test_weights_in_the_models_folder_are_read(tmp_path: Path) -> None:
     assert report.macs == 6 * 5 * 9 * 36
 
 
-@pytest.mark.parametrize("location", ["../weights.bin", "/etc/hostname", "link/weights.bin"])
+@pytest.mark.parametrize(
+    "location", ["../weights.bin", "/etc/hostname", "link/weights.bin", "a\0b", "x" * 300, ""]
+)
 def test_weights_outside_the_models_folder_are_refused(tmp_path: Path, location: str) -> None:
     (tmp_path / "weights.bin").write_bytes(bytes(1000))
     folder = tmp_path / "model"
