@@ -171,7 +171,7 @@ compared with the sound file of the other format, by the integers that stand in 
   {total["shown by the images"]} of them: comparing outputs alone would have let the others pass.
 * {total["shown equivalent"]} were shown to change nothing, by trying all sums or pairs of codes
   that can occur.
-* {total["refused as damaged"]} were refused as damaged before any runtime saw them.""".splitlines()
+* {total["refused as damaged"]} were refused as damaged before a runtime saw them.""".splitlines()
 
 
 if __name__ == "__main__":

@@ -5,6 +5,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
+import numpy as np
+
 from mobiledeploy.errors import ConversionError, CorruptFileError
 from mobiledeploy.reading import onnx_file, onnx_qoperator
 from mobiledeploy.reading.draft import Draft
@@ -76,8 +78,10 @@ def read_onnx(data: bytes, *, folder: Path | None = None) -> Reading:
     )
     state = State(file, draft)
     state.values[name] = image
-    for node in file.nodes:
-        _read(state, node)
+    # Scales may be anything in a damaged file.
+    with np.errstate(all="ignore"):
+        for node in file.nodes:
+            _read(state, node)
     return _finish(file, state)
 
 

@@ -103,21 +103,28 @@ def parse(data: bytes, *, folder: Path | None = None) -> OnnxFile:
         raise CorruptFileError("the bytes are no ONNX model: there is no graph in it")
     if len(graph.node) > MOST_NODES:
         raise ConversionError(f"expected at most {MOST_NODES} nodes, received {len(graph.node)}")
-    constants = {tensor.name: _array(tensor, folder) for tensor in graph.initializer}
+    constants = {_text(tensor.name): _array(tensor, folder) for tensor in graph.initializer}
     return OnnxFile(
-        producer=f"{model.producer_name} {model.producer_version}".strip(),
+        producer=f"{_text(model.producer_name)} {_text(model.producer_version)}".strip(),
         opset=max(
             (o.version for o in model.opset_import if o.domain in {"", "ai.onnx"}), default=0
         ),
         inputs=tuple(
-            (value.name, *_described(value))
+            (_text(value.name), *_described(value))
             for value in graph.input
             if value.name not in constants
         ),
-        outputs=tuple((value.name, _described(value)[0]) for value in graph.output),
+        outputs=tuple((_text(value.name), _described(value)[0]) for value in graph.output),
         constants=constants,
         nodes=tuple(_node(node, folder) for node in graph.node),
     )
+
+
+def _text(found: Any) -> str:
+    """Return a string of the file, which protobuf hands out as bytes where it is not UTF-8."""
+    if not isinstance(found, str):
+        raise CorruptFileError(f"a name in the file is not UTF-8: {found!r:.60}")
+    return found
 
 
 def _described(value: Any) -> tuple[str, tuple[int, ...]]:
@@ -131,10 +138,10 @@ def _described(value: Any) -> tuple[str, tuple[int, ...]]:
 
 def _node(node: Any, folder: Path | None) -> OnnxNode:
     return OnnxNode(
-        op=node.op_type,
-        inputs=tuple(node.input),
-        outputs=tuple(node.output),
-        attributes={a.name: _attribute(a, folder) for a in node.attribute},
+        op=_text(node.op_type),
+        inputs=tuple(_text(name) for name in node.input),
+        outputs=tuple(_text(name) for name in node.output),
+        attributes={_text(a.name): _attribute(a, folder) for a in node.attribute},
     )
 
 
@@ -189,7 +196,7 @@ def _array(tensor: Any, folder: Path | None) -> Array | None:
 def _external(tensor: Any, folder: Path | None, size: int) -> bytes:
     """Return bytes that lie in another file of the model's folder."""
     entries = {entry.key: entry.value for entry in tensor.external_data}
-    location = entries.get("location", "")
+    location = _text(entries.get("location", ""))
     if folder is None:
         raise RequestError(
             f"constant `{tensor.name}` lies in another file, `{location}`",

@@ -3,6 +3,8 @@
 import dataclasses
 from typing import Final
 
+import numpy as np
+
 from mobiledeploy.errors import ConversionError
 from mobiledeploy.integer import tflite_file
 from mobiledeploy.integer.tflite_file import TfliteFile, TfliteOperator
@@ -48,8 +50,10 @@ def read_tflite(data: bytes) -> Reading:
     first, last = file.inputs[0], file.outputs[0]
     draft = Draft(described(file.tensors[first]))
     written = {first: INPUT}
-    for operator in file.operators:
-        _read(file, operator, draft, written)
+    # Scales may be anything in a damaged file.
+    with np.errstate(all="ignore"):
+        for operator in file.operators:
+            _read(file, operator, draft, written)
     if last not in written:
         raise ConversionError("expected the output to be computed from the input")
     return draft.finish(

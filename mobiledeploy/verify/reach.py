@@ -6,6 +6,7 @@ what stands in its weights changes nothing.
 """
 
 import dataclasses
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +15,8 @@ from mobiledeploy.integer.graph import QMAX, QMIN
 from mobiledeploy.reading import INPUT, Layer, Reading, Weights
 
 Ints = npt.NDArray[np.int64]
+
+MOST_CHANNELS: Final = 2**16
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -24,8 +27,12 @@ class Span:
     high: Ints
 
     @classmethod
-    def full(cls, channels: int) -> "Span":
-        """Return all codes there are."""
+    def full(cls, shape: tuple[int, ...]) -> "Span":
+        """Return all codes there are, for each channel of a shape.
+
+        One for all where the channels are not known, or more than any classifier has.
+        """
+        channels = shape[-1] if shape and 0 < shape[-1] <= MOST_CHANNELS else 1
         return cls(low=np.full(channels, QMIN), high=np.full(channels, QMAX))
 
     def hull_if_alike(self, other: "Span") -> "Span":
@@ -38,7 +45,7 @@ class Span:
 def spans(reading: Reading) -> tuple[Span, ...]:
     """Return the codes of every layer, by its index; those of the input are all."""
     found: list[Span] = []
-    image = Span.full(max(reading.input.shape[-1:], default=1))
+    image = Span.full(reading.input.shape)
     for layer in reading.layers:
         sources = [image if r.source == INPUT else found[r.source] for r in layer.reads]
         found.append(_codes(layer, sources))
@@ -48,7 +55,7 @@ def spans(reading: Reading) -> tuple[Span, ...]:
 def source_span(reading: Reading, known: tuple[Span, ...], source: int) -> Span:
     """Return the codes of what a layer reads."""
     if source == INPUT:
-        return Span.full(max(reading.input.shape[-1:], default=1))
+        return Span.full(reading.input.shape)
     return known[source]
 
 
@@ -129,9 +136,9 @@ def _along(ends: Ints, kernel: Ints, layer: Layer) -> Ints | None:
 
 
 def _codes(layer: Layer, sources: list[Span]) -> Span:
-    channels = max(layer.output.shape[-1:], default=1)
+    everything = Span.full(layer.output.shape)
     low, high = layer.clamp
-    whole = Span(low=np.full(channels, low), high=np.full(channels, high))
+    whole = Span(low=np.maximum(everything.low, low), high=np.minimum(everything.high, high))
     match layer.kind:
         case "conv" | "depthwise" | "dense":
             if layer.groups > 1:

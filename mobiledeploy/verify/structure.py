@@ -6,6 +6,8 @@ output at all.
 
 from typing import Final
 
+import numpy as np
+
 from mobiledeploy.errors import ConversionError
 from mobiledeploy.reading import FULL, INPUT, Layer, Reading
 from mobiledeploy.verify.align import Alignment, align
@@ -39,6 +41,12 @@ def compare(a: Reading, b: Reading) -> StructureReport:
         raise ConversionError(
             f"expected at most {MOST_LAYERS} layers, received {len(a.layers)} and {len(b.layers)}"
         )
+    # Scales may be anything in a damaged file.
+    with np.errstate(all="ignore"):
+        return _compare(a, b)
+
+
+def _compare(a: Reading, b: Reading) -> StructureReport:
     alignment = align(a, b)
     verdicts = _verdicts(a, b, alignment)
     differences = input_differences(a, b, same_readers=_same_readers(a, verdicts, INPUT))
