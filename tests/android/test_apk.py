@@ -329,7 +329,7 @@ def test_the_golden_runner_holds_on_the_shrunk_classes(
     shrunk = tmp_path / "shrunk.jar"
     inputs = [
         classes if classes.suffix == ".jar" else jarred(classes, tmp_path)
-        for classes in prover.class_path
+        for classes in dict.fromkeys((*prover.class_path, *toolchain.jars("kotlin-stdlib")))
     ]
     shrink.shrink(inputs, shrunk, rules=rules, min_sdk=None, jdk=jdk, toolchain=toolchain)
     before, after = (
