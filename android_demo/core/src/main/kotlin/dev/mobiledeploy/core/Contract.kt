@@ -128,6 +128,10 @@ public data class Contract(
     val files: List<ModelFile>,
     val taps: List<Tap>,
 ) {
+    /** Whether the models compute in floating point, and not in integers. */
+    public val isFloat: Boolean
+        get() = tolerance == null
+
     /** The tap of a model, or null where its output is the logits already. */
     public fun tap(format: ModelFormat): Tap? = taps.firstOrNull { it.format == format }
 

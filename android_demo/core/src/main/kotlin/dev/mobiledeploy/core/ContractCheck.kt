@@ -17,7 +17,7 @@ internal fun Contract.check() {
     agree("output.dtype", output.type, input.type, "input.dtype")
     agree("files", files.map { it.format }, ModelFormat.values().toList(), "the format")
     val grids = listOf("input.grid" to input.grid, "output.grid" to output.grid, "logits" to logits)
-    if (tolerance == null) {
+    if (isFloat) {
         grids.forEach { (name, grid) ->
             agree(name, grid, null, "a float model, which `tolerance` null means")
         }

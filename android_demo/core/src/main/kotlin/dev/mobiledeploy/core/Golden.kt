@@ -40,7 +40,7 @@ internal constructor(
             pixels.require("|u1", listOf(count, side, side, 3))
             val names = arrays.named("names")
             names.require("<U", listOf(count))
-            val type = if (contract.tolerance == null) "<f4" else "|i1"
+            val type = if (contract.isFloat) "<f4" else "|i1"
             val answers = listOf("logits", "scores").map { arrays.named(it) }
             answers.forEach { it.require(type, listOf(count, contract.classes)) }
             val (logits, scores) = answers.map { array -> List(count, array::numbers) }
@@ -79,7 +79,7 @@ private fun checkGrids(arrays: Map<String, NpyArray>, contract: Contract) {
             "output" to contract.output.grid,
             "logits" to contract.logits,
         )
-    if (contract.tolerance == null) return
+    if (contract.isFloat) return
     val recorded = arrays.named("grids")
     recorded.require("<f8", listOf(grids.size, 2))
     grids.forEachIndexed { row, (name, grid) ->
@@ -97,8 +97,7 @@ private fun checkVariety(logits: List<DoubleArray>, contract: Contract) {
     val first = logits.first()
     val spread = logits.maxOf { largestDifference(it, first) }
     val noise =
-        if (contract.tolerance == null) FLOAT_TOLERANCE * logits.maxOf { row -> row.maxOf(::abs) }
-        else 0.0
+        if (contract.isFloat) FLOAT_TOLERANCE * logits.maxOf { row -> row.maxOf(::abs) } else 0.0
     if (spread <= noise) {
         throw damaged(
             "the logits are the same for every image: they would prove nothing. Train longer"

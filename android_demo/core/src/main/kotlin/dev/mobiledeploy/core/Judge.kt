@@ -10,7 +10,7 @@ internal fun compare(
     medianMillis: Double,
     contract: Contract,
 ): GoldenComparison {
-    val unit = if (contract.tolerance == null) largest(golden.logits) else 1.0
+    val unit = if (contract.isFloat) largest(golden.logits) else 1.0
     val logits =
         answers.mapIndexed { index, it ->
             largestDifference(it.logits, golden.logits[index]) / unit
