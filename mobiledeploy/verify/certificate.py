@@ -131,8 +131,7 @@ def certify_sides(
         sides[1].load("ort-optimised", taps=(), threads=1),
     ]
     checks = (
-        _input(first, second),
-        _output(first, second, alignment),
+        *border_checks(first, second, alignment),
         execution.layer_by_layer(sides, pairs, threads=threads, progress=progress),
         *(execution.steady(side, run) for side, run in zip(sides, sessions, strict=True)),
     )
@@ -159,6 +158,17 @@ def certify_sides(
         cpu=cpu.name(),
         machine=platform.machine(),
     )
+
+
+def border_checks(first: Reading, second: Reading, alignment: Alignment) -> tuple[RunCheck, ...]:
+    """Return whether both files take the same images and give the same layer's codes.
+
+    Args:
+        first: The `.tflite`.
+        second: The `.onnx`.
+        alignment: Of their layers.
+    """
+    return _input(first, second), _output(first, second, alignment)
 
 
 def _input(first: Reading, second: Reading) -> RunCheck:

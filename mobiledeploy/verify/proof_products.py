@@ -47,7 +47,7 @@ def prove(first: Layer, second: Layer) -> Finding:
     ]
     if reasons:
         return Finding(method="structure", reasons=tuple(dict.fromkeys(reasons)))
-    every = Span.full(a.kernel.shape[-1])
+    every = Span.full(a.kernel.shape)
     span, factors, others = sums(first, every), multipliers(first), multipliers(second)
     if span is None or factors is None or others is None:
         return Finding(method="structure", reasons=("its sums have no bounds",))

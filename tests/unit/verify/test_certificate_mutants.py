@@ -1,0 +1,54 @@
+"""Whatever is changed in either file: it loses its certificate, or computes what it did."""
+
+import graphs
+import numpy as np
+import pytest
+from mutants import instrument
+
+from mobiledeploy.errors import MobileDeployError
+from mobiledeploy.integer.certify import certify
+from mobiledeploy.reading import read_onnx, read_tflite
+from mobiledeploy.runtimes import litert, ort
+from mobiledeploy.targets import onnx, tap, tflite
+from mobiledeploy.verify import certificate, layer_proofs
+from mobiledeploy.verify.align import align
+
+
+def holds(first: bytes, second: bytes) -> bool:
+    readings = read_tflite(first), read_onnx(second)
+    alignment = align(*readings)
+    found = layer_proofs.prove(*readings, alignment, [()] * len(alignment.pairs))
+    checks = certificate.border_checks(*readings, alignment)
+    return all(p.status != "not proven" for p in found) and all(c.holds for c in checks)
+
+
+@pytest.mark.slow
+def test_no_fault_keeps_a_certificate_that_changes_an_output() -> None:
+    graph = graphs.assorted_graph()
+    files = tflite.write(graph), onnx.write(graph, certify(graph))
+    assert holds(*files)
+    images = graphs.extremes(graph.input.shape)
+    sound = litert.load(tap.tflite(files[0])).run(images)
+    kept, lost = 0, 0
+    for mutant in instrument.mutants(*files):
+        first, second = (
+            (mutant.data, files[1]) if mutant.format == "tflite" else (files[0], mutant.data)
+        )
+        try:
+            still = holds(first, second)
+        except MobileDeployError:
+            continue
+        if not still:
+            lost += 1
+            continue
+        kept += 1
+        session = (
+            litert.load(tap.tflite(first))
+            if mutant.format == "tflite"
+            else ort.load(tap.onnx(second))
+        )
+        logits = session.run(images)[-1].astype(np.int64)
+        offset = 128 * (mutant.format == "onnx")
+        np.testing.assert_array_equal(logits - offset, sound[-1], err_msg=str(mutant))
+    assert lost > 200
+    assert 1 <= kept < 20
