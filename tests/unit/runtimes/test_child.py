@@ -51,9 +51,8 @@ def test_sessions_are_used_from_several_threads(child: Child) -> None:
     wrong: list[int] = []
 
     def ask(session: ChildSession) -> None:
-        for number in range(10):
-            if not np.array_equal(session.run(IMAGES)[0], expected):
-                wrong.append(number)
+        answers = [session.run(IMAGES)[0] for _ in range(10)]
+        wrong.extend(i for i, got in enumerate(answers) if not np.array_equal(got, expected))
 
     threads = [threading.Thread(target=ask, args=(session,)) for session in sessions * 2]
     for thread in threads:
@@ -64,7 +63,7 @@ def test_sessions_are_used_from_several_threads(child: Child) -> None:
 
 
 def test_refusals_come_back_as_themselves(child: Child) -> None:
-    with pytest.raises(CorruptFileError, match="half.tflite in LiteRT XNNPACK: "):
+    with pytest.raises(CorruptFileError, match=r"half\.tflite in LiteRT XNNPACK: "):
         child.load("xnnpack", file_for("xnnpack")[:2000], name="half.tflite")
     with pytest.raises(ConversionError, match="no inner tensor `nowhere`"):
         child.load("xnnpack", file_for("xnnpack"), taps=["nowhere"])
@@ -101,7 +100,7 @@ def test_a_death_is_a_damaged_file_and_the_next_file_is_loaded(name: str) -> Non
 
 def test_what_takes_too_long_is_stopped_and_the_next_file_is_loaded() -> None:
     with Child(load_seconds=0.001) as child:
-        with pytest.raises(CorruptFileError, match="slow.tflite in LiteRT XNNPACK: took longer"):
+        with pytest.raises(CorruptFileError, match=r"slow\.tflite in LiteRT XNNPACK: took longer"):
             child.load("xnnpack", file_for("xnnpack"), name="slow.tflite")
         child._load_seconds = 60
         assert child.load("xnnpack", file_for("xnnpack")).run(IMAGES)
