@@ -28,9 +28,19 @@ def gemm(state: State, node: OnnxNode) -> Value | None:
     if not isinstance(value, Flow) or options["transA"] or not usual:
         return None
     kernel = state.value(node, 1)
-    if isinstance(kernel, Quantised) and not options["transB"] and kernel.codes.ndim == 2:
-        kernel = dataclasses.replace(kernel, codes=kernel.codes.T, axis=1 - kernel.axis)
+    if not options["transB"]:
+        kernel = _turned(kernel)
     return multiply_matrix(state, node, value, kernel, bias_of(state, node, 2))
+
+
+def _turned(kernel: Value | None) -> Value | None:
+    match kernel:
+        case Quantised() if kernel.codes.ndim == 2:
+            return dataclasses.replace(kernel, codes=kernel.codes.T, axis=1 - kernel.axis)
+        case Constant():
+            return dataclasses.replace(kernel, values=kernel.values.T)
+        case _:
+            return kernel
 
 
 def add(state: State, node: OnnxNode) -> Value | None:

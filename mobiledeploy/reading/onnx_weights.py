@@ -1,6 +1,7 @@
 """Read convolutions and dense layers with their integers, whatever operator they stand in."""
 
 import dataclasses
+from typing import Final
 
 import numpy as np
 
@@ -9,8 +10,10 @@ from mobiledeploy.reading.model import INPUT, Array, Fault, Weights
 from mobiledeploy.reading.onnx_file import OnnxNode
 from mobiledeploy.reading.onnx_state import State
 from mobiledeploy.reading.onnx_stem import narrowed
-from mobiledeploy.reading.onnx_values import Flow, Quantised, Value
+from mobiledeploy.reading.onnx_values import Constant, Flow, Quantised, Value
 from mobiledeploy.reading.windows import Pads, output_size, same_pads
+
+_FLOATS: Final = Fault(field="weights", detail="the kernel is floats, not quantised to int8")
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -100,6 +103,9 @@ def multiply_matrix(
     """
     if value.axes != "NC":
         return None
+    if isinstance(kernel, Constant) and kernel.values.ndim == 2:
+        out = dataclasses.replace(value, sizes=(value.sizes[0], kernel.values.shape[0]))
+        return state.begin(node, "dense", [value], out, faults=(_FLOATS,))
     if not isinstance(kernel, Quantised) or kernel.codes.ndim != 2:
         return None
     outputs = kernel.codes.shape[0]
@@ -194,7 +200,6 @@ def _without_weights(
     shape = kernel.codes.shape if isinstance(kernel, Quantised) else kernel.values.shape
     if len(shape) != 4:
         return None
-    fault = Fault(field="weights", detail="the kernel is floats, not quantised to int8")
     strides = tuple(node.attributes.get("strides") or (1, 1))
     pads = padding(node, value.sizes[2:], shape[2:], strides, (1, 1))
     high, wide = output_size(value.sizes[2:], shape[2:], strides, (1, 1), pads)
@@ -207,5 +212,5 @@ def _without_weights(
         out,
         strides=strides,
         pads=pads,
-        faults=(fault,),
+        faults=(_FLOATS,),
     )

@@ -42,6 +42,10 @@ def convolution(file: TfliteFile, operator: TfliteOperator, layer: Layer, before
         pads = same_pads(before.shape[:2], kernel.shape[1:3], strides, dilations)
         layer = dataclasses.replace(layer, pads=pads)
     inputs = before.shape[-1] if before.shape else 0
+    if depthwise and operator.option(3, "i", 0) * inputs != kernel.shape[3]:
+        detail = f"the kernel has {kernel.shape[3]} channels for {inputs} of the input"
+        fault = Fault(field="weights", detail=f"{detail} and its depth multiplier")
+        layer = dataclasses.replace(layer, faults=(*layer.faults, fault))
     if not depthwise and inputs and kernel.shape[3] and inputs != kernel.shape[3]:
         layer = dataclasses.replace(layer, groups=inputs // kernel.shape[3])
     return layer

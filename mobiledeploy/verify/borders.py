@@ -55,6 +55,17 @@ def input_differences(a: Reading, b: Reading, *, same_readers: bool) -> list[Dif
                 same=False,
             )
         )
+    elif mine.axes != other.axes:
+        found.append(
+            difference(
+                "input shape",
+                f"the files take an image in the order {mine.axes} and {other.axes}",
+                mine.axes,
+                other.axes,
+                same=True,
+                method="the same numbers in another order",
+            )
+        )
     # Real values are put on the input's grid at the border of a float file; codes pass as they
     # are, and then a scale a hair away changes nothing that the first layer does not show.
     codes = "float32" not in {mine.dtype, other.dtype}

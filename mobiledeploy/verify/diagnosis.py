@@ -83,9 +83,11 @@ def _quantised_separately(harmful: Sequence[Difference], regridded: int, layers:
 
 
 def _place(found: Difference) -> str:
+    # TensorFlow's converter joins the names of all that it fused.
+    name = found.name.partition(";")[0]
     if found.kind == "input":
-        return f"at the input `{found.name}`"
-    return f"in layer {found.position} `{found.name}` ({found.kind})"
+        return f"at the input `{name}`"
+    return f"in layer {found.position} `{name}` ({found.kind})"
 
 
 def _size(found: Difference) -> str:

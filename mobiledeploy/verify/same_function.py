@@ -21,10 +21,11 @@ from mobiledeploy.reading import Layer, Read, Tensor
 from mobiledeploy.reading.model import Format
 from mobiledeploy.verify.reach import Ints, Span, centred, multipliers, others, stepped, sums
 
-EXACT = 2**24
-"""Up to here float32 holds every whole number."""
-AROUND = 4
-"""Sums on either side of where a step should be that are tried: more than float32 can move it."""
+LARGEST = 2**26
+"""Of a sum. Float32 holds every fourth whole number there."""
+AROUND = 12
+"""Sums on either side of where a step should be that are tried: more than float32 can move it up
+to the largest sum, by rounding the sum and the product."""
 NEXT_TO = (0, 1)
 """The sums next to where a step should be: most differences show there."""
 
@@ -67,7 +68,7 @@ def compare_weighted(a: Layer, b: Layer, source: Span) -> Verdict:
     first, second = spans
     if first is None or second is None or not _usable(*factors):
         return UNKNOWN
-    if max(np.abs(s).max() for s in (first.low, first.high, second.low, second.high)) > EXACT:
+    if max(np.abs(s).max() for s in (first.low, first.high, second.low, second.high)) > LARGEST:
         same = np.array_equal(factors[0], factors[1]) and not (delta.low.any() or delta.high.any())
         if same and (a.clamp, a.output.zero_point) == (b.clamp, b.output.zero_point):
             return Verdict(equal=True, lsb=0, channels=(), method="the same sums and multipliers")
@@ -256,7 +257,7 @@ class _Staircases:
         ):
             at = (halves - (layer.output.zero_point or 0)) / factor[channels, None].astype(float)
             # Steps beyond the span are cut to it below.
-            at = np.floor(np.clip(at, -2 * EXACT, 2 * EXACT)).astype(np.int64)
+            at = np.floor(np.clip(at, -2 * LARGEST, 2 * LARGEST)).astype(np.int64)
             around = (at[:, :, None] + near).reshape(channels.size, -1)
             tried.extend(around - move[channels, None] for move in moves)
         cut: Ints = np.clip(np.concatenate(tried, axis=1), low, high)

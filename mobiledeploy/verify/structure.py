@@ -101,7 +101,7 @@ def _of_pair(
         *reads_differ(a, b, alignment, i, j),
     ]
     if not found and not verdict.equal:
-        found = [_rounding(mine, other, verdict)] if verdict.cases else []
+        found = [_rounding(mine, other, verdict) if verdict.cases else _undecided(mine, other)]
     readers_agree = _same_readers(a, verdicts, i)
     return [_judged(one, i, mine, other, verdict, readers_agree=readers_agree) for one in found]
 
@@ -113,6 +113,16 @@ def _rounding(mine: Layer, other: Layer, verdict: Verdict) -> Found:
         f"otherwise by the kernels that run {mine.op} and {other.op}",
         expected=f"{mine.op} as its runtime rounds",
         received=f"{other.op} as its runtime rounds",
+    )
+
+
+def _undecided(mine: Layer, other: Layer) -> Found:
+    return Found(
+        field="not comparable",
+        detail="the numbers are the same, but they are outside of what the usual kernels take",
+        expected=mine.op,
+        received=other.op,
+        harmful=True,
     )
 
 
