@@ -115,12 +115,13 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
 
 def _trained(options: tuple[str, ...]) -> tuple[str, ...]:
     """Return the options that training depends on; the others come as name and value."""
-    kept, rest = [], list(options)
+    kept: list[str] = []
+    rest = list(options)
     while rest:
         option = rest.pop(0)
         if option in {"--io", "--head"}:
             rest.pop(0)
-        else:
+        elif option != "--float":
             kept.append(option)
     return tuple(kept)
 
