@@ -6,25 +6,26 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 
-def bundles(good: Path, other: Path, folder: Path) -> None:
+
+def bundles(good: Path, folder: Path) -> None:
     """Copy a bundle to `mobiledeploy` beside broken ones, which BrokenBundles.kt names.
 
     Args:
         good: A bundle's folder.
-        other: Another model's bundle, of the same classes and image size.
         folder: Where to put them.
     """
-    for name in ("mobiledeploy", "damaged", "cut", "mismatch", "nonsense", "other-golden"):
+    for name in ("mobiledeploy", "damaged", "cut", "mismatch", "nonsense", "wrong-golden"):
         shutil.copytree(good, folder / name)
     _flip(folder / "damaged/model.tflite")
     contract = folder / "cut/contract.json"
     contract.write_bytes(contract.read_bytes()[:200])
-    _scale(folder / "mismatch/contract.json")
+    _unsigned(folder / "mismatch/contract.json")
     nonsense = folder / "nonsense/model.tflite"
     nonsense.write_bytes(nonsense.read_bytes()[:1000] + b"nonsense")
     _name(folder / "nonsense", "model.tflite")
-    shutil.copyfile(other / "golden.npz", folder / "other-golden/golden.npz")
+    _step(folder / "wrong-golden/golden.npz")
 
 
 def photos(good: Path, folder: Path) -> None:
@@ -49,11 +50,20 @@ def _flip(path: Path) -> None:
     path.write_bytes(data)
 
 
-def _scale(path: Path) -> None:
-    """Give the contract another grid of the output than the model has."""
+def _unsigned(path: Path) -> None:
+    """Say uint8 where the model takes and gives int8."""
     contract = json.loads(path.read_bytes())
-    contract["output"]["grid"]["scale"] *= 2
+    for tensor in ("input", "output"):
+        contract[tensor]["dtype"] = "uint8"
     path.write_text(json.dumps(contract), encoding="utf-8")
+
+
+def _step(path: Path) -> None:
+    """Change one golden logit by one step."""
+    with np.load(path) as archive:
+        arrays = dict(archive)
+    arrays["logits"][-1, -1] += 1 if arrays["logits"][-1, -1] < 127 else -1
+    np.savez(path, **arrays)
 
 
 def _name(folder: Path, model: str) -> None:

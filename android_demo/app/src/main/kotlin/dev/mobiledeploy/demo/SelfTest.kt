@@ -16,7 +16,10 @@ import dev.mobiledeploy.core.EngineFactory
 public open class SelfTest : Instrumentation() {
     private var threads = 1
 
+    /** What this flavour was built with, and where its model is; tests put others in. */
     internal open val engines: List<EngineFactory> get() = compiledEngines
+
+    internal open val modelFolder: String get() = AssetFiles.FOLDER
 
     override fun onCreate(arguments: Bundle?) {
         super.onCreate(arguments)
@@ -30,7 +33,7 @@ public open class SelfTest : Instrumentation() {
         val code =
             try {
                 val context = targetContext
-                val worker = Worker(AssetFiles(context.assets), engines, PhotoReader { Device.freeBytes(context) })
+                val worker = Worker(AssetFiles(context.assets, modelFolder), engines, PhotoReader { Device.freeBytes(context) })
                 val verdict = worker.use { it.selfTest(threads, Device.facts()) }
                 result.putString(RESULT, verdict.toJson())
                 Activity.RESULT_OK

@@ -16,7 +16,7 @@ internal object BrokenBundles {
         override val modelFolder = "cut"
     }
 
-    /** Another model of equal size and shape, its digest in the contract, its scale not. */
+    /** The contract says uint8, the model takes int8. */
     class Mismatch : MainActivity() {
         override val modelFolder = "mismatch"
     }
@@ -26,8 +26,8 @@ internal object BrokenBundles {
         override val modelFolder = "nonsense"
     }
 
-    /** The golden vectors are of another model. */
-    class OtherGolden : MainActivity() {
-        override val modelFolder = "other-golden"
+    /** One golden logit is one step off. */
+    class WrongGolden : MainActivity() {
+        override val modelFolder = "wrong-golden"
     }
 }

@@ -105,6 +105,7 @@ internal class Phone(
     fun configure(qualifiers: String) {
         RuntimeEnvironment.setQualifiers(qualifiers)
         controller.configurationChange(RuntimeEnvironment.getApplication().resources.configuration)
+        controller.visible()
         settle()
     }
 

@@ -42,11 +42,11 @@ class ProblemsTest {
         Phone(BrokenBundles.NoContract::class.java).use {
             it.settle()
             assertEquals("This model cannot be used", it.problem()?.first)
-            assertTrue(it.problem()!!.second, it.problem()!!.second.contains("contract.json"))
+            assertTrue(it.problem()!!.second, it.problem()!!.second.contains("not JSON"))
         }
 
     @Test
-    fun aModelThatDoesNotFitItsContract() = says(BrokenBundles.Mismatch::class.java, "This model cannot be used", "expected")
+    fun aModelThatDoesNotFitItsContract() = says(BrokenBundles.Mismatch::class.java, "This model cannot be used", "uint8")
 
     @Test
     fun aModelThatTheEngineRefuses() = says(BrokenBundles.Nonsense::class.java, "LiteRT does not start", "The engine says")

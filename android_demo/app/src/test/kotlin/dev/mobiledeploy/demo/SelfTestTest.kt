@@ -2,7 +2,6 @@ package dev.mobiledeploy.demo
 
 import android.app.Activity
 import android.content.Context
-import android.content.ContextWrapper
 import android.content.Intent
 import android.os.Bundle
 import java.io.File
@@ -45,8 +44,8 @@ class SelfTestTest {
         }
 
     @Test
-    fun goldenVectorsOfAnotherModelFail() =
-        Phone(BrokenBundles.OtherGolden::class.java).use {
+    fun wrongGoldenVectorsFail() =
+        Phone(BrokenBundles.WrongGolden::class.java).use {
             it.settle()
             it.press(R.id.run_self_test)
             it.settle()
@@ -73,13 +72,7 @@ class SelfTestTest {
 
     @Test
     fun instrumentationSaysWhyThereIsNoVerdict() {
-        val application = RuntimeEnvironment.getApplication()
-        val others = application.createPackageContext("android", 0).assets
-        val empty =
-            object : ContextWrapper(application) {
-                override fun getAssets() = others
-            }
-        val (code, result) = instrument(context = empty)
+        val (code, result) = instrument(folder = "none")
         assertEquals(Activity.RESULT_CANCELED, code)
         assertNull(result.getString(SelfTest.RESULT))
         assertTrue(result.getString(SelfTest.ERROR)!!.startsWith("No model in this app. Run “mobiledeploy bundle”"))
@@ -87,12 +80,14 @@ class SelfTestTest {
 
     private fun instrument(
         arguments: Bundle? = null,
-        context: Context = RuntimeEnvironment.getApplication(),
+        folder: String = AssetFiles.FOLDER,
     ): Pair<Int, Bundle> {
         var given: Pair<Int, Bundle>? = null
         val test =
             object : SelfTest() {
-                override fun getTargetContext(): Context = context
+                override val modelFolder = folder
+
+                override fun getTargetContext(): Context = RuntimeEnvironment.getApplication()
 
                 override fun start() = Unit // A thread of its own, which calls onStart: below.
 
