@@ -10,7 +10,7 @@ from mobiledeploy.cli import _options, _output
 if TYPE_CHECKING:
     from mobiledeploy.lint.ends import End
     from mobiledeploy.lint.finding import Finding
-    from mobiledeploy.lint.inspection import FileReport, Inspection
+    from mobiledeploy.lint.report import FileReport, Inspection
 
 WIDTH = 100
 PLACES = 3

@@ -62,9 +62,8 @@ class Layer:
     @property
     def integer(self) -> bool:
         """Whether it reads codes and writes codes."""
-        return self.output.grid is not None and all(
-            source.grid is not None for source in self.sources
-        )
+        ends = (*self.sources, self.output)
+        return bool(self.sources) and all(end.grid is not None for end in ends)
 
     @property
     def channels(self) -> int:
@@ -85,6 +84,14 @@ class Layer:
     def kernel_scales(self) -> npt.NDArray[np.float64] | None:
         """Return a scale for each output channel; None if the file's do not fit them."""
         return per_channel(self.kernel, self.channels)
+
+    def multipliers(self) -> npt.NDArray[np.float64] | None:
+        """Return steps of the output for one step of each channel's accumulator."""
+        scales, output = self.kernel_scales(), self.output.single
+        source = self.sources[0].single if self.sources else None
+        if scales is None or output is None or source is None:
+            return None
+        return source[0] * scales / output[0]
 
     def codes(self) -> tuple[int, int] | None:
         """Return the lowest and highest code that the activation lets through."""

@@ -87,13 +87,9 @@ def _regridded(graph: Graph) -> Iterator[Sight]:
 
 def _multiplier(graph: Graph) -> Iterator[Sight]:
     for layer in graph.layers:
-        scales, output = layer.kernel_scales(), layer.output.single
-        if scales is None or output is None or not layer.sources:
+        multipliers = layer.multipliers()
+        if multipliers is None or not multipliers.size:
             continue
-        source = layer.sources[0].single
-        if source is None:
-            continue
-        multipliers = source[0] * scales / output[0]
         worst = int(multipliers.argmax())
         if multipliers[worst] >= WIDEST_MULTIPLIER:
             yield Sight(where=layer.where, found=f"{multipliers[worst]:.3g} in channel {worst}")

@@ -43,16 +43,15 @@ def sums(graph: Graph, layer: Layer) -> Sums | None:
 
 def reachable(graph: Graph, layer: Layer) -> tuple[int, int] | None:
     """Return the lowest and highest code that any input gives, before the activation."""
-    output, found = layer.output.single, sums(graph, layer)
-    scales = layer.kernel_scales()
-    if output is None or found is None or scales is None:
+    output, found, multiplier = layer.output.single, sums(graph, layer), layer.multipliers()
+    if output is None or found is None or multiplier is None:
         return None
-    scale, zero = output
-    multiplier = layer.sources[0].single[0] * scales / scale  # type: ignore[index]
-    lowest, highest = CODES[layer.output.tensor.dtype]
-    ends = np.rint((found[0] * multiplier).min()) + zero, np.rint((found[1] * multiplier).max())
-    low, high = ends[0], ends[1] + zero
-    return int(np.clip(low, lowest, highest)), int(np.clip(high, lowest, highest))
+    ends = np.array([(found[0] * multiplier).min(), (found[1] * multiplier).max()])
+    # Where a damaged file has scales at both ends of what there is, nothing can be said: 0 times
+    # infinity.
+    codes = np.nan_to_num(np.rint(ends)) + output[1]
+    low, high = np.clip(codes, *CODES[layer.output.tensor.dtype])
+    return int(low), int(high)
 
 
 def _written(graph: Graph, layer: Layer) -> tuple[int, int]:

@@ -22,13 +22,13 @@ from mobiledeploy.lint import tflite_metadata
 from mobiledeploy.lint.model import (
     NARROW,
     Activation,
-    Buffer,
     Grid,
     Model,
     Operator,
     OperatorCode,
     Tensor,
 )
+from mobiledeploy.lint.tflite_store import Store
 from mobiledeploy.lint.work import Work
 
 MOST_NAME: Final = 200
@@ -75,7 +75,7 @@ def read(data: bytes) -> Model:
     if not graphs:
         raise CorruptFileError("expected a graph, received a file without one")
     work = Work(ENTRIES + 4 * len(data))
-    store = _Store(data, model.tables(4))
+    store = Store(data, model.tables(4))
     tensors = tuple(_tensor(table, store, work) for table in graphs[0].tables(0))
     codes = tuple(_code(table) for table in model.tables(1))
     numbers = []
@@ -120,74 +120,7 @@ def read(data: bytes) -> Model:
     )
 
 
-class _Store:
-    """The file's buffers, and who uses them."""
-
-    def __init__(self, data: bytes, tables: tuple[Table, ...]) -> None:
-        self.outside = 0
-        self._users: Counter[int] = Counter()
-        self._names: dict[int, str] = {}
-        self._contents = [self._content(data, table) for table in tables]
-        # Buffers may be shared, but a total beyond the file's size is no file of a converter:
-        # the time that a reader takes would have no bound.
-        distinct = {(place, content.size) for place, content in self._contents}
-        total = sum(size for _, size in distinct)
-        if total > len(data):
-            raise CorruptFileError(
-                f"expected buffers within the file's {len(data)} bytes, received buffers that "
-                f"overlap: {total} bytes"
-            )
-
-    def use(self, number: int, name: str) -> npt.NDArray[np.uint8]:
-        """Return a buffer's bytes, and note who asked.
-
-        Raises:
-            CorruptFileError: There is no such buffer.
-        """
-        if number >= max(len(self._contents), 1):
-            raise CorruptFileError(
-                f"`{name}`: expected a buffer below {len(self._contents)}, received {number}"
-            )
-        self._users[number] += 1
-        self._names.setdefault(number, name)
-        return self._contents[number][1] if self._contents else np.zeros(0, np.uint8)
-
-    def place(self, number: int) -> int:
-        """Return where a buffer's bytes begin."""
-        return self._contents[number][0]
-
-    def buffers(self) -> tuple[Buffer, ...]:
-        """Return all buffers that hold something."""
-        return tuple(
-            Buffer(
-                name=self._names.get(number, f"buffer {number}"),
-                users=self._users[number],
-                place=place,
-                content=content,
-            )
-            for number, (place, content) in enumerate(self._contents)
-            if content.size
-        )
-
-    def _content(self, data: bytes, table: Table) -> tuple[int, npt.NDArray[np.uint8]]:
-        offset, size = table.scalar(1, "Q", 0), table.scalar(2, "Q", 0)
-        # 0 and 1 mean "not behind the flatbuffer", as TFLite's own reader has it.
-        if offset > 1 and size > 0:
-            if offset + size > len(data):
-                raise CorruptFileError(
-                    f"expected bytes {offset}..{offset + size} behind the flatbuffer, received a "
-                    f"file of {len(data)} bytes",
-                    hint="the file was cut off or damaged",
-                )
-            self.outside += size
-            return offset, np.frombuffer(data, np.uint8, size, offset)
-        found = table.numbers(0, np.uint8)
-        if found is None or not found.size:
-            return 0, np.zeros(0, np.uint8)
-        return found.ctypes.data - np.frombuffer(data, np.uint8).ctypes.data, found
-
-
-def _tensor(table: Table, store: _Store, work: Work) -> Tensor:
+def _tensor(table: Table, store: Store, work: Work) -> Tensor:
     name = _name(table, 3)
     shape = _shape(table, 0, name)
     signature = _shape(table, 7, name) if table.place(7) is not None else shape

@@ -8,7 +8,8 @@ import graphs
 import numpy as np
 import pytest
 
-from mobiledeploy.lint.inspection import FileReport, inspect_file
+from mobiledeploy.lint.inspection import inspect_file
+from mobiledeploy.lint.report import FileReport
 
 pytestmark = [
     pytest.mark.tensorflow,

@@ -14,8 +14,9 @@ from mobiledeploy.errors import CorruptFileError, RequestError
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.integer.graph import IntegerGraph
 from mobiledeploy.lint import runtime
-from mobiledeploy.lint.inspection import FileReport, inspect, inspect_file
+from mobiledeploy.lint.inspection import inspect, inspect_file
 from mobiledeploy.lint.op_versions import OPERATOR_VERSIONS
+from mobiledeploy.lint.report import FileReport
 from mobiledeploy.network.cost import cost
 from mobiledeploy.targets import onnx, tflite
 
