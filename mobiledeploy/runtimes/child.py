@@ -33,6 +33,9 @@ IMAGE_SECONDS: Final = 10.0
 """Allowed for each image of a batch, on top of the seconds for loading: the slowest kernels take
 a second for a large network on a busy machine."""
 
+PIPE_BYTES: Final = 1 << 20
+"""What a pipe holds where the system can be told: a batch in one go, not in pieces of 64 kB."""
+
 
 class Child:
     """A process that loads and runs files; also a context manager.
@@ -192,6 +195,7 @@ class _Process:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
+            pipesize=PIPE_BYTES,
             env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
         )
 

@@ -96,7 +96,7 @@ class Findings:
             self._add_float(images, batch, names)
             self._add_plain(batch)
             for found, answers in zip(classes, (first, second), strict=True):
-                found.append(answers.top1())
+                found.append(answers.top1)
             if self._keep:
                 kept.append(first)
         variety.require(images.name)

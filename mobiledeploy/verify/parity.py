@@ -4,6 +4,7 @@ Answers come batch by batch and are not kept: what is kept of them is of fixed s
 """
 
 import dataclasses
+import functools
 from collections.abc import Sequence
 from typing import Any, Final, TypeAlias
 
@@ -20,7 +21,7 @@ of float files, and of files whose grid is not the ruler's."""
 TOP: Final = 5
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Answers:
     """What one participant answered to some images.
 
@@ -33,18 +34,22 @@ class Answers:
     scores: Codes | None
 
     def take(self, rows: npt.NDArray[Any]) -> "Answers":
-        """Return the answers to some of the images."""
+        """Return the answers to some of the images, given by number and in order."""
+        if len(rows) == len(self.logits):
+            return self
         return Answers(
             logits=self.logits[rows], scores=None if self.scores is None else self.scores[rows]
         )
 
+    @functools.cached_property
     def top1(self) -> npt.NDArray[np.int64]:
-        """Return the class of the highest logit of each image; the first one among equals."""
+        """The class of the highest logit of each image; the first one among equals."""
         classes: npt.NDArray[np.int64] = self.logits.argmax(axis=1)
         return classes
 
+    @functools.cached_property
     def top5(self) -> npt.NDArray[np.int64]:
-        """Return the classes of the five highest logits, sorted; the first ones among equals."""
+        """The classes of the five highest logits, sorted; the first ones among equals."""
         order = np.argsort(-self.logits.astype(np.float32), axis=1, kind="stable")
         return np.sort(order[:, :TOP], axis=1)
 
@@ -85,8 +90,8 @@ class Tally:
             scores = self._scores.add(first.scores, second.scores)
         self.images += len(names)
         self.exact += int((logits == 0).sum())
-        self._same_top1 += int((first.top1() == second.top1()).sum())
-        self._same_top5 += int((first.top5() == second.top5()).all(axis=1).sum())
+        self._same_top1 += int((first.top1 == second.top1).sum())
+        self._same_top5 += int((first.top5 == second.top5).all(axis=1).sum())
         self._classes = first.logits.shape[1]
         row = int(np.lexsort((-scores, -logits))[0])  # the first among equals
         self._worst = max(

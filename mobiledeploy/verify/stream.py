@@ -22,7 +22,7 @@ from mobiledeploy.verify.parity import Answers
 from mobiledeploy.verify.runners import Runner
 
 BATCH_BYTES: Final = 1 << 21
-SMALLEST, LARGEST = 16, 256
+SMALLEST, LARGEST = 16, 512
 DEPTH: Final = 2
 
 Job: TypeAlias = "tuple[npt.NDArray[np.int64], Future[Answers] | None]"
