@@ -132,8 +132,9 @@ def _divergence(found: "Divergence") -> str:
     lines = [
         f"first diverges in {place}: `{found.layer}`{other}, {found.operator}",
         f"cause: {found.cause}",
-        f"seen best on: {found.image}",
     ]
+    if found.image:
+        lines.append(f"seen best on: {found.image}")
     if found.histogram:
         total = sum(count for _, count in found.histogram)
         shown = sorted(found.histogram, key=lambda entry: -entry[1])[:6]

@@ -11,6 +11,7 @@ from typing import Final
 import numpy as np
 
 from mobiledeploy.data.dataset import Pixels
+from mobiledeploy.errors import ConversionError, CorruptFileError
 from mobiledeploy.progress import Event, Progress
 from mobiledeploy.reading import INPUT, Layer, Tensor
 from mobiledeploy.runtimes import cpu
@@ -68,15 +69,16 @@ def locate(
         progress: Told after every few images.
 
     Returns:
-        None for the first if no image shows a difference in any layer.
-
-    Raises:
-        CorruptFileError: A runtime refuses a tapped copy, or dies of it.
-        ConversionError: A layer cannot be tapped.
+        None for the first if neither an image nor the files' integers show a difference in any
+        layer. Where no image shows one, it is the first layer whose integers differ; also where
+        a runtime refuses a copy with every layer tapped, as it may.
     """
     matched = align(sides[0].reading, sides[1].reading).matched
     rows = [_Row(first=i, second=j) for j, i in sorted(matched.items(), key=lambda pair: pair[1])]
-    one, two = _tapped(sides, runners, rows, threads)
+    try:
+        one, two = _tapped(sides, runners, rows, threads)
+    except (ConversionError, CorruptFileError) as error:
+        return _by_integers(structure, f"the layers could not be run one by one ({error})"), ()
     rows = [row for row in rows if row.first in one.place and row.second in two.place]
     entry = _Row(first=INPUT, second=INPUT)
     names, pixels = suspects
@@ -89,9 +91,30 @@ def locate(
             _judge(rows, sides, found, JUDGED)
         progress(Event("verify", "every layer of both files", min(stop, len(names)), len(names)))
     first = next((row for row in (entry, *rows) if row.largest > _allowed(row, sides)), None)
-    return (
-        None if first is None else _divergence(first, sides, runners, structure, len(names)),
-        tuple(_line(row, sides) for row in rows),
+    lines = tuple(_line(row, sides) for row in rows)
+    if first is None:
+        unseen = f"none of {len(names)} images shows it in a layer"
+        return _by_integers(structure, unseen), lines
+    return _divergence(first, sides, runners, structure, len(names)), lines
+
+
+def _by_integers(structure: StructureReport, why: str) -> Divergence | None:
+    """Return the first layer whose integers differ, for want of an image that shows it."""
+    first = structure.first
+    if first is None:
+        return None
+    return Divergence(
+        layer=first.name,
+        other=first.other or first.name,
+        operator=first.kind,
+        position=first.position + 1,
+        layers=structure.layers,
+        image="",
+        images=0,
+        blamed="",
+        histogram=(),
+        channels=(),
+        cause=f"{structure.cause}; {why}",
     )
 
 
