@@ -50,7 +50,8 @@ def outputs(graph: Graph) -> tuple[End, ...]:
 def _end(graph: Graph, index: int, *, writes: bool) -> End:
     tensor = graph.model.tensors[index]
     own = _single(tensor.grid, tensor.dtype)
-    low = high = None
+    low: float | None = None
+    high: float | None = None
     if own is not None:
         low, high = _range(*own, tensor.dtype)
     elif tensor.dtype in FLOATS:
@@ -103,9 +104,9 @@ def _single(grid: Grid | None, dtype: str) -> tuple[float, int] | None:
     return (scale, int(grid.zero_point[0])) if math.isfinite(scale) else None
 
 
-def _range(scale: float, zero_point: int, dtype: str) -> tuple[float, float]:
-    low, high = CODES[dtype]
-    return (low - zero_point) * scale, (high - zero_point) * scale
+def _range(scale: float, zero_point: int, dtype: str) -> tuple[float | None, float | None]:
+    low, high = ((code - zero_point) * scale for code in CODES[dtype])
+    return (low, high) if math.isfinite(low) and math.isfinite(high) else (None, None)
 
 
 def _layout(graph: Graph, tensor: Tensor) -> str:

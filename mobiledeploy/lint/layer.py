@@ -110,7 +110,9 @@ class Layer:
 
 def per_channel(coded: Coded | None, channels: int) -> npt.NDArray[np.float64] | None:
     """Return the scales of a kernel or bias, one a channel; None if they do not fit."""
-    if coded is None or coded.grid is None or coded.grid.scale.size not in {1, channels}:
+    if coded is None or coded.grid is None or not channels:
+        return None
+    if coded.grid.scale.size not in {1, channels}:
         return None
     scales = coded.grid.scale.astype(np.float64)
     if not (np.isfinite(scales) & (scales > 0)).all():

@@ -177,3 +177,21 @@ def test_what_is_no_model_is_refused(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(b"no model at all")
         with pytest.raises(CorruptFileError, match=re.escape(str(tmp_path / name))):
             inspect_file(tmp_path / name)
+
+
+def test_a_factor_of_almost_nothing_leaves_the_range_open(
+    tmp_path: Path, graph: IntegerGraph
+) -> None:
+    import onnx as onnx_library
+
+    model = onnx_library.load_from_string(onnx.write(graph, certify(graph), io="float32"))
+    factor = onnx_library.numpy_helper.from_array(np.float64(5e-324), "factor")
+    model.graph.initializer.append(factor)
+    first = model.graph.node[0]
+    product = onnx_library.helper.make_node("Mul", [first.input[0], "factor"], ["product"])
+    first.input[0] = "product"
+    model.graph.node.insert(0, product)
+    path = tmp_path / "model.onnx"
+    path.write_bytes(model.SerializeToString())
+    (image,) = inspect_file(path).inputs
+    assert (image.low, image.high) == (None, None)
