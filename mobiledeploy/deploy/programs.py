@@ -17,6 +17,10 @@ QUICK: Final = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")
 """For a JVM that runs for seconds: half the work, since it is mostly the optimising compiler's."""
 TIMEOUT: Final = 1800.0
 """Seconds after which a program is stopped."""
+_NOISE: Final = re.compile(
+    r"\[ERROR\] *(To see|Re-run|For more|\[Help|$)|npm (ERR!|error) *(A complete|$)"
+)
+"""What Maven and npm say after every failure."""
 _SHOWN: Final = 12
 """Lines of a failed program's words that a message holds."""
 
@@ -126,7 +130,8 @@ def run(
         if "No space left on device" in said:
             raise StorageError(
                 f"{what}: no space left on the disk",
-                hint="free some space; TMPDIR names another folder for temporary files",
+                hint="free some space; TMPDIR names another folder for temporary files, "
+                "MOBILEDEPLOY_CACHE one for downloads",
             )
         raise failed(f"{what} failed:\n{_essence(said) or f'exit status {done.returncode}'}")
     return said
@@ -135,5 +140,6 @@ def run(
 def _essence(said: str) -> str:
     """Return the lines that tell the reason: errors if some are marked, else the last ones."""
     lines = [line.rstrip() for line in said.splitlines() if line.strip()]
+    lines = [line for line in lines if not _NOISE.match(line)]
     marked = [line for line in lines if re.search(r"\berror\b|\bERR", line, re.IGNORECASE)]
     return "\n".join(marked[:_SHOWN] or lines[-_SHOWN:])

@@ -66,7 +66,10 @@ def npm(package: str, member: str, target: Path) -> None:
     """
     program = programs.find("npm", purpose=_PURPOSE, package="npm")
     by_hand = f"npm pack {package}"
-    _run(program, "pack", "--silent", package, folder=target.parent, what=package, by_hand=by_hand)
+    _run(
+        program, "pack", "--loglevel=error", "--fetch-retries=1", package,
+        folder=target.parent, what=package, by_hand=by_hand,
+    )  # fmt: skip
     packed = sorted(target.parent.glob("*.tgz"))
     if len(packed) != 1:
         raise DownloadError(f"npm gave {len(packed)} archives for {package}, expected one")

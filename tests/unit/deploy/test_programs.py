@@ -27,6 +27,18 @@ def test_of_a_failure_the_lines_that_say_error_are_shown() -> None:
     assert str(caught.value) == "the work failed:\na.kt:3: error: wrong"
 
 
+def test_what_clients_say_after_every_failure_is_left_out() -> None:
+    with pytest.raises(BundleError) as caught:
+        script(
+            "print('[ERROR] no such artifact -> [Help 1]', '[ERROR] ', '[ERROR] Re-run Maven', "
+            "'npm error code E404', 'npm error A complete log', sep='\\n'); exit(1)"
+        )
+    assert str(caught.value).splitlines()[1:] == [
+        "[ERROR] no such artifact -> [Help 1]",
+        "npm error code E404",
+    ]
+
+
 def test_else_its_last_lines_or_its_status() -> None:
     with pytest.raises(BundleError, match=r"line 98\nline 99$"):
         script("print(*(f'line {i}' for i in range(100)), sep='\\n'); exit(3)")
