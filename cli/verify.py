@@ -38,7 +38,11 @@ def verify(
         int | None, typer.Option(min=2, help="Take only so many of the images")
     ] = None,
     level: Annotated[
-        Level, typer.Option(help="full: slow runtimes take ten times as many images")
+        Level,
+        typer.Option(
+            help="full: also certify every layer of a .tflite and an .onnx for all inputs; slow "
+            "runtimes take ten times as many images"
+        ),
     ] = Level.quick,
     threads: Annotated[
         int | None, typer.Option(min=1, help="Images that run at a time. Default: the cores")
@@ -53,6 +57,12 @@ def verify(
     benchmark: Annotated[
         Path | None,
         typer.Option(help="With --device: TensorFlow Lite's benchmark_model, to time the .tflite"),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Write report.json to this folder, and with --level full certificate.json"
+        ),
     ] = None,
     json: _options.Json = False,
     quiet: _options.Quiet = False,
@@ -83,11 +93,34 @@ def verify(
         return
     if serial or apk or benchmark:
         raise RequestError("`--serial`, `--apk` and `--benchmark` go with `--device`")
+    _check_out(out)
     options = Options(level=level.value, threads=threads or os.cpu_count() or 1)
     with _output.progress(quiet=quiet) as progress:
         report = _run(files or [Path("build")], data, samples, options, progress)
     _output.emit(codec.to_json(report).decode().rstrip() if json else _verify_text.text(report))
+    if out is not None:
+        _write(out, report)
     _require(report)
+
+
+def _check_out(out: Path | None) -> None:
+    """Refuse to write into a build, whose files are those of its manifest."""
+    from mobiledeploy import manifest
+    from mobiledeploy.errors import RequestError
+
+    if out is not None and (out / manifest.NAME).exists():
+        raise RequestError(
+            f"{out} is a build, and verifying it must not change it",
+            hint="name another folder with --out",
+        )
+
+
+def _write(out: Path, report: "VerifyReport") -> None:
+    from mobiledeploy import codec, files
+
+    files.write_atomic(out / "report.json", codec.to_json(report))
+    if report.certificate is not None:
+        files.write_atomic(out / "certificate.json", codec.to_json(report.certificate))
 
 
 def _run(

@@ -5,7 +5,6 @@ kernel that is not the one the proof speaks of, a number that differs: "not prov
 certificate does not hold. docs/proof.md explains the methods.
 """
 
-import dataclasses
 import platform
 from collections.abc import Iterator, Sequence
 from typing import Final
@@ -16,58 +15,13 @@ from mobiledeploy.reading import Reading
 from mobiledeploy.runtimes import cpu
 from mobiledeploy.verify import execution, layer_proofs, model_file
 from mobiledeploy.verify.align import Alignment, align
-from mobiledeploy.verify.execution import RunCheck
-from mobiledeploy.verify.proof import LayerProof
+from mobiledeploy.verify.proof import CertifiedFile, FilesCertificate, LayerProof, RunCheck
 from mobiledeploy.verify.side import HERE, Place, Side, open_side
 
 VERSION: Final = 1
 MOST_LAYERS: Final = 1024
 TFLITE: Final = "model.tflite"
 ONNX: Final = "model.onnx"
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class CertifiedFile:
-    """A file that the certificate speaks of, and nothing but these bytes.
-
-    Attributes:
-        format: `tflite` or `onnx`.
-        size: Bytes.
-        sha256: Hexadecimal digest of the bytes.
-        runtime: What ran it, with version.
-    """
-
-    format: str
-    size: int
-    sha256: str
-    runtime: str
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class FilesCertificate:
-    """What is known of two files; JSON as docs/schemas/certificate.schema.json says.
-
-    Attributes:
-        version: Of this form.
-        holds: Whether every layer before the softmax is proven, and every sample as it must be.
-        verdict: In a sentence.
-        files: The `.tflite`, then the `.onnx`.
-        layers: A proof a layer, in the running order of the `.tflite`.
-        checks: What was tried on this machine.
-        sampled: What was only sampled, in words.
-        cpu: On which the samples ran.
-        machine: Its architecture.
-    """
-
-    version: int
-    holds: bool
-    verdict: str
-    files: tuple[CertifiedFile, ...]
-    layers: tuple[LayerProof, ...]
-    checks: tuple[RunCheck, ...]
-    sampled: tuple[str, ...]
-    cpu: str
-    machine: str
 
 
 def certify_files(
@@ -154,7 +108,7 @@ def certify_sides(
         files=files,
         layers=layers,
         checks=checks,
-        sampled=tuple(_sampled(layers, checks)),
+        sampled=tuple(_sampled(first, second, layers, checks)),
         cpu=cpu.name(),
         machine=platform.machine(),
     )
@@ -182,19 +136,11 @@ def _input(first: Reading, second: Reading) -> RunCheck:
     others = [name for reading in (first, second) for name in reading.other_outputs]
     if others:
         reasons.append(f"further outputs: {', '.join(others)}")
-    floats = [tensor.dtype for tensor in (a, b) if tensor.dtype not in {"int8", "uint8"}]
     return RunCheck(
         name="one input grid",
         holds=not reasons,
         cases=0,
-        statement=(
-            f"the .tflite takes {a.dtype}, the .onnx {b.dtype}, in steps of {a.scale}: "
-            + (
-                "float32 values were sampled in the middle of a step only"
-                if floats
-                else "the codes are the same up to an offset"
-            )
-        ),
+        statement=f"the .tflite takes {a.dtype}, the .onnx {b.dtype}, in steps of {a.scale}",
         reasons=tuple(reasons),
     )
 
@@ -237,12 +183,17 @@ def _verdict(layers: Sequence[LayerProof], checks: Sequence[RunCheck]) -> str:
     return f"{proven} layers are proven to be the same function in both files{rest}"
 
 
-def _sampled(layers: Sequence[LayerProof], checks: Sequence[RunCheck]) -> Iterator[str]:
+def _sampled(
+    first: Reading, second: Reading, layers: Sequence[LayerProof], checks: Sequence[RunCheck]
+) -> Iterator[str]:
+    if {"int8", "uint8"} < {"int8", "uint8", first.input.dtype, second.input.dtype}:
+        yield "float32 inputs were given in the middle of a step of the input's grid only"
     for layer in layers:
         if layer.status == "sampled":
             yield f"`{layer.layer}`: {layer.statement}"
     for check in checks:
-        yield f"{check.name}: {check.statement}"
+        if check.cases:
+            yield f"{check.name}: {check.statement}"
     yield (
         "that the installed runtimes compute what their sources say was sampled on this CPU only; "
         "other CPUs and versions were not run"

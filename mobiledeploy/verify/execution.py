@@ -18,29 +18,11 @@ from mobiledeploy.runtimes import Array, Session, kernels, steadiness
 from mobiledeploy.runtimes.kinds import Kind
 from mobiledeploy.verify import feeding
 from mobiledeploy.verify.inputs import synthetic_extremes
+from mobiledeploy.verify.proof import RunCheck
 from mobiledeploy.verify.side import Side
 
 PIECE: Final = 4
 """Images whose every tensor is held at a time."""
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class RunCheck:
-    """Something that was tried on this machine, on samples.
-
-    Attributes:
-        name: What.
-        holds: Whether it came out as it must.
-        cases: Images, or ways of running them.
-        statement: What was done, in words.
-        reasons: What went wrong; empty if it holds.
-    """
-
-    name: str
-    holds: bool
-    cases: int
-    statement: str
-    reasons: tuple[str, ...] = ()
 
 
 def layer_by_layer(

@@ -1,4 +1,7 @@
-"""What is known about one layer of two files: proven, sampled, or not proven, and why."""
+"""What is known about two files, layer by layer: proven, sampled, or not proven, and why.
+
+Frozen, and JSON as docs/schemas/certificate.schema.json says.
+"""
 
 import dataclasses
 from typing import Literal, TypeAlias
@@ -69,3 +72,66 @@ class Finding:
         if self.reasons:
             return "not proven"
         return "sampled" if self.method == "samples" else "proven"
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class RunCheck:
+    """Something that was tried on this machine, on samples.
+
+    Attributes:
+        name: What.
+        holds: Whether it came out as it must.
+        cases: Images, or ways of running them.
+        statement: What was done, in words.
+        reasons: What went wrong; empty if it holds.
+    """
+
+    name: str
+    holds: bool
+    cases: int
+    statement: str
+    reasons: tuple[str, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class CertifiedFile:
+    """A file that the certificate speaks of, and nothing but these bytes.
+
+    Attributes:
+        format: `tflite` or `onnx`.
+        size: Bytes.
+        sha256: Hexadecimal digest of the bytes.
+        runtime: What ran it, with version.
+    """
+
+    format: str
+    size: int
+    sha256: str
+    runtime: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class FilesCertificate:
+    """What is known of two files; JSON as docs/schemas/certificate.schema.json says.
+
+    Attributes:
+        version: Of this form.
+        holds: Whether every layer before the softmax is proven, and every sample as it must be.
+        verdict: In a sentence.
+        files: The `.tflite`, then the `.onnx`.
+        layers: A proof a layer, in the running order of the `.tflite`.
+        checks: What was tried on this machine.
+        sampled: What was only sampled, in words.
+        cpu: On which the samples ran.
+        machine: Its architecture.
+    """
+
+    version: int
+    holds: bool
+    verdict: str
+    files: tuple[CertifiedFile, ...]
+    layers: tuple[LayerProof, ...]
+    checks: tuple[RunCheck, ...]
+    sampled: tuple[str, ...]
+    cpu: str
+    machine: str

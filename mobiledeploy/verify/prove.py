@@ -13,7 +13,7 @@ from mobiledeploy.integer.certify import certify
 from mobiledeploy.integer.head import head_of
 from mobiledeploy.progress import Event, Progress, silent
 from mobiledeploy.targets import onnx
-from mobiledeploy.verify import divergence, int8, structure
+from mobiledeploy.verify import certificate, divergence, int8, structure
 from mobiledeploy.verify.difference import StructureReport
 from mobiledeploy.verify.divergence import Suspects
 from mobiledeploy.verify.inputs import ImageSet
@@ -66,7 +66,30 @@ def prove(
             progress=progress,
         )
         report = dataclasses.replace(report, divergence=found, layers=layers)
+    if options.level == "full":
+        report = _with_certificate(report, sides, threads=options.threads, progress=progress)
     return report, answers
+
+
+def _with_certificate(
+    report: VerifyReport, sides: tuple[Side, Side], *, threads: int, progress: Progress
+) -> VerifyReport:
+    """Return a report that also holds the certificate, and fails where that does."""
+    by_format = {side.file.format: side for side in sides}
+    if len(by_format) < len(sides):
+        words = "no certificate: it is for a .tflite with an .onnx"
+        return dataclasses.replace(report, warnings=(*report.warnings, words))
+    pair = by_format["tflite"], by_format["onnx"]
+    found = certificate.certify_sides(pair, threads=threads, progress=progress)
+    failures = report.failures if found.holds else (*report.failures, found.verdict)
+    return dataclasses.replace(
+        report,
+        holds=not failures,
+        failures=failures,
+        proven=(*report.proven, found.verdict) if found.holds else report.proven,
+        sampled=(*report.sampled, *found.sampled),
+        certificate=found,
+    )
 
 
 def same_grid(sides: tuple[Side, Side]) -> bool | None:

@@ -9,6 +9,7 @@ from typing import Literal, TypeAlias
 
 from mobiledeploy.results import Score
 from mobiledeploy.verify.difference import StructureReport
+from mobiledeploy.verify.proof import FilesCertificate
 
 Level: TypeAlias = Literal["quick", "full"]
 
@@ -273,6 +274,8 @@ class VerifyReport:
             float files and where it makes no sense to ask.
         proven: What holds for every input there is, a sentence each.
         sampled: What was seen to hold on the images at hand only, a sentence each.
+        certificate: With the level `full`, of a `.tflite` and an `.onnx`: what is proven of
+            every layer, by which method, for these bytes.
         cpu: The processor that this was found on.
         runtimes: Names and versions.
     """
@@ -296,6 +299,7 @@ class VerifyReport:
     same_grid: bool | None = None
     proven: tuple[str, ...] = ()
     sampled: tuple[str, ...] = ()
+    certificate: FilesCertificate | None = None
     cpu: str
     runtimes: tuple[str, ...]
 

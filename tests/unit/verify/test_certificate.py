@@ -27,8 +27,7 @@ from mobiledeploy.reading import read_onnx, read_tflite
 from mobiledeploy.targets import onnx, tflite
 from mobiledeploy.verify import certificate, layer_proofs
 from mobiledeploy.verify.align import align
-from mobiledeploy.verify.certificate import FilesCertificate
-from mobiledeploy.verify.proof import LayerProof
+from mobiledeploy.verify.proof import FilesCertificate, LayerProof
 
 SCHEMA = Path(__file__).parents[3] / "docs" / "schemas" / "certificate.schema.json"
 
@@ -89,6 +88,13 @@ def test_the_certificate_is_json_as_its_schema_says(certified: FilesCertificate)
     text = codec.to_json(certified)
     jsonschema.validate(json.loads(text), json.loads(SCHEMA.read_text()))
     assert codec.from_json(FilesCertificate, text, where="certificate.json") == certified
+
+
+def test_the_report_s_schema_holds_the_certificate_s() -> None:
+    own = json.loads(SCHEMA.read_text())
+    report = json.loads(SCHEMA.with_name("verify.schema.json").read_text())
+    del own["$schema"]
+    assert report["$defs"]["certificate"] == own
 
 
 def test_what_was_only_sampled_is_said(certified: FilesCertificate) -> None:
