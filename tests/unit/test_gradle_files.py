@@ -1,0 +1,182 @@
+"""The users' Gradle build, which cannot run here: what its files say, held against each other."""
+
+import re
+import tomllib
+import xml.etree.ElementTree as ET
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mobiledeploy.deploy import pins, project
+
+DEMO = Path(__file__).resolve().parents[2] / "android_demo"
+ANDROID = "{http://schemas.android.com/apk/res/android}"
+SCRIPTS = (
+    "settings.gradle.kts",
+    "build.gradle.kts",
+    "app/build.gradle.kts",
+    "core/build.gradle.kts",
+)
+
+
+@pytest.fixture(scope="module")
+def catalog() -> dict[str, Any]:
+    return tomllib.loads((DEMO / "gradle/libs.versions.toml").read_text(encoding="utf-8"))
+
+
+def script(name: str) -> str:
+    """A Gradle file without its comments."""
+    return re.sub(r"//[^\n]*", "", (DEMO / name).read_text(encoding="utf-8"))
+
+
+def test_no_script_names_a_version(catalog: dict[str, Any]) -> None:
+    for name in SCRIPTS:
+        # "1.0" is the app's own version.
+        found = [v for v in re.findall(r'"[^"]*\d+\.\d+[^"]*"', script(name)) if v != '"1.0"']
+        assert not found, name
+
+
+def test_every_entry_of_the_catalog_is_used_and_every_name_is_in_it(
+    catalog: dict[str, Any],
+) -> None:
+    scripts = "".join(map(script, SCRIPTS))
+    used = set(re.findall(r"\blibs((?:\.\w+)+)", scripts))
+    used = {
+        name.removeprefix(".").removesuffix(".get.toInt").removesuffix(".get") for name in used
+    }
+    named = {f"plugins.{name}" for name in catalog["plugins"]}
+    named |= set(catalog["libraries"])
+    referred = {
+        entry["version"]["ref"]
+        for kind in ("libraries", "plugins")
+        for entry in catalog[kind].values()
+    }
+    named |= {f"versions.{name}" for name in catalog["versions"].keys() - referred}
+    assert used == {name.replace("-", ".") for name in named}
+
+
+def test_every_library_takes_its_version_from_the_list(catalog: dict[str, Any]) -> None:
+    for kind in ("libraries", "plugins"):
+        for name, entry in catalog[kind].items():
+            assert entry["version"]["ref"] in catalog["versions"], name
+
+
+def test_runtimes_are_aligned_for_16_kb_pages(catalog: dict[str, Any]) -> None:
+    versions = catalog["versions"]
+    assert catalog["libraries"]["litert"]["module"] == "com.google.ai.edge.litert:litert"
+    # 2.x has another interface beside the Interpreter, and other dependencies.
+    assert (1, 4) <= _numbers(versions["litert"]) < (2,)
+    assert _numbers(versions["onnxruntime"]) >= (1, 27)
+
+
+def test_the_apk_build_uses_the_same_versions(catalog: dict[str, Any]) -> None:
+    pinned = {
+        ":".join(pins.coordinate(pin.maven)[:2]): pins.coordinate(pin.maven)[2]
+        for part in pins.parts().values()
+        for pin in part.files
+        if pin.maven
+    }
+    versions = catalog["versions"]
+    assert pinned["org.jetbrains.kotlin:kotlin-compiler-embeddable"] == versions["kotlin"]
+    assert pinned["org.robolectric:robolectric"] == versions["robolectric"]
+    assert pinned["junit:junit"] == versions["junit"]
+    assert pinned["com.microsoft.onnxruntime:onnxruntime"] == versions["onnxruntime"]
+    names = {pin.file_name for pin in pins.parts()["onnxruntime-android"].files}
+    assert f"onnxruntime-android-{versions['onnxruntime']}.aar" in names
+
+
+def test_the_apk_build_reads_the_same_levels_and_names(catalog: dict[str, Any]) -> None:
+    demo = project.read(DEMO)
+    versions = catalog["versions"]
+    assert (demo.min_sdk, demo.target_sdk) == (24, 36)
+    assert int(versions["androidCompileSdk"]) >= demo.target_sdk
+    assert demo.application_id == demo.namespace == "dev.mobiledeploy.demo"
+    text = script("app/build.gradle.kts")
+    for level in ("compileSdk", "minSdk", "targetSdk"):
+        key = f"android{level[0].upper()}{level[1:]}"
+        assert f"{level} {{ version = release(libs.versions.{key}.get().toInt()) }}" in text
+
+
+def test_the_manifest_leaves_levels_and_package_to_the_build() -> None:
+    root = ET.parse(DEMO / "app/src/main/AndroidManifest.xml").getroot()
+    assert "package" not in root.attrib
+    assert root.find("uses-sdk") is None
+    named = [
+        node.get(f"{ANDROID}name", "")
+        for node in root.iter()
+        if node.tag in {"activity", "instrumentation"}
+    ]
+    namespace = project.read(DEMO).namespace
+    for name in named:
+        source = DEMO / "app/src/main/kotlin" / (name.replace(".", "/") + ".kt")
+        assert name.startswith(namespace)
+        assert source.is_file(), name
+    instrumentation = root.find("instrumentation")
+    assert instrumentation is not None
+    assert instrumentation.get(f"{ANDROID}targetPackage") == project.read(DEMO).application_id
+
+
+def test_no_manifest_asks_for_a_permission() -> None:
+    manifests = sorted((DEMO / "app/src").glob("*/AndroidManifest.xml"))
+    assert len(manifests) == 3
+    remove = "{http://schemas.android.com/tools}node"
+    for path in manifests:
+        for node in ET.parse(path).getroot().iter("uses-permission"):
+            assert node.get(remove) == "remove", path
+
+
+def test_models_are_stored_and_not_deflated() -> None:
+    found = re.search(r"noCompress \+= listOf\(([^)]*)\)", script("app/build.gradle.kts"))
+    assert found
+    assert re.findall(r'"(\w+)"', found[1]) == ["tflite", "onnx", "npz"]
+
+
+def test_flavours_are_those_of_the_apk_build() -> None:
+    text = script("app/build.gradle.kts")
+    flavours = re.findall(r'create\("(\w+)"\) \{ dimension', text)
+    assert set(flavours) == set(project.SOURCE_SETS)
+    blocks = dict(re.findall(r'getByName\("(\w+)"\) \{(.*?)\}', text, re.DOTALL))
+    for flavour, sets in project.SOURCE_SETS.items():
+        added = set(re.findall(r'directories\.add\("src/(\w+)/kotlin"\)', blocks[flavour]))
+        assert {"main", flavour} | added == set(sets)
+        for name in sets:
+            assert list((DEMO / "app/src" / name / "kotlin").rglob("*.kt")), name
+
+
+def test_each_flavour_gets_the_libraries_of_its_engines() -> None:
+    text = script("app/build.gradle.kts")
+    found = re.findall(r'"(\w+)Implementation"\(libs\.([\w.]+)\)', text)
+    assert sorted(found) == [
+        ("both", "litert"),
+        ("both", "onnxruntime.android"),
+        ("onnx", "onnxruntime.android"),
+        ("tflite", "litert"),
+    ]
+
+
+def test_repositories_are_named_once_and_hold_what_is_needed() -> None:
+    text = script("settings.gradle.kts")
+    assert "RepositoriesMode.FAIL_ON_PROJECT_REPOS" in text
+    resolution = text[text.index("dependencyResolutionManagement") :]
+    for repository in (
+        "google()",
+        "mavenCentral()",
+    ):  # LiteRT and the plug-in; ONNX Runtime, Kotlin
+        assert text.count(repository) == 2
+        assert repository in resolution
+    assert set(re.findall(r'include\(":(\w+)"\)', text)) == {"app", "core"}
+
+
+def test_the_wrapper_is_pinned_by_its_digest() -> None:
+    text = (DEMO / "gradle/wrapper/gradle-wrapper.properties").read_text(encoding="utf-8")
+    entries = dict(line.split("=", 1) for line in text.splitlines())
+    version = re.search(r"gradle-([\d.]+)-bin\.zip$", entries["distributionUrl"])
+    assert version
+    assert _numbers(version[1]) >= (9, 3, 1)  # what version 9.1 of the Android plug-in needs
+    assert re.fullmatch(r"[0-9a-f]{64}", entries["distributionSha256Sum"])
+    assert entries["validateDistributionUrl"] == "true"
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split("."))
