@@ -186,7 +186,7 @@ def _verdict(layers: Sequence[LayerProof], checks: Sequence[RunCheck]) -> str:
 def _sampled(
     first: Reading, second: Reading, layers: Sequence[LayerProof], checks: Sequence[RunCheck]
 ) -> Iterator[str]:
-    if {"int8", "uint8"} < {"int8", "uint8", first.input.dtype, second.input.dtype}:
+    if not {first.input.dtype, second.input.dtype} <= {"int8", "uint8"}:
         yield "float32 inputs were given in the middle of a step of the input's grid only"
     for layer in layers:
         if layer.status == "sampled":

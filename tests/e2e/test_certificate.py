@@ -1,0 +1,79 @@
+"""`mobiledeploy verify --level full`, from the shell, on two files whoever made them."""
+
+import dataclasses
+import hashlib
+import json
+from pathlib import Path
+
+import graphs
+import jsonschema
+import pytest
+
+from mobiledeploy.integer.certify import certify
+from mobiledeploy.integer.graph import Conv
+from mobiledeploy.targets import onnx, tflite
+from tests.e2e.conftest import SCHEMAS, mobiledeploy, printed
+
+PAIR = "some.tflite", "other.onnx"
+
+
+@pytest.fixture
+def pair(tmp_path: Path) -> Path:
+    """A folder with two files of one graph."""
+    graph = graphs.mobilenet("v1", alpha=0.25, image_size=32)
+    (tmp_path / PAIR[0]).write_bytes(tflite.write(graph))
+    (tmp_path / PAIR[1]).write_bytes(onnx.write(graph, certify(graph)))
+    return tmp_path
+
+
+def test_a_pair_is_certified_into_a_folder(pair: Path) -> None:
+    done = mobiledeploy(
+        "verify", *PAIR[::-1], "--level", "full", "--samples", "4", "--out", "proof", "--json",
+        cwd=pair,
+    )  # fmt: skip
+    report = printed(done, "verify")
+    certificate = json.loads((pair / "proof" / "certificate.json").read_text())
+    schema = json.loads((SCHEMAS / "certificate.schema.json").read_text())
+    jsonschema.validate(certificate, schema)
+    assert report["certificate"] == certificate
+    assert json.loads((pair / "proof" / "report.json").read_text()) == report
+    assert certificate["holds"]
+    assert certificate["verdict"] in report["proven"]
+    digests = [hashlib.sha256((pair / name).read_bytes()).hexdigest() for name in PAIR]
+    assert [file["sha256"] for file in certificate["files"]] == digests
+
+
+def test_a_bias_that_is_off_by_one_fails_and_is_named(pair: Path) -> None:
+    graph = graphs.mobilenet("v1", alpha=0.25, image_size=32)
+    node = graph.nodes[7]
+    assert isinstance(node, Conv)
+    bias = node.weights.bias.copy()
+    bias[3] += 1
+    node = dataclasses.replace(node, weights=dataclasses.replace(node.weights, bias=bias))
+    broken = dataclasses.replace(graph, nodes=(*graph.nodes[:7], node, *graph.nodes[8:]))
+    (pair / PAIR[0]).write_bytes(tflite.write(broken))
+    mobiledeploy(
+        "verify", *PAIR, "--level", "full", "--samples", "4", "--out", "proof", "-q",
+        cwd=pair, status=5,
+    )  # fmt: skip
+    certificate = json.loads((pair / "proof" / "certificate.json").read_text())
+    assert not certificate["holds"]
+    name = node.output.name
+    assert [p["layer"] for p in certificate["layers"] if p["status"] == "not proven"] == [name]
+    assert certificate["verdict"] == (
+        f"not proven: 1 of 30 layers, the first `{name}`: 1 of {bias.size} biases differ"
+    )
+
+
+def test_a_quick_verification_has_no_certificate(pair: Path) -> None:
+    done = mobiledeploy("verify", *PAIR, "--samples", "4", "--out", "proof", "--json", cwd=pair)
+    assert printed(done, "verify")["certificate"] is None
+    assert [path.name for path in (pair / "proof").iterdir()] == ["report.json"]
+
+
+def test_nothing_is_written_into_a_build(pair: Path) -> None:
+    (pair / "manifest.json").write_text("{}")
+    done = mobiledeploy("verify", *PAIR, "--out", ".", cwd=pair, status=2)
+    assert "must not change it" in done.stderr
+    assert (pair / "manifest.json").read_text() == "{}"
+    assert not (pair / "report.json").exists()
