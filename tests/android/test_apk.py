@@ -64,7 +64,7 @@ def jdk() -> Jdk:
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the app, so that its assets can be written."""
     folder = tmp_path_factory.mktemp("apk") / "android_demo"
-    shutil.copytree(jvm.DEMO, folder, ignore=shutil.ignore_patterns("mobiledeploy"))
+    shutil.copytree(jvm.DEMO, folder, ignore=shutil.ignore_patterns("assets"))
     return folder
 
 

@@ -15,7 +15,7 @@ NAME = "{http://schemas.android.com/apk/res/android}"
 
 @pytest.fixture
 def app(tmp_path: Path) -> Path:
-    shutil.copytree(DEMO, tmp_path / "demo", ignore=shutil.ignore_patterns("mobiledeploy.*"))
+    shutil.copytree(DEMO, tmp_path / "demo", ignore=shutil.ignore_patterns("assets"))
     return tmp_path / "demo"
 
 
