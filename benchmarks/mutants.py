@@ -5,7 +5,7 @@ of MobileNet V1 and V2 (random weights), and of a small network with every kind 
 faulty file is compared with the sound one of the other format; nothing is run for that. Then the
 faulty file is run beside the sound one of its own format, on noise and extremes, to check what was
 said: where an output differs that was called equivalent, the benchmark fails. Faulty files run in
-a process of their own: LiteRT writes where it should not for some. From the repository's root:
+a process of their own, in case a runtime dies of one. From the repository's root:
 
     python benchmarks/mutants.py [--step 1] [--write docs/mutants.md]
 

@@ -45,7 +45,8 @@ class Tensor:
 
     Attributes:
         name: In the file.
-        shape: Of one image, (height, width, channels) or (channels,); empty if not known.
+        shape: Of one image, (height, width, channels), or (channels,) of a vector and of an image
+            of one pixel; empty if not known.
         dtype: As stored: `int8`, `uint8`, `float32` ...
         scale: float32; None for a tensor of floats.
         zero_point: The int8 code of real 0; None for a tensor of floats.

@@ -27,7 +27,7 @@ _KINDS: Final[dict[str, Kind]] = {
 }
 _REAL_BOUNDS: Final = {"RELU": 1, "RELU6": 3}
 """Number in the schema's `ActivationFunctionType` of the operators that are nothing else."""
-_ON_IMAGES: Final = {"DEPTHWISE_CONV_2D", "MEAN", "AVERAGE_POOL_2D", "MAX_POOL_2D"}
+_ON_IMAGES: Final = {"CONV_2D", "DEPTHWISE_CONV_2D", "MEAN", "AVERAGE_POOL_2D", "MAX_POOL_2D"}
 """Operators for which one pixel is an image: they look at what lies around it."""
 
 

@@ -35,7 +35,7 @@ def convolution(file: TfliteFile, operator: TfliteOperator, layer: Layer, before
     if layer.weights is None:
         return layer
     kernel = layer.weights.kernel
-    if len(before.shape) == 1 and kernel.shape[1:3] == (1, 1) and not depthwise:
+    if before.shape[:-1] in {(), (1, 1)} and kernel.shape[1:3] == (1, 1) and not depthwise:
         rows = dataclasses.replace(layer.weights, kernel=kernel.reshape(kernel.shape[0], -1))
         return dataclasses.replace(layer, kind="dense", weights=rows, strides=(1, 1))
     if operator.option(0, "b", 0) == _SAME and len(before.shape) == 3:

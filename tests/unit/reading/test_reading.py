@@ -1,0 +1,243 @@
+"""Files of both formats, ours and others', come to the same numbers in the common form."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import graphs
+import numpy as np
+import onnx
+import pytest
+from onnx import helper, numpy_helper
+
+from mobiledeploy import reading
+from mobiledeploy.config import Head, Io
+from mobiledeploy.errors import ConversionError, CorruptFileError, RequestError
+from mobiledeploy.integer.certify import certify
+from mobiledeploy.integer.graph import Add, Conv, Dense, IntegerGraph, Mean, sources
+from mobiledeploy.reading import INPUT, Reading
+from mobiledeploy.targets import onnx as onnx_target
+from mobiledeploy.targets import tflite as tflite_target
+
+
+def written(graph: IntegerGraph, io: Io = "int8", head: Head = "softmax") -> tuple[bytes, bytes]:
+    return (
+        tflite_target.write(graph, io=io, head=head),
+        onnx_target.write(graph, certify(graph), io=io, head=head),
+    )
+
+
+def assert_holds(found: Reading, graph: IntegerGraph) -> None:
+    """Every integer of a graph stands where it should."""
+    assert len(found.layers) == len(graph.nodes)
+    names = [graph.input.name, *(node.output.name for node in graph.nodes)]
+    assert (found.input.scale, found.input.zero_point) == (
+        graph.input.scale,
+        graph.input.zero_point,
+    )
+    for node, layer in zip(graph.nodes, found.layers, strict=True):
+        assert [names[read.source + 1] for read in layer.reads] == list(sources(node))
+        assert (layer.output.scale, layer.output.zero_point) == (
+            node.output.scale,
+            node.output.zero_point,
+        )
+        assert layer.output.shape == node.output.shape
+        assert not layer.faults
+        if isinstance(node, Conv | Dense):
+            assert layer.weights is not None
+            np.testing.assert_array_equal(layer.weights.kernel, node.weights.kernel)
+            np.testing.assert_array_equal(layer.weights.bias, node.weights.bias)
+            np.testing.assert_array_equal(layer.weights.bias_scale, node.weights.bias_scale)
+            np.testing.assert_array_equal(layer.weights.kernel_scale, node.weights.kernel_scale)
+            assert not layer.weights.kernel_zero.any()
+    kinds = {Conv: {"conv", "depthwise"}, Dense: {"dense"}, Add: {"add"}, Mean: {"mean"}}
+    for node, layer in zip(graph.nodes, found.layers, strict=True):
+        assert layer.kind in kinds.get(type(node), {"softmax"})
+
+
+@pytest.mark.parametrize("io", ["int8", "uint8", "float32"])
+@pytest.mark.parametrize("head", ["softmax", "logits"])
+def test_every_integer_of_a_graph_is_read_from_both_files(io: Io, head: Head) -> None:
+    graph = graphs.assorted_graph()
+    tflite, onnx_file = (
+        reading.read_tflite(written(graph, io, head)[0]),
+        reading.read_onnx(written(graph, io, head)[1]),
+    )
+    nodes = graph.nodes if head == "softmax" else graph.nodes[:-1]
+    for found in (tflite, onnx_file):
+        assert_holds(found, dataclasses.replace(graph, nodes=nodes))
+        assert (found.input.dtype, found.output.dtype) == (io, io)
+        assert found.logits is not None
+        assert found.logits.kind == "dense"
+    assert [layer.pads for layer in tflite.layers] == [layer.pads for layer in onnx_file.layers]
+    assert [layer.clamp for layer in tflite.layers] == [layer.clamp for layer in onnx_file.layers]
+    assert len({layer.clamp for layer in tflite.layers}) == 3  # nothing, a ReLU, a ReLU6
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+def test_a_stem_over_four_pixels_is_read_as_the_convolution_that_it_is(stride: int) -> None:
+    graph = graphs.mobilenet("v2", alpha=0.35, image_size=64, stem_stride=stride)
+    tflite, onnx_file = written(graph)
+    found = reading.read_onnx(onnx_file)
+    assert ("Reshape" in found.shape_only) == (stride == 2)
+    assert_holds(found, graph)
+    assert found.layers[0].name == graph.nodes[0].output.name
+    assert found.layers[0].pads == reading.read_tflite(tflite).layers[0].pads
+
+
+def test_a_convolution_of_one_pixel_is_a_dense_layer_in_both_files() -> None:
+    graph = graphs.mobilenet("v1", alpha=0.25, image_size=32, stem_stride=2)
+    found = reading.read_tflite(written(graph)[0]), reading.read_onnx(written(graph)[1])
+    for layers in zip(found[0].layers, found[1].layers, strict=True):
+        a, b = layers
+        assert (a.kind, a.pads, a.window) == (b.kind, b.pads, b.window)
+        assert (a.weights is None) == (b.weights is None)
+        if a.weights is not None and b.weights is not None:
+            np.testing.assert_array_equal(a.weights.kernel, b.weights.kernel)
+    assert {layer.kind for layer in found[0].layers[-5:]} == {
+        "depthwise",
+        "dense",
+        "mean",
+        "softmax",
+    }
+
+
+def test_a_stem_whose_copies_differ_says_in_which_channel() -> None:
+    model = onnx.load_from_string(
+        written(graphs.mobilenet("v1", alpha=0.25, image_size=32, stem_stride=2))[1]
+    )
+    kernel = next(c for c in model.graph.initializer if c.name.endswith("/kernel"))
+    values = numpy_helper.to_array(kernel).copy()
+    values[8 + 3, 0, 0, 0] += 1  # of the second copy of 8 channels
+    kernel.CopyFrom(numpy_helper.from_array(values, kernel.name))
+    stem = reading.read_onnx(model.SerializeToString()).layers[0]
+    assert [(fault.field, fault.channels) for fault in stem.faults] == [("weights", (3,))]
+
+
+def small(*nodes: Any, constants: dict[str, Any], shape: tuple[int, ...] = (1, 3, 8, 8)) -> bytes:
+    """An ONNX model from `x` (float32) to `y`."""
+    graph = helper.make_graph(
+        list(nodes),
+        "small",
+        [helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, shape)],
+        [helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, None)],
+        [numpy_helper.from_array(np.asarray(v), name) for name, v in constants.items()],
+    )
+    return helper.make_model(graph).SerializeToString()
+
+
+def convolution(**attributes: Any) -> bytes:
+    """Padding in a node of its own, floats in QDQ, asymmetric uint8 weights."""
+    constants = {
+        "s": np.float32(0.5),
+        "z": np.uint8(128),
+        "w": np.full((4, 3, 3, 3), 130, np.uint8),
+        "ws": np.float32(0.25),
+        "wz": np.uint8(129),
+        "b": np.arange(4, dtype=np.int32),
+        "bs": np.float32(0.125),
+        "pads": np.array([0, 0, 1, 0, 0, 0, 2, 1]),
+        "six": np.float32(6),
+        "zero": np.float32(0),
+    }
+    return small(
+        helper.make_node("QuantizeLinear", ["x", "s", "z"], ["xq"]),
+        helper.make_node("DequantizeLinear", ["xq", "s", "z"], ["xd"]),
+        helper.make_node("Pad", ["xd", "pads"], ["p"]),
+        helper.make_node("DequantizeLinear", ["w", "ws", "wz"], ["wd"]),
+        helper.make_node("DequantizeLinear", ["b", "bs"], ["bd"]),
+        helper.make_node("Conv", ["p", "wd", "bd"], ["c"], **attributes),
+        helper.make_node("Clip", ["c", "zero", "six"], ["r"]),
+        helper.make_node("QuantizeLinear", ["r", "s", "z"], ["rq"]),
+        helper.make_node("DequantizeLinear", ["rq", "s", "z"], ["y"]),
+        constants=constants,
+    )
+
+
+def test_paddings_clips_and_uint8_weights_come_to_the_common_form() -> None:
+    found = reading.read_onnx(convolution(strides=[2, 2]))
+    (layer,) = found.layers
+    assert (layer.kind, layer.strides, layer.pads) == ("conv", (2, 2), (1, 2, 0, 1))
+    assert layer.clamp == (0, 12)
+    assert layer.weights is not None
+    assert layer.weights.kernel.shape == (4, 3, 3, 3)
+    assert set(layer.weights.kernel.ravel().tolist()) == {2}
+    assert layer.weights.kernel_zero.tolist() == [1]
+    assert layer.weights.bias.tolist() == [0, 1, 2, 3]
+    assert layer.output.shape == (5, 4, 4)
+    assert found.input.dtype == "float32"
+    assert found.input.zero_point == 0
+
+
+def test_automatic_padding_is_put_into_numbers() -> None:
+    (layer,) = reading.read_onnx(convolution(auto_pad="SAME_LOWER", strides=[2, 2])).layers
+    # Of 11 rows and 9 columns SAME wants 2 more each, over what stands in the Pad.
+    assert layer.pads == (1 + 1, 2 + 1, 0 + 1, 1 + 1)
+
+
+def test_what_is_not_understood_is_named_and_does_not_stop_the_reading() -> None:
+    data = small(
+        helper.make_node("QuantizeLinear", ["x", "s", "z"], ["xq"]),
+        helper.make_node("DequantizeLinear", ["xq", "s", "z"], ["xd"]),
+        helper.make_node("HardSwish", ["xd"], ["h"]),
+        helper.make_node("QuantizeLinear", ["h", "s", "z"], ["hq"]),
+        helper.make_node("DequantizeLinear", ["hq", "s", "z"], ["y"]),
+        constants={"s": np.float32(0.5), "z": np.int8(3)},
+    )
+    (layer,) = reading.read_onnx(data).layers
+    assert (layer.kind, layer.op, layer.name) == ("unknown", "HardSwish", "hq")
+    assert (layer.output.scale, layer.output.zero_point) == (np.float32(0.5), 3)
+    assert layer.reads[0].source == INPUT
+
+
+def external(location: str) -> bytes:
+    model = onnx.load_from_string(convolution())
+    for tensor in model.graph.initializer:
+        if tensor.name == "w":
+            tensor.ClearField("raw_data")
+            tensor.data_location = onnx.TensorProto.EXTERNAL
+            entry = tensor.external_data.add()
+            entry.key, entry.value = "location", location
+    return model.SerializeToString()
+
+
+def test_weights_in_another_file_are_read_from_the_models_folder_only(tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    folder.mkdir()
+    (folder / "w.bin").write_bytes(bytes([130]) * 108)
+    (tmp_path / "secret.bin").write_bytes(bytes(108))
+    (folder / "link.bin").symlink_to(tmp_path / "secret.bin")
+    (layer,) = reading.read_onnx(external("w.bin"), folder=folder).layers
+    assert layer.weights is not None
+    assert layer.weights.kernel.max() == 2
+    with pytest.raises(RequestError, match="another file"):
+        reading.read_onnx(external("w.bin"))
+    for location in ("../secret.bin", str(tmp_path / "secret.bin"), "link.bin", "", "none.bin"):
+        with pytest.raises(CorruptFileError, match="in the model's folder"):
+            reading.read_onnx(external(location), folder=folder)
+    (folder / "w.bin").write_bytes(bytes(50))
+    with pytest.raises(CorruptFileError, match="received a file of 50 bytes"):
+        reading.read_onnx(external("w.bin"), folder=folder)
+
+
+def test_weights_of_the_wrong_size_are_damage() -> None:
+    model = onnx.load_from_string(convolution())
+    kernel = next(c for c in model.graph.initializer if c.name == "w")
+    kernel.raw_data = kernel.raw_data[:-1]
+    with pytest.raises(CorruptFileError, match=r"expected 108 bytes .* received 107"):
+        reading.read_onnx(model.SerializeToString())
+
+
+def test_bytes_that_are_no_model_are_refused() -> None:
+    for data in (b"", b"no model", bytes(100)):
+        with pytest.raises(CorruptFileError):
+            reading.read_onnx(data)
+        with pytest.raises(CorruptFileError):
+            reading.read_tflite(data)
+
+
+def test_a_file_with_two_inputs_is_no_classifier() -> None:
+    model = onnx.load_from_string(convolution())
+    model.graph.input.append(helper.make_tensor_value_info("k", onnx.TensorProto.FLOAT, [1]))
+    with pytest.raises(ConversionError, match="one input, received 2"):
+        reading.read_onnx(model.SerializeToString())
