@@ -73,13 +73,13 @@ class Layer:
         return sizes[self.channel_axis] if sizes is not None and inside else 0
 
     def rows(self) -> npt.NDArray[Any] | None:
-        """Return the integer kernel with its output channels first, flat; None if it has none."""
+        """Return the integer kernel with its output channels first; None if it has none."""
         kernel = None if self.kernel is None else self.kernel.tensor
         if kernel is None or kernel.data is None or not kernel.data.size or not self.channels:
             return None
         if kernel.data.dtype.kind not in "iu":
             return None
-        return np.moveaxis(kernel.data, self.channel_axis, 0).reshape(self.channels, -1)
+        return np.moveaxis(kernel.data, self.channel_axis, 0)
 
     def kernel_scales(self) -> npt.NDArray[np.float64] | None:
         """Return a scale for each output channel; None if the file's do not fit them."""

@@ -1,5 +1,7 @@
 """Which sums and codes a layer can give at all, by interval arithmetic on its integers."""
 
+from typing import Any, Final, TypeAlias
+
 import numpy as np
 import numpy.typing as npt
 
@@ -7,7 +9,11 @@ from mobiledeploy.lint.graph import Graph
 from mobiledeploy.lint.layer import Layer
 from mobiledeploy.lint.model import CODES
 
-Sums = tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]
+Sums: TypeAlias = tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]
+
+
+BLOCK: Final = 1 << 20
+"""Weights that are looked at together: a large file is not copied whole."""
 
 
 def sums(graph: Graph, layer: Layer) -> Sums | None:
@@ -24,13 +30,7 @@ def sums(graph: Graph, layer: Layer) -> Sums | None:
     zeros = kernel.zero_point
     if zeros.size not in {1, layer.channels}:
         return None
-    # Sums of positive and of negative weights, about the zero point, without a wide copy.
-    positive = np.where(rows > 0, rows, 0).sum(axis=1, dtype=np.int64)
-    negative = np.where(rows < 0, rows, 0).sum(axis=1, dtype=np.int64)
-    if zeros.any():
-        centred = rows.astype(np.int64) - zeros.reshape(-1, 1)
-        positive = np.maximum(centred, 0).sum(axis=1)
-        negative = np.minimum(centred, 0).sum(axis=1)
+    positive, negative = _signed_sums(rows, zeros)
     bias = np.zeros(layer.channels)
     if layer.bias is not None:
         values = layer.bias.tensor.data
@@ -39,6 +39,19 @@ def sums(graph: Graph, layer: Layer) -> Sums | None:
         bias = values.ravel().astype(np.float64)
     low, high = low - source[1], high - source[1]
     return positive * low + negative * high + bias, positive * high + negative * low + bias
+
+
+def _signed_sums(rows: npt.NDArray[Any], zeros: npt.NDArray[np.int64]) -> Sums:
+    """Return each channel's sum of positive and of negative weights, about their zero point."""
+    positive, negative = np.zeros(len(rows)), np.zeros(len(rows))
+    step = max(BLOCK * len(rows) // rows.size, 1)
+    for start in range(0, len(rows), step):
+        part = slice(start, start + step)
+        block = rows[part].reshape(rows[part].shape[0], -1).astype(np.int64)
+        block -= zeros.reshape(-1, 1) if zeros.size == 1 else zeros[part].reshape(-1, 1)
+        positive[part] = np.maximum(block, 0).sum(axis=1)
+        negative[part] = np.minimum(block, 0).sum(axis=1)
+    return positive, negative
 
 
 def reachable(graph: Graph, layer: Layer) -> tuple[int, int] | None:
