@@ -1,5 +1,6 @@
 package dev.mobiledeploy.core
 
+import java.lang.management.ManagementFactory
 import java.nio.ByteBuffer
 import java.nio.ByteOrder
 import org.junit.Assert.assertEquals
@@ -161,11 +162,12 @@ class PreprocessorTest {
     fun twelveMegapixelsTakeWellUnderASecond() {
         val photo = Plain(4000, 3000, 0x7f123456)
         val preprocessor = preprocessor(224)
+        val clock = ManagementFactory.getThreadMXBean() // Of this thread alone: others may be busy.
         val millis =
             (1..4).minOf {
-                val start = System.nanoTime()
+                val start = clock.currentThreadCpuTime
                 preprocessor.pixels(photo, Orientation.TURNED_LEFT)
-                (System.nanoTime() - start) / 1_000_000
+                (clock.currentThreadCpuTime - start) / 1_000_000
             }
         println("4000 x 3000 to 224 x 224: $millis ms")
         assertTrue("$millis ms", millis < 1000)
