@@ -13,12 +13,10 @@ from typing import Final
 from mobiledeploy import files
 from mobiledeploy.deploy import (
     check_apk,
+    compile_app,
     engines,
-    kotlin,
     programs,
     project,
-    resources,
-    shrink,
     signing,
     toolchain,
     zips,
@@ -28,17 +26,13 @@ from mobiledeploy.deploy.check_apk import ASSETS, STORED, Findings
 from mobiledeploy.deploy.elf import MACHINES
 from mobiledeploy.deploy.engines import Runtime
 from mobiledeploy.deploy.pages import PAGE
-from mobiledeploy.deploy.programs import Jdk
-from mobiledeploy.deploy.project import Engine, Project
-from mobiledeploy.deploy.resources import Linked
+from mobiledeploy.deploy.project import Engine
 from mobiledeploy.deploy.signing import Key, Scheme
-from mobiledeploy.deploy.toolchain import Toolchain
 from mobiledeploy.deploy.zips import NewEntry
 from mobiledeploy.errors import RequestError
 from mobiledeploy.progress import Event, Progress, silent
 from mobiledeploy.results import File
 
-DEFAULT_RULES: Final = Path(__file__).with_name("defaults.pro")
 WORD: Final = 4
 """Bytes that stored entries are aligned to, so that they can be read in place."""
 _STAGE: Final = "apk"
@@ -167,12 +161,15 @@ def build(
         tempfile.TemporaryDirectory(prefix="mobiledeploy-apk-") as made,
     ):
         work = Path(made)
-        linked, dex = _compile(described, options, libraries, work, jdk, tools, progress)
+        compiled = compile_app.compile_app(
+            described, options.engine, libraries, work,
+            jdk=jdk, toolchain=tools, progress=progress, stage=_STAGE,
+        )  # fmt: skip
         progress(Event(_STAGE, "packaging and signing"))
         unsigned, signed = work / "unsigned.zip", work / out.name
         content = [
-            *_from_linked(linked),
-            *(NewEntry(name=path.name, data=path.read_bytes(), alignment=None) for path in dex),
+            *_from_linked(compiled.linked),
+            *_classes(compiled.dex),
             *_natives(libraries),
             *_assets(assets, held),
         ]
@@ -195,68 +192,18 @@ def build(
     return _describe(out, found, options, page)
 
 
-def _compile(
-    described: Project,
-    options: Options,
-    libraries: tuple[Aar, ...],
-    work: Path,
-    jdk: Jdk,
-    tools: Toolchain,
-    progress: Progress,
-) -> tuple[Linked, tuple[Path, ...]]:
-    """Return the linked resources and the DEX files of an app."""
-    folders = {name: work / name for name in ("resources", "core", "app", "dex")}
-    for folder in folders.values():
-        folder.mkdir()
-    progress(Event(_STAGE, "linking resources"))
-    linked = resources.link(described, options.engine, folders["resources"], tools)
-    target = described.jvm_target
-    kotlin.compile_java(linked.java, folders["app"], jvm_target=target, jdk=jdk)
-    jars, rules = [], [DEFAULT_RULES, described.rules, linked.rules]
-    for number, library in enumerate(libraries):
-        jars.append(work / f"library{number}.jar")
-        jars[-1].write_bytes(library.classes)
-        rules.append(work / f"library{number}.pro")
-        rules[-1].write_bytes(library.rules)
-    stdlib = tools.jars("kotlin-stdlib")
-    android = tools.jars("android-15")
-    progress(Event(_STAGE, "compiling the app's core"))
-    kotlin.compile_kotlin(
-        described.core_sources(), folders["core"], module="core", class_path=stdlib,
-        jvm_target=target, jdk=jdk, toolchain=tools,
-    )  # fmt: skip
-    progress(Event(_STAGE, "compiling the app"))
-    kotlin.compile_kotlin(
-        described.app_sources(options.engine), folders["app"], module="app",
-        class_path=(folders["app"], folders["core"], *jars, *stdlib, *android),
-        jvm_target=target, jdk=jdk, toolchain=tools,
-    )  # fmt: skip
-    progress(Event(_STAGE, "shrinking"))
-    inputs = (*(_jar(folders[name]) for name in ("core", "app")), *jars, *stdlib)
-    shrink.shrink(
-        inputs, folders["dex"], rules=rules, min_sdk=described.min_sdk, jdk=jdk, toolchain=tools
-    )
-    return linked, tuple(sorted(folders["dex"].glob("classes*.dex")))
-
-
-def _jar(folder: Path) -> Path:
-    """Return a jar of a folder's class files."""
-    jar = folder.with_suffix(".jar")
-    names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.class"))
-    zips.write(
-        jar,
-        (NewEntry(name=name, data=(folder / name).read_bytes(), alignment=None) for name in names),
-    )
-    return jar
-
-
-def _from_linked(linked: Linked) -> Iterator[NewEntry]:
+def _from_linked(linked: Path) -> Iterator[NewEntry]:
     """Give manifest, resource table and resources; what aapt2 stored stays stored."""
-    entries = zips.entries(linked.apk)
-    content = zips.read(linked.apk, (entry.name for entry in entries))
+    entries = zips.entries(linked)
+    content = zips.read(linked, (entry.name for entry in entries))
     for entry in entries:
         alignment = WORD if entry.stored else None
         yield NewEntry(name=entry.name, data=content[entry.name], alignment=alignment)
+
+
+def _classes(dex: Sequence[Path]) -> Iterator[NewEntry]:
+    for path in dex:
+        yield NewEntry(name=path.name, data=path.read_bytes(), alignment=None)
 
 
 def _natives(libraries: tuple[Aar, ...]) -> Iterator[NewEntry]:

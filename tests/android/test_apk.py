@@ -1,7 +1,6 @@
-"""The APK that `bundle --apk` makes: what is in it, what is refused, and its shrunk classes."""
+"""The APK that `bundle --apk` makes: what is in it, and what is refused."""
 
 import dataclasses
-import io
 import json
 import os
 import shutil
@@ -15,19 +14,14 @@ from typing import Any
 import jsonschema
 import pytest
 from android import jvm
-from android.proving import Prover
 
 from mobiledeploy import results
-from mobiledeploy.deploy import apk as apks
 from mobiledeploy.deploy import (
     badging,
     check_apk,
     engines,
     pages,
     programs,
-    project,
-    resources,
-    shrink,
     signing,
     zips,
 )
@@ -303,61 +297,3 @@ def test_sources_that_do_not_compile_are_told_with_file_and_line(
     line = source.read_text().count("\n")
     assert f"Json.kt:{line}:18: error: unresolved reference 'nothing'" in done.stderr
     assert "Traceback" not in done.stderr
-
-
-def test_the_golden_runner_holds_on_the_shrunk_classes(
-    prover: Prover,
-    demo: Path,
-    digits: Path,
-    bundled: Callable[[Path], Path],
-    toolchain: Toolchain,
-    jdk: Jdk,
-    tmp_path: Path,
-) -> None:
-    """The rules of the app's APK, on core, engines and runtimes, as class files for the JVM."""
-    described = project.read(demo)
-    linked = resources.link(described, "both", tmp_path, toolchain)
-    rules = [apks.DEFAULT_RULES, described.rules, linked.rules]
-    for number, part in enumerate(("onnxruntime-android", "tflite-android")):
-        with zipfile.ZipFile(toolchain.file(part, ".aar")) as aar:
-            rules.append(tmp_path / f"{number}.pro")
-            rules[-1].write_bytes(aar.read("proguard.txt"))
-    rules.append(tmp_path / "main.pro")
-    rules[-1].write_text(
-        "-keep class dev.mobiledeploy.ci.ProveKt { public static void main(java.lang.String[]); }"
-    )
-    shrunk = tmp_path / "shrunk.jar"
-    inputs = [
-        classes if classes.suffix == ".jar" else jarred(classes, tmp_path)
-        for classes in dict.fromkeys((*prover.class_path, *toolchain.jars("kotlin-stdlib")))
-    ]
-    shrink.shrink(inputs, shrunk, rules=rules, min_sdk=None, jdk=jdk, toolchain=toolchain)
-    before, after = (
-        sum(name.endswith(".class") for path in paths for name in zipfile.ZipFile(path).namelist())
-        for paths in (inputs, [shrunk])
-    )
-    assert after < before / 5
-    small = Prover(class_path=(shrunk,), natives=prover.natives)
-    (proof,) = small([bundled(digits)], tmp_path)
-    assert proof.complaints() == ""
-    assert proof.verdict is not None
-    assert len(proof.verdict["engines"]) == 2
-
-    damaged = tmp_path / "damaged"
-    shutil.copytree(bundled(digits), damaged)
-    model = bytearray((damaged / "model.onnx").read_bytes())
-    model[len(model) // 2] ^= 1
-    (damaged / "model.onnx").write_bytes(model)
-    (proof,) = small([damaged], tmp_path)
-    assert "model.onnx" in proof.complaints()
-
-
-def jarred(folder: Path, place: Path) -> Path:
-    """Return a jar of a folder of class files."""
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as jar:
-        for path in sorted(folder.rglob("*.class")):
-            jar.write(path, path.relative_to(folder).as_posix())
-    out = place / f"{folder.name}.jar"
-    out.write_bytes(buffer.getvalue())
-    return out
