@@ -38,6 +38,7 @@ def inspect(
     Works on files of any tool. Exit status 0: no error found. 5: at least one error, or a
     warning with `--strict`. 6: the file is damaged. docs/lint.md explains every finding.
     """
+    del quiet  # There is no progress to silence.
     from mobiledeploy import codec
     from mobiledeploy.errors import ParityError
     from mobiledeploy.lint.inspection import inspect as run
@@ -52,7 +53,7 @@ def inspect(
     if broken:
         raise ParityError(
             f"the rules {', '.join(dict.fromkeys(broken))} are broken",
-            hint=None if quiet else "docs/lint.md says what each one means and how to mend it",
+            hint="docs/lint.md says what each one means and how to mend it",
         )
 
 
