@@ -28,14 +28,12 @@ def whole(
 ) -> list[Path]:
     """Jars of the program, the app's core and engines, the runtimes and Kotlin's library."""
     place = tmp_path_factory.mktemp("whole")
-    jars = []
-    for path in dict.fromkeys((*prover.class_path, *toolchain.jars("kotlin-stdlib"))):
-        jars.append(
-            path
-            if path.suffix == ".jar"
-            else compile_app.jar(Path(shutil.copytree(path, place / path.name)))
-        )
-    return jars
+    return [
+        path
+        if path.suffix == ".jar"
+        else compile_app.jar(Path(shutil.copytree(path, place / path.name)))
+        for path in dict.fromkeys((*prover.class_path, *toolchain.jars("kotlin-stdlib")))
+    ]
 
 
 @pytest.fixture(scope="module")
