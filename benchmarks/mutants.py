@@ -67,7 +67,9 @@ def main() -> int:
             name: Table(name, graph, options.step, child) for name, graph in networks.items()
         }
     total = sum((table.total for table in tables.values()), collections.Counter())
-    text = "\n".join((*_head(total), *(line for t in tables.values() for line in t.lines())))
+    text = "\n".join(
+        (*_head(total, options.step), *(line for t in tables.values() for line in t.lines()))
+    )
     print(text)
     failures = [failure for table in tables.values() for failure in table.failures]
     print(*failures, sep="\n", file=sys.stderr)
@@ -154,14 +156,15 @@ def _columns() -> list[str]:
     return [f"| fault | file | {' | '.join(COLUMNS)} |", f"|---|---|{'---:|' * len(COLUMNS)}"]
 
 
-def _head(total: collections.Counter[str]) -> list[str]:
+def _head(total: collections.Counter[str], step: int) -> list[str]:
     judged = total["seen"] - total["refused as damaged"]
+    where = "each layer" if step == 1 else f"every {step}th layer (so many mutants were left out)"
     named = total["layer named"] / max(judged, 1)
     return f"""\
 # Faults that the comparison of files was put to
 
-Written by `benchmarks/mutants.py`. Each fault was made in each layer of one file, which was then
-compared with the sound file of the other format, by the integers that stand in the files.
+Written by `benchmarks/mutants.py`. Each fault was made in {where} of one file, which was
+then compared with the sound file of the other format, by the integers that stand in the files.
 
 * {total["mutants"]} mutants of {len(FAULTS)} faults, in both formats.
 * {total["seen"]} were seen. The other {total["the same numbers"]} hold the same numbers as the

@@ -113,5 +113,6 @@ def _fault(field: str, differs: Array) -> list[Fault]:
     channels = tuple(int(channel) for channel in np.flatnonzero(differs))
     if not channels:
         return []
-    detail = "is written once for each of several pixels, and the copies differ"
+    name = field.replace("_", " ")
+    detail = f"{name}, given once for each of several pixels: the copies differ"
     return [Fault(field=field, detail=detail, channels=channels)]

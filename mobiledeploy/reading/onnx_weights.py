@@ -15,6 +15,11 @@ from mobiledeploy.reading.windows import Pads, output_size, same_pads
 
 _FLOATS: Final = Fault(field="weights", detail="the kernel is floats, not quantised to int8")
 
+_PACKED: Final = Fault(
+    field="weights",
+    detail="several pixels are computed at a time, and not with one kernel for each of them",
+)
+
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Bias:
@@ -70,7 +75,9 @@ def convolve(
             width=value.size("W") * value.pixels,
         )
         if single is None or groups > 1:
-            return None
+            # As our files have it: half as many pixels come out of a group.
+            out = dataclasses.replace(out, pixels=max(value.pixels // 2, 1))
+            return state.begin(node, "conv", [value], out, faults=(*faults, _PACKED), **fields)
         weights, faults = single.weights, (*faults, *single.faults)
         fields |= {"strides": (strides[0], single.stride), "pads": (*pads[:2], *single.pads)}
         out = dataclasses.replace(out, pixels=single.outputs)
