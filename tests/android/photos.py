@@ -1,6 +1,6 @@
 """Photos of handwritten digits, and what Python says they show: the app must say the same."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -35,26 +35,37 @@ def write(folder: Path) -> None:
 
 def expect(build: Path, folder: Path) -> None:
     """Write `expected.tsv`: each photo's five best answers by each engine."""
+    labels = (build / "labels.txt").read_text(encoding="utf-8").splitlines()
+    lines = []
+    for (engine, name), found in scores(build, sorted(folder.iterdir())).items():
+        rows = [f"{labels[index]} {_percent(found[index])}" for index in best(found)]
+        lines.append("\t".join([name, engine, *rows]))
+    (folder / "expected.tsv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def scores(build: Path, paths: Sequence[Path]) -> dict[tuple[str, str], npt.NDArray[np.float64]]:
+    """Return a probability for each class, by engine and file name."""
     contract = codec.from_json(
         Contract, (build / "contract.json").read_bytes(), where="contract.json"
     )
-    labels = (build / "labels.txt").read_text(encoding="utf-8").splitlines()
     loaders: dict[str, Any] = {"LiteRT": litert.load, "ONNX Runtime": ort.load}
     sessions = {
         engine: loaders[engine]((build / file).read_bytes()) for engine, file in ENGINES.items()
     }
-    lines = []
-    for path in sorted(folder.iterdir()):
+    found = {}
+    for path in paths:
         pixels = preprocess.preprocess(
             preprocess.decode(path.read_bytes(), path.name), contract.preprocessing
         )
         image = _encoded(pixels, contract.input.dtype, contract.preprocessing)[None]
         for engine, session in sessions.items():
-            scores = _scores(session.run(image)[0][0], contract)
-            best = np.argsort(-scores, kind="stable")[:TOP]
-            rows = [f"{labels[index]} {_percent(scores[index])}" for index in best]
-            lines.append("\t".join([path.name, engine, *rows]))
-    (folder / "expected.tsv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+            found[engine, path.name] = _scores(session.run(image)[0][0], contract)
+    return found
+
+
+def best(found: npt.NDArray[np.float64]) -> list[int]:
+    """Return the five likeliest classes, the lower index first among equals."""
+    return np.argsort(-found, kind="stable")[:TOP].tolist()
 
 
 def _pictures() -> Iterator[tuple[str, Any, dict[str, Any]]]:

@@ -71,6 +71,7 @@ class App:
                 **{f"mobiledeploy.{name}": value for name, value in properties.items()},
             },
             junit=self.toolchain.jars("junit"),
+            timeout=560,
         )
 
     def _configuration(self, assets: Path, work: Path) -> Path:
