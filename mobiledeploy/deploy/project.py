@@ -14,6 +14,10 @@ from mobiledeploy.errors import BundleError
 
 Engine: TypeAlias = Literal["onnx", "tflite", "both"]
 
+SCRIPT: Final = "app/build.gradle.kts"
+CATALOG: Final = "gradle/libs.versions.toml"
+MANIFEST: Final = "app/src/main/AndroidManifest.xml"
+RULES: Final = "app/proguard-rules.pro"
 SOURCE_SETS: Final[dict[Engine, tuple[str, ...]]] = {
     "onnx": ("main", "onnx", "onnxOnly"),
     "tflite": ("main", "tflite", "tfliteOnly"),
@@ -49,12 +53,12 @@ class Project:
     @property
     def manifest(self) -> Path:
         """The source manifest, without package and SDK levels."""
-        return self.root / "app/src/main/AndroidManifest.xml"
+        return self.root / MANIFEST
 
     @property
     def rules(self) -> Path:
         """What R8 must keep."""
-        return self.root / "app/proguard-rules.pro"
+        return self.root / RULES
 
     def core_sources(self) -> tuple[Path, ...]:
         """Return the Kotlin files of `core`.
@@ -85,11 +89,11 @@ def read(root: Path) -> Project:
     Raises:
         BundleError: It is no such project, or a file does not say what is expected.
     """
-    script, catalog = root / "app/build.gradle.kts", root / "gradle/libs.versions.toml"
-    for path in (script, catalog, root / "app/src/main/AndroidManifest.xml"):
-        if not path.is_file():
+    script, catalog = root / SCRIPT, root / CATALOG
+    for needed in (SCRIPT, CATALOG, MANIFEST, RULES):
+        if not (root / needed).is_file():
             raise BundleError(
-                f"{root} is no Android project of ours: {path.relative_to(root)} is missing",
+                f"{root} is no Android project of ours: {needed} is missing",
                 hint="name the project with `--app DIR`",
             )
     text = script.read_text(encoding="utf-8")

@@ -72,9 +72,14 @@ def test_what_cannot_be_read_is_named(
     assert path in str(caught.value)
 
 
-def test_a_folder_that_is_no_project_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(BundleError, match=r"app/build\.gradle\.kts is missing"):
-        project.read(tmp_path)
+@pytest.mark.parametrize(
+    "name", [project.SCRIPT, project.CATALOG, project.MANIFEST, project.RULES]
+)
+def test_a_project_that_lacks_a_file_is_refused_by_its_name(app: Path, name: str) -> None:
+    (app / name).unlink()
+    with pytest.raises(BundleError, match="no Android project of ours") as caught:
+        project.read(app)
+    assert f"{name} is missing" in str(caught.value)
 
 
 def test_a_module_without_sources_is_refused(app: Path) -> None:
