@@ -22,7 +22,7 @@ mutations = st.lists(
     st.tuples(st.integers(0, 2**16), st.binary(min_size=1, max_size=4)), min_size=1, max_size=6
 )
 relaxed = settings(
-    max_examples=150, deadline=4000, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=100, deadline=4000, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 
 
