@@ -58,6 +58,12 @@ def verify(
         Path | None,
         typer.Option(help="With --device: TensorFlow Lite's benchmark_model, to time the .tflite"),
     ] = None,
+    arm64: Annotated[
+        bool, typer.Option("--arm64", help="Run a build's golden vectors on emulated arm64 CPUs")
+    ] = False,
+    no_vnni: Annotated[
+        bool, typer.Option("--no-vnni", help="Likewise on an emulated x86 CPU without VNNI")
+    ] = False,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -76,7 +82,7 @@ def verify(
     import os
 
     from mobiledeploy import codec
-    from mobiledeploy.cli import _verify_device, _verify_text
+    from mobiledeploy.cli import _verify_device, _verify_emulated, _verify_text
     from mobiledeploy.errors import RequestError
     from mobiledeploy.verify.int8 import Options
 
@@ -93,6 +99,16 @@ def verify(
         return
     if serial or apk or benchmark:
         raise RequestError("`--serial`, `--apk` and `--benchmark` go with `--device`")
+    if arm64 or no_vnni:
+        _verify_emulated.run(
+            files or [Path("build")],
+            arm64=arm64,
+            no_vnni=no_vnni,
+            samples=samples,
+            json=json,
+            quiet=quiet,
+        )
+        return
     _check_out(out)
     options = Options(level=level.value, threads=threads or os.cpu_count() or 1)
     with _output.progress(quiet=quiet) as progress:

@@ -1,0 +1,233 @@
+"""An arm64 Python with both runtimes, made from packages: set up once, kept in the cache.
+
+No chroot, no foreign architecture in dpkg, no root: Debian's arm64 packages are downloaded by a
+private apt, with this machine's sources and signatures, and unpacked into a folder; pip brings the
+arm64 wheels of the versions that are installed here.
+"""
+
+import dataclasses
+import importlib.metadata
+import re
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from mobiledeploy import cache as caching
+from mobiledeploy.deploy import programs
+from mobiledeploy.emulation import qemu
+from mobiledeploy.emulation.qemu import Machine
+from mobiledeploy.errors import DownloadError, MissingDependencyError
+from mobiledeploy.files import storage_errors
+from mobiledeploy.progress import Event, Progress, silent
+
+WAIT: Final = 900.0
+"""Seconds that another process may take for the set-up."""
+_STAGE: Final = "arm64"
+_DEBIAN: Final = ("python3-minimal", "libpython3-stdlib", "libstdc++6", "zlib1g", "libexpat1")
+_WHEELS: Final = ("ai-edge-litert", "onnxruntime", "numpy")
+_NEEDED: Final = ("backports-strenum", "flatbuffers", "protobuf", "typing-extensions")
+"""What the wheels import of what they ask for."""
+_PLATFORMS: Final = ("manylinux_2_28", "manylinux_2_27", "manylinux_2_17", "manylinux2014")
+_APT: Final = """\
+Dir::State "{folder}/state";
+Dir::State::status "{folder}/status";
+Dir::Cache "{folder}/cache";
+APT::Architecture "arm64";
+APT::Architectures {{ "arm64"; }};
+APT::Sandbox::User "";
+APT::Install-Recommends "0";
+Debug::NoLocking "1";
+"""
+_CORE: Final = """\
+processor\t: {number}
+BogoMIPS\t: 108.00
+Features\t: {features}
+CPU implementer\t: 0x41
+CPU architecture: 8
+CPU variant\t: 0x1
+CPU part\t: {part}
+CPU revision\t: 0
+
+"""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Cpu:
+    """An arm64 CPU that QEMU can be.
+
+    Attributes:
+        model: As QEMU calls it.
+        name: For people.
+        part: Its number in /proc/cpuinfo, from which the runtimes tell what it can do.
+        features: Likewise, beyond `_BASE`.
+    """
+
+    model: str
+    name: str
+    part: str
+    features: str
+
+
+_BASE: Final = "fp asimd evtstrm aes pmull sha1 sha2 crc32 cpuid"
+CPUS: Final = (
+    Cpu(model="cortex-a53", name="Cortex-A53 (NEON)", part="0xd03", features=""),
+    Cpu(
+        model="cortex-a76",
+        name="Cortex-A76 (dot product)",
+        part="0xd0b",
+        features=" atomics fphp asimdhp asimdrdm lrcpc dcpop asimddp",
+    ),
+    # QEMU 7.2's SME computes wrong numbers; its other extensions do not.
+    Cpu(
+        model="max,sme=off",
+        name="newest without SME (matrix product)",
+        part="0xd0b",
+        features=" atomics fphp asimdhp asimdrdm lrcpc dcpop asimddp i8mm",
+    ),
+)
+
+
+def machines(*, cache: Path | None = None, progress: Progress = silent) -> tuple[Machine, ...]:
+    """Return the arm64 CPUs, after setting their Python up if it is not in the cache.
+
+    Args:
+        cache: Where it is kept; by default the user's cache folder.
+        progress: Told what is being set up.
+
+    Raises:
+        MissingDependencyError: QEMU, apt, dpkg-deb or pip is missing.
+        DownloadError: A package or wheel cannot be had.
+        StorageError: The cache cannot be written.
+    """
+    emulator = qemu.emulator("aarch64")
+    place = (cache or caching.folder()) / "arm64" / _key()
+    with _hold(place, progress):
+        if not place.is_dir():
+            _set_up(place, progress)
+    python = next((place / "root/usr/bin").glob("python3.[0-9]*"))
+    return tuple(
+        Machine(
+            name=f"arm64 {cpu.name}",
+            architecture="aarch64",
+            command=(
+                str(emulator), "-cpu", cpu.model, "-L", str(place / cpu.model),
+                "-E", f"PYTHONPATH={place / 'site'}", str(python),
+            ),
+        )
+        for cpu in CPUS
+    )  # fmt: skip
+
+
+def _key() -> str:
+    """Return a name for what is installed: other versions are set up beside it."""
+    return "-".join(importlib.metadata.version(package) for package in _WHEELS)
+
+
+def _set_up(place: Path, progress: Progress) -> None:
+    tools = {
+        name: programs.find(name, purpose="unpacks Debian's arm64 packages", package=package)
+        for name, package in (("apt-get", "apt"), ("dpkg-deb", "dpkg"))
+    }
+    with storage_errors(place), tempfile.TemporaryDirectory(dir=place.parent) as made:
+        folder = Path(made)
+        progress(Event(_STAGE, "downloading an arm64 Python from Debian"))
+        archives = _download_debian(tools["apt-get"], folder / "apt")
+        for archive in archives:
+            programs.run(
+                tools["dpkg-deb"], "-x", archive, folder / "root",
+                failed=DownloadError, what=f"unpacking {archive.name}",
+            )  # fmt: skip
+        shutil.rmtree(folder / "apt")
+        version = next((folder / "root/usr/bin").glob("python3.[0-9]*")).name
+        progress(Event(_STAGE, "downloading the arm64 wheels of both runtimes"))
+        _download_wheels(version.removeprefix("python"), folder / "site")
+        for cpu in CPUS:
+            _describe(cpu, folder)
+        ready = folder.with_name(f"{place.name}.ready")
+        folder.rename(ready)
+        ready.chmod(0o755)
+        ready.rename(place)
+        folder.mkdir()  # for the temporary folder to remove
+
+
+def _download_debian(apt: Path, folder: Path) -> list[Path]:
+    for name in ("state/lists/partial", "cache/archives/partial"):
+        (folder / name).mkdir(parents=True)
+    (folder / "status").touch()
+    config = folder / "apt.conf"
+    config.write_text(_APT.format(folder=folder))
+    for words in (("update",), ("--yes", "--download-only", "install", *_DEBIAN)):
+        programs.run(
+            apt, "-c", config, "-qq", *words, failed=_not_downloaded, what=f"apt-get {words[0]}"
+        )
+    return sorted((folder / "cache/archives").glob("*.deb"))
+
+
+def _download_wheels(version: str, site: Path) -> None:
+    tag = "cp" + version.replace(".", "")
+    wanted = [f"{name}=={importlib.metadata.version(name)}" for name in _WHEELS]
+    for name in _NEEDED:
+        try:
+            wanted.append(f"{name}=={importlib.metadata.version(name)}")
+        except importlib.metadata.PackageNotFoundError:
+            continue  # asked for by older Pythons only
+    programs.run(
+        sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check",
+        "--no-deps", "--only-binary", ":all:", "--target", site, "--python-version", version,
+        "--implementation", "cp", "--abi", tag, "--abi", "abi3", "--abi", "none",
+        *(word for name in _PLATFORMS for word in ("--platform", f"{name}_aarch64")),
+        "--platform", "any", *wanted,
+        failed=_without_pip, what="pip install of the arm64 wheels",
+    )  # fmt: skip
+
+
+def _describe(cpu: Cpu, folder: Path) -> None:
+    """Make the root of one CPU: the common one with a /proc/cpuinfo of its own.
+
+    QEMU 7.2 shows the host's, which the runtimes' CPU detection cannot read; and it must say what
+    the emulated CPU is, since the kernels are chosen by it.
+    """
+    root = folder / cpu.model
+    (root / "proc").mkdir(parents=True)
+    cores = (_CORE.format(number=n, features=_BASE + cpu.features, part=cpu.part) for n in (0, 1))
+    (root / "proc/cpuinfo").write_text("".join(cores))
+    for path in (folder / "root").iterdir():
+        (root / path.name).symlink_to(Path("..", "root", path.name))
+
+
+@contextmanager
+def _hold(place: Path, progress: Progress) -> Iterator[None]:
+    """Let one process at a time set up."""
+    import filelock
+
+    with storage_errors(place):
+        place.parent.mkdir(parents=True, exist_ok=True)
+        lock = filelock.FileLock(place.parent / ".lock")
+        try:
+            lock.acquire(timeout=0)
+        except filelock.Timeout:
+            progress(Event(_STAGE, "waiting for another process that sets up"))
+            lock.acquire(timeout=WAIT)
+        try:
+            yield
+        finally:
+            lock.release()
+
+
+def _not_downloaded(message: str) -> DownloadError:
+    return DownloadError(
+        message, hint="the arm64 Python is made from Debian's packages: is this Debian, online?"
+    )
+
+
+def _without_pip(message: str) -> DownloadError | MissingDependencyError:
+    if re.search(r"No module named pip\b", message):
+        return MissingDependencyError(
+            "this Python has no pip, which downloads the arm64 wheels",
+            hint=f"{sys.executable} -m ensurepip",
+        )
+    return DownloadError(message, hint="the wheels of the installed versions are needed for arm64")

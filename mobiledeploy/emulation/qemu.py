@@ -1,0 +1,107 @@
+"""Run one model on an emulated CPU, in QEMU's user emulation."""
+
+import dataclasses
+import json
+import tempfile
+import zipfile
+from pathlib import Path
+from typing import Any, Final, Literal, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from mobiledeploy.deploy import programs
+from mobiledeploy.errors import CorruptFileError, MobileDeployError, ParityError
+
+Kind: TypeAlias = Literal["litert", "ort", "ort-precise"]
+"""The runtime; `ort-precise` asks ONNX Runtime for kernels that do not saturate."""
+
+SECONDS: Final = 1800.0
+"""After which an emulation is stopped: an image of 224 px may take half a minute."""
+
+CHILD: Final = Path(__file__).with_name("child.py")
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Machine:
+    """An emulated CPU with a Python.
+
+    Attributes:
+        name: For people, such as `arm64 Cortex-A76 (NEON, dot product)`.
+        architecture: As `platform.machine()` tells it there.
+        command: The emulator with its options, and Python.
+    """
+
+    name: str
+    architecture: str
+    command: tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Outputs:
+    """What a model answered on an emulated CPU.
+
+    Attributes:
+        runtime: Name and version, as the emulated Python tells them.
+        arrays: Every output, shape (images, ...).
+    """
+
+    runtime: str
+    arrays: tuple[npt.NDArray[Any], ...]
+
+
+def emulator(name: str) -> Path:
+    """Return QEMU's user emulator for an architecture.
+
+    Args:
+        name: As QEMU calls it: `aarch64`, `x86_64`.
+
+    Raises:
+        MissingDependencyError: It is not installed.
+    """
+    return programs.find(
+        f"qemu-{name}-static", purpose=f"emulates an {name} CPU", package="qemu-user-static"
+    )
+
+
+def run(machine: Machine, kind: Kind, model: bytes, images: npt.NDArray[Any]) -> Outputs:
+    """Return what a model answers to images on an emulated CPU.
+
+    Args:
+        machine: The CPU.
+        kind: The runtime.
+        model: A file of ours: it is not checked here.
+        images: As the model takes them, shape (images, ...).
+
+    Raises:
+        ParityError: The emulated program crashed, hung, or ran on another CPU.
+        CorruptFileError: It gave no answers that can be read.
+    """
+    with tempfile.TemporaryDirectory(prefix="mobiledeploy-qemu-") as made:
+        folder = Path(made)
+        file, inputs, answers = folder / "model", folder / "inputs.npy", folder / "answers.npz"
+        file.write_bytes(model)
+        np.save(inputs, images, allow_pickle=False)
+        what = f"{kind} on {machine.name}"
+        programs.run(
+            *machine.command, CHILD, kind, file, inputs, answers,
+            failed=_crashed, what=what, timeout=SECONDS,
+        )  # fmt: skip
+        try:
+            with np.load(answers, allow_pickle=False) as archive:
+                about = json.loads(str(archive["about"]))
+                arrays = tuple(archive[str(i)] for i in range(len(archive.files) - 1))
+        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+            raise CorruptFileError(f"{what} gave no answers: {error}") from error
+    if about["architecture"] != machine.architecture:
+        raise ParityError(
+            f"{what} ran on {about['architecture']}, expected {machine.architecture}"
+        )
+    return Outputs(runtime=about["runtime"], arrays=arrays)
+
+
+def _crashed(message: str) -> MobileDeployError:
+    return ParityError(
+        message,
+        hint="QEMU 7.2 or later is needed; a newer one may know instructions that this one lacks",
+    )

@@ -1,0 +1,284 @@
+"""Hold a build's golden vectors against what emulated CPUs answer."""
+
+import dataclasses
+import os
+import platform
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from mobiledeploy import codec, manifest
+from mobiledeploy.config import Io, Preprocessing
+from mobiledeploy.contract import Contract
+from mobiledeploy.data.preprocess import to_float32, to_int8
+from mobiledeploy.emulation import arm64, qemu, x86
+from mobiledeploy.emulation.qemu import Kind, Machine
+from mobiledeploy.errors import ParityError, RequestError
+from mobiledeploy.integer.softmax import Kernel, softmax_codes
+from mobiledeploy.progress import Event, Progress, silent
+from mobiledeploy.targets import tap
+from mobiledeploy.verify import answers, golden
+from mobiledeploy.verify.answers import SCORES, Ends, Grid
+from mobiledeploy.verify.parity import Answers
+
+FILES: Final[dict[Kind, str]] = {
+    "litert": "model.tflite",
+    "ort": "model.onnx",
+    "ort-precise": "model.onnx",
+}
+PROVES: Final = (
+    "proves the arithmetic of the runtimes' Linux builds on these CPUs; not their speed, and not "
+    "how an app packages them"
+)
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class EmulatedRun:
+    """One file in one runtime on one CPU, against the golden vectors.
+
+    Attributes:
+        machine: The CPU.
+        file: The model.
+        runtime: Name and version.
+        precise: Whether ONNX Runtime was asked for kernels that do not saturate; our own sessions
+            ask wherever the CPU needs it.
+        required: Whether it has to hold: without the option, ONNX Runtime is shown for comparison.
+        images: How many golden vectors.
+        exact_logits: Images on which every logit is equal.
+        differing_logits: How many logits differ, of all images.
+        max_logits_lsb: Largest difference of a logit, in steps.
+        max_scores_lsb: Largest difference of a score, in steps; None where there is no softmax.
+        scores_as_predicted: Images whose scores are, byte for byte, what the NumPy oracle's
+            softmax of this architecture gives; None where it says nothing.
+        same_top1: Images on which the highest logit is the same class.
+        worst: Name of the image with the largest difference; empty if there is none.
+    """
+
+    machine: str
+    file: str
+    runtime: str
+    precise: bool
+    required: bool
+    images: int
+    exact_logits: int
+    differing_logits: int
+    max_logits_lsb: int
+    max_scores_lsb: int | None
+    scores_as_predicted: int | None
+    same_top1: int
+    worst: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class EmulatedReport:
+    """What a build's golden vectors give on emulated CPUs.
+
+    Attributes:
+        holds: Every required run is within the contract's tolerance.
+        failures: What is not, a sentence each.
+        proves: What that means, and what not.
+        runs: One for each CPU and runtime.
+    """
+
+    holds: bool
+    failures: tuple[str, ...]
+    proves: str
+    runs: tuple[EmulatedRun, ...]
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Task:
+    machine: Machine
+    kind: Kind
+    required: bool
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Case:
+    """What every run is held against."""
+
+    contract: Contract
+    models: dict[str, bytes]
+    images: npt.NDArray[Any]
+    names: tuple[str, ...]
+    expected: Answers
+    grid: Grid
+
+
+def on_arm64(
+    build: Path,
+    *,
+    samples: int | None = None,
+    cache: Path | None = None,
+    progress: Progress = silent,
+) -> EmulatedReport:
+    """Run a build's golden vectors on arm64 CPUs, as phones have.
+
+    Args:
+        build: A build folder.
+        samples: Take only the first so many golden vectors.
+        cache: Where the arm64 Python is kept; by default the user's cache folder.
+        progress: Told what is being run.
+
+    Raises:
+        CorruptFileError: The build is incomplete or was changed.
+        RequestError: It is a float build.
+        MissingDependencyError: QEMU or what the set-up needs is missing.
+        DownloadError: The arm64 Python cannot be had.
+        ParityError: An emulated program crashed, or the golden vectors prove nothing.
+    """
+    case = _case(build, samples)
+    kinds: tuple[Kind, ...] = ("litert", "ort")
+    tasks = [
+        _Task(machine=machine, kind=kind, required=True)
+        for machine in arm64.machines(cache=cache, progress=progress)
+        for kind in kinds
+    ]
+    return _report(case, tasks, progress)
+
+
+def on_x86_without_vnni(
+    build: Path, *, samples: int | None = None, progress: Progress = silent
+) -> EmulatedReport:
+    """Run a build's golden vectors on an x86 CPU whose int8 products may saturate.
+
+    ONNX Runtime runs twice: as any program calls it, which shows the saturation, and with the
+    option by which our sessions avoid it.
+
+    Args:
+        build: A build folder.
+        samples: Take only the first so many golden vectors.
+        progress: Told what is being run.
+
+    Raises:
+        CorruptFileError: The build is incomplete or was changed.
+        RequestError: It is a float build, or this is no x86 machine.
+        MissingDependencyError: QEMU is missing.
+        ParityError: An emulated program crashed, or the golden vectors prove nothing.
+    """
+    case = _case(build, samples)
+    machine = x86.machine(platform.machine())
+    kinds: tuple[Kind, ...] = ("litert", "ort", "ort-precise")
+    tasks = [_Task(machine=machine, kind=kind, required=kind != "ort") for kind in kinds]
+    return _report(case, tasks, progress)
+
+
+def _case(build: Path, samples: int | None) -> _Case:
+    manifest.read(build)
+    contract = codec.from_json(
+        Contract, (build / "contract.json").read_bytes(), where="contract.json"
+    )
+    if contract.logits is None:
+        raise RequestError(
+            "expected an int8 build, received a float one",
+            hint="float kernels round in any order: there is nothing exact to compare",
+        )
+    pixels, names, expected = golden.read(build / "golden.npz")
+    if contract.head == "logits":
+        expected = Answers(logits=expected.logits, scores=None)
+    golden.require_variety(expected)
+    some = np.arange(len(names))[:samples]
+    return _Case(
+        contract=contract,
+        models={
+            "model.tflite": tap.tflite((build / "model.tflite").read_bytes()),
+            "model.onnx": tap.onnx((build / "model.onnx").read_bytes()),
+        },
+        images=_feed(pixels[some], contract.input.dtype, contract.preprocessing),
+        names=names[: len(some)],
+        expected=expected.take(some),
+        grid=Grid(scale=contract.logits.scale, zero_point=contract.logits.zero_point),
+    )
+
+
+def _feed(
+    pixels: npt.NDArray[np.uint8], kind: Io, preprocessing: Preprocessing
+) -> npt.NDArray[Any]:
+    match kind:
+        case "int8":
+            return to_int8(pixels)
+        case "uint8":
+            return pixels
+        case "float32":
+            return to_float32(pixels, preprocessing)
+
+
+def _report(case: _Case, tasks: Sequence[_Task], progress: Progress) -> EmulatedReport:
+    done = 0
+
+    def work(task: _Task) -> EmulatedRun:
+        nonlocal done
+        found = _run(case, task)
+        done += 1
+        progress(Event("emulate", "golden vectors on emulated CPUs", done, len(tasks)))
+        return found
+
+    progress(Event("emulate", "golden vectors on emulated CPUs", 0, len(tasks)))
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        runs = tuple(pool.map(work, tasks))
+    failures = tuple(text for run in runs if run.required for text in _failures(run, case))
+    return EmulatedReport(holds=not failures, failures=failures, proves=PROVES, runs=runs)
+
+
+def _run(case: _Case, task: _Task) -> EmulatedRun:
+    file = FILES[task.kind]
+    outputs = qemu.run(task.machine, task.kind, case.models[file], case.images)
+    ends = Ends(taps=(), logits=case.grid, scores=SCORES, softmax=case.contract.head == "softmax")
+    who = f"{outputs.runtime} on {task.machine.name}"
+    found = answers.read(outputs.arrays, ends, case.grid, who=who)
+    if found.logits.shape != case.expected.logits.shape:
+        raise ParityError(f"{who} answered in shape {found.logits.shape}")
+    off = np.abs(found.logits - case.expected.logits)
+    from_logits = off.max(axis=1)
+    from_scores = _score_differences(found, case.expected)
+    by_badness = from_logits if from_scores is None else from_logits * 256 + from_scores
+    worst = int(by_badness.argmax())
+    return EmulatedRun(
+        machine=task.machine.name,
+        file=file,
+        runtime=outputs.runtime,
+        precise=task.kind == "ort-precise",
+        required=task.required,
+        images=len(case.names),
+        exact_logits=int((from_logits == 0).sum()),
+        differing_logits=int((off != 0).sum()),
+        max_logits_lsb=int(from_logits.max()),
+        max_scores_lsb=None if from_scores is None else int(from_scores.max()),
+        scores_as_predicted=_as_predicted(found, task, case.grid),
+        same_top1=int((found.logits.argmax(1) == case.expected.logits.argmax(1)).sum()),
+        worst=case.names[worst] if by_badness[worst] else "",
+    )
+
+
+def _score_differences(found: Answers, expected: Answers) -> npt.NDArray[Any] | None:
+    if found.scores is None or expected.scores is None:
+        return None
+    differences: npt.NDArray[Any] = np.abs(found.scores - expected.scores).max(axis=1)
+    return differences
+
+
+def _as_predicted(found: Answers, task: _Task, grid: Grid) -> int | None:
+    """Return on how many images LiteRT's scores are what the oracle's softmax says."""
+    if found.scores is None or task.kind != "litert":
+        return None
+    kernel: Kernel = "arm64" if task.machine.architecture == "aarch64" else "x86"
+    predicted = softmax_codes(found.logits.astype(np.int8), np.float32(grid.scale), kernel=kernel)
+    return int((predicted == found.scores).all(axis=1).sum())
+
+
+def _failures(run: EmulatedRun, case: _Case) -> list[str]:
+    tolerance = case.contract.tolerance
+    who = f"{run.file} in {run.runtime} on {run.machine}"
+    found = []
+    if tolerance is None or run.max_logits_lsb > tolerance.logits:
+        found.append(
+            f"{who}: {run.differing_logits} logits differ, by up to {run.max_logits_lsb} LSB, on "
+            f"{run.images - run.exact_logits} of {run.images} images; worst: {run.worst}"
+        )
+    if tolerance is not None and (run.max_scores_lsb or 0) > tolerance.scores:
+        found.append(f"{who}: scores differ by up to {run.max_scores_lsb} LSB; worst: {run.worst}")
+    return found
