@@ -99,7 +99,7 @@ def _words(first: str, second: str, only_first: int, only_second: int, p: float)
         )
     else:
         finding = "a gain" if only_second > only_first else "a loss"
-    return f"{counted}: {finding}, p = {_rounded(p)}"
+    return f"{counted}: {finding}, p {_rounded(p)}"
 
 
 def _images(count: int) -> str:
@@ -107,4 +107,4 @@ def _images(count: int) -> str:
 
 
 def _rounded(p: float) -> str:
-    return "1.0" if p == 1 else f"{p:.2g}" if p >= 1e-4 else "< 0.0001"
+    return "= 1.0" if p == 1 else f"= {p:.2g}" if p >= 1e-4 else "< 0.0001"

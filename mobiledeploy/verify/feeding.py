@@ -147,7 +147,8 @@ def _feed(tensor: Tensor, info: TensorInfo, scaling: Scaling) -> Feed:
         return Feed(table=table, channels_first=channels_first, words=scaling.name)
     scale, zero = float(tensor.scale), tensor.zero_point
     low, high = _range(tensor)
-    if abs(low - values.min()) <= NEAR * scale and abs(high - values.max()) <= NEAR * scale:
+    spans = abs(low - values.min()) <= NEAR * scale and abs(high - values.max()) <= NEAR * scale
+    if spans and len(scaling.mean) == 1:
         codes = np.broadcast_to(np.arange(-128, 128)[:, None], (256, channels))
         words = f"int8 code = pixel - 128 ({scaling.name})"
     else:

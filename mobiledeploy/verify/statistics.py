@@ -5,7 +5,6 @@ them too, would add a hundred megabytes to a base installation; the tests hold t
 """
 
 import math
-from fractions import Fraction
 from statistics import NormalDist
 from typing import Final
 
@@ -48,5 +47,8 @@ def mcnemar(only_first: int, only_second: int) -> float:
     proportions", Psychometrika 12 (1947).
     """
     discordant, fewer = only_first + only_second, min(only_first, only_second)
-    outcomes = sum(math.comb(discordant, count) for count in range(fewer + 1))
-    return float(min(Fraction(1), Fraction(2 * outcomes, 2**discordant)))
+    outcomes, ways = 0, 1
+    for count in range(fewer + 1):
+        outcomes += ways
+        ways = ways * (discordant - count) // (count + 1)
+    return min(1.0, 2 * outcomes / (1 << discordant))

@@ -1,0 +1,77 @@
+"""What is said of accuracy is true, and in words."""
+
+import numpy as np
+import pytest
+
+from mobiledeploy.verify.accuracy import paired, scores
+
+LABELS = np.zeros(1000, np.int64)
+RIGHT = np.zeros(1000, np.int64)
+
+
+def wrong_on(*rows: slice) -> np.ndarray:
+    classes = RIGHT.copy()
+    for row in rows:
+        classes[row] = 1
+    return classes
+
+
+@pytest.mark.parametrize(
+    ("float_wrong", "int8_wrong", "words"),
+    [
+        (
+            slice(0, 3),
+            slice(3, 5),
+            (
+                "a is right on 3 images where float is wrong, and wrong on 2 where float is right"
+                ": no evidence of a difference, p = 1.0"
+            ),
+        ),
+        (
+            slice(0, 1),
+            slice(1, 4),
+            (
+                "a is right on 1 image where float is wrong, and wrong on 3 where float is right: "
+                "no evidence of a loss, p = 0.62"
+            ),
+        ),
+        (
+            slice(0, 1),
+            slice(1, 21),
+            (
+                "a is right on 1 image where float is wrong, and wrong on 20 where float is right"
+                ": a loss, p < 0.0001"
+            ),
+        ),
+        (
+            slice(0, 0),
+            slice(0, 0),
+            "a and float are right on the same images: no loss was seen",
+        ),
+    ],
+)
+def test_the_paired_test_is_put_into_words(
+    float_wrong: slice, int8_wrong: slice, words: str
+) -> None:
+    int8 = wrong_on(int8_wrong)
+    found = paired({"a": int8, "b": int8}, LABELS, wrong_on(float_wrong))
+    assert [test.words for test in found] == [words]
+    assert found[0].images == 1000
+
+
+def test_files_that_differ_are_both_tested_against_the_float_network() -> None:
+    found = paired({"a": RIGHT, "b": wrong_on(slice(5))}, LABELS, RIGHT)
+    assert [(test.first, test.second) for test in found] == [("float", "a"), ("float", "b")]
+    assert found[1].only_first == 5
+
+
+def test_without_a_float_network_the_second_file_is_tested_against_the_first() -> None:
+    (found,) = paired({"a": RIGHT, "b": wrong_on(slice(5))}, LABELS, None)
+    assert (found.first, found.second, found.only_first, found.only_second) == ("a", "b", 5, 0)
+
+
+def test_scores_carry_their_interval() -> None:
+    float_line, line = scores({"a": wrong_on(slice(10))}, {"a": "LiteRT"}, LABELS, RIGHT)
+    assert (float_line.file, float_line.labels.correct) == ("float", 1000)
+    assert (line.runtime, line.labels.correct, line.float_model.correct) == ("LiteRT", 990, 990)
+    assert line.interval[0] < 0.99 < line.interval[1]
