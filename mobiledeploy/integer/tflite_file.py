@@ -234,10 +234,11 @@ def _quantisation(
     nothing = np.zeros(0, np.float32), np.zeros(0, np.int64), 0
     if table is None:
         return nothing
-    scale = _vector(table, 2, np.float32).astype(np.float32)
+    # Not copied: thousands of tensors of a hostile file may share one long list of scales.
+    scale = _vector(table, 2, np.float32).astype(np.float32, copy=False)
     if not scale.size:
         return nothing
-    zero_point = _vector(table, 3, np.int64).astype(np.int64)
+    zero_point = _vector(table, 3, np.int64).astype(np.int64, copy=False)
     axis = table.scalar(6, "i", 0)
     if zero_point.size != scale.size:
         raise CorruptFileError(
