@@ -27,8 +27,8 @@ MOST_ELEMENTS = 2**28
 """Of an activation: more than any image that we take needs, and less than fills a machine."""
 
 WIDEST_MULTIPLIER = 256
-"""XNNPACK's limit for input scale * kernel scale / output scale; TFLite gives other layers to a
-kernel with another arithmetic."""
+"""XNNPACK's limit for input scale * kernel scale / output scale; LiteRT 2.3 cannot load a file
+with a larger one."""
 
 MOST_STEPS = 2**31 - 2**8
 """How many output steps a sum may have that is still to be clipped to int8."""

@@ -7,6 +7,7 @@ float32. Both tell what they decided.
 
 import json
 import tempfile
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ MODULE = "mobiledeploy.runtimes.kernels"
 
 def xnnpack_tensors(model: bytes) -> frozenset[str]:
     """Return the names of the tensors that XNNPACK computes, on the way or as its outputs.
+
+    Names that several tensors have are left out: they name nothing.
 
     Args:
         model: A `.tflite`; it is loaded in a child process.
@@ -75,7 +78,9 @@ def read_xnnpack(path: str) -> bytes:
                 if tensor not in given and tensor not in taken and tensor in writers:
                     taken.add(tensor)
                     waiting.extend(int(source) for source in writers[tensor]["inputs"])
-    return json.dumps(sorted(names[tensor] for tensor in taken if tensor in names)).encode()
+    count = Counter(names.values())
+    known = (names[tensor] for tensor in taken if tensor in names)
+    return json.dumps(sorted(name for name in known if count[name] == 1)).encode()
 
 
 def read_ort(path: str) -> bytes:

@@ -145,7 +145,7 @@ def _litert_reasons(layer: Layer, taken: frozenset[str]) -> Iterator[str]:
         yield (
             f"LiteRT gives {layer.op} to XNNPACK"
             if layer.op in _OWN
-            else f"LiteRT keeps {layer.op} from XNNPACK: its own kernels round otherwise"
+            else f"XNNPACK does not take {layer.op}, and LiteRT's own kernels round otherwise"
         )
 
 

@@ -1,0 +1,92 @@
+"""Which layers XNNPACK takes, up to the very edge; beyond it our graphs and proofs refuse."""
+
+import dataclasses
+
+import graphs
+import numpy as np
+import pytest
+
+from mobiledeploy.errors import ConversionError, CorruptFileError
+from mobiledeploy.integer import graph as integer_graph
+from mobiledeploy.integer.certify import certify
+from mobiledeploy.integer.certify_add import NARROWEST, WIDEST, certify_add
+from mobiledeploy.integer.graph import Conv, IntegerGraph, QTensor, QWeights
+from mobiledeploy.runtimes import kernels
+from mobiledeploy.targets import onnx, tflite
+
+BELOW_256 = float(np.nextafter(np.float32(256), np.float32(0)))
+
+
+def convolution(multiplier: float) -> IntegerGraph:
+    one = QTensor(name="image", shape=(2, 2, 4), scale=np.float32(1), zero_point=0)
+    scale = np.full(1, multiplier, np.float32)
+    node = Conv(
+        input="image",
+        output=dataclasses.replace(one, name="out"),
+        weights=QWeights(
+            kernel=np.ones((4, 1, 1, 4), np.int8),
+            kernel_scale=scale,
+            bias=np.zeros(4, np.int32),
+            bias_scale=scale,
+        ),
+        depthwise=False,
+        strides=(1, 1),
+        padding="valid",
+        activation="none",
+    )
+    return IntegerGraph(name="one", input=one, nodes=(node,))
+
+
+@pytest.mark.parametrize("multiplier", [2.0**-40, BELOW_256])
+def test_xnnpack_takes_multipliers_below_256(multiplier: float) -> None:
+    model = tflite.write(convolution(multiplier), head="logits")
+    assert kernels.xnnpack_tensors(model) == {"out"}
+
+
+def test_litert_cannot_load_a_multiplier_of_256(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ConversionError, match="below 256 output steps"):
+        convolution(256)
+    monkeypatch.setattr(integer_graph, "WIDEST_MULTIPLIER", 257)
+    with pytest.raises(CorruptFileError, match="XNNPACK"):
+        kernels.xnnpack_tensors(tflite.write(convolution(256), head="logits"))
+
+
+@pytest.mark.parametrize(
+    ("ratio", "taken"),
+    [
+        (NARROWEST, True),
+        (float(np.nextafter(np.float32(NARROWEST), np.float32(0))), False),
+        (float(np.nextafter(np.float32(WIDEST), np.float32(0))), True),
+        (WIDEST, False),
+    ],
+)
+def test_xnnpack_takes_additions_of_scales_not_too_far_apart(ratio: float, taken: bool) -> None:
+    scales = (np.float32(ratio), np.float32(1), np.float32(1))
+    if not taken:
+        with pytest.raises(ConversionError, match="expected operand scales within"):
+            certify_add("sum", scales=scales, zeros=(0, 0, 0))
+    model = tflite.write(graphs.addition(scales, (0, 0, 0)), head="logits")
+    found = kernels.xnnpack_tensors(model)
+    assert ("sum" in found) == taken
+
+
+def test_every_layer_of_ours_but_the_softmax_is_xnnpack_s_and_none_is_float_in_onnx_runtime() -> (
+    None
+):
+    graph = graphs.assorted_graph()
+    names = [node.output.name for node in graph.nodes]
+    assert kernels.xnnpack_tensors(tflite.write(graph)) == set(names[:-1])
+    found = kernels.ort_kernels(onnx.write(graph, certify(graph)))
+    operators = {op for op, _ in found}
+    assert not operators & {"Conv", "Gemm", "Add", "GlobalAveragePool", "Softmax", "FusedConv"}
+    readers = {name: op for op, inputs in found for name in inputs}
+    assert readers["stem/kernel"] == "QLinearConv"
+    assert readers["logits/kernel"] == "QGemm"
+
+
+def test_a_damaged_file_is_a_clear_error() -> None:
+    data = tflite.write(graphs.assorted_graph())
+    with pytest.raises(CorruptFileError):
+        kernels.xnnpack_tensors(data[: len(data) // 2])
+    with pytest.raises(CorruptFileError):
+        kernels.ort_kernels(b"nothing")
