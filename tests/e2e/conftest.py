@@ -17,7 +17,11 @@ SMALL = ("build", "--arch", "v1", "--epochs", "4", "--qat-steps", "4", "--thread
 
 
 def mobiledeploy(
-    *args: str | Path, cwd: Path, status: int = 0, env: dict[str, str] | None = None
+    *args: str | Path,
+    cwd: Path,
+    status: int = 0,
+    env: dict[str, str] | None = None,
+    timeout: float = 280,
 ) -> subprocess.CompletedProcess[str]:
     """Run the program and check its exit status."""
     done = subprocess.run(
@@ -27,7 +31,7 @@ def mobiledeploy(
         capture_output=True,
         text=True,
         check=False,
-        timeout=280,
+        timeout=timeout,
     )
     assert done.returncode == status, f"{done.stdout}\n{done.stderr}"
     return done

@@ -1,0 +1,98 @@
+"""The arm64 Python is set up whole or not at all, and once."""
+
+import stat
+import sys
+from pathlib import Path
+
+import pytest
+
+from mobiledeploy.emulation import arm64
+from mobiledeploy.errors import DownloadError, MissingDependencyError
+
+PYTHON = sys.executable
+APT = """
+import pathlib, re, sys
+config = pathlib.Path(sys.argv[2]).read_text()
+assert 'APT::Architecture "arm64"' in config
+cache = pathlib.Path(re.search('Dir::Cache "(.*)";', config)[1])
+log = pathlib.Path(__file__).with_name("apt.log")
+log.write_text((log.read_text() if log.exists() else "") + sys.argv[4] + "\\n")
+if "install" in sys.argv:
+    (cache / "archives/python.deb").write_text("deb")
+"""
+DPKG = """
+import pathlib, sys
+bin = pathlib.Path(sys.argv[3]) / "usr/bin"
+bin.mkdir(parents=True, exist_ok=True)
+(bin / "python3.11").write_text("arm64")
+"""
+
+
+def program(folder: Path, name: str, text: str) -> None:
+    path = folder / name
+    path.write_text(f"#!{PYTHON}\n{text}")
+    path.chmod(path.stat().st_mode | stat.S_IXUSR)
+
+
+@pytest.fixture
+def tools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A PATH with an emulator, a Debian and a pip that do as the real ones as far as is looked."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    program(folder, "qemu-aarch64-static", "")
+    program(folder, "apt-get", APT)
+    program(folder, "dpkg-deb", DPKG)
+    program(folder, "python", "import sys; assert sys.argv[1:3] == ['-m', 'pip']")
+    monkeypatch.setenv("PATH", str(folder))
+    monkeypatch.setattr(sys, "executable", str(folder / "python"))
+    return folder
+
+
+def test_each_cpu_tells_the_runtimes_what_it_can_do(tools: Path, tmp_path: Path) -> None:
+    machines = arm64.machines(cache=tmp_path)
+    assert len(machines) == len(arm64.CPUS) >= 2
+    for machine, cpu in zip(machines, arm64.CPUS, strict=True):
+        root = Path(machine.command[machine.command.index("-L") + 1])
+        told = (root / "proc/cpuinfo").read_text()
+        assert cpu.part in told
+        assert ("asimddp" in told) == (cpu.model != "cortex-a53")
+        assert (root / "usr/bin/python3.11").is_file()
+
+
+def test_it_is_set_up_once(tools: Path, tmp_path: Path) -> None:
+    first, second = arm64.machines(cache=tmp_path), arm64.machines(cache=tmp_path)
+    assert first == second
+    assert (tools / "apt.log").read_text().split() == ["update", "--yes"]
+
+
+@pytest.mark.parametrize(
+    ("tool", "text", "words"),
+    [
+        ("apt-get", "import sys; sys.exit('E: no network')", "E: no network"),
+        ("python", "import sys; sys.exit('no matching distribution')", "no matching"),
+        ("dpkg-deb", "import sys; sys.exit('damaged archive')", "damaged archive"),
+    ],
+)
+def test_a_failed_set_up_leaves_nothing_that_looks_whole(
+    tools: Path, tmp_path: Path, tool: str, text: str, words: str
+) -> None:
+    whole = (tools / tool).read_text()
+    program(tools, tool, text)
+    with pytest.raises(DownloadError, match=words):
+        arm64.machines(cache=tmp_path)
+    (tools / tool).write_text(whole)
+    assert arm64.machines(cache=tmp_path)
+
+
+def test_a_python_without_pip_is_told_how_to_get_it(tools: Path, tmp_path: Path) -> None:
+    program(tools, "python", "import sys; sys.exit('x: No module named pip')")
+    with pytest.raises(MissingDependencyError) as refused:
+        arm64.machines(cache=tmp_path)
+    assert "ensurepip" in (refused.value.hint or "")
+
+
+@pytest.mark.parametrize("tool", ["qemu-aarch64-static", "apt-get", "dpkg-deb"])
+def test_a_missing_tool_is_named(tools: Path, tmp_path: Path, tool: str) -> None:
+    (tools / tool).unlink()
+    with pytest.raises(MissingDependencyError, match=tool):
+        arm64.machines(cache=tmp_path)
