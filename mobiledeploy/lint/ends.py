@@ -9,6 +9,10 @@ from mobiledeploy.lint.model import CODES, FLOATS, Dimension, Grid, Tensor
 
 COLOURS: Final = (1, 3, 4)
 IMAGE_RANK: Final = 4
+MOVES: Final = ("RESHAPE", "Reshape", "TRANSPOSE", "Transpose")
+MOST_MOVES: Final = 4
+"""Operators that only move an input around before it is quantised; a damaged graph may go in
+circles."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +75,10 @@ def _end(graph: Graph, index: int, *, writes: bool) -> End:
 def _read(graph: Graph, index: int) -> tuple[float | None, float | None]:
     """Return between which bounds a float input is not cut off when it is quantised."""
     readers = graph.links.readers.get(index, [])
+    for _ in range(MOST_MOVES):
+        if len(readers) != 1 or readers[0].kind not in MOVES or not readers[0].outputs:
+            break
+        readers = graph.links.readers.get(readers[0].outputs[0], [])
     factor = 1.0
     if len(readers) == 1 and readers[0].kind == "Mul":
         other = graph.model.tensor(readers[0].input(1))

@@ -130,6 +130,7 @@ def test_quantize_static_with_the_right_options_breaks_no_rule_of_speed(
     types = {"activation_type": QuantType.QUInt8, "weight_type": QuantType.QInt8}
     found = quantised(float_onnx, tmp_path / "model.onnx", per_channel=True, **types)
     assert found.kind == "uint8"
+    assert found.inputs[0].low == pytest.approx(-1, abs=0.02)
     assert not rules(found) & {"MD103", "MD402", "MD404", "MD405", "MD408"}
 
 
