@@ -179,13 +179,15 @@ def _numbers(mine: Ints, other: Ints, rows: tuple[int, ...], a: Layer, b: Layer)
     flipped = np.array_equal(mine[mine != other], -other[mine != other])
     if len(places) == 1:
         place = tuple(int(index) for index in places[0])
-        words = "has the other sign" if flipped else "has another value"
+        values = int(mine[place]), int(other[place])
+        sign = ", the other sign" if flipped else ""
+        where = f"channel {place[0]} ({_spot(place, a)})"
         return Finding(
             field="weights",
-            detail=f"one weight of channel {place[0]}, at {list(place[1:])}, {words}",
+            detail=f"one weight of {where} is {values[1]}, expected {values[0]}{sign}",
             channels=rows,
-            expected=str(int(mine[place])),
-            received=str(int(other[place])),
+            expected=str(values[0]),
+            received=str(values[1]),
         )
     share = len(places) / mine.size
     if flipped:
@@ -199,6 +201,15 @@ def _numbers(mine: Ints, other: Ints, rows: tuple[int, ...], a: Layer, b: Layer)
         field="weights", detail=f"{words}, by up to {largest}", channels=rows,
         expected=_first(mine, places), received=_first(other, places),
     )  # fmt: skip
+
+
+def _spot(place: tuple[int, ...], layer: Layer) -> str:
+    """Return in words where in a kernel, outputs first, a weight stands."""
+    if len(place) == 2:
+        return f"input {place[1]}"
+    if layer.kind == "depthwise":
+        return f"row {place[2]}, column {place[3]}"
+    return f"row {place[1]}, column {place[2]}, input {place[3]}"
 
 
 def _first(kernel: Ints, places: Ints) -> str:

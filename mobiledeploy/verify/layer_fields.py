@@ -90,7 +90,7 @@ def grid(a: Tensor, b: Tensor) -> Iterator[Found]:
     if a.zero_point != b.zero_point:
         yield Found(
             field="zero point",
-            detail="the tensor's zero point is another code",
+            detail=f"the tensor's zero point is {b.zero_point}, expected {a.zero_point}",
             expected=str(a.zero_point),
             received=str(b.zero_point),
         )

@@ -1,0 +1,76 @@
+"""A float network as a plain `.onnx`, for tools that quantise such files on their own."""
+
+import numpy as np
+import onnx
+from onnx import helper, numpy_helper
+
+from mobiledeploy.layers import INPUT
+from mobiledeploy.network.network import Network
+from mobiledeploy.reading.windows import same_pads
+
+
+def float_onnx(network: Network) -> onnx.ModelProto:
+    """Return the network: NHWC at its input, NCHW inside, as exporters of Keras models have it."""
+    nodes, constants = [], []
+    shapes = network.architecture.shapes()
+
+    def constant(name: str, values: np.ndarray) -> str:  # type: ignore[type-arg]
+        constants.append(numpy_helper.from_array(np.ascontiguousarray(values), name))
+        return name
+
+    nodes.append(helper.make_node("Transpose", [INPUT], ["nchw"], perm=[0, 3, 1, 2]))
+    names = {INPUT: "nchw"}
+    for layer in network.architecture.layers:
+        name, inputs = layer.name, [names[source] for source in layer.inputs]
+        names[name] = name
+        if layer.op in {"conv", "depthwise"}:
+            weights = network.weights[name]
+            order = (2, 3, 0, 1) if layer.op == "depthwise" else (3, 2, 0, 1)
+            kernel = constant(f"{name}/kernel", weights.kernel.transpose(order))
+            bias = constant(f"{name}/bias", weights.bias)
+            source = shapes[layer.inputs[0]]
+            pads = (0, 0, 0, 0)
+            if layer.padding == "same":
+                pads = same_pads(source[:2], layer.kernel, layer.strides, (1, 1))
+            top, bottom, left, right = pads
+            product = name if layer.activation == "none" else f"{name}/product"
+            nodes.append(
+                helper.make_node(
+                    "Conv",
+                    [*inputs, kernel, bias],
+                    [product],
+                    kernel_shape=layer.kernel,
+                    strides=layer.strides,
+                    pads=[top, left, bottom, right],
+                    group=layer.in_channels if layer.op == "depthwise" else 1,
+                )
+            )
+            if layer.activation == "relu":
+                nodes.append(helper.make_node("Relu", [product], [name]))
+            elif layer.activation == "relu6":
+                ends = [constant(f"{name}/{end}", np.float32(end)) for end in (0, 6)]
+                nodes.append(helper.make_node("Clip", [product, *ends], [name]))
+        elif layer.op == "add":
+            nodes.append(helper.make_node("Add", inputs, [name]))
+        elif layer.op == "mean":
+            nodes.append(helper.make_node("GlobalAveragePool", inputs, [f"{name}/nchw"]))
+            nodes.append(helper.make_node("Flatten", [f"{name}/nchw"], [name]))
+        elif layer.op == "dense":
+            weights = network.weights[name]
+            kernel = constant(f"{name}/kernel", weights.kernel)
+            bias = constant(f"{name}/bias", weights.bias)
+            nodes.append(helper.make_node("Gemm", [*inputs, kernel, bias], [name]))
+        else:
+            nodes.append(helper.make_node("Softmax", inputs, [name], axis=-1))
+    shape = ["batch", *network.architecture.input_shape]
+    classes = ["batch", network.architecture.classes]
+    output = network.architecture.output.name
+    graph = helper.make_graph(
+        nodes,
+        network.architecture.name,
+        [helper.make_tensor_value_info(INPUT, onnx.TensorProto.FLOAT, shape)],
+        [helper.make_tensor_value_info(output, onnx.TensorProto.FLOAT, classes)],
+        constants,
+    )
+    opset = [helper.make_opsetid("", 17)]
+    return helper.make_model(graph, ir_version=8, opset_imports=opset)
