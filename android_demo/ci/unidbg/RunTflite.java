@@ -7,9 +7,9 @@ import java.nio.file.Path;
 /**
  * Runs a {@code .tflite} on an emulated phone, by the C API of Android's own TensorFlow Lite library.
  *
- * <p>Usage: {@code RunTflite LIBRARY MODEL INPUTS OUTPUTS xnnpack|builtin}. INPUTS holds whole inputs,
- * OUTPUTS gets every output of each, in the file's order. Prints the library's version and the
- * delegate's default flags.
+ * <p>Usage: {@code RunTflite LIBRARY MODEL INPUTS OUTPUTS}. INPUTS holds whole inputs, OUTPUTS gets
+ * every output of each, in the file's order. The XNNPACK delegate has the library's own default
+ * flags, as when an app asks for nothing else. Prints the library's version and these flags.
  */
 public final class RunTflite {
     private static final String VERSION = "2.16.1";
@@ -31,11 +31,9 @@ public final class RunTflite {
             require(loaded != 0, "the library refuses the model");
             long options = phone.call("TfLiteInterpreterOptionsCreate");
             phone.call("TfLiteInterpreterOptionsSetNumThreads", options, 1);
-            if (args[4].equals("xnnpack")) {
-                long delegate = phone.call("TfLiteXNNPackDelegateCreate", xnnpack);
-                require(delegate != 0, "no XNNPACK delegate");
-                phone.call("TfLiteInterpreterOptionsAddDelegate", options, delegate);
-            }
+            long delegate = phone.call("TfLiteXNNPackDelegateCreate", xnnpack);
+            require(delegate != 0, "no XNNPACK delegate");
+            phone.call("TfLiteInterpreterOptionsAddDelegate", options, delegate);
             long interpreter = phone.call("TfLiteInterpreterCreate", loaded, options);
             require(interpreter != 0, "no interpreter");
             succeed(phone.call("TfLiteInterpreterAllocateTensors", interpreter), "allocating");
@@ -76,7 +74,7 @@ public final class RunTflite {
         }
         require(written == OPTIONS_BYTES, "XNNPACK's options have " + written + " bytes");
         options.setInt(0, 1);
-        options.setInt(4, options.getInt(4) | QS8_AND_QU8);
+        require(options.getInt(4) == QS8_AND_QU8, "the delegate's flags are " + options.getInt(4));
         return options;
     }
 

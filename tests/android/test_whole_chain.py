@@ -1,0 +1,118 @@
+"""From a folder of photos to the top 5: build, bundle, and the app says what Python says."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from android import photos, pictures, proving, tampering
+from android.proving import Proof, Prover
+
+pytestmark = [pytest.mark.android, pytest.mark.timeout(1200)]
+
+LSB = 1 / 256
+LITTLE = ("--epochs", "8", "--batch-size", "8", "--qat-steps", "0", "--weights", "none")
+V1, V2 = ("--arch", "v1", "--alpha", "0.25"), ("--arch", "v2", "--alpha", "0.35")
+FILES = [
+    ("--io", "int8"),
+    ("--io", "uint8"),
+    ("--io", "float32"),
+    ("--io", "int8", "--head", "logits"),
+    ("--io", "uint8", "--head", "logits"),
+    ("--io", "float32", "--head", "logits"),
+]
+
+
+@pytest.fixture(scope="session")
+def asked(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """20 photos, and beside them their pixels as the program reads them."""
+    folder = tmp_path_factory.mktemp("asked") / "photos"
+    paths = pictures.write_photos(folder)
+    assert len(paths) == 20
+    for path in paths:
+        proving.write_photo(path.with_name(f"{path.name}.argb"), path.read_bytes())
+    return paths
+
+
+@pytest.fixture(scope="session")
+def training(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], Path]:
+    """A folder of photos to train on, by size."""
+    folders: dict[int, Path] = {}
+
+    def folder(side: int) -> Path:
+        if side not in folders:
+            folders[side] = tmp_path_factory.mktemp("training") / "photos"
+            pictures.write_classes(folders[side], each=12, side=side)
+        return folders[side]
+
+    return folder
+
+
+def check(build: Path, proof: Proof, asked: list[Path]) -> None:
+    """Hold the app's top 5 of every photo against Python's, and require that they vary."""
+    assert proof.complaints() == ""
+    labels = (build / "labels.txt").read_text().splitlines()
+    expected = photos.scores(build, asked)
+    assert len(proof.guesses) == len(expected) == 2 * len(asked)
+    assert len({tuple(scores) for scores in expected.values()}) > len(asked) / 2
+    for (engine, name), scores in expected.items():
+        guesses = proof.guesses[engine, name]
+        best = photos.best(scores)
+        assert [guess.index for guess in guesses] == best, (engine, name)
+        assert [guess.label for guess in guesses] == [labels[index] for index in best]
+        for guess in guesses:
+            assert abs(guess.score - scores[guess.index]) <= LSB
+
+
+def run(
+    arch: tuple[str, ...],
+    side: int,
+    prover: Prover,
+    built: Callable[..., Path],
+    bundled: Callable[[Path], Path],
+    training: Callable[[int], Path],
+    asked: list[Path],
+) -> None:
+    data = ("--data", str(training(side)), "--image-size", str(side))
+    builds = [built(*arch, *data, *LITTLE, *files) for files in FILES]
+    proofs = prover([bundled(build) for build in builds], asked[0].parent)
+    for build, proof in zip(builds, proofs, strict=True):
+        check(build, proof, asked)
+
+
+def test_the_app_names_what_python_names(
+    prover: Prover,
+    built: Callable[..., Path],
+    bundled: Callable[[Path], Path],
+    training: Callable[[int], Path],
+    asked: list[Path],
+) -> None:
+    run(V2, 96, prover, built, bundled, training, asked)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("arch", "side"), [(V1, 96), (V1, 224), (V2, 224)])
+def test_the_app_names_what_python_names_of_any_network(
+    arch: tuple[str, ...],
+    side: int,
+    prover: Prover,
+    built: Callable[..., Path],
+    bundled: Callable[[Path], Path],
+    training: Callable[[int], Path],
+    asked: list[Path],
+) -> None:
+    run(arch, side, prover, built, bundled, training, asked)
+
+
+def test_a_shifted_list_of_labels_shows(
+    prover: Prover,
+    digits: Path,
+    bundled: Callable[[Path], Path],
+    asked: list[Path],
+    tmp_path: Path,
+) -> None:
+    assets = tampering.copied(bundled(digits), tmp_path / "assets")
+    labels = (assets / "labels.txt").read_text().splitlines()
+    (assets / "labels.txt").write_text("".join(f"{name}\n" for name in [*labels[1:], labels[0]]))
+    (proof,) = prover([assets], asked[0].parent)
+    with pytest.raises(AssertionError):
+        check(digits, proof, asked)
