@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from mobiledeploy import reading
+from mobiledeploy.errors import ConversionError, CorruptFileError
 from mobiledeploy.reading import Reading
 from mobiledeploy.runtimes import Session, kinds
 from mobiledeploy.runtimes.kinds import Kind
@@ -91,5 +92,8 @@ def open_side(file: ModelFile, place: Place) -> Side:
         ParityError: It is no classifier.
     """
     read = reading.read_tflite if file.format == "tflite" else reading.read_onnx
-    found = read(file.data)
+    try:
+        found = read(file.data)
+    except (CorruptFileError, ConversionError) as error:
+        raise type(error)(f"{file.name}: {error}", hint=error.hint) from error
     return Side(file=file, reading=found, ends=Ends.of(found, file=file.name), place=place)

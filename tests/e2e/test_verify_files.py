@@ -1,0 +1,97 @@
+"""`mobiledeploy verify A.tflite B.onnx` from the shell: files of anybody's, sound and damaged."""
+
+from pathlib import Path
+
+import graphs
+import hostile
+import pytest
+
+from mobiledeploy.integer.certify import certify
+from mobiledeploy.targets import onnx, tflite
+from tests.e2e.conftest import mobiledeploy, printed
+
+GRAPH = graphs.assorted_graph()
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> tuple[Path, Path]:
+    """An int8 `.tflite`, and an `.onnx` of the same integers that takes and gives floats."""
+    (tmp_path / "a.tflite").write_bytes(tflite.write(GRAPH))
+    (tmp_path / "b.onnx").write_bytes(onnx.write(GRAPH, certify(GRAPH), io="float32"))
+    return tmp_path / "a.tflite", tmp_path / "b.onnx"
+
+
+def test_two_files_are_proven_and_the_assumptions_are_said(files: tuple[Path, Path]) -> None:
+    report = printed(mobiledeploy("verify", *files, "--json", cwd=files[0].parent), "verify")
+    assert report["holds"]
+    assert [file["name"] for file in report["files"]] == ["a.tflite", "b.onnx"]
+    assert any("no photos were given" in said for said in report["assumptions"])
+    assert any("b.onnx as int8 code = pixel - 128" in said for said in report["assumptions"])
+    assert len(report["participants"]) == 6
+    assert report["scores"] == []
+
+
+def test_the_text_starts_with_the_verdict_and_fits_a_terminal(files: tuple[Path, Path]) -> None:
+    done = mobiledeploy("verify", *files, "--quiet", cwd=files[0].parent)
+    lines = done.stdout.splitlines()
+    assert lines[0].startswith("holds: logits equal on 93 of 93 inputs")
+    assert max(map(len, lines)) <= 80
+    assert done.stderr == ""
+
+
+def test_photos_are_decoded_and_counted_where_the_classes_fit(
+    files: tuple[Path, Path], photos: Path
+) -> None:
+    done = mobiledeploy("verify", *files, "--data", photos, "--json", cwd=files[0].parent)
+    report = printed(done, "verify")
+    assert report["inputs"][0]["images"] == 40
+    assert report["scores"] == []
+    assert any("the data have 2 classes, the files 5" in said for said in report["assumptions"])
+    some = mobiledeploy(
+        "verify", *files, "--data", photos, "--samples", "6", "--json", cwd=files[0].parent
+    )
+    assert printed(some, "verify")["inputs"][0]["images"] == 6
+
+
+def test_files_that_differ_end_with_status_5_and_the_layer(files: tuple[Path, Path]) -> None:
+    other = graphs.assorted_graph(seed=1)
+    files[1].write_bytes(onnx.write(other, certify(other)))
+    done = mobiledeploy("verify", *files, cwd=files[0].parent, status=5)
+    assert done.stdout.startswith("does not hold: logits differ on")
+    assert "first diverges in layer 1 of 9: `stem`, CONV_2D" in done.stdout
+    assert "error: logits differ" in done.stderr
+
+
+def test_damaged_files_end_with_status_6_and_no_traceback(files: tuple[Path, Path]) -> None:
+    whole = files[0].read_bytes()
+    (files[0].parent / "empty.tflite").touch()
+    cut = files[0].parent / "cut.tflite"
+    cut.write_bytes(whole[: len(whole) // 2])
+    for name in ("cut.tflite", "empty.tflite"):
+        done = mobiledeploy("verify", name, files[1], cwd=files[0].parent, status=6)
+        assert f"error: {name}" in done.stderr
+        assert "Traceback" not in done.stderr
+
+
+def test_a_contradictory_file_never_kills_the_command(files: tuple[Path, Path]) -> None:
+    for data in hostile.contradictory_tflite(files[0].read_bytes(), 4, seed=3):
+        files[0].write_bytes(data)
+        done = mobiledeploy("verify", *files, cwd=files[0].parent, status=None)
+        assert done.returncode in {0, 4, 5, 6}, done.stderr
+        assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (["a.tflite"], "expected a build folder or two files, received 1"),
+        (["a.tflite", "b.onnx", "c"], "expected a build folder or two files, received 3"),
+        (["a.tflite", "nowhere.onnx"], "there is no file nowhere.onnx"),
+        (["a.tflite", "b.onnx", "--data", "nowhere"], "there is no folder nowhere"),
+    ],
+)
+def test_impossible_requests_end_with_status_2(
+    files: tuple[Path, Path], args: list[str], said: str
+) -> None:
+    done = mobiledeploy("verify", *args, cwd=files[0].parent, status=2)
+    assert said in done.stderr

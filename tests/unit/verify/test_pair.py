@@ -1,0 +1,184 @@
+"""Two files of anybody's are compared as they are; a fault is found and its layer named."""
+
+import dataclasses
+from pathlib import Path
+
+import graphs
+import numpy as np
+import pytest
+
+from mobiledeploy.errors import ParityError
+from mobiledeploy.integer.certify import certify
+from mobiledeploy.integer.graph import Conv, Dense, IntegerGraph, Node
+from mobiledeploy.integer.head import with_head
+from mobiledeploy.targets import onnx, tflite
+from mobiledeploy.verify import inputs, model_file, prove
+from mobiledeploy.verify.int8 import Options
+from mobiledeploy.verify.report import VerifyReport
+from mobiledeploy.verify.side import HERE, Side, open_side
+
+GRAPH = graphs.assorted_graph()
+SHAPE = GRAPH.input.shape
+
+
+def side(name: str, data: bytes) -> Side:
+    return open_side(model_file.of_bytes(name, data), HERE)
+
+
+def as_tflite(graph: IntegerGraph = GRAPH, **options: str) -> Side:
+    return side("a.tflite", tflite.write(graph, **options))
+
+
+def as_onnx(graph: IntegerGraph = GRAPH, **options: str) -> Side:
+    return side("b.onnx", onnx.write(graph, certify(graph), **options))
+
+
+def proof(one: Side, two: Side, **options: object) -> VerifyReport:
+    sets = inputs.natural(SHAPE, images=20), inputs.synthetic_extremes(SHAPE)
+    return prove.prove((one, two), sets, Options(threads=2, **options))[0]
+
+
+def changed(name: str, change: object) -> IntegerGraph:
+    """The graph with the weights of one layer changed."""
+
+    def altered(node: Node) -> Node:
+        if node.output.name != name or not isinstance(node, Conv | Dense):
+            return node
+        return dataclasses.replace(node, weights=change(node.weights))
+
+    return dataclasses.replace(GRAPH, nodes=tuple(map(altered, GRAPH.nodes)))
+
+
+def test_every_runtime_takes_part_and_the_exact_ones_are_equal() -> None:
+    report = proof(as_tflite(), as_onnx())
+    assert report.holds
+    assert report.same_grid
+    assert report.structure.same
+    assert len(report.proven) == 2
+    names = [row.name for row in report.participants]
+    assert names == [
+        "LiteRT XNNPACK", "ORT optimised", "NumPy oracle", "LiteRT builtin", "LiteRT reference",
+        "ORT unoptimised",
+    ]  # fmt: skip
+    assert len(report.matrix) == 15
+    exact = {row.name for row in report.participants if row.exact}
+    pairs = [pair for pair in report.matrix if {pair.first, pair.second} <= exact]
+    assert [pair.exact_logits for pair in pairs] == [49, 49, 49]
+    assert [found.distinct > 5 for found in report.inputs] == [True, True]
+
+
+@pytest.mark.parametrize("first", ["int8", "uint8", "float32"])
+@pytest.mark.parametrize("second", ["int8", "float32"])
+@pytest.mark.parametrize("head", ["softmax", "logits"])
+def test_files_of_different_types_are_compared_in_codes(
+    first: str, second: str, head: str
+) -> None:
+    graph = with_head(GRAPH, head)
+    report = proof(
+        as_tflite(graph, io=first, head=head),
+        as_onnx(graph, io=second, head=head),
+        only_main=True,
+    )
+    assert report.holds, report.failures
+    assert (report.matrix[0].max_scores_lsb is None) == (head == "logits")
+
+
+def test_two_files_of_one_format_are_told_apart_by_name() -> None:
+    report = proof(as_tflite(), side("c.tflite", tflite.write(GRAPH, io="uint8")))
+    assert report.holds
+    assert report.same_grid is None
+    assert report.participants[1].name == "LiteRT XNNPACK of c.tflite"
+
+
+FAULTS = {
+    "a bias": lambda weights: dataclasses.replace(weights, bias=weights.bias + 600),
+    "weights": lambda weights: dataclasses.replace(weights, kernel=-weights.kernel),
+    "a scale": lambda weights: dataclasses.replace(
+        weights,
+        kernel_scale=weights.kernel_scale * np.float32(1.25),
+        bias_scale=weights.bias_scale * np.float32(1.25),
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("layer", ["stem", "narrow", "wide", "logits"])
+@pytest.mark.parametrize("faulty", ["a.tflite", "b.onnx"])
+def test_a_fault_is_found_and_its_layer_named(fault: str, layer: str, faulty: str) -> None:
+    other = changed(layer, FAULTS[fault])
+    report = proof(
+        as_tflite(other if faulty == "a.tflite" else GRAPH),
+        as_onnx(other if faulty == "b.onnx" else GRAPH),
+        only_main=True,
+    )
+    assert not report.holds
+    found = report.divergence
+    assert (found.layer, found.other) == (layer, layer)
+    assert found.blamed == ""  # both runtimes compute what their files say
+    assert layer in found.cause
+    assert found.image
+    assert found.histogram
+    assert found.channels[0].max_lsb == max(abs(step) for step, _ in found.histogram)
+    rows = {row.layer: row for row in report.layers}
+    assert rows[layer].max_lsb > 0
+    assert {(row.first_error, row.second_error) for row in report.layers} == {(0, 0)}
+
+
+def test_a_fault_that_no_image_shows_is_found_in_the_integers() -> None:
+    def bump(weights: object) -> object:
+        bias = weights.bias.copy()
+        bias[3] += 1
+        return dataclasses.replace(weights, bias=bias)
+
+    sides = as_tflite(), as_onnx(changed("wide", bump))
+    report, _ = prove.prove(sides, [inputs.natural(SHAPE, images=2)], Options(only_main=True))
+    assert not report.holds
+    assert report.divergence.layer == "wide"
+    assert "bias" in report.divergence.cause
+
+
+def test_an_oracle_that_disagrees_fails_the_proof(monkeypatch: pytest.MonkeyPatch) -> None:
+    from mobiledeploy.integer import oracle
+
+    compute = oracle._compute
+
+    def wrong(node: Node, grids: object, sources: object, softmax: object) -> np.ndarray:
+        codes = compute(node, grids, sources, softmax)
+        return codes if node.output.name != "narrow" else codes ^ np.int8(1)
+
+    monkeypatch.setattr(oracle, "_compute", wrong)
+    report = proof(as_tflite(), as_onnx())
+    assert not report.holds
+    assert "differs from the NumPy oracle" in report.failures[0]
+
+
+def test_files_of_other_sizes_are_no_pair() -> None:
+    from mobiledeploy.verify.pair import _claims
+
+    other = graphs.mobilenet("v1", alpha=0.25, image_size=32)
+    with pytest.raises(ParityError, match=r"b\.onnx takes 32 x 32 x 3 and knows 10 classes"):
+        _claims((as_tflite(), as_onnx(other)))
+
+
+def test_slow_runtimes_take_an_even_part_and_the_same_images() -> None:
+    from mobiledeploy.verify.runners import open_runners
+
+    sides = as_tflite(), as_onnx()
+    runners = [
+        dataclasses.replace(runner, most=most)
+        for runner, most in zip(
+            open_runners(sides, only_main=False, level="quick", threads=1),
+            (None, None, 10, 40, 10, 400),
+            strict=True,
+        )
+    ]
+    taken = [runner.chosen(300) for runner in runners]
+    assert [int(rows.sum()) for rows in taken] == [300, 300, 10, 40, 10, 300]
+    assert not (taken[2] & ~taken[3]).any()
+    assert np.ptp(np.flatnonzero(taken[3])) > 200
+
+
+def test_files_can_be_read_from_paths(tmp_path: Path) -> None:
+    path = tmp_path / "x.bin"
+    path.write_bytes(tflite.write(GRAPH))
+    assert model_file.read(path).format == "tflite"
