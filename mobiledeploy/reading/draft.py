@@ -1,6 +1,8 @@
 """A reading while it grows: layers are added and changed, and folded together at the end."""
 
 import dataclasses
+from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 from mobiledeploy.reading.model import INPUT, Format, Layer, Read, Reading, Tensor
@@ -64,45 +66,47 @@ class Draft:
 
 def _folded(layers: tuple[Layer, ...], output: int) -> tuple[tuple[Layer, ...], int]:
     """Fold paddings and clamps into the layers around them, and drop what is not used."""
-    alive = _alive(layers, output)
-    readers = [0] * len(layers)
-    for index in alive:
-        for read in layers[index].reads:
-            if read.source != INPUT:
-                readers[read.source] += 1
-    if output != INPUT:
-        readers[output] += 1
-    kept: list[Layer] = []
-    place: dict[int, int] = {INPUT: INPUT}
-    for index in sorted(alive):
-        layer = layers[index]
-        layer = dataclasses.replace(
-            layer,
-            reads=tuple(dataclasses.replace(r, source=place[r.source]) for r in layer.reads),
-        )
-        before = layer.reads[0].source if len(layer.reads) == 1 else INPUT
-        alone = before != INPUT and readers[layers[index].reads[0].source] == 1
-        if alone and layer.kind == "clamp" and _same_grid(kept[before], layer):
-            low, high = kept[before].clamp
-            clamp = (max(low, layer.clamp[0]), min(high, layer.clamp[1]))
-            kept[before] = dataclasses.replace(
-                kept[before], clamp=clamp, name=layer.name, output=layer.output
-            )
-            place[index] = before
+    found = list(layers)
+    readers = Counter(
+        read.source for index in _alive(found, output) for read in found[index].reads
+    )
+    readers[output] += 1
+    # Where a layer's numbers come from once it is folded into the one before.
+    place = {INPUT: INPUT}
+    for index, original in enumerate(layers):
+        place[index] = index
+        layer = found[index] = _redirected(original, place)
+        alone = len(original.reads) == 1 and readers[original.reads[0].source] == 1
+        if not alone or layer.reads[0].source == INPUT:
             continue
-        if alone and layer.kind in {"conv", "depthwise"} and kept[before].kind == "pad":
-            padding = kept[before]
-            if before == len(kept) - 1 and not padding.faults:
-                kept.pop()
-                top, bottom, left, right = (
-                    a + b for a, b in zip(layer.pads, padding.pads, strict=True)
-                )
-                layer = dataclasses.replace(
-                    layer, reads=padding.reads, pads=(top, bottom, left, right)
-                )
-        place[index] = len(kept)
-        kept.append(layer)
-    return tuple(kept), place[output]
+        source = layer.reads[0].source
+        before = found[source]
+        if layer.kind == "clamp" and _same_grid(before, layer):
+            clamp = max(before.clamp[0], layer.clamp[0]), min(before.clamp[1], layer.clamp[1])
+            found[source] = dataclasses.replace(
+                before, clamp=clamp, name=layer.name, output=layer.output
+            )
+            place[index] = source
+        elif layer.kind in {"conv", "depthwise"} and before.kind == "pad" and not before.faults:
+            top, bottom, left, right = (
+                a + b for a, b in zip(layer.pads, before.pads, strict=True)
+            )
+            found[index] = dataclasses.replace(
+                layer, reads=before.reads, pads=(top, bottom, left, right)
+            )
+    return _pruned(found, place[output])
+
+
+def _pruned(layers: list[Layer], output: int) -> tuple[tuple[Layer, ...], int]:
+    """Return the layers that reach the output, and its new index."""
+    kept = sorted(_alive(layers, output))
+    place = {INPUT: INPUT} | {index: number for number, index in enumerate(kept)}
+    return tuple(_redirected(layers[index], place) for index in kept), place[output]
+
+
+def _redirected(layer: Layer, place: dict[int, int]) -> Layer:
+    reads = tuple(dataclasses.replace(read, source=place[read.source]) for read in layer.reads)
+    return dataclasses.replace(layer, reads=reads)
 
 
 def _same_grid(before: Layer, layer: Layer) -> bool:
@@ -110,7 +114,7 @@ def _same_grid(before: Layer, layer: Layer) -> bool:
     return a.scale is not None and (a.scale, a.zero_point) == (b.scale, b.zero_point)
 
 
-def _alive(layers: tuple[Layer, ...], output: int) -> set[int]:
+def _alive(layers: Sequence[Layer], output: int) -> set[int]:
     alive: set[int] = set()
     waiting = [output]
     while waiting:

@@ -20,7 +20,7 @@ from mobiledeploy.verify.layer_verdict import verdict_on
 from mobiledeploy.verify.reach import source_span, spans
 from mobiledeploy.verify.same_function import Verdict
 
-MOST_LAYERS: Final = 1024
+MOST_LAYERS: Final = 512
 """Every layer of one file is held against every layer of the other."""
 
 _OF_TENSOR: Final = {"scale", "zero point"}

@@ -1,13 +1,16 @@
 """Files of both formats, ours and others', come to the same numbers in the common form."""
 
+import copy
 import dataclasses
 from pathlib import Path
 from typing import Any
 
+import flatbuffers
 import graphs
 import numpy as np
 import onnx
 import pytest
+from ai_edge_litert import schema_py_generated as schema
 from onnx import helper, numpy_helper
 
 from mobiledeploy import reading
@@ -167,6 +170,69 @@ def test_paddings_clips_and_uint8_weights_come_to_the_common_form() -> None:
     assert layer.output.shape == (5, 4, 4)
     assert found.input.dtype == "float32"
     assert found.input.zero_point == 0
+
+
+def test_an_activation_behind_its_own_converters_belongs_to_the_layer_before() -> None:
+    grid = ["s", "z"]
+    data = small(
+        helper.make_node("QuantizeLinear", ["x", *grid], ["xq"]),
+        helper.make_node("DequantizeLinear", ["xq", *grid], ["xd"]),
+        helper.make_node("GlobalAveragePool", ["xd"], ["m"]),
+        helper.make_node("QuantizeLinear", ["m", *grid], ["mq"]),
+        helper.make_node("DequantizeLinear", ["mq", *grid], ["md"]),
+        helper.make_node("Relu", ["md"], ["r"]),
+        helper.make_node("QuantizeLinear", ["r", *grid], ["rq"]),
+        helper.make_node("DequantizeLinear", ["rq", *grid], ["y"]),
+        constants={"s": np.float32(0.5), "z": np.int8(3)},
+    )
+    (layer,) = reading.read_onnx(data).layers
+    assert (layer.kind, layer.name, layer.clamp) == ("mean", "rq", (3, 127))
+
+
+@pytest.mark.parametrize("value", [None, 1])
+def test_a_padding_operator_of_a_tflite_belongs_to_the_convolution(value: int | None) -> None:
+    data = written(graphs.assorted_graph())[0]
+    model = schema.ModelT.InitFromPackedBuf(bytearray(data))
+    graph = model.subgraphs[0]
+    # `shrink`, a depthwise convolution without padding, gets one by an operator before it.
+    place = 4
+    reader = graph.operators[place]
+    padded = copy.deepcopy(graph.tensors[reader.inputs[0]])
+    padded.shape = padded.shape + np.array([0, 3, 2, 0], np.int32)
+    constants = [("amounts", np.array([[0, 0], [1, 2], [2, 0], [0, 0]], np.int32), 2)]
+    if value is not None:
+        zero = int(padded.quantization.zeroPoint[0])
+        constants.append(("value", np.array([zero + value], np.int8), 9))
+    inputs = [reader.inputs[0]]
+    for name, values, dtype in constants:
+        tensor, buffer = schema.TensorT(), schema.BufferT()
+        buffer.data = np.frombuffer(values.tobytes(), np.uint8)
+        model.buffers.append(buffer)
+        tensor.name, tensor.shape, tensor.type = name, np.array(values.shape, np.int32), dtype
+        tensor.buffer = len(model.buffers) - 1
+        graph.tensors.append(tensor)
+        inputs.append(len(graph.tensors) - 1)
+    graph.tensors.append(padded)
+    reader.inputs[0] = len(graph.tensors) - 1
+    code, operator = schema.OperatorCodeT(), schema.OperatorT()
+    code.builtinCode = code.deprecatedBuiltinCode = 34 if value is None else 60
+    model.operatorCodes.append(code)
+    operator.opcodeIndex = len(model.operatorCodes) - 1
+    operator.inputs = np.array(inputs, np.int32)
+    operator.outputs = np.array([len(graph.tensors) - 1], np.int32)
+    graph.operators.insert(place, operator)
+    builder = flatbuffers.Builder(1 << 16)
+    builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
+    found = reading.read_tflite(bytes(builder.Output()))
+    kinds = [layer.kind for layer in found.layers]
+    if value is None:
+        assert kinds == [layer.kind for layer in reading.read_tflite(data).layers]
+        assert found.layers[place].pads == (1, 2, 2, 0)
+        assert found.layers[place].reads[0].source == place - 1
+    else:
+        # What is not real 0 is no padding of a convolution.
+        assert kinds[place] == "pad"
+        assert "not real 0" in found.layers[place].faults[0].detail
 
 
 def test_automatic_padding_is_put_into_numbers() -> None:
