@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from android import jvm
+from android import jvm, pictures
 from android.proving import SOURCES, Prover
 
 from mobiledeploy.deploy import toolchain as tools
@@ -145,3 +145,24 @@ def bundled(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], Path]:
         return folders[build]
 
     return assets
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], tuple[str, ...]]:
+    """Options that train on coloured photos of a size, just enough for outputs to vary."""
+    folders: dict[int, Path] = {}
+
+    def options(side: int) -> tuple[str, ...]:
+        if side not in folders:
+            folders[side] = tmp_path_factory.mktemp("training") / "photos"
+            pictures.write_classes(folders[side], each=12, side=side)
+        data = ("--data", str(folders[side]), "--image-size", str(side), "--weights", "none")
+        return (*data, "--epochs", "8", "--batch-size", "8", "--qat-steps", "0")
+
+    return options
+
+
+@pytest.fixture(scope="session")
+def coloured(built: Callable[..., Path], trained: Callable[[int], tuple[str, ...]]) -> Path:
+    """A build on coloured photos: digits are grey, and would not show swapped channels."""
+    return built(*trained(96), "--arch", "v2", "--alpha", "0.35", "--io", "int8")

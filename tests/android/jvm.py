@@ -127,7 +127,7 @@ def run_tests(
     properties: Mapping[str, str | Path],
     junit: Sequence[Path],
     memory: str = "2g",
-    timeout: float = 280,
+    timeout: float = 600,
 ) -> str:
     """Run every JUnit test that the given compiled-in sources name, and require that all pass.
 
@@ -172,7 +172,7 @@ def java(
     *,
     properties: Mapping[str, str | Path],
     memory: str = "2g",
-    timeout: float = 280,
+    timeout: float = 600,
 ) -> subprocess.CompletedProcess[str]:
     """Run a main class.
 
@@ -286,7 +286,7 @@ def _compile(
         capture_output=True,
         text=True,
         check=False,
-        timeout=280,
+        timeout=600,
     )
     names = ", ".join(path.name for path in files)
     assert done.returncode == 0, f"{names} do not compile:\n{_tail(done)}"

@@ -28,6 +28,12 @@ class Mutant:
 
 
 MUTANTS = {
+    "BGR into the model": Mutant(
+        file="Preprocessor.kt",
+        old="(pixels[index] - 128).toByte()",
+        new="(pixels[index + 2 - 2 * (index % 3)] - 128).toByte()",
+        says=LOGITS,
+    ),
     "BGR out of the photo": Mutant(
         file="Resize.kt",
         old="red += weight * (rgb ushr 16 and 255)",
@@ -73,7 +79,7 @@ def test_a_mistake_in_the_code_is_noticed(
     compilers: jvm.Compilers,
     core: Path,
     prover: Prover,
-    digits: Path,
+    coloured: Path,
     bundled: Callable[[Path], Path],
     tmp_path: Path,
 ) -> None:
@@ -83,5 +89,5 @@ def test_a_mistake_in_the_code_is_noticed(
     source = tmp_path / mutant.file
     source.write_text(text.replace(mutant.old, mutant.new))
     classes = jvm.compiled(compilers, [source], [core], friends=[core])
-    (proof,) = prover([bundled(digits)], tmp_path, instead=[classes])
+    (proof,) = prover([bundled(coloured)], tmp_path, instead=[classes])
     assert mutant.says in proof.complaints()

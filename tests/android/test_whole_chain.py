@@ -10,7 +10,7 @@ from android.proving import Proof, Prover
 pytestmark = [pytest.mark.android, pytest.mark.timeout(1200)]
 
 LSB = 1 / 256
-LITTLE = ("--epochs", "8", "--batch-size", "8", "--qat-steps", "0", "--weights", "none")
+Trained = Callable[[int], tuple[str, ...]]
 V1, V2 = ("--arch", "v1", "--alpha", "0.25"), ("--arch", "v2", "--alpha", "0.35")
 FILES = [
     ("--io", "int8"),
@@ -31,20 +31,6 @@ def asked(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     for path in paths:
         proving.write_photo(path.with_name(f"{path.name}.argb"), path.read_bytes())
     return paths
-
-
-@pytest.fixture(scope="session")
-def training(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], Path]:
-    """A folder of photos to train on, by size."""
-    folders: dict[int, Path] = {}
-
-    def folder(side: int) -> Path:
-        if side not in folders:
-            folders[side] = tmp_path_factory.mktemp("training") / "photos"
-            pictures.write_classes(folders[side], each=12, side=side)
-        return folders[side]
-
-    return folder
 
 
 def check(build: Path, proof: Proof, asked: list[Path]) -> None:
@@ -69,11 +55,10 @@ def run(
     prover: Prover,
     built: Callable[..., Path],
     bundled: Callable[[Path], Path],
-    training: Callable[[int], Path],
+    trained: Trained,
     asked: list[Path],
 ) -> None:
-    data = ("--data", str(training(side)), "--image-size", str(side))
-    builds = [built(*arch, *data, *LITTLE, *files) for files in FILES]
+    builds = [built(*trained(side), *arch, *files) for files in FILES]
     proofs = prover([bundled(build) for build in builds], asked[0].parent)
     for build, proof in zip(builds, proofs, strict=True):
         check(build, proof, asked)
@@ -83,10 +68,10 @@ def test_the_app_names_what_python_names(
     prover: Prover,
     built: Callable[..., Path],
     bundled: Callable[[Path], Path],
-    training: Callable[[int], Path],
+    trained: Trained,
     asked: list[Path],
 ) -> None:
-    run(V2, 96, prover, built, bundled, training, asked)
+    run(V2, 96, prover, built, bundled, trained, asked)
 
 
 @pytest.mark.slow
@@ -97,10 +82,10 @@ def test_the_app_names_what_python_names_of_any_network(
     prover: Prover,
     built: Callable[..., Path],
     bundled: Callable[[Path], Path],
-    training: Callable[[int], Path],
+    trained: Trained,
     asked: list[Path],
 ) -> None:
-    run(arch, side, prover, built, bundled, training, asked)
+    run(arch, side, prover, built, bundled, trained, asked)
 
 
 def test_a_shifted_list_of_labels_shows(
