@@ -49,29 +49,49 @@ _WORDS: Final[dict[Field, str]] = {
 }
 
 
-def cause(differences: Sequence[Difference], *, layers: int) -> str:
+def cause(differences: Sequence[Difference], first: Difference | None, *, layers: int) -> str:
     """Return what is the matter, or nothing if no difference can change an output.
 
     Args:
         differences: In running order.
+        first: The one to blame, or None.
         layers: Of the first file.
     """
-    harmful = [found for found in differences if not found.equivalent]
-    if not harmful:
+    if first is None:
         return ""
-    first = harmful[0]
+    harmful = [found for found in differences if not found.equivalent]
     regridded = {
         found.position for found in harmful if found.field in _GRIDS and found.position >= 0
     }
     if len(regridded) >= max(_SEPARATE, layers // 4):
-        return _quantised_separately(harmful, len(regridded), layers)
-    return f"{_WORDS[first.field]}: {_place(first)}, {first.detail}{_size(first)}"
+        return _quantised_separately(harmful, first, len(regridded), layers)
+    words = f"{_WORDS[first.field]}: {_place(first)}, {first.detail}{_size(first)}"
+    later = {found.position for found in harmful if found.field != "rounding"} - {first.position}
+    if later:
+        words += f"; {_layers(len(later))} differ in numbers"
+    rounding = {found.position for found in harmful if found.field == "rounding"}
+    if rounding - {first.position}:
+        words += f"; {_layers(len(rounding - {first.position}))} are rounded otherwise"
+    return words
 
 
-def _quantised_separately(harmful: Sequence[Difference], regridded: int, layers: int) -> str:
+def _layers(count: int) -> str:
+    return f"{count} further layer{'s' * (count > 1)}"
+
+
+def _quantised_separately(
+    harmful: Sequence[Difference], first: Difference, regridded: int, layers: int
+) -> str:
+    ulps = [found for found in harmful if found.field in _GRIDS and "last place" in found.detail]
+    grids = [found for found in harmful if found.field in _GRIDS]
+    if len(ulps) == len(grids):
+        return (
+            f"scales were rounded otherwise, by units in the last place, in {regridded} of "
+            f"{layers} layers: the first is {_place(first)}{_size(first)}"
+        )
     words = (
         f"the files were quantised separately: {regridded} of {layers} layers have other scales "
-        f"or zero points, the first is {_place(harmful[0])}"
+        f"or zero points, the first is {_place(first)}"
     )
     per_tensor = [found for found in harmful if found.field == "per-tensor weights"]
     if per_tensor:
@@ -91,4 +111,4 @@ def _place(found: Difference) -> str:
 
 
 def _size(found: Difference) -> str:
-    return f"; the layer's codes can differ by up to {found.lsb} LSB" if found.lsb else ""
+    return f"; its codes can differ by up to {found.lsb} LSB" if found.lsb else ""

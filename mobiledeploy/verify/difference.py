@@ -93,7 +93,8 @@ class StructureReport:
         layers: Of the first file.
         other_layers: Of the second file.
         matched: Layers that stand in both.
-        first: The first difference in running order that may change an output, or None.
+        first: The first difference in running order that may change an output, or None. One of
+            numbers, if there is one, before layers whose kernels merely round otherwise.
         cause: What is the matter, in a sentence; empty if nothing is.
         differences: All of them, in running order; also those shown to change nothing.
     """

@@ -4,6 +4,7 @@ It finds what no set of images may show, and says of every difference whether it
 output at all.
 """
 
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -61,16 +62,27 @@ def _compare(a: Reading, b: Reading) -> StructureReport:
         elif j is not None:
             differences.append(_alone(position, b, b.layers[j], missing=False))
     differences.extend(output_differences(a, b, alignment))
-    first = next((found for found in differences if not found.equivalent), None)
+    first = first_of(differences)
     return StructureReport(
         same=first is None,
         layers=len(a.layers),
         other_layers=len(b.layers),
         matched=len(alignment.matched),
         first=first,
-        cause=cause(tuple(differences), layers=len(a.layers)),
+        cause=cause(differences, first, layers=len(a.layers)),
         differences=tuple(differences),
     )
+
+
+def first_of(differences: Sequence[Difference]) -> Difference | None:
+    """Return the first difference that may change an output.
+
+    Where numbers differ, layers that only round otherwise do not count: they are no fault of
+    who wrote the file, and would hide one.
+    """
+    harmful = [found for found in differences if not found.equivalent]
+    numbers = [found for found in harmful if found.field != "rounding"]
+    return next(iter(numbers or harmful), None)
 
 
 def _verdicts(a: Reading, b: Reading, alignment: Alignment) -> dict[int, Verdict]:
