@@ -61,6 +61,15 @@ def test_a_moved_build_is_proven_without_tensorflow(
     assert names["synthetic extremes"]["exact_logits"] == names["synthetic extremes"]["images"]
     assert all(found["max_logits_lsb"] == 0 for found in names.values())
     assert {line["file"] for line in report["scores"]} == {"float", "model.tflite", "model.onnx"}
+    assert all(
+        low < line["labels"]["correct"] / line["labels"]["total"] <= high
+        for line in report["scores"]
+        for low, high in [line["interval"]]
+    )
+    assert report["paired"][0]["images"] == names["held-back images"]["images"]
+    assert [row["exact"] for row in report["participants"]] == [True] * 3 + [False] * 4
+    assert report["structure"]["same"]
+    assert report["divergence"] is None
 
 
 def test_the_table_says_that_the_proof_holds(build: Path) -> None:
@@ -110,6 +119,10 @@ def test_a_changed_number_is_found_by_the_comparison(build: Path, what: str) -> 
     assert not report["same_grid"]
     assert report["failures"]
     assert "error: " in done.stderr
+    field = {"a weight": "weights", "a bias": "bias", "a scale": "scale"}[what]
+    assert report["structure"]["first"]["field"] == field
+    assert report["divergence"]["other"] == report["structure"]["first"]["other"]
+    assert report["divergence"]["cause"].startswith(report["structure"]["cause"])
 
 
 def test_a_model_whose_output_does_not_vary_is_refused(build: Path) -> None:
