@@ -118,7 +118,7 @@ def _encoded(
 
 def _scores(values: npt.NDArray[Any], contract: Contract) -> npt.NDArray[np.float64]:
     real = values.astype(np.float64)
-    if contract.output.grid is not None:
+    if contract.output.grid is not None and values.dtype != np.float32:
         zero = contract.output.grid.zero_point + (128 if values.dtype == np.uint8 else 0)
         real = (real - zero) * contract.output.grid.scale
     if contract.head == "logits":
