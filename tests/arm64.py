@@ -1,13 +1,12 @@
-"""Run one-layer files in a Python for aarch64 under QEMU, named by MOBILEDEPLOY_ARM64_PYTHON."""
+"""Run one-layer files on an emulated arm64 CPU."""
 
-import os
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import pytest
 
+from mobiledeploy.emulation import arm64
 from mobiledeploy.integer.graph import Int8
 
 _THERE = """
@@ -36,14 +35,6 @@ for name in sys.argv[1:]:
 """
 
 
-def python() -> str:
-    """The interpreter, or the test is skipped."""
-    found = os.environ.get("MOBILEDEPLOY_ARM64_PYTHON")
-    if not found:
-        pytest.skip("MOBILEDEPLOY_ARM64_PYTHON is not set")
-    return found
-
-
 def run(folder: Path, files: Sequence[tuple[bytes, Int8]], *, suffix: str) -> list[Int8]:
     """What each file gives for its codes; suffix: `tflite` or `onnx`."""
     names = []
@@ -52,5 +43,6 @@ def run(folder: Path, files: Sequence[tuple[bytes, Int8]], *, suffix: str) -> li
         path.write_bytes(data)
         np.save(f"{path}.npy", codes)
         names.append(str(path))
-    subprocess.run([python(), "-c", _THERE, *names], check=True, capture_output=True)
+    *_, cortex_a76, _newest = arm64.machines()
+    subprocess.run([*cortex_a76.command, "-c", _THERE, *names], check=True, capture_output=True)
     return [np.load(f"{name}.out.npy") for name in names]
