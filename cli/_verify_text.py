@@ -142,7 +142,8 @@ def _divergence(found: "Divergence") -> str:
         lines.append(f"there {total} of its codes differ ({steps})")
     if found.channels:
         channels = ", ".join(
-            f"{hot.channel} ({hot.max_lsb} LSB, {hot.differing:.0%})" for hot in found.channels[:4]
+            f"{hot.channel} ({hot.max_lsb} LSB, {hot.differing:.1%} of its codes)"
+            for hot in found.channels[:4]
         )
         lines.append(f"worst channels: {channels}")
     if found.blamed:

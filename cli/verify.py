@@ -169,14 +169,12 @@ def _require(report: "VerifyReport") -> None:
     from mobiledeploy.errors import ParityError
 
     if not report.holds:
-        raise ParityError("; ".join(report.failures), hint=_hint(report))
+        more = len(report.failures) - 1
+        rest = f" (and {more} more)" if more else ""
+        raise ParityError(f"{report.failures[0]}{rest}", hint=_hint(report))
 
 
 def _hint(report: "VerifyReport") -> str | None:
-    if report.same_grid is False:
-        return (
-            "`mobiledeploy convert` writes an .onnx that equals the .tflite"
-            if report.assumptions
-            else "run `mobiledeploy build --from export` to write the files anew"
-        )
+    if report.same_grid is False and not report.assumptions:
+        return "run `mobiledeploy build --from export` to write the files anew"
     return None

@@ -108,7 +108,9 @@ def _contradict_onnx(model: Any, rng: random.Random) -> None:
 
 
 def _damage(data: bytearray, rng: random.Random) -> None:
-    place = rng.randrange(max(len(data) - 8, 1))
+    if len(data) < 16:
+        return
+    place = rng.randrange(len(data) - 8)
     match rng.randrange(8):
         case 0:
             data[place : place + 1] = bytes([rng.randrange(256)])

@@ -15,7 +15,6 @@ def make(task: Task, watch: Stopwatch) -> list[Made]:
         import onnx  # noqa: F401
         import onnxruntime  # noqa: F401
 
-        from mobiledeploy.data.preprocess import to_int8
         from mobiledeploy.integer.certify import certify
         from mobiledeploy.integer.quantise import quantise
         from mobiledeploy.models.registry import architecture
@@ -25,7 +24,11 @@ def make(task: Task, watch: Stopwatch) -> list[Made]:
         from mobiledeploy.targets import tflite as tflite_file
         from mobiledeploy.training import session
         from mobiledeploy.training.calibrate import calibrate
-        from mobiledeploy.verify import int8
+        from mobiledeploy.verify.inputs import ImageSet
+        from mobiledeploy.verify.int8 import Options
+        from mobiledeploy.verify.model_file import of_bytes
+        from mobiledeploy.verify.prove import prove
+        from mobiledeploy.verify.side import HERE, open_side
 
         session.tensorflow()
     with watch.step("read"):
@@ -43,12 +46,14 @@ def make(task: Task, watch: Stopwatch) -> list[Made]:
         (task.folder / "ours.tflite").write_bytes(tflite)
         (task.folder / "ours.onnx").write_bytes(onnx_model)
     with watch.step("verify"):
-        inputs = int8.InputSet(
+        inputs = ImageSet(
             name="photos",
-            names=tuple(str(index) for index in range(VERIFIED)),
-            codes=to_int8(images[:VERIFIED]),
+            names=[str(index) for index in range(VERIFIED)],
+            pixels=lambda start, stop: images[start:stop],
         )
-        report, _ = int8.verify(tflite, onnx_model, [inputs], io="int8", threads=1)
+        files = of_bytes("ours.tflite", tflite), of_bytes("ours.onnx", onnx_model)
+        sides = open_side(files[0], HERE), open_side(files[1], HERE)
+        report, _ = prove(sides, [inputs], Options(only_main=True))
         if not report.holds:
             raise SystemExit(report.verdict)
     float_io = onnx_file.write(graph, certificates, io="float32")

@@ -1,6 +1,5 @@
 """What a report says of a file, in words."""
 
-from mobiledeploy.reading import Tensor
 from mobiledeploy.verify.answers import Grid
 from mobiledeploy.verify.report import FileFacts
 from mobiledeploy.verify.runners import Runner
@@ -21,16 +20,19 @@ def of(side: Side, runner: Runner) -> FileFacts:
         format=side.file.format,
         size=side.file.size,
         sha256=side.file.sha256,
-        input=f"{runner.session.input.dtype} {layout} {shape}, {_grid_of(side.reading.input)}",
+        input=f"{runner.session.input.dtype} {layout} {shape}, {_input_grid(side, runner)}",
         output=f"{_grid(side.ends.logits)}{', then softmax' if side.ends.softmax else ''}",
         fed=runner.feed.words,
     )
 
 
-def _grid_of(tensor: Tensor) -> str:
+def _input_grid(side: Side, runner: Runner) -> str:
+    """Return the grid of the input, its zero point as the file counts."""
+    tensor = side.reading.input
     if tensor.scale is None or tensor.zero_point is None:
         return "no grid"
-    return _grid(Grid(scale=float(tensor.scale), zero_point=tensor.zero_point))
+    zero = tensor.zero_point + (128 if runner.session.input.dtype == "uint8" else 0)
+    return _grid(Grid(scale=float(tensor.scale), zero_point=zero))
 
 
 def _grid(grid: Grid | None) -> str:

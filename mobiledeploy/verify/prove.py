@@ -140,7 +140,10 @@ def _with_structure(
     elif any(
         not found.equivalent and found.field != "not comparable" for found in compared.differences
     ):
-        failures = (*failures, f"the files hold different integers: {compared.cause}")
+        failures = (
+            *failures,
+            f"by their integers the files are not one function: {compared.cause}",
+        )
     else:
         warnings = (*warnings, compared.cause)
     return dataclasses.replace(
