@@ -41,7 +41,10 @@ android {
         release {
             isMinifyEnabled = true
             isShrinkResources = true
-            proguardFiles(getDefaultProguardFile("proguard-android-optimize.txt"), "proguard-rules.pro")
+            proguardFiles(
+                getDefaultProguardFile("proguard-android-optimize.txt"),
+                "proguard-rules.pro",
+            )
             // A demo is installed by hand: signed like a debug build. Use your own key to publish.
             signingConfig = signingConfigs.getByName("debug")
         }
@@ -53,7 +56,7 @@ android {
     }
 
     testOptions {
-        // They need a built model and the engines' desktop libraries: `pytest -m android` runs them.
+        // They need a build and the engines' desktop libraries: `pytest -m android` runs them.
         unitTests.all { it.enabled = false }
     }
 }

@@ -9,10 +9,8 @@ import java.nio.ByteOrder
 import java.nio.channels.FileChannel
 
 /** What `mobiledeploy bundle` put among this app's assets, in [folder]. */
-internal class AssetFiles(
-    private val assets: AssetManager,
-    private val folder: String = FOLDER,
-) : AssetSource {
+internal class AssetFiles(private val assets: AssetManager, private val folder: String = FOLDER) :
+    AssetSource {
     /** Whether anything was bundled at all: an app without a model is no damaged app. */
     fun isEmpty(): Boolean = assets.list(folder).isNullOrEmpty()
 

@@ -29,7 +29,8 @@ internal object Device {
 
     /** Of this process: a 64-bit phone may run an app with 32-bit libraries. */
     private fun abi(): String {
-        val all = if (Process.is64Bit()) Build.SUPPORTED_64_BIT_ABIS else Build.SUPPORTED_32_BIT_ABIS
+        val all =
+            if (Process.is64Bit()) Build.SUPPORTED_64_BIT_ABIS else Build.SUPPORTED_32_BIT_ABIS
         return all.firstOrNull() ?: Build.SUPPORTED_ABIS.firstOrNull().orEmpty()
     }
 

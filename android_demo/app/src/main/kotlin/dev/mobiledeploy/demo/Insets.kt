@@ -20,7 +20,8 @@ internal fun keepClearOfBars(root: View) {
 
 private fun bars(insets: WindowInsets): Rect {
     if (Build.VERSION.SDK_INT >= Build.VERSION_CODES.R) {
-        val bars = insets.getInsets(WindowInsets.Type.systemBars() or WindowInsets.Type.displayCutout())
+        val bars =
+            insets.getInsets(WindowInsets.Type.systemBars() or WindowInsets.Type.displayCutout())
         return Rect(bars.left, bars.top, bars.right, bars.bottom)
     }
     @Suppress("DEPRECATION") // Their replacement came with Android 11.

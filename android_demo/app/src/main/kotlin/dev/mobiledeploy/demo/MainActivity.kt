@@ -12,10 +12,12 @@ internal open class MainActivity : Activity() {
     private lateinit var session: Session
 
     /** What this flavour was built with; tests put others in. */
-    protected open val engines: List<EngineFactory> get() = compiledEngines
+    protected open val engines: List<EngineFactory>
+        get() = compiledEngines
 
     /** Where the model is among the assets; tests have several. */
-    protected open val modelFolder: String get() = AssetFiles.FOLDER
+    protected open val modelFolder: String
+        get() = AssetFiles.FOLDER
 
     override fun onCreate(saved: Bundle?) {
         super.onCreate(saved)
@@ -23,7 +25,8 @@ internal open class MainActivity : Activity() {
         val root = findViewById<View>(R.id.root)
         keepClearOfBars(root)
         session = resumed() ?: started(saved)
-        val screen = Screen(root, engines) { change -> session.choose(change(session.state.choice)) }
+        val screen =
+            Screen(root, engines) { change -> session.choose(change(session.state.choice)) }
         screen.choose.setOnClickListener { choosePhoto() }
         screen.take.setOnClickListener { takePhoto() }
         screen.selfTest.run.setOnClickListener { session.selfTest(Device.facts()) }
@@ -37,12 +40,26 @@ internal open class MainActivity : Activity() {
     /** A new session, with the choice and the photo of the last one if Android had ended it. */
     private fun started(saved: Bundle?): Session {
         val context = applicationContext
-        val worker = Worker(AssetFiles(context.assets, modelFolder), engines, PhotoReader { Device.freeBytes(context) })
-        val choice = saved?.run { Choice(getInt(ENGINE), getInt(THREADS)) } ?: Choice()
-        val session = Session(worker, PhotoFile(context.cacheDir), context.contentResolver, choice)
+        val worker =
+            Worker(
+                AssetFiles(context.assets, modelFolder),
+                engines,
+                PhotoReader { Device.freeBytes(context) },
+            )
+        val session =
+            Session(worker, PhotoFile(context.cacheDir), context.contentResolver, choice(saved))
         session.load()
         if (saved?.getBoolean(PHOTO) == true) session.restore()
         return session
+    }
+
+    /** The saved choice as far as it exists: an update may have come with other engines. */
+    private fun choice(saved: Bundle?): Choice {
+        val engine = saved?.getInt(ENGINE)?.takeIf { it in engines.indices }
+        val threads = saved?.getInt(THREADS)?.takeIf { it in Screen.THREADS }
+        return Choice().run {
+            copy(engine = engine ?: this.engine, threads = threads ?: this.threads)
+        }
     }
 
     override fun onRetainNonConfigurationInstance(): Any = session
@@ -59,31 +76,27 @@ internal open class MainActivity : Activity() {
         super.onDestroy()
     }
 
-    override fun onActivityResult(
-        request: Int,
-        code: Int,
-        answer: Intent?,
-    ) {
+    override fun onActivityResult(request: Int, code: Int, answer: Intent?) {
         super.onActivityResult(request, code, answer)
         if (code != RESULT_OK) return
         when (request) {
-            PhotoSources.CHOOSE -> answer?.data?.let(session::choose) ?: session.report(PhotoFile.UNREADABLE)
-            PhotoSources.TAKE -> PhotoSources.taken(answer)?.let(session::take) ?: session.report(NO_ANSWER)
+            PhotoSources.CHOOSE ->
+                answer?.data?.let(session::choose) ?: session.report(PhotoFile.UNREADABLE)
+            PhotoSources.TAKE ->
+                PhotoSources.taken(answer)?.let(session::take) ?: session.report(NO_ANSWER)
         }
     }
 
     private fun choosePhoto() {
-        if (PhotoSources.choose().none { started(it, PhotoSources.CHOOSE) }) session.report(NO_PICKER)
+        if (PhotoSources.choose().none { started(it, PhotoSources.CHOOSE) })
+            session.report(NO_PICKER)
     }
 
     private fun takePhoto() {
         if (!started(PhotoSources.take(), PhotoSources.TAKE)) session.report(NO_CAMERA)
     }
 
-    private fun started(
-        request: Intent,
-        code: Int,
-    ): Boolean =
+    private fun started(request: Intent, code: Int): Boolean =
         try {
             startActivityForResult(request, code)
             true

@@ -10,10 +10,7 @@ import dev.mobiledeploy.core.PixelSource
  * @property pixels as stored, straight alpha.
  * @property orientation how the camera was held.
  */
-internal class Photo(
-    private val bitmap: Bitmap,
-    val orientation: Orientation,
-) {
+internal class Photo(private val bitmap: Bitmap, val orientation: Orientation) {
     val pixels: PixelSource = BitmapPixels(bitmap)
 
     /** Frees the pixels now: a 12-megapixel photo is 48 MB that no collector knows of. */
@@ -21,17 +18,13 @@ internal class Photo(
 }
 
 /** Rows of a bitmap that was decoded without multiplying the colours by alpha. */
-private class BitmapPixels(
-    private val bitmap: Bitmap,
-) : PixelSource {
-    override val width: Int get() = bitmap.width
+private class BitmapPixels(private val bitmap: Bitmap) : PixelSource {
+    override val width: Int
+        get() = bitmap.width
 
-    override val height: Int get() = bitmap.height
+    override val height: Int
+        get() = bitmap.height
 
-    override fun readRow(
-        x: Int,
-        y: Int,
-        count: Int,
-        into: IntArray,
-    ) = bitmap.getPixels(into, 0, count, x, y, count, 1)
+    override fun readRow(x: Int, y: Int, count: Int, into: IntArray) =
+        bitmap.getPixels(into, 0, count, x, y, count, 1)
 }

@@ -6,6 +6,7 @@ import android.net.Uri
 import java.io.File
 import java.io.FileNotFoundException
 import java.io.IOException
+import java.io.InputStream
 import java.io.OutputStream
 
 /**
@@ -14,9 +15,7 @@ import java.io.OutputStream
  * A provider may serve a photo once, slowly, and only as long as this process lives; the copy can
  * be read again, and outlives the process, so that the screen can come back as it was.
  */
-internal class PhotoFile(
-    folder: File,
-) {
+internal class PhotoFile(folder: File) {
     val file: File = File(folder, "photo")
 
     /**
@@ -24,12 +23,8 @@ internal class PhotoFile(
      *
      * @throws ProblemException it cannot be read, or is no file of this size.
      */
-    fun copy(
-        resolver: ContentResolver,
-        uri: Uri,
-    ) = replace { out ->
-        val stream = resolver.openInputStream(uri) ?: throw FileNotFoundException("no content at $uri")
-        stream.use {
+    fun copy(resolver: ContentResolver, uri: Uri) = replace { out ->
+        open(resolver, uri).use {
             val block = ByteArray(1 shl 16)
             var total = 0L
             while (true) {
@@ -42,11 +37,20 @@ internal class PhotoFile(
         }
     }
 
+    private fun open(resolver: ContentResolver, uri: Uri): InputStream =
+        try {
+            resolver.openInputStream(uri)
+        } catch (e: RuntimeException) {
+            // Another app serves the photo, and what it throws arrives here: a right that was
+            // given for a while only and is gone, or a fault of its own.
+            throw IOException("no content at $uri", e)
+        } ?: throw FileNotFoundException("no content at $uri")
+
     /** Keeps the camera app's small photo, without a loss. */
-    fun keep(bitmap: Bitmap) =
-        replace { out ->
-            if (!bitmap.compress(Bitmap.CompressFormat.PNG, 100, out)) throw IOException("the photo is empty")
-        }
+    fun keep(bitmap: Bitmap) = replace { out ->
+        if (!bitmap.compress(Bitmap.CompressFormat.PNG, 100, out))
+            throw IOException("the photo is empty")
+    }
 
     /** Writes beside the old copy, which stays until the new one is whole. */
     private fun replace(write: (OutputStream) -> Unit) {
@@ -55,9 +59,6 @@ internal class PhotoFile(
             fresh.outputStream().use(write)
             if (!fresh.renameTo(file)) throw IOException("cannot rename $fresh")
         } catch (e: IOException) {
-            throw ProblemException(UNREADABLE, e)
-        } catch (e: SecurityException) {
-            // The right to read it was given for a while only, and is gone.
             throw ProblemException(UNREADABLE, e)
         } finally {
             fresh.delete()

@@ -16,9 +16,7 @@ import java.util.Locale
  *
  * @property freeBytes how much memory pixels may take, asked before each photo.
  */
-internal class PhotoReader(
-    private val freeBytes: () -> Long,
-) {
+internal class PhotoReader(private val freeBytes: () -> Long) {
     /**
      * Decodes every pixel: the exact answer needs them all, so a photo that does not fit in memory
      * is refused rather than read at half its size.
@@ -29,7 +27,8 @@ internal class PhotoReader(
         val bounds = bounds(file)
         val pixels = bounds.outWidth.toLong() * bounds.outHeight
         val limit = minOf(LARGEST, freeBytes() / BYTES_PER_PIXEL)
-        if (pixels > limit || maxOf(bounds.outWidth, bounds.outHeight) > LONGEST) throw tooLarge(pixels, limit)
+        if (pixels > limit || maxOf(bounds.outWidth, bounds.outHeight) > LONGEST)
+            throw tooLarge(pixels, limit)
         val options =
             BitmapFactory.Options().apply {
                 inPreferredConfig = Bitmap.Config.ARGB_8888
@@ -51,16 +50,14 @@ internal class PhotoReader(
      * @param side its longer side is less than twice this.
      * @throws ProblemException as [read].
      */
-    fun preview(
-        file: File,
-        side: Int,
-    ): Bitmap {
+    fun preview(file: File, side: Int): Bitmap {
         val bounds = bounds(file)
         var step = 1
         while (maxOf(bounds.outWidth, bounds.outHeight) / step >= 2 * side) step *= 2
         val options = BitmapFactory.Options().apply { inSampleSize = step }
         val stored =
-            BitmapFactory.decodeFile(file.path, options) ?: throw ProblemException(PhotoFile.UNREADABLE)
+            BitmapFactory.decodeFile(file.path, options)
+                ?: throw ProblemException(PhotoFile.UNREADABLE)
         val turn = matrix(orientation(file))
         if (turn.isIdentity) return stored
         return Bitmap.createBitmap(stored, 0, 0, stored.width, stored.height, turn, true)
@@ -71,7 +68,8 @@ internal class PhotoReader(
         if (!wholeFile(file)) throw ProblemException(PhotoFile.UNREADABLE)
         val bounds = BitmapFactory.Options().apply { inJustDecodeBounds = true }
         BitmapFactory.decodeFile(file.path, bounds)
-        if (bounds.outWidth <= 0 || bounds.outHeight <= 0) throw ProblemException(PhotoFile.UNREADABLE)
+        if (bounds.outWidth <= 0 || bounds.outHeight <= 0)
+            throw ProblemException(PhotoFile.UNREADABLE)
         return bounds
     }
 
@@ -86,10 +84,12 @@ internal class PhotoReader(
         val value =
             try {
                 file.inputStream().use {
-                    ExifInterface(it).getAttributeInt(ExifInterface.TAG_ORIENTATION, Orientation.UPRIGHT.exif)
+                    ExifInterface(it)
+                        .getAttributeInt(ExifInterface.TAG_ORIENTATION, Orientation.UPRIGHT.exif)
                 }
             } catch (_: IOException) {
-                // No EXIF, or of a format in which this Android does not look for it: as if upright.
+                // No EXIF, or of a format in which this Android does not look for it: as if
+                // upright.
                 Orientation.UPRIGHT.exif
             }
         return Orientation.ofExif(value)
@@ -115,19 +115,17 @@ internal class PhotoReader(
         return bitmap
     }
 
-    private fun tooLarge(
-        pixels: Long,
-        limit: Long,
-    ): ProblemException =
+    private fun tooLarge(pixels: Long, limit: Long): ProblemException =
         ProblemException(
             Problem(
                 R.string.too_large_title,
                 R.string.too_large_hint,
                 listOf(megapixels(pixels), megapixels(limit)),
-            ),
+            )
         )
 
-    private fun megapixels(pixels: Long): String = String.format(Locale.getDefault(), "%.1f", pixels / 1e6)
+    private fun megapixels(pixels: Long): String =
+        String.format(Locale.getDefault(), "%.1f", pixels / 1e6)
 
     private companion object {
         const val BYTES_PER_PIXEL = 4L

@@ -18,7 +18,9 @@ internal object PhotoSources {
      */
     fun choose(): List<Intent> {
         val browser =
-            Intent(Intent.ACTION_OPEN_DOCUMENT).addCategory(Intent.CATEGORY_OPENABLE).setType("image/*")
+            Intent(Intent.ACTION_OPEN_DOCUMENT)
+                .addCategory(Intent.CATEGORY_OPENABLE)
+                .setType("image/*")
         if (Build.VERSION.SDK_INT < Build.VERSION_CODES.TIRAMISU) return listOf(browser)
         return listOf(Intent(MediaStore.ACTION_PICK_IMAGES).setType("image/*"), browser)
     }

@@ -23,7 +23,4 @@ internal data class Problem(
 }
 
 /** Thrown on the worker, shown on the screen. */
-internal class ProblemException(
-    val problem: Problem,
-    cause: Throwable? = null,
-) : Exception(cause)
+internal class ProblemException(val problem: Problem, cause: Throwable? = null) : Exception(cause)

@@ -11,10 +11,7 @@ import java.util.Locale
 import kotlin.math.roundToInt
 
 /** Shows the best answers as rows with bars, and how long they took. */
-internal class ResultView(
-    private val root: View,
-    private val engines: List<String>,
-) {
+internal class ResultView(private val root: View, private val engines: List<String>) {
     private val status: TextView = root.findViewById(R.id.status)
     private val rows: ViewGroup = root.findViewById(R.id.rows)
     private val latency: TextView = root.findViewById(R.id.latency)
@@ -32,7 +29,9 @@ internal class ResultView(
         )
         status.setTextAppearance(if (answer == null) R.style.Text_Body else R.style.Text_Answer)
         rows.removeAllViews()
-        answer?.classification?.best?.forEachIndexed { rank, guess -> rows.addView(row(rank, guess)) }
+        answer?.classification?.best?.forEachIndexed { rank, guess ->
+            rows.addView(row(rank, guess))
+        }
         latency.visibility = if (answer == null) View.GONE else View.VISIBLE
         if (answer != null) latency.text = latencyOf(answer)
     }
@@ -40,10 +39,7 @@ internal class ResultView(
     private fun description(guess: Guess): String =
         text(R.string.row_description, guess.label, percent.format(guess.score))
 
-    private fun row(
-        rank: Int,
-        guess: Guess,
-    ): View {
+    private fun row(rank: Int, guess: Guess): View {
         val row = LayoutInflater.from(root.context).inflate(R.layout.row_score, rows, false)
         row.findViewById<TextView>(R.id.label).text = guess.label
         row.findViewById<TextView>(R.id.score).text = percent.format(guess.score)
@@ -58,26 +54,24 @@ internal class ResultView(
         val threads = answer.choice.threads
         return text(
             R.string.latency,
-            millis(answer.classification.inferenceNanos),
-            millis(answer.classification.preprocessingNanos),
             engines[answer.choice.engine],
             root.resources.getQuantityString(R.plurals.thread_count, threads, threads),
+            millis(answer.classification.inferenceNanos),
+            millis(answer.classification.preprocessingNanos),
         )
     }
 
-    private fun millis(nanos: Long): String = String.format(Locale.getDefault(), "%.1f", nanos / 1e6)
+    private fun millis(nanos: Long): String =
+        String.format(Locale.getDefault(), "%.1f", nanos / 1e6)
 
-    private fun text(
-        id: Int,
-        vararg arguments: Any,
-    ): String = root.resources.getString(id, *arguments)
+    private fun text(id: Int, vararg arguments: Any): String =
+        root.resources.getString(id, *arguments)
 }
 
-/** Sets a text, and what is read aloud for it, only if it changes: a live region would say it again. */
-internal fun TextView.showText(
-    text: CharSequence,
-    spoken: CharSequence? = null,
-) {
+/**
+ * Sets a text, and what is read aloud for it, only if it changes: a live region would say it again.
+ */
+internal fun TextView.showText(text: CharSequence, spoken: CharSequence? = null) {
     if (this.text.toString() == text.toString() && contentDescription == spoken) return
     contentDescription = spoken
     this.text = text

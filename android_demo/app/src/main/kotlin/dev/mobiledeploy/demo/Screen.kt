@@ -29,13 +29,17 @@ internal class Screen(
     init {
         val titles = engines.map { it.title }
         engineSegments =
-            Segments(root.findViewById(R.id.engines), titles, titles) { index -> chosen { it.copy(engine = index) } }
+            Segments(root.findViewById(R.id.engines), titles, titles) { index ->
+                chosen { it.copy(engine = index) }
+            }
         threadSegments =
             Segments(
                 root.findViewById(R.id.threads),
                 THREADS.map { it.toString() },
                 THREADS.map { root.resources.getQuantityString(R.plurals.thread_count, it, it) },
-            ) { index -> chosen { it.copy(threads = THREADS[index]) } }
+            ) { index ->
+                chosen { it.copy(threads = THREADS[index]) }
+            }
     }
 
     fun show(state: ScreenState) {

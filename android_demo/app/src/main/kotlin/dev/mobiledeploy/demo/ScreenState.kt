@@ -34,10 +34,7 @@ internal data class ScreenState(
  * @property engine index in the list of this flavour.
  * @property threads that one inference may use.
  */
-internal data class Choice(
-    val engine: Int = 0,
-    val threads: Int = 1,
-)
+internal data class Choice(val engine: Int = 0, val threads: Int = 1)
 
 /**
  * A classified photo.
@@ -45,7 +42,4 @@ internal data class Choice(
  * @property classification the best classes and the times.
  * @property choice how the model ran.
  */
-internal data class Answer(
-    val classification: Classification,
-    val choice: Choice,
-)
+internal data class Answer(val classification: Classification, val choice: Choice)

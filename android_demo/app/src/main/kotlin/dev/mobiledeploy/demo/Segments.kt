@@ -14,7 +14,9 @@ internal class Segments(
 ) {
     private val buttons: List<RadioButton> =
         titles.zip(descriptions).mapIndexed { index, (title, description) ->
-            val button = LayoutInflater.from(group.context).inflate(R.layout.segment, group, false) as RadioButton
+            val button =
+                LayoutInflater.from(group.context).inflate(R.layout.segment, group, false)
+                    as RadioButton
             button.id = index + 1
             button.text = title
             button.contentDescription = description

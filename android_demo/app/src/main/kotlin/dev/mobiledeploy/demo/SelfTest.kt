@@ -17,9 +17,11 @@ public open class SelfTest : Instrumentation() {
     private var threads = 1
 
     /** What this flavour was built with, and where its model is; tests put others in. */
-    internal open val engines: List<EngineFactory> get() = compiledEngines
+    internal open val engines: List<EngineFactory>
+        get() = compiledEngines
 
-    internal open val modelFolder: String get() = AssetFiles.FOLDER
+    internal open val modelFolder: String
+        get() = AssetFiles.FOLDER
 
     override fun onCreate(arguments: Bundle?) {
         super.onCreate(arguments)
@@ -33,13 +35,21 @@ public open class SelfTest : Instrumentation() {
         val code =
             try {
                 val context = targetContext
-                val worker = Worker(AssetFiles(context.assets, modelFolder), engines, PhotoReader { Device.freeBytes(context) })
+                val worker =
+                    Worker(
+                        AssetFiles(context.assets, modelFolder),
+                        engines,
+                        PhotoReader { Device.freeBytes(context) },
+                    )
                 val verdict = worker.use { it.selfTest(threads, Device.facts()) }
                 result.putString(RESULT, verdict.toJson())
                 Activity.RESULT_OK
             } catch (e: ProblemException) {
                 val resources = targetContext.resources
-                result.putString(ERROR, "${e.problem.title(resources)}. ${e.problem.hint(resources)}")
+                result.putString(
+                    ERROR,
+                    "${e.problem.title(resources)}. ${e.problem.hint(resources)}",
+                )
                 Activity.RESULT_CANCELED
             }
         finish(code, result)

@@ -11,9 +11,7 @@ import dev.mobiledeploy.core.GoldenComparison
 import dev.mobiledeploy.core.Verdict
 
 /** Shows the self-test: what it is, that it runs, and its verdict engine by engine. */
-internal class SelfTestView(
-    private val root: View,
-) {
+internal class SelfTestView(private val root: View) {
     val run: Button = root.findViewById(R.id.run_self_test)
     val share: Button = root.findViewById(R.id.share)
     private val headline: TextView = root.findViewById(R.id.verdict)
@@ -28,7 +26,8 @@ internal class SelfTestView(
         headline.setTextColor(colour(verdict))
         rows.removeAllViews()
         verdict?.engines?.forEach { rows.addView(row(it, verdict.contract)) }
-        for (view in listOf(device, share)) view.visibility = if (verdict == null) View.GONE else View.VISIBLE
+        for (view in listOf(device, share)) view.visibility =
+            if (verdict == null) View.GONE else View.VISIBLE
         if (verdict != null) device.text = deviceLine(verdict)
     }
 
@@ -46,17 +45,17 @@ internal class SelfTestView(
                 null -> R.color.text_primary
                 true -> R.color.good
                 false -> R.color.bad
-            },
+            }
         )
 
-    private fun row(
-        engine: EngineVerdict,
-        contract: Contract,
-    ): View {
+    private fun row(engine: EngineVerdict, contract: Contract): View {
         val row = LayoutInflater.from(root.context).inflate(R.layout.row_verdict, rows, false)
         val title = row.findViewById<TextView>(R.id.verdict_engine)
         title.text =
-            root.resources.getString(if (engine.holds) R.string.engine_holds else R.string.engine_fails, engine.title)
+            root.resources.getString(
+                if (engine.holds) R.string.engine_holds else R.string.engine_fails,
+                engine.title,
+            )
         title.setTextColor(root.context.getColor(if (engine.holds) R.color.good else R.color.bad))
         val comparison = engine.comparison
         // The reason of a failure is the finding itself, in the words that the report has.
@@ -65,16 +64,18 @@ internal class SelfTestView(
         return row
     }
 
-    private fun praise(
-        comparison: GoldenComparison,
-        contract: Contract,
-    ): String {
+    private fun praise(comparison: GoldenComparison, contract: Contract): String {
         val resources = root.resources
-        val images = resources.getQuantityString(R.plurals.golden_images, comparison.images, comparison.images)
+        val images =
+            resources.getQuantityString(
+                R.plurals.golden_images,
+                comparison.images,
+                comparison.images,
+            )
         val time = resources.getString(R.string.median_time, "%.1f".format(comparison.medianMillis))
         // A float model has no grid to be exact on.
         val found = if (contract.tolerance == null) floats(comparison) else integers(comparison)
-        return (listOf(images) + found + time).joinToString(" · ")
+        return (listOf(images) + found + time).joinToString()
     }
 
     private fun integers(comparison: GoldenComparison): List<String> {
@@ -90,7 +91,9 @@ internal class SelfTestView(
     }
 
     private fun floats(comparison: GoldenComparison): List<String> =
-        listOf(root.resources.getString(R.string.outputs_within, "%.0e".format(comparison.maxLogits)))
+        listOf(
+            root.resources.getString(R.string.outputs_within, "%.0e".format(comparison.maxLogits))
+        )
 
     private fun deviceLine(verdict: Verdict): String =
         verdict.device.run {

@@ -45,7 +45,8 @@ internal class Session(
     /** Loads the model's contract. */
     fun load() =
         inBackground({ worker.load() }) { result ->
-            state = result.fold({ state.copy(contract = it) }, { state.copy(problem = problem(it)) })
+            state =
+                result.fold({ state.copy(contract = it) }, { state.copy(problem = problem(it)) })
         }
 
     /** Classifies a photo that the user chose. */
@@ -74,7 +75,8 @@ internal class Session(
         state = state.copy(testing = true, verdict = null, problem = null)
         val threads = state.choice.threads
         inBackground({ worker.selfTest(threads, device) }) { result ->
-            state = state.copy(testing = false, verdict = result.getOrNull(), problem = problem(result))
+            state =
+                state.copy(testing = false, verdict = result.getOrNull(), problem = problem(result))
         }
     }
 
@@ -97,23 +99,26 @@ internal class Session(
         val choice = state.choice
         state = state.copy(working = true, answer = null, problem = null)
         inBackground({
-            fetch() // Of outdated requests too: a newer one may be for another engine, not another photo.
+            fetch() // Of outdated requests too: a newer one may be for another engine, not another
+            // photo.
             if (mine != newest) return@inBackground null
             val preview = worker.preview(photo.file)
             main.post { if (mine == newest) state = state.copy(preview = preview) }
             worker.classify(photo.file, choice)
         }) { result ->
             if (mine == newest) {
-                state = state.copy(working = false, answer = result.getOrNull(), problem = problem(result))
+                state =
+                    state.copy(
+                        working = false,
+                        answer = result.getOrNull(),
+                        problem = problem(result),
+                    )
             }
         }
     }
 
     /** Runs [work] on the worker, and [then] on the main thread if the session is still open. */
-    private fun <T> inBackground(
-        work: () -> T,
-        then: (Result<T>) -> Unit,
-    ) {
+    private fun <T> inBackground(work: () -> T, then: (Result<T>) -> Unit) {
         background.execute {
             val result =
                 try {

@@ -3,6 +3,7 @@ package dev.mobiledeploy.demo
 import java.io.BufferedInputStream
 import java.io.File
 import java.io.InputStream
+import java.io.RandomAccessFile
 
 /**
  * Tells truncated photos, which Android's decoder fills up with grey without saying so.
@@ -17,7 +18,8 @@ internal object WholeFile {
         val read = file.inputStream().use { it.read(head) }
         val text = String(head, 0, maxOf(read, 0), Charsets.ISO_8859_1)
         return when {
-            text.startsWith("\u00ff\u00d8") -> BufferedInputStream(file.inputStream()).use(::endOfJpeg)
+            text.startsWith("\u00ff\u00d8") ->
+                BufferedInputStream(file.inputStream()).use(::endOfJpeg)
             text.startsWith("\u0089PNG") -> endOfPng(file)
             text.startsWith("RIFF") && text.endsWith("WEBP") -> endOfWebp(head, file.length())
             else -> true
@@ -53,44 +55,26 @@ internal object WholeFile {
 
     /** Follows the chunks: length, name, data, checksum. */
     private fun endOfPng(file: File): Boolean =
-        file.inputStream().use { raw ->
-            val stream = BufferedInputStream(raw)
-            val chunk = ByteArray(8)
-            if (!skip(stream, PNG_SIGNATURE)) return false
-            while (fill(stream, chunk)) {
-                val length = chunk.take(4).fold(0L) { sum, byte -> sum * 256 + (byte.toInt() and 0xff) }
-                if (!skip(stream, length + 4)) return false
-                if (String(chunk, 4, 4, Charsets.ISO_8859_1) == "IEND") return true
+        RandomAccessFile(file, "r").use { png ->
+            var position = PNG_SIGNATURE
+            while (position + PNG_CHUNK <= png.length()) {
+                png.seek(position)
+                val length = png.readInt().toLong() and 0xffffffffL
+                val name = png.readInt()
+                position += PNG_CHUNK + length
+                if (name == PNG_END) return position <= png.length()
             }
             false
         }
 
     /** Compares the size in the header, which lacks the first 8 bytes, with the file's. */
-    private fun endOfWebp(
-        head: ByteArray,
-        size: Long,
-    ): Boolean {
-        val said = (7 downTo 4).fold(0L) { sum, index -> sum * 256 + (head[index].toInt() and 0xff) }
+    private fun endOfWebp(head: ByteArray, size: Long): Boolean {
+        val said =
+            (7 downTo 4).fold(0L) { sum, index -> sum * 256 + (head[index].toInt() and 0xff) }
         return size >= said + 8
     }
 
-    private fun fill(
-        stream: InputStream,
-        into: ByteArray,
-    ): Boolean {
-        var at = 0
-        while (at < into.size) {
-            val read = stream.read(into, at, into.size - at)
-            if (read < 0) return false
-            at += read
-        }
-        return true
-    }
-
-    private fun skip(
-        stream: InputStream,
-        count: Long,
-    ): Boolean {
+    private fun skip(stream: InputStream, count: Long): Boolean {
         var left = count
         while (left > 0) {
             val skipped = stream.skip(left)
@@ -107,6 +91,10 @@ internal object WholeFile {
     private const val JPEG_MARK = 0xff
     private const val JPEG_END = 0xd9
     private const val PNG_SIGNATURE = 8L
+
+    /** Bytes of a chunk beside its data. */
+    private const val PNG_CHUNK = 12L
+    private const val PNG_END = 0x49454e44 // IEND
 
     /** Start of image, restart markers and one that means nothing: no length follows them. */
     private val JPEG_WITHOUT_LENGTH = setOf(0x01) + (0xd0..0xd8)

@@ -35,10 +35,7 @@ internal class Worker(
     fun preview(file: File): Bitmap = reader.preview(file, PREVIEW)
 
     /** Classifies the photo in [file] with the model that [choice] says. */
-    fun classify(
-        file: File,
-        choice: Choice,
-    ): Answer {
+    fun classify(file: File, choice: Choice): Answer {
         val classifier = classifier(choice)
         val photo = reader.read(file)
         try {
@@ -53,10 +50,7 @@ internal class Worker(
     }
 
     /** Runs the golden vectors through every engine of this flavour. */
-    fun selfTest(
-        threads: Int,
-        device: Map<String, String>,
-    ): Verdict {
+    fun selfTest(threads: Int, device: Map<String, String>): Verdict {
         val runner = GoldenRunner(bundle())
         try {
             return runner.run(engines, threads, device + ("threads" to threads.toString()))
@@ -71,8 +65,11 @@ internal class Worker(
     }
 
     private fun bundle(): ModelBundle {
-        bundle?.let { return it }
-        if (assets.isEmpty()) throw ProblemException(Problem(R.string.no_model_title, R.string.no_model_hint))
+        bundle?.let {
+            return it
+        }
+        if (assets.isEmpty())
+            throw ProblemException(Problem(R.string.no_model_title, R.string.no_model_hint))
         try {
             return ModelBundle.open(assets).also { bundle = it }
         } catch (e: CoreException) {
@@ -95,12 +92,10 @@ internal class Worker(
         }
     }
 
-    private fun engineProblem(
-        choice: Choice,
-        error: CoreException,
-    ): Problem =
+    private fun engineProblem(choice: Choice, error: CoreException): Problem =
         when (error) {
-            is BundleException, is ContractException -> badModel(error)
+            is BundleException,
+            is ContractException -> badModel(error)
             is EngineException ->
                 Problem(
                     R.string.engine_title,

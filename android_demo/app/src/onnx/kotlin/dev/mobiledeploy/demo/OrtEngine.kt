@@ -17,7 +17,8 @@ import java.nio.ByteBuffer
 import java.nio.ByteOrder
 
 /** ONNX Runtime on the CPU. */
-internal class OrtEngine private constructor(
+internal class OrtEngine
+private constructor(
     private val environment: OrtEnvironment,
     private val session: OrtSession,
     override val title: String,
@@ -38,7 +39,9 @@ internal class OrtEngine private constructor(
             tensor(image).use { tensor ->
                 session.run(mapOf(this.input.name to tensor)).use { result ->
                     // Copies: the runtime's own memory goes with the result.
-                    result.map { (_, value) -> (value as OnnxTensor).byteBuffer.order(ByteOrder.nativeOrder()) }
+                    result.map { (_, value) ->
+                        (value as OnnxTensor).byteBuffer.order(ByteOrder.nativeOrder())
+                    }
                 }
             }
         }
@@ -46,9 +49,12 @@ internal class OrtEngine private constructor(
 
     private fun tensor(image: ByteBuffer): OnnxTensor =
         when (input.type) {
-            ElementType.INT8 -> OnnxTensor.createTensor(environment, image, shape, OnnxJavaType.INT8)
-            ElementType.UINT8 -> OnnxTensor.createTensor(environment, image, shape, OnnxJavaType.UINT8)
-            ElementType.FLOAT32 -> OnnxTensor.createTensor(environment, image.asFloatBuffer(), shape)
+            ElementType.INT8 ->
+                OnnxTensor.createTensor(environment, image, shape, OnnxJavaType.INT8)
+            ElementType.UINT8 ->
+                OnnxTensor.createTensor(environment, image, shape, OnnxJavaType.UINT8)
+            ElementType.FLOAT32 ->
+                OnnxTensor.createTensor(environment, image.asFloatBuffer(), shape)
         }
 
     override fun close() {
@@ -63,41 +69,43 @@ internal class OrtEngine private constructor(
 
         override val format: ModelFormat = ModelFormat.ONNX
 
-        override fun open(
-            model: ByteBuffer,
-            threads: Int,
-        ): Engine =
-            translated {
-                val environment = OrtEnvironment.getEnvironment()
-                environment.setTelemetry(false) // Nobody is told what this app does.
-                val session =
-                    OrtSession.SessionOptions().use { options ->
-                        options.setIntraOpNumThreads(threads)
-                        environment.createSession(model, options)
-                    }
-                try {
-                    OrtEngine(environment, session, "$title ${environment.version}, ${if (threads == 1) "1 thread" else "$threads threads"}")
-                } catch (e: EngineException) {
-                    session.close()
-                    throw e
+        override fun open(model: ByteBuffer, threads: Int): Engine = translated {
+            val environment = OrtEnvironment.getEnvironment()
+            environment.setTelemetry(false) // Nobody is told what this app does.
+            val session =
+                OrtSession.SessionOptions().use { options ->
+                    options.setIntraOpNumThreads(threads)
+                    environment.createSession(model, options)
                 }
+            val count = if (threads == 1) "1 thread" else "$threads threads"
+            try {
+                OrtEngine(environment, session, "$title ${environment.version}, $count")
+            } catch (e: EngineException) {
+                session.close()
+                throw e
             }
+        }
     }
 }
 
 private fun NodeInfo.spec(): TensorSpec {
-    val tensor = info as? TensorInfo ?: throw EngineException("$name is a ${info::class.simpleName}, no tensor")
+    val tensor =
+        info as? TensorInfo
+            ?: throw EngineException("$name is a ${info::class.simpleName}, no tensor")
     val type =
         when (tensor.type) {
             OnnxJavaType.INT8 -> ElementType.INT8
             OnnxJavaType.UINT8 -> ElementType.UINT8
             OnnxJavaType.FLOAT -> ElementType.FLOAT32
-            else -> throw EngineException("$name holds ${tensor.type}, expected int8, uint8 or float32")
+            else ->
+                throw EngineException("$name holds ${tensor.type}, expected int8, uint8 or float32")
         }
     return TensorSpec(name = name, type = type, shape = tensor.shape.map { it.toInt() })
 }
 
-/** Runs [action]; what ONNX Runtime throws, a missing native library included, comes out as ours. */
+/**
+ * Runs [action]; what ONNX Runtime throws, a missing native library included, comes out as ours.
+ */
 private inline fun <T> translated(action: () -> T): T =
     try {
         action()

@@ -1,6 +1,7 @@
 package dev.mobiledeploy.demo
 
 import android.content.res.Configuration
+import android.os.Bundle
 import android.view.View
 import android.view.ViewGroup
 import android.view.WindowInsets
@@ -34,7 +35,10 @@ class ConfigurationTest {
             val screen = it.activity
             it.configure("w740dp-h360dp-land")
             assertNotSame(screen, it.activity)
-            assertEquals(Configuration.ORIENTATION_LANDSCAPE, it.activity.resources.configuration.orientation)
+            assertEquals(
+                Configuration.ORIENTATION_LANDSCAPE,
+                it.activity.resources.configuration.orientation,
+            )
             // The latency too: nothing was computed again.
             assertEquals(before.toSet(), it.said().toSet())
             assertNotNull(it.photo())
@@ -68,6 +72,20 @@ class ConfigurationTest {
     }
 
     @Test
+    fun aChoiceThatNoLongerExistsIsForgotten() {
+        val saved =
+            Bundle().apply {
+                putInt("engine", 7)
+                putInt("threads", 3)
+            }
+        Phone(saved = saved).use {
+            it.settle()
+            assertEquals("LiteRT", it.chosen(R.id.engines))
+            assertEquals("1", it.chosen(R.id.threads))
+        }
+    }
+
+    @Test
     @Config(fontScale = 2f)
     fun withLargeTextNothingIsCutOff() =
         Phone().use {
@@ -80,7 +98,11 @@ class ConfigurationTest {
                 val text = view.text.toString()
                 val room = view.height - view.compoundPaddingTop - view.compoundPaddingBottom
                 assertTrue("`$text` is cut off", view.layout.height <= room)
-                for (line in 0 until view.lineCount) assertEquals("`$text` is shortened", 0, view.layout.getEllipsisCount(line))
+                for (line in 0 until view.lineCount) assertEquals(
+                    "`$text` is shortened",
+                    0,
+                    view.layout.getEllipsisCount(line),
+                )
             }
         }
 
@@ -92,9 +114,15 @@ class ConfigurationTest {
             it.settle()
             it.picture()
             val least = it.activity.resources.displayMetrics.density * 48
-            val pressed = it.activity.window.decorView.descendants().filter { view -> view.isClickable && view.isShown }
+            val pressed =
+                it.activity.window.decorView.descendants().filter { view ->
+                    view.isClickable && view.isShown
+                }
             assertTrue("${pressed.size} buttons", pressed.size >= 9)
-            for (view in pressed) assertTrue("${(view as? Button)?.text}: ${view.width} x ${view.height}", minOf(view.width, view.height) >= least)
+            for (view in pressed) assertTrue(
+                "${(view as? Button)?.text}: ${view.width} x ${view.height}",
+                minOf(view.width, view.height) >= least,
+            )
         }
 
     @Test
@@ -102,20 +130,43 @@ class ConfigurationTest {
         Phone().use {
             it.choose(TestFiles.upright)
             val root = it.activity.window.decorView
-            for (view in root.descendants().filter { view -> view.isShown && view is android.widget.ImageView }) {
+            for (view in
+                root.descendants().filter { view ->
+                    view.isShown && view is android.widget.ImageView
+                }) {
                 val named = !view.contentDescription.isNullOrBlank()
-                assertTrue("$view has neither a description nor is it decoration", named || !view.isImportantForAccessibility)
+                assertTrue(
+                    "$view has neither a description nor is it decoration",
+                    named || !view.isImportantForAccessibility,
+                )
             }
             val first = it.rows().first()
-            assertEquals("${first.text(R.id.label)}, ${first.text(R.id.score)}", first.contentDescription)
-            assertTrue((first as ViewGroup).descendants().drop(1).none { view -> view.isImportantForAccessibility && view is TextView })
-            assertEquals(View.ACCESSIBILITY_LIVE_REGION_POLITE, it.find<View>(R.id.status).accessibilityLiveRegion)
+            assertEquals(
+                "${first.text(R.id.label)}, ${first.text(R.id.score)}",
+                first.contentDescription,
+            )
+            assertTrue(
+                (first as ViewGroup).descendants().drop(1).none { view ->
+                    view.isImportantForAccessibility && view is TextView
+                }
+            )
+            assertEquals(
+                View.ACCESSIBILITY_LIVE_REGION_POLITE,
+                it.find<View>(R.id.status).accessibilityLiveRegion,
+            )
             assertEquals(first.contentDescription, it.find<View>(R.id.status).contentDescription)
-            val headings = root.descendants().filter { view -> view.isShown && view.isAccessibilityHeading }
-            assertEquals(listOf("Mobile Deploy", "Result", "Engine", "Threads", "Self-test"), headings.map { view -> (view as TextView).text.toString() })
+            val headings =
+                root.descendants().filter { view -> view.isShown && view.isAccessibilityHeading }
+            assertEquals(
+                listOf("Mobile Deploy", "Result", "Engine", "Threads", "Self-test"),
+                headings.map { view -> (view as TextView).text.toString() },
+            )
             val tops = headings.map { view -> view.locationOnScreen() }
             assertEquals(tops.sorted(), tops)
-            assertEquals(listOf("1 thread", "2 threads", "4 threads"), it.segments(R.id.threads).map { view -> view.contentDescription })
+            assertEquals(
+                listOf("1 thread", "2 threads", "4 threads"),
+                it.segments(R.id.threads).map { view -> view.contentDescription },
+            )
         }
 
     @Test
@@ -130,7 +181,10 @@ class ConfigurationTest {
                     .build()
             val root = it.find<View>(R.id.root)
             root.dispatchApplyWindowInsets(insets)
-            assertEquals(listOf(60, 48, 0, 96), listOf(root.paddingLeft, root.paddingTop, root.paddingRight, root.paddingBottom))
+            assertEquals(
+                listOf(60, 48, 0, 96),
+                listOf(root.paddingLeft, root.paddingTop, root.paddingRight, root.paddingBottom),
+            )
         }
 
     @Test

@@ -16,6 +16,7 @@ import android.widget.RadioButton
 import android.widget.RadioGroup
 import android.widget.TextView
 import java.io.File
+import java.io.InputStream
 import org.junit.Assert.assertTrue
 import org.junit.Assert.fail
 import org.robolectric.Robolectric
@@ -32,7 +33,8 @@ internal class Phone(
 
     init {
         val application = RuntimeEnvironment.getApplication()
-        shadowOf(application.packageManager).addActivityIfNotPresent(ComponentName(application, screen))
+        shadowOf(application.packageManager)
+            .addActivityIfNotPresent(ComponentName(application, screen))
         free(2_000_000_000)
         controller = Robolectric.buildActivity(screen)
         (if (saved == null) controller.setup() else controller.setup(saved)).visible()
@@ -40,11 +42,13 @@ internal class Phone(
 
     /** Says how many bytes of memory the phone has left. */
     fun free(bytes: Long) {
-        val manager = RuntimeEnvironment.getApplication().getSystemService(ActivityManager::class.java)
+        val manager =
+            RuntimeEnvironment.getApplication().getSystemService(ActivityManager::class.java)
         shadowOf(manager).setMemoryInfo(ActivityManager.MemoryInfo().apply { availMem = bytes })
     }
 
-    val activity: MainActivity get() = controller.get()
+    val activity: MainActivity
+        get() = controller.get()
 
     /** Chooses a photo, and waits for what the app says of it. */
     fun choose(file: File) {
@@ -60,46 +64,50 @@ internal class Phone(
     }
 
     /** Chooses a photo, and turns the phone while the app works. */
-    fun chooseAndTurn(
-        file: File,
-        qualifiers: String,
-    ) {
+    fun chooseAndTurn(file: File, qualifiers: String) {
         pick(file)
         configure(qualifiers)
     }
 
-    private fun pick(file: File) {
+    private fun pick(file: File) = pick("content://photos/${file.name}") { file.inputStream() }
+
+    /** Chooses what [stream] gives, without waiting. */
+    fun pick(address: String, stream: () -> InputStream) {
         press(R.id.choose)
         val request = shadowOf(activity).nextStartedActivityForResult.intent
-        val uri = Uri.parse("content://photos/${file.name}")
-        shadowOf(activity.contentResolver).registerInputStreamSupplier(uri) { file.inputStream() }
+        val uri = Uri.parse(address)
+        shadowOf(activity.contentResolver).registerInputStreamSupplier(uri) { stream() }
         answer(request, Intent().setData(uri))
     }
 
     /** Lets another app answer; null is what a cancelled request gets. */
-    fun answer(
-        request: Intent,
-        data: Intent?,
-    ) {
+    fun answer(request: Intent, data: Intent?) {
         val code = if (data == null) Activity.RESULT_CANCELED else Activity.RESULT_OK
         shadowOf(activity).receiveResult(request, code, data)
     }
 
     fun press(id: Int) {
         val button = find<View>(id)
-        assertTrue("${(button as? Button)?.text} cannot be pressed: ${said()}", button.isEnabled && button.isShown)
+        assertTrue(
+            "${(button as? Button)?.text} cannot be pressed: ${said()}",
+            button.isEnabled && button.isShown,
+        )
         button.performClick()
     }
 
     /** Presses the segment of a group that says [text]. */
-    fun press(
-        group: Int,
-        text: String,
-    ) = segments(group).first { it.text.toString() == text }.run { performClick(); settle() }
+    fun press(group: Int, text: String) =
+        segments(group)
+            .first { it.text.toString() == text }
+            .run {
+                performClick()
+                settle()
+            }
 
     fun chosen(group: Int): String = segments(group).single { it.isChecked }.text.toString()
 
-    fun segments(group: Int): List<RadioButton> = find<RadioGroup>(group).children().map { it as RadioButton }
+    fun segments(group: Int): List<RadioButton> =
+        find<RadioGroup>(group).children().map { it as RadioButton }
 
     /** Turns the phone, or changes another part of its configuration. */
     fun configure(qualifiers: String) {
@@ -121,21 +129,21 @@ internal class Phone(
     }
 
     /** Waits for the worker. */
-    fun settle() = await("the app to be done") {
-        text(R.id.status) != string(R.string.working) &&
-            !(find<View>(R.id.model).isShown && text(R.id.model) == string(R.string.loading_model)) &&
-            text(R.id.run_self_test) != string(R.string.self_test_running)
-    }
+    fun settle() =
+        await("the app to be done") {
+            text(R.id.status) != string(R.string.working) &&
+                !(find<View>(R.id.model).isShown &&
+                    text(R.id.model) == string(R.string.loading_model)) &&
+                text(R.id.run_self_test) != string(R.string.self_test_running)
+        }
 
-    fun await(
-        what: String,
-        condition: () -> Boolean,
-    ) {
+    fun await(what: String, condition: () -> Boolean) {
         val end = System.nanoTime() + 120_000_000_000
         while (true) {
             shadowOf(Looper.getMainLooper()).idle()
             if (condition()) return
-            if (System.nanoTime() > end) fail("waited for $what in vain; the screen says: ${said()}")
+            if (System.nanoTime() > end)
+                fail("waited for $what in vain; the screen says: ${said()}")
             Thread.sleep(2)
         }
     }
@@ -144,7 +152,9 @@ internal class Phone(
     fun answers(): List<String> = rows().map { "${it.text(R.id.label)} ${it.text(R.id.score)}" }
 
     fun bars(): List<Double> =
-        rows().map { row -> row.findViewById<ProgressBar>(R.id.bar).run { progress.toDouble() / max } }
+        rows().map { row ->
+            row.findViewById<ProgressBar>(R.id.bar).run { progress.toDouble() / max }
+        }
 
     fun rows(): List<View> = find<ViewGroup>(R.id.rows).children()
 
@@ -159,16 +169,17 @@ internal class Phone(
 
     fun text(id: Int): String = activity.window.decorView.text(id)
 
-    fun string(
-        id: Int,
-        vararg arguments: Any,
-    ): String = activity.getString(id, *arguments)
+    fun string(id: Int, vararg arguments: Any): String = activity.getString(id, *arguments)
 
     fun <T : View> find(id: Int): T = activity.findViewById(id)
 
     /** All texts that are shown, from the top. */
     fun said(): List<String> =
-        activity.window.decorView.descendants().filterIsInstance<TextView>().filter { it.isShown }.map { it.text.toString() }
+        activity.window.decorView
+            .descendants()
+            .filterIsInstance<TextView>()
+            .filter { it.isShown }
+            .map { it.text.toString() }
 }
 
 internal fun View.text(id: Int): String = findViewById<TextView>(id).text.toString()

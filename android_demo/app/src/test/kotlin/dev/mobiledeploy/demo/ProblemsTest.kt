@@ -31,11 +31,14 @@ class ProblemsTest {
             it.settle()
             assertEquals("No model in this app", it.problem()?.first)
             assertTrue(it.problem()!!.second.contains("mobiledeploy bundle"))
-            for (id in listOf(R.id.choose, R.id.take, R.id.run_self_test)) assertFalse(it.find<android.view.View>(id).isEnabled)
+            for (id in listOf(R.id.choose, R.id.take, R.id.run_self_test)) assertFalse(
+                it.find<android.view.View>(id).isEnabled
+            )
         }
 
     @Test
-    fun aDamagedModelIsFoundByItsDigest() = says(BrokenBundles.Damaged::class.java, "This model cannot be used", "SHA-256")
+    fun aDamagedModelIsFoundByItsDigest() =
+        says(BrokenBundles.Damaged::class.java, "This model cannot be used", "SHA-256")
 
     @Test
     fun aDamagedContract() =
@@ -46,10 +49,12 @@ class ProblemsTest {
         }
 
     @Test
-    fun aModelThatDoesNotFitItsContract() = says(BrokenBundles.Mismatch::class.java, "This model cannot be used", "uint8")
+    fun aModelThatDoesNotFitItsContract() =
+        says(BrokenBundles.Mismatch::class.java, "This model cannot be used", "uint8")
 
     @Test
-    fun aModelThatTheEngineRefuses() = says(BrokenBundles.Nonsense::class.java, "LiteRT does not start", "The engine says")
+    fun aModelThatTheEngineRefuses() =
+        says(BrokenBundles.Nonsense::class.java, "LiteRT does not start", "The engine says")
 
     @Test
     fun aMissingNativeLibraryIsToldAndTheOtherEngineWorks() =
@@ -83,6 +88,15 @@ class ProblemsTest {
     fun aPhotoThatIsGone() =
         Phone().use {
             it.choose(File(TestFiles.photos, "gone.jpg"))
+            assertEquals("This photo cannot be read", it.problem()?.first)
+        }
+
+    @Test
+    fun aPhotoWhoseAppFails() =
+        Phone().use {
+            it.settle()
+            it.pick("content://photos/faulty") { error("a fault of the other app") }
+            it.settle()
             assertEquals("This photo cannot be read", it.problem()?.first)
         }
 
@@ -137,7 +151,10 @@ class ProblemsTest {
             val request = shadowOf(it.activity).nextStartedActivityForResult.intent
             assertEquals(MediaStore.ACTION_IMAGE_CAPTURE, request.action)
             val thumbnail = Bitmap.createBitmap(160, 120, Bitmap.Config.ARGB_8888)
-            it.answer(request, Intent().putExtras(Bundle().apply { putParcelable("data", thumbnail) }))
+            it.answer(
+                request,
+                Intent().putExtras(Bundle().apply { putParcelable("data", thumbnail) }),
+            )
             it.settle()
             assertNull(it.problem())
             assertEquals(5, it.answers().size)
@@ -155,16 +172,13 @@ class ProblemsTest {
         }
 
     /** What the screen says when a photo is chosen. */
-    private fun says(
-        screen: Class<out MainActivity>,
-        title: String,
-        part: String,
-    ) = Phone(screen).use {
-        it.choose(TestFiles.upright)
-        assertEquals(title, it.problem()?.first)
-        assertTrue(it.problem()!!.second, it.problem()!!.second.contains(part))
-        assertTrue(it.answers().isEmpty())
-    }
+    private fun says(screen: Class<out MainActivity>, title: String, part: String) =
+        Phone(screen).use {
+            it.choose(TestFiles.upright)
+            assertEquals(title, it.problem()?.first)
+            assertTrue(it.problem()!!.second, it.problem()!!.second.contains(part))
+            assertTrue(it.answers().isEmpty())
+        }
 }
 
 /** An engine whose library is missing, as on a phone with another ABI. */
@@ -172,10 +186,7 @@ private object Ghost : EngineFactory {
     override val title = "Ghost"
     override val format = ModelFormat.TFLITE
 
-    override fun open(
-        model: ByteBuffer,
-        threads: Int,
-    ): Engine =
+    override fun open(model: ByteBuffer, threads: Int): Engine =
         try {
             System.loadLibrary("ghost_that_is_not_here")
             error("it cannot be here")

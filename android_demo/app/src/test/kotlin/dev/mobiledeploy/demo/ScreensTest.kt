@@ -15,28 +15,24 @@ import org.robolectric.RobolectricTestRunner
 import org.robolectric.annotation.Config
 import org.robolectric.annotation.GraphicsMode
 
-/** Draws the screens for tests/android/test_app.py, which holds them against tests/golden/screens. */
+/**
+ * Draws the screens for tests/android/test_app.py, which holds them against tests/golden/screens.
+ */
 @RunWith(RobolectricTestRunner::class)
 @GraphicsMode(GraphicsMode.Mode.NATIVE)
 @Config(qualifiers = "w360dp-h740dp-port-notnight-xhdpi")
 class ScreensTest {
-    @Test
-    fun start() = Phone().use { draw(it, "start") }
+    @Test fun start() = Phone().use { draw(it, "start") }
 
-    @Test
-    fun result() = Phone().use { classified(it, "result") }
+    @Test fun result() = Phone().use { classified(it, "result") }
 
-    @Test
-    @Config(qualifiers = "+night")
-    fun dark() = Phone().use { classified(it, "dark") }
+    @Test @Config(qualifiers = "+night") fun dark() = Phone().use { classified(it, "dark") }
 
     @Test
     @Config(qualifiers = "w740dp-h360dp-land-notnight-xhdpi")
     fun landscape() = Phone().use { classified(it, "landscape") }
 
-    @Test
-    @Config(fontScale = 2f)
-    fun largeText() = Phone().use { classified(it, "large-text") }
+    @Test @Config(fontScale = 2f) fun largeText() = Phone().use { classified(it, "large-text") }
 
     @Test
     @Config(qualifiers = "w800dp-h1100dp-port-notnight-xhdpi")
@@ -51,8 +47,7 @@ class ScreensTest {
             draw(it, "self-test")
         }
 
-    @Test
-    fun noModel() = Phone(BrokenBundles.NoModel::class.java).use { draw(it, "no-model") }
+    @Test fun noModel() = Phone(BrokenBundles.NoModel::class.java).use { draw(it, "no-model") }
 
     @Test
     @Config(qualifiers = "+night", fontScale = 2f)
@@ -62,19 +57,13 @@ class ScreensTest {
             draw(it, "unreadable")
         }
 
-    private fun classified(
-        phone: Phone,
-        name: String,
-    ) {
+    private fun classified(phone: Phone, name: String) {
         phone.choose(TestFiles.upright)
         draw(phone, name)
     }
 
     /** Draws the whole content, scrolled parts too, with fixed answers and times. */
-    private fun draw(
-        phone: Phone,
-        name: String,
-    ) {
+    private fun draw(phone: Phone, name: String) {
         phone.settle()
         phone.fix()
         val picture = phone.picture()
@@ -88,7 +77,8 @@ internal fun Phone.picture(): Bitmap {
     val view = activity.window.decorView
     val width = View.MeasureSpec.makeMeasureSpec(view.width, View.MeasureSpec.EXACTLY)
     val natural = view.descendants().filter { it.isScrollContainer }.maxOf { it.measuredContent() }
-    val height = View.MeasureSpec.makeMeasureSpec(maxOf(view.height, natural), View.MeasureSpec.EXACTLY)
+    val height =
+        View.MeasureSpec.makeMeasureSpec(maxOf(view.height, natural), View.MeasureSpec.EXACTLY)
     view.measure(width, height)
     view.layout(0, 0, view.measuredWidth, view.measuredHeight)
     val picture = Bitmap.createBitmap(view.width, view.height, Bitmap.Config.ARGB_8888)
@@ -104,7 +94,9 @@ private fun Phone.fix() {
         row.findViewById<TextView>(R.id.score).text = "%.1f%%".format(100 * score)
         row.findViewById<ProgressBar>(R.id.bar).run { progress = (score * max).roundToInt() }
     }
-    rows().zip("38592".toList()).forEach { (row, digit) -> row.findViewById<TextView>(R.id.label).text = "$digit" }
+    rows().zip("38592".toList()).forEach { (row, digit) ->
+        row.findViewById<TextView>(R.id.label).text = "$digit"
+    }
     if (rows().isNotEmpty()) find<TextView>(R.id.status).text = "3"
     find<TextView>(R.id.latency).run { text = text.replace(TIME, "1.2") }
     for (row in find<ViewGroup>(R.id.verdict_rows).children()) {

@@ -30,8 +30,15 @@ class SelfTestTest {
             val rows = it.find<android.view.ViewGroup>(R.id.verdict_rows).children()
             assertEquals(2, rows.size)
             for ((row, engine) in rows.zip(listOf("LiteRT", "ONNX Runtime"))) {
-                assertTrue(row.text(R.id.verdict_engine), row.text(R.id.verdict_engine).startsWith("✓ $engine "))
-                assertTrue(row.text(R.id.verdict_detail), row.text(R.id.verdict_detail).startsWith("16 golden images · logits exact · scores "))
+                assertTrue(
+                    row.text(R.id.verdict_engine),
+                    row.text(R.id.verdict_engine).startsWith("✓ $engine "),
+                )
+                assertTrue(
+                    row.text(R.id.verdict_detail),
+                    row.text(R.id.verdict_detail)
+                        .startsWith("16 golden images, logits exact, scores "),
+                )
             }
             assertTrue(it.text(R.id.device).contains("API 35"))
             it.press(R.id.share)
@@ -40,7 +47,10 @@ class SelfTestTest {
             val sent = chooser.getParcelableExtra(Intent.EXTRA_INTENT, Intent::class.java)!!
             assertEquals("text/plain", sent.type)
             val text = sent.getStringExtra(Intent.EXTRA_TEXT)!!
-            for (part in listOf("holds", "LiteRT", "ONNX Runtime", "page_size", "abi")) assertTrue(text, text.contains(part))
+            for (part in listOf("holds", "LiteRT", "ONNX Runtime", "page_size", "abi")) assertTrue(
+                text,
+                text.contains(part),
+            )
         }
 
     @Test
@@ -55,7 +65,10 @@ class SelfTestTest {
             assertEquals(2, rows.size)
             for (row in rows) {
                 assertTrue(row.text(R.id.verdict_engine).startsWith("✗"))
-                assertTrue(row.text(R.id.verdict_detail), row.text(R.id.verdict_detail).contains("logits differ"))
+                assertTrue(
+                    row.text(R.id.verdict_detail),
+                    row.text(R.id.verdict_detail).contains("logits differ"),
+                )
             }
         }
 
@@ -75,7 +88,11 @@ class SelfTestTest {
         val (code, result) = instrument(folder = "none")
         assertEquals(Activity.RESULT_CANCELED, code)
         assertNull(result.getString(SelfTest.RESULT))
-        assertTrue(result.getString(SelfTest.ERROR)!!.startsWith("No model in this app. Run “mobiledeploy bundle”"))
+        assertTrue(
+            result
+                .getString(SelfTest.ERROR)!!
+                .startsWith("No model in this app. Run “mobiledeploy bundle”")
+        )
     }
 
     private fun instrument(
@@ -91,10 +108,7 @@ class SelfTestTest {
 
                 override fun start() = Unit // A thread of its own, which calls onStart: below.
 
-                override fun finish(
-                    code: Int,
-                    results: Bundle?,
-                ) {
+                override fun finish(code: Int, results: Bundle?) {
                     given = code to results!!
                 }
             }

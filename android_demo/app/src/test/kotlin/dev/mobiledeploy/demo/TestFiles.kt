@@ -8,18 +8,18 @@ internal object TestFiles {
     val photos: File = File(property("photos"))
 
     /** Files that are no whole photos. */
-    val broken: File get() = File(property("broken"))
+    val broken: File
+        get() = File(property("broken"))
 
     /** Two that show different things, the second held sideways. */
-    val upright: File get() = File(photos, "upright.png")
-    val turned: File get() = File(photos, "turned.jpg")
+    val upright: File
+        get() = File(photos, "upright.png")
+
+    val turned: File
+        get() = File(photos, "turned.jpg")
 
     /** What Python says of a photo with one engine. */
-    class Expected(
-        val file: String,
-        val engine: String,
-        val rows: List<String>,
-    )
+    class Expected(val file: String, val engine: String, val rows: List<String>)
 
     /** `file, engine, row, row, ...` a line, separated by tabs. */
     fun expectedAnswers(): List<Expected> =
@@ -29,5 +29,6 @@ internal object TestFiles {
         }
 
     fun property(name: String): String =
-        System.getProperty("mobiledeploy.$name") ?: error("run by `pytest -m android tests/android`")
+        System.getProperty("mobiledeploy.$name")
+            ?: error("run by `pytest -m android tests/android`")
 }

@@ -10,8 +10,7 @@ import org.junit.rules.TemporaryFolder
 
 /** Whole photos pass, whatever hangs behind them; cut ones do not, wherever they are cut. */
 class WholeFileTest {
-    @get:Rule
-    val folder = TemporaryFolder()
+    @get:Rule val folder = TemporaryFolder()
 
     @Test
     fun wholePhotosPass() {
@@ -24,7 +23,12 @@ class WholeFileTest {
     fun whatHangsBehindThePhotoDoesNotMatter() {
         // Phones put a second picture or a film there.
         for (name in listOf("turned.jpg", "upright.png", "lossless.webp")) {
-            assertTrue(name, WholeFile.hasEnd(file(File(TestFiles.photos, name).readBytes() + ByteArray(100) { 7 })))
+            assertTrue(
+                name,
+                WholeFile.hasEnd(
+                    file(File(TestFiles.photos, name).readBytes() + ByteArray(100) { 7 })
+                ),
+            )
         }
     }
 
@@ -34,7 +38,10 @@ class WholeFileTest {
             val bytes = File(TestFiles.photos, name).readBytes()
             // From where the format can be told; PNG's last four bytes are a checksum, read or not.
             for (length in (12 until bytes.size - 1).step(37) + (bytes.size - 1)) {
-                assertFalse("$name, $length of ${bytes.size} bytes", WholeFile.hasEnd(file(bytes.copyOf(length))))
+                assertFalse(
+                    "$name, $length of ${bytes.size} bytes",
+                    WholeFile.hasEnd(file(bytes.copyOf(length))),
+                )
             }
         }
     }

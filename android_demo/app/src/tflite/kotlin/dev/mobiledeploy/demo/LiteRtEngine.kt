@@ -19,10 +19,8 @@ import org.tensorflow.lite.TensorFlowLite
  *
  * Uses only what `org.tensorflow.lite` has both in TensorFlow Lite 2.16 and in LiteRT 1.4.
  */
-internal class LiteRtEngine private constructor(
-    private val interpreter: Interpreter,
-    override val title: String,
-) : Engine {
+internal class LiteRtEngine
+private constructor(private val interpreter: Interpreter, override val title: String) : Engine {
     override val input: TensorSpec = spec(interpreter.getInputTensor(0))
 
     override val outputs: List<TensorSpec> =
@@ -39,7 +37,8 @@ internal class LiteRtEngine private constructor(
         results.forEach { it.rewind() }
         // The interpreter compares capacities: a slice's capacity is what the caller filled.
         val image = input.slice().order(ByteOrder.nativeOrder())
-        val byIndex: Map<Int, Any> = results.withIndex().associate { (index, buffer) -> index to buffer }
+        val byIndex: Map<Int, Any> =
+            results.withIndex().associate { (index, buffer) -> index to buffer }
         translated { interpreter.runForMultipleInputsOutputs(arrayOf<Any>(image), byIndex) }
         results.forEach { it.rewind() }
         return results
@@ -53,20 +52,17 @@ internal class LiteRtEngine private constructor(
 
         override val format: ModelFormat = ModelFormat.TFLITE
 
-        override fun open(
-            model: ByteBuffer,
-            threads: Int,
-        ): Engine =
-            translated {
-                val options = Interpreter.Options().setNumThreads(threads).setUseXNNPACK(true)
-                val interpreter = Interpreter(model, options)
-                try {
-                    LiteRtEngine(interpreter, "$title ${TensorFlowLite.runtimeVersion()}, ${if (threads == 1) "1 thread" else "$threads threads"}")
-                } catch (e: EngineException) {
-                    interpreter.close()
-                    throw e
-                }
+        override fun open(model: ByteBuffer, threads: Int): Engine = translated {
+            val options = Interpreter.Options().setNumThreads(threads).setUseXNNPACK(true)
+            val interpreter = Interpreter(model, options)
+            val count = if (threads == 1) "1 thread" else "$threads threads"
+            try {
+                LiteRtEngine(interpreter, "$title ${TensorFlowLite.runtimeVersion()}, $count")
+            } catch (e: EngineException) {
+                interpreter.close()
+                throw e
             }
+        }
     }
 }
 
@@ -76,7 +72,10 @@ private fun spec(tensor: Tensor): TensorSpec {
             DataType.INT8 -> ElementType.INT8
             DataType.UINT8 -> ElementType.UINT8
             DataType.FLOAT32 -> ElementType.FLOAT32
-            else -> throw EngineException("${tensor.name()} holds $given, expected int8, uint8 or float32")
+            else ->
+                throw EngineException(
+                    "${tensor.name()} holds $given, expected int8, uint8 or float32"
+                )
         }
     val quantisation = tensor.quantizationParams()
     return TensorSpec(
@@ -84,7 +83,8 @@ private fun spec(tensor: Tensor): TensorSpec {
         type = type,
         shape = tensor.shape().toList(),
         // A tensor that is not quantised has scale 0.
-        quantisation = quantisation.scale.takeIf { it > 0 }?.let { Quantisation(it, quantisation.zeroPoint) },
+        quantisation =
+            quantisation.scale.takeIf { it > 0 }?.let { Quantisation(it, quantisation.zeroPoint) },
     )
 }
 
