@@ -6,6 +6,7 @@ import hashlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from mobiledeploy.errors import StorageError
 
@@ -33,8 +34,11 @@ def storage_errors(path: Path) -> Iterator[None]:
         ) from error
 
 
-def write_atomic(path: Path, data: bytes) -> None:
-    """Write the whole file, or leave what was there as it was.
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """Open a file to write that takes the place of `path` when the block has ended well.
+
+    Until then, and if it fails, what was at `path` stays as it was.
 
     Raises:
         StorageError: The disk is full, or the place cannot be written.
@@ -44,12 +48,35 @@ def write_atomic(path: Path, data: bytes) -> None:
         beside = path.with_name(f".{path.name}.{os.getpid()}.part")
         try:
             with beside.open("wb") as handle:
-                handle.write(data)
+                yield handle
                 handle.flush()
                 os.fsync(handle.fileno())
             beside.replace(path)
         finally:
             beside.unlink(missing_ok=True)
+
+
+def write_atomic(path: Path, data: bytes) -> None:
+    """Write the whole file, or leave what was there as it was.
+
+    Raises:
+        StorageError: The disk is full, or the place cannot be written.
+    """
+    with replacing(path) as handle:
+        handle.write(data)
+
+
+def remove_unfinished(root: Path) -> None:
+    """Delete what `replacing` left anywhere below `root` because its process was killed.
+
+    Only for a folder in which no other process writes.
+
+    Raises:
+        StorageError: A file cannot be deleted.
+    """
+    with storage_errors(root):
+        for path in root.rglob(".*.part"):
+            path.unlink()
 
 
 def sha256(path: Path) -> str:

@@ -14,18 +14,20 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from mobiledeploy import codec
 from mobiledeploy._version import __version__
-from mobiledeploy.errors import CorruptFileError, StorageError
-from mobiledeploy.files import storage_errors, write_atomic
+from mobiledeploy.errors import CorruptFileError, RequestError, StorageError
+from mobiledeploy.files import remove_unfinished, storage_errors, write_atomic
 from mobiledeploy.progress import Event, Progress
 from mobiledeploy.results import File, StageTime
 
 T = TypeVar("T")
 
 STAGES = ("data", "train", "quantise", "export", "verify")
+LOCK: Final = ".lock"
+"""Held by the build at work; it stays, and says that a build made the folder."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,16 +47,18 @@ class Record:
 
 @contextlib.contextmanager
 def hold(root: Path) -> Iterator[None]:
-    """Hold a build folder for this process.
+    """Hold a build folder for this process, without what a killed one left half written.
 
     Raises:
+        RequestError: The folder holds something else than a build.
         StorageError: Another build is at work in it, or it cannot be written.
     """
     import filelock
 
     with storage_errors(root):
         root.mkdir(parents=True, exist_ok=True)
-        lock = filelock.FileLock(root / ".lock", timeout=0)
+        _check_ours(root)
+        lock = filelock.FileLock(root / LOCK, timeout=0)
         try:
             lock.acquire()
         except filelock.Timeout as error:
@@ -63,6 +67,7 @@ def hold(root: Path) -> Iterator[None]:
                 hint="wait for it to end, or choose another folder with `--out`",
             ) from error
     try:
+        remove_unfinished(root)
         yield
     finally:
         lock.release()
@@ -122,6 +127,21 @@ def digest(*values: object) -> str:
     """Return the SHA-256 of values made of dataclasses, tuples, strings and numbers."""
     text = json.dumps([__version__, codec.dump(values)], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _check_ours(root: Path) -> None:
+    """Refuse a folder that no build has made, because a stage empties the folder of its name.
+
+    With `--data data --out .` that would be the user's photos.
+    """
+    marks = [root / LOCK, *(root / stage / "stage.json" for stage in STAGES)]
+    found = sorted(path.name for path in root.iterdir() if not path.name.startswith("."))
+    if found and not any(mark.exists() for mark in marks):
+        raise RequestError(
+            f"expected an empty folder, or one of an earlier build, received {root}, which holds "
+            f"`{found[0]}`" + (f" and {len(found) - 1} more" if found[1:] else ""),
+            hint="choose a new folder with `--out`",
+        )
 
 
 def _prepare(folder: Path, key: str) -> None:

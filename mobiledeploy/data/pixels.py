@@ -1,7 +1,6 @@
 """From images to rows of pixels, in threads: what every consumer of a `Dataset` calls."""
 
 import dataclasses
-import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -14,7 +13,7 @@ from mobiledeploy.config import Preprocessing
 from mobiledeploy.data.dataset import Dataset, Indices, Pixels
 from mobiledeploy.data.preprocess import preprocess
 from mobiledeploy.errors import RequestError
-from mobiledeploy.files import storage_errors
+from mobiledeploy.files import replacing
 from mobiledeploy.progress import Event, Progress, silent
 
 BATCH: Final = 64
@@ -162,23 +161,14 @@ def _stack(rows: list[Pixels], preprocessing: Preprocessing) -> npt.NDArray[np.u
 
 def _write_rows(path: Path, blocks: Iterator[Pixels], shape: tuple[int, ...]) -> None:
     """Write blocks of rows as one `.npy` file whose length is only known at the end."""
-    with storage_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        beside = path.with_name(f".{path.name}.{os.getpid()}.part")
-        try:
-            with beside.open("wb") as handle:
-                count = 0
-                _write_header(handle, (0, *shape))
-                for block in blocks:
-                    handle.write(block.data)
-                    count += len(block)
-                handle.seek(0)
-                _write_header(handle, (count, *shape))
-                handle.flush()
-                os.fsync(handle.fileno())
-            beside.replace(path)
-        finally:
-            beside.unlink(missing_ok=True)
+    with replacing(path) as handle:
+        count = 0
+        _write_header(handle, (0, *shape))
+        for block in blocks:
+            handle.write(block.data)
+            count += len(block)
+        handle.seek(0)
+        _write_header(handle, (count, *shape))
 
 
 def _write_header(handle: BinaryIO, shape: tuple[int, ...]) -> None:

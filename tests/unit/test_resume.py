@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from mobiledeploy import resume
-from mobiledeploy.errors import StorageError
+from mobiledeploy.errors import RequestError, StorageError
 from mobiledeploy.progress import silent
 
 
@@ -126,3 +126,31 @@ def test_a_folder_held_by_another_process_is_refused(tmp_path: Path) -> None:
     other.communicate()
     with resume.hold(tmp_path):  # a killed build holds nothing
         pass
+
+
+@pytest.mark.parametrize("name", ["data/cat/1.jpg", "manifest.json"])
+def test_a_folder_of_somebody_else_is_refused_and_left_alone(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"not ours")
+    with pytest.raises(RequestError, match="empty folder") as caught, resume.hold(tmp_path):
+        pass
+    assert caught.value.hint
+    assert [p for p in tmp_path.rglob("*") if p.is_file()] == [path]
+
+
+@pytest.mark.parametrize("mark", [".lock", "export/stage.json"])
+def test_a_folder_of_an_earlier_build_is_taken(tmp_path: Path, mark: str) -> None:
+    (tmp_path / "export").mkdir()
+    (tmp_path / mark).touch()
+    with resume.hold(tmp_path):
+        pass
+
+
+def test_what_a_killed_build_left_half_written_goes(tmp_path: Path) -> None:
+    with resume.hold(tmp_path):
+        (tmp_path / "data").mkdir()
+        (tmp_path / "data" / ".pixels.npy.17.part").write_bytes(b"half")
+        (tmp_path / "data" / "pixels.npy").write_bytes(b"whole")
+    with resume.hold(tmp_path):
+        assert [p.name for p in (tmp_path / "data").iterdir()] == ["pixels.npy"]
