@@ -116,7 +116,7 @@ def verify(
     _output.emit(codec.to_json(report).decode().rstrip() if json else _verify_text.text(report))
     if out is not None:
         _write(out, report)
-    _require(report)
+    _require(report, build=len(files or ["build"]) == 1)
 
 
 def _check_out(out: Path | None) -> None:
@@ -165,16 +165,11 @@ def _run(
             )
 
 
-def _require(report: "VerifyReport") -> None:
+def _require(report: "VerifyReport", *, build: bool) -> None:
     from mobiledeploy.errors import ParityError
 
     if not report.holds:
         more = len(report.failures) - 1
         rest = f" (and {more} more)" if more else ""
-        raise ParityError(f"{report.failures[0]}{rest}", hint=_hint(report))
-
-
-def _hint(report: "VerifyReport") -> str | None:
-    if report.same_grid is False and not report.assumptions:
-        return "run `mobiledeploy build --from export` to write the files anew"
-    return None
+        anew = "run `mobiledeploy build --from export` to write the files anew"
+        raise ParityError(f"{report.failures[0]}{rest}", hint=anew if build else None)

@@ -97,21 +97,22 @@ def same_grid(sides: tuple[Side, Side]) -> bool | None:
 
     None where there is no such pair, or the `.tflite` holds more than integer graphs do.
     """
-    if [side.file.format for side in sides] != ["tflite", "onnx"]:
+    by_format = {side.file.format: side for side in sides}
+    if len(by_format) < len(sides):
         return None
     try:
-        graph = tflite_reader.read(sides[0].file.data)
+        graph = tflite_reader.read(by_format["tflite"].file.data)
     except ConversionError:
         return None
     try:
         certificates = certify(graph)
     except ConversionError:
         return False  # an ADD that no ONNX scales can reproduce: not a file of ours
-    io = _io(sides[1])
+    io = _io(by_format["onnx"])
     if io is None:
         return False
     written = onnx.write(graph, certificates, io=io, head=head_of(graph))
-    return written == sides[1].file.data
+    return written == by_format["onnx"].file.data
 
 
 def _io(side: Side) -> Io | None:
