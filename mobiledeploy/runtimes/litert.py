@@ -104,11 +104,15 @@ class _Interpreter:
                 if len(piece) == 1:
                     raise CorruptFileError(f"LiteRT cannot run the model: {error}") from error
                 self._any_batch = False
-                self._resize(1)
                 return self._run_one_by_one(piece)
         return self._invoke(piece)
 
     def _run_one_by_one(self, piece: Array) -> Sequence[Array]:
+        if self._batch != 1:
+            try:
+                self._resize(1)
+            except RuntimeError as error:
+                raise CorruptFileError(f"LiteRT cannot run the model: {error}") from error
         rows = [self._invoke(image[np.newaxis]) for image in piece]
         return [np.concatenate(output) for output in zip(*rows, strict=True)]
 
