@@ -173,6 +173,10 @@ def bias_of(state: State, node: OnnxNode, place: int) -> Bias | None:
         fault = None
         if value.zero.any():
             fault = Fault(field="bias", detail="the bias has a zero point")
+        elif value.scale.size > 1 and value.axis != 0:
+            fault = Fault(
+                field="bias_scale", detail=f"the bias is quantised along axis {value.axis}"
+            )
         return Bias(values=values, scale=value.scale, fault=fault)
     if isinstance(value, Constant | Quantised):
         numbers: Array = value.values if isinstance(value, Constant) else value.codes

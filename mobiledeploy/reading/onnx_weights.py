@@ -65,6 +65,7 @@ def convolve(
     if depthwise:
         order = (1, 3, 2, 0) if turned else (1, 2, 3, 0)
     weights, faults = _weights(kernel, kernel.codes.transpose(order), outputs, 0, value, bias)
+    faults = (*faults, *_contradictions(node, value, kernel.codes.shape, groups))
     fields = {"strides": strides, "dilations": dilations, "pads": pads}
     if value.pixels > 1:
         single = narrowed(
@@ -146,6 +147,22 @@ def padding(
         return (0, 0, 0, 0)
     top, left, bottom, right = amounts
     return top, bottom, left, right
+
+
+def _contradictions(
+    node: OnnxNode, value: Flow, shape: tuple[int, ...], groups: int
+) -> tuple[Fault, ...]:
+    """Return where a convolution's attributes do not fit its kernel (outputs, inputs, ...)."""
+    found = []
+    stated = tuple(node.attributes.get("kernel_shape") or shape[2:])
+    if stated != shape[2:]:
+        detail = f"the node states a kernel of {stated}, and has one of {shape[2:]}"
+        found.append(Fault(field="weights", detail=detail))
+    inputs = value.size("C") or shape[1] * groups
+    if shape[1] * groups != inputs or shape[0] % groups:
+        detail = f"{groups} groups do not fit a kernel of {shape[:2]} and {inputs} channels"
+        found.append(Fault(field="groups", detail=detail))
+    return tuple(found)
 
 
 def _channels_first(state: State, value: Flow) -> Flow:

@@ -131,7 +131,11 @@ def _completed(
 
 def _mean(file: TfliteFile, operator: TfliteOperator, layer: Layer, before: Tensor) -> Layer:
     axes = file.tensors[operator.inputs[-1]].data if operator.inputs[-1] >= 0 else None
-    both = axes is not None and sorted(int(axis) % 4 for axis in axes.ravel()) == [1, 2]
+    both = (
+        axes is not None
+        and all(-4 <= axis < 4 for axis in axes.ravel())
+        and sorted(int(axis) % 4 for axis in axes.ravel()) == [1, 2]
+    )
     if not both or len(before.shape) != 3:
         return dataclasses.replace(layer, kind="unknown")
     shape = before.shape[-1:]

@@ -14,6 +14,7 @@ from mobiledeploy.reading.windows import same_pads
 
 _ACTIVATIONS: Final[dict[int, Activation]] = {0: "none", 1: "relu", 3: "relu6"}
 _SAME: Final = 0
+_VALID: Final = 1
 
 
 def convolution(file: TfliteFile, operator: TfliteOperator, layer: Layer, before: Tensor) -> Layer:
@@ -31,6 +32,10 @@ def convolution(file: TfliteFile, operator: TfliteOperator, layer: Layer, before
         return dataclasses.replace(
             layer, kind="unknown", faults=(*layer.faults, Fault(field="strides", detail=detail))
         )
+    padding = operator.option(0, "b", 0)
+    if padding not in {_SAME, _VALID}:
+        fault = Fault(field="padding", detail=f"padding number {padding} of the schema")
+        layer = dataclasses.replace(layer, faults=(*layer.faults, fault))
     layer = dataclasses.replace(layer, strides=strides, dilations=dilations)
     if layer.weights is None:
         return layer
@@ -38,7 +43,7 @@ def convolution(file: TfliteFile, operator: TfliteOperator, layer: Layer, before
     if before.shape[:-1] in {(), (1, 1)} and kernel.shape[1:3] == (1, 1) and not depthwise:
         rows = dataclasses.replace(layer.weights, kernel=kernel.reshape(kernel.shape[0], -1))
         return dataclasses.replace(layer, kind="dense", weights=rows, strides=(1, 1))
-    if operator.option(0, "b", 0) == _SAME and len(before.shape) == 3:
+    if padding == _SAME and len(before.shape) == 3:
         pads = same_pads(before.shape[:2], kernel.shape[1:3], strides, dilations)
         layer = dataclasses.replace(layer, pads=pads)
     inputs = before.shape[-1] if before.shape else 0
@@ -141,6 +146,8 @@ def _weighted(
     if bias is not None and bias.data is not None:
         if bias.dtype != np.int32 or bias.data.size != channels:
             return without(f"the bias is {bias.dtype} of {bias.data.size} for {channels} channels")
+        if bias.zero_point.any():
+            return without("the bias has a zero point")
         values = bias.data.ravel()
         bias_scale = bias.scale if bias.scale.size else bias_scale
     weights = Weights(

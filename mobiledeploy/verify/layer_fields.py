@@ -137,6 +137,7 @@ def _field_of(name: str) -> Field:
         "padding": "padding",
         "activation": "activation",
         "strides": "strides",
+        "groups": "groups",
     }
     return known.get(name, "not comparable")
 

@@ -1,0 +1,151 @@
+"""No number in a file can change without the comparison saying so."""
+
+import functools
+from typing import Any
+
+import flatbuffers
+import graphs
+import numpy as np
+import onnx as onnx_package
+from ai_edge_litert import schema_py_generated as schema
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from onnx import numpy_helper
+
+from mobiledeploy import reading
+from mobiledeploy.errors import MobileDeployError
+from mobiledeploy.integer.certify import certify
+from mobiledeploy.reading import Reading
+from mobiledeploy.targets import onnx, tflite
+from mobiledeploy.verify import structure
+from mobiledeploy.verify.difference import Difference
+
+WITHOUT_MEANING = {
+    # Of kernels for other types, and of shapes that a vector has anyway.
+    "asymmetricQuantizeInputs",
+    "keepDims",
+    "keepNumDims",
+    "potScaleInt16",
+    "quantizedBiasType",
+}
+
+
+@functools.cache
+def files() -> tuple[bytes, bytes]:
+    graph = graphs.assorted_graph()
+    return tflite.write(graph, io="uint8"), onnx.write(graph, certify(graph), io="uint8")
+
+
+@functools.cache
+def sound() -> tuple[Reading, Reading, frozenset[Difference]]:
+    pair = reading.read_tflite(files()[0]), reading.read_onnx(files()[1])
+    return *pair, frozenset(structure.compare(*pair).differences)
+
+
+def is_silent(*, tflite: bytes | None = None, onnx: bytes | None = None) -> bool:
+    a, b, usual = sound()
+    try:
+        a = a if tflite is None else reading.read_tflite(tflite)
+        b = b if onnx is None else reading.read_onnx(onnx)
+    except MobileDeployError:
+        return False
+    return frozenset(structure.compare(a, b).differences) == usual
+
+
+def nudged(values: Any, place: int) -> Any:
+    """One number becomes its neighbour."""
+    flat = np.array(values).ravel().copy()
+    place %= flat.size
+    if np.issubdtype(flat.dtype, np.floating):
+        flat[place] = np.nextafter(flat[place], flat.dtype.type(9))
+    elif flat[place] == np.iinfo(flat.dtype).max:
+        flat[place] -= flat.dtype.type(1)
+    else:
+        flat[place] += flat.dtype.type(1)
+    return flat.reshape(np.shape(values))
+
+
+@settings(max_examples=60, deadline=3000)
+@given(number=st.integers(0, 10**6), place=st.integers(0, 10**6))
+def test_no_constant_of_an_onnx_changes_silently(number: int, place: int) -> None:
+    model = onnx_package.load_from_string(files()[1])
+    constants = model.graph.initializer
+    constant = constants[number % len(constants)]
+    values = nudged(numpy_helper.to_array(constant), place)
+    constant.CopyFrom(numpy_helper.from_array(values, constant.name))
+    assert not is_silent(onnx=model.SerializeToString()), constant.name
+
+
+@settings(max_examples=40, deadline=3000)
+@given(number=st.integers(0, 10**6), place=st.integers(0, 10**6))
+def test_no_attribute_of_an_onnx_changes_silently(number: int, place: int) -> None:
+    model = onnx_package.load_from_string(files()[1])
+    found = [(n, a) for n in model.graph.node for a in n.attribute if n.op_type != "Flatten"]
+    node, attribute = found[number % len(found)]
+    if attribute.ints:
+        attribute.ints[place % len(attribute.ints)] += 1
+    else:
+        attribute.i += 1
+    silent = is_silent(onnx=model.SerializeToString())
+    # The axis means nothing where there is one scale.
+    single = node.op_type == "DequantizeLinear" and "logits" in node.input[0]
+    assert silent == single, (node.op_type, node.input, attribute.name)
+
+
+@settings(max_examples=60, deadline=3000)
+@given(
+    number=st.integers(0, 10**6),
+    place=st.integers(0, 10**6),
+    field=st.sampled_from(["scale", "zeroPoint", "data"]),
+)
+def test_no_number_of_a_tensor_of_a_tflite_changes_silently(
+    number: int, place: int, field: str
+) -> None:
+    model = unpacked()
+    tensors = model.subgraphs[0].tensors
+    if field == "data":
+        tensors = [t for t in tensors if model.buffers[t.buffer].data is not None]
+        tensor = tensors[number % len(tensors)]
+        dtype = {2: np.int32, 9: np.int8}[tensor.type]
+        data = np.array(model.buffers[tensor.buffer].data, np.uint8)
+        buffer = schema.BufferT()
+        buffer.data = nudged(data.view(dtype), place).view(np.uint8)
+        model.buffers.append(buffer)
+        tensor.buffer = len(model.buffers) - 1
+    else:
+        tensors = [t for t in tensors if t.quantization and t.quantization.scale is not None]
+        tensor = tensors[number % len(tensors)]
+        grid = tensor.quantization
+        dtype = np.float32 if field == "scale" else np.int64
+        setattr(grid, field, nudged(np.array(getattr(grid, field), dtype), place))
+    assert not is_silent(tflite=packed(model)), (tensor.name, field)
+
+
+@settings(max_examples=40, deadline=3000)
+@given(number=st.integers(0, 10**6))
+def test_no_option_of_a_tflite_changes_silently(number: int) -> None:
+    model = unpacked()
+    found = [
+        (operator.builtinOptions, name)
+        for operator in model.subgraphs[0].operators
+        if operator.builtinOptions is not None
+        for name in vars(operator.builtinOptions)
+        if name not in WITHOUT_MEANING and getattr(operator.builtinOptions, name) is not None
+    ]
+    options, name = found[number % len(found)]
+    before = getattr(options, name)
+    setattr(options, name, before + 1)
+    silent = is_silent(tflite=packed(model))
+    # A window of one pixel that moves by one needs no padding.
+    expected = name == "padding" and options is model.subgraphs[0].operators[3].builtinOptions
+    assert silent == expected, (type(options).__name__, name, before)
+
+
+def unpacked() -> Any:
+    return schema.ModelT.InitFromPackedBuf(bytearray(files()[0]))
+
+
+def packed(model: Any) -> bytes:
+    builder = flatbuffers.Builder(1 << 16)
+    builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
+    return bytes(builder.Output())
