@@ -119,6 +119,7 @@ def test_a_file_of_tf2onnx_holds_our_integers_and_adds_otherwise(tmp_path: Path)
 
 @pytest.mark.slow
 @pytest.mark.tensorflow
+@pytest.mark.timeout(900)
 @pytest.mark.filterwarnings("ignore:Statistics for quantized inputs were expected")
 def test_a_file_of_tensorflows_converter_is_said_to_be_calibrated_apart() -> None:
     import tensorflow as tf
@@ -127,7 +128,7 @@ def test_a_file_of_tensorflows_converter_is_said_to_be_calibrated_apart() -> Non
     from mobiledeploy.network.keras_model import network_of
 
     architecture = registry.architecture(
-        "v2", alpha=0.35, image_size=32, classes=10, stem_stride=1
+        "v1", alpha=0.25, image_size=32, classes=10, stem_stride=1
     )
     model = keras_builder.build(architecture)
     network = network_of(architecture, model)
