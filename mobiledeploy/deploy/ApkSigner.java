@@ -54,8 +54,7 @@ final class ApkSigner {
         for (java.security.cert.Certificate certificate : store.getCertificateChain(alias)) {
             chain.add((X509Certificate) certificate);
         }
-        // Deterministic: without it, the same APK signed twice by a DSA key gives other bytes.
-        SignerConfig signer = new SignerConfig.Builder("CERT", key, chain, true).build();
+        SignerConfig signer = new SignerConfig.Builder("CERT", key, chain).build();
         new Builder(Collections.singletonList(signer))
                 .setInputApk(new File(args[1]))
                 .setOutputApk(new File(args[2]))

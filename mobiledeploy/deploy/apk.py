@@ -1,7 +1,7 @@
 """From an Android project that holds a build to a signed APK, without Gradle.
 
 Compile, shrink, link, package, sign; then the APK is read again and held against what it was made
-from. Equal inputs, tools and key give equal bytes.
+from. Equal inputs, tools and an RSA key give equal bytes.
 """
 
 import dataclasses

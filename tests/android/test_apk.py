@@ -263,18 +263,20 @@ def test_the_users_own_key_signs_and_its_password_is_asked_for(
     assert signing.STORE_VARIABLE in done.stderr
 
     key = signing.own_key(store, alias=None, password_file=secret)
-    signed = [tmp_path / "1.apk", tmp_path / "2.apk"]
-    for out in signed:
-        signing.sign(onnx.path, out, key, min_sdk=24, jdk=jdk, toolchain=toolchain)
-    assert signed[0].read_bytes() == signed[1].read_bytes()  # ECDSA, made deterministic
-    assert pages.problems(signed[0]) == ()
-    found = signing.verify(signed[0], min_sdk=24, jdk=jdk, toolchain=toolchain)
+    signed = tmp_path / "signed.apk"
+    sign_with(key, onnx.path, signed, jdk, toolchain)
+    assert pages.problems(signed) == ()
+    found = signing.verify(signed, min_sdk=24, jdk=jdk, toolchain=toolchain)
     assert found.certificate != onnx.told["certificate"]
 
     for wrong, message in (
         (dataclasses.replace(key, password="guess"), "the password of the keystore is wrong"),
+        (
+            dataclasses.replace(key, key_password="guess"),
+            "the password of the key `mine` is wrong",
+        ),
         (dataclasses.replace(key, alias="yours"), r"no key `yours`, it holds \[mine\]"),
-        (dataclasses.replace(key, keystore=secret), "keystore"),
+        (dataclasses.replace(key, keystore=secret), "it is no keystore"),
     ):
         with pytest.raises(BundleError, match=message) as caught:
             sign_with(wrong, onnx.path, tmp_path / "3.apk", jdk, toolchain)
