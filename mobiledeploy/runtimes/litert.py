@@ -84,13 +84,15 @@ class _Interpreter:
                     experimental_op_resolver_type=getattr(interpreter.OpResolverType, resolver),
                 )
                 self._interpreter.allocate_tensors()
+            sources = self._interpreter.get_input_details()
+            outputs = self._interpreter.get_output_details()
         except (ValueError, RuntimeError) as error:
             raise CorruptFileError(f"LiteRT cannot load the model: {error}") from error
-        source = only(self._interpreter.get_input_details())
+        source = only(sources)
         self._input = source["index"]
         self.input = _info(source)
-        self._indices = [out["index"] for out in self._interpreter.get_output_details()]
-        self.outputs = tuple(_info(out) for out in self._interpreter.get_output_details())
+        self._indices = [out["index"] for out in outputs]
+        self.outputs = tuple(_info(out) for out in outputs)
         self._batch = 0
         self._any_batch = True
 

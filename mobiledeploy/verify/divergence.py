@@ -28,6 +28,7 @@ PIECE: Final = 4
 JUDGED: Final = 2
 """Images on which the referee computes every layer again; it is slow."""
 MOST_CHANNELS: Final = 8
+ALONE: Final = frozenset({"missing layer", "extra layer"})
 SOFTMAX_LSB: Final = 1
 """By which softmax kernels differ among themselves."""
 
@@ -193,8 +194,10 @@ def _judge(
 
 def _error(side: Side, index: int, codes: dict[int, Codes], images: int) -> int | None:
     layer = side.reading.layers[index]
+    if codes[index].shape[1:] != layer.output.shape:
+        return None
     some = {number: array[:images] for number, array in codes.items()}
-    inputs = tapped.inputs_of(layer, some)
+    inputs = tapped.inputs_of(side.reading, index, some)
     return None if inputs is None else referee.error(layer, side.file.format, inputs, some[index])
 
 
@@ -218,11 +221,17 @@ def _divergence(
         ),
         "",
     )
+    operator, position = "INPUT" if layer is None else layer.op, row.first + 1
+    alone = structure.first
+    if alone is not None and alone.field in ALONE and alone.position <= row.first:
+        # Nothing can be compared with a layer that one file lacks: it shows in the next one.
+        names = [alone.name, alone.name]
+        operator, position = alone.kind, alone.position + 1
     return Divergence(
         layer=names[0],
         other=names[1],
-        operator="INPUT" if layer is None else layer.op,
-        position=row.first + 1,
+        operator=operator,
+        position=position,
         layers=len(sides[0].reading.layers),
         image=row.image,
         images=images,

@@ -6,19 +6,30 @@ the outputs differ, the files hold different integers; where one does not, it is
 """
 
 from collections.abc import Iterator, Sequence
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
+from mobiledeploy.errors import ConversionError
 from mobiledeploy.integer import add_kernels, mean_kernels, oracle
-from mobiledeploy.integer.graph import Conv, Dense, Int8, Node, QTensor, QWeights, Softmax
+from mobiledeploy.integer.graph import (
+    Conv,
+    Dense,
+    Int8,
+    IntegerGraph,
+    Node,
+    QTensor,
+    QWeights,
+    Softmax,
+)
 from mobiledeploy.integer.padding import pads
 from mobiledeploy.layers import Padding
 from mobiledeploy.reading import Layer, Read, Weights
 from mobiledeploy.reading.model import Format
 
 Codes: TypeAlias = npt.NDArray[np.int16]
+INPUT: Final = "what the layer reads"
 PADDINGS: tuple[Padding, ...] = ("valid", "same")
 
 
@@ -45,14 +56,17 @@ def error(layer: Layer, file: Format, inputs: Sequence[Int8], output: Codes) -> 
 
 def _right(layer: Layer, file: Format, inputs: Sequence[Int8]) -> Iterator[npt.NDArray[np.int64]]:
     """Yield what each kernel that the runtime may choose gives; nothing if that is not known."""
-    grids = [
-        _grid(layer.name, read, codes) for read, codes in zip(layer.reads, inputs, strict=True)
-    ]
-    known = [grid for grid in grids if grid is not None]
     scale, zero = layer.output.scale, layer.output.zero_point
-    if layer.faults or len(known) < len(grids) or scale is None or zero is None:
+    if layer.faults or scale is None or zero is None or len({x.shape for x in inputs}) != 1:
         return
-    out = QTensor(name=layer.name, shape=layer.output.shape, scale=scale, zero_point=zero)
+    try:
+        grids = [_grid(read, codes) for read, codes in zip(layer.reads, inputs, strict=True)]
+        out = QTensor(name="layer", shape=layer.output.shape, scale=scale, zero_point=zero)
+    except ConversionError:
+        return  # no grid of any classifier
+    known = [grid for grid in grids if grid is not None]
+    if len(known) < len(grids):
+        return
     match layer.kind:
         case "add":
             yield from _sums(file, known, inputs, out)
@@ -60,7 +74,7 @@ def _right(layer: Layer, file: Format, inputs: Sequence[Int8]) -> Iterator[npt.N
             yield from _means(file, known[0], inputs[0], out)
         case "conv" | "depthwise" | "dense" | "softmax":
             node = _node(layer, known[0], out)
-            if node is not None:
+            if node is not None and _sound(node, known[0]):
                 yield oracle.layer(node, known, inputs).astype(np.int64)
         case _:
             return
@@ -122,6 +136,15 @@ def _node(layer: Layer, source: QTensor, out: QTensor) -> Node | None:
     return None
 
 
+def _sound(node: Node, source: QTensor) -> bool:
+    """Whether everything fits together, so that the oracle can compute it."""
+    try:
+        IntegerGraph(name="one layer", input=source, nodes=(node,))
+    except ConversionError:
+        return False
+    return True
+
+
 def _weights(weights: Weights) -> QWeights:
     return QWeights(
         kernel=weights.kernel,
@@ -131,8 +154,8 @@ def _weights(weights: Weights) -> QWeights:
     )
 
 
-def _grid(name: str, read: Read, codes: Int8) -> QTensor | None:
+def _grid(read: Read, codes: Int8) -> QTensor | None:
     if read.scale is None or read.zero_point is None:
         return None
     shape = codes.shape[1:]
-    return QTensor(name=name, shape=shape, scale=read.scale, zero_point=read.zero_point)
+    return QTensor(name=INPUT, shape=shape, scale=read.scale, zero_point=read.zero_point)

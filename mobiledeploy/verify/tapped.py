@@ -1,6 +1,7 @@
 """A file with every layer tapped: what each layer gives for an image, as int8 codes, NHWC."""
 
 import dataclasses
+import math
 from collections.abc import Sequence
 from typing import TypeAlias
 
@@ -9,7 +10,7 @@ import numpy.typing as npt
 
 from mobiledeploy.data.dataset import Pixels
 from mobiledeploy.integer.graph import Int8
-from mobiledeploy.reading import INPUT, Layer, Tensor
+from mobiledeploy.reading import INPUT, Reading, Tensor
 from mobiledeploy.runtimes import Array, Session, TensorInfo
 from mobiledeploy.runtimes.kinds import KINDS
 from mobiledeploy.verify.feeding import Feed
@@ -47,11 +48,15 @@ class Tapped:
         return found
 
 
-def inputs_of(layer: Layer, codes: dict[int, Codes]) -> list[Int8] | None:
-    """Return what reached a layer; None if it was not tapped."""
-    if any(read.source not in codes for read in layer.reads):
-        return None
-    return [codes[read.source].astype(np.int8) for read in layer.reads]
+def inputs_of(reading: Reading, index: int, codes: dict[int, Codes]) -> list[Int8] | None:
+    """Return what reached a layer; None if that is not known, or not of the shape it should be."""
+    found = []
+    for read in reading.layers[index].reads:
+        source = reading.input if read.source == INPUT else reading.layers[read.source].output
+        if read.source not in codes or codes[read.source].shape[1:] != source.shape:
+            return None
+        found.append(codes[read.source].astype(np.int8))
+    return found
 
 
 def tap(side: Side, layers: Sequence[int], feeds: tuple[Feed, Feed], *, threads: int) -> Tapped:
@@ -100,5 +105,7 @@ def _codes(array: Array, tensor: Tensor) -> Codes:
         codes = array.astype(np.int16) - np.int16(128 if array.dtype == np.uint8 else 0)
     if codes.ndim == 4 and tensor.axes == "NCHW":
         codes = codes.transpose(0, 2, 3, 1)
-    # A vector may be written as an image of one pixel.
-    return codes.reshape(len(codes), *tensor.shape) if tensor.shape else codes
+    # A vector may be written as an image of one pixel. What a runtime gives need not have the
+    # shape that the file says.
+    declared = (len(codes), *tensor.shape)
+    return codes.reshape(declared) if codes.size == math.prod(declared) else codes
