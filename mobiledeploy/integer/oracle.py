@@ -98,7 +98,7 @@ def stream(
     with ThreadPoolExecutor(threads) as pool:
         for start in range(0, len(images), threads):
             some = [images[i : i + 1] for i in range(start, min(start + threads, len(images)))]
-            with _one_blas_thread():
+            with one_blas_thread():
                 rows = list(pool.map(one, some))
             yield from rows
 
@@ -123,11 +123,11 @@ def layer(
                 f"`{node.output.name}`: expected int8 of shape {('batch', *grid.shape)}, "
                 f"received {codes.dtype} of shape {codes.shape}"
             )
-    with _one_blas_thread():
+    with one_blas_thread():
         return _compute(node, grids, inputs, softmax)
 
 
-def _one_blas_thread() -> AbstractContextManager[object]:
+def one_blas_thread() -> AbstractContextManager[object]:
     """Keep BLAS to the thread that calls it.
 
     Its own threads wait for each other in busy loops: ten times slower where a core is shared.

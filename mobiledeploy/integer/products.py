@@ -89,7 +89,7 @@ def _depthwise(node: Conv, source: npt.NDArray[np.float32], widest: int) -> Exac
     dtype = np.float32 if kernel[..., 0].size * QMAX * widest <= EXACT else np.float64
     sums = np.zeros((len(source), *node.output.shape), dtype)
     part = np.empty_like(sums)
-    for view, row, column in _windows(node, source):
+    for view, row, column in windows(node, source):
         np.multiply(view, kernel[0, row, column].astype(dtype), out=part)
         sums += part
     return sums
@@ -97,14 +97,22 @@ def _depthwise(node: Conv, source: npt.NDArray[np.float32], widest: int) -> Exac
 
 def _patches(node: Conv, source: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     """Return, for each output pixel, the inputs under the kernel in the kernel's order."""
-    views = [view for view, _, _ in _windows(node, source)]
+    views = [view for view, _, _ in windows(node, source)]
     return views[0] if len(views) == 1 else np.concatenate(views, axis=-1)
 
 
-def _windows(
+def windows(
     node: Conv, source: npt.NDArray[np.float32]
 ) -> Iterator[tuple[npt.NDArray[np.float32], int, int]]:
-    """Yield, for each place in the kernel, the inputs that it meets, shaped like the output."""
+    """Yield, for each place in the kernel, the inputs that it meets, shaped like the output.
+
+    Args:
+        node: The convolution.
+        source: Its input, real 0 being 0, shape (batch, height, width, channels).
+
+    Yields:
+        A view of the padded input, and the row and the column of the kernel.
+    """
     height, width, _ = node.output.shape
     rows, columns = node.weights.kernel.shape[1:3]
     vertical, horizontal = node.strides

@@ -15,7 +15,8 @@ from mobiledeploy.progress import Progress, silent
 from mobiledeploy.runtimes.child import Child
 from mobiledeploy.verify import float32, golden, inputs, model_file
 from mobiledeploy.verify.inputs import ImageSet
-from mobiledeploy.verify.int8 import DEFAULT, Options
+from mobiledeploy.verify.int8 import DEFAULT, Options, ruler_of
+from mobiledeploy.verify.observed import Observed
 from mobiledeploy.verify.parity import Answers
 from mobiledeploy.verify.photos import labels_by_name, photos
 from mobiledeploy.verify.prove import prove
@@ -34,6 +35,22 @@ def verify(
     progress: Progress = silent,
 ) -> VerifyReport:
     """Prove a build: integers compared with integers on held-back images and on extremes.
+
+    Arguments and errors are those of `observe`.
+    """
+    found = observe(root, data=data, samples=samples, options=options, progress=progress)
+    return found.report
+
+
+def observe(
+    root: Path,
+    *,
+    data: str | None = None,
+    samples: int | None = None,
+    options: Options = DEFAULT,
+    progress: Progress = silent,
+) -> Observed:
+    """Prove a build, and return also what the report was made from.
 
     Args:
         root: A build folder.
@@ -54,17 +71,24 @@ def verify(
     )
     if contract.tolerance is None:
         return _float(root, contract, data, samples, options, progress)
-    files = [model_file.read(root / name) for name in FILES]
+    files = model_file.read(root / FILES[0]), model_file.read(root / FILES[1])
     sets = (
         _images(root, contract, data, samples, options, progress),
         *_fixed_sets(root, contract),
     )
     with Child() as one, Child() as two:
         sides = (open_side(files[0], one), open_side(files[1], two))
-        report, _ = prove(sides, sets, options, progress=progress)
-    if data is None:
-        return report
-    return dataclasses.replace(report, assumptions=tuple(_assumed(sets[0])))
+        report, answers = prove(sides, sets, options, progress=progress)
+    if data is not None:
+        report = dataclasses.replace(report, assumptions=tuple(_assumed(sets[0])))
+    return Observed(
+        report=report,
+        files=files,
+        sets=sets,
+        answers=answers,
+        scale=ruler_of(sides).scale,
+        class_names=_class_names(root),
+    )
 
 
 def _assumed(images: ImageSet) -> Iterator[str]:
@@ -105,21 +129,30 @@ def _float(
     samples: int | None,
     options: Options,
     progress: Progress,
-) -> VerifyReport:
+) -> Observed:
     if data is not None:
         raise RequestError(
             "a float build is verified on its own held-back images only",
             hint="leave out --data",
         )
-    report, _ = float32.verify(
-        (root / FILES[0]).read_bytes(),
-        (root / FILES[1]).read_bytes(),
-        first(_evaluation(root, contract), samples),
+    files = model_file.read(root / FILES[0]), model_file.read(root / FILES[1])
+    evaluation = first(_evaluation(root, contract), samples)
+    report, answers = float32.verify(
+        files[0].data,
+        files[1].data,
+        evaluation,
         contract.preprocessing,
         threads=options.threads,
         progress=progress,
     )
-    return report
+    return Observed(
+        report=report,
+        files=files,
+        sets=(inputs.held_back(evaluation),),
+        answers=(answers,) if options.keep else (),
+        scale=None if contract.head == "softmax" else 1.0,
+        class_names=_class_names(root),
+    )
 
 
 def _images(
@@ -133,14 +166,17 @@ def _images(
     if data is None:
         return inputs.held_back(first(_evaluation(root, contract), samples))
     dataset = open_dataset(data, divide=False, progress=progress)
-    names = (root / "labels.txt").read_text(encoding="utf-8").splitlines()
     return photos(
         dataset,
         lambda pixels: preprocess(pixels, contract.preprocessing),
-        labels=labels_by_name(dataset, names),
+        labels=labels_by_name(dataset, _class_names(root)),
         samples=samples,
         threads=options.threads,
     )
+
+
+def _class_names(root: Path) -> tuple[str, ...]:
+    return tuple((root / "labels.txt").read_text(encoding="utf-8").splitlines())
 
 
 def _evaluation(root: Path, contract: Contract) -> Evaluation:

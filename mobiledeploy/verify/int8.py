@@ -39,12 +39,14 @@ class Options:
         only_main: Whether to run each file in its fastest runtime only.
         threads: Images that run at a time in each runtime.
         keep: Whether to return the first runner's answers, which takes memory for all of them.
+        layers: Whether to measure every layer also where the files agree.
     """
 
     level: Level = "quick"
     only_main: bool = False
     threads: int = 1
     keep: bool = False
+    layers: bool = False
 
 
 DEFAULT: Final = Options()

@@ -11,7 +11,8 @@ from mobiledeploy.runtimes.child import Child
 from mobiledeploy.runtimes.kinds import KINDS
 from mobiledeploy.verify import feeding, inputs, model_file
 from mobiledeploy.verify.inputs import ImageSet
-from mobiledeploy.verify.int8 import DEFAULT, Options
+from mobiledeploy.verify.int8 import DEFAULT, Options, ruler_of
+from mobiledeploy.verify.observed import Observed
 from mobiledeploy.verify.photos import centred, labels_by_count, photos
 from mobiledeploy.verify.prove import prove
 from mobiledeploy.verify.report import VerifyReport
@@ -28,6 +29,23 @@ def verify(
     progress: Progress = silent,
 ) -> VerifyReport:
     """Compare two files, each run in a process of its own.
+
+    Arguments and errors are those of `observe`.
+    """
+    found = observe(first, second, data=data, samples=samples, options=options, progress=progress)
+    return found.report
+
+
+def observe(
+    first: Path,
+    second: Path,
+    *,
+    data: str | None = None,
+    samples: int | None = None,
+    options: Options = DEFAULT,
+    progress: Progress = silent,
+) -> Observed:
+    """Compare two files, and return also what the report was made from.
 
     Args:
         first: A `.tflite` or an `.onnx`; its grids are the ruler.
@@ -46,13 +64,12 @@ def verify(
     names = [path.name for path in (first, second)]
     if names[0] == names[1]:
         names = [str(path) for path in (first, second)]
-    files = [
-        model_file.read(path, name=name) for path, name in zip((first, second), names, strict=True)
-    ]
+    files = model_file.read(first, name=names[0]), model_file.read(second, name=names[1])
     with Child() as one, Child() as two:
         sides = (open_side(files[0], one), open_side(files[1], two))
         shape, classes = _claims(sides)
         assumptions = []
+        class_names: tuple[str, ...] = ()
         sets: tuple[ImageSet, ...] = (inputs.synthetic_extremes(shape),)
         if data is None:
             count = inputs.NATURAL_IMAGES if samples is None else samples
@@ -67,6 +84,7 @@ def verify(
                 dataset, centred(shape), labels=labels, samples=samples, threads=options.threads
             )
             sets = (found, *sets)
+            class_names = () if labels is None else tuple(dataset.class_names)
             assumptions.append("photos are cut to their largest centred square, then resized")
             assumptions.append(
                 f"class numbers follow the folders' names in order, {dataset.class_names[0]} first"
@@ -74,9 +92,16 @@ def verify(
                 else f"accuracy is not counted: the data have {len(dataset.class_names)} classes, "
                 f"the files {classes}"
             )
-        report, _ = prove(sides, sets, options, progress=progress)
+        report, answers = prove(sides, sets, options, progress=progress)
     fed = [f"pixels became the input of {file.name} as {file.fed}" for file in report.files]
-    return dataclasses.replace(report, assumptions=(*fed, *assumptions))
+    return Observed(
+        report=dataclasses.replace(report, assumptions=(*fed, *assumptions)),
+        files=files,
+        sets=sets,
+        answers=answers,
+        scale=ruler_of(sides).scale,
+        class_names=class_names,
+    )
 
 
 def _claims(sides: tuple[Side, Side]) -> tuple[tuple[int, int, int], int]:

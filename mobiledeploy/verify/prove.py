@@ -19,7 +19,7 @@ from mobiledeploy.verify.divergence import Suspects
 from mobiledeploy.verify.inputs import ImageSet
 from mobiledeploy.verify.int8 import Options
 from mobiledeploy.verify.parity import Answers
-from mobiledeploy.verify.report import Comparison, VerifyReport
+from mobiledeploy.verify.report import Comparison, Divergence, LayerRow, VerifyReport
 from mobiledeploy.verify.runners import open_runners
 from mobiledeploy.verify.side import Side
 
@@ -56,16 +56,12 @@ def prove(
     )
     report, answers = int8.verify(sides, runners, sets, options, progress=progress)
     report = _with_structure(report, compared, same=same_grid(sides))
-    if not report.holds:
+    if options.layers or not report.holds:
+        suspects = _suspects(sets, report.comparisons)
         found, layers = divergence.locate(
-            sides,
-            runners[:2],
-            _suspects(sets, report.comparisons),
-            compared,
-            threads=options.threads,
-            progress=progress,
+            sides, runners[:2], suspects, compared, threads=options.threads, progress=progress
         )
-        report = dataclasses.replace(report, divergence=found, layers=layers)
+        report = _with_layers(report, found, layers, images=len(suspects[0]))
     if options.level == "full":
         report = _with_certificate(report, sides, threads=options.threads, progress=progress)
     return report, answers
@@ -89,6 +85,26 @@ def _with_certificate(
         proven=(*report.proven, found.verdict) if found.holds else report.proven,
         sampled=(*report.sampled, *found.sampled),
         certificate=found,
+    )
+
+
+def _with_layers(
+    report: VerifyReport,
+    found: Divergence | None,
+    layers: tuple[LayerRow, ...],
+    *,
+    images: int,
+) -> VerifyReport:
+    """Return a report that also holds what was seen inside; only a failure has a divergence."""
+    warnings = report.warnings
+    if report.holds and found is not None:
+        warnings = (*warnings, f"the logits agree, but `{found.layer}` does not: {found.cause}")
+    return dataclasses.replace(
+        report,
+        warnings=warnings,
+        divergence=None if report.holds else found,
+        layers=layers,
+        layer_images=images if layers else 0,
     )
 
 

@@ -267,7 +267,9 @@ class VerifyReport:
         paired: Float network against file, and file against file, on labelled images.
         structure: In what the files' integers differ, whether or not an image shows it; None
             for float files.
-        layers: Every layer, if the files had to be searched for the first that diverges.
+        layers: Every layer, if the files had to be searched for the first that diverges, or if
+            it was asked for.
+        layer_images: On how many images `layers` were measured.
         divergence: The first layer that diverges, or None.
         same_grid: Whether the ONNX file is, byte for byte, what this version writes from the
             integers of the `.tflite`, with every ADD and MEAN certified over all inputs. None for
@@ -295,6 +297,7 @@ class VerifyReport:
     paired: tuple[PairedTest, ...] = ()
     structure: StructureReport | None = None
     layers: tuple[LayerRow, ...] = ()
+    layer_images: int = 0
     divergence: Divergence | None = None
     same_grid: bool | None = None
     proven: tuple[str, ...] = ()
