@@ -20,10 +20,14 @@ from mobiledeploy.progress import Event, Progress, silent
 LAYOUT: Final = "one sub-folder a class, such as photos/cat/1.jpg and photos/dog/2.jpg"
 SPLIT_FOLDERS: Final[dict[str, Split]] = {
     "train": "train",
+    "training": "train",
     "validation": "validation",
+    "valid": "validation",
     "val": "validation",
     "test": "test",
+    "testing": "test",
 }
+"""Names in lower case: `Train` and `TRAIN` are the same."""
 _THREADS: Final = 4
 """Files hashed at a time: hashing releases the interpreter lock, and half the time is disk."""
 _BATCH: Final = 1024
@@ -48,8 +52,9 @@ class Photo:
 def load(path: Path, *, divide: bool = True, progress: Progress = silent) -> Dataset:
     """Return the photos under a folder; its sub-folders are the classes, sorted by name.
 
-    Where the sub-folders are `train` with `test`, `validation` (or `val`) or both, they are
-    taken as given splits with the classes inside them, and a missing one is taken from `train`.
+    Where the sub-folders are `train` with `test`, `validation` or both, by any of the names in
+    `SPLIT_FOLDERS`, they are taken as given splits with the classes inside them, and a missing
+    one is taken from `train`.
     Hidden files and what is no image are passed over. Every file is read once, for its hash;
     none is decoded.
 
@@ -111,7 +116,7 @@ def _root(path: Path) -> Path:
 def _parts(root: Path) -> list[tuple[Split | None, Path]]:
     """Return the folders in which the classes stand, each with the split it is."""
     found = _folders(root, root)
-    parts = [SPLIT_FOLDERS.get(folder.name) for folder in found]
+    parts = [SPLIT_FOLDERS.get(folder.name.lower()) for folder in found]
     given = "train" in parts and None not in parts and len(parts) == len(set(parts)) > 1
     if given and all(_folders(folder, root) for folder in found):
         return list(zip(parts, found, strict=True))

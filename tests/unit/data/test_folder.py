@@ -157,14 +157,20 @@ def test_any_other_change_changes_the_digest(
     assert load(root).digest != before
 
 
-def test_folders_named_like_splits_are_splits(photos: Photos) -> None:
+@pytest.mark.parametrize(
+    "folders",
+    [("train", "val", "test"), ("Train", "Valid", "TEST"), ("training", "validation", "testing")],
+)
+def test_folders_named_like_splits_are_splits(
+    photos: Photos, folders: tuple[str, str, str]
+) -> None:
     root = photos()
-    photos(root / "train", cat=20, dog=20)
-    photos(root / "val", cat=2, dog=3)
-    photos(root / "test", cat=4, dog=5)
+    photos(root / folders[0], cat=20, dog=20)
+    photos(root / folders[1], cat=2, dog=3)
+    photos(root / folders[2], cat=4, dog=5)
     dataset = load(root)
     assert dataset.class_names == ("cat", "dog")
-    for part, folder in (("train", "train"), ("validation", "val"), ("test", "test")):
+    for part, folder in zip(("train", "validation", "test"), folders, strict=True):
         found = dataset.splits[part]
         assert {dataset.image_names[i].split("/")[0] for i in found} == {folder}
     assert [len(dataset.splits[part]) for part in ("train", "validation", "test")] == [40, 5, 9]
