@@ -25,6 +25,9 @@ ALPHAS: Final[dict[str, tuple[float, ...]]] = {
 }
 """The width multipliers each paper's models are published for."""
 
+LEARNING_RATES: Final = (1e-9, 10.0)
+"""The least and the largest: a rate of 0 learns nothing, a negative one unlearns."""
+
 SMALL_IMAGE: Final = 64
 """Up to this image size the stem keeps the resolution (stride 1): at stride 2 a 32 px image
 would reach the last block as a single pixel. See docs/decisions/0004-small-images.md."""
@@ -120,6 +123,7 @@ class TrainConfig:
         """Check the ranges."""
         _within("epochs", self.epochs, 0, 10_000)
         _within("batch size", self.batch_size, 1, 4096)
+        _within("learning rate", self.learning_rate, *LEARNING_RATES)
         _within("seed", self.seed, 0, 2**31 - 1)
         _within("threads", self.threads, 1, 256)
 
@@ -146,6 +150,8 @@ class QuantiseConfig:
         """Check the ranges."""
         _choose("QAT engine", self.engine, ENGINES)
         _within("QAT steps", self.steps, 0, 100_000)
+        _within("QAT batch size", self.batch_size, 1, 4096)
+        _within("QAT learning rate", self.learning_rate, *LEARNING_RATES)
         _within("calibration images", self.calibration_images, 1, 100_000)
 
 

@@ -47,7 +47,7 @@ def find_weights(config: BuildConfig, progress: Progress) -> Path | None:
     """Return the file of weights to start from, downloading ImageNet's where asked; None for none.
 
     Raises:
-        RequestError: The named file does not exist.
+        RequestError: There is no such file.
         DownloadError: The weights cannot be had.
     """
     model, name = config.model, config.train.weights
@@ -62,8 +62,9 @@ def find_weights(config: BuildConfig, progress: Progress) -> Path | None:
         return found
     path = Path(name).expanduser()
     if not path.is_file():
+        found = "a folder" if path.is_dir() else "nothing"
         raise RequestError(
-            f"the weights {path} do not exist",
+            f"expected a file of weights at {path}, found {found}",
             hint="name a Keras file (.keras, .weights.h5, .h5), `imagenet`, or `none`",
         )
     return path
