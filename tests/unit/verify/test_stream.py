@@ -1,0 +1,142 @@
+"""Images stream through runners in order, and only a few of them are held at a time."""
+
+import threading
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+from mobiledeploy.errors import CorruptFileError
+from mobiledeploy.progress import Event, silent
+from mobiledeploy.runtimes import Array, TensorInfo
+from mobiledeploy.verify.answers import Ends, Grid
+from mobiledeploy.verify.feeding import Feed
+from mobiledeploy.verify.inputs import ImageSet, natural, synthetic_extremes
+from mobiledeploy.verify.runners import Runner
+from mobiledeploy.verify.stream import DEPTH, LARGEST, stream
+
+RULER = Grid(scale=0.5, zero_point=3)
+SHAPE = (4, 4, 3)
+
+
+class Echo:
+    """A runtime whose logits are the first pixel's three codes."""
+
+    runtime = "echo 1.0"
+    input = TensorInfo(name="image", dtype=np.dtype(np.int8), shape=SHAPE)
+    outputs = (TensorInfo(name="logits", dtype=np.dtype(np.int8), shape=(3,)),)
+
+    def __init__(self, *, fail_at: int = 10**9) -> None:
+        self.calls, self._fail_at = 0, fail_at
+
+    @property
+    def output_names(self) -> tuple[str, ...]:
+        return ("logits",)
+
+    def run(self, batch: Array) -> tuple[Array, ...]:
+        self.calls += 1
+        if self.calls >= self._fail_at:
+            raise CorruptFileError("the runtime crashed")
+        return (batch[:, 0, 0],)
+
+
+def runner(name: str, most: int | None = None, **options: int) -> Runner:
+    codes = (np.arange(256) - 128).astype(np.int8)[:, None].repeat(3, axis=1)
+    return Runner(
+        name=name,
+        file="a.tflite",
+        kind="xnnpack",
+        session=Echo(**options),
+        feed=Feed(table=codes, channels_first=False, words=""),
+        ends=Ends(taps=(), logits=RULER, scores=None, softmax=False),
+        most=most,
+    )
+
+
+class Counted:
+    """Images that know how many of them were asked for and not yet let go."""
+
+    def __init__(self, images: int) -> None:
+        self.images, self.made, self.lock = images, 0, threading.Lock()
+
+    def pixels(self, start: int, stop: int) -> Array:
+        with self.lock:
+            self.made = max(self.made, stop)
+        numbers = np.arange(start, stop, dtype=np.int64) % 251
+        return np.broadcast_to(numbers[:, None, None, None], (stop - start, *SHAPE)).astype(
+            np.uint8
+        )
+
+    def set(self) -> ImageSet:
+        names = [str(number) for number in range(self.images)]
+        return ImageSet(name="numbers", names=names, pixels=self.pixels)
+
+
+def run(images: ImageSet, runners: Sequence[Runner]) -> list[tuple[int, Array]]:
+    found = []
+    for batch in stream(images, runners, RULER, message="", progress=silent):
+        assert batch.answers[0] is not None
+        found += list(zip(batch.rows[0] + batch.start, batch.answers[0].logits[:, 0], strict=True))
+    return found
+
+
+@pytest.mark.parametrize("images", [1, 15, LARGEST, LARGEST + 1, 5 * LARGEST + 7])
+def test_every_image_is_answered_once_and_in_order(images: int) -> None:
+    found = run(Counted(images).set(), [runner("a"), runner("b")])
+    assert [int(row) for row, _ in found] == list(range(images))
+    assert [int(code) for _, code in found] == [row % 251 - 128 for row in range(images)]
+
+
+def test_at_most_a_few_batches_are_on_the_way() -> None:
+    counted = Counted(40 * LARGEST)
+    batches = stream(counted.set(), [runner("a")], RULER, message="", progress=silent)
+    for number, batch in enumerate(batches):
+        assert counted.made <= (number + DEPTH + 2) * LARGEST
+        assert batch.start == number * LARGEST
+
+
+def test_a_runner_that_takes_a_part_is_compared_on_it() -> None:
+    images = 3 * LARGEST
+    both = 0
+    for batch in stream(
+        Counted(images).set(), [runner("a"), runner("b", most=20)], RULER, message="",
+        progress=silent,
+    ):  # fmt: skip
+        found = batch.both(0, 1)
+        if found is not None:
+            rows, one, two = found
+            both += len(rows)
+            np.testing.assert_array_equal(one.logits, two.logits)
+            np.testing.assert_array_equal(one.logits[:, 0] + 128, (rows + batch.start) % 251)
+    assert both == 20
+
+
+def test_a_runtime_that_dies_ends_the_stream() -> None:
+    runners = [runner("a"), runner("b", fail_at=3)]
+    with pytest.raises(CorruptFileError, match="crashed"):
+        run(Counted(20 * LARGEST).set(), runners)
+    assert runners[0].session.calls < 12
+
+
+def test_progress_begins_at_once_and_ends_with_all() -> None:
+    events: list[Event] = []
+    list(stream(Counted(700).set(), [runner("a")], RULER, message="m", progress=events.append))
+    assert (events[0].done, events[0].total) == (0, 700)
+    assert events[-1].done == 700
+
+
+def test_natural_images_are_the_same_whatever_was_asked_for_and_vary() -> None:
+    few, many = natural((40, 33, 3), images=4), natural((40, 33, 3), images=400)
+    np.testing.assert_array_equal(few.pixels(0, 4), many.pixels(0, 4))
+    np.testing.assert_array_equal(many.pixels(2, 3), many.pixels(0, 4)[2:3])
+    pixels = many.pixels(0, 200).astype(float)
+    assert pixels.shape == (200, 40, 33, 3)
+    assert pixels.mean(axis=(1, 2, 3)).std() > 15
+    neighbours = np.abs(np.diff(pixels, axis=2)).mean()
+    assert neighbours < 0.6 * np.abs(pixels - pixels.mean()).mean()
+
+
+def test_extremes_reach_both_ends_of_the_codes() -> None:
+    pixels = synthetic_extremes((13, 10, 3)).pixels(0, 29)
+    assert (pixels.min(), pixels.max()) == (0, 255)
+    assert len(np.unique(pixels.reshape(29, -1), axis=0)) == 29
