@@ -27,7 +27,7 @@ class EngineReport:
         images: How many; 0 if the engine could not run.
         exact_logits: Images on which every logit is equal.
         max_logits: Largest difference of a logit: LSB, or relative to the largest golden logit in
-            a float model.
+            a float model, as the app says it too.
         max_scores: Largest difference of a score, likewise.
         same_top1: Images on which the highest logit is the same class.
         worst: Name of the image with the largest difference; empty if there is none.
@@ -83,10 +83,7 @@ def judge(
     golden_scores = expected.logits if expected.scores is None else expected.scores
     unit = float(np.abs(expected.logits).max()) if floats else 1.0
     from_logits = np.abs(logits - expected.logits).max(axis=1) / unit
-    # A float model's scores lie in 0..1: their difference is relative as it stands.
-    from_scores = np.abs(scores - golden_scores).max(axis=1) / (
-        max(1.0, float(np.abs(golden_scores).max())) if floats else 1.0
-    )
+    from_scores = np.abs(scores - golden_scores).max(axis=1) / unit
     worst = int(np.lexsort((from_scores, from_logits))[-1])
     report = EngineReport(
         title=title,
