@@ -16,7 +16,7 @@ import numpy.typing as npt
 from mobiledeploy.integer import add_kernels, mean_kernels
 from mobiledeploy.integer.certify_add import NARROWEST
 from mobiledeploy.integer.certify_mean import MOST_POSITIONS
-from mobiledeploy.integer.graph import QMAX, QMIN
+from mobiledeploy.integer.graph import MOST_STEPS, QMAX, QMIN, WIDEST_MULTIPLIER
 from mobiledeploy.reading import Layer, Read, Tensor
 from mobiledeploy.reading.model import Format
 from mobiledeploy.verify.reach import Ints, Span, centred, multipliers, others, stepped, sums
@@ -68,7 +68,10 @@ def compare_weighted(a: Layer, b: Layer, source: Span) -> Verdict:
     first, second = spans
     if first is None or second is None or not _usable(*factors):
         return UNKNOWN
-    if max(np.abs(s).max() for s in (first.low, first.high, second.low, second.high)) > LARGEST:
+    largest = max(int(np.abs(s).max()) for s in (first.low, first.high, second.low, second.high))
+    if largest * max(float(f.max()) for f in factors if f is not None) >= MOST_STEPS:
+        return UNKNOWN
+    if largest > LARGEST:
         same = np.array_equal(factors[0], factors[1]) and not (delta.low.any() or delta.high.any())
         if same and (a.clamp, a.output.zero_point) == (b.clamp, b.output.zero_point):
             return Verdict(equal=True, lsb=0, channels=(), method="the same sums and multipliers")
@@ -83,12 +86,12 @@ def compare_weighted(a: Layer, b: Layer, source: Span) -> Verdict:
         by_channel[suspects] = pair.apart(suspects, near)
         suspects = suspects[by_channel[suspects] == 0]
     channels = tuple(int(channel) for channel in np.flatnonzero(by_channel))
-    largest = int((first.high - first.low).max()) + 1
+    count = int((first.high - first.low).max()) + 1
     return Verdict(
         equal=not channels,
         lsb=int(by_channel.max()),
         channels=channels,
-        method=f"every sum that its inputs allow, up to {largest:,} a channel",
+        method=f"every sum that its inputs allow, up to {count:,} a channel",
     )
 
 
@@ -170,7 +173,9 @@ def _tables(first: list[Ints], second: list[Ints], method: str) -> Verdict:
 
 def _usable(*factors: npt.NDArray[np.float32] | None) -> bool:
     return all(
-        f is not None and bool(np.isfinite(f).all()) and bool((f > 0).all()) for f in factors
+        # Beyond that the runtimes give the layer to other kernels.
+        f is not None and bool(((f > 0) & (f < WIDEST_MULTIPLIER)).all())
+        for f in factors
     )
 
 

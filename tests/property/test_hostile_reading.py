@@ -38,7 +38,7 @@ def changed(data: bytes, places: list[tuple[int, bytes]]) -> bytes:
     return bytes(result)
 
 
-@settings(max_examples=150, deadline=3000)
+@settings(max_examples=80, deadline=3000)
 @given(changes)
 def test_a_damaged_tflite_is_read_and_compared_or_refused(places: list[tuple[int, bytes]]) -> None:
     with contextlib.suppress(MobileDeployError):
@@ -46,7 +46,7 @@ def test_a_damaged_tflite_is_read_and_compared_or_refused(places: list[tuple[int
         codec.to_json(structure.compare(sound(), found))
 
 
-@settings(max_examples=150, deadline=3000)
+@settings(max_examples=80, deadline=3000)
 @given(changes)
 def test_a_damaged_onnx_is_read_and_compared_or_refused(places: list[tuple[int, bytes]]) -> None:
     with contextlib.suppress(MobileDeployError):
@@ -54,7 +54,7 @@ def test_a_damaged_onnx_is_read_and_compared_or_refused(places: list[tuple[int, 
         codec.to_json(structure.compare(found, sound()))
 
 
-@settings(max_examples=50, deadline=3000)
+@settings(max_examples=30, deadline=3000)
 @given(st.integers(0, 2**20))
 def test_a_cut_off_file_is_refused(length: int) -> None:
     data = files()[1]
