@@ -28,6 +28,8 @@ PIECE: Final = 4
 JUDGED: Final = 2
 """Images on which the referee computes every layer again; it is slow."""
 MOST_CHANNELS: Final = 8
+FAR: Final = 2**14
+"""Steps that stand for any larger difference."""
 ALONE: Final = frozenset({"missing layer", "extra layer"})
 SOFTMAX_LSB: Final = 1
 """By which softmax kernels differ among themselves."""
@@ -154,7 +156,7 @@ def _add(
 ) -> None:
     mine, other = found[0][row.first], found[1][row.second]
     if mine.shape != other.shape:
-        row.largest, row.differing, row.image = 2**15, row.differing + mine.size, names[0]
+        row.largest, row.differing, row.image = FAR, row.differing + mine.size, names[0]
         row.elements += mine.size
         return
     differences = _on_first_grid(other, sides, row) - mine
@@ -172,9 +174,11 @@ def _on_first_grid(other: Codes, sides: tuple[Side, Side], row: _Row) -> Codes:
     grid, own = _tensor(sides[0], row.first), _tensor(sides[1], row.second)
     if (grid.scale, grid.zero_point) == (own.scale, own.zero_point):
         return other
-    ratio = float(own.scale or 1) / float(grid.scale or 1)
-    real = (other - int(own.zero_point or 0)) * ratio + int(grid.zero_point or 0)
-    codes: Codes = np.clip(np.rint(real), -(2**14), 2**14).astype(np.int16)
+    with np.errstate(all="ignore"):  # scales of damaged files
+        ratio = np.float64(own.scale or 1) / np.float64(grid.scale or 1)
+        real = (other - int(own.zero_point or 0)) * ratio + int(grid.zero_point or 0)
+    steps = np.nan_to_num(np.rint(real), nan=FAR, posinf=FAR, neginf=-FAR)
+    codes: Codes = np.clip(steps, -FAR, FAR).astype(np.int16)
     return codes
 
 

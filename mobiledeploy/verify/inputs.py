@@ -120,10 +120,10 @@ def extremes(
 
 
 def _canvas(side: int) -> npt.NDArray[np.float32]:
-    """Return (side, side, 3) values of mean 0 and deviation 1 with a spectrum of 1 / frequency."""
+    """Return (side, side, 3) values of mean 0 and deviation 1 whose spectrum falls steeply."""
     rng = np.random.default_rng(0)
     frequencies = np.hypot(np.fft.fftfreq(side)[:, None], np.fft.rfftfreq(side)[None])
-    fall = 1 / np.maximum(frequencies, 1 / side)
+    fall = np.maximum(frequencies, 1 / side) ** -1.5
     grey, *colours = (
         np.fft.irfft2(np.fft.rfft2(rng.normal(size=(side, side))) * fall, s=(side, side))
         for _ in range(4)

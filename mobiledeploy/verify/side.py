@@ -5,6 +5,8 @@ import math
 from collections.abc import Sequence
 from typing import Protocol
 
+import numpy as np
+
 from mobiledeploy import reading
 from mobiledeploy.errors import ConversionError, CorruptFileError
 from mobiledeploy.reading import Reading
@@ -96,4 +98,20 @@ def open_side(file: ModelFile, place: Place) -> Side:
         found = read(file.data)
     except (CorruptFileError, ConversionError) as error:
         raise type(error)(f"{file.name}: {error}", hint=error.hint) from error
+    _check_grids(found, file.name)
     return Side(file=file, reading=found, ends=Ends.of(found, file=file.name), place=place)
+
+
+def _check_grids(found: Reading, name: str) -> None:
+    """Refuse scales that nothing can be measured in.
+
+    Raises:
+        CorruptFileError: That of the input, the logits or the output is not positive.
+    """
+    ends = [found.input, found.output, *([found.logits.output] if found.logits else [])]
+    for tensor in ends:
+        scale = tensor.scale
+        if scale is not None and not np.finfo(np.float32).tiny <= scale < np.inf:
+            raise CorruptFileError(
+                f"{name}: tensor `{tensor.name}`: expected a positive scale, received {scale}"
+            )

@@ -137,6 +137,6 @@ def test_natural_images_are_the_same_whatever_was_asked_for_and_vary() -> None:
 
 
 def test_extremes_reach_both_ends_of_the_codes() -> None:
-    pixels = synthetic_extremes((13, 10, 3)).pixels(0, 29)
+    pixels = synthetic_extremes((32, 32, 3)).pixels(0, 29)
     assert (pixels.min(), pixels.max()) == (0, 255)
     assert len(np.unique(pixels.reshape(29, -1), axis=0)) == 29
