@@ -100,7 +100,9 @@ private fun Phone.fix() {
     if (rows().isNotEmpty()) find<TextView>(R.id.status).text = "3"
     find<TextView>(R.id.latency).run { text = text.replace(TIME, "1.2") }
     for (row in find<ViewGroup>(R.id.verdict_rows).children()) {
-        row.findViewById<TextView>(R.id.verdict_detail).run { text = text.replace(TIME, "1.2") }
+        row.findViewById<TextView>(R.id.verdict_detail).run {
+            text = text.replace(TIME, "1.2").replace(Regex("scores [^,]+"), "scores exact")
+        }
     }
 }
 
