@@ -137,14 +137,16 @@ def _float(
         )
     files = model_file.read(root / FILES[0]), model_file.read(root / FILES[1])
     evaluation = first(_evaluation(root, contract), samples)
-    report, answers = float32.verify(
-        files[0].data,
-        files[1].data,
-        evaluation,
-        contract.preprocessing,
-        threads=options.threads,
-        progress=progress,
-    )
+    with Child() as one, Child() as two:
+        report, answers = float32.verify(
+            files[0].data,
+            files[1].data,
+            evaluation,
+            contract.preprocessing,
+            threads=options.threads,
+            places=(one, two),
+            progress=progress,
+        )
     return Observed(
         report=report,
         files=files,

@@ -10,10 +10,11 @@ from mobiledeploy.data.evaluation import Evaluation
 from mobiledeploy.data.preprocess import to_float32
 from mobiledeploy.errors import ParityError
 from mobiledeploy.progress import Event, Progress, silent
-from mobiledeploy.runtimes import Session, cpu, litert, ort
+from mobiledeploy.runtimes import Session, cpu
 from mobiledeploy.verify import accuracy
 from mobiledeploy.verify.parity import Answers
 from mobiledeploy.verify.report import FloatComparison, VerifyReport
+from mobiledeploy.verify.side import HERE, Place
 
 TOLERANCE: Final = 1e-3
 """Largest difference of an output, relative to the largest output: float kernels sum in any
@@ -28,6 +29,7 @@ def verify(
     preprocessing: Preprocessing,
     *,
     threads: int,
+    places: tuple[Place, Place] = (HERE, HERE),
     progress: Progress = silent,
 ) -> tuple[VerifyReport, Answers]:
     """Compare two float files on labelled images.
@@ -38,6 +40,7 @@ def verify(
         evaluation: The images.
         preprocessing: From pixels to input values.
         threads: Images that run at a time.
+        places: Where each file is run.
         progress: Told after every batch.
 
     Returns:
@@ -47,8 +50,12 @@ def verify(
         ParityError: The outputs have different shapes, or do not vary.
     """
     sessions: dict[str, Session] = {
-        "model.tflite": litert.load(tflite, threads=threads),
-        "model.onnx": ort.load(onnx_model, threads=threads),
+        "model.tflite": places[0].load(
+            "xnnpack", tflite, taps=(), threads=threads, name="model.tflite"
+        ),
+        "model.onnx": places[1].load(
+            "ort-optimised", onnx_model, taps=(), threads=threads, name="model.onnx"
+        ),
     }
     outputs = {
         name: _run(session, evaluation.pixels, preprocessing, progress)
