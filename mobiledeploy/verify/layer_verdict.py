@@ -7,13 +7,8 @@ import numpy as np
 from mobiledeploy.reading import Layer
 from mobiledeploy.reading.model import Format
 from mobiledeploy.verify.reach import Span, multipliers
-from mobiledeploy.verify.same_function import (
-    UNKNOWN,
-    Verdict,
-    compare_additions,
-    compare_means,
-    compare_weighted,
-)
+from mobiledeploy.verify.same_function import UNKNOWN, Verdict, compare_weighted
+from mobiledeploy.verify.same_tables import compare_additions, compare_means
 
 SAME: Final = Verdict(equal=True, lsb=0, channels=(), method="the same integers")
 

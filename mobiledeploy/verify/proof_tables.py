@@ -18,7 +18,8 @@ from mobiledeploy.integer.graph import QMAX, QMIN
 from mobiledeploy.reading import Layer
 from mobiledeploy.reading.model import Format
 from mobiledeploy.verify.proof import Finding
-from mobiledeploy.verify.same_function import Verdict, compare_additions, compare_means
+from mobiledeploy.verify.same_function import Verdict
+from mobiledeploy.verify.same_tables import compare_additions, compare_means
 
 FORMATS: Final[tuple[Format, Format]] = ("tflite", "onnx")
 PAIRS: Final = (QMAX - QMIN + 1) ** 2
