@@ -19,6 +19,8 @@ _RESOLVERS: Final[dict[Kernels, tuple[str, str]]] = {
     "reference": ("BUILTIN_REF", "reference kernels"),
 }
 
+_TYPES: Final = tuple(np.dtype(name) for name in ("int8", "uint8", "float32"))
+
 
 def load(
     model: bytes, *, kernels: Kernels = "xnnpack", threads: int = 1, inner_threads: int = 1
@@ -133,8 +135,13 @@ class _Interpreter:
 
 
 def _info(detail: dict[str, Any]) -> TensorInfo:
+    dtype = np.dtype(detail["dtype"])
+    if dtype not in _TYPES:
+        raise CorruptFileError(
+            f"tensor `{detail['name']}`: expected int8, uint8 or float32, received {dtype}"
+        )
     return TensorInfo(
         name=detail["name"],
-        dtype=np.dtype(detail["dtype"]),
+        dtype=dtype,
         shape=tuple(int(size) for size in detail["shape"][1:]),
     )
