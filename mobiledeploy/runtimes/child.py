@@ -33,6 +33,8 @@ IMAGE_SECONDS: Final = 10.0
 """Allowed for each image of a batch, on top of the seconds for loading: the slowest kernels take
 a second for a large network on a busy machine."""
 
+MOST_SECONDS: Final = 300.0
+"""Allowed for any request: a file that hangs is given up after that, however many images it got."""
 PIPE_BYTES: Final = 1 << 20
 """What a pipe holds where the system can be told: a batch in one go, not in pieces of 64 kB."""
 
@@ -133,7 +135,7 @@ class Child:
 
     def run(self, session: "ChildSession", batch: Array) -> tuple[Array, ...]:
         """Run a batch through one of the process's sessions; `ChildSession.run` is the way in."""
-        seconds = self._load_seconds + self._image_seconds * len(batch)
+        seconds = min(self._load_seconds + self._image_seconds * len(batch), MOST_SECONDS)
         body = {"do": "run", "session": session.number}
         _, outputs = self._ask(session.process, body, [batch], seconds, session.where)
         return tuple(outputs)
