@@ -75,6 +75,8 @@ private constructor(
             val session =
                 OrtSession.SessionOptions().use { options ->
                     options.setIntraOpNumThreads(threads)
+                    // x86 without VNNI, as emulators may have, would saturate sums: arm64 ignores it.
+                    options.addConfigEntry("session.x64quantprecision", "1")
                     environment.createSession(model, options)
                 }
             val count = if (threads == 1) "1 thread" else "$threads threads"
