@@ -19,6 +19,17 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 DEMO: Final = ROOT / "android_demo"
 RUNNER: Final = DEMO / "ci/junit/RunTests.java"
 
+_GCC: Final = ("-O1", "-fPIC", "-shared", "-Wall", "-Wextra", "-Werror")
+_JAVAC: Final = ("-nowarn", "--release", "11")
+_KOTLINC: Final = (
+    "-no-stdlib",
+    "-no-reflect",
+    "-jvm-target",
+    "11",
+    "-Werror",
+    # android-all marks its nullability annotations as errors, which Kotlin would believe.
+    "-Xnullability-annotations=@android.annotation:ignore",
+)
 _OPENED: Final = ("java.io", "java.lang", "java.nio", "java.util")
 _PACKAGE: Final = re.compile(r"^package\s+([\w.]+)", re.MULTILINE)
 _CLASS: Final = re.compile(r"^(?:public |internal |final |open )*class\s+(\w+)", re.MULTILINE)
@@ -70,7 +81,8 @@ def compiled(
         friends: Folders of the class path whose `internal` declarations the sources may use, as
             a module's tests may.
     """
-    digest = hashlib.sha256(f"{compilers.stdlib.name}\n{os.environ.get('JAVA_HOME')}".encode())
+    made_with = (*_JAVAC, *_KOTLINC, compilers.stdlib.name, os.environ.get("JAVA_HOME", ""))
+    digest = hashlib.sha256("\n".join(made_with).encode())
     for path in files:
         digest.update(f"\n{path.name}\n".encode() + path.read_bytes())
     for path in (*class_path, *friends):
@@ -101,7 +113,7 @@ def shared_library(name: str, folder: Path, library: Path, *, cache: Path) -> Pa
         cache: Where such folders are kept, by a digest.
     """
     files = sorted(path for kind in ("*.c", "*.h") for path in folder.glob(kind))
-    digest = hashlib.sha256(library.read_bytes())
+    digest = hashlib.sha256("\n".join(_GCC).encode() + library.read_bytes())
     for path in files:
         digest.update(f"\n{path.name}\n".encode() + path.read_bytes())
     place = cache / digest.hexdigest()[:20]
@@ -111,8 +123,7 @@ def shared_library(name: str, folder: Path, library: Path, *, cache: Path) -> Pa
             out.mkdir()
             shutil.copyfile(library, out / library.name)
             include = Path(tool("javac")).resolve().parents[1] / "include"
-            options = ["-O1", "-fPIC", "-shared", "-Wall", "-Wextra", "-Werror"]
-            options += [f"-I{include}", f"-I{include}/linux", "-o", str(out / name)]
+            options = [*_GCC, f"-I{include}", f"-I{include}/linux", "-o", str(out / name)]
             linked = [f"-L{out}", f"-l:{library.name}", "-Wl,-rpath,$ORIGIN,--no-undefined"]
             _compile("gcc", options, [path for path in files if path.suffix == ".c"], linked)
             _put(out, place)
@@ -256,7 +267,7 @@ def _require(expected: set[str], lines: Sequence[str], said: str) -> None:
 def _javac(files: Sequence[Path], class_path: Sequence[Path], out: Path) -> None:
     _compile(
         "javac",
-        ["-nowarn", "--release", "11", "-cp", _joined([*class_path, out]), "-d", str(out)],
+        [*_JAVAC, "-cp", _joined([*class_path, out]), "-d", str(out)],
         files,
     )
 
@@ -268,9 +279,7 @@ def _kotlinc(
     out: Path,
     friends: Sequence[Path],
 ) -> None:
-    options = ["-no-stdlib", "-no-reflect", "-jvm-target", "11", "-Werror", "-d", str(out)]
-    # android-all's nullability annotations are marked as errors; Kotlin reads them as such.
-    options.append("-Xnullability-annotations=@android.annotation:ignore")
+    options = [*_KOTLINC, "-d", str(out)]
     if friends:
         options.append(f"-Xfriend-paths={','.join(map(str, friends))}")
     launch = ["-Xmx1g", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp"]
