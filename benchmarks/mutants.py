@@ -67,11 +67,10 @@ def main() -> int:
             name: Table(name, graph, options.step, child) for name, graph in networks.items()
         }
     total = sum((table.total for table in tables.values()), collections.Counter())
-    text = "\n".join(
-        (*_head(total, options.step), *(line for t in tables.values() for line in t.lines()))
-    )
-    print(text)
     failures = [failure for table in tables.values() for failure in table.failures]
+    head = _head(total, step=options.step, wrong=len(failures))
+    text = "\n".join((*head, *(line for table in tables.values() for line in table.lines())))
+    print(text)
     print(*failures, sep="\n", file=sys.stderr)
     print(f"{time.perf_counter() - start:.0f} s", file=sys.stderr)
     if options.write:
@@ -156,25 +155,28 @@ def _columns() -> list[str]:
     return [f"| fault | file | {' | '.join(COLUMNS)} |", f"|---|---|{'---:|' * len(COLUMNS)}"]
 
 
-def _head(total: collections.Counter[str], step: int) -> list[str]:
+def _head(total: collections.Counter[str], *, step: int, wrong: int) -> list[str]:
     judged = total["seen"] - total["refused as damaged"]
-    where = "each layer" if step == 1 else f"every {step}th layer (so many mutants were left out)"
+    of_all = "Every mutant was tried." if step == 1 else f"One mutant in {step} was tried."
     named = total["layer named"] / max(judged, 1)
     return f"""\
 # Faults that the comparison of files was put to
 
-Written by `benchmarks/mutants.py`. Each fault was made in {where} of one file, which was
-then compared with the sound file of the other format, by the integers that stand in the files.
+Written by `benchmarks/mutants.py`. Each fault is made in each layer of one file, which is then
+compared with the sound file of the other format, by the numbers that stand in the files.
+{of_all}
 
 * {total["mutants"]} mutants of {len(FAULTS)} faults, in both formats.
-* {total["seen"]} were seen. The other {total["the same numbers"]} hold the same numbers as the
-  sound file (an activation that the grid of the output does anyway), and change no output.
+* {total["seen"]} were seen. The other {total["the same numbers"]} hold the same numbers in the
+  common form: an activation that the grid of the output does anyway, a stride over one pixel.
 * The layer was named rightly in {total["layer named"]} of {judged} ({named:.1%}) that can be read.
 * {total["may change an output"]} may change an output. Noise and extremes showed it for
   {total["shown by the images"]} of them: comparing outputs alone would have let the others pass.
 * {total["shown equivalent"]} were shown to change nothing, by trying all sums or pairs of codes
   that can occur.
-* {total["refused as damaged"]} were refused as damaged before a runtime saw them.""".splitlines()
+* {total["refused as damaged"]} were refused as damaged before a runtime saw them.
+
+Called equivalent or the same, and yet shown to differ by an image: {wrong}.""".splitlines()
 
 
 if __name__ == "__main__":
