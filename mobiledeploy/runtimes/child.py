@@ -34,7 +34,7 @@ IMAGE_SECONDS: Final = 10.0
 a second for a large network on a busy machine."""
 
 MOST_SECONDS: Final = 300.0
-"""Allowed for any request: a file that hangs is given up after that, however many images it got."""
+"""Allowed for any request: a file that hangs is given up then, however many images it got."""
 PIPE_BYTES: Final = 1 << 20
 """What a pipe holds where the system can be told: a batch in one go, not in pieces of 64 kB."""
 
