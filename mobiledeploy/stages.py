@@ -62,9 +62,9 @@ def find_weights(config: BuildConfig, progress: Progress) -> Path | None:
         return found
     path = Path(name).expanduser()
     if not path.is_file():
-        found = "a folder" if path.is_dir() else "nothing"
+        there = "a folder" if path.is_dir() else "nothing"
         raise RequestError(
-            f"expected a file of weights at {path}, found {found}",
+            f"expected a file of weights at {path}, found {there}",
             hint="name a Keras file (.keras, .weights.h5, .h5), `imagenet`, or `none`",
         )
     return path

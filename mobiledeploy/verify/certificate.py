@@ -9,12 +9,12 @@ import platform
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from mobiledeploy.comparison.align import Alignment, align
 from mobiledeploy.errors import ConversionError, RequestError
 from mobiledeploy.progress import Progress, silent
 from mobiledeploy.reading import Reading
 from mobiledeploy.runtimes import cpu
 from mobiledeploy.verify import execution, layer_proofs, model_file
-from mobiledeploy.verify.align import Alignment, align
 from mobiledeploy.verify.proof import CertifiedFile, FilesCertificate, LayerProof, RunCheck
 from mobiledeploy.verify.side import HERE, Place, Side, open_side
 

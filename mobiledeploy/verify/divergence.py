@@ -10,14 +10,14 @@ from typing import Final
 
 import numpy as np
 
+from mobiledeploy.comparison.align import align
+from mobiledeploy.comparison.difference import StructureReport
 from mobiledeploy.data.dataset import Pixels
 from mobiledeploy.errors import ConversionError, CorruptFileError
 from mobiledeploy.progress import Event, Progress
 from mobiledeploy.reading import INPUT, Layer, Tensor
 from mobiledeploy.runtimes import cpu
 from mobiledeploy.verify import feeding, referee, tapped
-from mobiledeploy.verify.align import align
-from mobiledeploy.verify.difference import StructureReport
 from mobiledeploy.verify.report import Divergence, HotChannel, LayerRow
 from mobiledeploy.verify.runners import Runner
 from mobiledeploy.verify.side import Side

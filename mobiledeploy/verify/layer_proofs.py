@@ -9,10 +9,10 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from mobiledeploy.comparison.align import Alignment
+from mobiledeploy.comparison.layer_reads import in_order
 from mobiledeploy.reading import INPUT, Layer, Reading
 from mobiledeploy.verify import proof_products, proof_softmax, proof_tables
-from mobiledeploy.verify.align import Alignment
-from mobiledeploy.verify.layer_reads import in_order
 from mobiledeploy.verify.proof import Finding, LayerProof
 
 

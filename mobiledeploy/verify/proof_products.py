@@ -18,12 +18,12 @@ from typing import Final
 
 import numpy as np
 
+from mobiledeploy.comparison.reach import Span, multipliers, sums
+from mobiledeploy.comparison.same_function import compare_weighted
 from mobiledeploy.integer.graph import MOST_STEPS, QMAX, WIDEST_MULTIPLIER, Float32
 from mobiledeploy.integer.products import EXACT
 from mobiledeploy.reading import Layer, Weights
 from mobiledeploy.verify.proof import Accumulator, Finding
-from mobiledeploy.verify.reach import Span, multipliers, sums
-from mobiledeploy.verify.same_function import compare_weighted
 
 BIAS_SCALE: Final = 3e-7
 """How far a bias scale may lie from input scale times kernel scale: a rounding of float32."""

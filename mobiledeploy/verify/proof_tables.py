@@ -12,14 +12,14 @@ from typing import Final
 
 import numpy as np
 
+from mobiledeploy.comparison.same_function import Verdict
+from mobiledeploy.comparison.same_tables import compare_additions, compare_means
 from mobiledeploy.integer import certify_add, certify_mean
 from mobiledeploy.integer.add_kernels import ORT_KERNELS
 from mobiledeploy.integer.graph import QMAX, QMIN
 from mobiledeploy.reading import Layer
 from mobiledeploy.reading.model import Format
 from mobiledeploy.verify.proof import Finding
-from mobiledeploy.verify.same_function import Verdict
-from mobiledeploy.verify.same_tables import compare_additions, compare_means
 
 FORMATS: Final[tuple[Format, Format]] = ("tflite", "onnx")
 PAIRS: Final = (QMAX - QMIN + 1) ** 2

@@ -6,6 +6,8 @@ from typing import Final
 
 import numpy as np
 
+from mobiledeploy.comparison import structure
+from mobiledeploy.comparison.difference import StructureReport
 from mobiledeploy.config import Io
 from mobiledeploy.errors import ConversionError
 from mobiledeploy.integer import tflite_reader
@@ -13,8 +15,7 @@ from mobiledeploy.integer.certify import certify
 from mobiledeploy.integer.head import head_of
 from mobiledeploy.progress import Event, Progress, silent
 from mobiledeploy.targets import onnx
-from mobiledeploy.verify import certificate, divergence, int8, structure
-from mobiledeploy.verify.difference import StructureReport
+from mobiledeploy.verify import certificate, divergence, int8
 from mobiledeploy.verify.divergence import Suspects
 from mobiledeploy.verify.inputs import ImageSet
 from mobiledeploy.verify.int8 import Options

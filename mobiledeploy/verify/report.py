@@ -7,8 +7,8 @@ have the same grid all differences are whole numbers.
 import dataclasses
 from typing import Literal, TypeAlias
 
+from mobiledeploy.comparison.difference import StructureReport
 from mobiledeploy.results import Score
-from mobiledeploy.verify.difference import StructureReport
 from mobiledeploy.verify.proof import FilesCertificate
 
 Level: TypeAlias = Literal["quick", "full"]

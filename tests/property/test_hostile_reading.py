@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mobiledeploy import codec, reading
+from mobiledeploy.comparison import structure
 from mobiledeploy.errors import MobileDeployError
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.targets import onnx, tflite
-from mobiledeploy.verify import structure
 
 
 @functools.cache

@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from onnx import numpy_helper
 
 from mobiledeploy import reading
+from mobiledeploy.comparison import structure
+from mobiledeploy.comparison.difference import Difference
 from mobiledeploy.errors import MobileDeployError
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.reading import Reading
 from mobiledeploy.targets import onnx, tflite
-from mobiledeploy.verify import structure
-from mobiledeploy.verify.difference import Difference
 
 WITHOUT_MEANING = {
     # Of kernels for other types, and of shapes that a vector has anyway.

@@ -7,11 +7,11 @@ from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from mobiledeploy import reading
+from mobiledeploy.comparison import structure
 from mobiledeploy.errors import ConversionError
 from mobiledeploy.integer import oracle
 from mobiledeploy.integer.graph import Conv, IntegerGraph, QTensor, QWeights
 from mobiledeploy.targets import tflite
-from mobiledeploy.verify import structure
 
 ALL_CODES = np.arange(-128, 128).reshape(1, 16, 16, 1).astype(np.int8)
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from mobiledeploy import codec
+from mobiledeploy.comparison.align import align
 from mobiledeploy.errors import RequestError
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.integer.graph import (
@@ -26,7 +27,6 @@ from mobiledeploy.integer.graph import (
 from mobiledeploy.reading import read_onnx, read_tflite
 from mobiledeploy.targets import onnx, tflite
 from mobiledeploy.verify import certificate, layer_proofs
-from mobiledeploy.verify.align import align
 from mobiledeploy.verify.proof import FilesCertificate, LayerProof
 
 SCHEMA = Path(__file__).parents[3] / "docs" / "schemas" / "certificate.schema.json"

@@ -5,13 +5,13 @@ import numpy as np
 import pytest
 from mutants import instrument
 
+from mobiledeploy.comparison.align import align
 from mobiledeploy.errors import MobileDeployError
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.reading import read_onnx, read_tflite
 from mobiledeploy.runtimes import litert, ort
 from mobiledeploy.targets import onnx, tap, tflite
 from mobiledeploy.verify import certificate, layer_proofs
-from mobiledeploy.verify.align import align
 
 
 def holds(first: bytes, second: bytes) -> bool:

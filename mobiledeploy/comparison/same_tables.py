@@ -9,14 +9,14 @@ import math
 
 import numpy as np
 
+from mobiledeploy.comparison.reach import Ints
+from mobiledeploy.comparison.same_function import UNKNOWN, Verdict
 from mobiledeploy.integer import add_kernels, mean_kernels
 from mobiledeploy.integer.certify_add import NARROWEST
 from mobiledeploy.integer.certify_mean import MOST_POSITIONS
 from mobiledeploy.integer.graph import QMAX, QMIN
 from mobiledeploy.reading import Layer, Read, Tensor
 from mobiledeploy.reading.model import Format
-from mobiledeploy.verify.reach import Ints
-from mobiledeploy.verify.same_function import UNKNOWN, Verdict
 
 
 def compare_additions(a: Layer, b: Layer, formats: tuple[Format, Format]) -> Verdict:

@@ -6,9 +6,9 @@ from typing import Any, Final
 
 import numpy as np
 
+from mobiledeploy.comparison.difference import Field
+from mobiledeploy.comparison.kernel_words import kernels_differ
 from mobiledeploy.reading import Layer, Tensor, Weights
-from mobiledeploy.verify.difference import Field
-from mobiledeploy.verify.kernel_words import kernels_differ
 
 ROUNDED: Final = 3e-7
 """How far a bias scale may be off the product of two scales: it was rounded once or twice."""

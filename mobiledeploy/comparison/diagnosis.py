@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
-from mobiledeploy.verify.difference import Difference, Field
+from mobiledeploy.comparison.difference import Difference, Field
 
 _SEPARATE: Final = 4
 """So many layers with other grids are no accident."""

@@ -1,9 +1,9 @@
 """Compare how two files take an image and give an answer: types, grids, the layer that answers."""
 
+from mobiledeploy.comparison.align import Alignment
+from mobiledeploy.comparison.difference import Difference, Field
+from mobiledeploy.comparison.layer_fields import grid
 from mobiledeploy.reading import INPUT, Reading
-from mobiledeploy.verify.align import Alignment
-from mobiledeploy.verify.difference import Difference, Field
-from mobiledeploy.verify.layer_fields import grid
 
 
 def input_differences(a: Reading, b: Reading, *, same_readers: bool) -> list[Difference]:

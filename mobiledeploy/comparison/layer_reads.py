@@ -5,9 +5,9 @@ from typing import Final
 
 import numpy as np
 
+from mobiledeploy.comparison.align import Alignment
+from mobiledeploy.comparison.layer_fields import Found, ratio
 from mobiledeploy.reading import INPUT, Layer, Read, Reading, Tensor
-from mobiledeploy.verify.align import Alignment
-from mobiledeploy.verify.layer_fields import Found, ratio
 
 CLOSE: Final = 1e-5
 """More than certified additions move their scales, relatively."""

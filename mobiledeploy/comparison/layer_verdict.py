@@ -4,11 +4,11 @@ from typing import Final
 
 import numpy as np
 
+from mobiledeploy.comparison.reach import Span, multipliers
+from mobiledeploy.comparison.same_function import UNKNOWN, Verdict, compare_weighted
+from mobiledeploy.comparison.same_tables import compare_additions, compare_means
 from mobiledeploy.reading import Layer
 from mobiledeploy.reading.model import Format
-from mobiledeploy.verify.reach import Span, multipliers
-from mobiledeploy.verify.same_function import UNKNOWN, Verdict, compare_weighted
-from mobiledeploy.verify.same_tables import compare_additions, compare_means
 
 SAME: Final = Verdict(equal=True, lsb=0, channels=(), method="the same integers")
 

@@ -9,17 +9,17 @@ from typing import Final
 
 import numpy as np
 
+from mobiledeploy.comparison.align import Alignment, align
+from mobiledeploy.comparison.borders import input_differences, output_differences
+from mobiledeploy.comparison.diagnosis import cause
+from mobiledeploy.comparison.difference import MOST_CHANNELS, Difference, StructureReport
+from mobiledeploy.comparison.layer_fields import Found, fields
+from mobiledeploy.comparison.layer_reads import in_order, reads_differ
+from mobiledeploy.comparison.layer_verdict import verdict_on
+from mobiledeploy.comparison.reach import source_span, spans
+from mobiledeploy.comparison.same_function import Verdict
 from mobiledeploy.errors import ConversionError
 from mobiledeploy.reading import FULL, INPUT, Layer, Reading
-from mobiledeploy.verify.align import Alignment, align
-from mobiledeploy.verify.borders import input_differences, output_differences
-from mobiledeploy.verify.diagnosis import cause
-from mobiledeploy.verify.difference import MOST_CHANNELS, Difference, StructureReport
-from mobiledeploy.verify.layer_fields import Found, fields
-from mobiledeploy.verify.layer_reads import in_order, reads_differ
-from mobiledeploy.verify.layer_verdict import verdict_on
-from mobiledeploy.verify.reach import source_span, spans
-from mobiledeploy.verify.same_function import Verdict
 
 MOST_LAYERS: Final = 512
 """Every layer of one file is held against every layer of the other."""

@@ -4,9 +4,9 @@ import dataclasses
 
 import numpy as np
 
+from mobiledeploy.comparison.difference import Field
+from mobiledeploy.comparison.reach import Ints, centred
 from mobiledeploy.reading import Layer
-from mobiledeploy.verify.difference import Field
-from mobiledeploy.verify.reach import Ints, centred
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

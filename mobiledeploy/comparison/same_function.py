@@ -10,9 +10,9 @@ import dataclasses
 import numpy as np
 import numpy.typing as npt
 
+from mobiledeploy.comparison.reach import Ints, Span, centred, multipliers, others, stepped, sums
 from mobiledeploy.integer.graph import MOST_STEPS, QMAX, QMIN, WIDEST_MULTIPLIER
 from mobiledeploy.reading import Layer
-from mobiledeploy.verify.reach import Ints, Span, centred, multipliers, others, stepped, sums
 
 LARGEST = 2**26
 """Of a sum. Float32 holds every fourth whole number there."""

@@ -1,0 +1,61 @@
+"""Faults made on purpose are seen and named; `benchmarks/mutants.py` makes them in every layer."""
+
+import functools
+
+import graphs
+import pytest
+from mutants.faults import FAULTS
+from mutants.instrument import Instrument, mutant
+
+from mobiledeploy.integer.certify import certify
+from mobiledeploy.targets import onnx, tflite
+
+CHANGES_NOTHING = {"ADD operands swapped"}
+
+
+@functools.cache
+def sound() -> tuple[dict[str, bytes], Instrument]:
+    """A small network with a residual, ReLUs that the grid does not imply, and its two files."""
+    graph = graphs.assorted_graph()
+    files = {"tflite": tflite.write(graph), "onnx": onnx.write(graph, certify(graph))}
+    return files, Instrument(files["tflite"], files["onnx"])
+
+
+@pytest.mark.parametrize("kind", ["tflite", "onnx"])
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_is_seen_in_every_layer_and_the_layer_is_named(fault: str, kind: str) -> None:
+    files, instrument = sound()
+    layers = len(graphs.assorted_graph().nodes)
+    found = [mutant(fault, kind, files[kind], layer) for layer in range(layers)]
+    made = [one for one in found if one is not None]
+    assert made
+    for one in made:
+        answer = instrument.ask(one)
+        if fault == "weights cut off":
+            assert answer.kind == "damaged"
+            continue
+        if answer.kind == "same":
+            # The grid of the stem does what its ReLU6 does.
+            assert (fault, one.layer) == ("activation dropped", 0)
+            continue
+        assert instrument.is_right(one, answer), (one.layer, answer)
+        if answer.kind == "equivalent":
+            assert fault in CHANGES_NOTHING or fault in {"scale 1 ulp", "bias +1"}
+        else:
+            assert answer.kind == "changed"
+
+
+def test_a_fault_of_the_stem_over_four_pixels_is_seen() -> None:
+    graph = graphs.mobilenet("v1", alpha=0.25, image_size=32, stem_stride=2)
+    files = tflite.write(graph), onnx.write(graph, certify(graph))
+    instrument = Instrument(*files)
+    made = [mutant(fault, "onnx", files[1], 0) for fault in FAULTS]
+    kinds = {
+        one.fault: (instrument.ask(one).kind, instrument.is_right(one, instrument.ask(one)))
+        for one in made
+        if one is not None
+    }
+    assert len(kinds) >= 15
+    assert {kind for fault, kind in kinds.items() if fault != "weights cut off"} == {
+        ("changed", True)
+    }
