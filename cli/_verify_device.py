@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from mobiledeploy.cli import _output
 
 if TYPE_CHECKING:
-    from mobiledeploy.deploy.device import DeviceReport
+    from mobiledeploy.device.verify import DeviceReport
 
 
 def run(
@@ -26,13 +26,13 @@ def run(
         MobileDeployError: See `deploy.device.verify`.
     """
     from mobiledeploy import codec
-    from mobiledeploy.deploy import device
+    from mobiledeploy.device import verify
     from mobiledeploy.errors import ParityError, RequestError
 
     if len(files) != 1:
         raise RequestError(f"expected a build folder with `--device`, received {len(files)} files")
     with _output.progress(quiet=quiet) as progress:
-        report = device.verify(
+        report = verify.verify(
             files[0],
             serial=serial,
             apk=apk,

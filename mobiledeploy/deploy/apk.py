@@ -15,12 +15,12 @@ from mobiledeploy.deploy import (
     check_apk,
     compile_app,
     engines,
-    programs,
     project,
     signing,
     toolchain,
     zips,
 )
+from mobiledeploy.deploy import jdk as jdks
 from mobiledeploy.deploy.aar import Aar
 from mobiledeploy.deploy.check_apk import ASSETS, STORED, Findings
 from mobiledeploy.deploy.elf import MACHINES
@@ -143,7 +143,7 @@ def build(
         out.parent.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=out.parent).close()
     described = project.read(app)
-    jdk = programs.jdk()
+    jdk = jdks.installed()
     tools = toolchain.fetch(
         "apk",
         *engines.parts(options.engine, own_litert=bool(options.litert)),

@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 from typing import Final
 
-from mobiledeploy.deploy import programs
+from mobiledeploy import programs
 from mobiledeploy.deploy.toolchain import Toolchain
 from mobiledeploy.errors import BundleError
 

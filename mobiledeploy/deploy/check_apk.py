@@ -9,7 +9,7 @@ from typing import Final
 from mobiledeploy.deploy import badging, dex, pages, signing, zips
 from mobiledeploy.deploy.badging import Badging
 from mobiledeploy.deploy.engines import CLASSES, RUNTIMES
-from mobiledeploy.deploy.programs import Jdk
+from mobiledeploy.deploy.jdk import Jdk
 from mobiledeploy.deploy.project import Engine, Project
 from mobiledeploy.deploy.signing import Signature
 from mobiledeploy.deploy.toolchain import Toolchain

@@ -7,7 +7,7 @@ from typing import Final
 
 from mobiledeploy.deploy import kotlin, resources, shrink, zips
 from mobiledeploy.deploy.aar import Aar
-from mobiledeploy.deploy.programs import Jdk
+from mobiledeploy.deploy.jdk import Jdk
 from mobiledeploy.deploy.project import Engine, Project
 from mobiledeploy.deploy.resources import Linked
 from mobiledeploy.deploy.toolchain import Toolchain

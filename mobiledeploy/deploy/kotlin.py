@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from mobiledeploy.deploy import programs
-from mobiledeploy.deploy.programs import Jdk
+from mobiledeploy import programs
+from mobiledeploy.deploy.jdk import QUICK, Jdk
 from mobiledeploy.deploy.toolchain import Toolchain
 from mobiledeploy.errors import BundleError
 
@@ -40,7 +40,7 @@ def compile_kotlin(
         BundleError: The sources do not compile.
     """
     programs.run(
-        jdk.java, "-Xmx1g", *programs.QUICK,
+        jdk.java, "-Xmx1g", *QUICK,
         "-cp", joined(toolchain.jars("kotlin", "kotlin-stdlib")), _COMPILER,
         "-no-stdlib", "-no-reflect", _NULLABILITY,
         "-module-name", module, "-jvm-target", jvm_target, f"-Xjdk-release={jvm_target}",

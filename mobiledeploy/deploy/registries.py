@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 from xml.sax.saxutils import escape
 
-from mobiledeploy.deploy import programs
+from mobiledeploy import programs
 from mobiledeploy.deploy.pins import coordinate
 from mobiledeploy.errors import DownloadError
 

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from mobiledeploy.deploy import programs
+from mobiledeploy import programs
+from mobiledeploy.deploy.jdk import QUICK, Jdk
 from mobiledeploy.deploy.kotlin import joined
-from mobiledeploy.deploy.programs import Jdk
 from mobiledeploy.deploy.toolchain import Toolchain
 from mobiledeploy.errors import BundleError
 
@@ -38,7 +38,7 @@ def shrink(
     """
     kind = ["--classfile"] if min_sdk is None else ["--min-api", str(min_sdk)]
     programs.run(
-        jdk.java, "-Xmx2g", *programs.QUICK, "-cp", joined(toolchain.jars("r8")), _R8,
+        jdk.java, "-Xmx2g", *QUICK, "-cp", joined(toolchain.jars("r8")), _R8,
         "--release", *kind, *(word for path in rules for word in ("--pg-conf", path)),
         "--lib", toolchain.file("android-15", ".jar"), "--lib", jdk.home, "--output", out, *inputs,
         failed=BundleError, what="shrinking of the classes",

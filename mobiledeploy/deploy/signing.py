@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Final, Literal, TypeAlias, get_args
 
 from mobiledeploy import cache as caching
-from mobiledeploy.deploy import programs
+from mobiledeploy import programs
+from mobiledeploy.deploy.jdk import QUICK, Jdk
 from mobiledeploy.deploy.kotlin import joined
-from mobiledeploy.deploy.programs import Jdk
 from mobiledeploy.deploy.toolchain import FOLDER, Toolchain
 from mobiledeploy.errors import BundleError, RequestError
 from mobiledeploy.files import storage_errors
@@ -165,6 +165,6 @@ def verify(apk: Path, *, min_sdk: int, jdk: Jdk, toolchain: Toolchain) -> Signat
 def _run(*words: str | Path, what: str, jdk: Jdk, toolchain: Toolchain, stdin: bytes = b"") -> str:
     class_path = joined(toolchain.jars("apksig"))
     return programs.run(
-        jdk.java, *programs.QUICK, "-cp", class_path, _SIGNER, *words,
+        jdk.java, *QUICK, "-cp", class_path, _SIGNER, *words,
         failed=BundleError, what=what, stdin=stdin,
     )  # fmt: skip

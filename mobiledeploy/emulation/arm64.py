@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from mobiledeploy import cache as caching
-from mobiledeploy.deploy import programs
+from mobiledeploy import programs
 from mobiledeploy.emulation import qemu
 from mobiledeploy.emulation.qemu import Machine
 from mobiledeploy.errors import DownloadError, MissingDependencyError

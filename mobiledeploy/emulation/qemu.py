@@ -10,7 +10,7 @@ from typing import Any, Final, Literal, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from mobiledeploy.deploy import programs
+from mobiledeploy import programs
 from mobiledeploy.errors import CorruptFileError, MobileDeployError, ParityError
 
 Kind: TypeAlias = Literal["litert", "ort", "ort-precise"]

@@ -15,18 +15,18 @@ import jsonschema
 import pytest
 from android import jvm
 
-from mobiledeploy import results
+from mobiledeploy import programs, results
 from mobiledeploy.deploy import (
     badging,
     check_apk,
     engines,
     pages,
-    programs,
     signing,
     zips,
 )
+from mobiledeploy.deploy import jdk as jdks
 from mobiledeploy.deploy.bundle import CARRIED
-from mobiledeploy.deploy.programs import Jdk
+from mobiledeploy.deploy.jdk import Jdk
 from mobiledeploy.deploy.signing import Key
 from mobiledeploy.deploy.toolchain import Toolchain
 from mobiledeploy.deploy.zips import NewEntry
@@ -51,7 +51,7 @@ class Made:
 
 @pytest.fixture(scope="session")
 def jdk() -> Jdk:
-    return programs.jdk()
+    return jdks.installed()
 
 
 @pytest.fixture(scope="session")

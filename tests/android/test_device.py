@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 from android.proving import Prover
-from unit.deploy.phones import FakeAdb, finished
+from unit.device.phones import FakeAdb, finished
 
-from mobiledeploy.deploy import device
+from mobiledeploy.device import verify
 
 pytestmark = [pytest.mark.android, pytest.mark.timeout(600)]
 
@@ -34,7 +34,7 @@ def test_a_phone_with_the_apps_code_proves_the_build(
     monkeypatch.setenv("PATH", f"{phone.folder}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.delenv("ANDROID_HOME", raising=False)
 
-    report = device.verify(build)
+    report = verify.verify(build)
 
     assert report.holds, report.failures
     assert {engine.file for engine in report.engines} == {"model.tflite", "model.onnx"}

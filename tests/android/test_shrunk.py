@@ -13,7 +13,8 @@ import pytest
 from android import jvm
 from android.proving import Prover
 
-from mobiledeploy.deploy import aar, compile_app, programs, project, resources, shrink
+from mobiledeploy.deploy import aar, compile_app, project, resources, shrink
+from mobiledeploy.deploy import jdk as jdks
 from mobiledeploy.deploy.toolchain import Toolchain
 
 pytestmark = [pytest.mark.android, pytest.mark.timeout(900)]
@@ -49,7 +50,7 @@ def shrunk(
     rules = compile_app.keep_rules(demo, linked, libraries, work)
     out = work / "shrunk.jar"
     shrink.shrink(
-        whole, out, rules=(*rules, main), min_sdk=None, jdk=programs.jdk(), toolchain=toolchain
+        whole, out, rules=(*rules, main), min_sdk=None, jdk=jdks.installed(), toolchain=toolchain
     )
     return out
 

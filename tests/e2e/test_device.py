@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from e2e.conftest import mobiledeploy, printed
-from unit.deploy.phones import FakeAdb, finished
+from unit.device.phones import FakeAdb, finished
 
 TIMES = """INFO: count=500 first=9 curr=1 min=1 max=9 avg=2 std=0
 INFO: count=50 first=812 curr=790 min=780 max=900 avg=799.5 std=9 p5=780 median=795 p95=850

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from mobiledeploy.deploy import signing, toolchain
-from mobiledeploy.deploy.programs import Jdk
+from mobiledeploy.deploy.jdk import Jdk
 from mobiledeploy.deploy.signing import KEY_VARIABLE, STORE_VARIABLE, Key
 from mobiledeploy.deploy.toolchain import Toolchain
 from mobiledeploy.errors import BundleError, RequestError

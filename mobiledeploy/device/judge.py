@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from mobiledeploy.contract import Contract
-from mobiledeploy.deploy import adb, selftest
-from mobiledeploy.deploy.selftest import Engine
+from mobiledeploy.device import adb, selftest
+from mobiledeploy.device.selftest import Engine
 from mobiledeploy.errors import CorruptFileError
 from mobiledeploy.verify.float32 import TOLERANCE
 from mobiledeploy.verify.parity import Answers

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mobiledeploy.deploy import instrumentation
+from mobiledeploy.device import instrumentation
 from mobiledeploy.errors import DeviceError
 
 APP = "dev.x/.SelfTest"

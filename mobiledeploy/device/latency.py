@@ -5,8 +5,8 @@ import re
 from pathlib import Path
 from typing import Final
 
-from mobiledeploy.deploy import adb
-from mobiledeploy.deploy.adb import Phone
+from mobiledeploy.device import adb
+from mobiledeploy.device.adb import Phone
 from mobiledeploy.errors import DeviceError, RequestError
 
 FOLDER: Final = "/data/local/tmp/mobiledeploy"

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from mobiledeploy.deploy import programs
+from mobiledeploy import programs
+from mobiledeploy.deploy import jdk as jdks
 from mobiledeploy.errors import BundleError, MissingDependencyError, StorageError
 
 JAVAC = "#!/bin/sh\necho {version}\n"
@@ -82,10 +83,10 @@ def test_java_home_or_the_path_names_the_jdk(
     folder = jdk_folder(tmp_path, version)
     monkeypatch.setenv("JAVA_HOME", str(folder.parent))
     monkeypatch.setenv("PATH", "/bin")
-    assert programs.jdk().home == folder.parent
+    assert jdks.installed().home == folder.parent
     monkeypatch.delenv("JAVA_HOME")
     monkeypatch.setenv("PATH", f"{folder}:/bin")
-    assert programs.jdk().java == folder / "java"
+    assert jdks.installed().java == folder / "java"
 
 
 @pytest.mark.parametrize("version", ["javac 11.0.2", "javac 1.8.0_201", "nothing"])
@@ -94,7 +95,7 @@ def test_an_old_jdk_is_refused_with_the_command_that_installs_a_newer_one(
 ) -> None:
     monkeypatch.setenv("JAVA_HOME", str(jdk_folder(tmp_path, version).parent))
     with pytest.raises(MissingDependencyError, match="expected a JDK of version 17") as caught:
-        programs.jdk()
+        jdks.installed()
     assert "apt-get install openjdk-17-jdk-headless" in str(caught.value.hint)
 
 
@@ -104,8 +105,8 @@ def test_no_jdk_is_told_with_the_command_that_installs_one(
     monkeypatch.delenv("JAVA_HOME", raising=False)
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(MissingDependencyError, match="`java` is not installed") as caught:
-        programs.jdk()
+        jdks.installed()
     assert "apt-get install openjdk-17-jdk-headless" in str(caught.value.hint)
     monkeypatch.setenv("JAVA_HOME", str(tmp_path))
     with pytest.raises(MissingDependencyError, match=str(tmp_path / "bin")):
-        programs.jdk()
+        jdks.installed()

@@ -13,11 +13,11 @@ from typing import Final
 
 from mobiledeploy import codec, manifest
 from mobiledeploy.contract import Contract
-from mobiledeploy.deploy import adb, instrumentation, latency, selftest
-from mobiledeploy.deploy.adb import Phone
-from mobiledeploy.deploy.judge import EngineReport, judge
-from mobiledeploy.deploy.latency import Latency
-from mobiledeploy.deploy.selftest import SelfTest
+from mobiledeploy.device import adb, instrumentation, latency, selftest
+from mobiledeploy.device.adb import Phone
+from mobiledeploy.device.judge import EngineReport, judge
+from mobiledeploy.device.latency import Latency
+from mobiledeploy.device.selftest import SelfTest
 from mobiledeploy.errors import BundleError, DeviceError, RequestError
 from mobiledeploy.progress import Event, Progress, silent
 from mobiledeploy.verify import golden

@@ -3,10 +3,10 @@
 from pathlib import Path
 
 import pytest
-from unit.deploy.phones import ONE, FakeAdb
+from unit.device.phones import ONE, FakeAdb
 
-from mobiledeploy.deploy import adb
-from mobiledeploy.deploy.adb import Phone
+from mobiledeploy.device import adb
+from mobiledeploy.device.adb import Phone
 from mobiledeploy.errors import DeviceError, MissingDependencyError, RequestError
 
 

@@ -1,7 +1,5 @@
 """Run other people's programs: find them, and turn their failures into our errors."""
 
-import dataclasses
-import os
 import re
 import shutil
 import subprocess
@@ -11,10 +9,6 @@ from typing import Final
 
 from mobiledeploy.errors import MissingDependencyError, MobileDeployError, StorageError
 
-OLDEST_JDK: Final = 17
-"""The Android API's class files are of Java 17."""
-QUICK: Final = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")
-"""For a JVM that runs for seconds: half the work, since it is mostly the optimising compiler's."""
 TIMEOUT: Final = 1800.0
 """Seconds after which a program is stopped."""
 _NOISE: Final = re.compile(
@@ -23,23 +17,6 @@ _NOISE: Final = re.compile(
 """What Maven and npm say after every failure."""
 _SHOWN: Final = 12
 """Lines of a failed program's words that a message holds."""
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Jdk:
-    """A Java development kit.
-
-    Attributes:
-        java: Runs classes.
-        javac: Compiles Java.
-        keytool: Makes keys.
-        home: Its folder, which holds the classes of Java itself.
-    """
-
-    java: Path
-    javac: Path
-    keytool: Path
-    home: Path
 
 
 def find(name: str, *, purpose: str, package: str, folder: Path | None = None) -> Path:
@@ -61,33 +38,6 @@ def find(name: str, *, purpose: str, package: str, folder: Path | None = None) -
             hint=f"on Debian or Ubuntu: `apt-get install {package}`",
         )
     return Path(found)
-
-
-def jdk() -> Jdk:
-    """Return the JDK that `JAVA_HOME` names, else the one on the `PATH`.
-
-    Raises:
-        MissingDependencyError: There is none, or it is too old.
-    """
-    home = os.environ.get("JAVA_HOME")
-    package = f"openjdk-{OLDEST_JDK}-jdk-headless"
-    java, javac, keytool = (
-        find(
-            name,
-            purpose="comes with a Java development kit",
-            package=package,
-            folder=Path(home, "bin") if home else None,
-        )
-        for name in ("java", "javac", "keytool")
-    )
-    said = run(javac, "-version", failed=MissingDependencyError, what="javac -version")
-    version = re.search(r"javac (\d+)", said)
-    if version is None or int(version[1]) < OLDEST_JDK:
-        raise MissingDependencyError(
-            f"expected a JDK of version {OLDEST_JDK} or newer, {javac} says `{said.strip()}`",
-            hint=f"on Debian or Ubuntu: `apt-get install {package}`; JAVA_HOME chooses a JDK",
-        )
-    return Jdk(java=java, javac=javac, keytool=keytool, home=javac.resolve().parents[1])
 
 
 def run(
@@ -123,7 +73,7 @@ def run(
     except OSError as error:
         raise MissingDependencyError(
             f"{command[0]} cannot be started: {error.strerror}",
-            hint="the Android tools are programs for Linux on x86-64",
+            hint="is it a program for this machine's system and processor?",
         ) from error
     said = done.stdout.decode(errors="replace")
     if done.returncode:
