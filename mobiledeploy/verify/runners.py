@@ -31,7 +31,7 @@ FULL_FACTOR: Final = 10
 """How many times more the level `full` spends."""
 EXACT: Final = frozenset({"xnnpack", "ort-optimised", "oracle"})
 """They use one arithmetic. The others round twice, or in floats between the operators."""
-UNTAPPED: Final = 64
+UNTAPPED: Final = 16
 """Images of a set that also run through the files as they are, without the tap at the logits."""
 
 
