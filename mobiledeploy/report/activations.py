@@ -1,0 +1,119 @@
+"""Every activation of an int8 graph on real images: its codes, and its distance from real values.
+
+The NumPy oracle gives the codes, a float32 run of the same layers the real values. Both go end to
+end, so that the noise of a layer contains that of the layers before it.
+"""
+
+import dataclasses
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from mobiledeploy.integer import float_reference, oracle
+from mobiledeploy.integer.float_reference import Kernels
+from mobiledeploy.integer.graph import QMIN, Conv, Float32, Int8, IntegerGraph, Node, QTensor
+from mobiledeploy.progress import Event, Progress
+from mobiledeploy.report.document import Activation
+
+CODES = 256
+
+
+@dataclasses.dataclass(slots=True, eq=False)
+class _Seen:
+    """What was seen of a tensor so far."""
+
+    counts: npt.NDArray[np.int64]
+    low: float = math.inf
+    high: float = -math.inf
+    signal: float = 0.0
+    noise: float = 0.0
+    worst: tuple[float, str] = (math.inf, "")
+
+
+def measure(
+    graph: IntegerGraph,
+    images: Int8,
+    names: Sequence[str],
+    kernels: Kernels,
+    *,
+    threads: int,
+    progress: Progress,
+) -> tuple[Activation, ...]:
+    """Return the statistics of every tensor.
+
+    Args:
+        graph: What to run.
+        images: Codes of the input, shape (images, height, width, channels).
+        names: One an image.
+        kernels: Real weights of the reference.
+        threads: Images that run at a time.
+        progress: Told after every image.
+    """
+    tensors = graph.tensors()
+    seen = {name: _Seen(counts=np.zeros(CODES, np.int64)) for name in tensors}
+    rows = oracle.stream(graph, images, threads=threads)
+    for number, (name, codes) in enumerate(zip(names, rows, strict=True)):
+        image = _real(images[number : number + 1], graph.input)
+        reference = float_reference.run(graph, image, kernels)
+        for tensor in tensors.values():
+            _add(seen[tensor.name], codes[tensor.name], tensor, reference[tensor.name], name)
+        progress(Event("report", "ranges of every activation", number + 1, len(names)))
+    operators = {graph.input.name: "input"}
+    operators |= {node.output.name: operator(node) for node in graph.nodes}
+    return tuple(_summary(tensor, operators[name], seen[name]) for name, tensor in tensors.items())
+
+
+def operator(node: Node) -> str:
+    """Return what a node computes, in a word."""
+    if isinstance(node, Conv) and node.depthwise:
+        return "depthwise"
+    return type(node).__name__.lower()
+
+
+def _real(codes: Int8, grid: QTensor) -> Float32:
+    real: Float32 = (codes.astype(np.float32) - np.float32(grid.zero_point)) * grid.scale
+    return real
+
+
+def _add(seen: _Seen, codes: Int8, grid: QTensor, reference: Float32, image: str) -> None:
+    seen.counts += np.bincount(codes.view(np.uint8).ravel() ^ 128, minlength=CODES)
+    seen.low = min(seen.low, float(reference.min()))
+    seen.high = max(seen.high, float(reference.max()))
+    difference = (_real(codes, grid) - reference).ravel()
+    flat = reference.ravel()
+    signal, noise = float(flat @ flat), float(difference @ difference)
+    seen.signal += signal
+    seen.noise += noise
+    found = _decibels(signal, noise)
+    if found is not None and found < seen.worst[0]:
+        seen.worst = (found, image)
+
+
+def _decibels(signal: float, noise: float) -> float | None:
+    return 10 * math.log10(signal / noise) if signal > 0 and noise > 0 else None
+
+
+def _summary(tensor: QTensor, writer: str, seen: _Seen) -> Activation:
+    used = np.flatnonzero(seen.counts)
+    total = int(seen.counts.sum())
+    worst, image = seen.worst
+    return Activation(
+        name=tensor.name,
+        operator=writer,
+        shape=tensor.shape,
+        scale=float(tensor.scale),
+        zero_point=tensor.zero_point,
+        counts=tuple(int(count) for count in seen.counts),
+        lowest=int(used[0]) + QMIN,
+        highest=int(used[-1]) + QMIN,
+        at_lowest=int(seen.counts[0]) / total,
+        at_highest=int(seen.counts[-1]) / total,
+        unused=CODES - len(used),
+        real_low=seen.low,
+        real_high=seen.high,
+        sqnr=_decibels(seen.signal, seen.noise),
+        sqnr_worst=worst if image else None,
+        worst=image,
+    )

@@ -1,0 +1,64 @@
+"""What the first file says of labelled images: classes taken for others, the surest mistakes."""
+
+import numpy as np
+import numpy.typing as npt
+
+from mobiledeploy.report.document import Classification, Confusion
+from mobiledeploy.verify.inputs import ImageSet
+from mobiledeploy.verify.observed import Observed
+from mobiledeploy.verify.parity import Answers
+
+
+def of(observed: Observed) -> Classification | None:
+    """Return how often a class was taken for another; None without labels."""
+    found = labelled(observed)
+    if found is None:
+        return None
+    images, answers = found
+    assert images.labels is not None  # noqa: S101 - that is what labelled means
+    pairs, counts = np.unique(
+        np.stack([images.labels, answers.top1], axis=1), axis=0, return_counts=True
+    )
+    return Classification(
+        file=observed.files[0].name,
+        inputs=images.name,
+        images=len(images),
+        correct=int((images.labels == answers.top1).sum()),
+        classes=answers.logits.shape[1],
+        class_names=observed.class_names,
+        confusion=tuple(
+            Confusion(label=int(label), predicted=int(predicted), images=int(count))
+            for (label, predicted), count in zip(pairs, counts, strict=True)
+        ),
+    )
+
+
+def labelled(observed: Observed) -> tuple[ImageSet, Answers] | None:
+    """Return the labelled images and the first file's answers to them; None if there are none."""
+    both = zip(observed.sets, observed.answers, strict=True)
+    return next(((images, said) for images, said in both if images.labels is not None), None)
+
+
+def mistakes(images: ImageSet, answers: Answers, scale: float | None, most: int) -> list[int]:
+    """Return the numbers of the images that are classified wrongly, the surest first."""
+    assert images.labels is not None  # noqa: S101 - see `labelled`
+    wrong = np.flatnonzero(answers.top1 != images.labels)
+    sure = confidences(answers.take(wrong), scale)
+    order = np.argsort(-sure, kind="stable")[:most]
+    return [int(row) for row in wrong[order]]
+
+
+def confidences(answers: Answers, scale: float | None) -> npt.NDArray[np.float64]:
+    """Return the softmax's share for the highest class of each image, computed from the logits.
+
+    Args:
+        answers: Of some images.
+        scale: Real units of a step of the logits; None if they are probabilities.
+    """
+    logits = answers.logits.astype(np.float64)
+    if scale is None:
+        shares: npt.NDArray[np.float64] = logits.max(axis=1, initial=0)
+        return shares
+    below = (logits - logits.max(axis=1, keepdims=True)) * scale
+    sums: npt.NDArray[np.float64] = np.exp(below).sum(axis=1)
+    return 1 / sums

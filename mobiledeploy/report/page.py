@@ -1,0 +1,107 @@
+"""`report.html`: a document as a page that needs nothing else.
+
+Every name in it comes from files that may be anybody's: Jinja escapes all of them. Every number
+stands in a `<data>` element whose `value` is the number in `report.json`, or the quotient of two.
+"""
+
+import functools
+from typing import TYPE_CHECKING, Final
+
+from mobiledeploy.report import charts
+from mobiledeploy.report.document import Classification, Confusion, Report
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+    from markupsafe import Markup
+
+MOST_CLASSES: Final = 20
+"""With more, the confusion matrix gives way to the most frequent confusions."""
+MOST_PAIRS: Final = 30
+
+
+def render(report: Report) -> str:
+    """Return the page; the same for the same document."""
+    return _environment().get_template("report.html").render(r=report, v=report.verify)
+
+
+@functools.cache
+def _environment() -> "Environment":
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("mobiledeploy.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "n": _number,
+        "percent": _percent,
+        "ratio": _ratio,
+        "kilo": _kilo,
+        "label": _label,
+    }
+    environment.globals |= {
+        "bars": charts.bars,
+        "outline": charts.outline,
+        "spans": charts.spans,
+        "table_of": _table,
+        "confusions": _confusions,
+        "MOST_CLASSES": MOST_CLASSES,
+    }
+    return environment
+
+
+def _data(value: str, text: str) -> "Markup":
+    from markupsafe import Markup
+
+    return Markup('<data value="{}">{}</data>').format(value, text)  # noqa: S704 - escapes both
+
+
+def _number(value: float, digits: int = 3) -> "Markup":
+    """Return whole numbers in groups of three digits, others to so many digits."""
+    if value == int(value):
+        return _data(repr(value), f"{int(value):,}".replace("-", "\N{MINUS SIGN}"))
+    return _data(repr(value), f"{value:.{digits}g}".replace("-", "\N{MINUS SIGN}"))
+
+
+def _percent(value: float, digits: int = 1) -> "Markup":
+    return _data(repr(value), f"{value * 100:.{digits}f} %")
+
+
+def _ratio(part: int, whole: int, digits: int = 1) -> "Markup":
+    """Return a share as per cent, with both numbers that it comes from."""
+    share = part / whole if whole else 0.0
+    return _data(f"{part}/{whole}", f"{share * 100:.{digits}f} %")
+
+
+def _kilo(value: int, unit: str = "B") -> "Markup":
+    """Return a number of bytes or operations with a decimal prefix."""
+    for size, prefix in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if value >= size:
+            return _data(repr(value), f"{value / size:.3g} {prefix}{unit}".strip())
+    return _data(repr(value), f"{value} {unit}".strip())
+
+
+def _label(number: int, found: Classification | None) -> "str | Markup":
+    """Return the name of a class, or its number."""
+    if found is not None and number < len(found.class_names):
+        return found.class_names[number]
+    from markupsafe import Markup
+
+    return Markup("class ") + _number(number)
+
+
+def _table(found: Classification) -> list[list[int]]:
+    """Return the confusion matrix: a row a true class, a column a predicted one."""
+    counts = [[0] * found.classes for _ in range(found.classes)]
+    for cell in found.confusion:
+        counts[cell.label][cell.predicted] = cell.images
+    return counts
+
+
+def _confusions(found: Classification) -> list[Confusion]:
+    """Return what was taken for what, the most frequent first."""
+    wrong = [cell for cell in found.confusion if cell.label != cell.predicted]
+    return sorted(wrong, key=lambda cell: -cell.images)[:MOST_PAIRS]
