@@ -1,5 +1,6 @@
 """What commands print: data on stdout, talk on stderr, one JSON document with `--json`."""
 
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -7,12 +8,24 @@ from contextlib import contextmanager
 
 import typer
 
+from mobiledeploy.errors import StorageError
 from mobiledeploy.progress import Event, Progress, silent
 
 
 def emit(text: str) -> None:
-    """Print data."""
-    typer.echo(text)
+    """Print data.
+
+    Raises:
+        StorageError: It cannot be written where stdout leads.
+    """
+    try:
+        typer.echo(text)
+    except BrokenPipeError:
+        raise  # `head` has seen enough: Typer ends the program without a word
+    except OSError as error:
+        # What is left in the buffer would fail once more at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        raise StorageError(f"cannot write to stdout: {error.strerror}") from error
 
 
 def talk(text: str) -> None:
