@@ -80,39 +80,38 @@ def _plain() -> Progress:
 def _live() -> Iterator[Callable[[Event], None]]:
     """Show the running step with a bar and the time left; finished steps stay as lines."""
     from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-    )
+    from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
     bars = Progress(
         TextColumn("{task.fields[stage]:>9}  {task.description}"),
         BarColumn(bar_width=24),
-        MofNCompleteColumn(),
+        TextColumn("{task.fields[count]}"),
         TimeRemainingColumn(compact=True),
         TextColumn("[dim]{task.fields[detail]}"),
         console=Console(stderr=True),
         transient=True,
     )
-    with bars:
-        task = bars.add_task("", stage="", detail="", total=None)
-        current: tuple[str, str] | None = None
-        start = time.monotonic()
+    # Each step is a task of its own: a task would keep its total when the next step has none.
+    running: tuple[Event, TaskID, float] | None = None
 
-        def show(event: Event) -> None:
-            nonlocal current, start
-            if current != (event.stage, event.message):
-                if current is not None:
-                    seconds = time.monotonic() - start
-                    bars.console.print(f"{current[0]:>9}  {current[1]}  [dim]{seconds:.1f} s[/]")
-                current, start = (event.stage, event.message), time.monotonic()
-                bars.reset(task, description=event.message, stage=event.stage, detail="")
-            bars.update(task, completed=event.done, total=event.total, detail=event.detail)
-
-        yield show
-        if current is not None:
+    def finish() -> None:
+        if running:
+            event, task, start = running
+            bars.remove_task(task)
             seconds = time.monotonic() - start
-            bars.console.print(f"{current[0]:>9}  {current[1]}  [dim]{seconds:.1f} s[/]")
+            bars.console.print(f"{event.stage:>9}  {event.message}  [dim]{seconds:.1f} s[/]")
+
+    def show(event: Event) -> None:
+        nonlocal running
+        if not running or (running[0].stage, running[0].message) != (event.stage, event.message):
+            finish()
+            task = bars.add_task(event.message, stage=event.stage, count="", detail="", total=None)
+            running = event, task, time.monotonic()
+        count = f"{event.done}/{event.total}" if event.total else ""
+        bars.update(
+            running[1], completed=event.done, total=event.total, count=count, detail=event.detail
+        )
+
+    with bars:
+        yield show
+        finish()

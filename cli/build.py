@@ -113,14 +113,15 @@ def build(
 
 
 def _plan(config: Any) -> str:
-    """Return in two lines what will be built, defaults filled in."""
+    """Return in three lines what will be built, defaults filled in."""
     model, train, quantise, export = config.model, config.train, config.quantise, config.export
     kind = f"int8 (io {export.io}, head {export.head})" if export.int8 else "float32"
     steps = f"QAT {quantise.engine} {quantise.steps} steps" if export.int8 else "no quantisation"
     return (
         f"MobileNet {model.arch}, alpha {model.alpha}, {model.image_size} px, {kind}\n"
-        f"data {config.data}, weights {train.weights}, {train.epochs} epochs of batch "
-        f"{train.batch_size}, {steps}, seed {train.seed}, {train.threads} threads\n"
+        f"data {config.data}, weights {train.weights}\n"
+        f"{train.epochs} epochs of batch {train.batch_size}, {steps}, seed {train.seed}, "
+        f"{train.threads} threads\n"
     )
 
 

@@ -1,11 +1,15 @@
-"""What cannot be printed ends in words, not in a traceback."""
+"""Data on stdout, or words about why not; on a terminal one live line."""
 
+import io
 import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from mobiledeploy.cli import _output
+from mobiledeploy.progress import Event
 
 PROGRAM = [sys.executable, "-m", "mobiledeploy"]
 FULL = Path("/dev/full")
@@ -34,3 +38,26 @@ def test_a_reader_that_has_seen_enough_is_no_error() -> None:
         assert process.stderr is not None
         process.stdout.close()
         assert process.stderr.read() == b""
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_step_that_counts_nothing_shows_no_count_of_the_step_before(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("TERM", "xterm")
+    with _output.progress(quiet=False) as show:
+        show(Event("data", "reading images", 1797, 1797))
+        terminal.seek(0)
+        terminal.truncate()
+        show(Event("train", "starting TensorFlow"))
+    said = terminal.getvalue()
+    assert "reading images" in said
+    assert "starting TensorFlow" in said
+    assert "1797" not in said
