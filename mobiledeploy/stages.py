@@ -32,7 +32,7 @@ from mobiledeploy.results import (
 )
 from mobiledeploy.targets import onnx, tflite
 from mobiledeploy.verify import build as verify_build
-from mobiledeploy.verify import float32, golden
+from mobiledeploy.verify import float32, golden, inputs
 from mobiledeploy.verify.report import VerifyReport
 
 if TYPE_CHECKING:
@@ -236,7 +236,7 @@ def verify(
         report, answers = float32.verify(
             (exported / "model.tflite").read_bytes(),
             (exported / "model.onnx").read_bytes(),
-            evaluation,
+            inputs.own(evaluation),
             config.preprocessing,
             threads=config.train.threads,
             progress=progress,

@@ -99,27 +99,24 @@ def _assumed(images: ImageSet) -> Iterator[str]:
 
 def prove_own(
     folder: Path, evaluation: Evaluation, *, threads: int, progress: Progress
-) -> tuple[VerifyReport, Answers]:
+) -> tuple[VerifyReport, tuple[Answers, ...]]:
     """Prove two files that this process has just written, in this process and quickly.
 
     Args:
         folder: Where `FILES` are.
-        evaluation: Labelled images.
+        evaluation: Labelled images; the synthetic extremes come on top.
         threads: Images that run at a time.
         progress: Told after every batch.
 
     Returns:
-        The report, and what LiteRT answered to the images.
+        The report, and what LiteRT answered to each set of `inputs.own`.
 
     Raises:
         ParityError: The outputs do not vary.
     """
     one, two = (open_side(model_file.read(folder / name), HERE) for name in FILES)
-    height, width, channels = evaluation.pixels.shape[1:]
-    sets = inputs.held_back(evaluation), inputs.synthetic_extremes((height, width, channels))
     options = Options(only_main=True, keep=True, threads=threads)
-    report, answers = prove((one, two), sets, options, progress=progress)
-    return report, answers[0]
+    return prove((one, two), inputs.own(evaluation), options, progress=progress)
 
 
 def _float(
@@ -136,12 +133,12 @@ def _float(
             hint="leave out --data",
         )
     files = model_file.read(root / FILES[0]), model_file.read(root / FILES[1])
-    evaluation = first(_evaluation(root, contract), samples)
+    sets = inputs.own(first(_evaluation(root, contract), samples))
     with Child() as one, Child() as two:
         report, answers = float32.verify(
             files[0].data,
             files[1].data,
-            evaluation,
+            sets,
             contract.preprocessing,
             threads=options.threads,
             places=(one, two),
@@ -150,8 +147,8 @@ def _float(
     return Observed(
         report=report,
         files=files,
-        sets=(inputs.held_back(evaluation),),
-        answers=(answers,) if options.keep else (),
+        sets=sets,
+        answers=answers if options.keep else (),
         scale=None if contract.head == "softmax" else 1.0,
         class_names=_class_names(root),
     )

@@ -2,14 +2,15 @@
 
 Arrays, all without pickle: `names` (images,), `pixels` uint8 (images, size, size, 3), `logits`
 and `scores` int8 codes (images, classes), or float32 in a float model; scores equal the logits in
-a model without a softmax. In a model of integers also `grids` float64 (3, 2): scale and zero point
+a model without a softmax. The last image is coloured noise: grey photos would not show swapped
+channels. In a model of integers also `grids` float64 (3, 2): scale and zero point
 of input, output and logits, so that a contract with other grids is found out. The int8 input of a
 pixel is `pixel - 128`; contract.json says how the files want it.
 """
 
 import io
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -18,12 +19,15 @@ import numpy.typing as npt
 
 from mobiledeploy.data.evaluation import Evaluation
 from mobiledeploy.errors import CorruptFileError, ParityError
-from mobiledeploy.verify.parity import Answers
+from mobiledeploy.verify import inputs
+from mobiledeploy.verify.parity import Answers, Codes
 
-IMAGES: Final = 16
+HELD_BACK: Final = 15
+COLOURED: Final = "uniform noise 0"
+"""One of the synthetic extremes; every channel of every pixel is drawn by itself."""
 
 
-def choose(answers: Answers, *, images: int = IMAGES) -> npt.NDArray[np.int64]:
+def choose(answers: Answers, *, images: int = HELD_BACK) -> npt.NDArray[np.int64]:
     """Return the rows that make good golden vectors: as many predicted classes as there are.
 
     The images of each class are taken in turn, so that a model that has learnt to tell classes
@@ -55,29 +59,38 @@ def require_variety(answers: Answers) -> None:
 
 
 def to_bytes(
-    evaluation: Evaluation, answers: Answers, *, grids: Sequence[tuple[float, int]] = ()
+    evaluation: Evaluation,
+    answers: Sequence[Answers],
+    *,
+    grids: Sequence[tuple[float, int]] = (),
 ) -> bytes:
-    """Return the file's bytes for chosen rows of a build's held-back images.
+    """Return the file's bytes: chosen held-back images of a build, and `COLOURED`.
 
     Args:
-        evaluation: The images.
-        answers: One row an image.
+        evaluation: The held-back images.
+        answers: Of one runtime, to each set of `inputs.own(evaluation)`.
         grids: Scale and int8 zero point of input, output and logits; none in a float model.
 
     Raises:
         ParityError: The outputs do not vary.
     """
-    rows = choose(answers)
-    kind = np.int8 if np.issubdtype(answers.logits.dtype, np.integer) else np.float32
+    rows, (_, extremes) = choose(answers[0]), inputs.own(evaluation)
+    coloured = extremes.names.index(COLOURED)
+    kind = np.int8 if np.issubdtype(answers[0].logits.dtype, np.integer) else np.float32
+
+    def picked(outputs: Iterable[Codes]) -> Codes:
+        held_back, others = outputs
+        return np.concatenate([held_back[rows], others[[coloured]]]).astype(kind)
+
     told = {"grids": np.array(grids, np.float64)} if grids else {}
     buffer = io.BytesIO()
     np.savez(
         buffer,
         allow_pickle=False,
-        names=np.array([evaluation.names[row] for row in rows]),
-        pixels=evaluation.pixels[rows],
-        logits=answers.logits[rows].astype(kind),
-        scores=(answers.logits if answers.scores is None else answers.scores)[rows].astype(kind),
+        names=np.array([*(evaluation.names[row] for row in rows), COLOURED]),
+        pixels=np.concatenate([evaluation.pixels[rows], extremes.pixels(coloured, coloured + 1)]),
+        logits=picked(found.logits for found in answers),
+        scores=picked(found.logits if found.scores is None else found.scores for found in answers),
         **told,
     )
     return buffer.getvalue()

@@ -54,6 +54,12 @@ def held_back(evaluation: Evaluation) -> ImageSet:
     )
 
 
+def own(evaluation: Evaluation) -> tuple[ImageSet, ImageSet]:
+    """Return what files are compared on when they are built: held-back images, and extremes."""
+    height, width, channels = evaluation.pixels.shape[1:]
+    return held_back(evaluation), synthetic_extremes((height, width, channels))
+
+
 def synthetic_extremes(shape: tuple[int, int, int]) -> ImageSet:
     """Return `extremes` as a set of images."""
     codes, names = extremes(shape)

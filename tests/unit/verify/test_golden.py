@@ -1,0 +1,62 @@
+"""Golden vectors are chosen held-back images, and one that is coloured whatever those are."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mobiledeploy.data.evaluation import Evaluation
+from mobiledeploy.verify import golden, inputs
+from mobiledeploy.verify.parity import Answers, Codes
+
+IMAGES, SIDE, CLASSES = 40, 16, 4
+EVERY = IMAGES + 29
+
+
+def of_grey_images() -> Evaluation:
+    grey = np.arange(IMAGES, dtype=np.uint8)[:, None, None, None]
+    return Evaluation(
+        pixels=np.tile(grey, (1, SIDE, SIDE, 3)),
+        labels=np.zeros(IMAGES, np.int64),
+        names=tuple(f"image {number}" for number in range(IMAGES)),
+        float_logits=np.zeros((IMAGES, CLASSES), np.float32),
+    )
+
+
+def told(logits: Codes, scores: Codes | None) -> tuple[Answers, Answers]:
+    """Divide one row an image among the two sets."""
+    one, two = (
+        Answers(logits=logits[some], scores=None if scores is None else scores[some])
+        for some in (slice(IMAGES), slice(IMAGES, None))
+    )
+    return one, two
+
+
+def numbered(dtype: type) -> Codes:
+    """Return rows of which no two are equal."""
+    return np.arange(EVERY * CLASSES).reshape(EVERY, CLASSES)[:, ::-1].astype(dtype) % 127
+
+
+@pytest.mark.parametrize("dtype", [np.int16, np.float32])
+def test_the_last_one_is_coloured_with_the_answers_of_the_same_runtime(
+    dtype: type, tmp_path: Path
+) -> None:
+    logits = numbered(dtype)
+    scores = None if dtype is np.float32 else logits - np.int16(100)
+    answers = told(logits, scores)
+    path = tmp_path / "golden.npz"
+    path.write_bytes(golden.to_bytes(of_grey_images(), answers))
+    pixels, names, found = golden.read(path)
+    assert names[-1] == "uniform noise 0"
+    assert len(names) == golden.HELD_BACK + 1
+    assert (np.ptp(pixels[-1], axis=-1) > 0).mean() > 0.99
+    for row, name in enumerate(names[:-1]):
+        number = int(name.removeprefix("image "))
+        assert (pixels[row] == number).all()
+        assert np.array_equal(found.logits[row], logits[number])
+    extremes = inputs.own(of_grey_images())[1]
+    place = IMAGES + extremes.names.index(names[-1])
+    assert np.array_equal(pixels[-1], extremes.pixels(place - IMAGES, place - IMAGES + 1)[0])
+    assert np.array_equal(found.logits[-1], logits[place])
+    assert found.scores is not None
+    assert np.array_equal(found.scores[-1], (logits if scores is None else scores)[place])
