@@ -10,7 +10,9 @@ from mobiledeploy.cli import _options, _output
 
 if TYPE_CHECKING:
     from mobiledeploy.progress import Progress
+    from mobiledeploy.report.document import Report
     from mobiledeploy.verify.int8 import Options
+    from mobiledeploy.verify.observed import Observed
     from mobiledeploy.verify.report import VerifyReport
 
 
@@ -67,7 +69,8 @@ def verify(
     out: Annotated[
         Path | None,
         typer.Option(
-            help="Write report.json to this folder, and with --level full certificate.json"
+            help="Write report.html and report.json to this folder, and with --level full "
+            "certificate.json"
         ),
     ] = None,
     json: _options.Json = False,
@@ -84,6 +87,7 @@ def verify(
     from mobiledeploy import codec
     from mobiledeploy.cli import _verify_device, _verify_emulated, _verify_text
     from mobiledeploy.errors import RequestError
+    from mobiledeploy.report import write
     from mobiledeploy.verify.int8 import Options
 
     if device:
@@ -110,13 +114,18 @@ def verify(
         )
         return
     _check_out(out)
-    options = Options(level=level.value, threads=threads or os.cpu_count() or 1)
+    paths, whole = files or [Path("build")], out is not None
+    options = Options(
+        level=level.value, threads=threads or os.cpu_count() or 1, keep=whole, layers=whole
+    )
     with _output.progress(quiet=quiet) as progress:
-        report = _run(files or [Path("build")], data, samples, options, progress)
+        observed = _run(paths, data, samples, options, progress)
+        document = _document(observed, paths, options, progress) if whole else None
+    report = observed.report
     _output.emit(codec.to_json(report).decode().rstrip() if json else _verify_text.text(report))
-    if out is not None:
-        _write(out, report)
-    _require(report, build=len(files or ["build"]) == 1)
+    if out is not None and document is not None:
+        write.write(out, document)
+    _require(report, build=len(paths) == 1)
 
 
 def _check_out(out: Path | None) -> None:
@@ -131,12 +140,15 @@ def _check_out(out: Path | None) -> None:
         )
 
 
-def _write(out: Path, report: "VerifyReport") -> None:
-    from mobiledeploy import codec, files
+def _document(
+    observed: "Observed", paths: list[Path], options: "Options", progress: "Progress"
+) -> "Report":
+    from mobiledeploy.report import gather
 
-    files.write_atomic(out / "report.json", codec.to_json(report))
-    if report.certificate is not None:
-        files.write_atomic(out / "certificate.json", codec.to_json(report.certificate))
+    threads = options.threads
+    if len(paths) == 1:
+        return gather.of_build(observed, paths[0], threads=threads, progress=progress)
+    return gather.of_pair(observed, (paths[0], paths[1]), threads=threads, progress=progress)
 
 
 def _run(
@@ -145,17 +157,17 @@ def _run(
     samples: int | None,
     options: "Options",
     progress: "Progress",
-) -> "VerifyReport":
+) -> "Observed":
     from mobiledeploy.errors import RequestError
     from mobiledeploy.verify import build, pair
 
     match files:
         case [root] if not root.is_file():
-            return build.verify(
+            return build.observe(
                 root, data=data, samples=samples, options=options, progress=progress
             )
         case [first, second]:
-            return pair.verify(
+            return pair.observe(
                 first, second, data=data, samples=samples, options=options, progress=progress
             )
         case _:

@@ -4,78 +4,72 @@ import datetime as dt
 from pathlib import Path
 
 from mobiledeploy import manifest
-from mobiledeploy.errors import RequestError
 from mobiledeploy.lint import inspection
+from mobiledeploy.manifest import Manifest
 from mobiledeploy.network import network_file
+from mobiledeploy.network.network import Network
 from mobiledeploy.progress import Event, Progress, silent
 from mobiledeploy.report import classification, graph_report, latency, shown
 from mobiledeploy.report.document import FileCheck, Report
-from mobiledeploy.verify import build, pair
-from mobiledeploy.verify.int8 import Options
+from mobiledeploy.verify import build
 from mobiledeploy.verify.observed import Observed
 
 
-def build_report(
-    root: Path,
-    *,
-    data: str | None = None,
-    samples: int | None = None,
-    options: Options,
-    progress: Progress = silent,
+def of_build(
+    observed: Observed, root: Path, *, threads: int = 1, progress: Progress = silent
 ) -> Report:
-    """Verify a build and return the whole report; arguments are those of `verify.build.observe`.
+    """Return the report of a build.
 
-    Where the stage folders are still there, the float network in them is the reference of the
+    Where its stage folders are still there, the float network in them is the reference of the
     layers' noise.
+
+    Args:
+        observed: Made with `Options.keep`, or nothing is known of single images.
+        root: The build folder.
+        threads: Images that run at a time.
+        progress: Told after every step.
+
+    Raises:
+        CorruptFileError: A file cannot be read, or a runtime dies of it.
     """
-    observed = build.observe(root, data=data, samples=samples, options=options, progress=progress)
     network = root / "train" / "network.npz"
     return _report(
         observed,
-        [root / name for name in build.FILES],
+        (root / build.FILES[0], root / build.FILES[1]),
         title=root.resolve().name,
-        options=options,
+        made=manifest.read(root),
+        network=network_file.load(network) if network.is_file() else None,
+        threads=threads,
         progress=progress,
-        root=root,
-        network=network if network.is_file() else None,
     )
 
 
-def pair_report(
-    first: Path,
-    second: Path,
-    *,
-    data: str | None = None,
-    samples: int | None = None,
-    options: Options,
-    progress: Progress = silent,
+def of_pair(
+    observed: Observed, paths: tuple[Path, Path], *, threads: int = 1, progress: Progress = silent
 ) -> Report:
-    """Verify two files and return the whole report; see `verify.pair.observe`."""
-    observed = pair.observe(
-        first, second, data=data, samples=samples, options=options, progress=progress
+    """Return the report of two files at `paths`; see `of_build`."""
+    return _report(
+        observed,
+        paths,
+        title=" and ".join(file.name for file in observed.files),
+        made=None,
+        network=None,
+        threads=threads,
+        progress=progress,
     )
-    names = " and ".join(file.name for file in observed.files)
-    return _report(observed, [first, second], title=names, options=options, progress=progress)
 
 
 def _report(
     observed: Observed,
-    paths: list[Path],
+    paths: tuple[Path, Path],
     *,
     title: str,
-    options: Options,
+    made: Manifest | None,
+    network: Network | None,
+    threads: int,
     progress: Progress,
-    root: Path | None = None,
-    network: Path | None = None,
 ) -> Report:
-    if not options.keep:
-        raise RequestError("expected options with `keep`: the report counts what was answered")
-    graph = graph_report.of(
-        observed,
-        None if network is None else network_file.load(network),
-        threads=options.threads,
-        progress=progress,
-    )
+    graph = graph_report.of(observed, network, threads=threads, progress=progress)
     progress(Event("report", "latency on this machine, in turns", 0, None))
     return Report(
         created=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
@@ -91,7 +85,7 @@ def _report(
         checks=tuple(
             _check(path, file.name) for path, file in zip(paths, observed.files, strict=True)
         ),
-        manifest=None if root is None else manifest.read(root),
+        manifest=made,
     )
 
 

@@ -1,0 +1,187 @@
+"""The page: well-formed, alone in the world, and without a number that report.json lacks."""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from xml.etree.ElementTree import Element
+
+import html5lib
+import jsonschema
+import pytest
+import referencing
+
+from mobiledeploy import codec
+from mobiledeploy.report import page, write
+from mobiledeploy.report.document import Report
+
+SCHEMAS = Path(__file__).resolve().parents[3] / "docs/schemas"
+FIXED = ("95\N{NO-BREAK SPACE}%", "int8", "SHA-256")
+"""What the templates say with digits."""
+CHOICES = {
+    "field", "format", "kind", "level", "method", "png", "reference", "severity", "status", "why",
+}  # fmt: skip
+PREFIXES = {"k": 1e3, "M": 1e6, "G": 1e9, "%": 0.01}
+
+
+@pytest.fixture(params=["labelled", "failing"])
+def report(request: pytest.FixtureRequest) -> Report:
+    found: Report = request.getfixturevalue(request.param)
+    return found
+
+
+def parsed(html: str) -> Element:
+    """Return the page's tree; raises where it is not well-formed HTML."""
+    parser = html5lib.HTMLParser(strict=True, namespaceHTMLElements=False)
+    tree: Element = parser.parse(html)
+    return tree
+
+
+def document(report: Report) -> Any:
+    return json.loads(codec.to_json(report))
+
+
+def values(node: Any, kind: type | tuple[type, ...]) -> Iterator[Any]:
+    """Yield every scalar of a kind in a JSON document."""
+    if isinstance(node, dict):
+        for key, value in node.items():
+            yield from values(key, kind)
+            yield from values(value, kind)
+    elif isinstance(node, list):
+        for value in node:
+            yield from values(value, kind)
+    elif isinstance(node, kind) and not isinstance(node, bool):
+        yield node
+
+
+def test_the_document_is_as_its_schema_says(report: Report) -> None:
+    schemas = {
+        name: json.loads((SCHEMAS / name).read_text())
+        for name in ("report.schema.json", "verify.schema.json")
+    }
+    registry = referencing.Registry().with_resources(
+        (name, referencing.Resource.from_contents(schema)) for name, schema in schemas.items()
+    )
+    validator = jsonschema.Draft202012Validator(schemas["report.schema.json"], registry=registry)
+    validator.validate(document(report))
+
+
+def test_the_page_is_made_from_the_document_alone(report: Report) -> None:
+    again = codec.from_json(Report, codec.to_json(report), where="report.json")
+    assert page.render(again) == page.render(report)
+
+
+def test_every_number_on_the_page_is_in_the_document(report: Report) -> None:
+    known = {float(number) for number in values(document(report), (int, float))} | {0.0}
+    elements = list(parsed(page.render(report)).iter("data"))
+    assert len(elements) > 200
+    for element in elements:
+        parts = [float(part) for part in element.attrib["value"].split("/")]
+        assert set(parts) <= known, element.attrib
+        value = parts[0] if len(parts) == 1 else parts[0] / parts[1]
+        shown = re.fullmatch(
+            r"([\N{MINUS SIGN}\d.,e+-]+) ?([kMG%]?)B?", "".join(element.itertext())
+        )
+        assert shown is not None, "".join(element.itertext())
+        number = float(shown[1].replace(",", "").replace("\N{MINUS SIGN}", "-"))
+        size = PREFIXES.get(shown[2], 1.0)
+        assert number * size == pytest.approx(value, rel=6e-3, abs=6e-4 if size < 1 else 1e-12)
+
+
+def test_no_digit_stands_outside_of_what_the_document_says(report: Report) -> None:
+    strings = {text for text in values(document(report), str) if text}
+    strings |= {text[:1].upper() + text[1:] for text in strings}
+    long = sorted((text for text in strings if len(text) > 3), key=len, reverse=True)
+
+    def texts(node: Element) -> Iterator[str]:
+        if node.tag not in {"data", "style"}:
+            yield node.text or ""
+            for child in node:
+                yield from texts(child)
+                yield child.tail or ""
+
+    for text in texts(parsed(page.render(report))):
+        rest = text.strip()
+        if rest in strings:
+            continue
+        for known in (*long, *FIXED):
+            rest = rest.replace(known, "")
+        assert not re.search(r"\d", rest), text
+
+
+def test_nothing_on_the_page_comes_from_elsewhere(report: Report) -> None:
+    tree = parsed(page.render(report))
+    assert not list(tree.iter("script"))
+    assert not list(tree.iter("link"))
+    for element in tree.iter():
+        for name in ("src", "href", "srcset", "action", "{http://www.w3.org/1999/xlink}href"):
+            link = element.attrib.get(name, "#")
+            assert link.startswith(("#", "data:image/png;base64,")), link
+        assert not any(name.startswith("on") for name in element.attrib)
+    assert "url(" not in page.render(report)
+    assert "@import" not in page.render(report)
+
+
+def test_links_lead_to_places_on_the_page_and_ids_are_given_once(report: Report) -> None:
+    elements = list(parsed(page.render(report)).iter())
+    ids = [element.attrib["id"] for element in elements if "id" in element.attrib]
+    assert len(ids) == len(set(ids))
+    for element in elements:
+        if element.attrib.get("href", "").startswith("#"):
+            assert element.attrib["href"][1:] in ids
+        for name in element.attrib.get("aria-labelledby", "").split():
+            assert name in ids
+
+
+def test_charts_have_names_and_tables_have_heads(report: Report) -> None:
+    tree = parsed(page.render(report))
+    charts = [element for element in tree.iter() if element.tag.endswith("svg")]
+    assert len(charts) > 5
+    for chart in charts:
+        assert chart.attrib["role"] == "img"
+        assert chart.attrib["aria-labelledby"]
+    for table in tree.iter("table"):
+        assert all(head.attrib.get("scope") in {"row", "col"} for head in table.iter("th"))
+
+
+def test_hostile_names_are_text(report: Report) -> None:
+    """Every name in the document, whoever gave it, becomes an attack; the page has no new tag."""
+    attack = "\"'></title></style><script>alert(1)</script><img src=x onerror=alert(1)>{{ 7*7 }}"
+
+    def hostile(node: Any, key: str = "") -> Any:
+        if isinstance(node, dict):
+            return {name: hostile(value, name) for name, value in node.items()}
+        if isinstance(node, list):
+            return [hostile(value, key) for value in node]
+        names = isinstance(node, str) and node and key not in CHOICES
+        return attack + node if names else node
+
+    attacked = codec.load(Report, hostile(document(report)), where="report.json")
+    before, after = parsed(page.render(report)), parsed(page.render(attacked))
+    assert [element.tag for element in after.iter()] == [element.tag for element in before.iter()]
+    assert "{{ 7*7 }}" in page.render(attacked)
+
+
+def test_a_failure_names_the_layer_and_shows_the_surest_image(failing: Report) -> None:
+    html = page.render(failing)
+    assert not failing.verify.holds
+    assert "The two files are not the same function" in html
+    assert failing.verify.divergence is not None
+    assert failing.verify.divergence.layer in html
+    assert "Where the files part" in html
+    assert any(image.exact and image.difference > 0 for image in failing.shown)
+
+
+def test_what_holds_was_measured_layer_by_layer(labelled: Report) -> None:
+    assert labelled.verify.holds
+    assert labelled.verify.layers
+    assert all(row.max_lsb == 0 for row in labelled.verify.layers if row.operator != "SOFTMAX")
+    assert labelled.verify.divergence is None
+
+
+def test_files_are_whole_and_an_old_certificate_goes(labelled: Report, tmp_path: Path) -> None:
+    (tmp_path / write.CERTIFICATE).write_text("{}")
+    write.write(tmp_path, labelled)
+    assert {path.name for path in tmp_path.iterdir()} == {"report.html", "report.json"}
+    assert (tmp_path / "report.json").read_bytes() == codec.to_json(labelled)
