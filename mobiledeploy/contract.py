@@ -12,9 +12,10 @@ from mobiledeploy.config import Head, Io, Preprocessing
 from mobiledeploy.errors import CorruptFileError
 from mobiledeploy.results import File
 
-FORMAT: Final = 2
-"""2: with `taps` and `resize_check`."""
+FORMAT: Final = 3
+"""2: with `taps` and `resize_check`. 3: with `labels`."""
 MODELS: Final = ("model.tflite", "model.onnx")
+LABELS: Final = "labels.txt"
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,10 +114,11 @@ class Contract:
         logits: Grid of the logits that golden vectors are judged by; None in a float model.
         tolerance: For golden vectors.
         files: The two models.
+        labels: The classes' names, in the order of the output: in another, every answer is wrong.
         taps: For each model that ends in a softmax of integers; else empty.
     """
 
-    format: Literal[2] = FORMAT
+    format: Literal[3] = FORMAT
     name: str
     classes: int
     head: Head
@@ -128,6 +130,7 @@ class Contract:
     logits: Grid | None
     tolerance: Tolerance | None
     files: tuple[File, ...]
+    labels: File
     taps: tuple[Tap, ...]
 
     def __post_init__(self) -> None:
@@ -141,6 +144,7 @@ class Contract:
         _agree("output.shape", self.output.shape, (1, self.classes), f"{self.classes} classes")
         _agree("output.dtype", self.output.dtype, self.input.dtype, "input.dtype")
         _agree("files", tuple(file.path for file in self.files), MODELS, "the format")
+        _agree("labels.path", self.labels.path, LABELS, "the format")
         if self.tolerance is None:
             self._check_float()
         else:

@@ -5,7 +5,7 @@ from typing import Final
 
 from mobiledeploy import codec, files, manifest
 from mobiledeploy.config import BuildConfig, Io
-from mobiledeploy.contract import MODELS, Contract, Grid, Tap, Tensor, Tolerance
+from mobiledeploy.contract import LABELS, MODELS, Contract, Grid, Tap, Tensor, Tolerance
 from mobiledeploy.data import test_card
 from mobiledeploy.integer.graph import QTensor
 from mobiledeploy.integer.tflite_reader import read
@@ -43,11 +43,11 @@ def publish(
     for name, stage in _COPIED.items():
         files.write_atomic(root / name, (root / stage / name).read_bytes())
     labels = "".join(f"{name}\n" for name in class_names)
-    files.write_atomic(root / "labels.txt", labels.encode())
+    files.write_atomic(root / LABELS, labels.encode())
     contract = _contract(root, config, architecture)
     files.write_atomic(root / "contract.json", codec.to_json(contract))
     files.write_atomic(root / "report.json", codec.to_json(report))
-    names = sorted([*_COPIED, "labels.txt", "contract.json", "report.json"])
+    names = sorted([*_COPIED, LABELS, "contract.json", "report.json"])
     manifest.write(
         root,
         Manifest(
@@ -85,6 +85,7 @@ def _contract(root: Path, config: BuildConfig, architecture: Architecture) -> Co
         logits=grids["logits"],
         tolerance=Tolerance() if export.int8 else None,
         files=tuple(File.of(root, root / name) for name in MODELS),
+        labels=File.of(root, root / LABELS),
         taps=_taps(root) if export.int8 and export.head == "softmax" else (),
     )
 

@@ -60,7 +60,8 @@ def bundle(
         progress: Told what is being done for the APK.
 
     Raises:
-        CorruptFileError: The build is incomplete or was changed.
+        CorruptFileError: The build is incomplete or was changed, or its models or labels are not
+            those of its contract.
         BundleError: `app` is no Android project, the labels do not fit the model, or no APK can
             be made of them.
         ParityError: The golden vectors would prove nothing.
@@ -75,7 +76,9 @@ def bundle(
     contract = codec.from_json(
         Contract, (build / "contract.json").read_bytes(), where="contract.json"
     )
-    _check_labels(build / "labels.txt", contract)
+    _check_labels(build / contract.labels.path, contract)
+    for file in (*contract.files, contract.labels):
+        file.check(build)
     *_, answers = golden.read(build / "golden.npz")
     golden.require_variety(answers)
     if not (app / "app").is_dir():

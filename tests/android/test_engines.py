@@ -212,8 +212,9 @@ def test_refuses_golden_vectors_of_other_grids(
     ("name", "text", "says"),
     [
         ("labels.txt", "one\ntwo\n", "labels.txt: expected 10 labels"),
+        ("labels.txt", "1\n0\n2\n3\n4\n5\n6\n7\n8\n9\n", "labels.txt: expected SHA-256"),
         ("contract.json", "{}", "ContractException"),
-        ("contract.json", '{"format": 2', "ContractException"),
+        ("contract.json", '{"format": 3', "ContractException"),
     ],
 )
 def test_refuses_a_bundle_that_contradicts_itself(

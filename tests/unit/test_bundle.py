@@ -43,9 +43,16 @@ def finish(build: Path, labels: tuple[str, ...] = LABELS, *, constant: bool = Fa
         logits=grid,
         tolerance=Tolerance(),
         files=tuple(File.of(build, build / name) for name in ("model.tflite", "model.onnx")),
+        labels=File.of(build, build / "labels.txt"),
         taps=(),
     )
     (build / "contract.json").write_bytes(codec.to_json(contract))
+    sign(build)
+
+
+def sign(build: Path) -> None:
+    """Write a manifest of what lies there."""
+    config = defaults.decide()
     files = tuple(File.of(build, build / name) for name in sorted(CARRIED))
     manifest.write(build, Manifest(versions={}, config=config, data_digest="", files=files))
 
@@ -94,6 +101,14 @@ def test_labels_that_do_not_fit_are_refused_and_the_app_is_untouched(
 ) -> None:
     finish(build, labels)
     with pytest.raises(BundleError, match=message):
+        bundle(build, app)
+    assert not assets(app).exists()
+
+
+def test_labels_in_another_order_than_the_contracts_are_refused(build: Path, app: Path) -> None:
+    (build / "labels.txt").write_text("dog\ncat\ngroßer Hund\n", encoding="utf-8")
+    sign(build)
+    with pytest.raises(CorruptFileError, match=r"labels\.txt is not the file that was built"):
         bundle(build, app)
     assert not assets(app).exists()
 

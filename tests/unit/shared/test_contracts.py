@@ -37,6 +37,7 @@ BASE = Contract(
         File(path="model.tflite", size=700_000, sha256="0a" * 32),
         File(path="model.onnx", size=710_000, sha256="f9" * 32),
     ),
+    labels=File(path="labels.txt", size=20, sha256="1b" * 32),
     taps=(
         Tap(
             path="model.tflite",
@@ -76,9 +77,9 @@ VALID = {
 }
 GONE = "(gone)"
 BROKEN: tuple[tuple[str, list[str | int], object, str], ...] = (
-    ("int8 softmax", ["format"], 1, "format"),
-    ("int8 softmax", ["format"], 3, "format"),
-    ("int8 softmax", ["format"], "2", "format"),
+    ("int8 softmax", ["format"], 2, "format"),
+    ("int8 softmax", ["format"], 4, "format"),
+    ("int8 softmax", ["format"], "3", "format"),
     ("int8 softmax", ["format"], GONE, "format"),
     ("int8 softmax", ["colour"], "red", "colour"),
     ("int8 softmax", ["name"], None, "name"),
@@ -127,6 +128,12 @@ BROKEN: tuple[tuple[str, list[str | int], object, str], ...] = (
     ("int8 softmax", ["files", 0, "path"], "../model.tflite", "files[0].path"),
     ("int8 softmax", ["files", 0, "size"], -1, "files[0].size"),
     ("int8 softmax", ["files", 0, "sha256"], "none", "files[0].sha256"),
+    ("int8 softmax", ["labels"], GONE, "labels"),
+    ("int8 softmax", ["labels"], None, "labels"),
+    ("int8 softmax", ["labels", "path"], "names.txt", "labels.path"),
+    ("int8 softmax", ["labels", "size"], 0, "labels.size"),
+    ("int8 softmax", ["labels", "sha256"], "1B" * 32, "labels.sha256"),
+    ("int8 softmax", ["labels", "sha256"], GONE, "sha256"),
     ("int8 softmax", ["taps"], [], "taps"),
     ("int8 softmax", ["taps", 0], GONE, "taps"),
     ("int8 softmax", ["taps", 0, "append"], "", "taps[0].append"),
@@ -146,7 +153,7 @@ BROKEN: tuple[tuple[str, list[str | int], object, str], ...] = (
     ("a float model", ["logits"], codec.dump(LOGITS), "logits"),
     ("a float model", ["tolerance"], codec.dump(Tolerance()), "expected a grid"),
 )
-TEXTS = ("", "{", "[]", "null", "{}", '{"format": 2', '{"format": 2} {}', "{'format': 2}")
+TEXTS = ("", "{", "[]", "null", "{}", '{"format": 3', '{"format": 3} {}', "{'format': 2}")
 
 
 def broken(of: str, at: list[str | int], value: object) -> Any:

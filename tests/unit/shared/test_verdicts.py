@@ -35,10 +35,15 @@ SIZE, CLASSES = 16, 4
 NAMES = ("bär/1.png", "cat/2.png", "dog/3.png")
 DEVICE = {"device": "Pixel 8", "abi": "arm64-v8a"}
 MODELS = {"model.tflite": b"a model for TFLite", "model.onnx": b"a model for ONNX"}
+LABELS = "bär\ncat\ndog\nnewt\n"
 LOGITS = np.array([[-20, 100, 3, -128], [50, -60, 127, 0], [-1, -2, 90, 91]], np.int8)
 SCORES = np.array([[-128, 120, -124, -128], [-100, -128, 98, -126], [-128, -128, -1, 1]], np.int8)
 REALS = np.array([[0.5, 4.0, -2.5, 1.0], [2.0, -8.0, 3.25, 0.0], [1, 2, 3, 4]], np.float32)
 PIXELS = np.random.default_rng(7).integers(0, 256, (3, SIZE, SIZE, 3)).astype(np.uint8)
+
+
+def file(name: str, data: bytes) -> File:
+    return File(path=name, size=len(data), sha256=hashlib.sha256(data).hexdigest())
 
 
 def contract(io: Io, head: Head, *, integers: bool = True) -> Contract:
@@ -70,10 +75,8 @@ def contract(io: Io, head: Head, *, integers: bool = True) -> Contract:
         output=Tensor(dtype=io, shape=(1, CLASSES), grid=output if integers else None),
         logits=grid if integers else None,
         tolerance=Tolerance() if integers else None,
-        files=tuple(
-            File(path=name, size=len(data), sha256=hashlib.sha256(data).hexdigest())
-            for name, data in MODELS.items()
-        ),
+        files=tuple(file(name, data) for name, data in MODELS.items()),
+        labels=file("labels.txt", LABELS.encode()),
         taps=taps if integers and head == "softmax" else (),
     )
 
@@ -242,6 +245,7 @@ def packed(values: Numbers) -> str:
 def test_golden_verdicts(golden: Callable[[str, str], None]) -> None:
     document = {
         "models": {name: data.decode() for name, data in MODELS.items()},
+        "labels": LABELS,
         "verdicts": [
             {
                 "what": case.what,

@@ -76,6 +76,14 @@ public data class Tolerance(val logits: Int, val scores: Int)
 public data class ModelFile(val format: ModelFormat, val size: Int, val sha256: String)
 
 /**
+ * `labels.txt` among the assets.
+ *
+ * @property size bytes.
+ * @property sha256 of its bytes, 64 hexadecimal digits.
+ */
+public data class LabelsFile(val size: Int, val sha256: String)
+
+/**
  * Bytes to be written over a file's own.
  *
  * @property offset of the first byte.
@@ -113,6 +121,7 @@ public data class Tap(
  * @property logits grid of the golden logits; null in a float model.
  * @property tolerance for the golden vectors; null in a float model.
  * @property files the two models.
+ * @property labels the classes' names, in the order of the output.
  * @property taps for models that end in a softmax of integers; else empty.
  */
 public data class Contract(
@@ -126,6 +135,7 @@ public data class Contract(
     val logits: Grid?,
     val tolerance: Tolerance?,
     val files: List<ModelFile>,
+    val labels: LabelsFile,
     val taps: List<Tap>,
 ) {
     /** Whether the models compute in floating point, and not in integers. */

@@ -1,7 +1,8 @@
 package dev.mobiledeploy.core
 
-internal const val CONTRACT_FORMAT = 2
+internal const val CONTRACT_FORMAT = 3
 internal const val RESIZE = "triangle-v1"
+internal const val LABELS = "labels.txt"
 private const val MAX_FILE = Int.MAX_VALUE - (1 shl 20)
 private const val MAX_APPEND = 1 shl 16
 
@@ -27,6 +28,7 @@ internal fun readContract(json: Json): Contract {
             "logits",
             "tolerance",
             "files",
+            "labels",
             "taps",
         )
     fields.oneOf("resize", listOf(RESIZE)) { it }
@@ -42,6 +44,7 @@ internal fun readContract(json: Json): Contract {
         tolerance = fields.orNull("tolerance", ::tolerance),
         files =
             fields.items("files").mapIndexed { index, item -> modelFile("files[$index]", item) },
+        labels = labelsFile(fields.path("labels"), fields.json("labels")),
         taps = fields.items("taps").mapIndexed { index, item -> tap("taps[$index]", item) },
     )
 }
@@ -85,6 +88,12 @@ private fun modelFile(where: String, json: Json): ModelFile {
         size = fields.int("size", 1..MAX_FILE),
         sha256 = fields.hex("sha256", 32..32),
     )
+}
+
+private fun labelsFile(where: String, json: Json): LabelsFile {
+    val fields = Fields(where, json, "path", "size", "sha256")
+    fields.oneOf("path", listOf(LABELS)) { it }
+    return LabelsFile(size = fields.int("size", 1..MAX_FILE), sha256 = fields.hex("sha256", 32..32))
 }
 
 private fun tap(where: String, json: Json): Tap {

@@ -53,19 +53,7 @@ private constructor(
     private fun model(format: ModelFormat, tail: ByteArray): ByteBuffer {
         val file = contract.files.first { it.format == format }
         val bytes = source.asset(format.file)
-        if (bytes.remaining() != file.size) {
-            throw BundleException(
-                "${format.file}: expected ${file.size} bytes by the contract, " +
-                    "received ${bytes.remaining()}"
-            )
-        }
-        val digest = sha256Of(bytes)
-        if (digest != file.sha256) {
-            throw BundleException(
-                "${format.file}: expected SHA-256 ${file.sha256} by the contract, " +
-                    "received $digest: not the file that was built"
-            )
-        }
+        requireBuilt(format.file, bytes, file.size, file.sha256)
         val model = ByteBuffer.allocateDirect(file.size + tail.size).order(ByteOrder.nativeOrder())
         model.put(bytes.duplicate()).put(tail)
         rewind(model)
@@ -74,7 +62,6 @@ private constructor(
 
     public companion object {
         private const val CONTRACT = "contract.json"
-        private const val LABELS = "labels.txt"
         private const val GOLDEN = "golden.npz"
 
         /**
@@ -82,17 +69,19 @@ private constructor(
          * checked when they are asked for.
          *
          * @throws ContractException the contract is damaged or of another format.
-         * @throws BundleException an asset is missing, or the labels do not fit the model.
+         * @throws BundleException an asset is missing, or the labels are not those that were built.
          */
         public fun open(source: AssetSource): ModelBundle {
             val json = source.asset(CONTRACT)
             val contract = Contract.parse(json.utf8(CONTRACT))
-            val labels = labels(source.asset(LABELS).utf8(LABELS), contract)
+            val text = source.asset(LABELS)
+            val labels = labels(text.utf8(LABELS), contract)
+            requireBuilt(LABELS, text, contract.labels.size, contract.labels.sha256)
             return ModelBundle(contract, labels, sha256Of(json), source)
         }
 
         private fun labels(text: String, contract: Contract): List<String> {
-            val labels = text.removeSuffix("\n").split('\n').map { it.removeSuffix("\r") }
+            val labels = text.removeSuffix("\n").split('\n')
             if (labels.size != contract.classes) {
                 throw BundleException(
                     "$LABELS: expected ${contract.classes} labels by the contract, " +
@@ -107,5 +96,21 @@ private constructor(
             }
             return labels
         }
+    }
+}
+
+private fun requireBuilt(name: String, bytes: ByteBuffer, size: Int, sha256: String) {
+    if (bytes.remaining() != size) {
+        throw BundleException(
+            "$name: expected $size bytes by the contract, received ${bytes.remaining()}: " +
+                "not the file that was built"
+        )
+    }
+    val digest = sha256Of(bytes)
+    if (digest != sha256) {
+        throw BundleException(
+            "$name: expected SHA-256 $sha256 by the contract, received $digest: " +
+                "not the file that was built"
+        )
     }
 }

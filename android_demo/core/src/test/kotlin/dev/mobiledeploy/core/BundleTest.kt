@@ -79,11 +79,15 @@ class BundleTest {
     }
 
     @Test
-    fun labelsOfAnotherEditorAreRead() {
-        assertEquals(
-            listOf("a", "b", "c", "d"),
-            case.bundle(mapOf("labels.txt" to "a\r\nb\r\nc\r\nd".toByteArray())).labels,
+    fun labelsThatWereNotBuiltWithTheContractAreRefused() {
+        fun said(labels: String) = refuse(mapOf("labels.txt" to labels.toByteArray()))
+        assertTrue(
+            said("cat\nbär\ndog\nnewt\n")
+                .startsWith("labels.txt: expected SHA-256 ${case.contract.labels.sha256}")
         )
+        assertTrue(said("bär\ncat\nfox\nnewt\n").contains("not the file that was built"))
+        assertTrue(said(Fakes.labels.replace("\n", "\r\n")).contains("expected 18 bytes"))
+        assertTrue(said(Fakes.labels.removeSuffix("\n")).contains("received 17"))
     }
 
     @Test

@@ -28,6 +28,7 @@ class ContractTest {
         assertEquals(Grid(0.0625, -20), contract.logits)
         assertEquals(Tolerance(0, 1), contract.tolerance)
         assertEquals(ModelFile(ModelFormat.ONNX, 710_000, "f9".repeat(32)), contract.files[1])
+        assertEquals(LabelsFile(20, "1b".repeat(32)), contract.labels)
         assertEquals(
             Tap(
                 ModelFormat.TFLITE,

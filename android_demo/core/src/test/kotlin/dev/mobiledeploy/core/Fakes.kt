@@ -8,6 +8,7 @@ import java.util.Base64
 /** Assets, models and runtimes that stand in memory. */
 internal object Fakes {
     private val shared = Shared.read("verdicts.json")
+    val labels: String = shared["labels"].text
 
     /** Small bundles with what an engine answers, by name. */
     val cases: Map<String, FakeCase> =
@@ -31,7 +32,7 @@ internal class FakeCase(private val json: Json, private val models: Json) {
     val assets: Map<String, ByteArray> =
         mapOf(
             "contract.json" to contractText.toByteArray(),
-            "labels.txt" to "bär\ncat\ndog\nnewt\n".toByteArray(),
+            "labels.txt" to Fakes.labels.toByteArray(),
             "golden.npz" to npz,
             "model.tflite" to models["model.tflite"].text.toByteArray(),
             "model.onnx" to models["model.onnx"].text.toByteArray(),
