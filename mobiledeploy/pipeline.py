@@ -67,7 +67,7 @@ def build(
         data, data_time = resume.run(
             "data",
             DataResult,
-            (dataset.digest, config.preprocessing),
+            (dataset.digest, config.preprocessing, versions),
             lambda folder: store.write(
                 folder, dataset, config.preprocessing, threads=threads, progress=progress
             ),

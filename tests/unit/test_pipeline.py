@@ -1,0 +1,36 @@
+"""What makes a stage stale, seen from the pipeline."""
+
+from pathlib import Path
+from typing import Any, NoReturn
+
+import pytest
+
+from mobiledeploy import defaults, manifest, pipeline, stages
+from mobiledeploy.progress import Event
+
+
+class StoppedError(Exception):
+    """The pipeline got as far as training."""
+
+
+def stop(*args: Any, **kwargs: Any) -> NoReturn:
+    raise StoppedError
+
+
+def events_of_a_build(root: Path) -> list[Event]:
+    events: list[Event] = []
+    with pytest.raises(StoppedError):
+        pipeline.build(defaults.decide(), root, progress=events.append)
+    return events
+
+
+def test_images_are_decoded_anew_by_another_version_of_the_decoder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stages, "train", stop)
+    up_to_date = Event("data", "up to date")
+    assert up_to_date not in events_of_a_build(tmp_path)
+    assert up_to_date in events_of_a_build(tmp_path)
+    other = {**manifest.versions(), "pillow": "0.1"}
+    monkeypatch.setattr(manifest, "versions", lambda: other)
+    assert up_to_date not in events_of_a_build(tmp_path)
