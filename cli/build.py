@@ -1,12 +1,15 @@
 """`mobiledeploy build`."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from mobiledeploy.cli import _interrupts, _options, _output
-from mobiledeploy.config import ALPHAS, CROPS, ENGINES, HEADS, IOS
+from mobiledeploy.config import ALPHAS, CROPS, ENGINES, HEADS, IOS, BuildConfig
+
+if TYPE_CHECKING:
+    from mobiledeploy.results import BuildReport
 
 _WIDTHS = "; ".join(f"{arch}: {', '.join(map(str, widths))}" for arch, widths in ALPHAS.items())
 
@@ -112,7 +115,7 @@ def build(
     pipeline.require(report)
 
 
-def _plan(config: Any) -> str:
+def _plan(config: BuildConfig) -> str:
     """Return in three lines what will be built, defaults filled in."""
     model, train, quantise, export = config.model, config.train, config.quantise, config.export
     kind = f"int8 (io {export.io}, head {export.head})" if export.int8 else "float32"
@@ -125,7 +128,7 @@ def _plan(config: Any) -> str:
     )
 
 
-def _summary(report: Any, out: Path) -> str:
+def _summary(report: "BuildReport", out: Path) -> str:
     rows = [("", "top-1", "images", "")]
     for line in report.scores:
         mark = "shipped" if line.shipped else ""

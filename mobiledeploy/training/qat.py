@@ -1,7 +1,7 @@
 """Quantisation-aware training, by one of two engines. Both end in the same types."""
 
 import importlib
-from typing import Final, Protocol
+from typing import Protocol
 
 from mobiledeploy.config import ENGINES, QuantiseConfig
 from mobiledeploy.data.pixels import Images
@@ -12,9 +12,6 @@ from mobiledeploy.progress import Progress
 from mobiledeploy.training import loop
 from mobiledeploy.training.augment import Augmentation
 from mobiledeploy.training.checkpoint import Checkpoints
-
-NAMES: Final = ENGINES
-"""What `--qat-engine` can be: each is the module `training/qat_<name>.py`."""
 
 
 class Engine(Protocol):
@@ -64,12 +61,12 @@ def plan(config: QuantiseConfig, seed: int) -> loop.Plan:
 
 
 def load(name: str) -> Engine:
-    """Return an engine by name.
+    """Return an engine by name: the module `training/qat_<name>.py`.
 
     Raises:
         RequestError: There is no such engine.
     """
-    if name not in NAMES:
-        raise RequestError(f"expected a QAT engine of {', '.join(NAMES)}; received {name}")
+    if name not in ENGINES:
+        raise RequestError(f"expected a QAT engine of {', '.join(ENGINES)}; received {name}")
     engine: Engine = importlib.import_module(f"mobiledeploy.training.qat_{name}")
     return engine

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from mobiledeploy.config import QuantiseConfig
+from mobiledeploy.config import ENGINES, QuantiseConfig
 from mobiledeploy.data.pixels import Images
 from mobiledeploy.errors import RequestError
 from mobiledeploy.network.network import Network
@@ -25,7 +25,7 @@ def test_an_unknown_engine_is_refused() -> None:
 
 
 @pytest.mark.tensorflow
-@pytest.mark.parametrize("name", qat.NAMES)
+@pytest.mark.parametrize("name", ENGINES)
 def test_training_lowers_the_loss_of_the_quantised_network(
     name: str, network: Network, images: Images
 ) -> None:
@@ -47,7 +47,7 @@ def test_training_lowers_the_loss_of_the_quantised_network(
 
 
 @pytest.mark.tensorflow
-@pytest.mark.parametrize("name", qat.NAMES)
+@pytest.mark.parametrize("name", ENGINES)
 def test_no_steps_keep_the_network(name: str, network: Network, images: Images) -> None:
     ranges = calibrate(network, images.pixels)
     same, same_ranges = qat.load(name).train_quantised(
@@ -60,7 +60,7 @@ def test_no_steps_keep_the_network(name: str, network: Network, images: Images) 
 
 
 @pytest.mark.tensorflow
-@pytest.mark.parametrize("name", qat.NAMES)
+@pytest.mark.parametrize("name", ENGINES)
 def test_images_are_varied_as_in_float_training(
     name: str, network: Network, images: Images
 ) -> None:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mobiledeploy.config import QuantiseConfig
+from mobiledeploy.config import ENGINES, QuantiseConfig
 from mobiledeploy.data.pixels import Images
 from mobiledeploy.data.preprocess import to_int8
 from mobiledeploy.integer.quantise import quantise
@@ -53,7 +53,7 @@ def test_ranges_start_where_calibration_ended_and_move_a_little(
         np.testing.assert_allclose(moved[name], found, rtol=0.01, atol=1e-6)
 
 
-@pytest.mark.parametrize("engine", qat.NAMES)
+@pytest.mark.parametrize("engine", ENGINES)
 def test_the_int8_file_agrees_with_the_trained_network(
     engine: str, network: Network, images: Images
 ) -> None:
