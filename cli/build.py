@@ -84,8 +84,9 @@ def build(
     """
     from typing import cast
 
-    from mobiledeploy import codec, defaults, pipeline
+    from mobiledeploy import codec, defaults, files, pipeline
 
+    out = files.named(str(out))
     config = defaults.decide(
         arch=cast("Any", arch),
         alpha=alpha,

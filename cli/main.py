@@ -7,7 +7,7 @@ import typer
 
 from mobiledeploy._version import __version__
 from mobiledeploy.cli import build, bundle, cost, inspect, tools, verify
-from mobiledeploy.errors import MobileDeployError
+from mobiledeploy.errors import MobileDeployError, StorageError
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -50,3 +50,8 @@ def main() -> None:
         if error.hint:
             typer.echo(f"\nhint: {error.hint}", err=True)
         sys.exit(error.exit_status)
+    except OSError as error:
+        # What no command foresaw of a file, such as a name that is too long.
+        where = f"{error.filename}: " if error.filename else ""
+        typer.echo(f"error: {where}{error.strerror or error}", err=True)
+        sys.exit(StorageError.exit_status)

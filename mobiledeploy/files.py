@@ -8,7 +8,19 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from mobiledeploy.errors import StorageError
+from mobiledeploy.errors import RequestError, StorageError
+
+
+def named(name: str) -> Path:
+    """Return the path that a user named, with `~` as shells have it: they leave `--out=~/x` alone.
+
+    Raises:
+        RequestError: There is no such user.
+    """
+    try:
+        return Path(name).expanduser()
+    except RuntimeError as error:
+        raise RequestError(f"there is no home folder for {name}") from error
 
 
 @contextlib.contextmanager

@@ -47,7 +47,7 @@ def find_weights(config: BuildConfig, progress: Progress) -> Path | None:
     """Return the file of weights to start from, downloading ImageNet's where asked; None for none.
 
     Raises:
-        RequestError: There is no such file.
+        RequestError: The named file cannot be read.
         DownloadError: The weights cannot be had.
     """
     model, name = config.model, config.train.weights
@@ -60,13 +60,14 @@ def find_weights(config: BuildConfig, progress: Progress) -> Path | None:
             model.arch, alpha=model.alpha, image_size=model.image_size, progress=progress
         )
         return found
-    path = Path(name).expanduser()
-    if not path.is_file():
-        there = "a folder" if path.is_dir() else "nothing"
+    path = files.named(name)
+    try:
+        path.open("rb").close()
+    except OSError as error:
         raise RequestError(
-            f"expected a file of weights at {path}, found {there}",
+            f"cannot read the weights {path}: {error.strerror}",
             hint="name a Keras file (.keras, .weights.h5, .h5), `imagenet`, or `none`",
-        )
+        ) from error
     return path
 
 

@@ -104,9 +104,11 @@ def load(path: Path, *, divide: bool = True, progress: Progress = silent) -> Dat
 
 
 def _root(path: Path) -> Path:
-    if path.is_dir():
-        return path.resolve()
-    if path.exists():
+    with _readable(path):
+        if path.is_dir():
+            return path.resolve()
+        exists = path.exists()
+    if exists:
         raise RequestError(f"expected a folder, received the file {printable(path)}", hint=LAYOUT)
     raise RequestError(
         f"there is no folder {printable(path)}", hint=f"name a folder with {LAYOUT}"

@@ -1,10 +1,9 @@
 """What can be named as data: `digits`, or a folder."""
 
-from pathlib import Path
-
 from mobiledeploy.config import DIGITS
 from mobiledeploy.data import digits, folder
 from mobiledeploy.data.dataset import Dataset
+from mobiledeploy.files import named
 from mobiledeploy.progress import Progress, silent
 
 
@@ -22,4 +21,4 @@ def open_dataset(source: str, *, divide: bool = True, progress: Progress = silen
     """
     if source == DIGITS:
         return digits.load()
-    return folder.load(Path(source).expanduser(), divide=divide, progress=progress)
+    return folder.load(named(source), divide=divide, progress=progress)

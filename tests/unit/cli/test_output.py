@@ -40,6 +40,13 @@ def test_a_reader_that_has_seen_enough_is_no_error() -> None:
         assert process.stderr.read() == b""
 
 
+def test_a_name_that_no_file_can_have_is_an_error_without_traceback() -> None:
+    name = "long" * 100
+    done = subprocess.run([*PROGRAM, "bundle", name], capture_output=True, text=True, check=False)
+    assert done.stderr == f"error: {name}/manifest.json: {os.strerror(36)}\n"
+    assert done.returncode == 9
+
+
 class Terminal(io.StringIO):
     def isatty(self) -> bool:
         return True
