@@ -134,9 +134,10 @@ def _check_ours(root: Path) -> None:
 
     With `--data data --out .` that would be the user's photos.
     """
-    marks = [root / LOCK, *(root / stage / "stage.json" for stage in STAGES)]
+    # `golden.npz` is left of a finished build that came in a parcel without its working state.
+    marks = [LOCK, "golden.npz", *(f"{stage}/stage.json" for stage in STAGES)]
     found = sorted(path.name for path in root.iterdir() if not path.name.startswith("."))
-    if found and not any(mark.exists() for mark in marks):
+    if found and not any((root / mark).exists() for mark in marks):
         raise RequestError(
             f"expected an empty folder, or one of an earlier build, received {root}, which holds "
             f"`{found[0]}`" + (f" and {len(found) - 1} more" if found[1:] else ""),

@@ -139,7 +139,7 @@ def test_a_folder_of_somebody_else_is_refused_and_left_alone(tmp_path: Path, nam
     assert [p for p in tmp_path.rglob("*") if p.is_file()] == [path]
 
 
-@pytest.mark.parametrize("mark", [".lock", "export/stage.json"])
+@pytest.mark.parametrize("mark", [".lock", "export/stage.json", "golden.npz"])
 def test_a_folder_of_an_earlier_build_is_taken(tmp_path: Path, mark: str) -> None:
     (tmp_path / "export").mkdir()
     (tmp_path / mark).touch()
