@@ -15,6 +15,7 @@ SIDE: Final = 100.0
 GAP: Final = 0.2
 """Share of a bar's place that stays free."""
 CODES_PER_BAR: Final = 4
+MOST_BARS: Final = 120
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +52,23 @@ def bars(values: Sequence[float | None], top: float, *, share: float = 1 - GAP) 
             )
         )
     return found
+
+
+def steps(histogram: Sequence[tuple[int, int]]) -> list[int]:
+    """Return the counts of a sparse histogram on an even scale from its first step to its last.
+
+    Args:
+        histogram: Steps in rising order, and how often each occurred.
+    """
+    if not histogram:
+        return []
+    first, last = histogram[0][0], histogram[-1][0]
+    span = last - first + 1
+    places = min(span, MOST_BARS)
+    counts = [0] * places
+    for step, count in histogram:
+        counts[(step - first) * places // span] += count
+    return counts
 
 
 def outline(counts: Sequence[int]) -> str:

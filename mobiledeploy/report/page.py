@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 MOST_CLASSES: Final = 20
 """With more, the confusion matrix gives way to the most frequent confusions."""
 MOST_PAIRS: Final = 30
+SPACE: Final = "\N{NO-BREAK SPACE}"
 
 
 def render(report: Report) -> str:
@@ -41,11 +42,14 @@ def _environment() -> "Environment":
         "ratio": _ratio,
         "kilo": _kilo,
         "label": _label,
+        "words": _words,
+        "sentence": _sentence,
     }
     environment.globals |= {
         "bars": charts.bars,
         "outline": charts.outline,
         "spans": charts.spans,
+        "steps": charts.steps,
         "table_of": _table,
         "confusions": _confusions,
         "MOST_CLASSES": MOST_CLASSES,
@@ -67,21 +71,40 @@ def _number(value: float, digits: int = 3) -> "Markup":
 
 
 def _percent(value: float, digits: int = 1) -> "Markup":
-    return _data(repr(value), f"{value * 100:.{digits}f} %")
+    return _data(repr(value), f"{value * 100:.{digits}f}{SPACE}%")
 
 
 def _ratio(part: int, whole: int, digits: int = 1) -> "Markup":
     """Return a share as per cent, with both numbers that it comes from."""
     share = part / whole if whole else 0.0
-    return _data(f"{part}/{whole}", f"{share * 100:.{digits}f} %")
+    return _data(f"{part}/{whole}", f"{share * 100:.{digits}f}{SPACE}%")
 
 
 def _kilo(value: int, unit: str = "B") -> "Markup":
     """Return a number of bytes or operations with a decimal prefix."""
     for size, prefix in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
         if value >= size:
-            return _data(repr(value), f"{value / size:.3g} {prefix}{unit}".strip())
-    return _data(repr(value), f"{value} {unit}".strip())
+            return _data(repr(value), f"{value / size:.3g}{SPACE}{prefix}{unit}".strip())
+    return _data(repr(value), f"{value}{SPACE}{unit}".strip())
+
+
+def _words(text: str) -> "Markup":
+    """Return a sentence of the document; what stands between backticks is a name."""
+    from markupsafe import Markup
+
+    parts = text.split("`")
+    if len(parts) % 2 == 0:  # one is alone: part of a name
+        return Markup.escape(text)
+    pieces = [
+        Markup("<code>{}</code>").format(part) if number % 2 else Markup.escape(part)
+        for number, part in enumerate(parts)
+    ]
+    return Markup("").join(pieces)
+
+
+def _sentence(text: str) -> "Markup":
+    """Return a phrase of the document with a capital letter in front."""
+    return _words(text[:1].upper() + text[1:])
 
 
 def _label(number: int, found: Classification | None) -> "str | Markup":

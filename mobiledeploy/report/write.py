@@ -1,4 +1,4 @@
-"""The files of a report, `report.json`, `report.html`, `certificate.json`: all made, then written."""
+"""A report in files, `report.json`, `report.html`, `certificate.json`: all made, then written."""
 
 from pathlib import Path
 

@@ -14,7 +14,7 @@ from mobiledeploy.report.document import Report
 from mobiledeploy.targets import onnx, tflite
 from mobiledeploy.verify import pair
 from mobiledeploy.verify.int8 import Options
-from mobiledeploy.verify.proof import FilesCertificate, LayerProof, RunCheck
+from mobiledeploy.verify.proof import CertifiedFile, FilesCertificate, LayerProof, RunCheck
 from tests import graphs
 
 OPTIONS = Options(threads=2, keep=True, layers=True)
@@ -23,7 +23,10 @@ CERTIFICATE = FilesCertificate(
     version=1,
     holds=False,
     verdict="not proven: 1 of 2 layers, the first `stem`: 8 of 8 biases differ",
-    files=(),
+    files=tuple(
+        CertifiedFile(format=kind, size=1, sha256="0" * 64, runtime="a runtime")
+        for kind in ("tflite", "onnx")
+    ),
     layers=(
         LayerProof(
             layer="stem", counterpart="stem", kind="conv", status="not proven",
