@@ -160,9 +160,3 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], tuple[s
         return (*data, "--epochs", "8", "--batch-size", "8", "--qat-steps", "0")
 
     return options
-
-
-@pytest.fixture(scope="session")
-def coloured(built: Callable[..., Path], trained: Callable[[int], tuple[str, ...]]) -> Path:
-    """A build on coloured photos: digits are grey, and would not show swapped channels."""
-    return built(*trained(96), "--arch", "v2", "--alpha", "0.35", "--io", "int8")

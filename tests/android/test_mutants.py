@@ -1,6 +1,7 @@
 """Mistakes in the app's code, made on purpose one at a time: the self-test notices each.
 
-A mutant is one file of `core` with one place changed, compiled and put before the original.
+A mutant is one file of `core` with one place changed, compiled and put before the original. The
+models have seen grey digits only: what shows swapped channels is the coloured golden image.
 """
 
 import dataclasses
@@ -14,17 +15,27 @@ from android.proving import Prover
 pytestmark = [pytest.mark.android, pytest.mark.timeout(900)]
 
 CORE = jvm.DEMO / "core/src/main/kotlin/dev/mobiledeploy/core"
+CODES, REALS = ("--arch", "v2"), ("--arch", "v2", "--io", "float32")
 RESIZE, LOGITS = "the resize is wrong", "logits differ on"
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Mutant:
-    """A mistake: where, what stands there, what stands there instead, and what notices it."""
+    """A mistake: where, what stands there, what stands there instead, and what notices it.
+
+    Attributes:
+        file: Of `core`.
+        old: What stands there.
+        new: What stands there instead.
+        says: Words of the self-test's complaint.
+        options: Of the build that notices it.
+    """
 
     file: str
     old: str
     new: str
     says: str
+    options: tuple[str, ...] = CODES
 
 
 MUTANTS = {
@@ -33,6 +44,13 @@ MUTANTS = {
         old="(pixels[index] - 128).toByte()",
         new="(pixels[index + 2 - 2 * (index % 3)] - 128).toByte()",
         says=LOGITS,
+    ),
+    "BGR into the model, in real numbers": Mutant(
+        file="Preprocessor.kt",
+        old="floats[pixels[index]]",
+        new="floats[pixels[index + 2 - 2 * (index % 3)]]",
+        says=LOGITS,
+        options=REALS,
     ),
     "BGR out of the photo": Mutant(
         file="Resize.kt",
@@ -79,7 +97,7 @@ def test_a_mistake_in_the_code_is_noticed(
     compilers: jvm.Compilers,
     core: Path,
     prover: Prover,
-    coloured: Path,
+    built: Callable[..., Path],
     bundled: Callable[[Path], Path],
     tmp_path: Path,
 ) -> None:
@@ -89,5 +107,5 @@ def test_a_mistake_in_the_code_is_noticed(
     source = tmp_path / mutant.file
     source.write_text(text.replace(mutant.old, mutant.new))
     classes = jvm.compiled(compilers, [source], [core], friends=[core])
-    (proof,) = prover([bundled(coloured)], tmp_path, instead=[classes])
+    (proof,) = prover([bundled(built(*mutant.options))], tmp_path, instead=[classes])
     assert mutant.says in proof.complaints()
