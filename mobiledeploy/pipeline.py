@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from mobiledeploy import files, manifest, publish, resume, stages
-from mobiledeploy.config import BuildConfig
+from mobiledeploy.config import DIGITS, BuildConfig
 from mobiledeploy.data import sources, store
 from mobiledeploy.errors import ParityError, RequestError
 from mobiledeploy.network import network_file
@@ -55,6 +55,7 @@ def build(
     """
     if start is not None and start not in resume.STAGES:
         raise RequestError(f"expected a stage of {', '.join(resume.STAGES)}; received {start}")
+    _check_apart(config.data, root)
     weights = stages.find_weights(config, progress)
     dataset = sources.open_dataset(config.data, progress=progress)
     versions = tuple(sorted(manifest.versions().items()))
@@ -155,6 +156,18 @@ def require(report: BuildReport) -> None:
         raise ParityError(
             f"the proof {report.verdict}",
             hint="verify/report.json in the build folder has the details",
+        )
+
+
+def _check_apart(data: str, root: Path) -> None:
+    """Refuse a build folder among the photos: the next run would take it for a class."""
+    if data == DIGITS:
+        return
+    photos = files.named(data)
+    if root.resolve().is_relative_to(photos.resolve()):
+        raise RequestError(
+            f"the build folder {root} lies in the data folder {photos}",
+            hint="choose a folder outside with `--out`",
         )
 
 

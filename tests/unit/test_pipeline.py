@@ -1,4 +1,4 @@
-"""What makes a stage stale, seen from the pipeline."""
+"""What the pipeline refuses before any work, and what makes a stage stale."""
 
 from pathlib import Path
 from typing import Any, NoReturn
@@ -6,6 +6,7 @@ from typing import Any, NoReturn
 import pytest
 
 from mobiledeploy import defaults, manifest, pipeline, stages
+from mobiledeploy.errors import RequestError
 from mobiledeploy.progress import Event
 
 
@@ -34,3 +35,11 @@ def test_images_are_decoded_anew_by_another_version_of_the_decoder(
     other = {**manifest.versions(), "pillow": "0.1"}
     monkeypatch.setattr(manifest, "versions", lambda: other)
     assert up_to_date not in events_of_a_build(tmp_path)
+
+
+@pytest.mark.parametrize("inside", ["", "build"])
+def test_a_build_folder_among_the_photos_is_refused(tmp_path: Path, inside: str) -> None:
+    config = defaults.decide(data=str(tmp_path))
+    with pytest.raises(RequestError, match="lies in the data folder"):
+        pipeline.build(config, tmp_path / inside)
+    assert list(tmp_path.iterdir()) == []
