@@ -154,6 +154,9 @@ class FileCheck:
 
     Attributes:
         file: Its name.
+        format: `tflite` or `onnx`.
+        size: Bytes.
+        sha256: Hexadecimal digest of the bytes.
         kind: What it computes in.
         runtime: What it needs: a runtime and its oldest release.
         producer: What the file says about who wrote it; may be empty.
@@ -162,6 +165,9 @@ class FileCheck:
     """
 
     file: str
+    format: str
+    size: int
+    sha256: str
     kind: str
     runtime: str
     producer: str

@@ -94,6 +94,9 @@ def _check(path: Path, name: str) -> FileCheck:
     needed = found.runtime
     return FileCheck(
         file=name,
+        format=found.format,
+        size=found.size,
+        sha256=found.sha256,
         kind=found.kind,
         runtime=f"{needed.name}, release not known"
         if needed.minimum is None
