@@ -143,5 +143,7 @@ def _summary(report: "BuildReport", out: Path) -> str:
     times = ", ".join(f"{t.stage} {t.seconds:.1f} s" for t in report.times)
     parts.append(f"{times}; in all {sum(t.seconds for t in report.times):.1f} s")
     folder = "" if out == Path("build") else f" {out}"
-    parts.append(f"next: mobiledeploy verify{folder}, then mobiledeploy bundle{folder}")
+    parts.append(
+        f"next: mobiledeploy verify{folder} --out report, then mobiledeploy bundle{folder}"
+    )
     return "\n\n".join(parts)
