@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from mobiledeploy.errors import ConversionError
 from mobiledeploy.integer import float_reference, oracle
 from mobiledeploy.integer.float_reference import Kernels
 from mobiledeploy.integer.graph import QMIN, Conv, Float32, Int8, IntegerGraph, Node, QTensor
@@ -50,13 +51,17 @@ def measure(
         kernels: Real weights of the reference.
         threads: Images that run at a time.
         progress: Told after every image.
+
+    Raises:
+        ConversionError: The scales are such that real values leave float32.
     """
     tensors = graph.tensors()
     seen = {name: _Seen(counts=np.zeros(CODES, np.int64)) for name in tensors}
     rows = oracle.stream(graph, images, threads=threads)
     for number, (name, codes) in enumerate(zip(names, rows, strict=True)):
         image = _real(images[number : number + 1], graph.input)
-        reference = float_reference.run(graph, image, kernels)
+        with np.errstate(over="ignore", invalid="ignore"):
+            reference = float_reference.run(graph, image, kernels)
         for tensor in tensors.values():
             _add(seen[tensor.name], codes[tensor.name], tensor, reference[tensor.name], name)
         progress(Event("report", "ranges of every activation", number + 1, len(names)))
@@ -78,11 +83,13 @@ def _real(codes: Int8, grid: QTensor) -> Float32:
 
 
 def _add(seen: _Seen, codes: Int8, grid: QTensor, reference: Float32, image: str) -> None:
+    if not np.isfinite(reference).all():
+        raise ConversionError(f"`{grid.name}`: real values beyond float32")
     seen.counts += np.bincount(codes.view(np.uint8).ravel() ^ 128, minlength=CODES)
     seen.low = min(seen.low, float(reference.min()))
     seen.high = max(seen.high, float(reference.max()))
-    difference = (_real(codes, grid) - reference).ravel()
-    flat = reference.ravel()
+    flat = reference.ravel().astype(np.float64)
+    difference = _real(codes, grid).ravel() - flat
     signal, noise = float(flat @ flat), float(difference @ difference)
     seen.signal += signal
     seen.noise += noise

@@ -3,6 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
+from mobiledeploy.errors import CorruptFileError
 from mobiledeploy.report.document import Classification, Confusion
 from mobiledeploy.verify.inputs import ImageSet
 from mobiledeploy.verify.observed import Observed
@@ -10,12 +11,22 @@ from mobiledeploy.verify.parity import Answers
 
 
 def of(observed: Observed) -> Classification | None:
-    """Return how often a class was taken for another; None without labels."""
+    """Return how often a class was taken for another; None without labels.
+
+    Raises:
+        CorruptFileError: A label is none of the file's classes.
+    """
     found = labelled(observed)
     if found is None:
         return None
     images, answers = found
     assert images.labels is not None  # noqa: S101 - that is what labelled means
+    classes = answers.logits.shape[1]
+    if images.labels.min() < 0 or images.labels.max() >= classes:
+        raise CorruptFileError(
+            f"{images.name}: expected labels in 0..{classes - 1}, received "
+            f"{images.labels.min()}..{images.labels.max()}"
+        )
     pairs, counts = np.unique(
         np.stack([images.labels, answers.top1], axis=1), axis=0, return_counts=True
     )
@@ -24,7 +35,7 @@ def of(observed: Observed) -> Classification | None:
         inputs=images.name,
         images=len(images),
         correct=int((images.labels == answers.top1).sum()),
-        classes=answers.logits.shape[1],
+        classes=classes,
         class_names=observed.class_names,
         confusion=tuple(
             Confusion(label=int(label), predicted=int(predicted), images=int(count))

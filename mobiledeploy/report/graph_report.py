@@ -25,7 +25,9 @@ MACS: Final = 2e9
 """Multiplications that the oracle may spend: some seconds on one core."""
 FEWEST, MOST = 2, 64
 LARGEST: Final = 2**26
-"""Elements of all tensors together that are looked at: a hundred times those of a MobileNet."""
+"""Elements of all tensors together that are looked at: ten times those of a MobileNet."""
+MOST_MACS: Final = 1e10
+"""Multiplications of an image that are tried: more than ten times those of a MobileNet."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,14 +57,18 @@ def of(
         graph = tflite_reader.read(file.data)
     except ConversionError as error:
         return _missing(f"{file.name} is no int8 graph of the layers that are known here: {error}")
-    if sum(math.prod(tensor.shape) for tensor in graph.tensors().values()) > LARGEST:
-        return _missing("the graph is too large to be run in NumPy", graph)
-    found = _measure(graph, file, _images(observed), network, threads, progress)
-    return GraphReport(activations=found, activations_missing="", cost=graph_cost.of(graph))
+    cost = graph_cost.of(graph)
+    elements = sum(math.prod(tensor.shape) for tensor in graph.tensors().values())
+    if elements > LARGEST or cost.macs > MOST_MACS:
+        return _missing("the graph is too large to be run in NumPy", cost)
+    try:
+        found = _measure(graph, file, _images(observed), network, cost.macs, threads, progress)
+    except ConversionError as error:
+        return _missing(str(error), cost)
+    return GraphReport(activations=found, activations_missing="", cost=cost)
 
 
-def _missing(why: str, graph: IntegerGraph | None = None) -> GraphReport:
-    cost = None if graph is None else graph_cost.of(graph)
+def _missing(why: str, cost: GraphCost | None = None) -> GraphReport:
     return GraphReport(activations=None, activations_missing=why, cost=cost)
 
 
@@ -76,10 +82,10 @@ def _measure(
     file: ModelFile,
     images: ImageSet,
     network: Network | None,
+    macs: int,
     threads: int,
     progress: Progress,
 ) -> Activations:
-    macs = graph_cost.of(graph).macs
     count = min(len(images), MOST, max(FEWEST, int(MACS / max(macs, 1))))
     rows = np.unique(np.linspace(0, len(images) - 1, count).round().astype(int))
     codes = TensorInfo(name=graph.input.name, dtype=np.dtype(np.int8), shape=graph.input.shape)

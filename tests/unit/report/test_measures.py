@@ -3,7 +3,9 @@
 import dataclasses
 
 import numpy as np
+import pytest
 
+from mobiledeploy.errors import ConversionError
 from mobiledeploy.integer import float_reference, oracle
 from mobiledeploy.integer.graph import IntegerGraph
 from mobiledeploy.network.cost import cost
@@ -63,6 +65,15 @@ def test_without_rounding_the_reference_is_what_the_codes_come_near(graph: Integ
     off = (codes.astype(np.float32) - first.zero_point) * first.scale - real
     assert inside.any()
     assert np.abs(off[inside]).max() <= 0.5001 * first.scale
+
+
+def test_scales_whose_values_leave_float32_are_refused(graph: IntegerGraph) -> None:
+    kernels = {
+        name: (kernel * np.float32(1e30), bias)
+        for name, (kernel, bias) in float_reference.dequantised(graph).items()
+    }
+    with pytest.raises(ConversionError, match="beyond float32"):
+        activations.measure(graph, images(graph, 1), "a", kernels, threads=1, progress=silent)
 
 
 def test_a_graph_costs_what_its_architecture_costs() -> None:
