@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from mobiledeploy.cli import _output
 
 if TYPE_CHECKING:
-    from mobiledeploy.verify.report import Comparison, Divergence, VerifyReport
+    from mobiledeploy.verify.layer_report import Divergence
+    from mobiledeploy.verify.report import Comparison, VerifyReport
 
 WIDTH = 78
 

@@ -107,7 +107,7 @@ def _place(found: Difference) -> str:
     name = found.name.partition(";")[0]
     if found.kind == "input":
         return f"at the input `{name}`"
-    return f"in layer {found.position} `{name}` ({found.kind})"
+    return f"in layer {found.position + 1} `{name}` ({found.kind})"
 
 
 def _size(found: Difference) -> str:

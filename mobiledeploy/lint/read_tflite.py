@@ -6,7 +6,6 @@ tensorflow/compiler/mlir/lite/schema/schema.fbs.
 """
 
 import dataclasses
-import functools
 import math
 from collections import Counter
 from typing import Any, Final
@@ -18,7 +17,7 @@ from mobiledeploy.errors import CorruptFileError
 from mobiledeploy.integer import flatbuffer
 from mobiledeploy.integer.flatbuffer import Table
 from mobiledeploy.integer.tflite_file import IDENTIFIER
-from mobiledeploy.lint import tflite_metadata
+from mobiledeploy.lint import tflite_metadata, tflite_schema
 from mobiledeploy.lint.model import (
     NARROW,
     Activation,
@@ -128,7 +127,7 @@ def _tensor(table: Table, store: Store, work: Work) -> Tensor:
         signature = shape
     if any(size < 0 for size in shape):
         raise CorruptFileError(f"tensor `{name}`: {shape} is no possible shape")
-    dtype = _dtype(table.scalar(1, "b", 0), name)
+    dtype = tflite_schema.dtype(table.scalar(1, "b", 0), name)
     number = table.scalar(2, "I", 0)
     content = store.use(number, name)
     grid = _grid(table.table(4), name)
@@ -175,9 +174,9 @@ def _numpy(dtype: str) -> np.dtype[Any] | None:
 
 def _bytes(dtype: str) -> int:
     kind = _numpy(dtype)
-    if kind is None:
-        return 2 if dtype == "bfloat16" else 1
-    return kind.itemsize
+    if kind is not None:
+        return kind.itemsize
+    return 2 if dtype == "bfloat16" else 1
 
 
 def _grid(table: Table | None, name: str) -> Grid | None:
@@ -218,7 +217,7 @@ def _operator(table: Table, code: OperatorCode, tensors: int, work: Work) -> Ope
 def _code(table: Table) -> OperatorCode:
     # Old files have the number in an 8-bit field, new ones in both if it fits.
     number = max(table.scalar(0, "b", 0), table.scalar(3, "i", 0))
-    names = _schema_names("BuiltinOperator")
+    names = tflite_schema.names("BuiltinOperator")
     kind = names.get(number, f"BUILTIN_{number}")
     custom = kind == "CUSTOM"
     return OperatorCode(
@@ -262,21 +261,6 @@ def _at(tensors: tuple[Table, ...], index: int) -> Table:
     if index >= len(tensors):
         raise CorruptFileError(f"expected a tensor below {len(tensors)}, received {index}")
     return tensors[index]
-
-
-@functools.cache
-def _schema_names(enumeration: str) -> dict[int, str]:
-    from ai_edge_litert import schema_py_generated as schema
-
-    members = vars(getattr(schema, enumeration))
-    return {number: name for name, number in members.items() if isinstance(number, int)}
-
-
-def _dtype(number: int, name: str) -> str:
-    names = _schema_names("TensorType")
-    if number not in names:
-        raise CorruptFileError(f"tensor `{name}`: there is no type {number}")
-    return names[number].lower()
 
 
 def _name(table: Table, slot: int) -> str:

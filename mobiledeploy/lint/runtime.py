@@ -7,10 +7,11 @@ and IR version.
 import dataclasses
 from typing import Final, Literal, TypeAlias
 
+from mobiledeploy.lint.code_versions import CODE_VERSIONS
 from mobiledeploy.lint.graph import Graph
 from mobiledeploy.lint.layer import Layer
 from mobiledeploy.lint.model import Operator
-from mobiledeploy.lint.op_versions import CODE_VERSIONS, OPERATOR_VERSIONS
+from mobiledeploy.lint.op_versions import OPERATOR_VERSIONS
 
 Version: TypeAlias = tuple[int, ...]
 

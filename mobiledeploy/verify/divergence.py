@@ -18,7 +18,8 @@ from mobiledeploy.progress import Event, Progress
 from mobiledeploy.reading import INPUT, Layer, Tensor
 from mobiledeploy.runtimes import cpu
 from mobiledeploy.verify import feeding, referee, tapped
-from mobiledeploy.verify.report import Divergence, HotChannel, LayerRow
+from mobiledeploy.verify.histogram import channels, histogram
+from mobiledeploy.verify.layer_report import Divergence, LayerRow
 from mobiledeploy.verify.runners import Runner
 from mobiledeploy.verify.side import Side
 from mobiledeploy.verify.tapped import Codes, Tapped
@@ -27,7 +28,6 @@ PIECE: Final = 4
 """Images whose every tensor is held at a time."""
 JUDGED: Final = 2
 """Images on which the referee computes every layer again; it is slow."""
-MOST_CHANNELS: Final = 8
 FAR: Final = 2**14
 """Steps that stand for any larger difference."""
 ALONE: Final = frozenset({"missing layer", "extra layer"})
@@ -240,8 +240,8 @@ def _divergence(
         image=row.image,
         images=images,
         blamed=blamed,
-        histogram=_histogram(row.worst),
-        channels=_channels(row.worst),
+        histogram=histogram(row.worst),
+        channels=channels(row.worst),
         cause=_cause(row, layer, blamed, structure),
     )
 
@@ -265,28 +265,6 @@ def _cause(row: _Row, layer: Layer | None, blamed: str, structure: StructureRepo
     return (
         f"up to here both files hold the same integers, but {blamed} does not compute `{name}` "
         f"({layer.op}) as they say: {how}{later}"
-    )
-
-
-def _histogram(differences: Codes | None) -> tuple[tuple[int, int], ...]:
-    if differences is None:
-        return ()
-    steps, counts = np.unique(differences, return_counts=True)
-    return tuple(
-        (int(step), int(count)) for step, count in zip(steps, counts, strict=True) if step
-    )
-
-
-def _channels(differences: Codes | None) -> tuple[HotChannel, ...]:
-    if differences is None:
-        return ()
-    off = np.abs(differences.reshape(-1, differences.shape[-1]))
-    most, share = off.max(axis=0), (off > 0).mean(axis=0)
-    order = np.lexsort((-share, -most))[:MOST_CHANNELS]
-    return tuple(
-        HotChannel(channel=int(c), max_lsb=int(most[c]), differing=float(share[c]))
-        for c in order
-        if most[c]
     )
 
 

@@ -52,6 +52,7 @@ class Findings:
         pairs = itertools.combinations(range(len(runners)), 2)
         self._matrix = {pair: Tally(ALL, *(self._names[i] for i in pair)) for pair in pairs}
         self._float = [Tally(ALL, name, FLOAT) for name in self._names]
+        self._variety = Variety()
         self.ran = [0] * len(runners)
         self.tap_changed: set[str] = set()
         self.inputs: list[InputFacts] = []
@@ -78,7 +79,7 @@ class Findings:
             batches: All of them, made one by one.
 
         Raises:
-            ParityError: The outputs have different shapes, or do not vary.
+            ParityError: The outputs have different shapes.
         """
         variety, main = Variety(), Tally(images.name, *self._names[:2])
         record = Tally(f"{images.name}, against their record", RECORD, self._names[0])
@@ -88,6 +89,7 @@ class Findings:
             names = images.names[batch.start : batch.start + len(batch.rows[0])]
             first, second = (_present(answers) for answers in batch.answers[:2])
             variety.add(first)
+            self._variety.add(first)
             main.add(names, first, second)
             if images.recorded is not None:
                 rows = batch.rows[0] + batch.start
@@ -99,7 +101,6 @@ class Findings:
                 found.append(answers.top1)
             if self._keep:
                 kept.append(first)
-        variety.require(images.name)
         self.inputs.append(
             InputFacts(
                 name=images.name,
@@ -115,6 +116,14 @@ class Findings:
             self.predicted.append((images, (one, two)))
         if self._keep:
             self.kept.append(_joined(kept))
+
+    def require_variety(self) -> None:
+        """Check that the outputs vary, over all sets: extremes alone may saturate a small model.
+
+        Raises:
+            ParityError: Every image got the same answer.
+        """
+        self._variety.require(" and ".join(facts.name for facts in self.inputs))
 
     def _add_pairs(self, batch: Batch, names: Sequence[str]) -> None:
         for number, rows in enumerate(batch.rows[: len(self._names)]):

@@ -84,6 +84,7 @@ def verify(
         everyone = [*runners, *plain]
         batches = stream(images, everyone, ruler, message=message, progress=progress)
         found.add_set(images, batches)
+    found.require_variety()
     return _report(sides, runners, found, options), tuple(found.kept)
 
 

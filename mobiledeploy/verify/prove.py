@@ -19,8 +19,9 @@ from mobiledeploy.verify import certificate, divergence, int8
 from mobiledeploy.verify.divergence import Suspects
 from mobiledeploy.verify.inputs import ImageSet
 from mobiledeploy.verify.int8 import Options
+from mobiledeploy.verify.layer_report import Divergence, LayerRow
 from mobiledeploy.verify.parity import Answers
-from mobiledeploy.verify.report import Comparison, Divergence, LayerRow, VerifyReport
+from mobiledeploy.verify.report import Comparison, VerifyReport
 from mobiledeploy.verify.runners import open_runners
 from mobiledeploy.verify.side import Side
 
