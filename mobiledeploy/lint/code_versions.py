@@ -38,6 +38,6 @@ CODE_VERSIONS: Final[dict[str, dict[str, int]]] = {
     },
 }
 """By the type of an operator's first input, the first version that takes it: those of image
-classifiers. Some converters write lower ones. Source: `op_version.cc`, which lies beside the source
-of `op_versions`; for int16 convolutions its text, the types in its code being those of an earlier
+classifiers. Some converters write lower ones. Source: `op_version.cc`, beside the source of
+`op_versions`; for int16 convolutions its text, the types in its code being those of an earlier
 plan."""
