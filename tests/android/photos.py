@@ -13,6 +13,7 @@ from mobiledeploy.contract import Contract
 from mobiledeploy.data import digits, preprocess
 from mobiledeploy.runtimes import litert, ort
 
+EXPECTED: Final = "expected.tsv"
 TOP: Final = 5
 ENGINES: Final = {"LiteRT": "model.tflite", "ONNX Runtime": "model.onnx"}
 _UNDO: Final = {2: 0, 3: 3, 4: 1, 5: 5, 6: 2, 7: 6, 8: 4}
@@ -34,13 +35,14 @@ def write(folder: Path) -> None:
 
 
 def expect(build: Path, folder: Path) -> None:
-    """Write `expected.tsv`: each photo's five best answers by each engine."""
+    """Write `EXPECTED`: each photo's five best answers by each engine."""
     labels = (build / "labels.txt").read_text(encoding="utf-8").splitlines()
     lines = []
-    for (engine, name), found in scores(build, sorted(folder.iterdir())).items():
+    photos = sorted(path for path in folder.iterdir() if path.name != EXPECTED)
+    for (engine, name), found in scores(build, photos).items():
         rows = [f"{labels[index]} {_percent(found[index])}" for index in best(found)]
         lines.append("\t".join([name, engine, *rows]))
-    (folder / "expected.tsv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    (folder / EXPECTED).write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 def scores(build: Path, paths: Sequence[Path]) -> dict[tuple[str, str], npt.NDArray[np.float64]]:
