@@ -4,6 +4,7 @@ import json
 import shutil
 import signal
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import jsonschema
@@ -96,6 +97,14 @@ def test_a_stage_can_be_made_anew(small_build: Path, tmp_path: Path) -> None:
     assert seconds["verify"] > 0
 
 
+@pytest.fixture
+def heard() -> Iterator[None]:
+    """Let programs hear SIGINT, also where the tests run in the background, which ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.parametrize(
     ("sent", "status"),
     [
@@ -105,7 +114,7 @@ def test_a_stage_can_be_made_anew(small_build: Path, tmp_path: Path) -> None:
     ],
 )
 def test_a_stopped_build_goes_on_and_ends_with_the_bytes_of_an_undisturbed_one(
-    small_build: Path, tmp_path: Path, sent: signal.Signals, status: int
+    small_build: Path, tmp_path: Path, sent: signal.Signals, status: int, heard: None
 ) -> None:
     with subprocess.Popen(
         [PROGRAM, *SMALL],
