@@ -39,6 +39,7 @@ def test_photos_and_weights_make_a_build_that_verifies(
     assert proof["same_grid"]
 
 
+@pytest.mark.slow
 def test_the_other_engine_and_no_training_at_all_end_in_the_same_files(tmp_path: Path) -> None:
     for name, args in {
         "tfmot": ("--qat-engine", "tfmot", "--qat-steps", "2"),
@@ -53,7 +54,7 @@ def test_the_other_engine_and_no_training_at_all_end_in_the_same_files(tmp_path:
         assert ("qat int8" in names) == (name == "tfmot")
 
 
-@pytest.mark.parametrize("arch", ["v1", "v2"])
+@pytest.mark.parametrize("arch", ["v1", pytest.param("v2", marks=pytest.mark.slow)])
 def test_float_files_go_through_the_same_verification(tmp_path: Path, arch: str) -> None:
     mobiledeploy("build", "--arch", arch, "--float", "--epochs", "2", cwd=tmp_path)
     proof = printed(mobiledeploy("verify", "--json", cwd=tmp_path), "verify")
