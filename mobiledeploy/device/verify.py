@@ -6,13 +6,13 @@ vectors of the build.
 
 import dataclasses
 import hashlib
-import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 from mobiledeploy import codec, manifest
 from mobiledeploy.contract import Contract
+from mobiledeploy.deploy import zips
 from mobiledeploy.device import adb, instrumentation, latency, selftest
 from mobiledeploy.device.adb import Phone
 from mobiledeploy.device.judge import EngineReport, judge
@@ -28,8 +28,6 @@ RESULT: Final = "mobiledeploy"
 ERROR: Final = "mobiledeploy_error"
 
 _CONTRACT: Final = "assets/mobiledeploy/contract.json"
-_MOST: Final = 1 << 24
-"""Bytes of a contract in an APK that are looked at."""
 _STAGE: Final = "device"
 _PROPERTIES: Final = {
     "manufacturer": "ro.product.manufacturer",
@@ -91,7 +89,7 @@ def verify(
         progress: Told what is being done.
 
     Raises:
-        CorruptFileError: The build is incomplete or was changed, or the app's answer is none.
+        CorruptFileError: The build or the APK is damaged, or the app's answer is none.
         BundleError: The app carries another build.
         RequestError: `apk` or `benchmark` is no file, or there are several phones.
         MissingDependencyError: adb is not installed.
@@ -176,13 +174,12 @@ def _facts(phone: Phone) -> dict[str, str]:
 
 def _contract_of(apk: Path) -> str:
     """Return the digest of the contract that an APK carries."""
-    try:
-        with zipfile.ZipFile(apk) as archive, archive.open(_CONTRACT) as handle:
-            return hashlib.sha256(handle.read(_MOST)).hexdigest()
-    except (OSError, KeyError, zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
+    if _CONTRACT not in {entry.name for entry in zips.entries(apk)}:
         raise BundleError(
-            f"{apk} carries no build: {error}", hint="`mobiledeploy bundle --apk` makes one"
-        ) from error
+            f"{apk} carries no build: it holds no {_CONTRACT}",
+            hint="`mobiledeploy bundle --apk` makes one",
+        )
+    return hashlib.sha256(zips.read(apk, [_CONTRACT])[_CONTRACT]).hexdigest()
 
 
 def _require_build(received: str, expected: str, *, what: str) -> None:

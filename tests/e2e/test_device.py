@@ -217,6 +217,27 @@ def test_an_apk_is_installed_only_if_it_carries_the_build(
     assert ["-s", "0A1B2C", "install", "-r", "-t", str(good)] in phone.calls()
 
 
+@pytest.mark.parametrize("kept", [0, 200, -40])
+def test_a_damaged_apk_never_reaches_the_phone(
+    small_build: Path, phone: FakeAdb, tmp_path: Path, kept: int
+) -> None:
+    whole = tmp_path / "whole.apk"
+    with zipfile.ZipFile(whole, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(
+            "assets/mobiledeploy/contract.json", (small_build / "contract.json").read_bytes()
+        )
+    data = whole.read_bytes()
+    garbled = data[:120] + bytes(60) + data[180:]
+    (tmp_path / "cut.apk").write_bytes(garbled if kept < 0 else data[:kept])
+    done = mobiledeploy(
+        "verify", small_build, "--device", "--apk", "cut.apk",
+        cwd=tmp_path, env=environment(phone), status=6,
+    )  # fmt: skip
+    assert "cut.apk" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not phone.calls()
+
+
 def test_benchmark_model_is_pushed_run_and_read(
     small_build: Path, phone: FakeAdb, tmp_path: Path
 ) -> None:
