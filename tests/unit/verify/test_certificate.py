@@ -9,9 +9,9 @@ from typing import Any
 import graphs
 import numpy as np
 import pytest
+from unit.verify.proofs import proofs
 
 from mobiledeploy import codec
-from mobiledeploy.comparison.align import align
 from mobiledeploy.errors import RequestError
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.integer.graph import (
@@ -21,13 +21,11 @@ from mobiledeploy.integer.graph import (
     IntegerGraph,
     Mean,
     Node,
-    QTensor,
     QWeights,
 )
-from mobiledeploy.reading import read_onnx, read_tflite
 from mobiledeploy.targets import onnx, tflite
-from mobiledeploy.verify import certificate, layer_proofs
-from mobiledeploy.verify.proof import FilesCertificate, LayerProof
+from mobiledeploy.verify import certificate
+from mobiledeploy.verify.proof import FilesCertificate
 
 SCHEMA = Path(__file__).parents[3] / "docs" / "schemas" / "certificate.schema.json"
 
@@ -45,14 +43,6 @@ def files(graph: IntegerGraph) -> tuple[bytes, bytes]:
 @pytest.fixture(scope="module")
 def certified(files: tuple[bytes, bytes]) -> FilesCertificate:
     return certificate.certify_files(*files, threads=2)
-
-
-def proofs(first: bytes, second: bytes) -> dict[str, LayerProof]:
-    """Of all layers by name, kernels aside."""
-    readings = read_tflite(first), read_onnx(second)
-    alignment = align(*readings)
-    found = layer_proofs.prove(*readings, alignment, [()] * len(alignment.pairs))
-    return {proof.layer or proof.counterpart: proof for proof in found}
 
 
 def unproven(first: bytes, second: bytes) -> set[str]:
@@ -251,60 +241,6 @@ def test_multipliers_a_hair_apart_are_compared_on_every_sum(
     assert found.method == "enumeration"
     assert "1 of 8 float32 multipliers differ" in found.statement
     assert found.cases > 10_000
-
-
-def bad_addition() -> IntegerGraph:
-    """Sums that lie on halves exactly, which XNNPACK and ONNX Runtime round apart."""
-    half, one = np.float32(0.5), np.float32(1)
-    return graphs.addition((half, half, one), (0, 0, 0))
-
-
-def test_an_addition_that_kernels_round_apart_is_not_proven() -> None:
-    graph = bad_addition()
-    scales = (np.float32(0.5), np.float32(0.5))
-    from mobiledeploy.integer.certificate import Certificate
-
-    made_up = {
-        "sum": Certificate(
-            name="sum", scales=scales, cases=0, differing_before=0, differing_after=0
-        )
-    }
-    first = tflite.write(graph, head="logits")
-    second = onnx.write(graph, made_up, head="logits")
-    found = proofs(first, second)
-    assert found["sum"].status == "not proven"
-    assert "of all 65,536 pairs of codes are rounded otherwise" in found["sum"].reasons[0]
-
-
-def wide(multiplier: float, bias: int) -> IntegerGraph:
-    source = QTensor(name="image", shape=(2, 2, 4), scale=np.float32(1), zero_point=0)
-    scale = np.full(1, multiplier, np.float32)
-    node = Conv(
-        input="image",
-        output=QTensor(name="out", shape=(2, 2, 3), scale=np.float32(1), zero_point=-1),
-        weights=QWeights(
-            kernel=np.full((3, 1, 1, 4), 127, np.int8),
-            kernel_scale=scale,
-            bias=np.full(3, bias, np.int32),
-            bias_scale=scale,
-        ),
-        depthwise=False,
-        strides=(1, 1),
-        padding="valid",
-        activation="none",
-    )
-    return IntegerGraph(name="wide", input=source, nodes=(node,))
-
-
-@pytest.mark.parametrize(("bias", "exact"), [(2**23, True), (2**24, False), (2**30, False)])
-def test_accumulators_beyond_float32_s_whole_numbers_are_said(bias: int, exact: bool) -> None:
-    graph = wide(2.0**-10, bias)
-    found = proofs(tflite.write(graph, head="logits"), onnx.write(graph, {}, head="logits"))["out"]
-    assert found.status == "proven"
-    assert found.accumulator is not None
-    assert found.accumulator.exact == exact
-    assert found.accumulator.highest == bias + 4 * 127 * 127
-    assert found.accumulator.lowest == bias - 4 * 127 * 128
 
 
 def test_layers_of_one_file_only_are_not_proven(graph: IntegerGraph) -> None:
