@@ -5,21 +5,22 @@ The whole way, as the program does it:
     import mobiledeploy
 
     config = mobiledeploy.decide(arch="v2", data="digits")
-    report = mobiledeploy.build(config, Path("build"))
-    proof = mobiledeploy.verify_build(Path("build"))
-    mobiledeploy.bundle(Path("build"), Path("android_demo"))
+    report = mobiledeploy.build(config, "build")
+    proof = mobiledeploy.verify_build("build")
+    mobiledeploy.bundle("build", "android_demo")
 
 and its steps one by one, from the papers' tables to the two files:
 
     architecture = mobiledeploy.architecture("v2", alpha=0.35, image_size=96, classes=10)
-    matched = mobiledeploy.read_weights(Path("model.weights.h5"), architecture)
+    matched = mobiledeploy.read_weights("model.weights.h5", architecture)
     network = mobiledeploy.fold(architecture, matched.variables)
     ranges = mobiledeploy.calibrate(network, pixels)
     graph = mobiledeploy.quantise(network, ranges)
     tflite = mobiledeploy.write_tflite(graph)
     onnx = mobiledeploy.write_onnx(graph, mobiledeploy.certify(graph))
 
-Nothing is imported before it is used: only `build` and `calibrate` need TensorFlow.
+Files and folders are named by a `str` or a `Path`. Nothing is imported before it is used: only
+`build` and `calibrate` need TensorFlow.
 """
 
 import importlib

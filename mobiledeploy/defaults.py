@@ -23,6 +23,7 @@ from mobiledeploy.config import (
     TrainConfig,
 )
 from mobiledeploy.errors import RequestError
+from mobiledeploy.files import Name
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,8 +78,8 @@ def decide(
     arch: Arch = "v2",
     alpha: float | None = None,
     image_size: int | None = None,
-    data: str = DIGITS,
-    weights: str = "none",
+    data: Name = DIGITS,
+    weights: Name = "none",
     crop: Crop = "center",
     epochs: int | None = None,
     batch_size: int | None = None,
@@ -114,6 +115,7 @@ def decide(
     Raises:
         RequestError: A choice is impossible, or contradicts another.
     """
+    data, weights = os.fspath(data), os.fspath(weights)
     if arch not in ALPHAS:
         raise RequestError(f"expected an architecture of {', '.join(ALPHAS)}; received {arch}")
     if not int8 and io != "float32":

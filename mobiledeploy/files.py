@@ -6,12 +6,15 @@ import hashlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeAlias
 
 from mobiledeploy.errors import RequestError, StorageError
 
+Name: TypeAlias = str | os.PathLike[str]
+"""How callers of the public functions may name a file or folder; `named` makes a path of it."""
 
-def named(name: str) -> Path:
+
+def named(name: Name) -> Path:
     """Return the path that a user named, with `~` as shells have it: they leave `--out=~/x` alone.
 
     Raises:

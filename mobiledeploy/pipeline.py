@@ -31,7 +31,7 @@ from mobiledeploy.verify.report import VerifyReport
 
 def build(
     config: BuildConfig,
-    root: Path,
+    root: files.Name,
     *,
     progress: Progress = silent,
     start: str | None = None,
@@ -53,6 +53,7 @@ def build(
         ParityError: The network's outputs do not vary, so that nothing could be proven.
         StorageError: The folder cannot be written, or another build is at work in it.
     """
+    root = files.named(root)
     if start is not None and start not in resume.STAGES:
         raise RequestError(f"expected a stage of {', '.join(resume.STAGES)}; received {start}")
     _check_apart(config.data, root)

@@ -14,7 +14,7 @@ from mobiledeploy.contract import Contract
 from mobiledeploy.deploy import apk as apks
 from mobiledeploy.deploy.apk import Apk, Options
 from mobiledeploy.errors import BundleError, CorruptFileError
-from mobiledeploy.files import storage_errors
+from mobiledeploy.files import Name, named, storage_errors
 from mobiledeploy.progress import Progress, silent
 from mobiledeploy.results import File
 from mobiledeploy.verify import golden
@@ -40,10 +40,10 @@ class Bundle:
 
 
 def bundle(
-    build: Path,
-    app: Path,
+    build: Name,
+    app: Name,
     *,
-    apk: Path | None = None,
+    apk: Name | None = None,
     options: Options | None = None,
     progress: Progress = silent,
 ) -> Bundle:
@@ -69,6 +69,7 @@ def bundle(
         DownloadError: A tool that makes the APK cannot be had.
         StorageError: The assets or the APK cannot be written.
     """
+    build, app = named(build), named(app)
     held = {file.path for file in manifest.read(build).files}
     missing = [name for name in CARRIED if name not in held]
     if missing:
@@ -97,7 +98,9 @@ def bundle(
     carried = tuple(File.of(folder, path) for path in sorted(folder.iterdir()))
     made = None
     if apk is not None:
-        made = apks.build(app, folder, carried, apk, options or Options(), progress=progress)
+        made = apks.build(
+            app, folder, carried, named(apk), options or Options(), progress=progress
+        )
     return Bundle(folder=folder.as_posix(), files=carried, apk=made)
 
 

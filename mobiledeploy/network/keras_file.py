@@ -5,17 +5,16 @@ tf.keras and Keras applications. Nothing is unpickled, no layer of the file is e
 the HDF5 library, which damaged bytes can crash or hang, runs in a process of its own.
 """
 
-from pathlib import Path
-
 from mobiledeploy import isolated
 from mobiledeploy.errors import CorruptFileError
+from mobiledeploy.files import Name, named
 from mobiledeploy.layers import Architecture
 from mobiledeploy.network import keras_formats, stored_bytes
 from mobiledeploy.network.match import Matched, match
 from mobiledeploy.network.stored import Stored
 
 
-def load(path: Path, architecture: Architecture) -> Matched:
+def load(path: Name, architecture: Architecture) -> Matched:
     """Read the weights of `architecture` from a Keras file.
 
     Raises:
@@ -26,13 +25,14 @@ def load(path: Path, architecture: Architecture) -> Matched:
     return match(read(path), architecture)
 
 
-def read(path: Path) -> Stored:
+def read(path: Name) -> Stored:
     """Read all weights that a Keras file holds.
 
     Raises:
         CorruptFileError: The file is missing, damaged or not a Keras file.
         MissingDependencyError: h5py is not installed.
     """
+    path = named(path)
     if not path.exists():
         raise CorruptFileError(f"{path} does not exist")
     if not path.is_file():

@@ -1,6 +1,7 @@
 """Verify a build folder: its files are the ones that were built, and they agree."""
 
 import dataclasses
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from mobiledeploy.data.evaluation import Evaluation
 from mobiledeploy.data.preprocess import preprocess
 from mobiledeploy.data.sources import open_dataset
 from mobiledeploy.errors import RequestError
+from mobiledeploy.files import Name, named
 from mobiledeploy.progress import Progress, silent
 from mobiledeploy.runtimes.child import Child
 from mobiledeploy.verify import float32, golden, inputs, model_file
@@ -27,9 +29,9 @@ FILES = ("model.tflite", "model.onnx")
 
 
 def verify(
-    root: Path,
+    root: Name,
     *,
-    data: str | None = None,
+    data: Name | None = None,
     samples: int | None = None,
     options: Options = DEFAULT,
     progress: Progress = silent,
@@ -43,9 +45,9 @@ def verify(
 
 
 def observe(
-    root: Path,
+    root: Name,
     *,
-    data: str | None = None,
+    data: Name | None = None,
     samples: int | None = None,
     options: Options = DEFAULT,
     progress: Progress = silent,
@@ -65,6 +67,7 @@ def observe(
         RequestError: There are no such data, or the images do not have the size of the network's
             input.
     """
+    root, data = named(root), None if data is None else os.fspath(data)
     manifest.read(root)
     contract = codec.from_json(
         Contract, (root / "contract.json").read_bytes(), where="contract.json"

@@ -1,9 +1,25 @@
 """What `import mobiledeploy` offers."""
 
+import inspect
+import os
 import subprocess
 import sys
+import types
+import typing
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
 
 import mobiledeploy
+from mobiledeploy.errors import MobileDeployError
+
+
+def kinds(annotation: Any) -> set[Any]:
+    """Return the members of a union, or the type itself."""
+    members = typing.get_args(annotation) if isinstance(annotation, types.UnionType) else ()
+    return {typing.get_origin(member) or member for member in members or (annotation,)}
 
 
 def test_every_public_name_resolves_and_says_what_it_does() -> None:
@@ -25,3 +41,36 @@ def test_importing_the_package_imports_nothing_else() -> None:
     code = f"import sys, mobiledeploy; print(*({ours}))"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert set(run.stdout.split()) == {"mobiledeploy", "mobiledeploy._version"}
+
+
+def test_no_public_function_wants_a_path_where_a_string_would_do() -> None:
+    named = 0
+    for name in mobiledeploy._HOMES:
+        for parameter in inspect.signature(getattr(mobiledeploy, name)).parameters.values():
+            found = kinds(parameter.annotation)
+            assert Path not in found, f"{name}({parameter.name})"
+            named += {str, os.PathLike} <= found
+    assert named >= 8
+
+
+def read_weights(path: Any) -> object:
+    small = mobiledeploy.architecture("v1", alpha=0.25, image_size=32, classes=2)
+    return mobiledeploy.read_weights(path, small)
+
+
+CALLS: dict[str, Callable[[Any], object]] = {
+    "data": lambda path: mobiledeploy.build(mobiledeploy.decide(data=path), f"{path}-build"),
+    "weights": lambda path: mobiledeploy.build(mobiledeploy.decide(weights=path), path),
+    "bundle": lambda path: mobiledeploy.bundle(path, path),
+    "verify_build": lambda path: mobiledeploy.verify_build(path, data=path),
+    "read_weights": read_weights,
+}
+
+
+@pytest.mark.parametrize("kind", [str, Path])
+@pytest.mark.parametrize("call", CALLS)
+def test_what_is_not_there_is_said_whether_a_string_or_a_path_named_it(
+    tmp_path: Path, kind: type, call: str
+) -> None:
+    with pytest.raises(MobileDeployError, match="nowhere"):
+        CALLS[call](kind(tmp_path / "nowhere"))
