@@ -33,12 +33,12 @@ class Session(Protocol):
 
     Attributes:
         runtime: The runtime's name and version, such as `LiteRT 2.3.0 (XNNPACK)`.
-        input: The one input.
+        inputs: In the file's order; one, but for a layer that was cut out of a file.
         outputs: In the file's order.
     """
 
     runtime: str
-    input: TensorInfo
+    inputs: tuple[TensorInfo, ...]
     outputs: tuple[TensorInfo, ...]
 
     @property
@@ -46,10 +46,18 @@ class Session(Protocol):
         """One an output."""
         ...
 
-    def run(self, batch: Array) -> tuple[Array, ...]:
+    @property
+    def input(self) -> TensorInfo:
+        """The first input."""
+        ...
+
+    def run(self, *batches: Array) -> tuple[Array, ...]:
         """Return every output for a batch of any size, shape (batch, ...).
 
+        Args:
+            *batches: One an input, all of one size.
+
         Raises:
-            RequestError: The batch is empty, or of another type or shape than the input.
+            RequestError: A batch is empty, or of another type or shape than its input.
         """
         ...

@@ -15,43 +15,56 @@ PIECE: Final = 8
 """Images a call: larger pieces fall out of the caches, smaller ones pay more for each call."""
 
 
-def check(batch: Array, expected: TensorInfo) -> None:
-    """Check that a batch is what a model takes.
+def check(batches: Sequence[Array], expected: Sequence[TensorInfo]) -> None:
+    """Check that batches are what a model takes.
 
     Raises:
         RequestError: Names the type and shape that were expected and received.
     """
-    if batch.dtype != expected.dtype or batch.shape[1:] != expected.shape or not len(batch):
-        shape = ", ".join(("batch", *map(str, expected.shape)))
+    if len(batches) != len(expected) or len({len(batch) for batch in batches}) != 1:
+        sizes = ", ".join(str(len(batch)) for batch in batches)
         raise RequestError(
-            f"expected a {expected.dtype} input of shape ({shape}), "
-            f"received {batch.dtype} of shape {batch.shape}"
+            f"expected {len(expected)} batches of one size, received {len(batches)} of {sizes}"
         )
+    for batch, info in zip(batches, expected, strict=True):
+        if batch.dtype != info.dtype or batch.shape[1:] != info.shape or not len(batch):
+            shape = ", ".join(("batch", *map(str, info.shape)))
+            raise RequestError(
+                f"expected a {info.dtype} input of shape ({shape}), "
+                f"received {batch.dtype} of shape {batch.shape}"
+            )
 
 
-def only(inputs: Sequence[Input]) -> Input:
-    """Return the input of a model that has one.
+def counted(inputs: Sequence[Input], expected: int) -> Sequence[Input]:
+    """Return the inputs of a model that has as many as are expected.
 
     Raises:
-        RequestError: It has none, or several.
+        RequestError: It has more, or fewer.
     """
-    if len(inputs) != 1:
-        raise RequestError(f"expected a model with one input, received {len(inputs)}")
-    return inputs[0]
+    if len(inputs) != expected:
+        words = "one input" if expected == 1 else f"{expected} inputs"
+        raise RequestError(f"expected a model with {words}, received {len(inputs)}")
+    return inputs
 
 
 def run_in_pieces(
-    batch: Array, run: Callable[[int, Array], Sequence[Array]], *, threads: int
+    batches: Sequence[Array],
+    run: Callable[[int, Sequence[Array]], Sequence[Array]],
+    *,
+    threads: int,
 ) -> tuple[Array, ...]:
-    """Return the outputs for a whole batch.
+    """Return the outputs for whole batches.
 
     Args:
-        batch: At least one image.
+        batches: One an input; at least one image.
         run: Given the number of a worker in 0..threads-1 and at most `PIECE` images; calls
             with the same number never overlap.
         threads: Workers.
     """
-    pieces = [batch[start : start + PIECE] for start in range(0, len(batch), PIECE)]
+    pieces = [
+        [batch[start : start + PIECE] for batch in batches]
+        for start in range(0, len(batches[0]), PIECE)
+    ]
     workers = min(threads, len(pieces))
 
     def work(worker: int) -> list[Sequence[Array]]:

@@ -71,6 +71,7 @@ class Child:
         *,
         taps: Sequence[str] | None = None,
         threads: int = 1,
+        inputs: int = 1,
         name: str = "the file",
     ) -> "ChildSession":
         """Return a session; see `kinds.load`.
@@ -80,6 +81,7 @@ class Child:
             model: The file.
             taps: Further outputs.
             threads: Images that run at a time.
+            inputs: How many the file has.
             name: Of the file, for messages.
 
         Raises:
@@ -96,11 +98,21 @@ class Child:
             "kind": kind,
             "taps": None if taps is None else list(taps),
             "threads": threads,
+            "inputs": inputs,
         }
         where = f"{name} in {TITLES[kind]}"
         data = np.frombuffer(model, np.uint8)
         found, _ = self._ask(process, body, [data], self._load_seconds, where)
         return ChildSession(self, process, found, where)
+
+    def once(
+        self, kind: Kind, model: bytes, batches: Sequence[Array], *, name: str = "the file"
+    ) -> tuple[Array, ...]:
+        """Return the outputs of a file that is run once; see `load` for the rest."""
+        session = self.load(kind, model, taps=(), inputs=len(batches), name=name)
+        outputs = session.run(*batches)
+        session.close()
+        return outputs
 
     def close(self) -> None:
         """End the process."""
@@ -133,11 +145,11 @@ class Child:
             raise kind(f"{where}: {answer['message']}", hint=answer["hint"])
         return answer, found
 
-    def run(self, session: "ChildSession", batch: Array) -> tuple[Array, ...]:
+    def run(self, session: "ChildSession", batches: Sequence[Array]) -> tuple[Array, ...]:
         """Run a batch through one of the process's sessions; `ChildSession.run` is the way in."""
-        seconds = min(self._load_seconds + self._image_seconds * len(batch), MOST_SECONDS)
+        seconds = min(self._load_seconds + self._image_seconds * len(batches[0]), MOST_SECONDS)
         body = {"do": "run", "session": session.number}
-        _, outputs = self._ask(session.process, body, [batch], seconds, session.where)
+        _, outputs = self._ask(session.process, body, batches, seconds, session.where)
         return tuple(outputs)
 
     def drop(self, session: "ChildSession") -> None:
@@ -153,25 +165,30 @@ class ChildSession:
         self, child: Child, process: "_Process", found: dict[str, Any], where: str
     ) -> None:
         self.runtime = str(found["runtime"])
-        self.input = _info(found["input"])
+        self.inputs = tuple(_info(source) for source in found["inputs"])
         self.outputs = tuple(_info(output) for output in found["outputs"])
         self.number, self.process, self.where = found["session"], process, where
         self._child = child
+
+    @property
+    def input(self) -> TensorInfo:
+        """The first input."""
+        return self.inputs[0]
 
     @property
     def output_names(self) -> tuple[str, ...]:
         """One an output."""
         return tuple(output.name for output in self.outputs)
 
-    def run(self, batch: Array) -> tuple[Array, ...]:
-        """Return every output for a batch of any size.
+    def run(self, *batches: Array) -> tuple[Array, ...]:
+        """Return every output for a batch of any size; see `runtimes.Session.run`.
 
         Raises:
-            RequestError: The batch is empty, or of another type or shape than the input.
+            RequestError: A batch is empty, or of another type or shape than its input.
             CorruptFileError: The runtime refused, died, or took too long or too much memory.
         """
-        check(batch, self.input)
-        return self._child.run(self, batch)
+        check(batches, self.inputs)
+        return self._child.run(self, batches)
 
     def close(self) -> None:
         """Free what the process holds for it."""

@@ -45,19 +45,23 @@ def _tasks() -> dict[str, Callable[[dict[str, Any], list[Array]], Answer]]:
 
     def load(body: dict[str, Any], arrays: list[Array]) -> Answer:
         session = kinds.load(
-            body["kind"], arrays[0].tobytes(), taps=body["taps"], threads=body["threads"]
+            body["kind"],
+            arrays[0].tobytes(),
+            taps=body["taps"],
+            threads=body["threads"],
+            inputs=body["inputs"],
         )
         number = next(numbers)
         sessions[number] = session
         return {
             "session": number,
             "runtime": session.runtime,
-            "input": _described(session.input),
+            "inputs": [_described(source) for source in session.inputs],
             "outputs": [_described(output) for output in session.outputs],
         }, []
 
     def run(body: dict[str, Any], arrays: list[Array]) -> Answer:
-        return {}, list(sessions[body["session"]].run(arrays[0]))
+        return {}, list(sessions[body["session"]].run(*arrays))
 
     def drop(body: dict[str, Any], _: list[Array]) -> Answer:
         del sessions[body["session"]]

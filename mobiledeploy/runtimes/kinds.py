@@ -28,7 +28,12 @@ TITLES: Final[dict[Kind, str]] = {
 
 
 def load(
-    kind: Kind, model: bytes, *, taps: Sequence[str] | None = None, threads: int = 1
+    kind: Kind,
+    model: bytes,
+    *,
+    taps: Sequence[str] | None = None,
+    threads: int = 1,
+    inputs: int = 1,
 ) -> Session:
     """Return a session in which a file also gives out what it computes on the way.
 
@@ -39,16 +44,20 @@ def load(
             list runs the file as it is. The oracle takes no other names than those of the
             graph's activations.
         threads: Images that run at a time.
+        inputs: How many the file has; the oracle takes one.
 
     Raises:
         CorruptFileError: The file is damaged, or the runtime refuses it.
         ConversionError: There is no such tensor, or the oracle cannot read the file.
+        RequestError: The file has another number of inputs.
     """
     match kind:
         case "ort-optimised" | "ort-unoptimised":
             tapped = tap.onnx(model, taps)
-            return ort.load(tapped, optimised=kind == "ort-optimised", threads=threads)
+            optimised = kind == "ort-optimised"
+            return ort.load(tapped, optimised=optimised, threads=threads, inputs=inputs)
         case "oracle":
             return oracle.load(model, taps=taps, threads=threads)
         case _:
-            return litert.load(tap.tflite(model, taps), kernels=kind, threads=threads)
+            tapped = tap.tflite(model, taps)
+            return litert.load(tapped, kernels=kind, threads=threads, inputs=inputs)

@@ -9,7 +9,7 @@ import numpy as np
 from mobiledeploy import quiet
 from mobiledeploy.errors import CorruptFileError
 from mobiledeploy.runtimes import Array, TensorInfo
-from mobiledeploy.runtimes.batches import check, only, run_in_pieces
+from mobiledeploy.runtimes.batches import check, counted, run_in_pieces
 
 Kernels: TypeAlias = Literal["xnnpack", "builtin", "reference"]
 
@@ -23,7 +23,12 @@ _TYPES: Final = tuple(np.dtype(name) for name in ("int8", "uint8", "float32"))
 
 
 def load(
-    model: bytes, *, kernels: Kernels = "xnnpack", threads: int = 1, inner_threads: int = 1
+    model: bytes,
+    *,
+    kernels: Kernels = "xnnpack",
+    threads: int = 1,
+    inner_threads: int = 1,
+    inputs: int = 1,
 ) -> "LiteRtSession":
     """Return a session for the bytes of a `.tflite`.
 
@@ -33,38 +38,49 @@ def load(
         kernels: `xnnpack` is what phones use; the other two round differently.
         threads: Interpreters that share the images of a batch.
         inner_threads: Of each interpreter, which share each operator.
+        inputs: How many it has.
 
     Raises:
         CorruptFileError: LiteRT cannot load it.
+        RequestError: It has another number of inputs.
     """
-    return LiteRtSession(model, kernels, threads, inner_threads)
+    return LiteRtSession(model, kernels, threads, inner_threads, inputs)
 
 
 class LiteRtSession:
     """A `.tflite` in as many interpreters as there are threads; see `runtimes.Session`."""
 
-    def __init__(self, model: bytes, kernels: Kernels, threads: int, inner_threads: int) -> None:
+    def __init__(
+        self, model: bytes, kernels: Kernels, threads: int, inner_threads: int, inputs: int
+    ) -> None:
         resolver, title = _RESOLVERS[kernels]
         self.runtime = f"LiteRT {importlib.metadata.version('ai-edge-litert')} ({title})"
-        self._interpreters = [_Interpreter(model, resolver, inner_threads) for _ in range(threads)]
-        self.input = self._interpreters[0].input
+        self._interpreters = [
+            _Interpreter(model, resolver, inner_threads, inputs) for _ in range(threads)
+        ]
+        self.inputs = self._interpreters[0].inputs
         self.outputs = self._interpreters[0].outputs
+
+    @property
+    def input(self) -> TensorInfo:
+        """The first input."""
+        return self.inputs[0]
 
     @property
     def output_names(self) -> tuple[str, ...]:
         """One an output."""
         return tuple(output.name for output in self.outputs)
 
-    def run(self, batch: Array) -> tuple[Array, ...]:
-        """Return every output for a batch of any size.
+    def run(self, *batches: Array) -> tuple[Array, ...]:
+        """Return every output for a batch of any size; see `runtimes.Session.run`.
 
         Raises:
-            RequestError: The batch is empty, or of another type or shape than the input.
+            RequestError: A batch is empty, or of another type or shape than its input.
         """
-        check(batch, self.input)
+        check(batches, self.inputs)
         return run_in_pieces(
-            batch,
-            lambda worker, piece: self._interpreters[worker].run(piece),
+            batches,
+            lambda worker, pieces: self._interpreters[worker].run(pieces),
             threads=len(self._interpreters),
         )
 
@@ -75,7 +91,7 @@ class _Interpreter:
     A file that reshapes to a constant shape takes one image at a time, whatever it is told.
     """
 
-    def __init__(self, model: bytes, resolver: str, inner_threads: int) -> None:
+    def __init__(self, model: bytes, resolver: str, inner_threads: int, inputs: int) -> None:
         from ai_edge_litert import interpreter
 
         try:
@@ -90,44 +106,49 @@ class _Interpreter:
             outputs = self._interpreter.get_output_details()
         except (ValueError, RuntimeError) as error:
             raise CorruptFileError(f"LiteRT cannot load the model: {error}") from error
-        source = only(sources)
-        self._input = source["index"]
-        self.input = _info(source)
+        self._sources = [source["index"] for source in counted(sources, inputs)]
+        self.inputs = tuple(_info(source) for source in sources)
         self._indices = [out["index"] for out in outputs]
         self.outputs = tuple(_info(out) for out in outputs)
         self._batch = 0
         self._any_batch = True
 
-    def run(self, piece: Array) -> Sequence[Array]:
+    def run(self, pieces: Sequence[Array]) -> Sequence[Array]:
+        count = len(pieces[0])
         if not self._any_batch:
-            return self._run_one_by_one(piece)
-        if len(piece) != self._batch:
+            return self._run_one_by_one(pieces)
+        if count != self._batch:
             try:
-                self._resize(len(piece))
+                self._resize(count)
             except RuntimeError as error:
-                if len(piece) == 1:
+                if count == 1:
                     raise CorruptFileError(f"LiteRT cannot run the model: {error}") from error
                 self._any_batch = False
-                return self._run_one_by_one(piece)
-        return self._invoke(piece)
+                return self._run_one_by_one(pieces)
+        return self._invoke(pieces)
 
-    def _run_one_by_one(self, piece: Array) -> Sequence[Array]:
+    def _run_one_by_one(self, pieces: Sequence[Array]) -> Sequence[Array]:
         if self._batch != 1:
             try:
                 self._resize(1)
             except RuntimeError as error:
                 raise CorruptFileError(f"LiteRT cannot run the model: {error}") from error
-        rows = [self._invoke(image[np.newaxis]) for image in piece]
+        rows = [
+            self._invoke([image[np.newaxis] for image in images])
+            for images in zip(*pieces, strict=True)
+        ]
         return [np.concatenate(output) for output in zip(*rows, strict=True)]
 
     def _resize(self, batch: int) -> None:
-        self._interpreter.resize_tensor_input(self._input, (batch, *self.input.shape))
+        for source, info in zip(self._sources, self.inputs, strict=True):
+            self._interpreter.resize_tensor_input(source, (batch, *info.shape))
         self._interpreter.allocate_tensors()
         self._batch = batch
 
-    def _invoke(self, piece: Array) -> Sequence[Array]:
+    def _invoke(self, pieces: Sequence[Array]) -> Sequence[Array]:
         try:
-            self._interpreter.set_tensor(self._input, piece)
+            for source, piece in zip(self._sources, pieces, strict=True):
+                self._interpreter.set_tensor(source, piece)
             self._interpreter.invoke()
         except (ValueError, RuntimeError) as error:
             raise CorruptFileError(f"LiteRT cannot run the model: {error}") from error

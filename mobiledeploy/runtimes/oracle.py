@@ -39,23 +39,29 @@ class OracleSession:
     def __init__(self, graph: IntegerGraph, taps: Sequence[str], threads: int) -> None:
         tensors = graph.tensors()
         self.runtime = f"NumPy {np.__version__} (oracle)"
-        self.input = _info(graph.input)
+        self.inputs: tuple[TensorInfo, ...] = (_info(graph.input),)
         self.outputs = (_info(graph.output), *(_info(tensors[name]) for name in taps))
         self._graph = graph
         self._threads = threads
+
+    @property
+    def input(self) -> TensorInfo:
+        """The one input."""
+        return self.inputs[0]
 
     @property
     def output_names(self) -> tuple[str, ...]:
         """One an output."""
         return tuple(output.name for output in self.outputs)
 
-    def run(self, batch: Array) -> tuple[Array, ...]:
-        """Return every output for a batch of any size.
+    def run(self, *batches: Array) -> tuple[Array, ...]:
+        """Return every output for a batch of any size; see `runtimes.Session.run`.
 
         Raises:
             RequestError: The batch is empty, or of another type or shape than the input.
         """
-        check(batch, self.input)
+        check(batches, self.inputs)
+        (batch,) = batches
         names = self.output_names
         values = oracle.run(self._graph, batch, keep=set(names), threads=self._threads)
         return tuple(values[name] for name in names)

@@ -9,7 +9,7 @@ import numpy as np
 
 from mobiledeploy.errors import CorruptFileError
 from mobiledeploy.runtimes import Array, TensorInfo
-from mobiledeploy.runtimes.batches import check, only, run_in_pieces
+from mobiledeploy.runtimes.batches import check, counted, run_in_pieces
 from mobiledeploy.runtimes.cpu import this_cpu_saturates
 
 _FATAL: Final = 4
@@ -28,6 +28,7 @@ def load(
     optimised: bool = True,
     threads: int = 1,
     inner_threads: int = 1,
+    inputs: int = 1,
     save: Path | None = None,
 ) -> "OrtSession":
     """Return a session for the bytes of an `.onnx`.
@@ -42,13 +43,20 @@ def load(
             specification reads, and several times slower.
         threads: Python threads that share the images of a batch.
         inner_threads: Of ONNX Runtime's own, which share each operator.
+        inputs: How many it has.
         save: Where to put the graph as ONNX Runtime has optimised it for this machine.
 
     Raises:
         CorruptFileError: ONNX Runtime cannot load it.
+        RequestError: It has another number of inputs.
     """
     return OrtSession(
-        model, optimised=optimised, threads=threads, inner_threads=inner_threads, save=save
+        model,
+        optimised=optimised,
+        threads=threads,
+        inner_threads=inner_threads,
+        inputs=inputs,
+        save=save,
     )
 
 
@@ -62,6 +70,7 @@ class OrtSession:
         optimised: bool,
         threads: int,
         inner_threads: int,
+        inputs: int,
         save: Path | None,
     ) -> None:
         import onnxruntime
@@ -83,35 +92,49 @@ class OrtSession:
             self._session: Any = onnxruntime.InferenceSession(
                 model, options, providers=["CPUExecutionProvider"], enable_fallback=0
             )
-            source = only(self._session.get_inputs())
-            self.input = _info(source)
-            self._fixed_batch = isinstance(source.shape[0], int)
+            sources = counted(self._session.get_inputs(), inputs)
+            self.inputs = tuple(_info(source) for source in sources)
+            self._fixed_batch = any(isinstance(source.shape[0], int) for source in sources)
             self.outputs = tuple(_info(output) for output in self._session.get_outputs())
         title = "optimised" if optimised else "not optimised"
         self.runtime = f"ONNX Runtime {onnxruntime.__version__} ({title})"
         self._threads = threads
 
     @property
+    def input(self) -> TensorInfo:
+        """The first input."""
+        return self.inputs[0]
+
+    @property
     def output_names(self) -> tuple[str, ...]:
         """One an output."""
         return tuple(output.name for output in self.outputs)
 
-    def run(self, batch: Array) -> tuple[Array, ...]:
-        """Return every output for a batch of any size.
+    def run(self, *batches: Array) -> tuple[Array, ...]:
+        """Return every output for a batch of any size; see `runtimes.Session.run`.
 
         Raises:
-            RequestError: The batch is empty, or of another type or shape than the input.
+            RequestError: A batch is empty, or of another type or shape than its input.
         """
-        check(batch, self.input)
+        check(batches, self.inputs)
         with _refusals("run"):
-            return run_in_pieces(batch, lambda _, piece: self._run(piece), threads=self._threads)
+            return run_in_pieces(
+                batches, lambda _, pieces: self._run(pieces), threads=self._threads
+            )
 
-    def _run(self, piece: Array) -> Sequence[Array]:
+    def _run(self, pieces: Sequence[Array]) -> Sequence[Array]:
         if not self._fixed_batch:
-            found: Sequence[Array] = self._session.run(None, {self.input.name: piece})
-            return found
-        rows = [self._session.run(None, {self.input.name: image[np.newaxis]}) for image in piece]
+            return self._invoke(pieces)
+        rows = [
+            self._invoke([image[np.newaxis] for image in images])
+            for images in zip(*pieces, strict=True)
+        ]
         return [np.concatenate(output) for output in zip(*rows, strict=True)]
+
+    def _invoke(self, pieces: Sequence[Array]) -> Sequence[Array]:
+        names = [info.name for info in self.inputs]
+        found: Sequence[Array] = self._session.run(None, dict(zip(names, pieces, strict=True)))
+        return found
 
 
 @contextlib.contextmanager

@@ -10,7 +10,7 @@ import numpy as np
 from mobiledeploy import reading
 from mobiledeploy.errors import ConversionError, CorruptFileError
 from mobiledeploy.reading import Reading
-from mobiledeploy.runtimes import Session, kinds
+from mobiledeploy.runtimes import Array, Session, kinds
 from mobiledeploy.runtimes.kinds import Kind
 from mobiledeploy.verify.answers import Ends
 from mobiledeploy.verify.model_file import ModelFile
@@ -31,6 +31,12 @@ class Place(Protocol):
         """Return a session; see `runtimes.kinds.load`."""
         ...
 
+    def once(
+        self, kind: Kind, model: bytes, batches: Sequence[Array], *, name: str = "the file"
+    ) -> tuple[Array, ...]:
+        """Return the outputs of a file that is run once, on a batch for each input."""
+        ...
+
 
 class _Here:
     """This process: for files that it wrote itself."""
@@ -46,6 +52,12 @@ class _Here:
     ) -> Session:
         del name
         return kinds.load(kind, model, taps=taps, threads=threads)
+
+    def once(
+        self, kind: Kind, model: bytes, batches: Sequence[Array], *, name: str = "the file"
+    ) -> tuple[Array, ...]:
+        del name
+        return kinds.load(kind, model, taps=(), inputs=len(batches)).run(*batches)
 
 
 HERE: Place = _Here()

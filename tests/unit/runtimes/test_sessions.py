@@ -9,7 +9,8 @@ import pytest
 from mobiledeploy.errors import CorruptFileError, RequestError
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.integer.graph import IntegerGraph
-from mobiledeploy.runtimes import litert, ort
+from mobiledeploy.runtimes import kinds, litert, ort
+from mobiledeploy.runtimes.child import Child
 from mobiledeploy.targets import onnx, tflite
 
 
@@ -77,18 +78,37 @@ def test_a_refused_file_prints_nothing(
     assert capsys.readouterr().out == ""
 
 
-def test_a_model_with_two_inputs_is_refused() -> None:
+def two_inputs() -> bytes:
     from onnx import helper
 
-    ends = [helper.make_tensor_value_info(name, 1, [1, 2]) for name in "abc"]
+    ends = [helper.make_tensor_value_info(name, 1, ["batch", 2]) for name in "abc"]
     node = helper.make_node("Add", ["a", "b"], ["c"])
     model = helper.make_model(
         helper.make_graph([node], "two", ends[:2], ends[2:]),
         ir_version=8,
         opset_imports=[helper.make_opsetid("", 17)],
     )
+    return bytes(model.SerializeToString())
+
+
+def test_a_model_with_two_inputs_is_refused() -> None:
     with pytest.raises(RequestError, match="one input, received 2"):
-        ort.load(model.SerializeToString())
+        ort.load(two_inputs())
+
+
+def test_a_model_with_two_inputs_takes_two_batches_of_one_size_where_it_is_expected() -> None:
+    session = ort.load(two_inputs(), inputs=2)
+    assert [source.name for source in session.inputs] == ["a", "b"]
+    batch = np.arange(20, dtype=np.float32).reshape(10, 2)
+    np.testing.assert_array_equal(session.run(batch, batch[::-1])[0], [[18, 20]] * 10)
+    for wrong in ((batch,), (batch, batch[:9])):
+        with pytest.raises(RequestError, match="2 batches of one size"):
+            session.run(*wrong)
+    with pytest.raises(RequestError, match="one input, received 2"):
+        kinds.load("ort-optimised", two_inputs(), taps=())
+    with Child() as child:
+        (found,) = child.once("ort-optimised", two_inputs(), (batch, batch))
+    np.testing.assert_array_equal(found, 2 * batch)
 
 
 def test_sessions_say_what_they_are(graph: IntegerGraph) -> None:

@@ -23,17 +23,22 @@ class Echo:
     """A runtime whose logits are the first pixel's three codes."""
 
     runtime = "echo 1.0"
-    input = TensorInfo(name="image", dtype=np.dtype(np.int8), shape=SHAPE)
+    inputs = (TensorInfo(name="image", dtype=np.dtype(np.int8), shape=SHAPE),)
     outputs = (TensorInfo(name="logits", dtype=np.dtype(np.int8), shape=(3,)),)
 
     def __init__(self, *, fail_at: int = 10**9) -> None:
         self.calls, self._fail_at = 0, fail_at
 
     @property
+    def input(self) -> TensorInfo:
+        return self.inputs[0]
+
+    @property
     def output_names(self) -> tuple[str, ...]:
         return ("logits",)
 
-    def run(self, batch: Array) -> tuple[Array, ...]:
+    def run(self, *batches: Array) -> tuple[Array, ...]:
+        (batch,) = batches
         self.calls += 1
         if self.calls >= self._fail_at:
             raise CorruptFileError("the runtime crashed")
