@@ -77,7 +77,7 @@ def verify(
         CorruptFileError: A file is damaged.
     """
     ruler = ruler_of(sides)
-    plain = untapped(sides, runners, threads=options.threads)
+    plain = untapped(sides, runners)
     found = Findings(runners, plain, ruler, keep=options.keep)
     for images in sets:
         message = f"{images.name} in {len(runners)} runtimes"

@@ -137,15 +137,15 @@ def open_runners(
     return runners
 
 
-def untapped(sides: tuple[Side, Side], runners: Sequence[Runner], *, threads: int) -> list[Runner]:
+def untapped(sides: tuple[Side, Side], runners: Sequence[Runner]) -> list[Runner]:
     """Return the first two runners once more, without the tap, where there is one.
 
-    They show that the tap changes nothing.
+    They show that the tap changes nothing. A few images need one thread: loading costs more.
     """
     return [
         dataclasses.replace(
             runner,
-            session=side.load(runner.kind, taps=(), threads=threads),
+            session=side.load(runner.kind, taps=(), threads=1),
             ends=dataclasses.replace(side.ends, taps=(), logits=side.ends.scores),
             most=UNTAPPED,
         )
