@@ -105,7 +105,8 @@ class TrainConfig:
 
     Attributes:
         weights: `none`, `imagenet`, or the path of a Keras weights file.
-        epochs: Passes over the training images (after the head has been trained, with weights).
+        epochs: Passes over the training images (after the head has been trained, with weights);
+            at least 1 without weights: there is nothing to deploy in random numbers.
         batch_size: Images a step, over all replicas.
         learning_rate: Peak of the schedule.
         seed: Of initial weights, order and augmentation.
@@ -121,7 +122,7 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         """Check the ranges."""
-        _within("epochs", self.epochs, 0, 10_000)
+        _within("epochs", self.epochs, 0 if self.weights != "none" else 1, 10_000)
         _within("batch size", self.batch_size, 1, 4096)
         _within("learning rate", self.learning_rate, *LEARNING_RATES)
         _within("seed", self.seed, 0, 2**31 - 1)

@@ -4,6 +4,7 @@ import contextlib
 import errno
 import hashlib
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, TypeAlias
@@ -79,6 +80,23 @@ def write_atomic(path: Path, data: bytes) -> None:
     """
     with replacing(path) as handle:
         handle.write(data)
+
+
+def check_room(path: Path, size: int) -> None:
+    """Check that the disk of an existing folder has room for so many bytes.
+
+    Raises:
+        StorageError: It has not.
+    """
+    with storage_errors(path):
+        disk = shutil.disk_usage(path)
+    # Some file systems do not know their size and say 0.
+    if disk.total and disk.free < size:
+        raise StorageError(
+            f"no space left for {path}: expected {size / 1e9:.1f} GB, "
+            f"found {disk.free / 1e9:.1f} GB",
+            hint="free some space, or choose another folder with `--out`",
+        )
 
 
 def remove_unfinished(root: Path) -> None:

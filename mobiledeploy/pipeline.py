@@ -7,12 +7,10 @@ Each stage's files lie in a folder of its own, and a result that is still fresh 
 build folder what a build consists of.
 """
 
-from pathlib import Path
-
 import numpy as np
 
-from mobiledeploy import files, manifest, publish, resume, stages
-from mobiledeploy.config import DIGITS, BuildConfig
+from mobiledeploy import beforehand, files, manifest, publish, resume, stages
+from mobiledeploy.config import BuildConfig
 from mobiledeploy.data import sources, store
 from mobiledeploy.errors import ParityError, RequestError
 from mobiledeploy.network import network_file
@@ -50,18 +48,21 @@ def build(
 
     Raises:
         RequestError: The request cannot be met: options, data or weights that do not fit.
+        MissingDependencyError: A package that the build needs is not installed.
+        CorruptFileError: The weights are damaged.
         ParityError: The network's outputs do not vary, so that nothing could be proven.
         StorageError: The folder cannot be written, or another build is at work in it.
     """
     root = files.named(root)
     if start is not None and start not in resume.STAGES:
         raise RequestError(f"expected a stage of {', '.join(resume.STAGES)}; received {start}")
-    _check_apart(config.data, root)
-    weights = stages.find_weights(config, progress)
-    dataset = sources.open_dataset(config.data, progress=progress)
+    beforehand.check_packages(config)
+    beforehand.check_apart(config, root)
+    weights = beforehand.starting_weights(config, progress=progress)
     versions = tuple(sorted(manifest.versions().items()))
     threads = config.train.threads
     with resume.hold(root):
+        dataset = sources.open_dataset(config.data, progress=progress)
         publish.withdraw(root)
         if start is not None:
             resume.forget(root, start)
@@ -82,9 +83,14 @@ def build(
         trained, train_time = resume.run(
             "train",
             TrainResult,
-            (*made_of, "" if weights is None else files.sha256(weights)),
+            (*made_of, weights.digest if weights else ""),
             lambda folder: stages.train(
-                folder, splits, data.class_names, config, weights=weights, progress=progress
+                folder,
+                splits,
+                data.class_names,
+                config,
+                weights=weights.stored if weights else None,
+                progress=progress,
             ),
             root=root,
             progress=progress,
@@ -157,18 +163,6 @@ def require(report: BuildReport) -> None:
         raise ParityError(
             f"the proof {report.verdict}",
             hint="verify/report.json in the build folder has the details",
-        )
-
-
-def _check_apart(data: str, root: Path) -> None:
-    """Refuse a build folder among the photos: the next run would take it for a class."""
-    if data == DIGITS:
-        return
-    photos = files.named(data)
-    if root.resolve().is_relative_to(photos.resolve()):
-        raise RequestError(
-            f"the build folder {root} lies in the data folder {photos}",
-            hint="choose a folder outside with `--out`",
         )
 
 

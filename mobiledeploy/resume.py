@@ -49,12 +49,16 @@ class Record:
 def hold(root: Path) -> Iterator[None]:
     """Hold a build folder for this process, without what a killed one left half written.
 
+    A folder that was made here goes again if nothing was put into it: a refused request leaves
+    nothing behind.
+
     Raises:
         RequestError: The folder holds something else than a build.
         StorageError: Another build is at work in it, or it cannot be written.
     """
     import filelock
 
+    made = not root.exists()
     with storage_errors(root):
         root.mkdir(parents=True, exist_ok=True)
         _check_ours(root)
@@ -71,6 +75,8 @@ def hold(root: Path) -> Iterator[None]:
         yield
     finally:
         lock.release()
+        if made and root.exists() and [path.name for path in root.iterdir()] == [LOCK]:
+            shutil.rmtree(root, ignore_errors=True)
 
 
 def run(
@@ -97,12 +103,10 @@ def run(
     """
     folder = root / stage
     key = digest(stage, *inputs)
-    earlier = _fresh(folder, root, key)
+    earlier = _fresh(folder, root, key, kind)
     if earlier is not None:
         progress(Event(stage, "up to date"))
-        return codec.load(kind, earlier.result, where=f"{stage}/stage.json"), StageTime(
-            stage=stage, seconds=0.0
-        )
+        return earlier, StageTime(stage=stage, seconds=0.0)
     start = time.monotonic()
     with storage_errors(folder):
         _prepare(folder, key)
@@ -154,7 +158,7 @@ def _prepare(folder: Path, key: str) -> None:
         write_atomic(started, key.encode())
 
 
-def _fresh(folder: Path, root: Path, key: str) -> Record | None:
+def _fresh(folder: Path, root: Path, key: str, kind: type[T]) -> T | None:
     path = folder / "stage.json"
     if not path.is_file():
         return None
@@ -164,6 +168,6 @@ def _fresh(folder: Path, root: Path, key: str) -> Record | None:
             return None
         for file in record.files:
             file.check(root)
+        return codec.load(kind, record.result, where=str(path))
     except CorruptFileError:
-        return None  # damaged: made again, as if it had never been there
-    return record
+        return None  # damaged, or of another format: made again, as if it had never been there

@@ -13,15 +13,16 @@ from mobiledeploy.config import DIGITS, BuildConfig, ExportConfig
 from mobiledeploy.data import evaluation as held_back
 from mobiledeploy.data.evaluation import Evaluation
 from mobiledeploy.data.pixels import Images
-from mobiledeploy.errors import RequestError
 from mobiledeploy.integer import tflite_reader
 from mobiledeploy.integer.certificate import Certificate
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.integer.digest import digest
 from mobiledeploy.integer.quantise import quantise
 from mobiledeploy.models import registry
-from mobiledeploy.network import keras_file, network_file
+from mobiledeploy.network import network_file
+from mobiledeploy.network.match import match
 from mobiledeploy.network.network import Network
+from mobiledeploy.network.stored import Stored
 from mobiledeploy.progress import Progress
 from mobiledeploy.results import (
     ExportResult,
@@ -43,41 +44,13 @@ CHECKPOINTS: Final = "checkpoints"
 """A stage's folder for what an interrupted run goes on from; gone when the stage is done."""
 
 
-def find_weights(config: BuildConfig, progress: Progress) -> Path | None:
-    """Return the file of weights to start from, downloading ImageNet's where asked; None for none.
-
-    Raises:
-        RequestError: The named file cannot be read.
-        DownloadError: The weights cannot be had.
-    """
-    model, name = config.model, config.train.weights
-    if name == "none":
-        return None
-    if name == "imagenet":
-        from mobiledeploy.training import imagenet
-
-        found: Path = imagenet.download(
-            model.arch, alpha=model.alpha, image_size=model.image_size, progress=progress
-        )
-        return found
-    path = files.named(name)
-    try:
-        path.open("rb").close()
-    except OSError as error:
-        raise RequestError(
-            f"cannot read the weights {path}: {error.strerror}",
-            hint="name a Keras file (.keras, .weights.h5, .h5), `imagenet`, or `none`",
-        ) from error
-    return path
-
-
 def train(
     folder: Path,
     splits: candidates.Splits,
     class_names: tuple[str, ...],
     config: BuildConfig,
     *,
-    weights: Path | None,
+    weights: Stored | None,
     progress: Progress,
 ) -> TrainResult:
     """Train the float network: `network.npz`, `model.keras` and `logits.npy` of test images."""
@@ -108,7 +81,7 @@ def train(
             architecture,
             splits["train"],
             splits["validation"],
-            keras_file.load(weights, architecture),
+            match(weights, architecture),
             config.train,
             augment=augment,
             checkpoints=checkpoints,

@@ -46,8 +46,9 @@ def write(
 
     Raises:
         RequestError: Too many images cannot be read, or a split is left empty.
-        StorageError: The folder cannot be written.
+        StorageError: The folder cannot be written, or its disk has not room for all images.
     """
+    files.check_room(folder, len(dataset.labels) * 3 * preprocessing.image_size**2)
     order = np.concatenate([dataset.splits[split] for split in SPLITS])
     images = load_pixels(
         dataset,

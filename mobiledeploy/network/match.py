@@ -203,11 +203,15 @@ def _head(
 
 def _differences(stored: Stored, architecture: Architecture) -> Iterator[str]:
     """Yield what the foreign model computes otherwise than ours."""
-    ours = {layer.activation for layer in architecture.layers} - {"none"}
-    if stored.activations and not ours <= stored.activations:
+    size = architecture.input_shape[:2]
+    if stored.image_size and stored.image_size != size:
+        theirs, ours = (" x ".join(map(str, side)) for side in (stored.image_size, size))
+        yield f"It took images of {theirs} pixels where this network takes {ours}."
+    wanted = {layer.activation for layer in architecture.layers} - {"none"}
+    if stored.activations and not wanted <= stored.activations:
         yield (
             f"It was trained with {', '.join(sorted(stored.activations))} where this network "
-            f"has {', '.join(sorted(ours))}."
+            f"has {', '.join(sorted(wanted))}."
         )
     if stored.others:
         yield f"Its layers {', '.join(stored.others)} are not taken over."

@@ -12,6 +12,7 @@ from mobiledeploy.data.pixels import Images
 from mobiledeploy.layers import Architecture, Layer
 from mobiledeploy.network.fold import Variables, fold
 from mobiledeploy.network.match import Matched
+from mobiledeploy.network.network import Network
 from mobiledeploy.progress import Progress, silent
 from mobiledeploy.training import fine_tune, head_training, session
 from mobiledeploy.training.augment import Augmentation
@@ -52,10 +53,7 @@ def train(
         StorageError: A checkpoint cannot be written.
     """
     session.start(config.threads, progress=progress, stage=stage)
-    variables = dict(weights.variables)
-    if not weights.head:
-        variables[architecture.logits.name] = _zeros(architecture.logits)
-    network = fold(architecture, variables)
+    network = starting_network(architecture, weights)
     if not weights.head:
         network = head_training.train(
             network,
@@ -81,8 +79,20 @@ def train(
     return from_network(network, note=weights.note)
 
 
+def starting_network(architecture: Architecture, weights: Matched) -> Network:
+    """Return the network as it is before training, with a head without an opinion if it is new.
+
+    Raises:
+        RequestError: The weights do not fit, or are not finite.
+    """
+    variables = dict(weights.variables)
+    if not weights.head:
+        variables[architecture.logits.name] = _zeros(architecture.logits)
+    return fold(architecture, variables)
+
+
 def _zeros(layer: Layer) -> Variables:
-    """A head without an opinion: its first gradients are not those of random guesses."""
+    """The first gradients of such a head are not those of random guesses."""
     return Variables(
         kernel=np.zeros(layer.kernel_shape, np.float32),
         bias=np.zeros(layer.out_channels, np.float32),

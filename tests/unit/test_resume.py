@@ -59,7 +59,7 @@ def test_another_input_runs_it_again(run: Callable[..., Result], stage: Stage) -
     assert stage.runs == 2
 
 
-@pytest.mark.parametrize("damage", ["change", "delete", "half a record"])
+@pytest.mark.parametrize("damage", ["change", "delete", "half a record", "another format"])
 def test_a_damaged_stage_runs_again(
     run: Callable[..., Result], stage: Stage, tmp_path: Path, damage: str
 ) -> None:
@@ -69,6 +69,8 @@ def test_a_damaged_stage_runs_again(
         whole.write_bytes(b"WHOLE")
     elif damage == "delete":
         whole.unlink()
+    elif damage == "another format":
+        record.write_bytes(record.read_bytes().replace(b'"value": 1', b'"number": "one"'))
     else:
         record.write_bytes(record.read_bytes()[:40])
     run("a")

@@ -141,6 +141,9 @@ def test_what_the_other_model_computes_otherwise_is_said() -> None:
     found = match(stored(V2, activations=frozenset({"relu"}), others=("Lambda",)), V2)
     assert "trained with relu where this network has relu6" in found.note
     assert "Lambda" in found.note
+    assert "pixels" not in found.note
+    larger = dataclasses.replace(stored(V2), image_size=(160, 128))
+    assert "images of 160 x 128 pixels where this network takes 32 x 32." in match(larger, V2).note
     hidden_relu = match(stored(V2, activations=frozenset({"relu", "relu6"})), V2)
     assert "trained with" not in hidden_relu.note
 
