@@ -4,27 +4,24 @@ They lie in the cache folder, outside the repository. A file is there whole and 
 digest, or it is not there.
 """
 
-import contextlib
 import dataclasses
 import shutil
-import tempfile
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 from mobiledeploy import cache as caching
-from mobiledeploy import files
+from mobiledeploy import files, holding
 from mobiledeploy.deploy import pins, registries
 from mobiledeploy.deploy.pins import Pin
-from mobiledeploy.errors import CorruptFileError, DownloadError, StorageError
+from mobiledeploy.errors import CorruptFileError, DownloadError
 from mobiledeploy.files import storage_errors
 from mobiledeploy.progress import Event, Progress, silent
 
 FOLDER: Final = "android"
 WAIT: Final = 1800.0
 """Seconds that another process may take to download."""
-_STAGING: Final = ".staging-"
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,7 +118,7 @@ def fetch(
     wanted = pins.closure(names)
     folder = (cache or caching.folder()) / FOLDER
     if missing := _missing(folder, wanted):
-        with _hold(folder, progress, stage):
+        with holding.hold(folder, wait=WAIT, progress=progress, stage=stage):
             for part in wanted:
                 # Looked for again: another process may have brought it meanwhile.
                 lacking = _missing(folder, (part,)) if part in missing else {}
@@ -184,7 +181,7 @@ def _bring(part: str, absent: list[Pin], place: Path, progress: Progress, stage:
     """Download files of a part beside their place, check them, and rename them into it."""
     megabytes = max(1, round(sum(pin.size for pin in absent) / 1e6))
     progress(Event(stage, f"downloading {part} ({megabytes} MB)"))
-    with storage_errors(place), _staging(place.parent) as staging:
+    with storage_errors(place), holding.staging(place.parent) as staging:
         if coordinates := [pin.maven for pin in absent if pin.maven]:
             registries.maven(coordinates, staging)
         for pin in absent:
@@ -220,40 +217,3 @@ def _check(path: Path, pin: Pin) -> None:
 def _extract(archive: Path, member: str, target: Path) -> None:
     with zipfile.ZipFile(archive) as held, held.open(member) as source, target.open("wb") as out:
         shutil.copyfileobj(source, out)
-
-
-@contextlib.contextmanager
-def _staging(folder: Path) -> Iterator[Path]:
-    """Give a folder on the cache's own file system, removed in the end."""
-    staging = Path(tempfile.mkdtemp(prefix=_STAGING, dir=folder))
-    try:
-        yield staging
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
-
-
-@contextlib.contextmanager
-def _hold(folder: Path, progress: Progress, stage: str) -> Iterator[None]:
-    """Hold the cache for this process, and clear what a killed one left."""
-    import filelock
-
-    with storage_errors(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = filelock.FileLock(folder / ".lock")
-        try:
-            lock.acquire(timeout=0)
-        except filelock.Timeout:
-            progress(Event(stage, f"waiting for another process that downloads to {folder}"))
-            try:
-                lock.acquire(timeout=WAIT)
-            except filelock.Timeout as error:
-                raise StorageError(
-                    f"another process has held {folder} for {WAIT:.0f} s",
-                    hint="wait for it to end, or name another cache with MOBILEDEPLOY_CACHE",
-                ) from error
-        try:
-            for left in folder.glob(f"{_STAGING}*"):
-                shutil.rmtree(left, ignore_errors=True)
-            yield
-        finally:
-            lock.release()
