@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from mobiledeploy.integer.softmax import Kernel
+
+_ARM64: Final = frozenset({"aarch64", "arm64"})
 _X86: Final = frozenset({"x86_64", "amd64", "i386", "i686", "x86"})
 _VNNI: Final = frozenset({"avx512_vnni", "avx_vnni"})
 
@@ -32,6 +35,20 @@ def this_cpu_saturates() -> bool:
     """
     flags = read_cpuinfo().get("flags", "")
     return saturates(platform.machine(), frozenset(flags.split()))
+
+
+def softmax_kernel(machine: str) -> Kernel:
+    """Return which softmax LiteRT has on an architecture; see `integer.softmax`.
+
+    Args:
+        machine: As from `platform.machine()`.
+    """
+    return "arm64" if machine.lower() in _ARM64 else "x86"
+
+
+def this_softmax_kernel() -> Kernel:
+    """Return which softmax LiteRT has here."""
+    return softmax_kernel(platform.machine())
 
 
 def name() -> str:

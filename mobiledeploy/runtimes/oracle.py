@@ -1,4 +1,7 @@
-"""Run a `.tflite` in NumPy: the third opinion, which needs nothing but the file's integers."""
+"""Run a `.tflite` in NumPy: the third opinion, which needs nothing but the file's integers.
+
+The softmax is the one that LiteRT has on the CPU that runs this.
+"""
 
 from collections.abc import Sequence
 
@@ -7,7 +10,7 @@ import numpy as np
 from mobiledeploy.errors import ConversionError
 from mobiledeploy.integer import oracle, tflite_reader
 from mobiledeploy.integer.graph import IntegerGraph, QTensor
-from mobiledeploy.runtimes import Array, TensorInfo
+from mobiledeploy.runtimes import Array, TensorInfo, cpu
 from mobiledeploy.runtimes.batches import check
 
 
@@ -63,7 +66,13 @@ class OracleSession:
         check(batches, self.inputs)
         (batch,) = batches
         names = self.output_names
-        values = oracle.run(self._graph, batch, keep=set(names), threads=self._threads)
+        values = oracle.run(
+            self._graph,
+            batch,
+            keep=set(names),
+            threads=self._threads,
+            softmax=cpu.this_softmax_kernel(),
+        )
         return tuple(values[name] for name in names)
 
 

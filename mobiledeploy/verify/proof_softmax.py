@@ -8,7 +8,7 @@ onnxruntime/contrib_ops/cpu/quantization/qlinear_softmax.cc.
 """
 
 from collections.abc import Iterator
-from typing import Final
+from typing import Final, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -23,14 +23,15 @@ from mobiledeploy.integer.graph import (
     QTensor,
     Softmax,
 )
-from mobiledeploy.integer.softmax import softmax_codes
+from mobiledeploy.integer.softmax import Kernel, softmax_codes
 from mobiledeploy.reading import Layer
-from mobiledeploy.runtimes import litert, ort
+from mobiledeploy.runtimes import cpu, litert, ort
 from mobiledeploy.targets import onnx, tflite
 from mobiledeploy.verify.proof import Finding
 
 WITHIN: Final = 1
-"""Steps of 1/256 by which a score may miss the exact softmax, correctly rounded."""
+"""Steps of 1/256 by which a score may miss the exact softmax, correctly rounded; LiteRT's by as
+many as its kernel for this CPU is known to: on arm64 that is more for many hundreds of classes."""
 
 NOISE: Final = 256
 NEAR_TIES: Final = 256
@@ -60,19 +61,28 @@ def sample(first: Layer, second: Layer) -> Finding:
     expected = exact(logits, scale)
     off = {name: _apart(codes, expected) for name, codes in answers.items()}
     apart = _apart(answers["LiteRT"], answers["ONNX Runtime"])
-    arm64 = _apart(softmax_codes(logits, scale, kernel="arm64"), expected)
+    computed = {
+        kernel: _apart(softmax_codes(logits, scale, kernel=kernel), expected)
+        for kernel in get_args(Kernel)
+    }
+    here = cpu.this_softmax_kernel()
+    allowed = {"LiteRT": max(WITHIN, computed[here]), "ONNX Runtime": WITHIN}
     reasons += [
-        f"{name} misses the exact softmax by {worst} LSB, expected at most {WITHIN}"
+        f"{name} misses the exact softmax by {worst} LSB, expected at most {allowed[name]}"
         for name, worst in off.items()
-        if worst > WITHIN
+        if worst > allowed[name]
     ]
     worst = ", ".join(f"{name} by at most {value} LSB" for name, value in off.items())
+    others = ", ".join(
+        f"TFLite's kernel for {kernel}, computed, by at most {value} LSB"
+        for kernel, value in computed.items()
+        if kernel != here
+    )
     return Finding(
         method="samples",
         cases=len(logits),
         statement=f"on {len(logits)} adversarial and random vectors of logits {worst} from the "
-        f"exact softmax, {apart} LSB from each other; TFLite's kernel for arm64, computed, by at "
-        f"most {arm64} LSB",
+        f"exact softmax, {apart} LSB from each other; {others}",
         reasons=tuple(reasons),
     )
 

@@ -6,7 +6,7 @@ the outputs differ, the files hold different integers; where one does not, it is
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +24,7 @@ from mobiledeploy.integer.graph import (
     Softmax,
 )
 from mobiledeploy.integer.padding import pads
+from mobiledeploy.integer.softmax import Kernel
 from mobiledeploy.layers import Padding
 from mobiledeploy.reading import Layer, Read, Weights
 from mobiledeploy.reading.model import Format
@@ -31,6 +32,8 @@ from mobiledeploy.reading.model import Format
 Codes: TypeAlias = npt.NDArray[np.int16]
 INPUT: Final = "what the layer reads"
 PADDINGS: tuple[Padding, ...] = ("valid", "same")
+X86: Final[tuple[Kernel, ...]] = ("x86",)
+"""In float32, as ONNX Runtime's is on every CPU."""
 
 
 def error(layer: Layer, file: Format, inputs: Sequence[Int8], output: Codes) -> int | None:
@@ -75,7 +78,11 @@ def _right(layer: Layer, file: Format, inputs: Sequence[Int8]) -> Iterator[npt.N
         case "conv" | "depthwise" | "dense" | "softmax":
             node = _node(layer, known[0], out)
             if node is not None and _sound(node, known[0]):
-                yield oracle.layer(node, known, inputs).astype(np.int64)
+                softmaxes = (
+                    get_args(Kernel) if layer.kind == "softmax" and file == "tflite" else X86
+                )
+                for softmax in softmaxes:
+                    yield oracle.layer(node, known, inputs, softmax=softmax).astype(np.int64)
         case _:
             return
 

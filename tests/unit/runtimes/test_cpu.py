@@ -1,4 +1,4 @@
-"""Which CPUs need ONNX Runtime's slower, exact kernels."""
+"""Which CPUs need ONNX Runtime's slower, exact kernels, and which softmax LiteRT has on them."""
 
 from pathlib import Path
 
@@ -21,6 +21,14 @@ from mobiledeploy.runtimes import cpu
 )
 def test_only_x86_without_vnni_saturates(machine: str, flags: set[str], expected: bool) -> None:
     assert cpu.saturates(machine, frozenset(flags)) is expected
+
+
+@pytest.mark.parametrize(
+    ("machine", "kernel"),
+    [("aarch64", "arm64"), ("arm64", "arm64"), ("ARM64", "arm64"), ("x86_64", "x86")],
+)
+def test_the_softmax_follows_the_architecture(machine: str, kernel: str) -> None:
+    assert cpu.softmax_kernel(machine) == kernel
 
 
 def test_the_first_core_speaks_for_all(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Sessions take batches of any size on any number of threads, and refuse what does not fit."""
 
+import platform
 from typing import Any
 
 import graphs
@@ -9,7 +10,8 @@ import pytest
 from mobiledeploy.errors import CorruptFileError, RequestError
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.integer.graph import IntegerGraph
-from mobiledeploy.runtimes import kinds, litert, ort
+from mobiledeploy.integer.softmax import Kernel, softmax_codes
+from mobiledeploy.runtimes import kinds, litert, oracle, ort
 from mobiledeploy.runtimes.child import Child
 from mobiledeploy.targets import onnx, tflite
 
@@ -128,3 +130,15 @@ def test_tflite_s_other_kernels_round_otherwise() -> None:
     for kernels in ("builtin", "reference"):
         other = litert.load(data, kernels=kernels).run(images)[0].astype(int)
         assert 0 < np.abs(xnnpack - other).max() < 64
+
+
+@pytest.mark.parametrize(("machine", "kernel"), [("aarch64", "arm64"), ("x86_64", "x86")])
+def test_the_oracle_has_the_softmax_of_the_cpu_that_runs_it(
+    machine: str, kernel: Kernel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(platform, "machine", lambda: machine)
+    scale = np.float32(0.05)
+    logits = np.random.default_rng(0).integers(-128, 128, (200, 10)).astype(np.int8)
+    (codes,) = oracle.load(tflite.write(graphs.softmax(10, scale, 0)), taps=()).run(logits)
+    np.testing.assert_array_equal(codes, softmax_codes(logits, scale, kernel=kernel))
+    assert (softmax_codes(logits, scale) != softmax_codes(logits, scale, kernel="arm64")).any()
