@@ -110,15 +110,21 @@ class TfliteOperator:
 
     Attributes:
         name: In the schema's `BuiltinOperator`; `operator 150` for one without a name here.
+        code: Its number there.
+        version: Of the operator; runtimes choose their kernels by it.
         inputs: Indices of tensors; -1 for an optional one that is absent.
         outputs: Indices of tensors.
         options: Its options table, or None.
+        options_type: Number of the table's type in the schema's `BuiltinOptions`.
     """
 
     name: str
+    code: int
+    version: int
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
     options: Table | None
+    options_type: int
 
     def option(self, slot: int, kind: str, default: Any) -> Any:
         """Return a number from the options, or the schema's default."""
@@ -271,7 +277,15 @@ def _operator(
     kind, options = table.scalar(3, "B", 0), table.table(4)
     if options is not None and kind != OPTIONS.get(name, kind):
         raise CorruptFileError(f"{name}: its options are those of another operator ({kind})")
-    return TfliteOperator(name=name, inputs=inputs, outputs=outputs, options=options)
+    return TfliteOperator(
+        name=name,
+        code=code,
+        version=codes[index].scalar(2, "i", 1),
+        inputs=inputs,
+        outputs=outputs,
+        options=options,
+        options_type=kind,
+    )
 
 
 def _indices(table: Table, slot: int, tensors: int, what: str) -> tuple[int, ...]:

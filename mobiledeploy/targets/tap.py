@@ -12,6 +12,7 @@ from typing import Any, Final, Literal, TypeAlias, TypeVar
 from mobiledeploy.contract import Patch, Tap
 from mobiledeploy.errors import ConversionError, CorruptFileError
 from mobiledeploy.integer import flatbuffer, tflite_file
+from mobiledeploy.targets import onnx_proto
 
 Thing = TypeVar("Thing")
 
@@ -91,7 +92,7 @@ def tflite_recipe(data: bytes, tensors: Sequence[str] | None = None) -> Recipe:
         CorruptFileError: The bytes are no `.tflite`, or damaged.
         ConversionError: There is no tensor of such a name.
     """
-    file = tflite_file.parse(data)
+    file = tflite_file.parse(data, any_operator=True)
     if tensors is None:
         added = [op.inputs[0] for op in file.operators if op.name == "SOFTMAX" and op.inputs]
     else:
@@ -129,14 +130,9 @@ def onnx_recipe(data: bytes, tensors: Sequence[str] | None = None) -> Recipe:
         CorruptFileError: The bytes are no ONNX model.
         ConversionError: There is no inner tensor of such a name.
     """
-    from google.protobuf.message import DecodeError
     from onnx import GraphProto, ModelProto, ValueInfoProto, shape_inference
 
-    model = ModelProto()
-    try:
-        model.ParseFromString(data)
-    except DecodeError as error:
-        raise CorruptFileError("the bytes are no ONNX model") from error
+    model = onnx_proto.parse(data)
     if tensors is None:
         tensors = _softmax_codes(model)
     if not tensors:

@@ -74,8 +74,8 @@ def write(graph: IntegerGraph, *, io: Io = "int8", head: Head = "softmax") -> by
     return model.finish(
         description=graph.name,
         min_runtime=MIN_RUNTIME_PER_CHANNEL_DENSE if per_channel_dense else MIN_RUNTIME,
-        input_index=first,
-        output_index=last,
+        inputs={"input": first},
+        outputs={"output": last},
     )
 
 

@@ -4,11 +4,15 @@ Schema: tensorflow/compiler/mlir/lite/schema/schema.fbs. Nothing in here knows w
 operator means.
 """
 
-from collections.abc import Callable, Sequence
+import struct
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
+
+from mobiledeploy.errors import CorruptFileError
+from mobiledeploy.integer.tflite_file import TfliteOperator
 
 IDENTIFIER: Final = b"TFL3"
 SCHEMA_VERSION: Final = 3
@@ -56,21 +60,25 @@ class TfliteModel:
         values: npt.NDArray[Any],
         *,
         scale: npt.NDArray[np.float32] | None = None,
+        zero_point: npt.NDArray[np.int64] | None = None,
         axis: int = 0,
     ) -> int:
-        """Add a tensor with data, symmetric if it has scales; return its index.
+        """Add a tensor with data; return its index.
 
         Args:
             name: The tensor's name.
             values: The data.
             scale: One, or one for each entry along `axis`.
+            zero_point: As many; None if it is symmetric.
             axis: The quantised dimension.
         """
         data = values.astype(values.dtype.newbyteorder("<")).tobytes()
         self._builder.Prep(ALIGNMENT, len(data))
         vector = self._builder.CreateByteVector(data)
         self._buffers.append(self._table("Buffer", Data=vector))
-        grid = None if scale is None else (scale, np.zeros(scale.size), axis)
+        grid = None
+        if scale is not None:
+            grid = (scale, np.zeros(scale.size) if zero_point is None else zero_point, axis)
         return self._tensor(name, values.dtype, values.shape, len(self._buffers) - 1, grid)
 
     def operator(
@@ -92,35 +100,63 @@ class TfliteModel:
             options: Name of its options table, if it has one.
             **fields: Of the options table, named as in the schema's Python code.
         """
-        code = (getattr(self._schema.BuiltinOperator, name), version)
-        if code not in self._codes:
-            self._codes.append(code)
         union = {}
         if options:
             union = {
                 "BuiltinOptionsType": getattr(self._schema.BuiltinOptions, options),
                 "BuiltinOptions": self._table(options, **fields),
             }
-        self._operators.append(
-            self._table(
-                "Operator",
-                OpcodeIndex=self._codes.index(code),
-                Inputs=self._vector(inputs, np.int32),
-                Outputs=self._vector([output], np.int32),
-                **union,
-            )
-        )
+        number = getattr(self._schema.BuiltinOperator, name)
+        self._operator((number, version), inputs, [output], union)
+
+    def copy(
+        self, operator: TfliteOperator, inputs: Sequence[int], outputs: Sequence[int]
+    ) -> None:
+        """Add an operator as another file has it: same version, same options.
+
+        Args:
+            operator: From the other file.
+            inputs: Indices of tensors here; -1 for one that is absent.
+            outputs: Indices of tensors here.
+
+        Raises:
+            CorruptFileError: Its options lie outside the file, or are of no known type.
+        """
+        union = {}
+        if operator.options is not None:
+            names = vars(self._schema.BuiltinOptions).items()
+            kinds = {number: name for name, number in names if isinstance(number, int)}
+            kind = kinds.get(operator.options_type, "NONE")
+            if kind == "NONE":
+                raise CorruptFileError(
+                    f"{operator.name}: there are no options of type {operator.options_type}"
+                )
+            table = operator.options
+            try:
+                read = getattr(self._schema, f"{kind}T").InitFromBuf(table.data, table.position)
+            except (struct.error, ValueError) as error:
+                raise CorruptFileError(f"{operator.name}: its options are damaged") from error
+            union = {
+                "BuiltinOptionsType": operator.options_type,
+                "BuiltinOptions": read.Pack(self._builder),
+            }
+        self._operator((operator.code, operator.version), inputs, outputs, union)
 
     def finish(
-        self, *, description: str, min_runtime: str, input_index: int, output_index: int
+        self,
+        *,
+        description: str,
+        min_runtime: str,
+        inputs: Mapping[str, int],
+        outputs: Mapping[str, int],
     ) -> bytes:
         """Return the file.
 
         Args:
             description: For people.
             min_runtime: Oldest runtime that knows all operators, such as `1.14.0`.
-            input_index: Index of the input tensor, `input` in the signature.
-            output_index: Index of the output tensor, `output` in the signature.
+            inputs: Indices of the input tensors, by their names in the signature.
+            outputs: Indices of the output tensors, likewise.
         """
         # 16 bytes, as TensorFlow's converter writes it: readers expect a fixed field.
         version = self._builder.CreateByteVector(min_runtime.encode().ljust(16, b"\0"))
@@ -141,21 +177,24 @@ class TfliteModel:
         subgraph = self._table(
             "SubGraph",
             Tensors=self._offsets(self._tensors),
-            Inputs=self._vector([input_index], np.int32),
-            Outputs=self._vector([output_index], np.int32),
+            Inputs=self._vector(list(inputs.values()), np.int32),
+            Outputs=self._vector(list(outputs.values()), np.int32),
             Operators=self._offsets(self._operators),
             Name=self._string("main"),
         )
-        ends = {
-            name: self._offsets(
-                [self._table("TensorMap", Name=self._string(name), TensorIndex=index)]
+        ends = [
+            self._offsets(
+                [
+                    self._table("TensorMap", Name=self._string(name), TensorIndex=index)
+                    for name, index in tensors.items()
+                ]
             )
-            for name, index in (("input", input_index), ("output", output_index))
-        }
+            for tensors in (inputs, outputs)
+        ]
         signature = self._table(
             "SignatureDef",
-            Inputs=ends["input"],
-            Outputs=ends["output"],
+            Inputs=ends[0],
+            Outputs=ends[1],
             SignatureKey=self._string(SIGNATURE),
         )
         model = self._table(
@@ -170,6 +209,25 @@ class TfliteModel:
         )
         self._builder.Finish(model, IDENTIFIER)
         return bytes(self._builder.Output())
+
+    def _operator(
+        self,
+        code: tuple[int, int],
+        inputs: Sequence[int],
+        outputs: Sequence[int],
+        options: Mapping[str, int],
+    ) -> None:
+        if code not in self._codes:
+            self._codes.append(code)
+        self._operators.append(
+            self._table(
+                "Operator",
+                OpcodeIndex=self._codes.index(code),
+                Inputs=self._vector(inputs, np.int32),
+                Outputs=self._vector(outputs, np.int32),
+                **options,
+            )
+        )
 
     def _tensor(
         self,

@@ -14,7 +14,7 @@ from mobiledeploy.errors import ConversionError, RequestError
 from mobiledeploy.progress import Progress, silent
 from mobiledeploy.reading import Reading
 from mobiledeploy.runtimes import cpu
-from mobiledeploy.verify import execution, layer_proofs, model_file
+from mobiledeploy.verify import execution, layer_proofs, model_file, tapped
 from mobiledeploy.verify.proof import CertifiedFile, FilesCertificate, LayerProof, RunCheck
 from mobiledeploy.verify.side import HERE, Place, Side, open_side
 
@@ -74,19 +74,18 @@ def certify_sides(
     if max(len(first.layers), len(second.layers)) > MOST_LAYERS:
         raise ConversionError(f"expected at most {MOST_LAYERS} layers in each file")
     alignment = align(first, second)
-    pairs = [
-        (first.layers[i], second.layers[j])
-        for i, j in alignment.pairs
-        if i is not None and j is not None
-    ]
-    layers = layer_proofs.prove(first, second, alignment, execution.kernel_reasons(sides, pairs))
+    pairs = [(i, j) for i, j in alignment.pairs if i is not None and j is not None]
+    found = [(first.layers[i], second.layers[j]) for i, j in pairs]
+    layers = layer_proofs.prove(first, second, alignment, execution.kernel_reasons(sides, found))
+    indices = [i for i, _ in pairs], [j for _, j in pairs]
+    runs = tapped.tap(sides, indices, threads=threads)
     sessions = [
         sides[0].load("xnnpack", taps=(), threads=1),
         sides[1].load("ort-optimised", taps=(), threads=1),
     ]
     checks = (
         *border_checks(first, second, alignment),
-        execution.layer_by_layer(sides, pairs, threads=threads, progress=progress),
+        execution.layer_by_layer(runs, pairs, threads=threads, progress=progress),
         *(execution.steady(side, run) for side, run in zip(sides, sessions, strict=True)),
     )
     files = tuple(

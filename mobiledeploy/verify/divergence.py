@@ -1,7 +1,8 @@
 """Where two files part: the first layer whose codes differ, the image that shows it, and who errs.
 
-Both files run end to end with every layer tapped, so that errors snowball as they do in use; and
-every layer is judged alone by the referee, from the codes that reached it.
+Both files run end to end with every layer tapped, so that errors snowball as they do in use. Every
+layer is also judged alone: by the referee, from the codes that reached it, and by running it, cut
+out of both files, on the codes that reached it in the first one.
 """
 
 import dataclasses
@@ -15,21 +16,23 @@ from mobiledeploy.comparison.difference import StructureReport
 from mobiledeploy.data.dataset import Pixels
 from mobiledeploy.errors import ConversionError, CorruptFileError
 from mobiledeploy.progress import Event, Progress
-from mobiledeploy.reading import INPUT, Layer, Tensor
+from mobiledeploy.reading import INPUT, Layer
 from mobiledeploy.runtimes import cpu
-from mobiledeploy.verify import feeding, referee, tapped
+from mobiledeploy.verify import referee, tapped
+from mobiledeploy.verify.alone import Alone, cut_pairs
+from mobiledeploy.verify.cutouts import tensor_of
 from mobiledeploy.verify.histogram import channels, histogram
+from mobiledeploy.verify.layer_codes import FAR, Codes, moved
 from mobiledeploy.verify.layer_report import Divergence, LayerRow
 from mobiledeploy.verify.runners import Runner
 from mobiledeploy.verify.side import Side
-from mobiledeploy.verify.tapped import Codes, Tapped
 
 PIECE: Final = 4
 """Images whose every tensor is held at a time."""
 JUDGED: Final = 2
 """Images on which the referee computes every layer again; it is slow."""
-FAR: Final = 2**14
-"""Steps that stand for any larger difference."""
+CUT: Final = 8
+"""Images on which every layer is run cut out of its file."""
 ALONE: Final = frozenset({"missing layer", "extra layer"})
 SOFTMAX_LSB: Final = 1
 """By which softmax kernels differ among themselves."""
@@ -50,6 +53,7 @@ class _Row:
     image: str = ""
     worst: Codes | None = None
     errors: tuple[int | None, int | None] = (None, None)
+    alone: Alone = dataclasses.field(default_factory=Alone)
 
 
 def locate(
@@ -76,14 +80,17 @@ def locate(
         layer. Where no image shows one, it is the first layer whose integers differ; also where
         a runtime refuses a copy with every layer tapped, as it may.
     """
-    matched = align(sides[0].reading, sides[1].reading).matched
+    alignment = align(sides[0].reading, sides[1].reading)
+    matched = alignment.matched
     rows = [_Row(first=i, second=j) for j, i in sorted(matched.items(), key=lambda pair: pair[1])]
     try:
-        one, two = _tapped(sides, runners, rows, threads)
+        indices = [row.first for row in rows], [row.second for row in rows]
+        one, two = tapped.tap(sides, indices, threads=threads)
     except (ConversionError, CorruptFileError) as error:
         return _by_integers(structure, f"the layers could not be run one by one ({error})"), ()
     rows = [row for row in rows if row.first in one.place and row.second in two.place]
     entry = _Row(first=INPUT, second=INPUT)
+    bench = cut_pairs((one, two), alignment)
     names, pixels = suspects
     for start in range(0, len(names), PIECE):
         stop = start + PIECE
@@ -92,6 +99,9 @@ def locate(
             _add(row, sides, found, names[start:stop])
         if start < JUDGED:
             _judge(rows, sides, found, JUDGED)
+        if start < CUT:
+            for row in rows:
+                row.alone.add(bench, (row.first, row.second), found[0])
         progress(Event("verify", "every layer of both files", min(stop, len(names)), len(names)))
     first = next((row for row in (entry, *rows) if row.largest > _allowed(row, sides)), None)
     lines = tuple(_line(row, sides) for row in rows)
@@ -121,27 +131,6 @@ def _by_integers(structure: StructureReport, why: str) -> Divergence | None:
     )
 
 
-def _tapped(
-    sides: tuple[Side, Side], runners: Sequence[Runner], rows: Sequence[_Row], threads: int
-) -> tuple[Tapped, Tapped]:
-    codes = feeding.feeds(
-        [
-            (side.reading.input, tapped.as_codes(runner.session.input))
-            for side, runner in zip(sides, runners, strict=False)
-        ]
-    )
-    layers = [row.first for row in rows], [row.second for row in rows]
-    one, two = (
-        tapped.tap(side, indices, (runner.feed, feed), threads=threads)
-        for side, indices, runner, feed in zip(sides, layers, runners, codes, strict=False)
-    )
-    return one, two
-
-
-def _tensor(side: Side, index: int) -> Tensor:
-    return side.reading.input if index == INPUT else side.reading.layers[index].output
-
-
 def _allowed(row: _Row, sides: tuple[Side, Side]) -> int:
     if row.first == INPUT:
         return 0
@@ -159,7 +148,8 @@ def _add(
         row.largest, row.differing, row.image = FAR, row.differing + mine.size, names[0]
         row.elements += mine.size
         return
-    differences = _on_first_grid(other, sides, row) - mine
+    grid, own = tensor_of(sides[0], row.first), tensor_of(sides[1], row.second)
+    differences = moved(other, own, grid) - mine
     off = np.abs(differences)
     row.elements += off.size
     row.differing += int((off > 0).sum())
@@ -167,19 +157,6 @@ def _add(
     image = int(most.argmax())
     if most[image] > row.largest:
         row.largest, row.image, row.worst = int(most[image]), names[image], differences[image]
-
-
-def _on_first_grid(other: Codes, sides: tuple[Side, Side], row: _Row) -> Codes:
-    """Return the second file's codes in steps of the first one's grid."""
-    grid, own = _tensor(sides[0], row.first), _tensor(sides[1], row.second)
-    if (grid.scale, grid.zero_point) == (own.scale, own.zero_point):
-        return other
-    with np.errstate(all="ignore"):  # scales of damaged files
-        ratio = np.float64(own.scale or 1) / np.float64(grid.scale or 1)
-        real = (other - int(own.zero_point or 0)) * ratio + int(grid.zero_point or 0)
-    steps = np.nan_to_num(np.rint(real), nan=FAR, posinf=FAR, neginf=-FAR)
-    codes: Codes = np.clip(steps, -FAR, FAR).astype(np.int16)
-    return codes
 
 
 def _judge(
@@ -213,7 +190,7 @@ def _divergence(
     images: int,
 ) -> Divergence:
     names = [
-        _tensor(side, index).name
+        tensor_of(side, index).name
         for side, index in zip(sides, (row.first, row.second), strict=True)
     ]
     layer = None if row.first == INPUT else sides[0].reading.layers[row.first]
@@ -277,4 +254,6 @@ def _line(row: _Row, sides: tuple[Side, Side]) -> LayerRow:
         differing=row.differing / max(row.elements, 1),
         first_error=row.errors[0],
         second_error=row.errors[1],
+        alone_max_lsb=row.alone.largest,
+        alone_differing=row.alone.share,
     )

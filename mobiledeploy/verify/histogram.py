@@ -5,7 +5,7 @@ from typing import Final
 import numpy as np
 
 from mobiledeploy.verify.layer_report import HotChannel
-from mobiledeploy.verify.tapped import Codes
+from mobiledeploy.verify.layer_codes import Codes
 
 MOST_CHANNELS: Final = 8
 

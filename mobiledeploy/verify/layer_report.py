@@ -17,6 +17,11 @@ class LayerRow:
             NumPy oracle computes with that file's integers from the codes that really reached
             the layer: errors of earlier layers excluded. None where the oracle cannot judge.
         second_error: The same of the second file, its runtime and its integers.
+        alone_max_lsb: Largest difference between the layer cut out of the first file and cut out
+            of the second one, each in its runtime, on the codes that reached it in the first
+            file: errors of earlier layers excluded. Where the files have other grids for what it
+            reads, the codes are moved to the second one's first. None where it cannot be cut out.
+        alone_differing: Share of elements that differ then, 0..1.
     """
 
     layer: str
@@ -25,6 +30,8 @@ class LayerRow:
     differing: float
     first_error: int | None
     second_error: int | None
+    alone_max_lsb: int | None
+    alone_differing: float | None
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

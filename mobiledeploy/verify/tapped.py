@@ -1,27 +1,30 @@
-"""A file with every layer tapped: what each layer gives for an image, as int8 codes, NHWC."""
+"""A file with its layers tapped: what each layer gives for an image, as codes.
+
+Run end to end, as the file is used: an error of one layer goes on into the next ones.
+`cutouts` runs each layer on its own.
+"""
 
 import dataclasses
-import math
-from collections.abc import Sequence
-from typing import TypeAlias
+from collections.abc import Mapping, Sequence
 
 import numpy as np
-import numpy.typing as npt
 
 from mobiledeploy.data.dataset import Pixels
+from mobiledeploy.errors import ConversionError
+from mobiledeploy.integer import tflite_reader
 from mobiledeploy.integer.graph import Int8
-from mobiledeploy.reading import INPUT, Reading, Tensor
-from mobiledeploy.runtimes import Array, Session, TensorInfo
-from mobiledeploy.runtimes.kinds import KINDS
+from mobiledeploy.reading import INPUT, Reading
+from mobiledeploy.runtimes import Session, TensorInfo
+from mobiledeploy.runtimes.kinds import KINDS, Kind
+from mobiledeploy.verify import feeding, layer_codes
 from mobiledeploy.verify.feeding import Feed
+from mobiledeploy.verify.layer_codes import Codes
 from mobiledeploy.verify.side import Side
-
-Codes: TypeAlias = npt.NDArray[np.int16]
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Tapped:
-    """A file in the runtime that apps use, giving out its layers.
+    """A file in a runtime, giving out its layers.
 
     Attributes:
         side: The file.
@@ -41,7 +44,7 @@ class Tapped:
         """Return the codes of the input (under `INPUT`) and of every tapped layer."""
         outputs = self.session.run(self.feed(pixels))
         found = {
-            index: _codes(outputs[place], self.side.reading.layers[index].output)
+            index: layer_codes.read(outputs[place], self.side.reading.layers[index].output)
             for index, place in self.place.items()
         }
         found[INPUT] = self.codes_feed(pixels).astype(np.int16)
@@ -59,53 +62,70 @@ def inputs_of(reading: Reading, index: int, codes: dict[int, Codes]) -> list[Int
     return found
 
 
-def tap(side: Side, layers: Sequence[int], feeds: tuple[Feed, Feed], *, threads: int) -> Tapped:
-    """Return a file with layers tapped.
+def tap(
+    sides: tuple[Side, Side], layers: tuple[Sequence[int], Sequence[int]], *, threads: int
+) -> tuple[Tapped, Tapped]:
+    """Return two files with layers tapped, each in the runtime that apps use.
 
     Args:
-        side: The file.
-        layers: Indices of the layers; those without codes are left out.
-        feeds: From pixels to the file's input, and to its codes.
+        sides: The files.
+        layers: Indices of each one's layers; those without codes are left out.
         threads: Images that run at a time.
 
     Raises:
-        CorruptFileError: The runtime refuses the copy, or dies of it.
+        CorruptFileError: A runtime refuses the copy, or dies of it.
         ConversionError: A layer's tensor cannot be tapped.
+        ParityError: A file takes no images.
     """
-    own = side.reading.output.name
-    known = [index for index in layers if side.reading.layers[index].output.scale is not None]
-    names = {index: side.reading.layers[index].name for index in known}
-    taps = list(dict.fromkeys(name for name in names.values() if name != own))
-    session = side.load(KINDS[side.file.format][0], taps=taps, threads=threads)
-    before = len(session.outputs) - len(taps)
-    return Tapped(
-        side=side,
-        session=session,
-        feed=feeds[0],
-        codes_feed=feeds[1],
-        place={
-            index: 0 if name == own else before + taps.index(name) for index, name in names.items()
-        },
+    found = [
+        _load(side, KINDS[side.file.format][0], _names(side, indices), threads)
+        for side, indices in zip(sides, layers, strict=True)
+    ]
+    inputs = [(side.reading.input, run[0].input) for side, run in zip(sides, found, strict=True)]
+    feeds = feeding.feeds(inputs)
+    codes_feeds = feeding.feeds([(tensor, _as_codes(info)) for tensor, info in inputs])
+    one, two = (
+        Tapped(side=side, session=session, feed=feed, codes_feed=codes_feed, place=place)
+        for side, (session, place), feed, codes_feed in zip(
+            sides, found, feeds, codes_feeds, strict=True
+        )
     )
+    return one, two
 
 
-def as_codes(info: TensorInfo) -> TensorInfo:
+def tap_oracle(like: Tapped, *, threads: int) -> Tapped | None:
+    """Return the same file and layers in the NumPy oracle; None where it cannot read the file."""
+    side = like.side
+    try:
+        nodes = tflite_reader.read(side.file.data).nodes
+    except ConversionError:
+        return None
+    if len(nodes) != len(side.reading.layers):
+        return None
+    # The graph's names may lack what the file adds to inner tensors; the order is the same.
+    names = {index: nodes[index].output.name for index in like.place}
+    session, place = _load(side, "oracle", names, threads)
+    return dataclasses.replace(like, session=session, place=place, feed=like.codes_feed)
+
+
+def _names(side: Side, indices: Sequence[int]) -> dict[int, str]:
+    layers = side.reading.layers
+    return {i: layers[i].name for i in indices if layers[i].output.scale is not None}
+
+
+def _load(
+    side: Side, kind: Kind, names: Mapping[int, str], threads: int
+) -> tuple[Session, dict[int, int]]:
+    # The file's own output cannot be tapped: it is there already.
+    own = side.reading.output.name
+    taps = list(dict.fromkeys(name for name in names.values() if name != own))
+    session = side.load(kind, taps=taps, threads=threads)
+    before = len(session.outputs) - len(taps)
+    place = {i: 0 if name == own else before + taps.index(name) for i, name in names.items()}
+    return session, place
+
+
+def _as_codes(info: TensorInfo) -> TensorInfo:
     """Return an input as int8 codes, channels last."""
     shape = info.shape if info.shape[-1] in {1, 3} else (*info.shape[1:], info.shape[0])
     return TensorInfo(name=info.name, dtype=np.dtype(np.int8), shape=shape)
-
-
-def _codes(array: Array, tensor: Tensor) -> Codes:
-    if array.dtype == np.float32:
-        # A border's output, taken off its grid: dividing gives the codes back exactly.
-        steps = np.rint(array.astype(np.float64) / float(tensor.scale or 1))
-        array = np.clip(steps + (tensor.zero_point or 0), -(2**14), 2**14)
-        codes = array.astype(np.int16)
-    else:
-        codes = array.astype(np.int16) - np.int16(128 if array.dtype == np.uint8 else 0)
-    if codes.ndim == 4 and tensor.axes == "NCHW":
-        codes = codes.transpose(0, 2, 3, 1)
-    # A vector may be written as an image of one pixel. What a runtime gives need not have the
-    # shape that the file says.
-    declared = (len(codes), *tensor.shape)
-    return codes.reshape(declared) if codes.size == math.prod(declared) else codes

@@ -87,7 +87,12 @@ def flawed(folder: Path, *, name: str = "output", bias_grid: float = 0.1) -> Pat
     model.operator("CONV_2D", 3, [image, kernel, bias], output, "Conv2DOptions", **strides)
     path = folder / "flawed.tflite"
     path.write_bytes(
-        model.finish(description="", min_runtime="1.14.0", input_index=image, output_index=output)
+        model.finish(
+            description="",
+            min_runtime="1.14.0",
+            inputs={"input": image},
+            outputs={"output": output},
+        )
     )
     return path
 

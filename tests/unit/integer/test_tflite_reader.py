@@ -89,7 +89,10 @@ class Written:
 
     def finish(self, output: int) -> bytes:
         return self.model.finish(
-            description="", min_runtime="1.14.0", input_index=self.image, output_index=output
+            description="",
+            min_runtime="1.14.0",
+            inputs={"input": self.image},
+            outputs={"output": output},
         )
 
 

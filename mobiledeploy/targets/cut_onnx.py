@@ -1,0 +1,97 @@
+"""Cut a part out of an `.onnx`: a model of its own, with the file's nodes and constants.
+
+The part is what lies between given tensors and another one, quantise/dequantise pairs included,
+so that a runtime fuses it into the kernels that it fuses it into in the whole file. ONNX's own
+`utils.extract_model` does the same for files on disk, by C++ checks that trust them.
+"""
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+from mobiledeploy.errors import ConversionError
+from mobiledeploy.targets.between import between
+
+TYPES: Final = {"float32": 1, "uint8": 2, "int8": 3}
+"""Numbers in onnx.proto's `TensorProto.DataType`."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Start:
+    """A tensor that becomes an input.
+
+    Attributes:
+        name: In the file.
+        dtype: `int8`, `uint8` or `float32`.
+        sizes: Of one image, as the file has it.
+    """
+
+    name: str
+    dtype: str
+    sizes: tuple[int, ...]
+
+
+def cut(model: Any, inputs: Sequence[Start], output: str) -> bytes:
+    """Return the part of a file that computes a tensor from other ones.
+
+    Args:
+        model: The file's `onnx.ModelProto`. It is not changed.
+        inputs: Tensors that become the inputs, in this order, each once. The batch is as free as
+            that of the file's own input.
+        output: Name of the tensor that becomes the only output.
+
+    Raises:
+        ConversionError: There is no such tensor, the output does not follow from the inputs, or
+            the part holds a graph of its own (`If`, `Loop`).
+        CorruptFileError: Two nodes write one tensor.
+    """
+    from onnx import GraphProto, ModelProto, ValueInfoProto
+
+    graph = model.graph
+    stored = {tensor.name: tensor for tensor in graph.initializer}
+    places = between(
+        [(list(filter(None, node.input)), list(filter(None, node.output))) for node in graph.node],
+        stored,
+        inputs=[start.name for start in inputs],
+        output=output,
+    )
+    nodes = [graph.node[place] for place in places]
+    if any(attribute.HasField("g") or attribute.graphs for attribute in _attributes(nodes)):
+        raise ConversionError(f"`{output}` is computed by a graph inside of a node")
+    read = dict.fromkeys(name for node in nodes for name in node.input if name in stored)
+    part = ModelProto(
+        ir_version=model.ir_version,
+        opset_import=model.opset_import,
+        functions=model.functions,
+        producer_name=model.producer_name,
+        graph=GraphProto(
+            name=f"{output}, cut out",
+            node=nodes,
+            initializer=[stored[name] for name in read],
+            input=[_input(start, _batch(graph, stored)) for start in inputs],
+            # The runtime finds out the type, also of operators that are its own.
+            output=[ValueInfoProto(name=output)],
+        ),
+    )
+    data: bytes = part.SerializeToString(deterministic=True)
+    return data
+
+
+def _attributes(nodes: Sequence[Any]) -> Iterator[Any]:
+    for node in nodes:
+        yield from node.attribute
+
+
+def _batch(graph: Any, stored: dict[str, Any]) -> int | str:
+    """Return the size of the file's batch; its name where it is free."""
+    for value in graph.input:
+        sizes = value.type.tensor_type.shape.dim
+        if value.name not in stored and sizes:
+            return max(int(sizes[0].dim_value), 0) or "batch"
+    return "batch"
+
+
+def _input(start: Start, batch: int | str) -> Any:
+    from onnx import helper
+
+    return helper.make_tensor_value_info(start.name, TYPES[start.dtype], [batch, *start.sizes])
