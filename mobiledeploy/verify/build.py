@@ -10,7 +10,6 @@ from mobiledeploy.contract import Contract
 from mobiledeploy.data import evaluation as held_back
 from mobiledeploy.data.evaluation import Evaluation
 from mobiledeploy.data.preprocess import preprocess
-from mobiledeploy.data.sources import open_dataset
 from mobiledeploy.errors import RequestError
 from mobiledeploy.files import Name, named
 from mobiledeploy.progress import Progress, silent
@@ -20,7 +19,7 @@ from mobiledeploy.verify.inputs import ImageSet
 from mobiledeploy.verify.int8 import DEFAULT, Options, ruler_of
 from mobiledeploy.verify.observed import Observed
 from mobiledeploy.verify.parity import Answers
-from mobiledeploy.verify.photos import labels_by_name, photos
+from mobiledeploy.verify.photos import Photos, labels_by_name, on_photos, with_photos
 from mobiledeploy.verify.prove import prove
 from mobiledeploy.verify.report import VerifyReport
 from mobiledeploy.verify.side import HERE, open_side
@@ -75,23 +74,31 @@ def observe(
     if contract.tolerance is None:
         return _float(root, contract, data, samples, options, progress)
     files = model_file.read(root / FILES[0]), model_file.read(root / FILES[1])
-    sets = (
-        _images(root, contract, data, samples, options, progress),
-        *_fixed_sets(root, contract),
-    )
-    with Child() as one, Child() as two:
-        sides = (open_side(files[0], one), open_side(files[1], two))
-        report, answers = prove(sides, sets, options, progress=progress)
-    if data is not None:
-        report = dataclasses.replace(report, assumptions=tuple(_assumed(sets[0])))
-    return Observed(
-        report=report,
-        files=files,
-        sets=sets,
-        answers=answers,
-        scale=ruler_of(sides).scale,
-        class_names=_class_names(root),
-    )
+
+    def on(chosen: Photos | None) -> Observed:
+        images = (
+            inputs.held_back(first(_evaluation(root, contract), samples))
+            if chosen is None
+            else chosen.images(
+                lambda pixels: preprocess(pixels, contract.preprocessing),
+                labels=labels_by_name(chosen.dataset, _class_names(root)),
+                threads=options.threads,
+            )
+        )
+        sets = images, *_fixed_sets(root, contract)
+        with Child() as one, Child() as two:
+            sides = (open_side(files[0], one), open_side(files[1], two))
+            report, answers = prove(sides, sets, options, progress=progress)
+        return Observed(
+            report=with_photos(report, chosen, tuple(_assumed(images)) if chosen else ()),
+            files=files,
+            sets=sets,
+            answers=answers,
+            scale=ruler_of(sides).scale,
+            class_names=_class_names(root),
+        )
+
+    return on_photos(data, samples, on, threads=options.threads, progress=progress)
 
 
 def _assumed(images: ImageSet) -> Iterator[str]:
@@ -154,26 +161,6 @@ def _float(
         answers=answers if options.keep else (),
         scale=None if contract.head == "softmax" else 1.0,
         class_names=_class_names(root),
-    )
-
-
-def _images(
-    root: Path,
-    contract: Contract,
-    data: str | None,
-    samples: int | None,
-    options: Options,
-    progress: Progress,
-) -> ImageSet:
-    if data is None:
-        return inputs.held_back(first(_evaluation(root, contract), samples))
-    dataset = open_dataset(data, divide=False, progress=progress)
-    return photos(
-        dataset,
-        lambda pixels: preprocess(pixels, contract.preprocessing),
-        labels=labels_by_name(dataset, _class_names(root)),
-        samples=samples,
-        threads=options.threads,
     )
 
 

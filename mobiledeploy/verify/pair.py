@@ -1,10 +1,9 @@
 """Verify two files that claim to be the same int8 classifier, whoever made them."""
 
-import dataclasses
 import math
 from pathlib import Path
+from typing import Final
 
-from mobiledeploy.data.sources import open_dataset
 from mobiledeploy.errors import ParityError
 from mobiledeploy.progress import Progress, silent
 from mobiledeploy.runtimes.child import Child
@@ -12,11 +11,14 @@ from mobiledeploy.runtimes.kinds import KINDS
 from mobiledeploy.verify import feeding, inputs, model_file
 from mobiledeploy.verify.inputs import ImageSet
 from mobiledeploy.verify.int8 import DEFAULT, Options, ruler_of
+from mobiledeploy.verify.model_file import ModelFile
 from mobiledeploy.verify.observed import Observed
-from mobiledeploy.verify.photos import centred, labels_by_count, photos
+from mobiledeploy.verify.photos import Photos, centred, labels_by_count, on_photos, with_photos
 from mobiledeploy.verify.prove import prove
 from mobiledeploy.verify.report import VerifyReport
 from mobiledeploy.verify.side import Side, open_side
+
+SYNTHETIC: Final = "no photos were given: the images are synthetic, and say nothing about accuracy"
 
 
 def verify(
@@ -65,42 +67,53 @@ def observe(
     if names[0] == names[1]:
         names = [str(path) for path in (first, second)]
     files = model_file.read(first, name=names[0]), model_file.read(second, name=names[1])
+
+    def on(chosen: Photos | None) -> Observed:
+        return _observe(files, chosen, samples, options, progress)
+
+    return on_photos(data, samples, on, threads=options.threads, progress=progress)
+
+
+def _observe(
+    files: tuple[ModelFile, ModelFile],
+    chosen: Photos | None,
+    samples: int | None,
+    options: Options,
+    progress: Progress,
+) -> Observed:
     with Child() as one, Child() as two:
         sides = (open_side(files[0], one), open_side(files[1], two))
         shape, classes = _claims(sides)
-        assumptions = []
         class_names: tuple[str, ...] = ()
-        sets: tuple[ImageSet, ...] = (inputs.synthetic_extremes(shape),)
-        if data is None:
+        assumed: tuple[str, ...] = (SYNTHETIC,)
+        if chosen is None:
             count = inputs.NATURAL_IMAGES if samples is None else samples
-            sets = (inputs.natural(shape, images=count), *sets)
-            assumptions.append(
-                "no photos were given: the images are synthetic, and say nothing about accuracy"
-            )
+            images = inputs.natural(shape, images=count)
         else:
-            dataset = open_dataset(data, divide=False, progress=progress)
-            labels = labels_by_count(dataset, classes)
-            found = photos(
-                dataset, centred(shape), labels=labels, samples=samples, threads=options.threads
-            )
-            sets = (found, *sets)
-            class_names = () if labels is None else tuple(dataset.class_names)
-            assumptions.append("photos are cut to their largest centred square, then resized")
-            assumptions.append(
-                f"class numbers follow the folders' names in order, {dataset.class_names[0]} first"
-                if labels is not None
-                else f"accuracy is not counted: the data have {len(dataset.class_names)} classes, "
-                f"the files {classes}"
-            )
+            labels = labels_by_count(chosen.dataset, classes)
+            images = chosen.images(centred(shape), labels=labels, threads=options.threads)
+            class_names = () if labels is None else chosen.dataset.class_names
+            assumed = _assumed(chosen, images, classes)
+        sets = images, inputs.synthetic_extremes(shape)
         report, answers = prove(sides, sets, options, progress=progress)
     fed = [f"pixels became the input of {file.name} as {file.fed}" for file in report.files]
     return Observed(
-        report=dataclasses.replace(report, assumptions=(*fed, *assumptions)),
+        report=with_photos(report, chosen, (*fed, *assumed)),
         files=files,
         sets=sets,
         answers=answers,
         scale=ruler_of(sides).scale,
         class_names=class_names,
+    )
+
+
+def _assumed(chosen: Photos, images: ImageSet, classes: int) -> tuple[str, ...]:
+    names = chosen.dataset.class_names
+    return (
+        "photos are cut to their largest centred square, then resized",
+        f"class numbers follow the folders' names in order, {names[0]} first"
+        if images.labels is not None
+        else f"accuracy is not counted: the data have {len(names)} classes, the files {classes}",
     )
 
 
