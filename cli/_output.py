@@ -19,7 +19,7 @@ def emit(text: str) -> None:
         StorageError: It cannot be written where stdout leads.
     """
     try:
-        typer.echo(text)
+        typer.echo(printable(text))
     except BrokenPipeError:
         raise  # `head` has seen enough: Typer ends the program without a word
     except OSError as error:
@@ -30,7 +30,14 @@ def emit(text: str) -> None:
 
 def talk(text: str) -> None:
     """Print what is not data."""
-    typer.echo(text, err=True)
+    typer.echo(printable(text), err=True)
+
+
+def printable(text: str) -> str:
+    """Return lines of text without what could steer a terminal: names come from foreign files."""
+    if text.replace("\n", "").isprintable():
+        return text
+    return "".join(sign if sign.isprintable() or sign in "\n\t" else "?" for sign in text)
 
 
 def table(rows: Sequence[Sequence[str]], *, right: Sequence[int] = ()) -> str:

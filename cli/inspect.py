@@ -52,7 +52,7 @@ def inspect(
     broken = [f.rule for file in report.files for f in file.findings if f.severity in grave]
     if broken:
         raise ParityError(
-            f"the rules {', '.join(dict.fromkeys(broken))} are broken",
+            f"{path}: the rules {', '.join(dict.fromkeys(broken))} are broken",
             hint="docs/lint.md says what each one means and how to mend it",
         )
 

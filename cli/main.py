@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from mobiledeploy._version import __version__
-from mobiledeploy.cli import build, bundle, cost, inspect, tools, verify
+from mobiledeploy.cli import _output, build, bundle, cost, inspect, tools, verify
 from mobiledeploy.errors import MobileDeployError, StorageError
 
 app = typer.Typer(
@@ -46,12 +46,12 @@ def main() -> None:
     try:
         app()
     except MobileDeployError as error:
-        typer.echo(f"error: {error}", err=True)
+        _output.talk(f"error: {error}")
         if error.hint:
-            typer.echo(f"\nhint: {error.hint}", err=True)
+            _output.talk(f"\nhint: {error.hint}")
         sys.exit(error.exit_status)
     except OSError as error:
         # What no command foresaw of a file, such as a name that is too long.
         where = f"{error.filename}: " if error.filename else ""
-        typer.echo(f"error: {where}{error.strerror or error}", err=True)
+        _output.talk(f"error: {where}{error.strerror or error}")
         sys.exit(StorageError.exit_status)

@@ -59,7 +59,8 @@ def inspect_file(path: Path) -> FileReport:
             return _report(path, path.read_bytes())
     except CorruptFileError as error:
         named = str(error) if str(path) in str(error) else f"{path}: {error}"
-        raise CorruptFileError(named, hint=error.hint) from error
+        hint = error.hint or "the file is damaged: fetch it again, or convert the model anew"
+        raise CorruptFileError(named, hint=hint) from error
 
 
 def _report(path: Path, data: bytes) -> FileReport:

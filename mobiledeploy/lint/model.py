@@ -104,6 +104,11 @@ class Operator:
         """Return the index of an input, -1 if there is none."""
         return self.inputs[place] if 0 <= place < len(self.inputs) else -1
 
+    def number(self, name: str, default: float) -> float:
+        """Return an attribute; the default where there is none, or one that is no number."""
+        found = self.attributes.get(name, default)
+        return found if isinstance(found, int | float) else default
+
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class OperatorCode:

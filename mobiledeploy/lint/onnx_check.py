@@ -28,14 +28,16 @@ def check(path: str) -> bytes:
     except DecodeError as error:
         raise CorruptFileError(f"{path}: the bytes are no ONNX model") from error
     problem, shapes = "", {}
+    # What C++ throws at a damaged model arrives as one of the others: `vector::reserve`, say.
+    thrown = (ValueError, IndexError, OverflowError, RuntimeError)
     try:
         # By path, so that the checker looks at files that hold weights.
         checker.check_model(path)
-    except (checker.ValidationError, UnicodeDecodeError) as error:
+    except (checker.ValidationError, *thrown) as error:
         problem = " ".join(str(error).split())[:MOST_PROBLEM]
     try:
         inferred = shape_inference.infer_shapes(model)
-    except (shape_inference.InferenceError, UnicodeDecodeError) as error:
+    except (shape_inference.InferenceError, *thrown) as error:
         problem = problem or " ".join(str(error).split())[:MOST_PROBLEM]
     else:
         shapes = {info.name: _described(info) for info in inferred.graph.value_info}

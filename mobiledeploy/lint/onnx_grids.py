@@ -86,7 +86,7 @@ def grid_of(operator: Operator, tensors: tuple[Tensor, ...], scale: int) -> Grid
         zero_point=np.zeros(values.size, np.int64)
         if zeros is None
         else zeros.astype(np.int64).ravel(),
-        axis=int(operator.attributes.get("axis", 1)),
+        axis=int(operator.number("axis", 1)),
         rank=values.ndim,
     )
 

@@ -139,14 +139,14 @@ def _depthwise(kind: Kind, operator: Operator, kernel: Coded | None) -> Kind:
     """Tell depthwise convolutions from full ones."""
     sizes = None if kernel is None else kernel.tensor.sizes
     one = kind == "conv" and sizes is not None and len(sizes) > 1 and sizes[1] == 1
-    return "depthwise" if one and operator.attributes.get("group", 1) > 1 else kind
+    return "depthwise" if one and operator.number("group", 1) > 1 else kind
 
 
 def _channel_axis(operator: Operator, kernel: Coded | None) -> int:
     if operator.kind in {"Conv", "QLinearConv"}:
         return 0
     if operator.kind in {"Gemm", "QGemm"}:
-        return 0 if operator.attributes.get("transB", 0) else 1
+        return 0 if operator.number("transB", 0) else 1
     sizes = None if kernel is None else kernel.tensor.sizes
     return len(sizes) - 1 if sizes else 0
 
@@ -171,7 +171,7 @@ def _given(
 def _bounds(model: Model, operator: Operator) -> tuple[float, float]:
     if operator.kind == "Relu":
         return 0.0, math.inf
-    low, high = operator.attributes.get("min", -math.inf), operator.attributes.get("max", math.inf)
+    low, high = operator.number("min", -math.inf), operator.number("max", math.inf)
     values = [_number(model, operator.input(place)) for place in (1, 2)]
     return (
         float(low if values[0] is None else values[0]),
@@ -195,4 +195,4 @@ def _number(model: Model, index: int) -> float | None:
     tensor = model.tensor(index)
     if tensor is None or tensor.data is None or tensor.data.size != 1:
         return None
-    return float(tensor.data.ravel()[0])
+    return float(tensor.data.ravel()[0]) if tensor.data.dtype.kind in "biuf" else None

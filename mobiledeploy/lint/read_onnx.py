@@ -31,6 +31,8 @@ from mobiledeploy.lint.onnx_check import dimension
 from mobiledeploy.lint.onnx_weights import Weights
 
 MOST_NAME: Final = 200
+MOST_OPSET: Final = 2**31
+"""ONNX's registry of operators takes C integers."""
 MOST_NUMBERS: Final = 64
 """Of an attribute that is a list."""
 
@@ -64,7 +66,7 @@ def read(path: Path, data: bytes) -> Model:
     graph = model.graph
     tensors = _tensors(graph, constants, checked["shapes"])
     index = {tensor.name: number for number, tensor in enumerate(tensors)}
-    opsets = {entry.domain or "": entry.version for entry in model.opset_import}
+    opsets = {_domain(entry.domain): entry.version for entry in model.opset_import}
     operators = tuple(_operator(node, index, opsets) for node in graph.node)
     inner = [*_inner_nodes(graph), *(node for part in model.functions for node in part.node)]
     return Model(
@@ -250,8 +252,11 @@ def _version(node: Any, opsets: dict[str, int]) -> int:
     from onnx import defs
 
     domain = _domain(node.domain)
+    opset = opsets.get(domain, 1)
+    if not 0 < opset < MOST_OPSET:
+        return 0
     try:
-        schema = defs.get_schema(node.op_type, opsets.get(domain, 1), domain)
+        schema = defs.get_schema(node.op_type, opset, domain)
     except defs.SchemaError:
         return 0
     return int(schema.since_version)

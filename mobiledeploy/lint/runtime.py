@@ -106,7 +106,8 @@ def understated(graph: Graph) -> tuple[tuple[Operator, int], ...]:
         source = graph.model.tensor(operator.input(0))
         versions = {} if source is None else CODE_VERSIONS.get(source.dtype, {})
         needed = versions.get(operator.kind, 0)
-        if operator.version < needed and not operator.domain:
+        # A version below 1 is no version of anything: the table of versions speaks of it.
+        if 0 < operator.version < needed and not operator.domain:
             found.append((operator, needed))
     return tuple(found)
 
