@@ -24,6 +24,7 @@ _WORDS: Final[dict[Field, str]] = {
     "scale": "the scale of a tensor was changed",
     "zero point": "the zero point of a tensor was changed",
     "activation": "an activation is missing or another one",
+    "axis": "a layer works along other axes",
     "strides": "a window moves by other steps",
     "dilations": "a window is spread otherwise",
     "padding": "the padding was moved",

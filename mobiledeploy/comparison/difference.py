@@ -15,6 +15,7 @@ Field: TypeAlias = Literal[
     "scale",
     "zero point",
     "activation",
+    "axis",
     "strides",
     "dilations",
     "padding",

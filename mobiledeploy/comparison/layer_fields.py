@@ -136,6 +136,8 @@ def _field_of(name: str) -> Field:
         "bias_scale": "bias scale",
         "padding": "padding",
         "activation": "activation",
+        "axis": "axis",
+        "output_shape": "output shape",
         "strides": "strides",
         "groups": "groups",
     }

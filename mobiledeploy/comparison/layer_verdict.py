@@ -34,7 +34,7 @@ def verdict_on(a: Layer, b: Layer, formats: tuple[Format, Format], source: Span)
         case "mean":
             return compare_means(a, b, formats)
         case "softmax":
-            same = _exponent(a) == _exponent(b) and _grid(a) == _grid(b)
+            same = _exponent(a) == _exponent(b) and _grid(a) == _grid(b) and a.clamp == b.clamp
             return SAME if same else UNKNOWN
         case "unknown":
             return UNKNOWN

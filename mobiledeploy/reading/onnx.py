@@ -14,7 +14,7 @@ from mobiledeploy.reading.model import INPUT, Reading, Tensor
 from mobiledeploy.reading.onnx_file import OnnxFile, OnnxNode
 from mobiledeploy.reading.onnx_grids import cut, dequantise, multiply, quantise
 from mobiledeploy.reading.onnx_layers import add, convolution, gemm, mean, pad, pool, softmax
-from mobiledeploy.reading.onnx_shapes import reshape, same, transpose
+from mobiledeploy.reading.onnx_shapes import dropout, reshape, same, transpose
 from mobiledeploy.reading.onnx_state import State
 from mobiledeploy.reading.onnx_values import Constant, Flow, Value
 
@@ -28,7 +28,7 @@ _READERS: Final[Mapping[str, Callable[[State, OnnxNode], Value | None]]] = {
     "Conv": convolution,
     "DequantizeLinear": dequantise,
     "Div": multiply,
-    "Dropout": same,
+    "Dropout": dropout,
     "Flatten": reshape,
     "Gemm": gemm,
     "GlobalAveragePool": mean,

@@ -35,6 +35,12 @@ _FIELDS: Final = {1: "float_data", 2: "int32_data", 3: "int32_data", 6: "int32_d
     11: "double_data",
 }
 _EXTERNAL: Final = 1
+_STANDARD: Final = frozenset({"", "ai.onnx"})
+_MICROSOFT: Final = frozenset(
+    {"DequantizeLinear", "QGemm", "QLinearAdd", "QLinearAveragePool", "QLinearConv"}
+    | {"QLinearGlobalAveragePool", "QLinearSoftmax", "QuantizeLinear"}
+)
+"""Operators of ONNX Runtime's own domain that are known by their plain names."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -42,7 +48,8 @@ class OnnxNode:
     """A node.
 
     Attributes:
-        op: Its operator.
+        op: Its operator; with the domain before it where that is not a known one's. Such a node
+            may be a function that the file itself defines, whatever its name says.
         inputs: Names of tensors; empty for an optional one that is absent.
         outputs: Likewise.
         attributes: Numbers, strings, lists of numbers, and arrays.
@@ -104,6 +111,9 @@ def parse(data: bytes, *, folder: Path | None = None) -> OnnxFile:
     if len(graph.node) > MOST_NODES:
         raise ConversionError(f"expected at most {MOST_NODES} nodes, received {len(graph.node)}")
     constants = {_text(tensor.name): _array(tensor, folder) for tensor in graph.initializer}
+    if len(constants) < len(graph.initializer):
+        # ONNX forbids it; readers take the first one or the last one.
+        raise CorruptFileError("two constants have the same name")
     return OnnxFile(
         producer=f"{_text(model.producer_name)} {_text(model.producer_version)}".strip(),
         opset=max(
@@ -137,8 +147,10 @@ def _described(value: Any) -> tuple[str, tuple[int, ...]]:
 
 
 def _node(node: Any, folder: Path | None) -> OnnxNode:
+    op, domain = _text(node.op_type), _text(node.domain)
+    known = domain in _STANDARD or (domain == "com.microsoft" and op in _MICROSOFT)
     return OnnxNode(
-        op=_text(node.op_type),
+        op=op if known else f"{domain}.{op}",
         inputs=tuple(_text(name) for name in node.input),
         outputs=tuple(_text(name) for name in node.output),
         attributes={_text(a.name): _attribute(a, folder) for a in node.attribute},

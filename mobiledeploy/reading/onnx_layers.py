@@ -47,7 +47,7 @@ def add(state: State, node: OnnxNode) -> Value | None:
     """Add, of two activations or of a bias."""
     a, b = state.value(node, 0), state.value(node, 1)
     if isinstance(a, Flow) and isinstance(b, Flow):
-        return state.begin(node, "add", [a, b], a)
+        return sum_of(state, node, a, b)
     flow, place = (a, 1) if isinstance(a, Flow) else (b, 0)
     bias = bias_of(state, node, place)
     if not isinstance(flow, Flow) or bias is None or not state.is_open(flow):
@@ -69,6 +69,15 @@ def add(state: State, node: OnnxNode) -> Value | None:
         )
     state.draft.change(flow.source, weights=weights, faults=faults)
     return flow
+
+
+def sum_of(state: State, node: OnnxNode, a: Flow, b: Flow) -> Flow:
+    """Add an addition of two activations."""
+    faults: tuple[Fault, ...] = ()
+    if a.axes != b.axes:
+        detail = f"an operand with axes {a.axes or 'unknown'} is added to one with {b.axes}"
+        faults = (Fault(field="axis", detail=detail),)
+    return state.begin(node, "add", [a, b], a, faults=faults)
 
 
 def mean(state: State, node: OnnxNode) -> Value | None:

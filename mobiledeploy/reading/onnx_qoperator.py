@@ -7,6 +7,7 @@ import numpy as np
 
 from mobiledeploy.reading.onnx_file import OnnxNode
 from mobiledeploy.reading.onnx_grids import weights_of
+from mobiledeploy.reading.onnx_layers import sum_of
 from mobiledeploy.reading.onnx_state import State
 from mobiledeploy.reading.onnx_values import Constant, Flow, Value
 from mobiledeploy.reading.onnx_weights import Bias, convolve, multiply_matrix
@@ -48,7 +49,7 @@ def add(state: State, node: OnnxNode) -> Value | None:
     a, b = taken(state, node, 0), taken(state, node, 3)
     if a is None or b is None:
         return None
-    return _closed(state, node, state.begin(node, "add", [a, b], a), 6)
+    return _closed(state, node, sum_of(state, node, a, b), 6)
 
 
 def one_input(

@@ -58,6 +58,13 @@ def same(state: State, node: OnnxNode) -> Value | None:
     return state.value(node, 0)
 
 
+def dropout(state: State, node: OnnxNode) -> Value | None:
+    """Dropout, which passes everything on unless a third input says that this is training."""
+    told = node.inputs[2] if node.inputs[2:] else ""
+    training = state.numbers(node, 2)
+    return None if told and (training is None or training.any()) else state.value(node, 0)
+
+
 def _reshaped(state: State, node: OnnxNode, value: Flow, sizes: tuple[int, ...]) -> Value | None:
     """Return an activation in another shape: flattened, or with pixels moved to channels."""
     if not value.axes or "C" not in value.axes:

@@ -11,9 +11,9 @@ from mobiledeploy.integer.tflite_file import TfliteFile, TfliteOperator
 from mobiledeploy.reading.draft import Draft, read_of
 from mobiledeploy.reading.model import FULL, INPUT, Fault, Kind, Layer, Reading, Tensor
 from mobiledeploy.reading.tflite_layers import convolution, dense, fused, pool
+from mobiledeploy.reading.tflite_shapes import only_moves, with_stated_shape
 from mobiledeploy.reading.tflite_tensors import described
 
-_SHAPE_ONLY: Final = {"RESHAPE", "SQUEEZE"}
 _KINDS: Final[dict[str, Kind]] = {
     "ADD": "add",
     "MEAN": "mean",
@@ -77,8 +77,9 @@ def _read(
     if operator.name in _ON_IMAGES and len(file.tensors[sources[0]].shape) == 4:
         # An image of one pixel is described as a vector.
         before[0] = dataclasses.replace(before[0], shape=file.tensors[sources[0]].shape[1:])
-    if operator.name in _SHAPE_ONLY or _same_codes(operator, before[0], described(target)):
-        draft.shape_only.extend([operator.name] if operator.name in _SHAPE_ONLY else [])
+    moves = only_moves(file, operator)
+    if moves or _same_codes(operator, before[0], described(target)):
+        draft.shape_only.extend([operator.name] if moves else [])
         written[operator.outputs[0]] = written[sources[0]]
         _reshape(draft, written[sources[0]], described(target))
         return
@@ -99,7 +100,8 @@ def _read(
         ),
         output=described(target),
     )
-    index = draft.add(_completed(file, operator, plain, before))
+    layer = with_stated_shape(_completed(file, operator, plain, before), before)
+    index = draft.add(layer)
     written.update((output, index) for output in operator.outputs)
 
 
@@ -122,7 +124,7 @@ def _completed(
         case "SOFTMAX":
             return dataclasses.replace(layer, beta=float(operator.option(0, "f", 0.0)))
         case "PAD" | "PADV2":
-            return _pad(file, operator, layer)
+            return _pad(file, operator, layer, before[0])
         case "RELU" | "RELU6":
             return fused(operator, None, layer, number=_REAL_BOUNDS[operator.name])
         case _:
@@ -144,16 +146,18 @@ def _mean(file: TfliteFile, operator: TfliteOperator, layer: Layer, before: Tens
     )
 
 
-def _pad(file: TfliteFile, operator: TfliteOperator, layer: Layer) -> Layer:
+def _pad(file: TfliteFile, operator: TfliteOperator, layer: Layer, before: Tensor) -> Layer:
     amounts = file.tensors[operator.inputs[1]].data if operator.inputs[1:] else None
     if amounts is None or amounts.shape != (4, 2) or amounts[[0, 3]].any() or amounts.min() < 0:
         return dataclasses.replace(layer, kind="unknown")
     (top, bottom), (left, right) = amounts[1].tolist(), amounts[2].tolist()
     faults: tuple[Fault, ...] = ()
+    if (before.scale, before.zero_point) != (layer.output.scale, layer.output.zero_point):
+        faults = (Fault(field="padding", detail="padding moves no code to another grid"),)
     value = file.tensors[operator.inputs[2]].data if operator.inputs[2:] else None
     if value is not None and value.size and int(value.ravel()[0]) != layer.output.zero_point:
         detail = f"pads with code {int(value.ravel()[0])}, which is not real 0"
-        faults = (Fault(field="padding", detail=detail),)
+        faults = (*faults, Fault(field="padding", detail=detail))
     return dataclasses.replace(layer, pads=(top, bottom, left, right), faults=faults)
 
 
@@ -162,7 +166,8 @@ def _same_codes(operator: TfliteOperator, before: Tensor, after: Tensor) -> bool
     return (
         operator.name == "QUANTIZE"
         and before.scale is not None
-        and (before.scale, before.zero_point) == (after.scale, after.zero_point)
+        and (before.scale, before.zero_point, before.shape)
+        == (after.scale, after.zero_point, after.shape)
     )
 
 

@@ -70,13 +70,13 @@ def pool(operator: TfliteOperator, layer: Layer, before: Tensor) -> Layer:
     strides = operator.option(2, "i", 0), operator.option(1, "i", 0)
     window = operator.option(4, "i", 0), operator.option(3, "i", 0)
     layer = fused(operator, 5, layer)
-    if operator.name == "AVERAGE_POOL_2D" and before.shape[:-1] == window:
-        return dataclasses.replace(layer, kind="mean", window=window)
     if min(*strides, *window) < 1 or len(before.shape) != 3:
         return layer
     pads = (0, 0, 0, 0)
     if operator.option(0, "b", 0) == _SAME:
         pads = same_pads(before.shape[:2], window, strides, (1, 1))
+    if operator.name == "AVERAGE_POOL_2D" and before.shape[:-1] == window and not any(pads):
+        return dataclasses.replace(layer, kind="mean", window=window)
     return dataclasses.replace(
         layer,
         kind="average_pool" if operator.name == "AVERAGE_POOL_2D" else "max_pool",
@@ -143,6 +143,8 @@ def _weighted(
         return without(f"the kernel is quantised along axis {kernel.axis}, expected {axis}")
     values = np.zeros(channels, np.int32)
     bias_scale = before.scale * kernel.scale if before.scale is not None else kernel.scale
+    if bias is not None and bias.data is None:
+        return without("the bias is no constant")
     if bias is not None and bias.data is not None:
         if bias.dtype != np.int32 or bias.data.size != channels:
             return without(f"the bias is {bias.dtype} of {bias.data.size} for {channels} channels")
@@ -158,7 +160,14 @@ def _weighted(
         bias_scale=bias_scale,
         name=kernel.name,
     )
-    return dataclasses.replace(layer, weights=weights)
+    faults = list(layer.faults)
+    if kernel.dtype == np.int8 and kernel.zero_point.any():
+        detail = "the weights have a zero point other than 0, which LiteRT refuses or ignores"
+        faults.append(Fault(field="kernel_zero", detail=detail))
+    if bias is not None and not bias.scale.size:
+        detail = "the bias has no scale, so that XNNPACK does not take the layer"
+        faults.append(Fault(field="bias_scale", detail=detail))
+    return dataclasses.replace(layer, weights=weights, faults=tuple(faults))
 
 
 def _constant(file: TfliteFile, operator: TfliteOperator, place: int) -> TfliteTensor | None:

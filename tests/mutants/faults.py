@@ -4,14 +4,13 @@ Functions return the index of the layer that an instrument should name (-1 for t
 raise `NotApplicableError` where there is nothing to change.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 
 import numpy as np
 
-from mutants.editable import Editable, NotApplicableError
-
-Fault = Callable[[Editable, int], int]
+from mutants.disguises import DISGUISES
+from mutants.editable import Editable, Fault, NotApplicableError
 
 
 def scaled(file: Editable, layer: int, *, by: float) -> int:
@@ -249,6 +248,7 @@ FAULTS: Mapping[str, Fault] = {
     "ADD missing": addition_missing,
     "softmax beta 2": beta,
     "0..1 for -1..1": normalised_otherwise,
+    **DISGUISES,
 }
 
 

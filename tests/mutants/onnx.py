@@ -162,6 +162,39 @@ class OnnxEditable:
         writer.output[0] = clips[0].output[0]
         self._graph.node.remove(clips[0])
 
+    def _behind(self, layer: int, kind: str, *inputs: str) -> Any:
+        """Put a node behind what a layer computes, before it is quantised; return the node."""
+        computed = self._layers[layer]
+        name, computed.output[0] = computed.output[0], "computed~"
+        place = list(self._graph.node).index(computed)
+        self._graph.node.insert(place + 1, helper.make_node(kind, ["computed~", *inputs], [name]))
+        return self._graph.node[place + 1]
+
+    def cut_off(self, layer: int) -> None:
+        (writer,) = self._readers(self._layers[layer].output[0])
+        zero = self.zero_point(layer)
+        highest = np.float32((64 - zero) * float(self._constant(writer, 1)))
+        self._graph.initializer.append(numpy_helper.from_array(np.array(highest), "highest~"))
+        self._behind(layer, "Clip", "", "highest~")
+
+    def move_pixels(self, layer: int) -> None:
+        raise NotApplicableError
+
+    def turn_operand(self, layer: int) -> None:
+        add = self._layers[layer]
+        place = list(self._graph.node).index(add)
+        turned = helper.make_node("Transpose", [add.input[1]], ["turned~"], perm=[0, 1, 3, 2])
+        add.input[1] = "turned~"
+        self._graph.node.insert(place, turned)
+
+    def negate(self, layer: int) -> None:
+        self._behind(layer, "Relu").domain = "own"
+        self._model.opset_import.append(helper.make_opsetid("own", 1))
+        body = [helper.make_node("Neg", ["x"], ["y"])]
+        imported = [helper.make_opsetid("", 17)]
+        function = helper.make_function("own", "Relu", ["x"], ["y"], body, imported)
+        self._model.functions.append(function)
+
     def shorten_kernel(self, layer: int) -> None:
         tensor = self._constants[self._weights(layer, 1).input[0]]
         tensor.raw_data = tensor.raw_data[:-3]

@@ -1,5 +1,6 @@
 """Edit a `.tflite` through the schema's object API."""
 
+import copy
 from typing import Any
 
 import flatbuffers
@@ -114,6 +115,39 @@ class TfliteEditable:
         if not getattr(options, "fusedActivationFunction", 0):
             raise NotApplicableError
         options.fusedActivationFunction = 0
+
+    def cut_off(self, layer: int) -> None:
+        options = self._options(layer)
+        if getattr(options, "fusedActivationFunction", 1) or self.zero_point(layer) == -128:
+            raise NotApplicableError
+        options.fusedActivationFunction = 1
+
+    def move_pixels(self, layer: int) -> None:
+        target = int(self._op(layer).outputs[0])
+        tensors, code = self._graph.tensors, schema.OperatorCodeT()
+        size = tensors[target].shape
+        if len(size) != 4 or size[1] % 2:
+            raise NotApplicableError
+        # The stated shape stays, and the name goes with what the next layer reads.
+        computed, shape = copy.deepcopy(tensors[target]), schema.TensorT()
+        computed.name = f"{tensors[target].name}~"
+        shape.name, shape.shape, shape.type = "shape~", np.array([4], np.int32), 2
+        tensors.extend([computed, shape])
+        self._store(shape, np.array([1, size[1] // 2, size[2] * 2, size[3]], np.int32))
+        self._op(layer).outputs = np.array([len(tensors) - 2], np.int32)
+        code.builtinCode = code.deprecatedBuiltinCode = 22
+        self._model.operatorCodes.append(code)
+        reshape = schema.OperatorT()
+        reshape.opcodeIndex = len(self._model.operatorCodes) - 1
+        reshape.inputs = np.array([len(tensors) - 2, len(tensors) - 1], np.int32)
+        reshape.outputs = np.array([target], np.int32)
+        self._graph.operators.insert(layer + 1, reshape)
+
+    def turn_operand(self, layer: int) -> None:
+        raise NotApplicableError
+
+    def negate(self, layer: int) -> None:
+        raise NotApplicableError
 
     def shorten_kernel(self, layer: int) -> None:
         tensor = self._constant(layer, 1)

@@ -10,7 +10,13 @@ from mutants.instrument import Instrument, mutant
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.targets import onnx, tflite
 
-CHANGES_NOTHING = {"ADD operands swapped"}
+CHANGES_NOTHING = {"ADD operands swapped", "weights and zero points +1"}
+"""Of the second, in an .onnx only: there the weights are the same numbers on another grid."""
+ONLY = {
+    "pixels moved": "tflite",
+    "ADD operand turned": "onnx",
+    "operator under a false name": "onnx",
+}
 
 
 @functools.cache
@@ -21,8 +27,15 @@ def sound() -> tuple[dict[str, bytes], Instrument]:
     return files, Instrument(files["tflite"], files["onnx"])
 
 
-@pytest.mark.parametrize("kind", ["tflite", "onnx"])
-@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize(
+    ("fault", "kind"),
+    [
+        (fault, kind)
+        for fault in FAULTS
+        for kind in ("tflite", "onnx")
+        if ONLY.get(fault, kind) == kind
+    ],
+)
 def test_a_fault_is_seen_in_every_layer_and_the_layer_is_named(fault: str, kind: str) -> None:
     files, instrument = sound()
     layers = len(graphs.assorted_graph().nodes)
@@ -41,6 +54,7 @@ def test_a_fault_is_seen_in_every_layer_and_the_layer_is_named(fault: str, kind:
         assert instrument.is_right(one, answer), (one.layer, answer)
         if answer.kind == "equivalent":
             assert fault in CHANGES_NOTHING or fault in {"scale 1 ulp", "bias +1"}
+            assert (fault, kind) != ("weights and zero points +1", "tflite")
         else:
             assert answer.kind == "changed"
 

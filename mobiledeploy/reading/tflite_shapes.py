@@ -1,0 +1,85 @@
+"""Hold the shapes that a `.tflite` states against those that its operators give.
+
+LiteRT computes the shapes of activations itself and never looks at the stated ones, so that a file
+can state others: what is read from them would then be of another network than the one that runs.
+"""
+
+import dataclasses
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from mobiledeploy.integer.tflite_file import TfliteFile, TfliteOperator
+from mobiledeploy.reading.model import Fault, Layer, Tensor
+from mobiledeploy.reading.windows import output_size
+
+
+def only_moves(file: TfliteFile, operator: TfliteOperator) -> bool:
+    """Whether an operator is a RESHAPE or SQUEEZE that leaves every pixel at its place.
+
+    That is one that adds or drops axes of size 1, or makes a vector.
+    """
+    if operator.name not in {"RESHAPE", "SQUEEZE"}:
+        return False
+    before, after = (file.tensors[end[0]].shape for end in (operator.inputs, operator.outputs))
+    wanted = after if operator.name == "SQUEEZE" else _wanted(file, operator, before, after)
+    vector = len(_sides(after)) <= 1
+    return after == wanted and (vector or _sides(before) == _sides(after))
+
+
+def with_stated_shape(layer: Layer, before: Sequence[Tensor]) -> Layer:
+    """Return a layer with a fault if its file states another output than the operator gives.
+
+    Args:
+        layer: All of it.
+        before: What it reads.
+    """
+    given = _given(layer, [tensor.shape for tensor in before])
+    if given is None or _sides(given) == _sides(layer.output.shape):
+        return layer
+    detail = f"the file states an output of {layer.output.shape}, the operator gives {given}"
+    fault = Fault(field="output_shape", detail=detail)
+    return dataclasses.replace(layer, faults=(*layer.faults, fault))
+
+
+def _given(layer: Layer, shapes: Sequence[tuple[int, ...]]) -> tuple[int, ...] | None:
+    """Return the shape of what an operator gives; None where that is not known here."""
+    before, weights = shapes[0], layer.weights
+    match layer.kind:
+        case "conv" | "depthwise" if weights is not None and len(before) == 3:
+            window = weights.kernel.shape[1:3]
+        case "average_pool" | "max_pool" if len(before) == 3:
+            window = layer.window
+        case "dense" if weights is not None and len(_sides(before)) <= 1:
+            return (weights.bias.size,)
+        case "pad" if len(before) == 3:
+            top, bottom, left, right = layer.pads
+            return before[0] + top + bottom, before[1] + left + right, before[2]
+        case "add" | "clamp" | "quantize" | "dequantize" | "softmax" if len(set(shapes)) == 1:
+            return before
+        case _:
+            return None
+    size = output_size(before[:2], window, layer.strides, layer.dilations, layer.pads)
+    return *size, before[2] if weights is None else weights.bias.size
+
+
+def _wanted(
+    file: TfliteFile, operator: TfliteOperator, before: tuple[int, ...], after: tuple[int, ...]
+) -> tuple[int, ...]:
+    """Return the shape that a RESHAPE asks for; the stated one where it is computed."""
+    asked = file.tensors[operator.inputs[1]].data if operator.inputs[1:] else None
+    if operator.inputs[1:] and asked is None:
+        return after
+    if asked is None and operator.options is not None:
+        asked = operator.options.numbers(0, np.int32)
+    if asked is None:
+        return after
+    sizes = [int(size) for size in asked.ravel()]
+    rest = math.prod(size for size in sizes if size != -1)
+    whole = math.prod(before)
+    return tuple(whole // rest if size == -1 and rest else size for size in sizes)
+
+
+def _sides(shape: tuple[int, ...]) -> list[int]:
+    return [size for size in shape if size != 1]

@@ -1,0 +1,201 @@
+"""Files that look like one network and compute another are not read as the one they look like."""
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import flatbuffers
+import graphs
+import numpy as np
+import onnx
+import pytest
+from ai_edge_litert import schema_py_generated as schema
+from onnx import helper, numpy_helper
+
+from mobiledeploy import reading
+from mobiledeploy.errors import CorruptFileError
+from mobiledeploy.integer.certify import certify
+from mobiledeploy.reading import Layer
+from mobiledeploy.targets import onnx as onnx_target
+from mobiledeploy.targets import tflite as tflite_target
+
+RESHAPE, PAD = 22, 34
+
+
+def read_onnx(change: Callable[[Any], None]) -> tuple[Layer, ...]:
+    """The layers of our `.onnx` after a change of its protobuf."""
+    graph = graphs.assorted_graph()
+    model = onnx.load_from_string(onnx_target.write(graph, certify(graph)))
+    change(model)
+    return reading.read_onnx(model.SerializeToString()).layers
+
+
+def read_tflite(change: Callable[[Any], None]) -> tuple[Layer, ...]:
+    """The layers of our `.tflite` after a change of its flatbuffer."""
+    data = tflite_target.write(graphs.assorted_graph())
+    model = schema.ModelT.InitFromPackedBuf(bytearray(data))
+    change(model)
+    builder = flatbuffers.Builder(1 << 16)
+    builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
+    return reading.read_tflite(bytes(builder.Output())).layers
+
+
+def node(model: Any, op: str) -> Any:
+    return next(found for found in model.graph.node if found.op_type == op)
+
+
+def behind(model: Any, op: str, kind: str, *inputs: str, **attributes: Any) -> Any:
+    """Put a node of a kind behind the first node of an operator; return it."""
+    before = node(model, op)
+    name, before.output[0] = before.output[0], "before"
+    added = helper.make_node(kind, ["before", *inputs], [name], **attributes)
+    model.graph.node.insert(list(model.graph.node).index(before) + 1, added)
+    return model.graph.node[list(model.graph.node).index(added)]
+
+
+def constant(model: Any, name: str, values: Any) -> str:
+    model.graph.initializer.append(numpy_helper.from_array(np.array(values), name))
+    return name
+
+
+def faults(layers: tuple[Layer, ...]) -> list[tuple[str, str]]:
+    return [(layer.kind, fault.field) for layer in layers for fault in layer.faults]
+
+
+@pytest.mark.parametrize("op", ["Relu", "Identity"])
+def test_a_function_of_the_files_own_is_not_the_operator_of_that_name(op: str) -> None:
+    def change(model: Any) -> None:
+        behind(model, "Conv", op).domain = "own"
+
+    assert f"own.{op}" in [layer.op for layer in read_onnx(change)]
+
+
+def test_two_constants_of_one_name_are_damage() -> None:
+    def change(model: Any) -> None:
+        twin = copy.deepcopy(model.graph.initializer[-1])
+        model.graph.initializer.append(twin)
+
+    with pytest.raises(CorruptFileError, match="same name"):
+        read_onnx(change)
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_a_dropout_drops_only_where_it_is_told_that_this_is_training(training: bool) -> None:
+    def change(model: Any) -> None:
+        inputs = constant(model, "half", np.float32(0.5)), constant(model, "training", training)
+        behind(model, "Conv", "Dropout", *inputs)
+
+    assert ("Dropout" in [layer.op for layer in read_onnx(change)]) == training
+
+
+def test_operands_that_lie_otherwise_are_not_simply_added() -> None:
+    def change(model: Any) -> None:
+        add = node(model, "Add")
+        place = list(model.graph.node).index(add)
+        turned = helper.make_node("Transpose", [add.input[1]], ["turned"], perm=[0, 1, 3, 2])
+        add.input[1] = "turned"
+        model.graph.node.insert(place, turned)
+
+    assert ("add", "axis") in faults(read_onnx(change))
+
+
+def behind_first(model: Any, code: int, constants: list[Any], shape: list[int]) -> Any:
+    """Put an operator behind the first one of a `.tflite`; return the tensor that it writes."""
+    graph = model.subgraphs[0]
+    source = int(graph.operators[0].outputs[0])
+    operator, number, written = schema.OperatorT(), schema.OperatorCodeT(), len(graph.tensors)
+    number.builtinCode = number.deprecatedBuiltinCode = code
+    model.operatorCodes.append(number)
+    graph.tensors.append(copy.deepcopy(graph.tensors[source]))
+    graph.tensors[written].name, graph.tensors[written].shape = "added", np.array(shape, np.int32)
+    inputs = [source]
+    for values in constants:
+        tensor, buffer = schema.TensorT(), schema.BufferT()
+        buffer.data = np.frombuffer(np.array(values, np.int32).tobytes(), np.uint8)
+        model.buffers.append(buffer)
+        tensor.name, tensor.shape, tensor.type = (
+            "constant",
+            np.array(np.shape(values), np.int32),
+            2,
+        )
+        tensor.buffer = len(model.buffers) - 1
+        inputs.append(len(graph.tensors))
+        graph.tensors.append(tensor)
+    for reader in graph.operators[1:]:
+        reader.inputs = np.array([written if i == source else i for i in reader.inputs], np.int32)
+    operator.opcodeIndex = len(model.operatorCodes) - 1
+    operator.inputs, operator.outputs = np.array(inputs, np.int32), np.array([written], np.int32)
+    graph.operators.insert(1, operator)
+    return graph.tensors[written]
+
+
+@pytest.mark.parametrize("stated", ["as it is", "as before"])
+def test_a_reshape_that_moves_pixels_is_a_layer(stated: str) -> None:
+    def change(model: Any) -> None:
+        tensors = model.subgraphs[0].tensors
+        size = tensors[model.subgraphs[0].operators[0].outputs[0]].shape.tolist()
+        wide = [1, size[1] // 2, size[2] * 2, size[3]]
+        behind_first(model, RESHAPE, [wide], wide if stated == "as it is" else size)
+
+    assert [layer.op for layer in read_tflite(change)][1] == "RESHAPE"
+
+
+@pytest.mark.parametrize("free", [False, True])
+def test_a_reshape_that_leaves_pixels_in_place_is_none(free: bool) -> None:
+    def change(model: Any) -> None:
+        tensors = model.subgraphs[0].tensors
+        size = tensors[model.subgraphs[0].operators[0].outputs[0]].shape.tolist()
+        behind_first(model, RESHAPE, [[-1, *size[1:]] if free else size], size)
+
+    assert "RESHAPE" not in [layer.op for layer in read_tflite(change)]
+
+
+def test_a_shape_that_the_operator_does_not_give_is_a_fault() -> None:
+    def change(model: Any) -> None:
+        graph = model.subgraphs[0]
+        tensor = graph.tensors[graph.operators[0].outputs[0]]
+        tensor.shape = tensor.shape * np.array([1, 2, 1, 1], np.int32)
+
+    assert ("conv", "output_shape") in faults(read_tflite(change))
+
+
+def test_padding_does_not_move_codes_to_another_grid() -> None:
+    def change(model: Any) -> None:
+        tensors = model.subgraphs[0].tensors
+        size = tensors[model.subgraphs[0].operators[0].outputs[0]].shape.tolist()
+        size[1] += 1
+        padded = behind_first(model, PAD, [[[0, 0], [1, 0], [0, 0], [0, 0]]], size)
+        padded.quantization.scale = padded.quantization.scale * np.float32(2)
+
+    assert ("pad", "padding") in faults(read_tflite(change))
+
+
+def kernel_zero(tensors: list[Any], kernel: int, bias: int) -> None:
+    del bias
+    grid = tensors[kernel].quantization
+    grid.zeroPoint = np.array(grid.zeroPoint) + 1
+
+
+def no_bias_scale(tensors: list[Any], kernel: int, bias: int) -> None:
+    del kernel
+    tensors[bias].quantization = None
+
+
+def no_bias_values(tensors: list[Any], kernel: int, bias: int) -> None:
+    del kernel
+    tensors[bias].buffer = 0
+
+
+@pytest.mark.parametrize(
+    ("spoil", "field"),
+    [(kernel_zero, "kernel_zero"), (no_bias_scale, "bias_scale"), (no_bias_values, "weights")],
+)
+def test_what_litert_computes_otherwise_or_refuses_is_a_fault(
+    spoil: Callable[[list[Any], int, int], None], field: str
+) -> None:
+    def change(model: Any) -> None:
+        graph = model.subgraphs[0]
+        _, kernel, bias = graph.operators[0].inputs
+        spoil(graph.tensors, int(kernel), int(bias))
+
+    assert faults(read_tflite(change)) == [("conv", field)]
