@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mobiledeploy.cli import _interrupts, _options, _output
-from mobiledeploy.config import ALPHAS, CROPS, ENGINES, HEADS, IOS, BuildConfig
+from mobiledeploy.config import ALPHAS, CROPS, ENGINES, HEADS, INPUT_RANGES, IOS, BuildConfig
 
 if TYPE_CHECKING:
     from mobiledeploy.results import BuildReport
@@ -40,6 +40,14 @@ def build(
     crop: Annotated[
         str, typer.Option(metavar=_one_of(CROPS), help="How a photo becomes square")
     ] = "center",
+    input_range: Annotated[
+        str,
+        typer.Option(
+            metavar=_one_of(INPUT_RANGES),
+            help="What the network takes for pixels. Weights need what they were trained with: "
+            "ImageNet's -1..1, many others 0..1 (pixel / 255)",
+        ),
+    ] = "-1..1",
     epochs: Annotated[
         int | None,
         typer.Option(help="Passes over the training images. Default: from the data and weights"),
@@ -94,6 +102,7 @@ def build(
         data=data,
         weights=weights,
         crop=cast("Any", crop),
+        input_range=cast("Any", input_range),
         epochs=epochs,
         batch_size=batch_size,
         learning_rate=learning_rate,
@@ -137,6 +146,10 @@ def _summary(report: "BuildReport", out: Path) -> str:
     parts = [_output.table(rows, right=(1, 2))]
     if report.reason:
         parts.append(report.reason)
+    if report.note:
+        parts.append(f"weights: {report.note}")
+    if report.unreadable:
+        parts.append("\n  ".join(("left out, since they cannot be read:", *report.unreadable)))
     sizes = [("file", "bytes")] + [(f.path, f"{f.size:,}") for f in report.files]
     parts.append(_output.table(sizes, right=(1,)))
     parts.append(f"parity: {report.verdict}")
