@@ -30,7 +30,7 @@ from mobiledeploy.training import (
     step,
 )
 from mobiledeploy.training.adam import Adam
-from mobiledeploy.training.input_grid import to_input
+from mobiledeploy.training.input_grid import SIGNED, to_input
 from mobiledeploy.training.loss import cross_entropy
 from mobiledeploy.training.model import Model
 
@@ -100,7 +100,7 @@ def stepper(model: Model, pixels: np.ndarray, labels: np.ndarray) -> Callable[[]
         Adam(model.variables),
         pixels,
         len(pixels),
-        prepare=lambda rows, _: to_input(rows),
+        prepare=lambda rows, _: to_input(rows, SIGNED),
         loss=cross_entropy(CLASSES),
     )
     return lambda: run(pixels, labels, 0, 1e-5)

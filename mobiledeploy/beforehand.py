@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mobiledeploy import files
-from mobiledeploy.config import DIGITS, BuildConfig
+from mobiledeploy.config import DIGITS, IMAGENET_RANGE, BuildConfig
 from mobiledeploy.errors import MissingDependencyError, RequestError
 from mobiledeploy.models import registry
 from mobiledeploy.network import keras_file
@@ -102,9 +102,15 @@ def starting_weights(config: BuildConfig, *, progress: Progress) -> Start | None
         )
     _check_readable(path)
     stored = keras_file.read(path)
+    if name == "imagenet":
+        stored = dataclasses.replace(stored, input_range=IMAGENET_RANGE)
     # How many classes there are is not known yet, and is the one thing that may differ.
     architecture = registry.architecture(
-        model.arch, alpha=model.alpha, image_size=model.image_size, classes=2
+        model.arch,
+        alpha=model.alpha,
+        image_size=model.image_size,
+        classes=2,
+        scaling=config.preprocessing.scaling,
     )
     transfer.starting_network(architecture, match(stored, architecture))
     return Start(stored=stored, digest=files.sha256(path))

@@ -7,6 +7,7 @@ import dataclasses
 from typing import Final, Literal, TypeAlias, get_args
 
 from mobiledeploy.errors import RequestError
+from mobiledeploy.layers import SCALINGS, InputRange, Scaling
 
 Arch: TypeAlias = Literal["v1", "v2"]
 Head: TypeAlias = Literal["softmax", "logits"]
@@ -18,6 +19,8 @@ ENGINES: Final = get_args(Engine)
 IOS: Final = get_args(Io)
 HEADS: Final = get_args(Head)
 CROPS: Final = get_args(Crop)
+INPUT_RANGES: Final = get_args(InputRange)
+IMAGENET_RANGE: Final = "-1..1"
 
 ALPHAS: Final[dict[str, tuple[float, ...]]] = {
     "v1": (0.25, 0.5, 0.75, 1.0),
@@ -56,14 +59,14 @@ class Preprocessing:
         image_size: Height and width of the result, pixels.
         crop: `center` cuts the largest centred square first; `stretch` resizes both sides.
         mean: Subtracted from the 8-bit value.
-        std: Divides the difference. With 128 and 128 the int8 code of a pixel is `pixel - 128`,
-            exactly (docs/decisions/0003-input-grid.md).
+        std: Divides the difference. Both by default as in `layers.SCALINGS`: the int8 code
+            of a pixel is `pixel - 128`, exactly.
     """
 
     image_size: int
     crop: Crop = "center"
-    mean: float = 128.0
-    std: float = 128.0
+    mean: float = SCALINGS["-1..1"][0]
+    std: float = SCALINGS["-1..1"][1]
 
     def __post_init__(self) -> None:
         """Check the ranges."""
@@ -71,6 +74,11 @@ class Preprocessing:
         _choose("crop", self.crop, CROPS)
         _within("mean", self.mean, -1e6, 1e6)
         _within("std", self.std, 1e-6, 1e6)
+
+    @property
+    def scaling(self) -> Scaling:
+        """Mean and std."""
+        return self.mean, self.std
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -195,3 +203,18 @@ class BuildConfig:
     train: TrainConfig
     quantise: QuantiseConfig
     export: ExportConfig
+
+    def __post_init__(self) -> None:
+        """Check that 8-bit pixels lie on an int8 grid, and that ImageNet's weights get theirs."""
+        mean, std = self.preprocessing.scaling
+        if self.export.int8 and not (0 <= mean <= 255 and mean.is_integer()):
+            raise RequestError(
+                f"expected a mean in 0..255 without a fraction, by which the code of a pixel is "
+                f"`pixel - 128`; received {mean}"
+            )
+        if self.train.weights == "imagenet" and (mean, std) != SCALINGS[IMAGENET_RANGE]:
+            raise RequestError(
+                f"ImageNet's weights take pixels as {IMAGENET_RANGE}, not as "
+                f"(pixel - {mean:g}) / {std:g}",
+                hint="leave out `--input-range`",
+            )

@@ -24,6 +24,7 @@ from mobiledeploy.config import (
 )
 from mobiledeploy.errors import RequestError
 from mobiledeploy.files import Name
+from mobiledeploy.layers import SCALINGS, InputRange
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +82,7 @@ def decide(
     data: Name = DIGITS,
     weights: Name = "none",
     crop: Crop = "center",
+    input_range: InputRange = "-1..1",
     epochs: int | None = None,
     batch_size: int | None = None,
     learning_rate: float | None = None,
@@ -101,6 +103,8 @@ def decide(
         data: `digits`, or a folder of photos with one sub-folder a class.
         weights: `none`, `imagenet`, or a Keras weights file to start from.
         crop: `center` or `stretch`.
+        input_range: What the network takes for pixels: `-1..1`, `0..1` or `0..255`; weights must
+            be given what they were trained with.
         epochs: Passes over the training images.
         batch_size: Images a step.
         learning_rate: Peak of the float schedule.
@@ -118,6 +122,11 @@ def decide(
     data, weights = os.fspath(data), os.fspath(weights)
     if arch not in ALPHAS:
         raise RequestError(f"expected an architecture of {', '.join(ALPHAS)}; received {arch}")
+    if input_range not in SCALINGS:
+        raise RequestError(
+            f"expected an input range of {', '.join(SCALINGS)}; received {input_range}"
+        )
+    mean, std = SCALINGS[input_range]
     if not int8 and io != "float32":
         if io != "int8":
             raise RequestError(f"float files have float32 tensors, but `--io {io}` was asked for")
@@ -134,7 +143,7 @@ def decide(
             alpha=(ALPHAS[arch][0] if recipe.small else 1.0) if alpha is None else alpha,
             image_size=size,
         ),
-        preprocessing=Preprocessing(image_size=size, crop=crop),
+        preprocessing=Preprocessing(image_size=size, crop=crop, mean=mean, std=std),
         train=TrainConfig(
             weights=weights,
             epochs=recipe.epochs if epochs is None else epochs,

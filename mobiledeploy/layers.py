@@ -6,17 +6,28 @@ costs, `training/` builds Keras and fake-quant graphs from them.
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 from mobiledeploy.errors import RequestError
 
 Op: TypeAlias = Literal["conv", "depthwise", "add", "mean", "dense", "softmax"]
 Activation: TypeAlias = Literal["none", "relu", "relu6"]
 Padding: TypeAlias = Literal["same", "valid"]
+InputRange: TypeAlias = Literal["-1..1", "0..1", "0..255"]
+Scaling: TypeAlias = tuple[float, float]
+"""Mean and std of `(pixel - mean) / std`: what a network takes for 8-bit pixels."""
 Shape: TypeAlias = tuple[int, ...]
 
 INPUT = "input"
 """The name by which layers refer to the network's input."""
+
+SCALINGS: Final[Mapping[InputRange, Scaling]] = {
+    "-1..1": (128.0, 128.0),
+    "0..1": (0.0, 255.0),
+    "0..255": (0.0, 1.0),
+}
+"""In each, the 256 values lie on an int8 grid on which the code is `pixel - 128`, so that
+quantising the input loses nothing (docs/decisions/0003-input-grid.md)."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,11 +83,13 @@ class Architecture:
         name: For people and files, such as `mobilenet_v2_0.35_96`.
         input_shape: Height, width, channels of one image.
         layers: Each layer stands after those that feed it; the last one is the output.
+        scaling: What it takes for pixels.
     """
 
     name: str
     input_shape: tuple[int, int, int]
     layers: tuple[Layer, ...]
+    scaling: Scaling = SCALINGS["-1..1"]
 
     def __post_init__(self) -> None:
         """Check the joints.

@@ -64,6 +64,7 @@ def train(
         image_size=model.image_size,
         classes=len(class_names),
         stem_stride=model.stem_stride,
+        scaling=config.preprocessing.scaling,
     )
     augment = _augmentation(config)
     checkpoints = Checkpoints(folder=folder / CHECKPOINTS)

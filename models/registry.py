@@ -1,10 +1,11 @@
 """The architectures by name."""
 
+import dataclasses
 from typing import Final
 
 from mobiledeploy.config import Arch, ModelConfig
 from mobiledeploy.errors import RequestError
-from mobiledeploy.layers import Architecture
+from mobiledeploy.layers import SCALINGS, Architecture, Scaling
 from mobiledeploy.models import mobilenet_v1, mobilenet_v2
 from mobiledeploy.models.blocks import Head
 
@@ -25,6 +26,7 @@ def architecture(
     classes: int,
     head: Head = "softmax",
     stem_stride: int = 2,
+    scaling: Scaling = SCALINGS["-1..1"],
 ) -> Architecture:
     """Return an architecture by name.
 
@@ -35,6 +37,7 @@ def architecture(
         classes: Length of the output, at least 2.
         head: Whether the network ends in the softmax or in the logits.
         stem_stride: Stride of the first convolution: 2 as in the papers, or 1.
+        scaling: What the network takes for pixels, one of `layers.SCALINGS`.
 
     Raises:
         RequestError: There is no such architecture, or not with this width or size.
@@ -42,6 +45,7 @@ def architecture(
     ModelConfig(arch=arch, alpha=alpha, image_size=image_size)
     if classes < 2:
         raise RequestError(f"expected at least 2 classes, received {classes}")
-    return _ARCHITECTURES[arch](
+    made = _ARCHITECTURES[arch](
         alpha=alpha, image_size=image_size, classes=classes, head=head, stem_stride=stem_stride
     )
+    return dataclasses.replace(made, scaling=scaling)

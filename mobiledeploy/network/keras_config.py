@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from mobiledeploy.errors import CorruptFileError
-from mobiledeploy.layers import Activation
+from mobiledeploy.layers import SCALINGS, Activation, InputRange
 from mobiledeploy.network.stored import EPSILON, KINDS, NORMS
 
 _SHAPING: Final = frozenset({
@@ -16,6 +16,9 @@ _SHAPING: Final = frozenset({
     "InputLayer", "ReLU", "Reshape", "Softmax", "ZeroPadding2D",
 })  # fmt: skip
 """Classes that a MobileNet is made of, besides those with weights."""
+_RESCALING: Final = "Rescaling"
+_NEAR: Final = 0.01
+"""Share of a range by which a layer's may differ: 127.5 for 128 is the same to a network."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -87,9 +90,25 @@ class KerasConfig:
         return frozenset(activation for activation in found if activation)
 
     @property
+    def input_range(self) -> InputRange | None:
+        """What a `Rescaling` layer makes of pixels, if that is a range that we know."""
+        found = [layer.settings for layer in self.layers if layer.class_name == _RESCALING]
+        match [(settings.get("scale"), settings.get("offset", 0.0)) for settings in found]:
+            case [(float(scale) | int(scale), float(offset) | int(offset))]:
+                for name, (mean, std) in SCALINGS.items():
+                    misses = offset + mean / std, 255 * scale + offset - (255 - mean) / std
+                    if all(abs(miss) <= _NEAR * 255 / std for miss in misses):
+                        return name
+                return None
+            case _:
+                return None
+
+    @property
     def others(self) -> tuple[str, ...]:
         """Class names of layers that no MobileNet has, each once."""
         known = _SHAPING | NORMS | KINDS.keys()
+        if self.input_range:
+            known |= {_RESCALING}
         return tuple(sorted({layer.class_name for layer in self.layers} - known))
 
 

@@ -71,6 +71,7 @@ def read(file: Group, origin: str, config: KerasConfig | None) -> Stored:
         image_size=config.image_size if config else None,
         activations=config.activations if config else frozenset(),
         others=config.others if config else (),
+        input_range=config.input_range if config else None,
     )
 
 

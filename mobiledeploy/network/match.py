@@ -7,7 +7,7 @@ import numpy as np
 
 from mobiledeploy.config import ALPHAS, Arch
 from mobiledeploy.errors import RequestError
-from mobiledeploy.layers import Architecture, Layer
+from mobiledeploy.layers import SCALINGS, Architecture, Layer
 from mobiledeploy.models import registry
 from mobiledeploy.network.fold import BatchNorm, Variables, check_shapes
 from mobiledeploy.network.stored import Stored, StoredKernel
@@ -57,6 +57,7 @@ def match(stored: Stored, architecture: Architecture) -> Matched:
 
     Raises:
         RequestError: It is another network; names the first layer that differs, and both shapes.
+            Or it takes pixels otherwise.
     """
     try:
         trunk, rest = _trunk(stored, architecture)
@@ -68,6 +69,13 @@ def match(stored: Stored, architecture: Architecture) -> Matched:
             if found
             else "expected the weights of a MobileNet V1 or V2 with standard layers",
         ) from error
+    theirs = stored.input_range
+    if theirs is not None and SCALINGS[theirs] != architecture.scaling:
+        raise RequestError(
+            f"{stored.origin} takes pixels as {theirs}, this network would take them as "
+            f"{_in_words(architecture)}",
+            hint=f"build with `--input-range {theirs}`",
+        )
     head, note = _head(rest, architecture, spare_norms=_spare_norms(stored, trunk))
     variables = {**trunk, **head}
     return Matched(
@@ -213,5 +221,16 @@ def _differences(stored: Stored, architecture: Architecture) -> Iterator[str]:
             f"It was trained with {', '.join(sorted(stored.activations))} where this network "
             f"has {', '.join(sorted(wanted))}."
         )
+    if stored.input_range is None:
+        yield (
+            f"It does not say how it took pixels: it is given {_in_words(architecture)} "
+            "(`--input-range`)."
+        )
     if stored.others:
         yield f"Its layers {', '.join(stored.others)} are not taken over."
+
+
+def _in_words(architecture: Architecture) -> str:
+    named = {scaling: name for name, scaling in SCALINGS.items()}
+    mean, std = architecture.scaling
+    return named.get((mean, std), f"(pixel - {mean:g}) / {std:g}")

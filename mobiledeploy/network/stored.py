@@ -3,7 +3,7 @@
 import dataclasses
 from typing import Final, Literal, TypeAlias
 
-from mobiledeploy.layers import Activation
+from mobiledeploy.layers import Activation, InputRange
 from mobiledeploy.network.fold import BatchNorm
 from mobiledeploy.network.network import Float
 
@@ -63,7 +63,8 @@ class Stored:
         norms: In the order in which they run.
         image_size: Height and width of the input, if the file says so.
         activations: Between the layers, as far as the file says; empty if it does not.
-        others: Class names of layers that compute something else, such as `Rescaling`.
+        others: Class names of layers that compute something else, such as `Lambda`.
+        input_range: What it takes for pixels, if the file says so.
     """
 
     origin: str
@@ -72,3 +73,4 @@ class Stored:
     image_size: tuple[int, int] | None = None
     activations: frozenset[Activation] = frozenset()
     others: tuple[str, ...] = ()
+    input_range: InputRange | None = None

@@ -23,6 +23,7 @@ def dump(stored: Stored) -> bytes:
         "image_size": stored.image_size,
         "activations": sorted(stored.activations),
         "others": stored.others,
+        "input_range": stored.input_range,
     }
     arrays: dict[str, Float] = {}
     for index, kernel in enumerate(stored.kernels):
@@ -71,6 +72,7 @@ def load(data: bytes) -> Stored:
             image_size=None if size is None else (size[0], size[1]),
             activations=frozenset(header["activations"]),
             others=tuple(header["others"]),
+            input_range=header["input_range"],
         )
     except (ValueError, KeyError, TypeError, EOFError, OSError, zipfile.BadZipFile) as error:
         raise CorruptFileError(f"the weights did not arrive whole: {error}") from error

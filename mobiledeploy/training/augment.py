@@ -8,9 +8,10 @@ on the network's input scale.
 from typing import Final, Literal, TypeAlias, get_args
 
 from mobiledeploy.errors import RequestError
+from mobiledeploy.layers import Scaling
 from mobiledeploy.training import session
 from mobiledeploy.training.graph import Tensor
-from mobiledeploy.training.input_grid import RANGE, to_input
+from mobiledeploy.training.input_grid import SIGNED, from_signed, limits, to_input
 from mobiledeploy.training.step import Prepare
 
 Augmentation: TypeAlias = Literal["digits", "photos", "none"]
@@ -33,13 +34,14 @@ CONTRAST: Final = 0.2
 """Of a photo: values are scaled by up to this share more or less."""
 
 
-def augmentation(name: Augmentation, *, seed: int) -> Prepare:
+def augmentation(name: Augmentation, *, seed: int, scaling: Scaling) -> Prepare:
     """Return a variation of images for the training loop.
 
     Args:
         name: `digits` shifts, turns and zooms a little, and never flips; `photos` crops, flips
             and changes the light; `none` leaves images as they are.
         seed: Another seed, other variations.
+        scaling: What the network takes for pixels; the variations do not depend on it.
 
     Raises:
         RequestError: There is no such augmentation.
@@ -50,11 +52,11 @@ def augmentation(name: Augmentation, *, seed: int) -> Prepare:
     def prepare(pixels: Tensor, step: Tensor) -> Tensor:
         match name:
             case "digits":
-                return _digits(pixels, seed, step)
+                return from_signed(_digits(pixels, seed, step), scaling)
             case "photos":
-                return _photos(pixels, seed, step)
+                return from_signed(_photos(pixels, seed, step), scaling)
             case "none":
-                return to_input(pixels)
+                return to_input(pixels, scaling)
 
     return prepare
 
@@ -66,7 +68,7 @@ def _digits(pixels: Tensor, seed: int, step: Tensor) -> Tensor:
     zoom_y, zoom_x = tf.exp(ZOOM * zoom_y), tf.exp(ZOOM * zoom_x)
     rows = (tf.cos(angle) * zoom_y, tf.sin(angle) * zoom_x)
     columns = (-tf.sin(angle) * zoom_y, tf.cos(angle) * zoom_x)
-    return _sample(to_input(pixels), rows, columns, (SHIFT * shift_y, SHIFT * shift_x))
+    return _sample(to_input(pixels, SIGNED), rows, columns, (SHIFT * shift_y, SHIFT * shift_x))
 
 
 def _photos(pixels: Tensor, seed: int, step: Tensor) -> Tensor:
@@ -77,14 +79,14 @@ def _photos(pixels: Tensor, seed: int, step: Tensor) -> Tensor:
     height, width = tf.minimum(side * stretch, 1.0), tf.minimum(side / stretch, 1.0)
     zero = tf.zeros_like(area)
     images = _sample(
-        to_input(pixels),
+        to_input(pixels, SIGNED),
         (height, zero),
         (zero, width * tf.sign(flip)),
         (top * (1 - height) / 2, left * (1 - width) / 2),
     )
     scale = (1 + CONTRAST * contrast)[:, tf.newaxis, tf.newaxis, tf.newaxis]
     offset = (BRIGHTNESS * brightness)[:, tf.newaxis, tf.newaxis, tf.newaxis]
-    return tf.clip_by_value(images * scale + offset, *RANGE)
+    return tf.clip_by_value(images * scale + offset, *limits(SIGNED))
 
 
 def _draws(pixels: Tensor, count: int, seed: int, step: Tensor) -> list[Tensor]:

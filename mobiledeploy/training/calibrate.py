@@ -10,7 +10,7 @@ from mobiledeploy.network.network import Network
 from mobiledeploy.network.ranges import Ranges
 from mobiledeploy.progress import Event, Progress, silent
 from mobiledeploy.training import folded, graph, session
-from mobiledeploy.training.input_grid import RANGE, to_input
+from mobiledeploy.training.input_grid import limits, to_input
 from mobiledeploy.training.predict import batches
 
 SMALLEST: Final = 2.0**-20
@@ -49,7 +49,7 @@ def calibrate(
             found.append((tf.reduce_min(tensor), tf.reduce_max(tensor)))
             return tensor
 
-        graph.forward(architecture, to_input(batch), apply, observe=observe)
+        graph.forward(architecture, to_input(batch, architecture.scaling), apply, observe=observe)
         return tf.stack(found)
 
     run = graph.traced(extremes, tf.TensorSpec((None, *architecture.input_shape), tf.uint8))
@@ -63,4 +63,4 @@ def calibrate(
         name: (min(float(low), 0.0), max(float(high), SMALLEST))
         for name, (low, high) in zip(names, means, strict=True)
     }
-    return {**ranges, INPUT: RANGE}
+    return {**ranges, INPUT: limits(architecture.scaling)}

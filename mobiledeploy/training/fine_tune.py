@@ -65,7 +65,7 @@ def train(
         images.pixels,
         images.labels,
         plan,
-        prepare=augmentation(augment, seed=config.seed),
+        prepare=augmentation(augment, seed=config.seed, scaling=architecture.scaling),
         loss=objective(images.labels, architecture.classes),
         validation=Validation(
             every=loop.steps(1, count, config.batch_size),

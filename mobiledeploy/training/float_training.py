@@ -66,7 +66,7 @@ def train(
         images.pixels,
         images.labels,
         plan,
-        prepare=augmentation(augment, seed=config.seed),
+        prepare=augmentation(augment, seed=config.seed, scaling=architecture.scaling),
         loss=objective(images.labels, classes),
         checkpoint=checkpoints.of("float", architecture, images, plan, augment)
         if checkpoints

@@ -66,7 +66,9 @@ def runner(
     tf = session.tensorflow()
     channels = architecture.shapes()[layer]
     compute = graph.traced(
-        lambda batch: graph.forward(architecture, to_input(batch), apply, until=layer),
+        lambda batch: graph.forward(
+            architecture, to_input(batch, architecture.scaling), apply, until=layer
+        ),
         tf.TensorSpec((None, *architecture.input_shape), tf.uint8),
     )
 

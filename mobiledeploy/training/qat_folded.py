@@ -37,7 +37,7 @@ def train_quantised(
         images.pixels,
         images.labels,
         plan,
-        prepare=augmentation(augment, seed=seed),
+        prepare=augmentation(augment, seed=seed, scaling=network.architecture.scaling),
         loss=objective(images.labels, network.architecture.classes),
         checkpoint=checkpoints.of("folded", network, ranges, images, plan, augment)
         if checkpoints

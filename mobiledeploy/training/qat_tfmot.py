@@ -12,14 +12,14 @@ from typing import Any
 
 from mobiledeploy.config import QuantiseConfig
 from mobiledeploy.data.pixels import Images
-from mobiledeploy.layers import INPUT, Layer
+from mobiledeploy.layers import INPUT, Layer, Scaling
 from mobiledeploy.network.network import Network
 from mobiledeploy.network.ranges import Ranges
 from mobiledeploy.progress import Progress, silent
 from mobiledeploy.training import folded, loop, qat, tfmot_quantizers
 from mobiledeploy.training.augment import Augmentation, augmentation
 from mobiledeploy.training.checkpoint import Checkpoints
-from mobiledeploy.training.input_grid import RANGE
+from mobiledeploy.training.input_grid import limits
 from mobiledeploy.training.loss import objective
 from mobiledeploy.training.model import Model
 
@@ -43,7 +43,7 @@ def train_quantised(
         images.pixels,
         images.labels,
         plan,
-        prepare=augmentation(augment, seed=seed),
+        prepare=augmentation(augment, seed=seed, scaling=network.architecture.scaling),
         loss=objective(images.labels, network.architecture.classes),
         checkpoint=checkpoints.of("tfmot", network, ranges, images, plan, augment)
         if checkpoints
@@ -61,11 +61,13 @@ class Twin:
         keras_model: float32 images to logits, a `tf_keras.Model`.
         weights: Kernel and bias by layer name, `tf.Variable`s.
         range_variables: Lowest and highest value by tensor name, scalar `tf.Variable`s.
+        scaling: What the network takes for pixels.
     """
 
     keras_model: Any
     weights: Mapping[str, tuple[Any, Any]]
     range_variables: Mapping[str, tuple[Any, Any]]
+    scaling: Scaling
 
     def trainable(self) -> Model:
         """Return what the loop trains: the ranges move with the forward pass."""
@@ -81,7 +83,7 @@ class Twin:
             name: (float(low.numpy()), float(high.numpy()))
             for name, (low, high) in self.range_variables.items()
         }
-        return {INPUT: RANGE, **found}
+        return {INPUT: limits(self.scaling), **found}
 
 
 def build(network: Network, ranges: Ranges) -> Twin:
@@ -117,6 +119,7 @@ def build(network: Network, ranges: Ranges) -> Twin:
         keras_model=tf_keras.Model(image, tensors[architecture.logits.name]),
         weights=weights,
         range_variables=range_variables,
+        scaling=architecture.scaling,
     )
 
 

@@ -1,5 +1,6 @@
 """Own photos, own weights, the other engine: `mobiledeploy build` beyond its defaults."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -34,6 +35,30 @@ def test_photos_and_weights_make_a_build_that_verifies(
     assert report["holds"]
     assert "head" in report["note"]
     assert (tmp_path / "build/labels.txt").read_text().splitlines() == ["bar", "disc"]
+    proof = printed(mobiledeploy("verify", "--json", cwd=tmp_path), "verify")
+    assert proof["holds"]
+    assert proof["same_grid"]
+
+
+def test_a_model_that_says_that_it_takes_0_to_1_gets_it_in_every_file(
+    tmp_path: Path, photos: Path, weights: Path
+) -> None:
+    """The integers of a pixel stay the same: only the scale and the zero point say otherwise."""
+    import keras
+
+    image = keras.Input((32, 32, 3))
+    scaled = keras.layers.Rescaling(1 / 255)(image)
+    theirs = keras.Model(image, keras.saving.load_model(weights)(scaled))
+    theirs.save(tmp_path / "theirs.keras")
+    command = ("build", "--data", photos, "--weights", "theirs.keras", *SMALL, "--json")
+    refused = mobiledeploy(*command, cwd=tmp_path, status=2)
+    assert "hint: build with `--input-range 0..1`" in refused.stderr
+    report = printed(mobiledeploy(*command, "--input-range", "0..1", cwd=tmp_path), "build")
+    assert report["holds"]
+    contract = json.loads((tmp_path / "build/contract.json").read_text())
+    assert (contract["preprocessing"]["mean"], contract["preprocessing"]["std"]) == (0, 255)
+    assert contract["input"]["grid"]["zero_point"] == -128
+    assert contract["input"]["grid"]["scale"] == pytest.approx(1 / 255)
     proof = printed(mobiledeploy("verify", "--json", cwd=tmp_path), "verify")
     assert proof["holds"]
     assert proof["same_grid"]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mobiledeploy.errors import RequestError
-from mobiledeploy.layers import Architecture
+from mobiledeploy.layers import SCALINGS, Architecture
 from mobiledeploy.models import registry
 from mobiledeploy.network.fold import BatchNorm
 from mobiledeploy.network.match import match, recognise
@@ -141,11 +141,25 @@ def test_what_the_other_model_computes_otherwise_is_said() -> None:
     found = match(stored(V2, activations=frozenset({"relu"}), others=("Lambda",)), V2)
     assert "trained with relu where this network has relu6" in found.note
     assert "Lambda" in found.note
-    assert "pixels" not in found.note
+    assert "of 32 x 32" not in found.note
+    assert "how it took pixels: it is given -1..1" in found.note
+    said = match(stored(V2, input_range="-1..1"), V2)
+    assert "pixels" not in said.note
     larger = dataclasses.replace(stored(V2), image_size=(160, 128))
     assert "images of 160 x 128 pixels where this network takes 32 x 32." in match(larger, V2).note
     hidden_relu = match(stored(V2, activations=frozenset({"relu", "relu6"})), V2)
     assert "trained with" not in hidden_relu.note
+
+
+def test_a_model_that_takes_pixels_otherwise_is_refused_with_the_way_out() -> None:
+    theirs = stored(V2, input_range="0..1")
+    with pytest.raises(
+        RequestError, match=r"takes pixels as 0\.\.1, this .* as -1\.\.1"
+    ) as refused:
+        match(theirs, V2)
+    assert refused.value.hint == "build with `--input-range 0..1`"
+    found = match(theirs, dataclasses.replace(V2, scaling=SCALINGS["0..1"]))
+    assert found.head
 
 
 @pytest.mark.parametrize("rename", [str, "my_{}".format])

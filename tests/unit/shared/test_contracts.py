@@ -65,6 +65,11 @@ VALID = {
         input=dataclasses.replace(BASE.input, dtype="float32"),
         output=dataclasses.replace(BASE.output, dtype="float32"),
     ),
+    "pixels as 0..1": dataclasses.replace(
+        BASE,
+        preprocessing=Preprocessing(image_size=96, mean=0, std=255),
+        input=dataclasses.replace(BASE.input, grid=Grid(scale=1 / 255, zero_point=-128)),
+    ),
     "a float model": dataclasses.replace(
         BASE,
         preprocessing=Preprocessing(image_size=96, mean=123.675, std=58.395),

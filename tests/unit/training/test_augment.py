@@ -6,6 +6,7 @@ import pytest
 from mobiledeploy.data.pixels import Images
 from mobiledeploy.errors import RequestError
 from mobiledeploy.training import augment
+from mobiledeploy.training.input_grid import SIGNED
 
 pytestmark = pytest.mark.tensorflow
 
@@ -13,7 +14,7 @@ VARIED = ["digits", "photos"]
 
 
 def run(name: augment.Augmentation, pixels: np.ndarray, *, seed: int = 0, step: int = 0):
-    prepare = augment.augmentation(name, seed=seed)
+    prepare = augment.augmentation(name, seed=seed, scaling=SIGNED)
     return prepare(pixels, np.int32(step)).numpy()
 
 
@@ -27,7 +28,7 @@ def cross(size: int = 33) -> np.ndarray:
 
 def test_unknown_names_are_refused() -> None:
     with pytest.raises(RequestError, match="digits, photos, none; received flip"):
-        augment.augmentation("flip", seed=0)  # type: ignore[arg-type]
+        augment.augmentation("flip", seed=0, scaling=SIGNED)  # type: ignore[arg-type]
 
 
 def test_none_only_scales(images: Images) -> None:

@@ -7,14 +7,14 @@ from mobiledeploy.data.pixels import Images
 from mobiledeploy.layers import Architecture
 from mobiledeploy.models import keras_builder
 from mobiledeploy.training import batch_norm, session
-from mobiledeploy.training.input_grid import to_input
+from mobiledeploy.training.input_grid import SIGNED, to_input
 
 pytestmark = pytest.mark.tensorflow
 
 
 def test_a_training_pass_equals_keras(architecture: Architecture, images: Images) -> None:
     tf = session.tensorflow()
-    inputs = to_input(images.pixels)
+    inputs = to_input(images.pixels, SIGNED)
     ours, keras = (keras_builder.build(architecture) for _ in range(2))
     keras.set_weights(ours.get_weights())
     model = batch_norm.model_of(architecture, ours)
@@ -29,7 +29,7 @@ def test_a_training_pass_equals_keras(architecture: Architecture, images: Images
 def test_moving_averages_moved(architecture: Architecture, images: Images) -> None:
     model = batch_norm.model_of(architecture, keras_builder.build(architecture))
     before = [variable.numpy() for variable in model.statistics]
-    model.logits(to_input(images.pixels))
+    model.logits(to_input(images.pixels, SIGNED))
     assert len(before) == 6
     assert all(
         (variable.numpy() != old).any()

@@ -12,7 +12,7 @@ from mobiledeploy.models import keras_builder
 from mobiledeploy.progress import Event
 from mobiledeploy.training import float_training, predict
 from mobiledeploy.training.checkpoint import Checkpoints
-from mobiledeploy.training.input_grid import to_input
+from mobiledeploy.training.input_grid import SIGNED, to_input
 
 pytestmark = pytest.mark.tensorflow
 
@@ -36,7 +36,7 @@ def test_it_learns_and_both_forms_agree(architecture: Architecture, images: Imag
     assert (logits.argmax(axis=1) == images.labels).mean() > 0.9
     scores = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     np.testing.assert_allclose(
-        trained.keras_model(to_input(images.pixels), training=False), scores, atol=1e-5
+        trained.keras_model(to_input(images.pixels, SIGNED), training=False), scores, atol=1e-5
     )
 
 
@@ -70,7 +70,7 @@ def test_residual_blocks_start_as_identities(architecture: Architecture, images:
     model = keras_builder.build(architecture)
     float_training.start_as_identities(architecture, model)
     taps = keras.Model(model.input, [model.get_layer(n).output for n in ("stem_relu", "add")])
-    source, target = taps(to_input(images.pixels), training=True)
+    source, target = taps(to_input(images.pixels, SIGNED), training=True)
     np.testing.assert_array_equal(source, target)
     assert np.ptp(source) > 0
     gammas = [layer.gamma for layer in model.layers if hasattr(layer, "gamma")]

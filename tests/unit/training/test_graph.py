@@ -7,7 +7,7 @@ from mobiledeploy.data.pixels import Images
 from mobiledeploy.layers import INPUT, Architecture
 from mobiledeploy.network.network import Network
 from mobiledeploy.training import folded, graph, predict
-from mobiledeploy.training.input_grid import to_input
+from mobiledeploy.training.input_grid import SIGNED, to_input
 
 pytestmark = pytest.mark.tensorflow
 
@@ -55,7 +55,7 @@ def test_observer_sees_the_input_and_all_layers_but_the_softmax(
     architecture = network.architecture
     scores = graph.forward(
         architecture,
-        to_input(images.pixels),
+        to_input(images.pixels, SIGNED),
         folded.constants(network),
         observe=observe,
         until="softmax",
@@ -91,7 +91,7 @@ def test_what_trains_faster_computes_the_same(network: Network, images: Images) 
     plain, fast = (
         graph.forward(
             network.architecture,
-            to_input(images.pixels),
+            to_input(images.pixels, SIGNED),
             folded.layers(weights, convolve=convolve),
         )
         for convolve in (graph.convolve, graph.convolve_to_train)

@@ -13,7 +13,7 @@ from mobiledeploy.network.network import Network
 from mobiledeploy.progress import Event
 from mobiledeploy.training import folded, graph, loop
 from mobiledeploy.training.checkpoint import Checkpoint
-from mobiledeploy.training.input_grid import to_input
+from mobiledeploy.training.input_grid import SIGNED, to_input
 from mobiledeploy.training.loss import cross_entropy
 from mobiledeploy.training.model import Model
 from mobiledeploy.training.validation import Score, Validation
@@ -46,7 +46,7 @@ class Trained:
             images.pixels,
             images.labels,
             plan,
-            prepare=lambda pixels, _: to_input(pixels),
+            prepare=lambda pixels, _: to_input(pixels, SIGNED),
             loss=cross_entropy(3),
             **options,
         )

@@ -11,7 +11,7 @@ from mobiledeploy.errors import RequestError
 from mobiledeploy.network.network import Network
 from mobiledeploy.training import fake_quant, graph, qat
 from mobiledeploy.training.calibrate import calibrate
-from mobiledeploy.training.input_grid import to_input
+from mobiledeploy.training.input_grid import SIGNED, to_input
 from mobiledeploy.training.loss import cross_entropies
 
 CONFIG = QuantiseConfig(
@@ -32,7 +32,7 @@ def test_training_lowers_the_loss_of_the_quantised_network(
     def loss(net: Network, ranges: dict[str, tuple[float, float]]) -> float:
         logits = graph.forward(
             net.architecture,
-            to_input(images.pixels),
+            to_input(images.pixels, SIGNED),
             fake_quant.layers({n: (w.kernel, w.bias) for n, w in net.weights.items()}),
             observe=fake_quant.activations(ranges),
         )

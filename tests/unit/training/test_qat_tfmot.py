@@ -14,7 +14,7 @@ from mobiledeploy.runtimes import litert
 from mobiledeploy.targets import tflite
 from mobiledeploy.training import fake_quant, graph, qat, qat_tfmot
 from mobiledeploy.training.calibrate import calibrate
-from mobiledeploy.training.input_grid import RANGE, to_input
+from mobiledeploy.training.input_grid import SIGNED, limits, to_input
 
 pytestmark = pytest.mark.tensorflow
 
@@ -23,7 +23,7 @@ def fake_quantised(network: Network, ranges: Ranges, images: Images) -> np.ndarr
     weights = {name: (found.kernel, found.bias) for name, found in network.weights.items()}
     logits = graph.forward(
         network.architecture,
-        to_input(images.pixels),
+        to_input(images.pixels, SIGNED),
         fake_quant.layers(weights),
         observe=fake_quant.activations(ranges),
     )
@@ -32,7 +32,7 @@ def fake_quantised(network: Network, ranges: Ranges, images: Images) -> np.ndarr
 
 def test_the_twin_computes_the_fake_quantised_network(network: Network, images: Images) -> None:
     twin = qat_tfmot.build(network, calibrate(network, images.pixels))
-    inputs = to_input(images.pixels)
+    inputs = to_input(images.pixels, SIGNED)
     twin.keras_model(inputs, training=True)  # kernels take their ranges
     found = twin.keras_model(inputs, training=False).numpy()
     expected = fake_quantised(network, twin.ranges(), images)
@@ -45,9 +45,9 @@ def test_ranges_start_where_calibration_ended_and_move_a_little(
     calibrated = calibrate(network, images.pixels)
     twin = qat_tfmot.build(network, calibrated)
     assert twin.ranges() == calibrated
-    twin.keras_model(to_input(images.pixels[:4]), training=True)
+    twin.keras_model(to_input(images.pixels[:4], SIGNED), training=True)
     moved = twin.ranges()
-    assert moved[INPUT] == RANGE
+    assert moved[INPUT] == limits(SIGNED)
     assert any(moved[name] != found for name, found in calibrated.items())
     for name, found in calibrated.items():
         np.testing.assert_allclose(moved[name], found, rtol=0.01, atol=1e-6)

@@ -15,7 +15,7 @@ from mobiledeploy.network.network import Network
 from mobiledeploy.progress import Event
 from mobiledeploy.training import predict, transfer
 from mobiledeploy.training.checkpoint import Checkpoints
-from mobiledeploy.training.input_grid import to_input
+from mobiledeploy.training.input_grid import SIGNED, to_input
 from mobiledeploy.training.trained import TrainedNetwork
 
 pytestmark = pytest.mark.tensorflow
@@ -89,7 +89,7 @@ def test_all_layers_learn_and_both_forms_agree(network: Network, images: Images)
     logits = predict.predict(trained.network, images.pixels)
     scores = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     np.testing.assert_allclose(
-        trained.keras_model(to_input(images.pixels), training=False), scores, atol=1e-5
+        trained.keras_model(to_input(images.pixels, SIGNED), training=False), scores, atol=1e-5
     )
 
 
