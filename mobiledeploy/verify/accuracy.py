@@ -85,21 +85,22 @@ def _test(
 
 
 def _words(first: str, second: str, only_first: int, only_second: int, p: float) -> str:
+    """Return the finding, then what it rests on; a name at the start would need a capital."""
+    one, two = (_named(file) for file in (first, second))
     if not only_first and not only_second:
-        return f"{second} and {first} are right on the same images: no loss was seen"
-    counted = (
-        f"{second} is right on {_images(only_second)} where {first} is wrong, and wrong on "
-        f"{only_first} where {first} is right"
-    )
+        return f"no loss was seen: {two} and {one} are right on the same images"
     if p >= EVIDENCE:
-        finding = (
-            "no evidence of a difference"
-            if only_second > only_first
-            else ("no evidence of a loss")
-        )
+        finding = f"no evidence of a {'difference' if only_second > only_first else 'loss'}"
     else:
         finding = "a gain" if only_second > only_first else "a loss"
-    return f"{counted}: {finding}, p {_rounded(p)}"
+    return (
+        f"{finding} (p {_rounded(p)}): {two} is right on {_images(only_second)} where {one} is "
+        f"wrong, and wrong on {only_first} where {one} is right"
+    )
+
+
+def _named(file: str) -> str:
+    return "the float network" if file == FLOAT else file
 
 
 def _images(count: int) -> str:

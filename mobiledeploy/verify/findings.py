@@ -9,12 +9,11 @@ from mobiledeploy.verify.accuracy import Classes
 from mobiledeploy.verify.answers import Grid
 from mobiledeploy.verify.inputs import ImageSet
 from mobiledeploy.verify.parity import Answers, Tally, Variety
-from mobiledeploy.verify.report import Comparison, InputFacts
+from mobiledeploy.verify.report import RECORD, Comparison, InputFacts
 from mobiledeploy.verify.runners import Runner
 from mobiledeploy.verify.stream import Batch
 
 ALL = "all"
-RECORD = "record"
 FLOAT = "float network"
 
 

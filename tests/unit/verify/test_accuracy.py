@@ -23,30 +23,32 @@ def wrong_on(*rows: slice) -> np.ndarray:
             slice(0, 3),
             slice(3, 5),
             (
-                "a is right on 3 images where float is wrong, and wrong on 2 where float is right"
-                ": no evidence of a difference, p = 1.0"
+                "no evidence of a difference (p = 1.0): a is right on 3 images where "
+                "the float network is wrong, "
+                "and wrong on 2 where the float network is right"
             ),
         ),
         (
             slice(0, 1),
             slice(1, 4),
             (
-                "a is right on 1 image where float is wrong, and wrong on 3 where float is right: "
-                "no evidence of a loss, p = 0.62"
+                "no evidence of a loss (p = 0.62): a is right on 1 image where "
+                "the float network is wrong, "
+                "and wrong on 3 where the float network is right"
             ),
         ),
         (
             slice(0, 1),
             slice(1, 21),
             (
-                "a is right on 1 image where float is wrong, and wrong on 20 where float is right"
-                ": a loss, p < 0.0001"
+                "a loss (p < 0.0001): a is right on 1 image where the float network is wrong, "
+                "and wrong on 20 where the float network is right"
             ),
         ),
         (
             slice(0, 0),
             slice(0, 0),
-            "a and float are right on the same images: no loss was seen",
+            "no loss was seen: a and the float network are right on the same images",
         ),
     ],
 )
