@@ -22,7 +22,7 @@ from mobiledeploy.verify.report import (
 )
 from mobiledeploy.verify.runners import Runner, untapped
 from mobiledeploy.verify.side import Side
-from mobiledeploy.verify.stream import stream
+from mobiledeploy.verify.stream import stream, taken
 
 SCORES_LSB: Final = 1
 """How far scores may differ: TFLite's own softmax kernels differ by as much."""
@@ -80,7 +80,8 @@ def verify(
     plain = untapped(sides, runners)
     found = Findings(runners, plain, ruler, keep=options.keep)
     for images in sets:
-        message = f"{images.name} in {len(runners)} runtimes"
+        count = sum(bool(taken(runner, images).any()) for runner in runners)
+        message = f"{images.name} in {count} runtimes"
         everyone = [*runners, *plain]
         batches = stream(images, everyone, ruler, message=message, progress=progress)
         found.add_set(images, batches)

@@ -1,5 +1,6 @@
 """Images stream through runners in order, and only a few of them are held at a time."""
 
+import dataclasses
 import threading
 from collections.abc import Sequence
 
@@ -12,6 +13,7 @@ from mobiledeploy.runtimes import Array, TensorInfo
 from mobiledeploy.verify.answers import Ends, Grid
 from mobiledeploy.verify.feeding import Feed
 from mobiledeploy.verify.inputs import ImageSet, natural, synthetic_extremes
+from mobiledeploy.verify.parity import Answers
 from mobiledeploy.verify.runners import Runner
 from mobiledeploy.verify.stream import DEPTH, LARGEST, stream
 
@@ -145,3 +147,15 @@ def test_extremes_reach_both_ends_of_the_codes() -> None:
     pixels = synthetic_extremes((32, 32, 3)).pixels(0, 29)
     assert (pixels.min(), pixels.max()) == (0, 255)
     assert len(np.unique(pixels.reshape(29, -1), axis=0)) == 29
+
+
+def test_slow_runtimes_leave_out_images_that_other_sets_hold_too() -> None:
+    """Golden vectors are there to be compared with what apps run."""
+    images = natural(SHAPE, images=6)
+    answers = Answers(logits=np.zeros((6, 3), np.int16), scores=None)
+    golden = dataclasses.replace(images, recorded=answers)
+    everyone = [runner("main"), runner("slow", most=4)]
+    for given, ran in ((images, 4), (golden, 0)):
+        batches = stream(given, everyone, RULER, message="", progress=silent)
+        rows = [len(row) for batch in batches for row in batch.rows]
+        assert rows == [6, ran]
