@@ -17,6 +17,9 @@ def parse(argument):
     match argument:
         case "crash": os.kill(os.getpid(), signal.SIGSEGV)
         case "hang": time.sleep(60)
+        case "loop":
+            while True: pass
+        case "wait": time.sleep(1.2)
         case "refuse": raise RequestError("not like this", hint="but so")
         case "fill": return bytes(1 << 40)
         case "bug": return 1 / 0
@@ -49,8 +52,17 @@ def test_a_deliberate_error_comes_back_as_itself() -> None:
 def test_a_crash_and_a_hang_mean_a_damaged_file() -> None:
     with pytest.raises(CorruptFileError, match="crash is damaged: its reader crashed"):
         call("crash")
-    with pytest.raises(CorruptFileError, match="hang is damaged: it could not be read in 1 s"):
-        call("hang", seconds=1)
+    with pytest.raises(
+        CorruptFileError, match=r"hang is damaged, .*: it could not be read in 2 s"
+    ):
+        call("hang", seconds=0.2)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits the processor's time")
+def test_a_loop_is_damage_and_a_busy_machine_is_not() -> None:
+    with pytest.raises(CorruptFileError, match="loop is damaged: it could not be read in 1 s"):
+        call("loop", seconds=1)
+    assert call("wait", seconds=1).endswith(b"wait")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits the address space")
