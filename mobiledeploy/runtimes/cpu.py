@@ -9,6 +9,8 @@ from typing import Final
 from mobiledeploy.integer.softmax import Kernel
 
 _ARM64: Final = frozenset({"aarch64", "arm64"})
+_ARM_INTEGER: Final = frozenset({"asimddp", "i8mm", "sme", "sve"})
+"""Extensions for which XNNPACK or ONNX Runtime has int8 kernels."""
 _X86: Final = frozenset({"x86_64", "amd64", "i386", "i686", "x86"})
 _VNNI: Final = frozenset({"avx512_vnni", "avx_vnni"})
 
@@ -52,8 +54,16 @@ def this_softmax_kernel() -> Kernel:
 
 
 def name() -> str:
-    """Return the CPU's name, such as `AMD EPYC`, or the architecture's where it has none."""
-    return read_cpuinfo().get("model name") or platform.processor() or platform.machine()
+    """Return the CPU's name, such as `AMD EPYC`, or the architecture's where it has none.
+
+    Linux names ARM's by number; what it can do tells which kernels the runtimes choose.
+    """
+    told = read_cpuinfo()
+    if part := told.get("CPU part"):
+        can = sorted(_ARM_INTEGER & frozenset(told.get("Features", "").split()))
+        maker = told.get("CPU implementer", "unknown")
+        return f"{platform.machine()} {maker}/{part} ({', '.join(can) or 'no int8 extension'})"
+    return told.get("model name") or platform.processor() or platform.machine()
 
 
 def read_cpuinfo(path: Path = Path("/proc/cpuinfo")) -> Mapping[str, str]:

@@ -15,6 +15,8 @@ from mobiledeploy.runtimes.cpu import this_cpu_saturates
 _FATAL: Final = 4
 """ONNX Runtime's severity: what it has to say reaches us as exceptions."""
 
+_PRECISE: Final = "session.x64quantprecision"
+
 _TYPES: Final[dict[str, np.dtype[Any]]] = {
     "tensor(int8)": np.dtype(np.int8),
     "tensor(uint8)": np.dtype(np.uint8),
@@ -83,8 +85,10 @@ class OrtSession:
         options.graph_optimization_level = (
             levels.ORT_ENABLE_ALL if optimised else levels.ORT_DISABLE_ALL
         )
+        title = "optimised" if optimised else "not optimised"
         if this_cpu_saturates():
-            options.add_session_config_entry("session.x64quantprecision", "1")
+            options.add_session_config_entry(_PRECISE, "1")
+            title += f", {_PRECISE}=1"
         if save is not None:
             options.optimized_model_filepath = str(save)
         with _refusals("load"):
@@ -96,7 +100,6 @@ class OrtSession:
             self.inputs = tuple(_info(source) for source in sources)
             self._fixed_batch = any(isinstance(source.shape[0], int) for source in sources)
             self.outputs = tuple(_info(output) for output in self._session.get_outputs())
-        title = "optimised" if optimised else "not optimised"
         self.runtime = f"ONNX Runtime {onnxruntime.__version__} ({title})"
         self._threads = threads
 

@@ -43,3 +43,11 @@ def test_a_system_without_cpuinfo_has_no_flags(tmp_path: Path) -> None:
 
 def test_this_cpu_has_a_name() -> None:
     assert cpu.name()
+
+
+def test_an_arm_cpu_is_named_by_number_and_by_what_it_can(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = {"CPU implementer": "0x41", "CPU part": "0xd0b", "Features": "fp asimddp crc32 i8mm"}
+    monkeypatch.setattr(cpu, "read_cpuinfo", lambda: told)
+    assert cpu.name().endswith(" 0x41/0xd0b (asimddp, i8mm)")
+    monkeypatch.setattr(cpu, "read_cpuinfo", lambda: told | {"Features": "fp"})
+    assert cpu.name().endswith(" 0x41/0xd0b (no int8 extension)")

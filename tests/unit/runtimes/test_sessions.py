@@ -113,13 +113,20 @@ def test_a_model_with_two_inputs_takes_two_batches_of_one_size_where_it_is_expec
     np.testing.assert_array_equal(found, 2 * batch)
 
 
-def test_sessions_say_what_they_are(graph: IntegerGraph) -> None:
+@pytest.mark.parametrize(
+    ("saturates", "title"),
+    [(False, "(optimised)"), (True, "(optimised, session.x64quantprecision=1)")],
+)
+def test_sessions_say_what_they_are(
+    graph: IntegerGraph, saturates: bool, title: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ort, "this_cpu_saturates", lambda: saturates)
     found = loaders(graph)
     names = {name: load(data).runtime for name, (load, data) in found.items()}
     assert names["litert"].startswith("LiteRT ")
     assert names["litert"].endswith("(XNNPACK)")
     assert names["ort"].startswith("ONNX Runtime ")
-    assert names["ort"].endswith("(optimised)")
+    assert names["ort"].endswith(title)
 
 
 def test_tflite_s_other_kernels_round_otherwise() -> None:
