@@ -3,9 +3,10 @@
 Unknown, missing and mistyped fields are refused: the files may come from anywhere.
 """
 
+import dataclasses
 import functools
 import json
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 from mobiledeploy.errors import CorruptFileError, MobileDeployError
 
@@ -44,18 +45,36 @@ def load(kind: type[T], data: object, *, where: str) -> T:
         where: The file it was read from, for the message.
 
     Raises:
-        CorruptFileError: A field is unknown, missing, or of another type.
+        CorruptFileError: A field is unknown, missing, or of another type; or the file is of
+            another version of its format, where it has one.
     """
     import cattrs
 
     if not isinstance(data, dict):
         raise CorruptFileError(f"{where}: expected a JSON object, received {type(data).__name__}")
+    _check_format(kind, data, where)
     try:
         loaded: T = _converter().structure(data, kind)
     except cattrs.BaseValidationError as error:
         details = "; ".join(cattrs.transform_error(error, format_exception=_in_words))
         raise CorruptFileError(f"{where} is not a valid {kind.__name__}: {details}") from error
     return loaded
+
+
+def _check_format(kind: type, data: dict[str, Any], where: str) -> None:
+    """Say that a file is older or newer, rather than which of its fields are then wrong."""
+    types = {field.name: field.type for field in dataclasses.fields(kind)}
+    expected = get_args(types.get("format"))
+    found = data.get("format")
+    if not expected or type(found) is not int or found in expected:
+        return
+    raise CorruptFileError(
+        f"{where} is of format {found}, expected {expected[-1]}",
+        hint="a newer mobiledeploy wrote it: update this one"
+        if found > expected[-1]
+        else "an earlier mobiledeploy wrote it: have this one write it again (`mobiledeploy build` "
+        "makes only what has changed)",
+    )
 
 
 def _in_words(error: BaseException, kind: type | None) -> str:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from mobiledeploy import codec, defaults
 from mobiledeploy.config import ALPHAS, CROPS, ENGINES, HEADS, IOS, BuildConfig
 from mobiledeploy.errors import CorruptFileError
+from mobiledeploy.manifest import Manifest
 
 
 @st.composite
@@ -64,3 +65,15 @@ def test_an_unknown_field_is_refused() -> None:
     document["extra"] = 1
     with pytest.raises(CorruptFileError, match="extra"):
         codec.load(BuildConfig, json.loads(json.dumps(document)), where="x.json")
+
+
+@pytest.mark.parametrize(("found", "hint"), [(0, "earlier"), (8, "newer")])
+def test_a_file_of_another_format_is_called_just_that(found: int, hint: str) -> None:
+    manifest = Manifest(versions={}, config=defaults.decide(), data_digest="", files=())
+    document = {**codec.dump(manifest), "format": found, "unheard_of": 1}
+    with pytest.raises(
+        CorruptFileError, match=rf"^x\.json is of format {found}, expected 1$"
+    ) as e:
+        codec.load(Manifest, document, where="x.json")
+    assert e.value.hint is not None
+    assert f"{hint} mobiledeploy wrote it" in e.value.hint
