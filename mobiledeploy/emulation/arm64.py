@@ -2,23 +2,20 @@
 
 No chroot, no foreign architecture in dpkg, no root: Debian's arm64 packages are downloaded by a
 private apt, with this machine's sources and signatures, and unpacked into a folder; pip brings the
-arm64 wheels of the versions that are installed here.
+arm64 wheels of the runtimes' versions that are installed here. apt checks signatures, pip the
+digests that its index names; what came is written down by digest, and checked before every use.
 """
 
 import dataclasses
 import importlib.metadata
 import re
-import shutil
 import sys
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 from mobiledeploy import cache as caching
-from mobiledeploy import programs
-from mobiledeploy.emulation import qemu
+from mobiledeploy import holding, programs
+from mobiledeploy.emulation import qemu, seal
 from mobiledeploy.emulation.qemu import Machine
 from mobiledeploy.errors import DownloadError, MissingDependencyError
 from mobiledeploy.files import storage_errors
@@ -28,9 +25,18 @@ WAIT: Final = 900.0
 """Seconds that another process may take for the set-up."""
 _STAGE: Final = "arm64"
 _DEBIAN: Final = ("python3-minimal", "libpython3-stdlib", "libstdc++6", "zlib1g", "libexpat1")
-_WHEELS: Final = ("ai-edge-litert", "onnxruntime", "numpy")
+_WHEELS: Final = ("ai-edge-litert", "onnxruntime")
+_CARRIER: Final = "numpy>=2,<3"
+"""It carries arrays and computes nothing: whatever version Debian's Python takes will do."""
 _NEEDED: Final = ("backports-strenum", "flatbuffers", "protobuf", "typing-extensions")
 """What the wheels import of what they ask for."""
+_IMPORTED: Final = (
+    "importlib.metadata", "json", "platform", "tempfile", "zipfile", "numpy", "onnxruntime",
+    "ai_edge_litert.interpreter",
+)  # fmt: skip
+"""What `child.py` imports, the runtimes and NumPy's own files included."""
+_FORMAT: Final = "sealed"
+"""Of the folder: a new word here, and older folders are left alone."""
 _PLATFORMS: Final = ("manylinux_2_28", "manylinux_2_27", "manylinux_2_17", "manylinux2014")
 _APT: Final = """\
 Dir::State "{folder}/state";
@@ -99,59 +105,76 @@ def machines(*, cache: Path | None = None, progress: Progress = silent) -> tuple
         progress: Told what is being set up.
 
     Raises:
-        MissingDependencyError: QEMU, apt, dpkg-deb or pip is missing.
+        MissingDependencyError: QEMU, apt, dpkg-deb or pip is missing, or QEMU does not run it.
         DownloadError: A package or wheel cannot be had.
+        CorruptFileError: What is in the cache was changed.
         StorageError: The cache cannot be written.
     """
     emulator = qemu.emulator("aarch64")
     place = (cache or caching.folder()) / "arm64" / _key()
-    with _hold(place, progress):
-        if not place.is_dir():
-            _set_up(place, progress)
-    python = next((place / "root/usr/bin").glob("python3.[0-9]*"))
+    # A folder of this name is whole: nothing is written, nor held, where nothing is to be done.
+    if not place.is_dir():
+        with holding.hold(place.parent, wait=WAIT, progress=progress, stage=_STAGE):
+            if not place.is_dir():
+                _set_up(place, emulator, progress)
+    seal.check(place)
     return tuple(
         Machine(
             name=f"arm64 {cpu.name}",
             architecture="aarch64",
-            command=(
-                str(emulator), "-cpu", cpu.model, "-L", str(place / cpu.model),
-                "-E", f"PYTHONPATH={place / 'site'}", str(python),
-            ),
+            command=_command(emulator, place, cpu),
         )
         for cpu in CPUS
+    )
+
+
+def _command(emulator: Path, folder: Path, cpu: Cpu) -> tuple[str, ...]:
+    python = next((folder / "root/usr/bin").glob("python3.[0-9]*"))
+    return (
+        str(emulator), "-cpu", cpu.model, "-L", str(folder / cpu.model),
+        "-U", "PYTHONHOME", "-U", "PYTHONDONTWRITEBYTECODE",
+        "-E", f"PYTHONPATH={folder / 'site'}", str(python), "-B",
     )  # fmt: skip
 
 
 def _key() -> str:
     """Return a name for what is installed: other versions are set up beside it."""
-    return "-".join(importlib.metadata.version(package) for package in _WHEELS)
+    return "-".join((*map(importlib.metadata.version, _WHEELS), _FORMAT))
 
 
-def _set_up(place: Path, progress: Progress) -> None:
+def _set_up(place: Path, emulator: Path, progress: Progress) -> None:
     tools = {
         name: programs.find(name, purpose="unpacks Debian's arm64 packages", package=package)
         for name, package in (("apt-get", "apt"), ("dpkg-deb", "dpkg"))
     }
-    with storage_errors(place), tempfile.TemporaryDirectory(dir=place.parent) as made:
-        folder = Path(made)
+    with storage_errors(place), holding.staging(place.parent) as made:
+        folder = made / "whole"
+        folder.mkdir()
         progress(Event(_STAGE, "downloading an arm64 Python from Debian"))
-        archives = _download_debian(tools["apt-get"], folder / "apt")
+        archives = _download_debian(tools["apt-get"], made / "apt")
         for archive in archives:
             programs.run(
                 tools["dpkg-deb"], "-x", archive, folder / "root",
                 failed=DownloadError, what=f"unpacking {archive.name}",
             )  # fmt: skip
-        shutil.rmtree(folder / "apt")
         version = next((folder / "root/usr/bin").glob("python3.[0-9]*")).name
         progress(Event(_STAGE, "downloading the arm64 wheels of both runtimes"))
         _download_wheels(version.removeprefix("python"), folder / "site")
         for cpu in CPUS:
             _describe(cpu, folder)
-        ready = folder.with_name(f"{place.name}.ready")
-        folder.rename(ready)
-        ready.chmod(0o755)
-        ready.rename(place)
-        folder.mkdir()  # for the temporary folder to remove
+        progress(Event(_STAGE, "trying it"))
+        _try(emulator, folder)
+        seal.close(folder)
+        folder.rename(place)
+
+
+def _try(emulator: Path, folder: Path) -> None:
+    """Import all that runs will, which also leaves it compiled for them."""
+    *command, _ = _command(emulator, folder, CPUS[0])
+    programs.run(
+        *command, "-c", f"import {', '.join(_IMPORTED)}", failed=_not_running,
+        what="the arm64 Python under QEMU",
+    )  # fmt: skip
 
 
 def _download_debian(apt: Path, folder: Path) -> list[Path]:
@@ -170,6 +193,7 @@ def _download_debian(apt: Path, folder: Path) -> list[Path]:
 def _download_wheels(version: str, site: Path) -> None:
     tag = "cp" + version.replace(".", "")
     wanted = [f"{name}=={importlib.metadata.version(name)}" for name in _WHEELS]
+    wanted.append(_CARRIER)
     for name in _NEEDED:
         try:
             wanted.append(f"{name}=={importlib.metadata.version(name)}")
@@ -199,29 +223,14 @@ def _describe(cpu: Cpu, folder: Path) -> None:
         (root / path.name).symlink_to(Path("..", "root", path.name))
 
 
-@contextmanager
-def _hold(place: Path, progress: Progress) -> Iterator[None]:
-    """Let one process at a time set up."""
-    import filelock
-
-    with storage_errors(place):
-        place.parent.mkdir(parents=True, exist_ok=True)
-        lock = filelock.FileLock(place.parent / ".lock")
-        try:
-            lock.acquire(timeout=0)
-        except filelock.Timeout:
-            progress(Event(_STAGE, "waiting for another process that sets up"))
-            lock.acquire(timeout=WAIT)
-        try:
-            yield
-        finally:
-            lock.release()
-
-
 def _not_downloaded(message: str) -> DownloadError:
     return DownloadError(
         message, hint="the arm64 Python is made from Debian's packages: is this Debian, online?"
     )
+
+
+def _not_running(message: str) -> MissingDependencyError:
+    return MissingDependencyError(message, hint="QEMU 7.2 or later is needed")
 
 
 def _without_pip(message: str) -> DownloadError | MissingDependencyError:

@@ -2,8 +2,9 @@
 
 Both look an exponential up for each logit, as far as it lies below the largest, and multiply by
 the inverse of the sum. On x86 the table, the sum and the product are float32; on arm64 the table
-holds 16-bit integers, and the product is rounded twice. So they differ by a step now and then,
-as does ONNX Runtime, which is why parity is judged before the softmax.
+holds 16-bit integers, and the product is rounded twice. So they differ by a step now and then, as
+does ONNX Runtime, and by more on adversarial logits of a thousand classes, whose many small
+exponentials a table of 16 bits rounds alike. This is why parity is judged before the softmax.
 
 Sources, all in LiteRT (formerly tensorflow/lite): tflite/kernels/activations.cc, where
 `TFLITE_SOFTMAX_USE_UINT16_LUT` (clang on aarch64: phones, and the wheels) chooses the kernel;

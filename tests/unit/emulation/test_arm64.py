@@ -2,12 +2,19 @@
 
 import stat
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import filelock
 import pytest
 
 from mobiledeploy.emulation import arm64
-from mobiledeploy.errors import DownloadError, MissingDependencyError
+from mobiledeploy.errors import (
+    CorruptFileError,
+    DownloadError,
+    MissingDependencyError,
+    StorageError,
+)
 
 PYTHON = sys.executable
 APT = """
@@ -26,6 +33,13 @@ bin = pathlib.Path(sys.argv[3]) / "usr/bin"
 bin.mkdir(parents=True, exist_ok=True)
 (bin / "python3.11").write_text("arm64")
 """
+PIP = """
+import pathlib, sys
+assert sys.argv[1:3] == ["-m", "pip"]
+site = pathlib.Path(sys.argv[sys.argv.index("--target") + 1])
+site.mkdir()
+(site / "runtime.so").write_bytes(bytes(1000))
+"""
 
 
 def program(folder: Path, name: str, text: str) -> None:
@@ -42,7 +56,7 @@ def tools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     program(folder, "qemu-aarch64-static", "")
     program(folder, "apt-get", APT)
     program(folder, "dpkg-deb", DPKG)
-    program(folder, "python", "import sys; assert sys.argv[1:3] == ['-m', 'pip']")
+    program(folder, "python", PIP)
     monkeypatch.setenv("PATH", str(folder))
     monkeypatch.setattr(sys, "executable", str(folder / "python"))
     return folder
@@ -95,4 +109,65 @@ def test_a_python_without_pip_is_told_how_to_get_it(tools: Path, tmp_path: Path)
 def test_a_missing_tool_is_named(tools: Path, tmp_path: Path, tool: str) -> None:
     (tools / tool).unlink()
     with pytest.raises(MissingDependencyError, match=tool):
+        arm64.machines(cache=tmp_path)
+
+
+def test_what_a_killed_set_up_left_is_cleared(tools: Path, tmp_path: Path) -> None:
+    left = tmp_path / "arm64/.staging-killed/whole/site"
+    left.mkdir(parents=True)
+    arm64.machines(cache=tmp_path)
+    assert [path.name for path in (tmp_path / "arm64").iterdir() if path.is_dir()] == [
+        arm64._key()
+    ]
+
+
+def test_a_set_up_that_does_not_run_is_no_fault_of_a_model(tools: Path, tmp_path: Path) -> None:
+    program(
+        tools, "qemu-aarch64-static", "import os, signal; os.kill(os.getpid(), signal.SIGSEGV)"
+    )
+    with pytest.raises(MissingDependencyError, match="the arm64 Python under QEMU failed"):
+        arm64.machines(cache=tmp_path)
+    assert not (tmp_path / "arm64" / arm64._key()).exists()
+
+
+@pytest.mark.parametrize("damage", ["flipped", "shortened", "missing", "no list"])
+def test_what_was_changed_since_is_refused(tools: Path, tmp_path: Path, damage: str) -> None:
+    arm64.machines(cache=tmp_path)
+    folder = tmp_path / "arm64" / arm64._key()
+    path = folder / ("files.json" if damage == "no list" else "site/runtime.so")
+    match damage:
+        case "flipped":
+            path.write_bytes(bytes(999) + b"\x01")
+        case "shortened":
+            path.write_bytes(bytes(999))
+        case _:
+            path.unlink()
+    with pytest.raises(CorruptFileError, match=path.name) as refused:
+        arm64.machines(cache=tmp_path)
+    assert refused.value.hint == f"delete {folder} to set it up again"
+
+
+def test_a_finished_set_up_is_only_read(tools: Path, tmp_path: Path) -> None:
+    first = arm64.machines(cache=tmp_path)
+    (tmp_path / "arm64/.lock").unlink()
+    (tmp_path / "arm64/.lock").mkdir()  # cannot be opened to write
+    assert arm64.machines(cache=tmp_path) == first
+
+
+def test_two_commands_set_up_once(tools: Path, tmp_path: Path) -> None:
+    with ThreadPoolExecutor(2) as pool:
+        first, second = pool.map(lambda _: arm64.machines(cache=tmp_path), range(2))
+    assert first == second
+    assert (tools / "apt.log").read_text().split() == ["update", "--yes"]
+
+
+def test_another_command_s_set_up_is_not_waited_for_without_end(
+    tools: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(arm64, "WAIT", 0.1)
+    (tmp_path / "arm64").mkdir()
+    with (
+        filelock.FileLock(tmp_path / "arm64/.lock"),
+        pytest.raises(StorageError, match="another process has held"),
+    ):
         arm64.machines(cache=tmp_path)
