@@ -72,8 +72,8 @@ def _check_format(kind: type, data: dict[str, Any], where: str) -> None:
         f"{where} is of format {found}, expected {expected[-1]}",
         hint="a newer mobiledeploy wrote it: update this one"
         if found > expected[-1]
-        else "an earlier mobiledeploy wrote it: have this one write it again (`mobiledeploy build` "
-        "makes only what has changed)",
+        else "an earlier mobiledeploy wrote it: have this one write it again (`mobiledeploy "
+        "build` makes only what has changed)",
     )
 
 
