@@ -1,16 +1,10 @@
 """Say in a sentence what is the matter between two files, in words of those who made them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
+from mobiledeploy.comparison import apart
 from mobiledeploy.comparison.difference import Difference, Field
-
-_SEPARATE: Final = 4
-"""So many layers with other grids are no accident."""
-
-_GRIDS: Final[frozenset[Field]] = frozenset(
-    {"scale", "zero point", "input grid", "kernel scale", "per-tensor weights"}
-)
 
 _WORDS: Final[dict[Field, str]] = {
     "input type": "the files take images of another type",
@@ -50,22 +44,28 @@ _WORDS: Final[dict[Field, str]] = {
 }
 
 
-def cause(differences: Sequence[Difference], first: Difference | None, *, layers: int) -> str:
+def cause(
+    differences: Sequence[Difference],
+    first: Difference | None,
+    *,
+    layers: int,
+    origin: Callable[[], str],
+) -> str:
     """Return what is the matter, or nothing if no difference can change an output.
 
     Args:
         differences: In running order.
         first: The one to blame, or None.
         layers: Of the first file.
+        origin: Gives in words whether files that were quantised separately hold one network.
     """
     if first is None:
         return ""
     harmful = [found for found in differences if not found.equivalent]
-    regridded = {
-        found.position for found in harmful if found.field in _GRIDS and found.position >= 0
-    }
-    if len(regridded) >= max(_SEPARATE, layers // 4):
-        return _quantised_separately(harmful, first, len(regridded), layers)
+    place = f"{_place(first)}{_size(first)}"
+    separate = apart.words(harmful, layers=layers, place=place, origin=origin)
+    if separate:
+        return separate
     words = f"{_WORDS[first.field]}: {_place(first)}, {first.detail}{_size(first)}"
     later = {found.position for found in harmful if found.field != "rounding"} - {first.position}
     if later:
@@ -78,29 +78,6 @@ def cause(differences: Sequence[Difference], first: Difference | None, *, layers
 
 def _layers(count: int) -> str:
     return f"{count} further layer{'s' * (count > 1)}"
-
-
-def _quantised_separately(
-    harmful: Sequence[Difference], first: Difference, regridded: int, layers: int
-) -> str:
-    ulps = [found for found in harmful if found.field in _GRIDS and "last place" in found.detail]
-    grids = [found for found in harmful if found.field in _GRIDS]
-    if len(ulps) == len(grids):
-        return (
-            f"scales were rounded otherwise, by units in the last place, in {regridded} of "
-            f"{layers} layers: the first is {_place(first)}{_size(first)}"
-        )
-    words = (
-        f"the files were quantised separately: {regridded} of {layers} layers have other scales "
-        f"or zero points, the first is {_place(first)}"
-    )
-    per_tensor = [found for found in harmful if found.field == "per-tensor weights"]
-    if per_tensor:
-        words += f"; in {len(per_tensor)} of them {per_tensor[0].detail}"
-    asymmetric = [found for found in harmful if found.field == "kernel zero point"]
-    if asymmetric:
-        words += f"; in {len(asymmetric)} of them the weights have a zero point other than 0"
-    return words
 
 
 def _place(found: Difference) -> str:

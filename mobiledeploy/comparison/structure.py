@@ -9,6 +9,7 @@ from typing import Final
 
 import numpy as np
 
+from mobiledeploy.comparison import kinship
 from mobiledeploy.comparison.align import Alignment, align
 from mobiledeploy.comparison.borders import input_differences, output_differences
 from mobiledeploy.comparison.diagnosis import cause
@@ -69,7 +70,12 @@ def _compare(a: Reading, b: Reading) -> StructureReport:
         other_layers=len(b.layers),
         matched=len(alignment.matched),
         first=first,
-        cause=cause(differences, first, layers=len(a.layers)),
+        cause=cause(
+            differences,
+            first,
+            layers=len(a.layers),
+            origin=lambda: kinship.words(kinship.kinship(a, b, alignment), a.layers),
+        ),
         differences=tuple(differences),
     )
 

@@ -1,0 +1,65 @@
+"""Say of two files whose grids differ in many layers that they were quantised apart, and how."""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final
+
+from mobiledeploy.comparison.difference import Difference, Field
+
+SEPARATE: Final = 4
+"""So many layers with other grids are no accident."""
+IN_FLOATS: Final = "in floats"
+LAST_PLACE: Final = "last place"
+
+_ACTIVATIONS: Final[frozenset[Field]] = frozenset({"scale", "zero point", "input grid"})
+_KERNELS: Final[frozenset[Field]] = frozenset({"kernel scale", "per-tensor weights"})
+
+
+def words(
+    harmful: Sequence[Difference], *, layers: int, place: str, origin: Callable[[], str]
+) -> str:
+    """Return how the files were quantised apart; nothing if they were not.
+
+    Args:
+        harmful: Differences that may change an output.
+        layers: Of the first file.
+        place: Where the first difference stands, in words.
+        origin: Gives in words whether the files hold one network.
+    """
+    enough = max(SEPARATE, layers // 8)
+    floats = _places(found for found in harmful if IN_FLOATS in found.detail)
+    if len(floats) >= enough:
+        return (
+            f"one of the files keeps {len(floats)} of {layers} layers in floats where the other "
+            "one has codes, so that they cannot be equal: what differs is the cost of quantising"
+        )
+    grids = [found for found in harmful if found.field in _ACTIVATIONS | _KERNELS]
+    rounded = [found for found in grids if LAST_PLACE in found.detail]
+    others = [found for found in grids if LAST_PLACE not in found.detail]
+    if not others and len(_places(rounded)) >= enough:
+        return (
+            "scales were rounded otherwise, by units in the last place, in "
+            f"{len(_places(rounded))} of {layers} layers: the first is {place}"
+        )
+    if len(_places(others)) < enough:
+        return ""
+    calibrated = any(found.field in _ACTIVATIONS for found in others)
+    said = [
+        f"the files were quantised separately: {len(_places(others))} of {layers} layers have "
+        f"other scales or zero points, the first is {place}"
+        if calibrated
+        else f"the weights were quantised otherwise, the activations alike: "
+        f"{len(_places(others))} of {layers} layers have other scales of weights, the first is "
+        f"{place}"
+    ]
+    for field, said_of in (
+        ("per-tensor weights", ""),
+        ("kernel zero point", "the weights have a zero point other than 0"),
+    ):
+        some = [found for found in harmful if found.field == field]
+        said += [f"in {len(_places(some))} of them {said_of or some[0].detail}"] if some else []
+    return "; ".join([*said, *filter(None, [origin()])])
+
+
+def _places(found: Iterable[Difference]) -> set[int]:
+    """Return the layers that differences stand in; the input is none."""
+    return {one.position for one in found if one.position >= 0}

@@ -1,0 +1,119 @@
+"""Files that were quantised apart: whether they hold one network, and what was done otherwise."""
+
+import dataclasses
+from collections.abc import Callable
+
+import graphs
+import numpy as np
+import pytest
+
+from mobiledeploy import reading
+from mobiledeploy.comparison import structure
+from mobiledeploy.integer.certify import certify
+from mobiledeploy.integer.quantise import quantise
+from mobiledeploy.network.network import Network
+from mobiledeploy.reading import Reading
+from mobiledeploy.targets import onnx, tflite
+
+NETWORK, RANGES = graphs.random_network(graphs.assorted())
+WEIGHTED = len(NETWORK.weights)
+OURS = reading.read_tflite(tflite.write(quantise(NETWORK, RANGES)))
+
+
+def quantised_apart(network: Network = NETWORK) -> Reading:
+    """The network with ranges a fifth wider, as another tool may measure them."""
+    wider = {name: (low * 1.2, high * 1.2) for name, (low, high) in RANGES.items()}
+    graph = quantise(network, wider)
+    return reading.read_onnx(onnx.write(graph, certify(graph)))
+
+
+def changed(change: Callable[[str, np.ndarray], np.ndarray]) -> Network:
+    """The network with its kernels changed."""
+    weights = {
+        name: dataclasses.replace(one, kernel=change(name, one.kernel).astype(np.float32))
+        for name, one in NETWORK.weights.items()
+    }
+    return dataclasses.replace(NETWORK, weights=weights)
+
+
+def cause(theirs: Reading) -> str:
+    return structure.compare(OURS, theirs).cause
+
+
+def test_other_ranges_of_the_same_weights_are_told_with_their_size() -> None:
+    said = cause(quantised_apart())
+    assert "the files were quantised separately" in said
+    assert f"they hold the same network: the weights of all {WEIGHTED} layers" in said
+    assert "its scale is 1.2 times the first file's" in said
+
+
+def test_other_weights_are_not_called_another_calibration() -> None:
+    strangers = graphs.random_network(graphs.assorted(), seed=1)[0]
+    said = cause(quantised_apart(strangers))
+    assert f"the weights of {WEIGHTED} of {WEIGHTED} layers have nothing in common" in said
+    assert "the same network" not in said
+
+
+def test_weights_that_were_trained_further_are_close_but_not_the_same() -> None:
+    random = np.random.default_rng(0)
+    further = changed(lambda _, kernel: kernel * (1 + 0.05 * random.standard_normal(kernel.shape)))
+    said = cause(quantised_apart(further))
+    assert "are close, but no roundings of the same numbers" in said
+    assert "trained further" in said
+
+
+def test_a_factor_of_each_channel_is_batch_norm_folded_otherwise() -> None:
+    def rescaled(name: str, kernel: np.ndarray) -> np.ndarray:
+        return kernel * np.linspace(0.5, 3, kernel.shape[-1]) if name == "narrow" else kernel
+
+    said = cause(quantised_apart(changed(rescaled)))
+    assert f"1 of {WEIGHTED} layers are the same but for a factor of each channel" in said
+    assert "`narrow`" in said
+
+
+@pytest.mark.parametrize(
+    ("layer", "axis", "words"),
+    [
+        ("stem", 2, "the image's colours are taken in another order (RGB/BGR)"),
+        ("logits", -1, "the classes stand in another order"),
+    ],
+)
+def test_colours_and_classes_in_another_order_are_seen_through_other_grids(
+    layer: str, axis: int, words: str
+) -> None:
+    def turned(name: str, kernel: np.ndarray) -> np.ndarray:
+        return np.flip(kernel, axis) if name == layer else kernel
+
+    said = cause(quantised_apart(changed(turned)))
+    assert words in said
+    assert "they hold the same network" in said
+
+
+def test_weights_of_seven_bits_are_called_so() -> None:
+    def halved(layer: reading.Layer) -> reading.Layer:
+        if layer.weights is None:
+            return layer
+        weights = dataclasses.replace(
+            layer.weights,
+            kernel=np.rint(layer.weights.kernel / 127 * 64).astype(np.int8),
+            kernel_scale=layer.weights.kernel_scale * np.float32(127 / 64),
+        )
+        return dataclasses.replace(layer, weights=weights)
+
+    theirs = dataclasses.replace(OURS, layers=tuple(map(halved, OURS.layers)))
+    said = structure.compare(OURS, theirs).cause
+    assert "the weights were quantised otherwise, the activations alike" in said
+    assert "the second file's weights take 7 of their 8 bits" in said
+    assert "same network" in said
+
+
+def test_rounding_errors_of_scales_are_no_other_calibration() -> None:
+    def nudged(layer: reading.Layer) -> reading.Layer:
+        scale = np.nextafter(layer.output.scale, np.float32(1))
+        return dataclasses.replace(layer, output=dataclasses.replace(layer.output, scale=scale))
+
+    theirs = dataclasses.replace(OURS, layers=tuple(map(nudged, OURS.layers)))
+    assert "quantised separately" not in structure.compare(OURS, theirs).cause
+    image = dataclasses.replace(theirs.input, scale=np.float32(1 / 255), zero_point=-128)
+    said = structure.compare(OURS, dataclasses.replace(theirs, input=image)).cause
+    assert said.startswith("the image is normalised otherwise")
