@@ -5,7 +5,9 @@ With the arithmetic of XNNPACK for a `.tflite`, and of every kernel of ONNX Runt
 
 import dataclasses
 import functools
+import itertools
 import math
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -68,23 +70,25 @@ def _additions(a: _Grids, b: _Grids, formats: tuple[Format, Format]) -> Verdict:
     tables = [_sums_of_pairs(grids, kind) for grids, kind in zip((a, b), formats, strict=True)]
     if not tables[0] or not tables[1]:
         return UNKNOWN
-    return _tables(tables[0], tables[1], "all 65,536 pairs of codes")
+    # Of two files of one format, each layer is run by the kernel that runs its counterpart.
+    pairs = zip(*tables, strict=True) if formats[0] == formats[1] else itertools.product(*tables)
+    return _tables(pairs, "all 65,536 pairs of codes")
 
 
 @functools.lru_cache(maxsize=1024)
 def _means(a: _Grids, b: _Grids, kernels: tuple[str, str], positions: int) -> Verdict:
     if not (a.usable and b.usable):
         return UNKNOWN
-    tables = [
-        [_means_of_sums(grids, kernel, positions)]
+    first, second = (
+        _means_of_sums(grids, kernel, positions)
         for grids, kernel in zip((a, b), kernels, strict=True)
-    ]
-    return _tables(tables[0], tables[1], f"all {255 * positions + 1:,} sums of codes")
+    )
+    return _tables([(first, second)], f"all {255 * positions + 1:,} sums of codes")
 
 
-def _tables(first: list[Ints], second: list[Ints], method: str) -> Verdict:
-    """Compare what every kernel of one runtime gives with what every kernel of the other does."""
-    apart = [np.abs(mine - other) for mine in first for other in second]
+def _tables(pairs: Iterable[tuple[Ints, ...]], method: str) -> Verdict:
+    """Compare what kernels of one runtime give with what kernels of the other do."""
+    apart = [np.abs(mine - other) for mine, other in pairs]
     worst = np.stack(apart).max(axis=0)
     return Verdict(
         equal=not worst.any(),

@@ -30,9 +30,17 @@ def quantise(state: State, node: OnnxNode) -> Value | None:
         return codes
     if state.is_open(value):
         return state.close(value, node.outputs[0], grid)
-    if (value.scale, value.zero_point) == (scale, zero_point):
+    if (value.scale, value.zero_point) == (scale, zero_point) or _again(state, value, grid):
         return codes
     return state.close(state.begin(node, "quantize", [value], value), node.outputs[0], grid)
+
+
+def _again(state: State, value: Flow, grid: tuple[np.float32, int, str]) -> bool:
+    """Whether a node puts on a grid what another one has put on the same grid already."""
+    if value.source == INPUT or not value.real or value.scale is not None:
+        return False
+    stored = state.draft.layers[value.source].output
+    return (stored.scale, stored.zero_point, stored.dtype) == grid
 
 
 def dequantise(state: State, node: OnnxNode) -> Value | None:

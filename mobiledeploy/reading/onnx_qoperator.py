@@ -14,12 +14,16 @@ from mobiledeploy.reading.onnx_weights import Bias, convolve, multiply_matrix
 
 
 def convolution(state: State, node: OnnxNode) -> Value | None:
-    """QLinearConv: x, scale, zero, w, scale, zero, y scale, y zero, bias."""
-    value, bias = taken(state, node, 0), _bias(state, node, 8)
+    """QLinearConv: x, scale, zero, w, scale, zero, y scale, y zero, bias.
+
+    ONNX Runtime's own domain has it for images of channels last too, the kernel as ever.
+    """
+    value, bias = _channels_first(node, taken(state, node, 0)), _bias(state, node, 8)
     if value is None:
         return None
     kernel = weights_of(state, node, 3, axis=0)
-    return _closed(state, node, convolve(state, node, value, kernel, bias), 6)
+    found = convolve(state, node, value, kernel, bias)
+    return _closed(state, node, _as_before(state, node, found), 6)
 
 
 def gemm(state: State, node: OnnxNode) -> Value | None:
@@ -53,13 +57,13 @@ def add(state: State, node: OnnxNode) -> Value | None:
 
 
 def one_input(
-    read: Callable[[State, OnnxNode], Value | None], *, channels_last: bool = False
+    read: Callable[[State, OnnxNode], Value | None],
 ) -> Callable[[State, OnnxNode], Value | None]:
     """Return a reader of x, scale, zero, y scale, y zero, given that of its float operator."""
 
     def reader(state: State, node: OnnxNode) -> Value | None:
-        value = taken(state, node, 0)
-        if value is None or (channels_last and node.attributes.get("channels_last")):
+        value = _channels_first(node, taken(state, node, 0))
+        if value is None:
             return None
         before = state.values[node.inputs[0]]
         state.values[node.inputs[0]] = value
@@ -67,9 +71,38 @@ def one_input(
         plain = dataclasses.replace(node, inputs=node.inputs[:1])
         found = read(state, plain)
         state.values[node.inputs[0]] = before
-        return _closed(state, node, found if isinstance(found, Flow) else None, 3)
+        flow = found if isinstance(found, Flow) else None
+        return _closed(state, node, _as_before(state, node, flow), 3)
 
     return reader
+
+
+def _channels_first(node: OnnxNode, value: Flow | None) -> Flow | None:
+    """Return an image that a node takes with channels last as one with channels first."""
+    if value is None or not node.attributes.get("channels_last"):
+        return value
+    return _reordered(value, "NHWC", (0, 3, 1, 2))
+
+
+def _as_before(state: State, node: OnnxNode, value: Flow | None) -> Flow | None:
+    """Return what a node gives with its channels where they were in its input."""
+    if value is None or not node.attributes.get("channels_last"):
+        return value
+    moved = _reordered(value, "NCHW", (0, 2, 3, 1))
+    if moved is not None:
+        output = state.draft.layers[value.source].output
+        state.draft.change(value.source, output=dataclasses.replace(output, axes=moved.axes))
+    return moved
+
+
+def _reordered(value: Flow, axes: str, order: tuple[int, ...]) -> Flow | None:
+    if value.axes != axes:
+        return None
+    return dataclasses.replace(
+        value,
+        axes="".join(axes[place] for place in order),
+        sizes=tuple(value.sizes[place] for place in order),
+    )
 
 
 def taken(state: State, node: OnnxNode, place: int) -> Flow | None:
