@@ -41,8 +41,16 @@ class Bench:
             CorruptFileError: A runtime refuses a cut-out, or dies of it.
         """
         one, two = self.part(0, pair[0]), self.part(1, pair[1])
-        given = {source: self._counterpart(source, codes) for source in two.sources}
-        return one.run(codes), two.run(given)
+        return one.run(codes), two.run(self.moved(pair[1], codes))
+
+    def moved(self, index: int, codes: Mapping[int, Codes]) -> dict[int, Codes]:
+        """Return what a layer of the second file gets where the first file's layers get codes.
+
+        Raises:
+            ConversionError: It reads what has no counterpart in the first file.
+        """
+        reads = self.cutters[1].side.reading.layers[index].reads
+        return {read.source: self._counterpart(read.source, codes) for read in reads}
 
     def part(self, file: int, index: int) -> CutOut:
         """Return a layer of the first file, 0, or of the second one, 1, cut out.

@@ -14,7 +14,8 @@ from mobiledeploy.errors import ConversionError, RequestError
 from mobiledeploy.progress import Progress, silent
 from mobiledeploy.reading import Reading
 from mobiledeploy.runtimes import cpu
-from mobiledeploy.verify import execution, layer_proofs, model_file, tapped
+from mobiledeploy.verify import execution, extremes, layer_proofs, model_file, tapped
+from mobiledeploy.verify.alone import cut_pairs
 from mobiledeploy.verify.proof import CertifiedFile, FilesCertificate, LayerProof, RunCheck
 from mobiledeploy.verify.side import HERE, Place, Side, open_side
 
@@ -86,6 +87,7 @@ def certify_sides(
     checks = (
         *border_checks(first, second, alignment),
         execution.layer_by_layer(runs, pairs, threads=threads, progress=progress),
+        *extremes.each_layer(cut_pairs(runs, alignment), pairs, progress=progress),
         *(execution.steady(side, run) for side, run in zip(sides, sessions, strict=True)),
     )
     files = tuple(

@@ -74,11 +74,13 @@ class Cutter:
         side: The file.
         parsed: Its bytes, taken apart.
         sizes: Of one image, of tensors by name, as the runtime found them.
+        runtime: With version.
     """
 
     side: Side
     parsed: Any
     sizes: Mapping[str, tuple[int, ...]]
+    runtime: str
 
     def cut(self, index: int) -> CutOut:
         """Return a layer as a model of its own.
@@ -148,7 +150,12 @@ def cutter(run: Tapped) -> Cutter:
         else onnx_proto.parse(side.file.data)
     )
     infos = (*run.session.inputs, *run.session.outputs)
-    return Cutter(side=side, parsed=parsed, sizes={info.name: info.shape for info in infos})
+    return Cutter(
+        side=side,
+        parsed=parsed,
+        sizes={info.name: info.shape for info in infos},
+        runtime=run.session.runtime,
+    )
 
 
 def tensor_of(side: Side, source: int) -> Tensor:

@@ -4,8 +4,8 @@ from typing import Final
 
 import numpy as np
 
-from mobiledeploy.verify.layer_report import HotChannel
 from mobiledeploy.verify.layer_codes import Codes
+from mobiledeploy.verify.layer_report import HotChannel
 
 MOST_CHANNELS: Final = 8
 

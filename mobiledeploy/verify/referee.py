@@ -31,6 +31,7 @@ from mobiledeploy.reading.model import Format
 
 Codes: TypeAlias = npt.NDArray[np.int16]
 INPUT: Final = "what the layer reads"
+ON_IMAGES: Final = frozenset({"conv", "depthwise", "mean"})
 PADDINGS: tuple[Padding, ...] = ("valid", "same")
 X86: Final[tuple[Kernel, ...]] = ("x86",)
 """In float32, as ONNX Runtime's is on every CPU."""
@@ -60,6 +61,9 @@ def error(layer: Layer, file: Format, inputs: Sequence[Int8], output: Codes) -> 
 def _right(layer: Layer, file: Format, inputs: Sequence[Int8]) -> Iterator[npt.NDArray[np.int64]]:
     """Yield what each kernel that the runtime may choose gives; nothing if that is not known."""
     scale, zero = layer.output.scale, layer.output.zero_point
+    if layer.kind in ON_IMAGES:
+        # An image of one pixel is described as a vector.
+        inputs = [codes if codes.ndim == 4 else codes[:, None, None] for codes in inputs]
     if layer.faults or scale is None or zero is None or len({x.shape for x in inputs}) != 1:
         return
     try:

@@ -1,15 +1,12 @@
 """Files that other tools make of the same weights are read, and what differs is said in words."""
 
-import logging
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import graphs
 import numpy as np
-import onnx
 import pytest
-from float_onnx import float_onnx
+from float_onnx import quantised_by_ort
 
 from mobiledeploy import reading
 from mobiledeploy.comparison import structure
@@ -37,31 +34,8 @@ def ours(graph: IntegerGraph) -> Reading:
     return reading.read_tflite(tflite.write(graph))
 
 
-def quantised_by_ort(network: Network, folder: Path, **options: Any) -> Reading:
-    """What ONNX Runtime's `quantize_static` makes of a float file."""
-    from onnxruntime.quantization import CalibrationDataReader, quantize_static
-
-    random = np.random.default_rng(0)
-    shape = (4, 1, *network.architecture.input_shape)
-    images = iter(random.uniform(-1, 1, shape).astype(np.float32))
-
-    class Images(CalibrationDataReader):
-        def get_next(self) -> dict[str, Any] | None:
-            image = next(images, None)
-            return None if image is None else {"input": image}
-
-    source, target = folder / "float.onnx", folder / "int8.onnx"
-    onnx.save(float_onnx(network), source)
-    quantize_static(source, target, Images(), **options)
-    return reading.read_onnx(target.read_bytes())
-
-
-@pytest.fixture(autouse=True)
-def quiet() -> Iterator[None]:
-    """ORT's tool advises to prepare the model, on the root logger."""
-    logging.disable(logging.WARNING)
-    yield
-    logging.disable(logging.NOTSET)
+def quantised(network: Network, folder: Path, **options: Any) -> Reading:
+    return reading.read_onnx(quantised_by_ort(network, folder, **options))
 
 
 @pytest.mark.parametrize("form", ["QDQ", "QOperator"])
@@ -77,7 +51,7 @@ def test_files_of_orts_quantizer_are_said_to_be_calibrated_apart(
 ) -> None:
     from onnxruntime.quantization import QuantFormat, QuantType
 
-    theirs = quantised_by_ort(
+    theirs = quantised(
         network,
         tmp_path,
         quant_format=QuantFormat[form],

@@ -69,7 +69,7 @@ def test_files_of_one_graph_are_certified(
     height, width, _ = graph.tensors()["wide"].shape
     assert cases["pool"] == 255 * height * width + 1
     assert [file.size for file in certified.files] == [len(data) for data in files]
-    assert [check.holds for check in certified.checks] == [True] * 5
+    assert [check.holds for check in certified.checks] == [True] * 8
 
 
 def test_the_certificate_is_json_as_its_schema_says(certified: FilesCertificate) -> None:

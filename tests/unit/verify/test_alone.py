@@ -1,0 +1,193 @@
+"""A fault shows on its own in the layer that has it; end to end it shows behind it too."""
+
+import dataclasses
+from typing import Any
+
+import graphs
+import numpy as np
+import pytest
+
+from mobiledeploy.comparison.align import align
+from mobiledeploy.integer.certify import certify
+from mobiledeploy.integer.graph import Conv, Dense, IntegerGraph, Node, QWeights
+from mobiledeploy.reading import Layer
+from mobiledeploy.targets import onnx, tflite
+from mobiledeploy.verify import extreme_codes, extremes, inputs, model_file, prove, tapped
+from mobiledeploy.verify.alone import Bench, cut_pairs
+from mobiledeploy.verify.int8 import Options
+from mobiledeploy.verify.layer_report import LayerRow
+from mobiledeploy.verify.proof import RunCheck
+from mobiledeploy.verify.side import HERE, Side, open_side
+
+GRAPH = graphs.assorted_graph()
+
+
+def sides(first: IntegerGraph, second: IntegerGraph) -> tuple[Side, Side]:
+    return written(tflite.write(first), onnx.write(second, certify(second)))
+
+
+def written(first: bytes, second: bytes) -> tuple[Side, Side]:
+    return (
+        open_side(model_file.of_bytes("a.tflite", first), HERE),
+        open_side(model_file.of_bytes("b.onnx", second), HERE),
+    )
+
+
+def changed(graph: IntegerGraph, name: str, change: Any) -> IntegerGraph:
+    def altered(node: Node) -> Node:
+        if node.output.name != name or not isinstance(node, Conv | Dense):
+            return node
+        return dataclasses.replace(node, weights=change(node.weights))
+
+    return dataclasses.replace(graph, nodes=tuple(map(altered, graph.nodes)))
+
+
+def more_bias(weights: QWeights) -> QWeights:
+    return dataclasses.replace(weights, bias=weights.bias + 600)
+
+
+def other_weights(weights: QWeights) -> QWeights:
+    return dataclasses.replace(weights, kernel=-weights.kernel)
+
+
+def rows(pair: tuple[Side, Side]) -> dict[str, LayerRow]:
+    images = inputs.natural(pair[0].reading.input.shape, images=8)
+    report, _ = prove.prove(pair, [images], Options(only_main=True, layers=True))
+    return {row.layer: row for row in report.layers}
+
+
+@pytest.mark.parametrize("fault", [more_bias, other_weights])
+@pytest.mark.parametrize("name", ["stem", "narrow", "wide", "logits"])
+@pytest.mark.parametrize("faulty", [0, 1])
+def test_a_fault_shows_on_its_own_in_its_layer_only(fault: Any, name: str, faulty: int) -> None:
+    wrong = changed(GRAPH, name, fault)
+    found = rows(sides(*((GRAPH, wrong) if faulty else (wrong, GRAPH))))
+    alone = {layer for layer, row in found.items() if row.alone_max_lsb}
+    assert alone == {name}
+    assert all((row.alone_differing or 0) > 0 for row in found.values() if row.layer in alone)
+    assert {row.alone_max_lsb is None for row in found.values()} == {False}
+    names = list(found)
+    behind = names[names.index(name) + 1 :]
+    snowball = {layer for layer, row in found.items() if row.max_lsb}
+    assert name in snowball
+    assert snowball <= {name, *behind}
+    assert not behind or snowball & set(behind)
+
+
+def test_a_fault_deep_in_a_network_does_not_colour_what_follows() -> None:
+    graph = graphs.mobilenet("v2", alpha=0.35, image_size=32)
+    place = 20
+    while not isinstance(graph.nodes[place], Conv):
+        place += 1
+    name = graph.nodes[place].output.name
+    found = rows(sides(graph, changed(graph, name, other_weights)))
+    assert {layer for layer, row in found.items() if row.alone_max_lsb} == {name}
+    assert sum(row.max_lsb > 0 for row in found.values()) > 20
+
+
+def test_layers_on_one_pixel_are_judged_too() -> None:
+    graph = graphs.mobilenet("v1", alpha=0.25, image_size=32, stem_stride=2)
+    pair = sides(graph, graph)
+    assert {layer.output.shape for layer in pair[0].reading.layers[-4:-2]} == {(256,)}
+    judged = {
+        (row.first_error, row.second_error, row.alone_max_lsb) for row in rows(pair).values()
+    }
+    assert judged == {(0, 0, 0)}
+
+
+def checks(pair: tuple[Side, Side]) -> dict[str, RunCheck]:
+    bench, pairs = opened(pair)
+    found = extremes.each_layer(bench, pairs, progress=lambda _: None)
+    return {check.name.split()[1].strip(","): check for check in found}
+
+
+def opened(pair: tuple[Side, Side]) -> tuple[Bench, list[tuple[int, int]]]:
+    alignment = align(pair[0].reading, pair[1].reading)
+    pairs = [(i, j) for j, i in alignment.matched.items()]
+    runs = tapped.tap(pair, ([i for i, _ in pairs], [j for _, j in pairs]), threads=1)
+    return cut_pairs(runs, alignment), pairs
+
+
+def test_extreme_codes_show_nothing_where_files_are_equal() -> None:
+    found = checks(sides(GRAPH, GRAPH))
+    assert [check.holds for check in found.values()] == [True] * 3
+    assert found["addition"].cases == 65536
+    height, width, _ = GRAPH.tensors()["wide"].shape
+    assert found["mean"].cases == 255 * height * width + 1
+    assert "7 layers" not in found["convolution"].statement
+    assert "6 layers" in found["convolution"].statement
+    assert "LiteRT" in found["convolution"].statement
+    assert "ONNX Runtime" in found["convolution"].statement
+
+
+def test_extreme_codes_name_the_layer_with_the_fault() -> None:
+    found = checks(sides(GRAPH, changed(GRAPH, "narrow", more_bias)))
+    assert [check.holds for check in found.values()] == [True, True, False]
+    assert [reason.split(":")[0] for reason in found["convolution"].reasons] == ["`narrow`"]
+
+
+def test_an_addition_that_few_pairs_show_is_caught_by_running_all_of_them() -> None:
+    found = dict(certify(GRAPH))
+    scales = tuple(scale * np.float32(1.0001) for scale in found["sum"].scales)
+    found["sum"] = dataclasses.replace(found["sum"], scales=scales)
+    pair = written(tflite.write(GRAPH), onnx.write(GRAPH, found))
+    check = checks(pair)["addition"]
+    assert not check.holds
+    (reason,) = check.reasons
+    assert reason.startswith("`sum`: ")
+    count, _, rest = reason.removeprefix("`sum`: ").partition(" of ")
+    assert 0 < int(count) < 1000
+    assert rest.endswith("codes differ between the two files")
+
+
+def test_all_pairs_are_there_whatever_the_shape() -> None:
+    for shape in ((2, 3, 5), (300, 300, 1), (7,)):
+        a, b = extreme_codes.pairs(shape)
+        assert a.shape == b.shape
+        assert a.shape[1:] == shape
+        seen = set((a.astype(int) * 256 + b).ravel().tolist())
+        assert len(seen) == 65536
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 3), (3, 5, 7), (9, 4, 64)])
+def test_all_sums_are_there_or_an_even_part_with_both_ends(shape: tuple[int, int, int]) -> None:
+    images, count = extreme_codes.sums(shape)
+    assert images.shape[1:] == shape
+    sums = images.astype(int).sum(axis=(1, 2)).ravel()
+    positions = shape[0] * shape[1]
+    assert sums.min() == -128 * positions
+    assert sums.max() == 127 * positions
+    assert len(set(sums.tolist())) == count == min(255 * positions + 1, 64 * shape[2])
+
+
+@pytest.mark.parametrize("name", ["narrow", "logits", "wide", "spread"])
+def test_the_widest_sums_are_reached(name: str) -> None:
+    pair = sides(GRAPH, GRAPH)
+    found = {layer.name: layer for layer in pair[0].reading.layers}
+    layer: Layer = found[name]
+    assert layer.weights is not None
+    source = pair[0].reading.layers[layer.reads[0].source].output
+    codes = extreme_codes.weighted(layer, layer.weights, source.shape)
+    node = next(node for node in GRAPH.nodes if node.output.name == name)
+    assert isinstance(node, Conv | Dense)
+    kernel, zero = layer.weights.kernel.astype(np.int64), layer.reads[0].zero_point
+    assert zero is not None
+    channel_axis = 3 if layer.kind == "depthwise" else 0
+    others = tuple(axis for axis in range(kernel.ndim) if axis != channel_axis)
+    highest = np.maximum(kernel * (127 - zero), kernel * (-128 - zero)).sum(axis=others)
+    lowest = np.minimum(kernel * (127 - zero), kernel * (-128 - zero)).sum(axis=others)
+    sums = accumulators(node, codes, zero)
+    assert sums.max() == highest.max()
+    assert sums.min() == lowest.min()
+
+
+def accumulators(node: Conv | Dense, codes: np.ndarray, zero: int) -> np.ndarray:
+    """Sums without bias, computed plainly."""
+    kernel, values = node.weights.kernel.astype(np.int64), codes.astype(np.int64) - zero
+    if isinstance(node, Dense):
+        return values @ kernel.T
+    high, wide = kernel.shape[1:3]
+    windows = np.lib.stride_tricks.sliding_window_view(values, (high, wide), axis=(1, 2))
+    if node.depthwise:
+        return np.einsum("nyxchw,hwc->nyxc", windows, kernel[0])
+    return np.einsum("nyxchw,ohwc->nyxo", windows, kernel)

@@ -1,0 +1,231 @@
+"""A layer that was cut out of a file gives the codes that it gives in the whole file."""
+
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+import flatbuffers
+import graphs
+import numpy as np
+import pytest
+from ai_edge_litert import schema_py_generated as schema
+from float_onnx import quantised_by_ort
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mobiledeploy.config import Io
+from mobiledeploy.errors import ConversionError, CorruptFileError
+from mobiledeploy.integer import tflite_file
+from mobiledeploy.integer.certify import certify
+from mobiledeploy.integer.graph import IntegerGraph
+from mobiledeploy.runtimes import kernels, ort
+from mobiledeploy.runtimes.child import Child
+from mobiledeploy.targets import cut_onnx, cut_tflite, onnx, onnx_proto, tflite
+from mobiledeploy.verify import cutouts, inputs, model_file, tapped
+from mobiledeploy.verify.cutouts import CutOut, Cutter
+from mobiledeploy.verify.side import HERE, Side, open_side
+from mobiledeploy.verify.tapped import Tapped
+
+IOS: tuple[Io, ...] = ("int8", "uint8", "float32")
+
+
+def side(data: bytes, ending: str) -> Side:
+    return open_side(model_file.of_bytes(f"a.{ending}", data), HERE)
+
+
+def pair(graph: IntegerGraph, **options: Any) -> tuple[Side, Side]:
+    return (
+        side(tflite.write(graph, **options), "tflite"),
+        side(onnx.write(graph, certify(graph), **options), "onnx"),
+    )
+
+
+def opened(one: Side) -> Tapped:
+    layers = range(len(one.reading.layers))
+    return tapped.tap((one, one), (layers, layers), threads=1)[0]
+
+
+def assert_same(one: Side, *, images: int = 12) -> Cutter:
+    """Every layer gives, cut out, what it gives in the whole file."""
+    run = opened(one)
+    cutter = cutouts.cutter(run)
+    codes = run.run(inputs.synthetic_extremes(one.reading.input.shape).pixels(29 - images, 29))
+    assert len(run.place) == len(one.reading.layers)
+    for index, layer in enumerate(one.reading.layers):
+        found = cutter.cut(index).run(codes)
+        np.testing.assert_array_equal(found, codes[index], err_msg=layer.name)
+    assert len(np.unique(codes[one.reading.output_of], axis=0)) > 3
+    return cutter
+
+
+@given(seed=st.integers(0, 2**32 - 1), io=st.sampled_from(IOS))
+@settings(max_examples=6, deadline=None)
+def test_every_layer_of_any_weights_is_cut_out_of_both_files(seed: int, io: Io) -> None:
+    for one in pair(graphs.assorted_graph(seed=seed), io=io):
+        assert_same(one)
+
+
+@pytest.mark.parametrize(("arch", "alpha"), [("v1", 0.25), ("v2", 0.35)])
+@pytest.mark.parametrize("stem_stride", [1, 2])
+def test_every_layer_of_both_networks_is_cut_out_of_both_files(
+    arch: Any, alpha: float, stem_stride: int
+) -> None:
+    graph = graphs.mobilenet(arch, alpha=alpha, image_size=32, stem_stride=stem_stride)
+    for one in pair(graph):
+        assert_same(one)
+
+
+@pytest.mark.parametrize("form", ["QDQ", "QOperator"])
+@pytest.mark.parametrize("activations", ["QInt8", "QUInt8"])
+def test_every_layer_is_cut_out_of_what_another_tool_wrote(
+    form: str, activations: str, tmp_path: Path
+) -> None:
+    from onnxruntime.quantization import QuantFormat, QuantType
+
+    network, _ = graphs.random_network(graphs.assorted())
+    data = quantised_by_ort(
+        network,
+        tmp_path,
+        quant_format=QuantFormat[form],
+        activation_type=QuantType[activations],
+        weight_type=QuantType.QInt8,
+        per_channel=form == "QDQ",
+    )
+    assert_same(side(data, "onnx"))
+
+
+def kernels_of(cut: CutOut, folder: Path) -> set[str]:
+    """What XNNPACK computes of a cut-out, or the operators that ONNX Runtime makes of it."""
+    path = folder / "model"
+    if cut.side.file.format == "tflite":
+        path.write_bytes(cut.model)
+        return set(json.loads(kernels.read_xnnpack(str(path))))
+    ort.load(cut.model, inputs=len(cut.inputs), save=path)
+    operators = {node.op_type for node in onnx_proto.parse(path.read_bytes()).graph.node}
+    # The rest moves codes around, or cuts them off; ONNX Runtime prefers uint8 at the input.
+    return operators - {"Transpose", "Flatten", "Clip", "QuantizeLinear", "DequantizeLinear"}
+
+
+def test_a_padding_operator_is_cut_out_with_its_convolution(tmp_path: Path) -> None:
+    model = schema.ModelT.InitFromPackedBuf(bytearray(tflite.write(graphs.assorted_graph())))
+    graph = model.subgraphs[0]
+    reader = next(op for op in graph.operators if b"wide" in graph.tensors[op.outputs[0]].name)
+    amounts, buffer = schema.TensorT(), schema.BufferT()
+    buffer.data = np.array([[0, 0], [1, 0], [0, 1], [0, 0]], np.int32).view(np.uint8).ravel()
+    model.buffers.append(buffer)
+    amounts.name, amounts.shape, amounts.type = "amounts", np.array([4, 2], np.int32), 2
+    amounts.buffer = len(model.buffers) - 1
+    padded = copy.deepcopy(graph.tensors[reader.inputs[0]])
+    padded.name, padded.shape = "padded", padded.shape + np.array([0, 1, 1, 0], np.int32)
+    graph.tensors += [amounts, padded]
+    count = len(graph.tensors)
+    code, operator = schema.OperatorCodeT(), schema.OperatorT()
+    code.builtinCode = code.deprecatedBuiltinCode = 34
+    model.operatorCodes.append(code)
+    operator.opcodeIndex = len(model.operatorCodes) - 1
+    operator.inputs = np.array([reader.inputs[0], count - 2], np.int32)
+    operator.outputs = np.array([count - 1], np.int32)
+    graph.operators.insert(graph.operators.index(reader), operator)
+    reader.inputs[0] = count - 1
+    # What the convolution writes grows with what it reads.
+    output = graph.tensors[reader.outputs[0]]
+    output.shape = output.shape + np.array([0, 1, 1, 0], np.int32)
+    builder = flatbuffers.Builder(1 << 16)
+    builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
+    one = side(bytes(builder.Output()), "tflite")
+    (place,) = [i for i, layer in enumerate(one.reading.layers) if layer.name == "wide"]
+    assert one.reading.layers[place].pads == (1, 0, 0, 1)
+    cutter = assert_same(one)
+    # XNNPACK takes both: what the whole file runs it with.
+    assert kernels_of(cutter.cut(place), tmp_path) == {"padded", "wide"}
+
+
+def test_the_kernels_of_a_cut_out_are_those_of_the_whole_file(tmp_path: Path) -> None:
+    first, second = pair(graphs.assorted_graph())
+    cutter = cutouts.cutter(opened(first))
+    for index, layer in enumerate(first.reading.layers):
+        expected = set() if layer.kind == "softmax" else {layer.name}
+        assert kernels_of(cutter.cut(index), tmp_path) == expected
+    cutter = cutouts.cutter(opened(second))
+    found = {
+        layer.name: kernels_of(cutter.cut(index), tmp_path)
+        for index, layer in enumerate(second.reading.layers)
+    }
+    assert found == {
+        "stem": {"QLinearConv"},
+        "spread": {"QLinearConv"},
+        "narrow": {"QLinearConv"},
+        "sum": {"QLinearAdd"},
+        "shrink": {"QLinearConv"},
+        "wide": {"QLinearConv"},
+        "pool": {"QLinearGlobalAveragePool"},
+        "logits": {"QGemm"},
+        "scores_uint8": {"QLinearSoftmax"},
+    }
+
+
+def test_a_cut_out_holds_its_own_constants_only() -> None:
+    for one in pair(graphs.mobilenet("v2", alpha=0.35, image_size=32)):
+        cutter = cutouts.cutter(opened(one))
+        sizes = [len(cutter.cut(index).model) for index in range(len(one.reading.layers))]
+        assert sum(sizes) < 1.5 * one.file.size
+        weights = [x.weights for x in one.reading.layers]
+        kernels = [0 if found is None else found.kernel.size for found in weights]
+        assert all(size > kernel for size, kernel in zip(sizes, kernels, strict=True))
+
+
+def test_a_layer_whose_name_several_tensors_have_is_refused() -> None:
+    model = schema.ModelT.InitFromPackedBuf(bytearray(tflite.write(graphs.assorted_graph())))
+    for tensor in model.subgraphs[0].tensors:
+        tensor.name = b"wide" if tensor.name == b"narrow" else tensor.name
+    builder = flatbuffers.Builder(1 << 16)
+    builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
+    one = side(bytes(builder.Output()), "tflite")
+    cutter = cutouts.cutter(opened(one))
+    names = [layer.name for layer in one.reading.layers]
+    with pytest.raises(ConversionError, match="expected one tensor `wide`, received 2"):
+        cutter.cut(names.index("wide"))
+    cutter.cut(names.index("logits"))
+
+
+def test_a_part_that_needs_more_than_its_inputs_is_refused() -> None:
+    first, second = pair(graphs.assorted_graph())
+    file = tflite_file.parse(first.file.data)
+    model = onnx_proto.parse(second.file.data)
+    starts = [cut_onnx.Start(name="stem", dtype="int8", sizes=(8, 7, 5))]
+    for refused, part in (
+        (
+            "`sum` does not depend on `logits`",
+            lambda: cut_tflite.cut(file, ["stem", "logits"], "sum"),
+        ),
+        ("`narrow` also depends on `input`", lambda: cut_tflite.cut(file, ["sum"], "narrow")),
+        ("nothing between `stem` and itself", lambda: cut_tflite.cut(file, ["stem"], "stem")),
+        ("`nowhere` also depends on `nowhere`", lambda: cut_onnx.cut(model, starts, "nowhere")),
+        ("nothing between `stem` and itself", lambda: cut_onnx.cut(model, starts, "stem")),
+    ):
+        with pytest.raises(ConversionError, match=refused):
+            part()
+
+
+def test_a_file_that_is_cut_off_is_a_clear_error() -> None:
+    first, second = (cutouts.cutter(opened(one)).cut(0) for one in pair(graphs.assorted_graph()))
+    batch = np.zeros((1, 13, 10, 3), np.int8)
+    with Child() as child:
+        for kind, cut in (("xnnpack", first), ("ort-optimised", second)):
+            for length in (0, 40, len(cut.model) // 2, len(cut.model) - 40):
+                with pytest.raises(CorruptFileError):
+                    child.once(kind, cut.model[:length], [batch], name="a layer")
+            assert child.once(kind, cut.model, [batch])[0].shape[0] == 1
+    for parse, cut in ((tflite_file.parse, first), (onnx_proto.parse, second)):
+        with pytest.raises(CorruptFileError):
+            parse(cut.model[: len(cut.model) // 2])
+
+
+def test_codes_of_another_shape_are_refused() -> None:
+    for one in pair(graphs.assorted_graph()):
+        cut = cutouts.cutter(opened(one)).cut(0)
+        with pytest.raises(ConversionError, match="expected codes for"):
+            cut.run({-1: np.zeros((1, 13, 11, 3), np.int16)})
+        with pytest.raises(ConversionError, match="has no codes"):
+            cut.run({})
