@@ -91,8 +91,8 @@ def _widest(layer: Layer, kernel: Int8, shape: tuple[int, ...]) -> Int8:
     """Return the highest code wherever a weight is positive, the lowest elsewhere."""
     codes = np.where(kernel > 0, QMAX, QMIN).astype(np.int8)
     if layer.kind == "dense":
-        rows: Int8 = codes[: min(MOST_ROWS, _room(shape))].reshape(-1, *shape)
-        return rows
+        vectors: Int8 = codes[: min(MOST_ROWS, _room(shape))].reshape(-1, *shape)
+        return vectors
     height, width, depth = image_shape(shape)
     count, high, wide, _ = codes.shape
     rows = _starts(height, high, layer.strides[0], layer.pads[0])
@@ -106,8 +106,8 @@ def _widest(layer: Layer, kernel: Int8, shape: tuple[int, ...]) -> Int8:
     for down, across in np.ndindex(high, wide):
         place = np.ix_(range(images), rows + high + down, columns + wide + across)
         canvas[place] = codes[chosen, down, across]
-    inside = canvas[:, high : high + height, wide : wide + width]
-    return np.ascontiguousarray(inside).reshape(images, *shape)
+    cropped = canvas[:, high : high + height, wide : wide + width]
+    return np.ascontiguousarray(cropped).reshape(images, *shape)
 
 
 def _starts(size: int, window: int, stride: int, pad: int) -> npt.NDArray[np.int64]:

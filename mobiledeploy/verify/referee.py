@@ -60,15 +60,17 @@ def error(layer: Layer, file: Format, inputs: Sequence[Int8], output: Codes) -> 
 
 def _right(layer: Layer, file: Format, inputs: Sequence[Int8]) -> Iterator[npt.NDArray[np.int64]]:
     """Yield what each kernel that the runtime may choose gives; nothing if that is not known."""
-    scale, zero = layer.output.scale, layer.output.zero_point
+    scale, zero, shape = layer.output.scale, layer.output.zero_point, layer.output.shape
     if layer.kind in ON_IMAGES:
         # An image of one pixel is described as a vector.
         inputs = [codes if codes.ndim == 4 else codes[:, None, None] for codes in inputs]
+        if layer.kind != "mean" and len(layer.output.shape) == 1:
+            shape = (1, 1, *shape)
     if layer.faults or scale is None or zero is None or len({x.shape for x in inputs}) != 1:
         return
     try:
         grids = [_grid(read, codes) for read, codes in zip(layer.reads, inputs, strict=True)]
-        out = QTensor(name="layer", shape=layer.output.shape, scale=scale, zero_point=zero)
+        out = QTensor(name="layer", shape=shape, scale=scale, zero_point=zero)
     except ConversionError:
         return  # no grid of any classifier
     known = [grid for grid in grids if grid is not None]
