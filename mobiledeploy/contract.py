@@ -6,6 +6,7 @@ swap the five assets and it works. A contract that exists agrees with itself; th
 """
 
 import dataclasses
+from pathlib import Path
 from typing import Final, Literal
 
 from mobiledeploy.config import Head, Io, Preprocessing
@@ -187,6 +188,23 @@ class Contract:
             "output.grid": self.output.grid,
             "logits": self.logits,
         }
+
+
+def class_names(root: Path) -> tuple[str, ...]:
+    """Return the classes' names in a build folder's `labels.txt`, in the order of the output.
+
+    Raises:
+        CorruptFileError: The file is no UTF-8.
+    """
+    path = root / LABELS
+    try:
+        return tuple(path.read_text(encoding="utf-8").splitlines())
+    except UnicodeDecodeError as error:
+        raise CorruptFileError(
+            f"{path}: expected text in UTF-8, received byte 0x{error.object[error.start]:02x} at "
+            f"{error.start}",
+            hint="run `mobiledeploy build` again: it mends the folder",
+        ) from error
 
 
 def _agree(name: str, received: object, expected: object, because: str) -> None:

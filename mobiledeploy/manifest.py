@@ -6,6 +6,7 @@ working state and not part of it: they may be deleted.
 
 import dataclasses
 import importlib.metadata
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final, Literal
 
@@ -17,6 +18,8 @@ from mobiledeploy.results import File
 
 NAME: Final = "manifest.json"
 FORMAT: Final = 1
+MOST_TEXT: Final = 1 << 24
+"""Bytes of a JSON file or of the labels: they are read whole."""
 DECISIVE: Final = (
     "ai-edge-litert", "h5py", "keras", "numpy", "onnx", "onnxruntime", "pillow",
     "tensorflow", "tensorflow-model-optimization", "tf2onnx", "tf_keras",
@@ -65,11 +68,16 @@ def write(root: Path, manifest: Manifest) -> None:
     files.write_atomic(root / NAME, codec.to_json(manifest))
 
 
-def read(root: Path) -> Manifest:
+def read(root: Path, *, holding: Iterable[str] = ()) -> Manifest:
     """Return a build folder's manifest after checking every file that it names.
 
+    Args:
+        root: The folder.
+        holding: Files that the caller is going to read: the manifest must vouch for them.
+
     Raises:
-        CorruptFileError: There is no finished build, or a file is missing or changed.
+        CorruptFileError: There is no finished build, or a file is missing, changed, or absurdly
+            large.
     """
     path = root / NAME
     if not path.is_file():
@@ -77,7 +85,25 @@ def read(root: Path) -> Manifest:
             f"{root} holds no finished build: {NAME} is missing",
             hint="run `mobiledeploy build` first, or name the folder of a build",
         )
+    _check_text(path)
     manifest = codec.from_json(Manifest, path.read_bytes(), where=str(path))
+    missing = sorted(set(holding) - {file.path for file in manifest.files})
+    if missing:
+        raise CorruptFileError(
+            f"the build in {root} holds no {', '.join(missing)}: {NAME} does not name it",
+            hint="run `mobiledeploy build` again: it mends the folder",
+        )
     for file in manifest.files:
-        file.check(root)
+        found = file.check(root)
+        if found.suffix in {".json", ".txt"}:
+            _check_text(found)
     return manifest
+
+
+def _check_text(path: Path) -> None:
+    size = path.stat().st_size
+    if size > MOST_TEXT:
+        raise CorruptFileError(
+            f"{path}: expected at most {MOST_TEXT:,} bytes, received {size:,}",
+            hint="no build writes such a file: it is damaged, or made to do harm",
+        )

@@ -2,12 +2,16 @@
 
 import dataclasses
 from pathlib import Path, PurePosixPath
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from mobiledeploy import files
 from mobiledeploy.errors import CorruptFileError
+
+MOST_NAME: Final = 255
+"""Characters of a path: what every file system takes."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, order=True)
@@ -40,8 +44,11 @@ class File:
             CorruptFileError: The path would leave `root`.
         """
         pure = PurePosixPath(self.path)
-        if pure.is_absolute() or ".." in pure.parts or "\\" in self.path or not pure.parts:
-            raise CorruptFileError(f"`{self.path}` is not a path inside the build folder")
+        unusual = "\\" in self.path or "\0" in self.path or len(self.path) > MOST_NAME
+        if pure.is_absolute() or ".." in pure.parts or unusual or not pure.parts:
+            raise CorruptFileError(
+                f"`{self.path[:MOST_NAME]}` is not a path inside the build folder"
+            )
         return root / pure
 
     def check(self, root: Path) -> Path:

@@ -5,12 +5,12 @@ It makes a build folder verifiable anywhere: without the photos, without TensorF
 
 import dataclasses
 import io
-import zipfile
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
+from mobiledeploy import arrays
 from mobiledeploy.errors import CorruptFileError
 
 
@@ -51,24 +51,31 @@ def read(path: Path) -> Evaluation:
     Raises:
         CorruptFileError: The file is missing, damaged, or its arrays do not fit together.
     """
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            found = Evaluation(
-                pixels=archive["pixels"],
-                labels=archive["labels"],
-                names=tuple(str(name) for name in archive["names"]),
-                float_logits=archive["float_logits"],
-            )
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise CorruptFileError(f"{path} cannot be read as held-back images: {error}") from error
-    images = len(found.pixels)
+    told = arrays.read(
+        path, ("pixels", "labels", "names", "float_logits"), what="held-back images"
+    )
+    found = Evaluation(
+        pixels=told["pixels"],
+        labels=told["labels"],
+        names=tuple(str(name) for name in told["names"].ravel()),
+        float_logits=told["float_logits"],
+    )
+    images = len(found.names)
     if (
         found.pixels.dtype != np.uint8
         or found.pixels.ndim != 4
+        or not len(found.pixels) == images > 0
+        or not found.pixels.size
+        or found.labels.dtype.kind not in "iu"
         or found.labels.shape != (images,)
-        or len(found.names) != images
+        or found.float_logits.dtype.kind != "f"
         or found.float_logits.ndim != 2
         or len(found.float_logits) != images
+        or not np.isfinite(found.float_logits).all()
+        or not 0 <= found.labels.min() <= found.labels.max() < found.float_logits.shape[1]
     ):
-        raise CorruptFileError(f"{path}: images, labels, names and logits do not fit together")
+        raise CorruptFileError(
+            f"{path}: images, labels, names and logits do not fit together",
+            hint="the file is damaged: copy the folder again, or build again",
+        )
     return found

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Final
 
 from mobiledeploy import codec, manifest
-from mobiledeploy.contract import Contract
+from mobiledeploy.contract import Contract, class_names
 from mobiledeploy.deploy import apk as apks
 from mobiledeploy.deploy.apk import Apk, Options
-from mobiledeploy.errors import BundleError, CorruptFileError
+from mobiledeploy.errors import BundleError
 from mobiledeploy.files import Name, named, storage_errors
 from mobiledeploy.progress import Progress, silent
 from mobiledeploy.results import File
@@ -70,10 +70,7 @@ def bundle(
         StorageError: The assets or the APK cannot be written.
     """
     build, app = named(build), named(app)
-    held = {file.path for file in manifest.read(build).files}
-    missing = [name for name in CARRIED if name not in held]
-    if missing:
-        raise CorruptFileError(f"the build in {build} holds no {', '.join(missing)}")
+    manifest.read(build, holding=CARRIED)
     contract = codec.from_json(
         Contract, (build / "contract.json").read_bytes(), where="contract.json"
     )
@@ -105,7 +102,7 @@ def bundle(
 
 
 def _check_labels(path: Path, contract: Contract) -> None:
-    labels = path.read_text(encoding="utf-8").splitlines()
+    labels = class_names(path.parent)
     if len(labels) != contract.classes:
         raise BundleError(
             f"{path} has {len(labels)} labels, but the model has {contract.classes} classes",

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mobiledeploy import codec, manifest
-from mobiledeploy.contract import Contract
+from mobiledeploy.contract import LABELS, Contract, class_names
 from mobiledeploy.data import evaluation as held_back
 from mobiledeploy.data.evaluation import Evaluation
 from mobiledeploy.data.preprocess import preprocess
-from mobiledeploy.errors import RequestError
+from mobiledeploy.errors import CorruptFileError, RequestError
 from mobiledeploy.files import Name, named
 from mobiledeploy.progress import Progress, silent
 from mobiledeploy.runtimes.child import Child
@@ -67,7 +67,7 @@ def observe(
             input.
     """
     root, data = named(root), None if data is None else os.fspath(data)
-    manifest.read(root)
+    manifest.read(root, holding=("contract.json", "evaluation.npz", "golden.npz", LABELS, *FILES))
     contract = codec.from_json(
         Contract, (root / "contract.json").read_bytes(), where="contract.json"
     )
@@ -81,7 +81,7 @@ def observe(
             if chosen is None
             else chosen.images(
                 lambda pixels: preprocess(pixels, contract.preprocessing),
-                labels=labels_by_name(chosen.dataset, _class_names(root)),
+                labels=labels_by_name(chosen.dataset, class_names(root)),
                 threads=options.threads,
             )
         )
@@ -95,7 +95,7 @@ def observe(
             sets=sets,
             answers=answers,
             scale=ruler_of(sides).scale,
-            class_names=_class_names(root),
+            class_names=class_names(root),
         )
 
     return on_photos(data, samples, on, threads=options.threads, progress=progress)
@@ -160,28 +160,37 @@ def _float(
         sets=sets,
         answers=answers if options.keep else (),
         scale=None if contract.head == "softmax" else 1.0,
-        class_names=_class_names(root),
+        class_names=class_names(root),
     )
-
-
-def _class_names(root: Path) -> tuple[str, ...]:
-    return tuple((root / "labels.txt").read_text(encoding="utf-8").splitlines())
 
 
 def _evaluation(root: Path, contract: Contract) -> Evaluation:
     evaluation = held_back.read(root / "evaluation.npz")
-    if evaluation.pixels.shape[1:] != contract.input.shape[1:]:
-        raise RequestError(
-            f"expected images of shape {contract.input.shape[1:]}, "
-            f"received {evaluation.pixels.shape[1:]}"
-        )
+    _check_shape("evaluation.npz", evaluation.pixels.shape, contract.input.shape)
+    _check_shape("evaluation.npz", evaluation.float_logits.shape, contract.output.shape)
     return evaluation
+
+
+def _check_shape(name: str, received: tuple[int, ...], expected: tuple[int, ...]) -> None:
+    """Compare shapes, batch aside.
+
+    Raises:
+        CorruptFileError: They differ: the file is none of this build.
+    """
+    if received[1:] != expected[1:]:
+        raise CorruptFileError(
+            f"{name}: expected arrays of shape {expected[1:]} by contract.json, "
+            f"received {received[1:]}",
+            hint="run `mobiledeploy build` again: it mends the folder",
+        )
 
 
 def _fixed_sets(root: Path, contract: Contract) -> tuple[ImageSet, ImageSet]:
     """Return the synthetic extremes, and the golden vectors with the answers on record."""
     height, width, channels = contract.input.shape[1:]
     pixels, names, answers = golden.read(root / "golden.npz")
+    _check_shape("golden.npz", pixels.shape, contract.input.shape)
+    _check_shape("golden.npz", answers.logits.shape, contract.output.shape)
     return inputs.synthetic_extremes((height, width, channels)), ImageSet(
         name="golden vectors",
         names=names,

@@ -9,20 +9,21 @@ pixel is `pixel - 128`; contract.json says how the files want it.
 """
 
 import io
-import zipfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
+from mobiledeploy import arrays
 from mobiledeploy.data.evaluation import Evaluation
 from mobiledeploy.errors import CorruptFileError, ParityError
 from mobiledeploy.verify import inputs
 from mobiledeploy.verify.parity import Answers, Codes
 
 HELD_BACK: Final = 15
+_CODES: Final = (np.dtype(np.int8), np.dtype(np.float32))
 COLOURED: Final = "uniform noise 0"
 """One of the synthetic extremes; every channel of every pixel is drawn by itself."""
 
@@ -102,14 +103,29 @@ def read(path: Path) -> tuple[npt.NDArray[np.uint8], tuple[str, ...], Answers]:
     Raises:
         CorruptFileError: The file is missing, damaged, or its arrays do not fit together.
     """
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            pixels, names = archive["pixels"], archive["names"]
-            logits, scores = archive["logits"], archive["scores"]
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise CorruptFileError(f"{path} cannot be read as golden vectors: {error}") from error
-    if pixels.dtype != np.uint8 or not len(pixels) == len(names) == len(logits) == len(scores):
-        raise CorruptFileError(f"{path}: images and answers do not fit together")
+    found = arrays.read(path, ("pixels", "names", "logits", "scores"), what="golden vectors")
+    pixels, names, logits, scores = found.values()
+    if (
+        pixels.dtype != np.uint8
+        or pixels.ndim != 4
+        or names.ndim != 1
+        or logits.dtype not in _CODES
+        or logits.ndim != 2
+        or (scores.dtype, scores.shape) != (logits.dtype, logits.shape)
+        or not len(pixels) == len(names) == len(logits) > 0
+        or not logits.size * pixels.size
+        or not (np.isfinite(logits).all() and np.isfinite(scores).all())
+    ):
+        raise CorruptFileError(
+            f"{path}: expected uint8 images, a name, logits and scores of each, received pixels "
+            f"{_told(pixels)}, names {_told(names)}, logits {_told(logits)}, scores "
+            f"{_told(scores)}",
+            hint="the file is damaged: copy the folder again, or build again",
+        )
     if np.issubdtype(logits.dtype, np.integer):
         logits, scores = logits.astype(np.int16), scores.astype(np.int16)
     return pixels, tuple(str(name) for name in names), Answers(logits=logits, scores=scores)
+
+
+def _told(values: npt.NDArray[Any]) -> str:
+    return f"{values.dtype.name} {values.shape}"

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from mobiledeploy.data.evaluation import Evaluation
+from mobiledeploy.errors import CorruptFileError
 from mobiledeploy.verify import golden, inputs
 from mobiledeploy.verify.parity import Answers, Codes
 
@@ -60,3 +61,35 @@ def test_the_last_one_is_coloured_with_the_answers_of_the_same_runtime(
     assert np.array_equal(found.logits[-1], logits[place])
     assert found.scores is not None
     assert np.array_equal(found.scores[-1], (logits if scores is None else scores)[place])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"pixels": np.zeros((2, 8, 8, 3), np.float32)},
+        {"pixels": np.zeros((2, 8, 8), np.uint8)},
+        {"pixels": np.array(1, np.uint8)},
+        {"names": np.array("a")},
+        {"logits": np.zeros((2, 3), np.int64)},
+        {"logits": np.zeros((2, 3), np.float32)},
+        {"scores": np.zeros((2, 4), np.int8)},
+        {"scores": np.array(["a", "b"])},
+        {"logits": np.full((2, 3), np.nan, np.float32), "scores": np.zeros((2, 3), np.float32)},
+        {"logits": np.zeros((2, 0), np.int8), "scores": np.zeros((2, 0), np.int8)},
+    ],
+)
+def test_vectors_that_do_not_fit_together_are_refused(
+    tmp_path: Path, change: dict[str, np.ndarray]
+) -> None:
+    sound = {
+        "pixels": np.zeros((2, 8, 8, 3), np.uint8),
+        "names": np.array(["a", "b"]),
+        "logits": np.zeros((2, 3), np.int8),
+        "scores": np.zeros((2, 3), np.int8),
+    }
+    path = tmp_path / "golden.npz"
+    np.savez(path, **sound)
+    golden.read(path)
+    np.savez(path, **{**sound, **change})
+    with pytest.raises(CorruptFileError, match=r"golden\.npz: expected uint8 images, a name"):
+        golden.read(path)
