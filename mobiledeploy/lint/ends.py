@@ -76,21 +76,22 @@ def _read(graph: Graph, index: int) -> tuple[float | None, float | None]:
     """Return between which bounds a float input is not cut off when it is quantised."""
     readers = graph.links.readers.get(index, [])
     for _ in range(MOST_MOVES):
-        if len(readers) != 1 or readers[0].kind not in MOVES or not readers[0].outputs:
+        if len(readers) != 1 or readers[0].kind not in MOVES:
             break
-        readers = graph.links.readers.get(readers[0].outputs[0], [])
+        readers = graph.links.readers.get(readers[0].output(0), [])
     factor = 1.0
     if len(readers) == 1 and readers[0].kind == "Mul":
         other = graph.model.tensor(readers[0].input(1))
-        if other is None or other.data is None or other.data.size != 1:
+        number = None if other is None else other.number
+        if number is None:
             return None, None
-        factor = float(other.data.ravel()[0])
-        readers = graph.links.readers.get(readers[0].outputs[0], [])
+        factor = number
+        readers = graph.links.readers.get(readers[0].output(0), [])
     if len(readers) != 1 or readers[0].kind not in {"QUANTIZE", "QuantizeLinear"} or not factor:
         return None, None
-    codes = graph.model.tensors[readers[0].outputs[0]]
-    grid = _single(codes.grid, codes.dtype)
-    if grid is None:
+    codes = graph.model.tensor(readers[0].output(0))
+    grid = None if codes is None else _single(codes.grid, codes.dtype)
+    if codes is None or grid is None:
         return None, None
     return _range(grid[0] / factor, grid[1], codes.dtype)
 

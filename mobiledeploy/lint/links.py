@@ -29,9 +29,11 @@ class Links:
         readers: dict[int, list[Operator]] = defaultdict(list)
         for operator in model.operators:
             for index in operator.outputs:
-                writer.setdefault(index, operator)
+                if index >= 0:
+                    writer.setdefault(index, operator)
             for index in dict.fromkeys(operator.inputs):
-                readers[index].append(operator)
+                if index >= 0:
+                    readers[index].append(operator)
         return cls(
             writer=writer,
             readers=dict(readers),

@@ -68,6 +68,13 @@ class Tensor:
     stored: int = 0
 
     @property
+    def number(self) -> float | None:
+        """The value, if the file holds a single one."""
+        if self.data is None or self.data.size != 1 or self.data.dtype.kind not in "biuf":
+            return None
+        return float(self.data.ravel()[0])
+
+    @property
     def sizes(self) -> tuple[int, ...] | None:
         """The shape, if every dimension is known."""
         if self.shape is None:
@@ -103,6 +110,10 @@ class Operator:
     def input(self, place: int) -> int:
         """Return the index of an input, -1 if there is none."""
         return self.inputs[place] if 0 <= place < len(self.inputs) else -1
+
+    def output(self, place: int) -> int:
+        """Return the index of an output, -1 if there is none."""
+        return self.outputs[place] if 0 <= place < len(self.outputs) else -1
 
     def number(self, name: str, default: float) -> float:
         """Return an attribute; the default where there is none, or one that is no number."""

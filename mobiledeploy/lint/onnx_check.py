@@ -28,16 +28,19 @@ def check(path: str) -> bytes:
     except DecodeError as error:
         raise CorruptFileError(f"{path}: the bytes are no ONNX model") from error
     problem, shapes = "", {}
-    # What C++ throws at a damaged model arrives as one of the others: `vector::reserve`, say.
-    thrown = (ValueError, IndexError, OverflowError, RuntimeError)
+    # What C++ throws at a damaged model arrives as one of the latter: `vector::reserve`, say.
+    thrown = (
+        *(checker.ValidationError, shape_inference.InferenceError),
+        *(ValueError, IndexError, OverflowError, RuntimeError),
+    )
     try:
         # By path, so that the checker looks at files that hold weights.
         checker.check_model(path)
-    except (checker.ValidationError, *thrown) as error:
+    except thrown as error:
         problem = " ".join(str(error).split())[:MOST_PROBLEM]
     try:
         inferred = shape_inference.infer_shapes(model)
-    except (shape_inference.InferenceError, *thrown) as error:
+    except thrown as error:
         problem = problem or " ".join(str(error).split())[:MOST_PROBLEM]
     else:
         shapes = {info.name: _described(info) for info in inferred.graph.value_info}

@@ -63,7 +63,7 @@ def taken(model: Model, links: Links, index: int) -> Coded | None:
 
 def _real_layer(model: Model, links: Links, operator: Operator) -> Layer | None:
     """Return the layer of an operator that takes real numbers."""
-    if not operator.outputs or operator.outputs[0] < 0:
+    if operator.output(0) < 0:
         return None
     kind = _KINDS[operator.kind]
     output, bounds, pointed = _given(model, links, operator.outputs[0])
@@ -99,7 +99,7 @@ def _code_layer(model: Model, operator: Operator) -> Layer | None:
         tensor = model.tensor(operator.input(place))
         if tensor is not None:
             coded.append(Coded(tensor=tensor, grid=grid_of(operator, model.tensors, of)))
-    output = model.tensor(operator.outputs[0] if operator.outputs else -1)
+    output = model.tensor(operator.output(0))
     if output is None or len(coded) != len(inputs):
         return None
     kind = _QLINEAR_KINDS[operator.kind]
@@ -157,13 +157,13 @@ def _given(
     """Return the codes that a result becomes, where it is cut off, and by what operator."""
     bounds, between = None, ""
     reader = links.only_reader(index)
-    if reader is not None and reader.kind in ACTIVATIONS and reader.outputs:
+    if reader is not None and reader.kind in ACTIVATIONS:
         bounds, between = _bounds(model, reader), reader.kind
-        index = reader.outputs[0]
+        index = reader.output(0)
         reader = links.only_reader(index)
-    if reader is None or reader.kind != "QuantizeLinear" or not reader.outputs:
+    codes = -1 if reader is None else reader.output(0)
+    if reader is None or reader.kind != "QuantizeLinear" or codes < 0:
         return None, bounds, between
-    codes = reader.outputs[0]
     output = Coded(tensor=model.tensors[codes], grid=grid_of(reader, model.tensors, 1))
     return output, bounds if between else _code_bounds(model, links, codes, output), between
 
@@ -193,6 +193,4 @@ def _code_bounds(
 
 def _number(model: Model, index: int) -> float | None:
     tensor = model.tensor(index)
-    if tensor is None or tensor.data is None or tensor.data.size != 1:
-        return None
-    return float(tensor.data.ravel()[0]) if tensor.data.dtype.kind in "biuf" else None
+    return None if tensor is None else tensor.number

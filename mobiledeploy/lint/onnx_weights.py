@@ -1,5 +1,6 @@
 """The bytes of an ONNX constant, wherever they are: in the file, or in another one beside it."""
 
+import math
 from pathlib import Path
 from typing import Any, Final
 
@@ -8,6 +9,8 @@ import numpy.typing as npt
 
 from mobiledeploy.errors import CorruptFileError
 
+MOST_OUTSIDE: Final = 1 << 31
+"""Bytes in other files together: as many as a file itself may have."""
 MOST_NAME: Final = 256
 """Characters; file systems allow no more."""
 
@@ -59,6 +62,11 @@ class Weights:
         if place in self._read:
             return self._read[place]
         path, offset, length = place
+        _check_length(proto, length)
+        if self.outside + length > MOST_OUTSIDE:
+            raise CorruptFileError(
+                f"constant `{proto.name}`: expected at most {MOST_OUTSIDE:,} bytes in other files"
+            )
         # Parts that overlap would let a small file fill the memory.
         self._left.setdefault(path, path.stat().st_size)
         self._left[path] -= length
@@ -67,6 +75,28 @@ class Weights:
         self._read[place] = np.fromfile(path, np.uint8, count=length, offset=offset)
         self.outside += length
         return self._read[place]
+
+
+def _check_length(proto: Any, length: int) -> None:
+    """Compare bytes that lie elsewhere with the constant's shape, before they are read.
+
+    Raises:
+        CorruptFileError: They do not fit.
+    """
+    from onnx import TensorProto, helper
+
+    if proto.data_type not in TensorProto.DataType.values():
+        return
+    try:
+        size = helper.tensor_dtype_to_np_dtype(proto.data_type).itemsize
+    except KeyError:  # text, or nothing at all
+        size = 0
+    # Narrow types share bytes, so that fewer than one each may be right.
+    expected = math.prod(proto.dims) * size
+    if length > expected:
+        raise CorruptFileError(
+            f"constant `{proto.name}`: expected {expected} bytes for its shape, received {length}"
+        )
 
 
 def _place(proto: Any, folder: Path) -> tuple[Path, int, int]:

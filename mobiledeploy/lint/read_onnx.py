@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from mobiledeploy import isolated
 from mobiledeploy.errors import CorruptFileError
-from mobiledeploy.lint import onnx_grids
+from mobiledeploy.lint import onnx_grids, onnx_parse
 from mobiledeploy.lint.model import (
     NARROW,
     Buffer,
@@ -33,6 +33,7 @@ from mobiledeploy.lint.onnx_weights import Weights
 MOST_NAME: Final = 200
 MOST_OPSET: Final = 2**31
 """ONNX's registry of operators takes C integers."""
+MOST_RANK: Final = 16
 MOST_NUMBERS: Final = 64
 """Of an attribute that is a list."""
 
@@ -57,7 +58,7 @@ def read(path: Path, data: bytes) -> Model:
         answer = beside.submit(
             isolated.call, "mobiledeploy.lint.onnx_check", "check", str(path), seconds=_SECONDS
         )
-        model, weights = _parse(data), Weights(path.parent)
+        model, weights = onnx_parse.parse(data), Weights(path.parent)
         constants = {
             proto.name: (number, proto, weights.of(proto))
             for number, proto in enumerate(_constants(model.graph))
@@ -91,42 +92,6 @@ def read(path: Path, data: bytes) -> Model:
         outside=weights.outside,
         problem=checked["problem"],
     )
-
-
-def _parse(data: bytes) -> Any:
-    """Return the model's protobuf.
-
-    Raises:
-        CorruptFileError: The bytes are none, or a name in it is no text.
-    """
-    from google.protobuf.message import DecodeError
-    from onnx import ModelProto
-
-    model = ModelProto()
-    try:
-        model.ParseFromString(data)
-    except DecodeError as error:
-        raise CorruptFileError("the bytes are no ONNX model") from error
-    _require_texts(model)
-    if not model.HasField("graph") or not model.graph.node:
-        raise CorruptFileError("expected an ONNX model with operators, received one without")
-    return model
-
-
-def _require_texts(message: Any) -> None:
-    """Refuse names that are no text: protobuf hands them out as bytes.
-
-    Raises:
-        CorruptFileError: Some string is not UTF-8.
-    """
-    for field, value in message.ListFields():
-        if field.type == field.TYPE_STRING:
-            texts = (value,) if isinstance(value, str | bytes) else value
-            if not all(isinstance(text, str) for text in texts):
-                raise CorruptFileError(f"a text in the ONNX model ({field.name}) is not UTF-8")
-        elif field.type == field.TYPE_MESSAGE:
-            for inner in (value,) if hasattr(value, "ListFields") else value:
-                _require_texts(inner)
 
 
 def _constants(graph: Any) -> Iterator[Any]:
@@ -168,7 +133,7 @@ def _tensors(graph: Any, constants: Constants, shapes: Any) -> tuple[Tensor, ...
 
 def _constant(number: int, proto: Any, content: npt.NDArray[np.uint8]) -> Tensor:
     dtype, shape = _dtype(proto.data_type), tuple(proto.dims)
-    if any(size < 0 for size in shape):
+    if any(size < 0 for size in shape) or len(shape) > MOST_RANK:
         raise CorruptFileError(f"constant `{proto.name}`: {shape} is no possible shape")
     data = None
     kind = _numpy(dtype)

@@ -40,7 +40,7 @@ def find(model: Model, links: Links) -> tuple[Layer, ...]:
 
 def _layer(model: Model, operator: Operator) -> Layer | None:
     kind = _KINDS.get(operator.kind)
-    output = _coded(model, operator.outputs[0] if operator.outputs else -1)
+    output = _coded(model, operator.output(0))
     if kind is None or operator.domain or output is None:
         return None
     weighted = kind in {"conv", "depthwise", "dense"}

@@ -18,6 +18,7 @@ class Work:
         self._left -= steps
         if self._left < 0:
             raise CorruptFileError(
-                "the file shares its parts so often that reading it would take too long",
+                "the file has so many parts, or shares them so often, that reading it would take "
+                "too long",
                 hint="no converter writes such files: it is damaged, or made to do harm",
             )

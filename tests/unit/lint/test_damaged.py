@@ -8,11 +8,13 @@ import flatbuffers
 import onnx
 import pytest
 from ai_edge_litert import schema_py_generated as schema
+from graphs import assorted_graph
 
 from mobiledeploy.errors import CorruptFileError
 from mobiledeploy.lint import onnx_check
 from mobiledeploy.lint.inspection import inspect_file
 from mobiledeploy.lint.report import FileReport
+from mobiledeploy.targets import tflite
 
 
 def looked_at(path: Path, data: bytes) -> FileReport:
@@ -77,3 +79,66 @@ def test_a_damaged_file_is_named_and_there_is_a_hint(tmp_path: Path, name: str) 
     with pytest.raises(CorruptFileError, match=name) as caught:
         looked_at(tmp_path / name, b"x" * 100)
     assert caught.value.hint
+
+
+def test_a_converter_that_writes_nothing_leaves_the_input_without_bounds(tmp_path: Path) -> None:
+    data = tflite.write(assorted_graph(), io="float32")
+    model: Any = schema.ModelT.InitFromObj(schema.Model.GetRootAs(data))
+    first = model.subgraphs[0].operators[0]
+    assert first.builtinOptionsType == schema.BuiltinOptions.QuantizeOptions
+    for outputs in ([], [-1]):
+        first.outputs = outputs
+        builder = flatbuffers.Builder(1024)
+        builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
+        found = looked_at(tmp_path / "a.tflite", bytes(builder.Output()))
+        assert (found.inputs[0].low, found.inputs[0].high) == (None, None)
+
+
+def test_a_constant_of_seventy_dimensions_is_refused(tmp_path: Path, clean_onnx: bytes) -> None:
+    model = onnx.ModelProto.FromString(clean_onnx)
+    model.graph.initializer[0].dims[:] = [1] * 70
+    with pytest.raises(CorruptFileError, match="no possible shape"):
+        looked_at(tmp_path / "a.onnx", model.SerializeToString())
+
+
+@pytest.mark.parametrize(
+    ("dims", "message"), [([7], "expected 7 bytes"), ([2**40], "expected at most")]
+)
+def test_bytes_elsewhere_that_do_not_fit_are_never_read(
+    tmp_path: Path, clean_onnx: bytes, dims: list[int], message: str
+) -> None:
+    with (tmp_path / "weights.bin").open("wb") as file:
+        file.truncate(2**40)  # a hole: it takes no room on the disk
+    model = onnx.ModelProto.FromString(clean_onnx)
+    constant = model.graph.initializer[0]
+    constant.ClearField("raw_data")
+    constant.data_type, constant.dims[:] = onnx.TensorProto.INT8, dims
+    constant.data_location = onnx.TensorProto.EXTERNAL
+    constant.external_data.add(key="location", value="weights.bin")
+    with pytest.raises(CorruptFileError, match=message):
+        looked_at(tmp_path / "a.onnx", model.SerializeToString())
+
+
+def test_functions_that_call_themselves_are_a_problem_of_the_file(
+    tmp_path: Path, clean_onnx: bytes
+) -> None:
+    model = onnx.ModelProto.FromString(clean_onnx)
+    model.functions.add(
+        name="F", domain="own", input=["a"], output=["b"],
+        node=[onnx.helper.make_node("F", ["a"], ["b"], domain="own")],
+        opset_import=[onnx.helper.make_opsetid("own", 1)],
+    )  # fmt: skip
+    model.opset_import.append(onnx.helper.make_opsetid("own", 1))
+    model.graph.node[0].op_type, model.graph.node[0].domain = "F", "own"
+    path = tmp_path / "a.onnx"
+    path.write_bytes(model.SerializeToString())
+    assert json.loads(onnx_check.check(str(path)))["problem"]
+
+
+def test_a_small_file_of_a_million_parts_is_refused_soon(
+    tmp_path: Path, clean_onnx: bytes
+) -> None:
+    model = onnx.ModelProto.FromString(clean_onnx)
+    model.graph.node[0].input.extend(["x"] * 2**20)
+    with pytest.raises(CorruptFileError, match="so many parts"):
+        looked_at(tmp_path / "a.onnx", model.SerializeToString())

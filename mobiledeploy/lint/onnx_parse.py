@@ -1,0 +1,47 @@
+"""From the bytes of an `.onnx` to its protobuf, whose names are text and whose size is bounded."""
+
+from typing import Any, Final
+
+from mobiledeploy.errors import CorruptFileError
+from mobiledeploy.lint.work import Work
+
+PARTS: Final = 2**18
+"""Messages and names of a file: ten times those of a large network."""
+
+
+def parse(data: bytes) -> Any:
+    """Return the model's protobuf.
+
+    Raises:
+        CorruptFileError: The bytes are none, a name in it is no text, or it has too many parts.
+    """
+    from google.protobuf.message import DecodeError
+    from onnx import ModelProto
+
+    model = ModelProto()
+    try:
+        model.ParseFromString(data)
+    except DecodeError as error:
+        raise CorruptFileError("the bytes are no ONNX model") from error
+    _require_texts(model, Work(PARTS))
+    if not model.HasField("graph") or not model.graph.node:
+        raise CorruptFileError("expected an ONNX model with operators, received one without")
+    return model
+
+
+def _require_texts(message: Any, work: Work) -> None:
+    """Refuse names that are no text: protobuf hands them out as bytes.
+
+    Raises:
+        CorruptFileError: Some string is not UTF-8, or there are too many.
+    """
+    work.take(1)
+    for field, value in message.ListFields():
+        if field.type == field.TYPE_STRING:
+            texts = (value,) if isinstance(value, str | bytes) else value
+            work.take(len(texts))
+            if not all(isinstance(text, str) for text in texts):
+                raise CorruptFileError(f"a text in the ONNX model ({field.name}) is not UTF-8")
+        elif field.type == field.TYPE_MESSAGE:
+            for inner in (value,) if hasattr(value, "ListFields") else value:
+                _require_texts(inner, work)
