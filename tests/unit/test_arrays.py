@@ -1,4 +1,4 @@
-"""Archives of arrays from anybody give the arrays, or a message; never code, never a full memory."""
+"""Archives of arrays give the arrays, or a message; never code, never a full memory."""
 
 import io
 import struct
