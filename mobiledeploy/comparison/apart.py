@@ -26,11 +26,13 @@ def words(
         origin: Gives in words whether the files hold one network.
     """
     enough = max(SEPARATE, layers // 8)
-    floats = _places(found for found in harmful if IN_FLOATS in found.detail)
-    if len(floats) >= enough:
+    in_floats = [found for found in harmful if IN_FLOATS in found.detail]
+    if len(_places(in_floats)) >= enough:
+        which = "first" if in_floats[-1].expected == "floats" else "second"
         return (
-            f"one of the files keeps {len(floats)} of {layers} layers in floats where the other "
-            "one has codes, so that they cannot be equal: what differs is the cost of quantising"
+            f"the {which} file keeps {len(_places(in_floats))} of {layers} layers in floats where "
+            "the other one has codes, so that they cannot be equal: what differs is the cost of "
+            "quantising"
         )
     grids = [found for found in harmful if found.field in _ACTIVATIONS | _KERNELS]
     rounded = [found for found in grids if LAST_PLACE in found.detail]

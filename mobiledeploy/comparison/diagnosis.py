@@ -6,6 +6,8 @@ from typing import Final
 from mobiledeploy.comparison import apart
 from mobiledeploy.comparison.difference import Difference, Field
 
+_ALONE: Final[frozenset[Field]] = frozenset({"missing layer", "extra layer"})
+
 _WORDS: Final[dict[Field, str]] = {
     "input type": "the files take images of another type",
     "input shape": "the files take images of another size or layout",
@@ -66,6 +68,9 @@ def cause(
     separate = apart.words(harmful, layers=layers, place=place, origin=origin)
     if separate:
         return separate
+    if first.kind == "softmax" and first.field in _ALONE:
+        which = "first" if first.field == "missing layer" else "second"
+        return f"only the {which} file ends in a softmax: the other one gives the logits"
     words = f"{_WORDS[first.field]}: {_place(first)}, {first.detail}{_size(first)}"
     later = {found.position for found in harmful if found.field != "rounding"} - {first.position}
     if later:

@@ -17,11 +17,13 @@ from mobiledeploy.reading.model import (
     Weights,
 )
 from mobiledeploy.reading.onnx import read_onnx
+from mobiledeploy.reading.precision import Arithmetic, arithmetic, compression
 from mobiledeploy.reading.tflite import read_tflite
 
 __all__ = [
     "FULL",
     "INPUT",
+    "Arithmetic",
     "Fault",
     "Kind",
     "Layer",
@@ -29,6 +31,8 @@ __all__ = [
     "Reading",
     "Tensor",
     "Weights",
+    "arithmetic",
+    "compression",
     "read_onnx",
     "read_tflite",
 ]

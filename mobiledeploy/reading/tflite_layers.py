@@ -10,6 +10,7 @@ from mobiledeploy.integer.graph import QTensor
 from mobiledeploy.integer.tflite_file import TfliteFile, TfliteOperator, TfliteTensor
 from mobiledeploy.layers import Activation
 from mobiledeploy.reading.model import Fault, Layer, Tensor, Weights
+from mobiledeploy.reading.precision import DYNAMIC, UNPACKED
 from mobiledeploy.reading.windows import same_pads
 
 _ACTIVATIONS: Final[dict[int, Activation]] = {0: "none", 1: "relu", 3: "relu6"}
@@ -133,9 +134,12 @@ def _weighted(
     kernel = _constant(file, operator, 1)
     bias = _constant(file, operator, 2)
     if kernel is None or kernel.data is None or kernel.data.ndim != rank:
-        return without("the kernel is no constant of the usual rank")
+        plain = kernel is not None and kernel.data is None and before.scale is None
+        return without(UNPACKED if plain else "the kernel is no constant of the usual rank")
     if kernel.dtype not in (np.int8, np.uint8) or not kernel.scale.size:
         return without(f"the kernel is {kernel.dtype}, not quantised to int8")
+    if before.scale is None and before.dtype == "float32":
+        return without(DYNAMIC)
     offset = 128 * (kernel.dtype == np.uint8)
     codes = (kernel.data.astype(np.int16) - offset).astype(np.int8)
     channels = codes.shape[axis]

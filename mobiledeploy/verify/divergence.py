@@ -11,6 +11,7 @@ from typing import Final
 
 import numpy as np
 
+from mobiledeploy import reading
 from mobiledeploy.comparison.align import align
 from mobiledeploy.comparison.difference import StructureReport
 from mobiledeploy.data.dataset import Pixels
@@ -80,6 +81,11 @@ def locate(
         layer. Where no image shows one, it is the first layer whose integers differ; also where
         a runtime refuses a copy with every layer tapped, as it may.
     """
+    if any(reading.arithmetic(side.reading) == "floats" for side in sides):
+        return None, ()  # nothing in it has codes to be compared
+    ungridded = [side.file.name for side in sides if side.reading.input.scale is None]
+    if ungridded:
+        return _by_integers(structure, f"{ungridded[0]} has no grid at its input"), ()
     alignment = align(sides[0].reading, sides[1].reading)
     matched = alignment.matched
     rows = [_Row(first=i, second=j) for j, i in sorted(matched.items(), key=lambda pair: pair[1])]

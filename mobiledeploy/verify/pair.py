@@ -1,4 +1,4 @@
-"""Verify two files that claim to be the same int8 classifier, whoever made them."""
+"""Verify two files that claim to be the same classifier, whoever made them."""
 
 import math
 from pathlib import Path
@@ -8,7 +8,7 @@ from mobiledeploy.errors import ParityError
 from mobiledeploy.progress import Progress, silent
 from mobiledeploy.runtimes.child import Child
 from mobiledeploy.runtimes.kinds import KINDS
-from mobiledeploy.verify import feeding, inputs, model_file
+from mobiledeploy.verify import feeding, float_pair, inputs, model_file
 from mobiledeploy.verify.inputs import ImageSet
 from mobiledeploy.verify.int8 import DEFAULT, Options, ruler_of
 from mobiledeploy.verify.model_file import ModelFile
@@ -95,14 +95,16 @@ def _observe(
             class_names = () if labels is None else chosen.dataset.class_names
             assumed = _assumed(chosen, images, classes)
         sets = images, inputs.synthetic_extremes(shape)
-        report, answers = prove(sides, sets, options, progress=progress)
+        floats = float_pair.are_floats(sides)
+        proof = float_pair.verify if floats else prove
+        report, answers = proof(sides, sets, options, progress=progress)
     fed = [f"pixels became the input of {file.name} as {file.fed}" for file in report.files]
     return Observed(
         report=with_photos(report, chosen, (*fed, *assumed)),
         files=files,
         sets=sets,
         answers=answers,
-        scale=ruler_of(sides).scale,
+        scale=1.0 if floats else ruler_of(sides).scale,
         class_names=class_names,
     )
 

@@ -102,7 +102,7 @@ def open_side(file: ModelFile, place: Place) -> Side:
 
     Raises:
         CorruptFileError: It is damaged.
-        ConversionError: It is no graph with one input and one output.
+        ConversionError: It is no graph with one input and one output, or computes in 16 bits.
         ParityError: It is no classifier.
     """
     read = reading.read_tflite if file.format == "tflite" else reading.read_onnx
@@ -110,6 +110,13 @@ def open_side(file: ModelFile, place: Place) -> Side:
         found = read(file.data)
     except (CorruptFileError, ConversionError) as error:
         raise type(error)(f"{file.name}: {error}", hint=error.hint) from error
+    if reading.arithmetic(found) == "wider":
+        raise ConversionError(
+            f"{file.name}: expected activations of 8 bits or floats, received others, such as the "
+            "int16 of a 16x8 quantisation",
+            hint="quantise the activations to int8 or uint8: no runtime here has fast kernels for "
+            "16 bits",
+        )
     _check_grids(found, file.name)
     return Side(file=file, reading=found, ends=Ends.of(found, file=file.name), place=place)
 
