@@ -2,12 +2,13 @@
 
 import string
 import textwrap
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from mobiledeploy.cli import _output
 
 if TYPE_CHECKING:
-    from mobiledeploy.verify.layer_report import Divergence
+    from mobiledeploy.verify.layer_report import Divergence, LayerRow
     from mobiledeploy.verify.report import Comparison, VerifyReport
 
 WIDTH = 78
@@ -18,7 +19,7 @@ def text(report: "VerifyReport") -> str:
     parts = [
         report.verdict,
         _files(report),
-        _divergence(report.divergence) if report.divergence is not None else "",
+        _divergence(report.divergence, report.layers) if report.divergence is not None else "",
         _against_first(report),
         _matrix(report),
         _float_files(report),
@@ -127,7 +128,7 @@ def _accuracy(report: "VerifyReport") -> str:
     return f"{_output.table(rows, right=range(1, 6))}\n{words}".rstrip()
 
 
-def _divergence(found: "Divergence") -> str:
+def _divergence(found: "Divergence", layers: Sequence["LayerRow"]) -> str:
     other = "" if found.other == found.layer else f" (`{found.other}` in the second file)"
     place = f"layer {found.position} of {found.layers}" if found.position else "the input"
     lines = [
@@ -149,7 +150,27 @@ def _divergence(found: "Divergence") -> str:
         lines.append(f"worst channels: {channels}")
     if found.blamed:
         lines.append(f"{found.blamed} departs from its own file's integers there")
+    if layers:
+        lines.append(_alone(layers))
     return "\n".join(_wrapped(line) for line in lines)
+
+
+def _alone(layers: Sequence["LayerRow"]) -> str:
+    """Say how many layers differ end to end, and which of them do so by themselves."""
+    differing = sum(row.max_lsb > 0 for row in layers)
+    alone = [row for row in layers if row.alone_max_lsb]
+    shown = [
+        f"`{row.layer.partition(';')[0]}` by {_lsb(row.alone_max_lsb or 0)} LSB"
+        for row in alone[:4]
+    ]
+    shown += [f"{len(alone) - 4} more"] if len(alone) > 4 else []
+    uncut = sum(row.alone_max_lsb is None for row in layers)
+    return (
+        f"end to end {differing} of {len(layers)} layers differ; each cut out of both files and "
+        f"run on the same codes, {len(alone) or 'none'}"
+        + (f": {', '.join(shown)}" if shown else "")
+        + (f"; {uncut} could not be cut out" if uncut else "")
+    )
 
 
 def _list(title: str, lines: tuple[str, ...]) -> str:

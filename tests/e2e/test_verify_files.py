@@ -59,6 +59,7 @@ def test_files_that_differ_end_with_status_5_and_the_layer(files: tuple[Path, Pa
     done = mobiledeploy("verify", *files, cwd=files[0].parent, status=5)
     assert done.stdout.startswith("does not hold: logits differ on")
     assert "first diverges in layer 1 of 9: `stem`, CONV_2D" in done.stdout
+    assert "of 9 layers differ; each cut out of both files" in done.stdout
     assert "error: logits differ" in done.stderr
 
 
