@@ -125,19 +125,21 @@ class ShownImage:
         name: Of the image.
         inputs: The set that it is of.
         why: `mistake`: the class is wrong. `difference`: two runtimes differ most on it.
+            `divergence`: it shows the first diverging layer best.
         label: The true class, or None.
         predicted: What the first file says.
         confidence: The softmax's share for that class.
-        difference: Of the logits of `first` and `second`, in LSB; 0 for a mistake.
-        first: A participant; empty for a mistake.
+        difference: Of the logits of `first` and `second`, or of the codes of the diverging
+            layer, in LSB; 0 for a mistake.
+        first: A participant; empty but for a difference.
         second: Another one.
-        exact: Whether the two have to be equal.
+        exact: Whether what is compared has to be equal.
         png: The image at the network's size, a PNG file in base64.
     """
 
     name: str
     inputs: str
-    why: Literal["mistake", "difference"]
+    why: Literal["mistake", "difference", "divergence"]
     label: int | None
     predicted: int
     confidence: float

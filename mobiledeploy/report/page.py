@@ -5,10 +5,13 @@ stands in a `<data>` element whose `value` is the number in `report.json`, or th
 """
 
 import functools
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from mobiledeploy.report import charts
-from mobiledeploy.report.document import Classification, Confusion, Report
+from mobiledeploy.report.document import Activation, Classification, Confusion, Report
+from mobiledeploy.verify.layer_report import LayerRow
+from mobiledeploy.verify.report import VerifyReport
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -18,6 +21,7 @@ MOST_CLASSES: Final = 20
 """With more, the confusion matrix gives way to the most frequent confusions."""
 MOST_PAIRS: Final = 30
 SPACE: Final = "\N{NO-BREAK SPACE}"
+MINUS: Final = "\N{MINUS SIGN}"
 
 
 def render(report: Report) -> str:
@@ -52,6 +56,10 @@ def _environment() -> "Environment":
         "steps": charts.steps,
         "table_of": _table,
         "confusions": _confusions,
+        "heading": _heading,
+        "others": _others,
+        "lsb_tips": lsb_tips,
+        "noise_tips": noise_tips,
         "MOST_CLASSES": MOST_CLASSES,
     }
     return environment
@@ -64,10 +72,18 @@ def _data(value: str, text: str) -> "Markup":
 
 
 def _number(value: float, digits: int = 3) -> "Markup":
+    return _data(repr(value), _plain(value, digits))
+
+
+def _plain(value: float, digits: int = 3) -> str:
     """Return whole numbers in groups of three digits, others to so many digits."""
     if value == int(value):
-        return _data(repr(value), f"{int(value):,}".replace("-", "\N{MINUS SIGN}"))
-    return _data(repr(value), f"{value:.{digits}g}".replace("-", "\N{MINUS SIGN}"))
+        text = f"{int(value):,}"
+    elif abs(value) >= 10**digits:
+        text = f"{value:,.0f}"
+    else:
+        text = f"{value:#.{digits}g}".rstrip(".")
+    return text.replace("-", MINUS)
 
 
 def _percent(value: float, digits: int = 1) -> "Markup":
@@ -128,3 +144,43 @@ def _confusions(found: Classification) -> list[Confusion]:
     """Return what was taken for what, the most frequent first."""
     wrong = [cell for cell in found.confusion if cell.label != cell.predicted]
     return sorted(wrong, key=lambda cell: -cell.images)[:MOST_PAIRS]
+
+
+def _heading(found: VerifyReport) -> str:
+    """Return the finding in a line; two files are one function only where that was proven."""
+    if found.float_comparisons:
+        how = "agree within" if found.holds else "differ by more than"
+        return f"The two files {how} float rounding"
+    if found.holds and found.proven:
+        return "The two files are the same function"
+    if found.holds:
+        return "The two files give the same answers"
+    if all(pair.exact_logits == pair.images for pair in found.comparisons):
+        return "The two files are not the same function"
+    return "The two files do not give the same answers"
+
+
+def _others(found: VerifyReport) -> list[str]:
+    """Return what is wrong besides what the verdict and the first diverging layer say."""
+    said = found.divergence.cause if found.divergence is not None else ""
+    return [text for text in found.failures[1:] if not said or said not in text]
+
+
+def lsb_tips(rows: Sequence[LayerRow]) -> list[str]:
+    """Return what a bar of the chart of differences stands for."""
+    return [
+        f"{row.layer}: {_plain(row.max_lsb)} LSB"
+        + ("" if row.alone_max_lsb is None else f", alone {_plain(row.alone_max_lsb)} LSB")
+        for row in rows
+    ]
+
+
+def noise_tips(tensors: Sequence[Activation]) -> list[str]:
+    """Return what a bar of the chart of noise stands for."""
+    return [
+        f"{tensor.name}: no noise"
+        if tensor.sqnr is None
+        else f"{tensor.name}: {_plain(tensor.sqnr)} dB"
+        + (f", {_plain(tensor.sqnr_worst)} dB on {tensor.worst}" if tensor.sqnr_worst else "")
+        for tensor in tensors
+    ]

@@ -1,6 +1,7 @@
-"""Images worth looking at: the surest mistakes, and those on which two runtimes differ most."""
+"""Images worth looking at: of the diverging layer, of runtimes that differ, and mistakes."""
 
 import base64
+import dataclasses
 import io
 from typing import Final
 
@@ -22,7 +23,21 @@ def of(observed: Observed) -> tuple[ShownImage, ...]:
     """Return the images, those with differences first."""
     if not observed.answers:
         return ()
-    return (*_differences(observed), *_mistakes(observed))
+    return (*_divergence(observed), *_differences(observed), *_mistakes(observed))
+
+
+def _divergence(observed: Observed) -> list[ShownImage]:
+    """Return the image that shows the first diverging layer best, if there is one."""
+    found = observed.report.divergence
+    place = None if found is None else _place(observed, found.image)
+    if found is None or place is None:
+        return []
+    number, row = place
+    shown = _shown(
+        observed.sets[number], observed.answers[number], row, observed.scale, None, exact=True
+    )
+    most = max((abs(step) for step, _ in found.histogram), default=0)
+    return [dataclasses.replace(shown, why="divergence", difference=float(most))]
 
 
 def _mistakes(observed: Observed) -> list[ShownImage]:

@@ -1,5 +1,6 @@
 """The page: well-formed, alone in the world, and without a number that report.json lacks."""
 
+import dataclasses
 import json
 import re
 from collections.abc import Iterator
@@ -95,6 +96,10 @@ def test_no_digit_stands_outside_of_what_the_document_says(report: Report) -> No
     strings |= {text[:1].upper() + text[1:] for text in strings}
     long = sorted((text for text in strings if len(text) > 3), key=len, reverse=True)
 
+    tips = {*page.lsb_tips(report.verify.layers)}
+    if report.activations is not None:
+        tips |= {*page.noise_tips(report.activations.tensors)}
+
     def texts(node: Element) -> Iterator[str]:
         if node.tag not in {"data", "style"}:
             yield node.text or ""
@@ -103,6 +108,8 @@ def test_no_digit_stands_outside_of_what_the_document_says(report: Report) -> No
                 yield child.tail or ""
 
     for text in texts(parsed(page.render(report))):
+        if text in tips:
+            continue
         rest = text.strip()
         if rest in strings or (
             len(rest) > 3 and any(rest.rstrip(".").lower() in said.lower() for said in long)
@@ -158,7 +165,7 @@ def test_hostile_names_are_text(report: Report) -> None:
         if isinstance(node, list):
             return [hostile(value, key) for value in node]
         names = isinstance(node, str) and node and key not in CHOICES
-        return attack + node if names else node
+        return node + attack if names else node
 
     attacked = codec.load(Report, hostile(document(report)), where="report.json")
     before, after = parsed(page.render(report)), parsed(page.render(attacked))
@@ -169,11 +176,47 @@ def test_hostile_names_are_text(report: Report) -> None:
 def test_a_failure_names_the_layer_and_shows_the_surest_image(failing: Report) -> None:
     html = page.render(failing)
     assert not failing.verify.holds
-    assert "The two files are not the same function" in html
+    assert "The two files do not give the same answers" in html
     assert failing.verify.divergence is not None
     assert failing.verify.divergence.layer in html
     assert "Where the files part" in html
     assert any(image.exact and image.difference > 0 for image in failing.shown)
+    (shown,) = (image for image in failing.shown if image.why == "divergence")
+    assert shown.name == failing.verify.divergence.image
+    assert shown.difference == max(abs(n) for n, _ in failing.verify.divergence.histogram)
+
+
+def test_the_first_screen_of_a_failure_names_the_layer_and_the_cause_once(failing: Report) -> None:
+    found = failing.verify.divergence
+    assert found is not None
+    (box,) = (
+        element
+        for element in parsed(page.render(failing)).iter("div")
+        if element.attrib.get("class") == "verdict bad"
+    )
+    said = "".join(box.itertext())
+    assert f"Layer {found.position} of {found.layers}, {found.layer}, is the first" in said
+    assert found.cause.replace("`", "").lower() in said.lower()
+    first = page.render(failing).partition("<main")[0].lower()
+    assert first.count(found.cause.partition("`")[0].lower()) == 1
+
+
+@pytest.mark.parametrize(
+    ("holds", "proven", "exact", "heading"),
+    [
+        (True, ("all layers",), 4, "The two files are the same function"),
+        (True, (), 4, "The two files give the same answers"),
+        (False, (), 3, "The two files do not give the same answers"),
+        (False, (), 4, "The two files are not the same function"),
+    ],
+)
+def test_the_heading_claims_no_more_than_was_found(
+    failing: Report, holds: bool, proven: tuple[str, ...], exact: int, heading: str
+) -> None:
+    pair = dataclasses.replace(failing.verify.comparisons[0], images=4, exact_logits=exact)
+    found = dataclasses.replace(failing.verify, holds=holds, proven=proven, comparisons=(pair,))
+    html = page.render(dataclasses.replace(failing, verify=found))
+    assert f"<h1>{heading}</h1>" in html
 
 
 def test_what_holds_was_measured_layer_by_layer(labelled: Report) -> None:
