@@ -1,7 +1,8 @@
 """A layer and its counterpart, each cut out of its file and run on the same codes."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import TypeAlias
 
 import numpy as np
 
@@ -11,6 +12,9 @@ from mobiledeploy.reading import INPUT
 from mobiledeploy.verify.cutouts import CutOut, Cutter, cutter, tensor_of
 from mobiledeploy.verify.layer_codes import Codes, moved, within
 from mobiledeploy.verify.tapped import Tapped
+
+RunPair: TypeAlias = Callable[[tuple[int, int], Mapping[int, Codes]], tuple[Codes, Codes]]
+"""`Bench.run`, or what stands for it."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -77,9 +77,11 @@ def certify_sides(
     alignment = align(first, second)
     pairs = [(i, j) for i, j in alignment.pairs if i is not None and j is not None]
     found = [(first.layers[i], second.layers[j]) for i, j in pairs]
-    layers = layer_proofs.prove(first, second, alignment, execution.kernel_reasons(sides, found))
+    reasons = execution.kernel_reasons(sides, found)
     indices = [i for i, _ in pairs], [j for _, j in pairs]
     runs = tapped.tap(sides, indices, threads=threads)
+    bench = cut_pairs(runs, alignment)
+    layers = layer_proofs.prove(first, second, alignment, reasons, bench.run)
     sessions = [
         sides[0].load("xnnpack", taps=(), threads=1),
         sides[1].load("ort-optimised", taps=(), threads=1),
@@ -87,7 +89,7 @@ def certify_sides(
     checks = (
         *border_checks(first, second, alignment),
         execution.layer_by_layer(runs, pairs, threads=threads, progress=progress),
-        *extremes.each_layer(cut_pairs(runs, alignment), pairs, progress=progress),
+        *extremes.each_layer(bench, pairs, progress=progress),
         *(execution.steady(side, run) for side, run in zip(sides, sessions, strict=True)),
     )
     files = tuple(

@@ -1,18 +1,23 @@
-"""Prove the layers of two files, one by one, from what stands in the files; nothing is run.
+"""Prove the layers of two files, one by one, from what stands in the files.
+
+Nothing is run but the softmax, which is sampled.
 
 The proofs of the layers make one of the whole because it is also checked that corresponding
 layers read corresponding layers.
 """
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
 from mobiledeploy.comparison.align import Alignment
 from mobiledeploy.comparison.layer_reads import in_order
+from mobiledeploy.integer.graph import Int8
 from mobiledeploy.reading import INPUT, Layer, Reading
 from mobiledeploy.verify import proof_products, proof_softmax, proof_tables
+from mobiledeploy.verify.alone import RunPair
+from mobiledeploy.verify.layer_codes import Codes
 from mobiledeploy.verify.proof import Finding, LayerProof
 
 
@@ -21,6 +26,7 @@ def prove(
     second: Reading,
     alignment: Alignment,
     kernel_reasons: Sequence[tuple[str, ...]],
+    run: RunPair,
 ) -> tuple[LayerProof, ...]:
     """Return a proof, or why there is none, for every layer of either file.
 
@@ -30,10 +36,11 @@ def prove(
         alignment: Of the two.
         kernel_reasons: For each pair of layers, why other kernels run them than the proofs speak
             of.
+        run: A pair of layers, cut out of the files.
     """
     reasons = iter(kernel_reasons)
     return tuple(
-        _pair(first, second, alignment, (i, j), next(reasons))
+        _pair(first, second, alignment, (i, j), next(reasons), run)
         if i is not None and j is not None
         else _alone(
             None if i is None else first.layers[i], None if j is None else second.layers[j]
@@ -60,6 +67,7 @@ def _pair(
     alignment: Alignment,
     places: tuple[int, int],
     kernel_reasons: tuple[str, ...],
+    run: RunPair,
 ) -> LayerProof:
     mine, other = first.layers[places[0]], second.layers[places[1]]
     reasons = [
@@ -74,7 +82,14 @@ def _pair(
         swapped = in_order(first, second, alignment, *places).reads != other.reads
         # Scales of a stranger's file may be anything; what overflows is no equal number.
         with np.errstate(all="ignore"):
-            finding = _finding(mine, other, _source(first, mine.reads[0].source), swapped=swapped)
+            source = mine.reads[0].source
+            finding = _finding(
+                mine,
+                other,
+                _source(first, source),
+                lambda codes: run(places, {source: codes.astype(np.int16)}),
+                swapped=swapped,
+            )
     finding = dataclasses.replace(finding, reasons=(*finding.reasons, *kernel_reasons))
     return LayerProof(
         layer=mine.name,
@@ -89,7 +104,14 @@ def _pair(
     )
 
 
-def _finding(mine: Layer, other: Layer, source: tuple[int, ...], *, swapped: bool) -> Finding:
+def _finding(
+    mine: Layer,
+    other: Layer,
+    source: tuple[int, ...],
+    run: Callable[[Int8], tuple[Codes, Codes]],
+    *,
+    swapped: bool,
+) -> Finding:
     match mine.kind:
         case "conv" | "depthwise" | "dense":
             return proof_products.prove(mine, other)
@@ -98,7 +120,7 @@ def _finding(mine: Layer, other: Layer, source: tuple[int, ...], *, swapped: boo
         case "mean":
             return proof_tables.prove_mean(mine, other, source)
         case "softmax":
-            return proof_softmax.sample(mine, other)
+            return proof_softmax.sample(mine, other, run)
         case kind:
             return Finding(method="none", reasons=(f"there is no proof for a layer `{kind}`",))
 

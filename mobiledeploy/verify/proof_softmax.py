@@ -1,32 +1,29 @@
 """Sample a softmax of two files in both runtimes, on logits chosen to divide them.
 
 A softmax depends on all logits at once and cannot be enumerated; its kernels add exponentials in
-float32 or 16 bits and may round to another code than the exact softmax. The layer is cut out: one
-operator with the file's own numbers, given the logits as integers. See `integer.softmax` for
-TFLite's kernels; ONNX Runtime's is
-onnxruntime/contrib_ops/cpu/quantization/qlinear_softmax.cc.
+float32 or 16 bits and may round to another code than the exact softmax. The layer is run cut out
+of both files, on logits given as integers. See `integer.softmax` for TFLite's kernels; ONNX
+Runtime's is onnxruntime/contrib_ops/cpu/quantization/qlinear_softmax.cc.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final, get_args
 
 import numpy as np
 import numpy.typing as npt
 
+from mobiledeploy.errors import ConversionError, CorruptFileError
 from mobiledeploy.integer.graph import (
     QMAX,
     QMIN,
     SOFTMAX_SCALE,
     SOFTMAX_ZERO_POINT,
     Int8,
-    IntegerGraph,
-    QTensor,
-    Softmax,
 )
 from mobiledeploy.integer.softmax import Kernel, softmax_codes
 from mobiledeploy.reading import Layer
-from mobiledeploy.runtimes import cpu, litert, ort
-from mobiledeploy.targets import onnx, tflite
+from mobiledeploy.runtimes import cpu
+from mobiledeploy.verify.layer_codes import Codes
 from mobiledeploy.verify.proof import Finding
 
 WITHIN: Final = 1
@@ -40,12 +37,14 @@ MOST_CODES: Final = 4_000_000
 """Logits in all; it bounds the time for files with many classes."""
 
 
-def sample(first: Layer, second: Layer) -> Finding:
+def sample(first: Layer, second: Layer, run: Callable[[Int8], tuple[Codes, Codes]]) -> Finding:
     """Return how far both files' softmax is from the exact one.
 
     Args:
         first: Of the `.tflite`.
         second: Of the `.onnx`.
+        run: From logits, shape (vectors, classes), to the codes that LiteRT and ONNX Runtime give
+            for the layer, cut out of its file.
     """
     reasons = list(_reasons(first, second))
     if reasons:
@@ -53,12 +52,16 @@ def sample(first: Layer, second: Layer) -> Finding:
     read = first.reads[0]
     scale, (classes,) = np.float32(read.scale), first.output.shape
     logits = adversarial(classes, scale)
-    graph = _graph(classes, scale, int(read.zero_point or 0))
-    answers = {
-        "LiteRT": litert.load(tflite.write(graph)).run(logits)[0],
-        "ONNX Runtime": ort.load(onnx.write(graph, {})).run(logits)[0],
-    }
+    try:
+        answers = dict(zip(("LiteRT", "ONNX Runtime"), run(logits), strict=True))
+    except (ConversionError, CorruptFileError) as error:
+        return Finding(method="samples", reasons=(f"it could not be run: {error}",))
     expected = exact(logits, scale)
+    for name, codes in answers.items():
+        if codes.shape != expected.shape:
+            reasons.append(f"{name} gives scores of shape {codes.shape[1:]}")
+    if reasons:
+        return Finding(method="samples", reasons=tuple(reasons))
     off = {name: _apart(codes, expected) for name, codes in answers.items()}
     apart = _apart(answers["LiteRT"], answers["ONNX Runtime"])
     computed = {
@@ -132,17 +135,7 @@ def _steps(logits: Int8, scale: np.float32) -> npt.NDArray[np.float64]:
     return steps / float(SOFTMAX_SCALE)
 
 
-def _graph(classes: int, scale: np.float32, zero_point: int) -> IntegerGraph:
-    source = QTensor(name="logits", shape=(classes,), scale=scale, zero_point=zero_point)
-    scores = QTensor(
-        name="scores", shape=(classes,), scale=SOFTMAX_SCALE, zero_point=SOFTMAX_ZERO_POINT
-    )
-    return IntegerGraph(
-        name="softmax", input=source, nodes=(Softmax(input="logits", output=scores),)
-    )
-
-
-def _apart(a: Int8, b: Int8) -> int:
+def _apart(a: Codes | Int8, b: Codes | Int8) -> int:
     return int(np.abs(a.astype(np.int64) - b).max())
 
 

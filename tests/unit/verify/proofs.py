@@ -1,14 +1,28 @@
-"""What a certificate says of each layer of two files."""
+"""What a certificate says of each layer of two files, kernels aside."""
+
+from collections.abc import Mapping
 
 from mobiledeploy.comparison.align import align
-from mobiledeploy.reading import read_onnx, read_tflite
-from mobiledeploy.verify import layer_proofs
+from mobiledeploy.verify import layer_proofs, model_file, tapped
+from mobiledeploy.verify.alone import cut_pairs
+from mobiledeploy.verify.layer_codes import Codes
 from mobiledeploy.verify.proof import LayerProof
+from mobiledeploy.verify.side import HERE, open_side
 
 
 def proofs(first: bytes, second: bytes) -> dict[str, LayerProof]:
-    """Of all layers by name, kernels aside."""
-    readings = read_tflite(first), read_onnx(second)
+    """Of all layers by name."""
+    sides = (
+        open_side(model_file.of_bytes("a.tflite", first), HERE),
+        open_side(model_file.of_bytes("b.onnx", second), HERE),
+    )
+    readings = sides[0].reading, sides[1].reading
     alignment = align(*readings)
-    found = layer_proofs.prove(*readings, alignment, [()] * len(alignment.pairs))
+
+    def run(pair: tuple[int, int], codes: Mapping[int, Codes]) -> tuple[Codes, Codes]:
+        # Opened where it is needed only: most faults are seen in the files.
+        indices = range(len(readings[0].layers)), range(len(readings[1].layers))
+        return cut_pairs(tapped.tap(sides, indices, threads=1), alignment).run(pair, codes)
+
+    found = layer_proofs.prove(*readings, alignment, [()] * len(alignment.pairs), run)
     return {proof.layer or proof.counterpart: proof for proof in found}

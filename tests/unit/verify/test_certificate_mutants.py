@@ -4,6 +4,7 @@ import graphs
 import numpy as np
 import pytest
 from mutants import instrument
+from unit.verify.proofs import proofs
 
 from mobiledeploy.comparison.align import align
 from mobiledeploy.errors import MobileDeployError
@@ -11,14 +12,13 @@ from mobiledeploy.integer.certify import certify
 from mobiledeploy.reading import read_onnx, read_tflite
 from mobiledeploy.runtimes import litert, ort
 from mobiledeploy.targets import onnx, tap, tflite
-from mobiledeploy.verify import certificate, layer_proofs
+from mobiledeploy.verify import certificate
 
 
 def holds(first: bytes, second: bytes) -> bool:
     readings = read_tflite(first), read_onnx(second)
-    alignment = align(*readings)
-    found = layer_proofs.prove(*readings, alignment, [()] * len(alignment.pairs))
-    checks = certificate.border_checks(*readings, alignment)
+    found = proofs(first, second).values()
+    checks = certificate.border_checks(*readings, align(*readings))
     return all(p.status != "not proven" for p in found) and all(c.holds for c in checks)
 
 
