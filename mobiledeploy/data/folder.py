@@ -76,7 +76,7 @@ def load(path: Path, *, divide: bool = True, progress: Progress = silent) -> Dat
         found = f"only `{class_names[0]}`" if class_names else "no images"
         raise RequestError(
             f"expected images of at least two classes in {printable(path)}, found {found}",
-            hint=LAYOUT,
+            hint=_classes_further_down(root) or LAYOUT,
         )
     paths = tuple(photo.path for photo in photos)
     names = tuple(printable(path.relative_to(root).as_posix()) for path in paths)
@@ -116,13 +116,43 @@ def _root(path: Path) -> Path:
 
 
 def _parts(root: Path) -> list[tuple[Split | None, Path]]:
-    """Return the folders in which the classes stand, each with the split it is."""
+    """Return the folders in which the classes stand, each with the split it is.
+
+    `train` with classes inside, beside another split, is meant as splits: taken for classes, they
+    would make a model that tells training photos from test photos.
+
+    Raises:
+        RequestError: What is meant as splits is none.
+    """
     found = _folders(root, root)
     parts = [SPLIT_FOLDERS.get(folder.name.lower()) for folder in found]
-    given = "train" in parts and None not in parts and len(parts) == len(set(parts)) > 1
-    if given and all(_folders(folder, root) for folder in found):
+    known = [part for part in parts if part is not None]
+    train = next((f for f, part in zip(found, parts, strict=True) if part == "train"), None)
+    if train is None or len(set(known)) < 2 or not _folders(train, root):
+        return [(None, root)]
+    twice = [f for f, part in zip(found, parts, strict=True) if part and known.count(part) > 1]
+    others = [f for f, part in zip(found, parts, strict=True) if part is None]
+    without = [folder for folder in found if not _folders(folder, root)]
+    if others:
+        wrong = f"`{printable(others[0].name)}` stands beside them"
+    elif twice:
+        wrong = f"`{printable(twice[0].name)}` and `{printable(twice[1].name)}` are the same one"
+    elif without:
+        wrong = f"`{printable(without[0].name)}` has no folders of classes"
+    else:
         return list(zip(parts, found, strict=True))
-    return [(None, root)]
+    raise RequestError(
+        f"the folders in {printable(root)} look like splits, but {wrong}",
+        hint=f"move it elsewhere, or name the folder that holds the classes, such as "
+        f"{printable(train)}",
+    )
+
+
+def _classes_further_down(root: Path) -> str | None:
+    folders = _folders(root, root)
+    if len(folders) == 1 and len(_folders(folders[0], root)) > 1:
+        return f"are the classes in {printable(folders[0])}? Then name that folder"
+    return None
 
 
 def _folders(folder: Path, root: Path) -> list[Path]:
@@ -155,6 +185,10 @@ def _class_name(folder: Path) -> str:
             f"the class folder {printable(folder)} has control characters or broken text in its "
             "name",
             hint="rename the folder",
+        )
+    if not folder.name.strip():
+        raise RequestError(
+            f"the name of the class folder {printable(folder)} is blank", hint="rename the folder"
         )
     return folder.name
 

@@ -12,7 +12,8 @@ _DECODED: Final = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", 
 _OTHERS: Final = frozenset({".heic", ".heif", ".avif", ".tif", ".tiff"})
 """Images all the same: better counted as unreadable than passed over in silence."""
 _SIGNATURES: Final = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a")
-_IGNORED: Final = (".", "__MACOSX")
+_IGNORED: Final = (".", "__MACOSX", "@eaDir", "$RECYCLE.BIN", "System Volume Information")
+"""What hidden names begin with, and folders of systems: `@eaDir` holds small copies of photos."""
 _UNPRINTABLE: Final = frozenset({"Cc", "Cs", "Zl", "Zp"})
 """Unicode categories: control characters, bytes that are no UTF-8, separators of lines."""
 

@@ -51,7 +51,7 @@ def test_images_lie_at_any_depth_and_other_files_are_passed_over(photos: Photos)
     for name in ("notes.txt", "Thumbs.db", ".hidden.jpg", "._0.jpg", "empty"):
         (root / "dog" / name).write_bytes(b"" if name == "empty" else b"not an image")
     (root / "README.md").write_text("# My animals\n")
-    for hidden in (".cache", "__MACOSX"):
+    for hidden in (".cache", "__MACOSX", "cat/@eaDir", "$RECYCLE.BIN"):
         (root / hidden).mkdir()
         (root / hidden / "x.jpg").write_bytes(jpeg(102))
     dataset = load(root)
@@ -157,52 +157,6 @@ def test_any_other_change_changes_the_digest(
     assert load(root).digest != before
 
 
-@pytest.mark.parametrize(
-    "folders",
-    [("train", "val", "test"), ("Train", "Valid", "TEST"), ("training", "validation", "testing")],
-)
-def test_folders_named_like_splits_are_splits(
-    photos: Photos, folders: tuple[str, str, str]
-) -> None:
-    root = photos()
-    photos(root / folders[0], cat=20, dog=20)
-    photos(root / folders[1], cat=2, dog=3)
-    photos(root / folders[2], cat=4, dog=5)
-    dataset = load(root)
-    assert dataset.class_names == ("cat", "dog")
-    for part, folder in zip(("train", "validation", "test"), folders, strict=True):
-        found = dataset.splits[part]
-        assert {dataset.image_names[i].split("/")[0] for i in found} == {folder}
-    assert [len(dataset.splits[part]) for part in ("train", "validation", "test")] == [40, 5, 9]
-    assert dataset.labels[dataset.splits["test"]].tolist() == [0] * 4 + [1] * 5
-
-
-def test_validation_is_taken_from_train_where_it_is_not_given(photos: Photos) -> None:
-    root = photos()
-    photos(root / "train", cat=20, dog=20)
-    photos(root / "test", cat=4, dog=5)
-    dataset = load(root)
-    assert len(dataset.splits["validation"]) == 4
-    assert len(dataset.splits["train"]) == 36
-    for part in ("train", "validation"):
-        names = [dataset.image_names[i] for i in dataset.splits[part]]
-        assert all(name.startswith("train/") for name in names)
-
-
-@pytest.mark.parametrize("folders", [("test", "train"), ("test", "val"), ("train", "car")])
-def test_classes_may_be_called_train_and_test(photos: Photos, folders: tuple[str, str]) -> None:
-    root = photos(**dict.fromkeys(folders, 3))
-    assert load(root).class_names == tuple(sorted(folders))
-
-
-def test_undivided_folders_may_have_single_images(photos: Photos) -> None:
-    root = photos(cat=1, dog=1)
-    dataset = load(root, divide=False)
-    assert dataset.splits["test"].tolist() == [0, 1]
-    with pytest.raises(RequestError, match="class `cat` has 1 different images"):
-        load(root)
-
-
 def test_a_folder_may_be_named_through_a_link(photos: Photos, tmp_path: Path) -> None:
     root = photos(cat=3, dog=3)
     (tmp_path / "link").symlink_to(root)
@@ -274,6 +228,19 @@ def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
 def test_one_class_is_refused(photos: Photos) -> None:
     with pytest.raises(RequestError, match=r"at least two classes .* found only `cat`"):
         load(photos(cat=5))
+
+
+def test_classes_one_folder_further_down_are_seen(photos: Photos) -> None:
+    root = photos()
+    photos(root / "animals", cat=3, dog=3)
+    with pytest.raises(RequestError, match="found only `animals`") as refused:
+        load(root)
+    assert refused.value.hint == f"are the classes in {root / 'animals'}? Then name that folder"
+
+
+def test_a_class_without_a_name_is_refused(photos: Photos) -> None:
+    with pytest.raises(RequestError, match="is blank"):
+        load(photos(**{"cat": 3, " ": 3}))
 
 
 def test_a_class_without_images_is_refused(photos: Photos) -> None:
