@@ -111,6 +111,9 @@ class Cutter:
         return tuple(inputs), model
 
     def _onnx(self, tensors: list[Tensor], output: str) -> tuple[tuple[TensorInfo, ...], bytes]:
+        for tensor in tensors:
+            if tensor.dtype not in cut_onnx.TYPES:
+                raise ConversionError(f"`{tensor.name}` is of {tensor.dtype}")
         starts = [
             cut_onnx.Start(name=tensor.name, dtype=tensor.dtype, sizes=self._sizes(tensor))
             for tensor in tensors
