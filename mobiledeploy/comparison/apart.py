@@ -25,6 +25,9 @@ def words(
         place: Where the first difference stands, in words.
         origin: Gives in words whether the files hold one network.
     """
+    other = _other_network(harmful, layers)
+    if other:
+        return other
     enough = max(SEPARATE, layers // 8)
     in_floats = [found for found in harmful if IN_FLOATS in found.detail]
     if len(_places(in_floats)) >= enough:
@@ -60,6 +63,21 @@ def words(
         some = [found for found in harmful if found.field == field]
         said += [f"in {len(_places(some))} of them {said_of or some[0].detail}"] if some else []
     return "; ".join([*said, *filter(None, [origin()])])
+
+
+def _other_network(harmful: Sequence[Difference], layers: int) -> str:
+    """Return in words that the layers themselves are others, if half of them are."""
+    known = [found for found in harmful if found.kind != "unknown"]
+    missing, extra, shapes = (
+        sum(found.field == field for found in known)
+        for field in ("missing layer", "extra layer", "kernel shape")
+    )
+    if 2 * (missing + extra + shapes) < layers or missing + extra + shapes < SEPARATE:
+        return ""
+    return (
+        f"the files hold different networks: {missing} layers are in the first file only and "
+        f"{extra} in the second, and {shapes} kernels have another shape"
+    )
 
 
 def _places(found: Iterable[Difference]) -> set[int]:

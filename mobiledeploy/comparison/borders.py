@@ -1,9 +1,15 @@
 """Compare how two files take an image and give an answer: types, grids, the layer that answers."""
 
+from typing import Final
+
 from mobiledeploy.comparison.align import Alignment
 from mobiledeploy.comparison.difference import Difference, Field
 from mobiledeploy.comparison.layer_fields import grid
-from mobiledeploy.reading import INPUT, Reading
+from mobiledeploy.reading import INPUT, Reading, Tensor
+
+NEARLY: Final = "which is the same range but for some steps"
+STEPS: Final = 2.5
+"""By which calibrated grids of one range may differ at an end."""
 
 
 def input_differences(a: Reading, b: Reading, *, same_readers: bool) -> list[Difference]:
@@ -72,6 +78,7 @@ def input_differences(a: Reading, b: Reading, *, same_readers: bool) -> list[Dif
     for one in grid(mine, other):
         same = same_readers and codes and one.field == "scale" and "last place" in one.detail
         detail = f"{one.detail}; the files take {_interval(a)} and {_interval(b)}"
+        detail += f", {NEARLY}" if _nearly(a.input, b.input) else ""
         method = "the first layers give the same codes" if same else ""
         found.append(
             difference("input grid", detail, one.expected, one.received, same=same, method=method)
@@ -126,6 +133,17 @@ def output_differences(a: Reading, b: Reading, alignment: Alignment) -> list[Dif
         detail = f"where the output is converted, {one.detail}"
         difference(one.field, detail, one.expected, one.received, same=False)
     return found
+
+
+def _nearly(a: Tensor, b: Tensor) -> bool:
+    """Whether two grids cover the same range but for some steps, and are as fine."""
+    if None in (a.scale, a.zero_point, b.scale, b.zero_point):
+        return False
+    ends = [
+        [(code - int(tensor.zero_point or 0)) * float(tensor.scale or 0) for code in (-128, 127)]
+        for tensor in (a, b)
+    ]
+    return all(abs(x - y) <= STEPS * float(a.scale or 0) for x, y in zip(*ends, strict=True))
 
 
 def _interval(reading: Reading) -> str:

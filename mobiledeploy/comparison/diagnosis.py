@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from mobiledeploy.comparison import apart
+from mobiledeploy.comparison.borders import NEARLY
 from mobiledeploy.comparison.difference import Difference, Field
 
 _ALONE: Final[frozenset[Field]] = frozenset({"missing layer", "extra layer"})
@@ -71,7 +72,10 @@ def cause(
     if first.kind == "softmax" and first.field in _ALONE:
         which = "first" if first.field == "missing layer" else "second"
         return f"only the {which} file ends in a softmax: the other one gives the logits"
-    words = f"{_WORDS[first.field]}: {_place(first)}, {first.detail}{_size(first)}"
+    said = _WORDS[first.field]
+    if first.field == "input grid" and NEARLY in first.detail:
+        said = "the image is put on a grid whose steps lie otherwise"
+    words = f"{said}: {_place(first)}, {first.detail}{_size(first)}"
     later = {found.position for found in harmful if found.field != "rounding"} - {first.position}
     if later:
         words += f"; {_layers(len(later))} differ in numbers"

@@ -116,15 +116,21 @@ def words(found: Kinship, layers: tuple[Layer, ...]) -> str:
                 "that products cannot saturate on a CPU without VNNI"
             )
     if found.ratios:
-        apart = sorted(abs(np.log(ratio)) for _, ratio in found.ratios)
-        middle = float(np.expm1(apart[len(apart) // 2]))
-        position, ratio = max(found.ratios, key=lambda pair: abs(np.log(pair[1])))
-        said.append(
-            f"of the {len(apart)} layers whose output has another scale, half are off by "
-            f"{middle:.1%} or more, and layer {position + 1} `{_name(layers[position])}` most: "
-            f"its scale is {ratio:.3g} times the first file's"
-        )
+        said.append(_scales(found.ratios, layers))
     return "; ".join(said)
+
+
+def _scales(ratios: tuple[tuple[int, float], ...], layers: tuple[Layer, ...]) -> str:
+    apart = sorted(abs(np.log(ratio)) for _, ratio in ratios)
+    middle = 100 * float(np.expm1(apart[len(apart) // 2]))
+    position, ratio = max(ratios, key=lambda pair: abs(np.log(pair[1])))
+    most = f"layer {position + 1} `{_name(layers[position])}`"
+    if len(ratios) == 1:
+        return f"the scale of {most} is {ratio:.4g} times the first file's"
+    return (
+        f"{len(ratios)} layers have another scale, half of them by {middle:.2g} % or more; that "
+        f"of {most} differs most and is {ratio:.4g} times the first file's"
+    )
 
 
 def _origin(found: Kinship, layers: tuple[Layer, ...]) -> str:

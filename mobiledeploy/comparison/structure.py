@@ -118,10 +118,18 @@ def _of_pair(
         *fields(mine, other, at_input=mine.reads[0].source == INPUT, at_logits=a.logits is mine),
         *reads_differ(a, b, alignment, i, j),
     ]
-    if not found and not verdict.equal:
+    # What differs in a tensor that it reads was said of the layer that writes it.
+    if not found and not verdict.equal and _read_alike(mine, other):
         found = [_rounding(mine, other, verdict) if verdict.cases else _undecided(mine, other)]
     readers_agree = _same_readers(a, verdicts, i)
     return [_judged(one, i, mine, other, verdict, readers_agree=readers_agree) for one in found]
+
+
+def _read_alike(mine: Layer, other: Layer) -> bool:
+    """Whether two layers read their inputs by the same grids."""
+    return [(read.scale, read.zero_point) for read in mine.reads] == [
+        (read.scale, read.zero_point) for read in other.reads
+    ]
 
 
 def _rounding(mine: Layer, other: Layer, verdict: Verdict) -> Found:

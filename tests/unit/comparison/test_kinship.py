@@ -44,7 +44,7 @@ def test_other_ranges_of_the_same_weights_are_told_with_their_size() -> None:
     said = cause(quantised_apart())
     assert "the files were quantised separately" in said
     assert f"they hold the same network: the weights of all {WEIGHTED} layers" in said
-    assert "its scale is 1.2 times the first file's" in said
+    assert "differs most and is 1.2 times the first file's" in said
 
 
 def test_other_weights_are_not_called_another_calibration() -> None:
@@ -52,6 +52,48 @@ def test_other_weights_are_not_called_another_calibration() -> None:
     said = cause(quantised_apart(strangers))
     assert f"the weights of {WEIGHTED} of {WEIGHTED} layers have nothing in common" in said
     assert "the same network" not in said
+
+
+def test_other_networks_are_not_called_another_calibration() -> None:
+    pair = [
+        reading.read_tflite(tflite.write(graphs.mobilenet("v2", alpha=alpha, image_size=32)))
+        for alpha in (0.35, 0.5)
+    ]
+    said = structure.compare(*pair).cause
+    assert said.startswith("the files hold different networks")
+    assert "kernels have another shape" in said
+
+
+def test_a_layer_is_not_blamed_for_the_grid_of_what_it_reads() -> None:
+    mean = next(layer for layer in OURS.layers if layer.kind == "mean")
+    moved = dataclasses.replace(
+        mean, output=dataclasses.replace(mean.output, zero_point=mean.output.zero_point + 1)
+    )
+    layers = tuple(moved if layer is mean else layer for layer in OURS.layers)
+    theirs = dataclasses.replace(
+        OURS,
+        layers=tuple(
+            dataclasses.replace(
+                layer,
+                reads=tuple(
+                    dataclasses.replace(read, zero_point=moved.output.zero_point)
+                    if read.source == layers.index(moved)
+                    else read
+                    for read in layer.reads
+                ),
+            )
+            for layer in layers
+        ),
+    )
+    report = structure.compare(OURS, theirs)
+    harmful = [found for found in report.differences if not found.equivalent]
+    assert [(found.layer, found.field) for found in harmful] == [(mean.name, "zero point")]
+
+
+def test_an_input_a_step_off_is_not_called_another_normalisation() -> None:
+    image = dataclasses.replace(OURS.input, zero_point=OURS.input.zero_point - 1)
+    said = structure.compare(OURS, dataclasses.replace(OURS, input=image)).cause
+    assert said.startswith("the image is put on a grid whose steps lie otherwise")
 
 
 def test_weights_that_were_trained_further_are_close_but_not_the_same() -> None:
