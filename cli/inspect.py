@@ -39,12 +39,12 @@ def inspect(
     warning with `--strict`. 6: the file is damaged. docs/lint.md explains every finding.
     """
     del quiet  # There is no progress to silence.
-    from mobiledeploy import codec
     from mobiledeploy.errors import ParityError
-    from mobiledeploy.lint.inspection import inspect as run
 
-    report = run(path)
+    report = _report(path)
     if json:
+        from mobiledeploy import codec
+
         _output.emit(codec.to_json(report).decode().rstrip())
     else:
         _output.emit(_text(report, operators=operators, tensors=tensors))
@@ -55,6 +55,17 @@ def inspect(
             f"{path}: the rules {', '.join(dict.fromkeys(broken))} are broken",
             hint="docs/lint.md says what each one means and how to mend it",
         )
+
+
+def _report(path: Path) -> "Inspection":
+    from mobiledeploy.lint.checks import Checks
+
+    onnx = [file for file in (path, path / "model.onnx") if file.suffix == ".onnx"]
+    with Checks(file for file in onnx if file.is_file()) as checks:
+        # Imported when the checker has been started, which takes as long.
+        from mobiledeploy.lint.inspection import inspect as run
+
+        return run(path, checks=checks)
 
 
 def _text(report: "Inspection", *, operators: bool, tensors: bool) -> str:

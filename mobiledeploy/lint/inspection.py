@@ -10,6 +10,7 @@ import numpy as np
 from mobiledeploy.errors import CorruptFileError, RequestError
 from mobiledeploy.integer.tflite_file import IDENTIFIER
 from mobiledeploy.lint import ends, read_onnx, read_tflite, rules, runtime
+from mobiledeploy.lint.checks import Checks
 from mobiledeploy.lint.ends import End
 from mobiledeploy.lint.graph import Graph
 from mobiledeploy.lint.macs import macs
@@ -20,20 +21,22 @@ MOST_BYTES: Final = 2**31
 """Of a file: neither a flatbuffer nor a protobuf can be larger."""
 
 
-def inspect(path: Path) -> Inspection:
+def inspect(path: Path, *, checks: Checks | None = None) -> Inspection:
     """Return what is in a file, or in the two files of a build folder.
 
     Args:
         path: A `.tflite`, an `.onnx`, or a folder with `model.tflite` and `model.onnx`.
+        checks: Where ONNX's checker runs; None begins and ends it here.
 
     Raises:
         RequestError: There is no such file.
         CorruptFileError: A file is damaged, or of another kind.
     """
-    if not path.is_dir():
-        return Inspection(files=(inspect_file(path),), across=())
-    paths = [path / f"model.{ending}" for ending in ("tflite", "onnx")]
-    found = tuple(inspect_file(file) for file in paths if file.is_file())
+    with checks or Checks() as running:
+        if not path.is_dir():
+            return Inspection(files=(_file(path, running),), across=())
+        paths = [path / f"model.{ending}" for ending in ("tflite", "onnx")]
+        found = tuple(_file(file, running) for file in paths if file.is_file())
     if not found:
         raise RequestError(
             f"{path}: expected a folder with model.tflite or model.onnx, received one without",
@@ -49,6 +52,11 @@ def inspect_file(path: Path) -> FileReport:
         RequestError: There is no such file.
         CorruptFileError: It is damaged, or of another kind.
     """
+    with Checks() as running:
+        return _file(path, running)
+
+
+def _file(path: Path, checks: Checks) -> FileReport:
     if not path.is_file():
         raise RequestError(f"there is no file {path}", hint="name a .tflite or .onnx file")
     size = path.stat().st_size
@@ -56,15 +64,15 @@ def inspect_file(path: Path) -> FileReport:
         raise CorruptFileError(f"{path}: {size:,} bytes are more than either format can have")
     try:
         with np.errstate(all="ignore"):  # scales of damaged files may be anything
-            return _report(path, path.read_bytes())
+            return _report(path, path.read_bytes(), checks)
     except CorruptFileError as error:
         named = str(error) if str(path) in str(error) else f"{path}: {error}"
         hint = error.hint or "the file is damaged: fetch it again, or convert the model anew"
         raise CorruptFileError(named, hint=hint) from error
 
 
-def _report(path: Path, data: bytes) -> FileReport:
-    model = _read(path, data)
+def _report(path: Path, data: bytes, checks: Checks) -> FileReport:
+    model = _read(path, data, checks)
     graph = Graph.of(model)
     return FileReport(
         file=str(path),
@@ -90,9 +98,9 @@ def _report(path: Path, data: bytes) -> FileReport:
     )
 
 
-def _read(path: Path, data: bytes) -> Model:
+def _read(path: Path, data: bytes, checks: Checks) -> Model:
     is_tflite = data[4:8] == IDENTIFIER or path.suffix == ".tflite"
-    return read_tflite.read(data) if is_tflite else read_onnx.read(path, data)
+    return read_tflite.read(data) if is_tflite else read_onnx.read(path, data, checks)
 
 
 def _operators(model: Model) -> tuple[OperatorLine, ...]:

@@ -4,20 +4,18 @@ Format: https://github.com/onnx/onnx/blob/main/docs/IR.md. A grid belongs to the
 codes: the output of a QuantizeLinear, the input of a DequantizeLinear.
 """
 
-import json
 import math
 from collections import Counter
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from mobiledeploy import isolated
 from mobiledeploy.errors import CorruptFileError
 from mobiledeploy.lint import onnx_grids, onnx_parse
+from mobiledeploy.lint.checks import Checks
 from mobiledeploy.lint.model import (
     NARROW,
     Buffer,
@@ -41,29 +39,26 @@ Constants: TypeAlias = dict[str, tuple[int, Any, npt.NDArray[np.uint8]]]
 """By name: its number, its protobuf and its bytes."""
 
 _NAMES: Final = {"float": "float32", "double": "float64", "float8e4m3fn": "float8_e4m3fn"}
-_SECONDS: Final = 30.0
 
 
-def read(path: Path, data: bytes) -> Model:
+def read(path: Path, data: bytes, checks: Checks) -> Model:
     """Return what stands in a file.
 
     Args:
         path: Of the file: weights may lie in other files of its folder.
         data: Its bytes.
+        checks: Where ONNX's checker runs.
 
     Raises:
         CorruptFileError: The bytes are no ONNX model, damaged, or name a file outside the folder.
     """
-    with ThreadPoolExecutor(1) as beside:  # the child takes as long to start as we to read
-        answer = beside.submit(
-            isolated.call, "mobiledeploy.lint.onnx_check", "check", str(path), seconds=_SECONDS
-        )
-        model, weights = onnx_parse.parse(data), Weights(path.parent)
-        constants = {
-            proto.name: (number, proto, weights.of(proto))
-            for number, proto in enumerate(_constants(model.graph))
-        }
-        checked = json.loads(answer.result())
+    checks.begin(path)
+    model, weights = onnx_parse.parse(data), Weights(path.parent)
+    constants = {
+        proto.name: (number, proto, weights.of(proto))
+        for number, proto in enumerate(_constants(model.graph))
+    }
+    checked = checks.of(path)
     graph = model.graph
     tensors = _tensors(graph, constants, checked["shapes"])
     index = {tensor.name: number for number, tensor in enumerate(tensors)}

@@ -217,8 +217,7 @@ def _operator(table: Table, code: OperatorCode, tensors: int, work: Work) -> Ope
 def _code(table: Table) -> OperatorCode:
     # Old files have the number in an 8-bit field, new ones in both if it fits.
     number = max(table.scalar(0, "b", 0), table.scalar(3, "i", 0))
-    names = tflite_schema.names("BuiltinOperator")
-    kind = names.get(number, f"BUILTIN_{number}")
+    kind = tflite_schema.operator(number)
     custom = kind == "CUSTOM"
     return OperatorCode(
         kind=(_name(table, 1) or kind) if custom else kind,
