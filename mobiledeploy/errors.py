@@ -7,6 +7,12 @@ was expected and what was received, without a final period; `hint` is the next t
 from typing import ClassVar
 
 
+_GET_IT_AGAIN = (
+    "the file is damaged, or not what it is taken for: fetch it again, or have the program that "
+    "wrote it write it anew"
+)
+
+
 class MobileDeployError(Exception):
     """Base of all deliberate errors.
 
@@ -49,6 +55,9 @@ class CorruptFileError(MobileDeployError):
     """A file is missing, damaged, or not the one that the manifest names."""
 
     exit_status = 6
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint or _GET_IT_AGAIN)
 
 
 class BundleError(MobileDeployError):

@@ -67,8 +67,7 @@ def _file(path: Path, checks: Checks) -> FileReport:
             return _report(path, path.read_bytes(), checks)
     except CorruptFileError as error:
         named = str(error) if str(path) in str(error) else f"{path}: {error}"
-        hint = error.hint or "the file is damaged: fetch it again, or convert the model anew"
-        raise CorruptFileError(named, hint=hint) from error
+        raise CorruptFileError(named, hint=error.hint) from error
 
 
 def _report(path: Path, data: bytes, checks: Checks) -> FileReport:

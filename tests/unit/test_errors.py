@@ -20,3 +20,8 @@ def test_every_error_carries_its_hint() -> None:
     for kind in deliberate():
         assert kind("what", hint="do this").hint == "do this"
         assert str(kind("what", hint="do this")) == "what"
+
+
+def test_a_damaged_file_never_comes_without_a_hint() -> None:
+    assert "fetch it again" in str(errors.CorruptFileError("what").hint)
+    assert errors.CorruptFileError("what", hint="do this").hint == "do this"
