@@ -9,12 +9,13 @@ import json
 import tempfile
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from mobiledeploy import isolated, quiet
 from mobiledeploy.errors import CorruptFileError
 
 MODULE = "mobiledeploy.runtimes.kernels"
+_AS_UINT8: Final = "_s8_2_u8"
 
 
 def xnnpack_tensors(model: bytes) -> frozenset[str]:
@@ -91,5 +92,17 @@ def read_ort(path: str) -> bytes:
 
     optimised = Path(path).with_name("optimised.onnx")
     ort.load(Path(path).read_bytes(), save=optimised)
+    own = {tensor.name for tensor in onnx.load(path).graph.initializer}
     nodes = onnx.load(optimised).graph.node
-    return json.dumps([[node.op_type, list(node.input)] for node in nodes]).encode()
+    found = [[node.op_type, [_original(name, own) for name in node.input]] for node in nodes]
+    return json.dumps(found).encode()
+
+
+def _original(name: str, own: set[str]) -> str:
+    """Return the name that a constant has in the file, if ONNX Runtime wrote it anew.
+
+    With `session.x64quantprecision` it turns int8 weights into uint8:
+    onnxruntime/core/optimizer/qdq_transformer/s8_to_u8.cc.
+    """
+    before = name.removesuffix(_AS_UINT8)
+    return before if before in own and name not in own else name

@@ -1,6 +1,8 @@
 """Which layers XNNPACK takes, up to the very edge; beyond it our graphs and proofs refuse."""
 
 import dataclasses
+import json
+from pathlib import Path
 
 import graphs
 import numpy as np
@@ -10,8 +12,8 @@ from mobiledeploy.errors import ConversionError, CorruptFileError
 from mobiledeploy.integer import graph as integer_graph
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.integer.certify_add import NARROWEST, WIDEST, certify_add
-from mobiledeploy.integer.graph import Conv, IntegerGraph, QTensor, QWeights
-from mobiledeploy.runtimes import kernels
+from mobiledeploy.integer.graph import Conv, Dense, IntegerGraph, QTensor, QWeights
+from mobiledeploy.runtimes import kernels, ort
 from mobiledeploy.targets import onnx, tflite
 
 BELOW_256 = float(np.nextafter(np.float32(256), np.float32(0)))
@@ -82,6 +84,22 @@ def test_every_layer_of_ours_but_the_softmax_is_xnnpack_s_and_none_is_float_in_o
     readers = {name: op for op, inputs in found for name in inputs}
     assert readers["stem/kernel"] == "QLinearConv"
     assert readers["logits/kernel"] == "QGemm"
+
+
+@pytest.mark.parametrize("saturates", [False, True])
+def test_weights_keep_their_names_on_a_cpu_that_saturates(
+    tmp_path: Path, saturates: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ort, "this_cpu_saturates", lambda: saturates)
+    graph = graphs.assorted_graph()
+    path = tmp_path / "model.onnx"
+    path.write_bytes(onnx.write(graph, certify(graph)))
+    readers = {
+        name: op for op, inputs in json.loads(kernels.read_ort(str(path))) for name in inputs
+    }
+    weighted = [node.output.name for node in graph.nodes if isinstance(node, Conv | Dense)]
+    assert len(weighted) > 4
+    assert {readers[f"{name}/kernel"] for name in weighted} == {"QLinearConv", "QGemm"}
 
 
 def test_a_damaged_file_is_a_clear_error() -> None:
