@@ -111,7 +111,8 @@ def machines(*, cache: Path | None = None, progress: Progress = silent) -> tuple
         StorageError: The cache cannot be written.
     """
     emulator = qemu.emulator("aarch64")
-    place = (cache or caching.folder()) / "arm64" / _key()
+    # Neither apt nor QEMU takes a relative folder.
+    place = (cache or caching.folder()).absolute() / "arm64" / _key()
     # A folder of this name is whole: nothing is written, nor held, where nothing is to be done.
     if not place.is_dir():
         with holding.hold(place.parent, wait=WAIT, progress=progress, stage=_STAGE):

@@ -154,6 +154,15 @@ def test_a_finished_set_up_is_only_read(tools: Path, tmp_path: Path) -> None:
     assert arm64.machines(cache=tmp_path) == first
 
 
+def test_a_cache_may_be_named_from_where_one_stands(
+    tools: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    machine, *_ = arm64.machines(cache=Path("here"))
+    root = machine.command[machine.command.index("-L") + 1]
+    assert root.startswith(f"{tmp_path}/here/arm64/")
+
+
 def test_two_commands_set_up_once(tools: Path, tmp_path: Path) -> None:
     with ThreadPoolExecutor(2) as pool:
         first, second = pool.map(lambda _: arm64.machines(cache=tmp_path), range(2))
