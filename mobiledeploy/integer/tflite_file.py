@@ -13,6 +13,7 @@ import numpy.typing as npt
 from mobiledeploy.errors import ConversionError, CorruptFileError
 from mobiledeploy.integer import flatbuffer
 from mobiledeploy.integer.flatbuffer import Table
+from mobiledeploy.integer.tensor_names import distinct
 
 IDENTIFIER: Final = b"TFL3"
 
@@ -86,7 +87,7 @@ class TfliteTensor:
     """A tensor.
 
     Attributes:
-        name: As in the file.
+        name: As in the file; see `tensor_names` for those that do not tell tensors apart.
         shape: With the batch.
         dtype: None for a type that no supported operator has.
         data: Of a constant, in `shape`; None for a tensor that is computed.
@@ -167,9 +168,9 @@ def parse(data: bytes, *, any_operator: bool = False) -> TfliteFile:
         raise ConversionError(f"expected one subgraph, received {len(subgraphs)}")
     graph = subgraphs[0]
     buffers = model.tables(4)
-    tensors = tuple(
-        _tensor(table, buffers, number) for number, table in enumerate(graph.tables(0))
-    )
+    tables = graph.tables(0)
+    names = distinct([table.text(3) for table in tables])
+    tensors = tuple(_tensor(tables[n], buffers, n, name) for n, name in enumerate(names))
     codes, operators = model.tables(1), graph.tables(3)
     if len(operators) > MOST_OPERATORS:
         raise ConversionError(
@@ -187,8 +188,7 @@ def parse(data: bytes, *, any_operator: bool = False) -> TfliteFile:
     )
 
 
-def _tensor(table: Table, buffers: tuple[Table, ...], number: int) -> TfliteTensor:
-    name = table.text(3)
+def _tensor(table: Table, buffers: tuple[Table, ...], number: int, name: str) -> TfliteTensor:
     where = f"tensor {number} (`{name}`)"
     shape = tuple(int(size) for size in _vector(table, 0, np.int32))
     if any(size < 1 for size in shape) or len(shape) > 8:

@@ -83,7 +83,8 @@ def _read(
         written[operator.outputs[0]] = written[sources[0]]
         _reshape(draft, written[sources[0]], described(target))
         return
-    if operator.name == "QUANTIZE" and written[sources[0]] == INPUT and before[0].scale is None:
+    real = written[sources[0]] == INPUT and before[0].dtype == "float32"
+    if operator.name == "QUANTIZE" and real and before[0].scale is None:
         # The border: from here on the input is known by its codes.
         codes = described(target)
         draft.input = dataclasses.replace(

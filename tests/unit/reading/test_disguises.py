@@ -199,3 +199,17 @@ def test_what_litert_computes_otherwise_or_refuses_is_a_fault(
         spoil(graph.tensors, int(kernel), int(bias))
 
     assert faults(read_tflite(change)) == [("conv", field)]
+
+
+def test_codes_without_a_grid_are_not_taken_for_reals_at_the_border() -> None:
+    graph = graphs.assorted_graph()
+    data = tflite_target.write(graph, io="float32")
+    model = schema.ModelT.InitFromPackedBuf(bytearray(data))
+    image = model.subgraphs[0].tensors[model.subgraphs[0].inputs[0]]
+    uint8 = 3
+    image.type = uint8
+    builder = flatbuffers.Builder(1 << 16)
+    builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
+    kinds = [layer.kind for layer in reading.read_tflite(bytes(builder.Output())).layers]
+    assert kinds[0] == "quantize"
+    assert reading.read_tflite(data).layers[0].kind != "quantize"
