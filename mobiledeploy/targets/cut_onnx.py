@@ -49,13 +49,19 @@ def cut(model: Any, inputs: Sequence[Start], output: str) -> bytes:
 
     graph = model.graph
     stored = {tensor.name: tensor for tensor in graph.initializer}
+    starts = [start.name for start in inputs]
+    twins = _twins(graph, starts, stored)
+    reads = [[twins.get(name, name) for name in node.input] for node in graph.node]
     places = between(
-        [(list(filter(None, node.input)), list(filter(None, node.output))) for node in graph.node],
+        [
+            (list(filter(None, read)), list(filter(None, node.output)))
+            for read, node in zip(reads, graph.node, strict=True)
+        ],
         stored,
-        inputs=[start.name for start in inputs],
+        inputs=starts,
         output=output,
     )
-    nodes = [graph.node[place] for place in places]
+    nodes = [_reading(graph.node[place], reads[place]) for place in places]
     if any(attribute.HasField("g") or attribute.graphs for attribute in _attributes(nodes)):
         raise ConversionError(f"`{output}` is computed by a graph inside of a node")
     read = dict.fromkeys(name for node in nodes for name in node.input if name in stored)
@@ -75,6 +81,46 @@ def cut(model: Any, inputs: Sequence[Start], output: str) -> bytes:
     )
     data: bytes = part.SerializeToString(deterministic=True)
     return data
+
+
+def _twins(graph: Any, starts: Sequence[str], stored: dict[str, Any]) -> dict[str, str]:
+    """Return, by the names of tensors that hold the same codes as a start, that start's name.
+
+    ONNX Runtime's quantiser may give each reader of a tensor a QuantizeLinear of its own.
+    """
+    quantisers = [node for node in graph.node if node.op_type == "QuantizeLinear"]
+    made = {(_grid(node, stored), node.output[0]) for node in quantisers if node.output}
+    grids = {grid: name for grid, name in made if name in starts}
+    return {name: grids[grid] for grid, name in made if grid in grids and name not in starts}
+
+
+def _grid(node: Any, stored: dict[str, Any]) -> tuple[str, ...]:
+    """Return what a QuantizeLinear reads, constants by their content, and its attributes."""
+    from onnx import TensorProto
+
+    found = list(node.input[:1])
+    for name in node.input[1:]:
+        if name in stored:
+            bare = TensorProto()
+            bare.CopyFrom(stored[name])
+            bare.ClearField("name")
+            found.append(repr(bare.SerializeToString(deterministic=True)))
+        else:
+            found.append(name)
+    found += [repr(attribute.SerializeToString()) for attribute in node.attribute]
+    return tuple(found)
+
+
+def _reading(node: Any, inputs: Sequence[str]) -> Any:
+    """Return a node that reads other tensors; itself where they are the same."""
+    if list(node.input) == inputs:
+        return node
+    from onnx import NodeProto
+
+    copy = NodeProto()
+    copy.CopyFrom(node)
+    copy.input[:] = inputs
+    return copy
 
 
 def _attributes(nodes: Sequence[Any]) -> Iterator[Any]:

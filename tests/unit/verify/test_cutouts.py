@@ -77,7 +77,7 @@ def test_every_layer_of_both_networks_is_cut_out_of_both_files(
         assert_same(one)
 
 
-def foreign(form: str, activations: str, folder: Path) -> Side:
+def foreign(form: str, activations: str, folder: Path, **extra: bool) -> Side:
     """What ONNX Runtime's quantiser makes of a network."""
     from onnxruntime.quantization import QuantFormat, QuantType
 
@@ -89,6 +89,7 @@ def foreign(form: str, activations: str, folder: Path) -> Side:
         activation_type=QuantType[activations],
         weight_type=QuantType.QInt8,
         per_channel=form == "QDQ",
+        extra_options=extra,
     )
     return side(data, "onnx")
 
@@ -99,6 +100,14 @@ def test_every_layer_is_cut_out_of_what_another_tool_wrote(
     form: str, activations: str, tmp_path: Path
 ) -> None:
     assert_same(foreign(form, activations, tmp_path))
+
+
+def test_a_layer_is_cut_out_whose_input_is_quantised_once_for_each_reader(tmp_path: Path) -> None:
+    one = foreign("QDQ", "QInt8", tmp_path, DedicatedQDQPair=True)
+    nodes = onnx_proto.parse(one.file.data).graph.node
+    quantised = Counter(node.input[0] for node in nodes if node.op_type == "QuantizeLinear")
+    assert max(quantised.values()) == 2
+    assert_same(one)
 
 
 MOVES = {"Clip", "DequantizeLinear", "Flatten", "QuantizeLinear", "Reshape", "Transpose"}
