@@ -4,19 +4,19 @@ The schema wants no names, and none that differ: runtimes go by numbers. Everyth
 names, so that tensors without one of their own get one.
 """
 
-from collections import Counter
 from collections.abc import Sequence
 
 
 def distinct(names: Sequence[str]) -> tuple[str, ...]:
-    """Return the names, each one once: a repeated or empty one gets its tensor's number."""
-    count = Counter(names)
-    taken = {name for name in names if name and count[name] == 1}
+    """Return the names, each one once: the first keeps it, others get their tensor's number."""
+    own, taken = set(names), set[str]()
     found = []
     for number, name in enumerate(names):
-        own = name if name in taken and count[name] == 1 else f"{name}#{number}"
-        while own != name and own in taken:
-            own += "'"
-        taken.add(own)
-        found.append(own)
+        unique = name
+        if not name or name in taken:
+            unique = f"{name or 'tensor'}#{number}"
+            while unique in own or unique in taken:
+                unique += "'"
+        taken.add(unique)
+        found.append(unique)
     return tuple(found)
