@@ -177,14 +177,17 @@ def _with_structure(
 
 
 def _suspects(sets: Sequence[ImageSet], comparisons: Sequence[Comparison]) -> Suspects:
-    """Return the images that differ most, and some of every set."""
-    names: list[str] = []
-    pixels = []
+    """Return the images of all sets that differ most, and then some of every set."""
+    worst: list[tuple[ImageSet, int]] = []
+    others: list[tuple[ImageSet, int]] = []
     for images in sets:
-        worst = [found.worst for found in comparisons if found.inputs == images.name]
-        rows = [images.names.index(name) for name in worst if name]
-        rows += np.linspace(0, len(images) - 1, SUSPECTS).astype(int).tolist()
-        for row in dict.fromkeys(rows):
-            names.append(images.names[row])
-            pixels.append(images.pixels(row, row + 1))
-    return tuple(names), np.concatenate(pixels)
+        named = [found.worst for found in comparisons if found.inputs == images.name]
+        rows = dict.fromkeys(images.names.index(name) for name in named if name)
+        spread = np.linspace(0, len(images) - 1, SUSPECTS).astype(int).tolist()
+        worst += [(images, row) for row in rows]
+        others += [(images, row) for row in dict.fromkeys(spread) if row not in rows]
+    chosen = [*worst, *others]
+    return (
+        tuple(images.names[row] for images, row in chosen),
+        np.concatenate([images.pixels(row, row + 1) for images, row in chosen]),
+    )

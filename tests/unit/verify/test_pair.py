@@ -124,6 +124,18 @@ def test_a_fault_is_found_and_its_layer_named(fault: str, layer: str, faulty: st
     assert {(row.first_error, row.second_error) for row in report.layers} == {(0, 0)}
 
 
+def test_the_worst_images_of_all_sets_are_searched_first() -> None:
+    sets = inputs.natural(SHAPE, images=20), inputs.synthetic_extremes(SHAPE)
+    other = changed("wide", FAULTS["a bias"])
+    report = prove.prove((as_tflite(), as_onnx(other)), sets, Options(only_main=True))[0]
+    names, pixels = prove._suspects(sets, report.comparisons)
+    worst = [found.worst for found in report.comparisons]
+    assert list(names[:2]) == worst
+    assert len(names) == len(set(names)) == len(pixels) > 10
+    for images in sets:
+        assert {images.names[0], images.names[-1]} <= set(names)
+
+
 def test_a_fault_that_no_image_shows_is_found_in_the_integers() -> None:
     def bump(weights: object) -> object:
         bias = weights.bias.copy()
