@@ -45,7 +45,8 @@ def write(
     """Decode a data set into a folder.
 
     Raises:
-        RequestError: Too many images cannot be read, or a split is left empty.
+        RequestError: Too many images cannot be read, or a split is left empty, or a class
+            without images to train with.
         StorageError: The folder cannot be written, or its disk has not room for all images.
     """
     files.check_room(folder, len(dataset.labels) * 3 * preprocessing.image_size**2)
@@ -64,6 +65,14 @@ def write(
             raise RequestError(
                 f"no image is left to {'train on' if split == 'train' else f'use for {split}'}",
                 hint="add images: three in each class is the least, some hundred are useful",
+            )
+    taught = set(images.labels[: counts[0]].tolist())
+    for label, name in enumerate(dataset.class_names):
+        if label not in taught:
+            raise RequestError(
+                f"no image of class `{name}` to train with can be read; unreadable are "
+                f"{'; '.join(images.unreadable[:3])}",
+                hint="save them anew, or remove the class",
             )
     index = Index(
         counts=counts,
