@@ -17,7 +17,7 @@ WIDTH = 78
 def text(report: "VerifyReport") -> str:
     """Return the report for a terminal of 80 columns or more."""
     parts = [
-        report.verdict,
+        _wrapped(report.verdict),
         _files(report),
         _divergence(report.divergence, report.layers) if report.divergence is not None else "",
         _against_first(report),
@@ -52,11 +52,13 @@ def _against_first(report: "VerifyReport") -> str:
     """Return how every other participant differs from the first."""
     if not report.participants:
         return ""
-    first = report.participants[0].name
-    rows = [("against " + first, "images", "equal", "max", "mean", "scores", "top-1", "top-5")]
+    first, names = report.participants[0].name, _short(report)
+    starred = {row.name: f"{names[row.name]}{' *' * row.exact}" for row in report.participants}
+    head = f"against {names[first]}"
+    rows = [(head, "images", "equal", "max", "mean", "scores", "top-1", "top-5")]
     rows += [
         (
-            pair.second,
+            starred[pair.second],
             str(pair.images),
             str(pair.exact_logits),
             _lsb(pair.max_logits_lsb),
@@ -70,11 +72,11 @@ def _against_first(report: "VerifyReport") -> str:
     ]
     note = (
         "equal: images with every logit equal; max, mean: difference of logits in LSB; scores: "
-        "largest\ndifference of the softmax in LSB; top-1, top-5: the same classes. Only the "
-        "runtimes marked * have\nto be equal: the others round differently by design."
+        "largest difference of the softmax in LSB; top-1, top-5: the same classes. Only the "
+        "runtimes marked * have to be equal: the others round differently by design."
     )
-    exact = {row.name for row in report.participants if row.exact}
-    rows = [(f"{row[0]} *" if row[0] in exact else row[0], *row[1:]) for row in rows]
+    if names[first] != first:
+        note += " 1 and 2: the first and the second file."
     return f"{_output.table(rows, right=range(1, 8))}\n{_wrapped(note)}"
 
 
@@ -84,12 +86,26 @@ def _matrix(report: "VerifyReport") -> str:
     if len(names) < 3:
         return ""
     found = {frozenset((pair.first, pair.second)): pair for pair in report.matrix}
-    letters = string.ascii_uppercase[: len(names)]
+    letters, short = string.ascii_uppercase[: len(names)], _short(report)
     rows = [("max LSB of logits", *letters)]
     for letter, name in zip(letters, names, strict=True):
         cells = [_cell(found.get(frozenset((name, other)))) for other in names]
-        rows.append((f"{letter}  {name}", *cells))
+        rows.append((f"{letter}  {short[name]}", *cells))
     return f"{_output.table(rows, right=range(1, len(names) + 1))}\n=: every logit of every image"
+
+
+def _short(report: "VerifyReport") -> dict[str, str]:
+    """Return the participants' names; where they say of which file, its number stands for it.
+
+    Files may have names of any length, and the tables have to fit.
+    """
+    numbers = {file.name: number for number, file in enumerate(report.files, start=1)}
+    return {
+        row.name: f"{row.name.removesuffix(ending)} {numbers[row.file]}"
+        if row.name.endswith(ending := f" of {row.file}")
+        else row.name
+        for row in report.participants
+    }
 
 
 def _cell(pair: "Comparison | None") -> str:
@@ -129,10 +145,11 @@ def _accuracy(report: "VerifyReport") -> str:
 
 
 def _divergence(found: "Divergence", layers: Sequence["LayerRow"]) -> str:
-    other = "" if found.other == found.layer else f" (`{found.other}` in the second file)"
+    name, second = (layer.partition(";")[0] for layer in (found.layer, found.other))
+    other = "" if second == name else f" (`{second}` in the second file)"
     place = f"layer {found.position} of {found.layers}" if found.position else "the input"
     lines = [
-        f"first diverges in {place}: `{found.layer}`{other}, {found.operator}",
+        f"first diverges in {place}: `{name}`{other}, {found.operator}",
         f"cause: {found.cause}",
     ]
     if found.image:

@@ -46,6 +46,7 @@ def _environment() -> "Environment":
         "ratio": _ratio,
         "kilo": _kilo,
         "label": _label,
+        "layer": _layer,
         "words": _words,
         "sentence": _sentence,
     }
@@ -102,6 +103,11 @@ def _kilo(value: int, unit: str = "B") -> "Markup":
         if value >= size:
             return _data(repr(value), f"{value / size:.3g}{SPACE}{prefix}{unit}".strip())
     return _data(repr(value), f"{value}{SPACE}{unit}".strip())
+
+
+def _layer(name: str) -> str:
+    """Return a layer's name; of the names that a converter joined the first says which it is."""
+    return name.partition(";")[0]
 
 
 def _words(text: str) -> "Markup":
@@ -169,7 +175,7 @@ def _others(found: VerifyReport) -> list[str]:
 def lsb_tips(rows: Sequence[LayerRow]) -> list[str]:
     """Return what a bar of the chart of differences stands for."""
     return [
-        f"{row.layer}: {_plain(row.max_lsb)} LSB"
+        f"{_layer(row.layer)}: {_plain(row.max_lsb)} LSB"
         + ("" if row.alone_max_lsb is None else f", alone {_plain(row.alone_max_lsb)} LSB")
         for row in rows
     ]
@@ -178,9 +184,9 @@ def lsb_tips(rows: Sequence[LayerRow]) -> list[str]:
 def noise_tips(tensors: Sequence[Activation]) -> list[str]:
     """Return what a bar of the chart of noise stands for."""
     return [
-        f"{tensor.name}: no noise"
+        f"{_layer(tensor.name)}: no noise"
         if tensor.sqnr is None
-        else f"{tensor.name}: {_plain(tensor.sqnr)} dB"
+        else f"{_layer(tensor.name)}: {_plain(tensor.sqnr)} dB"
         + (f", {_plain(tensor.sqnr_worst)} dB on {tensor.worst}" if tensor.sqnr_worst else "")
         for tensor in tensors
     ]

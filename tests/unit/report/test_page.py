@@ -196,9 +196,20 @@ def test_the_first_screen_of_a_failure_names_the_layer_and_the_cause_once(failin
     )
     said = "".join(box.itertext())
     assert f"Layer {found.position} of {found.layers}, {found.layer}, is the first" in said
-    assert found.cause.replace("`", "").lower() in said.lower()
+    why = found.cause.partition("; ")[0].replace("`", "").lower()
+    assert why in said.lower()
     first = page.render(failing).partition("<main")[0].lower()
-    assert first.count(found.cause.partition("`")[0].lower()) == 1
+    assert first.count(why.partition(":")[0]) == 1
+
+
+def test_of_joined_names_the_first_is_shown(failing: Report) -> None:
+    assert failing.verify.divergence is not None
+    joined = "mobilenet/block_1/Relu6;mobilenet/block_1/add_1;mobilenet/block_1/mul"
+    found = dataclasses.replace(failing.verify.divergence, layer=joined)
+    verified = dataclasses.replace(failing.verify, divergence=found)
+    html = page.render(dataclasses.replace(failing, verify=verified))
+    assert "<code>mobilenet/block_1/Relu6</code>" in html
+    assert "block_1/mul" not in html
 
 
 @pytest.mark.parametrize(
