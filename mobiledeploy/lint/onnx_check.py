@@ -5,9 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from mobiledeploy.errors import CorruptFileError
-
-MOST_PROBLEM = 400
-"""Characters of the checker's message that are kept."""
+from mobiledeploy.targets import onnx_proto
 
 
 def check(path: str) -> bytes:
@@ -19,29 +17,19 @@ def check(path: str) -> bytes:
     Raises:
         CorruptFileError: The bytes are no ONNX model.
     """
-    from google.protobuf.message import DecodeError
-    from onnx import ModelProto, checker, shape_inference
+    from onnx import checker
 
-    model = ModelProto()
-    try:
-        model.ParseFromString(Path(path).read_bytes())
-    except DecodeError as error:
-        raise CorruptFileError(f"{path}: the bytes are no ONNX model") from error
+    model = onnx_proto.parse(Path(path).read_bytes())
     problem, shapes = "", {}
-    # What C++ throws at a damaged model arrives as one of the latter: `vector::reserve`, say.
-    thrown = (
-        *(checker.ValidationError, shape_inference.InferenceError),
-        *(ValueError, IndexError, OverflowError, RuntimeError),
-    )
     try:
         # By path, so that the checker looks at files that hold weights.
         checker.check_model(path)
-    except thrown as error:
-        problem = " ".join(str(error).split())[:MOST_PROBLEM]
+    except (checker.ValidationError, *onnx_proto.THROWN) as error:
+        problem = " ".join(str(error).split())[: onnx_proto.MOST_SAID]
     try:
-        inferred = shape_inference.infer_shapes(model)
-    except thrown as error:
-        problem = problem or " ".join(str(error).split())[:MOST_PROBLEM]
+        inferred = onnx_proto.with_shapes(model)
+    except CorruptFileError as error:
+        problem = problem or str(error)
     else:
         shapes = {info.name: _described(info) for info in inferred.graph.value_info}
     return json.dumps({"problem": problem, "shapes": shapes}).encode()

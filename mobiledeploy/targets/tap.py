@@ -130,18 +130,14 @@ def onnx_recipe(data: bytes, tensors: Sequence[str] | None = None) -> Recipe:
         CorruptFileError: The bytes are no ONNX model.
         ConversionError: There is no inner tensor of such a name.
     """
-    from onnx import GraphProto, ModelProto, ValueInfoProto, shape_inference
+    from onnx import GraphProto, ModelProto, ValueInfoProto
 
     model = onnx_proto.parse(data)
     if tensors is None:
         tensors = _softmax_codes(model)
     if not tensors:
         return Recipe()
-    try:
-        inferred = shape_inference.infer_shapes(model)
-    except shape_inference.InferenceError as error:
-        raise CorruptFileError(f"the ONNX model does not fit together: {error}") from error
-    described = {info.name: info for info in inferred.graph.value_info}
+    described = {info.name: info for info in onnx_proto.with_shapes(model).graph.value_info}
     own = {output.name for output in model.graph.output}
     # Operators that are the runtime's own have no type here: it finds out itself.
     inner = {

@@ -14,7 +14,7 @@ from mobiledeploy.errors import CorruptFileError
 from mobiledeploy.lint import onnx_check
 from mobiledeploy.lint.inspection import inspect_file
 from mobiledeploy.lint.report import FileReport
-from mobiledeploy.targets import tflite
+from mobiledeploy.targets import tap, tflite
 
 
 def looked_at(path: Path, data: bytes) -> FileReport:
@@ -72,6 +72,8 @@ def test_what_the_checker_throws_in_words_of_its_own_is_a_problem_of_the_file(
     path = tmp_path / "a.onnx"
     path.write_bytes(model.SerializeToString())
     assert json.loads(onnx_check.check(str(path)))["problem"]
+    with pytest.raises(CorruptFileError, match="does not fit together"):
+        tap.onnx(model.SerializeToString())
 
 
 @pytest.mark.parametrize("name", ["a.tflite", "a.onnx"])
