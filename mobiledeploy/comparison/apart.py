@@ -1,5 +1,6 @@
 """Say of two files whose grids differ in many layers that they were quantised apart, and how."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
@@ -12,6 +13,8 @@ LAST_PLACE: Final = "last place"
 
 _ACTIVATIONS: Final[frozenset[Field]] = frozenset({"scale", "zero point", "input grid"})
 _KERNELS: Final[frozenset[Field]] = frozenset({"kernel scale", "per-tensor weights"})
+_NETWORK: Final = frozenset({"conv", "depthwise", "dense", "add"})
+"""Kinds of layers that make the network; others may be a matter of form."""
 
 
 def words(
@@ -62,12 +65,25 @@ def words(
     ):
         some = [found for found in harmful if found.field == field]
         said += [f"in {len(_places(some))} of them {said_of or some[0].detail}"] if some else []
+    said += operators(harmful)
     return "; ".join([*said, *filter(None, [origin()])])
+
+
+def operators(harmful: Sequence[Difference]) -> list[str]:
+    """Return which operators are layers in one file only, such as activations or batch norm."""
+    said = []
+    for which, field in (("first", "missing layer"), ("second", "extra layer")):
+        alone = [found for found in harmful if found.field == field]
+        names = Counter(found.expected if which == "first" else found.received for found in alone)
+        if names:
+            listed = ", ".join(f"{count} {name}" for name, count in names.most_common(4))
+            said.append(f"in the {which} file only, these are layers of their own: {listed}")
+    return said
 
 
 def _other_network(harmful: Sequence[Difference], layers: int) -> str:
     """Return in words that the layers themselves are others, if half of them are."""
-    known = [found for found in harmful if found.kind != "unknown"]
+    known = [found for found in harmful if found.kind in _NETWORK]
     missing, extra, shapes = (
         sum(found.field == field for found in known)
         for field in ("missing layer", "extra layer", "kernel shape")

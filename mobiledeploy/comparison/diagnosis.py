@@ -82,7 +82,7 @@ def cause(
     rounding = {found.position for found in harmful if found.field == "rounding"}
     if rounding - {first.position}:
         words += f"; {_layers(len(rounding - {first.position}))} are rounded otherwise"
-    return words
+    return words if first.field in _ALONE else "; ".join([words, *apart.operators(harmful)])
 
 
 def _layers(count: int) -> str:

@@ -128,9 +128,13 @@ def _scales(ratios: tuple[tuple[int, float], ...], layers: tuple[Layer, ...]) ->
     if len(ratios) == 1:
         return f"the scale of {most} is {ratio:.4g} times the first file's"
     return (
-        f"{len(ratios)} layers have another scale, half of them by {middle:.2g} % or more; that "
-        f"of {most} differs most and is {ratio:.4g} times the first file's"
+        f"{len(ratios)} layers have another scale, half of them by {_percent(middle)} or more; "
+        f"that of {most} differs most and is {ratio:.4g} times the first file's"
     )
+
+
+def _percent(value: float) -> str:
+    return f"{value:.0f} %" if value >= 10 else f"{value:.2g} %"
 
 
 def _origin(found: Kinship, layers: tuple[Layer, ...]) -> str:

@@ -113,7 +113,8 @@ def _report(
         *(failure for comparison in found.comparisons for failure in _failures(comparison)),
         *_oracle_failures(runners, matrix),
         *(
-            f"{file} gives other scores than its copy with tapped logits"
+            f"{file} gives other scores than its copy with tapped logits: its runtime fuses other "
+            "layers where an inner tensor is given out, and the logits here are the copy's"
             for file in sorted(found.tap_changed)
         ),
     ]

@@ -96,6 +96,44 @@ def test_an_input_a_step_off_is_not_called_another_normalisation() -> None:
     assert said.startswith("the image is put on a grid whose steps lie otherwise")
 
 
+def test_activations_that_are_layers_of_their_own_make_no_other_network() -> None:
+    def unclamped(layer: reading.Layer) -> list[reading.Layer]:
+        if layer.weights is None:
+            return [layer]
+        wide = dataclasses.replace(layer.output, scale=layer.output.scale * np.float32(2))
+        read = reading.Read(source=0, scale=wide.scale, zero_point=wide.zero_point)
+        clamp = dataclasses.replace(
+            layer, kind="clamp", op="Clip", weights=None, reads=(read,), name=f"{layer.name}/clip"
+        )
+        return [dataclasses.replace(layer, output=wide), clamp]
+
+    pieces = [unclamped(layer) for layer in OURS.layers]
+    ends = np.cumsum([len(piece) for piece in pieces]) - 1
+    layers = []
+    for piece in pieces:
+        first = piece[0]
+        sources = [read.source for read in first.reads]
+        layers.append(
+            dataclasses.replace(
+                first,
+                reads=tuple(
+                    dataclasses.replace(read, source=source if source < 0 else int(ends[source]))
+                    for read, source in zip(first.reads, sources, strict=True)
+                ),
+            )
+        )
+        layers += [
+            dataclasses.replace(
+                clamp, reads=(dataclasses.replace(clamp.reads[0], source=len(layers) - 1),)
+            )
+            for clamp in piece[1:]
+        ]
+    theirs = dataclasses.replace(OURS, layers=tuple(layers), output_of=int(ends[OURS.output_of]))
+    said = structure.compare(OURS, theirs).cause
+    assert said.startswith("the files were quantised separately")
+    assert f"in the second file only, these are layers of their own: {WEIGHTED} Clip" in said
+
+
 def test_weights_that_were_trained_further_are_close_but_not_the_same() -> None:
     random = np.random.default_rng(0)
     further = changed(lambda _, kernel: kernel * (1 + 0.05 * random.standard_normal(kernel.shape)))
