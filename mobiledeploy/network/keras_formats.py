@@ -3,6 +3,7 @@
 `.keras` is a zip archive of a configuration and an HDF5 file; `.weights.h5` and `.h5` are HDF5.
 """
 
+import dataclasses
 import zipfile
 import zlib
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Final
 from mobiledeploy.errors import CorruptFileError
 from mobiledeploy.network import keras_h5, keras_h5_legacy, stored_bytes
 from mobiledeploy.network.hdf5 import child, opened, string, strings
-from mobiledeploy.network.keras_config import parse
+from mobiledeploy.network.keras_config import KerasConfig, parse
 from mobiledeploy.network.stored import Stored
 
 CONFIG: Final = "config.json"
@@ -37,9 +38,9 @@ def read(path: Path) -> Stored:
         config = parse(text, str(path)) if text else None
         weights = child(file, "model_weights") or file
         if strings(weights, "layer_names"):
-            return keras_h5_legacy.read(weights, path.name, config)
+            return _with_config(keras_h5_legacy.read(weights, path.name, config), config)
         if any(child(file, root) is not None for root in keras_h5.ROOTS):
-            return keras_h5.read(file, path.name, config)
+            return _with_config(keras_h5.read(file, path.name, config), config)
     raise CorruptFileError(
         f"{path} is HDF5, but holds no Keras layers",
         hint="expected .keras, .weights.h5 or .h5, as written by Keras",
@@ -59,7 +60,21 @@ def _read_archive(path: Path) -> Stored:
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError) as error:
         raise CorruptFileError(f"{path} is damaged: {error}") from error
     with opened(weights, f"{WEIGHTS} in {path}") as file:
-        return keras_h5.read(file, path.name, parse(text, str(path)))
+        config = parse(text, str(path))
+        return _with_config(keras_h5.read(file, path.name, config), config)
+
+
+def _with_config(stored: Stored, config: KerasConfig | None) -> Stored:
+    """Add what only a model's configuration says."""
+    if config is None:
+        return stored
+    return dataclasses.replace(
+        stored,
+        image_size=config.image_size,
+        activations=config.activations,
+        others=config.others,
+        input_range=config.input_range,
+    )
 
 
 def _member(archive: zipfile.ZipFile, name: str, limit: int) -> bytes:

@@ -64,15 +64,7 @@ def read(file: Group, origin: str, config: KerasConfig | None) -> Stored:
                     bias=bias[0] if bias else None,
                 )
             )
-    return Stored(
-        origin=origin,
-        kernels=tuple(kernels),
-        norms=tuple(norms),
-        image_size=config.image_size if config else None,
-        activations=config.activations if config else frozenset(),
-        others=config.others if config else (),
-        input_range=config.input_range if config else None,
-    )
+    return Stored(origin=origin, kernels=tuple(kernels), norms=tuple(norms))
 
 
 def _stem(path: str) -> str:

@@ -49,15 +49,7 @@ def read(weights: Group, origin: str, config: KerasConfig | None) -> Stored:
         elif "moving_mean" in found:
             epsilon = known[name].epsilon if name in known else EPSILON
             norms.append(StoredNorm(name=name, batch_norm=_batch_norm(name, found, epsilon)))
-    return Stored(
-        origin=origin,
-        kernels=tuple(kernels),
-        norms=tuple(norms),
-        image_size=config.image_size if config else None,
-        activations=config.activations if config else frozenset(),
-        others=config.others if config else (),
-        input_range=config.input_range if config else None,
-    )
+    return Stored(origin=origin, kernels=tuple(kernels), norms=tuple(norms))
 
 
 def _datasets(weights: Group) -> dict[str, dict[str, Dataset]]:

@@ -78,28 +78,17 @@ def test_a_damaged_stage_runs_again(
     assert whole.read_bytes() == b"whole"
 
 
-def test_an_interrupted_stage_goes_on_in_its_own_folder(
-    run: Callable[..., Result], stage: Stage, tmp_path: Path
+@pytest.mark.parametrize("same", [True, False])
+def test_an_interrupted_stage_goes_on_in_its_own_folder_for_the_same_inputs_only(
+    run: Callable[..., Result], stage: Stage, tmp_path: Path, same: bool
 ) -> None:
     stage.fails = True
     with pytest.raises(RuntimeError, match="killed"):
         run("a")
     (tmp_path / "train" / "checkpoint").write_bytes(b"step 20")
     stage.fails = False
-    run("a")
-    assert (tmp_path / "train" / "checkpoint").exists()
-
-
-def test_an_interrupted_stage_of_another_key_starts_empty(
-    run: Callable[..., Result], stage: Stage, tmp_path: Path
-) -> None:
-    stage.fails = True
-    with pytest.raises(RuntimeError, match="killed"):
-        run("a")
-    (tmp_path / "train" / "checkpoint").write_bytes(b"step 20")
-    stage.fails = False
-    run("b")
-    assert not (tmp_path / "train" / "checkpoint").exists()
+    run("a" if same else "b")
+    assert (tmp_path / "train" / "checkpoint").exists() == same
 
 
 def test_forgetting_a_stage_forgets_the_later_ones_only(tmp_path: Path) -> None:
