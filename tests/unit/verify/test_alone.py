@@ -1,11 +1,13 @@
 """A fault shows on its own in the layer that has it; end to end it shows behind it too."""
 
 import dataclasses
+from pathlib import Path
 from typing import Any
 
 import graphs
 import numpy as np
 import pytest
+from float_onnx import quantised_by_ort
 
 from mobiledeploy.comparison.align import align
 from mobiledeploy.integer.certify import certify
@@ -83,6 +85,29 @@ def test_a_fault_deep_in_a_network_does_not_colour_what_follows() -> None:
     found = rows(sides(graph, changed(graph, name, other_weights)))
     assert {layer for layer, row in found.items() if row.alone_max_lsb} == {name}
     assert sum(row.max_lsb > 0 for row in found.values()) > 20
+
+
+@pytest.mark.parametrize("ending", ["tflite", "onnx"])
+def test_two_files_of_one_format_are_compared_layer_by_layer_too(ending: str) -> None:
+    pair = [
+        one
+        for graph in (GRAPH, changed(GRAPH, "narrow", more_bias))
+        for one in sides(graph, graph)
+        if one.file.format == ending
+    ]
+    found = rows((pair[0], pair[1]))
+    assert {layer for layer, row in found.items() if row.alone_max_lsb} == {"narrow"}
+
+
+def test_files_on_other_grids_are_compared_layer_by_layer_too(tmp_path: Path) -> None:
+    network, _ = graphs.random_network(graphs.assorted())
+    second = quantised_by_ort(network, tmp_path)
+    found = rows(written(tflite.write(GRAPH), second))
+    assert len(found) == 9
+    assert all(row.alone_max_lsb is not None for row in found.values())
+    # Each layer only rounds what it reads to the other grid: less than what adds up end to end.
+    alone = sum(row.alone_differing or 0 for row in found.values())
+    assert 0 < alone < sum(row.differing for row in found.values())
 
 
 def test_layers_on_one_pixel_are_judged_too() -> None:
