@@ -6,13 +6,17 @@ import hashlib
 import os
 import shutil
 from collections.abc import Iterator
-from pathlib import Path
-from typing import BinaryIO, TypeAlias
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO, Final, TypeAlias
 
 from mobiledeploy.errors import RequestError, StorageError
 
 Name: TypeAlias = str | os.PathLike[str]
 """How callers of the public functions may name a file or folder; `named` makes a path of it."""
+
+
+MOST_NAME: Final = 255
+"""Characters of a path in a folder: what every file system takes."""
 
 
 def named(name: Name) -> Path:
@@ -25,6 +29,24 @@ def named(name: Name) -> Path:
         return Path(name).expanduser()
     except RuntimeError as error:
         raise RequestError(f"there is no home folder for {name}") from error
+
+
+def below(folder: Path, name: str) -> Path | None:
+    """Return the place in a folder that a foreign file names, or None if it lies elsewhere.
+
+    Args:
+        folder: Where it should lie, at any depth.
+        name: A relative POSIX path; links are followed, since what counts is where the bytes are.
+    """
+    pure = PurePosixPath(name)
+    unusual = any(sign in name for sign in "\\\0:") or pure.is_absolute() or ".." in pure.parts
+    if unusual or not pure.parts or len(name) > MOST_NAME:
+        return None
+    try:
+        path, root = (folder / pure).resolve(), folder.resolve()
+    except (OSError, RuntimeError):  # links that go in circles
+        return None
+    return path if path.is_relative_to(root) else None
 
 
 @contextlib.contextmanager

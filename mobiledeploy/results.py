@@ -2,16 +2,12 @@
 
 import dataclasses
 from pathlib import Path, PurePosixPath
-from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from mobiledeploy import files
 from mobiledeploy.errors import CorruptFileError
-
-MOST_NAME: Final = 255
-"""Characters of a path: what every file system takes."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, order=True)
@@ -44,10 +40,10 @@ class File:
             CorruptFileError: The path would leave `root`.
         """
         pure = PurePosixPath(self.path)
-        unusual = "\\" in self.path or "\0" in self.path or len(self.path) > MOST_NAME
+        unusual = "\\" in self.path or "\0" in self.path or len(self.path) > files.MOST_NAME
         if pure.is_absolute() or ".." in pure.parts or unusual or not pure.parts:
             raise CorruptFileError(
-                f"`{self.path[:MOST_NAME]}` is not a path inside the build folder"
+                f"`{self.path[: files.MOST_NAME]}` is not a path inside the build folder"
             )
         return root / pure
 

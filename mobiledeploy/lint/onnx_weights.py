@@ -7,12 +7,11 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from mobiledeploy import files
 from mobiledeploy.errors import CorruptFileError
 
 MOST_OUTSIDE: Final = 1 << 31
 """Bytes in other files together: as many as a file itself may have."""
-MOST_NAME: Final = 256
-"""Characters; file systems allow no more."""
 
 
 class Weights:
@@ -103,11 +102,11 @@ def _place(proto: Any, folder: Path) -> tuple[Path, int, int]:
     """Return file, offset and length of bytes that lie elsewhere; they are there."""
     entries = {entry.key: entry.value for entry in proto.external_data}
     location = entries.get("location", "")
-    path = folder / location
-    if not location or not _inside(path, folder):
+    path = files.below(folder, location)
+    if path is None:
         raise CorruptFileError(
             f"constant `{proto.name}`: expected its bytes in the model's folder, received the "
-            f"path {location!r}",
+            f"path {location[: files.MOST_NAME]!r}",
             hint="a model may not read other files of this machine",
         )
     try:
@@ -127,11 +126,3 @@ def _place(proto: Any, folder: Path) -> tuple[Path, int, int]:
             f"which has {size}"
         )
     return path, offset, length
-
-
-def _inside(path: Path, folder: Path) -> bool:
-    """Tell whether a path stays in a folder: neither `..` nor a link leads out."""
-    try:
-        return path.resolve().is_relative_to(folder.resolve()) and len(path.name) < MOST_NAME
-    except (OSError, RuntimeError, ValueError):  # no possible name, or links that go in circles
-        return False

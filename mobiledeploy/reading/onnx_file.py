@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from mobiledeploy import files
 from mobiledeploy.errors import ConversionError, CorruptFileError, RequestError
 from mobiledeploy.reading.model import Array
 
@@ -214,13 +215,11 @@ def _external(tensor: Any, folder: Path | None, size: int) -> bytes:
             f"constant `{tensor.name}` lies in another file, `{location}`",
             hint="give the file by its path, or save the model in one file",
         )
-    root = folder.resolve()
-    path = (root / location).resolve()
-    # `resolve` follows links too: what counts is where the bytes are.
-    if not location or not path.is_relative_to(root) or not path.is_file():
+    path = files.below(folder, location)
+    if path is None or not path.is_file():
         raise CorruptFileError(
             f"constant `{tensor.name}`: expected a file in the model's folder, "
-            f"received `{location}`",
+            f"received `{location[: files.MOST_NAME]}`",
             hint="a model may only read files that lie beside it",
         )
     try:

@@ -5,9 +5,10 @@ model; one that leads elsewhere would let a model read any file of its user.
 """
 
 from collections.abc import Iterator
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, Final
 
+from mobiledeploy import files
 from mobiledeploy.errors import CorruptFileError
 
 MOST_BYTES: Final = 1 << 30
@@ -75,15 +76,12 @@ def _content(tensor: Any, folder: Path | None, budget: int) -> bytes:
 def _inside(location: str, folder: Path | None) -> Path:
     """Return the file at a location, if it is one and lies in the folder, links followed."""
     refusal = CorruptFileError(
-        f"the model keeps tensors in `{location}`, which is no file in the model's folder",
+        f"the model keeps tensors in `{location[: files.MOST_NAME]}`, which is no file in the "
+        "model's folder",
         hint="save the model with its tensors inside",
     )
-    pure = PurePosixPath(location)
-    unusual = "\\" in location or "\0" in location or ":" in location
-    if folder is None or unusual or pure.is_absolute() or ".." in pure.parts or not pure.parts:
-        raise refusal
-    path = (folder / pure).resolve()
-    if not path.is_relative_to(folder.resolve()) or not path.is_file():
+    path = None if folder is None else files.below(folder, location)
+    if path is None or not path.is_file():
         raise refusal
     return path
 

@@ -45,3 +45,16 @@ def test_room_on_the_disk_is_checked_before_it_is_used_up(tmp_path: Path) -> Non
     with pytest.raises(StorageError, match=r"expected 1000000000000\.0 GB, found [\d.]+ GB") as no:
         files.check_room(tmp_path, 10**21)
     assert no.value.hint
+
+
+def test_a_place_in_a_folder_is_found_and_nothing_else(tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    (folder / "deep").mkdir(parents=True)
+    (folder / "link").symlink_to("deep")
+    (folder / "out").symlink_to(tmp_path)
+    (folder / "circle").symlink_to("circle")
+    assert files.below(folder, "a.bin") == folder.resolve() / "a.bin"
+    assert files.below(folder, "link/./a.bin") == folder.resolve() / "deep" / "a.bin"
+    outside = ("", ".", "..", "deep/../../x", "/etc/passwd", "C:\\x", "a\\b", "a\0b", "out/x")
+    for name in (*outside, "circle", "circle/x", "x" * 300, "x/" * 3000):
+        assert files.below(folder, name) is None, name
