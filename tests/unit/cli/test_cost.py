@@ -1,8 +1,6 @@
 """`mobiledeploy cost`, as its users and their scripts see it."""
 
 import json
-from pathlib import Path
-from typing import Any
 
 import jsonschema
 import pytest
@@ -10,8 +8,7 @@ from typer.testing import CliRunner
 
 from mobiledeploy.cli.main import app
 from mobiledeploy.errors import RequestError
-
-SCHEMA = Path(__file__).parents[3] / "docs" / "schemas" / "cost.schema.json"
+from tests.unit.cli.conftest import check
 
 
 def run(*arguments: str) -> str:
@@ -20,21 +17,15 @@ def run(*arguments: str) -> str:
     return result.stdout
 
 
-def check(document: Any) -> None:
-    schema = json.loads(SCHEMA.read_text())
-    jsonschema.Draft202012Validator.check_schema(schema)
-    jsonschema.validate(document, schema)
-
-
 @pytest.mark.parametrize("arch", ["v1", "v2"])
 @pytest.mark.parametrize("layers", [(), ("--layers",)])
 def test_json_follows_its_schema(arch: str, layers: tuple[str, ...]) -> None:
     document = json.loads(run("--arch", arch, "--alpha", "0.5", "--json", *layers))
-    check(document)
+    check(document, "cost")
     assert ("layers" in document) == bool(layers)
     document["surprise"] = 1
     with pytest.raises(jsonschema.ValidationError, match="surprise"):
-        check(document)
+        check(document, "cost")
 
 
 def test_the_table_shows_the_totals() -> None:

@@ -2,7 +2,6 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 import graphs
 import jsonschema
@@ -16,8 +15,7 @@ from mobiledeploy.errors import CorruptFileError, ParityError
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.targets import onnx, tflite
 from mobiledeploy.targets.tflite_model import TfliteModel
-
-SCHEMA = Path(__file__).parents[3] / "docs" / "schemas" / "inspect.schema.json"
+from tests.unit.cli.conftest import check
 
 
 @pytest.fixture(scope="module")
@@ -35,19 +33,13 @@ def run(*arguments: str | Path) -> str:
     return result.stdout
 
 
-def check(document: Any) -> None:
-    schema = json.loads(SCHEMA.read_text())
-    jsonschema.Draft202012Validator.check_schema(schema)
-    jsonschema.validate(document, schema)
-
-
 def test_json_follows_its_schema(build: Path) -> None:
     document = json.loads(run(build, "--json"))
-    check(document)
+    check(document, "inspect")
     assert [file["format"] for file in document["files"]] == ["tflite", "onnx"]
     document["files"][0]["surprise"] = 1
     with pytest.raises(jsonschema.ValidationError, match="surprise"):
-        check(document)
+        check(document, "inspect")
 
 
 def test_the_summary_says_what_to_feed_and_what_runs_it(build: Path) -> None:
@@ -114,7 +106,7 @@ def test_an_error_gives_exit_status_5(tmp_path: Path) -> None:
     assert caught.value.exit_status == 5
     result = CliRunner().invoke(app, ["inspect", str(path), "--json"])
     document = json.loads(result.stdout)
-    check(document)
+    check(document, "inspect")
     assert {f["rule"] for f in document["files"][0]["findings"]} == {"MD102", "MD106"}
 
 

@@ -3,15 +3,13 @@
 import json
 from pathlib import Path
 
-import jsonschema
 import pytest
 from typer.testing import CliRunner
 
 from mobiledeploy import cache
 from mobiledeploy.cli.main import app
 from mobiledeploy.errors import MissingDependencyError, MobileDeployError, RequestError
-
-SCHEMA = Path(__file__).parents[3] / "docs" / "schemas" / "tools.schema.json"
+from tests.unit.cli.conftest import check
 
 
 @pytest.fixture(autouse=True)
@@ -27,9 +25,7 @@ def run(*arguments: str) -> str:
 
 def test_json_follows_its_schema() -> None:
     document = json.loads(run("tools", "--json"))
-    schema = json.loads(SCHEMA.read_text())
-    jsonschema.Draft202012Validator.check_schema(schema)
-    jsonschema.validate(document, schema)
+    check(document, "tools")
     held = {part["name"]: part for part in document["parts"]}
     assert set(held["apk"]["needs"]) <= set(held)
     assert not held["r8"]["present"]
