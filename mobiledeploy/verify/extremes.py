@@ -41,17 +41,17 @@ _GROUPS: Final = (
     _Group(
         kinds=frozenset({"add"}),
         name="every addition, on its own",
-        words="{cases} pairs of codes, in each of {layers} additions all that there are",
+        words="{cases} pairs of codes, every one that there is in {layers}",
     ),
     _Group(
         kinds=frozenset({"mean"}),
         name="every mean, on its own",
-        words="{cases} sums, from the lowest to the highest of {layers} means",
+        words="{cases} sums of codes, from the lowest to the highest, in {layers}",
     ),
     _Group(
         kinds=frozenset({"conv", "depthwise", "dense"}),
         name="every convolution and dense layer, on its own",
-        words="{cases} inputs of {layers} layers: all -128, all 127, noise over all codes, and "
+        words="{cases} inputs in {layers}: all -128, all 127, noise over all codes, and "
         "those that give channels their highest and lowest sums",
     ),
 )
@@ -84,7 +84,8 @@ def each_layer(
                 reasons.append(f"`{layers[pair[0]].name}` could not be run: {error}")
             progress(Event("verify", group.name, number + 1, len(members)))
         if members:
-            words = group.words.format(cases=f"{cases:,}", layers=len(members))
+            count = f"{len(members)} layer{'s' * (len(members) != 1)}"
+            words = group.words.format(cases=f"{cases:,}", layers=count)
             checks.append(
                 RunCheck(
                     name=group.name,

@@ -197,6 +197,16 @@ def test_a_cut_out_holds_its_own_constants_only() -> None:
         assert all(size > kernel for size, kernel in zip(sizes, least, strict=True))
 
 
+@pytest.mark.parametrize("name", [b"wide", b""])
+def test_a_layer_whose_name_another_tensor_has_is_cut_out_all_the_same(name: bytes) -> None:
+    model = schema.ModelT.InitFromPackedBuf(bytearray(tflite.write(graphs.assorted_graph())))
+    for tensor in model.subgraphs[0].tensors:
+        tensor.name = name if tensor.name in {b"narrow", b"wide", b"sum"} else tensor.name
+    builder = flatbuffers.Builder(1 << 16)
+    builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
+    assert_same(side(bytes(builder.Output()), "tflite"))
+
+
 def test_a_part_that_needs_more_than_its_inputs_is_refused() -> None:
     first, second = pair(graphs.assorted_graph())
     file = tflite_file.parse(first.file.data)
