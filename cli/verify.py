@@ -113,7 +113,8 @@ def verify(
             quiet=quiet,
         )
         return
-    _check_out(out)
+    if out is not None:
+        _check_out(out, data)
     paths, whole = files or [Path("build")], out is not None
     options = Options(
         level=level.value, threads=threads or os.cpu_count() or 1, keep=whole, layers=whole
@@ -128,16 +129,27 @@ def verify(
     _require(report, build=len(paths) == 1)
 
 
-def _check_out(out: Path | None) -> None:
-    """Refuse to write into a build, whose files are those of its manifest."""
-    from mobiledeploy import manifest
-    from mobiledeploy.errors import RequestError
+def _check_out(out: Path, data: str | None) -> None:
+    """Refuse before the work what would be refused after it, or do harm.
 
-    if out is not None and (out / manifest.NAME).exists():
-        raise RequestError(
-            f"{out} is a build, and verifying it must not change it",
-            hint="name another folder with --out",
-        )
+    A build's files are those of its manifest; a folder among photos is a class in the next run.
+    """
+    import os
+
+    from mobiledeploy import files, manifest
+    from mobiledeploy.config import DIGITS
+    from mobiledeploy.errors import RequestError, StorageError
+
+    hint = "name another folder with --out"
+    if (out / manifest.NAME).exists():
+        raise RequestError(f"{out} is a build, and verifying it must not change it", hint=hint)
+    if data is not None and data != DIGITS:
+        photos = files.named(data)
+        if out.resolve().is_relative_to(photos.resolve()):
+            raise RequestError(f"{out} lies among the photos of {photos}", hint=hint)
+    nearest = next(path for path in (out, *out.absolute().parents) if path.exists())
+    if not nearest.is_dir() or not os.access(nearest, os.W_OK):
+        raise StorageError(f"{out} cannot be written: {nearest} is no writable folder", hint=hint)
 
 
 def _document(

@@ -96,3 +96,17 @@ def test_impossible_requests_end_with_status_2(
 ) -> None:
     done = mobiledeploy("verify", *args, cwd=files[0].parent, status=2)
     assert said in done.stderr
+
+
+def test_what_cannot_be_written_is_refused_before_the_work(
+    files: tuple[Path, Path], photos: Path
+) -> None:
+    folder = files[0].parent
+    among = photos / "report"
+    done = mobiledeploy("verify", *files, "--data", photos, "--out", among, cwd=folder, status=2)
+    assert "lies among the photos" in done.stderr
+    assert not among.exists()
+    (folder / "taken").write_text("a file")
+    done = mobiledeploy("verify", *files, "--out", "taken/report", cwd=folder, status=9)
+    assert "taken is no writable folder" in done.stderr
+    assert done.stdout == ""
