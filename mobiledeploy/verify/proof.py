@@ -81,7 +81,7 @@ class RunCheck:
     Attributes:
         name: What.
         holds: Whether it came out as it must.
-        cases: Images, or ways of running them.
+        cases: Images, pairs or sums of codes, inputs of single layers, or ways of running them.
         statement: What was done, in words.
         reasons: What went wrong; empty if it holds.
     """
