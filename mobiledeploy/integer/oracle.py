@@ -12,10 +12,11 @@ multiplier, the `fp32` requantisation of `src/qs8-qc8w-gemm`, `src/qs8-qc8w-igem
 """
 
 import functools
+import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -42,6 +43,11 @@ from mobiledeploy.integer.softmax import Kernel, softmax_codes
 
 if TYPE_CHECKING:
     from threadpoolctl import ThreadpoolController
+
+TOGETHER: Final = 2**19
+"""Elements of a graph's largest tensor, of all images that are computed at a time."""
+MOST_TOGETHER: Final = 8
+"""Of larger groups the gain is small."""
 
 
 def run(
@@ -86,21 +92,26 @@ def stream(
 ) -> Iterator[Mapping[str, Int8]]:
     """Yield, image by image, what `run` returns for a batch of one.
 
-    At most `threads` images are held, and of those only what is still to be read or kept.
-    Arguments and errors are those of `run`; errors are raised when the first image is asked for.
+    Small images are computed some at a time. At most `threads` such groups are held, and of those
+    only what is still to be read or kept. Arguments and errors are those of `run`; errors are
+    raised when the first image is asked for.
     """
     if images.dtype != np.int8 or images.shape[1:] != graph.input.shape:
         raise RequestError(
             f"expected int8 images of shape (batch, {', '.join(map(str, graph.input.shape))}), "
             f"received {images.dtype} of shape {images.shape}"
         )
-    one = functools.partial(_run_one, graph, _kept(graph, keep), softmax)
+    few = functools.partial(_run_few, graph, _kept(graph, keep), softmax)
+    size = _together(graph, len(images), threads)
     with ThreadPoolExecutor(threads) as pool:
-        for start in range(0, len(images), threads):
-            some = [images[i : i + 1] for i in range(start, min(start + threads, len(images)))]
+        for start in range(0, len(images), threads * size):
+            group = images[start : start + threads * size]
+            some = [group[i : i + size] for i in range(0, len(group), size)]
             with one_blas_thread():
-                rows = list(pool.map(one, some))
-            yield from rows
+                found = list(pool.map(few, some))
+            for rows, values in zip(some, found, strict=True):
+                for i in range(len(rows)):
+                    yield {name: codes[i : i + 1] for name, codes in values.items()}
 
 
 def layer(
@@ -162,13 +173,19 @@ def _compute(
             return softmax_codes(inputs[0], grids[0].scale, kernel=softmax)
 
 
-def _run_one(
-    graph: IntegerGraph, kept: tuple[str, ...], softmax: Kernel, image: Int8
+def _together(graph: IntegerGraph, images: int, threads: int) -> int:
+    """Return how many images to compute at a time: of small ones NumPy's calls take the time."""
+    largest = max(math.prod(tensor.shape) for tensor in graph.tensors().values())
+    return max(1, min(MOST_TOGETHER, TOGETHER // largest, math.ceil(images / threads)))
+
+
+def _run_few(
+    graph: IntegerGraph, kept: tuple[str, ...], softmax: Kernel, images: Int8
 ) -> Mapping[str, Int8]:
     grids = graph.tensors()
     last_use = {name: i for i, node in enumerate(graph.nodes) for name in sources(node)}
-    values = {graph.input.name: image}
-    found = {graph.input.name: image} if graph.input.name in kept else {}
+    values = {graph.input.name: images}
+    found = {graph.input.name: images} if graph.input.name in kept else {}
     for i, node in enumerate(graph.nodes):
         names = sources(node)
         codes = _compute(

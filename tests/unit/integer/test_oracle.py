@@ -106,6 +106,21 @@ def test_images_one_by_one_are_images_at_once() -> None:
             np.testing.assert_array_equal(codes[0], everything[name][i])
 
 
+@pytest.mark.parametrize("threads", [1, 3])
+def test_codes_do_not_depend_on_how_many_images_are_computed_together(
+    monkeypatch: pytest.MonkeyPatch, threads: int
+) -> None:
+    graph = GRAPHS["v2"]()
+    images = graphs.extremes(graph.input.shape).repeat(3, axis=0)[:21]
+    together = oracle.run(graph, images, threads=threads)
+    monkeypatch.setattr(oracle, "TOGETHER", 1)
+    apart = oracle.run(graph, images, threads=threads)
+    assert together.keys() == apart.keys()
+    for name, codes in together.items():
+        assert codes.shape == (21, *graph.tensors()[name].shape)
+        np.testing.assert_array_equal(codes, apart[name], err_msg=name)
+
+
 def test_a_stream_holds_a_few_images_only() -> None:
     graph = graphs.assorted_graph()
     images = graphs.extremes(graph.input.shape)
