@@ -118,12 +118,12 @@ def starting_weights(config: BuildConfig, *, progress: Progress) -> Start | None
 
 def _check_readable(path: Path) -> None:
     try:
-        if not path.is_dir():  # the reader of Keras files has a better word for it
-            path.open("rb").close()
+        path.open("rb").close()
     except OSError as error:
         raise RequestError(
             f"cannot read the weights {path}: {error.strerror}",
-            hint="name a Keras file (.keras, .weights.h5, .h5), `imagenet`, or `none`",
+            hint="name a Keras file (.keras, .weights.h5, .h5; no SavedModel folder), `imagenet`, "
+            "or `none`",
         ) from error
 
 

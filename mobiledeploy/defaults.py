@@ -127,6 +127,8 @@ def decide(
             f"expected an input range of {', '.join(SCALINGS)}; received {input_range}"
         )
     mean, std = SCALINGS[input_range]
+    if not int8 and (qat_steps or qat_engine != "folded"):
+        raise RequestError("float files are not quantised, but a `--qat-` option was given")
     if not int8 and io != "float32":
         if io != "int8":
             raise RequestError(f"float files have float32 tensors, but `--io {io}` was asked for")

@@ -166,6 +166,7 @@ def test_a_second_build_in_the_same_folder_is_refused(tmp_path: Path) -> None:
         (["--from", "lunch"], 2, "data, train, quantise, export, verify; received lunch"),
         (["--epochs", "many"], 2, "many"),
         (["--float", "--io", "uint8"], 2, "float files"),
+        (["--float", "--qat-steps", "9"], 2, "float files"),
         (["--out", "file/build"], 9, "cannot write file/build"),
     ],
 )
