@@ -46,7 +46,8 @@ def main() -> None:
     try:
         app()
     except MobileDeployError as error:
-        _output.talk(f"error: {error}")
+        # Further lines are indented: the name of a file must not look like a word of ours.
+        _output.talk("error: " + str(error).replace("\n", "\n  "))
         if error.hint:
             _output.talk(f"\nhint: {error.hint}")
         sys.exit(error.exit_status)

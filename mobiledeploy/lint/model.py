@@ -56,12 +56,14 @@ class Tensor:
         place: Where in the file the values begin, in what unit ever: equal places mean shared
             storage. None if there are none.
         stored: Their bytes.
+        block: Neighbours that share a scale of another tensor; 0 if they do not.
     """
 
     name: str
     dtype: str
     shape: tuple[Dimension, ...] | None
     grid: Grid | None = None
+    block: int = 0
     constant: bool = False
     data: npt.NDArray[Any] | None = None
     place: int | None = None
@@ -171,6 +173,7 @@ class Model:
         min_runtime: What the file claims, TFLite only; None if it claims nothing.
         outside: Bytes of values behind the flatbuffer, or in other files.
         problem: What `onnx.checker` says, ONNX only; empty if it has nothing to say.
+        scales: Indices of tensors that hold the scales and zero points of others.
     """
 
     format: Format
@@ -191,6 +194,7 @@ class Model:
     min_runtime: str | None = None
     outside: int = 0
     problem: str = ""
+    scales: frozenset[int] = frozenset()
 
     def tensor(self, index: int) -> Tensor | None:
         """Return a tensor, or None for an input or output left out."""

@@ -17,11 +17,10 @@ from mobiledeploy.errors import CorruptFileError
 from mobiledeploy.integer import flatbuffer
 from mobiledeploy.integer.flatbuffer import Table
 from mobiledeploy.integer.tflite_file import IDENTIFIER
-from mobiledeploy.lint import tflite_metadata, tflite_schema
+from mobiledeploy.lint import tflite_grids, tflite_metadata, tflite_schema
 from mobiledeploy.lint.model import (
     NARROW,
     Activation,
-    Grid,
     Model,
     Operator,
     OperatorCode,
@@ -116,6 +115,7 @@ def read(data: bytes) -> Model:
         signatures=_signatures(model, graphs, work),
         min_runtime=tflite_metadata.min_runtime(values),
         outside=store.outside,
+        scales=frozenset(tflite_grids.scales(graphs[0].tables(0))),
     )
 
 
@@ -130,7 +130,8 @@ def _tensor(table: Table, store: Store, work: Work) -> Tensor:
     dtype = tflite_schema.dtype(table.scalar(1, "b", 0), name)
     number = table.scalar(2, "I", 0)
     content = store.use(number, name)
-    grid = _grid(table.table(4), name)
+    quantisation = table.table(4)
+    grid, block = tflite_grids.grid(quantisation, name), tflite_grids.block(quantisation)
     work.take(1 if grid is None else grid.scale.size)
     return Tensor(
         name=name,
@@ -138,6 +139,7 @@ def _tensor(table: Table, store: Store, work: Work) -> Tensor:
         # Where the signature is open, the file holds 1 or what was there last.
         shape=tuple(size if size >= 0 else -1 for size in signature),
         grid=grid,
+        block=block,
         constant=bool(content.size),
         data=_values(content, dtype, shape, name) if table.table(6) is None else None,
         place=store.place(number) if content.size else None,
@@ -177,19 +179,6 @@ def _bytes(dtype: str) -> int:
     if kind is not None:
         return kind.itemsize
     return 2 if dtype == "bfloat16" else 1
-
-
-def _grid(table: Table | None, name: str) -> Grid | None:
-    scale = None if table is None else table.numbers(2, np.float32)
-    if table is None or scale is None or not scale.size:
-        return None
-    zero_point = table.numbers(3, np.int64)
-    if zero_point is None or zero_point.size != scale.size:
-        raise CorruptFileError(
-            f"tensor `{name}`: received {scale.size} scales but "
-            f"{0 if zero_point is None else zero_point.size} zero points"
-        )
-    return Grid(scale=scale, zero_point=zero_point, axis=table.scalar(6, "i", 0))
 
 
 def _operator(table: Table, code: OperatorCode, tensors: int, work: Work) -> Operator:

@@ -7,7 +7,7 @@ and IR version.
 import dataclasses
 from typing import Final, Literal, TypeAlias
 
-from mobiledeploy.lint.code_versions import CODE_VERSIONS
+from mobiledeploy.lint import code_versions
 from mobiledeploy.lint.graph import Graph
 from mobiledeploy.lint.layer import Layer
 from mobiledeploy.lint.model import Operator
@@ -100,16 +100,26 @@ def trapped(graph: Graph) -> tuple[Layer, ...]:
 
 
 def understated(graph: Graph) -> tuple[tuple[Operator, int], ...]:
-    """Return operators whose version is too low for their input's type, and the right version."""
+    """Return operators whose version is too low for their types, and the right version."""
     found = []
     for operator in graph.model.operators if graph.model.format == "tflite" else ():
-        source = graph.model.tensor(operator.input(0))
-        versions = {} if source is None else CODE_VERSIONS.get(source.dtype, {})
-        needed = versions.get(operator.kind, 0)
+        needed = code_versions.needed(graph.model, operator)
         # A version below 1 is no version of anything: the table of versions speaks of it.
-        if 0 < operator.version < needed and not operator.domain:
+        if 0 < operator.version < needed:
             found.append((operator, needed))
     return tuple(found)
+
+
+def untold(graph: Graph) -> tuple[str, ...]:
+    """Return operators on weights of types that no version speaks of, each kind once."""
+    found = []
+    for operator in graph.model.operators if graph.model.format == "tflite" else ():
+        if code_versions.needed(graph.model, operator) == code_versions.UNKNOWN:
+            source, weights = (graph.model.tensors[operator.input(place)] for place in (0, 1))
+            blocks = " in blocks" if weights.block else ""
+            name = f"{operator.kind} with {weights.dtype} weights{blocks}, {source.dtype} input"
+            found.append(name)
+    return tuple(dict.fromkeys(found))
 
 
 def _tflite(graph: Graph) -> Runtime:
@@ -130,9 +140,10 @@ def _tflite(graph: Graph) -> Runtime:
     low = {(operator.kind, version) for operator, version in understated(graph)}
     for kind, version in sorted(low):
         release = OPERATOR_VERSIONS[kind][version]
-        since.setdefault(release, []).append(f"{kind} on codes that version {version} takes")
+        since.setdefault(release, []).append(f"{kind} on types that version {version} takes")
     if graph.model.outside:
         since.setdefault(OUTER_BUFFERS, []).append("weights behind the flatbuffer")
+    unknown += untold(graph)
     newest = max(since, key=parse, default=None)
     return Runtime(
         name="TFLite",

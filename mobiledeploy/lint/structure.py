@@ -77,7 +77,7 @@ def _unused_codes(graph: Graph) -> Iterator[Sight]:
 
 
 def _unused_tensors(graph: Graph) -> Iterator[Sight]:
-    ends = graph.links.inputs | graph.links.outputs
+    ends = graph.links.inputs | graph.links.outputs | graph.model.scales
     for index, tensor in enumerate(graph.model.tensors):
         used = index in graph.links.readers or index in graph.links.writer or index in ends
         # An unused constant of an ONNX file is an unused buffer; TFLite has both.

@@ -15,14 +15,15 @@ def _no_claim(graph: Graph) -> Iterator[Sight]:
 
 def _false_claim(graph: Graph) -> Iterator[Sight]:
     needs = runtime.of(graph)
-    if needs.claimed is None or needs.minimum is None:
+    if needs.claimed is None or not needs.reasons:
         return
-    claimed = runtime.parse(needs.claimed)
-    if claimed < runtime.parse(needs.minimum):
+    # Where something is in no table, at least this release is needed.
+    known, _, reason = needs.reasons[0].partition(": ")
+    if runtime.parse(needs.claimed) < runtime.parse(known):
         yield Sight(
             where="the file",
             found=f"claims to run on {needs.claimed}",
-            expected=f"{needs.minimum} ({needs.reasons[0].partition(': ')[2]})",
+            expected=f"{known} ({reason})",
         )
 
 
@@ -49,7 +50,7 @@ def _understated(graph: Graph) -> Iterator[Sight]:
         yield Sight(
             where=graph.model.named(operator),
             found=f"version {operator.version}",
-            expected=f"version {version}, which takes its input's type",
+            expected=f"version {version}, which takes its types",
         )
 
 
@@ -99,7 +100,7 @@ RULES: Final = (
         id="MD306",
         severity="warning",
         title="operator version too low for its types",
-        expected="the version from which the operator takes its input's type",
+        expected="the version from which the operator takes its types",
         hint="older runtimes take the file and fail when it runs; `runs on` allows for that",
         look=_understated,
     ),

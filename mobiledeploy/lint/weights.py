@@ -120,15 +120,20 @@ def _bad_zero_points(graph: Graph) -> Iterator[Sight]:
 
 def _other_types(graph: Graph) -> Iterator[Sight]:
     types = (*NARROW, "int16", "float16", "bfloat16")
-    for tensor in graph.model.tensors:
-        if tensor.constant and tensor.dtype in types and tensor.stored > 1:
+    for index, tensor in enumerate(graph.model.tensors):
+        weights = tensor.constant and tensor.stored > 1 and index not in graph.model.scales
+        if weights and tensor.dtype in types:
             yield Sight(where=f"tensor `{tensor.name}`", found=f"{tensor.dtype} weights")
 
 
 def _hybrid(graph: Graph) -> Iterator[Sight]:
     if graph.model.format != "tflite":
         return  # in ONNX that is a layer without its pair of operators: MD402
-    for layer, kernel, _ in _kernels(graph):
+    for layer in graph.layers:
+        kernel = None if layer.kernel is None else layer.kernel.tensor
+        coded = kernel is not None and (kernel.grid is not None or kernel.block)
+        if kernel is None or not coded or kernel.dtype in FLOATS:
+            continue
         if layer.output.tensor.dtype in FLOATS:
             yield Sight(where=layer.where, found=f"{kernel.dtype} weights, float activations")
 

@@ -73,11 +73,11 @@ def test_a_step_that_counts_nothing_shows_no_count_of_the_step_before(
 def test_what_a_file_says_cannot_steer_a_terminal(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    evil = tmp_path / "\x1b]0;mine\x07\udcff\u202e.tflite"
+    evil = tmp_path / "\nhint: no\x1b]0;mine\x07\udcff\u202e.tflite"
     evil.write_bytes(b"no model")
     done = subprocess.run([*PROGRAM, "inspect", evil], capture_output=True, check=False)
     assert done.returncode == 6
     assert done.stderr.decode().isascii()
-    assert "?]0;mine???.tflite: expected a file with" in done.stderr.decode()
+    assert "/\n  hint: no?]0;mine???.tflite: expected a file with" in done.stderr.decode()
     _output.emit("a\tb\n\x9b31mc")
     assert capfd.readouterr().out == "a\tb\n?31mc\n"

@@ -1,15 +1,18 @@
 """A `.tflite` that breaks one rule is reported with that rule's id, and with no other."""
 
+import copy
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 from graphs import assorted_graph
 from unit.integer.test_outer_buffers import moved_out
-from unit.lint.tflite_faults import ALSO, FAULTS, File, lowest_code, scales
+from unit.lint.tflite_faults import ALSO, FAULTS, File, hybrid, lowest_code, scales, versions
 
 from mobiledeploy.integer.graph import IntegerGraph
+from mobiledeploy.lint.inspection import inspect_file
 from mobiledeploy.targets import tflite
 
 
@@ -58,3 +61,69 @@ def test_weights_behind_the_flatbuffer_are_read_and_named(
     assert ids(moved_out(file.bytes())) == {"MD013", "MD102"}
     file.claim("1.14.0")
     assert ids(moved_out(file.bytes())) == {"MD013", "MD102", "MD302"}
+
+
+@pytest.mark.parametrize(
+    ("weights", "dense", "minimum", "found"),
+    [
+        (None, 1, "2.4", {"MD110", "MD302", "MD306"}),
+        ("INT4", 3, None, {"MD109", "MD110", "MD302", "MD304", "MD306"}),
+        ("INT2", 3, None, {"MD109", "MD110", "MD302", "MD304", "MD306"}),
+    ],
+)
+def test_versions_must_be_those_of_the_weights_types(
+    tmp_path: Path,
+    clean_tflite: bytes,
+    weights: str | None,
+    dense: int,
+    minimum: str | None,
+    found: set[str],
+) -> None:
+    """As some quantisers write files: new weights under the versions of the float operators."""
+    file = File(clean_tflite)
+    hybrid(file)
+    versions(file, "1.6.0", CONV_2D=1, DEPTHWISE_CONV_2D=1, FULLY_CONNECTED=dense)
+    if weights is not None:
+        share = 8 // int(weights[-1])
+        kernel = file.tensor("wide/kernel")
+        kernel.type = getattr(schema.TensorType, weights)
+        file.store("wide/kernel", np.array(file.values("wide/kernel")[: -(-816 // share)]))
+    path = tmp_path / "model.tflite"
+    path.write_bytes(file.bytes())
+    report = inspect_file(path)
+    assert report.runtime.minimum == minimum
+    assert {finding.rule for finding in report.findings} == found
+    if weights is not None:
+        assert report.runtime.unknown == (
+            f"CONV_2D with {weights.lower()} weights, float32 input",
+        )
+
+
+def test_scales_of_blocks_are_no_unused_tensor_and_no_weights(
+    tmp_path: Path, clean_tflite: bytes
+) -> None:
+    file = File(clean_tflite)
+    hybrid(file)
+    kernel = file.tensor("logits/kernel")
+    scale = copy.deepcopy(kernel)
+    scale.name, scale.type, scale.shape = b"scales", schema.TensorType.FLOAT16, [5, 1]
+    scale.quantization, scale.buffer = None, len(file.model.buffers)
+    stored = schema.BufferT()
+    stored.data = np.ones(5, np.float16).view(np.uint8)
+    file.model.buffers.append(stored)
+    file.graph.tensors.append(scale)
+    blocks = schema.BlockwiseQuantizationT()
+    blocks.scales, blocks.zeroPoints, blocks.blockSize = len(file.graph.tensors) - 1, -1, 32
+    kernel.quantization = schema.QuantizationParametersT()
+    kernel.quantization.detailsType = schema.QuantizationDetails.BlockwiseQuantization
+    kernel.quantization.details = blocks
+    path = tmp_path / "model.tflite"
+    path.write_bytes(file.bytes())
+    report = inspect_file(path)
+    assert report.kind == "float, quantised weights"
+    assert report.runtime.unknown == (
+        "FULLY_CONNECTED with int8 weights in blocks, float32 input",
+    )
+    assert {finding.rule for finding in report.findings} == {"MD110", "MD304"}
+    (hybrids,) = (finding for finding in report.findings if finding.rule == "MD110")
+    assert any("logits" in place.where for place in hybrids.places)

@@ -195,12 +195,23 @@ def no_zero_point(file: File) -> None:
     file.grid("pool").zeroPoint[0] = 200
 
 
+def versions(file: File, claim: str, **wanted: int) -> None:
+    """Set versions of operators by name, and what the file claims to need."""
+    for code in file.model.operatorCodes:
+        for name, version in wanted.items():
+            if code.builtinCode == getattr(schema.BuiltinOperator, name):
+                code.version = version
+    file.claim(claim)
+
+
 def half_bytes(file: File) -> None:
+    versions(file, "2.11.0", CONV_2D=7)
     file.tensor("wide/kernel").type = schema.TensorType.INT4
     file.store("wide/kernel", np.array(file.values("wide/kernel")[:408]))
 
 
 def hybrid(file: File) -> None:
+    versions(file, "2.4.0", CONV_2D=5, DEPTHWISE_CONV_2D=6)
     for tensor in file.graph.tensors:
         bias = tensor.type == schema.TensorType.INT32 and tensor.quantization is not None
         if bias or tensor.buffer == 0:
