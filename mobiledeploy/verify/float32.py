@@ -122,6 +122,11 @@ def compare(
         float_comparisons=tuple(comparisons),
         scores=tuple(scores),
         paired=tuple(paired),
+        sampled=tuple(
+            f"outputs within {found.max_difference:.1e} of the largest on {found.images} "
+            f"{found.inputs}, the same class on {found.same_top1}"
+            for found in comparisons
+        ),
         cpu=cpu.name(),
         runtimes=tuple(runtimes.values()),
     )

@@ -44,6 +44,12 @@ def test_float_files_of_the_same_weights_hold_within_rounding(tmp_path: Path) ->
     assert report.verdict.startswith("holds: float outputs agree within")
     assert [file.name for file in report.files] == ["first.onnx", "second.onnx"]
     assert report.warnings == ("no certificate: it is for int8 files",)
+    assert not report.proven
+    found = report.float_comparisons[0]
+    assert report.sampled[0] == (
+        f"outputs within {found.max_difference:.1e} of the largest on {found.images} "
+        f"natural-looking images, the same class on {found.same_top1}"
+    )
 
 
 def test_float_files_of_other_weights_do_not_hold(tmp_path: Path) -> None:
