@@ -14,7 +14,7 @@ from mobiledeploy.errors import CorruptFileError, RequestError
 from mobiledeploy.files import Name, named
 from mobiledeploy.progress import Progress, silent
 from mobiledeploy.runtimes.child import Child
-from mobiledeploy.verify import float32, golden, inputs, model_file
+from mobiledeploy.verify import float32, golden, inputs, model_file, stated
 from mobiledeploy.verify.inputs import ImageSet
 from mobiledeploy.verify.int8 import DEFAULT, Options, ruler_of
 from mobiledeploy.verify.observed import Observed
@@ -71,8 +71,10 @@ def observe(
     contract = codec.from_json(
         Contract, (root / "contract.json").read_bytes(), where="contract.json"
     )
+    said = stated.of_folder(contract, root, _evaluation(root, contract))
     if contract.tolerance is None:
-        return _float(root, contract, data, samples, options, progress)
+        found = _float(root, contract, data, samples, options, progress)
+        return dataclasses.replace(found, report=stated.with_contract(found.report, said))
     files = model_file.read(root / FILES[0]), model_file.read(root / FILES[1])
 
     def on(chosen: Photos | None) -> Observed:
@@ -89,6 +91,7 @@ def observe(
         with Child() as one, Child() as two:
             sides = (open_side(files[0], one), open_side(files[1], two))
             report, answers = prove(sides, sets, options, progress=progress)
+            report = stated.with_contract(report, (*said, *stated.of_files(contract, root, sides)))
         return Observed(
             report=with_photos(report, chosen, tuple(_assumed(images)) if chosen else ()),
             files=files,

@@ -1,0 +1,153 @@
+"""A contract that says something else than its files is found out, whatever the digests say."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import graphs
+import numpy as np
+import pytest
+
+from mobiledeploy.config import Preprocessing
+from mobiledeploy.contract import Contract, Grid, Tap, Tensor, Tolerance
+from mobiledeploy.data import test_card
+from mobiledeploy.data.evaluation import Evaluation
+from mobiledeploy.errors import CorruptFileError
+from mobiledeploy.integer.certify import certify
+from mobiledeploy.integer.graph import QTensor
+from mobiledeploy.results import File
+from mobiledeploy.targets import onnx, tap, tflite
+from mobiledeploy.verify import model_file, stated
+from mobiledeploy.verify.side import HERE, Side, open_side
+
+SIZE = 32
+FILES = ("model.tflite", "model.onnx")
+
+
+def grid(tensor: QTensor) -> Grid:
+    return Grid(scale=float(tensor.scale), zero_point=tensor.zero_point)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Both files of a network, labels, and the grids of golden vectors."""
+    root = tmp_path_factory.mktemp("build")
+    graph = graphs.mobilenet("v1", alpha=0.25, image_size=SIZE)
+    (root / FILES[0]).write_bytes(tflite.write(graph))
+    (root / FILES[1]).write_bytes(onnx.write(graph, certify(graph)))
+    names = [f"class {number}" for number in range(graph.output.shape[-1])]
+    (root / "labels.txt").write_text("".join(f"{name}\n" for name in names))
+    grids = [grid(tensor) for tensor in (graph.input, graph.output, graph.logits)]
+    rows = np.array([[found.scale, found.zero_point] for found in grids], np.float64)
+    np.savez(root / "golden.npz", grids=rows)
+    return root
+
+
+@pytest.fixture(scope="module")
+def sides(folder: Path) -> tuple[Side, Side]:
+    one, two = (open_side(model_file.read(folder / name), HERE) for name in FILES)
+    return one, two
+
+
+@pytest.fixture(scope="module")
+def contract(folder: Path) -> Contract:
+    graph = graphs.mobilenet("v1", alpha=0.25, image_size=SIZE)
+    recipes = {FILES[0]: tap.tflite_recipe, FILES[1]: tap.onnx_recipe}
+    preprocessing = Preprocessing(image_size=SIZE)
+    classes = graph.output.shape[-1]
+    return Contract(
+        name="network",
+        classes=classes,
+        head="softmax",
+        preprocessing=preprocessing,
+        resize_check=test_card.resized(preprocessing),
+        input=Tensor(dtype="int8", shape=(1, SIZE, SIZE, 3), grid=grid(graph.input)),
+        output=Tensor(dtype="int8", shape=(1, classes), grid=grid(graph.output)),
+        logits=grid(graph.logits),
+        tolerance=Tolerance(),
+        files=tuple(File.of(folder, folder / name) for name in FILES),
+        labels=File.of(folder, folder / "labels.txt"),
+        taps=tuple(recipes[n]((folder / n).read_bytes()).tap(n) for n in FILES),
+    )
+
+
+def evaluation(contract: Contract, *, order: int = 1) -> Evaluation:
+    """An image of each class from the folder of that class, or of those in reverse order."""
+    names = [f"class {number}/a.png" for number in range(contract.classes)][::order]
+    return Evaluation(
+        pixels=np.zeros((contract.classes, SIZE, SIZE, 3), np.uint8),
+        labels=np.arange(contract.classes),
+        names=tuple(names),
+        float_logits=np.zeros((contract.classes, contract.classes), np.float32),
+    )
+
+
+def test_a_contract_that_was_written_of_the_files_holds(
+    contract: Contract, folder: Path, sides: tuple[Side, Side]
+) -> None:
+    assert stated.of_files(contract, folder, sides) == ()
+    assert stated.of_folder(contract, folder, evaluation(contract)) == ()
+
+
+def retapped(contract: Contract, number: int, **fields: Any) -> tuple[Tap, ...]:
+    taps = list(contract.taps)
+    taps[number] = dataclasses.replace(taps[number], **fields)
+    return tuple(taps)
+
+
+def renormalised(contract: Contract) -> dict[str, Any]:
+    """0..1 for -1..1, throughout."""
+    return {
+        "preprocessing": dataclasses.replace(contract.preprocessing, mean=0.0, std=255.0),
+        "input": dataclasses.replace(contract.input, grid=Grid(scale=1 / 255, zero_point=-128)),
+    }
+
+
+CHANGES = {
+    "input.grid": renormalised,
+    "logits": lambda c: {"logits": Grid(scale=c.logits.scale * 1.01, zero_point=3)},
+    "input.dtype": lambda c: {
+        "input": dataclasses.replace(c.input, dtype="uint8"),
+        "output": dataclasses.replace(c.output, dtype="uint8"),
+    },
+    "tolerance": lambda _: {"tolerance": Tolerance(logits=9)},
+    "the tap of model.tflite": lambda c: {"taps": retapped(c, 0, append="00")},
+    "the tap of model.onnx": lambda c: {"taps": retapped(c, 1, output="input")},
+    "the tap of model.onnx does": lambda c: {"taps": retapped(c, 1, append="3a00")},
+}
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_each_contradiction_to_the_files_is_named(
+    name: str, contract: Contract, folder: Path, sides: tuple[Side, Side]
+) -> None:
+    false = dataclasses.replace(contract, **CHANGES[name](contract))
+    found = stated.of_files(false, folder, sides)
+    assert any(line.startswith(f"contract.json: {name}") for line in found), found
+
+
+@pytest.mark.parametrize("crop", ["stretch"])
+def test_another_crop_than_the_digest_was_made_with_is_found(
+    crop: Any, contract: Contract, folder: Path
+) -> None:
+    false = dataclasses.replace(
+        contract, preprocessing=dataclasses.replace(contract.preprocessing, crop=crop)
+    )
+    (found,) = stated.of_folder(false, folder, evaluation(contract))
+    assert found.startswith("contract.json: resize_check")
+
+
+def test_labels_in_another_order_than_the_folders_of_the_images_are_found(
+    contract: Contract, folder: Path
+) -> None:
+    (found,) = stated.of_folder(contract, folder, evaluation(contract, order=-1))
+    assert "number 0 is `class 0`, but its image class" in found
+
+
+@pytest.mark.parametrize("labels", ["one\n", "one\n" * 10])
+def test_labels_that_are_no_names_of_the_classes_are_damage(
+    labels: str, contract: Contract, tmp_path: Path
+) -> None:
+    (tmp_path / "labels.txt").write_text(labels)
+    with pytest.raises(CorruptFileError, match=r"labels.txt: expected \d+ different names"):
+        stated.of_folder(contract, tmp_path, evaluation(contract))
