@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from mobiledeploy.runtimes.cpu import this_cpu_saturates
+from mobiledeploy.runtimes.saturation import this_cpu_saturates
 from peer.record import Made
 from peer.task import Pixels
 

@@ -1,6 +1,5 @@
 """What the CPU can do that changes an int8 result."""
 
-import functools
 import platform
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,32 +10,6 @@ from mobiledeploy.integer.softmax import Kernel
 _ARM64: Final = frozenset({"aarch64", "arm64"})
 _ARM_INTEGER: Final = frozenset({"asimddp", "i8mm", "sme", "sve"})
 """Extensions for which XNNPACK or ONNX Runtime has int8 kernels."""
-_X86: Final = frozenset({"x86_64", "amd64", "i386", "i686", "x86"})
-_VNNI: Final = frozenset({"avx512_vnni", "avx_vnni"})
-
-
-def saturates(machine: str, flags: frozenset[str]) -> bool:
-    """Whether ONNX Runtime's uint8 x int8 products may saturate on a CPU.
-
-    x86 without VNNI adds pairs of products in 16 bits (`vpmaddubsw`), which overflow; VNNI, and
-    every other architecture, adds them in 32.
-
-    Args:
-        machine: As from `platform.machine()`.
-        flags: As in Linux's /proc/cpuinfo.
-    """
-    return machine.lower() in _X86 and not flags & _VNNI
-
-
-@functools.cache
-def this_cpu_saturates() -> bool:
-    """Whether ONNX Runtime's uint8 x int8 products may saturate here.
-
-    Where the flags cannot be read (x86 that is not Linux) the answer is yes: being wrong costs
-    time there, not exactness.
-    """
-    flags = read_cpuinfo().get("flags", "")
-    return saturates(platform.machine(), frozenset(flags.split()))
 
 
 def softmax_kernel(machine: str) -> Kernel:

@@ -10,7 +10,7 @@ import numpy as np
 from mobiledeploy.errors import CorruptFileError
 from mobiledeploy.runtimes import Array, TensorInfo
 from mobiledeploy.runtimes.batches import check, counted, run_in_pieces
-from mobiledeploy.runtimes.cpu import this_cpu_saturates
+from mobiledeploy.runtimes.saturation import this_cpu_saturates
 
 _FATAL: Final = 4
 """ONNX Runtime's severity: what it has to say reaches us as exceptions."""

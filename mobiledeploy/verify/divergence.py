@@ -18,7 +18,7 @@ from mobiledeploy.data.dataset import Pixels
 from mobiledeploy.errors import ConversionError, CorruptFileError
 from mobiledeploy.progress import Event, Progress
 from mobiledeploy.reading import INPUT, Layer
-from mobiledeploy.runtimes import cpu
+from mobiledeploy.runtimes.saturation import this_cpu_saturates
 from mobiledeploy.verify import referee, tapped
 from mobiledeploy.verify.alone import Alone, cut_pairs
 from mobiledeploy.verify.cutouts import tensor_of
@@ -34,7 +34,7 @@ JUDGED: Final = 2
 """Images on which the referee computes every layer again; it is slow."""
 CUT: Final = 8
 """Images on which every layer is run cut out of its file."""
-ALONE: Final = frozenset({"missing layer", "extra layer"})
+ALONE: Final = frozenset({"missing layer", "extra layer", "operator"})
 SOFTMAX_LSB: Final = 1
 """By which softmax kernels differ among themselves."""
 
@@ -212,7 +212,7 @@ def _divergence(
     alone = structure.first
     if alone is not None and alone.field in ALONE and alone.position <= row.first:
         # Nothing can be compared with a layer that one file lacks: it shows in the next one.
-        names = [alone.name, alone.name]
+        names = [alone.name, alone.other or alone.name]
         operator, position = alone.kind, alone.position + 1
     return Divergence(
         layer=names[0],
@@ -241,7 +241,7 @@ def _cause(row: _Row, layer: Layer | None, blamed: str, structure: StructureRepo
         return f"up to here both files hold the same integers, and still `{name}` differs{later}"
     how = (
         "this CPU has no VNNI, and its products may saturate"
-        if blamed.startswith("ORT") and cpu.this_cpu_saturates()
+        if blamed.startswith("ORT") and this_cpu_saturates()
         else "it rounds otherwise, as runtimes do where the form of a file keeps them from their "
         "integer kernels"
     )

@@ -1,9 +1,13 @@
 """A build's golden vectors on CPUs that this machine is not, in the real runtimes under QEMU."""
 
+import platform
+import subprocess
 from pathlib import Path
 
 import pytest
 from e2e.conftest import SMALL, mobiledeploy, printed
+
+from mobiledeploy.emulation import x86
 
 pytestmark = [pytest.mark.qemu, pytest.mark.timeout(900)]
 
@@ -35,3 +39,11 @@ def test_x86_without_vnni_saturates_without_the_option_and_not_with_it(build: Pa
     assert with_option["precise"]
     assert not without["required"]
     assert without["differing_logits"] > 0, "the check shows no saturation: it cannot fail"
+
+
+def test_an_emulated_cpu_is_known_to_saturate_whatever_its_system_says() -> None:
+    """QEMU shows a program the flags of the machine outside, VNNI included."""
+    code = "from mobiledeploy.runtimes.saturation import this_cpu_saturates as f; print(f())"
+    command = [*x86.machine(platform.machine()).command, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=300)
+    assert done.stdout == "True\n"

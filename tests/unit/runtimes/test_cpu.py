@@ -1,26 +1,10 @@
-"""Which CPUs need ONNX Runtime's slower, exact kernels, and which softmax LiteRT has on them."""
+"""What a CPU is called, and which softmax LiteRT has on it."""
 
 from pathlib import Path
 
 import pytest
 
 from mobiledeploy.runtimes import cpu
-
-
-@pytest.mark.parametrize(
-    ("machine", "flags", "expected"),
-    [
-        ("x86_64", {"avx2", "avx512f"}, True),
-        ("x86_64", set(), True),
-        ("AMD64", {"avx2"}, True),
-        ("x86_64", {"avx2", "avx_vnni"}, False),
-        ("x86_64", {"avx512_vnni"}, False),
-        ("aarch64", set(), False),
-        ("arm64", set(), False),
-    ],
-)
-def test_only_x86_without_vnni_saturates(machine: str, flags: set[str], expected: bool) -> None:
-    assert cpu.saturates(machine, frozenset(flags)) is expected
 
 
 @pytest.mark.parametrize(
