@@ -84,10 +84,11 @@ def operators(harmful: Sequence[Difference]) -> list[str]:
 def _other_network(harmful: Sequence[Difference], layers: int) -> str:
     """Return in words that the layers themselves are others, if half of them are."""
     known = [found for found in harmful if found.kind in _NETWORK]
-    missing, extra, shapes = (
+    others, missing, extra, shapes = (
         sum(found.field == field for found in known)
-        for field in ("missing layer", "extra layer", "kernel shape")
+        for field in ("operator", "missing layer", "extra layer", "kernel shape")
     )
+    missing, extra = missing + others, extra + others
     if 2 * (missing + extra + shapes) < layers or missing + extra + shapes < SEPARATE:
         return ""
     return (

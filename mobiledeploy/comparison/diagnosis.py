@@ -16,6 +16,7 @@ _WORDS: Final[dict[Field, str]] = {
     "output type": "the files give answers of another type",
     "missing layer": "a layer is missing",
     "extra layer": "there is a layer more",
+    "operator": "a layer computes something else",
     "joints": "layers are joined otherwise",
     "output shape": "a layer's output has another size",
     "scale": "the scale of a tensor was changed",

@@ -10,6 +10,7 @@ Field: TypeAlias = Literal[
     "output type",
     "missing layer",
     "extra layer",
+    "operator",
     "joints",
     "output shape",
     "scale",

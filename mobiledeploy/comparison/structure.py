@@ -18,6 +18,7 @@ from mobiledeploy.comparison.layer_fields import Found, fields
 from mobiledeploy.comparison.layer_reads import in_order, reads_differ
 from mobiledeploy.comparison.layer_verdict import verdict_on
 from mobiledeploy.comparison.reach import source_span, spans
+from mobiledeploy.comparison.replaced import instead, replaced
 from mobiledeploy.comparison.same_function import Verdict
 from mobiledeploy.errors import ConversionError
 from mobiledeploy.reading import FULL, INPUT, Layer, Reading
@@ -50,6 +51,7 @@ def compare(a: Reading, b: Reading) -> StructureReport:
 
 def _compare(a: Reading, b: Reading) -> StructureReport:
     alignment = align(a, b)
+    others = replaced(a, b, alignment)
     verdicts = _verdicts(a, b, alignment)
     differences = input_differences(a, b, same_readers=_same_readers(a, verdicts, INPUT))
     position = INPUT
@@ -58,9 +60,11 @@ def _compare(a: Reading, b: Reading) -> StructureReport:
             position = i
         if i is not None and j is not None:
             differences.extend(_of_pair(a, b, alignment, verdicts, i, j))
+        elif i is not None and i in others:
+            differences.append(instead(i, a.layers[i], b.layers[others[i]]))
         elif i is not None:
             differences.append(_alone(i, a, a.layers[i], missing=True))
-        elif j is not None:
+        elif j is not None and j not in others.values():
             differences.append(_alone(position, b, b.layers[j], missing=False))
     differences.extend(output_differences(a, b, alignment))
     first = first_of(differences)

@@ -241,3 +241,29 @@ def test_files_of_other_graphs_are_said_to_be_quantised_separately(
     assert not report.same
     assert "quantised separately" in report.cause
     assert report.matched == report.layers
+
+
+@pytest.mark.parametrize(
+    ("kind", "op"), [("add", "Sub"), ("mean", "ReduceMax"), ("softmax", "Sigmoid")]
+)
+def test_a_layer_that_computes_something_else_is_named_with_both_operators(
+    pair: tuple[Reading, Reading], kind: str, op: str
+) -> None:
+    index = first_of_kind(pair[1], kind)
+    other = changed(
+        pair[1], index, lambda layer: dataclasses.replace(layer, kind="unknown", op=op)
+    )
+    report = structure.compare(pair[0], other)
+    first = report.first
+    assert first is not None
+    assert (first.position, first.field, first.received) == (index, "operator", op)
+    assert (first.layer, first.kind) == (pair[0].layers[index].name, kind)
+    assert report.cause.startswith("a layer computes something else")
+
+
+def test_a_softmax_that_is_cut_off_is_another_function(pair: tuple[Reading, Reading]) -> None:
+    last = len(pair[1].layers) - 1
+    other = changed(pair[1], last, lambda layer: dataclasses.replace(layer, clamp=(-128, 64)))
+    first = structure.compare(pair[0], other).first
+    assert first is not None
+    assert (first.position, first.field) == (last, "activation")

@@ -1,0 +1,48 @@
+"""Layers that stand in each other's place, and compute something else."""
+
+from collections.abc import Iterator
+
+from mobiledeploy.comparison.align import Alignment
+from mobiledeploy.comparison.difference import Difference
+from mobiledeploy.reading import Layer, Reading
+
+
+def replaced(a: Reading, b: Reading, alignment: Alignment) -> dict[int, int]:
+    """Return which layers of the second file stand where the first one has others, by the latter.
+
+    Those are as many on either side, between layers that correspond, and give the same shapes.
+    """
+    return {
+        i: j
+        for ours, theirs in _runs(alignment)
+        if len(ours) == len(theirs)
+        for i, j in zip(ours, theirs, strict=True)
+        if a.layers[i].output.shape == b.layers[j].output.shape
+    }
+
+
+def instead(position: int, mine: Layer, other: Layer) -> Difference:
+    """Return the difference of a layer that has another one in its place."""
+    return Difference(
+        position=position,
+        layer=mine.name,
+        other=other.name,
+        kind=other.kind if mine.kind == "unknown" else mine.kind,
+        field="operator",
+        detail=f"the second file has {other.op} where the first one has {mine.op}",
+        expected=mine.op,
+        received=other.op,
+    )
+
+
+def _runs(alignment: Alignment) -> Iterator[tuple[list[int], list[int]]]:
+    """Yield the layers without counterpart that lie between two that have one."""
+    ours, theirs = list[int](), list[int]()
+    for i, j in (*alignment.pairs, (0, 0)):
+        if i is not None and j is not None:
+            yield ours, theirs
+            ours, theirs = [], []
+        elif i is not None:
+            ours.append(i)
+        elif j is not None:
+            theirs.append(j)
