@@ -84,8 +84,8 @@ def each_layer(
                 reasons.append(f"`{layers[pair[0]].name}` could not be run: {error}")
             progress(Event("verify", group.name, number + 1, len(members)))
         if members:
-            count = f"{len(members)} layer{'s' * (len(members) != 1)}"
-            words = group.words.format(cases=f"{cases:,}", layers=count)
+            said = f"{len(members)} layer{'s' * (len(members) != 1)}"
+            words = group.words.format(cases=f"{cases:,}", layers=said)
             checks.append(
                 RunCheck(
                     name=group.name,
