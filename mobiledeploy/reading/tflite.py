@@ -8,6 +8,7 @@ import numpy as np
 from mobiledeploy.errors import ConversionError
 from mobiledeploy.integer import tflite_file
 from mobiledeploy.integer.tflite_file import TfliteFile, TfliteOperator
+from mobiledeploy.reading import tflite_signatures
 from mobiledeploy.reading.draft import Draft, read_of
 from mobiledeploy.reading.model import FULL, INPUT, Fault, Kind, Layer, Reading, Tensor
 from mobiledeploy.reading.tflite_layers import convolution, dense, fused, pool
@@ -47,6 +48,7 @@ def read_tflite(data: bytes) -> Reading:
             f"expected one input and an output, received {len(file.inputs)} inputs and "
             f"{len(file.outputs)} outputs"
         )
+    tflite_signatures.check(data, file)
     first, last = file.inputs[0], file.outputs[0]
     draft = Draft(described(file.tensors[first]))
     written = {first: INPUT}

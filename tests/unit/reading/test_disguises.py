@@ -213,3 +213,13 @@ def test_codes_without_a_grid_are_not_taken_for_reals_at_the_border() -> None:
     kinds = [layer.kind for layer in reading.read_tflite(bytes(builder.Output())).layers]
     assert kinds[0] == "quantize"
     assert reading.read_tflite(data).layers[0].kind != "quantize"
+
+
+@pytest.mark.parametrize("end", ["inputs", "outputs"])
+def test_a_signature_that_names_another_tensor_is_refused(end: str) -> None:
+    def change(model: Any) -> None:
+        (signature,) = model.signatureDefs
+        getattr(signature, end)[0].tensorIndex = int(model.subgraphs[0].operators[1].outputs[0])
+
+    with pytest.raises(CorruptFileError, match="signature"):
+        read_tflite(change)
