@@ -23,6 +23,8 @@ SWELLING: Final = 100
 """How many times the file's size its arrays may have: photos have one or two, drawings twenty."""
 ANYWAY: Final = 1 << 28
 """Bytes that the arrays of any file may have."""
+_METHODS: Final = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+"""Of compression, as NumPy uses them."""
 _PIECE: Final = 1 << 24
 _KINDS: Final = "biufU"
 """Booleans, numbers and text: all that our files hold."""
@@ -57,6 +59,8 @@ def read(path: Path, names: Sequence[str], *, what: str) -> dict[str, npt.NDArra
                 )
             found = {}
             for name, entry in zip(names, entries, strict=True):
+                if entry.compress_type not in _METHODS:
+                    raise ValueError(f"compressed by method {entry.compress_type}")
                 with archive.open(entry) as handle:
                     found[name] = _array(handle, entry.file_size)
     except _DAMAGE as error:

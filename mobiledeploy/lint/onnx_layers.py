@@ -30,6 +30,8 @@ _QLINEAR_KINDS: Final[dict[str, Kind]] = {
     "QLinearMatMul": "dense",
     "QLinearSoftmax": "softmax",
 }
+DYNAMIC: Final[dict[str, Kind]] = {"ConvInteger": "conv", "MatMulInteger": "dense"}
+"""Operators on codes whose grid is chosen anew for each image."""
 _BIAS: Final = {"Conv": 2, "Gemm": 2, "QLinearConv": 8, "QGemm": 6}
 WEIGHTED: Final = ("conv", "depthwise", "dense")
 ACTIVATIONS: Final = ("Relu", "Clip")
@@ -44,6 +46,8 @@ def find(model: Model, links: Links) -> tuple[Layer, ...]:
             layer = _real_layer(model, links, operator)
         elif operator.kind in _QLINEAR_KINDS:
             layer = _code_layer(model, operator)
+        elif operator.kind in DYNAMIC and not operator.domain:
+            layer = _dynamic_layer(model, operator)
         if layer is not None:
             found.append(layer)
     return tuple(found)
@@ -115,6 +119,24 @@ def _code_layer(model: Model, operator: Operator) -> Layer | None:
         kernel=kernel if kernel is not None and kernel.tensor.constant else None,
         channel_axis=_channel_axis(operator, kernel),
         bias=None if bias is None else Coded(tensor=bias, grid=_product(coded)),
+    )
+
+
+def _dynamic_layer(model: Model, operator: Operator) -> Layer | None:
+    """Return the layer of an operator whose codes have no grid in the file."""
+    tensors = [model.tensor(index) for index in (*operator.inputs[:2], operator.output(0))]
+    if len(tensors) != 3 or None in tensors:
+        return None
+    source, kernel, output = (Coded(tensor=t, grid=None) for t in tensors if t is not None)
+    kind = DYNAMIC[operator.kind]
+    return Layer(
+        kind=_depthwise(kind, operator, kernel),
+        operator=operator,
+        where=model.named(operator),
+        sources=(source,),
+        output=output,
+        kernel=kernel if kernel.tensor.constant else None,
+        channel_axis=_channel_axis(operator, kernel),
     )
 
 

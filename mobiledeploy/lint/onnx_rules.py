@@ -12,13 +12,16 @@ from mobiledeploy.lint.graph import Graph
 from mobiledeploy.lint.layer import Layer
 from mobiledeploy.lint.model import CODES, FLOATS
 from mobiledeploy.lint.onnx_grids import QLINEAR
-from mobiledeploy.lint.onnx_layers import WEIGHTED
+from mobiledeploy.lint.onnx_layers import DYNAMIC, WEIGHTED
+
+OTHERS: Final = (*QLINEAR, *DYNAMIC)
+"""Operators that take codes by their definition."""
 
 
 def _layers(graph: Graph) -> Iterator[Layer]:
     """Yield the layers of a quantised ONNX file that take real numbers by their definition."""
     if graph.model.format == "onnx" and graph.quantised:
-        yield from (layer for layer in graph.layers if layer.operator.kind not in QLINEAR)
+        yield from (layer for layer in graph.layers if layer.operator.kind not in OTHERS)
 
 
 def _unclean(graph: Graph) -> Iterator[Sight]:
@@ -189,7 +192,7 @@ RULES: Final = (
         severity="note",
         title="operators on codes (QOperator form)",
         expected="pairs of QuantizeLinear and DequantizeLinear",
-        hint="session.x64quantprecision has no effect on it: wrong on PCs without VNNI",
+        hint="with int8 activations ONNX Runtime refuses session.x64quantprecision for it",
         look=_operator_form,
     ),
     Rule(

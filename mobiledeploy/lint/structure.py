@@ -5,6 +5,7 @@ import hashlib
 from collections.abc import Iterator
 from typing import Final
 
+from mobiledeploy.lint import onnx_layers
 from mobiledeploy.lint.finding import Rule, Sight
 from mobiledeploy.lint.graph import Graph
 from mobiledeploy.lint.model import FLOATS, Operator
@@ -12,7 +13,6 @@ from mobiledeploy.lint.read_tflite import CUSTOM
 
 CONVERTERS: Final = ("QUANTIZE", "DEQUANTIZE", "CAST", "FAKE_QUANT", "Cast")
 ACTIVATIONS: Final = ("RELU", "RELU6", "RELU_N1_TO_1", "RELU_0_TO_1", "MINIMUM", "MAXIMUM")
-WEIGHTED: Final = ("conv", "depthwise", "dense")
 SMALLEST_DUPLICATE: Final = 256
 """Bytes: below, a second copy costs less than the sharing."""
 DOMAINS: Final = ("", "com.microsoft")
@@ -35,6 +35,9 @@ def _converters(graph: Graph) -> Iterator[Sight]:
         source = graph.model.tensor(operator.input(0))
         if source is not None and source.constant:
             continue  # weights in another type than they are computed with: MD109
+        writer = graph.links.writer.get(operator.input(0))
+        if writer is not None and writer.kind in onnx_layers.DYNAMIC:
+            continue  # part of the layer: MD110
         yield Sight(where=graph.model.named(operator), found="a converter between layers")
     if graph.model.format == "onnx":
         yield from _requantised(graph)
@@ -53,13 +56,17 @@ def _requantised(graph: Graph) -> Iterator[Sight]:
 
 def _activations(graph: Graph) -> Iterator[Sight]:
     for operator in graph.model.operators:
-        if operator.kind in ACTIVATIONS and not operator.domain:
+        writer = graph.links.writer.get(operator.input(0))
+        # In ONNX it may stand between a layer and its codes (MD403), not behind them.
+        behind = writer is not None and writer.kind == "DequantizeLinear"
+        kinds = (*ACTIVATIONS, *(onnx_layers.ACTIVATIONS if behind else ()))
+        if operator.kind in kinds and not operator.domain:
             yield Sight(where=graph.model.named(operator), found="an activation by itself")
 
 
 def _transposes(graph: Graph) -> Iterator[Sight]:
     """Find transposes between layers, other than around the first one."""
-    weighted = {id(layer.operator) for layer in graph.layers if layer.kind in WEIGHTED}
+    weighted = {id(layer.operator) for layer in graph.layers if layer.kind in onnx_layers.WEIGHTED}
     places = [n for n, op in enumerate(graph.model.operators) if id(op) in weighted]
     for number, operator in enumerate(graph.model.operators):
         source = graph.model.tensor(operator.input(0))
@@ -137,7 +144,9 @@ def _custom(graph: Graph) -> Iterator[Sight]:
 
 
 def _batch_norms(graph: Graph) -> Iterator[Sight]:
-    convolutions = {id(layer.operator) for layer in graph.layers if layer.kind in WEIGHTED}
+    convolutions = {
+        id(layer.operator) for layer in graph.layers if layer.kind in onnx_layers.WEIGHTED
+    }
     for operator in graph.model.operators:
         if operator.kind == "BatchNormalization":
             yield Sight(where=graph.model.named(operator), found="a batch normalisation")

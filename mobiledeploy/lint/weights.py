@@ -9,6 +9,7 @@ from mobiledeploy.lint.finding import Rule, Sight
 from mobiledeploy.lint.graph import Graph
 from mobiledeploy.lint.layer import Layer, per_channel
 from mobiledeploy.lint.model import CODES, FLOATS, NARROW, Grid, Tensor
+from mobiledeploy.lint.onnx_layers import DYNAMIC
 
 BIAS_SCALE: Final = 1e-5
 """Relative: far more than float32 rounds a product, far less than shows in any output."""
@@ -120,15 +121,25 @@ def _bad_zero_points(graph: Graph) -> Iterator[Sight]:
 
 def _other_types(graph: Graph) -> Iterator[Sight]:
     types = (*NARROW, "int16", "float16", "bfloat16")
+    # Scales and zero points are no weights.
+    grids = set(graph.model.scales)
+    for operator in graph.model.operators:
+        if operator.kind in {"QuantizeLinear", "DequantizeLinear"}:
+            grids |= {operator.input(1), operator.input(2)}
     for index, tensor in enumerate(graph.model.tensors):
-        weights = tensor.constant and tensor.stored > 1 and index not in graph.model.scales
+        weights = tensor.constant and tensor.stored > 1 and index not in grids
         if weights and tensor.dtype in types:
             yield Sight(where=f"tensor `{tensor.name}`", found=f"{tensor.dtype} weights")
 
 
 def _hybrid(graph: Graph) -> Iterator[Sight]:
     if graph.model.format != "tflite":
-        return  # in ONNX that is a layer without its pair of operators: MD402
+        # A layer without its pair of operators is MD402.
+        for layer in graph.layers:
+            if layer.operator.kind in DYNAMIC and layer.kernel is not None:
+                dtype = layer.kernel.tensor.dtype
+                yield Sight(where=layer.where, found=f"{dtype} weights, float activations")
+        return
     for layer in graph.layers:
         kernel = None if layer.kernel is None else layer.kernel.tensor
         coded = kernel is not None and (kernel.grid is not None or kernel.block)
@@ -224,7 +235,7 @@ RULES: Final = (
         severity="warning",
         title="integer weights, float activations",
         expected="a file that is integer all through, or float all through",
-        hint="give the converter a representative data set: `mobiledeploy quantize` does",
+        hint="give the converter a representative data set: `mobiledeploy build` does",
         look=_hybrid,
     ),
     Rule(

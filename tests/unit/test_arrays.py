@@ -100,11 +100,13 @@ def test_damaged_archives_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "x.npz"
     directory = whole.index(b"PK\x01\x02")
     encrypted, unknown, twisted = bytearray(whole), bytearray(whole), bytearray(whole)
+    lzma = bytearray(whole)
+    lzma[8] = lzma[directory + 10] = zipfile.ZIP_LZMA
     encrypted[6] |= 1
     encrypted[directory + 8] |= 1
     unknown[8] = unknown[directory + 10] = 99
     twisted[60] ^= 255
-    for data in (b"", b"PK", whole[: len(whole) // 2], encrypted, unknown, twisted):
+    for data in (b"", b"PK", whole[: len(whole) // 2], encrypted, unknown, lzma, twisted):
         path.write_bytes(data)
         with pytest.raises(CorruptFileError, match="cannot be read as values"):
             arrays.read(path, ("a",), what="values")

@@ -60,6 +60,15 @@ def converter(file: File) -> None:
     file.insert(reader, 0, "QuantizeLinear", *grid)
 
 
+def activation(file: File) -> None:
+    """Behind the codes of its layer, between two groups that could touch."""
+    reader = file.reader("wide", "DequantizeLinear")
+    grid = list(reader.input[1:])
+    file.insert(reader, 0, "DequantizeLinear", *grid)
+    file.insert(reader, 0, "Relu")
+    file.insert(reader, 0, "QuantizeLinear", *grid)
+
+
 def transpose(file: File) -> None:
     reader = file.reader("narrow", "DequantizeLinear")
     file.insert(reader, 0, "Transpose", perm=[0, 1, 2, 3])
@@ -159,6 +168,7 @@ def shared_zero_point(file: File) -> None:
 
 FAULTS: dict[str, Callable[[File], None]] = {
     "MD002": converter,
+    "MD003": activation,
     "MD004": transpose,
     "MD005": unused_set,
     "MD007": unused_values,
@@ -250,16 +260,55 @@ def on_codes() -> Any:
     return model
 
 
+def dynamic() -> Any:
+    """The same with codes that are chosen anew for each image."""
+    model = convolution()
+    del model.graph.node[:], model.graph.input[:], model.graph.output[:]
+    model.graph.input.append(
+        helper.make_tensor_value_info("image", TensorProto.FLOAT, ["n", 5, 8, 8])
+    )
+    model.graph.output.append(
+        helper.make_tensor_value_info("result", TensorProto.FLOAT, ["n", 6, 6, 6])
+    )
+    model.graph.node.extend(
+        [
+            helper.make_node("DynamicQuantizeLinear", ["image"], ["x", "x_scale", "x_zero"]),
+            helper.make_node("ConvInteger", ["x", "kernel", "x_zero"], ["sums"]),
+            helper.make_node("Cast", ["sums"], ["real"], to=TensorProto.FLOAT),
+            helper.make_node("Mul", ["real", "x_scale"], ["result"]),
+        ]
+    )
+    kept = [tensor for tensor in model.graph.initializer if tensor.name == "kernel"]
+    del model.graph.initializer[:]
+    model.graph.initializer.extend(kept)
+    return model
+
+
+def test_a_dynamically_quantised_file_is_no_float_file(tmp_path: Path) -> None:
+    path = tmp_path / "model.onnx"
+    path.write_bytes(dynamic().SerializeToString())
+    found = inspect_file(path)
+    assert found.kind == "float, quantised weights"
+    assert found.macs == 6 * 6 * 6 * 5 * 3 * 3
+
+
+def test_zero_points_of_int16_are_no_weights(ids: Ids) -> None:
+    model = convolution(activations=np.int16)
+    model.opset_import[0].version = 21
+    assert "MD109" not in ids(model.SerializeToString())
+
+
 @pytest.mark.parametrize(
     ("model", "found"),
     [
+        (dynamic(), {"MD110"}),
         (convolution(), {"MD410"}),
         (convolution(activations=np.int8), {"MD404"}),
         (convolution(weights=np.uint8), {"MD405"}),
         (convolution(float_weights=True), {"MD408"}),
         (on_codes(), {"MD409", "MD410"}),
     ],
-    ids=["clean", "int8 activations", "uint8 weights", "float weights", "on codes"],
+    ids=["dynamic", "clean", "int8 activations", "uint8 weights", "float weights", "on codes"],
 )
 def test_forms_that_other_tools_write(model: Any, found: set[str], ids: Ids) -> None:
     assert ids(model.SerializeToString()) == found
