@@ -247,5 +247,6 @@ class VerifyReport:
         files = [c for c in self.comparisons if c.first != RECORD]
         exact = sum(c.exact_logits for c in files)
         total = sum(c.images for c in files)
-        scores = max((c.max_scores_lsb or 0 for c in self.comparisons), default=0)
-        return f"holds: logits equal on {exact} of {total} inputs, scores within {scores:g} LSB"
+        scores = [c.max_scores_lsb for c in self.comparisons if c.max_scores_lsb is not None]
+        within = f", scores within {max(scores):g} LSB" if scores else ""
+        return f"holds: logits equal on {exact} of {total} inputs{within}"
