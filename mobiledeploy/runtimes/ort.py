@@ -8,14 +8,12 @@ from typing import Any, Final
 import numpy as np
 
 from mobiledeploy.errors import CorruptFileError
-from mobiledeploy.runtimes import Array, TensorInfo
+from mobiledeploy.runtimes import Array, TensorInfo, precision
 from mobiledeploy.runtimes.batches import check, counted, run_in_pieces
 from mobiledeploy.runtimes.saturation import this_cpu_saturates
 
 _FATAL: Final = 4
 """ONNX Runtime's severity: what it has to say reaches us as exceptions."""
-
-_PRECISE: Final = "session.x64quantprecision"
 
 _TYPES: Final[dict[str, np.dtype[Any]]] = {
     "tensor(int8)": np.dtype(np.int8),
@@ -77,30 +75,15 @@ class OrtSession:
     ) -> None:
         import onnxruntime
 
-        levels = onnxruntime.GraphOptimizationLevel
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = inner_threads
-        options.inter_op_num_threads = 1
-        options.log_severity_level = _FATAL
-        options.graph_optimization_level = (
-            levels.ORT_ENABLE_ALL if optimised else levels.ORT_DISABLE_ALL
-        )
         title = "optimised" if optimised else "not optimised"
-        if this_cpu_saturates():
-            options.add_session_config_entry(_PRECISE, "1")
-            title += f", {_PRECISE}=1"
-        if save is not None:
-            options.optimized_model_filepath = str(save)
+        self._session, how = _open(model, optimised=optimised, threads=inner_threads, save=save)
         with _refusals("load"):
-            # Without `enable_fallback=0` a failure is printed and tried once more.
-            self._session: Any = onnxruntime.InferenceSession(
-                model, options, providers=["CPUExecutionProvider"], enable_fallback=0
-            )
             sources = counted(self._session.get_inputs(), inputs)
             self.inputs = tuple(_info(source) for source in sources)
             self._fixed_batch = any(isinstance(source.shape[0], int) for source in sources)
             self.outputs = tuple(_info(output) for output in self._session.get_outputs())
-        self.runtime = f"ONNX Runtime {onnxruntime.__version__} ({title})"
+        words = ", ".join(filter(None, (title, how)))
+        self.runtime = f"ONNX Runtime {onnxruntime.__version__} ({words})"
         self._threads = threads
 
     @property
@@ -138,6 +121,49 @@ class OrtSession:
         names = [info.name for info in self.inputs]
         found: Sequence[Array] = self._session.run(None, dict(zip(names, pieces, strict=True)))
         return found
+
+
+def _open(model: bytes, *, optimised: bool, threads: int, save: Path | None) -> tuple[Any, str]:
+    """Return the session, and words for how saturation is avoided where it has to be.
+
+    Raises:
+        CorruptFileError: ONNX Runtime cannot load the file in any way.
+    """
+    options = _options(optimised=optimised, threads=threads, save=save)
+    if not this_cpu_saturates():
+        return _create(model, options), ""
+    precise = _options(optimised=optimised, threads=threads, save=save)
+    precise.add_session_config_entry(precision.OPTION, "1")
+    for data, words in precision.ways(model):
+        with contextlib.suppress(CorruptFileError):
+            return _create(data, precise), words
+    return _create(model, options), f"{precision.OPTION} refused"
+
+
+def _options(*, optimised: bool, threads: int, save: Path | None) -> Any:
+    import onnxruntime
+
+    levels = onnxruntime.GraphOptimizationLevel
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = _FATAL
+    options.graph_optimization_level = (
+        levels.ORT_ENABLE_ALL if optimised else levels.ORT_DISABLE_ALL
+    )
+    if save is not None:
+        options.optimized_model_filepath = str(save)
+    return options
+
+
+def _create(model: bytes, options: Any) -> Any:
+    import onnxruntime
+
+    with _refusals("load"):
+        # Without `enable_fallback=0` a failure is printed and tried once more.
+        return onnxruntime.InferenceSession(
+            model, options, providers=["CPUExecutionProvider"], enable_fallback=0
+        )
 
 
 @contextlib.contextmanager

@@ -18,6 +18,7 @@ from mobiledeploy.data.dataset import Pixels
 from mobiledeploy.errors import ConversionError, CorruptFileError
 from mobiledeploy.progress import Event, Progress
 from mobiledeploy.reading import INPUT, Layer
+from mobiledeploy.runtimes import precision
 from mobiledeploy.runtimes.saturation import this_cpu_saturates
 from mobiledeploy.verify import referee, tapped
 from mobiledeploy.verify.alone import Alone, cut_pairs
@@ -208,6 +209,11 @@ def _divergence(
         ),
         "",
     )
+    precise = any(
+        f"{precision.OPTION}=1" in runner.session.runtime
+        for runner in runners
+        if runner.name == blamed
+    )
     operator, position = "INPUT" if layer is None else layer.op, row.first + 1
     alone = structure.first
     if alone is not None and alone.field in ALONE and alone.position <= row.first:
@@ -225,12 +231,17 @@ def _divergence(
         blamed=blamed,
         histogram=histogram(row.worst),
         channels=channels(row.worst),
-        cause=_cause(row, layer, blamed, structure),
+        cause=_cause(row, layer, blamed, structure, precise=precise),
     )
 
 
-def _cause(row: _Row, layer: Layer | None, blamed: str, structure: StructureReport) -> str:
-    """Return the integers that differ here or before; where there are none, it is the runtime."""
+def _cause(
+    row: _Row, layer: Layer | None, blamed: str, structure: StructureReport, *, precise: bool
+) -> str:
+    """Return the integers that differ here or before; where there are none, it is the runtime.
+
+    `precise` says whether the blamed runtime was told not to saturate: then it does not.
+    """
     if structure.first is not None and structure.first.position <= row.first:
         return structure.cause
     if layer is None:
@@ -241,7 +252,7 @@ def _cause(row: _Row, layer: Layer | None, blamed: str, structure: StructureRepo
         return f"up to here both files hold the same integers, and still `{name}` differs{later}"
     how = (
         "this CPU has no VNNI, and its products may saturate"
-        if blamed.startswith("ORT") and this_cpu_saturates()
+        if blamed.startswith("ORT") and this_cpu_saturates() and not precise
         else "it rounds otherwise, as runtimes do where the form of a file keeps them from their "
         "integer kernels"
     )
