@@ -46,6 +46,7 @@ APT::Architecture "arm64";
 APT::Architectures {{ "arm64"; }};
 APT::Sandbox::User "";
 APT::Install-Recommends "0";
+APT::Update::Error-Mode "any";
 Debug::NoLocking "1";
 """
 _CORE: Final = """\
@@ -184,7 +185,7 @@ def _download_debian(apt: Path, folder: Path) -> list[Path]:
     (folder / "status").touch()
     config = folder / "apt.conf"
     config.write_text(_APT.format(folder=folder))
-    for words in (("update",), ("--yes", "--download-only", "install", *_DEBIAN)):
+    for words in (("update",), ("install", "--yes", "--download-only", *_DEBIAN)):
         programs.run(
             apt, "-c", config, "-qq", *words, failed=_not_downloaded, what=f"apt-get {words[0]}"
         )

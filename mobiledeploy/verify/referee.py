@@ -5,6 +5,7 @@ it, with the arithmetic that the runtime is known for. Where both runtimes keep 
 the outputs differ, the files hold different integers; where one does not, it is the runtime.
 """
 
+import itertools
 from collections.abc import Iterator, Sequence
 from typing import Final, TypeAlias, get_args
 
@@ -120,8 +121,10 @@ def _means(
     if file == "onnx":
         yield mean_kernels.ort(sums, scale, out.scale)
         return
-    yield mean_kernels.xnnpack(sums, scale, out.scale)
-    yield mean_kernels.xnnpack(sums, scale, out.scale, fused=True)
+    for fused, fused_constant in itertools.product((False, True), repeat=2):
+        yield mean_kernels.xnnpack(
+            sums, scale, out.scale, fused=fused, fused_constant=fused_constant
+        )
     yield mean_kernels.tflite_average_pool(sums)
 
 
