@@ -151,10 +151,8 @@ def _batch_norms(graph: Graph) -> Iterator[Sight]:
         if operator.kind == "BatchNormalization":
             yield Sight(where=graph.model.named(operator), found="a batch normalisation")
         elif operator.kind == "MUL" and _after(graph, operator, convolutions):
-            yield Sight(
-                where=graph.model.named(operator),
-                found="a product with a constant for each channel, right after a convolution",
-            )
+            found = "a product with a constant for each channel, right after a convolution"
+            yield Sight(where=graph.model.named(operator), found=found)
 
 
 def _after(graph: Graph, operator: Operator, convolutions: set[int]) -> bool:
@@ -174,10 +172,8 @@ def _after(graph: Graph, operator: Operator, convolutions: set[int]) -> bool:
 
 def _graphs(graph: Graph) -> Iterator[Sight]:
     if graph.model.graphs > 1:
-        yield Sight(
-            where="the file",
-            found=f"{graph.model.graphs} graphs; tensors are shown and checked in the main one",
-        )
+        found = f"{graph.model.graphs} graphs; tensors are shown and checked in the main one"
+        yield Sight(where="the file", found=found)
 
 
 def _outside(graph: Graph) -> Iterator[Sight]:
