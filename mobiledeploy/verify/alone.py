@@ -14,7 +14,9 @@ from mobiledeploy.verify.layer_codes import Codes, moved, within
 from mobiledeploy.verify.tapped import Tapped
 
 RunPair: TypeAlias = Callable[[tuple[int, int], Mapping[int, Codes]], tuple[Codes, Codes]]
-"""`Bench.run`, or what stands for it."""
+"""`Bench.run`, with what the layers gave in the whole files."""
+Whole: TypeAlias = tuple[Mapping[int, Codes], Mapping[int, Codes]]
+"""Codes of each file's layers by their index, and of its input."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -31,7 +33,9 @@ class Bench:
     alignment: Alignment
     parts: dict[tuple[int, int], CutOut] = dataclasses.field(default_factory=dict)
 
-    def run(self, pair: tuple[int, int], codes: Mapping[int, Codes]) -> tuple[Codes, Codes]:
+    def run(
+        self, pair: tuple[int, int], codes: Mapping[int, Codes], whole: Whole
+    ) -> tuple[Codes, Codes]:
         """Return the codes that a layer and its counterpart give, on each file's own grid.
 
         Args:
@@ -39,13 +43,20 @@ class Bench:
             codes: What the first file's layers give (or its input, under `INPUT`): at least what
                 the layers read. The second file's cut-out gets the same codes, moved to the grids
                 that it has for them where these are others.
+            whole: What each file's layers gave for some images, end to end. The cut-outs have to
+                give the same, or they are not run by the kernels of the whole file.
 
         Raises:
-            ConversionError: A layer cannot be cut out, reads what has no codes, or other shapes.
+            ConversionError: A layer cannot be cut out, reads what has no codes, or other shapes;
+                or it gives other codes than in the whole file.
             CorruptFileError: A runtime refuses a cut-out, or dies of it.
         """
-        one, two = self.part(0, pair[0]), self.part(1, pair[1])
-        return one.run(codes), two.run(self.moved(pair[1], codes))
+        given = codes, self.moved(pair[1], codes)
+        one, two = (
+            _checked(self.part(file, index), given[file], whole[file], index)
+            for file, index in enumerate(pair)
+        )
+        return one, two
 
     def moved(self, index: int, codes: Mapping[int, Codes]) -> dict[int, Codes]:
         """Return what a layer of the second file gets where the first file's layers get codes.
@@ -104,24 +115,43 @@ class Alone:
         """Of the elements that differ, 0..1; None if they could not be run so."""
         return self.differing / self.elements if self.elements else None
 
-    def add(self, bench: Bench, pair: tuple[int, int], codes: Mapping[int, Codes]) -> None:
-        """Run both on what the first file gave for some images.
+    def add(self, bench: Bench, pair: tuple[int, int], whole: Whole) -> None:
+        """Run both on what the first file gave for some images; nothing is added if they cannot.
 
-        Nothing is added where a cut-out is not possible, or does not give what its layer gave in
-        the whole file: then another kernel runs it, and its difference would not be the layer's.
+        Args:
+            bench: The files.
+            pair: Indices of the layers.
+            whole: What each file's layers gave for the images.
         """
         try:
-            mine, other = bench.run(pair, codes)
+            mine, other = bench.run(pair, whole[0], whole)
         except (ConversionError, CorruptFileError):
             return
-        if mine.shape != other.shape or not np.array_equal(mine, codes[pair[0]]):
+        if mine.shape != other.shape:
             return
-        tensors = (
+        grid, own = (
             tensor_of(cutter.side, index)
             for cutter, index in zip(bench.cutters, pair, strict=True)
         )
-        grid, own = tensors
         off = np.abs(moved(other, own, grid) - mine)
         self.largest = max(self.largest or 0, int(off.max()))
         self.differing += int((off > 0).sum())
         self.elements += off.size
+
+
+def _checked(
+    part: CutOut, codes: Mapping[int, Codes], whole: Mapping[int, Codes], index: int
+) -> Codes:
+    """Run a cut-out on codes, and on those of the whole file to see that it computes the same."""
+    name = part.layer.name
+    missing = [source for source in part.sources if source not in codes or source not in whole]
+    if missing or index not in whole:
+        raise ConversionError(f"`{name}` reads or writes what has no codes")
+    if any(codes[source].shape[1:] != whole[source].shape[1:] for source in part.sources):
+        raise ConversionError(f"`{name}` reads codes of another shape")
+    both = {source: np.concatenate([whole[source], codes[source]]) for source in part.sources}
+    found = part.run(both)
+    count = len(whole[index])
+    if not np.array_equal(found[:count], whole[index]):
+        raise ConversionError(f"`{name}`, cut out, gives other codes than in the whole file")
+    return found[count:]

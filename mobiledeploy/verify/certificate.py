@@ -5,6 +5,7 @@ kernel that is not the one the proof speaks of, a number that differs: "not prov
 certificate does not hold. docs/proof.md explains the methods.
 """
 
+import functools
 import platform
 from collections.abc import Iterator, Sequence
 from typing import Final
@@ -14,12 +15,15 @@ from mobiledeploy.errors import ConversionError, RequestError
 from mobiledeploy.progress import Progress, silent
 from mobiledeploy.reading import Reading
 from mobiledeploy.runtimes import cpu
-from mobiledeploy.verify import execution, extremes, layer_proofs, model_file, tapped
+from mobiledeploy.verify import execution, extremes, feeding, layer_proofs, model_file, tapped
 from mobiledeploy.verify.alone import cut_pairs
+from mobiledeploy.verify.inputs import synthetic_extremes
 from mobiledeploy.verify.proof import CertifiedFile, FilesCertificate, LayerProof, RunCheck
 from mobiledeploy.verify.side import HERE, Place, Side, open_side
 
 VERSION: Final = 1
+IMAGES: Final = 2
+"""On which a layer, cut out, has to give what it gives in the whole file."""
 MOST_LAYERS: Final = 1024
 TFLITE: Final = "model.tflite"
 ONNX: Final = "model.onnx"
@@ -81,7 +85,10 @@ def certify_sides(
     indices = [i for i, _ in pairs], [j for _, j in pairs]
     runs = tapped.tap(sides, indices, threads=threads)
     bench = cut_pairs(runs, alignment)
-    layers = layer_proofs.prove(first, second, alignment, reasons, bench.run)
+    images = synthetic_extremes(feeding.image_shape(runs[0].session.input))
+    pixels = images.pixels(len(images) - IMAGES, len(images))
+    run = functools.partial(bench.run, whole=(runs[0].run(pixels), runs[1].run(pixels)))
+    layers = layer_proofs.prove(first, second, alignment, reasons, run)
     sessions = [
         sides[0].load("xnnpack", taps=(), threads=1),
         sides[1].load("ort-optimised", taps=(), threads=1),
@@ -89,7 +96,7 @@ def certify_sides(
     checks = (
         *border_checks(first, second, alignment),
         execution.layer_by_layer(runs, pairs, threads=threads, progress=progress),
-        *extremes.each_layer(bench, pairs, progress=progress),
+        *extremes.each_layer(bench, pairs, run, progress=progress),
         *(execution.steady(side, run) for side, run in zip(sides, sessions, strict=True)),
     )
     files = tuple(

@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 
 from mobiledeploy import reading
-from mobiledeploy.comparison.align import align
+from mobiledeploy.comparison.align import Alignment, align
 from mobiledeploy.comparison.difference import StructureReport
 from mobiledeploy.data.dataset import Pixels
 from mobiledeploy.errors import ConversionError, CorruptFileError
@@ -28,6 +28,7 @@ from mobiledeploy.verify.layer_codes import FAR, Codes, moved
 from mobiledeploy.verify.layer_report import Divergence, LayerRow
 from mobiledeploy.verify.runners import Runner
 from mobiledeploy.verify.side import Side
+from mobiledeploy.verify.tapped import Tapped
 
 PIECE: Final = 4
 """Images whose every tensor is held at a time."""
@@ -97,7 +98,6 @@ def locate(
         return _by_integers(structure, f"the layers could not be run one by one ({error})"), ()
     rows = [row for row in rows if row.first in one.place and row.second in two.place]
     entry = _Row(first=INPUT, second=INPUT)
-    bench = cut_pairs((one, two), alignment)
     names, pixels = suspects
     for start in range(0, len(names), PIECE):
         stop = start + PIECE
@@ -106,16 +106,29 @@ def locate(
             _add(row, sides, found, names[start:stop])
         if start < JUDGED:
             _judge(rows, sides, found, JUDGED)
-        if start < CUT:
-            for row in rows:
-                row.alone.add(bench, (row.first, row.second), found[0])
         progress(Event("verify", "every layer of both files", min(stop, len(names)), len(names)))
+    _run_alone(rows, (one, two), alignment, pixels[:CUT])
     first = next((row for row in (entry, *rows) if row.largest > _allowed(row, sides)), None)
     lines = tuple(_line(row, sides) for row in rows)
     if first is None:
         unseen = f"none of {len(names)} images shows it in a layer"
         return _by_integers(structure, unseen), lines
     return _divergence(first, sides, runners, structure, len(names)), lines
+
+
+def _run_alone(
+    rows: Sequence[_Row], runs: tuple[Tapped, Tapped], alignment: Alignment, pixels: Pixels
+) -> None:
+    """Add to each row what its layers do on their own."""
+    bench = cut_pairs(runs, alignment)
+    for start in range(0, len(pixels), PIECE):
+        piece = pixels[start : start + PIECE]
+        try:
+            whole = runs[0].run(piece), runs[1].run(piece)
+        except CorruptFileError:
+            return  # a cut-out has ended the process that held the whole file
+        for row in rows:
+            row.alone.add(bench, (row.first, row.second), whole)
 
 
 def _by_integers(structure: StructureReport, why: str) -> Divergence | None:

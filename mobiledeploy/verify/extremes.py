@@ -16,7 +16,7 @@ from mobiledeploy.integer.graph import Int8
 from mobiledeploy.progress import Event, Progress
 from mobiledeploy.reading import Kind
 from mobiledeploy.verify import extreme_codes, referee
-from mobiledeploy.verify.alone import Bench
+from mobiledeploy.verify.alone import Bench, RunPair
 from mobiledeploy.verify.cutouts import tensor_of
 from mobiledeploy.verify.layer_codes import Codes
 from mobiledeploy.verify.proof import RunCheck
@@ -58,7 +58,7 @@ _GROUPS: Final = (
 
 
 def each_layer(
-    bench: Bench, pairs: Sequence[tuple[int, int]], *, progress: Progress
+    bench: Bench, pairs: Sequence[tuple[int, int]], run: RunPair, *, progress: Progress
 ) -> tuple[RunCheck, ...]:
     """Return whether both files' layers, cut out, give the same codes on extreme ones.
 
@@ -67,6 +67,7 @@ def each_layer(
     Args:
         bench: Both files, the `.tflite` first.
         pairs: Indices of layers that belong together.
+        run: Both layers of a pair.
         progress: Told after every layer.
     """
     layers = bench.cutters[0].side.reading.layers
@@ -78,7 +79,7 @@ def each_layer(
         for number, pair in enumerate(members):
             try:
                 codes, count = _codes(bench, pair[0])
-                reasons += list(_differences(bench, pair, codes))
+                reasons += list(_differences(bench, pair, codes, run(pair, codes)))
                 cases += count
             except (ConversionError, CorruptFileError) as error:
                 reasons.append(f"`{layers[pair[0]].name}` could not be run: {error}")
@@ -124,8 +125,12 @@ def _codes(bench: Bench, index: int) -> tuple[dict[int, Codes], int]:
     return codes, count
 
 
-def _differences(bench: Bench, pair: tuple[int, int], codes: Mapping[int, Codes]) -> Iterator[str]:
-    outputs = bench.run(pair, codes)
+def _differences(
+    bench: Bench,
+    pair: tuple[int, int],
+    codes: Mapping[int, Codes],
+    outputs: tuple[Codes, Codes],
+) -> Iterator[str]:
     first, second = (cutter.side for cutter in bench.cutters)
     name = first.reading.layers[pair[0]].name
     if outputs[0].shape != outputs[1].shape:

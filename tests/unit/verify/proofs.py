@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from mobiledeploy.comparison.align import align
-from mobiledeploy.verify import layer_proofs, model_file, tapped
+from mobiledeploy.verify import inputs, layer_proofs, model_file, tapped
 from mobiledeploy.verify.alone import cut_pairs
 from mobiledeploy.verify.layer_codes import Codes
 from mobiledeploy.verify.proof import LayerProof
@@ -22,7 +22,10 @@ def proofs(first: bytes, second: bytes) -> dict[str, LayerProof]:
     def run(pair: tuple[int, int], codes: Mapping[int, Codes]) -> tuple[Codes, Codes]:
         # Opened where it is needed only: most faults are seen in the files.
         indices = range(len(readings[0].layers)), range(len(readings[1].layers))
-        return cut_pairs(tapped.tap(sides, indices, threads=1), alignment).run(pair, codes)
+        runs = tapped.tap(sides, indices, threads=1)
+        images = inputs.synthetic_extremes(readings[0].input.shape).pixels(0, 1)
+        whole = runs[0].run(images), runs[1].run(images)
+        return cut_pairs(runs, alignment).run(pair, codes, whole)
 
     found = layer_proofs.prove(*readings, alignment, [()] * len(alignment.pairs), run)
     return {proof.layer or proof.counterpart: proof for proof in found}

@@ -10,12 +10,13 @@ import pytest
 from float_onnx import quantised_by_ort
 
 from mobiledeploy.comparison.align import align
+from mobiledeploy.errors import ConversionError
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.integer.graph import Conv, Dense, IntegerGraph, Node, QWeights
 from mobiledeploy.reading import Layer
 from mobiledeploy.targets import onnx, tflite
-from mobiledeploy.verify import extreme_codes, extremes, inputs, model_file, prove, tapped
-from mobiledeploy.verify.alone import Bench, cut_pairs
+from mobiledeploy.verify import certificate, extreme_codes, inputs, model_file, prove, tapped
+from mobiledeploy.verify.alone import Alone, cut_pairs
 from mobiledeploy.verify.int8 import Options
 from mobiledeploy.verify.layer_report import LayerRow
 from mobiledeploy.verify.proof import RunCheck
@@ -120,17 +121,31 @@ def test_layers_on_one_pixel_are_judged_too() -> None:
     assert judged == {(0, 0, 0)}
 
 
+@pytest.mark.parametrize("file", [0, 1])
+def test_a_cut_out_that_computes_otherwise_than_the_whole_file_is_not_believed(file: int) -> None:
+    pair = sides(GRAPH, GRAPH)
+    every = range(len(GRAPH.nodes))
+    runs = tapped.tap(pair, (every, every), threads=1)
+    pixels = inputs.synthetic_extremes(GRAPH.input.shape).pixels(20, 22)
+    whole = runs[0].run(pixels), runs[1].run(pixels)
+    bench = cut_pairs(runs, align(pair[0].reading, pair[1].reading))
+    found = Alone()
+    found.add(bench, (2, 2), whole)
+    assert (found.largest, found.share) == (0, 0.0)
+    # As if another kernel had run the layer in the whole file.
+    whole[file][2][0, 0, 0, 0] ^= 1
+    with pytest.raises(ConversionError, match="`narrow`, cut out, gives other codes"):
+        bench.run((2, 2), whole[0], whole)
+    found = Alone()
+    found.add(bench, (2, 2), whole)
+    assert (found.largest, found.share) == (None, None)
+
+
 def checks(pair: tuple[Side, Side]) -> dict[str, RunCheck]:
-    bench, pairs = opened(pair)
-    found = extremes.each_layer(bench, pairs, progress=lambda _: None)
-    return {check.name.split()[1].strip(","): check for check in found}
-
-
-def opened(pair: tuple[Side, Side]) -> tuple[Bench, list[tuple[int, int]]]:
-    alignment = align(pair[0].reading, pair[1].reading)
-    pairs = [(i, j) for j, i in alignment.matched.items()]
-    runs = tapped.tap(pair, ([i for i, _ in pairs], [j for _, j in pairs]), threads=1)
-    return cut_pairs(runs, alignment), pairs
+    found = certificate.certify_sides(pair).checks
+    return {
+        check.name.split()[1].strip(","): check for check in found if "on its own" in check.name
+    }
 
 
 def test_extreme_codes_show_nothing_where_files_are_equal() -> None:
