@@ -62,8 +62,9 @@ def measure(
         image = _real(images[number : number + 1], graph.input)
         with np.errstate(over="ignore", invalid="ignore"):
             reference = float_reference.run(graph, image, kernels)
-        for tensor in tensors.values():
-            _add(seen[tensor.name], codes[tensor.name], tensor, reference[tensor.name], name)
+        with oracle.one_blas_thread():
+            for tensor in tensors.values():
+                _add(seen[tensor.name], codes[tensor.name], tensor, reference[tensor.name], name)
         progress(Event("report", "ranges of every activation", number + 1, len(names)))
     operators = {graph.input.name: "input"}
     operators |= {node.output.name: operator(node) for node in graph.nodes}

@@ -1,9 +1,11 @@
 """What the report counts: codes, noise, confusions, cost."""
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_info
 
 from mobiledeploy.errors import ConversionError
 from mobiledeploy.integer import float_reference, oracle
@@ -65,6 +67,25 @@ def test_without_rounding_the_reference_is_what_the_codes_come_near(graph: Integ
     off = (codes.astype(np.float32) - first.zero_point) * first.scale - real
     assert inside.any()
     assert np.abs(off[inside]).max() <= 0.5001 * first.scale
+
+
+def test_statistics_keep_blas_to_one_thread(
+    graph: IntegerGraph, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its own threads wait in busy loops: sums took most of the time of a report."""
+    seen: set[int] = set()
+    add = activations._add
+
+    def watched(*given: Any) -> None:
+        seen.update(
+            pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"
+        )
+        add(*given)
+
+    monkeypatch.setattr(activations, "_add", watched)
+    kernels = float_reference.dequantised(graph)
+    activations.measure(graph, images(graph, 1), "a", kernels, threads=2, progress=silent)
+    assert seen == {1}
 
 
 def test_scales_whose_values_leave_float32_are_refused(graph: IntegerGraph) -> None:
