@@ -22,16 +22,18 @@ from mobiledeploy.errors import CorruptFileError, MobileDeployError
 from mobiledeploy.runtimes import Array, TensorInfo, wire
 from mobiledeploy.runtimes.batches import check
 from mobiledeploy.runtimes.kinds import TITLES, Kind
+from mobiledeploy.runtimes.patience import Patience
 
 _BOOT: Final = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
     "from mobiledeploy.runtimes.child_worker import work; work()"
 )
 _ERRORS: Final = {error.exit_status: error for error in MobileDeployError.__subclasses__()}
-LOAD_SECONDS: Final = 60.0
-IMAGE_SECONDS: Final = 10.0
+LOAD_SECONDS: Final = 25.0
+"""Of a processor's time, as all of these; several times what the largest network needs."""
+IMAGE_SECONDS: Final = 5.0
 """Allowed for each image of a batch, on top of the seconds for loading: the slowest kernels take
-a second for a large network on a busy machine."""
+two for a large network."""
 
 MOST_SECONDS: Final = 300.0
 """Allowed for any request: a file that hangs is given up then, however many images it got."""
@@ -51,8 +53,8 @@ class Child:
         """Start the process; it imports its runtimes while the caller goes on.
 
         Args:
-            load_seconds: What loading a file may take.
-            image_seconds: What an image of a batch may take, on top.
+            load_seconds: How long a processor may work to load a file.
+            image_seconds: And for an image of a batch, on top.
         """
         self._load_seconds, self._image_seconds = load_seconds, image_seconds
         self._lock = threading.Lock()
@@ -229,24 +231,14 @@ class _Process:
         requests, answers = self._process.stdin, self._process.stdout
         assert requests is not None  # noqa: S101 - both are pipes
         assert answers is not None  # noqa: S101
-        late = threading.Event()
-
-        def stop() -> None:
-            late.set()
-            self._process.kill()
-
-        watch = threading.Timer(seconds, stop)
-        watch.daemon = True
-        watch.start()
-        try:
-            wire.send(requests, body, arrays)
-            return wire.receive(answers)
-        except (OSError, EOFError, wire.BrokenMessageError) as error:
-            if late.is_set():
-                raise _DeathError(f"took longer than {seconds:.0f} s") from error
-            raise self._death(error) from error
-        finally:
-            watch.cancel()
+        with Patience(self._process, seconds) as patience:
+            try:
+                wire.send(requests, body, arrays)
+                return wire.receive(answers)
+            except (OSError, EOFError, wire.BrokenMessageError) as error:
+                if patience.ended:
+                    raise _DeathError(f"took longer than {seconds:.0f} s") from error
+                raise self._death(error) from error
 
     def _death(self, error: Exception) -> Exception:
         if isinstance(error, wire.BrokenMessageError):

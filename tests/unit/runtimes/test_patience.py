@@ -1,0 +1,62 @@
+"""What counts is how long processors work for a process; the clock counts for one that waits."""
+
+import subprocess
+import sys
+import time
+
+import pytest
+
+from mobiledeploy.runtimes.patience import WAITS, Patience, worked
+
+LINUX = sys.platform == "linux"
+
+
+def started(code: str) -> "subprocess.Popen[bytes]":
+    """A process that has begun to do what it is told."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", f"print(flush=True)\n{code}"], stdout=subprocess.PIPE
+    )
+    assert process.stdout is not None
+    process.stdout.readline()
+    return process
+
+
+@pytest.mark.skipif(not LINUX, reason="only Linux tells a process's time")
+def test_a_process_that_works_is_stopped_when_it_has_worked_so_long() -> None:
+    with started("while True: pass") as process:
+        with Patience(process, 0.4) as patience:
+            assert process.wait(60) < 0
+        assert patience.ended
+
+
+@pytest.mark.skipif(not LINUX, reason="only Linux tells a process's time")
+def test_a_process_that_waits_gets_longer_but_not_for_ever() -> None:
+    with started("import time; time.sleep(600)") as process:
+        begun = time.monotonic()
+        with Patience(process, 0.1) as patience:
+            assert process.wait(60) < 0
+        assert patience.ended
+        assert time.monotonic() - begun > 0.9 * WAITS * 0.1
+
+
+def test_a_process_is_left_alone_when_the_block_has_ended() -> None:
+    with started("import time; time.sleep(600)") as process:
+        with Patience(process, 0.05) as patience:
+            pass
+        time.sleep(0.4)
+        assert not patience.ended
+        assert process.poll() is None
+        process.kill()
+
+
+@pytest.mark.skipif(not LINUX, reason="only Linux tells a process's time")
+def test_the_time_of_a_process_is_told() -> None:
+    busy = "import time\nwhile time.process_time() < 0.3: pass"
+    with started(f"{busy}\nprint(flush=True)\ntime.sleep(600)") as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        seconds = worked(process.pid)
+        process.kill()
+    assert seconds is not None
+    assert 0.28 <= seconds < 5
+    assert worked(2**22 + 1) is None
