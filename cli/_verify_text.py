@@ -91,7 +91,8 @@ def _matrix(report: "VerifyReport") -> str:
     for letter, name in zip(letters, names, strict=True):
         cells = [_cell(found.get(frozenset((name, other)))) for other in names]
         rows.append((f"{letter}  {short[name]}", *cells))
-    return f"{_output.table(rows, right=range(1, len(names) + 1))}\n=: every logit of every image that both ran"
+    table = _output.table(rows, right=range(1, len(names) + 1))
+    return f"{table}\n=: every logit of every image that both ran"
 
 
 def _short(report: "VerifyReport") -> dict[str, str]:
