@@ -13,7 +13,7 @@ from mobiledeploy.reading.draft import Draft, read_of
 from mobiledeploy.reading.model import FULL, INPUT, Fault, Kind, Layer, Reading, Tensor
 from mobiledeploy.reading.tflite_layers import convolution, dense, fused, pool
 from mobiledeploy.reading.tflite_shapes import only_moves, with_stated_shape
-from mobiledeploy.reading.tflite_tensors import described
+from mobiledeploy.reading.tflite_tensors import UINT8_OFFSET, described
 
 _KINDS: Final[dict[str, Kind]] = {
     "ADD": "add",
@@ -151,17 +151,26 @@ def _mean(file: TfliteFile, operator: TfliteOperator, layer: Layer, before: Tens
 
 def _pad(file: TfliteFile, operator: TfliteOperator, layer: Layer, before: Tensor) -> Layer:
     amounts = file.tensors[operator.inputs[1]].data if operator.inputs[1:] else None
-    if amounts is None or amounts.shape != (4, 2) or amounts[[0, 3]].any() or amounts.min() < 0:
+    if amounts is None or amounts.shape != (4, 2) or amounts.dtype.kind != "i":
+        return dataclasses.replace(layer, kind="unknown")
+    if amounts[[0, 3]].any() or amounts.min() < 0:
         return dataclasses.replace(layer, kind="unknown")
     (top, bottom), (left, right) = amounts[1].tolist(), amounts[2].tolist()
     faults: tuple[Fault, ...] = ()
     if (before.scale, before.zero_point) != (layer.output.scale, layer.output.zero_point):
         faults = (Fault(field="padding", detail="padding moves no code to another grid"),)
     value = file.tensors[operator.inputs[2]].data if operator.inputs[2:] else None
-    if value is not None and value.size and int(value.ravel()[0]) != layer.output.zero_point:
-        detail = f"pads with code {int(value.ravel()[0])}, which is not real 0"
+    if value is not None and value.size and not _is_zero(value.ravel()[0], layer.output):
+        detail = f"pads with {value.ravel()[0]}, which is not real 0"
         faults = (*faults, Fault(field="padding", detail=detail))
     return dataclasses.replace(layer, pads=(top, bottom, left, right), faults=faults)
+
+
+def _is_zero(value: np.generic, tensor: Tensor) -> bool:
+    """Whether a number of a tensor's type stands for real 0."""
+    if tensor.zero_point is None or not isinstance(value, np.integer):
+        return bool(value == 0)
+    return int(value) - UINT8_OFFSET * isinstance(value, np.uint8) == tensor.zero_point
 
 
 def _same_codes(operator: TfliteOperator, before: Tensor, after: Tensor) -> bool:

@@ -73,7 +73,7 @@ def _wanted(
         return after
     if asked is None and operator.options is not None:
         asked = operator.options.numbers(0, np.int32)
-    if asked is None:
+    if asked is None or asked.dtype.kind != "i":
         return after
     sizes = [int(size) for size in asked.ravel()]
     rest = math.prod(size for size in sizes if size != -1)
