@@ -56,7 +56,7 @@ def run(
     *,
     keep: Collection[str] | None = None,
     threads: int = 1,
-    softmax: Kernel = "x86",
+    kernels: Kernel = "x86",
 ) -> Mapping[str, Int8]:
     """Return a graph's tensors, by name, for a batch of images.
 
@@ -67,7 +67,7 @@ def run(
         images: int8, shape (batch, height, width, channels), on the grid of the graph's input.
         keep: Names of the tensors to return; all where it is None.
         threads: Images that run at a time.
-        softmax: Whose softmax kernel.
+        kernels: Of which architecture, where they differ: for means and softmaxes.
 
     Returns:
         int8, shape (batch, ...) each, in the graph's order.
@@ -75,7 +75,7 @@ def run(
     Raises:
         RequestError: The images do not fit the graph's input, or there is no such tensor.
     """
-    rows = list(stream(graph, images, keep=keep, threads=threads, softmax=softmax))
+    rows = list(stream(graph, images, keep=keep, threads=threads, kernels=kernels))
     kept = _kept(graph, keep)
     if not rows:
         return {name: np.empty((0, *graph.tensors()[name].shape), np.int8) for name in kept}
@@ -88,7 +88,7 @@ def stream(
     *,
     keep: Collection[str] | None = None,
     threads: int = 1,
-    softmax: Kernel = "x86",
+    kernels: Kernel = "x86",
 ) -> Iterator[Mapping[str, Int8]]:
     """Yield, image by image, what `run` returns for a batch of one.
 
@@ -101,7 +101,7 @@ def stream(
             f"expected int8 images of shape (batch, {', '.join(map(str, graph.input.shape))}), "
             f"received {images.dtype} of shape {images.shape}"
         )
-    few = functools.partial(_run_few, graph, _kept(graph, keep), softmax)
+    few = functools.partial(_run_few, graph, _kept(graph, keep), kernels)
     size = _together(graph, len(images), threads)
     with ThreadPoolExecutor(threads) as pool:
         for start in range(0, len(images), threads * size):
@@ -115,7 +115,7 @@ def stream(
 
 
 def layer(
-    node: Node, grids: Sequence[QTensor], inputs: Sequence[Int8], *, softmax: Kernel = "x86"
+    node: Node, grids: Sequence[QTensor], inputs: Sequence[Int8], *, kernels: Kernel = "x86"
 ) -> Int8:
     """Return what one node computes from given integers.
 
@@ -123,7 +123,7 @@ def layer(
         node: What to compute. Only its output's shape is read, not its tensors' names.
         grids: Of its inputs, in their order.
         inputs: int8, shape (batch, ...) each.
-        softmax: Whose softmax kernel.
+        kernels: Of which architecture, where they differ: for means and softmaxes.
 
     Raises:
         RequestError: The inputs are not int8 of the grids' shapes.
@@ -135,7 +135,7 @@ def layer(
                 f"received {codes.dtype} of shape {codes.shape}"
             )
     with one_blas_thread():
-        return _compute(node, grids, inputs, softmax)
+        return _compute(node, grids, inputs, kernels)
 
 
 def one_blas_thread() -> AbstractContextManager[object]:
@@ -155,7 +155,7 @@ def _blas() -> "ThreadpoolController":
 
 
 def _compute(
-    node: Node, grids: Sequence[QTensor], inputs: Sequence[Int8], softmax: Kernel
+    node: Node, grids: Sequence[QTensor], inputs: Sequence[Int8], kernels: Kernel
 ) -> Int8:
     out = node.output
     match node:
@@ -168,9 +168,9 @@ def _compute(
         case Add():
             return _add(grids, inputs, out)
         case Mean():
-            return _mean(grids[0], inputs[0], out)
+            return _mean(grids[0], inputs[0], out, fused=kernels == "arm64")
         case Softmax():
-            return softmax_codes(inputs[0], grids[0].scale, kernel=softmax)
+            return softmax_codes(inputs[0], grids[0].scale, kernel=kernels)
 
 
 def _together(graph: IntegerGraph, images: int, threads: int) -> int:
@@ -180,7 +180,7 @@ def _together(graph: IntegerGraph, images: int, threads: int) -> int:
 
 
 def _run_few(
-    graph: IntegerGraph, kept: tuple[str, ...], softmax: Kernel, images: Int8
+    graph: IntegerGraph, kept: tuple[str, ...], kernels: Kernel, images: Int8
 ) -> Mapping[str, Int8]:
     grids = graph.tensors()
     last_use = {name: i for i, node in enumerate(graph.nodes) for name in sources(node)}
@@ -189,7 +189,7 @@ def _run_few(
     for i, node in enumerate(graph.nodes):
         names = sources(node)
         codes = _compute(
-            node, [grids[name] for name in names], [values[name] for name in names], softmax
+            node, [grids[name] for name in names], [values[name] for name in names], kernels
         )
         values[node.output.name] = codes
         if node.output.name in kept:
@@ -235,7 +235,7 @@ def _add(grids: Sequence[QTensor], inputs: Sequence[Int8], out: QTensor) -> Int8
     return added.reshape(left.shape).astype(np.int8)
 
 
-def _mean(source: QTensor, codes: Int8, out: QTensor) -> Int8:
+def _mean(source: QTensor, codes: Int8, out: QTensor, *, fused: bool) -> Int8:
     means = mean_kernels.xnnpack(
         mean_kernels.Sums(
             codes=codes.sum(axis=(1, 2), dtype=np.int64),
@@ -244,5 +244,7 @@ def _mean(source: QTensor, codes: Int8, out: QTensor) -> Int8:
         ),
         np.full((1, 1), source.scale),
         out.scale,
+        fused=fused,
+        fused_constant=fused,
     )
     return means.astype(np.int8)

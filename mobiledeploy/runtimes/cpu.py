@@ -12,8 +12,8 @@ _ARM_INTEGER: Final = frozenset({"asimddp", "i8mm", "sme", "sve"})
 """Extensions for which XNNPACK or ONNX Runtime has int8 kernels."""
 
 
-def softmax_kernel(machine: str) -> Kernel:
-    """Return which softmax LiteRT has on an architecture; see `integer.softmax`.
+def architecture(machine: str) -> Kernel:
+    """Return whose kernels LiteRT has, where architectures differ; see `integer.oracle`.
 
     Args:
         machine: As from `platform.machine()`.
@@ -21,9 +21,9 @@ def softmax_kernel(machine: str) -> Kernel:
     return "arm64" if machine.lower() in _ARM64 else "x86"
 
 
-def this_softmax_kernel() -> Kernel:
-    """Return which softmax LiteRT has here."""
-    return softmax_kernel(platform.machine())
+def this_architecture() -> Kernel:
+    """Return whose kernels LiteRT has here, where architectures differ."""
+    return architecture(platform.machine())
 
 
 def name() -> str:

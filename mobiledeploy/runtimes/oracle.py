@@ -1,6 +1,6 @@
 """Run a `.tflite` in NumPy: the third opinion, which needs nothing but the file's integers.
 
-The softmax is the one that LiteRT has on the CPU that runs this.
+Means and softmaxes are those that LiteRT has on the CPU that runs this.
 """
 
 from collections.abc import Sequence
@@ -71,7 +71,7 @@ class OracleSession:
             batch,
             keep=set(names),
             threads=self._threads,
-            softmax=cpu.this_softmax_kernel(),
+            kernels=cpu.this_architecture(),
         )
         return tuple(values[name] for name in names)
 

@@ -68,7 +68,7 @@ def sample(first: Layer, second: Layer, run: Callable[[Int8], tuple[Codes, Codes
         kernel: _apart(softmax_codes(logits, scale, kernel=kernel), expected)
         for kernel in get_args(Kernel)
     }
-    here = cpu.this_softmax_kernel()
+    here = cpu.this_architecture()
     allowed = {"LiteRT": max(WITHIN, computed[here]), "ONNX Runtime": WITHIN}
     reasons += [
         f"{name} misses the exact softmax by {worst} LSB, expected at most {allowed[name]}"

@@ -89,7 +89,7 @@ def _right(layer: Layer, file: Format, inputs: Sequence[Int8]) -> Iterator[npt.N
                     get_args(Kernel) if layer.kind == "softmax" and file == "tflite" else X86
                 )
                 for softmax in softmaxes:
-                    yield oracle.layer(node, known, inputs, softmax=softmax).astype(np.int64)
+                    yield oracle.layer(node, known, inputs, kernels=softmax).astype(np.int64)
         case _:
             return
 

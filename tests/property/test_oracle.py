@@ -173,5 +173,5 @@ def test_softmaxes_on_this_machine(classes, scale, zero, extent, seed) -> None:
     images = input_codes((classes,), extent, np.random.default_rng(seed))
     received = litert.load(tflite.write(graph)).run(images)[0]
     kernel = "arm64" if platform.machine().lower() in {"aarch64", "arm64"} else "x86"
-    expected = oracle.run(graph, images, softmax=kernel)["scores"]
+    expected = oracle.run(graph, images, kernels=kernel)["scores"]
     np.testing.assert_array_equal(received, expected)

@@ -69,8 +69,10 @@ def additions(count: int) -> list[tuple[IntegerGraph, Int8]]:
 
 def means(count: int) -> list[tuple[IntegerGraph, Int8]]:
     random = np.random.default_rng(2)
-    found = []
-    for _ in range(count):
+    # On this one x86 and arm64 differ: the compiler fuses there what it does not here.
+    scales = np.float32(0.1), np.float32(0.03)
+    found = [(graphs.mean((4, 4), scales, (5, -77)), graphs.all_sums((4, 4)))]
+    for _ in range(count - 1):
         size = tuple(int(side) for side in random.integers(1, 9, 2))
         scales = tuple(np.float32(2 ** random.uniform(-6, -4)) for _ in range(2))
         zeros = tuple(int(code) for code in random.integers(-128, 128, 2))
@@ -85,7 +87,8 @@ def test_litert_gives_the_oracle_s_codes(tmp_path: Path) -> None:
     for (graph, images), codes in zip(
         cases, arm64.run(tmp_path, files, suffix="tflite"), strict=True
     ):
-        np.testing.assert_array_equal(codes, oracle.run(graph, images)[graph.output.name])
+        expected = oracle.run(graph, images, kernels="arm64")[graph.output.name]
+        np.testing.assert_array_equal(codes, expected)
         spread += len(np.unique(codes)) > 20
     assert spread > len(cases) // 3
 

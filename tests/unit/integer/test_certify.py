@@ -1,7 +1,5 @@
 """Certificates hold because the kernels' emulations equal the runtimes, for every input."""
 
-import platform
-
 import graphs
 import numpy as np
 import pytest
@@ -51,7 +49,7 @@ def litert_codes(graph: IntegerGraph, images: Int8) -> Int8:
 
 def ort_addition() -> add_kernels.Kernel:
     """What ONNX Runtime has for the CPU that runs the test."""
-    if platform.machine() in {"aarch64", "arm64"}:
+    if cpu.this_architecture() == "arm64":
         return add_kernels.ort_neon
     has_avx2 = "avx2" in cpu.read_cpuinfo().get("flags", "").split()
     return add_kernels.ort_avx2 if has_avx2 else add_kernels.ort_sse2
@@ -130,8 +128,10 @@ def test_both_runtimes_take_means_as_the_emulations_say(
     assert len(np.unique(codes)) == 255 * size[0] * size[1] + 1
     sums = mean_kernels.Sums(codes=codes, positions=size[0] * size[1], zeros=zeros)
     own = np.full((1, 1), source)
+    on_arm = cpu.this_architecture() == "arm64"
     np.testing.assert_array_equal(
-        litert_codes(graph, images), mean_kernels.xnnpack(sums, own, scale)[0]
+        litert_codes(graph, images),
+        mean_kernels.xnnpack(sums, own, scale, fused=on_arm, fused_constant=on_arm)[0],
     )
     np.testing.assert_array_equal(
         ort_codes(graph, (source,), images), mean_kernels.ort(sums, own, scale)[0]

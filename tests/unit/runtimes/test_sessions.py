@@ -10,6 +10,7 @@ import pytest
 from mobiledeploy.errors import CorruptFileError, RequestError
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.integer.graph import IntegerGraph
+from mobiledeploy.integer.mean_kernels import Sums, xnnpack
 from mobiledeploy.integer.softmax import Kernel, softmax_codes
 from mobiledeploy.runtimes import kinds, litert, oracle, ort
 from mobiledeploy.runtimes.child import Child
@@ -140,7 +141,7 @@ def test_tflite_s_other_kernels_round_otherwise() -> None:
 
 
 @pytest.mark.parametrize(("machine", "kernel"), [("aarch64", "arm64"), ("x86_64", "x86")])
-def test_the_oracle_has_the_softmax_of_the_cpu_that_runs_it(
+def test_the_oracle_has_the_kernels_of_the_cpu_that_runs_it(
     machine: str, kernel: Kernel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(platform, "machine", lambda: machine)
@@ -149,3 +150,13 @@ def test_the_oracle_has_the_softmax_of_the_cpu_that_runs_it(
     (codes,) = oracle.load(tflite.write(graphs.softmax(10, scale, 0)), taps=()).run(logits)
     np.testing.assert_array_equal(codes, softmax_codes(logits, scale, kernel=kernel))
     assert (softmax_codes(logits, scale) != softmax_codes(logits, scale, kernel="arm64")).any()
+    source, out = np.float32(0.1), np.float32(0.03)
+    mean, images = graphs.mean((4, 4), (source, out), (5, -77)), graphs.all_sums((4, 4))
+    (codes,) = oracle.load(tflite.write(mean, head="logits"), taps=()).run(images)
+    sums = Sums(codes=images.sum(axis=(1, 2), dtype=np.int64), positions=16, zeros=(5, -77))
+    ways = {
+        fused: xnnpack(sums, np.full((1, 1), source), out, fused=fused, fused_constant=fused)
+        for fused in (False, True)
+    }
+    np.testing.assert_array_equal(codes, ways[kernel == "arm64"])
+    assert (ways[False] != ways[True]).any()
