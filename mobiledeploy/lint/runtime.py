@@ -47,6 +47,24 @@ OPSETS: Final = (
 on tried out with the wheels of every release; before, the compatibility table of ONNX Runtime's
 documentation, with the IR version of the ONNX release that it names."""
 
+ML: Final = "ai.onnx.ml"
+ML_OPSETS: Final = (("1.0", 2), ("1.11", 3), ("1.17", 4), ("1.18", 5))
+"""Likewise of the domain of classical machine learning, which tools import without using it."""
+
+CONTRIB: Final = "com.microsoft"
+CONTRIB_RELEASE: Final = "1.17"
+CONTRIB_OPERATORS: Final = frozenset(
+    {
+        "DequantizeLinear", "DynamicQuantizeMatMul", "FusedConv", "FusedGemm", "FusedMatMul",
+        "Gelu", "MatMulIntegerToFloat", "NhwcMaxPool", "QGemm", "QLinearAdd",
+        "QLinearAveragePool", "QLinearConcat", "QLinearConv", "QLinearGlobalAveragePool",
+        "QLinearLeakyRelu", "QLinearMul", "QLinearSigmoid", "QLinearSoftmax", "QLinearWhere",
+        "QuantizeLinear", "QuickGelu",
+    }
+)  # fmt: skip
+"""ONNX Runtime's own operators of classifiers that the oldest release that was tried with them,
+1.17.3, has kernels for. No table says since when."""
+
 OLDEST_PHONE: Final = "1.17"
 """Of ONNX Runtime: apps pin their runtime for years."""
 
@@ -157,13 +175,23 @@ def _tflite(graph: Graph) -> Runtime:
 def _onnx(graph: Graph) -> Runtime:
     model = graph.model
     opset = max((c.version for c in model.codes if not c.domain), default=0)
-    by_opset = next((release for release, top, _ in OPSETS if opset <= top), None)
-    by_ir = next((release for release, _, top in OPSETS if model.ir_version <= top), None)
-    needed = {f"operator set {opset}": by_opset, f"IR version {model.ir_version}": by_ir}
+    needed = {
+        f"operator set {opset}": next((row[0] for row in OPSETS if opset <= row[1]), None),
+        f"IR version {model.ir_version}": next(
+            (row[0] for row in OPSETS if model.ir_version <= row[2]), None
+        ),
+    }
+    # A runtime refuses an import that it does not know, used or not.
+    for code in model.codes:
+        if code.domain == ML:
+            found = next((release for release, top in ML_OPSETS if code.version <= top), None)
+            needed[f"{ML} {code.version}"] = found
+    for kind in sorted({op.kind for op in model.operators if op.domain == CONTRIB}):
+        needed[f"{CONTRIB}.{kind}"] = CONTRIB_RELEASE if kind in CONTRIB_OPERATORS else None
     unknown = tuple(name for name, release in needed.items() if release is None)
     known = [release for release in needed.values() if release is not None]
     newest = max(known, key=parse, default=None)
-    domains = sorted({op.domain for op in model.operators} - {"", "com.microsoft"})
+    domains = sorted({op.domain for op in model.operators} - {"", CONTRIB, ML})
     return Runtime(
         name="ONNX Runtime",
         minimum=newest if newest and not unknown and not domains else None,
