@@ -19,8 +19,7 @@ from mobiledeploy.errors import ConversionError, CorruptFileError
 from mobiledeploy.progress import Event, Progress
 from mobiledeploy.reading import INPUT, Layer
 from mobiledeploy.runtimes import precision
-from mobiledeploy.runtimes.saturation import this_cpu_saturates
-from mobiledeploy.verify import referee, tapped
+from mobiledeploy.verify import departure, referee, tapped
 from mobiledeploy.verify.alone import Alone, cut_pairs
 from mobiledeploy.verify.cutouts import tensor_of
 from mobiledeploy.verify.histogram import channels, histogram
@@ -253,7 +252,7 @@ def _cause(
 ) -> str:
     """Return the integers that differ here or before; where there are none, it is the runtime.
 
-    `precise` says whether the blamed runtime was told not to saturate: then it does not.
+    `precise` says whether the blamed runtime was told not to saturate.
     """
     if structure.first is not None and structure.first.position <= row.first:
         return structure.cause
@@ -263,12 +262,7 @@ def _cause(
     name = layer.name.partition(";")[0]
     if not blamed:
         return f"up to here both files hold the same integers, and still `{name}` differs{later}"
-    how = (
-        "this CPU has no VNNI, and its products may saturate"
-        if blamed.startswith("ORT") and this_cpu_saturates() and not precise
-        else "it rounds otherwise, as runtimes do where the form of a file keeps them from their "
-        "integer kernels"
-    )
+    how = departure.words(blamed, max(error or 0 for error in row.errors), precise=precise)
     return (
         f"up to here both files hold the same integers, but {blamed} does not compute `{name}` "
         f"({layer.op}) as they say: {how}{later}"

@@ -1,0 +1,32 @@
+"""Why a runtime does not compute what its file says: it rounds otherwise, or its sums saturate."""
+
+from typing import Final
+
+from mobiledeploy.runtimes import precision
+from mobiledeploy.runtimes.saturation import this_cpu_saturates
+
+ROUNDING: Final = 1
+"""Steps by which a runtime that computes in floats between the operators may be off."""
+
+
+def words(blamed: str, error: int, *, precise: bool) -> str:
+    """Return the likeliest reason.
+
+    Args:
+        blamed: The runtime.
+        error: By how many steps it is off in the layer.
+        precise: Whether it was told not to saturate. Operators on codes do not heed that.
+    """
+    saturates = blamed.startswith("ORT") and this_cpu_saturates()
+    if saturates and not precise:
+        return "this CPU has no VNNI, and its products may saturate"
+    if saturates and error > ROUNDING:
+        return (
+            "this CPU has no VNNI, and products of uint8 and int8 saturate, which operators on "
+            f"codes such as QLinearConv do whatever {precision.OPTION} says; written as QDQ, the "
+            "file would heed it"
+        )
+    return (
+        "it rounds otherwise, as runtimes do where the form of a file keeps them from their "
+        "integer kernels"
+    )
