@@ -88,10 +88,13 @@ def _twins(graph: Any, starts: Sequence[str], stored: dict[str, Any]) -> dict[st
 
     ONNX Runtime's quantiser may give each reader of a tensor a QuantizeLinear of its own.
     """
-    quantisers = [node for node in graph.node if node.op_type == "QuantizeLinear"]
-    made = {(_grid(node, stored), node.output[0]) for node in quantisers if node.output}
-    grids = {grid: name for grid, name in made if name in starts}
-    return {name: grids[grid] for grid, name in made if grid in grids and name not in starts}
+    quantisers = [n for n in graph.node if n.op_type == "QuantizeLinear" and n.input and n.output]
+    sources = {node.input[0] for node in quantisers if node.output[0] in starts}
+    made = {node.output[0]: _grid(node, stored) for node in quantisers if node.input[0] in sources}
+    known = {made[name]: name for name in starts if name in made}
+    return {
+        name: known[grid] for name, grid in made.items() if grid in known and name not in starts
+    }
 
 
 def _grid(node: Any, stored: dict[str, Any]) -> tuple[str, ...]:

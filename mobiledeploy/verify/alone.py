@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import numpy as np
 
@@ -13,6 +13,8 @@ from mobiledeploy.verify.cutouts import CutOut, Cutter, cutter, tensor_of
 from mobiledeploy.verify.layer_codes import Codes, moved, within
 from mobiledeploy.verify.tapped import Tapped
 
+MOST_PARTS: Final = 1024
+"""Of both files: several times what networks of this kind have."""
 RunPair: TypeAlias = Callable[[tuple[int, int], Mapping[int, Codes]], tuple[Codes, Codes]]
 """`Bench.run`, with what the layers gave in the whole files."""
 Whole: TypeAlias = tuple[Mapping[int, Codes], Mapping[int, Codes]]
@@ -71,10 +73,12 @@ class Bench:
         """Return a layer of the first file, 0, or of the second one, 1, cut out.
 
         Raises:
-            ConversionError: It cannot be.
+            ConversionError: It cannot be, or more layers were already than a network has.
         """
         place = file, index
         if place not in self.parts:
+            if len(self.parts) >= MOST_PARTS:
+                raise ConversionError(f"expected at most {MOST_PARTS} layers to cut out")
             self.parts[place] = self.cutters[file].cut(index)
         return self.parts[place]
 
