@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from mobiledeploy.lint.ends import End
     from mobiledeploy.lint.finding import Finding
     from mobiledeploy.lint.report import FileReport, Inspection
+    from mobiledeploy.lint.runtime import Runtime
 
 WIDTH = 100
 PLACES = 3
@@ -84,7 +85,6 @@ def _text(report: "Inspection", *, operators: bool, tensors: bool) -> str:
 
 def _summary(file: "FileReport") -> str:
     needs = file.runtime
-    oldest = f"{needs.name} {needs.minimum}" if needs.minimum else f"{needs.name}, unknown release"
     reasons = [reason.partition(": ")[2] for reason in needs.reasons]
     reasons += [f"{name} is in no table" for name in needs.unknown]
     claim = "" if needs.claimed is None else f"; the file says {needs.claimed}"
@@ -96,7 +96,7 @@ def _summary(file: "FileReport") -> str:
         ("operators", f"{sum(o.count for o in file.operators)}: {_counts(file)}"),
         ("size", f"{file.size:,} bytes, {file.weight_bytes:,} of them stored values"),
         ("MACs", "unknown" if file.macs is None else f"{file.macs:,} for one image"),
-        ("runs on", f"{oldest} or newer ({', '.join(reasons) or 'no operator'}){claim}"),
+        ("runs on", f"{_oldest(needs)} ({', '.join(reasons) or 'no operator'}){claim}"),
         *(("metadata", f"{name}: {text}") for name, text in file.metadata.items()),
         *(
             ("signature", f"{key}: {', '.join(ends['inputs'])} -> {', '.join(ends['outputs'])}")
@@ -105,6 +105,14 @@ def _summary(file: "FileReport") -> str:
     ]
     body = [_wrapped(name, text) for name, text in lines if text]
     return "\n".join([_printable(file.file), *body])
+
+
+def _oldest(needs: "Runtime") -> str:
+    """Return from which release on a file runs, as far as that is known."""
+    if needs.minimum:
+        return f"{needs.name} {needs.minimum} or newer"
+    known = [reason.partition(": ")[0] for reason in needs.reasons[:1]]
+    return ", ".join([f"{needs.name}, release unknown", *(f"not before {one}" for one in known)])
 
 
 def _format(file: "FileReport") -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 import graphs
 import jsonschema
 import numpy as np
+import onnx as onnx_package
 import pytest
 from typer.testing import CliRunner
 
@@ -123,3 +124,13 @@ def test_names_in_a_foreign_file_cannot_steer_the_terminal(tmp_path: Path) -> No
     assert "\x1b" not in text
     assert "\x07" not in text
     assert "?[2Joutput?" in text
+
+
+def test_a_release_that_is_not_known_has_a_bound_that_is(build: Path, tmp_path: Path) -> None:
+    model = onnx_package.load(build / "model.onnx")
+    model.opset_import.append(onnx_package.helper.make_opsetid("ai.onnx.ml", 99))
+    path = tmp_path / "new.onnx"
+    onnx_package.save(model, path)
+    text = " ".join(run(path).split())
+    assert "ONNX Runtime, release unknown, not before 1.12 (operator set 17" in text
+    assert "ai.onnx.ml 99 is in no table" in text
