@@ -14,7 +14,7 @@ from mobiledeploy.comparison.align import Alignment, align
 from mobiledeploy.errors import ConversionError, RequestError
 from mobiledeploy.progress import Progress, silent
 from mobiledeploy.reading import Reading
-from mobiledeploy.runtimes import cpu
+from mobiledeploy.runtimes import cpu, precision
 from mobiledeploy.verify import execution, extremes, feeding, layer_proofs, model_file, tapped
 from mobiledeploy.verify.alone import cut_pairs
 from mobiledeploy.verify.inputs import synthetic_extremes
@@ -207,4 +207,8 @@ def _sampled(
     yield (
         "that the installed runtimes compute what their sources say was sampled on this CPU only; "
         "other CPUs and versions were not run"
+    )
+    yield (
+        "nothing is said of a program that leaves ONNX Runtime without "
+        f"{precision.OPTION}=1 on x86 without VNNI: its products saturate there"
     )

@@ -23,6 +23,7 @@ from mobiledeploy.integer.graph import (
     Node,
     QWeights,
 )
+from mobiledeploy.runtimes import precision
 from mobiledeploy.targets import onnx, tflite
 from mobiledeploy.verify import certificate
 from mobiledeploy.verify.proof import FilesCertificate
@@ -282,6 +283,12 @@ def test_kernels_that_a_runtime_does_not_take_are_not_proven(graph: IntegerGraph
 def test_only_a_tflite_and_an_onnx_can_be_certified(files: tuple[bytes, bytes]) -> None:
     with pytest.raises(RequestError, match=r"expected a \.tflite and an \.onnx"):
         certificate.certify_files(files[1], files[0])
+
+
+def test_it_does_not_speak_for_programs_whose_products_saturate(
+    certified: FilesCertificate,
+) -> None:
+    assert any(f"without {precision.OPTION}=1" in text for text in certified.sampled)
 
 
 def test_the_softmax_s_distance_is_counted_on_both_runtimes(certified: FilesCertificate) -> None:
