@@ -57,12 +57,14 @@ def fields(a: Layer, b: Layer, *, at_input: bool, at_logits: bool) -> list[Found
     """
     return [
         *_not_comparable(a, b),
+        *_faults(a, b, shapes=False),
         *_weights(a, b, at_input=at_input, at_logits=at_logits),
         *(
             Found(field=field, detail=words, expected=str(mine), received=str(other))
             for field, name, words in _PLAIN
             if (mine := getattr(a, name)) != (other := getattr(b, name))
         ),
+        *_faults(a, b, shapes=True),
         *_shape(a, b),
         *_clamps(a, b),
         *grid(a.output, b.output),
@@ -115,8 +117,12 @@ def _not_comparable(a: Layer, b: Layer) -> Iterator[Found]:
             received=b.op,
             harmful=True,
         )
+
+
+def _faults(a: Layer, b: Layer, *, shapes: bool) -> Iterator[Found]:
+    """Yield what the common form cannot hold; shapes apart, as they follow from strides."""
     for which, layer in (("first", a), ("second", b)):
-        for fault in layer.faults:
+        for fault in [f for f in layer.faults if (f.field == "output_shape") == shapes]:
             yield Found(
                 field=_field_of(fault.field),
                 detail=f"in the {which} file: {fault.detail}",

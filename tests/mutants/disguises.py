@@ -35,17 +35,17 @@ def weights_shifted(file: Editable, layer: int) -> int:
     """Weights and their zero points, all by one: the same function, if kernels looked at them."""
     kernel = file.kernel(layer)
     scale, zero = file.kernel_grid(layer)
-    if kernel.max() > 126:
+    if kernel.min() < -127:
         raise NotApplicableError
-    file.set_kernel_grid(layer, scale, zero + 1)
-    file.set_kernel(layer, kernel + np.int8(1))
+    file.set_kernel_grid(layer, scale, zero - 1)
+    file.set_kernel(layer, kernel - np.int8(1))
     return layer
 
 
 DISGUISES: Mapping[str, Fault] = {
     "activation added": cut_off,
     "pixels moved": pixels_moved,
-    "weights and zero points +1": weights_shifted,
+    "weights and zero points -1": weights_shifted,
     "operator under a false name": negated,
     "ADD operand turned": operand_turned,
 }
