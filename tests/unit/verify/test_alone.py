@@ -1,6 +1,7 @@
 """A fault shows on its own in the layer that has it; end to end it shows behind it too."""
 
 import dataclasses
+import functools
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,8 @@ from mobiledeploy.integer.certify import certify
 from mobiledeploy.integer.graph import Conv, Dense, IntegerGraph, Node, QWeights
 from mobiledeploy.reading import Layer
 from mobiledeploy.targets import onnx, tflite
-from mobiledeploy.verify import certificate, extreme_codes, inputs, model_file, prove, tapped
-from mobiledeploy.verify.alone import Alone, cut_pairs
+from mobiledeploy.verify import extreme_codes, extremes, inputs, model_file, prove, tapped
+from mobiledeploy.verify.alone import Alone, Bench, Whole, cut_pairs
 from mobiledeploy.verify.int8 import Options
 from mobiledeploy.verify.layer_report import LayerRow
 from mobiledeploy.verify.proof import RunCheck
@@ -123,17 +124,13 @@ def test_layers_on_one_pixel_are_judged_too() -> None:
 
 @pytest.mark.parametrize("file", [0, 1])
 def test_a_cut_out_that_computes_otherwise_than_the_whole_file_is_not_believed(file: int) -> None:
-    pair = sides(GRAPH, GRAPH)
-    every = range(len(GRAPH.nodes))
-    runs = tapped.tap(pair, (every, every), threads=1)
-    pixels = inputs.synthetic_extremes(GRAPH.input.shape).pixels(20, 22)
-    whole = runs[0].run(pixels), runs[1].run(pixels)
-    bench = cut_pairs(runs, align(pair[0].reading, pair[1].reading))
+    bench, whole = opened(sides(GRAPH, GRAPH))
     found = Alone()
     found.add(bench, (2, 2), whole)
     assert (found.largest, found.share) == (0, 0.0)
     # As if another kernel had run the layer in the whole file.
-    whole[file][2][0, 0, 0, 0] ^= 1
+    codes = whole[file][2]
+    codes[0, 0, 0, 0] ^= 1
     with pytest.raises(ConversionError, match="`narrow`, cut out, gives other codes"):
         bench.run((2, 2), whole[0], whole)
     found = Alone()
@@ -142,10 +139,19 @@ def test_a_cut_out_that_computes_otherwise_than_the_whole_file_is_not_believed(f
 
 
 def checks(pair: tuple[Side, Side]) -> dict[str, RunCheck]:
-    found = certificate.certify_sides(pair).checks
-    return {
-        check.name.split()[1].strip(","): check for check in found if "on its own" in check.name
-    }
+    bench, whole = opened(pair)
+    run = functools.partial(bench.run, whole=whole)
+    pairs = [(i, j) for j, i in bench.alignment.matched.items()]
+    found = extremes.each_layer(bench, pairs, run, progress=lambda _: None)
+    return {check.name.split()[1].strip(","): check for check in found}
+
+
+def opened(pair: tuple[Side, Side]) -> tuple[Bench, Whole]:
+    first, second = (range(len(one.reading.layers)) for one in pair)
+    runs = tapped.tap(pair, (first, second), threads=1)
+    pixels = inputs.synthetic_extremes(GRAPH.input.shape).pixels(20, 22)
+    alignment = align(pair[0].reading, pair[1].reading)
+    return cut_pairs(runs, alignment), (runs[0].run(pixels), runs[1].run(pixels))
 
 
 def test_extreme_codes_show_nothing_where_files_are_equal() -> None:
