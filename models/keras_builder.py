@@ -10,6 +10,9 @@ if TYPE_CHECKING:
 EPSILON: Final = 1e-3
 """Of every batch normalisation, as in Keras applications."""
 
+DTYPE: Final = "float32"
+"""Of every layer: Keras's default is the user's to change (`floatx`, in `keras.json`)."""
+
 BATCH_NORM: Final = "_BN"
 """What a convolution's batch normalisation is called: `<layer>_BN`."""
 
@@ -33,7 +36,7 @@ def build(architecture: Architecture, *, batch_norm_momentum: float = 0.9) -> "k
     """
     import keras
 
-    image = keras.Input(architecture.input_shape, name=INPUT, dtype="float32")
+    image = keras.Input(architecture.input_shape, name=INPUT, dtype=DTYPE)
     tensors = {INPUT: image}
     for layer in architecture.layers:
         sources = [tensors[name] for name in layer.inputs]
@@ -47,21 +50,26 @@ def _apply(layer: Layer, sources: list[Any], batch_norm_momentum: float) -> Any:
     match layer.op:
         case "conv" | "depthwise":
             tensor = layers.BatchNormalization(
-                momentum=batch_norm_momentum, epsilon=EPSILON, name=f"{layer.name}{BATCH_NORM}"
+                momentum=batch_norm_momentum,
+                epsilon=EPSILON,
+                name=f"{layer.name}{BATCH_NORM}",
+                dtype=DTYPE,
             )(_convolution(layer)(sources[0]))
             if layer.activation == "none":
                 return tensor
-            return layers.ReLU(_CEILING[layer.activation], name=f"{layer.name}_relu")(tensor)
-        case "add":
-            return layers.Add(name=layer.name)(sources)
-        case "mean":
-            return layers.GlobalAveragePooling2D(data_format="channels_last", name=layer.name)(
-                sources[0]
+            return layers.ReLU(_CEILING[layer.activation], name=f"{layer.name}_relu", dtype=DTYPE)(
+                tensor
             )
+        case "add":
+            return layers.Add(name=layer.name, dtype=DTYPE)(sources)
+        case "mean":
+            return layers.GlobalAveragePooling2D(
+                data_format="channels_last", name=layer.name, dtype=DTYPE
+            )(sources[0])
         case "dense":
-            return layers.Dense(layer.out_channels, name=layer.name)(sources[0])
+            return layers.Dense(layer.out_channels, name=layer.name, dtype=DTYPE)(sources[0])
         case "softmax":
-            return layers.Softmax(name=layer.name)(sources[0])
+            return layers.Softmax(name=layer.name, dtype=DTYPE)(sources[0])
 
 
 def _convolution(layer: Layer) -> "keras.Layer":
@@ -73,6 +81,7 @@ def _convolution(layer: Layer) -> "keras.Layer":
         "use_bias": False,
         "data_format": "channels_last",
         "name": layer.name,
+        "dtype": DTYPE,
     }
     if layer.op == "depthwise":
         return layers.DepthwiseConv2D(layer.kernel, **common)

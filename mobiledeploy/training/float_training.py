@@ -47,9 +47,7 @@ def train(
         StorageError: A checkpoint cannot be written.
     """
     session.start(config.threads, progress=progress, stage=stage)
-    import keras
-
-    keras.utils.set_random_seed(config.seed)
+    session.keras().utils.set_random_seed(config.seed)
     model = keras_builder.build(architecture, batch_norm_momentum=MOMENTUM)
     start_as_identities(architecture, model)
     classes = architecture.classes

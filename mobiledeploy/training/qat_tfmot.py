@@ -13,6 +13,7 @@ from typing import Any
 from mobiledeploy.config import QuantiseConfig
 from mobiledeploy.data.pixels import Images
 from mobiledeploy.layers import INPUT, Layer, Scaling
+from mobiledeploy.models.keras_builder import DTYPE
 from mobiledeploy.network.network import Network
 from mobiledeploy.network.ranges import Ranges
 from mobiledeploy.progress import Progress, silent
@@ -99,7 +100,7 @@ def build(network: Network, ranges: Ranges) -> Twin:
     import tf_keras
 
     architecture = network.architecture
-    image = tf_keras.Input(architecture.input_shape, name=INPUT)
+    image = tf_keras.Input(architecture.input_shape, name=INPUT, dtype=DTYPE)
     tensors, weights, range_variables = {INPUT: image}, {}, {}
     for layer in architecture.layers:
         if layer.op == "softmax":
@@ -108,7 +109,7 @@ def build(network: Network, ranges: Ranges) -> Twin:
         kernel = tfmot_quantizers.kernel_quantizer(layer) if layer.has_weights else None
         inner, config = _twin_of(layer), tfmot_quantizers.config(kernel, output)
         sources = [tensors[name] for name in layer.inputs]
-        wrapper = keras.QuantizeWrapperV2(inner, config)
+        wrapper = keras.QuantizeWrapperV2(inner, config, dtype=DTYPE)
         tensors[layer.name] = wrapper(sources if layer.op == "add" else sources[0])
         range_variables[layer.name] = output.range["min_var"], output.range["max_var"]
         if layer.has_weights:
@@ -128,15 +129,21 @@ def _twin_of(layer: Layer) -> Any:
 
     layers = tf_keras.layers
     activation = {"none": None, "relu": "relu", "relu6": "relu6"}[layer.activation]
-    window = {"strides": layer.strides, "padding": layer.padding, "activation": activation}
+    common = {"name": layer.name, "dtype": DTYPE}
+    window = {
+        "strides": layer.strides,
+        "padding": layer.padding,
+        "activation": activation,
+        "data_format": "channels_last",
+    }
     match layer.op:
         case "conv":
-            return layers.Conv2D(layer.out_channels, layer.kernel, **window, name=layer.name)
+            return layers.Conv2D(layer.out_channels, layer.kernel, **window, **common)
         case "depthwise":
-            return layers.DepthwiseConv2D(layer.kernel, **window, name=layer.name)
+            return layers.DepthwiseConv2D(layer.kernel, **window, **common)
         case "add":
-            return layers.Add(name=layer.name)
+            return layers.Add(**common)
         case "mean":
-            return layers.GlobalAveragePooling2D(name=layer.name)
+            return layers.GlobalAveragePooling2D(data_format="channels_last", **common)
         case "dense" | "softmax":
-            return layers.Dense(layer.out_channels, name=layer.name)
+            return layers.Dense(layer.out_channels, **common)

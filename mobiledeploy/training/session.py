@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from mobiledeploy import quiet
-from mobiledeploy.errors import MissingDependencyError
+from mobiledeploy.errors import MissingDependencyError, RequestError
 from mobiledeploy.progress import Event, Progress, silent
 
 _QUIET: Final = {
@@ -17,6 +17,8 @@ _QUIET: Final = {
     "GRPC_VERBOSITY": "ERROR",
     "ABSL_MIN_LOG_LEVEL": "3",
 }
+
+_BACKEND: Final = "KERAS_BACKEND"
 
 
 def tensorflow() -> Any:
@@ -31,7 +33,8 @@ def tensorflow() -> Any:
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
     try:
-        with _collector_off(), quiet.native_stderr():
+        # TensorFlow imports parts of Keras, among them what reads the choice.
+        with _collector_off(), quiet.native_stderr(), _keras_on_tensorflow():
             import tensorflow as tf
     except ModuleNotFoundError as error:
         raise MissingDependencyError(
@@ -42,6 +45,25 @@ def tensorflow() -> Any:
     for name in ("tensorflow", "absl"):
         logging.getLogger(name).setLevel(logging.ERROR)
     return tf
+
+
+def keras() -> Any:
+    """Return the `keras` module, running on TensorFlow whatever else the user runs it on.
+
+    Raises:
+        MissingDependencyError: TensorFlow is not installed.
+        RequestError: Keras already runs on something else in this process.
+    """
+    tensorflow()
+    with _keras_on_tensorflow():
+        import keras
+    running = keras.backend.backend()
+    if running != "tensorflow":
+        raise RequestError(
+            f"training needs Keras on TensorFlow, in this process it already runs on {running}",
+            hint="import mobiledeploy and build in a process of its own",
+        )
+    return keras
 
 
 def start(threads: int, *, progress: Progress = silent, stage: str = "train") -> None:
@@ -73,6 +95,20 @@ def start(threads: int, *, progress: Progress = silent, stage: str = "train") ->
             "the last bits of the weights may differ"
         )
         progress(Event(stage, message))
+
+
+@contextlib.contextmanager
+def _keras_on_tensorflow() -> Iterator[None]:
+    """Decide what Keras runs on when it is imported; then the user's choice is what it was."""
+    before = os.environ.get(_BACKEND)
+    os.environ[_BACKEND] = "tensorflow"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[_BACKEND]
+        else:
+            os.environ[_BACKEND] = before
 
 
 @contextlib.contextmanager

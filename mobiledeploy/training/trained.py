@@ -7,6 +7,7 @@ from mobiledeploy.models import keras_builder
 from mobiledeploy.network import keras_model
 from mobiledeploy.network.fold import Variables
 from mobiledeploy.network.network import Network
+from mobiledeploy.training import session
 
 if TYPE_CHECKING:
     import keras
@@ -36,6 +37,7 @@ def from_network(network: Network, *, note: str) -> TrainedNetwork:
         network: Trained.
         note: See `TrainedNetwork`.
     """
+    session.keras()
     architecture = network.architecture
     model = keras_builder.build(architecture)
     variables = {

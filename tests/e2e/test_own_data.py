@@ -64,14 +64,30 @@ def test_a_model_that_says_that_it_takes_0_to_1_gets_it_in_every_file(
     assert proof["same_grid"]
 
 
+@pytest.fixture
+def own_keras(tmp_path: Path) -> dict[str, str]:
+    """The settings of somebody who works with Keras on JAX, in half precision, channels first.
+
+    `keras.json` is Keras's and tf_keras's; the variable outweighs it. JAX need not be there.
+    """
+    theirs = {"backend": "torch", "floatx": "float16", "image_data_format": "channels_first"}
+    (tmp_path / "keras").mkdir()
+    (tmp_path / "keras/keras.json").write_text(json.dumps({"epsilon": 1e-7, **theirs}))
+    return {"KERAS_HOME": str(tmp_path / "keras"), "KERAS_BACKEND": "jax"}
+
+
 @pytest.mark.slow
-def test_the_other_engine_and_no_training_at_all_end_in_the_same_files(tmp_path: Path) -> None:
+def test_the_other_engine_and_no_training_at_all_end_in_the_same_files(
+    tmp_path: Path, own_keras: dict[str, str]
+) -> None:
     for name, args in {
         "tfmot": ("--qat-engine", "tfmot", "--qat-steps", "2"),
         "ptq": ("--qat-steps", "0"),
     }.items():
         done = mobiledeploy(
-            "build", "--arch", "v1", "--epochs", "2", *args, "--out", name, "--json", cwd=tmp_path
+            *("build", "--arch", "v1", "--epochs", "2", *args, "--out", name, "--json"),
+            cwd=tmp_path,
+            env=own_keras,
         )
         report = printed(done, "build")
         assert report["holds"]
@@ -80,8 +96,10 @@ def test_the_other_engine_and_no_training_at_all_end_in_the_same_files(tmp_path:
 
 
 @pytest.mark.parametrize("arch", ["v1", pytest.param("v2", marks=pytest.mark.slow)])
-def test_float_files_go_through_the_same_verification(tmp_path: Path, arch: str) -> None:
-    mobiledeploy("build", "--arch", arch, "--float", "--epochs", "2", cwd=tmp_path)
+def test_float_files_go_through_the_same_verification(
+    tmp_path: Path, arch: str, own_keras: dict[str, str]
+) -> None:
+    mobiledeploy("build", "--arch", arch, "--float", "--epochs", "2", cwd=tmp_path, env=own_keras)
     proof = printed(mobiledeploy("verify", "--json", cwd=tmp_path), "verify")
     assert proof["holds"]
     assert proof["same_grid"] is None

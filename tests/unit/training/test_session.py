@@ -1,10 +1,12 @@
 """TensorFlow starts quietly, once, and as it was asked to."""
 
+import os
 import subprocess
 import sys
 
 import pytest
 
+from mobiledeploy.errors import RequestError
 from mobiledeploy.progress import Event
 from mobiledeploy.training import session
 
@@ -39,3 +41,22 @@ def test_threads_that_cannot_be_had_are_reported() -> None:
     session.start(running + 1, progress=events.append)
     assert f"not {running + 1}" in events[0].message
     assert tf.config.threading.get_intra_op_parallelism_threads() == running
+
+
+def test_the_choice_of_what_keras_runs_on_stays_the_users(monkeypatch: pytest.MonkeyPatch) -> None:
+    for theirs in ("jax", None):
+        if theirs:
+            monkeypatch.setenv("KERAS_BACKEND", theirs)
+        else:
+            monkeypatch.delenv("KERAS_BACKEND")
+        assert session.keras().backend.backend() == "tensorflow"
+        assert os.environ.get("KERAS_BACKEND") == theirs
+
+
+def test_keras_that_already_runs_on_something_else_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(session.keras().backend, "backend", lambda: "torch")
+    with pytest.raises(RequestError, match="it already runs on torch") as refused:
+        session.keras()
+    assert refused.value.hint
