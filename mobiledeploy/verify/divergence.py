@@ -54,6 +54,7 @@ class _Row:
     elements: int = 0
     image: str = ""
     worst: Codes | None = None
+    same_codes: bool = True
     errors: tuple[int | None, int | None] = (None, None)
     alone: Alone = dataclasses.field(default_factory=Alone)
 
@@ -168,6 +169,7 @@ def _add(
         row.elements += mine.size
         return
     grid, own = tensor_of(sides[0], row.first), tensor_of(sides[1], row.second)
+    row.same_codes = row.same_codes and np.array_equal(mine, other)
     differences = moved(other, own, grid) - mine
     off = np.abs(differences)
     row.elements += off.size
@@ -226,6 +228,11 @@ def _divergence(
         for runner in runners
         if runner.name == blamed
     )
+    cause = _cause(row, layer, blamed, structure, precise=precise)
+    # An image's codes are the same where a pixel value has one; then only what they mean differs.
+    shown = None if layer is None and row.same_codes else row.worst
+    if layer is None and row.same_codes:
+        cause += "; an image becomes the same codes in both files, which stand for other values"
     operator, position = "INPUT" if layer is None else layer.op, row.first + 1
     alone = structure.first
     if alone is not None and alone.field in ALONE and alone.position <= row.first:
@@ -241,9 +248,9 @@ def _divergence(
         image=row.image,
         images=images,
         blamed=blamed,
-        histogram=histogram(row.worst),
-        channels=channels(row.worst),
-        cause=_cause(row, layer, blamed, structure, precise=precise),
+        histogram=histogram(shown),
+        channels=channels(shown),
+        cause=cause,
     )
 
 

@@ -136,6 +136,16 @@ def test_the_worst_images_of_all_sets_are_searched_first() -> None:
         assert {images.names[0], images.names[-1]} <= set(names)
 
 
+def test_one_code_a_pixel_that_stands_for_other_values_is_no_difference_of_codes() -> None:
+    image = dataclasses.replace(GRAPH.input, zero_point=GRAPH.input.zero_point - 1)
+    other = dataclasses.replace(GRAPH, input=image)
+    report = proof(as_tflite(), side("b.tflite", tflite.write(other)), only_main=True)
+    found = report.divergence
+    assert (found.layer, found.position) == (GRAPH.input.name, 0)
+    assert "same codes in both files, which stand for other values" in found.cause
+    assert found.histogram == found.channels == ()
+
+
 def test_a_fault_that_no_image_shows_is_found_in_the_integers() -> None:
     def bump(weights: object) -> object:
         bias = weights.bias.copy()
