@@ -17,6 +17,7 @@ from mobiledeploy.integer.float_reference import Kernels
 from mobiledeploy.integer.graph import QMIN, Conv, Float32, Int8, IntegerGraph, Node, QTensor
 from mobiledeploy.progress import Event, Progress
 from mobiledeploy.report.document import Activation
+from mobiledeploy.runtimes import cpu
 
 CODES = 256
 
@@ -57,7 +58,7 @@ def measure(
     """
     tensors = graph.tensors()
     seen = {name: _Seen(counts=np.zeros(CODES, np.int64)) for name in tensors}
-    rows = oracle.stream(graph, images, threads=threads)
+    rows = oracle.stream(graph, images, threads=threads, kernels=cpu.this_architecture())
     for number, (name, codes) in enumerate(zip(names, rows, strict=True)):
         image = _real(images[number : number + 1], graph.input)
         with np.errstate(over="ignore", invalid="ignore"):

@@ -14,6 +14,7 @@ from mobiledeploy.network.cost import cost
 from mobiledeploy.progress import silent
 from mobiledeploy.report import activations, charts, classification, graph_cost
 from mobiledeploy.report.document import Report
+from mobiledeploy.runtimes import cpu
 from mobiledeploy.verify.parity import Answers
 from tests import graphs
 
@@ -67,6 +68,23 @@ def test_without_rounding_the_reference_is_what_the_codes_come_near(graph: Integ
     off = (codes.astype(np.float32) - first.zero_point) * first.scale - real
     assert inside.any()
     assert np.abs(off[inside]).max() <= 0.5001 * first.scale
+
+
+def test_codes_are_those_of_the_kernels_of_this_cpu(
+    graph: IntegerGraph, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[object] = []
+    stream = oracle.stream
+
+    def watched(*given: Any, **options: Any) -> Any:
+        asked.append(options["kernels"])
+        return stream(*given, **options)
+
+    monkeypatch.setattr(cpu, "this_architecture", lambda: "arm64")
+    monkeypatch.setattr(oracle, "stream", watched)
+    kernels = float_reference.dequantised(graph)
+    activations.measure(graph, images(graph, 1), "a", kernels, threads=1, progress=silent)
+    assert asked == ["arm64"]
 
 
 def test_statistics_keep_blas_to_one_thread(
