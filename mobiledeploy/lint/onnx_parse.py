@@ -1,9 +1,14 @@
-"""From the bytes of an `.onnx` to its protobuf, whose names are text and whose size is bounded."""
+"""From the bytes of an `.onnx` to its protobuf, whose names are text and whose size is bounded.
+
+Other than `reading.onnx_file`, which takes the classifiers that we compare, and as little of them
+as decides what they compute, this takes any model.
+"""
 
 from typing import Any, Final
 
 from mobiledeploy.errors import CorruptFileError
 from mobiledeploy.lint.work import Work
+from mobiledeploy.targets import onnx_proto
 
 PARTS: Final = 2**18
 """Messages and names of a file: ten times those of a large network."""
@@ -15,14 +20,7 @@ def parse(data: bytes) -> Any:
     Raises:
         CorruptFileError: The bytes are none, a name in it is no text, or it has too many parts.
     """
-    from google.protobuf.message import DecodeError
-    from onnx import ModelProto
-
-    model = ModelProto()
-    try:
-        model.ParseFromString(data)
-    except DecodeError as error:
-        raise CorruptFileError("the bytes are no ONNX model") from error
+    model = onnx_proto.parse(data)
     _require_texts(model, Work(PARTS))
     if not model.HasField("graph") or not model.graph.node:
         raise CorruptFileError("expected an ONNX model with operators, received one without")

@@ -14,6 +14,7 @@ import numpy as np
 from mobiledeploy import files
 from mobiledeploy.errors import ConversionError, CorruptFileError, RequestError
 from mobiledeploy.reading.model import Array
+from mobiledeploy.targets import onnx_proto
 
 MOST_BYTES: Final = 2**31 - 1
 """A protobuf cannot be larger."""
@@ -96,16 +97,9 @@ def parse(data: bytes, *, folder: Path | None = None) -> OnnxFile:
         ConversionError: It is too large to be a classifier.
         RequestError: Its weights lie in other files, and there is no folder to look in.
     """
-    from google.protobuf.message import DecodeError
-    from onnx import ModelProto
-
     if len(data) > MOST_BYTES:
         raise ConversionError(f"expected at most {MOST_BYTES} bytes, received {len(data)}")
-    model = ModelProto()
-    try:
-        model.ParseFromString(data)
-    except DecodeError as error:
-        raise CorruptFileError("the bytes are no ONNX model") from error
+    model = onnx_proto.parse(data)
     graph = model.graph
     if not graph.node or not graph.output:
         raise CorruptFileError("the bytes are no ONNX model: there is no graph in it")
