@@ -95,7 +95,7 @@ def _place(found: Difference) -> str:
     name = found.name.partition(";")[0]
     if found.kind == "input":
         return f"at the input `{name}`"
-    return f"in layer {found.position + 1} `{name}` ({found.kind})"
+    return f"in layer {found.number} `{name}` ({found.kind})"
 
 
 def _size(found: Difference) -> str:

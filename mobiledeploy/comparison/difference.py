@@ -85,6 +85,11 @@ class Difference:
         """The layer's name, in the first file if it is there."""
         return self.layer or self.other
 
+    @property
+    def number(self) -> int:
+        """Which layer it is, counted from one; 0 for the input."""
+        return 0 if self.kind == "input" else max(self.position, 0) + 1
+
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class StructureReport:

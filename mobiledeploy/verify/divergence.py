@@ -140,7 +140,7 @@ def _by_integers(structure: StructureReport, why: str) -> Divergence | None:
         layer=first.name,
         other=first.other or first.name,
         operator=first.kind,
-        position=first.position + 1,
+        position=first.number,
         layers=structure.layers,
         image="",
         images=0,
@@ -238,7 +238,7 @@ def _divergence(
     if alone is not None and alone.field in ALONE and alone.position <= row.first:
         # Nothing can be compared with a layer that one file lacks: it shows in the next one.
         names = [alone.name, alone.other or alone.name]
-        operator, position = alone.kind, alone.position + 1
+        operator, position = alone.kind, alone.number
     return Divergence(
         layer=names[0],
         other=names[1],

@@ -90,6 +90,26 @@ def test_a_layer_is_not_blamed_for_the_grid_of_what_it_reads() -> None:
     assert [(found.layer, found.field) for found in harmful] == [(mean.name, "zero point")]
 
 
+def test_a_layer_before_the_first_one_is_not_called_the_input() -> None:
+    scale, zero = OURS.input.scale, OURS.input.zero_point
+    read = reading.Read(source=reading.INPUT, scale=scale, zero_point=zero)
+    scaled = dataclasses.replace(
+        OURS.layers[0], kind="unknown", op="MUL", name="scaled", reads=(read,), weights=None,
+        output=OURS.input,
+    )  # fmt: skip
+    rest = [
+        dataclasses.replace(
+            layer,
+            reads=tuple(dataclasses.replace(read, source=read.source + 1) for read in layer.reads),
+        )
+        for layer in OURS.layers
+    ]
+    theirs = dataclasses.replace(OURS, layers=(scaled, *rest), output_of=OURS.output_of + 1)
+    report = structure.compare(OURS, theirs)
+    assert (report.first.name, report.first.number) == ("scaled", 1)
+    assert "in layer 1 `scaled`" in report.cause
+
+
 def test_an_input_a_step_off_is_not_called_another_normalisation() -> None:
     image = dataclasses.replace(OURS.input, zero_point=OURS.input.zero_point - 1)
     said = structure.compare(OURS, dataclasses.replace(OURS, input=image)).cause
