@@ -49,7 +49,12 @@ def contradictory_onnx(data: bytes, count: int, *, seed: int = 0) -> Iterator[by
 def _contradict_tflite(graph: Any, model: Any, rng: random.Random) -> None:
     tensor, operator = rng.choice(graph.tensors), rng.choice(graph.operators)
     number = rng.choice((*SMALL, len(graph.tensors) - 1))
-    match rng.randrange(9):
+    match rng.randrange(11):
+        case 9:
+            code = rng.choice(model.operatorCodes)
+            code.version = number
+        case 10:
+            operator.outputs = rng.choice(([], [-1]))
         case 0:
             tensor.shape = [
                 rng.choice((0, 1, 2, 3, 17, 2**20, -1)) for _ in range(rng.randrange(6))
@@ -83,7 +88,11 @@ def _contradict_onnx(model: Any, rng: random.Random) -> None:
     graph = model.graph
     node, tensor = rng.choice(graph.node), rng.choice(graph.initializer)
     names = [name for other in graph.node for name in (*other.input, *other.output)]
-    match rng.randrange(8):
+    match rng.randrange(10):
+        case 8 if node.attribute:
+            rng.choice(node.attribute).type = rng.randrange(14)
+        case 9:
+            rng.choice(model.opset_import).version = rng.choice((*SMALL, 2**63 - 1))
         case 0 if node.input:
             node.input[rng.randrange(len(node.input))] = rng.choice(names)
         case 1:

@@ -3,9 +3,11 @@
 import contextlib
 import functools
 import json
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import graphs
+import hostile
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -79,3 +81,15 @@ def test_random_bytes_give_our_error(tmp_path: Path, here: None, tail: bytes) ->
     for name, start in (("model.tflite", b"\x10\0\0\0TFL3"), ("model.onnx", b"\x08\x08:")):
         with pytest.raises(CorruptFileError):
             look(tmp_path / name, start + tail)
+
+
+@pytest.mark.parametrize(
+    ("ending", "copies"),
+    [("tflite", hostile.contradictory_tflite), ("onnx", hostile.contradictory_onnx)],
+)
+def test_numbers_that_contradict_each_other_give_a_report_or_our_error(
+    tmp_path: Path, here: None, ending: str, copies: Callable[..., Iterator[bytes]]
+) -> None:
+    for data in copies(whole(ending), 150, seed=1):
+        with contextlib.suppress(MobileDeployError):
+            look(tmp_path / f"model.{ending}", data)
