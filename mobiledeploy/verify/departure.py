@@ -1,5 +1,6 @@
 """Why a runtime does not compute what its file says: it rounds otherwise, or its sums saturate."""
 
+from collections.abc import Sequence
 from typing import Final
 
 from mobiledeploy.runtimes import precision
@@ -30,3 +31,18 @@ def words(blamed: str, error: int, *, precise: bool) -> str:
         "it rounds otherwise, as runtimes do where the form of a file keeps them from their "
         "integer kernels"
     )
+
+
+def told(runtimes: Sequence[str]) -> list[str]:
+    """Return a note if runtimes had to be told not to saturate, as apps must tell theirs.
+
+    Args:
+        runtimes: Names of sessions.
+    """
+    if not any(f"{precision.OPTION}=1" in runtime for runtime in runtimes):
+        return []
+    words = (
+        f"this CPU has no VNNI: ONNX Runtime was told {precision.OPTION}=1, and an app that does "
+        "not tell it gets other answers here, since products of uint8 and int8 saturate"
+    )
+    return [words]

@@ -1,4 +1,4 @@
-"""Compare two files that hand on floats from layer to layer, however their weights are packed."""
+"""Compare two files whose logits are floats, however their weights are packed."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -16,8 +16,8 @@ from mobiledeploy.verify.side import Side
 
 
 def are_floats(sides: tuple[Side, Side]) -> bool:
-    """Whether neither file computes in codes."""
-    return all(reading.arithmetic(side.reading) == "floats" for side in sides)
+    """Whether neither file's logits are codes, so that there are no steps to count in."""
+    return all(side.ends.logits is None for side in sides)
 
 
 def verify(
@@ -47,11 +47,7 @@ def verify(
         FloatFile(name=runner.file, session=runner.session, feed=runner.feed) for runner in runners
     )
     report, answers = float32.compare((one, two), sets, progress=progress)
-    packed = [
-        f"{side.file.name} has {words}"
-        for side in sides
-        if (words := reading.compression(side.reading))
-    ]
+    packed = [f"{side.file.name} has {words}" for side in sides if (words := _kind(side))]
     warnings = ["no certificate: it is for int8 files"] if options.level == "full" else []
     report = dataclasses.replace(
         report,
@@ -61,3 +57,10 @@ def verify(
         warnings=(*warnings, *(packed if not report.failures else ())),
     )
     return report, answers if options.keep else ()
+
+
+def _kind(side: Side) -> str:
+    """Return in words what keeps a file from being plain float32."""
+    if reading.arithmetic(side.reading) == "codes":
+        return "int8 codes between its layers, but not as logits"
+    return reading.compression(side.reading)

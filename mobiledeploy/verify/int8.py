@@ -7,7 +7,7 @@ from typing import Final
 from mobiledeploy.errors import ParityError
 from mobiledeploy.progress import Progress, silent
 from mobiledeploy.runtimes import cpu
-from mobiledeploy.verify import accuracy, facts
+from mobiledeploy.verify import accuracy, departure, facts
 from mobiledeploy.verify.answers import Grid
 from mobiledeploy.verify.findings import FLOAT, Findings
 from mobiledeploy.verify.inputs import ImageSet
@@ -122,7 +122,10 @@ def _report(
     return VerifyReport(
         holds=not failures,
         failures=tuple(failures),
-        warnings=tuple(_warnings(runners, matrix)),
+        warnings=(
+            *_warnings(runners, matrix),
+            *departure.told([runner.session.runtime for runner in runners]),
+        ),
         level=options.level,
         files=tuple(
             facts.of(side, runner) for side, runner in zip(sides, runners[:2], strict=True)

@@ -5,6 +5,13 @@ import pytest
 from mobiledeploy.verify import departure
 
 
+def test_what_an_app_must_tell_its_runtime_is_noted() -> None:
+    assert departure.told(["LiteRT 2.3.0 (XNNPACK)", "ONNX Runtime 1.32.0 (optimised)"]) == []
+    option = "ONNX Runtime 1.32.0 (optimised, session.x64quantprecision=1)"
+    (note,) = departure.told([option, option])
+    assert "an app that does not tell it gets other answers here" in note
+
+
 @pytest.mark.parametrize(
     ("blamed", "saturates", "precise", "error", "words"),
     [

@@ -7,7 +7,7 @@ import graphs
 import numpy as np
 import onnx
 import pytest
-from float_onnx import float_onnx
+from float_onnx import float_onnx, quantised_by_ort
 from onnx import TensorProto, helper, numpy_helper
 
 from mobiledeploy import reading
@@ -60,6 +60,17 @@ def test_float_files_of_other_weights_do_not_hold(tmp_path: Path) -> None:
     worst = max(found.max_difference for found in report.float_comparisons)
     assert f"outputs differ by {report.float_comparisons[0].max_difference:.1e}" in report.verdict
     assert worst > 1e-3
+
+
+def test_files_that_keep_only_their_logits_in_floats_are_compared(tmp_path: Path) -> None:
+    file = quantised_by_ort(NETWORK, tmp_path, op_types_to_quantize=["Conv"])
+    first, second = tmp_path / "first.onnx", tmp_path / "second.onnx"
+    first.write_bytes(file)
+    second.write_bytes(file)
+    assert pair.verify(first, second).holds
+    report = pair.verify(first, saved(tmp_path, "float", float_onnx(NETWORK)))
+    assert not report.holds
+    assert "first.onnx has int8 codes between its layers, but not as logits" in report.failures
 
 
 def test_a_float_file_with_a_constant_output_proves_nothing(tmp_path: Path) -> None:
