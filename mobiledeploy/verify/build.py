@@ -14,7 +14,7 @@ from mobiledeploy.errors import CorruptFileError, RequestError
 from mobiledeploy.files import Name, named
 from mobiledeploy.progress import Progress, silent
 from mobiledeploy.runtimes.child import Child
-from mobiledeploy.verify import float32, golden, inputs, model_file, stated
+from mobiledeploy.verify import facts, float32, golden, inputs, model_file, stated
 from mobiledeploy.verify.inputs import ImageSet
 from mobiledeploy.verify.int8 import DEFAULT, Options, ruler_of
 from mobiledeploy.verify.observed import Observed
@@ -157,8 +157,17 @@ def _float(
             places=(one, two),
             progress=progress,
         )
+    said = (
+        facts.of_floats(
+            file,
+            contract.input.shape[1:],
+            contract.preprocessing,
+            softmax=contract.head == "softmax",
+        )
+        for file in files
+    )
     return Observed(
-        report=report,
+        report=dataclasses.replace(report, files=tuple(said)),
         files=files,
         sets=sets,
         answers=answers if options.keep else (),

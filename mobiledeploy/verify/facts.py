@@ -1,6 +1,10 @@
 """What a report says of a file, in words."""
 
+from collections.abc import Sequence
+
+from mobiledeploy.config import Preprocessing
 from mobiledeploy.verify.answers import Grid
+from mobiledeploy.verify.model_file import ModelFile
 from mobiledeploy.verify.report import FileFacts
 from mobiledeploy.verify.runners import Runner
 from mobiledeploy.verify.side import Side
@@ -23,6 +27,29 @@ def of(side: Side, runner: Runner) -> FileFacts:
         input=f"{runner.session.input.dtype} {layout} {shape}, {_input_grid(side, runner)}",
         output=f"{_grid(side.ends.logits)}{', then softmax' if side.ends.softmax else ''}",
         fed=runner.feed.words,
+    )
+
+
+def of_floats(
+    file: ModelFile, shape: Sequence[int], preprocessing: Preprocessing, *, softmax: bool
+) -> FileFacts:
+    """Return the facts of a float build's file, which takes what its contract says.
+
+    Args:
+        file: The file.
+        shape: Of an image.
+        preprocessing: How its values come from pixels.
+        softmax: Whether it ends in one.
+    """
+    size = " x ".join(map(str, shape))
+    return FileFacts(
+        name=file.name,
+        format=file.format,
+        size=file.size,
+        sha256=file.sha256,
+        input=f"float32 NHWC {size}, no grid",
+        output=f"float logits{', then softmax' if softmax else ''}",
+        fed=f"(pixel - {preprocessing.mean:g}) / {preprocessing.std:g}",
     )
 
 

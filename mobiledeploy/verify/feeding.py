@@ -21,6 +21,8 @@ Channels: TypeAlias = tuple[float, ...]
 CHANNEL_COUNTS: Final = (1, 3)
 NEAR: Final = 2.5
 """Steps by which a grid may miss a scaling's range and still have one code a pixel value."""
+BY_128: Final = (1 / 128, 0)
+"""The grid on which a pixel's code stands for exactly `(pixel - 128) / 128`."""
 LIKE: Final = 0.35
 """Share of its range by which a grid may miss a scaling and still be taken for it: calibrated
 grids cover the values that were seen."""
@@ -150,7 +152,8 @@ def _feed(tensor: Tensor, info: TensorInfo, scaling: Scaling) -> Feed:
     spans = abs(low - values.min()) <= NEAR * scale and abs(high - values.max()) <= NEAR * scale
     if spans and len(scaling.mean) == 1:
         codes = np.broadcast_to(np.arange(-128, 128)[:, None], (256, channels))
-        words = f"int8 code = pixel - 128 ({scaling.name})"
+        exact = (scale, zero) == BY_128
+        words = f"int8 code = pixel - 128 ({'(pixel - 128) / 128' if exact else scaling.name})"
     else:
         codes = np.clip(np.rint(values / scale) + zero, -128, 127).astype(np.int64)
         words = f"{scaling.name}, rounded to steps of {scale:.6g}"

@@ -28,6 +28,7 @@ def test_a_grid_that_spans_the_pixels_has_one_code_a_pixel_value(grid: tuple[flo
     (codes,) = feeds([(tensor(grid), info())])
     np.testing.assert_array_equal(codes(PIXELS), PIXELS.astype(np.int16) - 128)
     assert codes.words.startswith("int8 code = pixel - 128")
+    assert ("(pixel - 128) / 128" in codes.words) == (grid == UNIT)
 
 
 def test_types_and_layouts_of_one_grid_get_the_same_codes() -> None:

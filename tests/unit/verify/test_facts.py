@@ -1,0 +1,17 @@
+"""What a report says of a file that holds no grids."""
+
+from mobiledeploy.config import Preprocessing
+from mobiledeploy.verify import facts
+from mobiledeploy.verify.model_file import ModelFile
+
+FILE = ModelFile(name="model.onnx", format="onnx", data=b"", size=12, sha256="0" * 64)
+
+
+def test_a_float_file_is_named_with_its_digest_and_how_it_was_fed() -> None:
+    preprocessing = Preprocessing(image_size=32)
+    found = facts.of_floats(FILE, (32, 32, 3), preprocessing, softmax=True)
+    assert (found.name, found.size, found.sha256) == (FILE.name, FILE.size, FILE.sha256)
+    assert found.input == "float32 NHWC 32 x 32 x 3, no grid"
+    assert found.output == "float logits, then softmax"
+    assert found.fed == "(pixel - 128) / 128"
+    assert facts.of_floats(FILE, (8, 8, 1), preprocessing, softmax=False).output == "float logits"
