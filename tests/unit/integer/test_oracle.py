@@ -14,7 +14,7 @@ from mobiledeploy.integer.graph import (
     QWeights,
     sources,
 )
-from mobiledeploy.runtimes import litert
+from mobiledeploy.runtimes import cpu, litert
 from mobiledeploy.targets import tap, tflite
 
 GRAPHS = {
@@ -28,7 +28,7 @@ GRAPHS = {
 def test_every_tensor_is_litert_s(name: str) -> None:
     graph: IntegerGraph = GRAPHS[name]()
     images = graphs.extremes(graph.input.shape)
-    expected = oracle.run(graph, images)
+    expected = oracle.run(graph, images, kernels=cpu.this_architecture())
     names = [node.output.name for node in graph.nodes[:-1]]
     session = litert.load(tap.tflite(tflite.write(graph), names))
     assert session.output_names == (graph.output.name, *names)
@@ -43,7 +43,8 @@ def test_every_tensor_is_litert_s(name: str) -> None:
 def test_logits_of_every_width_are_litert_s(arch: Arch, alpha: float) -> None:
     graph = graphs.mobilenet(arch, alpha=alpha, image_size=32)
     images = graphs.extremes(graph.input.shape)
-    expected = oracle.run(graph, images, keep=[graph.logits.name, graph.output.name], threads=2)
+    kept = [graph.logits.name, graph.output.name]
+    expected = oracle.run(graph, images, keep=kept, threads=2, kernels=cpu.this_architecture())
     scores, logits = litert.load(tap.tflite(tflite.write(graph))).run(images)
     np.testing.assert_array_equal(logits, expected[graph.logits.name])
     np.testing.assert_array_equal(scores, expected[graph.output.name])

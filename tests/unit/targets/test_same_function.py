@@ -12,7 +12,7 @@ from mobiledeploy.integer.certify import certify
 from mobiledeploy.integer.graph import Int8, IntegerGraph
 from mobiledeploy.integer.quantise import quantise
 from mobiledeploy.layers import INPUT
-from mobiledeploy.runtimes import Session, litert, ort
+from mobiledeploy.runtimes import Session, cpu, litert, ort
 from mobiledeploy.targets import onnx, tap, tflite
 
 GRAPHS = {
@@ -23,6 +23,10 @@ GRAPHS = {
     "v2, stride 2": lambda: graphs.mobilenet("v2", alpha=0.35, image_size=96, stem_stride=2),
     "v2, odd size": lambda: graphs.mobilenet("v2", alpha=0.35, image_size=65, stem_stride=2),
 }
+
+
+SOFTMAX_STEPS = 1 if cpu.this_architecture() == "arm64" else 0
+"""By which LiteRT's softmax and ONNX Runtime's may differ for these few classes."""
 
 
 @pytest.fixture(scope="module", params=GRAPHS)
@@ -60,7 +64,9 @@ def test_outputs_are_equal(graph: IntegerGraph, io: Io, head: Head) -> None:
     images = fed(graphs.extremes(graph.input.shape), graph, io)
     first, second = (session.run(images)[0] for session in sessions)
     assert first.dtype == second.dtype == np.dtype(io)
-    np.testing.assert_array_equal(first, second)
+    step = 1 / 256 if io == "float32" else 1
+    apart = np.abs(first.astype(np.float64) - second).max()
+    assert apart <= (step * SOFTMAX_STEPS if head == "softmax" else 0)
     assert len(np.unique(first, axis=0)) > 4
 
 
@@ -70,7 +76,8 @@ def test_every_tensor_is_equal(graph: IntegerGraph) -> None:
     ours = litert.load(tap.tflite(tflite.write(graph), names)).run(images)
     theirs = ort.load(tap.onnx(onnx.write(graph, certify(graph)), names)).run(images)
     for name, mine, other in zip([graph.output.name, *names], ours, theirs, strict=True):
-        np.testing.assert_array_equal(codes(mine), codes(other), err_msg=name)
+        apart = np.abs(codes(mine) - codes(other)).max()
+        assert apart <= (SOFTMAX_STEPS if name == graph.output.name else 0), name
 
 
 def test_a_batch_gives_what_its_images_give(graph: IntegerGraph) -> None:
