@@ -58,8 +58,8 @@ def hold(root: Path) -> Iterator[None]:
     """
     import filelock
 
-    made = not root.exists()
     with storage_errors(root):
+        made = not root.exists()
         root.mkdir(parents=True, exist_ok=True)
         _check_ours(root)
         lock = filelock.FileLock(root / LOCK, timeout=0)

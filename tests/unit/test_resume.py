@@ -119,6 +119,20 @@ def test_a_folder_held_by_another_process_is_refused(tmp_path: Path) -> None:
         pass
 
 
+def test_a_folder_that_cannot_be_looked_for_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match="name too long"), resume.hold(tmp_path / ("long" * 99)):
+        pass
+
+
+@pytest.mark.parametrize("inside", [False, True])
+def test_a_folder_made_for_nothing_goes_again(tmp_path: Path, inside: bool) -> None:
+    with pytest.raises(RequestError), resume.hold(tmp_path / "build"):  # noqa: PT012
+        if inside:
+            (tmp_path / "build" / "data").mkdir()
+        raise RequestError("no such data")
+    assert (tmp_path / "build").exists() == inside
+
+
 @pytest.mark.parametrize("name", ["data/cat/1.jpg", "manifest.json"])
 def test_a_folder_of_somebody_else_is_refused_and_left_alone(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
