@@ -153,7 +153,8 @@ def _feed(tensor: Tensor, info: TensorInfo, scaling: Scaling) -> Feed:
     if spans and len(scaling.mean) == 1:
         codes = np.broadcast_to(np.arange(-128, 128)[:, None], (256, channels))
         exact = (scale, zero) == BY_128
-        words = f"int8 code = pixel - 128 ({'(pixel - 128) / 128' if exact else scaling.name})"
+        meaning = ", for (pixel - 128) / 128" if exact else f" ({scaling.name})"
+        words = f"int8 code = pixel - 128{meaning}"
     else:
         codes = np.clip(np.rint(values / scale) + zero, -128, 127).astype(np.int64)
         words = f"{scaling.name}, rounded to steps of {scale:.6g}"
