@@ -164,6 +164,8 @@ def parse(data: bytes, *, any_operator: bool = False) -> TfliteFile:
     """
     model = flatbuffer.root(data, IDENTIFIER)
     subgraphs = model.tables(2)
+    if not subgraphs:
+        raise CorruptFileError("expected a graph, received a file without one")
     if len(subgraphs) != 1:
         raise ConversionError(f"expected one subgraph, received {len(subgraphs)}")
     graph = subgraphs[0]
