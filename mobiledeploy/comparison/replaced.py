@@ -10,15 +10,20 @@ from mobiledeploy.reading import Layer, Reading
 def replaced(a: Reading, b: Reading, alignment: Alignment) -> dict[int, int]:
     """Return which layers of the second file stand where the first one has others, by the latter.
 
-    Those are as many on either side, between layers that correspond, and give the same shapes.
+    Those are as many on either side, between layers that correspond, and give the same shapes as
+    far as these are known.
     """
     return {
         i: j
         for ours, theirs in _runs(alignment)
         if len(ours) == len(theirs)
         for i, j in zip(ours, theirs, strict=True)
-        if a.layers[i].output.shape == b.layers[j].output.shape
+        if _alike(a.layers[i].output.shape, b.layers[j].output.shape)
     }
+
+
+def _alike(mine: tuple[int, ...], other: tuple[int, ...]) -> bool:
+    return mine == other or not mine or not other
 
 
 def instead(position: int, mine: Layer, other: Layer) -> Difference:
@@ -29,10 +34,16 @@ def instead(position: int, mine: Layer, other: Layer) -> Difference:
         other=other.name,
         kind=other.kind if mine.kind == "unknown" else mine.kind,
         field="operator",
-        detail=f"the second file has {other.op} where the first one has {mine.op}",
+        detail=f"the second file has {other.op} where the first one has {mine.op}"
+        f"{reason(mine, other)}",
         expected=mine.op,
         received=other.op,
     )
+
+
+def reason(*layers: Layer) -> str:
+    """Return in words why layers are not understood, to be put behind what is said of them."""
+    return "".join(f": {fault.detail}" for layer in layers for fault in layer.faults[:1])
 
 
 def _runs(alignment: Alignment) -> Iterator[tuple[list[int], list[int]]]:

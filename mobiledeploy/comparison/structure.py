@@ -18,7 +18,7 @@ from mobiledeploy.comparison.layer_fields import Found, fields
 from mobiledeploy.comparison.layer_reads import in_order, reads_differ
 from mobiledeploy.comparison.layer_verdict import verdict_on
 from mobiledeploy.comparison.reach import source_span, spans
-from mobiledeploy.comparison.replaced import instead, replaced
+from mobiledeploy.comparison.replaced import instead, reason, replaced
 from mobiledeploy.comparison.same_function import Verdict
 from mobiledeploy.errors import ConversionError
 from mobiledeploy.reading import FULL, INPUT, Layer, Reading
@@ -207,7 +207,7 @@ def _alone(position: int, reading: Reading, layer: Layer, *, missing: bool) -> D
         other="" if missing else layer.name,
         kind=layer.kind,
         field="missing layer" if missing else "extra layer",
-        detail=f"only the {where} file has the layer `{layer.name}` ({layer.op})",
+        detail=f"only the {where} file has the layer `{layer.name}` ({layer.op}){reason(layer)}",
         expected=layer.op if missing else "no such layer",
         received="no such layer" if missing else layer.op,
         lsb=0 if idle else None,

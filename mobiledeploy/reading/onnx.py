@@ -10,7 +10,7 @@ import numpy as np
 from mobiledeploy.errors import ConversionError, CorruptFileError
 from mobiledeploy.reading import onnx_file, onnx_qoperator
 from mobiledeploy.reading.draft import Draft
-from mobiledeploy.reading.model import INPUT, Reading, Tensor
+from mobiledeploy.reading.model import INPUT, Fault, Reading, Tensor
 from mobiledeploy.reading.onnx_file import OnnxFile, OnnxNode
 from mobiledeploy.reading.onnx_grids import cut, dequantise, multiply, quantise
 from mobiledeploy.reading.onnx_layers import add, convolution, gemm, mean, pad, pool, softmax
@@ -109,7 +109,12 @@ def _unknown(state: State, node: OnnxNode, flows: list[Flow]) -> Flow:
     first = flows[0]
     kept = first.axes if first.pixels == 1 else ""
     out = Flow(source=INPUT, axes=kept, sizes=first.sizes if kept else ())
-    opened = state.begin(node, "unknown", flows, out)
+    faults: tuple[Fault, ...] = ()
+    if node.op in _READERS:
+        axes = first.axes or "that are not known"
+        detail = f"{node.op} of a tensor with axes {axes} is not understood in this form"
+        faults = (Fault(field="form", detail=detail),)
+    opened = state.begin(node, "unknown", flows, out, faults=faults)
     if first.real:
         return opened
     # Of codes come codes, on a grid that nothing is said about.

@@ -6,7 +6,10 @@ import graphs
 import pytest
 from mutants.faults import FAULTS
 from mutants.instrument import Instrument, mutant
+from onnx import load_from_string
 
+from mobiledeploy import reading
+from mobiledeploy.comparison import structure
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.targets import onnx, tflite
 
@@ -93,3 +96,14 @@ def test_a_window_that_was_moved_is_called_so(fault: str, words: str, kind: str)
     ]
     assert said
     assert all(text.startswith(words) for text in said), said
+
+
+def test_an_image_in_an_order_that_is_not_understood_is_no_other_network() -> None:
+    files, _ = sound()
+    model = load_from_string(files["onnx"])
+    (turned,) = [node for node in model.graph.node if node.op_type == "Transpose"][:1]
+    turned.attribute[0].ints[:] = [0, 1, 3, 2]
+    spoilt = reading.read_onnx(model.SerializeToString())
+    cause = structure.compare(reading.read_tflite(files["tflite"]), spoilt).cause
+    assert "axes NHCW is not understood in this form" in cause
+    assert "different networks" not in cause
