@@ -19,7 +19,7 @@ from mobiledeploy.verify.inputs import ImageSet
 from mobiledeploy.verify.int8 import DEFAULT, Options, ruler_of
 from mobiledeploy.verify.observed import Observed
 from mobiledeploy.verify.parity import Answers
-from mobiledeploy.verify.photos import Photos, labels_by_name, on_photos, with_photos
+from mobiledeploy.verify.photos import Photos, evenly, labels_by_name, on_photos, with_photos
 from mobiledeploy.verify.prove import prove
 from mobiledeploy.verify.report import VerifyReport
 from mobiledeploy.verify.side import HERE, open_side
@@ -79,7 +79,7 @@ def observe(
 
     def on(chosen: Photos | None) -> Observed:
         images = (
-            inputs.held_back(first(_evaluation(root, contract), samples))
+            inputs.held_back(some(_evaluation(root, contract), samples))
             if chosen is None
             else chosen.images(
                 lambda pixels: preprocess(pixels, contract.preprocessing),
@@ -146,7 +146,7 @@ def _float(
             hint="leave out --data",
         )
     files = model_file.read(root / FILES[0]), model_file.read(root / FILES[1])
-    sets = inputs.own(first(_evaluation(root, contract), samples))
+    sets = inputs.own(some(_evaluation(root, contract), samples))
     with Child() as one, Child() as two:
         report, answers = float32.verify(
             files[0].data,
@@ -211,12 +211,13 @@ def _fixed_sets(root: Path, contract: Contract) -> tuple[ImageSet, ImageSet]:
     )
 
 
-def first(evaluation: Evaluation, samples: int | None) -> Evaluation:
-    """Return the first so many images, or all."""
+def some(evaluation: Evaluation, samples: int | None) -> Evaluation:
+    """Return so many images, or all; spread evenly, for photos stand class by class."""
+    rows = evenly(len(evaluation.labels), samples)
     return dataclasses.replace(
         evaluation,
-        pixels=evaluation.pixels[:samples],
-        labels=evaluation.labels[:samples],
-        names=evaluation.names[:samples],
-        float_logits=evaluation.float_logits[:samples],
+        pixels=evaluation.pixels[rows],
+        labels=evaluation.labels[rows],
+        names=tuple(evaluation.names[row] for row in rows),
+        float_logits=evaluation.float_logits[rows],
     )

@@ -101,9 +101,7 @@ def on_photos(
     if data is None:
         return verify(None)
     dataset = open_dataset(os.fspath(data), divide=False, progress=progress)
-    everything = len(dataset.labels)
-    rows = np.linspace(0, everything - 1, min(samples or everything, everything))
-    photos = Photos(dataset=dataset, rows=np.unique(rows.astype(np.int64)))
+    photos = Photos(dataset=dataset, rows=evenly(len(dataset.labels), samples))
     try:
         return verify(photos)
     except RequestError:
@@ -112,6 +110,12 @@ def on_photos(
             raise
     progress(Event("verify", rest.warning, 0, None))
     return verify(rest)
+
+
+def evenly(everything: int, samples: int | None) -> Indices:
+    """Return the rows of so many images, spread evenly; all of them where there are no more."""
+    rows = np.linspace(0, everything - 1, min(samples or everything, everything))
+    return np.unique(rows.astype(np.int64))
 
 
 def with_photos(

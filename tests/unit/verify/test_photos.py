@@ -7,11 +7,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from mobiledeploy.data.evaluation import Evaluation
 from mobiledeploy.errors import RequestError
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.progress import Event
 from mobiledeploy.targets import onnx, tflite
 from mobiledeploy.verify import pair
+from mobiledeploy.verify.build import some
 from mobiledeploy.verify.int8 import Options
 from mobiledeploy.verify.photos import Photos, on_photos
 
@@ -64,6 +66,21 @@ def test_a_truncated_photo_is_left_out_and_named(folder: Path) -> None:
     assert "class 1/0.png" in found.warning
     assert "class 3/1.png" in found.warning
     assert events[-1].message == found.warning
+
+
+def test_some_images_of_a_build_are_of_all_its_classes() -> None:
+    """Photos stand class by class: the first ones would be of one class."""
+    evaluation = Evaluation(
+        pixels=np.zeros((12, 2, 2, 3), np.uint8),
+        labels=np.repeat(np.arange(3), 4),
+        names=tuple(map(str, range(12))),
+        float_logits=np.arange(36, dtype=np.float32).reshape(12, 3),
+    )
+    found = some(evaluation, 6)
+    assert np.bincount(found.labels).tolist() == [2, 2, 2]
+    assert [int(name) * 3 for name in found.names] == found.float_logits[:, 0].tolist()
+    for samples in (None, 12, 99):
+        assert some(evaluation, samples).names == evaluation.names
 
 
 def test_long_lists_of_missing_photos_are_cut(folder: Path) -> None:
