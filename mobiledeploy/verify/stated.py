@@ -59,13 +59,11 @@ def of_files(contract: Contract, root: Path, sides: Sequence[Side]) -> tuple[str
     grids = arrays.read(root / "golden.npz", ("grids",), what="golden vectors")["grids"]
     stated = [contract.input.grid, contract.output.grid, contract.logits]
     told = [[grid.scale, grid.zero_point] for grid in stated if grid is not None]
-    found = [
-        *_unless("tolerance", contract.tolerance, Tolerance(), "what holds for every build"),
-        *_unless("the three grids", told, grids.tolist(), "golden.npz"),
-    ]
+    found = _unless("tolerance", contract.tolerance, Tolerance(), "what holds for every build")
     for side in sides:
         for name, said, received in _tensors(contract, side):
             found += _unless(name, said, received, side.file.name)
+    found += _unless("the three grids", told, grids.tolist(), "golden.npz")
     for recipe, side in zip(contract.taps, sides, strict=False):
         found += _tap(recipe, side)
     return tuple(found)
