@@ -37,7 +37,7 @@ def verify(
         typer.Option(help="Photos to compare on: a folder with one sub-folder a class, or digits"),
     ] = None,
     samples: Annotated[
-        int | None, typer.Option(min=2, help="Take only so many of the images")
+        int | None, typer.Option(min=2, help="Take only so many of the images, spread evenly")
     ] = None,
     level: Annotated[
         Level,
