@@ -16,16 +16,17 @@ def words(blamed: str, error: int, *, precise: bool) -> str:
     Args:
         blamed: The runtime.
         error: By how many steps it is off in the layer.
-        precise: Whether it was told not to saturate. Operators on codes do not heed that.
+        precise: Whether it was told not to saturate. `com.microsoft.QLinearConv`, into which it
+            fuses others, does not heed that.
     """
     saturates = blamed.startswith("ORT") and this_cpu_saturates()
     if saturates and not precise:
         return "this CPU has no VNNI, and its products may saturate"
     if saturates and error > ROUNDING:
         return (
-            "this CPU has no VNNI, and products of uint8 and int8 saturate, which operators on "
-            f"codes such as QLinearConv do whatever {precision.OPTION} says; written as QDQ, the "
-            "file would heed it"
+            f"this CPU has no VNNI, and products of uint8 and int8 saturate: {precision.OPTION}=1 "
+            "was set, but operators that ONNX Runtime fused before the file was saved do not heed "
+            "it; use the file from before that, best as QDQ"
         )
     return (
         "it rounds otherwise, as runtimes do where the form of a file keeps them from their "

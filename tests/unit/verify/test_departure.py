@@ -18,7 +18,7 @@ def test_what_an_app_must_tell_its_runtime_is_noted() -> None:
         ("ORT optimised", False, False, 40, "it rounds otherwise"),
         ("ORT optimised", True, False, 1, "may saturate"),
         ("ORT optimised", True, True, 1, "it rounds otherwise"),
-        ("ORT optimised", True, True, 40, "written as QDQ, the file would heed it"),
+        ("ORT optimised", True, True, 40, "do not heed it"),
         ("LiteRT XNNPACK", True, False, 40, "it rounds otherwise"),
     ],
 )
