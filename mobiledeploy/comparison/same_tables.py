@@ -1,6 +1,6 @@
 """Whether two additions or means give the same codes: all pairs of codes, or all sums, are tried.
 
-With the arithmetic of XNNPACK for a `.tflite`, and of every kernel of ONNX Runtime for an `.onnx`.
+With the arithmetic of every kernel of XNNPACK for a `.tflite`, and of ONNX Runtime for an `.onnx`.
 """
 
 import dataclasses
@@ -79,11 +79,12 @@ def _additions(a: _Grids, b: _Grids, formats: tuple[Format, Format]) -> Verdict:
 def _means(a: _Grids, b: _Grids, kernels: tuple[str, str], positions: int) -> Verdict:
     if not (a.usable and b.usable):
         return UNKNOWN
-    first, second = (
+    tables = [
         _means_of_sums(grids, kernel, positions)
         for grids, kernel in zip((a, b), kernels, strict=True)
-    )
-    return _tables([(first, second)], f"all {255 * positions + 1:,} sums of codes")
+    ]
+    pairs = zip(*tables, strict=True) if kernels[0] == kernels[1] else itertools.product(*tables)
+    return _tables(pairs, f"all {255 * positions + 1:,} sums of codes")
 
 
 def _tables(pairs: Iterable[tuple[Ints, ...]], method: str) -> Verdict:
@@ -118,7 +119,8 @@ def _sums_of_pairs(grids: _Grids, kind: Format) -> list[Ints]:
     ]
 
 
-def _means_of_sums(grids: _Grids, kernel: str, positions: int) -> Ints:
+def _means_of_sums(grids: _Grids, kernel: str, positions: int) -> list[Ints]:
+    """Return the means of all sums by each kernel that may run the layer."""
     source, scale = (np.float32(value or 0) for value in grids.scales)
     source_zero, zero = (value or 0 for value in grids.zeros)
     total = mean_kernels.Sums(
@@ -126,9 +128,15 @@ def _means_of_sums(grids: _Grids, kernel: str, positions: int) -> Ints:
         positions=positions,
         zeros=(source_zero, zero),
     )
-    if kernel == "pool":
-        found = mean_kernels.tflite_average_pool(total)
-    else:
-        run = mean_kernels.xnnpack if kernel == "tflite" else mean_kernels.ort
-        found = run(total, np.full(1, source), scale)
-    return np.clip(found, *grids.clamp)
+    own = np.full(1, source)
+    match kernel:
+        case "pool":
+            found = [mean_kernels.tflite_average_pool(total)]
+        case "tflite":
+            found = [
+                mean_kernels.xnnpack(total, own, scale, fused=fused, fused_constant=constant)
+                for fused, constant in itertools.product((False, True), repeat=2)
+            ]
+        case _:
+            found = [mean_kernels.ort(total, own, scale)]
+    return [np.clip(means, *grids.clamp) for means in found]

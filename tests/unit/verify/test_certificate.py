@@ -23,9 +23,10 @@ from mobiledeploy.integer.graph import (
     Node,
     QWeights,
 )
+from mobiledeploy.reading import read_tflite
 from mobiledeploy.runtimes import precision
 from mobiledeploy.targets import onnx, tflite
-from mobiledeploy.verify import certificate
+from mobiledeploy.verify import certificate, proof_tables
 from mobiledeploy.verify.proof import FilesCertificate
 
 SCHEMA = Path(__file__).parents[3] / "docs" / "schemas" / "certificate.schema.json"
@@ -283,6 +284,16 @@ def test_kernels_that_a_runtime_does_not_take_are_not_proven(graph: IntegerGraph
 def test_only_a_tflite_and_an_onnx_can_be_certified(files: tuple[bytes, bytes]) -> None:
     with pytest.raises(RequestError, match=r"expected a \.tflite and an \.onnx"):
         certificate.certify_files(files[1], files[0])
+
+
+def test_a_mean_that_arm64_rounds_otherwise_is_not_proven() -> None:
+    # Found by search: of 5,101 sums one becomes another code where multiply and add are fused.
+    scales = np.float32(0.14580388), np.float32(0.061909873)
+    graph = graphs.mean((4, 5), scales, (-85, -97))
+    first = read_tflite(tflite.write(graph, head="logits")).layers[0]
+    second = dataclasses.replace(first, op="GlobalAveragePool")
+    found = proof_tables.prove_mean(first, second, (4, 5, 64))
+    assert found.reasons == ("1 of all 5,101 sums of codes are rounded otherwise by some kernel",)
 
 
 def test_it_does_not_speak_for_programs_whose_products_saturate(
