@@ -2,8 +2,12 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
+import graphs
 import pytest
+
+from mobiledeploy.targets import tflite
 
 HEAVY = {
     "PIL", "ai_edge_litert", "cattrs", "h5py", "keras", "numpy", "onnx", "onnxruntime", "rich",
@@ -41,3 +45,15 @@ def test_help_and_cost_import_nothing_heavy(args: list[str]) -> None:
     loaded = {name.partition(".")[0] for name in run.stderr.split()}
     assert not loaded & HEAVY
     assert run.stdout
+
+
+def test_a_tflite_is_inspected_with_numpy_alone(tmp_path: Path) -> None:
+    path = tmp_path / "model.tflite"
+    path.write_bytes(tflite.write(graphs.assorted_graph()))
+    program = PROBE.format(args=["inspect", str(path)])
+    run = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    loaded = {name.partition(".")[0] for name in run.stderr.split()}
+    assert loaded & HEAVY == {"numpy"}
+    assert "TFLite, int8" in run.stdout

@@ -1,6 +1,9 @@
 """Files whose numbers make no sense are read, or refused with their name and a hint."""
 
 import json
+import struct
+import time
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -144,3 +147,20 @@ def test_a_small_file_of_a_million_parts_is_refused_soon(
     model.graph.node[0].input.extend(["x"] * 2**20)
     with pytest.raises(CorruptFileError, match="so many parts"):
         looked_at(tmp_path / "a.onnx", model.SerializeToString())
+
+
+def test_an_archive_behind_the_file_that_names_a_million_files_is_not_read(
+    tmp_path: Path, clean_tflite: bytes
+) -> None:
+    entry = struct.pack("<4s6H3I5H2I", b"PK\1\2", 20, 20, 0, 0, 0, 33, 0, 0, 0, 1, *[0] * 6) + b"x"
+    names = entry * 200_000
+    tail = struct.pack("<4s4H2IH", b"PK\5\6", 0, 0, 0xFFFF, 0xFFFF, len(names), 0, 0)
+    begun = time.process_time()
+    found = looked_at(tmp_path / "a.tflite", clean_tflite + names + tail)
+    assert "files" not in found.metadata
+    assert time.process_time() - begun < 1
+    path = tmp_path / "b.tflite"
+    path.write_bytes(clean_tflite)
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("labels.txt", "cat\n")
+    assert inspect_file(path).metadata["files"] == "labels.txt"
