@@ -10,8 +10,8 @@ from mobiledeploy.errors import CorruptFileError
 from mobiledeploy.lint.work import Work
 from mobiledeploy.targets import onnx_proto
 
-PARTS: Final = 2**18
-"""Messages and names of a file: ten times those of a large network."""
+PARTS: Final = 2**17
+"""Messages and names of a file: several times those of a large network."""
 
 
 def parse(data: bytes) -> Any:
