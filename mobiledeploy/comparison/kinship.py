@@ -198,7 +198,7 @@ def _rescaled(a: tuple[Reals, Reals], other: Reals) -> tuple[Reals, Reals]:
 def _largest(weights: Weights) -> int:
     """Return the largest code, zero point taken off."""
     zero = np.broadcast_to(weights.kernel_zero, weights.kernel_scale.shape)
-    low, high = int(weights.kernel.min()), int(weights.kernel.max())
+    low, high = int(weights.kernel.min(initial=0)), int(weights.kernel.max(initial=0))
     return max(high - int(zero.min()), int(zero.max()) - low) if zero.size else 0
 
 

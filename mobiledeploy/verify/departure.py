@@ -3,9 +3,14 @@
 from collections.abc import Sequence
 from typing import Final
 
+import numpy as np
+
+from mobiledeploy.reading import Reading
 from mobiledeploy.runtimes import precision
 from mobiledeploy.runtimes.saturation import this_cpu_saturates
 
+NARROW: Final = 64
+"""Largest weight of which two products with uint8 codes fit into 16 bits: 2 x 255 x 64 < 2**15."""
 ROUNDING: Final = 1
 """Steps by which a runtime that computes in floats between the operators may be off."""
 
@@ -34,16 +39,25 @@ def words(blamed: str, error: int, *, precise: bool) -> str:
     )
 
 
-def told(runtimes: Sequence[str]) -> list[str]:
+def told(runtimes: Sequence[str], readings: Sequence[Reading]) -> list[str]:
     """Return a note if runtimes had to be told not to saturate, as apps must tell theirs.
 
     Args:
         runtimes: Names of sessions.
+        readings: The files; sums of two products with weights of seven bits fit into 16.
     """
-    if not any(f"{precision.OPTION}=1" in runtime for runtime in runtimes):
+    option = any(f"{precision.OPTION}=1" in runtime for runtime in runtimes)
+    wide = any(
+        layer.weights is not None
+        and np.abs(layer.weights.kernel.astype(np.int16)).max(initial=0) > NARROW
+        for reading in readings
+        for layer in reading.layers
+        if reading.format == "onnx"
+    )
+    if not (option and wide):
         return []
     words = (
         f"this CPU has no VNNI: ONNX Runtime was told {precision.OPTION}=1, and an app that does "
-        "not tell it gets other answers here, since products of uint8 and int8 saturate"
+        "not tell it may get other answers here, since products of uint8 and int8 saturate"
     )
     return [words]

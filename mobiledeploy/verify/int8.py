@@ -124,7 +124,9 @@ def _report(
         failures=tuple(failures),
         warnings=(
             *_warnings(runners, matrix),
-            *departure.told([runner.session.runtime for runner in runners]),
+            *departure.told(
+                [runner.session.runtime for runner in runners], [side.reading for side in sides]
+            ),
         ),
         level=options.level,
         files=tuple(

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from mobiledeploy import reading
-from mobiledeploy.comparison import structure
+from mobiledeploy.comparison import kinship, structure
+from mobiledeploy.comparison.align import Alignment
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.integer.quantise import quantise
 from mobiledeploy.network.network import Network
@@ -88,6 +89,25 @@ def test_a_layer_is_not_blamed_for_the_grid_of_what_it_reads() -> None:
     report = structure.compare(OURS, theirs)
     harmful = [found for found in report.differences if not found.equivalent]
     assert [(found.layer, found.field) for found in harmful] == [(mean.name, "zero point")]
+
+
+def test_kernels_without_weights_are_no_reason_to_fail() -> None:
+    def emptied(layer: reading.Layer) -> reading.Layer:
+        if layer.weights is None or layer.kind == "depthwise":
+            return layer
+        weights = dataclasses.replace(
+            layer.weights,
+            kernel=layer.weights.kernel[..., :0],
+            kernel_scale=layer.weights.kernel_scale * np.float32(1.5),
+        )
+        output = dataclasses.replace(layer.output, scale=layer.output.scale * np.float32(1.5))
+        return dataclasses.replace(layer, weights=weights, output=output)
+
+    theirs = dataclasses.replace(OURS, layers=tuple(map(emptied, OURS.layers)))
+    same = Alignment(pairs=(), matched={index: index for index in range(len(OURS.layers))})
+    for pair in ((OURS, theirs), (theirs, OURS), (theirs, theirs)):
+        found = kinship.kinship(*pair, same)
+        assert kinship.words(found, pair[0].layers)
 
 
 def test_a_layer_before_the_first_one_is_not_called_the_input() -> None:
