@@ -77,7 +77,10 @@ def _reshaped(state: State, node: OnnxNode, value: Flow, sizes: tuple[int, ...])
             value, axes="NC", sizes=(value.sizes[0], inner), unrolled=unrolled
         )
         return _moved(state, node, flat)
-    if len(sizes) == 4 and value.axes == "NC" and sorted(sizes[1:])[:2] == [1, 1]:
+    if sizes[1:] == value.sizes[1:] and all(sizes[1:]):
+        return _moved(state, node, value)
+    pixel = value.axes == "NC" or (len(value.axes) == 4 and inner == channels)
+    if len(sizes) == 4 and pixel and sorted(sizes[1:])[:2] == [1, 1]:
         axes = "NHWC" if sizes[3] == channels else "NCHW"
         return _moved(state, node, dataclasses.replace(value, axes=axes, sizes=sizes))
     if len(sizes) == 4 and value.axes == "NHWC" and channels and sizes[3]:
