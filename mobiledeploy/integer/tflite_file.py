@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mobiledeploy.errors import ConversionError, CorruptFileError
-from mobiledeploy.integer import flatbuffer
+from mobiledeploy.integer import flatbuffer, tflite_schema
 from mobiledeploy.integer.flatbuffer import Table
 from mobiledeploy.integer.tensor_names import distinct
 
@@ -30,6 +30,10 @@ MOST_OPERATORS: Final = 1024
 """Several times what a network of this kind has. Operators may share their weights, so that
 without a limit a small file could mean much work."""
 
+FARTHEST: Final = 2**14
+"""Zero points lie among the codes of 8 bits, those of a wrong file a little beyond. As far as
+this, arithmetic on codes stays within 16 bits."""
+
 OPERATORS: Final = {
     0: "ADD",
     1: "AVERAGE_POOL_2D",
@@ -43,28 +47,6 @@ OPERATORS: Final = {
     114: "QUANTIZE",
 }
 """Names of operators, by their number in the schema's `BuiltinOperator`: those we can read."""
-
-OTHERS: Final = {
-    2: "CONCATENATION",
-    14: "LOGISTIC",
-    17: "MAX_POOL_2D",
-    18: "MUL",
-    19: "RELU",
-    21: "RELU6",
-    32: "CUSTOM",
-    34: "PAD",
-    39: "TRANSPOSE",
-    41: "SUB",
-    43: "SQUEEZE",
-    45: "STRIDED_SLICE",
-    53: "CAST",
-    60: "PADV2",
-    77: "SHAPE",
-    80: "FAKE_QUANT",
-    83: "PACK",
-    117: "HARD_SWISH",
-}
-"""Names of operators that have no place in an integer graph, but can be spoken of."""
 
 OPTIONS: Final = {
     "ADD": 11,
@@ -110,7 +92,7 @@ class TfliteOperator:
     """An operator.
 
     Attributes:
-        name: In the schema's `BuiltinOperator`; `operator 150` for one without a name here.
+        name: In the schema's `BuiltinOperator`.
         code: Its number there.
         version: Of the operator; runtimes choose their kernels by it.
         inputs: Indices of tensors; -1 for an optional one that is absent.
@@ -252,6 +234,11 @@ def _quantisation(
         raise CorruptFileError(
             f"{where}: received {scale.size} scales but {zero_point.size} zero points"
         )
+    beyond = (zero_point < -FARTHEST) | (zero_point > FARTHEST)
+    if beyond.any():
+        raise CorruptFileError(
+            f"{where}: expected a zero point among the codes, received {zero_point[beyond][0]}"
+        )
     if scale.size > 1 and not (0 <= axis < len(shape) and shape[axis] == scale.size):
         raise CorruptFileError(f"{where}: {scale.size} scales do not fit axis {axis} of {shape}")
     return scale, zero_point, axis
@@ -269,7 +256,7 @@ def _operator(
     inputs = _indices(table, 1, tensors, f"input of {name or f'operator {code}'}")
     outputs = _indices(table, 2, tensors, f"output of {name or f'operator {code}'}")
     if name is None and any_operator:
-        name = OTHERS.get(code, f"operator {code}")
+        name = tflite_schema.operator(code)
     if name is None:
         raise ConversionError(
             f"operator number {code} of the schema, which writes tensor "

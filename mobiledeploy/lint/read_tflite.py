@@ -14,10 +14,10 @@ import numpy as np
 import numpy.typing as npt
 
 from mobiledeploy.errors import CorruptFileError
-from mobiledeploy.integer import flatbuffer
+from mobiledeploy.integer import flatbuffer, tflite_schema
 from mobiledeploy.integer.flatbuffer import Table
 from mobiledeploy.integer.tflite_file import IDENTIFIER
-from mobiledeploy.lint import tflite_grids, tflite_metadata, tflite_schema
+from mobiledeploy.lint import tflite_grids, tflite_metadata
 from mobiledeploy.lint.model import (
     NARROW,
     Activation,

@@ -32,3 +32,18 @@ def test_a_file_without_a_graph_is_damaged_and_one_of_several_is_not_ours(
     builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
     with pytest.raises(error, match="graph"):
         tflite_file.parse(bytes(builder.Output()))
+
+
+@pytest.mark.parametrize("zero", [2**63 - 1, -(2**63), 2**31, -(2**14) - 1])
+def test_a_zero_point_far_from_all_codes_is_damage(zero: int) -> None:
+    data = tflite.write(graphs.assorted_graph())
+    model: Any = schema.ModelT.InitFromObj(schema.Model.GetRootAs(data))
+    tensor = model.subgraphs[0].tensors[model.subgraphs[0].operators[1].outputs[0]]
+    for point in (-129, zero):
+        tensor.quantization.zeroPoint = [point]
+        builder = flatbuffers.Builder(1 << 16)
+        builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
+        if point == -129:  # the fault of a tool, which is read and explained
+            tflite_file.parse(bytes(builder.Output()))
+    with pytest.raises(CorruptFileError, match=f"zero point among the codes, received {zero}"):
+        tflite_file.parse(bytes(builder.Output()))

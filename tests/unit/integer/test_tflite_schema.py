@@ -6,7 +6,7 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 
 from mobiledeploy.errors import CorruptFileError
-from mobiledeploy.lint import tflite_schema
+from mobiledeploy.integer import tflite_schema
 
 
 @pytest.mark.parametrize(
