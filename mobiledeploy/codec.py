@@ -6,11 +6,14 @@ Unknown, missing and mistyped fields are refused: the files may come from anywhe
 import dataclasses
 import functools
 import json
-from typing import Any, TypeVar, get_args
+from typing import Any, Final, TypeVar, get_args
 
 from mobiledeploy.errors import CorruptFileError, MobileDeployError
 
 T = TypeVar("T")
+
+MOST_SAID: Final = 1000
+"""Characters of what is wrong with a file that are shown: its own text may be among them."""
 
 
 @functools.cache
@@ -56,7 +59,7 @@ def load(kind: type[T], data: object, *, where: str) -> T:
     try:
         loaded: T = _converter().structure(data, kind)
     except cattrs.BaseValidationError as error:
-        details = "; ".join(cattrs.transform_error(error, format_exception=_in_words))
+        details = "; ".join(cattrs.transform_error(error, format_exception=_in_words))[:MOST_SAID]
         raise CorruptFileError(f"{where} is not a valid {kind.__name__}: {details}") from error
     return loaded
 

@@ -77,3 +77,11 @@ def test_a_file_of_another_format_is_called_just_that(found: int, hint: str) -> 
         codec.load(Manifest, document, where="x.json")
     assert e.value.hint is not None
     assert f"{hint} mobiledeploy wrote it" in e.value.hint
+
+
+def test_what_a_file_holds_instead_of_a_value_is_not_repeated_at_length() -> None:
+    manifest = Manifest(versions={}, config=defaults.decide(), data_digest="", files=())
+    document = {**codec.dump(manifest), "mobiledeploy": ["x"] * 100_000}
+    with pytest.raises(CorruptFileError) as caught:
+        codec.load(Manifest, document, where="x.json")
+    assert len(str(caught.value)) < 1100
