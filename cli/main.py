@@ -9,6 +9,9 @@ from mobiledeploy._version import __version__
 from mobiledeploy.cli import _output, build, bundle, cost, inspect, tools, verify
 from mobiledeploy.errors import MobileDeployError, StorageError
 
+MOST_SAID = 4000
+"""Characters of an error's message that are shown."""
+
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
@@ -46,8 +49,11 @@ def main() -> None:
     try:
         app()
     except MobileDeployError as error:
-        # Further lines are indented: the name of a file must not look like a word of ours.
-        _output.talk("error: " + str(error).replace("\n", "\n  "))
+        # Names come from foreign files: they may be endless, and must not look like words of ours.
+        said = str(error)
+        if len(said) > MOST_SAID:
+            said = f"{said[:MOST_SAID]} ..."
+        _output.talk("error: " + said.replace("\n", "\n  "))
         if error.hint:
             _output.talk(f"\nhint: {error.hint}")
         sys.exit(error.exit_status)

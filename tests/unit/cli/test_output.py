@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import onnx
 import pytest
 
 from mobiledeploy.cli import _output
@@ -81,3 +82,17 @@ def test_what_a_file_says_cannot_steer_a_terminal(
     assert "/\n  hint: no?]0;mine???.tflite: expected a file with" in done.stderr.decode()
     _output.emit("a\tb\n\x9b31mc")
     assert capfd.readouterr().out == "a\tb\n?31mc\n"
+
+
+def test_a_name_without_end_is_cut_in_an_error(tmp_path: Path) -> None:
+    model = onnx.helper.make_model(
+        onnx.helper.make_graph([onnx.helper.make_node("x" * 100_000, ["a"], ["b"])], "g", [], [])
+    )
+    model.graph.node[0].input[0] = "y" * 100_000
+    model.graph.initializer.add(name="z" * 100_000, dims=[-1])
+    path = tmp_path / "model.onnx"
+    path.write_bytes(model.SerializeToString())
+    done = subprocess.run([*PROGRAM, "inspect", path], capture_output=True, text=True, check=False)
+    assert done.returncode == 6
+    assert len(done.stderr) < 5000
+    assert "hint:" in done.stderr
