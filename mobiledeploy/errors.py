@@ -6,7 +6,6 @@ was expected and what was received, without a final period; `hint` is the next t
 
 from typing import ClassVar
 
-
 _GET_IT_AGAIN = (
     "the file is damaged, or not what it is taken for: fetch it again, or have the program that "
     "wrote it write it anew"
