@@ -14,11 +14,11 @@ ROUNDED: Final = 3e-7
 """How far a bias scale may be off the product of two scales: it was rounded once or twice."""
 
 _PLAIN: Final[tuple[tuple[Field, str, str], ...]] = (
-    ("strides", "strides", "the window moves by other steps"),
-    ("dilations", "dilations", "the window is spread otherwise"),
-    ("padding", "pads", "the image is padded otherwise (above, below, left, right)"),
-    ("window", "window", "another window"),
-    ("groups", "groups", "another number of groups"),
+    ("strides", "strides", "down and across"),
+    ("dilations", "dilations", "down and across"),
+    ("padding", "pads", "above, below, left and right"),
+    ("window", "window", "its size"),
+    ("groups", "groups", "their number"),
 )
 
 
@@ -60,9 +60,9 @@ def fields(a: Layer, b: Layer, *, at_input: bool, at_logits: bool) -> list[Found
         *_faults(a, b, shapes=False),
         *_weights(a, b, at_input=at_input, at_logits=at_logits),
         *(
-            Found(field=field, detail=words, expected=str(mine), received=str(other))
+            Found(field=field, detail=f"{words}: {x} and {y}", expected=str(x), received=str(y))
             for field, name, words in _PLAIN
-            if (mine := getattr(a, name)) != (other := getattr(b, name))
+            if (x := getattr(a, name)) != (y := getattr(b, name))
         ),
         *_faults(a, b, shapes=True),
         *_shape(a, b),

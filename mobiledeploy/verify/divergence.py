@@ -13,7 +13,7 @@ import numpy as np
 
 from mobiledeploy import reading
 from mobiledeploy.comparison.align import Alignment, align
-from mobiledeploy.comparison.difference import StructureReport
+from mobiledeploy.comparison.difference import Difference, StructureReport
 from mobiledeploy.data.dataset import Pixels
 from mobiledeploy.errors import ConversionError, CorruptFileError
 from mobiledeploy.progress import Event, Progress
@@ -235,8 +235,8 @@ def _divergence(
         cause += "; an image becomes the same codes in both files, which stand for other values"
     operator, position = "INPUT" if layer is None else layer.op, row.first + 1
     alone = structure.first
-    if alone is not None and alone.field in ALONE and alone.position <= row.first:
-        # Nothing can be compared with a layer that one file lacks: it shows in the next one.
+    if alone is not None and alone.position <= row.first and _unseen(alone, sides):
+        # Nothing can be compared where one file lacks a layer or its codes: it shows further on.
         names = [alone.name, alone.other or alone.name]
         operator, position = alone.kind, alone.number
     return Divergence(
@@ -251,6 +251,16 @@ def _divergence(
         histogram=histogram(shown),
         channels=channels(shown),
         cause=cause,
+    )
+
+
+def _unseen(found: Difference, sides: tuple[Side, Side]) -> bool:
+    """Whether a difference stands where there are no codes of both files to compare."""
+    names = found.layer, found.other
+    return found.field in ALONE or any(
+        layer.output.scale is None and layer.name == name
+        for side, name in zip(sides, names, strict=True)
+        for layer in side.reading.layers
     )
 
 

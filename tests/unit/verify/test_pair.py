@@ -6,6 +6,7 @@ from pathlib import Path
 import graphs
 import numpy as np
 import pytest
+from onnx import helper, load_from_string
 
 from mobiledeploy.errors import ParityError
 from mobiledeploy.integer.certify import certify
@@ -157,6 +158,17 @@ def test_a_fault_that_no_image_shows_is_found_in_the_integers() -> None:
     assert not report.holds
     assert report.divergence.layer == "wide"
     assert "bias" in report.divergence.cause
+
+
+def test_an_operator_put_before_the_codes_is_named_where_it_stands() -> None:
+    model = load_from_string(onnx.write(GRAPH, certify(GRAPH)))
+    wide = next(node for node in model.graph.node if list(node.output) == ["wide"])
+    place = list(model.graph.node).index(wide)
+    model.graph.node.insert(place, helper.make_node("Abs", [wide.input[0]], ["turned"]))
+    model.graph.node[place + 1].input[0] = "turned"
+    report = proof(as_tflite(), side("b.onnx", model.SerializeToString()), only_main=True)
+    assert not report.holds
+    assert "wide" in (report.divergence.layer, report.divergence.other)
 
 
 def test_an_oracle_that_disagrees_fails_the_proof(monkeypatch: pytest.MonkeyPatch) -> None:
