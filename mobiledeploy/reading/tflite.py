@@ -48,7 +48,6 @@ def read_tflite(data: bytes) -> Reading:
             f"expected one input and an output, received {len(file.inputs)} inputs and "
             f"{len(file.outputs)} outputs"
         )
-    tflite_signatures.check(data, file)
     first, last = file.inputs[0], file.outputs[0]
     draft = Draft(described(file.tensors[first]))
     written = {first: INPUT}
@@ -58,6 +57,8 @@ def read_tflite(data: bytes) -> Reading:
             _read(file, operator, draft, written)
     if last not in written:
         raise ConversionError("expected the output to be computed from the input")
+    before = {number: _before_border(draft, source) for number, source in written.items()}
+    tflite_signatures.check(data, before, last)
     return draft.finish(
         "tflite",
         file.description,

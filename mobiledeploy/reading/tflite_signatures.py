@@ -4,11 +4,12 @@ A signature names inputs and outputs by their tensors' numbers, which need not b
 Schema: `SignatureDef` in tensorflow/compiler/mlir/lite/schema/schema.fbs.
 """
 
+from collections.abc import Mapping
 from typing import Final
 
 from mobiledeploy.errors import CorruptFileError
 from mobiledeploy.integer import flatbuffer, tflite_file
-from mobiledeploy.integer.tflite_file import TfliteFile
+from mobiledeploy.reading.model import INPUT
 
 _SIGNATURES: Final = 7
 """Field of `Model`; in a signature, 0 are the inputs, 1 the outputs, 2 is the key."""
@@ -18,22 +19,28 @@ _INDEX: Final = 1
 """Field of `TensorMap`."""
 
 
-def check(data: bytes, file: TfliteFile) -> None:
+def check(data: bytes, sources: Mapping[int, int], output: int) -> None:
     """Compare the signatures' ends with the graph's.
 
+    Args:
+        data: The file.
+        sources: What tensors stand for, by number: the same for tensors with the same codes.
+        output: Number of the tensor that the graph gives.
+
     Raises:
-        CorruptFileError: A signature takes or gives a tensor that the graph does not, or there are
-            too many.
+        CorruptFileError: A signature takes or gives something else, or there are too many.
     """
     signatures = flatbuffer.root(data, tflite_file.IDENTIFIER).tables(_SIGNATURES)
     if len(signatures) > _MOST:
         raise CorruptFileError(f"expected at most {_MOST} signatures, received {len(signatures)}")
     for signature in signatures:
-        for slot, ends, words in ((0, file.inputs, "takes"), (1, file.outputs, "gives")):
-            named = {end.scalar(_INDEX, "I", 0) for end in signature.tables(slot)}
-            if not named <= set(ends):
+        for slot, end, words in ((0, INPUT, "takes"), (1, sources[output], "gives")):
+            numbers = {entry.scalar(_INDEX, "I", 0) for entry in signature.tables(slot)}
+            # A tensor that nothing writes is left over from an operator that was taken out.
+            named = {sources[number] for number in numbers if number in sources}
+            if named and end not in named:
                 raise CorruptFileError(
-                    f"signature `{signature.text(2)}`: {words} tensors {sorted(named)}, the graph "
-                    f"{sorted(ends)}",
+                    f"signature `{signature.text(2)}` {words} other tensors than the graph: "
+                    f"{', '.join(map(str, sorted(numbers)))}",
                     hint="apps that run the file by its signature would get something else",
                 )

@@ -223,3 +223,15 @@ def test_a_signature_that_names_another_tensor_is_refused(end: str) -> None:
 
     with pytest.raises(CorruptFileError, match="signature"):
         read_tflite(change)
+
+
+def test_a_signature_that_names_the_codes_before_an_idle_operator_is_taken() -> None:
+    def change(model: Any) -> None:
+        graph = model.subgraphs[0]
+        size = graph.tensors[graph.operators[0].outputs[0]].shape.tolist()
+        behind_first(model, RESHAPE, [size], size)
+        (signature,) = model.signatureDefs
+        graph.outputs = graph.operators[1].outputs
+        signature.outputs[0].tensorIndex = int(graph.operators[0].outputs[0])
+
+    assert [layer.kind for layer in read_tflite(change)] == ["conv"]
