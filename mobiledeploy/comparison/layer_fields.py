@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from mobiledeploy.comparison.activations import bounds, same_activation
 from mobiledeploy.comparison.difference import Field
 from mobiledeploy.comparison.kernel_words import kernels_differ
 from mobiledeploy.reading import Layer, Tensor, Weights
@@ -155,7 +156,7 @@ def _clamps(a: Layer, b: Layer) -> Iterator[Found]:
         return
     # Where the grids differ, the same activation has other codes.
     same_grid = (a.output.scale, a.output.zero_point) == (b.output.scale, b.output.zero_point)
-    if not same_grid and _real(a) == _real(b):
+    if not same_grid and same_activation(a, b):
         return
     yield Found(
         field="activation",
@@ -167,24 +168,12 @@ def _clamps(a: Layer, b: Layer) -> Iterator[Found]:
 
 
 def _activation(layer: Layer) -> str:
-    low, high = _real(layer)
+    low, high = bounds(layer)
     if low is None and high is None:
         return "no activation"
     if low == 0:
         return "ReLU" if high is None else ("ReLU6" if abs(high - 6) < 0.1 else f"0..{high:.3g}")
     return "another activation"
-
-
-def _real(layer: Layer) -> tuple[float | None, float | None]:
-    """Return the real values at which a layer cuts off; None where it is the grid that does."""
-    scale, zero = layer.output.scale, layer.output.zero_point or 0
-    low, high = layer.clamp
-    if scale is None:
-        return None, None
-    return (
-        None if low == -128 else round((low - zero) * float(scale), 3),
-        None if high == 127 else round((high - zero) * float(scale), 1),
-    )
 
 
 def _shape(a: Layer, b: Layer) -> Iterator[Found]:

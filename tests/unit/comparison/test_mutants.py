@@ -107,3 +107,16 @@ def test_an_image_in_an_order_that_is_not_understood_is_no_other_network() -> No
     cause = structure.compare(reading.read_tflite(files["tflite"]), spoilt).cause
     assert "axes NHCW is not understood in this form" in cause
     assert "different networks" not in cause
+
+
+@pytest.mark.parametrize("fault", ["scale x1.01", "scale x1.5", "zero point +1"])
+def test_a_grid_that_no_longer_ends_where_the_activation_does_is_no_other_activation(
+    fault: str,
+) -> None:
+    graph = graphs.mobilenet("v1", alpha=0.25, image_size=32)
+    files = tflite.write(graph), onnx.write(graph, certify(graph))
+    instrument = Instrument(*files)
+    for layer in range(6):
+        made = mutant(fault, "tflite", files[0], layer)
+        assert made is not None
+        assert instrument.ask(made).said.startswith(f"the {fault[:5]}"), instrument.ask(made).said
