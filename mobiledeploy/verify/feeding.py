@@ -74,7 +74,7 @@ class Feed:
         if len(self.table.T) == 1 and pixels.shape[-1] == 3:
             pixels = _grey(pixels)
         if (self.table == self.table[:, :1]).all():
-            values = self.table[:, 0].take(pixels)
+            values = self.table[:, 0].take(pixels, mode="clip")  # the fastest: no bounds to check
         else:
             channels = np.arange(self.table.shape[1])
             values = self.table[pixels, channels]

@@ -21,8 +21,8 @@ from mobiledeploy.verify.inputs import ImageSet
 from mobiledeploy.verify.parity import Answers
 from mobiledeploy.verify.runners import Runner
 
-BATCH_BYTES: Final = 1 << 21
-SMALLEST, LARGEST = 16, 512
+BATCH_BYTES: Final = 1 << 22
+SMALLEST, LARGEST = 16, 1024
 DEPTH: Final = 2
 
 Job: TypeAlias = "tuple[npt.NDArray[np.int64], Future[Answers] | None]"
