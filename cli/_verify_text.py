@@ -19,7 +19,7 @@ def text(report: "VerifyReport") -> str:
     parts = [
         _wrapped(report.verdict),
         _files(report),
-        _divergence(report.divergence, report.layers) if report.divergence is not None else "",
+        _divergence(report.divergence, report) if report.divergence is not None else "",
         _against_first(report),
         _matrix(report),
         _float_files(report),
@@ -145,7 +145,7 @@ def _accuracy(report: "VerifyReport") -> str:
     return f"{_output.table(rows, right=range(1, 6))}\n{words}".rstrip()
 
 
-def _divergence(found: "Divergence", layers: Sequence["LayerRow"]) -> str:
+def _divergence(found: "Divergence", report: "VerifyReport") -> str:
     name, second = (layer.partition(";")[0] for layer in (found.layer, found.other))
     other = "" if second == name else f" (`{second}` in the second file)"
     place = f"layer {found.position} of {found.layers}" if found.position else "the input"
@@ -153,6 +153,11 @@ def _divergence(found: "Divergence", layers: Sequence["LayerRow"]) -> str:
         f"first diverges in {place}: `{name}`{other}, {found.operator}",
         f"cause: {found.cause}",
     ]
+    if found.measured_by_first:
+        lines.append(
+            f"expected is what {report.files[0].name} holds: which of the two is wrong, the files "
+            "do not say"
+        )
     if found.image:
         lines.append(f"seen best on: {found.image}")
     if found.histogram:
@@ -168,8 +173,8 @@ def _divergence(found: "Divergence", layers: Sequence["LayerRow"]) -> str:
         lines.append(f"worst channels: {channels}")
     if found.blamed:
         lines.append(f"{found.blamed} departs from its own file's integers there")
-    if layers:
-        lines.append(_alone(layers))
+    if report.layers:
+        lines.append(_alone(report.layers))
     return "\n".join(_wrapped(line) for line in lines)
 
 

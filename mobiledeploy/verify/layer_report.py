@@ -81,3 +81,8 @@ class Divergence:
     histogram: tuple[tuple[int, int], ...]
     channels: tuple[HotChannel, ...]
     cause: str
+
+    @property
+    def measured_by_first(self) -> bool:
+        """Whether the cause calls what the first file holds expected."""
+        return ", expected " in self.cause

@@ -81,3 +81,12 @@ def test_short_names_stay_as_they_are() -> None:
     said = _verify_text.text(dataclasses.replace(REPORT, participants=rows, matrix=pairs))
     assert "ORT optimised *" in said
     assert "second file." not in said
+
+
+def test_what_expected_means_is_said_where_a_cause_uses_it() -> None:
+    assert REPORT.divergence is not None
+    assert "expected is what" not in _verify_text.text(REPORT)
+    cause = "weights differ: one weight is -13, expected 13"
+    found = dataclasses.replace(REPORT.divergence, cause=cause)
+    said = _verify_text.text(dataclasses.replace(REPORT, divergence=found))
+    assert f"expected is what {LONG}_first.tflite holds" in " ".join(said.split())
