@@ -60,7 +60,7 @@ def test_a_crash_and_a_hang_mean_a_damaged_file() -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits the processor's time")
 def test_a_loop_is_damage_and_a_busy_machine_is_not() -> None:
-    with pytest.raises(CorruptFileError, match="loop is damaged.*could not be read in"):
+    with pytest.raises(CorruptFileError, match=r"loop is damaged.*could not be read in"):
         call("loop", seconds=1)
     assert call("wait", seconds=1).endswith(b"wait")
 
