@@ -40,6 +40,7 @@ def test_photos_and_weights_make_a_build_that_verifies(
     assert proof["same_grid"]
 
 
+@pytest.mark.slow
 def test_a_model_that_says_that_it_takes_0_to_1_gets_it_in_every_file(
     tmp_path: Path, photos: Path, weights: Path
 ) -> None:
@@ -106,6 +107,7 @@ def test_float_files_go_through_the_same_verification(
     assert 0 < proof["float_comparisons"][0]["max_difference"] < 1e-4
 
 
+@pytest.mark.slow
 def test_imagenet_weights_are_downloaded_once_and_checked(
     tmp_path: Path, photos: Path, weights: Path, file_server: tuple[Path, str]
 ) -> None:

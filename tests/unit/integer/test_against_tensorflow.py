@@ -25,7 +25,11 @@ pytestmark = [
 
 CLASSES = 4
 STEPS = 40
-SHAPES = [("v1", 0.25, 32, 1), ("v2", 0.35, 32, 1), ("v2", 0.35, 96, 2)]
+SHAPES = [
+    pytest.param(("v1", 0.25, 32, 1), id="v1_32"),
+    pytest.param(("v2", 0.35, 32, 1), id="v2_32", marks=pytest.mark.slow),
+    pytest.param(("v2", 0.35, 96, 2), id="v2_96"),
+]
 
 
 def pictures(size: int) -> tuple[np.ndarray[Any, np.dtype[np.uint8]], Any]:
@@ -85,7 +89,7 @@ def converted(network: Network, ranges: Ranges) -> bytes:
     return data
 
 
-@pytest.fixture(scope="module", params=SHAPES, ids=lambda shape: f"{shape[0]}_{shape[2]}")
+@pytest.fixture(scope="module", params=SHAPES)
 def case(request: pytest.FixtureRequest) -> tuple[Network, Ranges, bytes]:
     from mobiledeploy.training.calibrate import calibrate
 
