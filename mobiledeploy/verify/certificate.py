@@ -15,54 +15,27 @@ from mobiledeploy.errors import ConversionError, RequestError
 from mobiledeploy.progress import Progress, silent
 from mobiledeploy.reading import Reading
 from mobiledeploy.runtimes import cpu, precision
-from mobiledeploy.verify import execution, extremes, feeding, layer_proofs, model_file, tapped
+from mobiledeploy.verify import execution, extremes, feeding, layer_proofs, tapped
 from mobiledeploy.verify.alone import cut_pairs
 from mobiledeploy.verify.inputs import synthetic_extremes
 from mobiledeploy.verify.proof import CertifiedFile, FilesCertificate, LayerProof, RunCheck
-from mobiledeploy.verify.side import HERE, Place, Side, open_side
+from mobiledeploy.verify.side import Side
 
 VERSION: Final = 1
 IMAGES: Final = 2
 """On which a layer, cut out, has to give what it gives in the whole file."""
 MOST_LAYERS: Final = 1024
-TFLITE: Final = "model.tflite"
-ONNX: Final = "model.onnx"
-
-
-def certify_files(
-    tflite: bytes,
-    onnx: bytes,
-    *,
-    places: tuple[Place, Place] = (HERE, HERE),
-    threads: int = 1,
-    progress: Progress = silent,
-) -> FilesCertificate:
-    """Return the certificate of two files.
-
-    Args:
-        tflite: The int8 `.tflite`.
-        onnx: The int8 `.onnx`.
-        places: Where each is run: strangers' files in a `runtimes.child.Child`.
-        threads: Images that run at a time.
-        progress: Told of every step.
-
-    Raises:
-        CorruptFileError: A file is damaged, or its runtime refuses it or dies of it.
-        ConversionError: A file is no graph with one input and one output.
-        ParityError: A file is no classifier of images.
-        RequestError: They are not of these formats.
-    """
-    sides = (
-        open_side(model_file.of_bytes(TFLITE, tflite), places[0]),
-        open_side(model_file.of_bytes(ONNX, onnx), places[1]),
-    )
-    return certify_sides(sides, threads=threads, progress=progress)
 
 
 def certify_sides(
     sides: tuple[Side, Side], *, threads: int = 1, progress: Progress = silent
 ) -> FilesCertificate:
-    """Return the certificate of two files that are open; see `certify_files`.
+    """Return the certificate of two files.
+
+    Args:
+        sides: The int8 `.tflite` and the int8 `.onnx`.
+        threads: Images that run at a time.
+        progress: Told of every step.
 
     Raises:
         CorruptFileError: A runtime refuses a file, or dies of it.

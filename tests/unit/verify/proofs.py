@@ -5,8 +5,9 @@ from collections.abc import Mapping
 from mobiledeploy.comparison.align import align
 from mobiledeploy.verify import inputs, layer_proofs, model_file, tapped
 from mobiledeploy.verify.alone import cut_pairs
+from mobiledeploy.verify.certificate import certify_sides
 from mobiledeploy.verify.layer_codes import Codes
-from mobiledeploy.verify.proof import LayerProof
+from mobiledeploy.verify.proof import FilesCertificate, LayerProof
 from mobiledeploy.verify.side import HERE, open_side
 
 
@@ -29,3 +30,13 @@ def proofs(first: bytes, second: bytes) -> dict[str, LayerProof]:
 
     found = layer_proofs.prove(*readings, alignment, [()] * len(alignment.pairs), run)
     return {proof.layer or proof.counterpart: proof for proof in found}
+
+
+def certificate_of(first: bytes, second: bytes, *, threads: int = 1) -> FilesCertificate:
+    """The certificate of two files, run here."""
+    names = ("a.tflite", "b.onnx")
+    one, two = (
+        open_side(model_file.of_bytes(name, data), HERE)
+        for name, data in zip(names, (first, second), strict=True)
+    )
+    return certify_sides((one, two), threads=threads)

@@ -9,7 +9,7 @@ from typing import Any
 import graphs
 import numpy as np
 import pytest
-from unit.verify.proofs import proofs
+from unit.verify.proofs import certificate_of, proofs
 
 from mobiledeploy import codec
 from mobiledeploy.errors import RequestError
@@ -26,7 +26,7 @@ from mobiledeploy.integer.graph import (
 from mobiledeploy.reading import read_tflite
 from mobiledeploy.runtimes import precision
 from mobiledeploy.targets import onnx, tflite
-from mobiledeploy.verify import certificate, proof_tables
+from mobiledeploy.verify import proof_tables
 from mobiledeploy.verify.proof import FilesCertificate
 
 SCHEMA = Path(__file__).parents[3] / "docs" / "schemas" / "certificate.schema.json"
@@ -44,7 +44,7 @@ def files(graph: IntegerGraph) -> tuple[bytes, bytes]:
 
 @pytest.fixture(scope="module")
 def certified(files: tuple[bytes, bytes]) -> FilesCertificate:
-    return certificate.certify_files(*files, threads=2)
+    return certificate_of(*files, threads=2)
 
 
 def unproven(first: bytes, second: bytes) -> set[str]:
@@ -274,7 +274,7 @@ def test_kernels_that_a_runtime_does_not_take_are_not_proven(graph: IntegerGraph
     extra = model.graph.output.add()
     extra.name = clip.output[0]
     extra.type.tensor_type.elem_type = 1
-    found = certificate.certify_files(tflite.write(graph), model.SerializeToString())
+    found = certificate_of(tflite.write(graph), model.SerializeToString())
     assert not found.holds
     reasons = {p.layer: p.reasons for p in found.layers if p.status == "not proven"}
     assert list(reasons) == ["narrow"]
@@ -283,7 +283,7 @@ def test_kernels_that_a_runtime_does_not_take_are_not_proven(graph: IntegerGraph
 
 def test_only_a_tflite_and_an_onnx_can_be_certified(files: tuple[bytes, bytes]) -> None:
     with pytest.raises(RequestError, match=r"expected a \.tflite and an \.onnx"):
-        certificate.certify_files(files[1], files[0])
+        certificate_of(files[1], files[0])
 
 
 def test_a_mean_that_arm64_rounds_otherwise_is_not_proven() -> None:
