@@ -20,10 +20,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 import graphs
 import hostile
 
-from mobiledeploy.errors import MobileDeployError
+from mobiledeploy.errors import MobileDeployError, RuntimeDiedError
 from mobiledeploy.integer.certify import certify
-from mobiledeploy.runtimes.child import Child
-from mobiledeploy.runtimes.kinds import KINDS
+from mobiledeploy.runtimes import table
+from mobiledeploy.runtimes.child import Children
 from mobiledeploy.targets import onnx, tflite
 from mobiledeploy.verify import model_file
 from mobiledeploy.verify.side import open_side
@@ -38,10 +38,10 @@ def main() -> int:
     args = parser.parse_args()
     counted: collections.Counter[str] = collections.Counter()
     slowest, started = 0.0, time.perf_counter()
-    with Child(load_seconds=SECONDS, image_seconds=SECONDS) as child:
+    with Children(load_seconds=SECONDS, image_seconds=SECONDS) as children:
         for number, data in enumerate(files(args.files, args.seed)):
             before = time.perf_counter()
-            counted[outcome(data, number, child)] += 1
+            counted[outcome(data, number, children)] += 1
             slowest = max(slowest, time.perf_counter() - before)
     seconds = time.perf_counter() - started
     for said, count in counted.most_common():
@@ -67,20 +67,20 @@ def files(count: int, seed: int) -> Iterator[bytes]:
             left -= min(each, left)
 
 
-def outcome(data: bytes, number: int, child: Child) -> str:
+def outcome(data: bytes, number: int, children: Children) -> str:
     """Take a file through everything that `verify` does before it compares."""
     try:
-        side = open_side(model_file.of_bytes("a file", data), child)
-        kinds = KINDS[side.file.format]
-        session = side.load(kinds[number % len(kinds)], taps=side.ends.taps, threads=1)
+        side = open_side(model_file.of_bytes("a file", data), children)
+        runtimes = table.running(side.file.format)
+        session = side.load(runtimes[number % len(runtimes)], taps=side.ends.taps, threads=1)
         session.run(np.zeros((2, *session.input.shape), session.input.dtype))
         session.close()
+    except RuntimeDiedError as error:
+        if error.death == "time":
+            return "the runtime hung"
+        return f"{error.runtime} died ({error.detail}), the command did not"
     except MobileDeployError as error:
         said = str(error)
-        if "crashed" in said:
-            return f"the runtime died ({said.partition('(')[2].rstrip(')')}), the command did not"
-        if "took longer" in said:
-            return "the runtime hung"
         where = "in its runtime" if " in " in said.partition(":")[0] else "when it was read"
         return f"refused {where} ({type(error).__name__})"
     return "ran"

@@ -18,6 +18,7 @@ import collections
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -31,7 +32,8 @@ from mutants.instrument import Instrument, Mutant, mutants  # noqa: E402
 from mobiledeploy.errors import MobileDeployError  # noqa: E402
 from mobiledeploy.integer.certify import certify  # noqa: E402
 from mobiledeploy.integer.graph import IntegerGraph  # noqa: E402
-from mobiledeploy.runtimes.child import Child  # noqa: E402
+from mobiledeploy.runtimes import table  # noqa: E402
+from mobiledeploy.runtimes.child import Children  # noqa: E402
 from mobiledeploy.targets import onnx, tflite  # noqa: E402
 
 NAMED = 0.95
@@ -62,9 +64,9 @@ def main() -> int:
         "every kind of layer, activations that the grid does not imply": graphs.assorted_graph(),
     }
     start = time.perf_counter()
-    with Child() as child:
+    with Children() as children:
         tables = {
-            name: Table(name, graph, options.step, child) for name, graph in networks.items()
+            name: Table(name, graph, options.step, children) for name, graph in networks.items()
         }
     total = sum((table.total for table in tables.values()), collections.Counter())
     failures = [failure for table in tables.values() for failure in table.failures]
@@ -82,10 +84,11 @@ def main() -> int:
 class Table:
     """What became of the mutants of one network, by fault and file."""
 
-    def __init__(self, name: str, graph: IntegerGraph, step: int, child: Child) -> None:
+    def __init__(self, name: str, graph: IntegerGraph, step: int, children: Children) -> None:
         files = tflite.write(graph), onnx.write(graph, certify(graph))
         self.name, self.failures = name, list[str]()
-        self._child = child
+        self._children = children
+        self._taps = [graph.logits.name] if graph.logits != graph.output else []
         self.rows: dict[tuple[str, str], collections.Counter[str]] = {}
         self._instrument = Instrument(*files)
         self._images = graphs.extremes(graph.input.shape)
@@ -136,8 +139,10 @@ class Table:
             for a, b in zip(found, sound, strict=True)
         )
 
-    def _run(self, kind: str, data: bytes) -> tuple[np.ndarray, ...]:
-        session = self._child.load("xnnpack" if kind == "tflite" else "ort-optimised", data)
+    def _run(self, kind: Any, data: bytes) -> tuple[np.ndarray, ...]:
+        runtime = table.primary(kind)
+        tapped = self._children.tapped(runtime, data, self._taps)
+        session = self._children.load(runtime, tapped)
         outputs = session.run(self._images)
         session.close()
         return outputs

@@ -20,8 +20,8 @@ from pathlib import Path
 import numpy as np
 
 from mobiledeploy.progress import silent
-from mobiledeploy.runtimes import cpu
-from mobiledeploy.runtimes.child import Child
+from mobiledeploy.runtimes import cpu, table
+from mobiledeploy.runtimes.child import Children
 from mobiledeploy.verify import inputs, int8, model_file
 from mobiledeploy.verify.inputs import ImageSet
 from mobiledeploy.verify.int8 import Options
@@ -43,7 +43,8 @@ def main() -> None:
         return
     files = [model_file.read(path) for path in (args.first, args.second)]
     here = sides_in(files, (HERE, HERE))
-    with Child() as one, Child() as two:
+    primaries = [[table.primary(file.format)] for file in files]
+    with Children(primaries[0]) as one, Children(primaries[1]) as two:
         there = sides_in(files, (one, two))
         runs = {
             "bare loop": lambda: bare(here, args.images, args.threads),
@@ -140,7 +141,8 @@ def shape_of(runners: list) -> tuple[int, int, int]:
 def peaks(first: Path, second: Path, count: int, threads: int) -> list[float]:
     """Return the peak memory of this process and of its two children, MB, after verifying."""
     files = [model_file.read(path) for path in (first, second)]
-    with Child() as one, Child() as two:
+    primaries = [[table.primary(file.format)] for file in files]
+    with Children(primaries[0]) as one, Children(primaries[1]) as two:
         sides = sides_in(files, (one, two))
         runners = open_runners(sides, only_main=True, level="quick", threads=threads)
         images = inputs.natural(shape_of(runners), images=count)
@@ -148,8 +150,9 @@ def peaks(first: Path, second: Path, count: int, threads: int) -> list[float]:
         return [peak(pid) for pid in ("self", pid_of(one), pid_of(two))]
 
 
-def pid_of(child: Child) -> int:
-    return child._process._process.pid
+def pid_of(children: Children) -> int:
+    (process,) = children._processes.values()
+    return process._process.pid
 
 
 def peak(pid: int | str) -> float:

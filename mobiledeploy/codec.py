@@ -12,6 +12,9 @@ from mobiledeploy.errors import CorruptFileError, MobileDeployError
 
 T = TypeVar("T")
 
+OMITTED: Final = "omitted"
+OMIT: Final = {OMITTED: True}
+"""Metadata of a field that is left out of JSON where it has its default."""
 MOST_SAID: Final = 1000
 """Characters of what is wrong with a file that are shown: its own text may be among them."""
 
@@ -19,11 +22,26 @@ MOST_SAID: Final = 1000
 @functools.cache
 def _converter() -> Any:
     import cattrs
+    from cattrs.gen import make_dict_unstructure_fn, override
 
     converter = cattrs.Converter(forbid_extra_keys=True, detailed_validation=True)
+
+    def without_defaults(kind: Any) -> Any:
+        omitted: Any = {name: override(omit_if_default=True) for name in _omitted(kind)}
+        return make_dict_unstructure_fn(kind, converter, **omitted)
+
+    converter.register_unstructure_hook_factory(
+        lambda kind: bool(_omitted(kind)), without_defaults
+    )
     for kind in (int, float, str, bool):
         converter.register_structure_hook(kind, _exactly)
     return converter
+
+
+def _omitted(kind: Any) -> list[str]:
+    if not dataclasses.is_dataclass(kind):
+        return []
+    return [field.name for field in dataclasses.fields(kind) if OMITTED in field.metadata]
 
 
 def _exactly(value: object, kind: type) -> object:

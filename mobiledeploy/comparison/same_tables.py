@@ -1,6 +1,6 @@
 """Whether two additions or means give the same codes: all pairs of codes, or all sums, are tried.
 
-With the arithmetic of every kernel of XNNPACK for a `.tflite`, and of ONNX Runtime for an `.onnx`.
+With the arithmetic of every kernel of what apps use of each file's format.
 """
 
 import dataclasses
@@ -20,6 +20,9 @@ from mobiledeploy.integer.graph import QMAX, QMIN
 from mobiledeploy.reading import Layer, Read, Tensor
 from mobiledeploy.reading.model import Format
 
+POOL = "pool"
+"""Stands for the arithmetic of an AVERAGE_POOL_2D, instead of a format's."""
+
 
 def compare_additions(a: Layer, b: Layer, formats: tuple[Format, Format]) -> Verdict:
     """Compare two additions whose operands stand in the same order, on all pairs of codes."""
@@ -32,7 +35,7 @@ def compare_means(a: Layer, b: Layer, formats: tuple[Format, Format]) -> Verdict
     if positions != math.prod(b.window) or not 1 <= positions <= MOST_POSITIONS:
         return UNKNOWN
     kernels = [
-        "pool" if layer.op == "AVERAGE_POOL_2D" else kind
+        POOL if layer.op == "AVERAGE_POOL_2D" else kind
         for layer, kind in zip((a, b), formats, strict=True)
     ]
     return _means(_grids(a), _grids(b), (kernels[0], kernels[1]), positions)
@@ -112,7 +115,7 @@ def _sums_of_pairs(grids: _Grids, kind: Format) -> list[Ints]:
         b=np.tile(codes, codes.size),
         zeros=(a_zero, b_zero, zero),
     )
-    kernels = (add_kernels.xnnpack,) if kind == "tflite" else add_kernels.ORT_KERNELS
+    kernels = add_kernels.KERNELS[kind]
     a_grid, b_grid = np.full((1, 1), a), np.full((1, 1), b)
     return [
         np.clip(kernel(operands, a_grid, b_grid, scale)[0], *grids.clamp) for kernel in kernels
@@ -129,14 +132,8 @@ def _means_of_sums(grids: _Grids, kernel: str, positions: int) -> list[Ints]:
         zeros=(source_zero, zero),
     )
     own = np.full(1, source)
-    match kernel:
-        case "pool":
-            found = [mean_kernels.tflite_average_pool(total)]
-        case "tflite":
-            found = [
-                mean_kernels.xnnpack(total, own, scale, fused=fused, fused_constant=constant)
-                for fused, constant in itertools.product((False, True), repeat=2)
-            ]
-        case _:
-            found = [mean_kernels.ort(total, own, scale)]
+    if kernel == POOL:
+        found = [mean_kernels.tflite_average_pool(total)]
+    else:
+        found = [mean(total, own, scale) for mean in mean_kernels.KERNELS[kernel]]
     return [np.clip(means, *grids.clamp) for means in found]

@@ -100,6 +100,8 @@ ORT_KERNELS: Final[tuple[Kernel, ...]] = (
     ort_portable,
 )
 """Every way in which ONNX Runtime adds, the one of this machine most likely the first."""
+KERNELS: Final[dict[str, tuple[Kernel, ...]]] = {"tflite": (xnnpack,), "onnx": ORT_KERNELS}
+"""Every way in which what apps use of a format adds."""
 
 
 def _ort_avx2(

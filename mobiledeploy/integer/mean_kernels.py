@@ -8,6 +8,9 @@ mlas/lib/qlgavgpool.cpp.
 """
 
 import dataclasses
+import functools
+import itertools
+from collections.abc import Callable
 from typing import Final, TypeAlias
 
 import numpy as np
@@ -17,6 +20,7 @@ from mobiledeploy.integer.graph import QMAX, QMIN
 
 Codes: TypeAlias = npt.NDArray[np.int64]
 Floats: TypeAlias = npt.NDArray[np.float32]
+Kernel: TypeAlias = "Callable[[Sums, Floats, np.float32], Codes]"
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -67,6 +71,16 @@ def ort(sums: Sums, input_scale: Floats, scale: np.float32) -> Codes:
     count = np.float32(sums.positions)
     centred = sums.codes - sums.positions * source_zero
     return _clip(np.rint(centred.astype(np.float32) * (input_scale / (scale * count))) + zero)
+
+
+KERNELS: Final[dict[str, tuple[Kernel, ...]]] = {
+    "tflite": tuple(
+        functools.partial(xnnpack, fused=fused, fused_constant=fused_constant)
+        for fused, fused_constant in itertools.product((False, True), repeat=2)
+    ),
+    "onnx": (ort,),
+}
+"""Every way in which what apps use of a format takes a mean."""
 
 
 def tflite_average_pool(sums: Sums) -> Codes:

@@ -1,5 +1,7 @@
 """Read an int8 `.tflite` as an integer graph, ours or anybody's, or say why it is none."""
 
+from typing import Final
+
 import numpy as np
 
 from mobiledeploy.errors import ConversionError
@@ -8,6 +10,9 @@ from mobiledeploy.integer.graph import IntegerGraph
 from mobiledeploy.integer.tflite_file import TfliteFile, TfliteOperator
 from mobiledeploy.integer.tflite_nodes import read_node
 from mobiledeploy.integer.tflite_scope import Scope, refusal
+
+CONVERTERS: Final = frozenset({"QUANTIZE", "DEQUANTIZE"})
+"""Operators that turn the codes of a graph's output into what the file gives out."""
 
 
 def read(data: bytes) -> IntegerGraph:
@@ -25,7 +30,15 @@ def read(data: bytes) -> IntegerGraph:
             DEPTHWISE_CONV_2D, ADD, MEAN (or a global AVERAGE_POOL_2D that rounds like one),
             FULLY_CONNECTED and SOFTMAX; the message names the operator and the tensor.
     """
-    file = tflite_file.parse(data)
+    return graph_of(tflite_file.parse(data))
+
+
+def graph_of(file: TfliteFile) -> IntegerGraph:
+    """Return the integer graph that a parsed `.tflite` holds; see `read`.
+
+    Raises:
+        ConversionError: As `read`.
+    """
     if len(file.inputs) != 1 or len(file.outputs) != 1 or min(file.inputs + file.outputs) < 0:
         raise ConversionError(
             f"expected one input and one output, received {len(file.inputs)} and "
@@ -38,7 +51,7 @@ def read(data: bytes) -> IntegerGraph:
     if operators and operators[0].name == "QUANTIZE":
         outer, first = first, _inside(file, operators.pop(0), outer=first)
         names[first] = names[outer]
-    if operators and operators[-1].name in {"QUANTIZE", "DEQUANTIZE"}:
+    if operators and operators[-1].name in CONVERTERS:
         outer, last = last, _inside(file, operators.pop(), outer=last)
         names[last] = names[outer]
     scope = Scope(file.tensors, names)

@@ -11,9 +11,8 @@ from typing import Final
 import numpy as np
 
 from mobiledeploy.report.document import Latency, LatencyLine
-from mobiledeploy.runtimes import Array, Session, TensorInfo, cpu
-from mobiledeploy.runtimes.child import Child
-from mobiledeploy.runtimes.kinds import KINDS
+from mobiledeploy.runtimes import Array, Session, TensorInfo, cpu, table
+from mobiledeploy.runtimes.child import Children
 from mobiledeploy.verify.model_file import ModelFile
 
 WARM_UP: Final = 3
@@ -25,11 +24,12 @@ def measure(files: Sequence[ModelFile]) -> Latency:
     """Return the times of files.
 
     Raises:
-        CorruptFileError: A runtime refuses a file, or dies of it.
+        CorruptFileError: A runtime refuses a file.
+        RuntimeDiedError: A runtime dies of a file.
     """
-    with Child() as child:
+    with Children([table.primary(file.format) for file in files]) as children:
         sessions = [
-            child.load(KINDS[file.format][0], file.data, taps=(), name=file.name) for file in files
+            children.load(table.primary(file.format), file.data, name=file.name) for file in files
         ]
         seconds = _in_turns(sessions)
     return Latency(

@@ -1,64 +1,55 @@
-"""Run files in a process of its own, because native runtimes die of damaged files.
+"""Run files in child processes, one for each runtime, because native runtimes die of some files.
 
-LiteRT trusts a `.tflite` and reads outside of it, which ends the process. Here the process that
-ends is a child; it also has a limit of memory, and of time for each request. A child may load many
-files; after a death the next load starts another one.
+LiteRT trusts a `.tflite` and reads outside of it, or finds a sum too large and aborts: either ends
+the process. Here the process that ends is a child, which ran nothing but that runtime; it also has
+a limit of memory, and of time for each request. After a death the next load starts another one.
 """
 
 import dataclasses
-import json
-import os
-import signal
-import subprocess
-import sys
-import tempfile
 import threading
-from collections.abc import Sequence
-from typing import IO, Any, Final, Self
+from collections.abc import Callable, Sequence
+from typing import Any, Final, Self
 
 import numpy as np
 
-from mobiledeploy.errors import CorruptFileError, MobileDeployError
-from mobiledeploy.runtimes import Array, TensorInfo, wire
+from mobiledeploy.errors import Death, RuntimeDiedError
+from mobiledeploy.runtimes import Array, FileLayer, Runtime, TensorInfo
 from mobiledeploy.runtimes.batches import check
-from mobiledeploy.runtimes.kinds import TITLES, Kind
-from mobiledeploy.runtimes.patience import Patience
+from mobiledeploy.runtimes.child_process import ChildProcess
 
-_BOOT: Final = (
-    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
-    "from mobiledeploy.runtimes.child_worker import work; work()"
-)
-_ERRORS: Final = {error.exit_status: error for error in MobileDeployError.__subclasses__()}
 LOAD_SECONDS: Final = 25.0
 """Of a processor's time, as all of these; several times what the largest network needs."""
 IMAGE_SECONDS: Final = 5.0
 """Allowed for each image of a batch, on top of the seconds for loading: the slowest kernels take
 two for a large network."""
-
 MOST_SECONDS: Final = 300.0
 """Allowed for any request: a file that hangs is given up then, however many images it got."""
-PIPE_BYTES: Final = 1 << 20
-"""What a pipe holds where the system can be told: a batch in one go, not in pieces of 64 kB."""
 
 
-class Child:
-    """A process that loads and runs files; also a context manager.
+class Children:
+    """Processes that load and run files, one a runtime; also a context manager.
 
-    Several threads may use its sessions; the process answers one after the other.
+    Several threads may use the sessions; a process answers one after the other.
     """
 
     def __init__(
-        self, *, load_seconds: float = LOAD_SECONDS, image_seconds: float = IMAGE_SECONDS
+        self,
+        start: Sequence[Runtime] = (),
+        *,
+        load_seconds: float = LOAD_SECONDS,
+        image_seconds: float = IMAGE_SECONDS,
     ) -> None:
-        """Start the process; it imports its runtimes while the caller goes on.
+        """Start processes; others start when they are needed.
 
         Args:
+            start: See the method.
             load_seconds: How long a processor may work to load a file.
             image_seconds: And for an image of a batch, on top.
         """
         self._load_seconds, self._image_seconds = load_seconds, image_seconds
         self._lock = threading.Lock()
-        self._process: _Process | None = _Process()
+        self._processes: dict[tuple[str, bool], ChildProcess] = {}
+        self.start(start)
 
     def __enter__(self) -> Self:
         return self
@@ -66,111 +57,173 @@ class Child:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def start(self, runtimes: Sequence[Runtime]) -> None:
+        """Start processes that will be needed: they import while the caller goes on."""
+        for runtime in runtimes:
+            self._process(runtime)
+
     def load(
         self,
-        kind: Kind,
+        runtime: Runtime,
         model: bytes,
         *,
-        taps: Sequence[str] | None = None,
         threads: int = 1,
+        inner_threads: int = 1,
         inputs: int = 1,
         name: str = "the file",
+        hint: str | None = None,
     ) -> "ChildSession":
-        """Return a session; see `kinds.load`.
+        """Return a session; see `runtimes.Load`.
 
         Args:
-            kind: How to run the file.
+            runtime: That runs the file.
             model: The file.
-            taps: Further outputs.
             threads: Images that run at a time.
+            inner_threads: That share each operator.
             inputs: How many the file has.
             name: Of the file, for messages.
+            hint: What to say if the runtime dies.
 
         Raises:
-            CorruptFileError: The file is damaged, or the runtime refuses it, dies of it, takes
-                too much memory or too long.
-            ConversionError: There is no such tensor, or the oracle cannot read the file.
+            CorruptFileError: The file is damaged, or the runtime refuses it.
+            ConversionError: The runtime does not run such files.
+            RuntimeDiedError: The runtime died of it, took too much memory or too long.
         """
-        with self._lock:
-            if self._process is None:
-                self._process = _Process()
-            process = self._process
-        body = {
-            "do": "load",
-            "kind": kind,
-            "taps": None if taps is None else list(taps),
-            "threads": threads,
-            "inputs": inputs,
-        }
-        where = f"{name} in {TITLES[kind]}"
-        data = np.frombuffer(model, np.uint8)
-        found, _ = self._ask(process, body, [data], self._load_seconds, where)
-        return ChildSession(self, process, found, where)
+        wanted = {"threads": threads, "inner_threads": inner_threads, "inputs": inputs}
+        return self._load(runtime, model, wanted, name, hint, scratch=False)
 
     def once(
-        self, kind: Kind, model: bytes, batches: Sequence[Array], *, name: str = "the file"
+        self, runtime: Runtime, model: bytes, batches: Sequence[Array], *, name: str = "the file"
     ) -> tuple[Array, ...]:
-        """Return the outputs of a file that is run once; see `load` for the rest."""
-        session = self.load(kind, model, taps=(), inputs=len(batches), name=name)
+        """Return the outputs of a file that is run once; see `load` for the rest.
+
+        It runs apart from the sessions that are open: they outlive it.
+        """
+        wanted = {"threads": 1, "inner_threads": 1, "inputs": len(batches)}
+        session = self._load(runtime, model, wanted, name, None, scratch=True)
         outputs = session.run(*batches)
         session.close()
         return outputs
 
-    def close(self) -> None:
-        """End the process."""
-        with self._lock:
-            if self._process is not None:
-                self._process.end()
-                self._process = None
-
-    def _ask(
+    def tapped(
         self,
-        process: "_Process",
-        body: dict[str, Any],
-        arrays: Sequence[Array],
-        seconds: float,
-        where: str,
-    ) -> tuple[dict[str, Any], list[Array]]:
+        runtime: Runtime,
+        model: bytes,
+        tensors: Sequence[str],
+        *,
+        name: str = "the file",
+        hint: str | None = None,
+    ) -> bytes:
+        """Return a copy of a file that also gives out tensors which it computes on the way.
+
+        It is made in the runtime's process: what tells the types of tensors is C++.
+
+        Args:
+            runtime: In whose process the copy is made; it is for any runtime of the format.
+            model: The file.
+            tensors: Their names.
+            name: Of the file, for messages.
+            hint: What to say if the process dies.
+
+        Raises:
+            CorruptFileError: The file is damaged.
+            ConversionError: There is no such tensor.
+            RuntimeDiedError: The process died of it.
+        """
+        _, (copy,) = self._process(runtime).ask(
+            {"do": "tap", "tensors": list(tensors)},
+            [np.frombuffer(model, np.uint8)],
+            seconds=self._load_seconds,
+            name=name,
+            loading=True,
+            hint=hint,
+        )
+        return copy.tobytes()
+
+    def kernel_reasons(
+        self,
+        runtime: Runtime,
+        model: bytes,
+        layers: Sequence[FileLayer],
+        *,
+        name: str = "the file",
+    ) -> list[tuple[str, ...]]:
+        """Return why other kernels run a file's layers than proofs speak of.
+
+        See `runtimes.Runtime.kernel_reasons`, and `load` for the rest.
+        """
+        fields = [dataclasses.asdict(layer) for layer in layers]
+        answer, _ = self._process(runtime, scratch=True).ask(
+            {"do": "kernel_reasons", "layers": fields},
+            [np.frombuffer(model, np.uint8)],
+            seconds=self._load_seconds,
+            name=name,
+            loading=True,
+        )
+        return [tuple(map(str, reasons)) for reasons in answer["reasons"]]
+
+    def close(self) -> None:
+        """End all processes."""
         with self._lock:
-            if process is not self._process:
-                raise CorruptFileError(f"{where}: the process that held it has ended")
-            try:
-                answer, found = process.ask(body, arrays, seconds)
-            except _DeathError as death:
-                process.end()
-                self._process = None
-                raise CorruptFileError(
-                    f"{where}: {death}", hint="the file is damaged, or the runtime has a bug"
-                ) from None
-        if "status" in answer:
-            kind = _ERRORS.get(answer["status"], CorruptFileError)
-            raise kind(f"{where}: {answer['message']}", hint=answer["hint"])
-        return answer, found
+            for process in self._processes.values():
+                process.close()
+            self._processes.clear()
 
-    def run(self, session: "ChildSession", batches: Sequence[Array]) -> tuple[Array, ...]:
-        """Run a batch through one of the process's sessions; `ChildSession.run` is the way in."""
-        seconds = min(self._load_seconds + self._image_seconds * len(batches[0]), MOST_SECONDS)
-        body = {"do": "run", "session": session.number}
-        _, outputs = self._ask(session.process, body, batches, seconds, session.where)
-        return tuple(outputs)
+    def _process(self, runtime: Runtime, *, scratch: bool = False) -> ChildProcess:
+        """Return a runtime's process, another one if it has died."""
+        with self._lock:
+            found = self._processes.get((runtime.name, scratch))
+            if found is None or found.ended is not None:
+                found = ChildProcess(runtime)
+                self._processes[runtime.name, scratch] = found
+            return found
 
-    def drop(self, session: "ChildSession") -> None:
-        """Let the process forget a session; `ChildSession.close` is the way in."""
-        body = {"do": "drop", "session": session.number}
-        self._ask(session.process, body, [], self._load_seconds, session.where)
+    def _load(
+        self,
+        runtime: Runtime,
+        model: bytes,
+        wanted: dict[str, int],
+        name: str,
+        hint: str | None,
+        *,
+        scratch: bool,
+    ) -> "ChildSession":
+        process = self._process(runtime, scratch=scratch)
+        found, _ = process.ask(
+            {"do": "load", **wanted},
+            [np.frombuffer(model, np.uint8)],
+            seconds=self._load_seconds,
+            name=name,
+            loading=True,
+            hint=hint,
+        )
+
+        def again() -> ChildSession:
+            return self._load(runtime, model, wanted, name, hint, scratch=scratch)
+
+        seconds = self._load_seconds, self._image_seconds
+        return ChildSession(process, found, name=name, hint=hint, seconds=seconds, again=again)
 
 
 class ChildSession:
     """A file in a child process; see `runtimes.Session`."""
 
     def __init__(
-        self, child: Child, process: "_Process", found: dict[str, Any], where: str
+        self,
+        process: ChildProcess,
+        found: dict[str, Any],
+        *,
+        name: str,
+        hint: str | None,
+        seconds: tuple[float, float],
+        again: Callable[[], "ChildSession"],
     ) -> None:
         self.runtime = str(found["runtime"])
+        self.options = tuple(map(str, found["options"]))
         self.inputs = tuple(_info(source) for source in found["inputs"])
         self.outputs = tuple(_info(output) for output in found["outputs"])
-        self.number, self.process, self.where = found["session"], process, where
-        self._child = child
+        self._number, self._process = found["session"], process
+        self._name, self._hint, self._seconds, self._again = name, hint, seconds, again
 
     @property
     def input(self) -> TensorInfo:
@@ -187,88 +240,55 @@ class ChildSession:
 
         Raises:
             RequestError: A batch is empty, or of another type or shape than its input.
-            CorruptFileError: The runtime refused, died, or took too long or too much memory.
+            CorruptFileError: The runtime refused.
+            RuntimeDiedError: It died, or took too long or too much memory.
         """
         check(batches, self.inputs)
-        return self._child.run(self, batches)
+        gone = self._process.ended is not None
+        try:
+            return self._ask(batches)
+        except RuntimeDiedError as error:
+            if not gone:
+                error.image = self._deadly(error.death, batches)
+            raise
 
     def close(self) -> None:
         """Free what the process holds for it."""
-        self._child.drop(self)
-
-
-class _DeathError(Exception):
-    """The process ended, or was ended."""
-
-
-@dataclasses.dataclass(slots=True, eq=False)
-class _Process:
-    """A running `child_worker.work`."""
-
-    _process: subprocess.Popen[bytes] = dataclasses.field(init=False)
-    _errors: IO[bytes] = dataclasses.field(init=False)
-
-    def __post_init__(self) -> None:
-        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - as long as the process
-        # One thread: a pool of them would reserve more address space than the child may have.
-        self._process = subprocess.Popen(
-            [sys.executable, "-c", _BOOT, json.dumps(sys.path)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._errors,
-            pipesize=PIPE_BYTES,
-            env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
+        self._process.ask(
+            {"do": "drop", "session": self._number},
+            [],
+            seconds=self._seconds[0],
+            name=self._name,
+            hint=self._hint,
         )
 
-    def ask(
-        self, body: dict[str, Any], arrays: Sequence[Array], seconds: float
-    ) -> tuple[dict[str, Any], list[Array]]:
-        """Send a request and return the answer.
+    def _ask(self, batches: Sequence[Array]) -> tuple[Array, ...]:
+        load_seconds, image_seconds = self._seconds
+        _, outputs = self._process.ask(
+            {"do": "run", "session": self._number},
+            batches,
+            seconds=min(load_seconds + image_seconds * len(batches[0]), MOST_SECONDS),
+            name=self._name,
+            hint=self._hint,
+        )
+        return tuple(outputs)
 
-        Raises:
-            _DeathError: Says how the process ended.
-        """
-        requests, answers = self._process.stdin, self._process.stdout
-        assert requests is not None  # noqa: S101 - both are pipes
-        assert answers is not None  # noqa: S101
-        with Patience(self._process, seconds) as patience:
-            try:
-                wire.send(requests, body, arrays)
-                return wire.receive(answers)
-            except (OSError, EOFError, wire.BrokenMessageError) as error:
-                if patience.ended:
-                    raise _DeathError(f"took longer than {seconds:.0f} s") from error
-                raise self._death(error) from error
-
-    def _death(self, error: Exception) -> Exception:
-        if isinstance(error, wire.BrokenMessageError):
-            return _DeathError(f"the process that ran it answered nonsense: {error}")
-        status = self._process.wait(10)
-        if status < 0:
-            return _DeathError(f"the runtime crashed ({_signal_name(-status)})")
-        self._errors.seek(0)
-        said = self._errors.read().decode(errors="replace")
-        return RuntimeError(f"a child process failed with status {status}:\n{said}")
-
-    def end(self) -> None:
-        """Kill the process, and wait until it is gone."""
-        self._process.kill()
-        # Closing a pipe flushes what a dead process will never read.
-        for pipe in (self._process.stdin, self._process.stdout):
-            if pipe is not None:
-                try:
-                    pipe.close()
-                except OSError:
-                    continue
-        self._process.wait()
-        self._errors.close()
-
-
-def _signal_name(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"
+    def _deadly(self, death: Death, batches: Sequence[Array]) -> int | None:
+        """Return the first image that the runtime dies of when it gets no other."""
+        count = len(batches[0])
+        if count == 1:
+            return 0
+        if death != "signal":
+            return None  # to try again would take as long, or as much, again
+        number = -1
+        try:
+            session = self._again()
+            for number in range(count):
+                session._ask([batch[number : number + 1] for batch in batches])
+            session.close()
+        except RuntimeDiedError:
+            return number if number >= 0 else None
+        return None
 
 
 def _info(found: dict[str, Any]) -> TensorInfo:

@@ -1,6 +1,5 @@
 """Run a `.tflite` in LiteRT, formerly TensorFlow Lite."""
 
-import importlib.metadata
 from collections.abc import Sequence
 from typing import Any, Final, Literal, TypeAlias
 
@@ -53,8 +52,11 @@ class LiteRtSession:
     def __init__(
         self, model: bytes, kernels: Kernels, threads: int, inner_threads: int, inputs: int
     ) -> None:
+        import ai_edge_litert
+
         resolver, title = _RESOLVERS[kernels]
-        self.runtime = f"LiteRT {importlib.metadata.version('ai-edge-litert')} ({title})"
+        self.runtime = f"LiteRT {ai_edge_litert.__version__} ({title})"
+        self.options: tuple[str, ...] = ()
         self._interpreters = [
             _Interpreter(model, resolver, inner_threads, inputs) for _ in range(threads)
         ]

@@ -8,9 +8,8 @@ from typing import Any, Final
 import numpy as np
 
 from mobiledeploy.errors import CorruptFileError
-from mobiledeploy.runtimes import Array, TensorInfo, precision
+from mobiledeploy.runtimes import Array, TensorInfo, saturation
 from mobiledeploy.runtimes.batches import check, counted, run_in_pieces
-from mobiledeploy.runtimes.saturation import this_cpu_saturates
 
 _FATAL: Final = 4
 """ONNX Runtime's severity: what it has to say reaches us as exceptions."""
@@ -76,7 +75,9 @@ class OrtSession:
         import onnxruntime
 
         title = "optimised" if optimised else "not optimised"
-        self._session, how = _open(model, optimised=optimised, threads=inner_threads, save=save)
+        self._session, how, self.options = _open(
+            model, optimised=optimised, threads=inner_threads, save=save
+        )
         with _refusals("load"):
             sources = counted(self._session.get_inputs(), inputs)
             self.inputs = tuple(_info(source) for source in sources)
@@ -123,21 +124,23 @@ class OrtSession:
         return found
 
 
-def _open(model: bytes, *, optimised: bool, threads: int, save: Path | None) -> tuple[Any, str]:
-    """Return the session, and words for how saturation is avoided where it has to be.
+def _open(
+    model: bytes, *, optimised: bool, threads: int, save: Path | None
+) -> tuple[Any, str, tuple[str, ...]]:
+    """Return the session; words for how saturation is avoided where it has to be; options for it.
 
     Raises:
         CorruptFileError: ONNX Runtime cannot load the file in any way.
     """
     options = _options(optimised=optimised, threads=threads, save=save)
-    if not this_cpu_saturates():
-        return _create(model, options), ""
+    if not saturation.this_cpu_saturates():
+        return _create(model, options), "", ()
     precise = _options(optimised=optimised, threads=threads, save=save)
-    precise.add_session_config_entry(precision.OPTION, "1")
-    for data, words in precision.ways(model):
+    precise.add_session_config_entry(saturation.KEY, "1")
+    for data, words in saturation.ways(model):
         with contextlib.suppress(CorruptFileError):
-            return _create(data, precise), words
-    return _create(model, options), f"{precision.OPTION} refused"
+            return _create(data, precise), words, (saturation.OPTION,)
+    return _create(model, options), f"{saturation.KEY} refused", ()
 
 
 def _options(*, optimised: bool, threads: int, save: Path | None) -> Any:

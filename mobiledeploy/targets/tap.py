@@ -6,13 +6,15 @@ a few bytes, so that an app can make it as well: `contract.json` carries the rec
 
 import dataclasses
 import struct
-from collections.abc import Mapping, Sequence
-from typing import Any, Final, Literal, TypeAlias, TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, TypeVar
 
-from mobiledeploy.contract import Patch, Tap
 from mobiledeploy.errors import ConversionError, CorruptFileError
 from mobiledeploy.integer import flatbuffer, tflite_file
 from mobiledeploy.targets import onnx_proto
+
+if TYPE_CHECKING:
+    from mobiledeploy.contract import Tap
 
 Thing = TypeVar("Thing")
 
@@ -46,12 +48,15 @@ class Recipe:
         after = self.offset + len(self.replacement)
         return data[: self.offset] + self.replacement + data[after:] + self.tail
 
-    def tap(self, path: str) -> Tap:
+    def tap(self, path: str) -> "Tap":
         """Return the recipe as `contract.json` carries it.
 
         Raises:
             ConversionError: It is not for one tensor of codes.
         """
+        # Here, for a child process that only taps should import little.
+        from mobiledeploy.contract import Patch, Tap
+
         if len(self.outputs) != 1 or self.dtype is None:
             raise ConversionError(
                 f"{path}: expected one softmax of int8 or uint8 codes, "
@@ -75,6 +80,13 @@ def tflite(data: bytes, tensors: Sequence[str] | None = None) -> bytes:
 def onnx(data: bytes, tensors: Sequence[str] | None = None) -> bytes:
     """Return an `.onnx` with further outputs: `onnx_recipe`, applied."""
     return onnx_recipe(data, tensors).apply(data)
+
+
+COPIES: Final[dict[Literal["tflite", "onnx"], Callable[[bytes, Sequence[str]], bytes]]] = {
+    "tflite": tflite,
+    "onnx": onnx,
+}
+"""By format."""
 
 
 def tflite_recipe(data: bytes, tensors: Sequence[str] | None = None) -> Recipe:

@@ -7,7 +7,7 @@ from typing import Final, TypeAlias
 import numpy as np
 
 from mobiledeploy.comparison.align import Alignment
-from mobiledeploy.errors import ConversionError, CorruptFileError
+from mobiledeploy.errors import ConversionError, CorruptFileError, RuntimeDiedError
 from mobiledeploy.reading import INPUT
 from mobiledeploy.verify.cutouts import CutOut, Cutter, cutter, tensor_of
 from mobiledeploy.verify.layer_codes import Codes, moved, within
@@ -51,7 +51,8 @@ class Bench:
         Raises:
             ConversionError: A layer cannot be cut out, reads what has no codes, or other shapes;
                 or it gives other codes than in the whole file.
-            CorruptFileError: A runtime refuses a cut-out, or dies of it.
+            CorruptFileError: A runtime refuses a cut-out.
+            RuntimeDiedError: A runtime dies of it.
         """
         given = codes, self.moved(pair[1], codes)
         one, two = (
@@ -129,7 +130,7 @@ class Alone:
         """
         try:
             mine, other = bench.run(pair, whole[0], whole)
-        except (ConversionError, CorruptFileError):
+        except (ConversionError, CorruptFileError, RuntimeDiedError):
             return
         if mine.shape != other.shape:
             return

@@ -13,7 +13,8 @@ from mobiledeploy.data.preprocess import preprocess
 from mobiledeploy.errors import CorruptFileError, RequestError
 from mobiledeploy.files import Name, named
 from mobiledeploy.progress import Progress, silent
-from mobiledeploy.runtimes.child import Child
+from mobiledeploy.runtimes import table
+from mobiledeploy.runtimes.child import Children
 from mobiledeploy.verify import facts, float32, golden, inputs, model_file, stated
 from mobiledeploy.verify.inputs import ImageSet
 from mobiledeploy.verify.int8 import DEFAULT, Options, ruler_of
@@ -67,15 +68,29 @@ def observe(
             input.
     """
     root, data = named(root), None if data is None else os.fspath(data)
+    with Children([table.primary("tflite")]) as one, Children([table.primary("onnx")]) as two:
+        return _observe(root, data, samples, options, (one, two), progress)
+
+
+def _observe(
+    root: Path,
+    data: str | None,
+    samples: int | None,
+    options: Options,
+    places: tuple[Children, Children],
+    progress: Progress,
+) -> Observed:
     manifest.read(root, holding=("contract.json", "evaluation.npz", "golden.npz", LABELS, *FILES))
     contract = codec.from_json(
         Contract, (root / "contract.json").read_bytes(), where="contract.json"
     )
     said = stated.of_folder(contract, root, _evaluation(root, contract))
     if contract.tolerance is None:
-        found = _float(root, contract, data, samples, options, progress)
+        found = _float(root, contract, data, samples, options, places, progress)
         return dataclasses.replace(found, report=stated.with_contract(found.report, said))
     files = model_file.read(root / FILES[0]), model_file.read(root / FILES[1])
+    for place, file in zip(places, files, strict=True):
+        place.start(table.running(file.format))
 
     def on(chosen: Photos | None) -> Observed:
         images = (
@@ -88,10 +103,9 @@ def observe(
             )
         )
         sets = images, *_fixed_sets(root, contract)
-        with Child() as one, Child() as two:
-            sides = (open_side(files[0], one), open_side(files[1], two))
-            report, answers = prove(sides, sets, options, progress=progress)
-            report = stated.with_contract(report, (*said, *stated.of_files(contract, root, sides)))
+        sides = (open_side(files[0], places[0]), open_side(files[1], places[1]))
+        report, answers = prove(sides, sets, options, progress=progress)
+        report = stated.with_contract(report, (*said, *stated.of_files(contract, root, sides)))
         return Observed(
             report=with_photos(report, chosen, tuple(_assumed(images)) if chosen else ()),
             files=files,
@@ -122,7 +136,7 @@ def prove_own(
         progress: Told after every batch.
 
     Returns:
-        The report, and what LiteRT answered to each set of `inputs.own`.
+        The report, and what the first file answered to each set of `inputs.own`.
 
     Raises:
         ParityError: The outputs do not vary.
@@ -138,6 +152,7 @@ def _float(
     data: str | None,
     samples: int | None,
     options: Options,
+    places: tuple[Children, Children],
     progress: Progress,
 ) -> Observed:
     if data is not None:
@@ -147,16 +162,15 @@ def _float(
         )
     files = model_file.read(root / FILES[0]), model_file.read(root / FILES[1])
     sets = inputs.own(some(_evaluation(root, contract), samples))
-    with Child() as one, Child() as two:
-        report, answers = float32.verify(
-            files[0].data,
-            files[1].data,
-            sets,
-            contract.preprocessing,
-            threads=options.threads,
-            places=(one, two),
-            progress=progress,
-        )
+    report, answers = float32.verify(
+        files[0].data,
+        files[1].data,
+        sets,
+        contract.preprocessing,
+        threads=options.threads,
+        places=places,
+        progress=progress,
+    )
     said = (
         facts.of_floats(
             file,

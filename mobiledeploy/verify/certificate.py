@@ -14,7 +14,7 @@ from mobiledeploy.comparison.align import Alignment, align
 from mobiledeploy.errors import ConversionError, RequestError
 from mobiledeploy.progress import Progress, silent
 from mobiledeploy.reading import Reading
-from mobiledeploy.runtimes import cpu, precision
+from mobiledeploy.runtimes import cpu, table
 from mobiledeploy.verify import execution, extremes, feeding, layer_proofs, tapped
 from mobiledeploy.verify.alone import cut_pairs
 from mobiledeploy.verify.inputs import synthetic_extremes
@@ -38,7 +38,8 @@ def certify_sides(
         progress: Told of every step.
 
     Raises:
-        CorruptFileError: A runtime refuses a file, or dies of it.
+        CorruptFileError: A runtime refuses a file.
+        RuntimeDiedError: A runtime dies of it.
         ParityError: A file is no classifier of images.
         ConversionError: A file has far more layers than a classifier.
         RequestError: They are not a `.tflite` and an `.onnx`, in this order.
@@ -62,10 +63,7 @@ def certify_sides(
     pixels = images.pixels(len(images) - IMAGES, len(images))
     run = functools.partial(bench.run, whole=(runs[0].run(pixels), runs[1].run(pixels)))
     layers = layer_proofs.prove(first, second, alignment, reasons, run)
-    sessions = [
-        sides[0].load("xnnpack", taps=(), threads=1),
-        sides[1].load("ort-optimised", taps=(), threads=1),
-    ]
+    sessions = [side.load(side.primary, taps=(), threads=1) for side in sides]
     checks = (
         *border_checks(first, second, alignment),
         execution.layer_by_layer(runs, pairs, threads=threads, progress=progress),
@@ -181,7 +179,9 @@ def _sampled(
         "that the installed runtimes compute what their sources say was sampled on this CPU only; "
         "other CPUs and versions were not run"
     )
-    yield (
-        "nothing is said of a program that leaves ONNX Runtime without "
-        f"{precision.OPTION}=1 on x86 without VNNI: its products saturate there"
-    )
+    for runtime in (table.primary(first.format), table.primary(second.format)):
+        if runtime.saturation_option:
+            yield (
+                f"nothing is said of a program that leaves {runtime.engine} without "
+                f"{runtime.saturation_option} on x86 without VNNI: its products saturate there"
+            )

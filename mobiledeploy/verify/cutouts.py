@@ -17,7 +17,6 @@ from mobiledeploy.errors import ConversionError
 from mobiledeploy.integer import tflite_file
 from mobiledeploy.reading import INPUT, Layer, Tensor
 from mobiledeploy.runtimes import TensorInfo
-from mobiledeploy.runtimes.kinds import KINDS
 from mobiledeploy.targets import cut_onnx, cut_tflite, onnx_proto
 from mobiledeploy.verify import layer_codes
 from mobiledeploy.verify.layer_codes import Codes
@@ -51,7 +50,8 @@ class CutOut:
 
         Raises:
             ConversionError: Codes are missing, or of another shape than the layer reads.
-            CorruptFileError: The runtime refuses the model, or dies of it.
+            CorruptFileError: The runtime refuses the model.
+            RuntimeDiedError: The runtime dies of it.
         """
         missing = [source for source in self.sources if source not in codes]
         if missing:
@@ -60,9 +60,8 @@ class CutOut:
             layer_codes.write(codes[source], tensor_of(self.side, source), info)
             for source, info in zip(self.sources, self.inputs, strict=True)
         ]
-        kind = KINDS[self.side.file.format][0]
         name = f"`{self.layer.name}`, cut out of {self.side.file.name},"
-        outputs = self.side.place.once(kind, self.model, arrays, name=name)
+        outputs = self.side.place.once(self.side.primary, self.model, arrays, name=name)
         return layer_codes.read(outputs[0], self.layer.output)
 
 

@@ -15,10 +15,9 @@ from mobiledeploy import reading
 from mobiledeploy.comparison.align import Alignment, align
 from mobiledeploy.comparison.difference import Difference, StructureReport
 from mobiledeploy.data.dataset import Pixels
-from mobiledeploy.errors import ConversionError, CorruptFileError
+from mobiledeploy.errors import ConversionError, CorruptFileError, RuntimeDiedError
 from mobiledeploy.progress import Event, Progress
 from mobiledeploy.reading import INPUT, Layer
-from mobiledeploy.runtimes import precision
 from mobiledeploy.verify import departure, referee, tapped
 from mobiledeploy.verify.alone import Alone, cut_pairs
 from mobiledeploy.verify.cutouts import tensor_of
@@ -94,7 +93,7 @@ def locate(
     try:
         indices = [row.first for row in rows], [row.second for row in rows]
         one, two = tapped.tap(sides, indices, threads=threads)
-    except (ConversionError, CorruptFileError) as error:
+    except (ConversionError, CorruptFileError, RuntimeDiedError) as error:
         return _by_integers(structure, f"the layers could not be run one by one ({error})"), ()
     rows = [row for row in rows if row.first in one.place and row.second in two.place]
     entry = _Row(first=INPUT, second=INPUT)
@@ -125,8 +124,8 @@ def _run_alone(
         piece = pixels[start : start + PIECE]
         try:
             whole = runs[0].run(piece), runs[1].run(piece)
-        except CorruptFileError:
-            return  # a cut-out has ended the process that held the whole file
+        except (CorruptFileError, RuntimeDiedError):
+            return
         for row in rows:
             row.alone.add(bench, (row.first, row.second), whole)
 
@@ -217,18 +216,13 @@ def _divergence(
     layer = None if row.first == INPUT else sides[0].reading.layers[row.first]
     blamed = next(
         (
-            runner.name
+            runner
             for runner, error in zip(runners, row.errors, strict=False)
             if error is not None and error > _allowed(row, sides)
         ),
-        "",
+        None,
     )
-    precise = any(
-        f"{precision.OPTION}=1" in runner.session.runtime
-        for runner in runners
-        if runner.name == blamed
-    )
-    cause = _cause(row, layer, blamed, structure, precise=precise)
+    cause = _cause(row, layer, blamed, structure)
     # An image's codes are the same where a pixel value has one; then only what they mean differs.
     shown = None if layer is None and row.same_codes else row.worst
     if layer is None and row.same_codes:
@@ -247,7 +241,7 @@ def _divergence(
         layers=len(sides[0].reading.layers),
         image=row.image,
         images=images,
-        blamed=blamed,
+        blamed="" if blamed is None else blamed.name,
         histogram=histogram(shown),
         channels=channels(shown),
         cause=cause,
@@ -265,24 +259,22 @@ def _unseen(found: Difference, sides: tuple[Side, Side]) -> bool:
 
 
 def _cause(
-    row: _Row, layer: Layer | None, blamed: str, structure: StructureReport, *, precise: bool
+    row: _Row, layer: Layer | None, blamed: Runner | None, structure: StructureReport
 ) -> str:
-    """Return the integers that differ here or before; where there are none, it is the runtime.
-
-    `precise` says whether the blamed runtime was told not to saturate.
-    """
+    """Return the integers that differ here or before; where there are none, it is the runtime."""
     if structure.first is not None and structure.first.position <= row.first:
         return structure.cause
     if layer is None:
         return "the two inputs have different grids, so that one image gives different codes"
     later = f"; further on, {structure.cause}" if structure.cause else ""
     name = layer.name.partition(";")[0]
-    if not blamed:
+    if blamed is None:
         return f"up to here both files hold the same integers, and still `{name}` differs{later}"
-    how = departure.words(blamed, max(error or 0 for error in row.errors), precise=precise)
+    error = max(error or 0 for error in row.errors)
+    how = departure.words(blamed.runtime, error, options=blamed.session.options)
     return (
-        f"up to here both files hold the same integers, but {blamed} does not compute `{name}` "
-        f"({layer.op}) as they say: {how}{later}"
+        f"up to here both files hold the same integers, but {blamed.name} does not compute "
+        f"`{name}` ({layer.op}) as they say: {how}{later}"
     )
 
 

@@ -11,7 +11,7 @@ from typing import Final
 
 import numpy as np
 
-from mobiledeploy.errors import ConversionError, CorruptFileError
+from mobiledeploy.errors import ConversionError, CorruptFileError, RuntimeDiedError
 from mobiledeploy.integer.graph import Int8
 from mobiledeploy.progress import Event, Progress
 from mobiledeploy.reading import Kind
@@ -81,7 +81,7 @@ def each_layer(
                 codes, count = _codes(bench, pair[0])
                 reasons += list(_differences(bench, pair, codes, run(pair, codes)))
                 cases += count
-            except (ConversionError, CorruptFileError) as error:
+            except (ConversionError, CorruptFileError, RuntimeDiedError) as error:
                 reasons.append(f"`{layers[pair[0]].name}` could not be run: {error}")
             progress(Event("verify", group.name, number + 1, len(members)))
         if members:

@@ -11,6 +11,7 @@ from mobiledeploy.verify.inputs import ImageSet
 from mobiledeploy.verify.parity import Answers, Tally, Variety
 from mobiledeploy.verify.report import RECORD, Comparison, InputFacts
 from mobiledeploy.verify.runners import Runner
+from mobiledeploy.verify.runtime_failure import RuntimeFailure
 from mobiledeploy.verify.stream import Batch
 
 ALL = "all"
@@ -22,6 +23,7 @@ class Findings:
 
     Attributes:
         ran: For each runner, images that it ran.
+        failures: By a runner's number, how it failed first.
         tap_changed: Files that answer otherwise when their logits are tapped.
         inputs: Facts of each set.
         comparisons: The first two runners on each set, and against a record.
@@ -53,6 +55,7 @@ class Findings:
         self._float = [Tally(ALL, name, FLOAT) for name in self._names]
         self._variety = Variety()
         self.ran = [0] * len(runners)
+        self.failures: dict[int, RuntimeFailure] = {}
         self.tap_changed: set[str] = set()
         self.inputs: list[InputFacts] = []
         self.comparisons: list[Comparison] = []
@@ -125,8 +128,12 @@ class Findings:
         self._variety.require(" and ".join(facts.name for facts in self.inputs))
 
     def _add_pairs(self, batch: Batch, names: Sequence[str]) -> None:
-        for number, rows in enumerate(batch.rows[: len(self._names)]):
-            self.ran[number] += len(rows)
+        for number in range(len(self._names)):
+            failure = batch.failures[number]
+            if failure is None:
+                self.ran[number] += len(batch.rows[number])
+            else:
+                self.failures.setdefault(number, failure)
         for pair, tally in self._matrix.items():
             found = batch.both(*pair)
             if found is not None:

@@ -12,7 +12,7 @@ from mobiledeploy.data.dataset import Pixels
 from mobiledeploy.data.preprocess import to_float32
 from mobiledeploy.errors import ParityError
 from mobiledeploy.progress import Event, Progress, silent
-from mobiledeploy.runtimes import Array, Session, cpu
+from mobiledeploy.runtimes import Array, Format, Session, cpu, table
 from mobiledeploy.verify import accuracy
 from mobiledeploy.verify.inputs import ImageSet
 from mobiledeploy.verify.parity import Answers
@@ -62,7 +62,7 @@ def verify(
         progress: Told after every batch.
 
     Returns:
-        The report, and what LiteRT answered to each set.
+        The report, and what the first file answered to each set.
 
     Raises:
         ParityError: The outputs have different shapes, or do not vary on labelled images.
@@ -71,12 +71,17 @@ def verify(
     def feed(pixels: Pixels) -> Array:
         return to_float32(pixels, preprocessing)
 
-    one = places[0].load("xnnpack", tflite, taps=(), threads=threads, name="model.tflite")
-    two = places[1].load("ort-optimised", onnx_model, taps=(), threads=threads, name="model.onnx")
-    files = (
-        FloatFile(name="model.tflite", session=one, feed=feed),
-        FloatFile(name="model.onnx", session=two, feed=feed),
+    formats: tuple[Format, Format] = ("tflite", "onnx")
+    one, two = (
+        FloatFile(
+            name=name,
+            session=place.load(table.primary(file), model, threads=threads, name=name),
+            feed=feed,
+        )
+        for place, file, model in zip(places, formats, (tflite, onnx_model), strict=True)
+        for name in (f"model.{file}",)
     )
+    files = one, two
     return compare(files, sets, progress=progress)
 
 

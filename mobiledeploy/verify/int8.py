@@ -111,7 +111,12 @@ def _report(
     matrix = found.matrix
     failures = [
         *(failure for comparison in found.comparisons for failure in _failures(comparison)),
-        *_oracle_failures(runners, matrix),
+        *_exact_failures(runners, matrix),
+        *(
+            f"{runners[number].name} {failure.words}: it has to equal what apps use"
+            for number, failure in found.failures.items()
+            if runners[number].runtime.exact
+        ),
         *(
             f"{file} gives other scores than its copy with tapped logits: its runtime fuses other "
             "layers where an inner tensor is given out, and the logits here are the copy's"
@@ -123,9 +128,10 @@ def _report(
         holds=not failures,
         failures=tuple(failures),
         warnings=(
-            *_warnings(runners, matrix),
+            *_warnings(runners, found),
             *departure.told(
-                [runner.session.runtime for runner in runners], [side.reading for side in sides]
+                [(runner.runtime, runner.session) for runner in runners],
+                [side.reading for side in sides],
             ),
         ),
         level=options.level,
@@ -160,35 +166,44 @@ def _failures(comparison: Comparison) -> list[str]:
     return found
 
 
-def _oracle_failures(runners: Sequence[Runner], matrix: Sequence[Comparison]) -> list[str]:
-    """Return what is wrong with the runtime that the oracle imitates."""
-    oracles = {runner.name: runner.file for runner in runners if runner.kind == "oracle"}
-    main = {runner.name: runner.file for runner in runners[:2] if runner.kind == "xnnpack"}
+def _exact_failures(runners: Sequence[Runner], matrix: Sequence[Comparison]) -> list[str]:
+    """Return where what apps use of a file differs from what has to equal it on that file."""
+    main = {runner.name: runner.file for runner in runners[:2]}
+    others = {runner.name: runner.file for runner in runners[2:] if runner.runtime.exact}
     return [
         f"{pair.first} differs from the {pair.second} on {pair.images - pair.exact_logits} of "
         f"{pair.images} images, by up to {pair.max_logits_lsb:.3g} LSB; worst: {pair.worst}"
         for pair in matrix
         if pair.exact_logits < pair.images
         and pair.first in main
-        and main[pair.first] == oracles.get(pair.second)
+        and main[pair.first] == others.get(pair.second)
     ]
 
 
-def _warnings(runners: Sequence[Runner], matrix: Sequence[Comparison]) -> list[str]:
-    """Return gross disagreement of the runtimes that may round differently."""
-    exact = {runner.name for runner in runners if runner.participant(0).exact}
-    return [
+def _warnings(runners: Sequence[Runner], found: Findings) -> list[str]:
+    """Return how runtimes that may round differently fail, or disagree grossly."""
+    exact = {runner.name for runner in runners if runner.runtime.exact}
+    failed = [
+        f"{runners[number].name} {failure.words}; it decides nothing"
+        for number, failure in found.failures.items()
+        if runners[number].name not in exact
+    ]
+    gross = [
         f"{pair.second} finds the class of {pair.first} on {pair.same_top1} of {pair.images} "
         "images only"
-        for pair in matrix
+        for pair in found.matrix
         if pair.first == runners[0].name
         and pair.second not in exact
         and pair.same_top1 < GROSS * pair.images
     ]
+    return [*failed, *gross]
 
 
 def _participants(runners: Sequence[Runner], found: Findings) -> tuple[Participant, ...]:
-    rows = [runner.participant(ran) for runner, ran in zip(runners, found.ran, strict=True)]
+    rows = [
+        runner.participant(found.ran[number], found.failures.get(number))
+        for number, runner in enumerate(runners)
+    ]
     if found.float_images:
         rows.append(
             Participant(

@@ -7,7 +7,7 @@ from typing import Final
 
 from mobiledeploy.errors import CorruptFileError, RequestError
 from mobiledeploy.integer.tflite_file import IDENTIFIER
-from mobiledeploy.runtimes.kinds import Format
+from mobiledeploy.runtimes import Format
 from mobiledeploy.verify import external_data
 
 LARGEST: Final = 1 << 30

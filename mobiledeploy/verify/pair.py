@@ -6,8 +6,8 @@ from typing import Final
 
 from mobiledeploy.errors import ParityError
 from mobiledeploy.progress import Progress, silent
-from mobiledeploy.runtimes.child import Child
-from mobiledeploy.runtimes.kinds import KINDS
+from mobiledeploy.runtimes import table
+from mobiledeploy.runtimes.child import Children
 from mobiledeploy.verify import feeding, float_pair, inputs, model_file
 from mobiledeploy.verify.inputs import ImageSet
 from mobiledeploy.verify.int8 import DEFAULT, Options, ruler_of
@@ -68,36 +68,39 @@ def observe(
         names = [str(path) for path in (first, second)]
     files = model_file.read(first, name=names[0]), model_file.read(second, name=names[1])
 
-    def on(chosen: Photos | None) -> Observed:
-        return _observe(files, chosen, samples, options, progress)
+    runtimes = [table.running(file.format) for file in files]
+    with Children(runtimes[0]) as one, Children(runtimes[1]) as two:
 
-    return on_photos(data, samples, on, threads=options.threads, progress=progress)
+        def on(chosen: Photos | None) -> Observed:
+            return _observe(files, (one, two), chosen, samples, options, progress)
+
+        return on_photos(data, samples, on, threads=options.threads, progress=progress)
 
 
 def _observe(
     files: tuple[ModelFile, ModelFile],
+    places: tuple[Children, Children],
     chosen: Photos | None,
     samples: int | None,
     options: Options,
     progress: Progress,
 ) -> Observed:
-    with Child() as one, Child() as two:
-        sides = (open_side(files[0], one), open_side(files[1], two))
-        shape, classes = _claims(sides)
-        class_names: tuple[str, ...] = ()
-        assumed: tuple[str, ...] = (SYNTHETIC,)
-        if chosen is None:
-            count = inputs.NATURAL_IMAGES if samples is None else samples
-            images = inputs.natural(shape, images=count)
-        else:
-            labels = labels_by_count(chosen.dataset, classes)
-            images = chosen.images(centred(shape), labels=labels, threads=options.threads)
-            class_names = () if labels is None else chosen.dataset.class_names
-            assumed = _assumed(chosen, images, classes)
-        sets = images, inputs.synthetic_extremes(shape)
-        floats = float_pair.are_floats(sides)
-        proof = float_pair.verify if floats else prove
-        report, answers = proof(sides, sets, options, progress=progress)
+    sides = (open_side(files[0], places[0]), open_side(files[1], places[1]))
+    shape, classes = _claims(sides)
+    class_names: tuple[str, ...] = ()
+    assumed: tuple[str, ...] = (SYNTHETIC,)
+    if chosen is None:
+        count = inputs.NATURAL_IMAGES if samples is None else samples
+        images = inputs.natural(shape, images=count)
+    else:
+        labels = labels_by_count(chosen.dataset, classes)
+        images = chosen.images(centred(shape), labels=labels, threads=options.threads)
+        class_names = () if labels is None else chosen.dataset.class_names
+        assumed = _assumed(chosen, images, classes)
+    sets = images, inputs.synthetic_extremes(shape)
+    floats = float_pair.are_floats(sides)
+    proof = float_pair.verify if floats else prove
+    report, answers = proof(sides, sets, options, progress=progress)
     fed = [f"pixels became the input of {file.name} as {file.fed}" for file in report.files]
     return Observed(
         report=with_photos(report, chosen, (*fed, *assumed)),
@@ -127,7 +130,7 @@ def _claims(sides: tuple[Side, Side]) -> tuple[tuple[int, int, int], int]:
     """
     found = []
     for side in sides:
-        session = side.load(KINDS[side.file.format][0], taps=side.ends.taps, threads=1)
+        session = side.load(side.primary, taps=side.ends.taps, threads=1)
         shape = feeding.image_shape(session.input)
         found.append((shape, math.prod(session.outputs[0].shape)))
     if found[0] != found[1]:

@@ -23,6 +23,7 @@ from mobiledeploy.comparison.same_function import compare_weighted
 from mobiledeploy.integer.graph import MOST_STEPS, QMAX, WIDEST_MULTIPLIER, Float32
 from mobiledeploy.integer.products import EXACT
 from mobiledeploy.reading import Layer, Weights
+from mobiledeploy.runtimes import table
 from mobiledeploy.verify.proof import Accumulator, Finding
 
 BIAS_SCALE: Final = 3e-7
@@ -133,7 +134,8 @@ def _positive(values: Float32) -> bool:
 
 def _range_reasons(span: Span, factors: Float32) -> Iterator[str]:
     if factors.max() >= WIDEST_MULTIPLIER:
-        yield f"a multiplier of {factors.max():.3g}: XNNPACK takes less than {WIDEST_MULTIPLIER}"
+        kernels = table.primary("tflite").kernels
+        yield f"a multiplier of {factors.max():.3g}: {kernels} takes less than {WIDEST_MULTIPLIER}"
     limits = np.iinfo(np.int32)
     if span.low.min() < limits.min or span.high.max() > limits.max:
         yield f"sums within {span.low.min()}..{span.high.max()} do not fit int32"

@@ -12,7 +12,7 @@ from typing import Final, get_args
 import numpy as np
 import numpy.typing as npt
 
-from mobiledeploy.errors import ConversionError, CorruptFileError
+from mobiledeploy.errors import ConversionError, CorruptFileError, RuntimeDiedError
 from mobiledeploy.integer.graph import (
     QMAX,
     QMIN,
@@ -22,7 +22,7 @@ from mobiledeploy.integer.graph import (
 )
 from mobiledeploy.integer.softmax import Kernel, softmax_codes
 from mobiledeploy.reading import Layer
-from mobiledeploy.runtimes import cpu
+from mobiledeploy.runtimes import cpu, table
 from mobiledeploy.verify.layer_codes import Codes
 from mobiledeploy.verify.proof import Finding
 
@@ -43,8 +43,8 @@ def sample(first: Layer, second: Layer, run: Callable[[Int8], tuple[Codes, Codes
     Args:
         first: Of the `.tflite`.
         second: Of the `.onnx`.
-        run: From logits, shape (vectors, classes), to the codes that LiteRT and ONNX Runtime give
-            for the layer, cut out of its file.
+        run: From logits, shape (vectors, classes), to the codes that apps' runtimes give for the
+            layer, cut out of each file.
     """
     reasons = list(_reasons(first, second))
     if reasons:
@@ -53,9 +53,11 @@ def sample(first: Layer, second: Layer, run: Callable[[Int8], tuple[Codes, Codes
     scale, (classes,) = np.float32(read.scale), first.output.shape
     logits = adversarial(classes, scale)
     try:
-        answers = dict(zip(("LiteRT", "ONNX Runtime"), run(logits), strict=True))
-    except (ConversionError, CorruptFileError) as error:
+        both = run(logits)
+    except (ConversionError, CorruptFileError, RuntimeDiedError) as error:
         return Finding(method="samples", reasons=(f"it could not be run: {error}",))
+    one, two = table.primary("tflite").engine, table.primary("onnx").engine
+    answers = {one: both[0], two: both[1]}
     expected = exact(logits, scale)
     for name, codes in answers.items():
         if codes.shape != expected.shape:
@@ -63,13 +65,13 @@ def sample(first: Layer, second: Layer, run: Callable[[Int8], tuple[Codes, Codes
     if reasons:
         return Finding(method="samples", reasons=tuple(reasons))
     off = {name: _apart(codes, expected) for name, codes in answers.items()}
-    apart = _apart(answers["LiteRT"], answers["ONNX Runtime"])
+    apart = _apart(*both)
     computed = {
         kernel: _apart(softmax_codes(logits, scale, kernel=kernel), expected)
         for kernel in get_args(Kernel)
     }
     here = cpu.this_architecture()
-    allowed = {"LiteRT": max(WITHIN, computed[here]), "ONNX Runtime": WITHIN}
+    allowed = {one: max(WITHIN, computed[here]), two: WITHIN}
     reasons += [
         f"{name} misses the exact softmax by {worst} LSB, expected at most {allowed[name]}"
         for name, worst in off.items()

@@ -15,10 +15,11 @@ import numpy as np
 from mobiledeploy.comparison.same_function import Verdict
 from mobiledeploy.comparison.same_tables import compare_additions, compare_means
 from mobiledeploy.integer import certify_add, certify_mean
-from mobiledeploy.integer.add_kernels import ORT_KERNELS
+from mobiledeploy.integer.add_kernels import KERNELS
 from mobiledeploy.integer.graph import QMAX, QMIN
 from mobiledeploy.reading import Layer
 from mobiledeploy.reading.model import Format
+from mobiledeploy.runtimes import table
 from mobiledeploy.verify.proof import Finding
 
 FORMATS: Final[tuple[Format, Format]] = ("tflite", "onnx")
@@ -33,14 +34,15 @@ def prove_add(first: Layer, second: Layer, *, swapped: bool) -> Finding:
         second: Of the `.onnx`.
         swapped: Whether the second reads the operands the other way round.
     """
+    one, two = (table.primary(file) for file in FORMATS)
     if swapped:
-        # XNNPACK's sum is the same either way; not so all of ONNX Runtime's.
+        # The first file's kernel gives the same sum either way; not so all of the second's.
         first = dataclasses.replace(first, reads=first.reads[::-1])
     reasons = list(_grid_reasons(first, second))
     if not reasons:
         ratios = [float(read.scale or 0) / float(first.output.scale or 1) for read in first.reads]
         reasons = [
-            f"operand scale / output scale is {ratio:.3g}: not for XNNPACK"
+            f"operand scale / output scale is {ratio:.3g}: not for {one.kernels}"
             for ratio in ratios
             if not certify_add.NARROWEST <= ratio < certify_add.WIDEST
         ]
@@ -49,8 +51,8 @@ def prove_add(first: Layer, second: Layer, *, swapped: bool) -> Finding:
     return _finding(
         compare_additions(first, second, FORMATS),
         PAIRS,
-        f"XNNPACK and {len(ORT_KERNELS)} kernels of ONNX Runtime (x86 with and without AVX2, ARM, "
-        "portable) give one code for each pair of codes",
+        f"{one.kernels} and {len(KERNELS[two.format])} kernels of {two.kernels} (x86 with and "
+        "without AVX2, ARM, portable) give one code for each pair of codes",
     )
 
 
@@ -84,8 +86,8 @@ def prove_mean(first: Layer, second: Layer, source: tuple[int, ...]) -> Finding:
     return _finding(
         compare_means(first, second, FORMATS),
         (QMAX - QMIN) * positions + 1,
-        f"{first.op} (whether or not a compiler fuses multiply and add) and ONNX Runtime's "
-        "kernel give one code for each sum of codes",
+        f"{first.op} (whether or not a compiler fuses multiply and add) and "
+        f"{table.primary(FORMATS[1]).kernels}'s kernel give one code for each sum of codes",
     )
 
 

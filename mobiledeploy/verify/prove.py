@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 import numpy as np
@@ -15,7 +16,7 @@ from mobiledeploy.integer.certify import certify
 from mobiledeploy.integer.head import head_of
 from mobiledeploy.progress import Event, Progress, silent
 from mobiledeploy.targets import onnx
-from mobiledeploy.verify import certificate, divergence, int8
+from mobiledeploy.verify import divergence, int8
 from mobiledeploy.verify.divergence import Suspects
 from mobiledeploy.verify.inputs import ImageSet
 from mobiledeploy.verify.int8 import Options
@@ -56,8 +57,10 @@ def prove(
     runners = open_runners(
         sides, only_main=options.only_main, level=options.level, threads=options.threads
     )
-    report, answers = int8.verify(sides, runners, sets, options, progress=progress)
-    report = _with_structure(report, compared, same=same_grid(sides))
+    with ThreadPoolExecutor(1) as pool:  # while this thread waits for the runtimes
+        same = pool.submit(same_grid, sides)
+        report, answers = int8.verify(sides, runners, sets, options, progress=progress)
+        report = _with_structure(report, compared, same=same.result())
     if options.layers or not report.holds:
         suspects = _suspects(sets, report.comparisons)
         found, layers = divergence.locate(
@@ -73,6 +76,8 @@ def _with_certificate(
     report: VerifyReport, sides: tuple[Side, Side], *, threads: int, progress: Progress
 ) -> VerifyReport:
     """Return a report that also holds the certificate, and fails where that does."""
+    from mobiledeploy.verify import certificate  # half of this room: not for a quick verification
+
     by_format = {side.file.format: side for side in sides}
     if len(by_format) < len(sides):
         words = "no certificate: it is for a .tflite with an .onnx"

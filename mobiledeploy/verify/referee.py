@@ -5,7 +5,6 @@ it, with the arithmetic that the runtime is known for. Where both runtimes keep 
 the outputs differ, the files hold different integers; where one does not, it is the runtime.
 """
 
-import itertools
 from collections.abc import Iterator, Sequence
 from typing import Final, TypeAlias, get_args
 
@@ -35,7 +34,7 @@ INPUT: Final = "what the layer reads"
 ON_IMAGES: Final = frozenset({"conv", "depthwise", "mean"})
 PADDINGS: tuple[Padding, ...] = ("valid", "same")
 X86: Final[tuple[Kernel, ...]] = ("x86",)
-"""In float32, as ONNX Runtime's is on every CPU."""
+"""In float32, as that of an `.onnx` is on every CPU."""
 
 
 def error(layer: Layer, file: Format, inputs: Sequence[Int8], output: Codes) -> int | None:
@@ -104,8 +103,7 @@ def _sums(
         zeros=(a.zero_point, b.zero_point, out.zero_point),
     )
     one = np.ones((1, 1), np.float32)
-    kernels = (add_kernels.xnnpack,) if file == "tflite" else add_kernels.ORT_KERNELS
-    for kernel in kernels:
+    for kernel in add_kernels.KERNELS[file]:
         yield kernel(operands, a.scale * one, b.scale * one, out.scale)
 
 
@@ -118,14 +116,10 @@ def _means(
         zeros=(source.zero_point, out.zero_point),
     )
     scale = np.full((1, 1), source.scale)
-    if file == "onnx":
-        yield mean_kernels.ort(sums, scale, out.scale)
-        return
-    for fused, fused_constant in itertools.product((False, True), repeat=2):
-        yield mean_kernels.xnnpack(
-            sums, scale, out.scale, fused=fused, fused_constant=fused_constant
-        )
-    yield mean_kernels.tflite_average_pool(sums)
+    for kernel in mean_kernels.KERNELS[file]:
+        yield kernel(sums, scale, out.scale)
+    if file == "tflite":
+        yield mean_kernels.tflite_average_pool(sums)
 
 
 def _node(layer: Layer, source: QTensor, out: QTensor) -> Node | None:

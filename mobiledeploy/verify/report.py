@@ -7,10 +7,12 @@ have the same grid all differences are whole numbers.
 import dataclasses
 from typing import Final, Literal, TypeAlias
 
+from mobiledeploy.codec import OMIT
 from mobiledeploy.comparison.difference import StructureReport
 from mobiledeploy.results import Score
 from mobiledeploy.verify.layer_report import Divergence, LayerRow
 from mobiledeploy.verify.proof import FilesCertificate
+from mobiledeploy.verify.runtime_failure import RuntimeFailure
 
 Level: TypeAlias = Literal["quick", "full"]
 RECORD: Final = "record"
@@ -63,12 +65,14 @@ class Participant:
     """A row and a column of the matrix: a file in a runtime.
 
     Attributes:
-        name: Short and unique, such as `LiteRT XNNPACK`.
+        name: Short and unique: the runtime's title, and the file where that says too little.
         file: Name of the file; empty for the float network.
         runtime: With version.
         images: How many it ran: slow ones take an evenly spread part of each set.
         exact: Whether it has to equal the first participant, logit by logit. The others round
             differently by design and are reported only.
+        failure: How the runtime failed on the file; None, and absent from the JSON, if it did
+            not. `images` are then those that it answered before.
     """
 
     name: str
@@ -76,6 +80,7 @@ class Participant:
     runtime: str
     images: int
     exact: bool
+    failure: RuntimeFailure | None = dataclasses.field(default=None, metadata=OMIT)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,38 +1,70 @@
-"""Who takes part in a comparison: each file in each of its runtimes, slow ones on fewer images."""
+"""Who takes part in a comparison: each file in each of its runtimes, slow ones on fewer images.
+
+Only what apps use has to load its file and to answer: another runtime that dies of it, or refuses
+it, is a row that says so.
+"""
 
 import dataclasses
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from mobiledeploy.data.dataset import Pixels
-from mobiledeploy.errors import ConversionError
-from mobiledeploy.runtimes import Session
-from mobiledeploy.runtimes.kinds import KINDS, TITLES, Kind
+from mobiledeploy.errors import ConversionError, CorruptFileError, RuntimeDiedError
+from mobiledeploy.runtimes import Array, Runtime, Session, TensorInfo
 from mobiledeploy.verify import answers, feeding
 from mobiledeploy.verify.answers import Ends, Grid
 from mobiledeploy.verify.feeding import Feed
 from mobiledeploy.verify.parity import Answers
 from mobiledeploy.verify.report import Level, Participant
+from mobiledeploy.verify.runtime_failure import RuntimeFailure
 from mobiledeploy.verify.side import Side
 
-QUICK_MACS: Final[dict[Kind, float]] = {
-    "oracle": 3e9,
-    "reference": 1.5e9,
-    "builtin": 1.5e10,
-    "ort-unoptimised": 6e9,
-}
-"""Multiplications that a slow runtime may spend on a set of images: each about a second."""
-FEWEST: Final = 4
-QUICK_MOST: Final = 64
 FULL_FACTOR: Final = 10
 """How many times more the level `full` spends."""
-EXACT: Final = frozenset({"xnnpack", "ort-optimised", "oracle"})
-"""They use one arithmetic. The others round twice, or in floats between the operators."""
 UNTAPPED: Final = 16
 """Images of a set that also run through the files as they are, without the tap at the logits."""
+
+
+class Unloaded:
+    """A file that a runtime could not load, whatever the reason; see `runtimes.Session`."""
+
+    def __init__(
+        self, runtime: Runtime, like: Session, error: CorruptFileError | RuntimeDiedError
+    ) -> None:
+        """Take the place of a session.
+
+        Args:
+            runtime: That could not load the file.
+            like: The file in another runtime.
+            error: Why it could not.
+        """
+        self.runtime, self.options = runtime.title, like.options
+        self.inputs, self.outputs = like.inputs, like.outputs
+        self._error = error
+
+    @property
+    def input(self) -> TensorInfo:
+        """The first input."""
+        return self.inputs[0]
+
+    @property
+    def output_names(self) -> tuple[str, ...]:
+        """One an output."""
+        return tuple(output.name for output in self.outputs)
+
+    def run(self, *batches: Array) -> tuple[Array, ...]:
+        """Say again why not.
+
+        Raises:
+            CorruptFileError: The runtime refused the file.
+            RuntimeDiedError: It died of it.
+        """
+        del batches
+        raise self._error
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -42,7 +74,7 @@ class Runner:
     Attributes:
         name: Short and unique.
         file: Name of the file.
-        kind: The runtime.
+        runtime: That runs it.
         session: The file, tapped at the logits.
         feed: From pixels to its input.
         ends: What its outputs mean.
@@ -51,7 +83,7 @@ class Runner:
 
     name: str
     file: str
-    kind: Kind
+    runtime: Runtime
     session: Session
     feed: Feed
     ends: Ends
@@ -62,7 +94,8 @@ class Runner:
 
         Raises:
             ParityError: The outputs are no vectors of numbers.
-            CorruptFileError: The runtime refused them, or died.
+            CorruptFileError: The runtime refused them.
+            RuntimeDiedError: The runtime died.
         """
         outputs = self.session.run(self.feed(pixels))
         who = f"{self.file} in {self.session.runtime}"
@@ -79,14 +112,15 @@ class Runner:
         taken: npt.NDArray[np.bool_] = rank < self.most
         return taken
 
-    def participant(self, images: int) -> Participant:
+    def participant(self, images: int, failure: RuntimeFailure | None) -> Participant:
         """Return what the report says of it."""
         return Participant(
             name=self.name,
             file=self.file,
             runtime=self.session.runtime,
             images=images,
-            exact=self.kind in EXACT,
+            exact=self.runtime.exact,
+            failure=failure,
         )
 
 
@@ -102,14 +136,11 @@ def open_runners(
         threads: Images that run at a time.
 
     Raises:
-        CorruptFileError: A runtime refuses a file.
+        CorruptFileError: A runtime that apps use refuses a file.
+        RuntimeDiedError: It dies of the file.
         ParityError: A file takes no images.
     """
-    main = [KINDS[side.file.format][0] for side in sides]
-    sessions = [
-        side.load(kind, taps=side.ends.taps, threads=threads)
-        for side, kind in zip(sides, main, strict=True)
-    ]
+    sessions = [side.load(side.primary, taps=side.ends.taps, threads=threads) for side in sides]
     feeds = feeding.feeds(
         [
             (side.reading.input, session.input)
@@ -118,23 +149,25 @@ def open_runners(
     )
     runners = [
         Runner(
-            name=_title(kind, sides, side),
+            name=_title(side.primary, sides, side),
             file=side.file.name,
-            kind=kind,
+            runtime=side.primary,
             session=session,
             feed=feed,
             ends=side.ends,
             most=None,
         )
-        for side, kind, session, feed in zip(sides, main, sessions, feeds, strict=True)
+        for side, session, feed in zip(sides, sessions, feeds, strict=True)
     ]
     if only_main:
         return runners
-    for side, first in zip(sides, tuple(runners), strict=True):
-        for kind in KINDS[side.file.format][1:]:
-            found = _other(side, first, kind, sides, level, threads)
-            runners += [] if found is None else [found]
-    return runners
+    with ThreadPoolExecutor() as pool:  # each in a process of its own
+        others = [
+            pool.submit(_other, side, first, runtime, sides, level, threads)
+            for side, first in zip(sides, runners, strict=True)
+            for runtime in side.others
+        ]
+    return [*runners, *(runner for other in others if (runner := other.result()) is not None)]
 
 
 def untapped(sides: tuple[Side, Side], runners: Sequence[Runner]) -> list[Runner]:
@@ -145,7 +178,7 @@ def untapped(sides: tuple[Side, Side], runners: Sequence[Runner]) -> list[Runner
     return [
         dataclasses.replace(
             runner,
-            session=side.load(runner.kind, taps=(), threads=1),
+            session=side.load(runner.runtime, taps=(), threads=1),
             ends=dataclasses.replace(side.ends, taps=(), logits=side.ends.scores),
             most=UNTAPPED,
         )
@@ -157,29 +190,36 @@ def untapped(sides: tuple[Side, Side], runners: Sequence[Runner]) -> list[Runner
 def _other(
     side: Side,
     main: Runner,
-    kind: Kind,
+    runtime: Runtime,
     sides: tuple[Side, Side],
     level: Level,
     threads: int,
 ) -> Runner | None:
+    session: Session
     try:
-        session = side.load(kind, taps=side.ends.taps, threads=threads)
+        session = side.load(runtime, taps=side.ends.taps, threads=threads)
     except ConversionError:
-        if kind != "oracle":
+        if not runtime.partial:
             raise
-        return None  # a file that holds more than integer graphs do
+        return None
+    except (CorruptFileError, RuntimeDiedError) as error:
+        session = Unloaded(runtime, main.session, error)
     feed = main.feed
     if session.input != main.session.input:
-        # The oracle takes the codes inside.
+        # A runtime may take the codes inside, whatever type and layout the file's input has.
         (feed,) = feeding.feeds([(side.reading.input, session.input)])
-    macs = QUICK_MACS[kind] * (FULL_FACTOR if level == "full" else 1)
-    ceiling = QUICK_MOST * (FULL_FACTOR if level == "full" else 1)
-    most = int(min(ceiling, max(FEWEST, macs / max(side.macs, 1))))
+    factor = FULL_FACTOR if level == "full" else 1
+    budget = runtime.budget
     return dataclasses.replace(
-        main, name=_title(kind, sides, side), kind=kind, session=session, feed=feed, most=most
+        main,
+        name=_title(runtime, sides, side),
+        runtime=runtime,
+        session=session,
+        feed=feed,
+        most=None if budget is None else budget.images(side.macs, factor=factor),
     )
 
 
-def _title(kind: Kind, sides: tuple[Side, Side], side: Side) -> str:
+def _title(runtime: Runtime, sides: tuple[Side, Side], side: Side) -> str:
     same = sides[0].file.format == sides[1].file.format
-    return f"{TITLES[kind]} of {side.file.name}" if same else TITLES[kind]
+    return f"{runtime.title} of {side.file.name}" if same else runtime.title

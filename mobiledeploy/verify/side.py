@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import threading
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -10,54 +11,108 @@ import numpy as np
 from mobiledeploy import reading
 from mobiledeploy.errors import ConversionError, CorruptFileError
 from mobiledeploy.reading import Reading
-from mobiledeploy.runtimes import Array, Session, kinds
-from mobiledeploy.runtimes.kinds import Kind
+from mobiledeploy.runtimes import Array, FileLayer, Runtime, Session, table
+from mobiledeploy.targets import tap
 from mobiledeploy.verify.answers import Ends
 from mobiledeploy.verify.model_file import ModelFile
 
 
 class Place(Protocol):
-    """Where files are run: in this process (`HERE`), or in a `runtimes.child.Child`."""
+    """Where files are run: in this process (`HERE`), or in `runtimes.child.Children`."""
 
     def load(
         self,
-        kind: Kind,
+        runtime: Runtime,
         model: bytes,
         *,
-        taps: Sequence[str] | None = None,
         threads: int = 1,
+        inner_threads: int = 1,
         name: str = "the file",
+        hint: str | None = None,
     ) -> Session:
-        """Return a session; see `runtimes.kinds.load`."""
+        """Return a session; see `runtimes.Load`."""
+        ...
+
+    def tapped(
+        self,
+        runtime: Runtime,
+        model: bytes,
+        tensors: Sequence[str],
+        *,
+        name: str = "the file",
+        hint: str | None = None,
+    ) -> bytes:
+        """Return a copy of a file that also gives out tensors which it computes on the way."""
         ...
 
     def once(
-        self, kind: Kind, model: bytes, batches: Sequence[Array], *, name: str = "the file"
+        self, runtime: Runtime, model: bytes, batches: Sequence[Array], *, name: str = "the file"
     ) -> tuple[Array, ...]:
         """Return the outputs of a file that is run once, on a batch for each input."""
+        ...
+
+    def kernel_reasons(
+        self,
+        runtime: Runtime,
+        model: bytes,
+        layers: Sequence[FileLayer],
+        *,
+        name: str = "the file",
+    ) -> list[tuple[str, ...]]:
+        """Return why other kernels run layers than proofs speak of; see `runtimes.Runtime`."""
         ...
 
 
 class _Here:
     """This process: for files that it wrote itself."""
 
+    def __init__(self) -> None:
+        # Loading keeps the process's stderr for a while.
+        self._lock = threading.Lock()
+
     def load(
         self,
-        kind: Kind,
+        runtime: Runtime,
         model: bytes,
         *,
-        taps: Sequence[str] | None = None,
         threads: int = 1,
+        inner_threads: int = 1,
         name: str = "the file",
+        hint: str | None = None,
     ) -> Session:
-        del name
-        return kinds.load(kind, model, taps=taps, threads=threads)
+        del name, hint
+        with self._lock:
+            return runtime.load(model, threads=threads, inner_threads=inner_threads)
+
+    def tapped(
+        self,
+        runtime: Runtime,
+        model: bytes,
+        tensors: Sequence[str],
+        *,
+        name: str = "the file",
+        hint: str | None = None,
+    ) -> bytes:
+        del name, hint
+        return tap.COPIES[runtime.format](model, tensors)
 
     def once(
-        self, kind: Kind, model: bytes, batches: Sequence[Array], *, name: str = "the file"
+        self, runtime: Runtime, model: bytes, batches: Sequence[Array], *, name: str = "the file"
     ) -> tuple[Array, ...]:
         del name
-        return kinds.load(kind, model, taps=(), inputs=len(batches)).run(*batches)
+        return runtime.load(model, inputs=len(batches)).run(*batches)
+
+    def kernel_reasons(
+        self,
+        runtime: Runtime,
+        model: bytes,
+        layers: Sequence[FileLayer],
+        *,
+        name: str = "the file",
+    ) -> list[tuple[str, ...]]:
+        del name
+        assert runtime.kernel_reasons is not None  # noqa: S101 - who asks has looked
+        return runtime.kernel_reasons(model, layers)
 
 
 HERE: Place = _Here()
@@ -78,11 +133,67 @@ class Side:
     reading: Reading
     ends: Ends
     place: Place
+    _copies: dict[tuple[str, ...], bytes] = dataclasses.field(
+        init=False, default_factory=dict, repr=False
+    )
 
-    def load(self, kind: Kind, *, taps: Sequence[str], threads: int) -> Session:
-        """Return a session for the file; see `runtimes.kinds.load`."""
+    @property
+    def primary(self) -> Runtime:
+        """The runtime that apps use."""
+        return table.primary(self.file.format)
+
+    @property
+    def others(self) -> tuple[Runtime, ...]:
+        """The other runtimes of the file's format."""
+        return table.running(self.file.format)[1:]
+
+    def load(
+        self, runtime: Runtime, *, taps: Sequence[str], threads: int, inner_threads: int = 1
+    ) -> Session:
+        """Return a session for the file, and for tensors that it computes on the way.
+
+        Args:
+            runtime: That runs it.
+            taps: Names of tensors to give out after the file's own outputs.
+            threads: See `runtimes.Load`, as the rest.
+            inner_threads: Likewise.
+
+        Raises:
+            CorruptFileError: The runtime refuses the file, or a tapped copy of it.
+            ConversionError: There is no such tensor, or the runtime does not run such files.
+            RuntimeDiedError: The runtime died of it; the hint says what our own checks found.
+        """
         return self.place.load(
-            kind, self.file.data, taps=taps, threads=threads, name=self.file.name
+            runtime,
+            self._tapped(tuple(taps)),
+            threads=threads,
+            inner_threads=inner_threads,
+            name=self.file.name,
+            hint=self._checked,
+        )
+
+    def _tapped(self, taps: tuple[str, ...]) -> bytes:
+        if not taps:
+            return self.file.data
+        if taps not in self._copies:
+            self._copies[taps] = self.place.tapped(
+                self.primary, self.file.data, taps, name=self.file.name, hint=self._checked
+            )
+        return self._copies[taps]
+
+    @property
+    def _checked(self) -> str:
+        """What our own checks found, for somebody whose runtime died of the file."""
+        faults = [(layer, fault) for layer in self.reading.layers for fault in layer.faults]
+        if not faults:
+            return (
+                "our own checks found the file sound: it is likelier a fault of the runtime; try "
+                "another version of it"
+            )
+        layer, fault = faults[0]
+        return (
+            f"our own checks found this in the file: `{layer.name}`: {fault.detail}; have the "
+            "program that wrote it write it anew"
         )
 
     @property

@@ -15,11 +15,14 @@ import numpy as np
 import numpy.typing as npt
 
 from mobiledeploy.data.dataset import Pixels
+from mobiledeploy.errors import CorruptFileError, RuntimeDiedError
 from mobiledeploy.progress import Event, Progress
+from mobiledeploy.verify import runtime_failure
 from mobiledeploy.verify.answers import Grid
 from mobiledeploy.verify.inputs import ImageSet
 from mobiledeploy.verify.parity import Answers
 from mobiledeploy.verify.runners import Runner
+from mobiledeploy.verify.runtime_failure import RuntimeFailure
 
 BATCH_BYTES: Final = 1 << 22
 SMALLEST, LARGEST = 16, 1024
@@ -36,12 +39,14 @@ class Batch:
     Attributes:
         start: Number of the first image in the set.
         rows: For each runner, the images that it took, counted from `start`.
-        answers: For each runner, its answers to them; None if it took none.
+        answers: For each runner, its answers to them; None if it took none, or failed.
+        failures: For each runner, how it failed on them; None if it did not.
     """
 
     start: int
     rows: tuple[npt.NDArray[np.int64], ...]
     answers: tuple[Answers | None, ...]
+    failures: tuple[RuntimeFailure | None, ...]
 
     def both(
         self, first: int, second: int
@@ -75,7 +80,8 @@ def stream(
 
     Raises:
         ParityError: A runner's outputs are no vectors of numbers.
-        CorruptFileError: A runtime refused, or died.
+        CorruptFileError: A runtime that apps use refused.
+        RuntimeDiedError: A runtime that apps use died.
     """
     size = _batch_size(images)
     progress(Event("verify", message, 0, len(images)))
@@ -92,10 +98,10 @@ def stream(
             ]
             waiting.append((start, jobs))
             if len(waiting) > DEPTH:
-                yield _collected(*waiting.popleft())
+                yield _collected(images, runners, *waiting.popleft())
                 progress(Event("verify", message, start, len(images)))
         while waiting:
-            yield _collected(*waiting.popleft())
+            yield _collected(images, runners, *waiting.popleft())
         progress(Event("verify", message, len(images), len(images)))
 
 
@@ -147,9 +153,70 @@ def _submit(
     return rows, thread.submit(answer)
 
 
-def _collected(start: int, jobs: Sequence[Job]) -> Batch:
+def _collected(
+    images: ImageSet, runners: Sequence[Runner], start: int, jobs: Sequence[Job]
+) -> Batch:
+    found = [
+        _answered(images, runner, start, job) for runner, job in zip(runners, jobs, strict=True)
+    ]
     return Batch(
         start=start,
         rows=tuple(rows for rows, _ in jobs),
-        answers=tuple(None if future is None else future.result() for _, future in jobs),
+        answers=tuple(answers for answers, _ in found),
+        failures=tuple(failure for _, failure in found),
+    )
+
+
+def _answered(
+    images: ImageSet, runner: Runner, start: int, job: Job
+) -> tuple[Answers | None, RuntimeFailure | None]:
+    """Return what a runner answered, or how it failed.
+
+    Raises:
+        CorruptFileError: It is what apps use, and refused.
+        RuntimeDiedError: It is what apps use, and died.
+    """
+    rows, future = job
+    if future is None:
+        return None, None
+    try:
+        return future.result(), None
+    except CorruptFileError as error:
+        if runner.runtime.primary:
+            raise
+        return None, runtime_failure.of(error)
+    except RuntimeDiedError as error:
+        failure = _failure(error, images, runner, start, rows)
+        if not runner.runtime.primary:
+            return None, failure
+        raise RuntimeDiedError(
+            file=error.file,
+            runtime=error.runtime,
+            death=error.death,
+            detail=error.detail,
+            image=error.image,
+            where=failure.place,
+            hint=error.hint,
+        ) from error
+
+
+def _failure(
+    error: RuntimeDiedError,
+    images: ImageSet,
+    runner: Runner,
+    start: int,
+    rows: npt.NDArray[np.int64],
+) -> RuntimeFailure:
+    if error.loading:
+        return runtime_failure.of(error)
+    chosen = np.flatnonzero(runner.chosen(len(images)))
+    if error.image is None:
+        return runtime_failure.of(error, inputs=images.name, images=len(chosen))
+    row = start + int(rows[error.image])
+    return runtime_failure.of(
+        error,
+        inputs=images.name,
+        images=len(chosen),
+        number=int(np.searchsorted(chosen, row)) + 1,
+        image=images.names[row],
     )

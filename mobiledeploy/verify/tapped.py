@@ -11,11 +11,9 @@ import numpy as np
 
 from mobiledeploy.data.dataset import Pixels
 from mobiledeploy.errors import ConversionError
-from mobiledeploy.integer import tflite_reader
 from mobiledeploy.integer.graph import Int8
 from mobiledeploy.reading import INPUT, Reading
-from mobiledeploy.runtimes import Session, TensorInfo
-from mobiledeploy.runtimes.kinds import KINDS, Kind
+from mobiledeploy.runtimes import Runtime, Session, TensorInfo
 from mobiledeploy.verify import feeding, layer_codes
 from mobiledeploy.verify.feeding import Feed
 from mobiledeploy.verify.layer_codes import Codes
@@ -73,12 +71,13 @@ def tap(
         threads: Images that run at a time.
 
     Raises:
-        CorruptFileError: A runtime refuses the copy, or dies of it.
+        CorruptFileError: A runtime refuses the copy.
+        RuntimeDiedError: A runtime dies of it.
         ConversionError: A layer's tensor cannot be tapped.
         ParityError: A file takes no images.
     """
     found = [
-        _load(side, KINDS[side.file.format][0], _names(side, indices), threads)
+        _load(side, side.primary, _names(side, indices), threads)
         for side, indices in zip(sides, layers, strict=True)
     ]
     inputs = [(side.reading.input, run[0].input) for side, run in zip(sides, found, strict=True)]
@@ -93,19 +92,26 @@ def tap(
     return one, two
 
 
-def tap_oracle(like: Tapped, *, threads: int) -> Tapped | None:
-    """Return the same file and layers in the NumPy oracle; None where it cannot read the file."""
+def tap_in(runtime: Runtime, like: Tapped, *, threads: int) -> Tapped | None:
+    """Return the same file and layers in another runtime; None where it does not run such files.
+
+    Raises:
+        CorruptFileError: The runtime refuses the file.
+        RuntimeDiedError: The runtime dies of it.
+        ConversionError: A layer's tensor cannot be tapped, though it runs all files.
+    """
     side = like.side
+    names = {index: side.reading.layers[index].name for index in like.place}
     try:
-        nodes = tflite_reader.read(side.file.data).nodes
+        session, place = _load(side, runtime, names, threads)
     except ConversionError:
+        if not runtime.partial:
+            raise
         return None
-    if len(nodes) != len(side.reading.layers):
-        return None
-    # The graph's names may lack what the file adds to inner tensors; the order is the same.
-    names = {index: nodes[index].output.name for index in like.place}
-    session, place = _load(side, "oracle", names, threads)
-    return dataclasses.replace(like, session=session, place=place, feed=like.codes_feed)
+    feed = like.feed
+    if session.input != like.session.input:
+        (feed,) = feeding.feeds([(side.reading.input, session.input)])
+    return dataclasses.replace(like, session=session, place=place, feed=feed)
 
 
 def _names(side: Side, indices: Sequence[int]) -> dict[int, str]:
@@ -114,12 +120,12 @@ def _names(side: Side, indices: Sequence[int]) -> dict[int, str]:
 
 
 def _load(
-    side: Side, kind: Kind, names: Mapping[int, str], threads: int
+    side: Side, runtime: Runtime, names: Mapping[int, str], threads: int
 ) -> tuple[Session, dict[int, int]]:
     # The file's own output cannot be tapped: it is there already.
     own = side.reading.output.name
     taps = list(dict.fromkeys(name for name in names.values() if name != own))
-    session = side.load(kind, taps=taps, threads=threads)
+    session = side.load(runtime, taps=taps, threads=threads)
     before = len(session.outputs) - len(taps)
     place = {i: 0 if name == own else before + taps.index(name) for i, name in names.items()}
     return session, place

@@ -13,8 +13,8 @@ import pytest
 
 from mobiledeploy.errors import MobileDeployError
 from mobiledeploy.integer.certify import certify
-from mobiledeploy.runtimes.child import Child
-from mobiledeploy.runtimes.kinds import KINDS, Format, Kind
+from mobiledeploy.runtimes import Format, Runtime, table
+from mobiledeploy.runtimes.child import Children
 from mobiledeploy.targets import onnx, tflite
 from mobiledeploy.verify import model_file
 from mobiledeploy.verify.side import open_side
@@ -42,11 +42,11 @@ def test_no_file_kills_or_hangs_the_command(
     kind: Format, copies: Callable[..., Iterator[bytes]]
 ) -> None:
     ran, said = 0, []
-    with Child(load_seconds=SECONDS, image_seconds=SECONDS) as child:
-        runtimes = itertools.cycle(KINDS[kind])
+    with Children(load_seconds=SECONDS, image_seconds=SECONDS) as children:
+        runtimes = itertools.cycle(table.running(kind))
         for data, runtime in zip(copies(written(kind), FILES), runtimes, strict=False):
             try:
-                run(data, runtime, child)
+                run(data, runtime, children)
                 ran += 1
             except MobileDeployError as error:
                 said.append(str(error))
@@ -56,9 +56,9 @@ def test_no_file_kills_or_hangs_the_command(
     assert not [error for error in said if "took longer" in error]
 
 
-def run(data: bytes, runtime: Kind, child: Child) -> None:
+def run(data: bytes, runtime: Runtime, children: Children) -> None:
     """Take a file through everything that `verify` does before it compares."""
-    side = open_side(model_file.of_bytes("a file", data), child)
+    side = open_side(model_file.of_bytes("a file", data), children)
     session = side.load(runtime, taps=side.ends.taps, threads=1)
     session.run(np.zeros((2, *session.input.shape), session.input.dtype))
     session.close()

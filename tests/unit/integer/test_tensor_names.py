@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from mobiledeploy import reading
 from mobiledeploy.integer.tensor_names import distinct
-from mobiledeploy.runtimes import kinds
+from mobiledeploy.runtimes import litert_xnnpack
 from mobiledeploy.targets import tap, tflite
 
 
@@ -52,7 +52,7 @@ def outputs(data: bytes) -> list[np.ndarray]:  # type: ignore[type-arg]
     """What a file gives for extremes, with its logits tapped by name."""
     logits = reading.read_tflite(data).logits
     assert logits is not None
-    session = kinds.load("xnnpack", data, taps=[logits.name])
+    session = litert_xnnpack.load(tap.tflite(data, [logits.name]))
     return list(session.run(graphs.extremes(session.input.shape)))
 
 

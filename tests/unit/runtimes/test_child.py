@@ -1,9 +1,11 @@
 """A file in a child process answers as it does here, and takes nobody with it when it fails."""
 
+import dataclasses
 import os
 import signal
 import sys
 import threading
+from collections.abc import Iterator
 
 import flatbuffers
 import graphs
@@ -11,42 +13,67 @@ import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 
-from mobiledeploy.errors import ConversionError, CorruptFileError, RequestError
+from mobiledeploy.errors import ConversionError, CorruptFileError, RequestError, RuntimeDiedError
 from mobiledeploy.integer.certify import certify
-from mobiledeploy.runtimes import kinds
-from mobiledeploy.runtimes.child import Child, ChildSession
-from mobiledeploy.runtimes.kinds import Kind
-from mobiledeploy.targets import onnx, tflite
+from mobiledeploy.runtimes import FileLayer, Runtime, table
+from mobiledeploy.runtimes.child import Children, ChildSession
+from mobiledeploy.targets import onnx, tap, tflite
 
 GRAPH = graphs.assorted_graph()
 IMAGES = graphs.extremes(GRAPH.input.shape)
-
-
-def file_for(kind: Kind) -> bytes:
-    return onnx.write(GRAPH, certify(GRAPH)) if kind.startswith("ort") else tflite.write(GRAPH)
+FILES = {"tflite": tflite.write(GRAPH), "onnx": onnx.write(GRAPH, certify(GRAPH))}
+XNNPACK, ORACLE = table.named("litert-xnnpack"), table.named("numpy-oracle")
+REFERENCE = table.named("litert-reference")
 
 
 @pytest.fixture(scope="module")
-def child():
-    with Child() as found:
+def children() -> Iterator[Children]:
+    with Children() as found:
         yield found
 
 
-@pytest.mark.parametrize("kind", kinds.TITLES)
+def kill(session: ChildSession, name: str = "SIGKILL") -> None:
+    os.kill(session._process._process.pid, signal.Signals[name])
+
+
+@pytest.mark.parametrize("runtime", table.RUNTIMES, ids=lambda runtime: runtime.name)
 @pytest.mark.parametrize("threads", [1, 2])
 def test_a_child_answers_byte_for_byte_what_this_process_does(
-    child: Child, kind: Kind, threads: int
+    children: Children, runtime: Runtime, threads: int
 ) -> None:
-    here = kinds.load(kind, file_for(kind), threads=threads)
-    there = child.load(kind, file_for(kind), threads=threads)
-    assert (there.runtime, there.input, there.outputs) == (here.runtime, here.input, here.outputs)
+    data = FILES[runtime.format]
+    tapped = children.tapped(runtime, data, ["logits", "stem"])
+    assert tapped == tap.COPIES[runtime.format](data, ["logits", "stem"])
+    here = runtime.load(tapped, threads=threads)
+    there = children.load(runtime, tapped, threads=threads)
+    assert (there.runtime, there.options) == (here.runtime, here.options)
+    assert (there.input, there.outputs) == (here.input, here.outputs)
+    assert len(there.outputs) == 3
     for got, expected in zip(there.run(IMAGES), here.run(IMAGES), strict=True):
         np.testing.assert_array_equal(got, expected)
         assert got.dtype == expected.dtype
 
 
-def test_sessions_are_used_from_several_threads(child: Child) -> None:
-    sessions = [child.load("xnnpack", file_for("xnnpack")) for _ in range(2)]
+@pytest.mark.parametrize(
+    "runtime", [r for r in table.RUNTIMES if r.kernel_reasons], ids=lambda runtime: runtime.name
+)
+def test_a_child_says_of_kernels_what_this_process_does(
+    children: Children, runtime: Runtime
+) -> None:
+    ask = runtime.kernel_reasons
+    assert ask is not None
+    layers = [
+        FileLayer(name=name, operator="CONV_2D", kind="conv", weights=f"{name}/kernel")
+        for name in ("stem", "nowhere")
+    ]
+    data = FILES[runtime.format]
+    found = children.kernel_reasons(runtime, data, layers)
+    assert found == ask(data, layers)
+    assert [len(reasons) for reasons in found] == [0, 1]
+
+
+def test_sessions_are_used_from_several_threads(children: Children) -> None:
+    sessions = [children.load(XNNPACK, FILES["tflite"]) for _ in range(2)]
     expected = sessions[0].run(IMAGES)[0]
     wrong: list[int] = []
 
@@ -62,12 +89,12 @@ def test_sessions_are_used_from_several_threads(child: Child) -> None:
     assert not wrong
 
 
-def test_refusals_come_back_as_themselves(child: Child) -> None:
+def test_refusals_come_back_as_themselves(children: Children) -> None:
     with pytest.raises(CorruptFileError, match=r"half\.tflite in LiteRT XNNPACK: "):
-        child.load("xnnpack", file_for("xnnpack")[:2000], name="half.tflite")
+        children.load(XNNPACK, FILES["tflite"][:2000], name="half.tflite")
     with pytest.raises(ConversionError, match="no inner tensor `nowhere`"):
-        child.load("xnnpack", file_for("xnnpack"), taps=["nowhere"])
-    session = child.load("xnnpack", file_for("xnnpack"))
+        children.tapped(XNNPACK, FILES["tflite"], ["nowhere"])
+    session = children.load(XNNPACK, FILES["tflite"])
     with pytest.raises(RequestError, match="expected a int8 input"):
         session.run(IMAGES.astype(np.float32))
     assert session.run(IMAGES)
@@ -79,48 +106,100 @@ def packed(model: schema.ModelT) -> bytes:
     return bytes(builder.Output())
 
 
-def test_a_closed_session_and_an_ended_process_say_so() -> None:
-    with Child() as child:
-        session = child.load("xnnpack", file_for("xnnpack"))
-    with pytest.raises(CorruptFileError, match="the process that held it has ended"):
+def test_a_closed_process_says_so() -> None:
+    with Children() as children:
+        session = children.load(XNNPACK, FILES["tflite"])
+    with pytest.raises(RuntimeError, match="was closed"):
         session.run(IMAGES)
 
 
 @pytest.mark.parametrize("name", ["SIGSEGV", "SIGABRT", "SIGKILL"])
-def test_a_death_is_a_damaged_file_and_the_next_file_is_loaded(name: str) -> None:
-    with Child() as child:
-        session = child.load("xnnpack", file_for("xnnpack"), name="deadly.tflite")
-        os.kill(session.process._process.pid, signal.Signals[name])
-        with pytest.raises(CorruptFileError, match=rf"deadly.tflite .* crashed \({name}\)"):
+def test_a_death_names_the_runtime_and_the_next_file_is_loaded(name: str) -> None:
+    with Children() as children:
+        session = children.load(XNNPACK, FILES["tflite"], name="a.tflite", hint="h")
+        kill(session, name)
+        words = rf"a\.tflite: LiteRT XNNPACK died \({name}\)"
+        with pytest.raises(RuntimeDiedError, match=words) as caught:
             session.run(IMAGES)
-        with pytest.raises(CorruptFileError, match="has ended"):
+        died = caught.value
+        assert (died.runtime, died.death, died.detail) == (XNNPACK.title, "signal", name)
+        assert (died.loading, died.hint) == (False, "h")
+        assert died.image is None, "no image of the batch is to blame"
+        with pytest.raises(RuntimeDiedError, match=name):
             session.run(IMAGES)
-        assert child.load("xnnpack", file_for("xnnpack")).run(IMAGES)
+        assert children.load(XNNPACK, FILES["tflite"]).run(IMAGES)
+
+
+def test_a_death_leaves_the_sessions_of_other_runtimes_alone() -> None:
+    """Nor does what is run once, such as a layer that was cut out, share their processes."""
+    with Children() as children:
+        sessions = [children.load(runtime, FILES["tflite"]) for runtime in (REFERENCE, ORACLE)]
+        batch = np.zeros((1, 13, 10, 3), np.int8)
+        children.once(REFERENCE, FILES["tflite"], [batch])
+        pids = [process._process.pid for process in children._processes.values()]
+        assert len(set(pids)) == 3
+        kill(sessions[0])
+        with pytest.raises(RuntimeDiedError, match="LiteRT reference"):
+            sessions[0].run(IMAGES)
+        assert sessions[1].run(IMAGES)
+        assert children.once(REFERENCE, FILES["tflite"], [batch])
+
+
+def test_the_image_is_found_that_a_runtime_dies_of() -> None:
+    """LiteRT's reference softmax aborts where a thousand classes are all alike."""
+    model = tflite.write(graphs.softmax(1000, np.float32(0.05), 0))
+    logits = np.full((9, 1000), -128, np.int8)
+    logits[:, 0] = 127
+    logits[5] = 0
+    with Children() as children:
+        session = children.load(REFERENCE, model)
+        assert session.run(logits[:5])
+        with pytest.raises(RuntimeDiedError) as caught:
+            session.run(logits)
+        assert (caught.value.death, caught.value.image) == ("signal", 5)
+        with pytest.raises(RuntimeDiedError) as caught:
+            children.once(REFERENCE, model, [logits[5:6]])
+        assert caught.value.image == 0
+        assert children.load(XNNPACK, model).run(logits)
 
 
 def test_what_takes_too_long_is_stopped_and_the_next_file_is_loaded() -> None:
-    with Child(load_seconds=0.001) as child:
-        with pytest.raises(CorruptFileError, match=r"slow\.tflite in LiteRT XNNPACK: took longer"):
-            child.load("xnnpack", file_for("xnnpack"), name="slow.tflite")
-        child._load_seconds = 60
-        assert child.load("xnnpack", file_for("xnnpack")).run(IMAGES)
+    with Children(load_seconds=0.001) as children:
+        with pytest.raises(RuntimeDiedError, match=r"a\.tflite: LiteRT XNNPACK took") as caught:
+            children.load(XNNPACK, FILES["tflite"], name="a.tflite")
+        assert (caught.value.death, caught.value.loading) == ("time", True)
+        children._load_seconds = 60
+        assert children.load(XNNPACK, FILES["tflite"]).run(IMAGES)
 
 
 def test_a_bug_in_the_child_is_not_taken_for_a_damaged_file() -> None:
-    with Child() as child:
-        session = child.load("xnnpack", file_for("xnnpack"))
-        session.number = 99
+    with Children() as children:
+        session = children.load(XNNPACK, FILES["tflite"])
+        session._number = 99
         with pytest.raises(RuntimeError, match="KeyError: 99"):
             session.run(IMAGES)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits the address space")
 def test_a_file_that_wants_all_memory_is_refused() -> None:
-    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(tflite.write(GRAPH)))
+    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(FILES["tflite"]))
     for tensor in model.subgraphs[0].tensors:
         if tensor.shape is not None and len(tensor.shape) == 4 and tensor.shape[0] == 1:
             tensor.shape = [1, 60_000, 60_000, tensor.shape[3]]
-    with Child() as child:
-        with pytest.raises(CorruptFileError):
-            child.load("builtin", packed(model)).run(np.zeros((1, 60_000, 60_000, 3), np.int8))
-        assert child.load("xnnpack", file_for("xnnpack")).run(IMAGES)
+    runtime = table.named("litert-builtin")
+    with Children() as children:
+        with pytest.raises((CorruptFileError, RuntimeDiedError)):
+            children.load(runtime, packed(model)).run(np.zeros((1, 60_000, 60_000, 3), np.int8))
+        assert children.load(runtime, FILES["tflite"]).run(IMAGES)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits the address space")
+def test_too_much_memory_is_a_death_though_the_process_lives() -> None:
+    """A runtime is found by its module: this one, of the tests, needs no row in a table."""
+    hungry = dataclasses.replace(XNNPACK, name="hungry", module="hungry_runtime", title="Hungry")
+    with Children() as children:
+        with pytest.raises(
+            RuntimeDiedError, match="Hungry took more memory than 4,294,"
+        ) as caught:
+            children.load(hungry, b"")
+        assert (caught.value.death, caught.value.loading) == ("memory", True)

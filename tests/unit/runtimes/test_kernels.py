@@ -1,8 +1,6 @@
 """Which layers XNNPACK takes, up to the very edge; beyond it our graphs and proofs refuse."""
 
 import dataclasses
-import json
-from pathlib import Path
 
 import graphs
 import numpy as np
@@ -13,7 +11,7 @@ from mobiledeploy.integer import graph as integer_graph
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.integer.certify_add import NARROWEST, WIDEST, certify_add
 from mobiledeploy.integer.graph import Conv, Dense, IntegerGraph, QTensor, QWeights
-from mobiledeploy.runtimes import kernels, ort
+from mobiledeploy.runtimes import litert_xnnpack, ort_optimised, saturation
 from mobiledeploy.targets import onnx, tflite
 
 BELOW_256 = float(np.nextafter(np.float32(256), np.float32(0)))
@@ -42,7 +40,7 @@ def convolution(multiplier: float) -> IntegerGraph:
 @pytest.mark.parametrize("multiplier", [2.0**-40, BELOW_256])
 def test_xnnpack_takes_multipliers_below_256(multiplier: float) -> None:
     model = tflite.write(convolution(multiplier), head="logits")
-    assert kernels.xnnpack_tensors(model) == {"out"}
+    assert litert_xnnpack.delegated(model) == {"out"}
 
 
 def test_litert_cannot_load_a_multiplier_of_256(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -50,7 +48,7 @@ def test_litert_cannot_load_a_multiplier_of_256(monkeypatch: pytest.MonkeyPatch)
         convolution(256)
     monkeypatch.setattr(integer_graph, "WIDEST_MULTIPLIER", 257)
     with pytest.raises(CorruptFileError, match="XNNPACK"):
-        kernels.xnnpack_tensors(tflite.write(convolution(256), head="logits"))
+        litert_xnnpack.delegated(tflite.write(convolution(256), head="logits"))
 
 
 @pytest.mark.parametrize(
@@ -68,7 +66,7 @@ def test_xnnpack_takes_additions_of_scales_not_too_far_apart(ratio: float, taken
         with pytest.raises(ConversionError, match="expected operand scales within"):
             certify_add("sum", scales=scales, zeros=(0, 0, 0))
     model = tflite.write(graphs.addition(scales, (0, 0, 0)), head="logits")
-    found = kernels.xnnpack_tensors(model)
+    found = litert_xnnpack.delegated(model)
     assert ("sum" in found) == taken
 
 
@@ -77,8 +75,8 @@ def test_every_layer_of_ours_but_the_softmax_is_xnnpack_s_and_none_is_float_in_o
 ):
     graph = graphs.assorted_graph()
     names = [node.output.name for node in graph.nodes]
-    assert kernels.xnnpack_tensors(tflite.write(graph)) == set(names[:-1])
-    found = kernels.ort_kernels(onnx.write(graph, certify(graph)))
+    assert litert_xnnpack.delegated(tflite.write(graph)) == set(names[:-1])
+    found = ort_optimised.kernels(onnx.write(graph, certify(graph)))
     operators = {op for op, _ in found}
     assert not operators & {"Conv", "Gemm", "Add", "GlobalAveragePool", "Softmax", "FusedConv"}
     readers = {name: op for op, inputs in found for name in inputs}
@@ -88,15 +86,12 @@ def test_every_layer_of_ours_but_the_softmax_is_xnnpack_s_and_none_is_float_in_o
 
 @pytest.mark.parametrize("saturates", [False, True])
 def test_weights_keep_their_names_on_a_cpu_that_saturates(
-    tmp_path: Path, saturates: bool, monkeypatch: pytest.MonkeyPatch
+    saturates: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ort, "this_cpu_saturates", lambda: saturates)
+    monkeypatch.setattr(saturation, "this_cpu_saturates", lambda: saturates)
     graph = graphs.assorted_graph()
-    path = tmp_path / "model.onnx"
-    path.write_bytes(onnx.write(graph, certify(graph)))
-    readers = {
-        name: op for op, inputs in json.loads(kernels.read_ort(str(path))) for name in inputs
-    }
+    found = ort_optimised.kernels(onnx.write(graph, certify(graph)))
+    readers = {name: op for op, inputs in found for name in inputs}
     weighted = [node.output.name for node in graph.nodes if isinstance(node, Conv | Dense)]
     assert len(weighted) > 4
     assert {readers[f"{name}/kernel"] for name in weighted} == {"QLinearConv", "QGemm"}
@@ -105,6 +100,6 @@ def test_weights_keep_their_names_on_a_cpu_that_saturates(
 def test_a_damaged_file_is_a_clear_error() -> None:
     data = tflite.write(graphs.assorted_graph())
     with pytest.raises(CorruptFileError):
-        kernels.xnnpack_tensors(data[: len(data) // 2])
+        litert_xnnpack.delegated(data[: len(data) // 2])
     with pytest.raises(CorruptFileError):
-        kernels.ort_kernels(b"nothing")
+        ort_optimised.kernels(b"nothing")

@@ -12,8 +12,8 @@ from mobiledeploy.integer.certify import certify
 from mobiledeploy.integer.graph import IntegerGraph
 from mobiledeploy.integer.mean_kernels import Sums, xnnpack
 from mobiledeploy.integer.softmax import Kernel, softmax_codes
-from mobiledeploy.runtimes import kinds, litert, oracle, ort
-from mobiledeploy.runtimes.child import Child
+from mobiledeploy.runtimes import litert, numpy_oracle, ort, ort_optimised, saturation
+from mobiledeploy.runtimes.child import Children
 from mobiledeploy.targets import onnx, tflite
 
 
@@ -108,9 +108,9 @@ def test_a_model_with_two_inputs_takes_two_batches_of_one_size_where_it_is_expec
         with pytest.raises(RequestError, match="2 batches of one size"):
             session.run(*wrong)
     with pytest.raises(RequestError, match="one input, received 2"):
-        kinds.load("ort-optimised", two_inputs(), taps=())
-    with Child() as child:
-        (found,) = child.once("ort-optimised", two_inputs(), (batch, batch))
+        ort_optimised.load(two_inputs())
+    with Children() as children:
+        (found,) = children.once(ort_optimised.RUNTIME, two_inputs(), (batch, batch))
     np.testing.assert_array_equal(found, 2 * batch)
 
 
@@ -121,7 +121,7 @@ def test_a_model_with_two_inputs_takes_two_batches_of_one_size_where_it_is_expec
 def test_sessions_say_what_they_are(
     graph: IntegerGraph, saturates: bool, title: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ort, "this_cpu_saturates", lambda: saturates)
+    monkeypatch.setattr(saturation, "this_cpu_saturates", lambda: saturates)
     found = loaders(graph)
     names = {name: load(data).runtime for name, (load, data) in found.items()}
     assert names["litert"].startswith("LiteRT ")
@@ -147,12 +147,12 @@ def test_the_oracle_has_the_kernels_of_the_cpu_that_runs_it(
     monkeypatch.setattr(platform, "machine", lambda: machine)
     scale = np.float32(0.05)
     logits = np.random.default_rng(0).integers(-128, 128, (200, 10)).astype(np.int8)
-    (codes,) = oracle.load(tflite.write(graphs.softmax(10, scale, 0)), taps=()).run(logits)
+    (codes,) = numpy_oracle.load(tflite.write(graphs.softmax(10, scale, 0))).run(logits)
     np.testing.assert_array_equal(codes, softmax_codes(logits, scale, kernel=kernel))
     assert (softmax_codes(logits, scale) != softmax_codes(logits, scale, kernel="arm64")).any()
     source, out = np.float32(0.1), np.float32(0.03)
     mean, images = graphs.mean((4, 4), (source, out), (5, -77)), graphs.all_sums((4, 4))
-    (codes,) = oracle.load(tflite.write(mean, head="logits"), taps=()).run(images)
+    (codes,) = numpy_oracle.load(tflite.write(mean, head="logits")).run(images)
     sums = Sums(codes=images.sum(axis=(1, 2), dtype=np.int64), positions=16, zeros=(5, -77))
     ways = {
         fused: xnnpack(sums, np.full((1, 1), source), out, fused=fused, fused_constant=fused)

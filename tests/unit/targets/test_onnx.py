@@ -14,7 +14,7 @@ from mobiledeploy.integer.certify import certify
 from mobiledeploy.integer.digest import digest
 from mobiledeploy.integer.graph import IntegerGraph
 from mobiledeploy.integer.head import with_head
-from mobiledeploy.runtimes import ort
+from mobiledeploy.runtimes import ort, saturation
 from mobiledeploy.targets import onnx
 
 
@@ -133,7 +133,7 @@ def test_a_cpu_that_saturates_gets_the_same_codes(
     images = graphs.extremes(graph.input.shape)
     data = written(graph)
     expected = ort.load(data).run(images)[0]
-    monkeypatch.setattr(ort, "this_cpu_saturates", lambda: True)
+    monkeypatch.setattr(saturation, "this_cpu_saturates", lambda: True)
     np.testing.assert_array_equal(ort.load(data).run(images)[0], expected)
 
 

@@ -1,7 +1,6 @@
 """A layer that was cut out of a file gives the codes that it gives in the whole file."""
 
 import copy
-import json
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -20,8 +19,8 @@ from mobiledeploy.errors import ConversionError, CorruptFileError
 from mobiledeploy.integer import tflite_file
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.integer.graph import IntegerGraph
-from mobiledeploy.runtimes import kernels, ort
-from mobiledeploy.runtimes.child import Child
+from mobiledeploy.runtimes import litert_xnnpack, ort
+from mobiledeploy.runtimes.child import Children
 from mobiledeploy.targets import cut_onnx, cut_tflite, onnx, onnx_proto, tflite
 from mobiledeploy.verify import cutouts, inputs, model_file, tapped
 from mobiledeploy.verify.cutouts import Cutter
@@ -122,13 +121,6 @@ def computed(model: bytes, folder: Path, *, count: int = 1) -> Counter[str]:
     return Counter(node.op_type for node in nodes if node.op_type not in MOVES)
 
 
-def taken(model: bytes, folder: Path) -> set[str]:
-    """The tensors that XNNPACK computes."""
-    path = folder / "model.tflite"
-    path.write_bytes(model)
-    return set(json.loads(kernels.read_xnnpack(str(path))))
-
-
 def test_a_padding_operator_is_cut_out_with_its_convolution(tmp_path: Path) -> None:
     model = schema.ModelT.InitFromPackedBuf(bytearray(tflite.write(graphs.assorted_graph())))
     graph = model.subgraphs[0]
@@ -160,14 +152,17 @@ def test_a_padding_operator_is_cut_out_with_its_convolution(tmp_path: Path) -> N
     assert one.reading.layers[place].pads == (1, 0, 0, 1)
     cutter = assert_same(one)
     # XNNPACK takes both: what the whole file runs it with.
-    assert taken(cutter.cut(place).model, tmp_path) == {"padded", "wide"}
+    assert litert_xnnpack.delegated(cutter.cut(place).model) == {"padded", "wide"}
 
 
 def test_xnnpack_takes_of_each_cut_out_what_it_takes_of_the_whole_file(tmp_path: Path) -> None:
     one = pair(graphs.assorted_graph())[0]
     cutter = cutouts.cutter(opened(one))
-    found = [taken(cutter.cut(index).model, tmp_path) for index in range(len(one.reading.layers))]
-    assert set().union(*found) == taken(one.file.data, tmp_path)
+    found = [
+        litert_xnnpack.delegated(cutter.cut(index).model)
+        for index in range(len(one.reading.layers))
+    ]
+    assert set().union(*found) == litert_xnnpack.delegated(one.file.data)
     assert found == [{layer.name} for layer in one.reading.layers[:-1]] + [set()]
 
 
@@ -230,12 +225,13 @@ def test_a_part_that_needs_more_than_its_inputs_is_refused() -> None:
 def test_a_file_that_is_cut_off_is_a_clear_error() -> None:
     first, second = (cutouts.cutter(opened(one)).cut(0) for one in pair(graphs.assorted_graph()))
     batch = np.zeros((1, 13, 10, 3), np.int8)
-    with Child() as child:
-        for kind, cut in (("xnnpack", first), ("ort-optimised", second)):
+    with Children() as children:
+        for cut in (first, second):
+            runtime = cut.side.primary
             for length in (0, 40, len(cut.model) // 2, len(cut.model) - 40):
                 with pytest.raises(CorruptFileError):
-                    child.once(kind, cut.model[:length], [batch], name="a layer")
-            assert child.once(kind, cut.model, [batch])[0].shape[0] == 1
+                    children.once(runtime, cut.model[:length], [batch], name="a layer")
+            assert children.once(runtime, cut.model, [batch])[0].shape[0] == 1
     for parse, cut in ((tflite_file.parse, first), (onnx_proto.parse, second)):
         with pytest.raises(CorruptFileError):
             parse(cut.model[: len(cut.model) // 2])

@@ -9,6 +9,7 @@ import pytest
 from mobiledeploy import reading
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.reading import Reading
+from mobiledeploy.runtimes import Runtime, never, ort, ort_optimised, saturation, table
 from mobiledeploy.targets import onnx
 from mobiledeploy.verify import departure
 
@@ -27,11 +28,17 @@ def narrowed(file: Reading) -> Reading:
     return dataclasses.replace(file, layers=tuple(layers))
 
 
-def test_what_an_app_must_tell_its_runtime_is_noted_where_sums_can_saturate() -> None:
+def test_what_an_app_must_tell_its_runtime_is_noted_where_sums_can_saturate(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(saturation, "this_cpu_saturates", lambda: False)
     graph = graphs.assorted_graph()
     ours = reading.read_onnx(onnx.write(graph, certify(graph)))
-    plain = ["LiteRT 2.3.0 (XNNPACK)", "ONNX Runtime 1.32.0 (optimised)"]
-    option = ["ONNX Runtime 1.32.0 (optimised, session.x64quantprecision=1)"]
+    data = onnx.write(graph, certify(graph))
+    runtime = ort_optimised.RUNTIME
+    plain = [(runtime, ort.load(data))]
+    monkeypatch.setattr(saturation, "this_cpu_saturates", lambda: True)
+    option = [(runtime, ort.load(data))]
     assert departure.told(plain, [ours]) == []
     assert departure.told(option, [narrowed(ours)]) == []
     (note,) = departure.told([*plain, *option], [ours])
@@ -39,22 +46,22 @@ def test_what_an_app_must_tell_its_runtime_is_noted_where_sums_can_saturate() ->
 
 
 @pytest.mark.parametrize(
-    ("blamed", "saturates", "precise", "error", "words"),
+    ("saturates", "precise", "error", "words"),
     [
-        ("ORT optimised", False, False, 40, "it rounds otherwise"),
-        ("ORT optimised", True, False, 1, "may saturate"),
-        ("ORT optimised", True, True, 1, "it rounds otherwise"),
-        ("ORT optimised", True, True, 40, "do not heed it"),
-        ("LiteRT XNNPACK", True, False, 40, "it rounds otherwise"),
+        (False, False, 40, "it rounds otherwise"),
+        (True, False, 1, "may saturate"),
+        (True, True, 1, "it rounds otherwise"),
+        (True, True, 40, "do not heed it"),
     ],
 )
 def test_saturation_is_blamed_only_where_it_can_be(
-    blamed: str,
-    saturates: bool,
-    precise: bool,
-    error: int,
-    words: str,
-    monkeypatch: pytest.MonkeyPatch,
+    saturates: bool, precise: bool, error: int, words: str
 ) -> None:
-    monkeypatch.setattr(departure, "this_cpu_saturates", lambda: saturates)
-    assert words in departure.words(blamed, error, precise=precise)
+    runtime = dataclasses.replace(ort_optimised.RUNTIME, saturates=lambda: saturates)
+    options = (saturation.OPTION,) if precise else ()
+    assert words in departure.words(runtime, error, options=options)
+
+
+@pytest.mark.parametrize("runtime", table.RUNTIMES)
+def test_a_runtime_that_can_saturate_has_an_option_against_it(runtime: Runtime) -> None:
+    assert bool(runtime.saturation_option) == (runtime.saturates is not never)

@@ -9,7 +9,7 @@ import pytest
 
 from mobiledeploy.errors import CorruptFileError
 from mobiledeploy.progress import Event, silent
-from mobiledeploy.runtimes import Array, TensorInfo
+from mobiledeploy.runtimes import Array, Runtime, TensorInfo, table
 from mobiledeploy.verify.answers import Ends, Grid
 from mobiledeploy.verify.feeding import Feed
 from mobiledeploy.verify.inputs import ImageSet, natural, synthetic_extremes
@@ -19,12 +19,14 @@ from mobiledeploy.verify.stream import DEPTH, LARGEST, stream
 
 RULER = Grid(scale=0.5, zero_point=3)
 SHAPE = (4, 4, 3)
+PRIMARY, *OTHERS = table.running("tflite")
 
 
 class Echo:
     """A runtime whose logits are the first pixel's three codes."""
 
     runtime = "echo 1.0"
+    options = ()
     inputs = (TensorInfo(name="image", dtype=np.dtype(np.int8), shape=SHAPE),)
     outputs = (TensorInfo(name="logits", dtype=np.dtype(np.int8), shape=(3,)),)
 
@@ -47,12 +49,14 @@ class Echo:
         return (batch[:, 0, 0],)
 
 
-def runner(name: str, most: int | None = None, **options: int) -> Runner:
+def runner(
+    name: str, most: int | None = None, runtime: Runtime = PRIMARY, **options: int
+) -> Runner:
     codes = (np.arange(256) - 128).astype(np.int8)[:, None].repeat(3, axis=1)
     return Runner(
         name=name,
         file="a.tflite",
-        kind="xnnpack",
+        runtime=runtime,
         session=Echo(**options),
         feed=Feed(table=codes, channels_first=False, words=""),
         ends=Ends(taps=(), logits=RULER, scores=None, softmax=False),

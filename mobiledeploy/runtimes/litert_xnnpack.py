@@ -1,0 +1,94 @@
+"""LiteRT with XNNPACK, its CPU delegate: what phones use of a `.tflite`.
+
+XNNPACK takes what it has kernels for; LiteRT computes the rest itself. Which is which it tells.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any, Final
+
+from mobiledeploy import quiet
+from mobiledeploy.errors import CorruptFileError
+from mobiledeploy.runtimes import FileLayer, Runtime, Session, litert
+
+_OWN: Final = frozenset({"SOFTMAX", "AVERAGE_POOL_2D"})
+"""Operators for which LiteRT has a kernel of its own, and XNNPACK none."""
+
+
+def load(model: bytes, *, threads: int = 1, inner_threads: int = 1, inputs: int = 1) -> Session:
+    """Return a session; see `runtimes.Load`."""
+    return litert.load(
+        model, kernels="xnnpack", threads=threads, inner_threads=inner_threads, inputs=inputs
+    )
+
+
+def kernel_reasons(model: bytes, layers: Sequence[FileLayer]) -> list[tuple[str, ...]]:
+    """Return why other kernels run layers than proofs speak of; see `runtimes.Runtime`.
+
+    Raises:
+        CorruptFileError: LiteRT cannot load the file.
+    """
+    taken = delegated(model)
+    return [
+        ()
+        if (layer.name in taken) != (layer.operator in _OWN)
+        else (
+            f"LiteRT gives {layer.operator} to XNNPACK"
+            if layer.operator in _OWN
+            else f"XNNPACK does not take {layer.operator}, and LiteRT's own kernels round "
+            "otherwise",
+        )
+        for layer in layers
+    ]
+
+
+def delegated(model: bytes) -> frozenset[str]:
+    """Return the names of the tensors that XNNPACK computes, on the way or as its outputs.
+
+    Names that several tensors have are left out: they name nothing.
+
+    Raises:
+        CorruptFileError: LiteRT cannot load the file.
+    """
+    from ai_edge_litert import interpreter
+
+    try:
+        with quiet.native_stderr():
+            loaded: Any = interpreter.Interpreter(model_content=model, num_threads=1)
+            loaded.allocate_tensors()
+    except (ValueError, RuntimeError) as error:
+        raise CorruptFileError(f"LiteRT cannot load the model: {error}") from error
+    # The only way to see the delegate's part from Python; it lists the replaced operators too.
+    operators = loaded._get_ops_details()
+    names = {detail["index"]: detail["name"] for detail in loaded.get_tensor_details()}
+    writers = {}
+    for operator in operators:
+        if operator["op_name"] != "DELEGATE":
+            writers.update({int(tensor): operator for tensor in operator["outputs"]})
+    taken: set[int] = set()
+    for operator in operators:
+        if operator["op_name"] == "DELEGATE":
+            given = {int(tensor) for tensor in operator["inputs"]}
+            waiting = [int(tensor) for tensor in operator["outputs"]]
+            while waiting:
+                tensor = waiting.pop()
+                if tensor not in given and tensor not in taken and tensor in writers:
+                    taken.add(tensor)
+                    waiting.extend(int(source) for source in writers[tensor]["inputs"])
+    count = Counter(names.values())
+    known = (names[tensor] for tensor in taken if tensor in names)
+    return frozenset(name for name in known if count[name] == 1)
+
+
+RUNTIME: Final = Runtime(
+    name="litert-xnnpack",
+    module=__name__,
+    title="LiteRT XNNPACK",
+    engine="LiteRT",
+    kernels="XNNPACK",
+    format="tflite",
+    primary=True,
+    exact=True,
+    load=load,
+    kernel_reasons=kernel_reasons,
+)

@@ -1,0 +1,113 @@
+"""Our own oracle in NumPy: a third opinion on a `.tflite`, from nothing but the file's integers.
+
+It shares no kernel with the runtimes that it judges. Means and softmaxes are those that LiteRT has
+on the CPU that runs this.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+
+from mobiledeploy.errors import ConversionError, RequestError
+from mobiledeploy.integer import oracle, tflite_file, tflite_reader
+from mobiledeploy.integer.graph import IntegerGraph, QTensor
+from mobiledeploy.runtimes import Array, Budget, Runtime, TensorInfo, cpu
+from mobiledeploy.runtimes.batches import check
+
+
+def load(
+    model: bytes, *, threads: int = 1, inner_threads: int = 1, inputs: int = 1
+) -> "OracleSession":
+    """Return a session for the bytes of an int8 `.tflite`.
+
+    Args:
+        model: The file; it may give out activations after its output.
+        threads: Images that run at a time.
+        inner_threads: One: an operator is not divided.
+        inputs: One.
+
+    Raises:
+        CorruptFileError: The bytes are no `.tflite`, or damaged.
+        ConversionError: The file holds what an integer graph cannot, or gives out what is none of
+            its activations.
+        RequestError: More inputs or threads an operator are asked for than it has.
+    """
+    if (inputs, inner_threads) != (1, 1):
+        raise RequestError(
+            f"expected one input and one thread an operator, received {inputs} and {inner_threads}"
+        )
+    file = tflite_file.parse(model)
+    graph = tflite_reader.graph_of(dataclasses.replace(file, outputs=file.outputs[:1]))
+    names = [file.tensors[index].name for index in file.outputs[1:]]
+    last = file.operators[-1]
+    if last.name in tflite_reader.CONVERTERS:
+        # The graph has one name for its output and the codes that this is converted from.
+        inside = file.tensors[last.inputs[0]].name
+        names = [graph.output.name if name == inside else name for name in names]
+    unknown = set(names) - set(graph.tensors())
+    if unknown:
+        raise ConversionError(
+            f"expected activations as further outputs, received `{min(unknown)}`"
+        )
+    return OracleSession(graph, names, threads)
+
+
+class OracleSession:
+    """An integer graph in NumPy; see `runtimes.Session`. All tensors are int8, NHWC."""
+
+    def __init__(self, graph: IntegerGraph, taps: Sequence[str], threads: int) -> None:
+        tensors = graph.tensors()
+        self.runtime = f"NumPy {np.__version__} (oracle)"
+        self.options: tuple[str, ...] = ()
+        self.inputs: tuple[TensorInfo, ...] = (_info(graph.input),)
+        self.outputs = (_info(graph.output), *(_info(tensors[name]) for name in taps))
+        self._graph = graph
+        self._threads = threads
+
+    @property
+    def input(self) -> TensorInfo:
+        """The one input."""
+        return self.inputs[0]
+
+    @property
+    def output_names(self) -> tuple[str, ...]:
+        """One an output."""
+        return tuple(output.name for output in self.outputs)
+
+    def run(self, *batches: Array) -> tuple[Array, ...]:
+        """Return every output for a batch of any size; see `runtimes.Session.run`.
+
+        Raises:
+            RequestError: The batch is empty, or of another type or shape than the input.
+        """
+        check(batches, self.inputs)
+        (batch,) = batches
+        names = self.output_names
+        values = oracle.run(
+            self._graph,
+            batch,
+            keep=set(names),
+            threads=self._threads,
+            kernels=cpu.this_architecture(),
+        )
+        return tuple(values[name] for name in names)
+
+
+def _info(tensor: QTensor) -> TensorInfo:
+    return TensorInfo(name=tensor.name, dtype=np.dtype(np.int8), shape=tensor.shape)
+
+
+RUNTIME: Final = Runtime(
+    name="numpy-oracle",
+    module=__name__,
+    title="NumPy oracle",
+    engine="NumPy",
+    kernels="NumPy",
+    format="tflite",
+    exact=True,
+    partial=True,
+    budget=Budget(macs=3e9),
+    load=load,
+)

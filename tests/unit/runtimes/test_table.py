@@ -1,0 +1,57 @@
+"""The table of runtimes: names are unique, and each format has one that apps use."""
+
+import importlib
+from collections import Counter
+from pathlib import Path
+from typing import get_args
+
+import pytest
+
+from mobiledeploy import runtimes
+from mobiledeploy.errors import RequestError
+from mobiledeploy.runtimes import Budget, Format, Runtime, table
+
+
+@pytest.mark.parametrize("field", ["name", "title", "module"])
+def test_no_two_runtimes_share_a_name_a_title_or_a_module(field: str) -> None:
+    found = Counter(getattr(runtime, field) for runtime in table.RUNTIMES)
+    assert set(found.values()) == {1}
+
+
+@pytest.mark.parametrize("file", get_args(Format))
+def test_every_format_has_one_runtime_that_apps_use_and_it_decides(file: Format) -> None:
+    found = table.running(file)
+    assert [runtime.primary for runtime in found] == [True] + [False] * (len(found) - 1)
+    assert table.primary(file) is found[0]
+    assert {runtime.format for runtime in found} == {file}
+    assert found[0].exact
+    assert found[0].budget is None
+
+
+@pytest.mark.parametrize("runtime", table.RUNTIMES, ids=lambda runtime: runtime.name)
+def test_a_child_process_finds_a_runtime_by_its_module(runtime: Runtime) -> None:
+    assert importlib.import_module(runtime.module).RUNTIME is runtime
+    assert table.named(runtime.name) is runtime
+
+
+def test_every_module_that_holds_a_runtime_is_in_the_table() -> None:
+    folder = Path(runtimes.__file__).parent
+    holding = {path.stem for path in folder.glob("*.py") if "\nRUNTIME: " in path.read_text()}
+    assert holding == {runtime.module.rpartition(".")[2] for runtime in table.RUNTIMES}
+
+
+def test_an_unknown_runtime_is_refused_and_those_that_are_there_are_named() -> None:
+    with pytest.raises(
+        RequestError, match=r"expected one of the runtimes litert-xnnpack, .*`tpu`"
+    ):
+        table.named("tpu")
+
+
+@pytest.mark.parametrize(
+    ("macs", "factor", "images"),
+    [(0, 1, 64), (1, 1, 64), (10, 1, 10), (1000, 1, 4), (10, 10, 100), (1, 10, 640)],
+)
+def test_a_budget_is_spent_on_few_images_of_large_networks(
+    macs: int, factor: int, images: int
+) -> None:
+    assert Budget(macs=100).images(macs, factor=factor) == images
