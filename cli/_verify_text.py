@@ -70,6 +70,11 @@ def _against_first(report: "VerifyReport") -> str:
         for pair in report.matrix
         if pair.first == first
     ]
+    rows += [
+        (starred[row.name], "0", "failed", "failed", "failed", "-", "-", "-")
+        for row in report.participants
+        if row.failure is not None and not row.images
+    ]
     note = (
         "equal: images with every logit equal; max, mean: difference of logits in LSB; scores: "
         "largest difference of the softmax in LSB; top-1, top-5: the same classes. Only the "

@@ -3,9 +3,9 @@
 import dataclasses
 from typing import Literal, TypeAlias
 
-from mobiledeploy.errors import DEATHS, CorruptFileError, Death, RuntimeDiedError
+from mobiledeploy.errors import DEATHS, CorruptFileError, RuntimeDiedError
 
-Cause: TypeAlias = Death | Literal["refusal"]
+Kind: TypeAlias = Literal["signal", "time", "memory", "nonsense", "refusal"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -13,7 +13,7 @@ class RuntimeFailure:
     """A runtime that died of a file, or refused it, where what apps use may have run it.
 
     Attributes:
-        cause: `signal`: it was killed by one. `time`, `memory`: it took more than it may.
+        kind: `signal`: it was killed by one. `time`, `memory`: it took more than it may.
             `nonsense`: its process answered what is no answer. `refusal`: it said that it cannot
             run the file.
         detail: The signal's name, the limit, or what it said.
@@ -23,7 +23,7 @@ class RuntimeFailure:
         image: Name of that image; empty if it is not known.
     """
 
-    cause: Cause
+    kind: Kind
     detail: str
     inputs: str = ""
     images: int = 0
@@ -32,10 +32,15 @@ class RuntimeFailure:
 
     @property
     def words(self) -> str:
-        """What happened, in words that follow the runtime's name."""
-        if self.cause == "refusal":
-            return f"refused: {self.detail}"
-        return f"{DEATHS[self.cause].format(self.detail)} {self.place}"
+        """What happened and where, in words that follow the runtime's name."""
+        return self.how if self.kind == "refusal" else f"{self.how} {self.place}"
+
+    @property
+    def how(self) -> str:
+        """What happened."""
+        if self.kind == "refusal":
+            return f"refused the file ({self.detail})"
+        return DEATHS[self.kind].format(self.detail)
 
     @property
     def place(self) -> str:
@@ -57,9 +62,9 @@ def of(
 ) -> RuntimeFailure:
     """Return the facts of what a session raised; see `RuntimeFailure` for the other arguments."""
     if isinstance(error, CorruptFileError):
-        return RuntimeFailure(cause="refusal", detail=str(error))
+        return RuntimeFailure(kind="refusal", detail=str(error))
     return RuntimeFailure(
-        cause=error.death,
+        kind=error.death,
         detail=error.detail,
         inputs=inputs,
         images=images,

@@ -5,6 +5,7 @@ import dataclasses
 from mobiledeploy.cli import _verify_text
 from mobiledeploy.verify.layer_report import Divergence
 from mobiledeploy.verify.report import Comparison, FileFacts, Participant, VerifyReport
+from mobiledeploy.verify.runtime_failure import RuntimeFailure
 
 LONG = "a_network_of_some_research_group_quantised_after_training"
 JOINED = ";".join(f"mobilenet/block_1_expand_{part}" for part in ("relu/Relu6", "BN/add", "mul"))
@@ -90,3 +91,15 @@ def test_what_expected_means_is_said_where_a_cause_uses_it() -> None:
     found = dataclasses.replace(REPORT.divergence, cause=cause)
     said = _verify_text.text(dataclasses.replace(REPORT, divergence=found))
     assert f"expected is what {LONG}_first.tflite holds" in " ".join(said.split())
+
+
+def test_a_runtime_that_failed_before_any_image_still_has_a_row() -> None:
+    failure = RuntimeFailure(kind="signal", detail="SIGABRT")
+    rows = (
+        *REPORT.participants[:-1],
+        dataclasses.replace(REPORT.participants[-1], images=0, failure=failure),
+    )
+    matrix = tuple(pair for pair in REPORT.matrix if pair.second != NAMES[-1])
+    said = _verify_text.text(dataclasses.replace(REPORT, participants=rows, matrix=matrix))
+    (line,) = (line for line in said.splitlines() if line.startswith("LiteRT reference 2 "))
+    assert line.split()[3:] == ["0", "failed", "failed", "failed", "-", "-", "-"]

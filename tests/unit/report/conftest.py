@@ -15,6 +15,7 @@ from mobiledeploy.targets import onnx, tflite
 from mobiledeploy.verify import pair
 from mobiledeploy.verify.int8 import Options
 from mobiledeploy.verify.proof import CertifiedFile, FilesCertificate, LayerProof, RunCheck
+from mobiledeploy.verify.runtime_failure import RuntimeFailure
 from tests import graphs
 
 OPTIONS = Options(threads=2, keep=True, layers=True)
@@ -70,6 +71,30 @@ def labelled(graph: IntegerGraph, tmp_path_factory: pytest.TempPathFactory) -> R
     paths = write_pair(folder, graph, graph)
     observed = pair.observe(*paths, data=str(folder / "photos"), options=OPTIONS)
     return gather.of_pair(observed, paths, threads=2)
+
+
+@pytest.fixture(scope="session")
+def died(labelled: Report) -> Report:
+    """Three runtimes failed, each in another way."""
+    failures = {
+        "LiteRT reference": RuntimeFailure(
+            kind="signal", detail="SIGABRT", inputs="synthetic extremes", images=29, number=3,
+            image="checkerboard",
+        ),
+        "NumPy oracle": RuntimeFailure(kind="time", detail="25 s"),
+        "LiteRT builtin": RuntimeFailure(kind="refusal", detail="it has no kernel"),
+    }  # fmt: skip
+    rows = tuple(
+        dataclasses.replace(row, failure=failures.get(row.name), images=0)
+        if row.name in failures
+        else row
+        for row in labelled.verify.participants
+    )
+    matrix = tuple(
+        pair for pair in labelled.verify.matrix if not {pair.first, pair.second} & failures.keys()
+    )
+    verified = dataclasses.replace(labelled.verify, participants=rows, matrix=matrix)
+    return dataclasses.replace(labelled, verify=verified)
 
 
 @pytest.fixture(scope="session")

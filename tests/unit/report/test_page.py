@@ -26,7 +26,7 @@ CHOICES = {
 PREFIXES = {"k": 1e3, "M": 1e6, "G": 1e9, "%": 0.01}
 
 
-@pytest.fixture(params=["labelled", "failing"])
+@pytest.fixture(params=["labelled", "failing", "died"])
 def report(request: pytest.FixtureRequest) -> Report:
     found: Report = request.getfixturevalue(request.param)
     return found
@@ -228,6 +228,26 @@ def test_the_heading_claims_no_more_than_was_found(
     found = dataclasses.replace(failing.verify, holds=holds, proven=proven, comparisons=(pair,))
     html = page.render(dataclasses.replace(failing, verify=found))
     assert f"<h1>{heading}</h1>" in html
+
+
+def test_a_runtime_that_died_is_named_with_what_it_died_of(died: Report) -> None:
+    said = " ".join("".join(parsed(page.render(died)).itertext()).split())
+    assert (
+        "LiteRT reference died (SIGABRT) on image 3 of 29 synthetic extremes, checkerboard. "
+        "It decides nothing"
+    ) in said
+    assert "NumPy oracle took longer than 25 s while it loaded the file. It has to equal" in said
+    assert "LiteRT builtin refused the file (it has no kernel). It decides nothing" in said
+
+
+def test_a_runtime_that_did_not_fail_has_no_such_field(labelled: Report, died: Report) -> None:
+    rows = {row["name"]: row for row in document(died)["verify"]["participants"]}
+    assert rows["LiteRT reference"]["failure"] == {
+        "kind": "signal", "detail": "SIGABRT", "inputs": "synthetic extremes", "images": 29,
+        "number": 3, "image": "checkerboard",
+    }  # fmt: skip
+    assert "failure" not in rows["LiteRT XNNPACK"]
+    assert not re.search(r'"failure":', codec.to_json(labelled.verify).decode())
 
 
 def test_what_holds_was_measured_layer_by_layer(labelled: Report) -> None:
