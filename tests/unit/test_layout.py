@@ -1,9 +1,13 @@
 """The source layout: docs/decisions/0001-source-layout.md."""
 
+import ast
+import re
 import tomllib
 from pathlib import Path
 
 import pytest
+
+from mobiledeploy.runtimes import table
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -37,3 +41,55 @@ def test_every_file_keeps_to_one_idea() -> None:
         if (lines := len(path.read_text().splitlines())) > 300
     }
     assert not long
+
+
+ROOMS_WITHOUT_RUNTIMES = ("comparison", "report", "verify")
+SAID_OF_RUNTIMES = sorted(
+    {
+        said
+        for runtime in table.RUNTIMES
+        for said in (
+            runtime.name,
+            runtime.title,
+            runtime.engine,
+            runtime.kernels,
+            runtime.module.rpartition(".")[2],
+        )
+    }
+    - {"NumPy"}  # a library that everything here uses
+)
+
+
+def code_of(path: Path) -> str:
+    """Everything in a file that runs: without comments and docstrings, which may name sources."""
+    if path.suffix != ".py":
+        return path.read_text()
+    tree = ast.parse(path.read_text())
+    for node in ast.walk(tree):
+        body = getattr(node, "body", None)
+        if isinstance(body, list):
+            node.body = [x for x in body if not is_text(x)] or [ast.Pass()]  # type: ignore[attr-defined]
+    return ast.unparse(tree)
+
+
+def is_text(node: ast.stmt) -> bool:
+    return (
+        isinstance(node, ast.Expr)
+        and isinstance(node.value, ast.Constant)
+        and isinstance(node.value.value, str)
+    )
+
+
+@pytest.mark.parametrize("room", ROOMS_WITHOUT_RUNTIMES)
+def test_no_runtime_is_named_where_all_are_treated_by_their_facts(room: str) -> None:
+    """A new runtime is one module and one row: nothing here may have to know of it."""
+    words = "|".join(rf"(?<![a-z]){re.escape(said)}(?![a-z])" for said in SAID_OF_RUNTIMES)
+    pattern = re.compile(words, re.IGNORECASE)
+    paths = [p for p in (ROOT / "mobiledeploy" / room).rglob("*") if p.suffix in {".py", ".html"}]
+    assert len(paths) > 5
+    named = {
+        path.relative_to(ROOT).as_posix(): found
+        for path in paths
+        if (found := sorted(set(pattern.findall(code_of(path)))))
+    }
+    assert not named
