@@ -187,8 +187,9 @@ class Side:
         faults = [(layer, fault) for layer in self.reading.layers for fault in layer.faults]
         if not faults:
             return (
-                "our own checks found the file sound: it is likelier a fault of the runtime; try "
-                "another version of it"
+                "our own checks found no fault in the file: the runtime has one, or the file has "
+                "one that they do not see; try another version of the runtime, or have the "
+                "program that wrote the file write it anew"
             )
         layer, fault = faults[0]
         return (
