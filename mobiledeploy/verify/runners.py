@@ -140,7 +140,12 @@ def open_runners(
         RuntimeDiedError: It dies of the file.
         ParityError: A file takes no images.
     """
-    sessions = [side.load(side.primary, taps=side.ends.taps, threads=threads) for side in sides]
+    with ThreadPoolExecutor() as pool:  # each in a process of its own
+        sessions = list(
+            pool.map(
+                lambda side: side.load(side.primary, taps=side.ends.taps, threads=threads), sides
+            )
+        )
     feeds = feeding.feeds(
         [
             (side.reading.input, session.input)
