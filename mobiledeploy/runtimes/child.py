@@ -12,7 +12,7 @@ from typing import Any, Final, Self
 
 import numpy as np
 
-from mobiledeploy.errors import Death, RuntimeDiedError
+from mobiledeploy.base.errors import Death, RuntimeDiedError
 from mobiledeploy.runtimes import Array, FileLayer, Runtime, TensorInfo
 from mobiledeploy.runtimes.batches import check
 from mobiledeploy.runtimes.child_process import ChildProcess

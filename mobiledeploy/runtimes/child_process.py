@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Any, Final, Self
 
-from mobiledeploy.errors import CorruptFileError, Death, MobileDeployError, RuntimeDiedError
+from mobiledeploy.base.errors import CorruptFileError, Death, MobileDeployError, RuntimeDiedError
 from mobiledeploy.runtimes import Array, Runtime
 from mobiledeploy.runtimes.child_worker import BrokenMessageError, receive, send
 

@@ -17,8 +17,8 @@ from typing import IO, Any, Final
 
 import numpy as np
 
-from mobiledeploy import isolated
-from mobiledeploy.errors import MobileDeployError
+from mobiledeploy.base import child_process
+from mobiledeploy.base.errors import MobileDeployError
 from mobiledeploy.runtimes import Array, FileLayer, Runtime, Session, TensorInfo
 
 LONGEST_TEXT: Final = 1 << 22
@@ -37,7 +37,7 @@ def work(module: str) -> None:
     Args:
         module: Whose `RUNTIME` answers.
     """
-    isolated.limit_memory()
+    child_process.limit_memory()
     # What a library reads or prints must not be mistaken for requests and answers.
     requests, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
@@ -61,7 +61,7 @@ def work(module: str) -> None:
                 [],
             )
         except MemoryError:
-            answer, found = {"memory": isolated.MAX_MEMORY}, []
+            answer, found = {"memory": child_process.MAX_MEMORY}, []
         try:
             send(answers, answer, found)
         except BrokenPipeError:

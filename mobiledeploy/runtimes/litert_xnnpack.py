@@ -7,8 +7,8 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Final
 
-from mobiledeploy import quiet
-from mobiledeploy.errors import CorruptFileError
+from mobiledeploy.base import quiet
+from mobiledeploy.base.errors import CorruptFileError
 from mobiledeploy.runtimes import FileLayer, Runtime, Session, litert
 
 _OWN: Final = frozenset({"SOFTMAX", "AVERAGE_POOL_2D"})

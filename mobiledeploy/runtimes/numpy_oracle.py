@@ -10,7 +10,7 @@ from typing import Final
 
 import numpy as np
 
-from mobiledeploy.errors import ConversionError, RequestError
+from mobiledeploy.base.errors import ConversionError, RequestError
 from mobiledeploy.integer import oracle, tflite_file, tflite_reader
 from mobiledeploy.integer.graph import IntegerGraph, QTensor
 from mobiledeploy.runtimes import Array, Budget, Runtime, TensorInfo, cpu

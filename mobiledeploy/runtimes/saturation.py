@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from mobiledeploy.errors import CorruptFileError
+from mobiledeploy.base.errors import CorruptFileError
 
 KEY: Final = "session.x64quantprecision"
 OPTION: Final = f"{KEY}=1"

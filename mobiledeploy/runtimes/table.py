@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from mobiledeploy.errors import RequestError
+from mobiledeploy.base.errors import RequestError
 from mobiledeploy.runtimes import (
     Format,
     Runtime,

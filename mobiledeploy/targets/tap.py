@@ -9,12 +9,12 @@ import struct
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, TypeVar
 
-from mobiledeploy.errors import ConversionError, CorruptFileError
+from mobiledeploy.base.errors import ConversionError, CorruptFileError
 from mobiledeploy.integer import flatbuffer, tflite_file
 from mobiledeploy.targets import onnx_proto
 
 if TYPE_CHECKING:
-    from mobiledeploy.contract import Tap
+    from mobiledeploy.spec.contract import Tap
 
 Thing = TypeVar("Thing")
 
@@ -55,7 +55,7 @@ class Recipe:
             ConversionError: It is not for one tensor of codes.
         """
         # Here, for a child process that only taps should import little.
-        from mobiledeploy.contract import Patch, Tap
+        from mobiledeploy.spec.contract import Patch, Tap
 
         if len(self.outputs) != 1 or self.dtype is None:
             raise ConversionError(

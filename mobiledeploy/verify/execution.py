@@ -10,7 +10,7 @@ from typing import Final
 
 import numpy as np
 
-from mobiledeploy.progress import Event, Progress
+from mobiledeploy.base.progress import Event, Progress
 from mobiledeploy.reading import Layer
 from mobiledeploy.runtimes import Array, FileLayer, Session
 from mobiledeploy.verify import feeding

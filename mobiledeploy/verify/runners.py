@@ -12,8 +12,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from mobiledeploy.base.errors import ConversionError, CorruptFileError, RuntimeDiedError
 from mobiledeploy.data.dataset import Pixels
-from mobiledeploy.errors import ConversionError, CorruptFileError, RuntimeDiedError
 from mobiledeploy.runtimes import Array, Runtime, Session, TensorInfo
 from mobiledeploy.verify import answers, feeding
 from mobiledeploy.verify.answers import Ends, Grid

@@ -3,7 +3,7 @@
 import dataclasses
 from typing import Literal, TypeAlias
 
-from mobiledeploy.errors import DEATHS, CorruptFileError, RuntimeDiedError
+from mobiledeploy.base.errors import DEATHS, CorruptFileError, RuntimeDiedError
 
 Kind: TypeAlias = Literal["signal", "time", "memory", "nonsense", "refusal"]
 

@@ -14,9 +14,9 @@ from typing import Final, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from mobiledeploy.base.errors import CorruptFileError, RuntimeDiedError
+from mobiledeploy.base.progress import Event, Progress
 from mobiledeploy.data.dataset import Pixels
-from mobiledeploy.errors import CorruptFileError, RuntimeDiedError
-from mobiledeploy.progress import Event, Progress
 from mobiledeploy.verify import runtime_failure
 from mobiledeploy.verify.answers import Grid
 from mobiledeploy.verify.inputs import ImageSet

@@ -13,7 +13,12 @@ import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 
-from mobiledeploy.errors import ConversionError, CorruptFileError, RequestError, RuntimeDiedError
+from mobiledeploy.base.errors import (
+    ConversionError,
+    CorruptFileError,
+    RequestError,
+    RuntimeDiedError,
+)
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.runtimes import FileLayer, Runtime, table
 from mobiledeploy.runtimes.child import Children, ChildSession

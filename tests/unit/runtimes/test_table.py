@@ -8,7 +8,7 @@ from typing import get_args
 import pytest
 
 from mobiledeploy import runtimes
-from mobiledeploy.errors import RequestError
+from mobiledeploy.base.errors import RequestError
 from mobiledeploy.runtimes import Budget, Format, Runtime, table
 
 

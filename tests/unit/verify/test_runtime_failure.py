@@ -9,9 +9,14 @@ import graphs
 import numpy as np
 import pytest
 
-from mobiledeploy import codec
+from mobiledeploy.base import codec
+from mobiledeploy.base.errors import (
+    CorruptFileError,
+    MobileDeployError,
+    ParityError,
+    RuntimeDiedError,
+)
 from mobiledeploy.data.dataset import Pixels
-from mobiledeploy.errors import CorruptFileError, MobileDeployError, ParityError, RuntimeDiedError
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.integer.graph import Dense, IntegerGraph, Mean, QTensor, QWeights
 from mobiledeploy.runtimes import Array, FileLayer, Runtime, Session, TensorInfo, table
