@@ -7,7 +7,7 @@ from typing import Final
 
 import numpy as np
 
-from mobiledeploy.errors import CorruptFileError, RequestError
+from mobiledeploy.base.errors import CorruptFileError, RequestError
 from mobiledeploy.integer.tflite_file import IDENTIFIER
 from mobiledeploy.lint import ends, read_onnx, read_tflite, rules, runtime
 from mobiledeploy.lint.checks import Checks

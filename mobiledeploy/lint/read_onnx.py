@@ -13,7 +13,7 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from mobiledeploy.errors import CorruptFileError
+from mobiledeploy.base.errors import CorruptFileError
 from mobiledeploy.lint import onnx_grids, onnx_parse
 from mobiledeploy.lint.checks import Checks
 from mobiledeploy.lint.model import (

@@ -13,7 +13,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from mobiledeploy.errors import CorruptFileError
+from mobiledeploy.base.errors import CorruptFileError
 from mobiledeploy.integer import flatbuffer, tflite_schema
 from mobiledeploy.integer.flatbuffer import Table
 from mobiledeploy.integer.tflite_file import IDENTIFIER

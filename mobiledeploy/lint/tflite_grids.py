@@ -5,7 +5,7 @@ from typing import Final
 
 import numpy as np
 
-from mobiledeploy.errors import CorruptFileError
+from mobiledeploy.base.errors import CorruptFileError
 from mobiledeploy.integer.flatbuffer import Table
 from mobiledeploy.lint.model import Grid
 

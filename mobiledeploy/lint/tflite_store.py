@@ -5,7 +5,7 @@ from collections import Counter
 import numpy as np
 import numpy.typing as npt
 
-from mobiledeploy.errors import CorruptFileError
+from mobiledeploy.base.errors import CorruptFileError
 from mobiledeploy.integer.flatbuffer import Table
 from mobiledeploy.lint.model import Buffer
 
