@@ -14,11 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mobiledeploy.base.errors import CorruptFileError
-from mobiledeploy.integer import flatbuffer, tflite_schema
-from mobiledeploy.integer.flatbuffer import Table
-from mobiledeploy.integer.tflite_file import IDENTIFIER
-from mobiledeploy.lint import tflite_grids, tflite_metadata
-from mobiledeploy.lint.model import (
+from mobiledeploy.formats.model import (
     NARROW,
     Activation,
     Model,
@@ -26,6 +22,10 @@ from mobiledeploy.lint.model import (
     OperatorCode,
     Tensor,
 )
+from mobiledeploy.integer import flatbuffer, tflite_schema
+from mobiledeploy.integer.flatbuffer import Table
+from mobiledeploy.integer.tflite_file import IDENTIFIER
+from mobiledeploy.lint import tflite_grids, tflite_metadata
 from mobiledeploy.lint.tflite_store import Store
 from mobiledeploy.lint.work import Work
 
