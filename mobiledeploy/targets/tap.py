@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, TypeVar
 
 from mobiledeploy.base.errors import ConversionError, CorruptFileError
 from mobiledeploy.integer import flatbuffer, tflite_file
+from mobiledeploy.spec.contract import Patch, Tap
 from mobiledeploy.targets import onnx_proto
 
 if TYPE_CHECKING:
