@@ -56,7 +56,7 @@ class Recipe:
             ConversionError: It is not for one tensor of codes.
         """
         # Here, for a child process that only taps should import little.
-        from mobiledeploy.spec.contract import Patch, Tap
+        from mobiledeploy.spec.contract import Tap
 
         if len(self.outputs) != 1 or self.dtype is None:
             raise ConversionError(
