@@ -6,6 +6,7 @@ Unknown, missing and mistyped fields are refused: the files may come from anywhe
 import dataclasses
 import functools
 import json
+import math
 from typing import Any, Final, TypeVar, get_args
 
 from mobiledeploy.errors import CorruptFileError, MobileDeployError
@@ -31,6 +32,10 @@ def _exactly(value: object, kind: type) -> object:
         return float(value)
     if type(value) is not kind:
         raise TypeError(f"expected {kind.__name__}, received {value!r}")
+    # Python reads NaN, Infinity and 1e999, none of which is a number in JSON; NaN is never more
+    # than what is allowed.
+    if isinstance(value, float) and not math.isfinite(value):
+        raise CorruptFileError(f"expected a finite number, received {value}")
     return value
 
 

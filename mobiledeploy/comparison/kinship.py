@@ -204,7 +204,8 @@ def _largest(weights: Weights) -> int:
 
 def _distance(mine: Reals, other: Reals) -> float:
     size = float(np.linalg.norm(mine))
-    return float(np.linalg.norm(mine - other)) / size if size else np.inf
+    share = float(np.linalg.norm(mine - other)) / size if size else np.inf
+    return share if np.isfinite(share) else np.inf
 
 
 def _order(
