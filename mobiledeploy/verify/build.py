@@ -63,8 +63,8 @@ def observe(
     Raises:
         CorruptFileError: A file is missing, or is not the one that was built.
         ParityError: The outputs do not vary, so that equality would prove nothing.
-        RequestError: There are no such data, or the images do not have the size of the network's
-            input.
+        RequestError: There are no such data, the images do not have the size of the network's
+            input, or a float build was to be certified or verified on other photos.
     """
     root, data = named(root), None if data is None else os.fspath(data)
     manifest.read(root, holding=("contract.json", "evaluation.npz", "golden.npz", LABELS, *FILES))
@@ -144,6 +144,12 @@ def _float(
         raise RequestError(
             "a float build is verified on its own held-back images only",
             hint="leave out --data",
+        )
+    if options.level == "full":
+        raise RequestError(
+            "a float build has no certificate, which is for integers: `--level full` would change "
+            "nothing",
+            hint="leave out --level",
         )
     files = model_file.read(root / FILES[0]), model_file.read(root / FILES[1])
     sets = inputs.own(some(_evaluation(root, contract), samples))
