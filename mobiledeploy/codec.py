@@ -13,6 +13,8 @@ from mobiledeploy.errors import CorruptFileError, MobileDeployError
 
 T = TypeVar("T")
 
+UNWRITTEN: Final = {"unwritten": True}
+"""Metadata of a field that JSON does not hold: a fact for those who put a report into words."""
 MOST_SAID: Final = 1000
 """Characters of what is wrong with a file that are shown: its own text may be among them."""
 
@@ -20,11 +22,27 @@ MOST_SAID: Final = 1000
 @functools.cache
 def _converter() -> Any:
     import cattrs
+    from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
 
     converter = cattrs.Converter(forbid_extra_keys=True, detailed_validation=True)
+    for register, make in (
+        (converter.register_unstructure_hook_factory, make_dict_unstructure_fn),
+        (converter.register_structure_hook_factory, make_dict_structure_fn),
+    ):
+
+        def without(kind: Any, make: Any = make) -> Any:
+            return make(kind, converter, **{n: override(omit=True) for n in _unwritten(kind)})
+
+        register(lambda kind: bool(_unwritten(kind)), without)
     for kind in (int, float, str, bool):
         converter.register_structure_hook(kind, _exactly)
     return converter
+
+
+def _unwritten(kind: Any) -> list[str]:
+    if not dataclasses.is_dataclass(kind):
+        return []
+    return [f.name for f in dataclasses.fields(kind) if f.metadata.keys() >= UNWRITTEN.keys()]
 
 
 def _exactly(value: object, kind: type) -> object:

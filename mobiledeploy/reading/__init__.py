@@ -11,13 +11,14 @@ from mobiledeploy.reading.model import (
     Fault,
     Kind,
     Layer,
+    Packing,
     Read,
     Reading,
     Tensor,
     Weights,
 )
 from mobiledeploy.reading.onnx import read_onnx
-from mobiledeploy.reading.precision import Arithmetic, arithmetic, compression
+from mobiledeploy.reading.precision import Arithmetic, arithmetic, packing
 from mobiledeploy.reading.tflite import read_tflite
 
 __all__ = [
@@ -27,12 +28,13 @@ __all__ = [
     "Fault",
     "Kind",
     "Layer",
+    "Packing",
     "Read",
     "Reading",
     "Tensor",
     "Weights",
     "arithmetic",
-    "compression",
+    "packing",
     "read_onnx",
     "read_tflite",
 ]

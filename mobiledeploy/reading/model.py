@@ -32,6 +32,11 @@ Kind: TypeAlias = Literal[
 
 Format: TypeAlias = Literal["tflite", "onnx"]
 
+Packing: TypeAlias = Literal["dynamic range", "unpacked"]
+"""How weights of a layer on floats are stored. `dynamic range`: int8, and the activations are
+quantised as the file runs. `unpacked`: float16, or int8, from which floats are made as it is
+loaded."""
+
 INPUT: Final = -1
 """Stands for the graph's input where the index of a layer is expected."""
 
@@ -85,11 +90,13 @@ class Fault:
         field: What is affected, such as `weights`.
         detail: In words.
         channels: Output channels that are affected; empty if all or not known.
+        packing: How the weights are packed, if it is that which is the matter.
     """
 
     field: str
     detail: str
     channels: tuple[int, ...] = ()
+    packing: Packing | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
