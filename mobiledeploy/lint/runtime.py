@@ -5,7 +5,7 @@ and IR version.
 """
 
 import dataclasses
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal, TypeAlias, assert_never
 
 from mobiledeploy.codec import UNWRITTEN
 from mobiledeploy.lint import code_versions
@@ -97,7 +97,13 @@ class Runtime:
 
 def of(graph: Graph) -> Runtime:
     """Return what a file needs."""
-    return _tflite(graph) if graph.model.format == "tflite" else _onnx(graph)
+    match graph.model.format:
+        case "tflite":
+            return _tflite(graph)
+        case "onnx":
+            return _onnx(graph)
+        case _:
+            assert_never(graph.model.format)
 
 
 def parse(version: str) -> Version:
