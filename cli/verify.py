@@ -87,7 +87,7 @@ def verify(
 
     Every file runs in all of its runtimes, in a process of its own. Exit status 0: every logit
     of LiteRT with XNNPACK and of ONNX Runtime is equal, and scores are within 1 LSB. 5: not. 6: a
-    file is damaged.
+    file is damaged, or contradicts itself.
     """
     import os
 

@@ -8,6 +8,7 @@ runs nothing, and knows nothing of how two files compare.
 from mobiledeploy.reading.model import (
     FULL,
     INPUT,
+    Contradiction,
     Fault,
     Kind,
     Layer,
@@ -25,6 +26,7 @@ __all__ = [
     "FULL",
     "INPUT",
     "Arithmetic",
+    "Contradiction",
     "Fault",
     "Kind",
     "Layer",

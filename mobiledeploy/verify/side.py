@@ -12,6 +12,7 @@ from mobiledeploy.errors import ConversionError, CorruptFileError
 from mobiledeploy.reading import Reading
 from mobiledeploy.runtimes import Array, Session, kinds
 from mobiledeploy.runtimes.kinds import Kind
+from mobiledeploy.verify import contradiction
 from mobiledeploy.verify.answers import Ends
 from mobiledeploy.verify.model_file import ModelFile
 
@@ -81,9 +82,15 @@ class Side:
 
     def load(self, kind: Kind, *, taps: Sequence[str], threads: int) -> Session:
         """Return a session for the file; see `runtimes.kinds.load`."""
-        return self.place.load(
-            kind, self.file.data, taps=taps, threads=threads, name=self.file.name
-        )
+        try:
+            return self.place.load(
+                kind, self.file.data, taps=taps, threads=threads, name=self.file.name
+            )
+        except CorruptFileError as error:
+            better = contradiction.explained(self.file.name, self.reading, error)
+            if better is None:
+                raise
+            raise better from error
 
     @property
     def macs(self) -> int:
