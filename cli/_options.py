@@ -5,7 +5,7 @@ from typing import Annotated, Any, TypeAlias
 
 import typer
 
-from mobiledeploy.errors import RequestError
+from mobiledeploy.base.errors import RequestError
 
 Json: TypeAlias = Annotated[
     bool, typer.Option("--json", help="Print one JSON document on stdout instead of a table")

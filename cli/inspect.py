@@ -40,11 +40,11 @@ def inspect(
     warning with `--strict`. 6: the file is damaged. docs/lint.md explains every finding.
     """
     del quiet  # There is no progress to silence.
-    from mobiledeploy.errors import ParityError
+    from mobiledeploy.base.errors import ParityError
 
     report = _report(path)
     if json:
-        from mobiledeploy import codec
+        from mobiledeploy.base import codec
 
         _output.emit(codec.to_json(report).decode().rstrip())
     else:

@@ -11,8 +11,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from mobiledeploy import arrays
-from mobiledeploy.errors import CorruptFileError
+from mobiledeploy.base import arrays
+from mobiledeploy.base.errors import CorruptFileError
 
 _DAMAGED: Final = "the file is damaged: copy the folder again, or build again"
 

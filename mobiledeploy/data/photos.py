@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from mobiledeploy.errors import RequestError
+from mobiledeploy.base.errors import RequestError
 
 _DECODED: Final = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".gif"})
 _OTHERS: Final = frozenset({".heic", ".heif", ".avif", ".tif", ".tiff"})

@@ -7,11 +7,11 @@ and IR version.
 import dataclasses
 from typing import Final, Literal, TypeAlias, assert_never
 
-from mobiledeploy.codec import UNWRITTEN
+from mobiledeploy.base.codec import UNWRITTEN
+from mobiledeploy.formats.model import Operator
 from mobiledeploy.lint import code_versions
 from mobiledeploy.lint.graph import Graph
 from mobiledeploy.lint.layer import Layer
-from mobiledeploy.lint.model import Operator
 from mobiledeploy.lint.op_versions import OPERATOR_VERSIONS
 
 Name: TypeAlias = Literal["TFLite", "ONNX Runtime"]

@@ -12,7 +12,7 @@ from typing import Any, Final, TypeAlias
 
 import numpy as np
 
-from mobiledeploy.errors import CorruptFileError, MissingDependencyError
+from mobiledeploy.base.errors import CorruptFileError, MissingDependencyError
 from mobiledeploy.network.network import Float
 
 Group: TypeAlias = Any

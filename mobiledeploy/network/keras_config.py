@@ -7,9 +7,10 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from mobiledeploy.errors import CorruptFileError
-from mobiledeploy.layers import SCALINGS, Activation, InputRange
+from mobiledeploy.base.errors import CorruptFileError
 from mobiledeploy.network.stored import EPSILON, KINDS, NORMS
+from mobiledeploy.ops.architecture import Activation
+from mobiledeploy.spec.input_scaling import SCALINGS, InputRange
 
 _SHAPING: Final = frozenset({
     "Activation", "Add", "AveragePooling2D", "Dropout", "Flatten", "GlobalAveragePooling2D",

@@ -5,13 +5,13 @@ tf.keras and Keras applications. Nothing is unpickled, no layer of the file is e
 the HDF5 library, which damaged bytes can crash or hang, runs in a process of its own.
 """
 
-from mobiledeploy import isolated
-from mobiledeploy.errors import CorruptFileError
-from mobiledeploy.files import Name, named
-from mobiledeploy.layers import Architecture
+from mobiledeploy.base import child_process
+from mobiledeploy.base.errors import CorruptFileError
+from mobiledeploy.base.files import Name, named
 from mobiledeploy.network import keras_formats, stored_bytes
 from mobiledeploy.network.match import Matched, match
 from mobiledeploy.network.stored import Stored
+from mobiledeploy.ops.architecture import Architecture
 
 
 def load(path: Name, architecture: Architecture) -> Matched:
@@ -41,4 +41,4 @@ def read(path: Name) -> Stored:
             hint="a SavedModel folder is not supported: save the model as .keras or .weights.h5",
         )
     function = keras_formats.read_to_bytes
-    return stored_bytes.load(isolated.call(function.__module__, function.__name__, str(path)))
+    return stored_bytes.load(child_process.call(function.__module__, function.__name__, str(path)))

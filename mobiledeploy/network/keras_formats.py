@@ -9,7 +9,7 @@ import zlib
 from pathlib import Path
 from typing import Final
 
-from mobiledeploy.errors import CorruptFileError
+from mobiledeploy.base.errors import CorruptFileError
 from mobiledeploy.network import keras_h5, keras_h5_legacy, stored_bytes
 from mobiledeploy.network.hdf5 import child, opened, string, strings
 from mobiledeploy.network.keras_config import KerasConfig, parse

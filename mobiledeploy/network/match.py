@@ -5,12 +5,13 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from mobiledeploy.config import ALPHAS, Arch
-from mobiledeploy.errors import RequestError
-from mobiledeploy.layers import SCALINGS, Architecture, Layer
+from mobiledeploy.base.errors import RequestError
 from mobiledeploy.models import registry
 from mobiledeploy.network.fold import BatchNorm, Variables, check_shapes
 from mobiledeploy.network.stored import Stored, StoredKernel
+from mobiledeploy.ops.architecture import Architecture, Layer
+from mobiledeploy.spec.config import ALPHAS, Arch
+from mobiledeploy.spec.input_scaling import SCALINGS
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)

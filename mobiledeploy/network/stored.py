@@ -3,9 +3,10 @@
 import dataclasses
 from typing import Final, Literal, TypeAlias
 
-from mobiledeploy.layers import Activation, InputRange
 from mobiledeploy.network.fold import BatchNorm
 from mobiledeploy.network.network import Float
+from mobiledeploy.ops.architecture import Activation
+from mobiledeploy.spec.input_scaling import InputRange
 
 Kind: TypeAlias = Literal["conv", "depthwise", "dense"]
 

@@ -6,7 +6,7 @@ import zipfile
 
 import numpy as np
 
-from mobiledeploy.errors import CorruptFileError
+from mobiledeploy.base.errors import CorruptFileError
 from mobiledeploy.network.fold import BatchNorm
 from mobiledeploy.network.network import Float
 from mobiledeploy.network.stored import Stored, StoredKernel, StoredNorm

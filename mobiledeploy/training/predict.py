@@ -6,10 +6,10 @@ from typing import Final, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from mobiledeploy.errors import RequestError
-from mobiledeploy.layers import Architecture
+from mobiledeploy.base.errors import RequestError
+from mobiledeploy.base.progress import Event, Progress, silent
 from mobiledeploy.network.network import Float, Network
-from mobiledeploy.progress import Event, Progress, silent
+from mobiledeploy.ops.architecture import Architecture
 from mobiledeploy.training import folded, graph, session
 from mobiledeploy.training.input_grid import to_input
 

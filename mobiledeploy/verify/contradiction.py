@@ -1,6 +1,6 @@
 """Say where a file contradicts itself, when a runtime refuses it."""
 
-from mobiledeploy.errors import CorruptFileError
+from mobiledeploy.base.errors import CorruptFileError
 from mobiledeploy.reading import Contradiction, Layer, Reading
 
 

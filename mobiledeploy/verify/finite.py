@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mobiledeploy.errors import ParityError
+from mobiledeploy.base.errors import ParityError
 
 SHOWN = 3
 """Images that a message names."""

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Final, Literal, TypeAlias
 
 from mobiledeploy import reading
-from mobiledeploy.progress import Progress, silent
+from mobiledeploy.base.progress import Progress, silent
 from mobiledeploy.reading import Packing
 from mobiledeploy.verify import facts, float32
 from mobiledeploy.verify.float32 import FloatFile

@@ -6,7 +6,7 @@ from typing import Final, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from mobiledeploy.errors import ConversionError, ParityError
+from mobiledeploy.base.errors import ConversionError, ParityError
 from mobiledeploy.integer.graph import QMAX, QMIN
 from mobiledeploy.reading import Tensor
 from mobiledeploy.runtimes import Array, TensorInfo

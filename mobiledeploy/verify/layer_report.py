@@ -2,8 +2,8 @@
 
 import dataclasses
 
-from mobiledeploy.codec import UNWRITTEN
-from mobiledeploy.comparison.difference import Cause
+from mobiledeploy.base.codec import UNWRITTEN
+from mobiledeploy.compare.difference import Cause
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,12 +15,12 @@ from typing import Final
 
 import numpy as np
 
+from mobiledeploy.base.errors import RequestError
+from mobiledeploy.base.files import Name, storage_errors
+from mobiledeploy.base.progress import Event, Progress
 from mobiledeploy.data.dataset import Dataset, Indices, Pixels
 from mobiledeploy.data.resize import resize
 from mobiledeploy.data.sources import open_dataset
-from mobiledeploy.errors import RequestError
-from mobiledeploy.files import Name, storage_errors
-from mobiledeploy.progress import Event, Progress
 from mobiledeploy.verify.inputs import ImageSet
 from mobiledeploy.verify.report import VerifyReport
 

@@ -7,9 +7,9 @@ have the same grid all differences are whole numbers.
 import dataclasses
 from typing import Final, Literal, TypeAlias
 
-from mobiledeploy.codec import UNWRITTEN
-from mobiledeploy.comparison.difference import StructureReport
-from mobiledeploy.results import Score
+from mobiledeploy.base.codec import UNWRITTEN
+from mobiledeploy.compare.difference import StructureReport
+from mobiledeploy.spec.results import Score
 from mobiledeploy.verify.layer_report import Divergence, LayerRow
 from mobiledeploy.verify.proof import FilesCertificate
 

@@ -8,10 +8,10 @@ import graphs
 import numpy as np
 import pytest
 
-from mobiledeploy.config import Preprocessing
 from mobiledeploy.data.preprocess import preprocess
 from mobiledeploy.emulation import child
 from mobiledeploy.emulation.verify import SOFTMAXES
+from mobiledeploy.formats.model import Model
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.integer.digest import digest
 from mobiledeploy.integer.graph import Conv, IntegerGraph
@@ -19,10 +19,10 @@ from mobiledeploy.integer.head import with_head
 from mobiledeploy.integer.padding import pads
 from mobiledeploy.integer.quantise_weights import _channels_first
 from mobiledeploy.lint.graph import Graph
-from mobiledeploy.lint.model import Model
 from mobiledeploy.models import blocks
 from mobiledeploy.reading import read_tflite
 from mobiledeploy.report.graph_report import _order
+from mobiledeploy.spec.config import Preprocessing
 from mobiledeploy.targets import onnx, tflite
 from mobiledeploy.targets.border import border
 from mobiledeploy.training.imagenet import SIZES, _place

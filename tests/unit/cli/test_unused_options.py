@@ -6,9 +6,9 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from mobiledeploy import defaults
+from mobiledeploy.base.errors import RequestError
 from mobiledeploy.cli.main import app
-from mobiledeploy.errors import RequestError
+from mobiledeploy.spec import defaults
 
 OF_PHONES = (("--serial", "a"), ("--apk", "a.apk"), ("--benchmark", "a"))
 OF_REPORTS = (("--data", "digits"), ("--level", "quick"), ("--level", "full"), ("--out", "report"))

@@ -3,7 +3,7 @@
 import dataclasses
 
 from mobiledeploy.cli import _verify_text
-from mobiledeploy.comparison.difference import Cause
+from mobiledeploy.compare.difference import Cause
 from mobiledeploy.verify.layer_report import Divergence
 from mobiledeploy.verify.report import Comparison, FileFacts, Participant, VerifyReport
 

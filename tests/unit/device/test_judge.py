@@ -7,11 +7,11 @@ import numpy.typing as npt
 import pytest
 from unit.shared.test_verdicts import CLASSES, NAMES, REALS, contract
 
-from mobiledeploy import codec
+from mobiledeploy.base import codec
+from mobiledeploy.base.errors import DeviceError
 from mobiledeploy.device import latency
 from mobiledeploy.device.judge import EngineReport, judge
 from mobiledeploy.device.selftest import Answer, Comparison, Engine
-from mobiledeploy.errors import DeviceError
 from mobiledeploy.verify.parity import Answers
 
 Reals = npt.NDArray[np.float32]

@@ -13,8 +13,8 @@ import jsonschema
 import pytest
 import referencing
 
-from mobiledeploy import codec
-from mobiledeploy.comparison.difference import Cause
+from mobiledeploy.base import codec
+from mobiledeploy.compare.difference import Cause
 from mobiledeploy.report import page, write
 from mobiledeploy.report.document import Report
 

@@ -10,7 +10,7 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 
 from mobiledeploy import reading
-from mobiledeploy.errors import ConversionError, CorruptFileError
+from mobiledeploy.base.errors import ConversionError, CorruptFileError
 from mobiledeploy.integer import tflite_reader
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.targets import onnx, tflite

@@ -8,11 +8,11 @@ import pytest
 from float_onnx import float_onnx
 from onnx import numpy_helper
 
-from mobiledeploy import codec
+from mobiledeploy.base import codec
+from mobiledeploy.base.errors import CorruptFileError, ParityError
 from mobiledeploy.data.evaluation import Evaluation
 from mobiledeploy.data.evaluation import read as read_evaluation
 from mobiledeploy.data.evaluation import to_bytes as evaluation_bytes
-from mobiledeploy.errors import CorruptFileError, ParityError
 from mobiledeploy.integer.quantise import quantise
 from mobiledeploy.reading import Tensor
 from mobiledeploy.runtimes import Array, TensorInfo

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from mobiledeploy.base.errors import RequestError, StorageError
+from mobiledeploy.base.progress import Event, Progress, silent
 from mobiledeploy.data import preprocess
 from mobiledeploy.data.dataset import Pixels
 from mobiledeploy.data.evaluation import Evaluation
-from mobiledeploy.errors import RequestError, StorageError
 from mobiledeploy.integer.certify import certify
-from mobiledeploy.progress import Event, Progress, silent
 from mobiledeploy.report import gather
 from mobiledeploy.targets import onnx, tflite
 from mobiledeploy.verify import pair
