@@ -66,7 +66,7 @@ def _text(report: "DeviceReport") -> str:
         )
         for engine in report.engines
     ]
-    unit = "LSB" if report.unit == "lsb" else "fractions of the largest value"
+    unit = {"lsb": "LSB", "relative": "fractions of the largest value"}[report.unit]
     parts = [
         f"{report.model} on this phone: {verdict}",
         phone,

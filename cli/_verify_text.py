@@ -158,7 +158,7 @@ def _divergence(found: "Divergence", report: "VerifyReport") -> str:
         f"first diverges in {place}: `{name}`{other}, {found.operator}",
         f"cause: {found.cause}",
     ]
-    if found.measured_by_first:
+    if found.reason.measured_by_first:
         lines.append(
             f"expected is what {report.files[0].name} holds: which of the two is wrong, the files "
             "do not say"

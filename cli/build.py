@@ -59,14 +59,21 @@ def build(
         float | None, typer.Option(help="Peak. Default: from the data and weights")
     ] = None,
     qat_engine: Annotated[
-        str, typer.Option(metavar=_one_of(ENGINES), help="Quantisation-aware training")
-    ] = "folded",
+        str | None,
+        typer.Option(
+            metavar=_one_of(ENGINES), help="Quantisation-aware training. Default: folded"
+        ),
+    ] = None,
     qat_steps: Annotated[
         int | None, typer.Option(help="Steps; 0 for post-training quantisation only. Default: 60")
     ] = None,
     io: Annotated[
-        str, typer.Option(metavar=_one_of(IOS), help="Type of the int8 files' input and output")
-    ] = "int8",
+        str | None,
+        typer.Option(
+            metavar=_one_of(IOS),
+            help="Type of the int8 files' input and output. Default: int8",
+        ),
+    ] = None,
     head: Annotated[
         str, typer.Option(metavar=_one_of(HEADS), help="What the files end in")
     ] = "softmax",

@@ -73,7 +73,7 @@ def bundle(
             "engine, ABI, AAR, pages and key are options of an APK",
             hint="add `--apk FILE.apk`",
         )
-    if keystore is None and (key_alias or keystore_password_file):
+    if keystore is None and (key_alias is not None or keystore_password_file is not None):
         raise RequestError("an alias or password goes with `--keystore FILE`")
     options = None
     if apk is not None:

@@ -85,8 +85,7 @@ def _text(report: "Inspection", *, operators: bool, tensors: bool) -> str:
 
 def _summary(file: "FileReport") -> str:
     needs = file.runtime
-    reasons = [reason.partition(": ")[2] for reason in needs.reasons]
-    reasons += [f"{name} is in no table" for name in needs.unknown]
+    reasons = [*needs.needed_by, *(f"{name} is in no table" for name in needs.unknown)]
     claim = "" if needs.claimed is None else f"; the file says {needs.claimed}"
     lines = [
         ("format", _format(file)),
@@ -111,8 +110,8 @@ def _oldest(needs: "Runtime") -> str:
     """Return from which release on a file runs, as far as that is known."""
     if needs.minimum:
         return f"{needs.name} {needs.minimum} or newer"
-    known = [reason.partition(": ")[0] for reason in needs.reasons[:1]]
-    return ", ".join([f"{needs.name}, release unknown", *(f"not before {one}" for one in known)])
+    known = [] if needs.known is None else [f"not before {needs.known}"]
+    return ", ".join([f"{needs.name}, release unknown", *known])
 
 
 def _format(file: "FileReport") -> str:

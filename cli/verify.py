@@ -23,7 +23,14 @@ class Level(StrEnum):
     full = "full"
 
 
+_SHOWN = frozenset({"json", "quiet"})
+_ON_A_PHONE = _SHOWN | {"files", "device", "serial", "apk", "benchmark", "threads"}
+_EMULATED = _SHOWN | {"files", "arm64", "no_vnni", "samples"}
+_HERE = _SHOWN | {"files", "data", "samples", "level", "threads", "out"}
+
+
 def verify(
+    context: typer.Context,
     files: Annotated[
         list[Path] | None,
         typer.Argument(
@@ -80,16 +87,16 @@ def verify(
 
     Every file runs in all of its runtimes, in a process of its own. Exit status 0: every logit
     of LiteRT with XNNPACK and of ONNX Runtime is equal, and scores are within 1 LSB. 5: not. 6: a
-    file is damaged.
+    file is damaged, or contradicts itself.
     """
     import os
 
     from mobiledeploy.base import codec
-    from mobiledeploy.base.errors import RequestError
     from mobiledeploy.cli import _verify_device, _verify_emulated, _verify_text
     from mobiledeploy.report import write
     from mobiledeploy.verify.int8 import Options
 
+    _refuse_unused(context, device=device, arm64=arm64, no_vnni=no_vnni)
     if device:
         _verify_device.run(
             files or [Path("build")],
@@ -101,8 +108,6 @@ def verify(
             quiet=quiet,
         )
         return
-    if serial or apk or benchmark:
-        raise RequestError("`--serial`, `--apk` and `--benchmark` go with `--device`")
     if arm64 or no_vnni:
         _verify_emulated.run(
             files or [Path("build")],
@@ -127,6 +132,21 @@ def verify(
     if out is not None and document is not None:
         write.write(out, document)
     _require(report, build=len(paths) == 1)
+
+
+def _refuse_unused(context: typer.Context, *, device: bool, arm64: bool, no_vnni: bool) -> None:
+    """Refuse what this way of verifying does not use.
+
+    Raises:
+        RequestError: Names the option.
+    """
+    if device:
+        _options.refuse_others(context, used=_ON_A_PHONE, with_="`--device`")
+    elif arm64 or no_vnni:
+        emulated = "`--arm64`" if arm64 else "`--no-vnni`"
+        _options.refuse_others(context, used=_EMULATED, with_=emulated)
+    else:
+        _options.refuse_others(context, used=_HERE, with_="a run without `--device`")
 
 
 def _check_out(out: Path, data: str | None) -> None:

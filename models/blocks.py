@@ -4,7 +4,7 @@ Every convolution is padded "same" and stands for convolution, batch normalisati
 together. A block takes the layer it follows and returns the layers it adds, in running order.
 """
 
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal, TypeAlias, assert_never
 
 from mobiledeploy.ops.architecture import INPUT, Activation, Layer
 
@@ -130,13 +130,17 @@ def classifier(source: Layer, classes: int, head: Head) -> Rows:
         in_channels=pooled.out_channels,
         out_channels=classes,
     )
-    if head == "logits":
-        return pooled, logits
-    softmax = Layer(
-        name="predictions",
-        op="softmax",
-        inputs=(logits.name,),
-        in_channels=classes,
-        out_channels=classes,
-    )
-    return pooled, logits, softmax
+    match head:
+        case "logits":
+            return pooled, logits
+        case "softmax":
+            softmax = Layer(
+                name="predictions",
+                op="softmax",
+                inputs=(logits.name,),
+                in_channels=classes,
+                out_channels=classes,
+            )
+            return pooled, logits, softmax
+        case _:
+            assert_never(head)

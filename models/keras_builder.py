@@ -1,6 +1,6 @@
 """An `Architecture` as a Keras 3 model that can be trained."""
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, assert_never
 
 from mobiledeploy.ops.architecture import INPUT, Activation, Architecture, Layer
 
@@ -70,6 +70,8 @@ def _apply(layer: Layer, sources: list[Any], batch_norm_momentum: float) -> Any:
             return layers.Dense(layer.out_channels, name=layer.name, dtype=DTYPE)(sources[0])
         case "softmax":
             return layers.Softmax(name=layer.name, dtype=DTYPE)(sources[0])
+        case _:
+            assert_never(layer.op)
 
 
 def _convolution(layer: Layer) -> "keras.Layer":
@@ -83,6 +85,10 @@ def _convolution(layer: Layer) -> "keras.Layer":
         "name": layer.name,
         "dtype": DTYPE,
     }
-    if layer.op == "depthwise":
-        return layers.DepthwiseConv2D(layer.kernel, **common)
-    return layers.Conv2D(layer.out_channels, layer.kernel, **common)
+    match layer.op:
+        case "depthwise":
+            return layers.DepthwiseConv2D(layer.kernel, **common)
+        case "conv":
+            return layers.Conv2D(layer.out_channels, layer.kernel, **common)
+        case op:
+            raise ValueError(f"`{layer.name}`: expected a convolution, received {op}")

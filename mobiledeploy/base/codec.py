@@ -6,15 +6,17 @@ Unknown, missing and mistyped fields are refused: the files may come from anywhe
 import dataclasses
 import functools
 import json
+import math
 from typing import Any, Final, TypeVar, get_args
 
 from mobiledeploy.base.errors import CorruptFileError, MobileDeployError
 
 T = TypeVar("T")
 
-OMITTED: Final = "omitted"
-OMIT: Final = {OMITTED: True}
+OMIT: Final = {"omitted": True}
 """Metadata of a field that is left out of JSON where it has its default."""
+UNWRITTEN: Final = {"unwritten": True}
+"""Metadata of a field that JSON does not hold: a fact for those who put a report into words."""
 MOST_SAID: Final = 1000
 """Characters of what is wrong with a file that are shown: its own text may be among them."""
 
@@ -22,26 +24,34 @@ MOST_SAID: Final = 1000
 @functools.cache
 def _converter() -> Any:
     import cattrs
-    from cattrs.gen import make_dict_unstructure_fn, override
+    from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
 
     converter = cattrs.Converter(forbid_extra_keys=True, detailed_validation=True)
 
-    def without_defaults(kind: Any) -> Any:
-        omitted: Any = {name: override(omit_if_default=True) for name in _omitted(kind)}
-        return make_dict_unstructure_fn(kind, converter, **omitted)
+    def written(kind: Any) -> Any:
+        omitted: Any = {name: override(omit_if_default=True) for name in _marked(kind, OMIT)}
+        unwritten: Any = {name: override(omit=True) for name in _marked(kind, UNWRITTEN)}
+        return make_dict_unstructure_fn(kind, converter, **omitted, **unwritten)
+
+    def read(kind: Any) -> Any:
+        unwritten: Any = {name: override(omit=True) for name in _marked(kind, UNWRITTEN)}
+        return make_dict_structure_fn(kind, converter, **unwritten)
 
     converter.register_unstructure_hook_factory(
-        lambda kind: bool(_omitted(kind)), without_defaults
+        lambda kind: bool(_marked(kind, OMIT) or _marked(kind, UNWRITTEN)), written
     )
+    converter.register_structure_hook_factory(lambda kind: bool(_marked(kind, UNWRITTEN)), read)
     for kind in (int, float, str, bool):
         converter.register_structure_hook(kind, _exactly)
     return converter
 
 
-def _omitted(kind: Any) -> list[str]:
+def _marked(kind: Any, mark: dict[str, bool]) -> list[str]:
     if not dataclasses.is_dataclass(kind):
         return []
-    return [field.name for field in dataclasses.fields(kind) if OMITTED in field.metadata]
+    return [
+        field.name for field in dataclasses.fields(kind) if field.metadata.keys() >= mark.keys()
+    ]
 
 
 def _exactly(value: object, kind: type) -> object:
@@ -49,6 +59,10 @@ def _exactly(value: object, kind: type) -> object:
         return float(value)
     if type(value) is not kind:
         raise TypeError(f"expected {kind.__name__}, received {value!r}")
+    # Python reads NaN, Infinity and 1e999, none of which is a number in JSON; NaN is never more
+    # than what is allowed.
+    if isinstance(value, float) and not math.isfinite(value):
+        raise CorruptFileError(f"expected a finite number, received {value}")
     return value
 
 

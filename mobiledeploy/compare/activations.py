@@ -2,6 +2,8 @@
 
 from typing import Final
 
+import numpy as np
+
 from mobiledeploy.reading import FULL, Layer
 
 STEP: Final = 1.01
@@ -29,7 +31,7 @@ def same_activation(a: Layer, b: Layer) -> bool:
     if bounds(a) == bounds(b):
         return True
     scales = [layer.output.scale for layer in (a, b) if layer.output.scale is not None]
-    if len(scales) < 2:
+    if len(scales) < 2 or not np.isfinite(scales).all():
         return False
     step = STEP * float(max(scales))
     return all(_agree(a, b, end, sign, step) for end, sign in ((0, -1), (1, 1)))

@@ -4,60 +4,80 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
-from mobiledeploy.compare.difference import Difference, Field
+from mobiledeploy.compare.difference import Cause, Difference, Field, GridChange
 
 SEPARATE: Final = 4
 """So many layers with other grids are no accident."""
-IN_FLOATS: Final = "in floats"
-LAST_PLACE: Final = "last place"
-
+_IN_FLOATS: Final[frozenset[GridChange | None]] = frozenset(
+    {"first in floats", "second in floats"}
+)
 _ACTIVATIONS: Final[frozenset[Field]] = frozenset({"scale", "zero point", "input grid"})
 _KERNELS: Final[frozenset[Field]] = frozenset({"kernel scale", "per-tensor weights"})
 _NETWORK: Final = frozenset({"conv", "depthwise", "dense", "add"})
 """Kinds of layers that make the network; others may be a matter of form."""
 
 
-def words(
-    harmful: Sequence[Difference], *, layers: int, place: str, origin: Callable[[], str]
-) -> str:
-    """Return how the files were quantised apart; nothing if they were not.
+def cause(
+    harmful: Sequence[Difference],
+    *,
+    layers: int,
+    place: tuple[str, ...],
+    origin: Callable[[], str],
+) -> Cause | None:
+    """Return how the files were quantised apart; None if they were not.
 
     Args:
         harmful: Differences that may change an output.
         layers: Of the first file.
-        place: Where the first difference stands, in words.
+        place: Where the first difference stands, in clauses.
         origin: Gives in words whether the files hold one network.
     """
     other = _other_network(harmful, layers)
-    if other:
+    if other is not None:
         return other
     enough = max(SEPARATE, layers // 8)
-    in_floats = [found for found in harmful if IN_FLOATS in found.detail]
+    in_floats = [found for found in harmful if found.change in _IN_FLOATS]
     if len(_places(in_floats)) >= enough:
-        which = "first" if in_floats[-1].expected == "floats" else "second"
-        return (
+        which = "first" if in_floats[-1].change == "first in floats" else "second"
+        said = (
             f"the {which} file keeps {len(_places(in_floats))} of {layers} layers in floats where "
             "the other one has codes, so that they cannot be equal: what differs is the cost of "
             "quantising"
         )
+        return Cause(clauses=(said,))
     grids = [found for found in harmful if found.field in _ACTIVATIONS | _KERNELS]
-    rounded = [found for found in grids if LAST_PLACE in found.detail]
-    others = [found for found in grids if LAST_PLACE not in found.detail]
+    rounded = [found for found in grids if found.change == "last place"]
+    others = [found for found in grids if found.change != "last place"]
+    where, *size = place
     if not others and len(_places(rounded)) >= enough:
-        return (
+        said = (
             "scales were rounded otherwise, by units in the last place, in "
-            f"{len(_places(rounded))} of {layers} layers: the first is {place}"
+            f"{len(_places(rounded))} of {layers} layers: the first is {where}"
         )
+        return Cause(clauses=(said, *size))
     if len(_places(others)) < enough:
-        return ""
+        return None
+    return Cause(clauses=tuple(_separate(harmful, others, layers, place, origin)))
+
+
+def _separate(
+    harmful: Sequence[Difference],
+    others: Sequence[Difference],
+    layers: int,
+    place: tuple[str, ...],
+    origin: Callable[[], str],
+) -> list[str]:
+    """Return the clauses for files in which `others` have other grids."""
+    where, *size = place
     calibrated = any(found.field in _ACTIVATIONS for found in others)
     said = [
         f"the files were quantised separately: {len(_places(others))} of {layers} layers have "
-        f"other scales or zero points, the first is {place}"
+        f"other scales or zero points, the first is {where}"
         if calibrated
         else f"the weights were quantised otherwise, the activations alike: "
         f"{len(_places(others))} of {layers} layers have other scales of weights, the first is "
-        f"{place}"
+        f"{where}",
+        *size,
     ]
     for field, said_of in (
         ("per-tensor weights", ""),
@@ -66,7 +86,7 @@ def words(
         some = [found for found in harmful if found.field == field]
         said += [f"in {len(_places(some))} of them {said_of or some[0].detail}"] if some else []
     said += operators(harmful)
-    return "; ".join([*said, *filter(None, [origin()])])
+    return [*said, *filter(None, [origin()])]
 
 
 def operators(harmful: Sequence[Difference]) -> list[str]:
@@ -81,8 +101,8 @@ def operators(harmful: Sequence[Difference]) -> list[str]:
     return said
 
 
-def _other_network(harmful: Sequence[Difference], layers: int) -> str:
-    """Return in words that the layers themselves are others, if half of them are."""
+def _other_network(harmful: Sequence[Difference], layers: int) -> Cause | None:
+    """Return that the layers themselves are others, if half of them are."""
     known = [found for found in harmful if found.kind in _NETWORK]
     missing, extra, shapes = (
         sum(found.field == field for found in known)
@@ -90,11 +110,12 @@ def _other_network(harmful: Sequence[Difference], layers: int) -> str:
     )
     # Where the second file has few layers of its own, it is rather that it is not understood.
     if 2 * (missing + extra + shapes) < layers or min(missing, extra) + shapes < SEPARATE:
-        return ""
-    return (
+        return None
+    said = (
         f"the files hold different networks: {missing} layers are in the first file only and "
         f"{extra} in the second, and {shapes} kernels have another shape"
     )
+    return Cause(clauses=(said,))
 
 
 def _places(found: Iterable[Difference]) -> set[int]:

@@ -1,13 +1,13 @@
 """Compare how two files take an image and give an answer: types, grids, the layer that answers."""
 
+import dataclasses
 from typing import Final
 
 from mobiledeploy.compare.align import Alignment
 from mobiledeploy.compare.difference import Difference, Field
-from mobiledeploy.compare.layer_fields import grid
+from mobiledeploy.compare.layer_fields import Found, grid
 from mobiledeploy.reading import INPUT, Reading, Tensor
 
-NEARLY: Final = "which is the same range but for some steps"
 STEPS: Final = 2.5
 """By which calibrated grids of one range may differ at an end."""
 
@@ -23,7 +23,13 @@ def input_differences(a: Reading, b: Reading, *, same_readers: bool) -> list[Dif
     mine, other = a.input, b.input
 
     def difference(
-        field: Field, detail: str, expected: str, received: str, *, same: bool, method: str = ""
+        field: Field,
+        detail: str,
+        expected: str,
+        received: str,
+        *,
+        same: bool,
+        method: str = "",
     ) -> Difference:
         return Difference(
             position=INPUT,
@@ -76,12 +82,18 @@ def input_differences(a: Reading, b: Reading, *, same_readers: bool) -> list[Dif
     # are, and then a scale a hair away changes nothing that the first layer does not show.
     codes = "float32" not in {mine.dtype, other.dtype}
     for one in grid(mine, other):
-        same = same_readers and codes and one.field == "scale" and "last place" in one.detail
+        same = same_readers and codes and one.field == "scale" and one.change == "last place"
+        nearly = _nearly(a.input, b.input)
         detail = f"{one.detail}; the files take {_interval(a)} and {_interval(b)}"
-        detail += f", {NEARLY}" if _nearly(a.input, b.input) else ""
+        detail += ", which is the same range but for some steps" if nearly else ""
         method = "the first layers give the same codes" if same else ""
+        put = difference(
+            "input grid", detail, one.expected, one.received, same=same, method=method
+        )
         found.append(
-            difference("input grid", detail, one.expected, one.received, same=same, method=method)
+            dataclasses.replace(
+                put, change=one.change, nearly=nearly, measured_by_first=one.measured_by_first
+            )
         )
     return found
 
@@ -92,7 +104,15 @@ def output_differences(a: Reading, b: Reading, alignment: Alignment) -> list[Dif
     kind = "output" if a.output_of == INPUT else a.layers[a.output_of].kind
     found = []
 
-    def difference(field: Field, detail: str, expected: str, received: str, *, same: bool) -> None:
+    def difference(
+        field: Field,
+        detail: str,
+        expected: str,
+        received: str,
+        *,
+        same: bool,
+        like: Found | None = None,
+    ) -> None:
         found.append(
             Difference(
                 position=a.output_of,
@@ -106,6 +126,8 @@ def output_differences(a: Reading, b: Reading, alignment: Alignment) -> list[Dif
                 lsb=0 if same else None,
                 equivalent=same,
                 method="the border only converts" if same else "",
+                change=None if like is None else like.change,
+                measured_by_first=like is not None and like.measured_by_first,
             )
         )
 
@@ -131,7 +153,7 @@ def output_differences(a: Reading, b: Reading, alignment: Alignment) -> list[Dif
         ) == (inside[1].scale, inside[1].zero_point):  # fmt: skip
             continue
         detail = f"where the output is converted, {one.detail}"
-        difference(one.field, detail, one.expected, one.received, same=False)
+        difference(one.field, detail, one.expected, one.received, same=False, like=one)
     return found
 
 

@@ -1,11 +1,10 @@
-"""Say in a sentence what is the matter between two files, in words of those who made them."""
+"""Say what is the matter between two files, in words of those who made them."""
 
 from collections.abc import Callable, Sequence
 from typing import Final
 
 from mobiledeploy.compare import apart
-from mobiledeploy.compare.borders import NEARLY
-from mobiledeploy.compare.difference import Difference, Field
+from mobiledeploy.compare.difference import Cause, Difference, Field
 
 _ALONE: Final[frozenset[Field]] = frozenset({"missing layer", "extra layer"})
 
@@ -54,7 +53,7 @@ def cause(
     *,
     layers: int,
     origin: Callable[[], str],
-) -> str:
+) -> Cause:
     """Return what is the matter, or nothing if no difference can change an output.
 
     Args:
@@ -64,26 +63,30 @@ def cause(
         origin: Gives in words whether files that were quantised separately hold one network.
     """
     if first is None:
-        return ""
+        return Cause()
     harmful = [found for found in differences if not found.equivalent]
-    place = f"{_place(first)}{_size(first)}"
-    separate = apart.words(harmful, layers=layers, place=place, origin=origin)
-    if separate:
+    place = _place(first), *_size(first)
+    separate = apart.cause(harmful, layers=layers, place=place, origin=origin)
+    if separate is not None:
         return separate
     if first.kind == "softmax" and first.field in _ALONE:
         which = "first" if first.field == "missing layer" else "second"
-        return f"only the {which} file ends in a softmax: the other one gives the logits"
+        return Cause(
+            clauses=(f"only the {which} file ends in a softmax: the other one gives the logits",)
+        )
     said = _WORDS[first.field]
-    if first.field == "input grid" and NEARLY in first.detail:
+    if first.nearly:
         said = "the image is put on a grid whose steps lie otherwise"
-    words = f"{said}: {_place(first)}, {first.detail}{_size(first)}"
+    clauses = [f"{said}: {_place(first)}, {first.detail}", *_size(first)]
     later = {found.position for found in harmful if found.field != "rounding"} - {first.position}
     if later:
-        words += f"; {_layers(len(later))} differ in numbers"
+        clauses.append(f"{_layers(len(later))} differ in numbers")
     rounding = {found.position for found in harmful if found.field == "rounding"}
     if rounding - {first.position}:
-        words += f"; {_layers(len(rounding - {first.position}))} are rounded otherwise"
-    return words if first.field in _ALONE else "; ".join([words, *apart.operators(harmful)])
+        clauses.append(f"{_layers(len(rounding - {first.position}))} are rounded otherwise")
+    if first.field not in _ALONE:
+        clauses += apart.operators(harmful)
+    return Cause(clauses=tuple(clauses), measured_by_first=first.measured_by_first)
 
 
 def _layers(count: int) -> str:
@@ -98,5 +101,5 @@ def _place(found: Difference) -> str:
     return f"in layer {found.number} `{name}` ({found.kind})"
 
 
-def _size(found: Difference) -> str:
-    return f"; its codes can differ by up to {found.lsb} LSB" if found.lsb else ""
+def _size(found: Difference) -> tuple[str, ...]:
+    return (f"its codes can differ by up to {found.lsb} LSB",) if found.lsb else ()

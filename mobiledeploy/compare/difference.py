@@ -3,6 +3,8 @@
 import dataclasses
 from typing import Literal, TypeAlias
 
+from mobiledeploy.base.codec import UNWRITTEN
+
 Field: TypeAlias = Literal[
     "input type",
     "input shape",
@@ -44,6 +46,37 @@ Field: TypeAlias = Literal[
 MOST_CHANNELS = 16
 """Of which a difference names the numbers."""
 
+GridChange: TypeAlias = Literal["last place", "first in floats", "second in floats"]
+"""`last place`: a scale is some units in the last place off, as another rounding leaves it. The
+others: one file has no codes where the other one has."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Cause:
+    """What is the matter between two files, in words, and what these words rest on.
+
+    Attributes:
+        clauses: Words, the most telling first; none if nothing is the matter.
+        measured_by_first: Whether they call what the first file holds expected.
+    """
+
+    clauses: tuple[str, ...] = ()
+    measured_by_first: bool = False
+
+    @property
+    def words(self) -> str:
+        """All of it in a sentence."""
+        return "; ".join(self.clauses)
+
+    @property
+    def headline(self) -> str:
+        """The first clause."""
+        return self.clauses[0] if self.clauses else ""
+
+    def with_(self, *clauses: str) -> "Cause":
+        """Return the same with more clauses."""
+        return dataclasses.replace(self, clauses=(*self.clauses, *clauses))
+
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Difference:
@@ -64,6 +97,9 @@ class Difference:
         lsb: By how many steps an output of the layer can differ, at most; None if not computed.
         equivalent: Whether it was shown to change no output.
         method: How that was shown, or how it was found that it may.
+        change: What kind of change of a grid it is, where that matters; not in JSON.
+        nearly: Whether two grids cover one range but for some steps; not in JSON.
+        measured_by_first: Whether `detail` calls what the first file has expected; not in JSON.
     """
 
     position: int
@@ -79,6 +115,9 @@ class Difference:
     lsb: int | None = None
     equivalent: bool = False
     method: str = ""
+    change: GridChange | None = dataclasses.field(default=None, compare=False, metadata=UNWRITTEN)
+    nearly: bool = dataclasses.field(default=False, compare=False, metadata=UNWRITTEN)
+    measured_by_first: bool = dataclasses.field(default=False, compare=False, metadata=UNWRITTEN)
 
     @property
     def name(self) -> str:
@@ -104,6 +143,7 @@ class StructureReport:
             numbers, if there is one, before layers whose kernels merely round otherwise.
         cause: What is the matter, in a sentence; empty if nothing is.
         differences: All of them, in running order; also those shown to change nothing.
+        reason: `cause`, clause by clause; not in JSON.
     """
 
     same: bool
@@ -113,3 +153,4 @@ class StructureReport:
     first: Difference | None
     cause: str
     differences: tuple[Difference, ...]
+    reason: Cause = dataclasses.field(default=Cause(), compare=False, metadata=UNWRITTEN)

@@ -19,6 +19,7 @@ class Finding:
         channels: Output channels concerned.
         expected: What the first kernel has.
         received: What the second kernel has.
+        measured_by_first: Whether `detail` calls what the first kernel has expected.
     """
 
     field: Field
@@ -26,6 +27,7 @@ class Finding:
     channels: tuple[int, ...]
     expected: str = ""
     received: str = ""
+    measured_by_first: bool = False
 
 
 def kernels_differ(a: Layer, b: Layer, *, at_input: bool, at_logits: bool) -> Finding | None:
@@ -188,6 +190,7 @@ def _numbers(mine: Ints, other: Ints, rows: tuple[int, ...], a: Layer, b: Layer)
             channels=rows,
             expected=str(values[0]),
             received=str(values[1]),
+            measured_by_first=True,
         )
     share = len(places) / mine.size
     if flipped:

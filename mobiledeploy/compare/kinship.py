@@ -27,6 +27,21 @@ STRANGE: Final = 0.5
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """Channels of one layer that stand in another order.
+
+    Attributes:
+        colours: Whether they are the image's; otherwise the classes.
+        moved: Places in the first file, and where they stand in the second; of classes only.
+        count: How many channels there are.
+    """
+
+    colours: bool
+    moved: tuple[tuple[int, int], ...]
+    count: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Kinship:
     """What two files' real numbers say of where they come from.
 
@@ -36,7 +51,7 @@ class Kinship:
             of the same numbers.
         scaled: Of those, the ones in which only each output channel has another factor.
         distances: Of each unlike layer, how far its weights are apart, relative to their size.
-        order: In words, if the colours or the classes stand in another order.
+        orders: In which the colours or the classes stand, if it is another one.
         reduced: Layers whose weights take seven bits in the second file and eight in the first,
             and the other way round.
         ratios: Of each layer with other scales, position and second scale / first scale.
@@ -46,7 +61,7 @@ class Kinship:
     unlike: tuple[int, ...]
     scaled: tuple[int, ...]
     distances: tuple[float, ...]
-    order: str
+    orders: tuple[Order, ...]
     reduced: tuple[int, int]
     ratios: tuple[tuple[int, float], ...]
 
@@ -58,7 +73,7 @@ def kinship(a: Reading, b: Reading, alignment: Alignment) -> Kinship:
     unlike: list[int] = []
     scaled: list[int] = []
     distances: list[float] = []
-    orders: list[str] = []
+    orders: list[Order] = []
     ratios: list[tuple[int, float]] = []
     for j, i in sorted(alignment.matched.items()):
         one, two = a.layers[i], b.layers[j]
@@ -79,7 +94,7 @@ def kinship(a: Reading, b: Reading, alignment: Alignment) -> Kinship:
         if _alike(mine, other):
             continue
         order = _order(mine, other, image=one.reads[0].source == INPUT, last=a.logits is one)
-        if order:
+        if order is not None:
             orders.append(order)
             continue
         unlike.append(i)
@@ -91,7 +106,7 @@ def kinship(a: Reading, b: Reading, alignment: Alignment) -> Kinship:
         unlike=tuple(unlike),
         scaled=tuple(scaled),
         distances=tuple(distances),
-        order="; ".join(orders),
+        orders=tuple(orders),
         reduced=(reduced[0], reduced[1]),
         ratios=tuple(ratios),
     )
@@ -106,9 +121,7 @@ def words(found: Kinship, layers: tuple[Layer, ...]) -> str:
     """
     if not found.weighted:
         return ""
-    said = [_origin(found, layers)]
-    if found.order:
-        said.insert(0, found.order)
+    said = [*(_order_words(order) for order in found.orders), _origin(found, layers)]
     for which, count in zip(("second", "first"), found.reduced, strict=True):
         if 2 * count > found.weighted:
             said.append(
@@ -204,27 +217,38 @@ def _largest(weights: Weights) -> int:
 
 def _distance(mine: Reals, other: Reals) -> float:
     size = float(np.linalg.norm(mine))
-    return float(np.linalg.norm(mine - other)) / size if size else np.inf
+    share = float(np.linalg.norm(mine - other)) / size if size else np.inf
+    return share if np.isfinite(share) else np.inf
 
 
 def _order(
     mine: tuple[Reals, Reals], other: tuple[Reals, Reals], *, image: bool, last: bool
-) -> str:
-    """Return in words in which other order the colours or the classes stand, if they do."""
+) -> Order | None:
+    """Return in which other order the colours or the classes stand, if they do."""
     if image and other[0].shape[-1] == 3 and _alike(mine, (other[0][..., ::-1], other[1])):
-        return "the image's colours are taken in another order (RGB/BGR)"
+        return Order(colours=True, moved=(), count=3)
     if not last:
-        return ""
+        return None
     rows, others = (tensor[0].reshape(len(tensor[0]), -1) for tensor in (mine, other))
     closest = np.array([np.linalg.norm(others - row, axis=1).argmin() for row in rows])
     moved = np.flatnonzero(closest != np.arange(len(rows)))
     if not _permutes(closest) or not _alike(mine, (other[0][closest], other[1][closest])):
-        return ""
-    shown = ", ".join(f"{place} at {closest[place]}" for place in moved[:4])
-    rest = " ..." if len(moved) > 4 else ""
+        return None
+    return Order(
+        colours=False,
+        moved=tuple((int(place), int(closest[place])) for place in moved),
+        count=len(rows),
+    )
+
+
+def _order_words(order: Order) -> str:
+    if order.colours:
+        return "the image's colours are taken in another order (RGB/BGR)"
+    shown = ", ".join(f"{place} at {other}" for place, other in order.moved[:4])
+    rest = " ..." if len(order.moved) > 4 else ""
     return (
-        f"the classes stand in another order: {len(moved)} of {len(rows)} are moved ({shown}"
-        f"{rest} in the second file)"
+        f"the classes stand in another order: {len(order.moved)} of {order.count} are moved "
+        f"({shown}{rest} in the second file)"
     )
 
 

@@ -7,8 +7,9 @@ from typing import Any, Final
 import numpy as np
 
 from mobiledeploy.compare.activations import bounds, same_activation
-from mobiledeploy.compare.difference import Field
+from mobiledeploy.compare.difference import Field, GridChange
 from mobiledeploy.compare.kernel_words import kernels_differ
+from mobiledeploy.compare.scales import change, ratio
 from mobiledeploy.reading import Layer, Tensor, Weights
 
 ROUNDED: Final = 3e-7
@@ -36,6 +37,8 @@ class Found:
         harmful: Whether it changes an output, where that is clear from the field alone; None
             where the layers' functions decide.
         method: Why that is clear.
+        change: What kind of change of a grid it is, where that matters.
+        measured_by_first: Whether `detail` calls what the first has expected.
     """
 
     field: Field
@@ -45,6 +48,8 @@ class Found:
     channels: tuple[int, ...] = ()
     harmful: bool | None = None
     method: str = ""
+    change: GridChange | None = None
+    measured_by_first: bool = False
 
 
 def fields(a: Layer, b: Layer, *, at_input: bool, at_logits: bool) -> list[Found]:
@@ -81,6 +86,7 @@ def grid(a: Tensor, b: Tensor) -> Iterator[Found]:
             detail="one file keeps this tensor in floats and the other one in codes",
             expected=words[a.scale is None],
             received=words[b.scale is None],
+            change="first in floats" if a.scale is None else "second in floats",
         )
         return
     if a.scale is not None and b.scale is not None and a.scale != b.scale:
@@ -89,6 +95,7 @@ def grid(a: Tensor, b: Tensor) -> Iterator[Found]:
             detail=f"the tensor's scale is {ratio(a.scale, b.scale)}",
             expected=repr(float(a.scale)),
             received=repr(float(b.scale)),
+            change=change(a.scale, b.scale),
         )
     if a.zero_point != b.zero_point:
         yield Found(
@@ -96,17 +103,8 @@ def grid(a: Tensor, b: Tensor) -> Iterator[Found]:
             detail=f"the tensor's zero point is {b.zero_point}, expected {a.zero_point}",
             expected=str(a.zero_point),
             received=str(b.zero_point),
+            measured_by_first=True,
         )
-
-
-def ratio(mine: np.floating[Any], other: np.floating[Any]) -> str:
-    """Return in words how a scale differs from the one that was expected."""
-    if not (np.isfinite([mine, other]).all() and mine > 0 and other > 0):
-        return "no usable number"
-    steps = int(np.float32(other).view(np.int32)) - int(np.float32(mine).view(np.int32))
-    if abs(steps) <= 64:
-        return f"{abs(steps)} unit{'s' * (abs(steps) > 1)} in the last place off"
-    return f"{float(other) / float(mine):.6g} times what was expected"
 
 
 def _not_comparable(a: Layer, b: Layer) -> Iterator[Found]:
@@ -164,6 +162,7 @@ def _clamps(a: Layer, b: Layer) -> Iterator[Found]:
         f"{a.clamp[1]}: {_activation(b)} instead of {_activation(a)}",
         expected=str(a.clamp),
         received=str(b.clamp),
+        measured_by_first=True,
     )
 
 
@@ -206,6 +205,7 @@ def _weights(a: Layer, b: Layer, *, at_input: bool, at_logits: bool) -> Iterator
             expected=finding.expected,
             received=finding.received,
             channels=finding.channels,
+            measured_by_first=finding.measured_by_first,
         )
     if mine.bias.size != other.bias.size:
         return
@@ -261,8 +261,10 @@ def _vector(
         return
     where = _where(channels, mine.size)
     first = channels[0]
+    changed: GridChange | None = None
     if np.issubdtype(mine.dtype, np.floating):
         words = f"{name} of {where} is {ratio(mine[first], other[first])}"
+        changed = change(mine[first], other[first])
     else:
         off = int(other[first]) - int(mine[first])
         words = f"{name} of {where} differs, by {off:+d} in channel {first}"
@@ -272,6 +274,7 @@ def _vector(
         expected=_few(mine[list(channels[:3])], len(channels)),
         received=_few(other[list(channels[:3])], len(channels)),
         channels=channels,
+        change=changed,
     )
 
 

@@ -6,7 +6,8 @@ from typing import Final
 import numpy as np
 
 from mobiledeploy.compare.align import Alignment
-from mobiledeploy.compare.layer_fields import Found, ratio
+from mobiledeploy.compare.layer_fields import Found
+from mobiledeploy.compare.scales import ratio
 from mobiledeploy.reading import INPUT, Layer, Read, Reading, Tensor
 
 CLOSE: Final = 1e-5
@@ -61,6 +62,7 @@ def reads_differ(a: Reading, b: Reading, alignment: Alignment, i: int, j: int) -
                 f"{mine.beta:g}",
                 expected=repr(mine.beta),
                 received=repr(other.beta),
+                measured_by_first=True,
             )
         )
     return found

@@ -1,6 +1,6 @@
 """Judge a pair of corresponding layers as functions of codes, by what kind they are."""
 
-from typing import Final
+from typing import Final, assert_never
 
 import numpy as np
 
@@ -38,12 +38,14 @@ def verdict_on(a: Layer, b: Layer, formats: tuple[Format, Format], source: Span)
             return SAME if same else UNKNOWN
         case "unknown":
             return UNKNOWN
-        case _:
+        case "average_pool" | "max_pool" | "pad" | "clamp" | "quantize" | "dequantize":
             same_reads = [(r.scale, r.zero_point) for r in a.reads] == [
                 (r.scale, r.zero_point) for r in b.reads
             ]
             same = _same_windows(a, b) and _grid(a) == _grid(b) and a.clamp == b.clamp
             return SAME if same and same_reads else UNKNOWN
+        case _:
+            assert_never(a.kind)
 
 
 def _same_windows(a: Layer, b: Layer) -> bool:

@@ -68,19 +68,21 @@ def _compare(a: Reading, b: Reading) -> StructureReport:
             differences.append(_alone(position, b, b.layers[j], missing=False))
     differences.extend(output_differences(a, b, alignment))
     first = first_of(differences)
+    why = cause(
+        differences,
+        first,
+        layers=len(a.layers),
+        origin=lambda: kinship.words(kinship.kinship(a, b, alignment), a.layers),
+    )
     return StructureReport(
         same=first is None,
         layers=len(a.layers),
         other_layers=len(b.layers),
         matched=len(alignment.matched),
         first=first,
-        cause=cause(
-            differences,
-            first,
-            layers=len(a.layers),
-            origin=lambda: kinship.words(kinship.kinship(a, b, alignment), a.layers),
-        ),
+        cause=why.words,
         differences=tuple(differences),
+        reason=why,
     )
 
 
@@ -185,6 +187,8 @@ def _judged(
         lsb=0 if equal else (None if found.harmful else verdict.lsb),
         equivalent=equal,
         method=found.method or verdict.method,
+        change=found.change,
+        measured_by_first=found.measured_by_first,
     )
 
 

@@ -6,12 +6,15 @@ It makes a build folder verifiable anywhere: without the photos, without TensorF
 import dataclasses
 import io
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from mobiledeploy.base import arrays
 from mobiledeploy.base.errors import CorruptFileError
+
+_DAMAGED: Final = "the file is damaged: copy the folder again, or build again"
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -71,11 +74,17 @@ def read(path: Path) -> Evaluation:
         or found.float_logits.dtype.kind != "f"
         or found.float_logits.ndim != 2
         or len(found.float_logits) != images
-        or not np.isfinite(found.float_logits).all()
         or not 0 <= found.labels.min() <= found.labels.max() < found.float_logits.shape[1]
     ):
         raise CorruptFileError(
             f"{path}: images, labels, names and logits do not fit together",
-            hint="the file is damaged: copy the folder again, or build again",
+            hint=_DAMAGED,
+        )
+    bad = np.flatnonzero(~np.isfinite(found.float_logits).all(axis=1))
+    if bad.size:
+        raise CorruptFileError(
+            f"{path}: expected numbers, received NaN or infinite logits of {bad.size} images, "
+            f"such as `{found.names[bad[0]]}`",
+            hint=_DAMAGED,
         )
     return found

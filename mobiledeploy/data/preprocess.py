@@ -10,7 +10,7 @@ import struct
 import threading
 import warnings
 import zlib
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, assert_never
 
 import numpy as np
 import numpy.typing as npt
@@ -85,12 +85,16 @@ def decode(data: bytes, name: str) -> Pixels:
 def preprocess(pixels: Pixels, preprocessing: Preprocessing) -> Pixels:
     """Return the image as the network sees it, (image_size, image_size, 3), 0..255."""
     size = preprocessing.image_size
-    if preprocessing.crop == "center":
-        height, width = pixels.shape[:2]
-        side = min(height, width)
-        top, left = (height - side) // 2, (width - side) // 2
-        pixels = pixels[top : top + side, left : left + side]
-    return resize(pixels, size, size)
+    match preprocessing.crop:
+        case "center":
+            height, width = pixels.shape[:2]
+            side = min(height, width)
+            top, left = (height - side) // 2, (width - side) // 2
+            return resize(pixels[top : top + side, left : left + side], size, size)
+        case "stretch":
+            return resize(pixels, size, size)
+        case _:
+            assert_never(preprocessing.crop)
 
 
 def to_float32(pixels: Pixels, preprocessing: Preprocessing) -> npt.NDArray[np.float32]:

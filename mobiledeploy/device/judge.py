@@ -11,6 +11,7 @@ from mobiledeploy.base.errors import CorruptFileError
 from mobiledeploy.device import adb, selftest
 from mobiledeploy.device.selftest import Engine
 from mobiledeploy.spec.contract import Contract
+from mobiledeploy.verify import finite
 from mobiledeploy.verify.float32 import TOLERANCE
 from mobiledeploy.verify.parity import Answers
 
@@ -27,10 +28,12 @@ class EngineReport:
         images: How many; 0 if the engine could not run.
         exact_logits: Images on which every logit is equal.
         max_logits: Largest difference of a logit: LSB, or relative to the largest golden logit in
-            a float model, as the app says it too.
+            a float model, as the app says it too. Answers that are no numbers are a failure of
+            their own and left out here.
         max_scores: Largest difference of a score, likewise.
         same_top1: Images on which the highest logit is the same class.
-        worst: Name of the image with the largest difference; empty if there is none.
+        worst: Name of the image with the largest difference, or of one whose answer is no
+            number; empty if there is none.
         median_ms: Median time of an inference on the phone, milliseconds; None if it did not run.
     """
 
@@ -82,24 +85,39 @@ def judge(
     scores = unpack([answer.scores or answer.logits for answer in told.answers])
     golden_scores = expected.logits if expected.scores is None else expected.scores
     unit = float(np.abs(expected.logits).max()) if floats else 1.0
-    from_logits = np.abs(logits - expected.logits).max(axis=1) / unit
-    from_scores = np.abs(scores - golden_scores).max(axis=1) / unit
-    worst = int(np.lexsort((from_scores, from_logits))[-1])
+    bad = finite.rows(logits) | finite.rows(scores)
+    from_logits = _apart(logits, expected.logits, bad) / unit
+    from_scores = _apart(scores, golden_scores, bad) / unit
+    worst = int(np.lexsort((from_scores, from_logits, bad))[-1])
     report = EngineReport(
         title=title,
         file=engine.file,
         holds=False,
         failures=(),
         images=len(names),
-        exact_logits=int((from_logits == 0).sum()),
+        exact_logits=int((~bad & (from_logits == 0)).sum()),
         max_logits=float(from_logits.max()),
         max_scores=float(from_scores.max()),
-        same_top1=int((logits.argmax(1) == expected.logits.argmax(1)).sum()),
-        worst=names[worst] if from_logits[worst] or from_scores[worst] else "",
+        same_top1=int((~bad & (logits.argmax(1) == expected.logits.argmax(1))).sum()),
+        worst=names[worst] if bad[worst] or from_logits[worst] or from_scores[worst] else "",
         median_ms=told.median_ms,
     )
-    failures = _differences(report, contract, told_exact=told.exact_logits)
+    unusable = [
+        f"{title} gives {finite.words(values, names)} in its {what}"
+        for what, values in (("logits", logits), ("scores", scores))
+        if finite.rows(values).any()
+    ]
+    failures = (*unusable, *_differences(report, contract, told_exact=told.exact_logits))
     return dataclasses.replace(report, holds=not failures, failures=failures)
+
+
+def _apart(
+    values: npt.NDArray[Any], expected: npt.NDArray[Any], bad: npt.NDArray[np.bool_]
+) -> npt.NDArray[np.float64]:
+    """Return the largest difference of each image; 0 for those whose answer is no number."""
+    values = np.where(bad[:, None], expected, values)
+    apart: npt.NDArray[np.float64] = np.abs(values.astype(np.float64) - expected).max(axis=1)
+    return apart
 
 
 def _differences(report: EngineReport, contract: Contract, *, told_exact: int) -> tuple[str, ...]:
@@ -110,13 +128,13 @@ def _differences(report: EngineReport, contract: Contract, *, told_exact: int) -
     )
     unit = "of the largest" if allowed is None else "LSB"
     found = []
-    if report.max_logits > most_logits:
+    if not report.max_logits <= most_logits:
         found.append(
             f"{report.title}: logits differ by up to {report.max_logits:g} {unit}, expected at "
             f"most {most_logits:g}; worst: {report.worst}; the same top-1 on "
             f"{report.same_top1} of {report.images}"
         )
-    if report.max_scores > most_scores:
+    if not report.max_scores <= most_scores:
         found.append(
             f"{report.title}: scores differ by up to {report.max_scores:g} {unit}, expected at "
             f"most {most_scores:g}; worst: {report.worst}"

@@ -1,6 +1,7 @@
 """Time a `.tflite` on a phone with TensorFlow Lite's own `benchmark_model`."""
 
 import dataclasses
+import math
 import re
 from pathlib import Path
 from typing import Final
@@ -85,6 +86,9 @@ def read(said: str, *, threads: int) -> Latency:
     found = dict(re.findall(r"\b(avg|median|p95)=([0-9.]+(?:e[+-]?\d+)?)", rest))
     if "avg" not in found:
         raise DeviceError(f"benchmark_model printed no mean: {adb.shown(rest)}")
+    endless = [name for name, value in found.items() if not math.isfinite(float(value))]
+    if endless:
+        raise DeviceError(f"benchmark_model printed an infinite {endless[0]}: {adb.shown(rest)}")
     return Latency(
         threads=threads,
         runs=int(count),

@@ -59,8 +59,10 @@ def main(kind: str, model: str, inputs: str, answers: str) -> None:
     images = np.load(inputs, allow_pickle=False)
     if kind == "litert":
         runtime, outputs = litert(model, images)
-    else:
+    elif kind in {"ort", "ort-precise"}:
         runtime, outputs = ort(model, images, precise=kind == "ort-precise")
+    else:
+        raise ValueError(f"expected litert, ort or ort-precise, received {kind}")
     about = json.dumps({"runtime": runtime, "architecture": platform.machine()})
     numbered = {str(number): output for number, output in enumerate(outputs)}
     np.savez(answers, about=np.array(about), allow_pickle=False, **numbered)

@@ -16,6 +16,8 @@ from mobiledeploy.base.errors import CorruptFileError, MobileDeployError, Parity
 Kind: TypeAlias = Literal["litert", "ort", "ort-precise"]
 """The runtime; `ort-precise` asks ONNX Runtime for kernels that do not saturate."""
 
+Architecture: TypeAlias = Literal["aarch64", "x86_64"]
+
 SECONDS: Final = 1800.0
 """After which an emulation is stopped: an image of 224 px may take half a minute."""
 
@@ -33,7 +35,7 @@ class Machine:
     """
 
     name: str
-    architecture: str
+    architecture: Architecture
     command: tuple[str, ...]
 
 

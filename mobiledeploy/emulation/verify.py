@@ -6,7 +6,7 @@ import platform
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, assert_never
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +16,7 @@ from mobiledeploy.base.errors import ParityError, RequestError
 from mobiledeploy.base.progress import Event, Progress, silent
 from mobiledeploy.data.preprocess import to_float32, to_int8
 from mobiledeploy.emulation import arm64, qemu, x86
-from mobiledeploy.emulation.qemu import Kind, Machine
+from mobiledeploy.emulation.qemu import Architecture, Kind, Machine
 from mobiledeploy.integer.softmax import Kernel, softmax_codes
 from mobiledeploy.spec import manifest
 from mobiledeploy.spec.config import Io, Preprocessing
@@ -31,6 +31,8 @@ FILES: Final[dict[Kind, str]] = {
     "ort": "model.onnx",
     "ort-precise": "model.onnx",
 }
+SOFTMAXES: Final[dict[Architecture, Kernel]] = {"aarch64": "arm64", "x86_64": "x86"}
+"""Which of TFLite's kernels runs where."""
 PROVES: Final = (
     "proves the arithmetic of the runtimes' Linux builds on these CPUs; not their speed, and not "
     "how an app packages them"
@@ -206,6 +208,8 @@ def _feed(
             return pixels
         case "float32":
             return to_float32(pixels, preprocessing)
+        case _:
+            assert_never(kind)
 
 
 def _report(case: _Case, tasks: Sequence[_Task], progress: Progress) -> EmulatedReport:
@@ -266,7 +270,7 @@ def _as_predicted(found: Answers, task: _Task, grid: Grid) -> int | None:
     """Return on how many images LiteRT's scores are what the oracle's softmax says."""
     if found.scores is None or task.kind != "litert":
         return None
-    kernel: Kernel = "arm64" if task.machine.architecture == "aarch64" else "x86"
+    kernel = SOFTMAXES[task.machine.architecture]
     predicted = softmax_codes(found.logits.astype(np.int8), np.float32(grid.scale), kernel=kernel)
     return int((predicted == found.scores).all(axis=1).sum())
 

@@ -2,14 +2,18 @@
 
 import hashlib
 import json
+from typing import assert_never
 
 from mobiledeploy.integer.graph import (
+    Add,
     Conv,
     Dense,
     IntegerGraph,
+    Mean,
     Node,
     QTensor,
     QWeights,
+    Softmax,
     sources,
 )
 
@@ -41,8 +45,10 @@ def _options(node: Node) -> list[object]:
     match node:
         case Conv():
             return [node.depthwise, node.strides, node.padding, node.activation]
-        case _:
+        case Dense() | Add() | Mean() | Softmax():
             return []
+        case _:
+            assert_never(node)
 
 
 def _tensor(tensor: QTensor) -> bytes:

@@ -213,7 +213,8 @@ def _check_node(node: Node, tensors: Mapping[str, QTensor]) -> None:
             _expect(name, "kernel shape", kernel.shape, expected_kernel)
             if min(*kernel.shape, *node.strides) < 1:
                 raise ConversionError(f"`{name}`: expected a positive window and strides")
-            _expect(name, "output shape", out.shape, _conv_shape(node, source.shape))
+            what = f"output shape, with padding {node.padding.upper()},"
+            _expect(name, what, out.shape, _conv_shape(node, source.shape))
             _check_weights(name, node.weights, source, out, 3 if node.depthwise else 0)
         case Dense():
             _expect(name, "rank of the input", len(source.shape), 1)

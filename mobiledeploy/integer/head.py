@@ -1,6 +1,7 @@
 """Where a classifier ends: in the softmax, or one node before, in the logits."""
 
 import dataclasses
+from typing import assert_never
 
 from mobiledeploy.base.errors import RequestError
 from mobiledeploy.integer.graph import IntegerGraph, Softmax
@@ -20,9 +21,13 @@ def with_head(graph: IntegerGraph, head: Head) -> IntegerGraph:
     """
     if head_of(graph) == head:
         return graph
-    if head == "softmax":
-        raise RequestError(
-            f"`{graph.name}` ends in its logits: expected a graph that ends in a softmax",
-            hint="ask for `--head logits`",
-        )
-    return dataclasses.replace(graph, nodes=graph.nodes[:-1])
+    match head:
+        case "softmax":
+            raise RequestError(
+                f"`{graph.name}` ends in its logits: expected a graph that ends in a softmax",
+                hint="ask for `--head logits`",
+            )
+        case "logits":
+            return dataclasses.replace(graph, nodes=graph.nodes[:-1])
+        case _:
+            assert_never(head)

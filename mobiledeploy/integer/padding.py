@@ -1,5 +1,7 @@
 """TensorFlow's SAME padding in numbers."""
 
+from typing import assert_never
+
 from mobiledeploy.integer.graph import Conv
 
 
@@ -22,7 +24,11 @@ def pads(node: Conv, size: tuple[int, ...]) -> tuple[tuple[int, int], tuple[int,
 
 
 def _pad(node: Conv, length: int, window: int, stride: int) -> tuple[int, int]:
-    if node.padding == "valid":
-        return 0, 0
-    total = max((-(-length // stride) - 1) * stride + window - length, 0)
-    return total // 2, total - total // 2
+    match node.padding:
+        case "valid":
+            return 0, 0
+        case "same":
+            total = max((-(-length // stride) - 1) * stride + window - length, 0)
+            return total // 2, total - total // 2
+        case _:
+            assert_never(node.padding)

@@ -66,8 +66,12 @@ def quantise_weights(layer: Layer, weights: Weights, input_scale: float) -> QWei
 
 def _channels_first(layer: Layer, kernel: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     """HWIO to OHWI, HWC1 to CHW1, IO to OI."""
-    order = {"conv": (3, 0, 1, 2), "depthwise": (2, 0, 1, 3)}.get(layer.op, (1, 0))
-    return kernel.transpose(order)
+    orders: dict[str, tuple[int, ...]] = {
+        "conv": (3, 0, 1, 2),
+        "depthwise": (2, 0, 1, 3),
+        "dense": (1, 0),
+    }
+    return kernel.transpose(orders[layer.op])
 
 
 def _tflite_order(layer: Layer, codes: npt.NDArray[np.int8]) -> npt.NDArray[np.int8]:

@@ -68,11 +68,14 @@ def _certify(
     output = activation_grid(layer.name, *interval)
     scales = [np.float32(grid.scale) for grid in (*inputs, output)]
     zeros = [grid.zero_point for grid in (*inputs, output)]
-    if layer.op == "add":
-        (a, b, scale), (a_zero, b_zero, zero) = scales, zeros
-        certify_add(layer.name, scales=(a, b, scale), zeros=(a_zero, b_zero, zero))
-    else:
-        (source, scale), (source_zero, zero) = scales, zeros
-        certify_mean(
-            layer.name, positions=positions, scales=(source, scale), zeros=(source_zero, zero)
-        )
+    match layer.op:
+        case "add":
+            (a, b, scale), (a_zero, b_zero, zero) = scales, zeros
+            certify_add(layer.name, scales=(a, b, scale), zeros=(a_zero, b_zero, zero))
+        case "mean":
+            (source, scale), (source_zero, zero) = scales, zeros
+            certify_mean(
+                layer.name, positions=positions, scales=(source, scale), zeros=(source_zero, zero)
+            )
+        case op:
+            raise ValueError(f"`{layer.name}`: expected an add or a mean, received {op}")

@@ -3,13 +3,19 @@
 import dataclasses
 import functools
 from collections import Counter
+from collections.abc import Callable
+from typing import Final
 
-from mobiledeploy.formats.model import FLOATS, Model, Tensor
+from mobiledeploy.formats.model import FLOATS, Format, Model, Tensor
 from mobiledeploy.lint import onnx_layers, tflite_layers
 from mobiledeploy.lint.layer import Layer
 from mobiledeploy.lint.links import Links
 from mobiledeploy.lint.work import Work
 
+_FIND: Final[dict[Format, Callable[[Model, Links], tuple[Layer, ...]]]] = {
+    "tflite": tflite_layers.find,
+    "onnx": onnx_layers.find,
+}
 ELEMENTS = 2**26
 """Weights of all layers of a small file together; of a large one as many as it has room for."""
 
@@ -36,8 +42,7 @@ class Graph:
             CorruptFileError: Operators share weights so often that no rule could look at all.
         """
         links = Links.of(model)
-        find = tflite_layers.find if model.format == "tflite" else onnx_layers.find
-        layers = find(model, links)
+        layers = _FIND[model.format](model, links)
         work = Work(ELEMENTS + 8 * model.size)
         for layer in layers:
             if layer.kernel is not None and layer.kernel.tensor.data is not None:

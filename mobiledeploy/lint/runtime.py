@@ -5,14 +5,16 @@ and IR version.
 """
 
 import dataclasses
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal, TypeAlias, assert_never
 
+from mobiledeploy.base.codec import UNWRITTEN
 from mobiledeploy.formats.model import Operator
 from mobiledeploy.lint import code_versions
 from mobiledeploy.lint.graph import Graph
 from mobiledeploy.lint.layer import Layer
 from mobiledeploy.lint.op_versions import OPERATOR_VERSIONS
 
+Name: TypeAlias = Literal["TFLite", "ONNX Runtime"]
 Version: TypeAlias = tuple[int, ...]
 
 PER_CHANNEL_DENSE: Final = "2.10"
@@ -76,21 +78,32 @@ class Runtime:
     Attributes:
         name: `TFLite` or `ONNX Runtime`.
         minimum: The oldest release that runs it rightly; None if not known.
-        reasons: Why, a phrase each; the first ones decide.
+        reasons: Why, a phrase each: the release that is needed at least, and what needs it.
         claimed: What the file itself says; None if nothing.
         unknown: Operators of which no table knows the version.
+        known: The release that is needed at least, also where there may be a newer one; None if
+            nothing is known. Not in JSON.
+        needed_by: What needs that release, a phrase each; not in JSON.
     """
 
-    name: Literal["TFLite", "ONNX Runtime"]
+    name: Name
     minimum: str | None
     reasons: tuple[str, ...]
     claimed: str | None
     unknown: tuple[str, ...]
+    known: str | None = dataclasses.field(default=None, compare=False, metadata=UNWRITTEN)
+    needed_by: tuple[str, ...] = dataclasses.field(default=(), compare=False, metadata=UNWRITTEN)
 
 
 def of(graph: Graph) -> Runtime:
     """Return what a file needs."""
-    return _tflite(graph) if graph.model.format == "tflite" else _onnx(graph)
+    match graph.model.format:
+        case "tflite":
+            return _tflite(graph)
+        case "onnx":
+            return _onnx(graph)
+        case _:
+            assert_never(graph.model.format)
 
 
 def parse(version: str) -> Version:
@@ -163,10 +176,10 @@ def _tflite(graph: Graph) -> Runtime:
         since.setdefault(OUTER_BUFFERS, []).append("weights behind the flatbuffer")
     unknown += untold(graph)
     newest = max(since, key=parse, default=None)
-    return Runtime(
-        name="TFLite",
-        minimum=newest if newest and not unknown else None,
-        reasons=() if newest is None else tuple(f"{newest}: {name}" for name in since[newest]),
+    return _runtime(
+        "TFLite",
+        newest,
+        () if newest is None else tuple(since[newest]),
         claimed=graph.model.min_runtime,
         unknown=tuple(unknown),
     )
@@ -192,10 +205,29 @@ def _onnx(graph: Graph) -> Runtime:
     known = [release for release in needed.values() if release is not None]
     newest = max(known, key=parse, default=None)
     domains = sorted({op.domain for op in model.operators} - {"", CONTRIB, ML})
-    return Runtime(
-        name="ONNX Runtime",
-        minimum=newest if newest and not unknown and not domains else None,
-        reasons=tuple(f"{rel}: {name}" for name, rel in needed.items() if rel == newest and rel),
+    return _runtime(
+        "ONNX Runtime",
+        newest,
+        tuple(name for name, release in needed.items() if release and release == newest),
         claimed=None,
         unknown=(*unknown, *(f"domain {domain}" for domain in domains)),
+    )
+
+
+def _runtime(
+    name: Name,
+    known: str | None,
+    needed_by: tuple[str, ...],
+    *,
+    claimed: str | None,
+    unknown: tuple[str, ...],
+) -> Runtime:
+    return Runtime(
+        name=name,
+        minimum=None if unknown else known,
+        reasons=tuple(f"{known}: {what}" for what in needed_by),
+        claimed=claimed,
+        unknown=unknown,
+        known=known,
+        needed_by=needed_by,
     )

@@ -15,15 +15,14 @@ def _no_claim(graph: Graph) -> Iterator[Sight]:
 
 def _false_claim(graph: Graph) -> Iterator[Sight]:
     needs = runtime.of(graph)
-    if needs.claimed is None or not needs.reasons:
+    if needs.claimed is None or needs.known is None:
         return
     # Where something is in no table, at least this release is needed.
-    known, _, reason = needs.reasons[0].partition(": ")
-    if runtime.parse(needs.claimed) < runtime.parse(known):
+    if runtime.parse(needs.claimed) < runtime.parse(needs.known):
         yield Sight(
             where="the file",
             found=f"claims to run on {needs.claimed}",
-            expected=f"{known} ({reason})",
+            expected=f"{needs.known} ({needs.needed_by[0]})",
         )
 
 

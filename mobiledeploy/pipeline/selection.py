@@ -1,10 +1,12 @@
 """Post-training against quantisation-aware: score the files, ship the better one."""
 
+import math
 from collections.abc import Mapping
 from typing import Final, TypeAlias
 
 import numpy as np
 
+from mobiledeploy.base.errors import ParityError
 from mobiledeploy.base.progress import Event, Progress
 from mobiledeploy.data.dataset import Split
 from mobiledeploy.data.pixels import Images
@@ -57,7 +59,17 @@ def choose(candidates: tuple[Candidate, ...]) -> QuantiseResult:
 
     Among equals the lower loss there decides. Test images decide nothing: they are what the
     result is reported on.
+
+    Raises:
+        ParityError: A loss is no finite number: it would be neither more nor less than any other.
     """
+    for found in candidates:
+        if not math.isfinite(found.validation_loss):
+            raise ParityError(
+                f"{found.name}: expected a finite loss of the validation images, received "
+                f"{found.validation_loss}",
+                hint="its scale of logits is out of all bounds: the training diverged",
+            )
     chosen = max(candidates, key=lambda found: (found.validation.correct, -found.validation_loss))
     return QuantiseResult(
         candidates=candidates, chosen=chosen.name, reason=_reason(candidates, chosen)

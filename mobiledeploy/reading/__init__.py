@@ -8,31 +8,35 @@ runs nothing, and knows nothing of how two files compare.
 from mobiledeploy.reading.model import (
     FULL,
     INPUT,
+    Contradiction,
     Fault,
     Kind,
     Layer,
+    Packing,
     Read,
     Reading,
     Tensor,
     Weights,
 )
 from mobiledeploy.reading.onnx import read_onnx
-from mobiledeploy.reading.precision import Arithmetic, arithmetic, compression
+from mobiledeploy.reading.precision import Arithmetic, arithmetic, packing
 from mobiledeploy.reading.tflite import read_tflite
 
 __all__ = [
     "FULL",
     "INPUT",
     "Arithmetic",
+    "Contradiction",
     "Fault",
     "Kind",
     "Layer",
+    "Packing",
     "Read",
     "Reading",
     "Tensor",
     "Weights",
     "arithmetic",
-    "compression",
+    "packing",
     "read_onnx",
     "read_tflite",
 ]

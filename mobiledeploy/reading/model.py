@@ -32,6 +32,11 @@ Kind: TypeAlias = Literal[
 
 Format: TypeAlias = Literal["tflite", "onnx"]
 
+Packing: TypeAlias = Literal["dynamic range", "unpacked"]
+"""How weights of a layer on floats are stored. `dynamic range`: int8, and the activations are
+quantised as the file runs. `unpacked`: float16, or int8, from which floats are made as it is
+loaded."""
+
 INPUT: Final = -1
 """Stands for the graph's input where the index of a layer is expected."""
 
@@ -78,6 +83,23 @@ class Read:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Contradiction:
+    """An output of another shape than its file states.
+
+    Attributes:
+        padding: `SAME` or `VALID`, as the file says; empty for an operator that has none.
+        source: Shape of what the layer reads, of one image.
+        given: Shape of what the operator gives for that.
+        stated: Shape that the file states.
+    """
+
+    padding: str
+    source: tuple[int, ...]
+    given: tuple[int, ...]
+    stated: tuple[int, ...]
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
     """Something in a layer that the common form cannot hold.
 
@@ -85,11 +107,15 @@ class Fault:
         field: What is affected, such as `weights`.
         detail: In words.
         channels: Output channels that are affected; empty if all or not known.
+        packing: How the weights are packed, if it is that which is the matter.
+        contradiction: The shapes, if it is those that are the matter.
     """
 
     field: str
     detail: str
     channels: tuple[int, ...] = ()
+    packing: Packing | None = None
+    contradiction: Contradiction | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)

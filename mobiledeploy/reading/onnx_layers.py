@@ -1,6 +1,7 @@
 """Read ONNX operators that compute: on real values between quantise/dequantise pairs."""
 
 import dataclasses
+from typing import assert_never
 
 import numpy as np
 
@@ -39,8 +40,10 @@ def _turned(kernel: Value | None) -> Value | None:
             return dataclasses.replace(kernel, codes=kernel.codes.T, axis=1 - kernel.axis)
         case Constant():
             return dataclasses.replace(kernel, values=kernel.values.T)
+        case Quantised() | Flow() | None:
+            return kernel  # none that a matrix product is understood with
         case _:
-            return kernel
+            assert_never(kernel)
 
 
 def add(state: State, node: OnnxNode) -> Value | None:

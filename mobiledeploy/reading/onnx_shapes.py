@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from typing import assert_never
 
 import numpy as np
 
@@ -49,8 +50,10 @@ def reshape(state: State, node: OnnxNode) -> Value | None:
                 vector = value.axes and value.size("H") == value.size("W") == 1
                 sizes = (0, value.size("C")) if vector else ()
             return _reshaped(state, node, value, sizes)
-        case _:
+        case Quantised() | None:
             return None
+        case _:
+            assert_never(value)
 
 
 def same(state: State, node: OnnxNode) -> Value | None:
@@ -123,11 +126,13 @@ def _sizes(state: State, node: OnnxNode, before: tuple[int, ...]) -> tuple[int, 
                 return tuple(size for place, size in enumerate(before) if place not in places)
             rest = iter(before)
             return tuple(1 if place in places else next(rest, 1) for place in range(rank))
-        case _:
+        case "Reshape":
             numbers = state.numbers(node, 1)
             if numbers is None or numbers.ndim != 1 or numbers.size > 8:
                 return None
             return _resolved(before, numbers.astype(np.int64).tolist())
+        case op:
+            raise ValueError(f"expected an operator that changes shapes, received {op}")
 
 
 def _resolved(before: tuple[int, ...], wanted: list[int]) -> tuple[int, ...] | None:

@@ -2,14 +2,9 @@
 
 from typing import Final, Literal, TypeAlias
 
-from mobiledeploy.reading.model import Reading
+from mobiledeploy.reading.model import Packing, Reading
 
 Arithmetic: TypeAlias = Literal["codes", "floats", "wider"]
-
-DYNAMIC: Final = "the kernel is int8 and the activations are floats, quantised as the file runs"
-"""Said of a layer with dynamic-range quantisation."""
-UNPACKED: Final = "the kernel is unpacked as the file is loaded: float16, or int8 to save room"
-"""Said of a layer whose kernel another operator writes."""
 
 _DYNAMIC_OPS: Final = frozenset({"DynamicQuantizeLinear", "ConvInteger", "MatMulInteger"})
 _CONVERTERS: Final = frozenset({"QuantizeLinear", "DequantizeLinear"})
@@ -32,11 +27,9 @@ def arithmetic(found: Reading) -> Arithmetic:
     return "wider" if wider else "floats"
 
 
-def compression(found: Reading) -> str:
-    """Return in words how the weights of a file of floats are packed; nothing if they are not."""
-    details = {fault.detail for layer in found.layers for fault in layer.faults}
-    if DYNAMIC in details or any(layer.op in _DYNAMIC_OPS for layer in found.layers):
-        return "int8 weights, and activations that are quantised as it runs (dynamic range)"
-    if UNPACKED in details:
-        return "float16 weights, or weights quantised to save room only"
-    return ""
+def packing(found: Reading) -> Packing | None:
+    """Return how the weights of a file of floats are packed; None if they are not."""
+    packings = {fault.packing for layer in found.layers for fault in layer.faults}
+    if "dynamic range" in packings or any(layer.op in _DYNAMIC_OPS for layer in found.layers):
+        return "dynamic range"
+    return "unpacked" if "unpacked" in packings else None

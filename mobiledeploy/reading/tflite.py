@@ -104,7 +104,7 @@ def _read(
         ),
         output=described(target),
     )
-    layer = with_stated_shape(_completed(file, operator, plain, before), before)
+    layer = with_stated_shape(_completed(file, operator, plain, before), before, operator)
     index = draft.add(layer)
     written.update((output, index) for output in operator.outputs)
 

@@ -9,13 +9,14 @@ from mobiledeploy.integer.activation import clamp
 from mobiledeploy.integer.graph import QTensor
 from mobiledeploy.integer.tflite_file import TfliteFile, TfliteOperator, TfliteTensor
 from mobiledeploy.ops.architecture import Activation
-from mobiledeploy.reading.model import Fault, Layer, Tensor, Weights
-from mobiledeploy.reading.precision import DYNAMIC, UNPACKED
+from mobiledeploy.reading.model import Fault, Layer, Packing, Tensor, Weights
 from mobiledeploy.reading.windows import same_pads
 
 _ACTIVATIONS: Final[dict[int, Activation]] = {0: "none", 1: "relu", 3: "relu6"}
 _SAME: Final = 0
 _VALID: Final = 1
+_DYNAMIC: Final = "the kernel is int8 and the activations are floats, quantised as the file runs"
+_UNPACKED: Final = "the kernel is unpacked as the file is loaded: float16, or int8 to save room"
 
 
 def convolution(file: TfliteFile, operator: TfliteOperator, layer: Layer, before: Tensor) -> Layer:
@@ -127,19 +128,20 @@ def _weighted(
 ) -> Layer:
     """Return a layer with its weights, or with a fault that says why they are none of ours."""
 
-    def without(detail: str) -> Layer:
-        fault = Fault(field="weights", detail=detail)
+    def without(detail: str, packing: Packing | None = None) -> Layer:
+        fault = Fault(field="weights", detail=detail, packing=packing)
         return dataclasses.replace(layer, faults=(*layer.faults, fault))
 
     kernel = _constant(file, operator, 1)
     bias = _constant(file, operator, 2)
     if kernel is None or kernel.data is None or kernel.data.ndim != rank:
-        plain = kernel is not None and kernel.data is None and before.scale is None
-        return without(UNPACKED if plain else "the kernel is no constant of the usual rank")
+        if kernel is not None and kernel.data is None and before.scale is None:
+            return without(_UNPACKED, "unpacked")
+        return without("the kernel is no constant of the usual rank")
     if kernel.dtype not in (np.int8, np.uint8) or not kernel.scale.size:
         return without(f"the kernel is {kernel.dtype}, not quantised to int8")
     if before.scale is None and before.dtype == "float32":
-        return without(DYNAMIC)
+        return without(_DYNAMIC, "dynamic range")
     offset = 128 * (kernel.dtype == np.uint8)
     codes = (kernel.data.astype(np.int16) - offset).astype(np.int8)
     channels = codes.shape[axis]

@@ -7,12 +7,17 @@ can state others: what is read from them would then be of another network than t
 import dataclasses
 import math
 from collections.abc import Sequence
+from typing import Final
 
 import numpy as np
 
 from mobiledeploy.integer.tflite_file import TfliteFile, TfliteOperator
-from mobiledeploy.reading.model import Fault, Layer, Tensor
+from mobiledeploy.reading.model import Contradiction, Fault, Layer, Tensor
 from mobiledeploy.reading.windows import output_size
+
+_WINDOWED: Final = frozenset({"CONV_2D", "DEPTHWISE_CONV_2D", "AVERAGE_POOL_2D", "MAX_POOL_2D"})
+_PADDINGS: Final = {0: "SAME", 1: "VALID"}
+"""By their numbers in TFLite's schema."""
 
 
 def only_moves(file: TfliteFile, operator: TfliteOperator) -> bool:
@@ -28,19 +33,33 @@ def only_moves(file: TfliteFile, operator: TfliteOperator) -> bool:
     return after == wanted and (vector or _sides(before) == _sides(after))
 
 
-def with_stated_shape(layer: Layer, before: Sequence[Tensor]) -> Layer:
+def with_stated_shape(layer: Layer, before: Sequence[Tensor], operator: TfliteOperator) -> Layer:
     """Return a layer with a fault if its file states another output than the operator gives.
 
     Args:
         layer: All of it.
         before: What it reads.
+        operator: That it comes from.
     """
     given = _given(layer, [tensor.shape for tensor in before])
     if given is None or _sides(given) == _sides(layer.output.shape):
         return layer
     detail = f"the file states an output of {layer.output.shape}, the operator gives {given}"
-    fault = Fault(field="output_shape", detail=detail)
+    found = Contradiction(
+        padding=_padding_of(operator),
+        source=before[0].shape,
+        given=given,
+        stated=layer.output.shape,
+    )
+    fault = Fault(field="output_shape", detail=detail, contradiction=found)
     return dataclasses.replace(layer, faults=(*layer.faults, fault))
+
+
+def _padding_of(operator: TfliteOperator) -> str:
+    """Return `SAME` or `VALID`; nothing for an operator without a window."""
+    if operator.name not in _WINDOWED:
+        return ""
+    return _PADDINGS.get(operator.option(0, "b", 0), "")
 
 
 def _given(layer: Layer, shapes: Sequence[tuple[int, ...]]) -> tuple[int, ...] | None:

@@ -126,4 +126,4 @@ def _kernels(graph: IntegerGraph, network: Network | None) -> tuple[Kernels, Ref
 
 def _order(op: str) -> tuple[int, ...]:
     """Return how Keras's kernel becomes TFLite's: HWIO to OHWI, HWC1 to 1HWC, IO to OI."""
-    return (1, 0) if op == "dense" else (3, 0, 1, 2)
+    return {"conv": (3, 0, 1, 2), "depthwise": (3, 0, 1, 2), "dense": (1, 0)}[op]

@@ -168,8 +168,9 @@ def _heading(found: VerifyReport) -> str:
 
 def _others(found: VerifyReport) -> list[str]:
     """Return what is wrong besides what the verdict and the first diverging layer say."""
-    said = found.divergence.cause if found.divergence is not None else ""
-    return [text for text in found.failures[1:] if not said or said not in text]
+    divergence, structure = found.divergence, found.structure
+    same = divergence and structure and divergence.reason == structure.reason
+    return [text for text in found.failures[1:] if not (same and text == found.by_integers)]
 
 
 def lsb_tips(rows: Sequence[LayerRow]) -> list[str]:

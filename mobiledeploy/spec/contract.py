@@ -7,7 +7,7 @@ swap the five assets and it works. A contract that exists agrees with itself; th
 
 import dataclasses
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final, Literal, assert_never
 
 from mobiledeploy.base.errors import CorruptFileError
 from mobiledeploy.spec.config import Head, Io, Preprocessing
@@ -170,12 +170,16 @@ class Contract:
                 f"input.grid: expected scale {1 / std} and zero point {mean - 128} by mean and "
                 f"std, received {code}"
             )
-        if self.head == "softmax":
-            _agree("output.grid", self.output.grid, SOFTMAX, "a softmax of integers")
-            _agree("taps", tuple(tap.path for tap in self.taps), MODELS, "a softmax of integers")
-        else:
-            _agree("output.grid", self.output.grid, self.logits, "head logits")
-            _agree("taps", self.taps, (), "head logits")
+        match self.head:
+            case "softmax":
+                because = "a softmax of integers"
+                _agree("output.grid", self.output.grid, SOFTMAX, because)
+                _agree("taps", tuple(tap.path for tap in self.taps), MODELS, because)
+            case "logits":
+                _agree("output.grid", self.output.grid, self.logits, "head logits")
+                _agree("taps", self.taps, (), "head logits")
+            case _:
+                assert_never(self.head)
         for tap, file in zip(self.taps, self.files, strict=False):
             if tap.patch and tap.patch.offset > file.size - len(tap.patch.bytes) // 2:
                 raise CorruptFileError(

@@ -86,10 +86,10 @@ def decide(
     epochs: int | None = None,
     batch_size: int | None = None,
     learning_rate: float | None = None,
-    qat_engine: Engine = "folded",
+    qat_engine: Engine | None = None,
     qat_steps: int | None = None,
     int8: bool = True,
-    io: Io = "int8",
+    io: Io | None = None,
     head: Head = "softmax",
     seed: int = 0,
     threads: int | None = None,
@@ -108,16 +108,16 @@ def decide(
         epochs: Passes over the training images.
         batch_size: Images a step.
         learning_rate: Peak of the float schedule.
-        qat_engine: `folded` or `tfmot`.
+        qat_engine: `folded`, which is the default, or `tfmot`.
         qat_steps: Steps of quantisation-aware training; 0 for post-training only.
         int8: False for float32 files.
-        io: Type of the int8 files' input and output.
+        io: Type of the int8 files' input and output; by default int8.
         head: Whether the files end in a softmax or in logits.
         seed: Of initial weights, order and augmentation.
         threads: Of TensorFlow's kernels; by default the processor's cores, 8 at most.
 
     Raises:
-        RequestError: A choice is impossible, or contradicts another.
+        RequestError: A choice is impossible, contradicts another, or would change nothing.
     """
     data, weights = os.fspath(data), os.fspath(weights)
     if arch not in ALPHAS:
@@ -127,12 +127,21 @@ def decide(
             f"expected an input range of {', '.join(SCALINGS)}; received {input_range}"
         )
     mean, std = SCALINGS[input_range]
-    if not int8 and (qat_steps or qat_engine != "folded"):
+    if not int8 and (qat_steps or qat_engine is not None):
         raise RequestError("float files are not quantised, but a `--qat-` option was given")
-    if not int8 and io != "float32":
-        if io != "int8":
-            raise RequestError(f"float files have float32 tensors, but `--io {io}` was asked for")
-        io = "float32"
+    if not int8 and io not in {None, "float32"}:
+        raise RequestError(f"float files have float32 tensors, but `--io {io}` was asked for")
+    if qat_steps == 0 and qat_engine is not None:
+        raise RequestError(
+            f"with `--qat-steps 0` there is no quantisation-aware training, but `--qat-engine "
+            f"{qat_engine}` was asked for",
+            hint="leave out one of the two",
+        )
+    if epochs == 0 and (batch_size is not None or learning_rate is not None):
+        raise RequestError(
+            "with `--epochs 0` nothing is trained, but a batch size or a learning rate was given",
+            hint="leave out `--batch-size` and `--learning-rate`",
+        )
     if data == DIGITS:
         recipe = RECIPES[f"digits, {arch}"]
     else:
@@ -155,11 +164,11 @@ def decide(
             threads=min(os.cpu_count() or 1, 8) if threads is None else threads,
         ),
         quantise=QuantiseConfig(
-            engine=qat_engine,
+            engine=qat_engine or "folded",
             steps=recipe.qat_steps if qat_steps is None else qat_steps,
             batch_size=recipe.qat_batch_size,
             learning_rate=recipe.qat_learning_rate,
             calibration_images=CALIBRATION_IMAGES,
         ),
-        export=ExportConfig(int8=int8, io=io, head=head),
+        export=ExportConfig(int8=int8, io=io or ("int8" if int8 else "float32"), head=head),
     )

@@ -1,6 +1,7 @@
 """The type of a file's input and output tensors, and how it relates to the graph's int8 codes."""
 
 import dataclasses
+from typing import assert_never
 
 import numpy as np
 
@@ -30,3 +31,5 @@ def border(tensor: QTensor, io: Io) -> Border:
             return Border(dtype=np.dtype(np.uint8), zero_point=tensor.zero_point + 128)
         case "float32":
             return Border(dtype=np.dtype(np.float32), zero_point=None)
+        case _:
+            assert_never(io)

@@ -1,6 +1,6 @@
 """A float `Network` as one TensorFlow function: where both float exporters start."""
 
-from typing import Any
+from typing import Any, assert_never
 
 from mobiledeploy.base.errors import RequestError
 from mobiledeploy.network.network import Network
@@ -16,14 +16,19 @@ def output_of(network: Network, head: Head) -> str:
         RequestError: A softmax is asked for and the network has none.
     """
     architecture = network.architecture
-    if head == "logits":
-        return architecture.logits.name
-    if architecture.output.op != "softmax":
-        raise RequestError(
-            f"expected {architecture.name} to end in a softmax, received one that ends in logits",
-            hint="ask for `--head logits`",
-        )
-    return architecture.output.name
+    match head:
+        case "logits":
+            return architecture.logits.name
+        case "softmax":
+            if architecture.output.op != "softmax":
+                raise RequestError(
+                    f"expected {architecture.name} to end in a softmax, received one that ends in "
+                    "logits",
+                    hint="ask for `--head logits`",
+                )
+            return architecture.output.name
+        case _:
+            assert_never(head)
 
 
 def function_of(network: Network, *, until: str, batch: int | None) -> Any:

@@ -5,7 +5,7 @@ computes, if the graph has exactly the form below; docs/decisions/ says what was
 """
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, assert_never
 
 import numpy as np
 
@@ -67,8 +67,7 @@ def write(
         else:
             inputs = [(codes[source], tensors[source]) for source in sources(node)]
             write_layer(model, node, inputs, codes[name], certificates)
-    if io != "uint8":
-        _write_output(model, graph.output, codes[graph.output.name], io)
+    _write_output(model, graph.output, codes[graph.output.name], io)
     return model.finish(
         graph.name,
         inputs=[(graph.input.name, border(graph.input, io).dtype, graph.input.shape)],
@@ -81,22 +80,32 @@ def write(
 def _write_input(model: OnnxModel, tensor: QTensor, io: Io) -> str:
     """Return the name of the input's codes inside: uint8, NHWC."""
     name, inner, scale = tensor.name, f"{tensor.name}{INNER}", tensor.scale
-    if io == "uint8":
-        return name
-    if io == "int8":
-        # A pair of equal scales moves codes by 128, exactly.
-        real = model.dequantise(name, scale, np.int8(tensor.zero_point))
-        return model.quantise(real, scale, zero_point(tensor), inner)
-    one = np.float32(1)
-    if np.frexp(scale)[0] != np.float32(0.5):
-        # XNNPACK multiplies by the inverse where ONNX divides, which for powers of two is one.
-        name, scale = model.node("Mul", [name, model.scalar(one / scale)]), one
-    return model.quantise(name, scale, zero_point(tensor), inner)
+    match io:
+        case "uint8":
+            return name
+        case "int8":
+            # A pair of equal scales moves codes by 128, exactly.
+            real = model.dequantise(name, scale, np.int8(tensor.zero_point))
+            return model.quantise(real, scale, zero_point(tensor), inner)
+        case "float32":
+            one = np.float32(1)
+            if np.frexp(scale)[0] != np.float32(0.5):
+                # XNNPACK multiplies by the inverse where ONNX divides; for powers of two both
+                # are the same.
+                name, scale = model.node("Mul", [name, model.scalar(one / scale)]), one
+            return model.quantise(name, scale, zero_point(tensor), inner)
+        case _:
+            assert_never(io)
 
 
 def _write_output(model: OnnxModel, tensor: QTensor, codes: str, io: Io) -> None:
-    if io == "float32":
-        model.dequantise(codes, tensor.scale, zero_point(tensor), tensor.name)
-    else:
-        real = model.dequantise(codes, tensor.scale, zero_point(tensor))
-        model.quantise(real, tensor.scale, np.int8(tensor.zero_point), tensor.name)
+    match io:
+        case "uint8":
+            pass  # the codes inside have the output's name and type
+        case "float32":
+            model.dequantise(codes, tensor.scale, zero_point(tensor), tensor.name)
+        case "int8":
+            real = model.dequantise(codes, tensor.scale, zero_point(tensor))
+            model.quantise(real, tensor.scale, np.int8(tensor.zero_point), tensor.name)
+        case _:
+            assert_never(io)

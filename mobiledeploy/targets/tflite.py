@@ -1,6 +1,6 @@
 """Write an integer graph as `.tflite`: a pure function, the same graph gives the same bytes."""
 
-from typing import Final
+from typing import Final, assert_never
 
 import numpy as np
 
@@ -66,10 +66,13 @@ def write(graph: IntegerGraph, *, io: Io = "int8", head: Head = "softmax") -> by
     last = indices[graph.output.name]
     if io != "int8":
         codes, last = last, _outer(model, graph.output, io)
-        if io == "float32":
-            model.operator("DEQUANTIZE", 2, [codes], last, "DequantizeOptions")
-        else:
-            model.operator("QUANTIZE", 1, [codes], last, "QuantizeOptions")
+        match io:
+            case "float32":
+                model.operator("DEQUANTIZE", 2, [codes], last, "DequantizeOptions")
+            case "uint8":
+                model.operator("QUANTIZE", 1, [codes], last, "QuantizeOptions")
+            case _:
+                assert_never(io)
     per_channel_dense = any(isinstance(n, Dense) and _per_channel(n) for n in graph.nodes)
     return model.finish(
         description=graph.name,

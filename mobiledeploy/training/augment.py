@@ -5,7 +5,7 @@ flip at once, and a change of brightness and contrast. Images come in as 8-bit p
 on the network's input scale.
 """
 
-from typing import Final, Literal, TypeAlias, get_args
+from typing import Final, Literal, TypeAlias, assert_never, get_args
 
 from mobiledeploy.base.errors import RequestError
 from mobiledeploy.spec.input_scaling import Scaling
@@ -57,6 +57,8 @@ def augmentation(name: Augmentation, *, seed: int, scaling: Scaling) -> Prepare:
                 return from_signed(_photos(pixels, seed, step), scaling)
             case "none":
                 return to_input(pixels, scaling)
+            case _:
+                assert_never(name)
 
     return prepare
 

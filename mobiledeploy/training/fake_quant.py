@@ -23,17 +23,24 @@ def kernel(layer: Layer, values: Tensor) -> Tensor:
     Args:
         layer: Whose kernel it is.
         values: float32, in Keras's order.
+
+    Raises:
+        ValueError: The layer has no kernel.
     """
     tf = session.tensorflow()
-    if layer.op == "dense":
-        bound = _bound(values, None)
-        return tf.quantization.fake_quant_with_min_max_vars(
-            values, -bound, bound, narrow_range=True
-        )
-    if layer.op == "depthwise":
-        # The operation has its channels last; a depthwise kernel is (height, width, channels, 1).
-        return tf.transpose(_per_channel(tf.transpose(values, (0, 1, 3, 2))), (0, 1, 3, 2))
-    return _per_channel(values)
+    match layer.op:
+        case "dense":
+            bound = _bound(values, None)
+            return tf.quantization.fake_quant_with_min_max_vars(
+                values, -bound, bound, narrow_range=True
+            )
+        case "depthwise":
+            # The operation has its channels last; such a kernel is (height, width, channels, 1).
+            return tf.transpose(_per_channel(tf.transpose(values, (0, 1, 3, 2))), (0, 1, 3, 2))
+        case "conv":
+            return _per_channel(values)
+        case op:
+            raise ValueError(f"`{layer.name}`: expected a layer with a kernel, received {op}")
 
 
 def _per_channel(values: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ norm, folded float, calibration, fake quantisation.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, assert_never
 
 from mobiledeploy.ops.architecture import INPUT, Architecture, Layer
 from mobiledeploy.training import session
@@ -69,17 +69,27 @@ def _compute(layer: Layer, sources: Sequence[Tensor], apply: Apply) -> Tensor:
             return tf.reduce_mean(sources[0], (1, 2))
         case "softmax":
             return tf.nn.softmax(sources[0])
+        case _:
+            assert_never(layer.op)
 
 
 def convolve(layer: Layer, source: Tensor, kernel: Tensor) -> Tensor:
-    """Return a layer's product with its kernel, without bias and activation."""
+    """Return a layer's product with its kernel, without bias and activation.
+
+    Raises:
+        ValueError: The layer has no kernel.
+    """
     tf = session.tensorflow()
     padding = layer.padding.upper()
-    if layer.op == "conv":
-        return tf.nn.conv2d(source, kernel, layer.strides, padding)
-    if layer.op == "depthwise":
-        return tf.nn.depthwise_conv2d(source, kernel, (1, *layer.strides, 1), padding)
-    return tf.matmul(source, kernel)
+    match layer.op:
+        case "conv":
+            return tf.nn.conv2d(source, kernel, layer.strides, padding)
+        case "depthwise":
+            return tf.nn.depthwise_conv2d(source, kernel, (1, *layer.strides, 1), padding)
+        case "dense":
+            return tf.matmul(source, kernel)
+        case op:
+            raise ValueError(f"`{layer.name}`: expected a layer with a kernel, received {op}")
 
 
 def convolve_to_train(layer: Layer, source: Tensor, kernel: Tensor) -> Tensor:
@@ -106,3 +116,5 @@ def activate(layer: Layer, tensor: Tensor) -> Tensor:
             return tf.nn.relu(tensor)
         case "none":
             return tensor
+        case _:
+            assert_never(layer.activation)

@@ -10,7 +10,7 @@ import http.client
 import os
 import urllib.request
 from pathlib import Path
-from typing import Final
+from typing import Final, assert_never
 
 from mobiledeploy.base import cache as caching
 from mobiledeploy.base import files
@@ -108,10 +108,14 @@ def download(
 def _place(arch: Arch, alpha: float, image_size: int) -> tuple[str, str]:
     """Return Keras's folder and file name."""
     size = image_size if image_size in SIZES[arch] else 224
-    if arch == "v1":
-        return "mobilenet", f"mobilenet_{_V1_ALPHA[alpha]}_{size}_tf.h5"
-    kernels = "mobilenet_v2_weights_tf_dim_ordering_tf_kernels"
-    return "mobilenet_v2", f"{kernels}_{float(alpha)}_{size}.h5"
+    match arch:
+        case "v1":
+            return "mobilenet", f"mobilenet_{_V1_ALPHA[alpha]}_{size}_tf.h5"
+        case "v2":
+            kernels = "mobilenet_v2_weights_tf_dim_ordering_tf_kernels"
+            return "mobilenet_v2", f"{kernels}_{float(alpha)}_{size}.h5"
+        case _:
+            assert_never(arch)
 
 
 def _recorded(note: Path) -> str | None:

@@ -88,7 +88,7 @@ def train(
     if checkpoint:
         _go_on(state, checkpoint, plan, progress)
     if validation and state.done == 0:
-        state.note(Score.of(validation.losses()))
+        state.note(_score(validation, state.done, plan))
     make_step = step.build(
         model, state.adam, examples, plan.batch_size, prepare=prepare, loss=loss
     )
@@ -96,11 +96,11 @@ def train(
         rows = order.batch(state.done, count=len(examples), size=plan.batch_size, seed=plan.seed)
         rate = learning_rate(state.done, steps=plan.steps, peak=plan.learning_rate)
         value = make_step(examples[rows], labels[rows], state.done, rate)
-        _check(value, state.done, plan)
+        _check(value, state.done + 1, plan)
         state.losses[state.done] = value
         state.done += 1
         if validation and validation.due(state.done, plan.steps):
-            state.note(Score.of(validation.losses()))
+            state.note(_score(validation, state.done, plan))
         detail = f"loss {value:.3f}"
         progress(Event(plan.stage, plan.message, state.done, plan.steps, detail=detail))
         if checkpoint and checkpoint.due():
@@ -128,9 +128,15 @@ def _go_on(state: State, checkpoint: Checkpoint, plan: Plan, progress: Progress)
         progress(Event(plan.stage, message, 0, plan.steps))
 
 
-def _check(loss: float, done: int, plan: Plan) -> None:
+def _score(validation: Validation, done: int, plan: Plan) -> Score:
+    score = Score.of(validation.losses())
+    _check(score.loss, done, plan, of=" of held-back examples")
+    return score
+
+
+def _check(loss: float, done: int, plan: Plan, *, of: str = "") -> None:
     if not math.isfinite(loss):
         raise RequestError(
-            f"{plan.message}: the loss became {loss} at step {done + 1} of {plan.steps}",
+            f"{plan.message}: the loss{of} became {loss} at step {done} of {plan.steps}",
             hint=f"try a learning rate below {plan.learning_rate:g}",
         )

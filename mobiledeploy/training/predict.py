@@ -6,6 +6,7 @@ from typing import Final, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from mobiledeploy.base.errors import RequestError
 from mobiledeploy.base.progress import Event, Progress, silent
 from mobiledeploy.network.network import Float, Network
 from mobiledeploy.ops.architecture import Architecture
@@ -32,6 +33,9 @@ def predict(
 
     Returns:
         float32, shape (images, classes).
+
+    Raises:
+        RequestError: Some are NaN or infinite.
     """
     architecture = network.architecture
     run = runner(
@@ -62,6 +66,9 @@ def runner(
         progress: Told after every batch.
         stage: The stage's name in the events.
         message: What the events say.
+
+    Raises:
+        RequestError: The function does, if the layer gives NaN or infinite values.
     """
     tf = session.tensorflow()
     channels = architecture.shapes()[layer]
@@ -78,6 +85,13 @@ def runner(
             done = start + len(batch)
             rows[start:done] = compute(batch).numpy()
             progress(Event(stage, message, done, len(pixels)))
+        bad = ~np.isfinite(rows).all(axis=tuple(range(1, rows.ndim)))
+        if bad.any():
+            raise RequestError(
+                f"the float network gives NaN or infinite values for {int(bad.sum())} of "
+                f"{len(rows)} images in `{layer}`",
+                hint="the training diverged, or the weights are damaged",
+            )
         return rows
 
     return run

@@ -8,7 +8,7 @@ trust it more.
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, assert_never
 
 from mobiledeploy.base.progress import Progress, silent
 from mobiledeploy.data.pixels import Images
@@ -148,3 +148,5 @@ def _twin_of(layer: Layer) -> Any:
             return layers.GlobalAveragePooling2D(data_format="channels_last", **common)
         case "dense" | "softmax":
             return layers.Dense(layer.out_channels, **common)
+        case _:
+            assert_never(layer.op)

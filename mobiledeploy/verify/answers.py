@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Sequence
+from typing import Final
 
 import numpy as np
 
@@ -9,7 +10,11 @@ from mobiledeploy.base.errors import ParityError
 from mobiledeploy.integer.graph import SOFTMAX_SCALE, SOFTMAX_ZERO_POINT
 from mobiledeploy.reading import Reading, Tensor
 from mobiledeploy.runtimes import Array
+from mobiledeploy.verify import finite
 from mobiledeploy.verify.parity import Answers, Codes
+
+MOST_STEPS: Final = float(np.finfo(np.float32).max) / 4
+"""Steps from 0 that are counted: differences of such numbers are still float32 values."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +74,7 @@ def read(outputs: Sequence[Array], ends: Ends, ruler: Grid, *, who: str) -> Answ
         who: File and runtime, for messages.
 
     Raises:
-        ParityError: The outputs are no vectors of numbers.
+        ParityError: The outputs are no vectors of finite numbers.
     """
     logits = _codes(outputs[-1], ends.logits, ruler, who)
     if not ends.softmax:
@@ -79,12 +84,11 @@ def read(outputs: Sequence[Array], ends: Ends, ruler: Grid, *, who: str) -> Answ
 
 def _codes(array: Array, grid: Grid | None, ruler: Grid, who: str) -> Codes:
     rows = array.reshape(len(array), -1)
-    if rows.dtype == np.float32 and not np.isfinite(rows).all():
-        raise ParityError(f"{who} gives values that are no numbers")
+    finite.require(rows, who=who)
     if grid is None:
         if rows.dtype != np.float32:
             raise ParityError(f"{who} gives {rows.dtype} codes without a scale")
-        return (rows / np.float32(ruler.scale) + np.float32(ruler.zero_point)).astype(np.float32)
+        return in_steps(rows, ruler, who=who)
     if rows.dtype == np.float32:
         # A float output is a code times a float32 scale: dividing gives the code back exactly.
         codes = np.rint(rows.astype(np.float64) / grid.scale) + grid.zero_point
@@ -93,7 +97,29 @@ def _codes(array: Array, grid: Grid | None, ruler: Grid, who: str) -> Codes:
     if grid.scale == ruler.scale:
         return steps + np.int16(ruler.zero_point - grid.zero_point)
     real = (steps - np.int16(grid.zero_point)).astype(np.float64) * grid.scale
-    return (real / ruler.scale + ruler.zero_point).astype(np.float32)
+    return in_steps(real, ruler, who=who)
+
+
+def in_steps(real: Array, ruler: Grid, *, who: str) -> Codes:
+    """Return real values in steps of a grid, float32, not rounded.
+
+    Args:
+        real: Float32 or float64, finite.
+        ruler: The grid.
+        who: What gave them, for messages.
+
+    Raises:
+        ParityError: Some are more steps from 0 than float32 can count.
+    """
+    kind = real.dtype.type
+    with np.errstate(over="ignore"):
+        steps: Codes = (real / kind(ruler.scale) + kind(ruler.zero_point)).astype(np.float32)
+    if not (np.abs(steps) <= MOST_STEPS).all():
+        raise ParityError(
+            f"{who} gives values of up to {float(np.abs(real).max()):.3g}, which steps of "
+            f"{ruler.scale:.3g} cannot count"
+        )
+    return steps
 
 
 def _grid(tensor: Tensor) -> Grid | None:

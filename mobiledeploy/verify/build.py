@@ -21,7 +21,7 @@ from mobiledeploy.verify.inputs import ImageSet
 from mobiledeploy.verify.int8 import DEFAULT, Options, ruler_of
 from mobiledeploy.verify.observed import Observed
 from mobiledeploy.verify.parity import Answers
-from mobiledeploy.verify.photos import Photos, evenly, labels_by_name, on_photos, with_photos
+from mobiledeploy.verify.photos import choose, evenly, labels_by_name, with_photos
 from mobiledeploy.verify.prove import prove
 from mobiledeploy.verify.report import VerifyReport
 from mobiledeploy.verify.side import HERE, open_side
@@ -65,8 +65,9 @@ def observe(
     Raises:
         CorruptFileError: A file is missing, or is not the one that was built.
         ParityError: The outputs do not vary, so that equality would prove nothing.
-        RequestError: There are no such data, or the images do not have the size of the network's
-            input.
+        RequestError: There are no such data, the images do not have the size of the network's
+            input, or a float build was to be certified or verified on other photos.
+        StorageError: There is no room for the photos' pixels in the temporary folder.
     """
     root, data = named(root), None if data is None else os.fspath(data)
     with Children([table.primary("tflite")]) as one, Children([table.primary("onnx")]) as two:
@@ -85,38 +86,38 @@ def _observe(
     contract = codec.from_json(
         Contract, (root / "contract.json").read_bytes(), where="contract.json"
     )
-    said = stated.of_folder(contract, root, _evaluation(root, contract))
+    evaluation = _evaluation(root, contract)
+    said = stated.of_folder(contract, root, evaluation)
     if contract.tolerance is None:
-        found = _float(root, contract, data, samples, options, places, progress)
+        found = _float(root, contract, evaluation, data, samples, options, places, progress)
         return dataclasses.replace(found, report=stated.with_contract(found.report, said))
     files = model_file.read(root / FILES[0]), model_file.read(root / FILES[1])
     for place, file in zip(places, files, strict=True):
         place.start(table.running(file.format))
-
-    def on(chosen: Photos | None) -> Observed:
-        images = (
-            inputs.held_back(some(_evaluation(root, contract), samples))
-            if chosen is None
-            else chosen.images(
-                lambda pixels: preprocess(pixels, contract.preprocessing),
-                labels=labels_by_name(chosen.dataset, class_names(root)),
-                threads=options.threads,
-            )
+    chosen = choose(data, samples, progress=progress)
+    decoded = None
+    if chosen is None:
+        images = inputs.held_back(some(evaluation, samples))
+    else:
+        decoded = chosen.decode(
+            lambda pixels: preprocess(pixels, contract.preprocessing),
+            labels=labels_by_name(chosen.dataset, class_names(root)),
+            threads=options.threads,
+            progress=progress,
         )
-        sets = images, *_fixed_sets(root, contract)
-        sides = (open_side(files[0], places[0]), open_side(files[1], places[1]))
-        report, answers = prove(sides, sets, options, progress=progress)
-        report = stated.with_contract(report, (*said, *stated.of_files(contract, root, sides)))
-        return Observed(
-            report=with_photos(report, chosen, tuple(_assumed(images)) if chosen else ()),
-            files=files,
-            sets=sets,
-            answers=answers,
-            scale=ruler_of(sides).scale,
-            class_names=class_names(root),
-        )
-
-    return on_photos(data, samples, on, threads=options.threads, progress=progress)
+        images = decoded.images
+    sets = images, *_fixed_sets(root, contract)
+    sides = (open_side(files[0], places[0]), open_side(files[1], places[1]))
+    report, answers = prove(sides, sets, options, progress=progress)
+    report = stated.with_contract(report, (*said, *stated.of_files(contract, root, sides)))
+    return Observed(
+        report=with_photos(report, decoded, tuple(_assumed(images)) if decoded else ()),
+        files=files,
+        sets=sets,
+        answers=answers,
+        scale=ruler_of(sides).scale,
+        class_names=class_names(root),
+    )
 
 
 def _assumed(images: ImageSet) -> Iterator[str]:
@@ -150,6 +151,7 @@ def prove_own(
 def _float(
     root: Path,
     contract: Contract,
+    evaluation: Evaluation,
     data: str | None,
     samples: int | None,
     options: Options,
@@ -161,8 +163,14 @@ def _float(
             "a float build is verified on its own held-back images only",
             hint="leave out --data",
         )
+    if options.level == "full":
+        raise RequestError(
+            "a float build has no certificate, which is for integers: `--level full` would change "
+            "nothing",
+            hint="leave out --level",
+        )
     files = model_file.read(root / FILES[0]), model_file.read(root / FILES[1])
-    sets = inputs.own(some(_evaluation(root, contract), samples))
+    sets = inputs.own(some(evaluation, samples))
     report, answers = float32.verify(
         files[0].data,
         files[1].data,

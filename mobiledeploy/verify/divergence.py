@@ -15,7 +15,7 @@ from mobiledeploy import reading
 from mobiledeploy.base.errors import ConversionError, CorruptFileError, RuntimeDiedError
 from mobiledeploy.base.progress import Event, Progress
 from mobiledeploy.compare.align import Alignment, align
-from mobiledeploy.compare.difference import Difference, StructureReport
+from mobiledeploy.compare.difference import Cause, Difference, StructureReport
 from mobiledeploy.data.dataset import Pixels
 from mobiledeploy.reading import INPUT, Layer
 from mobiledeploy.verify import departure, referee, tapped
@@ -39,7 +39,7 @@ SOFTMAX_LSB: Final = 1
 """By which softmax kernels differ among themselves."""
 
 Suspects = tuple[tuple[str, ...], Pixels]
-"""Names and pixels of the images to look at, the most telling first."""
+"""Names and pixels, the most telling images first."""
 
 
 @dataclasses.dataclass(slots=True, eq=False)
@@ -79,8 +79,8 @@ def locate(
 
     Returns:
         None for the first if neither an image nor the files' integers show a difference in any
-        layer. Where no image shows one, it is the first layer whose integers differ; also where
-        a runtime refuses a copy with every layer tapped, as it may.
+        layer. Where no image shows one, and where a runtime refuses a copy with every layer
+        tapped, it is the first layer whose integers differ.
     """
     if any(reading.arithmetic(side.reading) == "floats" for side in sides):
         return None, ()  # nothing in it has codes to be compared
@@ -88,8 +88,8 @@ def locate(
     if ungridded:
         return _by_integers(structure, f"{ungridded[0]} has no grid at its input"), ()
     alignment = align(sides[0].reading, sides[1].reading)
-    matched = alignment.matched
-    rows = [_Row(first=i, second=j) for j, i in sorted(matched.items(), key=lambda pair: pair[1])]
+    pairs = sorted((i, j) for j, i in alignment.matched.items())
+    rows = [_Row(first=i, second=j) for i, j in pairs]
     try:
         indices = [row.first for row in rows], [row.second for row in rows]
         one, two = tapped.tap(sides, indices, threads=threads)
@@ -110,8 +110,7 @@ def locate(
     first = next((row for row in (entry, *rows) if row.largest > _allowed(row, sides)), None)
     lines = tuple(_line(row, sides) for row in rows)
     if first is None:
-        unseen = f"none of {len(names)} images shows it in a layer"
-        return _by_integers(structure, unseen), lines
+        return _by_integers(structure, f"none of {len(names)} images shows it in a layer"), lines
     return _divergence(first, sides, runners, structure, len(names)), lines
 
 
@@ -132,7 +131,7 @@ def _run_alone(
 
 def _by_integers(structure: StructureReport, why: str) -> Divergence | None:
     """Return the first layer whose integers differ, for want of an image that shows it."""
-    first = structure.first
+    first, reason = structure.first, structure.reason.with_(why)
     if first is None:
         return None
     return Divergence(
@@ -146,14 +145,14 @@ def _by_integers(structure: StructureReport, why: str) -> Divergence | None:
         blamed="",
         histogram=(),
         channels=(),
-        cause=f"{structure.cause}; {why}",
+        cause=reason.words,
+        reason=reason,
     )
 
 
 def _allowed(row: _Row, sides: tuple[Side, Side]) -> int:
-    if row.first == INPUT:
-        return 0
-    return SOFTMAX_LSB if sides[0].reading.layers[row.first].kind == "softmax" else 0
+    softmax = row.first != INPUT and sides[0].reading.layers[row.first].kind == "softmax"
+    return SOFTMAX_LSB if softmax else 0
 
 
 def _add(
@@ -222,11 +221,12 @@ def _divergence(
         ),
         None,
     )
-    cause = _cause(row, layer, blamed, structure)
+    reason = _reason(row, layer, blamed, structure)
     # An image's codes are the same where a pixel value has one; then only what they mean differs.
     shown = None if layer is None and row.same_codes else row.worst
     if layer is None and row.same_codes:
-        cause += "; an image becomes the same codes in both files, which stand for other values"
+        said = "an image becomes the same codes in both files, which stand for other values"
+        reason = reason.with_(said)
     operator, position = "INPUT" if layer is None else layer.op, row.first + 1
     alone = structure.first
     if alone is not None and alone.position <= row.first and _unseen(alone, sides):
@@ -244,37 +244,40 @@ def _divergence(
         blamed="" if blamed is None else blamed.name,
         histogram=histogram(shown),
         channels=channels(shown),
-        cause=cause,
+        cause=reason.words,
+        reason=reason,
     )
 
 
 def _unseen(found: Difference, sides: tuple[Side, Side]) -> bool:
     """Whether a difference stands where there are no codes of both files to compare."""
-    names = found.layer, found.other
     return found.field in ALONE or any(
         layer.output.scale is None and layer.name == name
-        for side, name in zip(sides, names, strict=True)
+        for side, name in zip(sides, (found.layer, found.other), strict=True)
         for layer in side.reading.layers
     )
 
 
-def _cause(
+def _reason(
     row: _Row, layer: Layer | None, blamed: Runner | None, structure: StructureReport
-) -> str:
+) -> Cause:
     """Return the integers that differ here or before; where there are none, it is the runtime."""
     if structure.first is not None and structure.first.position <= row.first:
-        return structure.cause
+        return structure.reason
     if layer is None:
-        return "the two inputs have different grids, so that one image gives different codes"
-    later = f"; further on, {structure.cause}" if structure.cause else ""
+        said = "the two inputs have different grids, so that one image gives different codes"
+        return Cause(clauses=(said,))
     name = layer.name.partition(";")[0]
     if blamed is None:
-        return f"up to here both files hold the same integers, and still `{name}` differs{later}"
-    error = max(error or 0 for error in row.errors)
-    how = departure.words(blamed.runtime, error, options=blamed.session.options)
-    return (
-        f"up to here both files hold the same integers, but {blamed.name} does not compute "
-        f"`{name}` ({layer.op}) as they say: {how}{later}"
+        said = f"and still `{name}` differs"
+    else:
+        error = max(error or 0 for error in row.errors)
+        how = departure.words(blamed.runtime, error, options=blamed.session.options)
+        said = f"but {blamed.name} does not compute `{name}` ({layer.op}) as they say: {how}"
+    later = [f"further on, {structure.cause}"] if structure.first is not None else []
+    return Cause(
+        clauses=(f"up to here both files hold the same integers, {said}", *later),
+        measured_by_first=structure.reason.measured_by_first,
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from mobiledeploy.verify.accuracy import Classes
-from mobiledeploy.verify.answers import Grid
+from mobiledeploy.verify.answers import Grid, in_steps
 from mobiledeploy.verify.inputs import ImageSet
 from mobiledeploy.verify.parity import Answers, Tally, Variety
 from mobiledeploy.verify.report import RECORD, Comparison, InputFacts
@@ -146,8 +146,9 @@ class Findings:
         for number, tally in enumerate(self._float):
             answers, rows = batch.answers[number], batch.rows[number]
             if answers is not None:
-                real = images.float_logits[rows + batch.start] / np.float32(self._ruler.scale)
-                reference = Answers(logits=real + self._ruler.zero_point, scores=None)
+                real = images.float_logits[rows + batch.start]
+                steps = in_steps(real, self._ruler, who=f"the {FLOAT}")
+                reference = Answers(logits=steps, scores=None)
                 tally.add([names[row] for row in rows], answers, reference)
 
     def _add_plain(self, batch: Batch) -> None:

@@ -13,7 +13,7 @@ from mobiledeploy.data.dataset import Pixels
 from mobiledeploy.data.preprocess import to_float32
 from mobiledeploy.runtimes import Array, Format, Session, cpu, table
 from mobiledeploy.spec.config import Preprocessing
-from mobiledeploy.verify import accuracy
+from mobiledeploy.verify import accuracy, finite
 from mobiledeploy.verify.inputs import ImageSet
 from mobiledeploy.verify.parity import Answers
 from mobiledeploy.verify.report import FileScore, FloatComparison, PairedTest, VerifyReport
@@ -65,7 +65,8 @@ def verify(
         The report, and what the first file answered to each set.
 
     Raises:
-        ParityError: The outputs have different shapes, or do not vary on labelled images.
+        ParityError: The outputs have different shapes, are no finite numbers, or do not vary on
+            labelled images.
     """
 
     def feed(pixels: Pixels) -> Array:
@@ -94,7 +95,7 @@ def compare(
         The report, and what the first file answered to each set.
 
     Raises:
-        ParityError: The outputs have different shapes, or do not vary.
+        ParityError: The outputs have different shapes, are no finite numbers, or do not vary.
     """
     runtimes = {file.name: file.session.runtime for file in files}
     comparisons: list[FloatComparison] = []
@@ -103,23 +104,26 @@ def compare(
     answers: list[Answers] = []
     varied: list[bool] = []
     for images in sets:
-        outputs = {file.name: _run(file, images, progress) for file in files}
-        comparisons.append(_compare(images, *outputs.values()))
-        varied.append(_varies(images, outputs[files[0].name]))
+        first, second = (_run(file, images, progress) for file in files)
+        comparisons.append(_compare(images, first, second))
+        varied.append(_varies(images, first))
         if images.labels is not None:
             logits = images.float_logits
-            predicted = {name: found.argmax(axis=1) for name, found in outputs.items()}
+            predicted = {
+                file.name: found.argmax(axis=1)
+                for file, found in zip(files, (first, second), strict=True)
+            }
             reference = None if logits is None else logits.argmax(axis=1)
             scores += accuracy.scores(predicted, runtimes, images.labels, reference)
             paired += accuracy.paired(predicted, images.labels, reference)
-        answers.append(Answers(logits=outputs[files[0].name], scores=None))
+        answers.append(Answers(logits=first, scores=None))
     if not any(varied):
         raise _constant("every image")
     failures = [
         f"outputs differ by {found.max_difference:.1e} of the largest on {found.inputs}, expected "
         f"at most {TOLERANCE:g}; worst: {found.worst}"
         for found in comparisons
-        if found.max_difference > TOLERANCE
+        if not found.max_difference <= TOLERANCE
     ]
     report = VerifyReport(
         holds=not failures,
@@ -146,12 +150,15 @@ def _run(file: FloatFile, images: ImageSet, progress: Progress) -> npt.NDArray[n
         found = file.session.run(file.feed(images.pixels(start, stop)))[-1]
         rows.append(found.reshape(len(found), -1))
         progress(Event("verify", message, stop, len(images)))
-    return np.concatenate(rows)
+    outputs = np.concatenate(rows)
+    finite.require(outputs, who=f"{file.name} in {file.session.runtime}", names=images.names)
+    return outputs
 
 
 def _varies(images: ImageSet, found: npt.NDArray[np.float32]) -> bool:
     """Return whether answers differ from image to image, as those to labelled ones must."""
-    if len(found) == 1 or np.ptp(found, axis=0).max() > TOLERANCE * np.abs(found).max():
+    spread = np.ptp(found.astype(np.float64), axis=0).max()
+    if len(found) == 1 or spread > TOLERANCE * np.abs(found).max():
         return True
     if images.labels is not None:
         raise _constant(f"all {len(images)} {images.name}")
@@ -173,8 +180,11 @@ def _compare(
             f"the two files give outputs of shapes {first.shape[1:]} and {second.shape[1:]}",
             hint="they are not the same classifier",
         )
-    largest = np.abs(first).max()
-    differences = np.abs(first - second).max(axis=1) / largest
+    largest = np.abs(first).max() or np.abs(second).max() or np.float32(1)
+    with np.errstate(over="ignore"):
+        differences = np.abs(first - second).max(axis=1) / largest
+    # What float32 cannot hold counts as its largest value: a report holds finite numbers only.
+    differences = np.minimum(differences, np.finfo(np.float32).max)
     worst = int(differences.argmax())
     return FloatComparison(
         inputs=images.name,

@@ -2,9 +2,11 @@
 
 import dataclasses
 from collections.abc import Sequence
+from typing import Final, Literal, TypeAlias
 
 from mobiledeploy import reading
 from mobiledeploy.base.progress import Progress, silent
+from mobiledeploy.reading import Packing
 from mobiledeploy.verify import facts, float32
 from mobiledeploy.verify.float32 import FloatFile
 from mobiledeploy.verify.inputs import ImageSet
@@ -13,6 +15,14 @@ from mobiledeploy.verify.parity import Answers
 from mobiledeploy.verify.report import VerifyReport
 from mobiledeploy.verify.runners import open_runners
 from mobiledeploy.verify.side import Side
+
+Kind: TypeAlias = Literal["inner codes"] | Packing
+
+_WORDS: Final[dict[Kind, str]] = {
+    "inner codes": "int8 codes between its layers, but not as logits",
+    "dynamic range": "int8 weights, and activations that are quantised as it runs (dynamic range)",
+    "unpacked": "float16 weights, or weights quantised to save room only",
+}
 
 
 def are_floats(sides: tuple[Side, Side]) -> bool:
@@ -47,7 +57,8 @@ def verify(
         FloatFile(name=runner.file, session=runner.session, feed=runner.feed) for runner in runners
     )
     report, answers = float32.compare((one, two), sets, progress=progress)
-    packed = [f"{side.file.name} has {words}" for side in sides if (words := _kind(side))]
+    kinds = [(side.file.name, _kind(side)) for side in sides]
+    packed = [f"{name} has {_WORDS[kind]}" for name, kind in kinds if kind is not None]
     warnings = ["no certificate: it is for int8 files"] if options.level == "full" else []
     report = dataclasses.replace(
         report,
@@ -59,8 +70,8 @@ def verify(
     return report, answers if options.keep else ()
 
 
-def _kind(side: Side) -> str:
-    """Return in words what keeps a file from being plain float32."""
+def _kind(side: Side) -> Kind | None:
+    """Return what keeps a file from being plain float32."""
     if reading.arithmetic(side.reading) == "codes":
-        return "int8 codes between its layers, but not as logits"
-    return reading.compression(side.reading)
+        return "inner codes"
+    return reading.packing(side.reading)

@@ -19,13 +19,14 @@ import numpy.typing as npt
 from mobiledeploy.base import arrays
 from mobiledeploy.base.errors import CorruptFileError, ParityError
 from mobiledeploy.data.evaluation import Evaluation
-from mobiledeploy.verify import inputs
+from mobiledeploy.verify import finite, inputs
 from mobiledeploy.verify.parity import Answers, Codes
 
 HELD_BACK: Final = 15
 _CODES: Final = (np.dtype(np.int8), np.dtype(np.float32))
 COLOURED: Final = "uniform noise 0"
 """One of the synthetic extremes; every channel of every pixel is drawn by itself."""
+_DAMAGED: Final = "the file is damaged: copy the folder again, or build again"
 
 
 def choose(answers: Answers, *, images: int = HELD_BACK) -> npt.NDArray[np.int64]:
@@ -73,9 +74,14 @@ def to_bytes(
         grids: Scale and int8 zero point of input, output and logits; none in a float model.
 
     Raises:
-        ParityError: The outputs do not vary.
+        ParityError: The outputs do not vary, or are no finite numbers.
     """
-    rows, (_, extremes) = choose(answers[0]), inputs.own(evaluation)
+    own = inputs.own(evaluation)
+    for images, found in zip(own, answers, strict=True):
+        for outputs in (found.logits, found.scores):
+            if outputs is not None:
+                finite.require(outputs, who="the model", names=images.names)
+    rows, (_, extremes) = choose(answers[0]), own
     coloured = extremes.names.index(COLOURED)
     kind = np.int8 if np.issubdtype(answers[0].logits.dtype, np.integer) else np.float32
 
@@ -114,17 +120,23 @@ def read(path: Path) -> tuple[npt.NDArray[np.uint8], tuple[str, ...], Answers]:
         or (scores.dtype, scores.shape) != (logits.dtype, logits.shape)
         or not len(pixels) == len(names) == len(logits) > 0
         or not logits.size * pixels.size
-        or not (np.isfinite(logits).all() and np.isfinite(scores).all())
     ):
         raise CorruptFileError(
             f"{path}: expected uint8 images, a name, logits and scores of each, received pixels "
             f"{_told(pixels)}, names {_told(names)}, logits {_told(logits)}, scores "
             f"{_told(scores)}",
-            hint="the file is damaged: copy the folder again, or build again",
+            hint=_DAMAGED,
         )
+    named = tuple(str(name) for name in names)
+    for what, values in (("logits", logits), ("scores", scores)):
+        if finite.rows(values).any():
+            raise CorruptFileError(
+                f"{path}: expected numbers, received {what} with {finite.words(values, named)}",
+                hint=_DAMAGED,
+            )
     if np.issubdtype(logits.dtype, np.integer):
         logits, scores = logits.astype(np.int16), scores.astype(np.int16)
-    return pixels, tuple(str(name) for name in names), Answers(logits=logits, scores=scores)
+    return pixels, named, Answers(logits=logits, scores=scores)
 
 
 def _told(values: npt.NDArray[Any]) -> str:

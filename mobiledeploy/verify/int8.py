@@ -158,7 +158,7 @@ def _failures(comparison: Comparison) -> list[str]:
             f"logits differ on {different} of {comparison.images} {comparison.inputs}, by up to "
             f"{comparison.max_logits_lsb:.3g} LSB; worst: {comparison.worst}"
         )
-    if (comparison.max_scores_lsb or 0) > SCORES_LSB:
+    if not (comparison.max_scores_lsb or 0) <= SCORES_LSB:
         found.append(
             f"scores differ by {comparison.max_scores_lsb:.3g} LSB on {comparison.inputs}, "
             f"expected at most {SCORES_LSB}; worst: {comparison.worst}"

@@ -6,7 +6,7 @@ from typing import Final, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from mobiledeploy.base.errors import ConversionError
+from mobiledeploy.base.errors import ConversionError, ParityError
 from mobiledeploy.integer.graph import QMAX, QMIN
 from mobiledeploy.reading import Tensor
 from mobiledeploy.runtimes import Array, TensorInfo
@@ -20,10 +20,18 @@ _COMMON: Final = "NHWC"
 
 
 def read(array: Array, tensor: Tensor) -> Codes:
-    """Return the codes in what a runtime gave for a tensor."""
+    """Return the codes in what a runtime gave for a tensor.
+
+    Raises:
+        ParityError: It gave NaN. (Infinite values are `FAR` steps off.)
+    """
     if array.dtype == np.float32:
+        if np.isnan(array).any():
+            raise ParityError(f"a runtime gives NaN for the layer `{tensor.name}`")
         # A border's output, taken off its grid: dividing gives the codes back exactly.
-        steps = np.rint(array.astype(np.float64) / float(tensor.scale or 1))
+        with np.errstate(all="ignore"):  # scales of damaged files
+            steps = np.rint(array.astype(np.float64) / float(tensor.scale or 1))
+        steps = np.nan_to_num(steps, nan=FAR, posinf=FAR, neginf=-FAR)
         array = np.clip(steps + (tensor.zero_point or 0), -FAR, FAR)
         codes = array.astype(np.int16)
     else:

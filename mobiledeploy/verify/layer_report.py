@@ -2,6 +2,9 @@
 
 import dataclasses
 
+from mobiledeploy.base.codec import UNWRITTEN
+from mobiledeploy.compare.difference import Cause
+
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class LayerRow:
@@ -68,6 +71,7 @@ class Divergence:
             on the image that shows it best.
         channels: The worst channels of the layer, at most eight.
         cause: Why, in a sentence.
+        reason: `cause`, clause by clause; not in JSON.
     """
 
     layer: str
@@ -81,8 +85,9 @@ class Divergence:
     histogram: tuple[tuple[int, int], ...]
     channels: tuple[HotChannel, ...]
     cause: str
+    reason: Cause = dataclasses.field(default=Cause(), compare=False, metadata=UNWRITTEN)
 
     @property
-    def measured_by_first(self) -> bool:
-        """Whether the cause calls what the first file holds expected."""
-        return ", expected " in self.cause
+    def headline(self) -> str:
+        """The most telling clause of the cause; all of it where the clauses are not known."""
+        return self.reason.headline or self.cause

@@ -13,7 +13,14 @@ from mobiledeploy.verify.inputs import ImageSet
 from mobiledeploy.verify.int8 import DEFAULT, Options, ruler_of
 from mobiledeploy.verify.model_file import ModelFile
 from mobiledeploy.verify.observed import Observed
-from mobiledeploy.verify.photos import Photos, centred, labels_by_count, on_photos, with_photos
+from mobiledeploy.verify.photos import (
+    Decoded,
+    Photos,
+    centred,
+    choose,
+    labels_by_count,
+    with_photos,
+)
 from mobiledeploy.verify.prove import prove
 from mobiledeploy.verify.report import VerifyReport
 from mobiledeploy.verify.side import Side, open_side
@@ -58,7 +65,8 @@ def observe(
         progress: Told after every batch.
 
     Raises:
-        RequestError: There is no such file, or no such data.
+        RequestError: There is no such file, no such data, or no photo that can be decoded.
+        StorageError: There is no room for the photos' pixels in the temporary folder.
         CorruptFileError: A file is damaged, or a runtime died of it.
         ConversionError: A file is no graph with one input and one output.
         ParityError: The files do not take the same images or give the same number of classes.
@@ -68,13 +76,10 @@ def observe(
         names = [str(path) for path in (first, second)]
     files = model_file.read(first, name=names[0]), model_file.read(second, name=names[1])
 
+    chosen = choose(data, samples, progress=progress)
     runtimes = [table.running(file.format) for file in files]
     with Children(runtimes[0]) as one, Children(runtimes[1]) as two:
-
-        def on(chosen: Photos | None) -> Observed:
-            return _observe(files, (one, two), chosen, samples, options, progress)
-
-        return on_photos(data, samples, on, threads=options.threads, progress=progress)
+        return _observe(files, (one, two), chosen, samples, options, progress)
 
 
 def _observe(
@@ -89,12 +94,16 @@ def _observe(
     shape, classes = _claims(sides)
     class_names: tuple[str, ...] = ()
     assumed: tuple[str, ...] = (SYNTHETIC,)
+    decoded: Decoded | None = None
     if chosen is None:
         count = inputs.NATURAL_IMAGES if samples is None else samples
         images = inputs.natural(shape, images=count)
     else:
         labels = labels_by_count(chosen.dataset, classes)
-        images = chosen.images(centred(shape), labels=labels, threads=options.threads)
+        decoded = chosen.decode(
+            centred(shape), labels=labels, threads=options.threads, progress=progress
+        )
+        images = decoded.images
         class_names = () if labels is None else chosen.dataset.class_names
         assumed = _assumed(chosen, images, classes)
     sets = images, inputs.synthetic_extremes(shape)
@@ -103,7 +112,7 @@ def _observe(
     report, answers = proof(sides, sets, options, progress=progress)
     fed = [f"pixels became the input of {file.name} as {file.fed}" for file in report.files]
     return Observed(
-        report=with_photos(report, chosen, (*fed, *assumed)),
+        report=with_photos(report, decoded, (*fed, *assumed)),
         files=files,
         sets=sets,
         answers=answers,

@@ -1,19 +1,22 @@
 """A user's photos as a set of images for two files, with their labels where those can be known.
 
-Photos are decoded while the files run. One that cannot be decoded is found then; all are tried,
-and the verification runs once more without those. So sound photos are decoded once only.
+Every photo is decoded once, before the files run: those that cannot be are left out and named, and
+the pixels of the others, at the files' size, are kept in a temporary file, from which the
+verification and the report take them as often as they need.
 """
 
 import dataclasses
 import os
-from collections.abc import Callable, Sequence
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Final, TypeVar
+from pathlib import Path
+from typing import Final
 
 import numpy as np
 
 from mobiledeploy.base.errors import RequestError
-from mobiledeploy.base.files import Name
+from mobiledeploy.base.files import Name, storage_errors
 from mobiledeploy.base.progress import Event, Progress
 from mobiledeploy.data.dataset import Dataset, Indices, Pixels
 from mobiledeploy.data.resize import resize
@@ -23,23 +26,106 @@ from mobiledeploy.verify.report import VerifyReport
 
 NAMED: Final = 5
 """Photos that were left out, of which a report gives the names."""
-
-Found = TypeVar("Found")
+BATCH: Final = 64
+"""Photos decoded between two events."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Photos:
-    """Photos of a data set.
+    """Photos of a data set that were chosen, not yet decoded.
 
     Attributes:
         dataset: Where they come from.
         rows: Which, by number.
-        left_out: Why others that were chosen are missing, one line each.
     """
 
     dataset: Dataset
     rows: Indices
-    left_out: tuple[str, ...] = ()
+
+    def decode(
+        self,
+        fit: Callable[[Pixels], Pixels],
+        *,
+        labels: Indices | None,
+        threads: int,
+        progress: Progress,
+    ) -> "Decoded":
+        """Return them as images, without those that cannot be decoded.
+
+        Args:
+            fit: From a photo to the files' size.
+            labels: Of all images of the data set, or None where its classes are not the files'.
+            threads: Photos that are decoded at a time.
+            progress: Told after every few photos, and what is left out.
+
+        Raises:
+            RequestError: None of them can be decoded.
+            StorageError: There is no room for the pixels in the temporary folder.
+        """
+        faults: list[str] = []
+        found: list[int] = []
+
+        def blocks() -> Iterator[Pixels]:
+            for rows, pixels, missing in self._in_batches(fit, threads, progress):
+                faults.extend(missing)
+                found.extend(rows)
+                if rows:
+                    yield pixels
+
+        pixels = _kept(blocks())
+        if pixels is None:
+            raise RequestError(
+                f"none of {len(faults)} photos can be decoded, such as {faults[0]}",
+                hint="save them anew as JPEG or PNG",
+            )
+        images = ImageSet(
+            name=f"images of {self.dataset.name}",
+            names=[self.dataset.image_names[row] for row in found],
+            pixels=lambda start, stop: pixels[start:stop],
+            labels=None if labels is None else labels[found],
+        )
+        decoded = Decoded(images=images, left_out=tuple(faults))
+        if decoded.warning:
+            progress(Event("verify", decoded.warning, 0, None))
+        return decoded
+
+    def _in_batches(
+        self, fit: Callable[[Pixels], Pixels], threads: int, progress: Progress
+    ) -> Iterator[tuple[list[int], Pixels, list[str]]]:
+        """Yield rows that could be decoded, their pixels, and why others could not."""
+
+        def one(row: int) -> Pixels | str:
+            try:
+                photo = self.dataset.decode(row)
+            except RequestError as error:
+                return str(error)
+            return fit(photo)
+
+        with ThreadPoolExecutor(threads) as pool:
+            for start in range(0, len(self.rows), BATCH):
+                wanted = self.rows[start : start + BATCH].tolist()
+                results = list(zip(wanted, pool.map(one, wanted), strict=True))
+                pixels = [(row, made) for row, made in results if not isinstance(made, str)]
+                yield (
+                    [row for row, _ in pixels],
+                    np.array([made for _, made in pixels], np.uint8),
+                    [made for _, made in results if isinstance(made, str)],
+                )
+                done = start + len(wanted)
+                progress(Event("verify", "decoding photos", done, len(self.rows)))
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Decoded:
+    """Photos at the files' size.
+
+    Attributes:
+        images: Those that could be decoded.
+        left_out: Why others are missing, one line each.
+    """
+
+    images: ImageSet
+    left_out: tuple[str, ...]
 
     @property
     def warning(self) -> str:
@@ -51,65 +137,39 @@ class Photos:
         more = f"; and {count - NAMED} more" if count > NAMED else ""
         return f"{photos} left out: {'; '.join(self.left_out[:NAMED])}{more}"
 
-    def images(
-        self, fit: Callable[[Pixels], Pixels], *, labels: Indices | None, threads: int
-    ) -> ImageSet:
-        """Return them as images that are decoded when they are needed.
 
-        Args:
-            fit: From a photo to the files' size.
-            labels: Of all images of the data set, or None where its classes are not the files'.
-            threads: Photos that are decoded at a time.
-        """
-        dataset, rows = self.dataset, self.rows
-
-        def one(row: np.int64) -> Pixels:
-            return fit(dataset.decode(int(row)))
-
-        def pixels(start: int, stop: int) -> Pixels:
-            with ThreadPoolExecutor(threads) as pool:
-                return np.stack(list(pool.map(one, rows[start:stop])))
-
-        return ImageSet(
-            name=f"images of {dataset.name}",
-            names=[dataset.image_names[row] for row in rows],
-            pixels=pixels,
-            labels=None if labels is None else labels[rows],
-        )
-
-
-def on_photos(
-    data: Name | None,
-    samples: int | None,
-    verify: Callable[[Photos | None], Found],
-    *,
-    threads: int,
-    progress: Progress,
-) -> Found:
-    """Run a verification on photos; once more where some of them cannot be decoded.
+def choose(data: Name | None, samples: int | None, *, progress: Progress) -> Photos | None:
+    """Return which photos a verification runs on; None if it runs on none.
 
     Args:
-        data: See `data.sources.open_dataset`; None: on no photos.
+        data: See `data.sources.open_dataset`, or None.
         samples: How many to take, spread evenly over the classes; None for all.
-        verify: Given the photos, returns what was found.
-        threads: Photos that are decoded at a time.
-        progress: Told what is left out.
+        progress: Told while files are hashed.
 
     Raises:
-        RequestError: There are no such data, or none of the photos can be decoded.
+        RequestError: There are no such data.
     """
     if data is None:
-        return verify(None)
+        return None
     dataset = open_dataset(os.fspath(data), divide=False, progress=progress)
-    photos = Photos(dataset=dataset, rows=evenly(len(dataset.labels), samples))
-    try:
-        return verify(photos)
-    except RequestError:
-        rest = _readable(photos, threads=threads, progress=progress)
-        if not rest.left_out:
-            raise
-    progress(Event("verify", rest.warning, 0, None))
-    return verify(rest)
+    return Photos(dataset=dataset, rows=evenly(len(dataset.labels), samples))
+
+
+def _kept(blocks: Iterator[Pixels]) -> Pixels | None:
+    """Return blocks of images as one array in a file that goes when nobody needs it any more.
+
+    Memory does not grow with the number of photos, and none is decoded twice. None if there are
+    no images.
+    """
+    with tempfile.TemporaryFile(prefix="mobiledeploy-photos-") as handle:
+        shape: tuple[int, ...] = ()
+        count = 0
+        with storage_errors(Path(tempfile.gettempdir())):
+            for block in blocks:
+                shape, count = block.shape[1:], count + len(block)
+                handle.write(block.data)
+            handle.flush()
+        return np.memmap(handle, np.uint8, "r", shape=(count, *shape)) if count else None
 
 
 def evenly(everything: int, samples: int | None) -> Indices:
@@ -119,40 +179,13 @@ def evenly(everything: int, samples: int | None) -> Indices:
 
 
 def with_photos(
-    report: VerifyReport, photos: Photos | None, assumptions: tuple[str, ...]
+    report: VerifyReport, decoded: Decoded | None, assumptions: tuple[str, ...]
 ) -> VerifyReport:
     """Return a report that also says what was assumed of the photos, and which are missing."""
-    missing = (photos.warning,) if photos is not None and photos.warning else ()
+    missing = (decoded.warning,) if decoded is not None and decoded.left_out else ()
     return dataclasses.replace(
         report, assumptions=assumptions, warnings=(*report.warnings, *missing)
     )
-
-
-def _readable(photos: Photos, *, threads: int, progress: Progress) -> Photos:
-    """Return photos without those that cannot be decoded.
-
-    Raises:
-        RequestError: None is left.
-    """
-
-    def fault(row: np.int64) -> str:
-        try:
-            photos.dataset.decode(int(row))
-        except RequestError as error:
-            return str(error)
-        return ""
-
-    progress(Event("verify", "looking for photos that cannot be decoded", 0, len(photos.rows)))
-    with ThreadPoolExecutor(threads) as pool:
-        faults = list(pool.map(fault, photos.rows))
-    left = np.array([not text for text in faults])
-    found = tuple(text for text in faults if text)
-    if not left.any():
-        raise RequestError(
-            f"none of {len(faults)} photos can be decoded, such as {found[0]}",
-            hint="save them anew as JPEG or PNG",
-        )
-    return Photos(dataset=photos.dataset, rows=photos.rows[left], left_out=found)
 
 
 def centred(shape: tuple[int, int, int]) -> Callable[[Pixels], Pixels]:

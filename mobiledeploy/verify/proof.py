@@ -4,7 +4,7 @@ Frozen, and JSON as docs/schemas/certificate.schema.json says.
 """
 
 import dataclasses
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, assert_never
 
 Status: TypeAlias = Literal["proven", "sampled", "not proven"]
 
@@ -68,10 +68,18 @@ class Finding:
 
     @property
     def status(self) -> Status:
-        """Proven or sampled if nothing stands against it."""
+        """Proven or sampled if nothing stands against it, and there is a method."""
         if self.reasons:
             return "not proven"
-        return "sampled" if self.method == "samples" else "proven"
+        match self.method:
+            case "structure" | "enumeration":
+                return "proven"
+            case "samples":
+                return "sampled"
+            case "none":
+                return "not proven"
+            case _:
+                assert_never(self.method)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -133,12 +133,12 @@ def _positive(values: Float32) -> bool:
 
 
 def _range_reasons(span: Span, factors: Float32) -> Iterator[str]:
-    if factors.max() >= WIDEST_MULTIPLIER:
+    if not factors.max() < WIDEST_MULTIPLIER:
         kernels = table.primary("tflite").kernels
         yield f"a multiplier of {factors.max():.3g}: {kernels} takes less than {WIDEST_MULTIPLIER}"
     limits = np.iinfo(np.int32)
     if span.low.min() < limits.min or span.high.max() > limits.max:
         yield f"sums within {span.low.min()}..{span.high.max()} do not fit int32"
     steps = (np.maximum(-span.low, span.high) * factors.astype(np.float64)).max()
-    if steps >= MOST_STEPS:
+    if not steps < MOST_STEPS:
         yield f"sums of {steps:.3g} output steps, where kernels for x86 wrap around"

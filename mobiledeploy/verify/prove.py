@@ -150,7 +150,7 @@ def _with_structure(
     report: VerifyReport, compared: StructureReport, *, same: bool | None
 ) -> VerifyReport:
     """Return a report that also judges the files' integers, whatever the images showed."""
-    failures, warnings, proven = report.failures, report.warnings, []
+    failures, warnings, proven, by_integers = report.failures, report.warnings, [], ""
     if same:
         proven.append(
             "the .onnx is byte for byte what the integers of the .tflite give, every ADD and "
@@ -164,10 +164,8 @@ def _with_structure(
     elif any(
         not found.equivalent and found.field != "not comparable" for found in compared.differences
     ):
-        failures = (
-            *failures,
-            f"by their integers the files are not one function: {compared.cause}",
-        )
+        by_integers = f"by their integers the files are not one function: {compared.cause}"
+        failures = (*failures, by_integers)
     else:
         warnings = (*warnings, compared.cause)
     return dataclasses.replace(
@@ -178,6 +176,7 @@ def _with_structure(
         structure=compared,
         same_grid=same,
         proven=tuple(proven),
+        by_integers=by_integers,
     )
 
 

@@ -7,7 +7,7 @@ have the same grid all differences are whole numbers.
 import dataclasses
 from typing import Final, Literal, TypeAlias
 
-from mobiledeploy.base.codec import OMIT
+from mobiledeploy.base.codec import OMIT, UNWRITTEN
 from mobiledeploy.compare.difference import StructureReport
 from mobiledeploy.spec.results import Score
 from mobiledeploy.verify.layer_report import Divergence, LayerRow
@@ -215,6 +215,8 @@ class VerifyReport:
             every layer, by which method, for these bytes.
         cpu: The processor that this was found on.
         runtimes: Names and versions.
+        by_integers: The one of `failures` that says what `structure` does; empty if none does.
+            Not in JSON.
     """
 
     holds: bool
@@ -240,18 +242,24 @@ class VerifyReport:
     certificate: FilesCertificate | None = None
     cpu: str
     runtimes: tuple[str, ...]
+    by_integers: str = dataclasses.field(default="", compare=False, metadata=UNWRITTEN)
 
     @property
     def verdict(self) -> str:
-        """The finding in a sentence."""
+        """The verdict and the finding in a sentence."""
+        return f"{'holds' if self.holds else 'does not hold'}: {self.finding}"
+
+    @property
+    def finding(self) -> str:
+        """What was found, in a sentence."""
         if not self.holds:
-            return f"does not hold: {self.failures[0]}"
+            return self.failures[0]
         if self.float_comparisons:
             worst = max(c.max_difference for c in self.float_comparisons)
-            return f"holds: float outputs agree within {worst:.1e} of the largest"
+            return f"float outputs agree within {worst:.1e} of the largest"
         files = [c for c in self.comparisons if c.first != RECORD]
         exact = sum(c.exact_logits for c in files)
         total = sum(c.images for c in files)
         scores = [c.max_scores_lsb for c in self.comparisons if c.max_scores_lsb is not None]
         within = f", scores within {max(scores):g} LSB" if scores else ""
-        return f"holds: logits equal on {exact} of {total} inputs{within}"
+        return f"logits equal on {exact} of {total} inputs{within}"

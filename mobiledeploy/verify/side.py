@@ -13,6 +13,7 @@ from mobiledeploy.base.errors import ConversionError, CorruptFileError
 from mobiledeploy.reading import Reading
 from mobiledeploy.runtimes import Array, FileLayer, Runtime, Session, table
 from mobiledeploy.targets import tap
+from mobiledeploy.verify import contradiction
 from mobiledeploy.verify.answers import Ends
 from mobiledeploy.verify.model_file import ModelFile
 
@@ -163,14 +164,20 @@ class Side:
             ConversionError: There is no such tensor, or the runtime does not run such files.
             RuntimeDiedError: The runtime died of it; the hint says what our own checks found.
         """
-        return self.place.load(
-            runtime,
-            self._tapped(tuple(taps)),
-            threads=threads,
-            inner_threads=inner_threads,
-            name=self.file.name,
-            hint=self._checked,
-        )
+        try:
+            return self.place.load(
+                runtime,
+                self._tapped(tuple(taps)),
+                threads=threads,
+                inner_threads=inner_threads,
+                name=self.file.name,
+                hint=self._checked,
+            )
+        except CorruptFileError as error:
+            better = contradiction.explained(self.file.name, self.reading, error)
+            if better is None:
+                raise
+            raise better from error
 
     def _tapped(self, taps: tuple[str, ...]) -> bytes:
         if not taps:

@@ -105,6 +105,9 @@ def test_float_files_go_through_the_same_verification(
     assert proof["holds"]
     assert proof["same_grid"] is None
     assert 0 < proof["float_comparisons"][0]["max_difference"] < 1e-4
+    for option in (("--level", "full"), ("--data", "digits")):
+        done = mobiledeploy("verify", *option, cwd=tmp_path, status=2)
+        assert option[0] in done.stderr
 
 
 @pytest.mark.slow

@@ -10,11 +10,13 @@ import pytest
 from onnx import numpy_helper
 
 import mobiledeploy as mobiledeploy_api
-from mobiledeploy.base import codec
+from mobiledeploy.base import arrays, codec
 from mobiledeploy.integer.graph import Dense
 from mobiledeploy.spec import manifest
 from mobiledeploy.spec.manifest import Manifest
 from mobiledeploy.spec.results import File
+from mobiledeploy.verify import build as verify_build
+from mobiledeploy.verify.int8 import Options
 from tests.e2e.conftest import mobiledeploy, printed
 
 pytestmark = pytest.mark.tensorflow  # the build that they verify needs it
@@ -48,6 +50,21 @@ def sign_off(build: Path) -> None:
     found = codec.from_json(Manifest, (build / manifest.NAME).read_bytes(), where="manifest")
     files = tuple(File.of(build, build / file.path) for file in found.files)
     manifest.write(build, dataclasses.replace(found, files=files))
+
+
+def test_held_back_images_are_decompressed_once(
+    build: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+
+    def counted(path: Path, *args: object, **kwargs: object) -> object:
+        read.append(path.name)
+        return whole(path, *args, **kwargs)
+
+    whole = arrays.read
+    monkeypatch.setattr(arrays, "read", counted)
+    assert verify_build.verify(build, samples=4, options=Options(only_main=True)).holds
+    assert read.count("evaluation.npz") == 1
 
 
 def test_a_moved_build_is_proven_without_tensorflow(

@@ -26,7 +26,7 @@ def configs(draw: st.DrawFn) -> BuildConfig:
         crop=draw(st.sampled_from(CROPS)),
         learning_rate=draw(st.none() | st.floats(1e-9, 1.0)),
         qat_engine=draw(st.sampled_from(ENGINES)),
-        qat_steps=draw(st.none() | st.integers(0, 1000)),
+        qat_steps=draw(st.none() | st.integers(1, 1000)),
         io=draw(st.sampled_from(IOS)),
         head=draw(st.sampled_from(HEADS)),
         seed=draw(st.integers(0, 2**31 - 1)),

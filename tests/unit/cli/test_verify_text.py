@@ -3,6 +3,7 @@
 import dataclasses
 
 from mobiledeploy.cli import _verify_text
+from mobiledeploy.compare.difference import Cause
 from mobiledeploy.verify.layer_report import Divergence
 from mobiledeploy.verify.report import Comparison, FileFacts, Participant, VerifyReport
 from mobiledeploy.verify.runtime_failure import RuntimeFailure
@@ -88,9 +89,11 @@ def test_what_expected_means_is_said_where_a_cause_uses_it() -> None:
     assert REPORT.divergence is not None
     assert "expected is what" not in _verify_text.text(REPORT)
     cause = "weights differ: one weight is -13, expected 13"
-    found = dataclasses.replace(REPORT.divergence, cause=cause)
-    said = _verify_text.text(dataclasses.replace(REPORT, divergence=found))
-    assert f"expected is what {LONG}_first.tflite holds" in " ".join(said.split())
+    for measured in (True, False):  # words alone, such as those of a layer's name, decide nothing
+        reason = Cause(clauses=(cause,), measured_by_first=measured)
+        found = dataclasses.replace(REPORT.divergence, cause=cause, reason=reason)
+        said = " ".join(_verify_text.text(dataclasses.replace(REPORT, divergence=found)).split())
+        assert (f"expected is what {LONG}_first.tflite holds" in said) == measured
 
 
 def test_a_runtime_that_failed_before_any_image_still_has_a_row() -> None:

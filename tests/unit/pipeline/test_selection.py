@@ -1,7 +1,10 @@
 """Validation images choose between candidates; test images only report."""
 
+import math
+
 import pytest
 
+from mobiledeploy.base.errors import ParityError
 from mobiledeploy.pipeline.selection import choose
 from mobiledeploy.spec.results import Candidate, Score
 
@@ -45,3 +48,10 @@ def test_the_reason_names_every_count_and_loss() -> None:
 
 def test_an_only_candidate_is_shipped_as_such() -> None:
     assert "only candidate" in choose((candidate("ptq", right=1, loss=9.0),)).reason
+
+
+@pytest.mark.parametrize("loss", [math.nan, math.inf])
+def test_a_loss_that_is_no_number_is_not_compared(loss: float) -> None:
+    sound = candidate("ptq", right=58, loss=0.1)
+    with pytest.raises(ParityError, match="qat: expected a finite loss"):
+        choose((sound, candidate("qat", right=58, loss=loss)))

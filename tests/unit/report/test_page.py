@@ -14,6 +14,7 @@ import pytest
 import referencing
 
 from mobiledeploy.base import codec
+from mobiledeploy.compare.difference import Cause
 from mobiledeploy.report import page, write
 from mobiledeploy.report.document import Report
 
@@ -68,9 +69,24 @@ def test_the_document_is_as_its_schema_says(report: Report) -> None:
     validator.validate(document(report))
 
 
+def without_clauses(report: Report) -> Report:
+    verify = report.verify
+    if verify.divergence is None or verify.structure is None:
+        return report
+    bare = dataclasses.replace(
+        verify,
+        divergence=dataclasses.replace(verify.divergence, reason=Cause()),
+        structure=dataclasses.replace(verify.structure, reason=Cause()),
+        by_integers="",
+    )
+    return dataclasses.replace(report, verify=bare)
+
+
 def test_the_page_is_made_from_the_document_alone(report: Report) -> None:
+    """But for how the words of a cause divide into clauses, which JSON does not say."""
     again = codec.from_json(Report, codec.to_json(report), where="report.json")
-    assert page.render(again) == page.render(report)
+    assert again == report
+    assert page.render(again) == page.render(without_clauses(report))
 
 
 def test_every_number_on_the_page_is_in_the_document(report: Report) -> None:
@@ -168,7 +184,8 @@ def test_hostile_names_are_text(report: Report) -> None:
         return node + attack if names else node
 
     attacked = codec.load(Report, hostile(document(report)), where="report.json")
-    before, after = parsed(page.render(report)), parsed(page.render(attacked))
+    before = parsed(page.render(without_clauses(report)))
+    after = parsed(page.render(attacked))
     assert [element.tag for element in after.iter()] == [element.tag for element in before.iter()]
     assert "{{ 7*7 }}" in page.render(attacked)
 

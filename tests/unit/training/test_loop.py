@@ -11,7 +11,7 @@ from mobiledeploy.base.errors import RequestError
 from mobiledeploy.base.progress import Event
 from mobiledeploy.data.pixels import Images
 from mobiledeploy.network.network import Network
-from mobiledeploy.training import folded, graph, loop
+from mobiledeploy.training import folded, graph, loop, predict
 from mobiledeploy.training.checkpoint import Checkpoint
 from mobiledeploy.training.input_grid import SIGNED, to_input
 from mobiledeploy.training.loss import cross_entropy
@@ -160,6 +160,22 @@ def test_the_best_weights_are_kept_and_patience_ends(network: Network, images: I
     assert len(seen) == 5
     assert outcome.steps == 4
     assert trained.bits() == seen[2]
+
+
+def test_a_validation_that_is_no_number_is_an_error(network: Network, images: Images) -> None:
+    validation = scripted([9, np.nan, 1], Trained(network), [])
+    with pytest.raises(RequestError, match="loss of held-back examples became nan at step 2"):
+        Trained(network).train(images, validation=validation)
+
+
+def test_outputs_that_are_no_numbers_are_an_error(network: Network, images: Images) -> None:
+    name = network.architecture.logits.name
+    huge = dataclasses.replace(
+        network.weights[name], kernel=np.full_like(network.weights[name].kernel, 3e38)
+    )
+    overflowing = dataclasses.replace(network, weights={**network.weights, name: huge})
+    with pytest.raises(RequestError, match=r"NaN or infinite values for \d+ of 48 images"):
+        predict.predict(overflowing, images.pixels)
 
 
 def test_the_weights_that_came_are_kept_if_training_does_harm(

@@ -144,7 +144,7 @@ def test_activations_of_sixteen_bits_are_refused_with_a_word_of_what_to_do(
 def test_how_weights_are_packed_is_told_from_operators() -> None:
     model = float_onnx(NETWORK)
     found = reading.read_onnx(model.SerializeToString())
-    assert (reading.arithmetic(found), reading.compression(found)) == ("floats", "")
+    assert (reading.arithmetic(found), reading.packing(found)) == ("floats", None)
     model.graph.node.insert(
         0,
         helper.make_node(
@@ -155,4 +155,4 @@ def test_how_weights_are_packed_is_told_from_operators() -> None:
     model.graph.node[2].input[0] = "image"
     found = reading.read_onnx(model.SerializeToString())
     assert reading.arithmetic(found) == "floats"
-    assert "dynamic range" in reading.compression(found)
+    assert reading.packing(found) == "dynamic range"

@@ -74,7 +74,6 @@ def test_the_last_one_is_coloured_with_the_answers_of_the_same_runtime(
         {"logits": np.zeros((2, 3), np.float32)},
         {"scores": np.zeros((2, 4), np.int8)},
         {"scores": np.array(["a", "b"])},
-        {"logits": np.full((2, 3), np.nan, np.float32), "scores": np.zeros((2, 3), np.float32)},
         {"logits": np.zeros((2, 0), np.int8), "scores": np.zeros((2, 0), np.int8)},
     ],
 )

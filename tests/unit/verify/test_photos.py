@@ -1,5 +1,8 @@
 """Photos that cannot be decoded are left out and named; the others are compared all the same."""
 
+import errno
+import io
+import tempfile
 from pathlib import Path
 
 import graphs
@@ -7,15 +10,18 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mobiledeploy.base.errors import RequestError
-from mobiledeploy.base.progress import Event
+from mobiledeploy.base.errors import RequestError, StorageError
+from mobiledeploy.base.progress import Event, Progress, silent
+from mobiledeploy.data import preprocess
+from mobiledeploy.data.dataset import Pixels
 from mobiledeploy.data.evaluation import Evaluation
 from mobiledeploy.integer.certify import certify
+from mobiledeploy.report import gather
 from mobiledeploy.targets import onnx, tflite
 from mobiledeploy.verify import pair
 from mobiledeploy.verify.build import some
 from mobiledeploy.verify.int8 import Options
-from mobiledeploy.verify.photos import Photos, on_photos
+from mobiledeploy.verify.photos import Decoded, choose
 
 GRAPH = graphs.assorted_graph()
 CLASSES, EACH = GRAPH.output.shape[0], 2
@@ -35,24 +41,27 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "photos"
 
 
-def verify(photos: Photos | None) -> Photos:
-    """Decode all photos, as a verification does."""
+def decode(folder: Path, progress: Progress = silent) -> Decoded:
+    """Decode all photos at the size that they have."""
+    photos = choose(folder, None, progress=progress)
     assert photos is not None
-    images = photos.images(lambda pixels: pixels, labels=photos.dataset.labels, threads=2)
-    assert len(images.pixels(0, len(images))) == len(images)
-    return photos
+    return photos.decode(
+        lambda pixels: pixels, labels=photos.dataset.labels, threads=2, progress=progress
+    )
 
 
-def test_sound_photos_are_decoded_once(folder: Path) -> None:
-    calls: list[Photos | None] = []
+def test_without_data_there_are_no_photos() -> None:
+    assert choose(None, None, progress=silent) is None
 
-    def once(photos: Photos | None) -> Photos:
-        calls.append(photos)
-        return verify(photos)
 
-    found = on_photos(folder, None, once, threads=2, progress=lambda event: None)
-    assert len(calls) == 1
-    assert found.warning == ""
+def test_pixels_are_those_of_the_photos(folder: Path) -> None:
+    found = decode(folder)
+    assert (found.warning, len(found.images)) == ("", CLASSES * EACH)
+    for row, name in enumerate(found.images.names):
+        with Image.open(folder / name) as image:
+            assert np.array_equal(found.images.pixels(row, row + 1)[0], np.asarray(image))
+    assert found.images.labels is not None
+    assert np.bincount(found.images.labels).tolist() == [EACH] * CLASSES
 
 
 def test_a_truncated_photo_is_left_out_and_named(folder: Path) -> None:
@@ -60,8 +69,10 @@ def test_a_truncated_photo_is_left_out_and_named(folder: Path) -> None:
     path.write_bytes(path.read_bytes()[:200])
     (folder / "class 3" / "1.png").write_bytes(BROKEN)
     events: list[Event] = []
-    found = on_photos(folder, None, verify, threads=2, progress=events.append)
-    assert len(found.rows) == CLASSES * EACH - 2
+    found = decode(folder, events.append)
+    assert len(found.images) == CLASSES * EACH - 2
+    assert not {"class 1/0.png", "class 3/1.png"} & set(found.images.names)
+    assert found.images.pixels(0, len(found.images)).shape[0] == len(found.images)
     assert found.warning.startswith("2 photos were left out: ")
     assert "class 1/0.png" in found.warning
     assert "class 3/1.png" in found.warning
@@ -86,7 +97,7 @@ def test_some_images_of_a_build_are_of_all_its_classes() -> None:
 def test_long_lists_of_missing_photos_are_cut(folder: Path) -> None:
     for path in sorted(folder.glob("*/0.png")):
         path.write_bytes(BROKEN)
-    found = on_photos(folder, None, verify, threads=2, progress=lambda event: None)
+    found = decode(folder)
     assert len(found.left_out) == CLASSES
     rest = f"; and {CLASSES - 5} more" if CLASSES > 5 else found.left_out[-1]
     assert found.warning.endswith(rest)
@@ -96,15 +107,54 @@ def test_without_a_single_photo_nothing_can_be_said(folder: Path) -> None:
     for path in folder.glob("*/*.png"):
         path.write_bytes(BROKEN)
     with pytest.raises(RequestError, match=f"none of {CLASSES * EACH} photos can be decoded"):
-        on_photos(folder, None, verify, threads=2, progress=lambda event: None)
+        decode(folder)
 
 
 def test_another_failure_is_not_taken_for_a_photo(folder: Path) -> None:
-    def refuse(photos: Photos | None) -> None:
+    photos = choose(folder, None, progress=silent)
+    assert photos is not None
+
+    def refuse(pixels: Pixels) -> Pixels:
         raise RequestError("no")
 
     with pytest.raises(RequestError, match="no"):
-        on_photos(folder, None, refuse, threads=2, progress=lambda event: None)
+        photos.decode(refuse, labels=None, threads=2, progress=silent)
+
+
+def test_a_full_temporary_folder_is_a_storage_error(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Full(io.BytesIO):
+        def write(self, data: object) -> int:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", lambda prefix: Full())
+    with pytest.raises(StorageError, match="no space left"):
+        decode(folder)
+
+
+@pytest.mark.parametrize("broken", [False, True])
+def test_every_photo_is_decoded_once(
+    broken: bool, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where one of them cannot be, the files differ, and a report is made."""
+    if broken:
+        (folder / "class 2" / "0.png").write_bytes(BROKEN)
+    decoded: list[str] = []
+
+    def counted(data: bytes, name: str) -> Pixels:
+        decoded.append(name)
+        return preprocess.decode(data, name)
+
+    monkeypatch.setattr("mobiledeploy.data.folder.decode", counted)
+    files = tmp_path / "a.tflite", tmp_path / "b.onnx"
+    files[0].write_bytes(tflite.write(GRAPH))
+    files[1].write_bytes(onnx.write(GRAPH, certify(GRAPH)))
+    options = Options(only_main=True, keep=True, layers=True)
+    found = pair.observe(*files, data=str(folder), options=options)
+    gather.of_pair(found, files)
+    assert sorted(decoded) == sorted(set(decoded))
+    assert len(decoded) == CLASSES * EACH
 
 
 def test_two_files_are_compared_on_the_photos_that_are_left(folder: Path, tmp_path: Path) -> None:

@@ -1,0 +1,111 @@
+"""A choice that is none of those known is refused; it never becomes one of the others."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import graphs
+import numpy as np
+import pytest
+
+from mobiledeploy.data.preprocess import preprocess
+from mobiledeploy.emulation import child
+from mobiledeploy.emulation.verify import SOFTMAXES
+from mobiledeploy.formats.model import Model
+from mobiledeploy.integer.certify import certify
+from mobiledeploy.integer.digest import digest
+from mobiledeploy.integer.graph import Conv, IntegerGraph
+from mobiledeploy.integer.head import with_head
+from mobiledeploy.integer.padding import pads
+from mobiledeploy.integer.quantise_weights import _channels_first
+from mobiledeploy.lint.graph import Graph
+from mobiledeploy.models import blocks
+from mobiledeploy.reading import read_tflite
+from mobiledeploy.report.graph_report import _order
+from mobiledeploy.spec.config import Preprocessing
+from mobiledeploy.targets import onnx, tflite
+from mobiledeploy.targets.border import border
+from mobiledeploy.training.imagenet import SIZES, _place
+from mobiledeploy.verify.proof import Finding
+from mobiledeploy.verify.referee import _right
+
+OTHER: Any = "another"
+GRAPH = graphs.assorted_graph()
+LAYERS = graphs.assorted().layers
+REFUSED = (AssertionError, KeyError, ValueError)
+
+
+def conv() -> Conv:
+    node = GRAPH.nodes[0]
+    assert isinstance(node, Conv)
+    return node
+
+
+def changed(value: Any, **fields: Any) -> Any:
+    """A copy with fields set past all checks."""
+    copy = dataclasses.replace(value)
+    for name, field in fields.items():
+        object.__setattr__(copy, name, field)
+    return copy
+
+
+def other_node() -> IntegerGraph:
+    """A graph with a node of a kind that nothing knows."""
+
+    @dataclasses.dataclass
+    class Other:
+        output: Any = GRAPH.nodes[0].output
+        input: str = GRAPH.input.name
+        inputs: tuple[str, ...] = (GRAPH.input.name,)
+
+    return changed(GRAPH, nodes=(Other(), *GRAPH.nodes[1:]))
+
+
+def other_format() -> Model:
+    empty = {"tensors": (), "operators": (), "other_operators": (), "inputs": (), "outputs": ()}
+    return Model(
+        format=OTHER, size=0, description="", producer="", codes=(), buffers=(), graphs=1, **empty
+    )
+
+
+CALLS: dict[str, Callable[[], object]] = {
+    "crop": lambda: preprocess(
+        np.zeros((32, 32, 3), np.uint8), changed(Preprocessing(image_size=16), crop=OTHER)
+    ),
+    "head of a graph": lambda: with_head(GRAPH, OTHER),
+    "head of a network": lambda: blocks.classifier(LAYERS[0], 10, OTHER),
+    "type at the border": lambda: border(GRAPH.input, OTHER),
+    "type of an onnx": lambda: onnx.write(GRAPH, certify(GRAPH), io=OTHER),
+    "type of a tflite": lambda: tflite.write(GRAPH, io=OTHER),
+    "padding": lambda: pads(changed(conv(), padding=OTHER), (8, 8)),
+    "order of a kernel": lambda: _channels_first(
+        changed(LAYERS[0], op=OTHER), np.zeros((1, 1), np.float32)
+    ),
+    "order of Keras's kernel": lambda: _order(OTHER),
+    "format of a file": lambda: Graph.of(other_format()),
+    "node of a digest": lambda: digest(other_node()),
+    "node to certify": lambda: certify(other_node()),
+    "method of a proof": lambda: Finding(method=OTHER).status,
+    "kind of a layer": lambda: list(
+        _right(
+            changed(read_tflite(tflite.write(GRAPH)).layers[0], kind=OTHER),
+            "tflite",
+            [np.zeros((1, *GRAPH.input.shape), np.int8)],
+        )
+    ),
+    "emulated runtime": lambda: child.main("another", "model", "inputs.npy", "answers.npz"),
+    "emulated architecture": lambda: SOFTMAXES[OTHER],
+    "architecture": lambda: _place(OTHER, 1.0, 224),
+}
+
+
+@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS.keys())
+def test_it_is_refused(call: Callable[[], object], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(SIZES, OTHER, (224,))
+    monkeypatch.setattr(np, "load", lambda *args, **kwargs: np.zeros((1, 1)))
+    with pytest.raises(REFUSED):
+        call()
+
+
+def test_no_method_is_no_proof() -> None:
+    assert Finding(method="none").status == "not proven"
