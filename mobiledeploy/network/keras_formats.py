@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from mobiledeploy.errors import CorruptFileError
-from mobiledeploy.network import keras_h5, keras_h5_legacy, stored_bytes
+from mobiledeploy.network import keras_graph, keras_h5, keras_h5_legacy, stored_bytes
 from mobiledeploy.network.hdf5 import child, opened, string, strings
 from mobiledeploy.network.keras_config import KerasConfig, parse
 from mobiledeploy.network.stored import Stored
@@ -68,13 +68,7 @@ def _with_config(stored: Stored, config: KerasConfig | None) -> Stored:
     """Add what only a model's configuration says."""
     if config is None:
         return stored
-    return dataclasses.replace(
-        stored,
-        image_size=config.image_size,
-        activations=config.activations,
-        others=config.others,
-        input_range=config.input_range,
-    )
+    return dataclasses.replace(stored, graph=keras_graph.of(config))
 
 
 def _member(archive: zipfile.ZipFile, name: str, limit: int) -> bytes:

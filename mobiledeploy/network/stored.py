@@ -1,26 +1,12 @@
 """What a foreign model holds, before anybody knows which of our layers it belongs to."""
 
 import dataclasses
-from typing import Final, Literal, TypeAlias
 
-from mobiledeploy.layers import Activation, InputRange
+from mobiledeploy.layers import InputRange
 from mobiledeploy.network.fold import BatchNorm
+from mobiledeploy.network.keras_config import Kind
+from mobiledeploy.network.keras_graph import Graph
 from mobiledeploy.network.network import Float
-
-Kind: TypeAlias = Literal["conv", "depthwise", "dense"]
-
-KINDS: Final[dict[str, Kind]] = {
-    "Conv2D": "conv",
-    "DepthwiseConv2D": "depthwise",
-    "Dense": "dense",
-}
-"""By Keras class name."""
-
-NORMS: Final = frozenset({"BatchNormalization", "SyncBatchNormalization"})
-"""Keras class names of batch normalisation."""
-
-EPSILON: Final = 1e-3
-"""Keras's default, for files that hold weights but not the model's configuration."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -29,12 +15,14 @@ class StoredKernel:
 
     Attributes:
         name: The layer's name in the foreign model, or its path in the file.
+        path: Where it lies in a file that groups weights by class, otherwise the name.
         kind: What it computes.
         kernel: float32 in Keras's order: HWIO, HWC1 for depthwise, IO for dense.
         bias: float32, or None.
     """
 
     name: str
+    path: str
     kind: Kind
     kernel: Float
     bias: Float | None
@@ -46,10 +34,12 @@ class StoredNorm:
 
     Attributes:
         name: The layer's name in the foreign model, or its path in the file.
+        path: Where it lies in a file that groups weights by class, otherwise the name.
         batch_norm: Its parameters.
     """
 
     name: str
+    path: str
     batch_norm: BatchNorm
 
 
@@ -61,16 +51,12 @@ class Stored:
         origin: The file's name or the model's, for messages.
         kernels: Those of one kind stand in the order in which they run.
         norms: In the order in which they run.
-        image_size: Height and width of the input, if the file says so.
-        activations: Between the layers, as far as the file says; empty if it does not.
-        others: Class names of layers that compute something else, such as `Lambda`.
-        input_range: What it takes for pixels, if the file says so.
+        graph: What the file says that it computes; None for weights alone.
+        input_range: What is known of weights alone from elsewhere: what they take for pixels.
     """
 
     origin: str
     kernels: tuple[StoredKernel, ...]
     norms: tuple[StoredNorm, ...]
-    image_size: tuple[int, int] | None = None
-    activations: frozenset[Activation] = frozenset()
-    others: tuple[str, ...] = ()
+    graph: Graph | None = None
     input_range: InputRange | None = None

@@ -6,8 +6,10 @@ import zipfile
 
 import numpy as np
 
+from mobiledeploy import codec
 from mobiledeploy.errors import CorruptFileError
 from mobiledeploy.network.fold import BatchNorm
+from mobiledeploy.network.keras_graph import Graph
 from mobiledeploy.network.network import Float
 from mobiledeploy.network.stored import Stored, StoredKernel, StoredNorm
 
@@ -18,11 +20,9 @@ def dump(stored: Stored) -> bytes:
     """Return an `.npz` archive: `header` (JSON), `kernel/0`, `bias/0`, `gamma/0`, ..."""
     header = {
         "origin": stored.origin,
-        "kernels": [(kernel.name, kernel.kind) for kernel in stored.kernels],
-        "norms": [(norm.name, norm.batch_norm.epsilon) for norm in stored.norms],
-        "image_size": stored.image_size,
-        "activations": sorted(stored.activations),
-        "others": stored.others,
+        "kernels": [(kernel.name, kernel.path, kernel.kind) for kernel in stored.kernels],
+        "norms": [(norm.name, norm.path, norm.batch_norm.epsilon) for norm in stored.norms],
+        "graph": None if stored.graph is None else codec.dump(stored.graph),
         "input_range": stored.input_range,
     }
     arrays: dict[str, Float] = {}
@@ -48,30 +48,30 @@ def load(data: bytes) -> Stored:
         with np.load(io.BytesIO(data), allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
         header = json.loads(arrays["header"].tobytes())
-        size = header["image_size"]
+        graph = header["graph"]
         return Stored(
             origin=header["origin"],
             kernels=tuple(
                 StoredKernel(
                     name=name,
+                    path=path,
                     kind=kind,
                     kernel=arrays[f"kernel/{index}"],
                     bias=arrays.get(f"bias/{index}"),
                 )
-                for index, (name, kind) in enumerate(header["kernels"])
+                for index, (name, path, kind) in enumerate(header["kernels"])
             ),
             norms=tuple(
                 StoredNorm(
                     name=name,
+                    path=path,
                     batch_norm=BatchNorm(
                         **{part: arrays[f"{part}/{index}"] for part in _PARTS}, epsilon=epsilon
                     ),
                 )
-                for index, (name, epsilon) in enumerate(header["norms"])
+                for index, (name, path, epsilon) in enumerate(header["norms"])
             ),
-            image_size=None if size is None else (size[0], size[1]),
-            activations=frozenset(header["activations"]),
-            others=tuple(header["others"]),
+            graph=None if graph is None else codec.load(Graph, graph, where=header["origin"]),
             input_range=header["input_range"],
         )
     except (ValueError, KeyError, TypeError, EOFError, OSError, zipfile.BadZipFile) as error:

@@ -41,6 +41,8 @@ def rows(*, prefix: str = "", epsilon: float = 1e-3, gamma: bool = True) -> list
     """Return V1 as rows of a Keras model; every value says which layer it belongs to."""
     found = [Row("InputLayer", "image", {}, {"batch_shape": [None, 32, 32, 3]})]
     for index, layer in enumerate(V1.layers):
+        if layer.op == "mean":
+            found.append(Row("GlobalAveragePooling2D", "pooled", {}, {}))
         if not layer.has_weights:
             continue
         kernel = {"kernel": np.full(layer.kernel_shape, index, np.float32)}
@@ -48,12 +50,16 @@ def rows(*, prefix: str = "", epsilon: float = 1e-3, gamma: bool = True) -> list
         name = prefix + layer.name
         match layer.op:
             case "dense":
-                found.append(Row("Dense", name, {**kernel, "bias": full}, {}))
+                found.append(Row("Dense", name, {**kernel, "bias": full}, {"units": 3}))
             case op:
                 class_name = "Conv2D" if op == "conv" else "DepthwiseConv2D"
+                window = {
+                    "filters": layer.out_channels, "kernel_size": list(layer.kernel),
+                    "strides": list(layer.strides), "padding": "same",
+                }  # fmt: skip
                 roles = ("gamma", "beta", "moving_mean", "moving_variance")[not gamma :]
                 found += (
-                    Row(class_name, name, kernel, {}),
+                    Row(class_name, name, kernel, window),
                     Row(
                         "BatchNormalization",
                         f"{name}_bn",
@@ -112,6 +118,10 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "theirs"
 
 
+def image_size(stored: Stored) -> object:
+    return stored.graph and stored.graph.image_size
+
+
 def load(path: Path) -> Matched:
     return match(keras_formats.read(path), V1)
 
@@ -153,10 +163,10 @@ def test_a_model_file_says_its_epsilons_and_its_size(path: Path) -> None:
         write_legacy(file.create_group("model_weights"), model)
         file.create_group("optimizer_weights")
     check(path, epsilon=0.01)
-    assert keras_formats.read(path).image_size == (32, 32)
+    assert image_size(keras_formats.read(path)) == (32, 32)
     write_archive(path, model, names=False)
     check(path, epsilon=0.01)
-    assert keras_formats.read(path).image_size == (32, 32)
+    assert image_size(keras_formats.read(path)) == (32, 32)
 
 
 def test_a_missing_gamma_is_one_where_the_file_says_that_it_is_missing(path: Path) -> None:
@@ -175,6 +185,13 @@ def test_a_missing_gamma_is_one_where_the_file_says_that_it_is_missing(path: Pat
         write_new(file, model)
     with pytest.raises(RequestError, match=r"`conv1_bn`.* received 3 variables"):
         keras_formats.read(path)
+
+
+def test_what_other_layers_count_in_whole_numbers_is_not_read(path: Path) -> None:
+    counted = Row("Normalization", "scaled", {"count": np.ones(1, np.int64)}, {})
+    with h5py.File(path, "w") as file:
+        write_legacy(file, [counted, *rows()])
+    check(path)
 
 
 def test_a_model_inside_the_model_is_found(path: Path) -> None:
@@ -213,7 +230,7 @@ def test_a_file_is_read_in_another_process(path: Path) -> None:
     write_archive(path, rows())
     here, elsewhere = keras_formats.read(path), keras_file.read(path)
     assert stored_bytes.dump(here) == stored_bytes.dump(elsewhere)
-    assert elsewhere.image_size == (32, 32)
+    assert image_size(elsewhere) == (32, 32)
     assert keras_file.load(path, V1).head
     path.write_bytes(b"hello")
     with pytest.raises(CorruptFileError, match="not a Keras weights file") as caught:
