@@ -320,7 +320,10 @@ def _head(
     bias = np.zeros(layer.out_channels, np.float32) if rest[0].bias is None else rest[0].bias
     variables = Variables(kernel=kernel, bias=bias)
     check_shapes(layer, variables)
-    return {layer.name: variables}, "trunk and head were taken"
+    return (
+        {layer.name: variables},
+        "trunk and head were taken, its outputs as the classes in the order of the folders",
+    )
 
 
 def _unchecked(stored: Stored, architecture: Architecture, *, range_known: bool) -> Iterator[str]:
