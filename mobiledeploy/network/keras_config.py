@@ -137,6 +137,8 @@ def _flatten(
         path = f"{prefix}layers/{stem}_{used[stem]}" if used[stem] else f"{prefix}layers/{stem}"
         used[stem] += 1
         bare = isinstance(settings, list)
+        if not bare and not isinstance(settings, dict):
+            raise TypeError(f"expected an object, received {type(settings).__name__}")
         nested = bare or "layers" in settings
         name = str(row.get("name") or ("" if bare else settings["name"]))
         calls = [(last, {})] if chain else [_call(call, places) for call in _nodes(row)]
@@ -259,16 +261,24 @@ def constant(value: Any) -> Constant | None:
         case bool():
             return None
         case float() | int():
-            return (float(value),)
+            return _numbers([value])
         case {"class_name": "__numpy__" | "__tensor__", "config": {"value": inner}}:
             return constant(inner)
         case [[*_] as only]:
             return constant(only)
         case [_, *_]:
-            numbers = [one for one in value if isinstance(one, float | int)]
-            return tuple(map(float, numbers)) if len(numbers) == len(value) else None
+            return _numbers(value)
         case _:
             return None
+
+
+def _numbers(values: Sequence[Any]) -> Constant | None:
+    if not all(isinstance(value, float | int) for value in values):
+        return None
+    try:
+        return tuple(map(float, values))
+    except OverflowError:  # JSON's whole numbers have no limit
+        return None
 
 
 def snake_case(class_name: str) -> str:

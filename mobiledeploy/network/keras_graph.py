@@ -366,7 +366,7 @@ def _operator(layer: ConfigLayer, operands: list[Operand], plain: Node) -> list[
             return [_softmax(settings.get("axis", -1), plain)]
         case "identity", [_]:
             return []
-        case "cast", [_] if settings.get("dtype") in _FLOATS:
+        case "cast", [_] if str(settings.get("dtype")) in _FLOATS:
             return []
         case "mean", [_] if _axes(settings.get("axis")) == _TENSOR_AXES:
             return [dataclasses.replace(plain, op="mean")]

@@ -266,7 +266,7 @@ def _check_kernel(layer: Layer, node: Node) -> None:
     received = (*node.kernel, *channels)
     if received != layer.kernel_shape:
         raise RequestError(
-            f"layer `{layer.name}` expects a kernel of shape {layer.kernel_shape}, received "
+            f"layer `{layer.name}`: expected a kernel of shape {layer.kernel_shape}, received "
             f"`{node.name}` of shape {received}"
         )
 

@@ -107,7 +107,7 @@ def test_the_same_network_is_paired_layer_by_layer(arch: Any, size: int) -> None
         ([change("Conv1", strides=(1, 1))], r"`Conv1`: expected strides \(2, 2\), .*\(1, 1\)"),
         ([change("Conv1", same=False)], "`Conv1`: of 96 rows, expected 48 out .* received 47"),
         ([change("block_2_depthwise", dilation=(2, 2))], r"expected dilation .* \(2, 2\)"),
-        ([change("block_2_expand", channels=9)], r"`block_2_expand` expects a kernel of shape"),
+        ([change("block_2_expand", channels=9)], r"`block_2_expand`: expected a kernel of shape"),
         ([change("Conv1_relu", what="relu")], "expected activation relu6, received relu after"),
         ([change("Conv1_relu", what="swish")], "received swish"),
         ([change("Conv1_relu", op="other", what="LeakyReLU")], "received none .* `Conv1_relu`"),
