@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from mobiledeploy.network import keras_graph, stored_bytes
+from mobiledeploy.network import keras_graph
 from mobiledeploy.network.keras_config import constant, parse
 from mobiledeploy.network.keras_graph import Graph
-from mobiledeploy.network.stored import Stored
+from mobiledeploy.network.stored import Stored, from_bytes, to_bytes
 
 
 def graph_of(rows: list[dict[str, Any]], *, outputs: Any, inputs: Any = ("image", 0, 0)) -> Graph:
@@ -213,4 +213,4 @@ def test_a_constant_is_one_number_or_one_a_channel(value: Any, expected: object)
 def test_what_a_file_computes_arrives_from_the_process_that_read_it() -> None:
     graph = graph_of([IMAGE, row("Rescaling", "a", new(tensor("image")), scale=2)], outputs=[])
     stored = Stored(origin="theirs.keras", kernels=(), norms=(), graph=graph)
-    assert stored_bytes.load(stored_bytes.dump(stored)).graph == graph
+    assert from_bytes(to_bytes(stored)).graph == graph
