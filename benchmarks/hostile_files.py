@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 import graphs
 import hostile
 
-from mobiledeploy.errors import MobileDeployError
+from mobiledeploy.base.errors import MobileDeployError
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.runtimes.child import Child
 from mobiledeploy.runtimes.kinds import KINDS

@@ -21,7 +21,7 @@ from peer.make import MISSING_PACKAGE
 from peer.ratios import ratios
 from peer.task import Task, invent_images, read_photos
 
-from mobiledeploy.config import ALPHAS
+from mobiledeploy.spec.config import ALPHAS
 
 FLOATS = ("float_tflite", "float_onnx")
 WAYS = (

@@ -17,9 +17,9 @@ from collections.abc import Callable
 import numpy as np
 from peer import machine
 
-from mobiledeploy.layers import Architecture
 from mobiledeploy.models import keras_builder, registry
 from mobiledeploy.network import keras_model
+from mobiledeploy.ops.architecture import Architecture
 from mobiledeploy.training import (
     batch_norm,
     calibrate,

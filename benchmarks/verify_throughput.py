@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mobiledeploy.progress import silent
+from mobiledeploy.base.progress import silent
 from mobiledeploy.runtimes import cpu
 from mobiledeploy.runtimes.child import Child
 from mobiledeploy.verify import inputs, int8, model_file

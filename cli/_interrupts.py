@@ -7,8 +7,8 @@ from types import FrameType
 
 import typer
 
+from mobiledeploy.base.errors import InterruptedBuildError
 from mobiledeploy.cli import _output
-from mobiledeploy.errors import InterruptedBuildError
 
 INTERRUPTED = 130
 """128 + SIGINT, as shells have it."""

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 
 import typer
 
-from mobiledeploy.errors import StorageError
-from mobiledeploy.progress import Event, Progress, silent
+from mobiledeploy.base.errors import StorageError
+from mobiledeploy.base.progress import Event, Progress, silent
 
 
 def emit(text: str) -> None:

@@ -25,9 +25,9 @@ def run(
         ParityError: It does not hold.
         MobileDeployError: See `deploy.device.verify`.
     """
-    from mobiledeploy import codec
+    from mobiledeploy.base import codec
+    from mobiledeploy.base.errors import ParityError, RequestError
     from mobiledeploy.device import verify
-    from mobiledeploy.errors import ParityError, RequestError
 
     if len(files) != 1:
         raise RequestError(f"expected a build folder with `--device`, received {len(files)} files")

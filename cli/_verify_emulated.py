@@ -18,9 +18,9 @@ def run(
         ParityError: It does not hold.
         MobileDeployError: See `emulation.verify`.
     """
-    from mobiledeploy import codec
+    from mobiledeploy.base import codec
+    from mobiledeploy.base.errors import ParityError, RequestError
     from mobiledeploy.emulation import verify
-    from mobiledeploy.errors import ParityError, RequestError
 
     if len(files) != 1 or (arm64 and no_vnni):
         raise RequestError("expected a build folder, and one of `--arm64` and `--no-vnni`")

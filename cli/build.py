@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mobiledeploy.cli import _interrupts, _options, _output
-from mobiledeploy.config import ALPHAS, CROPS, ENGINES, HEADS, INPUT_RANGES, IOS, BuildConfig
+from mobiledeploy.spec.config import ALPHAS, CROPS, ENGINES, HEADS, INPUT_RANGES, IOS, BuildConfig
 
 if TYPE_CHECKING:
-    from mobiledeploy.results import BuildReport
+    from mobiledeploy.spec.results import BuildReport
 
 _WIDTHS = "; ".join(f"{arch}: {', '.join(map(str, widths))}" for arch, widths in ALPHAS.items())
 
@@ -92,7 +92,9 @@ def build(
     """
     from typing import cast
 
-    from mobiledeploy import codec, defaults, files, pipeline
+    from mobiledeploy.base import codec, files
+    from mobiledeploy.pipeline import build as pipeline
+    from mobiledeploy.spec import defaults
 
     out = files.named(str(out))
     config = defaults.decide(

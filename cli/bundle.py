@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mobiledeploy.base.errors import RequestError
 from mobiledeploy.cli import _options, _output
 from mobiledeploy.deploy.project import Engine
-from mobiledeploy.errors import RequestError
 
 if TYPE_CHECKING:
     from mobiledeploy.deploy.apk import Apk, Options
@@ -81,7 +81,7 @@ def bundle(
         if keystore is not None:
             options = _signed_by(options, keystore, key_alias, keystore_password_file)
 
-    from mobiledeploy import codec
+    from mobiledeploy.base import codec
     from mobiledeploy.deploy.bundle import bundle as run
 
     with _output.progress(quiet=quiet) as progress:

@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from mobiledeploy.cli import _options, _output
-from mobiledeploy.config import ALPHAS
+from mobiledeploy.spec.config import ALPHAS
 
 if TYPE_CHECKING:
-    from mobiledeploy.config import Arch
-    from mobiledeploy.layers import Shape
     from mobiledeploy.network.cost import Cost
+    from mobiledeploy.ops.architecture import Shape
+    from mobiledeploy.spec.config import Arch
 
 _WIDTHS = "; ".join(f"{arch}: {', '.join(map(str, widths))}" for arch, widths in ALPHAS.items())
 
@@ -35,9 +35,9 @@ def cost(
     with N filters, split into depthwise and pointwise, needs 1/N + 1/k^2 of them.
     """
     del quiet  # There is no progress to silence.
-    from mobiledeploy.config import ModelConfig
     from mobiledeploy.models import registry
     from mobiledeploy.network.cost import cost as count
+    from mobiledeploy.spec.config import ModelConfig
 
     model = ModelConfig(arch=cast("Arch", arch), alpha=alpha, image_size=image_size)
     found = count(

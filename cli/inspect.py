@@ -41,11 +41,11 @@ def inspect(
     every finding.
     """
     del quiet  # There is no progress to silence.
-    from mobiledeploy.errors import ParityError
+    from mobiledeploy.base.errors import ParityError
 
     report = _report(path)
     if json:
-        from mobiledeploy import codec
+        from mobiledeploy.base import codec
 
         _output.emit(codec.to_json(report).decode().rstrip())
     else:

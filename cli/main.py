@@ -6,8 +6,8 @@ from typing import Annotated
 import typer
 
 from mobiledeploy._version import __version__
+from mobiledeploy.base.errors import MobileDeployError, StorageError
 from mobiledeploy.cli import _output, build, bundle, cost, inspect, tools, verify
-from mobiledeploy.errors import MobileDeployError, StorageError
 
 MOST_SAID = 4000
 """Characters of an error's message that are shown."""

@@ -20,7 +20,7 @@ def tools(
     With --fetch they are downloaded now, so that bundling works without a network later; the
     part `apk` is what every APK needs. MOBILEDEPLOY_CACHE names another folder to keep them in.
     """
-    from mobiledeploy import codec
+    from mobiledeploy.base import codec
     from mobiledeploy.deploy import pins, toolchain
 
     names = tuple(parts or pins.parts())

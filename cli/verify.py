@@ -9,7 +9,7 @@ import typer
 from mobiledeploy.cli import _options, _output
 
 if TYPE_CHECKING:
-    from mobiledeploy.progress import Progress
+    from mobiledeploy.base.progress import Progress
     from mobiledeploy.report.document import Report
     from mobiledeploy.verify.int8 import Options
     from mobiledeploy.verify.observed import Observed
@@ -84,9 +84,9 @@ def verify(
     """
     import os
 
-    from mobiledeploy import codec
+    from mobiledeploy.base import codec
+    from mobiledeploy.base.errors import RequestError
     from mobiledeploy.cli import _verify_device, _verify_emulated, _verify_text
-    from mobiledeploy.errors import RequestError
     from mobiledeploy.report import write
     from mobiledeploy.verify.int8 import Options
 
@@ -136,9 +136,10 @@ def _check_out(out: Path, data: str | None) -> None:
     """
     import os
 
-    from mobiledeploy import files, manifest
-    from mobiledeploy.config import DIGITS
-    from mobiledeploy.errors import RequestError, StorageError
+    from mobiledeploy.base import files
+    from mobiledeploy.base.errors import RequestError, StorageError
+    from mobiledeploy.spec import manifest
+    from mobiledeploy.spec.config import DIGITS
 
     hint = "name another folder with --out"
     if (out / manifest.NAME).exists():
@@ -170,7 +171,7 @@ def _run(
     options: "Options",
     progress: "Progress",
 ) -> "Observed":
-    from mobiledeploy.errors import RequestError
+    from mobiledeploy.base.errors import RequestError
     from mobiledeploy.verify import build, pair
 
     match files:
@@ -190,7 +191,7 @@ def _run(
 
 
 def _require(report: "VerifyReport", *, build: bool) -> None:
-    from mobiledeploy.errors import ParityError
+    from mobiledeploy.base.errors import ParityError
 
     if not report.holds:
         more = len(report.failures) - 1

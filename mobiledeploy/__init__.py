@@ -29,7 +29,6 @@ from typing import TYPE_CHECKING, Any
 from mobiledeploy._version import __version__
 
 if TYPE_CHECKING:
-    from mobiledeploy.defaults import decide
     from mobiledeploy.deploy.bundle import bundle
     from mobiledeploy.integer.certify import certify
     from mobiledeploy.integer.quantise import quantise
@@ -38,7 +37,8 @@ if TYPE_CHECKING:
     from mobiledeploy.network.cost import cost
     from mobiledeploy.network.fold import fold
     from mobiledeploy.network.keras_file import load as read_weights
-    from mobiledeploy.pipeline import build
+    from mobiledeploy.pipeline.build import build
+    from mobiledeploy.spec.defaults import decide
     from mobiledeploy.targets.onnx import write as write_onnx
     from mobiledeploy.targets.tflite import write as write_tflite
     from mobiledeploy.training.calibrate import calibrate

@@ -6,7 +6,7 @@ together. A block takes the layer it follows and returns the layers it adds, in 
 
 from typing import Final, Literal, TypeAlias
 
-from mobiledeploy.layers import INPUT, Activation, Layer
+from mobiledeploy.ops.architecture import INPUT, Activation, Layer
 
 Head: TypeAlias = Literal["softmax", "logits"]
 Rows: TypeAlias = tuple[Layer, ...]

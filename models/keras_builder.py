@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any, Final
 
-from mobiledeploy.layers import INPUT, Activation, Architecture, Layer
+from mobiledeploy.ops.architecture import INPUT, Activation, Architecture, Layer
 
 if TYPE_CHECKING:
     import keras

@@ -7,9 +7,9 @@ them.
 
 from typing import TYPE_CHECKING, Final
 
-from mobiledeploy.layers import Architecture, Layer
 from mobiledeploy.models import keras_builder
 from mobiledeploy.models.blocks import COLOURS, Head, classifier, depthwise_separable, stem
+from mobiledeploy.ops.architecture import Architecture, Layer
 
 if TYPE_CHECKING:
     import keras

@@ -6,7 +6,6 @@ table 2. Layers have the names that Keras applications gives them.
 
 from typing import TYPE_CHECKING, Final
 
-from mobiledeploy.layers import Architecture, Layer
 from mobiledeploy.models import keras_builder
 from mobiledeploy.models.blocks import (
     COLOURS,
@@ -17,6 +16,7 @@ from mobiledeploy.models.blocks import (
     make_divisible,
     stem,
 )
+from mobiledeploy.ops.architecture import Architecture, Layer
 
 if TYPE_CHECKING:
     import keras

@@ -8,8 +8,8 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
-from mobiledeploy.layers import INPUT
 from mobiledeploy.network.network import Network
+from mobiledeploy.ops.architecture import INPUT
 from mobiledeploy.reading.windows import same_pads
 
 

@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from mobiledeploy.config import Arch
 from mobiledeploy.integer.graph import (
     SOFTMAX_SCALE,
     SOFTMAX_ZERO_POINT,
@@ -16,10 +15,11 @@ from mobiledeploy.integer.graph import (
     Softmax,
 )
 from mobiledeploy.integer.quantise import quantise
-from mobiledeploy.layers import INPUT, Architecture, Layer
 from mobiledeploy.models import registry
 from mobiledeploy.network.network import Network, Weights
 from mobiledeploy.network.ranges import Ranges
+from mobiledeploy.ops.architecture import INPUT, Architecture, Layer
+from mobiledeploy.spec.config import Arch
 
 
 def random_network(architecture: Architecture, *, seed: int = 0) -> tuple[Network, Ranges]:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from mobiledeploy.config import Arch
+from mobiledeploy.spec.config import Arch
 
 Times = Mapping[str, Sequence[float]]
 

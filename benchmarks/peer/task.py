@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from mobiledeploy.config import Arch, Preprocessing
 from mobiledeploy.data import folder as photos
 from mobiledeploy.data.pixels import load_pixels
+from mobiledeploy.spec.config import Arch, Preprocessing
 
 Pixels = npt.NDArray[np.uint8]
 

@@ -14,10 +14,10 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from mobiledeploy.config import DIGITS
+from mobiledeploy.base.errors import CorruptFileError, MissingDependencyError
 from mobiledeploy.data.dataset import Dataset, Pixels, content_digest
 from mobiledeploy.data.split import split
-from mobiledeploy.errors import CorruptFileError, MissingDependencyError
+from mobiledeploy.spec.config import DIGITS
 
 _SHAPE: Final = (1797, 65)
 """A row an image: 64 grey values of 0..16, then the digit."""

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from mobiledeploy import arrays
-from mobiledeploy.errors import CorruptFileError
+from mobiledeploy.base import arrays
+from mobiledeploy.base.errors import CorruptFileError
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -10,12 +10,12 @@ from typing import Final
 
 import numpy as np
 
+from mobiledeploy.base.errors import RequestError
+from mobiledeploy.base.progress import Event, Progress, silent
 from mobiledeploy.data.dataset import Dataset, Pixels, Split, content_digest
 from mobiledeploy.data.photos import contents, counted, is_image, printable, visible
 from mobiledeploy.data.preprocess import decode
 from mobiledeploy.data.split import split, undivided
-from mobiledeploy.errors import RequestError
-from mobiledeploy.progress import Event, Progress, silent
 
 LAYOUT: Final = "one sub-folder a class, such as photos/cat/1.jpg and photos/dog/2.jpg"
 SPLIT_FOLDERS: Final[dict[str, Split]] = {

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from mobiledeploy.errors import RequestError
+from mobiledeploy.base.errors import RequestError
 
 _DECODED: Final = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".gif"})
 _OTHERS: Final = frozenset({

@@ -9,12 +9,12 @@ from typing import BinaryIO, Final
 import numpy as np
 import numpy.typing as npt
 
-from mobiledeploy.config import Preprocessing
+from mobiledeploy.base.errors import RequestError
+from mobiledeploy.base.files import replacing
+from mobiledeploy.base.progress import Event, Progress, silent
 from mobiledeploy.data.dataset import Dataset, Indices, Pixels
 from mobiledeploy.data.preprocess import preprocess
-from mobiledeploy.errors import RequestError
-from mobiledeploy.files import replacing
-from mobiledeploy.progress import Event, Progress, silent
+from mobiledeploy.spec.config import Preprocessing
 
 BATCH: Final = 64
 """Images decoded between two events."""

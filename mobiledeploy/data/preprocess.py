@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import numpy.typing as npt
 
-from mobiledeploy.config import Preprocessing
+from mobiledeploy.base.errors import RequestError
 from mobiledeploy.data.dataset import Pixels
 from mobiledeploy.data.resize import resize
-from mobiledeploy.errors import RequestError
+from mobiledeploy.spec.config import Preprocessing
 
 if TYPE_CHECKING:
     from PIL import Image

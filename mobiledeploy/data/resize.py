@@ -22,8 +22,8 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from mobiledeploy.base.errors import RequestError
 from mobiledeploy.data.dataset import Pixels
-from mobiledeploy.errors import RequestError
 
 Integers: TypeAlias = npt.NDArray[np.int64]
 Exact: TypeAlias = npt.NDArray[Any]

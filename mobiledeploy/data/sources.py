@@ -1,10 +1,10 @@
 """What can be named as data: `digits`, or a folder."""
 
-from mobiledeploy.config import DIGITS
+from mobiledeploy.base.files import named
+from mobiledeploy.base.progress import Progress, silent
 from mobiledeploy.data import digits, folder
 from mobiledeploy.data.dataset import Dataset
-from mobiledeploy.files import named
-from mobiledeploy.progress import Progress, silent
+from mobiledeploy.spec.config import DIGITS
 
 
 def open_dataset(source: str, *, divide: bool = True, progress: Progress = silent) -> Dataset:

@@ -9,8 +9,8 @@ from typing import Final
 
 import numpy as np
 
+from mobiledeploy.base.errors import RequestError
 from mobiledeploy.data.dataset import Indices, Split
-from mobiledeploy.errors import RequestError
 
 SHARE: Final[Mapping[Split, int]] = {"test": 20, "validation": 10}
 """Percent of each class that is held back."""

@@ -6,13 +6,13 @@ from typing import Final
 
 import numpy as np
 
-from mobiledeploy import codec, files
-from mobiledeploy.config import Preprocessing
+from mobiledeploy.base import codec, files
+from mobiledeploy.base.errors import CorruptFileError, RequestError
+from mobiledeploy.base.progress import Progress
 from mobiledeploy.data.dataset import Dataset, Split
 from mobiledeploy.data.pixels import Images, load_pixels
-from mobiledeploy.errors import CorruptFileError, RequestError
-from mobiledeploy.progress import Progress
-from mobiledeploy.results import DataResult
+from mobiledeploy.spec.config import Preprocessing
+from mobiledeploy.spec.results import DataResult
 
 SPLITS: Final[tuple[Split, ...]] = ("train", "validation", "test")
 

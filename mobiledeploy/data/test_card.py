@@ -8,9 +8,9 @@ from typing import Final
 
 import numpy as np
 
-from mobiledeploy.config import Preprocessing
 from mobiledeploy.data.dataset import Pixels
 from mobiledeploy.data.preprocess import preprocess
+from mobiledeploy.spec.config import Preprocessing
 
 HEIGHT: Final = 375
 WIDTH: Final = 500

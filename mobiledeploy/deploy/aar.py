@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from mobiledeploy.base.errors import BundleError, CorruptFileError
 from mobiledeploy.deploy import pages, zips
-from mobiledeploy.errors import BundleError, CorruptFileError
 
 _LIBRARY: Final = re.compile(r"jni/([\w-]+)/(lib[\w.+-]+\.so)")
 

@@ -10,7 +10,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-from mobiledeploy import files
+from mobiledeploy.base import files
+from mobiledeploy.base.errors import RequestError
+from mobiledeploy.base.progress import Event, Progress, silent
 from mobiledeploy.deploy import (
     check_apk,
     compile_app,
@@ -29,9 +31,7 @@ from mobiledeploy.deploy.pages import PAGE
 from mobiledeploy.deploy.project import Engine
 from mobiledeploy.deploy.signing import Key, Scheme
 from mobiledeploy.deploy.zips import NewEntry
-from mobiledeploy.errors import RequestError
-from mobiledeploy.progress import Event, Progress, silent
-from mobiledeploy.results import File
+from mobiledeploy.spec.results import File
 
 WORD: Final = 4
 """Bytes that stored entries are aligned to, so that they can be read in place."""

@@ -5,9 +5,9 @@ import re
 from pathlib import Path
 from typing import Final
 
-from mobiledeploy import programs
+from mobiledeploy.base import programs
+from mobiledeploy.base.errors import BundleError
 from mobiledeploy.deploy.toolchain import Toolchain
-from mobiledeploy.errors import BundleError
 
 _NAME: Final = re.compile(
     r'\s*A: http://schemas\.android\.com/apk/res/android:name\(\w+\)="(.*?)"'

@@ -9,14 +9,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from mobiledeploy import codec, manifest
-from mobiledeploy.contract import Contract, class_names
+from mobiledeploy.base import codec
+from mobiledeploy.base.errors import BundleError
+from mobiledeploy.base.files import Name, named, storage_errors
+from mobiledeploy.base.progress import Progress, silent
 from mobiledeploy.deploy import apk as apks
 from mobiledeploy.deploy.apk import Apk, Options
-from mobiledeploy.errors import BundleError
-from mobiledeploy.files import Name, named, storage_errors
-from mobiledeploy.progress import Progress, silent
-from mobiledeploy.results import File
+from mobiledeploy.spec import manifest
+from mobiledeploy.spec.contract import Contract, class_names
+from mobiledeploy.spec.results import File
 from mobiledeploy.verify import golden
 
 ASSETS: Final = Path("app/src/main/assets")

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from mobiledeploy.base.errors import BundleError
 from mobiledeploy.deploy import badging, dex, pages, signing, zips
 from mobiledeploy.deploy.badging import Badging
 from mobiledeploy.deploy.engines import CLASSES, RUNTIMES
@@ -13,8 +14,7 @@ from mobiledeploy.deploy.jdk import Jdk
 from mobiledeploy.deploy.project import Engine, Project
 from mobiledeploy.deploy.signing import Signature
 from mobiledeploy.deploy.toolchain import Toolchain
-from mobiledeploy.errors import BundleError
-from mobiledeploy.results import File
+from mobiledeploy.spec.results import File
 
 ASSETS: Final = "assets/mobiledeploy/"
 STORED: Final = (".tflite", ".onnx", ".npz")

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from mobiledeploy.base.progress import Event, Progress
 from mobiledeploy.deploy import kotlin, resources, shrink, zips
 from mobiledeploy.deploy.aar import Aar
 from mobiledeploy.deploy.jdk import Jdk
@@ -12,7 +13,6 @@ from mobiledeploy.deploy.project import Engine, Project
 from mobiledeploy.deploy.resources import Linked
 from mobiledeploy.deploy.toolchain import Toolchain
 from mobiledeploy.deploy.zips import NewEntry
-from mobiledeploy.progress import Event, Progress
 
 DEFAULT_RULES: Final = Path(__file__).with_name("defaults.pro")
 

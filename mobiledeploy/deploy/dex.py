@@ -7,7 +7,7 @@ checked.
 import struct
 from typing import Final
 
-from mobiledeploy.errors import CorruptFileError
+from mobiledeploy.base.errors import CorruptFileError
 
 _HEADER: Final = 0x70
 _CLASS_DEF: Final = 32

@@ -7,7 +7,7 @@ import dataclasses
 import struct
 from typing import Final
 
-from mobiledeploy.errors import CorruptFileError
+from mobiledeploy.base.errors import CorruptFileError
 
 MACHINES: Final = {"arm64-v8a": 183, "armeabi-v7a": 40, "x86": 3, "x86_64": 62}
 """`e_machine` by Android's name of the ABI."""

@@ -3,12 +3,12 @@
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
+from mobiledeploy.base.errors import BundleError
 from mobiledeploy.deploy import aar as aars
 from mobiledeploy.deploy.aar import Aar
 from mobiledeploy.deploy.pages import PAGE, SMALL_PAGE
 from mobiledeploy.deploy.project import Engine
 from mobiledeploy.deploy.toolchain import Toolchain
-from mobiledeploy.errors import BundleError
 
 Runtime: TypeAlias = Literal["onnx", "tflite"]
 

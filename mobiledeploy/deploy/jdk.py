@@ -6,8 +6,8 @@ import re
 from pathlib import Path
 from typing import Final
 
-from mobiledeploy import programs
-from mobiledeploy.errors import MissingDependencyError
+from mobiledeploy.base import programs
+from mobiledeploy.base.errors import MissingDependencyError
 
 OLDEST: Final = 17
 """The Android API's class files are of Java 17."""

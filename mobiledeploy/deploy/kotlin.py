@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from mobiledeploy import programs
+from mobiledeploy.base import programs
+from mobiledeploy.base.errors import BundleError
 from mobiledeploy.deploy.jdk import QUICK, Jdk
 from mobiledeploy.deploy.toolchain import Toolchain
-from mobiledeploy.errors import BundleError
 
 _COMPILER: Final = "org.jetbrains.kotlin.cli.jvm.K2JVMCompiler"
 _NULLABILITY: Final = "-Xnullability-annotations=@android.annotation:ignore"

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
-from mobiledeploy import codec
-from mobiledeploy.errors import RequestError
+from mobiledeploy.base import codec
+from mobiledeploy.base.errors import RequestError
 
 PINS: Final = Path(__file__).with_name("tools.toml")
 

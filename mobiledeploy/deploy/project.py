@@ -10,7 +10,7 @@ import tomllib
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
-from mobiledeploy.errors import BundleError
+from mobiledeploy.base.errors import BundleError
 
 Engine: TypeAlias = Literal["onnx", "tflite", "both"]
 

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Final
 from xml.sax.saxutils import escape
 
-from mobiledeploy import programs
+from mobiledeploy.base import programs
+from mobiledeploy.base.errors import DownloadError
 from mobiledeploy.deploy.pins import coordinate
-from mobiledeploy.errors import DownloadError
 
 COPY: Final = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy"
 CONNECT_TIMEOUT: Final = 20_000

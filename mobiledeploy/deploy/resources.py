@@ -5,10 +5,10 @@ import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import Final
 
-from mobiledeploy import programs
+from mobiledeploy.base import programs
+from mobiledeploy.base.errors import BundleError
 from mobiledeploy.deploy.project import Engine, Project
 from mobiledeploy.deploy.toolchain import Toolchain
-from mobiledeploy.errors import BundleError
 
 ANDROID: Final = "http://schemas.android.com/apk/res/android"
 

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from mobiledeploy import programs
+from mobiledeploy.base import programs
+from mobiledeploy.base.errors import BundleError
 from mobiledeploy.deploy.jdk import QUICK, Jdk
 from mobiledeploy.deploy.kotlin import joined
 from mobiledeploy.deploy.toolchain import Toolchain
-from mobiledeploy.errors import BundleError
 
 _R8: Final = "com.android.tools.r8.R8"
 

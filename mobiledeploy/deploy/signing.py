@@ -11,13 +11,13 @@ import tempfile
 from pathlib import Path
 from typing import Final, Literal, TypeAlias, get_args
 
-from mobiledeploy import cache as caching
-from mobiledeploy import programs
+from mobiledeploy.base import cache as caching
+from mobiledeploy.base import programs
+from mobiledeploy.base.errors import BundleError, RequestError
+from mobiledeploy.base.files import storage_errors
 from mobiledeploy.deploy.jdk import QUICK, Jdk
 from mobiledeploy.deploy.kotlin import joined
 from mobiledeploy.deploy.toolchain import FOLDER, Toolchain
-from mobiledeploy.errors import BundleError, RequestError
-from mobiledeploy.files import storage_errors
 
 STORE_VARIABLE: Final = "MOBILEDEPLOY_KEYSTORE_PASSWORD"
 """Environment variable with the password of the user's keystore."""

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from mobiledeploy.errors import CorruptFileError
+from mobiledeploy.base.errors import CorruptFileError
 
 LARGEST: Final = 1 << 29
 """Bytes of an entry or of all entries together; an app with every ABI has a third of it."""

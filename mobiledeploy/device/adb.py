@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from mobiledeploy.errors import DeviceError, MissingDependencyError, RequestError
+from mobiledeploy.base.errors import DeviceError, MissingDependencyError, RequestError
 
 QUICK: Final = 30.0
 """Seconds that a question may take."""

@@ -9,7 +9,7 @@ import dataclasses
 import re
 from typing import Final
 
-from mobiledeploy.errors import DeviceError
+from mobiledeploy.base.errors import DeviceError
 
 FINISHED: Final = -1
 """Android's `Activity.RESULT_OK`."""

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mobiledeploy.contract import Contract
+from mobiledeploy.base.errors import CorruptFileError
 from mobiledeploy.device import adb, selftest
 from mobiledeploy.device.selftest import Engine
-from mobiledeploy.errors import CorruptFileError
+from mobiledeploy.spec.contract import Contract
 from mobiledeploy.verify.float32 import TOLERANCE
 from mobiledeploy.verify.parity import Answers
 

@@ -5,9 +5,9 @@ import re
 from pathlib import Path
 from typing import Final
 
+from mobiledeploy.base.errors import DeviceError, RequestError
 from mobiledeploy.device import adb
 from mobiledeploy.device.adb import Phone
-from mobiledeploy.errors import DeviceError, RequestError
 
 FOLDER: Final = "/data/local/tmp/mobiledeploy"
 RUNS: Final = 50

@@ -8,8 +8,8 @@ from typing import Any, Final, Literal
 import numpy as np
 import numpy.typing as npt
 
-from mobiledeploy import codec
-from mobiledeploy.errors import CorruptFileError
+from mobiledeploy.base import codec
+from mobiledeploy.base.errors import CorruptFileError
 
 WHERE: Final = "the self-test's verdict"
 

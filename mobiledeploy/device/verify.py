@@ -10,16 +10,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from mobiledeploy import codec, manifest
-from mobiledeploy.contract import Contract
+from mobiledeploy.base import codec
+from mobiledeploy.base.errors import BundleError, DeviceError, RequestError
+from mobiledeploy.base.progress import Event, Progress, silent
 from mobiledeploy.deploy import zips
 from mobiledeploy.device import adb, instrumentation, latency, selftest
 from mobiledeploy.device.adb import Phone
 from mobiledeploy.device.judge import EngineReport, judge
 from mobiledeploy.device.latency import Latency
 from mobiledeploy.device.selftest import SelfTest
-from mobiledeploy.errors import BundleError, DeviceError, RequestError
-from mobiledeploy.progress import Event, Progress, silent
+from mobiledeploy.spec import manifest
+from mobiledeploy.spec.contract import Contract
 from mobiledeploy.verify import golden
 
 PACKAGE: Final = "dev.mobiledeploy.demo"

@@ -13,13 +13,13 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from mobiledeploy import cache as caching
-from mobiledeploy import holding, programs
+from mobiledeploy.base import cache as caching
+from mobiledeploy.base import locks, programs
+from mobiledeploy.base.errors import DownloadError, MissingDependencyError
+from mobiledeploy.base.files import storage_errors
+from mobiledeploy.base.progress import Event, Progress, silent
 from mobiledeploy.emulation import qemu, seal
 from mobiledeploy.emulation.qemu import Machine
-from mobiledeploy.errors import DownloadError, MissingDependencyError
-from mobiledeploy.files import storage_errors
-from mobiledeploy.progress import Event, Progress, silent
 
 WAIT: Final = 900.0
 """Seconds that another process may take for the set-up."""
@@ -116,7 +116,7 @@ def machines(*, cache: Path | None = None, progress: Progress = silent) -> tuple
     place = (cache or caching.folder()).absolute() / "arm64" / _key()
     # A folder of this name is whole: nothing is written, nor held, where nothing is to be done.
     if not place.is_dir():
-        with holding.hold(place.parent, wait=WAIT, progress=progress, stage=_STAGE):
+        with locks.hold(place.parent, wait=WAIT, progress=progress, stage=_STAGE):
             if not place.is_dir():
                 _set_up(place, emulator, progress)
     seal.check(place)
@@ -149,7 +149,7 @@ def _set_up(place: Path, emulator: Path, progress: Progress) -> None:
         name: programs.find(name, purpose="unpacks Debian's arm64 packages", package=package)
         for name, package in (("apt-get", "apt"), ("dpkg-deb", "dpkg"))
     }
-    with storage_errors(place), holding.staging(place.parent) as made:
+    with storage_errors(place), locks.staging(place.parent) as made:
         folder = made / "whole"
         folder.mkdir()
         progress(Event(_STAGE, "downloading an arm64 Python from Debian"))

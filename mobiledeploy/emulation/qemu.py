@@ -10,8 +10,8 @@ from typing import Any, Final, Literal, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from mobiledeploy import programs
-from mobiledeploy.errors import CorruptFileError, MobileDeployError, ParityError
+from mobiledeploy.base import programs
+from mobiledeploy.base.errors import CorruptFileError, MobileDeployError, ParityError
 
 Kind: TypeAlias = Literal["litert", "ort", "ort-precise"]
 """The runtime; `ort-precise` asks ONNX Runtime for kernels that do not saturate."""

@@ -8,9 +8,9 @@ import dataclasses
 from pathlib import Path
 from typing import Final
 
-from mobiledeploy import codec
-from mobiledeploy.errors import CorruptFileError
-from mobiledeploy.results import File
+from mobiledeploy.base import codec
+from mobiledeploy.base.errors import CorruptFileError
+from mobiledeploy.spec.results import File
 
 NAME: Final = "files.json"
 

@@ -11,15 +11,16 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from mobiledeploy import codec, manifest
-from mobiledeploy.config import Io, Preprocessing
-from mobiledeploy.contract import Contract
+from mobiledeploy.base import codec
+from mobiledeploy.base.errors import ParityError, RequestError
+from mobiledeploy.base.progress import Event, Progress, silent
 from mobiledeploy.data.preprocess import to_float32, to_int8
 from mobiledeploy.emulation import arm64, qemu, x86
 from mobiledeploy.emulation.qemu import Kind, Machine
-from mobiledeploy.errors import ParityError, RequestError
 from mobiledeploy.integer.softmax import Kernel, softmax_codes
-from mobiledeploy.progress import Event, Progress, silent
+from mobiledeploy.spec import manifest
+from mobiledeploy.spec.config import Io, Preprocessing
+from mobiledeploy.spec.contract import Contract
 from mobiledeploy.targets import tap
 from mobiledeploy.verify import answers, golden
 from mobiledeploy.verify.answers import SCORES, Ends, Grid

@@ -3,9 +3,9 @@
 import sys
 from typing import Final
 
+from mobiledeploy.base.errors import RequestError
 from mobiledeploy.emulation import qemu
 from mobiledeploy.emulation.qemu import Machine
-from mobiledeploy.errors import RequestError
 
 MODEL: Final = "Haswell"
 """AVX2 and nothing newer."""

@@ -3,7 +3,7 @@
 import numpy as np
 
 from mobiledeploy.integer.graph import QMAX, QMIN, QTensor
-from mobiledeploy.layers import Activation
+from mobiledeploy.ops.architecture import Activation
 
 _CEILING = {"relu6": np.float32(6)}
 

@@ -11,7 +11,7 @@ from typing import Final
 
 import numpy as np
 
-from mobiledeploy.errors import ConversionError
+from mobiledeploy.base.errors import ConversionError
 from mobiledeploy.integer.add_kernels import ORT_KERNELS, Codes, Floats, Operands, xnnpack
 from mobiledeploy.integer.certificate import REACH, Certificate, neighbours
 from mobiledeploy.integer.graph import QMAX, QMIN

@@ -8,7 +8,7 @@ from typing import Final
 
 import numpy as np
 
-from mobiledeploy.errors import ConversionError
+from mobiledeploy.base.errors import ConversionError
 from mobiledeploy.integer.certificate import REACH, Certificate, neighbours
 from mobiledeploy.integer.graph import QMAX, QMIN
 from mobiledeploy.integer.mean_kernels import Codes, Sums, ort, tflite_average_pool, xnnpack

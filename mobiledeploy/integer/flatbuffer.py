@@ -11,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from mobiledeploy.errors import CorruptFileError
+from mobiledeploy.base.errors import CorruptFileError
 
 MOST: Final = 16384
 """Entries of one vector of tables, and bytes of one string: several times what a network needs.

@@ -24,7 +24,7 @@ from mobiledeploy.integer.graph import (
 )
 from mobiledeploy.integer.oracle import one_blas_thread
 from mobiledeploy.integer.products import windows
-from mobiledeploy.layers import Activation
+from mobiledeploy.ops.architecture import Activation
 
 Kernels: TypeAlias = Mapping[str, tuple[Float32, Float32]]
 """By node, its kernel (OHWI, 1HWC or OI) and its bias, real values."""

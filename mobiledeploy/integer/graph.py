@@ -14,8 +14,8 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from mobiledeploy.errors import ConversionError
-from mobiledeploy.layers import Activation, Padding, Shape
+from mobiledeploy.base.errors import ConversionError
+from mobiledeploy.ops.architecture import Activation, Padding, Shape
 
 Int8 = npt.NDArray[np.int8]
 Int32 = npt.NDArray[np.int32]

@@ -5,7 +5,7 @@ import math
 
 import numpy as np
 
-from mobiledeploy.errors import ConversionError
+from mobiledeploy.base.errors import ConversionError
 from mobiledeploy.integer.graph import QMAX, QMIN
 
 _EPSILON = float(np.finfo(np.float64).eps)

@@ -2,9 +2,9 @@
 
 import dataclasses
 
-from mobiledeploy.config import Head
-from mobiledeploy.errors import RequestError
+from mobiledeploy.base.errors import RequestError
 from mobiledeploy.integer.graph import IntegerGraph, Softmax
+from mobiledeploy.spec.config import Head
 
 
 def head_of(graph: IntegerGraph) -> Head:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from mobiledeploy.errors import RequestError
+from mobiledeploy.base.errors import RequestError
 from mobiledeploy.integer import add_kernels, mean_kernels
 from mobiledeploy.integer.activation import clamp
 from mobiledeploy.integer.graph import (

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from mobiledeploy.errors import ConversionError
+from mobiledeploy.base.errors import ConversionError
 from mobiledeploy.integer.graph import (
     SOFTMAX_SCALE,
     SOFTMAX_ZERO_POINT,
@@ -25,9 +25,9 @@ from mobiledeploy.integer.grid import Grid, activation_grid
 from mobiledeploy.integer.quantise_weights import check_magnitude, quantise_weights
 from mobiledeploy.integer.settle import settled
 from mobiledeploy.integer.widen import widened
-from mobiledeploy.layers import INPUT, Layer
 from mobiledeploy.network.network import Network, Weights
 from mobiledeploy.network.ranges import Ranges
+from mobiledeploy.ops.architecture import INPUT, Layer
 
 
 def quantise(network: Network, ranges: Ranges) -> IntegerGraph:

@@ -3,11 +3,11 @@
 import numpy as np
 import numpy.typing as npt
 
-from mobiledeploy.errors import ConversionError
+from mobiledeploy.base.errors import ConversionError
 from mobiledeploy.integer import fake_quant
 from mobiledeploy.integer.graph import QMAX, QWeights
-from mobiledeploy.layers import Layer
 from mobiledeploy.network.network import Weights
+from mobiledeploy.ops.architecture import Layer
 
 BIAS_LIMIT = (2**31 - 1) // 2
 """Largest bias code: half of int32, which leaves the other half to the products."""

@@ -5,12 +5,12 @@ from typing import Final
 
 import numpy as np
 
-from mobiledeploy.errors import ConversionError
+from mobiledeploy.base.errors import ConversionError
 from mobiledeploy.integer.certify_add import certify_add
 from mobiledeploy.integer.certify_mean import certify_mean
 from mobiledeploy.integer.grid import Grid, activation_grid
-from mobiledeploy.layers import Architecture, Layer
 from mobiledeploy.network.ranges import Ranges
+from mobiledeploy.ops.architecture import Architecture, Layer
 
 STEP: Final = 2.0**-14
 MOVES: Final = 48

@@ -10,7 +10,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from mobiledeploy.errors import ConversionError, CorruptFileError
+from mobiledeploy.base.errors import ConversionError, CorruptFileError
 from mobiledeploy.integer import flatbuffer, tflite_schema
 from mobiledeploy.integer.flatbuffer import Table
 from mobiledeploy.integer.tensor_names import distinct

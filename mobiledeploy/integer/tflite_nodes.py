@@ -10,7 +10,7 @@ from mobiledeploy.integer.certify_mean import average_pool_is_mean
 from mobiledeploy.integer.graph import Add, Conv, Dense, Mean, Node, QTensor, QWeights, Softmax
 from mobiledeploy.integer.tflite_file import TfliteOperator
 from mobiledeploy.integer.tflite_scope import Scope, refusal
-from mobiledeploy.layers import Activation, Padding
+from mobiledeploy.ops.architecture import Activation, Padding
 
 _ACTIVATIONS: Final[dict[int, Activation]] = {0: "none", 1: "relu", 3: "relu6"}
 _PADDINGS: Final[dict[int, Padding]] = {0: "same", 1: "valid"}

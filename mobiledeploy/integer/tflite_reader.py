@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mobiledeploy.errors import ConversionError
+from mobiledeploy.base.errors import ConversionError
 from mobiledeploy.integer import tflite_file
 from mobiledeploy.integer.graph import IntegerGraph
 from mobiledeploy.integer.tflite_file import TfliteFile, TfliteOperator

@@ -6,7 +6,7 @@ in a module of 18,000 lines that takes longer to import than `inspect` takes to 
 
 from typing import Final
 
-from mobiledeploy.errors import CorruptFileError
+from mobiledeploy.base.errors import CorruptFileError
 
 _OPERATORS: Final = """
     ADD AVERAGE_POOL_2D CONCATENATION CONV_2D DEPTHWISE_CONV_2D DEPTH_TO_SPACE DEQUANTIZE

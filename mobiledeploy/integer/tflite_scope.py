@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mobiledeploy.errors import ConversionError
+from mobiledeploy.base.errors import ConversionError
 from mobiledeploy.integer.graph import QTensor
 from mobiledeploy.integer.tflite_file import TfliteOperator, TfliteTensor
 

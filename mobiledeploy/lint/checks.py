@@ -6,7 +6,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final, Self
 
-from mobiledeploy import isolated
+from mobiledeploy.base import child_process
 
 _SECONDS: Final = 15.0
 
@@ -45,5 +45,9 @@ class Checks:
 
     def _begin(self, path: Path) -> Future[bytes]:
         return self._beside.submit(
-            isolated.call, "mobiledeploy.lint.onnx_check", "check", str(path), seconds=_SECONDS
+            child_process.call,
+            "mobiledeploy.lint.onnx_check",
+            "check",
+            str(path),
+            seconds=_SECONDS,
         )

@@ -7,7 +7,7 @@ of image classifiers are here.
 
 from typing import Final
 
-from mobiledeploy.lint.model import NARROW, Model, Operator, Tensor
+from mobiledeploy.formats.model import NARROW, Model, Operator, Tensor
 
 UNKNOWN: Final = -1
 """No version says that an operator takes these types: none is written, or none is known."""

@@ -4,8 +4,8 @@ import dataclasses
 import math
 from typing import Final
 
+from mobiledeploy.formats.model import CODES, FLOATS, Dimension, Grid, Tensor
 from mobiledeploy.lint.graph import Graph
-from mobiledeploy.lint.model import CODES, FLOATS, Dimension, Grid, Tensor
 
 COLOURS: Final = (1, 3, 4)
 IMAGE_RANK: Final = 4

@@ -4,10 +4,10 @@ import dataclasses
 import functools
 from collections import Counter
 
+from mobiledeploy.formats.model import FLOATS, Model, Tensor
 from mobiledeploy.lint import onnx_layers, tflite_layers
 from mobiledeploy.lint.layer import Layer
 from mobiledeploy.lint.links import Links
-from mobiledeploy.lint.model import FLOATS, Model, Tensor
 from mobiledeploy.lint.work import Work
 
 ELEMENTS = 2**26

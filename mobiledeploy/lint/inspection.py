@@ -7,14 +7,14 @@ from typing import Final
 
 import numpy as np
 
-from mobiledeploy.errors import CorruptFileError, RequestError
+from mobiledeploy.base.errors import CorruptFileError, RequestError
+from mobiledeploy.formats.model import Model, Tensor
 from mobiledeploy.integer.tflite_file import IDENTIFIER
 from mobiledeploy.lint import ends, other_kinds, read_onnx, read_tflite, rules, runtime
 from mobiledeploy.lint.checks import Checks
 from mobiledeploy.lint.ends import End
 from mobiledeploy.lint.graph import Graph
 from mobiledeploy.lint.macs import macs
-from mobiledeploy.lint.model import Model, Tensor
 from mobiledeploy.lint.report import Across, FileReport, Inspection, OperatorLine, TensorLine
 
 MOST_BYTES: Final = 2**31

@@ -6,7 +6,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from mobiledeploy.lint.model import CODES, Grid, Operator, Tensor
+from mobiledeploy.formats.model import CODES, Grid, Operator, Tensor
 
 Kind: TypeAlias = Literal["conv", "depthwise", "dense", "add", "mean", "same", "softmax"]
 """`same`: pools and the like that must keep the grid of their input."""

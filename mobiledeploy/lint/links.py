@@ -3,7 +3,7 @@
 import dataclasses
 from collections import defaultdict
 
-from mobiledeploy.lint.model import Model, Operator
+from mobiledeploy.formats.model import Model, Operator
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)

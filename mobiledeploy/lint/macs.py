@@ -2,9 +2,9 @@
 
 import math
 
+from mobiledeploy.formats.model import Dimension
 from mobiledeploy.lint.graph import Graph
 from mobiledeploy.lint.layer import Layer
-from mobiledeploy.lint.model import Dimension
 
 
 def macs(graph: Graph) -> int | None:

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from mobiledeploy.errors import CorruptFileError
+from mobiledeploy.base.errors import CorruptFileError
 from mobiledeploy.targets import onnx_proto
 
 

@@ -7,8 +7,8 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from mobiledeploy.errors import CorruptFileError
-from mobiledeploy.lint.model import FLOATS, Grid, Operator, Tensor
+from mobiledeploy.base.errors import CorruptFileError
+from mobiledeploy.formats.model import FLOATS, Grid, Operator, Tensor
 
 CARRIERS: Final = {
     "Clip", "Flatten", "Identity", "MaxPool", "Reshape", "Slice", "Squeeze", "Transpose",

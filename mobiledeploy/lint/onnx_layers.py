@@ -6,9 +6,9 @@ from typing import Final
 
 import numpy as np
 
+from mobiledeploy.formats.model import Grid, Model, Operator
 from mobiledeploy.lint.layer import Coded, Kind, Layer
 from mobiledeploy.lint.links import Links
-from mobiledeploy.lint.model import Grid, Model, Operator
 from mobiledeploy.lint.onnx_grids import QLINEAR, grid_of
 
 _KINDS: Final[dict[str, Kind]] = {

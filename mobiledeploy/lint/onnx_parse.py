@@ -6,7 +6,7 @@ as decides what they compute, this takes any model.
 
 from typing import Any, Final
 
-from mobiledeploy.errors import CorruptFileError
+from mobiledeploy.base.errors import CorruptFileError
 from mobiledeploy.lint.work import Work
 from mobiledeploy.targets import onnx_proto
 

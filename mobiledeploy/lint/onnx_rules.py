@@ -7,10 +7,10 @@ from collections import defaultdict
 from collections.abc import Iterator
 from typing import Final
 
+from mobiledeploy.formats.model import CODES, FLOATS
 from mobiledeploy.lint.finding import Rule, Sight
 from mobiledeploy.lint.graph import Graph
 from mobiledeploy.lint.layer import Layer
-from mobiledeploy.lint.model import CODES, FLOATS
 from mobiledeploy.lint.onnx_grids import QLINEAR
 from mobiledeploy.lint.onnx_layers import DYNAMIC, WEIGHTED
 

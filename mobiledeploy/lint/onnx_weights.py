@@ -7,8 +7,8 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from mobiledeploy import files
-from mobiledeploy.errors import CorruptFileError
+from mobiledeploy.base import files
+from mobiledeploy.base.errors import CorruptFileError
 
 MOST_OUTSIDE: Final = 1 << 31
 """Bytes in other files together: as many as a file itself may have."""

@@ -9,7 +9,7 @@ import json
 import zipfile
 from typing import Final, NamedTuple
 
-from mobiledeploy.errors import CorruptFileError, RequestError
+from mobiledeploy.base.errors import CorruptFileError, RequestError
 
 
 class Kind(NamedTuple):

@@ -5,9 +5,9 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from mobiledeploy.formats.model import CODES
 from mobiledeploy.lint.graph import Graph
 from mobiledeploy.lint.layer import Layer
-from mobiledeploy.lint.model import CODES
 
 Sums: TypeAlias = tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]
 

@@ -13,10 +13,8 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from mobiledeploy.errors import CorruptFileError
-from mobiledeploy.lint import onnx_grids, onnx_parse
-from mobiledeploy.lint.checks import Checks
-from mobiledeploy.lint.model import (
+from mobiledeploy.base.errors import CorruptFileError
+from mobiledeploy.formats.model import (
     NARROW,
     Buffer,
     Dimension,
@@ -25,6 +23,8 @@ from mobiledeploy.lint.model import (
     OperatorCode,
     Tensor,
 )
+from mobiledeploy.lint import onnx_grids, onnx_parse
+from mobiledeploy.lint.checks import Checks
 from mobiledeploy.lint.onnx_check import dimension
 from mobiledeploy.lint.onnx_weights import Weights
 

@@ -13,12 +13,8 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from mobiledeploy.errors import CorruptFileError
-from mobiledeploy.integer import flatbuffer, tflite_schema
-from mobiledeploy.integer.flatbuffer import Table
-from mobiledeploy.integer.tflite_file import IDENTIFIER
-from mobiledeploy.lint import tflite_grids, tflite_metadata
-from mobiledeploy.lint.model import (
+from mobiledeploy.base.errors import CorruptFileError
+from mobiledeploy.formats.model import (
     NARROW,
     Activation,
     Model,
@@ -26,6 +22,10 @@ from mobiledeploy.lint.model import (
     OperatorCode,
     Tensor,
 )
+from mobiledeploy.integer import flatbuffer, tflite_schema
+from mobiledeploy.integer.flatbuffer import Table
+from mobiledeploy.integer.tflite_file import IDENTIFIER
+from mobiledeploy.lint import tflite_grids, tflite_metadata
 from mobiledeploy.lint.tflite_store import Store
 from mobiledeploy.lint.work import Work
 

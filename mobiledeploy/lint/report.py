@@ -2,9 +2,9 @@
 
 import dataclasses
 
+from mobiledeploy.formats.model import Dimension
 from mobiledeploy.lint.ends import End
 from mobiledeploy.lint.finding import Finding
-from mobiledeploy.lint.model import Dimension
 from mobiledeploy.lint.runtime import Runtime
 
 

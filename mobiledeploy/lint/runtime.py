@@ -7,10 +7,10 @@ and IR version.
 import dataclasses
 from typing import Final, Literal, TypeAlias
 
+from mobiledeploy.formats.model import Operator
 from mobiledeploy.lint import code_versions
 from mobiledeploy.lint.graph import Graph
 from mobiledeploy.lint.layer import Layer
-from mobiledeploy.lint.model import Operator
 from mobiledeploy.lint.op_versions import OPERATOR_VERSIONS
 
 Version: TypeAlias = tuple[int, ...]

@@ -5,10 +5,10 @@ import hashlib
 from collections.abc import Iterator
 from typing import Final
 
+from mobiledeploy.formats.model import FLOATS, Operator
 from mobiledeploy.lint import onnx_layers
 from mobiledeploy.lint.finding import Rule, Sight
 from mobiledeploy.lint.graph import Graph
-from mobiledeploy.lint.model import FLOATS, Operator
 from mobiledeploy.lint.read_tflite import CUSTOM
 
 CONVERTERS: Final = ("QUANTIZE", "DEQUANTIZE", "CAST", "FAKE_QUANT", "Cast")

@@ -5,9 +5,9 @@ from typing import Final
 
 import numpy as np
 
-from mobiledeploy.errors import CorruptFileError
+from mobiledeploy.base.errors import CorruptFileError
+from mobiledeploy.formats.model import Grid
 from mobiledeploy.integer.flatbuffer import Table
-from mobiledeploy.lint.model import Grid
 
 _BLOCKWISE: Final = 2
 """Number in the schema's `QuantizationDetails`."""

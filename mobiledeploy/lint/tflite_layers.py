@@ -3,9 +3,9 @@
 import math
 from typing import Final
 
+from mobiledeploy.formats.model import Activation, Model, Operator
 from mobiledeploy.lint.layer import Coded, Kind, Layer
 from mobiledeploy.lint.links import Links
-from mobiledeploy.lint.model import Activation, Model, Operator
 
 BOUNDS: Final[dict[Activation, tuple[float, float]]] = {
     "relu": (0.0, math.inf),

@@ -5,9 +5,9 @@ from collections import Counter
 import numpy as np
 import numpy.typing as npt
 
-from mobiledeploy.errors import CorruptFileError
+from mobiledeploy.base.errors import CorruptFileError
+from mobiledeploy.formats.model import Buffer
 from mobiledeploy.integer.flatbuffer import Table
-from mobiledeploy.lint.model import Buffer
 
 
 class Store:

@@ -5,10 +5,10 @@ from typing import Final
 
 import numpy as np
 
+from mobiledeploy.formats.model import CODES, FLOATS, NARROW, Grid, Tensor
 from mobiledeploy.lint.finding import Rule, Sight
 from mobiledeploy.lint.graph import Graph
 from mobiledeploy.lint.layer import Layer, per_channel
-from mobiledeploy.lint.model import CODES, FLOATS, NARROW, Grid, Tensor
 from mobiledeploy.lint.onnx_layers import DYNAMIC
 
 BIAS_SCALE: Final = 1e-5

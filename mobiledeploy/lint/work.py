@@ -1,6 +1,6 @@
 """A bound on what a file may cost: parts may be shared, and small files then mean much work."""
 
-from mobiledeploy.errors import CorruptFileError
+from mobiledeploy.base.errors import CorruptFileError
 
 
 class Work:

@@ -7,7 +7,7 @@ import dataclasses
 import math
 from collections.abc import Mapping
 
-from mobiledeploy.layers import INPUT, Architecture, Layer, Op, Shape
+from mobiledeploy.ops.architecture import INPUT, Architecture, Layer, Op, Shape
 
 _BATCH_NORM_PARAMETERS = 4  # gamma, beta, moving mean, moving variance of a channel
 _INT32_BYTES = 4

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from mobiledeploy.errors import RequestError
-from mobiledeploy.layers import Architecture, Layer, Shape
+from mobiledeploy.base.errors import RequestError
 from mobiledeploy.network.network import Float, Network, Weights
+from mobiledeploy.ops.architecture import Architecture, Layer, Shape
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)

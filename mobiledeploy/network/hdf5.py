@@ -13,7 +13,7 @@ from typing import Any, Final, NoReturn, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from mobiledeploy.errors import CorruptFileError, MissingDependencyError, RequestError
+from mobiledeploy.base.errors import CorruptFileError, MissingDependencyError, RequestError
 from mobiledeploy.network.network import Float
 
 Group: TypeAlias = Any

@@ -12,15 +12,15 @@ import zlib
 from pathlib import Path
 from typing import Final
 
-from mobiledeploy import isolated
-from mobiledeploy.errors import CorruptFileError
-from mobiledeploy.files import Name, named
-from mobiledeploy.layers import Architecture
+from mobiledeploy.base import child_process
+from mobiledeploy.base.errors import CorruptFileError
+from mobiledeploy.base.files import Name, named
 from mobiledeploy.network import keras_graph, keras_h5, keras_h5_legacy
 from mobiledeploy.network.hdf5 import child, opened, string, strings
 from mobiledeploy.network.keras_config import KerasConfig, parse
 from mobiledeploy.network.match import Matched, match
 from mobiledeploy.network.stored import Stored, from_bytes, to_bytes
+from mobiledeploy.ops.architecture import Architecture
 
 CONFIG: Final = "config.json"
 WEIGHTS: Final = "model.weights.h5"
@@ -56,7 +56,7 @@ def read(path: Name) -> Stored:
             hint="a SavedModel folder is not supported: save the model as .keras or .weights.h5",
         )
     function = read_to_bytes
-    return from_bytes(isolated.call(function.__module__, function.__name__, str(path)))
+    return from_bytes(child_process.call(function.__module__, function.__name__, str(path)))
 
 
 def read_here(path: Path) -> Stored:

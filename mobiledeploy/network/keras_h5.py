@@ -7,7 +7,7 @@ are numbered in running order; how the classes alternate is only in the configur
 import re
 from typing import Final
 
-from mobiledeploy.errors import CorruptFileError, RequestError
+from mobiledeploy.base.errors import CorruptFileError, RequestError
 from mobiledeploy.network.fold import BatchNorm
 from mobiledeploy.network.hdf5 import Dataset, Group, arrays, child, groups, string
 from mobiledeploy.network.keras_config import (

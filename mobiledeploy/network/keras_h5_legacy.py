@@ -7,7 +7,7 @@ paths such as `Conv1/kernel:0`. A model inside the model is one group with all i
 from collections.abc import Mapping
 from typing import Final
 
-from mobiledeploy.errors import CorruptFileError
+from mobiledeploy.base.errors import CorruptFileError
 from mobiledeploy.network.fold import BatchNorm
 from mobiledeploy.network.hdf5 import Dataset, Group, arrays, child, strings
 from mobiledeploy.network.keras_config import EPSILON, KINDS, ConfigLayer, KerasConfig, Kind

@@ -5,8 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mobiledeploy.errors import RequestError
-from mobiledeploy.layers import Architecture
+from mobiledeploy.base.errors import RequestError
 from mobiledeploy.models.keras_builder import BATCH_NORM
 from mobiledeploy.network import keras_config, keras_graph
 from mobiledeploy.network.fold import BatchNorm, Variables, check_shapes, fold
@@ -14,6 +13,7 @@ from mobiledeploy.network.keras_config import KINDS, NORMS
 from mobiledeploy.network.match import match
 from mobiledeploy.network.network import Float, Network
 from mobiledeploy.network.stored import Stored, StoredKernel, StoredNorm
+from mobiledeploy.ops.architecture import Architecture
 
 if TYPE_CHECKING:
     import keras

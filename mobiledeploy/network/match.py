@@ -6,14 +6,15 @@ from typing import TypeVar
 
 import numpy as np
 
-from mobiledeploy.config import ALPHAS, Arch, BuildConfig
-from mobiledeploy.errors import RequestError
-from mobiledeploy.layers import SCALINGS, Activation, Architecture, Layer
+from mobiledeploy.base.errors import RequestError
 from mobiledeploy.models import registry
 from mobiledeploy.network.fold import BatchNorm, Variables, check_shapes
 from mobiledeploy.network.keras_graph import Node
 from mobiledeploy.network.pairing import HINT, Paired, Scaled, pair
 from mobiledeploy.network.stored import Stored, StoredKernel, StoredNorm
+from mobiledeploy.ops.architecture import Activation, Architecture, Layer
+from mobiledeploy.spec.config import ALPHAS, Arch, BuildConfig
+from mobiledeploy.spec.input_scaling import SCALINGS
 
 _Entry = TypeVar("_Entry", StoredKernel, StoredNorm)
 

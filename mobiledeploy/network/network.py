@@ -6,8 +6,8 @@ from collections.abc import Mapping
 import numpy as np
 import numpy.typing as npt
 
-from mobiledeploy.errors import RequestError
-from mobiledeploy.layers import Architecture
+from mobiledeploy.base.errors import RequestError
+from mobiledeploy.ops.architecture import Architecture
 
 Float = npt.NDArray[np.float32]
 

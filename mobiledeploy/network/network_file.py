@@ -8,10 +8,10 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from mobiledeploy import codec, files
-from mobiledeploy.errors import CorruptFileError
-from mobiledeploy.layers import Architecture
+from mobiledeploy.base import codec, files
+from mobiledeploy.base.errors import CorruptFileError
 from mobiledeploy.network.network import Network, Weights
+from mobiledeploy.ops.architecture import Architecture
 
 _ARCHITECTURE: Final = "architecture"
 

@@ -4,10 +4,11 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Final
 
-from mobiledeploy.errors import RequestError
-from mobiledeploy.layers import INPUT, SCALINGS, Architecture, InputRange, Layer, Shape
+from mobiledeploy.base.errors import RequestError
 from mobiledeploy.network.keras_config import Constant
 from mobiledeploy.network.keras_graph import Graph, Node, Pair
+from mobiledeploy.ops.architecture import INPUT, Architecture, Layer, Shape
+from mobiledeploy.spec.input_scaling import SCALINGS, InputRange
 
 HINT: Final = (
     "a whole model is taken only where it computes what this network computes; the weights "

@@ -11,13 +11,13 @@ from typing import Final
 
 import numpy as np
 
-from mobiledeploy import codec
-from mobiledeploy.errors import CorruptFileError
-from mobiledeploy.layers import InputRange
+from mobiledeploy.base import codec
+from mobiledeploy.base.errors import CorruptFileError
 from mobiledeploy.network.fold import BatchNorm
 from mobiledeploy.network.keras_config import Kind
 from mobiledeploy.network.keras_graph import Graph
 from mobiledeploy.network.network import Float
+from mobiledeploy.spec.input_scaling import InputRange
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)

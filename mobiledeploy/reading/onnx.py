@@ -7,7 +7,7 @@ from typing import Final
 
 import numpy as np
 
-from mobiledeploy.errors import ConversionError, CorruptFileError
+from mobiledeploy.base.errors import ConversionError, CorruptFileError
 from mobiledeploy.reading import onnx_file, onnx_qoperator
 from mobiledeploy.reading.draft import Draft
 from mobiledeploy.reading.model import INPUT, Fault, Reading, Tensor

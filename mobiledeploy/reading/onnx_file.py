@@ -11,8 +11,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from mobiledeploy import files
-from mobiledeploy.errors import ConversionError, CorruptFileError, RequestError
+from mobiledeploy.base import files
+from mobiledeploy.base.errors import ConversionError, CorruptFileError, RequestError
 from mobiledeploy.reading.model import Array
 from mobiledeploy.targets import onnx_proto
 

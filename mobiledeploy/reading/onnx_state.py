@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from mobiledeploy.errors import CorruptFileError
+from mobiledeploy.base.errors import CorruptFileError
 from mobiledeploy.reading.draft import Draft
 from mobiledeploy.reading.model import INPUT, Array, Kind, Layer, Read, Tensor
 from mobiledeploy.reading.onnx_file import OnnxFile, OnnxNode

@@ -5,7 +5,7 @@ from typing import Final
 
 import numpy as np
 
-from mobiledeploy.errors import ConversionError
+from mobiledeploy.base.errors import ConversionError
 from mobiledeploy.integer import tflite_file
 from mobiledeploy.integer.tflite_file import TfliteFile, TfliteOperator
 from mobiledeploy.reading import tflite_signatures

@@ -7,7 +7,7 @@ Schema: `SignatureDef` in tensorflow/compiler/mlir/lite/schema/schema.fbs.
 from collections.abc import Mapping
 from typing import Final
 
-from mobiledeploy.errors import CorruptFileError
+from mobiledeploy.base.errors import CorruptFileError
 from mobiledeploy.integer import flatbuffer, tflite_file
 from mobiledeploy.reading.model import INPUT
 

@@ -11,11 +11,11 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from mobiledeploy.errors import ConversionError
+from mobiledeploy.base.errors import ConversionError
+from mobiledeploy.base.progress import Event, Progress
 from mobiledeploy.integer import float_reference, oracle
 from mobiledeploy.integer.float_reference import Kernels
 from mobiledeploy.integer.graph import QMIN, Conv, Float32, Int8, IntegerGraph, Node, QTensor
-from mobiledeploy.progress import Event, Progress
 from mobiledeploy.report.document import Activation
 from mobiledeploy.runtimes import cpu
 

@@ -3,7 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
-from mobiledeploy.errors import CorruptFileError
+from mobiledeploy.base.errors import CorruptFileError
 from mobiledeploy.report.document import Classification, Confusion
 from mobiledeploy.verify.inputs import ImageSet
 from mobiledeploy.verify.observed import Observed

@@ -3,14 +3,14 @@
 import datetime as dt
 from pathlib import Path
 
-from mobiledeploy import manifest
+from mobiledeploy.base.progress import Event, Progress, silent
 from mobiledeploy.lint import inspection
-from mobiledeploy.manifest import Manifest
 from mobiledeploy.network import network_file
 from mobiledeploy.network.network import Network
-from mobiledeploy.progress import Event, Progress, silent
 from mobiledeploy.report import classification, graph_report, latency, shown
 from mobiledeploy.report.document import FileCheck, Report
+from mobiledeploy.spec import manifest
+from mobiledeploy.spec.manifest import Manifest
 from mobiledeploy.verify import build
 from mobiledeploy.verify.observed import Observed
 

@@ -3,8 +3,8 @@
 import dataclasses
 
 from mobiledeploy.integer.graph import Add, Conv, Dense, IntegerGraph, Mean, Node, Softmax, sources
-from mobiledeploy.layers import INPUT, Architecture, Layer
 from mobiledeploy.network.cost import LayerCost, cost
+from mobiledeploy.ops.architecture import INPUT, Architecture, Layer
 from mobiledeploy.report.document import CostLine, GraphCost
 
 

@@ -7,12 +7,12 @@ from typing import Final
 import numpy as np
 
 from mobiledeploy import reading
-from mobiledeploy.errors import ConversionError
+from mobiledeploy.base.errors import ConversionError
+from mobiledeploy.base.progress import Progress
 from mobiledeploy.integer import float_reference, tflite_reader
 from mobiledeploy.integer.float_reference import Kernels
 from mobiledeploy.integer.graph import IntegerGraph
 from mobiledeploy.network.network import Network
-from mobiledeploy.progress import Progress
 from mobiledeploy.report import activations, graph_cost
 from mobiledeploy.report.document import Activations, GraphCost, Reference
 from mobiledeploy.runtimes import TensorInfo

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from mobiledeploy import codec, files
+from mobiledeploy.base import codec, files
 from mobiledeploy.report import page
 from mobiledeploy.report.document import Report
 

@@ -6,7 +6,7 @@ from typing import Final, TypeVar
 
 import numpy as np
 
-from mobiledeploy.errors import RequestError
+from mobiledeploy.base.errors import RequestError
 from mobiledeploy.runtimes import Array, TensorInfo
 
 Input = TypeVar("Input")

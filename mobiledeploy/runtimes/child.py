@@ -18,7 +18,7 @@ from typing import IO, Any, Final, Self
 
 import numpy as np
 
-from mobiledeploy.errors import CorruptFileError, MobileDeployError
+from mobiledeploy.base.errors import CorruptFileError, MobileDeployError
 from mobiledeploy.runtimes import Array, TensorInfo, wire
 from mobiledeploy.runtimes.batches import check
 from mobiledeploy.runtimes.kinds import TITLES, Kind

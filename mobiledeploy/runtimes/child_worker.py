@@ -6,8 +6,8 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from mobiledeploy import isolated
-from mobiledeploy.errors import CorruptFileError, MobileDeployError
+from mobiledeploy.base import child_process
+from mobiledeploy.base.errors import CorruptFileError, MobileDeployError
 from mobiledeploy.runtimes import Array, Session, TensorInfo, kinds, wire
 
 Answer = tuple[dict[str, Any], list[Array]]
@@ -15,7 +15,7 @@ Answer = tuple[dict[str, Any], list[Array]]
 
 def work() -> None:
     """Answer requests from stdin on stdout."""
-    isolated.limit_memory()
+    child_process.limit_memory()
     # What a library reads or prints must not be mistaken for requests and answers.
     requests, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
@@ -31,7 +31,7 @@ def work() -> None:
         except MobileDeployError as error:
             answer, found = _refusal(error), []
         except MemoryError:
-            most = f"{isolated.MAX_MEMORY:,} bytes"
+            most = f"{child_process.MAX_MEMORY:,} bytes"
             answer, found = _refusal(CorruptFileError(f"takes more memory than {most}")), []
         try:
             wire.send(answers, answer, found)

@@ -11,8 +11,8 @@ from collections import Counter
 from pathlib import Path
 from typing import Any, Final
 
-from mobiledeploy import isolated, quiet
-from mobiledeploy.errors import CorruptFileError
+from mobiledeploy.base import child_process, quiet
+from mobiledeploy.base.errors import CorruptFileError
 
 MODULE = "mobiledeploy.runtimes.kernels"
 _AS_UINT8: Final = "_s8_2_u8"
@@ -49,7 +49,7 @@ def _elsewhere(function: str, model: bytes, name: str) -> Any:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / name
         path.write_bytes(model)
-        return json.loads(isolated.call(MODULE, function, str(path)))
+        return json.loads(child_process.call(MODULE, function, str(path)))
 
 
 def read_xnnpack(path: str) -> bytes:

@@ -6,8 +6,8 @@ from typing import Any, Final, Literal, TypeAlias
 
 import numpy as np
 
-from mobiledeploy import quiet
-from mobiledeploy.errors import CorruptFileError
+from mobiledeploy.base import quiet
+from mobiledeploy.base.errors import CorruptFileError
 from mobiledeploy.runtimes import Array, TensorInfo
 from mobiledeploy.runtimes.batches import check, counted, run_in_pieces
 

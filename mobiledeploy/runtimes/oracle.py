@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mobiledeploy.errors import ConversionError
+from mobiledeploy.base.errors import ConversionError
 from mobiledeploy.integer import oracle, tflite_reader
 from mobiledeploy.integer.graph import IntegerGraph, QTensor
 from mobiledeploy.runtimes import Array, TensorInfo, cpu

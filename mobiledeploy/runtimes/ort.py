@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from mobiledeploy.errors import CorruptFileError
+from mobiledeploy.base.errors import CorruptFileError
 from mobiledeploy.runtimes import Array, TensorInfo, precision
 from mobiledeploy.runtimes.batches import check, counted, run_in_pieces
 from mobiledeploy.runtimes.saturation import this_cpu_saturates

@@ -13,7 +13,7 @@ from typing import Final, Literal, TypeAlias
 
 import numpy as np
 
-from mobiledeploy import isolated
+from mobiledeploy.base import child_process
 from mobiledeploy.runtimes import Array, Session, litert, ort
 
 Format: TypeAlias = Literal["tflite", "onnx"]
@@ -58,7 +58,7 @@ def variants(model: bytes, kind: Format, batch: Array) -> tuple[Variant, ...]:
         path = Path(folder) / f"model.{kind}"
         path.write_bytes(model)
         np.save(path.with_name("batch.npy"), batch)
-        found = json.loads(isolated.call(MODULE, "read", str(path), seconds=SECONDS))
+        found = json.loads(child_process.call(MODULE, "read", str(path), seconds=SECONDS))
     return tuple(Variant(**variant) for variant in found)
 
 

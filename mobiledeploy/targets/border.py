@@ -4,8 +4,8 @@ import dataclasses
 
 import numpy as np
 
-from mobiledeploy.config import Io
 from mobiledeploy.integer.graph import QTensor
+from mobiledeploy.spec.config import Io
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ chooses in the whole file.
 from collections.abc import Sequence
 from typing import Final
 
-from mobiledeploy.errors import ConversionError
+from mobiledeploy.base.errors import ConversionError
 from mobiledeploy.integer.tflite_file import TfliteFile, TfliteTensor
 from mobiledeploy.targets.between import between
 from mobiledeploy.targets.tflite_model import TfliteModel

@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from mobiledeploy.config import Head
-from mobiledeploy.errors import RequestError
-from mobiledeploy.layers import INPUT
+from mobiledeploy.base.errors import RequestError
 from mobiledeploy.network.network import Network
+from mobiledeploy.ops.architecture import INPUT
+from mobiledeploy.spec.config import Head
 from mobiledeploy.training import folded, graph, session
 
 

@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from mobiledeploy import quiet
 from mobiledeploy._version import __version__
-from mobiledeploy.config import Head
-from mobiledeploy.layers import INPUT
+from mobiledeploy.base import quiet
 from mobiledeploy.network.network import Network
+from mobiledeploy.ops.architecture import INPUT
+from mobiledeploy.spec.config import Head
 from mobiledeploy.targets import float_graph
 from mobiledeploy.targets.onnx_model import IR_VERSION, OPSET
 from mobiledeploy.training import session

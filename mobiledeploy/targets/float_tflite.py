@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from mobiledeploy import quiet
-from mobiledeploy.config import Head
+from mobiledeploy.base import quiet
 from mobiledeploy.network.network import Network
+from mobiledeploy.spec.config import Head
 from mobiledeploy.targets import float_graph
 from mobiledeploy.targets.tflite_model import IDENTIFIER, SIGNATURE
 from mobiledeploy.training import session

@@ -10,11 +10,11 @@ from typing import Final
 import numpy as np
 
 from mobiledeploy._version import __version__
-from mobiledeploy.config import Head, Io
 from mobiledeploy.integer.certificate import Certificate
 from mobiledeploy.integer.digest import digest
 from mobiledeploy.integer.graph import IntegerGraph, QTensor, sources
 from mobiledeploy.integer.head import with_head
+from mobiledeploy.spec.config import Head, Io
 from mobiledeploy.targets import onnx_stem
 from mobiledeploy.targets.border import border
 from mobiledeploy.targets.onnx_layers import write_layer, zero_point

@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from mobiledeploy.errors import CorruptFileError
+from mobiledeploy.base.errors import CorruptFileError
 
 MOST_SAID: Final = 400
 """Characters of what ONNX says that are kept."""

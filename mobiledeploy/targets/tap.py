@@ -9,9 +9,9 @@ import struct
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, Literal, TypeAlias, TypeVar
 
-from mobiledeploy.contract import Patch, Tap
-from mobiledeploy.errors import ConversionError, CorruptFileError
+from mobiledeploy.base.errors import ConversionError, CorruptFileError
 from mobiledeploy.integer import flatbuffer, tflite_file
+from mobiledeploy.spec.contract import Patch, Tap
 from mobiledeploy.targets import onnx_proto
 
 Thing = TypeVar("Thing")

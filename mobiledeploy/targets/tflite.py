@@ -4,7 +4,6 @@ from typing import Final
 
 import numpy as np
 
-from mobiledeploy.config import Head, Io
 from mobiledeploy.integer.graph import (
     Add,
     Conv,
@@ -17,6 +16,7 @@ from mobiledeploy.integer.graph import (
     sources,
 )
 from mobiledeploy.integer.head import with_head
+from mobiledeploy.spec.config import Head, Io
 from mobiledeploy.targets.border import border
 from mobiledeploy.targets.tflite_model import TfliteModel
 

@@ -9,8 +9,8 @@ import dataclasses
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from mobiledeploy.layers import Architecture, Layer
 from mobiledeploy.models.keras_builder import BATCH_NORM
+from mobiledeploy.ops.architecture import Architecture, Layer
 from mobiledeploy.training import graph, session
 from mobiledeploy.training.graph import Apply, Tensor, convolve_to_train
 from mobiledeploy.training.model import Model

@@ -5,10 +5,10 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from mobiledeploy.layers import INPUT
+from mobiledeploy.base.progress import Event, Progress, silent
 from mobiledeploy.network.network import Network
 from mobiledeploy.network.ranges import Ranges
-from mobiledeploy.progress import Event, Progress, silent
+from mobiledeploy.ops.architecture import INPUT
 from mobiledeploy.training import folded, graph, session
 from mobiledeploy.training.input_grid import limits, to_input
 from mobiledeploy.training.predict import batches

@@ -16,8 +16,8 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from mobiledeploy.base.files import write_atomic
 from mobiledeploy.data.pixels import Images
-from mobiledeploy.files import write_atomic
 from mobiledeploy.network.network import Network
 
 Arrays = Mapping[str, npt.NDArray[Any]]

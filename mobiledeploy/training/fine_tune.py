@@ -2,10 +2,10 @@
 
 from typing import Final
 
-from mobiledeploy.config import TrainConfig
+from mobiledeploy.base.progress import Progress, silent
 from mobiledeploy.data.pixels import Images
 from mobiledeploy.network.network import Network
-from mobiledeploy.progress import Progress, silent
+from mobiledeploy.spec.config import TrainConfig
 from mobiledeploy.training import folded, graph, loop, predict
 from mobiledeploy.training.augment import Augmentation, augmentation
 from mobiledeploy.training.checkpoint import Checkpoints

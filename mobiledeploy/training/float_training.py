@@ -2,12 +2,12 @@
 
 from typing import TYPE_CHECKING, Final
 
-from mobiledeploy.config import TrainConfig
+from mobiledeploy.base.progress import Progress, silent
 from mobiledeploy.data.pixels import Images
-from mobiledeploy.layers import Architecture
 from mobiledeploy.models import keras_builder
 from mobiledeploy.network import keras_model
-from mobiledeploy.progress import Progress, silent
+from mobiledeploy.ops.architecture import Architecture
+from mobiledeploy.spec.config import TrainConfig
 from mobiledeploy.training import batch_norm, loop, session
 from mobiledeploy.training.augment import Augmentation, augmentation
 from mobiledeploy.training.checkpoint import Checkpoints

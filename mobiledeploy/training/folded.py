@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any, TypeAlias
 
-from mobiledeploy.layers import Architecture, Layer
 from mobiledeploy.network.network import Network, Weights
+from mobiledeploy.ops.architecture import Architecture, Layer
 from mobiledeploy.training import graph, session
 from mobiledeploy.training.graph import Apply, Convolve, Tensor
 

@@ -8,7 +8,7 @@ norm, folded float, calibration, fake quantisation.
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
-from mobiledeploy.layers import INPUT, Architecture, Layer
+from mobiledeploy.ops.architecture import INPUT, Architecture, Layer
 from mobiledeploy.training import session
 
 Tensor: TypeAlias = Any

@@ -6,9 +6,9 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from mobiledeploy.base.progress import Progress, silent
 from mobiledeploy.data.pixels import Images
 from mobiledeploy.network.network import Float, Network, Weights
-from mobiledeploy.progress import Progress, silent
 from mobiledeploy.training import folded, loop, predict, session
 from mobiledeploy.training.checkpoint import Checkpoints
 from mobiledeploy.training.loss import cross_entropies, objective

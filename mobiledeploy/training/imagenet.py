@@ -12,11 +12,11 @@ import urllib.request
 from pathlib import Path
 from typing import Final
 
-from mobiledeploy import cache as caching
-from mobiledeploy import files
-from mobiledeploy.config import Arch, ModelConfig
-from mobiledeploy.errors import CorruptFileError, DownloadError
-from mobiledeploy.progress import Event, Progress, silent
+from mobiledeploy.base import cache as caching
+from mobiledeploy.base import files
+from mobiledeploy.base.errors import CorruptFileError, DownloadError
+from mobiledeploy.base.progress import Event, Progress, silent
+from mobiledeploy.spec.config import Arch, ModelConfig
 
 BASE_URL: Final = "https://storage.googleapis.com/tensorflow/keras-applications/"
 URL_VARIABLE: Final = "MOBILEDEPLOY_WEIGHTS_URL"

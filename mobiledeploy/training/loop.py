@@ -9,8 +9,8 @@ stand between `step` and the loop, each replica with its rows of the global batc
 import dataclasses
 import math
 
-from mobiledeploy.errors import RequestError
-from mobiledeploy.progress import Event, Progress, silent
+from mobiledeploy.base.errors import RequestError
+from mobiledeploy.base.progress import Event, Progress, silent
 from mobiledeploy.training import order, step
 from mobiledeploy.training.checkpoint import Checkpoint
 from mobiledeploy.training.model import Model

@@ -6,9 +6,9 @@ from typing import Final, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from mobiledeploy.layers import Architecture
+from mobiledeploy.base.progress import Event, Progress, silent
 from mobiledeploy.network.network import Float, Network
-from mobiledeploy.progress import Event, Progress, silent
+from mobiledeploy.ops.architecture import Architecture
 from mobiledeploy.training import folded, graph, session
 from mobiledeploy.training.input_grid import to_input
 

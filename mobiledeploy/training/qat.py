@@ -3,12 +3,12 @@
 import importlib
 from typing import Protocol
 
-from mobiledeploy.config import ENGINES, QuantiseConfig
+from mobiledeploy.base.errors import RequestError
+from mobiledeploy.base.progress import Progress
 from mobiledeploy.data.pixels import Images
-from mobiledeploy.errors import RequestError
 from mobiledeploy.network.network import Network
 from mobiledeploy.network.ranges import Ranges
-from mobiledeploy.progress import Progress
+from mobiledeploy.spec.config import ENGINES, QuantiseConfig
 from mobiledeploy.training import loop
 from mobiledeploy.training.augment import Augmentation
 from mobiledeploy.training.checkpoint import Checkpoints

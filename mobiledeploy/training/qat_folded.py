@@ -5,11 +5,11 @@ kernels take their scales from their weights at every step. A step costs no more
 step with batch norm (benchmarks/qat_step.py).
 """
 
-from mobiledeploy.config import QuantiseConfig
+from mobiledeploy.base.progress import Progress, silent
 from mobiledeploy.data.pixels import Images
 from mobiledeploy.network.network import Network
 from mobiledeploy.network.ranges import Ranges
-from mobiledeploy.progress import Progress, silent
+from mobiledeploy.spec.config import QuantiseConfig
 from mobiledeploy.training import fake_quant, folded, graph, loop, qat
 from mobiledeploy.training.augment import Augmentation, augmentation
 from mobiledeploy.training.checkpoint import Checkpoints

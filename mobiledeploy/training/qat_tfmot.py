@@ -10,13 +10,14 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from mobiledeploy.config import QuantiseConfig
+from mobiledeploy.base.progress import Progress, silent
 from mobiledeploy.data.pixels import Images
-from mobiledeploy.layers import INPUT, Layer, Scaling
 from mobiledeploy.models.keras_builder import DTYPE
 from mobiledeploy.network.network import Network
 from mobiledeploy.network.ranges import Ranges
-from mobiledeploy.progress import Progress, silent
+from mobiledeploy.ops.architecture import INPUT, Layer
+from mobiledeploy.spec.config import QuantiseConfig
+from mobiledeploy.spec.input_scaling import Scaling
 from mobiledeploy.training import folded, loop, qat, tfmot_quantizers
 from mobiledeploy.training.augment import Augmentation, augmentation
 from mobiledeploy.training.checkpoint import Checkpoints

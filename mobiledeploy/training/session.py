@@ -8,9 +8,9 @@ import sys
 from collections.abc import Iterator
 from typing import Any, Final
 
-from mobiledeploy import quiet
-from mobiledeploy.errors import MissingDependencyError, RequestError
-from mobiledeploy.progress import Event, Progress, silent
+from mobiledeploy.base import quiet
+from mobiledeploy.base.errors import MissingDependencyError, RequestError
+from mobiledeploy.base.progress import Event, Progress, silent
 
 _QUIET: Final = {
     "TF_CPP_MIN_LOG_LEVEL": "3",  # errors only

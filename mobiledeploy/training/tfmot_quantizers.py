@@ -9,8 +9,8 @@ import os
 import warnings
 from typing import Any
 
-from mobiledeploy.errors import MissingDependencyError
-from mobiledeploy.layers import Layer
+from mobiledeploy.base.errors import MissingDependencyError
+from mobiledeploy.ops.architecture import Layer
 from mobiledeploy.training import session
 
 

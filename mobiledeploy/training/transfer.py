@@ -7,13 +7,13 @@ than those of the million that the weights come from.
 
 import numpy as np
 
-from mobiledeploy.config import TrainConfig
+from mobiledeploy.base.progress import Progress, silent
 from mobiledeploy.data.pixels import Images
-from mobiledeploy.layers import Architecture, Layer
 from mobiledeploy.network.fold import Variables, fold
 from mobiledeploy.network.match import Matched
 from mobiledeploy.network.network import Network
-from mobiledeploy.progress import Progress, silent
+from mobiledeploy.ops.architecture import Architecture, Layer
+from mobiledeploy.spec.config import TrainConfig
 from mobiledeploy.training import fine_tune, head_training, session
 from mobiledeploy.training.augment import Augmentation
 from mobiledeploy.training.checkpoint import Checkpoints

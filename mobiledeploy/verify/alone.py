@@ -6,8 +6,8 @@ from typing import Final, TypeAlias
 
 import numpy as np
 
-from mobiledeploy.comparison.align import Alignment
-from mobiledeploy.errors import ConversionError, CorruptFileError
+from mobiledeploy.base.errors import ConversionError, CorruptFileError
+from mobiledeploy.compare.align import Alignment
 from mobiledeploy.reading import INPUT
 from mobiledeploy.verify.cutouts import CutOut, Cutter, cutter, tensor_of
 from mobiledeploy.verify.layer_codes import Codes, moved, within

@@ -5,15 +5,16 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from mobiledeploy import codec, manifest
-from mobiledeploy.contract import LABELS, Contract, class_names
+from mobiledeploy.base import codec
+from mobiledeploy.base.errors import CorruptFileError, RequestError
+from mobiledeploy.base.files import Name, named
+from mobiledeploy.base.progress import Progress, silent
 from mobiledeploy.data import evaluation as held_back
 from mobiledeploy.data.evaluation import Evaluation
 from mobiledeploy.data.preprocess import preprocess
-from mobiledeploy.errors import CorruptFileError, RequestError
-from mobiledeploy.files import Name, named
-from mobiledeploy.progress import Progress, silent
 from mobiledeploy.runtimes.child import Child
+from mobiledeploy.spec import manifest
+from mobiledeploy.spec.contract import LABELS, Contract, class_names
 from mobiledeploy.verify import facts, float32, golden, inputs, model_file, stated
 from mobiledeploy.verify.inputs import ImageSet
 from mobiledeploy.verify.int8 import DEFAULT, Options, ruler_of

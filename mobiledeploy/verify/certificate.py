@@ -10,9 +10,9 @@ import platform
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from mobiledeploy.comparison.align import Alignment, align
-from mobiledeploy.errors import ConversionError, RequestError
-from mobiledeploy.progress import Progress, silent
+from mobiledeploy.base.errors import ConversionError, RequestError
+from mobiledeploy.base.progress import Progress, silent
+from mobiledeploy.compare.align import Alignment, align
 from mobiledeploy.reading import Reading
 from mobiledeploy.runtimes import cpu, precision
 from mobiledeploy.verify import execution, extremes, feeding, layer_proofs, tapped

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from mobiledeploy.errors import ConversionError
+from mobiledeploy.base.errors import ConversionError
 from mobiledeploy.integer import tflite_file
 from mobiledeploy.reading import INPUT, Layer, Tensor
 from mobiledeploy.runtimes import TensorInfo

@@ -12,11 +12,11 @@ from typing import Final
 import numpy as np
 
 from mobiledeploy import reading
-from mobiledeploy.comparison.align import Alignment, align
-from mobiledeploy.comparison.difference import Difference, StructureReport
+from mobiledeploy.base.errors import ConversionError, CorruptFileError
+from mobiledeploy.base.progress import Event, Progress
+from mobiledeploy.compare.align import Alignment, align
+from mobiledeploy.compare.difference import Difference, StructureReport
 from mobiledeploy.data.dataset import Pixels
-from mobiledeploy.errors import ConversionError, CorruptFileError
-from mobiledeploy.progress import Event, Progress
 from mobiledeploy.reading import INPUT, Layer
 from mobiledeploy.runtimes import precision
 from mobiledeploy.verify import departure, referee, tapped

@@ -7,7 +7,7 @@ those sources say is shown here, on samples: images at the edges of what the inp
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from mobiledeploy.progress import Event, Progress
+from mobiledeploy.base.progress import Event, Progress
 from mobiledeploy.reading import Layer
 from mobiledeploy.runtimes import Array, Session, kernels, steadiness
 from mobiledeploy.verify import feeding

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from mobiledeploy import files
-from mobiledeploy.errors import CorruptFileError
+from mobiledeploy.base import files
+from mobiledeploy.base.errors import CorruptFileError
 
 MOST_BYTES: Final = 1 << 30
 DEEPEST: Final = 32

@@ -11,9 +11,9 @@ from typing import Final
 
 import numpy as np
 
-from mobiledeploy.errors import ConversionError, CorruptFileError
+from mobiledeploy.base.errors import ConversionError, CorruptFileError
+from mobiledeploy.base.progress import Event, Progress
 from mobiledeploy.integer.graph import Int8
-from mobiledeploy.progress import Event, Progress
 from mobiledeploy.reading import Kind
 from mobiledeploy.verify import extreme_codes, referee
 from mobiledeploy.verify.alone import Bench, RunPair

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from mobiledeploy.config import Preprocessing
+from mobiledeploy.spec.config import Preprocessing
 from mobiledeploy.verify.answers import Grid
 from mobiledeploy.verify.model_file import ModelFile
 from mobiledeploy.verify.report import FileFacts

@@ -11,8 +11,8 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from mobiledeploy.base.errors import ParityError
 from mobiledeploy.data.dataset import Pixels
-from mobiledeploy.errors import ParityError
 from mobiledeploy.reading import Tensor
 from mobiledeploy.runtimes import Array, TensorInfo
 

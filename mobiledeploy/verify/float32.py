@@ -7,12 +7,12 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from mobiledeploy.config import Preprocessing
+from mobiledeploy.base.errors import ParityError
+from mobiledeploy.base.progress import Event, Progress, silent
 from mobiledeploy.data.dataset import Pixels
 from mobiledeploy.data.preprocess import to_float32
-from mobiledeploy.errors import ParityError
-from mobiledeploy.progress import Event, Progress, silent
 from mobiledeploy.runtimes import Array, Session, cpu
+from mobiledeploy.spec.config import Preprocessing
 from mobiledeploy.verify import accuracy
 from mobiledeploy.verify.inputs import ImageSet
 from mobiledeploy.verify.parity import Answers

@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Sequence
 
 from mobiledeploy import reading
-from mobiledeploy.progress import Progress, silent
+from mobiledeploy.base.progress import Progress, silent
 from mobiledeploy.verify import facts, float32
 from mobiledeploy.verify.float32 import FloatFile
 from mobiledeploy.verify.inputs import ImageSet

@@ -16,9 +16,9 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from mobiledeploy import arrays
+from mobiledeploy.base import arrays
+from mobiledeploy.base.errors import CorruptFileError, ParityError
 from mobiledeploy.data.evaluation import Evaluation
-from mobiledeploy.errors import CorruptFileError, ParityError
 from mobiledeploy.verify import inputs
 from mobiledeploy.verify.parity import Answers, Codes
 

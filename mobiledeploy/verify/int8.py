@@ -4,8 +4,8 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Final
 
-from mobiledeploy.errors import ParityError
-from mobiledeploy.progress import Progress, silent
+from mobiledeploy.base.errors import ParityError
+from mobiledeploy.base.progress import Progress, silent
 from mobiledeploy.runtimes import cpu
 from mobiledeploy.verify import accuracy, departure, facts
 from mobiledeploy.verify.answers import Grid

@@ -6,7 +6,7 @@ from typing import Final, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from mobiledeploy.errors import ConversionError
+from mobiledeploy.base.errors import ConversionError
 from mobiledeploy.integer.graph import QMAX, QMIN
 from mobiledeploy.reading import Tensor
 from mobiledeploy.runtimes import Array, TensorInfo

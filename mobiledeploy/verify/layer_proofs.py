@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
-from mobiledeploy.comparison.align import Alignment
-from mobiledeploy.comparison.layer_reads import in_order
+from mobiledeploy.compare.align import Alignment
+from mobiledeploy.compare.layer_reads import in_order
 from mobiledeploy.integer.graph import Int8
 from mobiledeploy.reading import INPUT, Layer, Reading
 from mobiledeploy.verify import proof_products, proof_softmax, proof_tables

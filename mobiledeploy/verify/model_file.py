@@ -5,7 +5,7 @@ import hashlib
 from pathlib import Path
 from typing import Final
 
-from mobiledeploy.errors import CorruptFileError, RequestError
+from mobiledeploy.base.errors import CorruptFileError, RequestError
 from mobiledeploy.integer.tflite_file import IDENTIFIER
 from mobiledeploy.lint import other_kinds
 from mobiledeploy.runtimes.kinds import Format

@@ -4,8 +4,8 @@ import math
 from pathlib import Path
 from typing import Final
 
-from mobiledeploy.errors import ParityError
-from mobiledeploy.progress import Progress, silent
+from mobiledeploy.base.errors import ParityError
+from mobiledeploy.base.progress import Progress, silent
 from mobiledeploy.runtimes.child import Child
 from mobiledeploy.runtimes.kinds import KINDS
 from mobiledeploy.verify import feeding, float_pair, inputs, model_file

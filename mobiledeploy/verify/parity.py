@@ -11,7 +11,7 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from mobiledeploy.errors import ParityError
+from mobiledeploy.base.errors import ParityError
 from mobiledeploy.verify.report import Comparison
 
 Codes: TypeAlias = npt.NDArray[Any]

@@ -12,12 +12,12 @@ from typing import Final, TypeVar
 
 import numpy as np
 
+from mobiledeploy.base.errors import RequestError
+from mobiledeploy.base.files import Name
+from mobiledeploy.base.progress import Event, Progress
 from mobiledeploy.data.dataset import Dataset, Indices, Pixels
 from mobiledeploy.data.resize import resize
 from mobiledeploy.data.sources import open_dataset
-from mobiledeploy.errors import RequestError
-from mobiledeploy.files import Name
-from mobiledeploy.progress import Event, Progress
 from mobiledeploy.verify.inputs import ImageSet
 from mobiledeploy.verify.report import VerifyReport
 

@@ -18,8 +18,8 @@ from typing import Final
 
 import numpy as np
 
-from mobiledeploy.comparison.reach import Span, multipliers, sums
-from mobiledeploy.comparison.same_function import compare_weighted
+from mobiledeploy.compare.reach import Span, multipliers, sums
+from mobiledeploy.compare.same_function import compare_weighted
 from mobiledeploy.integer.graph import MOST_STEPS, QMAX, WIDEST_MULTIPLIER, Float32
 from mobiledeploy.integer.products import EXACT
 from mobiledeploy.reading import Layer, Weights

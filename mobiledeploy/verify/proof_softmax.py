@@ -12,7 +12,7 @@ from typing import Final, get_args
 import numpy as np
 import numpy.typing as npt
 
-from mobiledeploy.errors import ConversionError, CorruptFileError
+from mobiledeploy.base.errors import ConversionError, CorruptFileError
 from mobiledeploy.integer.graph import (
     QMAX,
     QMIN,

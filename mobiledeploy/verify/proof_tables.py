@@ -12,8 +12,8 @@ from typing import Final
 
 import numpy as np
 
-from mobiledeploy.comparison.same_function import Verdict
-from mobiledeploy.comparison.same_tables import compare_additions, compare_means
+from mobiledeploy.compare.same_function import Verdict
+from mobiledeploy.compare.same_tables import compare_additions, compare_means
 from mobiledeploy.integer import certify_add, certify_mean
 from mobiledeploy.integer.add_kernels import ORT_KERNELS
 from mobiledeploy.integer.graph import QMAX, QMIN

@@ -6,14 +6,14 @@ from typing import Final
 
 import numpy as np
 
-from mobiledeploy.comparison import structure
-from mobiledeploy.comparison.difference import StructureReport
-from mobiledeploy.config import Io
-from mobiledeploy.errors import ConversionError
+from mobiledeploy.base.errors import ConversionError
+from mobiledeploy.base.progress import Event, Progress, silent
+from mobiledeploy.compare import structure
+from mobiledeploy.compare.difference import StructureReport
 from mobiledeploy.integer import tflite_reader
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.integer.head import head_of
-from mobiledeploy.progress import Event, Progress, silent
+from mobiledeploy.spec.config import Io
 from mobiledeploy.targets import onnx
 from mobiledeploy.verify import certificate, divergence, int8
 from mobiledeploy.verify.divergence import Suspects

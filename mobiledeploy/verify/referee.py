@@ -12,7 +12,7 @@ from typing import Final, TypeAlias, get_args
 import numpy as np
 import numpy.typing as npt
 
-from mobiledeploy.errors import ConversionError
+from mobiledeploy.base.errors import ConversionError
 from mobiledeploy.integer import add_kernels, mean_kernels, oracle
 from mobiledeploy.integer.graph import (
     Conv,
@@ -26,7 +26,7 @@ from mobiledeploy.integer.graph import (
 )
 from mobiledeploy.integer.padding import pads
 from mobiledeploy.integer.softmax import Kernel
-from mobiledeploy.layers import Padding
+from mobiledeploy.ops.architecture import Padding
 from mobiledeploy.reading import Layer, Read, Weights
 from mobiledeploy.reading.model import Format
 

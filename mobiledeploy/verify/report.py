@@ -7,8 +7,8 @@ have the same grid all differences are whole numbers.
 import dataclasses
 from typing import Final, Literal, TypeAlias
 
-from mobiledeploy.comparison.difference import StructureReport
-from mobiledeploy.results import Score
+from mobiledeploy.compare.difference import StructureReport
+from mobiledeploy.spec.results import Score
 from mobiledeploy.verify.layer_report import Divergence, LayerRow
 from mobiledeploy.verify.proof import FilesCertificate
 

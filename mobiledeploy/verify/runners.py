@@ -7,8 +7,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from mobiledeploy.base.errors import ConversionError
 from mobiledeploy.data.dataset import Pixels
-from mobiledeploy.errors import ConversionError
 from mobiledeploy.runtimes import Session
 from mobiledeploy.runtimes.kinds import KINDS, TITLES, Kind
 from mobiledeploy.verify import answers, feeding

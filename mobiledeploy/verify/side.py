@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 
 from mobiledeploy import reading
-from mobiledeploy.errors import ConversionError, CorruptFileError
+from mobiledeploy.base.errors import ConversionError, CorruptFileError
 from mobiledeploy.reading import Reading
 from mobiledeploy.runtimes import Array, Session, kinds
 from mobiledeploy.runtimes.kinds import Kind

@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from mobiledeploy import arrays
-from mobiledeploy.contract import Contract, Grid, Tap, Tolerance, class_names
+from mobiledeploy.base import arrays
+from mobiledeploy.base.errors import CorruptFileError
 from mobiledeploy.data import test_card
 from mobiledeploy.data.evaluation import Evaluation
-from mobiledeploy.errors import CorruptFileError
 from mobiledeploy.reading import Tensor
+from mobiledeploy.spec.contract import Contract, Grid, Tap, Tolerance, class_names
 from mobiledeploy.targets import onnx_proto, tap
 from mobiledeploy.verify.report import VerifyReport
 from mobiledeploy.verify.side import Side

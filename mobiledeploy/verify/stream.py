@@ -14,8 +14,8 @@ from typing import Final, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from mobiledeploy.base.progress import Event, Progress
 from mobiledeploy.data.dataset import Pixels
-from mobiledeploy.progress import Event, Progress
 from mobiledeploy.verify.answers import Grid
 from mobiledeploy.verify.inputs import ImageSet
 from mobiledeploy.verify.parity import Answers

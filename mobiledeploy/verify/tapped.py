@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from mobiledeploy.base.errors import ConversionError
 from mobiledeploy.data.dataset import Pixels
-from mobiledeploy.errors import ConversionError
 from mobiledeploy.integer import tflite_reader
 from mobiledeploy.integer.graph import Int8
 from mobiledeploy.reading import INPUT, Reading

@@ -7,11 +7,11 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from mobiledeploy import codec
-from mobiledeploy.config import Io, Preprocessing
-from mobiledeploy.contract import Contract
+from mobiledeploy.base import codec
 from mobiledeploy.data import digits, preprocess
 from mobiledeploy.runtimes import litert, ort
+from mobiledeploy.spec.config import Io, Preprocessing
+from mobiledeploy.spec.contract import Contract
 
 EXPECTED: Final = "expected.tsv"
 TOP: Final = 5

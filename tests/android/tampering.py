@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from mobiledeploy import codec
-from mobiledeploy.contract import MODELS, Contract, Grid
+from mobiledeploy.base import codec
 from mobiledeploy.integer import tflite_reader
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.integer.graph import Conv, Dense, IntegerGraph
-from mobiledeploy.results import File
 from mobiledeploy.runtimes import litert
+from mobiledeploy.spec.contract import MODELS, Contract, Grid
+from mobiledeploy.spec.results import File
 from mobiledeploy.targets import onnx, tap, tflite
 from mobiledeploy.verify import golden
 

@@ -15,7 +15,8 @@ import jsonschema
 import pytest
 from android import jvm
 
-from mobiledeploy import programs, results
+from mobiledeploy.base import programs
+from mobiledeploy.base.errors import BundleError, CorruptFileError
 from mobiledeploy.deploy import (
     badging,
     check_apk,
@@ -30,7 +31,7 @@ from mobiledeploy.deploy.jdk import Jdk
 from mobiledeploy.deploy.signing import Key
 from mobiledeploy.deploy.toolchain import Toolchain
 from mobiledeploy.deploy.zips import NewEntry
-from mobiledeploy.errors import BundleError, CorruptFileError
+from mobiledeploy.spec import results
 
 pytestmark = [pytest.mark.android, pytest.mark.timeout(900)]
 

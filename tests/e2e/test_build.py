@@ -11,7 +11,8 @@ import jsonschema
 import numpy as np
 import pytest
 
-from mobiledeploy import manifest, resume
+from mobiledeploy.pipeline import resume
+from mobiledeploy.spec import manifest
 from tests.e2e.conftest import PROGRAM, SCHEMAS, SMALL, mobiledeploy, printed
 
 pytestmark = pytest.mark.tensorflow

@@ -10,10 +10,11 @@ import pytest
 from onnx import numpy_helper
 
 import mobiledeploy as mobiledeploy_api
-from mobiledeploy import codec, manifest
+from mobiledeploy.base import codec
 from mobiledeploy.integer.graph import Dense
-from mobiledeploy.manifest import Manifest
-from mobiledeploy.results import File
+from mobiledeploy.spec import manifest
+from mobiledeploy.spec.manifest import Manifest
+from mobiledeploy.spec.results import File
 from tests.e2e.conftest import mobiledeploy, printed
 
 pytestmark = pytest.mark.tensorflow  # the build that they verify needs it

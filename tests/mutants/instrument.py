@@ -4,9 +4,9 @@ import dataclasses
 from collections.abc import Iterator
 
 from mobiledeploy import reading
-from mobiledeploy.comparison import structure
-from mobiledeploy.comparison.difference import Difference
-from mobiledeploy.errors import CorruptFileError
+from mobiledeploy.base.errors import CorruptFileError
+from mobiledeploy.compare import structure
+from mobiledeploy.compare.difference import Difference
 from mutants.editable import Editable, NotApplicableError
 from mutants.faults import FAULTS
 from mutants.onnx import OnnxEditable

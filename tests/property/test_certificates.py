@@ -5,11 +5,11 @@ import numpy as np
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from mobiledeploy.errors import ConversionError
+from mobiledeploy.base.errors import ConversionError
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.integer.graph import Int8, IntegerGraph
 from mobiledeploy.integer.quantise import exact_ranges, quantise
-from mobiledeploy.layers import INPUT
+from mobiledeploy.ops.architecture import INPUT
 from mobiledeploy.runtimes import litert, ort
 from mobiledeploy.targets import onnx, tflite
 

@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mobiledeploy import codec, defaults
-from mobiledeploy.config import ALPHAS, CROPS, ENGINES, HEADS, IOS, BuildConfig
-from mobiledeploy.errors import CorruptFileError
-from mobiledeploy.manifest import Manifest
+from mobiledeploy.base import codec
+from mobiledeploy.base.errors import CorruptFileError
+from mobiledeploy.spec import defaults
+from mobiledeploy.spec.config import ALPHAS, CROPS, ENGINES, HEADS, IOS, BuildConfig
+from mobiledeploy.spec.manifest import Manifest
 
 
 @st.composite

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mobiledeploy import codec, isolated
-from mobiledeploy.errors import CorruptFileError, MobileDeployError
+from mobiledeploy.base import child_process, codec
+from mobiledeploy.base.errors import CorruptFileError, MobileDeployError
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.lint import onnx_check
 from mobiledeploy.lint.inspection import inspect
@@ -43,7 +43,7 @@ def here(monkeypatch: pytest.MonkeyPatch) -> None:
     def call(module: str, function: str, path: str, *, seconds: float) -> bytes:
         return onnx_check.check(path)
 
-    monkeypatch.setattr(isolated, "call", call)
+    monkeypatch.setattr(child_process, "call", call)
 
 
 def look(path: Path, data: bytes) -> None:

@@ -7,9 +7,10 @@ import graphs
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mobiledeploy import codec, reading
-from mobiledeploy.comparison import structure
-from mobiledeploy.errors import MobileDeployError
+from mobiledeploy import reading
+from mobiledeploy.base import codec
+from mobiledeploy.base.errors import MobileDeployError
+from mobiledeploy.compare import structure
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.targets import onnx, tflite
 

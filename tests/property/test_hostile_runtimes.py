@@ -11,7 +11,7 @@ import hostile
 import numpy as np
 import pytest
 
-from mobiledeploy.errors import MobileDeployError
+from mobiledeploy.base.errors import MobileDeployError
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.runtimes.child import Child
 from mobiledeploy.runtimes.kinds import KINDS, Format, Kind

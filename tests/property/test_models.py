@@ -6,11 +6,11 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mobiledeploy.config import ALPHAS, Arch
-from mobiledeploy.layers import Architecture
 from mobiledeploy.models import registry
 from mobiledeploy.models.blocks import make_divisible
 from mobiledeploy.network.cost import cost, factorise, live_tensors
+from mobiledeploy.ops.architecture import Architecture
+from mobiledeploy.spec.config import ALPHAS, Arch
 
 ARCHS = st.sampled_from(registry.NAMES)
 SIZES = st.integers(16, 256)

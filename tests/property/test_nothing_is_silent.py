@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from onnx import numpy_helper
 
 from mobiledeploy import reading
-from mobiledeploy.comparison import structure
-from mobiledeploy.comparison.difference import Difference
-from mobiledeploy.errors import MobileDeployError
+from mobiledeploy.base.errors import MobileDeployError
+from mobiledeploy.compare import structure
+from mobiledeploy.compare.difference import Difference
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.reading import Reading
 from mobiledeploy.targets import onnx, tflite

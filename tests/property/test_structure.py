@@ -7,8 +7,8 @@ from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from mobiledeploy import reading
-from mobiledeploy.comparison import structure
-from mobiledeploy.errors import ConversionError
+from mobiledeploy.base.errors import ConversionError
+from mobiledeploy.compare import structure
 from mobiledeploy.integer import oracle
 from mobiledeploy.integer.graph import Conv, IntegerGraph, QTensor, QWeights
 from mobiledeploy.targets import tflite

@@ -6,12 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mobiledeploy import codec, defaults, manifest
-from mobiledeploy.contract import Contract, Grid, Tensor, Tolerance
+from mobiledeploy.base import codec
+from mobiledeploy.base.errors import BundleError, CorruptFileError, ParityError, StorageError
 from mobiledeploy.deploy.bundle import CARRIED, bundle
-from mobiledeploy.errors import BundleError, CorruptFileError, ParityError, StorageError
-from mobiledeploy.manifest import Manifest
-from mobiledeploy.results import File
+from mobiledeploy.spec import defaults, manifest
+from mobiledeploy.spec.contract import Contract, Grid, Tensor, Tolerance
+from mobiledeploy.spec.manifest import Manifest
+from mobiledeploy.spec.results import File
 
 LABELS = ("cat", "dog", "großer Hund")
 

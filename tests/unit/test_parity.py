@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from mobiledeploy.errors import ParityError
+from mobiledeploy.base.errors import ParityError
 from mobiledeploy.verify.golden import choose
 from mobiledeploy.verify.parity import Answers, Codes, Tally, Variety, compare
 

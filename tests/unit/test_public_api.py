@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 import mobiledeploy
-from mobiledeploy.errors import MobileDeployError
+from mobiledeploy.base.errors import MobileDeployError
 
 
 def kinds(annotation: Any) -> set[Any]:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from mobiledeploy.cli.build import _summary
-from mobiledeploy.results import BuildReport, File, Score, ScoreLine, StageTime
+from mobiledeploy.spec.results import BuildReport, File, Score, ScoreLine, StageTime
 
 SCORE = Score(correct=9, total=10)
 REPORT = BuildReport(

@@ -6,8 +6,8 @@ import jsonschema
 import pytest
 from typer.testing import CliRunner
 
+from mobiledeploy.base.errors import RequestError
 from mobiledeploy.cli.main import app
-from mobiledeploy.errors import RequestError
 from tests.unit.cli.conftest import check
 
 

@@ -10,9 +10,9 @@ import onnx as onnx_package
 import pytest
 from typer.testing import CliRunner
 
+from mobiledeploy.base.errors import CorruptFileError, ParityError
 from mobiledeploy.cli.inspect import WIDTH
 from mobiledeploy.cli.main import app
-from mobiledeploy.errors import CorruptFileError, ParityError
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.targets import onnx, tflite
 from mobiledeploy.targets.tflite_model import TfliteModel

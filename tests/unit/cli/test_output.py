@@ -9,8 +9,8 @@ from pathlib import Path
 import onnx
 import pytest
 
+from mobiledeploy.base.progress import Event
 from mobiledeploy.cli import _output
-from mobiledeploy.progress import Event
 
 PROGRAM = [sys.executable, "-m", "mobiledeploy"]
 FULL = Path("/dev/full")

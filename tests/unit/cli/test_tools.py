@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from mobiledeploy import cache
+from mobiledeploy.base import cache
+from mobiledeploy.base.errors import MissingDependencyError, MobileDeployError, RequestError
 from mobiledeploy.cli.main import app
-from mobiledeploy.errors import MissingDependencyError, MobileDeployError, RequestError
 from tests.unit.cli.conftest import check
 
 

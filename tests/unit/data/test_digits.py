@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
+from mobiledeploy.base.errors import CorruptFileError
 from mobiledeploy.data.digits import load, parse_table
 from mobiledeploy.data.sources import open_dataset
-from mobiledeploy.errors import CorruptFileError
 
 
 def test_they_are_scikit_learns_digits_on_an_exact_grey_scale() -> None:

@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mobiledeploy.base.errors import RequestError
+from mobiledeploy.base.progress import Event
 from mobiledeploy.data.folder import load
 from mobiledeploy.data.preprocess import decode
 from mobiledeploy.data.sources import open_dataset
-from mobiledeploy.errors import RequestError
-from mobiledeploy.progress import Event
 from tests.unit.data.conftest import jpeg
 
 Photos = Callable[..., Path]

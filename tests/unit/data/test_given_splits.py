@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from mobiledeploy.base.errors import RequestError
 from mobiledeploy.data.folder import load
-from mobiledeploy.errors import RequestError
 from tests.unit.data.conftest import jpeg
 
 Photos = Callable[..., Path]

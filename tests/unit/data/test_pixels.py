@@ -6,14 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mobiledeploy.config import Preprocessing
+from mobiledeploy.base.errors import RequestError, StorageError
+from mobiledeploy.base.progress import Event
 from mobiledeploy.data.dataset import Dataset, Pixels
 from mobiledeploy.data.folder import load
 from mobiledeploy.data.pixels import BATCH, batches, load_pixels
 from mobiledeploy.data.preprocess import preprocess
 from mobiledeploy.data.split import undivided
-from mobiledeploy.errors import RequestError, StorageError
-from mobiledeploy.progress import Event
+from mobiledeploy.spec.config import Preprocessing
 
 SIZE = Preprocessing(image_size=16)
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mobiledeploy.config import Preprocessing
+from mobiledeploy.base.errors import RequestError
 from mobiledeploy.data.dataset import Pixels
 from mobiledeploy.data.preprocess import (
     decode,
@@ -18,7 +18,7 @@ from mobiledeploy.data.preprocess import (
     to_float32,
     to_int8,
 )
-from mobiledeploy.errors import RequestError
+from mobiledeploy.spec.config import Preprocessing
 
 HEIGHT, WIDTH = 6, 10
 

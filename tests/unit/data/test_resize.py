@@ -9,11 +9,11 @@ import numpy.typing as npt
 import pytest
 from golden_text import one_case_a_line
 
-from mobiledeploy.config import Preprocessing
+from mobiledeploy.base.errors import RequestError
 from mobiledeploy.data.dataset import Pixels
 from mobiledeploy.data.preprocess import preprocess, to_float32, to_int8
 from mobiledeploy.data.resize import resize
-from mobiledeploy.errors import RequestError
+from mobiledeploy.spec.config import Preprocessing
 
 RULE = "pixel(y, x, c) = (37 y + 91 x + 53 c + x y (c + 1)) mod 256"
 

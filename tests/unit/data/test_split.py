@@ -5,9 +5,9 @@ import hashlib
 import numpy as np
 import pytest
 
+from mobiledeploy.base.errors import RequestError
 from mobiledeploy.data.dataset import Indices, Split
 from mobiledeploy.data.split import split, undivided
-from mobiledeploy.errors import RequestError
 
 
 def hashes(count: int, salt: str = "") -> list[bytes]:

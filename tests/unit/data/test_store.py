@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mobiledeploy.config import Preprocessing
+from mobiledeploy.base.errors import RequestError
+from mobiledeploy.base.progress import silent
 from mobiledeploy.data import folder, store
 from mobiledeploy.data.dataset import Dataset
-from mobiledeploy.errors import RequestError
-from mobiledeploy.progress import silent
-from mobiledeploy.results import DataResult
+from mobiledeploy.spec.config import Preprocessing
+from mobiledeploy.spec.results import DataResult
 
 Photos = Callable[..., Path]
 

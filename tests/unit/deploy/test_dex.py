@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mobiledeploy.base.errors import CorruptFileError
 from mobiledeploy.deploy import dex
-from mobiledeploy.errors import CorruptFileError
 
 NAMES = ("Ldev/mobiledeploy/Main;", "La;", "Lüber/Größe;")
 

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from unit.deploy.elves import MACHINES, library
 
+from mobiledeploy.base.errors import CorruptFileError
 from mobiledeploy.deploy import elf
-from mobiledeploy.errors import CorruptFileError
 
 PAGE = 16384
 

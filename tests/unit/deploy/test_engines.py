@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from unit.deploy.elves import library
 
+from mobiledeploy.base.errors import BundleError, CorruptFileError, RequestError
 from mobiledeploy.deploy import aar, engines
 from mobiledeploy.deploy.aar import Aar
 from mobiledeploy.deploy.apk import Options
 from mobiledeploy.deploy.toolchain import Toolchain
-from mobiledeploy.errors import BundleError, CorruptFileError, RequestError
 
 ARM = ("arm64-v8a",)
 LITERT = ("Interpreter", "InterpreterApi", "Tensor")

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from unit.deploy.elves import library
 
+from mobiledeploy.base.errors import CorruptFileError
 from mobiledeploy.deploy import pages, zips
 from mobiledeploy.deploy.zips import NewEntry
-from mobiledeploy.errors import CorruptFileError
 
 SMALL = (4096, 4096)
 

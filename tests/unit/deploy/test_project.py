@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from mobiledeploy.base.errors import BundleError
 from mobiledeploy.deploy import project, resources
-from mobiledeploy.errors import BundleError
 
 DEMO = Path(__file__).parents[3] / "android_demo"
 NAME = "{http://schemas.android.com/apk/res/android}"

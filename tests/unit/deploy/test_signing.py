@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from mobiledeploy.base.errors import BundleError, RequestError
 from mobiledeploy.deploy import signing, toolchain
 from mobiledeploy.deploy.jdk import Jdk
 from mobiledeploy.deploy.signing import KEY_VARIABLE, STORE_VARIABLE, Key
 from mobiledeploy.deploy.toolchain import Toolchain
-from mobiledeploy.errors import BundleError, RequestError
 
 JAVA = """#!/bin/sh
 echo "$@" > {folder}/arguments

@@ -16,15 +16,15 @@ from pathlib import Path
 import filelock
 import pytest
 
-from mobiledeploy.deploy import pins, registries, toolchain
-from mobiledeploy.errors import (
+from mobiledeploy.base.errors import (
     CorruptFileError,
     DownloadError,
     MissingDependencyError,
     RequestError,
     StorageError,
 )
-from mobiledeploy.progress import Event
+from mobiledeploy.base.progress import Event
+from mobiledeploy.deploy import pins, registries, toolchain
 
 MVN = """#!{python}
 import pathlib, re, sys

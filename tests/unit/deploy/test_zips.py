@@ -10,9 +10,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from mobiledeploy.base.errors import CorruptFileError
 from mobiledeploy.deploy import zips
 from mobiledeploy.deploy.zips import NewEntry
-from mobiledeploy.errors import CorruptFileError
 
 CONTENT = (
     NewEntry(name="AndroidManifest.xml", data=b"manifest" * 50, alignment=None),

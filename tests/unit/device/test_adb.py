@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from unit.device.phones import ONE, FakeAdb
 
+from mobiledeploy.base.errors import DeviceError, MissingDependencyError, RequestError
 from mobiledeploy.device import adb
 from mobiledeploy.device.adb import Phone
-from mobiledeploy.errors import DeviceError, MissingDependencyError, RequestError
 
 
 @pytest.fixture

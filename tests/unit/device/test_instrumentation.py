@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mobiledeploy.base.errors import DeviceError
 from mobiledeploy.device import instrumentation
-from mobiledeploy.errors import DeviceError
 
 APP = "dev.x/.SelfTest"
 

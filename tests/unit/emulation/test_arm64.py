@@ -8,13 +8,13 @@ from pathlib import Path
 import filelock
 import pytest
 
-from mobiledeploy.emulation import arm64
-from mobiledeploy.errors import (
+from mobiledeploy.base.errors import (
     CorruptFileError,
     DownloadError,
     MissingDependencyError,
     StorageError,
 )
+from mobiledeploy.emulation import arm64
 
 PYTHON = sys.executable
 APT = """

@@ -7,14 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mobiledeploy.emulation import qemu, x86
-from mobiledeploy.emulation.qemu import Machine
-from mobiledeploy.errors import (
+from mobiledeploy.base.errors import (
     CorruptFileError,
     MissingDependencyError,
     ParityError,
     RequestError,
 )
+from mobiledeploy.emulation import qemu, x86
+from mobiledeploy.emulation.qemu import Machine
 
 IMAGES = np.zeros((2, 4, 4, 3), np.int8)
 ANSWER = """

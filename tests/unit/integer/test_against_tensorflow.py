@@ -5,17 +5,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mobiledeploy.config import Arch
 from mobiledeploy.integer import tflite_reader
 from mobiledeploy.integer.digest import digest
 from mobiledeploy.integer.graph import Conv, Dense
 from mobiledeploy.integer.quantise import exact_ranges, quantise
-from mobiledeploy.layers import Layer
 from mobiledeploy.models import keras_builder, registry
 from mobiledeploy.network.keras_model import network_of
 from mobiledeploy.network.network import Network
 from mobiledeploy.network.ranges import Ranges
+from mobiledeploy.ops.architecture import Layer
 from mobiledeploy.runtimes import litert
+from mobiledeploy.spec.config import Arch
 from mobiledeploy.targets import tap, tflite
 
 pytestmark = [

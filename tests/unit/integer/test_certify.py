@@ -4,14 +4,14 @@ import graphs
 import numpy as np
 import pytest
 
-from mobiledeploy.errors import ConversionError
+from mobiledeploy.base.errors import ConversionError
 from mobiledeploy.integer import add_kernels, mean_kernels
 from mobiledeploy.integer.certificate import Certificate, neighbours
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.integer.certify_add import certify_add
 from mobiledeploy.integer.certify_mean import average_pool_is_mean, certify_mean
 from mobiledeploy.integer.graph import Int8, IntegerGraph
-from mobiledeploy.layers import INPUT
+from mobiledeploy.ops.architecture import INPUT
 from mobiledeploy.runtimes import cpu, litert, ort
 from mobiledeploy.targets import onnx, tflite
 

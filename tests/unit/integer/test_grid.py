@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mobiledeploy.errors import ConversionError
+from mobiledeploy.base.errors import ConversionError
 from mobiledeploy.integer.grid import activation_grid
 
 

@@ -4,8 +4,7 @@ import graphs
 import numpy as np
 import pytest
 
-from mobiledeploy.config import ALPHAS, Arch
-from mobiledeploy.errors import ConversionError, RequestError
+from mobiledeploy.base.errors import ConversionError, RequestError
 from mobiledeploy.integer import oracle, products
 from mobiledeploy.integer.graph import (
     Dense,
@@ -15,6 +14,7 @@ from mobiledeploy.integer.graph import (
     sources,
 )
 from mobiledeploy.runtimes import cpu, litert
+from mobiledeploy.spec.config import ALPHAS, Arch
 from mobiledeploy.targets import tap, tflite
 
 GRAPHS = {

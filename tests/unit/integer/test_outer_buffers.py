@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 
-from mobiledeploy.errors import CorruptFileError
+from mobiledeploy.base.errors import CorruptFileError
 from mobiledeploy.integer import flatbuffer, tflite_file, tflite_reader
 from mobiledeploy.integer.digest import digest
 from mobiledeploy.runtimes import litert

@@ -6,14 +6,14 @@ import graphs
 import numpy as np
 import pytest
 
-from mobiledeploy.errors import ConversionError
+from mobiledeploy.base.errors import ConversionError
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.integer.digest import digest, equal
 from mobiledeploy.integer.graph import Conv, Dense, IntegerGraph
 from mobiledeploy.integer.quantise import exact_ranges, quantise
-from mobiledeploy.layers import INPUT
 from mobiledeploy.network.network import Network
 from mobiledeploy.network.ranges import Ranges
+from mobiledeploy.ops.architecture import INPUT
 
 
 @pytest.fixture

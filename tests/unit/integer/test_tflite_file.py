@@ -7,7 +7,7 @@ import graphs
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 
-from mobiledeploy.errors import ConversionError, CorruptFileError
+from mobiledeploy.base.errors import ConversionError, CorruptFileError
 from mobiledeploy.integer import tflite_file
 from mobiledeploy.targets import tflite
 

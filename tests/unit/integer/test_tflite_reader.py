@@ -7,13 +7,13 @@ import graphs
 import numpy as np
 import pytest
 
-from mobiledeploy.config import Io
-from mobiledeploy.errors import ConversionError, CorruptFileError
+from mobiledeploy.base.errors import ConversionError, CorruptFileError
 from mobiledeploy.integer import tflite_reader
 from mobiledeploy.integer.digest import digest
 from mobiledeploy.integer.graph import IntegerGraph, Mean
 from mobiledeploy.integer.head import with_head
 from mobiledeploy.runtimes import litert
+from mobiledeploy.spec.config import Io
 from mobiledeploy.targets import tflite
 from mobiledeploy.targets.tflite_model import TfliteModel
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import graphs
 import pytest
 
-from mobiledeploy import isolated
+from mobiledeploy.base import child_process
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.integer.graph import IntegerGraph
 from mobiledeploy.integer.quantise import quantise
@@ -41,7 +41,7 @@ def ids(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ids:
         found: bytes = getattr(importlib.import_module(module), function)(path)
         return found
 
-    monkeypatch.setattr(isolated, "call", here)
+    monkeypatch.setattr(child_process, "call", here)
 
     def found(data: bytes) -> set[str]:
         path = tmp_path / ("model.tflite" if data[4:8] == b"TFL3" else "model.onnx")

@@ -13,7 +13,7 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 from graphs import assorted_graph
 
-from mobiledeploy.errors import CorruptFileError
+from mobiledeploy.base.errors import CorruptFileError
 from mobiledeploy.lint import onnx_check
 from mobiledeploy.lint.inspection import inspect_file
 from mobiledeploy.lint.report import FileReport

@@ -30,7 +30,7 @@ def network() -> Any:
 @pytest.fixture(scope="module")
 def convert(network: Any) -> Callable[..., bytes]:
     """TensorFlow's converter."""
-    from mobiledeploy import quiet
+    from mobiledeploy.base import quiet
     from mobiledeploy.targets import float_graph
     from mobiledeploy.training import session
 

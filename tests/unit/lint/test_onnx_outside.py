@@ -7,7 +7,7 @@ import pytest
 from onnx import TensorProto
 from unit.lint.onnx_forms import convolution
 
-from mobiledeploy.errors import CorruptFileError
+from mobiledeploy.base.errors import CorruptFileError
 from mobiledeploy.lint.inspection import inspect_file
 
 

@@ -12,7 +12,7 @@ import h5py
 import numpy as np
 import pytest
 
-from mobiledeploy.errors import CorruptFileError, RequestError
+from mobiledeploy.base.errors import CorruptFileError, RequestError
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.lint import inspection, other_kinds
 from mobiledeploy.targets import onnx, tflite

@@ -5,8 +5,8 @@ from collections.abc import Callable
 import graphs
 import pytest
 
-from mobiledeploy.config import Arch, Head, Io
 from mobiledeploy.integer.certify import certify
+from mobiledeploy.spec.config import Arch, Head, Io
 from mobiledeploy.targets import onnx, tflite
 
 Ids = Callable[[bytes], set[str]]

@@ -2,10 +2,10 @@
 
 import pytest
 
-from mobiledeploy.config import ALPHAS, Arch
-from mobiledeploy.errors import RequestError
-from mobiledeploy.layers import Architecture
+from mobiledeploy.base.errors import RequestError
 from mobiledeploy.models import mobilenet_v1, mobilenet_v2, registry
+from mobiledeploy.ops.architecture import Architecture
+from mobiledeploy.spec.config import ALPHAS, Arch
 
 
 def ops(architecture: Architecture) -> list[str]:

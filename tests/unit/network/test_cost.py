@@ -5,10 +5,10 @@ from collections.abc import Callable
 
 import pytest
 
-from mobiledeploy.config import ALPHAS, Arch
-from mobiledeploy.layers import INPUT, Architecture, Layer
 from mobiledeploy.models import registry
 from mobiledeploy.network.cost import cost, factorise, live_tensors
+from mobiledeploy.ops.architecture import INPUT, Architecture, Layer
+from mobiledeploy.spec.config import ALPHAS, Arch
 
 SIZES = {"v1": (224, 192, 160, 128), "v2": (224, 192, 160, 128, 96)}
 

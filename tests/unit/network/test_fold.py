@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mobiledeploy.errors import RequestError
-from mobiledeploy.layers import INPUT, Architecture, Layer
+from mobiledeploy.base.errors import RequestError
 from mobiledeploy.models import registry
 from mobiledeploy.network.fold import BatchNorm, Variables, fold
 from mobiledeploy.network.network import Float
+from mobiledeploy.ops.architecture import INPUT, Architecture, Layer
 
 CHANNELS = 4
 

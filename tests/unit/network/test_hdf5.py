@@ -8,7 +8,7 @@ import h5py
 import numpy as np
 import pytest
 
-from mobiledeploy.errors import CorruptFileError, RequestError
+from mobiledeploy.base.errors import CorruptFileError, RequestError
 from mobiledeploy.network import hdf5
 
 

@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mobiledeploy.config import Arch
-from mobiledeploy.layers import Architecture
 from mobiledeploy.models import keras_builder, registry
 from mobiledeploy.network import keras_file, keras_model
 from mobiledeploy.network.fold import Variables
 from mobiledeploy.network.network import Float
+from mobiledeploy.ops.architecture import Architecture
+from mobiledeploy.spec.config import Arch
 
 pytestmark = [
     pytest.mark.tensorflow,

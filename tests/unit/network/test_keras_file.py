@@ -16,7 +16,7 @@ import h5py
 import numpy as np
 import pytest
 
-from mobiledeploy.errors import CorruptFileError, RequestError
+from mobiledeploy.base.errors import CorruptFileError, RequestError
 from mobiledeploy.models import registry
 from mobiledeploy.network import keras_file
 from mobiledeploy.network.keras_config import snake_case

@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mobiledeploy.errors import RequestError
-from mobiledeploy.layers import Architecture
+from mobiledeploy.base.errors import RequestError
 from mobiledeploy.models import keras_builder, mobilenet_v1, mobilenet_v2, registry
 from mobiledeploy.network import keras_file, keras_model
 from mobiledeploy.network.cost import cost
 from mobiledeploy.network.fold import BatchNorm, Variables, fold
 from mobiledeploy.network.network import Float
+from mobiledeploy.ops.architecture import Architecture
 
 pytestmark = pytest.mark.tensorflow
 

@@ -7,12 +7,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mobiledeploy.errors import RequestError
-from mobiledeploy.layers import SCALINGS, Architecture
+from mobiledeploy.base.errors import RequestError
 from mobiledeploy.models import registry
 from mobiledeploy.network.fold import BatchNorm
 from mobiledeploy.network.match import match, recognise
 from mobiledeploy.network.stored import Stored, StoredKernel, StoredNorm
+from mobiledeploy.ops.architecture import Architecture
+from mobiledeploy.spec.input_scaling import SCALINGS
 
 V1 = registry.architecture("v1", alpha=0.25, image_size=32, classes=3)
 V2 = registry.architecture("v2", alpha=0.35, image_size=32, classes=3)

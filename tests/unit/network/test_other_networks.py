@@ -5,11 +5,11 @@ from typing import Any, Final
 
 import pytest
 
-from mobiledeploy.config import Arch
-from mobiledeploy.errors import RequestError
-from mobiledeploy.layers import Architecture
+from mobiledeploy.base.errors import RequestError
 from mobiledeploy.models import registry
 from mobiledeploy.network import keras_model
+from mobiledeploy.ops.architecture import Architecture
+from mobiledeploy.spec.config import Arch
 
 pytestmark = pytest.mark.tensorflow
 

@@ -13,7 +13,7 @@ from ai_edge_litert import schema_py_generated as schema
 from onnx import helper, numpy_helper
 
 from mobiledeploy import reading
-from mobiledeploy.errors import CorruptFileError
+from mobiledeploy.base.errors import CorruptFileError
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.reading import Layer
 from mobiledeploy.targets import onnx as onnx_target

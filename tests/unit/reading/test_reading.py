@@ -14,11 +14,11 @@ from ai_edge_litert import schema_py_generated as schema
 from onnx import helper, numpy_helper
 
 from mobiledeploy import reading
-from mobiledeploy.config import Head, Io
-from mobiledeploy.errors import ConversionError, CorruptFileError, RequestError
+from mobiledeploy.base.errors import ConversionError, CorruptFileError, RequestError
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.integer.graph import Add, Conv, Dense, IntegerGraph, Mean, sources
 from mobiledeploy.reading import INPUT, Reading
+from mobiledeploy.spec.config import Head, Io
 from mobiledeploy.targets import onnx as onnx_target
 from mobiledeploy.targets import tflite as tflite_target
 

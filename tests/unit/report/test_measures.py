@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_info
 
-from mobiledeploy.errors import ConversionError
+from mobiledeploy.base.errors import ConversionError
+from mobiledeploy.base.progress import silent
 from mobiledeploy.integer import float_reference, oracle
 from mobiledeploy.integer.graph import IntegerGraph
 from mobiledeploy.network.cost import cost
-from mobiledeploy.progress import silent
 from mobiledeploy.report import activations, charts, classification, graph_cost
 from mobiledeploy.report.document import Report
 from mobiledeploy.runtimes import cpu

@@ -13,7 +13,7 @@ import jsonschema
 import pytest
 import referencing
 
-from mobiledeploy import codec
+from mobiledeploy.base import codec
 from mobiledeploy.report import page, write
 from mobiledeploy.report.document import Report
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 
-from mobiledeploy.errors import ConversionError, CorruptFileError, RequestError
+from mobiledeploy.base.errors import ConversionError, CorruptFileError, RequestError
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.runtimes import kinds
 from mobiledeploy.runtimes.child import Child, ChildSession

@@ -8,7 +8,7 @@ import graphs
 import numpy as np
 import pytest
 
-from mobiledeploy.errors import ConversionError, CorruptFileError
+from mobiledeploy.base.errors import ConversionError, CorruptFileError
 from mobiledeploy.integer import graph as integer_graph
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.integer.certify_add import NARROWEST, WIDEST, certify_add

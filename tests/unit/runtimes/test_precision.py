@@ -6,7 +6,7 @@ import graphs
 import numpy as np
 import pytest
 
-from mobiledeploy.errors import CorruptFileError
+from mobiledeploy.base.errors import CorruptFileError
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.runtimes import ort, precision
 from mobiledeploy.targets import onnx, onnx_proto

@@ -7,7 +7,7 @@ import graphs
 import numpy as np
 import pytest
 
-from mobiledeploy.errors import CorruptFileError, RequestError
+from mobiledeploy.base.errors import CorruptFileError, RequestError
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.integer.graph import IntegerGraph
 from mobiledeploy.integer.mean_kernels import Sums, xnnpack

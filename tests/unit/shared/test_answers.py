@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 from golden_text import one_case_a_line
 
-from mobiledeploy.contract import SOFTMAX, Grid
+from mobiledeploy.spec.contract import SOFTMAX, Grid
 
 
 def probabilities(logits: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

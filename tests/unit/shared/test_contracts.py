@@ -11,12 +11,12 @@ import jsonschema
 import pytest
 from golden_text import one_case_a_line
 
-from mobiledeploy import codec
-from mobiledeploy.config import Preprocessing
-from mobiledeploy.contract import SOFTMAX, Contract, Grid, Patch, Tap, Tensor, Tolerance
+from mobiledeploy.base import codec
+from mobiledeploy.base.errors import CorruptFileError
 from mobiledeploy.data import test_card as card
-from mobiledeploy.errors import CorruptFileError
-from mobiledeploy.results import File
+from mobiledeploy.spec.config import Preprocessing
+from mobiledeploy.spec.contract import SOFTMAX, Contract, Grid, Patch, Tap, Tensor, Tolerance
+from mobiledeploy.spec.results import File
 
 ROOT = Path(__file__).resolve().parents[3]
 SCHEMA = json.loads((ROOT / "docs/schemas/contract.schema.json").read_text())

@@ -14,9 +14,9 @@ import numpy.typing as npt
 from golden_text import one_case_a_line
 from PIL import Image
 
-from mobiledeploy.config import CROPS, IOS, Preprocessing
 from mobiledeploy.data import test_card as card
 from mobiledeploy.data.preprocess import decode, preprocess, to_float32, to_int8
+from mobiledeploy.spec.config import CROPS, IOS, Preprocessing
 
 SIZE = 16
 SOURCES = ((33, 50), (50, 33), (24, 24))

@@ -19,11 +19,11 @@ import numpy.typing as npt
 import pytest
 from golden_text import one_case_a_line
 
-from mobiledeploy import codec
-from mobiledeploy.config import Head, Io, Preprocessing
-from mobiledeploy.contract import SOFTMAX, Contract, Grid, Patch, Tap, Tensor, Tolerance
+from mobiledeploy.base import codec
 from mobiledeploy.data import test_card as card
-from mobiledeploy.results import File
+from mobiledeploy.spec.config import Head, Io, Preprocessing
+from mobiledeploy.spec.contract import SOFTMAX, Contract, Grid, Patch, Tap, Tensor, Tolerance
+from mobiledeploy.spec.results import File
 from mobiledeploy.verify.float32 import TOLERANCE
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -9,11 +9,11 @@ import onnxruntime
 import pytest
 from ai_edge_litert import schema_py_generated
 
-from mobiledeploy.config import Head
-from mobiledeploy.errors import RequestError
-from mobiledeploy.layers import INPUT, Architecture, Layer
+from mobiledeploy.base.errors import RequestError
 from mobiledeploy.models import registry
 from mobiledeploy.network.network import Network, Weights
+from mobiledeploy.ops.architecture import INPUT, Architecture, Layer
+from mobiledeploy.spec.config import Head
 from mobiledeploy.targets import float_onnx, float_tflite
 from mobiledeploy.training import predict
 

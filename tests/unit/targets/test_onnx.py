@@ -8,13 +8,13 @@ import graphs
 import numpy as np
 import pytest
 
-from mobiledeploy.config import Io
-from mobiledeploy.errors import RequestError
+from mobiledeploy.base.errors import RequestError
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.integer.digest import digest
 from mobiledeploy.integer.graph import IntegerGraph
 from mobiledeploy.integer.head import with_head
 from mobiledeploy.runtimes import ort
+from mobiledeploy.spec.config import Io
 from mobiledeploy.targets import onnx
 
 

@@ -7,12 +7,12 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from mobiledeploy.config import Head, Io
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.integer.graph import Int8, IntegerGraph
 from mobiledeploy.integer.quantise import quantise
-from mobiledeploy.layers import INPUT
+from mobiledeploy.ops.architecture import INPUT
 from mobiledeploy.runtimes import Session, cpu, litert, ort
+from mobiledeploy.spec.config import Head, Io
 from mobiledeploy.targets import onnx, tap, tflite
 
 GRAPHS = {

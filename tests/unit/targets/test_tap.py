@@ -6,15 +6,15 @@ import graphs
 import numpy as np
 import pytest
 
-from mobiledeploy.config import Io
-from mobiledeploy.contract import Tap
-from mobiledeploy.errors import ConversionError, CorruptFileError
+from mobiledeploy.base.errors import ConversionError, CorruptFileError
 from mobiledeploy.integer import tflite_reader
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.integer.digest import equal
 from mobiledeploy.integer.graph import IntegerGraph
 from mobiledeploy.integer.head import with_head
 from mobiledeploy.runtimes import litert, ort
+from mobiledeploy.spec.config import Io
+from mobiledeploy.spec.contract import Tap
 from mobiledeploy.targets import onnx, tap, tflite
 
 IOS: tuple[Io, ...] = ("int8", "uint8", "float32")

@@ -7,11 +7,11 @@ import graphs
 import numpy as np
 import pytest
 
-from mobiledeploy.config import Io
-from mobiledeploy.errors import RequestError
+from mobiledeploy.base.errors import RequestError
 from mobiledeploy.integer.graph import Dense, IntegerGraph
 from mobiledeploy.integer.head import with_head
 from mobiledeploy.runtimes import litert
+from mobiledeploy.spec.config import Io
 from mobiledeploy.targets import tflite
 
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from mobiledeploy.data.pixels import Images
-from mobiledeploy.layers import INPUT, Architecture, Layer
 from mobiledeploy.network.network import Network, Weights
+from mobiledeploy.ops.architecture import INPUT, Architecture, Layer
 
 SIZE = 8
 CLASSES = 3

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from mobiledeploy.base.errors import RequestError
 from mobiledeploy.data.pixels import Images
-from mobiledeploy.errors import RequestError
 from mobiledeploy.training import augment
 from mobiledeploy.training.input_grid import SIGNED
 

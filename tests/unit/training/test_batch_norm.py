@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from mobiledeploy.data.pixels import Images
-from mobiledeploy.layers import Architecture
 from mobiledeploy.models import keras_builder
+from mobiledeploy.ops.architecture import Architecture
 from mobiledeploy.training import batch_norm, session
 from mobiledeploy.training.input_grid import SIGNED, to_input
 

@@ -5,10 +5,10 @@ import dataclasses
 import numpy as np
 import pytest
 
+from mobiledeploy.base.progress import Event
 from mobiledeploy.data.pixels import Images
-from mobiledeploy.layers import INPUT
 from mobiledeploy.network.network import Network, Weights
-from mobiledeploy.progress import Event
+from mobiledeploy.ops.architecture import INPUT
 from mobiledeploy.training import predict
 from mobiledeploy.training.calibrate import calibrate
 

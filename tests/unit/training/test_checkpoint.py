@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mobiledeploy.base.errors import StorageError
 from mobiledeploy.data.pixels import Images
-from mobiledeploy.errors import StorageError
 from mobiledeploy.network.network import Network
 from mobiledeploy.training.checkpoint import Checkpoint, Checkpoints
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from mobiledeploy.layers import Layer
 from mobiledeploy.network.network import Network
+from mobiledeploy.ops.architecture import Layer
 from mobiledeploy.training import fake_quant, session
 
 pytestmark = pytest.mark.tensorflow

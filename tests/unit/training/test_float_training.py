@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mobiledeploy.config import TrainConfig
+from mobiledeploy.base.progress import Event
 from mobiledeploy.data.pixels import Images
-from mobiledeploy.layers import Architecture
 from mobiledeploy.models import keras_builder
-from mobiledeploy.progress import Event
+from mobiledeploy.ops.architecture import Architecture
+from mobiledeploy.spec.config import TrainConfig
 from mobiledeploy.training import float_training, predict
 from mobiledeploy.training.checkpoint import Checkpoints
 from mobiledeploy.training.input_grid import SIGNED, to_input

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from mobiledeploy.data.pixels import Images
-from mobiledeploy.layers import INPUT, Architecture
 from mobiledeploy.network.network import Network
+from mobiledeploy.ops.architecture import INPUT, Architecture
 from mobiledeploy.training import folded, graph, predict
 from mobiledeploy.training.input_grid import SIGNED, to_input
 

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from mobiledeploy import cache
-from mobiledeploy.config import Arch
-from mobiledeploy.errors import CorruptFileError, DownloadError, RequestError
-from mobiledeploy.progress import Event
+from mobiledeploy.base import cache
+from mobiledeploy.base.errors import CorruptFileError, DownloadError, RequestError
+from mobiledeploy.base.progress import Event
+from mobiledeploy.spec.config import Arch
 from mobiledeploy.training import imagenet
 
 DATA = bytes(range(256)) * 3000

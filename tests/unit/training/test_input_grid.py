@@ -5,12 +5,12 @@ import dataclasses
 import numpy as np
 import pytest
 
-from mobiledeploy.config import Preprocessing
 from mobiledeploy.data.pixels import Images
 from mobiledeploy.data.preprocess import to_float32
 from mobiledeploy.integer.quantise import quantise
-from mobiledeploy.layers import SCALINGS, InputRange
 from mobiledeploy.network.network import Network, Weights
+from mobiledeploy.spec.config import Preprocessing
+from mobiledeploy.spec.input_scaling import SCALINGS, InputRange
 from mobiledeploy.training import predict
 from mobiledeploy.training.augment import augmentation
 from mobiledeploy.training.calibrate import calibrate

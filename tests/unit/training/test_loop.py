@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mobiledeploy.base.errors import RequestError
+from mobiledeploy.base.progress import Event
 from mobiledeploy.data.pixels import Images
-from mobiledeploy.errors import RequestError
 from mobiledeploy.network.network import Network
-from mobiledeploy.progress import Event
 from mobiledeploy.training import folded, graph, loop
 from mobiledeploy.training.checkpoint import Checkpoint
 from mobiledeploy.training.input_grid import SIGNED, to_input

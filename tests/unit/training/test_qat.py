@@ -5,10 +5,10 @@ import dataclasses
 import numpy as np
 import pytest
 
-from mobiledeploy.config import ENGINES, QuantiseConfig
+from mobiledeploy.base.errors import RequestError
 from mobiledeploy.data.pixels import Images
-from mobiledeploy.errors import RequestError
 from mobiledeploy.network.network import Network
+from mobiledeploy.spec.config import ENGINES, QuantiseConfig
 from mobiledeploy.training import fake_quant, graph, qat
 from mobiledeploy.training.calibrate import calibrate
 from mobiledeploy.training.input_grid import SIGNED, to_input

@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 
-from mobiledeploy.config import ENGINES, QuantiseConfig
 from mobiledeploy.data.pixels import Images
 from mobiledeploy.data.preprocess import to_int8
 from mobiledeploy.integer.quantise import quantise
-from mobiledeploy.layers import INPUT
 from mobiledeploy.network.network import Network
 from mobiledeploy.network.ranges import Ranges
+from mobiledeploy.ops.architecture import INPUT
 from mobiledeploy.runtimes import litert
+from mobiledeploy.spec.config import ENGINES, QuantiseConfig
 from mobiledeploy.targets import tflite
 from mobiledeploy.training import fake_quant, graph, qat, qat_tfmot
 from mobiledeploy.training.calibrate import calibrate

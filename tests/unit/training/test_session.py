@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
-from mobiledeploy.errors import RequestError
-from mobiledeploy.progress import Event
+from mobiledeploy.base.errors import RequestError
+from mobiledeploy.base.progress import Event
 from mobiledeploy.training import session
 
 pytestmark = pytest.mark.tensorflow

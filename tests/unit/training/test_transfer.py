@@ -6,13 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mobiledeploy.config import TrainConfig
+from mobiledeploy.base.progress import Event
 from mobiledeploy.data.pixels import Images
-from mobiledeploy.layers import Architecture
 from mobiledeploy.network.fold import Variables
 from mobiledeploy.network.match import Matched
 from mobiledeploy.network.network import Network
-from mobiledeploy.progress import Event
+from mobiledeploy.ops.architecture import Architecture
+from mobiledeploy.spec.config import TrainConfig
 from mobiledeploy.training import predict, transfer
 from mobiledeploy.training.checkpoint import Checkpoints
 from mobiledeploy.training.input_grid import SIGNED, to_input

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from mobiledeploy.comparison.align import align
+from mobiledeploy.compare.align import align
 from mobiledeploy.verify import inputs, layer_proofs, model_file, tapped
 from mobiledeploy.verify.alone import cut_pairs
 from mobiledeploy.verify.certificate import certify_sides

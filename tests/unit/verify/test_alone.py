@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from float_onnx import quantised_by_ort
 
-from mobiledeploy.comparison.align import align
-from mobiledeploy.errors import ConversionError
+from mobiledeploy.base.errors import ConversionError
+from mobiledeploy.compare.align import align
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.integer.graph import Conv, Dense, IntegerGraph, Node, QWeights
 from mobiledeploy.reading import Layer

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from unit.verify.proofs import certificate_of, proofs
 
-from mobiledeploy import codec
-from mobiledeploy.errors import RequestError
+from mobiledeploy.base import codec
+from mobiledeploy.base.errors import RequestError
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.integer.graph import (
     Add,

@@ -6,8 +6,8 @@ import pytest
 from mutants import instrument
 from unit.verify.proofs import proofs
 
-from mobiledeploy.comparison.align import align
-from mobiledeploy.errors import MobileDeployError
+from mobiledeploy.base.errors import MobileDeployError
+from mobiledeploy.compare.align import align
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.reading import read_onnx, read_tflite
 from mobiledeploy.runtimes import litert, ort

@@ -15,13 +15,13 @@ from float_onnx import quantised_by_ort
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mobiledeploy.config import Io
-from mobiledeploy.errors import ConversionError, CorruptFileError
+from mobiledeploy.base.errors import ConversionError, CorruptFileError
 from mobiledeploy.integer import tflite_file
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.integer.graph import IntegerGraph
 from mobiledeploy.runtimes import kernels, ort
 from mobiledeploy.runtimes.child import Child
+from mobiledeploy.spec.config import Io
 from mobiledeploy.targets import cut_onnx, cut_tflite, onnx, onnx_proto, tflite
 from mobiledeploy.verify import cutouts, inputs, model_file, tapped
 from mobiledeploy.verify.cutouts import Cutter

@@ -9,7 +9,7 @@ import onnx
 import pytest
 from onnx import TensorProto, external_data_helper
 
-from mobiledeploy.errors import CorruptFileError
+from mobiledeploy.base.errors import CorruptFileError
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.runtimes import ort
 from mobiledeploy.targets import onnx as writer

@@ -1,6 +1,6 @@
 """What a report says of a file that holds no grids."""
 
-from mobiledeploy.config import Preprocessing
+from mobiledeploy.spec.config import Preprocessing
 from mobiledeploy.verify import facts
 from mobiledeploy.verify.model_file import ModelFile
 

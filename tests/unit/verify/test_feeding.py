@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mobiledeploy.errors import ParityError
+from mobiledeploy.base.errors import ParityError
 from mobiledeploy.reading import Tensor
 from mobiledeploy.runtimes import TensorInfo
 from mobiledeploy.verify.feeding import feeds, image_shape, scaling_of

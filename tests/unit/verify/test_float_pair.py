@@ -11,7 +11,7 @@ from float_onnx import float_onnx, quantised_by_ort
 from onnx import TensorProto, helper, numpy_helper
 
 from mobiledeploy import reading
-from mobiledeploy.errors import ConversionError, ParityError
+from mobiledeploy.base.errors import ConversionError, ParityError
 from mobiledeploy.integer.quantise import quantise
 from mobiledeploy.network.network import Network
 from mobiledeploy.targets import tflite

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mobiledeploy.base.errors import CorruptFileError
 from mobiledeploy.data.evaluation import Evaluation
-from mobiledeploy.errors import CorruptFileError
 from mobiledeploy.verify import golden, inputs
 from mobiledeploy.verify.parity import Answers, Codes
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from onnx import helper, load_from_string
 
-from mobiledeploy.errors import ParityError
+from mobiledeploy.base.errors import ParityError
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.integer.graph import Conv, Dense, IntegerGraph, Node
 from mobiledeploy.integer.head import with_head

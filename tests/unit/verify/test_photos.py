@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from mobiledeploy.base.errors import RequestError
+from mobiledeploy.base.progress import Event
 from mobiledeploy.data.evaluation import Evaluation
-from mobiledeploy.errors import RequestError
 from mobiledeploy.integer.certify import certify
-from mobiledeploy.progress import Event
 from mobiledeploy.targets import onnx, tflite
 from mobiledeploy.verify import pair
 from mobiledeploy.verify.build import some

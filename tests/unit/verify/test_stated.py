@@ -8,14 +8,14 @@ import graphs
 import numpy as np
 import pytest
 
-from mobiledeploy.config import Preprocessing
-from mobiledeploy.contract import Contract, Grid, Tap, Tensor, Tolerance
+from mobiledeploy.base.errors import CorruptFileError
 from mobiledeploy.data import test_card
 from mobiledeploy.data.evaluation import Evaluation
-from mobiledeploy.errors import CorruptFileError
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.integer.graph import QTensor
-from mobiledeploy.results import File
+from mobiledeploy.spec.config import Preprocessing
+from mobiledeploy.spec.contract import Contract, Grid, Tap, Tensor, Tolerance
+from mobiledeploy.spec.results import File
 from mobiledeploy.targets import onnx, tap, tflite
 from mobiledeploy.verify import model_file, stated
 from mobiledeploy.verify.side import HERE, Side, open_side

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from mobiledeploy.errors import CorruptFileError
-from mobiledeploy.progress import Event, silent
+from mobiledeploy.base.errors import CorruptFileError
+from mobiledeploy.base.progress import Event, silent
 from mobiledeploy.runtimes import Array, TensorInfo
 from mobiledeploy.verify.answers import Ends, Grid
 from mobiledeploy.verify.feeding import Feed

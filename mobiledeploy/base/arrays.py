@@ -1,0 +1,107 @@
+"""Read NumPy archives that anybody may have written: nothing is unpickled, and nothing can swell.
+
+An array says in a header of its own what it is, and a ZIP says how large it becomes: both are
+checked before any memory is taken.
+"""
+
+import math
+import struct
+import sys
+import tokenize
+import zipfile
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, BinaryIO, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from mobiledeploy.base.errors import CorruptFileError
+
+SWELLING: Final = 100
+"""How many times the file's size its arrays may have: photos have one or two, drawings twenty."""
+ANYWAY: Final = 1 << 28
+"""Bytes that the arrays of any file may have."""
+_METHODS: Final = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+"""Of compression, as NumPy uses them."""
+_PIECE: Final = 1 << 24
+_KINDS: Final = "biufU"
+"""Booleans, numbers and text: all that our files hold."""
+_DAMAGE: Final = (
+    OSError, EOFError, KeyError, ValueError, TypeError, OverflowError, SyntaxError, RuntimeError,
+    struct.error, tokenize.TokenError, zlib.error, zipfile.BadZipFile,
+)  # fmt: skip
+"""What `zipfile` and NumPy's reader of headers raise: an encrypted entry is a RuntimeError, and a
+header is parsed as a Python literal."""
+
+
+def read(path: Path, names: Sequence[str], *, what: str) -> dict[str, npt.NDArray[Any]]:
+    """Return arrays of an `.npz`.
+
+    Args:
+        path: The file.
+        names: Of the arrays; others are left alone.
+        what: The file is, for messages.
+
+    Raises:
+        CorruptFileError: The file is missing or damaged, lacks an array, or holds one that is no
+            array of numbers or text, or is out of all proportion.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            entries = [archive.getinfo(f"{name}.npy") for name in names]
+            total, most = sum(entry.file_size for entry in entries), _most(path)
+            if total > most:
+                raise CorruptFileError(
+                    f"{path} cannot be read as {what}: its arrays would have {total:,} bytes, "
+                    f"expected at most {most:,}"
+                )
+            found = {}
+            for name, entry in zip(names, entries, strict=True):
+                if entry.compress_type not in _METHODS:
+                    raise ValueError(f"compressed by method {entry.compress_type}")
+                with archive.open(entry) as handle:
+                    found[name] = _array(handle, entry.file_size)
+    except _DAMAGE as error:
+        raise CorruptFileError(
+            f"{path} cannot be read as {what}: {' '.join(str(error).split())[:200]}",
+            hint="the file is damaged: copy the folder again, or build again",
+        ) from error
+    return found
+
+
+def _most(path: Path) -> int:
+    return max(ANYWAY, SWELLING * path.stat().st_size)
+
+
+def _array(handle: Any, size: int) -> npt.NDArray[Any]:
+    """Return the array in an entry of so many bytes."""
+    shape, fortran, dtype = _header(handle)
+    wanted = math.prod(shape) * dtype.itemsize
+    if dtype.kind not in _KINDS or min(shape, default=0) < 0 or wanted > size:
+        raise ValueError(f"{size} bytes cannot hold {dtype} of shape {shape}")
+    data = np.empty(wanted, np.uint8)
+    place = 0
+    while place < wanted:
+        read = handle.readinto(data.data[place : place + _PIECE])
+        if not read:
+            raise ValueError(f"{place} bytes cannot hold {dtype} of shape {shape}")
+        place += read
+    if handle.read(1):  # at an entry's end its checksum is checked, too
+        raise ValueError(f"more bytes than {dtype} of shape {shape} has")
+    values = data.view(dtype) if wanted else np.empty(0, dtype)
+    letters = np.dtype(np.uint32).newbyteorder(dtype.byteorder)
+    if dtype.kind == "U" and wanted and data.view(letters).max() > sys.maxunicode:
+        raise ValueError("text with numbers that are no characters")
+    whole = values.reshape(shape, order="F" if fortran else "C")
+    return whole.astype(dtype.newbyteorder("="), copy=False)
+
+
+def _header(handle: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    version = np.lib.format.read_magic(handle)
+    if version == (1, 0):
+        return np.lib.format.read_array_header_1_0(handle)
+    if version == (2, 0):
+        return np.lib.format.read_array_header_2_0(handle)
+    raise ValueError(f"version {version} of the format of arrays")

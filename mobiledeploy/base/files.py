@@ -1,0 +1,140 @@
+"""Files that are whole or absent: write beside, fsync, rename."""
+
+import contextlib
+import errno
+import hashlib
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO, Final, TypeAlias
+
+from mobiledeploy.base.errors import RequestError, StorageError
+
+Name: TypeAlias = str | os.PathLike[str]
+"""How callers of the public functions may name a file or folder; `named` makes a path of it."""
+
+
+MOST_NAME: Final = 255
+"""Characters of a path in a folder: what every file system takes."""
+
+
+def named(name: Name) -> Path:
+    """Return the path that a user named, with `~` as shells have it: they leave `--out=~/x` alone.
+
+    Raises:
+        RequestError: There is no such user.
+    """
+    try:
+        return Path(name).expanduser()
+    except RuntimeError as error:
+        raise RequestError(f"there is no home folder for {name}") from error
+
+
+def below(folder: Path, name: str) -> Path | None:
+    """Return the place in a folder that a foreign file names, or None if it lies elsewhere.
+
+    Args:
+        folder: Where it should lie, at any depth.
+        name: A relative POSIX path; links are followed, since what counts is where the bytes are.
+    """
+    pure = PurePosixPath(name)
+    unusual = any(sign in name for sign in "\\\0:") or pure.is_absolute() or ".." in pure.parts
+    if unusual or not pure.parts or len(name) > MOST_NAME:
+        return None
+    try:
+        path, root = (folder / pure).resolve(), folder.resolve()
+    except (OSError, RuntimeError):  # links that go in circles
+        return None
+    return path if path.is_relative_to(root) else None
+
+
+@contextlib.contextmanager
+def storage_errors(path: Path) -> Iterator[None]:
+    """Turn the operating system's refusals to write `path` into a StorageError.
+
+    Raises:
+        StorageError: The disk is full, or the place cannot be written.
+    """
+    try:
+        yield
+    except OSError as error:
+        if isinstance(error, StorageError):
+            raise
+        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+            raise StorageError(
+                f"no space left to write {path}",
+                hint="free some space, or choose another folder with `--out`",
+            ) from error
+        raise StorageError(
+            f"cannot write {path}: {error.strerror}",
+            hint="check that the folder exists and is yours to write, or choose another one",
+        ) from error
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """Open a file to write that takes the place of `path` when the block has ended well.
+
+    Until then, and if it fails, what was at `path` stays as it was.
+
+    Raises:
+        StorageError: The disk is full, or the place cannot be written.
+    """
+    with storage_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        beside = path.with_name(f".{path.name}.{os.getpid()}.part")
+        try:
+            with beside.open("wb") as handle:
+                yield handle
+                handle.flush()
+                os.fsync(handle.fileno())
+            beside.replace(path)
+        finally:
+            beside.unlink(missing_ok=True)
+
+
+def write_atomic(path: Path, data: bytes) -> None:
+    """Write the whole file, or leave what was there as it was.
+
+    Raises:
+        StorageError: The disk is full, or the place cannot be written.
+    """
+    with replacing(path) as handle:
+        handle.write(data)
+
+
+def check_room(path: Path, size: int) -> None:
+    """Check that the disk of an existing folder has room for so many bytes.
+
+    Raises:
+        StorageError: It has not.
+    """
+    with storage_errors(path):
+        disk = shutil.disk_usage(path)
+    # Some file systems do not know their size and say 0.
+    if disk.total and disk.free < size:
+        raise StorageError(
+            f"no space left for {path}: expected {size / 1e9:.1f} GB, "
+            f"found {disk.free / 1e9:.1f} GB",
+            hint="free some space, or choose another folder with `--out`",
+        )
+
+
+def remove_unfinished(root: Path) -> None:
+    """Delete what `replacing` left anywhere below `root` because its process was killed.
+
+    Only for a folder in which no other process writes.
+
+    Raises:
+        StorageError: A file cannot be deleted.
+    """
+    with storage_errors(root):
+        for path in root.rglob(".*.part"):
+            path.unlink()
+
+
+def sha256(path: Path) -> str:
+    """Return the hexadecimal SHA-256 of a file's bytes."""
+    with path.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()

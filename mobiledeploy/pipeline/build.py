@@ -1,0 +1,203 @@
+"""The stages in order: read this first.
+
+    data -> train -> quantise -> export -> verify -> publish
+
+Each stage's files lie in a folder of its own, and a result that is still fresh is taken over
+(`resume.py`); what a stage does stands in `stages.py`. `publish` then lays out at the top of the
+build folder what a build consists of.
+"""
+
+import numpy as np
+
+from mobiledeploy.base import files
+from mobiledeploy.base.errors import ParityError, RequestError
+from mobiledeploy.base.progress import Progress, silent
+from mobiledeploy.data import sources, store
+from mobiledeploy.network import network_file
+from mobiledeploy.pipeline import preflight, publish, resume, stages
+from mobiledeploy.spec import manifest
+from mobiledeploy.spec.config import BuildConfig
+from mobiledeploy.spec.results import (
+    BuildReport,
+    DataResult,
+    ExportResult,
+    QuantiseResult,
+    ScoreLine,
+    StageTime,
+    TrainResult,
+)
+from mobiledeploy.verify.report import VerifyReport
+
+
+def build(
+    config: BuildConfig,
+    root: files.Name,
+    *,
+    progress: Progress = silent,
+    start: str | None = None,
+) -> BuildReport:
+    """Train, quantise, export and verify a model, or take over what is fresh.
+
+    Args:
+        config: What to build; `defaults.decide` makes one.
+        root: The build folder.
+        progress: Told what happens.
+        start: Make this stage and the later ones anew.
+
+    Returns:
+        The report. If the two files turned out to differ it says so, and the folder holds the
+        stages' files but no finished build: see `require`.
+
+    Raises:
+        RequestError: The request cannot be met: options, data or weights that do not fit.
+        MissingDependencyError: A package that the build needs is not installed.
+        CorruptFileError: The weights are damaged.
+        ParityError: The network's outputs do not vary, so that nothing could be proven.
+        StorageError: The folder cannot be written, or another build is at work in it.
+    """
+    root = files.named(root)
+    if start is not None and start not in resume.STAGES:
+        raise RequestError(f"expected a stage of {', '.join(resume.STAGES)}; received {start}")
+    preflight.check_packages(config)
+    preflight.check_apart(config, root)
+    weights = preflight.starting_weights(config, progress=progress)
+    versions = tuple(sorted(manifest.versions().items()))
+    threads = config.train.threads
+    with resume.hold(root):
+        dataset = sources.open_dataset(config.data, progress=progress)
+        preflight.check_head(config, weights, classes=len(dataset.class_names))
+        publish.withdraw(root)
+        if start is not None:
+            resume.forget(root, start)
+
+        data, data_time = resume.run(
+            "data",
+            DataResult,
+            (dataset.digest, config.preprocessing, versions),
+            lambda folder: store.write(
+                folder, dataset, config.preprocessing, threads=threads, progress=progress
+            ),
+            root=root,
+            progress=progress,
+        )
+        splits = store.read(root / "data")
+
+        made_of = (dataset.digest, config.model, config.preprocessing, config.train, versions)
+        trained, train_time = resume.run(
+            "train",
+            TrainResult,
+            (*made_of, weights.digest if weights else ""),
+            lambda folder: stages.train(
+                folder,
+                splits,
+                data.class_names,
+                config,
+                weights=weights.stored if weights else None,
+                progress=progress,
+            ),
+            root=root,
+            progress=progress,
+        )
+        network = network_file.load(root / "train" / "network.npz")
+
+        quantised, quantise_time = QuantiseResult(candidates=(), chosen="", reason=""), None
+        if config.export.int8:
+            quantised, quantise_time = resume.run(
+                "quantise",
+                QuantiseResult,
+                (*made_of, trained, config.quantise, files.sha256(root / "train/network.npz")),
+                lambda folder: stages.quantise_candidates(
+                    folder, splits, network, config, progress=progress
+                ),
+                root=root,
+                progress=progress,
+            )
+        chosen = root / "quantise" / f"{quantised.chosen}.tflite" if quantised.chosen else None
+
+        source = files.sha256(chosen or root / "train" / "network.npz")
+        exported, export_time = resume.run(
+            "export",
+            ExportResult,
+            (source, config.export, versions),
+            lambda folder: stages.export(folder, root, network, chosen, config.export),
+            root=root,
+            progress=progress,
+        )
+
+        verified, verify_time = resume.run(
+            "verify",
+            VerifyReport,
+            (exported, dataset.digest, config.preprocessing, config.export, versions),
+            lambda folder: stages.verify(
+                folder,
+                splits["test"],
+                np.load(root / "train" / "logits.npy", allow_pickle=False),
+                root / "export",
+                config,
+                progress=progress,
+            ),
+            root=root,
+            progress=progress,
+        )
+
+        times = (data_time, train_time, quantise_time, export_time, verify_time)
+        report = _report(
+            data, trained, quantised, exported, verified, tuple(t for t in times if t)
+        )
+        if verified.holds:
+            publish.publish(
+                root,
+                config,
+                network.architecture,
+                data.class_names,
+                report,
+                data_digest=dataset.digest,
+            )
+    return report
+
+
+def require(report: BuildReport) -> None:
+    """Do nothing if a build's two files are the same function.
+
+    Raises:
+        ParityError: They are not.
+    """
+    if not report.holds:
+        raise ParityError(
+            f"the proof {report.verdict}",
+            hint="verify/report.json in the build folder has the details",
+        )
+
+
+def _report(
+    data: DataResult,
+    trained: TrainResult,
+    quantised: QuantiseResult,
+    exported: ExportResult,
+    verified: VerifyReport,
+    times: tuple[StageTime, ...],
+) -> BuildReport:
+    lines = [ScoreLine(name="float", test=trained.test, shipped=not quantised.candidates)]
+    lines += [
+        ScoreLine(
+            name=f"{candidate.name} int8",
+            test=candidate.test,
+            shipped=candidate.name == quantised.chosen,
+        )
+        for candidate in quantised.candidates
+    ]
+    lines += [
+        ScoreLine(name=score.file, test=score.labels, shipped=True)
+        for score in verified.scores
+        if score.file != "float"
+    ]
+    return BuildReport(
+        scores=tuple(lines),
+        reason=quantised.reason,
+        note=trained.note,
+        unreadable=data.unreadable,
+        files=exported.files,
+        verdict=verified.verdict,
+        holds=verified.holds,
+        times=times,
+    )

@@ -1,0 +1,100 @@
+"""Lay out at the top of a build folder what a build consists of, the manifest last."""
+
+from pathlib import Path
+from typing import Final
+
+from mobiledeploy.base import codec, files
+from mobiledeploy.data import test_card
+from mobiledeploy.integer.graph import QTensor
+from mobiledeploy.integer.tflite_reader import read
+from mobiledeploy.ops.architecture import Architecture
+from mobiledeploy.spec import manifest
+from mobiledeploy.spec.config import BuildConfig, Io
+from mobiledeploy.spec.contract import LABELS, MODELS, Contract, Grid, Tap, Tensor, Tolerance
+from mobiledeploy.spec.manifest import Manifest
+from mobiledeploy.spec.results import BuildReport, File
+from mobiledeploy.targets import tap
+
+_COPIED: Final = {
+    "model.tflite": "export",
+    "model.onnx": "export",
+    "golden.npz": "verify",
+    "evaluation.npz": "verify",
+}
+
+
+def publish(
+    root: Path,
+    config: BuildConfig,
+    architecture: Architecture,
+    class_names: tuple[str, ...],
+    report: BuildReport,
+    *,
+    data_digest: str,
+) -> None:
+    """Write a build's files to the top of its folder.
+
+    The old manifest goes first and the new one comes last: at no time does a manifest name a
+    mixture of two builds.
+
+    Raises:
+        StorageError: A file cannot be written.
+    """
+    withdraw(root)
+    for name, stage in _COPIED.items():
+        files.write_atomic(root / name, (root / stage / name).read_bytes())
+    labels = "".join(f"{name}\n" for name in class_names)
+    files.write_atomic(root / LABELS, labels.encode())
+    contract = _contract(root, config, architecture)
+    files.write_atomic(root / "contract.json", codec.to_json(contract))
+    files.write_atomic(root / "report.json", codec.to_json(report))
+    names = sorted([*_COPIED, LABELS, "contract.json", "report.json"])
+    manifest.write(
+        root,
+        Manifest(
+            versions=manifest.versions(),
+            config=config,
+            data_digest=data_digest,
+            files=tuple(File.of(root, root / name) for name in names),
+        ),
+    )
+
+
+def withdraw(root: Path) -> None:
+    """Take back a build: without its manifest a folder is none."""
+    with files.storage_errors(root):
+        (root / manifest.NAME).unlink(missing_ok=True)
+
+
+def _contract(root: Path, config: BuildConfig, architecture: Architecture) -> Contract:
+    export, size = config.export, config.model.image_size
+    shapes = {"input": (1, size, size, 3), "output": (1, architecture.classes)}
+    dtype: Io = export.io if export.int8 else "float32"
+    grids: dict[str, Grid | None] = {"input": None, "output": None, "logits": None}
+    if export.int8:
+        graph = read((root / "model.tflite").read_bytes())
+        tensors = {"input": graph.input, "output": graph.output, "logits": graph.logits}
+        grids = {name: _grid(tensor) for name, tensor in tensors.items()}
+    return Contract(
+        name=architecture.name,
+        classes=architecture.classes,
+        head=export.head,
+        preprocessing=config.preprocessing,
+        resize_check=test_card.resized(config.preprocessing),
+        input=Tensor(dtype=dtype, shape=shapes["input"], grid=grids["input"]),
+        output=Tensor(dtype=dtype, shape=shapes["output"], grid=grids["output"]),
+        logits=grids["logits"],
+        tolerance=Tolerance() if export.int8 else None,
+        files=tuple(File.of(root, root / name) for name in MODELS),
+        labels=File.of(root, root / LABELS),
+        taps=_taps(root) if export.int8 and export.head == "softmax" else (),
+    )
+
+
+def _taps(root: Path) -> tuple[Tap, ...]:
+    recipes = {"model.tflite": tap.tflite_recipe, "model.onnx": tap.onnx_recipe}
+    return tuple(recipes[name]((root / name).read_bytes()).tap(name) for name in MODELS)
+
+
+def _grid(tensor: QTensor) -> Grid:
+    return Grid(scale=float(tensor.scale), zero_point=tensor.zero_point)

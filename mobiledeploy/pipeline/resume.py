@@ -1,0 +1,173 @@
+"""Run a stage, or take over its result from an earlier run.
+
+A stage's folder holds its files and, written last, `stage.json`: the key it was made for, its
+result and its files' digests. A stage is taken over when the key is the same and every file is
+unchanged. A stage that was interrupted with the same key goes on in its own folder (training
+finds its checkpoints there); anything else starts from an empty folder.
+"""
+
+import contextlib
+import dataclasses
+import hashlib
+import json
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from mobiledeploy._version import __version__
+from mobiledeploy.base import codec
+from mobiledeploy.base.errors import CorruptFileError, RequestError, StorageError
+from mobiledeploy.base.files import remove_unfinished, storage_errors, write_atomic
+from mobiledeploy.base.progress import Event, Progress
+from mobiledeploy.spec.results import File, StageTime
+
+T = TypeVar("T")
+
+STAGES = ("data", "train", "quantise", "export", "verify")
+LOCK: Final = ".lock"
+"""Held by the build at work; it stays, and says that a build made the folder."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """The contents of `stage.json`.
+
+    Attributes:
+        key: SHA-256 of all that the result depends on.
+        result: The stage's result, as JSON.
+        files: The stage's files, relative to the build folder.
+    """
+
+    key: str
+    result: dict[str, Any]
+    files: tuple[File, ...]
+
+
+@contextlib.contextmanager
+def hold(root: Path) -> Iterator[None]:
+    """Hold a build folder for this process, without what a killed one left half written.
+
+    A folder that was made here goes again if nothing was put into it: a refused request leaves
+    nothing behind.
+
+    Raises:
+        RequestError: The folder holds something else than a build.
+        StorageError: Another build is at work in it, or it cannot be written.
+    """
+    import filelock
+
+    with storage_errors(root):
+        made = not root.exists()
+        root.mkdir(parents=True, exist_ok=True)
+        _check_ours(root)
+        lock = filelock.FileLock(root / LOCK, timeout=0)
+        try:
+            lock.acquire()
+        except filelock.Timeout as error:
+            raise StorageError(
+                f"another build is at work in {root}",
+                hint="wait for it to end, or choose another folder with `--out`",
+            ) from error
+    try:
+        remove_unfinished(root)
+        yield
+    finally:
+        lock.release()
+        if made and root.exists() and [path.name for path in root.iterdir()] == [LOCK]:
+            shutil.rmtree(root, ignore_errors=True)
+
+
+def run(
+    stage: str,
+    kind: type[T],
+    inputs: tuple[object, ...],
+    action: Callable[[Path], T],
+    *,
+    root: Path,
+    progress: Progress,
+) -> tuple[T, StageTime]:
+    """Return a stage's result, from `root / stage` if it is there and fresh.
+
+    Args:
+        stage: The stage's name and its folder.
+        kind: The type of its result.
+        inputs: All that the result depends on: configuration, digests, earlier results.
+        action: Does the work, writing into the folder it is given.
+        root: The build folder.
+        progress: Told when a result is taken over.
+
+    Raises:
+        StorageError: The folder cannot be written.
+    """
+    folder = root / stage
+    key = digest(stage, *inputs)
+    earlier = _fresh(folder, root, key, kind)
+    if earlier is not None:
+        progress(Event(stage, "up to date"))
+        return earlier, StageTime(stage=stage, seconds=0.0)
+    start = time.monotonic()
+    with storage_errors(folder):
+        _prepare(folder, key)
+    result = action(folder)
+    (folder / "started").unlink()
+    record = Record(
+        key=key,
+        result=codec.dump(result),
+        files=tuple(File.of(root, path) for path in sorted(folder.rglob("*")) if path.is_file()),
+    )
+    write_atomic(folder / "stage.json", codec.to_json(record))
+    return result, StageTime(stage=stage, seconds=time.monotonic() - start)
+
+
+def forget(root: Path, stage: str) -> None:
+    """Delete a stage's result and all later ones, so that they are made anew."""
+    for later in STAGES[STAGES.index(stage) :]:
+        shutil.rmtree(root / later, ignore_errors=True)
+
+
+def digest(*values: object) -> str:
+    """Return the SHA-256 of values made of dataclasses, tuples, strings and numbers."""
+    text = json.dumps([__version__, codec.dump(values)], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _check_ours(root: Path) -> None:
+    """Refuse a folder that no build has made, because a stage empties the folder of its name.
+
+    With `--data data --out .` that would be the user's photos.
+    """
+    # `golden.npz` is left of a finished build that came in a parcel without its working state.
+    marks = [LOCK, "golden.npz", *(f"{stage}/stage.json" for stage in STAGES)]
+    found = sorted(path.name for path in root.iterdir() if not path.name.startswith("."))
+    if found and not any((root / mark).exists() for mark in marks):
+        raise RequestError(
+            f"expected an empty folder, or one of an earlier build, received {root}, which holds "
+            f"`{found[0]}`" + (f" and {len(found) - 1} more" if found[1:] else ""),
+            hint="choose a new folder with `--out`",
+        )
+
+
+def _prepare(folder: Path, key: str) -> None:
+    """Leave the folder empty, or as an interrupted run with the same key left it."""
+    started = folder / "started"
+    if not (started.is_file() and started.read_text() == key):
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        write_atomic(started, key.encode())
+
+
+def _fresh(folder: Path, root: Path, key: str, kind: type[T]) -> T | None:
+    path = folder / "stage.json"
+    if not path.is_file():
+        return None
+    try:
+        record = codec.from_json(Record, path.read_bytes(), where=str(path))
+        if record.key != key:
+            return None
+        for file in record.files:
+            file.check(root)
+        return codec.load(kind, record.result, where=str(path))
+    except CorruptFileError:
+        return None  # damaged, or of another format: made again, as if it had never been there

@@ -1,0 +1,165 @@
+"""What a build uses where the user says nothing. It follows from the data and the weights.
+
+One table, so that `--help`, the first line of a build and the README say the same.
+"""
+
+import dataclasses
+import os
+from typing import Final
+
+from mobiledeploy.base.errors import RequestError
+from mobiledeploy.base.files import Name
+from mobiledeploy.spec.config import (
+    ALPHAS,
+    DIGITS,
+    Arch,
+    BuildConfig,
+    Crop,
+    Engine,
+    ExportConfig,
+    Head,
+    Io,
+    ModelConfig,
+    Preprocessing,
+    QuantiseConfig,
+    TrainConfig,
+)
+from mobiledeploy.spec.input_scaling import SCALINGS, InputRange
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """Training settings that were measured to work for a kind of data.
+
+    Attributes:
+        image_size: Height and width, pixels.
+        small: Whether the smallest alpha will do; otherwise 1.0.
+        epochs: Passes over the training images.
+        batch_size: Images a step.
+        learning_rate: Peak of the schedule.
+        qat_steps: Steps of quantisation-aware training.
+        qat_batch_size: Images a step of quantisation-aware training.
+        qat_learning_rate: Peak of its schedule.
+    """
+
+    image_size: int
+    small: bool
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    qat_steps: int
+    qat_batch_size: int
+    qat_learning_rate: float
+
+
+CALIBRATION_IMAGES: Final = 256
+
+RECIPES: Final = {
+    "digits, v1": Recipe(
+        image_size=32, small=True, epochs=20, batch_size=64, learning_rate=3e-2,
+        qat_steps=60, qat_batch_size=64, qat_learning_rate=1e-4,
+    ),
+    "digits, v2": Recipe(
+        image_size=32, small=True, epochs=14, batch_size=64, learning_rate=2e-2,
+        qat_steps=60, qat_batch_size=64, qat_learning_rate=1e-4,
+    ),
+    "photos": Recipe(
+        image_size=224, small=False, epochs=40, batch_size=32, learning_rate=3e-3,
+        qat_steps=60, qat_batch_size=16, qat_learning_rate=3e-5,
+    ),
+    "photos, from weights": Recipe(
+        image_size=224, small=False, epochs=8, batch_size=16, learning_rate=1e-4,
+        qat_steps=60, qat_batch_size=16, qat_learning_rate=1e-5,
+    ),
+}  # fmt: skip
+
+
+def decide(
+    *,
+    arch: Arch = "v2",
+    alpha: float | None = None,
+    image_size: int | None = None,
+    data: Name = DIGITS,
+    weights: Name = "none",
+    crop: Crop = "center",
+    input_range: InputRange = "-1..1",
+    epochs: int | None = None,
+    batch_size: int | None = None,
+    learning_rate: float | None = None,
+    qat_engine: Engine = "folded",
+    qat_steps: int | None = None,
+    int8: bool = True,
+    io: Io = "int8",
+    head: Head = "softmax",
+    seed: int = 0,
+    threads: int | None = None,
+) -> BuildConfig:
+    """Return a complete config: the caller's choices, and defaults that fit the data.
+
+    Args:
+        arch: `v1` or `v2`.
+        alpha: Width multiplier; by default the smallest for digits, 1.0 for photos.
+        image_size: Pixels; by default 32 for digits, 224 for photos.
+        data: `digits`, or a folder of photos with one sub-folder a class.
+        weights: `none`, `imagenet`, or a Keras weights file to start from.
+        crop: `center` or `stretch`.
+        input_range: What the network takes for pixels: `-1..1`, `0..1` or `0..255`; weights must
+            be given what they were trained with.
+        epochs: Passes over the training images.
+        batch_size: Images a step.
+        learning_rate: Peak of the float schedule.
+        qat_engine: `folded` or `tfmot`.
+        qat_steps: Steps of quantisation-aware training; 0 for post-training only.
+        int8: False for float32 files.
+        io: Type of the int8 files' input and output.
+        head: Whether the files end in a softmax or in logits.
+        seed: Of initial weights, order and augmentation.
+        threads: Of TensorFlow's kernels; by default the processor's cores, 8 at most.
+
+    Raises:
+        RequestError: A choice is impossible, or contradicts another.
+    """
+    data, weights = os.fspath(data), os.fspath(weights)
+    if arch not in ALPHAS:
+        raise RequestError(f"expected an architecture of {', '.join(ALPHAS)}; received {arch}")
+    if input_range not in SCALINGS:
+        raise RequestError(
+            f"expected an input range of {', '.join(SCALINGS)}; received {input_range}"
+        )
+    mean, std = SCALINGS[input_range]
+    if not int8 and (qat_steps or qat_engine != "folded"):
+        raise RequestError("float files are not quantised, but a `--qat-` option was given")
+    if not int8 and io != "float32":
+        if io != "int8":
+            raise RequestError(f"float files have float32 tensors, but `--io {io}` was asked for")
+        io = "float32"
+    if data == DIGITS:
+        recipe = RECIPES[f"digits, {arch}"]
+    else:
+        recipe = RECIPES["photos" if weights == "none" else "photos, from weights"]
+    size = recipe.image_size if image_size is None else image_size
+    return BuildConfig(
+        data=data,
+        model=ModelConfig(
+            arch=arch,
+            alpha=(ALPHAS[arch][0] if recipe.small else 1.0) if alpha is None else alpha,
+            image_size=size,
+        ),
+        preprocessing=Preprocessing(image_size=size, crop=crop, mean=mean, std=std),
+        train=TrainConfig(
+            weights=weights,
+            epochs=recipe.epochs if epochs is None else epochs,
+            batch_size=recipe.batch_size if batch_size is None else batch_size,
+            learning_rate=recipe.learning_rate if learning_rate is None else learning_rate,
+            seed=seed,
+            threads=min(os.cpu_count() or 1, 8) if threads is None else threads,
+        ),
+        quantise=QuantiseConfig(
+            engine=qat_engine,
+            steps=recipe.qat_steps if qat_steps is None else qat_steps,
+            batch_size=recipe.qat_batch_size,
+            learning_rate=recipe.qat_learning_rate,
+            calibration_images=CALIBRATION_IMAGES,
+        ),
+        export=ExportConfig(int8=int8, io=io, head=head),
+    )

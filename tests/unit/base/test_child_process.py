@@ -1,0 +1,82 @@
+"""A parser that dies takes nobody with it."""
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from mobiledeploy.base import child_process
+from mobiledeploy.base.errors import CorruptFileError, RequestError
+
+PARSER = """
+import os, signal, sys, time
+from mobiledeploy.base.errors import RequestError
+
+def parse(argument):
+    match argument:
+        case "crash": os.kill(os.getpid(), signal.SIGSEGV)
+        case "hang": time.sleep(60)
+        case "loop":
+            while True: pass
+        case "wait": time.sleep(1.2)
+        case "refuse": raise RequestError("not like this", hint="but so")
+        case "fill": return bytes(1 << 40)
+        case "bug": return 1 / 0
+        case "chatter": print("noise"); os.write(1, b"more noise")
+    return b"\\x00\\xffread " + argument.encode()
+"""
+
+
+@pytest.fixture(autouse=True)
+def parser(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "parser_of_this_test.py").write_text(PARSER)
+    monkeypatch.syspath_prepend(tmp_path)
+
+
+def call(argument: str, seconds: float = 60) -> bytes:
+    return child_process.call("parser_of_this_test", "parse", argument, seconds=seconds)
+
+
+@pytest.mark.parametrize("argument", ["a file", "chatter", "ünïcode\n"])
+def test_the_answer_comes_back_byte_for_byte(argument: str) -> None:
+    assert call(argument) == b"\x00\xffread " + argument.encode()
+
+
+def test_a_deliberate_error_comes_back_as_itself() -> None:
+    with pytest.raises(RequestError, match="not like this") as caught:
+        call("refuse")
+    assert caught.value.hint == "but so"
+
+
+def test_a_crash_and_a_hang_mean_a_damaged_file() -> None:
+    with pytest.raises(CorruptFileError, match="crash is damaged: its reader crashed"):
+        call("crash")
+    with pytest.raises(
+        CorruptFileError, match=r"hang is damaged, .*: it could not be read in 2 s"
+    ):
+        call("hang", seconds=0.2)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits the processor's time")
+def test_a_loop_is_damage_and_a_busy_machine_is_not() -> None:
+    with pytest.raises(CorruptFileError, match=r"loop is damaged.*could not be read in"):
+        call("loop", seconds=1)
+    assert call("wait", seconds=1).endswith(b"wait")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits the address space")
+def test_a_parser_that_fills_the_memory_is_stopped() -> None:
+    with pytest.raises(CorruptFileError, match="takes more than 4,294,967,296 bytes"):
+        call("fill")
+
+
+def test_a_bug_is_not_hidden() -> None:
+    with pytest.raises(RuntimeError, match="ZeroDivisionError"):
+        call("bug")
+
+
+def test_the_parent_stays_as_it_was() -> None:
+    before = dict(os.environ)
+    call("a file")
+    assert dict(os.environ) == before

@@ -1,0 +1,191 @@
+"""What the pipeline refuses before any work, and what makes a stage stale."""
+
+import importlib.util
+import shutil
+from pathlib import Path
+from typing import Any, NoReturn
+
+import h5py
+import numpy as np
+import pytest
+
+from mobiledeploy.base.errors import MobileDeployError, RequestError, StorageError
+from mobiledeploy.base.progress import Event
+from mobiledeploy.data import sources
+from mobiledeploy.models import registry
+from mobiledeploy.pipeline import build as pipeline
+from mobiledeploy.pipeline import resume, stages
+from mobiledeploy.spec import defaults, manifest
+from mobiledeploy.spec.config import Arch
+
+
+class StoppedError(Exception):
+    """The pipeline got as far as training."""
+
+
+def stop(*args: Any, **kwargs: Any) -> NoReturn:
+    raise StoppedError
+
+
+def events_of_a_build(root: Path) -> list[Event]:
+    events: list[Event] = []
+    with pytest.raises(StoppedError):
+        pipeline.build(defaults.decide(), root, progress=events.append)
+    return events
+
+
+def test_images_are_decoded_anew_by_another_version_of_the_decoder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stages, "train", stop)
+    up_to_date = Event("data", "up to date")
+    assert up_to_date not in events_of_a_build(tmp_path)
+    assert up_to_date in events_of_a_build(tmp_path)
+    other = {**manifest.versions(), "pillow": "0.1"}
+    monkeypatch.setattr(manifest, "versions", lambda: other)
+    assert up_to_date not in events_of_a_build(tmp_path)
+
+
+@pytest.mark.parametrize("inside", ["", "build"])
+def test_a_build_folder_among_the_photos_is_refused(tmp_path: Path, inside: str) -> None:
+    config = defaults.decide(data=str(tmp_path))
+    with pytest.raises(RequestError, match="lies in the data folder"):
+        pipeline.build(config, tmp_path / inside)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture
+def unread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make it an error to look at the data, which may take minutes."""
+
+    def read(*args: object, **kwargs: object) -> NoReturn:
+        raise AssertionError("the data were read")
+
+    monkeypatch.setattr(sources, "open_dataset", read)
+
+
+def weights_file(path: Path, *, arch: Arch = "v1", alpha: float = 0.25, fill: float = 0.5) -> Path:
+    """Write a trunk as Keras 3 does, without batch normalisation."""
+    architecture = registry.architecture(arch, alpha=alpha, image_size=32, classes=2)
+    used: dict[str, int] = {}
+    with h5py.File(path, "w") as file:
+        for layer in architecture.layers:
+            stem = {"conv": "conv2d", "depthwise": "depthwise_conv2d"}.get(layer.op)
+            if stem is None:
+                continue
+            number, used[stem] = used.get(stem, 0), used.get(stem, 0) + 1
+            group = file.create_group(f"layers/{stem}{f'_{number}' if number else ''}/vars")
+            group["0"] = np.full(layer.kernel_shape, fill, np.float32)
+            group["1"] = np.zeros(layer.out_channels, np.float32)
+    return path
+
+
+@pytest.mark.usefixtures("unread")
+@pytest.mark.parametrize(
+    ("what", "message"),
+    [
+        ("another architecture", "--arch v2 --alpha 0.35"),
+        ("another width", "--alpha 0.5"),
+        ("not a number", "NaN"),
+        ("no Keras file", "not a Keras weights file"),
+        ("a folder", "SavedModel"),
+        ("not there", "cannot read the weights"),
+    ],
+)
+def test_weights_that_will_not_do_are_refused_before_the_data_are_read(
+    tmp_path: Path, what: str, message: str
+) -> None:
+    path = tmp_path / "w.weights.h5"
+    match what:
+        case "another architecture":
+            weights_file(path, arch="v2", alpha=0.35)
+        case "another width":
+            weights_file(path, alpha=0.5)
+        case "not a number":
+            weights_file(path, fill=np.nan)
+        case "no Keras file":
+            path.write_bytes(b"PK not really")
+        case "a folder":
+            path.mkdir()
+        case _:
+            pass
+    config = defaults.decide(arch="v1", weights=path)
+    with pytest.raises(MobileDeployError) as refused:
+        pipeline.build(config, tmp_path / "build")
+    assert message in f"{refused.value} {refused.value.hint}"
+    assert not (tmp_path / "build").exists()
+
+
+def test_weights_that_will_do_come_to_the_data(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sources, "open_dataset", stop)
+    config = defaults.decide(arch="v1", weights=weights_file(tmp_path / "w.weights.h5"))
+    with pytest.raises(StoppedError):
+        pipeline.build(config, tmp_path / "build")
+
+
+@pytest.mark.usefixtures("unread")
+@pytest.mark.parametrize(
+    ("package", "options"),
+    [
+        ("tensorflow", {}),
+        ("tf2onnx", {"int8": False}),
+        ("tensorflow_model_optimization", {"qat_engine": "tfmot"}),
+    ],
+)
+def test_a_missing_package_is_noticed_before_the_data_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, package: str, options: dict[str, Any]
+) -> None:
+    find = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: None if name == package else find(name)
+    )
+    with pytest.raises(MobileDeployError, match=f"`{package}`, which is not") as refused:
+        pipeline.build(defaults.decide(**options), tmp_path / "build")
+    assert refused.value.exit_status == 3
+
+
+@pytest.mark.usefixtures("unread")
+def test_a_folder_that_is_no_build_or_is_being_built_is_noticed_before_the_data_are_read(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "somebody" / "else").mkdir(parents=True)
+    with pytest.raises(RequestError, match="empty folder"):
+        pipeline.build(defaults.decide(), tmp_path / "somebody")
+    with (
+        resume.hold(tmp_path / "held"),
+        pytest.raises(StorageError, match="another build"),
+    ):
+        pipeline.build(defaults.decide(), tmp_path / "held")
+
+
+def test_weights_in_the_build_folder_are_refused_and_stay(tmp_path: Path) -> None:
+    """Training would empty their folder before it reads them."""
+    (tmp_path / "build" / "train").mkdir(parents=True)
+    path = weights_file(tmp_path / "build/train/model.weights.h5")
+    with pytest.raises(RequestError, match="where they would be replaced"):
+        pipeline.build(defaults.decide(arch="v1", weights=path), tmp_path / "build")
+    assert path.exists()
+
+
+def test_data_that_cannot_be_read_leave_no_build_folder_behind(tmp_path: Path) -> None:
+    config = defaults.decide(data=tmp_path / "nowhere")
+    with pytest.raises(RequestError, match="no folder"):
+        pipeline.build(config, tmp_path / "build")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_disk_too_small_for_the_images_is_noticed_before_they_are_decoded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usage = shutil.disk_usage(tmp_path)._replace(free=1797 * 32 * 32 * 3 - 1)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
+    with pytest.raises(StorageError, match="no space left"):
+        pipeline.build(defaults.decide(), tmp_path)
+
+
+def test_no_training_of_random_weights_is_refused() -> None:
+    with pytest.raises(RequestError, match=r"epochs in 1\.\.10000; received 0"):
+        defaults.decide(epochs=0)
+    assert defaults.decide(epochs=0, weights="imagenet").train.epochs == 0

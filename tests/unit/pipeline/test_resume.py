@@ -1,0 +1,161 @@
+"""A stage is taken over when it is fresh, and only then."""
+
+import dataclasses
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from mobiledeploy.base.errors import RequestError, StorageError
+from mobiledeploy.base.progress import silent
+from mobiledeploy.pipeline import resume
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    value: int
+
+
+class Stage:
+    """An action that counts its runs and can be told to fail."""
+
+    def __init__(self) -> None:
+        self.runs = 0
+        self.fails = False
+
+    def __call__(self, folder: Path) -> Result:
+        self.runs += 1
+        (folder / "half.bin").write_bytes(b"half")
+        if self.fails:
+            raise RuntimeError("killed")
+        (folder / "whole.bin").write_bytes(b"whole")
+        return Result(value=self.runs)
+
+
+@pytest.fixture
+def stage() -> Stage:
+    return Stage()
+
+
+@pytest.fixture
+def run(tmp_path: Path, stage: Stage) -> Callable[..., Result]:
+    def go(*inputs: object) -> Result:
+        result, _ = resume.run("train", Result, inputs, stage, root=tmp_path, progress=silent)
+        return result
+
+    return go
+
+
+def test_a_second_run_takes_the_result_over(run: Callable[..., Result], stage: Stage) -> None:
+    assert run("a") == run("a")
+    assert stage.runs == 1
+
+
+def test_another_input_runs_it_again(run: Callable[..., Result], stage: Stage) -> None:
+    run("a", 1)
+    run("a", 2)
+    assert stage.runs == 2
+
+
+@pytest.mark.parametrize("damage", ["change", "delete", "half a record", "another format"])
+def test_a_damaged_stage_runs_again(
+    run: Callable[..., Result], stage: Stage, tmp_path: Path, damage: str
+) -> None:
+    run("a")
+    whole, record = tmp_path / "train" / "whole.bin", tmp_path / "train" / "stage.json"
+    if damage == "change":
+        whole.write_bytes(b"WHOLE")
+    elif damage == "delete":
+        whole.unlink()
+    elif damage == "another format":
+        record.write_bytes(record.read_bytes().replace(b'"value": 1', b'"number": "one"'))
+    else:
+        record.write_bytes(record.read_bytes()[:40])
+    run("a")
+    assert stage.runs == 2
+    assert whole.read_bytes() == b"whole"
+
+
+@pytest.mark.parametrize("same", [True, False])
+def test_an_interrupted_stage_goes_on_in_its_own_folder_for_the_same_inputs_only(
+    run: Callable[..., Result], stage: Stage, tmp_path: Path, same: bool
+) -> None:
+    stage.fails = True
+    with pytest.raises(RuntimeError, match="killed"):
+        run("a")
+    (tmp_path / "train" / "checkpoint").write_bytes(b"step 20")
+    stage.fails = False
+    run("a" if same else "b")
+    assert (tmp_path / "train" / "checkpoint").exists() == same
+
+
+def test_forgetting_a_stage_forgets_the_later_ones_only(tmp_path: Path) -> None:
+    for name in resume.STAGES:
+        (tmp_path / name).mkdir()
+    resume.forget(tmp_path, "export")
+    assert {p.name for p in tmp_path.iterdir()} == {"data", "train", "quantise"}
+
+
+def test_a_folder_held_by_another_process_is_refused(tmp_path: Path) -> None:
+    code = (
+        "import sys, pathlib; from mobiledeploy import resume\n"
+        "with resume.hold(pathlib.Path(sys.argv[1])): print('held', flush=True); input()"
+    )
+    other = subprocess.Popen(
+        [sys.executable, "-c", code, str(tmp_path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert other.stdout is not None
+    assert other.stdout.readline().strip() == "held"
+    with pytest.raises(StorageError, match="another build"), resume.hold(tmp_path):
+        pass
+    other.kill()
+    other.communicate()
+    with resume.hold(tmp_path):  # a killed build holds nothing
+        pass
+
+
+def test_a_folder_that_cannot_be_looked_for_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match="name too long"), resume.hold(tmp_path / ("long" * 99)):
+        pass
+
+
+@pytest.mark.parametrize("inside", [False, True])
+def test_a_folder_made_for_nothing_goes_again(tmp_path: Path, inside: bool) -> None:
+    with pytest.raises(RequestError), resume.hold(tmp_path / "build"):  # noqa: PT012
+        if inside:
+            (tmp_path / "build" / "data").mkdir()
+        raise RequestError("no such data")
+    assert (tmp_path / "build").exists() == inside
+
+
+@pytest.mark.parametrize("name", ["data/cat/1.jpg", "manifest.json"])
+def test_a_folder_of_somebody_else_is_refused_and_left_alone(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"not ours")
+    with pytest.raises(RequestError, match="empty folder") as caught, resume.hold(tmp_path):
+        pass
+    assert caught.value.hint
+    assert [p for p in tmp_path.rglob("*") if p.is_file()] == [path]
+
+
+@pytest.mark.parametrize("mark", [".lock", "export/stage.json", "golden.npz"])
+def test_a_folder_of_an_earlier_build_is_taken(tmp_path: Path, mark: str) -> None:
+    (tmp_path / "export").mkdir()
+    (tmp_path / mark).touch()
+    with resume.hold(tmp_path):
+        pass
+
+
+def test_what_a_killed_build_left_half_written_goes(tmp_path: Path) -> None:
+    with resume.hold(tmp_path):
+        (tmp_path / "data").mkdir()
+        (tmp_path / "data" / ".pixels.npy.17.part").write_bytes(b"half")
+        (tmp_path / "data" / "pixels.npy").write_bytes(b"whole")
+    with resume.hold(tmp_path):
+        assert [p.name for p in (tmp_path / "data").iterdir()] == ["pixels.npy"]

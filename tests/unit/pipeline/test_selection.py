@@ -1,0 +1,47 @@
+"""Validation images choose between candidates; test images only report."""
+
+import pytest
+
+from mobiledeploy.pipeline.selection import choose
+from mobiledeploy.spec.results import Candidate, Score
+
+
+def candidate(name: str, *, right: int, loss: float, test: int = 50) -> Candidate:
+    return Candidate(
+        name=name,
+        validation=Score(correct=right, total=60),
+        validation_loss=loss,
+        test=Score(correct=test, total=60),
+    )
+
+
+@pytest.mark.parametrize(
+    ("ptq", "qat", "chosen"),
+    [
+        (candidate("ptq", right=58, loss=0.1), candidate("qat", right=59, loss=0.9), "qat"),
+        (candidate("ptq", right=59, loss=0.9), candidate("qat", right=58, loss=0.1), "ptq"),
+        (candidate("ptq", right=58, loss=0.2), candidate("qat", right=58, loss=0.1), "qat"),
+        (candidate("ptq", right=58, loss=0.1), candidate("qat", right=58, loss=0.2), "ptq"),
+    ],
+)
+def test_more_right_validation_images_win_and_the_loss_decides_among_equals(
+    ptq: Candidate, qat: Candidate, chosen: str
+) -> None:
+    assert choose((ptq, qat)).chosen == chosen
+
+
+def test_test_images_do_not_decide() -> None:
+    ptq = candidate("ptq", right=59, loss=0.1, test=0)
+    qat = candidate("qat", right=58, loss=0.1, test=60)
+    assert choose((ptq, qat)).chosen == "ptq"
+
+
+def test_the_reason_names_every_count_and_loss() -> None:
+    found = choose((candidate("ptq", right=58, loss=0.25), candidate("qat", right=57, loss=0.5)))
+    assert found.reason == (
+        "ptq is shipped: right on 60 validation images: ptq 58 (loss 0.2500), qat 57 (loss 0.5000)"
+    )
+
+
+def test_an_only_candidate_is_shipped_as_such() -> None:
+    assert "only candidate" in choose((candidate("ptq", right=1, loss=9.0),)).reason
