@@ -28,7 +28,7 @@ import graphs  # noqa: E402
 from mutants.faults import FAULTS  # noqa: E402
 from mutants.instrument import Instrument, Mutant, mutants  # noqa: E402
 
-from mobiledeploy.base.errors import MobileDeployError
+from mobiledeploy.base.errors import MobileDeployError  # noqa: E402
 from mobiledeploy.integer.certify import certify  # noqa: E402
 from mobiledeploy.integer.graph import IntegerGraph  # noqa: E402
 from mobiledeploy.runtimes.child import Child  # noqa: E402

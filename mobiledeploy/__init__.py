@@ -46,12 +46,12 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "architecture": "models.registry:architecture",
-    "build": "pipeline:build",
+    "build": "pipeline.build:build",
     "bundle": "deploy.bundle:bundle",
     "calibrate": "training.calibrate:calibrate",
     "certify": "integer.certify:certify",
     "cost": "network.cost:cost",
-    "decide": "defaults:decide",
+    "decide": "spec.defaults:decide",
     "fold": "network.fold:fold",
     "quantise": "integer.quantise:quantise",
     "read_tflite": "integer.tflite_reader:read",
