@@ -36,8 +36,9 @@ def inspect(
 ) -> None:
     """Show what is in a model file and what is wrong with it, without running it.
 
-    Works on files of any tool. Exit status 0: no error found. 5: at least one error, or a
-    warning with `--strict`. 6: the file is damaged. docs/lint.md explains every finding.
+    Works on files of any tool. Exit status 0: no error found. 2: a file of another kind. 5: at
+    least one error, or a warning with `--strict`. 6: the file is damaged. docs/lint.md explains
+    every finding.
     """
     del quiet  # There is no progress to silence.
     from mobiledeploy.base.errors import ParityError

@@ -6,7 +6,7 @@ from typing import Final
 from mobiledeploy.base.errors import RequestError
 from mobiledeploy.models import mobilenet_v1, mobilenet_v2
 from mobiledeploy.models.blocks import Head
-from mobiledeploy.ops.architecture import Architecture
+from mobiledeploy.ops.architecture import Activation, Architecture
 from mobiledeploy.spec.config import Arch, ModelConfig
 from mobiledeploy.spec.input_scaling import SCALINGS, Scaling
 
@@ -27,6 +27,7 @@ def architecture(
     classes: int,
     head: Head = "softmax",
     stem_stride: int = 2,
+    activation: Activation = "relu6",
     scaling: Scaling = SCALINGS["-1..1"],
 ) -> Architecture:
     """Return an architecture by name.
@@ -38,6 +39,7 @@ def architecture(
         classes: Length of the output, at least 2.
         head: Whether the network ends in the softmax or in the logits.
         stem_stride: Stride of the first convolution: 2 as in the papers, or 1.
+        activation: Of all layers that are not linear: relu6 as in the papers, or relu.
         scaling: What the network takes for pixels, one of `layers.SCALINGS`.
 
     Raises:
@@ -49,4 +51,8 @@ def architecture(
     made = _ARCHITECTURES[arch](
         alpha=alpha, image_size=image_size, classes=classes, head=head, stem_stride=stem_stride
     )
-    return dataclasses.replace(made, scaling=scaling)
+    layers = (
+        layer if layer.activation == "none" else dataclasses.replace(layer, activation=activation)
+        for layer in made.layers
+    )
+    return dataclasses.replace(made, layers=tuple(layers), scaling=scaling)

@@ -13,7 +13,7 @@ import numpy as np
 from mobiledeploy.base.errors import RequestError
 from mobiledeploy.base.progress import Event, Progress, silent
 from mobiledeploy.data.dataset import Dataset, Pixels, Split, content_digest
-from mobiledeploy.data.photos import images, is_image, printable, visible
+from mobiledeploy.data.photos import contents, counted, is_image, printable, visible
 from mobiledeploy.data.preprocess import decode
 from mobiledeploy.data.split import split, undivided
 
@@ -55,8 +55,8 @@ def load(path: Path, *, divide: bool = True, progress: Progress = silent) -> Dat
     Where the sub-folders are `train` with `test`, `validation` or both, by any of the names in
     `SPLIT_FOLDERS`, they are taken as given splits with the classes inside them, and a missing
     one is taken from `train`.
-    Hidden files and what is no image are passed over. Every file is read once, for its hash;
-    none is decoded.
+    Hidden files are passed over, and what is no image, which an event says. Every image is read
+    once, for its hash; none is decoded.
 
     Args:
         path: The folder.
@@ -68,9 +68,12 @@ def load(path: Path, *, divide: bool = True, progress: Progress = silent) -> Dat
         RequestError: There is no such folder, or what it holds is not a set of labelled images.
     """
     root = _root(path)
-    photos = [
-        photo for part, folder in _parts(root) for photo in _photos(folder, root=root, part=part)
-    ]
+    photos: list[Photo] = []
+    others: list[Path] = []
+    for part, folder in _parts(root):
+        photos += _photos(folder, root=root, part=part, others=others)
+    if others:
+        progress(Event("data", f"passed over what is no image: {counted(others)}"))
     class_names = tuple(sorted({photo.class_name for photo in photos}))
     if len(class_names) < 2:
         found = f"only `{class_names[0]}`" if class_names else "no images"
@@ -159,7 +162,10 @@ def _folders(folder: Path, root: Path) -> list[Path]:
     return [path for path in visible(folder, root) if path.is_dir()]
 
 
-def _photos(folder: Path, *, root: Path, part: Split | None) -> Iterator[Photo]:
+def _photos(
+    folder: Path, *, root: Path, part: Split | None, others: list[Path]
+) -> Iterator[Photo]:
+    """Yield the photos of a folder of classes; files that are no images are added to `others`."""
     strays = [path for path in visible(folder, root) if path.is_file() and is_image(path)]
     if strays:
         raise RequestError(
@@ -168,12 +174,14 @@ def _photos(folder: Path, *, root: Path, part: Split | None) -> Iterator[Photo]:
         )
     for class_folder in _folders(folder, root):
         name = _class_name(class_folder)
-        paths = list(images(class_folder, root))
+        paths, more = contents(class_folder, root)
         if not paths:
+            found = f", only other files: {counted(more)}" if more else ""
             raise RequestError(
-                f"class `{name}` has no images in {printable(class_folder)}",
+                f"class `{name}` has no images in {printable(class_folder)}{found}",
                 hint="add images, or remove the folder",
             )
+        others += more
         for path in paths:
             yield Photo(path=path, class_name=name, part=part)
 

@@ -2,16 +2,32 @@
 
 import os
 import unicodedata
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 from mobiledeploy.base.errors import RequestError
 
 _DECODED: Final = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".gif"})
-_OTHERS: Final = frozenset({".heic", ".heif", ".avif", ".tif", ".tiff"})
+_OTHERS: Final = frozenset({
+    ".heic", ".heif", ".heics", ".avif", ".tif", ".tiff", ".jp2", ".j2k", ".j2c", ".jpf", ".jpx",
+    ".jpm", ".jxl", ".jxr", ".hdp", ".wdp", ".ppm", ".pgm", ".pbm", ".pnm", ".pam", ".pfm", ".ico",
+    ".cur", ".icns", ".psd", ".tga", ".pcx", ".dds", ".exr", ".hdr", ".qoi", ".svg", ".xcf",
+    ".xbm", ".xpm", ".ras", ".sgi", ".dcm", ".dib", ".dng", ".raw", ".3fr", ".arw", ".cr2", ".cr3",
+    ".crw",
+    ".dcr", ".erf", ".kdc", ".mef", ".mrw", ".nef", ".nrw", ".orf", ".pef", ".raf", ".rw2", ".sr2",
+    ".srf", ".srw", ".x3f",
+})  # fmt: skip
 """Images all the same: better counted as unreadable than passed over in silence."""
-_SIGNATURES: Final = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a")
+_SIGNATURES: Final = (
+    b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"II*\0", b"MM\0*",
+    b"\0\0\0\x0cjP  ", b"\xff\x4f\xff\x51", b"\0\0\0\x0cJXL ", b"\xff\x0a", b"8BPS\0\1", b"qoif",
+    *(b"P%d%c" % (kind, blank) for kind in range(1, 7) for blank in b" \t\r\n"),
+)  # fmt: skip
+"""First bytes: JPEG, PNG, GIF, TIFF, JPEG 2000, JPEG XL, Photoshop, QOI, PBM to PPM."""
+_BRANDS: Final = (b"heic", b"heix", b"hevc", b"mif1", b"msf1", b"avif", b"avis")
+"""Of HEIC and AVIF files, behind their first eight bytes."""
 _IGNORED: Final = (".", "__MACOSX", "@eaDir", "$RECYCLE.BIN", "System Volume Information")
 """What hidden names begin with, and folders of systems: `@eaDir` holds small copies of photos."""
 _UNPRINTABLE: Final = frozenset({"Cc", "Cs", "Zl", "Zp"})
@@ -41,17 +57,32 @@ def visible(folder: Path, root: Path) -> list[Path]:
     return paths
 
 
-def images(folder: Path, root: Path) -> Iterator[Path]:
-    """Yield the images anywhere under `folder`, in the order of their names.
+def contents(folder: Path, root: Path) -> tuple[list[Path], list[Path]]:
+    """Return the images anywhere under `folder`, and the other files, in the order of their names.
 
     Raises:
         RequestError: See `visible` and `is_image`.
     """
+    images: list[Path] = []
+    others: list[Path] = []
     for path in visible(folder, root):
         if path.is_dir():
-            yield from images(path, root)
-        elif path.is_file() and is_image(path):
-            yield path
+            inside = contents(path, root)
+            images += inside[0]
+            others += inside[1]
+        elif path.is_file():
+            (images if is_image(path) else others).append(path)
+    return images, others
+
+
+def counted(paths: Sequence[Path]) -> str:
+    """Return how many files there are of which ending, for people.
+
+    >>> counted([Path("a.txt"), Path("b.TXT"), Path("c")])
+    '2 .txt, 1 without an ending'
+    """
+    found = Counter(printable(path.suffix.lower()) or "without an ending" for path in paths)
+    return ", ".join(f"{count} {ending}" for ending, count in found.most_common())
 
 
 def is_image(path: Path) -> bool:
@@ -67,7 +98,11 @@ def is_image(path: Path) -> bool:
             start = handle.read(12)
     except OSError as error:
         raise RequestError(f"cannot read {printable(path)}: {error.strerror}") from error
-    return start.startswith(_SIGNATURES) or (start[:4] == b"RIFF" and start[8:] == b"WEBP")
+    return (
+        start.startswith(_SIGNATURES)
+        or (start[:4] == b"RIFF" and start[8:] == b"WEBP")
+        or (start[4:8] == b"ftyp" and start[8:] in _BRANDS)
+    )
 
 
 def printable(name: str | os.PathLike[str]) -> str:

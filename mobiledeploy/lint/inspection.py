@@ -10,7 +10,7 @@ import numpy as np
 from mobiledeploy.base.errors import CorruptFileError, RequestError
 from mobiledeploy.formats.model import Model, Tensor
 from mobiledeploy.integer.tflite_file import IDENTIFIER
-from mobiledeploy.lint import ends, read_onnx, read_tflite, rules, runtime
+from mobiledeploy.lint import ends, other_kinds, read_onnx, read_tflite, rules, runtime
 from mobiledeploy.lint.checks import Checks
 from mobiledeploy.lint.ends import End
 from mobiledeploy.lint.graph import Graph
@@ -29,14 +29,17 @@ def inspect(path: Path, *, checks: Checks | None = None) -> Inspection:
         checks: Where ONNX's checker runs; None begins and ends it here.
 
     Raises:
-        RequestError: There is no such file.
-        CorruptFileError: A file is damaged, or of another kind.
+        RequestError: There is no such file, or it is a good one of another kind.
+        CorruptFileError: A file is damaged, or of no kind that is known.
     """
     with checks or Checks() as running:
         if not path.is_dir():
             return Inspection(files=(_file(path, running),), across=())
         paths = [path / f"model.{ending}" for ending in ("tflite", "onnx")]
         found = tuple(_file(file, running) for file in paths if file.is_file())
+    if not found and (path / "saved_model.pb").is_file():
+        kind = other_kinds.SAVED_MODEL
+        raise RequestError(f"{path} is {kind.name}, expected a build folder", hint=kind.hint)
     if not found:
         raise RequestError(
             f"{path}: expected a folder with model.tflite or model.onnx, received one without",
@@ -49,8 +52,8 @@ def inspect_file(path: Path) -> FileReport:
     """Return what is in a file.
 
     Raises:
-        RequestError: There is no such file.
-        CorruptFileError: It is damaged, or of another kind.
+        RequestError: There is no such file, or it is a good one of another kind.
+        CorruptFileError: It is damaged, or of no kind that is known.
     """
     with Checks() as running:
         return _file(path, running)
@@ -64,7 +67,9 @@ def _file(path: Path, checks: Checks) -> FileReport:
         raise CorruptFileError(f"{path}: {size:,} bytes are more than either format can have")
     try:
         with np.errstate(all="ignore"):  # scales of damaged files may be anything
-            return _report(path, path.read_bytes(), checks)
+            data = path.read_bytes()
+            other_kinds.require_model(str(path), data)
+            return _report(path, data, checks)
     except CorruptFileError as error:
         named = str(error) if str(path) in str(error) else f"{path}: {error}"
         raise CorruptFileError(named, hint=error.hint) from error

@@ -8,11 +8,12 @@ import contextlib
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, NoReturn, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
-from mobiledeploy.base.errors import CorruptFileError, MissingDependencyError
+from mobiledeploy.base.errors import CorruptFileError, MissingDependencyError, RequestError
 from mobiledeploy.network.network import Float
 
 Group: TypeAlias = Any
@@ -33,6 +34,8 @@ def _damage(where: object) -> Iterator[None]:
     # h5py raises whichever of these fits the C library's complaint.
     try:
         yield
+    except RequestError:
+        raise  # what is whole, and not for us
     except (OSError, KeyError, RuntimeError, TypeError, ValueError) as error:
         raise CorruptFileError(f"{where} is damaged: {error}") from error
 
@@ -164,7 +167,8 @@ def arrays(datasets: Mapping[str, Iterable[Dataset]]) -> dict[str, list[Float]]:
 
     Raises:
         CorruptFileError: They are too large, lie outside the file, or hold something that is
-            not a finite floating-point number.
+            not a finite number.
+        RequestError: They are of a type that is not read, such as int8.
     """
     chosen = {name: list(some) for name, some in datasets.items()}
     total = 0
@@ -187,8 +191,26 @@ def _checked(name: str, dataset: Dataset) -> int:
     if dataset.external or dataset.is_virtual:
         raise CorruptFileError(f"`{name}` keeps its weights in another file")
     if dataset.dtype.kind != "f":
-        raise CorruptFileError(f"`{name}`: expected float32 weights, received {dataset.dtype}")
+        _refuse_type(name, dataset.dtype)
     return int(dataset.size)
+
+
+def _refuse_type(name: str, dtype: npt.DTypeLike) -> NoReturn:
+    """Say of whole numbers what they are; anything else is no weight at all."""
+    kind = np.dtype(dtype)
+    # h5py knows no bfloat16: two bytes of which it says nothing.
+    bfloat16 = kind.kind == "V" and kind.itemsize == 2
+    message = f"`{name}`: expected float16, float32 or float64 weights, received "
+    if bfloat16:
+        raise RequestError(
+            f"{message}bfloat16",
+            hint="save the model in float32 (`keras.config.set_dtype_policy`)",
+        )
+    if kind.kind in "iu":
+        raise RequestError(
+            f"{message}{kind}", hint="save the float model: a build quantises it itself"
+        )
+    raise CorruptFileError(f"{message}{kind}")
 
 
 def _read(name: str, dataset: Dataset) -> Float:

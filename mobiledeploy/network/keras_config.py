@@ -1,25 +1,43 @@
-"""A Keras model's configuration (JSON): names, order, epsilons. Nothing of it is executed."""
+"""A Keras model's configuration (JSON) as a flat list of layers. Nothing of it is executed.
+
+Models inside the model are taken apart; every layer says on whose output it is called, as Keras 3,
+tf.keras and the oldest Keras write it.
+"""
 
 import dataclasses
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final, Literal, TypeAlias
 
 from mobiledeploy.base.errors import CorruptFileError
-from mobiledeploy.network.stored import EPSILON, KINDS, NORMS
-from mobiledeploy.ops.architecture import Activation
-from mobiledeploy.spec.input_scaling import SCALINGS, InputRange
 
-_SHAPING: Final = frozenset({
-    "Activation", "Add", "AveragePooling2D", "Dropout", "Flatten", "GlobalAveragePooling2D",
-    "InputLayer", "ReLU", "Reshape", "Softmax", "ZeroPadding2D",
-})  # fmt: skip
-"""Classes that a MobileNet is made of, besides those with weights."""
-_RESCALING: Final = "Rescaling"
-_NEAR: Final = 0.01
-"""Share of a range by which a layer's may differ: 127.5 for 128 is the same to a network."""
+Constant: TypeAlias = tuple[float, ...]
+"""A number, or one number a channel."""
+Operand: TypeAlias = int | Constant | None
+"""What a layer is called on: the place of a layer in the list, a constant, or what is neither."""
+
+Kind: TypeAlias = Literal["conv", "depthwise", "dense"]
+
+KINDS: Final[dict[str, Kind]] = {
+    "Conv2D": "conv",
+    "DepthwiseConv2D": "depthwise",
+    "Dense": "dense",
+}
+"""By Keras class name."""
+
+NORMS: Final = frozenset({"BatchNormalization", "SyncBatchNormalization"})
+"""Keras class names of batch normalisation."""
+
+EPSILON: Final = 1e-3
+"""Keras's default, for files that hold weights but not the model's configuration."""
+
+INPUT_LAYER: Final = "InputLayer"
+MODELS: Final = frozenset({"Functional", "Model", "Sequential"})
+"""Class names of models whose configuration lists all that they compute."""
+_OPERANDS: Final = ("x", "x1", "x2", "y")
+"""Keywords by which operators take tensors."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -31,12 +49,22 @@ class ConfigLayer:
         name: The layer's name.
         class_name: Its Keras class.
         settings: Its own configuration.
+        foreign: Whether the class is not Keras's own, as far as the file says.
+        operator: Whether it is a function such as `keras.ops.subtract`, and no layer.
+        operands: What it is called on; empty for the input.
+        options: Keyword arguments of the call that are not None.
+        calls: How often it is called.
     """
 
     path: str
     name: str
     class_name: str
     settings: Mapping[str, Any]
+    foreign: bool = False
+    operator: bool = False
+    operands: tuple[Operand, ...] = ()
+    options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    calls: int = 1
 
     @property
     def epsilon(self) -> float:
@@ -51,66 +79,18 @@ class ConfigLayer:
         """Whether a batch normalisation has a gamma."""
         return self.settings.get("scale") is not False
 
-    @property
-    def activation(self) -> Activation | None:
-        """The activation that the layer applies, if it is one of ours."""
-        if self.class_name == "ReLU":
-            ceiling = self.settings.get("max_value")
-            return "relu" if ceiling is None else "relu6" if ceiling == 6 else None
-        match self.settings.get("activation"):
-            case "relu":
-                return "relu"
-            case "relu6":
-                return "relu6"
-            case _:
-                return None
-
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class KerasConfig:
-    """A model's layers in the order in which they run."""
+    """A model's layers.
+
+    Attributes:
+        layers: In the order in which they stand in the file: each after those that feed it.
+        outputs: Places of the layers that give the model's outputs.
+    """
 
     layers: tuple[ConfigLayer, ...]
-
-    @property
-    def image_size(self) -> tuple[int, int] | None:
-        """Height and width of the first input, if they are fixed."""
-        for layer in self.layers:
-            settings = layer.settings
-            match settings.get("batch_shape") or settings.get("batch_input_shape"):
-                case [_, int(height), int(width), _]:
-                    return height, width
-                case _:
-                    continue
-        return None
-
-    @property
-    def activations(self) -> frozenset[Activation]:
-        """The activations between the layers."""
-        found = (layer.activation for layer in self.layers)
-        return frozenset(activation for activation in found if activation)
-
-    @property
-    def input_range(self) -> InputRange | None:
-        """What a `Rescaling` layer makes of pixels, if that is a range that we know."""
-        found = [layer.settings for layer in self.layers if layer.class_name == _RESCALING]
-        match [(settings.get("scale"), settings.get("offset", 0.0)) for settings in found]:
-            case [(float(scale) | int(scale), float(offset) | int(offset))]:
-                for name, (mean, std) in SCALINGS.items():
-                    misses = offset + mean / std, 255 * scale + offset - (255 - mean) / std
-                    if all(abs(miss) <= _NEAR * 255 / std for miss in misses):
-                        return name
-                return None
-            case _:
-                return None
-
-    @property
-    def others(self) -> tuple[str, ...]:
-        """Class names of layers that no MobileNet has, each once."""
-        known = _SHAPING | NORMS | KINDS.keys()
-        if self.input_range:
-            known |= {_RESCALING}
-        return tuple(sorted({layer.class_name for layer in self.layers} - known))
+    outputs: tuple[Operand, ...]
 
 
 def parse(text: str | bytes, where: str) -> KerasConfig:
@@ -119,34 +99,186 @@ def parse(text: str | bytes, where: str) -> KerasConfig:
     Raises:
         CorruptFileError: It is not a Keras model's configuration.
     """
+    layers: list[ConfigLayer] = []
     try:
-        data = json.loads(text)
-        return KerasConfig(layers=tuple(_layers(data, "")))
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        outputs = _flatten(json.loads(text), "", (), {}, layers)
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise CorruptFileError(f"{where}: the model's configuration is damaged") from error
+    return KerasConfig(layers=tuple(layers), outputs=outputs)
 
 
-def _layers(model: Mapping[str, Any], prefix: str) -> Iterator[ConfigLayer]:
+def _flatten(
+    model: Mapping[str, Any],
+    prefix: str,
+    feeds: tuple[Operand, ...],
+    options: Mapping[str, Any],
+    layers: list[ConfigLayer],
+) -> tuple[Operand, ...]:
+    """Append a model's layers and return its outputs.
+
+    Args:
+        model: Its configuration.
+        prefix: Of the paths of its weights.
+        feeds: What it is called on; empty for the whole.
+        options: With which it is called.
+        layers: Appended to.
+    """
     inside = model["config"]
     # Very old Sequential models are a bare list of layers.
     rows = inside if isinstance(inside, list) else inside.get("layers", ())
+    chain = isinstance(inside, list) or "output_layers" not in inside
     used: Counter[str] = Counter()
+    places: dict[str, Operand] = {}
+    entries = _names(() if chain else inside.get("input_layers", ()))
+    last: tuple[Operand, ...] = feeds
     for row in rows:
         class_name, settings = str(row["class_name"]), row["config"]
-        if not isinstance(settings, dict):
-            raise TypeError(f"expected an object, received {type(settings).__name__}")
         stem = snake_case(class_name)
         path = f"{prefix}layers/{stem}_{used[stem]}" if used[stem] else f"{prefix}layers/{stem}"
         used[stem] += 1
-        if "layers" in settings:
-            yield from _layers(row, f"{path}/")
+        bare = isinstance(settings, list)
+        if not bare and not isinstance(settings, dict):
+            raise TypeError(f"expected an object, received {type(settings).__name__}")
+        nested = bare or "layers" in settings
+        name = str(row.get("name") or ("" if bare else settings["name"]))
+        calls = [(last, {})] if chain else [_call(call, places) for call in _nodes(row)]
+        operands, given = calls[0] if calls else ((), {})
+        if class_name == INPUT_LAYER:
+            index = entries.index(name) if name in entries else 0
+            operands = (feeds[index] if index < len(feeds) else None,) if feeds else ()
+        elif chain and not last and not layers and not bare:
+            operands = (_entry(settings, layers),)
+        if options.get("training") is True:
+            given = {**given, "training": True}
+        if nested and class_name in MODELS and len(calls) == 1:
+            last = _flatten(row, f"{path}/", operands, given, layers)
+        elif nested:
+            # Its weights are found all the same; what it computes is not known.
+            _flatten(row, f"{path}/", (None,), {}, layers)
+            last = (None,)
         else:
-            yield ConfigLayer(
-                path=path,
-                name=str(row.get("name") or settings["name"]),
-                class_name=class_name,
-                settings=settings,
+            layers.append(
+                ConfigLayer(
+                    path=path,
+                    name=name,
+                    class_name=class_name,
+                    settings=settings,
+                    foreign=_foreign(row),
+                    operator=".ops." in f"{row.get('module')}.",
+                    operands=operands,
+                    options=given,
+                    calls=max(1, len(calls)),
+                )
             )
+            last = (len(layers) - 1,)
+        places[name] = last[0] if len(last) == 1 else None
+    if chain:
+        return last
+    return tuple(places.get(name) for name in _names(inside["output_layers"]))
+
+
+def _entry(settings: Mapping[str, Any], layers: list[ConfigLayer]) -> int:
+    """Append the input of a Sequential model that has none of its own."""
+    shapes = {key: value for key, value in settings.items() if key.startswith("batch_")}
+    layers.append(ConfigLayer(path="", name="input", class_name=INPUT_LAYER, settings=shapes))
+    return len(layers) - 1
+
+
+def _foreign(row: Mapping[str, Any]) -> bool:
+    module = row.get("module")
+    ours = module is None or str(module).partition(".")[0] in {"keras", "tensorflow", "tf_keras"}
+    return not ours or ">" in f"{row['class_name']}{row.get('registered_name')}"
+
+
+def _names(references: Any) -> list[str]:
+    """Return the layers' names in `[name, 0, 0]`, or in a list or object of such."""
+    if isinstance(references, dict):
+        references = list(references.values())
+    if len(references) == 3 and isinstance(references[0], str):
+        references = [references]
+    return [str(reference[0]) for reference in references]
+
+
+def _nodes(row: Mapping[str, Any]) -> Sequence[Any]:
+    nodes = row.get("inbound_nodes") or ()
+    if not isinstance(nodes, list | tuple):
+        raise TypeError("expected a list of calls")
+    return nodes
+
+
+def _call(
+    node: Any, places: Mapping[str, Operand]
+) -> tuple[tuple[Operand, ...], Mapping[str, Any]]:
+    """Return what a layer is called on, and the options."""
+    if isinstance(node, dict):  # Keras 3
+        found = [_operand(value, places) for value in _flat(node.get("args", ()))]
+        named = node.get("kwargs") or {}
+        found += [_operand(named[key], places) for key in _OPERANDS if key in named]
+        return tuple(found), _options(named)
+    found, options = [], {}
+    for item in [node] if node and isinstance(node[0], str) else node:
+        name, _, tensor, *rest = item
+        named = rest[0] if rest else {}
+        if name == "_CONSTANT_VALUE":
+            found.append(constant(tensor))
+        else:
+            found.append(places.get(name) if tensor == 0 else None)
+        found += [_operand(named[key], places) for key in _OPERANDS if key in named]
+        options.update(_options(named))
+    return tuple(found), options
+
+
+def _options(named: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        key: value
+        for key, value in named.items()
+        if key not in (*_OPERANDS, "name") and value is not None and value is not False
+    }
+
+
+def _flat(values: Any) -> Iterator[Any]:
+    """Yield what stands in lists of lists, lists of numbers whole."""
+    for value in values:
+        if isinstance(value, list) and any(isinstance(one, dict | list) for one in value):
+            yield from _flat(value)
+        else:
+            yield value
+
+
+def _operand(value: Any, places: Mapping[str, Operand]) -> Operand:
+    match value:
+        case {"class_name": "__keras_tensor__", "config": {"keras_history": [name, _, tensor]}}:
+            return places.get(name) if tensor == 0 else None
+        case [str(name), int(), int(tensor), *_]:
+            return places.get(name) if tensor == 0 else None
+        case _:
+            return constant(value)
+
+
+def constant(value: Any) -> Constant | None:
+    """Return a number or a list of them, one a channel, however Keras wrote it; else None."""
+    match value:
+        case bool():
+            return None
+        case float() | int():
+            return _numbers([value])
+        case {"class_name": "__numpy__" | "__tensor__", "config": {"value": inner}}:
+            return constant(inner)
+        case [[*_] as only]:
+            return constant(only)
+        case [_, *_]:
+            return _numbers(value)
+        case _:
+            return None
+
+
+def _numbers(values: Sequence[Any]) -> Constant | None:
+    if not all(isinstance(value, float | int) for value in values):
+        return None
+    try:
+        return tuple(map(float, values))
+    except OverflowError:  # JSON's whole numbers have no limit
+        return None
 
 
 def snake_case(class_name: str) -> str:

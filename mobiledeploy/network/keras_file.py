@@ -1,17 +1,32 @@
 """Read a Keras weights or model file without Keras: no code in it can run.
 
-`.keras`, `.weights.h5` and legacy `.h5`, weights only or whole models, as written by Keras 3,
-tf.keras and Keras applications. Nothing is unpickled, no layer of the file is ever built, and
-the HDF5 library, which damaged bytes can crash or hang, runs in a process of its own.
+`.keras` is a zip archive of a configuration and an HDF5 file; `.weights.h5` and `.h5`, weights
+alone or whole models, are HDF5; as written by Keras 3, tf.keras and Keras applications. Nothing is
+unpickled, no layer of the file is ever built, and the HDF5 library, which damaged bytes can crash
+or hang, runs in a process of its own.
 """
+
+import dataclasses
+import zipfile
+import zlib
+from pathlib import Path
+from typing import Final
 
 from mobiledeploy.base import child_process
 from mobiledeploy.base.errors import CorruptFileError
 from mobiledeploy.base.files import Name, named
-from mobiledeploy.network import keras_formats, stored_bytes
+from mobiledeploy.network import keras_graph, keras_h5, keras_h5_legacy
+from mobiledeploy.network.hdf5 import child, opened, string, strings
+from mobiledeploy.network.keras_config import KerasConfig, parse
 from mobiledeploy.network.match import Matched, match
-from mobiledeploy.network.stored import Stored
+from mobiledeploy.network.stored import Stored, from_bytes, to_bytes
 from mobiledeploy.ops.architecture import Architecture
+
+CONFIG: Final = "config.json"
+WEIGHTS: Final = "model.weights.h5"
+
+MAX_WEIGHTS_BYTES: Final = 1 << 29
+MAX_CONFIG_BYTES: Final = 1 << 24
 
 
 def load(path: Name, architecture: Architecture) -> Matched:
@@ -40,5 +55,65 @@ def read(path: Name) -> Stored:
             f"{path} is not a file",
             hint="a SavedModel folder is not supported: save the model as .keras or .weights.h5",
         )
-    function = keras_formats.read_to_bytes
-    return stored_bytes.load(child_process.call(function.__module__, function.__name__, str(path)))
+    function = read_to_bytes
+    return from_bytes(child_process.call(function.__module__, function.__name__, str(path)))
+
+
+def read_here(path: Path) -> Stored:
+    """Read all weights that a Keras file holds, in this process.
+
+    A hostile file can crash the HDF5 library, and this process with it: call `read`.
+
+    Raises:
+        CorruptFileError: The file is missing, damaged or not a Keras file.
+        MissingDependencyError: h5py is not installed.
+    """
+    if zipfile.is_zipfile(path):
+        return _read_archive(path)
+    with opened(path, str(path)) as file:
+        text = string(file, "model_config")
+        config = parse(text, str(path)) if text else None
+        weights = child(file, "model_weights") or file
+        if strings(weights, "layer_names"):
+            return _with_config(keras_h5_legacy.read(weights, path.name, config), config)
+        if any(child(file, root) is not None for root in keras_h5.ROOTS):
+            return _with_config(keras_h5.read(file, path.name, config), config)
+    raise CorruptFileError(
+        f"{path} is HDF5, but holds no Keras layers",
+        hint="expected .keras, .weights.h5 or .h5, as written by Keras",
+    )
+
+
+def read_to_bytes(path: str) -> bytes:
+    """Read a file for another process."""
+    return to_bytes(read_here(Path(path)))
+
+
+def _read_archive(path: Path) -> Stored:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            text = _member(archive, CONFIG, MAX_CONFIG_BYTES)
+            weights = _member(archive, WEIGHTS, MAX_WEIGHTS_BYTES)
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError) as error:
+        raise CorruptFileError(f"{path} is damaged: {error}") from error
+    with opened(weights, f"{WEIGHTS} in {path}") as file:
+        config = parse(text, str(path))
+        return _with_config(keras_h5.read(file, path.name, config), config)
+
+
+def _with_config(stored: Stored, config: KerasConfig | None) -> Stored:
+    """Add what only a model's configuration says."""
+    if config is None:
+        return stored
+    return dataclasses.replace(stored, graph=keras_graph.of(config))
+
+
+def _member(archive: zipfile.ZipFile, name: str, limit: int) -> bytes:
+    if name not in archive.namelist():
+        raise CorruptFileError(f"{archive.filename} is not a .keras file: it holds no {name}")
+    # The size in the directory may lie: never unpack more than the limit.
+    with archive.open(name) as member:
+        data = member.read(limit + 1)
+    if len(data) > limit:
+        raise CorruptFileError(f"{archive.filename}: {name} unpacks to more than {limit:,} bytes")
+    return data

@@ -10,9 +10,16 @@ from typing import Final
 from mobiledeploy.base.errors import CorruptFileError, RequestError
 from mobiledeploy.network.fold import BatchNorm
 from mobiledeploy.network.hdf5 import Dataset, Group, arrays, child, groups, string
-from mobiledeploy.network.keras_config import ConfigLayer, KerasConfig, snake_case
+from mobiledeploy.network.keras_config import (
+    EPSILON,
+    KINDS,
+    NORMS,
+    ConfigLayer,
+    KerasConfig,
+    snake_case,
+)
 from mobiledeploy.network.network import Float
-from mobiledeploy.network.stored import EPSILON, KINDS, NORMS, Stored, StoredKernel, StoredNorm
+from mobiledeploy.network.stored import Stored, StoredKernel, StoredNorm
 
 ROOTS: Final = ("layers", "_layer_checkpoint_dependencies")
 """The top group; the second is what Keras 2.12 called it."""
@@ -51,7 +58,7 @@ def read(file: Group, origin: str, config: KerasConfig | None) -> Stored:
     for path in sorted(values, key=_order):
         if _stem(path) in _NORMS:
             norm = _batch_norm(names[path], values[path], known.get(path))
-            norms.append(StoredNorm(name=names[path], batch_norm=norm))
+            norms.append(StoredNorm(name=names[path], path=path, batch_norm=norm))
         else:
             if not 1 <= len(values[path]) <= 2:
                 raise CorruptFileError(f"{origin}: layer `{names[path]}` lacks its weights")
@@ -59,6 +66,7 @@ def read(file: Group, origin: str, config: KerasConfig | None) -> Stored:
             kernels.append(
                 StoredKernel(
                     name=names[path],
+                    path=path,
                     kind=_KINDS[_stem(path)],
                     kernel=kernel,
                     bias=bias[0] if bias else None,

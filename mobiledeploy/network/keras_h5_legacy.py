@@ -10,11 +10,13 @@ from typing import Final
 from mobiledeploy.base.errors import CorruptFileError
 from mobiledeploy.network.fold import BatchNorm
 from mobiledeploy.network.hdf5 import Dataset, Group, arrays, child, strings
-from mobiledeploy.network.keras_config import KerasConfig
+from mobiledeploy.network.keras_config import EPSILON, KINDS, ConfigLayer, KerasConfig, Kind
 from mobiledeploy.network.network import Float
-from mobiledeploy.network.stored import EPSILON, KINDS, Kind, Stored, StoredKernel, StoredNorm
+from mobiledeploy.network.stored import Stored, StoredKernel, StoredNorm
 
 KERNELS: Final = frozenset({"kernel", "depthwise_kernel"})
+ROLES: Final = KERNELS | {"bias", "gamma", "beta", "moving_mean", "moving_variance"}
+"""What is read; other layers keep counters and the like, of any type."""
 
 
 def read(weights: Group, origin: str, config: KerasConfig | None) -> Stored:
@@ -28,12 +30,12 @@ def read(weights: Group, origin: str, config: KerasConfig | None) -> Stored:
     Raises:
         CorruptFileError: The file is damaged.
     """
-    datasets = _datasets(weights)
+    known = {layer.name: layer for layer in config.layers} if config else {}
+    datasets = _datasets(weights, known)
     values = arrays({name: roles.values() for name, roles in datasets.items()})
     layers = {
         name: dict(zip(roles, values[name], strict=True)) for name, roles in datasets.items()
     }
-    known = {layer.name: layer for layer in config.layers} if config else {}
     kernels, norms = [], []
     for name, found in layers.items():
         if role := next(iter(KERNELS & found.keys()), None):
@@ -41,6 +43,7 @@ def read(weights: Group, origin: str, config: KerasConfig | None) -> Stored:
             kernels.append(
                 StoredKernel(
                     name=name,
+                    path=name,
                     kind=KINDS.get(class_name) or _kind(name, role, found[role]),
                     kernel=found[role],
                     bias=found.get("bias"),
@@ -48,12 +51,19 @@ def read(weights: Group, origin: str, config: KerasConfig | None) -> Stored:
             )
         elif "moving_mean" in found:
             epsilon = known[name].epsilon if name in known else EPSILON
-            norms.append(StoredNorm(name=name, batch_norm=_batch_norm(name, found, epsilon)))
+            norms.append(
+                StoredNorm(name=name, path=name, batch_norm=_batch_norm(name, found, epsilon))
+            )
     return Stored(origin=origin, kernels=tuple(kernels), norms=tuple(norms))
 
 
-def _datasets(weights: Group) -> dict[str, dict[str, Dataset]]:
-    """Return the data sets by layer and by role (`kernel`, `gamma`, ...), in running order."""
+def _datasets(weights: Group, known: Mapping[str, ConfigLayer]) -> dict[str, dict[str, Dataset]]:
+    """Return the data sets by layer and by role (`kernel`, `gamma`, ...), in running order.
+
+    Args:
+        weights: The group with the attribute `layer_names`.
+        known: The layers of the configuration by name, where there is one.
+    """
     found: dict[str, dict[str, Dataset]] = {}
     for group_name in strings(weights, "layer_names"):
         group = child(weights, group_name)
@@ -61,12 +71,15 @@ def _datasets(weights: Group) -> dict[str, dict[str, Dataset]]:
             raise CorruptFileError(f"`{group_name}` is listed in the file, but not there")
         paths = strings(group, "weight_names")
         owners = {path.rpartition("/")[0] for path in paths}
+        # The group's name is the layer's own; inside a nested model only paths tell.
+        single = group_name in known if known else len(owners) == 1
         for path in paths:
             owner, _, variable = path.rpartition("/")
-            # The group's name is the layer's own; inside a nested model only paths tell.
-            layer = group_name if len(owners) == 1 else owner.rpartition("/")[2]
-            roles = found.setdefault(layer, {})
             role = variable.partition(":")[0]
+            if role not in ROLES:
+                continue
+            layer = group_name if single else owner.rpartition("/")[2]
+            roles = found.setdefault(layer, {})
             if role in roles:
                 raise CorruptFileError(f"layer `{layer}` has two weights named `{role}`")
             roles[role] = child(group, path)

@@ -7,10 +7,12 @@ import numpy as np
 
 from mobiledeploy.base.errors import RequestError
 from mobiledeploy.models.keras_builder import BATCH_NORM
+from mobiledeploy.network import keras_config, keras_graph
 from mobiledeploy.network.fold import BatchNorm, Variables, check_shapes, fold
+from mobiledeploy.network.keras_config import KINDS, NORMS
 from mobiledeploy.network.match import match
 from mobiledeploy.network.network import Float, Network
-from mobiledeploy.network.stored import KINDS, NORMS, Stored, StoredKernel, StoredNorm
+from mobiledeploy.network.stored import Stored, StoredKernel, StoredNorm
 from mobiledeploy.ops.architecture import Architecture
 
 if TYPE_CHECKING:
@@ -107,14 +109,23 @@ def _stored(model: "keras.Model") -> Stored:
             kernels.append(
                 StoredKernel(
                     name=layer.name,
+                    path=layer.name,
                     kind=KINDS[kind],
                     kernel=kernel,
                     bias=bias[0] if bias else None,
                 )
             )
         elif kind in NORMS:
-            norms.append(StoredNorm(name=layer.name, batch_norm=_batch_norm(layer)))
-    return Stored(origin=model.name, kernels=tuple(kernels), norms=tuple(norms))
+            norms.append(
+                StoredNorm(name=layer.name, path=layer.name, batch_norm=_batch_norm(layer))
+            )
+    config = keras_config.parse(model.to_json(), model.name)
+    return Stored(
+        origin=model.name,
+        kernels=tuple(kernels),
+        norms=tuple(norms),
+        graph=keras_graph.of(config),
+    )
 
 
 def _layers(model: Any) -> Iterator[Any]:

@@ -65,6 +65,7 @@ def build(
     threads = config.train.threads
     with resume.hold(root):
         dataset = sources.open_dataset(config.data, progress=progress)
+        preflight.check_head(config, weights, classes=len(dataset.class_names))
         publish.withdraw(root)
         if start is not None:
             resume.forget(root, start)

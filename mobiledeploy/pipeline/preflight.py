@@ -12,9 +12,8 @@ from pathlib import Path
 from mobiledeploy.base import files
 from mobiledeploy.base.errors import MissingDependencyError, RequestError
 from mobiledeploy.base.progress import Progress
-from mobiledeploy.models import registry
 from mobiledeploy.network import keras_file
-from mobiledeploy.network.match import match
+from mobiledeploy.network.match import architecture_for, match
 from mobiledeploy.network.stored import Stored
 from mobiledeploy.spec.config import DIGITS, IMAGENET_RANGE, BuildConfig
 
@@ -104,16 +103,20 @@ def starting_weights(config: BuildConfig, *, progress: Progress) -> Start | None
     stored = keras_file.read(path)
     if name == "imagenet":
         stored = dataclasses.replace(stored, input_range=IMAGENET_RANGE)
-    # How many classes there are is not known yet, and is the one thing that may differ.
-    architecture = registry.architecture(
-        model.arch,
-        alpha=model.alpha,
-        image_size=model.image_size,
-        classes=2,
-        scaling=config.preprocessing.scaling,
-    )
-    transfer.starting_network(architecture, match(stored, architecture))
+    # How many classes there are is not known yet, nor whether the head is taken.
+    architecture = architecture_for(config, stored, classes=2)
+    transfer.starting_network(architecture, match(stored, architecture, take_head=False))
     return Start(stored=stored, digest=files.sha256(path))
+
+
+def check_head(config: BuildConfig, start: Start | None, *, classes: int) -> None:
+    """Check the weights' head, when it is known how many classes there are.
+
+    Raises:
+        RequestError: It has the right shape, and computes something else than ours.
+    """
+    if start is not None:
+        match(start.stored, architecture_for(config, start.stored, classes=classes))
 
 
 def _check_readable(path: Path) -> None:

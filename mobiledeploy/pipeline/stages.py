@@ -18,9 +18,8 @@ from mobiledeploy.integer.certificate import Certificate
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.integer.digest import digest
 from mobiledeploy.integer.quantise import quantise
-from mobiledeploy.models import registry
 from mobiledeploy.network import network_file
-from mobiledeploy.network.match import match
+from mobiledeploy.network.match import architecture_for, match
 from mobiledeploy.network.network import Network
 from mobiledeploy.network.stored import Stored
 from mobiledeploy.pipeline import selection
@@ -52,15 +51,7 @@ def train(
     from mobiledeploy.training import float_training, predict, transfer
     from mobiledeploy.training.checkpoint import Checkpoints
 
-    model = config.model
-    architecture = registry.architecture(
-        model.arch,
-        alpha=model.alpha,
-        image_size=model.image_size,
-        classes=len(class_names),
-        stem_stride=model.stem_stride,
-        scaling=config.preprocessing.scaling,
-    )
+    architecture = architecture_for(config, weights, classes=len(class_names))
     augment = _augmentation(config)
     checkpoints = Checkpoints(folder=folder / CHECKPOINTS)
     if weights is None:

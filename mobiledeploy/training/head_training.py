@@ -36,7 +36,7 @@ def train(
     """Return the network with a trained dense layer; all else stays.
 
     Args:
-        network: Where to start.
+        network: Where to start; its dense layer knows nothing yet.
         images: To train on.
         validation: Held back: the latest dense layer that does as well on them as any is kept.
         flip: Whether to train on each image's mirror image too.
@@ -92,7 +92,10 @@ def train(
         prepare=lambda rows, _: rows,
         loss=objective(labels, architecture.classes),
         validation=Validation(
-            every=loop.steps(1, len(features), BATCH), patience=PATIENCE, losses=validation_losses
+            every=loop.steps(1, len(features), BATCH),
+            patience=PATIENCE,
+            losses=validation_losses,
+            from_start=False,
         ),
         checkpoint=checkpoints.of(
             "head", features, labels, held_back, found.kernel, found.bias, plan

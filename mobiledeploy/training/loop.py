@@ -76,7 +76,7 @@ def train(
         prepare: From a batch of examples to the model's input: augmentation stands here.
         loss: One loss an example.
         validation: When to score and when to stop; the model then ends as it was when it last
-            validated as well as any, which may be how it came.
+            validated as well as any, which may be how it came (see `Validation.from_start`).
         checkpoint: Where the state is kept, None to keep none.
         progress: Told after every step.
 
@@ -87,7 +87,7 @@ def train(
     state = State(model, plan.steps, validated=validation is not None)
     if checkpoint:
         _go_on(state, checkpoint, plan, progress)
-    if validation and state.done == 0:
+    if validation and validation.from_start and state.done == 0:
         state.note(_score(validation, state.done, plan))
     make_step = step.build(
         model, state.adam, examples, plan.batch_size, prepare=prepare, loss=loss

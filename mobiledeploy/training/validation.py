@@ -16,11 +16,14 @@ class Validation:
         patience: Stop after so many scores in a row that were worse than the best.
         losses: Gives the loss of each held-back example with the model as it is now. Losses
             decide rather than top-1, which moves in coarse steps on few examples.
+        from_start: Whether the model as it came may be what is kept. Not where it gives the same
+            answer to everything: of a few held-back examples that could be the least wrong one.
     """
 
     every: int
     patience: int
     losses: Callable[[], npt.NDArray[np.float64]]
+    from_start: bool = True
 
     def due(self, done: int, steps: int) -> bool:
         """Return whether to score after `done` of `steps` steps."""

@@ -7,6 +7,7 @@ from typing import Final
 
 from mobiledeploy.base.errors import CorruptFileError, RequestError
 from mobiledeploy.integer.tflite_file import IDENTIFIER
+from mobiledeploy.lint import other_kinds
 from mobiledeploy.runtimes import Format
 from mobiledeploy.verify import external_data
 
@@ -42,10 +43,13 @@ def of_bytes(name: str, data: bytes, *, folder: Path | None = None) -> ModelFile
         folder: Where tensors may lie that an ONNX file keeps outside; None allows none.
 
     Raises:
+        RequestError: The file is recognisably of another kind, such as a Keras model.
         CorruptFileError: The bytes are neither a `.tflite` nor an `.onnx`, or an ONNX file points
             at bytes outside of the folder.
     """
     tflite = data[4:8] == IDENTIFIER
+    if not tflite:
+        other_kinds.require_model(name, data)
     try:
         whole = data if tflite else external_data.embedded(data, folder)
     except CorruptFileError as error:

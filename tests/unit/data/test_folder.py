@@ -1,6 +1,7 @@
 """A folder of photos, as people keep them."""
 
 import os
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -81,13 +82,44 @@ def test_images_without_suffix_are_known_by_their_first_bytes(
     assert load(root).image_names.count("cat/sound") == 0
 
 
-def test_images_nobody_can_decode_are_counted_not_passed_over(photos: Photos) -> None:
+@pytest.mark.parametrize(
+    ("name", "start"),
+    [
+        ("IMG_1.HEIC", b""),
+        ("1.ppm", b""),
+        ("1.PGM", b""),
+        ("1.jp2", b""),
+        ("1.jxl", b""),
+        ("1.dng", b""),
+        ("1.ico", b""),
+        ("heic", b"\0\0\0\x18ftypheic"),
+        ("ppm", b"P6\n10 10 255\n"),
+        ("tiff", b"II*\0"),
+        ("jp2.bin", b"\0\0\0\x0cjP  \r\n\x87\n"),
+    ],
+)
+def test_images_nobody_can_decode_are_counted_not_passed_over(
+    photos: Photos, name: str, start: bytes
+) -> None:
     root = photos(cat=3, dog=3)
-    (root / "cat" / "IMG_1.HEIC").write_bytes(b"\0\0\0\x18ftypheic")
+    (root / "cat" / name).write_bytes(start)
     dataset = load(root)
-    index = dataset.image_names.index("cat/IMG_1.HEIC")
-    with pytest.raises(RequestError, match=r"`cat/IMG_1\.HEIC` is no JPEG"):
+    index = dataset.image_names.index(f"cat/{name}")
+    with pytest.raises(RequestError, match=f"`cat/{re.escape(name)}` is no JPEG"):
         dataset.decode(index)
+
+
+def test_files_that_are_no_images_are_counted_by_their_ending(photos: Photos) -> None:
+    root = photos(cat=3, dog=3)
+    for name in ("a.txt", "b.TXT", "c.csv", "deep/d"):
+        path = root / "cat" / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("no image")
+    events: list[Event] = []
+    load(root, progress=events.append)
+    assert [event.message for event in events if "passed over" in event.message] == [
+        "passed over what is no image: 2 .txt, 1 .csv, 1 without an ending"
+    ]
 
 
 def test_any_name_that_a_file_system_takes_is_fine(photos: Photos) -> None:
@@ -246,7 +278,7 @@ def test_a_class_without_a_name_is_refused(photos: Photos) -> None:
 def test_a_class_without_images_is_refused(photos: Photos) -> None:
     root = photos(cat=3, dog=3, fox=0)
     (root / "fox" / "readme.txt").write_text("later")
-    with pytest.raises(RequestError, match="class `fox` has no images"):
+    with pytest.raises(RequestError, match=r"class `fox` has no images .* other files: 1 \.txt"):
         load(root)
 
 

@@ -8,7 +8,7 @@ import h5py
 import numpy as np
 import pytest
 
-from mobiledeploy.base.errors import CorruptFileError
+from mobiledeploy.base.errors import CorruptFileError, RequestError
 from mobiledeploy.network import hdf5
 
 
@@ -64,6 +64,10 @@ def integers(file: Any) -> None:
     file["layer"] = np.ones(3, np.int32)
 
 
+def bfloats(file: Any) -> None:
+    file["layer"] = np.zeros(3, "V2")
+
+
 def text(file: Any) -> None:
     file["layer"] = "a kernel"
 
@@ -85,8 +89,7 @@ def beyond_float32(file: Any) -> None:
         (virtual, "another file"),
         (endless, "at most 134,217,728 weights, received a file that holds 1,099,511,627,776"),
         (a_group, "`layer` lacks its weights"),
-        (integers, "float32 weights, received int32"),
-        (text, "float32 weights, received object"),
+        (text, "float64 weights, received object"),
         (not_a_number, "NaN or infinite"),
         (beyond_float32, "NaN or infinite"),
     ],
@@ -98,6 +101,23 @@ def test_anything_but_plain_finite_numbers_is_refused(
         write(file)
     with pytest.raises(CorruptFileError, match=message):
         read(path)
+
+
+@pytest.mark.parametrize(
+    ("write", "message", "hint"),
+    [
+        (integers, "float64 weights, received int32", "float model"),
+        (bfloats, "float64 weights, received bfloat16", "float32"),
+    ],
+)
+def test_whole_weights_of_another_type_are_called_what_they_are(
+    path: Path, write: Callable[[Any], None], message: str, hint: str
+) -> None:
+    with h5py.File(path, "w") as file:
+        write(file)
+    with pytest.raises(RequestError, match=message) as caught:
+        read(path)
+    assert hint in str(caught.value.hint)
 
 
 def test_many_small_arrays_are_summed_up(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

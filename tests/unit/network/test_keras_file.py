@@ -18,11 +18,11 @@ import pytest
 
 from mobiledeploy.base.errors import CorruptFileError, RequestError
 from mobiledeploy.models import registry
-from mobiledeploy.network import keras_file, keras_formats, stored_bytes
+from mobiledeploy.network import keras_file
 from mobiledeploy.network.keras_config import snake_case
 from mobiledeploy.network.match import Matched, match
 from mobiledeploy.network.network import Float
-from mobiledeploy.network.stored import Stored
+from mobiledeploy.network.stored import Stored, from_bytes, to_bytes
 
 V1 = registry.architecture("v1", alpha=0.25, image_size=32, classes=3)
 
@@ -41,6 +41,8 @@ def rows(*, prefix: str = "", epsilon: float = 1e-3, gamma: bool = True) -> list
     """Return V1 as rows of a Keras model; every value says which layer it belongs to."""
     found = [Row("InputLayer", "image", {}, {"batch_shape": [None, 32, 32, 3]})]
     for index, layer in enumerate(V1.layers):
+        if layer.op == "mean":
+            found.append(Row("GlobalAveragePooling2D", "pooled", {}, {}))
         if not layer.has_weights:
             continue
         kernel = {"kernel": np.full(layer.kernel_shape, index, np.float32)}
@@ -48,12 +50,16 @@ def rows(*, prefix: str = "", epsilon: float = 1e-3, gamma: bool = True) -> list
         name = prefix + layer.name
         match layer.op:
             case "dense":
-                found.append(Row("Dense", name, {**kernel, "bias": full}, {}))
+                found.append(Row("Dense", name, {**kernel, "bias": full}, {"units": 3}))
             case op:
                 class_name = "Conv2D" if op == "conv" else "DepthwiseConv2D"
+                window = {
+                    "filters": layer.out_channels, "kernel_size": list(layer.kernel),
+                    "strides": list(layer.strides), "padding": "same",
+                }  # fmt: skip
                 roles = ("gamma", "beta", "moving_mean", "moving_variance")[not gamma :]
                 found += (
-                    Row(class_name, name, kernel, {}),
+                    Row(class_name, name, kernel, window),
                     Row(
                         "BatchNormalization",
                         f"{name}_bn",
@@ -112,8 +118,12 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "theirs"
 
 
+def image_size(stored: Stored) -> object:
+    return stored.graph and stored.graph.image_size
+
+
 def load(path: Path) -> Matched:
-    return match(keras_formats.read(path), V1)
+    return match(keras_file.read_here(path), V1)
 
 
 def check(path: Path, *, epsilon: float = 1e-3) -> None:
@@ -153,10 +163,10 @@ def test_a_model_file_says_its_epsilons_and_its_size(path: Path) -> None:
         write_legacy(file.create_group("model_weights"), model)
         file.create_group("optimizer_weights")
     check(path, epsilon=0.01)
-    assert keras_formats.read(path).image_size == (32, 32)
+    assert image_size(keras_file.read_here(path)) == (32, 32)
     write_archive(path, model, names=False)
     check(path, epsilon=0.01)
-    assert keras_formats.read(path).image_size == (32, 32)
+    assert image_size(keras_file.read_here(path)) == (32, 32)
 
 
 def test_a_missing_gamma_is_one_where_the_file_says_that_it_is_missing(path: Path) -> None:
@@ -174,7 +184,14 @@ def test_a_missing_gamma_is_one_where_the_file_says_that_it_is_missing(path: Pat
     with h5py.File(path, "w") as file:
         write_new(file, model)
     with pytest.raises(RequestError, match=r"`conv1_bn`.* received 3 variables"):
-        keras_formats.read(path)
+        keras_file.read_here(path)
+
+
+def test_what_other_layers_count_in_whole_numbers_is_not_read(path: Path) -> None:
+    counted = Row("Normalization", "scaled", {"count": np.ones(1, np.int64)}, {})
+    with h5py.File(path, "w") as file:
+        write_legacy(file, [counted, *rows()])
+    check(path)
 
 
 def test_a_model_inside_the_model_is_found(path: Path) -> None:
@@ -211,9 +228,9 @@ def test_a_file_that_is_not_there_and_a_folder_are_refused(tmp_path: Path) -> No
 def test_a_file_is_read_in_another_process(path: Path) -> None:
     """What comes back is the same, errors with their hints included."""
     write_archive(path, rows())
-    here, elsewhere = keras_formats.read(path), keras_file.read(path)
-    assert stored_bytes.dump(here) == stored_bytes.dump(elsewhere)
-    assert elsewhere.image_size == (32, 32)
+    here, elsewhere = keras_file.read_here(path), keras_file.read(path)
+    assert to_bytes(here) == to_bytes(elsewhere)
+    assert image_size(elsewhere) == (32, 32)
     assert keras_file.load(path, V1).head
     path.write_bytes(b"hello")
     with pytest.raises(CorruptFileError, match="not a Keras weights file") as caught:
@@ -222,11 +239,11 @@ def test_a_file_is_read_in_another_process(path: Path) -> None:
     assert ".weights.h5" in caught.value.hint
 
 
-@pytest.mark.parametrize("data", [b"", b"PK", stored_bytes.dump(EMPTY)[:-20]])
+@pytest.mark.parametrize("data", [b"", b"PK", to_bytes(EMPTY)[:-20]])
 def test_what_does_not_arrive_whole_is_refused(data: bytes) -> None:
-    assert stored_bytes.load(stored_bytes.dump(EMPTY)).origin == "nothing"
+    assert from_bytes(to_bytes(EMPTY)).origin == "nothing"
     with pytest.raises(CorruptFileError, match="did not arrive whole"):
-        stored_bytes.load(data)
+        from_bytes(data)
 
 
 def replace(path: Path, **members: bytes | None) -> None:
@@ -249,7 +266,7 @@ def replace(path: Path, **members: bytes | None) -> None:
         ({"config_json": b"[" * 100_000}, "configuration is damaged"),
         ({"config_json": b"[1, 2]"}, "configuration is damaged"),
         ({"config_json": b'{"config": {"layers": [{"class_name": 3}]}}'}, "configuration is dam"),
-        ({"config_json": bytes(keras_formats.MAX_CONFIG_BYTES + 1)}, "unpacks to more than"),
+        ({"config_json": bytes(keras_file.MAX_CONFIG_BYTES + 1)}, "unpacks to more than"),
         ({"model_weights_h5": b"hello"}, "not a Keras weights file"),
     ],
 )
@@ -259,22 +276,22 @@ def test_damaged_archives_are_refused(
     write_archive(path, rows())
     replace(path, **members)
     with pytest.raises(CorruptFileError, match=message):
-        keras_formats.read(path)
+        keras_file.read_here(path)
 
 
 def test_an_epsilon_that_is_none_is_refused(path: Path) -> None:
     write_archive(path, rows(epsilon=-1.0))
     with pytest.raises(CorruptFileError, match=r"expected an epsilon, received -1\.0"):
-        keras_formats.read(path)
+        keras_file.read_here(path)
 
 
 def test_an_archive_that_lies_about_its_size_is_not_unpacked_beyond_the_limit(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_archive(path, rows())
-    monkeypatch.setattr(keras_formats, "MAX_WEIGHTS_BYTES", 1000)
+    monkeypatch.setattr(keras_file, "MAX_WEIGHTS_BYTES", 1000)
     with pytest.raises(CorruptFileError, match="more than 1,000 bytes"):
-        keras_formats.read(path)
+        keras_file.read_here(path)
 
 
 @pytest.mark.parametrize(
@@ -302,7 +319,7 @@ def test_hdf5_of_another_kind_is_refused(path: Path) -> None:
     with h5py.File(path, "w") as file:
         file["measurements"] = np.ones(10)
     with pytest.raises(CorruptFileError, match="holds no Keras layers"):
-        keras_formats.read(path)
+        keras_file.read_here(path)
 
 
 def test_layers_that_are_listed_but_missing_are_refused(path: Path) -> None:
@@ -310,9 +327,9 @@ def test_layers_that_are_listed_but_missing_are_refused(path: Path) -> None:
         write_legacy(file, rows())
         del file["conv_dw_1"]
     with pytest.raises(CorruptFileError, match="`conv_dw_1` is listed"):
-        keras_formats.read(path)
+        keras_file.read_here(path)
     with h5py.File(path, "w") as file:
         write_new(file, rows())
         del file["layers/conv2d_1/vars/0"]
     with pytest.raises(CorruptFileError, match="`layers/conv2d_1` lacks its weights"):
-        keras_formats.read(path)
+        keras_file.read_here(path)

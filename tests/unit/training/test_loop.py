@@ -187,6 +187,14 @@ def test_the_weights_that_came_are_kept_if_training_does_harm(
     assert trained.bits() == seen[0]
 
 
+def test_weights_that_know_nothing_are_not_kept(network: Network, images: Images) -> None:
+    trained, seen = Trained(network), []
+    validation = dataclasses.replace(scripted([3, 5, 4], trained, seen), from_start=False)
+    outcome = trained.train(images, validation=validation)
+    assert outcome.steps == 2
+    assert trained.bits() == seen[0]
+
+
 def test_the_kept_weights_survive_a_kill(network: Network, images: Images, tmp_path: Path) -> None:
     path = tmp_path / "state.npz"
     trained, seen = Trained(network), []

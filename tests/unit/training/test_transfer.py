@@ -82,6 +82,24 @@ def test_a_new_head_learns_while_the_trunk_stays(network: Network, images: Image
         assert same == (name != HEAD)
 
 
+@pytest.mark.parametrize("epochs", [0, 1])
+def test_a_new_head_has_an_opinion_even_if_the_held_back_images_contradict_it(
+    network: Network, images: Images, epochs: int
+) -> None:
+    """Of a few images all may be unlike the others: no answer at all would then be the best."""
+    swapped = dataclasses.replace(images, labels=(images.labels + 1) % (images.labels.max() + 1))
+    trained = transfer.train(
+        network.architecture,
+        images,
+        swapped,
+        weights_of(network, head=False),
+        dataclasses.replace(CONFIG, epochs=epochs),
+        augment="none",
+    ).network
+    logits = predict.predict(trained, images.pixels)
+    assert (logits.std(axis=0) > 0).all()
+
+
 def test_all_layers_learn_and_both_forms_agree(network: Network, images: Images) -> None:
     before = train(network, images, head=False, epochs=0).network
     trained = train(network, images, head=False)

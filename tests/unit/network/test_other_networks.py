@@ -1,0 +1,141 @@
+"""Keras models that are not quite our network are refused, those that are the same are taken."""
+
+from types import ModuleType
+from typing import Any, Final
+
+import pytest
+
+from mobiledeploy.base.errors import RequestError
+from mobiledeploy.models import registry
+from mobiledeploy.network import keras_model
+from mobiledeploy.ops.architecture import Architecture
+from mobiledeploy.spec.config import Arch
+
+pytestmark = pytest.mark.tensorflow
+
+SIZE, CLASSES = 32, 5
+ALPHA: Final[dict[Arch, float]] = {"v1": 0.25, "v2": 0.35}
+
+
+@pytest.fixture(scope="module", params=["keras", "tf_keras"])
+def library(request: pytest.FixtureRequest) -> ModuleType:
+    return pytest.importorskip(request.param)
+
+
+def ours(arch: Arch = "v2", *, size: int = SIZE, stem_stride: int = 2) -> Architecture:
+    return registry.architecture(
+        arch, alpha=ALPHA[arch], image_size=size, classes=CLASSES, stem_stride=stem_stride
+    )
+
+
+def theirs(library: ModuleType, arch: Arch = "v2", *, size: int = SIZE, **options: Any) -> Any:
+    applications = {
+        "v1": library.applications.MobileNet, "v2": library.applications.MobileNetV2,
+    }  # fmt: skip
+    common = {"input_shape": (size, size, 3), "weights": None, "classes": CLASSES}
+    return applications[arch](alpha=ALPHA[arch], **{**common, **options})
+
+
+def mean_and_dense(layers: Any, features: Any, **options: Any) -> Any:
+    pooled = layers.Dropout(0.2)(layers.GlobalAveragePooling2D()(features))
+    return layers.Dense(CLASSES, **options)(pooled)
+
+
+def wrapped(library: ModuleType, front: Any = None, head: Any = mean_and_dense) -> Any:
+    """Return V2's trunk as a tutorial has it: a model inside a model."""
+    layers = library.layers
+    image = layers.Input((SIZE, SIZE, 3))
+    trunk = theirs(library, include_top=False)
+    return library.Model(image, head(layers, trunk(front(library, image) if front else image)))
+
+
+@pytest.mark.parametrize("size", [72, 100, 150])
+def test_zeros_that_only_keras_puts_there_refuse_v1_at_odd_sizes(
+    library: ModuleType, size: int
+) -> None:
+    """V1 has the same zeros at all sizes, V2 those that our network has."""
+    keras_model.variables_of(ours("v2", size=size), theirs(library, "v2", size=size))
+    with pytest.raises(RequestError, match=r"`conv_dw_\d`: of \d+ rows") as caught:
+        keras_model.variables_of(ours("v1", size=size), theirs(library, "v1", size=size))
+    assert "--image-size" in str(caught.value.hint)
+
+
+@pytest.mark.parametrize("arch", registry.NAMES)
+def test_a_stem_of_another_stride_is_refused(library: ModuleType, arch: Arch) -> None:
+    with pytest.raises(RequestError, match=r"expected strides \(1, 1\), received \(2, 2\)"):
+        keras_model.variables_of(ours(arch, stem_stride=1), theirs(library, arch))
+
+
+FRONTS: Final[dict[str, tuple[Any, str]]] = {
+    "augmented": (lambda k, t: k.layers.RandomRotation(0.1)(k.layers.RandomFlip()(t)), ""),
+    "preprocess_input": (lambda k, t: k.applications.mobilenet_v2.preprocess_input(t), ""),
+    "lists": (lambda k, t: k.layers.Rescaling([1 / 127.5] * 3, offset=[-1.0] * 3)(t), ""),
+    "two": (lambda k, t: k.layers.Rescaling(2.0, -1.0)(k.layers.Rescaling(1 / 255)(t)), ""),
+    "mean": (lambda k, t: k.layers.Normalization(mean=127.5, variance=127.5**2)(t), ""),
+    "0..1": (lambda k, t: k.layers.Rescaling(1 / 255)(t), "input-range 0..1"),
+    "operator": (lambda k, t: t / 255.0, "input-range 0..1"),
+    "half": (lambda k, t: k.layers.Rescaling(1 / 255, offset=-0.5)(t), "no range"),
+    "no offset": (lambda k, t: k.layers.Rescaling(1 / 127.5)(t), "no range"),
+    "std": (
+        lambda k, t: k.layers.Normalization(mean=[9.0] * 3, variance=[4.0] * 3)(t),
+        "no range",
+    ),
+    "function": (lambda k, t: k.layers.Lambda(lambda x: x / 255)(t), "(Lambda)"),
+    "norm": (lambda k, t: k.layers.LayerNormalization()(t), "(LayerNormalization)"),
+}
+"""What is done to pixels, and what is said of it; nothing if it is ours."""
+
+
+@pytest.mark.parametrize("name", FRONTS)
+def test_what_is_done_to_pixels_is_ours_or_refused(library: ModuleType, name: str) -> None:
+    front, said = FRONTS[name]
+    model = wrapped(library, front)
+    if not said:
+        keras_model.variables_of(ours(), model)
+        return
+    with pytest.raises(RequestError) as caught:
+        keras_model.variables_of(ours(), model)
+    assert said in f"{caught.value} {caught.value.hint}"
+
+
+HEADS: Final[dict[str, tuple[Any, str]]] = {
+    "softmax": (lambda la, t: mean_and_dense(la, t, activation="softmax"), ""),
+    "layer": (lambda la, t: la.Softmax()(mean_and_dense(la, t)), ""),
+    "one pixel": (lambda la, t: la.Dense(CLASSES)(la.Flatten()(t)), ""),
+    "sigmoid": (lambda la, t: mean_and_dense(la, t, activation="sigmoid"), "sigmoid"),
+    "twice": (lambda la, t: la.Softmax()(mean_and_dense(la, t, activation="softmax")), "Softmax"),
+    "between": (lambda la, t: mean_and_dense(la, la.LeakyReLU()(t)), "(LeakyReLU)"),
+}
+
+
+@pytest.mark.parametrize("name", HEADS)
+def test_a_head_of_our_shape_computes_what_ours_does_or_is_refused(
+    library: ModuleType, name: str
+) -> None:
+    head, said = HEADS[name]
+    model = wrapped(library, head=head)
+    if not said:
+        keras_model.variables_of(ours(), model)
+        return
+    with pytest.raises(RequestError, match="after the last convolution") as caught:
+        keras_model.variables_of(ours(), model)
+    assert said in str(caught.value)
+
+
+def test_a_model_in_which_one_layer_differs_is_refused(library: ModuleType) -> None:
+    def clone(name: str, **settings: Any) -> Any:
+        def copy(layer: Any) -> Any:
+            more = settings if layer.name == name else {}
+            return type(layer).from_config({**layer.get_config(), **more})
+
+        return library.models.clone_model(theirs(library), clone_function=copy)
+
+    keras_model.variables_of(ours(), clone("nothing"))
+    for name, settings, said in (
+        ("block_1_expand_relu", {"max_value": None}, "received relu after"),
+        ("block_1_expand_relu", {"negative_slope": 0.1}, "negative_slope 0.1"),
+        ("block_2_depthwise", {"dilation_rate": (2, 2)}, "dilation"),
+        ("Conv_1", {"strides": (2, 2)}, "strides"),
+    ):
+        with pytest.raises(RequestError, match=said):
+            keras_model.variables_of(ours(), clone(name, **settings))
