@@ -73,6 +73,9 @@ def verify(
             "certificate.json"
         ),
     ] = None,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Print the tables and all findings, too")
+    ] = False,
     json: _options.Json = False,
     quiet: _options.Quiet = False,
 ) -> None:
@@ -86,7 +89,7 @@ def verify(
 
     from mobiledeploy.base import codec
     from mobiledeploy.base.errors import RequestError
-    from mobiledeploy.cli import _verify_device, _verify_emulated, _verify_text
+    from mobiledeploy.cli import _verify_details, _verify_device, _verify_emulated, _verify_text
     from mobiledeploy.report import write
     from mobiledeploy.verify.int8 import Options
 
@@ -123,7 +126,14 @@ def verify(
         observed = _run(paths, data, samples, options, progress)
         document = _document(observed, paths, options, progress) if whole else None
     report = observed.report
-    _output.emit(codec.to_json(report).decode().rstrip() if json else _verify_text.text(report))
+    if json:
+        _output.emit(codec.to_json(report).decode().rstrip())
+    else:
+        _output.emit(
+            _verify_text.text(report, build=paths[0] if len(paths) == 1 else None, out=out)
+        )
+        if verbose:
+            _output.emit("\n" + _verify_details.text(report))
     if out is not None and document is not None:
         write.write(out, document)
     _require(report, build=len(paths) == 1)
