@@ -5,11 +5,15 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Final
 
 import typer
 
 from mobiledeploy.base.errors import StorageError
 from mobiledeploy.base.progress import Event, Progress, silent
+
+WIDTH: Final = 100
+"""Columns of what commands print."""
 
 
 def emit(text: str) -> None:
@@ -38,6 +42,32 @@ def printable(text: str) -> str:
     if text.replace("\n", "").isprintable():
         return text
     return "".join(sign if sign.isprintable() or sign in "\n\t" else "?" for sign in text)
+
+
+def lines_of(
+    words: str, *, most: int | None = None, width: int = WIDTH, first: str = "", rest: str = ""
+) -> list[str]:
+    """Return a sentence as lines; a word that is longer than a line stays whole.
+
+    Args:
+        words: The sentence.
+        most: After so many lines it is cut; None: never.
+        width: Columns of a line, `first` and `rest` included.
+        first: Stands before the first line.
+        rest: Stands before each other line.
+    """
+    import textwrap
+
+    return textwrap.wrap(
+        words,
+        width,
+        initial_indent=first,
+        subsequent_indent=rest,
+        break_long_words=False,
+        break_on_hyphens=False,
+        max_lines=most,
+        placeholder=" ...",
+    )
 
 
 def table(rows: Sequence[Sequence[str]], *, right: Sequence[int] = ()) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from mobiledeploy.cli import _output
-from mobiledeploy.cli._verify_text import lines_of, lsb, short_names, versions
+from mobiledeploy.cli._verify_text import WIDTH, lsb, short_names, versions
 
 if TYPE_CHECKING:
     from mobiledeploy.verify.layer_report import Divergence, LayerRow
@@ -182,4 +182,4 @@ def _list(title: str, lines: tuple[str, ...]) -> str:
 
 
 def _wrapped(line: str, *, first: str = "", rest: str = "") -> str:
-    return "\n".join(lines_of(line, first=first, rest=rest))
+    return "\n".join(_output.lines_of(line, width=WIDTH, first=first, rest=rest))

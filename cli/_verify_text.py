@@ -1,6 +1,5 @@
 """What `mobiledeploy verify` prints: the verdict and what it rests on, on one screen."""
 
-import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -30,7 +29,7 @@ def text(report: "VerifyReport", *, build: Path | None, out: Path | None) -> str
         build: The build folder that was verified, or None for two files.
         out: Where the report page is written, or None.
     """
-    head = [*lines_of(report.verdict, most=2), ""]
+    head = [*_output.lines_of(report.verdict, most=2, width=WIDTH), ""]
     needed = [
         *_section("files", _files(report)),
         *_divergence(report),
@@ -40,30 +39,6 @@ def text(report: "VerifyReport", *, build: Path | None, out: Path | None) -> str
     last = _section("next", _next(report, build, out))
     room = MOST - len(head) - len(needed) - len(last)
     return "\n".join([*head, *needed, *_as_room_allows(report, room), *last])
-
-
-def lines_of(
-    words: str, *, most: int | None = None, width: int = WIDTH, first: str = "", rest: str = ""
-) -> list[str]:
-    """Return a sentence as lines; what is more than `most` lines of it is cut.
-
-    Args:
-        words: The sentence.
-        most: How many lines, or None for all of them.
-        width: Of a line, `first` and `rest` included.
-        first: Stands before the first line.
-        rest: Stands before each other line.
-    """
-    wrapper = textwrap.TextWrapper(
-        width,
-        initial_indent=first,
-        subsequent_indent=rest,
-        break_long_words=False,
-        break_on_hyphens=False,
-        max_lines=most,
-        placeholder=" ...",
-    )
-    return wrapper.wrap(words)
 
 
 def short_names(report: "VerifyReport") -> dict[str, str]:
@@ -97,7 +72,7 @@ def _section(label: str, lines: Sequence[str]) -> list[str]:
 
 
 def _sentence(label: str, words: str, *, most: int) -> list[str]:
-    return _section(label, lines_of(words, most=most, width=WIDTH - LABEL))
+    return _section(label, _output.lines_of(words, most=most, width=WIDTH - LABEL))
 
 
 def _files(report: "VerifyReport") -> list[str]:
@@ -132,6 +107,7 @@ def _runtimes(report: "VerifyReport") -> list[str]:
         return []
     (first, *others), names = report.participants, short_names(report)
     pairs = {pair.second: pair for pair in report.matrix if pair.first == first.name}
+    rows: list[tuple[str, ...]]
     rows = [(f"vs {names[first.name]}", "images", "equal", "max LSB", "same top-1", "")]
     rows += [
         (names[row.name], *_compared(row, pairs.get(row.name))) for row in others[: MOST_ROWS - 1]
@@ -168,9 +144,9 @@ def _accuracy(report: "VerifyReport") -> list[str]:
     said = ", ".join(f"{line.file} {line.labels.top1:.2%}" for line in report.scores)
     images = report.scores[0].labels.total
     width = WIDTH - LABEL
-    lines = lines_of(f"{said} of {images} images", most=2, width=width)
+    lines = _output.lines_of(f"{said} of {images} images", most=2, width=width)
     for test in report.paired[:1]:
-        lines += lines_of(test.words, most=3 - len(lines), width=width)
+        lines += _output.lines_of(test.words, most=3 - len(lines), width=width)
     return lines
 
 
@@ -198,7 +174,7 @@ def _as_room_allows(report: "VerifyReport", room: int) -> list[str]:
     for label, sentences in (*kinds, ("run on", on)):
         kept: list[str] = []
         for sentence in sentences:
-            more = lines_of(sentence, most=2, width=WIDTH - LABEL, rest="  ")
+            more = _output.lines_of(sentence, most=2, width=WIDTH - LABEL, rest="  ")
             # One line stays free, to say that there is more.
             if len(lines) + len(kept) + len(more) < room:
                 kept += more

@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from mobiledeploy.base.errors import CorruptFileError, ParityError
-from mobiledeploy.cli.inspect import WIDTH
+from mobiledeploy.cli._output import WIDTH
 from mobiledeploy.cli.main import app
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.targets import onnx, tflite
