@@ -10,10 +10,24 @@ import numpy as np
 import pytest
 
 GOLDEN = Path(__file__).parent / "golden"
+UNIT = Path(__file__).parent / "unit"
+LONGER = {"compare", "emulation", "pipeline", "report", "training", "verify"}
+"""Rooms whose tests train networks or run models from end to end."""
+LONGER_MARKS = {"slow", "tensorflow", "android", "browser", "qemu"}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-goldens", action="store_true", help="rewrite tests/golden/*")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark as `quick` what can be run before each commit: `pytest tests/unit -m quick`."""
+    for item in items:
+        marks = {mark.name for mark in item.iter_markers()}
+        if UNIT in item.path.parents and not marks & LONGER_MARKS:
+            room = item.path.relative_to(UNIT).parts[0]
+            if room not in LONGER:
+                item.add_marker(pytest.mark.quick)
 
 
 @pytest.fixture

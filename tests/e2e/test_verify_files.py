@@ -51,6 +51,8 @@ def test_photos_are_decoded_and_counted_where_the_classes_fit(
     assert report["inputs"][0]["images"] == 40
     assert report["scores"] == []
     assert any("the data have 2 classes, the files 5" in said for said in report["assumptions"])
+    plain = mobiledeploy("verify", *files, "--data", photos, "--quiet", cwd=files[0].parent)
+    assert len(plain.stdout.splitlines()) <= 25
     some = mobiledeploy(
         "verify", *files, "--data", photos, "--samples", "6", "--json", cwd=files[0].parent
     )
