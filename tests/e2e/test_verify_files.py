@@ -5,10 +5,10 @@ from pathlib import Path
 import graphs
 import hostile
 import pytest
+from e2e.conftest import mobiledeploy, printed
 
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.targets import onnx, tflite
-from tests.e2e.conftest import mobiledeploy, printed
 
 GRAPH = graphs.assorted_graph()
 

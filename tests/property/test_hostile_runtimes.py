@@ -13,7 +13,7 @@ import pytest
 
 from mobiledeploy.base.errors import MobileDeployError
 from mobiledeploy.integer.certify import certify
-from mobiledeploy.runtimes.child import Child
+from mobiledeploy.runtimes.child import Child, ChildSession
 from mobiledeploy.runtimes.kinds import KINDS, Format, Kind
 from mobiledeploy.targets import onnx, tflite
 from mobiledeploy.verify import model_file
@@ -61,4 +61,5 @@ def run(data: bytes, runtime: Kind, child: Child) -> None:
     side = open_side(model_file.of_bytes("a file", data), child)
     session = side.load(runtime, taps=side.ends.taps, threads=1)
     session.run(np.zeros((2, *session.input.shape), session.input.dtype))
+    assert isinstance(session, ChildSession)
     session.close()
