@@ -4,6 +4,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from conftest import LONGER, UNIT
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -26,6 +27,10 @@ def test_every_package_folder_is_listed_in_pyproject() -> None:
     }
     mapped = {n if n.startswith("mobiledeploy") else f"mobiledeploy.{n}" for n in found}
     assert mapped == set(setuptools["packages"])
+
+
+def test_what_the_quick_tests_leave_out_is_there() -> None:
+    assert [place for place in LONGER if not (UNIT / place).exists()] == []
 
 
 def test_every_file_keeps_to_one_idea() -> None:
