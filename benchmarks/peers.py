@@ -96,10 +96,11 @@ def _measure(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
             name: {
                 "bytes": (folder / name).stat().st_size,
                 "milliseconds": sorted(times[name])[len(times[name]) // 2],
-                **scores[name],
+                **scores["files"][name],
             }
             for name in times
         },
+        "parity": scores["parity"],
         "ratios": [dataclasses.asdict(ratio) for ratio in ratios(times, task.arch)],
     }
 

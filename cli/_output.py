@@ -5,11 +5,15 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Final
 
 import typer
 
 from mobiledeploy.base.errors import StorageError
 from mobiledeploy.base.progress import Event, Progress, silent
+
+WIDTH: Final = 100
+"""Columns of what commands print."""
 
 
 def emit(text: str) -> None:
@@ -40,6 +44,32 @@ def printable(text: str) -> str:
     return "".join(sign if sign.isprintable() or sign in "\n\t" else "?" for sign in text)
 
 
+def lines_of(
+    words: str, *, most: int | None = None, width: int = WIDTH, first: str = "", rest: str = ""
+) -> list[str]:
+    """Return a sentence as lines; a word that is longer than a line stays whole.
+
+    Args:
+        words: The sentence.
+        most: After so many lines it is cut; None: never.
+        width: Columns of a line, `first` and `rest` included.
+        first: Stands before the first line.
+        rest: Stands before each other line.
+    """
+    import textwrap
+
+    return textwrap.wrap(
+        words,
+        width,
+        initial_indent=first,
+        subsequent_indent=rest,
+        break_long_words=False,
+        break_on_hyphens=False,
+        max_lines=most,
+        placeholder=" ...",
+    )
+
+
 def table(rows: Sequence[Sequence[str]], *, right: Sequence[int] = ()) -> str:
     """Return rows as columns of text, the first row underlined.
 
@@ -47,16 +77,22 @@ def table(rows: Sequence[Sequence[str]], *, right: Sequence[int] = ()) -> str:
         rows: The head and the body, all of one length.
         right: Columns to align to the right.
     """
+    lines = columns(rows, right=right)
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    lines = [
+    lines.insert(1, "  ".join("-" * width for width in widths))
+    return "\n".join(lines)
+
+
+def columns(rows: Sequence[Sequence[str]], *, right: Sequence[int] = ()) -> list[str]:
+    """Return rows, all of one length, as aligned lines; `right` are the columns of numbers."""
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    return [
         "  ".join(
             cell.rjust(width) if i in right else cell.ljust(width)
             for i, (cell, width) in enumerate(zip(row, widths, strict=True))
         ).rstrip()
         for row in rows
     ]
-    lines.insert(1, "  ".join("-" * width for width in widths))
-    return "\n".join(lines)
 
 
 @contextmanager

@@ -1,109 +1,50 @@
-"""What `mobiledeploy verify` prints: the verdict, the matrix, accuracy, what that proves."""
+"""What `mobiledeploy verify` prints: the verdict and what it rests on, on one screen."""
 
-import string
-import textwrap
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
 from mobiledeploy.cli import _output
 
 if TYPE_CHECKING:
-    from mobiledeploy.verify.layer_report import Divergence, LayerRow
-    from mobiledeploy.verify.report import Comparison, VerifyReport
+    from mobiledeploy.verify.report import Comparison, Participant, VerifyReport
 
-WIDTH = 78
+MOST: Final = 25
+"""Lines of a screen, and of what is printed without `--verbose`."""
+WIDTH: Final = 79
+LABEL: Final = 10
+"""Columns of the labels on the left."""
+MOST_ROWS: Final = 8
+"""Lines of the table of runtimes."""
 
 
-def text(report: "VerifyReport") -> str:
-    """Return the report for a terminal of 80 columns or more."""
-    parts = [
-        _wrapped(report.verdict),
-        _files(report),
-        _divergence(report.divergence, report) if report.divergence is not None else "",
-        _against_first(report),
-        _matrix(report),
-        _float_files(report),
-        _accuracy(report),
-        _list("assumed", report.assumptions),
-        _list("proven", report.proven),
-        _list("seen on these images only", report.sampled),
-        _list("differs", report.failures[1:]),
-        _list("note", report.warnings),
-        _wrapped(f"{report.cpu}; {', '.join(_versions(report))}"),
+def text(report: "VerifyReport", *, build: Path | None, out: Path | None) -> str:
+    """Return the report for a terminal of 25 lines and 80 columns.
+
+    What must not be missing has a limit of lines each; what is proven, sampled and noted shares
+    the lines that are left.
+
+    Args:
+        report: What was found.
+        build: The build folder that was verified, or None for two files.
+        out: Where the report page is written, or None.
+    """
+    head = [*_output.lines_of(report.verdict, most=2, width=WIDTH), ""]
+    needed = [
+        *_section("files", _files(report)),
+        *_divergence(report),
+        *_section("runtimes", _float_files(report) or _runtimes(report)),
+        *_section("accuracy", _accuracy(report)),
     ]
-    return "\n\n".join(part for part in parts if part)
+    last = _section("next", _next(report, build, out))
+    room = MOST - len(head) - len(needed) - len(last)
+    return "\n".join([*head, *needed, *_as_room_allows(report, room), *last])
 
 
-def _versions(report: "VerifyReport") -> list[str]:
-    """Return each runtime's name and version once, whatever kernels it was told to use."""
-    return list(dict.fromkeys(name.partition(" (")[0] for name in report.runtimes))
-
-
-def _files(report: "VerifyReport") -> str:
-    lines = []
-    for file in report.files:
-        lines.append(f"{file.name}  {file.size:,} bytes  sha256 {file.sha256[:16]}")
-        lines.append(f"  in:  {file.input}")
-        lines.append(f"  out: {file.output}")
-    return "\n".join(lines)
-
-
-def _against_first(report: "VerifyReport") -> str:
-    """Return how every other participant differs from the first."""
-    if not report.participants:
-        return ""
-    first, names = report.participants[0].name, _short(report)
-    starred = {row.name: f"{names[row.name]}{' *' * row.exact}" for row in report.participants}
-    head = f"against {names[first]}"
-    rows = [(head, "images", "equal", "max", "mean", "scores", "top-1", "top-5")]
-    rows += [
-        (
-            starred[pair.second],
-            str(pair.images),
-            str(pair.exact_logits),
-            _lsb(pair.max_logits_lsb),
-            _lsb(pair.mean_logits_lsb),
-            "-" if pair.max_scores_lsb is None else _lsb(pair.max_scores_lsb),
-            f"{pair.same_top1 / pair.images:.1%}",
-            "-" if pair.same_top5 is None else f"{pair.same_top5 / pair.images:.1%}",
-        )
-        for pair in report.matrix
-        if pair.first == first
-    ]
-    rows += [
-        (starred[row.name], "0", "failed", "failed", "failed", "-", "-", "-")
-        for row in report.participants
-        if row.failure is not None and not row.images
-    ]
-    note = (
-        "equal: images with every logit equal; max, mean: difference of logits in LSB; scores: "
-        "largest difference of the softmax in LSB; top-1, top-5: the same classes. Only the "
-        "runtimes marked * have to be equal: the others round differently by design."
-    )
-    if names[first] != first:
-        note += " 1 and 2: the first and the second file."
-    return f"{_output.table(rows, right=range(1, 8))}\n{_wrapped(note)}"
-
-
-def _matrix(report: "VerifyReport") -> str:
-    """Return the largest difference of each pair, a letter a participant."""
-    names = [row.name for row in report.participants]
-    if len(names) < 3:
-        return ""
-    found = {frozenset((pair.first, pair.second)): pair for pair in report.matrix}
-    letters, short = string.ascii_uppercase[: len(names)], _short(report)
-    rows = [("max LSB of logits", *letters)]
-    for letter, name in zip(letters, names, strict=True):
-        cells = [_cell(found.get(frozenset((name, other)))) for other in names]
-        rows.append((f"{letter}  {short[name]}", *cells))
-    table = _output.table(rows, right=range(1, len(names) + 1))
-    return f"{table}\n=: every logit of every image that both ran"
-
-
-def _short(report: "VerifyReport") -> dict[str, str]:
+def short_names(report: "VerifyReport") -> dict[str, str]:
     """Return the participants' names; where they say of which file, its number stands for it.
 
-    Files may have names of any length, and the tables have to fit.
+    Files may have names of any length, and tables have to fit.
     """
     numbers = {file.name: number for number, file in enumerate(report.files, start=1)}
     return {
@@ -114,110 +55,147 @@ def _short(report: "VerifyReport") -> dict[str, str]:
     }
 
 
-def _cell(pair: "Comparison | None") -> str:
-    if pair is None:
-        return "."
-    return "=" if pair.exact_logits == pair.images else _lsb(pair.max_logits_lsb)
+def lsb(value: float) -> str:
+    """Return a difference in steps: whole numbers whole, others to three figures."""
+    return f"{value:.0f}" if value == int(value) else f"{value:.3g}"
 
 
-def _float_files(report: "VerifyReport") -> str:
-    if not report.float_comparisons:
-        return ""
-    rows = [("inputs", "images", "max difference", "same top-1")]
+def versions(report: "VerifyReport") -> list[str]:
+    """Return each runtime's name and version once, whatever kernels it was told to use."""
+    return list(dict.fromkeys(name.partition(" (")[0] for name in report.runtimes))
+
+
+def _section(label: str, lines: Sequence[str]) -> list[str]:
+    """Return lines with a label before the first of them."""
+    labels = [label] + [""] * (len(lines) - 1)
+    return [f"{word:{LABEL}}{line}" for word, line in zip(labels, lines, strict=False)]
+
+
+def _sentence(label: str, words: str, *, most: int) -> list[str]:
+    return _section(label, _output.lines_of(words, most=most, width=WIDTH - LABEL))
+
+
+def _files(report: "VerifyReport") -> list[str]:
+    """Return a line a file; names stay whole, to be copied."""
+    name = max((len(file.name) for file in report.files), default=0)
+    size = max((len(f"{file.size:,}") for file in report.files), default=0)
+    return [
+        f"{file.name:{name}}  {file.size:{size},} bytes  sha256 {file.sha256[:16]}"
+        for file in report.files
+    ]
+
+
+def _divergence(report: "VerifyReport") -> list[str]:
+    """Say in which layer the files part, why, and on which image it shows best."""
+    found = report.divergence
+    if found is None:
+        differ = report.structure is not None and not report.structure.same
+        cause = report.structure.cause if report.structure and differ else ""
+        return _sentence("cause", cause, most=3) if cause and not report.holds else []
+    place = f"layer {found.position} of {found.layers}" if found.position else "the input"
+    name = found.layer.partition(";")[0]
+    return [
+        *_sentence("differs", f"first in {place}: `{name}`, {found.operator}", most=2),
+        *_sentence("cause", found.cause, most=3),
+        *_sentence("seen on", found.image, most=1),
+    ]
+
+
+def _runtimes(report: "VerifyReport") -> list[str]:
+    """Return a line a participant: how it compares with the first, and whether that is right."""
+    if not report.participants:
+        return []
+    (first, *others), names = report.participants, short_names(report)
+    pairs = {pair.second: pair for pair in report.matrix if pair.first == first.name}
+    rows: list[tuple[str, ...]]
+    rows = [(f"vs {names[first.name]}", "images", "equal", "max LSB", "same top-1", "")]
     rows += [
-        (found.inputs, str(found.images), f"{found.max_difference:.1e}", str(found.same_top1))
+        (names[row.name], *_compared(row, pairs.get(row.name))) for row in others[: MOST_ROWS - 1]
+    ]
+    lines = _output.columns(rows, right=range(1, 5))
+    left = others[MOST_ROWS - 1 :]
+    return lines if not left else [*lines[:-1], f"and {len(left) + 1} more: see --verbose"]
+
+
+def _compared(row: "Participant", pair: "Comparison | None") -> tuple[str, ...]:
+    if pair is None:
+        return ("0", "", "", "", "failed" if row.failure is not None else "not run")
+    equal = pair.exact_logits == pair.images
+    return (
+        str(pair.images),
+        str(pair.exact_logits),
+        lsb(pair.max_logits_lsb),
+        str(pair.same_top1),
+        "failed"
+        if row.failure is not None
+        else "may differ"
+        if not row.exact
+        else "equal"
+        if equal
+        else "DIFFERS",
+    )
+
+
+def _float_files(report: "VerifyReport") -> list[str]:
+    return [
+        f"{found.inputs}: within {found.max_difference:.1e}, same top-1 on {found.same_top1} of "
+        f"{found.images}"
         for found in report.float_comparisons
     ]
-    return _output.table(rows, right=(1, 2, 3))
 
 
-def _accuracy(report: "VerifyReport") -> str:
+def _accuracy(report: "VerifyReport") -> list[str]:
     if not report.scores:
-        return ""
-    rows = [("accuracy", "right", "of", "top-1", "95 % interval", "as float")]
-    rows += [
-        (
-            line.file,
-            str(line.labels.correct),
-            str(line.labels.total),
-            f"{line.labels.top1:.2%}",
-            f"{line.interval[0]:.2%} to {line.interval[1]:.2%}",
-            "-" if line.float_model is None else f"{line.float_model.top1:.2%}",
-        )
-        for line in report.scores
-    ]
-    words = "\n".join(_wrapped(test.words) for test in report.paired)
-    return f"{_output.table(rows, right=range(1, 6))}\n{words}".rstrip()
+        return ["not measured: there are no labelled images"]
+    said = ", ".join(f"{line.file} {line.labels.top1:.2%}" for line in report.scores)
+    images = report.scores[0].labels.total
+    width = WIDTH - LABEL
+    lines = _output.lines_of(f"{said} of {images} images", most=2, width=width)
+    for test in report.paired[:1]:
+        lines += _output.lines_of(test.words, most=3 - len(lines), width=width)
+    return lines
 
 
-def _divergence(found: "Divergence", report: "VerifyReport") -> str:
-    name, second = (layer.partition(";")[0] for layer in (found.layer, found.other))
-    other = "" if second == name else f" (`{second}` in the second file)"
-    place = f"layer {found.position} of {found.layers}" if found.position else "the input"
-    lines = [
-        f"first diverges in {place}: `{name}`{other}, {found.operator}",
-        f"cause: {found.cause}",
-    ]
-    if found.reason.measured_by_first:
-        lines.append(
-            f"expected is what {report.files[0].name} holds: which of the two is wrong, the files "
-            "do not say"
-        )
-    if found.image:
-        lines.append(f"seen best on: {found.image}")
-    if found.histogram:
-        total = sum(count for _, count in found.histogram)
-        shown = sorted(found.histogram, key=lambda entry: -entry[1])[:6]
-        steps = ", ".join(f"{step:+d} LSB: {count}" for step, count in sorted(shown))
-        lines.append(f"there {total} of its codes differ ({steps})")
-    if found.channels:
-        channels = ", ".join(
-            f"{hot.channel} ({hot.max_lsb} LSB, {hot.differing:.1%} of its codes)"
-            for hot in found.channels[:4]
-        )
-        lines.append(f"worst channels: {channels}")
-    if found.blamed:
-        lines.append(f"{found.blamed} departs from its own file's integers there")
-    if report.layers:
-        lines.append(_alone(report.layers))
-    return "\n".join(_wrapped(line) for line in lines)
-
-
-def _alone(layers: Sequence["LayerRow"]) -> str:
-    """Say how many layers differ end to end, and which of them do so by themselves."""
-    differing = sum(row.max_lsb > 0 for row in layers)
-    alone = [row for row in layers if row.alone_max_lsb]
-    shown = [
-        f"`{row.layer.partition(';')[0]}` by {_lsb(row.alone_max_lsb or 0)} LSB"
-        for row in alone[:4]
-    ]
-    shown += [f"{len(alone) - 4} more"] if len(alone) > 4 else []
-    uncut = sum(row.alone_max_lsb is None for row in layers)
-    return (
-        f"end to end {differing} of {len(layers)} layers differ; each cut out of both files and "
-        f"run on the same codes, {len(alone) or 'none'}"
-        + (f": {', '.join(shown)}" if shown else "")
-        + (f"; {uncut} could not be cut out" if uncut else "")
+def _next(report: "VerifyReport", build: Path | None, out: Path | None) -> list[str]:
+    page = (
+        "`--out report` writes a page with every layer and image"
+        if out is None
+        else f"open {out / 'report.html'}"
     )
+    if not report.holds:
+        return [page]
+    if build is not None:
+        return [f"mobiledeploy bundle{'' if build == Path('build') else f' {build}'}", page]
+    if not report.scores:
+        return ["`--data PHOTOS`, a sub-folder a class, measures the accuracy too", page]
+    return [page]
 
 
-def _list(title: str, lines: tuple[str, ...]) -> str:
-    if not lines:
-        return ""
-    items = [_wrapped(line, first="  - ", rest="    ") for line in lines]
-    return "\n".join([f"{title}:", *items])
+def _as_room_allows(report: "VerifyReport", room: int) -> list[str]:
+    """Return what was proven, sampled and noted, and how much of it had no room."""
+    kinds = [("proven", report.proven), ("note", report.warnings), ("sampled", _sampled(report))]
+    on = [f"{report.cpu}; {', '.join(versions(report))}"]
+    lines: list[str] = []
+    left_out = len(report.failures[1:]) + len(report.assumptions)
+    for label, sentences in (*kinds, ("run on", on)):
+        kept: list[str] = []
+        for sentence in sentences:
+            more = _output.lines_of(sentence, most=2, width=WIDTH - LABEL, rest="  ")
+            # One line stays free, to say that there is more.
+            if len(lines) + len(kept) + len(more) < room:
+                kept += more
+            else:
+                left_out += 1
+        lines += _section(label, kept)
+    if left_out:
+        lines += _section("more", [f"{left_out} more findings and assumptions: see --verbose"])
+    return lines
 
 
-def _wrapped(line: str, *, first: str = "", rest: str = "") -> str:
-    return textwrap.fill(
-        line,
-        WIDTH,
-        initial_indent=first,
-        subsequent_indent=rest,
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
-
-
-def _lsb(value: float) -> str:
-    return f"{value:.0f}" if value == int(value) else f"{value:.3g}"
+def _sampled(report: "VerifyReport") -> list[str]:
+    """Say on what equality was only seen, not proven."""
+    if not report.inputs:
+        return []
+    said = ", ".join(f"{facts.images} {facts.name}" for facts in report.inputs)
+    others = len(report.sampled) - len(report.comparisons)
+    return [f"on {said}" + (f"; {others} more checks" if others > 0 else "")]

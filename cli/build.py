@@ -25,17 +25,25 @@ def build(
     ] = True,
     alpha: Annotated[
         float | None,
-        typer.Option(help=f"Width multiplier. {_WIDTHS}. Default: digits the least, photos 1.0"),
+        typer.Option(
+            metavar="X", help=f"Width multiplier. {_WIDTHS}. Default: digits the least, photos 1.0"
+        ),
     ] = None,
     image_size: Annotated[
-        int | None, typer.Option(help="Pixels. Default: digits 32, photos 224")
+        int | None, typer.Option(metavar="N", help="Pixels. Default: digits 32, photos 224")
     ] = None,
     data: Annotated[
-        str, typer.Option(help="`digits` (built in), or a folder of photos, a sub-folder a class")
+        str,
+        typer.Option(
+            metavar="SOURCE",
+            help="`digits` (built in), or a folder of photos, a sub-folder a class",
+        ),
     ] = "digits",
     weights: Annotated[
         str,
-        typer.Option(help="`none`, `imagenet`, or a Keras file: .keras, .h5, .weights.h5"),
+        typer.Option(
+            metavar="SOURCE", help="`none`, `imagenet`, or a Keras file: .keras, .h5, .weights.h5"
+        ),
     ] = "none",
     crop: Annotated[
         str, typer.Option(metavar=_one_of(CROPS), help="How a photo becomes square")
@@ -50,13 +58,16 @@ def build(
     ] = "-1..1",
     epochs: Annotated[
         int | None,
-        typer.Option(help="Passes over the training images. Default: from the data and weights"),
+        typer.Option(
+            metavar="N", help="Passes over the training images. Default: from the data and weights"
+        ),
     ] = None,
     batch_size: Annotated[
-        int | None, typer.Option(help="Images a step. Default: from the data and weights")
+        int | None,
+        typer.Option(metavar="N", help="Images a step. Default: from the data and weights"),
     ] = None,
     learning_rate: Annotated[
-        float | None, typer.Option(help="Peak. Default: from the data and weights")
+        float | None, typer.Option(metavar="X", help="Peak. Default: from the data and weights")
     ] = None,
     qat_engine: Annotated[
         str | None,
@@ -65,7 +76,10 @@ def build(
         ),
     ] = None,
     qat_steps: Annotated[
-        int | None, typer.Option(help="Steps; 0 for post-training quantisation only. Default: 60")
+        int | None,
+        typer.Option(
+            metavar="N", help="Steps; 0 for post-training quantisation only. Default: 60"
+        ),
     ] = None,
     io: Annotated[
         str | None,
@@ -77,11 +91,14 @@ def build(
     head: Annotated[
         str, typer.Option(metavar=_one_of(HEADS), help="What the files end in")
     ] = "softmax",
-    seed: Annotated[int, typer.Option(help="Of initial weights, order and augmentation")] = 0,
+    seed: Annotated[
+        int, typer.Option(metavar="N", help="Of initial weights, order and augmentation")
+    ] = 0,
     threads: Annotated[
-        int | None, typer.Option(help="Of the training. Default: the cores, 8 at most")
+        int | None,
+        typer.Option(metavar="N", help="Of the training. Default: the cores, 8 at most"),
     ] = None,
-    out: Annotated[Path, typer.Option(help="Build folder")] = Path("build"),
+    out: Annotated[Path, typer.Option(metavar="FOLDER", help="Build folder")] = Path("build"),
     start: Annotated[
         str | None,
         typer.Option(
@@ -93,9 +110,10 @@ def build(
     json: _options.Json = False,
     quiet: _options.Quiet = False,
 ) -> None:
-    """Train, quantise, export and verify a model: two files and the proof that they agree.
+    """Train and quantise a model, and prove its two files equal.
 
-    A second run takes over what is fresh; an interrupted one goes on where it was.
+    What comes out is model.tflite, model.onnx and the proof that they are one function. A second
+    run takes over what is fresh; an interrupted one goes on where it was.
     """
     from typing import cast
 
@@ -148,24 +166,29 @@ def _plan(config: BuildConfig) -> str:
 
 
 def _summary(report: "BuildReport", out: Path) -> str:
-    rows = [("", "top-1", "images", "")]
+    """Return what was built, how good it is, whether the files agree, and what to do next."""
+    sizes = {Path(file.path).name: f"{file.size:,}" for file in report.files}
+    rows = [("model", "top-1", "images", "bytes", "")]
     for line in report.scores:
-        mark = "shipped" if line.shipped else ""
-        rows.append((line.name, f"{line.test.top1:.2%}", str(line.test.total), mark))
-    parts = [_output.table(rows, right=(1, 2))]
+        size, mark = sizes.get(line.name, ""), "shipped" if line.shipped else ""
+        rows.append((line.name, f"{line.test.top1:.2%}", str(line.test.total), size, mark))
+    parts = [_output.table(rows, right=(1, 2, 3))]
     if report.reason:
-        parts.append(report.reason)
+        parts.append(_wrapped(report.reason))
     if report.note:
-        parts.append(f"weights: {report.note}")
+        parts.append(_wrapped(f"weights: {report.note}"))
     if report.unreadable:
         parts.append("\n  ".join(("left out, since they cannot be read:", *report.unreadable)))
-    sizes = [("file", "bytes")] + [(f.path, f"{f.size:,}") for f in report.files]
-    parts.append(_output.table(sizes, right=(1,)))
-    parts.append(f"parity: {report.verdict}")
     times = ", ".join(f"{t.stage} {t.seconds:.1f} s" for t in report.times)
-    parts.append(f"{times}; in all {sum(t.seconds for t in report.times):.1f} s")
-    folder = "" if out == Path("build") else f" {out}"
     parts.append(
-        f"next: mobiledeploy verify{folder} --out report, then mobiledeploy bundle{folder}"
+        f"{_wrapped(f'parity: {report.verdict}')}\n"
+        f"time: {times}; in all {sum(t.seconds for t in report.times):.1f} s"
     )
+    folder = "" if out == Path("build") else f" {out}"
+    step = f"then mobiledeploy bundle{folder}" if report.holds else "which names what differs"
+    parts.append(f"next: mobiledeploy verify{folder} --out report, {step}")
     return "\n\n".join(parts)
+
+
+def _wrapped(words: str) -> str:
+    return "\n".join(_output.lines_of(words))

@@ -18,18 +18,23 @@ _FOR_APK = "With --apk: "
 def bundle(
     build: Annotated[Path, typer.Argument(help="Build folder")] = Path("build"),
     app: Annotated[
-        Path, typer.Option(help="Android project: the folder that holds `app/`")
+        Path, typer.Option(metavar="FOLDER", help="Android project: the folder that holds `app/`")
     ] = Path("android_demo"),
     apk: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Make a signed APK of it, without Android Studio"),
     ] = None,
     engine: Annotated[
-        Engine | None, typer.Option(help=f"{_FOR_APK}runtimes in the app. Default: onnx")
+        Engine | None,
+        typer.Option(
+            metavar="[onnx|tflite|both]", help=f"{_FOR_APK}runtimes in the app. Default: onnx"
+        ),
     ] = None,
     abi: Annotated[
         list[str] | None,
-        typer.Option(help=f"{_FOR_APK}processor, may be repeated. Default: arm64-v8a"),
+        typer.Option(
+            metavar="NAME", help=f"{_FOR_APK}processor, may be repeated. Default: arm64-v8a"
+        ),
     ] = None,
     litert_aar: Annotated[
         list[Path] | None,
@@ -54,7 +59,8 @@ def bundle(
         ),
     ] = None,
     key_alias: Annotated[
-        str | None, typer.Option(help="With --keystore: which key. Default: the only one")
+        str | None,
+        typer.Option(metavar="NAME", help="With --keystore: which key. Default: the only one"),
     ] = None,
     keystore_password_file: Annotated[
         Path | None,
@@ -63,7 +69,9 @@ def bundle(
     json: _options.Json = False,
     quiet: _options.Quiet = False,
 ) -> None:
-    """Put a build into an Android project: model, labels, contract, golden vectors.
+    """Put a build into an Android app, or make an APK of it.
+
+    Model, labels, contract and golden vectors become assets of an Android project.
 
     With --apk also a signed, shrunk APK of the project; the first time it downloads the tools.
     """
@@ -96,8 +104,12 @@ def bundle(
         _output.emit(_describe(result.apk))
     if not quiet:
         _output.talk(f"\nbundled into {result.folder}")
-        if result.apk:
-            _output.talk(f"next: adb install -r {result.apk.path}")
+        step = (
+            f"adb install -r {result.apk.path}, then mobiledeploy verify --device"
+            if result.apk
+            else f"open {app} in Android Studio, or make an APK here with --apk app.apk"
+        )
+        _output.talk(f"next: {step}")
 
 
 def _options_of_apk(

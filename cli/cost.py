@@ -17,9 +17,11 @@ _WIDTHS = "; ".join(f"{arch}: {', '.join(map(str, widths))}" for arch, widths in
 
 def cost(
     arch: Annotated[str, typer.Option(metavar=f"[{'|'.join(ALPHAS)}]", help="MobileNet")] = "v2",
-    alpha: Annotated[float, typer.Option(help=f"Width multiplier. {_WIDTHS}")] = 1.0,
-    image_size: Annotated[int, typer.Option(help="Height and width of the input, pixels")] = 224,
-    classes: Annotated[int, typer.Option(help="Length of the output")] = 1000,
+    alpha: Annotated[float, typer.Option(metavar="X", help=f"Width multiplier. {_WIDTHS}")] = 1.0,
+    image_size: Annotated[
+        int, typer.Option(metavar="N", help="Height and width of the input, pixels")
+    ] = 224,
+    classes: Annotated[int, typer.Option(metavar="N", help="Length of the output")] = 1000,
     layers: Annotated[
         bool,
         typer.Option(
@@ -29,7 +31,7 @@ def cost(
     json: _options.Json = False,
     quiet: _options.Quiet = False,
 ) -> None:
-    """Count what a network costs: multiplications, parameters, int8 bytes, peak memory.
+    """Count what a network costs: operations, bytes, memory.
 
     Multiplications are multiply-accumulate operations (MACs) for one image. A k x k convolution
     with N filters, split into depthwise and pointwise, needs 1/N + 1/k^2 of them.

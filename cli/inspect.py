@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from mobiledeploy.lint.report import FileReport, Inspection
     from mobiledeploy.lint.runtime import Runtime
 
-WIDTH = 100
 PLACES = 3
 """Places of a finding that are shown; `--json` has them all."""
 
@@ -34,13 +33,12 @@ def inspect(
     json: _options.Json = False,
     quiet: _options.Quiet = False,
 ) -> None:
-    """Show what is in a model file and what is wrong with it, without running it.
+    """Show what is in a model file, and what is wrong with it.
 
-    Works on files of any tool. Exit status 0: no error found. 2: a file of another kind. 5: at
-    least one error, or a warning with `--strict`. 6: the file is damaged. docs/lint.md explains
-    every finding.
+    Works on files of any tool, and runs none of them. Exit status 0: no error found. 2: a file of
+    another kind. 5: at least one error, or a warning with `--strict`. 6: the file is damaged.
+    docs/lint.md explains every finding.
     """
-    del quiet  # There is no progress to silence.
     from mobiledeploy.base.errors import ParityError
 
     report = _report(path)
@@ -57,6 +55,9 @@ def inspect(
             f"{path}: the rules {', '.join(dict.fromkeys(broken))} are broken",
             hint="docs/lint.md says what each one means and how to mend it",
         )
+    if not quiet and not json:
+        other = "" if len(report.files) > 1 else " OTHER, to compare it with another file"
+        _output.talk(f"\nnext: mobiledeploy verify {path}{other}")
 
 
 def _report(path: Path) -> "Inspection":
@@ -212,15 +213,8 @@ def _shape(shape: "tuple[int | str, ...] | None") -> str:
 
 
 def _wrapped(name: str, text: str) -> str:
-    import textwrap
-
-    return textwrap.fill(
-        _printable(text),
-        WIDTH,
-        initial_indent=f"  {name:<9} ",
-        subsequent_indent=" " * 12,
-        break_on_hyphens=False,
-    )
+    text, first = _printable(text), f"  {name:<9} "
+    return "\n".join(_output.lines_of(text, first=first, rest=" " * 12))
 
 
 def _cut(text: str, width: int) -> str:

@@ -32,7 +32,10 @@ def _options(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version")
     ] = False,
 ) -> None:
-    """Take a Keras MobileNet to a phone, with proof."""
+    """Take a Keras MobileNet to a phone, with proof.
+
+    Start with `mobiledeploy build`, then `mobiledeploy verify`.
+    """
     del version
 
 

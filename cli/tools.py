@@ -15,10 +15,11 @@ def tools(
     json: _options.Json = False,
     quiet: _options.Quiet = False,
 ) -> None:
-    """Show the tools that `bundle --apk` downloads: purpose, licence, size, and what is here.
+    """Show and fetch the tools that `bundle --apk` needs.
 
-    With --fetch they are downloaded now, so that bundling works without a network later; the
-    part `apk` is what every APK needs. MOBILEDEPLOY_CACHE names another folder to keep them in.
+    Each with its purpose, licence and size, and whether it is here. With --fetch they are
+    downloaded now, so that bundling works without a network later; the part `apk` is what every
+    APK needs. MOBILEDEPLOY_CACHE names another folder to keep them in.
     """
     from mobiledeploy.base import codec
     from mobiledeploy.deploy import pins, toolchain

@@ -26,7 +26,7 @@ class Level(StrEnum):
 _SHOWN = frozenset({"json", "quiet"})
 _ON_A_PHONE = _SHOWN | {"files", "device", "serial", "apk", "benchmark", "threads"}
 _EMULATED = _SHOWN | {"files", "arm64", "no_vnni", "samples"}
-_HERE = _SHOWN | {"files", "data", "samples", "level", "threads", "out"}
+_HERE = _SHOWN | {"files", "data", "samples", "level", "threads", "out", "verbose"}
 
 
 def verify(
@@ -41,31 +41,43 @@ def verify(
     ] = None,
     data: Annotated[
         str | None,
-        typer.Option(help="Photos to compare on: a folder with one sub-folder a class, or digits"),
+        typer.Option(
+            metavar="SOURCE",
+            help="Photos to compare on: a folder with one sub-folder a class, or digits",
+        ),
     ] = None,
     samples: Annotated[
-        int | None, typer.Option(min=2, help="Take only so many of the images, spread evenly")
+        int | None,
+        typer.Option(metavar="N", min=2, help="Take only so many of the images, spread evenly"),
     ] = None,
     level: Annotated[
         Level,
         typer.Option(
+            metavar="[quick|full]",
             help="full: also certify every layer of a .tflite and an .onnx for all inputs; slow "
-            "runtimes take ten times as many images"
+            "runtimes take ten times as many images",
         ),
     ] = Level.quick,
     threads: Annotated[
-        int | None, typer.Option(min=1, help="Images that run at a time. Default: the cores")
+        int | None,
+        typer.Option(metavar="N", min=1, help="Images that run at a time. Default: the cores"),
     ] = None,
     device: Annotated[
         bool, typer.Option("--device", help="Run a build's golden vectors in the app on a phone")
     ] = False,
     serial: Annotated[
-        str | None, typer.Option(help="With --device: which phone, as `adb devices` lists it")
+        str | None,
+        typer.Option(metavar="ID", help="With --device: which phone, as `adb devices` lists it"),
     ] = None,
-    apk: Annotated[Path | None, typer.Option(help="With --device: install this APK first")] = None,
+    apk: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="With --device: install this APK first")
+    ] = None,
     benchmark: Annotated[
         Path | None,
-        typer.Option(help="With --device: TensorFlow Lite's benchmark_model, to time the .tflite"),
+        typer.Option(
+            metavar="FILE",
+            help="With --device: TensorFlow Lite's benchmark_model, to time the .tflite",
+        ),
     ] = None,
     arm64: Annotated[
         bool, typer.Option("--arm64", help="Run a build's golden vectors on emulated arm64 CPUs")
@@ -76,14 +88,18 @@ def verify(
     out: Annotated[
         Path | None,
         typer.Option(
+            metavar="FOLDER",
             help="Write report.html and report.json to this folder, and with --level full "
-            "certificate.json"
+            "certificate.json",
         ),
     ] = None,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Print the tables and all findings, too")
+    ] = False,
     json: _options.Json = False,
     quiet: _options.Quiet = False,
 ) -> None:
-    """Prove that two int8 files are the same function, integer by integer.
+    """Prove that two files are the same function, to the integer.
 
     Every file runs in all of its runtimes, in a process of its own. Exit status 0: every logit
     of LiteRT with XNNPACK and of ONNX Runtime is equal, and scores are within 1 LSB. 5: not. 6: a
@@ -92,7 +108,7 @@ def verify(
     import os
 
     from mobiledeploy.base import codec
-    from mobiledeploy.cli import _verify_device, _verify_emulated, _verify_text
+    from mobiledeploy.cli import _verify_details, _verify_device, _verify_emulated, _verify_text
     from mobiledeploy.report import write
     from mobiledeploy.verify.int8 import Options
 
@@ -128,7 +144,14 @@ def verify(
         observed = _run(paths, data, samples, options, progress)
         document = _document(observed, paths, options, progress) if whole else None
     report = observed.report
-    _output.emit(codec.to_json(report).decode().rstrip() if json else _verify_text.text(report))
+    if json:
+        _output.emit(codec.to_json(report).decode().rstrip())
+    else:
+        _output.emit(
+            _verify_text.text(report, build=paths[0] if len(paths) == 1 else None, out=out)
+        )
+        if verbose:
+            _output.emit("\n" + _verify_details.text(report))
     if out is not None and document is not None:
         write.write(out, document)
     _require(report, build=len(paths) == 1)

@@ -10,10 +10,33 @@ import numpy as np
 import pytest
 
 GOLDEN = Path(__file__).parent / "golden"
+UNIT = Path(__file__).parent / "unit"
+LONGER = (
+    "base/test_child_process.py",
+    "compare",
+    "emulation",
+    "pipeline",
+    "report",
+    "runtimes",
+    "targets/test_same_function.py",
+    "training",
+    "verify",
+)
+"""Tests that train networks, run models from end to end or wait for other processes."""
+LONGER_MARKS = {"slow", "tensorflow", "android", "browser", "qemu"}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-goldens", action="store_true", help="rewrite tests/golden/*")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark as `quick` what can be run before each commit: `pytest tests/unit -m quick`."""
+    for item in items:
+        marks = {mark.name for mark in item.iter_markers()}
+        longer = any(item.path.is_relative_to(UNIT / place) for place in LONGER)
+        if item.path.is_relative_to(UNIT) and not longer and not marks & LONGER_MARKS:
+            item.add_marker(pytest.mark.quick)
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ def float_onnx(network: Network) -> onnx.ModelProto:
     nodes, constants = [], []
     shapes = network.architecture.shapes()
 
-    def constant(name: str, values: np.ndarray) -> str:  # type: ignore[type-arg]
+    def constant(name: str, values: np.ndarray) -> str:
         constants.append(numpy_helper.from_array(np.ascontiguousarray(values), name))
         return name
 
@@ -52,7 +52,7 @@ def float_onnx(network: Network) -> onnx.ModelProto:
             if layer.activation == "relu":
                 nodes.append(helper.make_node("Relu", [product], [name]))
             elif layer.activation == "relu6":
-                ends = [constant(f"{name}/{end}", np.float32(end)) for end in (0, 6)]
+                ends = [constant(f"{name}/{end}", np.array(end, np.float32)) for end in (0, 6)]
                 nodes.append(helper.make_node("Clip", [product, *ends], [name]))
         elif layer.op == "add":
             nodes.append(helper.make_node("Add", inputs, [name]))
@@ -88,7 +88,7 @@ def quantised_by_ort(network: Network, folder: Path, **options: Any) -> bytes:
     shape = (4, 1, *network.architecture.input_shape)
     images = iter(random.uniform(-1, 1, shape).astype(np.float32))
 
-    class Images(CalibrationDataReader):
+    class Images(CalibrationDataReader):  # type: ignore[misc]
         def get_next(self) -> dict[str, Any] | None:
             image = next(images, None)
             return None if image is None else {INPUT: image}

@@ -1,5 +1,7 @@
 """Networks and integer graphs to test with: random, but with outputs that vary."""
 
+from typing import Any
+
 import numpy as np
 
 from mobiledeploy.integer.graph import (
@@ -58,12 +60,12 @@ def mobilenet(
 def assorted() -> Architecture:
     """Every kind of layer, uneven sizes, both paddings, all activations."""
 
-    def convolution(name: str, source: str, ins: int, outs: int, **more: object) -> Layer:
+    def convolution(name: str, source: str, ins: int, outs: int, **more: Any) -> Layer:
         return Layer(
             name=name, op="conv", inputs=(source,), in_channels=ins, out_channels=outs, **more
         )
 
-    def depthwise(name: str, source: str, channels: int, **more: object) -> Layer:
+    def depthwise(name: str, source: str, channels: int, **more: Any) -> Layer:
         return Layer(
             name=name, op="depthwise", inputs=(source,),
             in_channels=channels, out_channels=channels, kernel=(3, 3), **more,

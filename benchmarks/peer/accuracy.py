@@ -3,27 +3,33 @@
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from peer import float_tflite
 from peer.record import Made
-from peer.session import feed, load
+from peer.session import Array, feed, load
 from peer.task import NO_LABEL, Task
 
 
-def score(task: Task, files: list[Made]) -> dict[str, dict[str, int]]:
+def run_all(task: Task, files: list[Made]) -> dict[str, Array]:
+    """Return what each file gives for the evaluation images, shape (images, classes)."""
+    pixels, _ = task.evaluation()
+    outputs = {}
+    for made in files:
+        run, dtype = load(task.folder, made)
+        outputs[made.file] = np.stack([run(feed(made, image[None], dtype))[0] for image in pixels])
+    return outputs
+
+
+def score(task: Task, outputs: dict[str, Array]) -> dict[str, dict[str, int]]:
     """Return how often each file gives the label, and the float file's class.
 
     A file's answer is the class with its highest output, the first one if several are equal.
     """
     pixels, labels = task.evaluation()
-    answers = {}
-    for made in files:
-        run, dtype = load(task.folder, made)
-        answers[made.file] = np.array(
-            [int(run(feed(made, image[None], dtype))[0].argmax()) for image in pixels]
-        )
+    answers = {file: found.argmax(axis=1) for file, found in outputs.items()}
     reference = answers.get(float_tflite.FILE)
     return {
         file: {
@@ -35,10 +41,31 @@ def score(task: Task, files: list[Made]) -> dict[str, dict[str, int]]:
     }
 
 
+def parity(outputs: dict[str, Array]) -> list[dict[str, Any]]:
+    """Return how the two files that one way makes agree, and the best of two tools together."""
+    pairs = [(f"{Path(file).stem}.tflite", file) for file in outputs if file.endswith(".onnx")]
+    pairs.append(("ai_edge_quantizer.tflite", "ort_static_per_channel_u8.onnx"))
+    return [
+        {
+            "first": first,
+            "second": second,
+            "images": len(one),
+            "same_class": int((one.argmax(axis=1) == two.argmax(axis=1)).sum()),
+            # Outputs of two types are on two grids: equality means nothing there.
+            "equal": int((one == two).all(axis=1).sum()) if one.dtype == two.dtype else None,
+        }
+        for first, second in pairs
+        if first in outputs and second in outputs
+        for one, two in [(outputs[first], outputs[second])]
+    ]
+
+
 def main() -> None:
     task = Task.load(Path(sys.argv[1]))
     files = [Made(**file) for file in json.loads((task.folder / "files.json").read_text())]
-    (task.folder / "accuracy.json").write_text(json.dumps(score(task, files)))
+    outputs = run_all(task, files)
+    found = {"files": score(task, outputs), "parity": parity(outputs)}
+    (task.folder / "accuracy.json").write_text(json.dumps(found))
 
 
 if __name__ == "__main__":

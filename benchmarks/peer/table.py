@@ -25,6 +25,7 @@ def show(result: dict[str, Any]) -> str:
             "(target: 1)"
         )
     parts += ["", "Files (one thread, CPU time)", *_grid(_files(result))]
+    parts += ["", "Parity of a .tflite and an .onnx", *_grid(_parity(result))]
     parts += ["", "Latency ratios (median of rounds, quartiles)", *_grid(_ratios(result))]
     return "\n".join(parts)
 
@@ -65,6 +66,15 @@ def _share(file: dict[str, Any], key: str) -> str:
     if key not in file:
         return "-"
     return f"{file[key]}/{file['images']} {file[key] / file['images']:.1%}"
+
+
+def _parity(result: dict[str, Any]) -> list[list[str]]:
+    rows = [["first", "second", "same class", "equal outputs"]]
+    for pair in result["parity"]:
+        of = pair["images"]
+        equal = "-" if pair["equal"] is None else f"{pair['equal']}/{of}"
+        rows.append([pair["first"], pair["second"], f"{pair['same_class']}/{of}", equal])
+    return rows
 
 
 def _ratios(result: dict[str, Any]) -> list[list[str]]:

@@ -7,6 +7,7 @@ from typing import Final
 
 import numpy as np
 
+from mobiledeploy import reading
 from mobiledeploy.base.errors import ConversionError
 from mobiledeploy.base.progress import Event, Progress, silent
 from mobiledeploy.compare import structure
@@ -79,8 +80,11 @@ def _with_certificate(
     from mobiledeploy.verify import certificate  # half of this room: not for a quick verification
 
     by_format = {side.file.format: side for side in sides}
-    if len(by_format) < len(sides):
-        words = "no certificate: it is for a .tflite with an .onnx"
+    floats = any(reading.arithmetic(side.reading) != "codes" for side in sides)
+    if floats or len(by_format) < len(sides):
+        words = (
+            f"no certificate: it is for {'int8 files' if floats else 'a .tflite with an .onnx'}"
+        )
         return dataclasses.replace(report, warnings=(*report.warnings, words))
     pair = by_format["tflite"], by_format["onnx"]
     found = certificate.certify_sides(pair, threads=threads, progress=progress)

@@ -67,7 +67,7 @@ def scores(build: Path, paths: Sequence[Path]) -> dict[tuple[str, str], npt.NDAr
 
 def best(found: npt.NDArray[np.float64]) -> list[int]:
     """Return the five likeliest classes, the lower index first among equals."""
-    return np.argsort(-found, kind="stable")[:TOP].tolist()
+    return [int(index) for index in np.argsort(-found, kind="stable")[:TOP]]
 
 
 def _pictures() -> Iterator[tuple[str, Any, dict[str, Any]]]:

@@ -44,6 +44,7 @@ class Proof:
     def engine(self, file: str) -> dict[str, Any]:
         """Return the verdict of the engine that reads a file."""
         assert self.verdict is not None, self.refused
+        found: dict[str, Any]
         (found,) = [engine for engine in self.verdict["engines"] if engine["file"] == file]
         return found
 

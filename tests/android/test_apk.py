@@ -20,6 +20,7 @@ from mobiledeploy.base.errors import BundleError, CorruptFileError
 from mobiledeploy.deploy import (
     badging,
     check_apk,
+    dex,
     engines,
     pages,
     signing,
@@ -154,7 +155,7 @@ def test_the_dex_files_hold_the_app_and_its_runtimes_and_nothing_of_the_tests(
         names = [e.name for e in zips.entries(made.path) if e.name.endswith(".dex")]
         classes: set[str] = set()
         for name, data in zips.read(made.path, names).items():
-            classes |= check_apk.dex.class_names(data, where=name)
+            classes |= dex.class_names(data, where=name)
         assert {"dev.mobiledeploy.demo.MainActivity", "dev.mobiledeploy.demo.SelfTest"} <= classes
         assert {
             runtime for runtime, name in engines.CLASSES.items() if name in classes

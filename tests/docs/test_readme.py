@@ -1,4 +1,4 @@
-"""Every command of the README runs, and prints what the README says."""
+"""Every command of the README and of docs/ runs, and prints what is said there."""
 
 import os
 import re
@@ -11,6 +11,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text()
+PAGES = [README, *(path.read_text() for path in sorted((ROOT / "docs").glob("*.md")))]
 PROGRAM = Path(sys.executable).with_name("mobiledeploy")
 
 MAIN_LINE, TEST_LINE = (
@@ -18,8 +19,13 @@ MAIN_LINE, TEST_LINE = (
 )
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", README, flags=re.DOTALL | re.MULTILINE)
+def blocks(language: str, *, before: str = "") -> list[str]:
+    pattern = rf"^{before}```{language}\n(.*?)^```"
+    return [
+        block
+        for page in PAGES
+        for block in re.findall(pattern, page, flags=re.DOTALL | re.MULTILINE)
+    ]
 
 
 def console_examples() -> list[tuple[str, str]]:
@@ -36,7 +42,7 @@ def shell_commands() -> list[str]:
     lines = [
         line.partition("#")[0].strip() for block in blocks("sh") for line in block.splitlines()
     ]
-    return [line for line in lines if line.startswith("mobiledeploy ")]
+    return list(dict.fromkeys(line for line in lines if line.startswith("mobiledeploy ")))
 
 
 def test_the_readme_shows_both_kinds_of_commands() -> None:
@@ -82,6 +88,14 @@ def test_the_main_line_works_in_a_fresh_checkout(tmp_path: Path) -> None:
     assert set(scores) == {"model.tflite", "model.onnx"}
     assert all(float(score) >= 98.0 for score in scores.values())
     assert done.stdout.count("holds: logits equal on") == 2
+    (shown,) = blocks("", before="<!-- verify -->\n")
+    printed = {shape(line) for line in done.stdout.splitlines()}
+    assert [line for line in shown.splitlines() if shape(line) not in printed] == []
+
+
+def shape(line: str) -> str:
+    """A line without its numbers, which differ from machine to machine."""
+    return " ".join(re.sub(r"\b[0-9a-f]{16}\b|\d[\d.,]*", "#", line).split())
 
 
 @pytest.mark.parametrize("command", shell_commands())

@@ -19,7 +19,7 @@ SMALL = ("build", "--arch", "v1", "--epochs", "4", "--qat-steps", "4", "--thread
 def mobiledeploy(
     *args: str | Path,
     cwd: Path,
-    status: int = 0,
+    status: int | None = 0,
     env: dict[str, str] | None = None,
     timeout: float = 280,
 ) -> subprocess.CompletedProcess[str]:

@@ -10,10 +10,10 @@ from pathlib import Path
 import jsonschema
 import numpy as np
 import pytest
+from e2e.conftest import PROGRAM, SCHEMAS, SMALL, mobiledeploy, printed
 
 from mobiledeploy.pipeline import resume
 from mobiledeploy.spec import manifest
-from tests.e2e.conftest import PROGRAM, SCHEMAS, SMALL, mobiledeploy, printed
 
 pytestmark = pytest.mark.tensorflow
 

@@ -8,11 +8,11 @@ from pathlib import Path
 import graphs
 import jsonschema
 import pytest
+from e2e.conftest import SCHEMAS, mobiledeploy, printed
 
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.integer.graph import Conv
 from mobiledeploy.targets import onnx, tflite
-from tests.e2e.conftest import SCHEMAS, mobiledeploy, printed
 
 PAIR = "some.tflite", "other.onnx"
 

@@ -3,8 +3,7 @@
 from pathlib import Path
 
 import pytest
-
-from tests.e2e.conftest import mobiledeploy, printed
+from e2e.conftest import mobiledeploy, printed
 
 pytestmark = pytest.mark.tensorflow  # the build that it looks at needs it
 

@@ -5,8 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-
-from tests.e2e.conftest import mobiledeploy, printed
+from e2e.conftest import mobiledeploy, printed
 
 pytestmark = pytest.mark.tensorflow
 
@@ -173,6 +172,8 @@ def damaged(photos: Path, tmp_path: Path, what: str) -> Path:
         case "too few":
             for path in sorted((folder / "bar").iterdir())[2:]:
                 path.unlink()
+        case _:
+            raise AssertionError(what)
     return folder
 
 

@@ -7,8 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-
-from tests.e2e.conftest import PROGRAM
+from e2e.conftest import PROGRAM
 
 pytestmark = pytest.mark.tensorflow  # the build that is verified needs it
 

@@ -5,10 +5,10 @@ from pathlib import Path
 import graphs
 import hostile
 import pytest
+from e2e.conftest import mobiledeploy, printed
 
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.targets import onnx, tflite
-from tests.e2e.conftest import mobiledeploy, printed
 
 GRAPH = graphs.assorted_graph()
 
@@ -36,7 +36,11 @@ def test_the_text_starts_with_the_verdict_and_fits_a_terminal(files: tuple[Path,
     lines = done.stdout.splitlines()
     assert lines[0].startswith("holds: logits equal on 93 of 93 inputs")
     assert max(map(len, lines)) <= 80
+    assert len(lines) <= 25
     assert done.stderr == ""
+    more = mobiledeploy("verify", *files, "--quiet", "-v", cwd=files[0].parent)
+    assert more.stdout.startswith(done.stdout)
+    assert "max LSB of logits" in more.stdout.removeprefix(done.stdout)
 
 
 def test_photos_are_decoded_and_counted_where_the_classes_fit(
@@ -47,6 +51,8 @@ def test_photos_are_decoded_and_counted_where_the_classes_fit(
     assert report["inputs"][0]["images"] == 40
     assert report["scores"] == []
     assert any("the data have 2 classes, the files 5" in said for said in report["assumptions"])
+    plain = mobiledeploy("verify", *files, "--data", photos, "--quiet", cwd=files[0].parent)
+    assert len(plain.stdout.splitlines()) <= 25
     some = mobiledeploy(
         "verify", *files, "--data", photos, "--samples", "6", "--json", cwd=files[0].parent
     )
@@ -56,7 +62,7 @@ def test_photos_are_decoded_and_counted_where_the_classes_fit(
 def test_files_that_differ_end_with_status_5_and_the_layer(files: tuple[Path, Path]) -> None:
     other = graphs.assorted_graph(seed=1)
     files[1].write_bytes(onnx.write(other, certify(other)))
-    done = mobiledeploy("verify", *files, cwd=files[0].parent, status=5)
+    done = mobiledeploy("verify", *files, "--verbose", cwd=files[0].parent, status=5)
     assert done.stdout.startswith("does not hold: logits differ on")
     assert "first diverges in layer 1 of 9: `stem`, CONV_2D" in done.stdout
     assert "of 9 layers differ; each cut out of both files" in done.stdout

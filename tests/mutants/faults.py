@@ -256,14 +256,14 @@ def _channel(count: int) -> int:
     return count // 2
 
 
-def _place(kernel: np.ndarray, allowed: np.ndarray) -> tuple[int, ...]:  # type: ignore[type-arg]
+def _place(kernel: np.ndarray, allowed: np.ndarray) -> tuple[int, ...]:
     places = np.argwhere(allowed)
     if not len(places):
         raise NotApplicableError
     return tuple(int(index) for index in places[len(places) // 2])
 
 
-def _stored(file: Editable, layer: int, kernel: np.ndarray) -> int:  # type: ignore[type-arg]
+def _stored(file: Editable, layer: int, kernel: np.ndarray) -> int:
     if np.array_equal(kernel, file.kernel(layer)):
         raise NotApplicableError
     file.set_kernel(layer, kernel)

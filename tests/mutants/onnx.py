@@ -49,7 +49,7 @@ class OnnxEditable:
         return [node for node in self._graph.node if name in node.input]
 
     def _constant(self, node: Any, place: int) -> Array:
-        return numpy_helper.to_array(self._constants[node.input[place]])
+        return np.asarray(numpy_helper.to_array(self._constants[node.input[place]]))
 
     def _set_constant(self, node: Any, place: int, values: Array) -> None:
         name = f"{node.input[place]}~{len(self._constants)}"
@@ -241,4 +241,4 @@ class OnnxEditable:
         self._set_constant(node, 1, np.array(self._constant(node, 1) * np.float32(beta)))
 
     def data(self) -> bytes:
-        return self._model.SerializeToString(deterministic=True)
+        return bytes(self._model.SerializeToString(deterministic=True))

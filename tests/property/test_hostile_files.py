@@ -14,6 +14,7 @@ from mobiledeploy.integer import tflite_reader
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.integer.digest import digest
 from mobiledeploy.integer.graph import Conv, Dense, IntegerGraph, Node
+from mobiledeploy.spec.config import Io
 from mobiledeploy.targets import onnx, tap, tflite
 
 
@@ -70,7 +71,7 @@ def test_random_bytes_behind_the_identifier_give_our_error(tail: bytes) -> None:
 
 @settings(max_examples=60, deadline=2000)
 @given(st.integers(0, 2**32 - 1), st.sampled_from(["int8", "uint8", "float32"]))
-def test_any_graph_that_is_written_is_read(seed: int, io: str) -> None:
+def test_any_graph_that_is_written_is_read(seed: int, io: Io) -> None:
     graph = shaken(graphs.assorted_graph(seed=seed % 4), seed)
     read = tflite_reader.read(tflite.write(graph, io=io))
     assert digest(read) == digest(graph)

@@ -14,7 +14,7 @@ import pytest
 from mobiledeploy.base.errors import MobileDeployError
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.runtimes import Format, Runtime, table
-from mobiledeploy.runtimes.child import Children
+from mobiledeploy.runtimes.child import Children, ChildSession
 from mobiledeploy.targets import onnx, tflite
 from mobiledeploy.verify import model_file
 from mobiledeploy.verify.side import open_side
@@ -61,4 +61,5 @@ def run(data: bytes, runtime: Runtime, children: Children) -> None:
     side = open_side(model_file.of_bytes("a file", data), children)
     session = side.load(runtime, taps=side.ends.taps, threads=1)
     session.run(np.zeros((2, *session.input.shape), session.input.dtype))
+    assert isinstance(session, ChildSession)
     session.close()

@@ -6,6 +6,7 @@ from typing import Any
 import flatbuffers
 import graphs
 import numpy as np
+import numpy.typing as npt
 import onnx as onnx_package
 from ai_edge_litert import schema_py_generated as schema
 from hypothesis import given, settings
@@ -106,7 +107,7 @@ def test_no_number_of_a_tensor_of_a_tflite_changes_silently(
     if field == "data":
         tensors = [t for t in tensors if model.buffers[t.buffer].data is not None]
         tensor = tensors[number % len(tensors)]
-        dtype = {2: np.int32, 9: np.int8}[tensor.type]
+        dtype: npt.DTypeLike = {2: np.int32, 9: np.int8}[tensor.type]
         data = np.array(model.buffers[tensor.buffer].data, np.uint8)
         buffer = schema.BufferT()
         buffer.data = nudged(data.view(dtype), place).view(np.uint8)

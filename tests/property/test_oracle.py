@@ -16,6 +16,7 @@ from mobiledeploy.integer.graph import (
     QTensor,
     QWeights,
 )
+from mobiledeploy.ops.architecture import Activation, Padding
 from mobiledeploy.runtimes import cpu, litert
 from mobiledeploy.targets import tflite
 
@@ -92,8 +93,10 @@ biases = st.sampled_from([0, 1000, 2**20, 2**24 + 3, 2**30])
     st.booleans(), extents, biases, seeds,
 )  # fmt: skip
 def test_convolutions(
-    depthwise, height, width, ins, outs, rows, columns, vertical, horizontal, padding, activation,
-    scale, out_scale, zero, out_zero, multiplier, per_channel, extent, bias, seed,
+    depthwise: bool, height: int, width: int, ins: int, outs: int, rows: int, columns: int,
+    vertical: int, horizontal: int, padding: Padding, activation: Activation, scale: np.float32,
+    out_scale: np.float32, zero: int, out_zero: int, multiplier: float, per_channel: bool,
+    extent: str, bias: int, seed: int,
 ) -> None:  # fmt: skip
     assume(padding == "same" or (rows <= height and columns <= width))
     random = np.random.default_rng(seed)
@@ -126,8 +129,9 @@ def test_convolutions(
     extents, biases, seeds,
 )  # fmt: skip
 def test_dense_layers(
-    ins, outs, scale, out_scale, zero, out_zero, multiplier, per_channel, extent, bias, seed
-) -> None:
+    ins: int, outs: int, scale: np.float32, out_scale: np.float32, zero: int, out_zero: int,
+    multiplier: float, per_channel: bool, extent: str, bias: int, seed: int,
+) -> None:  # fmt: skip
     random = np.random.default_rng(seed)
     source = QTensor(name="vector", shape=(ins,), scale=scale, zero_point=zero)
     try:
@@ -147,7 +151,9 @@ def test_dense_layers(
 
 @settings(max_examples=EXAMPLES // 4, deadline=None)
 @given(scales, ratios, ratios, codes, codes, codes)
-def test_additions_of_all_pairs(scale, left, right, a_zero, b_zero, zero) -> None:
+def test_additions_of_all_pairs(
+    scale: np.float32, left: float, right: float, a_zero: int, b_zero: int, zero: int
+) -> None:
     a_scale, b_scale = (np.float32(scale * ratio) for ratio in (left, right))
     graph = graphs.addition((a_scale, b_scale, scale), (a_zero, b_zero, zero))
     images = graphs.all_pairs()
@@ -157,7 +163,9 @@ def test_additions_of_all_pairs(scale, left, right, a_zero, b_zero, zero) -> Non
 
 @settings(max_examples=EXAMPLES, deadline=None)
 @given(st.integers(1, 9), st.integers(1, 9), scales, scales, codes, codes)
-def test_means_of_all_sums(height, width, scale, out_scale, zero, out_zero) -> None:
+def test_means_of_all_sums(
+    height: int, width: int, scale: np.float32, out_scale: np.float32, zero: int, out_zero: int
+) -> None:
     graph = graphs.mean((height, width), (scale, out_scale), (zero, out_zero))
     images = graphs.all_sums((height, width))
     received = litert.load(tflite.write(graph, head="logits")).run(images)[0]
@@ -167,7 +175,9 @@ def test_means_of_all_sums(height, width, scale, out_scale, zero, out_zero) -> N
 
 @settings(max_examples=EXAMPLES, deadline=None)
 @given(st.integers(1, 1100), scales, codes, extents, seeds)
-def test_softmaxes_on_this_machine(classes, scale, zero, extent, seed) -> None:
+def test_softmaxes_on_this_machine(
+    classes: int, scale: np.float32, zero: int, extent: str, seed: int
+) -> None:
     graph = graphs.softmax(classes, scale, zero)
     images = input_codes((classes,), extent, np.random.default_rng(seed))
     received = litert.load(tflite.write(graph)).run(images)[0]

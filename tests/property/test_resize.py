@@ -138,8 +138,8 @@ def test_the_weights_of_an_axis_are_the_definitions(source: int, target: int) ->
         for row, weights in enumerate(found.weights[group]):
             if (i := group * len(found.weights[group]) + row) < target:
                 dense[i, start : start + len(weights)] = weights * shared
-    i, x = np.ogrid[:target, :source]
+    j, x = np.ogrid[:target, :source]
     reach = 2 * max(source, target)
-    expected = np.maximum(0, reach - np.abs((2 * x + 1) * target - (2 * i + 1) * source))
+    expected = np.maximum(0, reach - np.abs((2 * x + 1) * target - (2 * j + 1) * source))
     assert np.array_equal(dense, expected)
     assert np.array_equal(found.sums * shared, expected.sum(axis=1))

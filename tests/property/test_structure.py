@@ -44,7 +44,7 @@ def convolution(
 
 
 def moved(scale: np.float32, ulps: int) -> np.float32:
-    return (np.array(scale).view(np.int32) + np.int32(ulps)).view(np.float32)[()]
+    return np.float32((np.array(scale).view(np.int32) + np.int32(ulps)).view(np.float32)[()])
 
 
 scales = st.floats(2**-12, 1, width=32).map(np.float32)
@@ -77,8 +77,8 @@ def test_equivalent_means_the_same_codes_for_every_input(
         return  # an accumulator step too wide for the runtimes
     files = [reading.read_tflite(tflite.write(graph, head="logits")) for graph in (a, b)]
     report = structure.compare(*files)
-    codes = [oracle.run(graph, ALL_CODES)["out"] for graph in (a, b)]
-    equal = np.array_equal(*codes)
+    one, two = (oracle.run(graph, ALL_CODES)["out"] for graph in (a, b))
+    equal = np.array_equal(one, two)
     event(f"equal: {equal}, differences: {bool(report.differences)}")
     if report.same:
         assert equal
@@ -86,7 +86,7 @@ def test_equivalent_means_the_same_codes_for_every_input(
     if weight == 1:
         assert report.same == equal
     if report.first is not None and weight == 1:
-        assert report.first.lsb == np.abs(codes[0].astype(int) - codes[1]).max()
+        assert report.first.lsb == np.abs(one.astype(int) - two).max()
     assert bool(report.differences) == bool(ulps or more)
 
 

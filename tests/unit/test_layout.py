@@ -6,6 +6,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from conftest import LONGER, UNIT
 
 from mobiledeploy.runtimes import table
 
@@ -30,6 +31,10 @@ def test_every_package_folder_is_listed_in_pyproject() -> None:
     }
     mapped = {n if n.startswith("mobiledeploy") else f"mobiledeploy.{n}" for n in found}
     assert mapped == set(setuptools["packages"])
+
+
+def test_what_the_quick_tests_leave_out_is_there() -> None:
+    assert [place for place in LONGER if not (UNIT / place).exists()] == []
 
 
 ROOMS_WITHOUT_RUNTIMES = ("compare", "report", "verify")

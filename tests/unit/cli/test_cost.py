@@ -5,10 +5,10 @@ import json
 import jsonschema
 import pytest
 from typer.testing import CliRunner
+from unit.cli.conftest import check
 
 from mobiledeploy.base.errors import RequestError
 from mobiledeploy.cli.main import app
-from tests.unit.cli.conftest import check
 
 
 def run(*arguments: str) -> str:

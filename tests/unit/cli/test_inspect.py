@@ -9,14 +9,14 @@ import numpy as np
 import onnx as onnx_package
 import pytest
 from typer.testing import CliRunner
+from unit.cli.conftest import check
 
 from mobiledeploy.base.errors import CorruptFileError, ParityError
-from mobiledeploy.cli.inspect import WIDTH
+from mobiledeploy.cli._output import WIDTH
 from mobiledeploy.cli.main import app
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.targets import onnx, tflite
 from mobiledeploy.targets.tflite_model import TfliteModel
-from tests.unit.cli.conftest import check
 
 
 @pytest.fixture(scope="module")

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
+from unit.cli.conftest import check
 
 from mobiledeploy.base import cache
 from mobiledeploy.base.errors import MissingDependencyError, MobileDeployError, RequestError
 from mobiledeploy.cli.main import app
-from tests.unit.cli.conftest import check
 
 
 @pytest.fixture(autouse=True)

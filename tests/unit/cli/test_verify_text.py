@@ -1,108 +1,140 @@
-"""What `verify` prints fits a terminal, whatever files and layers are called."""
+"""What `verify` prints fits a screen of 25 lines and 80 columns, whatever it verified."""
 
-import dataclasses
+from pathlib import Path
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mobiledeploy.cli import _verify_text
-from mobiledeploy.compare.difference import Cause
+from mobiledeploy.spec.results import Score
 from mobiledeploy.verify.layer_report import Divergence
-from mobiledeploy.verify.report import Comparison, FileFacts, Participant, VerifyReport
-from mobiledeploy.verify.runtime_failure import RuntimeFailure
+from mobiledeploy.verify.report import (
+    Comparison,
+    FileFacts,
+    FileScore,
+    FloatComparison,
+    InputFacts,
+    PairedTest,
+    Participant,
+    VerifyReport,
+)
 
-LONG = "a_network_of_some_research_group_quantised_after_training"
-JOINED = ";".join(f"mobilenet/block_1_expand_{part}" for part in ("relu/Relu6", "BN/add", "mul"))
-NAMES = [
-    f"{runtime} of {LONG}_{file}.tflite"
-    for runtime in ("LiteRT XNNPACK", "NumPy oracle", "LiteRT reference")
-    for file in ("first", "second")
-]
+
+def screen(report: VerifyReport) -> list[str]:
+    return _verify_text.text(report, build=None, out=None).splitlines()
 
 
-def comparison(first: str, second: str) -> Comparison:
-    return Comparison(
-        inputs="all", first=first, second=second, images=10_000, exact_logits=9_999,
-        max_logits_lsb=12.7125, mean_logits_lsb=0.038, max_scores_lsb=16.0, mean_scores_lsb=0.5,
-        same_top1=9_998, same_top5=9_000, worst="an image",
+def test_accuracy_stands_beside_that_of_the_float_network() -> None:
+    said = "\n".join(screen(report(holds=True)))
+    assert "accuracy  float 90.00%, first.tflite 90.00%, second.onnx 90.00% of 10 images" in said
+
+
+def test_what_had_no_room_is_counted() -> None:
+    crowded = report(holds=False, assumptions=("an assumption",) * 3, warnings=("a note",) * 30)
+    lines = screen(crowded)
+    notes = sum(line.endswith("a note") for line in lines)
+    assert 0 < notes < 30
+    left = 30 - notes + 3 + 2 + 1 + 1  # assumptions, failures, samples, the CPU
+    assert any(line.startswith(f"more      {left} more") for line in lines)
+
+
+def test_a_step_follows_for_a_build_and_for_a_page() -> None:
+    found = report(holds=True)
+    text = _verify_text.text(found, build=Path("elsewhere"), out=Path("page"))
+    assert "mobiledeploy bundle elsewhere" in text
+    assert "open page/report.html" in text
+
+
+def report(
+    *,
+    holds: bool,
+    runtimes: int = 7,
+    layer: str = "stem",
+    cause: str = "",
+    words: str = "",
+    assumptions: tuple[str, ...] = (),
+    warnings: tuple[str, ...] = (),
+    proven: tuple[str, ...] = (),
+    floats: bool = False,
+) -> VerifyReport:
+    """A report with as much to say as is asked for."""
+    names = [f"runtime {number}" for number in range(runtimes)]
+    score = Score(correct=9, total=10)
+    return VerifyReport(
+        holds=holds,
+        failures=() if holds else (f"logits differ on 9,999 of 10,000 images {words}",) * 3,
+        warnings=warnings,
+        assumptions=assumptions,
+        proven=proven,
+        files=tuple(
+            FileFacts(
+                name=name, format="tflite", size=1, sha256="0" * 64, input="int8",
+                output="scale 1", fed="pixel",
+            )
+            for name in ("first.tflite", "second.onnx")
+        ),
+        inputs=(InputFacts(name="photos", images=10_000, labelled=True, distinct=10),) * 3,
+        participants=tuple(
+            Participant(name=name, file="first.tflite", runtime="LiteRT", images=1, exact=True)
+            for name in names
+        ),
+        matrix=tuple(
+            Comparison(
+                inputs="all", first=names[0], second=name, images=10_000, exact_logits=9_999,
+                max_logits_lsb=12.7125, mean_logits_lsb=0.038, max_scores_lsb=16.0,
+                mean_scores_lsb=0.5, same_top1=9_998, same_top5=9_000, worst="an image",
+            )
+            for name in names[1:]
+        ),
+        float_comparisons=(
+            FloatComparison(
+                inputs="photos", images=9, max_difference=np.inf, same_top1=9, worst="an image"
+            ),
+        ) * (3 * floats),
+        scores=tuple(
+            FileScore(
+                file=name, runtime="LiteRT", labels=score, interval=(0.5, 1.0), float_model=None
+            )
+            for name in ("float", "first.tflite", "second.onnx")
+        ),
+        paired=(
+            PairedTest(
+                first="float", second="first.tflite", images=10, only_first=0, only_second=0,
+                p=1.0, words=words or "no loss was seen",
+            ),
+        ) * 2,
+        divergence=None if holds else Divergence(
+            layer=layer, other=layer, operator="CONV_2D", position=3, layers=65,
+            image="an image", images=4, blamed="", histogram=(), channels=(),
+            cause=cause or "a bias differs",
+        ),
+        cpu="a CPU",
+        runtimes=("LiteRT 1",),
     )  # fmt: skip
 
 
-REPORT = VerifyReport(
-    holds=False,
-    failures=(f"logits differ on 9,999 of 10,000 images; worst: {'photos of ' * 8}cats",),
-    files=tuple(
-        FileFacts(
-            name=f"{LONG}_{file}.tflite", format="tflite", size=1, sha256="0" * 64, input="int8",
-            output="scale 1", fed="pixel",
-        )
-        for file in ("first", "second")
-    ),
-    participants=tuple(
-        Participant(
-            name=name, file=name.partition(" of ")[2], runtime="LiteRT", images=10_000,
-            exact="reference" not in name,
-        )
-        for name in NAMES
-    ),
-    matrix=tuple(comparison(a, b) for i, a in enumerate(NAMES) for b in NAMES[i + 1 :]),
-    divergence=Divergence(
-        layer=JOINED, other=JOINED, operator="CONV_2D", position=3, layers=65, image="an image",
-        images=4, blamed="", histogram=((-1, 5), (2, 7)), channels=(), cause="a bias differs",
-    ),
-    cpu="a CPU",
-    runtimes=("LiteRT 1",),
+SENTENCE = st.lists(st.text("abc`", min_size=1, max_size=12), max_size=80).map(" ".join)
+SENTENCES = st.lists(SENTENCE, max_size=20).map(tuple)
+
+
+@given(
+    st.booleans(), st.integers(1, 20), SENTENCE, SENTENCE, SENTENCES, SENTENCES, st.booleans()
 )  # fmt: skip
-
-
-def test_lines_fit_80_columns_though_names_are_long() -> None:
-    lines = _verify_text.text(REPORT).splitlines()
-    wide = [line for line in lines if len(line) > 80]
-    # A file's own line keeps its name whole, to be copied.
-    assert all(LONG in line and "bytes" in line for line in wide), wide
-
-
-def test_participants_are_told_apart_by_the_number_of_their_file() -> None:
-    said = _verify_text.text(REPORT)
-    assert "against LiteRT XNNPACK 1" in said
-    assert "LiteRT XNNPACK 2 *" in said
-    assert "E  LiteRT reference 1" in said
-    assert "1 and 2: the first and the second file." in " ".join(said.split())
-
-
-def test_of_joined_names_the_first_is_printed() -> None:
-    said = " ".join(_verify_text.text(REPORT).split())
-    assert "layer 3 of 65: `mobilenet/block_1_expand_relu/Relu6`, CONV_2D" in said
-    assert "BN/add" not in said
-
-
-def test_short_names_stay_as_they_are() -> None:
-    names = ("LiteRT XNNPACK", "ORT optimised", "NumPy oracle")
-    rows = tuple(
-        dataclasses.replace(row, name=name)
-        for row, name in zip(REPORT.participants, names, strict=False)
-    )
-    pairs = (comparison(names[0], names[1]), comparison(names[0], names[2]))
-    said = _verify_text.text(dataclasses.replace(REPORT, participants=rows, matrix=pairs))
-    assert "ORT optimised *" in said
-    assert "second file." not in said
-
-
-def test_what_expected_means_is_said_where_a_cause_uses_it() -> None:
-    assert REPORT.divergence is not None
-    assert "expected is what" not in _verify_text.text(REPORT)
-    cause = "weights differ: one weight is -13, expected 13"
-    for measured in (True, False):  # words alone, such as those of a layer's name, decide nothing
-        reason = Cause(clauses=(cause,), measured_by_first=measured)
-        found = dataclasses.replace(REPORT.divergence, cause=cause, reason=reason)
-        said = " ".join(_verify_text.text(dataclasses.replace(REPORT, divergence=found)).split())
-        assert (f"expected is what {LONG}_first.tflite holds" in said) == measured
-
-
-def test_a_runtime_that_failed_before_any_image_still_has_a_row() -> None:
-    failure = RuntimeFailure(kind="signal", detail="SIGABRT")
-    rows = (
-        *REPORT.participants[:-1],
-        dataclasses.replace(REPORT.participants[-1], images=0, failure=failure),
-    )
-    matrix = tuple(pair for pair in REPORT.matrix if pair.second != NAMES[-1])
-    said = _verify_text.text(dataclasses.replace(REPORT, participants=rows, matrix=matrix))
-    (line,) = (line for line in said.splitlines() if line.startswith("LiteRT reference 2 "))
-    assert line.split()[3:] == ["0", "failed", "failed", "failed", "-", "-", "-"]
+def test_however_much_there_is_to_say_it_fits(
+    holds: bool,
+    runtimes: int,
+    cause: str,
+    words: str,
+    some: tuple[str, ...],
+    more: tuple[str, ...],
+    floats: bool,
+) -> None:
+    crowded = report(
+        holds=holds, runtimes=runtimes, layer=cause.replace(" ", "_")[:40], cause=cause,
+        words=words, assumptions=some, warnings=more, proven=some, floats=floats,
+    )  # fmt: skip
+    for build in (None, Path("build")):
+        lines = _verify_text.text(crowded, build=build, out=None).splitlines()
+        assert len(lines) <= 25
+        assert max(map(len, lines)) <= 80

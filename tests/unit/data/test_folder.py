@@ -8,13 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from unit.data.conftest import jpeg
 
 from mobiledeploy.base.errors import RequestError
 from mobiledeploy.base.progress import Event
 from mobiledeploy.data.folder import load
 from mobiledeploy.data.preprocess import decode
 from mobiledeploy.data.sources import open_dataset
-from tests.unit.data.conftest import jpeg
 
 Photos = Callable[..., Path]
 

@@ -4,10 +4,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from unit.data.conftest import jpeg
 
 from mobiledeploy.base.errors import RequestError
+from mobiledeploy.data.dataset import Split
 from mobiledeploy.data.folder import load
-from tests.unit.data.conftest import jpeg
 
 Photos = Callable[..., Path]
 
@@ -25,10 +26,11 @@ def test_folders_named_like_splits_are_splits(
     photos(root / folders[2], cat=4, dog=5)
     dataset = load(root)
     assert dataset.class_names == ("cat", "dog")
-    for part, folder in zip(("train", "validation", "test"), folders, strict=True):
+    parts: tuple[Split, ...] = ("train", "validation", "test")
+    for part, folder in zip(parts, folders, strict=True):
         found = dataset.splits[part]
         assert {dataset.image_names[i].split("/")[0] for i in found} == {folder}
-    assert [len(dataset.splits[part]) for part in ("train", "validation", "test")] == [40, 5, 9]
+    assert [len(dataset.splits[part]) for part in parts] == [40, 5, 9]
     assert dataset.labels[dataset.splits["test"]].tolist() == [0] * 4 + [1] * 5
 
 

@@ -1,6 +1,6 @@
 """Decoding many images: aligned, counted, in bounded memory, whole or not at all."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +20,8 @@ SIZE = Preprocessing(image_size=16)
 
 def image(index: int) -> Pixels:
     """Pixels that tell the index."""
-    return np.full((17, 20, 3), index % 256, np.uint8) + np.arange(3, dtype=np.uint8)
+    pixels: Pixels = np.full((17, 20, 3), index % 256, np.uint8)
+    return np.add(pixels, np.arange(3), dtype=np.uint8, casting="unsafe")
 
 
 def dataset(count: int, damaged: frozenset[int] = frozenset()) -> Dataset:
@@ -144,6 +145,7 @@ def test_batches_decode_no_further_than_they_are_asked() -> None:
         decode=decode,
     )
     stream = batches(counting, np.arange(300), SIZE, batch_size=10)
+    assert isinstance(stream, Generator)
     next(stream)
     stream.close()
     assert sorted(asked) == list(range(10))

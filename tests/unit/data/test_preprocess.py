@@ -233,7 +233,8 @@ def test_a_size_that_pillow_warns_of_is_no_reason_to_refuse_or_to_warn() -> None
 
 def test_many_threads_decode_the_same_pixels() -> None:
     data = encoded(Image.fromarray(picture()), "PNG", exif=orientation(6))
-    expected, results = decode(data, "a"), []
+    expected = decode(data, "a")
+    results: list[Pixels] = []
 
     def work() -> None:
         results.extend(decode(data, "a") for _ in range(50))
@@ -292,7 +293,7 @@ def test_float32_is_the_nearest_to_the_real_value(mean: float, std: float) -> No
 @pytest.mark.parametrize(
     "wrong", [{"std": 0.0}, {"std": -1.0}, {"std": float("nan")}, {"mean": float("inf")}]
 )
-def test_a_scale_that_is_none_is_refused(wrong: dict[str, float]) -> None:
+def test_a_scale_that_is_none_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(RequestError, match=f"expected {next(iter(wrong))} in"):
         Preprocessing(image_size=16, **wrong)
 

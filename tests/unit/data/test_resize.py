@@ -13,7 +13,7 @@ from mobiledeploy.base.errors import RequestError
 from mobiledeploy.data.dataset import Pixels
 from mobiledeploy.data.preprocess import preprocess, to_float32, to_int8
 from mobiledeploy.data.resize import resize
-from mobiledeploy.spec.config import Preprocessing
+from mobiledeploy.spec.config import Crop, Preprocessing
 
 RULE = "pixel(y, x, c) = (37 y + 91 x + 53 c + x y (c + 1)) mod 256"
 
@@ -21,7 +21,8 @@ RULE = "pixel(y, x, c) = (37 y + 91 x + 53 c + x y (c + 1)) mod 256"
 def picture(height: int, width: int) -> Pixels:
     """`RULE`."""
     y, x, c = np.ogrid[:height, :width, :3]
-    return ((37 * y + 91 * x + 53 * c + x * y * (c + 1)) % 256).astype(np.uint8)
+    values = (37 * y + 91 * x + 53 * c + x * y * (c + 1)) % 256
+    return np.asarray(values, np.uint8)
 
 
 def digest(array: npt.NDArray[Any]) -> str:
@@ -38,7 +39,7 @@ def test_golden_vectors(golden: Callable[[str, str], None]) -> None:
         ((6, 6), (6, 6)),
         ((10, 3), (3, 10)),
     ]
-    whole = [
+    whole: list[tuple[tuple[int, int], int, Crop]] = [
         ((8, 8), 32, "center"),
         ((375, 500), 224, "center"),
         ((500, 375), 224, "center"),

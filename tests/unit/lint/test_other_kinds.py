@@ -11,13 +11,13 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
+from graphs import assorted_graph
 
 from mobiledeploy.base.errors import CorruptFileError, RequestError
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.lint import inspection, other_kinds
 from mobiledeploy.targets import onnx, tflite
 from mobiledeploy.verify import model_file
-from tests.graphs import assorted_graph
 
 
 def archive(*members: str) -> bytes:

@@ -100,21 +100,20 @@ def test_forgetting_a_stage_forgets_the_later_ones_only(tmp_path: Path) -> None:
 
 def test_a_folder_held_by_another_process_is_refused(tmp_path: Path) -> None:
     code = (
-        "import sys, pathlib; from mobiledeploy import resume\n"
+        "import sys, pathlib; from mobiledeploy.pipeline import resume\n"
         "with resume.hold(pathlib.Path(sys.argv[1])): print('held', flush=True); input()"
     )
-    other = subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, "-c", code, str(tmp_path)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-    )
-    assert other.stdout is not None
-    assert other.stdout.readline().strip() == "held"
-    with pytest.raises(StorageError, match="another build"), resume.hold(tmp_path):
-        pass
-    other.kill()
-    other.communicate()
+    ) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline().strip() == "held"
+        with pytest.raises(StorageError, match="another build"), resume.hold(tmp_path):
+            pass
+        other.kill()
     with resume.hold(tmp_path):  # a killed build holds nothing
         pass
 

@@ -3,6 +3,7 @@
 import dataclasses
 from pathlib import Path
 
+import graphs
 import numpy as np
 import pytest
 from PIL import Image
@@ -16,7 +17,6 @@ from mobiledeploy.verify import pair
 from mobiledeploy.verify.int8 import Options
 from mobiledeploy.verify.proof import CertifiedFile, FilesCertificate, LayerProof, RunCheck
 from mobiledeploy.verify.runtime_failure import RuntimeFailure
-from tests import graphs
 
 OPTIONS = Options(threads=2, keep=True, layers=True)
 HOSTILE = "<img src=x onerror=alert(1)>'\"&amp;"

@@ -3,6 +3,7 @@
 import dataclasses
 from typing import Any
 
+import graphs
 import numpy as np
 import pytest
 from threadpoolctl import threadpool_info
@@ -16,7 +17,6 @@ from mobiledeploy.report import activations, charts, classification, graph_cost
 from mobiledeploy.report.document import Report
 from mobiledeploy.runtimes import cpu
 from mobiledeploy.verify.parity import Answers
-from tests import graphs
 
 
 def images(graph: IntegerGraph, count: int) -> np.ndarray:

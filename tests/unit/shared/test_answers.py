@@ -12,7 +12,7 @@ from mobiledeploy.spec.contract import SOFTMAX, Grid
 
 def probabilities(logits: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     powers = np.exp(logits - logits.max())
-    return powers / powers.sum()
+    return np.asarray(powers / powers.sum())
 
 
 def best(values: npt.NDArray[np.float64]) -> list[int]:

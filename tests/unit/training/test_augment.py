@@ -13,9 +13,11 @@ pytestmark = pytest.mark.tensorflow
 VARIED = ["digits", "photos"]
 
 
-def run(name: augment.Augmentation, pixels: np.ndarray, *, seed: int = 0, step: int = 0):
+def run(
+    name: augment.Augmentation, pixels: np.ndarray, *, seed: int = 0, step: int = 0
+) -> np.ndarray:
     prepare = augment.augmentation(name, seed=seed, scaling=SIGNED)
-    return prepare(pixels, np.int32(step)).numpy()
+    return np.asarray(prepare(pixels, np.int32(step)).numpy())
 
 
 def cross(size: int = 33) -> np.ndarray:

@@ -30,7 +30,7 @@ def numpy_logits(network: Network, images: np.ndarray) -> np.ndarray:
     filtered = np.clip(filtered + weights["filter"].bias, 0, 6)
     projected = filtered @ weights["project"].kernel[0, 0] + weights["project"].bias
     pooled = (stem + projected).mean(axis=(1, 2))
-    return pooled @ weights["logits"].kernel + weights["logits"].bias
+    return np.asarray(pooled @ weights["logits"].kernel + weights["logits"].bias)
 
 
 def test_prediction_equals_numpy(network: Network, images: Images) -> None:

@@ -3,9 +3,10 @@
 import functools
 import hashlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any, TypeAlias
 
 import pytest
 
@@ -19,6 +20,7 @@ DATA = bytes(range(256)) * 3000
 DIGEST = hashlib.sha256(DATA).hexdigest()
 V1 = "mobilenet/mobilenet_2_5_128_tf.h5"
 KERNELS = "mobilenet_v2_weights_tf_dim_ordering_tf_kernels"
+Download: TypeAlias = Callable[..., Path]
 V2 = f"mobilenet_v2/{KERNELS}_1.0_224.h5"
 
 
@@ -34,7 +36,7 @@ class Server:
             def log_message(handler, *_: object) -> None:  # noqa: N805
                 self.requests.append(handler.path)
 
-            def copyfile(handler, source, target) -> None:  # noqa: N805
+            def copyfile(handler, source: Any, target: Any) -> None:  # noqa: N805
                 data = source.read()
                 target.write(data[: len(data) - self.cut])
 
@@ -61,7 +63,7 @@ def server(tmp_path: Path) -> Iterator[Server]:
 
 
 @pytest.fixture
-def get(server: Server, tmp_path: Path):
+def get(server: Server, tmp_path: Path) -> Download:
     return functools.partial(
         imagenet.download,
         "v1",
@@ -72,7 +74,7 @@ def get(server: Server, tmp_path: Path):
     )
 
 
-def test_weights_are_downloaded_once(server: Server, get) -> None:
+def test_weights_are_downloaded_once(server: Server, get: Download) -> None:
     server.put(V1)
     events: list[Event] = []
     path = get(progress=events.append)
@@ -84,7 +86,7 @@ def test_weights_are_downloaded_once(server: Server, get) -> None:
     assert DIGEST in events[-1].message
 
 
-def test_the_expected_digest_is_enforced(server: Server, get, tmp_path: Path) -> None:
+def test_the_expected_digest_is_enforced(server: Server, get: Download, tmp_path: Path) -> None:
     server.put(V1)
     with pytest.raises(DownloadError, match=f"SHA-256 {DIGEST}, expected {'0' * 64}"):
         get(sha256="0" * 64)
@@ -100,7 +102,7 @@ def test_a_pinned_file_is_checked(server: Server, tmp_path: Path) -> None:
         )
 
 
-def test_a_changed_file_in_the_cache_is_refused(server: Server, get) -> None:
+def test_a_changed_file_in_the_cache_is_refused(server: Server, get: Download) -> None:
     server.put(V1)
     path = get()
     path.write_bytes(DATA[:-1])
@@ -109,7 +111,7 @@ def test_a_changed_file_in_the_cache_is_refused(server: Server, get) -> None:
     assert error.value.hint == f"delete {path} to download it again"
 
 
-def test_the_first_digest_is_remembered(server: Server, get) -> None:
+def test_the_first_digest_is_remembered(server: Server, get: Download) -> None:
     server.put(V1)
     get().unlink()
     server.put(V1, b"something else")
@@ -117,7 +119,9 @@ def test_the_first_digest_is_remembered(server: Server, get) -> None:
         get()
 
 
-def test_a_download_that_breaks_off_leaves_nothing(server: Server, get, tmp_path: Path) -> None:
+def test_a_download_that_breaks_off_leaves_nothing(
+    server: Server, get: Download, tmp_path: Path
+) -> None:
     server.put(V1)
     server.cut = 1000
     with pytest.raises(DownloadError):
@@ -125,7 +129,7 @@ def test_a_download_that_breaks_off_leaves_nothing(server: Server, get, tmp_path
     assert not (tmp_path / "cache").exists()
 
 
-def test_a_missing_file_is_named(get) -> None:
+def test_a_missing_file_is_named(get: Download) -> None:
     with pytest.raises(DownloadError, match=rf"cannot download http.*{V1}: HTTP Error 404"):
         get()
 

@@ -3,12 +3,13 @@
 import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from mobiledeploy.base.errors import RequestError
-from mobiledeploy.base.progress import Event
+from mobiledeploy.base.progress import Event, Progress
 from mobiledeploy.data.pixels import Images
 from mobiledeploy.network.network import Network
 from mobiledeploy.training import folded, graph, loop, predict
@@ -40,7 +41,7 @@ class Trained:
             logits=lambda inputs: graph.forward(network.architecture, inputs, apply),
         )
 
-    def train(self, images: Images, plan: loop.Plan = PLAN, **options: object) -> loop.Outcome:
+    def train(self, images: Images, plan: loop.Plan = PLAN, **options: Any) -> loop.Outcome:
         return loop.train(
             self.model,
             images.pixels,
@@ -55,7 +56,7 @@ class Trained:
         return b"".join(v.numpy().tobytes() for v in self.model.variables)
 
 
-def kill_after(step: int):
+def kill_after(step: int) -> Progress:
     def progress(event: Event) -> None:
         if event.done == step:
             raise KilledError
@@ -71,6 +72,7 @@ def test_it_learns(network: Network, images: Images) -> None:
     assert [event.done for event in events] == list(range(1, 61))
     assert {event.total for event in events} == {60}
     assert outcome.steps == 60
+    assert outcome.loss is not None
     assert outcome.loss < 0.5
 
 
@@ -121,7 +123,8 @@ def test_the_state_of_another_run_is_left_aside(
     Trained(network).train(
         images, dataclasses.replace(PLAN, seed=9), checkpoint=Checkpoint(path=path, key="other")
     )
-    undisturbed, events = Trained(network), []
+    undisturbed = Trained(network)
+    events: list[Event] = []
     undisturbed.train(images)
     trained = Trained(network)
     trained.train(images, checkpoint=Checkpoint(path=path, key="k"), progress=events.append)
@@ -155,7 +158,8 @@ def scripted(losses: list[float], trained: Trained, seen: list[bytes]) -> Valida
 
 
 def test_the_best_weights_are_kept_and_patience_ends(network: Network, images: Images) -> None:
-    trained, seen = Trained(network), []
+    trained = Trained(network)
+    seen: list[bytes] = []
     outcome = trained.train(images, validation=scripted([9, 3, 1, 2, 1.5, 0], trained, seen))
     assert len(seen) == 5
     assert outcome.steps == 4
@@ -181,7 +185,8 @@ def test_outputs_that_are_no_numbers_are_an_error(network: Network, images: Imag
 def test_the_weights_that_came_are_kept_if_training_does_harm(
     network: Network, images: Images
 ) -> None:
-    trained, seen = Trained(network), []
+    trained = Trained(network)
+    seen: list[bytes] = []
     outcome = trained.train(images, validation=scripted([1, 3, 2], trained, seen))
     assert outcome.steps == 0
     assert trained.bits() == seen[0]
@@ -197,7 +202,8 @@ def test_weights_that_know_nothing_are_not_kept(network: Network, images: Images
 
 def test_the_kept_weights_survive_a_kill(network: Network, images: Images, tmp_path: Path) -> None:
     path = tmp_path / "state.npz"
-    trained, seen = Trained(network), []
+    trained = Trained(network)
+    seen: list[bytes] = []
     with pytest.raises(KilledError):
         trained.train(
             images,

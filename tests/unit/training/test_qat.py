@@ -8,6 +8,7 @@ import pytest
 from mobiledeploy.base.errors import RequestError
 from mobiledeploy.data.pixels import Images
 from mobiledeploy.network.network import Network
+from mobiledeploy.network.ranges import Ranges
 from mobiledeploy.spec.config import ENGINES, QuantiseConfig
 from mobiledeploy.training import fake_quant, graph, qat
 from mobiledeploy.training.calibrate import calibrate
@@ -29,7 +30,7 @@ def test_an_unknown_engine_is_refused() -> None:
 def test_training_lowers_the_loss_of_the_quantised_network(
     name: str, network: Network, images: Images
 ) -> None:
-    def loss(net: Network, ranges: dict[str, tuple[float, float]]) -> float:
+    def loss(net: Network, ranges: Ranges) -> float:
         logits = graph.forward(
             net.architecture,
             to_input(images.pixels, SIGNED),

@@ -10,7 +10,7 @@ from mobiledeploy.network.network import Network
 from mobiledeploy.network.ranges import Ranges
 from mobiledeploy.ops.architecture import INPUT
 from mobiledeploy.runtimes import litert
-from mobiledeploy.spec.config import ENGINES, QuantiseConfig
+from mobiledeploy.spec.config import ENGINES, Engine, QuantiseConfig
 from mobiledeploy.targets import tflite
 from mobiledeploy.training import fake_quant, graph, qat, qat_tfmot
 from mobiledeploy.training.calibrate import calibrate
@@ -27,7 +27,7 @@ def fake_quantised(network: Network, ranges: Ranges, images: Images) -> np.ndarr
         fake_quant.layers(weights),
         observe=fake_quant.activations(ranges),
     )
-    return logits.numpy()
+    return np.asarray(logits.numpy())
 
 
 def test_the_twin_computes_the_fake_quantised_network(network: Network, images: Images) -> None:
@@ -55,7 +55,7 @@ def test_ranges_start_where_calibration_ended_and_move_a_little(
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_the_int8_file_agrees_with_the_trained_network(
-    engine: str, network: Network, images: Images
+    engine: Engine, network: Network, images: Images
 ) -> None:
     config = QuantiseConfig(
         engine=engine, steps=5, batch_size=16, learning_rate=0.003, calibration_images=48

@@ -2,6 +2,7 @@
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -46,7 +47,7 @@ def part(images: Images, rows: slice) -> Images:
 
 
 def train(
-    network: Network, images: Images, *, head: bool, epochs: int = CONFIG.epochs, **options: object
+    network: Network, images: Images, *, head: bool, epochs: int = CONFIG.epochs, **options: Any
 ) -> TrainedNetwork:
     return transfer.train(
         network.architecture,
