@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Any, Final
 
+from mobiledeploy.base.errors import RequestError
 from mobiledeploy.ops.architecture import INPUT, Activation, Architecture, Layer
 
 if TYPE_CHECKING:
@@ -33,6 +34,9 @@ def build(architecture: Architecture, *, batch_norm_momentum: float = 0.9) -> "k
 
     Returns:
         float32 images (batch, height, width, channels) to (batch, classes).
+
+    Raises:
+        RequestError: A layer is none of the papers' tables.
     """
     import keras
 
@@ -70,6 +74,11 @@ def _apply(layer: Layer, sources: list[Any], batch_norm_momentum: float) -> Any:
             return layers.Dense(layer.out_channels, name=layer.name, dtype=DTYPE)(sources[0])
         case "softmax":
             return layers.Softmax(name=layer.name, dtype=DTYPE)(sources[0])
+        case _:
+            raise RequestError(
+                f"layer `{layer.name}`: expected an operator of the papers' tables, received "
+                f"`{layer.op}`"
+            )
 
 
 def _convolution(layer: Layer) -> "keras.Layer":

@@ -2,23 +2,18 @@
 
 import numpy as np
 
-from mobiledeploy.integer.graph import (
-    SOFTMAX_SCALE,
-    SOFTMAX_ZERO_POINT,
-    Add,
-    Conv,
-    Int8,
-    IntegerGraph,
-    Mean,
-    QTensor,
-    QWeights,
-    Softmax,
-)
+from mobiledeploy.integer.graph import IntegerGraph
 from mobiledeploy.integer.quantise import quantise
 from mobiledeploy.models import registry
-from mobiledeploy.network.network import Network, Weights
-from mobiledeploy.network.ranges import Ranges
+from mobiledeploy.network.network import Network
+from mobiledeploy.ops.add import Add
 from mobiledeploy.ops.architecture import INPUT, Architecture, Layer
+from mobiledeploy.ops.conv import Conv
+from mobiledeploy.ops.mean import Mean
+from mobiledeploy.ops.ranges import Ranges
+from mobiledeploy.ops.softmax import SOFTMAX_SCALE, SOFTMAX_ZERO_POINT, Softmax
+from mobiledeploy.ops.tensors import Int8, QTensor
+from mobiledeploy.ops.weights import QWeights, Weights
 from mobiledeploy.spec.config import Arch
 
 

@@ -1,17 +1,17 @@
 """What makes two integer graphs the same function: a SHA-256 over everything but the names."""
 
+import dataclasses
 import hashlib
 import json
+from typing import Any, Final
 
-from mobiledeploy.integer.graph import (
-    Conv,
-    Dense,
-    IntegerGraph,
-    Node,
-    QTensor,
-    QWeights,
-    sources,
-)
+from mobiledeploy.integer.graph import IntegerGraph
+from mobiledeploy.ops.operator import Node, WeightedNode
+from mobiledeploy.ops.tensors import QTensor
+from mobiledeploy.ops.weights import QWeights
+
+_JOINTS: Final = frozenset({"input", "inputs", "output", "weights"})
+"""Fields of a node that are no options."""
 
 
 def digest(graph: IntegerGraph) -> str:
@@ -24,10 +24,10 @@ def digest(graph: IntegerGraph) -> str:
     state = hashlib.sha256()
     state.update(_tensor(graph.input))
     for node in graph.nodes:
-        head = [type(node).__name__, [numbers[name] for name in sources(node)], _options(node)]
+        head = [type(node).__name__, [numbers[name] for name in node.inputs], _options(node)]
         state.update(json.dumps(head).encode() + b"\n")
         state.update(_tensor(node.output))
-        if isinstance(node, Conv | Dense):
+        if isinstance(node, WeightedNode):
             state.update(_weights(node.weights))
     return state.hexdigest()
 
@@ -38,11 +38,13 @@ def equal(a: IntegerGraph, b: IntegerGraph) -> bool:
 
 
 def _options(node: Node) -> list[object]:
-    match node:
-        case Conv():
-            return [node.depthwise, node.strides, node.padding, node.activation]
-        case _:
-            return []
+    """Return whatever else decides what a node computes, in the order of its fields."""
+    made: Any = node
+    return [
+        getattr(made, field.name)
+        for field in dataclasses.fields(made)
+        if field.name not in _JOINTS
+    ]
 
 
 def _tensor(tensor: QTensor) -> bytes:

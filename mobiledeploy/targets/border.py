@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from mobiledeploy.integer.graph import QTensor
+from mobiledeploy.ops.tensors import QTensor
 from mobiledeploy.spec.config import Io
 
 

@@ -10,14 +10,16 @@ from typing import Final
 import numpy as np
 
 from mobiledeploy._version import __version__
-from mobiledeploy.integer.certificate import Certificate
 from mobiledeploy.integer.digest import digest
-from mobiledeploy.integer.graph import IntegerGraph, QTensor, sources
+from mobiledeploy.integer.graph import IntegerGraph
 from mobiledeploy.integer.head import with_head
+from mobiledeploy.ops import table
+from mobiledeploy.ops.certificate import Certificate
+from mobiledeploy.ops.onnx import IMAGE_AXES, OnnxInput, zero_point
+from mobiledeploy.ops.tensors import QTensor
 from mobiledeploy.spec.config import Head, Io
 from mobiledeploy.targets import onnx_stem
 from mobiledeploy.targets.border import border
-from mobiledeploy.targets.onnx_layers import write_layer, zero_point
 from mobiledeploy.targets.onnx_model import OnnxModel
 
 INNER: Final = "_uint8"
@@ -43,11 +45,12 @@ def write(
 
     Args:
         graph: The model.
-        certificates: Of its additions and means, by name; from `certify`.
+        certificates: Of every operator that wants one, by name; from `certify`.
         io: Type of the input and output tensor.
         head: Where the file ends.
 
     Raises:
+        ConversionError: A certificate is missing.
         RequestError: A softmax is asked for and the graph has none.
     """
     graph = with_head(graph, head)
@@ -55,7 +58,7 @@ def write(
     model = OnnxModel()
     image = _write_input(model, graph.input, io)
     stem = onnx_stem.find(graph)
-    if stem is None and len(graph.input.shape) == 3:
+    if stem is None and len(graph.input.shape) == IMAGE_AXES:
         image = model.node("Transpose", [image], perm=[0, 3, 1, 2])
     codes = {graph.input.name: image}
     for node in graph.nodes:
@@ -65,8 +68,9 @@ def write(
         if node is stem:
             onnx_stem.write_stem(model, stem, graph.input, image, codes[name])
         else:
-            inputs = [(codes[source], tensors[source]) for source in sources(node)]
-            write_layer(model, node, inputs, codes[name], certificates)
+            inputs = [OnnxInput(codes=codes[read], tensor=tensors[read]) for read in node.inputs]
+            operator, certificate = table.of_node(node), certificates.get(name)
+            operator.write_onnx(model, node, inputs, codes[name], certificate)
     if io != "uint8":
         _write_output(model, graph.output, codes[graph.output.name], io)
     return model.finish(

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from mobiledeploy.base.errors import ParityError
-from mobiledeploy.integer.graph import SOFTMAX_SCALE, SOFTMAX_ZERO_POINT
+from mobiledeploy.ops.softmax import SOFTMAX_SCALE, SOFTMAX_ZERO_POINT
 from mobiledeploy.reading import Reading, Tensor
 from mobiledeploy.runtimes import Array
 from mobiledeploy.verify.parity import Answers, Codes

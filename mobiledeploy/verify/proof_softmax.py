@@ -13,14 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from mobiledeploy.base.errors import ConversionError, CorruptFileError
-from mobiledeploy.integer.graph import (
-    QMAX,
-    QMIN,
-    SOFTMAX_SCALE,
-    SOFTMAX_ZERO_POINT,
-    Int8,
-)
-from mobiledeploy.integer.softmax import Kernel, softmax_codes
+from mobiledeploy.ops.operator import Kernel
+from mobiledeploy.ops.softmax import SOFTMAX_SCALE, SOFTMAX_ZERO_POINT, softmax_codes
+from mobiledeploy.ops.tensors import QMAX, QMIN, Int8
 from mobiledeploy.reading import Layer
 from mobiledeploy.runtimes import cpu
 from mobiledeploy.verify.layer_codes import Codes

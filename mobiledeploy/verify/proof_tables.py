@@ -14,9 +14,10 @@ import numpy as np
 
 from mobiledeploy.compare.same_function import Verdict
 from mobiledeploy.compare.same_tables import compare_additions, compare_means
-from mobiledeploy.integer import certify_add, certify_mean
-from mobiledeploy.integer.add_kernels import ORT_KERNELS
-from mobiledeploy.integer.graph import QMAX, QMIN
+from mobiledeploy.ops import add as certify_add
+from mobiledeploy.ops import mean as certify_mean
+from mobiledeploy.ops.add import ORT_KERNELS
+from mobiledeploy.ops.tensors import QMAX, QMIN
 from mobiledeploy.reading import Layer
 from mobiledeploy.reading.model import Format
 from mobiledeploy.verify.proof import Finding

@@ -12,7 +12,7 @@ import numpy as np
 from mobiledeploy.base.errors import ConversionError
 from mobiledeploy.data.dataset import Pixels
 from mobiledeploy.integer import tflite_reader
-from mobiledeploy.integer.graph import Int8
+from mobiledeploy.ops.tensors import Int8
 from mobiledeploy.reading import INPUT, Reading
 from mobiledeploy.runtimes import Session, TensorInfo
 from mobiledeploy.runtimes.kinds import KINDS, Kind

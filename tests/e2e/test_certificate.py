@@ -10,7 +10,7 @@ import jsonschema
 import pytest
 
 from mobiledeploy.integer.certify import certify
-from mobiledeploy.integer.graph import Conv
+from mobiledeploy.ops.conv import Conv
 from mobiledeploy.targets import onnx, tflite
 from tests.e2e.conftest import SCHEMAS, mobiledeploy, printed
 

@@ -11,8 +11,12 @@ import pytest
 from mobiledeploy.base.errors import ConversionError, CorruptFileError
 from mobiledeploy.integer import graph as integer_graph
 from mobiledeploy.integer.certify import certify
-from mobiledeploy.integer.certify_add import NARROWEST, WIDEST, certify_add
-from mobiledeploy.integer.graph import Conv, Dense, IntegerGraph, QTensor, QWeights
+from mobiledeploy.integer.graph import IntegerGraph
+from mobiledeploy.ops.add import NARROWEST, WIDEST, certify_scales
+from mobiledeploy.ops.conv import Conv
+from mobiledeploy.ops.dense import Dense
+from mobiledeploy.ops.tensors import QTensor
+from mobiledeploy.ops.weights import QWeights
 from mobiledeploy.runtimes import kernels, ort
 from mobiledeploy.targets import onnx, tflite
 
@@ -66,7 +70,7 @@ def test_xnnpack_takes_additions_of_scales_not_too_far_apart(ratio: float, taken
     scales = (np.float32(ratio), np.float32(1), np.float32(1))
     if not taken:
         with pytest.raises(ConversionError, match="expected operand scales within"):
-            certify_add("sum", scales=scales, zeros=(0, 0, 0))
+            certify_scales("sum", scales=scales, zeros=(0, 0, 0))
     model = tflite.write(graphs.addition(scales, (0, 0, 0)), head="logits")
     found = kernels.xnnpack_tensors(model)
     assert ("sum" in found) == taken
