@@ -31,7 +31,7 @@ from mobiledeploy.ops.onnx import OnnxInput
 from mobiledeploy.ops.operator import Cases, Example, Kernel
 from mobiledeploy.ops.ranges import Interval, Ranges, step, wide_enough
 from mobiledeploy.ops.tensors import QMAX, QMIN, Codes, Float32, Int8, QTensor, Shape, expect
-from mobiledeploy.ops.tflite import Scope, Version
+from mobiledeploy.ops.tflite import Scope, TfliteInput, Version
 from mobiledeploy.ops.weights import Weights
 from mobiledeploy.targets.onnx_model import OnnxModel
 from mobiledeploy.targets.tflite_model import TfliteModel
@@ -425,15 +425,23 @@ def float_values(
     return inputs[0] + inputs[1]
 
 
-def tflite_version(node: Add) -> Version:
+def tflite_version(node: Add, inputs: Sequence[QTensor]) -> Version:
     """Return the version of int8 additions."""
-    del node
+    del node, inputs
     return Version(number=2, runtime="1.14.0")
 
 
-def write_tflite(model: TfliteModel, node: Add, inputs: Sequence[int], output: int) -> None:
+def write_tflite(
+    model: TfliteModel, node: Add, inputs: Sequence[TfliteInput], output: int
+) -> None:
     """Add the operator."""
-    model.operator("ADD", tflite_version(node).number, inputs, output, "AddOptions")
+    model.operator(
+        "ADD",
+        tflite_version(node, []).number,
+        tflite.indices(inputs),
+        output,
+        "AddOptions",
+    )
 
 
 def read_tflite(operator: TfliteOperator, scope: Scope) -> Add:
@@ -465,9 +473,9 @@ def write_onnx(
 def examples() -> Iterator[Example]:
     """Yield an addition whose scales must be moved in the ONNX file, and others."""
     for name, scales, zeros in (
-        ("as it is", (0.05, 0.03, 0.06), (-128, 5, -20)),
-        ("one operand small", (0.5, 0.004, 0.5), (0, -100, 7)),
-        ("moved scales", (0.0312, 0.0447, 0.0526), (12, -40, 3)),
+        ("as it is", (0.0517, 0.0313, 0.0623), (-128, 5, -20)),
+        ("one operand small", (0.5483, 0.0072, 0.4649), (0, -100, 7)),
+        ("moved scales", (0.0897, 0.037, 0.038), (-49, -110, 101)),
     ):
         a, b, total = (
             QTensor(name=tensor, shape=(5, 4, 3), scale=np.float32(scale), zero_point=zero)

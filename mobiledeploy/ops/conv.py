@@ -28,7 +28,7 @@ from mobiledeploy.ops.padding import pads as window_pads
 from mobiledeploy.ops.products import EXACT, Exact
 from mobiledeploy.ops.ranges import Interval, Ranges, step, wide_enough
 from mobiledeploy.ops.tensors import QMAX, Float32, Int8, QTensor, Shape, expect
-from mobiledeploy.ops.tflite import ACTIVATIONS, PADDINGS, Scope, Version, refusal
+from mobiledeploy.ops.tflite import ACTIVATIONS, PADDINGS, Scope, TfliteInput, Version, refusal
 from mobiledeploy.ops.weights import QWeights, Weights
 from mobiledeploy.targets.onnx_model import OnnxModel
 from mobiledeploy.targets.tflite_model import TfliteModel
@@ -285,13 +285,15 @@ def float_values(
     return sums
 
 
-def tflite_version(node: Conv) -> Version:
+def tflite_version(node: Conv, inputs: Sequence[QTensor]) -> Version:
     """Return the version of int8 convolutions."""
-    del node
+    del node, inputs
     return Version(number=3, runtime="1.14.0")
 
 
-def write_tflite(model: TfliteModel, node: Conv, inputs: Sequence[int], output: int) -> None:
+def write_tflite(
+    model: TfliteModel, node: Conv, inputs: Sequence[TfliteInput], output: int
+) -> None:
     """Add the operator with its weights."""
     common = {
         "Padding": PADDINGS[node.padding],
@@ -301,9 +303,9 @@ def write_tflite(model: TfliteModel, node: Conv, inputs: Sequence[int], output: 
         "DilationHFactor": 1,
         "DilationWFactor": 1,
     }
-    name, version = node.output.name, tflite_version(node).number
+    name, version = node.output.name, tflite_version(node, []).number
     weights = tflite.write_weights(model, name, node.weights, axis=node.channel_axis)
-    ends = [*inputs, *weights]
+    ends = [*tflite.indices(inputs), *weights]
     if node.depthwise:
         options = "DepthwiseConv2DOptions"
         model.operator(

@@ -22,7 +22,7 @@ from mobiledeploy.ops.operator import Example, Kernel, Work
 from mobiledeploy.ops.products import Exact
 from mobiledeploy.ops.ranges import Interval, Ranges, step, wide_enough
 from mobiledeploy.ops.tensors import QMAX, QMIN, Float32, Int8, QTensor, Shape, expect
-from mobiledeploy.ops.tflite import Scope, Version, refusal
+from mobiledeploy.ops.tflite import Scope, TfliteInput, Version, refusal
 from mobiledeploy.ops.weights import QWeights, Weights
 from mobiledeploy.targets.onnx_model import OnnxModel
 from mobiledeploy.targets.tflite_model import TfliteModel
@@ -165,23 +165,30 @@ def float_values(
     return inputs[0] @ kernel.T + bias
 
 
-def tflite_version(node: Dense) -> Version:
+def tflite_version(node: Dense, inputs: Sequence[QTensor]) -> Version:
     """Return the version.
 
     TFLite 2.7 and 2.8 load a version 4 with several scales and compute it wrongly: with version
     12 a runtime that does not know better refuses.
     """
+    del inputs
     if node.weights.kernel_scale.size > 1:
         return Version(number=12, runtime="2.17.0")
     return Version(number=4, runtime="1.14.0")
 
 
-def write_tflite(model: TfliteModel, node: Dense, inputs: Sequence[int], output: int) -> None:
+def write_tflite(
+    model: TfliteModel, node: Dense, inputs: Sequence[TfliteInput], output: int
+) -> None:
     """Add the operator with its weights."""
     weights = tflite.write_weights(model, node.output.name, node.weights, axis=0)
-    version = tflite_version(node).number
+    version = tflite_version(node, []).number
     model.operator(
-        "FULLY_CONNECTED", version, [*inputs, *weights], output, "FullyConnectedOptions"
+        "FULLY_CONNECTED",
+        version,
+        [*tflite.indices(inputs), *weights],
+        output,
+        "FullyConnectedOptions",
     )
 
 

@@ -31,7 +31,7 @@ from mobiledeploy.ops.onnx import OnnxInput
 from mobiledeploy.ops.operator import Cases, Example, Kernel
 from mobiledeploy.ops.ranges import Interval, Ranges, step, wide_enough
 from mobiledeploy.ops.tensors import QMAX, QMIN, Codes, Float32, Int8, QTensor, Shape, expect
-from mobiledeploy.ops.tflite import Scope, Version, refusal
+from mobiledeploy.ops.tflite import Scope, TfliteInput, Version, refusal
 from mobiledeploy.ops.weights import Weights
 from mobiledeploy.targets.onnx_model import OnnxModel
 from mobiledeploy.targets.tflite_model import TfliteModel
@@ -345,17 +345,21 @@ def float_values(
     return mean
 
 
-def tflite_version(node: Mean) -> Version:
+def tflite_version(node: Mean, inputs: Sequence[QTensor]) -> Version:
     """Return the version of int8 means."""
-    del node
+    del node, inputs
     return Version(number=2, runtime="1.14.0")
 
 
-def write_tflite(model: TfliteModel, node: Mean, inputs: Sequence[int], output: int) -> None:
+def write_tflite(
+    model: TfliteModel, node: Mean, inputs: Sequence[TfliteInput], output: int
+) -> None:
     """Add the operator with its axes."""
     axes = model.constant(f"{node.output.name}/axes", np.array([1, 2], np.int32))
-    version = tflite_version(node).number
-    model.operator("MEAN", version, [*inputs, axes], output, "ReducerOptions", KeepDims=False)
+    version = tflite_version(node, []).number
+    model.operator(
+        "MEAN", version, [*tflite.indices(inputs), axes], output, "ReducerOptions", KeepDims=False
+    )
 
 
 def read_tflite(operator: TfliteOperator, scope: Scope) -> Mean:
@@ -411,7 +415,7 @@ def examples() -> Iterator[Example]:
     """Yield means of an odd and of an even number of positions; one needs another scale."""
     for size, scales, zeros in (
         ((7, 7), (0.0235, 0.0117), (-128, -128)),
-        ((4, 4), (0.1, 0.03), (5, -77)),
+        ((4, 4), (0.1013, 0.0307), (5, -77)),
         ((3, 11), (0.16657242, 0.14370768), (-128, -128)),
     ):
         source = QTensor(

@@ -15,7 +15,7 @@ from mobiledeploy.ops.grid import Grid
 from mobiledeploy.ops.onnx import OnnxInput
 from mobiledeploy.ops.ranges import Interval, Ranges
 from mobiledeploy.ops.tensors import Codes, Float32, Int8, QTensor, Shape
-from mobiledeploy.ops.tflite import Scope, Version
+from mobiledeploy.ops.tflite import Scope, TfliteInput, Version
 from mobiledeploy.ops.weights import QWeights, Weights
 from mobiledeploy.targets.onnx_model import OnnxModel
 from mobiledeploy.targets.tflite_model import TfliteModel
@@ -196,18 +196,18 @@ class Operator(Protocol[N]):
             weights: Kernel, in the node's order, and bias as real values, if it has them.
         """
 
-    def tflite_version(self, node: N) -> Version:
+    def tflite_version(self, node: N, inputs: Sequence[QTensor]) -> Version:
         """Return the operator's version in a `.tflite`."""
 
     def write_tflite(
-        self, model: TfliteModel, node: N, inputs: Sequence[int], output: int
+        self, model: TfliteModel, node: N, inputs: Sequence[TfliteInput], output: int
     ) -> None:
         """Add the operator, and the constants that it needs.
 
         Args:
             model: To add them to.
             node: What to write.
-            inputs: Indices of the activations that it reads.
+            inputs: The activations that it reads.
             output: Index of the one that it writes.
         """
 

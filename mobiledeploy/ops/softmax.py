@@ -31,7 +31,7 @@ from mobiledeploy.ops.onnx import OnnxInput
 from mobiledeploy.ops.operator import Example, Kernel
 from mobiledeploy.ops.ranges import Interval
 from mobiledeploy.ops.tensors import QMAX, QMIN, Codes, Float32, Int8, QTensor, Shape, expect
-from mobiledeploy.ops.tflite import Scope, Version, refusal
+from mobiledeploy.ops.tflite import Scope, TfliteInput, Version, refusal
 from mobiledeploy.ops.weights import Weights
 from mobiledeploy.targets.onnx_model import OnnxModel
 from mobiledeploy.targets.tflite_model import TfliteModel
@@ -168,16 +168,18 @@ def float_values(
     return shares
 
 
-def tflite_version(node: Softmax) -> Version:
+def tflite_version(node: Softmax, inputs: Sequence[QTensor]) -> Version:
     """Return the version of int8 softmaxes."""
-    del node
+    del node, inputs
     return Version(number=2, runtime="1.14.0")
 
 
-def write_tflite(model: TfliteModel, node: Softmax, inputs: Sequence[int], output: int) -> None:
+def write_tflite(
+    model: TfliteModel, node: Softmax, inputs: Sequence[TfliteInput], output: int
+) -> None:
     """Add the operator."""
-    version = tflite_version(node).number
-    model.operator("SOFTMAX", version, inputs, output, "SoftmaxOptions", Beta=1.0)
+    version = tflite_version(node, []).number
+    model.operator("SOFTMAX", version, tflite.indices(inputs), output, "SoftmaxOptions", Beta=1.0)
 
 
 def read_tflite(operator: TfliteOperator, scope: Scope) -> Softmax:

@@ -7,7 +7,7 @@ nothing stands for what is unknown.
 from typing import Any, Final
 
 from mobiledeploy.base.errors import ConversionError, RequestError
-from mobiledeploy.ops import add, conv, dense, mean, softmax
+from mobiledeploy.ops import add, conv, dense, mean, mul, softmax
 from mobiledeploy.ops.architecture import Layer
 from mobiledeploy.ops.operator import Node, Operator
 
@@ -15,6 +15,7 @@ OPERATORS: Final[tuple[Operator[Any], ...]] = (
     conv,
     dense,
     add,
+    mul,
     mean,
     softmax,
 )

@@ -1,6 +1,7 @@
 """What operators share when they are read from a `.tflite` or written to one."""
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -33,6 +34,24 @@ class Version:
 
     number: int
     runtime: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class TfliteInput:
+    """An activation that an operator reads.
+
+    Attributes:
+        index: Of its tensor in the file.
+        tensor: Its shape and grid.
+    """
+
+    index: int
+    tensor: QTensor
+
+
+def indices(inputs: Sequence[TfliteInput]) -> list[int]:
+    """Return the indices of activations."""
+    return [each.index for each in inputs]
 
 
 def activation_of(number: int) -> Activation | None:

@@ -38,10 +38,10 @@ def write(
 ) -> bytes:
     """Return the bytes of an `.onnx` for a batch of images of any size.
 
-    The input is NHWC as in TFLite. Inside, activations are uint8 NCHW; the tensor that holds a
-    layer's codes plus 128 carries the layer's name, except for the outer input and output, which
-    have the names and `io` as type, and next to which a tensor with `_uint8` after the name holds
-    the codes.
+    Input and output are NHWC as in TFLite. Inside, activations are uint8 NCHW; the tensor that
+    holds a layer's codes plus 128 carries the layer's name, except for the outer input and output,
+    which have the names and `io` as type, and next to which a tensor with `_uint8` after the name
+    holds the codes.
 
     Args:
         graph: The model.
@@ -58,12 +58,12 @@ def write(
     model = OnnxModel()
     image = _write_input(model, graph.input, io)
     stem = onnx_stem.find(graph)
-    if stem is None and len(graph.input.shape) == IMAGE_AXES:
+    if stem is None and _is_image(graph.input):
         image = model.node("Transpose", [image], perm=[0, 3, 1, 2])
     codes = {graph.input.name: image}
     for node in graph.nodes:
         name = node.output.name
-        inner = io != "uint8" and node.output == graph.output
+        inner = node.output == graph.output and (io != "uint8" or _is_image(graph.output))
         codes[name] = f"{name}{INNER}" if inner else name
         if node is stem:
             onnx_stem.write_stem(model, stem, graph.input, image, codes[name])
@@ -71,8 +71,7 @@ def write(
             inputs = [OnnxInput(codes=codes[read], tensor=tensors[read]) for read in node.inputs]
             operator, certificate = table.of_node(node), certificates.get(name)
             operator.write_onnx(model, node, inputs, codes[name], certificate)
-    if io != "uint8":
-        _write_output(model, graph.output, codes[graph.output.name], io)
+    _write_output(model, graph.output, codes[graph.output.name], io)
     return model.finish(
         graph.name,
         inputs=[(graph.input.name, border(graph.input, io).dtype, graph.input.shape)],
@@ -98,7 +97,18 @@ def _write_input(model: OnnxModel, tensor: QTensor, io: Io) -> str:
     return model.quantise(name, scale, zero_point(tensor), inner)
 
 
+def _is_image(tensor: QTensor) -> bool:
+    """Whether a tensor is NCHW inside."""
+    return len(tensor.shape) == IMAGE_AXES
+
+
 def _write_output(model: OnnxModel, tensor: QTensor, codes: str, io: Io) -> None:
+    """Add what leads from the output's codes inside to the output."""
+    if _is_image(tensor):
+        outer = tensor.name if io == "uint8" else None
+        codes = model.node("Transpose", [codes], outer, perm=[0, 2, 3, 1])
+    if io == "uint8":
+        return
     if io == "float32":
         model.dequantise(codes, tensor.scale, zero_point(tensor), tensor.name)
     else:

@@ -6,6 +6,7 @@ from mobiledeploy.integer.graph import IntegerGraph
 from mobiledeploy.integer.head import with_head
 from mobiledeploy.ops import table
 from mobiledeploy.ops.tensors import QTensor
+from mobiledeploy.ops.tflite import TfliteInput
 from mobiledeploy.spec.config import Head, Io
 from mobiledeploy.targets.border import border
 from mobiledeploy.targets.tflite_model import TfliteModel
@@ -28,7 +29,7 @@ def write(graph: IntegerGraph, *, io: Io = "int8", head: Head = "softmax") -> by
         RequestError: A softmax is asked for and the graph has none.
     """
     graph = with_head(graph, head)
-    model = TfliteModel()
+    model, tensors = TfliteModel(), graph.tensors()
     indices: dict[str, int] = {}
     first = _outer(model, graph.input, io)
     indices[graph.input.name] = first
@@ -39,7 +40,7 @@ def write(graph: IntegerGraph, *, io: Io = "int8", head: Head = "softmax") -> by
     for node in graph.nodes:
         at_border = io != "int8" and node.output == graph.output
         output = _inner(model, node.output, suffix="_int8" if at_border else "")
-        inputs = [indices[name] for name in node.inputs]
+        inputs = [TfliteInput(index=indices[name], tensor=tensors[name]) for name in node.inputs]
         table.of_node(node).write_tflite(model, node, inputs, output)
         indices[node.output.name] = output
     last = indices[graph.output.name]
@@ -80,5 +81,9 @@ def _outer(model: TfliteModel, tensor: QTensor, io: Io) -> int:
 
 def _min_runtime(graph: IntegerGraph) -> str:
     """Return the oldest runtime that has the versions of all operators."""
-    versions = [table.of_node(node).tflite_version(node).runtime for node in graph.nodes]
+    tensors = graph.tensors()
+    versions = [
+        table.of_node(node).tflite_version(node, [tensors[name] for name in node.inputs]).runtime
+        for node in graph.nodes
+    ]
     return max(versions, key=lambda version: [int(part) for part in version.split(".")])

@@ -75,6 +75,11 @@ def _add(layer: Layer, sources: Sequence[Tensor], apply: Apply) -> Tensor:
     return activate(layer, sources[0] + sources[1])
 
 
+def _mul(layer: Layer, sources: Sequence[Tensor], apply: Apply) -> Tensor:
+    del layer, apply
+    return sources[0] * sources[1]
+
+
 def _mean(layer: Layer, sources: Sequence[Tensor], apply: Apply) -> Tensor:
     del layer, apply
     return session.tensorflow().reduce_mean(sources[0], (1, 2))
@@ -90,6 +95,7 @@ TWINS: Final[Mapping[str, Twin]] = {
     "depthwise": _weighted,
     "dense": _weighted,
     "add": _add,
+    "mul": _mul,
     "mean": _mean,
     "softmax": _softmax,
 }

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from mobiledeploy.base.errors import ConversionError, CorruptFileError
-from mobiledeploy.integer import graph as integer_graph
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.integer.graph import IntegerGraph
+from mobiledeploy.ops import weights
 from mobiledeploy.ops.add import NARROWEST, WIDEST, certify_scales
 from mobiledeploy.ops.conv import Conv
 from mobiledeploy.ops.dense import Dense
@@ -52,7 +52,7 @@ def test_xnnpack_takes_multipliers_below_256(multiplier: float) -> None:
 def test_litert_cannot_load_a_multiplier_of_256(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ConversionError, match="below 256 output steps"):
         convolution(256)
-    monkeypatch.setattr(integer_graph, "WIDEST_MULTIPLIER", 257)
+    monkeypatch.setattr(weights, "WIDEST_MULTIPLIER", 257)
     with pytest.raises(CorruptFileError, match="XNNPACK"):
         kernels.xnnpack_tensors(tflite.write(convolution(256), head="logits"))
 
