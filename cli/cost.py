@@ -9,7 +9,7 @@ from mobiledeploy.spec.config import ALPHAS
 
 if TYPE_CHECKING:
     from mobiledeploy.network.cost import Cost
-    from mobiledeploy.ops.architecture import Shape
+    from mobiledeploy.ops.tensors import Shape
     from mobiledeploy.spec.config import Arch
 
 _WIDTHS = "; ".join(f"{arch}: {', '.join(map(str, widths))}" for arch, widths in ALPHAS.items())

@@ -1,7 +1,8 @@
 """An `Architecture` as a Keras 3 model that can be trained."""
 
-from typing import TYPE_CHECKING, Any, Final, assert_never
+from typing import TYPE_CHECKING, Any, Final
 
+from mobiledeploy.base.errors import RequestError
 from mobiledeploy.ops.architecture import INPUT, Activation, Architecture, Layer
 
 if TYPE_CHECKING:
@@ -33,6 +34,9 @@ def build(architecture: Architecture, *, batch_norm_momentum: float = 0.9) -> "k
 
     Returns:
         float32 images (batch, height, width, channels) to (batch, classes).
+
+    Raises:
+        RequestError: A layer is none of the papers' tables.
     """
     import keras
 
@@ -71,7 +75,10 @@ def _apply(layer: Layer, sources: list[Any], batch_norm_momentum: float) -> Any:
         case "softmax":
             return layers.Softmax(name=layer.name, dtype=DTYPE)(sources[0])
         case _:
-            assert_never(layer.op)
+            raise RequestError(
+                f"layer `{layer.name}`: expected an operator of the papers' tables, received "
+                f"`{layer.op}`"
+            )
 
 
 def _convolution(layer: Layer) -> "keras.Layer":

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from mobiledeploy.emulation import arm64
-from mobiledeploy.integer.graph import Int8
+from mobiledeploy.ops.tensors import Int8
 
 _THERE = """
 import sys, numpy as np

@@ -1,26 +1,24 @@
 """Networks and integer graphs to test with: random, but with outputs that vary."""
 
+import dataclasses
 from typing import Any
 
 import numpy as np
 
-from mobiledeploy.integer.graph import (
-    SOFTMAX_SCALE,
-    SOFTMAX_ZERO_POINT,
-    Add,
-    Conv,
-    Int8,
-    IntegerGraph,
-    Mean,
-    QTensor,
-    QWeights,
-    Softmax,
-)
+from mobiledeploy.integer.graph import IntegerGraph
 from mobiledeploy.integer.quantise import quantise
 from mobiledeploy.models import registry
-from mobiledeploy.network.network import Network, Weights
-from mobiledeploy.network.ranges import Ranges
+from mobiledeploy.network.network import Network
+from mobiledeploy.ops.add import Add
 from mobiledeploy.ops.architecture import INPUT, Architecture, Layer
+from mobiledeploy.ops.conv import Conv
+from mobiledeploy.ops.dense import Dense
+from mobiledeploy.ops.mean import Mean
+from mobiledeploy.ops.operator import Node
+from mobiledeploy.ops.ranges import Ranges
+from mobiledeploy.ops.softmax import SOFTMAX_SCALE, SOFTMAX_ZERO_POINT, Softmax
+from mobiledeploy.ops.tensors import Int8, QTensor
+from mobiledeploy.ops.weights import QWeights, Weights
 from mobiledeploy.spec.config import Arch
 
 
@@ -98,32 +96,57 @@ def addition(
     scales: tuple[np.float32, np.float32, np.float32], zeros: tuple[int, int, int]
 ) -> IntegerGraph:
     """The sum of an image's two channels, each moved to a grid of its own without a change."""
-    image = QTensor(name="image", shape=(256, 256, 2), scale=np.float32(1), zero_point=0)
+    a, b, total = (
+        QTensor(name=name, shape=(256, 256, 1), scale=scale, zero_point=zero)
+        for name, scale, zero in zip(("a", "b", "sum"), scales, zeros, strict=True)
+    )
+    return around(Add(inputs=("a", "b"), output=total), (a, b))
 
-    def channel(number: int) -> Conv:
-        scale, zero = scales[number], zeros[number]
-        kernel = np.zeros((1, 1, 1, 2), np.int8)
-        kernel[..., number] = 1
-        return Conv(
-            input="image",
-            output=QTensor(name="ab"[number], shape=(256, 256, 1), scale=scale, zero_point=zero),
-            weights=QWeights(
-                kernel=kernel,
-                kernel_scale=np.array([scale]),
-                bias=np.array([-zero], np.int32),
-                bias_scale=np.array([scale]),
-            ),
-            depthwise=False,
-            strides=(1, 1),
-            padding="valid",
-            activation="none",
-        )
 
-    total = QTensor(name="sum", shape=(256, 256, 1), scale=scales[2], zero_point=zeros[2])
-    return IntegerGraph(
-        name="addition",
-        input=image,
-        nodes=(channel(0), channel(1), Add(inputs=("a", "b"), output=total)),
+def around(node: Node, inputs: tuple[QTensor, ...]) -> IntegerGraph:
+    """A graph that ends in one node and reads what it reads.
+
+    A node that reads one tensor stands alone. Several tensors are channels of one image, or
+    parts of one vector, each moved to its grid without a change.
+    """
+    if len(inputs) == 1:
+        return IntegerGraph(name="one node", input=inputs[0], nodes=(node,))
+    sizes = [tensor.shape[:-1] for tensor in inputs]
+    channels = [tensor.shape[-1] for tensor in inputs]
+    image = QTensor(
+        name="all inputs", shape=(*max(sizes), sum(channels)), scale=np.float32(1), zero_point=0
+    )
+    starts = np.cumsum([0, *channels])
+    parts = tuple(
+        _part(image, tensor, int(start)) for tensor, start in zip(inputs, starts, strict=False)
+    )
+    return IntegerGraph(name="one node", input=image, nodes=(*parts, node))
+
+
+def _part(image: QTensor, tensor: QTensor, start: int) -> Node:
+    """Some channels of an image, of all its pixels or of the first one only."""
+    channels = tensor.shape[-1]
+    kernel = np.zeros((channels, image.shape[-1]), np.int8)
+    kernel[np.arange(channels), start + np.arange(channels)] = 1
+    weights = QWeights(
+        kernel=kernel,
+        kernel_scale=np.full(channels, tensor.scale),
+        bias=np.full(channels, -tensor.zero_point, np.int32),
+        bias_scale=np.full(channels, tensor.scale),
+    )
+    if len(tensor.shape) == 1:
+        return Dense(input=image.name, output=tensor, weights=weights)
+    window = (1, 1) if tensor.shape[:2] == image.shape[:2] else image.shape[:2]
+    spread = np.zeros((channels, *window, image.shape[-1]), np.int8)
+    spread[:, 0, 0] = kernel
+    return Conv(
+        input=image.name,
+        output=tensor,
+        weights=dataclasses.replace(weights, kernel=spread),
+        depthwise=False,
+        strides=(1, 1),
+        padding="valid",
+        activation="none",
     )
 
 

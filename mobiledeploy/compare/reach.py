@@ -11,7 +11,7 @@ from typing import Final, assert_never
 import numpy as np
 import numpy.typing as npt
 
-from mobiledeploy.integer.graph import QMAX, QMIN
+from mobiledeploy.ops.tensors import QMAX, QMIN
 from mobiledeploy.reading import INPUT, Layer, Reading, Weights
 
 Ints = npt.NDArray[np.int64]

@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from mobiledeploy.compare.reach import Ints, Span, centred, multipliers, others, stepped, sums
-from mobiledeploy.integer.graph import MOST_STEPS, QMAX, QMIN, WIDEST_MULTIPLIER
+from mobiledeploy.ops.tensors import QMAX, QMIN
+from mobiledeploy.ops.weights import MOST_STEPS, WIDEST_MULTIPLIER
 from mobiledeploy.reading import Layer
 
 LARGEST = 2**26

@@ -13,10 +13,11 @@ import numpy as np
 
 from mobiledeploy.compare.reach import Ints
 from mobiledeploy.compare.same_function import UNKNOWN, Verdict
-from mobiledeploy.integer import add_kernels, mean_kernels
-from mobiledeploy.integer.certify_add import NARROWEST
-from mobiledeploy.integer.certify_mean import MOST_POSITIONS
-from mobiledeploy.integer.graph import QMAX, QMIN
+from mobiledeploy.ops import add as add_kernels
+from mobiledeploy.ops import mean as mean_kernels
+from mobiledeploy.ops.add import NARROWEST
+from mobiledeploy.ops.mean import MOST_POSITIONS
+from mobiledeploy.ops.tensors import QMAX, QMIN
 from mobiledeploy.reading import Layer, Read, Tensor
 from mobiledeploy.reading.model import Format
 

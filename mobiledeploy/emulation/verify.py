@@ -17,7 +17,8 @@ from mobiledeploy.base.progress import Event, Progress, silent
 from mobiledeploy.data.preprocess import to_float32, to_int8
 from mobiledeploy.emulation import arm64, qemu, x86
 from mobiledeploy.emulation.qemu import Architecture, Kind, Machine
-from mobiledeploy.integer.softmax import Kernel, softmax_codes
+from mobiledeploy.ops.operator import Kernel
+from mobiledeploy.ops.softmax import softmax_codes
 from mobiledeploy.spec import manifest
 from mobiledeploy.spec.config import Io, Preprocessing
 from mobiledeploy.spec.contract import Contract

@@ -1,21 +1,17 @@
 """What makes two integer graphs the same function: a SHA-256 over everything but the names."""
 
+import dataclasses
 import hashlib
 import json
-from typing import assert_never
+from typing import Any, Final
 
-from mobiledeploy.integer.graph import (
-    Add,
-    Conv,
-    Dense,
-    IntegerGraph,
-    Mean,
-    Node,
-    QTensor,
-    QWeights,
-    Softmax,
-    sources,
-)
+from mobiledeploy.integer.graph import IntegerGraph
+from mobiledeploy.ops.operator import Node, WeightedNode
+from mobiledeploy.ops.tensors import QTensor
+from mobiledeploy.ops.weights import QWeights
+
+_JOINTS: Final = frozenset({"input", "inputs", "output", "weights"})
+"""Fields of a node that are no options."""
 
 
 def digest(graph: IntegerGraph) -> str:
@@ -28,10 +24,10 @@ def digest(graph: IntegerGraph) -> str:
     state = hashlib.sha256()
     state.update(_tensor(graph.input))
     for node in graph.nodes:
-        head = [type(node).__name__, [numbers[name] for name in sources(node)], _options(node)]
+        head = [type(node).__name__, [numbers[name] for name in node.inputs], _options(node)]
         state.update(json.dumps(head).encode() + b"\n")
         state.update(_tensor(node.output))
-        if isinstance(node, Conv | Dense):
+        if isinstance(node, WeightedNode):
             state.update(_weights(node.weights))
     return state.hexdigest()
 
@@ -42,13 +38,13 @@ def equal(a: IntegerGraph, b: IntegerGraph) -> bool:
 
 
 def _options(node: Node) -> list[object]:
-    match node:
-        case Conv():
-            return [node.depthwise, node.strides, node.padding, node.activation]
-        case Dense() | Add() | Mean() | Softmax():
-            return []
-        case _:
-            assert_never(node)
+    """Return whatever else decides what a node computes, in the order of its fields."""
+    made: Any = node
+    return [
+        getattr(made, field.name)
+        for field in dataclasses.fields(made)
+        if field.name not in _JOINTS
+    ]
 
 
 def _tensor(tensor: QTensor) -> bytes:

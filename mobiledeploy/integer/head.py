@@ -4,7 +4,8 @@ import dataclasses
 from typing import assert_never
 
 from mobiledeploy.base.errors import RequestError
-from mobiledeploy.integer.graph import IntegerGraph, Softmax
+from mobiledeploy.integer.graph import IntegerGraph
+from mobiledeploy.ops.softmax import Softmax
 from mobiledeploy.spec.config import Head
 
 

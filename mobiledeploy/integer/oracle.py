@@ -1,14 +1,8 @@
 """Run an integer graph in NumPy, with XNNPACK's arithmetic, bit for bit.
 
 The third opinion beside the two runtimes: where they disagree it says who is right, and it needs
-nothing but the graph. Sums are exact; what decides is how they are rounded to the output's grid.
-For convolutions and dense layers the int32 sum is converted to float32, which rounds sums beyond
-2**24, multiplied by one float32, `input scale * kernel scale / output scale`, and rounded, all
-halves to even.
-
-Sources: XNNPACK's `src/operators/convolution-nhwc.c` and `fully-connected-nc.c` for the
-multiplier, the `fp32` requantisation of `src/qs8-qc8w-gemm`, `src/qs8-qc8w-igemm` and
-`src/qs8-qc8w-dwconv`; `add_kernels`, `mean_kernels` and `softmax` name theirs.
+nothing but the graph. The arithmetic of each operator, with its sources, stands in its module in
+`ops`.
 """
 
 import functools
@@ -21,25 +15,10 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from mobiledeploy.base.errors import RequestError
-from mobiledeploy.integer import add_kernels, mean_kernels
-from mobiledeploy.integer.activation import clamp
-from mobiledeploy.integer.graph import (
-    QMAX,
-    QMIN,
-    Add,
-    Conv,
-    Dense,
-    Int8,
-    IntegerGraph,
-    Mean,
-    Node,
-    QTensor,
-    QWeights,
-    Softmax,
-    sources,
-)
-from mobiledeploy.integer.products import Exact, accumulators
-from mobiledeploy.integer.softmax import Kernel, softmax_codes
+from mobiledeploy.integer.graph import IntegerGraph
+from mobiledeploy.ops import table
+from mobiledeploy.ops.operator import Kernel, Node
+from mobiledeploy.ops.tensors import Int8, QTensor
 
 if TYPE_CHECKING:
     from threadpoolctl import ThreadpoolController
@@ -67,7 +46,7 @@ def run(
         images: int8, shape (batch, height, width, channels), on the grid of the graph's input.
         keep: Names of the tensors to return; all where it is None.
         threads: Images that run at a time.
-        kernels: Of which architecture, where they differ: for means and softmaxes.
+        kernels: Of which architecture, where they differ, as for means and softmaxes.
 
     Returns:
         int8, shape (batch, ...) each, in the graph's order.
@@ -123,7 +102,7 @@ def layer(
         node: What to compute. Only its output's shape is read, not its tensors' names.
         grids: Of its inputs, in their order.
         inputs: int8, shape (batch, ...) each.
-        kernels: Of which architecture, where they differ: for means and softmaxes.
+        kernels: Of which architecture, where they differ, as for means and softmaxes.
 
     Raises:
         RequestError: The inputs are not int8 of the grids' shapes.
@@ -157,20 +136,7 @@ def _blas() -> "ThreadpoolController":
 def _compute(
     node: Node, grids: Sequence[QTensor], inputs: Sequence[Int8], kernels: Kernel
 ) -> Int8:
-    out = node.output
-    match node:
-        case Conv():
-            sums = accumulators(node, grids[0], inputs[0])
-            return _requantise(sums, node.weights, grids[0], out, clamp(node.activation, out))
-        case Dense():
-            sums = accumulators(node, grids[0], inputs[0])
-            return _requantise(sums, node.weights, grids[0], out, (QMIN, QMAX))
-        case Add():
-            return _add(grids, inputs, out)
-        case Mean():
-            return _mean(grids[0], inputs[0], out, fused=kernels == "arm64")
-        case Softmax():
-            return softmax_codes(inputs[0], grids[0].scale, kernel=kernels)
+    return table.of_node(node).litert_codes(node, grids, inputs, kernel=kernels)
 
 
 def _together(graph: IntegerGraph, images: int, threads: int) -> int:
@@ -183,11 +149,11 @@ def _run_few(
     graph: IntegerGraph, kept: tuple[str, ...], kernels: Kernel, images: Int8
 ) -> Mapping[str, Int8]:
     grids = graph.tensors()
-    last_use = {name: i for i, node in enumerate(graph.nodes) for name in sources(node)}
+    last_use = {name: i for i, node in enumerate(graph.nodes) for name in node.inputs}
     values = {graph.input.name: images}
     found = {graph.input.name: images} if graph.input.name in kept else {}
     for i, node in enumerate(graph.nodes):
-        names = sources(node)
+        names = node.inputs
         codes = _compute(
             node, [grids[name] for name in names], [values[name] for name in names], kernels
         )
@@ -207,44 +173,3 @@ def _kept(graph: IntegerGraph, keep: Collection[str] | None) -> tuple[str, ...]:
     if unknown := set(keep) - set(names):
         raise RequestError(f"the graph has no tensor {', '.join(map(repr, sorted(unknown)))}")
     return tuple(name for name in names if name in keep)
-
-
-def _requantise(
-    sums: Exact, weights: QWeights, source: QTensor, out: QTensor, bounds: tuple[int, int]
-) -> Int8:
-    # XNNPACK clamps before it rounds: the bounds are whole numbers, so the order is the same.
-    values = sums.astype(np.float32, copy=False)
-    values *= source.scale * weights.kernel_scale / out.scale
-    np.rint(values, out=values)
-    zero = np.float32(out.zero_point)
-    np.clip(values, bounds[0] - zero, bounds[1] - zero, out=values)
-    values += zero
-    return values.astype(np.int8)
-
-
-def _add(grids: Sequence[QTensor], inputs: Sequence[Int8], out: QTensor) -> Int8:
-    a, b = grids
-    left, right = (codes.astype(np.int64) for codes in inputs)
-    operands = add_kernels.Operands(
-        a=left.ravel(),
-        b=right.ravel(),
-        zeros=(a.zero_point, b.zero_point, out.zero_point),
-    )
-    one = np.ones((1, 1), np.float32)
-    added = add_kernels.xnnpack(operands, a.scale * one, b.scale * one, out.scale)
-    return added.reshape(left.shape).astype(np.int8)
-
-
-def _mean(source: QTensor, codes: Int8, out: QTensor, *, fused: bool) -> Int8:
-    means = mean_kernels.xnnpack(
-        mean_kernels.Sums(
-            codes=codes.sum(axis=(1, 2), dtype=np.int64),
-            positions=source.shape[0] * source.shape[1],
-            zeros=(source.zero_point, out.zero_point),
-        ),
-        np.full((1, 1), source.scale),
-        out.scale,
-        fused=fused,
-        fused_constant=fused,
-    )
-    return means.astype(np.int8)

@@ -1,33 +1,20 @@
 """From float layers and ranges to the integer graph, in plain NumPy.
 
 The arithmetic is TensorFlow's, so that its converter, given the same fake-quant graph, comes to
-the same scales, zero points, weights and biases.
+the same scales, zero points, weights and biases. Each operator's module quantises its own layers.
 """
-
-from collections.abc import Mapping
 
 import numpy as np
 
 from mobiledeploy.base.errors import ConversionError
-from mobiledeploy.integer.graph import (
-    SOFTMAX_SCALE,
-    SOFTMAX_ZERO_POINT,
-    Add,
-    Conv,
-    Dense,
-    IntegerGraph,
-    Mean,
-    Node,
-    QTensor,
-    Softmax,
-)
-from mobiledeploy.integer.grid import Grid, activation_grid
-from mobiledeploy.integer.quantise_weights import check_magnitude, quantise_weights
-from mobiledeploy.integer.settle import settled
-from mobiledeploy.integer.widen import widened
-from mobiledeploy.network.network import Network, Weights
-from mobiledeploy.network.ranges import Ranges
-from mobiledeploy.ops.architecture import INPUT, Layer
+from mobiledeploy.integer.exact_ranges import exact_ranges, fixed_ranges
+from mobiledeploy.integer.graph import IntegerGraph
+from mobiledeploy.network.network import Network
+from mobiledeploy.ops.architecture import INPUT
+from mobiledeploy.ops.grid import activation_grid
+from mobiledeploy.ops.ranges import Ranges
+from mobiledeploy.ops.tensors import QTensor
+from mobiledeploy.ops.weights import check_magnitude
 
 
 def quantise(network: Network, ranges: Ranges) -> IntegerGraph:
@@ -37,83 +24,42 @@ def quantise(network: Network, ranges: Ranges) -> IntegerGraph:
 
     Args:
         network: Batch norm folded.
-        ranges: For `INPUT` and every layer but the softmax, whose grid is fixed.
+        ranges: For `INPUT` and every layer but those whose grid is fixed, such as a softmax.
 
     Raises:
         ConversionError: A range is missing, not finite or does not hold 0, or the numbers of a
             layer do not fit its integers; the message names the layer.
     """
     architecture = network.architecture
-    shapes = architecture.shapes()
-    quantised = [
-        INPUT,
-        *(layer.name for layer in architecture.layers if layer.op != "softmax"),
-    ]
-    missing = [name for name in quantised if name not in ranges]
+    fixed = fixed_ranges(architecture)
+    names = (INPUT, *(layer.name for layer in architecture.layers))
+    missing = [name for name in names if name not in ranges and name not in fixed]
     if missing:
         raise ConversionError(f"no range for `{missing[0]}`: it was not calibrated")
     for layer in architecture.layers:
         if layer.has_weights:
-            check_magnitude(layer, network.weights[layer.name])
-    ranges = exact_ranges(network, ranges)
-    grids = {name: activation_grid(name, *ranges[name]) for name in quantised}
-    softmax = Grid(scale=float(SOFTMAX_SCALE), zero_point=SOFTMAX_ZERO_POINT)
-    outputs = {
+            check_magnitude(layer.name, network.weights[layer.name])
+    ranges = {**exact_ranges(network, ranges), **fixed}
+    grids = {name: activation_grid(name, *ranges[name]) for name in names}
+    tensors = {
         name: QTensor(
             name=name,
             shape=shape,
-            scale=np.float32(grids.get(name, softmax).scale),
-            zero_point=grids.get(name, softmax).zero_point,
+            scale=np.float32(grids[name].scale),
+            zero_point=grids[name].zero_point,
         )
-        for name, shape in shapes.items()
+        for name, shape in architecture.shapes().items()
     }
     return IntegerGraph(
         name=architecture.name,
-        input=outputs[INPUT],
+        input=tensors[INPUT],
         nodes=tuple(
-            _node(layer, outputs[layer.name], network.weights, grids[layer.inputs[0]])
+            layer.operator.quantise(
+                layer,
+                [grids[name] for name in layer.inputs],
+                tensors[layer.name],
+                network.weights.get(layer.name),
+            )
             for layer in architecture.layers
         ),
     )
-
-
-def exact_ranges(network: Network, ranges: Ranges) -> Ranges:
-    """Return the ranges that `quantise` uses: those given, but for what the runtimes need.
-
-    Ranges of tensors that hardly vary are widened to what the kernels take, and those of some
-    additions and means by less than half a percent, so that every layer can be certified.
-    The same ranges, made exact again, do not change.
-
-    Raises:
-        ConversionError: A range is not finite or does not hold 0, or a layer cannot be
-            certified; the message names it.
-    """
-    return settled(network.architecture, widened(network, ranges))
-
-
-def _node(layer: Layer, output: QTensor, weights: Mapping[str, Weights], source: Grid) -> Node:
-    first = layer.inputs[0]
-    match layer.op:
-        case "conv" | "depthwise":
-            return Conv(
-                input=first,
-                output=output,
-                weights=quantise_weights(layer, weights[layer.name], source.scale),
-                depthwise=layer.op == "depthwise",
-                strides=layer.strides,
-                padding=layer.padding,
-                activation=layer.activation,
-            )
-        case "dense":
-            return Dense(
-                input=first,
-                output=output,
-                weights=quantise_weights(layer, weights[layer.name], source.scale),
-            )
-        case "add":
-            left, right = layer.inputs
-            return Add(inputs=(left, right), output=output)
-        case "mean":
-            return Mean(input=first, output=output)
-        case "softmax":
-            return Softmax(input=first, output=output)

@@ -9,7 +9,7 @@ from mobiledeploy.integer import tflite_file
 from mobiledeploy.integer.graph import IntegerGraph
 from mobiledeploy.integer.tflite_file import TfliteFile, TfliteOperator
 from mobiledeploy.integer.tflite_nodes import read_node
-from mobiledeploy.integer.tflite_scope import Scope, refusal
+from mobiledeploy.ops.tflite import Scope, refusal
 
 CONVERTERS: Final = frozenset({"QUANTIZE", "DEQUANTIZE"})
 """Operators that turn the codes of a graph's output into what the file gives out."""

@@ -6,12 +6,13 @@ from typing import Final
 import numpy as np
 
 from mobiledeploy.formats.model import CODES
-from mobiledeploy.integer.certify_add import NARROWEST, WIDEST
-from mobiledeploy.integer.graph import SOFTMAX_SCALE, SOFTMAX_ZERO_POINT, WIDEST_MULTIPLIER
 from mobiledeploy.lint.finding import Rule, Sight
 from mobiledeploy.lint.graph import Graph
 from mobiledeploy.lint.layer import Layer
 from mobiledeploy.lint.reach import reachable, sums
+from mobiledeploy.ops.add import NARROWEST, WIDEST
+from mobiledeploy.ops.softmax import SOFTMAX_SCALE, SOFTMAX_ZERO_POINT
+from mobiledeploy.ops.weights import WIDEST_MULTIPLIER
 
 MOST_DEAD: Final = 0.05
 """Share of the codes that may stay unused behind an activation."""

@@ -7,10 +7,8 @@ import dataclasses
 import math
 from collections.abc import Mapping
 
-from mobiledeploy.ops.architecture import INPUT, Architecture, Layer, Op, Shape
-
-_BATCH_NORM_PARAMETERS = 4  # gamma, beta, moving mean, moving variance of a channel
-_INT32_BYTES = 4
+from mobiledeploy.ops.architecture import INPUT, Architecture, Layer
+from mobiledeploy.ops.tensors import Shape
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +49,7 @@ class LayerCost:
     """
 
     name: str
-    op: Op
+    op: str
     output_shape: Shape
     macs: int
     parameters: int
@@ -97,7 +95,7 @@ class Cost:
     """
 
     name: str
-    input_shape: tuple[int, int, int]
+    input_shape: Shape
     classes: int
     macs: int
     standard_macs: int
@@ -189,7 +187,7 @@ def live_tensors(architecture: Architecture) -> Mapping[str, tuple[str, ...]]:
 def _layer_cost(
     architecture: Architecture, layer: Layer, shapes: Mapping[str, Shape], live_bytes: int
 ) -> LayerCost:
-    kernel_size = math.prod(layer.kernel_shape) if layer.has_weights else 0
+    work = layer.operator.work(layer, [shapes[name] for name in layer.inputs])
     positions = math.prod(shapes[layer.name][:-1])
     pointwise = _pointwise_after(architecture, layer)
     factorisation = None
@@ -201,14 +199,13 @@ def _layer_cost(
         factorisation = _factorisation(
             math.prod(layer.kernel), layer.in_channels, positions, layer.out_channels
         )
-    channels = layer.out_channels if layer.has_weights else 0
     return LayerCost(
         name=layer.name,
         op=layer.op,
         output_shape=shapes[layer.name],
-        macs=kernel_size * positions,
-        parameters=kernel_size + channels * (1 if layer.op == "dense" else _BATCH_NORM_PARAMETERS),
-        int8_bytes=kernel_size + channels * _INT32_BYTES,
+        macs=work.macs,
+        parameters=work.parameters,
+        int8_bytes=work.int8_bytes,
         live_bytes=live_bytes,
         factorisation=factorisation,
     )

@@ -6,8 +6,10 @@ from collections.abc import Mapping
 import numpy as np
 
 from mobiledeploy.base.errors import RequestError
-from mobiledeploy.network.network import Float, Network, Weights
-from mobiledeploy.ops.architecture import Architecture, Layer, Shape
+from mobiledeploy.network.network import Float, Network
+from mobiledeploy.ops.architecture import Architecture, Layer
+from mobiledeploy.ops.tensors import Shape
+from mobiledeploy.ops.weights import Weights
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -8,21 +8,9 @@ import numpy.typing as npt
 
 from mobiledeploy.base.errors import RequestError
 from mobiledeploy.ops.architecture import Architecture
+from mobiledeploy.ops.weights import Weights
 
 Float = npt.NDArray[np.float32]
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Weights:
-    """What one convolution or dense layer computes with, batch norm folded in.
-
-    Attributes:
-        kernel: float32 in Keras's order: HWIO, HWC1 for depthwise, IO for dense.
-        bias: float32, one value an output channel.
-    """
-
-    kernel: Float
-    bias: Float
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -10,8 +10,9 @@ import numpy.typing as npt
 
 from mobiledeploy.base import codec, files
 from mobiledeploy.base.errors import CorruptFileError
-from mobiledeploy.network.network import Network, Weights
+from mobiledeploy.network.network import Network
 from mobiledeploy.ops.architecture import Architecture
+from mobiledeploy.ops.weights import Weights
 
 _ARCHITECTURE: Final = "architecture"
 

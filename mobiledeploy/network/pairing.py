@@ -7,7 +7,8 @@ from typing import Final
 from mobiledeploy.base.errors import RequestError
 from mobiledeploy.network.keras_config import Constant
 from mobiledeploy.network.keras_graph import Graph, Node, Pair
-from mobiledeploy.ops.architecture import INPUT, Architecture, Layer, Shape
+from mobiledeploy.ops.architecture import INPUT, Architecture, Layer
+from mobiledeploy.ops.tensors import Shape
 from mobiledeploy.spec.input_scaling import SCALINGS, InputRange
 
 HINT: Final = (

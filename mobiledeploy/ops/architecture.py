@@ -1,20 +1,23 @@
-"""A network's shape: which layers, joined how. No weights, no framework, no imports.
+"""A network's shape: which layers, joined how. No weights, no framework.
 
 `models/` writes the papers' tables as these rows, `network/` adds folded weights and counts
-costs, `training/` builds Keras and fake-quant graphs from them.
+costs, `training/` builds Keras and fake-quant graphs from them. What a layer means is said by
+its operator's module.
 """
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from mobiledeploy.base.errors import RequestError
+from mobiledeploy.ops.padding import Padding
+from mobiledeploy.ops.tensors import MOST_AXES, Shape
 from mobiledeploy.spec.input_scaling import SCALINGS, Scaling
 
-Op: TypeAlias = Literal["conv", "depthwise", "add", "mean", "dense", "softmax"]
+if TYPE_CHECKING:
+    from mobiledeploy.ops.operator import Operator
+
 Activation: TypeAlias = Literal["none", "relu", "relu6"]
-Padding: TypeAlias = Literal["same", "valid"]
-Shape: TypeAlias = tuple[int, ...]
 
 INPUT = "input"
 """The name by which layers refer to the network's input."""
@@ -25,19 +28,22 @@ class Layer:
     """One layer; batch normalisation and activation belong to the convolution before them.
 
     Attributes:
-        name: Unique; it names the layer's output tensor in every file made from it.
-        op: What it computes. `mean` is global average pooling over height and width.
+        name: Unique, any characters; it names the layer's output tensor in every file made from
+            it.
+        op: What it computes: a name in `ops.table`, such as `conv` or `add`. `mean` is global
+            average pooling over height and width.
         inputs: Names of the layers that feed it, `INPUT` for the network's input.
         kernel: Height and width of the window (conv, depthwise).
         strides: Vertical and horizontal step (conv, depthwise).
         padding: TensorFlow's SAME or VALID (conv, depthwise).
-        in_channels: Channels of each input.
+        in_channels: Channels of the first input. Those of further inputs follow from the graph.
         out_channels: Channels of the output.
         activation: Applied to the output.
+        parameters: What only this operator has, by name; its module says what.
     """
 
     name: str
-    op: Op
+    op: str
     inputs: tuple[str, ...]
     in_channels: int
     out_channels: int
@@ -45,39 +51,46 @@ class Layer:
     strides: tuple[int, int] = (1, 1)
     padding: Padding = "same"
     activation: Activation = "none"
+    parameters: Mapping[str, Any] = dataclasses.field(default_factory=dict, hash=False)
+
+    @property
+    def operator(self) -> "Operator[Any]":
+        """The operator's module.
+
+        Raises:
+            RequestError: There is no such operator.
+        """
+        # The table lists modules that know what a layer is, so it is looked up when it is asked.
+        from mobiledeploy.ops import table
+
+        return table.of_layer(self)
 
     @property
     def has_weights(self) -> bool:
         """Whether the layer carries a kernel and a bias."""
-        return self.op in {"conv", "depthwise", "dense"}
+        return bool(self.kernel_shape)
 
     @property
     def kernel_shape(self) -> Shape:
         """Shape of the kernel in Keras's order: HWIO, HWC1 for depthwise, IO for dense."""
-        match self.op:
-            case "conv":
-                return (*self.kernel, self.in_channels, self.out_channels)
-            case "depthwise":
-                return (*self.kernel, self.in_channels, 1)
-            case "dense":
-                return (self.in_channels, self.out_channels)
-            case "add" | "mean" | "softmax":
-                return ()
+        return self.operator.kernel_shape(self)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Architecture:
-    """Layers in the order in which they run, for one input size.
+    """Layers in the order in which they run, for one input size: any graph with one input.
 
     Attributes:
         name: For people and files, such as `mobilenet_v2_0.35_96`.
-        input_shape: Height, width, channels of one image.
-        layers: Each layer stands after those that feed it; the last one is the output.
+        input_shape: Of one image, without the batch: height, width, channels; or 1 to 4 other
+            axes, the channels last.
+        layers: Each layer stands after those that feed it, any number of layers may read what
+            one gives; the last one is the output.
         scaling: What it takes for pixels.
     """
 
     name: str
-    input_shape: tuple[int, int, int]
+    input_shape: Shape
     layers: tuple[Layer, ...]
     scaling: Scaling = SCALINGS["-1..1"]
 
@@ -85,19 +98,17 @@ class Architecture:
         """Check the joints.
 
         Raises:
-            RequestError: A name is used twice, an input is unknown or channels do not fit.
+            RequestError: There are no layers, a name is used twice, an input or an operator is
+                unknown, or channels or shapes do not fit.
         """
-        channels = {INPUT: self.input_shape[2]}
-        for layer in self.layers:
-            for name in layer.inputs:
-                if channels.get(name) != layer.in_channels:
-                    raise RequestError(
-                        f"layer `{layer.name}` expects {layer.in_channels} channels from "
-                        f"`{name}`, received {channels.get(name, 'no such layer')}"
-                    )
-            if layer.name in channels:
-                raise RequestError(f"two layers are named `{layer.name}`")
-            channels[layer.name] = layer.out_channels
+        if not self.layers:
+            raise RequestError(f"network `{self.name}`: expected layers, received none")
+        if not 1 <= len(self.input_shape) <= MOST_AXES or min(self.input_shape) < 1:
+            raise RequestError(
+                f"network `{self.name}`: expected an input of 1 to {MOST_AXES} axes, "
+                f"received {self.input_shape}"
+            )
+        self.shapes()
 
     def shapes(self) -> Mapping[str, Shape]:
         """Return the output shape of the input and of every layer, without the batch.
@@ -106,20 +117,27 @@ class Architecture:
         """
         shapes: dict[str, Shape] = {INPUT: self.input_shape}
         for layer in self.layers:
-            source = shapes[layer.inputs[0]]
-            match layer.op:
-                case "conv" | "depthwise":
-                    sides = (
-                        -(-(size - (kernel - 1) * (layer.padding == "valid")) // stride)
-                        for size, kernel, stride in zip(
-                            source[:2], layer.kernel, layer.strides, strict=True
-                        )
-                    )
-                    shapes[layer.name] = (*sides, layer.out_channels)
-                case "add" | "softmax":
-                    shapes[layer.name] = source
-                case "mean" | "dense":
-                    shapes[layer.name] = (layer.out_channels,)
+            unknown = [name for name in layer.inputs if name not in shapes]
+            if unknown or not layer.inputs:
+                raise RequestError(
+                    f"layer `{layer.name}` expects layers before it, received "
+                    + (f"`{unknown[0]}`: no such layer" if unknown else "no input")
+                )
+            first = shapes[layer.inputs[0]]
+            if first[-1] != layer.in_channels:
+                raise RequestError(
+                    f"layer `{layer.name}` expects {layer.in_channels} channels from "
+                    f"`{layer.inputs[0]}`, received {first[-1]}"
+                )
+            if layer.name in shapes:
+                raise RequestError(f"two layers are named `{layer.name}`")
+            shape = layer.operator.output_shape(layer, [shapes[name] for name in layer.inputs])
+            if shape[-1] != layer.out_channels:
+                raise RequestError(
+                    f"layer `{layer.name}` states {layer.out_channels} output channels, "
+                    f"but gives {shape[-1]}"
+                )
+            shapes[layer.name] = shape
         return shapes
 
     @property
@@ -130,7 +148,9 @@ class Architecture:
     @property
     def logits(self) -> Layer:
         """The layer before the softmax, or the last one where there is none."""
-        return self.layers[-2] if self.output.op == "softmax" else self.output
+        if self.output.op != "softmax":
+            return self.output
+        return next(layer for layer in self.layers if layer.name == self.output.inputs[0])
 
     @property
     def classes(self) -> int:

@@ -5,9 +5,9 @@ from typing import Final
 
 from mobiledeploy.base import codec, files
 from mobiledeploy.data import test_card
-from mobiledeploy.integer.graph import QTensor
 from mobiledeploy.integer.tflite_reader import read
 from mobiledeploy.ops.architecture import Architecture
+from mobiledeploy.ops.tensors import QTensor
 from mobiledeploy.spec import manifest
 from mobiledeploy.spec.config import BuildConfig, Io
 from mobiledeploy.spec.contract import LABELS, MODELS, Contract, Grid, Tap, Tensor, Tolerance

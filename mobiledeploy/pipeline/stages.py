@@ -14,7 +14,6 @@ from mobiledeploy.data import evaluation as held_back
 from mobiledeploy.data.evaluation import Evaluation
 from mobiledeploy.data.pixels import Images
 from mobiledeploy.integer import tflite_reader
-from mobiledeploy.integer.certificate import Certificate
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.integer.digest import digest
 from mobiledeploy.integer.quantise import quantise
@@ -22,6 +21,7 @@ from mobiledeploy.network import network_file
 from mobiledeploy.network.match import architecture_for, match
 from mobiledeploy.network.network import Network
 from mobiledeploy.network.stored import Stored
+from mobiledeploy.ops.certificate import Certificate
 from mobiledeploy.pipeline import selection
 from mobiledeploy.spec.config import DIGITS, BuildConfig, ExportConfig
 from mobiledeploy.spec.results import ExportResult, File, QuantiseResult, Score, TrainResult

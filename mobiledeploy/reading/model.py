@@ -12,7 +12,7 @@ from typing import Any, Final, Literal, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from mobiledeploy.integer.graph import QMAX, QMIN, Float32, Int8, Int32
+from mobiledeploy.ops.tensors import QMAX, QMIN, Float32, Int8, Int32
 
 Kind: TypeAlias = Literal[
     "conv",

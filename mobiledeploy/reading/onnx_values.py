@@ -5,7 +5,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from mobiledeploy.integer.graph import Float32, Int8, Int32
+from mobiledeploy.ops.tensors import Float32, Int8, Int32
 from mobiledeploy.reading.model import Array
 
 

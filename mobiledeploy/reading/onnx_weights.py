@@ -5,7 +5,7 @@ from typing import Final
 
 import numpy as np
 
-from mobiledeploy.integer.graph import Float32, Int32
+from mobiledeploy.ops.tensors import Float32, Int32
 from mobiledeploy.reading.model import INPUT, Array, Fault, Weights
 from mobiledeploy.reading.onnx_file import OnnxNode
 from mobiledeploy.reading.onnx_state import State

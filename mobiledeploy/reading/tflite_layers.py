@@ -5,10 +5,10 @@ from typing import Final
 
 import numpy as np
 
-from mobiledeploy.integer.activation import clamp
-from mobiledeploy.integer.graph import QTensor
 from mobiledeploy.integer.tflite_file import TfliteFile, TfliteOperator, TfliteTensor
+from mobiledeploy.ops.activation import clamp
 from mobiledeploy.ops.architecture import Activation
+from mobiledeploy.ops.tensors import QTensor
 from mobiledeploy.reading.model import Fault, Layer, Packing, Tensor, Weights
 from mobiledeploy.reading.windows import same_pads
 

@@ -15,7 +15,10 @@ from mobiledeploy.base.errors import ConversionError
 from mobiledeploy.base.progress import Event, Progress
 from mobiledeploy.integer import float_reference, oracle
 from mobiledeploy.integer.float_reference import Kernels
-from mobiledeploy.integer.graph import QMIN, Conv, Float32, Int8, IntegerGraph, Node, QTensor
+from mobiledeploy.integer.graph import IntegerGraph
+from mobiledeploy.ops.conv import Conv
+from mobiledeploy.ops.operator import Node
+from mobiledeploy.ops.tensors import QMIN, Float32, Int8, QTensor
 from mobiledeploy.report.document import Activation
 from mobiledeploy.runtimes import cpu
 

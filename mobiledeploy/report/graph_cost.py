@@ -1,10 +1,14 @@
 """What an integer graph costs, counted as `network.cost` counts an architecture."""
 
 import dataclasses
+from collections.abc import Mapping
 
-from mobiledeploy.integer.graph import Add, Conv, Dense, IntegerGraph, Mean, Node, Softmax, sources
+from mobiledeploy.integer.graph import IntegerGraph
 from mobiledeploy.network.cost import LayerCost, cost
+from mobiledeploy.ops import table
 from mobiledeploy.ops.architecture import INPUT, Architecture, Layer
+from mobiledeploy.ops.operator import Node, WeightedNode
+from mobiledeploy.ops.tensors import QTensor
 from mobiledeploy.report.document import CostLine, GraphCost
 
 
@@ -24,7 +28,7 @@ def of(graph: IntegerGraph) -> GraphCost:
 
 
 def _line(found: LayerCost, node: Node) -> CostLine:
-    weights = node.weights if isinstance(node, Conv | Dense) else None
+    weights = node.weights if isinstance(node, WeightedNode) else None
     return CostLine(
         layer=node.output.name,
         operator=found.op,
@@ -40,39 +44,19 @@ def _architecture(graph: IntegerGraph) -> Architecture:
     """Return a graph's layers; their names are numbers, for a file's may be anything."""
     names = {node.output.name: str(number) for number, node in enumerate(graph.nodes)}
     names[graph.input.name] = INPUT
-    channels = {name: tensor.shape[-1] for name, tensor in graph.tensors().items()}
-    height, width, depth = graph.input.shape
+    tensors = graph.tensors()
     return Architecture(
         name=graph.name,
-        input_shape=(height, width, depth),
-        layers=tuple(_layer(node, names, channels) for node in graph.nodes),
+        input_shape=graph.input.shape,
+        layers=tuple(_layer(node, names, tensors) for node in graph.nodes),
     )
 
 
-def _layer(node: Node, names: dict[str, str], channels: dict[str, int]) -> Layer:
-    common = Layer(
+def _layer(node: Node, names: Mapping[str, str], tensors: Mapping[str, QTensor]) -> Layer:
+    inputs = [tensors[name] for name in node.inputs]
+    layer = table.of_node(node).float_layer(node, inputs)
+    return dataclasses.replace(
+        layer,
         name=names[node.output.name],
-        op="softmax",
-        inputs=tuple(names[name] for name in sources(node)),
-        in_channels=channels[sources(node)[0]],
-        out_channels=node.output.shape[-1],
+        inputs=tuple(names[name] for name in node.inputs),
     )
-    match node:
-        case Conv():
-            rows, columns = node.weights.kernel.shape[1:3]
-            return dataclasses.replace(
-                common,
-                op="depthwise" if node.depthwise else "conv",
-                kernel=(rows, columns),
-                strides=node.strides,
-                padding=node.padding,
-                activation=node.activation,
-            )
-        case Dense():
-            return dataclasses.replace(common, op="dense")
-        case Add():
-            return dataclasses.replace(common, op="add")
-        case Mean():
-            return dataclasses.replace(common, op="mean")
-        case Softmax():
-            return common

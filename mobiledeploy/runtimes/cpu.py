@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from mobiledeploy.integer.softmax import Kernel
+from mobiledeploy.ops.operator import Kernel
 
 _ARM64: Final = frozenset({"aarch64", "arm64"})
 _ARM_INTEGER: Final = frozenset({"asimddp", "i8mm", "sme", "sve"})

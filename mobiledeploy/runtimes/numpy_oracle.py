@@ -12,7 +12,8 @@ import numpy as np
 
 from mobiledeploy.base.errors import ConversionError, RequestError
 from mobiledeploy.integer import oracle, tflite_file, tflite_reader
-from mobiledeploy.integer.graph import IntegerGraph, QTensor
+from mobiledeploy.integer.graph import IntegerGraph
+from mobiledeploy.ops.tensors import QTensor
 from mobiledeploy.runtimes import Array, Budget, Runtime, TensorInfo, cpu
 from mobiledeploy.runtimes.batches import check
 

@@ -5,7 +5,7 @@ from typing import assert_never
 
 import numpy as np
 
-from mobiledeploy.integer.graph import QTensor
+from mobiledeploy.ops.tensors import QTensor
 from mobiledeploy.spec.config import Io
 
 

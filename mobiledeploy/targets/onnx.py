@@ -10,14 +10,16 @@ from typing import Final, assert_never
 import numpy as np
 
 from mobiledeploy._version import __version__
-from mobiledeploy.integer.certificate import Certificate
 from mobiledeploy.integer.digest import digest
-from mobiledeploy.integer.graph import IntegerGraph, QTensor, sources
+from mobiledeploy.integer.graph import IntegerGraph
 from mobiledeploy.integer.head import with_head
+from mobiledeploy.ops import table
+from mobiledeploy.ops.certificate import Certificate
+from mobiledeploy.ops.onnx import IMAGE_AXES, OnnxInput, zero_point
+from mobiledeploy.ops.tensors import QTensor
 from mobiledeploy.spec.config import Head, Io
 from mobiledeploy.targets import onnx_stem
 from mobiledeploy.targets.border import border
-from mobiledeploy.targets.onnx_layers import write_layer, zero_point
 from mobiledeploy.targets.onnx_model import OnnxModel
 
 INNER: Final = "_uint8"
@@ -36,18 +38,19 @@ def write(
 ) -> bytes:
     """Return the bytes of an `.onnx` for a batch of images of any size.
 
-    The input is NHWC as in TFLite. Inside, activations are uint8 NCHW; the tensor that holds a
-    layer's codes plus 128 carries the layer's name, except for the outer input and output, which
-    have the names and `io` as type, and next to which a tensor with `_uint8` after the name holds
-    the codes.
+    Input and output are NHWC as in TFLite. Inside, activations are uint8 NCHW; the tensor that
+    holds a layer's codes plus 128 carries the layer's name, except for the outer input and output,
+    which have the names and `io` as type, and next to which a tensor with `_uint8` after the name
+    holds the codes.
 
     Args:
         graph: The model.
-        certificates: Of its additions and means, by name; from `certify`.
+        certificates: Of every operator that wants one, by name; from `certify`.
         io: Type of the input and output tensor.
         head: Where the file ends.
 
     Raises:
+        ConversionError: A certificate is missing.
         RequestError: A softmax is asked for and the graph has none.
     """
     graph = with_head(graph, head)
@@ -55,18 +58,19 @@ def write(
     model = OnnxModel()
     image = _write_input(model, graph.input, io)
     stem = onnx_stem.find(graph)
-    if stem is None and len(graph.input.shape) == 3:
+    if stem is None and _is_image(graph.input):
         image = model.node("Transpose", [image], perm=[0, 3, 1, 2])
     codes = {graph.input.name: image}
     for node in graph.nodes:
         name = node.output.name
-        inner = io != "uint8" and node.output == graph.output
+        inner = node.output == graph.output and (io != "uint8" or _is_image(graph.output))
         codes[name] = f"{name}{INNER}" if inner else name
         if node is stem:
             onnx_stem.write_stem(model, stem, graph.input, image, codes[name])
         else:
-            inputs = [(codes[source], tensors[source]) for source in sources(node)]
-            write_layer(model, node, inputs, codes[name], certificates)
+            inputs = [OnnxInput(codes=codes[read], tensor=tensors[read]) for read in node.inputs]
+            operator, certificate = table.of_node(node), certificates.get(name)
+            operator.write_onnx(model, node, inputs, codes[name], certificate)
     _write_output(model, graph.output, codes[graph.output.name], io)
     return model.finish(
         graph.name,
@@ -98,7 +102,16 @@ def _write_input(model: OnnxModel, tensor: QTensor, io: Io) -> str:
             assert_never(io)
 
 
+def _is_image(tensor: QTensor) -> bool:
+    """Whether a tensor is NCHW inside."""
+    return len(tensor.shape) == IMAGE_AXES
+
+
 def _write_output(model: OnnxModel, tensor: QTensor, codes: str, io: Io) -> None:
+    """Add what leads from the output's codes inside to the output."""
+    if _is_image(tensor):
+        outer = tensor.name if io == "uint8" else None
+        codes = model.node("Transpose", [codes], outer, perm=[0, 2, 3, 1])
     match io:
         case "uint8":
             pass  # the codes inside have the output's name and type

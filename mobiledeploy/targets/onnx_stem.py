@@ -11,14 +11,11 @@ from typing import Final
 
 import numpy as np
 
-from mobiledeploy.integer.graph import Conv, Int8, IntegerGraph, QTensor, sources
-from mobiledeploy.integer.padding import pads
-from mobiledeploy.targets.onnx_layers import (
-    add_weights,
-    kernel_oihw,
-    quantise_clipped,
-    zero_point,
-)
+from mobiledeploy.integer.graph import IntegerGraph
+from mobiledeploy.ops import onnx
+from mobiledeploy.ops.conv import Conv, kernel_oihw, pads
+from mobiledeploy.ops.onnx import OnnxInput
+from mobiledeploy.ops.tensors import Int8, QTensor
 from mobiledeploy.targets.onnx_model import OnnxModel
 
 PIXELS: Final = 4
@@ -41,7 +38,7 @@ def find(graph: IntegerGraph) -> Conv | None:
         and node.weights.kernel.shape[2] == WINDOW
         and image.shape[1] % PIXELS == 0
         and image.shape[2] % 4 != 0
-        and sum(image.name in sources(other) for other in graph.nodes) == 1
+        and sum(image.name in other.inputs for other in graph.nodes) == 1
     )
     return node if fits else None
 
@@ -59,20 +56,20 @@ def write_stem(model: OnnxModel, node: Conv, image: QTensor, codes: str, output:
     height, width, colours = image.shape
     name = node.output.name
     wide = _reshape(model, codes, f"{name}/wide", (height, width // PIXELS, PIXELS * colours))
-    real = model.dequantise(
-        model.node("Transpose", [wide], perm=[0, 3, 1, 2]), image.scale, zero_point(image)
-    )
+    channels_first = model.node("Transpose", [wide], perm=[0, 3, 1, 2])
+    reals = onnx.dequantise(model, [OnnxInput(codes=channels_first, tensor=image)])
     kernel = widened(kernel_oihw(node))
     (top, bottom), _ = pads(node, image.shape[:2])
     product = model.node(
         "Conv",
-        [real, *add_weights(model, node, kernel, axis=0, repeat=OUTPUTS)],
+        [*reals, *onnx.add_weights(model, name, node.weights, kernel, axis=0, repeat=OUTPUTS)],
         kernel_shape=kernel.shape[2:],
         strides=(node.strides[0], 1),
         pads=[top, 0, bottom, 1],
         group=1,
     )
-    pairs = model.node("Transpose", [quantise_clipped(model, product, node)], perm=[0, 2, 3, 1])
+    clipped = onnx.quantise_clipped(model, product, node.output, node.activation)
+    pairs = model.node("Transpose", [clipped], perm=[0, 2, 3, 1])
     pixels = _reshape(model, pairs, f"{name}/pixels", node.output.shape)
     model.node("Transpose", [pixels], output, perm=[0, 3, 1, 2])
 

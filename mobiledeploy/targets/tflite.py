@@ -1,36 +1,17 @@
 """Write an integer graph as `.tflite`: a pure function, the same graph gives the same bytes."""
 
-from typing import Final, assert_never
+from typing import assert_never
 
 import numpy as np
 
-from mobiledeploy.integer.graph import (
-    Add,
-    Conv,
-    Dense,
-    IntegerGraph,
-    Mean,
-    Node,
-    QTensor,
-    Softmax,
-    sources,
-)
+from mobiledeploy.integer.graph import IntegerGraph
 from mobiledeploy.integer.head import with_head
+from mobiledeploy.ops import table
+from mobiledeploy.ops.tensors import QTensor
+from mobiledeploy.ops.tflite import TfliteInput
 from mobiledeploy.spec.config import Head, Io
 from mobiledeploy.targets.border import border
 from mobiledeploy.targets.tflite_model import TfliteModel
-
-MIN_RUNTIME: Final = "1.14.0"
-"""What TensorFlow's table of operator versions gives for the versions below."""
-MIN_RUNTIME_PER_CHANNEL_DENSE: Final = "2.17.0"
-
-DENSE_VERSION: Final = 4
-PER_CHANNEL_DENSE_VERSION: Final = 12
-"""TFLite 2.7 and 2.8 load a version 4 with several scales and compute it wrongly: with this
-version a runtime that does not know better refuses."""
-
-_ACTIVATIONS: Final = {"none": 0, "relu": 1, "relu6": 3}
-_PADDINGS: Final = {"same": 0, "valid": 1}
 
 
 def write(graph: IntegerGraph, *, io: Io = "int8", head: Head = "softmax") -> bytes:
@@ -50,7 +31,7 @@ def write(graph: IntegerGraph, *, io: Io = "int8", head: Head = "softmax") -> by
         RequestError: A softmax is asked for and the graph has none.
     """
     graph = with_head(graph, head)
-    model = TfliteModel()
+    model, tensors = TfliteModel(), graph.tensors()
     indices: dict[str, int] = {}
     first = _outer(model, graph.input, io)
     indices[graph.input.name] = first
@@ -61,7 +42,8 @@ def write(graph: IntegerGraph, *, io: Io = "int8", head: Head = "softmax") -> by
     for node in graph.nodes:
         at_border = io != "int8" and node.output == graph.output
         output = _inner(model, node.output, suffix="_int8" if at_border else "")
-        _add_operator(model, node, [indices[name] for name in sources(node)], output)
+        inputs = [TfliteInput(index=indices[name], tensor=tensors[name]) for name in node.inputs]
+        table.of_node(node).write_tflite(model, node, inputs, output)
         indices[node.output.name] = output
     last = indices[graph.output.name]
     if io != "int8":
@@ -73,10 +55,9 @@ def write(graph: IntegerGraph, *, io: Io = "int8", head: Head = "softmax") -> by
                 model.operator("QUANTIZE", 1, [codes], last, "QuantizeOptions")
             case _:
                 assert_never(io)
-    per_channel_dense = any(isinstance(n, Dense) and _per_channel(n) for n in graph.nodes)
     return model.finish(
         description=graph.name,
-        min_runtime=MIN_RUNTIME_PER_CHANNEL_DENSE if per_channel_dense else MIN_RUNTIME,
+        min_runtime=_min_runtime(graph),
         inputs={"input": first},
         outputs={"output": last},
     )
@@ -103,45 +84,11 @@ def _outer(model: TfliteModel, tensor: QTensor, io: Io) -> int:
     )
 
 
-def _add_operator(model: TfliteModel, node: Node, inputs: list[int], output: int) -> None:
-    match node:
-        case Conv():
-            common = {
-                "Padding": _PADDINGS[node.padding],
-                "StrideH": node.strides[0],
-                "StrideW": node.strides[1],
-                "FusedActivationFunction": _ACTIVATIONS[node.activation],
-                "DilationHFactor": 1,
-                "DilationWFactor": 1,
-            }
-            inputs = [*inputs, *_weights(model, node, axis=3 if node.depthwise else 0)]
-            if node.depthwise:
-                options = "DepthwiseConv2DOptions"
-                model.operator(
-                    "DEPTHWISE_CONV_2D", 3, inputs, output, options, DepthMultiplier=1, **common
-                )
-            else:
-                model.operator("CONV_2D", 3, inputs, output, "Conv2DOptions", **common)
-        case Dense():
-            inputs = [*inputs, *_weights(model, node, axis=0)]
-            version = PER_CHANNEL_DENSE_VERSION if _per_channel(node) else DENSE_VERSION
-            model.operator("FULLY_CONNECTED", version, inputs, output, "FullyConnectedOptions")
-        case Add():
-            model.operator("ADD", 2, inputs, output, "AddOptions")
-        case Mean():
-            axes = model.constant(f"{node.output.name}/axes", np.array([1, 2], np.int32))
-            model.operator("MEAN", 2, [*inputs, axes], output, "ReducerOptions", KeepDims=False)
-        case Softmax():
-            model.operator("SOFTMAX", 2, inputs, output, "SoftmaxOptions", Beta=1.0)
-
-
-def _weights(model: TfliteModel, node: Conv | Dense, *, axis: int) -> tuple[int, int]:
-    name, weights = node.output.name, node.weights
-    return (
-        model.constant(f"{name}/kernel", weights.kernel, scale=weights.kernel_scale, axis=axis),
-        model.constant(f"{name}/bias", weights.bias, scale=weights.bias_scale),
-    )
-
-
-def _per_channel(node: Dense) -> bool:
-    return node.weights.kernel_scale.size > 1
+def _min_runtime(graph: IntegerGraph) -> str:
+    """Return the oldest runtime that has the versions of all operators."""
+    tensors = graph.tensors()
+    versions = [
+        table.of_node(node).tflite_version(node, [tensors[name] for name in node.inputs]).runtime
+        for node in graph.nodes
+    ]
+    return max(versions, key=lambda version: [int(part) for part in version.split(".")])

@@ -7,8 +7,8 @@ import numpy.typing as npt
 
 from mobiledeploy.base.progress import Event, Progress, silent
 from mobiledeploy.network.network import Network
-from mobiledeploy.network.ranges import Ranges
 from mobiledeploy.ops.architecture import INPUT
+from mobiledeploy.ops.ranges import Ranges
 from mobiledeploy.training import folded, graph, session
 from mobiledeploy.training.input_grid import limits, to_input
 from mobiledeploy.training.predict import batches

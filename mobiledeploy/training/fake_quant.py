@@ -7,8 +7,8 @@ through inside a range and stop outside it.
 
 from typing import Final
 
-from mobiledeploy.network.ranges import Ranges
 from mobiledeploy.ops.architecture import Layer
+from mobiledeploy.ops.ranges import Ranges
 from mobiledeploy.training import session
 from mobiledeploy.training.folded import Pairs
 from mobiledeploy.training.graph import Apply, Observe, Tensor, convolve_to_train

@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from typing import Any, TypeAlias
 
-from mobiledeploy.network.network import Network, Weights
+from mobiledeploy.network.network import Network
 from mobiledeploy.ops.architecture import Architecture, Layer
+from mobiledeploy.ops.weights import Weights
 from mobiledeploy.training import graph, session
 from mobiledeploy.training.graph import Apply, Convolve, Tensor
 

@@ -5,9 +5,10 @@ weights computes (`apply`) and in what happens to each activation (`observe`): f
 norm, folded float, calibration, fake quantisation.
 """
 
-from collections.abc import Callable, Sequence
-from typing import Any, TypeAlias, assert_never
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, TypeAlias, assert_never
 
+from mobiledeploy.base.errors import RequestError
 from mobiledeploy.ops.architecture import INPUT, Architecture, Layer
 from mobiledeploy.training import session
 
@@ -17,6 +18,8 @@ Apply: TypeAlias = Callable[[Layer, Tensor], Tensor]
 """From a layer with weights and its input to its output before the activation."""
 Convolve: TypeAlias = Callable[[Layer, Tensor, Tensor], Tensor]
 """From a layer, its input and its kernel to their product."""
+Twin: TypeAlias = Callable[[Layer, Sequence[Tensor], Apply], Tensor]
+"""From a layer, its inputs and what layers with weights compute to its output."""
 Observe: TypeAlias = Callable[[str, Tensor], Tensor]
 """From a tensor's name and value to the value that goes on."""
 
@@ -35,17 +38,22 @@ def forward(
         architecture: The layers.
         images: float32, shape (batch, height, width, channels).
         apply: What convolutions and dense layers compute; the activation function follows.
-        observe: Applied to the input and to the output of every layer but the softmax.
+        observe: Applied to the input and to the output of every layer but those whose range is
+            fixed, such as a softmax.
         until: The layer to stop at; by default the one that computes the logits.
 
     Returns:
         float32, shape (batch, ...).
+
+    Raises:
+        RequestError: A layer's operator cannot be trained.
     """
     last = architecture.logits.name if until is None else until
     tensors = {INPUT: observe(INPUT, images)}
     for layer in architecture.layers:
-        output = _compute(layer, [tensors[name] for name in layer.inputs], apply)
-        tensors[layer.name] = output if layer.op == "softmax" else observe(layer.name, output)
+        output = twin(layer)(layer, [tensors[name] for name in layer.inputs], apply)
+        fixed = layer.operator.FIXED_RANGE is not None
+        tensors[layer.name] = output if fixed else observe(layer.name, output)
         if layer.name == last:
             break
     return tensors[last]
@@ -58,19 +66,54 @@ def traced(function: Callable[..., Tensor], *signature: Any) -> Callable[..., Te
     return made
 
 
-def _compute(layer: Layer, sources: Sequence[Tensor], apply: Apply) -> Tensor:
-    tf = session.tensorflow()
-    match layer.op:
-        case "conv" | "depthwise" | "dense":
-            return activate(layer, apply(layer, sources[0]))
-        case "add":
-            return activate(layer, sources[0] + sources[1])
-        case "mean":
-            return tf.reduce_mean(sources[0], (1, 2))
-        case "softmax":
-            return tf.nn.softmax(sources[0])
-        case _:
-            assert_never(layer.op)
+def _weighted(layer: Layer, sources: Sequence[Tensor], apply: Apply) -> Tensor:
+    return activate(layer, apply(layer, sources[0]))
+
+
+def _add(layer: Layer, sources: Sequence[Tensor], apply: Apply) -> Tensor:
+    del apply
+    return activate(layer, sources[0] + sources[1])
+
+
+def _mul(layer: Layer, sources: Sequence[Tensor], apply: Apply) -> Tensor:
+    del layer, apply
+    return sources[0] * sources[1]
+
+
+def _mean(layer: Layer, sources: Sequence[Tensor], apply: Apply) -> Tensor:
+    del layer, apply
+    return session.tensorflow().reduce_mean(sources[0], (1, 2))
+
+
+def _softmax(layer: Layer, sources: Sequence[Tensor], apply: Apply) -> Tensor:
+    del layer, apply
+    return session.tensorflow().nn.softmax(sources[0])
+
+
+TWINS: Final[Mapping[str, Twin]] = {
+    "conv": _weighted,
+    "depthwise": _weighted,
+    "dense": _weighted,
+    "add": _add,
+    "mul": _mul,
+    "mean": _mean,
+    "softmax": _softmax,
+}
+"""By name in `ops.table`, what a layer computes in TensorFlow."""
+
+
+def twin(layer: Layer) -> Twin:
+    """Return what a layer computes in TensorFlow.
+
+    Raises:
+        RequestError: Its operator can be quantised, but not trained.
+    """
+    if layer.op not in TWINS:
+        raise RequestError(
+            f"layer `{layer.name}`: `{layer.op}` cannot be trained, only {', '.join(TWINS)}",
+            hint="quantise the network without training",
+        )
+    return TWINS[layer.op]
 
 
 def convolve(layer: Layer, source: Tensor, kernel: Tensor) -> Tensor:

@@ -8,7 +8,8 @@ import numpy.typing as npt
 
 from mobiledeploy.base.progress import Progress, silent
 from mobiledeploy.data.pixels import Images
-from mobiledeploy.network.network import Float, Network, Weights
+from mobiledeploy.network.network import Float, Network
+from mobiledeploy.ops.weights import Weights
 from mobiledeploy.training import folded, loop, predict, session
 from mobiledeploy.training.checkpoint import Checkpoints
 from mobiledeploy.training.loss import cross_entropies, objective

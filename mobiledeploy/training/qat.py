@@ -7,7 +7,7 @@ from mobiledeploy.base.errors import RequestError
 from mobiledeploy.base.progress import Progress
 from mobiledeploy.data.pixels import Images
 from mobiledeploy.network.network import Network
-from mobiledeploy.network.ranges import Ranges
+from mobiledeploy.ops.ranges import Ranges
 from mobiledeploy.spec.config import ENGINES, QuantiseConfig
 from mobiledeploy.training import loop
 from mobiledeploy.training.augment import Augmentation

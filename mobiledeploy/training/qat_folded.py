@@ -8,7 +8,7 @@ step with batch norm (benchmarks/qat_step.py).
 from mobiledeploy.base.progress import Progress, silent
 from mobiledeploy.data.pixels import Images
 from mobiledeploy.network.network import Network
-from mobiledeploy.network.ranges import Ranges
+from mobiledeploy.ops.ranges import Ranges
 from mobiledeploy.spec.config import QuantiseConfig
 from mobiledeploy.training import fake_quant, folded, graph, loop, qat
 from mobiledeploy.training.augment import Augmentation, augmentation

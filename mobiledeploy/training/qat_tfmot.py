@@ -7,18 +7,19 @@ trust it more.
 """
 
 import dataclasses
-from collections.abc import Mapping
-from typing import Any, assert_never
+from collections.abc import Callable, Mapping
+from typing import Any
 
+from mobiledeploy.base.errors import RequestError
 from mobiledeploy.base.progress import Progress, silent
 from mobiledeploy.data.pixels import Images
 from mobiledeploy.models.keras_builder import DTYPE
 from mobiledeploy.network.network import Network
-from mobiledeploy.network.ranges import Ranges
 from mobiledeploy.ops.architecture import INPUT, Layer
+from mobiledeploy.ops.ranges import Ranges
 from mobiledeploy.spec.config import QuantiseConfig
 from mobiledeploy.spec.input_scaling import Scaling
-from mobiledeploy.training import folded, loop, qat, tfmot_quantizers
+from mobiledeploy.training import folded, graph, loop, qat, tfmot_quantizers
 from mobiledeploy.training.augment import Augmentation, augmentation
 from mobiledeploy.training.checkpoint import Checkpoints
 from mobiledeploy.training.input_grid import limits
@@ -111,7 +112,7 @@ def build(network: Network, ranges: Ranges) -> Twin:
         inner, config = _twin_of(layer), tfmot_quantizers.config(kernel, output)
         sources = [tensors[name] for name in layer.inputs]
         wrapper = keras.QuantizeWrapperV2(inner, config, dtype=DTYPE)
-        tensors[layer.name] = wrapper(sources if layer.op == "add" else sources[0])
+        tensors[layer.name] = wrapper(sources if len(sources) > 1 else sources[0])
         range_variables[layer.name] = output.range["min_var"], output.range["max_var"]
         if layer.has_weights:
             weights[layer.name] = config.variable, inner.bias
@@ -146,7 +147,23 @@ def _twin_of(layer: Layer) -> Any:
             return layers.Add(**common)
         case "mean":
             return layers.GlobalAveragePooling2D(data_format="channels_last", **common)
-        case "dense" | "softmax":
+        case "dense":
             return layers.Dense(layer.out_channels, **common)
         case _:
-            assert_never(layer.op)
+            return layers.Lambda(_computed(layer), **common)
+
+
+def _computed(layer: Layer) -> Callable[[Any], Any]:
+    """Return what a layer without weights computes from its input, or from a list of them.
+
+    Raises:
+        RequestError: It cannot be trained.
+    """
+    compute = graph.twin(layer)
+
+    def without_weights(layer: Layer, _: Any) -> Any:
+        raise RequestError(f"layer `{layer.name}`: tf_keras has no twin of `{layer.op}`")
+
+    return lambda inputs: compute(
+        layer, inputs if len(layer.inputs) > 1 else [inputs], without_weights
+    )

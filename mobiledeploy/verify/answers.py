@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 
 from mobiledeploy.base.errors import ParityError
-from mobiledeploy.integer.graph import SOFTMAX_SCALE, SOFTMAX_ZERO_POINT
+from mobiledeploy.ops.softmax import SOFTMAX_SCALE, SOFTMAX_ZERO_POINT
 from mobiledeploy.reading import Reading, Tensor
 from mobiledeploy.runtimes import Array
 from mobiledeploy.verify import finite

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mobiledeploy.base.errors import ConversionError
-from mobiledeploy.integer.graph import QMAX, QMIN, Int8
+from mobiledeploy.ops.tensors import QMAX, QMIN, Int8
 from mobiledeploy.reading import Layer, Weights
 
 NOISE: Final = 4

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mobiledeploy.base.errors import ConversionError, ParityError
-from mobiledeploy.integer.graph import QMAX, QMIN
+from mobiledeploy.ops.tensors import QMAX, QMIN
 from mobiledeploy.reading import Tensor
 from mobiledeploy.runtimes import Array, TensorInfo
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from mobiledeploy.compare.align import Alignment
 from mobiledeploy.compare.layer_reads import in_order
-from mobiledeploy.integer.graph import Int8
+from mobiledeploy.ops.tensors import Int8
 from mobiledeploy.reading import INPUT, Layer, Reading
 from mobiledeploy.verify import proof_products, proof_softmax, proof_tables
 from mobiledeploy.verify.alone import RunPair

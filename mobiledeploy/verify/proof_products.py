@@ -20,8 +20,9 @@ import numpy as np
 
 from mobiledeploy.compare.reach import Span, multipliers, sums
 from mobiledeploy.compare.same_function import compare_weighted
-from mobiledeploy.integer.graph import MOST_STEPS, QMAX, WIDEST_MULTIPLIER, Float32
-from mobiledeploy.integer.products import EXACT
+from mobiledeploy.ops.products import EXACT
+from mobiledeploy.ops.tensors import QMAX, Float32
+from mobiledeploy.ops.weights import MOST_STEPS, WIDEST_MULTIPLIER
 from mobiledeploy.reading import Layer, Weights
 from mobiledeploy.runtimes import table
 from mobiledeploy.verify.proof import Accumulator, Finding

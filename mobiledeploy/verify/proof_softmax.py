@@ -2,7 +2,7 @@
 
 A softmax depends on all logits at once and cannot be enumerated; its kernels add exponentials in
 float32 or 16 bits and may round to another code than the exact softmax. The layer is run cut out
-of both files, on logits given as integers. See `integer.softmax` for TFLite's kernels; ONNX
+of both files, on logits given as integers. See `ops.softmax` for TFLite's kernels; ONNX
 Runtime's is onnxruntime/contrib_ops/cpu/quantization/qlinear_softmax.cc.
 """
 
@@ -13,14 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from mobiledeploy.base.errors import ConversionError, CorruptFileError, RuntimeDiedError
-from mobiledeploy.integer.graph import (
-    QMAX,
-    QMIN,
-    SOFTMAX_SCALE,
-    SOFTMAX_ZERO_POINT,
-    Int8,
-)
-from mobiledeploy.integer.softmax import Kernel, softmax_codes
+from mobiledeploy.ops.operator import Kernel
+from mobiledeploy.ops.softmax import SOFTMAX_SCALE, SOFTMAX_ZERO_POINT, softmax_codes
+from mobiledeploy.ops.tensors import QMAX, QMIN, Int8
 from mobiledeploy.reading import Layer
 from mobiledeploy.runtimes import cpu, table
 from mobiledeploy.verify.layer_codes import Codes

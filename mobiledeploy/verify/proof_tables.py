@@ -1,7 +1,7 @@
 """Prove that an addition or mean is one function in both files, by computing every case.
 
 Both files' own scales and zero points go into the arithmetic of each kernel that may run them:
-`integer.add_kernels` and `integer.mean_kernels` name the sources, `same_function` computes. An
+`ops.add` and `ops.mean` name the sources, `same_function` computes. An
 addition of two int8 codes has 65,536 cases, a mean over n positions 255 n + 1.
 """
 
@@ -14,9 +14,10 @@ import numpy as np
 
 from mobiledeploy.compare.same_function import Verdict
 from mobiledeploy.compare.same_tables import compare_additions, compare_means
-from mobiledeploy.integer import certify_add, certify_mean
-from mobiledeploy.integer.add_kernels import KERNELS
-from mobiledeploy.integer.graph import QMAX, QMIN
+from mobiledeploy.ops import add as certify_add
+from mobiledeploy.ops import mean as certify_mean
+from mobiledeploy.ops.add import KERNELS
+from mobiledeploy.ops.tensors import QMAX, QMIN
 from mobiledeploy.reading import Layer
 from mobiledeploy.reading.model import Format
 from mobiledeploy.runtimes import table

@@ -12,20 +12,17 @@ import numpy as np
 import numpy.typing as npt
 
 from mobiledeploy.base.errors import ConversionError
-from mobiledeploy.integer import add_kernels, mean_kernels, oracle
-from mobiledeploy.integer.graph import (
-    Conv,
-    Dense,
-    Int8,
-    IntegerGraph,
-    Node,
-    QTensor,
-    QWeights,
-    Softmax,
-)
-from mobiledeploy.integer.padding import pads
-from mobiledeploy.integer.softmax import Kernel
-from mobiledeploy.ops.architecture import Padding
+from mobiledeploy.integer import oracle
+from mobiledeploy.integer.graph import IntegerGraph
+from mobiledeploy.ops import add as add_kernels
+from mobiledeploy.ops import mean as mean_kernels
+from mobiledeploy.ops.conv import Conv, pads
+from mobiledeploy.ops.dense import Dense
+from mobiledeploy.ops.operator import Kernel, Node
+from mobiledeploy.ops.padding import Padding
+from mobiledeploy.ops.softmax import Softmax
+from mobiledeploy.ops.tensors import Int8, QTensor
+from mobiledeploy.ops.weights import QWeights
 from mobiledeploy.reading import Layer, Read, Weights
 from mobiledeploy.reading.model import Format
 

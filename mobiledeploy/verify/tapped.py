@@ -11,7 +11,7 @@ import numpy as np
 
 from mobiledeploy.base.errors import ConversionError
 from mobiledeploy.data.dataset import Pixels
-from mobiledeploy.integer.graph import Int8
+from mobiledeploy.ops.tensors import Int8
 from mobiledeploy.reading import INPUT, Reading
 from mobiledeploy.runtimes import Runtime, Session, TensorInfo
 from mobiledeploy.verify import feeding, layer_codes

@@ -12,7 +12,9 @@ import numpy as np
 from mobiledeploy.base import codec
 from mobiledeploy.integer import tflite_reader
 from mobiledeploy.integer.certify import certify
-from mobiledeploy.integer.graph import Conv, Dense, IntegerGraph
+from mobiledeploy.integer.graph import IntegerGraph
+from mobiledeploy.ops.conv import Conv
+from mobiledeploy.ops.dense import Dense
 from mobiledeploy.runtimes import litert
 from mobiledeploy.spec.contract import MODELS, Contract, Grid
 from mobiledeploy.spec.results import File

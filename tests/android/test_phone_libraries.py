@@ -15,7 +15,7 @@ from android import jvm, tampering
 
 from mobiledeploy.deploy.toolchain import Toolchain
 from mobiledeploy.integer import tflite_reader
-from mobiledeploy.integer.softmax import softmax_codes
+from mobiledeploy.ops.softmax import softmax_codes
 from mobiledeploy.targets import tap, tflite
 from mobiledeploy.verify import golden
 

@@ -11,7 +11,7 @@ import pytest
 from e2e.conftest import SCHEMAS, mobiledeploy, printed
 
 from mobiledeploy.integer.certify import certify
-from mobiledeploy.integer.graph import Conv
+from mobiledeploy.ops.conv import Conv
 from mobiledeploy.targets import onnx, tflite
 
 PAIR = "some.tflite", "other.onnx"

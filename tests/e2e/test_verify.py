@@ -12,7 +12,7 @@ from onnx import numpy_helper
 
 import mobiledeploy as mobiledeploy_api
 from mobiledeploy.base import arrays, codec
-from mobiledeploy.integer.graph import Dense
+from mobiledeploy.ops.dense import Dense
 from mobiledeploy.spec import manifest
 from mobiledeploy.spec.manifest import Manifest
 from mobiledeploy.spec.results import File

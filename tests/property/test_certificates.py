@@ -7,9 +7,11 @@ from hypothesis import strategies as st
 
 from mobiledeploy.base.errors import ConversionError
 from mobiledeploy.integer.certify import certify
-from mobiledeploy.integer.graph import Int8, IntegerGraph
-from mobiledeploy.integer.quantise import exact_ranges, quantise
+from mobiledeploy.integer.exact_ranges import exact_ranges
+from mobiledeploy.integer.graph import IntegerGraph
+from mobiledeploy.integer.quantise import quantise
 from mobiledeploy.ops.architecture import INPUT
+from mobiledeploy.ops.tensors import Int8
 from mobiledeploy.runtimes import litert, ort
 from mobiledeploy.targets import onnx, tflite
 

@@ -13,7 +13,10 @@ from mobiledeploy.base.errors import MobileDeployError
 from mobiledeploy.integer import tflite_reader
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.integer.digest import digest
-from mobiledeploy.integer.graph import Conv, Dense, IntegerGraph, Node
+from mobiledeploy.integer.graph import IntegerGraph
+from mobiledeploy.ops.conv import Conv
+from mobiledeploy.ops.dense import Dense
+from mobiledeploy.ops.operator import Node
 from mobiledeploy.spec.config import Io
 from mobiledeploy.targets import onnx, tap, tflite
 

@@ -7,16 +7,13 @@ from hypothesis import strategies as st
 
 from mobiledeploy.base.errors import ConversionError
 from mobiledeploy.integer import oracle
-from mobiledeploy.integer.graph import (
-    Conv,
-    Dense,
-    Int8,
-    IntegerGraph,
-    Node,
-    QTensor,
-    QWeights,
-)
+from mobiledeploy.integer.graph import IntegerGraph
 from mobiledeploy.ops.architecture import Activation, Padding
+from mobiledeploy.ops.conv import Conv
+from mobiledeploy.ops.dense import Dense
+from mobiledeploy.ops.operator import Node
+from mobiledeploy.ops.tensors import Int8, QTensor
+from mobiledeploy.ops.weights import QWeights
 from mobiledeploy.runtimes import cpu, litert
 from mobiledeploy.targets import tflite
 

@@ -10,7 +10,10 @@ from mobiledeploy import reading
 from mobiledeploy.base.errors import ConversionError
 from mobiledeploy.compare import structure
 from mobiledeploy.integer import oracle
-from mobiledeploy.integer.graph import Conv, IntegerGraph, QTensor, QWeights
+from mobiledeploy.integer.graph import IntegerGraph
+from mobiledeploy.ops.conv import Conv
+from mobiledeploy.ops.tensors import QTensor
+from mobiledeploy.ops.weights import QWeights
 from mobiledeploy.targets import tflite
 
 ALL_CODES = np.arange(-128, 128).reshape(1, 16, 16, 1).astype(np.int8)

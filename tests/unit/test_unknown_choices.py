@@ -16,10 +16,9 @@ from mobiledeploy.integer.certify import certify
 from mobiledeploy.integer.digest import digest
 from mobiledeploy.integer.graph import Conv, IntegerGraph
 from mobiledeploy.integer.head import with_head
-from mobiledeploy.integer.padding import pads
-from mobiledeploy.integer.quantise_weights import _channels_first
 from mobiledeploy.lint.graph import Graph
 from mobiledeploy.models import blocks
+from mobiledeploy.ops.padding import pads
 from mobiledeploy.reading import read_tflite
 from mobiledeploy.report.graph_report import _order
 from mobiledeploy.spec.config import Preprocessing
@@ -77,10 +76,7 @@ CALLS: dict[str, Callable[[], object]] = {
     "type at the border": lambda: border(GRAPH.input, OTHER),
     "type of an onnx": lambda: onnx.write(GRAPH, certify(GRAPH), io=OTHER),
     "type of a tflite": lambda: tflite.write(GRAPH, io=OTHER),
-    "padding": lambda: pads(changed(conv(), padding=OTHER), (8, 8)),
-    "order of a kernel": lambda: _channels_first(
-        changed(LAYERS[0], op=OTHER), np.zeros((1, 1), np.float32)
-    ),
+    "padding": lambda: pads((8, 8), (3, 3), (1, 1), OTHER),
     "order of Keras's kernel": lambda: _order(OTHER),
     "format of a file": lambda: Graph.of(other_format()),
     "node of a digest": lambda: digest(other_node()),

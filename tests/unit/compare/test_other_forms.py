@@ -10,9 +10,9 @@ from float_onnx import quantised_by_ort
 
 from mobiledeploy import reading
 from mobiledeploy.compare import structure
-from mobiledeploy.integer.certificate import Certificate
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.integer.quantise import quantise
+from mobiledeploy.ops.certificate import Certificate
 from mobiledeploy.runtimes import ort
 from mobiledeploy.targets import onnx, tflite
 

@@ -7,13 +7,15 @@ import pytest
 
 from mobiledeploy.integer import tflite_reader
 from mobiledeploy.integer.digest import digest
-from mobiledeploy.integer.graph import Conv, Dense
-from mobiledeploy.integer.quantise import exact_ranges, quantise
+from mobiledeploy.integer.exact_ranges import exact_ranges
+from mobiledeploy.integer.quantise import quantise
 from mobiledeploy.models import keras_builder, registry
 from mobiledeploy.network.keras_model import network_of
 from mobiledeploy.network.network import Network
-from mobiledeploy.network.ranges import Ranges
 from mobiledeploy.ops.architecture import Layer
+from mobiledeploy.ops.conv import Conv
+from mobiledeploy.ops.dense import Dense
+from mobiledeploy.ops.ranges import Ranges
 from mobiledeploy.runtimes import litert
 from mobiledeploy.spec.config import Arch
 from mobiledeploy.targets import tap, tflite

@@ -5,14 +5,12 @@ import numpy as np
 import pytest
 
 from mobiledeploy.base.errors import ConversionError, RequestError
-from mobiledeploy.integer import oracle, products
-from mobiledeploy.integer.graph import (
-    Dense,
-    IntegerGraph,
-    QTensor,
-    QWeights,
-    sources,
-)
+from mobiledeploy.integer import oracle
+from mobiledeploy.integer.graph import IntegerGraph
+from mobiledeploy.ops import dense, products
+from mobiledeploy.ops.dense import Dense
+from mobiledeploy.ops.tensors import QTensor
+from mobiledeploy.ops.weights import QWeights
 from mobiledeploy.runtimes import cpu, litert
 from mobiledeploy.spec.config import ALPHAS, Arch
 from mobiledeploy.targets import tap, tflite
@@ -79,12 +77,12 @@ def test_sums_beyond_float32_s_whole_numbers_are_rounded_as_the_kernel_does(
     node = graph.nodes[0]
     images = np.full((3, inputs), 127, np.int8)
     images[1:] -= np.random.default_rng(1).integers(0, 3, (2, inputs)).astype(np.int8)
-    sums = products.accumulators(node, graph.input, images)
+    sums = dense.accumulators(node, graph.input, images)
     exact = (images.astype(np.int64) + 128) @ node.weights.kernel.T.astype(np.int64)
     np.testing.assert_array_equal(sums, exact + node.weights.bias)
     assert (sums > products.EXACT).any()
     assert (sums.astype(np.float32) != sums).any()
-    assert sums.max() <= products.largest(node, graph.input)
+    assert sums.max() <= products.largest(node.weights, 0, graph.input)
     received = litert.load(tflite.write(graph, head="logits")).run(images)[0]
     np.testing.assert_array_equal(received, oracle.run(graph, images)["out"])
 
@@ -135,7 +133,7 @@ def test_layers_one_by_one_are_the_whole() -> None:
     values = oracle.run(graph, graphs.extremes(graph.input.shape))
     grids = graph.tensors()
     for node in graph.nodes:
-        names = sources(node)
+        names = node.inputs
         codes = oracle.layer(node, [grids[n] for n in names], [values[n] for n in names])
         np.testing.assert_array_equal(codes, values[node.output.name])
 

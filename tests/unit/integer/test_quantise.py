@@ -9,11 +9,14 @@ import pytest
 from mobiledeploy.base.errors import ConversionError
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.integer.digest import digest, equal
-from mobiledeploy.integer.graph import Conv, Dense, IntegerGraph
-from mobiledeploy.integer.quantise import exact_ranges, quantise
+from mobiledeploy.integer.exact_ranges import exact_ranges
+from mobiledeploy.integer.graph import IntegerGraph
+from mobiledeploy.integer.quantise import quantise
 from mobiledeploy.network.network import Network
-from mobiledeploy.network.ranges import Ranges
 from mobiledeploy.ops.architecture import INPUT
+from mobiledeploy.ops.conv import Conv
+from mobiledeploy.ops.dense import Dense
+from mobiledeploy.ops.ranges import Ranges
 
 
 @pytest.fixture

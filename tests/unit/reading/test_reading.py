@@ -16,7 +16,11 @@ from onnx import helper, numpy_helper
 from mobiledeploy import reading
 from mobiledeploy.base.errors import ConversionError, CorruptFileError, RequestError
 from mobiledeploy.integer.certify import certify
-from mobiledeploy.integer.graph import Add, Conv, Dense, IntegerGraph, Mean, sources
+from mobiledeploy.integer.graph import IntegerGraph
+from mobiledeploy.ops.add import Add
+from mobiledeploy.ops.conv import Conv
+from mobiledeploy.ops.dense import Dense
+from mobiledeploy.ops.mean import Mean
 from mobiledeploy.reading import INPUT, Reading
 from mobiledeploy.spec.config import Head, Io
 from mobiledeploy.targets import onnx as onnx_target
@@ -39,7 +43,7 @@ def assert_holds(found: Reading, graph: IntegerGraph) -> None:
         graph.input.zero_point,
     )
     for node, layer in zip(graph.nodes, found.layers, strict=True):
-        assert [names[read.source + 1] for read in layer.reads] == list(sources(node))
+        assert [names[read.source + 1] for read in layer.reads] == list(node.inputs)
         assert (layer.output.scale, layer.output.zero_point) == (
             node.output.scale,
             node.output.zero_point,

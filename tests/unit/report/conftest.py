@@ -9,7 +9,8 @@ import pytest
 from PIL import Image
 
 from mobiledeploy.integer.certify import certify
-from mobiledeploy.integer.graph import Conv, IntegerGraph
+from mobiledeploy.integer.graph import IntegerGraph
+from mobiledeploy.ops.conv import Conv
 from mobiledeploy.report import gather
 from mobiledeploy.report.document import Report
 from mobiledeploy.targets import onnx, tflite

@@ -7,10 +7,14 @@ import numpy as np
 import pytest
 
 from mobiledeploy.base.errors import ConversionError, CorruptFileError
-from mobiledeploy.integer import graph as integer_graph
 from mobiledeploy.integer.certify import certify
-from mobiledeploy.integer.certify_add import NARROWEST, WIDEST, certify_add
-from mobiledeploy.integer.graph import Conv, Dense, IntegerGraph, QTensor, QWeights
+from mobiledeploy.integer.graph import IntegerGraph
+from mobiledeploy.ops import weights
+from mobiledeploy.ops.add import NARROWEST, WIDEST, certify_scales
+from mobiledeploy.ops.conv import Conv
+from mobiledeploy.ops.dense import Dense
+from mobiledeploy.ops.tensors import QTensor
+from mobiledeploy.ops.weights import QWeights
 from mobiledeploy.runtimes import litert_xnnpack, ort_optimised, saturation
 from mobiledeploy.targets import onnx, tflite
 
@@ -46,7 +50,7 @@ def test_xnnpack_takes_multipliers_below_256(multiplier: float) -> None:
 def test_litert_cannot_load_a_multiplier_of_256(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ConversionError, match="below 256 output steps"):
         convolution(256)
-    monkeypatch.setattr(integer_graph, "WIDEST_MULTIPLIER", 257)
+    monkeypatch.setattr(weights, "WIDEST_MULTIPLIER", 257)
     with pytest.raises(CorruptFileError, match="XNNPACK"):
         litert_xnnpack.delegated(tflite.write(convolution(256), head="logits"))
 
@@ -64,7 +68,7 @@ def test_xnnpack_takes_additions_of_scales_not_too_far_apart(ratio: float, taken
     scales = (np.float32(ratio), np.float32(1), np.float32(1))
     if not taken:
         with pytest.raises(ConversionError, match="expected operand scales within"):
-            certify_add("sum", scales=scales, zeros=(0, 0, 0))
+            certify_scales("sum", scales=scales, zeros=(0, 0, 0))
     model = tflite.write(graphs.addition(scales, (0, 0, 0)), head="logits")
     found = litert_xnnpack.delegated(model)
     assert ("sum" in found) == taken

@@ -10,8 +10,9 @@ import pytest
 from mobiledeploy.base.errors import CorruptFileError, RequestError
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.integer.graph import IntegerGraph
-from mobiledeploy.integer.mean_kernels import Sums, xnnpack
-from mobiledeploy.integer.softmax import Kernel, softmax_codes
+from mobiledeploy.ops.mean import Sums, xnnpack
+from mobiledeploy.ops.operator import Kernel
+from mobiledeploy.ops.softmax import softmax_codes
 from mobiledeploy.runtimes import litert, numpy_oracle, ort, ort_optimised, saturation
 from mobiledeploy.runtimes.child import Children
 from mobiledeploy.targets import onnx, tflite

@@ -11,8 +11,9 @@ from ai_edge_litert import schema_py_generated
 
 from mobiledeploy.base.errors import RequestError
 from mobiledeploy.models import registry
-from mobiledeploy.network.network import Network, Weights
+from mobiledeploy.network.network import Network
 from mobiledeploy.ops.architecture import INPUT, Architecture, Layer
+from mobiledeploy.ops.weights import Weights
 from mobiledeploy.spec.config import Head
 from mobiledeploy.targets import float_onnx, float_tflite
 from mobiledeploy.training import predict

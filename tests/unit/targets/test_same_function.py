@@ -8,9 +8,10 @@ import numpy.typing as npt
 import pytest
 
 from mobiledeploy.integer.certify import certify
-from mobiledeploy.integer.graph import Int8, IntegerGraph
+from mobiledeploy.integer.graph import IntegerGraph
 from mobiledeploy.integer.quantise import quantise
 from mobiledeploy.ops.architecture import INPUT
+from mobiledeploy.ops.tensors import Int8
 from mobiledeploy.runtimes import Session, cpu, litert, ort
 from mobiledeploy.spec.config import Head, Io
 from mobiledeploy.targets import onnx, tap, tflite

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from mobiledeploy.base.errors import RequestError
-from mobiledeploy.integer.graph import Dense, IntegerGraph
+from mobiledeploy.integer.graph import IntegerGraph
 from mobiledeploy.integer.head import with_head
+from mobiledeploy.ops.dense import Dense
 from mobiledeploy.runtimes import litert
 from mobiledeploy.spec.config import Io
 from mobiledeploy.targets import tflite

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from mobiledeploy.data.pixels import Images
-from mobiledeploy.network.network import Network, Weights
+from mobiledeploy.network.network import Network
 from mobiledeploy.ops.architecture import INPUT, Architecture, Layer
+from mobiledeploy.ops.weights import Weights
 
 SIZE = 8
 CLASSES = 3

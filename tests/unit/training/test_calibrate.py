@@ -7,8 +7,9 @@ import pytest
 
 from mobiledeploy.base.progress import Event
 from mobiledeploy.data.pixels import Images
-from mobiledeploy.network.network import Network, Weights
+from mobiledeploy.network.network import Network
 from mobiledeploy.ops.architecture import INPUT
+from mobiledeploy.ops.weights import Weights
 from mobiledeploy.training import predict
 from mobiledeploy.training.calibrate import calibrate
 

@@ -8,7 +8,8 @@ import pytest
 from mobiledeploy.data.pixels import Images
 from mobiledeploy.data.preprocess import to_float32
 from mobiledeploy.integer.quantise import quantise
-from mobiledeploy.network.network import Network, Weights
+from mobiledeploy.network.network import Network
+from mobiledeploy.ops.weights import Weights
 from mobiledeploy.spec.config import Preprocessing
 from mobiledeploy.spec.input_scaling import SCALINGS, InputRange
 from mobiledeploy.training import predict

@@ -7,8 +7,8 @@ from mobiledeploy.data.pixels import Images
 from mobiledeploy.data.preprocess import to_int8
 from mobiledeploy.integer.quantise import quantise
 from mobiledeploy.network.network import Network
-from mobiledeploy.network.ranges import Ranges
 from mobiledeploy.ops.architecture import INPUT
+from mobiledeploy.ops.ranges import Ranges
 from mobiledeploy.runtimes import litert
 from mobiledeploy.spec.config import ENGINES, Engine, QuantiseConfig
 from mobiledeploy.targets import tflite

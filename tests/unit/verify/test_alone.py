@@ -13,7 +13,11 @@ from float_onnx import quantised_by_ort
 from mobiledeploy.base.errors import ConversionError
 from mobiledeploy.compare.align import align
 from mobiledeploy.integer.certify import certify
-from mobiledeploy.integer.graph import Conv, Dense, IntegerGraph, Node, QWeights
+from mobiledeploy.integer.graph import IntegerGraph
+from mobiledeploy.ops.conv import Conv
+from mobiledeploy.ops.dense import Dense
+from mobiledeploy.ops.operator import Node
+from mobiledeploy.ops.weights import QWeights
 from mobiledeploy.reading import Layer
 from mobiledeploy.targets import onnx, tflite
 from mobiledeploy.verify import extreme_codes, extremes, inputs, model_file, prove, tapped

@@ -14,15 +14,13 @@ from unit.verify.proofs import certificate_of, proofs
 from mobiledeploy.base import codec
 from mobiledeploy.base.errors import RequestError
 from mobiledeploy.integer.certify import certify
-from mobiledeploy.integer.graph import (
-    Add,
-    Conv,
-    Dense,
-    IntegerGraph,
-    Mean,
-    Node,
-    QWeights,
-)
+from mobiledeploy.integer.graph import IntegerGraph
+from mobiledeploy.ops.add import Add
+from mobiledeploy.ops.conv import Conv
+from mobiledeploy.ops.dense import Dense
+from mobiledeploy.ops.mean import Mean
+from mobiledeploy.ops.operator import Node
+from mobiledeploy.ops.weights import QWeights
 from mobiledeploy.reading import read_tflite
 from mobiledeploy.runtimes import saturation
 from mobiledeploy.targets import onnx, tflite

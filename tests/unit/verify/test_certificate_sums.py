@@ -5,8 +5,11 @@ import numpy as np
 import pytest
 from unit.verify.proofs import proofs
 
-from mobiledeploy.integer.certificate import Certificate
-from mobiledeploy.integer.graph import Conv, IntegerGraph, QTensor, QWeights
+from mobiledeploy.integer.graph import IntegerGraph
+from mobiledeploy.ops.certificate import Certificate
+from mobiledeploy.ops.conv import Conv
+from mobiledeploy.ops.tensors import QTensor
+from mobiledeploy.ops.weights import QWeights
 from mobiledeploy.targets import onnx, tflite
 
 

@@ -10,8 +10,11 @@ from onnx import helper, load_from_string
 
 from mobiledeploy.base.errors import ParityError
 from mobiledeploy.integer.certify import certify
-from mobiledeploy.integer.graph import Conv, Dense, IntegerGraph, Node
+from mobiledeploy.integer.graph import IntegerGraph
 from mobiledeploy.integer.head import with_head
+from mobiledeploy.ops.conv import Conv
+from mobiledeploy.ops.dense import Dense
+from mobiledeploy.ops.operator import Node
 from mobiledeploy.targets import onnx, tflite
 from mobiledeploy.verify import inputs, model_file, prove
 from mobiledeploy.verify.int8 import Options

@@ -18,7 +18,11 @@ from mobiledeploy.base.errors import (
 )
 from mobiledeploy.data.dataset import Pixels
 from mobiledeploy.integer.certify import certify
-from mobiledeploy.integer.graph import Dense, IntegerGraph, Mean, QTensor, QWeights
+from mobiledeploy.integer.graph import IntegerGraph
+from mobiledeploy.ops.dense import Dense
+from mobiledeploy.ops.mean import Mean
+from mobiledeploy.ops.tensors import QTensor
+from mobiledeploy.ops.weights import QWeights
 from mobiledeploy.runtimes import Array, FileLayer, Runtime, Session, TensorInfo, table
 from mobiledeploy.targets import onnx, tflite
 from mobiledeploy.verify import inputs, model_file, pair, prove, runtime_failure

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from mobiledeploy.integer.certify import certify
-from mobiledeploy.integer.graph import Int8
-from mobiledeploy.integer.softmax import Kernel, softmax_codes
+from mobiledeploy.ops.operator import Kernel
+from mobiledeploy.ops.softmax import softmax_codes
+from mobiledeploy.ops.tensors import Int8
 from mobiledeploy.reading import Layer, read_onnx, read_tflite
 from mobiledeploy.targets import onnx, tflite
 from mobiledeploy.verify import proof_softmax, referee

@@ -12,7 +12,7 @@ from mobiledeploy.base.errors import CorruptFileError
 from mobiledeploy.data import test_card
 from mobiledeploy.data.evaluation import Evaluation
 from mobiledeploy.integer.certify import certify
-from mobiledeploy.integer.graph import QTensor
+from mobiledeploy.ops.tensors import QTensor
 from mobiledeploy.spec.config import Preprocessing
 from mobiledeploy.spec.contract import Contract, Grid, Tap, Tensor, Tolerance
 from mobiledeploy.spec.results import File

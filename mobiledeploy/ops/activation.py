@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from mobiledeploy.integer.graph import QMAX, QMIN, QTensor
 from mobiledeploy.ops.architecture import Activation
+from mobiledeploy.ops.tensors import QMAX, QMIN, QTensor
 
 _CEILING = {"relu6": np.float32(6)}
 

@@ -5,13 +5,13 @@ import numpy as np
 import pytest
 
 from mobiledeploy.base.errors import ConversionError
-from mobiledeploy.integer import add_kernels, mean_kernels
-from mobiledeploy.integer.certificate import Certificate, neighbours
 from mobiledeploy.integer.certify import certify
-from mobiledeploy.integer.certify_add import certify_add
-from mobiledeploy.integer.certify_mean import average_pool_is_mean, certify_mean
-from mobiledeploy.integer.graph import Int8, IntegerGraph
+from mobiledeploy.integer.graph import IntegerGraph
+from mobiledeploy.ops import add, mean
 from mobiledeploy.ops.architecture import INPUT
+from mobiledeploy.ops.certificate import Certificate, neighbours
+from mobiledeploy.ops.mean import average_pool_is_mean
+from mobiledeploy.ops.tensors import Int8
 from mobiledeploy.runtimes import cpu, litert, ort
 from mobiledeploy.targets import onnx, tflite
 
@@ -47,25 +47,25 @@ def litert_codes(graph: IntegerGraph, images: Int8) -> Int8:
     return litert.load(tflite.write(graph, head="logits")).run(images)[0].reshape(-1)
 
 
-def ort_addition() -> add_kernels.Kernel:
+def ort_addition() -> add.AddKernel:
     """What ONNX Runtime has for the CPU that runs the test."""
     if cpu.this_architecture() == "arm64":
-        return add_kernels.ort_neon
+        return add.ort_neon
     has_avx2 = "avx2" in cpu.read_cpuinfo().get("flags", "").split()
-    return add_kernels.ort_avx2 if has_avx2 else add_kernels.ort_sse2
+    return add.ort_avx2 if has_avx2 else add.ort_sse2
 
 
 @pytest.mark.parametrize(("scales", "zeros"), additions(12))
 def test_both_runtimes_add_as_the_emulations_say(scales: Scales, zeros: Zeros) -> None:
     graph, images = graphs.addition(scales, zeros), graphs.all_pairs()
-    operands = add_kernels.Operands(
+    operands = add.Operands(
         a=images[..., 0].ravel().astype(np.int64),
         b=images[..., 1].ravel().astype(np.int64),
         zeros=zeros,
     )
     a, b = (np.full((1, 1), scale) for scale in scales[:2])
     np.testing.assert_array_equal(
-        litert_codes(graph, images), add_kernels.xnnpack(operands, a, b, scales[2])[0]
+        litert_codes(graph, images), add.xnnpack(operands, a, b, scales[2])[0]
     )
     np.testing.assert_array_equal(
         ort_codes(graph, scales[:2], images), ort_addition()(operands, a, b, scales[2])[0]
@@ -98,14 +98,14 @@ def test_an_addition_that_no_scales_can_mend_is_refused_by_name() -> None:
     # Sums of 0.5 and -0.5 steps: XNNPACK rounds both up, which no scale can imitate.
     one, half = np.float32(1), np.float32(0.5)
     with pytest.raises(ConversionError, match="pairs of codes differ"):
-        certify_add("sum", scales=(half, one, one), zeros=(0, 0, 0))
+        add.certify_scales("sum", scales=(half, one, one), zeros=(0, 0, 0))
 
 
 @pytest.mark.parametrize("ratio", [2.0**-10.01, 2.0**8])
 def test_an_addition_that_xnnpack_does_not_take_is_refused_by_name(ratio: float) -> None:
     one = np.float32(1)
     with pytest.raises(ConversionError, match="`sum`: expected operand scales"):
-        certify_add("sum", scales=(np.float32(ratio), one, one), zeros=(0, 0, 0))
+        add.certify_scales("sum", scales=(np.float32(ratio), one, one), zeros=(0, 0, 0))
 
 
 @pytest.mark.parametrize(
@@ -126,15 +126,15 @@ def test_both_runtimes_take_means_as_the_emulations_say(
     codes = images.sum(axis=(1, 2), dtype=np.int64).ravel()
     assert codes[0] == -128 * size[0] * size[1]
     assert len(np.unique(codes)) == 255 * size[0] * size[1] + 1
-    sums = mean_kernels.Sums(codes=codes, positions=size[0] * size[1], zeros=zeros)
+    sums = mean.Sums(codes=codes, positions=size[0] * size[1], zeros=zeros)
     own = np.full((1, 1), source)
     on_arm = cpu.this_architecture() == "arm64"
     np.testing.assert_array_equal(
         litert_codes(graph, images),
-        mean_kernels.xnnpack(sums, own, scale, fused=on_arm, fused_constant=on_arm)[0],
+        mean.xnnpack(sums, own, scale, fused=on_arm, fused_constant=on_arm)[0],
     )
     np.testing.assert_array_equal(
-        ort_codes(graph, (source,), images), mean_kernels.ort(sums, own, scale)[0]
+        ort_codes(graph, (source,), images), mean.ort(sums, own, scale)[0]
     )
 
 
@@ -154,7 +154,7 @@ def test_a_mean_of_halves_is_refused_by_name() -> None:
     # Runtime to even numbers of steps from the zero point.
     one = np.float32(1)
     with pytest.raises(ConversionError, match="mean `pool`"):
-        certify_mean("pool", positions=2, scales=(one, one), zeros=(1, 1))
+        mean.certify_scales("pool", positions=2, scales=(one, one), zeros=(1, 1))
 
 
 def test_pooling_over_an_odd_number_of_positions_is_a_mean() -> None:

@@ -6,7 +6,7 @@ import math
 import numpy as np
 
 from mobiledeploy.base.errors import ConversionError
-from mobiledeploy.integer.graph import QMAX, QMIN
+from mobiledeploy.ops.tensors import QMAX, QMIN
 
 _EPSILON = float(np.finfo(np.float64).eps)
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mobiledeploy.base.errors import ConversionError
-from mobiledeploy.integer.grid import activation_grid
+from mobiledeploy.ops.grid import activation_grid
 
 
 def test_the_codes_of_pixels_are_the_input_grid() -> None:

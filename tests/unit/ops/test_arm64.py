@@ -7,9 +7,14 @@ import graphs
 import numpy as np
 import pytest
 
-from mobiledeploy.integer import add_kernels, mean_kernels, oracle
-from mobiledeploy.integer.certificate import Certificate
-from mobiledeploy.integer.graph import Conv, Dense, Int8, IntegerGraph, QTensor, QWeights
+from mobiledeploy.integer import oracle
+from mobiledeploy.integer.graph import IntegerGraph
+from mobiledeploy.ops import add, mean
+from mobiledeploy.ops.certificate import Certificate
+from mobiledeploy.ops.conv import Conv
+from mobiledeploy.ops.dense import Dense
+from mobiledeploy.ops.tensors import Int8, QTensor
+from mobiledeploy.ops.weights import QWeights
 from mobiledeploy.targets import onnx, tflite
 
 pytestmark = pytest.mark.qemu
@@ -114,13 +119,13 @@ def test_onnx_runtime_adds_as_its_kernel_for_arm_is_known(tmp_path: Path) -> Non
         cases, arm64.run(tmp_path, files, suffix="onnx"), strict=True
     ):
         a, b, out = (graph.tensors()[name] for name in ("a", "b", "sum"))
-        operands = add_kernels.Operands(
+        operands = add.Operands(
             a=images[..., 0].ravel().astype(np.int64),
             b=images[..., 1].ravel().astype(np.int64),
             zeros=(a.zero_point, b.zero_point, out.zero_point),
         )
         one = np.ones((1, 1), np.float32)
-        known = add_kernels.ort_neon(operands, a.scale * one, b.scale * one, out.scale)[0]
+        known = add.ort_neon(operands, a.scale * one, b.scale * one, out.scale)[0]
         np.testing.assert_array_equal(codes.ravel(), known)
         apart += int((known != oracle.run(graph, images)["sum"].ravel()).sum())
     assert apart > 0
@@ -133,12 +138,12 @@ def test_onnx_runtime_takes_means_as_its_kernel_is_known(tmp_path: Path) -> None
         cases, arm64.run(tmp_path, files, suffix="onnx"), strict=True
     ):
         source, out = graph.input, graph.output
-        sums = mean_kernels.Sums(
+        sums = mean.Sums(
             codes=images.sum(axis=(1, 2), dtype=np.int64),
             positions=source.shape[0] * source.shape[1],
             zeros=(source.zero_point, out.zero_point),
         )
-        known = mean_kernels.ort(sums, np.full((1, 1), source.scale), out.scale)
+        known = mean.ort(sums, np.full((1, 1), source.scale), out.scale)
         np.testing.assert_array_equal(codes, known)
 
 

@@ -8,9 +8,9 @@ import graphs
 import numpy as np
 import pytest
 
-from mobiledeploy.integer.expf import expf
-from mobiledeploy.integer.graph import Int8
-from mobiledeploy.integer.softmax import WIDEST, softmax_codes
+from mobiledeploy.ops.expf import expf
+from mobiledeploy.ops.softmax import WIDEST, softmax_codes
+from mobiledeploy.ops.tensors import Int8
 from mobiledeploy.targets import tflite
 
 VECTORS = Path(__file__).parents[2] / "golden" / "softmax_arm64.json"

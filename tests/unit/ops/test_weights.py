@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from mobiledeploy.integer import fake_quant
-from mobiledeploy.integer.graph import Float32
+from mobiledeploy.ops import weights
+from mobiledeploy.ops.tensors import Float32
 
 
 def kernels(seed: int) -> Float32:
@@ -22,11 +22,11 @@ def test_codes_per_channel_are_tensorflows(seed: int) -> None:
     import tensorflow as tf
 
     rows = kernels(seed)
-    magnitude = fake_quant.magnitudes(rows)
+    magnitude = weights.magnitudes(rows)
     expected = tf.quantization.fake_quant_with_min_max_vars_per_channel(
         rows.T, -magnitude, magnitude, narrow_range=True
     ).numpy()
-    codes = fake_quant.codes(rows, magnitude, per_channel=True)
+    codes = weights.codes(rows, magnitude, per_channel=True)
     np.testing.assert_array_equal(codes.T, np.rint(expected / (magnitude.astype(float) / 127)))
 
 
@@ -36,25 +36,25 @@ def test_codes_of_a_single_range_are_tensorflows(seed: int) -> None:
     import tensorflow as tf
 
     for row in kernels(seed)[:, np.newaxis]:
-        magnitude = fake_quant.magnitudes(row)
+        magnitude = weights.magnitudes(row)
         expected = tf.quantization.fake_quant_with_min_max_vars(
             row, -magnitude[0], magnitude[0], narrow_range=True
         ).numpy()
-        codes = fake_quant.codes(row, magnitude, per_channel=False)
+        codes = weights.codes(row, magnitude, per_channel=False)
         np.testing.assert_array_equal(codes, np.rint(expected / (float(magnitude[0]) / 127)))
 
 
 def test_the_two_kernels_differ_on_ties() -> None:
     rows = kernels(0)
-    magnitude = fake_quant.magnitudes(rows)
-    one, other = (fake_quant.codes(rows, magnitude, per_channel=kind) for kind in (True, False))
+    magnitude = weights.magnitudes(rows)
+    one, other = (weights.codes(rows, magnitude, per_channel=kind) for kind in (True, False))
     assert (one != other).any()
 
 
 def test_every_row_uses_its_ends_and_zeros_stay_zero() -> None:
     rows = kernels(1)
     rows[3] = 0
-    codes = fake_quant.codes(rows, fake_quant.magnitudes(rows), per_channel=True)
+    codes = weights.codes(rows, weights.magnitudes(rows), per_channel=True)
     largest = np.abs(codes.astype(int)).max(axis=1)
     assert largest[3] == 0
     assert (np.delete(largest, 3) == 127).all()

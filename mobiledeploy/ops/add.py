@@ -1,0 +1,487 @@
+"""The addition of two tensors of one shape, each with its own grid: ADD.
+
+All kernels compute `round(a_scale / scale * (a - a_zero) + b_scale / scale * (b - b_zero)) +
+zero`, and differ in how: XNNPACK takes 21-bit multipliers and rounds halves up, ONNX Runtime takes
+floats and rounds halves to even, or 22-bit multipliers and rounds halves away from zero. They give
+different codes only where the sum is next to a half.
+
+Two int8 operands have 65,536 pairs, so an addition can be tried out completely. Where a kernel of
+ONNX Runtime rounds some sum next to a half the other way, scales a few units in the last place
+away let all of them agree; they go into the ONNX file only. Sampling images cannot replace this:
+bad pairs are so rare that hundreds of images may not show one.
+
+Sources: XNNPACK's microparams-init.c and qs8-vadd; ONNX Runtime's mlas/lib/qladd.cpp and
+intrinsics/avx2/qladd_avx2.cpp.
+"""
+
+import dataclasses
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from mobiledeploy.base.errors import ConversionError, RequestError
+from mobiledeploy.integer.tflite_file import TfliteOperator
+from mobiledeploy.ops import onnx, tflite, without_weights
+from mobiledeploy.ops.architecture import Layer
+from mobiledeploy.ops.certificate import REACH, Certificate, all_pairs, neighbours, required
+from mobiledeploy.ops.grid import Grid, is_flat
+from mobiledeploy.ops.onnx import OnnxInput
+from mobiledeploy.ops.operator import Cases, Example, Kernel
+from mobiledeploy.ops.ranges import Interval, Ranges, step, wide_enough
+from mobiledeploy.ops.tensors import QMAX, QMIN, Codes, Float32, Int8, QTensor, Shape, expect
+from mobiledeploy.ops.tflite import Scope, TfliteInput, Version
+from mobiledeploy.ops.weights import Weights
+from mobiledeploy.targets.onnx_model import OnnxModel
+from mobiledeploy.targets.tflite_model import TfliteModel
+
+LAYERS: tuple[str, ...] = ("add",)
+TFLITE: tuple[str, ...] = ("ADD",)
+ONNX: tuple[str, ...] = ("Add",)
+FIXED_RANGE: Interval | None = None
+
+Floats: TypeAlias = npt.NDArray[np.float32]
+
+OFFSET: Final = 128
+"""ONNX Runtime computes on uint8: the int8 code plus 128."""
+
+ROUNDING: Final = 1e-3
+"""More than any kernel's sum is off, in steps."""
+
+SIEVE: Final = 1024
+ATTEMPTS: Final = 20
+"""Every pair of scales is tried on about so many pairs of codes; of those that pass, so many are
+tried on all. It bounds the time that a hopeless addition takes."""
+
+NARROWEST: Final = 2.0**-10
+WIDEST: Final = 2.0**8
+"""Between these lies operand scale / scale of the sum in XNNPACK's kernel; TFLite gives other
+additions to a kernel with another arithmetic."""
+
+FINEST_SUM: Final = 32.0
+"""A sum whose step is smaller than an operand's by more than this shows the operand's rounding and
+little else. Kernels would take finer ones, but sums of floats so large can hardly be certified."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Add:
+    """A residual addition of two tensors of one shape, each with its own grid."""
+
+    inputs: tuple[str, str]
+    output: QTensor
+
+    def check(self, inputs: Sequence[QTensor]) -> None:
+        """Check that shapes are one; see `operator.Node.check`."""
+        name = self.output.name
+        expect(name, "number of inputs", len(inputs), 2)
+        for other in inputs:
+            expect(name, f"shape of `{other.name}`", other.shape, self.output.shape)
+
+
+NODE: type[Add] = Add
+kernel_shape = without_weights.kernel_shape
+work = without_weights.work
+
+
+def output_shape(layer: Layer, inputs: Sequence[Shape]) -> Shape:
+    """Return the shape that both inputs have; see `operator.Operator.output_shape`."""
+    without_weights.expect_inputs(layer, inputs, 2)
+    if inputs[0] != inputs[1]:
+        raise RequestError(
+            f"layer `{layer.name}` (add) expects two inputs of one shape, received {inputs[0]} "
+            f"and {inputs[1]}"
+        )
+    return inputs[0]
+
+
+def operand_ranges(layer: Layer, ranges: Ranges) -> Ranges:
+    """Return ranges of the operands whose steps are not too small for the sum's."""
+    total, found = step(ranges, layer.name), dict(ranges)
+    for operand in layer.inputs:
+        if is_flat(*found[operand]):
+            found[operand] = (0.0, (QMAX - QMIN) * total)
+        found[operand] = wide_enough(total * NARROWEST, operand, found[operand])
+    return {operand: found[operand] for operand in layer.inputs}
+
+
+def output_range(
+    layer: Layer, ranges: Ranges, inputs: Sequence[Shape], weights: Weights | None
+) -> Interval:
+    """Return a range of the sum whose step is not too small for the operands'."""
+    del inputs, weights
+    limit = max(step(ranges, operand) for operand in layer.inputs) / FINEST_SUM
+    return wide_enough(limit, layer.name, ranges[layer.name])
+
+
+def quantise(
+    layer: Layer, inputs: Sequence[Grid], output: QTensor, weights: Weights | None
+) -> Add:
+    """Return the node of a layer."""
+    del inputs, weights
+    left, right = layer.inputs
+    return Add(inputs=(left, right), output=output)
+
+
+def float_layer(node: Add, inputs: Sequence[QTensor]) -> Layer:
+    """Return the layer of a node."""
+    return Layer(
+        name=node.output.name,
+        op="add",
+        inputs=node.inputs,
+        in_channels=inputs[0].shape[-1],
+        out_channels=node.output.shape[-1],
+    )
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Operands:
+    """Pairs of codes to add, and the zero points; int8.
+
+    Attributes:
+        a: Codes of the first operand, shape (pairs,).
+        b: Codes of the second.
+        zeros: Zero points of first, second and sum.
+    """
+
+    a: Codes
+    b: Codes
+    zeros: tuple[int, int, int]
+
+
+AddKernel: TypeAlias = Callable[[Operands, Floats, Floats, np.float32], Codes]
+"""From operands, the scales of a and b (that broadcast against the pairs) and the scale of the
+sum to int8 codes."""
+
+
+def xnnpack(operands: Operands, a_scale: Floats, b_scale: Floats, scale: np.float32) -> Codes:
+    """Return XNNPACK's sums, on every architecture."""
+    a_ratio, b_ratio = a_scale / scale, b_scale / scale
+    return _fixed_point(operands, a_ratio, b_ratio, bits=21, away_from_zero=False)
+
+
+def ort_avx2(operands: Operands, a_scale: Floats, b_scale: Floats, scale: np.float32) -> Codes:
+    """Return ONNX Runtime's sums on x86 with AVX2 and above, as built by GCC for Linux."""
+    return _ort_avx2(operands, a_scale / scale, b_scale / scale, _fused_from_left)
+
+
+def ort_avx2_other_fusion(
+    operands: Operands, a_scale: Floats, b_scale: Floats, scale: np.float32
+) -> Codes:
+    """Return the same where the compiler fuses the other product of the constant."""
+    return _ort_avx2(operands, a_scale / scale, b_scale / scale, _fused_from_right)
+
+
+def ort_avx2_no_fusion(
+    operands: Operands, a_scale: Floats, b_scale: Floats, scale: np.float32
+) -> Codes:
+    """Return the same where the compiler fuses nothing in the constant."""
+    return _ort_avx2(operands, a_scale / scale, b_scale / scale, _unfused)
+
+
+def ort_sse2(operands: Operands, a_scale: Floats, b_scale: Floats, scale: np.float32) -> Codes:
+    """Return ONNX Runtime's sums on x86 without AVX2."""
+    a, b, (a_zero, b_zero, zero) = _unsigned(operands)
+    a_ratio, b_ratio = a_scale / scale, b_scale / scale
+    constant = zero - _unfused(a_ratio, a_zero, b_ratio, b_zero)
+    return _round(constant + a * a_ratio + b * b_ratio)
+
+
+def ort_neon(operands: Operands, a_scale: Floats, b_scale: Floats, scale: np.float32) -> Codes:
+    """Return ONNX Runtime's sums on ARM."""
+    a_ratio, b_ratio = a_scale / scale, b_scale / scale
+    return _fixed_point(operands, a_ratio, b_ratio, bits=22, away_from_zero=True)
+
+
+def ort_portable(operands: Operands, a_scale: Floats, b_scale: Floats, scale: np.float32) -> Codes:
+    """Return ONNX Runtime's sums everywhere else, such as in a browser."""
+    a, b, (a_zero, b_zero, zero) = _unsigned(operands)
+    total = a_scale * (a - a_zero) + b_scale * (b - b_zero)
+    return _round(np.divide(total, scale, dtype=np.float32) + zero)
+
+
+ORT_KERNELS: Final[tuple[AddKernel, ...]] = (
+    ort_avx2,
+    ort_avx2_other_fusion,
+    ort_avx2_no_fusion,
+    ort_sse2,
+    ort_neon,
+    ort_portable,
+)
+"""Every way in which ONNX Runtime adds, the one of this machine most likely the first."""
+
+KERNELS: Final[dict[str, tuple[AddKernel, ...]]] = {"tflite": (xnnpack,), "onnx": ORT_KERNELS}
+"""Every way in which what apps use of a format adds."""
+
+
+def _ort_avx2(
+    operands: Operands,
+    a_ratio: Floats,
+    b_ratio: Floats,
+    zeros: Callable[[Floats, Floats, Floats, Floats], Floats],
+) -> Codes:
+    a, b, (a_zero, b_zero, zero) = _unsigned(operands)
+    constant = zero - zeros(a_ratio, a_zero, b_ratio, b_zero)
+    return _round(_fused(a, a_ratio, _fused(b, b_ratio, constant)))
+
+
+def _unfused(a_ratio: Floats, a_zero: Floats, b_ratio: Floats, b_zero: Floats) -> Floats:
+    return a_ratio * a_zero + b_ratio * b_zero
+
+
+def _fused_from_left(a_ratio: Floats, a_zero: Floats, b_ratio: Floats, b_zero: Floats) -> Floats:
+    return _fused(a_ratio, a_zero, b_ratio * b_zero)
+
+
+def _fused_from_right(a_ratio: Floats, a_zero: Floats, b_ratio: Floats, b_zero: Floats) -> Floats:
+    return _fused(b_ratio, b_zero, a_ratio * a_zero)
+
+
+def _unsigned(operands: Operands) -> tuple[Floats, Floats, tuple[Floats, Floats, Floats]]:
+    a_zero, b_zero, zero = (np.asarray(z + OFFSET, np.float32) for z in operands.zeros)
+    a, b = ((x + OFFSET).astype(np.float32) for x in (operands.a, operands.b))
+    return a, b, (a_zero, b_zero, zero)
+
+
+def _fused(x: Floats, y: Floats, addend: Floats) -> Floats:
+    # A product of two float32 is exact in float64, so one rounding remains.
+    return (x.astype(np.float64) * y + addend).astype(np.float32)
+
+
+def _round(sums: Floats) -> Codes:
+    return np.clip(np.rint(sums), 0, 255).astype(np.int64) - OFFSET
+
+
+def _fixed_point(
+    operands: Operands, a_ratio: Floats, b_ratio: Floats, *, bits: int, away_from_zero: bool
+) -> Codes:
+    a_zero, b_zero, zero = operands.zeros
+    exponent = np.frexp(np.maximum(a_ratio, b_ratio))[1] - 1
+    shift = (bits - 1 - exponent).astype(np.int64)
+    a_multiplier, b_multiplier = (
+        np.rint(np.ldexp(ratio.astype(np.float64), shift)).astype(np.int64)
+        for ratio in (a_ratio, b_ratio)
+    )
+    total = (operands.a - a_zero) * a_multiplier + (operands.b - b_zero) * b_multiplier
+    if away_from_zero:
+        total = total - (total < 0)
+    rounded = (total + (np.int64(1) << (shift - 1))) >> shift
+    codes: Codes = np.clip(rounded + zero, QMIN, QMAX)
+    return codes
+
+
+def certify_scales(
+    name: str, *, scales: tuple[np.float32, np.float32, np.float32], zeros: tuple[int, int, int]
+) -> Certificate:
+    """Return a certificate for one addition.
+
+    Args:
+        name: For the error.
+        scales: Of the first operand, the second and the sum.
+        zeros: Their zero points.
+
+    Raises:
+        ConversionError: XNNPACK does not take the addition, or no scales nearby make all
+            kernels agree. Two opposite sums that are a half exactly cannot be mended: XNNPACK
+            rounds both up, and a scale moves them apart. A wider range has none; see
+            `integer.exact_ranges`.
+    """
+    a_scale, b_scale, scale = scales
+    for operand in (a_scale, b_scale):
+        if not NARROWEST <= operand / scale < WIDEST:
+            raise ConversionError(
+                f"addition `{name}`: expected operand scales within {NARROWEST} and {WIDEST} of "
+                f"the sum's scale {scale}, received {operand}",
+                hint="one operand of the addition is all but constant: train or calibrate again",
+            )
+    a, b = all_pairs()
+    operands = Operands(a=a, b=b, zeros=zeros)
+    expected = xnnpack(operands, _one(a_scale), _one(b_scale), scale)[0]
+    before = _differing(operands, expected, a_scale, b_scale, scale)
+    if not before:
+        return _certificate(name, (a_scale, b_scale), differing_before=0)
+    near = _near_half(operands, a_scale, b_scale, scale)
+    near = near[:: max(1, -(-near.size // SIEVE))]
+    few = Operands(a=a[near], b=b[near], zeros=zeros)
+    a_tried, b_tried = _neighbours(a_scale, b_scale)
+    good = np.ones(a_tried.size, bool)
+    for kernel in ORT_KERNELS:
+        sums = kernel(few, a_tried[good, np.newaxis], b_tried[good, np.newaxis], scale)
+        good[good] = (sums == expected[near]).all(axis=1)
+    for candidate in np.flatnonzero(good)[:ATTEMPTS]:
+        found = a_tried[candidate], b_tried[candidate]
+        if not _differing(operands, expected, *found, scale):
+            return _certificate(name, found, differing_before=before)
+    raise ConversionError(
+        f"addition `{name}`: {before} of its {a.size} pairs of codes differ between runtimes, and "
+        f"no scales within {REACH} units in the last place of {a_scale} and {b_scale} mend it",
+        hint="calibrate with other images, which moves the scales",
+    )
+
+
+def _differing(
+    operands: Operands,
+    expected: Codes,
+    a_scale: np.float32,
+    b_scale: np.float32,
+    scale: np.float32,
+) -> int:
+    differs = np.zeros(expected.shape, bool)
+    for kernel in ORT_KERNELS:
+        differs |= kernel(operands, _one(a_scale), _one(b_scale), scale)[0] != expected
+    return int(differs.sum())
+
+
+def _near_half(
+    operands: Operands, a_scale: np.float32, b_scale: np.float32, scale: np.float32
+) -> Codes:
+    """Return the pairs whose sum some scale that is tried, or some kernel, may round otherwise."""
+    a_zero, b_zero, _ = operands.zeros
+    a_part = (operands.a - a_zero) * (float(a_scale) / float(scale))
+    b_part = (operands.b - b_zero) * (float(b_scale) / float(scale))
+    from_half = np.abs(np.mod(a_part + b_part, 1) - 0.5)
+    moved = (np.abs(a_part) + np.abs(b_part)) * 2 * REACH * np.finfo(np.float32).eps
+    return np.flatnonzero(from_half < moved + ROUNDING)
+
+
+def _neighbours(a_scale: np.float32, b_scale: np.float32) -> tuple[Floats, Floats]:
+    """Return pairs of float32 neighbours, the nearest first."""
+    steps = np.arange(-REACH, REACH + 1)
+    a_steps, b_steps = np.repeat(steps, steps.size), np.tile(steps, steps.size)
+    nearest = np.lexsort((b_steps, a_steps, np.abs(a_steps) + np.abs(b_steps)))
+    return neighbours(a_scale, a_steps[nearest]), neighbours(b_scale, b_steps[nearest])
+
+
+def _certificate(
+    name: str, scales: tuple[np.float32, np.float32], *, differing_before: int
+) -> Certificate:
+    return Certificate(
+        name=name,
+        scales=scales,
+        cases=all_pairs()[0].size,
+        differing_before=differing_before,
+        differing_after=0,
+    )
+
+
+def _one(scale: np.float32) -> Floats:
+    return np.full((1, 1), scale)
+
+
+def certify(node: Add, inputs: Sequence[QTensor]) -> Certificate:
+    """Return a certificate for one addition; see `certify_scales`."""
+    a, b = inputs
+    out = node.output
+    return certify_scales(
+        out.name,
+        scales=(a.scale, b.scale, out.scale),
+        zeros=(a.zero_point, b.zero_point, out.zero_point),
+    )
+
+
+def all_cases(node: Add, inputs: Sequence[QTensor]) -> Cases:
+    """Return all pairs of codes."""
+    del node, inputs
+    return all_pairs()
+
+
+def cases_of(node: Add, inputs: Sequence[QTensor], codes: Sequence[Int8]) -> Cases:
+    """Return the pairs of codes that stand in two tensors."""
+    del node, inputs
+    return codes[0].astype(np.int64), codes[1].astype(np.int64)
+
+
+def litert_cases(node: Add, inputs: Sequence[QTensor], cases: Cases) -> tuple[Codes, ...]:
+    """Return XNNPACK's sums."""
+    return _by(xnnpack, node, inputs, cases)
+
+
+def ort_cases(node: Add, inputs: Sequence[QTensor], cases: Cases) -> tuple[Codes, ...]:
+    """Return the sums of each kernel of ONNX Runtime."""
+    return tuple(codes for kernel in ORT_KERNELS for codes in _by(kernel, node, inputs, cases))
+
+
+def _by(
+    kernel: AddKernel, node: Add, inputs: Sequence[QTensor], cases: Cases
+) -> tuple[Codes, ...]:
+    (a, b), (left, right) = inputs, cases
+    zeros = (a.zero_point, b.zero_point, node.output.zero_point)
+    operands = Operands(a=left.ravel(), b=right.ravel(), zeros=zeros)
+    sums = kernel(operands, _one(a.scale), _one(b.scale), node.output.scale)
+    return (sums.reshape(left.shape),)
+
+
+def litert_codes(
+    node: Add, inputs: Sequence[QTensor], codes: Sequence[Int8], *, kernel: Kernel
+) -> Int8:
+    """Return what XNNPACK computes, on every architecture."""
+    del kernel
+    (sums,) = litert_cases(node, inputs, cases_of(node, inputs, codes))
+    return sums.astype(np.int8)
+
+
+def float_values(
+    node: Add, inputs: Sequence[Float32], weights: tuple[Float32, Float32] | None
+) -> Float32:
+    """Return the sum of real values."""
+    del node, weights
+    return inputs[0] + inputs[1]
+
+
+def tflite_version(node: Add, inputs: Sequence[QTensor]) -> Version:
+    """Return the version of int8 additions."""
+    del node, inputs
+    return Version(number=2, runtime="1.14.0")
+
+
+def write_tflite(
+    model: TfliteModel, node: Add, inputs: Sequence[TfliteInput], output: int
+) -> None:
+    """Add the operator."""
+    model.operator(
+        "ADD",
+        tflite_version(node, []).number,
+        tflite.indices(inputs),
+        output,
+        "AddOptions",
+    )
+
+
+def read_tflite(operator: TfliteOperator, scope: Scope) -> Add:
+    """Return the node of an operator.
+
+    Raises:
+        ConversionError: An activation would change codes.
+    """
+    a, b, target = tflite.ends(operator, inputs=2)
+    sources = scope.read(a, operator).name, scope.read(b, operator).name
+    output = scope.write(target)
+    tflite.refuse_activation(operator, 0, output)
+    return Add(inputs=sources, output=output)
+
+
+def write_onnx(
+    model: OnnxModel,
+    node: Add,
+    inputs: Sequence[OnnxInput],
+    output: str,
+    certificate: Certificate | None,
+) -> None:
+    """Add an Add with the certificate's scales, which ONNX Runtime fuses into QLinearAdd."""
+    scales = required(node.output.name, certificate).scales
+    real = model.node("Add", onnx.dequantise(model, inputs, scales))
+    onnx.quantise(model, real, node.output, output)
+
+
+def examples() -> Iterator[Example]:
+    """Yield an addition whose scales must be moved in the ONNX file, and others."""
+    for name, scales, zeros in (
+        ("as it is", (0.0517, 0.0313, 0.0623), (-128, 5, -20)),
+        ("one operand small", (0.5483, 0.0072, 0.4649), (0, -100, 7)),
+        ("moved scales", (0.0897, 0.037, 0.038), (-49, -110, 101)),
+    ):
+        a, b, total = (
+            QTensor(name=tensor, shape=(5, 4, 3), scale=np.float32(scale), zero_point=zero)
+            for tensor, scale, zero in zip(("a", "b", "sum"), scales, zeros, strict=True)
+        )
+        yield Example(name=name, node=Add(inputs=("a", "b"), output=total), inputs=(a, b))

@@ -1,0 +1,67 @@
+"""`Certificate`: the proof that a layer is the same function in every runtime."""
+
+import dataclasses
+import functools
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from mobiledeploy.base.errors import ConversionError
+from mobiledeploy.ops.tensors import QMAX, QMIN, Codes, Float32
+
+REACH: Final = 20
+"""How many float32 neighbours of a scale, up and down, are tried in the ONNX file."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Certificate:
+    """An operator for which every runtime gives one code, for every input there is.
+
+    Attributes:
+        name: The layer's output tensor.
+        scales: Of its inputs, for the ONNX file: a few units in the last place from the
+            inputs' own scales, or the same.
+        cases: How many inputs were tried, such as pairs of codes for an addition, sums for a
+            mean.
+        differing_before: Cases in which some runtime differed with the inputs' own scales.
+        differing_after: Cases that still differ: 0, or there would be no certificate.
+    """
+
+    name: str
+    scales: tuple[np.float32, ...]
+    cases: int
+    differing_before: int
+    differing_after: int
+
+
+def all_codes() -> Codes:
+    """Return the 256 codes of int8, ascending."""
+    return np.arange(QMIN, QMAX + 1, dtype=np.int64)
+
+
+@functools.cache
+def all_pairs() -> tuple[Codes, Codes]:
+    """Return all pairs of codes: the first of each, and the second."""
+    codes = all_codes()
+    return np.repeat(codes, codes.size), np.tile(codes, codes.size)
+
+
+def neighbours(scale: np.float32, steps: npt.NDArray[np.int64]) -> Float32:
+    """Return the float32 values that lie so many representable numbers above a positive one."""
+    bits = np.full(steps.shape, scale, np.float32).view(np.int32)
+    return (bits + steps.astype(np.int32)).view(np.float32)
+
+
+def required(name: str, certificate: Certificate | None) -> Certificate:
+    """Return a node's certificate.
+
+    Raises:
+        ConversionError: It has none.
+    """
+    if certificate is None:
+        raise ConversionError(
+            f"`{name}`: expected a certificate, received none",
+            hint="certify the graph before it is written as ONNX",
+        )
+    return certificate

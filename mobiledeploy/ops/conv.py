@@ -1,0 +1,439 @@
+"""Convolutions, full and depthwise: CONV_2D and DEPTHWISE_CONV_2D.
+
+Both runtimes compute the same int32 sums and multiply them by the same float32 (`input scale *
+kernel scale / output scale`), halves to even, so that they need no certificate: see
+`products.requantise` for XNNPACK, and ONNX Runtime's mlas/lib/requantize.cpp and qgemm.cpp.
+"""
+
+import dataclasses
+import math
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from mobiledeploy.base.errors import ConversionError, RequestError
+from mobiledeploy.integer.tflite_file import TfliteOperator
+from mobiledeploy.ops import onnx, products, tflite
+from mobiledeploy.ops import weights as integers
+from mobiledeploy.ops.activation import clamp
+from mobiledeploy.ops.architecture import Activation, Layer
+from mobiledeploy.ops.certificate import Certificate
+from mobiledeploy.ops.dense import Dense
+from mobiledeploy.ops.grid import Grid
+from mobiledeploy.ops.onnx import OnnxInput
+from mobiledeploy.ops.operator import Example, Kernel, Work
+from mobiledeploy.ops.padding import Padding, Pair, sides_after
+from mobiledeploy.ops.padding import pads as window_pads
+from mobiledeploy.ops.products import EXACT, Exact
+from mobiledeploy.ops.ranges import Interval, Ranges, step, wide_enough
+from mobiledeploy.ops.tensors import QMAX, Float32, Int8, QTensor, Shape, expect
+from mobiledeploy.ops.tflite import ACTIVATIONS, PADDINGS, Scope, TfliteInput, Version, refusal
+from mobiledeploy.ops.weights import QWeights, Weights
+from mobiledeploy.targets.onnx_model import OnnxModel
+from mobiledeploy.targets.tflite_model import TfliteModel
+
+LAYERS: tuple[str, ...] = ("conv", "depthwise")
+TFLITE: tuple[str, ...] = ("CONV_2D", "DEPTHWISE_CONV_2D")
+ONNX: tuple[str, ...] = ("Conv",)
+FIXED_RANGE: Interval | None = None
+
+BATCH_NORM_PARAMETERS = 4
+"""Of a channel: gamma, beta, moving mean, moving variance."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Conv:
+    """A convolution, full or depthwise (multiplier 1), bias and activation included."""
+
+    input: str
+    output: QTensor
+    weights: QWeights
+    depthwise: bool
+    strides: tuple[int, int]
+    padding: Padding
+    activation: Activation
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Names of the tensors that it reads."""
+        return (self.input,)
+
+    @property
+    def channel_axis(self) -> int:
+        """Axis of the output channels in the kernel."""
+        return 3 if self.depthwise else 0
+
+    @property
+    def window(self) -> Pair:
+        """Height and width of the kernel."""
+        height, width = self.weights.kernel.shape[1:3]
+        return height, width
+
+    def check(self, inputs: Sequence[QTensor]) -> None:
+        """Check kernel, shapes and weights; see `operator.Node.check`."""
+        (source,) = inputs
+        name, out, kernel = self.output.name, self.output, self.weights.kernel
+        filters = 1 if self.depthwise else out.shape[-1]
+        expect(name, "rank of the input", len(source.shape), 3)
+        expect(name, "rank of the kernel", kernel.ndim, 4)
+        expect(name, "kernel shape", kernel.shape, (filters, *kernel.shape[1:3], source.shape[-1]))
+        if min(*kernel.shape, *self.strides) < 1:
+            raise ConversionError(f"`{name}`: expected a positive window and strides")
+        sides = sides_after(source.shape[:2], self.window, self.strides, self.padding)
+        channels = source.shape[2] if self.depthwise else kernel.shape[0]
+        expect(name, "output shape", out.shape, (*sides, channels))
+        integers.check(name, self.weights, source, out, self.channel_axis)
+
+
+NODE: type[Conv] = Conv
+
+
+def kernel_shape(layer: Layer) -> Shape:
+    """Return the kernel's shape: HWIO, or HWC1 for a depthwise one."""
+    if layer.op == "depthwise":
+        return (*layer.kernel, layer.in_channels, 1)
+    return (*layer.kernel, layer.in_channels, layer.out_channels)
+
+
+def output_shape(layer: Layer, inputs: Sequence[Shape]) -> Shape:
+    """Return height, width and channels of the output; see `operator.Operator.output_shape`."""
+    if len(inputs) != 1 or len(inputs[0]) != 3:
+        raise RequestError(
+            f"layer `{layer.name}` ({layer.op}) expects an image, received {list(inputs)}"
+        )
+    sides = sides_after(inputs[0][:2], layer.kernel, layer.strides, layer.padding)
+    if min(*sides, *layer.kernel, *layer.strides) < 1:
+        raise RequestError(
+            f"layer `{layer.name}`: a window of {layer.kernel} does not fit {inputs[0]}"
+        )
+    return (*sides, inputs[0][2] if layer.op == "depthwise" else layer.out_channels)
+
+
+def work(layer: Layer, inputs: Sequence[Shape]) -> Work:
+    """Return what a layer costs."""
+    kernel = math.prod(kernel_shape(layer))
+    return Work(
+        macs=kernel * math.prod(output_shape(layer, inputs)[:-1]),
+        parameters=kernel + layer.out_channels * BATCH_NORM_PARAMETERS,
+        int8_bytes=kernel + layer.out_channels * integers.BIAS_BYTES,
+    )
+
+
+def operand_ranges(layer: Layer, ranges: Ranges) -> Ranges:
+    """Leave the input's range as it is."""
+    del layer, ranges
+    return {}
+
+
+def output_range(
+    layer: Layer, ranges: Ranges, inputs: Sequence[Shape], weights: Weights | None
+) -> Interval:
+    """Return a range whose step is large enough for the multipliers."""
+    del inputs
+    limit = integers.smallest_output_step(
+        integers.required(layer.name, weights), step(ranges, layer.inputs[0])
+    )
+    return wide_enough(limit, layer.name, ranges[layer.name])
+
+
+def quantise(
+    layer: Layer, inputs: Sequence[Grid], output: QTensor, weights: Weights | None
+) -> Conv:
+    """Return the node of a layer; each output channel of the kernel has a scale of its own."""
+    depthwise, given = layer.op == "depthwise", integers.required(layer.name, weights)
+    # HWIO to OHWI, HWC1 to CHW1.
+    first = given.kernel.transpose((2, 0, 1, 3) if depthwise else (3, 0, 1, 2))
+    found = integers.quantise(first, given.bias, inputs[0].scale, per_channel=True)
+    if depthwise:
+        codes = np.ascontiguousarray(found.kernel.transpose(3, 1, 2, 0))
+        found = dataclasses.replace(found, kernel=codes)
+    return Conv(
+        input=layer.inputs[0],
+        output=output,
+        weights=found,
+        depthwise=depthwise,
+        strides=layer.strides,
+        padding=layer.padding,
+        activation=layer.activation,
+    )
+
+
+def float_layer(node: Conv, inputs: Sequence[QTensor]) -> Layer:
+    """Return the layer of a node."""
+    return Layer(
+        name=node.output.name,
+        op="depthwise" if node.depthwise else "conv",
+        inputs=node.inputs,
+        in_channels=inputs[0].shape[-1],
+        out_channels=node.output.shape[-1],
+        kernel=node.window,
+        strides=node.strides,
+        padding=node.padding,
+        activation=node.activation,
+    )
+
+
+def pads(node: Conv, size: tuple[int, ...]) -> tuple[Pair, Pair]:
+    """Return how much is added (above, below) and (left, right) of an input.
+
+    Args:
+        node: The convolution.
+        size: Height and width of its input.
+    """
+    return window_pads(size, node.window, node.strides, node.padding)
+
+
+def litert_codes(
+    node: Conv, inputs: Sequence[QTensor], codes: Sequence[Int8], *, kernel: Kernel
+) -> Int8:
+    """Return what XNNPACK computes, on every architecture."""
+    del kernel
+    (source,) = inputs
+    bounds = clamp(node.activation, node.output)
+    sums = accumulators(node, source, codes[0])
+    return products.requantise(sums, node.weights, source, node.output, bounds)
+
+
+def accumulators(node: Conv, source: QTensor, codes: Int8) -> Exact:
+    """Return what the kernel accumulates in int32: products and bias.
+
+    Args:
+        node: With its weights.
+        source: Grid of the input.
+        codes: The input, shape (batch, height, width, channels).
+
+    Returns:
+        Shape (batch, height, width, output channels).
+    """
+    values, reach = products.centred(source, codes), products.widest(source)
+    if node.depthwise:
+        sums = _depthwise(node, values, reach)
+    else:
+        kernel = node.weights.kernel
+        sums = products.product(_patches(node, values), kernel.reshape(len(kernel), -1).T, reach)
+    bound = products.largest(node.weights, node.channel_axis, source)
+    return products.with_bias(sums, node.weights.bias, bound)
+
+
+def _depthwise(node: Conv, source: Float32, reach: int) -> Exact:
+    kernel = node.weights.kernel
+    dtype = np.float32 if kernel[..., 0].size * QMAX * reach <= EXACT else np.float64
+    sums = np.zeros((len(source), *node.output.shape), dtype)
+    part = np.empty_like(sums)
+    for view, row, column in windows(node, source):
+        np.multiply(view, kernel[0, row, column].astype(dtype), out=part)
+        sums += part
+    return sums
+
+
+def _patches(node: Conv, source: Float32) -> Float32:
+    """Return, for each output pixel, the inputs under the kernel in the kernel's order."""
+    views = [view for view, _, _ in windows(node, source)]
+    return views[0] if len(views) == 1 else np.concatenate(views, axis=-1)
+
+
+def windows(
+    node: Conv, source: npt.NDArray[np.float32]
+) -> Iterator[tuple[npt.NDArray[np.float32], int, int]]:
+    """Yield, for each place in the kernel, the inputs that it meets, shaped like the output.
+
+    Args:
+        node: The convolution.
+        source: Its input, real 0 being 0, shape (batch, height, width, channels).
+
+    Yields:
+        A view of the padded input, and the row and the column of the kernel.
+    """
+    height, width, _ = node.output.shape
+    rows, columns = node.window
+    vertical, horizontal = node.strides
+    around = pads(node, source.shape[1:3])
+    padded = np.pad(source, ((0, 0), *around, (0, 0))) if np.any(around) else source
+    for row in range(rows):
+        for column in range(columns):
+            yield (
+                padded[
+                    :,
+                    row : row + (height - 1) * vertical + 1 : vertical,
+                    column : column + (width - 1) * horizontal + 1 : horizontal,
+                ],
+                row,
+                column,
+            )
+
+
+def float_values(
+    node: Conv, inputs: Sequence[Float32], weights: tuple[Float32, Float32] | None
+) -> Float32:
+    """Return what a node computes from real values; see `operator.Operator.float_values`."""
+    kernel, bias = node.weights.real(node.channel_axis) if weights is None else weights
+    total = np.zeros((len(inputs[0]), *node.output.shape), np.float32)
+    for view, row, column in windows(node, inputs[0]):
+        if node.depthwise:
+            total += view * kernel[0, row, column]
+        else:
+            total += view @ kernel[:, row, column].T
+    sums: Float32 = total + bias
+    match node.activation:
+        case "none":
+            pass
+        case "relu":
+            sums = np.maximum(sums, np.float32(0))
+        case "relu6":
+            sums = np.clip(sums, np.float32(0), np.float32(6))
+    return sums
+
+
+def tflite_version(node: Conv, inputs: Sequence[QTensor]) -> Version:
+    """Return the version of int8 convolutions."""
+    del node, inputs
+    return Version(number=3, runtime="1.14.0")
+
+
+def write_tflite(
+    model: TfliteModel, node: Conv, inputs: Sequence[TfliteInput], output: int
+) -> None:
+    """Add the operator with its weights."""
+    common = {
+        "Padding": PADDINGS[node.padding],
+        "StrideH": node.strides[0],
+        "StrideW": node.strides[1],
+        "FusedActivationFunction": ACTIVATIONS[node.activation],
+        "DilationHFactor": 1,
+        "DilationWFactor": 1,
+    }
+    name, version = node.output.name, tflite_version(node, []).number
+    weights = tflite.write_weights(model, name, node.weights, axis=node.channel_axis)
+    ends = [*tflite.indices(inputs), *weights]
+    if node.depthwise:
+        options = "DepthwiseConv2DOptions"
+        model.operator(
+            "DEPTHWISE_CONV_2D", version, ends, output, options, DepthMultiplier=1, **common
+        )
+    else:
+        model.operator("CONV_2D", version, ends, output, "Conv2DOptions", **common)
+
+
+def read_tflite(operator: TfliteOperator, scope: Scope) -> Conv | Dense:
+    """Return the node of an operator: a dense layer for a 1x1 convolution of a vector.
+
+    Raises:
+        ConversionError: It is dilated, multiplies depth or has another activation.
+    """
+    depthwise = operator.name == "DEPTHWISE_CONV_2D"
+    source, kernel, bias, target = tflite.weighted_ends(operator)
+    # In the options of a depthwise convolution the multiplier stands before the activation.
+    shift = int(depthwise)
+    padding = tflite.padding_of(operator.option(0, "b", 0))
+    activation = tflite.activation_of(operator.option(3 + shift, "b", 0))
+    strides = operator.option(2, "i", 0), operator.option(1, "i", 0)
+    dilations = operator.option(5 + shift, "i", 1), operator.option(4 + shift, "i", 1)
+    if padding is None or activation is None or min(strides) < 1 or dilations != (1, 1):
+        raise refusal(
+            operator, "expected positive strides, no dilation and at most a ReLU or ReLU6"
+        )
+    read = scope.read(source, operator)
+    weights = _per_channel(
+        tflite.read_weights(operator, scope, read, kernel, bias, axis=3 if depthwise else 0)
+    )
+    if len(read.shape) == 1 and weights.kernel.shape[1:3] == (1, 1) and not depthwise:
+        # As at the end of Keras applications' V1.
+        output = scope.write(target, vector=True)
+        tflite.refuse_activation(operator, 3, output)
+        rows = weights.kernel.reshape(weights.kernel.shape[0], -1)
+        return Dense(
+            input=read.name, output=output, weights=dataclasses.replace(weights, kernel=rows)
+        )
+    if depthwise and weights.kernel.shape[3] != read.shape[-1]:
+        raise refusal(operator, "expected a depth multiplier of 1")
+    return Conv(
+        input=read.name,
+        output=scope.write(target),
+        weights=weights,
+        depthwise=depthwise,
+        strides=strides,
+        padding=padding,
+        activation=activation,
+    )
+
+
+def _per_channel(weights: QWeights) -> QWeights:
+    """Return weights with a scale for each channel, equal ones where there was one in all.
+
+    XNNPACK rounds depthwise convolutions with a single scale otherwise on ARM than on x86.
+    """
+    if weights.kernel_scale.size > 1:
+        return weights
+    return dataclasses.replace(
+        weights,
+        kernel_scale=np.repeat(weights.kernel_scale, weights.bias.size),
+        bias_scale=np.repeat(weights.bias_scale, weights.bias.size),
+    )
+
+
+def write_onnx(
+    model: OnnxModel,
+    node: Conv,
+    inputs: Sequence[OnnxInput],
+    output: str,
+    certificate: Certificate | None,
+) -> None:
+    """Add a Conv, which ONNX Runtime fuses into QLinearConv."""
+    del certificate
+    reals = onnx.dequantise(model, inputs)
+    begins, ends = zip(*pads(node, inputs[0].tensor.shape[:2]), strict=True)
+    kernel = kernel_oihw(node)
+    real = model.node(
+        "Conv",
+        [*reals, *onnx.add_weights(model, node.output.name, node.weights, kernel, axis=0)],
+        kernel_shape=kernel.shape[2:],
+        strides=node.strides,
+        pads=[*begins, *ends],
+        group=kernel.shape[0] if node.depthwise else 1,
+    )
+    onnx.quantise_clipped(model, real, node.output, node.activation, output)
+
+
+def kernel_oihw(node: Conv) -> Int8:
+    """Return a kernel in ONNX's order: OHWI becomes OIHW, and 1HWC becomes C1HW."""
+    return node.weights.kernel.transpose((3, 0, 1, 2) if node.depthwise else (0, 3, 1, 2))
+
+
+_EXAMPLES: tuple[tuple[bool, Pair, Pair, Padding, Activation], ...] = (
+    (False, (1, 1), (1, 1), "valid", "none"),
+    (False, (3, 2), (2, 1), "same", "relu6"),
+    (True, (3, 3), (1, 2), "same", "relu"),
+    (True, (2, 3), (1, 1), "valid", "none"),
+)
+
+
+def examples() -> Iterator[Example]:
+    """Yield both kinds, with and without padding, stride and activation."""
+    random = np.random.default_rng(0)
+    source = QTensor(name="image", shape=(7, 6, 5), scale=np.float32(0.02), zero_point=3)
+    for depthwise, window, strides, padding, activation in _EXAMPLES:
+        filters = 5 if depthwise else 4
+        shape = (1, *window, 5) if depthwise else (filters, *window, 5)
+        scale = random.uniform(0.005, 0.02, filters).astype(np.float32)
+        node = Conv(
+            input="image",
+            output=QTensor(
+                name="convolved",
+                shape=(*sides_after(source.shape[:2], window, strides, padding), filters),
+                scale=np.float32(0.07),
+                zero_point=-9,
+            ),
+            weights=QWeights(
+                kernel=random.integers(-127, 128, shape).astype(np.int8),
+                kernel_scale=scale,
+                bias=random.integers(-900, 900, filters).astype(np.int32),
+                bias_scale=source.scale * scale,
+            ),
+            depthwise=depthwise,
+            strides=strides,
+            padding=padding,
+            activation=activation,
+        )
+        kind = "depthwise" if depthwise else "full"
+        yield Example(name=f"{kind} {window} {padding}", node=node, inputs=(source,))

@@ -1,0 +1,441 @@
+"""The mean over height and width, global average pooling: MEAN, and AVERAGE_POOL_2D like it.
+
+All kernels compute `round(scale / positions * sum(code - zero point)) + zero point`; XNNPACK puts
+the zero points into one constant before it rounds, ONNX Runtime rounds before it adds the
+output's.
+
+A mean over n positions sees 255 n + 1 sums and nothing else, so it can be tried out completely. As
+with additions, a neighbour of the input's scale in the ONNX file mends the sums next to a half.
+
+Sources: XNNPACK's operators/reduce-nd.c and reference-utils.h; ONNX Runtime's
+mlas/lib/qlgavgpool.cpp; for AVERAGE_POOL_2D TFLite's
+tflite/kernels/internal/optimized/integer_ops/pooling.h.
+"""
+
+import dataclasses
+import functools
+import itertools
+import math
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from mobiledeploy.base.errors import ConversionError, RequestError
+from mobiledeploy.integer.tflite_file import TfliteOperator
+from mobiledeploy.ops import onnx, tflite, without_weights
+from mobiledeploy.ops.architecture import Layer
+from mobiledeploy.ops.certificate import REACH, Certificate, neighbours, required
+from mobiledeploy.ops.grid import Grid
+from mobiledeploy.ops.onnx import OnnxInput
+from mobiledeploy.ops.operator import Cases, Example, Kernel
+from mobiledeploy.ops.ranges import Interval, Ranges, step, wide_enough
+from mobiledeploy.ops.tensors import QMAX, QMIN, Codes, Float32, Int8, QTensor, Shape, expect
+from mobiledeploy.ops.tflite import Scope, TfliteInput, Version, refusal
+from mobiledeploy.ops.weights import Weights
+from mobiledeploy.targets.onnx_model import OnnxModel
+from mobiledeploy.targets.tflite_model import TfliteModel
+
+LAYERS: tuple[str, ...] = ("mean",)
+TFLITE: tuple[str, ...] = ("MEAN", "AVERAGE_POOL_2D")
+ONNX: tuple[str, ...] = ("GlobalAveragePool",)
+FIXED_RANGE: Interval | None = None
+
+Floats: TypeAlias = npt.NDArray[np.float32]
+
+NARROWEST: Final = 2.0**-32
+WIDEST: Final = 2.0**8
+"""What ONNX Runtime takes."""
+
+MOST_POSITIONS: Final = 2**14
+"""Of which all sums are tried; float32 holds them exactly."""
+
+
+MeanKernel: TypeAlias = "Callable[[Sums, Floats, np.float32], Codes]"
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Mean:
+    """The mean over height and width: global average pooling."""
+
+    input: str
+    output: QTensor
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Names of the tensors that it reads."""
+        return (self.input,)
+
+    def check(self, inputs: Sequence[QTensor]) -> None:
+        """Check that an image becomes a vector; see `operator.Node.check`."""
+        (source,) = inputs
+        expect(self.output.name, "rank of the input", len(source.shape), 3)
+        expect(self.output.name, "output shape", self.output.shape, (source.shape[-1],))
+
+
+NODE: type[Mean] = Mean
+kernel_shape = without_weights.kernel_shape
+work = without_weights.work
+operand_ranges = without_weights.operand_ranges
+
+
+def output_shape(layer: Layer, inputs: Sequence[Shape]) -> Shape:
+    """Return the number of channels; see `operator.Operator.output_shape`."""
+    if len(inputs) != 1 or len(inputs[0]) != 3:
+        raise RequestError(
+            f"layer `{layer.name}` (mean) expects an image, received {list(inputs)}"
+        )
+    return inputs[0][-1:]
+
+
+def output_range(
+    layer: Layer, ranges: Ranges, inputs: Sequence[Shape], weights: Weights | None
+) -> Interval:
+    """Return a range whose step is not too small for the input's."""
+    del weights
+    limit = step(ranges, layer.inputs[0]) / math.prod(inputs[0][:2]) / WIDEST
+    return wide_enough(limit, layer.name, ranges[layer.name])
+
+
+def quantise(
+    layer: Layer, inputs: Sequence[Grid], output: QTensor, weights: Weights | None
+) -> Mean:
+    """Return the node of a layer."""
+    del inputs, weights
+    return Mean(input=layer.inputs[0], output=output)
+
+
+def float_layer(node: Mean, inputs: Sequence[QTensor]) -> Layer:
+    """Return the layer of a node."""
+    return Layer(
+        name=node.output.name,
+        op="mean",
+        inputs=node.inputs,
+        in_channels=inputs[0].shape[-1],
+        out_channels=node.output.shape[-1],
+    )
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Sums:
+    """What a mean is taken of.
+
+    Attributes:
+        codes: Sums of a channel's int8 codes over all positions, zero point not taken off.
+        positions: Height times width.
+        zeros: Zero points of input and output.
+    """
+
+    codes: Codes
+    positions: int
+    zeros: tuple[int, int]
+
+
+def xnnpack(
+    sums: Sums,
+    input_scale: Floats,
+    scale: np.float32,
+    *,
+    fused: bool = False,
+    fused_constant: bool = False,
+) -> Codes:
+    """Return XNNPACK's codes of the means.
+
+    Args:
+        sums: To take the means of.
+        input_scale: Of the input; broadcasts against the sums.
+        scale: Of the output.
+        fused: Whether the compiler fuses the multiplication of a sum with the addition that
+            follows, as it may for arm64.
+        fused_constant: Likewise for the constant that is added. LiteRT 2.3's wheel for aarch64
+            fuses both, that for x86 neither.
+    """
+    source_zero, zero = (np.float32(value) for value in sums.zeros)
+    count = np.float32(sums.positions)
+    ratio = input_scale / scale * (np.float32(1) / count)
+    constant = (_fused if fused_constant else _unfused)(-(count * source_zero), ratio, zero)
+    means = (_fused if fused else _unfused)(sums.codes.astype(np.float32), ratio, constant)
+    return _clip(np.rint(means))
+
+
+def ort(sums: Sums, input_scale: Floats, scale: np.float32) -> Codes:
+    """Return the int8 codes of ONNX Runtime's means, on every architecture."""
+    source_zero, zero = sums.zeros
+    count = np.float32(sums.positions)
+    centred = sums.codes - sums.positions * source_zero
+    return _clip(np.rint(centred.astype(np.float32) * (input_scale / (scale * count))) + zero)
+
+
+KERNELS: Final[dict[str, tuple[MeanKernel, ...]]] = {
+    "tflite": tuple(
+        functools.partial(xnnpack, fused=fused, fused_constant=fused_constant)
+        for fused, fused_constant in itertools.product((False, True), repeat=2)
+    ),
+    "onnx": (ort,),
+}
+"""Every way in which what apps use of a format takes a mean."""
+
+
+def tflite_average_pool(sums: Sums) -> Codes:
+    """Return TFLite's codes of an average pooling: halves go away from code 0."""
+    half: Final = sums.positions // 2
+    away = np.where(sums.codes > 0, half, -half)
+    return np.trunc((sums.codes + away) / sums.positions).astype(np.int64)
+
+
+def _unfused(x: Floats | np.float32, y: Floats, addend: Floats | np.float32) -> Floats:
+    return x * y + addend
+
+
+def _fused(x: Floats | np.float32, y: Floats, addend: Floats | np.float32) -> Floats:
+    # A product of two float32 is exact in float64, so one rounding remains.
+    return (np.asarray(x, np.float64) * y + addend).astype(np.float32)
+
+
+def _clip(codes: npt.NDArray[np.floating]) -> Codes:
+    clipped: Codes = np.clip(codes, QMIN, QMAX).astype(np.int64)
+    return clipped
+
+
+def certify_scales(
+    name: str,
+    *,
+    positions: int,
+    scales: tuple[np.float32, np.float32],
+    zeros: tuple[int, int],
+) -> Certificate:
+    """Return a certificate for one mean.
+
+    Args:
+        name: For the error.
+        positions: Height times width.
+        scales: Of input and output.
+        zeros: Their zero points.
+
+    Raises:
+        ConversionError: ONNX Runtime does not take the mean, XNNPACK itself rounds differently
+            from one architecture to another, or no scale nearby makes the two agree. See
+            `integer.exact_ranges`.
+    """
+    sums = _all_sums(name, positions, zeros)
+    input_scale, scale = scales
+    ratio = input_scale / (scale * np.float32(positions))
+    if not NARROWEST <= ratio < WIDEST:
+        raise ConversionError(
+            f"mean `{name}`: expected input scale / (output scale * positions) within {NARROWEST} "
+            f"and {WIDEST}, received {ratio:.3g}",
+            hint="the mean is all but constant: train or calibrate again",
+        )
+    own = np.full(1, input_scale)
+    expected = xnnpack(sums, own, scale)
+    elsewhere = [
+        xnnpack(sums, own, scale, fused=fused, fused_constant=fused_constant)
+        for fused in (False, True)
+        for fused_constant in (False, True)
+    ]
+    unsteady = int((np.stack(elsewhere) != expected).any(axis=0).sum())
+    steps = np.arange(2 * REACH + 1)
+    # 0, 1, -1, 2, -2 ...: the nearest first.
+    tried = neighbours(input_scale, (steps + 1) // 2 * np.where(steps % 2, 1, -1))
+    before = _differing(sums, expected, input_scale, scale)
+    for found in tried:
+        if not unsteady and not _differing(sums, expected, found, scale):
+            return Certificate(
+                name=name,
+                scales=(found,),
+                cases=sums.codes.size,
+                differing_before=before,
+                differing_after=0,
+            )
+    raise ConversionError(
+        f"mean `{name}`: {max(before, unsteady)} of its {sums.codes.size} sums are rounded "
+        f"differently by the runtimes, and no scale within {REACH} units in the last place of "
+        f"{input_scale} mends it",
+        hint="calibrate with other images, which moves the scales",
+    )
+
+
+def average_pool_is_mean(name: str, *, positions: int, scale: np.float32, zero_point: int) -> bool:
+    """Whether TFLite's average pooling gives the code of a mean, for every sum there is.
+
+    With an odd number of positions there are no halves to round otherwise.
+
+    Args:
+        name: For the error.
+        positions: Height times width.
+        scale: Of input and output, which have one grid.
+        zero_point: Likewise.
+
+    Raises:
+        ConversionError: There are too many positions to try all sums.
+    """
+    sums = _all_sums(name, positions, (zero_point, zero_point))
+    mean = xnnpack(sums, np.full(1, scale), scale)
+    return np.array_equal(tflite_average_pool(sums), mean)
+
+
+def _differing(sums: Sums, expected: Codes, input_scale: np.float32, scale: np.float32) -> int:
+    return int((ort(sums, np.full(1, input_scale), scale) != expected).sum())
+
+
+def _all_sums(name: str, positions: int, zeros: tuple[int, int]) -> Sums:
+    if positions > MOST_POSITIONS:
+        raise ConversionError(
+            f"mean `{name}`: expected at most {MOST_POSITIONS} positions, received {positions}",
+            hint="choose a smaller image size",
+        )
+    codes: Codes = np.arange(QMIN * positions, QMAX * positions + 1, dtype=np.int64)
+    return Sums(codes=codes, positions=positions, zeros=zeros)
+
+
+def certify(node: Mean, inputs: Sequence[QTensor]) -> Certificate:
+    """Return a certificate for one mean; see `certify_scales`."""
+    (source,), out = inputs, node.output
+    return certify_scales(
+        out.name,
+        positions=math.prod(source.shape[:2]),
+        scales=(source.scale, out.scale),
+        zeros=(source.zero_point, out.zero_point),
+    )
+
+
+def all_cases(node: Mean, inputs: Sequence[QTensor]) -> Cases:
+    """Return all sums of codes.
+
+    Raises:
+        ConversionError: There are too many positions to try all sums.
+    """
+    zeros = (inputs[0].zero_point, node.output.zero_point)
+    return (_all_sums(node.output.name, math.prod(inputs[0].shape[:2]), zeros).codes,)
+
+
+def cases_of(node: Mean, inputs: Sequence[QTensor], codes: Sequence[Int8]) -> Cases:
+    """Return the sum of each channel of images."""
+    del node, inputs
+    return (codes[0].sum(axis=(1, 2), dtype=np.int64),)
+
+
+def litert_cases(node: Mean, inputs: Sequence[QTensor], cases: Cases) -> tuple[Codes, ...]:
+    """Return XNNPACK's means, whatever the compiler fuses; see `xnnpack`."""
+    sums, own = _sums(node, inputs, cases), np.full(1, inputs[0].scale)
+    return tuple(
+        xnnpack(sums, own, node.output.scale, fused=fused, fused_constant=constant)
+        for fused, constant in itertools.product((False, True), repeat=2)
+    )
+
+
+def ort_cases(node: Mean, inputs: Sequence[QTensor], cases: Cases) -> tuple[Codes, ...]:
+    """Return ONNX Runtime's means."""
+    sums = _sums(node, inputs, cases)
+    return (ort(sums, np.full(1, inputs[0].scale), node.output.scale),)
+
+
+def _sums(node: Mean, inputs: Sequence[QTensor], cases: Cases) -> Sums:
+    return Sums(
+        codes=cases[0],
+        positions=math.prod(inputs[0].shape[:2]),
+        zeros=(inputs[0].zero_point, node.output.zero_point),
+    )
+
+
+def litert_codes(
+    node: Mean, inputs: Sequence[QTensor], codes: Sequence[Int8], *, kernel: Kernel
+) -> Int8:
+    """Return what XNNPACK computes in LiteRT's wheels, which fuse for arm64 and not for x86."""
+    fused = kernel == "arm64"
+    sums = _sums(node, inputs, cases_of(node, inputs, codes))
+    own = np.full((1, 1), inputs[0].scale)
+    means = xnnpack(sums, own, node.output.scale, fused=fused, fused_constant=fused)
+    return means.astype(np.int8)
+
+
+def float_values(
+    node: Mean, inputs: Sequence[Float32], weights: tuple[Float32, Float32] | None
+) -> Float32:
+    """Return the mean of real values."""
+    del node, weights
+    mean: Float32 = inputs[0].mean(axis=(1, 2), dtype=np.float32)
+    return mean
+
+
+def tflite_version(node: Mean, inputs: Sequence[QTensor]) -> Version:
+    """Return the version of int8 means."""
+    del node, inputs
+    return Version(number=2, runtime="1.14.0")
+
+
+def write_tflite(
+    model: TfliteModel, node: Mean, inputs: Sequence[TfliteInput], output: int
+) -> None:
+    """Add the operator with its axes."""
+    axes = model.constant(f"{node.output.name}/axes", np.array([1, 2], np.int32))
+    version = tflite_version(node, []).number
+    model.operator(
+        "MEAN", version, [*tflite.indices(inputs), axes], output, "ReducerOptions", KeepDims=False
+    )
+
+
+def read_tflite(operator: TfliteOperator, scope: Scope) -> Mean:
+    """Return the node of an operator.
+
+    Raises:
+        ConversionError: It is over other axes, or a pool that rounds otherwise than a mean.
+    """
+    return _mean(operator, scope) if operator.name == "MEAN" else _average_pool(operator, scope)
+
+
+def _mean(operator: TfliteOperator, scope: Scope) -> Mean:
+    source, axes, target = tflite.ends(operator, inputs=2)
+    _, values = scope.constant(axes, operator, np.int32)
+    read = scope.read(source, operator)
+    if len(read.shape) != 3 or sorted(value % 4 for value in values.ravel()) != [1, 2]:
+        raise refusal(operator, "expected the mean over height and width of an image")
+    return Mean(input=read.name, output=scope.write(target, vector=True))
+
+
+def _average_pool(operator: TfliteOperator, scope: Scope) -> Mean:
+    source, target = tflite.ends(operator, inputs=1)
+    read = scope.read(source, operator)
+    output = scope.write(target, vector=True)
+    window = operator.option(4, "i", 0), operator.option(3, "i", 0)
+    if read.shape[:-1] != window or len(output.shape) != 1:
+        raise refusal(operator, f"expected a window over the whole {read.shape}, got {window}")
+    tflite.refuse_activation(operator, 5, output)
+    if (read.scale, read.zero_point) != (output.scale, output.zero_point):
+        raise refusal(operator, "expected input and output on one grid")
+    positions = window[0] * window[1]
+    if not average_pool_is_mean(
+        output.name, positions=positions, scale=read.scale, zero_point=read.zero_point
+    ):
+        raise refusal(operator, f"rounds halves of {positions} values otherwise than a mean")
+    return Mean(input=read.name, output=output)
+
+
+def write_onnx(
+    model: OnnxModel,
+    node: Mean,
+    inputs: Sequence[OnnxInput],
+    output: str,
+    certificate: Certificate | None,
+) -> None:
+    """Add a GlobalAveragePool, which ONNX Runtime fuses into QLinearGlobalAveragePool."""
+    scales = required(node.output.name, certificate).scales
+    real = model.node("GlobalAveragePool", onnx.dequantise(model, inputs, scales))
+    model.node("Flatten", [onnx.quantise(model, real, node.output)], output)
+
+
+def examples() -> Iterator[Example]:
+    """Yield means of an odd and of an even number of positions; one needs another scale."""
+    for size, scales, zeros in (
+        ((7, 7), (0.0235, 0.0117), (-128, -128)),
+        ((4, 4), (0.1013, 0.0307), (5, -77)),
+        ((3, 11), (0.16657242, 0.14370768), (-128, -128)),
+    ):
+        source = QTensor(
+            name="image", shape=(*size, 3), scale=np.float32(scales[0]), zero_point=zeros[0]
+        )
+        mean = QTensor(name="mean", shape=(3,), scale=np.float32(scales[1]), zero_point=zeros[1])
+        yield Example(
+            name=f"{size[0]}x{size[1]}", node=Mean(input="image", output=mean), inputs=(source,)
+        )

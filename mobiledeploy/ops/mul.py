@@ -1,0 +1,326 @@
+"""The product of two tensors, of one shape or one of them 1x1xC: MUL.
+
+All kernels compute `round(a_scale * b_scale / scale * (a - a_zero) * (b - b_zero)) + zero` from an
+exact integer product. XNNPACK on x86 multiplies it by one float32 and rounds halves to even; on
+arm64 it multiplies exactly by the same number and rounds halves up. So the two part on products
+that are a half exactly, and a scale that is a few units in the last place larger has none: such
+ranges are widened. The whole is tried out on all 65,536 pairs of codes.
+
+In an `.onnx` the product of the codes, with their zero points taken off, is a float32 without an
+error, and is multiplied by the same float32 as in XNNPACK. ONNX Runtime's own integer kernel,
+QLinearMul, adds the zero point before it rounds, and gives other codes next to a half: the second
+Mul keeps ONNX Runtime from fusing the first one into it.
+
+Sources: XNNPACK's microparams-init.c, qs8-vmul, and subgraph/binary.c with
+operators/binary-elementwise-nd.c for the limits; ONNX Runtime's mlas/lib/quantize.cpp; TFLite's
+tools/versioning/op_version.cc.
+"""
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+import numpy as np
+
+from mobiledeploy.base.errors import ConversionError, RequestError
+from mobiledeploy.integer.tflite_file import TfliteOperator
+from mobiledeploy.ops import onnx, tflite, without_weights
+from mobiledeploy.ops.architecture import Layer
+from mobiledeploy.ops.certificate import Certificate, all_pairs, required
+from mobiledeploy.ops.grid import Grid
+from mobiledeploy.ops.onnx import OnnxInput
+from mobiledeploy.ops.operator import Cases, Example, Kernel
+from mobiledeploy.ops.ranges import Interval, Ranges, step, wide_enough
+from mobiledeploy.ops.tensors import QMAX, QMIN, Codes, Float32, Int8, QTensor, Shape, expect
+from mobiledeploy.ops.tflite import Scope, TfliteInput, Version
+from mobiledeploy.ops.weights import Weights
+from mobiledeploy.targets.onnx_model import OnnxModel
+from mobiledeploy.targets.tflite_model import TfliteModel
+
+LAYERS: tuple[str, ...] = ("mul",)
+TFLITE: tuple[str, ...] = ("MUL",)
+ONNX: tuple[str, ...] = ("Mul",)
+FIXED_RANGE: Interval | None = None
+
+NARROWEST: Final = 2.0**-16
+WIDEST: Final = 2.0**8
+"""Between these lies a_scale * b_scale / scale in XNNPACK's kernel; TFLite gives other products to
+a kernel with another arithmetic."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Mul:
+    """A product of two tensors, each with its own grid."""
+
+    inputs: tuple[str, str]
+    output: QTensor
+
+    def check(self, inputs: Sequence[QTensor]) -> None:
+        """Check that the shapes fit; see `operator.Node.check`."""
+        name = self.output.name
+        expect(name, "number of inputs", len(inputs), 2)
+        a, b = (each.shape for each in inputs)
+        shape = _product_shape(a, b)
+        if shape is None:
+            raise ConversionError(
+                f"`{name}`: expected factors of one shape, or one of them 1x1xC, received {a} "
+                f"and {b}"
+            )
+        expect(name, "output shape", self.output.shape, shape)
+
+
+NODE: type[Mul] = Mul
+kernel_shape = without_weights.kernel_shape
+work = without_weights.work
+
+
+def output_shape(layer: Layer, inputs: Sequence[Shape]) -> Shape:
+    """Return the shape of the larger factor; see `operator.Operator.output_shape`."""
+    without_weights.expect_inputs(layer, inputs, 2)
+    shape = _product_shape(*inputs)
+    if shape is None:
+        raise RequestError(
+            f"layer `{layer.name}` (mul) expects factors of one shape, or one of them 1x1xC, "
+            f"received {inputs[0]} and {inputs[1]}"
+        )
+    return shape
+
+
+def _product_shape(a: Shape, b: Shape) -> Shape | None:
+    if a == b or _scales_channels(b, a):
+        return a
+    return b if _scales_channels(a, b) else None
+
+
+def _scales_channels(factor: Shape, image: Shape) -> bool:
+    return len(image) == onnx.IMAGE_AXES and factor == (1, 1, image[-1])
+
+
+def operand_ranges(layer: Layer, ranges: Ranges) -> Ranges:
+    """Return a range of the first factor whose step is not too small for the product's."""
+    first, second = layer.inputs
+    limit = step(ranges, layer.name) * NARROWEST / step(ranges, second)
+    return {first: wide_enough(limit, first, ranges[first])}
+
+
+def output_range(
+    layer: Layer, ranges: Ranges, inputs: Sequence[Shape], weights: Weights | None
+) -> Interval:
+    """Return a range of the product whose step is not too small for the factors'."""
+    del inputs, weights
+    first, second = layer.inputs
+    limit = step(ranges, first) * step(ranges, second) / WIDEST
+    return wide_enough(limit, layer.name, ranges[layer.name])
+
+
+def quantise(
+    layer: Layer, inputs: Sequence[Grid], output: QTensor, weights: Weights | None
+) -> Mul:
+    """Return the node of a layer."""
+    del inputs, weights
+    left, right = layer.inputs
+    return Mul(inputs=(left, right), output=output)
+
+
+def float_layer(node: Mul, inputs: Sequence[QTensor]) -> Layer:
+    """Return the layer of a node."""
+    return Layer(
+        name=node.output.name,
+        op="mul",
+        inputs=node.inputs,
+        in_channels=inputs[0].shape[-1],
+        out_channels=node.output.shape[-1],
+    )
+
+
+def xnnpack_x86(products: Codes, multiplier: np.float32, zero: int) -> Codes:
+    """Return XNNPACK's codes on x86.
+
+    Args:
+        products: Of two codes with their zero points taken off.
+        multiplier: See `multiplier`.
+        zero: Zero point of the output.
+    """
+    values = products.astype(np.float32) * multiplier
+    bounded = np.clip(values, np.float32(QMIN - zero), np.float32(QMAX - zero))
+    codes: Codes = np.rint(bounded).astype(np.int64) + zero
+    return codes
+
+
+def xnnpack_arm64(products: Codes, multiplier: np.float32, zero: int) -> Codes:
+    """Return XNNPACK's codes on arm64; arguments are those of `xnnpack_x86`."""
+    fraction, exponent = np.frexp(np.float64(multiplier))
+    # A float32 is a whole number of 24 bits times a power of two. A product of codes has 17 bits.
+    factor, shift = int(fraction * 2**24), 24 - int(exponent)
+    rounded = (products * factor + (1 << (shift - 1))) >> shift
+    codes: Codes = np.clip(rounded + zero, QMIN, QMAX)
+    return codes
+
+
+def ort(products: Codes, multiplier: np.float32, zero: int) -> Codes:
+    """Return ONNX Runtime's codes, on every architecture; arguments are those of `xnnpack_x86`.
+
+    The two float32 multiplications and the quantisation that `write_onnx` asks for.
+    """
+    # QuantizeLinear computes on uint8, divides by its scale, 1, and adds before it saturates.
+    steps = np.rint(products.astype(np.float32) * multiplier)
+    unsigned = np.clip(steps + np.float32(zero + onnx.OFFSET), 0, 255)
+    codes: Codes = unsigned.astype(np.int64) - onnx.OFFSET
+    return codes
+
+
+def multiplier(a_scale: np.float32, b_scale: np.float32, scale: np.float32) -> np.float32:
+    """Return what every kernel multiplies by, as XNNPACK rounds it to float32."""
+    return a_scale * b_scale / scale
+
+
+def certify(node: Mul, inputs: Sequence[QTensor]) -> Certificate:
+    """Return a certificate for one product.
+
+    Raises:
+        ConversionError: XNNPACK does not take the product, or rounds differently on x86 than on
+            arm64. A wider range has no ties; see `integer.exact_ranges`.
+    """
+    (a, b), out = inputs, node.output
+    ratio = multiplier(a.scale, b.scale, out.scale)
+    if not NARROWEST <= ratio < WIDEST:
+        raise ConversionError(
+            f"product `{out.name}`: expected the factors' scales over the output's within "
+            f"{NARROWEST} and {WIDEST}, received {ratio:.3g}",
+            hint="a factor is all but constant, or the product is: train or calibrate again",
+        )
+    cases = all_cases(node, inputs)
+    expected, *elsewhere = (*litert_cases(node, inputs, cases), *ort_cases(node, inputs, cases))
+    differing = int((np.stack(elsewhere) != expected).any(axis=0).sum())
+    if differing:
+        raise ConversionError(
+            f"product `{out.name}`: {differing} of its {expected.size} pairs of codes are rounded "
+            f"differently on x86 and on arm64, because multiples of {ratio} are halves exactly",
+            hint="calibrate with other images, which moves the scales",
+        )
+    return Certificate(
+        name=out.name,
+        scales=(a.scale, b.scale),
+        cases=expected.size,
+        differing_before=0,
+        differing_after=0,
+    )
+
+
+def all_cases(node: Mul, inputs: Sequence[QTensor]) -> Cases:
+    """Return all pairs of codes."""
+    del node, inputs
+    return all_pairs()
+
+
+def cases_of(node: Mul, inputs: Sequence[QTensor], codes: Sequence[Int8]) -> Cases:
+    """Return the pairs of codes that stand in two tensors, shaped like the product."""
+    del node, inputs
+    left, right = np.broadcast_arrays(*(each.astype(np.int64) for each in codes))
+    return left, right
+
+
+def litert_cases(node: Mul, inputs: Sequence[QTensor], cases: Cases) -> tuple[Codes, ...]:
+    """Return XNNPACK's products: on x86, and on arm64."""
+    return tuple(
+        kernel(_products(inputs, cases), _multiplier(node, inputs), node.output.zero_point)
+        for kernel in (xnnpack_x86, xnnpack_arm64)
+    )
+
+
+def ort_cases(node: Mul, inputs: Sequence[QTensor], cases: Cases) -> tuple[Codes, ...]:
+    """Return ONNX Runtime's products."""
+    products = _products(inputs, cases)
+    return (ort(products, _multiplier(node, inputs), node.output.zero_point),)
+
+
+def _products(inputs: Sequence[QTensor], cases: Cases) -> Codes:
+    (a, b), (left, right) = inputs, cases
+    products: Codes = (left - a.zero_point) * (right - b.zero_point)
+    return products
+
+
+def _multiplier(node: Mul, inputs: Sequence[QTensor]) -> np.float32:
+    return multiplier(inputs[0].scale, inputs[1].scale, node.output.scale)
+
+
+def litert_codes(
+    node: Mul, inputs: Sequence[QTensor], codes: Sequence[Int8], *, kernel: Kernel
+) -> Int8:
+    """Return what XNNPACK computes."""
+    x86, arm64 = litert_cases(node, inputs, cases_of(node, inputs, codes))
+    return (x86 if kernel == "x86" else arm64).astype(np.int8)
+
+
+def float_values(
+    node: Mul, inputs: Sequence[Float32], weights: tuple[Float32, Float32] | None
+) -> Float32:
+    """Return the product of real values."""
+    del node, weights
+    return inputs[0] * inputs[1]
+
+
+def tflite_version(node: Mul, inputs: Sequence[QTensor]) -> Version:
+    """Return the version: 3 where products are not scaled down."""
+    if _multiplier(node, inputs) >= 1:
+        return Version(number=3, runtime="1.15.0")
+    return Version(number=2, runtime="1.14.0")
+
+
+def write_tflite(
+    model: TfliteModel, node: Mul, inputs: Sequence[TfliteInput], output: int
+) -> None:
+    """Add the operator."""
+    version = tflite_version(node, [each.tensor for each in inputs]).number
+    model.operator("MUL", version, tflite.indices(inputs), output, "MulOptions")
+
+
+def read_tflite(operator: TfliteOperator, scope: Scope) -> Mul:
+    """Return the node of an operator.
+
+    Raises:
+        ConversionError: An activation would change codes.
+    """
+    a, b, target = tflite.ends(operator, inputs=2)
+    sources = scope.read(a, operator).name, scope.read(b, operator).name
+    output = scope.write(target)
+    tflite.refuse_activation(operator, 0, output)
+    return Mul(inputs=sources, output=output)
+
+
+def write_onnx(
+    model: OnnxModel,
+    node: Mul,
+    inputs: Sequence[OnnxInput],
+    output: str,
+    certificate: Certificate | None,
+) -> None:
+    """Add the product of codes, multiplied once more, and quantised with the scale 1."""
+    required(node.output.name, certificate)
+    one = np.float32(1)
+    product = model.node("Mul", onnx.dequantise(model, inputs, (one, one)))
+    ratio = _multiplier(node, [each.tensor for each in inputs])
+    steps = model.node("Mul", [product, model.scalar(ratio)])
+    model.quantise(steps, one, onnx.zero_point(node.output), output)
+
+
+def examples() -> Iterator[Example]:
+    """Yield products of one shape, of channels with an image, and of large steps."""
+    for name, shapes, scales, zeros in (
+        ("one shape", ((5, 4, 3), (5, 4, 3)), (0.0513, 0.0317, 0.0629), (-128, 5, -20)),
+        ("channels", ((5, 4, 3), (1, 1, 3)), (0.0511, 0.00393, 0.0412), (-8, -128, -2)),
+        ("channels first", ((1, 1, 3), (5, 4, 3)), (0.0041, 0.0207, 0.0131), (-128, 7, 0)),
+        ("vectors", ((12,), (12,)), (0.0203, 0.0709, 0.0831), (3, -4, 5)),
+        ("scaled up", ((5, 4, 3), (5, 4, 3)), (1.71, 1.31, 0.917), (-1, 1, -20)),
+    ):
+        a, b = (
+            QTensor(name=tensor, shape=shape, scale=np.float32(scale), zero_point=zero)
+            for tensor, shape, scale, zero in zip("ab", shapes, scales, zeros, strict=False)
+        )
+        product = QTensor(
+            name="product",
+            shape=max(shapes),
+            scale=np.float32(scales[2]),
+            zero_point=zeros[2],
+        )
+        yield Example(name=name, node=Mul(inputs=("a", "b"), output=product), inputs=(a, b))

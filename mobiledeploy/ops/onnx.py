@@ -1,0 +1,118 @@
+"""What operators share when they are written to an `.onnx`.
+
+Activations are dequantised, computed with and quantised again, in the form that ONNX Runtime
+fuses into a single integer kernel.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from mobiledeploy.ops.activation import clamp, implied
+from mobiledeploy.ops.architecture import Activation
+from mobiledeploy.ops.tensors import Float32, Int8, QTensor
+from mobiledeploy.ops.weights import QWeights
+from mobiledeploy.targets.onnx_model import OnnxModel
+
+OFFSET: Final = 128
+"""Activations are uint8 inside: the int8 code plus 128. ONNX Runtime's fast kernels are those
+for uint8 activations with int8 weights."""
+
+IMAGE_AXES: Final = 3
+"""Of tensors that are NCHW inside: those with height, width and channels. Others keep their
+axes, channels last."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class OnnxInput:
+    """An activation that a node reads.
+
+    Attributes:
+        codes: Name of the tensor that holds its codes: uint8, (batch, channels, height, width)
+            of an image, else (batch, ...).
+        tensor: Its shape, as in the graph, and its grid.
+    """
+
+    codes: str
+    tensor: QTensor
+
+
+def zero_point(tensor: QTensor) -> np.uint8:
+    """Return an activation's zero point as it is inside."""
+    return np.uint8(tensor.zero_point + OFFSET)
+
+
+def dequantise(
+    model: OnnxModel, inputs: Sequence[OnnxInput], scales: Sequence[np.float32] | None = None
+) -> list[str]:
+    """Add the real values of activations; return their names.
+
+    Args:
+        model: To add them to.
+        inputs: The activations.
+        scales: Those of a certificate, where they are not the activations' own.
+    """
+    own = [each.tensor.scale for each in inputs]
+    return [
+        model.dequantise(each.codes, scale, zero_point(each.tensor))
+        for each, scale in zip(inputs, own if scales is None else scales, strict=True)
+    ]
+
+
+def quantise(model: OnnxModel, real: str, tensor: QTensor, output: str | None = None) -> str:
+    """Add the codes of an activation; return their name."""
+    return model.quantise(real, tensor.scale, zero_point(tensor), output)
+
+
+def add_weights(
+    model: OnnxModel, name: str, weights: QWeights, kernel: Int8, *, axis: int, repeat: int = 1
+) -> tuple[str, str]:
+    """Add kernel and bias; return the names of their real values.
+
+    A kernel's zero points are its own: with `session.x64quantprecision` ONNX Runtime rewrites
+    them in place and fails where two kernels share them. A bias has none.
+
+    Args:
+        model: To add them to.
+        name: Of the node's output.
+        weights: Kernel and bias of the node.
+        kernel: Its kernel, in ONNX's order.
+        axis: Of the output channels in `kernel`.
+        repeat: How often `kernel` repeats the node's output channels.
+    """
+
+    def scales(values: Float32) -> npt.NDArray[np.float32]:
+        return np.tile(values, repeat) if values.size > 1 else values[0]
+
+    scale = scales(weights.kernel_scale)
+    kernel_names = [
+        model.constant(f"{name}/kernel", kernel),
+        model.constant(f"{name}/scale", scale),
+        model.constant(f"{name}/zero_point", np.zeros_like(scale, np.int8)),
+    ]
+    bias_names = [
+        model.constant(f"{name}/bias", np.tile(weights.bias, repeat)),
+        model.constant(f"{name}/bias_scale", scales(weights.bias_scale)),
+    ]
+    return (
+        model.node("DequantizeLinear", kernel_names, axis=axis),
+        model.node("DequantizeLinear", bias_names, axis=0),
+    )
+
+
+def quantise_clipped(
+    model: OnnxModel, real: str, tensor: QTensor, activation: Activation, output: str | None = None
+) -> str:
+    """Add a layer's codes, activated where the grid does not imply it; return their name.
+
+    The activation works on codes: a float one between the layer and its quantisation would keep
+    ONNX Runtime from fusing them.
+    """
+    if implied(activation, tensor):
+        return quantise(model, real, tensor, output)
+    bounds = (np.uint8(code + OFFSET) for code in clamp(activation, tensor))
+    codes = quantise(model, real, tensor)
+    return model.node("Clip", [codes, *(model.scalar(bound) for bound in bounds)], output)

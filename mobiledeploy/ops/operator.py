@@ -1,0 +1,277 @@
+"""What the module of an operator offers: the interface that `ops.table` lists modules of.
+
+`ops/add.py` is an example. A module is all that anybody has to know of its operator: whoever
+quantises, certifies, runs, writes or reads a graph asks the table for the module and calls it.
+"""
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+from typing import Any, Final, Literal, Protocol, TypeAlias, TypeVar, runtime_checkable
+
+from mobiledeploy.integer.tflite_file import TfliteOperator
+from mobiledeploy.ops.architecture import Layer
+from mobiledeploy.ops.certificate import Certificate
+from mobiledeploy.ops.grid import Grid
+from mobiledeploy.ops.onnx import OnnxInput
+from mobiledeploy.ops.ranges import Interval, Ranges
+from mobiledeploy.ops.tensors import Codes, Float32, Int8, QTensor, Shape
+from mobiledeploy.ops.tflite import Scope, TfliteInput, Version
+from mobiledeploy.ops.weights import QWeights, Weights
+from mobiledeploy.targets.onnx_model import OnnxModel
+from mobiledeploy.targets.tflite_model import TfliteModel
+
+Kernel: TypeAlias = Literal["x86", "arm64"]
+"""Of which architecture LiteRT's kernels are, where they differ."""
+
+Cases: TypeAlias = tuple[Codes, ...]
+"""What decides an output code, one array for each thing that does: of an addition the codes of
+both operands, of a mean the sum of codes. All of one shape."""
+
+
+class Node(Protocol):
+    """An operator in an integer graph: a frozen dataclass.
+
+    Its fields are the names of what it reads (`input` or `inputs`), `output`, for some `weights`,
+    and then its options: whatever else decides what it computes.
+    """
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Names of the tensors that it reads."""
+
+    @property
+    def output(self) -> QTensor:
+        """The tensor that it writes."""
+
+    def check(self, inputs: Sequence[QTensor]) -> None:
+        """Check shapes, types and grids against the tensors that it reads.
+
+        Raises:
+            ConversionError: Names the node, says what was expected and received.
+        """
+
+
+@runtime_checkable
+class WeightedNode(Node, Protocol):
+    """A node with a kernel and a bias."""
+
+    @property
+    def weights(self) -> QWeights:
+        """Kernel and bias."""
+
+    @property
+    def channel_axis(self) -> int:
+        """Axis of the output channels in the kernel."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """What a layer costs, counted.
+
+    Attributes:
+        macs: Multiply-accumulate operations of its kernel for one image.
+        parameters: As Keras counts them, batch normalisation's moving statistics included.
+        int8_bytes: Of its weights: int8 kernel and int32 biases, batch norm folded in.
+    """
+
+    macs: int
+    parameters: int
+    int8_bytes: int
+
+
+NO_WORK: Final = Work(macs=0, parameters=0, int8_bytes=0)
+"""Of operators without weights."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Example:
+    """A node to try an operator with: its tests loop over these, and so do the mutants.
+
+    Attributes:
+        name: For test reports, unique within the operator.
+        node: The node.
+        inputs: What it reads, in its order, under the names that it reads.
+    """
+
+    name: str
+    node: Node
+    inputs: tuple[QTensor, ...]
+
+
+N = TypeVar("N", bound=Node)
+
+
+class Operator(Protocol[N]):
+    """A module of `ops` for one operator.
+
+    Attributes:
+        NODE: Its node in an integer graph.
+        LAYERS: What it is called in an `Architecture`.
+        TFLITE: What it is called in a `.tflite`, in the schema's `BuiltinOperator`.
+        ONNX: Which ONNX operator computes it between quantise/dequantise pairs.
+        FIXED_RANGE: The range of every output, where it does not depend on what is computed.
+    """
+
+    NODE: type[N]
+    LAYERS: tuple[str, ...]
+    TFLITE: tuple[str, ...]
+    ONNX: tuple[str, ...]
+    FIXED_RANGE: Interval | None
+
+    def kernel_shape(self, layer: Layer) -> Shape:
+        """Return the kernel's shape in Keras's order; empty for operators without weights."""
+
+    def output_shape(self, layer: Layer, inputs: Sequence[Shape]) -> Shape:
+        """Return the output's shape.
+
+        Args:
+            layer: With its parameters.
+            inputs: Shapes of its inputs.
+
+        Raises:
+            RequestError: Names the layer; their number, ranks or sizes are none it can take.
+        """
+
+    def work(self, layer: Layer, inputs: Sequence[Shape]) -> Work:
+        """Return what a layer costs."""
+
+    def operand_ranges(self, layer: Layer, ranges: Ranges) -> Ranges:
+        """Return what its inputs' ranges must become so that LiteRT's kernel takes the layer.
+
+        Args:
+            layer: The layer.
+            ranges: Of all tensors.
+
+        Returns:
+            Of its inputs; nothing for those that may stay.
+        """
+
+    def output_range(
+        self, layer: Layer, ranges: Ranges, inputs: Sequence[Shape], weights: Weights | None
+    ) -> Interval:
+        """Return what its output's range must become, likewise.
+
+        Args:
+            layer: The layer.
+            ranges: Of all tensors.
+            inputs: Shapes of its inputs.
+            weights: Kernel and bias, if it has them.
+        """
+
+    def quantise(
+        self, layer: Layer, inputs: Sequence[Grid], output: QTensor, weights: Weights | None
+    ) -> N:
+        """Return the node of a layer.
+
+        Args:
+            layer: The layer.
+            inputs: Grids of its inputs, before scales are rounded to float32.
+            output: What it writes.
+            weights: Kernel and bias, if it has them.
+        """
+
+    def float_layer(self, node: N, inputs: Sequence[QTensor]) -> Layer:
+        """Return the layer of a node, under the names of its tensors."""
+
+    def litert_codes(
+        self, node: N, inputs: Sequence[QTensor], codes: Sequence[Int8], *, kernel: Kernel
+    ) -> Int8:
+        """Return what LiteRT with XNNPACK computes, bit for bit.
+
+        Args:
+            node: What to compute.
+            inputs: Grids of its inputs.
+            codes: The inputs, shape (batch, ...).
+            kernel: Of which architecture.
+        """
+
+    def float_values(
+        self, node: N, inputs: Sequence[Float32], weights: tuple[Float32, Float32] | None
+    ) -> Float32:
+        """Return what a node computes from real values if nothing is rounded or clipped.
+
+        Args:
+            node: What to compute.
+            inputs: Real values, shape (batch, ...).
+            weights: Kernel, in the node's order, and bias as real values, if it has them.
+        """
+
+    def tflite_version(self, node: N, inputs: Sequence[QTensor]) -> Version:
+        """Return the operator's version in a `.tflite`."""
+
+    def write_tflite(
+        self, model: TfliteModel, node: N, inputs: Sequence[TfliteInput], output: int
+    ) -> None:
+        """Add the operator, and the constants that it needs.
+
+        Args:
+            model: To add them to.
+            node: What to write.
+            inputs: The activations that it reads.
+            output: Index of the one that it writes.
+        """
+
+    def read_tflite(self, operator: TfliteOperator, scope: Scope) -> Node:
+        """Return the node that is the same function as an operator of a `.tflite`.
+
+        Raises:
+            ConversionError: There is none.
+        """
+
+    def write_onnx(
+        self,
+        model: OnnxModel,
+        node: N,
+        inputs: Sequence[OnnxInput],
+        output: str,
+        certificate: Certificate | None,
+    ) -> None:
+        """Add ONNX nodes that ONNX Runtime computes as LiteRT computes the operator.
+
+        Args:
+            model: To add them to.
+            node: What to write.
+            inputs: The codes that it reads.
+            output: Name of the tensor with the output's codes.
+            certificate: Of an operator that is `Certified`; None of others.
+        """
+
+    def examples(self) -> Iterator[Example]:
+        """Yield nodes to try the operator with."""
+
+
+@runtime_checkable
+class Certified(Protocol):
+    """A module whose operator can be tried out on every input there is, and is.
+
+    The cases are computed by LiteRT's arithmetic and, apart from it, by ONNX Runtime's.
+    """
+
+    def certify(self, node: Any, inputs: Sequence[QTensor]) -> Certificate:
+        """Return the proof that every runtime gives one code for every input.
+
+        Raises:
+            ConversionError: Some runtime does not take the node, or they cannot be brought to
+                agree; the message names it.
+        """
+
+    def all_cases(self, node: Any, inputs: Sequence[QTensor]) -> Cases:
+        """Return all cases there are.
+
+        Raises:
+            ConversionError: There are too many.
+        """
+
+    def cases_of(self, node: Any, inputs: Sequence[QTensor], codes: Sequence[Int8]) -> Cases:
+        """Return the cases that stand in tensors of shape (batch, ...), shaped like the output."""
+
+    def litert_cases(
+        self, node: Any, inputs: Sequence[QTensor], cases: Cases
+    ) -> tuple[Codes, ...]:
+        """Return the output codes of cases, once for each kernel that LiteRT may choose."""
+
+    def ort_cases(self, node: Any, inputs: Sequence[QTensor], cases: Cases) -> tuple[Codes, ...]:
+        """Return the output codes of cases, once for each kernel that ONNX Runtime may choose.
+
+        They are those of the form with the inputs' own scales; a certificate may ask for others.
+        """

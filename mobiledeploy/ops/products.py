@@ -1,0 +1,115 @@
+"""Sums of products of int8 codes and weights: exact, and as fast as float32 multiplies matrices.
+
+float32 holds every whole number up to 2**24. While no sum over |weight| times the widest input can
+leave that range, every partial sum is exact in whatever order a BLAS library adds. Longer sums
+are cut into pieces that stay inside, and the pieces are added in float64.
+"""
+
+from collections.abc import Iterator
+from typing import Final, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from mobiledeploy.ops.tensors import QMAX, QMIN, Int8, Int32, QTensor
+from mobiledeploy.ops.weights import QWeights
+
+Exact: TypeAlias = npt.NDArray[np.float32] | npt.NDArray[np.float64]
+"""Whole numbers: float32 where all of them are at most `EXACT`, else float64."""
+
+EXACT: Final = 2**24
+"""float32 holds all whole numbers up to this one."""
+
+
+def centred(source: QTensor, codes: Int8) -> npt.NDArray[np.float32]:
+    """Return codes with their zero point taken off."""
+    return codes.astype(np.float32) - np.float32(source.zero_point)
+
+
+def widest(source: QTensor) -> int:
+    """Return the largest magnitude of a centred code."""
+    return max(QMAX - source.zero_point, source.zero_point - QMIN)
+
+
+def largest(weights: QWeights, axis: int, source: QTensor) -> int:
+    """Return the largest magnitude that an accumulator can reach, its bias included.
+
+    Input codes may be anything in -128..127. It fits int32, or there would be no such graph.
+
+    Args:
+        weights: Of the node.
+        axis: Of the output channels in the kernel.
+        source: Grid of the input.
+    """
+    others = tuple(other for other in range(weights.kernel.ndim) if other != axis)
+    products = np.abs(weights.kernel).sum(axis=others, dtype=np.int64) * widest(source)
+    return int((products + np.abs(weights.bias.astype(np.int64))).max())
+
+
+def product(left: npt.NDArray[np.float32], kernel: Int8, reach: int) -> Exact:
+    """Multiply matrices, exactly.
+
+    Args:
+        left: Shape (..., inputs), whole numbers of magnitudes up to `reach`.
+        kernel: Shape (inputs, outputs).
+        reach: See `left`.
+    """
+    matrix = kernel.astype(np.float32)
+    pieces = list(_pieces(np.abs(kernel.astype(np.int64)).max(axis=1), reach))
+    if len(pieces) == 1:
+        return left @ matrix
+    parts = np.stack([left[..., piece] @ matrix[piece] for piece in pieces])
+    total: Exact = parts.sum(axis=0, dtype=np.float64)
+    return total
+
+
+def _pieces(weights: npt.NDArray[np.int64], reach: int) -> Iterator[slice]:
+    """Yield ranges of the inputs over which no sum of products leaves `EXACT`."""
+    reached = np.cumsum(weights) * reach
+    start, base = 0, 0
+    while start < weights.size:
+        stop = max(int(np.searchsorted(reached, base + EXACT, side="right")), start + 1)
+        yield slice(start, stop)
+        start, base = stop, int(reached[stop - 1])
+
+
+def with_bias(sums: Exact, bias: Int32, bound: int) -> Exact:
+    """Add a bias to sums, in place where they are exact in their type.
+
+    Args:
+        sums: Shape (..., channels).
+        bias: Shape (channels,).
+        bound: The largest magnitude that a sum with its bias can reach; see `largest`.
+    """
+    if bound > EXACT:
+        sums = sums.astype(np.float64)
+    sums += bias.astype(sums.dtype)
+    return sums
+
+
+def requantise(
+    sums: Exact, weights: QWeights, source: QTensor, out: QTensor, bounds: tuple[int, int]
+) -> Int8:
+    """Return the codes of accumulators, as XNNPACK rounds them.
+
+    The int32 sum is converted to float32, which rounds sums beyond 2**24, multiplied by one
+    float32, `input scale * kernel scale / output scale`, and rounded, all halves to even. Sources:
+    XNNPACK's `src/operators/convolution-nhwc.c` and `fully-connected-nc.c` for the multiplier,
+    the `fp32` requantisation of `src/qs8-qc8w-gemm`, `src/qs8-qc8w-igemm` and
+    `src/qs8-qc8w-dwconv`.
+
+    Args:
+        sums: Of products and bias; may be overwritten.
+        weights: Of the node.
+        source: Grid of the input.
+        out: Grid of the output.
+        bounds: Lowest and highest code, those of a fused activation.
+    """
+    # XNNPACK clamps before it rounds: the bounds are whole numbers, so the order is the same.
+    values = sums.astype(np.float32, copy=False)
+    values *= source.scale * weights.kernel_scale / out.scale
+    np.rint(values, out=values)
+    zero = np.float32(out.zero_point)
+    np.clip(values, bounds[0] - zero, bounds[1] - zero, out=values)
+    values += zero
+    return values.astype(np.int8)

@@ -1,0 +1,38 @@
+"""The real interval that each activation takes: what calibration and QAT hand to quantisation."""
+
+from collections.abc import Mapping
+from typing import Final, TypeAlias
+
+from mobiledeploy.ops.grid import activation_grid
+
+Interval: TypeAlias = tuple[float, float]
+"""(lowest, highest) value, with lowest <= 0 <= highest so that zero has a code."""
+
+Ranges: TypeAlias = Mapping[str, Interval]
+"""By tensor name: of the network's input and of every layer whose range is not fixed."""
+
+SLACK: Final = 1.01
+"""A step must be so much above a kernel's limit: rounding, and the search for ranges under which
+both runtimes round alike, may move it a little."""
+MARGIN: Final = 2.0
+"""What is too narrow becomes so many times the limit."""
+
+
+def step(ranges: Ranges, name: str) -> float:
+    """Return the scale of a tensor, before it is rounded to float32."""
+    return activation_grid(name, *ranges[name]).scale
+
+
+def wide_enough(limit: float, name: str, interval: Interval) -> Interval:
+    """Return the interval, widened in proportion if its step is not above a limit.
+
+    Args:
+        limit: The smallest step that a kernel takes.
+        name: The tensor, for errors.
+        interval: Its range.
+    """
+    scale = activation_grid(name, *interval).scale
+    if scale >= limit * SLACK:
+        return interval
+    factor = limit * MARGIN / scale
+    return interval[0] * factor, interval[1] * factor

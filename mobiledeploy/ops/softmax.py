@@ -1,0 +1,220 @@
+"""The softmax of a vector: SOFTMAX, whose output grid is fixed: scale 1/256, zero point -128.
+
+TFLite has two int8 kernels, that of x86 and that of arm64. Both look an exponential up for each
+logit, as far as it lies below the largest, and multiply by the inverse of the sum. On x86 the
+table, the sum and the product are float32; on arm64 the table holds 16-bit integers, and the
+product is rounded twice. So they differ by a step now and then, as
+does ONNX Runtime, and by more on adversarial logits of a thousand classes, whose many small
+exponentials a table of 16 bits rounds alike. This is why parity is judged before the softmax.
+
+Sources, all in LiteRT (formerly tensorflow/lite): tflite/kernels/activations.cc, where
+`TFLITE_SOFTMAX_USE_UINT16_LUT` (clang on aarch64: phones, and the wheels) chooses the kernel;
+tflite/kernels/internal/optimized/optimized_ops.h, `Softmax` with `PopulateSoftmaxLookupTable`,
+and `SoftmaxInt8LUT` with `PopulateSoftmaxUInt8LookupTable`; tflite/kernels/internal/common.h,
+`MultiplyByQuantizedMultiplier`, rounding twice. XNNPACK leaves this softmax to them.
+"""
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+from typing import Final, assert_never
+
+import numpy as np
+
+from mobiledeploy.base.errors import RequestError
+from mobiledeploy.integer.tflite_file import TfliteOperator
+from mobiledeploy.ops import onnx, tflite, without_weights
+from mobiledeploy.ops.architecture import Layer
+from mobiledeploy.ops.certificate import Certificate
+from mobiledeploy.ops.expf import expf
+from mobiledeploy.ops.grid import Grid
+from mobiledeploy.ops.onnx import OnnxInput
+from mobiledeploy.ops.operator import Example, Kernel
+from mobiledeploy.ops.ranges import Interval
+from mobiledeploy.ops.tensors import QMAX, QMIN, Codes, Float32, Int8, QTensor, Shape, expect
+from mobiledeploy.ops.tflite import Scope, TfliteInput, Version, refusal
+from mobiledeploy.ops.weights import Weights
+from mobiledeploy.targets.onnx_model import OnnxModel
+from mobiledeploy.targets.tflite_model import TfliteModel
+
+LAYERS: tuple[str, ...] = ("softmax",)
+TFLITE: tuple[str, ...] = ("SOFTMAX",)
+ONNX: tuple[str, ...] = ("Softmax",)
+FIXED_RANGE: Interval | None = (0.0, 255 / 256)
+
+SOFTMAX_SCALE = np.float32(1 / 256)
+SOFTMAX_ZERO_POINT = -128
+
+WIDEST: Final = 2**31 // 2**16
+"""Classes that arm64's int32 sum holds, whatever the logits are."""
+
+_ALL: Final = np.arange(QMAX - QMIN + 1, dtype=np.float32)
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Softmax:
+    """The softmax of a vector."""
+
+    input: str
+    output: QTensor
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Names of the tensors that it reads."""
+        return (self.input,)
+
+    def check(self, inputs: Sequence[QTensor]) -> None:
+        """Check shape and grid; see `operator.Node.check`."""
+        (source,) = inputs
+        name, out = self.output.name, self.output
+        expect(name, "rank of the input", len(source.shape), 1)
+        expect(name, "output shape", out.shape, source.shape)
+        expect(name, "scale", out.scale, SOFTMAX_SCALE)
+        expect(name, "zero point", out.zero_point, SOFTMAX_ZERO_POINT)
+
+
+NODE: type[Softmax] = Softmax
+kernel_shape = without_weights.kernel_shape
+work = without_weights.work
+operand_ranges = without_weights.operand_ranges
+output_range = without_weights.output_range
+
+
+def output_shape(layer: Layer, inputs: Sequence[Shape]) -> Shape:
+    """Return the number of classes; see `operator.Operator.output_shape`."""
+    if len(inputs) != 1 or len(inputs[0]) != 1:
+        raise RequestError(
+            f"layer `{layer.name}` (softmax) expects a vector, received {list(inputs)}"
+        )
+    return inputs[0]
+
+
+def quantise(
+    layer: Layer, inputs: Sequence[Grid], output: QTensor, weights: Weights | None
+) -> Softmax:
+    """Return the node of a layer."""
+    del inputs, weights
+    return Softmax(input=layer.inputs[0], output=output)
+
+
+def float_layer(node: Softmax, inputs: Sequence[QTensor]) -> Layer:
+    """Return the layer of a node."""
+    return Layer(
+        name=node.output.name,
+        op="softmax",
+        inputs=node.inputs,
+        in_channels=inputs[0].shape[-1],
+        out_channels=node.output.shape[-1],
+    )
+
+
+def litert_codes(
+    node: Softmax, inputs: Sequence[QTensor], codes: Sequence[Int8], *, kernel: Kernel
+) -> Int8:
+    """Return what TFLite's own kernel computes: XNNPACK leaves this softmax to it."""
+    del node
+    return softmax_codes(codes[0], inputs[0].scale, kernel=kernel)
+
+
+def softmax_codes(logits: Int8, scale: np.float32, *, kernel: Kernel = "x86") -> Int8:
+    """Return the codes of the softmax, on the grid that it always has.
+
+    Args:
+        logits: int8, shape (batch, classes).
+        scale: Of the logits; their zero point cancels out.
+        kernel: Whose arithmetic.
+    """
+    below = logits.max(axis=-1, keepdims=True).astype(np.int64) - logits
+    match kernel:
+        case "x86":
+            steps = _x86(below, scale)
+        case "arm64":
+            steps = _arm64(below, scale)
+        case _:
+            assert_never(kernel)
+    codes: Int8 = np.clip(steps + SOFTMAX_ZERO_POINT, QMIN, QMAX).astype(np.int8)
+    return codes
+
+
+def _x86(below: Codes, scale: np.float32) -> Codes:
+    powers = expf(-scale * _ALL)[below]
+    # One after the other, in float32, as the kernel adds.
+    total = np.add.accumulate(powers, axis=-1, dtype=np.float32)[..., -1:]
+    steps = powers * (np.float32(1) / (total * SOFTMAX_SCALE))
+    return np.floor(steps.astype(np.float64) + 0.5).astype(np.int64)
+
+
+def _arm64(below: Codes, scale: np.float32) -> Codes:
+    exponents = expf(scale * -_ALL) * np.float32(np.iinfo(np.uint16).max)
+    table = (exponents.astype(np.float64) + 0.5).astype(np.int64)
+    powers = table[below]
+    total = powers.sum(axis=-1, keepdims=True).astype(np.float32)
+    inverse = np.float32(1) / (total * SOFTMAX_SCALE)
+    # The inverse lies below 1/128: as fraction * 2**-shift both are positive, and with nothing
+    # negative in sight a rounding half up is the kernel's on vectors as on the rest.
+    fraction, exponent = np.frexp(inverse.astype(np.float64))
+    multiplier, shift = (fraction * 2.0**31).astype(np.int64), -exponent.astype(np.int64)
+    doubled = (powers * multiplier + 2**30) >> 31
+    rounded: Codes = (doubled + (np.int64(1) << (shift - 1))) >> shift
+    return rounded
+
+
+def float_values(
+    node: Softmax, inputs: Sequence[Float32], weights: tuple[Float32, Float32] | None
+) -> Float32:
+    """Return the softmax of real values."""
+    del node, weights
+    powers = np.exp(inputs[0] - inputs[0].max(axis=-1, keepdims=True))
+    shares: Float32 = powers / powers.sum(axis=-1, keepdims=True)
+    return shares
+
+
+def tflite_version(node: Softmax, inputs: Sequence[QTensor]) -> Version:
+    """Return the version of int8 softmaxes."""
+    del node, inputs
+    return Version(number=2, runtime="1.14.0")
+
+
+def write_tflite(
+    model: TfliteModel, node: Softmax, inputs: Sequence[TfliteInput], output: int
+) -> None:
+    """Add the operator."""
+    version = tflite_version(node, []).number
+    model.operator("SOFTMAX", version, tflite.indices(inputs), output, "SoftmaxOptions", Beta=1.0)
+
+
+def read_tflite(operator: TfliteOperator, scope: Scope) -> Softmax:
+    """Return the node of an operator.
+
+    Raises:
+        ConversionError: Its beta is not 1.
+    """
+    source, target = tflite.ends(operator, inputs=1)
+    if operator.option(0, "f", 0.0) != 1.0:
+        raise refusal(operator, "expected beta 1")
+    return Softmax(
+        input=scope.read(source, operator).name, output=scope.write(target, vector=True)
+    )
+
+
+def write_onnx(
+    model: OnnxModel,
+    node: Softmax,
+    inputs: Sequence[OnnxInput],
+    output: str,
+    certificate: Certificate | None,
+) -> None:
+    """Add a Softmax, which ONNX Runtime fuses into QLinearSoftmax."""
+    del certificate
+    real = model.node("Softmax", onnx.dequantise(model, inputs), axis=-1)
+    onnx.quantise(model, real, node.output, output)
+
+
+def examples() -> Iterator[Example]:
+    """Yield softmaxes of few and of many classes."""
+    for classes, scale, zero in ((5, 0.11, 3), (300, 0.02, -50)):
+        logits = QTensor(name="logits", shape=(classes,), scale=np.float32(scale), zero_point=zero)
+        scores = QTensor(
+            name="scores", shape=(classes,), scale=SOFTMAX_SCALE, zero_point=SOFTMAX_ZERO_POINT
+        )
+        node = Softmax(input="logits", output=scores)
+        yield Example(name=f"{classes} classes", node=node, inputs=(logits,))

@@ -1,0 +1,70 @@
+"""The operators that there are: one row each, the module that knows all about it.
+
+`ops.operator` says what a module offers. Whoever looks an operator up gets its module or an error:
+nothing stands for what is unknown.
+"""
+
+from typing import Any, Final
+
+from mobiledeploy.base.errors import ConversionError, RequestError
+from mobiledeploy.ops import add, conv, dense, mean, mul, softmax
+from mobiledeploy.ops.architecture import Layer
+from mobiledeploy.ops.operator import Node, Operator
+
+OPERATORS: Final[tuple[Operator[Any], ...]] = (
+    conv,
+    dense,
+    add,
+    mul,
+    mean,
+    softmax,
+)
+
+_BY_LAYER: Final = {name: module for module in OPERATORS for name in module.LAYERS}
+_BY_NODE: Final = {module.NODE: module for module in OPERATORS}
+_BY_TFLITE: Final = {name: module for module in OPERATORS for name in module.TFLITE}
+
+
+def of_layer(layer: Layer) -> Operator[Any]:
+    """Return the operator of a float layer.
+
+    Raises:
+        RequestError: There is none of that name.
+    """
+    if layer.op not in _BY_LAYER:
+        raise RequestError(
+            f"layer `{layer.name}`: there is no operator `{layer.op}`, only "
+            f"{', '.join(sorted(_BY_LAYER))}"
+        )
+    return _BY_LAYER[layer.op]
+
+
+def of_node(node: Node) -> Operator[Any]:
+    """Return the operator of a node.
+
+    Raises:
+        ConversionError: Its type is that of no operator.
+    """
+    module = _BY_NODE.get(type(node))
+    if module is None:
+        raise ConversionError(f"`{node.output.name}`: {type(node).__name__} is no operator")
+    return module
+
+
+def of_tflite(name: str) -> Operator[Any]:
+    """Return the operator that stands in a `.tflite` under a name of `BuiltinOperator`.
+
+    Raises:
+        ConversionError: No operator is written so.
+    """
+    if name not in _BY_TFLITE:
+        raise ConversionError(
+            f"{name} is no operator of an integer graph: those are {', '.join(tflite_names())}",
+            hint="only int8 classifiers of the MobileNet kind can be read",
+        )
+    return _BY_TFLITE[name]
+
+
+def tflite_names() -> tuple[str, ...]:
+    """Return the names of all operators in `BuiltinOperator`, in alphabetical order."""
+    return tuple(sorted(_BY_TFLITE))

@@ -1,0 +1,87 @@
+"""The int8 tensors that operators read and write.
+
+A real value is `(code - zero_point) * scale`. This is TFLite's "full integer" specification:
+https://ai.google.dev/edge/litert/models/quantization_spec
+"""
+
+import dataclasses
+import math
+from typing import Final, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from mobiledeploy.base.errors import ConversionError
+
+Int8: TypeAlias = npt.NDArray[np.int8]
+Int32: TypeAlias = npt.NDArray[np.int32]
+Float32: TypeAlias = npt.NDArray[np.float32]
+Codes: TypeAlias = npt.NDArray[np.int64]
+"""int8 codes, or sums and products of them, in a type that holds them all."""
+
+Shape: TypeAlias = tuple[int, ...]
+"""Of a tensor, without the batch. The channels come last."""
+
+QMIN: Final = -128
+QMAX: Final = 127
+
+MOST_AXES: Final = 4
+"""Of a tensor, without the batch."""
+
+MOST_ELEMENTS: Final = 2**28
+"""Of an activation: more than any image that we take needs, and less than fills a machine."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class QTensor:
+    """An int8 activation of one image.
+
+    Attributes:
+        name: Unique in the graph; the name of the layer that writes it, or the input's.
+        shape: 1 to 4 axes: (height, width, channels) of an image, (channels,) of a vector.
+        scale: Real units per step, positive, a float32 value.
+        zero_point: The code of real 0, in -128..127.
+    """
+
+    name: str
+    shape: Shape
+    scale: np.float32
+    zero_point: int
+
+    def __post_init__(self) -> None:
+        """Check grid and shape.
+
+        Raises:
+            ConversionError: The scale is not a positive normal number, the zero point lies
+                outside int8, or the shape has no axes or too many, an axis below 1, or too many
+                elements.
+        """
+        if not (np.isfinite(self.scale) and self.scale >= np.finfo(np.float32).tiny):
+            raise ConversionError(
+                f"tensor `{self.name}`: expected a positive scale, received {self.scale}"
+            )
+        if not QMIN <= self.zero_point <= QMAX:
+            raise ConversionError(
+                f"tensor `{self.name}`: expected a zero point in -128..127, "
+                f"received {self.zero_point}"
+            )
+        if not 1 <= len(self.shape) <= MOST_AXES or min(self.shape) < 1:
+            raise ConversionError(
+                f"tensor `{self.name}`: expected 1 to {MOST_AXES} axes such as (height, width, "
+                f"channels) or (channels,), received {self.shape}"
+            )
+        if math.prod(self.shape) > MOST_ELEMENTS:
+            raise ConversionError(
+                f"tensor `{self.name}`: expected at most {MOST_ELEMENTS} elements, "
+                f"received shape {self.shape}"
+            )
+
+
+def expect(node: str, what: str, received: object, expected: object) -> None:
+    """Check one fact about a node.
+
+    Raises:
+        ConversionError: The two differ.
+    """
+    if received != expected:
+        raise ConversionError(f"`{node}`: expected {what} {expected}, received {received}")

@@ -1,0 +1,240 @@
+"""From a float kernel and bias to int8 and int32, with checked invariants.
+
+Kernels are int8, symmetric (zero point 0, values -127..127), with one scale an output channel, or
+a single one for the dense layer; biases are int32 on the grid `input scale * kernel scale`.
+
+Quantisation-aware training tunes the weights under TensorFlow's fake-quant kernels, so the file
+must hold the very codes they chose: on a tie a plain `rint` picks another one for a few weights in
+a million, and the logits move. Range -max|w|..max|w|, `narrow_range=True`. Source:
+tensorflow/core/kernels/fake_quant_ops_functor.h, float32 throughout, no fused multiply-add.
+"""
+
+import dataclasses
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from mobiledeploy.base.errors import ConversionError
+from mobiledeploy.ops.tensors import QMAX, QMIN, Float32, Int8, Int32, QTensor, expect
+
+WIDEST_MULTIPLIER: Final = 256
+"""XNNPACK's limit for input scale * kernel scale / output scale; LiteRT 2.3 cannot load a file
+with a larger one."""
+
+MOST_STEPS: Final = 2**31 - 2**8
+"""How many output steps a sum may have that is still to be clipped to int8."""
+
+BIAS_LIMIT: Final = (2**31 - 1) // 2
+"""Largest bias code: half of int32, which leaves the other half to the products."""
+
+LARGEST_WEIGHT: Final = float(np.finfo(np.float32).max) / 2
+"""Beyond it the width of a grid overflows float32."""
+
+BIAS_BYTES: Final = 4
+"""Of one int32 bias."""
+
+SMALLEST: Final = np.float32(1e-8)
+"""Least max|w| of a channel: a dead channel has a step too. QAT must use the same floor."""
+
+_CALIBRATE: Final = "the layer's output hardly varies: train or calibrate again"
+_HALF, _MAX, _LEVELS = np.float32(0.5), np.float32(QMAX), np.float32(2 * QMAX)
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Weights:
+    """What one convolution or dense layer computes with, batch norm folded in.
+
+    Attributes:
+        kernel: float32 in Keras's order: HWIO, HWC1 for depthwise, IO for dense.
+        bias: float32, one value an output channel.
+    """
+
+    kernel: Float32
+    bias: Float32
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class QWeights:
+    """Integer weights of a convolution or dense layer.
+
+    Attributes:
+        kernel: int8. OHWI for a convolution, 1HWC for a depthwise one, OI for a dense layer.
+        kernel_scale: float32, shape (channels,), or (1,) for one scale in all.
+        bias: int32, shape (channels,).
+        bias_scale: float32, same shape as `kernel_scale`.
+    """
+
+    kernel: Int8
+    kernel_scale: Float32
+    bias: Int32
+    bias_scale: Float32
+
+    def real(self, axis: int) -> tuple[Float32, Float32]:
+        """Return kernel and bias as real values.
+
+        Args:
+            axis: Of the output channels in the kernel.
+        """
+        shape = [1] * self.kernel.ndim
+        shape[axis] = -1
+        kernel: Float32 = self.kernel.astype(np.float32) * self.kernel_scale.reshape(shape)
+        return kernel, self.bias.astype(np.float32) * self.bias_scale
+
+
+def check(name: str, weights: QWeights, source: QTensor, out: QTensor, axis: int) -> None:
+    """Check types, scales and the reach of sums.
+
+    Args:
+        name: The node, for errors.
+        weights: Its weights; the kernel has the right shape.
+        source: What it reads.
+        out: What it writes.
+        axis: Of the output channels in the kernel.
+
+    Raises:
+        ConversionError: Some kernel of a runtime would not compute what the integers say.
+    """
+    channels = out.shape[-1]
+    expect(name, "kernel dtype", weights.kernel.dtype, np.dtype(np.int8))
+    expect(name, "bias dtype", weights.bias.dtype, np.dtype(np.int32))
+    expect(name, "bias shape", weights.bias.shape, (channels,))
+    if weights.kernel.min() < -QMAX:
+        raise ConversionError(f"`{name}`: expected symmetric int8 weights in -127..127")
+    scales = weights.kernel_scale.shape
+    if scales not in {(1,), (channels,)}:
+        raise ConversionError(f"`{name}`: expected 1 or {channels} scales, received {scales}")
+    expect(name, "bias scale shape", weights.bias_scale.shape, scales)
+    if not all(
+        (np.isfinite(scale) & (scale > 0)).all()
+        for scale in (weights.kernel_scale, weights.bias_scale)
+    ):
+        raise ConversionError(f"`{name}`: expected positive scales of kernel and bias")
+    # The bias lies on the grid of the accumulator. Files round the product once or twice, so
+    # one unit in the last place of float32 is allowed.
+    product = source.scale * weights.kernel_scale
+    if not np.allclose(weights.bias_scale, product, rtol=3e-7, atol=0):
+        raise ConversionError(f"`{name}`: bias scale is not input scale x kernel scale")
+    multipliers = product / out.scale
+    if multipliers.max() >= WIDEST_MULTIPLIER:
+        raise ConversionError(
+            f"`{name}`: expected an accumulator step below {WIDEST_MULTIPLIER} output steps, "
+            f"received {multipliers.max():.3g}",
+            hint=_CALIBRATE,
+        )
+    others = tuple(other for other in range(weights.kernel.ndim) if other != axis)
+    products = np.abs(weights.kernel).sum(axis=others, dtype=np.int64) * (QMAX - QMIN)
+    sums = np.abs(weights.bias.astype(np.int64)) + products
+    if sums.max() > np.iinfo(np.int32).max:
+        raise ConversionError(
+            f"`{name}`: sums up to {sums.max()} do not fit the int32 accumulator"
+        )
+    # XNNPACK on x86 turns a float32 beyond int32 into the lowest int32, and wraps around when it
+    # adds a negative zero point.
+    steps = (sums * multipliers).max()
+    if steps >= MOST_STEPS:
+        raise ConversionError(
+            f"`{name}`: expected sums below {MOST_STEPS} output steps, received {steps:.3g}",
+            hint=_CALIBRATE,
+        )
+
+
+def check_magnitude(layer: str, weights: Weights) -> None:
+    """Check that a grid around a layer's largest weight exists in float32.
+
+    Raises:
+        ConversionError: It does not; the message names the layer.
+    """
+    largest = max(float(np.abs(array).max()) for array in (weights.kernel, weights.bias))
+    if largest > LARGEST_WEIGHT:
+        raise ConversionError(
+            f"layer `{layer}`: weights up to {largest:.3g} do not fit an int8 grid",
+            hint="the training diverged, or the weights file is damaged",
+        )
+
+
+def required(layer: str, weights: Weights | None) -> Weights:
+    """Return a layer's weights.
+
+    Raises:
+        ConversionError: It has none.
+    """
+    if weights is None:
+        raise ConversionError(f"layer `{layer}` has no weights")
+    return weights
+
+
+def smallest_output_step(weights: Weights, input_step: float) -> float:
+    """Return the output scale at which the largest multiplier is all that XNNPACK takes.
+
+    Args:
+        weights: Of the layer.
+        input_step: Scale of its input.
+    """
+    return input_step * float(np.abs(weights.kernel).max()) / QMAX / WIDEST_MULTIPLIER
+
+
+def quantise(kernel: Float32, bias: Float32, input_scale: float, *, per_channel: bool) -> QWeights:
+    """Return integer weights.
+
+    A kernel is symmetric. The bias lies on the grid of the accumulator, `input scale * kernel
+    scale`, a product taken in float64 and rounded to float32 only to be stored.
+
+    Args:
+        kernel: Output channels first.
+        bias: One value an output channel.
+        input_scale: Of the layer's input, before it was rounded to float32.
+        per_channel: Whether each output channel has a scale of its own.
+
+    Returns:
+        Weights with the kernel as it was given, output channels first.
+    """
+    rows = kernel.reshape(bias.size if per_channel else 1, -1)
+    wide_bias = bias.astype(np.float64)
+    # A channel with next to no weights but with a bias: a coarser step for the weights keeps the
+    # code of the bias within int32.
+    needed = np.abs(wide_bias) * (QMAX / BIAS_LIMIT / input_scale)
+    if not per_channel:
+        needed = needed.max(keepdims=True)
+    magnitude = np.maximum(magnitudes(rows), needed.astype(np.float32))
+    scale = magnitude.astype(np.float64) / QMAX
+    bias_scale = input_scale * scale
+    return QWeights(
+        kernel=np.ascontiguousarray(
+            codes(rows, magnitude, per_channel=per_channel).reshape(kernel.shape)
+        ),
+        kernel_scale=scale.astype(np.float32),
+        bias=_round_half_away(wide_bias / bias_scale).astype(np.int32),
+        bias_scale=bias_scale.astype(np.float32),
+    )
+
+
+def magnitudes(kernel: Float32) -> Float32:
+    """Return max|w| of each row of (rows, weights), at least `SMALLEST`."""
+    largest: Float32 = np.maximum(np.abs(kernel).max(axis=1), SMALLEST)
+    return largest
+
+
+def codes(kernel: Float32, magnitude: Float32, *, per_channel: bool) -> Int8:
+    """Return the codes that TensorFlow's fake-quant kernels round weights to, bit for bit.
+
+    Both kernels subtract the code of zero before they round halves up. The one with a range
+    per channel multiplies by the inverse of the step, the one with a single range divides by
+    the step.
+
+    Args:
+        kernel: (channels, weights), or (1, weights) for a single range.
+        magnitude: Half the range of each row.
+        per_channel: Which of the two kernels.
+    """
+    width = (magnitude + magnitude)[:, np.newaxis]
+    step = width / _LEVELS
+    lowest = -_MAX * step
+    shifted = np.clip(kernel, lowest, -lowest) - lowest
+    scaled = shifted * (_LEVELS / width) if per_channel else shifted / step
+    rounded: Int8 = np.floor(scaled - _MAX + _HALF).astype(np.int8)
+    return rounded
+
+
+def _round_half_away(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    return np.copysign(np.floor(np.abs(values) + 0.5), values)

@@ -1,0 +1,51 @@
+"""What modules of operators without weights answer where there is nothing to say.
+
+A module takes such an answer as its own: `kernel_shape = without_weights.kernel_shape`.
+"""
+
+from collections.abc import Sequence
+
+from mobiledeploy.base.errors import RequestError
+from mobiledeploy.ops.architecture import Layer
+from mobiledeploy.ops.operator import NO_WORK, Work
+from mobiledeploy.ops.ranges import Interval, Ranges
+from mobiledeploy.ops.tensors import Shape
+from mobiledeploy.ops.weights import Weights
+
+
+def kernel_shape(layer: Layer) -> Shape:
+    """Return the shape of no kernel."""
+    del layer
+    return ()
+
+
+def work(layer: Layer, inputs: Sequence[Shape]) -> Work:
+    """Return no work: multiplications are counted where weights are."""
+    del layer, inputs
+    return NO_WORK
+
+
+def operand_ranges(layer: Layer, ranges: Ranges) -> Ranges:
+    """Leave the inputs' ranges as they are."""
+    del layer, ranges
+    return {}
+
+
+def output_range(
+    layer: Layer, ranges: Ranges, inputs: Sequence[Shape], weights: Weights | None
+) -> Interval:
+    """Leave the output's range as it is."""
+    del inputs, weights
+    return ranges[layer.name]
+
+
+def expect_inputs(layer: Layer, inputs: Sequence[Shape], count: int) -> None:
+    """Check the number of a layer's inputs.
+
+    Raises:
+        RequestError: It has another number.
+    """
+    if len(inputs) != count:
+        raise RequestError(
+            f"layer `{layer.name}` ({layer.op}) expects {count} inputs, received {len(inputs)}"
+        )
