@@ -3,6 +3,7 @@
 import dataclasses
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -57,7 +58,7 @@ def test_held_back_images_are_decompressed_once(
 ) -> None:
     read: list[str] = []
 
-    def counted(path: Path, *args: object, **kwargs: object) -> object:
+    def counted(path: Path, *args: Any, **kwargs: Any) -> object:
         read.append(path.name)
         return whole(path, *args, **kwargs)
 

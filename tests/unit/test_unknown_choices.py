@@ -57,14 +57,15 @@ def other_node() -> IntegerGraph:
         input: str = GRAPH.input.name
         inputs: tuple[str, ...] = (GRAPH.input.name,)
 
-    return changed(GRAPH, nodes=(Other(), *GRAPH.nodes[1:]))
+    made: IntegerGraph = changed(GRAPH, nodes=(Other(), *GRAPH.nodes[1:]))
+    return made
 
 
 def other_format() -> Model:
-    empty = {"tensors": (), "operators": (), "other_operators": (), "inputs": (), "outputs": ()}
     return Model(
-        format=OTHER, size=0, description="", producer="", codes=(), buffers=(), graphs=1, **empty
-    )
+        format=OTHER, size=0, description="", producer="", tensors=(), operators=(),
+        other_operators=(), inputs=(), outputs=(), codes=(), buffers=(), graphs=1,
+    )  # fmt: skip
 
 
 CALLS: dict[str, Callable[[], object]] = {

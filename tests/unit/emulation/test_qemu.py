@@ -21,14 +21,14 @@ ANSWER = """
 import json, sys
 import numpy as np
 images = np.load(sys.argv[4])
-about = json.dumps({"runtime": sys.argv[2], "architecture": "toaster"})
+about = json.dumps({"runtime": sys.argv[2], "architecture": "aarch64"})
 np.savez(sys.argv[5], about=np.array(about), **{"0": images[:, 0, 0] + 1})
 """
 
 
 @pytest.fixture
 def machine(tmp_path: Path) -> Machine:
-    return Machine(name="a toaster", architecture="toaster", command=(str(tmp_path / "emulator"),))
+    return Machine(name="a toaster", architecture="aarch64", command=(str(tmp_path / "emulator"),))
 
 
 def emulator(machine: Machine, text: str) -> None:
@@ -46,8 +46,8 @@ def test_answers_come_back_with_the_runtime_that_gave_them(machine: Machine) -> 
 
 
 def test_an_answer_from_another_cpu_is_refused(machine: Machine) -> None:
-    emulator(machine, ANSWER.replace("toaster", "x86_64"))
-    with pytest.raises(ParityError, match="ran on x86_64, expected toaster"):
+    emulator(machine, ANSWER.replace("aarch64", "x86_64"))
+    with pytest.raises(ParityError, match="ran on x86_64, expected aarch64"):
         qemu.run(machine, "ort", b"model", IMAGES)
 
 

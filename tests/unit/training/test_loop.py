@@ -193,7 +193,8 @@ def test_the_weights_that_came_are_kept_if_training_does_harm(
 
 
 def test_weights_that_know_nothing_are_not_kept(network: Network, images: Images) -> None:
-    trained, seen = Trained(network), []
+    trained = Trained(network)
+    seen: list[bytes] = []
     validation = dataclasses.replace(scripted([3, 5, 4], trained, seen), from_start=False)
     outcome = trained.train(images, validation=validation)
     assert outcome.steps == 2
