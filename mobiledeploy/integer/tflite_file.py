@@ -46,6 +46,7 @@ OPERATORS: Final = {
     25: "SOFTMAX",
     40: "MEAN",
     114: "QUANTIZE",
+    117: "HARD_SWISH",
 }
 """Names of operators, by their number in the schema's `BuiltinOperator`: those we can read."""
 
@@ -56,6 +57,7 @@ OPTIONS: Final = {
     "DEPTHWISE_CONV_2D": 2,
     "DEQUANTIZE": 38,
     "FULLY_CONNECTED": 8,
+    "HARD_SWISH": 91,
     "MAX_POOL_2D": 5,
     "MEAN": 27,
     "MUL": 21,

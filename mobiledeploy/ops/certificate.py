@@ -26,6 +26,8 @@ class Certificate:
             mean.
         differing_before: Cases in which some runtime differed with the inputs' own scales.
         differing_after: Cases that still differ: 0, or there would be no certificate.
+        table: Whether the ONNX file looks all codes up in a table, because no other form gives
+            them in every runtime.
     """
 
     name: str
@@ -33,6 +35,7 @@ class Certificate:
     cases: int
     differing_before: int
     differing_after: int
+    table: bool = False
 
 
 def all_codes() -> Codes:

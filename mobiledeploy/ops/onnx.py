@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from mobiledeploy.ops.activation import clamp, implied
 from mobiledeploy.ops.architecture import Activation
-from mobiledeploy.ops.tensors import Float32, Int8, QTensor
+from mobiledeploy.ops.tensors import Codes, Float32, Int8, QTensor
 from mobiledeploy.ops.weights import QWeights
 from mobiledeploy.targets.onnx_model import OnnxModel
 
@@ -65,6 +65,36 @@ def dequantise(
 def quantise(model: OnnxModel, real: str, tensor: QTensor, output: str | None = None) -> str:
     """Add the codes of an activation; return their name."""
     return model.quantise(real, tensor.scale, zero_point(tensor), output)
+
+
+def look_up(
+    model: OnnxModel, name: str, read: OnnxInput, codes: Codes, output: str | None = None
+) -> str:
+    """Add a table of output codes; return the name of the tensor of the codes found.
+
+    GatherElements copies element by element and is nine times faster than Gather. An image is
+    looked up in NHWC: ONNX Runtime's own transposes around it cancel against these.
+
+    Args:
+        model: To add it to.
+        name: Of the node's output.
+        read: What is looked up.
+        codes: int8 codes, one for each of the 256 codes of the input, ascending.
+        output: Name of the tensor that holds the codes found.
+    """
+    from onnx import TensorProto
+
+    values = model.constant(f"{name}/table", (codes + OFFSET).astype(np.uint8))
+    image = len(read.tensor.shape) == IMAGE_AXES
+    places = model.node("Transpose", [read.codes], perm=[0, 2, 3, 1]) if image else read.codes
+    places = model.node("Cast", [places], to=TensorProto.INT32)
+    flat = model.constant(f"{name}/flat", np.array([-1]))
+    found = model.node("GatherElements", [values, model.node("Reshape", [places, flat])], axis=0)
+    shape = model.constant(f"{name}/shape", np.array([-1, *read.tensor.shape]))
+    if not image:
+        return model.node("Reshape", [found, shape], output)
+    shaped = model.node("Reshape", [found, shape])
+    return model.node("Transpose", [shaped], output, perm=[0, 3, 1, 2])
 
 
 def add_weights(

@@ -7,7 +7,7 @@ nothing stands for what is unknown.
 from typing import Any, Final
 
 from mobiledeploy.base.errors import ConversionError, RequestError
-from mobiledeploy.ops import add, conv, dense, mean, mul, softmax
+from mobiledeploy.ops import add, conv, dense, hard_swish, mean, mul, softmax
 from mobiledeploy.ops.architecture import Layer
 from mobiledeploy.ops.operator import Node, Operator
 
@@ -16,6 +16,7 @@ OPERATORS: Final[tuple[Operator[Any], ...]] = (
     dense,
     add,
     mul,
+    hard_swish,
     mean,
     softmax,
 )

@@ -80,6 +80,11 @@ def _mul(layer: Layer, sources: Sequence[Tensor], apply: Apply) -> Tensor:
     return sources[0] * sources[1]
 
 
+def _hard_swish(layer: Layer, sources: Sequence[Tensor], apply: Apply) -> Tensor:
+    del layer, apply
+    return sources[0] * session.tensorflow().nn.relu6(sources[0] + 3.0) / 6.0
+
+
 def _mean(layer: Layer, sources: Sequence[Tensor], apply: Apply) -> Tensor:
     del layer, apply
     return session.tensorflow().reduce_mean(sources[0], (1, 2))
@@ -96,6 +101,7 @@ TWINS: Final[Mapping[str, Twin]] = {
     "dense": _weighted,
     "add": _add,
     "mul": _mul,
+    "hard_swish": _hard_swish,
     "mean": _mean,
     "softmax": _softmax,
 }
