@@ -8,10 +8,11 @@ from hypothesis import strategies as st
 from mobiledeploy.base.errors import ConversionError
 from mobiledeploy.integer import oracle
 from mobiledeploy.integer.graph import IntegerGraph
-from mobiledeploy.ops.architecture import Activation, Padding
+from mobiledeploy.ops.architecture import Activation
 from mobiledeploy.ops.conv import Conv
 from mobiledeploy.ops.dense import Dense
 from mobiledeploy.ops.operator import Node
+from mobiledeploy.ops.padding import Padding
 from mobiledeploy.ops.tensors import Int8, QTensor
 from mobiledeploy.ops.weights import QWeights
 from mobiledeploy.runtimes import cpu, litert

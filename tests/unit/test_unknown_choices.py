@@ -14,10 +14,11 @@ from mobiledeploy.emulation.verify import SOFTMAXES
 from mobiledeploy.formats.model import Model
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.integer.digest import digest
-from mobiledeploy.integer.graph import Conv, IntegerGraph
+from mobiledeploy.integer.graph import IntegerGraph
 from mobiledeploy.integer.head import with_head
 from mobiledeploy.lint.graph import Graph
 from mobiledeploy.models import blocks
+from mobiledeploy.ops.conv import Conv
 from mobiledeploy.ops.padding import pads
 from mobiledeploy.reading import read_tflite
 from mobiledeploy.report.graph_report import _order

@@ -15,7 +15,7 @@ from mobiledeploy.ops.architecture import INPUT, Architecture, Layer
 from mobiledeploy.ops.certificate import Certificate, all_codes
 from mobiledeploy.ops.hard_swish import HardSwish
 from mobiledeploy.ops.tensors import Int8, QTensor
-from mobiledeploy.runtimes import kernels, litert, ort
+from mobiledeploy.runtimes import litert, litert_xnnpack, ort
 from mobiledeploy.targets import onnx, tflite
 
 Pair = tuple[np.float32, np.float32]
@@ -129,4 +129,4 @@ def test_a_range_too_narrow_for_the_kernel_is_widened() -> None:
 
 def test_xnnpack_leaves_it_to_tflite_s_own_kernel() -> None:
     graph = swish((np.float32(0.04), np.float32(0.03)), (0, -100))
-    assert kernels.xnnpack_tensors(tflite.write(graph, head="logits")) == frozenset()
+    assert litert_xnnpack.delegated(tflite.write(graph, head="logits")) == frozenset()

@@ -18,7 +18,7 @@ from mobiledeploy.ops.architecture import INPUT, Architecture, Layer
 from mobiledeploy.ops.certificate import Certificate, all_pairs
 from mobiledeploy.ops.mul import Mul
 from mobiledeploy.ops.tensors import QTensor
-from mobiledeploy.runtimes import kernels, litert, ort
+from mobiledeploy.runtimes import litert, litert_xnnpack, ort
 from mobiledeploy.targets import onnx, tflite
 
 Scales = tuple[np.float32, np.float32, np.float32]
@@ -111,7 +111,7 @@ def test_ranges_too_narrow_for_the_kernel_are_widened(narrow: str) -> None:
     ranges[narrow] = (0.0, 2.0**-30)
     graph = quantise(network, ranges)
     data = tflite.write(graph, head="logits")
-    assert kernels.xnnpack_tensors(data) == {"gate", "gated"}
+    assert litert_xnnpack.delegated(data) == {"gate", "gated"}
 
 
 @pytest.mark.parametrize(
@@ -126,7 +126,7 @@ def test_ranges_too_narrow_for_the_kernel_are_widened(narrow: str) -> None:
 def test_xnnpack_takes_products_of_scales_not_too_far_apart(ratio: float, taken: bool) -> None:
     one = np.float32(1)
     graph = product((np.float32(ratio), one, one), (0, 0, 0))
-    found = kernels.xnnpack_tensors(tflite.write(graph, head="logits"))
+    found = litert_xnnpack.delegated(tflite.write(graph, head="logits"))
     assert ("product" in found) == taken
     if not taken:
         with pytest.raises(ConversionError, match="`product`: expected the factors' scales over"):

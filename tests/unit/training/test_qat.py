@@ -4,11 +4,11 @@ import dataclasses
 
 import numpy as np
 import pytest
-from mobiledeploy.network.ranges import Ranges
 
 from mobiledeploy.base.errors import RequestError
 from mobiledeploy.data.pixels import Images
 from mobiledeploy.network.network import Network
+from mobiledeploy.ops.ranges import Ranges
 from mobiledeploy.spec.config import ENGINES, QuantiseConfig
 from mobiledeploy.training import fake_quant, graph, qat
 from mobiledeploy.training.calibrate import calibrate
