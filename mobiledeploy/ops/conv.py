@@ -82,7 +82,8 @@ class Conv:
             raise ConversionError(f"`{name}`: expected a positive window and strides")
         sides = sides_after(source.shape[:2], self.window, self.strides, self.padding)
         channels = source.shape[2] if self.depthwise else kernel.shape[0]
-        expect(name, "output shape", out.shape, (*sides, channels))
+        what = f"output shape, with padding {self.padding.upper()},"
+        expect(name, what, out.shape, (*sides, channels))
         integers.check(name, self.weights, source, out, self.channel_axis)
 
 
