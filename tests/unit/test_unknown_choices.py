@@ -13,7 +13,6 @@ from mobiledeploy.emulation import child
 from mobiledeploy.emulation.verify import SOFTMAXES
 from mobiledeploy.formats.model import Model
 from mobiledeploy.integer.certify import certify
-from mobiledeploy.integer.digest import digest
 from mobiledeploy.integer.graph import IntegerGraph
 from mobiledeploy.integer.head import with_head
 from mobiledeploy.lint.graph import Graph
@@ -81,7 +80,6 @@ CALLS: dict[str, Callable[[], object]] = {
     "padding": lambda: pads((8, 8), (3, 3), (1, 1), OTHER),
     "order of Keras's kernel": lambda: _order(OTHER),
     "format of a file": lambda: Graph.of(other_format()),
-    "node of a digest": lambda: digest(other_node()),
     "node to certify": lambda: certify(other_node()),
     "method of a proof": lambda: Finding(method=OTHER).status,
     "kind of a layer": lambda: list(
