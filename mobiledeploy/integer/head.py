@@ -4,6 +4,7 @@ import dataclasses
 
 from mobiledeploy.base.errors import RequestError
 from mobiledeploy.integer.graph import IntegerGraph
+from mobiledeploy.ops.operator import Node
 from mobiledeploy.ops.softmax import Softmax
 from mobiledeploy.spec.config import Head
 
@@ -26,4 +27,10 @@ def with_head(graph: IntegerGraph, head: Head) -> IntegerGraph:
             f"`{graph.name}` ends in its logits: expected a graph that ends in a softmax",
             hint="ask for `--head logits`",
         )
-    return dataclasses.replace(graph, nodes=graph.nodes[:-1])
+    # Whatever the softmax does not need goes with it, so that the logits are what comes last.
+    needed, nodes = {graph.logits.name}, list[Node]()
+    for node in reversed(graph.nodes[:-1]):
+        if node.output.name in needed:
+            needed.update(node.inputs)
+            nodes.insert(0, node)
+    return dataclasses.replace(graph, nodes=tuple(nodes))
