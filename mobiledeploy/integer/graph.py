@@ -17,7 +17,8 @@ from mobiledeploy.ops.tensors import QTensor
 class IntegerGraph:
     """An int8 network with one input and one output, checked when it is made.
 
-    Any graph of the operators in `ops.table`: a tensor may be read any number of times.
+    Any graph of the operators in `ops.table`: a tensor may be read any number of times. Names may
+    hold any characters.
 
     Attributes:
         name: For people.
@@ -40,6 +41,10 @@ class IntegerGraph:
         tensors = {self.input.name: self.input}
         for node in self.nodes:
             table.of_node(node)
+            if not node.output.name:
+                raise ConversionError(
+                    f"graph `{self.name}`: expected a name for each tensor, received none"
+                )
             for name in node.inputs:
                 if name not in tensors:
                     raise ConversionError(f"`{node.output.name}` reads unknown tensor `{name}`")

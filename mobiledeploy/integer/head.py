@@ -5,6 +5,7 @@ from typing import assert_never
 
 from mobiledeploy.base.errors import RequestError
 from mobiledeploy.integer.graph import IntegerGraph
+from mobiledeploy.ops.operator import Node
 from mobiledeploy.ops.softmax import Softmax
 from mobiledeploy.spec.config import Head
 
@@ -29,6 +30,16 @@ def with_head(graph: IntegerGraph, head: Head) -> IntegerGraph:
                 hint="ask for `--head logits`",
             )
         case "logits":
-            return dataclasses.replace(graph, nodes=graph.nodes[:-1])
+            return _without_softmax(graph)
         case _:
             assert_never(head)
+
+
+def _without_softmax(graph: IntegerGraph) -> IntegerGraph:
+    """Return a graph without its softmax, and without what the softmax alone needs."""
+    needed, nodes = {graph.logits.name}, list[Node]()
+    for node in reversed(graph.nodes[:-1]):
+        if node.output.name in needed:
+            needed.update(node.inputs)
+            nodes.insert(0, node)
+    return dataclasses.replace(graph, nodes=tuple(nodes))

@@ -26,9 +26,9 @@ def read(data: bytes) -> IntegerGraph:
 
     Raises:
         CorruptFileError: The bytes are no `.tflite`, or damaged.
-        ConversionError: The file holds something else than an int8 classifier of CONV_2D,
-            DEPTHWISE_CONV_2D, ADD, MEAN (or a global AVERAGE_POOL_2D that rounds like one),
-            FULLY_CONNECTED and SOFTMAX; the message names the operator and the tensor.
+        ConversionError: The file holds something else than an int8 network of the operators in
+            `ops.table` (an AVERAGE_POOL_2D must be global and round like a mean) and RESHAPE; the
+            message names the operator and the tensor.
     """
     return graph_of(tflite_file.parse(data))
 

@@ -1,8 +1,8 @@
 """Operators and how they are joined: no weights of a network, no framework.
 
 An operator is one module and one row in `table`, which lists them: `conv` (full and depthwise),
-`dense`, `add`, `mean`, `softmax`. `operator` says what such a module offers. `architecture` holds
-the layers of a float network and their shapes.
+`dense`, `add`, `mul`, `hard_swish`, `mean`, `softmax`. `operator` says what
+such a module offers. `architecture` holds the layers of a float network and their shapes.
 
 What modules share: `tensors` (int8 tensors), `grid` and `ranges` (from a real interval to int8),
 `weights` (float kernels to int8), `activation` and `padding`, `products` (exact sums, and how they

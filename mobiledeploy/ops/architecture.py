@@ -129,6 +129,8 @@ class Architecture:
                     f"layer `{layer.name}` expects {layer.in_channels} channels from "
                     f"`{layer.inputs[0]}`, received {first[-1]}"
                 )
+            if not layer.name:
+                raise RequestError(f"network `{self.name}`: a layer ({layer.op}) has no name")
             if layer.name in shapes:
                 raise RequestError(f"two layers are named `{layer.name}`")
             shape = layer.operator.output_shape(layer, [shapes[name] for name in layer.inputs])

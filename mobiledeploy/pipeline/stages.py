@@ -165,7 +165,9 @@ def export(
         files=tuple(File.of(root, folder / name) for name in models),
         grid=grid,
         certified=len(certificates),
-        nudged=sum(found.differing_before > 0 for found in certificates.values()),
+        nudged=sum(
+            found.differing_before > 0 and not found.table for found in certificates.values()
+        ),
     )
 
 

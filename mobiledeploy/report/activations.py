@@ -6,7 +6,7 @@ end, so that the noise of a layer contains that of the layers before it.
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +16,7 @@ from mobiledeploy.base.progress import Event, Progress
 from mobiledeploy.integer import float_reference, oracle
 from mobiledeploy.integer.float_reference import Kernels
 from mobiledeploy.integer.graph import IntegerGraph
-from mobiledeploy.ops.conv import Conv
+from mobiledeploy.ops import table
 from mobiledeploy.ops.operator import Node
 from mobiledeploy.ops.tensors import QMIN, Float32, Int8, QTensor
 from mobiledeploy.report.document import Activation
@@ -71,15 +71,18 @@ def measure(
                 _add(seen[tensor.name], codes[tensor.name], tensor, reference[tensor.name], name)
         progress(Event("report", "ranges of every activation", number + 1, len(names)))
     operators = {graph.input.name: "input"}
-    operators |= {node.output.name: operator(node) for node in graph.nodes}
+    operators |= {node.output.name: operator(node, tensors) for node in graph.nodes}
     return tuple(_summary(tensor, operators[name], seen[name]) for name, tensor in tensors.items())
 
 
-def operator(node: Node) -> str:
-    """Return what a node computes, in a word."""
-    if isinstance(node, Conv) and node.depthwise:
-        return "depthwise"
-    return type(node).__name__.lower()
+def operator(node: Node, tensors: Mapping[str, QTensor]) -> str:
+    """Return what a node computes: the name of its layer's operator.
+
+    Args:
+        node: The node.
+        tensors: Of its graph, by name.
+    """
+    return table.of_node(node).float_layer(node, [tensors[name] for name in node.inputs]).op
 
 
 def _real(codes: Int8, grid: QTensor) -> Float32:

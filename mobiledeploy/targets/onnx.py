@@ -55,7 +55,7 @@ def write(
     """
     graph = with_head(graph, head)
     tensors = graph.tensors()
-    model = OnnxModel()
+    model = OnnxModel(names=tensors)
     image = _write_input(model, graph.input, io)
     stem = onnx_stem.find(graph)
     if stem is None and _is_image(graph.input):
@@ -64,7 +64,7 @@ def write(
     for node in graph.nodes:
         name = node.output.name
         inner = node.output == graph.output and (io != "uint8" or _is_image(graph.output))
-        codes[name] = f"{name}{INNER}" if inner else name
+        codes[name] = model.free(f"{name}{INNER}") if inner else name
         if node is stem:
             onnx_stem.write_stem(model, stem, graph.input, image, codes[name])
         else:
@@ -83,10 +83,11 @@ def write(
 
 def _write_input(model: OnnxModel, tensor: QTensor, io: Io) -> str:
     """Return the name of the input's codes inside: uint8, NHWC."""
-    name, inner, scale = tensor.name, f"{tensor.name}{INNER}", tensor.scale
+    name, scale = tensor.name, tensor.scale
+    if io == "uint8":
+        return name
+    inner = model.free(f"{name}{INNER}")
     match io:
-        case "uint8":
-            return name
         case "int8":
             # A pair of equal scales moves codes by 128, exactly.
             real = model.dequantise(name, scale, np.int8(tensor.zero_point))

@@ -1,6 +1,6 @@
 """Lay out an ONNX graph of quantise/dequantise pairs, in the order its nodes are added."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -17,15 +17,29 @@ class OnnxModel:
     Constants that are a single number are stored once for each value.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, names: Collection[str] = ()) -> None:
+        """Begin with nothing.
+
+        Args:
+            names: Of the graph's own tensors: whatever else gets a name gets another one.
+        """
+        self._taken = set(names)
         self._nodes: list[Any] = []
         self._initializers: list[Any] = []
         self._scalars: dict[tuple[str, bytes], str] = {}
 
+    def free(self, name: str) -> str:
+        """Return this name, or one like it that no tensor has, and take it."""
+        while name in self._taken:
+            name += "'"
+        self._taken.add(name)
+        return name
+
     def constant(self, name: str, values: npt.NDArray[Any]) -> str:
-        """Add an array of any rank under a name of its own; return the name."""
+        """Add an array of any rank; return its name, which is this one unless that is taken."""
         from onnx import numpy_helper
 
+        name = self.free(name)
         # Not `ascontiguousarray`, which turns rank 0 into rank 1.
         self._initializers.append(numpy_helper.from_array(np.array(values, order="C"), name))
         return name
@@ -39,7 +53,7 @@ class OnnxModel:
 
         key = (value.dtype.name, value.tobytes())
         if key not in self._scalars:
-            self._scalars[key] = f"c{len(self._scalars)}"
+            self._scalars[key] = self.free(f"c{len(self._scalars)}")
             tensor = numpy_helper.from_array(np.array(value), self._scalars[key])
             self._initializers.append(tensor)
         return self._scalars[key]
@@ -50,7 +64,7 @@ class OnnxModel:
         """Add a node; return the name of its output, which is made up if it has none."""
         from onnx import helper
 
-        output = output or f"t{len(self._nodes)}"
+        output = output or self.free(f"t{len(self._nodes)}")
         self._nodes.append(helper.make_node(kind, inputs, [output], **attributes))
         return output
 

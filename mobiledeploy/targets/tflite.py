@@ -31,20 +31,22 @@ def write(graph: IntegerGraph, *, io: Io = "int8", head: Head = "softmax") -> by
         RequestError: A softmax is asked for and the graph has none.
     """
     graph = with_head(graph, head)
-    model, tensors = TfliteModel(), graph.tensors()
+    tensors = graph.tensors()
+    model = TfliteModel(names=tensors)
     indices: dict[str, int] = {}
     first = _outer(model, graph.input, io)
     indices[graph.input.name] = first
     if io != "int8":
-        codes = _inner(model, graph.input, suffix="_int8")
+        codes = _inner(model, graph.input, model.free(f"{graph.input.name}_int8"))
         model.operator("QUANTIZE", 1, [first], codes, "QuantizeOptions")
         indices[graph.input.name] = codes
     for node in graph.nodes:
+        name = node.output.name
         at_border = io != "int8" and node.output == graph.output
-        output = _inner(model, node.output, suffix="_int8" if at_border else "")
-        inputs = [TfliteInput(index=indices[name], tensor=tensors[name]) for name in node.inputs]
+        output = _inner(model, node.output, model.free(f"{name}_int8") if at_border else name)
+        inputs = [TfliteInput(index=indices[read], tensor=tensors[read]) for read in node.inputs]
         table.of_node(node).write_tflite(model, node, inputs, output)
-        indices[node.output.name] = output
+        indices[name] = output
     last = indices[graph.output.name]
     if io != "int8":
         codes, last = last, _outer(model, graph.output, io)
@@ -63,9 +65,9 @@ def write(graph: IntegerGraph, *, io: Io = "int8", head: Head = "softmax") -> by
     )
 
 
-def _inner(model: TfliteModel, tensor: QTensor, *, suffix: str) -> int:
+def _inner(model: TfliteModel, tensor: QTensor, name: str) -> int:
     return model.activation(
-        tensor.name + suffix,
+        name,
         np.int8,
         (1, *tensor.shape),
         scale=tensor.scale,

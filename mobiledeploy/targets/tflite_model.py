@@ -5,7 +5,7 @@ operator means.
 """
 
 import struct
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -28,11 +28,17 @@ class TfliteModel:
     stored once; flatbuffers allow several tables to point to one vector.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, names: Collection[str] = ()) -> None:
+        """Begin with nothing.
+
+        Args:
+            names: Of the graph's own activations: constants get other ones.
+        """
         import flatbuffers
         from ai_edge_litert import schema_py_generated
 
         self._schema: Any = schema_py_generated
+        self._taken = set(names)
         self._builder: Any = flatbuffers.Builder(1 << 16)
         self._vectors: dict[tuple[str, bytes], int] = {}
         # The first buffer is empty by definition: tensors without data point to it.
@@ -40,6 +46,13 @@ class TfliteModel:
         self._tensors: list[int] = []
         self._operators: list[int] = []
         self._codes: list[tuple[int, int]] = []
+
+    def free(self, name: str) -> str:
+        """Return this name, or one like it that no tensor has, and take it."""
+        while name in self._taken:
+            name += "'"
+        self._taken.add(name)
+        return name
 
     def activation(
         self,
@@ -66,7 +79,7 @@ class TfliteModel:
         """Add a tensor with data; return its index.
 
         Args:
-            name: The tensor's name.
+            name: The tensor's name, unless that is taken.
             values: The data.
             scale: One, or one for each entry along `axis`.
             zero_point: As many; None if it is symmetric.
@@ -79,7 +92,8 @@ class TfliteModel:
         grid = None
         if scale is not None:
             grid = (scale, np.zeros(scale.size) if zero_point is None else zero_point, axis)
-        return self._tensor(name, values.dtype, values.shape, len(self._buffers) - 1, grid)
+        buffer = len(self._buffers) - 1
+        return self._tensor(self.free(name), values.dtype, values.shape, buffer, grid)
 
     def operator(
         self,

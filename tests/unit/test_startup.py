@@ -35,15 +35,25 @@ print("\\n".join(sys.modules), file=sys.stderr)
         ["bundle", "--help"],
         ["inspect", "--help"],
         ["cost", "--help"],
-        ["cost", "--layers"],
     ],
 )
-def test_help_and_cost_import_nothing_heavy(args: list[str]) -> None:
+def test_help_imports_nothing_heavy(args: list[str]) -> None:
     run = subprocess.run(
         [sys.executable, "-c", PROBE.format(args=args)], capture_output=True, text=True, check=True
     )
     loaded = {name.partition(".")[0] for name in run.stderr.split()}
     assert not loaded & HEAVY
+    assert run.stdout
+
+
+def test_costs_are_counted_with_numpy_alone() -> None:
+    """An operator's module counts its work, and holds its arithmetic beside."""
+    program = PROBE.format(args=["cost", "--layers"])
+    run = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    loaded = {name.partition(".")[0] for name in run.stderr.split()}
+    assert loaded & HEAVY == {"numpy"}
     assert run.stdout
 
 

@@ -18,6 +18,8 @@ from mobiledeploy.lint.inspection import inspect, inspect_file
 from mobiledeploy.lint.op_versions import OPERATOR_VERSIONS
 from mobiledeploy.lint.report import FileReport
 from mobiledeploy.network.cost import cost
+from mobiledeploy.ops import dense, table
+from mobiledeploy.ops.operator import Example
 from mobiledeploy.targets import onnx, tflite
 
 
@@ -92,11 +94,32 @@ def test_the_minimum_runtime_has_its_reasons(reports: tuple[FileReport, ...]) ->
     assert other.reasons == ("1.12: operator set 17",)
 
 
-def test_what_we_write_into_files_is_what_the_table_gives() -> None:
-    assert runtime.parse(tflite.MIN_RUNTIME) == runtime.parse(OPERATOR_VERSIONS["CONV_2D"][3])
-    version = OPERATOR_VERSIONS["FULLY_CONNECTED"][tflite.PER_CHANNEL_DENSE_VERSION]
-    assert runtime.parse(tflite.MIN_RUNTIME_PER_CHANNEL_DENSE) == runtime.parse(version)
-    assert tflite.PER_CHANNEL_DENSE_VERSION == runtime.GUARDED_DENSE
+EXAMPLES = [
+    pytest.param(example, id=f"{operator.LAYERS[0]}: {example.name}")
+    for operator in table.OPERATORS
+    for example in operator.examples()
+]
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_what_we_write_into_files_is_what_the_table_gives(
+    example: Example, tmp_path: Path
+) -> None:
+    graph = graphs.around(example.node, example.inputs)
+    head = "softmax" if graph.logits != graph.output else "logits"
+    path = tmp_path / "model.tflite"
+    path.write_bytes(tflite.write(graph, head=head))
+    found = inspect_file(path).runtime
+    assert found.claimed is not None
+    assert runtime.parse(found.claimed) == runtime.parse(found.minimum)
+
+
+def test_a_dense_layer_of_several_scales_has_the_version_that_guards_it() -> None:
+    versions = {
+        example.node.weights.kernel_scale.size: dense.tflite_version(example.node, []).number
+        for example in dense.examples()
+    }
+    assert versions[1] < versions[7] == runtime.GUARDED_DENSE
 
 
 def test_the_tables_of_versions_are_in_order() -> None:

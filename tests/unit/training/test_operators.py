@@ -1,0 +1,77 @@
+"""What TensorFlow trains is what the integer graph's float reference computes, by operator."""
+
+from typing import Any
+
+import graphs
+import numpy as np
+import pytest
+
+from mobiledeploy.base.errors import RequestError
+from mobiledeploy.models import keras_builder
+from mobiledeploy.ops import table
+from mobiledeploy.ops.architecture import INPUT, Architecture, Layer
+from mobiledeploy.ops.operator import Example, Operator, WeightedNode
+from mobiledeploy.training import folded, graph, qat_tfmot
+
+EXAMPLES = [
+    pytest.param(operator, example, id=f"{operator.LAYERS[0]}: {example.name}")
+    for operator in table.OPERATORS
+    for example in operator.examples()
+]
+
+
+@pytest.mark.tensorflow
+@pytest.mark.parametrize(("operator", "example"), EXAMPLES)
+def test_a_twin_computes_what_the_float_reference_does(
+    operator: Operator[Any], example: Example
+) -> None:
+    random, node = np.random.default_rng(8), example.node
+    sources = [
+        (random.normal(0, 30, (2, *each.shape)) * each.scale).astype(np.float32)
+        for each in example.inputs
+    ]
+    layer, weights, pairs = operator.float_layer(node, example.inputs), None, {}
+    if isinstance(node, WeightedNode):
+        kernel, bias = weights = node.weights.real(node.channel_axis)
+        # OHWI to HWIO, 1HWC to HWC1, OI to IO.
+        order = (*range(1, kernel.ndim), 0)
+        pairs = {layer.name: (kernel.transpose(order), bias)}
+    received = graph.twin(layer)(layer, sources, folded.layers(pairs))
+    expected = operator.float_values(node, sources, weights)
+    np.testing.assert_allclose(np.asarray(received), expected, rtol=1e-5, atol=1e-5)
+
+
+def gated() -> Architecture:
+    def layer(name: str, op: str, *inputs: str, ins: int = 4, outs: int = 4) -> Layer:
+        return Layer(name=name, op=op, inputs=inputs, in_channels=ins, out_channels=outs)
+
+    return Architecture(
+        name="gated",
+        input_shape=(4, 4, 3),
+        layers=(
+            layer("stem", "conv", INPUT, ins=3),
+            layer("swished", "hard_swish", "stem"),
+            layer("gated", "mul", "swished", "stem"),
+            layer("pool", "mean", "gated"),
+            layer("logits", "dense", "pool", outs=3),
+        ),
+    )
+
+
+@pytest.mark.tensorflow
+def test_operators_without_weights_need_nothing_else_to_be_trained_by_either_engine() -> None:
+    network, ranges = graphs.random_network(gated())
+    ranges = dict.fromkeys(ranges, (-8.0, 8.0))
+    images = np.random.default_rng(0).normal(0, 0.5, (2, 4, 4, 3)).astype(np.float32)
+    twin = qat_tfmot.build(network, ranges)
+    assert set(twin.range_variables) == {layer.name for layer in gated().layers}
+    logits = graph.forward(gated(), images, folded.constants(network)).numpy()
+    rounded = twin.keras_model(images, training=False).numpy()
+    np.testing.assert_allclose(rounded, logits, atol=0.3)
+    assert np.abs(rounded - logits).max() > 0
+
+
+@pytest.mark.tensorflow
+def test_a_keras_model_has_the_papers_operators_only() -> None:
+    with pytest.raises(RequestError, match="layer `swished`: expected an operator of the papers'"):
+        keras_builder.build(gated())
