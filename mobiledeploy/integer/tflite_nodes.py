@@ -5,15 +5,26 @@ from typing import Final
 
 import numpy as np
 
+from mobiledeploy.formats.tflite import TfliteOperator, schema
 from mobiledeploy.integer.activation import implied
 from mobiledeploy.integer.certify_mean import average_pool_is_mean
 from mobiledeploy.integer.graph import Add, Conv, Dense, Mean, Node, QTensor, QWeights, Softmax
-from mobiledeploy.integer.tflite_file import TfliteOperator
 from mobiledeploy.integer.tflite_scope import Scope, refusal
-from mobiledeploy.ops.architecture import Activation, Padding
+from mobiledeploy.ops.architecture import Activation
 
-_ACTIVATIONS: Final[dict[int, Activation]] = {0: "none", 1: "relu", 3: "relu6"}
-_PADDINGS: Final[dict[int, Padding]] = {0: "same", 1: "valid"}
+READABLE: Final = (
+    "ADD",
+    "AVERAGE_POOL_2D",
+    "CONV_2D",
+    "DEPTHWISE_CONV_2D",
+    "DEQUANTIZE",
+    "FULLY_CONNECTED",
+    "RESHAPE",
+    "SOFTMAX",
+    "MEAN",
+    "QUANTIZE",
+)
+"""Operators that nodes stand for, and those that may stand at the input and output."""
 
 
 def read_node(operator: TfliteOperator, scope: Scope) -> Node | None:
@@ -22,7 +33,7 @@ def read_node(operator: TfliteOperator, scope: Scope) -> Node | None:
     Raises:
         ConversionError: No node is the same function.
     """
-    match operator.name:
+    match operator.builtin:
         case "CONV_2D" | "DEPTHWISE_CONV_2D":
             return _conv(operator, scope)
         case "FULLY_CONNECTED":
@@ -31,7 +42,7 @@ def read_node(operator: TfliteOperator, scope: Scope) -> Node | None:
             a, b, target = _ends(operator, inputs=2)
             sources = scope.read(a, operator).name, scope.read(b, operator).name
             output = scope.write(target)
-            _refuse_activation(operator, 0, output)
+            _refuse_activation(operator, output)
             return Add(inputs=sources, output=output)
         case "MEAN":
             return _mean(operator, scope)
@@ -39,7 +50,7 @@ def read_node(operator: TfliteOperator, scope: Scope) -> Node | None:
             return _average_pool(operator, scope)
         case "SOFTMAX":
             source, target = _ends(operator, inputs=1)
-            if operator.option(0, "f", 0.0) != 1.0:
+            if operator.option("beta") != 1.0:
                 raise refusal(operator, "expected beta 1")
             return Softmax(
                 input=scope.read(source, operator).name, output=scope.write(target, vector=True)
@@ -52,14 +63,12 @@ def read_node(operator: TfliteOperator, scope: Scope) -> Node | None:
 
 
 def _conv(operator: TfliteOperator, scope: Scope) -> Conv | Dense:
-    depthwise = operator.name == "DEPTHWISE_CONV_2D"
+    depthwise = operator.builtin == "DEPTHWISE_CONV_2D"
     source, kernel, bias, target = _weighted_ends(operator)
-    # In the options of a depthwise convolution the multiplier stands before the activation.
-    shift = int(depthwise)
-    padding = _PADDINGS.get(operator.option(0, "b", 0))
-    activation = _ACTIVATIONS.get(operator.option(3 + shift, "b", 0))
-    strides = operator.option(2, "i", 0), operator.option(1, "i", 0)
-    dilations = operator.option(5 + shift, "i", 1), operator.option(4 + shift, "i", 1)
+    padding = schema.padding(operator.option("padding"))
+    activation = _activation(operator)
+    strides = operator.option("stride_h"), operator.option("stride_w")
+    dilations = operator.option("dilation_h_factor"), operator.option("dilation_w_factor")
     if padding is None or activation is None or min(strides) < 1 or dilations != (1, 1):
         raise refusal(
             operator, "expected positive strides, no dilation and at most a ReLU or ReLU6"
@@ -71,7 +80,7 @@ def _conv(operator: TfliteOperator, scope: Scope) -> Conv | Dense:
     if len(read.shape) == 1 and weights.kernel.shape[1:3] == (1, 1) and not depthwise:
         # A 1x1 convolution of a vector, as at the end of Keras applications' V1.
         output = scope.write(target, vector=True)
-        _refuse_activation(operator, 3, output)
+        _refuse_activation(operator, output)
         rows = weights.kernel.reshape(weights.kernel.shape[0], -1)
         return Dense(
             input=read.name, output=output, weights=dataclasses.replace(weights, kernel=rows)
@@ -91,12 +100,12 @@ def _conv(operator: TfliteOperator, scope: Scope) -> Conv | Dense:
 
 def _dense(operator: TfliteOperator, scope: Scope) -> Dense:
     source, kernel, bias, target = _weighted_ends(operator)
-    if operator.option(1, "b", 0):
+    if operator.option("weights_format"):
         raise refusal(operator, "expected weights in the default format")
     read = scope.read(source, operator)
     weights = _weights(operator, scope, read, kernel, bias, axis=0)
     output = scope.write(target, vector=True)
-    _refuse_activation(operator, 0, output)
+    _refuse_activation(operator, output)
     return Dense(input=read.name, output=output, weights=weights)
 
 
@@ -113,10 +122,10 @@ def _average_pool(operator: TfliteOperator, scope: Scope) -> Mean:
     source, target = _ends(operator, inputs=1)
     read = scope.read(source, operator)
     output = scope.write(target, vector=True)
-    window = operator.option(4, "i", 0), operator.option(3, "i", 0)
+    window = operator.option("filter_height"), operator.option("filter_width")
     if read.shape[:-1] != window or len(output.shape) != 1:
         raise refusal(operator, f"expected a window over the whole {read.shape}, got {window}")
-    _refuse_activation(operator, 5, output)
+    _refuse_activation(operator, output)
     if (read.scale, read.zero_point) != (output.scale, output.zero_point):
         raise refusal(operator, "expected input and output on one grid")
     positions = window[0] * window[1]
@@ -131,7 +140,7 @@ def _reshape(operator: TfliteOperator, scope: Scope) -> None:
     source, target = operator.inputs[:1], operator.outputs
     if len(source) != 1 or len(target) != 1 or min(source + target) < 0:
         raise refusal(operator, "expected an input and an output")
-    read, shape = scope.read(source[0], operator), scope.tensors[target[0]].shape
+    read, shape = scope.read(source[0], operator), scope.tensors[target[0]].fixed_shape
     if len(read.shape) != 1 or shape != (1, *read.shape):
         raise refusal(operator, f"expected a vector to become (1, channels), received {shape}")
     scope.rename(target[0], read)
@@ -178,9 +187,18 @@ def _per_channel(weights: QWeights) -> QWeights:
     )
 
 
-def _refuse_activation(operator: TfliteOperator, slot: int, output: QTensor) -> None:
+def _activation(operator: TfliteOperator) -> Activation | None:
+    """Return what is fused into an operator; None for what no node has."""
+    match operator.activation:
+        case "none" | "relu" | "relu6" as activation:
+            return activation
+        case _:
+            return None
+
+
+def _refuse_activation(operator: TfliteOperator, output: QTensor) -> None:
     """Accept a fused activation only where the grid does it anyway."""
-    activation = _ACTIVATIONS.get(operator.option(slot, "b", 0))
+    activation = _activation(operator)
     if activation is None or not implied(activation, output):
         raise refusal(operator, "expected no activation")
 

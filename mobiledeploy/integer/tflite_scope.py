@@ -6,14 +6,14 @@ import numpy as np
 import numpy.typing as npt
 
 from mobiledeploy.base.errors import ConversionError
+from mobiledeploy.formats.tflite import TfliteOperator, TfliteTensor
 from mobiledeploy.integer.graph import QTensor
-from mobiledeploy.integer.tflite_file import TfliteOperator, TfliteTensor
 
 
 def refusal(operator: TfliteOperator, why: str) -> ConversionError:
     """Return the error for an operator that no node of a graph can stand for."""
     return ConversionError(
-        f"{operator.name} that writes tensor {', '.join(map(str, operator.outputs))}: {why}",
+        f"{operator.builtin} that writes tensor {', '.join(map(str, operator.outputs))}: {why}",
         hint="only int8 classifiers of the MobileNet kind can be read",
     )
 
@@ -57,16 +57,19 @@ class Scope:
         Raises:
             ConversionError: It is no int8 activation of one image.
         """
-        tensor, where = self._tensor(index), f"tensor {index} (`{self.tensors[index].name}`)"
-        if tensor.dtype != np.int8 or tensor.scale.size != 1 or tensor.data is not None:
+        tensor, where = (
+            self._tensor(index),
+            f"tensor {index} (`{self.tensors[index].unique_name}`)",
+        )
+        if tensor.dtype != "int8" or tensor.scale.size != 1 or tensor.constant:
             raise ConversionError(
                 f"{where}: expected an int8 activation with one scale, received "
-                f"{tensor.dtype or 'another type'} with {tensor.scale.size} scales",
+                f"{tensor.dtype} with {tensor.scale.size} scales",
                 hint="only full integer models can be read",
             )
-        if tensor.shape[:1] != (1,):
-            raise ConversionError(f"{where}: expected a batch of 1, received {tensor.shape}")
-        shape = tensor.shape[1:]
+        if tensor.fixed_shape[:1] != (1,):
+            raise ConversionError(f"{where}: expected a batch of 1, received {tensor.fixed_shape}")
+        shape = tensor.fixed_shape[1:]
         if vector and shape[:-1] == (1,) * (len(shape) - 1):
             shape = shape[-1:]
         self._written[index] = QTensor(
@@ -90,12 +93,12 @@ class Scope:
             ConversionError: It has no data, or another type.
         """
         tensor = self._tensor(index)
-        if tensor.data is None or tensor.dtype != dtype:
+        if tensor.data is None or tensor.data.dtype != dtype:
             raise refusal(
                 operator,
-                f"expected {np.dtype(dtype)} constants in tensor {index} (`{tensor.name}`), "
-                f"received {tensor.dtype or 'another type'}"
-                f"{'' if tensor.data is not None else ' without data'}",
+                f"expected {np.dtype(dtype)} constants in tensor {index} "
+                f"(`{tensor.unique_name}`), received {tensor.dtype}"
+                f"{'' if tensor.constant else ' without data'}",
             )
         return tensor, tensor.data
 
@@ -106,7 +109,7 @@ class Scope:
 
     def _unique(self, index: int) -> str:
         """Return the tensor's name, or one with its index if that is empty or taken."""
-        name = self._names.get(index, self.tensors[index].name)
+        name = self._names.get(index, self.tensors[index].unique_name)
         if not name or name in self._taken:
             name = f"{name or 'tensor'}#{index}"
         self._taken.add(name)

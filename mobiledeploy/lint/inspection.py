@@ -8,9 +8,9 @@ from typing import Final
 import numpy as np
 
 from mobiledeploy.base.errors import CorruptFileError, RequestError
+from mobiledeploy.formats import model_file, tflite
 from mobiledeploy.formats.model import Model, Tensor
-from mobiledeploy.integer.tflite_file import IDENTIFIER
-from mobiledeploy.lint import ends, read_onnx, read_tflite, rules, runtime
+from mobiledeploy.lint import ends, read_onnx, rules, runtime
 from mobiledeploy.lint.checks import Checks
 from mobiledeploy.lint.ends import End
 from mobiledeploy.lint.graph import Graph
@@ -98,8 +98,9 @@ def _report(path: Path, data: bytes, checks: Checks) -> FileReport:
 
 
 def _read(path: Path, data: bytes, checks: Checks) -> Model:
-    is_tflite = data[4:8] == IDENTIFIER or path.suffix == ".tflite"
-    return read_tflite.read(data) if is_tflite else read_onnx.read(path, data, checks)
+    if model_file.format_of(data) == "tflite" or path.suffix == ".tflite":
+        return tflite.parse(data)
+    return read_onnx.read(path, data, checks)
 
 
 def _operators(model: Model) -> tuple[OperatorLine, ...]:

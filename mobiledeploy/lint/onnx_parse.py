@@ -7,7 +7,7 @@ as decides what they compute, this takes any model.
 from typing import Any, Final
 
 from mobiledeploy.base.errors import CorruptFileError
-from mobiledeploy.lint.work import Work
+from mobiledeploy.formats.work import Work
 from mobiledeploy.targets import onnx_proto
 
 PARTS: Final = 2**17

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Final, Literal, TypeAlias
 
+from mobiledeploy.formats import tflite
+from mobiledeploy.formats.tflite import edit
 from mobiledeploy.runtimes import Session, litert, oracle, ort
 from mobiledeploy.targets import tap
 
@@ -59,5 +61,5 @@ def load(
         case "oracle":
             return oracle.load(model, taps=taps, threads=threads)
         case _:
-            tapped = tap.tflite(model, taps)
+            tapped = edit.tap(tflite.parse(model), taps)
             return litert.load(tapped, kernels=kind, threads=threads, inputs=inputs)

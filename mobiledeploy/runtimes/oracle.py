@@ -27,7 +27,7 @@ def load(model: bytes, *, taps: Sequence[str] | None = None, threads: int = 1) -
         CorruptFileError: The bytes are no `.tflite`, or damaged.
         ConversionError: The file holds what an integer graph cannot, or has no such tensor.
     """
-    graph = tflite_reader.read(model)
+    graph = tflite_reader.read_file(model)
     if taps is None:
         taps = [graph.logits.name] if graph.logits != graph.output else []
     unknown = set(taps) - set(graph.tensors())

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from mobiledeploy.base.errors import ConversionError
-from mobiledeploy.targets.between import between
+from mobiledeploy.formats.between import between
 
 TYPES: Final = {"float32": 1, "uint8": 2, "int8": 3}
 """Numbers in onnx.proto's `TensorProto.DataType`."""

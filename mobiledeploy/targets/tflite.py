@@ -4,6 +4,8 @@ from typing import Final
 
 import numpy as np
 
+from mobiledeploy.formats.tflite import schema
+from mobiledeploy.formats.tflite.writer import TfliteWriter
 from mobiledeploy.integer.graph import (
     Add,
     Conv,
@@ -18,7 +20,6 @@ from mobiledeploy.integer.graph import (
 from mobiledeploy.integer.head import with_head
 from mobiledeploy.spec.config import Head, Io
 from mobiledeploy.targets.border import border
-from mobiledeploy.targets.tflite_model import TfliteModel
 
 MIN_RUNTIME: Final = "1.14.0"
 """What TensorFlow's table of operator versions gives for the versions below."""
@@ -28,9 +29,6 @@ DENSE_VERSION: Final = 4
 PER_CHANNEL_DENSE_VERSION: Final = 12
 """TFLite 2.7 and 2.8 load a version 4 with several scales and compute it wrongly: with this
 version a runtime that does not know better refuses."""
-
-_ACTIVATIONS: Final = {"none": 0, "relu": 1, "relu6": 3}
-_PADDINGS: Final = {"same": 0, "valid": 1}
 
 
 def write(graph: IntegerGraph, *, io: Io = "int8", head: Head = "softmax") -> bytes:
@@ -50,7 +48,7 @@ def write(graph: IntegerGraph, *, io: Io = "int8", head: Head = "softmax") -> by
         RequestError: A softmax is asked for and the graph has none.
     """
     graph = with_head(graph, head)
-    model = TfliteModel()
+    model = TfliteWriter()
     indices: dict[str, int] = {}
     first = _outer(model, graph.input, io)
     indices[graph.input.name] = first
@@ -79,7 +77,7 @@ def write(graph: IntegerGraph, *, io: Io = "int8", head: Head = "softmax") -> by
     )
 
 
-def _inner(model: TfliteModel, tensor: QTensor, *, suffix: str) -> int:
+def _inner(model: TfliteWriter, tensor: QTensor, *, suffix: str) -> int:
     return model.activation(
         tensor.name + suffix,
         np.int8,
@@ -89,7 +87,7 @@ def _inner(model: TfliteModel, tensor: QTensor, *, suffix: str) -> int:
     )
 
 
-def _outer(model: TfliteModel, tensor: QTensor, io: Io) -> int:
+def _outer(model: TfliteWriter, tensor: QTensor, io: Io) -> int:
     outside = border(tensor, io)
     return model.activation(
         tensor.name,
@@ -100,14 +98,14 @@ def _outer(model: TfliteModel, tensor: QTensor, io: Io) -> int:
     )
 
 
-def _add_operator(model: TfliteModel, node: Node, inputs: list[int], output: int) -> None:
+def _add_operator(model: TfliteWriter, node: Node, inputs: list[int], output: int) -> None:
     match node:
         case Conv():
             common = {
-                "Padding": _PADDINGS[node.padding],
+                "Padding": schema.PADDINGS.index(node.padding),
                 "StrideH": node.strides[0],
                 "StrideW": node.strides[1],
-                "FusedActivationFunction": _ACTIVATIONS[node.activation],
+                "FusedActivationFunction": schema.ACTIVATIONS.index(node.activation),
                 "DilationHFactor": 1,
                 "DilationWFactor": 1,
             }
@@ -132,7 +130,7 @@ def _add_operator(model: TfliteModel, node: Node, inputs: list[int], output: int
             model.operator("SOFTMAX", 2, inputs, output, "SoftmaxOptions", Beta=1.0)
 
 
-def _weights(model: TfliteModel, node: Conv | Dense, *, axis: int) -> tuple[int, int]:
+def _weights(model: TfliteWriter, node: Conv | Dense, *, axis: int) -> tuple[int, int]:
     name, weights = node.output.name, node.weights
     return (
         model.constant(f"{name}/kernel", weights.kernel, scale=weights.kernel_scale, axis=axis),

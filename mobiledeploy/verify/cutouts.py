@@ -2,8 +2,8 @@
 
 So an error does not go on into the next layer, and codes come into reach that no image brings
 about. The cut-out holds what the runtime fuses with the layer (padding, activation, the pairs
-around it); see `targets.cut_tflite` and `targets.cut_onnx`. A layer that reads the image takes the
-file's own input, with what the file does to it first.
+around it); see `formats.tflite.edit` and `targets.cut_onnx`. A layer that reads the image takes
+the file's own input, with what the file does to it first.
 """
 
 import dataclasses
@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 
 from mobiledeploy.base.errors import ConversionError
-from mobiledeploy.integer import tflite_file
+from mobiledeploy.formats.tflite import edit, schema
 from mobiledeploy.reading import INPUT, Layer, Tensor
 from mobiledeploy.runtimes import TensorInfo
 from mobiledeploy.runtimes.kinds import KINDS
-from mobiledeploy.targets import cut_onnx, cut_tflite, onnx_proto
+from mobiledeploy.targets import cut_onnx, onnx_proto
 from mobiledeploy.verify import layer_codes
 from mobiledeploy.verify.layer_codes import Codes
 from mobiledeploy.verify.side import Side
@@ -72,13 +72,13 @@ class Cutter:
 
     Attributes:
         side: The file.
-        parsed: Its bytes, taken apart.
+        onnx: What stands in an `.onnx`; None for another file.
         sizes: Of one image, of tensors by name, as the runtime found them.
         runtime: With version.
     """
 
     side: Side
-    parsed: Any
+    onnx: Any
     sizes: Mapping[str, tuple[int, ...]]
     runtime: str
 
@@ -102,12 +102,15 @@ class Cutter:
         return CutOut(side=self.side, layer=layer, sources=sources, inputs=inputs, model=model)
 
     def _tflite(self, tensors: list[Tensor], output: str) -> tuple[tuple[TensorInfo, ...], bytes]:
-        inputs = []
+        inputs, parsed = [], self.side.file.tflite
         for tensor in tensors:
-            found = self.parsed.tensors[cut_tflite.named(self.parsed, tensor.name)]
-            info = TensorInfo(name=found.name, dtype=found.dtype, shape=found.shape[1:])
+            found = parsed.tensors[edit.named(parsed, tensor.name)]
+            dtype = schema.numpy_type(found.dtype)
+            if dtype is None:
+                raise ConversionError(f"`{tensor.name}` is of {found.dtype}")
+            info = TensorInfo(name=tensor.name, dtype=dtype, shape=found.fixed_shape[1:])
             inputs.append(info)
-        model = cut_tflite.cut(self.parsed, [info.name for info in inputs], output)
+        model = edit.cut(parsed, [info.name for info in inputs], output)
         return tuple(inputs), model
 
     def _onnx(self, tensors: list[Tensor], output: str) -> tuple[tuple[TensorInfo, ...], bytes]:
@@ -118,7 +121,7 @@ class Cutter:
             cut_onnx.Start(name=tensor.name, dtype=tensor.dtype, sizes=self._sizes(tensor))
             for tensor in tensors
         ]
-        model = cut_onnx.cut(self.parsed, starts, output)
+        model = cut_onnx.cut(self.onnx, starts, output)
         inputs = tuple(
             TensorInfo(name=start.name, dtype=np.dtype(start.dtype), shape=start.sizes)
             for start in starts
@@ -147,15 +150,10 @@ def cutter(run: Tapped) -> Cutter:
         CorruptFileError: The file is damaged.
     """
     side = run.side
-    parsed: Any = (
-        tflite_file.parse(side.file.data, any_operator=True)
-        if side.file.format == "tflite"
-        else onnx_proto.parse(side.file.data)
-    )
     infos = (*run.session.inputs, *run.session.outputs)
     return Cutter(
         side=side,
-        parsed=parsed,
+        onnx=onnx_proto.parse(side.file.data) if side.file.format == "onnx" else None,
         sizes={info.name: info.shape for info in infos},
         runtime=run.session.runtime,
     )

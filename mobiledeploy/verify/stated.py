@@ -15,9 +15,10 @@ from mobiledeploy.base import arrays
 from mobiledeploy.base.errors import CorruptFileError
 from mobiledeploy.data import test_card
 from mobiledeploy.data.evaluation import Evaluation
+from mobiledeploy.formats.tflite import edit
 from mobiledeploy.reading import Tensor
 from mobiledeploy.spec.contract import Contract, Grid, Tap, Tolerance, class_names
-from mobiledeploy.targets import onnx_proto, tap
+from mobiledeploy.targets import onnx_proto
 from mobiledeploy.verify.report import VerifyReport
 from mobiledeploy.verify.side import Side
 
@@ -103,7 +104,7 @@ def _tap(recipe: Tap, side: Side) -> list[str]:
     """Return why a recipe does not add the logits to a file's outputs, or adds more."""
     logits = side.ends.taps
     if (recipe.output,) == logits and (
-        recipe == tap.tflite_recipe(side.file.data, logits).tap(recipe.path)
+        recipe == edit.tap_recipe(side.file.tflite, logits).tap(recipe.path)
         if side.file.format == "tflite"
         else _only_adds(recipe)
     ):

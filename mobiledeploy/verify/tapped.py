@@ -96,8 +96,10 @@ def tap(
 def tap_oracle(like: Tapped, *, threads: int) -> Tapped | None:
     """Return the same file and layers in the NumPy oracle; None where it cannot read the file."""
     side = like.side
+    if side.file.format != "tflite":
+        return None
     try:
-        nodes = tflite_reader.read(side.file.data).nodes
+        nodes = tflite_reader.read(side.file.tflite).nodes
     except ConversionError:
         return None
     if len(nodes) != len(side.reading.layers):

@@ -26,14 +26,3 @@ def test_every_package_folder_is_listed_in_pyproject() -> None:
     }
     mapped = {n if n.startswith("mobiledeploy") else f"mobiledeploy.{n}" for n in found}
     assert mapped == set(setuptools["packages"])
-
-
-def test_every_file_keeps_to_one_idea() -> None:
-    """300 lines is where a file usually holds two."""
-    long = {
-        path.relative_to(ROOT).as_posix(): lines
-        for top in ("mobiledeploy", "models", "cli")
-        for path in (ROOT / top).rglob("*.py")
-        if (lines := len(path.read_text().splitlines())) > 300
-    }
-    assert not long

@@ -10,6 +10,7 @@ import pytest
 from mobiledeploy import reading
 from mobiledeploy.compare import kinship, structure
 from mobiledeploy.compare.align import Alignment
+from mobiledeploy.formats.tflite import parse
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.integer.quantise import quantise
 from mobiledeploy.network.network import Network
@@ -18,7 +19,7 @@ from mobiledeploy.targets import onnx, tflite
 
 NETWORK, RANGES = graphs.random_network(graphs.assorted())
 WEIGHTED = len(NETWORK.weights)
-OURS = reading.read_tflite(tflite.write(quantise(NETWORK, RANGES)))
+OURS = reading.read_tflite(parse(tflite.write(quantise(NETWORK, RANGES))))
 
 
 def quantised_apart(network: Network = NETWORK) -> Reading:
@@ -57,7 +58,9 @@ def test_other_weights_are_not_called_another_calibration() -> None:
 
 def test_other_networks_are_not_called_another_calibration() -> None:
     pair = [
-        reading.read_tflite(tflite.write(graphs.mobilenet("v2", alpha=alpha, image_size=32)))
+        reading.read_tflite(
+            parse(tflite.write(graphs.mobilenet("v2", alpha=alpha, image_size=32)))
+        )
         for alpha in (0.35, 0.5)
     ]
     said = structure.compare(*pair).cause

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 from graphs import assorted_graph
-from unit.integer.test_outer_buffers import moved_out
+from unit.formats.test_outer_buffers import moved_out
 from unit.lint.tflite_faults import ALSO, FAULTS, File, hybrid, lowest_code, scales, versions
 
 from mobiledeploy.integer.graph import IntegerGraph

@@ -9,6 +9,7 @@ from ai_edge_litert import schema_py_generated as schema
 from graphs import assorted_graph
 
 from mobiledeploy import reading
+from mobiledeploy.formats.tflite import parse
 from mobiledeploy.targets import tflite
 
 
@@ -45,7 +46,7 @@ class Edited:
     def read(self) -> reading.Reading:
         builder = flatbuffers.Builder(1 << 16)
         builder.Finish(self.model.Pack(builder), file_identifier=b"TFL3")
-        return reading.read_tflite(bytes(builder.Output()))
+        return reading.read_tflite(parse(bytes(builder.Output())))
 
 
 FLOAT, INT32 = schema.TensorType.FLOAT32, schema.TensorType.INT32

@@ -14,6 +14,7 @@ from onnx import helper, numpy_helper
 
 from mobiledeploy import reading
 from mobiledeploy.base.errors import CorruptFileError
+from mobiledeploy.formats.tflite import parse
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.reading import Layer
 from mobiledeploy.targets import onnx as onnx_target
@@ -37,7 +38,7 @@ def read_tflite(change: Callable[[Any], None]) -> tuple[Layer, ...]:
     change(model)
     builder = flatbuffers.Builder(1 << 16)
     builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
-    return reading.read_tflite(bytes(builder.Output())).layers
+    return reading.read_tflite(parse(bytes(builder.Output()))).layers
 
 
 def node(model: Any, op: str) -> Any:
@@ -210,9 +211,9 @@ def test_codes_without_a_grid_are_not_taken_for_reals_at_the_border() -> None:
     image.type = uint8
     builder = flatbuffers.Builder(1 << 16)
     builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
-    kinds = [layer.kind for layer in reading.read_tflite(bytes(builder.Output())).layers]
+    kinds = [layer.kind for layer in reading.read_tflite(parse(bytes(builder.Output()))).layers]
     assert kinds[0] == "quantize"
-    assert reading.read_tflite(data).layers[0].kind != "quantize"
+    assert reading.read_tflite(parse(data)).layers[0].kind != "quantize"
 
 
 @pytest.mark.parametrize("end", ["inputs", "outputs"])

@@ -15,6 +15,7 @@ from onnx import helper, numpy_helper
 
 from mobiledeploy import reading
 from mobiledeploy.base.errors import ConversionError, CorruptFileError, RequestError
+from mobiledeploy.formats.tflite import parse
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.integer.graph import Add, Conv, Dense, IntegerGraph, Mean, sources
 from mobiledeploy.reading import INPUT, Reading
@@ -63,7 +64,7 @@ def assert_holds(found: Reading, graph: IntegerGraph) -> None:
 def test_every_integer_of_a_graph_is_read_from_both_files(io: Io, head: Head) -> None:
     graph = graphs.assorted_graph()
     tflite, onnx_file = (
-        reading.read_tflite(written(graph, io, head)[0]),
+        reading.read_tflite(parse(written(graph, io, head)[0])),
         reading.read_onnx(written(graph, io, head)[1]),
     )
     nodes = graph.nodes if head == "softmax" else graph.nodes[:-1]
@@ -85,12 +86,12 @@ def test_a_stem_over_four_pixels_is_read_as_the_convolution_that_it_is(stride: i
     assert ("Reshape" in found.shape_only) == (stride == 2)
     assert_holds(found, graph)
     assert found.layers[0].name == graph.nodes[0].output.name
-    assert found.layers[0].pads == reading.read_tflite(tflite).layers[0].pads
+    assert found.layers[0].pads == reading.read_tflite(parse(tflite)).layers[0].pads
 
 
 def test_a_convolution_of_one_pixel_is_a_dense_layer_in_both_files() -> None:
     graph = graphs.mobilenet("v1", alpha=0.25, image_size=32, stem_stride=2)
-    found = reading.read_tflite(written(graph)[0]), reading.read_onnx(written(graph)[1])
+    found = reading.read_tflite(parse(written(graph)[0])), reading.read_onnx(written(graph)[1])
     for layers in zip(found[0].layers, found[1].layers, strict=True):
         a, b = layers
         assert (a.kind, a.pads, a.window) == (b.kind, b.pads, b.window)
@@ -223,10 +224,10 @@ def test_a_padding_operator_of_a_tflite_belongs_to_the_convolution(value: int | 
     graph.operators.insert(place, operator)
     builder = flatbuffers.Builder(1 << 16)
     builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
-    found = reading.read_tflite(bytes(builder.Output()))
+    found = reading.read_tflite(parse(bytes(builder.Output())))
     kinds = [layer.kind for layer in found.layers]
     if value is None:
-        assert kinds == [layer.kind for layer in reading.read_tflite(data).layers]
+        assert kinds == [layer.kind for layer in reading.read_tflite(parse(data)).layers]
         assert found.layers[place].pads == (1, 2, 2, 0)
         assert found.layers[place].reads[0].source == place - 1
     else:
@@ -299,7 +300,7 @@ def test_bytes_that_are_no_model_are_refused() -> None:
         with pytest.raises(CorruptFileError):
             reading.read_onnx(data)
         with pytest.raises(CorruptFileError):
-            reading.read_tflite(data)
+            reading.read_tflite(parse(data))
 
 
 def test_a_file_with_two_inputs_is_no_classifier() -> None:

@@ -16,14 +16,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mobiledeploy.base.errors import ConversionError, CorruptFileError
-from mobiledeploy.integer import tflite_file
+from mobiledeploy.formats import model_file
+from mobiledeploy.formats.tflite import edit, parse
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.integer.graph import IntegerGraph
 from mobiledeploy.runtimes import kernels, ort
 from mobiledeploy.runtimes.child import Child
 from mobiledeploy.spec.config import Io
-from mobiledeploy.targets import cut_onnx, cut_tflite, onnx, onnx_proto, tflite
-from mobiledeploy.verify import cutouts, inputs, model_file, tapped
+from mobiledeploy.targets import cut_onnx, onnx, onnx_proto, tflite
+from mobiledeploy.verify import cutouts, inputs, tapped
 from mobiledeploy.verify.cutouts import Cutter
 from mobiledeploy.verify.side import HERE, Side, open_side
 from mobiledeploy.verify.tapped import Tapped
@@ -209,17 +210,17 @@ def test_a_layer_whose_name_another_tensor_has_is_cut_out_all_the_same(name: byt
 
 def test_a_part_that_needs_more_than_its_inputs_is_refused() -> None:
     first, second = pair(graphs.assorted_graph())
-    file = tflite_file.parse(first.file.data)
+    file = parse(first.file.data)
     model = onnx_proto.parse(second.file.data)
     starts = [cut_onnx.Start(name="stem", dtype="int8", sizes=(8, 7, 5))]
     for refused, part in (
         (
             "`sum` does not depend on `logits`",
-            lambda: cut_tflite.cut(file, ["stem", "logits"], "sum"),
+            lambda: edit.cut(file, ["stem", "logits"], "sum"),
         ),
-        ("`narrow` also depends on `input`", lambda: cut_tflite.cut(file, ["sum"], "narrow")),
-        ("expected one tensor `nowhere`", lambda: cut_tflite.cut(file, ["stem"], "nowhere")),
-        ("nothing between `stem` and itself", lambda: cut_tflite.cut(file, ["stem"], "stem")),
+        ("`narrow` also depends on `input`", lambda: edit.cut(file, ["sum"], "narrow")),
+        ("expected one tensor `nowhere`", lambda: edit.cut(file, ["stem"], "nowhere")),
+        ("nothing between `stem` and itself", lambda: edit.cut(file, ["stem"], "stem")),
         ("`nowhere` also depends on `nowhere`", lambda: cut_onnx.cut(model, starts, "nowhere")),
         ("nothing between `stem` and itself", lambda: cut_onnx.cut(model, starts, "stem")),
     ):
@@ -236,9 +237,9 @@ def test_a_file_that_is_cut_off_is_a_clear_error() -> None:
                 with pytest.raises(CorruptFileError):
                     child.once(kind, cut.model[:length], [batch], name="a layer")
             assert child.once(kind, cut.model, [batch])[0].shape[0] == 1
-    for parse, cut in ((tflite_file.parse, first), (onnx_proto.parse, second)):
+    for read, cut in ((parse, first), (onnx_proto.parse, second)):
         with pytest.raises(CorruptFileError):
-            parse(cut.model[: len(cut.model) // 2])
+            read(cut.model[: len(cut.model) // 2])
 
 
 def test_codes_of_another_shape_are_refused() -> None:

@@ -10,10 +10,10 @@ import pytest
 from onnx import TensorProto, external_data_helper
 
 from mobiledeploy.base.errors import CorruptFileError
+from mobiledeploy.formats import model_file
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.runtimes import ort
 from mobiledeploy.targets import onnx as writer
-from mobiledeploy.verify import model_file
 from mobiledeploy.verify.external_data import embedded
 
 GRAPH = graphs.assorted_graph()

@@ -1,8 +1,8 @@
 """What a report says of a file that holds no grids."""
 
+from mobiledeploy.formats.model_file import ModelFile
 from mobiledeploy.spec.config import Preprocessing
 from mobiledeploy.verify import facts
-from mobiledeploy.verify.model_file import ModelFile
 
 FILE = ModelFile(name="model.onnx", format="onnx", data=b"", size=12, sha256="0" * 64)
 

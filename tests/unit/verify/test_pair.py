@@ -9,11 +9,12 @@ import pytest
 from onnx import helper, load_from_string
 
 from mobiledeploy.base.errors import ParityError
+from mobiledeploy.formats import model_file
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.integer.graph import Conv, Dense, IntegerGraph, Node
 from mobiledeploy.integer.head import with_head
 from mobiledeploy.targets import onnx, tflite
-from mobiledeploy.verify import inputs, model_file, prove
+from mobiledeploy.verify import inputs, prove
 from mobiledeploy.verify.int8 import Options
 from mobiledeploy.verify.report import VerifyReport
 from mobiledeploy.verify.side import HERE, Side, open_side

@@ -1,4 +1,4 @@
-"""Lay out a TFLite flatbuffer: tensors, operators and constants, in the order they are added.
+"""Write a `.tflite`: tensors, operators and constants, in the order in which they are added.
 
 Schema: tensorflow/compiler/mlir/lite/schema/schema.fbs. Nothing in here knows what an
 operator means.
@@ -12,16 +12,17 @@ import numpy as np
 import numpy.typing as npt
 
 from mobiledeploy.base.errors import CorruptFileError
-from mobiledeploy.integer.tflite_file import TfliteOperator
+from mobiledeploy.formats.tflite import schema
+from mobiledeploy.formats.tflite.model import TfliteOperator
+from mobiledeploy.formats.tflite.parser import IDENTIFIER
 
-IDENTIFIER: Final = b"TFL3"
 SCHEMA_VERSION: Final = 3
 ALIGNMENT: Final = 16
 """Of constants, so that a memory-mapped file can be computed from in place."""
 SIGNATURE: Final = "serving_default"
 
 
-class TfliteModel:
+class TfliteWriter:
     """A flatbuffer under construction; `finish` may be called once.
 
     Vectors that repeat (shapes, scales and above all zero points: one int64 a channel) are
@@ -32,7 +33,7 @@ class TfliteModel:
         import flatbuffers
         from ai_edge_litert import schema_py_generated
 
-        self._schema: Any = schema_py_generated
+        self._tables: Any = schema_py_generated
         self._builder: Any = flatbuffers.Builder(1 << 16)
         self._vectors: dict[tuple[str, bytes], int] = {}
         # The first buffer is empty by definition: tensors without data point to it.
@@ -103,11 +104,10 @@ class TfliteModel:
         union = {}
         if options:
             union = {
-                "BuiltinOptionsType": getattr(self._schema.BuiltinOptions, options),
+                "BuiltinOptionsType": schema.OPTIONS_TABLES.index(options),
                 "BuiltinOptions": self._table(options, **fields),
             }
-        number = getattr(self._schema.BuiltinOperator, name)
-        self._operator((number, version), inputs, [output], union)
+        self._operator((schema.OPERATORS.index(name), version), inputs, [output], union)
 
     def copy(
         self, operator: TfliteOperator, inputs: Sequence[int], outputs: Sequence[int]
@@ -124,18 +124,16 @@ class TfliteModel:
         """
         union = {}
         if operator.options is not None:
-            names = vars(self._schema.BuiltinOptions).items()
-            kinds = {number: name for name, number in names if isinstance(number, int)}
-            kind = kinds.get(operator.options_type, "NONE")
-            if kind == "NONE":
+            if not 0 < operator.options_type < len(schema.OPTIONS_TABLES):
                 raise CorruptFileError(
-                    f"{operator.name}: there are no options of type {operator.options_type}"
+                    f"{operator.builtin}: there are no options of type {operator.options_type}"
                 )
+            kind = getattr(self._tables, f"{schema.OPTIONS_TABLES[operator.options_type]}T")
             table = operator.options
             try:
-                read = getattr(self._schema, f"{kind}T").InitFromBuf(table.data, table.position)
+                read = kind.InitFromBuf(table.data, table.position)
             except (struct.error, ValueError) as error:
-                raise CorruptFileError(f"{operator.name}: its options are damaged") from error
+                raise CorruptFileError(f"{operator.builtin}: its options are damaged") from error
             union = {
                 "BuiltinOptionsType": operator.options_type,
                 "BuiltinOptions": read.Pack(self._builder),
@@ -239,7 +237,7 @@ class TfliteModel:
     ) -> int:
         fields: dict[str, Any] = {
             "Shape": self._vector(shape, np.int32),
-            "Type": getattr(self._schema.TensorType, np.dtype(dtype).name.upper()),
+            "Type": schema.TYPES.index(np.dtype(dtype).name.upper()),
             "Buffer": buffer,
             "Name": self._string(name),
         }
@@ -255,10 +253,10 @@ class TfliteModel:
         return len(self._tensors) - 1
 
     def _table(self, name: str, **fields: Any) -> int:
-        getattr(self._schema, f"{name}Start")(self._builder)
+        getattr(self._tables, f"{name}Start")(self._builder)
         for field, value in fields.items():
-            getattr(self._schema, f"{name}Add{field}")(self._builder, value)
-        end: Callable[[Any], int] = getattr(self._schema, f"{name}End")
+            getattr(self._tables, f"{name}Add{field}")(self._builder, value)
+        end: Callable[[Any], int] = getattr(self._tables, f"{name}End")
         return end(self._builder)
 
     def _vector(self, values: npt.ArrayLike, dtype: npt.DTypeLike) -> int:

@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from mobiledeploy.base.errors import CorruptFileError
-from mobiledeploy.integer import flatbuffer
-from mobiledeploy.integer.flatbuffer import Table
+from mobiledeploy.formats.tflite import flatbuffer
+from mobiledeploy.formats.tflite.flatbuffer import Table
 
 IDENTIFIER: Final = b"M001"
 ENTRY: Final = "TFLITE_METADATA"
@@ -29,7 +29,7 @@ MOST_FILES: Final = 100
 MOST_TEXT: Final = 200
 """Characters of a text that are shown."""
 _NORMALISATION: Final = 1
-"""Number in the schema's `ProcessUnitOptions`."""
+"""Number in that schema's `ProcessUnitOptions`."""
 
 
 def min_runtime(values: Values) -> str | None:

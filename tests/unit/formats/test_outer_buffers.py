@@ -9,10 +9,11 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 
 from mobiledeploy.base.errors import CorruptFileError
-from mobiledeploy.integer import flatbuffer, tflite_file, tflite_reader
+from mobiledeploy.formats.tflite import IDENTIFIER, edit, flatbuffer, parse
+from mobiledeploy.integer import tflite_reader
 from mobiledeploy.integer.digest import digest
 from mobiledeploy.runtimes import litert
-from mobiledeploy.targets import tap, tflite
+from mobiledeploy.targets import tflite
 
 
 def moved_out(data: bytes) -> bytes:
@@ -25,7 +26,7 @@ def moved_out(data: bytes) -> bytes:
     builder = flatbuffers.Builder(1024)
     builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
     file = bytearray(builder.Output())
-    tables = flatbuffer.root(bytes(file), tflite_file.IDENTIFIER).tables(4)
+    tables = flatbuffer.root(bytes(file), IDENTIFIER).tables(4)
     for table, content in zip(tables, contents, strict=True):
         if content:
             file += b"\0" * (-len(file) % 16)
@@ -37,7 +38,7 @@ def moved_out(data: bytes) -> bytes:
 def test_a_file_with_outer_buffers_holds_the_same_integers() -> None:
     graph = graphs.assorted_graph()
     data = moved_out(tflite.write(graph))
-    assert digest(tflite_reader.read(data)) == digest(graph)
+    assert digest(tflite_reader.read_file(data)) == digest(graph)
 
 
 def test_litert_agrees_and_a_tapped_copy_keeps_them() -> None:
@@ -45,8 +46,8 @@ def test_litert_agrees_and_a_tapped_copy_keeps_them() -> None:
     plain = tflite.write(graph)
     images = graphs.extremes(graph.input.shape)
     for got, expected in zip(
-        litert.load(tap.tflite(moved_out(plain))).run(images),
-        litert.load(tap.tflite(plain)).run(images),
+        litert.load(edit.tap(parse(moved_out(plain)))).run(images),
+        litert.load(edit.tap(parse(plain))).run(images),
         strict=True,
     ):
         np.testing.assert_array_equal(got, expected)
@@ -55,4 +56,4 @@ def test_litert_agrees_and_a_tapped_copy_keeps_them() -> None:
 def test_a_file_cut_behind_the_flatbuffer_is_damaged() -> None:
     data = moved_out(tflite.write(graphs.assorted_graph()))
     with pytest.raises(CorruptFileError, match="expected a buffer at bytes"):
-        tflite_reader.read(data[: len(data) - 1000])
+        tflite_reader.read_file(data[: len(data) - 1000])

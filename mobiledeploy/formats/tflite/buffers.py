@@ -7,11 +7,12 @@ import numpy.typing as npt
 
 from mobiledeploy.base.errors import CorruptFileError
 from mobiledeploy.formats.model import Buffer
-from mobiledeploy.integer.flatbuffer import Table
+from mobiledeploy.formats.tflite import schema
+from mobiledeploy.formats.tflite.flatbuffer import Table
 
 
-class Store:
-    """The file's buffers, and who uses them.
+class Buffers:
+    """A file's buffers, and who uses them.
 
     Attributes:
         outside: Bytes that lie behind the flatbuffer.
@@ -59,7 +60,7 @@ class Store:
         """Return where a buffer's bytes begin."""
         return self._contents[number][0]
 
-    def buffers(self) -> tuple[Buffer, ...]:
+    def filled(self) -> tuple[Buffer, ...]:
         """Return all buffers that hold something."""
         return tuple(
             Buffer(
@@ -73,18 +74,19 @@ class Store:
         )
 
     def _content(self, data: bytes, table: Table) -> tuple[int, npt.NDArray[np.uint8]]:
-        offset, size = table.scalar(1, "Q", 0), table.scalar(2, "Q", 0)
+        offset = table.scalar(schema.Buffer.OFFSET, "Q", 0)
+        size = table.scalar(schema.Buffer.SIZE, "Q", 0)
         # 0 and 1 mean "not behind the flatbuffer", as TFLite's own reader has it.
         if offset > 1 and size > 0:
             if offset + size > len(data):
                 raise CorruptFileError(
-                    f"expected bytes {offset}..{offset + size} behind the flatbuffer, received a "
-                    f"file of {len(data)} bytes",
+                    f"expected a buffer at bytes {offset}..{offset + size}, received a file of "
+                    f"{len(data)} bytes",
                     hint="the file was cut off or damaged",
                 )
             self.outside += size
             return offset, np.frombuffer(data, np.uint8, size, offset)
-        found = table.numbers(0, np.uint8)
+        found = table.numbers(schema.Buffer.DATA, np.uint8)
         if found is None or not found.size:
             return 0, np.zeros(0, np.uint8)
         return found.ctypes.data - np.frombuffer(data, np.uint8).ctypes.data, found

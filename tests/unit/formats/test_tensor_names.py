@@ -8,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mobiledeploy import reading
-from mobiledeploy.integer.tensor_names import distinct
+from mobiledeploy.formats.tflite import edit, parse
+from mobiledeploy.formats.tflite.parser import distinct
 from mobiledeploy.runtimes import kinds
-from mobiledeploy.targets import tap, tflite
+from mobiledeploy.targets import tflite
 
 
 @given(st.lists(st.sampled_from(["", "a", "b", "#0", "a#1", "a#1'", "a#2"]), max_size=9))
@@ -50,7 +51,7 @@ def changed(data: bytes, *, name: str | None = None, inserted: int | None = None
 
 def outputs(data: bytes) -> list[np.ndarray]:  # type: ignore[type-arg]
     """What a file gives for extremes, with its logits tapped by name."""
-    logits = reading.read_tflite(data).logits
+    logits = reading.read_tflite(parse(data)).logits
     assert logits is not None
     session = kinds.load("xnnpack", data, taps=[logits.name])
     return list(session.run(graphs.extremes(session.input.shape)))
@@ -65,7 +66,7 @@ def test_logits_are_tapped_where_all_tensors_have_one_name() -> None:
 def test_a_file_with_an_operator_of_other_tools_is_tapped() -> None:
     relu6 = 21
     data = changed(tflite.write(graphs.assorted_graph()), inserted=relu6)
-    logits = reading.read_tflite(data).logits
+    logits = reading.read_tflite(parse(data)).logits
     assert logits is not None
-    recipe = tap.tflite_recipe(data, [logits.name])
+    recipe = edit.tap_recipe(parse(data), [logits.name])
     assert recipe.outputs == (logits.name,)
