@@ -1,14 +1,14 @@
 """Read any `.tflite` classifier into the common form."""
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Final
 
 import numpy as np
 
-from mobiledeploy.base.errors import ConversionError
+from mobiledeploy.base.errors import ConversionError, CorruptFileError
 from mobiledeploy.formats.model import Activation
 from mobiledeploy.formats.tflite import TfliteModel, TfliteOperator, require_supported
-from mobiledeploy.reading import tflite_signatures
 from mobiledeploy.reading.draft import Draft, read_of
 from mobiledeploy.reading.model import FULL, INPUT, Fault, Kind, Layer, Reading, Tensor
 from mobiledeploy.reading.tflite_layers import clamped, convolution, dense, fused, pool
@@ -30,6 +30,8 @@ _ACTIVATIONS: Final[dict[str, Activation]] = {"RELU": "relu", "RELU6": "relu6"}
 """Operators that are nothing else."""
 _ON_IMAGES: Final = {"CONV_2D", "DEPTHWISE_CONV_2D", "MEAN", "AVERAGE_POOL_2D", "MAX_POOL_2D"}
 """Operators for which one pixel is an image: they look at what lies around it."""
+_MOST_SIGNATURES: Final = 16
+"""Converters write one."""
 
 
 def read_tflite(model: TfliteModel) -> Reading:
@@ -58,7 +60,7 @@ def read_tflite(model: TfliteModel) -> Reading:
     if last not in written:
         raise ConversionError("expected the output to be computed from the input")
     before = {number: _before_border(draft, source) for number, source in written.items()}
-    tflite_signatures.check(model, before, last)
+    _check_signatures(model, before, last)
     return draft.finish(
         "tflite",
         model.description,
@@ -198,3 +200,36 @@ def _before_border(draft: Draft, source: int) -> int:
         return source
     layer = draft.layers[source]
     return layer.reads[0].source if layer.kind == "dequantize" and layer.clamp == FULL else source
+
+
+def _check_signatures(model: TfliteModel, sources: Mapping[int, int], output: int) -> None:
+    """Check that apps that go by the signatures get what everyone else gets.
+
+    A signature names inputs and outputs by their tensors' numbers, which need not be the graph's.
+
+    Args:
+        model: The file.
+        sources: What tensors stand for, by number: the same for tensors with the same codes.
+        output: Number of the tensor that the graph gives.
+
+    Raises:
+        CorruptFileError: A signature takes or gives something else, or there are too many.
+    """
+    if len(model.calls) > _MOST_SIGNATURES:
+        raise CorruptFileError(
+            f"expected at most {_MOST_SIGNATURES} signatures, received {len(model.calls)}"
+        )
+    for call in model.calls:
+        for entries, end, words in (
+            (call.inputs, INPUT, "takes"),
+            (call.outputs, sources[output], "gives"),
+        ):
+            numbers = {number for _, number in entries}
+            # A tensor that nothing writes is left over from an operator that was taken out.
+            named = {sources[number] for number in numbers if number in sources}
+            if named and end not in named:
+                raise CorruptFileError(
+                    f"signature `{call.key}` {words} other tensors than the graph: "
+                    f"{', '.join(map(str, sorted(numbers)))}",
+                    hint="apps that run the file by its signature would get something else",
+                )
