@@ -2,11 +2,10 @@
 
 import struct
 
-import flatbuffers
 import graphs
 import numpy as np
 import pytest
-from ai_edge_litert import schema_py_generated as schema
+from tflite_editor import TfliteFile
 
 from mobiledeploy.base.errors import CorruptFileError
 from mobiledeploy.formats.tflite import IDENTIFIER, edit, flatbuffer, parse
@@ -18,14 +17,13 @@ from mobiledeploy.targets import tflite
 
 def moved_out(data: bytes) -> bytes:
     """The same file with every buffer behind the flatbuffer, 16-byte aligned."""
-    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(data))
-    contents = [None if buffer.data is None else bytes(buffer.data) for buffer in model.buffers]
-    for buffer, content in zip(model.buffers, contents, strict=True):
+    apart = TfliteFile(data)
+    buffers = apart.model.buffers
+    contents = [None if buffer.data is None else bytes(buffer.data) for buffer in buffers]
+    for buffer, content in zip(buffers, contents, strict=True):
         if content:
             buffer.data, buffer.offset, buffer.size = None, 16, len(content)
-    builder = flatbuffers.Builder(1024)
-    builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
-    file = bytearray(builder.Output())
+    file = bytearray(apart.bytes())
     tables = flatbuffer.root(bytes(file), IDENTIFIER).tables(4)
     for table, content in zip(tables, contents, strict=True):
         if content:

@@ -1,11 +1,10 @@
 """Tensors of a `.tflite` can be told apart by name, whatever names the file gives them."""
 
-import flatbuffers
 import graphs
 import numpy as np
-from ai_edge_litert import schema_py_generated as schema
 from hypothesis import given
 from hypothesis import strategies as st
+from tflite_editor import TfliteFile
 
 from mobiledeploy import reading
 from mobiledeploy.formats.tflite import edit, parse
@@ -24,29 +23,12 @@ def test_every_tensor_gets_a_name_of_its_own_and_keeps_one_that_it_has(names: li
         assert (own == name) == (name != "" and name not in names[:place])
 
 
-def changed(data: bytes, *, name: str | None = None, inserted: int | None = None) -> bytes:
-    """A `.tflite` with one name for all its tensors, or an operator behind its first one."""
-    model = schema.ModelT.InitFromPackedBuf(bytearray(data))
-    graph = model.subgraphs[0]
-    if inserted is not None:
-        code, operator = schema.OperatorCodeT(), schema.OperatorT()
-        code.builtinCode = code.deprecatedBuiltinCode = inserted
-        model.operatorCodes.append(code)
-        before = graph.tensors[graph.operators[0].outputs[0]]
-        after = schema.TensorT()
-        after.name, after.shape, after.type = "after", before.shape, before.type
-        after.quantization = before.quantization
-        graph.tensors.append(after)
-        operator.opcodeIndex = len(model.operatorCodes) - 1
-        operator.inputs = graph.operators[0].outputs
-        operator.outputs = np.array([len(graph.tensors) - 1], np.int32)
-        graph.operators[1].inputs[0] = len(graph.tensors) - 1
-        graph.operators.insert(1, operator)
-    for tensor in graph.tensors:
-        tensor.name = tensor.name if name is None else name
-    builder = flatbuffers.Builder(1 << 16)
-    builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
-    return bytes(builder.Output())
+def named(data: bytes, name: str) -> bytes:
+    """A `.tflite` with one name for all its tensors."""
+    file = TfliteFile(data)
+    for tensor in file.graph.tensors:
+        tensor.name = name
+    return file.bytes()
 
 
 def outputs(data: bytes) -> list[np.ndarray]:  # type: ignore[type-arg]
@@ -59,13 +41,14 @@ def outputs(data: bytes) -> list[np.ndarray]:  # type: ignore[type-arg]
 
 def test_logits_are_tapped_where_all_tensors_have_one_name() -> None:
     data = tflite.write(graphs.assorted_graph())
-    for one, other in zip(outputs(data), outputs(changed(data, name="a")), strict=True):
+    for one, other in zip(outputs(data), outputs(named(data, "a")), strict=True):
         np.testing.assert_array_equal(one, other)
 
 
 def test_a_file_with_an_operator_of_other_tools_is_tapped() -> None:
-    relu6 = 21
-    data = changed(tflite.write(graphs.assorted_graph()), inserted=relu6)
+    file = TfliteFile(tflite.write(graphs.assorted_graph()))
+    file.insert("RELU6", "stem")
+    data = file.bytes()
     logits = reading.read_tflite(parse(data)).logits
     assert logits is not None
     recipe = edit.tap_recipe(parse(data), [logits.name])

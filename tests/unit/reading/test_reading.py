@@ -1,17 +1,15 @@
 """Files of both formats, ours and others', come to the same numbers in the common form."""
 
-import copy
 import dataclasses
 from pathlib import Path
 from typing import Any
 
-import flatbuffers
 import graphs
 import numpy as np
 import onnx
 import pytest
-from ai_edge_litert import schema_py_generated as schema
 from onnx import helper, numpy_helper
+from tflite_editor import TfliteFile
 
 from mobiledeploy import reading
 from mobiledeploy.base.errors import ConversionError, CorruptFileError, RequestError
@@ -193,38 +191,20 @@ def test_an_activation_behind_its_own_converters_belongs_to_the_layer_before() -
 @pytest.mark.parametrize("value", [None, 1])
 def test_a_padding_operator_of_a_tflite_belongs_to_the_convolution(value: int | None) -> None:
     data = written(graphs.assorted_graph())[0]
-    model = schema.ModelT.InitFromPackedBuf(bytearray(data))
-    graph = model.subgraphs[0]
+    file = TfliteFile(data)
     # `shrink`, a depthwise convolution without padding, gets one by an operator before it.
     place = 4
-    reader = graph.operators[place]
-    padded = copy.deepcopy(graph.tensors[reader.inputs[0]])
-    padded.shape = padded.shape + np.array([0, 3, 2, 0], np.int32)
-    constants = [("amounts", np.array([[0, 0], [1, 2], [2, 0], [0, 0]], np.int32), 2)]
+    reader = file.graph.operators[place]
+    source = file.graph.tensors[reader.inputs[0]]
+    padded = file.add_tensor(source.name.decode(), "padded", source.shape + np.array([0, 3, 2, 0]))
+    amounts = np.array([[0, 0], [1, 2], [2, 0], [0, 0]], np.int32)
+    inputs = [reader.inputs[0], file.add_constant("amounts", amounts)]
     if value is not None:
-        zero = int(padded.quantization.zeroPoint[0])
-        constants.append(("value", np.array([zero + value], np.int8), 9))
-    inputs = [reader.inputs[0]]
-    for name, values, dtype in constants:
-        tensor, buffer = schema.TensorT(), schema.BufferT()
-        buffer.data = np.frombuffer(values.tobytes(), np.uint8)
-        model.buffers.append(buffer)
-        tensor.name, tensor.shape, tensor.type = name, np.array(values.shape, np.int32), dtype
-        tensor.buffer = len(model.buffers) - 1
-        graph.tensors.append(tensor)
-        inputs.append(len(graph.tensors) - 1)
-    graph.tensors.append(padded)
-    reader.inputs[0] = len(graph.tensors) - 1
-    code, operator = schema.OperatorCodeT(), schema.OperatorT()
-    code.builtinCode = code.deprecatedBuiltinCode = 34 if value is None else 60
-    model.operatorCodes.append(code)
-    operator.opcodeIndex = len(model.operatorCodes) - 1
-    operator.inputs = np.array(inputs, np.int32)
-    operator.outputs = np.array([len(graph.tensors) - 1], np.int32)
-    graph.operators.insert(place, operator)
-    builder = flatbuffers.Builder(1 << 16)
-    builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
-    found = reading.read_tflite(parse(bytes(builder.Output())))
+        zero = int(source.quantization.zeroPoint[0])
+        inputs.append(file.add_constant("value", np.array([zero + value], np.int8)))
+    reader.inputs[0] = padded
+    file.add_operator(place, "PAD" if value is None else "PADV2", inputs, [padded])
+    found = reading.read_tflite(parse(file.bytes()))
     kinds = [layer.kind for layer in found.layers]
     if value is None:
         assert kinds == [layer.kind for layer in reading.read_tflite(parse(data)).layers]

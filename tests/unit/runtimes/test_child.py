@@ -5,11 +5,10 @@ import signal
 import sys
 import threading
 
-import flatbuffers
 import graphs
 import numpy as np
 import pytest
-from ai_edge_litert import schema_py_generated as schema
+from tflite_editor import TfliteFile
 
 from mobiledeploy.base.errors import ConversionError, CorruptFileError, RequestError
 from mobiledeploy.integer.certify import certify
@@ -73,12 +72,6 @@ def test_refusals_come_back_as_themselves(child: Child) -> None:
     assert session.run(IMAGES)
 
 
-def packed(model: schema.ModelT) -> bytes:
-    builder = flatbuffers.Builder(1024)
-    builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
-    return bytes(builder.Output())
-
-
 def test_a_closed_session_and_an_ended_process_say_so() -> None:
     with Child() as child:
         session = child.load("xnnpack", file_for("xnnpack"))
@@ -116,11 +109,11 @@ def test_a_bug_in_the_child_is_not_taken_for_a_damaged_file() -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits the address space")
 def test_a_file_that_wants_all_memory_is_refused() -> None:
-    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(tflite.write(GRAPH)))
-    for tensor in model.subgraphs[0].tensors:
+    file = TfliteFile(tflite.write(GRAPH))
+    for tensor in file.graph.tensors:
         if tensor.shape is not None and len(tensor.shape) == 4 and tensor.shape[0] == 1:
             tensor.shape = [1, 60_000, 60_000, tensor.shape[3]]
     with Child() as child:
         with pytest.raises(CorruptFileError):
-            child.load("builtin", packed(model)).run(np.zeros((1, 60_000, 60_000, 3), np.int8))
+            child.load("builtin", file.bytes()).run(np.zeros((1, 60_000, 60_000, 3), np.int8))
         assert child.load("xnnpack", file_for("xnnpack")).run(IMAGES)

@@ -1,19 +1,17 @@
 """A layer that was cut out of a file gives the codes that it gives in the whole file."""
 
-import copy
 import json
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
-import flatbuffers
 import graphs
 import numpy as np
 import pytest
-from ai_edge_litert import schema_py_generated as schema
 from float_onnx import quantised_by_ort
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tflite_editor import TfliteFile
 
 from mobiledeploy.base.errors import ConversionError, CorruptFileError
 from mobiledeploy.formats import model_file
@@ -131,32 +129,21 @@ def taken(model: bytes, folder: Path) -> set[str]:
 
 
 def test_a_padding_operator_is_cut_out_with_its_convolution(tmp_path: Path) -> None:
-    model = schema.ModelT.InitFromPackedBuf(bytearray(tflite.write(graphs.assorted_graph())))
-    graph = model.subgraphs[0]
-    reader = next(op for op in graph.operators if b"wide" in graph.tensors[op.outputs[0]].name)
-    amounts, buffer = schema.TensorT(), schema.BufferT()
-    buffer.data = np.array([[0, 0], [1, 0], [0, 1], [0, 0]], np.int32).view(np.uint8).ravel()
-    model.buffers.append(buffer)
-    amounts.name, amounts.shape, amounts.type = "amounts", np.array([4, 2], np.int32), 2
-    amounts.buffer = len(model.buffers) - 1
-    padded = copy.deepcopy(graph.tensors[reader.inputs[0]])
-    padded.name, padded.shape = "padded", padded.shape + np.array([0, 1, 1, 0], np.int32)
-    graph.tensors += [amounts, padded]
-    count = len(graph.tensors)
-    code, operator = schema.OperatorCodeT(), schema.OperatorT()
-    code.builtinCode = code.deprecatedBuiltinCode = 34
-    model.operatorCodes.append(code)
-    operator.opcodeIndex = len(model.operatorCodes) - 1
-    operator.inputs = np.array([reader.inputs[0], count - 2], np.int32)
-    operator.outputs = np.array([count - 1], np.int32)
-    graph.operators.insert(graph.operators.index(reader), operator)
-    reader.inputs[0] = count - 1
+    file = TfliteFile(tflite.write(graphs.assorted_graph()))
+    reader = file.writer("wide")
+    source, grown = file.graph.tensors[reader.inputs[0]], np.array([0, 1, 1, 0], np.int32)
+    amounts = np.array([[0, 0], [1, 0], [0, 1], [0, 0]], np.int32)
+    padded = file.add_tensor(source.name.decode(), "padded", source.shape + grown)
+    file.add_operator(
+        file.graph.operators.index(reader),
+        "PAD",
+        [reader.inputs[0], file.add_constant("amounts", amounts)],
+        [padded],
+    )
+    reader.inputs[0] = padded
     # What the convolution writes grows with what it reads.
-    output = graph.tensors[reader.outputs[0]]
-    output.shape = output.shape + np.array([0, 1, 1, 0], np.int32)
-    builder = flatbuffers.Builder(1 << 16)
-    builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
-    one = side(bytes(builder.Output()), "tflite")
+    file.tensor("wide").shape = file.tensor("wide").shape + grown
+    one = side(file.bytes(), "tflite")
     (place,) = [i for i, layer in enumerate(one.reading.layers) if layer.name == "wide"]
     assert one.reading.layers[place].pads == (1, 0, 0, 1)
     cutter = assert_same(one)
@@ -200,12 +187,10 @@ def test_a_cut_out_holds_its_own_constants_only() -> None:
 
 @pytest.mark.parametrize("name", [b"wide", b""])
 def test_a_layer_whose_name_another_tensor_has_is_cut_out_all_the_same(name: bytes) -> None:
-    model = schema.ModelT.InitFromPackedBuf(bytearray(tflite.write(graphs.assorted_graph())))
-    for tensor in model.subgraphs[0].tensors:
+    file = TfliteFile(tflite.write(graphs.assorted_graph()))
+    for tensor in file.graph.tensors:
         tensor.name = name if tensor.name in {b"narrow", b"wide", b"sum"} else tensor.name
-    builder = flatbuffers.Builder(1 << 16)
-    builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
-    assert_same(side(bytes(builder.Output()), "tflite"))
+    assert_same(side(file.bytes(), "tflite"))
 
 
 def test_a_part_that_needs_more_than_its_inputs_is_refused() -> None:
