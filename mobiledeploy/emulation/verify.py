@@ -17,6 +17,8 @@ from mobiledeploy.base.progress import Event, Progress, silent
 from mobiledeploy.data.preprocess import to_float32, to_int8
 from mobiledeploy.emulation import arm64, qemu, x86
 from mobiledeploy.emulation.qemu import Kind, Machine
+from mobiledeploy.formats import onnx
+from mobiledeploy.formats.onnx import edit
 from mobiledeploy.integer.softmax import Kernel, softmax_codes
 from mobiledeploy.spec import manifest
 from mobiledeploy.spec.config import Io, Preprocessing
@@ -187,7 +189,7 @@ def _case(build: Path, samples: int | None) -> _Case:
         contract=contract,
         models={
             "model.tflite": tap.tflite((build / "model.tflite").read_bytes()),
-            "model.onnx": tap.onnx((build / "model.onnx").read_bytes()),
+            "model.onnx": edit.tap(onnx.parse((build / "model.onnx").read_bytes())),
         },
         images=_feed(pixels[some], contract.input.dtype, contract.preprocessing),
         names=names[: len(some)],

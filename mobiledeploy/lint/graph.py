@@ -5,10 +5,10 @@ import functools
 from collections import Counter
 
 from mobiledeploy.formats.model import FLOATS, Model, Tensor
+from mobiledeploy.formats.work import Work
 from mobiledeploy.lint import onnx_layers, tflite_layers
 from mobiledeploy.lint.layer import Layer
 from mobiledeploy.lint.links import Links
-from mobiledeploy.lint.work import Work
 
 ELEMENTS = 2**26
 """Weights of all layers of a small file together; of a large one as many as it has room for."""

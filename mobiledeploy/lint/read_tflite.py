@@ -22,12 +22,12 @@ from mobiledeploy.formats.model import (
     OperatorCode,
     Tensor,
 )
+from mobiledeploy.formats.work import Work
 from mobiledeploy.integer import flatbuffer, tflite_schema
 from mobiledeploy.integer.flatbuffer import Table
 from mobiledeploy.integer.tflite_file import IDENTIFIER
 from mobiledeploy.lint import tflite_grids, tflite_metadata
 from mobiledeploy.lint.tflite_store import Store
-from mobiledeploy.lint.work import Work
 
 MOST_NAME: Final = 200
 """Characters of a name that are kept: many tensors of a damaged file may share one long name."""

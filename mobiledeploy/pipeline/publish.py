@@ -5,6 +5,8 @@ from typing import Final
 
 from mobiledeploy.base import codec, files
 from mobiledeploy.data import test_card
+from mobiledeploy.formats import onnx
+from mobiledeploy.formats.onnx import edit
 from mobiledeploy.integer.graph import QTensor
 from mobiledeploy.integer.tflite_reader import read
 from mobiledeploy.ops.architecture import Architecture
@@ -92,8 +94,11 @@ def _contract(root: Path, config: BuildConfig, architecture: Architecture) -> Co
 
 
 def _taps(root: Path) -> tuple[Tap, ...]:
-    recipes = {"model.tflite": tap.tflite_recipe, "model.onnx": tap.onnx_recipe}
-    return tuple(recipes[name]((root / name).read_bytes()).tap(name) for name in MODELS)
+    first, second = (root / name for name in MODELS)
+    return (
+        tap.tflite_recipe(first.read_bytes()).tap(first.name),
+        edit.tap_recipe(onnx.parse(second.read_bytes())).tap(second.name),
+    )
 
 
 def _grid(tensor: QTensor) -> Grid:

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Final, Literal, TypeAlias
 
+from mobiledeploy.formats import onnx
+from mobiledeploy.formats.onnx import edit
 from mobiledeploy.runtimes import Session, litert, oracle, ort
 from mobiledeploy.targets import tap
 
@@ -53,7 +55,7 @@ def load(
     """
     match kind:
         case "ort-optimised" | "ort-unoptimised":
-            tapped = tap.onnx(model, taps)
+            tapped = edit.tap(onnx.parse(model), taps)
             optimised = kind == "ort-optimised"
             return ort.load(tapped, optimised=optimised, threads=threads, inputs=inputs)
         case "oracle":

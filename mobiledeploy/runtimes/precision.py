@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from mobiledeploy.base.errors import CorruptFileError
-from mobiledeploy.targets import onnx_proto
+from mobiledeploy.formats.onnx import protobuf
 
 OPTION: Final = "session.x64quantprecision"
 _INPUTS: Final = {
@@ -39,7 +39,7 @@ def ways(model: bytes) -> Iterator[tuple[bytes, str]]:
 def with_own_zero_points(model: bytes) -> bytes | None:
     """Return a copy in which no two kernels share a zero point; None if none do."""
     try:
-        proto = onnx_proto.parse(model)
+        proto = protobuf.message(model)
     except CorruptFileError:
         return None
     graph = proto.graph

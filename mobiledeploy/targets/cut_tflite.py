@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from typing import Final
 
 from mobiledeploy.base.errors import ConversionError
+from mobiledeploy.formats.between import between
 from mobiledeploy.integer.tflite_file import TfliteFile, TfliteTensor
-from mobiledeploy.targets.between import between
 from mobiledeploy.targets.tflite_model import TfliteModel
 
 OLDEST: Final = "1.5.0"

@@ -10,6 +10,7 @@ from typing import Final
 import numpy as np
 
 from mobiledeploy._version import __version__
+from mobiledeploy.formats.onnx.writer import OnnxWriter
 from mobiledeploy.integer.certificate import Certificate
 from mobiledeploy.integer.digest import digest
 from mobiledeploy.integer.graph import IntegerGraph, QTensor, sources
@@ -18,7 +19,6 @@ from mobiledeploy.spec.config import Head, Io
 from mobiledeploy.targets import onnx_stem
 from mobiledeploy.targets.border import border
 from mobiledeploy.targets.onnx_layers import write_layer, zero_point
-from mobiledeploy.targets.onnx_model import OnnxModel
 
 INNER: Final = "_uint8"
 """Behind the name of the input or output where a tensor inside holds its codes."""
@@ -52,7 +52,7 @@ def write(
     """
     graph = with_head(graph, head)
     tensors = graph.tensors()
-    model = OnnxModel()
+    model = OnnxWriter()
     image = _write_input(model, graph.input, io)
     stem = onnx_stem.find(graph)
     if stem is None and len(graph.input.shape) == 3:
@@ -78,7 +78,7 @@ def write(
     )
 
 
-def _write_input(model: OnnxModel, tensor: QTensor, io: Io) -> str:
+def _write_input(model: OnnxWriter, tensor: QTensor, io: Io) -> str:
     """Return the name of the input's codes inside: uint8, NHWC."""
     name, inner, scale = tensor.name, f"{tensor.name}{INNER}", tensor.scale
     if io == "uint8":
@@ -94,7 +94,7 @@ def _write_input(model: OnnxModel, tensor: QTensor, io: Io) -> str:
     return model.quantise(name, scale, zero_point(tensor), inner)
 
 
-def _write_output(model: OnnxModel, tensor: QTensor, codes: str, io: Io) -> None:
+def _write_output(model: OnnxWriter, tensor: QTensor, codes: str, io: Io) -> None:
     if io == "float32":
         model.dequantise(codes, tensor.scale, zero_point(tensor), tensor.name)
     else:

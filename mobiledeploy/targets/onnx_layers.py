@@ -9,6 +9,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from mobiledeploy.formats.onnx.writer import OnnxWriter
 from mobiledeploy.integer.activation import clamp, implied
 from mobiledeploy.integer.certificate import Certificate
 from mobiledeploy.integer.graph import (
@@ -23,7 +24,6 @@ from mobiledeploy.integer.graph import (
     Softmax,
 )
 from mobiledeploy.integer.padding import pads
-from mobiledeploy.targets.onnx_model import OnnxModel
 
 OFFSET: Final = 128
 """Activations are uint8 inside: the int8 code plus 128. ONNX Runtime's fast kernels are those
@@ -36,7 +36,7 @@ def zero_point(tensor: QTensor) -> np.uint8:
 
 
 def write_layer(
-    model: OnnxModel,
+    model: OnnxWriter,
     node: Node,
     inputs: Sequence[tuple[str, QTensor]],
     output: str,
@@ -90,7 +90,7 @@ def kernel_oihw(node: Conv) -> Int8:
 
 
 def add_weights(
-    model: OnnxModel, node: Conv | Dense, kernel: Int8, *, axis: int, repeat: int = 1
+    model: OnnxWriter, node: Conv | Dense, kernel: Int8, *, axis: int, repeat: int = 1
 ) -> tuple[str, str]:
     """Add kernel and bias; return the names of their real values.
 
@@ -125,7 +125,7 @@ def add_weights(
     )
 
 
-def quantise_clipped(model: OnnxModel, real: str, node: Conv, output: str | None = None) -> str:
+def quantise_clipped(model: OnnxWriter, real: str, node: Conv, output: str | None = None) -> str:
     """Add a convolution's codes, activated where the grid does not imply it; return their name.
 
     The activation works on codes: a float one between the layer and its quantisation would keep

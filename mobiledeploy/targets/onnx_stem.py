@@ -11,6 +11,7 @@ from typing import Final
 
 import numpy as np
 
+from mobiledeploy.formats.onnx.writer import OnnxWriter
 from mobiledeploy.integer.graph import Conv, Int8, IntegerGraph, QTensor, sources
 from mobiledeploy.integer.padding import pads
 from mobiledeploy.targets.onnx_layers import (
@@ -19,7 +20,6 @@ from mobiledeploy.targets.onnx_layers import (
     quantise_clipped,
     zero_point,
 )
-from mobiledeploy.targets.onnx_model import OnnxModel
 
 PIXELS: Final = 4
 """Input pixels that become one."""
@@ -46,7 +46,7 @@ def find(graph: IntegerGraph) -> Conv | None:
     return node if fits else None
 
 
-def write_stem(model: OnnxModel, node: Conv, image: QTensor, codes: str, output: str) -> None:
+def write_stem(model: OnnxWriter, node: Conv, image: QTensor, codes: str, output: str) -> None:
     """Add the nodes of the convolution that `find` found.
 
     Args:
@@ -96,6 +96,6 @@ def widened(kernel: Int8) -> Int8:
     return wide.reshape(OUTPUTS * channels, PIXELS * colours, height, 2)
 
 
-def _reshape(model: OnnxModel, tensor: str, constant: str, shape: tuple[int, ...]) -> str:
+def _reshape(model: OnnxWriter, tensor: str, constant: str, shape: tuple[int, ...]) -> str:
     # 0 keeps the batch as it is.
     return model.node("Reshape", [tensor, model.constant(constant, np.array([0, *shape]))])

@@ -2,8 +2,8 @@
 
 So an error does not go on into the next layer, and codes come into reach that no image brings
 about. The cut-out holds what the runtime fuses with the layer (padding, activation, the pairs
-around it); see `targets.cut_tflite` and `targets.cut_onnx`. A layer that reads the image takes the
-file's own input, with what the file does to it first.
+around it); see `targets.cut_tflite` and `formats.onnx.edit`. A layer that reads the image takes
+the file's own input, with what the file does to it first.
 """
 
 import dataclasses
@@ -14,11 +14,12 @@ from typing import Any
 import numpy as np
 
 from mobiledeploy.base.errors import ConversionError
+from mobiledeploy.formats.onnx import edit
 from mobiledeploy.integer import tflite_file
 from mobiledeploy.reading import INPUT, Layer, Tensor
 from mobiledeploy.runtimes import TensorInfo
 from mobiledeploy.runtimes.kinds import KINDS
-from mobiledeploy.targets import cut_onnx, cut_tflite, onnx_proto
+from mobiledeploy.targets import cut_tflite
 from mobiledeploy.verify import layer_codes
 from mobiledeploy.verify.layer_codes import Codes
 from mobiledeploy.verify.side import Side
@@ -112,13 +113,13 @@ class Cutter:
 
     def _onnx(self, tensors: list[Tensor], output: str) -> tuple[tuple[TensorInfo, ...], bytes]:
         for tensor in tensors:
-            if tensor.dtype not in cut_onnx.TYPES:
+            if tensor.dtype not in edit.TYPES:
                 raise ConversionError(f"`{tensor.name}` is of {tensor.dtype}")
         starts = [
-            cut_onnx.Start(name=tensor.name, dtype=tensor.dtype, sizes=self._sizes(tensor))
+            edit.Start(name=tensor.name, dtype=tensor.dtype, sizes=self._sizes(tensor))
             for tensor in tensors
         ]
-        model = cut_onnx.cut(self.parsed, starts, output)
+        model = edit.cut(self.parsed, starts, output)
         inputs = tuple(
             TensorInfo(name=start.name, dtype=np.dtype(start.dtype), shape=start.sizes)
             for start in starts
@@ -150,7 +151,7 @@ def cutter(run: Tapped) -> Cutter:
     parsed: Any = (
         tflite_file.parse(side.file.data, any_operator=True)
         if side.file.format == "tflite"
-        else onnx_proto.parse(side.file.data)
+        else side.file.onnx
     )
     infos = (*run.session.inputs, *run.session.outputs)
     return Cutter(

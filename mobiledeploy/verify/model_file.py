@@ -5,10 +5,11 @@ import hashlib
 from pathlib import Path
 from typing import Final
 
-from mobiledeploy.base.errors import CorruptFileError, RequestError
+from mobiledeploy.base.errors import ConversionError, CorruptFileError, RequestError
+from mobiledeploy.formats import onnx
+from mobiledeploy.formats.onnx import OnnxModel
 from mobiledeploy.integer.tflite_file import IDENTIFIER
 from mobiledeploy.runtimes.kinds import Format
-from mobiledeploy.verify import external_data
 
 LARGEST: Final = 1 << 30
 """Bytes: a hundred times a large MobileNet."""
@@ -24,6 +25,7 @@ class ModelFile:
         data: The file, whole: tensors that an ONNX file keeps beside it are inside.
         size: Bytes of the file itself.
         sha256: Hexadecimal digest of the file itself.
+        parsed: What stands in an `.onnx`; None for another file.
     """
 
     name: str
@@ -31,6 +33,18 @@ class ModelFile:
     data: bytes
     size: int
     sha256: str
+    parsed: OnnxModel | None = None
+
+    @property
+    def onnx(self) -> OnnxModel:
+        """What stands in an `.onnx`.
+
+        Raises:
+            TypeError: It is another file.
+        """
+        if self.parsed is None:
+            raise TypeError(f"{self.name} is no .onnx")
+        return self.parsed
 
 
 def of_bytes(name: str, data: bytes, *, folder: Path | None = None) -> ModelFile:
@@ -47,13 +61,15 @@ def of_bytes(name: str, data: bytes, *, folder: Path | None = None) -> ModelFile
     """
     tflite = data[4:8] == IDENTIFIER
     try:
-        whole = data if tflite else external_data.embedded(data, folder)
-    except CorruptFileError as error:
-        raise CorruptFileError(f"{name}: {error}", hint=error.hint) from error
+        parsed = None if tflite else onnx.parse(data, folder=folder)
+        whole = data if parsed is None else parsed.whole()
+    except (CorruptFileError, ConversionError, RequestError) as error:
+        raise type(error)(f"{name}: {error}", hint=error.hint) from error
     return ModelFile(
         name=name,
         format="tflite" if tflite else "onnx",
         data=whole,
+        parsed=parsed,
         size=len(data),
         sha256=hashlib.sha256(data).hexdigest(),
     )

@@ -105,9 +105,8 @@ def open_side(file: ModelFile, place: Place) -> Side:
         ConversionError: It is no graph with one input and one output, or computes in 16 bits.
         ParityError: It is no classifier.
     """
-    read = reading.read_tflite if file.format == "tflite" else reading.read_onnx
     try:
-        found = read(file.data)
+        found = _read(file)
     except (CorruptFileError, ConversionError) as error:
         raise type(error)(f"{file.name}: {error}", hint=error.hint) from error
     if reading.arithmetic(found) == "wider":
@@ -119,6 +118,14 @@ def open_side(file: ModelFile, place: Place) -> Side:
         )
     _check_grids(found, file.name)
     return Side(file=file, reading=found, ends=Ends.of(found, file=file.name), place=place)
+
+
+def _read(file: ModelFile) -> Reading:
+    match file.format:
+        case "tflite":
+            return reading.read_tflite(file.data)
+        case "onnx":
+            return reading.read_onnx(file.onnx)
 
 
 def _check_grids(found: Reading, name: str) -> None:

@@ -7,7 +7,6 @@ were written down; here each statement is held against the bytes that it speaks 
 import dataclasses
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 import numpy as np
 
@@ -15,9 +14,10 @@ from mobiledeploy.base import arrays
 from mobiledeploy.base.errors import CorruptFileError
 from mobiledeploy.data import test_card
 from mobiledeploy.data.evaluation import Evaluation
+from mobiledeploy.formats.onnx import edit
 from mobiledeploy.reading import Tensor
 from mobiledeploy.spec.contract import Contract, Grid, Tap, Tolerance, class_names
-from mobiledeploy.targets import onnx_proto, tap
+from mobiledeploy.targets import tap
 from mobiledeploy.verify.report import VerifyReport
 from mobiledeploy.verify.side import Side
 
@@ -114,15 +114,11 @@ def _tap(recipe: Tap, side: Side) -> list[str]:
 
 def _only_adds(recipe: Tap) -> bool:
     """Whether a recipe for an `.onnx` adds the output that it names, and nothing else."""
-    from onnx import GraphProto, ModelProto
-
     try:
-        added: Any = onnx_proto.parse(bytes.fromhex(recipe.append))
-    except (ValueError, CorruptFileError):
+        tail = bytes.fromhex(recipe.append)
+    except ValueError:
         return False
-    outputs = added.graph.output
-    only = added == ModelProto(graph=GraphProto(output=outputs))
-    return only and recipe.patch is None and [o.name for o in outputs] == [recipe.output]
+    return recipe.patch is None and edit.only_adds(tail, recipe.output)
 
 
 def _unless(name: str, stated: object, found: object, because: str) -> list[str]:

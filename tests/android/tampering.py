@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from mobiledeploy.base import codec
+from mobiledeploy.formats.onnx import edit, parse
 from mobiledeploy.integer import tflite_reader
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.integer.graph import Conv, Dense, IntegerGraph
@@ -49,7 +50,10 @@ def with_graph(assets: Path, graph: IntegerGraph) -> Path:
     }
     for name, data in files.items():
         (assets / name).write_bytes(data)
-    recipes = {"model.tflite": tap.tflite_recipe, "model.onnx": tap.onnx_recipe}
+    recipes = {
+        "model.tflite": tap.tflite_recipe,
+        "model.onnx": lambda data: edit.tap_recipe(parse(data)),
+    }
     logits = Grid(scale=float(graph.logits.scale), zero_point=graph.logits.zero_point)
     fitting = dataclasses.replace(
         contract,

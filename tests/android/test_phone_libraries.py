@@ -14,6 +14,8 @@ import pytest
 from android import jvm, tampering
 
 from mobiledeploy.deploy.toolchain import Toolchain
+from mobiledeploy.formats.onnx import edit as onnx_edit
+from mobiledeploy.formats.onnx import parse as parse_onnx
 from mobiledeploy.integer import tflite_reader
 from mobiledeploy.integer.softmax import softmax_codes
 from mobiledeploy.targets import tap, tflite
@@ -98,7 +100,7 @@ def test_onnx_runtime_gives_the_golden_logits(
     build = built(*options)
     logits, scores = vectors(build, tmp_path)
     model = (build / "model.onnx").read_bytes()
-    recipe = tap.onnx_recipe(model)
+    recipe = onnx_edit.tap_recipe(parse_onnx(model))
     (tmp_path / "model").write_bytes(recipe.apply(model))
     graph = tflite_reader.read((build / "model.tflite").read_bytes())
     files = [tmp_path / name for name in ("model", "inputs", "outputs")]

@@ -11,6 +11,7 @@ from mobiledeploy import reading
 from mobiledeploy.base import codec
 from mobiledeploy.base.errors import MobileDeployError
 from mobiledeploy.compare import structure
+from mobiledeploy.formats.onnx import parse as parse_onnx
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.targets import onnx, tflite
 
@@ -51,7 +52,7 @@ def test_a_damaged_tflite_is_read_and_compared_or_refused(places: list[tuple[int
 @given(changes)
 def test_a_damaged_onnx_is_read_and_compared_or_refused(places: list[tuple[int, bytes]]) -> None:
     with contextlib.suppress(MobileDeployError):
-        found = reading.read_onnx(changed(files()[1], places))
+        found = reading.read_onnx(parse_onnx(changed(files()[1], places)))
         codec.to_json(structure.compare(found, sound()))
 
 
@@ -60,4 +61,4 @@ def test_a_damaged_onnx_is_read_and_compared_or_refused(places: list[tuple[int, 
 def test_a_cut_off_file_is_refused(length: int) -> None:
     data = files()[1]
     with contextlib.suppress(MobileDeployError):
-        reading.read_onnx(data[: length % len(data)])
+        reading.read_onnx(parse_onnx(data[: length % len(data)]))

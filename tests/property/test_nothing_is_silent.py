@@ -16,6 +16,7 @@ from mobiledeploy import reading
 from mobiledeploy.base.errors import MobileDeployError
 from mobiledeploy.compare import structure
 from mobiledeploy.compare.difference import Difference
+from mobiledeploy.formats.onnx import parse as parse_onnx
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.reading import Reading
 from mobiledeploy.targets import onnx, tflite
@@ -38,7 +39,7 @@ def files() -> tuple[bytes, bytes]:
 
 @functools.cache
 def sound() -> tuple[Reading, Reading, frozenset[Difference]]:
-    pair = reading.read_tflite(files()[0]), reading.read_onnx(files()[1])
+    pair = reading.read_tflite(files()[0]), reading.read_onnx(parse_onnx(files()[1]))
     return *pair, frozenset(structure.compare(*pair).differences)
 
 
@@ -46,7 +47,7 @@ def is_silent(*, tflite: bytes | None = None, onnx: bytes | None = None) -> bool
     a, b, usual = sound()
     try:
         a = a if tflite is None else reading.read_tflite(tflite)
-        b = b if onnx is None else reading.read_onnx(onnx)
+        b = b if onnx is None else reading.read_onnx(parse_onnx(onnx))
     except MobileDeployError:
         return False
     return frozenset(structure.compare(a, b).differences) == usual

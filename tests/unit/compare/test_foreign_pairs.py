@@ -10,6 +10,7 @@ from float_onnx import quantised_by_ort
 
 from mobiledeploy import reading
 from mobiledeploy.compare import structure
+from mobiledeploy.formats.onnx import parse as parse_onnx
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.integer.graph import IntegerGraph
 from mobiledeploy.integer.quantise import quantise
@@ -35,7 +36,7 @@ def ours(graph: IntegerGraph) -> Reading:
 
 
 def quantised(network: Network, folder: Path, **options: Any) -> Reading:
-    return reading.read_onnx(quantised_by_ort(network, folder, **options))
+    return reading.read_onnx(parse_onnx(quantised_by_ort(network, folder, **options)))
 
 
 @pytest.mark.parametrize("form", ["QDQ", "QOperator"])
@@ -81,7 +82,7 @@ def test_a_file_of_tf2onnx_holds_our_integers_and_adds_otherwise(tmp_path: Path)
     path = tmp_path / "model.tflite"
     path.write_bytes(tflite.write(graph))
     model, _ = tf2onnx.convert.from_tflite(str(path), opset=17)
-    theirs = reading.read_onnx(model.SerializeToString())
+    theirs = reading.read_onnx(parse_onnx(model.SerializeToString()))
     report = structure.compare(reading.read_tflite(path.read_bytes()), theirs)
     assert report.matched == report.layers == report.other_layers == len(graph.nodes)
     # tf2onnx takes the scales as they are; ours are moved where that rounds otherwise.
@@ -114,7 +115,7 @@ def test_a_file_of_tensorflows_converter_is_said_to_be_calibrated_apart() -> Non
     converter.representative_dataset = lambda: ([image] for image in images)
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
     theirs = reading.read_tflite(converter.convert())
-    ours = reading.read_onnx(onnx_target.write(graph, certify(graph)))
+    ours = reading.read_onnx(parse_onnx(onnx_target.write(graph, certify(graph))))
     report = structure.compare(theirs, ours)
     assert report.matched == report.layers == report.other_layers == len(graph.nodes)
     assert "quantised separately" in report.cause

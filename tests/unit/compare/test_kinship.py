@@ -10,6 +10,7 @@ import pytest
 from mobiledeploy import reading
 from mobiledeploy.compare import kinship, structure
 from mobiledeploy.compare.align import Alignment
+from mobiledeploy.formats.onnx import parse as parse_onnx
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.integer.quantise import quantise
 from mobiledeploy.network.network import Network
@@ -25,7 +26,7 @@ def quantised_apart(network: Network = NETWORK) -> Reading:
     """The network with ranges a fifth wider, as another tool may measure them."""
     wider = {name: (low * 1.2, high * 1.2) for name, (low, high) in RANGES.items()}
     graph = quantise(network, wider)
-    return reading.read_onnx(onnx.write(graph, certify(graph)))
+    return reading.read_onnx(parse_onnx(onnx.write(graph, certify(graph))))
 
 
 def changed(change: Callable[[str, np.ndarray], np.ndarray]) -> Network:

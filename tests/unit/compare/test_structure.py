@@ -12,6 +12,7 @@ from mobiledeploy import reading
 from mobiledeploy.base import codec
 from mobiledeploy.compare import structure
 from mobiledeploy.compare.difference import StructureReport
+from mobiledeploy.formats.onnx import parse as parse_onnx
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.integer.graph import IntegerGraph
 from mobiledeploy.reading import Layer, Reading
@@ -28,7 +29,7 @@ def pair(graph: IntegerGraph) -> tuple[Reading, Reading]:
     """The two files of one graph."""
     return (
         reading.read_tflite(tflite.write(graph)),
-        reading.read_onnx(onnx.write(graph, certify(graph))),
+        reading.read_onnx(parse_onnx(onnx.write(graph, certify(graph)))),
     )
 
 
@@ -85,7 +86,9 @@ def test_the_plain_scales_of_such_additions_are_found_to_round_otherwise(
         )
         for name, certificate in certify(graph).items()
     }
-    report = structure.compare(pair[0], reading.read_onnx(onnx.write(graph, uncertified)))
+    report = structure.compare(
+        pair[0], reading.read_onnx(parse_onnx(onnx.write(graph, uncertified)))
+    )
     assert not report.same
     for found in report.differences:
         assert (found.field, found.kind, found.lsb) == ("rounding", "add", 1)

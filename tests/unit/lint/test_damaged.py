@@ -14,10 +14,12 @@ from ai_edge_litert import schema_py_generated as schema
 from graphs import assorted_graph
 
 from mobiledeploy.base.errors import CorruptFileError
-from mobiledeploy.lint import onnx_check
+from mobiledeploy.formats.onnx import checker
+from mobiledeploy.formats.onnx import edit as onnx_edit
+from mobiledeploy.formats.onnx import parse as parse_onnx
 from mobiledeploy.lint.inspection import inspect_file
 from mobiledeploy.lint.report import FileReport
-from mobiledeploy.targets import tap, tflite
+from mobiledeploy.targets import tflite
 
 
 def looked_at(path: Path, data: bytes) -> FileReport:
@@ -74,9 +76,9 @@ def test_what_the_checker_throws_in_words_of_its_own_is_a_problem_of_the_file(
     del quantiser.input[1:]
     path = tmp_path / "a.onnx"
     path.write_bytes(model.SerializeToString())
-    assert json.loads(onnx_check.check(str(path)))["problem"]
+    assert json.loads(checker.check(str(path)))["problem"]
     with pytest.raises(CorruptFileError, match="does not fit together"):
-        tap.onnx(model.SerializeToString())
+        onnx_edit.tap(parse_onnx(model.SerializeToString()))
 
 
 @pytest.mark.parametrize("name", ["a.tflite", "a.onnx"])
@@ -137,7 +139,7 @@ def test_functions_that_call_themselves_are_a_problem_of_the_file(
     model.graph.node[0].op_type, model.graph.node[0].domain = "F", "own"
     path = tmp_path / "a.onnx"
     path.write_bytes(model.SerializeToString())
-    assert json.loads(onnx_check.check(str(path)))["problem"]
+    assert json.loads(checker.check(str(path)))["problem"]
 
 
 def test_a_small_file_of_a_million_parts_is_refused_soon(

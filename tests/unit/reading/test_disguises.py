@@ -14,6 +14,7 @@ from onnx import helper, numpy_helper
 
 from mobiledeploy import reading
 from mobiledeploy.base.errors import CorruptFileError
+from mobiledeploy.formats.onnx import parse as parse_onnx
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.reading import Layer
 from mobiledeploy.targets import onnx as onnx_target
@@ -27,7 +28,7 @@ def read_onnx(change: Callable[[Any], None]) -> tuple[Layer, ...]:
     graph = graphs.assorted_graph()
     model = onnx.load_from_string(onnx_target.write(graph, certify(graph)))
     change(model)
-    return reading.read_onnx(model.SerializeToString()).layers
+    return reading.read_onnx(parse_onnx(model.SerializeToString())).layers
 
 
 def read_tflite(change: Callable[[Any], None]) -> tuple[Layer, ...]:

@@ -16,13 +16,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mobiledeploy.base.errors import ConversionError, CorruptFileError
+from mobiledeploy.formats.onnx import edit as onnx_edit
+from mobiledeploy.formats.onnx import parse as parse_onnx
 from mobiledeploy.integer import tflite_file
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.integer.graph import IntegerGraph
 from mobiledeploy.runtimes import kernels, ort
 from mobiledeploy.runtimes.child import Child
 from mobiledeploy.spec.config import Io
-from mobiledeploy.targets import cut_onnx, cut_tflite, onnx, onnx_proto, tflite
+from mobiledeploy.targets import cut_tflite, onnx, tflite
 from mobiledeploy.verify import cutouts, inputs, model_file, tapped
 from mobiledeploy.verify.cutouts import Cutter
 from mobiledeploy.verify.side import HERE, Side, open_side
@@ -104,7 +106,7 @@ def test_every_layer_is_cut_out_of_what_another_tool_wrote(
 
 def test_a_layer_is_cut_out_whose_input_is_quantised_once_for_each_reader(tmp_path: Path) -> None:
     one = foreign("QDQ", "QInt8", tmp_path, DedicatedQDQPair=True)
-    nodes = onnx_proto.parse(one.file.data).graph.node
+    nodes = one.file.onnx.proto.graph.node
     quantised = Counter(node.input[0] for node in nodes if node.op_type == "QuantizeLinear")
     assert max(quantised.values()) == 2
     assert_same(one)
@@ -118,7 +120,7 @@ def computed(model: bytes, folder: Path, *, count: int = 1) -> Counter[str]:
     """The operators with which ONNX Runtime computes a model."""
     path = folder / "optimised.onnx"
     ort.load(model, inputs=count, save=path)
-    nodes = onnx_proto.parse(path.read_bytes()).graph.node
+    nodes = parse_onnx(path.read_bytes()).proto.graph.node
     return Counter(node.op_type for node in nodes if node.op_type not in MOVES)
 
 
@@ -210,8 +212,8 @@ def test_a_layer_whose_name_another_tensor_has_is_cut_out_all_the_same(name: byt
 def test_a_part_that_needs_more_than_its_inputs_is_refused() -> None:
     first, second = pair(graphs.assorted_graph())
     file = tflite_file.parse(first.file.data)
-    model = onnx_proto.parse(second.file.data)
-    starts = [cut_onnx.Start(name="stem", dtype="int8", sizes=(8, 7, 5))]
+    model = second.file.onnx
+    starts = [onnx_edit.Start(name="stem", dtype="int8", sizes=(8, 7, 5))]
     for refused, part in (
         (
             "`sum` does not depend on `logits`",
@@ -220,8 +222,8 @@ def test_a_part_that_needs_more_than_its_inputs_is_refused() -> None:
         ("`narrow` also depends on `input`", lambda: cut_tflite.cut(file, ["sum"], "narrow")),
         ("expected one tensor `nowhere`", lambda: cut_tflite.cut(file, ["stem"], "nowhere")),
         ("nothing between `stem` and itself", lambda: cut_tflite.cut(file, ["stem"], "stem")),
-        ("`nowhere` also depends on `nowhere`", lambda: cut_onnx.cut(model, starts, "nowhere")),
-        ("nothing between `stem` and itself", lambda: cut_onnx.cut(model, starts, "stem")),
+        ("`nowhere` also depends on `nowhere`", lambda: onnx_edit.cut(model, starts, "nowhere")),
+        ("nothing between `stem` and itself", lambda: onnx_edit.cut(model, starts, "stem")),
     ):
         with pytest.raises(ConversionError, match=refused):
             part()
@@ -236,7 +238,7 @@ def test_a_file_that_is_cut_off_is_a_clear_error() -> None:
                 with pytest.raises(CorruptFileError):
                     child.once(kind, cut.model[:length], [batch], name="a layer")
             assert child.once(kind, cut.model, [batch])[0].shape[0] == 1
-    for parse, cut in ((tflite_file.parse, first), (onnx_proto.parse, second)):
+    for parse, cut in ((tflite_file.parse, first), (parse_onnx, second)):
         with pytest.raises(CorruptFileError):
             parse(cut.model[: len(cut.model) // 2])
 

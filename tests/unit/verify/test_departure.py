@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from mobiledeploy import reading
+from mobiledeploy.formats.onnx import parse as parse_onnx
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.reading import Reading
 from mobiledeploy.targets import onnx
@@ -29,7 +30,7 @@ def narrowed(file: Reading) -> Reading:
 
 def test_what_an_app_must_tell_its_runtime_is_noted_where_sums_can_saturate() -> None:
     graph = graphs.assorted_graph()
-    ours = reading.read_onnx(onnx.write(graph, certify(graph)))
+    ours = reading.read_onnx(parse_onnx(onnx.write(graph, certify(graph))))
     plain = ["LiteRT 2.3.0 (XNNPACK)", "ONNX Runtime 1.32.0 (optimised)"]
     option = ["ONNX Runtime 1.32.0 (optimised, session.x64quantprecision=1)"]
     assert departure.told(plain, [ours]) == []

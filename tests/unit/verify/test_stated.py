@@ -11,6 +11,7 @@ import pytest
 from mobiledeploy.base.errors import CorruptFileError
 from mobiledeploy.data import test_card
 from mobiledeploy.data.evaluation import Evaluation
+from mobiledeploy.formats.onnx import edit, parse
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.integer.graph import QTensor
 from mobiledeploy.spec.config import Preprocessing
@@ -52,7 +53,10 @@ def sides(folder: Path) -> tuple[Side, Side]:
 @pytest.fixture(scope="module")
 def contract(folder: Path) -> Contract:
     graph = graphs.mobilenet("v1", alpha=0.25, image_size=SIZE)
-    recipes = {FILES[0]: tap.tflite_recipe, FILES[1]: tap.onnx_recipe}
+    recipes = {
+        FILES[0]: tap.tflite_recipe,
+        FILES[1]: lambda data: edit.tap_recipe(parse(data)),
+    }
     preprocessing = Preprocessing(image_size=SIZE)
     classes = graph.output.shape[-1]
     return Contract(

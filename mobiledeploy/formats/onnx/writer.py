@@ -11,7 +11,7 @@ IR_VERSION: Final = 8
 """What ONNX Runtime 1.17, the oldest on phones that is asked for, can read."""
 
 
-class OnnxModel:
+class OnnxWriter:
     """An ONNX graph under construction; `finish` may be called once.
 
     Constants that are a single number are stored once for each value.
