@@ -9,7 +9,7 @@ import onnx
 import pytest
 from onnx import TensorProto, external_data_helper
 
-from mobiledeploy.base.errors import CorruptFileError, RequestError
+from mobiledeploy.base.errors import ConversionError, CorruptFileError, RequestError
 from mobiledeploy.formats.onnx import external_data, parse
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.runtimes import ort
@@ -189,3 +189,22 @@ def test_tensors_of_inner_graphs_are_looked_at_too(tmp_path: Path) -> None:
     model.graph.node.append(node)
     with pytest.raises(CorruptFileError, match="secret"):
         parse(model.SerializeToString(), folder=tmp_path)
+
+
+def test_graphs_too_deep_inside_of_each_other_are_refused() -> None:
+    graph = onnx.helper.make_graph([], "innermost", [], [])
+    for _ in range(external_data.DEEPEST):
+        node = onnx.helper.make_node("If", [""], ["unused"], then_branch=graph)
+        graph = onnx.helper.make_graph([node], "outer", [], [])
+    with pytest.raises(CorruptFileError, match="at most 32 graphs inside of each other"):
+        external_data.read(onnx.ModelProto(graph=graph), None)
+
+
+def test_what_is_too_large_for_one_message_is_not_called_damaged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = model_at(tmp_path / "m")
+    found = parse(path.read_bytes(), folder=path.parent)
+    monkeypatch.setattr(external_data, "MOST_INSIDE", 100)
+    with pytest.raises(ConversionError, match="at most 100 bytes beside the model"):
+        found.whole()
