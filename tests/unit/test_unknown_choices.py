@@ -8,6 +8,7 @@ import graphs
 import numpy as np
 import pytest
 
+from mobiledeploy.base.errors import ConversionError
 from mobiledeploy.data.preprocess import preprocess
 from mobiledeploy.emulation import child
 from mobiledeploy.emulation.verify import SOFTMAXES
@@ -31,7 +32,7 @@ from mobiledeploy.verify.referee import _right
 OTHER: Any = "another"
 GRAPH = graphs.assorted_graph()
 LAYERS = graphs.assorted().layers
-REFUSED = (AssertionError, KeyError, ValueError)
+REFUSED = (AssertionError, ConversionError, KeyError, ValueError)
 
 
 def conv() -> Conv:
