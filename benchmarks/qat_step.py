@@ -20,19 +20,18 @@ from peer import machine
 from mobiledeploy.models import keras_builder, registry
 from mobiledeploy.network import keras_model
 from mobiledeploy.ops.architecture import Architecture
-from mobiledeploy.training import (
-    batch_norm,
-    calibrate,
-    folded,
-    qat_folded,
-    qat_tfmot,
-    session,
-    step,
-)
-from mobiledeploy.training.adam import Adam
-from mobiledeploy.training.input_grid import SIGNED, to_input
+from mobiledeploy.training import batch_norm
+from mobiledeploy.training import calibrate
+from mobiledeploy.training import tensorflow_graph
+from mobiledeploy.training import qat_folded
+from mobiledeploy.training import qat_tfmot
+from mobiledeploy.training import tensorflow_setup
+from mobiledeploy.training import step
+from mobiledeploy.training.step import Adam
+from mobiledeploy.training.augment import SIGNED
+from mobiledeploy.training.tensorflow_graph import to_input
 from mobiledeploy.training.loss import cross_entropy
-from mobiledeploy.training.model import Model
+from mobiledeploy.training.step import TrainableModel
 
 LIMIT = 1.0
 """Of a folded QAT step's cost relative to a float step's."""
@@ -50,7 +49,7 @@ def main() -> int:
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()
 
-    session.start(options.threads)
+    tensorflow_setup.start(options.threads)
     architecture = registry.architecture(
         options.arch, alpha=options.alpha, image_size=options.image_size, classes=CLASSES
     )
@@ -81,21 +80,21 @@ def main() -> int:
     return int(medians["folded"] > LIMIT * medians["float"])
 
 
-def models(architecture: Architecture, pixels: np.ndarray) -> dict[str, Model]:
+def models(architecture: Architecture, pixels: np.ndarray) -> dict[str, TrainableModel]:
     """Return the same network in the three forms."""
     built = keras_builder.build(architecture)
     network = keras_model.network_of(architecture, built)
     ranges = calibrate.calibrate(network, pixels)
     return {
         "float": batch_norm.model_of(architecture, built),
-        "folded": qat_folded.model_of(network, folded.variables_of(network), ranges),
-        "tfmot": qat_tfmot.build(network, ranges).trainable(),
+        "folded": qat_folded.model_of(network, tensorflow_graph.variables_of(network), ranges),
+        "tfmot": qat_tfmot.wrap(network, ranges).trainable(),
     }
 
 
-def stepper(model: Model, pixels: np.ndarray, labels: np.ndarray) -> Callable[[], float]:
+def stepper(model: TrainableModel, pixels: np.ndarray, labels: np.ndarray) -> Callable[[], float]:
     """Return a function that makes one step of the product's own loop."""
-    run = step.build(
+    run = step.build_step(
         model,
         Adam(model.variables),
         pixels,

@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from mobiledeploy.base import arrays
+from mobiledeploy.base import npz
 from mobiledeploy.base.errors import CorruptFileError
 
 _DAMAGED: Final = "the file is damaged: copy the folder again, or build again"
@@ -54,7 +54,7 @@ def read(path: Path) -> Evaluation:
     Raises:
         CorruptFileError: The file is missing, damaged, or its arrays do not fit together.
     """
-    told = arrays.read(
+    told = npz.read(
         path, ("pixels", "labels", "names", "float_logits"), what="held-back images"
     )
     found = Evaluation(

@@ -13,7 +13,11 @@ import numpy as np
 from mobiledeploy.base.errors import RequestError
 from mobiledeploy.base.progress import Event, Progress, silent
 from mobiledeploy.data.dataset import Dataset, Pixels, Split, content_digest
-from mobiledeploy.data.photos import contents, counted, is_image, printable, visible
+from mobiledeploy.data.image_files import images_and_others
+from mobiledeploy.data.image_files import counts_by_suffix
+from mobiledeploy.data.image_files import is_image
+from mobiledeploy.data.image_files import printable
+from mobiledeploy.data.image_files import visible_entries
 from mobiledeploy.data.preprocess import decode
 from mobiledeploy.data.split import split, undivided
 
@@ -35,7 +39,7 @@ _BATCH: Final = 1024
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Photo:
+class LabelledFile:
     """An image file and what its folders say of it.
 
     Attributes:
@@ -68,12 +72,12 @@ def load(path: Path, *, divide: bool = True, progress: Progress = silent) -> Dat
         RequestError: There is no such folder, or what it holds is not a set of labelled images.
     """
     root = _root(path)
-    photos: list[Photo] = []
+    photos: list[LabelledFile] = []
     others: list[Path] = []
     for part, folder in _parts(root):
         photos += _photos(folder, root=root, part=part, others=others)
     if others:
-        progress(Event("data", f"passed over what is no image: {counted(others)}"))
+        progress(Event("data", f"passed over what is no image: {counts_by_suffix(others)}"))
     class_names = tuple(sorted({photo.class_name for photo in photos}))
     if len(class_names) < 2:
         found = f"only `{class_names[0]}`" if class_names else "no images"
@@ -85,7 +89,7 @@ def load(path: Path, *, divide: bool = True, progress: Progress = silent) -> Dat
     names = tuple(printable(path.relative_to(root).as_posix()) for path in paths)
     label_of = {name: label for label, name in enumerate(class_names)}
     labels = np.array([label_of[photo.class_name] for photo in photos], np.int64)
-    contents = _hashes(paths, progress)
+    images_and_others = _hashes(paths, progress)
     given = [photo.part for photo in photos if photo.part is not None]
 
     def decode_photo(index: int) -> Pixels:
@@ -97,11 +101,11 @@ def load(path: Path, *, divide: bool = True, progress: Progress = silent) -> Dat
         image_names=names,
         labels=labels,
         splits=(
-            split(labels, contents, class_names, given=given or None)
+            split(labels, images_and_others, class_names, given=given or None)
             if divide
             else undivided(len(labels))
         ),
-        digest=content_digest(class_names, names, labels, contents),
+        digest=content_digest(class_names, names, labels, images_and_others),
         decode=decode_photo,
     )
 
@@ -159,14 +163,14 @@ def _classes_further_down(root: Path) -> str | None:
 
 
 def _folders(folder: Path, root: Path) -> list[Path]:
-    return [path for path in visible(folder, root) if path.is_dir()]
+    return [path for path in visible_entries(folder, root) if path.is_dir()]
 
 
 def _photos(
     folder: Path, *, root: Path, part: Split | None, others: list[Path]
-) -> Iterator[Photo]:
+) -> Iterator[LabelledFile]:
     """Yield the photos of a folder of classes; files that are no images are added to `others`."""
-    strays = [path for path in visible(folder, root) if path.is_file() and is_image(path)]
+    strays = [path for path in visible_entries(folder, root) if path.is_file() and is_image(path)]
     if strays:
         raise RequestError(
             f"{len(strays)} images belong to no class, such as {printable(strays[0])}",
@@ -174,16 +178,16 @@ def _photos(
         )
     for class_folder in _folders(folder, root):
         name = _class_name(class_folder)
-        paths, more = contents(class_folder, root)
+        paths, more = images_and_others(class_folder, root)
         if not paths:
-            found = f", only other files: {counted(more)}" if more else ""
+            found = f", only other files: {counts_by_suffix(more)}" if more else ""
             raise RequestError(
                 f"class `{name}` has no images in {printable(class_folder)}{found}",
                 hint="add images, or remove the folder",
             )
         others += more
         for path in paths:
-            yield Photo(path=path, class_name=name, part=part)
+            yield LabelledFile(path=path, class_name=name, part=part)
 
 
 def _class_name(folder: Path) -> str:
@@ -202,12 +206,12 @@ def _class_name(folder: Path) -> str:
 
 
 def _hashes(paths: Sequence[Path], progress: Progress) -> tuple[bytes, ...]:
-    contents: list[bytes] = []
+    images_and_others: list[bytes] = []
     with ThreadPoolExecutor(_THREADS) as pool:
         for start in range(0, len(paths), _BATCH):
-            contents += pool.map(_sha256, paths[start : start + _BATCH])
-            progress(Event("data", "hashing photos", len(contents), len(paths)))
-    return tuple(contents)
+            images_and_others += pool.map(_sha256, paths[start : start + _BATCH])
+            progress(Event("data", "hashing photos", len(images_and_others), len(paths)))
+    return tuple(images_and_others)
 
 
 def _sha256(path: Path) -> bytes:

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Final
 
 from mobiledeploy.base import cache as caching
-from mobiledeploy.base import files, locks
+from mobiledeploy.base import files
+from mobiledeploy.base import cache
 from mobiledeploy.base.errors import CorruptFileError, DownloadError
 from mobiledeploy.base.files import storage_errors
 from mobiledeploy.base.progress import Event, Progress, silent
@@ -118,7 +119,7 @@ def fetch(
     wanted = pins.closure(names)
     folder = (cache or caching.folder()) / FOLDER
     if missing := _missing(folder, wanted):
-        with locks.hold(folder, wait=WAIT, progress=progress, stage=stage):
+        with cache.hold(folder, wait=WAIT, progress=progress, stage=stage):
             for part in wanted:
                 # Looked for again: another process may have brought it meanwhile.
                 lacking = _missing(folder, (part,)) if part in missing else {}
@@ -181,7 +182,7 @@ def _bring(part: str, absent: list[Pin], place: Path, progress: Progress, stage:
     """Download files of a part beside their place, check them, and rename them into it."""
     megabytes = max(1, round(sum(pin.size for pin in absent) / 1e6))
     progress(Event(stage, f"downloading {part} ({megabytes} MB)"))
-    with storage_errors(place), locks.staging(place.parent) as staging:
+    with storage_errors(place), cache.staging(place.parent) as staging:
         if coordinates := [pin.maven for pin in absent if pin.maven]:
             registries.maven(coordinates, staging)
         for pin in absent:

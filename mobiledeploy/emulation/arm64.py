@@ -12,14 +12,17 @@ import re
 import sys
 from pathlib import Path
 from typing import Final
-
 from mobiledeploy.base import cache as caching
-from mobiledeploy.base import locks, programs
+from mobiledeploy.base import cache
+from mobiledeploy.base import programs
 from mobiledeploy.base.errors import DownloadError, MissingDependencyError
 from mobiledeploy.base.files import storage_errors
 from mobiledeploy.base.progress import Event, Progress, silent
-from mobiledeploy.emulation import qemu, seal
+from mobiledeploy.emulation import qemu
 from mobiledeploy.emulation.qemu import Machine
+from mobiledeploy.base import codec
+from mobiledeploy.base.errors import CorruptFileError
+from mobiledeploy.spec.results import File
 
 WAIT: Final = 900.0
 """Seconds that another process may take for the set-up."""
@@ -116,10 +119,10 @@ def machines(*, cache: Path | None = None, progress: Progress = silent) -> tuple
     place = (cache or caching.folder()).absolute() / "arm64" / _key()
     # A folder of this name is whole: nothing is written, nor held, where nothing is to be done.
     if not place.is_dir():
-        with locks.hold(place.parent, wait=WAIT, progress=progress, stage=_STAGE):
+        with cache.hold(place.parent, wait=WAIT, progress=progress, stage=_STAGE):
             if not place.is_dir():
                 _set_up(place, emulator, progress)
-    seal.check(place)
+    _check_seal(place)
     return tuple(
         Machine(
             name=f"arm64 {cpu.name}",
@@ -149,7 +152,7 @@ def _set_up(place: Path, emulator: Path, progress: Progress) -> None:
         name: programs.find(name, purpose="unpacks Debian's arm64 packages", package=package)
         for name, package in (("apt-get", "apt"), ("dpkg-deb", "dpkg"))
     }
-    with storage_errors(place), locks.staging(place.parent) as made:
+    with storage_errors(place), cache.staging(place.parent) as made:
         folder = made / "whole"
         folder.mkdir()
         progress(Event(_STAGE, "downloading an arm64 Python from Debian"))
@@ -166,7 +169,7 @@ def _set_up(place: Path, emulator: Path, progress: Progress) -> None:
             _describe(cpu, folder)
         progress(Event(_STAGE, "trying it"))
         _try(emulator, folder)
-        seal.close(folder)
+        _seal(folder)
         folder.rename(place)
 
 
@@ -242,3 +245,46 @@ def _without_pip(message: str) -> DownloadError | MissingDependencyError:
             hint=f"{sys.executable} -m ensurepip",
         )
     return DownloadError(message, hint="the wheels of the installed versions are needed for arm64")
+
+
+_SEAL_FILE: Final = "files.json"
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class _SealedFiles:
+    """What a folder holds.
+
+    Attributes:
+        files: Every file but this one, links left out, sorted by path.
+    """
+
+    files: tuple[File, ...]
+
+
+def _seal(folder: Path) -> None:
+    """Write down what the folder holds; from now on it must not change."""
+    paths = sorted(path for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
+    seal = _SealedFiles(files=tuple(File.of(folder, path) for path in paths))
+    (folder / _SEAL_FILE).write_bytes(codec.to_json(seal))
+
+
+def _check_seal(folder: Path) -> None:
+    """Check every file of a folder.
+
+    Raises:
+        CorruptFileError: A file is missing or was changed.
+    """
+    try:
+        seal = codec.from_json(_SealedFiles, (folder / _SEAL_FILE).read_bytes(), where=str(folder / _SEAL_FILE))
+        changed = [file for file in seal.files if File.of(folder, file.locate(folder)) != file]
+    except FileNotFoundError as error:
+        raise CorruptFileError(f"{error.filename} is missing", hint=_set_up_again(folder)) from error
+    except CorruptFileError as error:
+        raise CorruptFileError(str(error), hint=_set_up_again(folder)) from error
+    if changed:
+        path = changed[0].locate(folder)
+        raise CorruptFileError(f"{path} was changed: its SHA-256 differs", hint=_set_up_again(folder))
+
+
+def _set_up_again(folder: Path) -> str:
+    return f"delete {folder} to set it up again"

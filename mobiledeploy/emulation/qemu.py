@@ -6,22 +6,23 @@ import tempfile
 import zipfile
 from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias
-
 import numpy as np
 import numpy.typing as npt
-
 from mobiledeploy.base import programs
 from mobiledeploy.base.errors import CorruptFileError, MobileDeployError, ParityError
+import sys
+from typing import Final
+from mobiledeploy.base.errors import RequestError
 
-Kind: TypeAlias = Literal["litert", "ort", "ort-precise"]
+EmulatedRuntime: TypeAlias = Literal["litert", "ort", "ort-precise"]
 """The runtime; `ort-precise` asks ONNX Runtime for kernels that do not saturate."""
 
-Architecture: TypeAlias = Literal["aarch64", "x86_64"]
+CpuArchitecture: TypeAlias = Literal["aarch64", "x86_64"]
 
 SECONDS: Final = 1800.0
 """After which an emulation is stopped: an image of 224 px may take half a minute."""
 
-CHILD: Final = Path(__file__).with_name("child.py")
+GUEST_SCRIPT: Final = Path(__file__).with_name("child.py")
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,12 +36,12 @@ class Machine:
     """
 
     name: str
-    architecture: Architecture
+    architecture: CpuArchitecture
     command: tuple[str, ...]
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Outputs:
+class EmulatedOutputs:
     """What a model answered on an emulated CPU.
 
     Attributes:
@@ -66,7 +67,7 @@ def emulator(name: str) -> Path:
     )
 
 
-def run(machine: Machine, kind: Kind, model: bytes, images: npt.NDArray[Any]) -> Outputs:
+def run(machine: Machine, kind: EmulatedRuntime, model: bytes, images: npt.NDArray[Any]) -> EmulatedOutputs:
     """Return what a model answers to images on an emulated CPU.
 
     Args:
@@ -86,7 +87,7 @@ def run(machine: Machine, kind: Kind, model: bytes, images: npt.NDArray[Any]) ->
         np.save(inputs, images, allow_pickle=False)
         what = f"{kind} on {machine.name}"
         programs.run(
-            *machine.command, CHILD, kind, file, inputs, answers,
+            *machine.command, GUEST_SCRIPT, kind, file, inputs, answers,
             failed=_crashed, what=what, timeout=SECONDS,
         )  # fmt: skip
         try:
@@ -99,11 +100,37 @@ def run(machine: Machine, kind: Kind, model: bytes, images: npt.NDArray[Any]) ->
         raise ParityError(
             f"{what} ran on {about['architecture']}, expected {machine.architecture}"
         )
-    return Outputs(runtime=about["runtime"], arrays=arrays)
+    return EmulatedOutputs(runtime=about["runtime"], arrays=arrays)
 
 
 def _crashed(message: str) -> MobileDeployError:
     return ParityError(
         message,
         hint="QEMU 7.2 or later is needed; a newer one may know instructions that this one lacks",
+    )
+
+
+X86_MODEL: Final = "Haswell"
+"""AVX2 and nothing newer."""
+
+
+def x86_without_vnni(architecture: str) -> Machine:
+    """Return an x86 CPU without VNNI, with this Python.
+
+    Args:
+        architecture: Of this machine, as `platform.machine()` tells it.
+
+    Raises:
+        RequestError: This Python is no x86 program.
+        MissingDependencyError: QEMU is not installed.
+    """
+    if architecture.lower() not in {"x86_64", "amd64"}:
+        raise RequestError(
+            f"expected an x86 machine, whose Python is run, received {architecture}",
+            hint="CPUs of this architecture do not saturate",
+        )
+    return Machine(
+        name="x86 Haswell (AVX2, no VNNI)",
+        architecture="x86_64",
+        command=(str(emulator("x86_64")), "-cpu", X86_MODEL, sys.executable),
     )

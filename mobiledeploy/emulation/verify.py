@@ -15,8 +15,11 @@ from mobiledeploy.base import codec
 from mobiledeploy.base.errors import ParityError, RequestError
 from mobiledeploy.base.progress import Event, Progress, silent
 from mobiledeploy.data.preprocess import to_float32, to_int8
-from mobiledeploy.emulation import arm64, qemu, x86
-from mobiledeploy.emulation.qemu import Architecture, Kind, Machine
+from mobiledeploy.emulation import arm64
+from mobiledeploy.emulation import qemu
+from mobiledeploy.emulation.qemu import CpuArchitecture
+from mobiledeploy.emulation.qemu import EmulatedRuntime
+from mobiledeploy.emulation.qemu import Machine
 from mobiledeploy.ops.operator import Kernel
 from mobiledeploy.ops.softmax import softmax_codes
 from mobiledeploy.spec import manifest
@@ -27,12 +30,12 @@ from mobiledeploy.verify import answers, golden
 from mobiledeploy.verify.answers import SCORES, Ends, Grid
 from mobiledeploy.verify.parity import Answers
 
-FILES: Final[dict[Kind, str]] = {
+FILES: Final[dict[EmulatedRuntime, str]] = {
     "litert": "model.tflite",
     "ort": "model.onnx",
     "ort-precise": "model.onnx",
 }
-SOFTMAXES: Final[dict[Architecture, Kernel]] = {"aarch64": "arm64", "x86_64": "x86"}
+SOFTMAXES: Final[dict[CpuArchitecture, Kernel]] = {"aarch64": "arm64", "x86_64": "x86"}
 """Which of TFLite's kernels runs where."""
 PROVES: Final = (
     "proves the arithmetic of the runtimes' Linux builds on these CPUs; not their speed, and not "
@@ -97,7 +100,7 @@ class EmulatedReport:
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Task:
     machine: Machine
-    kind: Kind
+    kind: EmulatedRuntime
     required: bool
 
 
@@ -136,7 +139,7 @@ def on_arm64(
         ParityError: An emulated program crashed, or the golden vectors prove nothing.
     """
     case = _case(build, samples)
-    kinds: tuple[Kind, ...] = ("litert", "ort")
+    kinds: tuple[EmulatedRuntime, ...] = ("litert", "ort")
     tasks = [
         _Task(machine=machine, kind=kind, required=True)
         for machine in arm64.machines(cache=cache, progress=progress)
@@ -165,8 +168,8 @@ def on_x86_without_vnni(
         ParityError: An emulated program crashed, or the golden vectors prove nothing.
     """
     case = _case(build, samples)
-    machine = x86.machine(platform.machine())
-    kinds: tuple[Kind, ...] = ("litert", "ort", "ort-precise")
+    machine = qemu.x86_without_vnni(platform.machine())
+    kinds: tuple[EmulatedRuntime, ...] = ("litert", "ort", "ort-precise")
     tasks = [_Task(machine=machine, kind=kind, required=kind != "ort") for kind in kinds]
     return _report(case, tasks, progress)
 

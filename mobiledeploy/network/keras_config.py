@@ -18,16 +18,16 @@ Constant: TypeAlias = tuple[float, ...]
 Operand: TypeAlias = int | Constant | None
 """What a layer is called on: the place of a layer in the list, a constant, or what is neither."""
 
-Kind: TypeAlias = Literal["conv", "depthwise", "dense"]
+KernelKind: TypeAlias = Literal["conv", "depthwise", "dense"]
 
-KINDS: Final[dict[str, Kind]] = {
+KERNEL_KINDS: Final[dict[str, KernelKind]] = {
     "Conv2D": "conv",
     "DepthwiseConv2D": "depthwise",
     "Dense": "dense",
 }
 """By Keras class name."""
 
-NORMS: Final = frozenset({"BatchNormalization", "SyncBatchNormalization"})
+NORM_CLASSES: Final = frozenset({"BatchNormalization", "SyncBatchNormalization"})
 """Keras class names of batch normalisation."""
 
 EPSILON: Final = 1e-3

@@ -15,11 +15,16 @@ from typing import Final
 from mobiledeploy.base import child_process
 from mobiledeploy.base.errors import CorruptFileError
 from mobiledeploy.base.files import Name, named
-from mobiledeploy.network import keras_graph, keras_h5, keras_h5_legacy
+from mobiledeploy.network import keras_graph
+from mobiledeploy.network import keras_h5
 from mobiledeploy.network.hdf5 import child, opened, string, strings
-from mobiledeploy.network.keras_config import KerasConfig, parse
-from mobiledeploy.network.match import Matched, match
-from mobiledeploy.network.stored import Stored, from_bytes, to_bytes
+from mobiledeploy.network.keras_config import KerasConfig
+from mobiledeploy.network.keras_config import parse
+from mobiledeploy.network.weight_matching import MatchedWeights
+from mobiledeploy.network.weight_matching import match_weights
+from mobiledeploy.network.keras_weights import KerasWeights
+from mobiledeploy.network.keras_weights import from_bytes
+from mobiledeploy.network.keras_weights import to_bytes
 from mobiledeploy.ops.architecture import Architecture
 
 CONFIG: Final = "config.json"
@@ -29,7 +34,7 @@ MAX_WEIGHTS_BYTES: Final = 1 << 29
 MAX_CONFIG_BYTES: Final = 1 << 24
 
 
-def load(path: Name, architecture: Architecture) -> Matched:
+def load(path: Name, architecture: Architecture) -> MatchedWeights:
     """Read the weights of `architecture` from a Keras file.
 
     Raises:
@@ -37,10 +42,10 @@ def load(path: Name, architecture: Architecture) -> Matched:
         RequestError: The weights are those of another network; names the layer and both shapes.
         MissingDependencyError: h5py is not installed.
     """
-    return match(read(path), architecture)
+    return match_weights(read(path), architecture)
 
 
-def read(path: Name) -> Stored:
+def read(path: Name) -> KerasWeights:
     """Read all weights that a Keras file holds.
 
     Raises:
@@ -59,7 +64,7 @@ def read(path: Name) -> Stored:
     return from_bytes(child_process.call(function.__module__, function.__name__, str(path)))
 
 
-def read_here(path: Path) -> Stored:
+def read_here(path: Path) -> KerasWeights:
     """Read all weights that a Keras file holds, in this process.
 
     A hostile file can crash the HDF5 library, and this process with it: call `read`.
@@ -75,9 +80,9 @@ def read_here(path: Path) -> Stored:
         config = parse(text, str(path)) if text else None
         weights = child(file, "model_weights") or file
         if strings(weights, "layer_names"):
-            return _with_config(keras_h5_legacy.read(weights, path.name, config), config)
+            return _with_config(keras_h5.read_by_layer_name(weights, path.name, config), config)
         if any(child(file, root) is not None for root in keras_h5.ROOTS):
-            return _with_config(keras_h5.read(file, path.name, config), config)
+            return _with_config(keras_h5.read_by_class_name(file, path.name, config), config)
     raise CorruptFileError(
         f"{path} is HDF5, but holds no Keras layers",
         hint="expected .keras, .weights.h5 or .h5, as written by Keras",
@@ -89,7 +94,7 @@ def read_to_bytes(path: str) -> bytes:
     return to_bytes(read_here(Path(path)))
 
 
-def _read_archive(path: Path) -> Stored:
+def _read_archive(path: Path) -> KerasWeights:
     try:
         with zipfile.ZipFile(path) as archive:
             text = _member(archive, CONFIG, MAX_CONFIG_BYTES)
@@ -98,14 +103,14 @@ def _read_archive(path: Path) -> Stored:
         raise CorruptFileError(f"{path} is damaged: {error}") from error
     with opened(weights, f"{WEIGHTS} in {path}") as file:
         config = parse(text, str(path))
-        return _with_config(keras_h5.read(file, path.name, config), config)
+        return _with_config(keras_h5.read_by_class_name(file, path.name, config), config)
 
 
-def _with_config(stored: Stored, config: KerasConfig | None) -> Stored:
+def _with_config(stored: KerasWeights, config: KerasConfig | None) -> KerasWeights:
     """Add what only a model's configuration says."""
     if config is None:
         return stored
-    return dataclasses.replace(stored, graph=keras_graph.of(config))
+    return dataclasses.replace(stored, graph=keras_graph.graph_of(config))
 
 
 def _member(archive: zipfile.ZipFile, name: str, limit: int) -> bytes:

@@ -9,17 +9,15 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any, Final, Literal, TypeAlias
 
-from mobiledeploy.network.keras_config import (
-    INPUT_LAYER,
-    NORMS,
-    ConfigLayer,
-    Constant,
-    KerasConfig,
-    Operand,
-    constant,
-)
+from mobiledeploy.network.keras_config import INPUT_LAYER
+from mobiledeploy.network.keras_config import NORM_CLASSES
+from mobiledeploy.network.keras_config import ConfigLayer
+from mobiledeploy.network.keras_config import Constant
+from mobiledeploy.network.keras_config import KerasConfig
+from mobiledeploy.network.keras_config import Operand
+from mobiledeploy.network.keras_config import constant
 
-Pair: TypeAlias = tuple[int, int]
+IntPair: TypeAlias = tuple[int, int]
 NodeOp: TypeAlias = Literal[
     "input", "affine", "resize", "pad", "conv", "depthwise", "dense", "norm", "activation", "add",
     "mean", "average", "flatten", "softmax", "other",
@@ -56,7 +54,7 @@ _TENSOR_AXES: Final = {1, 2}
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Node:
+class KerasNode:
     """One operator of the file's graph.
 
     Attributes:
@@ -83,12 +81,12 @@ class Node:
     path: str
     inputs: tuple[int, ...] = ()
     channels: int = 0
-    kernel: Pair = (1, 1)
-    strides: Pair = (1, 1)
-    dilation: Pair = (1, 1)
+    kernel: IntPair = (1, 1)
+    strides: IntPair = (1, 1)
+    dilation: IntPair = (1, 1)
     same: bool = False
-    before: Pair = (0, 0)
-    after: Pair = (0, 0)
+    before: IntPair = (0, 0)
+    after: IntPair = (0, 0)
     scale: Constant = (1.0,)
     offset: Constant = (0.0,)
     what: str = ""
@@ -101,7 +99,7 @@ class Node:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Graph:
+class KerasGraph:
     """What a model computes.
 
     Attributes:
@@ -110,9 +108,9 @@ class Graph:
         image_size: Height and width of the first input, if they are fixed.
     """
 
-    nodes: tuple[Node, ...]
+    nodes: tuple[KerasNode, ...]
     outputs: tuple[int, ...]
-    image_size: Pair | None = None
+    image_size: IntPair | None = None
 
     def users(self) -> tuple[tuple[int, ...], ...]:
         """Return for every node the places of those that it feeds."""
@@ -127,14 +125,14 @@ class _NotUnderstoodError(Exception):
     """Why a layer is not understood."""
 
 
-def of(config: KerasConfig) -> Graph:
+def graph_of(config: KerasConfig) -> KerasGraph:
     """Return the graph that a configuration states."""
-    nodes: list[Node] = []
+    nodes: list[KerasNode] = []
     ends: list[int] = []
     for layer in config.layers:
         operands = [_end(operand, ends) for operand in layer.operands]
         sources = tuple(operand for operand in operands if isinstance(operand, int))
-        plain = Node(
+        plain = KerasNode(
             op="other",
             name=layer.name,
             class_name=_class_name(layer),
@@ -151,7 +149,7 @@ def of(config: KerasConfig) -> Graph:
             nodes.append(dataclasses.replace(node, inputs=inputs))
         ends.append(len(nodes) - 1 if found else sources[0])
     outputs = [_end(operand, ends) for operand in config.outputs]
-    return Graph(
+    return KerasGraph(
         nodes=tuple(nodes),
         outputs=tuple(place if isinstance(place, int) else -1 for place in outputs),
         image_size=next(filter(None, map(_image_size, config.layers)), None),
@@ -169,7 +167,7 @@ def _class_name(layer: ConfigLayer) -> str:
     return layer.class_name
 
 
-def _image_size(layer: ConfigLayer) -> Pair | None:
+def _image_size(layer: ConfigLayer) -> IntPair | None:
     settings = layer.settings
     match settings.get("batch_shape") or settings.get("batch_input_shape"):
         case [_, int(height), int(width), _]:
@@ -178,7 +176,7 @@ def _image_size(layer: ConfigLayer) -> Pair | None:
             return None
 
 
-def _nodes(layer: ConfigLayer, operands: list[Operand], plain: Node) -> list[Node]:
+def _nodes(layer: ConfigLayer, operands: list[Operand], plain: KerasNode) -> list[KerasNode]:
     """Return what a layer computes: nothing, one node, or one and its activation.
 
     Args:
@@ -209,7 +207,7 @@ def _nodes(layer: ConfigLayer, operands: list[Operand], plain: Node) -> list[Nod
     return _layer(layer, plain)
 
 
-def _layer(layer: ConfigLayer, plain: Node) -> list[Node]:
+def _layer(layer: ConfigLayer, plain: KerasNode) -> list[KerasNode]:
     settings, class_name = layer.settings, layer.class_name
     training = layer.options.get("training") is True
     if class_name == INPUT_LAYER:
@@ -219,7 +217,7 @@ def _layer(layer: ConfigLayer, plain: Node) -> list[Node]:
         if training and not class_name.startswith("Random"):
             raise _NotUnderstoodError("as in training")
         return []
-    if class_name in NORMS:
+    if class_name in NORM_CLASSES:
         if training:
             raise _NotUnderstoodError("as in training")
         if settings.get("axis", -1) not in (-1, 3, [-1], [3]):
@@ -262,7 +260,7 @@ def _layer(layer: ConfigLayer, plain: Node) -> list[Node]:
             return [plain]
 
 
-def _weighted(class_name: str, settings: Mapping[str, Any], plain: Node) -> Node:
+def _weighted(class_name: str, settings: Mapping[str, Any], plain: KerasNode) -> KerasNode:
     if class_name == "Dense":
         return dataclasses.replace(plain, op="dense", channels=_whole(settings.get("units")))
     depthwise = class_name == "DepthwiseConv2D"
@@ -280,7 +278,7 @@ def _weighted(class_name: str, settings: Mapping[str, Any], plain: Node) -> Node
     )
 
 
-def _affine(class_name: str, settings: Mapping[str, Any], plain: Node) -> Node:
+def _affine(class_name: str, settings: Mapping[str, Any], plain: KerasNode) -> KerasNode:
     if class_name == "Rescaling":
         scale, offset = constant(settings.get("scale")), constant(settings.get("offset", 0.0))
     else:
@@ -300,7 +298,7 @@ def _affine(class_name: str, settings: Mapping[str, Any], plain: Node) -> Node:
     return dataclasses.replace(plain, op="affine", scale=scale, offset=offset)
 
 
-def _activation(settings: Mapping[str, Any], plain: Node) -> list[Node]:
+def _activation(settings: Mapping[str, Any], plain: KerasNode) -> list[KerasNode]:
     match settings.get("activation"):
         case None:
             name = "linear"
@@ -317,7 +315,7 @@ def _activation(settings: Mapping[str, Any], plain: Node) -> list[Node]:
     return _function(name, plain)
 
 
-def _function(name: str, plain: Node) -> list[Node]:
+def _function(name: str, plain: KerasNode) -> list[KerasNode]:
     if name == "linear":
         return []
     if name == "softmax":
@@ -333,13 +331,13 @@ def _relu(settings: Mapping[str, Any]) -> str:
     return f"ReLU with max_value {ceiling}, negative_slope {slope}, threshold {threshold}"
 
 
-def _softmax(axis: object, plain: Node) -> Node:
+def _softmax(axis: object, plain: KerasNode) -> KerasNode:
     if axis not in (-1, [-1], None):
         raise _NotUnderstoodError(f"axis {axis}")
     return dataclasses.replace(plain, op="softmax")
 
 
-def _zero_padding(settings: Mapping[str, Any]) -> tuple[Pair, Pair]:
+def _zero_padding(settings: Mapping[str, Any]) -> tuple[IntPair, IntPair]:
     match settings.get("padding"):
         case [[int(top), int(bottom)], [int(left), int(right)]]:
             return (top, bottom), (left, right)
@@ -351,7 +349,7 @@ def _zero_padding(settings: Mapping[str, Any]) -> tuple[Pair, Pair]:
             raise _NotUnderstoodError(f"padding {other}")
 
 
-def _operator(layer: ConfigLayer, operands: list[Operand], plain: Node) -> list[Node]:
+def _operator(layer: ConfigLayer, operands: list[Operand], plain: KerasNode) -> list[KerasNode]:
     """Return what a function between the layers computes."""
     kind = _OPERATORS.get(plain.class_name)
     settings = {**layer.settings, **layer.options}
@@ -374,7 +372,7 @@ def _operator(layer: ConfigLayer, operands: list[Operand], plain: Node) -> list[
             raise _NotUnderstoodError("an operator that is not known here")
 
 
-def _arithmetic(kind: str, operands: list[Operand], plain: Node) -> Node:
+def _arithmetic(kind: str, operands: list[Operand], plain: KerasNode) -> KerasNode:
     """Return `tensor * scale + offset` for a tensor and a constant."""
     [values] = [operand for operand in operands if isinstance(operand, tuple)]
     reverse = isinstance(operands[0], tuple)
@@ -415,7 +413,7 @@ def _same(settings: Mapping[str, Any]) -> bool:
             raise _NotUnderstoodError(f"padding {other}")
 
 
-def _pair(settings: Mapping[str, Any], key: str, default: object = None) -> Pair:
+def _pair(settings: Mapping[str, Any], key: str, default: object = None) -> IntPair:
     match settings.get(key, default):
         case [first, second]:
             return _whole(first), _whole(second)

@@ -7,12 +7,16 @@ import numpy as np
 
 from mobiledeploy.base.errors import RequestError
 from mobiledeploy.models.keras_builder import BATCH_NORM
-from mobiledeploy.network import keras_config, keras_graph
+from mobiledeploy.network import keras_config
+from mobiledeploy.network import keras_graph
 from mobiledeploy.network.fold import BatchNorm, Variables, check_shapes, fold
-from mobiledeploy.network.keras_config import KINDS, NORMS
-from mobiledeploy.network.match import match
+from mobiledeploy.network.keras_config import KERNEL_KINDS
+from mobiledeploy.network.keras_config import NORM_CLASSES
+from mobiledeploy.network.weight_matching import match_weights
 from mobiledeploy.network.network import Float, Network
-from mobiledeploy.network.stored import Stored, StoredKernel, StoredNorm
+from mobiledeploy.network.keras_weights import KerasWeights
+from mobiledeploy.network.keras_weights import KerasKernel
+from mobiledeploy.network.keras_weights import KerasBatchNorm
 from mobiledeploy.ops.architecture import Architecture
 
 if TYPE_CHECKING:
@@ -29,7 +33,7 @@ def variables_of(architecture: Architecture, model: "keras.Model") -> Mapping[st
     Raises:
         RequestError: The model is not one of this architecture.
     """
-    matched = match(_stored(model), architecture)
+    matched = match_weights(_stored(model), architecture)
     if not matched.head:
         raise RequestError(f"expected a model with a head for {architecture.name}; {matched.note}")
     return matched.variables
@@ -100,31 +104,31 @@ def _statistics(source: Variables, channels: int, epsilon: float) -> list[Float]
     return [norm.gamma * ratio, norm.beta, norm.mean - bias, norm.variance]
 
 
-def _stored(model: "keras.Model") -> Stored:
+def _stored(model: "keras.Model") -> KerasWeights:
     kernels, norms = [], []
     for layer in _layers(model):
         kind = type(layer).__name__
-        if kind in KINDS:
+        if kind in KERNEL_KINDS:
             kernel, *bias = layer.get_weights()
             kernels.append(
-                StoredKernel(
+                KerasKernel(
                     name=layer.name,
                     path=layer.name,
-                    kind=KINDS[kind],
+                    kind=KERNEL_KINDS[kind],
                     kernel=kernel,
                     bias=bias[0] if bias else None,
                 )
             )
-        elif kind in NORMS:
+        elif kind in NORM_CLASSES:
             norms.append(
-                StoredNorm(name=layer.name, path=layer.name, batch_norm=_batch_norm(layer))
+                KerasBatchNorm(name=layer.name, path=layer.name, batch_norm=_batch_norm(layer))
             )
     config = keras_config.parse(model.to_json(), model.name)
-    return Stored(
+    return KerasWeights(
         origin=model.name,
         kernels=tuple(kernels),
         norms=tuple(norms),
-        graph=keras_graph.of(config),
+        graph=keras_graph.graph_of(config),
     )
 
 

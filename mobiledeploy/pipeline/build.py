@@ -12,8 +12,9 @@ import numpy as np
 from mobiledeploy.base import files
 from mobiledeploy.base.errors import ParityError, RequestError
 from mobiledeploy.base.progress import Progress, silent
-from mobiledeploy.data import sources, store
-from mobiledeploy.network import network_file
+from mobiledeploy.data import sources
+from mobiledeploy.data import pixel_store
+from mobiledeploy.network import network
 from mobiledeploy.pipeline import preflight, publish, resume, stages
 from mobiledeploy.spec import manifest
 from mobiledeploy.spec.config import BuildConfig
@@ -74,13 +75,13 @@ def build(
             "data",
             DataResult,
             (dataset.digest, config.preprocessing, versions),
-            lambda folder: store.write(
+            lambda folder: pixel_store.write(
                 folder, dataset, config.preprocessing, threads=threads, progress=progress
             ),
             root=root,
             progress=progress,
         )
-        splits = store.read(root / "data")
+        splits = pixel_store.read(root / "data")
 
         made_of = (dataset.digest, config.model, config.preprocessing, config.train, versions)
         trained, train_time = resume.run(
@@ -98,7 +99,7 @@ def build(
             root=root,
             progress=progress,
         )
-        network = network_file.load(root / "train" / "network.npz")
+        network = network.load_network(root / "train" / "network.npz")
 
         quantised, quantise_time = QuantiseResult(candidates=(), chosen="", reason=""), None
         if config.export.int8:

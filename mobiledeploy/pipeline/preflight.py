@@ -13,8 +13,9 @@ from mobiledeploy.base import files
 from mobiledeploy.base.errors import MissingDependencyError, RequestError
 from mobiledeploy.base.progress import Progress
 from mobiledeploy.network import keras_file
-from mobiledeploy.network.match import architecture_for, match
-from mobiledeploy.network.stored import Stored
+from mobiledeploy.network.weight_matching import architecture_for
+from mobiledeploy.network.weight_matching import match_weights
+from mobiledeploy.network.keras_weights import KerasWeights
 from mobiledeploy.spec.config import DIGITS, IMAGENET_RANGE, BuildConfig
 
 
@@ -27,7 +28,7 @@ class Start:
         digest: SHA-256 of the file.
     """
 
-    stored: Stored
+    stored: KerasWeights
     digest: str
 
 
@@ -94,9 +95,9 @@ def starting_weights(config: BuildConfig, *, progress: Progress) -> Start | None
 
     path = _file_of(config)
     if path is None:
-        from mobiledeploy.training import imagenet
+        from mobiledeploy.training import imagenet_weights
 
-        path = imagenet.download(
+        path = imagenet_weights.download(
             model.arch, alpha=model.alpha, image_size=model.image_size, progress=progress
         )
     _check_readable(path)
@@ -105,7 +106,7 @@ def starting_weights(config: BuildConfig, *, progress: Progress) -> Start | None
         stored = dataclasses.replace(stored, input_range=IMAGENET_RANGE)
     # How many classes there are is not known yet, nor whether the head is taken.
     architecture = architecture_for(config, stored, classes=2)
-    transfer.starting_network(architecture, match(stored, architecture, take_head=False))
+    transfer.starting_network(architecture, match_weights(stored, architecture, take_head=False))
     return Start(stored=stored, digest=files.sha256(path))
 
 
@@ -116,7 +117,7 @@ def check_head(config: BuildConfig, start: Start | None, *, classes: int) -> Non
         RequestError: It has the right shape, and computes something else than ours.
     """
     if start is not None:
-        match(start.stored, architecture_for(config, start.stored, classes=classes))
+        match_weights(start.stored, architecture_for(config, start.stored, classes=classes))
 
 
 def _check_readable(path: Path) -> None:

@@ -17,10 +17,11 @@ from mobiledeploy.integer import tflite_reader
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.integer.digest import digest
 from mobiledeploy.integer.quantise import quantise
-from mobiledeploy.network import network_file
-from mobiledeploy.network.match import architecture_for, match
+from mobiledeploy.network import network
+from mobiledeploy.network.weight_matching import architecture_for
+from mobiledeploy.network.weight_matching import match_weights
 from mobiledeploy.network.network import Network
-from mobiledeploy.network.stored import Stored
+from mobiledeploy.network.keras_weights import KerasWeights
 from mobiledeploy.ops.certificate import Certificate
 from mobiledeploy.pipeline import selection
 from mobiledeploy.spec.config import DIGITS, BuildConfig, ExportConfig
@@ -44,7 +45,7 @@ def train(
     class_names: tuple[str, ...],
     config: BuildConfig,
     *,
-    weights: Stored | None,
+    weights: KerasWeights | None,
     progress: Progress,
 ) -> TrainResult:
     """Train the float network: `network.npz`, `model.keras` and `logits.npy` of test images."""
@@ -68,13 +69,13 @@ def train(
             architecture,
             splits["train"],
             splits["validation"],
-            match(weights, architecture),
+            match_weights(weights, architecture),
             config.train,
             augment=augment,
             checkpoints=checkpoints,
             progress=progress,
         )
-    network_file.save(folder / "network.npz", trained.network)
+    network.save_network(folder / "network.npz", trained.network)
     logits = {
         split: predict.predict(
             trained.network, splits[split].pixels, progress=progress, stage="train"
@@ -105,11 +106,13 @@ def quantise_candidates(
     progress: Progress,
 ) -> QuantiseResult:
     """Quantise after training, then with training, and choose: `ptq.tflite`, `qat.tflite`."""
-    from mobiledeploy.training import calibrate, qat, session
+    from mobiledeploy.training import calibrate
+    from mobiledeploy.training import qat
+    from mobiledeploy.training import tensorflow_setup
     from mobiledeploy.training.checkpoint import Checkpoints
 
     threads, wanted = config.train.threads, config.quantise
-    session.start(threads, progress=progress, stage="quantise")
+    tensorflow_setup.start(threads, progress=progress, stage="quantise")
     images = splits["train"]
     count = min(wanted.calibration_images, len(images.pixels))
     rows = np.linspace(0, len(images.pixels) - 1, count).round().astype(np.int64)

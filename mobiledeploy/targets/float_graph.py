@@ -6,7 +6,8 @@ from mobiledeploy.base.errors import RequestError
 from mobiledeploy.network.network import Network
 from mobiledeploy.ops.architecture import INPUT
 from mobiledeploy.spec.config import Head
-from mobiledeploy.training import folded, graph, session
+from mobiledeploy.training import tensorflow_graph
+from mobiledeploy.training import tensorflow_setup
 
 
 def output_of(network: Network, head: Head) -> str:
@@ -39,9 +40,9 @@ def function_of(network: Network, *, until: str, batch: int | None) -> Any:
         until: The layer's name.
         batch: Images at a time, None for any number.
     """
-    tf = session.tensorflow()
-    architecture, apply = network.architecture, folded.constants(network)
-    return graph.traced(
-        lambda images: graph.forward(architecture, images, apply, until=until),
+    tf = tensorflow_setup.tensorflow()
+    architecture, apply = network.architecture, tensorflow_graph.constant_layers(network)
+    return tensorflow_graph.traced(
+        lambda images: tensorflow_graph.forward(architecture, images, apply, until=until),
         tf.TensorSpec((batch, *architecture.input_shape), tf.float32, name=INPUT),
     )

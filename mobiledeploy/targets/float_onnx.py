@@ -9,7 +9,7 @@ from mobiledeploy.ops.architecture import INPUT
 from mobiledeploy.spec.config import Head
 from mobiledeploy.targets import float_graph
 from mobiledeploy.targets.onnx_model import IR_VERSION, OPSET
-from mobiledeploy.training import session
+from mobiledeploy.training import tensorflow_setup
 
 
 def write(network: Network, *, head: Head = "softmax") -> bytes:
@@ -23,7 +23,7 @@ def write(network: Network, *, head: Head = "softmax") -> bytes:
         MissingDependencyError: TensorFlow is not installed.
         RequestError: A softmax is asked for and the network has none.
     """
-    session.tensorflow()
+    tensorflow_setup.tensorflow()
     output = float_graph.output_of(network, head)
     function = float_graph.function_of(network, until=output, batch=None)
     with quiet.native_stderr():

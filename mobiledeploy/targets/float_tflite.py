@@ -7,7 +7,7 @@ from mobiledeploy.network.network import Network
 from mobiledeploy.spec.config import Head
 from mobiledeploy.targets import float_graph
 from mobiledeploy.targets.tflite_model import IDENTIFIER, SIGNATURE
-from mobiledeploy.training import session
+from mobiledeploy.training import tensorflow_setup
 
 
 def write(network: Network, *, head: Head = "softmax") -> bytes:
@@ -24,7 +24,7 @@ def write(network: Network, *, head: Head = "softmax") -> bytes:
         MissingDependencyError: TensorFlow is not installed.
         RequestError: A softmax is asked for and the network has none.
     """
-    tf = session.tensorflow()
+    tf = tensorflow_setup.tensorflow()
     output = float_graph.output_of(network, head)
     function = float_graph.function_of(network, until=output, batch=1)
     with quiet.native_stderr():

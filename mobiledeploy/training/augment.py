@@ -9,9 +9,10 @@ from typing import Final, Literal, TypeAlias, assert_never, get_args
 
 from mobiledeploy.base.errors import RequestError
 from mobiledeploy.spec.input_scaling import Scaling
-from mobiledeploy.training import session
-from mobiledeploy.training.graph import Tensor
-from mobiledeploy.training.input_grid import SIGNED, from_signed, limits, to_input
+from mobiledeploy.training import tensorflow_setup
+from mobiledeploy.training.tensorflow_graph import TfTensor
+from mobiledeploy.training.tensorflow_graph import input_limits
+from mobiledeploy.training.tensorflow_graph import to_input
 from mobiledeploy.training.step import Prepare
 
 Augmentation: TypeAlias = Literal["digits", "photos", "none"]
@@ -49,7 +50,7 @@ def augmentation(name: Augmentation, *, seed: int, scaling: Scaling) -> Prepare:
     if name not in NAMES:
         raise RequestError(f"expected an augmentation of {', '.join(NAMES)}; received {name}")
 
-    def prepare(pixels: Tensor, step: Tensor) -> Tensor:
+    def prepare(pixels: TfTensor, step: TfTensor) -> TfTensor:
         match name:
             case "digits":
                 return from_signed(_digits(pixels, seed, step), scaling)
@@ -63,8 +64,8 @@ def augmentation(name: Augmentation, *, seed: int, scaling: Scaling) -> Prepare:
     return prepare
 
 
-def _digits(pixels: Tensor, seed: int, step: Tensor) -> Tensor:
-    tf = session.tensorflow()
+def _digits(pixels: TfTensor, seed: int, step: TfTensor) -> TfTensor:
+    tf = tensorflow_setup.tensorflow()
     angle, zoom_y, zoom_x, shift_y, shift_x = _draws(pixels, 5, seed, step)
     angle *= ROTATION * 3.141592653589793 / 180
     zoom_y, zoom_x = tf.exp(ZOOM * zoom_y), tf.exp(ZOOM * zoom_x)
@@ -73,8 +74,8 @@ def _digits(pixels: Tensor, seed: int, step: Tensor) -> Tensor:
     return _sample(to_input(pixels, SIGNED), rows, columns, (SHIFT * shift_y, SHIFT * shift_x))
 
 
-def _photos(pixels: Tensor, seed: int, step: Tensor) -> Tensor:
-    tf = session.tensorflow()
+def _photos(pixels: TfTensor, seed: int, step: TfTensor) -> TfTensor:
+    tf = tensorflow_setup.tensorflow()
     area, aspect, top, left, flip, brightness, contrast = _draws(pixels, 7, seed, step)
     side = tf.sqrt(1 - (1 - SMALLEST_CROP) * (area + 1) / 2)
     stretch = tf.exp(aspect * 0.5 * tf.math.log(ASPECT))
@@ -88,12 +89,12 @@ def _photos(pixels: Tensor, seed: int, step: Tensor) -> Tensor:
     )
     scale = (1 + CONTRAST * contrast)[:, tf.newaxis, tf.newaxis, tf.newaxis]
     offset = (BRIGHTNESS * brightness)[:, tf.newaxis, tf.newaxis, tf.newaxis]
-    return tf.clip_by_value(images * scale + offset, *limits(SIGNED))
+    return tf.clip_by_value(images * scale + offset, *input_limits(SIGNED))
 
 
-def _draws(pixels: Tensor, count: int, seed: int, step: Tensor) -> list[Tensor]:
+def _draws(pixels: TfTensor, count: int, seed: int, step: TfTensor) -> list[TfTensor]:
     """Return `count` vectors of random numbers in -1..1, one number an image."""
-    tf = session.tensorflow()
+    tf = tensorflow_setup.tensorflow()
     numbers = tf.random.stateless_uniform(
         (pixels.shape[0], count), seed=(seed, step), minval=-1.0, maxval=1.0, alg="philox"
     )
@@ -101,11 +102,11 @@ def _draws(pixels: Tensor, count: int, seed: int, step: Tensor) -> list[Tensor]:
 
 
 def _sample(
-    images: Tensor,
-    rows: tuple[Tensor, Tensor],
-    columns: tuple[Tensor, Tensor],
-    shift: tuple[Tensor, Tensor],
-) -> Tensor:
+    images: TfTensor,
+    rows: tuple[TfTensor, TfTensor],
+    columns: tuple[TfTensor, TfTensor],
+    shift: tuple[TfTensor, TfTensor],
+) -> TfTensor:
     """Return images sampled along an affine map about their centre; edges are repeated.
 
     Args:
@@ -114,7 +115,7 @@ def _sample(
         columns: The same for the source column.
         shift: Of source rows and columns, as shares of the image.
     """
-    tf = session.tensorflow()
+    tf = tensorflow_setup.tensorflow()
     height, width = images.shape[1:3]
     middle_y, middle_x = (height - 1) / 2, (width - 1) / 2
     zero = tf.zeros_like(shift[0])

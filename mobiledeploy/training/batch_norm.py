@@ -11,9 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from mobiledeploy.models.keras_builder import BATCH_NORM
 from mobiledeploy.ops.architecture import Architecture, Layer
-from mobiledeploy.training import graph, session
-from mobiledeploy.training.graph import Apply, Tensor, convolve_to_train
-from mobiledeploy.training.model import Model
+from mobiledeploy.training import tensorflow_graph
+from mobiledeploy.training import tensorflow_setup
+from mobiledeploy.training.tensorflow_graph import Apply
+from mobiledeploy.training.tensorflow_graph import TfTensor
+from mobiledeploy.training.tensorflow_graph import convolve_to_train
+from mobiledeploy.training.step import TrainableModel
 
 if TYPE_CHECKING:
     import keras
@@ -50,7 +53,7 @@ class Dense:
     bias: Any
 
 
-def model_of(architecture: Architecture, keras_model: "keras.Model") -> Model:
+def model_of(architecture: Architecture, keras_model: "keras.Model") -> TrainableModel:
     """Return a Keras model, built from the architecture, as something to train.
 
     Args:
@@ -61,13 +64,13 @@ def model_of(architecture: Architecture, keras_model: "keras.Model") -> Model:
     convolutions = [each for each in found.values() if isinstance(each, BatchNormalised)]
     dense = [each for each in found.values() if isinstance(each, Dense)]
     apply = training(found)
-    return Model(
+    return TrainableModel(
         variables=(
             *(v for each in convolutions for v in (each.kernel, each.gamma, each.beta)),
             *(v for each in dense for v in (each.kernel, each.bias)),
         ),
         statistics=tuple(v for each in convolutions for v in (each.mean, each.variance)),
-        logits=lambda images: graph.forward(architecture, images, apply),
+        logits=lambda images: tensorflow_graph.forward(architecture, images, apply),
     )
 
 
@@ -76,9 +79,9 @@ def training(variables: Mapping[str, BatchNormalised | Dense]) -> Apply:
 
     Computing them also moves the moving averages.
     """
-    tf = session.tensorflow()
+    tf = tensorflow_setup.tensorflow()
 
-    def apply(layer: Layer, source: Tensor) -> Tensor:
+    def apply(layer: Layer, source: TfTensor) -> TfTensor:
         found = variables[layer.name]
         product = convolve_to_train(layer, source, found.kernel)
         if isinstance(found, Dense):

@@ -9,8 +9,10 @@ from mobiledeploy.base.progress import Event, Progress, silent
 from mobiledeploy.network.network import Network
 from mobiledeploy.ops.architecture import INPUT
 from mobiledeploy.ops.ranges import Ranges
-from mobiledeploy.training import folded, graph, session
-from mobiledeploy.training.input_grid import limits, to_input
+from mobiledeploy.training import tensorflow_graph
+from mobiledeploy.training import tensorflow_setup
+from mobiledeploy.training.tensorflow_graph import input_limits
+from mobiledeploy.training.tensorflow_graph import to_input
 from mobiledeploy.training.predict import batches
 
 SMALLEST: Final = 2.0**-20
@@ -36,23 +38,23 @@ def calibrate(
         progress: Told after every batch.
         stage: The stage's name in the events.
     """
-    tf = session.tensorflow()
-    architecture, apply = network.architecture, folded.constants(network)
+    tf = tensorflow_setup.tensorflow()
+    architecture, apply = network.architecture, tensorflow_graph.constant_layers(network)
     names: list[str] = []
 
-    def extremes(batch: graph.Tensor) -> graph.Tensor:
+    def extremes(batch: tensorflow_graph.TfTensor) -> tensorflow_graph.TfTensor:
         names.clear()
         found = []
 
-        def observe(name: str, tensor: graph.Tensor) -> graph.Tensor:
+        def observe(name: str, tensor: tensorflow_graph.TfTensor) -> tensorflow_graph.TfTensor:
             names.append(name)
             found.append((tf.reduce_min(tensor), tf.reduce_max(tensor)))
             return tensor
 
-        graph.forward(architecture, to_input(batch, architecture.scaling), apply, observe=observe)
+        tensorflow_graph.forward(architecture, to_input(batch, architecture.scaling), apply, observe=observe)
         return tf.stack(found)
 
-    run = graph.traced(extremes, tf.TensorSpec((None, *architecture.input_shape), tf.uint8))
+    run = tensorflow_graph.traced(extremes, tf.TensorSpec((None, *architecture.input_shape), tf.uint8))
     rows = []
     for start, batch in batches(pixels):
         rows.append(run(batch).numpy())
@@ -63,4 +65,4 @@ def calibrate(
         name: (min(float(low), 0.0), max(float(high), SMALLEST))
         for name, (low, high) in zip(names, means, strict=True)
     }
-    return {**ranges, INPUT: limits(architecture.scaling)}
+    return {**ranges, INPUT: input_limits(architecture.scaling)}

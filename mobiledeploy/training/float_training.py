@@ -8,11 +8,13 @@ from mobiledeploy.models import keras_builder
 from mobiledeploy.network import keras_model
 from mobiledeploy.ops.architecture import Architecture
 from mobiledeploy.spec.config import TrainConfig
-from mobiledeploy.training import batch_norm, loop, session
+from mobiledeploy.training import batch_norm
+from mobiledeploy.training import loop
+from mobiledeploy.training import tensorflow_setup
 from mobiledeploy.training.augment import Augmentation, augmentation
 from mobiledeploy.training.checkpoint import Checkpoints
 from mobiledeploy.training.loss import objective
-from mobiledeploy.training.trained import TrainedNetwork
+
 
 if TYPE_CHECKING:
     import keras
@@ -46,13 +48,13 @@ def train(
         RequestError: The loss became NaN or infinite.
         StorageError: A checkpoint cannot be written.
     """
-    session.start(config.threads, progress=progress, stage=stage)
-    session.keras().utils.set_random_seed(config.seed)
+    tensorflow_setup.start(config.threads, progress=progress, stage=stage)
+    tensorflow_setup.keras().utils.set_random_seed(config.seed)
     model = keras_builder.build(architecture, batch_norm_momentum=MOMENTUM)
     start_as_identities(architecture, model)
     classes = architecture.classes
     plan = loop.Plan(
-        steps=loop.steps(config.epochs, len(images.pixels), config.batch_size),
+        steps=loop.steps_for(config.epochs, len(images.pixels), config.batch_size),
         batch_size=config.batch_size,
         learning_rate=config.learning_rate,
         seed=config.seed,

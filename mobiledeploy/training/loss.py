@@ -6,8 +6,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from mobiledeploy.training import session
-from mobiledeploy.training.graph import Tensor
+from mobiledeploy.training import tensorflow_setup
+from mobiledeploy.training.tensorflow_graph import TfTensor
 from mobiledeploy.training.step import Loss
 
 SMOOTHING: Final = 0.1
@@ -39,10 +39,10 @@ def cross_entropy(
             (arXiv:1512.00567, section 7).
         class_weights: Factor of an example's loss by its label.
     """
-    tf = session.tensorflow()
+    tf = tensorflow_setup.tensorflow()
     on, off = 1 - smoothing + smoothing / classes, smoothing / classes
 
-    def loss(labels: Tensor, logits: Tensor) -> Tensor:
+    def loss(labels: TfTensor, logits: TfTensor) -> TfTensor:
         targets = tf.one_hot(labels, classes, on_value=on, off_value=off)
         losses = tf.nn.softmax_cross_entropy_with_logits(targets, logits)
         if class_weights is None:

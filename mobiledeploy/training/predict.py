@@ -10,8 +10,9 @@ from mobiledeploy.base.errors import RequestError
 from mobiledeploy.base.progress import Event, Progress, silent
 from mobiledeploy.network.network import Float, Network
 from mobiledeploy.ops.architecture import Architecture
-from mobiledeploy.training import folded, graph, session
-from mobiledeploy.training.input_grid import to_input
+from mobiledeploy.training import tensorflow_graph
+from mobiledeploy.training import tensorflow_setup
+from mobiledeploy.training.tensorflow_graph import to_input
 
 BATCH: Final = 64
 """Images at a time; it bounds memory, not results."""
@@ -40,7 +41,7 @@ def predict(
     architecture = network.architecture
     run = runner(
         architecture,
-        folded.constants(network),
+        tensorflow_graph.constant_layers(network),
         layer=architecture.logits.name,
         progress=progress,
         stage=stage,
@@ -50,7 +51,7 @@ def predict(
 
 def runner(
     architecture: Architecture,
-    apply: graph.Apply,
+    apply: tensorflow_graph.Apply,
     *,
     layer: str,
     progress: Progress = silent,
@@ -70,10 +71,10 @@ def runner(
     Raises:
         RequestError: The function does, if the layer gives NaN or infinite values.
     """
-    tf = session.tensorflow()
+    tf = tensorflow_setup.tensorflow()
     channels = architecture.shapes()[layer]
-    compute = graph.traced(
-        lambda batch: graph.forward(
+    compute = tensorflow_graph.traced(
+        lambda batch: tensorflow_graph.forward(
             architecture, to_input(batch, architecture.scaling), apply, until=layer
         ),
         tf.TensorSpec((None, *architecture.input_shape), tf.uint8),

@@ -6,25 +6,42 @@ than those of the million that the weights come from.
 """
 
 import numpy as np
-
 from mobiledeploy.base.progress import Progress, silent
 from mobiledeploy.data.pixels import Images
 from mobiledeploy.network.fold import Variables, fold
-from mobiledeploy.network.match import Matched
+from mobiledeploy.network.weight_matching import MatchedWeights
 from mobiledeploy.network.network import Network
 from mobiledeploy.ops.architecture import Architecture, Layer
 from mobiledeploy.spec.config import TrainConfig
-from mobiledeploy.training import fine_tune, head_training, session
+from mobiledeploy.training import tensorflow_setup
 from mobiledeploy.training.augment import Augmentation
 from mobiledeploy.training.checkpoint import Checkpoints
-from mobiledeploy.training.trained import TrainedNetwork, from_network
+from mobiledeploy.training.float_training import TrainedNetwork
+import dataclasses
+from typing import Final
+import numpy.typing as npt
+from mobiledeploy.network.network import Float, Network
+from mobiledeploy.ops.weights import Weights
+from mobiledeploy.training import tensorflow_graph
+from mobiledeploy.training import loop
+from mobiledeploy.training import predict
+from mobiledeploy.training.loss import cross_entropies, objective
+from mobiledeploy.training.step import TrainableModel
+from mobiledeploy.training.early_stopping import Validation
+from mobiledeploy.training.augment import Augmentation, augmentation
+from typing import TYPE_CHECKING
+from mobiledeploy.models import keras_builder
+from mobiledeploy.network import keras_model
+from mobiledeploy.network.fold import Variables
 
+if TYPE_CHECKING:
+    import keras
 
 def train(
     architecture: Architecture,
     images: Images,
     validation: Images,
-    weights: Matched,
+    weights: MatchedWeights,
     config: TrainConfig,
     *,
     augment: Augmentation,
@@ -52,10 +69,10 @@ def train(
         RequestError: The weights do not fit, or the loss became NaN or infinite.
         StorageError: A checkpoint cannot be written.
     """
-    session.start(config.threads, progress=progress, stage=stage)
+    tensorflow_setup.start(config.threads, progress=progress, stage=stage)
     network = starting_network(architecture, weights)
     if not weights.head:
-        network = head_training.train(
+        network = train_head(
             network,
             images,
             validation,
@@ -66,7 +83,7 @@ def train(
             stage=stage,
         )
     if config.epochs:
-        network = fine_tune.train(
+        network = train_all_layers(
             network,
             images,
             validation,
@@ -76,10 +93,10 @@ def train(
             progress=progress,
             stage=stage,
         )
-    return from_network(network, note=weights.note)
+    return with_keras_model(network, note=weights.note)
 
 
-def starting_network(architecture: Architecture, weights: Matched) -> Network:
+def starting_network(architecture: Architecture, weights: MatchedWeights) -> Network:
     """Return the network as it is before training, with a head without an opinion if it is new.
 
     Raises:
@@ -97,3 +114,198 @@ def _zeros(layer: Layer) -> Variables:
         kernel=np.zeros(layer.kernel_shape, np.float32),
         bias=np.zeros(layer.out_channels, np.float32),
     )
+
+
+HEAD_EPOCHS: Final = 60
+"""Passes over the features at most; a pass costs milliseconds."""
+HEAD_PATIENCE: Final = 10
+HEAD_BATCH: Final = 32
+HEAD_LEARNING_RATE: Final = 3e-3
+
+
+def train_head(
+    network: Network,
+    images: Images,
+    validation: Images,
+    *,
+    flip: bool,
+    seed: int,
+    checkpoints: Checkpoints | None = None,
+    progress: Progress = silent,
+    stage: str = "train",
+) -> Network:
+    """Return the network with a trained dense layer; all else stays.
+
+    Args:
+        network: Where to start; its dense layer knows nothing yet.
+        images: To train on.
+        validation: Held back: the latest dense layer that does as well on them as any is kept.
+        flip: Whether to train on each image's mirror image too.
+        seed: Of the order.
+        checkpoints: Where the state is kept, None to keep none.
+        progress: Told after every batch and step.
+        stage: The stage's name in the events.
+
+    Raises:
+        RequestError: The loss became NaN or infinite.
+        StorageError: A checkpoint cannot be written.
+    """
+    tf = tensorflow_setup.tensorflow()
+    architecture = network.architecture
+    head = architecture.logits
+    trunk = predict.runner(
+        architecture,
+        tensorflow_graph.constant_layers(network),
+        layer=head.inputs[0],
+        progress=progress,
+        stage=stage,
+        message="computing features",
+    )
+    features, labels = trunk(images.pixels), images.labels
+    if flip:
+        mirrored = trunk(images.pixels[:, :, ::-1])
+        features, labels = np.concatenate([features, mirrored]), np.tile(labels, 2)
+    held_back = trunk(validation.pixels)
+
+    found = network.weights[head.name]
+    kernel, bias = tf.Variable(found.kernel), tf.Variable(found.bias)
+
+    def validation_losses() -> npt.NDArray[np.float64]:
+        logits: Float = held_back @ kernel.numpy() + bias.numpy()
+        return cross_entropies(validation.labels, logits)
+
+    plan = loop.Plan(
+        steps=loop.steps_for(HEAD_EPOCHS, len(features), HEAD_BATCH),
+        batch_size=HEAD_BATCH,
+        learning_rate=HEAD_LEARNING_RATE,
+        seed=seed,
+        stage=stage,
+        message="training the head",
+    )
+    loop.train(
+        TrainableModel(
+            variables=(kernel, bias),
+            logits=lambda rows: tf.nn.bias_add(tf.matmul(rows, kernel), bias),
+        ),
+        features,
+        labels,
+        plan,
+        prepare=lambda rows, _: rows,
+        loss=objective(labels, architecture.classes),
+        validation=Validation(
+            every=loop.steps_for(1, len(features), HEAD_BATCH),
+            patience=HEAD_PATIENCE,
+            losses=validation_losses,
+            from_start=False,
+        ),
+        checkpoint=checkpoints.of(
+            "head", features, labels, held_back, found.kernel, found.bias, plan
+        )
+        if checkpoints
+        else None,
+        progress=progress,
+    )
+    trained = Weights(kernel=kernel.numpy(), bias=bias.numpy())
+    return dataclasses.replace(network, weights={**network.weights, head.name: trained})
+
+
+FINE_TUNING_PATIENCE: Final = 3
+"""Epochs that validate worse than the best, in a row, after which training ends."""
+
+
+def train_all_layers(
+    network: Network,
+    images: Images,
+    validation: Images,
+    config: TrainConfig,
+    *,
+    augment: Augmentation,
+    checkpoints: Checkpoints | None = None,
+    progress: Progress = silent,
+    stage: str = "train",
+) -> Network:
+    """Return the network after training, or as it came if training only did harm.
+
+    Args:
+        network: Where to start.
+        images: To train on.
+        validation: Held back: the latest weights that do as well on them as any are kept.
+        config: How long and how fast.
+        augment: How images are varied.
+        checkpoints: Where the state is kept, None to keep none.
+        progress: Told after every step.
+        stage: The stage's name in the events.
+
+    Raises:
+        RequestError: The loss became NaN or infinite.
+        StorageError: A checkpoint cannot be written.
+    """
+    architecture = network.architecture
+    variables = tensorflow_graph.variables_of(network)
+    apply = tensorflow_graph.float_layers(variables, convolve=tensorflow_graph.convolve_to_train)
+    held_back = predict.runner(architecture, apply, layer=architecture.logits.name)
+    count = len(images.pixels)
+    plan = loop.Plan(
+        steps=loop.steps_for(config.epochs, count, config.batch_size),
+        batch_size=config.batch_size,
+        learning_rate=config.learning_rate,
+        seed=config.seed,
+        stage=stage,
+        message="training all layers",
+    )
+    loop.train(
+        TrainableModel(
+            variables=tuple(variable for pair in variables.values() for variable in pair),
+            logits=lambda inputs: tensorflow_graph.forward(architecture, inputs, apply),
+        ),
+        images.pixels,
+        images.labels,
+        plan,
+        prepare=augmentation(augment, seed=config.seed, scaling=architecture.scaling),
+        loss=objective(images.labels, architecture.classes),
+        validation=Validation(
+            every=loop.steps_for(1, count, config.batch_size),
+            patience=FINE_TUNING_PATIENCE,
+            losses=lambda: cross_entropies(validation.labels, held_back(validation.pixels)),
+        ),
+        checkpoint=checkpoints.of("all", network, images, validation, plan, augment)
+        if checkpoints
+        else None,
+        progress=progress,
+    )
+    return tensorflow_graph.network_of(architecture, variables)
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class TrainedNetwork:
+    """A trained float network, in both forms.
+
+    Attributes:
+        network: Batch norm folded: what is quantised and exported.
+        keras_model: The same function as a Keras model, to save and to train on elsewhere.
+        note: What was taken from weights and what is new, in a sentence; may be empty.
+    """
+
+    network: Network
+    keras_model: "keras.Model"
+    note: str
+
+
+def with_keras_model(network: Network, *, note: str) -> TrainedNetwork:
+    """Return a network that was trained without batch norm, with a Keras model made from it.
+
+    The Keras model's batch normalisations add the biases and are otherwise the identity.
+
+    Args:
+        network: Trained.
+        note: See `TrainedNetwork`.
+    """
+    tensorflow_setup.keras()
+    architecture = network.architecture
+    model = keras_builder.build(architecture)
+    variables = {
+        name: Variables(kernel=weights.kernel, bias=weights.bias)
+        for name, weights in network.weights.items()
+    }
+    keras_model.assign(architecture, model, variables)
+    return TrainedNetwork(network=network, keras_model=model, note=note)

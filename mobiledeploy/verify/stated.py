@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from mobiledeploy.base import arrays
+from mobiledeploy.base import npz
 from mobiledeploy.base.errors import CorruptFileError
 from mobiledeploy.data import test_card
 from mobiledeploy.data.evaluation import Evaluation
@@ -56,7 +56,7 @@ def of_files(contract: Contract, root: Path, sides: Sequence[Side]) -> tuple[str
     Raises:
         CorruptFileError: `golden.npz` has no grids.
     """
-    grids = arrays.read(root / "golden.npz", ("grids",), what="golden vectors")["grids"]
+    grids = npz.read(root / "golden.npz", ("grids",), what="golden vectors")["grids"]
     stated = [contract.input.grid, contract.output.grid, contract.logits]
     told = [[grid.scale, grid.zero_point] for grid in stated if grid is not None]
     found = _unless("tolerance", contract.tolerance, Tolerance(), "what holds for every build")

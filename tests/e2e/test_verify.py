@@ -12,7 +12,8 @@ from e2e.conftest import mobiledeploy, printed
 from onnx import numpy_helper
 
 import mobiledeploy as mobiledeploy_api
-from mobiledeploy.base import arrays, codec
+from mobiledeploy.base import npz
+from mobiledeploy.base import codec
 from mobiledeploy.ops.dense import Dense
 from mobiledeploy.spec import manifest
 from mobiledeploy.spec.manifest import Manifest
@@ -62,8 +63,8 @@ def test_held_back_images_are_decompressed_once(
         read.append(path.name)
         return whole(path, *args, **kwargs)
 
-    whole = arrays.read
-    monkeypatch.setattr(arrays, "read", counted)
+    whole = npz.read
+    monkeypatch.setattr(npz, "read", counted)
     assert verify_build.verify(build, samples=4, options=Options(only_main=True)).holds
     assert read.count("evaluation.npz") == 1
 
@@ -109,19 +110,19 @@ def test_a_changed_byte_is_found_by_the_manifest(build: Path) -> None:
 
 def change_number(model: onnx.ModelProto, what: str) -> None:
     """Change one number of an int8 ONNX file."""
-    arrays = {tensor.name: tensor for tensor in model.graph.initializer}
+    npz = {tensor.name: tensor for tensor in model.graph.initializer}
     nodes = model.graph.node
     if what == "a scale":
         names = [node.input[1] for node in nodes if node.op_type == "QuantizeLinear"]
         name = names[len(names) // 2]
-        changed = numpy_helper.to_array(arrays[name]) * np.float32(1.01)
+        changed = numpy_helper.to_array(npz[name]) * np.float32(1.01)
     else:
         kind, step = (np.int8, 9) if what == "a weight" else (np.int32, 64)
-        found = {name: numpy_helper.to_array(tensor) for name, tensor in arrays.items()}
+        found = {name: numpy_helper.to_array(tensor) for name, tensor in npz.items()}
         name = next(n for n, array in found.items() if array.dtype == kind and array.any())
         changed = found[name].copy()
         changed.flat[0] += step
-    arrays[name].CopyFrom(numpy_helper.from_array(np.asarray(changed), name))
+    npz[name].CopyFrom(numpy_helper.from_array(np.asarray(changed), name))
 
 
 @pytest.mark.parametrize("what", ["a weight", "a bias", "a scale"])

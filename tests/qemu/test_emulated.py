@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from e2e.conftest import SMALL, mobiledeploy, printed
 
-from mobiledeploy.emulation import x86
+from mobiledeploy.emulation import qemu
 
 pytestmark = [pytest.mark.qemu, pytest.mark.timeout(900)]
 
@@ -44,6 +44,6 @@ def test_x86_without_vnni_saturates_without_the_option_and_not_with_it(build: Pa
 def test_an_emulated_cpu_is_known_to_saturate_whatever_its_system_says() -> None:
     """QEMU shows a program the flags of the machine outside, VNNI included."""
     code = "from mobiledeploy.runtimes.saturation import this_cpu_saturates as f; print(f())"
-    command = [*x86.machine(platform.machine()).command, "-c", code]
+    command = [*qemu.x86_without_vnni(platform.machine()).command, "-c", code]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=300)
     assert done.stdout == "True\n"

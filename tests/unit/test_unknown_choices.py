@@ -10,7 +10,7 @@ import pytest
 
 from mobiledeploy.base.errors import ConversionError
 from mobiledeploy.data.preprocess import preprocess
-from mobiledeploy.emulation import child
+from mobiledeploy.emulation import guest_script
 from mobiledeploy.emulation.verify import SOFTMAXES
 from mobiledeploy.formats.model import Model
 from mobiledeploy.integer.certify import certify
@@ -25,7 +25,8 @@ from mobiledeploy.report.graph_report import _order
 from mobiledeploy.spec.config import Preprocessing
 from mobiledeploy.targets import onnx, tflite
 from mobiledeploy.targets.border import border
-from mobiledeploy.training.imagenet import SIZES, _place
+from mobiledeploy.training.imagenet_weights import SIZES
+from mobiledeploy.training.imagenet_weights import _place
 from mobiledeploy.verify.proof import Finding
 from mobiledeploy.verify.referee import _right
 
@@ -90,7 +91,7 @@ CALLS: dict[str, Callable[[], object]] = {
             [np.zeros((1, *GRAPH.input.shape), np.int8)],
         )
     ),
-    "emulated runtime": lambda: child.main("another", "model", "inputs.npy", "answers.npz"),
+    "emulated runtime": lambda: guest_script.main("another", "model", "inputs.npy", "answers.npz"),
     "emulated architecture": lambda: SOFTMAXES[OTHER],
     "architecture": lambda: _place(OTHER, 1.0, 224),
 }

@@ -13,7 +13,7 @@ from mobiledeploy.base.errors import (
     ParityError,
     RequestError,
 )
-from mobiledeploy.emulation import qemu, x86
+from mobiledeploy.emulation import qemu
 from mobiledeploy.emulation.qemu import Machine
 
 IMAGES = np.zeros((2, 4, 4, 3), np.int8)
@@ -77,10 +77,10 @@ def test_without_qemu_the_message_says_how_to_get_it(
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(MissingDependencyError) as refused:
-        x86.machine("x86_64")
+        qemu.x86_without_vnni("x86_64")
     assert "apt-get install qemu-user-static" in (refused.value.hint or "")
 
 
 def test_only_an_x86_machine_can_be_one_without_vnni() -> None:
     with pytest.raises(RequestError, match="received aarch64"):
-        x86.machine("aarch64")
+        qemu.x86_without_vnni("aarch64")

@@ -65,24 +65,26 @@ def trained(arch: Arch, alpha: float, size: int, stride: int) -> Network:
 
 def converted(network: Network, ranges: Ranges) -> bytes:
     """What TFLiteConverter makes of a fake-quant graph."""
-    from mobiledeploy.training import fake_quant, graph, session
+    from mobiledeploy.training import qat_folded
+    from mobiledeploy.training import tensorflow_graph
+    from mobiledeploy.training import tensorflow_setup
 
-    tf = session.tensorflow()
+    tf = tensorflow_setup.tensorflow()
     architecture = network.architecture
-    observe = fake_quant.activations(ranges)
+    observe = qat_folded.fake_quantised_activations(ranges)
 
     def apply(layer: Layer, source: Any) -> Any:
         found = network.weights[layer.name]
-        product = graph.convolve(layer, source, fake_quant.kernel(layer, found.kernel))
+        product = tensorflow_graph.convolve(layer, source, qat_folded.fake_quantised_kernel(layer, found.kernel))
         return tf.nn.bias_add(product, found.bias)
 
     def forward(image: Any) -> Any:
-        return graph.forward(
+        return tensorflow_graph.forward(
             architecture, image, apply, observe=observe, until=architecture.output.name
         )
 
     shape = tf.TensorSpec((1, *architecture.input_shape), tf.float32, name="input")
-    function = graph.traced(forward, shape).get_concrete_function()
+    function = tensorflow_graph.traced(forward, shape).get_concrete_function()
     converter = tf.lite.TFLiteConverter.from_concrete_functions([function])
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     converter.inference_input_type = converter.inference_output_type = tf.int8

@@ -32,9 +32,9 @@ def convert(network: Any) -> Callable[..., bytes]:
     """TensorFlow's converter."""
     from mobiledeploy.base import quiet
     from mobiledeploy.targets import float_graph
-    from mobiledeploy.training import session
+    from mobiledeploy.training import tensorflow_setup
 
-    tf = session.tensorflow()
+    tf = tensorflow_setup.tensorflow()
     function = float_graph.function_of(network, until="scores", batch=1)
 
     def converted(*, int8: bool) -> bytes:

@@ -6,15 +6,18 @@ from typing import Any
 import pytest
 
 from mobiledeploy.network import keras_graph
-from mobiledeploy.network.keras_config import constant, parse
-from mobiledeploy.network.keras_graph import Graph
-from mobiledeploy.network.stored import Stored, from_bytes, to_bytes
+from mobiledeploy.network.keras_config import constant
+from mobiledeploy.network.keras_config import parse
+from mobiledeploy.network.keras_graph import KerasGraph
+from mobiledeploy.network.keras_weights import KerasWeights
+from mobiledeploy.network.keras_weights import from_bytes
+from mobiledeploy.network.keras_weights import to_bytes
 
 
-def graph_of(rows: list[dict[str, Any]], *, outputs: Any, inputs: Any = ("image", 0, 0)) -> Graph:
+def graph_of(rows: list[dict[str, Any]], *, outputs: Any, inputs: Any = ("image", 0, 0)) -> KerasGraph:
     inside = {"layers": rows, "input_layers": list(inputs), "output_layers": outputs}
     text = json.dumps({"class_name": "Functional", "config": inside})
-    return keras_graph.of(parse(text, "theirs.keras"))
+    return keras_graph.graph_of(parse(text, "theirs.keras"))
 
 
 def row(class_name: str, name: str, nodes: list[Any], **settings: Any) -> dict[str, Any]:
@@ -40,7 +43,7 @@ def new(*arguments: Any, **options: Any) -> list[Any]:
     return [{"args": list(arguments), "kwargs": options}]
 
 
-def kinds(graph: Graph) -> list[str]:
+def kinds(graph: KerasGraph) -> list[str]:
     return [node.op for node in graph.nodes]
 
 
@@ -112,7 +115,7 @@ def test_a_chain_without_an_input_of_its_own_has_one() -> None:
     rows = [{"class_name": "ReLU", "config": {"name": "a", "batch_input_shape": [None, 8, 9, 3]}}]
     for inside in (rows, {"layers": rows}):
         text = json.dumps({"class_name": "Sequential", "config": inside})
-        graph = keras_graph.of(parse(text, "old.h5"))
+        graph = keras_graph.graph_of(parse(text, "old.h5"))
         assert kinds(graph) == ["input", "activation"]
         assert graph.image_size == (8, 9)
 
@@ -212,5 +215,5 @@ def test_a_constant_is_one_number_or_one_a_channel(value: Any, expected: object)
 
 def test_what_a_file_computes_arrives_from_the_process_that_read_it() -> None:
     graph = graph_of([IMAGE, row("Rescaling", "a", new(tensor("image")), scale=2)], outputs=[])
-    stored = Stored(origin="theirs.keras", kernels=(), norms=(), graph=graph)
+    stored = KerasWeights(origin="theirs.keras", kernels=(), norms=(), graph=graph)
     assert from_bytes(to_bytes(stored)).graph == graph

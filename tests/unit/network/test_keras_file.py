@@ -20,14 +20,17 @@ from mobiledeploy.base.errors import CorruptFileError, RequestError
 from mobiledeploy.models import registry
 from mobiledeploy.network import keras_file
 from mobiledeploy.network.keras_config import snake_case
-from mobiledeploy.network.match import Matched, match
+from mobiledeploy.network.weight_matching import MatchedWeights
+from mobiledeploy.network.weight_matching import match_weights
 from mobiledeploy.network.network import Float
-from mobiledeploy.network.stored import Stored, from_bytes, to_bytes
+from mobiledeploy.network.keras_weights import KerasWeights
+from mobiledeploy.network.keras_weights import from_bytes
+from mobiledeploy.network.keras_weights import to_bytes
 
 V1 = registry.architecture("v1", alpha=0.25, image_size=32, classes=3)
 
 
-EMPTY = Stored(origin="nothing", kernels=(), norms=())
+EMPTY = KerasWeights(origin="nothing", kernels=(), norms=())
 
 
 class Row(NamedTuple):
@@ -118,12 +121,12 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "theirs"
 
 
-def image_size(stored: Stored) -> object:
+def image_size(stored: KerasWeights) -> object:
     return stored.graph and stored.graph.image_size
 
 
-def load(path: Path) -> Matched:
-    return match(keras_file.read_here(path), V1)
+def load(path: Path) -> MatchedWeights:
+    return match_weights(keras_file.read_here(path), V1)
 
 
 def check(path: Path, *, epsilon: float = 1e-3) -> None:

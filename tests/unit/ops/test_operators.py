@@ -18,7 +18,7 @@ from mobiledeploy.ops.operator import Certified, Example, Operator, WeightedNode
 from mobiledeploy.ops.tensors import Int8, QTensor
 from mobiledeploy.runtimes import cpu, litert, ort
 from mobiledeploy.targets import onnx, tflite
-from mobiledeploy.training import graph as training_graph
+from mobiledeploy.training import tensorflow_graph as training_graph
 
 EXAMPLES = [
     pytest.param(operator, example, id=f"{operator.LAYERS[0]}: {example.name}")
@@ -215,9 +215,9 @@ def test_an_operator_without_a_twin_can_be_quantised_but_not_trained(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     layer = Layer(name="sum", op="add", inputs=("a", "b"), in_channels=3, out_channels=3)
-    monkeypatch.setattr(training_graph, "TWINS", {"conv": training_graph.TWINS["conv"]})
+    monkeypatch.setattr(training_graph, "TWINS", {"conv": training_graph.TENSORFLOW_OPERATORS["conv"]})
     with pytest.raises(RequestError, match="layer `sum`: `add` cannot be trained, only conv"):
-        training_graph.twin(layer)
+        training_graph.tensorflow_operator(layer)
 
 
 @every_example

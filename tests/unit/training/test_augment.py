@@ -6,7 +6,7 @@ import pytest
 from mobiledeploy.base.errors import RequestError
 from mobiledeploy.data.pixels import Images
 from mobiledeploy.training import augment
-from mobiledeploy.training.input_grid import SIGNED
+from mobiledeploy.training.augment import SIGNED
 
 pytestmark = pytest.mark.tensorflow
 

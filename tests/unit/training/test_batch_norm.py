@@ -6,14 +6,16 @@ import pytest
 from mobiledeploy.data.pixels import Images
 from mobiledeploy.models import keras_builder
 from mobiledeploy.ops.architecture import Architecture
-from mobiledeploy.training import batch_norm, session
-from mobiledeploy.training.input_grid import SIGNED, to_input
+from mobiledeploy.training import batch_norm
+from mobiledeploy.training import tensorflow_setup
+from mobiledeploy.training.augment import SIGNED
+from mobiledeploy.training.tensorflow_graph import to_input
 
 pytestmark = pytest.mark.tensorflow
 
 
 def test_a_training_pass_equals_keras(architecture: Architecture, images: Images) -> None:
-    tf = session.tensorflow()
+    tf = tensorflow_setup.tensorflow()
     inputs = to_input(images.pixels, SIGNED)
     ours, keras = (keras_builder.build(architecture) for _ in range(2))
     keras.set_weights(ours.get_weights())

@@ -4,20 +4,26 @@ import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-
 import numpy as np
 import pytest
-
 from mobiledeploy.base.errors import RequestError
 from mobiledeploy.base.progress import Event, Progress
 from mobiledeploy.data.pixels import Images
 from mobiledeploy.network.network import Network
-from mobiledeploy.training import folded, graph, loop, predict
+from mobiledeploy.training import tensorflow_graph
+from mobiledeploy.training import loop
+from mobiledeploy.training import predict
 from mobiledeploy.training.checkpoint import Checkpoint
-from mobiledeploy.training.input_grid import SIGNED, to_input
+from mobiledeploy.training.augment import SIGNED
+from mobiledeploy.training.tensorflow_graph import to_input
 from mobiledeploy.training.loss import cross_entropy
-from mobiledeploy.training.model import Model
-from mobiledeploy.training.validation import Score, Validation
+from mobiledeploy.training.step import TrainableModel
+from mobiledeploy.training.early_stopping import ValidationScore
+from mobiledeploy.training.early_stopping import Validation
+from hypothesis import given
+from hypothesis import strategies as st
+from mobiledeploy.training.loop import WARM_UP
+from mobiledeploy.training.loop import learning_rate
 
 pytestmark = pytest.mark.tensorflow
 
@@ -34,14 +40,14 @@ class Trained:
     """A tiny model and its loop."""
 
     def __init__(self, network: Network) -> None:
-        self.variables = folded.variables_of(network)
-        apply = folded.layers(self.variables)
-        self.model = Model(
+        self.variables = tensorflow_graph.variables_of(network)
+        apply = tensorflow_graph.float_layers(self.variables)
+        self.model = TrainableModel(
             variables=[v for pair in self.variables.values() for v in pair],
-            logits=lambda inputs: graph.forward(network.architecture, inputs, apply),
+            logits=lambda inputs: tensorflow_graph.forward(network.architecture, inputs, apply),
         )
 
-    def train(self, images: Images, plan: loop.Plan = PLAN, **options: Any) -> loop.Outcome:
+    def train(self, images: Images, plan: loop.Plan = PLAN, **options: Any) -> loop.TrainingOutcome:
         return loop.train(
             self.model,
             images.pixels,
@@ -223,7 +229,58 @@ def test_the_kept_weights_survive_a_kill(network: Network, images: Images, tmp_p
 
 
 def test_among_scores_that_differ_by_chance_the_latest_counts() -> None:
-    best = Score.of(np.array([0.0, 0.0, 0.0, 4.0]))
+    best = ValidationScore.of(np.array([0.0, 0.0, 0.0, 4.0]))
     assert (best.loss, best.error) == pytest.approx((1, 3**0.5 / 2))
-    assert Score(loss=1.8, error=0).as_good_as(best)
-    assert not Score(loss=1.9, error=5).as_good_as(best)
+    assert ValidationScore(loss=1.8, error=0).as_good_as(best)
+    assert not ValidationScore(loss=1.9, error=5).as_good_as(best)
+
+
+COUNTS = st.integers(1, 40)
+SIZES = st.integers(1, 50)
+SEEDS = st.integers(0, 2**31 - 1)
+
+
+def stream(steps: int, *, count: int, size: int, seed: int) -> np.ndarray:
+    return np.concatenate(
+        [loop.batch_indices(step, count=count, size=size, seed=seed) for step in range(steps)]
+    )
+
+
+@given(count=COUNTS, size=SIZES, seed=SEEDS)
+def test_every_epoch_is_a_permutation(count: int, size: int, seed: int) -> None:
+    epochs = 3
+    steps = -(-epochs * count // size)
+    seen = stream(steps, count=count, size=size, seed=seed)[: epochs * count]
+    assert all(sorted(epoch) == list(range(count)) for epoch in seen.reshape(epochs, count))
+
+
+@given(count=COUNTS, size=SIZES, seed=SEEDS, step=st.integers(0, 1000))
+def test_a_step_does_not_depend_on_those_before(
+    count: int, size: int, seed: int, step: int
+) -> None:
+    first = loop.batch_indices(step, count=count, size=size, seed=seed)
+    loop.batch_indices(step + 7, count=count, size=size, seed=seed)
+    np.testing.assert_array_equal(first, loop.batch_indices(step, count=count, size=size, seed=seed))
+
+
+def test_seeds_and_epochs_differ_in_order() -> None:
+    epochs = stream(2, count=100, size=100, seed=0).reshape(2, 100)
+    other = loop.batch_indices(0, count=100, size=100, seed=1)
+    assert (epochs[0] != epochs[1]).any()
+    assert (epochs[0] != other).any()
+
+
+@given(steps=st.integers(1, 500))
+def test_rate_is_positive_and_peaks_after_the_warm_up(steps: int) -> None:
+    rates = [learning_rate(step, steps=steps, peak=2.0) for step in range(steps)]
+    top = int(np.argmax(rates))
+    assert min(rates) > 0
+    assert top <= max(0, WARM_UP * steps)
+    assert rates == [*sorted(rates[: top + 1]), *sorted(rates[top + 1 :], reverse=True)]
+
+
+def test_peak_is_reached_and_the_end_is_near_zero() -> None:
+    rates = [learning_rate(step, steps=100, peak=2.0) for step in range(100)]
+    assert max(rates) == pytest.approx(2.0)
+    assert rates[0] == pytest.approx(0.2)
+    assert rates[-1] < 0.002

@@ -10,9 +10,12 @@ from mobiledeploy.data.pixels import Images
 from mobiledeploy.network.network import Network
 from mobiledeploy.ops.ranges import Ranges
 from mobiledeploy.spec.config import ENGINES, QuantiseConfig
-from mobiledeploy.training import fake_quant, graph, qat
+from mobiledeploy.training import qat_folded
+from mobiledeploy.training import tensorflow_graph
+from mobiledeploy.training import qat
 from mobiledeploy.training.calibrate import calibrate
-from mobiledeploy.training.input_grid import SIGNED, to_input
+from mobiledeploy.training.augment import SIGNED
+from mobiledeploy.training.tensorflow_graph import to_input
 from mobiledeploy.training.loss import cross_entropies
 
 CONFIG = QuantiseConfig(
@@ -31,11 +34,11 @@ def test_training_lowers_the_loss_of_the_quantised_network(
     name: str, network: Network, images: Images
 ) -> None:
     def loss(net: Network, ranges: Ranges) -> float:
-        logits = graph.forward(
+        logits = tensorflow_graph.forward(
             net.architecture,
             to_input(images.pixels, SIGNED),
-            fake_quant.layers({n: (w.kernel, w.bias) for n, w in net.weights.items()}),
-            observe=fake_quant.activations(ranges),
+            qat_folded.fake_quantised_layers({n: (w.kernel, w.bias) for n, w in net.weights.items()}),
+            observe=qat_folded.fake_quantised_activations(ranges),
         )
         return float(cross_entropies(images.labels, logits.numpy()).mean())
 

@@ -12,26 +12,31 @@ from mobiledeploy.ops.ranges import Ranges
 from mobiledeploy.runtimes import litert
 from mobiledeploy.spec.config import ENGINES, Engine, QuantiseConfig
 from mobiledeploy.targets import tflite
-from mobiledeploy.training import fake_quant, graph, qat, qat_tfmot
+from mobiledeploy.training import qat_folded
+from mobiledeploy.training import tensorflow_graph
+from mobiledeploy.training import qat
+from mobiledeploy.training import qat_tfmot
 from mobiledeploy.training.calibrate import calibrate
-from mobiledeploy.training.input_grid import SIGNED, limits, to_input
+from mobiledeploy.training.augment import SIGNED
+from mobiledeploy.training.tensorflow_graph import input_limits
+from mobiledeploy.training.tensorflow_graph import to_input
 
 pytestmark = pytest.mark.tensorflow
 
 
 def fake_quantised(network: Network, ranges: Ranges, images: Images) -> np.ndarray:
     weights = {name: (found.kernel, found.bias) for name, found in network.weights.items()}
-    logits = graph.forward(
+    logits = tensorflow_graph.forward(
         network.architecture,
         to_input(images.pixels, SIGNED),
-        fake_quant.layers(weights),
-        observe=fake_quant.activations(ranges),
+        qat_folded.fake_quantised_layers(weights),
+        observe=qat_folded.fake_quantised_activations(ranges),
     )
     return np.asarray(logits.numpy())
 
 
 def test_the_twin_computes_the_fake_quantised_network(network: Network, images: Images) -> None:
-    twin = qat_tfmot.build(network, calibrate(network, images.pixels))
+    twin = qat_tfmot.wrap(network, calibrate(network, images.pixels))
     inputs = to_input(images.pixels, SIGNED)
     twin.keras_model(inputs, training=True)  # kernels take their ranges
     found = twin.keras_model(inputs, training=False).numpy()
@@ -43,11 +48,11 @@ def test_ranges_start_where_calibration_ended_and_move_a_little(
     network: Network, images: Images
 ) -> None:
     calibrated = calibrate(network, images.pixels)
-    twin = qat_tfmot.build(network, calibrated)
+    twin = qat_tfmot.wrap(network, calibrated)
     assert twin.ranges() == calibrated
     twin.keras_model(to_input(images.pixels[:4], SIGNED), training=True)
     moved = twin.ranges()
-    assert moved[INPUT] == limits(SIGNED)
+    assert moved[INPUT] == input_limits(SIGNED)
     assert any(moved[name] != found for name, found in calibrated.items())
     for name, found in calibrated.items():
         np.testing.assert_allclose(moved[name], found, rtol=0.01, atol=1e-6)

@@ -10,14 +10,15 @@ import pytest
 from mobiledeploy.base.progress import Event
 from mobiledeploy.data.pixels import Images
 from mobiledeploy.network.fold import Variables
-from mobiledeploy.network.match import Matched
+from mobiledeploy.network.weight_matching import MatchedWeights
 from mobiledeploy.network.network import Network
 from mobiledeploy.ops.architecture import Architecture
 from mobiledeploy.spec.config import TrainConfig
 from mobiledeploy.training import predict, transfer
 from mobiledeploy.training.checkpoint import Checkpoints
-from mobiledeploy.training.input_grid import SIGNED, to_input
-from mobiledeploy.training.trained import TrainedNetwork
+from mobiledeploy.training.augment import SIGNED
+from mobiledeploy.training.tensorflow_graph import to_input
+from mobiledeploy.training.float_training import TrainedNetwork
 
 pytestmark = pytest.mark.tensorflow
 
@@ -27,13 +28,13 @@ CONFIG = TrainConfig(
 HEAD = "logits"
 
 
-def weights_of(network: Network, *, head: bool) -> Matched:
+def weights_of(network: Network, *, head: bool) -> MatchedWeights:
     variables = {
         name: Variables(kernel=found.kernel, bias=found.bias)
         for name, found in network.weights.items()
         if head or name != HEAD
     }
-    return Matched(variables=variables, head=head, note="from a test")
+    return MatchedWeights(variables=variables, head=head, note="from a test")
 
 
 def part(images: Images, rows: slice) -> Images:

@@ -8,7 +8,7 @@ import pytest
 
 from mobiledeploy.base.errors import RequestError
 from mobiledeploy.base.progress import Event
-from mobiledeploy.training import session
+from mobiledeploy.training import tensorflow_setup
 
 pytestmark = pytest.mark.tensorflow
 
@@ -34,11 +34,11 @@ def test_nothing_reaches_stderr() -> None:
 
 
 def test_threads_that_cannot_be_had_are_reported() -> None:
-    tf = session.tensorflow()
+    tf = tensorflow_setup.tensorflow()
     tf.zeros(1) + 1
     running = tf.config.threading.get_intra_op_parallelism_threads()
     events: list[Event] = []
-    session.start(running + 1, progress=events.append)
+    tensorflow_setup.start(running + 1, progress=events.append)
     assert f"not {running + 1}" in events[0].message
     assert tf.config.threading.get_intra_op_parallelism_threads() == running
 
@@ -49,14 +49,14 @@ def test_the_choice_of_what_keras_runs_on_stays_the_users(monkeypatch: pytest.Mo
             monkeypatch.setenv("KERAS_BACKEND", theirs)
         else:
             monkeypatch.delenv("KERAS_BACKEND")
-        assert session.keras().backend.backend() == "tensorflow"
+        assert tensorflow_setup.keras().backend.backend() == "tensorflow"
         assert os.environ.get("KERAS_BACKEND") == theirs
 
 
 def test_keras_that_already_runs_on_something_else_is_refused(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(session.keras().backend, "backend", lambda: "torch")
+    monkeypatch.setattr(tensorflow_setup.keras().backend, "backend", lambda: "torch")
     with pytest.raises(RequestError, match="it already runs on torch") as refused:
-        session.keras()
+        tensorflow_setup.keras()
     assert refused.value.hint

@@ -8,7 +8,8 @@ import pytest
 
 from mobiledeploy.base.errors import RequestError
 from mobiledeploy.base.progress import silent
-from mobiledeploy.data import folder, store
+from mobiledeploy.data import folder
+from mobiledeploy.data import pixel_store
 from mobiledeploy.data.dataset import Dataset
 from mobiledeploy.spec.config import Preprocessing
 from mobiledeploy.spec.results import DataResult
@@ -17,7 +18,7 @@ Photos = Callable[..., Path]
 
 
 def write(dataset: Dataset, place: Path) -> DataResult:
-    return store.write(place, dataset, Preprocessing(image_size=16), threads=2, progress=silent)
+    return pixel_store.write(place, dataset, Preprocessing(image_size=16), threads=2, progress=silent)
 
 
 def spoil(root: Path, dataset: Dataset, which: list[int]) -> None:
@@ -28,7 +29,7 @@ def spoil(root: Path, dataset: Dataset, which: list[int]) -> None:
 def test_what_is_written_is_read(photos: Photos, tmp_path: Path) -> None:
     dataset = folder.load(photos(cat=10, dog=10))
     made = write(dataset, tmp_path)
-    splits = store.read(tmp_path)
+    splits = pixel_store.read(tmp_path)
     assert (made.train, made.validation, made.test) == (14, 2, 4)
     for split, indices in dataset.splits.items():
         assert splits[split].indices.tolist() == indices.tolist()

@@ -34,7 +34,7 @@ _UNPRINTABLE: Final = frozenset({"Cc", "Cs", "Zl", "Zp"})
 """Unicode categories: control characters, bytes that are no UTF-8, separators of lines."""
 
 
-def visible(folder: Path, root: Path) -> list[Path]:
+def visible_entries(folder: Path, root: Path) -> list[Path]:
     """Return what stands in a folder, by name, without hidden files and folders.
 
     Args:
@@ -57,7 +57,7 @@ def visible(folder: Path, root: Path) -> list[Path]:
     return paths
 
 
-def contents(folder: Path, root: Path) -> tuple[list[Path], list[Path]]:
+def images_and_others(folder: Path, root: Path) -> tuple[list[Path], list[Path]]:
     """Return the images anywhere under `folder`, and the other files, in the order of their names.
 
     Raises:
@@ -65,9 +65,9 @@ def contents(folder: Path, root: Path) -> tuple[list[Path], list[Path]]:
     """
     images: list[Path] = []
     others: list[Path] = []
-    for path in visible(folder, root):
+    for path in visible_entries(folder, root):
         if path.is_dir():
-            inside = contents(path, root)
+            inside = images_and_others(path, root)
             images += inside[0]
             others += inside[1]
         elif path.is_file():
@@ -75,7 +75,7 @@ def contents(folder: Path, root: Path) -> tuple[list[Path], list[Path]]:
     return images, others
 
 
-def counted(paths: Sequence[Path]) -> str:
+def counts_by_suffix(paths: Sequence[Path]) -> str:
     """Return how many files there are of which ending, for people.
 
     >>> counted([Path("a.txt"), Path("b.TXT"), Path("c")])

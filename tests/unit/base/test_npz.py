@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mobiledeploy.base import arrays
+from mobiledeploy.base import npz
 from mobiledeploy.base.errors import CorruptFileError
 
 VALUES = {
@@ -46,7 +46,7 @@ def archive(path: Path, content: bytes) -> Path:
 def test_what_numpy_wrote_is_read(tmp_path: Path, save: Callable[..., None]) -> None:
     path = tmp_path / "x.npz"
     save(path, **VALUES)
-    found = arrays.read(path, tuple(VALUES), what="values")
+    found = npz.read(path, tuple(VALUES), what="values")
     for name, values in VALUES.items():
         assert np.array_equal(found[name], values)
         assert found[name].dtype == values.dtype.newbyteorder("=")
@@ -77,7 +77,7 @@ def test_what_numpy_wrote_is_read(tmp_path: Path, save: Callable[..., None]) -> 
 )
 def test_what_is_no_array_is_refused_by_name(tmp_path: Path, content: bytes) -> None:
     with pytest.raises(CorruptFileError, match=r"x\.npz cannot be read as values") as caught:
-        arrays.read(archive(tmp_path / "x.npz", content), ("a",), what="values")
+        npz.read(archive(tmp_path / "x.npz", content), ("a",), what="values")
     assert caught.value.hint
 
 
@@ -87,12 +87,12 @@ def test_an_archive_that_swells_out_of_proportion_is_not_unpacked(tmp_path: Path
         zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as file,
         file.open("a.npy", "w", force_zip64=True) as into,
     ):
-        into.write(claim((arrays.ANYWAY + 1,)))
-        for _ in range(arrays.ANYWAY >> 24):
+        into.write(claim((npz.ANYWAY + 1,)))
+        for _ in range(npz.ANYWAY >> 24):
             into.write(bytes(1 << 24))
         into.write(b"\0")
     with pytest.raises(CorruptFileError, match="would have 268,435,"):
-        arrays.read(path, ("a",), what="values")
+        npz.read(path, ("a",), what="values")
 
 
 def test_damaged_archives_are_refused(tmp_path: Path) -> None:
@@ -109,8 +109,8 @@ def test_damaged_archives_are_refused(tmp_path: Path) -> None:
     for data in (b"", b"PK", whole[: len(whole) // 2], encrypted, unknown, lzma, twisted):
         path.write_bytes(data)
         with pytest.raises(CorruptFileError, match="cannot be read as values"):
-            arrays.read(path, ("a",), what="values")
+            npz.read(path, ("a",), what="values")
     with pytest.raises(CorruptFileError, match="cannot be read as values"):
-        arrays.read(tmp_path / "none.npz", ("a",), what="values")
+        npz.read(tmp_path / "none.npz", ("a",), what="values")
     with pytest.raises(CorruptFileError, match=r"no item named 'b\.npy'"):
-        arrays.read(tmp_path / "whole.npz", ("b",), what="values")
+        npz.read(tmp_path / "whole.npz", ("b",), what="values")

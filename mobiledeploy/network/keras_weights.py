@@ -14,14 +14,14 @@ import numpy as np
 from mobiledeploy.base import codec
 from mobiledeploy.base.errors import CorruptFileError
 from mobiledeploy.network.fold import BatchNorm
-from mobiledeploy.network.keras_config import Kind
-from mobiledeploy.network.keras_graph import Graph
+from mobiledeploy.network.keras_config import KernelKind
+from mobiledeploy.network.keras_graph import KerasGraph
 from mobiledeploy.network.network import Float
 from mobiledeploy.spec.input_scaling import InputRange
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class StoredKernel:
+class KerasKernel:
     """The weights of one convolution or dense layer.
 
     Attributes:
@@ -34,13 +34,13 @@ class StoredKernel:
 
     name: str
     path: str
-    kind: Kind
+    kind: KernelKind
     kernel: Float
     bias: Float | None
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class StoredNorm:
+class KerasBatchNorm:
     """One batch normalisation.
 
     Attributes:
@@ -55,7 +55,7 @@ class StoredNorm:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Stored:
+class KerasWeights:
     """All weights of a foreign model.
 
     Attributes:
@@ -67,16 +67,16 @@ class Stored:
     """
 
     origin: str
-    kernels: tuple[StoredKernel, ...]
-    norms: tuple[StoredNorm, ...]
-    graph: Graph | None = None
+    kernels: tuple[KerasKernel, ...]
+    norms: tuple[KerasBatchNorm, ...]
+    graph: KerasGraph | None = None
     input_range: InputRange | None = None
 
 
 _PARTS: Final = ("gamma", "beta", "mean", "variance")
 
 
-def to_bytes(stored: Stored) -> bytes:
+def to_bytes(stored: KerasWeights) -> bytes:
     """Return an `.npz` archive: `header` (JSON), `kernel/0`, `bias/0`, `gamma/0`, ..."""
     header = {
         "origin": stored.origin,
@@ -98,7 +98,7 @@ def to_bytes(stored: Stored) -> bytes:
     return buffer.getvalue()
 
 
-def from_bytes(data: bytes) -> Stored:
+def from_bytes(data: bytes) -> KerasWeights:
     """Return what was dumped.
 
     Raises:
@@ -109,10 +109,10 @@ def from_bytes(data: bytes) -> Stored:
             arrays = {name: archive[name] for name in archive.files}
         header = json.loads(arrays["header"].tobytes())
         graph = header["graph"]
-        return Stored(
+        return KerasWeights(
             origin=header["origin"],
             kernels=tuple(
-                StoredKernel(
+                KerasKernel(
                     name=name,
                     path=path,
                     kind=kind,
@@ -122,7 +122,7 @@ def from_bytes(data: bytes) -> Stored:
                 for index, (name, path, kind) in enumerate(header["kernels"])
             ),
             norms=tuple(
-                StoredNorm(
+                KerasBatchNorm(
                     name=name,
                     path=path,
                     batch_norm=BatchNorm(
@@ -131,7 +131,7 @@ def from_bytes(data: bytes) -> Stored:
                 )
                 for index, (name, path, epsilon) in enumerate(header["norms"])
             ),
-            graph=None if graph is None else codec.load(Graph, graph, where=header["origin"]),
+            graph=None if graph is None else codec.load(KerasGraph, graph, where=header["origin"]),
             input_range=header["input_range"],
         )
     except (ValueError, KeyError, TypeError, EOFError, OSError, zipfile.BadZipFile) as error:

@@ -8,21 +8,24 @@ import pytest
 
 from mobiledeploy.base.errors import RequestError
 from mobiledeploy.models import registry
-from mobiledeploy.network.keras_graph import Graph, Node
-from mobiledeploy.network.pairing import Paired, Scaled, pair
+from mobiledeploy.network.keras_graph import KerasGraph
+from mobiledeploy.network.keras_graph import KerasNode
+from mobiledeploy.network.graph_matching import GraphMatch
+from mobiledeploy.network.graph_matching import PixelScaling
+from mobiledeploy.network.graph_matching import match_graph
 from mobiledeploy.ops.architecture import INPUT, Architecture
 from mobiledeploy.spec.input_scaling import InputRange
 
 V2 = registry.architecture("v2", alpha=0.35, image_size=96, classes=3)
 V1_ODD = registry.architecture("v1", alpha=0.25, image_size=100, classes=3)
-Changes = Callable[[list[Node]], None]
+Changes = Callable[[list[KerasNode]], None]
 
 
-def node(op: Any, name: str, *inputs: int, **rest: Any) -> Node:
-    return Node(op=op, name=name, class_name=op.title(), path=name, inputs=inputs, **rest)
+def node(op: Any, name: str, *inputs: int, **rest: Any) -> KerasNode:
+    return KerasNode(op=op, name=name, class_name=op.title(), path=name, inputs=inputs, **rest)
 
 
-def rows(architecture: Architecture) -> list[Node]:
+def rows(architecture: Architecture) -> list[KerasNode]:
     """Return the graph of a file that computes what an architecture does."""
     nodes = [node("input", INPUT)]
     ends = {INPUT: 0}
@@ -44,24 +47,24 @@ def rows(architecture: Architecture) -> list[Node]:
     return nodes
 
 
-def place(nodes: list[Node], name: str) -> int:
+def place(nodes: list[KerasNode], name: str) -> int:
     return next(index for index, one in enumerate(nodes) if one.name == name)
 
 
 def change(which: str, **fields: Any) -> Changes:
     """Return what gives one node other fields."""
 
-    def do(nodes: list[Node]) -> None:
+    def do(nodes: list[KerasNode]) -> None:
         index = place(nodes, which)
         nodes[index] = dataclasses.replace(nodes[index], **fields)
 
     return do
 
 
-def insert(before: str, new: Node) -> Changes:
+def insert(before: str, new: KerasNode) -> Changes:
     """Return what puts a node on the way into another one."""
 
-    def do(nodes: list[Node]) -> None:
+    def do(nodes: list[KerasNode]) -> None:
         index = place(nodes, before)
         for other, one in enumerate(nodes):
             moved = tuple(source + (source >= index) for source in one.inputs)
@@ -74,15 +77,15 @@ def insert(before: str, new: Node) -> Changes:
 
 def paired(
     *changes: Changes, architecture: Architecture = V2, outputs: tuple[int, ...] | None = None
-) -> Paired:
+) -> GraphMatch:
     nodes = rows(architecture)
     for do in changes:
         do(nodes)
-    graph = Graph(nodes=tuple(nodes), outputs=outputs or (len(nodes) - 1,))
-    return pair(graph, architecture)
+    graph = KerasGraph(nodes=tuple(nodes), outputs=outputs or (len(nodes) - 1,))
+    return match_graph(graph, architecture)
 
 
-def add_twice(nodes: list[Node]) -> None:
+def add_twice(nodes: list[KerasNode]) -> None:
     """Let a sum take the same tensor twice."""
     change("block_2_add", inputs=(place(nodes, "block_2_project_bn"),) * 2)(nodes)
 
@@ -224,7 +227,7 @@ def test_a_model_with_several_outputs_has_another_head() -> None:
 def test_what_becomes_of_pixels_is_a_range_that_we_know_or_none(
     scale: Any, offset: Any, expected: InputRange | None
 ) -> None:
-    assert Scaled(scale=scale, offset=offset).input_range == expected
+    assert PixelScaling(scale=scale, offset=offset).input_range == expected
 
 
 def test_steps_before_the_first_layer_are_taken_together() -> None:
@@ -234,4 +237,4 @@ def test_steps_before_the_first_layer_are_taken_together() -> None:
     found = paired(halved, doubled, same_size).scaled
     assert found is not None
     assert found.input_range == "-1..1"
-    assert str(Scaled(scale=(0.5,), offset=(-0.5,))) == "pixel * 0.5 - 0.5"
+    assert str(PixelScaling(scale=(0.5,), offset=(-0.5,))) == "pixel * 0.5 - 0.5"

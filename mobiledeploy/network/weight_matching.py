@@ -9,18 +9,23 @@ import numpy as np
 from mobiledeploy.base.errors import RequestError
 from mobiledeploy.models import registry
 from mobiledeploy.network.fold import BatchNorm, Variables, check_shapes
-from mobiledeploy.network.keras_graph import Node
-from mobiledeploy.network.pairing import HINT, Paired, Scaled, pair
-from mobiledeploy.network.stored import Stored, StoredKernel, StoredNorm
+from mobiledeploy.network.keras_graph import KerasNode
+from mobiledeploy.network.graph_matching import HINT
+from mobiledeploy.network.graph_matching import GraphMatch
+from mobiledeploy.network.graph_matching import PixelScaling
+from mobiledeploy.network.graph_matching import match_graph
+from mobiledeploy.network.keras_weights import KerasWeights
+from mobiledeploy.network.keras_weights import KerasKernel
+from mobiledeploy.network.keras_weights import KerasBatchNorm
 from mobiledeploy.ops.architecture import Activation, Architecture, Layer
 from mobiledeploy.spec.config import ALPHAS, Arch, BuildConfig
 from mobiledeploy.spec.input_scaling import SCALINGS
 
-_Entry = TypeVar("_Entry", StoredKernel, StoredNorm)
+_Entry = TypeVar("_Entry", KerasKernel, KerasBatchNorm)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Matched:
+class MatchedWeights:
     """Weights for an architecture.
 
     Attributes:
@@ -47,7 +52,7 @@ class Recognised:
     alpha: float
 
 
-def architecture_for(config: BuildConfig, stored: Stored | None, *, classes: int) -> Architecture:
+def architecture_for(config: BuildConfig, stored: KerasWeights | None, *, classes: int) -> Architecture:
     """Return the network that a build is asked for, with the activation that its weights need.
 
     Args:
@@ -67,7 +72,7 @@ def architecture_for(config: BuildConfig, stored: Stored | None, *, classes: int
     )
 
 
-def match(stored: Stored, architecture: Architecture, *, take_head: bool = True) -> Matched:
+def match_weights(stored: KerasWeights, architecture: Architecture, *, take_head: bool = True) -> MatchedWeights:
     """Give every layer its weights.
 
     Where the file is a whole model, it must compute what the architecture computes, layer by
@@ -103,7 +108,7 @@ def match(stored: Stored, architecture: Architecture, *, take_head: bool = True)
     )
     variables = {**trunk, **head}
     said = stored.input_range is not None or scaled is not None
-    return Matched(
+    return MatchedWeights(
         variables=variables,
         head=bool(head),
         note=" ".join(
@@ -112,11 +117,11 @@ def match(stored: Stored, architecture: Architecture, *, take_head: bool = True)
     )
 
 
-def _paired(stored: Stored, architecture: Architecture) -> Paired | None:
+def _paired(stored: KerasWeights, architecture: Architecture) -> GraphMatch | None:
     if stored.graph is None:
         return None
     try:
-        return pair(stored.graph, architecture)
+        return match_graph(stored.graph, architecture)
     except RequestError as error:
         raise RequestError(
             f"{stored.origin} does not fit {architecture.name}: {error}",
@@ -124,21 +129,21 @@ def _paired(stored: Stored, architecture: Architecture) -> Paired | None:
         ) from error
 
 
-def _whose(stored: Stored) -> str:
+def _whose(stored: KerasWeights) -> str:
     found = recognise(stored)
     if found is None:
         return "expected the weights of a MobileNet V1 or V2 with standard layers"
     return f"the weights are those of `--arch {found.arch} --alpha {found.alpha}`"
 
 
-def _activation(stored: Stored) -> Activation:
+def _activation(stored: KerasWeights) -> Activation:
     """Return relu6, as in the papers, unless the file says relu and nowhere relu6."""
     nodes = stored.graph.nodes if stored.graph else ()
     found = {node.what for node in nodes if node.op == "activation"}
     return "relu" if "relu" in found and "relu6" not in found else "relu6"
 
 
-def recognise(stored: Stored) -> Recognised | None:
+def recognise(stored: KerasWeights) -> Recognised | None:
     """Return which architecture and width the weights have the shapes of, or None."""
     for arch in registry.NAMES:
         for alpha in ALPHAS[arch]:
@@ -151,7 +156,7 @@ def recognise(stored: Stored) -> Recognised | None:
     return None
 
 
-def _check_input_range(stored: Stored, scaled: Scaled | None, architecture: Architecture) -> None:
+def _check_input_range(stored: KerasWeights, scaled: PixelScaling | None, architecture: Architecture) -> None:
     """Check that the network is given what the foreign model makes of pixels, as far as known."""
     theirs = scaled.input_range if scaled else stored.input_range
     if scaled is not None and theirs is None:
@@ -170,8 +175,8 @@ def _check_input_range(stored: Stored, scaled: Scaled | None, architecture: Arch
 
 
 def _trunk(
-    stored: Stored, architecture: Architecture, paired: Paired | None
-) -> tuple[dict[str, Variables], list[StoredKernel]]:
+    stored: KerasWeights, architecture: Architecture, paired: GraphMatch | None
+) -> tuple[dict[str, Variables], list[KerasKernel]]:
     """Return the variables of all layers but the dense one, and the kernels that are left."""
     layers = [layer for layer in architecture.layers if layer.op in {"conv", "depthwise"}]
     named = {kernel.name: kernel for kernel in stored.kernels}
@@ -202,16 +207,16 @@ def _trunk(
     return variables, rest
 
 
-def _kernels_of(stored: Stored, paired: Paired, layers: list[Layer]) -> list[StoredKernel]:
+def _kernels_of(stored: KerasWeights, paired: GraphMatch, layers: list[Layer]) -> list[KerasKernel]:
     return [_of(paired.kernels[layer.name], stored.kernels) for layer in layers]
 
 
-def _norms_of(stored: Stored, paired: Paired, layers: list[Layer]) -> list[BatchNorm | None]:
+def _norms_of(stored: KerasWeights, paired: GraphMatch, layers: list[Layer]) -> list[BatchNorm | None]:
     nodes = [paired.norms.get(layer.name) for layer in layers]
     return [_of(node, stored.norms).batch_norm if node else None for node in nodes]
 
 
-def _of(node: Node, entries: Sequence[_Entry]) -> _Entry:
+def _of(node: KerasNode, entries: Sequence[_Entry]) -> _Entry:
     """Return the weights of one layer of the file's graph.
 
     Raises:
@@ -227,8 +232,8 @@ def _of(node: Node, entries: Sequence[_Entry]) -> _Entry:
     return found[0]
 
 
-def _kernels_in_order(stored: Stored, layers: list[Layer]) -> list[StoredKernel]:
-    waiting: dict[str, Iterator[StoredKernel]] = {
+def _kernels_in_order(stored: KerasWeights, layers: list[Layer]) -> list[KerasKernel]:
+    waiting: dict[str, Iterator[KerasKernel]] = {
         kind: iter([kernel for kernel in stored.kernels if kernel.kind == kind])
         for kind in ("conv", "depthwise")
     }
@@ -249,7 +254,7 @@ def _kernels_in_order(stored: Stored, layers: list[Layer]) -> list[StoredKernel]
     return kernels
 
 
-def _norms_by_name(stored: Stored, layers: list[Layer]) -> list[BatchNorm | None] | None:
+def _norms_by_name(stored: KerasWeights, layers: list[Layer]) -> list[BatchNorm | None] | None:
     named = {norm.name: norm.batch_norm for norm in stored.norms}
     found = [
         next((named[n] for n in _norm_names(layer.name) if n in named), None) for layer in layers
@@ -262,7 +267,7 @@ def _norm_names(name: str) -> tuple[str, ...]:
     return f"{name}_BN", f"{name}_bn", f"bn_{name}"
 
 
-def _norms_in_order(stored: Stored, layers: list[Layer]) -> list[BatchNorm | None]:
+def _norms_in_order(stored: KerasWeights, layers: list[Layer]) -> list[BatchNorm | None]:
     if not stored.norms:
         return [None] * len(layers)
     if len(stored.norms) < len(layers):
@@ -273,14 +278,14 @@ def _norms_in_order(stored: Stored, layers: list[Layer]) -> list[BatchNorm | Non
     return [norm.batch_norm for norm in stored.norms[: len(layers)]]
 
 
-def _could_be_head(kernel: StoredKernel) -> bool:
+def _could_be_head(kernel: KerasKernel) -> bool:
     return kernel.kind == "dense" or (kernel.kind == "conv" and kernel.kernel.shape[:2] == (1, 1))
 
 
 def _head(
-    rest: list[StoredKernel],
+    rest: list[KerasKernel],
     architecture: Architecture,
-    paired: Paired | None,
+    paired: GraphMatch | None,
     *,
     origin: str,
     spare_norms: bool,
@@ -327,7 +332,7 @@ def _head(
     )
 
 
-def _unchecked(stored: Stored, architecture: Architecture, *, range_known: bool) -> Iterator[str]:
+def _unchecked(stored: KerasWeights, architecture: Architecture, *, range_known: bool) -> Iterator[str]:
     """Yield what the foreign model may compute otherwise than ours."""
     size = architecture.input_shape[:2]
     if stored.graph is None:

@@ -10,8 +10,11 @@ import pytest
 from mobiledeploy.base.errors import RequestError
 from mobiledeploy.models import registry
 from mobiledeploy.network.fold import BatchNorm
-from mobiledeploy.network.match import match, recognise
-from mobiledeploy.network.stored import Stored, StoredKernel, StoredNorm
+from mobiledeploy.network.weight_matching import match_weights
+from mobiledeploy.network.weight_matching import recognise
+from mobiledeploy.network.keras_weights import KerasWeights
+from mobiledeploy.network.keras_weights import KerasKernel
+from mobiledeploy.network.keras_weights import KerasBatchNorm
 from mobiledeploy.ops.architecture import Architecture
 from mobiledeploy.spec.input_scaling import SCALINGS
 
@@ -25,7 +28,7 @@ def stored(
     rename: Callable[[str], str] = str,
     norm: str = "{}_BN",
     **rest: Any,
-) -> Stored:
+) -> KerasWeights:
     """Return a foreign model whose every value says which layer it belongs to."""
     kernels, norms = [], []
     for index, layer in enumerate(architecture.layers):
@@ -33,7 +36,7 @@ def stored(
             continue
         full = np.full(layer.out_channels, index, np.float32)
         kernels.append(
-            StoredKernel(
+            KerasKernel(
                 name=rename(layer.name),
                 path=rename(layer.name),
                 kind=layer.op,  # type: ignore[arg-type]
@@ -43,7 +46,7 @@ def stored(
         )
         if layer.op != "dense":
             norms.append(
-                StoredNorm(
+                KerasBatchNorm(
                     name=norm.format(rename(layer.name)),
                     path=norm.format(rename(layer.name)),
                     batch_norm=BatchNorm(
@@ -51,7 +54,7 @@ def stored(
                     ),
                 )
             )
-    return Stored(origin="theirs.h5", kernels=tuple(kernels), norms=tuple(norms), **rest)
+    return KerasWeights(origin="theirs.h5", kernels=tuple(kernels), norms=tuple(norms), **rest)
 
 
 def shuffled(items: Iterable[Any]) -> tuple[Any, ...]:
@@ -75,7 +78,7 @@ def test_names_decide_where_they_are_ours(architecture: Architecture, norm: str)
     mixed = dataclasses.replace(
         model, kernels=shuffled(model.kernels), norms=shuffled(model.norms)
     )
-    found = match(mixed, architecture)
+    found = match_weights(mixed, architecture)
     assert found.head
     assert_each_in_its_place(found, architecture)
 
@@ -85,7 +88,7 @@ def test_order_decides_where_names_are_foreign(architecture: Architecture) -> No
     model = stored(architecture, rename="my_{}".format)
     # Files group the layers by class: only the order within a class is known.
     by_kind = sorted(model.kernels, key=lambda kernel: kernel.kind)
-    found = match(dataclasses.replace(model, kernels=tuple(by_kind)), architecture)
+    found = match_weights(dataclasses.replace(model, kernels=tuple(by_kind)), architecture)
     assert found.head
     assert_each_in_its_place(found, architecture)
 
@@ -96,7 +99,7 @@ def test_a_model_without_batch_norm_is_taken_with_its_biases() -> None:
         dataclasses.replace(kernel, bias=np.ones(V1.layers[i].out_channels, np.float32))
         for i, kernel in enumerate(model.kernels[:-1])
     ]
-    found = match(dataclasses.replace(model, kernels=(*biased, model.kernels[-1]), norms=()), V1)
+    found = match_weights(dataclasses.replace(model, kernels=(*biased, model.kernels[-1]), norms=()), V1)
     assert found.variables["conv_dw_1"].batch_norm is None
     assert found.variables["conv_dw_1"].bias is not None
 
@@ -109,14 +112,14 @@ def test_a_pointwise_convolution_can_be_the_head() -> None:
     )
     for rename in (str, "my_{}".format):
         foreign = stored(V1, rename=rename)
-        found = match(dataclasses.replace(foreign, kernels=(*foreign.kernels[:-1], conv)), V1)
+        found = match_weights(dataclasses.replace(foreign, kernels=(*foreign.kernels[:-1], conv)), V1)
         assert found.head
         assert_each_in_its_place(found, V1)
 
 
 def test_another_number_of_classes_keeps_the_trunk_and_says_so() -> None:
     more = registry.architecture("v2", alpha=0.35, image_size=32, classes=7)
-    found = match(stored(V2), more)
+    found = match_weights(stored(V2), more)
     assert not found.head
     assert "logits" not in found.variables
     assert "Conv_1" in found.variables
@@ -128,8 +131,8 @@ def test_another_number_of_classes_keeps_the_trunk_and_says_so() -> None:
 def test_a_trunk_alone_and_a_head_of_several_layers_need_a_new_head() -> None:
     model = stored(V2)
     trunk = dataclasses.replace(model, kernels=model.kernels[:-1])
-    assert not match(trunk, V2).head
-    hidden = StoredKernel(
+    assert not match_weights(trunk, V2).head
+    hidden = KerasKernel(
         name="hidden",
         path="hidden",
         kind="dense",
@@ -137,24 +140,24 @@ def test_a_trunk_alone_and_a_head_of_several_layers_need_a_new_head() -> None:
         bias=None,
     )
     deep = dataclasses.replace(model, kernels=(*model.kernels[:-1], hidden, model.kernels[-1]))
-    assert "several layers" in match(deep, V2).note
+    assert "several layers" in match_weights(deep, V2).note
     normed = dataclasses.replace(
         stored(V2, rename="my_{}".format), norms=(*model.norms, model.norms[0])
     )
-    assert "several layers" in match(normed, V2).note
+    assert "several layers" in match_weights(normed, V2).note
 
 
 def test_weights_alone_are_taken_with_a_note_of_what_could_not_be_checked() -> None:
-    found = match(stored(V2), V2)
+    found = match_weights(stored(V2), V2)
     assert found.head
     assert "strides, padding, activations and pooling could not be checked" in found.note
     assert "how it took pixels: it is given -1..1" in found.note
-    known = match(stored(V2, input_range="-1..1"), V2)
+    known = match_weights(stored(V2, input_range="-1..1"), V2)
     assert "pixels" not in known.note
 
 
 def test_a_head_that_is_not_to_be_taken_is_not_looked_at() -> None:
-    assert not match(stored(V2), V2, take_head=False).head
+    assert not match_weights(stored(V2), V2, take_head=False).head
 
 
 def test_a_model_that_takes_pixels_otherwise_is_refused_with_the_way_out() -> None:
@@ -162,9 +165,9 @@ def test_a_model_that_takes_pixels_otherwise_is_refused_with_the_way_out() -> No
     with pytest.raises(
         RequestError, match=r"takes pixels as 0\.\.1, this .* as -1\.\.1"
     ) as refused:
-        match(theirs, V2)
+        match_weights(theirs, V2)
     assert refused.value.hint == "build with `--input-range 0..1`"
-    found = match(theirs, dataclasses.replace(V2, scaling=SCALINGS["0..1"]))
+    found = match_weights(theirs, dataclasses.replace(V2, scaling=SCALINGS["0..1"]))
     assert found.head
 
 
@@ -174,7 +177,7 @@ def test_other_weights_are_refused_with_the_layer_both_shapes_and_what_they_are(
 ) -> None:
     wider = registry.architecture("v2", alpha=0.75, image_size=32, classes=3)
     with pytest.raises(RequestError) as caught:
-        match(stored(wider, rename=rename), V2)
+        match_weights(stored(wider, rename=rename), V2)
     message = str(caught.value)
     assert "Conv1" in message
     assert "(3, 3, 3, 16)" in message
@@ -184,7 +187,7 @@ def test_other_weights_are_refused_with_the_layer_both_shapes_and_what_they_are(
 
 def test_another_architecture_is_refused() -> None:
     with pytest.raises(RequestError, match=r"`Conv1`.*\(3, 3, 3, 16\).*\(3, 3, 3, 8\)") as caught:
-        match(stored(V1), V2)
+        match_weights(stored(V1), V2)
     assert caught.value.hint == "the weights are those of `--arch v1 --alpha 0.25`"
 
 
@@ -200,11 +203,11 @@ def test_another_architecture_is_refused() -> None:
     ],
 )
 def test_too_much_and_too_little_is_refused(
-    change: Callable[[Stored], dict[str, Any]], message: str
+    change: Callable[[KerasWeights], dict[str, Any]], message: str
 ) -> None:
     model = stored(V2, rename="my_{}".format)
     with pytest.raises(RequestError, match=message) as caught:
-        match(dataclasses.replace(model, **change(model)), V2)
+        match_weights(dataclasses.replace(model, **change(model)), V2)
     assert caught.value.hint == "expected the weights of a MobileNet V1 or V2 with standard layers"
 
 
@@ -217,4 +220,4 @@ def test_a_model_is_recognised_by_its_shapes(arch: Any, alpha: float) -> None:
 
 
 def test_what_is_no_mobilenet_is_not_recognised() -> None:
-    assert recognise(Stored(origin="empty", kernels=(), norms=())) is None
+    assert recognise(KerasWeights(origin="empty", kernels=(), norms=())) is None

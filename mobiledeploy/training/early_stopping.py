@@ -31,7 +31,7 @@ class Validation:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Score:
+class ValidationScore:
     """How well a model validates.
 
     Attributes:

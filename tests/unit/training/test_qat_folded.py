@@ -5,7 +5,8 @@ import pytest
 
 from mobiledeploy.network.network import Network
 from mobiledeploy.ops.architecture import Layer
-from mobiledeploy.training import fake_quant, session
+from mobiledeploy.training import qat_folded
+from mobiledeploy.training import tensorflow_setup
 
 pytestmark = pytest.mark.tensorflow
 
@@ -21,7 +22,7 @@ def test_every_channel_uses_all_127_codes(
     network: Network, name: str, axes: tuple[int, ...]
 ) -> None:
     values = network.weights[name].kernel
-    rounded = fake_quant.kernel(layer_of(network, name), values).numpy()
+    rounded = qat_folded.fake_quantised_kernel(layer_of(network, name), values).numpy()
     scale = np.abs(values).max(axis=axes, keepdims=True) / 127
     codes = rounded / scale
     np.testing.assert_allclose(codes, np.rint(codes), atol=1e-4)
@@ -34,7 +35,7 @@ def test_every_channel_uses_all_127_codes(
 
 def test_the_dense_layer_has_one_scale(network: Network) -> None:
     values = network.weights["logits"].kernel
-    codes = fake_quant.kernel(layer_of(network, "logits"), values).numpy() / (
+    codes = qat_folded.fake_quantised_kernel(layer_of(network, "logits"), values).numpy() / (
         np.abs(values).max() / 127
     )
     np.testing.assert_allclose(codes, np.rint(codes), atol=1e-4)
@@ -44,13 +45,13 @@ def test_the_dense_layer_has_one_scale(network: Network) -> None:
 def test_a_channel_of_zeros_stays_zero(network: Network) -> None:
     values = network.weights["stem"].kernel.copy()
     values[..., 3] = 0
-    rounded = fake_quant.kernel(layer_of(network, "stem"), values).numpy()
+    rounded = qat_folded.fake_quantised_kernel(layer_of(network, "stem"), values).numpy()
     np.testing.assert_array_equal(rounded[..., 3], 0)
     assert np.isfinite(rounded).all()
 
 
 def test_activations_have_256_codes_and_an_exact_zero() -> None:
-    observe = fake_quant.activations({"x": (-1.0, 3.0)})
+    observe = qat_folded.fake_quantised_activations({"x": (-1.0, 3.0)})
     values = np.append(np.linspace(-2, 4, 5000), 0).astype(np.float32)
     rounded = observe("x", values).numpy()
     assert len(np.unique(rounded)) == 256
@@ -59,8 +60,8 @@ def test_activations_have_256_codes_and_an_exact_zero() -> None:
 
 
 def test_gradients_pass_inside_the_range_and_stop_outside() -> None:
-    tf = session.tensorflow()
-    observe = fake_quant.activations({"x": (-1.0, 1.0)})
+    tf = tensorflow_setup.tensorflow()
+    observe = qat_folded.fake_quantised_activations({"x": (-1.0, 1.0)})
     values = tf.constant([-3.0, -0.3, 0.4, 3.0])
     with tf.GradientTape() as tape:
         tape.watch(values)
@@ -69,11 +70,11 @@ def test_gradients_pass_inside_the_range_and_stop_outside() -> None:
 
 
 def test_all_weights_learn(network: Network) -> None:
-    tf = session.tensorflow()
+    tf = tensorflow_setup.tensorflow()
     layer = layer_of(network, "filter")
     values = tf.constant(network.weights["filter"].kernel)
     with tf.GradientTape() as tape:
         tape.watch(values)
-        total = tf.reduce_sum(fake_quant.kernel(layer, values))
+        total = tf.reduce_sum(qat_folded.fake_quantised_kernel(layer, values))
     # The scale is no path for gradients: every weight has exactly its own.
     np.testing.assert_array_equal(tape.gradient(total, values), np.ones(values.shape))

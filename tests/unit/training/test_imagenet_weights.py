@@ -14,7 +14,7 @@ from mobiledeploy.base import cache
 from mobiledeploy.base.errors import CorruptFileError, DownloadError, RequestError
 from mobiledeploy.base.progress import Event
 from mobiledeploy.spec.config import Arch
-from mobiledeploy.training import imagenet
+from mobiledeploy.training import imagenet_weights
 
 DATA = bytes(range(256)) * 3000
 DIGEST = hashlib.sha256(DATA).hexdigest()
@@ -65,7 +65,7 @@ def server(tmp_path: Path) -> Iterator[Server]:
 @pytest.fixture
 def get(server: Server, tmp_path: Path) -> Download:
     return functools.partial(
-        imagenet.download,
+        imagenet_weights.download,
         "v1",
         alpha=0.25,
         image_size=128,
@@ -97,7 +97,7 @@ def test_the_expected_digest_is_enforced(server: Server, get: Download, tmp_path
 def test_a_pinned_file_is_checked(server: Server, tmp_path: Path) -> None:
     server.put(V2)
     with pytest.raises(DownloadError, match="expected 3e195a28"):
-        imagenet.download(
+        imagenet_weights.download(
             "v2", alpha=1.0, image_size=224, base_url=server.url, cache=tmp_path / "cache"
         )
 
@@ -136,7 +136,7 @@ def test_a_missing_file_is_named(get: Download) -> None:
 
 def test_without_a_network_the_hint_says_how(tmp_path: Path) -> None:
     with pytest.raises(DownloadError, match="cannot download") as error:
-        imagenet.download(
+        imagenet_weights.download(
             "v2", alpha=1.0, image_size=224, base_url="http://127.0.0.1:1", cache=tmp_path
         )
     assert error.value.hint is not None
@@ -145,7 +145,7 @@ def test_without_a_network_the_hint_says_how(tmp_path: Path) -> None:
 
 def test_only_http_is_spoken(tmp_path: Path) -> None:
     with pytest.raises(DownloadError, match="expected an http or https URL"):
-        imagenet.download(
+        imagenet_weights.download(
             "v2", alpha=1.0, image_size=224, base_url=tmp_path.as_uri(), cache=tmp_path
         )
 
@@ -154,9 +154,9 @@ def test_the_environment_names_place_and_cache(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server.put(V1)
-    monkeypatch.setenv(imagenet.URL_VARIABLE, f"{server.url}/")
+    monkeypatch.setenv(imagenet_weights.URL_VARIABLE, f"{server.url}/")
     monkeypatch.setenv(cache.VARIABLE, str(tmp_path / "other"))
-    path = imagenet.download("v1", alpha=0.25, image_size=128)
+    path = imagenet_weights.download("v1", alpha=0.25, image_size=128)
     assert path == tmp_path / "other" / Path(V1).name
 
 
@@ -178,7 +178,7 @@ def test_files_have_the_names_that_keras_gives_them(
     server: Server, tmp_path: Path, arch: Arch, alpha: float, size: int, name: str
 ) -> None:
     server.put(name)
-    path = imagenet.download(
+    path = imagenet_weights.download(
         arch, alpha=alpha, image_size=size, base_url=server.url, cache=tmp_path / "cache"
     )
     assert path.read_bytes() == DATA
@@ -186,4 +186,4 @@ def test_files_have_the_names_that_keras_gives_them(
 
 def test_an_unknown_alpha_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RequestError, match="alpha of v2"):
-        imagenet.download("v2", alpha=0.3, image_size=224, cache=tmp_path)
+        imagenet_weights.download("v2", alpha=0.3, image_size=224, cache=tmp_path)

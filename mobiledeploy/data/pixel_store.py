@@ -18,7 +18,7 @@ SPLITS: Final[tuple[Split, ...]] = ("train", "validation", "test")
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Index:
+class PixelIndex:
     """What belongs to the rows of `pixels.npy`.
 
     Attributes:
@@ -74,7 +74,7 @@ def write(
                 f"{'; '.join(images.unreadable[:3])}",
                 hint="save them anew, or remove the class",
             )
-    index = Index(
+    index = PixelIndex(
         counts=counts,
         labels=tuple(images.labels.tolist()),
         indices=tuple(images.indices.tolist()),
@@ -97,7 +97,7 @@ def read(folder: Path) -> dict[Split, Images]:
         CorruptFileError: The files do not fit together.
     """
     path = folder / "index.json"
-    index = codec.from_json(Index, path.read_bytes(), where=str(path))
+    index = codec.from_json(PixelIndex, path.read_bytes(), where=str(path))
     pixels = np.load(folder / "pixels.npy", mmap_mode="r", allow_pickle=False)
     if not len(pixels) == len(index.labels) == sum(index.counts):
         raise CorruptFileError(f"{folder}: pixels and index do not fit together")

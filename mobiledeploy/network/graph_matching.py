@@ -6,7 +6,9 @@ from typing import Final
 
 from mobiledeploy.base.errors import RequestError
 from mobiledeploy.network.keras_config import Constant
-from mobiledeploy.network.keras_graph import Graph, Node, Pair
+from mobiledeploy.network.keras_graph import KerasGraph
+from mobiledeploy.network.keras_graph import KerasNode
+from mobiledeploy.network.keras_graph import IntPair
 from mobiledeploy.ops.architecture import INPUT, Architecture, Layer
 from mobiledeploy.ops.tensors import Shape
 from mobiledeploy.spec.input_scaling import SCALINGS, InputRange
@@ -28,7 +30,7 @@ _LARGEST: Final = 512
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Scaled:
+class PixelScaling:
     """What a file's first layers make of a pixel: `pixel * scale + offset`.
 
     Attributes:
@@ -68,7 +70,7 @@ class Scaled:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Paired:
+class GraphMatch:
     """Which of the file's layers is which of ours.
 
     Attributes:
@@ -80,14 +82,14 @@ class Paired:
             empty if they are the same.
     """
 
-    kernels: Mapping[str, Node]
-    norms: Mapping[str, Node]
-    scaled: Scaled | None
-    head: Node | None
+    kernels: Mapping[str, KerasNode]
+    norms: Mapping[str, KerasNode]
+    scaled: PixelScaling | None
+    head: KerasNode | None
     head_differs: str
 
 
-def pair(graph: Graph, architecture: Architecture) -> Paired:
+def match_graph(graph: KerasGraph, architecture: Architecture) -> GraphMatch:
     """Pair the trunk layer by layer, and compare the head.
 
     Args:
@@ -98,7 +100,7 @@ def pair(graph: Graph, architecture: Architecture) -> Paired:
         RequestError: The trunk is another one; names our layer and what differs.
     """
     try:
-        return _pair(graph, architecture)
+        return _match_graph(graph, architecture)
     except _PaddingError as error:
         raise RequestError(str(error), hint=_other_size(graph, architecture)) from error
 
@@ -107,20 +109,20 @@ class _PaddingError(RequestError):
     """Both pad otherwise, which at another size they may not."""
 
 
-def _other_size(graph: Graph, architecture: Architecture) -> str:
+def _other_size(graph: KerasGraph, architecture: Architecture) -> str:
     """Say at which size both are the same, the nearest first."""
     size = architecture.input_shape[0]
     for other in sorted(range(3 * _STEP, _LARGEST, _STEP), key=lambda s: abs(s - size)):
         shape = (other, other, architecture.input_shape[2])
         try:
-            _pair(graph, dataclasses.replace(architecture, input_shape=shape))
+            _match_graph(graph, dataclasses.replace(architecture, input_shape=shape))
         except RequestError:
             continue
         return f"at `--image-size {other}` both are the same; {HINT}"
     return HINT
 
 
-def _pair(graph: Graph, architecture: Architecture) -> Paired:
+def _match_graph(graph: KerasGraph, architecture: Architecture) -> GraphMatch:
     users = graph.users()
     shapes = architecture.shapes()
     start, scaled = _entrance(graph, users, architecture)
@@ -155,12 +157,12 @@ def _pair(graph: Graph, architecture: Architecture) -> Paired:
     trunk = architecture.logits.inputs[0]
     last = next(layer for layer in architecture.layers if layer.name == trunk).inputs[0]
     head, differs = _head(graph, users, tensors[last], shapes[last][:2])
-    return Paired(kernels=kernels, norms=norms, scaled=scaled, head=head, head_differs=differs)
+    return GraphMatch(kernels=kernels, norms=norms, scaled=scaled, head=head, head_differs=differs)
 
 
 def _entrance(
-    graph: Graph, users: tuple[tuple[int, ...], ...], architecture: Architecture
-) -> tuple[int, Scaled | None]:
+    graph: KerasGraph, users: tuple[tuple[int, ...], ...], architecture: Architecture
+) -> tuple[int, PixelScaling | None]:
     """Return the node that gives what the first convolution takes, and what pixels became."""
     found = [place for place, node in enumerate(graph.nodes) if node.op == "input"]
     if len(found) != 1:
@@ -169,7 +171,7 @@ def _entrance(
     while (following := _next(graph, users, place)) is not None:
         node = graph.nodes[following]
         if node.op == "affine":
-            before = scaled or Scaled(scale=(1.0,), offset=(0.0,))
+            before = scaled or PixelScaling(scale=(1.0,), offset=(0.0,))
             scaled = _then(before, node, architecture.input_shape[2])
         elif not (node.op == "resize" and node.kernel == architecture.input_shape[:2]):
             break
@@ -177,13 +179,13 @@ def _entrance(
     return place, scaled
 
 
-def _then(before: Scaled, node: Node, channels: int) -> Scaled:
+def _then(before: PixelScaling, node: KerasNode, channels: int) -> PixelScaling:
     lengths = {len(values) for values in (before.scale, before.offset, node.scale, node.offset)}
     if not lengths <= {1, channels}:
         raise RequestError(f"{node.label} does not fit images of {channels} channels", hint=HINT)
     count = max(lengths)
     factors = _spread(node.scale, count)
-    return Scaled(
+    return PixelScaling(
         scale=tuple(a * b for a, b in zip(_spread(before.scale, count), factors, strict=True)),
         offset=tuple(
             a * b + c
@@ -198,7 +200,7 @@ def _spread(values: Constant, count: int) -> Constant:
     return values * count if len(values) == 1 else values
 
 
-def _next(graph: Graph, users: tuple[tuple[int, ...], ...], place: int) -> int | None:
+def _next(graph: KerasGraph, users: tuple[tuple[int, ...], ...], place: int) -> int | None:
     """Return the only node that takes what this one gives, or None."""
     if len(users[place]) != 1 or place in graph.outputs:
         return None
@@ -206,7 +208,7 @@ def _next(graph: Graph, users: tuple[tuple[int, ...], ...], place: int) -> int |
 
 
 def _addition(
-    graph: Graph,
+    graph: KerasGraph,
     users: tuple[tuple[int, ...], ...],
     layer: Layer,
     tensors: Mapping[str, int],
@@ -221,11 +223,11 @@ def _addition(
 
 
 def _convolution(
-    graph: Graph,
+    graph: KerasGraph,
     users: tuple[tuple[int, ...], ...],
     layer: Layer,
     tensors: Mapping[str, int],
-) -> tuple[int, list[Node]]:
+) -> tuple[int, list[KerasNode]]:
     """Return the convolution at the place of ours, and the zeros put around its input."""
     source = tensors[layer.inputs[0]]
     found = []
@@ -247,12 +249,12 @@ def _convolution(
     return max(found, key=lambda one: _looks_like(layer, graph.nodes[one[0]]))
 
 
-def _looks_like(layer: Layer, node: Node) -> bool:
+def _looks_like(layer: Layer, node: KerasNode) -> bool:
     return node.kernel == layer.kernel and node.channels in (0, layer.out_channels)
 
 
 def _missing(
-    graph: Graph, users: tuple[tuple[int, ...], ...], layer: Layer, expected: str, source: int
+    graph: KerasGraph, users: tuple[tuple[int, ...], ...], layer: Layer, expected: str, source: int
 ) -> RequestError:
     nodes = [graph.nodes[place] for place in users[source]]
     received = " and ".join(node.label for node in nodes) or "the output"
@@ -263,7 +265,7 @@ def _missing(
     )
 
 
-def _check_kernel(layer: Layer, node: Node) -> None:
+def _check_kernel(layer: Layer, node: KerasNode) -> None:
     channels = (layer.in_channels, node.channels) if layer.op == "conv" else (layer.in_channels, 1)
     received = (*node.kernel, *channels)
     if received != layer.kernel_shape:
@@ -273,7 +275,7 @@ def _check_kernel(layer: Layer, node: Node) -> None:
         )
 
 
-def _check_window(layer: Layer, node: Node, pads: list[Node], shapes: Mapping[str, Shape]) -> None:
+def _check_window(layer: Layer, node: KerasNode, pads: list[KerasNode], shapes: Mapping[str, Shape]) -> None:
     """Check that the window meets the same pixels: steps, distances, and zeros around them."""
     for what, expected, received in (
         ("strides", layer.strides, node.strides),
@@ -299,7 +301,7 @@ def _check_window(layer: Layer, node: Node, pads: list[Node], shapes: Mapping[st
             )
 
 
-def _extent(size: int, kernel: int, stride: int, *, same: bool) -> Pair:
+def _extent(size: int, kernel: int, stride: int, *, same: bool) -> IntPair:
     """Return how many zeros TensorFlow puts before the first value, and how many values it gives.
 
     Both together say where every window lies, and so what zeros come after the last value.
@@ -311,15 +313,15 @@ def _extent(size: int, kernel: int, stride: int, *, same: bool) -> Pair:
 
 
 def _head(
-    graph: Graph, users: tuple[tuple[int, ...], ...], place: int, size: Shape
-) -> tuple[Node | None, str]:
+    graph: KerasGraph, users: tuple[tuple[int, ...], ...], place: int, size: Shape
+) -> tuple[KerasNode | None, str]:
     """Return the layer that gives the logits, and what is not as in our head.
 
     Ours is the mean over the image, one dense layer and a softmax or nothing. A pointwise
     convolution is a dense layer, and comes before the mean as well as after it.
     """
     pooled = size == (1, 1)
-    logits: Node | None = None
+    logits: KerasNode | None = None
     ended = False
     differs = ""
     while (following := _next(graph, users, place)) is not None:
@@ -353,7 +355,7 @@ def _head(
     return logits, differs
 
 
-def _covers(node: Node, size: Shape) -> bool:
+def _covers(node: KerasNode, size: Shape) -> bool:
     """Whether one window of an average covers the whole image, and there is no other window."""
     return all(
         node.kernel[axis] == size[axis]
