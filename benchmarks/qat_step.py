@@ -20,18 +20,19 @@ from peer import machine
 from mobiledeploy.models import keras_builder, registry
 from mobiledeploy.network import keras_model
 from mobiledeploy.ops.architecture import Architecture
-from mobiledeploy.training import batch_norm
-from mobiledeploy.training import calibrate
-from mobiledeploy.training import tensorflow_graph
-from mobiledeploy.training import qat_folded
-from mobiledeploy.training import qat_tfmot
-from mobiledeploy.training import tensorflow_setup
-from mobiledeploy.training import step
-from mobiledeploy.training.step import Adam
+from mobiledeploy.training import (
+    batch_norm,
+    calibrate,
+    qat_folded,
+    qat_tfmot,
+    step,
+    tensorflow_graph,
+    tensorflow_setup,
+)
 from mobiledeploy.training.augment import SIGNED
-from mobiledeploy.training.tensorflow_graph import to_input
 from mobiledeploy.training.loss import cross_entropy
-from mobiledeploy.training.step import TrainableModel
+from mobiledeploy.training.step import Adam, TrainableModel
+from mobiledeploy.training.tensorflow_graph import to_input
 
 LIMIT = 1.0
 """Of a folded QAT step's cost relative to a float step's."""

@@ -54,9 +54,7 @@ def read(path: Path) -> Evaluation:
     Raises:
         CorruptFileError: The file is missing, damaged, or its arrays do not fit together.
     """
-    told = npz.read(
-        path, ("pixels", "labels", "names", "float_logits"), what="held-back images"
-    )
+    told = npz.read(path, ("pixels", "labels", "names", "float_logits"), what="held-back images")
     found = Evaluation(
         pixels=told["pixels"],
         labels=told["labels"],

@@ -13,11 +13,13 @@ import numpy as np
 from mobiledeploy.base.errors import RequestError
 from mobiledeploy.base.progress import Event, Progress, silent
 from mobiledeploy.data.dataset import Dataset, Pixels, Split, content_digest
-from mobiledeploy.data.image_files import images_and_others
-from mobiledeploy.data.image_files import counts_by_suffix
-from mobiledeploy.data.image_files import is_image
-from mobiledeploy.data.image_files import printable
-from mobiledeploy.data.image_files import visible_entries
+from mobiledeploy.data.image_files import (
+    counts_by_suffix,
+    images_and_others,
+    is_image,
+    printable,
+    visible_entries,
+)
 from mobiledeploy.data.preprocess import decode
 from mobiledeploy.data.split import split, undivided
 

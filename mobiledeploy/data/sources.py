@@ -2,8 +2,7 @@
 
 from mobiledeploy.base.files import named
 from mobiledeploy.base.progress import Progress, silent
-from mobiledeploy.data import digits
-from mobiledeploy.data import folder
+from mobiledeploy.data import digits, folder
 from mobiledeploy.data.dataset import Dataset
 from mobiledeploy.spec.config import DIGITS
 

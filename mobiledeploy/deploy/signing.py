@@ -11,8 +11,7 @@ import tempfile
 from pathlib import Path
 from typing import Final, Literal, TypeAlias, get_args
 
-from mobiledeploy.base import cache as caching
-from mobiledeploy.base import programs
+from mobiledeploy.base import download_cache, programs
 from mobiledeploy.base.errors import BundleError, RequestError
 from mobiledeploy.base.files import storage_errors
 from mobiledeploy.deploy.jdk import QUICK, Jdk
@@ -99,7 +98,7 @@ def debug_key(jdk: Jdk, *, cache: Path | None = None) -> Key:
     Raises:
         StorageError: The cache cannot be written.
     """
-    folder = (cache or caching.folder()) / FOLDER
+    folder = (cache or download_cache.folder()) / FOLDER
     path = folder / "debug.p12"
     key = Key(keystore=path, password=_DEBUG_PASSWORD, key_password=_DEBUG_PASSWORD)
     if path.is_file():

@@ -11,9 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from mobiledeploy.base import cache as caching
-from mobiledeploy.base import files
-from mobiledeploy.base import cache
+from mobiledeploy.base import download_cache, files
 from mobiledeploy.base.errors import CorruptFileError, DownloadError
 from mobiledeploy.base.files import storage_errors
 from mobiledeploy.base.progress import Event, Progress, silent
@@ -117,9 +115,9 @@ def fetch(
         StorageError: The cache cannot be written.
     """
     wanted = pins.closure(names)
-    folder = (cache or caching.folder()) / FOLDER
+    folder = (cache or download_cache.folder()) / FOLDER
     if missing := _missing(folder, wanted):
-        with cache.hold(folder, wait=WAIT, progress=progress, stage=stage):
+        with download_cache.hold(folder, wait=WAIT, progress=progress, stage=stage):
             for part in wanted:
                 # Looked for again: another process may have brought it meanwhile.
                 lacking = _missing(folder, (part,)) if part in missing else {}
@@ -139,7 +137,7 @@ def inventory(*names: str, cache: Path | None = None) -> Inventory:
         RequestError: There is no such part.
         CorruptFileError: A file in the cache was changed.
     """
-    folder = (cache or caching.folder()) / FOLDER
+    folder = (cache or download_cache.folder()) / FOLDER
     wanted = pins.closure(names or pins.parts())
     missing = _missing(folder, wanted)
     return Inventory(
@@ -182,7 +180,7 @@ def _bring(part: str, absent: list[Pin], place: Path, progress: Progress, stage:
     """Download files of a part beside their place, check them, and rename them into it."""
     megabytes = max(1, round(sum(pin.size for pin in absent) / 1e6))
     progress(Event(stage, f"downloading {part} ({megabytes} MB)"))
-    with storage_errors(place), cache.staging(place.parent) as staging:
+    with storage_errors(place), download_cache.staging(place.parent) as staging:
         if coordinates := [pin.maven for pin in absent if pin.maven]:
             registries.maven(coordinates, staging)
         for pin in absent:

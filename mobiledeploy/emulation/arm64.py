@@ -12,16 +12,13 @@ import re
 import sys
 from pathlib import Path
 from typing import Final
-from mobiledeploy.base import cache as caching
-from mobiledeploy.base import cache
-from mobiledeploy.base import programs
-from mobiledeploy.base.errors import DownloadError, MissingDependencyError
+
+from mobiledeploy.base import codec, download_cache, programs
+from mobiledeploy.base.errors import CorruptFileError, DownloadError, MissingDependencyError
 from mobiledeploy.base.files import storage_errors
 from mobiledeploy.base.progress import Event, Progress, silent
 from mobiledeploy.emulation import qemu
 from mobiledeploy.emulation.qemu import Machine
-from mobiledeploy.base import codec
-from mobiledeploy.base.errors import CorruptFileError
 from mobiledeploy.spec.results import File
 
 WAIT: Final = 900.0
@@ -116,10 +113,10 @@ def machines(*, cache: Path | None = None, progress: Progress = silent) -> tuple
     """
     emulator = qemu.emulator("aarch64")
     # Neither apt nor QEMU takes a relative folder.
-    place = (cache or caching.folder()).absolute() / "arm64" / _key()
+    place = (cache or download_cache.folder()).absolute() / "arm64" / _key()
     # A folder of this name is whole: nothing is written, nor held, where nothing is to be done.
     if not place.is_dir():
-        with cache.hold(place.parent, wait=WAIT, progress=progress, stage=_STAGE):
+        with download_cache.hold(place.parent, wait=WAIT, progress=progress, stage=_STAGE):
             if not place.is_dir():
                 _set_up(place, emulator, progress)
     _check_seal(place)
@@ -152,7 +149,7 @@ def _set_up(place: Path, emulator: Path, progress: Progress) -> None:
         name: programs.find(name, purpose="unpacks Debian's arm64 packages", package=package)
         for name, package in (("apt-get", "apt"), ("dpkg-deb", "dpkg"))
     }
-    with storage_errors(place), cache.staging(place.parent) as made:
+    with storage_errors(place), download_cache.staging(place.parent) as made:
         folder = made / "whole"
         folder.mkdir()
         progress(Event(_STAGE, "downloading an arm64 Python from Debian"))
@@ -275,15 +272,21 @@ def _check_seal(folder: Path) -> None:
         CorruptFileError: A file is missing or was changed.
     """
     try:
-        seal = codec.from_json(_SealedFiles, (folder / _SEAL_FILE).read_bytes(), where=str(folder / _SEAL_FILE))
+        seal = codec.from_json(
+            _SealedFiles, (folder / _SEAL_FILE).read_bytes(), where=str(folder / _SEAL_FILE)
+        )
         changed = [file for file in seal.files if File.of(folder, file.locate(folder)) != file]
     except FileNotFoundError as error:
-        raise CorruptFileError(f"{error.filename} is missing", hint=_set_up_again(folder)) from error
+        raise CorruptFileError(
+            f"{error.filename} is missing", hint=_set_up_again(folder)
+        ) from error
     except CorruptFileError as error:
         raise CorruptFileError(str(error), hint=_set_up_again(folder)) from error
     if changed:
         path = changed[0].locate(folder)
-        raise CorruptFileError(f"{path} was changed: its SHA-256 differs", hint=_set_up_again(folder))
+        raise CorruptFileError(
+            f"{path} was changed: its SHA-256 differs", hint=_set_up_again(folder)
+        )
 
 
 def _set_up_again(folder: Path) -> str:

@@ -2,17 +2,17 @@
 
 import dataclasses
 import json
+import sys
 import tempfile
 import zipfile
 from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias
+
 import numpy as np
 import numpy.typing as npt
+
 from mobiledeploy.base import programs
-from mobiledeploy.base.errors import CorruptFileError, MobileDeployError, ParityError
-import sys
-from typing import Final
-from mobiledeploy.base.errors import RequestError
+from mobiledeploy.base.errors import CorruptFileError, MobileDeployError, ParityError, RequestError
 
 EmulatedRuntime: TypeAlias = Literal["litert", "ort", "ort-precise"]
 """The runtime; `ort-precise` asks ONNX Runtime for kernels that do not saturate."""
@@ -67,7 +67,9 @@ def emulator(name: str) -> Path:
     )
 
 
-def run(machine: Machine, kind: EmulatedRuntime, model: bytes, images: npt.NDArray[Any]) -> EmulatedOutputs:
+def run(
+    machine: Machine, kind: EmulatedRuntime, model: bytes, images: npt.NDArray[Any]
+) -> EmulatedOutputs:
     """Return what a model answers to images on an emulated CPU.
 
     Args:

@@ -15,11 +15,8 @@ from mobiledeploy.base import codec
 from mobiledeploy.base.errors import ParityError, RequestError
 from mobiledeploy.base.progress import Event, Progress, silent
 from mobiledeploy.data.preprocess import to_float32, to_int8
-from mobiledeploy.emulation import arm64
-from mobiledeploy.emulation import qemu
-from mobiledeploy.emulation.qemu import CpuArchitecture
-from mobiledeploy.emulation.qemu import EmulatedRuntime
-from mobiledeploy.emulation.qemu import Machine
+from mobiledeploy.emulation import arm64, qemu
+from mobiledeploy.emulation.qemu import CpuArchitecture, EmulatedRuntime, Machine
 from mobiledeploy.ops.operator import Kernel
 from mobiledeploy.ops.softmax import softmax_codes
 from mobiledeploy.spec import manifest

@@ -6,9 +6,7 @@ from typing import Final
 
 from mobiledeploy.base.errors import RequestError
 from mobiledeploy.network.keras_config import Constant
-from mobiledeploy.network.keras_graph import KerasGraph
-from mobiledeploy.network.keras_graph import KerasNode
-from mobiledeploy.network.keras_graph import IntPair
+from mobiledeploy.network.keras_graph import IntPair, KerasGraph, KerasNode
 from mobiledeploy.ops.architecture import INPUT, Architecture, Layer
 from mobiledeploy.ops.tensors import Shape
 from mobiledeploy.spec.input_scaling import SCALINGS, InputRange
@@ -275,7 +273,9 @@ def _check_kernel(layer: Layer, node: KerasNode) -> None:
         )
 
 
-def _check_window(layer: Layer, node: KerasNode, pads: list[KerasNode], shapes: Mapping[str, Shape]) -> None:
+def _check_window(
+    layer: Layer, node: KerasNode, pads: list[KerasNode], shapes: Mapping[str, Shape]
+) -> None:
     """Check that the window meets the same pixels: steps, distances, and zeros around them."""
     for what, expected, received in (
         ("strides", layer.strides, node.strides),

@@ -15,16 +15,11 @@ from typing import Final
 from mobiledeploy.base import child_process
 from mobiledeploy.base.errors import CorruptFileError
 from mobiledeploy.base.files import Name, named
-from mobiledeploy.network import keras_graph
-from mobiledeploy.network import keras_h5
+from mobiledeploy.network import keras_graph, keras_h5
 from mobiledeploy.network.hdf5 import child, opened, string, strings
-from mobiledeploy.network.keras_config import KerasConfig
-from mobiledeploy.network.keras_config import parse
-from mobiledeploy.network.weight_matching import MatchedWeights
-from mobiledeploy.network.weight_matching import match_weights
-from mobiledeploy.network.keras_weights import KerasWeights
-from mobiledeploy.network.keras_weights import from_bytes
-from mobiledeploy.network.keras_weights import to_bytes
+from mobiledeploy.network.keras_config import KerasConfig, parse
+from mobiledeploy.network.keras_weights import KerasWeights, from_bytes, to_bytes
+from mobiledeploy.network.weight_matching import MatchedWeights, match_weights
 from mobiledeploy.ops.architecture import Architecture
 
 CONFIG: Final = "config.json"

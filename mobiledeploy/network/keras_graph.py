@@ -9,13 +9,15 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any, Final, Literal, TypeAlias
 
-from mobiledeploy.network.keras_config import INPUT_LAYER
-from mobiledeploy.network.keras_config import NORM_CLASSES
-from mobiledeploy.network.keras_config import ConfigLayer
-from mobiledeploy.network.keras_config import Constant
-from mobiledeploy.network.keras_config import KerasConfig
-from mobiledeploy.network.keras_config import Operand
-from mobiledeploy.network.keras_config import constant
+from mobiledeploy.network.keras_config import (
+    INPUT_LAYER,
+    NORM_CLASSES,
+    ConfigLayer,
+    Constant,
+    KerasConfig,
+    Operand,
+    constant,
+)
 
 IntPair: TypeAlias = tuple[int, int]
 NodeOp: TypeAlias = Literal[

@@ -5,24 +5,23 @@ are numbered in running order; how the classes alternate is only in the configur
 """
 
 import re
+from collections.abc import Mapping
 from typing import Final
+
 from mobiledeploy.base.errors import CorruptFileError, RequestError
 from mobiledeploy.network.fold import BatchNorm
-from mobiledeploy.network.hdf5 import Dataset, Group, arrays, child, groups, string
-from mobiledeploy.network.keras_config import EPSILON
-from mobiledeploy.network.keras_config import KERNEL_KINDS
-from mobiledeploy.network.keras_config import NORM_CLASSES
-from mobiledeploy.network.keras_config import ConfigLayer
-from mobiledeploy.network.keras_config import KerasConfig
-from mobiledeploy.network.keras_config import snake_case
+from mobiledeploy.network.hdf5 import Dataset, Group, arrays, child, groups, string, strings
+from mobiledeploy.network.keras_config import (
+    EPSILON,
+    KERNEL_KINDS,
+    NORM_CLASSES,
+    ConfigLayer,
+    KerasConfig,
+    KernelKind,
+    snake_case,
+)
+from mobiledeploy.network.keras_weights import KerasBatchNorm, KerasKernel, KerasWeights
 from mobiledeploy.network.network import Float
-from mobiledeploy.network.keras_weights import KerasWeights
-from mobiledeploy.network.keras_weights import KerasKernel
-from mobiledeploy.network.keras_weights import KerasBatchNorm
-from collections.abc import Mapping
-from mobiledeploy.base.errors import CorruptFileError
-from mobiledeploy.network.hdf5 import Dataset, Group, arrays, child, strings
-from mobiledeploy.network.keras_config import KernelKind
 
 ROOTS: Final = ("layers", "_layer_checkpoint_dependencies")
 """The top group; the second is what Keras 2.12 called it."""
@@ -164,7 +163,9 @@ def read_by_layer_name(weights: Group, origin: str, config: KerasConfig | None) 
         elif "moving_mean" in found:
             epsilon = known[name].epsilon if name in known else EPSILON
             norms.append(
-                KerasBatchNorm(name=name, path=name, batch_norm=_batch_norm_by_role(name, found, epsilon))
+                KerasBatchNorm(
+                    name=name, path=name, batch_norm=_batch_norm_by_role(name, found, epsilon)
+                )
             )
     return KerasWeights(origin=origin, kernels=tuple(kernels), norms=tuple(norms))
 

@@ -7,16 +7,12 @@ import numpy as np
 
 from mobiledeploy.base.errors import RequestError
 from mobiledeploy.models.keras_builder import BATCH_NORM
-from mobiledeploy.network import keras_config
-from mobiledeploy.network import keras_graph
+from mobiledeploy.network import keras_config, keras_graph
 from mobiledeploy.network.fold import BatchNorm, Variables, check_shapes, fold
-from mobiledeploy.network.keras_config import KERNEL_KINDS
-from mobiledeploy.network.keras_config import NORM_CLASSES
-from mobiledeploy.network.weight_matching import match_weights
+from mobiledeploy.network.keras_config import KERNEL_KINDS, NORM_CLASSES
+from mobiledeploy.network.keras_weights import KerasBatchNorm, KerasKernel, KerasWeights
 from mobiledeploy.network.network import Float, Network
-from mobiledeploy.network.keras_weights import KerasWeights
-from mobiledeploy.network.keras_weights import KerasKernel
-from mobiledeploy.network.keras_weights import KerasBatchNorm
+from mobiledeploy.network.weight_matching import match_weights
 from mobiledeploy.ops.architecture import Architecture
 
 if TYPE_CHECKING:

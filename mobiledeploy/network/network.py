@@ -1,19 +1,19 @@
 """`Network`: an architecture with its folded float weights."""
 
 import dataclasses
-from collections.abc import Mapping
-import numpy as np
-import numpy.typing as npt
-from mobiledeploy.base.errors import RequestError
-from mobiledeploy.ops.architecture import Architecture
-from mobiledeploy.ops.weights import Weights
 import io
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
 from mobiledeploy.base import codec, files
-from mobiledeploy.base.errors import CorruptFileError
-from mobiledeploy.network.network import Network
+from mobiledeploy.base.errors import CorruptFileError, RequestError
+from mobiledeploy.ops.architecture import Architecture
+from mobiledeploy.ops.weights import Weights
 
 Float = npt.NDArray[np.float32]
 

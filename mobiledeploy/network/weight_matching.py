@@ -9,14 +9,9 @@ import numpy as np
 from mobiledeploy.base.errors import RequestError
 from mobiledeploy.models import registry
 from mobiledeploy.network.fold import BatchNorm, Variables, check_shapes
+from mobiledeploy.network.graph_matching import HINT, GraphMatch, PixelScaling, match_graph
 from mobiledeploy.network.keras_graph import KerasNode
-from mobiledeploy.network.graph_matching import HINT
-from mobiledeploy.network.graph_matching import GraphMatch
-from mobiledeploy.network.graph_matching import PixelScaling
-from mobiledeploy.network.graph_matching import match_graph
-from mobiledeploy.network.keras_weights import KerasWeights
-from mobiledeploy.network.keras_weights import KerasKernel
-from mobiledeploy.network.keras_weights import KerasBatchNorm
+from mobiledeploy.network.keras_weights import KerasBatchNorm, KerasKernel, KerasWeights
 from mobiledeploy.ops.architecture import Activation, Architecture, Layer
 from mobiledeploy.spec.config import ALPHAS, Arch, BuildConfig
 from mobiledeploy.spec.input_scaling import SCALINGS
@@ -52,7 +47,9 @@ class Recognised:
     alpha: float
 
 
-def architecture_for(config: BuildConfig, stored: KerasWeights | None, *, classes: int) -> Architecture:
+def architecture_for(
+    config: BuildConfig, stored: KerasWeights | None, *, classes: int
+) -> Architecture:
     """Return the network that a build is asked for, with the activation that its weights need.
 
     Args:
@@ -72,7 +69,9 @@ def architecture_for(config: BuildConfig, stored: KerasWeights | None, *, classe
     )
 
 
-def match_weights(stored: KerasWeights, architecture: Architecture, *, take_head: bool = True) -> MatchedWeights:
+def match_weights(
+    stored: KerasWeights, architecture: Architecture, *, take_head: bool = True
+) -> MatchedWeights:
     """Give every layer its weights.
 
     Where the file is a whole model, it must compute what the architecture computes, layer by
@@ -156,7 +155,9 @@ def recognise(stored: KerasWeights) -> Recognised | None:
     return None
 
 
-def _check_input_range(stored: KerasWeights, scaled: PixelScaling | None, architecture: Architecture) -> None:
+def _check_input_range(
+    stored: KerasWeights, scaled: PixelScaling | None, architecture: Architecture
+) -> None:
     """Check that the network is given what the foreign model makes of pixels, as far as known."""
     theirs = scaled.input_range if scaled else stored.input_range
     if scaled is not None and theirs is None:
@@ -207,11 +208,15 @@ def _trunk(
     return variables, rest
 
 
-def _kernels_of(stored: KerasWeights, paired: GraphMatch, layers: list[Layer]) -> list[KerasKernel]:
+def _kernels_of(
+    stored: KerasWeights, paired: GraphMatch, layers: list[Layer]
+) -> list[KerasKernel]:
     return [_of(paired.kernels[layer.name], stored.kernels) for layer in layers]
 
 
-def _norms_of(stored: KerasWeights, paired: GraphMatch, layers: list[Layer]) -> list[BatchNorm | None]:
+def _norms_of(
+    stored: KerasWeights, paired: GraphMatch, layers: list[Layer]
+) -> list[BatchNorm | None]:
     nodes = [paired.norms.get(layer.name) for layer in layers]
     return [_of(node, stored.norms).batch_norm if node else None for node in nodes]
 
@@ -332,7 +337,9 @@ def _head(
     )
 
 
-def _unchecked(stored: KerasWeights, architecture: Architecture, *, range_known: bool) -> Iterator[str]:
+def _unchecked(
+    stored: KerasWeights, architecture: Architecture, *, range_known: bool
+) -> Iterator[str]:
     """Yield what the foreign model may compute otherwise than ours."""
     size = architecture.input_shape[:2]
     if stored.graph is None:

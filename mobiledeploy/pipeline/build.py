@@ -12,9 +12,8 @@ import numpy as np
 from mobiledeploy.base import files
 from mobiledeploy.base.errors import ParityError, RequestError
 from mobiledeploy.base.progress import Progress, silent
-from mobiledeploy.data import sources
-from mobiledeploy.data import pixel_store
-from mobiledeploy.network import network
+from mobiledeploy.data import pixel_store, sources
+from mobiledeploy.network.network import load_network
 from mobiledeploy.pipeline import preflight, publish, resume, stages
 from mobiledeploy.spec import manifest
 from mobiledeploy.spec.config import BuildConfig
@@ -99,7 +98,7 @@ def build(
             root=root,
             progress=progress,
         )
-        network = network.load_network(root / "train" / "network.npz")
+        network = load_network(root / "train" / "network.npz")
 
         quantised, quantise_time = QuantiseResult(candidates=(), chosen="", reason=""), None
         if config.export.int8:

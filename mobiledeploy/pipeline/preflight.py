@@ -13,9 +13,8 @@ from mobiledeploy.base import files
 from mobiledeploy.base.errors import MissingDependencyError, RequestError
 from mobiledeploy.base.progress import Progress
 from mobiledeploy.network import keras_file
-from mobiledeploy.network.weight_matching import architecture_for
-from mobiledeploy.network.weight_matching import match_weights
 from mobiledeploy.network.keras_weights import KerasWeights
+from mobiledeploy.network.weight_matching import architecture_for, match_weights
 from mobiledeploy.spec.config import DIGITS, IMAGENET_RANGE, BuildConfig
 
 

@@ -17,11 +17,9 @@ from mobiledeploy.integer import tflite_reader
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.integer.digest import digest
 from mobiledeploy.integer.quantise import quantise
-from mobiledeploy.network import network
-from mobiledeploy.network.weight_matching import architecture_for
-from mobiledeploy.network.weight_matching import match_weights
-from mobiledeploy.network.network import Network
 from mobiledeploy.network.keras_weights import KerasWeights
+from mobiledeploy.network.network import Network, save_network
+from mobiledeploy.network.weight_matching import architecture_for, match_weights
 from mobiledeploy.ops.certificate import Certificate
 from mobiledeploy.pipeline import selection
 from mobiledeploy.spec.config import DIGITS, BuildConfig, ExportConfig
@@ -75,7 +73,7 @@ def train(
             checkpoints=checkpoints,
             progress=progress,
         )
-    network.save_network(folder / "network.npz", trained.network)
+    save_network(folder / "network.npz", trained.network)
     logits = {
         split: predict.predict(
             trained.network, splits[split].pixels, progress=progress, stage="train"
@@ -106,9 +104,7 @@ def quantise_candidates(
     progress: Progress,
 ) -> QuantiseResult:
     """Quantise after training, then with training, and choose: `ptq.tflite`, `qat.tflite`."""
-    from mobiledeploy.training import calibrate
-    from mobiledeploy.training import qat
-    from mobiledeploy.training import tensorflow_setup
+    from mobiledeploy.training import calibrate, qat, tensorflow_setup
     from mobiledeploy.training.checkpoint import Checkpoints
 
     threads, wanted = config.train.threads, config.quantise

@@ -5,8 +5,7 @@ from pathlib import Path
 
 from mobiledeploy.base.progress import Event, Progress, silent
 from mobiledeploy.lint import inspection
-from mobiledeploy.network import network
-from mobiledeploy.network.network import Network
+from mobiledeploy.network.network import Network, load_network
 from mobiledeploy.report import classification, graph_report, latency, shown
 from mobiledeploy.report.document import FileCheck, Report
 from mobiledeploy.spec import manifest
@@ -38,7 +37,7 @@ def of_build(
         (root / build.FILES[0], root / build.FILES[1]),
         title=root.resolve().name,
         made=manifest.read(root),
-        network=network.load_network(network) if network.is_file() else None,
+        network=load_network(network) if network.is_file() else None,
         threads=threads,
         progress=progress,
     )

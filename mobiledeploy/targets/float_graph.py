@@ -6,8 +6,7 @@ from mobiledeploy.base.errors import RequestError
 from mobiledeploy.network.network import Network
 from mobiledeploy.ops.architecture import INPUT
 from mobiledeploy.spec.config import Head
-from mobiledeploy.training import tensorflow_graph
-from mobiledeploy.training import tensorflow_setup
+from mobiledeploy.training import tensorflow_graph, tensorflow_setup
 
 
 def output_of(network: Network, head: Head) -> str:

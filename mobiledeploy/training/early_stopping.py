@@ -1,4 +1,4 @@
-"""Keep the latest weights that validate as well as any, and stop when none do any more."""
+"""Early stopping: when to score a model on held-back examples, which weights to keep."""
 
 import dataclasses
 from collections.abc import Callable
@@ -9,15 +9,17 @@ import numpy.typing as npt
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Validation:
-    """When to score, and when to stop.
+    """When to score a model, and when to stop training it.
 
     Attributes:
-        every: Steps between two scores; the first state and the last are scored in any case.
-        patience: Stop after so many scores in a row that were worse than the best.
-        losses: Gives the loss of each held-back example with the model as it is now. Losses
-            decide rather than top-1, which moves in coarse steps on few examples.
-        from_start: Whether the model as it came may be what is kept. Not where it gives the same
-            answer to everything: of a few held-back examples that could be the least wrong one.
+        every: Steps between two scores; the last state is always scored, the first one where
+            `from_start` says so.
+        patience: Stop after so many consecutive scores that are worse than the best.
+        losses: Gives the loss of each held-back example for the model's present weights. Losses
+            decide, not top-1 accuracy, which changes in coarse steps on few examples.
+        from_start: Whether the initial weights may be the ones that are kept. False where the
+            initial model gives the same answer for every image: on few held-back examples such a
+            model can have the lowest loss by chance.
     """
 
     every: int
@@ -32,22 +34,22 @@ class Validation:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class ValidationScore:
-    """How well a model validates.
+    """A model's loss on the held-back examples.
 
     Attributes:
-        loss: Mean loss of the held-back examples; lower is better.
-        error: Standard error of the mean: a few dozen examples leave it uncertain, and a single
-            one that is confidently wrong can move it by more than an epoch of training does.
+        loss: Mean over the examples; lower is better.
+        error: Standard error of the mean. With a few dozen examples, a single confident mistake
+            can change the mean by more than an epoch of training does.
     """
 
     loss: float
     error: float
 
     @classmethod
-    def of(cls, losses: npt.NDArray[np.float64]) -> "Score":
-        """Return the score of examples' losses, shape (examples,)."""
+    def of(cls, losses: npt.NDArray[np.float64]) -> "ValidationScore":
+        """Return the score for losses of shape (examples,)."""
         return cls(loss=float(losses.mean()), error=float(losses.std() / np.sqrt(losses.size)))
 
-    def as_good_as(self, best: "Score") -> bool:
-        """Return whether this is better than `best`, or worse by no more than its error."""
+    def as_good_as(self, best: "ValidationScore") -> bool:
+        """Return whether the loss is below that of `best`, or above by at most its error."""
         return self.loss <= best.loss + best.error

@@ -1,8 +1,8 @@
-"""ImageNet weights, from where Keras applications has them.
+"""Download the ImageNet weights of Keras applications.
 
-Keras publishes no digests of these files. The one digest that could be confirmed from
-independent sources is pinned; any other file's digest is recorded beside it when it first comes,
-and must be the same ever after.
+Keras publishes no digests of these files. The one digest that independent sources confirm is
+pinned. The digest of any other file is recorded beside it at the first download, and the file
+must have that digest from then on.
 """
 
 import hashlib
@@ -12,34 +12,33 @@ import urllib.request
 from pathlib import Path
 from typing import Final, assert_never
 
-from mobiledeploy.base import cache as caching
-from mobiledeploy.base import files
+from mobiledeploy.base import download_cache, files
 from mobiledeploy.base.errors import CorruptFileError, DownloadError
 from mobiledeploy.base.progress import Event, Progress, silent
 from mobiledeploy.spec.config import Arch, ModelConfig
 
 BASE_URL: Final = "https://storage.googleapis.com/tensorflow/keras-applications/"
 URL_VARIABLE: Final = "MOBILEDEPLOY_WEIGHTS_URL"
-"""Environment variable with another base URL, such as a company's mirror."""
+"""Environment variable that names another base URL, such as a company's mirror."""
 
 SIZES: Final[dict[Arch, tuple[int, ...]]] = {
     "v1": (128, 160, 192, 224),
     "v2": (96, 128, 160, 192, 224),
 }
-"""Image sizes that weights were published for; other sizes take those of 224 px, as in Keras."""
+"""Image sizes with published weights; other sizes use the weights for 224 px, as in Keras."""
 
 DIGESTS: Final = {
     "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224.h5": (
         "3e195a2857356cfc092cbbb460beb2a5bce279015d7792598b8d3d9e451902e3"
     ),
 }
-"""SHA-256 by file name."""
+"""Pinned SHA-256 by file name."""
 
 TIMEOUT: Final = 30.0
-"""Seconds without a byte after which the download is given up."""
+"""Seconds without a byte after which the download fails."""
 CHUNK: Final = 1 << 18
 LARGEST: Final = 1 << 26
-"""Bytes; the largest published file, V2 1.4, has 25 million."""
+"""Most bytes of a file; the largest published one, V2 1.4, has 25 million."""
 
 _V1_ALPHA: Final = {0.25: "2_5", 0.5: "5_0", 0.75: "7_5", 1.0: "1_0"}
 
@@ -55,27 +54,27 @@ def download(
     progress: Progress = silent,
     stage: str = "train",
 ) -> Path:
-    """Return the path of ImageNet weights with their head, downloading them the first time.
+    """Return the path of ImageNet weights with their head; download them unless they are cached.
 
     Args:
         arch: `v1` or `v2`.
         alpha: Width multiplier.
-        image_size: Of the network; decides which of the published files is meant.
-        sha256: What the file must have, in hexadecimal; by default what is known of it.
-        base_url: Where from; by default `MOBILEDEPLOY_WEIGHTS_URL`, else Keras's own place.
-        cache: Where to keep it; by default `MOBILEDEPLOY_CACHE`, else the user's cache folder.
-        progress: Told bytes as they come.
+        image_size: Height and width of the input, pixels; it selects the published file.
+        sha256: Expected digest, hexadecimal; by default the pinned or recorded one.
+        base_url: Folder to download from; by default `MOBILEDEPLOY_WEIGHTS_URL`, else Keras's own.
+        cache: Folder to keep the file in; by default `MOBILEDEPLOY_CACHE`, else the user's cache.
+        progress: Called with the number of bytes downloaded so far.
         stage: The stage's name in the events.
 
     Raises:
         RequestError: There is no such architecture with this alpha.
-        DownloadError: The file cannot be had, or is not the one expected.
-        CorruptFileError: The file in the cache is not the one that once came.
+        DownloadError: The download fails, or brings a file with another digest.
+        CorruptFileError: The cached file has another digest than when it was downloaded.
         StorageError: The cache cannot be written.
     """
     ModelConfig(arch=arch, alpha=alpha, image_size=image_size)
-    place, name = _place(arch, alpha, image_size)
-    folder = cache or caching.folder()
+    keras_folder, name = _keras_path(arch, alpha, image_size)
+    folder = cache or download_cache.folder()
     path, note = folder / name, folder / f"{name}.sha256"
     known = sha256 or DIGESTS.get(name)
     expected = known or _recorded(note)
@@ -86,26 +85,30 @@ def download(
                 hint=f"delete {path} to download it again",
             )
         return path
-    url = (base_url or os.environ.get(URL_VARIABLE) or BASE_URL).rstrip("/") + f"/{place}/{name}"
+    url = (base_url or os.environ.get(URL_VARIABLE) or BASE_URL).rstrip(
+        "/"
+    ) + f"/{keras_folder}/{name}"
     data = _fetch(url, progress, stage)
-    found = hashlib.sha256(data).hexdigest()
-    if expected and found != expected:
+    received = hashlib.sha256(data).hexdigest()
+    if expected and received != expected:
         raise DownloadError(
-            f"{url} has SHA-256 {found}, expected {expected}",
-            hint="the place holds another file, or the connection was tampered with; "
+            f"{url} has SHA-256 {received}, expected {expected}",
+            hint="the server has another file, or the connection was tampered with; "
             f"if the new file is right, delete {note}"
             if not known
-            else "the place holds another file, or the connection was tampered with",
+            else "the server has another file, or the connection was tampered with",
         )
     if not expected:
-        message = f"SHA-256 of {name} was not known beforehand, it is recorded as {found}"
+        message = (
+            f"no SHA-256 of {name} was known: {received} is recorded and required from now on"
+        )
         progress(Event(stage, message))
-        files.write_atomic(note, f"{found}\n".encode())
+        files.write_atomic(note, f"{received}\n".encode())
     files.write_atomic(path, data)
     return path
 
 
-def _place(arch: Arch, alpha: float, image_size: int) -> tuple[str, str]:
+def _keras_path(arch: Arch, alpha: float, image_size: int) -> tuple[str, str]:
     """Return Keras's folder and file name."""
     size = image_size if image_size in SIZES[arch] else 224
     match arch:

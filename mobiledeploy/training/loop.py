@@ -1,97 +1,48 @@
-"""THE training loop: float training, transfer learning and quantisation-aware training use it.
+"""The training loop of float training, transfer learning and quantisation-aware training.
 
-A step is a pure function of the state, the seed and the step's number. Order and augmentation
-keep no state of their own, so a run goes on from a checkpoint bit for bit. The loss is divided
-by the global batch, so that replicas need a sum of gradients and no more: `tf.distribute` can
-stand between `step` and the loop, each replica with its rows of the global batch.
+A step is a pure function of the training state, the seed and the step's number. The order of the
+images, the learning rate and the augmentation keep no state of their own, so a run that resumes
+from a checkpoint gives the same bits as one that was not interrupted.
+
+The loss is divided by the global batch size, so replicas only have to sum their gradients:
+`tf.distribute` can be put around the step, each replica with its rows of the global batch.
 """
 
+import dataclasses
 import functools
-import numpy as np
-import numpy.typing as npt
 import math
 from typing import Final
-import dataclasses
+
+import numpy as np
+import numpy.typing as npt
+
 from mobiledeploy.base.errors import RequestError
 from mobiledeploy.base.progress import Event, Progress, silent
-from mobiledeploy.training import step
-from mobiledeploy.training.checkpoint import Checkpoint
-from mobiledeploy.training.step import TrainableModel
-from mobiledeploy.training.checkpoint import TrainingState
-from mobiledeploy.training.step import Examples
-from mobiledeploy.training.step import Labels
-from mobiledeploy.training.step import Loss
-from mobiledeploy.training.step import Prepare
-from mobiledeploy.training.early_stopping import ValidationScore
-from mobiledeploy.training.early_stopping import Validation
-
-Indices = npt.NDArray[np.int64]
-
-
-def batch_indices(step: int, *, count: int, size: int, seed: int) -> Indices:
-    """Return the indices of the images of a step.
-
-    All epochs stand in one row, each a permutation of its own, and every step takes the next
-    `size` of them: no image is left out because `size` does not divide `count`, a batch may end
-    one epoch and begin the next, and a run that goes on at step n sees what it would have seen.
-
-    Args:
-        step: From 0.
-        count: Number of images, at least 1.
-        size: Images a step, over all replicas; it may exceed `count`.
-        seed: Another seed, another order.
-
-    Returns:
-        int64, shape (size,), in 0..count-1.
-    """
-    positions = np.arange(step * size, (step + 1) * size)
-    epochs, places = np.divmod(positions, count)
-    indices = np.empty(size, np.int64)
-    for epoch in np.unique(epochs):
-        chosen = epochs == epoch
-        indices[chosen] = _permutation(seed, int(epoch), count)[places[chosen]]
-    return indices
-
-
-@functools.lru_cache(maxsize=2)
-def _permutation(seed: int, epoch: int, count: int) -> Indices:
-    generator = np.random.Generator(np.random.PCG64(np.random.SeedSequence((seed, epoch))))
-    return generator.permutation(count)
-
+from mobiledeploy.training.checkpoint import Checkpoint, TrainingState
+from mobiledeploy.training.early_stopping import Validation, ValidationScore
+from mobiledeploy.training.step import Examples, Labels, Loss, Prepare, TrainableModel, build_step
 
 WARM_UP: Final = 0.1
-"""Share of the steps in which the rate rises from near 0 to its peak."""
-
-
-def learning_rate(step: int, *, steps: int, peak: float) -> float:
-    """Return the rate of a step: a linear warm-up, then half a cosine down towards 0.
-
-    Args:
-        step: 0..steps-1.
-        steps: Of the whole run.
-        peak: The highest rate.
-    """
-    warm_up = max(1.0, WARM_UP * steps)
-    if step + 1 < warm_up:
-        return peak * (step + 1) / warm_up
-    progress = (step + 1 - warm_up) / max(1.0, steps + 1 - warm_up)
-    return peak * 0.5 * (1 + math.cos(math.pi * progress))
+"""Share of the steps in which the learning rate rises from near 0 to its peak."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """How long, how fast, and what the events say.
+    """The settings of a training run.
+
+    The digest of a checkpoint covers `repr` of this: a new name of the class or of a field would
+    make the checkpoints of interrupted builds useless.
 
     Attributes:
-        steps: Of the whole run; 0 changes nothing.
-        batch_size: Examples a step, over all replicas.
-        learning_rate: Peak of the schedule.
-        seed: Of the order.
+        steps: Number of steps; 0 leaves the model as it is.
+        batch_size: Examples per step, over all replicas.
+        learning_rate: Highest rate of the schedule.
+        seed: Of the order of the examples.
         stage: The stage's name in events.
         message: What is being trained, for events and errors.
     """
 
-    steps_for: int
+    steps: int
     batch_size: int
     learning_rate: float
     seed: int
@@ -101,14 +52,14 @@ class Plan:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingOutcome:
-    """How a run went.
+    """The result of a training run.
 
     Attributes:
-        steps: Steps that the model has seen as it is now.
-        loss: Training loss of the last of them, None after no step.
+        steps: Number of steps that led to the weights that the model now has.
+        loss: Training loss of the last of these steps; None if there was none.
     """
 
-    steps_for: int
+    steps: int
     loss: float | None
 
 
@@ -124,19 +75,19 @@ def train(
     checkpoint: Checkpoint | None = None,
     progress: Progress = silent,
 ) -> TrainingOutcome:
-    """Train a model in place, or go on where an earlier run with the same key was stopped.
+    """Train a model in place, or resume an interrupted run with the same checkpoint key.
 
     Args:
         model: Changed in place.
-        examples: First dimension their number, at least 1; rows are read as batches need them.
-        labels: int64, one an example.
-        plan: How long and how fast.
-        prepare: From a batch of examples to the model's input: augmentation stands here.
-        loss: One loss an example.
-        validation: When to score and when to stop; the model then ends as it was when it last
-            validated as well as any, which may be how it came (see `Validation.from_start`).
-        checkpoint: Where the state is kept, None to keep none.
-        progress: Told after every step.
+        examples: Shape (examples, ...), at least 1; rows are read when a batch needs them.
+        labels: int64, shape (examples,).
+        plan: The settings.
+        prepare: From a batch of examples to the model's input, augmentation included.
+        loss: Gives one loss per example.
+        validation: When to score and when to stop. The model then ends with the weights that
+            `early_stopping` kept, which may be the initial ones (see `Validation.from_start`).
+        checkpoint: Where the training state is saved; None: nowhere.
+        progress: Called after every step.
 
     Raises:
         RequestError: The loss became NaN or infinite.
@@ -147,7 +98,7 @@ def train(
         _restore(state, checkpoint, plan, progress)
     if validation and validation.from_start and state.done == 0:
         state.note(_score(validation, state.done, plan))
-    make_step = step.build_step(
+    make_step = build_step(
         model, state.adam, examples, plan.batch_size, prepare=prepare, loss=loss
     )
     while state.done < plan.steps and not (validation and state.stale >= validation.patience):
@@ -172,8 +123,49 @@ def train(
 
 
 def steps_for(epochs: int, examples: int, batch_size: int) -> int:
-    """Return how many steps see every example `epochs` times, or a little more."""
+    """Return how many steps `epochs` passes over the examples take, rounded up."""
     return -(-epochs * examples // batch_size)
+
+
+def batch_indices(step: int, *, count: int, size: int, seed: int) -> npt.NDArray[np.int64]:
+    """Return the indices of the examples of one step.
+
+    Each epoch is a random permutation of all examples. The epochs are concatenated, and step n
+    takes the n-th `size` indices: no example is left out where `size` does not divide `count`, a
+    batch may hold the end of one epoch and the start of the next, and a resumed run sees the
+    examples that it would have seen without the interruption.
+
+    Args:
+        step: From 0.
+        count: Number of examples, at least 1.
+        size: Examples per step, over all replicas; it may exceed `count`.
+        seed: Of the permutations.
+
+    Returns:
+        int64, shape (size,), in 0..count-1.
+    """
+    positions = np.arange(step * size, (step + 1) * size)
+    epochs, places = np.divmod(positions, count)
+    indices = np.empty(size, np.int64)
+    for epoch in np.unique(epochs):
+        chosen = epochs == epoch
+        indices[chosen] = _permutation(seed, int(epoch), count)[places[chosen]]
+    return indices
+
+
+def learning_rate(step: int, *, steps: int, peak: float) -> float:
+    """Return the learning rate of a step: linear warm-up, then cosine decay to nearly 0.
+
+    Args:
+        step: 0..steps-1.
+        steps: Number of steps of the run.
+        peak: The highest rate.
+    """
+    warm_up = max(1.0, WARM_UP * steps)
+    if step + 1 < warm_up:
+        return peak * (step + 1) / warm_up
+    progress = (step + 1 - warm_up) / max(1.0, steps + 1 - warm_up)
+    return peak * 0.5 * (1 + math.cos(math.pi * progress))
 
 
 def _restore(state: TrainingState, checkpoint: Checkpoint, plan: Plan, progress: Progress) -> None:
@@ -198,3 +190,9 @@ def _check_finite(loss: float, done: int, plan: Plan, *, of: str = "") -> None:
             f"{plan.message}: the loss{of} became {loss} at step {done} of {plan.steps}",
             hint=f"try a learning rate below {plan.learning_rate:g}",
         )
+
+
+@functools.lru_cache(maxsize=2)
+def _permutation(seed: int, epoch: int, count: int) -> npt.NDArray[np.int64]:
+    generator = np.random.Generator(np.random.PCG64(np.random.SeedSequence((seed, epoch))))
+    return generator.permutation(count)

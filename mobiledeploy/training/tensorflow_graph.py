@@ -1,33 +1,34 @@
-"""The forward pass of an `Architecture` in TensorFlow operations.
+"""The forward pass of a network as a TensorFlow graph.
 
-One walk over the layers serves every graph that training needs; they differ in what a layer with
-weights computes (`apply`) and in what happens to each activation (`observe`): float with batch
-norm, folded float, calibration, fake quantisation.
+`forward` walks over the layers of an `Architecture`. Every graph that training needs is made by
+it: float with batch norm, folded float, calibration, fake quantisation. They differ in what a
+layer with weights computes (`apply`) and in what happens to each activation (`observe`).
+
+To make an operator trainable, write one function and add it to `TENSORFLOW_OPERATORS`.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, TypeAlias, assert_never
+
 from mobiledeploy.base.errors import RequestError
-from mobiledeploy.ops.architecture import INPUT, Architecture, Layer
-from mobiledeploy.training import tensorflow_setup
-from collections.abc import Mapping
-from typing import Any, TypeAlias
 from mobiledeploy.network.network import Network
-from mobiledeploy.ops.architecture import Architecture, Layer
+from mobiledeploy.ops.architecture import INPUT, Architecture, Layer
 from mobiledeploy.ops.weights import Weights
-from typing import Final
-from mobiledeploy.spec.input_scaling import SCALINGS, Scaling
+from mobiledeploy.spec.input_scaling import Scaling
+from mobiledeploy.training import tensorflow_setup
 
 TfTensor: TypeAlias = Any
-"""A `tf.Tensor`; TensorFlow has no types that mypy could check."""
+"""A `tf.Tensor`; TensorFlow has no types that mypy can check."""
 Apply: TypeAlias = Callable[[Layer, TfTensor], TfTensor]
-"""From a layer with weights and its input to its output before the activation."""
+"""(layer with weights, its input) -> its output before the activation function."""
 Convolve: TypeAlias = Callable[[Layer, TfTensor, TfTensor], TfTensor]
-"""From a layer, its input and its kernel to their product."""
+"""(layer, its input, its kernel) -> the convolution or matrix product."""
 TensorFlowOperator: TypeAlias = Callable[[Layer, Sequence[TfTensor], Apply], TfTensor]
-"""From a layer, its inputs and what layers with weights compute to its output."""
+"""(layer, its inputs, what layers with weights compute) -> the layer's output."""
 Observe: TypeAlias = Callable[[str, TfTensor], TfTensor]
-"""From a tensor's name and value to the value that goes on."""
+"""(tensor name, value) -> the value that the next layers get."""
+WeightPairs: TypeAlias = Mapping[str, tuple[Any, Any]]
+"""Kernel and bias by layer name: tensors, `tf.Variable`s or arrays."""
 
 
 def forward(
@@ -38,21 +39,21 @@ def forward(
     observe: Observe = lambda _, tensor: tensor,
     until: str | None = None,
 ) -> TfTensor:
-    """Return the output of one layer.
+    """Return the output of one layer for a batch of images.
 
     Args:
         architecture: The layers.
         images: float32, shape (batch, height, width, channels).
         apply: What convolutions and dense layers compute; the activation function follows.
-        observe: Applied to the input and to the output of every layer but those whose range is
-            fixed, such as a softmax.
-        until: The layer to stop at; by default the one that computes the logits.
+        observe: Applied to the input and to the output of every layer, except layers whose
+            output range is fixed, such as a softmax.
+        until: The layer whose output is returned; by default the one that computes the logits.
 
     Returns:
         float32, shape (batch, ...).
 
     Raises:
-        RequestError: A layer's operator cannot be trained.
+        RequestError: A layer's operator has no TensorFlow function here.
     """
     last = architecture.logits.name if until is None else until
     tensors = {INPUT: observe(INPUT, images)}
@@ -65,10 +66,32 @@ def forward(
     return tensors[last]
 
 
-def traced(function: Callable[..., TfTensor], *signature: Any) -> Callable[..., TfTensor]:
-    """Return a `tf.function` for one signature, without autograph: our graphs hold no loops."""
+def input_limits(scaling: Scaling) -> tuple[float, float]:
+    """Return the real values of pixels 0 and 255: the range of the network's input."""
+    mean, std = scaling
+    return -mean / std, (255 - mean) / std
+
+
+def to_input(pixels: TfTensor, scaling: Scaling) -> TfTensor:
+    """Return `(pixel - mean) / std` as float32 for a tensor of 8-bit pixels.
+
+    The difference is exact and the quotient is rounded once, so the result is bit for bit that of
+    `data.preprocess.to_float32`.
+    """
     tf = tensorflow_setup.tensorflow()
-    made: Callable[..., TfTensor] = tf.function(function, autograph=False, input_signature=signature)
+    mean, std = scaling
+    return (tf.cast(pixels, tf.float32) - mean) / std
+
+
+def traced(function: Callable[..., TfTensor], *signature: Any) -> Callable[..., TfTensor]:
+    """Return a `tf.function` with a fixed signature.
+
+    Autograph is off: the graphs hold no Python loops or conditions that it would have to convert.
+    """
+    tf = tensorflow_setup.tensorflow()
+    made: Callable[..., TfTensor] = tf.function(
+        function, autograph=False, input_signature=signature
+    )
     return made
 
 
@@ -111,25 +134,26 @@ TENSORFLOW_OPERATORS: Final[Mapping[str, TensorFlowOperator]] = {
     "mean": _mean,
     "softmax": _softmax,
 }
-"""By name in `ops.table`, what a layer computes in TensorFlow."""
+"""What a layer computes in TensorFlow, by its operator's name in `ops.table`."""
 
 
 def tensorflow_operator(layer: Layer) -> TensorFlowOperator:
-    """Return what a layer computes in TensorFlow.
+    """Return the TensorFlow function of a layer's operator.
 
     Raises:
-        RequestError: Its operator can be quantised, but not trained.
+        RequestError: There is none: the operator can be quantised, but not trained.
     """
     if layer.op not in TENSORFLOW_OPERATORS:
         raise RequestError(
-            f"layer `{layer.name}`: `{layer.op}` cannot be trained, only {', '.join(TENSORFLOW_OPERATORS)}",
+            f"layer `{layer.name}`: `{layer.op}` cannot be trained, only "
+            f"{', '.join(TENSORFLOW_OPERATORS)}",
             hint="quantise the network without training",
         )
     return TENSORFLOW_OPERATORS[layer.op]
 
 
 def convolve(layer: Layer, source: TfTensor, kernel: TfTensor) -> TfTensor:
-    """Return a layer's product with its kernel, without bias and activation.
+    """Return a layer's convolution or matrix product, without bias and activation function.
 
     Raises:
         ValueError: The layer has no kernel.
@@ -148,10 +172,10 @@ def convolve(layer: Layer, source: TfTensor, kernel: TfTensor) -> TfTensor:
 
 
 def convolve_to_train(layer: Layer, source: TfTensor, kernel: TfTensor) -> TfTensor:
-    """Return the same up to rounding, in a form that trains faster.
+    """Return the result of `convolve`, up to rounding, by operations that train faster.
 
-    A pointwise convolution is a matrix product, whose gradients TensorFlow computes in about
-    two thirds of the time. Not for graphs that are exported: there it should stay what it is.
+    A pointwise convolution is computed as a matrix product, whose gradients TensorFlow computes
+    in about two thirds of the time. Not for exported graphs: a file should hold a convolution.
     """
     tf = tensorflow_setup.tensorflow()
     if layer.op != "conv" or layer.kernel != (1, 1) or layer.strides != (1, 1):
@@ -162,7 +186,7 @@ def convolve_to_train(layer: Layer, source: TfTensor, kernel: TfTensor) -> TfTen
 
 
 def activate(layer: Layer, tensor: TfTensor) -> TfTensor:
-    """Return the layer's activation function of a tensor."""
+    """Return a tensor after the layer's activation function."""
     tf = tensorflow_setup.tensorflow()
     match layer.activation:
         case "relu6":
@@ -175,12 +199,8 @@ def activate(layer: Layer, tensor: TfTensor) -> TfTensor:
             assert_never(layer.activation)
 
 
-WeightPairs: TypeAlias = Mapping[str, tuple[Any, Any]]
-"""Kernel and bias by layer name: tensors, `tf.Variable`s or arrays."""
-
-
 def float_layers(weights: WeightPairs, *, convolve: Convolve = convolve) -> Apply:
-    """Return what layers with these weights compute.
+    """Return the `apply` of `forward` for float weights.
 
     Args:
         weights: Kernel and bias by layer name.
@@ -196,24 +216,24 @@ def float_layers(weights: WeightPairs, *, convolve: Convolve = convolve) -> Appl
 
 
 def constant_layers(network: Network) -> Apply:
-    """Return what the network's layers compute, for graphs that do not train it."""
-    return float_layers({name: (found.kernel, found.bias) for name, found in network.weights.items()})
+    """Return the `apply` of `forward` for a network whose weights stay constant."""
+    return float_layers({name: (each.kernel, each.bias) for name, each in network.weights.items()})
 
 
 def variables_of(network: Network) -> WeightPairs:
-    """Return new variables with the network's weights."""
+    """Return new `tf.Variable`s with the network's weights."""
     tf = tensorflow_setup.tensorflow()
     return {
         name: (
-            tf.Variable(found.kernel, name=f"{name}/kernel"),
-            tf.Variable(found.bias, name=f"{name}/bias"),
+            tf.Variable(weights.kernel, name=f"{name}/kernel"),
+            tf.Variable(weights.bias, name=f"{name}/bias"),
         )
-        for name, found in network.weights.items()
+        for name, weights in network.weights.items()
     }
 
 
 def network_of(architecture: Architecture, variables: WeightPairs) -> Network:
-    """Return what `variables_of` gave, after training.
+    """Return the network whose weights are the variables' present values.
 
     Raises:
         RequestError: A weight is not finite.
@@ -225,32 +245,3 @@ def network_of(architecture: Architecture, variables: WeightPairs) -> Network:
             for name, (kernel, bias) in variables.items()
         },
     )
-
-
-SIGNED: Final = SCALINGS["-1..1"]
-
-
-def input_limits(scaling: Scaling) -> tuple[float, float]:
-    """Return the real values of pixels 0 and 255."""
-    mean, std = scaling
-    return -mean / std, (255 - mean) / std
-
-
-def to_input(pixels: TfTensor, scaling: Scaling) -> TfTensor:
-    """Return `(pixel - mean) / std` of a tensor of 8-bit values as float32.
-
-    The difference is exact and the quotient rounded once: `data.preprocess.to_float32` gives the
-    same.
-    """
-    tf = tensorflow_setup.tensorflow()
-    mean, std = scaling
-    return (tf.cast(pixels, tf.float32) - mean) / std
-
-
-def from_signed(values: TfTensor, scaling: Scaling) -> TfTensor:
-    """Return values on the scale -1..1 on another one."""
-    if scaling == SIGNED:
-        return values
-    signed_mean, signed_std = SIGNED
-    mean, std = scaling
-    return (values * signed_std + (signed_mean - mean)) / std

@@ -1,4 +1,4 @@
-"""TensorFlow, started quietly and so that the same request gives the same bits."""
+"""Import TensorFlow without its start-up messages, with deterministic kernels."""
 
 import contextlib
 import gc
@@ -33,7 +33,7 @@ def tensorflow() -> Any:
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
     try:
-        # TensorFlow imports parts of Keras, among them what reads the choice.
+        # TensorFlow imports parts of Keras, among them the one that chooses the backend.
         with _collector_off(), quiet.native_stderr(), _keras_on_tensorflow():
             import tensorflow as tf
     except ModuleNotFoundError as error:
@@ -41,18 +41,18 @@ def tensorflow() -> Any:
             f"training needs `{error.name}`, which is not installed",
             hint="python -m pip install 'mobiledeploy[build]'",
         ) from error
-    # Its Python side warns about graphs that resemble earlier ones, and about its own future.
+    # Its Python code warns about retracing and about deprecations.
     for name in ("tensorflow", "absl"):
         logging.getLogger(name).setLevel(logging.ERROR)
     return tf
 
 
 def keras() -> Any:
-    """Return the `keras` module, running on TensorFlow whatever else the user runs it on.
+    """Return the `keras` module with TensorFlow as its backend, whatever the user's default is.
 
     Raises:
         MissingDependencyError: TensorFlow is not installed.
-        RequestError: Keras already runs on something else in this process.
+        RequestError: Keras already runs on another backend in this process.
     """
     tensorflow()
     with _keras_on_tensorflow():
@@ -67,14 +67,14 @@ def keras() -> Any:
 
 
 def start(threads: int, *, progress: Progress = silent, stage: str = "train") -> None:
-    """Fix what decides the last bits: the kernels' threads, and deterministic kernels.
+    """Set the number of threads and deterministic kernels: equal requests give equal bits.
 
-    TensorFlow takes a number of threads only before it computes for the first time in a process.
-    Where it has already run with another number, that number stays, and an event says so.
+    TensorFlow accepts a number of threads only before its first computation in a process. Where
+    it has already run with another number, that number stays, and an event says so.
 
     Args:
-        threads: Within one operation, and of operations that run side by side.
-        progress: Told that TensorFlow starts, and if the threads are not those asked for.
+        threads: Threads within one operation, and number of operations that run in parallel.
+        progress: Called when TensorFlow starts, and if the number of threads cannot be set.
         stage: The stage's name in the events.
 
     Raises:
@@ -99,7 +99,7 @@ def start(threads: int, *, progress: Progress = silent, stage: str = "train") ->
 
 @contextlib.contextmanager
 def _keras_on_tensorflow() -> Iterator[None]:
-    """Decide what Keras runs on when it is imported; then the user's choice is what it was."""
+    """Let Keras, if the block imports it, choose TensorFlow; then restore the user's setting."""
     before = os.environ.get(_BACKEND)
     os.environ[_BACKEND] = "tensorflow"
     try:
@@ -113,7 +113,7 @@ def _keras_on_tensorflow() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _collector_off() -> Iterator[None]:
-    """Import a tenth faster: the collector would walk a growing heap that holds no garbage."""
+    """Switch the garbage collector off: imports, which make no garbage, are a tenth faster."""
     enabled = gc.isenabled()
     gc.disable()
     try:

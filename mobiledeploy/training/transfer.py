@@ -1,41 +1,43 @@
-"""Transfer learning: from a network that knows other images to one that knows ours.
+"""Transfer learning: train a network that starts from the weights of another one.
 
-First the head, on features that the unchanged trunk computes once; then all layers together, at
-a low rate. Batch norm is folded, hence frozen: statistics of a few hundred images would be worse
-than those of the million that the weights come from.
+First the head alone, on features that the unchanged trunk computes once; then all layers, at a
+low learning rate. Batch norm is folded, hence frozen: statistics of a few hundred images would be
+worse than those of the million images that the weights come from.
 """
 
-import numpy as np
-from mobiledeploy.base.progress import Progress, silent
-from mobiledeploy.data.pixels import Images
-from mobiledeploy.network.fold import Variables, fold
-from mobiledeploy.network.weight_matching import MatchedWeights
-from mobiledeploy.network.network import Network
-from mobiledeploy.ops.architecture import Architecture, Layer
-from mobiledeploy.spec.config import TrainConfig
-from mobiledeploy.training import tensorflow_setup
-from mobiledeploy.training.augment import Augmentation
-from mobiledeploy.training.checkpoint import Checkpoints
-from mobiledeploy.training.float_training import TrainedNetwork
 import dataclasses
 from typing import Final
+
+import numpy as np
 import numpy.typing as npt
-from mobiledeploy.network.network import Float, Network
-from mobiledeploy.ops.weights import Weights
-from mobiledeploy.training import tensorflow_graph
-from mobiledeploy.training import loop
-from mobiledeploy.training import predict
-from mobiledeploy.training.loss import cross_entropies, objective
-from mobiledeploy.training.step import TrainableModel
-from mobiledeploy.training.early_stopping import Validation
-from mobiledeploy.training.augment import Augmentation, augmentation
-from typing import TYPE_CHECKING
+
+from mobiledeploy.base.progress import Progress, silent
+from mobiledeploy.data.pixels import Images
 from mobiledeploy.models import keras_builder
 from mobiledeploy.network import keras_model
-from mobiledeploy.network.fold import Variables
+from mobiledeploy.network.fold import Variables, fold
+from mobiledeploy.network.network import Float, Network
+from mobiledeploy.network.weight_matching import MatchedWeights
+from mobiledeploy.ops.architecture import Architecture, Layer
+from mobiledeploy.ops.weights import Weights
+from mobiledeploy.spec.config import TrainConfig
+from mobiledeploy.training import loop, predict, tensorflow_graph, tensorflow_setup
+from mobiledeploy.training.augment import Augmentation, augmentation
+from mobiledeploy.training.checkpoint import Checkpoints
+from mobiledeploy.training.early_stopping import Validation
+from mobiledeploy.training.float_training import TrainedNetwork
+from mobiledeploy.training.loss import cross_entropies, objective
+from mobiledeploy.training.step import TrainableModel
 
-if TYPE_CHECKING:
-    import keras
+HEAD_EPOCHS: Final = 60
+"""Most passes over the features; a pass takes milliseconds."""
+HEAD_PATIENCE: Final = 10
+"""Consecutive epochs that validate worse than the best, after which head training ends."""
+HEAD_BATCH: Final = 32
+HEAD_LEARNING_RATE: Final = 3e-3
+FINE_TUNING_PATIENCE: Final = 3
+"""Consecutive epochs that validate worse than the best, after which fine-tuning ends."""
+
 
 def train(
     architecture: Architecture,
@@ -49,20 +51,20 @@ def train(
     progress: Progress = silent,
     stage: str = "train",
 ) -> TrainedNetwork:
-    """Train a network that starts from weights.
+    """Train a network that starts from given weights.
 
-    A head that came with the weights is kept; otherwise a new one is trained first. With 0
-    epochs that is all.
+    If the weights have no head that fits, a new head is trained first. Then all layers are
+    trained for `config.epochs` epochs, which may be 0.
 
     Args:
-        architecture: What to train.
-        images: To train on, of the architecture's input size.
-        validation: Held back: the latest weights that do as well on them as any are kept.
-        weights: Where to start.
-        config: How long and how fast all layers are trained.
+        architecture: The network.
+        images: Training images of the architecture's input size.
+        validation: Held-back images for early stopping.
+        weights: The initial weights.
+        config: Epochs, batch size, learning rate, seed, threads.
         augment: How images are varied.
-        checkpoints: Where the state is kept, None to keep none.
-        progress: Told after every step.
+        checkpoints: Where the training state is saved; None: nowhere.
+        progress: Called after every step.
         stage: The stage's name in the events.
 
     Raises:
@@ -97,7 +99,7 @@ def train(
 
 
 def starting_network(architecture: Architecture, weights: MatchedWeights) -> Network:
-    """Return the network as it is before training, with a head without an opinion if it is new.
+    """Return the network before training; a new head is all zeros.
 
     Raises:
         RequestError: The weights do not fit, or are not finite.
@@ -109,18 +111,11 @@ def starting_network(architecture: Architecture, weights: MatchedWeights) -> Net
 
 
 def _zeros(layer: Layer) -> Variables:
-    """The first gradients of such a head are not those of random guesses."""
+    """Return zeros: unlike random weights, they do not disturb the first gradients."""
     return Variables(
         kernel=np.zeros(layer.kernel_shape, np.float32),
         bias=np.zeros(layer.out_channels, np.float32),
     )
-
-
-HEAD_EPOCHS: Final = 60
-"""Passes over the features at most; a pass costs milliseconds."""
-HEAD_PATIENCE: Final = 10
-HEAD_BATCH: Final = 32
-HEAD_LEARNING_RATE: Final = 3e-3
 
 
 def train_head(
@@ -134,16 +129,16 @@ def train_head(
     progress: Progress = silent,
     stage: str = "train",
 ) -> Network:
-    """Return the network with a trained dense layer; all else stays.
+    """Return the network with its dense layer trained and all other weights unchanged.
 
     Args:
-        network: Where to start; its dense layer knows nothing yet.
-        images: To train on.
-        validation: Held back: the latest dense layer that does as well on them as any is kept.
-        flip: Whether to train on each image's mirror image too.
-        seed: Of the order.
-        checkpoints: Where the state is kept, None to keep none.
-        progress: Told after every batch and step.
+        network: The initial weights; its dense layer is untrained.
+        images: Training images.
+        validation: Held-back images for early stopping.
+        flip: Whether to train on the mirror image of each image, too.
+        seed: Of the order of the images.
+        checkpoints: Where the training state is saved; None: nowhere.
+        progress: Called after every batch and step.
         stage: The stage's name in the events.
 
     Raises:
@@ -167,8 +162,8 @@ def train_head(
         features, labels = np.concatenate([features, mirrored]), np.tile(labels, 2)
     held_back = trunk(validation.pixels)
 
-    found = network.weights[head.name]
-    kernel, bias = tf.Variable(found.kernel), tf.Variable(found.bias)
+    initial = network.weights[head.name]
+    kernel, bias = tf.Variable(initial.kernel), tf.Variable(initial.bias)
 
     def validation_losses() -> npt.NDArray[np.float64]:
         logits: Float = held_back @ kernel.numpy() + bias.numpy()
@@ -199,7 +194,7 @@ def train_head(
             from_start=False,
         ),
         checkpoint=checkpoints.of(
-            "head", features, labels, held_back, found.kernel, found.bias, plan
+            "head", features, labels, held_back, initial.kernel, initial.bias, plan
         )
         if checkpoints
         else None,
@@ -207,10 +202,6 @@ def train_head(
     )
     trained = Weights(kernel=kernel.numpy(), bias=bias.numpy())
     return dataclasses.replace(network, weights={**network.weights, head.name: trained})
-
-
-FINE_TUNING_PATIENCE: Final = 3
-"""Epochs that validate worse than the best, in a row, after which training ends."""
 
 
 def train_all_layers(
@@ -224,16 +215,16 @@ def train_all_layers(
     progress: Progress = silent,
     stage: str = "train",
 ) -> Network:
-    """Return the network after training, or as it came if training only did harm.
+    """Return the network after fine-tuning, or unchanged if its initial weights validate best.
 
     Args:
-        network: Where to start.
-        images: To train on.
-        validation: Held back: the latest weights that do as well on them as any are kept.
-        config: How long and how fast.
+        network: The initial weights.
+        images: Training images.
+        validation: Held-back images for early stopping.
+        config: Epochs, batch size, learning rate, seed.
         augment: How images are varied.
-        checkpoints: Where the state is kept, None to keep none.
-        progress: Told after every step.
+        checkpoints: Where the training state is saved; None: nowhere.
+        progress: Called after every step.
         stage: The stage's name in the events.
 
     Raises:
@@ -276,28 +267,13 @@ def train_all_layers(
     return tensorflow_graph.network_of(architecture, variables)
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class TrainedNetwork:
-    """A trained float network, in both forms.
-
-    Attributes:
-        network: Batch norm folded: what is quantised and exported.
-        keras_model: The same function as a Keras model, to save and to train on elsewhere.
-        note: What was taken from weights and what is new, in a sentence; may be empty.
-    """
-
-    network: Network
-    keras_model: "keras.Model"
-    note: str
-
-
 def with_keras_model(network: Network, *, note: str) -> TrainedNetwork:
-    """Return a network that was trained without batch norm, with a Keras model made from it.
+    """Return a network together with a Keras model that computes the same.
 
     The Keras model's batch normalisations add the biases and are otherwise the identity.
 
     Args:
-        network: Trained.
+        network: Trained with batch norm folded.
         note: See `TrainedNetwork`.
     """
     tensorflow_setup.keras()

@@ -12,8 +12,7 @@ from e2e.conftest import mobiledeploy, printed
 from onnx import numpy_helper
 
 import mobiledeploy as mobiledeploy_api
-from mobiledeploy.base import npz
-from mobiledeploy.base import codec
+from mobiledeploy.base import codec, npz
 from mobiledeploy.ops.dense import Dense
 from mobiledeploy.spec import manifest
 from mobiledeploy.spec.manifest import Manifest

@@ -9,9 +9,7 @@ from hypothesis import strategies as st
 
 from mobiledeploy.base.errors import CorruptFileError, RequestError
 from mobiledeploy.models import registry
-from mobiledeploy.network import keras_config
-from mobiledeploy.network import keras_graph
-from mobiledeploy.network import graph_matching
+from mobiledeploy.network import graph_matching, keras_config, keras_graph
 
 OURS = registry.architecture("v2", alpha=0.35, image_size=96, classes=3)
 ANYTHING = st.recursive(

@@ -25,8 +25,7 @@ from mobiledeploy.report.graph_report import _order
 from mobiledeploy.spec.config import Preprocessing
 from mobiledeploy.targets import onnx, tflite
 from mobiledeploy.targets.border import border
-from mobiledeploy.training.imagenet_weights import SIZES
-from mobiledeploy.training.imagenet_weights import _place
+from mobiledeploy.training.imagenet_weights import SIZES, _keras_path
 from mobiledeploy.verify.proof import Finding
 from mobiledeploy.verify.referee import _right
 
@@ -93,7 +92,7 @@ CALLS: dict[str, Callable[[], object]] = {
     ),
     "emulated runtime": lambda: guest_script.main("another", "model", "inputs.npy", "answers.npz"),
     "emulated architecture": lambda: SOFTMAXES[OTHER],
-    "architecture": lambda: _place(OTHER, 1.0, 224),
+    "architecture": lambda: _keras_path(OTHER, 1.0, 224),
 }
 
 

@@ -42,7 +42,9 @@ def test_a_place_that_is_no_folder_is_refused(tmp_path: Path) -> None:
 
 def test_room_on_the_disk_is_checked_before_it_is_used_up(tmp_path: Path) -> None:
     files.check_room(tmp_path, 1)
-    with pytest.raises(StorageError, match=r"expected 1000000000000\.0 GB, found [\d.]+ GB") as no:
+    with pytest.raises(
+        StorageError, match=r"expected 1000000000000\.0 GB, received [\d.]+ GB"
+    ) as no:
         files.check_room(tmp_path, 10**21)
     assert no.value.hint
 

@@ -7,14 +7,14 @@ import pytest
 from typer.testing import CliRunner
 from unit.cli.conftest import check
 
-from mobiledeploy.base import cache
+from mobiledeploy.base import download_cache
 from mobiledeploy.base.errors import MissingDependencyError, MobileDeployError, RequestError
 from mobiledeploy.cli.main import app
 
 
 @pytest.fixture(autouse=True)
 def _empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(cache.VARIABLE, str(tmp_path / "cache"))
+    monkeypatch.setenv(download_cache.VARIABLE, str(tmp_path / "cache"))
 
 
 def run(*arguments: str) -> str:

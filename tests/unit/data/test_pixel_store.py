@@ -8,8 +8,7 @@ import pytest
 
 from mobiledeploy.base.errors import RequestError
 from mobiledeploy.base.progress import silent
-from mobiledeploy.data import folder
-from mobiledeploy.data import pixel_store
+from mobiledeploy.data import folder, pixel_store
 from mobiledeploy.data.dataset import Dataset
 from mobiledeploy.spec.config import Preprocessing
 from mobiledeploy.spec.results import DataResult
@@ -18,7 +17,9 @@ Photos = Callable[..., Path]
 
 
 def write(dataset: Dataset, place: Path) -> DataResult:
-    return pixel_store.write(place, dataset, Preprocessing(image_size=16), threads=2, progress=silent)
+    return pixel_store.write(
+        place, dataset, Preprocessing(image_size=16), threads=2, progress=silent
+    )
 
 
 def spoil(root: Path, dataset: Dataset, which: list[int]) -> None:

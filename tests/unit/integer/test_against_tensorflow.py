@@ -65,9 +65,7 @@ def trained(arch: Arch, alpha: float, size: int, stride: int) -> Network:
 
 def converted(network: Network, ranges: Ranges) -> bytes:
     """What TFLiteConverter makes of a fake-quant graph."""
-    from mobiledeploy.training import qat_folded
-    from mobiledeploy.training import tensorflow_graph
-    from mobiledeploy.training import tensorflow_setup
+    from mobiledeploy.training import qat_folded, tensorflow_graph, tensorflow_setup
 
     tf = tensorflow_setup.tensorflow()
     architecture = network.architecture
@@ -75,7 +73,9 @@ def converted(network: Network, ranges: Ranges) -> bytes:
 
     def apply(layer: Layer, source: Any) -> Any:
         found = network.weights[layer.name]
-        product = tensorflow_graph.convolve(layer, source, qat_folded.fake_quantised_kernel(layer, found.kernel))
+        product = tensorflow_graph.convolve(
+            layer, source, qat_folded.fake_quantised_kernel(layer, found.kernel)
+        )
         return tf.nn.bias_add(product, found.bias)
 
     def forward(image: Any) -> Any:

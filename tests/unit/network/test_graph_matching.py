@@ -8,11 +8,8 @@ import pytest
 
 from mobiledeploy.base.errors import RequestError
 from mobiledeploy.models import registry
-from mobiledeploy.network.keras_graph import KerasGraph
-from mobiledeploy.network.keras_graph import KerasNode
-from mobiledeploy.network.graph_matching import GraphMatch
-from mobiledeploy.network.graph_matching import PixelScaling
-from mobiledeploy.network.graph_matching import match_graph
+from mobiledeploy.network.graph_matching import GraphMatch, PixelScaling, match_graph
+from mobiledeploy.network.keras_graph import KerasGraph, KerasNode
 from mobiledeploy.ops.architecture import INPUT, Architecture
 from mobiledeploy.spec.input_scaling import InputRange
 

@@ -6,15 +6,14 @@ from typing import Any
 import pytest
 
 from mobiledeploy.network import keras_graph
-from mobiledeploy.network.keras_config import constant
-from mobiledeploy.network.keras_config import parse
+from mobiledeploy.network.keras_config import constant, parse
 from mobiledeploy.network.keras_graph import KerasGraph
-from mobiledeploy.network.keras_weights import KerasWeights
-from mobiledeploy.network.keras_weights import from_bytes
-from mobiledeploy.network.keras_weights import to_bytes
+from mobiledeploy.network.keras_weights import KerasWeights, from_bytes, to_bytes
 
 
-def graph_of(rows: list[dict[str, Any]], *, outputs: Any, inputs: Any = ("image", 0, 0)) -> KerasGraph:
+def graph_of(
+    rows: list[dict[str, Any]], *, outputs: Any, inputs: Any = ("image", 0, 0)
+) -> KerasGraph:
     inside = {"layers": rows, "input_layers": list(inputs), "output_layers": outputs}
     text = json.dumps({"class_name": "Functional", "config": inside})
     return keras_graph.graph_of(parse(text, "theirs.keras"))

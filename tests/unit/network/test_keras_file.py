@@ -20,12 +20,9 @@ from mobiledeploy.base.errors import CorruptFileError, RequestError
 from mobiledeploy.models import registry
 from mobiledeploy.network import keras_file
 from mobiledeploy.network.keras_config import snake_case
-from mobiledeploy.network.weight_matching import MatchedWeights
-from mobiledeploy.network.weight_matching import match_weights
+from mobiledeploy.network.keras_weights import KerasWeights, from_bytes, to_bytes
 from mobiledeploy.network.network import Float
-from mobiledeploy.network.keras_weights import KerasWeights
-from mobiledeploy.network.keras_weights import from_bytes
-from mobiledeploy.network.keras_weights import to_bytes
+from mobiledeploy.network.weight_matching import MatchedWeights, match_weights
 
 V1 = registry.architecture("v1", alpha=0.25, image_size=32, classes=3)
 

@@ -10,11 +10,8 @@ import pytest
 from mobiledeploy.base.errors import RequestError
 from mobiledeploy.models import registry
 from mobiledeploy.network.fold import BatchNorm
-from mobiledeploy.network.weight_matching import match_weights
-from mobiledeploy.network.weight_matching import recognise
-from mobiledeploy.network.keras_weights import KerasWeights
-from mobiledeploy.network.keras_weights import KerasKernel
-from mobiledeploy.network.keras_weights import KerasBatchNorm
+from mobiledeploy.network.keras_weights import KerasBatchNorm, KerasKernel, KerasWeights
+from mobiledeploy.network.weight_matching import match_weights, recognise
 from mobiledeploy.ops.architecture import Architecture
 from mobiledeploy.spec.input_scaling import SCALINGS
 
@@ -99,7 +96,9 @@ def test_a_model_without_batch_norm_is_taken_with_its_biases() -> None:
         dataclasses.replace(kernel, bias=np.ones(V1.layers[i].out_channels, np.float32))
         for i, kernel in enumerate(model.kernels[:-1])
     ]
-    found = match_weights(dataclasses.replace(model, kernels=(*biased, model.kernels[-1]), norms=()), V1)
+    found = match_weights(
+        dataclasses.replace(model, kernels=(*biased, model.kernels[-1]), norms=()), V1
+    )
     assert found.variables["conv_dw_1"].batch_norm is None
     assert found.variables["conv_dw_1"].bias is not None
 
@@ -112,7 +111,9 @@ def test_a_pointwise_convolution_can_be_the_head() -> None:
     )
     for rename in (str, "my_{}".format):
         foreign = stored(V1, rename=rename)
-        found = match_weights(dataclasses.replace(foreign, kernels=(*foreign.kernels[:-1], conv)), V1)
+        found = match_weights(
+            dataclasses.replace(foreign, kernels=(*foreign.kernels[:-1], conv)), V1
+        )
         assert found.head
         assert_each_in_its_place(found, V1)
 

@@ -6,8 +6,7 @@ import pytest
 from mobiledeploy.data.pixels import Images
 from mobiledeploy.models import keras_builder
 from mobiledeploy.ops.architecture import Architecture
-from mobiledeploy.training import batch_norm
-from mobiledeploy.training import tensorflow_setup
+from mobiledeploy.training import batch_norm, tensorflow_setup
 from mobiledeploy.training.augment import SIGNED
 from mobiledeploy.training.tensorflow_graph import to_input
 

@@ -11,8 +11,8 @@ from mobiledeploy.models import keras_builder
 from mobiledeploy.ops.architecture import Architecture
 from mobiledeploy.spec.config import TrainConfig
 from mobiledeploy.training import float_training, predict
-from mobiledeploy.training.checkpoint import Checkpoints
 from mobiledeploy.training.augment import SIGNED
+from mobiledeploy.training.checkpoint import Checkpoints
 from mobiledeploy.training.tensorflow_graph import to_input
 
 pytestmark = pytest.mark.tensorflow

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 import pytest
 
-from mobiledeploy.base import cache
+from mobiledeploy.base import download_cache
 from mobiledeploy.base.errors import CorruptFileError, DownloadError, RequestError
 from mobiledeploy.base.progress import Event
 from mobiledeploy.spec.config import Arch
@@ -155,7 +155,7 @@ def test_the_environment_names_place_and_cache(
 ) -> None:
     server.put(V1)
     monkeypatch.setenv(imagenet_weights.URL_VARIABLE, f"{server.url}/")
-    monkeypatch.setenv(cache.VARIABLE, str(tmp_path / "other"))
+    monkeypatch.setenv(download_cache.VARIABLE, str(tmp_path / "other"))
     path = imagenet_weights.download("v1", alpha=0.25, image_size=128)
     assert path == tmp_path / "other" / Path(V1).name
 

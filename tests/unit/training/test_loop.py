@@ -4,26 +4,24 @@ import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from mobiledeploy.base.errors import RequestError
 from mobiledeploy.base.progress import Event, Progress
 from mobiledeploy.data.pixels import Images
 from mobiledeploy.network.network import Network
-from mobiledeploy.training import tensorflow_graph
-from mobiledeploy.training import loop
-from mobiledeploy.training import predict
-from mobiledeploy.training.checkpoint import Checkpoint
+from mobiledeploy.training import loop, predict, tensorflow_graph
 from mobiledeploy.training.augment import SIGNED
-from mobiledeploy.training.tensorflow_graph import to_input
+from mobiledeploy.training.checkpoint import Checkpoint
+from mobiledeploy.training.early_stopping import Validation, ValidationScore
+from mobiledeploy.training.loop import WARM_UP, learning_rate
 from mobiledeploy.training.loss import cross_entropy
 from mobiledeploy.training.step import TrainableModel
-from mobiledeploy.training.early_stopping import ValidationScore
-from mobiledeploy.training.early_stopping import Validation
-from hypothesis import given
-from hypothesis import strategies as st
-from mobiledeploy.training.loop import WARM_UP
-from mobiledeploy.training.loop import learning_rate
+from mobiledeploy.training.tensorflow_graph import to_input
 
 pytestmark = pytest.mark.tensorflow
 
@@ -47,7 +45,9 @@ class Trained:
             logits=lambda inputs: tensorflow_graph.forward(network.architecture, inputs, apply),
         )
 
-    def train(self, images: Images, plan: loop.Plan = PLAN, **options: Any) -> loop.TrainingOutcome:
+    def train(
+        self, images: Images, plan: loop.Plan = PLAN, **options: Any
+    ) -> loop.TrainingOutcome:
         return loop.train(
             self.model,
             images.pixels,
@@ -260,7 +260,9 @@ def test_a_step_does_not_depend_on_those_before(
 ) -> None:
     first = loop.batch_indices(step, count=count, size=size, seed=seed)
     loop.batch_indices(step + 7, count=count, size=size, seed=seed)
-    np.testing.assert_array_equal(first, loop.batch_indices(step, count=count, size=size, seed=seed))
+    np.testing.assert_array_equal(
+        first, loop.batch_indices(step, count=count, size=size, seed=seed)
+    )
 
 
 def test_seeds_and_epochs_differ_in_order() -> None:

@@ -11,8 +11,7 @@ from mobiledeploy.models import keras_builder
 from mobiledeploy.ops import table
 from mobiledeploy.ops.architecture import INPUT, Architecture, Layer
 from mobiledeploy.ops.operator import Example, Operator, WeightedNode
-from mobiledeploy.training import tensorflow_graph
-from mobiledeploy.training import qat_tfmot
+from mobiledeploy.training import qat_tfmot, tensorflow_graph
 
 EXAMPLES = [
     pytest.param(operator, example, id=f"{operator.LAYERS[0]}: {example.name}")
@@ -37,7 +36,9 @@ def test_a_twin_computes_what_the_float_reference_does(
         # OHWI to HWIO, 1HWC to HWC1, OI to IO.
         order = (*range(1, kernel.ndim), 0)
         pairs = {layer.name: (kernel.transpose(order), bias)}
-    received = tensorflow_graph.tensorflow_operator(layer)(layer, sources, tensorflow_graph.float_layers(pairs))
+    received = tensorflow_graph.tensorflow_operator(layer)(
+        layer, sources, tensorflow_graph.float_layers(pairs)
+    )
     expected = operator.float_values(node, sources, weights)
     np.testing.assert_allclose(np.asarray(received), expected, rtol=1e-5, atol=1e-5)
 
@@ -66,7 +67,9 @@ def test_operators_without_weights_need_nothing_else_to_be_trained_by_either_eng
     images = np.random.default_rng(0).normal(0, 0.5, (2, 4, 4, 3)).astype(np.float32)
     twin = qat_tfmot.wrap(network, ranges)
     assert set(twin.range_variables) == {layer.name for layer in gated().layers}
-    logits = tensorflow_graph.forward(gated(), images, tensorflow_graph.constant_layers(network)).numpy()
+    logits = tensorflow_graph.forward(
+        gated(), images, tensorflow_graph.constant_layers(network)
+    ).numpy()
     rounded = twin.keras_model(images, training=False).numpy()
     np.testing.assert_allclose(rounded, logits, atol=0.3)
     assert np.abs(rounded - logits).max() > 0

@@ -10,13 +10,11 @@ from mobiledeploy.data.pixels import Images
 from mobiledeploy.network.network import Network
 from mobiledeploy.ops.ranges import Ranges
 from mobiledeploy.spec.config import ENGINES, QuantiseConfig
-from mobiledeploy.training import qat_folded
-from mobiledeploy.training import tensorflow_graph
-from mobiledeploy.training import qat
-from mobiledeploy.training.calibrate import calibrate
+from mobiledeploy.training import qat, qat_folded, tensorflow_graph
 from mobiledeploy.training.augment import SIGNED
-from mobiledeploy.training.tensorflow_graph import to_input
+from mobiledeploy.training.calibrate import calibrate
 from mobiledeploy.training.loss import cross_entropies
+from mobiledeploy.training.tensorflow_graph import to_input
 
 CONFIG = QuantiseConfig(
     engine="folded", steps=20, batch_size=16, learning_rate=0.01, calibration_images=48
@@ -37,7 +35,9 @@ def test_training_lowers_the_loss_of_the_quantised_network(
         logits = tensorflow_graph.forward(
             net.architecture,
             to_input(images.pixels, SIGNED),
-            qat_folded.fake_quantised_layers({n: (w.kernel, w.bias) for n, w in net.weights.items()}),
+            qat_folded.fake_quantised_layers(
+                {n: (w.kernel, w.bias) for n, w in net.weights.items()}
+            ),
             observe=qat_folded.fake_quantised_activations(ranges),
         )
         return float(cross_entropies(images.labels, logits.numpy()).mean())

@@ -5,8 +5,7 @@ import pytest
 
 from mobiledeploy.network.network import Network
 from mobiledeploy.ops.architecture import Layer
-from mobiledeploy.training import qat_folded
-from mobiledeploy.training import tensorflow_setup
+from mobiledeploy.training import qat_folded, tensorflow_setup
 
 pytestmark = pytest.mark.tensorflow
 

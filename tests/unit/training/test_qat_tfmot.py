@@ -12,14 +12,10 @@ from mobiledeploy.ops.ranges import Ranges
 from mobiledeploy.runtimes import litert
 from mobiledeploy.spec.config import ENGINES, Engine, QuantiseConfig
 from mobiledeploy.targets import tflite
-from mobiledeploy.training import qat_folded
-from mobiledeploy.training import tensorflow_graph
-from mobiledeploy.training import qat
-from mobiledeploy.training import qat_tfmot
-from mobiledeploy.training.calibrate import calibrate
+from mobiledeploy.training import qat, qat_folded, qat_tfmot, tensorflow_graph
 from mobiledeploy.training.augment import SIGNED
-from mobiledeploy.training.tensorflow_graph import input_limits
-from mobiledeploy.training.tensorflow_graph import to_input
+from mobiledeploy.training.calibrate import calibrate
+from mobiledeploy.training.tensorflow_graph import input_limits, to_input
 
 pytestmark = pytest.mark.tensorflow
 

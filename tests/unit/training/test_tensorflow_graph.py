@@ -1,24 +1,22 @@
 """The walk over an architecture computes what its layers say."""
 
+import dataclasses
+
 import numpy as np
 import pytest
+
 from mobiledeploy.data.pixels import Images
-from mobiledeploy.network.network import Network
-from mobiledeploy.ops.architecture import INPUT, Architecture
-from mobiledeploy.training import tensorflow_graph
-from mobiledeploy.training import predict
-from mobiledeploy.training.augment import SIGNED
-from mobiledeploy.training.tensorflow_graph import to_input
-import dataclasses
 from mobiledeploy.data.preprocess import to_float32
 from mobiledeploy.integer.quantise import quantise
+from mobiledeploy.network.network import Network
+from mobiledeploy.ops.architecture import INPUT, Architecture
 from mobiledeploy.ops.weights import Weights
 from mobiledeploy.spec.config import Preprocessing
 from mobiledeploy.spec.input_scaling import SCALINGS, InputRange
-from mobiledeploy.training.augment import augmentation
+from mobiledeploy.training import predict, tensorflow_graph
+from mobiledeploy.training.augment import SIGNED, augmentation, from_signed
 from mobiledeploy.training.calibrate import calibrate
-from mobiledeploy.training.augment import from_signed
-from mobiledeploy.training.tensorflow_graph import input_limits
+from mobiledeploy.training.tensorflow_graph import input_limits, to_input
 
 pytestmark = pytest.mark.tensorflow
 
@@ -81,7 +79,9 @@ def test_observer_sees_the_input_and_all_layers_but_the_softmax(
 
 def test_features_are_the_output_of_a_layer(network: Network, images: Images) -> None:
     head = network.weights["logits"]
-    pooled = predict.runner(network.architecture, tensorflow_graph.constant_layers(network), layer="pool")
+    pooled = predict.runner(
+        network.architecture, tensorflow_graph.constant_layers(network), layer="pool"
+    )
     np.testing.assert_allclose(
         pooled(images.pixels) @ head.kernel + head.bias,
         predict.predict(network, images.pixels),
@@ -90,7 +90,9 @@ def test_features_are_the_output_of_a_layer(network: Network, images: Images) ->
 
 
 def test_variables_return_the_network(network: Network) -> None:
-    again = tensorflow_graph.network_of(network.architecture, tensorflow_graph.variables_of(network))
+    again = tensorflow_graph.network_of(
+        network.architecture, tensorflow_graph.variables_of(network)
+    )
     assert isinstance(again.architecture, Architecture)
     for name, found in network.weights.items():
         np.testing.assert_array_equal(again.weights[name].kernel, found.kernel)

@@ -10,15 +10,15 @@ import pytest
 from mobiledeploy.base.progress import Event
 from mobiledeploy.data.pixels import Images
 from mobiledeploy.network.fold import Variables
-from mobiledeploy.network.weight_matching import MatchedWeights
 from mobiledeploy.network.network import Network
+from mobiledeploy.network.weight_matching import MatchedWeights
 from mobiledeploy.ops.architecture import Architecture
 from mobiledeploy.spec.config import TrainConfig
 from mobiledeploy.training import predict, transfer
-from mobiledeploy.training.checkpoint import Checkpoints
 from mobiledeploy.training.augment import SIGNED
-from mobiledeploy.training.tensorflow_graph import to_input
+from mobiledeploy.training.checkpoint import Checkpoints
 from mobiledeploy.training.float_training import TrainedNetwork
+from mobiledeploy.training.tensorflow_graph import to_input
 
 pytestmark = pytest.mark.tensorflow
 

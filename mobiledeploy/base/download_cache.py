@@ -1,18 +1,23 @@
-"""Where downloads are kept between runs."""
+"""The cache of downloads: a folder that concurrent processes fill one at a time.
 
-import os
-from pathlib import Path
-from typing import Final
+What is not complete yet lies in a staging folder, which is removed in any case.
+"""
+
 import contextlib
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
 from mobiledeploy.base.errors import StorageError
 from mobiledeploy.base.files import storage_errors
 from mobiledeploy.base.progress import Event, Progress
 
 VARIABLE: Final = "MOBILEDEPLOY_CACHE"
-"""Environment variable with another folder than `~/.cache/mobiledeploy`."""
+"""Environment variable that names another folder than `~/.cache/mobiledeploy`."""
+_STAGING: Final = ".staging-"
 
 
 def folder() -> Path:
@@ -24,21 +29,18 @@ def folder() -> Path:
     return (Path(root) if root else Path.home() / ".cache") / "mobiledeploy"
 
 
-_STAGING: Final = ".staging-"
-
-
 @contextlib.contextmanager
 def hold(folder: Path, *, wait: float, progress: Progress, stage: str) -> Iterator[None]:
-    """Hold a folder for this process, and clear what a killed one left in it.
+    """Lock a folder for this process, and remove staging folders that killed processes left.
 
     Args:
-        folder: It is made if it is not there.
-        wait: Seconds that another process may hold it.
-        progress: Told when there is another one.
+        folder: It is made if it does not exist.
+        wait: Seconds to wait for another process that holds the lock.
+        progress: Called when there is another process.
         stage: The stage's name in the event.
 
     Raises:
-        StorageError: The folder cannot be written, or is held for too long.
+        StorageError: The folder cannot be written, or another process holds it for too long.
     """
     import filelock
 
@@ -66,9 +68,9 @@ def hold(folder: Path, *, wait: float, progress: Progress, stage: str) -> Iterat
 
 @contextlib.contextmanager
 def staging(folder: Path) -> Iterator[Path]:
-    """Give a folder on the file system of one that is held; it is removed in the end."""
-    apart = Path(tempfile.mkdtemp(prefix=_STAGING, dir=folder))
+    """Make a temporary folder in a locked folder; it is removed at the end."""
+    made = Path(tempfile.mkdtemp(prefix=_STAGING, dir=folder))
     try:
-        yield apart
+        yield made
     finally:
-        shutil.rmtree(apart, ignore_errors=True)
+        shutil.rmtree(made, ignore_errors=True)
