@@ -1,12 +1,12 @@
-"""Run a model on an emulated CPU: a script of its own, which knows NumPy and one runtime.
+"""The script that runs a model inside the emulator.
 
-It is started by path, under QEMU, with a Python that has no mobiledeploy:
+`qemu` starts it by its path, with a Python that has NumPy and the runtimes but no mobiledeploy:
 
-    child.py KIND MODEL INPUTS ANSWERS
+    guest_script.py RUNTIME MODEL INPUTS OUTPUTS
 
-KIND is `litert`, `ort`, or `ort-precise`, which asks ONNX Runtime for kernels that do not
-saturate. INPUTS is a `.npy` of images. ANSWERS becomes a `.npz`: the outputs by number, and
-`about`, JSON that says where they were computed.
+RUNTIME is `litert`, `ort`, or `ort-precise`, which asks ONNX Runtime for kernels that do not
+saturate. INPUTS is a `.npy` file of images. OUTPUTS is the `.npz` file to write: the outputs by
+number, and `about`, JSON with the runtime's version and the CPU's architecture.
 """
 
 import importlib.metadata
@@ -19,7 +19,7 @@ import numpy as np
 
 
 def litert(model: str, images: Any) -> tuple[str, list[Any]]:
-    """Return the runtime's name, and every output for the images, by LiteRT with XNNPACK."""
+    """Run LiteRT with XNNPACK; return its name and version, and every output for the images."""
     from ai_edge_litert.interpreter import Interpreter
 
     interpreter = Interpreter(model_path=model, num_threads=1)
@@ -36,7 +36,7 @@ def litert(model: str, images: Any) -> tuple[str, list[Any]]:
 
 
 def ort(model: str, images: Any, *, precise: bool) -> tuple[str, list[Any]]:
-    """Return the runtime's name, and every output for the images, by ONNX Runtime."""
+    """Run ONNX Runtime; return its name and version, and every output for the images."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -54,18 +54,18 @@ def _joined(rows: list[Any]) -> list[Any]:
     return [np.concatenate(column) for column in zip(*rows, strict=True)]
 
 
-def main(kind: str, model: str, inputs: str, answers: str) -> None:
-    """Run the model, and write what it answers."""
+def main(runtime: str, model: str, inputs: str, outputs: str) -> None:
+    """Run the model and write its outputs."""
     images = np.load(inputs, allow_pickle=False)
-    if kind == "litert":
-        runtime, outputs = litert(model, images)
-    elif kind in {"ort", "ort-precise"}:
-        runtime, outputs = ort(model, images, precise=kind == "ort-precise")
+    if runtime == "litert":
+        name, arrays = litert(model, images)
+    elif runtime in {"ort", "ort-precise"}:
+        name, arrays = ort(model, images, precise=runtime == "ort-precise")
     else:
-        raise ValueError(f"expected litert, ort or ort-precise, received {kind}")
-    about = json.dumps({"runtime": runtime, "architecture": platform.machine()})
-    numbered = {str(number): output for number, output in enumerate(outputs)}
-    np.savez(answers, about=np.array(about), allow_pickle=False, **numbered)
+        raise ValueError(f"expected litert, ort or ort-precise, received {runtime}")
+    about = json.dumps({"runtime": name, "architecture": platform.machine()})
+    numbered = {str(number): array for number, array in enumerate(arrays)}
+    np.savez(outputs, about=np.array(about), allow_pickle=False, **numbered)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Run one model on an emulated CPU, in QEMU's user emulation."""
+"""Run one model on a CPU that QEMU emulates."""
 
 import dataclasses
 import json
@@ -15,24 +15,26 @@ from mobiledeploy.base import programs
 from mobiledeploy.base.errors import CorruptFileError, MobileDeployError, ParityError, RequestError
 
 EmulatedRuntime: TypeAlias = Literal["litert", "ort", "ort-precise"]
-"""The runtime; `ort-precise` asks ONNX Runtime for kernels that do not saturate."""
+"""LiteRT, ONNX Runtime, or ONNX Runtime with the option by which its kernels do not saturate."""
 
 CpuArchitecture: TypeAlias = Literal["aarch64", "x86_64"]
 
 SECONDS: Final = 1800.0
-"""After which an emulation is stopped: an image of 224 px may take half a minute."""
+"""Seconds after which an emulation is stopped: an image of 224 px may take half a minute."""
 
-GUEST_SCRIPT: Final = Path(__file__).with_name("child.py")
+GUEST_SCRIPT: Final = Path(__file__).with_name("guest_script.py")
+X86_MODEL: Final = "Haswell"
+"""An x86 CPU with AVX2 and nothing newer, as QEMU calls it."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Machine:
-    """An emulated CPU with a Python.
+    """An emulated CPU with a Python interpreter.
 
     Attributes:
         name: For people, such as `arm64 Cortex-A76 (NEON, dot product)`.
-        architecture: As `platform.machine()` tells it there.
-        command: The emulator with its options, and Python.
+        architecture: What `platform.machine()` returns there.
+        command: The emulator, its options and the Python interpreter.
     """
 
     name: str
@@ -42,11 +44,11 @@ class Machine:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class EmulatedOutputs:
-    """What a model answered on an emulated CPU.
+    """A model's outputs on an emulated CPU.
 
     Attributes:
-        runtime: Name and version, as the emulated Python tells them.
-        arrays: Every output, shape (images, ...).
+        runtime: Name and version of the runtime, as reported there.
+        arrays: One per output, shape (images, ...).
     """
 
     runtime: str
@@ -54,7 +56,7 @@ class EmulatedOutputs:
 
 
 def emulator(name: str) -> Path:
-    """Return QEMU's user emulator for an architecture.
+    """Return the path of QEMU's user-mode emulator for an architecture.
 
     Args:
         name: As QEMU calls it: `aarch64`, `x86_64`.
@@ -67,29 +69,51 @@ def emulator(name: str) -> Path:
     )
 
 
+def x86_without_vnni(architecture: str) -> Machine:
+    """Return an x86 CPU without VNNI, as many PCs and CI machines have, that runs this Python.
+
+    Args:
+        architecture: What `platform.machine()` returns on this machine.
+
+    Raises:
+        RequestError: This Python is not an x86 program.
+        MissingDependencyError: QEMU is not installed.
+    """
+    if architecture.lower() not in {"x86_64", "amd64"}:
+        raise RequestError(
+            f"expected an x86 machine, whose Python is run, received {architecture}",
+            hint="CPUs of this architecture do not saturate",
+        )
+    return Machine(
+        name="x86 Haswell (AVX2, no VNNI)",
+        architecture="x86_64",
+        command=(str(emulator("x86_64")), "-cpu", X86_MODEL, sys.executable),
+    )
+
+
 def run(
-    machine: Machine, kind: EmulatedRuntime, model: bytes, images: npt.NDArray[Any]
+    machine: Machine, runtime: EmulatedRuntime, model: bytes, images: npt.NDArray[Any]
 ) -> EmulatedOutputs:
-    """Return what a model answers to images on an emulated CPU.
+    """Return a model's outputs for images on an emulated CPU.
 
     Args:
         machine: The CPU.
-        kind: The runtime.
-        model: A file of ours: it is not checked here.
-        images: As the model takes them, shape (images, ...).
+        runtime: The runtime.
+        model: The bytes of a file that we wrote: it is not checked here.
+        images: In the model's input type, shape (images, ...).
 
     Raises:
-        ParityError: The emulated program crashed, hung, or ran on another CPU.
-        CorruptFileError: It gave no answers that can be read.
+        ParityError: The emulated program crashed, took too long, or ran on another CPU.
+        CorruptFileError: Its outputs cannot be read.
     """
     with tempfile.TemporaryDirectory(prefix="mobiledeploy-qemu-") as made:
         folder = Path(made)
         file, inputs, answers = folder / "model", folder / "inputs.npy", folder / "answers.npz"
         file.write_bytes(model)
         np.save(inputs, images, allow_pickle=False)
-        what = f"{kind} on {machine.name}"
+        what = f"{runtime} on {machine.name}"
         programs.run(
-            *machine.command, GUEST_SCRIPT, kind, file, inputs, answers,
+            *machine.command, GUEST_SCRIPT, runtime, file, inputs, answers,
             failed=_crashed, what=what, timeout=SECONDS,
         )  # fmt: skip
         try:
@@ -109,30 +133,4 @@ def _crashed(message: str) -> MobileDeployError:
     return ParityError(
         message,
         hint="QEMU 7.2 or later is needed; a newer one may know instructions that this one lacks",
-    )
-
-
-X86_MODEL: Final = "Haswell"
-"""AVX2 and nothing newer."""
-
-
-def x86_without_vnni(architecture: str) -> Machine:
-    """Return an x86 CPU without VNNI, with this Python.
-
-    Args:
-        architecture: Of this machine, as `platform.machine()` tells it.
-
-    Raises:
-        RequestError: This Python is no x86 program.
-        MissingDependencyError: QEMU is not installed.
-    """
-    if architecture.lower() not in {"x86_64", "amd64"}:
-        raise RequestError(
-            f"expected an x86 machine, whose Python is run, received {architecture}",
-            hint="CPUs of this architecture do not saturate",
-        )
-    return Machine(
-        name="x86 Haswell (AVX2, no VNNI)",
-        architecture="x86_64",
-        command=(str(emulator("x86_64")), "-cpu", X86_MODEL, sys.executable),
     )
