@@ -1,4 +1,7 @@
-"""Pair the layers that a Keras file states with ours, or say where the file computes otherwise."""
+"""Match the layers of a Keras graph to those of an architecture.
+
+Where the graph computes something else, an error names the first layer that differs.
+"""
 
 import dataclasses
 from collections.abc import Mapping
@@ -12,28 +15,30 @@ from mobiledeploy.ops.tensors import Shape
 from mobiledeploy.spec.input_scaling import SCALINGS, InputRange
 
 HINT: Final = (
-    "a whole model is taken only where it computes what this network computes; the weights "
-    "alone (save_weights, `.weights.h5`) can be trained on from, and are not checked"
+    "a whole model is accepted only where it computes the same as this network; its weights "
+    "alone (save_weights, `.weights.h5`) are accepted unchecked, and can be trained further"
 )
 _WRAPPERS: Final = {
-    "PruneLowMagnitude": "take the pruning off before saving: "
+    "PruneLowMagnitude": "remove the pruning before saving: "
     "`tensorflow_model_optimization.sparsity.keras.strip_pruning(model)`",
     "QuantizeLayer": "save the float model, before `quantize_model`: build quantises it itself",
 }
 _NEAR: Final = 0.01
-"""Share of a range by which a layer's may differ: 127.5 for 128 is the same to a network."""
-_STEP: Final = 32
-"""Sizes at which to look for one where both are the same: multiples of all strides together."""
-_LARGEST: Final = 512
+"""Largest difference from a known input range, as a share of the range: 127.5 instead of 128 does
+not matter to a network."""
+_SIZE_STEP: Final = 32
+"""Step between the image sizes that are tried for equal padding: a multiple of the product
+of all strides."""
+_LARGEST_SIZE: Final = 512
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class PixelScaling:
-    """What a file's first layers make of a pixel: `pixel * scale + offset`.
+    """What a model's first layers compute from a pixel: `pixel * scale + offset`.
 
     Attributes:
-        scale: One factor, or one a channel.
-        offset: One, or one a channel.
+        scale: One factor in all, or one per channel.
+        offset: One in all, or one per channel.
     """
 
     scale: Constant
@@ -41,7 +46,7 @@ class PixelScaling:
 
     @property
     def input_range(self) -> InputRange | None:
-        """Which of the ranges that we know it is, or None."""
+        """The input range with this scaling, or None where there is none."""
         count = max(len(self.scale), len(self.offset))
         ends = [
             (offset, 255 * scale + offset)
@@ -59,7 +64,7 @@ class PixelScaling:
         return None
 
     def __str__(self) -> str:
-        """Return it as a formula."""
+        """Return the formula."""
         scale, offset = (
             f"{values[0]:g}" if len(set(values)) == 1 else str([round(v, 6) for v in values])
             for values in (self.scale, self.offset)
@@ -69,61 +74,63 @@ class PixelScaling:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class GraphMatch:
-    """Which of the file's layers is which of ours.
+    """Which node of a Keras graph is which layer of an architecture.
 
     Attributes:
-        kernels: By the name of our layer, the trunk's alone.
-        norms: The batch normalisations that follow them, where one does.
-        scaled: What is done to pixels before the first of them; None for nothing.
-        head: The file's layer that gives the logits, if it is one layer.
-        head_differs: What the file computes between trunk and output that our head does not;
-            empty if they are the same.
+        kernels: The nodes of the trunk's layers with weights, by the architecture's layer name.
+        norms: The batch normalisations after them, by the same names.
+        pixel_scaling: What is done to pixels before the first layer; None for nothing.
+        head: The node that gives the logits, if it is a single layer.
+        head_differs: What the graph computes after the trunk that the architecture's head does
+            not; empty if they are the same.
     """
 
     kernels: Mapping[str, KerasNode]
     norms: Mapping[str, KerasNode]
-    scaled: PixelScaling | None
+    pixel_scaling: PixelScaling | None
     head: KerasNode | None
     head_differs: str
 
 
 def match_graph(graph: KerasGraph, architecture: Architecture) -> GraphMatch:
-    """Pair the trunk layer by layer, and compare the head.
+    """Match the trunk layer by layer, and compare the head.
 
     Args:
-        graph: What the file states. It is taken as being given images of our size.
-        architecture: Ours.
+        graph: The Keras graph, applied to images of the architecture's size.
+        architecture: The architecture that it should compute.
 
     Raises:
-        RequestError: The trunk is another one; names our layer and what differs.
+        RequestError: The trunk differs; names the architecture's layer and what differs.
     """
     try:
         return _match_graph(graph, architecture)
     except _PaddingError as error:
-        raise RequestError(str(error), hint=_other_size(graph, architecture)) from error
+        raise RequestError(str(error), hint=_hint_with_size(graph, architecture)) from error
 
 
 class _PaddingError(RequestError):
-    """Both pad otherwise, which at another size they may not."""
+    """The padding differs, which it may not at another image size."""
 
 
-def _other_size(graph: KerasGraph, architecture: Architecture) -> str:
-    """Say at which size both are the same, the nearest first."""
+def _hint_with_size(graph: KerasGraph, architecture: Architecture) -> str:
+    """Return a hint with the nearest image size at which the padding is equal, if there is one."""
     size = architecture.input_shape[0]
-    for other in sorted(range(3 * _STEP, _LARGEST, _STEP), key=lambda s: abs(s - size)):
+    for other in sorted(
+        range(3 * _SIZE_STEP, _LARGEST_SIZE, _SIZE_STEP), key=lambda s: abs(s - size)
+    ):
         shape = (other, other, architecture.input_shape[2])
         try:
             _match_graph(graph, dataclasses.replace(architecture, input_shape=shape))
         except RequestError:
             continue
-        return f"at `--image-size {other}` both are the same; {HINT}"
+        return f"with `--image-size {other}` both are the same; {HINT}"
     return HINT
 
 
 def _match_graph(graph: KerasGraph, architecture: Architecture) -> GraphMatch:
     users = graph.users()
     shapes = architecture.shapes()
-    start, scaled = _entrance(graph, users, architecture)
+    start, scaling = _pixel_scaling(graph, users, architecture)
     tensors = {INPUT: start}
     kernels, norms = {}, {}
     for layer in architecture.layers:
@@ -139,14 +146,14 @@ def _match_graph(graph: KerasGraph, architecture: Architecture) -> GraphMatch:
                 norms[layer.name] = graph.nodes[following]
                 place = following
                 following = _next(graph, users, place)
-            found = "none"
+            activation = "none"
             if following is not None and graph.nodes[following].op == "activation":
-                place, found = following, graph.nodes[following].what
-            if found != layer.activation:
+                place, activation = following, graph.nodes[following].what
+            if activation != layer.activation:
                 then = "" if following is None else f", then {graph.nodes[following].label}"
                 raise RequestError(
                     f"layer `{layer.name}`: expected activation {layer.activation}, received "
-                    f"{found} after {node.label}{then if found == 'none' else ''}",
+                    f"{activation} after {node.label}{then if activation == 'none' else ''}",
                     hint=HINT,
                 )
             tensors[layer.name] = place
@@ -155,26 +162,28 @@ def _match_graph(graph: KerasGraph, architecture: Architecture) -> GraphMatch:
     trunk = architecture.logits.inputs[0]
     last = next(layer for layer in architecture.layers if layer.name == trunk).inputs[0]
     head, differs = _head(graph, users, tensors[last], shapes[last][:2])
-    return GraphMatch(kernels=kernels, norms=norms, scaled=scaled, head=head, head_differs=differs)
+    return GraphMatch(
+        kernels=kernels, norms=norms, pixel_scaling=scaling, head=head, head_differs=differs
+    )
 
 
-def _entrance(
+def _pixel_scaling(
     graph: KerasGraph, users: tuple[tuple[int, ...], ...], architecture: Architecture
 ) -> tuple[int, PixelScaling | None]:
-    """Return the node that gives what the first convolution takes, and what pixels became."""
-    found = [place for place, node in enumerate(graph.nodes) if node.op == "input"]
-    if len(found) != 1:
-        raise RequestError(f"expected one input, received {len(found)}", hint=HINT)
-    place, scaled = found[0], None
+    """Return the position of the node before the first convolution, and the pixels' scaling."""
+    entries = [place for place, node in enumerate(graph.nodes) if node.op == "input"]
+    if len(entries) != 1:
+        raise RequestError(f"expected one input, received {len(entries)}", hint=HINT)
+    place, scaling = entries[0], None
     while (following := _next(graph, users, place)) is not None:
         node = graph.nodes[following]
         if node.op == "affine":
-            before = scaled or PixelScaling(scale=(1.0,), offset=(0.0,))
-            scaled = _then(before, node, architecture.input_shape[2])
+            before = scaling or PixelScaling(scale=(1.0,), offset=(0.0,))
+            scaling = _then(before, node, architecture.input_shape[2])
         elif not (node.op == "resize" and node.kernel == architecture.input_shape[:2]):
             break
         place = following
-    return place, scaled
+    return place, scaling
 
 
 def _then(before: PixelScaling, node: KerasNode, channels: int) -> PixelScaling:
@@ -199,7 +208,7 @@ def _spread(values: Constant, count: int) -> Constant:
 
 
 def _next(graph: KerasGraph, users: tuple[tuple[int, ...], ...], place: int) -> int | None:
-    """Return the only node that takes what this one gives, or None."""
+    """Return the only node that takes this one's output, or None."""
     if len(users[place]) != 1 or place in graph.outputs:
         return None
     return users[place][0]
@@ -226,9 +235,9 @@ def _convolution(
     layer: Layer,
     tensors: Mapping[str, int],
 ) -> tuple[int, list[KerasNode]]:
-    """Return the convolution at the place of ours, and the zeros put around its input."""
+    """Return the convolution that corresponds to a layer, and the zero padding before it."""
     source = tensors[layer.inputs[0]]
-    found = []
+    candidates = []
     for user in users[source]:
         place, pads = user, []
         while graph.nodes[place].op == "pad":
@@ -238,13 +247,13 @@ def _convolution(
                 break
             place = following
         if graph.nodes[place].op == layer.op:
-            found.append((place, pads))
-    if not found:
+            candidates.append((place, pads))
+    if not candidates:
         raise _missing(
             graph, users, layer, f"a {layer.op} after {graph.nodes[source].label}", source
         )
-    # Where branches run beside each other, the one that looks like ours is compared.
-    return max(found, key=lambda one: _looks_like(layer, graph.nodes[one[0]]))
+    # Of parallel branches, the one with the layer's kernel size and channels is compared.
+    return max(candidates, key=lambda one: _looks_like(layer, graph.nodes[one[0]]))
 
 
 def _looks_like(layer: Layer, node: KerasNode) -> bool:
@@ -276,7 +285,7 @@ def _check_kernel(layer: Layer, node: KerasNode) -> None:
 def _check_window(
     layer: Layer, node: KerasNode, pads: list[KerasNode], shapes: Mapping[str, Shape]
 ) -> None:
-    """Check that the window meets the same pixels: steps, distances, and zeros around them."""
+    """Check that the window covers the same pixels: strides, dilation, zero padding."""
     for what, expected, received in (
         ("strides", layer.strides, node.strides),
         ("dilation", (1, 1), node.dilation),
@@ -287,7 +296,7 @@ def _check_window(
                 f"{node.label}",
                 hint=HINT,
             )
-    for axis, (zeros, way) in enumerate((("rows", "above"), ("columns", "to the left"))):
+    for axis, (lines, side) in enumerate((("rows", "above"), ("columns", "to the left"))):
         size = shapes[layer.inputs[0]][axis]
         ours = _extent(size, layer.kernel[axis], layer.strides[axis], same=layer.padding == "same")
         put = sum(pad.before[axis] for pad in pads)
@@ -296,15 +305,16 @@ def _check_window(
         if (first + put, count) != ours:
             names = " and ".join(one.label for one in (*pads, node))
             raise _PaddingError(
-                f"layer `{layer.name}`: of {size} {zeros}, expected {ours[1]} out with {ours[0]} "
-                f"of zeros {way}, received {count} with {first + put} from {names}"
+                f"layer `{layer.name}`: from {size} {lines}, expected {ours[1]} {lines} with "
+                f"{ours[0]} of zeros {side}, received {count} with {first + put} from "
+                f"{names}"
             )
 
 
 def _extent(size: int, kernel: int, stride: int, *, same: bool) -> IntPair:
-    """Return how many zeros TensorFlow puts before the first value, and how many values it gives.
+    """Return the number of zeros before the first input value, and the number of output values.
 
-    Both together say where every window lies, and so what zeros come after the last value.
+    Together they determine the position of every window, hence the zeros after the last value.
     """
     if not same:
         return 0, max(0, (size - kernel) // stride + 1)
@@ -315,10 +325,10 @@ def _extent(size: int, kernel: int, stride: int, *, same: bool) -> IntPair:
 def _head(
     graph: KerasGraph, users: tuple[tuple[int, ...], ...], place: int, size: Shape
 ) -> tuple[KerasNode | None, str]:
-    """Return the layer that gives the logits, and what is not as in our head.
+    """Return the node that gives the logits, and what differs from an architecture's head.
 
-    Ours is the mean over the image, one dense layer and a softmax or nothing. A pointwise
-    convolution is a dense layer, and comes before the mean as well as after it.
+    That head is a mean over the image, one dense layer, and a softmax or nothing. A pointwise
+    convolution counts as a dense layer, before the mean or after it.
     """
     pooled = size == (1, 1)
     logits: KerasNode | None = None
@@ -356,7 +366,7 @@ def _head(
 
 
 def _covers(node: KerasNode, size: Shape) -> bool:
-    """Whether one window of an average covers the whole image, and there is no other window."""
+    """Whether an average pooling has a single window, which covers the whole image."""
     return all(
         node.kernel[axis] == size[axis]
         and _extent(size[axis], node.kernel[axis], node.strides[axis], same=node.same) == (0, 1)

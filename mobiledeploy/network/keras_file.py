@@ -1,9 +1,9 @@
 """Read a Keras weights or model file without Keras: no code in it can run.
 
-`.keras` is a zip archive of a configuration and an HDF5 file; `.weights.h5` and `.h5`, weights
-alone or whole models, are HDF5; as written by Keras 3, tf.keras and Keras applications. Nothing is
-unpickled, no layer of the file is ever built, and the HDF5 library, which damaged bytes can crash
-or hang, runs in a process of its own.
+`.keras` is a ZIP archive of a configuration and an HDF5 file. `.weights.h5` and `.h5`, with
+weights only or a whole model, are HDF5 files. Files of Keras 3, tf.keras and Keras applications
+are understood. Nothing is unpickled, no layer of the file is built, and the HDF5 library, which
+damaged bytes can crash or hang, runs in a child process.
 """
 
 import dataclasses
@@ -62,7 +62,7 @@ def read(path: Name) -> KerasWeights:
 def read_here(path: Path) -> KerasWeights:
     """Read all weights that a Keras file holds, in this process.
 
-    A hostile file can crash the HDF5 library, and this process with it: call `read`.
+    A hostile file can crash the HDF5 library, hence this process: call `read` instead.
 
     Raises:
         CorruptFileError: The file is missing, damaged or not a Keras file.
@@ -85,7 +85,7 @@ def read_here(path: Path) -> KerasWeights:
 
 
 def read_to_bytes(path: str) -> bytes:
-    """Read a file for another process."""
+    """Read a file in the child process; return its weights as bytes for the parent."""
     return to_bytes(read_here(Path(path)))
 
 
@@ -101,17 +101,17 @@ def _read_archive(path: Path) -> KerasWeights:
         return _with_config(keras_h5.read_by_class_name(file, path.name, config), config)
 
 
-def _with_config(stored: KerasWeights, config: KerasConfig | None) -> KerasWeights:
-    """Add what only a model's configuration says."""
+def _with_config(weights: KerasWeights, config: KerasConfig | None) -> KerasWeights:
+    """Add the graph, which only a configuration describes."""
     if config is None:
-        return stored
-    return dataclasses.replace(stored, graph=keras_graph.graph_of(config))
+        return weights
+    return dataclasses.replace(weights, graph=keras_graph.graph_of(config))
 
 
 def _member(archive: zipfile.ZipFile, name: str, limit: int) -> bytes:
     if name not in archive.namelist():
         raise CorruptFileError(f"{archive.filename} is not a .keras file: it holds no {name}")
-    # The size in the directory may lie: never unpack more than the limit.
+    # The directory of the archive may state a wrong size: unpack at most the limit.
     with archive.open(name) as member:
         data = member.read(limit + 1)
     if len(data) > limit:

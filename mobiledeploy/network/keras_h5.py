@@ -1,7 +1,12 @@
-"""The weights layout of Keras 3 and of Keras 2.12 and later: groups named after classes.
+"""Read the two layouts in which Keras stores weights in HDF5 files.
 
-`layers/conv2d_7/vars/0`: the eighth Conv2D of the model, its first variable. Layers of one class
-are numbered in running order; how the classes alternate is only in the configuration.
+Keras 3, and Keras 2.12 and later: groups named by class. `layers/conv2d_7/vars/0` is the first
+variable of the eighth Conv2D. Layers of one class are numbered in running order; the order of
+layers of different classes is only in the configuration.
+
+Keras before 2.12, and whole models as `.h5`: groups named by layer. The attribute `layer_names`
+gives the running order; `weight_names` of a layer's group gives paths such as `Conv1/kernel:0`. A
+nested model is one group with all its weights.
 """
 
 import re
@@ -24,23 +29,26 @@ from mobiledeploy.network.keras_weights import KerasBatchNorm, KerasKernel, Kera
 from mobiledeploy.network.network import Float
 
 ROOTS: Final = ("layers", "_layer_checkpoint_dependencies")
-"""The top group; the second is what Keras 2.12 called it."""
+"""The outermost group by class; Keras 2.12 used the second name."""
 
 _KINDS_BY_STEM: Final = {snake_case(name): kind for name, kind in KERNEL_KINDS.items()}
 _NORM_STEMS: Final = frozenset(map(snake_case, NORM_CLASSES))
+KERNELS: Final = frozenset({"kernel", "depthwise_kernel"})
+ROLES: Final = KERNELS | {"bias", "gamma", "beta", "moving_mean", "moving_variance"}
+"""The variables that are read; other layers store counters of any type, for example."""
 
 
 def read_by_class_name(file: Group, origin: str, config: KerasConfig | None) -> KerasWeights:
-    """Read the weights.
+    """Read weights in groups named by class.
 
     Args:
         file: The opened HDF5 file.
         origin: Its name, for messages.
-        config: The model's configuration, where the file came with one.
+        config: The model's configuration; None where the file has none.
 
     Raises:
         CorruptFileError: The file is damaged.
-        RequestError: It holds something that cannot be told without a configuration.
+        RequestError: It holds something that cannot be understood without a configuration.
     """
     known = {layer.path: layer for layer in config.layers} if config else {}
     names: dict[str, str] = {}
@@ -78,12 +86,12 @@ def read_by_class_name(file: Group, origin: str, config: KerasConfig | None) -> 
 
 
 def _stem(path: str) -> str:
-    """Return the class: `layers/conv2d_7` is a `conv2d`."""
+    """Return the class name in a path: `conv2d` for `layers/conv2d_7`."""
     return re.sub(r"_\d+$", "", path.rsplit("/", 1)[-1])
 
 
 def _order(path: str) -> list[tuple[str, int]]:
-    """Sort by number, not by digits: `conv2d_10` comes after `conv2d_9`."""
+    """Return a sort key by number, not by digits: `conv2d_10` comes after `conv2d_9`."""
     parts = []
     for part in path.split("/"):
         match = re.fullmatch(r"(.*?)(?:_(\d+))?", part)
@@ -93,17 +101,17 @@ def _order(path: str) -> list[tuple[str, int]]:
 
 
 def _name(variables: Group, path: str) -> str:
-    """Return the layer's name, which Keras 3 writes since 3.6, or the path."""
+    """Return the layer's name, which Keras writes since 3.6; otherwise the path."""
     return string(variables, "name") or path
 
 
 def _variables(variables: Group, path: str) -> list[Dataset]:
-    found: list[Dataset] = []
-    while (dataset := child(variables, str(len(found)))) is not None:
-        found.append(dataset)
-    if not found:
+    datasets: list[Dataset] = []
+    while (dataset := child(variables, str(len(datasets)))) is not None:
+        datasets.append(dataset)
+    if not datasets:
         raise CorruptFileError(f"`{path}` lacks its weights")
-    return found
+    return datasets
 
 
 def _batch_norm_in_order(name: str, values: list[Float], config: ConfigLayer | None) -> BatchNorm:
@@ -125,18 +133,13 @@ def _batch_norm_in_order(name: str, values: list[Float], config: ConfigLayer | N
     return BatchNorm(gamma=gamma, beta=beta, mean=mean, variance=variance, epsilon=epsilon)
 
 
-KERNELS: Final = frozenset({"kernel", "depthwise_kernel"})
-ROLES: Final = KERNELS | {"bias", "gamma", "beta", "moving_mean", "moving_variance"}
-"""What is read; other layers keep counters and the like, of any type."""
-
-
 def read_by_layer_name(weights: Group, origin: str, config: KerasConfig | None) -> KerasWeights:
-    """Read the weights.
+    """Read weights in groups named by layer.
 
     Args:
         weights: The group with the attribute `layer_names`.
         origin: The file's name, for messages.
-        config: The model's configuration, where the file came with one.
+        config: The model's configuration; None where the file has none.
 
     Raises:
         CorruptFileError: The file is damaged.
@@ -148,23 +151,24 @@ def read_by_layer_name(weights: Group, origin: str, config: KerasConfig | None) 
         name: dict(zip(roles, values[name], strict=True)) for name, roles in datasets.items()
     }
     kernels, norms = [], []
-    for name, found in layers.items():
-        if role := next(iter(KERNELS & found.keys()), None):
+    for name, variables in layers.items():
+        if role := next(iter(KERNELS & variables.keys()), None):
             class_name = known[name].class_name if name in known else ""
             kernels.append(
                 KerasKernel(
                     name=name,
                     path=name,
-                    kind=KERNEL_KINDS.get(class_name) or _kind_by_shape(name, role, found[role]),
-                    kernel=found[role],
-                    bias=found.get("bias"),
+                    kind=KERNEL_KINDS.get(class_name)
+                    or _kind_by_shape(name, role, variables[role]),
+                    kernel=variables[role],
+                    bias=variables.get("bias"),
                 )
             )
-        elif "moving_mean" in found:
+        elif "moving_mean" in variables:
             epsilon = known[name].epsilon if name in known else EPSILON
             norms.append(
                 KerasBatchNorm(
-                    name=name, path=name, batch_norm=_batch_norm_by_role(name, found, epsilon)
+                    name=name, path=name, batch_norm=_batch_norm_by_role(name, variables, epsilon)
                 )
             )
     return KerasWeights(origin=origin, kernels=tuple(kernels), norms=tuple(norms))
@@ -175,16 +179,16 @@ def _datasets(weights: Group, known: Mapping[str, ConfigLayer]) -> dict[str, dic
 
     Args:
         weights: The group with the attribute `layer_names`.
-        known: The layers of the configuration by name, where there is one.
+        known: The layers of the configuration by name; empty where there is none.
     """
-    found: dict[str, dict[str, Dataset]] = {}
+    datasets: dict[str, dict[str, Dataset]] = {}
     for group_name in strings(weights, "layer_names"):
         group = child(weights, group_name)
         if group is None:
             raise CorruptFileError(f"`{group_name}` is listed in the file, but not there")
         paths = strings(group, "weight_names")
         owners = {path.rpartition("/")[0] for path in paths}
-        # The group's name is the layer's own; inside a nested model only paths tell.
+        # A group has the name of its layer, or that of a nested model: then paths name the layers.
         single = group_name in known if known else len(owners) == 1
         for path in paths:
             owner, _, variable = path.rpartition("/")
@@ -192,15 +196,15 @@ def _datasets(weights: Group, known: Mapping[str, ConfigLayer]) -> dict[str, dic
             if role not in ROLES:
                 continue
             layer = group_name if single else owner.rpartition("/")[2]
-            roles = found.setdefault(layer, {})
+            roles = datasets.setdefault(layer, {})
             if role in roles:
                 raise CorruptFileError(f"layer `{layer}` has two weights named `{role}`")
             roles[role] = child(group, path)
-    return found
+    return datasets
 
 
 def _kind_by_shape(name: str, role: str, kernel: Float) -> KernelKind:
-    """Tell what a kernel belongs to by its shape: HWC1 is depthwise."""
+    """Return the kind of a kernel by its shape: HWC1 is depthwise."""
     if role == "depthwise_kernel" or (kernel.ndim == 4 and kernel.shape[-1] == 1):
         return "depthwise"
     if kernel.ndim == 4:
@@ -210,14 +214,14 @@ def _kind_by_shape(name: str, role: str, kernel: Float) -> KernelKind:
     raise CorruptFileError(f"layer `{name}`: expected a kernel, received shape {kernel.shape}")
 
 
-def _batch_norm_by_role(name: str, found: Mapping[str, Float], epsilon: float) -> BatchNorm:
-    mean = found["moving_mean"]
-    if "moving_variance" not in found:
+def _batch_norm_by_role(name: str, variables: Mapping[str, Float], epsilon: float) -> BatchNorm:
+    mean = variables["moving_mean"]
+    if "moving_variance" not in variables:
         raise CorruptFileError(f"batch normalisation `{name}` lacks its variance")
     return BatchNorm(
-        gamma=found.get("gamma", mean * 0 + 1),
-        beta=found.get("beta", mean * 0),
+        gamma=variables.get("gamma", mean * 0 + 1),
+        beta=variables.get("beta", mean * 0),
         mean=mean,
-        variance=found["moving_variance"],
+        variance=variables["moving_variance"],
         epsilon=epsilon,
     )

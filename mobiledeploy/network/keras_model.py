@@ -1,4 +1,4 @@
-"""Weights out of a Keras model in memory, and into one that `models.keras_builder` built."""
+"""Get and set the weights of a Keras model in memory."""
 
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
@@ -23,13 +23,13 @@ def variables_of(architecture: Architecture, model: "keras.Model") -> Mapping[st
     """Return copies of the model's variables, by layer of the architecture.
 
     Args:
-        architecture: What the model is.
+        architecture: The architecture of the model.
         model: Built by `models.keras_builder`, or by Keras applications, in Keras 3 or tf_keras.
 
     Raises:
         RequestError: The model is not one of this architecture.
     """
-    matched = match_weights(_stored(model), architecture)
+    matched = match_weights(_keras_weights(model), architecture)
     if not matched.head:
         raise RequestError(f"expected a model with a head for {architecture.name}; {matched.note}")
     return matched.variables
@@ -51,17 +51,17 @@ def assign(
     *,
     head: bool = True,
 ) -> None:
-    """Set a built model's weights, layer by layer.
+    """Set the weights of a model that `models.keras_builder` built, layer by layer.
 
-    The model computes what the variables say even if they have a bias before the batch
-    normalisation, none at all, or another epsilon than the model's.
+    The model computes the same as the variables, even if these have a bias before the batch
+    normalisation, no batch normalisation, or another epsilon than the model.
 
     Args:
         architecture: What the model was built from.
         model: Changed in place.
         variables: By layer name, for every layer that has weights; without `head` the dense
             layer's may be missing.
-        head: Whether to set the dense layer too, or to leave it as it is.
+        head: Whether to set the dense layer, too.
 
     Raises:
         RequestError: A layer's variables are missing or have another shape. The model is then
@@ -100,7 +100,7 @@ def _statistics(source: Variables, channels: int, epsilon: float) -> list[Float]
     return [norm.gamma * ratio, norm.beta, norm.mean - bias, norm.variance]
 
 
-def _stored(model: "keras.Model") -> KerasWeights:
+def _keras_weights(model: "keras.Model") -> KerasWeights:
     kernels, norms = [], []
     for layer in _layers(model):
         kind = type(layer).__name__
@@ -129,7 +129,7 @@ def _stored(model: "keras.Model") -> KerasWeights:
 
 
 def _layers(model: Any) -> Iterator[Any]:
-    """Yield the layers in running order, models inside the model taken apart."""
+    """Yield the layers in running order, those of nested models included."""
     for layer in model.layers:
         if hasattr(layer, "layers"):
             yield from _layers(layer)

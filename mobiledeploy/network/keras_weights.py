@@ -1,6 +1,7 @@
-"""What a foreign model holds, before anybody knows which of our layers it belongs to.
+"""All weights of a Keras model, by the model's own layer names.
 
-`to_bytes` and `from_bytes` carry it from the process that reads a file to this one.
+`weight_matching` decides to which layers of our architecture they belong. `to_bytes` and
+`from_bytes` transfer them from the child process that reads a file.
 """
 
 import dataclasses
@@ -25,9 +26,9 @@ class KerasKernel:
     """The weights of one convolution or dense layer.
 
     Attributes:
-        name: The layer's name in the foreign model, or its path in the file.
-        path: Where it lies in a file that groups weights by class, otherwise the name.
-        kind: What it computes.
+        name: The layer's name in the Keras model, or its path in the file.
+        path: Its group in a file that groups weights by class, otherwise the name.
+        kind: The kind of layer.
         kernel: float32 in Keras's order: HWIO, HWC1 for depthwise, IO for dense.
         bias: float32, or None.
     """
@@ -41,11 +42,11 @@ class KerasKernel:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class KerasBatchNorm:
-    """One batch normalisation.
+    """The weights of one batch normalisation.
 
     Attributes:
-        name: The layer's name in the foreign model, or its path in the file.
-        path: Where it lies in a file that groups weights by class, otherwise the name.
+        name: The layer's name in the Keras model, or its path in the file.
+        path: Its group in a file that groups weights by class, otherwise the name.
         batch_norm: Its parameters.
     """
 
@@ -56,14 +57,15 @@ class KerasBatchNorm:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class KerasWeights:
-    """All weights of a foreign model.
+    """All weights of a Keras model.
 
     Attributes:
         origin: The file's name or the model's, for messages.
-        kernels: Those of one kind stand in the order in which they run.
-        norms: In the order in which they run.
-        graph: What the file says that it computes; None for weights alone.
-        input_range: What is known of weights alone from elsewhere: what they take for pixels.
+        kernels: In running order among those of one kind.
+        norms: In running order.
+        graph: The operators that the file describes; None for a file with weights only.
+        input_range: For weights without a graph, the range of the network's input where it is
+            known from another source, as for ImageNet weights.
     """
 
     origin: str
@@ -76,21 +78,21 @@ class KerasWeights:
 _PARTS: Final = ("gamma", "beta", "mean", "variance")
 
 
-def to_bytes(stored: KerasWeights) -> bytes:
+def to_bytes(weights: KerasWeights) -> bytes:
     """Return an `.npz` archive: `header` (JSON), `kernel/0`, `bias/0`, `gamma/0`, ..."""
     header = {
-        "origin": stored.origin,
-        "kernels": [(kernel.name, kernel.path, kernel.kind) for kernel in stored.kernels],
-        "norms": [(norm.name, norm.path, norm.batch_norm.epsilon) for norm in stored.norms],
-        "graph": None if stored.graph is None else codec.dump(stored.graph),
-        "input_range": stored.input_range,
+        "origin": weights.origin,
+        "kernels": [(kernel.name, kernel.path, kernel.kind) for kernel in weights.kernels],
+        "norms": [(norm.name, norm.path, norm.batch_norm.epsilon) for norm in weights.norms],
+        "graph": None if weights.graph is None else codec.dump(weights.graph),
+        "input_range": weights.input_range,
     }
     arrays: dict[str, Float] = {}
-    for index, kernel in enumerate(stored.kernels):
+    for index, kernel in enumerate(weights.kernels):
         arrays[f"kernel/{index}"] = kernel.kernel
         if kernel.bias is not None:
             arrays[f"bias/{index}"] = kernel.bias
-    for index, norm in enumerate(stored.norms):
+    for index, norm in enumerate(weights.norms):
         arrays.update({f"{part}/{index}": getattr(norm.batch_norm, part) for part in _PARTS})
     buffer = io.BytesIO()
     text = np.frombuffer(json.dumps(header).encode(), np.uint8)
@@ -99,10 +101,10 @@ def to_bytes(stored: KerasWeights) -> bytes:
 
 
 def from_bytes(data: bytes) -> KerasWeights:
-    """Return what was dumped.
+    """Return the weights that `to_bytes` wrote.
 
     Raises:
-        CorruptFileError: The bytes are something else: their writer was led astray.
+        CorruptFileError: The bytes are something else: a hostile file misled the child process.
     """
     try:
         with np.load(io.BytesIO(data), allow_pickle=False) as archive:
@@ -135,4 +137,6 @@ def from_bytes(data: bytes) -> KerasWeights:
             input_range=header["input_range"],
         )
     except (ValueError, KeyError, TypeError, EOFError, OSError, zipfile.BadZipFile) as error:
-        raise CorruptFileError(f"the weights did not arrive whole: {error}") from error
+        raise CorruptFileError(
+            f"the weights read by the child process are damaged: {error}"
+        ) from error

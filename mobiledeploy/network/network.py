@@ -1,4 +1,7 @@
-"""`Network`: an architecture with its folded float weights."""
+"""`Network`: an architecture with its float weights, batch norm folded.
+
+Its file is an `.npz`: `architecture` as JSON, `<layer>/kernel` and `<layer>/bias`.
+"""
 
 import dataclasses
 import io
@@ -16,6 +19,7 @@ from mobiledeploy.ops.architecture import Architecture
 from mobiledeploy.ops.weights import Weights
 
 Float = npt.NDArray[np.float32]
+_ARCHITECTURE: Final = "architecture"
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -41,10 +45,10 @@ class Network:
                 continue
             if layer.name not in self.weights:
                 raise RequestError(f"layer `{layer.name}` has no weights")
-            found = self.weights[layer.name]
+            weights = self.weights[layer.name]
             for what, array, expected in (
-                ("kernel", found.kernel, layer.kernel_shape),
-                ("bias", found.bias, (layer.out_channels,)),
+                ("kernel", weights.kernel, layer.kernel_shape),
+                ("bias", weights.bias, (layer.out_channels,)),
             ):
                 if array.shape != expected:
                     raise RequestError(
@@ -58,11 +62,8 @@ class Network:
                     )
 
 
-_ARCHITECTURE: Final = "architecture"
-
-
 def save_network(path: Path, network: Network) -> None:
-    """Write a network, whole or not at all.
+    """Write a network to a file, whole or not at all.
 
     Raises:
         StorageError: The file cannot be written.
@@ -78,7 +79,7 @@ def save_network(path: Path, network: Network) -> None:
 
 
 def load_network(path: Path) -> Network:
-    """Read a network.
+    """Read a network from a file.
 
     Raises:
         CorruptFileError: The file is missing, damaged or holds something else.

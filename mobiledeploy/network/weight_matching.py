@@ -1,4 +1,4 @@
-"""Find out which weights of a foreign model belong to which layer of an architecture."""
+"""Decide which weights of a Keras model belong to which layer of an architecture."""
 
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,8 +25,8 @@ class MatchedWeights:
 
     Attributes:
         variables: By layer name: the whole trunk, and the dense layer if `head`.
-        head: Whether the foreign head fits; otherwise the network's own has to be trained.
-        note: What was taken, what was not and what differs; sentences for people.
+        head: Whether the model's head fits; otherwise a new one has to be trained.
+        note: Which weights were taken and what differs, as sentences for people.
     """
 
     variables: Mapping[str, Variables]
@@ -36,11 +36,11 @@ class MatchedWeights:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Recognised:
-    """Which of our architectures weights have the shapes of.
+    """An architecture whose kernels have the shapes of a model's weights.
 
     Attributes:
-        arch: Its name.
-        alpha: Its width multiplier.
+        arch: The architecture's name.
+        alpha: The width multiplier.
     """
 
     arch: Arch
@@ -48,13 +48,13 @@ class Recognised:
 
 
 def architecture_for(
-    config: BuildConfig, stored: KerasWeights | None, *, classes: int
+    config: BuildConfig, weights: KerasWeights | None, *, classes: int
 ) -> Architecture:
-    """Return the network that a build is asked for, with the activation that its weights need.
+    """Return the architecture that a build asks for, with the activation that its weights need.
 
     Args:
-        config: The build.
-        stored: The weights that it starts from, None for none.
+        config: The build's configuration.
+        weights: The weights that it starts from; None for none.
         classes: Length of the output.
     """
     model = config.model
@@ -64,91 +64,91 @@ def architecture_for(
         image_size=model.image_size,
         classes=classes,
         stem_stride=model.stem_stride,
-        activation="relu6" if stored is None else _activation(stored),
+        activation="relu6" if weights is None else _activation(weights),
         scaling=config.preprocessing.scaling,
     )
 
 
 def match_weights(
-    stored: KerasWeights, architecture: Architecture, *, take_head: bool = True
+    weights: KerasWeights, architecture: Architecture, *, take_head: bool = True
 ) -> MatchedWeights:
-    """Give every layer its weights.
+    """Return the weights of every layer of an architecture.
 
-    Where the file is a whole model, it must compute what the architecture computes, layer by
-    layer; only what is done to the pixels need not be in it. Of weights alone every shape is
-    checked, and the note says what could not be. They go by name if the foreign model has all our
-    names, which are those of Keras applications; otherwise in running order.
+    A whole model must compute the same as the architecture, layer by layer; it may lack the
+    scaling of the pixels. Of a file with weights only, all shapes are checked, and the note says
+    what could not be. Such weights are matched by name if all layer names are those of the
+    architecture, which are those of Keras applications; otherwise in running order.
 
     Args:
-        stored: The foreign model.
-        architecture: Ours; only the number of classes may differ.
-        take_head: Whether the foreign head is looked at; otherwise there is to be a new one.
+        weights: The weights of the Keras model.
+        architecture: The architecture; only the number of classes may differ.
+        take_head: Whether to use the model's head where it fits.
 
     Raises:
-        RequestError: It is another network; names the first layer that differs, and what is
-            expected and received. Or it takes pixels otherwise.
+        RequestError: The model is another network; names the first layer that differs, what is
+            expected and what is received. Or its input range is another one.
     """
-    paired = _paired(stored, architecture)
+    match = _match(weights, architecture)
     try:
-        trunk, rest = _trunk(stored, architecture, paired)
+        trunk, rest = _trunk(weights, architecture, match)
     except RequestError as error:
         raise RequestError(
-            f"{stored.origin} does not fit {architecture.name}: {error}", hint=_whose(stored)
+            f"{weights.origin} does not fit {architecture.name}: {error}", hint=_hint(weights)
         ) from error
-    scaled = paired.scaled if paired else None
-    _check_input_range(stored, scaled, architecture)
+    scaled = match.pixel_scaling if match else None
+    _check_input_range(weights, scaled, architecture)
     taken = sum(variables.batch_norm is not None for variables in trunk.values())
     head, note = _head(
         rest if take_head else [],
         architecture,
-        paired,
-        origin=stored.origin,
-        spare_norms=len(stored.norms) > taken,
+        match,
+        origin=weights.origin,
+        spare_norms=len(weights.norms) > taken,
     )
     variables = {**trunk, **head}
-    said = stored.input_range is not None or scaled is not None
+    said = weights.input_range is not None or scaled is not None
     return MatchedWeights(
         variables=variables,
         head=bool(head),
         note=" ".join(
-            (f"{stored.origin}: {note}.", *_unchecked(stored, architecture, range_known=said))
+            (f"{weights.origin}: {note}.", *_unchecked(weights, architecture, range_known=said))
         ),
     )
 
 
-def _paired(stored: KerasWeights, architecture: Architecture) -> GraphMatch | None:
-    if stored.graph is None:
+def _match(weights: KerasWeights, architecture: Architecture) -> GraphMatch | None:
+    if weights.graph is None:
         return None
     try:
-        return match_graph(stored.graph, architecture)
+        return match_graph(weights.graph, architecture)
     except RequestError as error:
         raise RequestError(
-            f"{stored.origin} does not fit {architecture.name}: {error}",
-            hint=error.hint or _whose(stored),
+            f"{weights.origin} does not fit {architecture.name}: {error}",
+            hint=error.hint or _hint(weights),
         ) from error
 
 
-def _whose(stored: KerasWeights) -> str:
-    found = recognise(stored)
-    if found is None:
+def _hint(weights: KerasWeights) -> str:
+    recognised = recognise(weights)
+    if recognised is None:
         return "expected the weights of a MobileNet V1 or V2 with standard layers"
-    return f"the weights are those of `--arch {found.arch} --alpha {found.alpha}`"
+    return f"the weights are those of `--arch {recognised.arch} --alpha {recognised.alpha}`"
 
 
-def _activation(stored: KerasWeights) -> Activation:
-    """Return relu6, as in the papers, unless the file says relu and nowhere relu6."""
-    nodes = stored.graph.nodes if stored.graph else ()
-    found = {node.what for node in nodes if node.op == "activation"}
-    return "relu" if "relu" in found and "relu6" not in found else "relu6"
+def _activation(weights: KerasWeights) -> Activation:
+    """Return relu6, as in the papers, unless the graph has relu and no relu6."""
+    nodes = weights.graph.nodes if weights.graph else ()
+    functions = {node.what for node in nodes if node.op == "activation"}
+    return "relu" if "relu" in functions and "relu6" not in functions else "relu6"
 
 
-def recognise(stored: KerasWeights) -> Recognised | None:
-    """Return which architecture and width the weights have the shapes of, or None."""
+def recognise(weights: KerasWeights) -> Recognised | None:
+    """Return the architecture and width whose kernels have the shapes of the weights, or None."""
     for arch in registry.NAMES:
         for alpha in ALPHAS[arch]:
             architecture = registry.architecture(arch, alpha=alpha, image_size=224, classes=2)
             try:
-                _trunk(stored, architecture, None)
+                _trunk(weights, architecture, None)
             except RequestError:
                 continue
             return Recognised(arch=arch, alpha=alpha)
@@ -156,49 +156,49 @@ def recognise(stored: KerasWeights) -> Recognised | None:
 
 
 def _check_input_range(
-    stored: KerasWeights, scaled: PixelScaling | None, architecture: Architecture
+    weights: KerasWeights, scaled: PixelScaling | None, architecture: Architecture
 ) -> None:
-    """Check that the network is given what the foreign model makes of pixels, as far as known."""
-    theirs = scaled.input_range if scaled else stored.input_range
+    """Check that the network's input range is the model's, as far as that is known."""
+    theirs = scaled.input_range if scaled else weights.input_range
     if scaled is not None and theirs is None:
         raise RequestError(
-            f"{stored.origin} makes {scaled} of a pixel, which is no range that a network is "
-            f"given here ({', '.join(SCALINGS)})",
+            f"{weights.origin} computes {scaled} from a pixel, which is none of the supported "
+            f"input ranges ({', '.join(SCALINGS)})",
             hint="train it with one of these; or take its weights alone (save_weights, "
-            "`.weights.h5`) and train on from them",
+            "`.weights.h5`) and train them further",
         )
     if theirs is not None and SCALINGS[theirs] != architecture.scaling:
         raise RequestError(
-            f"{stored.origin} takes pixels as {theirs}, this network would take them as "
+            f"{weights.origin} has the input range {theirs}, this network would have "
             f"{_in_words(architecture)}",
             hint=f"build with `--input-range {theirs}`",
         )
 
 
 def _trunk(
-    stored: KerasWeights, architecture: Architecture, paired: GraphMatch | None
+    weights: KerasWeights, architecture: Architecture, match: GraphMatch | None
 ) -> tuple[dict[str, Variables], list[KerasKernel]]:
-    """Return the variables of all layers but the dense one, and the kernels that are left."""
+    """Return the variables of all layers but the dense one, and the remaining kernels."""
     layers = [layer for layer in architecture.layers if layer.op in {"conv", "depthwise"}]
-    named = {kernel.name: kernel for kernel in stored.kernels}
+    named = {kernel.name: kernel for kernel in weights.kernels}
     norms: list[BatchNorm | None] | None
-    if paired is not None:
-        kernels = _kernels_of(stored, paired, layers)
-        norms = _norms_of(stored, paired, layers)
+    if match is not None:
+        kernels = _kernels_of(weights, match, layers)
+        norms = _norms_of(weights, match, layers)
     elif all(layer.name in named for layer in layers):
         kernels = [named[layer.name] for layer in layers]
-        norms = _norms_by_name(stored, layers)
+        norms = _norms_by_name(weights, layers)
     else:
-        kernels = _kernels_in_order(stored, layers)
+        kernels = _kernels_in_order(weights, layers)
         norms = None
     if norms is None:
-        norms = _norms_in_order(stored, layers)
+        norms = _norms_in_order(weights, layers)
     variables = {}
     for layer, kernel, norm in zip(layers, kernels, norms, strict=True):
         variables[layer.name] = Variables(kernel=kernel.kernel, bias=kernel.bias, batch_norm=norm)
         check_shapes(layer, variables[layer.name])
     taken = set(map(id, kernels))
-    rest = [kernel for kernel in stored.kernels if id(kernel) not in taken]
+    rest = [kernel for kernel in weights.kernels if id(kernel) not in taken]
     for kernel in rest:
         if not _could_be_head(kernel):
             raise RequestError(
@@ -209,37 +209,37 @@ def _trunk(
 
 
 def _kernels_of(
-    stored: KerasWeights, paired: GraphMatch, layers: list[Layer]
+    weights: KerasWeights, match: GraphMatch, layers: list[Layer]
 ) -> list[KerasKernel]:
-    return [_of(paired.kernels[layer.name], stored.kernels) for layer in layers]
+    return [_of(match.kernels[layer.name], weights.kernels) for layer in layers]
 
 
 def _norms_of(
-    stored: KerasWeights, paired: GraphMatch, layers: list[Layer]
+    weights: KerasWeights, match: GraphMatch, layers: list[Layer]
 ) -> list[BatchNorm | None]:
-    nodes = [paired.norms.get(layer.name) for layer in layers]
-    return [_of(node, stored.norms).batch_norm if node else None for node in nodes]
+    nodes = [match.norms.get(layer.name) for layer in layers]
+    return [_of(node, weights.norms).batch_norm if node else None for node in nodes]
 
 
 def _of(node: KerasNode, entries: Sequence[_Entry]) -> _Entry:
-    """Return the weights of one layer of the file's graph.
+    """Return the weights of one node of the graph.
 
     Raises:
         RequestError: The file holds none, or several of this name.
     """
     by_path = [entry for entry in entries if entry.path == node.path]
-    found = by_path or [entry for entry in entries if entry.path == node.name]
-    if len(found) != 1:
+    chosen = by_path or [entry for entry in entries if entry.path == node.name]
+    if len(chosen) != 1:
         raise RequestError(
             f"expected the weights of one layer {node.label} in the file, received "
-            f"{len(found) or 'none'}"
+            f"{len(chosen) or 'none'}"
         )
-    return found[0]
+    return chosen[0]
 
 
-def _kernels_in_order(stored: KerasWeights, layers: list[Layer]) -> list[KerasKernel]:
+def _kernels_in_order(weights: KerasWeights, layers: list[Layer]) -> list[KerasKernel]:
     waiting: dict[str, Iterator[KerasKernel]] = {
-        kind: iter([kernel for kernel in stored.kernels if kernel.kind == kind])
+        kind: iter([kernel for kernel in weights.kernels if kernel.kind == kind])
         for kind in ("conv", "depthwise")
     }
     kernels = []
@@ -259,28 +259,28 @@ def _kernels_in_order(stored: KerasWeights, layers: list[Layer]) -> list[KerasKe
     return kernels
 
 
-def _norms_by_name(stored: KerasWeights, layers: list[Layer]) -> list[BatchNorm | None] | None:
-    named = {norm.name: norm.batch_norm for norm in stored.norms}
-    found = [
+def _norms_by_name(weights: KerasWeights, layers: list[Layer]) -> list[BatchNorm | None] | None:
+    named = {norm.name: norm.batch_norm for norm in weights.norms}
+    norms = [
         next((named[n] for n in _norm_names(layer.name) if n in named), None) for layer in layers
     ]
-    return found if all(found) else None
+    return norms if all(norms) else None
 
 
 def _norm_names(name: str) -> tuple[str, ...]:
-    """Return how ours, and those of Keras applications, are called."""
+    """Return the names that our batch normalisations and those of Keras applications have."""
     return f"{name}_BN", f"{name}_bn", f"bn_{name}"
 
 
-def _norms_in_order(stored: KerasWeights, layers: list[Layer]) -> list[BatchNorm | None]:
-    if not stored.norms:
+def _norms_in_order(weights: KerasWeights, layers: list[Layer]) -> list[BatchNorm | None]:
+    if not weights.norms:
         return [None] * len(layers)
-    if len(stored.norms) < len(layers):
+    if len(weights.norms) < len(layers):
         raise RequestError(
             f"expected a batch normalisation after each of {len(layers)} convolutions, or none, "
-            f"received {len(stored.norms)}"
+            f"received {len(weights.norms)}"
         )
-    return [norm.batch_norm for norm in stored.norms[: len(layers)]]
+    return [norm.batch_norm for norm in weights.norms[: len(layers)]]
 
 
 def _could_be_head(kernel: KerasKernel) -> bool:
@@ -290,15 +290,15 @@ def _could_be_head(kernel: KerasKernel) -> bool:
 def _head(
     rest: list[KerasKernel],
     architecture: Architecture,
-    paired: GraphMatch | None,
+    match: GraphMatch | None,
     *,
     origin: str,
     spare_norms: bool,
 ) -> tuple[dict[str, Variables], str]:
-    """Return the dense layer's variables, or nothing, and a note that says so.
+    """Return the dense layer's variables, or nothing, with a note that says which.
 
     Raises:
-        RequestError: The head has our shape, and computes something else.
+        RequestError: The head has the right shape, but computes something else.
     """
     layer = architecture.logits
     if not rest:
@@ -308,7 +308,7 @@ def _head(
     # The head of Keras applications' V1 is a 1x1 convolution of a 1x1 image: a dense layer.
     kernel = rest[0].kernel.reshape(rest[0].kernel.shape[-2:])
     if kernel.shape != layer.kernel_shape:
-        differs = paired.head_differs if paired else ""
+        differs = match.head_differs if match else ""
         return {}, (
             f"the trunk was taken; its head `{rest[0].name}` has shape {kernel.shape}, "
             f"{layer.kernel_shape} is needed, so the head is new"
@@ -317,9 +317,9 @@ def _head(
             if differs
             else ""
         )
-    if paired is not None:
-        differs = paired.head_differs
-        if not differs and (paired.head is None or _of(paired.head, rest) is not rest[0]):
+    if match is not None:
+        differs = match.head_differs
+        if not differs and (match.head is None or _of(match.head, rest) is not rest[0]):
             differs = "another layer"
         if differs:
             raise RequestError(
@@ -338,17 +338,17 @@ def _head(
 
 
 def _unchecked(
-    stored: KerasWeights, architecture: Architecture, *, range_known: bool
+    weights: KerasWeights, architecture: Architecture, *, range_known: bool
 ) -> Iterator[str]:
-    """Yield what the foreign model may compute otherwise than ours."""
+    """Yield sentences on what the model may compute differently."""
     size = architecture.input_shape[:2]
-    if stored.graph is None:
+    if weights.graph is None:
         yield (
             "It holds weights alone: whether it had this network's strides, padding, activations "
             "and pooling could not be checked."
         )
-    elif stored.graph.image_size not in (None, size):
-        theirs, ours = (" x ".join(map(str, side)) for side in (stored.graph.image_size, size))
+    elif weights.graph.image_size not in (None, size):
+        theirs, ours = (" x ".join(map(str, side)) for side in (weights.graph.image_size, size))
         yield f"It took images of {theirs} pixels where this network takes {ours}."
     if not range_known:
         yield (

@@ -1,4 +1,4 @@
-"""A file that computes anything else than our network is refused, and told what."""
+"""A Keras graph that computes something else is refused; the error says what differs."""
 
 import dataclasses
 from collections.abc import Callable
@@ -23,7 +23,7 @@ def node(op: Any, name: str, *inputs: int, **rest: Any) -> KerasNode:
 
 
 def rows(architecture: Architecture) -> list[KerasNode]:
-    """Return the graph of a file that computes what an architecture does."""
+    """Return the nodes of a Keras graph that computes the same as an architecture."""
     nodes = [node("input", INPUT)]
     ends = {INPUT: 0}
     for layer in architecture.layers:
@@ -49,7 +49,7 @@ def place(nodes: list[KerasNode], name: str) -> int:
 
 
 def change(which: str, **fields: Any) -> Changes:
-    """Return what gives one node other fields."""
+    """Return a change that gives one node other fields."""
 
     def do(nodes: list[KerasNode]) -> None:
         index = place(nodes, which)
@@ -59,7 +59,7 @@ def change(which: str, **fields: Any) -> Changes:
 
 
 def insert(before: str, new: KerasNode) -> Changes:
-    """Return what puts a node on the way into another one."""
+    """Return a change that inserts a node before another one."""
 
     def do(nodes: list[KerasNode]) -> None:
         index = place(nodes, before)
@@ -72,7 +72,7 @@ def insert(before: str, new: KerasNode) -> Changes:
     return do
 
 
-def paired(
+def matched(
     *changes: Changes, architecture: Architecture = V2, outputs: tuple[int, ...] | None = None
 ) -> GraphMatch:
     nodes = rows(architecture)
@@ -83,30 +83,30 @@ def paired(
 
 
 def add_twice(nodes: list[KerasNode]) -> None:
-    """Let a sum take the same tensor twice."""
+    """Make a sum take the same tensor twice."""
     change("block_2_add", inputs=(place(nodes, "block_2_project_bn"),) * 2)(nodes)
 
 
 @pytest.mark.parametrize("arch", registry.NAMES)
 @pytest.mark.parametrize("size", [32, 96, 100, 150])
-def test_the_same_network_is_paired_layer_by_layer(arch: Any, size: int) -> None:
+def test_the_same_network_is_matched_layer_by_layer(arch: Any, size: int) -> None:
     alpha = {"v1": 0.25, "v2": 0.35}[arch]
     ours = registry.architecture(arch, alpha=alpha, image_size=size, classes=3)
-    found = paired(architecture=ours)
+    match = matched(architecture=ours)
     names = [layer.name for layer in ours.layers if layer.op in {"conv", "depthwise"}]
-    assert [(name, one.name) for name, one in found.kernels.items()] == [(n, n) for n in names]
-    assert {one.name for one in found.norms.values()} == {f"{name}_bn" for name in names}
-    assert found.scaled is None
-    assert found.head_differs == ""
-    assert found.head is not None
-    assert found.head.name == "logits"
+    assert [(name, one.name) for name, one in match.kernels.items()] == [(n, n) for n in names]
+    assert {one.name for one in match.norms.values()} == {f"{name}_bn" for name in names}
+    assert match.pixel_scaling is None
+    assert match.head_differs == ""
+    assert match.head is not None
+    assert match.head.name == "logits"
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
         ([change("Conv1", strides=(1, 1))], r"`Conv1`: expected strides \(2, 2\), .*\(1, 1\)"),
-        ([change("Conv1", same=False)], "`Conv1`: of 96 rows, expected 48 out .* received 47"),
+        ([change("Conv1", same=False)], "`Conv1`: from 96 rows, expected 48 .* received 47"),
         ([change("block_2_depthwise", dilation=(2, 2))], r"expected dilation .* \(2, 2\)"),
         ([change("block_2_expand", channels=9)], r"`block_2_expand`: expected a kernel of shape"),
         ([change("Conv1_relu", what="relu")], "expected activation relu6, received relu after"),
@@ -126,14 +126,14 @@ def test_the_same_network_is_paired_layer_by_layer(arch: Any, size: int) -> None
         ([lambda nodes: nodes.append(node("input", "second"))], "expected one input, received 2"),
     ],
 )  # fmt: skip
-def test_another_trunk_is_refused_with_the_layer_and_what_differs(
+def test_an_error_names_the_layer_of_the_trunk_and_what_differs(
     changes: list[Changes], message: str
 ) -> None:
     with pytest.raises(RequestError, match=message):
-        paired(*changes)
+        matched(*changes)
 
 
-def test_wrapped_layers_are_called_what_they_are() -> None:
+def test_the_hint_says_how_to_unwrap_wrapped_layers() -> None:
     def wrap(name: str) -> Changes:
         return change("Conv1", op="other", class_name=name)
 
@@ -142,12 +142,12 @@ def test_wrapped_layers_are_called_what_they_are() -> None:
         ("QuantizeLayer", "quantize_model"),
     ):
         with pytest.raises(RequestError, match=name) as caught:
-            paired(wrap(name))
+            matched(wrap(name))
         assert hint in str(caught.value.hint)
 
 
 def zero_padded(architecture: Architecture) -> list[Changes]:
-    """Return what makes of every step of 2 what Keras's V1 has: zeros below, and VALID."""
+    """Return changes by which each stride 2 has Keras's padding of V1: zeros below, then VALID."""
     changes = []
     for layer in architecture.layers:
         if layer.strides == (2, 2) and layer.op == "depthwise":
@@ -156,14 +156,14 @@ def zero_padded(architecture: Architecture) -> list[Changes]:
     return changes
 
 
-def test_zeros_that_a_layer_of_its_own_puts_are_counted() -> None:
-    """At even sizes Keras's zeros are those of SAME, at odd ones they are not."""
+def test_a_padding_layer_counts_as_padding() -> None:
+    """At even sizes Keras's padding of V1 equals SAME, at odd sizes it does not."""
     even = dataclasses.replace(V1_ODD, input_shape=(96, 96, 3))
-    assert paired(*zero_padded(even), architecture=even).head_differs == ""
+    assert matched(*zero_padded(even), architecture=even).head_differs == ""
     with pytest.raises(
-        RequestError, match="`conv_dw_4`: of 25 rows, expected 13 out with 1 of zeros above"
+        RequestError, match="`conv_dw_4`: from 25 rows, expected 13 rows with 1 of zeros"
     ) as caught:
-        paired(*zero_padded(V1_ODD), architecture=V1_ODD)
+        matched(*zero_padded(V1_ODD), architecture=V1_ODD)
     assert str(caught.value.hint).startswith("at `--image-size 96` both are the same")
 
 
@@ -183,10 +183,10 @@ def test_zeros_that_a_layer_of_its_own_puts_are_counted() -> None:
         ([insert("predictions", node("softmax", "x"))], "`predictions`"),
     ],
 )  # fmt: skip
-def test_the_head_is_compared_too(changes: list[Changes], differs: str) -> None:
-    found = paired(*changes).head_differs
-    assert differs in found
-    assert bool(found) == bool(differs)
+def test_the_difference_of_the_head_is_stated(changes: list[Changes], differs: str) -> None:
+    received = matched(*changes).head_differs
+    assert differs in received
+    assert bool(received) == bool(differs)
 
 
 def test_a_pointwise_convolution_before_the_mean_is_a_dense_layer_after_it() -> None:
@@ -194,16 +194,16 @@ def test_a_pointwise_convolution_before_the_mean_is_a_dense_layer_after_it() -> 
         change("global_average_pooling2d", op="conv", name="first", channels=3),
         change("logits", op="mean"),
     ]
-    found = paired(*swap)
-    assert found.head_differs == ""
-    assert found.head is not None
-    assert found.head.name == "first"
+    match = matched(*swap)
+    assert match.head_differs == ""
+    assert match.head is not None
+    assert match.head.name == "first"
 
 
 def test_a_model_with_several_outputs_has_another_head() -> None:
     nodes = rows(V2)
     last = len(nodes) - 1
-    assert paired(outputs=(last, last - 1)).head_differs == "2 outputs"
+    assert matched(outputs=(last, last - 1)).head_differs == "2 outputs"
 
 
 @pytest.mark.parametrize(
@@ -221,17 +221,17 @@ def test_a_model_with_several_outputs_has_another_head() -> None:
         ((float("nan"),), (0.0,), None),
     ],
 )
-def test_what_becomes_of_pixels_is_a_range_that_we_know_or_none(
+def test_a_pixel_scaling_is_a_known_input_range_or_none(
     scale: Any, offset: Any, expected: InputRange | None
 ) -> None:
     assert PixelScaling(scale=scale, offset=offset).input_range == expected
 
 
-def test_steps_before_the_first_layer_are_taken_together() -> None:
+def test_successive_pixel_scalings_are_combined() -> None:
     halved = insert("Conv1", node("affine", "a", scale=(1 / 255,)))
     doubled = insert("Conv1", node("affine", "b", scale=(2.0,) * 3, offset=(-1.0,)))
     same_size = insert("Conv1", node("resize", "c", kernel=(96, 96)))
-    found = paired(halved, doubled, same_size).scaled
-    assert found is not None
-    assert found.input_range == "-1..1"
+    scaling = matched(halved, doubled, same_size).pixel_scaling
+    assert scaling is not None
+    assert scaling.input_range == "-1..1"
     assert str(PixelScaling(scale=(0.5,), offset=(-0.5,))) == "pixel * 0.5 - 0.5"

@@ -1,4 +1,4 @@
-"""Foreign weights go to the layers they belong to, or nowhere."""
+"""Weights of a Keras model are given to the right layers, or refused."""
 
 import dataclasses
 from collections.abc import Callable, Iterable
@@ -26,7 +26,7 @@ def stored(
     norm: str = "{}_BN",
     **rest: Any,
 ) -> KerasWeights:
-    """Return a foreign model whose every value says which layer it belongs to."""
+    """Return the weights of a model; the values of each layer are unique."""
     kernels, norms = [], []
     for index, layer in enumerate(architecture.layers):
         if not layer.has_weights:
@@ -58,10 +58,10 @@ def shuffled(items: Iterable[Any]) -> tuple[Any, ...]:
     return tuple(np.random.default_rng(0).permutation(np.array([*items], object)))
 
 
-def assert_each_in_its_place(found: Any, architecture: Architecture) -> None:
+def assert_each_in_its_place(matched: Any, architecture: Architecture) -> None:
     for index, layer in enumerate(architecture.layers):
         if layer.has_weights:
-            variables = found.variables[layer.name]
+            variables = matched.variables[layer.name]
             assert variables.kernel.shape == layer.kernel_shape
             assert (variables.kernel == index).all()
             if layer.op != "dense":
@@ -70,37 +70,39 @@ def assert_each_in_its_place(found: Any, architecture: Architecture) -> None:
 
 @pytest.mark.parametrize("architecture", [V1, V2])
 @pytest.mark.parametrize("norm", ["{}_BN", "{}_bn", "bn_{}"])
-def test_names_decide_where_they_are_ours(architecture: Architecture, norm: str) -> None:
+def test_weights_with_our_layer_names_are_matched_by_name(
+    architecture: Architecture, norm: str
+) -> None:
     model = stored(architecture, norm=norm)
     mixed = dataclasses.replace(
         model, kernels=shuffled(model.kernels), norms=shuffled(model.norms)
     )
-    found = match_weights(mixed, architecture)
-    assert found.head
-    assert_each_in_its_place(found, architecture)
+    matched = match_weights(mixed, architecture)
+    assert matched.head
+    assert_each_in_its_place(matched, architecture)
 
 
 @pytest.mark.parametrize("architecture", [V1, V2])
-def test_order_decides_where_names_are_foreign(architecture: Architecture) -> None:
+def test_weights_with_other_names_are_matched_in_running_order(architecture: Architecture) -> None:
     model = stored(architecture, rename="my_{}".format)
     # Files group the layers by class: only the order within a class is known.
     by_kind = sorted(model.kernels, key=lambda kernel: kernel.kind)
-    found = match_weights(dataclasses.replace(model, kernels=tuple(by_kind)), architecture)
-    assert found.head
-    assert_each_in_its_place(found, architecture)
+    matched = match_weights(dataclasses.replace(model, kernels=tuple(by_kind)), architecture)
+    assert matched.head
+    assert_each_in_its_place(matched, architecture)
 
 
-def test_a_model_without_batch_norm_is_taken_with_its_biases() -> None:
+def test_a_model_without_batch_norm_keeps_its_biases() -> None:
     model = stored(V1)
     biased = [
         dataclasses.replace(kernel, bias=np.ones(V1.layers[i].out_channels, np.float32))
         for i, kernel in enumerate(model.kernels[:-1])
     ]
-    found = match_weights(
+    matched = match_weights(
         dataclasses.replace(model, kernels=(*biased, model.kernels[-1]), norms=()), V1
     )
-    assert found.variables["conv_dw_1"].batch_norm is None
-    assert found.variables["conv_dw_1"].bias is not None
+    assert matched.variables["conv_dw_1"].batch_norm is None
+    assert matched.variables["conv_dw_1"].bias is not None
 
 
 def test_a_pointwise_convolution_can_be_the_head() -> None:
@@ -111,25 +113,25 @@ def test_a_pointwise_convolution_can_be_the_head() -> None:
     )
     for rename in (str, "my_{}".format):
         foreign = stored(V1, rename=rename)
-        found = match_weights(
+        matched = match_weights(
             dataclasses.replace(foreign, kernels=(*foreign.kernels[:-1], conv)), V1
         )
-        assert found.head
-        assert_each_in_its_place(found, V1)
+        assert matched.head
+        assert_each_in_its_place(matched, V1)
 
 
-def test_another_number_of_classes_keeps_the_trunk_and_says_so() -> None:
+def test_with_another_number_of_classes_the_trunk_is_kept_and_the_note_says_so() -> None:
     more = registry.architecture("v2", alpha=0.35, image_size=32, classes=7)
-    found = match_weights(stored(V2), more)
-    assert not found.head
-    assert "logits" not in found.variables
-    assert "Conv_1" in found.variables
-    assert "(1280, 3)" in found.note
-    assert "(1280, 7)" in found.note
-    assert "head is new" in found.note
+    matched = match_weights(stored(V2), more)
+    assert not matched.head
+    assert "logits" not in matched.variables
+    assert "Conv_1" in matched.variables
+    assert "(1280, 3)" in matched.note
+    assert "(1280, 7)" in matched.note
+    assert "head is new" in matched.note
 
 
-def test_a_trunk_alone_and_a_head_of_several_layers_need_a_new_head() -> None:
+def test_without_a_head_of_one_layer_the_head_is_new() -> None:
     model = stored(V2)
     trunk = dataclasses.replace(model, kernels=model.kernels[:-1])
     assert not match_weights(trunk, V2).head
@@ -148,32 +150,32 @@ def test_a_trunk_alone_and_a_head_of_several_layers_need_a_new_head() -> None:
     assert "several layers" in match_weights(normed, V2).note
 
 
-def test_weights_alone_are_taken_with_a_note_of_what_could_not_be_checked() -> None:
-    found = match_weights(stored(V2), V2)
-    assert found.head
-    assert "strides, padding, activations and pooling could not be checked" in found.note
-    assert "how it took pixels: it is given -1..1" in found.note
+def test_the_note_says_what_could_not_be_checked_without_a_graph() -> None:
+    matched = match_weights(stored(V2), V2)
+    assert matched.head
+    assert "strides, padding, activations and pooling could not be checked" in matched.note
+    assert "how it took pixels: it is given -1..1" in matched.note
     known = match_weights(stored(V2, input_range="-1..1"), V2)
     assert "pixels" not in known.note
 
 
-def test_a_head_that_is_not_to_be_taken_is_not_looked_at() -> None:
+def test_take_head_false_gives_no_head() -> None:
     assert not match_weights(stored(V2), V2, take_head=False).head
 
 
-def test_a_model_that_takes_pixels_otherwise_is_refused_with_the_way_out() -> None:
+def test_another_input_range_is_refused_with_the_option_that_sets_it() -> None:
     theirs = stored(V2, input_range="0..1")
     with pytest.raises(
-        RequestError, match=r"takes pixels as 0\.\.1, this .* as -1\.\.1"
+        RequestError, match=r"has the input range 0\.\.1, this .* have -1\.\.1"
     ) as refused:
         match_weights(theirs, V2)
     assert refused.value.hint == "build with `--input-range 0..1`"
-    found = match_weights(theirs, dataclasses.replace(V2, scaling=SCALINGS["0..1"]))
-    assert found.head
+    matched = match_weights(theirs, dataclasses.replace(V2, scaling=SCALINGS["0..1"]))
+    assert matched.head
 
 
 @pytest.mark.parametrize("rename", [str, "my_{}".format])
-def test_other_weights_are_refused_with_the_layer_both_shapes_and_what_they_are(
+def test_an_error_names_the_layer_both_shapes_and_the_network_of_the_weights(
     rename: Callable[[str], str],
 ) -> None:
     wider = registry.architecture("v2", alpha=0.75, image_size=32, classes=3)
@@ -203,7 +205,7 @@ def test_another_architecture_is_refused() -> None:
         ),
     ],
 )
-def test_too_much_and_too_little_is_refused(
+def test_missing_and_surplus_weights_are_refused(
     change: Callable[[KerasWeights], dict[str, Any]], message: str
 ) -> None:
     model = stored(V2, rename="my_{}".format)
@@ -215,10 +217,10 @@ def test_too_much_and_too_little_is_refused(
 @pytest.mark.parametrize(("arch", "alpha"), [("v1", 0.5), ("v2", 0.5), ("v2", 1.4)])
 def test_a_model_is_recognised_by_its_shapes(arch: Any, alpha: float) -> None:
     theirs = registry.architecture(arch, alpha=alpha, image_size=96, classes=5)
-    found = recognise(stored(theirs, rename="my_{}".format))
-    assert found is not None
-    assert (found.arch, found.alpha) == (arch, alpha)
+    matched = recognise(stored(theirs, rename="my_{}".format))
+    assert matched is not None
+    assert (matched.arch, matched.alpha) == (arch, alpha)
 
 
-def test_what_is_no_mobilenet_is_not_recognised() -> None:
+def test_another_network_is_not_recognised() -> None:
     assert recognise(KerasWeights(origin="empty", kernels=(), norms=())) is None
