@@ -38,7 +38,7 @@ BLOCKS: Final = (
 def layers(
     *, alpha: float, classes: int, head: Head = "softmax", stem_stride: int = 2
 ) -> tuple[Layer, ...]:
-    """Return the rows of the network.
+    """Return the layers of the network.
 
     Args:
         alpha: Width multiplier; channels are truncated, `int(channels * alpha)`.

@@ -1,4 +1,4 @@
-"""Which files under a folder are images, without following anything out of it."""
+"""Find the image files under a folder, without following links out of it."""
 
 import os
 import unicodedata
@@ -19,27 +19,28 @@ _OTHERS: Final = frozenset({
     ".dcr", ".erf", ".kdc", ".mef", ".mrw", ".nef", ".nrw", ".orf", ".pef", ".raf", ".rw2", ".sr2",
     ".srf", ".srw", ".x3f",
 })  # fmt: skip
-"""Images all the same: better counted as unreadable than passed over in silence."""
+"""Suffixes of images that cannot be decoded: reported as unreadable instead of being ignored."""
 _SIGNATURES: Final = (
     b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"II*\0", b"MM\0*",
     b"\0\0\0\x0cjP  ", b"\xff\x4f\xff\x51", b"\0\0\0\x0cJXL ", b"\xff\x0a", b"8BPS\0\1", b"qoif",
     *(b"P%d%c" % (kind, blank) for kind in range(1, 7) for blank in b" \t\r\n"),
 )  # fmt: skip
-"""First bytes: JPEG, PNG, GIF, TIFF, JPEG 2000, JPEG XL, Photoshop, QOI, PBM to PPM."""
+"""First bytes of JPEG, PNG, GIF, TIFF, JPEG 2000, JPEG XL, Photoshop, QOI, PBM, PGM and PPM."""
 _BRANDS: Final = (b"heic", b"heix", b"hevc", b"mif1", b"msf1", b"avif", b"avis")
-"""Of HEIC and AVIF files, behind their first eight bytes."""
+"""Bytes 8 to 12 of HEIC and AVIF files."""
 _IGNORED: Final = (".", "__MACOSX", "@eaDir", "$RECYCLE.BIN", "System Volume Information")
-"""What hidden names begin with, and folders of systems: `@eaDir` holds small copies of photos."""
+"""Prefixes of names that are ignored: hidden files, and folders of operating systems (`@eaDir`
+holds thumbnails)."""
 _UNPRINTABLE: Final = frozenset({"Cc", "Cs", "Zl", "Zp"})
-"""Unicode categories: control characters, bytes that are no UTF-8, separators of lines."""
+"""Unicode categories: control characters, bytes that are not UTF-8, line separators."""
 
 
 def visible_entries(folder: Path, root: Path) -> list[Path]:
-    """Return what stands in a folder, by name, without hidden files and folders.
+    """Return the entries of a folder, sorted by name, without hidden files and folders.
 
     Args:
-        folder: Where to look.
-        root: What no symbolic link may lead out of; resolved.
+        folder: The folder.
+        root: The resolved folder that no symbolic link may lead out of.
 
     Raises:
         RequestError: The folder cannot be listed, or a link in it is broken, leads out of `root`
@@ -58,7 +59,7 @@ def visible_entries(folder: Path, root: Path) -> list[Path]:
 
 
 def images_and_others(folder: Path, root: Path) -> tuple[list[Path], list[Path]]:
-    """Return the images anywhere under `folder`, and the other files, in the order of their names.
+    """Return the images anywhere under `folder`, and the other files, both sorted by name.
 
     Raises:
         RequestError: See `visible` and `is_image`.
@@ -76,17 +77,17 @@ def images_and_others(folder: Path, root: Path) -> tuple[list[Path], list[Path]]
 
 
 def counts_by_suffix(paths: Sequence[Path]) -> str:
-    """Return how many files there are of which ending, for people.
+    """Return the number of files by suffix, for people.
 
     >>> counted([Path("a.txt"), Path("b.TXT"), Path("c")])
-    '2 .txt, 1 without an ending'
+    '2 .txt, 1 without a suffix'
     """
-    found = Counter(printable(path.suffix.lower()) or "without an ending" for path in paths)
-    return ", ".join(f"{count} {ending}" for ending, count in found.most_common())
+    counts = Counter(printable(path.suffix.lower()) or "without a suffix" for path in paths)
+    return ", ".join(f"{count} {suffix}" for suffix, count in counts.most_common())
 
 
 def is_image(path: Path) -> bool:
-    """Whether a file is called or, where its suffix is none of an image, begins like one.
+    """Whether a file has the suffix of an image or, with another suffix, begins like one.
 
     Raises:
         RequestError: The file cannot be read.
@@ -106,7 +107,7 @@ def is_image(path: Path) -> bool:
 
 
 def printable(name: str | os.PathLike[str]) -> str:
-    r"""Return a file's name on one line, as text that every encoding and terminal can take.
+    r"""Return a file's name with control characters escaped: one line of printable text.
 
     >>> printable("a\nb.jpg")
     'a\\nb.jpg'

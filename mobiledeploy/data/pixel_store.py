@@ -1,4 +1,4 @@
-"""A build's images, decoded and resized once: `pixels.npy` and `index.json`."""
+"""The decoded images of a build on disk: `pixels.npy` with `index.json`."""
 
 import dataclasses
 from pathlib import Path
@@ -19,13 +19,13 @@ SPLITS: Final[tuple[Split, ...]] = ("train", "validation", "test")
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class PixelIndex:
-    """What belongs to the rows of `pixels.npy`.
+    """The labels, indices and names of the rows of `pixels.npy`.
 
     Attributes:
-        counts: Rows of each split, which stand one after the other in the order of `SPLITS`.
-        labels: One a row.
-        indices: Each row's position in the data set.
-        names: Each row's name in the data set.
+        counts: Number of rows of each split; the splits follow one another as in `SPLITS`.
+        labels: One per row.
+        indices: The image's index in the data set, one per row.
+        names: The image's name in the data set, one per row.
     """
 
     counts: tuple[int, ...]
@@ -42,12 +42,12 @@ def write(
     threads: int,
     progress: Progress,
 ) -> DataResult:
-    """Decode a data set into a folder.
+    """Decode a data set and write it to a folder.
 
     Raises:
-        RequestError: Too many images cannot be read, or a split is left empty, or a class
-            without images to train with.
-        StorageError: The folder cannot be written, or its disk has not room for all images.
+        RequestError: Too many images cannot be read, a split would be empty, or a class would
+            have no training images.
+        StorageError: The folder cannot be written, or its disk has too little room.
     """
     files.check_room(folder, len(dataset.labels) * 3 * preprocessing.image_size**2)
     order = np.concatenate([dataset.splits[split] for split in SPLITS])
@@ -64,15 +64,15 @@ def write(
         if count == 0:
             raise RequestError(
                 f"no image is left to {'train on' if split == 'train' else f'use for {split}'}",
-                hint="add images: three in each class is the least, some hundred are useful",
+                hint="add images: at least three in each class, better some hundred",
             )
     taught = set(images.labels[: counts[0]].tolist())
     for label, name in enumerate(dataset.class_names):
         if label not in taught:
             raise RequestError(
-                f"no image of class `{name}` to train with can be read; unreadable are "
+                f"no training image of class `{name}` can be read; unreadable are "
                 f"{'; '.join(images.unreadable[:3])}",
-                hint="save them anew, or remove the class",
+                hint="save them again, or remove the class",
             )
     index = PixelIndex(
         counts=counts,
@@ -91,7 +91,7 @@ def write(
 
 
 def read(folder: Path) -> dict[Split, Images]:
-    """Return the splits that `write` made; the pixels are mapped, not loaded.
+    """Return the splits that `write` wrote; the pixels are mapped, not loaded.
 
     Raises:
         CorruptFileError: The files do not fit together.

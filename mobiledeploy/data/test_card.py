@@ -1,6 +1,6 @@
-"""A photo made by a formula, with which every implementation can check its crop and resize.
+"""The test card: a photo made by a formula, by which an app checks its crop, resize.
 
-`contract.json` carries the digest of what must come out, and the app's self-test compares.
+`contract.json` holds the digest of the expected result, which the app's self-test compares.
 """
 
 import hashlib
@@ -27,5 +27,5 @@ def photo() -> Pixels:
 
 
 def resized(preprocessing: Preprocessing) -> str:
-    """Return the SHA-256 of the cropped and resized photo: rows from the top, R G B in turn."""
+    """Return the SHA-256 of the cropped and resized photo: rows from the top, R, G, B per pixel."""
     return hashlib.sha256(preprocess(photo(), preprocessing).tobytes()).hexdigest()

@@ -1,4 +1,4 @@
-"""Archives of arrays give the arrays, or a message; never code, never a full memory."""
+"""`.npz` files are read without pickles and within a size limit."""
 
 import io
 import struct
@@ -43,13 +43,13 @@ def archive(path: Path, content: bytes) -> Path:
 
 
 @pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
-def test_what_numpy_wrote_is_read(tmp_path: Path, save: Callable[..., None]) -> None:
+def test_files_of_numpy_are_read(tmp_path: Path, save: Callable[..., None]) -> None:
     path = tmp_path / "x.npz"
     save(path, **VALUES)
-    found = npz.read(path, tuple(VALUES), what="values")
+    arrays = npz.read(path, tuple(VALUES), what="values")
     for name, values in VALUES.items():
-        assert np.array_equal(found[name], values)
-        assert found[name].dtype == values.dtype.newbyteorder("=")
+        assert np.array_equal(arrays[name], values)
+        assert arrays[name].dtype == values.dtype.newbyteorder("=")
 
 
 @pytest.mark.parametrize(
@@ -75,13 +75,13 @@ def test_what_numpy_wrote_is_read(tmp_path: Path, save: Callable[..., None]) -> 
         b"\x80\x04cos\nabort\n)R.",
     ],
 )
-def test_what_is_no_array_is_refused_by_name(tmp_path: Path, content: bytes) -> None:
+def test_an_error_names_an_invalid_array(tmp_path: Path, content: bytes) -> None:
     with pytest.raises(CorruptFileError, match=r"x\.npz cannot be read as values") as caught:
         npz.read(archive(tmp_path / "x.npz", content), ("a",), what="values")
     assert caught.value.hint
 
 
-def test_an_archive_that_swells_out_of_proportion_is_not_unpacked(tmp_path: Path) -> None:
+def test_an_archive_above_the_compression_limit_is_not_unpacked(tmp_path: Path) -> None:
     path = tmp_path / "x.npz"
     with (
         zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as file,

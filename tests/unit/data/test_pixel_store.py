@@ -1,4 +1,4 @@
-"""A build's images on disk."""
+"""The images of a build are written to disk and read back."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -27,7 +27,7 @@ def spoil(root: Path, dataset: Dataset, which: list[int]) -> None:
         (root / dataset.image_names[index]).write_bytes(b"\xff\xd8\xff no image")
 
 
-def test_what_is_written_is_read(photos: Photos, tmp_path: Path) -> None:
+def test_images_are_read_as_they_were_written(photos: Photos, tmp_path: Path) -> None:
     dataset = folder.load(photos(cat=10, dog=10))
     made = write(dataset, tmp_path)
     splits = pixel_store.read(tmp_path)
@@ -37,7 +37,7 @@ def test_what_is_written_is_read(photos: Photos, tmp_path: Path) -> None:
         assert np.array_equal(splits[split].labels, dataset.labels[indices])
 
 
-def test_a_class_without_a_readable_image_to_train_with_is_refused(
+def test_a_class_without_a_readable_training_image_is_refused(
     photos: Photos, tmp_path: Path
 ) -> None:
     root = photos(cat=200, dog=4)

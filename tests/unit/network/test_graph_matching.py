@@ -164,7 +164,7 @@ def test_a_padding_layer_counts_as_padding() -> None:
         RequestError, match="`conv_dw_4`: from 25 rows, expected 13 rows with 1 of zeros"
     ) as caught:
         matched(*zero_padded(V1_ODD), architecture=V1_ODD)
-    assert str(caught.value.hint).startswith("at `--image-size 96` both are the same")
+    assert str(caught.value.hint).startswith("with `--image-size 96` both are the same")
 
 
 @pytest.mark.parametrize(
