@@ -14,5 +14,5 @@ In come a built-in data set or a folder of photos; out go a `Dataset` (names, la
 * `pixels`: decodes the images of a data set to arrays.
 * `pixel_store`: the decoded images of a build on disk.
 * `evaluation`: the held-back images that a build folder carries.
-* `test_card`: a photo made by a formula, by which an app checks its crop and resize.
+* `test_card`: a photo made by a formula, by which an app checks its preprocessing.
 """

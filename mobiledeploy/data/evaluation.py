@@ -1,4 +1,4 @@
-"""`evaluation.npz`: the held-back images of a build, with labels, float logits.
+"""`evaluation.npz`: the held-back images of a build, with labels and float logits.
 
 With it a build folder can be verified anywhere, without the photos or TensorFlow.
 """
@@ -72,10 +72,8 @@ def read(path: Path) -> Evaluation:
         or evaluation.float_logits.dtype.kind != "f"
         or evaluation.float_logits.ndim != 2
         or len(evaluation.float_logits) != images
-        or not 0
-        <= evaluation.labels.min()
-        <= evaluation.labels.max()
-        < evaluation.float_logits.shape[1]
+        or evaluation.labels.min() < 0
+        or evaluation.labels.max() >= evaluation.float_logits.shape[1]
     ):
         raise CorruptFileError(
             f"{path}: images, labels, names and logits do not fit together",

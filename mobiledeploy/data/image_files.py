@@ -79,7 +79,7 @@ def images_and_others(folder: Path, root: Path) -> tuple[list[Path], list[Path]]
 def counts_by_suffix(paths: Sequence[Path]) -> str:
     """Return the number of files by suffix, for people.
 
-    >>> counted([Path("a.txt"), Path("b.TXT"), Path("c")])
+    >>> counts_by_suffix([Path("a.txt"), Path("b.TXT"), Path("c")])
     '2 .txt, 1 without a suffix'
     """
     counts = Counter(printable(path.suffix.lower()) or "without a suffix" for path in paths)

@@ -1,4 +1,4 @@
-"""Split a data set into training, validation, test images.
+"""Split a data set into training, validation and test images.
 
 The split is a pure function of labels and contents, without names or a seed: folders and files
 may be renamed or moved, and builds with different seeds are tested on the same images.

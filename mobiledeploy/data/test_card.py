@@ -1,4 +1,4 @@
-"""The test card: a photo made by a formula, by which an app checks its crop, resize.
+"""The test card: a photo made by a formula, by which an app checks its preprocessing.
 
 `contract.json` holds the digest of the expected result, which the app's self-test compares.
 """
@@ -27,5 +27,5 @@ def photo() -> Pixels:
 
 
 def resized(preprocessing: Preprocessing) -> str:
-    """Return the SHA-256 of the cropped and resized photo: rows from the top, R, G, B per pixel."""
+    """Return the SHA-256 of the cropped and resized photo: row by row, R, G, B."""
     return hashlib.sha256(preprocess(photo(), preprocessing).tobytes()).hexdigest()

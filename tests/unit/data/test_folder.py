@@ -117,7 +117,7 @@ def test_files_that_are_not_images_are_counted_by_suffix(photos: Photos) -> None
         path.write_text("no image")
     events: list[Event] = []
     load(root, progress=events.append)
-    assert [event.message for event in events if "passed over" in event.message] == [
+    assert [event.message for event in events if "ignored" in event.message] == [
         "ignored files that are not images: 2 .txt, 1 .csv, 1 without a suffix"
     ]
 
@@ -243,7 +243,7 @@ def test_only_regular_files_are_opened(photos: Photos) -> None:
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:
     with pytest.raises(RequestError, match=r"no folder .*photos") as caught:
         load(tmp_path / "photos")
-    assert "sub-folder a class" in str(caught.value.hint)
+    assert "sub-folder per class" in str(caught.value.hint)
 
 
 def test_a_file_instead_of_a_folder_is_refused(tmp_path: Path) -> None:

@@ -47,7 +47,7 @@ def test_a_class_without_a_readable_training_image_is_refused(
     assert len(write(folder.load(root), tmp_path).unreadable) == 1
     spoil(root, dataset, dogs)
     with pytest.raises(
-        RequestError, match=r"no image of class `dog` .*; unreadable are `dog/"
+        RequestError, match=r"no training image of class `dog` .*; unreadable are `dog/"
     ) as no:
         write(dataset, tmp_path)
     assert no.value.hint

@@ -1,4 +1,4 @@
-"""The fast forward pass is the Keras model's own."""
+"""The fast forward pass computes the same as the Keras model."""
 
 import numpy as np
 import pytest
@@ -27,7 +27,9 @@ def test_a_training_pass_equals_keras(architecture: Architecture, images: Images
         np.testing.assert_allclose(moved, expected, rtol=1e-5, atol=1e-6)
 
 
-def test_moving_averages_moved(architecture: Architecture, images: Images) -> None:
+def test_moving_averages_are_updated_as_in_keras(
+    architecture: Architecture, images: Images
+) -> None:
     model = batch_norm.model_of(architecture, keras_builder.build(architecture))
     before = [variable.numpy() for variable in model.statistics]
     model.logits(to_input(images.pixels, SIGNED))
@@ -38,7 +40,7 @@ def test_moving_averages_moved(architecture: Architecture, images: Images) -> No
     )
 
 
-def test_all_of_a_model_is_either_trained_or_moved(architecture: Architecture) -> None:
+def test_every_variable_is_trained_or_a_moving_average(architecture: Architecture) -> None:
     keras = keras_builder.build(architecture)
     model = batch_norm.model_of(architecture, keras)
     assert len(model.variables) == len(keras.trainable_variables)

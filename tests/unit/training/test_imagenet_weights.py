@@ -1,4 +1,4 @@
-"""Weights come once, whole, and are the ones expected."""
+"""ImageNet weights are downloaded once, completely, and checked by their digest."""
 
 import functools
 import hashlib
@@ -25,7 +25,7 @@ V2 = f"mobilenet_v2/{KERNELS}_1.0_224.h5"
 
 
 class Server:
-    """Files on a loopback port."""
+    """A server for files on a loopback port."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -53,13 +53,13 @@ class Server:
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Server]:
     (tmp_path / "served").mkdir()
-    found = Server(tmp_path / "served")
-    thread = threading.Thread(target=found.http.serve_forever)
+    server = Server(tmp_path / "served")
+    thread = threading.Thread(target=server.http.serve_forever)
     thread.start()
-    yield found
-    found.http.shutdown()
+    yield server
+    server.http.shutdown()
     thread.join()
-    found.http.server_close()
+    server.http.server_close()
 
 
 @pytest.fixture
@@ -111,7 +111,7 @@ def test_a_changed_file_in_the_cache_is_refused(server: Server, get: Download) -
     assert error.value.hint == f"delete {path} to download it again"
 
 
-def test_the_first_digest_is_remembered(server: Server, get: Download) -> None:
+def test_the_first_digest_is_recorded_and_required(server: Server, get: Download) -> None:
     server.put(V1)
     get().unlink()
     server.put(V1, b"something else")
@@ -119,7 +119,7 @@ def test_the_first_digest_is_remembered(server: Server, get: Download) -> None:
         get()
 
 
-def test_a_download_that_breaks_off_leaves_nothing(
+def test_an_interrupted_download_leaves_nothing(
     server: Server, get: Download, tmp_path: Path
 ) -> None:
     server.put(V1)
@@ -129,12 +129,12 @@ def test_a_download_that_breaks_off_leaves_nothing(
     assert not (tmp_path / "cache").exists()
 
 
-def test_a_missing_file_is_named(get: Download) -> None:
+def test_an_error_names_a_missing_file(get: Download) -> None:
     with pytest.raises(DownloadError, match=rf"cannot download http.*{V1}: HTTP Error 404"):
         get()
 
 
-def test_without_a_network_the_hint_says_how(tmp_path: Path) -> None:
+def test_without_a_network_the_hint_is_to_name_a_file(tmp_path: Path) -> None:
     with pytest.raises(DownloadError, match="cannot download") as error:
         imagenet_weights.download(
             "v2", alpha=1.0, image_size=224, base_url="http://127.0.0.1:1", cache=tmp_path
@@ -143,14 +143,14 @@ def test_without_a_network_the_hint_says_how(tmp_path: Path) -> None:
     assert "--weights FILE" in error.value.hint
 
 
-def test_only_http_is_spoken(tmp_path: Path) -> None:
+def test_other_protocols_than_http_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DownloadError, match="expected an http or https URL"):
         imagenet_weights.download(
             "v2", alpha=1.0, image_size=224, base_url=tmp_path.as_uri(), cache=tmp_path
         )
 
 
-def test_the_environment_names_place_and_cache(
+def test_environment_variables_set_the_url_and_the_cache(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server.put(V1)
@@ -174,7 +174,7 @@ def test_the_environment_names_place_and_cache(
         ("v2", 1.3, 200, f"mobilenet_v2/{KERNELS}_1.3_224.h5"),
     ],
 )
-def test_files_have_the_names_that_keras_gives_them(
+def test_files_have_the_names_of_keras_applications(
     server: Server, tmp_path: Path, arch: Arch, alpha: float, size: int, name: str
 ) -> None:
     server.put(name)

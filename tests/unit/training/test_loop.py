@@ -1,4 +1,4 @@
-"""One loop: it learns, it goes on bit for bit, it says when it diverges."""
+"""The training loop learns, resumes with the same bits, and reports divergence."""
 
 import dataclasses
 from collections.abc import Iterator
@@ -31,11 +31,11 @@ PLAN = loop.Plan(
 
 
 class KilledError(Exception):
-    """Ends a run from outside, between two steps."""
+    """Raised to interrupt a run between two steps."""
 
 
 class Trained:
-    """A tiny model and its loop."""
+    """A small model with its training loop."""
 
     def __init__(self, network: Network) -> None:
         self.variables = tensorflow_graph.variables_of(network)
@@ -70,7 +70,7 @@ def kill_after(step: int) -> Progress:
     return progress
 
 
-def test_it_learns(network: Network, images: Images) -> None:
+def test_training_lowers_the_loss(network: Network, images: Images) -> None:
     events: list[Event] = []
     trained = Trained(network)
     plan = dataclasses.replace(PLAN, steps=60)
@@ -92,7 +92,7 @@ def test_the_same_request_gives_the_same_bits(network: Network, images: Images) 
 
 
 @pytest.mark.parametrize("at", [1, 7, 12])
-def test_a_killed_run_ends_with_the_bits_of_an_undisturbed_one(
+def test_a_resumed_run_ends_with_the_bits_of_an_uninterrupted_one(
     network: Network, images: Images, tmp_path: Path, at: int
 ) -> None:
     undisturbed = Trained(network)
@@ -112,7 +112,7 @@ def test_a_killed_run_ends_with_the_bits_of_an_undisturbed_one(
     assert len([e for e in events if "loss" in e.detail]) == 12 - at + 1
 
 
-def test_with_nothing_left_to_do_the_state_is_restored(
+def test_a_finished_run_is_restored_without_a_step(
     network: Network, images: Images, tmp_path: Path
 ) -> None:
     checkpoint = Checkpoint(path=tmp_path / "state.npz", key="k")
@@ -122,7 +122,7 @@ def test_with_nothing_left_to_do_the_state_is_restored(
     assert second.bits() == first.bits()
 
 
-def test_the_state_of_another_run_is_left_aside(
+def test_the_state_of_another_run_is_ignored(
     network: Network, images: Images, tmp_path: Path
 ) -> None:
     path = tmp_path / "state.npz"
@@ -138,7 +138,7 @@ def test_the_state_of_another_run_is_left_aside(
     assert "starts anew" in events[0].message
 
 
-def test_no_steps_change_nothing(network: Network, images: Images) -> None:
+def test_zero_steps_change_nothing(network: Network, images: Images) -> None:
     trained = Trained(network)
     before = trained.bits()
     outcome = trained.train(images, dataclasses.replace(PLAN, steps=0))
@@ -153,7 +153,7 @@ def test_divergence_is_an_error_with_a_hint(network: Network, images: Images) ->
 
 
 def scripted(losses: list[float], trained: Trained, seen: list[bytes]) -> Validation:
-    """Validate as the script says, with all examples alike: the error of the mean is 0."""
+    """Return a validation with these losses, each with a standard error of 0."""
     values: Iterator[float] = iter(losses)
 
     def validate() -> np.ndarray:
@@ -163,7 +163,9 @@ def scripted(losses: list[float], trained: Trained, seen: list[bytes]) -> Valida
     return Validation(every=2, patience=2, losses=validate)
 
 
-def test_the_best_weights_are_kept_and_patience_ends(network: Network, images: Images) -> None:
+def test_the_best_weights_are_kept_and_training_stops_early(
+    network: Network, images: Images
+) -> None:
     trained = Trained(network)
     seen: list[bytes] = []
     outcome = trained.train(images, validation=scripted([9, 3, 1, 2, 1.5, 0], trained, seen))
@@ -172,13 +174,13 @@ def test_the_best_weights_are_kept_and_patience_ends(network: Network, images: I
     assert trained.bits() == seen[2]
 
 
-def test_a_validation_that_is_no_number_is_an_error(network: Network, images: Images) -> None:
+def test_a_validation_loss_of_nan_is_an_error(network: Network, images: Images) -> None:
     validation = scripted([9, np.nan, 1], Trained(network), [])
     with pytest.raises(RequestError, match="loss of held-back examples became nan at step 2"):
         Trained(network).train(images, validation=validation)
 
 
-def test_outputs_that_are_no_numbers_are_an_error(network: Network, images: Images) -> None:
+def test_outputs_of_nan_are_an_error(network: Network, images: Images) -> None:
     name = network.architecture.logits.name
     huge = dataclasses.replace(
         network.weights[name], kernel=np.full_like(network.weights[name].kernel, 3e38)
@@ -188,7 +190,7 @@ def test_outputs_that_are_no_numbers_are_an_error(network: Network, images: Imag
         predict.predict(overflowing, images.pixels)
 
 
-def test_the_weights_that_came_are_kept_if_training_does_harm(
+def test_the_initial_weights_are_kept_if_they_validate_best(
     network: Network, images: Images
 ) -> None:
     trained = Trained(network)
@@ -198,7 +200,7 @@ def test_the_weights_that_came_are_kept_if_training_does_harm(
     assert trained.bits() == seen[0]
 
 
-def test_weights_that_know_nothing_are_not_kept(network: Network, images: Images) -> None:
+def test_untrained_weights_are_not_kept(network: Network, images: Images) -> None:
     trained = Trained(network)
     seen: list[bytes] = []
     validation = dataclasses.replace(scripted([3, 5, 4], trained, seen), from_start=False)
@@ -207,7 +209,9 @@ def test_weights_that_know_nothing_are_not_kept(network: Network, images: Images
     assert trained.bits() == seen[0]
 
 
-def test_the_kept_weights_survive_a_kill(network: Network, images: Images, tmp_path: Path) -> None:
+def test_the_kept_weights_survive_an_interruption(
+    network: Network, images: Images, tmp_path: Path
+) -> None:
     path = tmp_path / "state.npz"
     trained = Trained(network)
     seen: list[bytes] = []
@@ -228,7 +232,7 @@ def test_the_kept_weights_survive_a_kill(network: Network, images: Images, tmp_p
     assert again.bits() == seen[2]
 
 
-def test_among_scores_that_differ_by_chance_the_latest_counts() -> None:
+def test_of_scores_that_differ_by_chance_the_latest_is_kept() -> None:
     best = ValidationScore.of(np.array([0.0, 0.0, 0.0, 4.0]))
     assert (best.loss, best.error) == pytest.approx((1, 3**0.5 / 2))
     assert ValidationScore(loss=1.8, error=0).as_good_as(best)
@@ -255,7 +259,7 @@ def test_every_epoch_is_a_permutation(count: int, size: int, seed: int) -> None:
 
 
 @given(count=COUNTS, size=SIZES, seed=SEEDS, step=st.integers(0, 1000))
-def test_a_step_does_not_depend_on_those_before(
+def test_the_order_of_a_step_does_not_depend_on_earlier_steps(
     count: int, size: int, seed: int, step: int
 ) -> None:
     first = loop.batch_indices(step, count=count, size=size, seed=seed)
@@ -265,7 +269,7 @@ def test_a_step_does_not_depend_on_those_before(
     )
 
 
-def test_seeds_and_epochs_differ_in_order() -> None:
+def test_the_order_differs_between_seeds_and_epochs() -> None:
     epochs = stream(2, count=100, size=100, seed=0).reshape(2, 100)
     other = loop.batch_indices(0, count=100, size=100, seed=1)
     assert (epochs[0] != epochs[1]).any()
@@ -273,7 +277,7 @@ def test_seeds_and_epochs_differ_in_order() -> None:
 
 
 @given(steps=st.integers(1, 500))
-def test_rate_is_positive_and_peaks_after_the_warm_up(steps: int) -> None:
+def test_the_learning_rate_is_positive_and_peaks_after_the_warm_up(steps: int) -> None:
     rates = [learning_rate(step, steps=steps, peak=2.0) for step in range(steps)]
     top = int(np.argmax(rates))
     assert min(rates) > 0
@@ -281,7 +285,7 @@ def test_rate_is_positive_and_peaks_after_the_warm_up(steps: int) -> None:
     assert rates == [*sorted(rates[: top + 1]), *sorted(rates[top + 1 :], reverse=True)]
 
 
-def test_peak_is_reached_and_the_end_is_near_zero() -> None:
+def test_the_learning_rate_reaches_its_peak_and_ends_near_zero() -> None:
     rates = [learning_rate(step, steps=100, peak=2.0) for step in range(100)]
     assert max(rates) == pytest.approx(2.0)
     assert rates[0] == pytest.approx(0.2)

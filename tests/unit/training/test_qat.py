@@ -1,4 +1,4 @@
-"""Both engines train with fake quantisation and end in the same types."""
+"""Both QAT engines train the quantised network."""
 
 import dataclasses
 
@@ -52,7 +52,7 @@ def test_training_lowers_the_loss_of_the_quantised_network(
 
 @pytest.mark.tensorflow
 @pytest.mark.parametrize("name", ENGINES)
-def test_no_steps_keep_the_network(name: str, network: Network, images: Images) -> None:
+def test_zero_steps_keep_the_network(name: str, network: Network, images: Images) -> None:
     ranges = calibrate(network, images.pixels)
     same, same_ranges = qat.load(name).train_quantised(
         network, ranges, images, dataclasses.replace(CONFIG, steps=0), augment="none", seed=0
@@ -65,9 +65,7 @@ def test_no_steps_keep_the_network(name: str, network: Network, images: Images) 
 
 @pytest.mark.tensorflow
 @pytest.mark.parametrize("name", ENGINES)
-def test_images_are_varied_as_in_float_training(
-    name: str, network: Network, images: Images
-) -> None:
+def test_images_are_augmented(name: str, network: Network, images: Images) -> None:
     ranges = calibrate(network, images.pixels)
     engine = qat.load(name)
     plain, _ = engine.train_quantised(network, ranges, images, CONFIG, augment="none", seed=0)

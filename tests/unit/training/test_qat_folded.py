@@ -1,4 +1,4 @@
-"""Fake quantisation rounds to the grids of the int8 file."""
+"""Fake quantisation rounds to the int8 grids of TFLite."""
 
 import numpy as np
 import pytest
@@ -58,7 +58,7 @@ def test_activations_have_256_codes_and_an_exact_zero() -> None:
     assert rounded.max() - rounded.min() == pytest.approx(4, rel=1e-5)
 
 
-def test_gradients_pass_inside_the_range_and_stop_outside() -> None:
+def test_gradients_are_one_inside_the_range_and_zero_outside() -> None:
     tf = tensorflow_setup.tensorflow()
     observe = qat_folded.fake_quantised_activations({"x": (-1.0, 1.0)})
     values = tf.constant([-3.0, -0.3, 0.4, 3.0])
@@ -68,7 +68,7 @@ def test_gradients_pass_inside_the_range_and_stop_outside() -> None:
     np.testing.assert_array_equal(tape.gradient(total, values), [0, 1, 1, 0])
 
 
-def test_all_weights_learn(network: Network) -> None:
+def test_every_weight_has_a_gradient_of_its_own(network: Network) -> None:
     tf = tensorflow_setup.tensorflow()
     layer = layer_of(network, "filter")
     values = tf.constant(network.weights["filter"].kernel)

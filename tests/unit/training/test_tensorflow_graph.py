@@ -1,4 +1,4 @@
-"""The walk over an architecture computes what its layers say."""
+"""The TensorFlow graph computes what the architecture's layers define."""
 
 import dataclasses
 
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.tensorflow
 
 
 def numpy_logits(network: Network, images: np.ndarray) -> np.ndarray:
-    """The tiny network written out: the one other implementation to compare with."""
+    """Compute the small network in NumPy, independently."""
     weights = network.weights
 
     def same(values: np.ndarray, stride: int) -> np.ndarray:
@@ -52,7 +52,7 @@ def test_prediction_does_not_depend_on_the_batch(network: Network, images: Image
     np.testing.assert_allclose(predict.predict(network, images.pixels)[:4], one, atol=1e-6)
 
 
-def test_observer_sees_the_input_and_all_layers_but_the_softmax(
+def test_observe_is_called_for_the_input_and_all_layers_but_the_softmax(
     network: Network, images: Images
 ) -> None:
     seen = []
@@ -89,18 +89,18 @@ def test_features_are_the_output_of_a_layer(network: Network, images: Images) ->
     )
 
 
-def test_variables_return_the_network(network: Network) -> None:
+def test_a_network_survives_the_conversion_to_variables(network: Network) -> None:
     again = tensorflow_graph.network_of(
         network.architecture, tensorflow_graph.variables_of(network)
     )
     assert isinstance(again.architecture, Architecture)
-    for name, found in network.weights.items():
-        np.testing.assert_array_equal(again.weights[name].kernel, found.kernel)
-        np.testing.assert_array_equal(again.weights[name].bias, found.bias)
+    for name, each in network.weights.items():
+        np.testing.assert_array_equal(again.weights[name].kernel, each.kernel)
+        np.testing.assert_array_equal(again.weights[name].bias, each.bias)
 
 
-def test_what_trains_faster_computes_the_same(network: Network, images: Images) -> None:
-    weights = {name: (found.kernel, found.bias) for name, found in network.weights.items()}
+def test_convolve_to_train_computes_the_same_as_convolve(network: Network, images: Images) -> None:
+    weights = {name: (each.kernel, each.bias) for name, each in network.weights.items()}
     plain, fast = (
         tensorflow_graph.forward(
             network.architecture,
@@ -120,18 +120,18 @@ RANGES: tuple[InputRange, ...] = tuple(SCALINGS)
 
 
 @pytest.mark.parametrize("name", RANGES)
-def test_training_feeds_what_everybody_else_feeds(name: InputRange) -> None:
+def test_inputs_in_training_equal_those_of_preprocess(name: InputRange) -> None:
     mean, std = SCALINGS[name]
-    found = to_input(PIXELS, SCALINGS[name]).numpy()
+    received = to_input(PIXELS, SCALINGS[name]).numpy()
     expected = to_float32(PIXELS, Preprocessing(image_size=16, mean=mean, std=std))
-    np.testing.assert_array_equal(found, expected)
-    assert input_limits(SCALINGS[name]) == pytest.approx((found[0], found[-1]), abs=1e-7)
+    np.testing.assert_array_equal(received, expected)
+    assert input_limits(SCALINGS[name]) == pytest.approx((received[0], received[-1]), abs=1e-7)
     moved = from_signed(to_input(PIXELS, SIGNED), SCALINGS[name]).numpy()
-    np.testing.assert_allclose(moved, found, rtol=1e-6)
+    np.testing.assert_allclose(moved, received, rtol=1e-6)
 
 
 @pytest.mark.parametrize("name", RANGES)
-def test_the_code_of_a_pixel_is_the_pixel_minus_128(
+def test_the_int8_value_of_a_pixel_is_the_pixel_minus_128(
     network: Network, images: Images, name: InputRange
 ) -> None:
     scaled = on(network, name)
@@ -148,20 +148,21 @@ def on(network: Network, name: InputRange) -> Network:
 
 
 @pytest.mark.parametrize("name", RANGES)
-def test_the_same_function_of_pixels_gives_the_same_logits(
+def test_an_equivalent_network_with_another_input_range_gives_the_same_logits(
     network: Network, images: Images, name: InputRange
 ) -> None:
-    """A stem for the other range is written down, which without padding is possible exactly."""
+    """The stem is rewritten for the other range, which without padding is exact."""
     mean, std = SCALINGS[name]
     stem, *rest = network.architecture.layers
     valid = dataclasses.replace(
         network.architecture, layers=(dataclasses.replace(stem, padding="valid"), *rest)
     )
     signed = Network(architecture=valid, weights=network.weights)
-    found = network.weights[stem.name]
+    weights = network.weights[stem.name]
     moved = Weights(
-        kernel=(found.kernel * (std / SIGNED[1])).astype(np.float32),
-        bias=found.bias + found.kernel.sum((0, 1, 2)) * np.float32((mean - SIGNED[0]) / SIGNED[1]),
+        kernel=(weights.kernel * (std / SIGNED[1])).astype(np.float32),
+        bias=weights.bias
+        + weights.kernel.sum((0, 1, 2)) * np.float32((mean - SIGNED[0]) / SIGNED[1]),
     )
     other = on(Network(architecture=valid, weights={**network.weights, stem.name: moved}), name)
     expected = predict.predict(signed, images.pixels)
@@ -169,7 +170,7 @@ def test_the_same_function_of_pixels_gives_the_same_logits(
 
 
 @pytest.mark.parametrize("augment", ["digits", "photos"])
-def test_images_vary_in_the_same_way_whatever_the_range(images: Images, augment: str) -> None:
+def test_augmentation_does_not_depend_on_the_input_range(images: Images, augment: str) -> None:
     made = {
         name: augmentation(augment, seed=1, scaling=SCALINGS[name])(  # type: ignore[arg-type]
             images.pixels, np.int32(2)

@@ -1,4 +1,4 @@
-"""TensorFlow starts quietly, once, and as it was asked to."""
+"""TensorFlow starts without messages, with the requested threads."""
 
 import os
 import subprocess
@@ -13,10 +13,10 @@ from mobiledeploy.training import tensorflow_setup
 pytestmark = pytest.mark.tensorflow
 
 QUIET = """
-from mobiledeploy.training import session
-session.start(2)
-session.start(2)
-tf = session.tensorflow()
+from mobiledeploy.training import tensorflow_setup
+tensorflow_setup.start(2)
+tensorflow_setup.start(2)
+tf = tensorflow_setup.tensorflow()
 import keras
 print(tf.config.threading.get_intra_op_parallelism_threads())
 print(tf.config.threading.get_inter_op_parallelism_threads())
@@ -27,13 +27,13 @@ keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Conv2D(4, 3)])(tf.zeros((
 """
 
 
-def test_nothing_reaches_stderr() -> None:
+def test_nothing_is_written_to_stderr() -> None:
     run = subprocess.run([sys.executable, "-c", QUIET], capture_output=True, text=True, check=True)
     assert run.stderr == ""
     assert run.stdout.split() == ["2", "2", "CPU"]
 
 
-def test_threads_that_cannot_be_had_are_reported() -> None:
+def test_an_event_says_if_the_number_of_threads_cannot_be_set() -> None:
     tf = tensorflow_setup.tensorflow()
     tf.zeros(1) + 1
     running = tf.config.threading.get_intra_op_parallelism_threads()
@@ -43,7 +43,7 @@ def test_threads_that_cannot_be_had_are_reported() -> None:
     assert tf.config.threading.get_intra_op_parallelism_threads() == running
 
 
-def test_the_choice_of_what_keras_runs_on_stays_the_users(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_users_keras_backend_setting_is_restored(monkeypatch: pytest.MonkeyPatch) -> None:
     for theirs in ("jax", None):
         if theirs:
             monkeypatch.setenv("KERAS_BACKEND", theirs)
@@ -53,7 +53,7 @@ def test_the_choice_of_what_keras_runs_on_stays_the_users(monkeypatch: pytest.Mo
         assert os.environ.get("KERAS_BACKEND") == theirs
 
 
-def test_keras_that_already_runs_on_something_else_is_refused(
+def test_keras_on_another_backend_is_refused(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(tensorflow_setup.keras().backend, "backend", lambda: "torch")
