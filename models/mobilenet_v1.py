@@ -1,4 +1,4 @@
-"""MobileNet V1: a stem and 13 depthwise separable blocks.
+"""The layers of MobileNet V1: a stem, then 13 depthwise separable blocks.
 
 Howard et al., "MobileNets: Efficient Convolutional Neural Networks for Mobile Vision
 Applications", arXiv:1704.04861, table 1. Layers have the names that Keras applications gives

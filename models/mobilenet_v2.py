@@ -1,4 +1,4 @@
-"""MobileNet V2: a stem and 17 inverted residual bottlenecks.
+"""The layers of MobileNet V2: a stem, then 17 inverted residual bottlenecks.
 
 Sandler et al., "MobileNetV2: Inverted Residuals and Linear Bottlenecks", arXiv:1801.04381,
 table 2. Layers have the names that Keras applications gives them.

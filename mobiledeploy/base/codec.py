@@ -1,4 +1,4 @@
-"""Convert frozen dataclasses to JSON and back, strictly.
+"""Strict JSON for frozen dataclasses.
 
 Unknown fields, missing fields and fields of another type are refused: the files may come from
 anywhere.

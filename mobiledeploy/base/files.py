@@ -1,4 +1,7 @@
-"""Paths, and files that are written whole or not at all."""
+"""Files that are written whole or not at all.
+
+Also the checks of paths that users or files name.
+"""
 
 import contextlib
 import errno

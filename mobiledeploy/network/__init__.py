@@ -14,5 +14,5 @@ it costs (MACs, parameters, peak memory). This room knows neither quantisation n
 * `keras_graph`: the graph of operators that a configuration describes.
 * `graph_matching`: matches the layers of such a graph to those of an architecture.
 * `weight_matching`: decides which weights belong to which layer.
-* `keras_model`: gets and sets the weights of a Keras model in memory.
+* `keras_model`: transfers weights from a Keras model in memory, or into one.
 """

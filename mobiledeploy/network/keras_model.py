@@ -1,4 +1,4 @@
-"""Get and set the weights of a Keras model in memory."""
+"""Transfer weights from a Keras model in memory, or into one."""
 
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any

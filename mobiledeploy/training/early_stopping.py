@@ -1,4 +1,4 @@
-"""Early stopping: when to score a model on held-back examples, which weights to keep."""
+"""Early stopping: keep the weights with the lowest loss on held-back examples."""
 
 import dataclasses
 from collections.abc import Callable
