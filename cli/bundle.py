@@ -7,10 +7,10 @@ import typer
 
 from mobiledeploy.base.errors import RequestError
 from mobiledeploy.cli import _options, _output
-from mobiledeploy.deploy.project import Engine
+from mobiledeploy.deploy.android_project import Flavour
 
 if TYPE_CHECKING:
-    from mobiledeploy.deploy.apk import Apk, Options
+    from mobiledeploy.deploy.apk import Apk, ApkOptions
 
 _FOR_APK = "With --apk: "
 
@@ -25,7 +25,7 @@ def bundle(
         typer.Option(metavar="FILE", help="Make a signed APK of it, without Android Studio"),
     ] = None,
     engine: Annotated[
-        Engine | None,
+        Flavour | None,
         typer.Option(
             metavar="[onnx|tflite|both]", help=f"{_FOR_APK}runtimes in the app. Default: onnx"
         ),
@@ -113,15 +113,15 @@ def bundle(
 
 
 def _options_of_apk(
-    engine: Engine | None,
+    engine: Flavour | None,
     abis: list[str] | None,
     litert: list[Path] | None,
     *,
     allow_4kb_pages: bool,
-) -> "Options":
-    from mobiledeploy.deploy.apk import Options
+) -> "ApkOptions":
+    from mobiledeploy.deploy.apk import ApkOptions
 
-    return Options(
+    return ApkOptions(
         engine=engine or "onnx",
         abis=tuple(abis or ("arm64-v8a",)),
         litert=tuple(litert or ()),
@@ -130,8 +130,8 @@ def _options_of_apk(
 
 
 def _signed_by(
-    options: "Options", keystore: Path, alias: str | None, password_file: Path | None
-) -> "Options":
+    options: "ApkOptions", keystore: Path, alias: str | None, password_file: Path | None
+) -> "ApkOptions":
     import dataclasses
 
     from mobiledeploy.deploy import signing

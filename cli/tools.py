@@ -22,9 +22,9 @@ def tools(
     APK needs. MOBILEDEPLOY_CACHE names another folder to keep them in.
     """
     from mobiledeploy.base import codec
-    from mobiledeploy.deploy import pins, toolchain
+    from mobiledeploy.deploy import toolchain
 
-    names = tuple(parts or pins.parts())
+    names = tuple(parts or toolchain.pinned_parts())
     if fetch:
         with _output.progress(quiet=quiet) as progress:
             toolchain.fetch(*names, progress=progress)

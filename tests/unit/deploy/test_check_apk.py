@@ -1,4 +1,4 @@
-"""The names of the classes in a DEX file."""
+"""The names of the classes in a DEX file, and the refusal of damaged ones."""
 
 import contextlib
 import struct
@@ -8,12 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mobiledeploy.base.errors import CorruptFileError
-from mobiledeploy.deploy import dex
+from mobiledeploy.deploy.check_apk import dex_class_names
 
 NAMES = ("Ldev/mobiledeploy/Main;", "La;", "Lüber/Größe;")
 
 
-def file(names: tuple[str, ...] = NAMES) -> bytes:
+def dex_file(names: tuple[str, ...] = NAMES) -> bytes:
     """Return a DEX file that defines classes of these names and nothing else."""
     strings = 0x70
     types = strings + 4 * len(names)
@@ -36,25 +36,27 @@ def file(names: tuple[str, ...] = NAMES) -> bytes:
 
 def test_all_classes_are_named() -> None:
     expected = {"dev.mobiledeploy.Main", "a", "über.Größe"}
-    assert dex.class_names(file(), where="classes.dex") == expected
-    assert dex.class_names(file(()), where="classes.dex") == frozenset()
+    assert dex_class_names(dex_file(), where="classes.dex") == expected
+    assert dex_class_names(dex_file(()), where="classes.dex") == frozenset()
 
 
-@pytest.mark.parametrize("data", [b"", b"dex\n", file()[:-1], b"PK\3\4" + file()[4:]])
-def test_what_is_no_whole_dex_file_is_refused(data: bytes) -> None:
+@pytest.mark.parametrize("data", [b"", b"dex\n", dex_file()[:-1], b"PK\3\4" + dex_file()[4:]])
+def test_a_file_that_is_not_a_complete_dex_file_is_refused(data: bytes) -> None:
     with pytest.raises(CorruptFileError, match="classes"):
-        dex.class_names(data, where="classes.dex")
+        dex_class_names(data, where="classes.dex")
 
 
 @settings(deadline=2000)
 @given(
     st.lists(
-        st.tuples(st.integers(0x38, len(file()) - 1), st.integers(0, 255)), min_size=1, max_size=8
+        st.tuples(st.integers(0x38, len(dex_file()) - 1), st.integers(0, 255)),
+        min_size=1,
+        max_size=8,
     )
 )
-def test_changed_bytes_give_names_or_our_error(changes: list[tuple[int, int]]) -> None:
-    data = bytearray(file())
+def test_changed_bytes_give_names_or_a_corrupt_file_error(changes: list[tuple[int, int]]) -> None:
+    data = bytearray(dex_file())
     for place, value in changes:
         data[place] = value
     with contextlib.suppress(CorruptFileError):
-        assert all(dex.class_names(bytes(data), where="classes.dex"))
+        assert all(dex_class_names(bytes(data), where="classes.dex"))

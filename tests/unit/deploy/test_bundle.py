@@ -1,4 +1,4 @@
-"""A build goes into an app whole, or not at all."""
+"""All files of a build go into an app, or none."""
 
 import os
 from pathlib import Path
@@ -81,7 +81,9 @@ def test_the_assets_are_the_builds_files(build: Path, app: Path) -> None:
         assert (assets(app) / name).read_bytes() == (build / name).read_bytes()
 
 
-def test_bundling_again_replaces_the_assets_and_leaves_no_rests(build: Path, app: Path) -> None:
+def test_bundling_again_replaces_the_assets_and_leaves_no_other_files(
+    build: Path, app: Path
+) -> None:
     bundle(build, app)
     (assets(app) / "old.bin").write_bytes(b"of an earlier version")
     bundle(build, app)
@@ -136,8 +138,8 @@ def test_a_folder_without_a_build_is_refused(tmp_path: Path, app: Path) -> None:
     assert "mobiledeploy build" in str(caught.value.hint)
 
 
-def test_a_folder_that_is_no_android_project_is_refused(build: Path, tmp_path: Path) -> None:
-    with pytest.raises(BundleError, match="no Android project"):
+def test_a_folder_that_is_not_an_android_project_is_refused(build: Path, tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match="is not an Android project"):
         bundle(build, tmp_path / "elsewhere")
 
 
@@ -160,11 +162,11 @@ def test_a_failure_in_the_middle_keeps_the_earlier_assets(
 
 @pytest.mark.parametrize("path", ["../outside", "/etc/passwd", "a/../../b", "..\\b", ""])
 def test_a_manifest_cannot_name_files_outside_the_build(build: Path, app: Path, path: str) -> None:
-    found = manifest.read(build)
+    earlier = manifest.read(build)
     evil = File(path=path, size=1, sha256="0" * 64)
     manifest.write(
         build,
-        Manifest(versions={}, config=found.config, data_digest="", files=(*found.files, evil)),
+        Manifest(versions={}, config=earlier.config, data_digest="", files=(*earlier.files, evil)),
     )
     with pytest.raises(CorruptFileError, match="not a path inside"):
         bundle(build, app)

@@ -1,6 +1,6 @@
-"""Download files through the registries' own clients, Maven and npm.
+"""Download files by the registries' own programs, Maven and npm.
 
-The clients know the user's mirrors, proxies and credentials; this file names no host.
+They know the user's mirrors, proxies and credentials; this file names no host.
 """
 
 import shutil
@@ -12,31 +12,30 @@ from xml.sax.saxutils import escape
 
 from mobiledeploy.base import programs
 from mobiledeploy.base.errors import DownloadError
-from mobiledeploy.deploy.pins import coordinate
 
 COPY: Final = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy"
 CONNECT_TIMEOUT: Final = 20_000
-"""Milliseconds without an answer after which Maven gives up."""
+"""Milliseconds that Maven waits for an answer."""
 TIMEOUT: Final = 1800.0
-"""Seconds after which a client is stopped."""
+"""Seconds after which a download is stopped."""
 _PURPOSE: Final = "downloads the Android tools"
 _OFFLINE: Final = (
-    "is the network reachable, and the registry served there? "
-    "On a machine that has the files, `mobiledeploy tools --fetch PART` fills a cache folder "
-    "that can be copied; MOBILEDEPLOY_CACHE names it"
+    "check that the network and the registry can be reached. Without a network, copy the cache "
+    "folder of a machine where `mobiledeploy tools --fetch PART` was run; MOBILEDEPLOY_CACHE "
+    "names it"
 )
 
 
-def maven(coordinates: Sequence[str], folder: Path) -> None:
-    """Copy artifacts into a folder under Maven's file names, without what they depend on.
+def from_maven(coordinates: Sequence[str], folder: Path) -> None:
+    """Download artifacts into a folder under Maven's file names, without their dependencies.
 
     Args:
-        coordinates: `group:artifact:version[:type[:classifier]]` each.
+        coordinates: One `group:artifact:version[:type[:classifier]]` an artifact.
         folder: An empty folder.
 
     Raises:
-        MissingDependencyError: There is no Maven.
-        DownloadError: An artifact cannot be had.
+        MissingDependencyError: Maven is not installed.
+        DownloadError: An artifact cannot be downloaded.
     """
     program = programs.find("mvn", purpose=_PURPOSE, package="maven")
     pom = folder / "pom.xml"
@@ -52,17 +51,17 @@ def maven(coordinates: Sequence[str], folder: Path) -> None:
     pom.unlink()
 
 
-def npm(package: str, member: str, target: Path) -> None:
+def from_npm(package: str, member: str, target: Path) -> None:
     """Download a package and keep one of its files.
 
     Args:
         package: `name@version`.
         member: Path of the file in the package's archive.
-        target: Where to put it; its folder is used as scratch space.
+        target: The file to write; temporary files go into its folder.
 
     Raises:
-        MissingDependencyError: There is no npm.
-        DownloadError: The package cannot be had, or does not hold the file.
+        MissingDependencyError: npm is not installed.
+        DownloadError: The package cannot be downloaded, or does not hold the file.
     """
     program = programs.find("npm", purpose=_PURPOSE, package="npm")
     by_hand = f"npm pack {package}"
@@ -72,18 +71,18 @@ def npm(package: str, member: str, target: Path) -> None:
     )  # fmt: skip
     packed = sorted(target.parent.glob("*.tgz"))
     if len(packed) != 1:
-        raise DownloadError(f"npm gave {len(packed)} archives for {package}, expected one")
+        raise DownloadError(f"`npm pack {package}`: expected one archive, received {len(packed)}")
     try:
         with tarfile.open(packed[0]) as archive:
             source = archive.extractfile(member)
             if source is None:
-                raise DownloadError(f"{package}: {member} is no file")
+                raise DownloadError(f"{package}: {member} is not a file")
             with source, target.open("wb") as out:
                 shutil.copyfileobj(source, out)
     except KeyError as error:
         raise DownloadError(f"{package} holds no {member}") from error
     except (tarfile.TarError, EOFError) as error:
-        raise DownloadError(f"{package} came damaged: {error}", hint="try again") from error
+        raise DownloadError(f"{package} arrived damaged: {error}", hint="try again") from error
     packed[0].unlink()
 
 
@@ -95,13 +94,13 @@ def _run(*command: str | Path, folder: Path, what: str, by_hand: str) -> None:
 
 
 def _pom(coordinates: Sequence[str], folder: Path) -> str:
-    """Return a project whose only content is the list of files to copy."""
+    """Return a Maven project that does nothing but copy files."""
     tags = ("groupId", "artifactId", "version", "type", "classifier")
     items = "".join(
         "<artifactItem>"
         + "".join(
             f"<{tag}>{escape(value)}</{tag}>"
-            for tag, value in zip(tags, coordinate(text), strict=True)
+            for tag, value in zip(tags, split_coordinate(text), strict=True)
             if value
         )
         + "</artifactItem>"
@@ -118,3 +117,14 @@ def _pom(coordinates: Sequence[str], folder: Path) -> str:
         f"<useBaseVersion>true</useBaseVersion><artifactItems>{items}</artifactItems>"
         "</configuration></plugin></plugins></build></project>"
     )
+
+
+def split_coordinate(text: str) -> tuple[str, str, str, str, str]:
+    """Split a Maven coordinate into group, artifact, version, type and classifier.
+
+    >>> split_coordinate("junit:junit:4.13.2")
+    ('junit', 'junit', '4.13.2', 'jar', '')
+    """
+    group, artifact, version, *rest = text.split(":")
+    kind, classifier = (*rest, *("jar", "")[len(rest) :])
+    return group, artifact, version, kind, classifier
