@@ -1,4 +1,4 @@
-"""What `am instrument` prints is read, and everything that is no verdict is an error."""
+"""What `am instrument` prints is read, and everything but a finished self-test is an error."""
 
 import contextlib
 
@@ -7,26 +7,26 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mobiledeploy.base.errors import DeviceError
-from mobiledeploy.device import instrumentation
+from mobiledeploy.device import self_test
 
 APP = "dev.x/.SelfTest"
 
 
-def read(printed: str) -> instrumentation.Outcome:
-    return instrumentation.read(printed, component=APP)
+def read(printed: str) -> self_test.InstrumentationOutcome:
+    return self_test.read_outcome(printed, component=APP)
 
 
 def test_results_and_code_are_read() -> None:
-    found = read('INSTRUMENTATION_RESULT: a={"b": "c=d"}\nINSTRUMENTATION_CODE: -1\n')
-    assert (found.code, found.results) == (-1, {"a": '{"b": "c=d"}'})
+    outcome = read('INSTRUMENTATION_RESULT: a={"b": "c=d"}\nINSTRUMENTATION_CODE: -1\n')
+    assert (outcome.code, outcome.results) == (-1, {"a": '{"b": "c=d"}'})
 
 
-def test_a_result_may_go_on_over_lines() -> None:
-    found = read("INSTRUMENTATION_RESULT: a=one\r\ntwo\r\nINSTRUMENTATION_CODE: 0\r\n")
-    assert (found.code, found.results) == (0, {"a": "one\ntwo"})
+def test_a_result_may_span_several_lines() -> None:
+    outcome = read("INSTRUMENTATION_RESULT: a=one\r\ntwo\r\nINSTRUMENTATION_CODE: 0\r\n")
+    assert (outcome.code, outcome.results) == (0, {"a": "one\ntwo"})
 
 
-def test_a_crash_is_told_with_androids_words() -> None:
+def test_a_crash_is_reported_in_androids_words() -> None:
     printed = (
         "INSTRUMENTATION_RESULT: shortMsg=Process crashed.\n"
         "INSTRUMENTATION_RESULT: longMsg=java.lang.UnsatisfiedLinkError: x\n"
@@ -48,19 +48,19 @@ def test_a_crash_is_told_with_androids_words() -> None:
         "INSTRUMENTATION_FAILED: dev.x/.SelfTest\nUnable to find instrumentation info",
     ],
 )
-def test_an_app_that_is_not_there_is_told_with_how_to_install_it(printed: str) -> None:
+def test_a_missing_app_is_reported_with_how_to_install_it(printed: str) -> None:
     with pytest.raises(DeviceError, match="has no self-test") as refused:
         read(printed)
     assert "bundle --apk" in (refused.value.hint or "")
 
 
-def test_an_instrumentation_that_cannot_start_is_told() -> None:
+def test_an_instrumentation_that_cannot_start_is_reported() -> None:
     with pytest.raises(DeviceError, match="could not start: Permission denied"):
         read("INSTRUMENTATION_FAILED: Permission denied\n")
 
 
 @pytest.mark.parametrize("printed", ["", "INSTRUMENTATION_RESULT: a=b\n", "Killed\n"])
-def test_without_the_last_line_nothing_is_believed(printed: str) -> None:
+def test_without_the_exit_code_at_the_end_nothing_counts(printed: str) -> None:
     with pytest.raises(DeviceError, match="INSTRUMENTATION_CODE is missing"):
         read(printed)
 
