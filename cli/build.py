@@ -6,7 +6,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mobiledeploy.cli import _interrupts, _options, _output
-from mobiledeploy.spec.config import ALPHAS, CROPS, ENGINES, HEADS, INPUT_RANGES, IOS, BuildConfig
+from mobiledeploy.spec.config import (
+    ALPHAS,
+    CROPS,
+    HEADS,
+    INPUT_RANGES,
+    IOS,
+    QAT_ENGINES,
+    BuildConfig,
+)
 
 if TYPE_CHECKING:
     from mobiledeploy.spec.results import BuildReport
@@ -72,7 +80,7 @@ def build(
     qat_engine: Annotated[
         str | None,
         typer.Option(
-            metavar=_one_of(ENGINES), help="Quantisation-aware training. Default: folded"
+            metavar=_one_of(QAT_ENGINES), help="Quantisation-aware training. Default: folded"
         ),
     ] = None,
     qat_steps: Annotated[

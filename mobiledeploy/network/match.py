@@ -13,8 +13,7 @@ from mobiledeploy.network.keras_graph import Node
 from mobiledeploy.network.pairing import HINT, Paired, Scaled, pair
 from mobiledeploy.network.stored import Stored, StoredKernel, StoredNorm
 from mobiledeploy.ops.architecture import Activation, Architecture, Layer
-from mobiledeploy.spec.config import ALPHAS, Arch, BuildConfig
-from mobiledeploy.spec.input_scaling import SCALINGS
+from mobiledeploy.spec.config import ALPHAS, SCALINGS, Arch, BuildConfig
 
 _Entry = TypeVar("_Entry", StoredKernel, StoredNorm)
 

@@ -9,7 +9,7 @@ from mobiledeploy.network.keras_config import Constant
 from mobiledeploy.network.keras_graph import Graph, Node, Pair
 from mobiledeploy.ops.architecture import INPUT, Architecture, Layer
 from mobiledeploy.ops.tensors import Shape
-from mobiledeploy.spec.input_scaling import SCALINGS, InputRange
+from mobiledeploy.spec.config import SCALINGS, InputRange
 
 HINT: Final = (
     "a whole model is taken only where it computes what this network computes; the weights "

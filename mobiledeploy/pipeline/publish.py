@@ -10,7 +10,15 @@ from mobiledeploy.ops.architecture import Architecture
 from mobiledeploy.ops.tensors import QTensor
 from mobiledeploy.spec import manifest
 from mobiledeploy.spec.config import BuildConfig, Io
-from mobiledeploy.spec.contract import LABELS, MODELS, Contract, Grid, Tap, Tensor, Tolerance
+from mobiledeploy.spec.contract import (
+    LABELS,
+    MODELS,
+    Contract,
+    ContractTensor,
+    Int8Grid,
+    Tap,
+    Tolerance,
+)
 from mobiledeploy.spec.manifest import Manifest
 from mobiledeploy.spec.results import BuildReport, File
 from mobiledeploy.targets import tap
@@ -70,7 +78,7 @@ def _contract(root: Path, config: BuildConfig, architecture: Architecture) -> Co
     export, size = config.export, config.model.image_size
     shapes = {"input": (1, size, size, 3), "output": (1, architecture.classes)}
     dtype: Io = export.io if export.int8 else "float32"
-    grids: dict[str, Grid | None] = {"input": None, "output": None, "logits": None}
+    grids: dict[str, Int8Grid | None] = {"input": None, "output": None, "logits": None}
     if export.int8:
         graph = read((root / "model.tflite").read_bytes())
         tensors = {"input": graph.input, "output": graph.output, "logits": graph.logits}
@@ -81,8 +89,8 @@ def _contract(root: Path, config: BuildConfig, architecture: Architecture) -> Co
         head=export.head,
         preprocessing=config.preprocessing,
         resize_check=test_card.resized(config.preprocessing),
-        input=Tensor(dtype=dtype, shape=shapes["input"], grid=grids["input"]),
-        output=Tensor(dtype=dtype, shape=shapes["output"], grid=grids["output"]),
+        input=ContractTensor(dtype=dtype, shape=shapes["input"], grid=grids["input"]),
+        output=ContractTensor(dtype=dtype, shape=shapes["output"], grid=grids["output"]),
         logits=grids["logits"],
         tolerance=Tolerance() if export.int8 else None,
         files=tuple(File.of(root, root / name) for name in MODELS),
@@ -96,5 +104,5 @@ def _taps(root: Path) -> tuple[Tap, ...]:
     return tuple(recipes[name]((root / name).read_bytes()).tap(name) for name in MODELS)
 
 
-def _grid(tensor: QTensor) -> Grid:
-    return Grid(scale=float(tensor.scale), zero_point=tensor.zero_point)
+def _grid(tensor: QTensor) -> Int8Grid:
+    return Int8Grid(scale=float(tensor.scale), zero_point=tensor.zero_point)

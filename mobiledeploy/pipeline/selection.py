@@ -13,7 +13,7 @@ from mobiledeploy.data.pixels import Images
 from mobiledeploy.data.preprocess import to_int8
 from mobiledeploy.integer.graph import IntegerGraph
 from mobiledeploy.runtimes import litert
-from mobiledeploy.spec.results import Candidate, QuantiseResult, Score
+from mobiledeploy.spec.results import Accuracy, Candidate, QuantiseResult
 from mobiledeploy.targets import tflite
 from mobiledeploy.training.loss import cross_entropies
 
@@ -43,7 +43,7 @@ def score(
         codes = session.run(to_int8(np.ascontiguousarray(images.pixels)))[0]
         real = (codes.astype(np.float32) - graph.logits.zero_point) * graph.logits.scale
         logits[split] = real.astype(np.float32)
-        scores[split] = Score.of(codes.argmax(axis=1), images.labels)
+        scores[split] = Accuracy.of(codes.argmax(axis=1), images.labels)
     return Candidate(
         name=name,
         validation=scores["validation"],

@@ -24,7 +24,7 @@ from mobiledeploy.network.stored import Stored
 from mobiledeploy.ops.certificate import Certificate
 from mobiledeploy.pipeline import selection
 from mobiledeploy.spec.config import DIGITS, BuildConfig, ExportConfig
-from mobiledeploy.spec.results import ExportResult, File, QuantiseResult, Score, TrainResult
+from mobiledeploy.spec.results import Accuracy, ExportResult, File, QuantiseResult, TrainResult
 from mobiledeploy.targets import onnx, tflite
 from mobiledeploy.verify import build as verify_build
 from mobiledeploy.verify import float32, golden, inputs
@@ -82,7 +82,7 @@ def train(
         for split in selection.SCORED
     }
     scores = {
-        split: Score.of(found.argmax(axis=1), splits[split].labels)
+        split: Accuracy.of(found.argmax(axis=1), splits[split].labels)
         for split, found in logits.items()
     }
     with files.storage_errors(folder):

@@ -8,7 +8,7 @@ on the network's input scale.
 from typing import Final, Literal, TypeAlias, assert_never, get_args
 
 from mobiledeploy.base.errors import RequestError
-from mobiledeploy.spec.input_scaling import Scaling
+from mobiledeploy.spec.config import Scaling
 from mobiledeploy.training import session
 from mobiledeploy.training.graph import Tensor
 from mobiledeploy.training.input_grid import SIGNED, from_signed, limits, to_input

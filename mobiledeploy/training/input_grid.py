@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from mobiledeploy.spec.input_scaling import SCALINGS, Scaling
+from mobiledeploy.spec.config import SCALINGS, Scaling
 from mobiledeploy.training import session
 from mobiledeploy.training.graph import Tensor
 

@@ -16,7 +16,8 @@ from mobiledeploy.base.errors import CorruptFileError
 from mobiledeploy.data import test_card
 from mobiledeploy.data.evaluation import Evaluation
 from mobiledeploy.reading import Tensor
-from mobiledeploy.spec.contract import Contract, Grid, Tap, Tolerance, class_names
+from mobiledeploy.spec.contract import Contract, Tap, Tolerance, class_names
+from mobiledeploy.spec.contract import Int8Grid as Grid
 from mobiledeploy.targets import onnx_proto, tap
 from mobiledeploy.verify.report import VerifyReport
 from mobiledeploy.verify.side import Side

@@ -69,7 +69,7 @@ def test_an_option_of_the_apk_without_an_apk_is_refused(option: tuple[str, ...])
     [
         (("--key-alias", "a"), "goes with `--keystore FILE`"),
         (("--abi", "mips"), "expected different ABIs"),
-        (("--litert-aar", "a.aar"), "an app that has LiteRT"),
+        (("--litert-aar", "a.aar"), "an app with LiteRT"),
         (("--keystore", "none.p12"), "no keystore none.p12"),
     ],
 )

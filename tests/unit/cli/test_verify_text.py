@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mobiledeploy.cli import _verify_text
-from mobiledeploy.spec.results import Score
+from mobiledeploy.spec.results import Accuracy
 from mobiledeploy.verify.layer_report import Divergence
 from mobiledeploy.verify.report import (
     Comparison,
@@ -60,7 +60,7 @@ def report(
 ) -> VerifyReport:
     """A report with as much to say as is asked for."""
     names = [f"runtime {number}" for number in range(runtimes)]
-    score = Score(correct=9, total=10)
+    score = Accuracy(correct=9, total=10)
     return VerifyReport(
         holds=holds,
         failures=() if holds else (f"logits differ on 9,999 of 10,000 images {words}",) * 3,

@@ -10,7 +10,7 @@ from mobiledeploy.base import codec
 from mobiledeploy.base.errors import BundleError, CorruptFileError, ParityError, StorageError
 from mobiledeploy.deploy.bundle import CARRIED, bundle
 from mobiledeploy.spec import defaults, manifest
-from mobiledeploy.spec.contract import Contract, Grid, Tensor, Tolerance
+from mobiledeploy.spec.contract import Contract, ContractTensor, Int8Grid, Tolerance
 from mobiledeploy.spec.manifest import Manifest
 from mobiledeploy.spec.results import File
 
@@ -32,15 +32,15 @@ def finish(build: Path, labels: tuple[str, ...] = LABELS, *, constant: bool = Fa
     )
     (build / "labels.txt").write_text("".join(f"{label}\n" for label in labels), encoding="utf-8")
     config = defaults.decide()
-    grid = Grid(scale=1 / 128, zero_point=0)
+    grid = Int8Grid(scale=1 / 128, zero_point=0)
     contract = Contract(
         name="tiny",
         classes=len(LABELS),
         head="logits",
         preprocessing=config.preprocessing,
         resize_check="0" * 64,
-        input=Tensor(dtype="int8", shape=(1, 32, 32, 3), grid=grid),
-        output=Tensor(dtype="int8", shape=(1, 3), grid=grid),
+        input=ContractTensor(dtype="int8", shape=(1, 32, 32, 3), grid=grid),
+        output=ContractTensor(dtype="int8", shape=(1, 3), grid=grid),
         logits=grid,
         tolerance=Tolerance(),
         files=tuple(File.of(build, build / name) for name in ("model.tflite", "model.onnx")),

@@ -6,15 +6,15 @@ import pytest
 
 from mobiledeploy.base.errors import ParityError
 from mobiledeploy.pipeline.selection import choose
-from mobiledeploy.spec.results import Candidate, Score
+from mobiledeploy.spec.results import Accuracy, Candidate
 
 
 def candidate(name: str, *, right: int, loss: float, test: int = 50) -> Candidate:
     return Candidate(
         name=name,
-        validation=Score(correct=right, total=60),
+        validation=Accuracy(correct=right, total=60),
         validation_loss=loss,
-        test=Score(correct=test, total=60),
+        test=Accuracy(correct=test, total=60),
     )
 
 

@@ -10,8 +10,7 @@ from mobiledeploy.data.preprocess import to_float32
 from mobiledeploy.integer.quantise import quantise
 from mobiledeploy.network.network import Network
 from mobiledeploy.ops.weights import Weights
-from mobiledeploy.spec.config import Preprocessing
-from mobiledeploy.spec.input_scaling import SCALINGS, InputRange
+from mobiledeploy.spec.config import SCALINGS, InputRange, Preprocessing
 from mobiledeploy.training import predict
 from mobiledeploy.training.augment import augmentation
 from mobiledeploy.training.calibrate import calibrate

@@ -9,7 +9,7 @@ from mobiledeploy.base.errors import RequestError
 from mobiledeploy.data.pixels import Images
 from mobiledeploy.network.network import Network
 from mobiledeploy.ops.ranges import Ranges
-from mobiledeploy.spec.config import ENGINES, QuantiseConfig
+from mobiledeploy.spec.config import QAT_ENGINES, QuantiseConfig
 from mobiledeploy.training import fake_quant, graph, qat
 from mobiledeploy.training.calibrate import calibrate
 from mobiledeploy.training.input_grid import SIGNED, to_input
@@ -26,7 +26,7 @@ def test_an_unknown_engine_is_refused() -> None:
 
 
 @pytest.mark.tensorflow
-@pytest.mark.parametrize("name", ENGINES)
+@pytest.mark.parametrize("name", QAT_ENGINES)
 def test_training_lowers_the_loss_of_the_quantised_network(
     name: str, network: Network, images: Images
 ) -> None:
@@ -48,7 +48,7 @@ def test_training_lowers_the_loss_of_the_quantised_network(
 
 
 @pytest.mark.tensorflow
-@pytest.mark.parametrize("name", ENGINES)
+@pytest.mark.parametrize("name", QAT_ENGINES)
 def test_no_steps_keep_the_network(name: str, network: Network, images: Images) -> None:
     ranges = calibrate(network, images.pixels)
     same, same_ranges = qat.load(name).train_quantised(
@@ -61,7 +61,7 @@ def test_no_steps_keep_the_network(name: str, network: Network, images: Images) 
 
 
 @pytest.mark.tensorflow
-@pytest.mark.parametrize("name", ENGINES)
+@pytest.mark.parametrize("name", QAT_ENGINES)
 def test_images_are_varied_as_in_float_training(
     name: str, network: Network, images: Images
 ) -> None:
