@@ -7,6 +7,8 @@ from mobiledeploy import reading
 from mobiledeploy.base.errors import CorruptFileError
 from mobiledeploy.compare import structure
 from mobiledeploy.compare.difference import Difference
+from mobiledeploy.formats.onnx import parse as parse_onnx
+from mobiledeploy.formats.tflite import parse
 from mutants.editable import Editable, NotApplicableError
 from mutants.faults import FAULTS
 from mutants.onnx import OnnxEditable
@@ -74,7 +76,10 @@ class Instrument:
     """The comparison of a pair of files of which one is sound."""
 
     def __init__(self, tflite: bytes, onnx: bytes) -> None:
-        self._tflite, self._onnx = reading.read_tflite(tflite), reading.read_onnx(onnx)
+        self._tflite, self._onnx = (
+            reading.read_tflite(parse(tflite)),
+            reading.read_onnx(parse_onnx(onnx)),
+        )
         self._usual = set(structure.compare(self._tflite, self._onnx).differences)
 
     def is_right(self, mutant: Mutant, answer: Answer) -> bool:
@@ -89,9 +94,11 @@ class Instrument:
         """Return what it says of a mutant."""
         try:
             if mutant.format == "tflite":
-                report = structure.compare(reading.read_tflite(mutant.data), self._onnx)
+                report = structure.compare(reading.read_tflite(parse(mutant.data)), self._onnx)
             else:
-                report = structure.compare(self._tflite, reading.read_onnx(mutant.data))
+                report = structure.compare(
+                    self._tflite, reading.read_onnx(parse_onnx(mutant.data))
+                )
         except CorruptFileError as error:
             return Answer(kind="damaged", named=(), said=str(error))
         if report.first is not None:

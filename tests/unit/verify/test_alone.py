@@ -12,6 +12,7 @@ from float_onnx import quantised_by_ort
 
 from mobiledeploy.base.errors import ConversionError
 from mobiledeploy.compare.align import align
+from mobiledeploy.formats import model_file
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.integer.graph import IntegerGraph
 from mobiledeploy.ops.conv import Conv
@@ -20,7 +21,7 @@ from mobiledeploy.ops.operator import Node
 from mobiledeploy.ops.weights import QWeights
 from mobiledeploy.reading import Layer
 from mobiledeploy.targets import onnx, tflite
-from mobiledeploy.verify import extreme_codes, extremes, inputs, model_file, prove, tapped
+from mobiledeploy.verify import extreme_codes, extremes, inputs, prove, tapped
 from mobiledeploy.verify.alone import Alone, Bench, Whole, cut_pairs
 from mobiledeploy.verify.int8 import Options
 from mobiledeploy.verify.layer_report import LayerRow

@@ -9,6 +9,7 @@ import pytest
 from onnx import helper, load_from_string
 
 from mobiledeploy.base.errors import ParityError
+from mobiledeploy.formats import model_file
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.integer.graph import IntegerGraph
 from mobiledeploy.integer.head import with_head
@@ -16,7 +17,7 @@ from mobiledeploy.ops.conv import Conv
 from mobiledeploy.ops.dense import Dense
 from mobiledeploy.ops.operator import Node
 from mobiledeploy.targets import onnx, tflite
-from mobiledeploy.verify import inputs, model_file, prove
+from mobiledeploy.verify import inputs, prove
 from mobiledeploy.verify.int8 import Options
 from mobiledeploy.verify.report import VerifyReport
 from mobiledeploy.verify.side import HERE, Side, open_side

@@ -6,6 +6,8 @@ import graphs
 import numpy as np
 import pytest
 
+from mobiledeploy.formats.onnx import parse as parse_onnx
+from mobiledeploy.formats.tflite import parse
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.ops.operator import Kernel
 from mobiledeploy.ops.softmax import softmax_codes
@@ -23,7 +25,10 @@ SCALE = np.float32(0.05)
 @pytest.fixture(scope="module")
 def layers() -> tuple[Layer, Layer]:
     graph = graphs.softmax(CLASSES, SCALE, 0)
-    readings = read_tflite(tflite.write(graph)), read_onnx(onnx.write(graph, certify(graph)))
+    readings = (
+        read_tflite(parse(tflite.write(graph))),
+        read_onnx(parse_onnx(onnx.write(graph, certify(graph)))),
+    )
     return readings[0].layers[0], readings[1].layers[0]
 
 
