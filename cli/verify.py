@@ -109,7 +109,7 @@ def verify(
 
     from mobiledeploy.base import codec
     from mobiledeploy.cli import _verify_details, _verify_device, _verify_emulated, _verify_text
-    from mobiledeploy.report import write
+    from mobiledeploy.report import make_report
     from mobiledeploy.verify.int8 import Options
 
     _refuse_unused(context, device=device, arm64=arm64, no_vnni=no_vnni)
@@ -153,7 +153,7 @@ def verify(
         if verbose:
             _output.emit("\n" + _verify_details.text(report))
     if out is not None and document is not None:
-        write.write(out, document)
+        make_report.write(out, document)
     _require(report, build=len(paths) == 1)
 
 
@@ -199,12 +199,12 @@ def _check_out(out: Path, data: str | None) -> None:
 def _document(
     observed: "Observed", paths: list[Path], options: "Options", progress: "Progress"
 ) -> "Report":
-    from mobiledeploy.report import gather
+    from mobiledeploy.report import make_report
 
     threads = options.threads
     if len(paths) == 1:
-        return gather.of_build(observed, paths[0], threads=threads, progress=progress)
-    return gather.of_pair(observed, (paths[0], paths[1]), threads=threads, progress=progress)
+        return make_report.of_build(observed, paths[0], threads=threads, progress=progress)
+    return make_report.of_pair(observed, (paths[0], paths[1]), threads=threads, progress=progress)
 
 
 def _run(

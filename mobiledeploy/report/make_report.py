@@ -1,18 +1,26 @@
-"""Make the document: what `verify` observed, and what else there is to say about the two files."""
+"""Make the report of a verification.
+
+The report holds the result of `verify`, measurements of the two files, and what `inspect` says of
+them.
+"""
 
 import datetime as dt
 from pathlib import Path
+from typing import Final
 
+from mobiledeploy.base import codec, files
 from mobiledeploy.base.progress import Event, Progress, silent
 from mobiledeploy.lint import inspection
 from mobiledeploy.network import network_file
 from mobiledeploy.network.network import Network
-from mobiledeploy.report import classification, graph_report, latency, shown
+from mobiledeploy.report import classification, example_images, int8_graph, latency, page
 from mobiledeploy.report.document import FileCheck, Report
 from mobiledeploy.spec import manifest
 from mobiledeploy.spec.manifest import Manifest
 from mobiledeploy.verify import build
 from mobiledeploy.verify.observed import Observed
+
+CERTIFICATE: Final = "certificate.json"
 
 
 def of_build(
@@ -20,17 +28,17 @@ def of_build(
 ) -> Report:
     """Return the report of a build.
 
-    Where its stage folders are still there, the float network in them is the reference of the
-    layers' noise.
+    The int8 activations are compared with those of the float network, if the build folder still
+    holds it.
 
     Args:
-        observed: Made with `Options.keep`, or nothing is known of single images.
+        observed: Result of `verify` with `Options.keep`, without which it holds no single images.
         root: The build folder.
         threads: Images that run at a time.
-        progress: Told after every step.
+        progress: Told what is being done.
 
     Raises:
-        CorruptFileError: A file cannot be read, or a runtime dies of it.
+        CorruptFileError: A file cannot be read, or a runtime crashes on it.
     """
     network = root / "train" / "network.npz"
     return _report(
@@ -69,15 +77,15 @@ def _report(
     threads: int,
     progress: Progress,
 ) -> Report:
-    graph = graph_report.of(observed, network, threads=threads, progress=progress)
-    progress(Event("report", "latency on this machine, in turns", 0, None))
+    graph = int8_graph.report_on_graph(observed, network, threads=threads, progress=progress)
+    progress(Event("report", "latency of both files on this machine", 0, None))
     return Report(
         created=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
         title=title,
         verdict=observed.report.verdict,
         verify=observed.report,
-        classification=classification.of(observed),
-        shown=shown.of(observed),
+        classification=classification.classify(observed),
+        shown=example_images.choose(observed),
         activations=graph.activations,
         activations_missing=graph.activations_missing,
         cost=graph.cost,
@@ -90,18 +98,35 @@ def _report(
 
 
 def _check(path: Path, name: str) -> FileCheck:
-    found = inspection.inspect_file(path)
-    needed = found.runtime
+    inspected = inspection.inspect_file(path)
+    needed = inspected.runtime
     return FileCheck(
         file=name,
-        format=found.format,
-        size=found.size,
-        sha256=found.sha256,
-        kind=found.kind,
+        format=inspected.format,
+        size=inspected.size,
+        sha256=inspected.sha256,
+        kind=inspected.kind,
         runtime=f"{needed.name}, release not known"
         if needed.minimum is None
         else f"{needed.name} {needed.minimum} or later",
-        producer=found.producer,
-        weight_bytes=found.weight_bytes,
-        findings=found.findings,
+        producer=inspected.producer,
+        weight_bytes=inspected.weight_bytes,
+        findings=inspected.findings,
     )
+
+
+def write(folder: Path, report: Report) -> None:
+    """Write `report.html`, `report.json` and, if there is a certificate, `certificate.json`.
+
+    A certificate of an earlier report is deleted. All files are made before the first is written.
+
+    Raises:
+        StorageError: A file cannot be written.
+    """
+    contents = {"report.html": page.render(report).encode(), "report.json": codec.to_json(report)}
+    if report.verify.certificate is not None:
+        contents[CERTIFICATE] = codec.to_json(report.verify.certificate)
+    with files.storage_errors(folder):
+        (folder / CERTIFICATE).unlink(missing_ok=True)
+    for name, data in contents.items():
+        files.write_atomic(folder / name, data)
