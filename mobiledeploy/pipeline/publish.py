@@ -1,4 +1,4 @@
-"""Lay out at the top of a build folder what a build consists of, the manifest last."""
+"""Write a build's files to the top of its folder, the manifest last."""
 
 from pathlib import Path
 from typing import Final
@@ -44,8 +44,8 @@ def publish(
 ) -> None:
     """Write a build's files to the top of its folder.
 
-    The old manifest goes first and the new one comes last: at no time does a manifest name a
-    mixture of two builds.
+    The old manifest is deleted first and the new one written last, so that a manifest never lists
+    the files of two builds.
 
     Raises:
         StorageError: A file cannot be written.
@@ -71,7 +71,7 @@ def publish(
 
 
 def withdraw(root: Path) -> None:
-    """Take back a build: without its manifest a folder is none."""
+    """Delete a build's manifest, without which a folder does not count as a build."""
     with files.storage_errors(root):
         (root / manifest.NAME).unlink(missing_ok=True)
 
