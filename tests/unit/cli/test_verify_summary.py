@@ -1,4 +1,4 @@
-"""What `verify` prints fits a screen of 25 lines and 80 columns, whatever it verified."""
+"""The summary of `verify` fits a screen of 25 lines and 80 columns."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mobiledeploy.cli import _verify_text
+from mobiledeploy.cli import _verify_summary
 from mobiledeploy.spec.results import Accuracy
 from mobiledeploy.verify.layer_report import Divergence
 from mobiledeploy.verify.report import (
@@ -22,15 +22,15 @@ from mobiledeploy.verify.report import (
 
 
 def screen(report: VerifyReport) -> list[str]:
-    return _verify_text.text(report, build=None, out=None).splitlines()
+    return _verify_summary.text(report, build=None, out=None).splitlines()
 
 
-def test_accuracy_stands_beside_that_of_the_float_network() -> None:
+def test_accuracy_is_printed_beside_that_of_the_float_network() -> None:
     said = "\n".join(screen(report(holds=True)))
     assert "accuracy  float 90.00%, first.tflite 90.00%, second.onnx 90.00% of 10 images" in said
 
 
-def test_what_had_no_room_is_counted() -> None:
+def test_sentences_without_room_are_counted() -> None:
     crowded = report(holds=False, assumptions=("an assumption",) * 3, warnings=("a note",) * 30)
     lines = screen(crowded)
     notes = sum(line.endswith("a note") for line in lines)
@@ -39,9 +39,8 @@ def test_what_had_no_room_is_counted() -> None:
     assert any(line.startswith(f"more      {left} more") for line in lines)
 
 
-def test_a_step_follows_for_a_build_and_for_a_page() -> None:
-    found = report(holds=True)
-    text = _verify_text.text(found, build=Path("elsewhere"), out=Path("page"))
+def test_the_next_command_follows_for_a_build_and_for_a_page() -> None:
+    text = _verify_summary.text(report(holds=True), build=Path("elsewhere"), out=Path("page"))
     assert "mobiledeploy bundle elsewhere" in text
     assert "open page/report.html" in text
 
@@ -121,7 +120,7 @@ SENTENCES = st.lists(SENTENCE, max_size=20).map(tuple)
 @given(
     st.booleans(), st.integers(1, 20), SENTENCE, SENTENCE, SENTENCES, SENTENCES, st.booleans()
 )  # fmt: skip
-def test_however_much_there_is_to_say_it_fits(
+def test_any_report_fits_the_screen(
     holds: bool,
     runtimes: int,
     cause: str,
@@ -135,6 +134,6 @@ def test_however_much_there_is_to_say_it_fits(
         words=words, assumptions=some, warnings=more, proven=some, floats=floats,
     )  # fmt: skip
     for build in (None, Path("build")):
-        lines = _verify_text.text(crowded, build=build, out=None).splitlines()
+        lines = _verify_summary.text(crowded, build=build, out=None).splitlines()
         assert len(lines) <= 25
         assert max(map(len, lines)) <= 80

@@ -1,4 +1,4 @@
-"""What `mobiledeploy verify` prints: the verdict and what it rests on, on one screen."""
+"""The summary that `mobiledeploy verify` prints: at most 25 lines."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,25 +9,26 @@ from mobiledeploy.cli import _output
 if TYPE_CHECKING:
     from mobiledeploy.verify.report import Comparison, Participant, VerifyReport
 
-MOST: Final = 25
-"""Lines of a screen, and of what is printed without `--verbose`."""
+MOST_LINES: Final = 25
+"""Lines of the summary, which fit on one screen."""
 WIDTH: Final = 79
+"""Columns of the summary."""
 LABEL: Final = 10
 """Columns of the labels on the left."""
 MOST_ROWS: Final = 8
-"""Lines of the table of runtimes."""
+"""Lines of the table of runtimes, its head included."""
 
 
 def text(report: "VerifyReport", *, build: Path | None, out: Path | None) -> str:
-    """Return the report for a terminal of 25 lines and 80 columns.
+    """Return the summary for a terminal of 25 lines and 80 columns.
 
-    What must not be missing has a limit of lines each; what is proven, sampled and noted shares
-    the lines that are left.
+    The parts that must not be missing have a limit of lines each; what was proven, sampled and
+    noted shares the lines that are left.
 
     Args:
-        report: What was found.
-        build: The build folder that was verified, or None for two files.
-        out: Where the report page is written, or None.
+        report: The result of `verify`.
+        build: The build folder that was verified; None for two files.
+        out: Folder of the report page; None if there is none.
     """
     head = [*_output.lines_of(report.verdict, most=2, width=WIDTH), ""]
     needed = [
@@ -37,14 +38,14 @@ def text(report: "VerifyReport", *, build: Path | None, out: Path | None) -> str
         *_section("accuracy", _accuracy(report)),
     ]
     last = _section("next", _next(report, build, out))
-    room = MOST - len(head) - len(needed) - len(last)
+    room = MOST_LINES - len(head) - len(needed) - len(last)
     return "\n".join([*head, *needed, *_as_room_allows(report, room), *last])
 
 
 def short_names(report: "VerifyReport") -> dict[str, str]:
-    """Return the participants' names; where they say of which file, its number stands for it.
+    """Return the participants' names, with the number of the file instead of its name.
 
-    Files may have names of any length, and tables have to fit.
+    File names may have any length, and tables have to fit.
     """
     numbers = {file.name: number for number, file in enumerate(report.files, start=1)}
     return {
@@ -56,17 +57,17 @@ def short_names(report: "VerifyReport") -> dict[str, str]:
 
 
 def lsb(value: float) -> str:
-    """Return a difference in steps: whole numbers whole, others to three figures."""
+    """Return a difference in LSB: a whole number as it is, another one to three digits."""
     return f"{value:.0f}" if value == int(value) else f"{value:.3g}"
 
 
 def versions(report: "VerifyReport") -> list[str]:
-    """Return each runtime's name and version once, whatever kernels it was told to use."""
+    """Return each runtime's name and version once, without its kernels and options."""
     return list(dict.fromkeys(name.partition(" (")[0] for name in report.runtimes))
 
 
 def _section(label: str, lines: Sequence[str]) -> list[str]:
-    """Return lines with a label before the first of them."""
+    """Return lines with a label before the first one."""
     labels = [label] + [""] * (len(lines) - 1)
     return [f"{word:{LABEL}}{line}" for word, line in zip(labels, lines, strict=False)]
 
@@ -76,7 +77,7 @@ def _sentence(label: str, words: str, *, most: int) -> list[str]:
 
 
 def _files(report: "VerifyReport") -> list[str]:
-    """Return a line a file; names stay whole, to be copied."""
+    """Return one line a file, with its whole name."""
     name = max((len(file.name) for file in report.files), default=0)
     size = max((len(f"{file.size:,}") for file in report.files), default=0)
     return [
@@ -86,23 +87,27 @@ def _files(report: "VerifyReport") -> list[str]:
 
 
 def _divergence(report: "VerifyReport") -> list[str]:
-    """Say in which layer the files part, why, and on which image it shows best."""
-    found = report.divergence
-    if found is None:
+    """Return the first layer that differs, the cause, and the image that shows it best."""
+    divergence = report.divergence
+    if divergence is None:
         differ = report.structure is not None and not report.structure.same
         cause = report.structure.cause if report.structure and differ else ""
         return _sentence("cause", cause, most=3) if cause and not report.holds else []
-    place = f"layer {found.position} of {found.layers}" if found.position else "the input"
-    name = found.layer.partition(";")[0]
+    place = (
+        f"layer {divergence.position} of {divergence.layers}"
+        if divergence.position
+        else "the input"
+    )
+    name = divergence.layer.partition(";")[0]
     return [
-        *_sentence("differs", f"first in {place}: `{name}`, {found.operator}", most=2),
-        *_sentence("cause", found.cause, most=3),
-        *_sentence("seen on", found.image, most=1),
+        *_sentence("differs", f"first in {place}: `{name}`, {divergence.operator}", most=2),
+        *_sentence("cause", divergence.cause, most=3),
+        *_sentence("seen on", divergence.image, most=1),
     ]
 
 
 def _runtimes(report: "VerifyReport") -> list[str]:
-    """Return a line a participant: how it compares with the first, and whether that is right."""
+    """Return one line a participant: how its answers compare with those of the first."""
     if not report.participants:
         return []
     (first, *others), names = report.participants, short_names(report)
@@ -138,19 +143,19 @@ def _compared(row: "Participant", pair: "Comparison | None") -> tuple[str, ...]:
 
 def _float_files(report: "VerifyReport") -> list[str]:
     return [
-        f"{found.inputs}: within {found.max_difference:.1e}, same top-1 on {found.same_top1} of "
-        f"{found.images}"
-        for found in report.float_comparisons
+        f"{pair.inputs}: within {pair.max_difference:.1e}, same top-1 on {pair.same_top1} of "
+        f"{pair.images}"
+        for pair in report.float_comparisons
     ]
 
 
 def _accuracy(report: "VerifyReport") -> list[str]:
     if not report.scores:
         return ["not measured: there are no labelled images"]
-    said = ", ".join(f"{line.file} {line.labels.top1:.2%}" for line in report.scores)
+    accuracies = ", ".join(f"{line.file} {line.labels.top1:.2%}" for line in report.scores)
     images = report.scores[0].labels.total
     width = WIDTH - LABEL
-    lines = _output.lines_of(f"{said} of {images} images", most=2, width=width)
+    lines = _output.lines_of(f"{accuracies} of {images} images", most=2, width=width)
     for test in report.paired[:1]:
         lines += _output.lines_of(test.words, most=3 - len(lines), width=width)
     return lines
@@ -167,12 +172,12 @@ def _next(report: "VerifyReport", build: Path | None, out: Path | None) -> list[
     if build is not None:
         return [f"mobiledeploy bundle{'' if build == Path('build') else f' {build}'}", page]
     if not report.scores:
-        return ["`--data PHOTOS`, a sub-folder a class, measures the accuracy too", page]
+        return ["`--data PHOTOS`, with one sub-folder a class, measures the accuracy too", page]
     return [page]
 
 
 def _as_room_allows(report: "VerifyReport", room: int) -> list[str]:
-    """Return what was proven, sampled and noted, and how much of it had no room."""
+    """Return what was proven, sampled and noted, and the number of sentences without room."""
     kinds = [("proven", report.proven), ("note", report.warnings), ("sampled", _sampled(report))]
     on = [f"{report.cpu}; {', '.join(versions(report))}"]
     lines: list[str] = []
@@ -181,7 +186,7 @@ def _as_room_allows(report: "VerifyReport", room: int) -> list[str]:
         kept: list[str] = []
         for sentence in sentences:
             more = _output.lines_of(sentence, most=2, width=WIDTH - LABEL, rest="  ")
-            # One line stays free, to say that there is more.
+            # One line is kept for the number of sentences that have no room.
             if len(lines) + len(kept) + len(more) < room:
                 kept += more
             else:
@@ -193,9 +198,9 @@ def _as_room_allows(report: "VerifyReport", room: int) -> list[str]:
 
 
 def _sampled(report: "VerifyReport") -> list[str]:
-    """Say on what equality was only seen, not proven."""
+    """Return the images on which equality was seen but not proven."""
     if not report.inputs:
         return []
-    said = ", ".join(f"{facts.images} {facts.name}" for facts in report.inputs)
+    sets = ", ".join(f"{facts.images} {facts.name}" for facts in report.inputs)
     others = len(report.sampled) - len(report.comparisons)
-    return [f"on {said}" + (f"; {others} more checks" if others > 0 else "")]
+    return [f"on {sets}" + (f"; {others} more checks" if others > 0 else "")]

@@ -1,11 +1,11 @@
-"""What `mobiledeploy verify --verbose` prints below the summary: every table and sentence."""
+"""The tables and findings that `mobiledeploy verify --verbose` prints below the summary."""
 
 import string
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from mobiledeploy.cli import _output
-from mobiledeploy.cli._verify_text import WIDTH, lsb, short_names, versions
+from mobiledeploy.cli._verify_summary import WIDTH, lsb, short_names, versions
 
 if TYPE_CHECKING:
     from mobiledeploy.verify.layer_report import Divergence, LayerRow
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def text(report: "VerifyReport") -> str:
-    """Return the tables of a report, for a terminal of 80 columns or more."""
+    """Return all tables and findings of a report, for a terminal of 80 columns or more."""
     parts = [
         _files(report),
         _divergence(report.divergence, report) if report.divergence is not None else "",
@@ -23,7 +23,7 @@ def text(report: "VerifyReport") -> str:
         _accuracy(report),
         _list("assumed", report.assumptions),
         _list("proven", report.proven),
-        _list("seen on these images only", report.sampled),
+        _list("sampled: seen on these images only", report.sampled),
         _list("differs", report.failures),
         _list("note", report.warnings),
         _wrapped(f"{report.cpu}; {', '.join(versions(report))}"),
@@ -41,7 +41,7 @@ def _files(report: "VerifyReport") -> str:
 
 
 def _against_first(report: "VerifyReport") -> str:
-    """Return how every other participant differs from the first."""
+    """Return the differences of every other participant from the first."""
     if not report.participants:
         return ""
     first, names = report.participants[0].name, short_names(report)
@@ -73,23 +73,23 @@ def _against_first(report: "VerifyReport") -> str:
         "runtimes marked * have to be equal: the others round differently by design."
     )
     if names[first] != first:
-        note += " 1 and 2: the first and the second file."
+        note += " 1 is the first file, 2 the second."
     return f"{_output.table(rows, right=range(1, 8))}\n{_wrapped(note)}"
 
 
 def _matrix(report: "VerifyReport") -> str:
-    """Return the largest difference of each pair, a letter a participant."""
+    """Return the matrix of the largest differences, with a letter for each participant."""
     names = [row.name for row in report.participants]
     if len(names) < 3:
         return ""
-    found = {frozenset((pair.first, pair.second)): pair for pair in report.matrix}
+    pairs = {frozenset((pair.first, pair.second)): pair for pair in report.matrix}
     letters, short = string.ascii_uppercase[: len(names)], short_names(report)
     rows = [("max LSB of logits", *letters)]
     for letter, name in zip(letters, names, strict=True):
-        cells = [_cell(found.get(frozenset((name, other)))) for other in names]
+        cells = [_cell(pairs.get(frozenset((name, other)))) for other in names]
         rows.append((f"{letter}  {short[name]}", *cells))
     table = _output.table(rows, right=range(1, len(names) + 1))
-    return f"{table}\n=: every logit of every image that both ran"
+    return f"{table}\n=: every logit is equal, on every image that both ran"
 
 
 def _cell(pair: "Comparison | None") -> str:
@@ -103,8 +103,8 @@ def _float_files(report: "VerifyReport") -> str:
         return ""
     rows = [("inputs", "images", "max difference", "same top-1")]
     rows += [
-        (found.inputs, str(found.images), f"{found.max_difference:.1e}", str(found.same_top1))
-        for found in report.float_comparisons
+        (pair.inputs, str(pair.images), f"{pair.max_difference:.1e}", str(pair.same_top1))
+        for pair in report.float_comparisons
     ]
     return _output.table(rows, right=(1, 2, 3))
 
@@ -112,7 +112,7 @@ def _float_files(report: "VerifyReport") -> str:
 def _accuracy(report: "VerifyReport") -> str:
     if not report.scores:
         return ""
-    rows = [("accuracy", "right", "of", "top-1", "95 % interval", "as float")]
+    rows = [("accuracy", "correct", "images", "top-1", "95 % interval", "as float")]
     rows += [
         (
             line.file,
@@ -128,53 +128,59 @@ def _accuracy(report: "VerifyReport") -> str:
     return f"{_output.table(rows, right=range(1, 6))}\n{words}".rstrip()
 
 
-def _divergence(found: "Divergence", report: "VerifyReport") -> str:
-    name, second = (layer.partition(";")[0] for layer in (found.layer, found.other))
+def _divergence(divergence: "Divergence", report: "VerifyReport") -> str:
+    name, second = (layer.partition(";")[0] for layer in (divergence.layer, divergence.other))
     other = "" if second == name else f" (`{second}` in the second file)"
-    place = f"layer {found.position} of {found.layers}" if found.position else "the input"
+    place = (
+        f"layer {divergence.position} of {divergence.layers}"
+        if divergence.position
+        else "the input"
+    )
     lines = [
-        f"first diverges in {place}: `{name}`{other}, {found.operator}",
-        f"cause: {found.cause}",
+        f"first diverges in {place}: `{name}`{other}, {divergence.operator}",
+        f"cause: {divergence.cause}",
     ]
-    if found.reason.measured_by_first:
+    if divergence.reason.measured_by_first:
         lines.append(
-            f"expected is what {report.files[0].name} holds: which of the two is wrong, the files "
-            "do not say"
+            f"`expected` is the number in {report.files[0].name}; the files do not show which of "
+            "the two is wrong"
         )
-    if found.image:
-        lines.append(f"seen best on: {found.image}")
-    if found.histogram:
-        total = sum(count for _, count in found.histogram)
-        shown = sorted(found.histogram, key=lambda entry: -entry[1])[:6]
-        steps = ", ".join(f"{step:+d} LSB: {count}" for step, count in sorted(shown))
+    if divergence.image:
+        lines.append(f"largest difference on: {divergence.image}")
+    if divergence.histogram:
+        total = sum(count for _, count in divergence.histogram)
+        most_frequent = sorted(divergence.histogram, key=lambda entry: -entry[1])[:6]
+        steps = ", ".join(f"{step:+d} LSB: {count}" for step, count in sorted(most_frequent))
         lines.append(f"there {total} of its codes differ ({steps})")
-    if found.channels:
+    if divergence.channels:
         channels = ", ".join(
             f"{hot.channel} ({hot.max_lsb} LSB, {hot.differing:.1%} of its codes)"
-            for hot in found.channels[:4]
+            for hot in divergence.channels[:4]
         )
         lines.append(f"worst channels: {channels}")
-    if found.blamed:
-        lines.append(f"{found.blamed} departs from its own file's integers there")
+    if divergence.blamed:
+        lines.append(
+            f"in this layer {divergence.blamed} does not compute what its own file's integers give"
+        )
     if report.layers:
         lines.append(_alone(report.layers))
     return "\n".join(_wrapped(line) for line in lines)
 
 
 def _alone(layers: Sequence["LayerRow"]) -> str:
-    """Say how many layers differ end to end, and which of them do so by themselves."""
+    """Return how many layers differ end to end, and which of them differ when run alone."""
     differing = sum(row.max_lsb > 0 for row in layers)
     alone = [row for row in layers if row.alone_max_lsb]
-    shown = [
+    named = [
         f"`{row.layer.partition(';')[0]}` by {lsb(row.alone_max_lsb or 0)} LSB"
         for row in alone[:4]
     ]
-    shown += [f"{len(alone) - 4} more"] if len(alone) > 4 else []
+    named += [f"{len(alone) - 4} more"] if len(alone) > 4 else []
     uncut = sum(row.alone_max_lsb is None for row in layers)
     return (
-        f"end to end {differing} of {len(layers)} layers differ; each cut out of both files and "
-        f"run on the same codes, {len(alone) or 'none'}"
-        + (f": {', '.join(shown)}" if shown else "")
+        f"{differing} of {len(layers)} layers differ end to end; cut out of both files and run "
+        f"alone on the same codes, {len(alone) or 'none'}"
+        + (f": {', '.join(named)}" if named else "")
         + (f"; {uncut} could not be cut out" if uncut else "")
     )
 

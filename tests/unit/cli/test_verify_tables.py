@@ -1,8 +1,8 @@
-"""What `verify --verbose` prints fits a terminal, whatever files and layers are called."""
+"""The tables of `verify --verbose` fit a terminal, even if files and layers have long names."""
 
 import dataclasses
 
-from mobiledeploy.cli import _verify_details
+from mobiledeploy.cli import _verify_tables
 from mobiledeploy.compare.difference import Cause
 from mobiledeploy.verify.layer_report import Divergence
 from mobiledeploy.verify.report import Comparison, FileFacts, Participant, VerifyReport
@@ -52,49 +52,49 @@ REPORT = VerifyReport(
 )  # fmt: skip
 
 
-def test_lines_fit_80_columns_though_names_are_long() -> None:
-    lines = _verify_details.text(REPORT).splitlines()
+def test_lines_fit_80_columns_even_if_names_are_long() -> None:
+    lines = _verify_tables.text(REPORT).splitlines()
     wide = [line for line in lines if len(line) > 80]
-    # A file's own line keeps its name whole, to be copied.
+    # The line of a file has its whole name, so that it can be copied.
     assert all(LONG in line and "bytes" in line for line in wide), wide
 
 
 def test_participants_are_told_apart_by_the_number_of_their_file() -> None:
-    said = _verify_details.text(REPORT)
+    said = _verify_tables.text(REPORT)
     assert "against LiteRT XNNPACK 1" in said
     assert "LiteRT XNNPACK 2 *" in said
     assert "E  LiteRT reference 1" in said
-    assert "1 and 2: the first and the second file." in " ".join(said.split())
+    assert "1 is the first file, 2 the second." in " ".join(said.split())
 
 
-def test_of_joined_names_the_first_is_printed() -> None:
-    said = " ".join(_verify_details.text(REPORT).split())
+def test_of_names_joined_by_a_converter_the_first_is_printed() -> None:
+    said = " ".join(_verify_tables.text(REPORT).split())
     assert "layer 3 of 65: `mobilenet/block_1_expand_relu/Relu6`, CONV_2D" in said
     assert "BN/add" not in said
 
 
-def test_short_names_stay_as_they_are() -> None:
+def test_names_without_a_file_are_printed_unchanged() -> None:
     names = ("LiteRT XNNPACK", "ORT optimised", "NumPy oracle")
     rows = tuple(
         dataclasses.replace(row, name=name)
         for row, name in zip(REPORT.participants, names, strict=False)
     )
     pairs = (comparison(names[0], names[1]), comparison(names[0], names[2]))
-    said = _verify_details.text(dataclasses.replace(REPORT, participants=rows, matrix=pairs))
+    said = _verify_tables.text(dataclasses.replace(REPORT, participants=rows, matrix=pairs))
     assert "ORT optimised *" in said
-    assert "second file." not in said
+    assert "the second." not in said
 
 
-def test_what_expected_means_is_said_where_a_cause_uses_it() -> None:
+def test_expected_is_explained_where_a_cause_uses_it() -> None:
     assert REPORT.divergence is not None
-    assert "expected is what" not in _verify_details.text(REPORT)
+    assert "`expected` is the number" not in _verify_tables.text(REPORT)
     cause = "weights differ: one weight is -13, expected 13"
     for measured in (True, False):  # words alone, such as those of a layer's name, decide nothing
         reason = Cause(clauses=(cause,), measured_by_first=measured)
-        found = dataclasses.replace(REPORT.divergence, cause=cause, reason=reason)
-        text = _verify_details.text(dataclasses.replace(REPORT, divergence=found))
+        divergence = dataclasses.replace(REPORT.divergence, cause=cause, reason=reason)
+        text = _verify_tables.text(dataclasses.replace(REPORT, divergence=divergence))
         assert (
-            f"expected is what {LONG}_first.tflite holds" in " ".join(text.split())
+            f"`expected` is the number in {LONG}_first.tflite" in " ".join(text.split())
         ) == measured
 
 
@@ -105,6 +105,6 @@ def test_a_runtime_that_failed_before_any_image_still_has_a_row() -> None:
         dataclasses.replace(REPORT.participants[-1], images=0, failure=failure),
     )
     matrix = tuple(pair for pair in REPORT.matrix if pair.second != NAMES[-1])
-    said = _verify_details.text(dataclasses.replace(REPORT, participants=rows, matrix=matrix))
+    said = _verify_tables.text(dataclasses.replace(REPORT, participants=rows, matrix=matrix))
     (line,) = (line for line in said.splitlines() if line.startswith("LiteRT reference 2 "))
     assert line.split()[3:] == ["0", "failed", "failed", "failed", "-", "-", "-"]
