@@ -7,8 +7,7 @@ from mobiledeploy.base.errors import RequestError
 from mobiledeploy.models import mobilenet_v1, mobilenet_v2
 from mobiledeploy.models.blocks import Head
 from mobiledeploy.ops.architecture import Activation, Architecture
-from mobiledeploy.spec.config import Arch, ModelConfig
-from mobiledeploy.spec.input_scaling import SCALINGS, Scaling
+from mobiledeploy.spec.config import SCALINGS, Arch, ModelConfig, Scaling
 
 NAMES: Final[tuple[Arch, ...]] = ("v1", "v2")
 """The values of `--arch`."""

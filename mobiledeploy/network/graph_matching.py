@@ -12,7 +12,7 @@ from mobiledeploy.network.keras_config import Constant
 from mobiledeploy.network.keras_graph import IntPair, KerasGraph, KerasNode
 from mobiledeploy.ops.architecture import INPUT, Architecture, Layer
 from mobiledeploy.ops.tensors import Shape
-from mobiledeploy.spec.input_scaling import SCALINGS, InputRange
+from mobiledeploy.spec.config import SCALINGS, InputRange
 
 HINT: Final = (
     "a whole model is accepted only where it computes the same as this network; its weights "

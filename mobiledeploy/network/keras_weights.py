@@ -18,7 +18,7 @@ from mobiledeploy.network.fold import BatchNorm
 from mobiledeploy.network.keras_config import KernelKind
 from mobiledeploy.network.keras_graph import KerasGraph
 from mobiledeploy.network.network import Float
-from mobiledeploy.spec.input_scaling import InputRange
+from mobiledeploy.spec.config import InputRange
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -13,8 +13,7 @@ from mobiledeploy.network.graph_matching import HINT, GraphMatch, PixelScaling, 
 from mobiledeploy.network.keras_graph import KerasNode
 from mobiledeploy.network.keras_weights import KerasBatchNorm, KerasKernel, KerasWeights
 from mobiledeploy.ops.architecture import Activation, Architecture, Layer
-from mobiledeploy.spec.config import ALPHAS, Arch, BuildConfig
-from mobiledeploy.spec.input_scaling import SCALINGS
+from mobiledeploy.spec.config import ALPHAS, SCALINGS, Arch, BuildConfig
 
 _Entry = TypeVar("_Entry", KerasKernel, KerasBatchNorm)
 

@@ -8,7 +8,7 @@ of brightness and contrast. Input: 8-bit pixels. Output: float32 on the network'
 from typing import Final, Literal, TypeAlias, assert_never, get_args
 
 from mobiledeploy.base.errors import RequestError
-from mobiledeploy.spec.input_scaling import SCALINGS, Scaling
+from mobiledeploy.spec.config import SCALINGS, Scaling
 from mobiledeploy.training import tensorflow_setup
 from mobiledeploy.training.step import Prepare
 from mobiledeploy.training.tensorflow_graph import TfTensor, input_limits, to_input

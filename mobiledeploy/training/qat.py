@@ -11,7 +11,7 @@ from mobiledeploy.base.progress import Progress
 from mobiledeploy.data.pixels import Images
 from mobiledeploy.network.network import Network
 from mobiledeploy.ops.ranges import Ranges
-from mobiledeploy.spec.config import ENGINES, QuantiseConfig
+from mobiledeploy.spec.config import QAT_ENGINES, QuantiseConfig
 from mobiledeploy.training import loop
 from mobiledeploy.training.augment import Augmentation
 from mobiledeploy.training.checkpoint import Checkpoints
@@ -69,7 +69,7 @@ def load(name: str) -> Engine:
     Raises:
         RequestError: There is no such engine.
     """
-    if name not in ENGINES:
-        raise RequestError(f"expected a QAT engine of {', '.join(ENGINES)}; received {name}")
+    if name not in QAT_ENGINES:
+        raise RequestError(f"expected a QAT engine of {', '.join(QAT_ENGINES)}; received {name}")
     engine: Engine = importlib.import_module(f"mobiledeploy.training.qat_{name}")
     return engine

@@ -24,8 +24,7 @@ from mobiledeploy.models.keras_builder import DTYPE
 from mobiledeploy.network.network import Network
 from mobiledeploy.ops.architecture import INPUT, Layer
 from mobiledeploy.ops.ranges import Ranges
-from mobiledeploy.spec.config import QuantiseConfig
-from mobiledeploy.spec.input_scaling import Scaling
+from mobiledeploy.spec.config import QuantiseConfig, Scaling
 from mobiledeploy.training import loop, qat, tensorflow_graph, tensorflow_setup
 from mobiledeploy.training.augment import Augmentation, augmentation
 from mobiledeploy.training.checkpoint import Checkpoints

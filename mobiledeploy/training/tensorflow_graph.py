@@ -14,7 +14,7 @@ from mobiledeploy.base.errors import RequestError
 from mobiledeploy.network.network import Network
 from mobiledeploy.ops.architecture import INPUT, Architecture, Layer
 from mobiledeploy.ops.weights import Weights
-from mobiledeploy.spec.input_scaling import Scaling
+from mobiledeploy.spec.config import Scaling
 from mobiledeploy.training import tensorflow_setup
 
 TfTensor: TypeAlias = Any

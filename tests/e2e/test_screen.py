@@ -7,7 +7,7 @@ import graphs
 import pytest
 from float_onnx import float_onnx
 
-from mobiledeploy.cli import _verify_text
+from mobiledeploy.cli import _verify_summary
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.targets import onnx, tflite
 from mobiledeploy.verify import pair
@@ -43,7 +43,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def screen(report: VerifyReport) -> list[str]:
-    return _verify_text.text(report, build=None, out=None).splitlines()
+    return _verify_summary.text(report, build=None, out=None).splitlines()
 
 
 @pytest.mark.parametrize("level", ["quick", "full"])

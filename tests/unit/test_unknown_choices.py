@@ -22,7 +22,7 @@ from mobiledeploy.models import blocks
 from mobiledeploy.ops.conv import Conv
 from mobiledeploy.ops.padding import pads
 from mobiledeploy.reading import read_tflite
-from mobiledeploy.report.graph_report import _order
+from mobiledeploy.report.int8_graph import _order
 from mobiledeploy.spec.config import Preprocessing
 from mobiledeploy.targets import onnx, tflite
 from mobiledeploy.targets.border import border

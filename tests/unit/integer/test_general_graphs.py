@@ -18,7 +18,7 @@ from mobiledeploy.ops.architecture import INPUT, Architecture, Layer
 from mobiledeploy.ops.hard_swish import HardSwish
 from mobiledeploy.ops.softmax import Softmax
 from mobiledeploy.ops.tensors import QTensor
-from mobiledeploy.report import graph_cost
+from mobiledeploy.report.int8_graph import graph_cost
 from mobiledeploy.runtimes import litert, ort
 from mobiledeploy.spec.config import Io
 from mobiledeploy.targets import onnx, tflite
@@ -144,7 +144,7 @@ def test_what_the_logits_do_not_need_goes_with_the_softmax() -> None:
 
 def test_costs_count_every_layer_once() -> None:
     graph = graph_of(gated(ODD_NAMES))
-    cost = graph_cost.of(graph)
+    cost = graph_cost(graph)
     assert [line.layer for line in cost.layers] == [node.output.name for node in graph.nodes]
     lines = {line.layer: line for line in cost.layers}
     assert lines["model/gate:0"].macs == 4 * 4 * 12 * 12

@@ -11,7 +11,7 @@ from mobiledeploy.models import registry
 from mobiledeploy.network.graph_matching import GraphMatch, PixelScaling, match_graph
 from mobiledeploy.network.keras_graph import KerasGraph, KerasNode
 from mobiledeploy.ops.architecture import INPUT, Architecture
-from mobiledeploy.spec.input_scaling import InputRange
+from mobiledeploy.spec.config import InputRange
 
 V2 = registry.architecture("v2", alpha=0.35, image_size=96, classes=3)
 V1_ODD = registry.architecture("v1", alpha=0.25, image_size=100, classes=3)

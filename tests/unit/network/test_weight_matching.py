@@ -13,7 +13,7 @@ from mobiledeploy.network.fold import BatchNorm
 from mobiledeploy.network.keras_weights import KerasBatchNorm, KerasKernel, KerasWeights
 from mobiledeploy.network.weight_matching import match_weights, recognise
 from mobiledeploy.ops.architecture import Architecture
-from mobiledeploy.spec.input_scaling import SCALINGS
+from mobiledeploy.spec.config import SCALINGS
 
 V1 = registry.architecture("v1", alpha=0.25, image_size=32, classes=3)
 V2 = registry.architecture("v2", alpha=0.35, image_size=32, classes=3)

@@ -9,7 +9,7 @@ from mobiledeploy.base.errors import RequestError
 from mobiledeploy.data.pixels import Images
 from mobiledeploy.network.network import Network
 from mobiledeploy.ops.ranges import Ranges
-from mobiledeploy.spec.config import ENGINES, QuantiseConfig
+from mobiledeploy.spec.config import QAT_ENGINES, QuantiseConfig
 from mobiledeploy.training import qat, qat_folded, tensorflow_graph
 from mobiledeploy.training.augment import SIGNED
 from mobiledeploy.training.calibrate import calibrate
@@ -27,7 +27,7 @@ def test_an_unknown_engine_is_refused() -> None:
 
 
 @pytest.mark.tensorflow
-@pytest.mark.parametrize("name", ENGINES)
+@pytest.mark.parametrize("name", QAT_ENGINES)
 def test_training_lowers_the_loss_of_the_quantised_network(
     name: str, network: Network, images: Images
 ) -> None:
@@ -51,8 +51,8 @@ def test_training_lowers_the_loss_of_the_quantised_network(
 
 
 @pytest.mark.tensorflow
-@pytest.mark.parametrize("name", ENGINES)
-def test_zero_steps_keep_the_network(name: str, network: Network, images: Images) -> None:
+@pytest.mark.parametrize("name", QAT_ENGINES)
+def test_no_steps_keep_the_network(name: str, network: Network, images: Images) -> None:
     ranges = calibrate(network, images.pixels)
     same, same_ranges = qat.load(name).train_quantised(
         network, ranges, images, dataclasses.replace(CONFIG, steps=0), augment="none", seed=0
@@ -64,7 +64,7 @@ def test_zero_steps_keep_the_network(name: str, network: Network, images: Images
 
 
 @pytest.mark.tensorflow
-@pytest.mark.parametrize("name", ENGINES)
+@pytest.mark.parametrize("name", QAT_ENGINES)
 def test_images_are_augmented(name: str, network: Network, images: Images) -> None:
     ranges = calibrate(network, images.pixels)
     engine = qat.load(name)

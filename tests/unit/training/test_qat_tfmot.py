@@ -10,7 +10,7 @@ from mobiledeploy.network.network import Network
 from mobiledeploy.ops.architecture import INPUT
 from mobiledeploy.ops.ranges import Ranges
 from mobiledeploy.runtimes import litert
-from mobiledeploy.spec.config import ENGINES, Engine, QuantiseConfig
+from mobiledeploy.spec.config import QAT_ENGINES, QatEngine, QuantiseConfig
 from mobiledeploy.targets import tflite
 from mobiledeploy.training import qat, qat_folded, qat_tfmot, tensorflow_graph
 from mobiledeploy.training.augment import SIGNED
@@ -56,9 +56,9 @@ def test_ranges_start_at_the_calibrated_ones_and_change_slightly(
         np.testing.assert_allclose(moved[name], before, rtol=0.01, atol=1e-6)
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", QAT_ENGINES)
 def test_the_int8_file_agrees_with_the_trained_network(
-    engine: Engine, network: Network, images: Images
+    engine: QatEngine, network: Network, images: Images
 ) -> None:
     config = QuantiseConfig(
         engine=engine, steps=5, batch_size=16, learning_rate=0.003, calibration_images=48

@@ -11,8 +11,7 @@ from mobiledeploy.integer.quantise import quantise
 from mobiledeploy.network.network import Network
 from mobiledeploy.ops.architecture import INPUT, Architecture
 from mobiledeploy.ops.weights import Weights
-from mobiledeploy.spec.config import Preprocessing
-from mobiledeploy.spec.input_scaling import SCALINGS, InputRange
+from mobiledeploy.spec.config import SCALINGS, InputRange, Preprocessing
 from mobiledeploy.training import predict, tensorflow_graph
 from mobiledeploy.training.augment import SIGNED, augmentation, from_signed
 from mobiledeploy.training.calibrate import calibrate
