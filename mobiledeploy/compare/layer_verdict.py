@@ -7,8 +7,8 @@ import numpy as np
 from mobiledeploy.compare.reach import Span, multipliers
 from mobiledeploy.compare.same_function import UNKNOWN, Verdict, compare_weighted
 from mobiledeploy.compare.same_tables import compare_additions, compare_means
-from mobiledeploy.reading import Layer
-from mobiledeploy.reading.model import Format
+from mobiledeploy.reading import Format
+from mobiledeploy.reading import StoredLayer as Layer
 
 SAME: Final = Verdict(equal=True, lsb=0, channels=(), method="the same integers")
 

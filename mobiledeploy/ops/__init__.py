@@ -8,4 +8,7 @@ What modules share: `tensors` (int8 tensors), `grid` and `ranges` (from a real i
 `weights` (float kernels to int8), `activation` and `padding`, `products` (exact sums, and how they
 are rounded), `expf` (the C library's), `certificate`, `without_weights` (answers of operators that
 have none), `tflite` and `onnx` (how operators stand in files).
+
+Anybody's file is read by `stored` (a layer as it stands in a file), `tflite_reading` and
+`onnx_reading` (a file of either format while its layers are read).
 """

@@ -9,19 +9,19 @@ import numpy as np
 from mobiledeploy.base.errors import ConversionError, CorruptFileError
 from mobiledeploy.formats.model import Tensor as FileTensor
 from mobiledeploy.formats.onnx import OnnxModel, OnnxOperator, require_supported
+from mobiledeploy.ops.onnx_reading import TYPES, OnnxActivation, OnnxReader, OnnxValue
+from mobiledeploy.ops.stored import INPUT, Fault, LayersSoFar, StoredTensor
 from mobiledeploy.reading import onnx_qoperator
-from mobiledeploy.reading.draft import Draft
-from mobiledeploy.reading.model import INPUT, Fault, Reading, Tensor
+from mobiledeploy.reading.folding import finish
+from mobiledeploy.reading.model import Reading
 from mobiledeploy.reading.onnx_grids import cut, dequantise, multiply, quantise
 from mobiledeploy.reading.onnx_layers import add, convolution, gemm, mean, pad, pool, softmax
 from mobiledeploy.reading.onnx_shapes import dropout, reshape, same, transpose
-from mobiledeploy.reading.onnx_state import TYPES, State
-from mobiledeploy.reading.onnx_values import Flow, Value
 
 _COLOURS: Final = (1, 3, 4)
 """Channels that an image may have: where they stand says which layout an input has."""
 
-_READERS: Final[Mapping[str, Callable[[State, OnnxOperator], Value | None]]] = {
+_READERS: Final[Mapping[str, Callable[[OnnxReader, OnnxOperator], OnnxValue | None]]] = {
     "Add": add,
     "AveragePool": pool,
     "Clip": cut,
@@ -69,9 +69,11 @@ def read_onnx(model: OnnxModel) -> Reading:
     source = model.tensors[model.inputs[0]]
     dtype, sizes = _type(source), _sizes(source)
     axes = _layout(sizes)
-    image = Flow(source=INPUT, axes=axes, sizes=sizes, real=dtype not in {"int8", "uint8"})
-    draft = Draft(
-        Tensor(
+    image = OnnxActivation(
+        source=INPUT, axes=axes, sizes=sizes, real=dtype not in {"int8", "uint8"}
+    )
+    layers = LayersSoFar(
+        StoredTensor(
             name=source.name,
             shape=image.shape,
             dtype=dtype,
@@ -80,47 +82,51 @@ def read_onnx(model: OnnxModel) -> Reading:
             axes=axes,
         )
     )
-    state = State(model, draft)
-    state.values[model.inputs[0]] = image
+    reader = OnnxReader(model, layers)
+    reader.values[model.inputs[0]] = image
     # Scales may be anything in a damaged file.
     with np.errstate(all="ignore"):
         for node in model.operators:
-            _read(state, node)
-    return _finish(model, state)
+            _read(reader, node)
+    return _finish(model, reader)
 
 
-def _read(state: State, node: OnnxOperator) -> None:
-    found: Value | None = None
+def _read(reader: OnnxReader, node: OnnxOperator) -> None:
+    found: OnnxValue | None = None
     if node.op == "Constant":
-        found = state.constant(node.outputs[0]) if node.output(0) >= 0 else None
+        found = reader.constant(node.outputs[0]) if node.output(0) >= 0 else None
     else:
-        inputs = [state.value(node, place) for place in range(len(node.inputs))]
-        flows = [value for value in inputs if isinstance(value, Flow)]
+        inputs = [reader.value(node, place) for place in range(len(node.inputs))]
+        flows = [value for value in inputs if isinstance(value, OnnxActivation)]
         if node.op in _READERS and node.inputs and node.outputs:
-            found = _READERS[node.op](state, node)
+            found = _READERS[node.op](reader, node)
         if found is None and flows and node.op != "Shape":
-            found = _unknown(state, node, flows)
+            found = _unknown(reader, node, flows)
     for place, output in enumerate(node.outputs):
-        if output in state.values:
-            raise CorruptFileError(f"two nodes write `{state.name(output)}`")
+        if output in reader.values:
+            raise CorruptFileError(f"two nodes write `{reader.name(output)}`")
         if output >= 0:
-            state.values[output] = found if place == 0 or isinstance(found, Flow) else None
+            reader.values[output] = (
+                found if place == 0 or isinstance(found, OnnxActivation) else None
+            )
 
 
-def _unknown(state: State, node: OnnxOperator, flows: list[Flow]) -> Flow:
+def _unknown(
+    reader: OnnxReader, node: OnnxOperator, flows: list[OnnxActivation]
+) -> OnnxActivation:
     first = flows[0]
     kept = first.axes if first.pixels == 1 else ""
-    out = Flow(source=INPUT, axes=kept, sizes=first.sizes if kept else ())
+    out = OnnxActivation(source=INPUT, axes=kept, sizes=first.sizes if kept else ())
     faults: tuple[Fault, ...] = ()
     if node.op in _READERS:
         axes = first.axes or "that are not known"
         detail = f"{node.op} of a tensor with axes {axes} is not understood in this form"
         faults = (Fault(field="form", detail=detail),)
-    opened = state.begin(node, "unknown", flows, out, faults=faults)
+    opened = reader.begin(node, "unknown", flows, out, faults=faults)
     if first.real:
         return opened
     # Of codes come codes, on a grid that nothing is said about.
-    state.bounds.pop(opened.source)
+    reader.bounds.pop(opened.source)
     return dataclasses.replace(opened, real=False)
 
 
@@ -139,13 +145,14 @@ def _sizes(tensor: FileTensor) -> tuple[int, ...]:
     return tuple(max(size, 0) if isinstance(size, int) else 0 for size in tensor.shape or ())
 
 
-def _finish(model: OnnxModel, state: State) -> Reading:
+def _finish(model: OnnxModel, reader: OnnxReader) -> Reading:
     first, *others = (model.tensors[index] for index in model.outputs)
     name = first.name
-    value = state.values.get(model.outputs[0])
-    if not isinstance(value, Flow):
+    value = reader.values.get(model.outputs[0])
+    if not isinstance(value, OnnxActivation):
         raise ConversionError(f"output `{name}` is not computed from the input")
-    reading = state.draft.finish(
+    reading = finish(
+        reader.layers,
         "onnx",
         model.producer,
         source=value.source,

@@ -6,12 +6,17 @@ from typing import Final
 import numpy as np
 
 from mobiledeploy.formats.onnx import OnnxOperator
+from mobiledeploy.ops.onnx_reading import (
+    OnnxActivation,
+    OnnxConstant,
+    OnnxReader,
+    OnnxValue,
+    QuantisedConstant,
+)
+from mobiledeploy.ops.padding import Pads, output_size, same_pads
+from mobiledeploy.ops.stored import INPUT, Array, Fault, StoredWeights
 from mobiledeploy.ops.tensors import Float32, Int32
-from mobiledeploy.reading.model import INPUT, Array, Fault, Weights
-from mobiledeploy.reading.onnx_state import State
 from mobiledeploy.reading.onnx_stem import narrowed
-from mobiledeploy.reading.onnx_values import Constant, Flow, Quantised, Value
-from mobiledeploy.reading.windows import Pads, output_size, same_pads
 
 _FLOATS: Final = Fault(field="weights", detail="the kernel is floats, not quantised to int8")
 
@@ -37,10 +42,14 @@ class Bias:
 
 
 def convolve(
-    state: State, node: OnnxOperator, value: Flow, kernel: Value | None, bias: Bias | None
-) -> Flow | None:
+    reader: OnnxReader,
+    node: OnnxOperator,
+    value: OnnxActivation,
+    kernel: OnnxValue | None,
+    bias: Bias | None,
+) -> OnnxActivation | None:
     """Add a convolution; return the flow of its values, or None if it is none that we know."""
-    value = _channels_first(state, value)
+    value = _channels_first(reader, value)
     strides = tuple(node.attributes.get("strides") or (1, 1))
     dilations = tuple(node.attributes.get("dilations") or (1, 1))
     groups = int(node.attributes.get("group", 1) or 0)
@@ -48,8 +57,8 @@ def convolve(
         return None
     if min(*strides, *dilations, groups) < 1:
         return None
-    if not isinstance(kernel, Quantised) or kernel.codes.ndim != 4:
-        return _without_weights(state, node, value, kernel)
+    if not isinstance(kernel, QuantisedConstant) or kernel.codes.ndim != 4:
+        return _without_weights(reader, node, value, kernel)
     outputs, _, *window = kernel.codes.shape
     pads = padding(node, value.sizes[2:], tuple(window), strides, dilations)
     high, wide = output_size(value.sizes[2:], window, strides, dilations, pads)
@@ -78,14 +87,14 @@ def convolve(
         if single is None or groups > 1:
             # As our files have it: half as many pixels come out of a group.
             out = dataclasses.replace(out, pixels=max(value.pixels // 2, 1))
-            return state.begin(node, "conv", [value], out, faults=(*faults, _PACKED), **fields)
+            return reader.begin(node, "conv", [value], out, faults=(*faults, _PACKED), **fields)
         weights, faults = single.weights, (*faults, *single.faults)
         fields |= {"strides": (strides[0], single.stride), "pads": (*pads[:2], *single.pads)}
         out = dataclasses.replace(out, pixels=single.outputs)
     if not depthwise and weights.kernel.shape[1:3] == (1, 1) and value.shape[1:] == ():
         rows = dataclasses.replace(weights, kernel=weights.kernel.reshape(outputs, -1))
-        return state.begin(node, "dense", [value], out, weights=rows, faults=faults)
-    return state.begin(
+        return reader.begin(node, "dense", [value], out, weights=rows, faults=faults)
+    return reader.begin(
         node,
         "depthwise" if depthwise else "conv",
         [value],
@@ -98,12 +107,16 @@ def convolve(
 
 
 def multiply_matrix(
-    state: State, node: OnnxOperator, value: Flow, kernel: Value | None, bias: Bias | None
-) -> Flow | None:
+    reader: OnnxReader,
+    node: OnnxOperator,
+    value: OnnxActivation,
+    kernel: OnnxValue | None,
+    bias: Bias | None,
+) -> OnnxActivation | None:
     """Add a dense layer; return the flow of its values, or None if it is none that we know.
 
     Args:
-        state: The graph so far.
+        reader: The graph so far.
         node: What multiplies.
         value: Its input, a vector.
         kernel: (outputs, inputs).
@@ -111,10 +124,10 @@ def multiply_matrix(
     """
     if value.axes != "NC":
         return None
-    if isinstance(kernel, Constant) and kernel.values.ndim == 2:
+    if isinstance(kernel, OnnxConstant) and kernel.values.ndim == 2:
         out = dataclasses.replace(value, sizes=(value.sizes[0], kernel.values.shape[0]))
-        return state.begin(node, "dense", [value], out, faults=(_FLOATS,))
-    if not isinstance(kernel, Quantised) or kernel.codes.ndim != 2:
+        return reader.begin(node, "dense", [value], out, faults=(_FLOATS,))
+    if not isinstance(kernel, QuantisedConstant) or kernel.codes.ndim != 2:
         return None
     outputs = kernel.codes.shape[0]
     codes = kernel.codes
@@ -127,7 +140,7 @@ def multiply_matrix(
         codes = codes.reshape(outputs, *sizes).transpose(0, *order).reshape(outputs, -1)
     weights, faults = _weights(kernel, codes, outputs, 0, value, bias)
     out = dataclasses.replace(value, sizes=(value.sizes[0], outputs), unrolled=None)
-    return state.begin(node, "dense", [value], out, weights=weights, faults=faults)
+    return reader.begin(node, "dense", [value], out, weights=weights, faults=faults)
 
 
 def padding(
@@ -150,7 +163,7 @@ def padding(
 
 
 def _contradictions(
-    node: OnnxOperator, value: Flow, shape: tuple[int, ...], groups: int
+    node: OnnxOperator, value: OnnxActivation, shape: tuple[int, ...], groups: int
 ) -> tuple[Fault, ...]:
     """Return where a convolution's attributes do not fit its kernel (outputs, inputs, ...)."""
     found = []
@@ -165,25 +178,25 @@ def _contradictions(
     return tuple(found)
 
 
-def _channels_first(state: State, value: Flow) -> Flow:
+def _channels_first(reader: OnnxReader, value: OnnxActivation) -> OnnxActivation:
     """Return a flow as a convolution takes it: an input image must then be channels first."""
-    untouched = value.source == INPUT and value.axes == "NHWC" and not state.draft.shape_only
+    untouched = value.source == INPUT and value.axes == "NHWC" and not reader.layers.shape_only
     if untouched:
         value = dataclasses.replace(value, axes="NCHW")
-        state.draft.input = dataclasses.replace(
-            state.draft.input, shape=value.shape, axes=value.axes
+        reader.layers.input = dataclasses.replace(
+            reader.layers.input, shape=value.shape, axes=value.axes
         )
     return value
 
 
 def _weights(
-    kernel: Quantised,
+    kernel: QuantisedConstant,
     codes: Array,
     outputs: int,
     axis: int,
-    value: Flow,
+    value: OnnxActivation,
     bias: Bias | None,
-) -> tuple[Weights, tuple[Fault, ...]]:
+) -> tuple[StoredWeights, tuple[Fault, ...]]:
     faults: list[Fault] = []
     scale, zero = kernel.scale, kernel.zero
     if scale.size > 1 and (kernel.axis != axis or scale.size != outputs):
@@ -204,7 +217,7 @@ def _weights(
             values = bias.values
             if bias.scale is not None and bias.scale.size in {1, outputs}:
                 bias_scale = bias.scale
-    weights = Weights(
+    weights = StoredWeights(
         kernel=np.ascontiguousarray(codes),
         kernel_scale=scale,
         kernel_zero=zero,
@@ -216,12 +229,12 @@ def _weights(
 
 
 def _without_weights(
-    state: State, node: OnnxOperator, value: Flow, kernel: Value | None
-) -> Flow | None:
+    reader: OnnxReader, node: OnnxOperator, value: OnnxActivation, kernel: OnnxValue | None
+) -> OnnxActivation | None:
     """Add a convolution whose kernel is floats."""
-    if isinstance(kernel, Flow | None):
+    if isinstance(kernel, OnnxActivation | None):
         return None
-    shape = kernel.codes.shape if isinstance(kernel, Quantised) else kernel.values.shape
+    shape = kernel.codes.shape if isinstance(kernel, QuantisedConstant) else kernel.values.shape
     if len(shape) != 4:
         return None
     strides = tuple(node.attributes.get("strides") or (1, 1))
@@ -229,7 +242,7 @@ def _without_weights(
     high, wide = output_size(value.sizes[2:], shape[2:], strides, (1, 1), pads)
     out = dataclasses.replace(value, sizes=(value.sizes[0], shape[0], max(high, 0), max(wide, 0)))
     depthwise = int(node.attributes.get("group", 1) or 1) > 1 and shape[1] == 1
-    return state.begin(
+    return reader.begin(
         node,
         "depthwise" if depthwise else "conv",
         [value],

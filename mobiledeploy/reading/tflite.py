@@ -9,13 +9,22 @@ import numpy as np
 from mobiledeploy.base.errors import ConversionError, CorruptFileError
 from mobiledeploy.formats.model import Activation
 from mobiledeploy.formats.tflite import TfliteModel, TfliteOperator, require_supported
-from mobiledeploy.reading.draft import Draft, read_of
-from mobiledeploy.reading.model import FULL, INPUT, Fault, Kind, Layer, Reading, Tensor
+from mobiledeploy.ops.stored import (
+    FULL,
+    INPUT,
+    Fault,
+    LayerKind,
+    LayersSoFar,
+    StoredLayer,
+    StoredTensor,
+)
+from mobiledeploy.ops.tflite_reading import UINT8_OFFSET, described, read_of, tensor_of, values
+from mobiledeploy.reading.folding import finish
+from mobiledeploy.reading.model import Reading
 from mobiledeploy.reading.tflite_layers import clamped, convolution, dense, fused, pool
 from mobiledeploy.reading.tflite_shapes import only_moves, with_stated_shape
-from mobiledeploy.reading.tflite_tensors import UINT8_OFFSET, described, tensor_of, values
 
-_KINDS: Final[dict[str, Kind]] = {
+_KINDS: Final[dict[str, LayerKind]] = {
     "ADD": "add",
     "MEAN": "mean",
     "SOFTMAX": "softmax",
@@ -51,20 +60,21 @@ def read_tflite(model: TfliteModel) -> Reading:
             f"{len(model.outputs)} outputs"
         )
     first, last = model.inputs[0], model.outputs[0]
-    draft = Draft(described(model.tensors[first]))
+    layers = LayersSoFar(described(model.tensors[first]))
     written = {first: INPUT}
     # Scales may be anything in a damaged file.
     with np.errstate(all="ignore"):
         for operator in model.operators:
-            _read(model, operator, draft, written)
+            _read(model, operator, layers, written)
     if last not in written:
         raise ConversionError("expected the output to be computed from the input")
-    before = {number: _before_border(draft, source) for number, source in written.items()}
+    before = {number: _before_border(layers, source) for number, source in written.items()}
     _check_signatures(model, before, last)
-    return draft.finish(
+    return finish(
+        layers,
         "tflite",
         model.description,
-        source=_before_border(draft, written[last]),
+        source=_before_border(layers, written[last]),
         name=model.tensors[last].unique_name,
         dtype=described(model.tensors[last]).dtype,
         others=tuple(model.tensors[index].unique_name for index in model.outputs[1:]),
@@ -72,32 +82,32 @@ def read_tflite(model: TfliteModel) -> Reading:
 
 
 def _read(
-    model: TfliteModel, operator: TfliteOperator, draft: Draft, written: dict[int, int]
+    model: TfliteModel, operator: TfliteOperator, layers: LayersSoFar, written: dict[int, int]
 ) -> None:
     sources = [index for index in operator.inputs if index in written]
     if not sources or not operator.outputs or min(operator.outputs) < 0:
         return  # arithmetic on shapes, or on constants: of no layer that we compare
     target = model.tensors[operator.outputs[0]]
-    before = [draft.tensor(written[index]) for index in sources]
+    before = [layers.tensor(written[index]) for index in sources]
     if operator.builtin in _ON_IMAGES and len(model.tensors[sources[0]].fixed_shape) == 4:
         # An image of one pixel is described as a vector.
         before[0] = dataclasses.replace(before[0], shape=model.tensors[sources[0]].fixed_shape[1:])
     moves = only_moves(model, operator)
     if moves or _same_codes(operator, before[0], described(target)):
-        draft.shape_only.extend([operator.builtin] if moves else [])
+        layers.shape_only.extend([operator.builtin] if moves else [])
         written[operator.outputs[0]] = written[sources[0]]
-        _reshape(draft, written[sources[0]], described(target))
+        _reshape(layers, written[sources[0]], described(target))
         return
     real = written[sources[0]] == INPUT and before[0].dtype == "float32"
     if operator.builtin == "QUANTIZE" and real and before[0].scale is None:
         # The border: from here on the input is known by its codes.
         codes = described(target)
-        draft.input = dataclasses.replace(
-            draft.input, scale=codes.scale, zero_point=codes.zero_point
+        layers.input = dataclasses.replace(
+            layers.input, scale=codes.scale, zero_point=codes.zero_point
         )
         written[operator.outputs[0]] = INPUT
         return
-    plain = Layer(
+    plain = StoredLayer(
         kind=_KINDS.get(operator.builtin, "unknown"),
         op=operator.builtin,
         name=target.unique_name,
@@ -107,13 +117,13 @@ def _read(
         output=described(target),
     )
     layer = with_stated_shape(_completed(model, operator, plain, before), before, operator)
-    index = draft.add(layer)
+    index = layers.add(layer)
     written.update((output, index) for output in operator.outputs)
 
 
 def _completed(
-    model: TfliteModel, operator: TfliteOperator, layer: Layer, before: list[Tensor]
-) -> Layer:
+    model: TfliteModel, operator: TfliteOperator, layer: StoredLayer, before: list[StoredTensor]
+) -> StoredLayer:
     match operator.builtin:
         case "CONV_2D" | "DEPTHWISE_CONV_2D":
             return convolution(model, operator, layer, before[0])
@@ -137,7 +147,9 @@ def _completed(
             return layer
 
 
-def _mean(model: TfliteModel, operator: TfliteOperator, layer: Layer, before: Tensor) -> Layer:
+def _mean(
+    model: TfliteModel, operator: TfliteOperator, layer: StoredLayer, before: StoredTensor
+) -> StoredLayer:
     axes = values(tensor_of(model, operator, len(operator.inputs) - 1))
     both = (
         axes is not None
@@ -152,7 +164,9 @@ def _mean(model: TfliteModel, operator: TfliteOperator, layer: Layer, before: Te
     )
 
 
-def _pad(model: TfliteModel, operator: TfliteOperator, layer: Layer, before: Tensor) -> Layer:
+def _pad(
+    model: TfliteModel, operator: TfliteOperator, layer: StoredLayer, before: StoredTensor
+) -> StoredLayer:
     amounts = values(tensor_of(model, operator, 1))
     if amounts is None or amounts.shape != (4, 2) or amounts.dtype.kind != "i":
         return dataclasses.replace(layer, kind="unknown")
@@ -169,14 +183,14 @@ def _pad(model: TfliteModel, operator: TfliteOperator, layer: Layer, before: Ten
     return dataclasses.replace(layer, pads=(top, bottom, left, right), faults=faults)
 
 
-def _is_zero(value: np.generic, tensor: Tensor) -> bool:
+def _is_zero(value: np.generic, tensor: StoredTensor) -> bool:
     """Whether a number of a tensor's type stands for real 0."""
     if tensor.zero_point is None or not isinstance(value, np.integer):
         return bool(value == 0)
     return int(value) - UINT8_OFFSET * isinstance(value, np.uint8) == tensor.zero_point
 
 
-def _same_codes(operator: TfliteOperator, before: Tensor, after: Tensor) -> bool:
+def _same_codes(operator: TfliteOperator, before: StoredTensor, after: StoredTensor) -> bool:
     """Whether a converter only stores the same codes otherwise."""
     return (
         operator.builtin == "QUANTIZE"
@@ -186,19 +200,19 @@ def _same_codes(operator: TfliteOperator, before: Tensor, after: Tensor) -> bool
     )
 
 
-def _reshape(draft: Draft, source: int, target: Tensor) -> None:
+def _reshape(layers: LayersSoFar, source: int, target: StoredTensor) -> None:
     """Take over the shape that a vector has without its empty axes."""
     if source != INPUT and len(target.shape) == 1 and target.shape != (1,):
-        output = draft.layers[source].output
+        output = layers[source].output
         if output.shape[:-1] == (1,) * (len(output.shape) - 1):
-            draft.change(source, output=dataclasses.replace(output, shape=target.shape))
+            layers.change(source, output=dataclasses.replace(output, shape=target.shape))
 
 
-def _before_border(draft: Draft, source: int) -> int:
+def _before_border(layers: LayersSoFar, source: int) -> int:
     """Return what stands before a converter at the output that gives the same numbers."""
     if source == INPUT:
         return source
-    layer = draft.layers[source]
+    layer = layers[source]
     return layer.reads[0].source if layer.kind == "dequantize" and layer.clamp == FULL else source
 
 

@@ -8,18 +8,18 @@ import numpy as np
 from mobiledeploy.formats.model import Activation
 from mobiledeploy.formats.tflite import TfliteModel, TfliteOperator, schema
 from mobiledeploy.ops.activation import clamp
+from mobiledeploy.ops.padding import same_pads
+from mobiledeploy.ops.stored import Fault, Packing, StoredLayer, StoredTensor, StoredWeights
 from mobiledeploy.ops.tensors import QTensor
-from mobiledeploy.reading.model import Fault, Layer, Packing, Tensor, Weights
-from mobiledeploy.reading.tflite_tensors import UINT8_OFFSET, tensor_of, values
-from mobiledeploy.reading.windows import same_pads
+from mobiledeploy.ops.tflite_reading import UINT8_OFFSET, tensor_of, values
 
 _DYNAMIC: Final = "the kernel is int8 and the activations are floats, quantised as the file runs"
 _UNPACKED: Final = "the kernel is unpacked as the file is loaded: float16, or int8 to save room"
 
 
 def convolution(
-    model: TfliteModel, operator: TfliteOperator, layer: Layer, before: Tensor
-) -> Layer:
+    model: TfliteModel, operator: TfliteOperator, layer: StoredLayer, before: StoredTensor
+) -> StoredLayer:
     """Return a full or depthwise convolution; a dense layer where it works on a vector."""
     depthwise = operator.builtin == "DEPTHWISE_CONV_2D"
     strides = operator.option("stride_h"), operator.option("stride_w")
@@ -57,7 +57,9 @@ def convolution(
     return layer
 
 
-def dense(model: TfliteModel, operator: TfliteOperator, layer: Layer, before: Tensor) -> Layer:
+def dense(
+    model: TfliteModel, operator: TfliteOperator, layer: StoredLayer, before: StoredTensor
+) -> StoredLayer:
     """Return a fully connected layer."""
     layer = dataclasses.replace(fused(operator, layer), kind="dense")
     if operator.option("weights_format"):
@@ -66,7 +68,7 @@ def dense(model: TfliteModel, operator: TfliteOperator, layer: Layer, before: Te
     return _weighted(model, operator, layer, before, axis=0, rank=2)
 
 
-def pool(operator: TfliteOperator, layer: Layer, before: Tensor) -> Layer:
+def pool(operator: TfliteOperator, layer: StoredLayer, before: StoredTensor) -> StoredLayer:
     """Return a pooling; an average over the whole image is a mean."""
     strides = operator.option("stride_h"), operator.option("stride_w")
     window = operator.option("filter_height"), operator.option("filter_width")
@@ -87,12 +89,12 @@ def pool(operator: TfliteOperator, layer: Layer, before: Tensor) -> Layer:
     )
 
 
-def fused(operator: TfliteOperator, layer: Layer) -> Layer:
+def fused(operator: TfliteOperator, layer: StoredLayer) -> StoredLayer:
     """Return a layer with the clamp of the activation that is fused into its operator."""
     return clamped(layer, operator.activation)
 
 
-def clamped(layer: Layer, activation: Activation) -> Layer:
+def clamped(layer: StoredLayer, activation: Activation) -> StoredLayer:
     """Return a layer with the clamp of an activation."""
     match activation:
         case "none" | "relu" | "relu6" as known:
@@ -115,15 +117,15 @@ def _is_grid(scale: np.float32, zero_point: int) -> bool:
 def _weighted(
     model: TfliteModel,
     operator: TfliteOperator,
-    layer: Layer,
-    before: Tensor,
+    layer: StoredLayer,
+    before: StoredTensor,
     *,
     axis: int,
     rank: int,
-) -> Layer:
+) -> StoredLayer:
     """Return a layer with its weights, or with a fault that says why they are none of ours."""
 
-    def without(detail: str, packing: Packing | None = None) -> Layer:
+    def without(detail: str, packing: Packing | None = None) -> StoredLayer:
         fault = Fault(field="weights", detail=detail, packing=packing)
         return dataclasses.replace(layer, faults=(*layer.faults, fault))
 
@@ -154,7 +156,7 @@ def _weighted(
             return without("the bias has a zero point")
         integers = added.ravel()
         bias_scale = bias.scale if bias.scale.size else bias_scale
-    weights = Weights(
+    weights = StoredWeights(
         kernel=codes,
         kernel_scale=kernel.scale,
         kernel_zero=(kernel.zero_point - offset).astype(np.int32),

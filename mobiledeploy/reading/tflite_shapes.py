@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from typing import Final
 
 from mobiledeploy.formats.tflite import TfliteModel, TfliteOperator, schema
-from mobiledeploy.reading.model import Contradiction, Fault, Layer, Tensor
-from mobiledeploy.reading.tflite_tensors import tensor_of, values
-from mobiledeploy.reading.windows import output_size
+from mobiledeploy.ops.padding import output_size
+from mobiledeploy.ops.stored import Fault, ShapeContradiction, StoredLayer, StoredTensor
+from mobiledeploy.ops.tflite_reading import tensor_of, values
 
 _WINDOWED: Final = frozenset({"CONV_2D", "DEPTHWISE_CONV_2D", "AVERAGE_POOL_2D", "MAX_POOL_2D"})
 
@@ -32,7 +32,9 @@ def only_moves(model: TfliteModel, operator: TfliteOperator) -> bool:
     return after == wanted and (vector or _sides(before) == _sides(after))
 
 
-def with_stated_shape(layer: Layer, before: Sequence[Tensor], operator: TfliteOperator) -> Layer:
+def with_stated_shape(
+    layer: StoredLayer, before: Sequence[StoredTensor], operator: TfliteOperator
+) -> StoredLayer:
     """Return a layer with a fault if its file states another output than the operator gives.
 
     Args:
@@ -44,7 +46,7 @@ def with_stated_shape(layer: Layer, before: Sequence[Tensor], operator: TfliteOp
     if given is None or _sides(given) == _sides(layer.output.shape):
         return layer
     detail = f"the file states an output of {layer.output.shape}, the operator gives {given}"
-    found = Contradiction(
+    found = ShapeContradiction(
         padding=_padding_of(operator),
         source=before[0].shape,
         given=given,
@@ -61,7 +63,7 @@ def _padding_of(operator: TfliteOperator) -> str:
     return (schema.padding(operator.option("padding")) or "").upper()
 
 
-def _given(layer: Layer, shapes: Sequence[tuple[int, ...]]) -> tuple[int, ...] | None:
+def _given(layer: StoredLayer, shapes: Sequence[tuple[int, ...]]) -> tuple[int, ...] | None:
     """Return the shape of what an operator gives; None where that is not known here."""
     before, weights = shapes[0], layer.weights
     match layer.kind:

@@ -23,8 +23,10 @@ from mobiledeploy.ops.padding import Padding
 from mobiledeploy.ops.softmax import Softmax
 from mobiledeploy.ops.tensors import Int8, QTensor
 from mobiledeploy.ops.weights import QWeights
-from mobiledeploy.reading import Layer, Read, Weights
-from mobiledeploy.reading.model import Format
+from mobiledeploy.reading import Format
+from mobiledeploy.reading import LayerInput as Read
+from mobiledeploy.reading import StoredLayer as Layer
+from mobiledeploy.reading import StoredWeights as Weights
 
 Codes: TypeAlias = npt.NDArray[np.int16]
 INPUT: Final = "what the layer reads"

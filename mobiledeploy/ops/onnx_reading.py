@@ -1,34 +1,119 @@
-"""The graph of an `.onnx` while its nodes are read: what each name stands for so far."""
+"""An `.onnx` while its nodes are read: what each name stands for so far."""
 
 import dataclasses
 import math
 from collections import Counter
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 
 from mobiledeploy.base.errors import CorruptFileError
 from mobiledeploy.formats.onnx import OnnxModel, OnnxOperator
-from mobiledeploy.reading.draft import Draft
-from mobiledeploy.reading.model import INPUT, Array, Kind, Layer, Read, Tensor
-from mobiledeploy.reading.onnx_values import Constant, Flow, Value
+from mobiledeploy.ops.stored import (
+    INPUT,
+    Array,
+    LayerInput,
+    LayerKind,
+    LayersSoFar,
+    StoredLayer,
+    StoredTensor,
+)
+from mobiledeploy.ops.tensors import Float32, Int8, Int32
 
 OFFSET = 128
 TYPES: Final = ("float32", "uint8", "int8", "int32", "int64", "bool", "float64")
 """Of tensors that are looked into; of other types nothing is said."""
 
 
-class State:
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class OnnxConstant:
+    """Numbers that stand in the file, or were made from such.
+
+    Attributes:
+        name: In the file.
+        values: The numbers.
+    """
+
+    name: str
+    values: Array
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class QuantisedConstant:
+    """A constant's codes behind a DequantizeLinear.
+
+    Attributes:
+        name: In the file.
+        codes: int8 (uint8 codes lose 128), or int32.
+        scale: float32, one or one for each entry along `axis`.
+        zero: int32, same size; the int8 code of real 0.
+        axis: The quantised dimension; it means nothing where there is one scale.
+    """
+
+    name: str
+    codes: Int8 | Int32
+    scale: Float32
+    zero: Int32
+    axis: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class OnnxActivation:
+    """An activation.
+
+    Attributes:
+        source: Index of the layer that computes it, or `INPUT`.
+        axes: What its dimensions mean: `NHWC`, `NCHW`, `NC`; empty if not known.
+        sizes: Of the dimensions, 0 for a free one.
+        scale: Of the grid by which it is read; None for codes that nothing was said about, or
+            for real values that are not quantised yet.
+        zero_point: Likewise, an int8 code.
+        real: Whether these are real values and not codes.
+        factor: Of real values at the graph's input, what they were multiplied by.
+        pixels: How many pixels that lie side by side are written as channels of one.
+        unrolled: Axes and sizes of what a vector was flattened from, in the file's order.
+    """
+
+    source: int
+    axes: str
+    sizes: tuple[int, ...]
+    scale: np.float32 | None = None
+    zero_point: int | None = None
+    real: bool = True
+    factor: np.float32 | None = None
+    pixels: int = 1
+    unrolled: tuple[str, tuple[int, ...]] | None = None
+
+    def size(self, axis: str) -> int:
+        """Return the size along an axis; 0 if it is not known, 1 if there is none."""
+        return self.sizes[self.axes.index(axis)] if axis in self.axes else 1
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of one image, in the common form: (height, width, channels) or (channels,)."""
+        if not self.axes or "C" not in self.axes:
+            return ()
+        high, wide, channels = (self.size(axis) for axis in "HWC")
+        image = high, wide * self.pixels, channels // self.pixels
+        if "H" not in self.axes or image[:2] == (1, 1):
+            return image[2:]
+        return image
+
+
+OnnxValue: TypeAlias = OnnxConstant | QuantisedConstant | OnnxActivation
+
+
+class OnnxReader:
     """Values by name, layers so far, and bounds of layers whose grid is not known yet."""
 
-    def __init__(self, file: OnnxModel, draft: Draft) -> None:
+    def __init__(self, file: OnnxModel, layers: LayersSoFar) -> None:
         """Begin with the file's constants, but for those that an operator gives."""
-        self.draft = draft
+        self.layers = layers
         self._tensors = file.tensors
         given = {
             index for node in file.operators if node.op == "Constant" for index in node.outputs
         }
-        self.values: dict[int, Value | None] = {
+        self.values: dict[int, OnnxValue | None] = {
             index: self.constant(index)
             for index, tensor in enumerate(file.tensors)
             if tensor.constant and index not in given
@@ -46,18 +131,18 @@ class State:
         """Return the name of a node's first output; empty if it has none."""
         return self.name(node.output(0))
 
-    def constant(self, index: int) -> Constant | None:
+    def constant(self, index: int) -> OnnxConstant | None:
         """Return the values that the file holds; None if they are of a type not looked into."""
         tensor = self._tensors[index]
         if tensor.data is None or tensor.dtype not in TYPES:
             return None
-        return Constant(name=tensor.name, values=tensor.data)
+        return OnnxConstant(name=tensor.name, values=tensor.data)
 
     def alone(self, index: int) -> bool:
         """Whether only one node reads a tensor."""
         return self._readers[index] == 1
 
-    def value(self, node: OnnxOperator, place: int) -> Value | None:
+    def value(self, node: OnnxOperator, place: int) -> OnnxValue | None:
         """Return what an input stands for; None if it is absent or nothing that we follow.
 
         Raises:
@@ -73,7 +158,7 @@ class State:
     def numbers(self, node: OnnxOperator, place: int) -> Array | None:
         """Return an input's values where it is a constant."""
         value = self.value(node, place)
-        return value.values if isinstance(value, Constant) else None
+        return value.values if isinstance(value, OnnxConstant) else None
 
     def scalar(self, node: OnnxOperator, place: int) -> float | None:
         """Return an input's only value where it is a constant."""
@@ -98,20 +183,25 @@ class State:
         offset = OFFSET * (zeros.dtype == np.uint8)
         return scales.ravel()[0], int(zeros.ravel()[0]) - offset, str(zeros.dtype)
 
-    def read(self, flow: Flow) -> Read:
+    def read(self, flow: OnnxActivation) -> LayerInput:
         """Return how a layer that takes a flow reads it."""
-        return Read(source=flow.source, scale=flow.scale, zero_point=flow.zero_point)
+        return LayerInput(source=flow.source, scale=flow.scale, zero_point=flow.zero_point)
 
     def begin(
-        self, node: OnnxOperator, kind: Kind, flows: list[Flow], out: Flow, **more: Any
-    ) -> Flow:
+        self,
+        node: OnnxOperator,
+        kind: LayerKind,
+        flows: list[OnnxActivation],
+        out: OnnxActivation,
+        **more: Any,
+    ) -> OnnxActivation:
         """Add a layer whose output's grid is not known yet; return the flow of its values."""
         name = self.name(next((output for output in node.outputs if output >= 0), -1))
-        output = Tensor(
+        output = StoredTensor(
             name=name, shape=out.shape, dtype="float32", scale=None, zero_point=None, axes=out.axes
         )
-        index = self.draft.add(
-            Layer(
+        index = self.layers.add(
+            StoredLayer(
                 kind=kind,
                 op=node.op,
                 name=name,
@@ -125,32 +215,34 @@ class State:
             out, source=index, scale=None, zero_point=None, real=True, factor=None
         )
 
-    def close(self, flow: Flow, name: str, grid: tuple[np.float32, int, str]) -> Flow:
+    def close(
+        self, flow: OnnxActivation, name: str, grid: tuple[np.float32, int, str]
+    ) -> OnnxActivation:
         """Give a layer the grid on which its output is stored; return the flow of its codes."""
         scale, zero_point, dtype = grid
         low, high = self.bounds.pop(flow.source)
-        layer = self.draft.layers[flow.source]
+        layer = self.layers[flow.source]
         output = dataclasses.replace(
             layer.output, name=name, dtype=dtype, scale=scale, zero_point=zero_point
         )
         clamp = code_of(low, scale, zero_point), code_of(high, scale, zero_point)
         before = layer.clamp
         both = max(before[0], clamp[0]), min(before[1], clamp[1])
-        self.draft.change(flow.source, name=name, output=output, clamp=both)
+        self.layers.change(flow.source, name=name, output=output, clamp=both)
         return dataclasses.replace(flow, scale=scale, zero_point=zero_point, real=False)
 
-    def is_open(self, flow: Flow) -> bool:
+    def is_open(self, flow: OnnxActivation) -> bool:
         """Whether a flow is what a layer computed, before it is quantised."""
         return flow.source != INPUT and flow.real and flow.source in self.bounds
 
-    def rename(self, node: OnnxOperator, flow: Flow) -> None:
+    def rename(self, node: OnnxOperator, flow: OnnxActivation) -> None:
         """Let a layer go by the name of the tensor that a node moved its codes to."""
         if flow.source != INPUT and not flow.real and self.alone(node.inputs[0]):
-            output = self.draft.layers[flow.source].output
+            output = self.layers[flow.source].output
             output = dataclasses.replace(
                 output, name=self.written(node), shape=flow.shape, axes=flow.axes
             )
-            self.draft.change(flow.source, name=self.written(node), output=output)
+            self.layers.change(flow.source, name=self.written(node), output=output)
 
 
 def code_of(real: float, scale: np.float32, zero_point: int) -> int:

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mobiledeploy.formats.tflite import TfliteModel, TfliteOperator, TfliteTensor
-from mobiledeploy.reading.model import Tensor
+from mobiledeploy.ops.stored import LayerInput, StoredTensor
 
 UINT8_OFFSET: Final = 128
 
@@ -14,7 +14,7 @@ _READ: Final = frozenset({"float32", "int32", "uint8", "int64", "int8"})
 """Types that some layer here takes; others are another type."""
 
 
-def described(tensor: TfliteTensor) -> Tensor:
+def described(tensor: TfliteTensor) -> StoredTensor:
     """Return an activation in the common form.
 
     One that is quantised with several scales has none here.
@@ -26,7 +26,7 @@ def described(tensor: TfliteTensor) -> Tensor:
     if tensor.scale.size == 1 and tensor.dtype in {"int8", "uint8"}:
         scale = np.float32(tensor.scale[0])
         zero_point = int(tensor.zero_point[0]) - UINT8_OFFSET * (tensor.dtype == "uint8")
-    return Tensor(
+    return StoredTensor(
         name=tensor.unique_name,
         shape=shape,
         dtype=tensor.dtype if tensor.dtype in _READ else "another type",
@@ -45,3 +45,8 @@ def tensor_of(model: TfliteModel, operator: TfliteOperator, place: int) -> Tflit
 def values(tensor: TfliteTensor | None) -> npt.NDArray[Any] | None:
     """Return a constant's values; None if it is none, or of a type that no layer takes."""
     return tensor.data if tensor is not None and tensor.dtype in _READ else None
+
+
+def read_of(source: int, tensor: StoredTensor) -> LayerInput:
+    """Return how a layer takes an input on the grid that it was written on."""
+    return LayerInput(source=source, scale=tensor.scale, zero_point=tensor.zero_point)
