@@ -3,24 +3,25 @@
 import dataclasses
 import math
 from collections import Counter
+from collections.abc import Callable, Sequence
 from typing import Any, Final, TypeAlias
 
 import numpy as np
 
 from mobiledeploy.base.errors import CorruptFileError
 from mobiledeploy.formats.onnx import OnnxModel, OnnxOperator
+from mobiledeploy.ops.onnx import OFFSET
+from mobiledeploy.ops.padding import Pads, same_pads
 from mobiledeploy.ops.stored import (
     INPUT,
     Array,
     LayerInput,
-    LayerKind,
     LayersSoFar,
     StoredLayer,
     StoredTensor,
 )
 from mobiledeploy.ops.tensors import Float32, Int8, Int32
 
-OFFSET = 128
 TYPES: Final = ("float32", "uint8", "int8", "int32", "int64", "bool", "float64")
 """Of tensors that are looked into; of other types nothing is said."""
 
@@ -72,6 +73,7 @@ class OnnxActivation:
         factor: Of real values at the graph's input, what they were multiplied by.
         pixels: How many pixels that lie side by side are written as channels of one.
         unrolled: Axes and sizes of what a vector was flattened from, in the file's order.
+        dtype: Of the codes, `int8` or `uint8`; empty for real values, and where it is not known.
     """
 
     source: int
@@ -83,6 +85,7 @@ class OnnxActivation:
     factor: np.float32 | None = None
     pixels: int = 1
     unrolled: tuple[str, tuple[int, ...]] | None = None
+    dtype: str = ""
 
     def size(self, axis: str) -> int:
         """Return the size along an axis; 0 if it is not known, 1 if there is none."""
@@ -100,11 +103,41 @@ class OnnxActivation:
         return image
 
 
-OnnxValue: TypeAlias = OnnxConstant | QuantisedConstant | OnnxActivation
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class TablePlaces:
+    """Codes cast to the places that they have in a table, or what stands there.
+
+    Attributes:
+        codes: The activation, in the shape that it has when it is no row.
+        row: Whether all of it is put into one row.
+        looked_up: Whether these are the table's entries and no places any more.
+    """
+
+    codes: OnnxActivation
+    row: bool = False
+    looked_up: bool = False
+
+
+OnnxValue: TypeAlias = OnnxConstant | QuantisedConstant | OnnxActivation | TablePlaces
+
+OnnxGrid: TypeAlias = tuple[np.float32, int, str]
+"""Scale, zero point as an int8 code, and type of the codes."""
+
+DeduceGrid: TypeAlias = Callable[[StoredLayer, Sequence[LayerInput]], StoredLayer]
+"""Completes a layer whose file does not state the grid that it writes on, from how others take
+what it writes, likeliest first. Its own inputs are on the grids that they were written on."""
 
 
 class OnnxReader:
-    """Values by name, layers so far, and bounds of layers whose grid is not known yet."""
+    """An `.onnx` while its nodes are read.
+
+    Attributes:
+        layers: Those that were read so far.
+        values: What tensors stand for, by index; None for what is not followed.
+        bounds: Of layers that are not quantised yet, the lowest and highest real value.
+        deduced: Layers that read and write codes whose grids their nodes do not state.
+        input_factor: What the graph's input is multiplied by before it is quantised.
+    """
 
     def __init__(self, file: OnnxModel, layers: LayersSoFar) -> None:
         """Begin with the file's constants, but for those that an operator gives."""
@@ -119,6 +152,7 @@ class OnnxReader:
             if tensor.constant and index not in given
         }
         self.bounds: dict[int, tuple[float, float]] = {}
+        self.deduced: dict[int, DeduceGrid] = {}
         self.input_factor: np.float32 | None = None
         self._readers = Counter(index for node in file.operators for index in node.inputs)
         self._readers.update(file.outputs)
@@ -165,9 +199,7 @@ class OnnxReader:
         values = self.numbers(node, place)
         return float(values.ravel()[0]) if values is not None and values.size == 1 else None
 
-    def grid(
-        self, node: OnnxOperator, scale: int, zero: int
-    ) -> tuple[np.float32, int, str] | None:
+    def grid(self, node: OnnxOperator, scale: int, zero: int) -> OnnxGrid | None:
         """Return scale, zero point as an int8 code, and type of codes, from two inputs.
 
         None where they are no single constants. A zero point left out is 0 of uint8.
@@ -190,7 +222,7 @@ class OnnxReader:
     def begin(
         self,
         node: OnnxOperator,
-        kind: LayerKind,
+        kind: str,
         flows: list[OnnxActivation],
         out: OnnxActivation,
         **more: Any,
@@ -212,12 +244,10 @@ class OnnxReader:
         )
         self.bounds[index] = (-math.inf, math.inf)
         return dataclasses.replace(
-            out, source=index, scale=None, zero_point=None, real=True, factor=None
+            out, source=index, scale=None, zero_point=None, real=True, factor=None, dtype=""
         )
 
-    def close(
-        self, flow: OnnxActivation, name: str, grid: tuple[np.float32, int, str]
-    ) -> OnnxActivation:
+    def close(self, flow: OnnxActivation, name: str, grid: OnnxGrid) -> OnnxActivation:
         """Give a layer the grid on which its output is stored; return the flow of its codes."""
         scale, zero_point, dtype = grid
         low, high = self.bounds.pop(flow.source)
@@ -229,7 +259,54 @@ class OnnxReader:
         before = layer.clamp
         both = max(before[0], clamp[0]), min(before[1], clamp[1])
         self.layers.change(flow.source, name=name, output=output, clamp=both)
-        return dataclasses.replace(flow, scale=scale, zero_point=zero_point, real=False)
+        stated = None if flow.source in self.deduced else scale
+        return dataclasses.replace(
+            flow, scale=stated, zero_point=zero_point, real=False, dtype=dtype
+        )
+
+    def close_without_grid(self, flow: OnnxActivation, dtype: str) -> OnnxActivation:
+        """Say that a layer writes codes on a grid that is not stated; return its codes."""
+        self.bounds.pop(flow.source)
+        output = dataclasses.replace(self.layers[flow.source].output, dtype=dtype)
+        self.layers.change(flow.source, output=output)
+        return dataclasses.replace(flow, real=False, dtype=dtype)
+
+    def deduce_grids(self, output: OnnxActivation) -> None:
+        """Complete the layers whose nodes state no grid.
+
+        Args:
+            output: What the graph gives.
+        """
+        for index, deduce in self.deduced.items():
+            layer = self.layers[index]
+            reads = tuple(
+                dataclasses.replace(
+                    read,
+                    scale=self.layers.tensor(read.source).scale,
+                    zero_point=(
+                        self.layers.tensor(read.source).zero_point
+                        if read.zero_point is None
+                        else read.zero_point
+                    ),
+                )
+                for read in layer.reads
+            )
+            # Layers with weights first: additions and means may take codes by a scale that is a
+            # few units in the last place off.
+            takers = sorted(
+                (taker.weights is None, number)
+                for number, taker in enumerate(self.layers.all())
+                if number not in self.deduced
+            )
+            taken = [read for _, number in takers for read in self.layers[number].reads]
+            taken.append(self.read(output))
+            completed = deduce(
+                dataclasses.replace(layer, reads=reads),
+                [read for read in taken if read.source == index and read.scale is not None],
+            )
+            self.layers.change(
+                index, reads=completed.reads, output=completed.output, faults=completed.faults
+            )
 
     def is_open(self, flow: OnnxActivation) -> bool:
         """Whether a flow is what a layer computed, before it is quantised."""
@@ -251,3 +328,111 @@ def code_of(real: float, scale: np.float32, zero_point: int) -> int:
         return -OFFSET if real < 0 else OFFSET - 1
     steps = float(np.rint(np.float32(real) / scale))
     return int(min(max(steps + zero_point, -OFFSET), OFFSET - 1))
+
+
+ReadOnnx: TypeAlias = Callable[[OnnxReader, OnnxOperator], OnnxValue | None]
+"""Adds the layer that a node stands for; returns what the node writes, or None where the node is
+none that the function understands."""
+
+
+def codes_at(reader: OnnxReader, node: OnnxOperator, place: int) -> OnnxActivation | None:
+    """Return the codes at an input as real values, by the grid that stands behind it."""
+    value, grid = reader.value(node, place), reader.grid(node, place + 1, place + 2)
+    if not isinstance(value, OnnxActivation) or value.real or grid is None:
+        return None
+    return dataclasses.replace(value, scale=grid[0], zero_point=grid[1], real=True)
+
+
+def close_at(
+    reader: OnnxReader, node: OnnxOperator, value: OnnxActivation | None, place: int
+) -> OnnxValue | None:
+    """Give a layer the grid that stands at two inputs; return the codes that it writes."""
+    if value is None:
+        return None
+    grid = reader.grid(node, place, place + 1)
+    return None if grid is None else reader.close(value, reader.written(node), grid)
+
+
+def one_input(
+    read: ReadOnnx,
+) -> ReadOnnx:
+    """Return a reader of x, scale, zero, y scale, y zero, given that of its float operator."""
+
+    def read_codes(reader: OnnxReader, node: OnnxOperator) -> OnnxValue | None:
+        value = channels_first(node, codes_at(reader, node, 0))
+        if value is None:
+            return None
+        before = reader.values[node.inputs[0]]
+        reader.values[node.inputs[0]] = value
+        # What stands behind the first input are grids here, and options in the float operator.
+        plain = dataclasses.replace(node, inputs=node.inputs[:1])
+        found = read(reader, plain)
+        reader.values[node.inputs[0]] = before
+        flow = found if isinstance(found, OnnxActivation) else None
+        return close_at(reader, node, channels_as_before(reader, node, flow), 3)
+
+    return read_codes
+
+
+def channels_first(node: OnnxOperator, value: OnnxActivation | None) -> OnnxActivation | None:
+    """Return an image that a node takes with channels last as one with channels first."""
+    if value is None or not node.attributes.get("channels_last"):
+        return value
+    return _reordered(value, "NHWC", (0, 3, 1, 2))
+
+
+def channels_as_before(
+    reader: OnnxReader, node: OnnxOperator, value: OnnxActivation | None
+) -> OnnxActivation | None:
+    """Return what a node gives with its channels where they were in its input."""
+    if value is None or not node.attributes.get("channels_last"):
+        return value
+    moved = _reordered(value, "NCHW", (0, 2, 3, 1))
+    if moved is not None:
+        output = reader.layers[value.source].output
+        reader.layers.change(value.source, output=dataclasses.replace(output, axes=moved.axes))
+    return moved
+
+
+def _reordered(value: OnnxActivation, axes: str, order: tuple[int, ...]) -> OnnxActivation | None:
+    if value.axes != axes:
+        return None
+    return dataclasses.replace(
+        value,
+        axes="".join(axes[place] for place in order),
+        sizes=tuple(value.sizes[place] for place in order),
+    )
+
+
+def padding_of(
+    node: OnnxOperator,
+    size: tuple[int, ...],
+    window: tuple[int, ...],
+    strides: tuple[int, ...],
+    dilations: tuple[int, ...],
+) -> Pads:
+    """Return a node's padding above, below, left and right."""
+    automatic = node.attributes.get("auto_pad", "NOTSET")
+    if automatic in {"SAME_UPPER", "SAME_LOWER"}:
+        first = automatic == "SAME_LOWER"
+        return same_pads(size, window, strides, dilations, odd_first=first)
+    amounts = tuple(node.attributes.get("pads") or (0, 0, 0, 0))
+    if automatic == "VALID" or len(amounts) != 4:
+        return (0, 0, 0, 0)
+    top, left, bottom, right = amounts
+    return top, bottom, left, right
+
+
+def pool_of(
+    reader: OnnxReader, node: OnnxOperator
+) -> tuple[OnnxActivation, tuple[int, int], tuple[int, int], Pads] | None:
+    """Return what a pool reads, its window, strides and padding; None if they are unusual."""
+    value = reader.value(node, 0)
+    if not isinstance(value, OnnxActivation) or value.axes != "NCHW" or not value.real:
+        return None
+    window = tuple(node.attributes.get("kernel_shape") or ())
+    strides = tuple(node.attributes.get("strides") or (1, 1))
+    if len(window) != 2 or len(strides) != 2 or node.attributes.get("ceil_mode"):
+        return None
+    pads = padding_of(node, value.sizes[2:], window, strides, (1, 1))
+    return value, (window[0], window[1]), (strides[0], strides[1]), pads

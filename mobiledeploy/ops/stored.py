@@ -7,28 +7,13 @@ codes with another scale than the one they were written with.
 """
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any, Final, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from mobiledeploy.ops.tensors import QMAX, QMIN, Float32, Int8, Int32
-
-LayerKind: TypeAlias = Literal[
-    "conv",
-    "depthwise",
-    "dense",
-    "add",
-    "mean",
-    "average_pool",
-    "max_pool",
-    "softmax",
-    "pad",
-    "clamp",
-    "quantize",
-    "dequantize",
-    "unknown",
-]
+from mobiledeploy.ops.tensors import QMAX, QMIN, Float32, Int8, Int32, Shape
 
 Packing: TypeAlias = Literal["dynamic range", "unpacked"]
 """How weights of a layer on floats are stored. `dynamic range`: int8, and the activations are
@@ -150,7 +135,9 @@ class StoredLayer:
     """One layer of a file, activation and padding included.
 
     Attributes:
-        kind: What it computes.
+        kind: What it computes: as in `LAYERS` of an operator's module; or `average_pool`,
+            `max_pool`, `pad`, `clamp`, `quantize`, `dequantize`, `table` (another code for each
+            code), `unknown`.
         op: The operator's name in the file's format.
         name: Of the tensor that it writes, in the file.
         reads: Its inputs.
@@ -163,10 +150,11 @@ class StoredLayer:
         groups: Of a convolution that is neither full nor depthwise; else 1.
         clamp: Lowest and highest code that it writes.
         beta: Of a softmax.
+        table: Of a `table`: the output's code of each code of the input, -128 first.
         faults: What this form cannot hold.
     """
 
-    kind: LayerKind
+    kind: str
     op: str
     name: str
     reads: tuple[LayerInput, ...]
@@ -179,7 +167,24 @@ class StoredLayer:
     groups: int = 1
     clamp: tuple[int, int] = FULL
     beta: float = 1.0
+    table: Int8 | None = None
     faults: tuple[Fault, ...] = ()
+
+
+def with_fault(layer: StoredLayer, field: str, detail: str) -> StoredLayer:
+    """Return a layer with one more fault."""
+    return dataclasses.replace(layer, faults=(*layer.faults, Fault(field=field, detail=detail)))
+
+
+def same_shape(layer: StoredLayer, shapes: Sequence[Shape]) -> Shape | None:
+    """Return the shape that an operator gives which leaves shapes as they are.
+
+    Args:
+        layer: The layer.
+        shapes: Of what it reads; None is returned where they differ.
+    """
+    del layer
+    return shapes[0] if len(set(shapes)) == 1 else None
 
 
 class LayersSoFar:

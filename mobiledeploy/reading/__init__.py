@@ -3,7 +3,14 @@
 In comes a parsed file; out goes a `Reading`: layers with their integers in one layout, as
 `ops.stored` describes them. This room is tolerant: what it does not understand becomes an
 `unknown` layer with the operator's name. It runs nothing, and knows nothing of how two files
-compare.
+compare. How a layer is read from an operator is known by the operator's module in `ops`.
+
+`model`: what stands in a file, a `Reading`.
+`tflite`, `onnx`: from a parsed file to its reading, operator by operator.
+`tflite_others`, `onnx_others`: operators that are read, and that integer graphs do not have.
+`onnx_grids`: nodes that change what codes mean.
+`onnx_moves`: nodes that only move numbers around.
+`folding`: paddings and clamps as parts of the layers around them.
 """
 
 from mobiledeploy.formats.model import Format
@@ -12,7 +19,6 @@ from mobiledeploy.ops.stored import (
     INPUT,
     Fault,
     LayerInput,
-    LayerKind,
     Packing,
     ShapeContradiction,
     StoredLayer,
@@ -30,7 +36,6 @@ __all__ = [
     "Fault",
     "Format",
     "LayerInput",
-    "LayerKind",
     "Packing",
     "Reading",
     "ShapeContradiction",

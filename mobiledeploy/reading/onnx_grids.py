@@ -1,20 +1,26 @@
-"""Read what puts values on grids and takes them off, and what cuts them off there."""
+"""Read ONNX nodes that change what codes mean: quantise, dequantise, clip, scale, look up."""
 
 import dataclasses
 import math
+from collections.abc import Sequence
+from typing import Final
 
 import numpy as np
 
-from mobiledeploy.formats.onnx import OnnxOperator
+from mobiledeploy.formats.onnx import OnnxOperator, schema
+from mobiledeploy.ops.onnx import OFFSET
 from mobiledeploy.ops.onnx_reading import (
-    OFFSET,
     OnnxActivation,
     OnnxConstant,
     OnnxReader,
     OnnxValue,
-    QuantisedConstant,
+    TablePlaces,
 )
-from mobiledeploy.ops.stored import INPUT, Array
+from mobiledeploy.ops.onnx_weights import along, axis_of, weights_of
+from mobiledeploy.ops.stored import INPUT, LayerInput, StoredLayer
+
+_PLACES: Final = frozenset({schema.NUMBERS["int32"], schema.NUMBERS["int64"]})
+"""Types that places in a table have."""
 
 
 def quantise(reader: OnnxReader, node: OnnxOperator) -> OnnxValue | None:
@@ -25,8 +31,10 @@ def quantise(reader: OnnxReader, node: OnnxOperator) -> OnnxValue | None:
     grid = reader.grid(node, 1, 2)
     if not isinstance(value, OnnxActivation) or grid is None:
         return None
-    scale, zero_point, _ = grid
-    codes = dataclasses.replace(value, scale=scale, zero_point=zero_point, real=False, factor=None)
+    scale, zero_point, dtype = grid
+    codes = dataclasses.replace(
+        value, scale=scale, zero_point=zero_point, real=False, factor=None, dtype=dtype
+    )
     if value.source == INPUT and value.scale is None:
         layers = reader.layers
         if layers.input.scale is None:
@@ -53,7 +61,7 @@ def dequantise(reader: OnnxReader, node: OnnxOperator) -> OnnxValue | None:
     """DequantizeLinear."""
     value = reader.value(node, 0)
     if isinstance(value, OnnxConstant):
-        return weights_of(reader, node, 0, axis=_axis(node, value.values))
+        return weights_of(reader, node, 0, axis=axis_of(node, value.values))
     grid = reader.grid(node, 1, 2)
     if not isinstance(value, OnnxActivation) or value.real or grid is None:
         return None
@@ -100,6 +108,45 @@ def multiply(reader: OnnxReader, node: OnnxOperator) -> OnnxValue | None:
     return None
 
 
+def cast(reader: OnnxReader, node: OnnxOperator) -> TablePlaces | None:
+    """Cast codes to a type that places in a table have."""
+    value = reader.value(node, 0)
+    if not isinstance(value, OnnxActivation) or value.real or not value.dtype:
+        return None
+    return TablePlaces(codes=value) if node.attributes.get("to") in _PLACES else None
+
+
+def look_up(reader: OnnxReader, node: OnnxOperator) -> OnnxValue | None:
+    """GatherElements and Gather of codes in a table of all of them: a layer of its own."""
+    entries, places = reader.numbers(node, 0), reader.value(node, 1)
+    if entries is None or entries.shape != (2 * OFFSET,) or node.attributes.get("axis", 0) != 0:
+        return None
+    if not isinstance(places, TablePlaces) or places.looked_up:
+        return None
+    if entries.dtype not in (np.int8, np.uint8) or (
+        node.op == "GatherElements" and not places.row
+    ):
+        return None
+    before = places.codes
+    codes = entries.astype(np.int16) - OFFSET * (entries.dtype == np.uint8)
+    if before.dtype == "int8":
+        # Places below 0 count from the end.
+        codes = np.roll(codes, OFFSET)
+    layer = reader.begin(node, "table", [before], before, table=codes.astype(np.int8))
+    reader.deduced[layer.source] = _on_the_grid_of_its_reader
+    closed = reader.close_without_grid(layer, str(entries.dtype))
+    return TablePlaces(codes=closed, row=True, looked_up=True) if places.row else closed
+
+
+def _on_the_grid_of_its_reader(layer: StoredLayer, taken: Sequence[LayerInput]) -> StoredLayer:
+    if not taken:
+        return layer
+    output = dataclasses.replace(
+        layer.output, scale=taken[0].scale, zero_point=taken[0].zero_point
+    )
+    return dataclasses.replace(layer, output=output)
+
+
 def _cut_codes(
     reader: OnnxReader, node: OnnxOperator, value: OnnxActivation, low: float, high: float
 ) -> OnnxValue | None:
@@ -141,47 +188,10 @@ def _stored(reader: OnnxReader, node: OnnxOperator, value: OnnxConstant) -> Onnx
     dtype = np.dtype(np.uint8) if zeros is None else zeros.dtype
     if dtype not in (np.int8, np.uint8):
         return None
-    axis = _axis(node, value.values)
-    steps = np.rint(value.values / _along(scales, axis, value.values.ndim))
+    axis = axis_of(node, value.values)
+    steps = np.rint(value.values / along(scales, axis, value.values.ndim))
     if zeros is not None:
-        steps = steps + _along(zeros.astype(np.float64), axis, value.values.ndim)
+        steps = steps + along(zeros.astype(np.float64), axis, value.values.ndim)
     limits = np.iinfo(dtype)
     codes = np.clip(steps, limits.min, limits.max).astype(dtype)
     return OnnxConstant(name=value.name, values=codes)
-
-
-def weights_of(
-    reader: OnnxReader, node: OnnxOperator, place: int, *, axis: int
-) -> QuantisedConstant | None:
-    """Return constant codes with the scale and zero point at the two inputs behind them."""
-    value = reader.value(node, place)
-    scales, zeros = reader.numbers(node, place + 1), reader.numbers(node, place + 2)
-    if not isinstance(value, OnnxConstant) or scales is None or not scales.size:
-        return None
-    dtype = value.values.dtype
-    if dtype not in (np.int8, np.uint8, np.int32):
-        return None
-    zero = np.zeros(scales.size, np.int32) if zeros is None else zeros.ravel().astype(np.int32)
-    if zero.size not in {1, scales.size}:
-        return None
-    codes = value.values
-    if dtype == np.uint8:
-        codes, zero = (codes.astype(np.int16) - OFFSET).astype(np.int8), zero - OFFSET
-    return QuantisedConstant(
-        name=value.name,
-        codes=codes,
-        scale=scales.ravel().astype(np.float32),
-        zero=np.broadcast_to(zero, scales.size).astype(np.int32),
-        axis=axis,
-    )
-
-
-def _axis(node: OnnxOperator, values: Array) -> int:
-    axis = int(node.attributes.get("axis", 1) or 0)
-    return axis + values.ndim if axis < 0 else axis
-
-
-def _along(values: Array, axis: int, rank: int) -> Array:
-    if values.size == 1 or not 0 <= axis < rank:
-        return values.ravel()[:1]
-    return values.reshape([-1 if place == axis else 1 for place in range(rank)])

@@ -6,7 +6,7 @@ the outputs differ, the files hold different integers; where one does not, it is
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Final, TypeAlias, assert_never, get_args
+from typing import Final, TypeAlias, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -88,10 +88,8 @@ def _right(layer: Layer, file: Format, inputs: Sequence[Int8]) -> Iterator[npt.N
                 )
                 for softmax in softmaxes:
                     yield oracle.layer(node, known, inputs, kernels=softmax).astype(np.int64)
-        case "average_pool" | "max_pool" | "pad" | "clamp" | "quantize" | "dequantize" | "unknown":
-            return  # the oracle knows none of them
         case _:
-            assert_never(layer.kind)
+            return  # the oracle knows none of them
 
 
 def _sums(

@@ -1,4 +1,4 @@
-"""Read what only moves numbers around: transposes and reshapes, of activations and weights."""
+"""Read ONNX nodes that only move numbers around, of activations and of weights."""
 
 import dataclasses
 import math
@@ -13,6 +13,7 @@ from mobiledeploy.ops.onnx_reading import (
     OnnxReader,
     OnnxValue,
     QuantisedConstant,
+    TablePlaces,
 )
 
 
@@ -21,7 +22,7 @@ def transpose(reader: OnnxReader, node: OnnxOperator) -> OnnxValue | None:
     value = reader.value(node, 0)
     rank = _rank(value)
     order = node.attributes.get("perm") or tuple(range(rank))[::-1]
-    if value is None or sorted(order) != list(range(rank)):
+    if value is None or isinstance(value, TablePlaces) or sorted(order) != list(range(rank)):
         return None
     match value:
         case OnnxConstant():
@@ -55,10 +56,27 @@ def reshape(reader: OnnxReader, node: OnnxOperator) -> OnnxValue | None:
                 vector = value.axes and value.size("H") == value.size("W") == 1
                 sizes = (0, value.size("C")) if vector else ()
             return _reshaped(reader, node, value, sizes)
+        case TablePlaces():
+            return _in_a_row(reader, node, value)
         case QuantisedConstant() | None:
             return None
         case _:
             assert_never(value)
+
+
+def _in_a_row(reader: OnnxReader, node: OnnxOperator, places: TablePlaces) -> OnnxValue | None:
+    """Put places into one row, or what stands there back into the shape that it had."""
+    numbers = reader.numbers(node, 1)
+    if node.op != "Reshape" or numbers is None or numbers.ndim != 1:
+        return None
+    sizes = tuple(numbers.tolist())
+    if not places.row:
+        return dataclasses.replace(places, row=True) if sizes == (-1,) else None
+    free = tuple(size or -1 for size in places.codes.sizes)
+    if not places.looked_up or free[1:] != sizes[1:] or sizes[0] not in (-1, free[0]):
+        return None
+    reader.rename(node, places.codes)
+    return places.codes
 
 
 def same(reader: OnnxReader, node: OnnxOperator) -> OnnxValue | None:
@@ -171,5 +189,5 @@ def _rank(value: OnnxValue | None) -> int:
             return value.codes.ndim
         case OnnxActivation():
             return len(value.sizes)
-        case None:
+        case TablePlaces() | None:
             return 0
