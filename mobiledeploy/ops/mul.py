@@ -45,7 +45,17 @@ from mobiledeploy.ops.onnx_reading import (
 from mobiledeploy.ops.operator import Cases, Example, Kernel
 from mobiledeploy.ops.ranges import Interval, Ranges, step, wide_enough
 from mobiledeploy.ops.stored import Fault, LayerInput, StoredLayer, with_fault
-from mobiledeploy.ops.tensors import QMAX, QMIN, Codes, Float32, Int8, QTensor, Shape, expect
+from mobiledeploy.ops.tensors import (
+    QMAX,
+    QMIN,
+    Codes,
+    Float32,
+    Int8,
+    QTensor,
+    Shape,
+    expect,
+    is_scale,
+)
 from mobiledeploy.ops.tflite import Scope, TfliteInput, Version
 from mobiledeploy.ops.tflite_reading import LayerSource
 from mobiledeploy.ops.weights import Weights
@@ -404,8 +414,8 @@ def _with_scale(
         return with_fault(layer, "form", detail)
     a, b = (one if read.scale is None else read.scale for read in layer.reads)
     near = neighbours(a * b / ratio, np.array([0, 1, -1, 2, -2]))
-    for scale in (*(read.scale for read in taken), *near):
-        if scale is not None and multiplier(a, b, scale) == ratio:
+    for scale in (*(read.scale for read in taken if read.scale is not None), *near):
+        if is_scale(scale) and multiplier(a, b, scale) == ratio:
             return dataclasses.replace(
                 layer, output=dataclasses.replace(layer.output, scale=np.float32(scale))
             )

@@ -19,6 +19,7 @@ from mobiledeploy.ops.stored import (
     LayersSoFar,
     StoredLayer,
     StoredTensor,
+    with_clamp,
 )
 from mobiledeploy.ops.tensors import Float32, Int8, Int32
 
@@ -136,6 +137,7 @@ class OnnxReader:
         values: What tensors stand for, by index; None for what is not followed.
         bounds: Of layers that are not quantised yet, the lowest and highest real value.
         deduced: Layers that read and write codes whose grids their nodes do not state.
+        outputs: Indices of what the graph gives.
         input_factor: What the graph's input is multiplied by before it is quantised.
     """
 
@@ -154,6 +156,7 @@ class OnnxReader:
         self.bounds: dict[int, tuple[float, float]] = {}
         self.deduced: dict[int, DeduceGrid] = {}
         self.input_factor: np.float32 | None = None
+        self.outputs = frozenset(file.outputs)
         self._readers = Counter(index for node in file.operators for index in node.inputs)
         self._readers.update(file.outputs)
 
@@ -256,9 +259,8 @@ class OnnxReader:
             layer.output, name=name, dtype=dtype, scale=scale, zero_point=zero_point
         )
         clamp = code_of(low, scale, zero_point), code_of(high, scale, zero_point)
-        before = layer.clamp
-        both = max(before[0], clamp[0]), min(before[1], clamp[1])
-        self.layers.change(flow.source, name=name, output=output, clamp=both)
+        completed = dataclasses.replace(layer, name=name, output=output)
+        self.layers.replace(flow.source, with_clamp(completed, clamp))
         stated = None if flow.source in self.deduced else scale
         return dataclasses.replace(
             flow, scale=stated, zero_point=zero_point, real=False, dtype=dtype
@@ -277,36 +279,29 @@ class OnnxReader:
         Args:
             output: What the graph gives.
         """
+        others = [
+            layer for index, layer in enumerate(self.layers.all()) if index not in self.deduced
+        ]
+        # Layers with weights first: additions and means may take codes by a scale that is a few
+        # units in the last place off.
+        others.sort(key=lambda layer: layer.weights is None)
+        taken: dict[int, list[LayerInput]] = {index: [] for index in self.deduced}
+        for read in (*(read for layer in others for read in layer.reads), self.read(output)):
+            if read.source in taken and read.scale is not None:
+                taken[read.source].append(read)
         for index, deduce in self.deduced.items():
             layer = self.layers[index]
-            reads = tuple(
-                dataclasses.replace(
-                    read,
-                    scale=self.layers.tensor(read.source).scale,
-                    zero_point=(
-                        self.layers.tensor(read.source).zero_point
-                        if read.zero_point is None
-                        else read.zero_point
-                    ),
-                )
-                for read in layer.reads
-            )
-            # Layers with weights first: additions and means may take codes by a scale that is a
-            # few units in the last place off.
-            takers = sorted(
-                (taker.weights is None, number)
-                for number, taker in enumerate(self.layers.all())
-                if number not in self.deduced
-            )
-            taken = [read for _, number in takers for read in self.layers[number].reads]
-            taken.append(self.read(output))
-            completed = deduce(
-                dataclasses.replace(layer, reads=reads),
-                [read for read in taken if read.source == index and read.scale is not None],
-            )
+            reads = tuple(self._as_written(read) for read in layer.reads)
+            completed = deduce(dataclasses.replace(layer, reads=reads), taken[index])
             self.layers.change(
                 index, reads=completed.reads, output=completed.output, faults=completed.faults
             )
+
+    def _as_written(self, read: LayerInput) -> LayerInput:
+        """Return a read of codes, on the grid that they were written on."""
+        tensor = self.layers.tensor(read.source)
+        zero_point = tensor.zero_point if read.zero_point is None else read.zero_point
+        return dataclasses.replace(read, scale=tensor.scale, zero_point=zero_point)
 
     def is_open(self, flow: OnnxActivation) -> bool:
         """Whether a flow is what a layer computed, before it is quantised."""

@@ -176,6 +176,15 @@ def with_fault(layer: StoredLayer, field: str, detail: str) -> StoredLayer:
     return dataclasses.replace(layer, faults=(*layer.faults, Fault(field=field, detail=detail)))
 
 
+def with_clamp(layer: StoredLayer, bounds: tuple[int, int]) -> StoredLayer:
+    """Return a layer whose codes are cut off at a lowest and a highest code."""
+    clamp = max(layer.clamp[0], bounds[0]), min(layer.clamp[1], bounds[1])
+    if layer.table is not None:
+        table = np.clip(layer.table.astype(np.int64), *bounds).astype(np.int8)
+        return dataclasses.replace(layer, table=table)
+    return dataclasses.replace(layer, clamp=clamp)
+
+
 def same_shape(layer: StoredLayer, shapes: Sequence[Shape]) -> Shape | None:
     """Return the shape that an operator gives which leaves shapes as they are.
 
@@ -217,6 +226,10 @@ class LayersSoFar:
     def tensor(self, source: int) -> StoredTensor:
         """Return what a layer writes, or the graph's input."""
         return self.input if source == INPUT else self._layers[source].output
+
+    def replace(self, index: int, layer: StoredLayer) -> None:
+        """Put another layer in a layer's place."""
+        self._layers[index] = layer
 
     def all(self) -> tuple[StoredLayer, ...]:
         """Return the layers."""

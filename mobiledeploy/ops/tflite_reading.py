@@ -18,7 +18,7 @@ from mobiledeploy.ops.stored import (
     StoredWeights,
     with_fault,
 )
-from mobiledeploy.ops.tensors import QTensor
+from mobiledeploy.ops.tensors import QMAX, QMIN, QTensor, is_scale
 
 UINT8_OFFSET: Final = 128
 
@@ -105,15 +105,12 @@ def clamped(layer: StoredLayer, activation: Activation) -> StoredLayer:
         case _:
             number = schema.ACTIVATIONS.index(activation)
             return with_fault(layer, "activation", f"activation number {number} of the schema")
-    if out.scale is None or out.zero_point is None or not _is_grid(out.scale, out.zero_point):
+    if out.scale is None or out.zero_point is None:
+        return layer
+    if not (is_scale(out.scale) and QMIN <= out.zero_point <= QMAX):
         return layer
     grid = QTensor(name=out.name, shape=(1,), scale=out.scale, zero_point=out.zero_point)
     return dataclasses.replace(layer, clamp=clamp(known, grid))
-
-
-def _is_grid(scale: np.float32, zero_point: int) -> bool:
-    usable = np.isfinite(scale) and scale >= np.finfo(np.float32).tiny
-    return bool(usable) and -128 <= zero_point <= 127
 
 
 def with_weights(source: LayerSource, layer: StoredLayer, *, axis: int, rank: int) -> StoredLayer:

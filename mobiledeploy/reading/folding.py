@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from mobiledeploy.formats.model import Format
-from mobiledeploy.ops.stored import INPUT, LayersSoFar, StoredLayer
+from mobiledeploy.ops.stored import INPUT, LayersSoFar, StoredLayer, with_clamp
 from mobiledeploy.reading.model import Reading
 
 
@@ -46,35 +46,34 @@ def finish(
 
 def _folded(layers: tuple[StoredLayer, ...], output: int) -> tuple[tuple[StoredLayer, ...], int]:
     """Fold paddings and clamps into the layers around them, and drop what is not used."""
-    found = list(layers)
+    folded = list(layers)
     readers = Counter(
-        read.source for index in _alive(found, output) for read in found[index].reads
+        read.source for index in _alive(folded, output) for read in folded[index].reads
     )
     readers[output] += 1
     # Where a layer's numbers come from once it is folded into the one before.
     place = {INPUT: INPUT}
     for index, original in enumerate(layers):
         place[index] = index
-        layer = found[index] = _redirected(original, place)
+        layer = folded[index] = _redirected(original, place)
         alone = len(original.reads) == 1 and readers[original.reads[0].source] == 1
         if not alone or layer.reads[0].source == INPUT:
             continue
         source = layer.reads[0].source
-        before = found[source]
+        before = folded[source]
         if layer.kind == "clamp" and _same_grid(before, layer):
-            clamp = max(before.clamp[0], layer.clamp[0]), min(before.clamp[1], layer.clamp[1])
-            found[source] = dataclasses.replace(
-                before, clamp=clamp, name=layer.name, output=layer.output
+            folded[source] = dataclasses.replace(
+                with_clamp(before, layer.clamp), name=layer.name, output=layer.output
             )
             place[index] = source
         elif layer.kind in {"conv", "depthwise"} and before.kind == "pad" and not before.faults:
             top, bottom, left, right = (
                 a + b for a, b in zip(layer.pads, before.pads, strict=True)
             )
-            found[index] = dataclasses.replace(
+            folded[index] = dataclasses.replace(
                 layer, reads=before.reads, pads=(top, bottom, left, right)
             )
-    return _pruned(found, place[output])
+    return _pruned(folded, place[output])
 
 
 def _pruned(layers: list[StoredLayer], output: int) -> tuple[tuple[StoredLayer, ...], int]:

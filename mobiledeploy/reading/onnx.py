@@ -108,6 +108,8 @@ def _read(reader: OnnxReader, node: OnnxOperator) -> None:
         if node.inputs and node.outputs:
             readings = (read(reader, node) for read in _READERS.get(node.op, ()))
             value = next((each for each in readings if each is not None), None)
+        if isinstance(value, TablePlaces) and not reader.outputs.isdisjoint(node.outputs):
+            value = None
         activations = [each for each in inputs if isinstance(each, OnnxActivation)]
         activations.extend(each.codes for each in inputs if isinstance(each, TablePlaces))
         if value is None and activations and node.op != "Shape":

@@ -12,12 +12,13 @@ from mobiledeploy.ops.onnx import OFFSET
 from mobiledeploy.ops.onnx_reading import (
     OnnxActivation,
     OnnxConstant,
+    OnnxGrid,
     OnnxReader,
     OnnxValue,
     TablePlaces,
 )
 from mobiledeploy.ops.onnx_weights import along, axis_of, weights_of
-from mobiledeploy.ops.stored import INPUT, LayerInput, StoredLayer
+from mobiledeploy.ops.stored import INPUT, LayerInput, StoredLayer, with_clamp
 
 _PLACES: Final = frozenset({schema.NUMBERS["int32"], schema.NUMBERS["int64"]})
 """Types that places in a table have."""
@@ -49,7 +50,7 @@ def quantise(reader: OnnxReader, node: OnnxOperator) -> OnnxValue | None:
     return reader.close(reader.begin(node, "quantize", [value], value), reader.written(node), grid)
 
 
-def _again(reader: OnnxReader, value: OnnxActivation, grid: tuple[np.float32, int, str]) -> bool:
+def _again(reader: OnnxReader, value: OnnxActivation, grid: OnnxGrid) -> bool:
     """Whether a node puts on a grid what another one has put on the same grid already."""
     if value.source == INPUT or not value.real or value.scale is not None:
         return False
@@ -150,12 +151,14 @@ def _on_the_grid_of_its_reader(layer: StoredLayer, taken: Sequence[LayerInput]) 
 def _cut_codes(
     reader: OnnxReader, node: OnnxOperator, value: OnnxActivation, low: float, high: float
 ) -> OnnxValue | None:
-    bound = next(
+    stated = next(
         (reader.numbers(node, p) for p in (1, 2) if reader.numbers(node, p) is not None), None
     )
-    offset = OFFSET if bound is not None and bound.dtype == np.uint8 else 0
-    codes = max(low - offset, -OFFSET), min(high - offset, OFFSET - 1)
-    clamp = int(codes[0]), int(codes[1])
+    offset = OFFSET if stated is not None and stated.dtype == np.uint8 else 0
+    if math.isnan(low) or math.isnan(high):
+        return None
+    lowest, highest = (int(min(max(bound - offset, -OFFSET), OFFSET - 1)) for bound in (low, high))
+    clamp = lowest, highest
     if value.source == INPUT or not reader.alone(node.inputs[0]):
         if value.scale is None or value.zero_point is None:
             return None
@@ -163,9 +166,7 @@ def _cut_codes(
         grid = (value.scale, value.zero_point, dtype)
         added = reader.begin(node, "clamp", [value], value)
         value = reader.close(added, reader.written(node), grid)
-    before = reader.layers[value.source].clamp
-    both = max(before[0], clamp[0]), min(before[1], clamp[1])
-    reader.layers.change(value.source, clamp=both)
+    reader.layers.replace(value.source, with_clamp(reader.layers[value.source], clamp))
     reader.rename(node, value)
     return value
 
@@ -173,11 +174,11 @@ def _cut_codes(
 def _bounds(reader: OnnxReader, node: OnnxOperator) -> tuple[float, float]:
     if node.op == "Relu":
         return 0.0, math.inf
-    found = []
+    bounds = []
     for place, key, default in ((1, "min", -math.inf), (2, "max", math.inf)):
         number = reader.scalar(node, place)
-        found.append(float(node.attributes.get(key, default)) if number is None else number)
-    return found[0], found[1]
+        bounds.append(float(node.attributes.get(key, default)) if number is None else number)
+    return bounds[0], bounds[1]
 
 
 def _stored(reader: OnnxReader, node: OnnxOperator, value: OnnxConstant) -> OnnxValue | None:
