@@ -4,7 +4,8 @@ from typing import Final
 
 import numpy as np
 
-from mobiledeploy.reading import FULL, Layer
+from mobiledeploy.reading import FULL
+from mobiledeploy.reading import StoredLayer as Layer
 
 STEP: Final = 1.01
 """Steps of the coarser grid by which the same real value may lie apart on two grids."""

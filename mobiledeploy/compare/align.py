@@ -5,7 +5,8 @@ from typing import Final
 
 import numpy as np
 
-from mobiledeploy.reading import INPUT, Layer, Reading
+from mobiledeploy.reading import INPUT, Reading
+from mobiledeploy.reading import StoredLayer as Layer
 
 GAP: Final = -2.0
 """Of leaving a layer without a counterpart."""

@@ -6,7 +6,8 @@ from typing import Final
 from mobiledeploy.compare.align import Alignment
 from mobiledeploy.compare.difference import Difference, Field
 from mobiledeploy.compare.layer_fields import Found, grid
-from mobiledeploy.reading import INPUT, Reading, Tensor
+from mobiledeploy.reading import INPUT, Reading
+from mobiledeploy.reading import StoredTensor as Tensor
 
 STEPS: Final = 2.5
 """By which calibrated grids of one range may differ at an end."""

@@ -6,7 +6,7 @@ import numpy as np
 
 from mobiledeploy.compare.difference import Field
 from mobiledeploy.compare.reach import Ints, centred
-from mobiledeploy.reading import Layer
+from mobiledeploy.reading import StoredLayer as Layer
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

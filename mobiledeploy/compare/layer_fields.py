@@ -10,7 +10,9 @@ from mobiledeploy.compare.activations import bounds, same_activation
 from mobiledeploy.compare.difference import Field, GridChange
 from mobiledeploy.compare.kernel_words import kernels_differ
 from mobiledeploy.compare.scales import change, ratio
-from mobiledeploy.reading import Layer, Tensor, Weights
+from mobiledeploy.reading import StoredLayer as Layer
+from mobiledeploy.reading import StoredTensor as Tensor
+from mobiledeploy.reading import StoredWeights as Weights
 
 ROUNDED: Final = 3e-7
 """How far a bias scale may be off the product of two scales: it was rounded once or twice."""

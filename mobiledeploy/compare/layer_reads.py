@@ -8,7 +8,10 @@ import numpy as np
 from mobiledeploy.compare.align import Alignment
 from mobiledeploy.compare.layer_fields import Found
 from mobiledeploy.compare.scales import ratio
-from mobiledeploy.reading import INPUT, Layer, Read, Reading, Tensor
+from mobiledeploy.reading import INPUT, Reading
+from mobiledeploy.reading import LayerInput as Read
+from mobiledeploy.reading import StoredLayer as Layer
+from mobiledeploy.reading import StoredTensor as Tensor
 
 CLOSE: Final = 1e-5
 """More than certified additions move their scales, relatively."""

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 from mobiledeploy.compare.align import Alignment
 from mobiledeploy.compare.difference import Difference
-from mobiledeploy.reading import Layer, Reading
+from mobiledeploy.reading import Reading
+from mobiledeploy.reading import StoredLayer as Layer
 
 
 def replaced(a: Reading, b: Reading, alignment: Alignment) -> dict[int, int]:

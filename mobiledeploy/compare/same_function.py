@@ -13,7 +13,7 @@ import numpy.typing as npt
 from mobiledeploy.compare.reach import Ints, Span, centred, multipliers, others, stepped, sums
 from mobiledeploy.ops.tensors import QMAX, QMIN
 from mobiledeploy.ops.weights import MOST_STEPS, WIDEST_MULTIPLIER
-from mobiledeploy.reading import Layer
+from mobiledeploy.reading import StoredLayer as Layer
 
 LARGEST = 2**26
 """Of a sum. Float32 holds every fourth whole number there."""

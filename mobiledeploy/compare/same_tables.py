@@ -18,8 +18,10 @@ from mobiledeploy.ops import mean as mean_kernels
 from mobiledeploy.ops.add import NARROWEST
 from mobiledeploy.ops.mean import MOST_POSITIONS
 from mobiledeploy.ops.tensors import QMAX, QMIN
-from mobiledeploy.reading import Layer, Read, Tensor
-from mobiledeploy.reading.model import Format
+from mobiledeploy.reading import Format
+from mobiledeploy.reading import LayerInput as Read
+from mobiledeploy.reading import StoredLayer as Layer
+from mobiledeploy.reading import StoredTensor as Tensor
 
 POOL = "pool"
 """Stands for the arithmetic of an AVERAGE_POOL_2D, instead of a format's."""

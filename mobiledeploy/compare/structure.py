@@ -21,7 +21,8 @@ from mobiledeploy.compare.layer_verdict import verdict_on
 from mobiledeploy.compare.reach import source_span, spans
 from mobiledeploy.compare.replaced import instead, reason, replaced
 from mobiledeploy.compare.same_function import Verdict
-from mobiledeploy.reading import FULL, INPUT, Layer, Reading
+from mobiledeploy.reading import FULL, INPUT, Reading
+from mobiledeploy.reading import StoredLayer as Layer
 
 MOST_LAYERS: Final = 512
 """Every layer of one file is held against every layer of the other."""

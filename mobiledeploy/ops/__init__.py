@@ -8,4 +8,9 @@ What modules share: `tensors` (int8 tensors), `grid` and `ranges` (from a real i
 `weights` (float kernels to int8), `activation` and `padding`, `products` (exact sums, and how they
 are rounded), `expf` (the C library's), `certificate`, `without_weights` (answers of operators that
 have none), `tflite` and `onnx` (how operators stand in files).
+
+A layer is read from anybody's file with `stored` (a layer as it stands in a file),
+`tflite_reading` (what operators share there), `onnx_reading` (an `.onnx` while its nodes are
+read), `onnx_weights` (kernels and biases in it), `onnx_stem` (a convolution over several pixels at
+a time).
 """

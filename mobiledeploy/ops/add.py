@@ -15,30 +15,40 @@ intrinsics/avx2/qladd_avx2.cpp.
 """
 
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from mobiledeploy.base.errors import ConversionError, RequestError
+from mobiledeploy.formats.onnx import OnnxOperator
 from mobiledeploy.formats.onnx.writer import OnnxWriter
 from mobiledeploy.formats.tflite import TfliteOperator
 from mobiledeploy.formats.tflite.writer import TfliteWriter
-from mobiledeploy.ops import onnx, tflite, without_weights
+from mobiledeploy.ops import onnx, stored, tflite, without_weights
 from mobiledeploy.ops.architecture import Layer
 from mobiledeploy.ops.certificate import REACH, Certificate, all_pairs, neighbours, required
 from mobiledeploy.ops.grid import Grid, is_flat
 from mobiledeploy.ops.onnx import OnnxInput
+from mobiledeploy.ops.onnx_reading import (
+    OnnxActivation,
+    OnnxReader,
+    OnnxValue,
+    ReadOnnx,
+    close_at,
+    codes_at,
+)
 from mobiledeploy.ops.operator import Cases, Example, Kernel
 from mobiledeploy.ops.ranges import Interval, Ranges, step, wide_enough
+from mobiledeploy.ops.stored import Fault, StoredLayer
 from mobiledeploy.ops.tensors import QMAX, QMIN, Codes, Float32, Int8, QTensor, Shape, expect
 from mobiledeploy.ops.tflite import Scope, TfliteInput, Version
+from mobiledeploy.ops.tflite_reading import LayerSource
 from mobiledeploy.ops.weights import Weights
 
 LAYERS: tuple[str, ...] = ("add",)
 TFLITE: tuple[str, ...] = ("ADD",)
-ONNX: tuple[str, ...] = ("Add",)
 FIXED_RANGE: Interval | None = None
 
 Floats: TypeAlias = npt.NDArray[np.float32]
@@ -471,6 +481,42 @@ def write_onnx(
     scales = required(node.output.name, certificate).scales
     real = model.node("Add", onnx.dequantise(model, inputs, scales))
     onnx.quantise(model, real, node.output, output)
+
+
+def layer_of_tflite(source: LayerSource) -> StoredLayer:
+    """Return an addition of two activations."""
+    return source.as_kind("add") if len(source.inputs) == 2 else source.layer
+
+
+given_shape = stored.same_shape
+
+
+def _read_add(reader: OnnxReader, node: OnnxOperator) -> OnnxActivation | None:
+    a, b = reader.value(node, 0), reader.value(node, 1)
+    if not (isinstance(a, OnnxActivation) and isinstance(b, OnnxActivation)):
+        return None
+    return _sum_of(reader, node, a, b)
+
+
+def _read_qlinear_add(reader: OnnxReader, node: OnnxOperator) -> OnnxValue | None:
+    """Read a, scale, zero, b, scale, zero, y scale, y zero."""
+    a, b = codes_at(reader, node, 0), codes_at(reader, node, 3)
+    if a is None or b is None:
+        return None
+    return close_at(reader, node, _sum_of(reader, node, a, b), 6)
+
+
+def _sum_of(
+    reader: OnnxReader, node: OnnxOperator, a: OnnxActivation, b: OnnxActivation
+) -> OnnxActivation:
+    faults: tuple[Fault, ...] = ()
+    if a.axes != b.axes:
+        detail = f"an operand with axes {a.axes or 'unknown'} is added to one with {b.axes}"
+        faults = (Fault(field="axis", detail=detail),)
+    return reader.begin(node, "add", [a, b], a, faults=faults)
+
+
+ONNX: Mapping[str, ReadOnnx] = {"Add": _read_add, "QLinearAdd": _read_qlinear_add}
 
 
 def examples() -> Iterator[Example]:

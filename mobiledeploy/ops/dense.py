@@ -6,11 +6,12 @@ that it needs no certificate: see `products.requantise`.
 
 import dataclasses
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
 from mobiledeploy.base.errors import RequestError
+from mobiledeploy.formats.onnx import OnnxOperator
 from mobiledeploy.formats.onnx.writer import OnnxWriter
 from mobiledeploy.formats.tflite import TfliteOperator
 from mobiledeploy.formats.tflite.writer import TfliteWriter
@@ -20,16 +21,36 @@ from mobiledeploy.ops.architecture import Layer
 from mobiledeploy.ops.certificate import Certificate
 from mobiledeploy.ops.grid import Grid
 from mobiledeploy.ops.onnx import OnnxInput
+from mobiledeploy.ops.onnx_reading import (
+    OnnxActivation,
+    OnnxConstant,
+    OnnxReader,
+    OnnxValue,
+    QuantisedConstant,
+    ReadOnnx,
+    close_at,
+    codes_at,
+)
+from mobiledeploy.ops.onnx_weights import (
+    FLOATS,
+    Bias,
+    bias_of,
+    codes_of_bias,
+    stored_weights,
+    turned,
+    weights_of,
+)
 from mobiledeploy.ops.operator import Example, Kernel, Work
 from mobiledeploy.ops.products import Exact
 from mobiledeploy.ops.ranges import Interval, Ranges, step, wide_enough
+from mobiledeploy.ops.stored import StoredLayer, with_fault
 from mobiledeploy.ops.tensors import QMAX, QMIN, Float32, Int8, QTensor, Shape, expect
 from mobiledeploy.ops.tflite import Scope, TfliteInput, Version, refusal
+from mobiledeploy.ops.tflite_reading import LayerSource, with_weights
 from mobiledeploy.ops.weights import QWeights, Weights
 
 LAYERS: tuple[str, ...] = ("dense",)
 TFLITE: tuple[str, ...] = ("FULLY_CONNECTED",)
-ONNX: tuple[str, ...] = ("Gemm",)
 FIXED_RANGE: Interval | None = None
 
 
@@ -221,6 +242,101 @@ def write_onnx(
     kernel = node.weights.kernel.T
     weights = onnx.add_weights(model, node.output.name, node.weights, kernel, axis=1)
     onnx.quantise(model, model.node("Gemm", [*reals, *weights]), node.output, output)
+
+
+def layer_of_tflite(source: LayerSource) -> StoredLayer:
+    """Return a fully connected layer."""
+    layer = source.as_kind("dense")
+    if source.operator.option("weights_format"):
+        layer = with_fault(layer, "weights", "weights in a shuffled format")
+        return dataclasses.replace(layer, kind="unknown")
+    return with_weights(source, layer, axis=0, rank=2)
+
+
+def given_shape(layer: StoredLayer, shapes: Sequence[Shape]) -> Shape | None:
+    """Return the shape that a layer of a file gives; see `operator.Operator.given_shape`."""
+    vector = sum(size != 1 for size in shapes[0]) <= 1
+    return (layer.weights.bias.size,) if layer.weights is not None and vector else None
+
+
+def _read_gemm(reader: OnnxReader, node: OnnxOperator) -> OnnxValue | None:
+    """Read Gemm and MatMul with constant weights."""
+    value = reader.value(node, 0)
+    options = {key: node.attributes.get(key) or 0 for key in ("transA", "transB")}
+    usual = node.attributes.get("alpha", 1.0) == node.attributes.get("beta", 1.0) == 1.0
+    if not isinstance(value, OnnxActivation) or options["transA"] or not usual:
+        return None
+    kernel = reader.value(node, 1)
+    if not options["transB"]:
+        kernel = turned(kernel)
+    return _multiply(reader, node, value, kernel, bias_of(reader, node, 2))
+
+
+def _read_qgemm(reader: OnnxReader, node: OnnxOperator) -> OnnxValue | None:
+    """Read QGemm: a, scale, zero, b, scale, zero, bias, y scale, y zero."""
+    value, bias = codes_at(reader, node, 0), codes_of_bias(reader, node, 6)
+    transposed = bool(node.attributes.get("transB"))
+    usual = node.attributes.get("alpha", 1.0) == 1.0 and not node.attributes.get("transA")
+    kernel = weights_of(reader, node, 3, axis=0 if transposed else 1)
+    if value is None or kernel is None or kernel.codes.ndim != 2 or not usual:
+        return None
+    if not transposed:
+        kernel = dataclasses.replace(kernel, codes=kernel.codes.T, axis=1 - kernel.axis)
+    return close_at(reader, node, _multiply(reader, node, value, kernel, bias), 7)
+
+
+def _read_qlinear_matmul(reader: OnnxReader, node: OnnxOperator) -> OnnxValue | None:
+    """Read QLinearMatMul: a, scale, zero, b, scale, zero, y scale, y zero."""
+    value, kernel = codes_at(reader, node, 0), weights_of(reader, node, 3, axis=1)
+    if value is None or kernel is None or kernel.codes.ndim != 2:
+        return None
+    kernel = dataclasses.replace(kernel, codes=kernel.codes.T, axis=1 - kernel.axis)
+    return close_at(reader, node, _multiply(reader, node, value, kernel, None), 6)
+
+
+def _multiply(
+    reader: OnnxReader,
+    node: OnnxOperator,
+    value: OnnxActivation,
+    kernel: OnnxValue | None,
+    bias: Bias | None,
+) -> OnnxActivation | None:
+    """Add a dense layer; return the flow of its values, or None if it is none that we know.
+
+    Args:
+        reader: The graph so far.
+        node: What multiplies.
+        value: Its input, a vector.
+        kernel: (outputs, inputs).
+        bias: Or None.
+    """
+    if value.axes != "NC":
+        return None
+    if isinstance(kernel, OnnxConstant) and kernel.values.ndim == 2:
+        out = dataclasses.replace(value, sizes=(value.sizes[0], kernel.values.shape[0]))
+        return reader.begin(node, "dense", [value], out, faults=(FLOATS,))
+    if not isinstance(kernel, QuantisedConstant) or kernel.codes.ndim != 2:
+        return None
+    outputs = kernel.codes.shape[0]
+    codes = kernel.codes
+    if value.unrolled is not None:
+        # Columns in the order of the common form, height, width, channels.
+        axes, sizes = value.unrolled
+        if 0 in sizes or np.prod(sizes) != codes.shape[1] or sorted(axes) != sorted("HWC"):
+            return None
+        order = [1 + axes.index(axis) for axis in "HWC"]
+        codes = codes.reshape(outputs, *sizes).transpose(0, *order).reshape(outputs, -1)
+    weights, faults = stored_weights(kernel, codes, outputs, 0, value, bias)
+    out = dataclasses.replace(value, sizes=(value.sizes[0], outputs), unrolled=None)
+    return reader.begin(node, "dense", [value], out, weights=weights, faults=faults)
+
+
+ONNX: Mapping[str, ReadOnnx] = {
+    "Gemm": _read_gemm,
+    "MatMul": _read_gemm,
+    "QGemm": _read_qgemm,
+    "QLinearMatMul": _read_qlinear_matmul,
+}
 
 
 def examples() -> Iterator[Example]:

@@ -11,29 +11,36 @@ internal/reference/hard_swish.h and internal/common.h (`SaturatingRoundingDoubli
 
 import dataclasses
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 import numpy as np
 
 from mobiledeploy.base.errors import ConversionError
+from mobiledeploy.formats.onnx import OnnxOperator
 from mobiledeploy.formats.onnx.writer import OnnxWriter
 from mobiledeploy.formats.tflite import TfliteOperator
 from mobiledeploy.formats.tflite.writer import TfliteWriter
-from mobiledeploy.ops import onnx, tflite, without_weights
+from mobiledeploy.ops import onnx, stored, tflite, without_weights
 from mobiledeploy.ops.architecture import Layer
 from mobiledeploy.ops.certificate import Certificate, all_codes, required
 from mobiledeploy.ops.grid import Grid
 from mobiledeploy.ops.onnx import OnnxInput
+from mobiledeploy.ops.onnx_reading import (
+    OnnxActivation,
+    OnnxReader,
+    ReadOnnx,
+)
 from mobiledeploy.ops.operator import Cases, Example, Kernel
 from mobiledeploy.ops.ranges import Interval, Ranges, step, wide_enough
+from mobiledeploy.ops.stored import StoredLayer
 from mobiledeploy.ops.tensors import QMAX, QMIN, Codes, Float32, Int8, QTensor, Shape, expect
 from mobiledeploy.ops.tflite import Scope, TfliteInput, Version
+from mobiledeploy.ops.tflite_reading import LayerSource
 from mobiledeploy.ops.weights import Weights
 
 LAYERS: tuple[str, ...] = ("hard_swish",)
 TFLITE: tuple[str, ...] = ("HARD_SWISH",)
-ONNX: tuple[str, ...] = ("HardSwish",)
 FIXED_RANGE: Interval | None = None
 
 FINER: Final = 128
@@ -304,6 +311,25 @@ def write_onnx(
         return
     real = model.node("HardSwish", onnx.dequantise(model, inputs, found.scales))
     onnx.quantise(model, real, node.output, output)
+
+
+def layer_of_tflite(source: LayerSource) -> StoredLayer:
+    """Return a hard swish."""
+    return source.as_kind("hard_swish")
+
+
+given_shape = stored.same_shape
+
+
+def _read_hard_swish(reader: OnnxReader, node: OnnxOperator) -> OnnxActivation | None:
+    """Read HardSwish; the table that `write_onnx` may write is read as a table."""
+    value = reader.value(node, 0)
+    if not isinstance(value, OnnxActivation):
+        return None
+    return reader.begin(node, "hard_swish", [value], value)
+
+
+ONNX: Mapping[str, ReadOnnx] = {"HardSwish": _read_hard_swish}
 
 
 def examples() -> Iterator[Example]:

@@ -5,7 +5,7 @@ quantises, certifies, runs, writes or reads a graph asks the table for the modul
 """
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, Literal, Protocol, TypeAlias, TypeVar, runtime_checkable
 
 from mobiledeploy.formats.onnx.writer import OnnxWriter
@@ -15,9 +15,12 @@ from mobiledeploy.ops.architecture import Layer
 from mobiledeploy.ops.certificate import Certificate
 from mobiledeploy.ops.grid import Grid
 from mobiledeploy.ops.onnx import OnnxInput
+from mobiledeploy.ops.onnx_reading import ReadOnnx
 from mobiledeploy.ops.ranges import Interval, Ranges
+from mobiledeploy.ops.stored import StoredLayer
 from mobiledeploy.ops.tensors import Codes, Float32, Int8, QTensor, Shape
 from mobiledeploy.ops.tflite import Scope, TfliteInput, Version
+from mobiledeploy.ops.tflite_reading import LayerSource
 from mobiledeploy.ops.weights import QWeights, Weights
 
 Kernel: TypeAlias = Literal["x86", "arm64"]
@@ -108,14 +111,15 @@ class Operator(Protocol[N]):
         NODE: Its node in an integer graph.
         LAYERS: What it is called in an `Architecture`.
         TFLITE: What it is called in a `.tflite`, in the schema's `BuiltinOperator`.
-        ONNX: Which ONNX operator computes it between quantise/dequantise pairs.
+        ONNX: What it is called in an `.onnx`, between quantise/dequantise pairs or with grids of
+            its own, and how a layer is read from each.
         FIXED_RANGE: The range of every output, where it does not depend on what is computed.
     """
 
     NODE: type[N]
     LAYERS: tuple[str, ...]
     TFLITE: tuple[str, ...]
-    ONNX: tuple[str, ...]
+    ONNX: Mapping[str, ReadOnnx]
     FIXED_RANGE: Interval | None
 
     def kernel_shape(self, layer: Layer) -> Shape:
@@ -216,6 +220,25 @@ class Operator(Protocol[N]):
 
         Raises:
             ConversionError: There is none.
+        """
+
+    def layer_of_tflite(self, source: LayerSource) -> StoredLayer | None:
+        """Return the layer that an operator of anybody's `.tflite` stands for.
+
+        Args:
+            source: The operator, one of `TFLITE`.
+
+        Returns:
+            A layer with faults where the file says what cannot be held; one that is `unknown`
+            where that leaves nothing to compare; None where it is another operator's after all.
+        """
+
+    def given_shape(self, layer: StoredLayer, shapes: Sequence[Shape]) -> Shape | None:
+        """Return the shape that a layer of a file gives; None where that is not known.
+
+        Args:
+            layer: Of one of the kinds in `LAYERS`.
+            shapes: Of what it reads, of one image; a vector may stand for an image of one pixel.
         """
 
     def write_onnx(

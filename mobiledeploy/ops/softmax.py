@@ -15,30 +15,39 @@ and `SoftmaxInt8LUT` with `PopulateSoftmaxUInt8LookupTable`; tflite/kernels/inte
 """
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, assert_never
 
 import numpy as np
 
 from mobiledeploy.base.errors import RequestError
+from mobiledeploy.formats.onnx import OnnxOperator
 from mobiledeploy.formats.onnx.writer import OnnxWriter
 from mobiledeploy.formats.tflite import TfliteOperator
 from mobiledeploy.formats.tflite.writer import TfliteWriter
-from mobiledeploy.ops import onnx, tflite, without_weights
+from mobiledeploy.ops import onnx, stored, tflite, without_weights
 from mobiledeploy.ops.architecture import Layer
 from mobiledeploy.ops.certificate import Certificate
 from mobiledeploy.ops.expf import expf
 from mobiledeploy.ops.grid import Grid
 from mobiledeploy.ops.onnx import OnnxInput
+from mobiledeploy.ops.onnx_reading import (
+    OnnxActivation,
+    OnnxReader,
+    OnnxValue,
+    ReadOnnx,
+    one_input,
+)
 from mobiledeploy.ops.operator import Example, Kernel
 from mobiledeploy.ops.ranges import Interval
+from mobiledeploy.ops.stored import Fault, StoredLayer
 from mobiledeploy.ops.tensors import QMAX, QMIN, Codes, Float32, Int8, QTensor, Shape, expect
 from mobiledeploy.ops.tflite import Scope, TfliteInput, Version, refusal
+from mobiledeploy.ops.tflite_reading import LayerSource
 from mobiledeploy.ops.weights import Weights
 
 LAYERS: tuple[str, ...] = ("softmax",)
 TFLITE: tuple[str, ...] = ("SOFTMAX",)
-ONNX: tuple[str, ...] = ("Softmax",)
 FIXED_RANGE: Interval | None = (0.0, 255 / 256)
 
 SOFTMAX_SCALE = np.float32(1 / 256)
@@ -207,6 +216,33 @@ def write_onnx(
     del certificate
     real = model.node("Softmax", onnx.dequantise(model, inputs), axis=-1)
     onnx.quantise(model, real, node.output, output)
+
+
+def layer_of_tflite(source: LayerSource) -> StoredLayer:
+    """Return a softmax."""
+    beta = float(source.operator.option("beta"))
+    return dataclasses.replace(source.layer, kind="softmax", beta=beta)
+
+
+given_shape = stored.same_shape
+
+
+def _read_softmax(reader: OnnxReader, node: OnnxOperator) -> OnnxValue | None:
+    """Read a softmax over the classes."""
+    value = reader.value(node, 0)
+    if not isinstance(value, OnnxActivation):
+        return None
+    axis = int(node.attributes.get("axis", -1) or 0)
+    faults: tuple[Fault, ...] = ()
+    if axis not in {-1, len(value.sizes) - 1}:
+        faults = (Fault(field="axis", detail=f"the softmax runs along axis {axis}"),)
+    return reader.begin(node, "softmax", [value], value, faults=faults)
+
+
+ONNX: Mapping[str, ReadOnnx] = {
+    "QLinearSoftmax": one_input(_read_softmax),
+    "Softmax": _read_softmax,
+}
 
 
 def examples() -> Iterator[Example]:

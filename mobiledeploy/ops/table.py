@@ -9,6 +9,7 @@ from typing import Any, Final
 from mobiledeploy.base.errors import ConversionError, RequestError
 from mobiledeploy.ops import add, conv, dense, hard_swish, mean, mul, softmax
 from mobiledeploy.ops.architecture import Layer
+from mobiledeploy.ops.onnx_reading import ReadOnnx
 from mobiledeploy.ops.operator import Node, Operator
 
 OPERATORS: Final[tuple[Operator[Any], ...]] = (
@@ -40,6 +41,14 @@ def of_layer(layer: Layer) -> Operator[Any]:
     return _BY_LAYER[layer.op]
 
 
+def of_kind(kind: str) -> Operator[Any] | None:
+    """Return the operator of a layer in a file, by what it is called in an `Architecture`.
+
+    None for what files hold and integer graphs do not, such as padding.
+    """
+    return _BY_LAYER.get(kind)
+
+
 def of_node(node: Node) -> Operator[Any]:
     """Return the operator of a node.
 
@@ -69,3 +78,13 @@ def of_tflite(name: str) -> Operator[Any]:
 def tflite_names() -> tuple[str, ...]:
     """Return the names of all operators in `BuiltinOperator`, in alphabetical order."""
     return tuple(sorted(_BY_TFLITE))
+
+
+def reader_of_tflite(name: str) -> Operator[Any] | None:
+    """Return the operator that may stand in a `.tflite` under a name; None if none does."""
+    return _BY_TFLITE.get(name)
+
+
+def onnx_readers() -> dict[str, ReadOnnx]:
+    """Return how a layer is read from each ONNX operator that is one of the table's."""
+    return {name: read for module in OPERATORS for name, read in module.ONNX.items()}

@@ -1,7 +1,9 @@
 """Say where a file contradicts itself, when a runtime refuses it."""
 
 from mobiledeploy.base.errors import CorruptFileError
-from mobiledeploy.reading import Contradiction, Layer, Reading
+from mobiledeploy.reading import Reading
+from mobiledeploy.reading import ShapeContradiction as Contradiction
+from mobiledeploy.reading import StoredLayer as Layer
 
 
 def explained(file: str, found: Reading, error: CorruptFileError) -> CorruptFileError | None:

@@ -16,7 +16,9 @@ from mobiledeploy.base.errors import ConversionError
 from mobiledeploy.formats.onnx import edit as onnx_edit
 from mobiledeploy.formats.tflite import edit as tflite_edit
 from mobiledeploy.formats.tflite import schema
-from mobiledeploy.reading import INPUT, Layer, Tensor
+from mobiledeploy.reading import INPUT
+from mobiledeploy.reading import StoredLayer as Layer
+from mobiledeploy.reading import StoredTensor as Tensor
 from mobiledeploy.runtimes import TensorInfo
 from mobiledeploy.verify import layer_codes
 from mobiledeploy.verify.layer_codes import Codes

@@ -17,7 +17,8 @@ from mobiledeploy.base.progress import Event, Progress
 from mobiledeploy.compare.align import Alignment, align
 from mobiledeploy.compare.difference import Cause, Difference, StructureReport
 from mobiledeploy.data.dataset import Pixels
-from mobiledeploy.reading import INPUT, Layer
+from mobiledeploy.reading import INPUT
+from mobiledeploy.reading import StoredLayer as Layer
 from mobiledeploy.verify import departure, referee, tapped
 from mobiledeploy.verify.alone import Alone, cut_pairs
 from mobiledeploy.verify.cutouts import tensor_of

@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 
 from mobiledeploy.base.progress import Event, Progress
-from mobiledeploy.reading import Layer
+from mobiledeploy.reading import StoredLayer as Layer
 from mobiledeploy.runtimes import Array, FileLayer, Session
 from mobiledeploy.verify import feeding
 from mobiledeploy.verify.inputs import synthetic_extremes

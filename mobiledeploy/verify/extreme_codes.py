@@ -8,7 +8,8 @@ import numpy.typing as npt
 
 from mobiledeploy.base.errors import ConversionError
 from mobiledeploy.ops.tensors import QMAX, QMIN, Int8
-from mobiledeploy.reading import Layer, Weights
+from mobiledeploy.reading import StoredLayer as Layer
+from mobiledeploy.reading import StoredWeights as Weights
 
 NOISE: Final = 4
 """Images of noise over all codes."""

@@ -14,7 +14,6 @@ import numpy as np
 from mobiledeploy.base.errors import ConversionError, CorruptFileError, RuntimeDiedError
 from mobiledeploy.base.progress import Event, Progress
 from mobiledeploy.ops.tensors import Int8
-from mobiledeploy.reading import Kind
 from mobiledeploy.verify import extreme_codes, referee
 from mobiledeploy.verify.alone import Bench, RunPair
 from mobiledeploy.verify.cutouts import tensor_of
@@ -32,7 +31,7 @@ class _Group:
         words: What they get; `cases` and `layers` stand in it.
     """
 
-    kinds: frozenset[Kind]
+    kinds: frozenset[str]
     name: str
     words: str
 

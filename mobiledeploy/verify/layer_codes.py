@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from mobiledeploy.base.errors import ConversionError, ParityError
 from mobiledeploy.ops.tensors import QMAX, QMIN
-from mobiledeploy.reading import Tensor
+from mobiledeploy.reading import StoredTensor as Tensor
 from mobiledeploy.runtimes import Array, TensorInfo
 
 Codes: TypeAlias = npt.NDArray[np.int16]

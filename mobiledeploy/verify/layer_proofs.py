@@ -14,7 +14,8 @@ import numpy as np
 from mobiledeploy.compare.align import Alignment
 from mobiledeploy.compare.layer_reads import in_order
 from mobiledeploy.ops.tensors import Int8
-from mobiledeploy.reading import INPUT, Layer, Reading
+from mobiledeploy.reading import INPUT, Reading
+from mobiledeploy.reading import StoredLayer as Layer
 from mobiledeploy.verify import proof_products, proof_softmax, proof_tables
 from mobiledeploy.verify.alone import RunPair
 from mobiledeploy.verify.layer_codes import Codes

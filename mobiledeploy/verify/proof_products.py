@@ -23,7 +23,8 @@ from mobiledeploy.compare.same_function import compare_weighted
 from mobiledeploy.ops.products import EXACT
 from mobiledeploy.ops.tensors import QMAX, Float32
 from mobiledeploy.ops.weights import MOST_STEPS, WIDEST_MULTIPLIER
-from mobiledeploy.reading import Layer, Weights
+from mobiledeploy.reading import StoredLayer as Layer
+from mobiledeploy.reading import StoredWeights as Weights
 from mobiledeploy.runtimes import table
 from mobiledeploy.verify.proof import Accumulator, Finding
 

@@ -16,7 +16,7 @@ from mobiledeploy.base.errors import ConversionError, CorruptFileError, RuntimeD
 from mobiledeploy.ops.operator import Kernel
 from mobiledeploy.ops.softmax import SOFTMAX_SCALE, SOFTMAX_ZERO_POINT, softmax_codes
 from mobiledeploy.ops.tensors import QMAX, QMIN, Int8
-from mobiledeploy.reading import Layer
+from mobiledeploy.reading import StoredLayer as Layer
 from mobiledeploy.runtimes import cpu, table
 from mobiledeploy.verify.layer_codes import Codes
 from mobiledeploy.verify.proof import Finding

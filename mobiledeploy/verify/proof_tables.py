@@ -18,8 +18,8 @@ from mobiledeploy.ops import add as certify_add
 from mobiledeploy.ops import mean as certify_mean
 from mobiledeploy.ops.add import KERNELS
 from mobiledeploy.ops.tensors import QMAX, QMIN
-from mobiledeploy.reading import Layer
-from mobiledeploy.reading.model import Format
+from mobiledeploy.reading import Format
+from mobiledeploy.reading import StoredLayer as Layer
 from mobiledeploy.runtimes import table
 from mobiledeploy.verify.proof import Finding
 

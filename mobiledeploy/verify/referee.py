@@ -6,7 +6,7 @@ the outputs differ, the files hold different integers; where one does not, it is
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Final, TypeAlias, assert_never, get_args
+from typing import Final, TypeAlias, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -23,8 +23,10 @@ from mobiledeploy.ops.padding import Padding
 from mobiledeploy.ops.softmax import Softmax
 from mobiledeploy.ops.tensors import Int8, QTensor
 from mobiledeploy.ops.weights import QWeights
-from mobiledeploy.reading import Layer, Read, Weights
-from mobiledeploy.reading.model import Format
+from mobiledeploy.reading import Format
+from mobiledeploy.reading import LayerInput as Read
+from mobiledeploy.reading import StoredLayer as Layer
+from mobiledeploy.reading import StoredWeights as Weights
 
 Codes: TypeAlias = npt.NDArray[np.int16]
 INPUT: Final = "what the layer reads"
@@ -86,10 +88,8 @@ def _right(layer: Layer, file: Format, inputs: Sequence[Int8]) -> Iterator[npt.N
                 )
                 for softmax in softmaxes:
                     yield oracle.layer(node, known, inputs, kernels=softmax).astype(np.int64)
-        case "average_pool" | "max_pool" | "pad" | "clamp" | "quantize" | "dequantize" | "unknown":
-            return  # the oracle knows none of them
         case _:
-            assert_never(layer.kind)
+            return  # the oracle knows none of them
 
 
 def _sums(

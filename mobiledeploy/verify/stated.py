@@ -16,7 +16,7 @@ from mobiledeploy.data import test_card
 from mobiledeploy.data.evaluation import Evaluation
 from mobiledeploy.formats.onnx import edit as onnx_edit
 from mobiledeploy.formats.tflite import edit as tflite_edit
-from mobiledeploy.reading import Tensor
+from mobiledeploy.reading import StoredTensor as Tensor
 from mobiledeploy.spec.contract import Contract, Tap, Tolerance, class_names
 from mobiledeploy.spec.contract import Int8Grid as Grid
 from mobiledeploy.verify.report import VerifyReport

@@ -7,7 +7,10 @@ import graphs
 import numpy as np
 import pytest
 
+from mobiledeploy import reading
 from mobiledeploy.base.errors import ConversionError, RequestError
+from mobiledeploy.formats.onnx import parse as parse_onnx
+from mobiledeploy.formats.tflite import parse as parse_tflite
 from mobiledeploy.integer import float_reference, oracle, tflite_reader
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.integer.digest import digest
@@ -231,3 +234,36 @@ def test_the_float_reference_runs_whole_graphs(operator: Operator[Any], example:
     assert {name: value.shape[1:] for name, value in values.items()} == {
         name: tensor.shape for name, tensor in graph.tensors().items()
     }
+
+
+@every_example
+def test_the_files_of_both_formats_read_as_the_layer_that_was_written(
+    operator: Operator[Any], example: Example
+) -> None:
+    graph = graph_of(example)
+    first = reading.read_tflite(parse_tflite(write_tflite(graph)))
+    second = reading.read_onnx(parse_onnx(write_onnx(graph)))
+    node, inputs = example.node, example.inputs
+    for file in (first, second):
+        assert len(file.layers) == len(graph.nodes)
+        layer = file.layers[-1]
+        assert not [fault for layer in file.layers for fault in layer.faults]
+        assert (layer.output.scale, layer.output.zero_point) == (
+            node.output.scale,
+            node.output.zero_point,
+        )
+        assert layer.output.shape in {node.output.shape, node.output.shape[-1:]}
+        for read, source in zip(layer.reads, inputs, strict=True):
+            # A certificate moves scales in the `.onnx` by a few units in the last place.
+            assert read.scale == pytest.approx(source.scale, rel=5e-6)
+            assert read.zero_point == source.zero_point
+    assert first.layers[-1].kind in operator.LAYERS
+    mine, other = first.layers[-1], second.layers[-1]
+    if other.table is None:
+        for option in ("kind", "window", "strides", "pads", "groups", "clamp", "beta"):
+            assert getattr(mine, option) == getattr(other, option)
+    else:
+        assert isinstance(operator, Certified)
+        (expected,) = operator.litert_cases(node, inputs, operator.all_cases(node, inputs))
+        assert other.kind == "table"
+        np.testing.assert_array_equal(other.table, expected)

@@ -19,7 +19,7 @@ from mobiledeploy.ops.conv import Conv
 from mobiledeploy.ops.dense import Dense
 from mobiledeploy.ops.operator import Node
 from mobiledeploy.ops.weights import QWeights
-from mobiledeploy.reading import Layer
+from mobiledeploy.reading import StoredLayer as Layer
 from mobiledeploy.targets import onnx, tflite
 from mobiledeploy.verify import extreme_codes, extremes, inputs, prove, tapped
 from mobiledeploy.verify.alone import Alone, Bench, Whole, cut_pairs

@@ -12,7 +12,8 @@ from mobiledeploy.integer.certify import certify
 from mobiledeploy.ops.operator import Kernel
 from mobiledeploy.ops.softmax import softmax_codes
 from mobiledeploy.ops.tensors import Int8
-from mobiledeploy.reading import Layer, read_onnx, read_tflite
+from mobiledeploy.reading import StoredLayer as Layer
+from mobiledeploy.reading import read_onnx, read_tflite
 from mobiledeploy.targets import onnx, tflite
 from mobiledeploy.verify import proof_softmax, referee
 from mobiledeploy.verify.layer_codes import Codes

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from mobiledeploy.reading.model import Array, Fault, Weights
+from mobiledeploy.ops.stored import Array, Fault, StoredWeights
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -25,7 +25,7 @@ class Narrowed:
         faults: Where the other output pixels' weights differ.
     """
 
-    weights: Weights
+    weights: StoredWeights
     stride: int
     pads: tuple[int, int]
     outputs: int
@@ -33,7 +33,7 @@ class Narrowed:
 
 
 def narrowed(
-    weights: Weights,
+    weights: StoredWeights,
     *,
     pixels: int,
     stride: int,
@@ -79,8 +79,8 @@ def _window(places: Array) -> tuple[int, int] | None:
 
 
 def _copies(
-    weights: Weights, places: Array, *, window: tuple[int, int], step: int
-) -> tuple[Weights, tuple[Fault, ...]] | None:
+    weights: StoredWeights, places: Array, *, window: tuple[int, int], step: int
+) -> tuple[StoredWeights, tuple[Fault, ...]] | None:
     """Return the first output pixel's weights, and where there are others."""
     outputs, channels = places.shape[:2]
     begin, end = window

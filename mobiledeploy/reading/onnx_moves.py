@@ -1,4 +1,4 @@
-"""Read what only moves numbers around: transposes and reshapes, of activations and weights."""
+"""Read ONNX nodes that only move numbers around, of activations and of weights."""
 
 import dataclasses
 import math
@@ -7,24 +7,30 @@ from typing import assert_never
 import numpy as np
 
 from mobiledeploy.formats.onnx import OnnxOperator
-from mobiledeploy.reading.onnx_state import State
-from mobiledeploy.reading.onnx_values import Constant, Flow, Quantised, Value
+from mobiledeploy.ops.onnx_reading import (
+    OnnxActivation,
+    OnnxConstant,
+    OnnxReader,
+    OnnxValue,
+    QuantisedConstant,
+    TablePlaces,
+)
 
 
-def transpose(state: State, node: OnnxOperator) -> Value | None:
+def transpose(reader: OnnxReader, node: OnnxOperator) -> OnnxValue | None:
     """Transpose."""
-    value = state.value(node, 0)
+    value = reader.value(node, 0)
     rank = _rank(value)
     order = node.attributes.get("perm") or tuple(range(rank))[::-1]
-    if value is None or sorted(order) != list(range(rank)):
+    if value is None or isinstance(value, TablePlaces) or sorted(order) != list(range(rank)):
         return None
     match value:
-        case Constant():
+        case OnnxConstant():
             return dataclasses.replace(value, values=value.values.transpose(order))
-        case Quantised():
+        case QuantisedConstant():
             axis = order.index(value.axis) if value.axis in order else value.axis
             return dataclasses.replace(value, codes=value.codes.transpose(order), axis=axis)
-        case Flow():
+        case OnnxActivation():
             if order[0] != 0:
                 return None
             moved = dataclasses.replace(
@@ -32,45 +38,62 @@ def transpose(state: State, node: OnnxOperator) -> Value | None:
                 axes="".join(value.axes[place] for place in order) if value.axes else "",
                 sizes=tuple(value.sizes[place] for place in order),
             )
-            return _moved(state, node, moved)
+            return _moved(reader, node, moved)
 
 
-def reshape(state: State, node: OnnxOperator) -> Value | None:
+def reshape(reader: OnnxReader, node: OnnxOperator) -> OnnxValue | None:
     """Reshape, Flatten, Squeeze and Unsqueeze."""
-    value = state.value(node, 0)
+    value = reader.value(node, 0)
     match value:
-        case Constant():
-            sizes = _sizes(state, node, value.values.shape)
+        case OnnxConstant():
+            sizes = _sizes(reader, node, value.values.shape)
             if sizes is None or math.prod(sizes) != value.values.size:
                 return None
             return dataclasses.replace(value, values=value.values.reshape(sizes))
-        case Flow():
-            sizes = _sizes(state, node, value.sizes)
+        case OnnxActivation():
+            sizes = _sizes(reader, node, value.sizes)
             if sizes is None:
                 vector = value.axes and value.size("H") == value.size("W") == 1
                 sizes = (0, value.size("C")) if vector else ()
-            return _reshaped(state, node, value, sizes)
-        case Quantised() | None:
+            return _reshaped(reader, node, value, sizes)
+        case TablePlaces():
+            return _in_a_row(reader, node, value)
+        case QuantisedConstant() | None:
             return None
         case _:
             assert_never(value)
 
 
-def same(state: State, node: OnnxOperator) -> Value | None:
+def _in_a_row(reader: OnnxReader, node: OnnxOperator, places: TablePlaces) -> OnnxValue | None:
+    """Put places into one row, or what stands there back into the shape that it had."""
+    numbers = reader.numbers(node, 1)
+    if node.op != "Reshape" or numbers is None or numbers.ndim != 1:
+        return None
+    sizes = tuple(numbers.tolist())
+    if not places.row:
+        return dataclasses.replace(places, row=True) if sizes == (-1,) else None
+    free = tuple(size or -1 for size in places.codes.sizes)
+    if not places.looked_up or free[1:] != sizes[1:] or sizes[0] not in (-1, free[0]):
+        return None
+    reader.rename(node, places.codes)
+    return places.codes
+
+
+def same(reader: OnnxReader, node: OnnxOperator) -> OnnxValue | None:
     """Identity and the like."""
-    return state.value(node, 0)
+    return reader.value(node, 0)
 
 
-def dropout(state: State, node: OnnxOperator) -> Value | None:
+def dropout(reader: OnnxReader, node: OnnxOperator) -> OnnxValue | None:
     """Dropout, which passes everything on unless a third input says that this is training."""
     told = node.input(2) >= 0
-    training = state.numbers(node, 2)
-    return None if told and (training is None or training.any()) else state.value(node, 0)
+    training = reader.numbers(node, 2)
+    return None if told and (training is None or training.any()) else reader.value(node, 0)
 
 
 def _reshaped(
-    state: State, node: OnnxOperator, value: Flow, sizes: tuple[int, ...]
-) -> Value | None:
+    reader: OnnxReader, node: OnnxOperator, value: OnnxActivation, sizes: tuple[int, ...]
+) -> OnnxValue | None:
     """Return an activation in another shape: flattened, or with pixels moved to channels."""
     if not value.axes or "C" not in value.axes:
         return None
@@ -81,13 +104,13 @@ def _reshaped(
         flat = dataclasses.replace(
             value, axes="NC", sizes=(value.sizes[0], inner), unrolled=unrolled
         )
-        return _moved(state, node, flat)
+        return _moved(reader, node, flat)
     if sizes[1:] == value.sizes[1:] and all(sizes[1:]):
-        return _moved(state, node, value)
+        return _moved(reader, node, value)
     pixel = value.axes == "NC" or (len(value.axes) == 4 and inner == channels)
     if len(sizes) == 4 and pixel and sorted(sizes[1:])[:2] == [1, 1]:
         axes = "NHWC" if sizes[3] == channels else "NCHW"
-        return _moved(state, node, dataclasses.replace(value, axes=axes, sizes=sizes))
+        return _moved(reader, node, dataclasses.replace(value, axes=axes, sizes=sizes))
     if len(sizes) == 4 and value.axes == "NHWC" and channels and sizes[3]:
         high, wide = value.sizes[1:3]
         if sizes[1] == high and sizes[2] * sizes[3] == wide * channels:
@@ -95,21 +118,23 @@ def _reshaped(
             all_pixels = value.pixels * sizes[3]
             if all_pixels % channels == 0:
                 return _moved(
-                    state,
+                    reader,
                     node,
                     dataclasses.replace(value, sizes=sizes, pixels=all_pixels // channels),
                 )
     return None
 
 
-def _moved(state: State, node: OnnxOperator, value: Flow) -> Flow:
-    state.draft.shape_only.append(node.op)
+def _moved(reader: OnnxReader, node: OnnxOperator, value: OnnxActivation) -> OnnxActivation:
+    reader.layers.shape_only.append(node.op)
     if value.pixels == 1:
-        state.rename(node, value)
+        reader.rename(node, value)
     return value
 
 
-def _sizes(state: State, node: OnnxOperator, before: tuple[int, ...]) -> tuple[int, ...] | None:
+def _sizes(
+    reader: OnnxReader, node: OnnxOperator, before: tuple[int, ...]
+) -> tuple[int, ...] | None:
     """Return the sizes after a node, 0 for the free batch; None where they are computed."""
     match node.op:
         case "Flatten":
@@ -118,7 +143,7 @@ def _sizes(state: State, node: OnnxOperator, before: tuple[int, ...]) -> tuple[i
         case "Squeeze" | "Unsqueeze":
             axes = node.attributes.get("axes")
             if axes is None:
-                numbers = state.numbers(node, 1)
+                numbers = reader.numbers(node, 1)
                 axes = None if numbers is None else tuple(numbers.ravel().tolist())
             if axes is None:
                 return None
@@ -129,7 +154,7 @@ def _sizes(state: State, node: OnnxOperator, before: tuple[int, ...]) -> tuple[i
             rest = iter(before)
             return tuple(1 if place in places else next(rest, 1) for place in range(rank))
         case "Reshape":
-            numbers = state.numbers(node, 1)
+            numbers = reader.numbers(node, 1)
             if numbers is None or numbers.ndim != 1 or numbers.size > 8:
                 return None
             return _resolved(before, numbers.astype(np.int64).tolist())
@@ -156,13 +181,13 @@ def _resolved(before: tuple[int, ...], wanted: list[int]) -> tuple[int, ...] | N
     return tuple(sizes)
 
 
-def _rank(value: Value | None) -> int:
+def _rank(value: OnnxValue | None) -> int:
     match value:
-        case Constant():
+        case OnnxConstant():
             return value.values.ndim
-        case Quantised():
+        case QuantisedConstant():
             return value.codes.ndim
-        case Flow():
+        case OnnxActivation():
             return len(value.sizes)
-        case None:
+        case TablePlaces() | None:
             return 0
