@@ -7,5 +7,6 @@ such a module offers. `architecture` holds the layers of a float network and the
 What modules share: `tensors` (int8 tensors), `grid` and `ranges` (from a real interval to int8),
 `weights` (float kernels to int8), `activation` and `padding`, `products` (exact sums, and how they
 are rounded), `expf` (the C library's), `certificate`, `without_weights` (answers of operators that
-have none), `tflite` and `onnx` (how operators stand in files).
+have none), `tflite` and `onnx` (how operators are written to files), `file_form` (how they stand
+in anybody's files).
 """

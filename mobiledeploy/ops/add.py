@@ -15,7 +15,7 @@ intrinsics/avx2/qladd_avx2.cpp.
 """
 
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final, TypeAlias
 
 import numpy as np
@@ -28,6 +28,7 @@ from mobiledeploy.formats.tflite.writer import TfliteWriter
 from mobiledeploy.ops import onnx, tflite, without_weights
 from mobiledeploy.ops.architecture import Layer
 from mobiledeploy.ops.certificate import REACH, Certificate, all_pairs, neighbours, required
+from mobiledeploy.ops.file_form import FileForm, ScaleRatio
 from mobiledeploy.ops.grid import Grid, is_flat
 from mobiledeploy.ops.onnx import OnnxInput
 from mobiledeploy.ops.operator import Cases, Example, Kernel
@@ -40,6 +41,11 @@ LAYERS: tuple[str, ...] = ("add",)
 TFLITE: tuple[str, ...] = ("ADD",)
 ONNX: tuple[str, ...] = ("Add",)
 FIXED_RANGE: Interval | None = None
+FORMS: Mapping[str, FileForm] = {
+    "ADD": FileForm(inputs=(0, 1), versions={"int8": 2}),
+    "Add": FileForm(inputs=(0, 1), scalar_scales=True),
+    "QLinearAdd": FileForm(inputs=(0, 3)),
+}
 
 Floats: TypeAlias = npt.NDArray[np.float32]
 
@@ -112,6 +118,14 @@ def output_range(
     del inputs, weights
     limit = max(step(ranges, operand) for operand in layer.inputs) / FINEST_SUM
     return wide_enough(limit, layer.name, ranges[layer.name])
+
+
+def scale_ratios(inputs: Sequence[float], output: float) -> tuple[ScaleRatio, ...]:
+    """Return what XNNPACK looks at: each operand's scale in scales of the sum."""
+    return tuple(
+        ScaleRatio(inputs=(number,), value=scale / output, lowest=NARROWEST, limit=WIDEST)
+        for number, scale in enumerate(inputs)
+    )
 
 
 def quantise(

@@ -17,7 +17,8 @@ tools/versioning/op_version.cc.
 """
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 import numpy as np
@@ -29,6 +30,7 @@ from mobiledeploy.formats.tflite.writer import TfliteWriter
 from mobiledeploy.ops import onnx, tflite, without_weights
 from mobiledeploy.ops.architecture import Layer
 from mobiledeploy.ops.certificate import Certificate, all_pairs, required
+from mobiledeploy.ops.file_form import FileForm, ScaleRatio
 from mobiledeploy.ops.grid import Grid
 from mobiledeploy.ops.onnx import OnnxInput
 from mobiledeploy.ops.operator import Cases, Example, Kernel
@@ -41,6 +43,11 @@ LAYERS: tuple[str, ...] = ("mul",)
 TFLITE: tuple[str, ...] = ("MUL",)
 ONNX: tuple[str, ...] = ("Mul",)
 FIXED_RANGE: Interval | None = None
+FORMS: Mapping[str, FileForm] = {
+    "MUL": FileForm(inputs=(0, 1), versions={"int8": 2, "int16": 4}),
+    "Mul": FileForm(inputs=(0, 1), pairs_only=True),
+    "QLinearMul": FileForm(inputs=(0, 3)),
+}
 
 NARROWEST: Final = 2.0**-16
 WIDEST: Final = 2.0**8
@@ -111,6 +118,12 @@ def output_range(
     first, second = layer.inputs
     limit = step(ranges, first) * step(ranges, second) / WIDEST
     return wide_enough(limit, layer.name, ranges[layer.name])
+
+
+def scale_ratios(inputs: Sequence[float], output: float) -> tuple[ScaleRatio, ...]:
+    """Return what XNNPACK looks at: the factors' scales together, in scales of the product."""
+    value = math.prod(inputs) / output
+    return (ScaleRatio(inputs=(0, 1), value=value, lowest=NARROWEST, limit=WIDEST),)
 
 
 def quantise(

@@ -5,7 +5,7 @@ quantises, certifies, runs, writes or reads a graph asks the table for the modul
 """
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, Literal, Protocol, TypeAlias, TypeVar, runtime_checkable
 
 from mobiledeploy.formats.onnx.writer import OnnxWriter
@@ -13,6 +13,7 @@ from mobiledeploy.formats.tflite import TfliteOperator
 from mobiledeploy.formats.tflite.writer import TfliteWriter
 from mobiledeploy.ops.architecture import Layer
 from mobiledeploy.ops.certificate import Certificate
+from mobiledeploy.ops.file_form import FileForm, ScaleRatio
 from mobiledeploy.ops.grid import Grid
 from mobiledeploy.ops.onnx import OnnxInput
 from mobiledeploy.ops.ranges import Interval, Ranges
@@ -110,6 +111,8 @@ class Operator(Protocol[N]):
         TFLITE: What it is called in a `.tflite`, in the schema's `BuiltinOperator`.
         ONNX: Which ONNX operator computes it between quantise/dequantise pairs.
         FIXED_RANGE: The range of every output, where it does not depend on what is computed.
+        FORMS: By name in a `.tflite` or an `.onnx`, how it stands in anybody's files: also in
+            forms that we neither write nor compute.
     """
 
     NODE: type[N]
@@ -117,6 +120,7 @@ class Operator(Protocol[N]):
     TFLITE: tuple[str, ...]
     ONNX: tuple[str, ...]
     FIXED_RANGE: Interval | None
+    FORMS: Mapping[str, FileForm]
 
     def kernel_shape(self, layer: Layer) -> Shape:
         """Return the kernel's shape in Keras's order; empty for operators without weights."""
@@ -156,6 +160,14 @@ class Operator(Protocol[N]):
             ranges: Of all tensors.
             inputs: Shapes of its inputs.
             weights: Kernel and bias, if it has them.
+        """
+
+    def scale_ratios(self, inputs: Sequence[float], output: float) -> tuple[ScaleRatio, ...]:
+        """Return the ratios of scales that LiteRT's kernel has bounds for.
+
+        Args:
+            inputs: Scales of its inputs; NaN where one is not known.
+            output: Scale of its output.
         """
 
     def quantise(

@@ -15,7 +15,7 @@ and `SoftmaxInt8LUT` with `PopulateSoftmaxUInt8LookupTable`; tflite/kernels/inte
 """
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, assert_never
 
 import numpy as np
@@ -28,6 +28,7 @@ from mobiledeploy.ops import onnx, tflite, without_weights
 from mobiledeploy.ops.architecture import Layer
 from mobiledeploy.ops.certificate import Certificate
 from mobiledeploy.ops.expf import expf
+from mobiledeploy.ops.file_form import FileForm
 from mobiledeploy.ops.grid import Grid
 from mobiledeploy.ops.onnx import OnnxInput
 from mobiledeploy.ops.operator import Example, Kernel
@@ -40,6 +41,11 @@ LAYERS: tuple[str, ...] = ("softmax",)
 TFLITE: tuple[str, ...] = ("SOFTMAX",)
 ONNX: tuple[str, ...] = ("Softmax",)
 FIXED_RANGE: Interval | None = (0.0, 255 / 256)
+FORMS: Mapping[str, FileForm] = {
+    "SOFTMAX": FileForm(versions={"int8": 2, "int16": 3}),
+    "Softmax": FileForm(),
+    "QLinearSoftmax": FileForm(),
+}
 
 SOFTMAX_SCALE = np.float32(1 / 256)
 SOFTMAX_ZERO_POINT = -128
@@ -75,6 +81,7 @@ class Softmax:
 NODE: type[Softmax] = Softmax
 kernel_shape = without_weights.kernel_shape
 work = without_weights.work
+scale_ratios = without_weights.scale_ratios
 operand_ranges = without_weights.operand_ranges
 output_range = without_weights.output_range
 
