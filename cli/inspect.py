@@ -8,10 +8,10 @@ import typer
 from mobiledeploy.cli import _options, _output
 
 if TYPE_CHECKING:
-    from mobiledeploy.lint.ends import End
-    from mobiledeploy.lint.finding import Finding
+    from mobiledeploy.lint.inputs_outputs import InputOrOutput
     from mobiledeploy.lint.report import FileReport, Inspection
-    from mobiledeploy.lint.runtime import Runtime
+    from mobiledeploy.lint.required_runtime import RequiredRuntime
+    from mobiledeploy.lint.rule import Finding
 
 PLACES: Final = 3
 """Places of a finding that are printed; `--json` has all of them."""
@@ -108,8 +108,8 @@ def _summary(file: "FileReport") -> str:
     return "\n".join([_printable(file.file), *body])
 
 
-def _oldest(needs: "Runtime") -> str:
-    """Return the oldest release that runs a file, as far as it is known."""
+def _oldest(needs: "RequiredRuntime") -> str:
+    """Return from which release on a file runs, as far as that is known."""
     if needs.minimum:
         return f"{needs.name} {needs.minimum} or newer"
     known = [] if needs.known is None else [f"not before {needs.known}"]
@@ -123,7 +123,7 @@ def _format(file: "FileReport") -> str:
     return f"ONNX, {file.kind}, IR version {file.ir_version}, operator sets {sets}"
 
 
-def _end(end: "End") -> str:
+def _end(end: "InputOrOutput") -> str:
     text = f"`{end.name}` {end.dtype} {_shape(end.shape)} {end.layout}".rstrip()
     if end.scale is not None:
         text += f", real = (code - {end.zero_point}) x {end.scale:.9g}"

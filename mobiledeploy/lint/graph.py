@@ -3,20 +3,13 @@
 import dataclasses
 import functools
 from collections import Counter
-from collections.abc import Callable
 from typing import Final
 
-from mobiledeploy.formats.model import FLOATS, Format, Model, Tensor
+from mobiledeploy.formats.model import FLOATS, Model, Tensor
 from mobiledeploy.formats.work import Work
-from mobiledeploy.lint import onnx_layers, tflite_layers
-from mobiledeploy.lint.layer import Layer
-from mobiledeploy.lint.links import Links
+from mobiledeploy.lint.layers import Layer, Links, find_layers
 
-_FIND: Final[dict[Format, Callable[[Model, Links], tuple[Layer, ...]]]] = {
-    "tflite": tflite_layers.find,
-    "onnx": onnx_layers.find,
-}
-ELEMENTS = 2**26
+ELEMENTS: Final = 2**26
 """Weights of all layers of a small file together; of a large one as many as it has room for."""
 
 
@@ -27,7 +20,7 @@ class Graph:
     Attributes:
         model: The file.
         links: Who writes and reads each tensor.
-        layers: Its convolutions, dense layers, additions, pools and softmaxes.
+        layers: Its operators that compute from activations, or move them.
     """
 
     model: Model
@@ -42,7 +35,7 @@ class Graph:
             CorruptFileError: Operators share weights so often that no rule could look at all.
         """
         links = Links.of(model)
-        layers = _FIND[model.format](model, links)
+        layers = find_layers(model, links)
         work = Work(ELEMENTS + 8 * model.size)
         for layer in layers:
             if layer.kernel is not None and layer.kernel.tensor.data is not None:
@@ -52,10 +45,10 @@ class Graph:
     @functools.cached_property
     def by_output(self) -> dict[int, Layer]:
         """By the identity of a tensor, the layer that writes it."""
-        found: dict[int, Layer] = {}
+        writers: dict[int, Layer] = {}
         for layer in self.layers:
-            found.setdefault(id(layer.output.tensor), layer)
-        return found
+            writers.setdefault(id(layer.output.tensor), layer)
+        return writers
 
     @functools.cached_property
     def quantised(self) -> bool:
@@ -80,6 +73,12 @@ class Graph:
         if weights - set(FLOATS):
             return "float, quantised weights"
         return weights.pop() if len(weights) == 1 else "float32"
+
+    def macs(self) -> int | None:
+        """Return the multiply-accumulates for one image; None if some are not known."""
+        counts = [layer.macs() for layer in self.layers]
+        known = [count for count in counts if count is not None]
+        return sum(known) if len(known) == len(counts) else None
 
     def ends(self) -> tuple[Tensor, ...]:
         """Return the tensors that the world sees."""

@@ -24,6 +24,7 @@ OPERATORS: Final[tuple[Operator[Any], ...]] = (
 
 _BY_LAYER: Final = {name: module for module in OPERATORS for name in module.LAYERS}
 _BY_NODE: Final = {module.NODE: module for module in OPERATORS}
+_BY_FORM: Final = {name: module for module in OPERATORS for name in module.FORMS}
 _BY_TFLITE: Final = {name: module for module in OPERATORS for name in module.TFLITE}
 
 
@@ -73,6 +74,15 @@ def of_tflite(name: str) -> Operator[Any]:
             hint="only int8 classifiers of the MobileNet kind can be read",
         )
     return _BY_TFLITE[name]
+
+
+def of_file(name: str) -> Operator[Any] | None:
+    """Return the operator that anybody's file has under a name, or None if it is none of these.
+
+    Args:
+        name: Of TFLite's `BuiltinOperator`, or of an ONNX operator.
+    """
+    return _BY_FORM.get(name)
 
 
 def tflite_names() -> tuple[str, ...]:

@@ -8,7 +8,7 @@ import dataclasses
 from typing import Final, Literal, TypeAlias
 
 from mobiledeploy._version import __version__
-from mobiledeploy.lint.finding import Finding
+from mobiledeploy.lint.rule import Finding
 from mobiledeploy.spec.manifest import Manifest
 from mobiledeploy.verify.report import VerifyReport
 

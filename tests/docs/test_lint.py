@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from mobiledeploy.lint.rules import RULES
+from mobiledeploy.lint.inspection import RULES
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "lint.md").read_text()
 

@@ -1,6 +1,7 @@
 """How a `.tflite` says that codes stand for real numbers: the table `QuantizationParameters`."""
 
 from collections.abc import Iterator
+from typing import Final
 
 import numpy as np
 
@@ -8,6 +9,14 @@ from mobiledeploy.base.errors import CorruptFileError
 from mobiledeploy.formats.model import Grid
 from mobiledeploy.formats.tflite.flatbuffer import Table
 from mobiledeploy.formats.tflite.schema import Quantisation, Tensor
+
+CARRIERS: Final = frozenset(
+    {
+        "AVERAGE_POOL_2D", "MAX_POOL_2D", "PAD", "RESHAPE", "RESIZE_NEAREST_NEIGHBOR", "SQUEEZE",
+        "TRANSPOSE",
+    }
+)  # fmt: skip
+"""Operators that leave codes on their grid, and have no way to change it."""
 
 
 def grid(table: Table | None, where: str) -> Grid | None:

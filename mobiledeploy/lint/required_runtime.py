@@ -8,20 +8,19 @@ import dataclasses
 from typing import Final, Literal, TypeAlias, assert_never
 
 from mobiledeploy.base.codec import UNWRITTEN
-from mobiledeploy.formats.model import Operator
-from mobiledeploy.lint import code_versions
+from mobiledeploy.formats.model import NARROW, Model, Operator, Tensor
 from mobiledeploy.lint.graph import Graph
-from mobiledeploy.lint.layer import Layer
-from mobiledeploy.lint.op_versions import OPERATOR_VERSIONS
+from mobiledeploy.lint.layers import Layer
+from mobiledeploy.lint.tflite_versions import (
+    DEQUANTIZE_CHANNELS,
+    OPERATOR_VERSIONS,
+    TYPE_VERSIONS,
+)
+from mobiledeploy.ops import table
+from mobiledeploy.ops.file_form import MisreadScales
 
 Name: TypeAlias = Literal["TFLite", "ONNX Runtime"]
 Version: TypeAlias = tuple[int, ...]
-
-PER_CHANNEL_DENSE: Final = "2.10"
-"""TFLite 2.7 to 2.9 compute an int8 FULLY_CONNECTED with several weight scales wrongly, without an
-error: measured with tflite-runtime's wheels 2.7.0, 2.8.0, 2.9.1 and 2.10.0."""
-GUARDED_DENSE: Final = 12
-"""Version of FULLY_CONNECTED that runtimes refuse if they do not know several scales."""
 
 OUTER_BUFFERS: Final = "2.14"
 """The oldest wheel of tflite-runtime that was found to read weights behind the flatbuffer; older
@@ -72,7 +71,7 @@ OLDEST_PHONE: Final = "1.17"
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Runtime:
+class RequiredRuntime:
     """What a file needs.
 
     Attributes:
@@ -95,7 +94,7 @@ class Runtime:
     needed_by: tuple[str, ...] = dataclasses.field(default=(), compare=False, metadata=UNWRITTEN)
 
 
-def of(graph: Graph) -> Runtime:
+def of(graph: Graph) -> RequiredRuntime:
     """Return what a file needs."""
     match graph.model.format:
         case "tflite":
@@ -114,46 +113,76 @@ def parse(version: str) -> Version:
     return tuple(numbers)
 
 
-def trapped(graph: Graph) -> tuple[Layer, ...]:
-    """Return dense layers that old runtimes take and compute wrongly."""
+def misread_layers(graph: Graph) -> tuple[tuple[Layer, MisreadScales], ...]:
+    """Return layers that old runtimes take and compute wrongly, and which do."""
     return tuple(
-        layer
+        (layer, layer.form.misread_scales)
         for layer in graph.layers
-        if graph.model.format == "tflite"
-        and layer.kind == "dense"
+        if layer.form.misread_scales is not None
         and layer.integer
         and layer.output.tensor.dtype == "int8"
         and layer.kernel is not None
         and layer.kernel.grid is not None
         and layer.kernel.grid.scale.size > 1
-        and layer.operator.version < GUARDED_DENSE
+        and layer.operator.version < layer.form.misread_scales.refused_from
     )
 
 
-def understated(graph: Graph) -> tuple[tuple[Operator, int], ...]:
+def too_low_versions(graph: Graph) -> tuple[tuple[Operator, int], ...]:
     """Return operators whose version is too low for their types, and the right version."""
-    found = []
+    too_low = []
     for operator in graph.model.operators if graph.model.format == "tflite" else ():
-        needed = code_versions.needed(graph.model, operator)
+        needed = _needed_version(graph.model, operator)
         # A version below 1 is no version of anything: the table of versions speaks of it.
-        if 0 < operator.version < needed:
-            found.append((operator, needed))
-    return tuple(found)
+        if needed is not None and 0 < operator.version < needed:
+            too_low.append((operator, needed))
+    return tuple(too_low)
 
 
-def untold(graph: Graph) -> tuple[str, ...]:
+def unknown_types(graph: Graph) -> tuple[str, ...]:
     """Return operators on weights of types that no version speaks of, each kind once."""
-    found = []
+    names = []
     for operator in graph.model.operators if graph.model.format == "tflite" else ():
-        if code_versions.needed(graph.model, operator) == code_versions.UNKNOWN:
+        if _needed_version(graph.model, operator) is None:
             source, weights = (graph.model.tensors[operator.input(place)] for place in (0, 1))
             blocks = " in blocks" if weights.block else ""
             name = f"{operator.kind} with {weights.dtype} weights{blocks}, {source.dtype} input"
-            found.append(name)
-    return tuple(dict.fromkeys(found))
+            names.append(name)
+    return tuple(dict.fromkeys(names))
 
 
-def _tflite(graph: Graph) -> Runtime:
+def _needed_version(model: Model, operator: Operator) -> int | None:
+    """Return the version that an operator of a `.tflite` must have for its types.
+
+    Returns:
+        0 if any will do; None if no version is known to take its weights.
+    """
+    source = model.tensor(operator.input(0))
+    if source is None or operator.domain:
+        return 0
+    module = table.of_file(operator.kind)
+    if module is None:
+        version = TYPE_VERSIONS.get(operator.kind, {}).get(source.dtype, 0)
+        several = operator.kind == "DEQUANTIZE" and _several_scales(source)
+        return max(version, DEQUANTIZE_CHANNELS) if several else version
+    form = module.FORMS[operator.kind]
+    version = form.versions.get(source.dtype, 0)
+    weights = None if form.kernel is None else model.tensor(operator.input(form.kernel))
+    if weights is None:
+        return version
+    if weights.block:
+        return None
+    versions = form.weight_versions.get((source.dtype, weights.dtype))
+    if versions is None:
+        return None if weights.dtype in NARROW else version
+    return versions[_several_scales(weights)]
+
+
+def _several_scales(tensor: Tensor) -> bool:
+    return tensor.grid is not None and tensor.grid.scale.size > 1
+
+
+def _tflite(graph: Graph) -> RequiredRuntime:
     since: dict[str, list[str]] = {}
     unknown = []
     # All codes count: a runtime refuses a file for one that it does not know, used or not.
@@ -164,17 +193,18 @@ def _tflite(graph: Graph) -> Runtime:
             unknown.append(name)
         else:
             since.setdefault(release, []).append(name)
-    traps = trapped(graph)
-    if traps:
-        reason = f"{traps[0].where}, int8 with several weight scales"
-        since.setdefault(PER_CHANNEL_DENSE, []).append(reason)
-    low = {(operator.kind, version) for operator, version in understated(graph)}
-    for kind, version in sorted(low):
+    misread: dict[str, str] = {}
+    for layer, scales in misread_layers(graph):
+        misread.setdefault(scales.right_from, f"{layer.where}, int8 with several weight scales")
+    for release, reason in misread.items():
+        since.setdefault(release, []).append(reason)
+    too_low = {(operator.kind, version) for operator, version in too_low_versions(graph)}
+    for kind, version in sorted(too_low):
         release = OPERATOR_VERSIONS[kind][version]
         since.setdefault(release, []).append(f"{kind} on types that version {version} takes")
     if graph.model.outside:
         since.setdefault(OUTER_BUFFERS, []).append("weights behind the flatbuffer")
-    unknown += untold(graph)
+    unknown += unknown_types(graph)
     newest = max(since, key=parse, default=None)
     return _runtime(
         "TFLite",
@@ -185,7 +215,7 @@ def _tflite(graph: Graph) -> Runtime:
     )
 
 
-def _onnx(graph: Graph) -> Runtime:
+def _onnx(graph: Graph) -> RequiredRuntime:
     model = graph.model
     opset = max((c.version for c in model.codes if not c.domain), default=0)
     needed = {
@@ -197,8 +227,9 @@ def _onnx(graph: Graph) -> Runtime:
     # A runtime refuses an import that it does not know, used or not.
     for code in model.codes:
         if code.domain == ML:
-            found = next((release for release, top in ML_OPSETS if code.version <= top), None)
-            needed[f"{ML} {code.version}"] = found
+            needed[f"{ML} {code.version}"] = next(
+                (release for release, top in ML_OPSETS if code.version <= top), None
+            )
     for kind in sorted({op.kind for op in model.operators if op.domain == CONTRIB}):
         needed[f"{CONTRIB}.{kind}"] = CONTRIB_RELEASE if kind in CONTRIB_OPERATORS else None
     unknown = tuple(name for name, release in needed.items() if release is None)
@@ -221,8 +252,8 @@ def _runtime(
     *,
     claimed: str | None,
     unknown: tuple[str, ...],
-) -> Runtime:
-    return Runtime(
+) -> RequiredRuntime:
+    return RequiredRuntime(
         name=name,
         minimum=None if unknown else known,
         reasons=tuple(f"{known}: {what}" for what in needed_by),

@@ -1,4 +1,4 @@
-"""What a rule is, and what it finds."""
+"""What a rule of `inspect` is: a check of a model, with its id, severity, words and findings."""
 
 import dataclasses
 from collections.abc import Callable, Iterable
@@ -10,7 +10,7 @@ Severity: TypeAlias = Literal["error", "warning", "note"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Sight:
+class Place:
     """A place where a rule is broken.
 
     Attributes:
@@ -33,7 +33,7 @@ class Finding:
         severity: `error`: some runtime refuses the file or computes something else. `warning`:
             it costs accuracy, speed or old phones. `note`: worth knowing.
         title: What is wrong, in a few words.
-        places: Where, what was found and what was expected; at most `rules.MOST_PLACES`.
+        places: Where, what was found and what was expected; at most `inspection.MOST_PLACES`.
         count: How many places there are.
         hint: How to mend it.
     """
@@ -41,7 +41,7 @@ class Finding:
     rule: str
     severity: Severity
     title: str
-    places: tuple[Sight, ...]
+    places: tuple[Place, ...]
     count: int
     hint: str
 
@@ -56,7 +56,7 @@ class Rule:
         title: What is wrong where it is broken, in a few words.
         expected: What should be there.
         hint: How to mend it.
-        look: Gives every place where it is broken.
+        find: Gives every place where it is broken.
     """
 
     id: str
@@ -64,4 +64,4 @@ class Rule:
     title: str
     expected: str
     hint: str
-    look: Callable[[Graph], Iterable[Sight]]
+    find: Callable[[Graph], Iterable[Place]]

@@ -16,7 +16,7 @@ circles."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class End:
+class InputOrOutput:
     """An input or output.
 
     Attributes:
@@ -41,26 +41,26 @@ class End:
     high: float | None
 
 
-def inputs(graph: Graph) -> tuple[End, ...]:
+def inputs(graph: Graph) -> tuple[InputOrOutput, ...]:
     """Return what goes in."""
     return tuple(_end(graph, index, writes=False) for index in graph.model.inputs if index >= 0)
 
 
-def outputs(graph: Graph) -> tuple[End, ...]:
+def outputs(graph: Graph) -> tuple[InputOrOutput, ...]:
     """Return what comes out."""
     return tuple(_end(graph, index, writes=True) for index in graph.model.outputs if index >= 0)
 
 
-def _end(graph: Graph, index: int, *, writes: bool) -> End:
+def _end(graph: Graph, index: int, *, writes: bool) -> InputOrOutput:
     tensor = graph.model.tensors[index]
-    own = _single(tensor.grid, tensor.dtype)
+    own = _per_tensor(tensor.grid, tensor.dtype)
     low: float | None = None
     high: float | None = None
     if own is not None:
         low, high = _range(*own, tensor.dtype)
     elif tensor.dtype in FLOATS:
         low, high = _written(graph, index) if writes else _read(graph, index)
-    return End(
+    return InputOrOutput(
         name=tensor.name,
         dtype=tensor.dtype,
         shape=tensor.shape,
@@ -90,7 +90,7 @@ def _read(graph: Graph, index: int) -> tuple[float | None, float | None]:
     if len(readers) != 1 or readers[0].kind not in {"QUANTIZE", "QuantizeLinear"} or not factor:
         return None, None
     codes = graph.model.tensor(readers[0].output(0))
-    grid = None if codes is None else _single(codes.grid, codes.dtype)
+    grid = None if codes is None else _per_tensor(codes.grid, codes.dtype)
     if codes is None or grid is None:
         return None, None
     return _range(grid[0] / factor, grid[1], codes.dtype)
@@ -102,11 +102,11 @@ def _written(graph: Graph, index: int) -> tuple[float | None, float | None]:
     if writer is None or writer.kind not in {"DEQUANTIZE", "DequantizeLinear"}:
         return None, None
     codes = graph.model.tensor(writer.input(0))
-    grid = None if codes is None else _single(codes.grid, codes.dtype)
+    grid = None if codes is None else _per_tensor(codes.grid, codes.dtype)
     return (None, None) if codes is None or grid is None else _range(*grid, codes.dtype)
 
 
-def _single(grid: Grid | None, dtype: str) -> tuple[float, int] | None:
+def _per_tensor(grid: Grid | None, dtype: str) -> tuple[float, int] | None:
     if grid is None or grid.scale.size != 1 or dtype not in CODES:
         return None
     scale = float(grid.scale[0])

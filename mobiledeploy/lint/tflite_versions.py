@@ -1,9 +1,9 @@
 """Since when TFLite knows each version of each built-in operator: data only.
 
-Source: `runtime_version.cc` of LiteRT, as of August 2026, in `tflite/converter/tools/versioning`;
-TensorFlow had it in `tensorflow/lite/tools/versioning`. TensorFlow's converter takes from the same
-table what it writes into a file as `min_runtime_version`. TFLite counted its releases as
-TensorFlow does.
+Sources: `runtime_version.cc` of LiteRT, as of August 2026, in `tflite/converter/tools/versioning`,
+and for types `op_version.cc` beside it; TensorFlow had them in `tensorflow/lite/tools/versioning`.
+TensorFlow's converter takes from the same table what it writes into a file as
+`min_runtime_version`. TFLite counted its releases as TensorFlow does.
 """
 
 from typing import Final
@@ -265,3 +265,21 @@ OPERATOR_VERSIONS: Final[dict[str, dict[int, str]]] = {
     "ZEROS_LIKE": {1: "1.12"},
 }
 """By operator and version, the first release of TFLite that runs it."""
+
+TYPE_VERSIONS: Final[dict[str, dict[str, int]]] = {
+    "CONCATENATION": {"int8": 2, "int16": 3},
+    "DEQUANTIZE": {"int8": 2, "int16": 3, "float16": 3, "int4": 6, "int2": 7, "uint4": 8},
+    "LOGISTIC": {"int8": 2, "int16": 3},
+    "MAX_POOL_2D": {"int8": 2, "int16": 3},
+    "PAD": {"int8": 2, "int16": 3},
+    "RELU": {"int8": 2},
+    "RELU6": {"int8": 2, "int16": 3},
+    "SUB": {"int8": 2},
+    "TRANSPOSE": {"int8": 2, "int16": 5},
+}
+"""By operator and the type of its first input, the first version that takes it: of operators of
+image classifiers that have no module in `ops`, which says it of its own. Some converters write
+lower versions."""
+
+DEQUANTIZE_CHANNELS: Final = 5
+"""Version of DEQUANTIZE that takes several scales."""

@@ -3,50 +3,55 @@
 from collections.abc import Iterator
 from typing import Final
 
-from mobiledeploy.lint import runtime
-from mobiledeploy.lint.finding import Rule, Sight
+from mobiledeploy.lint import required_runtime
 from mobiledeploy.lint.graph import Graph
+from mobiledeploy.lint.required_runtime import OLDEST_PHONE, parse
+from mobiledeploy.lint.rule import Place, Rule
 
 
-def _no_claim(graph: Graph) -> Iterator[Sight]:
+def _no_claim(graph: Graph) -> Iterator[Place]:
     if graph.model.format == "tflite" and not graph.model.min_runtime:
-        yield Sight(where="the file", found="no min_runtime_version")
+        yield Place(where="the file", found="no min_runtime_version")
 
 
-def _false_claim(graph: Graph) -> Iterator[Sight]:
-    needs = runtime.of(graph)
+def _false_claim(graph: Graph) -> Iterator[Place]:
+    needs = required_runtime.of(graph)
     if needs.claimed is None or needs.known is None:
         return
     # Where something is in no table, at least this release is needed.
-    if runtime.parse(needs.claimed) < runtime.parse(needs.known):
-        yield Sight(
+    if parse(needs.claimed) < parse(needs.known):
+        yield Place(
             where="the file",
             found=f"claims to run on {needs.claimed}",
             expected=f"{needs.known} ({needs.needed_by[0]})",
         )
 
 
-def _silent_trap(graph: Graph) -> Iterator[Sight]:
-    for layer in runtime.trapped(graph):
-        yield Sight(where=layer.where, found=f"version {layer.operator.version}")
+def _misread(graph: Graph) -> Iterator[Place]:
+    for layer, scales in required_runtime.misread_layers(graph):
+        yield Place(
+            where=layer.where,
+            found=f"version {layer.operator.version}",
+            expected=f"one weight scale, or version {scales.refused_from}, which they refuse",
+        )
 
 
-def _unknown(graph: Graph) -> Iterator[Sight]:
-    for name in runtime.of(graph).unknown:
-        yield Sight(where=name, found="in no table of versions")
+def _unknown(graph: Graph) -> Iterator[Place]:
+    for name in required_runtime.of(graph).unknown:
+        yield Place(where=name, found="in no table of versions")
 
 
-def _too_new(graph: Graph) -> Iterator[Sight]:
-    needs = runtime.of(graph)
+def _too_new(graph: Graph) -> Iterator[Place]:
+    needs = required_runtime.of(graph)
     if graph.model.format != "onnx" or needs.minimum is None:
         return
-    if runtime.parse(needs.minimum) > runtime.parse(runtime.OLDEST_PHONE):
-        yield Sight(where="the file", found=f"needs ONNX Runtime {', '.join(needs.reasons)}")
+    if parse(needs.minimum) > parse(OLDEST_PHONE):
+        yield Place(where="the file", found=f"needs ONNX Runtime {', '.join(needs.reasons)}")
 
 
-def _understated(graph: Graph) -> Iterator[Sight]:
-    for operator, version in runtime.understated(graph):
-        yield Sight(
+def _too_low(graph: Graph) -> Iterator[Place]:
+    for operator, version in required_runtime.too_low_versions(graph):
+        yield Place(
             where=graph.model.named(operator),
             found=f"version {operator.version}",
             expected=f"version {version}, which takes its types",
@@ -60,7 +65,7 @@ RULES: Final = (
         title="no minimum runtime stated",
         expected="metadata entry min_runtime_version",
         hint="apps that read it cannot warn before they load the model",
-        look=_no_claim,
+        find=_no_claim,
     ),
     Rule(
         id="MD302",
@@ -68,15 +73,15 @@ RULES: Final = (
         title="minimum runtime stated too low",
         expected="the release that its operators need",
         hint="do not trust the entry: older runtimes refuse the file, or compute it wrongly",
-        look=_false_claim,
+        find=_false_claim,
     ),
     Rule(
         id="MD303",
         severity="warning",
         title="silent trap: dense layer that TFLite 2.7 to 2.9 computes wrongly",
-        expected=f"one weight scale, or version {runtime.GUARDED_DENSE}, which they refuse",
+        expected="one weight scale, or a version that they refuse",
         hint="quantise the dense layer per tensor, or run it on TFLite 2.10 or newer only",
-        look=_silent_trap,
+        find=_misread,
     ),
     Rule(
         id="MD304",
@@ -84,16 +89,16 @@ RULES: Final = (
         title="version that no table knows",
         expected="nothing: the minimum runtime stays unknown",
         hint="try the file on the oldest runtime that the app ships with",
-        look=_unknown,
+        find=_unknown,
     ),
     Rule(
         id="MD305",
         severity="warning",
         title="newer than the runtimes on phones",
-        expected=f"operator set and IR version that ONNX Runtime {runtime.OLDEST_PHONE} takes: "
+        expected=f"operator set and IR version that ONNX Runtime {OLDEST_PHONE} takes: "
         "20 and 9 at most",
         hint="export with an older opset and set model.ir_version: few files need a new one",
-        look=_too_new,
+        find=_too_new,
     ),
     Rule(
         id="MD306",
@@ -101,6 +106,6 @@ RULES: Final = (
         title="operator version too low for its types",
         expected="the version from which the operator takes its types",
         hint="older runtimes take the file and fail when it runs; `runs on` allows for that",
-        look=_understated,
+        find=_too_low,
     ),
 )
