@@ -55,7 +55,7 @@ def build(
         ParityError: The network's outputs do not vary, so that nothing could be proven.
         StorageError: The folder cannot be written, or another build is at work in it.
     """
-    root = files.named(root)
+    root = files.user_path(root)
     if start is not None and start not in resume.STAGES:
         raise RequestError(f"expected a stage of {', '.join(resume.STAGES)}; received {start}")
     preflight.check_packages(config)

@@ -172,9 +172,9 @@ def _restore(state: TrainingState, checkpoint: Checkpoint, plan: Plan, progress:
     restored = checkpoint.restore(like=state.arrays())
     if restored is not None:
         state.set_arrays(restored)
-        progress(Event(plan.stage, f"{plan.message} goes on", state.done, plan.steps))
+        progress(Event(plan.stage, f"{plan.message} resumes", state.done, plan.steps))
     elif checkpoint.path.exists():
-        message = f"{checkpoint.path.name} is not this run's: {plan.message} starts anew"
+        message = f"{checkpoint.path.name} is of another run: {plan.message} starts again"
         progress(Event(plan.stage, message, 0, plan.steps))
 
 

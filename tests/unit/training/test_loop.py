@@ -135,7 +135,7 @@ def test_the_state_of_another_run_is_ignored(
     trained = Trained(network)
     trained.train(images, checkpoint=Checkpoint(path=path, key="k"), progress=events.append)
     assert trained.bits() == undisturbed.bits()
-    assert "starts anew" in events[0].message
+    assert "starts again" in events[0].message
 
 
 def test_zero_steps_change_nothing(network: Network, images: Images) -> None:
