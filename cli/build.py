@@ -153,7 +153,7 @@ def build(
     from mobiledeploy.pipeline import build as pipeline
     from mobiledeploy.spec import defaults
 
-    out = files.named(str(out))
+    out = files.user_path(str(out))
     config = defaults.decide(
         arch=cast("Any", arch),
         alpha=alpha,

@@ -199,7 +199,7 @@ def _check_out(out: Path, data: str | None) -> None:
     if (out / manifest.NAME).exists():
         raise RequestError(f"{out} is a build folder, into which no report is written", hint=hint)
     if data is not None and data != DIGITS:
-        photos = files.named(data)
+        photos = files.user_path(data)
         if out.resolve().is_relative_to(photos.resolve()):
             raise RequestError(f"{out} lies among the photos of {photos}", hint=hint)
     nearest = next(path for path in (out, *out.absolute().parents) if path.exists())

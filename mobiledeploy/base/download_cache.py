@@ -1,6 +1,6 @@
 """The cache of downloads: a folder that concurrent processes fill one at a time.
 
-What is not complete yet lies in a staging folder, which is removed in any case.
+Incomplete downloads are in staging folders, which are always removed.
 """
 
 import contextlib

@@ -15,12 +15,12 @@ from typing import BinaryIO, Final, TypeAlias
 from mobiledeploy.base.errors import RequestError, StorageError
 
 Name: TypeAlias = str | os.PathLike[str]
-"""How callers of the public functions may name a file or folder; `named` makes it a path."""
+"""How callers of the public functions may name a file or folder; `user_path` makes it a path."""
 MOST_NAME: Final = 255
 """Most characters of a relative path: what every file system accepts."""
 
 
-def named(name: Name) -> Path:
+def user_path(name: Name) -> Path:
     """Return the path that a user named, with `~` expanded: shells do not do it in `--out=~/x`.
 
     Raises:
@@ -32,7 +32,7 @@ def named(name: Name) -> Path:
         raise RequestError(f"there is no home folder for {name}") from error
 
 
-def below(folder: Path, name: str) -> Path | None:
+def path_inside(folder: Path, name: str) -> Path | None:
     """Return the path below a folder that a file's contents name, or None if it is not below.
 
     Args:

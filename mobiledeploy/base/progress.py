@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Event:
-    """A step of a stage, to be shown to the user.
+    """What a stage has just done, to be shown to the user.
 
     Attributes:
         stage: The stage's name.

@@ -85,7 +85,7 @@ def batches(
                 raise RequestError(
                     f"{len(failures)} images cannot be read, expected at most {allowed} of the "
                     f"data set's {len(dataset.labels)}: {'; '.join(failures[:3])}",
-                    hint="remove these files or save them anew",
+                    hint="remove these files or save them again",
                 )
             yield _images(dataset, _stack(rows, preprocessing), readable, missing)
 

@@ -1,6 +1,6 @@
 """Open a data set by its name: `digits`, or a folder."""
 
-from mobiledeploy.base.files import named
+from mobiledeploy.base.files import user_path
 from mobiledeploy.base.progress import Progress, silent
 from mobiledeploy.data import digits, folder
 from mobiledeploy.data.dataset import Dataset
@@ -21,4 +21,4 @@ def open_dataset(source: str, *, divide: bool = True, progress: Progress = silen
     """
     if source == DIGITS:
         return digits.load()
-    return folder.load(named(source), divide=divide, progress=progress)
+    return folder.load(user_path(source), divide=divide, progress=progress)

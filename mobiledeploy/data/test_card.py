@@ -26,6 +26,6 @@ def photo() -> Pixels:
     return pixels
 
 
-def resized(preprocessing: Preprocessing) -> str:
+def resized_digest(preprocessing: Preprocessing) -> str:
     """Return the SHA-256 of the cropped and resized photo: row by row, R, G, B."""
     return hashlib.sha256(preprocess(photo(), preprocessing).tobytes()).hexdigest()

@@ -11,7 +11,7 @@ from typing import Final
 
 from mobiledeploy.base import codec
 from mobiledeploy.base.errors import BundleError
-from mobiledeploy.base.files import Name, named, storage_errors
+from mobiledeploy.base.files import Name, storage_errors, user_path
 from mobiledeploy.base.progress import Progress, silent
 from mobiledeploy.deploy import apk as apks
 from mobiledeploy.deploy.apk import Apk, ApkOptions
@@ -73,7 +73,7 @@ def bundle(
         DownloadError: A tool that makes the APK cannot be downloaded.
         StorageError: The assets or the APK cannot be written.
     """
-    build, app = named(build), named(app)
+    build, app = user_path(build), user_path(app)
     manifest.read(build, holding=CARRIED)
     contract = codec.from_json(
         Contract, (build / "contract.json").read_bytes(), where="contract.json"
@@ -100,7 +100,7 @@ def bundle(
     made_apk = None
     if apk is not None:
         made_apk = apks.build(
-            app, folder, carried, named(apk), options or ApkOptions(), progress=progress
+            app, folder, carried, user_path(apk), options or ApkOptions(), progress=progress
         )
     return Bundle(folder=folder.as_posix(), files=carried, apk=made_apk)
 

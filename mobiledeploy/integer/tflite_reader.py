@@ -6,7 +6,7 @@ from typing import Final
 import numpy as np
 
 from mobiledeploy.base.errors import ConversionError, RequestError
-from mobiledeploy.base.files import named
+from mobiledeploy.base.files import user_path
 from mobiledeploy.formats import tflite
 from mobiledeploy.formats.tflite import TfliteModel, TfliteOperator
 from mobiledeploy.integer.graph import IntegerGraph
@@ -32,7 +32,7 @@ def read_file(file: bytes | str | os.PathLike[str]) -> IntegerGraph:
         ConversionError: It holds something else than an integer graph.
     """
     if not isinstance(file, bytes):
-        path = named(file)
+        path = user_path(file)
         if not path.is_file():
             raise RequestError(f"there is no file {path}", hint="name a .tflite")
         file = path.read_bytes()

@@ -51,7 +51,7 @@ class PixelScaling:
         ends = [
             (offset, 255 * scale + offset)
             for scale, offset in zip(
-                _spread(self.scale, count), _spread(self.offset, count), strict=True
+                _repeated(self.scale, count), _repeated(self.offset, count), strict=True
             )
         ]
         for name, (mean, std) in SCALINGS.items():
@@ -135,17 +135,17 @@ def _match_graph(graph: KerasGraph, architecture: Architecture) -> GraphMatch:
     kernels, norms = {}, {}
     for layer in architecture.layers:
         if layer.op == "add":
-            tensors[layer.name] = _addition(graph, users, layer, tensors)
+            tensors[layer.name] = _find_addition(graph, users, layer, tensors)
         elif layer.op in {"conv", "depthwise"}:
-            place, pads = _convolution(graph, users, layer, tensors)
+            place, pads = _find_convolution(graph, users, layer, tensors)
             node = kernels[layer.name] = graph.nodes[place]
             _check_kernel(layer, node)
             _check_window(layer, node, pads, shapes)
-            following = _next(graph, users, place)
+            following = _only_user(graph, users, place)
             if following is not None and graph.nodes[following].op == "norm":
                 norms[layer.name] = graph.nodes[following]
                 place = following
-                following = _next(graph, users, place)
+                following = _only_user(graph, users, place)
             activation = "none"
             if following is not None and graph.nodes[following].op == "activation":
                 place, activation = following, graph.nodes[following].what
@@ -175,46 +175,49 @@ def _pixel_scaling(
     if len(entries) != 1:
         raise RequestError(f"expected one input, received {len(entries)}", hint=HINT)
     place, scaling = entries[0], None
-    while (following := _next(graph, users, place)) is not None:
+    while (following := _only_user(graph, users, place)) is not None:
         node = graph.nodes[following]
         if node.op == "affine":
             before = scaling or PixelScaling(scale=(1.0,), offset=(0.0,))
-            scaling = _then(before, node, architecture.input_shape[2])
+            scaling = _combined(before, node, architecture.input_shape[2])
         elif not (node.op == "resize" and node.kernel == architecture.input_shape[:2]):
             break
         place = following
     return place, scaling
 
 
-def _then(before: PixelScaling, node: KerasNode, channels: int) -> PixelScaling:
+def _combined(before: PixelScaling, node: KerasNode, channels: int) -> PixelScaling:
     lengths = {len(values) for values in (before.scale, before.offset, node.scale, node.offset)}
     if not lengths <= {1, channels}:
         raise RequestError(f"{node.label} does not fit images of {channels} channels", hint=HINT)
     count = max(lengths)
-    factors = _spread(node.scale, count)
+    factors = _repeated(node.scale, count)
     return PixelScaling(
-        scale=tuple(a * b for a, b in zip(_spread(before.scale, count), factors, strict=True)),
+        scale=tuple(a * b for a, b in zip(_repeated(before.scale, count), factors, strict=True)),
         offset=tuple(
             a * b + c
             for a, b, c in zip(
-                _spread(before.offset, count), factors, _spread(node.offset, count), strict=True
+                _repeated(before.offset, count),
+                factors,
+                _repeated(node.offset, count),
+                strict=True,
             )
         ),
     )
 
 
-def _spread(values: Constant, count: int) -> Constant:
+def _repeated(values: Constant, count: int) -> Constant:
     return values * count if len(values) == 1 else values
 
 
-def _next(graph: KerasGraph, users: tuple[tuple[int, ...], ...], place: int) -> int | None:
+def _only_user(graph: KerasGraph, users: tuple[tuple[int, ...], ...], place: int) -> int | None:
     """Return the only node that takes this one's output, or None."""
     if len(users[place]) != 1 or place in graph.outputs:
         return None
     return users[place][0]
 
 
-def _addition(
+def _find_addition(
     graph: KerasGraph,
     users: tuple[tuple[int, ...], ...],
     layer: Layer,
@@ -229,7 +232,7 @@ def _addition(
     raise _missing(graph, users, layer, f"the sum of {ours}", wanted[-1])
 
 
-def _convolution(
+def _find_convolution(
     graph: KerasGraph,
     users: tuple[tuple[int, ...], ...],
     layer: Layer,
@@ -242,7 +245,7 @@ def _convolution(
         place, pads = user, []
         while graph.nodes[place].op == "pad":
             pads.append(graph.nodes[place])
-            following = _next(graph, users, place)
+            following = _only_user(graph, users, place)
             if following is None:
                 break
             place = following
@@ -334,7 +337,7 @@ def _head(
     logits: KerasNode | None = None
     ended = False
     differs = ""
-    while (following := _next(graph, users, place)) is not None:
+    while (following := _only_user(graph, users, place)) is not None:
         node, place = graph.nodes[following], following
         fits = False
         match node.op:
@@ -343,7 +346,7 @@ def _head(
             case "mean":
                 fits, pooled = not ended, True
             case "average":
-                fits = pooled = _covers(node, size) if not pooled else node.kernel == (1, 1)
+                fits = pooled = _is_global(node, size) if not pooled else node.kernel == (1, 1)
             case "dense" | "conv":
                 pointwise = (node.kernel, node.strides) == ((1, 1), (1, 1))
                 fits, logits = logits is None and not ended and pointwise, node
@@ -365,7 +368,7 @@ def _head(
     return logits, differs
 
 
-def _covers(node: KerasNode, size: Shape) -> bool:
+def _is_global(node: KerasNode, size: Shape) -> bool:
     """Whether an average pooling has a single window, which covers the whole image."""
     return all(
         node.kernel[axis] == size[axis]

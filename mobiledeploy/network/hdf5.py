@@ -41,7 +41,7 @@ def _damage(where: object) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def opened(source: Path | bytes, name: str) -> Iterator[Group]:
+def open_file(source: Path | bytes, name: str) -> Iterator[Group]:
     """Open a file, or its bytes, for reading.
 
     Raises:
@@ -69,7 +69,7 @@ def opened(source: Path | bytes, name: str) -> Iterator[Group]:
         yield file
 
 
-def child(group: Group, path: str) -> Group | Dataset | None:
+def entry(group: Group, path: str) -> Group | Dataset | None:
     """Return the group or data set at `path` below a group, or None.
 
     Raises:
@@ -114,7 +114,7 @@ def groups(group: Group, path: str = "") -> Iterator[tuple[str, Group]]:
             raise CorruptFileError(f"`{path}`: more groups than any Keras model has")
         yield path, current
         for name in reversed(names):
-            below = child(current, name)
+            below = entry(current, name)
             if isinstance(below, h5py.Group):
                 waiting.append((f"{path}/{name}" if path else name, below))
 

@@ -14,7 +14,7 @@ from typing import Any, Final, Literal, TypeAlias
 from mobiledeploy.base.errors import CorruptFileError
 
 Constant: TypeAlias = tuple[float, ...]
-"""A number, or one number a channel."""
+"""A number, or one number per channel."""
 Operand: TypeAlias = int | Constant | None
 """What a layer is called on: the position of a layer in the list, a constant, or None for anything
 else."""

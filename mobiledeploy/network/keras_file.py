@@ -14,9 +14,9 @@ from typing import Final
 
 from mobiledeploy.base import child_process
 from mobiledeploy.base.errors import CorruptFileError
-from mobiledeploy.base.files import Name, named
+from mobiledeploy.base.files import Name, user_path
 from mobiledeploy.network import keras_graph, keras_h5
-from mobiledeploy.network.hdf5 import child, opened, string, strings
+from mobiledeploy.network.hdf5 import entry, open_file, string, strings
 from mobiledeploy.network.keras_config import KerasConfig, parse
 from mobiledeploy.network.keras_weights import KerasWeights, from_bytes, to_bytes
 from mobiledeploy.network.weight_matching import MatchedWeights, match_weights
@@ -47,7 +47,7 @@ def read(path: Name) -> KerasWeights:
         CorruptFileError: The file is missing, damaged or not a Keras file.
         MissingDependencyError: h5py is not installed.
     """
-    path = named(path)
+    path = user_path(path)
     if not path.exists():
         raise CorruptFileError(f"{path} does not exist")
     if not path.is_file():
@@ -59,7 +59,7 @@ def read(path: Name) -> KerasWeights:
     return from_bytes(child_process.call(function.__module__, function.__name__, str(path)))
 
 
-def read_here(path: Path) -> KerasWeights:
+def read_in_this_process(path: Path) -> KerasWeights:
     """Read all weights that a Keras file holds, in this process.
 
     A hostile file can crash the HDF5 library, hence this process: call `read` instead.
@@ -70,13 +70,13 @@ def read_here(path: Path) -> KerasWeights:
     """
     if zipfile.is_zipfile(path):
         return _read_archive(path)
-    with opened(path, str(path)) as file:
+    with open_file(path, str(path)) as file:
         text = string(file, "model_config")
         config = parse(text, str(path)) if text else None
-        weights = child(file, "model_weights") or file
+        weights = entry(file, "model_weights") or file
         if strings(weights, "layer_names"):
             return _with_config(keras_h5.read_by_layer_name(weights, path.name, config), config)
-        if any(child(file, root) is not None for root in keras_h5.ROOTS):
+        if any(entry(file, root) is not None for root in keras_h5.ROOTS):
             return _with_config(keras_h5.read_by_class_name(file, path.name, config), config)
     raise CorruptFileError(
         f"{path} is HDF5, but holds no Keras layers",
@@ -86,7 +86,7 @@ def read_here(path: Path) -> KerasWeights:
 
 def read_to_bytes(path: str) -> bytes:
     """Read a file in the child process; return its weights as bytes for the parent."""
-    return to_bytes(read_here(Path(path)))
+    return to_bytes(read_in_this_process(Path(path)))
 
 
 def _read_archive(path: Path) -> KerasWeights:
@@ -96,7 +96,7 @@ def _read_archive(path: Path) -> KerasWeights:
             weights = _member(archive, WEIGHTS, MAX_WEIGHTS_BYTES)
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError) as error:
         raise CorruptFileError(f"{path} is damaged: {error}") from error
-    with opened(weights, f"{WEIGHTS} in {path}") as file:
+    with open_file(weights, f"{WEIGHTS} in {path}") as file:
         config = parse(text, str(path))
         return _with_config(keras_h5.read_by_class_name(file, path.name, config), config)
 

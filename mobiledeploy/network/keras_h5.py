@@ -15,7 +15,7 @@ from typing import Final
 
 from mobiledeploy.base.errors import CorruptFileError, RequestError
 from mobiledeploy.network.fold import BatchNorm
-from mobiledeploy.network.hdf5 import Dataset, Group, arrays, child, groups, string, strings
+from mobiledeploy.network.hdf5 import Dataset, Group, arrays, entry, groups, string, strings
 from mobiledeploy.network.keras_config import (
     EPSILON,
     KERNEL_KINDS,
@@ -54,11 +54,11 @@ def read_by_class_name(file: Group, origin: str, config: KerasConfig | None) -> 
     names: dict[str, str] = {}
     datasets: dict[str, list[Dataset]] = {}
     for root in ROOTS:
-        top = child(file, root)
+        top = entry(file, root)
         if top is None:
             continue
         for path, group in groups(top, root):
-            variables = child(group, "vars")
+            variables = entry(group, "vars")
             if variables is not None and _stem(path) in _KINDS_BY_STEM.keys() | _NORM_STEMS:
                 plain = path.replace(ROOTS[1], ROOTS[0])
                 names[plain] = known[plain].name if plain in known else _name(variables, path)
@@ -107,7 +107,7 @@ def _name(variables: Group, path: str) -> str:
 
 def _variables(variables: Group, path: str) -> list[Dataset]:
     datasets: list[Dataset] = []
-    while (dataset := child(variables, str(len(datasets)))) is not None:
+    while (dataset := entry(variables, str(len(datasets)))) is not None:
         datasets.append(dataset)
     if not datasets:
         raise CorruptFileError(f"`{path}` lacks its weights")
@@ -183,7 +183,7 @@ def _datasets(weights: Group, known: Mapping[str, ConfigLayer]) -> dict[str, dic
     """
     datasets: dict[str, dict[str, Dataset]] = {}
     for group_name in strings(weights, "layer_names"):
-        group = child(weights, group_name)
+        group = entry(weights, group_name)
         if group is None:
             raise CorruptFileError(f"`{group_name}` is listed in the file, but not there")
         paths = strings(group, "weight_names")
@@ -199,7 +199,7 @@ def _datasets(weights: Group, known: Mapping[str, ConfigLayer]) -> dict[str, dic
             roles = datasets.setdefault(layer, {})
             if role in roles:
                 raise CorruptFileError(f"layer `{layer}` has two weights named `{role}`")
-            roles[role] = child(group, path)
+            roles[role] = entry(group, path)
     return datasets
 
 

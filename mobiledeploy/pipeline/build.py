@@ -55,7 +55,7 @@ def build(
         ParityError: The network's outputs are the same for all images, so that they prove nothing.
         StorageError: The folder cannot be written, or another build is running in it.
     """
-    root = files.named(root)
+    root = files.user_path(root)
     if start is not None and start not in resume.STAGES:
         raise RequestError(
             f"expected a stage of {', '.join(resume.STAGES)}; received {start}",

@@ -64,7 +64,7 @@ def check_folders(config: BuildConfig, root: Path) -> None:
         RequestError: The build folder lies among the photos, or the weights in the build folder.
     """
     if config.data != DIGITS:
-        photos = files.named(config.data)
+        photos = files.user_path(config.data)
         if root.resolve().is_relative_to(photos.resolve()):
             raise RequestError(
                 f"the build folder {root} lies in the data folder {photos}",
@@ -132,4 +132,4 @@ def _check_readable(path: Path) -> None:
 
 def _file_of(config: BuildConfig) -> Path | None:
     name = config.train.weights
-    return None if name in {"none", "imagenet"} else files.named(name)
+    return None if name in {"none", "imagenet"} else files.user_path(name)

@@ -154,7 +154,7 @@ class TrainingState:
         self.stale = 0
         self._kept: list[npt.NDArray[Any]] = _values(model.all_variables) if validated else []
 
-    def note(self, score: ValidationScore) -> None:
+    def record(self, score: ValidationScore) -> None:
         """Record a validation score, and keep the present weights if it is as good as the best.
 
         Scores may differ by chance: of those as good as the best, the latest weights are kept,

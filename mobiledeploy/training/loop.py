@@ -97,7 +97,7 @@ def train(
     if checkpoint:
         _restore(state, checkpoint, plan, progress)
     if validation and validation.from_start and state.done == 0:
-        state.note(_score(validation, state.done, plan))
+        state.record(_score(validation, state.done, plan))
     make_step = build_step(
         model, state.adam, examples, plan.batch_size, prepare=prepare, loss=loss
     )
@@ -109,7 +109,7 @@ def train(
         state.losses[state.done] = value
         state.done += 1
         if validation and validation.due(state.done, plan.steps):
-            state.note(_score(validation, state.done, plan))
+            state.record(_score(validation, state.done, plan))
         detail = f"loss {value:.3f}"
         progress(Event(plan.stage, plan.message, state.done, plan.steps, detail=detail))
         if checkpoint and checkpoint.due():
@@ -172,9 +172,9 @@ def _restore(state: TrainingState, checkpoint: Checkpoint, plan: Plan, progress:
     restored = checkpoint.restore(like=state.arrays())
     if restored is not None:
         state.set_arrays(restored)
-        progress(Event(plan.stage, f"{plan.message} goes on", state.done, plan.steps))
+        progress(Event(plan.stage, f"{plan.message} resumes", state.done, plan.steps))
     elif checkpoint.path.exists():
-        message = f"{checkpoint.path.name} is not this run's: {plan.message} starts anew"
+        message = f"{checkpoint.path.name} is of another run: {plan.message} starts again"
         progress(Event(plan.stage, message, 0, plan.steps))
 
 

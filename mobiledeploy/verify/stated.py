@@ -44,7 +44,7 @@ def of_folder(contract: Contract, root: Path, evaluation: Evaluation) -> tuple[s
             f"which {len(set(names))} differ",
             hint="run `mobiledeploy build` again: it mends the folder",
         )
-    digest = test_card.resized(contract.preprocessing)
+    digest = test_card.resized_digest(contract.preprocessing)
     return (
         *_unless("resize_check", contract.resize_check, digest, "what crop and resize give"),
         *_labels(names, evaluation, where),

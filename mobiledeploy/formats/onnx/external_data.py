@@ -162,7 +162,7 @@ def _path(name: str, location: str, folder: Path | None) -> Path:
             f"constant `{name}` lies in another file, `{location[: files.MOST_NAME]}`",
             hint="give the model by its path, or save it in one file",
         )
-    path = files.below(folder, location)
+    path = files.path_inside(folder, location)
     if path is None:
         raise CorruptFileError(
             f"constant `{name}`: expected its bytes in the model's folder, received the path "

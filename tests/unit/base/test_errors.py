@@ -23,5 +23,5 @@ def test_every_error_keeps_its_hint() -> None:
 
 
 def test_an_error_for_a_damaged_file_always_has_a_hint() -> None:
-    assert "fetch it again" in str(errors.CorruptFileError("what").hint)
+    assert "get it again" in str(errors.CorruptFileError("what").hint)
     assert errors.CorruptFileError("what", hint="do this").hint == "do this"

@@ -18,8 +18,8 @@ def path(tmp_path: Path) -> Path:
 
 
 def read(path: Path, name: str = "layer") -> Any:
-    with hdf5.opened(path, path.name) as file:
-        return hdf5.arrays({name: [hdf5.child(file, name)]})[name][0]
+    with hdf5.open_file(path, path.name) as file:
+        return hdf5.arrays({name: [hdf5.entry(file, name)]})[name][0]
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
@@ -29,8 +29,8 @@ def test_floats_are_read_as_float32(path: Path, dtype: Any) -> None:
     values = read(path)
     assert values.dtype == np.float32
     np.testing.assert_array_equal(values, np.arange(6).reshape(2, 3))
-    with hdf5.opened(path.read_bytes(), "in memory") as file:
-        assert hdf5.child(file, "layer").shape == (2, 3)
+    with hdf5.open_file(path.read_bytes(), "in memory") as file:
+        assert hdf5.entry(file, "layer").shape == (2, 3)
 
 
 def soft_link(file: Any) -> None:
@@ -127,17 +127,17 @@ def test_the_limit_applies_to_the_sum_of_all_arrays(
     with h5py.File(path, "w") as file:
         file["a"] = file["b"] = np.ones(6, np.float32)
     with (
-        hdf5.opened(path, "w") as file,
+        hdf5.open_file(path, "w") as file,
         pytest.raises(CorruptFileError, match="holds 12"),
     ):
-        hdf5.arrays({name: [hdf5.child(file, name)] for name in "ab"})
+        hdf5.arrays({name: [hdf5.entry(file, name)] for name in "ab"})
 
 
 def test_groups_that_contain_themselves_are_visited_once(path: Path) -> None:
     with h5py.File(path, "w") as file:
         for name in ("a", "b", "c"):
             file.create_group(name)["loop"] = file["/"]
-    with hdf5.opened(path, "loop") as file:
+    with hdf5.open_file(path, "loop") as file:
         assert [name for name, _ in hdf5.groups(file)] == ["", "a", "b", "c"]
 
 
@@ -146,10 +146,16 @@ def test_too_many_and_too_deep_groups_are_refused(
 ) -> None:
     with h5py.File(path, "w") as file:
         file.create_group("/".join("x" * 40))
-    with hdf5.opened(path, "deep") as file, pytest.raises(CorruptFileError, match="more groups"):
+    with (
+        hdf5.open_file(path, "deep") as file,
+        pytest.raises(CorruptFileError, match="more groups"),
+    ):
         list(hdf5.groups(file))
     monkeypatch.setattr(hdf5, "MAX_OBJECTS", 3)
-    with hdf5.opened(path, "many") as file, pytest.raises(CorruptFileError, match="more groups"):
+    with (
+        hdf5.open_file(path, "many") as file,
+        pytest.raises(CorruptFileError, match="more groups"),
+    ):
         list(hdf5.groups(file))
 
 
@@ -158,7 +164,7 @@ def test_lists_of_names_in_several_parts_are_joined(path: Path) -> None:
         file.attrs["names0"] = np.array([b"a", b"b"])
         file.attrs["names1"] = ["c"]
         file.attrs["numbers"] = np.arange(3)
-    with hdf5.opened(path, "names") as file:
+    with hdf5.open_file(path, "names") as file:
         assert hdf5.strings(file, "names") == ["a", "b", "c"]
         assert hdf5.strings(file, "absent") == []
         with pytest.raises(CorruptFileError, match="numbers"):
@@ -171,6 +177,6 @@ def test_a_file_that_is_not_hdf5_is_refused(path: Path, content: bytes) -> None:
     for source in (path, content):
         with (
             pytest.raises(CorruptFileError, match="not a Keras weights file"),
-            hdf5.opened(source, "it"),
+            hdf5.open_file(source, "it"),
         ):
             pass

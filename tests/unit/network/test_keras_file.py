@@ -123,7 +123,7 @@ def image_size(weights: KerasWeights) -> object:
 
 
 def load(path: Path) -> MatchedWeights:
-    return match_weights(keras_file.read_here(path), V1)
+    return match_weights(keras_file.read_in_this_process(path), V1)
 
 
 def check(path: Path, *, epsilon: float = 1e-3) -> None:
@@ -165,10 +165,10 @@ def test_epsilons_and_the_image_size_come_from_the_configuration(path: Path) -> 
         write_legacy(file.create_group("model_weights"), model)
         file.create_group("optimizer_weights")
     check(path, epsilon=0.01)
-    assert image_size(keras_file.read_here(path)) == (32, 32)
+    assert image_size(keras_file.read_in_this_process(path)) == (32, 32)
     write_archive(path, model, names=False)
     check(path, epsilon=0.01)
-    assert image_size(keras_file.read_here(path)) == (32, 32)
+    assert image_size(keras_file.read_in_this_process(path)) == (32, 32)
 
 
 def test_gamma_is_one_where_the_configuration_has_no_scale(path: Path) -> None:
@@ -186,7 +186,7 @@ def test_gamma_is_one_where_the_configuration_has_no_scale(path: Path) -> None:
     with h5py.File(path, "w") as file:
         write_new(file, model)
     with pytest.raises(RequestError, match=r"`conv1_bn`.* received 3 variables"):
-        keras_file.read_here(path)
+        keras_file.read_in_this_process(path)
 
 
 def test_counters_of_other_layers_are_ignored(path: Path) -> None:
@@ -230,7 +230,7 @@ def test_a_missing_file_and_a_folder_are_refused(tmp_path: Path) -> None:
 def test_a_file_is_read_in_a_child_process(path: Path) -> None:
     """The result is the same, errors with their hints included."""
     write_archive(path, rows())
-    here, elsewhere = keras_file.read_here(path), keras_file.read(path)
+    here, elsewhere = keras_file.read_in_this_process(path), keras_file.read(path)
     assert to_bytes(here) == to_bytes(elsewhere)
     assert image_size(elsewhere) == (32, 32)
     assert keras_file.load(path, V1).head
@@ -278,13 +278,13 @@ def test_damaged_archives_are_refused(
     write_archive(path, rows())
     replace(path, **members)
     with pytest.raises(CorruptFileError, match=message):
-        keras_file.read_here(path)
+        keras_file.read_in_this_process(path)
 
 
 def test_an_epsilon_that_is_not_a_number_is_refused(path: Path) -> None:
     write_archive(path, rows(epsilon=-1.0))
     with pytest.raises(CorruptFileError, match=r"expected an epsilon, received -1\.0"):
-        keras_file.read_here(path)
+        keras_file.read_in_this_process(path)
 
 
 def test_an_archive_with_a_false_size_is_unpacked_up_to_the_limit_only(
@@ -293,7 +293,7 @@ def test_an_archive_with_a_false_size_is_unpacked_up_to_the_limit_only(
     write_archive(path, rows())
     monkeypatch.setattr(keras_file, "MAX_WEIGHTS_BYTES", 1000)
     with pytest.raises(CorruptFileError, match="more than 1,000 bytes"):
-        keras_file.read_here(path)
+        keras_file.read_in_this_process(path)
 
 
 @pytest.mark.parametrize(
@@ -321,7 +321,7 @@ def test_an_hdf5_file_without_layers_is_refused(path: Path) -> None:
     with h5py.File(path, "w") as file:
         file["measurements"] = np.ones(10)
     with pytest.raises(CorruptFileError, match="holds no Keras layers"):
-        keras_file.read_here(path)
+        keras_file.read_in_this_process(path)
 
 
 def test_layers_that_are_listed_but_missing_are_refused(path: Path) -> None:
@@ -329,9 +329,9 @@ def test_layers_that_are_listed_but_missing_are_refused(path: Path) -> None:
         write_legacy(file, rows())
         del file["conv_dw_1"]
     with pytest.raises(CorruptFileError, match="`conv_dw_1` is listed"):
-        keras_file.read_here(path)
+        keras_file.read_in_this_process(path)
     with h5py.File(path, "w") as file:
         write_new(file, rows())
         del file["layers/conv2d_1/vars/0"]
     with pytest.raises(CorruptFileError, match="`layers/conv2d_1` lacks its weights"):
-        keras_file.read_here(path)
+        keras_file.read_in_this_process(path)

@@ -36,7 +36,7 @@ BASE = Contract(
     classes=10,
     head="softmax",
     preprocessing=Preprocessing(image_size=96),
-    resize_check=card.resized(Preprocessing(image_size=96)),
+    resize_check=card.resized_digest(Preprocessing(image_size=96)),
     input=ContractTensor(dtype="int8", shape=(1, 96, 96, 3), grid=INPUT),
     output=ContractTensor(dtype="int8", shape=(1, 10), grid=SOFTMAX),
     logits=LOGITS,
@@ -69,7 +69,7 @@ VALID = {
     "float32 outside, stretched": dataclasses.replace(
         BASE,
         preprocessing=Preprocessing(image_size=96, crop="stretch"),
-        resize_check=card.resized(Preprocessing(image_size=96, crop="stretch")),
+        resize_check=card.resized_digest(Preprocessing(image_size=96, crop="stretch")),
         input=dataclasses.replace(BASE.input, dtype="float32"),
         output=dataclasses.replace(BASE.output, dtype="float32"),
     ),

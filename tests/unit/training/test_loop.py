@@ -25,6 +25,10 @@ from mobiledeploy.training.tensorflow_graph import to_input
 
 pytestmark = pytest.mark.tensorflow
 
+COUNTS = st.integers(1, 40)
+SIZES = st.integers(1, 50)
+SEEDS = st.integers(0, 2**31 - 1)
+
 PLAN = loop.Plan(
     steps=12, batch_size=10, learning_rate=0.01, seed=3, stage="train", message="training"
 )
@@ -101,7 +105,7 @@ def test_a_resumed_run_ends_with_the_bits_of_an_uninterrupted_one(
     with pytest.raises(KilledError):
         Trained(network).train(
             images,
-            # Progress is told before the state is saved: the last save is that of step `at` - 1.
+            # The event comes before the save: the last save is that of step `at` - 1.
             progress=kill_after(at),
             checkpoint=Checkpoint(path=path, key="k", seconds=0),
         )
@@ -135,7 +139,7 @@ def test_the_state_of_another_run_is_ignored(
     trained = Trained(network)
     trained.train(images, checkpoint=Checkpoint(path=path, key="k"), progress=events.append)
     assert trained.bits() == undisturbed.bits()
-    assert "starts anew" in events[0].message
+    assert "starts again" in events[0].message
 
 
 def test_zero_steps_change_nothing(network: Network, images: Images) -> None:
@@ -237,11 +241,6 @@ def test_of_scores_that_differ_by_chance_the_latest_is_kept() -> None:
     assert (best.loss, best.error) == pytest.approx((1, 3**0.5 / 2))
     assert ValidationScore(loss=1.8, error=0).as_good_as(best)
     assert not ValidationScore(loss=1.9, error=5).as_good_as(best)
-
-
-COUNTS = st.integers(1, 40)
-SIZES = st.integers(1, 50)
-SEEDS = st.integers(0, 2**31 - 1)
 
 
 def stream(steps: int, *, count: int, size: int, seed: int) -> np.ndarray:

@@ -19,6 +19,9 @@ from mobiledeploy.training.tensorflow_graph import input_limits, to_input
 
 pytestmark = pytest.mark.tensorflow
 
+PIXELS = np.arange(256, dtype=np.uint8)
+RANGES: tuple[InputRange, ...] = tuple(SCALINGS)
+
 
 def numpy_logits(network: Network, images: np.ndarray) -> np.ndarray:
     """Compute the small network in NumPy, independently."""
@@ -110,12 +113,6 @@ def test_convolve_to_train_computes_the_same_as_convolve(network: Network, image
     )
     assert plain.shape == fast.shape
     np.testing.assert_allclose(plain, fast, atol=1e-5)
-
-
-pytestmark = pytest.mark.tensorflow
-
-PIXELS = np.arange(256, dtype=np.uint8)
-RANGES: tuple[InputRange, ...] = tuple(SCALINGS)
 
 
 @pytest.mark.parametrize("name", RANGES)
