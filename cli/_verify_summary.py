@@ -172,7 +172,7 @@ def _next(report: "VerifyReport", build: Path | None, out: Path | None) -> list[
     if build is not None:
         return [f"mobiledeploy bundle{'' if build == Path('build') else f' {build}'}", page]
     if not report.scores:
-        return ["`--data PHOTOS`, with one sub-folder a class, measures the accuracy too", page]
+        return ["`--data PHOTOS` (one sub-folder a class) measures the accuracy too", page]
     return [page]
 
 

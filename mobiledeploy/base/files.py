@@ -28,7 +28,9 @@ def named(name: Name) -> Path:
     try:
         return Path(name).expanduser()
     except RuntimeError as error:
-        raise RequestError(f"there is no home folder for {name}") from error
+        raise RequestError(
+            f"there is no home folder for {name}", hint="write the whole path instead of `~`"
+        ) from error
 
 
 def below(folder: Path, name: str) -> Path | None:

@@ -122,7 +122,7 @@ class ModelConfig:
 
     def __post_init__(self) -> None:
         """Check that the architecture has this width multiplier and can take this image size."""
-        _choose("arch", self.arch, tuple(ALPHAS), option="--arch")
+        _choose("architecture", self.arch, tuple(ALPHAS), option="--arch")
         _choose(f"alpha of {self.arch}", self.alpha, ALPHAS[self.arch], option="--alpha")
         _within("image size", self.image_size, 16, 1024, option="--image-size")
 

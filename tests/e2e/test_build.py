@@ -33,10 +33,10 @@ def contents(build: Path) -> dict[str, bytes]:
 
 
 def test_a_build_holds_what_its_manifest_names(small_build: Path) -> None:
-    found = manifest.read(small_build)
-    assert {file.path for file in found.files} == PUBLISHED
-    assert found.versions["tensorflow"]
-    assert found.config.model.arch == "v1"
+    listed = manifest.read(small_build)
+    assert {file.path for file in listed.files} == PUBLISHED
+    assert listed.versions["tensorflow"]
+    assert listed.config.model.arch == "v1"
 
 
 def test_the_contract_is_as_its_schema_says(small_build: Path) -> None:
@@ -133,7 +133,7 @@ def test_a_stopped_build_goes_on_and_ends_with_the_bytes_of_an_undisturbed_one(
     assert process.returncode == status
     assert not (tmp_path / "build/manifest.json").exists()
     if sent != signal.SIGKILL:
-        assert "goes on where it was" in said
+        assert "continues where it stopped" in said
         assert "Traceback" not in said
     mobiledeploy(*SMALL, cwd=tmp_path)
     one, two = contents(small_build), contents(tmp_path / "build")
@@ -144,7 +144,7 @@ def test_a_stopped_build_goes_on_and_ends_with_the_bytes_of_an_undisturbed_one(
 def test_a_second_build_in_the_same_folder_is_refused(tmp_path: Path) -> None:
     with resume.hold(tmp_path / "build"):
         second = mobiledeploy(*SMALL, cwd=tmp_path, status=9)
-    assert "another build is at work" in second.stderr
+    assert "another build is running in" in second.stderr
     assert "hint: " in second.stderr
 
 
@@ -177,5 +177,6 @@ def test_a_bad_request_is_refused_before_any_work(
     (tmp_path / "file").write_text("not a folder")
     done = mobiledeploy("build", *args, cwd=tmp_path, status=status)
     assert message in " ".join(done.stderr.split())
+    assert "hint: " in done.stderr or "Error: Invalid value" in done.stderr
     assert "Traceback" not in done.stderr
     assert {path.name for path in tmp_path.iterdir()} == {"file"}
