@@ -165,23 +165,23 @@ def _head(total: collections.Counter[str], *, step: int, wrong: int) -> list[str
     of_all = "Every mutant was tried." if step == 1 else f"One mutant in {step} was tried."
     named = total["layer named"] / max(judged, 1)
     return f"""\
-# Faults that the comparison of files was put to
+# Faults with which the comparison of files was tested
 
 Written by `benchmarks/mutants.py`. Each fault is made in each layer of one file, which is then
-compared with the sound file of the other format, by the numbers that stand in the files.
+compared with the correct file of the other format, by the numbers in the files.
 {of_all}
 
 * {total["mutants"]} mutants of {len(FAULTS)} faults, in both formats.
 * {total["seen"]} were seen. The other {total["the same numbers"]} hold the same numbers in the
-  common form: an activation that the grid of the output does anyway, a stride over one pixel.
-* The layer was named rightly in {total["layer named"]} of {judged} ({named:.1%}) that can be read.
+  common form: an activation that the output's range implies, a stride over one pixel.
+* The correct layer was named for {total["layer named"]} of {judged} ({named:.1%}) that can be read.
 * {total["may change an output"]} may change an output. Noise and extremes showed it for
-  {total["shown by the images"]} of them: comparing outputs alone would have let the others pass.
-* {total["shown equivalent"]} were shown to change nothing, by trying all sums or pairs of codes
-  that can occur.
+  {total["shown by the images"]} of them: a comparison of outputs alone would have missed the others.
+* {total["shown equivalent"]} were proven to change nothing, by trying all possible sums or pairs
+  of codes.
 * {total["refused as damaged"]} were refused as damaged before a runtime saw them.
 
-Called equivalent or the same, and yet shown to differ by an image: {wrong}.""".splitlines()
+Mutants called equivalent or the same that an image shows to differ: {wrong}.""".splitlines()
 
 
 if __name__ == "__main__":
