@@ -85,8 +85,8 @@ def test_the_screens_look_as_they_did(
     assert [path.name for path in drawn] == sorted(
         path.name for path in screens.GOLDEN.glob("*.png")
     )
-    found = [screens.complaint(path, screens.GOLDEN / path.name) for path in drawn]
-    assert not any(found), "\n".join(filter(None, found))
+    complaints = [screens.complaint(path, screens.GOLDEN / path.name) for path in drawn]
+    assert not any(complaints), "\n".join(filter(None, complaints))
 
 
 def test_instrumentation_writes_a_verdict_by_the_schema(properties: dict[str, Path]) -> None:

@@ -188,11 +188,11 @@ def test_counts_the_same_differences_as_python(
     logits = session.run((pixels ^ np.uint8(128)).view(np.int8))[-1].astype(np.int16)
     steps = np.abs(logits - expected.logits).max(axis=1)
     for file in FILES:
-        found = proof.engine(file)["comparison"]
+        compared = proof.engine(file)["comparison"]
         assert np.array_equal(proving.answers(proof.engine(file), "logits"), logits)
-        assert found["exact_logits"] == (steps == 0).sum()
-        assert found["max_logits"] == steps.max() > 0
-        assert steps[names.index(found["worst"])] == steps.max()
+        assert compared["exact_logits"] == (steps == 0).sum()
+        assert compared["max_logits"] == steps.max() > 0
+        assert steps[names.index(compared["worst"])] == steps.max()
 
 
 @pytest.mark.parametrize("change", [_another_scale, _another_mean])

@@ -23,13 +23,13 @@ def test_a_link_leads_to_the_top_level_folder(folder: str) -> None:
 
 def test_every_package_folder_is_listed_in_pyproject() -> None:
     setuptools = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
-    found = {
+    packages = {
         ".".join(init.parent.relative_to(ROOT).parts)
         for top in ("mobiledeploy", "models", "cli")
         for init in (ROOT / top).rglob("__init__.py")
         if not any(p.is_symlink() for p in init.parents)
     }
-    mapped = {n if n.startswith("mobiledeploy") else f"mobiledeploy.{n}" for n in found}
+    mapped = {n if n.startswith("mobiledeploy") else f"mobiledeploy.{n}" for n in packages}
     assert mapped == set(setuptools["packages"])
 
 
@@ -82,8 +82,8 @@ def test_no_runtime_is_named_where_all_are_treated_by_their_facts(room: str) -> 
     paths = [p for p in (ROOT / "mobiledeploy" / room).rglob("*") if p.suffix in {".py", ".html"}]
     assert len(paths) > 5
     named = {
-        path.relative_to(ROOT).as_posix(): found
+        path.relative_to(ROOT).as_posix(): runtimes
         for path in paths
-        if (found := sorted(set(pattern.findall(code_of(path)))))
+        if (runtimes := sorted(set(pattern.findall(code_of(path)))))
     }
     assert not named

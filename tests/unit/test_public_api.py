@@ -47,9 +47,9 @@ def test_no_public_function_wants_a_path_where_a_string_would_do() -> None:
     named = 0
     for name in mobiledeploy._HOMES:
         for parameter in inspect.signature(getattr(mobiledeploy, name)).parameters.values():
-            found = kinds(parameter.annotation)
-            assert Path not in found, f"{name}({parameter.name})"
-            named += {str, os.PathLike} <= found
+            accepted = kinds(parameter.annotation)
+            assert Path not in accepted, f"{name}({parameter.name})"
+            named += {str, os.PathLike} <= accepted
     assert named >= 8
 
 
