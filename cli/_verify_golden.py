@@ -1,4 +1,7 @@
-"""`mobiledeploy verify` with `--device`, `--arm64` or `--no-vnni`: golden vectors elsewhere."""
+"""`mobiledeploy verify` of golden vectors on a phone or on emulated CPUs.
+
+The options are `--device`, `--arm64` and `--no-vnni`.
+"""
 
 from pathlib import Path
 from typing import TYPE_CHECKING

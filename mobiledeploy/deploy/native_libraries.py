@@ -45,7 +45,7 @@ class Segment:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class NativeLibrary:
-    """What an ELF header says.
+    """The part of an ELF header that decides where a library can be loaded.
 
     Attributes:
         bits: 32 or 64.

@@ -83,7 +83,9 @@ def test_tensorflow_lite_gives_the_golden_logits(
     assert np.array_equal(outputs[:, 0], expected)
 
 
-def test_one_more_in_a_bias_is_told_apart(emulated: Run, digits: Path, tmp_path: Path) -> None:
+def test_a_bias_that_is_larger_by_one_changes_the_logits(
+    emulated: Run, digits: Path, tmp_path: Path
+) -> None:
     """So the test above could fail: the same images, a model that differs by one in one place."""
     logits, _ = vectors(digits, tmp_path, images=16)
     model = tflite.write(tampering.with_one_more(digits))

@@ -63,7 +63,7 @@ def test_golden_vectors_vary(small_build: Path) -> None:
     assert grids == [[grid["scale"], grid["zero_point"]] for grid in told]
 
 
-def test_a_second_build_takes_everything_over_and_changes_no_byte(
+def test_a_second_build_reuses_all_stages_and_changes_no_byte(
     small_build: Path, tmp_path: Path
 ) -> None:
     shutil.copytree(small_build, tmp_path / "build")
@@ -78,7 +78,9 @@ def test_a_second_build_takes_everything_over_and_changes_no_byte(
     assert changed <= {"report.json", "manifest.json"}
 
 
-def test_another_output_type_trains_nothing_anew(small_build: Path, tmp_path: Path) -> None:
+def test_another_output_type_does_not_repeat_the_training(
+    small_build: Path, tmp_path: Path
+) -> None:
     shutil.copytree(small_build, tmp_path / "build")
     done = mobiledeploy(*SMALL, "--io", "uint8", "--head", "logits", "--json", cwd=tmp_path)
     seconds = {time["stage"]: time["seconds"] for time in printed(done, "build")["times"]}
@@ -89,7 +91,7 @@ def test_another_output_type_trains_nothing_anew(small_build: Path, tmp_path: Pa
     mobiledeploy("verify", cwd=tmp_path)
 
 
-def test_a_stage_can_be_made_anew(small_build: Path, tmp_path: Path) -> None:
+def test_a_stage_can_be_run_again(small_build: Path, tmp_path: Path) -> None:
     shutil.copytree(small_build, tmp_path / "build")
     done = mobiledeploy(*SMALL, "--from", "export", "--json", cwd=tmp_path)
     seconds = {time["stage"]: time["seconds"] for time in printed(done, "build")["times"]}
@@ -114,7 +116,7 @@ def heard() -> Iterator[None]:
         pytest.param(signal.SIGKILL, -9, marks=pytest.mark.slow),
     ],
 )
-def test_a_stopped_build_goes_on_and_ends_with_the_bytes_of_an_undisturbed_one(
+def test_an_interrupted_build_continues_to_the_same_bytes_as_an_uninterrupted_one(
     small_build: Path, tmp_path: Path, sent: signal.Signals, status: int, heard: None
 ) -> None:
     with subprocess.Popen(
@@ -142,7 +144,7 @@ def test_a_stopped_build_goes_on_and_ends_with_the_bytes_of_an_undisturbed_one(
 
 
 def test_a_second_build_in_the_same_folder_is_refused(tmp_path: Path) -> None:
-    with resume.hold(tmp_path / "build"):
+    with resume.lock_folder(tmp_path / "build"):
         second = mobiledeploy(*SMALL, cwd=tmp_path, status=9)
     assert "another build is running in" in second.stderr
     assert "hint: " in second.stderr

@@ -92,7 +92,7 @@ def test_a_moved_build_is_proven_without_tensorflow(
 
 
 @pytest.mark.parametrize("level", ["quick", "full"])
-def test_one_screen_says_that_the_proof_holds(build: Path, level: str) -> None:
+def test_the_summary_of_a_build_that_holds_fits_one_screen(build: Path, level: str) -> None:
     done = mobiledeploy("verify", build, "--samples", "20", "--level", level, "--quiet", cwd=build)
     assert done.stdout.startswith("holds: logits equal on")
     assert len(done.stdout.splitlines()) <= 25

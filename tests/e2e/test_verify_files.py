@@ -21,7 +21,7 @@ def files(tmp_path: Path) -> tuple[Path, Path]:
     return tmp_path / "a.tflite", tmp_path / "b.onnx"
 
 
-def test_two_files_are_proven_and_the_assumptions_are_said(files: tuple[Path, Path]) -> None:
+def test_two_files_are_proven_and_the_assumptions_are_listed(files: tuple[Path, Path]) -> None:
     report = printed(mobiledeploy("verify", *files, "--json", cwd=files[0].parent), "verify")
     assert report["holds"]
     assert [file["name"] for file in report["files"]] == ["a.tflite", "b.onnx"]
@@ -104,7 +104,7 @@ def test_impossible_requests_end_with_status_2(
     assert said in done.stderr
 
 
-def test_what_cannot_be_written_is_refused_before_the_work(
+def test_a_folder_that_cannot_be_written_is_refused_before_the_work(
     files: tuple[Path, Path], photos: Path
 ) -> None:
     folder = files[0].parent

@@ -61,7 +61,7 @@ def test_scores_are_not_compared_where_one_has_none() -> None:
 
 
 @pytest.mark.parametrize("step", [1, -1, 255])
-def test_a_single_step_in_a_single_logit_is_found_and_named(step: int) -> None:
+def test_a_single_step_in_a_single_logit_is_counted_and_the_image_named(step: int) -> None:
     other = varied()
     other[4, 2] += step
     comparison = compare("photos", NAMES, answers(varied()), answers(other))
