@@ -236,7 +236,8 @@ class BuildConfig:
         if self.export.int8 and not (0 <= mean <= 255 and mean.is_integer()):
             raise RequestError(
                 f"expected a whole number in 0..255 as mean, so that the code of a pixel is "
-                f"`pixel - 128`; received {mean}"
+                f"`pixel - 128`; received {mean}",
+                hint=f"choose with `--input-range`: {', '.join(SCALINGS)}",
             )
         if self.train.weights == "imagenet" and (mean, std) != SCALINGS[IMAGENET_RANGE]:
             raise RequestError(
