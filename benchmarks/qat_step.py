@@ -1,7 +1,7 @@
-"""What a step of training costs: folded QAT against float with batch norm, and against tfmot.
+"""Compare the time of a training step: folded QAT, float with batch norm, and tfmot.
 
-CPU time, because it is less disturbed by what else the machine does; the three take turns, and
-the medians are compared. Run from the repository's root:
+It measures CPU time, which other load on the machine affects less; the three take turns, and the
+medians are compared. Run from the repository's root:
 
     python benchmarks/qat_step.py [--arch v2] [--alpha 0.35] [--image-size 96] [--batch 32]
 
@@ -70,7 +70,7 @@ def main() -> int:
             start = time.process_time()
             run()
             costs[name].append(time.process_time() - start)
-    medians = {name: statistics.median(found) for name, found in costs.items()}
+    medians = {name: statistics.median(times) for name, times in costs.items()}
 
     versions = machine.versions()
     print(f"{machine.describe()['cpu']}, {options.threads} threads")

@@ -11,5 +11,5 @@
 `_output`: printing of data, messages and progress.
 `_verify_summary`: the summary that `verify` prints.
 `_verify_tables`: the tables and findings that `verify --verbose` prints.
-`_verify_golden`: `verify` with `--device`, `--arm64` or `--no-vnni`.
+`_verify_golden`: `verify` of golden vectors on a phone or on emulated CPUs.
 """

@@ -1,4 +1,7 @@
-"""`mobiledeploy verify` with `--device`, `--arm64` or `--no-vnni`: golden vectors elsewhere."""
+"""`mobiledeploy verify` of golden vectors on a phone or on emulated CPUs.
+
+The options are `--device`, `--arm64` and `--no-vnni`.
+"""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -47,7 +50,10 @@ def on_phone(
         )
     _output.emit(codec.to_json(report).decode().rstrip() if json else _phone_report(report))
     if not report.holds:
-        raise ParityError("; ".join(report.failures))
+        raise ParityError(
+            "; ".join(report.failures),
+            hint="`mobiledeploy bundle --apk app.apk` makes an app that carries this build",
+        )
 
 
 def _phone_report(report: "DeviceReport") -> str:
@@ -116,7 +122,9 @@ def on_emulated_cpus(
             report = verify.on_x86_without_vnni(files[0], samples=samples, progress=progress)
     _output.emit(codec.to_json(report).decode().rstrip() if json else _emulated_report(report))
     if not report.holds:
-        raise ParityError("; ".join(report.failures))
+        raise ParityError(
+            "; ".join(report.failures), hint="docs/emulated-cpus.md says what is known to differ"
+        )
 
 
 def _emulated_report(report: "EmulatedReport") -> str:

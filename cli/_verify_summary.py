@@ -39,7 +39,7 @@ def text(report: "VerifyReport", *, build: Path | None, out: Path | None) -> str
     ]
     last = _section("next", _next(report, build, out))
     room = MOST_LINES - len(head) - len(needed) - len(last)
-    return "\n".join([*head, *needed, *_as_room_allows(report, room), *last])
+    return "\n".join([*head, *needed, *_sentences_that_fit(report, room), *last])
 
 
 def short_names(report: "VerifyReport") -> dict[str, str]:
@@ -172,11 +172,11 @@ def _next(report: "VerifyReport", build: Path | None, out: Path | None) -> list[
     if build is not None:
         return [f"mobiledeploy bundle{'' if build == Path('build') else f' {build}'}", page]
     if not report.scores:
-        return ["`--data PHOTOS`, with one sub-folder a class, measures the accuracy too", page]
+        return ["`--data PHOTOS` (one sub-folder a class) measures the accuracy too", page]
     return [page]
 
 
-def _as_room_allows(report: "VerifyReport", room: int) -> list[str]:
+def _sentences_that_fit(report: "VerifyReport", room: int) -> list[str]:
     """Return what was proven, sampled and noted, and the number of sentences without room."""
     kinds = [("proven", report.proven), ("note", report.warnings), ("sampled", _sampled(report))]
     on = [f"{report.cpu}; {', '.join(versions(report))}"]

@@ -46,7 +46,10 @@ def architecture(
     """
     ModelConfig(arch=arch, alpha=alpha, image_size=image_size)
     if classes < 2:
-        raise RequestError(f"expected at least 2 classes, received {classes}")
+        raise RequestError(
+            f"expected at least 2 classes, received {classes}",
+            hint="give `--classes` a number of 2 or more; photos need 2 sub-folders or more",
+        )
     made = _ARCHITECTURES[arch](
         alpha=alpha, image_size=image_size, classes=classes, head=head, stem_stride=stem_stride
     )

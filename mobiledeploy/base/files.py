@@ -29,7 +29,9 @@ def user_path(name: Name) -> Path:
     try:
         return Path(name).expanduser()
     except RuntimeError as error:
-        raise RequestError(f"there is no home folder for {name}") from error
+        raise RequestError(
+            f"there is no home folder for {name}", hint="write the whole path instead of `~`"
+        ) from error
 
 
 def path_inside(folder: Path, name: str) -> Path | None:

@@ -112,7 +112,8 @@ def read(root: Path) -> AndroidProject:
         )
     except (KeyError, ValueError) as error:
         raise BundleError(
-            f"{catalog}: expected versions of SDK and JVM, received {error}"
+            f"{catalog}: expected versions of SDK and JVM, received {error}",
+            hint="give androidMinSdk, androidTargetSdk and jvmTarget a number under [versions]",
         ) from error
 
 
@@ -120,7 +121,10 @@ def _versions(catalog: Path) -> dict[str, str]:
     try:
         versions: dict[str, str] = tomllib.loads(catalog.read_text(encoding="utf-8"))["versions"]
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, KeyError) as error:
-        raise BundleError(f"{catalog} is not a version catalog: {error}") from error
+        raise BundleError(
+            f"{catalog} is not a version catalog: {error}",
+            hint="Gradle's documentation has its form: [versions] with one version a line",
+        ) from error
     return versions
 
 
@@ -128,7 +132,8 @@ def _setting(script: Path, text: str, name: str, value: str) -> str:
     values = re.findall(rf"^\s*{name} = {value}\s*(?://.*)?$", text, re.MULTILINE)
     if len(values) != 1:
         raise BundleError(
-            f"{script}: expected one line `{name} = …` with a plain value, received {len(values)}"
+            f"{script}: expected one line `{name} = …` with a plain value, received {len(values)}",
+            hint="write it as in `android_demo`: a literal in a line of its own",
         )
     return str(values[0])
 
@@ -136,5 +141,8 @@ def _setting(script: Path, text: str, name: str, value: str) -> str:
 def _sources(folder: Path) -> tuple[Path, ...]:
     sources = tuple(sorted((folder / "kotlin").rglob("*.kt")))
     if not sources:
-        raise BundleError(f"{folder / 'kotlin'} holds no Kotlin sources")
+        raise BundleError(
+            f"{folder / 'kotlin'} holds no Kotlin sources",
+            hint="name a complete copy of `android_demo` with `--app DIR`",
+        )
     return sources

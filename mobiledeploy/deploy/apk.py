@@ -117,7 +117,7 @@ def build(
     cache: Path | None = None,
     progress: Progress = silent,
 ) -> Apk:
-    """Make a signed APK.
+    """Make a signed APK of a project that carries a build.
 
     Args:
         app: The Android project.

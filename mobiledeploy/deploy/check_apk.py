@@ -138,10 +138,14 @@ def _check_manifest(
             raise BundleError(f"{apk.name}: expected {what} {expected}, received {received}")
     if manifest.permissions:
         raise BundleError(
-            f"{apk.name} asks for {', '.join(manifest.permissions)}, expected no permission"
+            f"{apk.name} asks for {', '.join(manifest.permissions)}, expected no permission",
+            hint="remove `uses-permission` from the manifests of the app and its libraries",
         )
     if not manifest.instrumentations:
-        raise BundleError(f"{apk.name} has no self-test: its manifest names no instrumentation")
+        raise BundleError(
+            f"{apk.name} has no self-test: its manifest names no instrumentation",
+            hint="keep the instrumentation `.SelfTest` in AndroidManifest.xml",
+        )
 
 
 def _check_classes(
@@ -158,7 +162,10 @@ def _check_classes(
             verb = "has" if name in classes else "lacks"
             raise BundleError(f"{apk.name} {verb} {name}, which does not fit `--engine {flavour}`")
     if tests := sorted(name for name in classes if name.startswith(_TESTS)):
-        raise BundleError(f"{apk.name} holds classes of tests, such as {tests[0]}")
+        raise BundleError(
+            f"{apk.name} holds classes of tests, such as {tests[0]}",
+            hint="move test sources out of `src/main` and of the flavours' folders",
+        )
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -188,10 +188,15 @@ def merged_manifest(project: AndroidProject) -> bytes:
     try:
         root = ET.fromstring(project.manifest.read_bytes())  # noqa: S314  the project's own file
     except ET.ParseError as error:
-        raise BundleError(f"{project.manifest} is not XML: {error}") from error
+        raise BundleError(
+            f"{project.manifest} is not XML: {error}", hint="correct it as Android Studio shows"
+        ) from error
     application = root.find("application")
     if root.tag != "manifest" or application is None:
-        raise BundleError(f"{project.manifest}: expected a manifest with an application")
+        raise BundleError(
+            f"{project.manifest}: expected a manifest with an application",
+            hint="start from the manifest of `android_demo`",
+        )
     root.set("package", project.application_id)
     # Libraries lie stored and aligned in the APK: they are mapped from there, not unpacked.
     application.set(f"{{{ANDROID}}}extractNativeLibs", "false")

@@ -45,7 +45,7 @@ class Segment:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class NativeLibrary:
-    """What an ELF header says.
+    """The part of an ELF header that decides where a library can be loaded.
 
     Attributes:
         bits: 32 or 64.
@@ -79,10 +79,10 @@ def read_elf(data: bytes, *, where: str) -> NativeLibrary:
         where: Its name, for messages.
 
     Raises:
-        CorruptFileError: It is no little-endian ELF file, or its header points outside it.
+        CorruptFileError: It is not a little-endian ELF file, or its header points outside it.
     """
     if len(data) < 20 or data[:4] != b"\x7fELF":
-        raise CorruptFileError(f"{where} is no ELF library")
+        raise CorruptFileError(f"{where} is not an ELF library")
     if data[4] not in (1, 2) or data[5] != 1:
         raise CorruptFileError(f"{where}: expected a little-endian ELF file of 32 or 64 bits")
     wide = data[4] == 2
@@ -124,7 +124,7 @@ def library_problem(data: bytes, abi: str, *, where: str, page: int = PAGE) -> s
         page: Bytes of a page in the 64-bit ABIs.
 
     Raises:
-        CorruptFileError: It is no library.
+        CorruptFileError: It is not a library.
     """
     library = read_elf(data, where=where)
     if library.machine != MACHINES[abi] or library.bits != BITS[abi]:
@@ -156,6 +156,6 @@ def apk_problems(apk: Path, *, page: int = PAGE) -> tuple[str, ...]:
             problems.append(problem)
         if entry.stored and entry.offset % (page if abi in MUST_ALIGN else SMALL_PAGE):
             problems.append(
-                f"{entry.name} begins at byte {entry.offset:,}, which is no multiple of {page:,}"
+                f"{entry.name} begins at byte {entry.offset:,}, expected a multiple of {page:,}"
             )
     return tuple(problems)

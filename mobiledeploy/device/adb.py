@@ -168,7 +168,10 @@ def push(phone: Phone, file: Path, target: str) -> None:
     """
     printed = _on(phone, "push", str(file), target, timeout=SLOW)
     if not re.search(r"\bpushed\b", printed):
-        raise DeviceError(f"{file} could not be copied to the phone: {one_line(_last(printed))}")
+        raise DeviceError(
+            f"{file} could not be copied to the phone: {one_line(_last(printed))}",
+            hint="free some space on the phone, and try again",
+        )
 
 
 def one_line(text: str) -> str:

@@ -85,7 +85,10 @@ def read(printed: str, *, threads: int) -> BenchmarkTimes:
     count, rest = lines[-1]
     times = dict(re.findall(r"\b(avg|median|p95)=([0-9.]+(?:e[+-]?\d+)?)", rest))
     if "avg" not in times:
-        raise DeviceError(f"benchmark_model printed no mean time: {adb.one_line(rest)}")
+        raise DeviceError(
+            f"benchmark_model printed no mean time: {adb.one_line(rest)}",
+            hint="take a `benchmark_model` of TensorFlow 2",
+        )
     infinite = [name for name, value in times.items() if not math.isfinite(float(value))]
     if infinite:
         raise DeviceError(

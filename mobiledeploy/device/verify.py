@@ -155,7 +155,7 @@ def _run(phone: Phone, threads: int) -> SelfTestVerdict:
     if RESULT not in outcome.results or outcome.code != self_test.FINISHED:
         raise DeviceError(
             f"the self-test ended with code {outcome.code} and without a verdict",
-            hint=f"make and install the app anew, so that its {COMPONENT} fits this version of "
+            hint=f"make and install the app again, so that its {COMPONENT} fits this version of "
             "mobiledeploy: `mobiledeploy bundle --apk app.apk`",
         )
     return self_test.read_verdict(outcome.results[RESULT])

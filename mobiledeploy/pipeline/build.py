@@ -66,12 +66,12 @@ def build(
     weights = preflight.starting_weights(config, progress=progress)
     versions = tuple(sorted(manifest.versions().items()))
     threads = config.train.threads
-    with resume.hold(root):
+    with resume.lock_folder(root):
         dataset = sources.open_dataset(config.data, progress=progress)
         preflight.check_head(config, weights, classes=len(dataset.class_names))
         publish.withdraw(root)
         if start is not None:
-            resume.forget(root, start)
+            resume.delete_results(root, start)
 
         data, data_time = resume.run(
             "data",

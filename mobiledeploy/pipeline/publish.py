@@ -90,7 +90,7 @@ def _contract(root: Path, config: BuildConfig, architecture: Architecture) -> Co
         classes=architecture.classes,
         head=export.head,
         preprocessing=config.preprocessing,
-        resize_check=test_card.resized(config.preprocessing),
+        resize_check=test_card.resized_digest(config.preprocessing),
         input=ContractTensor(dtype=dtype, shape=shapes["input"], grid=grids["input"]),
         output=ContractTensor(dtype=dtype, shape=shapes["output"], grid=grids["output"]),
         logits=grids["logits"],

@@ -46,7 +46,7 @@ class Record:
 
 
 @contextlib.contextmanager
-def hold(root: Path) -> Iterator[None]:
+def lock_folder(root: Path) -> Iterator[None]:
     """Lock a build folder for this process, and delete the unfinished files of a killed one.
 
     A folder that was made here is deleted again if it stays empty, so that a refused request
@@ -121,7 +121,7 @@ def run(
     return result, StageTime(stage=stage, seconds=time.monotonic() - start)
 
 
-def forget(root: Path, stage: str) -> None:
+def delete_results(root: Path, stage: str) -> None:
     """Delete the results of a stage and of all later ones, so that they run again."""
     for later in STAGES[STAGES.index(stage) :]:
         shutil.rmtree(root / later, ignore_errors=True)

@@ -122,7 +122,7 @@ class ModelConfig:
 
     def __post_init__(self) -> None:
         """Check that the architecture has this width multiplier and can take this image size."""
-        _choose("arch", self.arch, tuple(ALPHAS), option="--arch")
+        _choose("architecture", self.arch, tuple(ALPHAS), option="--arch")
         _choose(f"alpha of {self.arch}", self.alpha, ALPHAS[self.arch], option="--alpha")
         _within("image size", self.image_size, 16, 1024, option="--image-size")
 
@@ -236,7 +236,8 @@ class BuildConfig:
         if self.export.int8 and not (0 <= mean <= 255 and mean.is_integer()):
             raise RequestError(
                 f"expected a whole number in 0..255 as mean, so that the code of a pixel is "
-                f"`pixel - 128`; received {mean}"
+                f"`pixel - 128`; received {mean}",
+                hint=f"choose with `--input-range`: {', '.join(SCALINGS)}",
             )
         if self.train.weights == "imagenet" and (mean, std) != SCALINGS[IMAGENET_RANGE]:
             raise RequestError(

@@ -64,7 +64,7 @@ def classes(*jars: Path) -> list[str]:
     return names
 
 
-def test_shrinking_leaves_a_fraction(whole: list[Path], shrunk: Path) -> None:
+def test_shrinking_removes_most_classes(whole: list[Path], shrunk: Path) -> None:
     assert 100 < len(classes(shrunk)) < len(classes(*whole)) / 5
 
 

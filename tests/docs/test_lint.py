@@ -20,7 +20,7 @@ def test_each_passage_says_what_the_finding_means() -> None:
         assert len(body) > 60, passage
 
 
-def test_errors_and_warnings_say_how_to_mend_them() -> None:
+def test_errors_and_warnings_say_how_to_fix_them() -> None:
     for rule in RULES:
         passage = PAGE.partition(f"### {rule.id} ")[2].partition("\n### ")[0]
-        assert rule.severity == "note" or "**Mend**:" in passage, rule.id
+        assert rule.severity == "note" or "**Fix**:" in passage, rule.id

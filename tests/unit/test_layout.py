@@ -33,7 +33,7 @@ def test_every_package_folder_is_listed_in_pyproject() -> None:
     assert mapped == set(SETUPTOOLS["packages"])
 
 
-def test_what_the_quick_tests_leave_out_is_there() -> None:
+def test_the_tests_that_the_quick_run_leaves_out_exist() -> None:
     assert [place for place in LONGER if not (UNIT / place).exists()] == []
 
 
@@ -178,7 +178,7 @@ def is_text(node: ast.stmt) -> bool:
 
 
 @pytest.mark.parametrize("room", ROOMS_WITHOUT_RUNTIMES)
-def test_no_runtime_is_named_where_all_are_treated_by_their_facts(room: str) -> None:
+def test_rooms_that_treat_all_runtimes_alike_name_none(room: str) -> None:
     """A new runtime is one module and one row: nothing here may have to know of it."""
     words = "|".join(rf"(?<![a-z]){re.escape(said)}(?![a-z])" for said in SAID_OF_RUNTIMES)
     pattern = re.compile(words, re.IGNORECASE)
@@ -190,3 +190,15 @@ def test_no_runtime_is_named_where_all_are_treated_by_their_facts(room: str) -> 
         if (words_of_runtimes := sorted(set(pattern.findall(code_of(path)))))
     }
     assert not named
+
+
+ROOMS_WITH_A_LIST = ("base", "cli", "deploy", "device", "pipeline", "report", "spec")
+
+
+@pytest.mark.parametrize("room", ROOMS_WITH_A_LIST)
+def test_every_module_is_named_in_its_rooms_docstring(room: str) -> None:
+    folder = ROOT / "mobiledeploy" / room
+    text = ast.get_docstring(ast.parse((folder / "__init__.py").read_text())) or ""
+    modules = {path.stem for path in folder.glob("*.py")} - {"__init__"}
+    modules |= {path.parent.name for path in folder.glob("*/__init__.py")}
+    assert sorted(modules - set(re.findall(r"`(\w+)`", text))) == []

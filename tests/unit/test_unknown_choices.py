@@ -98,12 +98,14 @@ CALLS: dict[str, Callable[[], object]] = {
 
 
 @pytest.mark.parametrize("call", CALLS.values(), ids=CALLS.keys())
-def test_it_is_refused(call: Callable[[], object], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unknown_choice_is_refused(
+    call: Callable[[], object], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(SIZES, OTHER, (224,))
     monkeypatch.setattr(np, "load", lambda *args, **kwargs: np.zeros((1, 1)))
     with pytest.raises(REFUSED):
         call()
 
 
-def test_no_method_is_no_proof() -> None:
+def test_a_proof_needs_a_method() -> None:
     assert Finding(method="none").status == "not proven"

@@ -154,7 +154,7 @@ def test_a_folder_without_a_build_or_in_use_is_refused_before_the_data_are_read(
     with pytest.raises(RequestError, match="empty folder"):
         pipeline.build(defaults.decide(), tmp_path / "somebody")
     with (
-        resume.hold(tmp_path / "held"),
+        resume.lock_folder(tmp_path / "held"),
         pytest.raises(StorageError, match="another build"),
     ):
         pipeline.build(defaults.decide(), tmp_path / "held")

@@ -94,14 +94,14 @@ def test_an_interrupted_stage_continues_in_its_folder_for_the_same_inputs_only(
 def test_forgetting_a_stage_deletes_its_result_and_the_later_ones_only(tmp_path: Path) -> None:
     for name in resume.STAGES:
         (tmp_path / name).mkdir()
-    resume.forget(tmp_path, "export")
+    resume.delete_results(tmp_path, "export")
     assert {p.name for p in tmp_path.iterdir()} == {"data", "train", "quantise"}
 
 
 def test_a_folder_held_by_another_process_is_refused(tmp_path: Path) -> None:
     code = (
         "import sys, pathlib; from mobiledeploy.pipeline import resume\n"
-        "with resume.hold(pathlib.Path(sys.argv[1])): print('held', flush=True); input()"
+        "with resume.lock_folder(pathlib.Path(sys.argv[1])): print('held', flush=True); input()"
     )
     with subprocess.Popen(
         [sys.executable, "-c", code, str(tmp_path)],
@@ -111,21 +111,24 @@ def test_a_folder_held_by_another_process_is_refused(tmp_path: Path) -> None:
     ) as other:
         assert other.stdout is not None
         assert other.stdout.readline().strip() == "held"
-        with pytest.raises(StorageError, match="another build"), resume.hold(tmp_path):
+        with pytest.raises(StorageError, match="another build"), resume.lock_folder(tmp_path):
             pass
         other.kill()
-    with resume.hold(tmp_path):  # a killed build holds nothing
+    with resume.lock_folder(tmp_path):  # a killed build holds nothing
         pass
 
 
 def test_a_folder_whose_name_is_impossible_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(StorageError, match="name too long"), resume.hold(tmp_path / ("long" * 99)):
+    with (
+        pytest.raises(StorageError, match="name too long"),
+        resume.lock_folder(tmp_path / ("long" * 99)),
+    ):
         pass
 
 
 @pytest.mark.parametrize("inside", [False, True])
 def test_a_folder_that_stays_empty_is_deleted_again(tmp_path: Path, inside: bool) -> None:
-    with pytest.raises(RequestError), resume.hold(tmp_path / "build"):  # noqa: PT012
+    with pytest.raises(RequestError), resume.lock_folder(tmp_path / "build"):  # noqa: PT012
         if inside:
             (tmp_path / "build" / "data").mkdir()
         raise RequestError("no such data")
@@ -137,7 +140,7 @@ def test_a_folder_that_no_build_made_is_refused_and_unchanged(tmp_path: Path, na
     path = tmp_path / name
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(b"not ours")
-    with pytest.raises(RequestError, match="empty folder") as caught, resume.hold(tmp_path):
+    with pytest.raises(RequestError, match="empty folder") as caught, resume.lock_folder(tmp_path):
         pass
     assert caught.value.hint
     assert [p for p in tmp_path.rglob("*") if p.is_file()] == [path]
@@ -147,14 +150,14 @@ def test_a_folder_that_no_build_made_is_refused_and_unchanged(tmp_path: Path, na
 def test_a_folder_of_an_earlier_build_is_accepted(tmp_path: Path, mark: str) -> None:
     (tmp_path / "export").mkdir()
     (tmp_path / mark).touch()
-    with resume.hold(tmp_path):
+    with resume.lock_folder(tmp_path):
         pass
 
 
 def test_unfinished_files_of_a_killed_build_are_deleted(tmp_path: Path) -> None:
-    with resume.hold(tmp_path):
+    with resume.lock_folder(tmp_path):
         (tmp_path / "data").mkdir()
         (tmp_path / "data" / ".pixels.npy.17.part").write_bytes(b"half")
         (tmp_path / "data" / "pixels.npy").write_bytes(b"whole")
-    with resume.hold(tmp_path):
+    with resume.lock_folder(tmp_path):
         assert [p.name for p in (tmp_path / "data").iterdir()] == ["pixels.npy"]

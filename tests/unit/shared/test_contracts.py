@@ -224,7 +224,7 @@ def test_other_texts_are_refused(text: str) -> None:
     assert refused(text)
 
 
-def test_a_contradiction_is_told_in_our_words() -> None:
+def test_a_contradictory_contract_is_refused_with_our_message() -> None:
     text = json.dumps(broken("int8 softmax", ["classes"], 11))
     with pytest.raises(CorruptFileError, match=r"output\.shape: expected \(1, 11\) by 11 classes"):
         codec.from_json(Contract, text.encode(), where="contract.json")

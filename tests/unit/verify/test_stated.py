@@ -63,7 +63,7 @@ def contract(folder: Path) -> Contract:
         classes=classes,
         head="softmax",
         preprocessing=preprocessing,
-        resize_check=test_card.resized(preprocessing),
+        resize_check=test_card.resized_digest(preprocessing),
         input=ContractTensor(dtype="int8", shape=(1, SIZE, SIZE, 3), grid=grid(graph.input)),
         output=ContractTensor(dtype="int8", shape=(1, classes), grid=grid(graph.output)),
         logits=grid(graph.logits),
