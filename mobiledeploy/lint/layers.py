@@ -7,7 +7,7 @@ with the quantise/dequantise operators around it. What an operator is, its modul
 import dataclasses
 import math
 from collections import defaultdict
-from typing import Any, Final
+from typing import Any, Final, assert_never
 
 import numpy as np
 import numpy.typing as npt
@@ -206,12 +206,13 @@ class Layer:
 
 def find_layers(model: Model, links: Links) -> tuple[Layer, ...]:
     """Return the layers of the main graph, in the order in which they run."""
-    layers = (
-        _tflite_layer(model, operator)
-        if model.format == "tflite"
-        else _onnx_layer(model, links, operator)
-        for operator in model.operators
-    )
+    match model.format:
+        case "tflite":
+            layers = [_tflite_layer(model, operator) for operator in model.operators]
+        case "onnx":
+            layers = [_onnx_layer(model, links, operator) for operator in model.operators]
+        case _:
+            assert_never(model.format)
     return tuple(layer for layer in layers if layer is not None)
 
 

@@ -15,7 +15,7 @@ from mobiledeploy.data.evaluation import Evaluation
 from mobiledeploy.data.pixels import Images
 from mobiledeploy.integer import tflite_reader
 from mobiledeploy.integer.certify import certify
-from mobiledeploy.integer.digest import digest
+from mobiledeploy.integer.graph import digest
 from mobiledeploy.integer.quantise import quantise
 from mobiledeploy.network import network_file
 from mobiledeploy.network.match import architecture_for, match

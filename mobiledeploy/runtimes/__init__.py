@@ -8,20 +8,20 @@ knows nothing of what the numbers mean.
 * `ort_optimised`, `ort_unoptimised`: those of an `.onnx`.
 * `litert`, `ort`: sessions of the two engines; `batches`: what all sessions do with a batch.
 * `saturation`: keeps ONNX Runtime's int8 products from overflowing on x86 without VNNI.
-* `child`: files run in processes of their own; `child_process`: one of them, as we see it;
-  `child_worker`: what it does.
+* `child`: files run in processes of their own; `child_worker`: what such a process does.
 * `cpu`: what this machine's processor can do.
 """
 
 import dataclasses
 from collections.abc import Callable, Sequence
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
+from mobiledeploy.formats.model import Format as Format
+
 Array = npt.NDArray[Any]
-Format: TypeAlias = Literal["tflite", "onnx"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

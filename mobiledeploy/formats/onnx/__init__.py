@@ -7,8 +7,7 @@ tensor lies on. `support` refuses what nothing here can compare. `writer` lays o
 `edit` makes files of a parsed one, with more outputs or a part of it.
 """
 
-from mobiledeploy.formats.onnx.model import OnnxModel, OnnxOperator
+from mobiledeploy.formats.onnx.model import OnnxModel, OnnxOperator, require_supported
 from mobiledeploy.formats.onnx.parser import parse
-from mobiledeploy.formats.onnx.support import require_supported
 
 __all__ = ["OnnxModel", "OnnxOperator", "parse", "require_supported"]

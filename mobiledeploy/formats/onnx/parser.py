@@ -1,6 +1,6 @@
 """Parse any `.onnx`: texts and sizes are checked, nothing is executed or given to ONNX's C++.
 
-What the format allows is kept, sensible or not; `support.require_supported` says whether we can
+What the format allows is kept, sensible or not; `model.require_supported` says whether we can
 compute it. Format: https://github.com/onnx/onnx/blob/main/docs/IR.md.
 """
 
@@ -15,16 +15,14 @@ import numpy as np
 import numpy.typing as npt
 
 from mobiledeploy.base.errors import CorruptFileError
+from mobiledeploy.formats.limits import MOST_NAME, MOST_RANK
 from mobiledeploy.formats.model import Buffer, Dimension, OperatorCode, Tensor
 from mobiledeploy.formats.onnx import external_data, protobuf, schema
 from mobiledeploy.formats.onnx.external_data import ExternalData
 from mobiledeploy.formats.onnx.model import OnnxModel, OnnxOperator
 
-MOST_NAME: Final = 200
-"""Characters that are kept of what is shown only: kinds, domains, descriptions and metadata."""
 MOST_OPSET: Final = 2**31
 """ONNX's registry of operators takes C integers."""
-MOST_RANK: Final = 16
 MOST_ELEMENTS: Final = 2**40
 MOST_NUMBERS: Final = 64
 """Of a longer list in an attribute these and one more are kept: enough to see that it is not of

@@ -6,9 +6,13 @@ their names say, and `schema` for every number. `support` refuses what nothing h
 `writer` lays out a new file; `edit` makes files of a parsed one: with more outputs, or of a part.
 """
 
-from mobiledeploy.formats.tflite.model import TfliteModel, TfliteOperator, TfliteTensor
+from mobiledeploy.formats.tflite.model import (
+    TfliteModel,
+    TfliteOperator,
+    TfliteTensor,
+    require_supported,
+)
 from mobiledeploy.formats.tflite.parser import IDENTIFIER, parse
-from mobiledeploy.formats.tflite.support import require_supported
 
 __all__ = [
     "IDENTIFIER",

@@ -7,8 +7,8 @@ import pytest
 
 from mobiledeploy.formats.tflite import edit, parse
 from mobiledeploy.integer import tflite_reader
-from mobiledeploy.integer.digest import digest
-from mobiledeploy.integer.exact_ranges import exact_ranges
+from mobiledeploy.integer.certify import exact_ranges
+from mobiledeploy.integer.graph import digest
 from mobiledeploy.integer.quantise import quantise
 from mobiledeploy.models import keras_builder, registry
 from mobiledeploy.network.keras_model import network_of

@@ -9,9 +9,7 @@ import pytest
 from mobiledeploy.base.errors import ConversionError, RequestError
 from mobiledeploy.integer import float_reference, oracle, tflite_reader
 from mobiledeploy.integer.certify import certify
-from mobiledeploy.integer.digest import digest
-from mobiledeploy.integer.graph import IntegerGraph
-from mobiledeploy.integer.head import with_head
+from mobiledeploy.integer.graph import IntegerGraph, digest, with_head
 from mobiledeploy.integer.quantise import quantise
 from mobiledeploy.ops.add import Add
 from mobiledeploy.ops.architecture import INPUT, Architecture, Layer

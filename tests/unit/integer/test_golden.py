@@ -6,7 +6,7 @@ from collections.abc import Callable
 import graphs
 
 from mobiledeploy.integer.certify import certify
-from mobiledeploy.integer.digest import digest
+from mobiledeploy.integer.graph import digest
 
 GRAPHS = {
     "assorted": graphs.assorted_graph(),

@@ -10,9 +10,7 @@ import pytest
 from mobiledeploy.base.errors import ConversionError, CorruptFileError
 from mobiledeploy.formats.tflite.writer import TfliteWriter
 from mobiledeploy.integer import tflite_reader
-from mobiledeploy.integer.digest import digest
-from mobiledeploy.integer.graph import IntegerGraph
-from mobiledeploy.integer.head import with_head
+from mobiledeploy.integer.graph import IntegerGraph, digest, with_head
 from mobiledeploy.ops.mean import Mean
 from mobiledeploy.runtimes import litert
 from mobiledeploy.spec.config import Io

@@ -10,8 +10,7 @@ import pytest
 from mobiledeploy.base.errors import ConversionError, RequestError
 from mobiledeploy.integer import float_reference, oracle, tflite_reader
 from mobiledeploy.integer.certify import certify
-from mobiledeploy.integer.digest import digest
-from mobiledeploy.integer.graph import IntegerGraph
+from mobiledeploy.integer.graph import IntegerGraph, digest
 from mobiledeploy.ops import table
 from mobiledeploy.ops.architecture import INPUT, Architecture, Layer
 from mobiledeploy.ops.operator import Certified, Example, Operator, WeightedNode

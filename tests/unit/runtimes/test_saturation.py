@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from mobiledeploy.base.errors import CorruptFileError
-from mobiledeploy.formats.onnx import protobuf
+from mobiledeploy.formats.onnx import edit, protobuf
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.runtimes import ort, saturation
 from mobiledeploy.targets import onnx
@@ -76,7 +76,7 @@ def with_shared_zero_points(model: bytes) -> bytes:
 
 def test_a_zero_point_that_kernels_share_is_taken_apart(model: bytes, saturates: None) -> None:
     shared = with_shared_zero_points(model)
-    assert saturation.with_own_zero_points(model) is None
+    assert edit.with_own_zero_points(model) is None
     images = np.random.default_rng(0).integers(-128, 128, (4, 13, 10, 3)).astype(np.int8)
     own, apart = ort.load(model), ort.load(shared)
     assert own.runtime.endswith(f"(optimised, {saturation.OPTION})")

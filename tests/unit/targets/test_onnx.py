@@ -10,9 +10,7 @@ import pytest
 
 from mobiledeploy.base.errors import RequestError
 from mobiledeploy.integer.certify import certify
-from mobiledeploy.integer.digest import digest
-from mobiledeploy.integer.graph import IntegerGraph
-from mobiledeploy.integer.head import with_head
+from mobiledeploy.integer.graph import IntegerGraph, digest, with_head
 from mobiledeploy.runtimes import ort, saturation
 from mobiledeploy.spec.config import Io
 from mobiledeploy.targets import onnx

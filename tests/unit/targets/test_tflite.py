@@ -9,8 +9,7 @@ import pytest
 from tflite_editor import TfliteFile
 
 from mobiledeploy.base.errors import RequestError
-from mobiledeploy.integer.graph import IntegerGraph
-from mobiledeploy.integer.head import with_head
+from mobiledeploy.integer.graph import IntegerGraph, with_head
 from mobiledeploy.ops.dense import Dense
 from mobiledeploy.runtimes import litert
 from mobiledeploy.spec.config import Io

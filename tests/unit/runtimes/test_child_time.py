@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from mobiledeploy.runtimes.child_process import WAITS, Patience, worked
+from mobiledeploy.runtimes.child import WAITS, Patience, worked
 
 LINUX = sys.platform == "linux"
 
