@@ -145,11 +145,11 @@ def export(
     grid = ""
     certificates: Mapping[str, Certificate] = {}
     if chosen is None:
-        from mobiledeploy.targets import float_onnx, float_tflite
+        from mobiledeploy.targets import float_files
 
         models = {
-            "model.tflite": float_tflite.write(network, head=config.head),
-            "model.onnx": float_onnx.write(network, head=config.head),
+            "model.tflite": float_files.write_tflite(network, head=config.head),
+            "model.onnx": float_files.write_onnx(network, head=config.head),
         }
     else:
         graph = tflite_reader.read_file(chosen)

@@ -31,11 +31,11 @@ def network() -> Any:
 def convert(network: Any) -> Callable[..., bytes]:
     """TensorFlow's converter."""
     from mobiledeploy.base import quiet
-    from mobiledeploy.targets import float_graph
+    from mobiledeploy.targets import float_files
     from mobiledeploy.training import session
 
     tf = session.tensorflow()
-    function = float_graph.function_of(network, until="scores", batch=1)
+    function = float_files.function_of(network, until="scores", batch=1)
 
     def converted(*, int8: bool) -> bytes:
         converter = tf.lite.TFLiteConverter.from_concrete_functions(
@@ -87,10 +87,10 @@ def test_a_float_file_of_tensorflows_converter_breaks_no_rule(
 
 @pytest.fixture(scope="module")
 def float_onnx(network: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from mobiledeploy.targets import float_onnx as writer
+    from mobiledeploy.targets import float_files
 
     path = tmp_path_factory.mktemp("onnx") / "float.onnx"
-    path.write_bytes(writer.write(network))
+    path.write_bytes(float_files.write_onnx(network))
     return path
 
 
