@@ -83,7 +83,8 @@ def converted(network: Network, ranges: Ranges) -> bytes:
         )
 
     shape = tf.TensorSpec((1, *architecture.input_shape), tf.float32, name="input")
-    function = graph.traced(forward, shape).get_concrete_function()
+    traced: Any = graph.traced(forward, shape)
+    function = traced.get_concrete_function()
     converter = tf.lite.TFLiteConverter.from_concrete_functions([function])
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     converter.inference_input_type = converter.inference_output_type = tf.int8

@@ -1,9 +1,11 @@
 """Graphs of any shape: several readers, branches of their own widths, all ranks, all names."""
 
 import dataclasses
+from typing import Any
 
 import graphs
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from mobiledeploy.base.errors import ConversionError, RequestError
@@ -30,7 +32,7 @@ def gated(names: tuple[str, ...] = NAMES) -> Architecture:
     """A squeeze-and-excite gate and a branch of another width; the stem is read three times."""
     wide, slim, gate, product, swished, joined = names
 
-    def conv(name: str, source: str, ins: int, outs: int, **more: object) -> Layer:
+    def conv(name: str, source: str, ins: int, outs: int, **more: Any) -> Layer:
         return Layer(
             name=name, op="conv", inputs=(source,), in_channels=ins, out_channels=outs, **more
         )
@@ -68,6 +70,8 @@ def test_both_runtimes_give_the_oracle_s_logits(io: Io, names: tuple[str, ...] |
     images = graphs.extremes(graph.input.shape)
     codes = oracle.run(graph, images)[graph.logits.name].astype(np.int64)
     grids = graph.input, graph.logits
+    given: npt.NDArray[Any]
+    expected: npt.NDArray[Any]
     match io:
         case "int8":
             given, expected = images, codes

@@ -1,5 +1,7 @@
 """The NumPy oracle computes what LiteRT computes with XNNPACK, tensor for tensor."""
 
+from collections.abc import Callable
+
 import graphs
 import numpy as np
 import pytest
@@ -16,7 +18,7 @@ from mobiledeploy.runtimes import cpu, litert
 from mobiledeploy.spec.config import ALPHAS, Arch
 from mobiledeploy.targets import tflite
 
-GRAPHS = {
+GRAPHS: dict[str, Callable[[], IntegerGraph]] = {
     "assorted": graphs.assorted_graph,
     "v1": lambda: graphs.mobilenet("v1", alpha=0.25, image_size=24),
     "v2": lambda: graphs.mobilenet("v2", alpha=0.35, image_size=24),
@@ -25,7 +27,7 @@ GRAPHS = {
 
 @pytest.mark.parametrize("name", GRAPHS)
 def test_every_tensor_is_litert_s(name: str) -> None:
-    graph: IntegerGraph = GRAPHS[name]()
+    graph = GRAPHS[name]()
     images = graphs.extremes(graph.input.shape)
     expected = oracle.run(graph, images, kernels=cpu.this_architecture())
     names = [node.output.name for node in graph.nodes[:-1]]
@@ -75,7 +77,8 @@ def test_sums_beyond_float32_s_whole_numbers_are_rounded_as_the_kernel_does(
     inputs: int, multiplier: float
 ) -> None:
     graph = wide_dense(inputs, 5, multiplier)
-    node = graph.nodes[0]
+    (node,) = graph.nodes
+    assert isinstance(node, dense.Dense)
     images = np.full((3, inputs), 127, np.int8)
     images[1:] -= np.random.default_rng(1).integers(0, 3, (2, inputs)).astype(np.int8)
     sums = dense.accumulators(node, graph.input, images)

@@ -1,6 +1,7 @@
 """From float layers and ranges to integers, and what is done about degenerate ones."""
 
 import dataclasses
+from typing import Any
 
 import graphs
 import numpy as np
@@ -15,6 +16,7 @@ from mobiledeploy.ops.architecture import INPUT
 from mobiledeploy.ops.conv import Conv
 from mobiledeploy.ops.dense import Dense
 from mobiledeploy.ops.ranges import Ranges
+from mobiledeploy.ops.softmax import Softmax
 
 
 @pytest.fixture
@@ -27,7 +29,7 @@ def ranges() -> Ranges:
     return graphs.random_network(graphs.assorted())[1]
 
 
-def with_weights(network: Network, name: str, **arrays: object) -> Network:
+def with_weights(network: Network, name: str, **arrays: Any) -> Network:
     changed = dataclasses.replace(network.weights[name], **arrays)
     return dataclasses.replace(network, weights={**network.weights, name: changed})
 
@@ -139,6 +141,7 @@ def test_one_changed_number_changes_the_digest(network: Network, ranges: Ranges)
 def test_names_do_not_change_the_digest(network: Network, ranges: Ranges) -> None:
     graph = quantise(network, ranges)
     last = graph.nodes[-1]
+    assert isinstance(last, Softmax)
     renamed = dataclasses.replace(
         last, output=dataclasses.replace(last.output, name="another name")
     )

@@ -71,7 +71,8 @@ def with_shared_zero_points(model: bytes) -> bytes:
     for node in proto.graph.node:
         if node.op_type == "DequantizeLinear" and node.input[0].endswith("/kernel"):
             node.input[2] = first.setdefault(sizes[node.input[2]], node.input[2])
-    return proto.SerializeToString()
+    data: bytes = proto.SerializeToString()
+    return data
 
 
 def test_a_zero_point_that_kernels_share_is_taken_apart(model: bytes, saturates: None) -> None:

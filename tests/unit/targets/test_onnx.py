@@ -98,7 +98,7 @@ def test_the_border_has_the_type_that_is_asked_for(
     graph: IntegerGraph, io: Io, dtype: type
 ) -> None:
     session = ort.load(written(graph, io=io))
-    assert (session.input.dtype, session.outputs[0].dtype) == (dtype, dtype)
+    assert session.input.dtype == session.outputs[0].dtype == np.dtype(dtype)
     assert (session.input.name, session.outputs[0].name) == ("input", "predictions")
     assert session.input.shape == (32, 32, 3)
 

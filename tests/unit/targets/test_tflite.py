@@ -11,6 +11,7 @@ from tflite_editor import TfliteFile
 from mobiledeploy.base.errors import RequestError
 from mobiledeploy.integer.graph import IntegerGraph, with_head
 from mobiledeploy.ops.dense import Dense
+from mobiledeploy.ops.operator import WeightedNode
 from mobiledeploy.runtimes import litert
 from mobiledeploy.spec.config import Io
 from mobiledeploy.targets import tflite
@@ -67,7 +68,7 @@ def test_the_border_has_the_type_that_is_asked_for(
     found = operators(data)
     assert (found[0], found[-1]) == (first, last)
     session = litert.load(data)
-    assert (session.input.dtype, session.outputs[0].dtype) == (dtype, dtype)
+    assert session.input.dtype == session.outputs[0].dtype == np.dtype(dtype)
     assert (session.input.name, session.outputs[0].name) == ("input", "predictions")
 
 
@@ -129,7 +130,9 @@ def test_the_same_graph_gives_the_same_bytes(graph: IntegerGraph) -> None:
 
 def test_constants_are_aligned_for_mapping_into_memory(graph: IntegerGraph) -> None:
     data = tflite.write(graph)
-    kernel = graph.nodes[0].weights.kernel.tobytes()
+    (first, *_) = graph.nodes
+    assert isinstance(first, WeightedNode)
+    kernel = first.weights.kernel.tobytes()
     assert data.count(kernel) == 1
     assert data.index(kernel) % 16 == 0
 
