@@ -119,8 +119,8 @@ class Operator:
 
     def number(self, name: str, default: float) -> float:
         """Return an attribute; the default where there is none, or one that is no number."""
-        found = self.attributes.get(name, default)
-        return found if isinstance(found, int | float) else default
+        value = self.attributes.get(name, default)
+        return value if isinstance(value, int | float) else default
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)

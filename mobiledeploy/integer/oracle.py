@@ -87,8 +87,8 @@ def stream(
             group = images[start : start + threads * size]
             some = [group[i : i + size] for i in range(0, len(group), size)]
             with one_blas_thread():
-                found = list(pool.map(few, some))
-            for rows, values in zip(some, found, strict=True):
+                computed = list(pool.map(few, some))
+            for rows, values in zip(some, computed, strict=True):
                 for i in range(len(rows)):
                     yield {name: codes[i : i + 1] for name, codes in values.items()}
 
@@ -151,7 +151,7 @@ def _run_few(
     grids = graph.tensors()
     last_use = {name: i for i, node in enumerate(graph.nodes) for name in node.inputs}
     values = {graph.input.name: images}
-    found = {graph.input.name: images} if graph.input.name in kept else {}
+    kept_codes = {graph.input.name: images} if graph.input.name in kept else {}
     for i, node in enumerate(graph.nodes):
         names = node.inputs
         codes = _compute(
@@ -159,11 +159,11 @@ def _run_few(
         )
         values[node.output.name] = codes
         if node.output.name in kept:
-            found[node.output.name] = codes
+            kept_codes[node.output.name] = codes
         for name in set(names):
             if last_use[name] == i:
                 del values[name]
-    return found
+    return kept_codes
 
 
 def _kept(graph: IntegerGraph, keep: Collection[str] | None) -> tuple[str, ...]:

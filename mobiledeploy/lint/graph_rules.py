@@ -153,8 +153,8 @@ def _custom(graph: Graph) -> Iterator[Place]:
     seen |= {(kind, domain) for kind, domain, _ in graph.model.other_operators}
     for kind, domain in sorted(seen):
         if domain and domain not in known:
-            found = "a custom operator" if domain == CUSTOM else f"of the domain {domain}"
-            yield Place(where=kind, found=found)
+            whose = "a custom operator" if domain == CUSTOM else f"of the domain {domain}"
+            yield Place(where=kind, found=whose)
 
 
 def _batch_norms(graph: Graph) -> Iterator[Place]:
@@ -163,8 +163,8 @@ def _batch_norms(graph: Graph) -> Iterator[Place]:
         if operator.kind == "BatchNormalization":
             yield Place(where=graph.model.named(operator), found="a batch normalisation")
         elif operator.kind == "MUL" and _after(graph, operator, weighted):
-            found = "a product with a constant for each channel, right after a convolution"
-            yield Place(where=graph.model.named(operator), found=found)
+            product = "a product with a constant for each channel, right after a convolution"
+            yield Place(where=graph.model.named(operator), found=product)
 
 
 def _after(graph: Graph, operator: Operator, weighted: set[int]) -> bool:
@@ -184,8 +184,8 @@ def _after(graph: Graph, operator: Operator, weighted: set[int]) -> bool:
 
 def _graphs(graph: Graph) -> Iterator[Place]:
     if graph.model.graphs > 1:
-        found = f"{graph.model.graphs} graphs; tensors are shown and checked in the main one"
-        yield Place(where="the file", found=found)
+        graphs = f"{graph.model.graphs} graphs; tensors are shown and checked in the main one"
+        yield Place(where="the file", found=graphs)
 
 
 def _outside(graph: Graph) -> Iterator[Place]:

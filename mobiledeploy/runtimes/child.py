@@ -195,11 +195,11 @@ class Children:
     def _process(self, runtime: Runtime, *, scratch: bool = False) -> "ChildProcess":
         """Return a runtime's process, another one if it has died."""
         with self._lock:
-            found = self._processes.get((runtime.name, scratch))
-            if found is None or found.ended is not None:
-                found = ChildProcess(runtime)
-                self._processes[runtime.name, scratch] = found
-            return found
+            process = self._processes.get((runtime.name, scratch))
+            if process is None or process.ended is not None:
+                process = ChildProcess(runtime)
+                self._processes[runtime.name, scratch] = process
+            return process
 
     def _load(
         self,
@@ -212,7 +212,7 @@ class Children:
         scratch: bool,
     ) -> "ChildSession":
         process = self._process(runtime, scratch=scratch)
-        found, _ = process.ask(
+        answer, _ = process.ask(
             {"do": "load", **wanted},
             [np.frombuffer(model, np.uint8)],
             seconds=self._load_seconds,
@@ -225,7 +225,7 @@ class Children:
             return self._load(runtime, model, wanted, name, hint, scratch=scratch)
 
         seconds = self._load_seconds, self._image_seconds
-        return ChildSession(process, found, name=name, hint=hint, seconds=seconds, again=again)
+        return ChildSession(process, answer, name=name, hint=hint, seconds=seconds, again=again)
 
 
 class ChildSession:
@@ -234,18 +234,18 @@ class ChildSession:
     def __init__(
         self,
         process: "ChildProcess",
-        found: dict[str, Any],
+        answer: dict[str, Any],
         *,
         name: str,
         hint: str | None,
         seconds: tuple[float, float],
         again: Callable[[], "ChildSession"],
     ) -> None:
-        self.runtime = str(found["runtime"])
-        self.options = tuple(map(str, found["options"]))
-        self.inputs = tuple(_info(source) for source in found["inputs"])
-        self.outputs = tuple(_info(output) for output in found["outputs"])
-        self._number, self._process = found["session"], process
+        self.runtime = str(answer["runtime"])
+        self.options = tuple(map(str, answer["options"]))
+        self.inputs = tuple(_info(source) for source in answer["inputs"])
+        self.outputs = tuple(_info(output) for output in answer["outputs"])
+        self._number, self._process = answer["session"], process
         self._name, self._hint, self._seconds, self._again = name, hint, seconds, again
 
     @property
@@ -314,11 +314,11 @@ class ChildSession:
         return None
 
 
-def _info(found: dict[str, Any]) -> TensorInfo:
+def _info(described: dict[str, Any]) -> TensorInfo:
     return TensorInfo(
-        name=str(found["name"]),
-        dtype=np.dtype(found["dtype"]),
-        shape=tuple(map(int, found["shape"])),
+        name=str(described["name"]),
+        dtype=np.dtype(described["dtype"]),
+        shape=tuple(map(int, described["shape"])),
     )
 
 
@@ -384,7 +384,7 @@ class ChildProcess:
             if self.ended is not None:
                 raise died(*self.ended)
             try:
-                answer, found = self._exchange(body, arrays, seconds)
+                answer, outputs = self._exchange(body, arrays, seconds)
             except _DeathError as error:
                 self.ended = error.death, error.detail
                 self._end()
@@ -395,7 +395,7 @@ class ChildProcess:
             kind = _ERRORS.get(answer["status"], CorruptFileError)
             where = f"{name} in {self._runtime.title}"
             raise kind(f"{where}: {answer['message']}", hint=answer["hint"])
-        return answer, found
+        return answer, outputs
 
     def _exchange(
         self, body: dict[str, Any], arrays: Sequence[Array], seconds: float

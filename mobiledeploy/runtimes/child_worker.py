@@ -50,9 +50,9 @@ def work(module: str) -> None:
             return
         answer: dict[str, Any]
         try:
-            answer, found = tasks[body["do"]](body, arrays)
+            answer, outputs = tasks[body["do"]](body, arrays)
         except MobileDeployError as error:
-            answer, found = (
+            answer, outputs = (
                 {
                     "status": error.exit_status,
                     "message": str(error),
@@ -61,9 +61,9 @@ def work(module: str) -> None:
                 [],
             )
         except MemoryError:
-            answer, found = {"memory": child_process.MAX_MEMORY}, []
+            answer, outputs = {"memory": child_process.MAX_MEMORY}, []
         try:
-            send(answers, answer, found)
+            send(answers, answer, outputs)
         except BrokenPipeError:
             sys.exit(0)
 
@@ -99,8 +99,8 @@ def _tasks(runtime: Runtime) -> dict[str, Callable[[dict[str, Any], list[Array]]
     def kernel_reasons(body: dict[str, Any], arrays: list[Array]) -> _Answer:
         ask = runtime.kernel_reasons
         layers = [FileLayer(**layer) for layer in body["layers"]]
-        found = None if ask is None else ask(arrays[0].tobytes(), layers)
-        return {"reasons": found}, []
+        reasons = None if ask is None else ask(arrays[0].tobytes(), layers)
+        return {"reasons": reasons}, []
 
     def tap(body: dict[str, Any], arrays: list[Array]) -> _Answer:
         from mobiledeploy.formats import model_file

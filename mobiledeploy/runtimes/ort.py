@@ -120,8 +120,8 @@ class OrtSession:
 
     def _invoke(self, pieces: Sequence[Array]) -> Sequence[Array]:
         names = [info.name for info in self.inputs]
-        found: Sequence[Array] = self._session.run(None, dict(zip(names, pieces, strict=True)))
-        return found
+        outputs: Sequence[Array] = self._session.run(None, dict(zip(names, pieces, strict=True)))
+        return outputs
 
 
 def _open(

@@ -34,7 +34,7 @@ def kernel_reasons(model: bytes, layers: Sequence[FileLayer]) -> list[tuple[str,
         CorruptFileError: ONNX Runtime cannot load the file.
     """
     chosen = kernels(model)
-    found = {op: sum(kind == op for kind, _ in chosen) for op in _FUSED.values()}
+    fused = {op: sum(kind == op for kind, _ in chosen) for op in _FUSED.values()}
     wanted = {op: sum(_FUSED.get(layer.kind) == op for layer in layers) for op in _FUSED.values()}
 
     def reasons(layer: FileLayer) -> tuple[str, ...]:
@@ -44,8 +44,8 @@ def kernel_reasons(model: bytes, layers: Sequence[FileLayer]) -> list[tuple[str,
                 return ("ONNX Runtime fuses it into no integer kernel: it computes in float32",)
         elif layer.kind in _FUSED:
             op = _FUSED[layer.kind]
-            if found[op] != wanted[op]:
-                words = f"ONNX Runtime has {found[op]} {op} for {wanted[op]} such layers"
+            if fused[op] != wanted[op]:
+                words = f"ONNX Runtime has {fused[op]} {op} for {wanted[op]} such layers"
                 return (f"{words}: it computes the others in float32",)
         return ()
 

@@ -194,15 +194,15 @@ def with_own_zero_points(data: bytes) -> bytes | None:
 def _softmax_codes(model: OnnxModel) -> list[str]:
     """Return what each softmax is computed from, as codes where it is dequantised first."""
     writers = {index: operator for operator in model.operators for index in operator.outputs}
-    found = []
+    names = []
     for operator in model.operators:
         index = operator.input(0)
         if operator.kind == "Softmax" and index >= 0:
             writer = writers.get(index)
             if writer is not None and writer.kind == "DequantizeLinear" and writer.input(0) >= 0:
                 index = writer.input(0)
-            found.append(model.tensors[index].name)
-    return found
+            names.append(model.tensors[index].name)
+    return names
 
 
 def _twins(graph: Any, starts: Sequence[str], stored: dict[str, Any]) -> dict[str, str]:
@@ -223,17 +223,17 @@ def _grid(node: Any, stored: dict[str, Any]) -> tuple[str, ...]:
     """Return what a QuantizeLinear reads, constants by their content, and its attributes."""
     from onnx import TensorProto
 
-    found = list(node.input[:1])
+    parts = list(node.input[:1])
     for name in node.input[1:]:
         if name in stored:
             bare = TensorProto()
             bare.CopyFrom(stored[name])
             bare.ClearField("name")
-            found.append(repr(bare.SerializeToString(deterministic=True)))
+            parts.append(repr(bare.SerializeToString(deterministic=True)))
         else:
-            found.append(name)
-    found += [repr(attribute.SerializeToString()) for attribute in node.attribute]
-    return tuple(found)
+            parts.append(name)
+    parts += [repr(attribute.SerializeToString()) for attribute in node.attribute]
+    return tuple(parts)
 
 
 def _reading(node: Any, inputs: Sequence[str]) -> Any:

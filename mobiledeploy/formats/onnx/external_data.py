@@ -203,15 +203,15 @@ def _place(name: str, path: Path, stated: Stated) -> tuple[Path, int, int]:
 def _read(name: str, place: tuple[Path, int, int]) -> npt.NDArray[np.uint8]:
     path, offset, length = place
     try:
-        found = np.fromfile(path, np.uint8, count=length, offset=offset)
+        content = np.fromfile(path, np.uint8, count=length, offset=offset)
     except OSError as error:
         raise RequestError(
             f"constant `{name}`: cannot read {path}: {error.strerror}",
             hint="check that the file is yours to read",
         ) from error
-    if found.size != length:
+    if content.size != length:
         raise CorruptFileError(f"constant `{name}`: {path} became shorter as it was read")
-    return found
+    return content
 
 
 def _check_length(tensor: Any, length: int) -> None:

@@ -88,14 +88,14 @@ def _constants(graph: Any, external: ExternalData) -> dict[str, _Constant]:
     Raises:
         CorruptFileError: Two have one name, which ONNX forbids: readers take either.
     """
-    found: dict[str, _Constant] = {}
+    constants: dict[str, _Constant] = {}
     for number, (name, proto) in enumerate(_stored(graph)):
-        if name in found:
+        if name in constants:
             raise CorruptFileError(f"two constants have the same name, `{name[:MOST_NAME]}`")
         bytes_of = external.of if external_data.is_external(proto) else _content
         content = bytes_of(proto)
-        found[name] = _constant(name, proto, number, content), content
-    return found
+        constants[name] = _constant(name, proto, number, content), content
+    return constants
 
 
 def _stored(graph: Any) -> Iterator[tuple[str, Any]]:
@@ -165,14 +165,14 @@ def _tensors(graph: Any, constants: Mapping[str, _Constant]) -> tuple[Tensor, ..
     names.update(
         (name, None) for node in graph.node for name in (*node.input, *node.output) if name
     )
-    found = []
+    tensors = []
     for name in names:
         if name in constants:
-            found.append(constants[name][0])
+            tensors.append(constants[name][0])
         else:
             dtype, shape = described.get(name, ("", None))
-            found.append(Tensor(name=name, dtype=dtype, shape=shape))
-    return tuple(found)
+            tensors.append(Tensor(name=name, dtype=dtype, shape=shape))
+    return tuple(tensors)
 
 
 def _operator(node: Any, index: Mapping[str, int], opsets: Mapping[str, int]) -> OnnxOperator:

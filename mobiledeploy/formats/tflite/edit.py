@@ -119,10 +119,10 @@ def named(model: TfliteModel, name: str) -> int:
     Raises:
         ConversionError: There is none.
     """
-    found = [index for index, tensor in enumerate(model.tensors) if tensor.unique_name == name]
-    if len(found) != 1:
-        raise ConversionError(f"expected one tensor `{name}`, received {len(found)}")
-    return found[0]
+    indices = [index for index, tensor in enumerate(model.tensors) if tensor.unique_name == name]
+    if len(indices) != 1:
+        raise ConversionError(f"expected one tensor `{name}`, received {len(indices)}")
+    return indices[0]
 
 
 def _copy(part: TfliteWriter, tensor: TfliteTensor) -> int:

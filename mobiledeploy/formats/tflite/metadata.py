@@ -52,14 +52,14 @@ def describe(data: bytes, values: Values) -> dict[str, str]:
         raise CorruptFileError(
             f"expected at most {MOST_ENTRIES} entries of metadata, received {len(values)}"
         )
-    found = {}
+    described = {}
     for name, value in values.items():
         if name == ENTRY and value.size <= MOST_BYTES:
-            found.update(_model(flatbuffer.root(value.tobytes(), IDENTIFIER)))
+            described.update(_model(flatbuffer.root(value.tobytes(), IDENTIFIER)))
         else:
-            found[name] = _text(value) or f"{value.size} bytes"
+            described[name] = _text(value) or f"{value.size} bytes"
     files = _files(data)
-    return {**found, "files": ", ".join(files)} if files else found
+    return {**described, "files": ", ".join(files)} if files else described
 
 
 def _text(value: npt.NDArray[np.uint8]) -> str:

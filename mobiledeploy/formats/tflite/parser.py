@@ -112,7 +112,7 @@ def distinct(names: Sequence[str]) -> tuple[str, ...]:
     needs one for each tensor.
     """
     own, taken = set(names), set[str]()
-    found = []
+    distinct_names = []
     for number, name in enumerate(names):
         unique = name
         if not name or name in taken:
@@ -120,8 +120,8 @@ def distinct(names: Sequence[str]) -> tuple[str, ...]:
             while unique in own or unique in taken:
                 unique += "'"
         taken.add(unique)
-        found.append(unique)
-    return tuple(found)
+        distinct_names.append(unique)
+    return tuple(distinct_names)
 
 
 def _tensor(
@@ -241,16 +241,16 @@ def _operator(
 
 def _options(table: Table | None, known: schema.Options, where: str) -> dict[str, Any]:
     """Return an operator's options by name, with the schema's defaults."""
-    found = {}
+    options = {}
     for name, field in known.fields.items():
         if table is None:
-            found[name] = field.default
+            options[name] = field.default
         elif field.kind == schema.SHAPE:
             sized = table.place(field.slot) is not None
-            found[name] = _shape(table, field.slot, where) if sized else field.default
+            options[name] = _shape(table, field.slot, where) if sized else field.default
         else:
-            found[name] = table.scalar(field.slot, field.kind, field.default)
-    return found
+            options[name] = table.scalar(field.slot, field.kind, field.default)
+    return options
 
 
 def _metadata(root: Table, buffers: Buffers, limit: StepLimit) -> metadata.Values:
@@ -288,17 +288,17 @@ def _named(
     calls: Sequence[Signature], graphs: Sequence[Table], limit: StepLimit
 ) -> dict[str, dict[str, dict[str, str]]]:
     """Return signatures with the names of their tensors."""
-    found = {}
+    signatures = {}
     for call in calls:
         tensors = graphs[call.graph].tables(schema.SubGraph.TENSORS)
         limit.take(len(tensors))
-        found[call.key] = {
+        signatures[call.key] = {
             end: {
                 name: _text(tensors[index], schema.Tensor.NAME, limit) for name, index in entries
             }
             for end, entries in (("inputs", call.inputs), ("outputs", call.outputs))
         }
-    return found
+    return signatures
 
 
 def _text(table: Table, slot: int, limit: StepLimit) -> str:
@@ -312,21 +312,21 @@ def _whole_text(table: Table, slot: int, limit: StepLimit) -> str:
 
 
 def _shape(table: Table, slot: int, where: str) -> tuple[int, ...]:
-    found = table.numbers(slot, np.int32)
-    if found is None:
+    sizes = table.numbers(slot, np.int32)
+    if sizes is None:
         return ()
-    if found.size > MOST_RANK:
-        raise CorruptFileError(f"{where}: {found.size} dimensions are too many")
-    return tuple(int(size) for size in found)
+    if sizes.size > MOST_RANK:
+        raise CorruptFileError(f"{where}: {sizes.size} dimensions are too many")
+    return tuple(int(size) for size in sizes)
 
 
 def _indices(
     table: Table, slot: int, tensors: int, limit: StepLimit, what: str
 ) -> tuple[int, ...]:
-    found = table.numbers(slot, np.int32)
-    if found is None or not found.size:
+    indices = table.numbers(slot, np.int32)
+    if indices is None or not indices.size:
         return ()
-    limit.take(found.size)
-    if found.min() < -1 or found.max() >= tensors:
+    limit.take(indices.size)
+    if indices.min() < -1 or indices.max() >= tensors:
         raise CorruptFileError(f"{what}: expected indices of {tensors} tensors")
-    return tuple(found.tolist())
+    return tuple(indices.tolist())

@@ -91,9 +91,9 @@ def test_another_kind_is_refused_by_its_name(tmp_path: Path, kind: str, suffix: 
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind.startswith("a Keras")])
 def test_of_a_keras_file_the_command_is_named_that_takes_it(kind: str) -> None:
-    found = other_kinds.kind_of("m.h5", KINDS[kind])
-    assert found is not None
-    assert "mobiledeploy build --weights" in str(found.hint)
+    kind_of_file = other_kinds.kind_of("m.h5", KINDS[kind])
+    assert kind_of_file is not None
+    assert "mobiledeploy build --weights" in str(kind_of_file.hint)
 
 
 def test_a_folder_with_a_saved_model_is_called_so(tmp_path: Path) -> None:

@@ -15,10 +15,10 @@ from mobiledeploy.targets import tflite
 
 @given(st.lists(st.sampled_from(["", "a", "b", "#0", "a#1", "a#1'", "a#2"]), max_size=9))
 def test_every_tensor_gets_a_name_of_its_own_and_keeps_one_that_it_has(names: list[str]) -> None:
-    found = distinct(names)
-    assert len(set(found)) == len(names)
-    assert "" not in found
-    for place, (name, own) in enumerate(zip(names, found, strict=True)):
+    unique = distinct(names)
+    assert len(set(unique)) == len(names)
+    assert "" not in unique
+    for place, (name, own) in enumerate(zip(names, unique, strict=True)):
         assert own.startswith(name)
         assert (own == name) == (name != "" and name not in names[:place])
 

@@ -73,9 +73,9 @@ def converted(network: Network, ranges: Ranges) -> bytes:
     observe = fake_quant.activations(ranges)
 
     def apply(layer: Layer, source: Any) -> Any:
-        found = network.weights[layer.name]
-        product = graph.convolve(layer, source, fake_quant.kernel(layer, found.kernel))
-        return tf.nn.bias_add(product, found.bias)
+        weights = network.weights[layer.name]
+        product = graph.convolve(layer, source, fake_quant.kernel(layer, weights.kernel))
+        return tf.nn.bias_add(product, weights.bias)
 
     def forward(image: Any) -> Any:
         return graph.forward(

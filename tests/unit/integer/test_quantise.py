@@ -35,25 +35,25 @@ def with_weights(network: Network, name: str, **arrays: Any) -> Network:
 
 
 def node(graph: IntegerGraph, name: str) -> Conv | Dense:
-    found = next(node for node in graph.nodes if node.output.name == name)
-    assert isinstance(found, Conv | Dense)
-    return found
+    named = next(node for node in graph.nodes if node.output.name == name)
+    assert isinstance(named, Conv | Dense)
+    return named
 
 
 def test_real_values_are_within_half_a_step(network: Network, ranges: Ranges) -> None:
     graph = quantise(network, ranges)
     for name, axes in (("stem", (3, 0, 1, 2)), ("spread", (3, 0, 1, 2)), ("logits", (1, 0))):
-        found, real = node(graph, name).weights, network.weights[name]
+        integers, real = node(graph, name).weights, network.weights[name]
         kernel = real.kernel.transpose(axes)
         error = np.abs(
-            found.kernel * found.kernel_scale.reshape(-1, *[1] * (kernel.ndim - 1))
+            integers.kernel * integers.kernel_scale.reshape(-1, *[1] * (kernel.ndim - 1))
             if name == "stem"
-            else found.kernel * found.kernel_scale
+            else integers.kernel * integers.kernel_scale
         ) - np.abs(kernel)
-        scale = found.kernel_scale.max()
+        scale = integers.kernel_scale.max()
         assert np.abs(error).max() <= 0.501 * scale
         np.testing.assert_allclose(
-            found.bias * found.bias_scale, real.bias, atol=0.501 * found.bias_scale.max()
+            integers.bias * integers.bias_scale, real.bias, atol=0.501 * integers.bias_scale.max()
         )
 
 
@@ -116,7 +116,9 @@ def test_exact_ranges_stay_and_move_others_by_a_hair(network: Network, ranges: R
 
 def test_a_missing_range_is_refused_by_name(network: Network, ranges: Ranges) -> None:
     with pytest.raises(ConversionError, match="`shrink`"):
-        quantise(network, {name: found for name, found in ranges.items() if name != "shrink"})
+        quantise(
+            network, {name: interval for name, interval in ranges.items() if name != "shrink"}
+        )
 
 
 def test_an_infinite_range_is_refused_by_name(network: Network, ranges: Ranges) -> None:

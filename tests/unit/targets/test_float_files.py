@@ -69,9 +69,9 @@ def test_tflite_computes_the_network(network: Network, pixels: np.ndarray, head:
     )
     call = interpreter.get_signature_runner("serving_default")
     images = (pixels.astype(np.float32) - 128) / 128
-    found = np.concatenate([call(input=image[np.newaxis])["output"] for image in images])
+    outputs = np.concatenate([call(input=image[np.newaxis])["output"] for image in images])
     wanted = expected(network, pixels, head)
-    np.testing.assert_allclose(found, wanted, atol=tolerance(wanted))
+    np.testing.assert_allclose(outputs, wanted, atol=tolerance(wanted))
 
 
 def test_tflite_names_its_ends(network: Network) -> None:
@@ -97,9 +97,9 @@ def test_onnx_computes_the_network(network: Network, pixels: np.ndarray, head: H
     session = onnxruntime.InferenceSession(write_onnx(network, head=head))
     images = (pixels.astype(np.float32) - 128) / 128
     output = {"softmax": "predictions", "logits": "logits"}[head]
-    (found,) = session.run([output], {INPUT: images})
+    (outputs,) = session.run([output], {INPUT: images})
     wanted = expected(network, pixels, head)
-    np.testing.assert_allclose(found, wanted, atol=tolerance(wanted))
+    np.testing.assert_allclose(outputs, wanted, atol=tolerance(wanted))
 
 
 def test_onnx_is_well_formed_with_a_free_batch(network: Network) -> None:

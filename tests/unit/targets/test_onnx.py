@@ -72,9 +72,9 @@ def test_a_stem_on_three_colours_is_computed_on_four_pixels_at_a_time(tmp_path: 
     data = written(graph, io="uint8")
     kernel = next(t for t in parsed(data).graph.initializer if t.name == "conv1/kernel")
     assert tuple(kernel.dims) == (2 * 8, 12, 3, 2)
-    found = fused(data, tmp_path)
+    kernels = fused(data, tmp_path)
     # Reshapes copy nothing; of the transpositions none is left but the one before the pooling.
-    assert (found["QLinearConv"], found["Reshape"], found["Transpose"]) == (27, 2, 1)
+    assert (kernels["QLinearConv"], kernels["Reshape"], kernels["Transpose"]) == (27, 2, 1)
 
 
 @pytest.mark.parametrize(("image_size", "stem_stride"), [(66, 2), (65, 2), (64, 1)])
@@ -85,10 +85,10 @@ def test_other_stems_stay_as_they_are(image_size: int, stem_stride: int) -> None
 
 
 def test_a_clip_that_the_grid_does_not_imply_does_not_stop_fusion(tmp_path: Path) -> None:
-    found = fused(written(graphs.assorted_graph(), io="uint8"), tmp_path)
-    assert found["Clip"] == 2
-    assert found["QLinearConv"] == 5
-    assert "Conv" not in found
+    kernels = fused(written(graphs.assorted_graph(), io="uint8"), tmp_path)
+    assert kernels["Clip"] == 2
+    assert kernels["QLinearConv"] == 5
+    assert "Conv" not in kernels
 
 
 @pytest.mark.parametrize(

@@ -39,8 +39,8 @@ def metadata(model: Any, name: bytes) -> bytes:
 
 def test_operators_and_versions_are_those_of_the_oldest_runtimes(graph: IntegerGraph) -> None:
     data = tflite.write(graph)
-    model, found = parsed(data), operators(data)
-    assert set(found) == {
+    model, kinds = parsed(data), operators(data)
+    assert set(kinds) == {
         ("CONV_2D", 3),
         ("DEPTHWISE_CONV_2D", 3),
         ("ADD", 2),
@@ -48,7 +48,7 @@ def test_operators_and_versions_are_those_of_the_oldest_runtimes(graph: IntegerG
         ("FULLY_CONNECTED", 4),
         ("SOFTMAX", 2),
     }
-    assert len(found) == 65
+    assert len(kinds) == 65
     assert len(model.operatorCodes) == 6
     assert metadata(model, b"min_runtime_version") == b"1.14.0".ljust(16, b"\0")
 
@@ -65,8 +65,8 @@ def test_the_border_has_the_type_that_is_asked_for(
     graph: IntegerGraph, io: Io, first: tuple[str, int], last: tuple[str, int], dtype: type
 ) -> None:
     data = tflite.write(graph, io=io)
-    found = operators(data)
-    assert (found[0], found[-1]) == (first, last)
+    kinds = operators(data)
+    assert (kinds[0], kinds[-1]) == (first, last)
     session = litert.load(data)
     assert session.input.dtype == session.outputs[0].dtype == np.dtype(dtype)
     assert (session.input.name, session.outputs[0].name) == ("input", "predictions")
