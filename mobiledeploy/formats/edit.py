@@ -61,7 +61,7 @@ class Recipe:
         )
 
 
-def known(things: Mapping[str, Thing], name: str) -> Thing:
+def inner_tensor(things: Mapping[str, Thing], name: str) -> Thing:
     """Return what stands under a tensor's name.
 
     Raises:

@@ -17,7 +17,7 @@ from mobiledeploy.ops.tensors import QTensor
 from mobiledeploy.ops.weights import QWeights
 from mobiledeploy.spec.config import Head
 
-_JOINTS: Final = frozenset({"input", "inputs", "output", "weights"})
+_NOT_OPTIONS: Final = frozenset({"input", "inputs", "output", "weights"})
 """Fields of a node that are no options."""
 
 
@@ -141,7 +141,7 @@ def _options(node: Node) -> list[object]:
     return [
         getattr(made, field.name)
         for field in dataclasses.fields(made)
-        if field.name not in _JOINTS
+        if field.name not in _NOT_OPTIONS
     ]
 
 

@@ -1,4 +1,4 @@
-"""A model as the rules look at it: who writes and reads each tensor, and its layers."""
+"""A model as the rules look at it."""
 
 import dataclasses
 import functools
@@ -80,7 +80,7 @@ class Graph:
         known = [count for count in counts if count is not None]
         return sum(known) if len(known) == len(counts) else None
 
-    def ends(self) -> tuple[Tensor, ...]:
-        """Return the tensors that the world sees."""
+    def inputs_and_outputs(self) -> tuple[Tensor, ...]:
+        """Return the tensors that an app sees."""
         indices = (*self.model.inputs, *self.model.outputs)
         return tuple(self.model.tensors[index] for index in indices if index >= 0)

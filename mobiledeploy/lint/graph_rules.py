@@ -1,4 +1,4 @@
-"""Rules on the graph: what stands in it that should not, and what is in the file for nothing."""
+"""Rules on the graph: operators that should not be there, parts of a file that nothing uses."""
 
 import bisect
 import hashlib
@@ -124,7 +124,7 @@ def _duplicates(graph: Graph) -> Iterator[Place]:
     places: set[tuple[int, int]] = set()
     for buffer in graph.model.buffers:
         content, key = buffer.content, (buffer.place, buffer.content.size)
-        # Zeros and other constants of one value come twice by nature.
+        # Zeros and other constants of one value are often equal.
         plain = content.size < SMALLEST_DUPLICATE or bool((content == content[0]).all())
         if plain or key in places:
             continue
@@ -139,7 +139,7 @@ def _duplicates(graph: Graph) -> Iterator[Place]:
 
 
 def _open_dimensions(graph: Graph) -> Iterator[Place]:
-    for tensor in graph.ends():
+    for tensor in graph.inputs_and_outputs():
         if tensor.shape is None:
             yield Place(where=f"`{tensor.name}`", found="no shape at all")
         elif any(not isinstance(size, int) or size < 0 for size in tensor.shape[1:]):

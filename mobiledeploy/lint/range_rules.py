@@ -1,4 +1,4 @@
-"""Rules on activations: codes that nothing reaches, and grids that kernels do not take."""
+"""Rules on activations: codes that nothing reaches, grids that kernels do not take."""
 
 import math
 from collections.abc import Iterator

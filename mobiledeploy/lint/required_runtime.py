@@ -1,4 +1,4 @@
-"""The oldest runtime that runs a file and computes what the file means, and why.
+"""The oldest runtime that runs a file rightly, with the reasons.
 
 TFLite: the versions of its operators, and traps that no version guards. ONNX Runtime: operator set
 and IR version.

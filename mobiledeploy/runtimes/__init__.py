@@ -6,9 +6,12 @@ knows nothing of what the numbers mean.
 * `table`: all runtimes, and which of them run a format.
 * `litert_xnnpack`, `litert_builtin`, `litert_reference`, `numpy_oracle`: those of a `.tflite`.
 * `ort_optimised`, `ort_unoptimised`: those of an `.onnx`.
-* `litert`, `ort`: sessions of the two engines; `batches`: what all sessions do with a batch.
+* `litert`: sessions of LiteRT, with any of its kernels.
+* `ort`: sessions of ONNX Runtime.
+* `batches`: what all sessions do with a batch.
 * `saturation`: keeps ONNX Runtime's int8 products from overflowing on x86 without VNNI.
-* `child`: files run in processes of their own; `child_worker`: what such a process does.
+* `child`: files run in processes of their own.
+* `child_worker`: what such a process does.
 * `cpu`: what this machine's processor can do.
 """
 

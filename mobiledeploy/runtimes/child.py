@@ -39,10 +39,10 @@ MOST_SECONDS: Final = 300.0
 
 _BOOT: Final = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
-    "from mobiledeploy.runtimes.child_worker import work; work(sys.argv[2])"
+    "from mobiledeploy.runtimes.child_worker import answer_requests; answer_requests(sys.argv[2])"
 )
 _ERRORS: Final = {error.exit_status: error for error in MobileDeployError.__subclasses__()}
-WAITS: Final = 6
+CLOCK_FACTOR: Final = 6
 """Times as long as a process may work, by the clock: others may keep the processors busy."""
 PIPE_BYTES: Final = 1 << 20
 """What a pipe holds where the system can be told: a batch in one go, not in pieces of 64 kB."""
@@ -323,7 +323,7 @@ def _info(described: dict[str, Any]) -> TensorInfo:
 
 
 class ChildProcess:
-    """A running `child_worker.work`.
+    """A running `child_worker.answer_requests`.
 
     Attributes:
         ended: How it ended; None while it runs.
@@ -403,12 +403,12 @@ class ChildProcess:
         requests, answers = self._process.stdin, self._process.stdout
         assert requests is not None  # noqa: S101 - both are pipes
         assert answers is not None  # noqa: S101
-        with Patience(self._process, seconds) as patience:
+        with TimeLimit(self._process, seconds) as limit:
             try:
                 send(requests, body, arrays)
                 return receive(answers)
             except (OSError, EOFError, BrokenMessageError) as error:
-                if patience.ended:
+                if limit.ended:
                     raise _DeathError("time", f"{seconds:.0f} s") from error
                 raise self._death(error) from error
 
@@ -419,8 +419,8 @@ class ChildProcess:
         if status < 0:
             return _DeathError("signal", _signal_name(-status))
         self._errors.seek(0)
-        said = self._errors.read().decode(errors="replace")
-        return RuntimeError(f"a child process failed with status {status}:\n{said}")
+        errors = self._errors.read().decode(errors="replace")
+        return RuntimeError(f"a child process failed with status {status}:\n{errors}")
 
     def close(self) -> None:
         """End the process when it has answered."""
@@ -450,7 +450,7 @@ class _DeathError(Exception):
         self.death, self.detail = death, detail
 
 
-class Patience:
+class TimeLimit:
     """Kills a process that takes too long within a `with` block.
 
     Attributes:
@@ -476,22 +476,22 @@ class Patience:
         self._done.set()
 
     def _watch(self) -> None:
-        begun, before = time.monotonic(), worked(self._process.pid)
+        begun, before = time.monotonic(), cpu_seconds(self._process.pid)
         while not self._done.wait(min(self._seconds / 4, _LONGEST_PAUSE)):
-            waited, now = time.monotonic() - begun, worked(self._process.pid)
+            waited, now = time.monotonic() - begun, cpu_seconds(self._process.pid)
             used = waited if now is None or before is None else now - before
-            if used > self._seconds or waited > WAITS * self._seconds:
+            if used > self._seconds or waited > CLOCK_FACTOR * self._seconds:
                 self.ended = True
                 self._process.kill()
                 return
 
 
-def worked(pid: int) -> float | None:
-    """Return the seconds that processors have worked for a process; None if nobody tells."""
+def cpu_seconds(pid: int) -> float | None:
+    """Return how long processors have worked for a process; None if the system does not say."""
     try:
-        told = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
         # The name in front may hold anything, brackets too. Then come utime and stime, in ticks.
-        user, system = told.rpartition(")")[2].split()[11:13]
+        user, system = stat.rpartition(")")[2].split()[11:13]
         return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
     except (OSError, ValueError):
         return None

@@ -46,7 +46,7 @@ def this_cpu_saturates() -> bool:
     return int(total.item()) != PRODUCTS * 255 * 127
 
 
-def ways(model: bytes) -> Iterator[tuple[bytes, str]]:
+def variants(model: bytes) -> Iterator[tuple[bytes, str]]:
     """Yield what may be loaded with the option, and words for it.
 
     Args:

@@ -55,7 +55,7 @@ def write(
     tensors = graph.tensors()
     model = OnnxWriter(names=tensors)
     image = _write_input(model, graph.input, io)
-    stem = onnx_stem.find(graph)
+    stem = onnx_stem.find_stem(graph)
     if stem is None and _is_image(graph.input):
         image = model.node("Transpose", [image], perm=[0, 3, 1, 2])
     codes = {graph.input.name: image}

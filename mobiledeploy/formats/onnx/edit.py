@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from mobiledeploy.base.errors import ConversionError, CorruptFileError
-from mobiledeploy.formats.edit import CodeType, Recipe, known, operators_between
+from mobiledeploy.formats.edit import CodeType, Recipe, inner_tensor, operators_between
 from mobiledeploy.formats.onnx import checker, protobuf, schema
 from mobiledeploy.formats.onnx.model import OnnxModel
 
@@ -69,7 +69,7 @@ def tap_recipe(model: OnnxModel, tensors: Sequence[str] | None = None) -> Recipe
         for name in node.output
         if name not in own
     }
-    added = [known(inner, name) for name in tensors]
+    added = [inner_tensor(inner, name) for name in tensors]
     return Recipe(
         outputs=tuple(tensors),
         dtype=_CODES.get(schema.element_type(added[-1].type.tensor_type.elem_type)),

@@ -1,4 +1,4 @@
-"""What stands in an `.onnx`: the view that both formats share, and what only ONNX has."""
+"""A parsed `.onnx`: the view that both formats share, extended by what only ONNX has."""
 
 import dataclasses
 import math

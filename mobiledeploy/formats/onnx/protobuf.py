@@ -1,4 +1,4 @@
-"""From the bytes of an `.onnx` to its protobuf, whose texts are text and whose size is bounded."""
+"""From the bytes of an `.onnx` to its protobuf, with its texts and size checked."""
 
 from typing import Any, Final
 

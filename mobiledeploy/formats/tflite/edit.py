@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from mobiledeploy.base.errors import ConversionError, CorruptFileError
-from mobiledeploy.formats.edit import CodeType, Recipe, known, operators_between
+from mobiledeploy.formats.edit import CodeType, Recipe, inner_tensor, operators_between
 from mobiledeploy.formats.tflite import schema
 from mobiledeploy.formats.tflite.model import TfliteModel, TfliteTensor, require_supported
 from mobiledeploy.formats.tflite.writer import TfliteWriter
@@ -46,7 +46,7 @@ def tap_recipe(model: TfliteModel, tensors: Sequence[str] | None = None) -> Reci
         added = [op.inputs[0] for op in model.operators if op.builtin == "SOFTMAX" and op.inputs]
     else:
         indices = {tensor.unique_name: index for index, tensor in enumerate(model.tensors)}
-        added = [known(indices, name) for name in tensors]
+        added = [inner_tensor(indices, name) for name in tensors]
     if not added:
         return Recipe()
     field = model.graph.place(schema.SubGraph.OUTPUTS)

@@ -1,4 +1,4 @@
-"""What stands in a `.tflite`: the view that both formats share, and what only TFLite has."""
+"""A parsed `.tflite`: the view that both formats share, extended by what only TFLite has."""
 
 import dataclasses
 from typing import Any, Final

@@ -51,7 +51,7 @@ def parse(data: bytes) -> TfliteModel:
     tensors = tuple(
         _tensor(table, f"tensor {number} (`{name[:MOST_NAME]}`)", name, unique, buffers, limit)
         for number, (table, name, unique) in enumerate(
-            zip(tables, names, distinct(names), strict=True)
+            zip(tables, names, unique_names(names), strict=True)
         )
     )
     codes = root.tables(schema.Model.OPERATOR_CODES)
@@ -105,14 +105,14 @@ def parse(data: bytes) -> TfliteModel:
     )
 
 
-def distinct(names: Sequence[str]) -> tuple[str, ...]:
+def unique_names(names: Sequence[str]) -> tuple[str, ...]:
     """Return the names, each one once: the first keeps it, others get their tensor's number.
 
     The schema wants no names, and none that differ: runtimes go by numbers. What goes by names
     needs one for each tensor.
     """
     own, taken = set(names), set[str]()
-    distinct_names = []
+    distinct = []
     for number, name in enumerate(names):
         unique = name
         if not name or name in taken:
@@ -120,8 +120,8 @@ def distinct(names: Sequence[str]) -> tuple[str, ...]:
             while unique in own or unique in taken:
                 unique += "'"
         taken.add(unique)
-        distinct_names.append(unique)
-    return tuple(distinct_names)
+        distinct.append(unique)
+    return tuple(distinct)
 
 
 def _tensor(

@@ -91,7 +91,7 @@ def test_both_runtimes_give_the_oracle_s_logits(io: Io, names: tuple[str, ...] |
     assert len(np.unique(codes, axis=0)) > 5
 
 
-def test_names_survive_whatever_they_are() -> None:
+def test_names_of_any_characters_are_kept() -> None:
     graph = graph_of(gated(ODD_NAMES))
     back = tflite_reader.read_file(tflite.write(graph))
     assert list(back.tensors()) == list(graph.tensors())
@@ -165,7 +165,7 @@ def test_the_float_reference_follows_every_branch() -> None:
     np.testing.assert_allclose(values["gated"], wide * gate, rtol=1e-6)
 
 
-def test_joints_that_do_not_fit_are_refused_by_name() -> None:
+def test_inputs_that_do_not_fit_are_refused_by_name() -> None:
     with pytest.raises(RequestError, match="two layers are named `wide`"):
         gated(("wide", "wide", "gate", "gated", "swished", "joined"))
     layer = Layer(name="add", op="add", inputs=(INPUT,), in_channels=3, out_channels=3)

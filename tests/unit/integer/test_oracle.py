@@ -26,7 +26,7 @@ GRAPHS: dict[str, Callable[[], IntegerGraph]] = {
 
 
 @pytest.mark.parametrize("name", GRAPHS)
-def test_every_tensor_is_litert_s(name: str) -> None:
+def test_every_tensor_equals_litert_s(name: str) -> None:
     graph = GRAPHS[name]()
     images = graphs.extremes(graph.input.shape)
     expected = oracle.run(graph, images, kernels=cpu.this_architecture())
@@ -41,7 +41,7 @@ def test_every_tensor_is_litert_s(name: str) -> None:
 @pytest.mark.parametrize(
     ("arch", "alpha"), [(arch, alpha) for arch in ALPHAS for alpha in ALPHAS[arch]]
 )
-def test_logits_of_every_width_are_litert_s(arch: Arch, alpha: float) -> None:
+def test_logits_of_every_width_equal_litert_s(arch: Arch, alpha: float) -> None:
     graph = graphs.mobilenet(arch, alpha=alpha, image_size=32)
     images = graphs.extremes(graph.input.shape)
     kept = [graph.logits.name, graph.output.name]
@@ -116,7 +116,7 @@ def test_codes_do_not_depend_on_how_many_images_are_computed_together(
     graph = GRAPHS["v2"]()
     images = graphs.extremes(graph.input.shape).repeat(3, axis=0)[:21]
     together = oracle.run(graph, images, threads=threads)
-    monkeypatch.setattr(oracle, "TOGETHER", 1)
+    monkeypatch.setattr(oracle, "ELEMENTS_AT_ONCE", 1)
     apart = oracle.run(graph, images, threads=threads)
     assert together.keys() == apart.keys()
     for name, codes in together.items():

@@ -66,7 +66,7 @@ def rules(read: FileReport) -> set[str]:
     return {finding.rule for finding in read.findings}
 
 
-def test_an_int8_file_of_tensorflows_converter_is_a_trap_with_a_wrong_claim(
+def test_an_int8_file_of_tensorflows_converter_claims_runtimes_that_misread_it(
     tmp_path: Path, convert: Callable[..., bytes]
 ) -> None:
     read = report(tmp_path, "tflite", convert(int8=True))

@@ -35,7 +35,7 @@ def test_a_range_beyond_the_activation_has_dead_codes(ids: Callable[..., set[str
     assert ids(tflite.write(assorted_graph())) == {"MD201"}
 
 
-def test_a_dense_layer_per_channel_is_a_trap_unless_old_runtimes_refuse_it(
+def test_a_dense_layer_per_channel_is_reported_unless_old_runtimes_refuse_it(
     clean_tflite: bytes, graph: IntegerGraph, ids: Callable[..., set[str]]
 ) -> None:
     file = TfliteFile(clean_tflite)

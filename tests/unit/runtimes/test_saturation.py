@@ -75,7 +75,7 @@ def with_shared_zero_points(model: bytes) -> bytes:
     return data
 
 
-def test_a_zero_point_that_kernels_share_is_taken_apart(model: bytes, saturates: None) -> None:
+def test_kernels_that_share_a_zero_point_get_one_each(model: bytes, saturates: None) -> None:
     shared = with_shared_zero_points(model)
     assert edit.with_own_zero_points(model) is None
     images = np.random.default_rng(0).integers(-128, 128, (4, 13, 10, 3)).astype(np.int8)

@@ -94,7 +94,7 @@ def test_a_clip_that_the_grid_does_not_imply_does_not_stop_fusion(tmp_path: Path
 @pytest.mark.parametrize(
     ("io", "dtype"), [("int8", np.int8), ("uint8", np.uint8), ("float32", np.float32)]
 )
-def test_the_border_has_the_type_that_is_asked_for(
+def test_input_and_output_have_the_type_that_is_asked_for(
     graph: IntegerGraph, io: Io, dtype: type
 ) -> None:
     session = ort.load(written(graph, io=io))

@@ -61,7 +61,7 @@ def test_operators_and_versions_are_those_of_the_oldest_runtimes(graph: IntegerG
         ("float32", ("QUANTIZE", 1), ("DEQUANTIZE", 2), np.float32),
     ],
 )
-def test_the_border_has_the_type_that_is_asked_for(
+def test_input_and_output_have_the_type_that_is_asked_for(
     graph: IntegerGraph, io: Io, first: tuple[str, int], last: tuple[str, int], dtype: type
 ) -> None:
     data = tflite.write(graph, io=io)
