@@ -122,4 +122,5 @@ def test_models_and_what_is_unknown_are_left_to_their_readers() -> None:
     for data in (
         tflite.write(graph), onnx.write(graph, certify(graph)), b"", b"\0\x01\x02", b"\x08\x07",
     ):  # fmt: skip
+        assert file_kind.kind_of("model", data) is None
         file_kind.require_model("model", data)

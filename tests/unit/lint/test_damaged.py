@@ -58,6 +58,9 @@ def test_an_attribute_of_another_type_counts_as_absent(
     for node in model.graph.node:
         for attribute in node.attribute:
             attribute.type = onnx.AttributeProto.AttributeType.Value(kind)
+    read = parse_onnx(model.SerializeToString()).operators
+    assert any(operator.attributes for operator in read) == (kind != "GRAPH")
+    assert all(node.number(name, -7) == -7 for node in read for name in node.attributes)
     report = looked_at(tmp_path / "a.onnx", model.SerializeToString())
     assert "MD401" in {finding.rule for finding in report.findings}
 
