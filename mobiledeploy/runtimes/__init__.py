@@ -179,7 +179,7 @@ class Runtime:
         saturates: Whether its int8 products overflow on this CPU unless it is told otherwise.
         saturation_option: What tells it so; empty where no CPU needs it. Our sessions tell it.
         kernel_reasons: From a file and its layers: for each layer, why the kernel that runs it is
-            not the one that proofs speak of. None: nothing can be said about its kernels.
+            not the one that the proofs are about. None: its kernels are not known.
     """
 
     name: str

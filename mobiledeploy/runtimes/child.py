@@ -171,7 +171,7 @@ class Children:
         *,
         name: str = "the file",
     ) -> list[tuple[str, ...]]:
-        """Return why other kernels run a file's layers than proofs speak of.
+        """Return why a file's layers run in other kernels than the proven ones.
 
         See `runtimes.Runtime.kernel_reasons`, and `load` for the rest.
         """

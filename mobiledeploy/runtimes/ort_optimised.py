@@ -1,7 +1,7 @@
-"""ONNX Runtime with all optimisations: what apps use of an `.onnx`.
+"""ONNX Runtime with all optimisations: what apps run an `.onnx` with.
 
 It fuses quantise/dequantise pairs into integer kernels, or computes in float32 where the form of a
-file keeps it from that. Which is which shows in the graph that it saves.
+file prevents that. The graph that it saves shows which.
 """
 
 import tempfile
@@ -28,7 +28,7 @@ def load(model: bytes, *, threads: int = 1, inner_threads: int = 1, inputs: int 
 
 
 def kernel_reasons(model: bytes, layers: Sequence[FileLayer]) -> list[tuple[str, ...]]:
-    """Return why other kernels run layers than proofs speak of; see `runtimes.Runtime`.
+    """Return why layers run in other kernels than the proven ones; see `runtimes.Runtime`.
 
     Raises:
         CorruptFileError: ONNX Runtime cannot load the file.

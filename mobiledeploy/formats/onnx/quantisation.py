@@ -1,4 +1,4 @@
-"""Which grid each tensor of codes lies on: ONNX says so with operators, not with tensors."""
+"""The grid of each tensor of codes, which an `.onnx` states in operators, not in tensors."""
 
 import dataclasses
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""How a `.tflite` says that codes stand for real numbers: the table `QuantizationParameters`."""
+"""The grids of a `.tflite`'s tensors: the table `QuantizationParameters`."""
 
 from collections.abc import Iterator
 from typing import Final
