@@ -9,7 +9,7 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 from graphs import assorted_graph
 from tflite_editor import TfliteFile
-from unit.formats.test_outer_buffers import moved_out
+from unit.formats.tflite.test_buffers import moved_out
 from unit.lint.tflite_faults import ALSO, FAULTS, hybrid, lowest_code, scales, versions
 
 from mobiledeploy.integer.graph import IntegerGraph
