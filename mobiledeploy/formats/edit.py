@@ -1,4 +1,4 @@
-"""What making files of a parsed one has in common in both formats.
+"""What both formats share where files are made of a parsed one: copies, parts.
 
 A copy with further outputs computes what the file computes: nothing is added but outputs. It takes
 a few bytes, a recipe, which an app can follow as well: `contract.json` carries it.

@@ -26,7 +26,7 @@ from mobiledeploy.ops.ranges import Interval, Ranges
 from mobiledeploy.ops.tensors import QTensor, Shape
 
 STEP: Final = 2.0**-14
-MOVES: Final = 48
+MOST_STEPS: Final = 48
 """A range is widened by 0.006 % at a time, and by 0.3 % at most; one or two steps are enough but
 for a sum much narrower than what is added."""
 
@@ -123,21 +123,21 @@ def _certifiable_ranges(architecture: Architecture, ranges: Ranges) -> Ranges:
 def _certifiable(
     layer: Layer, inputs: list[QTensor], shape: Shape, interval: Interval
 ) -> Interval:
-    for move in range(MOVES):
-        wider = _widened(interval, move)
+    for steps in range(MOST_STEPS):
+        wider = _widened(interval, steps)
         try:
             _certify(layer, inputs, shape, wider)
         except ConversionError:
             continue
         return wider
-    widest = _widened(interval, MOVES)
+    widest = _widened(interval, MOST_STEPS)
     _certify(layer, inputs, shape, widest)
     return widest
 
 
-def _widened(interval: Interval, move: int) -> Interval:
+def _widened(interval: Interval, steps: int) -> Interval:
     low, high = interval
-    return low * (1 + move * STEP), high * (1 + move * STEP)
+    return low * (1 + steps * STEP), high * (1 + steps * STEP)
 
 
 def _certify(layer: Layer, inputs: list[QTensor], shape: Shape, interval: Interval) -> None:
