@@ -1,12 +1,12 @@
-"""A model as the rules look at it: who writes and reads each tensor, and its layers."""
+"""A model as the rules look at it."""
 
 import dataclasses
 import functools
 from collections import Counter
 from typing import Final
 
+from mobiledeploy.formats.limits import StepLimit
 from mobiledeploy.formats.model import FLOATS, Model, Tensor
-from mobiledeploy.formats.work import Work
 from mobiledeploy.lint.layers import Layer, Links, find_layers
 
 ELEMENTS: Final = 2**26
@@ -36,10 +36,10 @@ class Graph:
         """
         links = Links.of(model)
         layers = find_layers(model, links)
-        work = Work(ELEMENTS + 8 * model.size)
+        limit = StepLimit(ELEMENTS + 8 * model.size)
         for layer in layers:
             if layer.kernel is not None and layer.kernel.tensor.data is not None:
-                work.take(layer.kernel.tensor.data.size)
+                limit.take(layer.kernel.tensor.data.size)
         return cls(model=model, links=links, layers=layers)
 
     @functools.cached_property
@@ -80,7 +80,7 @@ class Graph:
         known = [count for count in counts if count is not None]
         return sum(known) if len(known) == len(counts) else None
 
-    def ends(self) -> tuple[Tensor, ...]:
-        """Return the tensors that the world sees."""
+    def inputs_and_outputs(self) -> tuple[Tensor, ...]:
+        """Return the tensors that an app sees."""
         indices = (*self.model.inputs, *self.model.outputs)
         return tuple(self.model.tensors[index] for index in indices if index >= 0)

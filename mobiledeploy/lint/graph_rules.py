@@ -1,4 +1,4 @@
-"""Rules on the graph: what stands in it that should not, and what is in the file for nothing."""
+"""Rules on the graph: operators that should not be there, parts of a file that nothing uses."""
 
 import bisect
 import hashlib
@@ -124,7 +124,7 @@ def _duplicates(graph: Graph) -> Iterator[Place]:
     places: set[tuple[int, int]] = set()
     for buffer in graph.model.buffers:
         content, key = buffer.content, (buffer.place, buffer.content.size)
-        # Zeros and other constants of one value come twice by nature.
+        # Zeros and other constants of one value are often equal.
         plain = content.size < SMALLEST_DUPLICATE or bool((content == content[0]).all())
         if plain or key in places:
             continue
@@ -139,7 +139,7 @@ def _duplicates(graph: Graph) -> Iterator[Place]:
 
 
 def _open_dimensions(graph: Graph) -> Iterator[Place]:
-    for tensor in graph.ends():
+    for tensor in graph.inputs_and_outputs():
         if tensor.shape is None:
             yield Place(where=f"`{tensor.name}`", found="no shape at all")
         elif any(not isinstance(size, int) or size < 0 for size in tensor.shape[1:]):
@@ -153,8 +153,8 @@ def _custom(graph: Graph) -> Iterator[Place]:
     seen |= {(kind, domain) for kind, domain, _ in graph.model.other_operators}
     for kind, domain in sorted(seen):
         if domain and domain not in known:
-            found = "a custom operator" if domain == CUSTOM else f"of the domain {domain}"
-            yield Place(where=kind, found=found)
+            whose = "a custom operator" if domain == CUSTOM else f"of the domain {domain}"
+            yield Place(where=kind, found=whose)
 
 
 def _batch_norms(graph: Graph) -> Iterator[Place]:
@@ -163,8 +163,8 @@ def _batch_norms(graph: Graph) -> Iterator[Place]:
         if operator.kind == "BatchNormalization":
             yield Place(where=graph.model.named(operator), found="a batch normalisation")
         elif operator.kind == "MUL" and _after(graph, operator, weighted):
-            found = "a product with a constant for each channel, right after a convolution"
-            yield Place(where=graph.model.named(operator), found=found)
+            product = "a product with a constant for each channel, right after a convolution"
+            yield Place(where=graph.model.named(operator), found=product)
 
 
 def _after(graph: Graph, operator: Operator, weighted: set[int]) -> bool:
@@ -184,8 +184,8 @@ def _after(graph: Graph, operator: Operator, weighted: set[int]) -> bool:
 
 def _graphs(graph: Graph) -> Iterator[Place]:
     if graph.model.graphs > 1:
-        found = f"{graph.model.graphs} graphs; tensors are shown and checked in the main one"
-        yield Place(where="the file", found=found)
+        graphs = f"{graph.model.graphs} graphs; tensors are shown and checked in the main one"
+        yield Place(where="the file", found=graphs)
 
 
 def _outside(graph: Graph) -> Iterator[Place]:

@@ -1,4 +1,4 @@
-"""What an app must put into a model, and what it gets out."""
+"""The inputs and outputs of a model, as an app sees them."""
 
 import dataclasses
 import math

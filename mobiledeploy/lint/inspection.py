@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 
 from mobiledeploy.base.errors import CorruptFileError, RequestError
-from mobiledeploy.formats import model_file, onnx, other_kinds, tflite
+from mobiledeploy.formats import file_kind, model_file, onnx, tflite
 from mobiledeploy.formats.model import Model, Tensor
 from mobiledeploy.formats.onnx.checker import Checks
 from mobiledeploy.lint import (
@@ -62,7 +62,7 @@ def inspect(path: Path, *, checks: Checks | None = None) -> Inspection:
         paths = [path / f"model.{ending}" for ending in ("tflite", "onnx")]
         files = tuple(_file(file, running) for file in paths if file.is_file())
     if not files and (path / "saved_model.pb").is_file():
-        kind = other_kinds.SAVED_MODEL
+        kind = file_kind.SAVED_MODEL
         raise RequestError(f"{path} is {kind.name}, expected a build folder", hint=kind.hint)
     if not files:
         raise RequestError(
@@ -117,7 +117,7 @@ def _file(path: Path, checks: Checks) -> FileReport:
     try:
         with np.errstate(all="ignore"):  # scales of damaged files may be anything
             data = path.read_bytes()
-            other_kinds.require_model(str(path), data)
+            file_kind.require_model(str(path), data)
             return _report(path, data, checks)
     except CorruptFileError as error:
         named = str(error) if str(path) in str(error) else f"{path}: {error}"

@@ -7,7 +7,7 @@ with the quantise/dequantise operators around it. What an operator is, its modul
 import dataclasses
 import math
 from collections import defaultdict
-from typing import Any, Final
+from typing import Any, Final, assert_never
 
 import numpy as np
 import numpy.typing as npt
@@ -206,12 +206,13 @@ class Layer:
 
 def find_layers(model: Model, links: Links) -> tuple[Layer, ...]:
     """Return the layers of the main graph, in the order in which they run."""
-    layers = (
-        _tflite_layer(model, operator)
-        if model.format == "tflite"
-        else _onnx_layer(model, links, operator)
-        for operator in model.operators
-    )
+    match model.format:
+        case "tflite":
+            layers = [_tflite_layer(model, operator) for operator in model.operators]
+        case "onnx":
+            layers = [_onnx_layer(model, links, operator) for operator in model.operators]
+        case _:
+            assert_never(model.format)
     return tuple(layer for layer in layers if layer is not None)
 
 
@@ -221,7 +222,7 @@ def is_dynamic(operator: Operator) -> bool:
     return module is not None and module.FORMS[operator.kind].dynamic
 
 
-def taken(model: Model, links: Links, index: int) -> LayerTensor | None:
+def _dequantised_input(model: Model, links: Links, index: int) -> LayerTensor | None:
     """Return what an operator takes: codes and their grid where a DequantizeLinear gives it."""
     tensor = model.tensor(index)
     if tensor is None:
@@ -296,11 +297,11 @@ def _layer_between_pairs(
         return None
     form = module.FORMS[operator.kind]
     output, bounds, activation = _given(model, links, operator.outputs[0])
-    read = [taken(model, links, operator.input(place)) for place in form.inputs]
+    read = [_dequantised_input(model, links, operator.input(place)) for place in form.inputs]
     sources = tuple(source for source in read if source is not None)
     if len(form.inputs) > 1 and any(source.tensor.constant for source in sources):
         return None  # a bias or a factor by itself, not a joint of two branches
-    kernel = taken(model, links, operator.input(_place(form.kernel)))
+    kernel = _dequantised_input(model, links, operator.input(_place(form.kernel)))
     layer = Layer(
         operator=operator,
         module=module,
@@ -312,7 +313,7 @@ def _layer_between_pairs(
         output=output or LayerTensor(tensor=model.tensors[operator.outputs[0]], grid=None),
         kernel=_constant(kernel),
         channel_axis=_channel_axis(form, operator, kernel),
-        bias=taken(model, links, operator.input(_place(form.bias))),
+        bias=_dequantised_input(model, links, operator.input(_place(form.bias))),
         bounds=bounds,
         separate_activation=activation,
     )

@@ -1,4 +1,4 @@
-"""Rules on activations: codes that nothing reaches, and grids that kernels do not take."""
+"""Rules on activations: codes that nothing reaches, grids that kernels do not take."""
 
 import math
 from collections.abc import Iterator
@@ -79,11 +79,10 @@ def _fixed_grid(graph: Graph) -> Iterator[Place]:
             )
 
 
-def _regridded(graph: Graph) -> Iterator[Place]:
+def _changed_grid(graph: Graph) -> Iterator[Place]:
     for layer in graph.layers:
-        if graph.model.format != "tflite" or layer.operator.kind not in CARRIERS:
-            continue
-        if not layer.integer:
+        carrier = graph.model.format == "tflite" and layer.operator.kind in CARRIERS
+        if not carrier or not layer.integer:
             continue
         source, output = layer.sources[0].per_tensor, layer.output.per_tensor
         if source is not None and output is not None and source != output:
@@ -137,7 +136,7 @@ def _overflow(graph: Graph) -> Iterator[Place]:
             yield Place(where=layer.where, found=f"{largest[worst]:.4g} in channel {worst}")
 
 
-def _read_otherwise(graph: Graph) -> Iterator[Place]:
+def _read_on_another_grid(graph: Graph) -> Iterator[Place]:
     """Find codes that a layer reads on another grid than they were written on."""
     for layer in graph.layers:
         for source in layer.sources:
@@ -256,7 +255,7 @@ RULES: Final = (
         title="operator that cannot change the grid, with two grids",
         expected="one grid before and behind a pool, padding or reshape",
         hint="calibrate both tensors together",
-        find=_regridded,
+        find=_changed_grid,
     ),
     Rule(
         id="MD205",
@@ -288,7 +287,7 @@ RULES: Final = (
         title="codes read on another grid than they were written on",
         expected="one scale and zero point for all who write or read a tensor's codes",
         hint="write the pair of QuantizeLinear and DequantizeLinear from one grid",
-        find=_read_otherwise,
+        find=_read_on_another_grid,
     ),
     Rule(
         id="MD209",

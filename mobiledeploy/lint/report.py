@@ -1,4 +1,4 @@
-"""What inspection found: frozen, and JSON as docs/schemas/inspect.schema.json says."""
+"""What inspection found; in JSON as docs/schemas/inspect.schema.json says."""
 
 import dataclasses
 

@@ -1,7 +1,7 @@
-"""The oldest runtime that runs a file and computes what the file means, and why.
+"""The oldest runtime that runs a file rightly, with the reasons.
 
-TFLite: the versions of its operators, and traps that no version guards. ONNX Runtime: operator set
-and IR version.
+TFLite: the versions of its operators, and faults of old releases that no version guards against.
+ONNX Runtime: operator set and IR version.
 """
 
 import dataclasses
@@ -23,8 +23,8 @@ Name: TypeAlias = Literal["TFLite", "ONNX Runtime"]
 Version: TypeAlias = tuple[int, ...]
 
 OUTER_BUFFERS: Final = "2.14"
-"""The oldest wheel of tflite-runtime that was found to read weights behind the flatbuffer; older
-ones were not to be had."""
+"""The oldest wheel of tflite-runtime that could be tried, and that reads weights behind the
+flatbuffer."""
 
 OPSETS: Final = (
     ("1.0", 11, 6),

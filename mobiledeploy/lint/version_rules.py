@@ -1,4 +1,4 @@
-"""Rules on what runtime a file needs, and on what it says about that."""
+"""Rules on the runtime that a file needs, or says that it needs."""
 
 from collections.abc import Iterator
 from typing import Final

@@ -1,4 +1,4 @@
-"""Rules on weights and biases: the grid they lie on, and the codes they use."""
+"""Rules on weights and biases: their grids, their codes."""
 
 from collections.abc import Iterator
 from typing import Final

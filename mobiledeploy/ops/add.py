@@ -308,7 +308,7 @@ def certify_scales(
         ConversionError: XNNPACK does not take the addition, or no scales nearby make all
             kernels agree. Two opposite sums that are a half exactly cannot be mended: XNNPACK
             rounds both up, and a scale moves them apart. A wider range has none; see
-            `integer.exact_ranges`.
+            `integer.certify.exact_ranges`.
     """
     a_scale, b_scale, scale = scales
     for operand in (a_scale, b_scale):

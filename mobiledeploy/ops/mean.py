@@ -238,7 +238,7 @@ def certify_scales(
     Raises:
         ConversionError: ONNX Runtime does not take the mean, XNNPACK itself rounds differently
             from one architecture to another, or no scale nearby makes the two agree. See
-            `integer.exact_ranges`.
+            `integer.certify.exact_ranges`.
     """
     sums = _all_sums(name, positions, zeros)
     input_scale, scale = scales

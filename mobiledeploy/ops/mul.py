@@ -216,7 +216,7 @@ def certify(node: Mul, inputs: Sequence[QTensor]) -> Certificate:
 
     Raises:
         ConversionError: XNNPACK does not take the product, or rounds differently on x86 than on
-            arm64. A wider range has no ties; see `integer.exact_ranges`.
+            arm64. A wider range has no ties; see `integer.certify.exact_ranges`.
     """
     (a, b), out = inputs, node.output
     ratio = multiplier(a.scale, b.scale, out.scale)

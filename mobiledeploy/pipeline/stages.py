@@ -19,8 +19,7 @@ from mobiledeploy.data.pixels import Images
 from mobiledeploy.data.preprocess import to_int8
 from mobiledeploy.integer import tflite_reader
 from mobiledeploy.integer.certify import certify
-from mobiledeploy.integer.digest import digest
-from mobiledeploy.integer.graph import IntegerGraph
+from mobiledeploy.integer.graph import IntegerGraph, digest
 from mobiledeploy.integer.quantise import quantise
 from mobiledeploy.network.keras_weights import KerasWeights
 from mobiledeploy.network.network import Network, save_network
@@ -162,11 +161,11 @@ def export(
     grid = ""
     certificates: Mapping[str, Certificate] = {}
     if chosen is None:
-        from mobiledeploy.targets import float_onnx, float_tflite
+        from mobiledeploy.targets import float_files
 
         models = {
-            "model.tflite": float_tflite.write(network, head=config.head),
-            "model.onnx": float_onnx.write(network, head=config.head),
+            "model.tflite": float_files.write_tflite(network, head=config.head),
+            "model.onnx": float_files.write_onnx(network, head=config.head),
         }
     else:
         graph = tflite_reader.read_file(chosen)

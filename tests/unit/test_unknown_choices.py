@@ -15,8 +15,7 @@ from mobiledeploy.emulation.verify import SOFTMAXES
 from mobiledeploy.formats.model import Model
 from mobiledeploy.formats.tflite import parse
 from mobiledeploy.integer.certify import certify
-from mobiledeploy.integer.graph import IntegerGraph
-from mobiledeploy.integer.head import with_head
+from mobiledeploy.integer.graph import IntegerGraph, with_head
 from mobiledeploy.lint.graph import Graph
 from mobiledeploy.models import blocks
 from mobiledeploy.ops.conv import Conv
@@ -25,7 +24,7 @@ from mobiledeploy.reading import read_tflite
 from mobiledeploy.report.int8_graph import _order
 from mobiledeploy.spec.config import Preprocessing
 from mobiledeploy.targets import onnx, tflite
-from mobiledeploy.targets.border import border
+from mobiledeploy.targets.outer_tensor import outer_tensor
 from mobiledeploy.training.imagenet_weights import SIZES, _keras_path
 from mobiledeploy.verify.proof import Finding
 from mobiledeploy.verify.referee import _right
@@ -76,7 +75,7 @@ CALLS: dict[str, Callable[[], object]] = {
     ),
     "head of a graph": lambda: with_head(GRAPH, OTHER),
     "head of a network": lambda: blocks.classifier(LAYERS[0], 10, OTHER),
-    "type at the border": lambda: border(GRAPH.input, OTHER),
+    "type of an outer tensor": lambda: outer_tensor(GRAPH.input, OTHER),
     "type of an onnx": lambda: onnx.write(GRAPH, certify(GRAPH), io=OTHER),
     "type of a tflite": lambda: tflite.write(GRAPH, io=OTHER),
     "padding": lambda: pads((8, 8), (3, 3), (1, 1), OTHER),

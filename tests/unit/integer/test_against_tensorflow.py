@@ -7,8 +7,8 @@ import pytest
 
 from mobiledeploy.formats.tflite import edit, parse
 from mobiledeploy.integer import tflite_reader
-from mobiledeploy.integer.digest import digest
-from mobiledeploy.integer.exact_ranges import exact_ranges
+from mobiledeploy.integer.certify import exact_ranges
+from mobiledeploy.integer.graph import digest
 from mobiledeploy.integer.quantise import quantise
 from mobiledeploy.models import keras_builder, registry
 from mobiledeploy.network.keras_model import network_of
@@ -85,7 +85,8 @@ def converted(network: Network, ranges: Ranges) -> bytes:
         )
 
     shape = tf.TensorSpec((1, *architecture.input_shape), tf.float32, name="input")
-    function = tensorflow_graph.traced(forward, shape).get_concrete_function()
+    traced: Any = tensorflow_graph.traced(forward, shape)
+    function = traced.get_concrete_function()
     converter = tf.lite.TFLiteConverter.from_concrete_functions([function])
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     converter.inference_input_type = converter.inference_output_type = tf.int8

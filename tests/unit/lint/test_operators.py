@@ -1,5 +1,6 @@
 """Every operator of `ops.table` is linted by what its module says: `lint` has no line for it."""
 
+import ast
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -17,7 +18,7 @@ from mobiledeploy.formats.model import Model
 from mobiledeploy.formats.onnx.quantisation import QLINEAR
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.integer.graph import IntegerGraph
-from mobiledeploy.lint import required_runtime
+from mobiledeploy.lint import graph_rules, required_runtime
 from mobiledeploy.lint.graph import Graph
 from mobiledeploy.lint.inspection import inspect_file
 from mobiledeploy.lint.layers import Layer
@@ -191,3 +192,17 @@ def test_a_ratio_of_an_unknown_scale_says_nothing() -> None:
     for operator in (mul, hard_swish):
         for ratio in operator.scale_ratios([math.nan, 1.0], 1.0):
             assert math.isnan(ratio.value)
+
+
+def test_rules_name_no_operator_but_in_patterns_of_several() -> None:
+    """A product after a convolution may be a batch norm, one at the input the input's scaling."""
+    folder = Path(graph_rules.__file__).parent
+    names = {name for operator in table.OPERATORS for name in operator.FORMS}
+    named = {
+        (path.name, node.value)
+        for path in folder.glob("*.py")
+        if path.name not in {"tflite_versions.py", "required_runtime.py"}  # tables of versions
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Constant) and node.value in names
+    }
+    assert named == {("graph_rules.py", "MUL"), ("inputs_outputs.py", "Mul")}

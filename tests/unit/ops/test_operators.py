@@ -13,8 +13,7 @@ from mobiledeploy.formats.onnx import parse as parse_onnx
 from mobiledeploy.formats.tflite import parse as parse_tflite
 from mobiledeploy.integer import float_reference, oracle, tflite_reader
 from mobiledeploy.integer.certify import certify
-from mobiledeploy.integer.digest import digest
-from mobiledeploy.integer.graph import IntegerGraph
+from mobiledeploy.integer.graph import IntegerGraph, digest
 from mobiledeploy.ops import table
 from mobiledeploy.ops.architecture import INPUT, Architecture, Layer
 from mobiledeploy.ops.operator import Certified, Example, Operator, WeightedNode

@@ -1,4 +1,4 @@
-"""Files that are neither a `.tflite` nor an `.onnx`: what they are, by their first bytes.
+"""What kind a file is that is neither a `.tflite` nor an `.onnx`, by its first bytes.
 
 A good file of another kind is not damaged: the user is told what it is and what takes it.
 """
@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 from mobiledeploy.base.errors import CorruptFileError, RequestError
 
 
-class Kind(NamedTuple):
+class FileKind(NamedTuple):
     """A kind of file.
 
     Attributes:
@@ -33,34 +33,34 @@ _SAVED: Final = "convert it to a .tflite (`tf.lite.TFLiteConverter.from_saved_mo
 _PHOTOS: Final = "photos go with a model: `mobiledeploy verify A.tflite B.onnx --data FOLDER`"
 _UNPACK: Final = "unpack it, and name a .tflite or .onnx"
 
-SAVED_MODEL: Final = Kind("a TensorFlow SavedModel", _SAVED)
+SAVED_MODEL: Final = FileKind("a TensorFlow SavedModel", _SAVED)
 
 _STARTS: Final = (
-    (b"\xff\xd8\xff", Kind("a JPEG image", _PHOTOS)),
-    (b"\x89PNG\r\n\x1a\n", Kind("a PNG image", _PHOTOS)),
-    (b"GIF8", Kind("a GIF image", _PHOTOS)),
-    (b"II*\0", Kind("a TIFF image", _PHOTOS)),
-    (b"MM\0*", Kind("a TIFF image", _PHOTOS)),
-    (b"\x1f\x8b", Kind("a gzip archive", _UNPACK)),
-    (b"BZh", Kind("a bzip2 archive", _UNPACK)),
-    (b"\xfd7zXZ\0", Kind("an xz archive", _UNPACK)),
-    (b"7z\xbc\xaf\x27\x1c", Kind("a 7z archive", _UNPACK)),
-    (b"%PDF-", Kind("a PDF document")),
-    (b"\x93NUMPY", Kind("a NumPy array (.npy)")),
-    (b"GGUF", Kind("a GGUF language model")),
-    (b"\x7fELF", Kind("a program or library (ELF)")),
-    (b"version https://git-lfs", Kind("a pointer of Git LFS, not the file", "`git lfs pull`")),
+    (b"\xff\xd8\xff", FileKind("a JPEG image", _PHOTOS)),
+    (b"\x89PNG\r\n\x1a\n", FileKind("a PNG image", _PHOTOS)),
+    (b"GIF8", FileKind("a GIF image", _PHOTOS)),
+    (b"II*\0", FileKind("a TIFF image", _PHOTOS)),
+    (b"MM\0*", FileKind("a TIFF image", _PHOTOS)),
+    (b"\x1f\x8b", FileKind("a gzip archive", _UNPACK)),
+    (b"BZh", FileKind("a bzip2 archive", _UNPACK)),
+    (b"\xfd7zXZ\0", FileKind("an xz archive", _UNPACK)),
+    (b"7z\xbc\xaf\x27\x1c", FileKind("a 7z archive", _UNPACK)),
+    (b"%PDF-", FileKind("a PDF document")),
+    (b"\x93NUMPY", FileKind("a NumPy array (.npy)")),
+    (b"GGUF", FileKind("a GGUF language model")),
+    (b"\x7fELF", FileKind("a program or library (ELF)")),
+    (b"version https://git-lfs", FileKind("a pointer of Git LFS, not the file", "`git lfs pull`")),
     *(
-        (b"\x80%c" % protocol, Kind("a Python pickle, as old PyTorch writes it", _TORCH))
+        (b"\x80%c" % protocol, FileKind("a Python pickle, as old PyTorch writes it", _TORCH))
         for protocol in range(2, 6)
     ),
 )
 _KERAS_PARTS: Final = frozenset({"config.json", "model.weights.h5"})
-_KERAS: Final = Kind("a Keras model (.keras: its configuration and weights)", _WEIGHTS)
-_KERAS_H5: Final = Kind("a Keras model (HDF5: its configuration and weights)", _WEIGHTS)
-_KERAS_WEIGHTS: Final = Kind("a Keras weights file (HDF5, without the model)", _WEIGHTS)
+_KERAS: Final = FileKind("a Keras model (.keras: its configuration and weights)", _WEIGHTS)
+_KERAS_H5: Final = FileKind("a Keras model (HDF5: its configuration and weights)", _WEIGHTS)
+_KERAS_WEIGHTS: Final = FileKind("a Keras weights file (HDF5, without the model)", _WEIGHTS)
 _BUILD_FILE: Final = "name the folder of a build, or a .tflite or .onnx in it"
-_PLAIN_TEXT: Final = Kind("a text file", _BUILD_FILE)
+_PLAIN_TEXT: Final = FileKind("a text file", _BUILD_FILE)
 _MODELS: Final = (".tflite", ".onnx")
 _TEXT: Final = 512
 """Bytes of which all must be text for a file to be called so."""
@@ -85,7 +85,7 @@ def require_model(name: str, data: bytes) -> None:
         )
 
 
-def kind_of(name: str, data: bytes) -> Kind | None:
+def kind_of(name: str, data: bytes) -> FileKind | None:
     """Return what a file is if it is of another known kind, else None.
 
     Raises:
@@ -96,30 +96,30 @@ def kind_of(name: str, data: bytes) -> Kind | None:
     if data.startswith((b"PK\x03\x04", b"PK\x05\x06")):
         return _archive(name, data)
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
-        return Kind("a WebP image", _PHOTOS)
+        return FileKind("a WebP image", _PHOTOS)
     if data[4:8] == b"ftyp":
-        return Kind("an image or a film (HEIC, AVIF, MP4)", _PHOTOS)
+        return FileKind("an image or a film (HEIC, AVIF, MP4)", _PHOTOS)
     if data[257:262] == b"ustar":
-        return Kind("a tar archive", _UNPACK)
+        return FileKind("a tar archive", _UNPACK)
     if data[8:10] == b'{"' and int.from_bytes(data[:8], "little") < len(data):
-        return Kind("a safetensors file: weights without a network", _TORCH)
+        return FileKind("a safetensors file: weights without a network", _TORCH)
     known = next((kind for start, kind in _STARTS if data.startswith(start)), None)
     kind = known or _protobuf(name) or _text(data)
     # Letters under the name of a model are more likely what is left of one.
     return None if kind is _PLAIN_TEXT and name.lower().endswith(_MODELS) else kind
 
 
-def _hdf5(data: bytes) -> Kind:
+def _hdf5(data: bytes) -> FileKind:
     # Names of attributes and groups stand in the file as they are.
     if b"model_config" in data:
         return _KERAS_H5
     layers = b"layers" in data and b"vars" in data
     if layers or b"weight_names" in data or b"_layer_checkpoint_dependencies" in data:
         return _KERAS_WEIGHTS
-    return Kind("an HDF5 file, and none of Keras")
+    return FileKind("an HDF5 file, and none of Keras")
 
 
-def _archive(name: str, data: bytes) -> Kind:
+def _archive(name: str, data: bytes) -> FileKind:
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             members = archive.namelist()
@@ -133,39 +133,39 @@ def _archive(name: str, data: bytes) -> Kind:
     if "data.pkl" in last:
         script = "constants.pkl" in last
         what = "a TorchScript module" if script else "a PyTorch checkpoint: weights, or a pickle"
-        return Kind(what, _TORCH)
+        return FileKind(what, _TORCH)
     if "saved_model.pb" in last:
-        return Kind("a zip archive with a TensorFlow SavedModel", _SAVED)
+        return FileKind("a zip archive with a TensorFlow SavedModel", _SAVED)
     if "AndroidManifest.xml" in last:
-        return Kind("an Android package", "unpack it: its models lie in `assets/`")
+        return FileKind("an Android package", "unpack it: its models lie in `assets/`")
     if members and all(member.endswith(".npy") for member in members):
-        return Kind("an archive of NumPy arrays (.npz)")
+        return FileKind("an archive of NumPy arrays (.npz)")
     models = [member for member in members if member.endswith(_MODELS)]
     inside = f" that holds {models[0]}" if models else ""
-    return Kind(f"a zip archive{inside}", _UNPACK)
+    return FileKind(f"a zip archive{inside}", _UNPACK)
 
 
-def _protobuf(name: str) -> Kind | None:
+def _protobuf(name: str) -> FileKind | None:
     """Tell kinds by their name: protobufs have no first bytes of their own."""
     lower = name.lower()
     if lower.endswith("saved_model.pb"):
         return SAVED_MODEL
     if lower.endswith(".mlmodel"):
-        return Kind("a Core ML model")
+        return FileKind("a Core ML model")
     return None
 
 
-def _text(data: bytes) -> Kind | None:
+def _text(data: bytes) -> FileKind | None:
     start = data[:_TEXT]
     if not start or not all(byte >= 32 or byte in b"\t\n\r\f" for byte in start):
         return None
     words = start.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
     if words.startswith((b"<!doctype html", b"<html")):
-        return Kind("a web page", "fetch the file itself; what was saved is a page about it")
+        return FileKind("a web page", "fetch the file itself; what was saved is a page about it")
     if words.startswith(b"<"):
-        return Kind("an XML file")
+        return FileKind("an XML file")
     if words.startswith((b"{", b"[")) and _is_json(data):
-        return Kind("a JSON file", _BUILD_FILE)
+        return FileKind("a JSON file", _BUILD_FILE)
     try:
         # Incrementally: the last character may be cut in two.
         codecs.getincrementaldecoder("utf-8")().decode(start)

@@ -14,7 +14,7 @@ import pytest
 from graphs import assorted_graph
 
 from mobiledeploy.base.errors import CorruptFileError, RequestError
-from mobiledeploy.formats import model_file, other_kinds
+from mobiledeploy.formats import file_kind, model_file
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.lint import inspection
 from mobiledeploy.targets import onnx, tflite
@@ -91,9 +91,9 @@ def test_another_kind_is_refused_by_its_name(tmp_path: Path, kind: str, suffix: 
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind.startswith("a Keras")])
 def test_of_a_keras_file_the_command_is_named_that_takes_it(kind: str) -> None:
-    found = other_kinds.kind_of("m.h5", KINDS[kind])
-    assert found is not None
-    assert "mobiledeploy build --weights" in str(found.hint)
+    kind_of_file = file_kind.kind_of("m.h5", KINDS[kind])
+    assert kind_of_file is not None
+    assert "mobiledeploy build --weights" in str(kind_of_file.hint)
 
 
 def test_a_folder_with_a_saved_model_is_called_so(tmp_path: Path) -> None:
@@ -107,14 +107,14 @@ def test_a_folder_with_a_saved_model_is_called_so(tmp_path: Path) -> None:
 def test_text_is_called_so_unless_it_has_the_name_of_a_model() -> None:
     text = "Füchse\nHunde\n".encode()
     with pytest.raises(RequestError, match="is a text file"):
-        other_kinds.require_model("labels.txt", text)
-    other_kinds.require_model("model.onnx", text)
+        file_kind.require_model("labels.txt", text)
+    file_kind.require_model("model.onnx", text)
 
 
 def test_half_an_archive_is_damaged() -> None:
     data = KINDS["a Keras model (.keras"]
     with pytest.raises(CorruptFileError, match=r"zip archive, such as a .* damaged"):
-        other_kinds.require_model("m.keras", data[: len(data) // 2])
+        file_kind.require_model("m.keras", data[: len(data) // 2])
 
 
 def test_models_and_what_is_unknown_are_left_to_their_readers() -> None:
@@ -122,4 +122,5 @@ def test_models_and_what_is_unknown_are_left_to_their_readers() -> None:
     for data in (
         tflite.write(graph), onnx.write(graph, certify(graph)), b"", b"\0\x01\x02", b"\x08\x07",
     ):  # fmt: skip
-        other_kinds.require_model("model", data)
+        assert file_kind.kind_of("model", data) is None
+        file_kind.require_model("model", data)

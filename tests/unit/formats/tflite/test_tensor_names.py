@@ -8,17 +8,17 @@ from tflite_editor import TfliteFile
 
 from mobiledeploy import reading
 from mobiledeploy.formats.tflite import edit, parse
-from mobiledeploy.formats.tflite.parser import distinct
+from mobiledeploy.formats.tflite.parser import unique_names
 from mobiledeploy.runtimes import Array, litert_xnnpack
 from mobiledeploy.targets import tflite
 
 
 @given(st.lists(st.sampled_from(["", "a", "b", "#0", "a#1", "a#1'", "a#2"]), max_size=9))
 def test_every_tensor_gets_a_name_of_its_own_and_keeps_one_that_it_has(names: list[str]) -> None:
-    found = distinct(names)
-    assert len(set(found)) == len(names)
-    assert "" not in found
-    for place, (name, own) in enumerate(zip(names, found, strict=True)):
+    unique = unique_names(names)
+    assert len(set(unique)) == len(names)
+    assert "" not in unique
+    for place, (name, own) in enumerate(zip(names, unique, strict=True)):
         assert own.startswith(name)
         assert (own == name) == (name != "" and name not in names[:place])
 

@@ -10,7 +10,7 @@ from tflite_editor import TfliteFile
 from mobiledeploy.base.errors import CorruptFileError
 from mobiledeploy.formats.tflite import IDENTIFIER, edit, flatbuffer, parse
 from mobiledeploy.integer import tflite_reader
-from mobiledeploy.integer.digest import digest
+from mobiledeploy.integer.graph import digest
 from mobiledeploy.runtimes import litert
 from mobiledeploy.targets import tflite
 

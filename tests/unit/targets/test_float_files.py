@@ -1,6 +1,7 @@
 """Float files compute what the network computes."""
 
 from collections import Counter
+from collections.abc import Callable
 
 import ai_edge_litert.interpreter
 import numpy as np
@@ -15,7 +16,7 @@ from mobiledeploy.network.network import Network
 from mobiledeploy.ops.architecture import INPUT, Architecture, Layer
 from mobiledeploy.ops.weights import Weights
 from mobiledeploy.spec.config import Head
-from mobiledeploy.targets import float_onnx, float_tflite
+from mobiledeploy.targets.float_files import write_onnx, write_tflite
 from mobiledeploy.training import predict
 
 pytestmark = pytest.mark.tensorflow
@@ -53,7 +54,8 @@ def expected(network: Network, pixels: np.ndarray, head: Head) -> np.ndarray:
     if head == "logits":
         return logits
     powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return powers / powers.sum(axis=1, keepdims=True)
+    scores: np.ndarray = powers / powers.sum(axis=1, keepdims=True)
+    return scores
 
 
 def tolerance(outputs: np.ndarray) -> float:
@@ -63,17 +65,17 @@ def tolerance(outputs: np.ndarray) -> float:
 @pytest.mark.parametrize("head", ["softmax", "logits"])
 def test_tflite_computes_the_network(network: Network, pixels: np.ndarray, head: Head) -> None:
     interpreter = ai_edge_litert.interpreter.Interpreter(
-        model_content=float_tflite.write(network, head=head)
+        model_content=write_tflite(network, head=head)
     )
     call = interpreter.get_signature_runner("serving_default")
     images = (pixels.astype(np.float32) - 128) / 128
-    found = np.concatenate([call(input=image[np.newaxis])["output"] for image in images])
+    outputs = np.concatenate([call(input=image[np.newaxis])["output"] for image in images])
     wanted = expected(network, pixels, head)
-    np.testing.assert_allclose(found, wanted, atol=tolerance(wanted))
+    np.testing.assert_allclose(outputs, wanted, atol=tolerance(wanted))
 
 
 def test_tflite_names_its_ends(network: Network) -> None:
-    interpreter = ai_edge_litert.interpreter.Interpreter(model_content=float_tflite.write(network))
+    interpreter = ai_edge_litert.interpreter.Interpreter(model_content=write_tflite(network))
     (source,), (target,) = interpreter.get_input_details(), interpreter.get_output_details()
     assert (source["name"], source["dtype"]) == (INPUT, np.float32)
     assert (target["name"], target["dtype"]) == ("predictions", np.float32)
@@ -82,26 +84,26 @@ def test_tflite_names_its_ends(network: Network) -> None:
 
 def test_convolutions_stay_convolutions(network: Network) -> None:
     counted = Counter(layer.op for layer in network.architecture.layers)
-    model = onnx.load_from_string(float_onnx.write(network))
+    model = onnx.load_from_string(write_onnx(network))
     operators = Counter(node.op_type for node in model.graph.node)
     assert operators["Conv"] == counted["conv"] + counted["depthwise"]
-    file = TfliteFile(float_tflite.write(network))
+    file = TfliteFile(write_tflite(network))
     kinds = Counter(map(file.builtin, file.graph.operators))
     assert kinds["CONV_2D"] == counted["conv"]
 
 
 @pytest.mark.parametrize("head", ["softmax", "logits"])
 def test_onnx_computes_the_network(network: Network, pixels: np.ndarray, head: Head) -> None:
-    session = onnxruntime.InferenceSession(float_onnx.write(network, head=head))
+    session = onnxruntime.InferenceSession(write_onnx(network, head=head))
     images = (pixels.astype(np.float32) - 128) / 128
     output = {"softmax": "predictions", "logits": "logits"}[head]
-    (found,) = session.run([output], {INPUT: images})
+    (outputs,) = session.run([output], {INPUT: images})
     wanted = expected(network, pixels, head)
-    np.testing.assert_allclose(found, wanted, atol=tolerance(wanted))
+    np.testing.assert_allclose(outputs, wanted, atol=tolerance(wanted))
 
 
 def test_onnx_is_well_formed_with_a_free_batch(network: Network) -> None:
-    model = onnx.load_from_string(float_onnx.write(network))
+    model = onnx.load_from_string(write_onnx(network))
     onnx.checker.check_model(model, full_check=True)
     assert [opset.domain for opset in model.opset_import] == [""]
     (source,) = model.graph.input
@@ -110,12 +112,12 @@ def test_onnx_is_well_formed_with_a_free_batch(network: Network) -> None:
 
 
 def test_the_same_network_gives_the_same_bytes(network: Network) -> None:
-    assert float_tflite.write(network) == float_tflite.write(network)
-    assert float_onnx.write(network) == float_onnx.write(network)
+    assert write_tflite(network) == write_tflite(network)
+    assert write_onnx(network) == write_onnx(network)
 
 
-@pytest.mark.parametrize("write", [float_tflite.write, float_onnx.write], ids=["tflite", "onnx"])
-def test_a_softmax_that_is_not_there_is_refused(write) -> None:
+@pytest.mark.parametrize("write", [write_tflite, write_onnx], ids=["tflite", "onnx"])
+def test_a_softmax_that_is_not_there_is_refused(write: Callable[..., bytes]) -> None:
     head = Layer(name="logits", op="dense", inputs=("pool",), in_channels=3, out_channels=2)
     pool = Layer(name="pool", op="mean", inputs=(INPUT,), in_channels=3, out_channels=3)
     network = random_network(Architecture(name="tiny", input_shape=(4, 4, 3), layers=(pool, head)))

@@ -1,4 +1,4 @@
-"""The type of a file's input and output tensors, and how it relates to the graph's int8 codes."""
+"""An input or output of a file as an app sees it: its type, next to the graph's int8 codes."""
 
 import dataclasses
 from typing import assert_never
@@ -10,8 +10,8 @@ from mobiledeploy.spec.config import Io
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Border:
-    """An input or output tensor as the world sees it.
+class OuterTensor:
+    """An input or output tensor as an app sees it.
 
     Attributes:
         dtype: int8, uint8 or float32.
@@ -22,14 +22,14 @@ class Border:
     zero_point: int | None
 
 
-def border(tensor: QTensor, io: Io) -> Border:
+def outer_tensor(tensor: QTensor, io: Io) -> OuterTensor:
     """Return the outside of an int8 tensor: the same scale, codes moved by 128 for uint8."""
     match io:
         case "int8":
-            return Border(dtype=np.dtype(np.int8), zero_point=tensor.zero_point)
+            return OuterTensor(dtype=np.dtype(np.int8), zero_point=tensor.zero_point)
         case "uint8":
-            return Border(dtype=np.dtype(np.uint8), zero_point=tensor.zero_point + 128)
+            return OuterTensor(dtype=np.dtype(np.uint8), zero_point=tensor.zero_point + 128)
         case "float32":
-            return Border(dtype=np.dtype(np.float32), zero_point=None)
+            return OuterTensor(dtype=np.dtype(np.float32), zero_point=None)
         case _:
             assert_never(io)

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from mobiledeploy.runtimes.child_process import WAITS, Patience, worked
+from mobiledeploy.runtimes.child import CLOCK_FACTOR, TimeLimit, cpu_seconds
 
 LINUX = sys.platform == "linux"
 
@@ -24,39 +24,39 @@ def started(code: str) -> "subprocess.Popen[bytes]":
 @pytest.mark.skipif(not LINUX, reason="only Linux tells a process's time")
 def test_a_process_that_works_is_stopped_when_it_has_worked_so_long() -> None:
     with started("while True: pass") as process:
-        with Patience(process, 0.4) as patience:
+        with TimeLimit(process, 0.4) as limit:
             assert process.wait(60) < 0
-        assert patience.ended
+        assert limit.ended
 
 
 @pytest.mark.skipif(not LINUX, reason="only Linux tells a process's time")
-def test_a_process_that_waits_gets_longer_but_not_for_ever() -> None:
+def test_a_process_that_waits_has_more_time_by_the_clock() -> None:
     with started("import time; time.sleep(600)") as process:
         begun = time.monotonic()
-        with Patience(process, 0.1) as patience:
+        with TimeLimit(process, 0.1) as limit:
             assert process.wait(60) < 0
-        assert patience.ended
-        assert time.monotonic() - begun > 0.9 * WAITS * 0.1
+        assert limit.ended
+        assert time.monotonic() - begun > 0.9 * CLOCK_FACTOR * 0.1
 
 
 def test_a_process_is_left_alone_when_the_block_has_ended() -> None:
     with started("import time; time.sleep(600)") as process:
-        with Patience(process, 0.05) as patience:
+        with TimeLimit(process, 0.05) as limit:
             pass
         time.sleep(0.4)
-        assert not patience.ended
+        assert not limit.ended
         assert process.poll() is None
         process.kill()
 
 
 @pytest.mark.skipif(not LINUX, reason="only Linux tells a process's time")
-def test_the_time_of_a_process_is_told() -> None:
+def test_the_time_that_a_process_worked_is_read() -> None:
     busy = "import time\nwhile time.process_time() < 0.3: pass"
     with started(f"{busy}\nprint(flush=True)\ntime.sleep(600)") as process:
         assert process.stdout is not None
         process.stdout.readline()
-        seconds = worked(process.pid)
+        seconds = cpu_seconds(process.pid)
         process.kill()
     assert seconds is not None
     assert 0.28 <= seconds < 5
-    assert worked(2**22 + 1) is None
+    assert cpu_seconds(2**22 + 1) is None
