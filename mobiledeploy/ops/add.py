@@ -36,8 +36,8 @@ from mobiledeploy.ops.onnx_reading import (
     OnnxReader,
     OnnxValue,
     ReadOnnx,
-    close_at,
-    codes_at,
+    dequantised_input,
+    quantised_output,
 )
 from mobiledeploy.ops.operator import Cases, Example, Kernel
 from mobiledeploy.ops.ranges import Interval, Ranges, step, wide_enough
@@ -500,10 +500,10 @@ def _read_add(reader: OnnxReader, node: OnnxOperator) -> OnnxActivation | None:
 
 def _read_qlinear_add(reader: OnnxReader, node: OnnxOperator) -> OnnxValue | None:
     """Read a, scale, zero, b, scale, zero, y scale, y zero."""
-    a, b = codes_at(reader, node, 0), codes_at(reader, node, 3)
+    a, b = dequantised_input(reader, node, 0), dequantised_input(reader, node, 3)
     if a is None or b is None:
         return None
-    return close_at(reader, node, _sum_of(reader, node, a, b), 6)
+    return quantised_output(reader, node, _sum_of(reader, node, a, b), 6)
 
 
 def _sum_of(
@@ -513,7 +513,7 @@ def _sum_of(
     if a.axes != b.axes:
         detail = f"an operand with axes {a.axes or 'unknown'} is added to one with {b.axes}"
         faults = (Fault(field="axis", detail=detail),)
-    return reader.begin(node, "add", [a, b], a, faults=faults)
+    return reader.add_layer(node, "add", [a, b], a, faults=faults)
 
 
 ONNX: Mapping[str, ReadOnnx] = {"Add": _read_add, "QLinearAdd": _read_qlinear_add}

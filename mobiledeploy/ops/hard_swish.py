@@ -326,7 +326,7 @@ def _read_hard_swish(reader: OnnxReader, node: OnnxOperator) -> OnnxActivation |
     value = reader.value(node, 0)
     if not isinstance(value, OnnxActivation):
         return None
-    return reader.begin(node, "hard_swish", [value], value)
+    return reader.add_layer(node, "hard_swish", [value], value)
 
 
 ONNX: Mapping[str, ReadOnnx] = {"HardSwish": _read_hard_swish}

@@ -492,7 +492,7 @@ def _read_mean(reader: OnnxReader, node: OnnxOperator) -> OnnxValue | None:
     elif value.axes[1] != "C":
         return None
     out = dataclasses.replace(value, axes=axes, sizes=sizes)
-    return reader.begin(node, "mean", [value], out, window=window)
+    return reader.add_layer(node, "mean", [value], out, window=window)
 
 
 def _read_average_pool(reader: OnnxReader, node: OnnxOperator) -> OnnxActivation | None:
@@ -504,7 +504,7 @@ def _read_average_pool(reader: OnnxReader, node: OnnxOperator) -> OnnxActivation
     if window != value.sizes[2:] or any(pads):
         return None
     out = dataclasses.replace(value, sizes=(*value.sizes[:2], 1, 1))
-    return reader.begin(node, "mean", [value], out, window=window)
+    return reader.add_layer(node, "mean", [value], out, window=window)
 
 
 ONNX: Mapping[str, ReadOnnx] = {
