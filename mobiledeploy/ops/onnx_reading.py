@@ -297,10 +297,20 @@ class OnnxReader:
         # Layers with weights first: additions and means may take codes by a scale that is a few
         # units in the last place off.
         others.sort(key=lambda layer: layer.weights is None)
-        taken: dict[int, list[LayerInput]] = {index: [] for index in self.deduced}
+        taken: dict[int, list[LayerInput]] = {index: [] for index in (INPUT, *self.deduced)}
         for read in (*(read for layer in others for read in layer.reads), self.read(output)):
             if read.source in taken and read.scale is not None:
                 taken[read.source].append(read)
+        by_codes = {
+            (read.source, float(read.scale))
+            for index in self.deduced
+            for read in self.layers[index].reads
+            if read.scale is not None
+        }
+        first = self.layers.input
+        if (INPUT, 1.0) in by_codes and first.scale == 1 and taken[INPUT]:
+            # A product of codes takes them by the scale 1, whatever theirs is.
+            self.layers.input = dataclasses.replace(first, scale=taken[INPUT][0].scale)
         for index, deduce in self.deduced.items():
             layer = self.layers[index]
             reads = tuple(self._as_written(read) for read in layer.reads)
@@ -347,7 +357,7 @@ def dequantised_input(reader: OnnxReader, node: OnnxOperator, place: int) -> Onn
     value, grid = reader.value(node, place), reader.grid(node, place + 1, place + 2)
     if not isinstance(value, OnnxActivation) or value.real or grid is None:
         return None
-    return dataclasses.replace(value, scale=grid[0], zero_point=grid[1], real=True)
+    return dataclasses.replace(value, scale=grid[0], zero_point=grid[1], real=True, dtype="")
 
 
 def quantised_output(

@@ -76,7 +76,7 @@ def dequantise(reader: OnnxReader, node: OnnxOperator) -> OnnxValue | None:
         elif reader.input_factor is not None and np.float32(1) / scale == reader.input_factor:
             # A multiplication by the inverse scale stands before: here is the scale itself.
             layers.input = dataclasses.replace(layers.input, scale=scale)
-    return dataclasses.replace(value, scale=scale, zero_point=zero_point, real=True)
+    return dataclasses.replace(value, scale=scale, zero_point=zero_point, real=True, dtype="")
 
 
 def clip(reader: OnnxReader, node: OnnxOperator) -> OnnxValue | None:
