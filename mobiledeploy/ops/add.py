@@ -107,12 +107,12 @@ def output_shape(layer: Layer, inputs: Sequence[Shape]) -> Shape:
 
 def operand_ranges(layer: Layer, ranges: Ranges) -> Ranges:
     """Return ranges of the operands whose steps are not too small for the sum's."""
-    total, found = step(ranges, layer.name), dict(ranges)
+    total, widened = step(ranges, layer.name), dict(ranges)
     for operand in layer.inputs:
-        if is_flat(*found[operand]):
-            found[operand] = (0.0, (QMAX - QMIN) * total)
-        found[operand] = wide_enough(total * NARROWEST, operand, found[operand])
-    return {operand: found[operand] for operand in layer.inputs}
+        if is_flat(*widened[operand]):
+            widened[operand] = (0.0, (QMAX - QMIN) * total)
+        widened[operand] = wide_enough(total * NARROWEST, operand, widened[operand])
+    return {operand: widened[operand] for operand in layer.inputs}
 
 
 def output_range(
@@ -319,9 +319,9 @@ def certify_scales(
         sums = kernel(few, a_tried[good, np.newaxis], b_tried[good, np.newaxis], scale)
         good[good] = (sums == expected[near]).all(axis=1)
     for candidate in np.flatnonzero(good)[:ATTEMPTS]:
-        found = a_tried[candidate], b_tried[candidate]
-        if not _differing(operands, expected, *found, scale):
-            return _certificate(name, found, differing_before=before)
+        pair = a_tried[candidate], b_tried[candidate]
+        if not _differing(operands, expected, *pair, scale):
+            return _certificate(name, pair, differing_before=before)
     raise ConversionError(
         f"addition `{name}`: {before} of its {a.size} pairs of codes differ between runtimes, and "
         f"no scales within {REACH} units in the last place of {a_scale} and {b_scale} mend it",

@@ -175,14 +175,14 @@ def quantise(
     depthwise, given = layer.op == "depthwise", integers.required(layer.name, weights)
     # HWIO to OHWI, HWC1 to CHW1.
     first = given.kernel.transpose((2, 0, 1, 3) if depthwise else (3, 0, 1, 2))
-    found = integers.quantise(first, given.bias, inputs[0].scale, per_channel=True)
+    quantised = integers.quantise(first, given.bias, inputs[0].scale, per_channel=True)
     if depthwise:
-        codes = np.ascontiguousarray(found.kernel.transpose(3, 1, 2, 0))
-        found = dataclasses.replace(found, kernel=codes)
+        codes = np.ascontiguousarray(quantised.kernel.transpose(3, 1, 2, 0))
+        quantised = dataclasses.replace(quantised, kernel=codes)
     return Conv(
         input=layer.inputs[0],
         output=output,
-        weights=found,
+        weights=quantised,
         depthwise=depthwise,
         strides=layer.strides,
         padding=layer.padding,

@@ -135,10 +135,10 @@ def quantise(
     per-channel dense layers wrongly.
     """
     given = integers.required(layer.name, weights)
-    found = integers.quantise(
+    quantised = integers.quantise(
         given.kernel.transpose(1, 0), given.bias, inputs[0].scale, per_channel=False
     )
-    return Dense(input=layer.inputs[0], output=output, weights=found)
+    return Dense(input=layer.inputs[0], output=output, weights=quantised)
 
 
 def float_layer(node: Dense, inputs: Sequence[QTensor]) -> Layer:

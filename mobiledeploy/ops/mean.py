@@ -250,11 +250,11 @@ def certify_scales(
     # 0, 1, -1, 2, -2 ...: the nearest first.
     tried = neighbours(input_scale, (steps + 1) // 2 * np.where(steps % 2, 1, -1))
     before = _differing(sums, expected, input_scale, scale)
-    for found in tried:
-        if not unsteady and not _differing(sums, expected, found, scale):
+    for neighbour in tried:
+        if not unsteady and not _differing(sums, expected, neighbour, scale):
             return Certificate(
                 name=name,
-                scales=(found,),
+                scales=(neighbour,),
                 cases=sums.codes.size,
                 differing_before=before,
                 differing_after=0,
