@@ -37,8 +37,8 @@ from mobiledeploy.ops.onnx_reading import (
     OnnxReader,
     OnnxValue,
     ReadOnnx,
-    close_at,
-    codes_at,
+    dequantised_input,
+    quantised_output,
 )
 from mobiledeploy.ops.operator import Cases, Example, Kernel
 from mobiledeploy.ops.ranges import Interval, Ranges, step, wide_enough
@@ -113,12 +113,12 @@ def output_shape(layer: Layer, inputs: Sequence[Shape]) -> Shape:
 
 def operand_ranges(layer: Layer, ranges: Ranges) -> Ranges:
     """Return ranges of the operands whose steps are not too small for the sum's."""
-    total, found = step(ranges, layer.name), dict(ranges)
+    total, widened = step(ranges, layer.name), dict(ranges)
     for operand in layer.inputs:
-        if is_flat(*found[operand]):
-            found[operand] = (0.0, (QMAX - QMIN) * total)
-        found[operand] = wide_enough(total * NARROWEST, operand, found[operand])
-    return {operand: found[operand] for operand in layer.inputs}
+        if is_flat(*widened[operand]):
+            widened[operand] = (0.0, (QMAX - QMIN) * total)
+        widened[operand] = wide_enough(total * NARROWEST, operand, widened[operand])
+    return {operand: widened[operand] for operand in layer.inputs}
 
 
 def output_range(
@@ -333,9 +333,9 @@ def certify_scales(
         sums = kernel(few, a_tried[good, np.newaxis], b_tried[good, np.newaxis], scale)
         good[good] = (sums == expected[near]).all(axis=1)
     for candidate in np.flatnonzero(good)[:ATTEMPTS]:
-        found = a_tried[candidate], b_tried[candidate]
-        if not _differing(operands, expected, *found, scale):
-            return _certificate(name, found, differing_before=before)
+        pair = a_tried[candidate], b_tried[candidate]
+        if not _differing(operands, expected, *pair, scale):
+            return _certificate(name, pair, differing_before=before)
     raise ConversionError(
         f"addition `{name}`: {before} of its {a.size} pairs of codes differ between runtimes, and "
         f"no scales within {REACH} units in the last place of {a_scale} and {b_scale} mend it",
@@ -514,10 +514,10 @@ def _read_add(reader: OnnxReader, node: OnnxOperator) -> OnnxActivation | None:
 
 def _read_qlinear_add(reader: OnnxReader, node: OnnxOperator) -> OnnxValue | None:
     """Read a, scale, zero, b, scale, zero, y scale, y zero."""
-    a, b = codes_at(reader, node, 0), codes_at(reader, node, 3)
+    a, b = dequantised_input(reader, node, 0), dequantised_input(reader, node, 3)
     if a is None or b is None:
         return None
-    return close_at(reader, node, _sum_of(reader, node, a, b), 6)
+    return quantised_output(reader, node, _sum_of(reader, node, a, b), 6)
 
 
 def _sum_of(
@@ -527,7 +527,7 @@ def _sum_of(
     if a.axes != b.axes:
         detail = f"an operand with axes {a.axes or 'unknown'} is added to one with {b.axes}"
         faults = (Fault(field="axis", detail=detail),)
-    return reader.begin(node, "add", [a, b], a, faults=faults)
+    return reader.add_layer(node, "add", [a, b], a, faults=faults)
 
 
 ONNX: Mapping[str, ReadOnnx] = {"Add": _read_add, "QLinearAdd": _read_qlinear_add}

@@ -36,11 +36,11 @@ from mobiledeploy.ops.onnx_reading import (
     ReadOnnx,
     channels_as_before,
     channels_first,
-    close_at,
-    codes_at,
+    dequantised_input,
     padding_of,
+    quantised_output,
 )
-from mobiledeploy.ops.onnx_stem import narrowed
+from mobiledeploy.ops.onnx_stem import over_single_pixels
 from mobiledeploy.ops.onnx_weights import (
     FLOATS,
     Bias,
@@ -202,14 +202,14 @@ def quantise(
     depthwise, given = layer.op == "depthwise", integers.required(layer.name, weights)
     # HWIO to OHWI, HWC1 to CHW1.
     first = given.kernel.transpose((2, 0, 1, 3) if depthwise else (3, 0, 1, 2))
-    found = integers.quantise(first, given.bias, inputs[0].scale, per_channel=True)
+    quantised = integers.quantise(first, given.bias, inputs[0].scale, per_channel=True)
     if depthwise:
-        codes = np.ascontiguousarray(found.kernel.transpose(3, 1, 2, 0))
-        found = dataclasses.replace(found, kernel=codes)
+        codes = np.ascontiguousarray(quantised.kernel.transpose(3, 1, 2, 0))
+        quantised = dataclasses.replace(quantised, kernel=codes)
     return Conv(
         input=layer.inputs[0],
         output=output,
-        weights=found,
+        weights=quantised,
         depthwise=depthwise,
         strides=layer.strides,
         padding=layer.padding,
@@ -516,12 +516,12 @@ def _read_qlinear_conv(reader: OnnxReader, node: OnnxOperator) -> OnnxValue | No
 
     ONNX Runtime's own domain has it for images of channels last too, the kernel as ever.
     """
-    value = channels_first(node, codes_at(reader, node, 0))
+    value = channels_first(node, dequantised_input(reader, node, 0))
     if value is None:
         return None
     kernel, bias = weights_of(reader, node, 3, axis=0), codes_of_bias(reader, node, 8)
     out = _convolve(reader, node, value, kernel, bias)
-    return close_at(reader, node, channels_as_before(reader, node, out), 6)
+    return quantised_output(reader, node, channels_as_before(reader, node, out), 6)
 
 
 def _convolve(
@@ -562,7 +562,7 @@ def _convolve(
     faults = (*faults, *_contradictions(node, value, kernel.codes.shape, groups))
     fields = {"strides": strides, "dilations": dilations, "pads": pads}
     if value.pixels > 1:
-        single = narrowed(
+        single = over_single_pixels(
             weights,
             pixels=value.pixels,
             stride=strides[1],
@@ -572,14 +572,16 @@ def _convolve(
         if single is None or groups > 1:
             # As our files have it: half as many pixels come out of a group.
             out = dataclasses.replace(out, pixels=max(value.pixels // 2, 1))
-            return reader.begin(node, "conv", [value], out, faults=(*faults, _PACKED), **fields)
+            return reader.add_layer(
+                node, "conv", [value], out, faults=(*faults, _PACKED), **fields
+            )
         weights, faults = single.weights, (*faults, *single.faults)
         fields |= {"strides": (strides[0], single.stride), "pads": (*pads[:2], *single.pads)}
         out = dataclasses.replace(out, pixels=single.outputs)
     if not depthwise and weights.kernel.shape[1:3] == (1, 1) and value.shape[1:] == ():
         rows = dataclasses.replace(weights, kernel=weights.kernel.reshape(outputs, -1))
-        return reader.begin(node, "dense", [value], out, weights=rows, faults=faults)
-    return reader.begin(
+        return reader.add_layer(node, "dense", [value], out, weights=rows, faults=faults)
+    return reader.add_layer(
         node,
         "depthwise" if depthwise else "conv",
         [value],
@@ -632,7 +634,7 @@ def _without_weights(
     high, wide = output_size(value.sizes[2:], shape[2:], strides, (1, 1), pads)
     out = dataclasses.replace(value, sizes=(value.sizes[0], shape[0], max(high, 0), max(wide, 0)))
     depthwise = int(node.attributes.get("group", 1) or 1) > 1 and shape[1] == 1
-    return reader.begin(
+    return reader.add_layer(
         node,
         "depthwise" if depthwise else "conv",
         [value],

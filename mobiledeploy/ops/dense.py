@@ -30,8 +30,8 @@ from mobiledeploy.ops.onnx_reading import (
     OnnxValue,
     QuantisedConstant,
     ReadOnnx,
-    close_at,
-    codes_at,
+    dequantised_input,
+    quantised_output,
 )
 from mobiledeploy.ops.onnx_weights import (
     FLOATS,
@@ -39,7 +39,7 @@ from mobiledeploy.ops.onnx_weights import (
     bias_of,
     codes_of_bias,
     stored_weights,
-    turned,
+    transposed,
     weights_of,
 )
 from mobiledeploy.ops.operator import Example, Kernel, Work
@@ -170,10 +170,10 @@ def quantise(
     per-channel dense layers wrongly.
     """
     given = integers.required(layer.name, weights)
-    found = integers.quantise(
+    quantised = integers.quantise(
         given.kernel.transpose(1, 0), given.bias, inputs[0].scale, per_channel=False
     )
-    return Dense(input=layer.inputs[0], output=output, weights=found)
+    return Dense(input=layer.inputs[0], output=output, weights=quantised)
 
 
 def float_layer(node: Dense, inputs: Sequence[QTensor]) -> Layer:
@@ -299,13 +299,13 @@ def _read_gemm(reader: OnnxReader, node: OnnxOperator) -> OnnxValue | None:
         return None
     kernel = reader.value(node, 1)
     if not options["transB"]:
-        kernel = turned(kernel)
+        kernel = transposed(kernel)
     return _multiply(reader, node, value, kernel, bias_of(reader, node, 2))
 
 
 def _read_qgemm(reader: OnnxReader, node: OnnxOperator) -> OnnxValue | None:
     """Read QGemm: a, scale, zero, b, scale, zero, bias, y scale, y zero."""
-    value, bias = codes_at(reader, node, 0), codes_of_bias(reader, node, 6)
+    value, bias = dequantised_input(reader, node, 0), codes_of_bias(reader, node, 6)
     transposed = bool(node.attributes.get("transB"))
     usual = node.attributes.get("alpha", 1.0) == 1.0 and not node.attributes.get("transA")
     kernel = weights_of(reader, node, 3, axis=0 if transposed else 1)
@@ -313,16 +313,16 @@ def _read_qgemm(reader: OnnxReader, node: OnnxOperator) -> OnnxValue | None:
         return None
     if not transposed:
         kernel = dataclasses.replace(kernel, codes=kernel.codes.T, axis=1 - kernel.axis)
-    return close_at(reader, node, _multiply(reader, node, value, kernel, bias), 7)
+    return quantised_output(reader, node, _multiply(reader, node, value, kernel, bias), 7)
 
 
 def _read_qlinear_matmul(reader: OnnxReader, node: OnnxOperator) -> OnnxValue | None:
     """Read QLinearMatMul: a, scale, zero, b, scale, zero, y scale, y zero."""
-    value, kernel = codes_at(reader, node, 0), weights_of(reader, node, 3, axis=1)
+    value, kernel = dequantised_input(reader, node, 0), weights_of(reader, node, 3, axis=1)
     if value is None or kernel is None or kernel.codes.ndim != 2:
         return None
     kernel = dataclasses.replace(kernel, codes=kernel.codes.T, axis=1 - kernel.axis)
-    return close_at(reader, node, _multiply(reader, node, value, kernel, None), 6)
+    return quantised_output(reader, node, _multiply(reader, node, value, kernel, None), 6)
 
 
 def _multiply(
@@ -345,7 +345,7 @@ def _multiply(
         return None
     if isinstance(kernel, OnnxConstant) and kernel.values.ndim == 2:
         out = dataclasses.replace(value, sizes=(value.sizes[0], kernel.values.shape[0]))
-        return reader.begin(node, "dense", [value], out, faults=(FLOATS,))
+        return reader.add_layer(node, "dense", [value], out, faults=(FLOATS,))
     if not isinstance(kernel, QuantisedConstant) or kernel.codes.ndim != 2:
         return None
     outputs = kernel.codes.shape[0]
@@ -359,7 +359,7 @@ def _multiply(
         codes = codes.reshape(outputs, *sizes).transpose(0, *order).reshape(outputs, -1)
     weights, faults = stored_weights(kernel, codes, outputs, 0, value, bias)
     out = dataclasses.replace(value, sizes=(value.sizes[0], outputs), unrolled=None)
-    return reader.begin(node, "dense", [value], out, weights=weights, faults=faults)
+    return reader.add_layer(node, "dense", [value], out, weights=weights, faults=faults)
 
 
 ONNX: Mapping[str, ReadOnnx] = {

@@ -151,8 +151,8 @@ def litert(codes: Codes, scales: tuple[np.float32, np.float32], zeros: tuple[int
     gate = (gate + 2**15) >> 1
     product = gate * scaled
     truncated = np.where(product >= 0, product >> 15, -(-product >> 15))
-    found: Codes = np.clip(_divided(truncated, -output_exponent) + zeros[1], QMIN, QMAX)
-    return found
+    swished: Codes = np.clip(_divided(truncated, -output_exponent) + zeros[1], QMIN, QMAX)
+    return swished
 
 
 def _multiplier(factor: np.float32) -> tuple[int, int]:
@@ -209,8 +209,8 @@ def ort(
     else:
         line = real * sixth + half
     swished = real * np.clip(line, np.float32(0), np.float32(1))
-    found: Codes = np.clip(np.rint(swished / scales[1]).astype(np.int64) + zeros[1], QMIN, QMAX)
-    return found
+    rounded: Codes = np.clip(np.rint(swished / scales[1]).astype(np.int64) + zeros[1], QMIN, QMAX)
+    return rounded
 
 
 def certify(node: HardSwish, inputs: Sequence[QTensor]) -> Certificate:
@@ -269,8 +269,8 @@ def litert_codes(
 ) -> Int8:
     """Return what TFLite's own kernel computes, on every architecture."""
     del kernel
-    (found,) = litert_cases(node, inputs, (all_codes(),))
-    return found.astype(np.int8)[codes[0].astype(np.int64) - QMIN]
+    (table,) = litert_cases(node, inputs, (all_codes(),))
+    return table.astype(np.int8)[codes[0].astype(np.int64) - QMIN]
 
 
 def float_values(
@@ -311,12 +311,12 @@ def write_onnx(
     certificate: Certificate | None,
 ) -> None:
     """Add a HardSwish, or a table of all codes where the certificate asks for one."""
-    found = required(node.output.name, certificate)
-    if found.table:
+    proof = required(node.output.name, certificate)
+    if proof.table:
         (codes,) = litert_cases(node, [inputs[0].tensor], (all_codes(),))
         onnx.look_up(model, node.output.name, inputs[0], codes, output)
         return
-    real = model.node("HardSwish", onnx.dequantise(model, inputs, found.scales))
+    real = model.node("HardSwish", onnx.dequantise(model, inputs, proof.scales))
     onnx.quantise(model, real, node.output, output)
 
 
@@ -333,7 +333,7 @@ def _read_hard_swish(reader: OnnxReader, node: OnnxOperator) -> OnnxActivation |
     value = reader.value(node, 0)
     if not isinstance(value, OnnxActivation):
         return None
-    return reader.begin(node, "hard_swish", [value], value)
+    return reader.add_layer(node, "hard_swish", [value], value)
 
 
 ONNX: Mapping[str, ReadOnnx] = {"HardSwish": _read_hard_swish}

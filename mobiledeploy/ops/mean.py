@@ -261,11 +261,11 @@ def certify_scales(
     # 0, 1, -1, 2, -2 ...: the nearest first.
     tried = neighbours(input_scale, (steps + 1) // 2 * np.where(steps % 2, 1, -1))
     before = _differing(sums, expected, input_scale, scale)
-    for found in tried:
-        if not unsteady and not _differing(sums, expected, found, scale):
+    for neighbour in tried:
+        if not unsteady and not _differing(sums, expected, neighbour, scale):
             return Certificate(
                 name=name,
-                scales=(found,),
+                scales=(neighbour,),
                 cases=sums.codes.size,
                 differing_before=before,
                 differing_after=0,
@@ -503,7 +503,7 @@ def _read_mean(reader: OnnxReader, node: OnnxOperator) -> OnnxValue | None:
     elif value.axes[1] != "C":
         return None
     out = dataclasses.replace(value, axes=axes, sizes=sizes)
-    return reader.begin(node, "mean", [value], out, window=window)
+    return reader.add_layer(node, "mean", [value], out, window=window)
 
 
 def _read_average_pool(reader: OnnxReader, node: OnnxOperator) -> OnnxActivation | None:
@@ -515,7 +515,7 @@ def _read_average_pool(reader: OnnxReader, node: OnnxOperator) -> OnnxActivation
     if window != value.sizes[2:] or any(pads):
         return None
     out = dataclasses.replace(value, sizes=(*value.sizes[:2], 1, 1))
-    return reader.begin(node, "mean", [value], out, window=window)
+    return reader.add_layer(node, "mean", [value], out, window=window)
 
 
 ONNX: Mapping[str, ReadOnnx] = {

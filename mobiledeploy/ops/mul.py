@@ -40,8 +40,8 @@ from mobiledeploy.ops.onnx_reading import (
     OnnxReader,
     OnnxValue,
     ReadOnnx,
-    close_at,
-    codes_at,
+    dequantised_input,
+    quantised_output,
 )
 from mobiledeploy.ops.operator import Cases, Example, Kernel
 from mobiledeploy.ops.ranges import Interval, Ranges, step, wide_enough
@@ -368,10 +368,10 @@ def _read_mul(reader: OnnxReader, node: OnnxOperator) -> OnnxActivation | None:
 
 def _read_qlinear_mul(reader: OnnxReader, node: OnnxOperator) -> OnnxValue | None:
     """Read a, scale, zero, b, scale, zero, y scale, y zero."""
-    a, b = codes_at(reader, node, 0), codes_at(reader, node, 3)
+    a, b = dequantised_input(reader, node, 0), dequantised_input(reader, node, 3)
     if a is None or b is None:
         return None
-    return close_at(reader, node, _product_of(reader, node, a, b), 6)
+    return quantised_output(reader, node, _product_of(reader, node, a, b), 6)
 
 
 def _product_of(
@@ -387,7 +387,7 @@ def _product_of(
         faults = (Fault(field="axis", detail=detail),)
     else:
         a = dataclasses.replace(a, sizes=tuple(max(pair) for pair in pairs))
-    return reader.begin(node, "mul", [a, b], a, faults=faults)
+    return reader.add_layer(node, "mul", [a, b], a, faults=faults)
 
 
 def _product_of_codes(
@@ -397,7 +397,7 @@ def _product_of_codes(
 
     What its operands' scales and its own are stands elsewhere in the file.
     """
-    if not reader.is_open(product) or not reader.alone(node.inputs[0]):
+    if not reader.is_unquantised(product) or not reader.read_once(node.inputs[0]):
         return None
     layer, ratio = reader.layers[product.source], reader.numbers(node, 1)
     whole = layer.kind == "mul" and all(read.scale == 1 for read in layer.reads)

@@ -175,8 +175,8 @@ class OnnxReader:
             return None
         return OnnxConstant(name=tensor.name, values=tensor.data)
 
-    def alone(self, index: int) -> bool:
-        """Whether only one node reads a tensor."""
+    def read_once(self, index: int) -> bool:
+        """Whether only one node takes a tensor."""
         return self._readers[index] == 1
 
     def value(self, node: OnnxOperator, place: int) -> OnnxValue | None:
@@ -218,19 +218,29 @@ class OnnxReader:
         offset = OFFSET * (zeros.dtype == np.uint8)
         return scales.ravel()[0], int(zeros.ravel()[0]) - offset, str(zeros.dtype)
 
-    def read(self, flow: OnnxActivation) -> LayerInput:
-        """Return how a layer that takes a flow reads it."""
-        return LayerInput(source=flow.source, scale=flow.scale, zero_point=flow.zero_point)
+    def read(self, activation: OnnxActivation) -> LayerInput:
+        """Return how a layer takes an activation."""
+        return LayerInput(
+            source=activation.source, scale=activation.scale, zero_point=activation.zero_point
+        )
 
-    def begin(
+    def add_layer(
         self,
         node: OnnxOperator,
         kind: str,
-        flows: list[OnnxActivation],
+        activations: list[OnnxActivation],
         out: OnnxActivation,
         **more: Any,
     ) -> OnnxActivation:
-        """Add a layer whose output's grid is not known yet; return the flow of its values."""
+        """Add a layer whose output is not quantised yet; return the real values that it gives.
+
+        Args:
+            node: That it comes from.
+            kind: As in `StoredLayer`.
+            activations: What it takes.
+            out: Axes and sizes of what it gives.
+            more: Further fields of the layer.
+        """
         name = self.name(next((output for output in node.outputs if output >= 0), -1))
         output = StoredTensor(
             name=name, shape=out.shape, dtype="float32", scale=None, zero_point=None, axes=out.axes
@@ -240,7 +250,7 @@ class OnnxReader:
                 kind=kind,
                 op=node.op,
                 name=name,
-                reads=tuple(self.read(flow) for flow in flows),
+                reads=tuple(self.read(activation) for activation in activations),
                 output=output,
                 **more,
             )
@@ -250,28 +260,30 @@ class OnnxReader:
             out, source=index, scale=None, zero_point=None, real=True, factor=None, dtype=""
         )
 
-    def close(self, flow: OnnxActivation, name: str, grid: OnnxGrid) -> OnnxActivation:
-        """Give a layer the grid on which its output is stored; return the flow of its codes."""
+    def quantise_layer(
+        self, activation: OnnxActivation, name: str, grid: OnnxGrid
+    ) -> OnnxActivation:
+        """Give a layer the grid that its output is stored on; return the codes that it gives."""
         scale, zero_point, dtype = grid
-        low, high = self.bounds.pop(flow.source)
-        layer = self.layers[flow.source]
+        low, high = self.bounds.pop(activation.source)
+        layer = self.layers[activation.source]
         output = dataclasses.replace(
             layer.output, name=name, dtype=dtype, scale=scale, zero_point=zero_point
         )
         clamp = code_of(low, scale, zero_point), code_of(high, scale, zero_point)
         completed = dataclasses.replace(layer, name=name, output=output)
-        self.layers.replace(flow.source, with_clamp(completed, clamp))
-        stated = None if flow.source in self.deduced else scale
+        self.layers.replace(activation.source, with_clamp(completed, clamp))
+        stated = None if activation.source in self.deduced else scale
         return dataclasses.replace(
-            flow, scale=stated, zero_point=zero_point, real=False, dtype=dtype
+            activation, scale=stated, zero_point=zero_point, real=False, dtype=dtype
         )
 
-    def close_without_grid(self, flow: OnnxActivation, dtype: str) -> OnnxActivation:
+    def leave_without_grid(self, activation: OnnxActivation, dtype: str) -> OnnxActivation:
         """Say that a layer writes codes on a grid that is not stated; return its codes."""
-        self.bounds.pop(flow.source)
-        output = dataclasses.replace(self.layers[flow.source].output, dtype=dtype)
-        self.layers.change(flow.source, output=output)
-        return dataclasses.replace(flow, real=False, dtype=dtype)
+        self.bounds.pop(activation.source)
+        output = dataclasses.replace(self.layers[activation.source].output, dtype=dtype)
+        self.layers.change(activation.source, output=output)
+        return dataclasses.replace(activation, real=False, dtype=dtype)
 
     def deduce_grids(self, output: OnnxActivation) -> None:
         """Complete the layers whose nodes state no grid.
@@ -285,10 +297,20 @@ class OnnxReader:
         # Layers with weights first: additions and means may take codes by a scale that is a few
         # units in the last place off.
         others.sort(key=lambda layer: layer.weights is None)
-        taken: dict[int, list[LayerInput]] = {index: [] for index in self.deduced}
+        taken: dict[int, list[LayerInput]] = {index: [] for index in (INPUT, *self.deduced)}
         for read in (*(read for layer in others for read in layer.reads), self.read(output)):
             if read.source in taken and read.scale is not None:
                 taken[read.source].append(read)
+        by_codes = {
+            (read.source, float(read.scale))
+            for index in self.deduced
+            for read in self.layers[index].reads
+            if read.scale is not None
+        }
+        first = self.layers.input
+        if (INPUT, 1.0) in by_codes and first.scale == 1 and taken[INPUT]:
+            # A product of codes takes them by the scale 1, whatever theirs is.
+            self.layers.input = dataclasses.replace(first, scale=taken[INPUT][0].scale)
         for index, deduce in self.deduced.items():
             layer = self.layers[index]
             reads = tuple(self._as_written(read) for read in layer.reads)
@@ -303,18 +325,18 @@ class OnnxReader:
         zero_point = tensor.zero_point if read.zero_point is None else read.zero_point
         return dataclasses.replace(read, scale=tensor.scale, zero_point=zero_point)
 
-    def is_open(self, flow: OnnxActivation) -> bool:
-        """Whether a flow is what a layer computed, before it is quantised."""
-        return flow.source != INPUT and flow.real and flow.source in self.bounds
+    def is_unquantised(self, activation: OnnxActivation) -> bool:
+        """Whether these are the real values that a layer gives, before they are quantised."""
+        return activation.source != INPUT and activation.real and activation.source in self.bounds
 
-    def rename(self, node: OnnxOperator, flow: OnnxActivation) -> None:
-        """Let a layer go by the name of the tensor that a node moved its codes to."""
-        if flow.source != INPUT and not flow.real and self.alone(node.inputs[0]):
-            output = self.layers[flow.source].output
+    def rename(self, node: OnnxOperator, activation: OnnxActivation) -> None:
+        """Let a layer go by the name, and have the shape, that a node moved its codes to."""
+        if activation.source != INPUT and not activation.real and self.read_once(node.inputs[0]):
+            output = self.layers[activation.source].output
             output = dataclasses.replace(
-                output, name=self.written(node), shape=flow.shape, axes=flow.axes
+                output, name=self.written(node), shape=activation.shape, axes=activation.axes
             )
-            self.layers.change(flow.source, name=self.written(node), output=output)
+            self.layers.change(activation.source, name=self.written(node), output=output)
 
 
 def code_of(real: float, scale: np.float32, zero_point: int) -> int:
@@ -330,41 +352,41 @@ ReadOnnx: TypeAlias = Callable[[OnnxReader, OnnxOperator], OnnxValue | None]
 none that the function understands."""
 
 
-def codes_at(reader: OnnxReader, node: OnnxOperator, place: int) -> OnnxActivation | None:
+def dequantised_input(reader: OnnxReader, node: OnnxOperator, place: int) -> OnnxActivation | None:
     """Return the codes at an input as real values, by the grid that stands behind it."""
     value, grid = reader.value(node, place), reader.grid(node, place + 1, place + 2)
     if not isinstance(value, OnnxActivation) or value.real or grid is None:
         return None
-    return dataclasses.replace(value, scale=grid[0], zero_point=grid[1], real=True)
+    return dataclasses.replace(value, scale=grid[0], zero_point=grid[1], real=True, dtype="")
 
 
-def close_at(
+def quantised_output(
     reader: OnnxReader, node: OnnxOperator, value: OnnxActivation | None, place: int
 ) -> OnnxValue | None:
     """Give a layer the grid that stands at two inputs; return the codes that it writes."""
     if value is None:
         return None
     grid = reader.grid(node, place, place + 1)
-    return None if grid is None else reader.close(value, reader.written(node), grid)
+    return None if grid is None else reader.quantise_layer(value, reader.written(node), grid)
 
 
 def one_input(
     read: ReadOnnx,
 ) -> ReadOnnx:
-    """Return a reader of x, scale, zero, y scale, y zero, given that of its float operator."""
+    """Return how x, scale, zero, y scale, y zero are read, given how the float operator is."""
 
     def read_codes(reader: OnnxReader, node: OnnxOperator) -> OnnxValue | None:
-        value = channels_first(node, codes_at(reader, node, 0))
-        if value is None:
+        image = channels_first(node, dequantised_input(reader, node, 0))
+        if image is None:
             return None
         before = reader.values[node.inputs[0]]
-        reader.values[node.inputs[0]] = value
+        reader.values[node.inputs[0]] = image
         # What stands behind the first input are grids here, and options in the float operator.
         plain = dataclasses.replace(node, inputs=node.inputs[:1])
-        found = read(reader, plain)
+        value = read(reader, plain)
         reader.values[node.inputs[0]] = before
-        flow = found if isinstance(found, OnnxActivation) else None
-        return close_at(reader, node, channels_as_before(reader, node, flow), 3)
+        activation = value if isinstance(value, OnnxActivation) else None
+        return quantised_output(reader, node, channels_as_before(reader, node, activation), 3)
 
     return read_codes
 

@@ -14,7 +14,7 @@ from mobiledeploy.ops.stored import Array, Fault, StoredWeights
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Narrowed:
+class SinglePixelConvolution:
     """A convolution over single pixels.
 
     Attributes:
@@ -32,14 +32,14 @@ class Narrowed:
     faults: tuple[Fault, ...]
 
 
-def narrowed(
+def over_single_pixels(
     weights: StoredWeights,
     *,
     pixels: int,
     stride: int,
     pads: tuple[int, int],
     width: int,
-) -> Narrowed | None:
+) -> SinglePixelConvolution | None:
     """Return the convolution over single pixels, or None if there is none.
 
     Args:
@@ -58,21 +58,21 @@ def narrowed(
         window = _window(places[0])
         if window is None or window[1] + (outputs - 1) * step > columns * pixels:
             continue
-        found = _copies(weights, places, window=window, step=step)
-        if found is None:
+        copies = _copies(weights, places, window=window, step=step)
+        if copies is None:
             continue
-        single, faults = found
+        single, faults = copies
         left = pads[0] * pixels - window[0]
         groups = (width // pixels + sum(pads) - columns) // stride + 1
         right = (groups * outputs - 1) * step + window[1] - window[0] - width - left
-        return Narrowed(
+        return SinglePixelConvolution(
             weights=single, stride=step, pads=(left, right), outputs=outputs, faults=faults
         )
     return None
 
 
 def _window(places: Array) -> tuple[int, int] | None:
-    """Return the columns that a kernel uses; those of a single channel are strays."""
+    """Return the columns that a kernel uses, without those that only one channel does."""
     channels = places.any(axis=(1, 3)).sum(axis=0)
     used = np.flatnonzero(channels > (1 if len(places) > 2 else 0))
     return (int(used[0]), int(used[-1]) + 1) if used.size else None

@@ -105,7 +105,7 @@ def codes_of_bias(reader: OnnxReader, node: OnnxOperator, place: int) -> Bias | 
     return Bias(values=value.values.ravel(), scale=None)
 
 
-def turned(kernel: OnnxValue | None) -> OnnxValue | None:
+def transposed(kernel: OnnxValue | None) -> OnnxValue | None:
     """Return a matrix with its axes the other way round."""
     match kernel:
         case QuantisedConstant() if kernel.codes.ndim == 2:

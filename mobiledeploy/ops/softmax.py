@@ -243,7 +243,7 @@ def _read_softmax(reader: OnnxReader, node: OnnxOperator) -> OnnxValue | None:
     faults: tuple[Fault, ...] = ()
     if axis not in {-1, len(value.sizes) - 1}:
         faults = (Fault(field="axis", detail=f"the softmax runs along axis {axis}"),)
-    return reader.begin(node, "softmax", [value], value, faults=faults)
+    return reader.add_layer(node, "softmax", [value], value, faults=faults)
 
 
 ONNX: Mapping[str, ReadOnnx] = {

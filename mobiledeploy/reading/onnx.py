@@ -21,8 +21,8 @@ from mobiledeploy.ops.onnx_reading import (
 from mobiledeploy.ops.stored import INPUT, Fault, LayersSoFar, StoredTensor
 from mobiledeploy.reading.folding import finish
 from mobiledeploy.reading.model import Reading
-from mobiledeploy.reading.onnx_grids import cast, cut, dequantise, look_up, multiply, quantise
-from mobiledeploy.reading.onnx_moves import dropout, reshape, same, transpose
+from mobiledeploy.reading.onnx_grids import cast, clip, dequantise, look_up, quantise, rescale
+from mobiledeploy.reading.onnx_moves import dropout, identity, reshape, transpose
 from mobiledeploy.reading.onnx_others import OTHERS
 
 _COLOURS: Final = (1, 3, 4)
@@ -30,17 +30,17 @@ _COLOURS: Final = (1, 3, 4)
 
 _OWN: Final[Mapping[str, ReadOnnx]] = {
     "Cast": cast,
-    "Clip": cut,
+    "Clip": clip,
     "DequantizeLinear": dequantise,
-    "Div": multiply,
+    "Div": rescale,
     "Dropout": dropout,
     "Flatten": reshape,
     "Gather": look_up,
     "GatherElements": look_up,
-    "Identity": same,
-    "Mul": multiply,
+    "Identity": identity,
+    "Mul": rescale,
     "QuantizeLinear": quantise,
-    "Relu": cut,
+    "Relu": clip,
     "Reshape": reshape,
     "Squeeze": reshape,
     "Transpose": transpose,
@@ -133,7 +133,7 @@ def _unknown(
         axes = first.axes or "that are not known"
         detail = f"{node.op} of a tensor with axes {axes} is not understood in this form"
         faults = (Fault(field="form", detail=detail),)
-    opened = reader.begin(node, "unknown", activations, out, faults=faults)
+    opened = reader.add_layer(node, "unknown", activations, out, faults=faults)
     if first.real:
         return opened
     # Of codes come codes, on a grid that nothing is said about.

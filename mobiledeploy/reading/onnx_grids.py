@@ -43,11 +43,13 @@ def quantise(reader: OnnxReader, node: OnnxOperator) -> OnnxValue | None:
             own = scale if value.factor is None else scale / value.factor
             layers.input = dataclasses.replace(layers.input, scale=own, zero_point=zero_point)
         return codes
-    if reader.is_open(value):
-        return reader.close(value, reader.written(node), grid)
+    if reader.is_unquantised(value):
+        return reader.quantise_layer(value, reader.written(node), grid)
     if (value.scale, value.zero_point) == (scale, zero_point) or _again(reader, value, grid):
         return codes
-    return reader.close(reader.begin(node, "quantize", [value], value), reader.written(node), grid)
+    return reader.quantise_layer(
+        reader.add_layer(node, "quantize", [value], value), reader.written(node), grid
+    )
 
 
 def _again(reader: OnnxReader, value: OnnxActivation, grid: OnnxGrid) -> bool:
@@ -74,30 +76,32 @@ def dequantise(reader: OnnxReader, node: OnnxOperator) -> OnnxValue | None:
         elif reader.input_factor is not None and np.float32(1) / scale == reader.input_factor:
             # A multiplication by the inverse scale stands before: here is the scale itself.
             layers.input = dataclasses.replace(layers.input, scale=scale)
-    return dataclasses.replace(value, scale=scale, zero_point=zero_point, real=True)
+    return dataclasses.replace(value, scale=scale, zero_point=zero_point, real=True, dtype="")
 
 
-def cut(reader: OnnxReader, node: OnnxOperator) -> OnnxValue | None:
+def clip(reader: OnnxReader, node: OnnxOperator) -> OnnxValue | None:
     """Clip and Relu, on real values or on codes."""
     value = reader.value(node, 0)
     if not isinstance(value, OnnxActivation):
         return None
     low, high = _bounds(reader, node)
     if not value.real:
-        return _cut_codes(reader, node, value, low, high)
-    if not (reader.is_open(value) and reader.alone(node.inputs[0])):
-        value = reader.begin(node, "clamp", [value], value)
+        return _clip_codes(reader, node, value, low, high)
+    if not (reader.is_unquantised(value) and reader.read_once(node.inputs[0])):
+        value = reader.add_layer(node, "clamp", [value], value)
     before = reader.bounds[value.source]
     reader.bounds[value.source] = max(before[0], low), min(before[1], high)
     return value
 
 
-def multiply(reader: OnnxReader, node: OnnxOperator) -> OnnxValue | None:
+def rescale(reader: OnnxReader, node: OnnxOperator) -> OnnxValue | None:
     """Mul and Div by a number: another scale of what is multiplied."""
-    flows = [place for place in (0, 1) if isinstance(reader.value(node, place), OnnxActivation)]
-    if len(flows) != 1 or (node.op == "Div" and flows[0] == 1):
+    activations = [
+        place for place in (0, 1) if isinstance(reader.value(node, place), OnnxActivation)
+    ]
+    if len(activations) != 1 or (node.op == "Div" and activations[0] == 1):
         return None
-    value, number = reader.value(node, flows[0]), reader.scalar(node, 1 - flows[0])
+    value, number = reader.value(node, activations[0]), reader.scalar(node, 1 - activations[0])
     if not isinstance(value, OnnxActivation) or not value.real or number is None or not number > 0:
         return None
     factor = np.float32(number) if node.op == "Mul" else np.float32(1) / np.float32(number)
@@ -133,9 +137,9 @@ def look_up(reader: OnnxReader, node: OnnxOperator) -> OnnxValue | None:
     if before.dtype == "int8":
         # Places below 0 count from the end.
         codes = np.roll(codes, OFFSET)
-    layer = reader.begin(node, "table", [before], before, table=codes.astype(np.int8))
+    layer = reader.add_layer(node, "table", [before], before, table=codes.astype(np.int8))
     reader.deduced[layer.source] = _on_the_grid_of_its_reader
-    closed = reader.close_without_grid(layer, str(entries.dtype))
+    closed = reader.leave_without_grid(layer, str(entries.dtype))
     return TablePlaces(codes=closed, row=True, looked_up=True) if places.row else closed
 
 
@@ -148,7 +152,7 @@ def _on_the_grid_of_its_reader(layer: StoredLayer, taken: Sequence[LayerInput]) 
     return dataclasses.replace(layer, output=output)
 
 
-def _cut_codes(
+def _clip_codes(
     reader: OnnxReader, node: OnnxOperator, value: OnnxActivation, low: float, high: float
 ) -> OnnxValue | None:
     stated = next(
@@ -159,13 +163,13 @@ def _cut_codes(
         return None
     lowest, highest = (int(min(max(bound - offset, -OFFSET), OFFSET - 1)) for bound in (low, high))
     clamp = lowest, highest
-    if value.source == INPUT or not reader.alone(node.inputs[0]):
+    if value.source == INPUT or not reader.read_once(node.inputs[0]):
         if value.scale is None or value.zero_point is None:
             return None
         dtype = "uint8" if offset else "int8"
         grid = (value.scale, value.zero_point, dtype)
-        added = reader.begin(node, "clamp", [value], value)
-        value = reader.close(added, reader.written(node), grid)
+        added = reader.add_layer(node, "clamp", [value], value)
+        value = reader.quantise_layer(added, reader.written(node), grid)
     reader.layers.replace(value.source, with_clamp(reader.layers[value.source], clamp))
     reader.rename(node, value)
     return value

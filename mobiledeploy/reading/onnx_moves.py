@@ -79,8 +79,8 @@ def _in_a_row(reader: OnnxReader, node: OnnxOperator, places: TablePlaces) -> On
     return places.codes
 
 
-def same(reader: OnnxReader, node: OnnxOperator) -> OnnxValue | None:
-    """Identity and the like."""
+def identity(reader: OnnxReader, node: OnnxOperator) -> OnnxValue | None:
+    """Identity."""
     return reader.value(node, 0)
 
 

@@ -28,7 +28,7 @@ def _pool(reader: OnnxReader, node: OnnxOperator) -> OnnxValue | None:
     high, wide = output_size(value.sizes[2:], window, strides, (1, 1), pads)
     out = dataclasses.replace(value, sizes=(*value.sizes[:2], high, wide))
     kind = "max_pool" if node.op == "MaxPool" else "average_pool"
-    return reader.begin(node, kind, [value], out, window=window, strides=strides, pads=pads)
+    return reader.add_layer(node, kind, [value], out, window=window, strides=strides, pads=pads)
 
 
 def _pad(reader: OnnxReader, node: OnnxOperator) -> OnnxValue | None:
@@ -57,7 +57,7 @@ def _pad(reader: OnnxReader, node: OnnxOperator) -> OnnxValue | None:
     )
     out = dataclasses.replace(value, sizes=sizes)
     pads = before["H"], after["H"], before["W"], after["W"]
-    opened = reader.begin(node, "pad", [value], out, pads=pads)
+    opened = reader.add_layer(node, "pad", [value], out, pads=pads)
     # Padding with real 0 keeps the grid: a convolution may read on without quantising again.
     layer = reader.layers[opened.source]
     output = dataclasses.replace(
@@ -70,15 +70,19 @@ def _pad(reader: OnnxReader, node: OnnxOperator) -> OnnxValue | None:
 def _add_bias(reader: OnnxReader, node: OnnxOperator) -> OnnxValue | None:
     """Add of a bias to the layer before."""
     a, b = reader.value(node, 0), reader.value(node, 1)
-    flow, place = (a, 1) if isinstance(a, OnnxActivation) else (b, 0)
+    activation, place = (a, 1) if isinstance(a, OnnxActivation) else (b, 0)
     bias = bias_of(reader, node, place)
-    if not isinstance(flow, OnnxActivation) or bias is None or not reader.is_open(flow):
+    if (
+        not isinstance(activation, OnnxActivation)
+        or bias is None
+        or not reader.is_unquantised(activation)
+    ):
         return None
-    layer = reader.layers[flow.source]
+    layer = reader.layers[activation.source]
     weights = layer.weights
     channels = 0 if weights is None else weights.bias.size
     fits = weights is not None and not weights.bias.any() and bias.values.size == channels
-    if weights is None or not fits or reader.bounds[flow.source] != (-np.inf, np.inf):
+    if weights is None or not fits or reader.bounds[activation.source] != (-np.inf, np.inf):
         return None
     faults = layer.faults
     if bias.fault:
@@ -89,8 +93,8 @@ def _add_bias(reader: OnnxReader, node: OnnxOperator) -> OnnxValue | None:
             bias=bias.values,
             bias_scale=weights.bias_scale if bias.scale is None else bias.scale,
         )
-    reader.layers.change(flow.source, weights=weights, faults=faults)
-    return flow
+    reader.layers.change(activation.source, weights=weights, faults=faults)
+    return activation
 
 
 OTHERS: Final[Mapping[str, ReadOnnx]] = {

@@ -149,7 +149,11 @@ def test_the_digest_tells_every_option_and_number(
     if graph.logits == graph.output:
         other = dataclasses.replace(last.output, zero_point=last.output.zero_point ^ 1)
         nodes = (*graph.nodes[:-1], dataclasses.replace(last, output=other))
-        assert digest(dataclasses.replace(graph, nodes=nodes)) != digest(graph)
+        try:
+            moved_grid = dataclasses.replace(graph, nodes=nodes)
+        except ConversionError:
+            moved_grid = None  # of an operator that keeps its input's grid
+        assert moved_grid is None or digest(moved_grid) != digest(graph)
     if isinstance(last, WeightedNode):
         weights = dataclasses.replace(last.weights, bias=last.weights.bias + np.int32(1))
         nodes = (*graph.nodes[:-1], dataclasses.replace(last, weights=weights))

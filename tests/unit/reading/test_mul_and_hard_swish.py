@@ -37,19 +37,23 @@ def ends(codes: str) -> tuple[Any, ...]:
     return (helper.make_node("DequantizeLinear", [codes, "u", "w"], ["out"]),)
 
 
-def read(*nodes: Any, **constants: Any) -> tuple[StoredLayer, ...]:
-    """The layers of an ONNX file from the float image `x` to `out`."""
+def model(*nodes: Any, dtype: int = onnx.TensorProto.FLOAT, **constants: Any) -> bytes:
+    """An ONNX file from the image `x` to `out`."""
     values = GRIDS | constants
     graph = helper.make_graph(
         list(nodes),
         "small",
-        [helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, (1, 3, 8, 8))],
+        [helper.make_tensor_value_info("x", dtype, (1, 3, 8, 8))],
         [helper.make_tensor_value_info("out", onnx.TensorProto.FLOAT, None)],
         [numpy_helper.from_array(np.asarray(value), name) for name, value in values.items()],
     )
     opsets = [helper.make_opsetid("", 17), helper.make_opsetid("com.microsoft", 1)]
-    model = helper.make_model(graph, opset_imports=opsets)
-    return reading.read_onnx(parse_onnx(model.SerializeToString())).layers
+    return helper.make_model(graph, opset_imports=opsets).SerializeToString()
+
+
+def read(*nodes: Any, **constants: Any) -> tuple[StoredLayer, ...]:
+    """The layers of an ONNX file from the float image `x` to `out`."""
+    return reading.read_onnx(parse_onnx(model(*nodes, **constants))).layers
 
 
 def grids(layer: StoredLayer) -> list[tuple[float, int]]:
@@ -134,6 +138,24 @@ def test_a_product_of_codes_has_the_scales_that_its_neighbours_state() -> None:
     *_, layer = product_of_codes(mul.multiplier(GRIDS["s"], GRIDS["t"], GRIDS["u"]))
     assert (layer.kind, layer.op, layer.faults) == ("mul", "Mul", ())
     assert grids(layer) == [(0.5, 0), (0.25, -125), (0.75, -119)]
+
+
+def test_the_scale_of_an_input_of_codes_is_not_that_by_which_a_product_takes_them() -> None:
+    nodes = [
+        helper.make_node("DequantizeLinear", ["x", "one", "z"], ["a"]),
+        helper.make_node("DequantizeLinear", ["x", "s", "z"], ["xd"]),
+        *BEGIN[2:4],
+        helper.make_node("DequantizeLinear", ["mq", "one", "y"], ["b"]),
+        helper.make_node("Mul", ["a", "b"], ["p"]),
+        helper.make_node("Mul", ["p", "ratio"], ["q"]),
+        helper.make_node("QuantizeLinear", ["q", "one", "w"], ["pq"]),
+        *ends("pq"),
+    ]
+    ratio = mul.multiplier(GRIDS["s"], GRIDS["t"], GRIDS["u"])
+    file = model(*nodes, dtype=onnx.TensorProto.UINT8, ratio=ratio)
+    whole = reading.read_onnx(parse_onnx(file))
+    assert whole.input.scale == GRIDS["s"]
+    assert grids(whole.layers[-1]) == [(0.5, 0), (0.25, -125), (0.75, -119)]
 
 
 def test_another_multiplier_is_another_scale_of_the_product() -> None:
