@@ -217,12 +217,14 @@ def test_what_is_unknown_is_refused_by_name() -> None:
         IntegerGraph(name="odd", input=image, nodes=(node,))
 
 
-def test_an_operator_without_a_twin_can_be_quantised_but_not_trained(
+def test_an_operator_without_a_tensorflow_function_can_be_quantised_but_not_trained(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     layer = Layer(name="sum", op="add", inputs=("a", "b"), in_channels=3, out_channels=3)
     monkeypatch.setattr(
-        training_graph, "TWINS", {"conv": training_graph.TENSORFLOW_OPERATORS["conv"]}
+        training_graph,
+        "TENSORFLOW_OPERATORS",
+        {"conv": training_graph.TENSORFLOW_OPERATORS["conv"]},
     )
     with pytest.raises(RequestError, match="layer `sum`: `add` cannot be trained, only conv"):
         training_graph.tensorflow_operator(layer)
