@@ -232,4 +232,7 @@ def _readable(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise RequestError(f"cannot read {printable(path)}: {error.strerror}") from error
+        raise RequestError(
+            f"cannot read {printable(path)}: {error.strerror}",
+            hint="check whether you may read the file",
+        ) from error

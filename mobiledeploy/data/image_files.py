@@ -50,7 +50,8 @@ def visible_entries(folder: Path, root: Path) -> list[Path]:
         paths = sorted(path for path in folder.iterdir() if not path.name.startswith(_IGNORED))
     except OSError as error:
         raise RequestError(
-            f"cannot list the folder {printable(folder)}: {error.strerror}"
+            f"cannot list the folder {printable(folder)}: {error.strerror}",
+            hint="check the folder's name, and whether you may read it",
         ) from error
     for path in paths:
         if path.is_symlink():
@@ -98,7 +99,10 @@ def is_image(path: Path) -> bool:
         with path.open("rb") as handle:
             start = handle.read(12)
     except OSError as error:
-        raise RequestError(f"cannot read {printable(path)}: {error.strerror}") from error
+        raise RequestError(
+            f"cannot read {printable(path)}: {error.strerror}",
+            hint="check whether you may read the file",
+        ) from error
     return (
         start.startswith(_SIGNATURES)
         or (start[:4] == b"RIFF" and start[8:] == b"WEBP")
