@@ -22,6 +22,20 @@ OPERATORS: Final[tuple[Operator[Any], ...]] = (
     softmax,
 )
 
+ONLY_IN_FILES: Final = frozenset(
+    {
+        "average_pool",
+        "clamp",
+        "dequantize",
+        "max_pool",
+        "pad",
+        "quantize",
+        "table",
+        "unknown",
+    }
+)
+"""What `reading` calls layers of files that no operator of an integer graph stands for."""
+
 _BY_LAYER: Final = {name: module for module in OPERATORS for name in module.LAYERS}
 _BY_NODE: Final = {module.NODE: module for module in OPERATORS}
 _BY_FORM: Final = {name: module for module in OPERATORS for name in module.FORMS}
@@ -40,14 +54,6 @@ def of_layer(layer: Layer) -> Operator[Any]:
             f"{', '.join(sorted(_BY_LAYER))}"
         )
     return _BY_LAYER[layer.op]
-
-
-def of_kind(kind: str) -> Operator[Any] | None:
-    """Return the operator of a layer in a file, by what it is called in an `Architecture`.
-
-    None for what files hold and integer graphs do not, such as padding.
-    """
-    return _BY_LAYER.get(kind)
 
 
 def of_node(node: Node) -> Operator[Any]:
@@ -83,6 +89,19 @@ def of_file(name: str) -> Operator[Any] | None:
         name: Of TFLite's `BuiltinOperator`, or of an ONNX operator.
     """
     return _BY_FORM.get(name)
+
+
+def of_kind(kind: str) -> Operator[Any] | None:
+    """Return the operator of a layer in a file, by what it is called in an `Architecture`.
+
+    None for what only files hold; see `ONLY_IN_FILES`.
+
+    Raises:
+        ConversionError: Layers of that kind are unknown.
+    """
+    if kind not in _BY_LAYER and kind not in ONLY_IN_FILES:
+        raise ConversionError(f"`{kind}` is no kind of layer")
+    return _BY_LAYER.get(kind)
 
 
 def tflite_names() -> tuple[str, ...]:
