@@ -1,6 +1,7 @@
 """Which layer of one file corresponds to which of another: by kind and shape, not by names."""
 
 import dataclasses
+from collections.abc import Iterator
 from typing import Final
 
 import numpy as np
@@ -24,6 +25,13 @@ class Alignment:
 
     pairs: tuple[tuple[int | None, int | None], ...]
     matched: dict[int, int]
+
+    def turned(self) -> "Alignment":
+        """Return the same with the files in the other order."""
+        return Alignment(
+            pairs=tuple((j, i) for i, j in self.pairs),
+            matched={i: j for j, i in self.matched.items()},
+        )
 
     def seen_from_first(self, a: Reading, source: int) -> int | None:
         """Return what stands for a source of the first file: itself, if it has a counterpart.
@@ -101,3 +109,35 @@ def _fit(a: Layer, b: Layer) -> float:
             sample = slice(None, None, max(1, mine.size // 256))
             score += 2.0 * float((mine.ravel()[sample] == other.ravel()[sample]).mean())
     return score
+
+
+def replaced_layers(a: Reading, b: Reading, alignment: Alignment) -> dict[int, int]:
+    """Return which layers of the second file stand where the first one has others, by the latter.
+
+    Those are as many on either side, between layers that correspond, and give the same shapes as
+    far as these are known.
+    """
+    return {
+        i: j
+        for ours, theirs in _runs(alignment)
+        if len(ours) == len(theirs)
+        for i, j in zip(ours, theirs, strict=True)
+        if _same_shape_or_unknown(a.layers[i].output.shape, b.layers[j].output.shape)
+    }
+
+
+def _same_shape_or_unknown(mine: tuple[int, ...], other: tuple[int, ...]) -> bool:
+    return mine == other or not mine or not other
+
+
+def _runs(alignment: Alignment) -> Iterator[tuple[list[int], list[int]]]:
+    """Yield the layers without counterpart that lie between two that have one."""
+    ours, theirs = list[int](), list[int]()
+    for i, j in (*alignment.pairs, (0, 0)):
+        if i is not None and j is not None:
+            yield ours, theirs
+            ours, theirs = [], []
+        elif i is not None:
+            ours.append(i)
+        elif j is not None:
+            theirs.append(j)

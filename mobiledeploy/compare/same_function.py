@@ -6,14 +6,32 @@ within the bounds of `reach`, which some image need not attain.
 """
 
 import dataclasses
+import functools
+import itertools
+import math
+from collections.abc import Iterable
+from typing import Final, assert_never
 
 import numpy as np
 import numpy.typing as npt
 
-from mobiledeploy.compare.reach import Ints, Span, centred, multipliers, others, stepped, sums
+from mobiledeploy.compare.reachable_codes import (
+    Ints,
+    Span,
+    centred,
+    multipliers,
+    others,
+    stepped,
+    sums,
+)
+from mobiledeploy.ops import add as add_kernels
+from mobiledeploy.ops import mean as mean_kernels
+from mobiledeploy.ops.add import NARROWEST
+from mobiledeploy.ops.mean import MOST_POSITIONS
 from mobiledeploy.ops.tensors import QMAX, QMIN
 from mobiledeploy.ops.weights import MOST_STEPS, WIDEST_MULTIPLIER
-from mobiledeploy.reading import Layer
+from mobiledeploy.reading import Layer, Read, Tensor
+from mobiledeploy.reading.model import Format
 
 LARGEST = 2**26
 """Of a sum. Float32 holds every fourth whole number there."""
@@ -185,3 +203,198 @@ class _Staircases:
             tried.extend(around - move[channels, None] for move in moves)
         cut: Ints = np.clip(np.concatenate(tried, axis=1), low, high)
         return cut
+
+
+POOL = "pool"
+"""Stands for the arithmetic of an AVERAGE_POOL_2D, instead of a format's."""
+
+
+def compare_additions(a: Layer, b: Layer, formats: tuple[Format, Format]) -> Verdict:
+    """Compare two additions whose operands stand in the same order, on all pairs of codes."""
+    return _additions(_grids(a), _grids(b), formats)
+
+
+def compare_means(a: Layer, b: Layer, formats: tuple[Format, Format]) -> Verdict:
+    """Compare two means on all sums of codes."""
+    positions = math.prod(a.window)
+    if positions != math.prod(b.window) or not 1 <= positions <= MOST_POSITIONS:
+        return UNKNOWN
+    kernels = [
+        POOL if layer.op == "AVERAGE_POOL_2D" else kind
+        for layer, kind in zip((a, b), formats, strict=True)
+    ]
+    return _means(_grids(a), _grids(b), (kernels[0], kernels[1]), positions)
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class _Grids:
+    """What decides an addition's or mean's codes; hashable, so that nothing is tried twice."""
+
+    scales: tuple[np.float32 | None, ...]
+    zeros: tuple[int | None, ...]
+    clamp: tuple[int, int]
+
+    @property
+    def usable(self) -> bool:
+        """Whether these are grids at all."""
+        return None not in self.zeros and all(
+            scale is not None and np.isfinite(scale) and scale > 0 for scale in self.scales
+        )
+
+
+def _grids(layer: Layer) -> _Grids:
+    tensors: tuple[Read | Tensor, ...] = (*layer.reads, layer.output)
+    return _Grids(
+        scales=tuple(tensor.scale for tensor in tensors),
+        zeros=tuple(tensor.zero_point for tensor in tensors),
+        clamp=layer.clamp,
+    )
+
+
+@functools.lru_cache(maxsize=1024)
+def _additions(a: _Grids, b: _Grids, formats: tuple[Format, Format]) -> Verdict:
+    if not (a.usable and b.usable):
+        return UNKNOWN
+    tables = [_sums_of_pairs(grids, kind) for grids, kind in zip((a, b), formats, strict=True)]
+    if not tables[0] or not tables[1]:
+        return UNKNOWN
+    # Of two files of one format, each layer is run by the kernel that runs its counterpart.
+    pairs = zip(*tables, strict=True) if formats[0] == formats[1] else itertools.product(*tables)
+    return _tables(pairs, "all 65,536 pairs of codes")
+
+
+@functools.lru_cache(maxsize=1024)
+def _means(a: _Grids, b: _Grids, kernels: tuple[str, str], positions: int) -> Verdict:
+    if not (a.usable and b.usable):
+        return UNKNOWN
+    tables = [
+        _means_of_sums(grids, kernel, positions)
+        for grids, kernel in zip((a, b), kernels, strict=True)
+    ]
+    pairs = zip(*tables, strict=True) if kernels[0] == kernels[1] else itertools.product(*tables)
+    return _tables(pairs, f"all {255 * positions + 1:,} sums of codes")
+
+
+def _tables(pairs: Iterable[tuple[Ints, ...]], method: str) -> Verdict:
+    """Compare what kernels of one runtime give with what kernels of the other do."""
+    apart = [np.abs(mine - other) for mine, other in pairs]
+    worst = np.stack(apart).max(axis=0)
+    return Verdict(
+        equal=not worst.any(),
+        lsb=int(worst.max()),
+        channels=(),
+        method=method,
+        cases=int((worst > 0).sum()),
+    )
+
+
+def _sums_of_pairs(grids: _Grids, kind: Format) -> list[Ints]:
+    """Return the sums of all pairs of codes by each kernel that may run the layer."""
+    a, b, scale = (np.float32(value or 0) for value in grids.scales)
+    a_zero, b_zero, zero = (value or 0 for value in grids.zeros)
+    if min(a / scale, b / scale) < NARROWEST:
+        return []
+    codes = np.arange(QMIN, QMAX + 1, dtype=np.int64)
+    operands = add_kernels.Operands(
+        a=np.repeat(codes, codes.size),
+        b=np.tile(codes, codes.size),
+        zeros=(a_zero, b_zero, zero),
+    )
+    kernels = add_kernels.KERNELS[kind]
+    a_grid, b_grid = np.full((1, 1), a), np.full((1, 1), b)
+    return [
+        np.clip(kernel(operands, a_grid, b_grid, scale)[0], *grids.clamp) for kernel in kernels
+    ]
+
+
+def _means_of_sums(grids: _Grids, kernel: str, positions: int) -> list[Ints]:
+    """Return the means of all sums by each kernel that may run the layer."""
+    source, scale = (np.float32(value or 0) for value in grids.scales)
+    source_zero, zero = (value or 0 for value in grids.zeros)
+    total = mean_kernels.Sums(
+        codes=np.arange(QMIN * positions, QMAX * positions + 1, dtype=np.int64),
+        positions=positions,
+        zeros=(source_zero, zero),
+    )
+    own = np.full(1, source)
+    if kernel == POOL:
+        found = [mean_kernels.tflite_average_pool(total)]
+    else:
+        found = [mean(total, own, scale) for mean in mean_kernels.KERNELS[kernel]]
+    return [np.clip(means, *grids.clamp) for means in found]
+
+
+SAME: Final = Verdict(equal=True, lsb=0, channels=(), method="the same integers")
+
+
+def verdict_on(a: Layer, b: Layer, formats: tuple[Format, Format], source: Span) -> Verdict:
+    """Return how two layers compare as functions of the codes that they read.
+
+    Args:
+        a: A layer.
+        b: Its counterpart, operands in the order of the first one's.
+        formats: Of their files.
+        source: Codes that the (first) input can take, a channel.
+    """
+    if a.faults or b.faults or len(a.reads) != len(b.reads):
+        return UNKNOWN
+    match a.kind:
+        case "conv" | "depthwise" | "dense":
+            if not _same_windows(a, b):
+                return UNKNOWN
+            return SAME if _same_integers(a, b) else compare_weighted(a, b, source)
+        case "add":
+            return compare_additions(a, b, formats)
+        case "mean":
+            return compare_means(a, b, formats)
+        case "softmax":
+            same = _exponent(a) == _exponent(b) and _grid(a) == _grid(b) and a.clamp == b.clamp
+            return SAME if same else UNKNOWN
+        case "unknown":
+            return UNKNOWN
+        case "average_pool" | "max_pool" | "pad" | "clamp" | "quantize" | "dequantize":
+            same_reads = [(r.scale, r.zero_point) for r in a.reads] == [
+                (r.scale, r.zero_point) for r in b.reads
+            ]
+            same = _same_windows(a, b) and _grid(a) == _grid(b) and a.clamp == b.clamp
+            return SAME if same and same_reads else UNKNOWN
+        case _:
+            assert_never(a.kind)
+
+
+def _same_windows(a: Layer, b: Layer) -> bool:
+    """Whether two layers look at the same numbers."""
+    return (a.window, a.strides, a.dilations, a.groups, a.pads) == (
+        b.window, b.strides, b.dilations, b.groups, b.pads,
+    )  # fmt: skip
+
+
+def _same_integers(a: Layer, b: Layer) -> bool:
+    """Whether all numbers that decide a layer's codes are equal, one by one."""
+    mine, other = a.weights, b.weights
+    factors = multipliers(a), multipliers(b)
+    return (
+        mine is not None
+        and other is not None
+        and factors[0] is not None
+        and factors[1] is not None
+        and np.array_equal(mine.kernel, other.kernel)
+        and np.array_equal(mine.bias, other.bias)
+        and np.array_equal(
+            np.broadcast_to(mine.kernel_zero, mine.bias.shape),
+            np.broadcast_to(other.kernel_zero, other.bias.shape),
+        )
+        and np.array_equal(factors[0], factors[1])
+        and (a.clamp, a.output.zero_point) == (b.clamp, b.output.zero_point)
+        and a.reads[0].zero_point == b.reads[0].zero_point
+    )
+
+
+def _exponent(layer: Layer) -> object:
+    """Return by what a softmax multiplies differences of codes."""
+    scale = layer.reads[0].scale
+    return None if scale is None else np.float32(layer.beta) * scale
+
+
+def _grid(layer: Layer) -> object:
+    return layer.output.scale, layer.output.zero_point

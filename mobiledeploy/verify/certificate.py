@@ -10,9 +10,9 @@ import platform
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from mobiledeploy.base.errors import ConversionError, RequestError
+from mobiledeploy.base.errors import RequestError
 from mobiledeploy.base.progress import Progress, silent
-from mobiledeploy.compare.align import Alignment, align
+from mobiledeploy.compare.judge import Judgement
 from mobiledeploy.reading import Reading
 from mobiledeploy.runtimes import cpu, table
 from mobiledeploy.verify import execution, extremes, feeding, layer_proofs, tapped
@@ -24,16 +24,20 @@ from mobiledeploy.verify.side import Side
 VERSION: Final = 1
 IMAGES: Final = 2
 """On which a layer, cut out, has to give what it gives in the whole file."""
-MOST_LAYERS: Final = 1024
 
 
 def certify_sides(
-    sides: tuple[Side, Side], *, threads: int = 1, progress: Progress = silent
+    sides: tuple[Side, Side],
+    judgement: Judgement,
+    *,
+    threads: int = 1,
+    progress: Progress = silent,
 ) -> FilesCertificate:
     """Return the certificate of two files.
 
     Args:
         sides: The int8 `.tflite` and the int8 `.onnx`.
+        judgement: Of them, in the same order.
         threads: Images that run at a time.
         progress: Told of every step.
 
@@ -41,7 +45,6 @@ def certify_sides(
         CorruptFileError: A runtime refuses a file.
         RuntimeDiedError: A runtime dies of it.
         ParityError: A file is no classifier of images.
-        ConversionError: A file has far more layers than a classifier.
         RequestError: They are not a `.tflite` and an `.onnx`, in this order.
     """
     if [side.file.format for side in sides] != ["tflite", "onnx"]:
@@ -50,22 +53,19 @@ def certify_sides(
             + " and ".join(f"{side.file.name}, a .{side.file.format}" for side in sides)
         )
     first, second = (side.reading for side in sides)
-    if max(len(first.layers), len(second.layers)) > MOST_LAYERS:
-        raise ConversionError(f"expected at most {MOST_LAYERS} layers in each file")
-    alignment = align(first, second)
-    pairs = [(i, j) for i, j in alignment.pairs if i is not None and j is not None]
+    pairs = judgement.pairs
     found = [(first.layers[i], second.layers[j]) for i, j in pairs]
     reasons = execution.kernel_reasons(sides, found)
     indices = [i for i, _ in pairs], [j for _, j in pairs]
     runs = tapped.tap(sides, indices, threads=threads)
-    bench = cut_pairs(runs, alignment)
+    bench = cut_pairs(runs, judgement.alignment)
     images = synthetic_extremes(feeding.image_shape(runs[0].session.input))
     pixels = images.pixels(len(images) - IMAGES, len(images))
     run = functools.partial(bench.run, whole=(runs[0].run(pixels), runs[1].run(pixels)))
-    layers = layer_proofs.prove(first, second, alignment, reasons, run)
+    layers = layer_proofs.prove(judgement, reasons, run)
     sessions = [side.load(side.primary, taps=(), threads=1) for side in sides]
     checks = (
-        *border_checks(first, second, alignment),
+        *border_checks(judgement),
         execution.layer_by_layer(runs, pairs, threads=threads, progress=progress),
         *extremes.each_layer(bench, pairs, run, progress=progress),
         *(execution.steady(side, run) for side, run in zip(sides, sessions, strict=True)),
@@ -95,15 +95,13 @@ def certify_sides(
     )
 
 
-def border_checks(first: Reading, second: Reading, alignment: Alignment) -> tuple[RunCheck, ...]:
+def border_checks(judgement: Judgement) -> tuple[RunCheck, ...]:
     """Return whether both files take the same images and give the same layer's codes.
 
     Args:
-        first: The `.tflite`.
-        second: The `.onnx`.
-        alignment: Of their layers.
+        judgement: Of the `.tflite` and the `.onnx`.
     """
-    return _input(first, second), _output(first, second, alignment)
+    return _input(*judgement.readings), _output(judgement)
 
 
 def _input(first: Reading, second: Reading) -> RunCheck:
@@ -126,11 +124,12 @@ def _input(first: Reading, second: Reading) -> RunCheck:
     )
 
 
-def _output(first: Reading, second: Reading, alignment: Alignment) -> RunCheck:
+def _output(judgement: Judgement) -> RunCheck:
     """Return whether corresponding layers give both files' outputs, on the same grid."""
+    first, second = judgement.readings
     a, b = first.output, second.output
     reasons = []
-    if alignment.matched.get(second.output_of) != first.output_of:
+    if judgement.alignment.matched.get(second.output_of) != first.output_of:
         reasons.append("another layer gives the output")
     for reading in (first, second):
         inside, outside = reading.layers[reading.output_of].output, reading.output

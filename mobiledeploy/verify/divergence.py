@@ -14,8 +14,9 @@ import numpy as np
 from mobiledeploy import reading
 from mobiledeploy.base.errors import ConversionError, CorruptFileError, RuntimeDiedError
 from mobiledeploy.base.progress import Event, Progress
-from mobiledeploy.compare.align import Alignment, align
+from mobiledeploy.compare.align import Alignment
 from mobiledeploy.compare.difference import Cause, Difference, StructureReport
+from mobiledeploy.compare.judge import Judgement
 from mobiledeploy.data.dataset import Pixels
 from mobiledeploy.reading import INPUT, Layer
 from mobiledeploy.verify import departure, referee, tapped
@@ -62,6 +63,7 @@ def locate(
     sides: tuple[Side, Side],
     runners: Sequence[Runner],
     suspects: Suspects,
+    judgement: Judgement,
     structure: StructureReport,
     *,
     threads: int,
@@ -73,7 +75,8 @@ def locate(
         sides: The files.
         runners: The files in the runtimes that apps use, first and second.
         suspects: Images to look at.
-        structure: In what the files' integers differ.
+        judgement: Of the files, in the same order.
+        structure: The report of it: in what the files' integers differ.
         threads: Images that run at a time.
         progress: Told after every few images.
 
@@ -87,9 +90,7 @@ def locate(
     ungridded = [side.file.name for side in sides if side.reading.input.scale is None]
     if ungridded:
         return _by_integers(structure, f"{ungridded[0]} has no grid at its input"), ()
-    alignment = align(sides[0].reading, sides[1].reading)
-    pairs = sorted((i, j) for j, i in alignment.matched.items())
-    rows = [_Row(first=i, second=j) for i, j in pairs]
+    rows = [_Row(first=i, second=j) for i, j in judgement.pairs]
     try:
         indices = [row.first for row in rows], [row.second for row in rows]
         one, two = tapped.tap(sides, indices, threads=threads)
@@ -106,7 +107,7 @@ def locate(
         if start < JUDGED:
             _judge(rows, sides, found, JUDGED)
         progress(Event("verify", "every layer of both files", min(stop, len(names)), len(names)))
-    _run_alone(rows, (one, two), alignment, pixels[:CUT])
+    _run_alone(rows, (one, two), judgement.alignment, pixels[:CUT])
     first = next((row for row in (entry, *rows) if row.largest > _allowed(row, sides)), None)
     lines = tuple(_line(row, sides) for row in rows)
     if first is None:

@@ -11,8 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
-from mobiledeploy.compare.align import Alignment
-from mobiledeploy.compare.layer_reads import in_order
+from mobiledeploy.compare.judge import Judgement, LayerJudgement
 from mobiledeploy.ops.tensors import Int8
 from mobiledeploy.reading import INPUT, Layer, Reading
 from mobiledeploy.verify import proof_products, proof_softmax, proof_tables
@@ -22,34 +21,31 @@ from mobiledeploy.verify.proof import Finding, LayerProof
 
 
 def prove(
-    first: Reading,
-    second: Reading,
-    alignment: Alignment,
+    judgement: Judgement,
     kernel_reasons: Sequence[tuple[str, ...]],
     run: RunPair,
 ) -> tuple[LayerProof, ...]:
     """Return a proof, or why there is none, for every layer of either file.
 
     Args:
-        first: The `.tflite`.
-        second: The `.onnx`.
-        alignment: Of the two.
+        judgement: Of the `.tflite` and the `.onnx`.
         kernel_reasons: For each pair of layers, why other kernels run them than the proofs speak
             of.
         run: A pair of layers, cut out of the files.
     """
     reasons = iter(kernel_reasons)
     return tuple(
-        _pair(first, second, alignment, (i, j), next(reasons), run)
-        if i is not None and j is not None
-        else _alone(
-            None if i is None else first.layers[i], None if j is None else second.layers[j]
-        )
-        for i, j in alignment.pairs
+        _pair(judgement, layer, (layer.first, layer.second), next(reasons), run)
+        if layer.first is not None and layer.second is not None
+        else _in_one_file(judgement, layer)
+        for layer in judgement.layers
     )
 
 
-def _alone(mine: Layer | None, other: Layer | None) -> LayerProof:
+def _in_one_file(judgement: Judgement, layer: LayerJudgement) -> LayerProof:
+    first, second = judgement.readings
+    mine = None if layer.first is None else first.layers[layer.first]
+    other = None if layer.second is None else second.layers[layer.second]
     named = mine or other
     return LayerProof(
         layer=mine.name if mine else "",
@@ -62,24 +58,23 @@ def _alone(mine: Layer | None, other: Layer | None) -> LayerProof:
 
 
 def _pair(
-    first: Reading,
-    second: Reading,
-    alignment: Alignment,
+    judgement: Judgement,
+    layer: LayerJudgement,
     places: tuple[int, int],
     kernel_reasons: tuple[str, ...],
     run: RunPair,
 ) -> LayerProof:
+    first, second = judgement.readings
     mine, other = first.layers[places[0]], second.layers[places[1]]
     reasons = [
         *(f"`{x.name}`: {fault.detail}" for x in (mine, other) for fault in x.faults),
-        *_joint_reasons(first, second, alignment, places),
+        *_joint_reasons(judgement, layer, mine, other),
     ]
     if mine.kind != other.kind:
         reasons.append(f"{mine.kind} in the .tflite, {other.kind} in the .onnx")
     if reasons:
         finding = Finding(method="none", reasons=tuple(reasons))
     else:
-        swapped = in_order(first, second, alignment, *places).reads != other.reads
         # Scales of a stranger's file may be anything; what overflows is no equal number.
         with np.errstate(all="ignore"):
             source = mine.reads[0].source
@@ -88,7 +83,7 @@ def _pair(
                 other,
                 _source(first, source),
                 lambda codes: run(places, {source: codes.astype(np.int16)}),
-                swapped=swapped,
+                swapped=layer.operands_crossed,
             )
     finding = dataclasses.replace(finding, reasons=(*finding.reasons, *kernel_reasons))
     return LayerProof(
@@ -126,15 +121,16 @@ def _finding(
 
 
 def _joint_reasons(
-    first: Reading, second: Reading, alignment: Alignment, places: tuple[int, int]
+    judgement: Judgement, layer: LayerJudgement, mine: Layer, other: Layer
 ) -> Iterator[str]:
     """Yield why two layers do not read the same: other layers, or other shapes."""
-    mine, other = first.layers[places[0]], in_order(first, second, alignment, *places)
+    (first, second), matched = judgement.readings, judgement.alignment.matched
     if len(mine.reads) != len(other.reads):
         yield f"{len(mine.reads)} operands in the .tflite, {len(other.reads)} in the .onnx"
         return
-    for a, b in zip(mine.reads, other.reads, strict=True):
-        if a.source != (INPUT if b.source == INPUT else alignment.matched.get(b.source)):
+    others = other.reads[::-1] if layer.operands_crossed else other.reads
+    for a, b in zip(mine.reads, others, strict=True):
+        if a.source != (INPUT if b.source == INPUT else matched.get(b.source)):
             yield "it reads another layer"
         shapes = _source(first, a.source), _source(second, b.source)
         if shapes[0] != shapes[1] or not shapes[0]:

@@ -18,7 +18,7 @@ from typing import Final
 
 import numpy as np
 
-from mobiledeploy.compare.reach import Span, multipliers, sums
+from mobiledeploy.compare.reachable_codes import Span, multipliers, sums
 from mobiledeploy.compare.same_function import compare_weighted
 from mobiledeploy.ops.products import EXACT
 from mobiledeploy.ops.tensors import QMAX, Float32

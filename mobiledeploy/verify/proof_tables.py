@@ -12,8 +12,7 @@ from typing import Final
 
 import numpy as np
 
-from mobiledeploy.compare.same_function import Verdict
-from mobiledeploy.compare.same_tables import compare_additions, compare_means
+from mobiledeploy.compare.same_function import Verdict, compare_additions, compare_means
 from mobiledeploy.ops import add as certify_add
 from mobiledeploy.ops import mean as certify_mean
 from mobiledeploy.ops.add import KERNELS

@@ -10,8 +10,9 @@ import numpy as np
 from mobiledeploy import reading
 from mobiledeploy.base.errors import ConversionError
 from mobiledeploy.base.progress import Event, Progress, silent
-from mobiledeploy.compare import structure
+from mobiledeploy.compare import diagnosis
 from mobiledeploy.compare.difference import StructureReport
+from mobiledeploy.compare.judge import Judgement, judge
 from mobiledeploy.integer import tflite_reader
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.integer.head import head_of
@@ -54,7 +55,8 @@ def prove(
         CorruptFileError: A file is damaged.
     """
     progress(Event("verify", "reading and loading both files", 0, None))
-    compared = structure.compare(sides[0].reading, sides[1].reading)
+    judgement = judge(sides[0].reading, sides[1].reading)
+    compared = diagnosis.report(judgement)
     runners = open_runners(
         sides, only_main=options.only_main, level=options.level, threads=options.threads
     )
@@ -65,16 +67,29 @@ def prove(
     if options.layers or not report.holds:
         suspects = _suspects(sets, report.comparisons)
         found, layers = divergence.locate(
-            sides, runners[:2], suspects, compared, threads=options.threads, progress=progress
+            sides,
+            runners[:2],
+            suspects,
+            judgement,
+            compared,
+            threads=options.threads,
+            progress=progress,
         )
         report = _with_layers(report, found, layers, images=len(suspects[0]))
     if options.level == "full":
-        report = _with_certificate(report, sides, threads=options.threads, progress=progress)
+        report = _with_certificate(
+            report, sides, judgement, threads=options.threads, progress=progress
+        )
     return report, answers
 
 
 def _with_certificate(
-    report: VerifyReport, sides: tuple[Side, Side], *, threads: int, progress: Progress
+    report: VerifyReport,
+    sides: tuple[Side, Side],
+    judgement: Judgement,
+    *,
+    threads: int,
+    progress: Progress,
 ) -> VerifyReport:
     """Return a report that also holds the certificate, and fails where that does."""
     from mobiledeploy.verify import certificate  # half of this room: not for a quick verification
@@ -87,7 +102,9 @@ def _with_certificate(
         )
         return dataclasses.replace(report, warnings=(*report.warnings, words))
     pair = by_format["tflite"], by_format["onnx"]
-    found = certificate.certify_sides(pair, threads=threads, progress=progress)
+    if pair != sides:
+        judgement = judgement.turned()
+    found = certificate.certify_sides(pair, judgement, threads=threads, progress=progress)
     failures = report.failures if found.holds else (*report.failures, found.verdict)
     return dataclasses.replace(
         report,

@@ -3,9 +3,10 @@
 import dataclasses
 from collections.abc import Iterator
 
+import comparing
+
 from mobiledeploy import reading
 from mobiledeploy.base.errors import CorruptFileError
-from mobiledeploy.compare import structure
 from mobiledeploy.compare.difference import Difference
 from mutants.editable import Editable, NotApplicableError
 from mutants.faults import FAULTS
@@ -75,7 +76,7 @@ class Instrument:
 
     def __init__(self, tflite: bytes, onnx: bytes) -> None:
         self._tflite, self._onnx = reading.read_tflite(tflite), reading.read_onnx(onnx)
-        self._usual = set(structure.compare(self._tflite, self._onnx).differences)
+        self._usual = set(comparing.compare(self._tflite, self._onnx).differences)
 
     def is_right(self, mutant: Mutant, answer: Answer) -> bool:
         """Return whether the layer that it names is the one at fault."""
@@ -89,9 +90,9 @@ class Instrument:
         """Return what it says of a mutant."""
         try:
             if mutant.format == "tflite":
-                report = structure.compare(reading.read_tflite(mutant.data), self._onnx)
+                report = comparing.compare(reading.read_tflite(mutant.data), self._onnx)
             else:
-                report = structure.compare(self._tflite, reading.read_onnx(mutant.data))
+                report = comparing.compare(self._tflite, reading.read_onnx(mutant.data))
         except CorruptFileError as error:
             return Answer(kind="damaged", named=(), said=str(error))
         if report.first is not None:

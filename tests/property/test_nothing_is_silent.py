@@ -3,6 +3,7 @@
 import functools
 from typing import Any
 
+import comparing
 import flatbuffers
 import graphs
 import numpy as np
@@ -15,7 +16,6 @@ from onnx import numpy_helper
 
 from mobiledeploy import reading
 from mobiledeploy.base.errors import MobileDeployError
-from mobiledeploy.compare import structure
 from mobiledeploy.compare.difference import Difference
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.reading import Reading
@@ -40,7 +40,7 @@ def files() -> tuple[bytes, bytes]:
 @functools.cache
 def sound() -> tuple[Reading, Reading, frozenset[Difference]]:
     pair = reading.read_tflite(files()[0]), reading.read_onnx(files()[1])
-    return *pair, frozenset(structure.compare(*pair).differences)
+    return *pair, frozenset(comparing.compare(*pair).differences)
 
 
 def is_silent(*, tflite: bytes | None = None, onnx: bytes | None = None) -> bool:
@@ -50,7 +50,7 @@ def is_silent(*, tflite: bytes | None = None, onnx: bytes | None = None) -> bool
         b = b if onnx is None else reading.read_onnx(onnx)
     except MobileDeployError:
         return False
-    return frozenset(structure.compare(a, b).differences) == usual
+    return frozenset(comparing.compare(a, b).differences) == usual
 
 
 def nudged(values: Any, place: int) -> Any:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from mobiledeploy.compare.align import align
+from mobiledeploy.compare.judge import judge
 from mobiledeploy.verify import inputs, layer_proofs, model_file, tapped
 from mobiledeploy.verify.alone import cut_pairs
 from mobiledeploy.verify.certificate import certify_sides
@@ -18,7 +18,7 @@ def proofs(first: bytes, second: bytes) -> dict[str, LayerProof]:
         open_side(model_file.of_bytes("b.onnx", second), HERE),
     )
     readings = sides[0].reading, sides[1].reading
-    alignment = align(*readings)
+    judgement = judge(*readings)
 
     def run(pair: tuple[int, int], codes: Mapping[int, Codes]) -> tuple[Codes, Codes]:
         # Opened where it is needed only: most faults are seen in the files.
@@ -26,9 +26,9 @@ def proofs(first: bytes, second: bytes) -> dict[str, LayerProof]:
         runs = tapped.tap(sides, indices, threads=1)
         images = inputs.synthetic_extremes(readings[0].input.shape).pixels(0, 1)
         whole = runs[0].run(images), runs[1].run(images)
-        return cut_pairs(runs, alignment).run(pair, codes, whole)
+        return cut_pairs(runs, judgement.alignment).run(pair, codes, whole)
 
-    found = layer_proofs.prove(*readings, alignment, [()] * len(alignment.pairs), run)
+    found = layer_proofs.prove(judgement, [()] * len(judgement.layers), run)
     return {proof.layer or proof.counterpart: proof for proof in found}
 
 
@@ -39,4 +39,4 @@ def certificate_of(first: bytes, second: bytes, *, threads: int = 1) -> FilesCer
         open_side(model_file.of_bytes(name, data), HERE)
         for name, data in zip(names, (first, second), strict=True)
     )
-    return certify_sides((one, two), threads=threads)
+    return certify_sides((one, two), judge(one.reading, two.reading), threads=threads)

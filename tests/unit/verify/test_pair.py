@@ -9,12 +9,14 @@ import pytest
 from onnx import helper, load_from_string
 
 from mobiledeploy.base.errors import ParityError
+from mobiledeploy.compare import align
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.integer.graph import IntegerGraph
 from mobiledeploy.integer.head import with_head
 from mobiledeploy.ops.conv import Conv
 from mobiledeploy.ops.dense import Dense
 from mobiledeploy.ops.operator import Node
+from mobiledeploy.reading import Layer
 from mobiledeploy.targets import onnx, tflite
 from mobiledeploy.verify import inputs, model_file, prove
 from mobiledeploy.verify.int8 import Options
@@ -51,6 +53,26 @@ def changed(name: str, change: object) -> IntegerGraph:
         return dataclasses.replace(node, weights=change(node.weights))
 
     return dataclasses.replace(GRAPH, nodes=tuple(map(altered, GRAPH.nodes)))
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_verification_aligns_the_layers_of_two_files_once(
+    monkeypatch: pytest.MonkeyPatch, *, turned: bool
+) -> None:
+    fit, calls = align._fit, 0
+
+    def counted(a: Layer, b: Layer) -> float:
+        nonlocal calls
+        calls += 1
+        return fit(a, b)
+
+    monkeypatch.setattr(align, "_fit", counted)
+    one, two = (as_onnx(), as_tflite()) if turned else (as_tflite(), as_onnx())
+    report = proof(one, two, level="full", layers=True)
+    assert report.holds
+    assert report.certificate.holds
+    assert report.layers
+    assert calls == len(one.reading.layers) * len(two.reading.layers)
 
 
 def test_every_runtime_takes_part_and_the_exact_ones_are_equal() -> None:

@@ -27,7 +27,7 @@ STRANGE: Final = 0.5
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
+class ChannelOrder:
     """Channels of one layer that stand in another order.
 
     Attributes:
@@ -42,7 +42,7 @@ class Order:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Kinship:
+class Origins:
     """What two files' real numbers say of where they come from.
 
     Attributes:
@@ -61,19 +61,19 @@ class Kinship:
     unlike: tuple[int, ...]
     scaled: tuple[int, ...]
     distances: tuple[float, ...]
-    orders: tuple[Order, ...]
+    orders: tuple[ChannelOrder, ...]
     reduced: tuple[int, int]
     ratios: tuple[tuple[int, float], ...]
 
 
-def kinship(a: Reading, b: Reading, alignment: Alignment) -> Kinship:
+def origins(a: Reading, b: Reading, alignment: Alignment) -> Origins:
     """Return how the real numbers of two files compare."""
     weighted = 0
     reduced = [0, 0]
     unlike: list[int] = []
     scaled: list[int] = []
     distances: list[float] = []
-    orders: list[Order] = []
+    orders: list[ChannelOrder] = []
     ratios: list[tuple[int, float]] = []
     for j, i in sorted(alignment.matched.items()):
         one, two = a.layers[i], b.layers[j]
@@ -101,7 +101,7 @@ def kinship(a: Reading, b: Reading, alignment: Alignment) -> Kinship:
         distances.append(_distance(mine[0], other[0]))
         if _alike(_rescaled(mine, other[0]), other):
             scaled.append(i)
-    return Kinship(
+    return Origins(
         weighted=weighted,
         unlike=tuple(unlike),
         scaled=tuple(scaled),
@@ -112,7 +112,7 @@ def kinship(a: Reading, b: Reading, alignment: Alignment) -> Kinship:
     )
 
 
-def words(found: Kinship, layers: tuple[Layer, ...]) -> str:
+def words(found: Origins, layers: tuple[Layer, ...]) -> str:
     """Return in a sentence whether the files hold the same network.
 
     Args:
@@ -150,7 +150,7 @@ def _percent(value: float) -> str:
     return f"{value:.0f} %" if value >= 10 else f"{value:.2g} %"
 
 
-def _origin(found: Kinship, layers: tuple[Layer, ...]) -> str:
+def _origin(found: Origins, layers: tuple[Layer, ...]) -> str:
     if not found.unlike:
         return (
             f"they hold the same network: the weights of all {found.weighted} layers are the same "
@@ -223,10 +223,10 @@ def _distance(mine: Reals, other: Reals) -> float:
 
 def _order(
     mine: tuple[Reals, Reals], other: tuple[Reals, Reals], *, image: bool, last: bool
-) -> Order | None:
+) -> ChannelOrder | None:
     """Return in which other order the colours or the classes stand, if they do."""
     if image and other[0].shape[-1] == 3 and _alike(mine, (other[0][..., ::-1], other[1])):
-        return Order(colours=True, moved=(), count=3)
+        return ChannelOrder(colours=True, moved=(), count=3)
     if not last:
         return None
     rows, others = (tensor[0].reshape(len(tensor[0]), -1) for tensor in (mine, other))
@@ -234,14 +234,14 @@ def _order(
     moved = np.flatnonzero(closest != np.arange(len(rows)))
     if not _permutes(closest) or not _alike(mine, (other[0][closest], other[1][closest])):
         return None
-    return Order(
+    return ChannelOrder(
         colours=False,
         moved=tuple((int(place), int(closest[place])) for place in moved),
         count=len(rows),
     )
 
 
-def _order_words(order: Order) -> str:
+def _order_words(order: ChannelOrder) -> str:
     if order.colours:
         return "the image's colours are taken in another order (RGB/BGR)"
     shown = ", ".join(f"{place} at {other}" for place, other in order.moved[:4])

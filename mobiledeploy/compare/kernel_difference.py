@@ -1,36 +1,15 @@
 """Say in words how two kernels of one shape differ: what was done to the one to get the other."""
 
-import dataclasses
-
 import numpy as np
 
-from mobiledeploy.compare.difference import Field
-from mobiledeploy.compare.reach import Ints, centred
+from mobiledeploy.compare.difference import FieldDifference
+from mobiledeploy.compare.reachable_codes import Ints, centred
 from mobiledeploy.reading import Layer
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
-    """How kernels differ.
-
-    Attributes:
-        field: What kind of difference it is.
-        detail: In words.
-        channels: Output channels concerned.
-        expected: What the first kernel has.
-        received: What the second kernel has.
-        measured_by_first: Whether `detail` calls what the first kernel has expected.
-    """
-
-    field: Field
-    detail: str
-    channels: tuple[int, ...]
-    expected: str = ""
-    received: str = ""
-    measured_by_first: bool = False
-
-
-def kernels_differ(a: Layer, b: Layer, *, at_input: bool, at_logits: bool) -> Finding | None:
+def kernels_differ(
+    a: Layer, b: Layer, *, at_input: bool, at_logits: bool
+) -> FieldDifference | None:
     """Return how two layers' kernels differ, or None if they do not.
 
     Args:
@@ -46,10 +25,9 @@ def kernels_differ(a: Layer, b: Layer, *, at_input: bool, at_logits: bool) -> Fi
         return None
     if mine.shape != other.shape:
         same = sorted(mine.shape) == sorted(other.shape)
-        return Finding(
+        return FieldDifference(
             field="kernel order" if same else "kernel shape",
             detail="the kernel's axes are in another order" if same else "another kernel",
-            channels=(),
             expected=_sides(a),
             received=_sides(b),
         )
@@ -78,25 +56,25 @@ def _outputs_first(layer: Layer) -> Ints:
 
 def _turned(
     mine: Ints, other: Ints, rows: tuple[int, ...], *, sides: tuple[int, int]
-) -> Finding | None:
+) -> FieldDifference | None:
     high, wide = sides
     square = mine.shape[high] == mine.shape[wide]
     if square and np.array_equal(other, mine.swapaxes(high, wide)):
         words = "height and width of the kernel are transposed"
-        return Finding(field="kernel order", detail=words, channels=rows)
+        return FieldDifference(field="kernel order", detail=words, channels=rows)
     for axes, words in (
         ((high,), "the kernel is flipped upside down"),
         ((wide,), "the kernel is flipped left to right"),
         ((high, wide), "the kernel is turned by 180 degrees"),
     ):
         if np.array_equal(other, np.flip(mine, axes)):
-            return Finding(field="kernel order", detail=words, channels=rows)
+            return FieldDifference(field="kernel order", detail=words, channels=rows)
     return None
 
 
 def _inputs_moved(
     mine: Ints, other: Ints, rows: tuple[int, ...], *, at_input: bool
-) -> Finding | None:
+) -> FieldDifference | None:
     inputs = mine.shape[-1]
     if inputs < 2 or len(rows) == 1:
         return None
@@ -104,14 +82,14 @@ def _inputs_moved(
     if order is None:
         return None
     if at_input and inputs == 3 and order.tolist() == [2, 1, 0]:
-        return Finding(
+        return FieldDifference(
             field="channel order",
             detail="the image's channels are taken in the order BGR instead of RGB",
             channels=rows,
             expected="RGB",
             received="BGR",
         )
-    return Finding(
+    return FieldDifference(
         field="channels swapped",
         detail=f"input channels {_moved(order)} are swapped",
         channels=rows,
@@ -120,17 +98,17 @@ def _inputs_moved(
 
 def _outputs_moved(
     mine: Ints, other: Ints, rows: tuple[int, ...], *, at_logits: bool
-) -> Finding | None:
+) -> FieldDifference | None:
     order = _permutation(mine, other)
     if order is None:
         return None
     if at_logits:
-        return Finding(
+        return FieldDifference(
             field="label order",
             detail=f"classes {_moved(order)} stand in another order",
             channels=rows,
         )
-    return Finding(
+    return FieldDifference(
         field="channels swapped", detail=f"channels {_moved(order)} are swapped", channels=rows
     )
 
@@ -164,12 +142,14 @@ def _moved(order: np.ndarray[tuple[int], np.dtype[np.int64]]) -> str:
     return f"{shown}{' ...' if len(moved) > 6 else ''}"
 
 
-def _numbers(mine: Ints, other: Ints, rows: tuple[int, ...], a: Layer, b: Layer) -> Finding:
+def _numbers(
+    mine: Ints, other: Ints, rows: tuple[int, ...], a: Layer, b: Layer
+) -> FieldDifference:
     if a.weights is not None and b.weights is not None:
         pair = a.weights.per_channel, b.weights.per_channel
         if pair[0] != pair[1]:
             named = {True: "a scale for each channel", False: "one scale for the whole kernel"}
-            return Finding(
+            return FieldDifference(
                 field="per-tensor weights",
                 detail=f"the weights were quantised with {named[pair[1]]} instead of "
                 f"{named[pair[0]]}",
@@ -184,7 +164,7 @@ def _numbers(mine: Ints, other: Ints, rows: tuple[int, ...], a: Layer, b: Layer)
         values = int(mine[place]), int(other[place])
         sign = ", the other sign" if flipped else ""
         where = f"channel {place[0]} ({_spot(place, a)})"
-        return Finding(
+        return FieldDifference(
             field="weights",
             detail=f"one weight of {where} is {values[1]}, expected {values[0]}{sign}",
             channels=rows,
@@ -200,7 +180,7 @@ def _numbers(mine: Ints, other: Ints, rows: tuple[int, ...], a: Layer, b: Layer)
             f"{len(places)} of {mine.size} weights ({share:.0%}) differ in {len(rows)} channels"
         )
     largest = int(np.abs(mine - other).max())
-    return Finding(
+    return FieldDifference(
         field="weights", detail=f"{words}, by up to {largest}", channels=rows,
         expected=_first(mine, places), received=_first(other, places),
     )  # fmt: skip

@@ -3,12 +3,13 @@
 import dataclasses
 from collections.abc import Callable
 
+import comparing
 import graphs
 import numpy as np
 import pytest
 
 from mobiledeploy import reading
-from mobiledeploy.compare import kinship, structure
+from mobiledeploy.compare import same_network
 from mobiledeploy.compare.align import Alignment
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.integer.quantise import quantise
@@ -38,7 +39,7 @@ def changed(change: Callable[[str, np.ndarray], np.ndarray]) -> Network:
 
 
 def cause(theirs: Reading) -> str:
-    return structure.compare(OURS, theirs).cause
+    return comparing.compare(OURS, theirs).cause
 
 
 def test_other_ranges_of_the_same_weights_are_told_with_their_size() -> None:
@@ -60,7 +61,7 @@ def test_other_networks_are_not_called_another_calibration() -> None:
         reading.read_tflite(tflite.write(graphs.mobilenet("v2", alpha=alpha, image_size=32)))
         for alpha in (0.35, 0.5)
     ]
-    said = structure.compare(*pair).cause
+    said = comparing.compare(*pair).cause
     assert said.startswith("the files hold different networks")
     assert "kernels have another shape" in said
 
@@ -86,7 +87,7 @@ def test_a_layer_is_not_blamed_for_the_grid_of_what_it_reads() -> None:
             for layer in layers
         ),
     )
-    report = structure.compare(OURS, theirs)
+    report = comparing.compare(OURS, theirs)
     harmful = [found for found in report.differences if not found.equivalent]
     assert [(found.layer, found.field) for found in harmful] == [(mean.name, "zero point")]
 
@@ -106,8 +107,8 @@ def test_kernels_without_weights_are_no_reason_to_fail() -> None:
     theirs = dataclasses.replace(OURS, layers=tuple(map(emptied, OURS.layers)))
     same = Alignment(pairs=(), matched={index: index for index in range(len(OURS.layers))})
     for pair in ((OURS, theirs), (theirs, OURS), (theirs, theirs)):
-        found = kinship.kinship(*pair, same)
-        assert kinship.words(found, pair[0].layers)
+        found = same_network.origins(*pair, same)
+        assert same_network.words(found, pair[0].layers)
 
 
 def test_a_layer_before_the_first_one_is_not_called_the_input() -> None:
@@ -125,14 +126,14 @@ def test_a_layer_before_the_first_one_is_not_called_the_input() -> None:
         for layer in OURS.layers
     ]
     theirs = dataclasses.replace(OURS, layers=(scaled, *rest), output_of=OURS.output_of + 1)
-    report = structure.compare(OURS, theirs)
+    report = comparing.compare(OURS, theirs)
     assert (report.first.name, report.first.number) == ("scaled", 1)
     assert "in layer 1 `scaled`" in report.cause
 
 
 def test_an_input_a_step_off_is_not_called_another_normalisation() -> None:
     image = dataclasses.replace(OURS.input, zero_point=OURS.input.zero_point - 1)
-    said = structure.compare(OURS, dataclasses.replace(OURS, input=image)).cause
+    said = comparing.compare(OURS, dataclasses.replace(OURS, input=image)).cause
     assert said.startswith("the image is put on a grid whose steps lie otherwise")
 
 
@@ -169,7 +170,7 @@ def test_activations_that_are_layers_of_their_own_make_no_other_network() -> Non
             for clamp in piece[1:]
         ]
     theirs = dataclasses.replace(OURS, layers=tuple(layers), output_of=int(ends[OURS.output_of]))
-    said = structure.compare(OURS, theirs).cause
+    said = comparing.compare(OURS, theirs).cause
     assert said.startswith("the files were quantised separately")
     assert f"in the second file only, these are layers of their own: {WEIGHTED} Clip" in said
 
@@ -221,7 +222,7 @@ def test_weights_of_seven_bits_are_called_so() -> None:
         return dataclasses.replace(layer, weights=weights)
 
     theirs = dataclasses.replace(OURS, layers=tuple(map(halved, OURS.layers)))
-    said = structure.compare(OURS, theirs).cause
+    said = comparing.compare(OURS, theirs).cause
     assert "the weights were quantised otherwise, the activations alike" in said
     assert "the second file's weights take 7 of their 8 bits" in said
     assert "same network" in said
@@ -233,7 +234,7 @@ def test_rounding_errors_of_scales_are_no_other_calibration() -> None:
         return dataclasses.replace(layer, output=dataclasses.replace(layer.output, scale=scale))
 
     theirs = dataclasses.replace(OURS, layers=tuple(map(nudged, OURS.layers)))
-    assert "quantised separately" not in structure.compare(OURS, theirs).cause
+    assert "quantised separately" not in comparing.compare(OURS, theirs).cause
     image = dataclasses.replace(theirs.input, scale=np.float32(1 / 255), zero_point=-128)
-    said = structure.compare(OURS, dataclasses.replace(theirs, input=image)).cause
+    said = comparing.compare(OURS, dataclasses.replace(theirs, input=image)).cause
     assert said.startswith("the image is normalised otherwise")

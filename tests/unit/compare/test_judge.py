@@ -4,13 +4,13 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
+import comparing
 import graphs
 import numpy as np
 import pytest
 
 from mobiledeploy import reading
 from mobiledeploy.base import codec
-from mobiledeploy.compare import structure
 from mobiledeploy.compare.difference import StructureReport
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.integer.graph import IntegerGraph
@@ -56,7 +56,7 @@ def first_of_kind(found: Reading, kind: str) -> int:
 def test_our_two_files_differ_only_where_additions_were_certified(
     pair: tuple[Reading, Reading], graph: IntegerGraph
 ) -> None:
-    report = structure.compare(*pair)
+    report = comparing.compare(*pair)
     assert report.same
     assert report.first is None
     assert report.cause == ""
@@ -85,7 +85,7 @@ def test_the_plain_scales_of_such_additions_are_found_to_round_otherwise(
         )
         for name, certificate in certify(graph).items()
     }
-    report = structure.compare(pair[0], reading.read_onnx(onnx.write(graph, uncertified)))
+    report = comparing.compare(pair[0], reading.read_onnx(onnx.write(graph, uncertified)))
     assert not report.same
     for found in report.differences:
         assert (found.field, found.kind, found.lsb) == ("rounding", "add", 1)
@@ -93,7 +93,7 @@ def test_the_plain_scales_of_such_additions_are_found_to_round_otherwise(
 
 
 def test_a_report_is_json(pair: tuple[Reading, Reading]) -> None:
-    report = structure.compare(pair[0], changed(pair[1], 3, with_weights(bias=lambda b: b + 1)))
+    report = comparing.compare(pair[0], changed(pair[1], 3, with_weights(bias=lambda b: b + 1)))
     text = codec.to_json(report)
     assert codec.from_json(StructureReport, text, where="report") == report
 
@@ -104,7 +104,7 @@ def test_a_bias_is_named_with_its_channel_and_its_effect(pair: tuple[Reading, Re
         bias[5] += 64
         return bias
 
-    report = structure.compare(pair[0], changed(pair[1], 4, with_weights(bias=more)))
+    report = comparing.compare(pair[0], changed(pair[1], 4, with_weights(bias=more)))
     assert report.first is not None
     assert (report.first.position, report.first.field) == (4, "bias")
     assert report.first.channels == (5,)
@@ -132,7 +132,7 @@ def test_what_feeds_on_a_dead_channel_changes_nothing(pair: tuple[Reading, Readi
         kernel[..., 2] += 1
         return kernel
 
-    report = structure.compare(a, changed(b, 4, with_weights(kernel=other)))
+    report = comparing.compare(a, changed(b, 4, with_weights(kernel=other)))
     # The depthwise convolution sees nothing but real 0 in this channel.
     (found,) = (found for found in report.differences if found.position == 4)
     assert found.field == "weights"
@@ -140,7 +140,7 @@ def test_what_feeds_on_a_dead_channel_changes_nothing(pair: tuple[Reading, Readi
     assert "every sum" in found.method
     assert report.same
     # One weight of a channel that lives matters.
-    assert not structure.compare(pair[0], changed(pair[1], 4, with_weights(kernel=other))).same
+    assert not comparing.compare(pair[0], changed(pair[1], 4, with_weights(kernel=other))).same
 
 
 @pytest.mark.parametrize(
@@ -157,7 +157,7 @@ def test_what_feeds_on_a_dead_channel_changes_nothing(pair: tuple[Reading, Readi
 def test_what_was_done_to_a_kernel_is_said_in_words(
     pair: tuple[Reading, Reading], field: str, words: str, change: Callable[[Any], Any]
 ) -> None:
-    report = structure.compare(pair[0], changed(pair[1], 0, with_weights(kernel=change)))
+    report = comparing.compare(pair[0], changed(pair[1], 0, with_weights(kernel=change)))
     assert report.first is not None
     assert (report.first.position, report.first.field) == (0, field)
     assert words in report.cause
@@ -167,7 +167,7 @@ def test_classes_in_another_order_are_said_to_be(pair: tuple[Reading, Reading]) 
     dense = first_of_kind(pair[0], "dense")
     order = np.roll(np.arange(10), 1)
     change = with_weights(kernel=lambda k: k[order], bias=lambda b: b[order])
-    report = structure.compare(pair[0], changed(pair[1], dense, change))
+    report = comparing.compare(pair[0], changed(pair[1], dense, change))
     assert report.first is not None
     assert report.first.field == "label order"
 
@@ -188,11 +188,11 @@ def test_a_scale_changed_in_a_tensor_is_named_where_it_is_written(
         )
 
     both = changed(changed(pair[1], 7, output), 8, read)
-    report = structure.compare(pair[0], both)
+    report = comparing.compare(pair[0], both)
     assert report.first is not None
     assert (report.first.position, report.first.field) == (7, "scale")
     assert "1.5 times" in report.cause
-    only_read = structure.compare(pair[0], changed(pair[1], 8, read))
+    only_read = comparing.compare(pair[0], changed(pair[1], 8, read))
     assert only_read.first is not None
     assert (only_read.first.position, only_read.first.field) == (8, "read scale")
 
@@ -212,7 +212,7 @@ def test_layers_that_only_one_file_has_do_not_shift_the_others(
         if i != add
     )
     other = dataclasses.replace(pair[1], layers=layers, output_of=len(layers) - 1)
-    report = structure.compare(pair[0], other)
+    report = comparing.compare(pair[0], other)
     assert report.first is not None
     assert (report.first.position, report.first.field) == (add, "missing layer")
     assert report.matched == len(layers)
@@ -228,7 +228,7 @@ def test_an_image_normalised_otherwise_is_named_at_the_input(
     pair: tuple[Reading, Reading],
 ) -> None:
     halved = dataclasses.replace(pair[1].input, scale=np.float32(1 / 256), zero_point=-128)
-    report = structure.compare(pair[0], dataclasses.replace(pair[1], input=halved))
+    report = comparing.compare(pair[0], dataclasses.replace(pair[1], input=halved))
     assert report.first is not None
     assert (report.first.position, report.first.field) == (-1, "input grid")
     assert "-1..0.992 and 0..0.996" in report.cause
@@ -238,7 +238,7 @@ def test_files_of_other_graphs_are_said_to_be_quantised_separately(
     pair: tuple[Reading, Reading],
 ) -> None:
     other = graphs.mobilenet("v2", alpha=0.35, image_size=32, seed=1)
-    report = structure.compare(pair[0], reading.read_tflite(tflite.write(other)))
+    report = comparing.compare(pair[0], reading.read_tflite(tflite.write(other)))
     assert not report.same
     assert "quantised separately" in report.cause
     assert report.matched == report.layers
@@ -254,7 +254,7 @@ def test_a_layer_that_computes_something_else_is_named_with_both_operators(
     other = changed(
         pair[1], index, lambda layer: dataclasses.replace(layer, kind="unknown", op=op)
     )
-    report = structure.compare(pair[0], other)
+    report = comparing.compare(pair[0], other)
     first = report.first
     assert first is not None
     assert (first.position, first.field, first.received) == (index, "operator", op)
@@ -265,6 +265,6 @@ def test_a_layer_that_computes_something_else_is_named_with_both_operators(
 def test_a_softmax_that_is_cut_off_is_another_function(pair: tuple[Reading, Reading]) -> None:
     last = len(pair[1].layers) - 1
     other = changed(pair[1], last, lambda layer: dataclasses.replace(layer, clamp=(-128, 64)))
-    first = structure.compare(pair[0], other).first
+    first = comparing.compare(pair[0], other).first
     assert first is not None
     assert (first.position, first.field) == (last, "activation")

@@ -4,8 +4,8 @@ import dataclasses
 from typing import Final
 
 from mobiledeploy.compare.align import Alignment
-from mobiledeploy.compare.difference import Difference, Field
-from mobiledeploy.compare.layer_fields import Found, grid
+from mobiledeploy.compare.difference import Difference, Field, FieldDifference
+from mobiledeploy.compare.layer_fields import grid
 from mobiledeploy.reading import INPUT, Reading, Tensor
 
 STEPS: Final = 2.5
@@ -111,7 +111,7 @@ def output_differences(a: Reading, b: Reading, alignment: Alignment) -> list[Dif
         received: str,
         *,
         same: bool,
-        like: Found | None = None,
+        like: FieldDifference | None = None,
     ) -> None:
         found.append(
             Difference(
