@@ -6,6 +6,8 @@ from typing import Final
 
 import numpy as np
 
+from mobiledeploy.ops import table
+from mobiledeploy.ops.operator import Certified
 from mobiledeploy.reading import INPUT, Layer, Reading
 
 GAP: Final = -2.0
@@ -91,7 +93,7 @@ def _looked_through(reading: Reading, known: set[int], source: int) -> int | Non
 
 
 def _fit(a: Layer, b: Layer) -> float:
-    if a.kind != b.kind or (a.kind == "unknown" and a.op != b.op):
+    if not _same_kind(a, b):
         return NEVER
     score = 2.0
     score += 1.0 if a.output.shape == b.output.shape else -1.0
@@ -109,6 +111,15 @@ def _fit(a: Layer, b: Layer) -> float:
             sample = slice(None, None, max(1, mine.size // 256))
             score += 2.0 * float((mine.ravel()[sample] == other.ravel()[sample]).mean())
     return score
+
+
+def _same_kind(a: Layer, b: Layer) -> bool:
+    """Whether two layers may compute the same."""
+    if a.kind == b.kind:
+        return a.kind != "unknown" or a.op == b.op
+    # A table of all codes may stand for any operator that sees one code at a time.
+    operators = [table.of_kind(layer.kind) for layer in (a, b) if layer.kind != "table"]
+    return len(operators) == 1 and isinstance(operators[0], Certified) and operators[0].ONE_CODE
 
 
 def replaced_layers(a: Reading, b: Reading, alignment: Alignment) -> dict[int, int]:

@@ -2,13 +2,15 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
 from mobiledeploy.compare import same_network
 from mobiledeploy.compare.difference import Cause, Difference, Field, GridChange, StructureReport
 from mobiledeploy.compare.judge import Judgement
+from mobiledeploy.ops import table
+from mobiledeploy.ops.operator import Operator, Sampled, has_weights
 
 SEPARATE: Final = 4
 """So many layers with other grids are no accident."""
@@ -17,9 +19,9 @@ _IN_FLOATS: Final[frozenset[GridChange | None]] = frozenset(
 )
 _ACTIVATIONS: Final[frozenset[Field]] = frozenset({"scale", "zero point", "input grid"})
 _KERNELS: Final[frozenset[Field]] = frozenset({"kernel scale", "per-tensor weights"})
-_NETWORK: Final = frozenset({"conv", "depthwise", "dense", "add"})
-"""Kinds of layers that make the network; others may be a matter of form."""
 
+_ENDS: Final = frozenset({"input", "output"})
+"""Kinds of what is no layer."""
 _ALONE: Final[frozenset[Field]] = frozenset({"missing layer", "extra layer"})
 
 _WORDS: Final[dict[Field, str]] = {
@@ -120,11 +122,10 @@ def _cause(
     separate = _quantised_separately(harmful, layers=layers, place=place, origin=origin)
     if separate is not None:
         return separate
-    if first.kind == "softmax" and first.field in _ALONE:
+    if isinstance(_operator(first), Sampled) and first.field in _ALONE:
         which = "first" if first.field == "missing layer" else "second"
-        return Cause(
-            clauses=(f"only the {which} file ends in a softmax: the other one gives the logits",)
-        )
+        said = f"only the {which} file ends in a {first.kind}: the other one gives the logits"
+        return Cause(clauses=(said,))
     said = _WORDS[first.field]
     if first.nearly:
         said = "the image is put on a grid whose steps lie otherwise"
@@ -228,6 +229,17 @@ def _separate(
     return [*said, *filter(None, [origin()])]
 
 
+def _operator(difference: Difference) -> Operator[Any] | None:
+    """Return the operator of the layer that a difference stands in."""
+    return None if difference.kind in _ENDS else table.of_kind(difference.kind)
+
+
+def _makes_network(difference: Difference) -> bool:
+    """Whether a layer has weights or joins others; others may be a matter of form."""
+    operator = _operator(difference)
+    return operator is not None and (has_weights(operator) or operator.SYMMETRIC)
+
+
 def _operators(harmful: Sequence[Difference]) -> list[str]:
     """Return which operators are layers in one file only, such as activations or batch norm."""
     said = []
@@ -242,7 +254,7 @@ def _operators(harmful: Sequence[Difference]) -> list[str]:
 
 def _other_network(harmful: Sequence[Difference], layers: int) -> Cause | None:
     """Return that the layers themselves are others, if half of them are."""
-    known = [found for found in harmful if found.kind in _NETWORK]
+    known = [found for found in harmful if _makes_network(found)]
     missing, extra, shapes = (
         sum(found.field == field for found in known)
         for field in ("missing layer", "extra layer", "kernel shape")

@@ -127,16 +127,31 @@ def judge(first: Reading, second: Reading) -> Judgement:
         )
 
 
+def source_shapes(reading: Reading, index: int) -> list[tuple[int, ...]]:
+    """Return the shapes of what a layer reads; empty where one is not known."""
+    return [
+        reading.input.shape if read.source == INPUT else reading.layers[read.source].output.shape
+        for read in reading.layers[index].reads
+    ]
+
+
 def _verdicts(a: Reading, b: Reading, alignment: Alignment) -> dict[int, Verdict]:
     """Return how each layer of the first file compares with its counterpart as a function."""
     reachable = spans(a), spans(b)
     verdicts = {}
     for j, i in alignment.matched.items():
-        mine, other = a.layers[i], in_order(a, b, alignment, i, j)
+        mine, other = a.layers[i], b.layers[j]
         source = source_span(a, reachable[0], mine.reads[0].source).hull_if_alike(
             source_span(b, reachable[1], other.reads[0].source)
         )
-        verdicts[i] = verdict_on(mine, other, (a.format, b.format), source)
+        verdicts[i] = verdict_on(
+            mine,
+            other,
+            (a.format, b.format),
+            source,
+            (source_shapes(a, i), source_shapes(b, j)),
+            crossed=operands_crossed(a, b, alignment, i, j),
+        )
     return verdicts
 
 

@@ -9,6 +9,8 @@ import numpy as np
 from mobiledeploy.compare.align import Alignment
 from mobiledeploy.compare.difference import Field, FieldDifference, GridChange
 from mobiledeploy.compare.kernel_difference import kernels_differ
+from mobiledeploy.ops import table
+from mobiledeploy.ops.operator import has_weights
 from mobiledeploy.reading import FULL, INPUT, Layer, Read, Reading, Tensor, Weights
 
 ROUNDED: Final = 3e-7
@@ -162,7 +164,9 @@ def _shape(a: Layer, b: Layer) -> Iterator[FieldDifference]:
 def _weights(a: Layer, b: Layer, *, at_input: bool, at_logits: bool) -> Iterator[FieldDifference]:
     mine, other = a.weights, b.weights
     if mine is None or other is None:
-        if a.kind in {"conv", "depthwise", "dense"} and not (a.faults or b.faults):
+        operator = table.of_kind(a.kind)
+        weighted = operator is not None and has_weights(operator)
+        if weighted and not (a.faults or b.faults):
             yield FieldDifference(
                 field="not comparable", detail="a kernel is missing", expected="", received=""
             )
@@ -380,7 +384,7 @@ def reads_differ(
         return [crossed]
     for x, y in zip(mine.reads, other.reads, strict=True):
         found.extend(_grids(a, b, x, y))
-    if mine.kind == "softmax" and mine.beta != other.beta:
+    if mine.beta != other.beta:
         found.append(
             FieldDifference(
                 field="softmax beta",
@@ -423,7 +427,7 @@ def _grids(a: Reading, b: Reading, x: Read, y: Read) -> list[FieldDifference]:
 
 def _crossed_scales(mine: Layer, other: Layer) -> FieldDifference | None:
     """Return that two operands are read by each other's scales, if they are."""
-    if mine.kind != "add" or len(mine.reads) != 2:
+    if not _symmetric(mine) or len(mine.reads) != 2:
         return None
     scales = [float(r.scale) for r in (*mine.reads, *other.reads) if r.scale is not None]
     if len(scales) != 4 or scales[0] == scales[1]:
@@ -439,7 +443,7 @@ def _crossed_scales(mine: Layer, other: Layer) -> FieldDifference | None:
 
 
 def _crossed(a: Reading, b: Reading, alignment: Alignment, mine: Layer, other: Layer) -> bool:
-    if mine.kind != "add" or len(mine.reads) != 2 or len(other.reads) != 2:
+    if not _symmetric(mine) or len(mine.reads) != 2 or len(other.reads) != 2:
         return False
     straight = [
         _source(a, b, alignment, x, y) for x, y in zip(mine.reads, other.reads, strict=True)
@@ -448,6 +452,12 @@ def _crossed(a: Reading, b: Reading, alignment: Alignment, mine: Layer, other: L
         _source(a, b, alignment, x, y) for x, y in zip(mine.reads, other.reads[::-1], strict=True)
     ]
     return None in straight and None not in crossed
+
+
+def _symmetric(layer: Layer) -> bool:
+    """Whether a layer computes the same where its operands change places."""
+    operator = table.of_kind(layer.kind)
+    return operator is not None and operator.SYMMETRIC
 
 
 def _source(a: Reading, b: Reading, alignment: Alignment, x: Read, y: Read) -> int | None:

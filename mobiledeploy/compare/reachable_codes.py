@@ -6,11 +6,13 @@ what stands in its weights changes nothing.
 """
 
 import dataclasses
-from typing import Final, assert_never
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
+from mobiledeploy.ops import table
+from mobiledeploy.ops.operator import has_weights
 from mobiledeploy.ops.tensors import QMAX, QMIN
 from mobiledeploy.reading import INPUT, Layer, Reading, Weights
 
@@ -139,21 +141,10 @@ def _codes(layer: Layer, sources: list[Span]) -> Span:
     everything = Span.full(layer.output.shape)
     low, high = layer.clamp
     whole = Span(low=np.maximum(everything.low, low), high=np.minimum(everything.high, high))
-    match layer.kind:
-        case "conv" | "depthwise" | "dense":
-            if layer.groups > 1:
-                return whole
-            found, multiplier = sums(layer, sources[0]), multipliers(layer)
-            if found is None or multiplier is None:
-                return whole
-            ends = stepped(layer, multiplier, np.stack([found.low, found.high], axis=1))
+    operator = table.of_kind(layer.kind)
+    if operator is not None and has_weights(operator) and layer.groups == 1:
+        span, multiplier = sums(layer, sources[0]), multipliers(layer)
+        if span is not None and multiplier is not None:
+            ends = stepped(layer, multiplier, np.stack([span.low, span.high], axis=1))
             return Span(low=ends[:, 0], high=ends[:, 1])
-        case "max_pool":
-            return sources[0]
-        case (
-            "add" | "mean" | "average_pool" | "softmax" | "pad" | "clamp" | "quantize"
-            | "dequantize" | "unknown"
-        ):  # fmt: skip
-            return whole
-        case _:
-            assert_never(layer.kind)
+    return sources[0] if layer.kind == "max_pool" else whole

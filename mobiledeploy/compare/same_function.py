@@ -1,20 +1,22 @@
-"""Whether two convolutions or dense layers give the same codes for every input, and how far not.
+"""`verdict_on`: whether two corresponding layers are the same function, and how far they are off.
 
-The code grows with the sum, so it is a staircase with at most 255 steps; two staircases are equal
-if they are equal around every step of either. That holds for all inputs; a "no" holds for inputs
-within the bounds of `reach`, which some image need not attain.
+Of operators that see few cases, such as an addition, all are tried by the arithmetic of every
+kernel of what apps use of each file's format. Of a convolution or dense layer the code grows with
+the sum, so it is a staircase with at most 255 steps; two staircases are equal if they are equal
+around every step of either. That holds for all inputs; a "no" holds for inputs within the bounds
+of `reachable_codes`, which some image need not attain.
 """
 
 import dataclasses
 import functools
 import itertools
-import math
-from collections.abc import Iterable
-from typing import Final, assert_never
+from collections.abc import Hashable, Sequence
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
+from mobiledeploy.base.errors import ConversionError
 from mobiledeploy.compare.reachable_codes import (
     Ints,
     Span,
@@ -24,11 +26,10 @@ from mobiledeploy.compare.reachable_codes import (
     stepped,
     sums,
 )
-from mobiledeploy.ops import add as add_kernels
-from mobiledeploy.ops import mean as mean_kernels
-from mobiledeploy.ops.add import NARROWEST
-from mobiledeploy.ops.mean import MOST_POSITIONS
-from mobiledeploy.ops.tensors import QMAX, QMIN
+from mobiledeploy.ops import table
+from mobiledeploy.ops.certificate import all_codes
+from mobiledeploy.ops.operator import Cases, Certified, Node, Operator, Sampled, has_weights
+from mobiledeploy.ops.tensors import QMAX, QMIN, Codes, QTensor, Shape
 from mobiledeploy.ops.weights import MOST_STEPS, WIDEST_MULTIPLIER
 from mobiledeploy.reading import Layer, Read, Tensor
 from mobiledeploy.reading.model import Format
@@ -205,161 +206,192 @@ class _Staircases:
         return cut
 
 
-POOL = "pool"
-"""Stands for the arithmetic of an AVERAGE_POOL_2D, instead of a format's."""
-
-
-def compare_additions(a: Layer, b: Layer, formats: tuple[Format, Format]) -> Verdict:
-    """Compare two additions whose operands stand in the same order, on all pairs of codes."""
-    return _additions(_grids(a), _grids(b), formats)
-
-
-def compare_means(a: Layer, b: Layer, formats: tuple[Format, Format]) -> Verdict:
-    """Compare two means on all sums of codes."""
-    positions = math.prod(a.window)
-    if positions != math.prod(b.window) or not 1 <= positions <= MOST_POSITIONS:
-        return UNKNOWN
-    kernels = [
-        POOL if layer.op == "AVERAGE_POOL_2D" else kind
-        for layer, kind in zip((a, b), formats, strict=True)
-    ]
-    return _means(_grids(a), _grids(b), (kernels[0], kernels[1]), positions)
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class _Grids:
-    """What decides an addition's or mean's codes; hashable, so that nothing is tried twice."""
-
-    scales: tuple[np.float32 | None, ...]
-    zeros: tuple[int | None, ...]
-    clamp: tuple[int, int]
-
-    @property
-    def usable(self) -> bool:
-        """Whether these are grids at all."""
-        return None not in self.zeros and all(
-            scale is not None and np.isfinite(scale) and scale > 0 for scale in self.scales
-        )
-
-
-def _grids(layer: Layer) -> _Grids:
-    tensors: tuple[Read | Tensor, ...] = (*layer.reads, layer.output)
-    return _Grids(
-        scales=tuple(tensor.scale for tensor in tensors),
-        zeros=tuple(tensor.zero_point for tensor in tensors),
-        clamp=layer.clamp,
-    )
-
-
-@functools.lru_cache(maxsize=1024)
-def _additions(a: _Grids, b: _Grids, formats: tuple[Format, Format]) -> Verdict:
-    if not (a.usable and b.usable):
-        return UNKNOWN
-    tables = [_sums_of_pairs(grids, kind) for grids, kind in zip((a, b), formats, strict=True)]
-    if not tables[0] or not tables[1]:
-        return UNKNOWN
-    # Of two files of one format, each layer is run by the kernel that runs its counterpart.
-    pairs = zip(*tables, strict=True) if formats[0] == formats[1] else itertools.product(*tables)
-    return _tables(pairs, "all 65,536 pairs of codes")
-
-
-@functools.lru_cache(maxsize=1024)
-def _means(a: _Grids, b: _Grids, kernels: tuple[str, str], positions: int) -> Verdict:
-    if not (a.usable and b.usable):
-        return UNKNOWN
-    tables = [
-        _means_of_sums(grids, kernel, positions)
-        for grids, kernel in zip((a, b), kernels, strict=True)
-    ]
-    pairs = zip(*tables, strict=True) if kernels[0] == kernels[1] else itertools.product(*tables)
-    return _tables(pairs, f"all {255 * positions + 1:,} sums of codes")
-
-
-def _tables(pairs: Iterable[tuple[Ints, ...]], method: str) -> Verdict:
-    """Compare what kernels of one runtime give with what kernels of the other do."""
-    apart = [np.abs(mine - other) for mine, other in pairs]
-    worst = np.stack(apart).max(axis=0)
-    return Verdict(
-        equal=not worst.any(),
-        lsb=int(worst.max()),
-        channels=(),
-        method=method,
-        cases=int((worst > 0).sum()),
-    )
-
-
-def _sums_of_pairs(grids: _Grids, kind: Format) -> list[Ints]:
-    """Return the sums of all pairs of codes by each kernel that may run the layer."""
-    a, b, scale = (np.float32(value or 0) for value in grids.scales)
-    a_zero, b_zero, zero = (value or 0 for value in grids.zeros)
-    if min(a / scale, b / scale) < NARROWEST:
-        return []
-    codes = np.arange(QMIN, QMAX + 1, dtype=np.int64)
-    operands = add_kernels.Operands(
-        a=np.repeat(codes, codes.size),
-        b=np.tile(codes, codes.size),
-        zeros=(a_zero, b_zero, zero),
-    )
-    kernels = add_kernels.KERNELS[kind]
-    a_grid, b_grid = np.full((1, 1), a), np.full((1, 1), b)
-    return [
-        np.clip(kernel(operands, a_grid, b_grid, scale)[0], *grids.clamp) for kernel in kernels
-    ]
-
-
-def _means_of_sums(grids: _Grids, kernel: str, positions: int) -> list[Ints]:
-    """Return the means of all sums by each kernel that may run the layer."""
-    source, scale = (np.float32(value or 0) for value in grids.scales)
-    source_zero, zero = (value or 0 for value in grids.zeros)
-    total = mean_kernels.Sums(
-        codes=np.arange(QMIN * positions, QMAX * positions + 1, dtype=np.int64),
-        positions=positions,
-        zeros=(source_zero, zero),
-    )
-    own = np.full(1, source)
-    if kernel == POOL:
-        found = [mean_kernels.tflite_average_pool(total)]
-    else:
-        found = [mean(total, own, scale) for mean in mean_kernels.KERNELS[kernel]]
-    return [np.clip(means, *grids.clamp) for means in found]
-
-
 SAME: Final = Verdict(equal=True, lsb=0, channels=(), method="the same integers")
 
 
-def verdict_on(a: Layer, b: Layer, formats: tuple[Format, Format], source: Span) -> Verdict:
+def verdict_on(
+    a: Layer,
+    b: Layer,
+    formats: tuple[Format, Format],
+    source: Span,
+    shapes: tuple[Sequence[Shape], Sequence[Shape]],
+    *,
+    crossed: bool = False,
+) -> Verdict:
     """Return how two layers compare as functions of the codes that they read.
 
     Args:
         a: A layer.
-        b: Its counterpart, operands in the order of the first one's.
+        b: Its counterpart.
         formats: Of their files.
         source: Codes that the (first) input can take, a channel.
+        shapes: Of what each reads, in its own order.
+        crossed: Whether the second reads the first one's two operands in the other order.
     """
     if a.faults or b.faults or len(a.reads) != len(b.reads):
         return UNKNOWN
-    match a.kind:
-        case "conv" | "depthwise" | "dense":
-            if not _same_windows(a, b):
-                return UNKNOWN
-            return SAME if _same_integers(a, b) else compare_weighted(a, b, source)
-        case "add":
-            return compare_additions(a, b, formats)
-        case "mean":
-            return compare_means(a, b, formats)
-        case "softmax":
-            same = _exponent(a) == _exponent(b) and _grid(a) == _grid(b) and a.clamp == b.clamp
-            return SAME if same else UNKNOWN
-        case "unknown":
+    operator = table.of_kind(a.kind)
+    if "table" in {a.kind, b.kind} or isinstance(operator, Certified):
+        return _compare_all_cases(
+            _Function.of(a, formats[0], shapes[0]),
+            _Function.of(b, formats[1], shapes[1]),
+            crossed=crossed,
+        )
+    if operator is not None and has_weights(operator):
+        if not _same_windows(a, b):
             return UNKNOWN
-        case "average_pool" | "max_pool" | "pad" | "clamp" | "quantize" | "dequantize":
-            same_reads = [(r.scale, r.zero_point) for r in a.reads] == [
-                (r.scale, r.zero_point) for r in b.reads
-            ]
-            same = _same_windows(a, b) and _grid(a) == _grid(b) and a.clamp == b.clamp
-            return SAME if same and same_reads else UNKNOWN
-        case _:
-            assert_never(a.kind)
+        return SAME if _same_integers(a, b) else compare_weighted(a, b, source)
+    if isinstance(operator, Sampled):
+        return SAME if operator.same_numbers(a, b) and a.clamp == b.clamp else UNKNOWN
+    return SAME if a.kind != "unknown" and _same_numbers(a, b) else UNKNOWN
+
+
+def node_of(
+    layer: Layer, shapes: Sequence[Shape]
+) -> tuple[Operator[Any], Node, tuple[QTensor, ...]] | None:
+    """Return a layer's operator, a node that computes it before its clamp, and what that reads.
+
+    Args:
+        layer: Of a file.
+        shapes: Of what it reads; one that is not known is empty.
+
+    Returns:
+        None where integer graphs have no such layer.
+    """
+    operator, out = table.of_kind(layer.kind), layer.output
+    if operator is None or layer.faults or len(shapes) != len(layer.reads):
+        return None
+    try:
+        inputs = tuple(
+            _on_grid(f"input {number}", _lifted(shape, operator), read)
+            for number, (read, shape) in enumerate(zip(layer.reads, shapes, strict=True))
+        )
+        output = _on_grid("the layer", out.shape or (1,), out)
+        return operator, operator.node_of(layer, inputs, output), inputs
+    except ConversionError:
+        return None
+
+
+def _lifted(shape: Shape, operator: Operator[Any]) -> Shape:
+    """Return the shape of what an operator reads; in files an image of one pixel is a vector."""
+    if operator.IMAGES and len(shape) == 1:
+        return (1, 1, *shape)
+    return shape or (1,)
+
+
+def _on_grid(name: str, shape: Shape, grid: Read | Tensor) -> QTensor:
+    if grid.scale is None or grid.zero_point is None:
+        raise ConversionError(f"`{name}` has no codes")
+    return QTensor(name=name, shape=shape, scale=grid.scale, zero_point=grid.zero_point)
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class _Function:
+    """A layer without weights as a function of codes; equal ones are tried once.
+
+    Attributes:
+        numbers: All that decides what it computes, and by which kernels.
+        layer: It.
+        format: Of its file.
+        shapes: Of what it reads.
+    """
+
+    numbers: Hashable
+    layer: Layer = dataclasses.field(compare=False)
+    format: Format = dataclasses.field(compare=False)
+    shapes: tuple[Shape, ...] = dataclasses.field(compare=False)
+
+    @classmethod
+    def of(cls, layer: Layer, file: Format, shapes: Sequence[Shape]) -> "_Function":
+        apart = {"name", "reads", "output", "weights", "table", "faults"}
+        options = tuple(
+            getattr(layer, field.name)
+            for field in dataclasses.fields(layer)
+            if field.name not in apart
+        )
+        codes = None if layer.table is None else layer.table.tobytes()
+        shapes = tuple(shapes)
+        return cls(
+            numbers=(file, options, _grids(layer), codes, shapes, layer.output.shape),
+            layer=layer,
+            format=file,
+            shapes=shapes,
+        )
+
+
+@functools.lru_cache(maxsize=1024)
+def _compare_all_cases(a: _Function, b: _Function, *, crossed: bool) -> Verdict:
+    """Compare two layers on all cases there are, by every kernel that may run them."""
+    try:
+        one, two = _cases_of(a), _cases_of(b)
+    except ConversionError:
+        return UNKNOWN
+    if one is None or two is None or len(one) != len(two):
+        return UNKNOWN
+    if not all(np.array_equal(x, y) for x, y in zip(one, two, strict=True)):
+        return UNKNOWN
+    first, second = _by_each_kernel(a, one), _by_each_kernel(b, one[::-1] if crossed else one)
+    if not first or not second:
+        return UNKNOWN
+    # Of two files of one format, each layer is run by the kernel that runs its counterpart.
+    alike = a.format == b.format and len(first) == len(second)
+    pairs = zip(first, second, strict=True) if alike else itertools.product(first, second)
+    worst = np.stack([np.abs(mine - other) for mine, other in pairs]).max(axis=0)
+    operators: list[object] = [table.of_kind(function.layer.kind) for function in (a, b)]
+    named = [operator.CASES for operator in operators if isinstance(operator, Certified)]
+    return Verdict(
+        equal=not worst.any(),
+        lsb=int(worst.max()),
+        channels=(),
+        method=f"all {one[0].size:,} {named[0] if named else 'codes'}",
+        cases=int((worst > 0).sum()),
+    )
+
+
+def _cases_of(function: _Function) -> Cases | None:
+    """Return all cases of a layer; None where they are not known.
+
+    Raises:
+        ConversionError: There are too many.
+    """
+    if function.layer.kind == "table":
+        return (all_codes(),)
+    known = node_of(function.layer, function.shapes)
+    if known is None:
+        return None
+    operator, node, inputs = known
+    return operator.all_cases(node, inputs) if isinstance(operator, Certified) else None
+
+
+def _by_each_kernel(function: _Function, cases: Cases) -> list[Codes]:
+    """Return the codes of cases by each kernel that may run a layer; none if others do."""
+    layer = function.layer
+    if layer.table is not None:
+        return [layer.table.astype(np.int64)]
+    known = node_of(layer, function.shapes)
+    if known is None:
+        return []
+    operator, node, inputs = known
+    if not isinstance(operator, Certified):
+        return []
+    if function.format == "tflite":
+        limits = operator.litert_limits(node, inputs, layer.op)
+        kernels = operator.litert_cases(node, inputs, cases, layer.op)
+    else:
+        limits = operator.ort_limits(node, inputs, layer.op)
+        kernels = operator.ort_cases(node, inputs, cases, layer.op)
+    return [] if any(limits) else [np.clip(codes, *layer.clamp) for codes in kernels]
+
+
+def _same_numbers(a: Layer, b: Layer) -> bool:
+    """Whether two layers without weights hold the same numbers."""
+    return _same_windows(a, b) and a.clamp == b.clamp and _grids(a) == _grids(b)
+
+
+def _grids(layer: Layer) -> tuple[tuple[np.float32 | None, int | None], ...]:
+    """Return scale and zero point of what a layer reads, and of what it writes."""
+    tensors: tuple[Read | Tensor, ...] = (*layer.reads, layer.output)
+    return tuple((tensor.scale, tensor.zero_point) for tensor in tensors)
 
 
 def _same_windows(a: Layer, b: Layer) -> bool:
@@ -388,13 +420,3 @@ def _same_integers(a: Layer, b: Layer) -> bool:
         and (a.clamp, a.output.zero_point) == (b.clamp, b.output.zero_point)
         and a.reads[0].zero_point == b.reads[0].zero_point
     )
-
-
-def _exponent(layer: Layer) -> object:
-    """Return by what a softmax multiplies differences of codes."""
-    scale = layer.reads[0].scale
-    return None if scale is None else np.float32(layer.beta) * scale
-
-
-def _grid(layer: Layer) -> object:
-    return layer.output.scale, layer.output.zero_point

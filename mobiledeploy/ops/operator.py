@@ -8,6 +8,8 @@ import dataclasses
 from collections.abc import Iterator, Sequence
 from typing import Any, Final, Literal, Protocol, TypeAlias, TypeVar, runtime_checkable
 
+import numpy as np
+
 from mobiledeploy.integer.tflite_file import TfliteOperator
 from mobiledeploy.ops.architecture import Layer
 from mobiledeploy.ops.certificate import Certificate
@@ -16,7 +18,7 @@ from mobiledeploy.ops.onnx import OnnxInput
 from mobiledeploy.ops.ranges import Interval, Ranges
 from mobiledeploy.ops.tensors import Codes, Float32, Int8, QTensor, Shape
 from mobiledeploy.ops.tflite import Scope, TfliteInput, Version
-from mobiledeploy.ops.weights import QWeights, Weights
+from mobiledeploy.ops.weights import QWeights, Weights, WeightsInFile
 from mobiledeploy.targets.onnx_model import OnnxModel
 from mobiledeploy.targets.tflite_model import TfliteModel
 
@@ -26,6 +28,70 @@ Kernel: TypeAlias = Literal["x86", "arm64"]
 Cases: TypeAlias = tuple[Codes, ...]
 """What decides an output code, one array for each thing that does: of an addition the codes of
 both operands, of a mean the sum of codes. All of one shape."""
+
+
+class GridInFile(Protocol):
+    """The grid by which a file says that codes are read or written."""
+
+    @property
+    def scale(self) -> np.float32 | None:
+        """None for floats."""
+
+    @property
+    def zero_point(self) -> int | None:
+        """None for floats."""
+
+
+class LayerInFile(Protocol):
+    """A layer as a file of either format describes it: see `reading.Layer`, which is one.
+
+    Files of other tools hold layers for which there is no node; so what compares files asks an
+    operator's module with one of these.
+    """
+
+    @property
+    def kind(self) -> str:
+        """Of the names in `LAYERS`."""
+
+    @property
+    def op(self) -> str:
+        """The operator's name in the file."""
+
+    @property
+    def reads(self) -> Sequence[GridInFile]:
+        """By which grids it takes its inputs."""
+
+    @property
+    def output(self) -> GridInFile:
+        """On which grid it writes."""
+
+    @property
+    def weights(self) -> WeightsInFile | None:
+        """Its integers, if it has some."""
+
+    @property
+    def window(self) -> tuple[int, int]:
+        """Height and width of a pool's window."""
+
+    @property
+    def strides(self) -> tuple[int, int]:
+        """Vertical and horizontal."""
+
+    @property
+    def dilations(self) -> tuple[int, int]:
+        """Likewise."""
+
+    @property
+    def pads(self) -> tuple[int, int, int, int]:
+        """Above, below, left, right."""
+
+    @property
+    def groups(self) -> int:
+        """Of a convolution that is neither full nor depthwise; else 1."""
+
+    @property
+    def beta(self) -> float:
+        """Of a softmax."""
 
 
 class Node(Protocol):
@@ -101,6 +167,19 @@ class Example:
 N = TypeVar("N", bound=Node)
 
 
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Trials:
+    """What layers of an operator are tried with, each cut out of its file; for people.
+
+    Attributes:
+        layers: What they are: `addition`.
+        cases: What they get; `cases` and `layers` stand for how many.
+    """
+
+    layers: str
+    cases: str
+
+
 class Operator(Protocol[N]):
     """A module of `ops` for one operator.
 
@@ -110,6 +189,12 @@ class Operator(Protocol[N]):
         TFLITE: What it is called in a `.tflite`, in the schema's `BuiltinOperator`.
         ONNX: Which ONNX operator computes it between quantise/dequantise pairs.
         FIXED_RANGE: The range of every output, where it does not depend on what is computed.
+        IMAGES: Whether it reads images, so that a vector in a file is an image of one pixel to it.
+        SYMMETRIC: Whether it has two operands that may change places.
+        LITERT_OWN: Of `TFLITE`, what XNNPACK leaves to LiteRT's own kernels.
+        LITERT_KERNELS: The architectures whose kernels `litert_codes` tells apart: one stands for
+            all where they are alike.
+        TRIALS: What `trials` are; None if there are none.
     """
 
     NODE: type[N]
@@ -117,6 +202,11 @@ class Operator(Protocol[N]):
     TFLITE: tuple[str, ...]
     ONNX: tuple[str, ...]
     FIXED_RANGE: Interval | None
+    IMAGES: bool
+    SYMMETRIC: bool
+    LITERT_OWN: tuple[str, ...]
+    LITERT_KERNELS: tuple[Kernel, ...]
+    TRIALS: Trials | None
 
     def kernel_shape(self, layer: Layer) -> Shape:
         """Return the kernel's shape in Keras's order; empty for operators without weights."""
@@ -236,6 +326,32 @@ class Operator(Protocol[N]):
             certificate: Of an operator that is `Certified`; None of others.
         """
 
+    def node_of(self, layer: LayerInFile, inputs: Sequence[QTensor], output: QTensor) -> N:
+        """Return the node that computes what a layer of a file does, before its clamp.
+
+        Args:
+            layer: Of one of the kinds in `LAYERS`.
+            inputs: What it reads, on the grids by which it does, images where `IMAGES` says so.
+            output: What it writes.
+
+        Raises:
+            ConversionError: There is none.
+        """
+
+    def trials(self, layer: LayerInFile, shapes: Sequence[Shape]) -> tuple[tuple[Int8, ...], int]:
+        """Return codes that drive a layer to its limits, and how many cases they are.
+
+        Args:
+            layer: Of a file.
+            shapes: Of what it reads, (height, width, channels) or (channels,).
+
+        Returns:
+            For each input shape (batch, ...).
+
+        Raises:
+            ConversionError: Its weights do not fit what it reads, or there are no such codes.
+        """
+
     def examples(self) -> Iterator[Example]:
         """Yield nodes to try the operator with."""
 
@@ -245,7 +361,19 @@ class Certified(Protocol):
     """A module whose operator can be tried out on every input there is, and is.
 
     The cases are computed by LiteRT's arithmetic and, apart from it, by ONNX Runtime's.
+
+    Attributes:
+        FORMS: Names that the operator has in files of either format, where the cases are what
+            runtimes compute.
+        CASE: What a case is, for people: `pair of codes`.
+        CASES: Several of them.
+        ONE_CODE: Whether a case is one code, so that a table of all codes is the same operator.
     """
+
+    FORMS: tuple[str, ...]
+    CASE: str
+    CASES: str
+    ONE_CODE: bool
 
     def certify(self, node: Any, inputs: Sequence[QTensor]) -> Certificate:
         """Return the proof that every runtime gives one code for every input.
@@ -266,12 +394,64 @@ class Certified(Protocol):
         """Return the cases that stand in tensors of shape (batch, ...), shaped like the output."""
 
     def litert_cases(
-        self, node: Any, inputs: Sequence[QTensor], cases: Cases
+        self, node: Any, inputs: Sequence[QTensor], cases: Cases, form: str = ""
     ) -> tuple[Codes, ...]:
-        """Return the output codes of cases, once for each kernel that LiteRT may choose."""
+        """Return the output codes of cases, once for each kernel that LiteRT may choose.
 
-    def ort_cases(self, node: Any, inputs: Sequence[QTensor], cases: Cases) -> tuple[Codes, ...]:
+        Args:
+            node: What to compute.
+            inputs: Grids of its inputs.
+            cases: To compute.
+            form: Its name in the file, if it is another than the first of `TFLITE`.
+        """
+
+    def ort_cases(
+        self, node: Any, inputs: Sequence[QTensor], cases: Cases, form: str = ""
+    ) -> tuple[Codes, ...]:
         """Return the output codes of cases, once for each kernel that ONNX Runtime may choose.
 
         They are those of the form with the inputs' own scales; a certificate may ask for others.
+
+        Args:
+            node: What to compute.
+            inputs: Grids of its inputs.
+            cases: To compute.
+            form: Its name in the file, if it is another than `write_onnx` gives it.
         """
+
+    def litert_limits(self, node: Any, inputs: Sequence[QTensor], form: str) -> Iterator[str]:
+        """Yield why kernels of other arithmetic than `litert_cases` run an operator of a file."""
+
+    def ort_limits(self, node: Any, inputs: Sequence[QTensor], form: str) -> Iterator[str]:
+        """Yield why kernels of other arithmetic than `ort_cases` run an operator of a file."""
+
+
+@runtime_checkable
+class Sampled(Protocol):
+    """A module whose operator depends on too many codes at once to try all, so that it is sampled.
+
+    Attributes:
+        WITHIN: Steps by which a kernel may miss the exact result, correctly rounded.
+    """
+
+    WITHIN: int
+
+    def same_numbers(self, a: LayerInFile, b: LayerInFile) -> bool:
+        """Whether two layers of files compute one function, as exact numbers."""
+
+    def samples(self, node: Any, inputs: Sequence[QTensor]) -> Int8:
+        """Return codes on which kernels tend to differ, shape (samples, ...)."""
+
+    def exact_codes(self, node: Any, inputs: Sequence[QTensor], codes: Int8) -> Int8:
+        """Return the exact result, correctly rounded.
+
+        Args:
+            node: What to compute.
+            inputs: Grids of its inputs.
+            codes: Of its only input, shape (batch, ...).
+        """
+
+
+def has_weights(operator: Operator[Any]) -> bool:
+    """Whether an operator's nodes have a kernel and a bias."""
+    return any(field.name == "weights" for field in dataclasses.fields(operator.NODE))

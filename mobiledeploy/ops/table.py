@@ -21,6 +21,20 @@ OPERATORS: Final[tuple[Operator[Any], ...]] = (
     softmax,
 )
 
+ONLY_IN_FILES: Final = frozenset(
+    {
+        "average_pool",
+        "clamp",
+        "dequantize",
+        "max_pool",
+        "pad",
+        "quantize",
+        "table",
+        "unknown",
+    }
+)
+"""What `reading` calls layers of files that no operator of an integer graph stands for."""
+
 _BY_LAYER: Final = {name: module for module in OPERATORS for name in module.LAYERS}
 _BY_NODE: Final = {module.NODE: module for module in OPERATORS}
 _BY_TFLITE: Final = {name: module for module in OPERATORS for name in module.TFLITE}
@@ -64,6 +78,19 @@ def of_tflite(name: str) -> Operator[Any]:
             hint="only int8 classifiers of the MobileNet kind can be read",
         )
     return _BY_TFLITE[name]
+
+
+def of_kind(kind: str) -> Operator[Any] | None:
+    """Return the operator of a layer in a file, by what it is called in an `Architecture`.
+
+    None for what only files hold; see `ONLY_IN_FILES`.
+
+    Raises:
+        ConversionError: Layers of that kind are unknown.
+    """
+    if kind not in _BY_LAYER and kind not in ONLY_IN_FILES:
+        raise ConversionError(f"`{kind}` is no kind of layer")
+    return _BY_LAYER.get(kind)
 
 
 def tflite_names() -> tuple[str, ...]:

@@ -10,7 +10,7 @@ tensorflow/core/kernels/fake_quant_ops_functor.h, float32 throughout, no fused m
 """
 
 import dataclasses
-from typing import Final
+from typing import Final, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -82,6 +82,30 @@ class QWeights:
         return kernel, self.bias.astype(np.float32) * self.bias_scale
 
 
+class WeightsInFile(Protocol):
+    """The kernel and the bias that a file gives a layer: see `reading.Weights`."""
+
+    @property
+    def kernel(self) -> Int8:
+        """OHWI, 1HWC of a depthwise convolution, or OI."""
+
+    @property
+    def kernel_scale(self) -> Float32:
+        """Shape (channels,) or (1,)."""
+
+    @property
+    def kernel_zero(self) -> Int32:
+        """Same shape; 0 for symmetric weights."""
+
+    @property
+    def bias(self) -> Int32:
+        """Shape (channels,)."""
+
+    @property
+    def bias_scale(self) -> Float32:
+        """Shape (channels,) or (1,)."""
+
+
 def check(name: str, weights: QWeights, source: QTensor, out: QTensor, axis: int) -> None:
     """Check types, scales and the reach of sums.
 
@@ -137,6 +161,26 @@ def check(name: str, weights: QWeights, source: QTensor, out: QTensor, axis: int
             f"`{name}`: expected sums below {MOST_STEPS} output steps, received {steps:.3g}",
             hint=_CALIBRATE,
         )
+
+
+def of_file(name: str, weights: WeightsInFile | None) -> QWeights:
+    """Return the weights that a file gives a layer.
+
+    Args:
+        name: Of the layer, for the error.
+        weights: As the file has them.
+
+    Raises:
+        ConversionError: There are none, or they have a zero point.
+    """
+    if weights is None or weights.kernel_zero.any():
+        raise ConversionError(f"`{name}`: expected int8 weights with zero point 0")
+    return QWeights(
+        kernel=weights.kernel,
+        kernel_scale=weights.kernel_scale,
+        bias=weights.bias,
+        bias_scale=weights.bias_scale,
+    )
 
 
 def check_magnitude(layer: str, weights: Weights) -> None:

@@ -19,6 +19,9 @@ Kind: TypeAlias = Literal[
     "depthwise",
     "dense",
     "add",
+    "mul",
+    "hard_swish",
+    "table",
     "mean",
     "average_pool",
     "max_pool",
@@ -163,6 +166,7 @@ class Layer:
         groups: Of a convolution that is neither full nor depthwise; else 1.
         clamp: Lowest and highest code that it writes.
         beta: Of a softmax.
+        table: Of a `table`: the output's code of each code of the input, -128 first.
         faults: What this form cannot hold.
     """
 
@@ -179,6 +183,7 @@ class Layer:
     groups: int = 1
     clamp: tuple[int, int] = FULL
     beta: float = 1.0
+    table: Int8 | None = None
     faults: tuple[Fault, ...] = ()
 
 

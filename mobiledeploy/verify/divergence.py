@@ -18,6 +18,8 @@ from mobiledeploy.compare.align import Alignment
 from mobiledeploy.compare.difference import Cause, Difference, StructureReport
 from mobiledeploy.compare.judge import Judgement
 from mobiledeploy.data.dataset import Pixels
+from mobiledeploy.ops import table
+from mobiledeploy.ops.operator import Sampled
 from mobiledeploy.reading import INPUT, Layer
 from mobiledeploy.verify import departure, referee, tapped
 from mobiledeploy.verify.alone import Alone, cut_pairs
@@ -36,8 +38,6 @@ JUDGED: Final = 2
 CUT: Final = 8
 """Images on which every layer is run cut out of its file."""
 ALONE: Final = frozenset({"missing layer", "extra layer", "operator"})
-SOFTMAX_LSB: Final = 1
-"""By which softmax kernels differ among themselves."""
 
 Suspects = tuple[tuple[str, ...], Pixels]
 """Names and pixels, the most telling images first."""
@@ -152,8 +152,11 @@ def _by_integers(structure: StructureReport, why: str) -> Divergence | None:
 
 
 def _allowed(row: _Row, sides: tuple[Side, Side]) -> int:
-    softmax = row.first != INPUT and sides[0].reading.layers[row.first].kind == "softmax"
-    return SOFTMAX_LSB if softmax else 0
+    """Return by how many steps kernels of a layer differ among themselves."""
+    if row.first == INPUT:
+        return 0
+    operator: object = table.of_kind(sides[0].reading.layers[row.first].kind)
+    return operator.WITHIN if isinstance(operator, Sampled) else 0
 
 
 def _add(

@@ -11,6 +11,8 @@ from typing import Final
 import numpy as np
 
 from mobiledeploy.base.progress import Event, Progress
+from mobiledeploy.ops import table
+from mobiledeploy.ops.operator import Sampled
 from mobiledeploy.reading import Layer
 from mobiledeploy.runtimes import Array, FileLayer, Session
 from mobiledeploy.verify import feeding
@@ -51,7 +53,7 @@ def layer_by_layer(
     one, two = runs
     layers = one.side.reading.layers
     tapped = [(i, j) for i, j in pairs if i in one.place and j in two.place]
-    tapped = [(i, j) for i, j in tapped if layers[i].kind != "softmax"]
+    tapped = [(i, j) for i, j in tapped if not isinstance(table.of_kind(layers[i].kind), Sampled)]
     exact = [runtime for runtime in one.side.others if runtime.exact]
     tried = {runtime.title: tap_in(runtime, one, threads=threads) for runtime in exact}
     others = {title: found for title, found in tried.items() if found is not None}

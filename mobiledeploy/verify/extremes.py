@@ -5,56 +5,21 @@ layer cut out of its file: additions for every pair of codes, means for their su
 and dense layers where their sums are widest.
 """
 
-import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Final
 
 import numpy as np
 
 from mobiledeploy.base.errors import ConversionError, CorruptFileError, RuntimeDiedError
 from mobiledeploy.base.progress import Event, Progress
-from mobiledeploy.ops.tensors import Int8
-from mobiledeploy.reading import Kind
-from mobiledeploy.verify import extreme_codes, referee
+from mobiledeploy.ops import table
+from mobiledeploy.ops.operator import Certified, Trials
+from mobiledeploy.ops.tensors import QMAX, QMIN
+from mobiledeploy.reading import Layer
+from mobiledeploy.verify import referee
 from mobiledeploy.verify.alone import Bench, RunPair
 from mobiledeploy.verify.cutouts import tensor_of
 from mobiledeploy.verify.layer_codes import Codes
 from mobiledeploy.verify.proof import RunCheck
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class _Group:
-    """Layers that are tried alike.
-
-    Attributes:
-        kinds: Theirs.
-        name: Of the check.
-        words: What they get; `cases` and `layers` stand in it.
-    """
-
-    kinds: frozenset[Kind]
-    name: str
-    words: str
-
-
-_GROUPS: Final = (
-    _Group(
-        kinds=frozenset({"add"}),
-        name="every addition, on its own",
-        words="{cases} pairs of codes, every one that there is in {layers}",
-    ),
-    _Group(
-        kinds=frozenset({"mean"}),
-        name="every mean, on its own",
-        words="{cases} sums of codes, from the lowest to the highest, in {layers}",
-    ),
-    _Group(
-        kinds=frozenset({"conv", "depthwise", "dense"}),
-        name="every convolution and dense layer, on its own",
-        words="{cases} inputs in {layers}: all -128, all 127, noise over all codes, and "
-        "those that give channels their highest and lowest sums",
-    ),
-)
 
 
 def each_layer(
@@ -73,8 +38,9 @@ def each_layer(
     layers = bench.cutters[0].side.reading.layers
     runtimes = " and ".join(cutter.runtime for cutter in bench.cutters)
     checks = []
-    for group in _GROUPS:
-        members = [pair for pair in pairs if layers[pair[0]].kind in group.kinds]
+    for trials in _all_trials():
+        members = [pair for pair in pairs if _trials(layers[pair[0]]) == trials]
+        name = f"every {trials.layers}, on its own"
         cases, reasons = 0, []
         for number, pair in enumerate(members):
             try:
@@ -83,13 +49,13 @@ def each_layer(
                 cases += count
             except (ConversionError, CorruptFileError, RuntimeDiedError) as error:
                 reasons.append(f"`{layers[pair[0]].name}` could not be run: {error}")
-            progress(Event("verify", group.name, number + 1, len(members)))
+            progress(Event("verify", name, number + 1, len(members)))
         if members:
             said = f"{len(members)} layer{'s' * (len(members) != 1)}"
-            words = group.words.format(cases=f"{cases:,}", layers=said)
+            words = trials.cases.format(cases=f"{cases:,}", layers=said)
             checks.append(
                 RunCheck(
-                    name=group.name,
+                    name=name,
                     holds=not reasons,
                     cases=cases,
                     statement=f"{words}; each layer cut out of both files and run in {runtimes}",
@@ -99,30 +65,31 @@ def each_layer(
     return tuple(checks)
 
 
+def _all_trials() -> tuple[Trials, ...]:
+    """Return what there is to try, that of operators with few cases first."""
+    operators = sorted(table.OPERATORS, key=lambda operator: not isinstance(operator, Certified))
+    found = (operator.TRIALS for operator in operators)
+    return tuple(dict.fromkeys(trials for trials in found if trials is not None))
+
+
+def _trials(layer: Layer) -> Trials | None:
+    operator = table.of_kind(layer.kind)
+    return None if operator is None else operator.TRIALS
+
+
 def _codes(bench: Bench, index: int) -> tuple[dict[int, Codes], int]:
     """Return codes for what a layer reads, and how many cases they are."""
     side = bench.cutters[0].side
     layer = side.reading.layers[index]
-    sources = tuple(dict.fromkeys(read.source for read in layer.reads))
-    shapes = [tensor_of(side, source).shape for source in sources]
-    if any(not shape or min(shape) < 1 for shape in shapes):
+    operator = table.of_kind(layer.kind)
+    shapes = [tensor_of(side, read.source).shape for read in layer.reads]
+    if operator is None or any(not shape or min(shape) < 1 for shape in shapes):
         raise ConversionError("the shape of what it reads is not known")
-    found: Sequence[Int8]
-    if layer.kind == "add":
-        if len(set(shapes)) != 1:
-            raise ConversionError(f"its operands have the shapes {shapes}")
-        found = extreme_codes.pairs(shapes[0])[: len(sources)]
-        count = 2**16 if len(sources) == 2 else 2**8
-    elif layer.kind == "mean":
-        images, count = extreme_codes.sums(extreme_codes.image_shape(shapes[0]))
-        found = [images.reshape(-1, *shapes[0])]
-    elif layer.weights is not None:
-        found = [extreme_codes.weighted(layer, layer.weights, shapes[0])]
-        count = len(found[0])
-    else:
-        raise ConversionError("its weights are no integers")
-    codes = {source: batch.astype(np.int16) for source, batch in zip(sources, found, strict=True)}
-    return codes, count
+    batches, count = operator.trials(layer, shapes)
+    # Of a tensor that is read twice, the first batch counts.
+    read = zip(reversed(layer.reads), reversed(batches), strict=True)
+    codes = {one.source: batch.astype(np.int16) for one, batch in read}
+    return codes, count if len(codes) == len(layer.reads) else QMAX - QMIN + 1
 
 
 def _differences(

@@ -8,16 +8,26 @@ layers read corresponding layers.
 
 import dataclasses
 from collections.abc import Callable, Iterator, Sequence
+from typing import Final
 
 import numpy as np
 
-from mobiledeploy.compare.judge import Judgement, LayerJudgement
-from mobiledeploy.ops.tensors import Int8
-from mobiledeploy.reading import INPUT, Layer, Reading
-from mobiledeploy.verify import proof_products, proof_softmax, proof_tables
+from mobiledeploy.base.errors import ConversionError, CorruptFileError, RuntimeDiedError
+from mobiledeploy.compare.judge import Judgement, LayerJudgement, source_shapes
+from mobiledeploy.compare.same_function import node_of
+from mobiledeploy.ops import table
+from mobiledeploy.ops.operator import Certified, Sampled, has_weights
+from mobiledeploy.ops.tensors import Int8, Shape
+from mobiledeploy.reading import INPUT, Layer, Read, Reading
+from mobiledeploy.reading.model import Format
+from mobiledeploy.runtimes import cpu
+from mobiledeploy.runtimes import table as runtimes
+from mobiledeploy.verify import proof_products
 from mobiledeploy.verify.alone import RunPair
 from mobiledeploy.verify.layer_codes import Codes
 from mobiledeploy.verify.proof import Finding, LayerProof
+
+FORMATS: Final[tuple[Format, Format]] = ("tflite", "onnx")
 
 
 def prove(
@@ -70,7 +80,7 @@ def _pair(
         *(f"`{x.name}`: {fault.detail}" for x in (mine, other) for fault in x.faults),
         *_joint_reasons(judgement, layer, mine, other),
     ]
-    if mine.kind != other.kind:
+    if mine.kind != other.kind and "table" not in {mine.kind, other.kind}:
         reasons.append(f"{mine.kind} in the .tflite, {other.kind} in the .onnx")
     if reasons:
         finding = Finding(method="none", reasons=tuple(reasons))
@@ -79,11 +89,10 @@ def _pair(
         with np.errstate(all="ignore"):
             source = mine.reads[0].source
             finding = _finding(
-                mine,
-                other,
-                _source(first, source),
+                judgement,
+                layer,
+                places,
                 lambda codes: run(places, {source: codes.astype(np.int16)}),
-                swapped=layer.operands_crossed,
             )
     finding = dataclasses.replace(finding, reasons=(*finding.reasons, *kernel_reasons))
     return LayerProof(
@@ -100,24 +109,187 @@ def _pair(
 
 
 def _finding(
+    judgement: Judgement,
+    layer: LayerJudgement,
+    places: tuple[int, int],
+    run: Callable[[Int8], tuple[Codes, Codes]],
+) -> Finding:
+    """Return the proof of a layer, by what its operator allows."""
+    first, second = judgement.readings
+    mine, other = first.layers[places[0]], second.layers[places[1]]
+    known = table.of_kind(mine.kind), table.of_kind(other.kind)
+    operator = known[0] or known[1]
+    if operator is not None and has_weights(operator):
+        return proof_products.prove(mine, other)
+    if isinstance(operator, Certified):
+        shapes = source_shapes(first, places[0]), source_shapes(second, places[1])
+        return _all_cases(operator, mine, other, shapes, layer)
+    if isinstance(operator, Sampled):
+        return _samples(operator, mine, other, source_shapes(first, places[0]), run)
+    return Finding(method="none", reasons=(f"there is no proof for a layer `{mine.kind}`",))
+
+
+def _all_cases(
+    operator: Certified,
     mine: Layer,
     other: Layer,
-    source: tuple[int, ...],
-    run: Callable[[Int8], tuple[Codes, Codes]],
-    *,
-    swapped: bool,
+    shapes: tuple[Sequence[Shape], Sequence[Shape]],
+    layer: LayerJudgement,
 ) -> Finding:
-    match mine.kind:
-        case "conv" | "depthwise" | "dense":
-            return proof_products.prove(mine, other)
-        case "add":
-            return proof_tables.prove_add(mine, other, swapped=swapped)
-        case "mean":
-            return proof_tables.prove_mean(mine, other, source)
-        case "softmax":
-            return proof_softmax.sample(mine, other, run)
-        case kind:
-            return Finding(method="none", reasons=(f"there is no proof for a layer `{kind}`",))
+    """Return whether two layers give one code for each case there is.
+
+    Both files' own scales and zero points went into the arithmetic of each kernel that may run
+    them, as the operator's module knows it: see `compare.same_function`.
+    """
+    one, two = (runtimes.primary(file) for file in FORMATS)
+    crossed = other.reads[::-1] if layer.operands_crossed else other.reads
+    known = [node_of(x, shape) for x, shape in zip((mine, other), shapes, strict=True)]
+    reasons = [
+        *_grid_reasons(mine, other, crossed),
+        *(
+            f"the arithmetic of {x.op} is not known"
+            for x in (mine, other)
+            if not _is_known(x, operator)
+        ),
+    ]
+    kernels, cases = [0, 0], 0
+    for number, opened in enumerate(known):
+        if opened is None:
+            continue
+        _, node, inputs = opened
+        try:
+            node.check(inputs)
+            all_cases = operator.all_cases(node, inputs)
+        except ConversionError as error:
+            reasons.append(str(error))
+            continue
+        limits = (operator.litert_limits, operator.ort_limits)[number]
+        compute = (operator.litert_cases, operator.ort_cases)[number]
+        form = (mine, other)[number].op
+        reasons += limits(node, inputs, form)
+        few = tuple(codes[:1] for codes in all_cases)
+        kernels[number], cases = len(compute(node, inputs, few, form)), all_cases[0].size
+    if reasons or layer.verdict is None:
+        return Finding(method="enumeration", reasons=tuple(reasons))
+    if layer.verdict.equal:
+        ways = [_ways(count) for count in kernels]
+        said = (
+            f"{one.engine}{ways[0]} and {two.engine}{ways[1]} give one code for each "
+            f"{operator.CASE}"
+        )
+        return Finding(method="enumeration", cases=cases, statement=said)
+    reason = "its numbers are not usable"
+    if layer.verdict.cases:
+        reason = (
+            f"{layer.verdict.cases} of {layer.verdict.method} are rounded otherwise by some kernel"
+        )
+    return Finding(method="enumeration", cases=cases, reasons=(reason,))
+
+
+def _ways(kernels: int) -> str:
+    """Return in words how many kernels of a runtime were computed; a table needs none."""
+    return f" ({kernels} kernels)" if kernels > 1 else ""
+
+
+def _is_known(layer: Layer, operator: Certified) -> bool:
+    """Whether the operator's cases are what runtimes compute for a layer."""
+    return layer.op in operator.FORMS or (layer.table is not None and operator.ONE_CODE)
+
+
+def _grid_reasons(mine: Layer, other: Layer, crossed: Sequence[Read]) -> Iterator[str]:
+    for a, b in zip(mine.reads, crossed, strict=True):
+        if a.zero_point is None or a.zero_point != b.zero_point:
+            yield f"zero points of an operand: {a.zero_point} and {b.zero_point}"
+    if mine.output.zero_point is None or mine.output.zero_point != other.output.zero_point:
+        yield f"zero points: {mine.output.zero_point} and {other.output.zero_point}"
+    if mine.output.shape != other.output.shape:
+        yield f"output shape: {mine.output.shape} and {other.output.shape}"
+    for layer in (mine, other):
+        scales = [*(read.scale for read in layer.reads), layer.output.scale]
+        if not all(s is not None and np.finfo(np.float32).tiny <= s < np.inf for s in scales):
+            yield "a scale is no positive number"
+
+
+def _samples(
+    operator: Sampled,
+    mine: Layer,
+    other: Layer,
+    shapes: Sequence[Shape],
+    run: Callable[[Int8], tuple[Codes, Codes]],
+) -> Finding:
+    """Return how far both files' layer is from the exact one, on codes that make kernels differ.
+
+    It depends on all codes at once and cannot be enumerated; its kernels may round to another
+    code than the exact result. The layer is run cut out of both files.
+    """
+    known = node_of(mine, shapes), node_of(other, shapes)
+    reasons = list(_sample_reasons(operator, mine, other))
+    for layer, opened in zip((mine, other), known, strict=True):
+        if opened is None:
+            reasons.append(f"`{layer.name}` is no {layer.kind} of an integer graph")
+            continue
+        try:
+            opened[1].check(opened[2])
+        except ConversionError as error:
+            reasons.append(f"`{layer.name}`: {error}")
+    if reasons or known[0] is None:
+        return Finding(method="samples", reasons=tuple(reasons))
+    module, node, inputs = known[0]
+    codes = operator.samples(node, inputs)
+    try:
+        both = run(codes)
+    except (ConversionError, CorruptFileError, RuntimeDiedError) as error:
+        return Finding(method="samples", reasons=(f"it could not be run: {error}",))
+    one, two = (runtimes.primary(file).engine for file in FORMATS)
+    answers = {one: both[0], two: both[1]}
+    expected = operator.exact_codes(node, inputs, codes)
+    reasons = [
+        f"{name} gives results of shape {answer.shape[1:]}"
+        for name, answer in answers.items()
+        if answer.shape != expected.shape
+    ]
+    if reasons:
+        return Finding(method="samples", reasons=tuple(reasons))
+    off = {name: _off(answer, expected) for name, answer in answers.items()}
+    computed = {
+        kernel: _off(module.litert_codes(node, inputs, [codes], kernel=kernel), expected)
+        for kernel in module.LITERT_KERNELS
+    }
+    here = cpu.this_architecture()
+    # LiteRT may be off by as many steps as its kernel for this CPU is known to be.
+    allowed = {one: max(operator.WITHIN, computed[here]), two: operator.WITHIN}
+    reasons = [
+        f"{name} misses the exact {mine.kind} by {worst} LSB, expected at most {allowed[name]}"
+        for name, worst in off.items()
+        if worst > allowed[name]
+    ]
+    worst = ", ".join(f"{name} by at most {value} LSB" for name, value in off.items())
+    others = ", ".join(
+        f"TFLite's kernel for {kernel}, computed, by at most {value} LSB"
+        for kernel, value in computed.items()
+        if kernel != here
+    )
+    return Finding(
+        method="samples",
+        cases=len(codes),
+        statement=f"on {len(codes)} adversarial and random inputs {worst} from the exact "
+        f"{mine.kind}, {_off(*both)} LSB from each other; {others}",
+        reasons=tuple(reasons),
+    )
+
+
+def _off(a: Codes | Int8, b: Codes | Int8) -> int:
+    return int(np.abs(a.astype(np.int64) - b).max())
+
+
+def _sample_reasons(operator: Sampled, mine: Layer, other: Layer) -> Iterator[str]:
+    a, b = mine.reads[0], other.reads[0]
+    if (a.scale, a.zero_point) != (b.scale, b.zero_point):
+        yield f"grids of the input: {a.scale}, {a.zero_point} and {b.scale}, {b.zero_point}"
+    if not operator.same_numbers(mine, other):
+        yield "the numbers by which they compute differ"
+    if mine.output.shape != other.output.shape:
+        yield f"output shape: {mine.output.shape} and {other.output.shape}"
 
 
 def _joint_reasons(
@@ -135,8 +307,6 @@ def _joint_reasons(
         shapes = _source(first, a.source), _source(second, b.source)
         if shapes[0] != shapes[1] or not shapes[0]:
             yield f"shape of an operand: {shapes[0]} and {shapes[1]}"
-        if mine.kind == "add" and shapes[0] != mine.output.shape:
-            yield f"an operand of shape {shapes[0]} in a sum of shape {mine.output.shape}"
 
 
 def _source(reading: Reading, source: int) -> tuple[int, ...]:

@@ -208,9 +208,7 @@ class Side:
     def macs(self) -> int:
         """Multiplications an image, of the layers with weights."""
         return sum(
-            layer.weights.kernel.size * math.prod(layer.output.shape[:2])
-            if layer.kind != "dense"
-            else layer.weights.kernel.size
+            layer.weights.kernel.size * math.prod(layer.output.shape[:-1])
             for layer in self.reading.layers
             if layer.weights is not None
         )

@@ -10,17 +10,20 @@ import numpy as np
 import pytest
 from float_onnx import quantised_by_ort
 
+from mobiledeploy import reading
 from mobiledeploy.base.errors import ConversionError
 from mobiledeploy.compare.align import align
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.integer.graph import IntegerGraph
+from mobiledeploy.ops import conv, dense, mean
+from mobiledeploy.ops.certificate import pairs_of_shapes
 from mobiledeploy.ops.conv import Conv
 from mobiledeploy.ops.dense import Dense
 from mobiledeploy.ops.operator import Node
 from mobiledeploy.ops.weights import QWeights
 from mobiledeploy.reading import Layer
 from mobiledeploy.targets import onnx, tflite
-from mobiledeploy.verify import extreme_codes, extremes, inputs, model_file, prove, tapped
+from mobiledeploy.verify import extremes, inputs, model_file, prove, tapped
 from mobiledeploy.verify.alone import Alone, Bench, Whole, cut_pairs
 from mobiledeploy.verify.int8 import Options
 from mobiledeploy.verify.layer_report import LayerRow
@@ -192,16 +195,21 @@ def test_an_addition_that_few_pairs_show_is_caught_by_running_all_of_them() -> N
 
 def test_all_pairs_are_there_whatever_the_shape() -> None:
     for shape in ((2, 3, 5), (300, 300, 1), (7,)):
-        a, b = extreme_codes.pairs(shape)
+        a, b = pairs_of_shapes((shape, shape))
         assert a.shape == b.shape
         assert a.shape[1:] == shape
         seen = set((a.astype(int) * 256 + b).ravel().tolist())
         assert len(seen) == 65536
 
 
+def layer_of(name: str) -> Layer:
+    layers = reading.read_tflite(tflite.write(GRAPH)).layers
+    return next(layer for layer in layers if layer.name == name)
+
+
 @pytest.mark.parametrize("shape", [(1, 1, 3), (3, 5, 7), (9, 4, 64)])
 def test_all_sums_are_there_or_an_even_part_with_both_ends(shape: tuple[int, int, int]) -> None:
-    images, count = extreme_codes.sums(shape)
+    (images,), count = mean.trials(layer_of("pool"), [shape])
     assert images.shape[1:] == shape
     sums = images.astype(int).sum(axis=(1, 2)).ravel()
     positions = shape[0] * shape[1]
@@ -217,7 +225,7 @@ def test_the_widest_sums_are_reached(name: str) -> None:
     layer: Layer = found[name]
     assert layer.weights is not None
     source = pair[0].reading.layers[layer.reads[0].source].output
-    codes = extreme_codes.weighted(layer, layer.weights, source.shape)
+    (codes,), _ = (dense if layer.kind == "dense" else conv).trials(layer, [source.shape])
     node = next(node for node in GRAPH.nodes if node.output.name == name)
     assert isinstance(node, Conv | Dense)
     kernel, zero = layer.weights.kernel.astype(np.int64), layer.reads[0].zero_point
