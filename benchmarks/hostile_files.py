@@ -21,11 +21,11 @@ import graphs
 import hostile
 
 from mobiledeploy.base.errors import MobileDeployError, RuntimeDiedError
+from mobiledeploy.formats import model_file
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.runtimes import table
 from mobiledeploy.runtimes.child import Children
 from mobiledeploy.targets import onnx, tflite
-from mobiledeploy.verify import model_file
 from mobiledeploy.verify.side import open_side
 
 SECONDS = 10.0

@@ -20,9 +20,10 @@ from pathlib import Path
 import numpy as np
 
 from mobiledeploy.base.progress import silent
+from mobiledeploy.formats import model_file
 from mobiledeploy.runtimes import cpu, table
 from mobiledeploy.runtimes.child import Children
-from mobiledeploy.verify import inputs, int8, model_file
+from mobiledeploy.verify import inputs, int8
 from mobiledeploy.verify.inputs import ImageSet
 from mobiledeploy.verify.int8 import Options
 from mobiledeploy.verify.runners import open_runners

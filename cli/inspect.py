@@ -61,7 +61,7 @@ def inspect(
 
 
 def _report(path: Path) -> "Inspection":
-    from mobiledeploy.lint.checks import Checks
+    from mobiledeploy.formats.onnx.checker import Checks
 
     onnx = [file for file in (path, path / "model.onnx") if file.suffix == ".onnx"]
     with Checks(file for file in onnx if file.is_file()) as checks:

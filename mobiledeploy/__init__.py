@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from mobiledeploy.deploy.bundle import bundle
     from mobiledeploy.integer.certify import certify
     from mobiledeploy.integer.quantise import quantise
-    from mobiledeploy.integer.tflite_reader import read as read_tflite
+    from mobiledeploy.integer.tflite_reader import read_file as read_tflite
     from mobiledeploy.models.registry import architecture
     from mobiledeploy.network.cost import cost
     from mobiledeploy.network.fold import fold
@@ -54,7 +54,7 @@ _HOMES = {
     "decide": "spec.defaults:decide",
     "fold": "network.fold:fold",
     "quantise": "integer.quantise:quantise",
-    "read_tflite": "integer.tflite_reader:read",
+    "read_tflite": "integer.tflite_reader:read_file",
     "read_weights": "network.keras_file:load",
     "verify_build": "verify.build:verify",
     "write_onnx": "targets.onnx:write",

@@ -6,9 +6,8 @@ import struct
 from collections.abc import Iterator
 from typing import Any
 
-import flatbuffers
 import onnx
-from ai_edge_litert import schema_py_generated as schema
+from tflite_editor import TfliteFile
 
 VALUES = (0, 1, 2, 3, 7, 127, 128, 255, 2**15, 2**16, 2**31 - 1, 2**31, 2**32 - 1)
 SMALL = (-(2**31), -7, -1, 0, 1, 2, 5, 2**16, 2**31 - 1)
@@ -28,12 +27,10 @@ def contradictory_tflite(data: bytes, count: int, *, seed: int = 0) -> Iterator[
     """Yield sound flatbuffers whose numbers contradict each other."""
     rng = random.Random(seed)
     for _ in range(count):
-        model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(data))
+        file = TfliteFile(data)
         for _ in range(rng.choice((1, 1, 2, 4))):
-            _contradict_tflite(model.subgraphs[0], model, rng)
-        builder = flatbuffers.Builder(1024)
-        builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
-        yield bytes(builder.Output())
+            _contradict_tflite(file.graph, file.model, rng)
+        yield file.bytes()
 
 
 def contradictory_onnx(data: bytes, count: int, *, seed: int = 0) -> Iterator[bytes]:

@@ -15,6 +15,7 @@ def make(task: Task, watch: Stopwatch) -> list[Made]:
         import onnx  # noqa: F401
         import onnxruntime  # noqa: F401
 
+        from mobiledeploy.formats.model_file import of_bytes
         from mobiledeploy.integer.certify import certify
         from mobiledeploy.integer.quantise import quantise
         from mobiledeploy.models.registry import architecture
@@ -26,7 +27,6 @@ def make(task: Task, watch: Stopwatch) -> list[Made]:
         from mobiledeploy.training.calibrate import calibrate
         from mobiledeploy.verify.inputs import ImageSet
         from mobiledeploy.verify.int8 import Options
-        from mobiledeploy.verify.model_file import of_bytes
         from mobiledeploy.verify.prove import prove
         from mobiledeploy.verify.side import HERE, open_side
 

@@ -17,12 +17,14 @@ from mobiledeploy.base.progress import Event, Progress, silent
 from mobiledeploy.data.preprocess import to_float32, to_int8
 from mobiledeploy.emulation import arm64, qemu, x86
 from mobiledeploy.emulation.qemu import Architecture, Kind, Machine
+from mobiledeploy.formats import onnx, tflite
+from mobiledeploy.formats.onnx import edit as onnx_edit
+from mobiledeploy.formats.tflite import edit as tflite_edit
 from mobiledeploy.ops.operator import Kernel
 from mobiledeploy.ops.softmax import softmax_codes
 from mobiledeploy.spec import manifest
 from mobiledeploy.spec.config import Io, Preprocessing
 from mobiledeploy.spec.contract import Contract
-from mobiledeploy.targets import tap
 from mobiledeploy.verify import answers, golden
 from mobiledeploy.verify.answers import SCORES, Ends, Grid
 from mobiledeploy.verify.parity import Answers
@@ -189,8 +191,8 @@ def _case(build: Path, samples: int | None) -> _Case:
     return _Case(
         contract=contract,
         models={
-            "model.tflite": tap.tflite((build / "model.tflite").read_bytes()),
-            "model.onnx": tap.onnx((build / "model.onnx").read_bytes()),
+            "model.tflite": tflite_edit.tap(tflite.parse((build / "model.tflite").read_bytes())),
+            "model.onnx": onnx_edit.tap(onnx.parse((build / "model.onnx").read_bytes())),
         },
         images=_feed(pixels[some], contract.input.dtype, contract.preprocessing),
         names=names[: len(some)],

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 Format: TypeAlias = Literal["tflite", "onnx"]
-Activation: TypeAlias = Literal["", "relu", "relu_n1_to_1", "relu6", "tanh", "sign_bit"]
-"""Fused into a TFLite operator; empty for none."""
+Activation: TypeAlias = Literal["none", "relu", "relu_n1_to_1", "relu6", "tanh", "sign_bit"]
+"""Fused into a TFLite operator."""
 
 Dimension: TypeAlias = int | str
 """A size; -1 or a name where it is open."""
@@ -98,7 +98,7 @@ class Operator:
         outputs: Likewise.
         activation: What TFLite fused into it.
         attributes: ONNX attributes that are numbers, strings or lists of numbers; of a TFLite
-            operator what the rules need.
+            operator its options, as `formats.tflite.schema` names them.
     """
 
     kind: str
@@ -106,7 +106,7 @@ class Operator:
     version: int
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
-    activation: Activation = ""
+    activation: Activation = "none"
     attributes: dict[str, Any] = dataclasses.field(default_factory=dict)
 
     def input(self, place: int) -> int:

@@ -1,79 +1,127 @@
 """Read an int8 `.tflite` as an integer graph, ours or anybody's, or say why it is none."""
 
+import os
 from typing import Final
 
 import numpy as np
 
-from mobiledeploy.base.errors import ConversionError
-from mobiledeploy.integer import tflite_file
+from mobiledeploy.base.errors import ConversionError, RequestError
+from mobiledeploy.base.files import named
+from mobiledeploy.formats import tflite
+from mobiledeploy.formats.tflite import TfliteModel, TfliteOperator
 from mobiledeploy.integer.graph import IntegerGraph
-from mobiledeploy.integer.tflite_file import TfliteFile, TfliteOperator
-from mobiledeploy.integer.tflite_nodes import read_node
+from mobiledeploy.ops import table
+from mobiledeploy.ops.operator import Node
 from mobiledeploy.ops.tflite import Scope, refusal
 
 CONVERTERS: Final = frozenset({"QUANTIZE", "DEQUANTIZE"})
 """Operators that turn the codes of a graph's output into what the file gives out."""
+RESHAPE: Final = "RESHAPE"
+"""An operator that no node stands for: a graph's tensors have shapes of their own."""
 
 
-def read(data: bytes) -> IntegerGraph:
+def read_file(file: bytes | str | os.PathLike[str]) -> IntegerGraph:
+    """Return the integer graph that a `.tflite` holds; see `read`.
+
+    Args:
+        file: Its bytes, or where it lies.
+
+    Raises:
+        RequestError: There is no such file.
+        CorruptFileError: The bytes are no `.tflite`, or damaged.
+        ConversionError: It holds something else than an integer graph.
+    """
+    if not isinstance(file, bytes):
+        path = named(file)
+        if not path.is_file():
+            raise RequestError(f"there is no file {path}", hint="name a .tflite")
+        file = path.read_bytes()
+    return read(tflite.parse(file))
+
+
+def read(model: TfliteModel) -> IntegerGraph:
     """Return the integer graph that a `.tflite` holds.
 
     Converters between the graph's int8 and an input or output of uint8 or float32 are not part
     of the graph. Tensors keep their names, made unique.
 
     Args:
-        data: The file.
+        model: The file.
 
     Raises:
-        CorruptFileError: The bytes are no `.tflite`, or damaged.
+        CorruptFileError: Its tensors contradict themselves.
         ConversionError: The file holds something else than an int8 network of the operators in
             `ops.table` (an AVERAGE_POOL_2D must be global and round like a mean) and RESHAPE; the
             message names the operator and the tensor.
     """
-    return graph_of(tflite_file.parse(data))
-
-
-def graph_of(file: TfliteFile) -> IntegerGraph:
-    """Return the integer graph that a parsed `.tflite` holds; see `read`.
-
-    Raises:
-        ConversionError: As `read`.
-    """
-    if len(file.inputs) != 1 or len(file.outputs) != 1 or min(file.inputs + file.outputs) < 0:
+    tflite.require_supported(model)
+    _require_known(model)
+    if len(model.inputs) != 1 or len(model.outputs) != 1 or min(model.inputs + model.outputs) < 0:
         raise ConversionError(
-            f"expected one input and one output, received {len(file.inputs)} and "
-            f"{len(file.outputs)}"
+            f"expected one input and one output, received {len(model.inputs)} and "
+            f"{len(model.outputs)}"
         )
-    operators = list(file.operators)
-    first, last = file.inputs[0], file.outputs[0]
+    operators = list(model.operators)
+    first, last = model.inputs[0], model.outputs[0]
     # The codes inside go by the names that the world sees.
-    names = {index: file.tensors[index].name for index in (first, last)}
-    if operators and operators[0].name == "QUANTIZE":
-        outer, first = first, _inside(file, operators.pop(0), outer=first)
+    names = {index: model.tensors[index].unique_name for index in (first, last)}
+    if operators and operators[0].builtin == "QUANTIZE":
+        outer, first = first, _inside(model, operators.pop(0), outer=first)
         names[first] = names[outer]
-    if operators and operators[-1].name in CONVERTERS:
-        outer, last = last, _inside(file, operators.pop(), outer=last)
+    if operators and operators[-1].builtin in CONVERTERS:
+        outer, last = last, _inside(model, operators.pop(), outer=last)
         names[last] = names[outer]
-    scope = Scope(file.tensors, names)
+    scope = Scope(model.tensors, names)
     image = scope.write(first)
-    found = [read_node(operator, scope) for operator in operators]
-    nodes = tuple(node for node in found if node is not None)
+    read_nodes = [_node(operator, scope) for operator in operators]
+    nodes = tuple(node for node in read_nodes if node is not None)
     if not nodes or scope.written(last) != nodes[-1].output:
         raise ConversionError("expected the graph's output to be what the last operator writes")
-    return IntegerGraph(name=file.description or "tflite", input=image, nodes=nodes)
+    return IntegerGraph(name=model.description or "tflite", input=image, nodes=nodes)
 
 
-def _inside(file: TfliteFile, operator: TfliteOperator, *, outer: int) -> int:
+def _require_known(model: TfliteModel) -> None:
+    readable = sorted({*table.tflite_names(), *CONVERTERS, RESHAPE})
+    for operator in model.operators:
+        if operator.builtin not in readable:
+            raise ConversionError(
+                f"operator number {operator.code} of the schema, which writes tensor "
+                f"{', '.join(map(str, operator.outputs))}, is none of {', '.join(readable)}",
+                hint="only int8 classifiers of the MobileNet kind can be read",
+            )
+
+
+def _inside(model: TfliteModel, operator: TfliteOperator, *, outer: int) -> int:
     """Return the int8 tensor behind a converter at the border, which must keep every code."""
     ends = (*operator.inputs, *operator.outputs)
     if len(ends) != 2 or outer not in ends or min(ends) < 0:
         raise refusal(operator, "expected it to convert the graph's input or output")
     inner = ends[1] if ends[0] == outer else ends[0]
-    border, codes = file.tensors[outer], file.tensors[inner]
-    if border.dtype == np.uint8:
+    border, codes = model.tensors[outer], model.tensors[inner]
+    if border.dtype == "uint8":
         same_scale = np.array_equal(border.scale, codes.scale)
         if not same_scale or not np.array_equal(border.zero_point, codes.zero_point + 128):
             raise refusal(operator, "expected uint8 codes that are the int8 codes plus 128")
-    elif border.dtype != np.float32:
+    elif border.dtype != "float32":
         raise refusal(operator, f"expected uint8 or float32 outside, received {border.dtype}")
     return inner
+
+
+def _node(operator: TfliteOperator, scope: Scope) -> Node | None:
+    """Return an operator's node, or None for one that only changes a shape."""
+    if operator.builtin == RESHAPE:
+        _reshape(operator, scope)
+        return None
+    if operator.builtin in CONVERTERS:
+        raise refusal(operator, "expected it at the input or output only")
+    return table.of_tflite(operator.builtin).read_tflite(operator, scope)
+
+
+def _reshape(operator: TfliteOperator, scope: Scope) -> None:
+    source, target = operator.inputs[:1], operator.outputs
+    if len(source) != 1 or len(target) != 1 or min(source + target) < 0:
+        raise refusal(operator, "expected an input and an output")
+    read, shape = scope.read(source[0], operator), scope.tensors[target[0]].fixed_shape
+    if len(read.shape) != 1 or shape != (1, *read.shape):
+        raise refusal(operator, f"expected a vector to become (1, channels), received {shape}")
+    scope.rename(target[0], read)

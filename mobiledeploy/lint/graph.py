@@ -7,10 +7,10 @@ from collections.abc import Callable
 from typing import Final
 
 from mobiledeploy.formats.model import FLOATS, Format, Model, Tensor
+from mobiledeploy.formats.work import Work
 from mobiledeploy.lint import onnx_layers, tflite_layers
 from mobiledeploy.lint.layer import Layer
 from mobiledeploy.lint.links import Links
-from mobiledeploy.lint.work import Work
 
 _FIND: Final[dict[Format, Callable[[Model, Links], tuple[Layer, ...]]]] = {
     "tflite": tflite_layers.find,

@@ -8,10 +8,10 @@ from typing import Final
 import numpy as np
 
 from mobiledeploy.base.errors import CorruptFileError, RequestError
+from mobiledeploy.formats import model_file, onnx, other_kinds, tflite
 from mobiledeploy.formats.model import Model, Tensor
-from mobiledeploy.integer.tflite_file import IDENTIFIER
-from mobiledeploy.lint import ends, other_kinds, read_onnx, read_tflite, rules, runtime
-from mobiledeploy.lint.checks import Checks
+from mobiledeploy.formats.onnx.checker import Checks
+from mobiledeploy.lint import ends, rules, runtime
 from mobiledeploy.lint.ends import End
 from mobiledeploy.lint.graph import Graph
 from mobiledeploy.lint.macs import macs
@@ -103,8 +103,10 @@ def _report(path: Path, data: bytes, checks: Checks) -> FileReport:
 
 
 def _read(path: Path, data: bytes, checks: Checks) -> Model:
-    is_tflite = data[4:8] == IDENTIFIER or path.suffix == ".tflite"
-    return read_tflite.read(data) if is_tflite else read_onnx.read(path, data, checks)
+    if model_file.format_of(data) == "tflite" or path.suffix == ".tflite":
+        return tflite.parse(data)
+    checks.begin(path)
+    return checks.complete(path, onnx.parse(data, folder=path.parent))
 
 
 def _operators(model: Model) -> tuple[OperatorLine, ...]:

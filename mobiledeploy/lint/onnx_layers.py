@@ -7,9 +7,9 @@ from typing import Final
 import numpy as np
 
 from mobiledeploy.formats.model import Grid, Model, Operator
+from mobiledeploy.formats.onnx.quantisation import QLINEAR, grid_of
 from mobiledeploy.lint.layer import Coded, Kind, Layer
 from mobiledeploy.lint.links import Links
-from mobiledeploy.lint.onnx_grids import QLINEAR, grid_of
 
 _KINDS: Final[dict[str, Kind]] = {
     "Add": "add",

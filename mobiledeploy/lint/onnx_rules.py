@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from typing import Final
 
 from mobiledeploy.formats.model import CODES, FLOATS
+from mobiledeploy.formats.onnx.quantisation import QLINEAR
 from mobiledeploy.lint.finding import Rule, Sight
 from mobiledeploy.lint.graph import Graph
 from mobiledeploy.lint.layer import Layer
-from mobiledeploy.lint.onnx_grids import QLINEAR
 from mobiledeploy.lint.onnx_layers import DYNAMIC, WEIGHTED
 
 OTHERS: Final = (*QLINEAR, *DYNAMIC)

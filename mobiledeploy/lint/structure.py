@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from typing import Final
 
 from mobiledeploy.formats.model import FLOATS, Operator
+from mobiledeploy.formats.tflite.model import CUSTOM
 from mobiledeploy.lint import onnx_layers
 from mobiledeploy.lint.finding import Rule, Sight
 from mobiledeploy.lint.graph import Graph
-from mobiledeploy.lint.read_tflite import CUSTOM
 
 CONVERTERS: Final = ("QUANTIZE", "DEQUANTIZE", "CAST", "FAKE_QUANT", "Cast")
 ACTIVATIONS: Final = ("RELU", "RELU6", "RELU_N1_TO_1", "RELU_0_TO_1", "MINIMUM", "MAXIMUM")
@@ -165,7 +165,7 @@ def _after(graph: Graph, operator: Operator, convolutions: set[int]) -> bool:
         and b.constant
         and writer is not None
         and id(writer) in convolutions
-        and not writer.activation
+        and writer.activation == "none"
         and bool(a.sizes and b.sizes and b.sizes[-1] == a.sizes[-1] > 1)
     )
 

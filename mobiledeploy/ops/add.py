@@ -22,7 +22,9 @@ import numpy as np
 import numpy.typing as npt
 
 from mobiledeploy.base.errors import ConversionError, RequestError
-from mobiledeploy.integer.tflite_file import TfliteOperator
+from mobiledeploy.formats.onnx.writer import OnnxWriter
+from mobiledeploy.formats.tflite import TfliteOperator
+from mobiledeploy.formats.tflite.writer import TfliteWriter
 from mobiledeploy.ops import onnx, tflite, without_weights
 from mobiledeploy.ops.architecture import Layer
 from mobiledeploy.ops.certificate import (
@@ -40,8 +42,6 @@ from mobiledeploy.ops.ranges import Interval, Ranges, step, wide_enough
 from mobiledeploy.ops.tensors import QMAX, QMIN, Codes, Float32, Int8, QTensor, Shape, expect
 from mobiledeploy.ops.tflite import Scope, TfliteInput, Version
 from mobiledeploy.ops.weights import Weights
-from mobiledeploy.targets.onnx_model import OnnxModel
-from mobiledeploy.targets.tflite_model import TfliteModel
 
 LAYERS: tuple[str, ...] = ("add",)
 TFLITE: tuple[str, ...] = ("ADD",)
@@ -502,7 +502,7 @@ def tflite_version(node: Add, inputs: Sequence[QTensor]) -> Version:
 
 
 def write_tflite(
-    model: TfliteModel, node: Add, inputs: Sequence[TfliteInput], output: int
+    model: TfliteWriter, node: Add, inputs: Sequence[TfliteInput], output: int
 ) -> None:
     """Add the operator."""
     model.operator(
@@ -523,12 +523,12 @@ def read_tflite(operator: TfliteOperator, scope: Scope) -> Add:
     a, b, target = tflite.ends(operator, inputs=2)
     sources = scope.read(a, operator).name, scope.read(b, operator).name
     output = scope.write(target)
-    tflite.refuse_activation(operator, 0, output)
+    tflite.refuse_activation(operator, output)
     return Add(inputs=sources, output=output)
 
 
 def write_onnx(
-    model: OnnxModel,
+    model: OnnxWriter,
     node: Add,
     inputs: Sequence[OnnxInput],
     output: str,

@@ -14,7 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from mobiledeploy.base.errors import ConversionError, RequestError
-from mobiledeploy.integer.tflite_file import TfliteOperator
+from mobiledeploy.formats.onnx.writer import OnnxWriter
+from mobiledeploy.formats.tflite import TfliteOperator, schema
+from mobiledeploy.formats.tflite.writer import TfliteWriter
 from mobiledeploy.ops import onnx, products, tflite
 from mobiledeploy.ops import weights as integers
 from mobiledeploy.ops.activation import clamp
@@ -29,10 +31,8 @@ from mobiledeploy.ops.padding import pads as window_pads
 from mobiledeploy.ops.products import EXACT, Exact
 from mobiledeploy.ops.ranges import Interval, Ranges, step, wide_enough
 from mobiledeploy.ops.tensors import QMAX, QMIN, Float32, Int8, QTensor, Shape, expect
-from mobiledeploy.ops.tflite import ACTIVATIONS, PADDINGS, Scope, TfliteInput, Version, refusal
+from mobiledeploy.ops.tflite import Scope, TfliteInput, Version, refusal
 from mobiledeploy.ops.weights import QWeights, Weights
-from mobiledeploy.targets.onnx_model import OnnxModel
-from mobiledeploy.targets.tflite_model import TfliteModel
 
 LAYERS: tuple[str, ...] = ("conv", "depthwise")
 TFLITE: tuple[str, ...] = ("CONV_2D", "DEPTHWISE_CONV_2D")
@@ -371,14 +371,14 @@ def tflite_version(node: Conv, inputs: Sequence[QTensor]) -> Version:
 
 
 def write_tflite(
-    model: TfliteModel, node: Conv, inputs: Sequence[TfliteInput], output: int
+    model: TfliteWriter, node: Conv, inputs: Sequence[TfliteInput], output: int
 ) -> None:
     """Add the operator with its weights."""
     common = {
-        "Padding": PADDINGS[node.padding],
+        "Padding": schema.PADDINGS.index(node.padding),
         "StrideH": node.strides[0],
         "StrideW": node.strides[1],
-        "FusedActivationFunction": ACTIVATIONS[node.activation],
+        "FusedActivationFunction": schema.ACTIVATIONS.index(node.activation),
         "DilationHFactor": 1,
         "DilationWFactor": 1,
     }
@@ -400,14 +400,12 @@ def read_tflite(operator: TfliteOperator, scope: Scope) -> Conv | Dense:
     Raises:
         ConversionError: It is dilated, multiplies depth or has another activation.
     """
-    depthwise = operator.name == "DEPTHWISE_CONV_2D"
+    depthwise = operator.builtin == "DEPTHWISE_CONV_2D"
     source, kernel, bias, target = tflite.weighted_ends(operator)
-    # In the options of a depthwise convolution the multiplier stands before the activation.
-    shift = int(depthwise)
-    padding = tflite.padding_of(operator.option(0, "b", 0))
-    activation = tflite.activation_of(operator.option(3 + shift, "b", 0))
-    strides = operator.option(2, "i", 0), operator.option(1, "i", 0)
-    dilations = operator.option(5 + shift, "i", 1), operator.option(4 + shift, "i", 1)
+    padding = schema.padding(operator.option("padding"))
+    activation = tflite.activation_of(operator)
+    strides = operator.option("stride_h"), operator.option("stride_w")
+    dilations = operator.option("dilation_h_factor"), operator.option("dilation_w_factor")
     if padding is None or activation is None or min(strides) < 1 or dilations != (1, 1):
         raise refusal(
             operator, "expected positive strides, no dilation and at most a ReLU or ReLU6"
@@ -419,7 +417,7 @@ def read_tflite(operator: TfliteOperator, scope: Scope) -> Conv | Dense:
     if len(read.shape) == 1 and weights.kernel.shape[1:3] == (1, 1) and not depthwise:
         # As at the end of Keras applications' V1.
         output = scope.write(target, vector=True)
-        tflite.refuse_activation(operator, 3, output)
+        tflite.refuse_activation(operator, output)
         rows = weights.kernel.reshape(weights.kernel.shape[0], -1)
         return Dense(
             input=read.name, output=output, weights=dataclasses.replace(weights, kernel=rows)
@@ -452,7 +450,7 @@ def _per_channel(weights: QWeights) -> QWeights:
 
 
 def write_onnx(
-    model: OnnxModel,
+    model: OnnxWriter,
     node: Conv,
     inputs: Sequence[OnnxInput],
     output: str,

@@ -12,7 +12,9 @@ from typing import Final
 import numpy as np
 
 from mobiledeploy.base.errors import RequestError
-from mobiledeploy.integer.tflite_file import TfliteOperator
+from mobiledeploy.formats.onnx.writer import OnnxWriter
+from mobiledeploy.formats.tflite import TfliteOperator
+from mobiledeploy.formats.tflite.writer import TfliteWriter
 from mobiledeploy.ops import onnx, products, tflite
 from mobiledeploy.ops import weights as integers
 from mobiledeploy.ops.architecture import Layer
@@ -25,8 +27,6 @@ from mobiledeploy.ops.ranges import Interval, Ranges, step, wide_enough
 from mobiledeploy.ops.tensors import QMAX, QMIN, Float32, Int8, QTensor, Shape, expect
 from mobiledeploy.ops.tflite import Scope, TfliteInput, Version, refusal
 from mobiledeploy.ops.weights import QWeights, Weights
-from mobiledeploy.targets.onnx_model import OnnxModel
-from mobiledeploy.targets.tflite_model import TfliteModel
 
 LAYERS: tuple[str, ...] = ("dense",)
 TFLITE: tuple[str, ...] = ("FULLY_CONNECTED",)
@@ -209,7 +209,7 @@ def tflite_version(node: Dense, inputs: Sequence[QTensor]) -> Version:
 
 
 def write_tflite(
-    model: TfliteModel, node: Dense, inputs: Sequence[TfliteInput], output: int
+    model: TfliteWriter, node: Dense, inputs: Sequence[TfliteInput], output: int
 ) -> None:
     """Add the operator with its weights."""
     weights = tflite.write_weights(model, node.output.name, node.weights, axis=0)
@@ -230,17 +230,17 @@ def read_tflite(operator: TfliteOperator, scope: Scope) -> Dense:
         ConversionError: Its weights are shuffled, or an activation would change codes.
     """
     source, kernel, bias, target = tflite.weighted_ends(operator)
-    if operator.option(1, "b", 0):
+    if operator.option("weights_format"):
         raise refusal(operator, "expected weights in the default format")
     read = scope.read(source, operator)
     weights = tflite.read_weights(operator, scope, read, kernel, bias, axis=0)
     output = scope.write(target, vector=True)
-    tflite.refuse_activation(operator, 0, output)
+    tflite.refuse_activation(operator, output)
     return Dense(input=read.name, output=output, weights=weights)
 
 
 def write_onnx(
-    model: OnnxModel,
+    model: OnnxWriter,
     node: Dense,
     inputs: Sequence[OnnxInput],
     output: str,

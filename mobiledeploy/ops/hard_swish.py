@@ -17,7 +17,9 @@ from typing import Final
 import numpy as np
 
 from mobiledeploy.base.errors import ConversionError
-from mobiledeploy.integer.tflite_file import TfliteOperator
+from mobiledeploy.formats.onnx.writer import OnnxWriter
+from mobiledeploy.formats.tflite import TfliteOperator
+from mobiledeploy.formats.tflite.writer import TfliteWriter
 from mobiledeploy.ops import onnx, tflite, without_weights
 from mobiledeploy.ops.architecture import Layer
 from mobiledeploy.ops.certificate import Certificate, all_codes, required
@@ -28,8 +30,6 @@ from mobiledeploy.ops.ranges import Interval, Ranges, step, wide_enough
 from mobiledeploy.ops.tensors import QMAX, QMIN, Codes, Float32, Int8, QTensor, Shape, expect
 from mobiledeploy.ops.tflite import Scope, TfliteInput, Version
 from mobiledeploy.ops.weights import Weights
-from mobiledeploy.targets.onnx_model import OnnxModel
-from mobiledeploy.targets.tflite_model import TfliteModel
 
 LAYERS: tuple[str, ...] = ("hard_swish",)
 TFLITE: tuple[str, ...] = ("HARD_SWISH",)
@@ -327,7 +327,7 @@ def tflite_version(node: HardSwish, inputs: Sequence[QTensor]) -> Version:
 
 
 def write_tflite(
-    model: TfliteModel, node: HardSwish, inputs: Sequence[TfliteInput], output: int
+    model: TfliteWriter, node: HardSwish, inputs: Sequence[TfliteInput], output: int
 ) -> None:
     """Add the operator."""
     version = tflite_version(node, []).number
@@ -341,7 +341,7 @@ def read_tflite(operator: TfliteOperator, scope: Scope) -> HardSwish:
 
 
 def write_onnx(
-    model: OnnxModel,
+    model: OnnxWriter,
     node: HardSwish,
     inputs: Sequence[OnnxInput],
     output: str,

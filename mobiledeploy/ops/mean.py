@@ -22,7 +22,9 @@ import numpy as np
 import numpy.typing as npt
 
 from mobiledeploy.base.errors import ConversionError, RequestError
-from mobiledeploy.integer.tflite_file import TfliteOperator
+from mobiledeploy.formats.onnx.writer import OnnxWriter
+from mobiledeploy.formats.tflite import TfliteOperator
+from mobiledeploy.formats.tflite.writer import TfliteWriter
 from mobiledeploy.ops import onnx, tflite, without_weights
 from mobiledeploy.ops.architecture import Layer
 from mobiledeploy.ops.certificate import REACH, Certificate, neighbours, required
@@ -34,8 +36,6 @@ from mobiledeploy.ops.ranges import Interval, Ranges, step, wide_enough
 from mobiledeploy.ops.tensors import QMAX, QMIN, Codes, Float32, Int8, QTensor, Shape, expect
 from mobiledeploy.ops.tflite import Scope, TfliteInput, Version, refusal
 from mobiledeploy.ops.weights import Weights
-from mobiledeploy.targets.onnx_model import OnnxModel
-from mobiledeploy.targets.tflite_model import TfliteModel
 
 LAYERS: tuple[str, ...] = ("mean",)
 TFLITE: tuple[str, ...] = ("MEAN", "AVERAGE_POOL_2D")
@@ -424,7 +424,7 @@ def tflite_version(node: Mean, inputs: Sequence[QTensor]) -> Version:
 
 
 def write_tflite(
-    model: TfliteModel, node: Mean, inputs: Sequence[TfliteInput], output: int
+    model: TfliteWriter, node: Mean, inputs: Sequence[TfliteInput], output: int
 ) -> None:
     """Add the operator with its axes."""
     axes = model.constant(f"{node.output.name}/axes", np.array([1, 2], np.int32))
@@ -440,7 +440,7 @@ def read_tflite(operator: TfliteOperator, scope: Scope) -> Mean:
     Raises:
         ConversionError: It is over other axes, or a pool that rounds otherwise than a mean.
     """
-    return _mean(operator, scope) if operator.name == "MEAN" else _average_pool(operator, scope)
+    return _mean(operator, scope) if operator.builtin == "MEAN" else _average_pool(operator, scope)
 
 
 def _mean(operator: TfliteOperator, scope: Scope) -> Mean:
@@ -456,10 +456,10 @@ def _average_pool(operator: TfliteOperator, scope: Scope) -> Mean:
     source, target = tflite.ends(operator, inputs=1)
     read = scope.read(source, operator)
     output = scope.write(target, vector=True)
-    window = operator.option(4, "i", 0), operator.option(3, "i", 0)
+    window = operator.option("filter_height"), operator.option("filter_width")
     if read.shape[:-1] != window or len(output.shape) != 1:
         raise refusal(operator, f"expected a window over the whole {read.shape}, got {window}")
-    tflite.refuse_activation(operator, 5, output)
+    tflite.refuse_activation(operator, output)
     if (read.scale, read.zero_point) != (output.scale, output.zero_point):
         raise refusal(operator, "expected input and output on one grid")
     positions = window[0] * window[1]
@@ -471,7 +471,7 @@ def _average_pool(operator: TfliteOperator, scope: Scope) -> Mean:
 
 
 def write_onnx(
-    model: OnnxModel,
+    model: OnnxWriter,
     node: Mean,
     inputs: Sequence[OnnxInput],
     output: str,

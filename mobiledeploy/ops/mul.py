@@ -23,7 +23,9 @@ from typing import Final
 import numpy as np
 
 from mobiledeploy.base.errors import ConversionError, RequestError
-from mobiledeploy.integer.tflite_file import TfliteOperator
+from mobiledeploy.formats.onnx.writer import OnnxWriter
+from mobiledeploy.formats.tflite import TfliteOperator
+from mobiledeploy.formats.tflite.writer import TfliteWriter
 from mobiledeploy.ops import onnx, tflite, without_weights
 from mobiledeploy.ops.architecture import Layer
 from mobiledeploy.ops.certificate import Certificate, all_pairs, pairs_of_shapes, required
@@ -34,8 +36,6 @@ from mobiledeploy.ops.ranges import Interval, Ranges, step, wide_enough
 from mobiledeploy.ops.tensors import QMAX, QMIN, Codes, Float32, Int8, QTensor, Shape, expect
 from mobiledeploy.ops.tflite import Scope, TfliteInput, Version
 from mobiledeploy.ops.weights import Weights
-from mobiledeploy.targets.onnx_model import OnnxModel
-from mobiledeploy.targets.tflite_model import TfliteModel
 
 LAYERS: tuple[str, ...] = ("mul",)
 TFLITE: tuple[str, ...] = ("MUL",)
@@ -351,7 +351,7 @@ def tflite_version(node: Mul, inputs: Sequence[QTensor]) -> Version:
 
 
 def write_tflite(
-    model: TfliteModel, node: Mul, inputs: Sequence[TfliteInput], output: int
+    model: TfliteWriter, node: Mul, inputs: Sequence[TfliteInput], output: int
 ) -> None:
     """Add the operator."""
     version = tflite_version(node, [each.tensor for each in inputs]).number
@@ -367,12 +367,12 @@ def read_tflite(operator: TfliteOperator, scope: Scope) -> Mul:
     a, b, target = tflite.ends(operator, inputs=2)
     sources = scope.read(a, operator).name, scope.read(b, operator).name
     output = scope.write(target)
-    tflite.refuse_activation(operator, 0, output)
+    tflite.refuse_activation(operator, output)
     return Mul(inputs=sources, output=output)
 
 
 def write_onnx(
-    model: OnnxModel,
+    model: OnnxWriter,
     node: Mul,
     inputs: Sequence[OnnxInput],
     output: str,

@@ -11,11 +11,11 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from mobiledeploy.formats.onnx.writer import OnnxWriter
 from mobiledeploy.ops.activation import clamp, implied
 from mobiledeploy.ops.architecture import Activation
 from mobiledeploy.ops.tensors import Codes, Float32, Int8, QTensor
 from mobiledeploy.ops.weights import QWeights
-from mobiledeploy.targets.onnx_model import OnnxModel
 
 OFFSET: Final = 128
 """Activations are uint8 inside: the int8 code plus 128. ONNX Runtime's fast kernels are those
@@ -46,7 +46,7 @@ def zero_point(tensor: QTensor) -> np.uint8:
 
 
 def dequantise(
-    model: OnnxModel, inputs: Sequence[OnnxInput], scales: Sequence[np.float32] | None = None
+    model: OnnxWriter, inputs: Sequence[OnnxInput], scales: Sequence[np.float32] | None = None
 ) -> list[str]:
     """Add the real values of activations; return their names.
 
@@ -62,13 +62,13 @@ def dequantise(
     ]
 
 
-def quantise(model: OnnxModel, real: str, tensor: QTensor, output: str | None = None) -> str:
+def quantise(model: OnnxWriter, real: str, tensor: QTensor, output: str | None = None) -> str:
     """Add the codes of an activation; return their name."""
     return model.quantise(real, tensor.scale, zero_point(tensor), output)
 
 
 def look_up(
-    model: OnnxModel, name: str, read: OnnxInput, codes: Codes, output: str | None = None
+    model: OnnxWriter, name: str, read: OnnxInput, codes: Codes, output: str | None = None
 ) -> str:
     """Add a table of output codes; return the name of the tensor of the codes found.
 
@@ -98,7 +98,7 @@ def look_up(
 
 
 def add_weights(
-    model: OnnxModel, name: str, weights: QWeights, kernel: Int8, *, axis: int, repeat: int = 1
+    model: OnnxWriter, name: str, weights: QWeights, kernel: Int8, *, axis: int, repeat: int = 1
 ) -> tuple[str, str]:
     """Add kernel and bias; return the names of their real values.
 
@@ -134,7 +134,11 @@ def add_weights(
 
 
 def quantise_clipped(
-    model: OnnxModel, real: str, tensor: QTensor, activation: Activation, output: str | None = None
+    model: OnnxWriter,
+    real: str,
+    tensor: QTensor,
+    activation: Activation,
+    output: str | None = None,
 ) -> str:
     """Add a layer's codes, activated where the grid does not imply it; return their name.
 

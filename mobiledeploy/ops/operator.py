@@ -10,7 +10,9 @@ from typing import Any, Final, Literal, Protocol, TypeAlias, TypeVar, runtime_ch
 
 import numpy as np
 
-from mobiledeploy.integer.tflite_file import TfliteOperator
+from mobiledeploy.formats.onnx.writer import OnnxWriter
+from mobiledeploy.formats.tflite import TfliteOperator
+from mobiledeploy.formats.tflite.writer import TfliteWriter
 from mobiledeploy.ops.architecture import Layer
 from mobiledeploy.ops.certificate import Certificate
 from mobiledeploy.ops.grid import Grid
@@ -19,8 +21,6 @@ from mobiledeploy.ops.ranges import Interval, Ranges
 from mobiledeploy.ops.tensors import Codes, Float32, Int8, QTensor, Shape
 from mobiledeploy.ops.tflite import Scope, TfliteInput, Version
 from mobiledeploy.ops.weights import QWeights, Weights, WeightsInFile
-from mobiledeploy.targets.onnx_model import OnnxModel
-from mobiledeploy.targets.tflite_model import TfliteModel
 
 Kernel: TypeAlias = Literal["x86", "arm64"]
 """Of which architecture LiteRT's kernels are, where they differ."""
@@ -290,7 +290,7 @@ class Operator(Protocol[N]):
         """Return the operator's version in a `.tflite`."""
 
     def write_tflite(
-        self, model: TfliteModel, node: N, inputs: Sequence[TfliteInput], output: int
+        self, model: TfliteWriter, node: N, inputs: Sequence[TfliteInput], output: int
     ) -> None:
         """Add the operator, and the constants that it needs.
 
@@ -310,7 +310,7 @@ class Operator(Protocol[N]):
 
     def write_onnx(
         self,
-        model: OnnxModel,
+        model: OnnxWriter,
         node: N,
         inputs: Sequence[OnnxInput],
         output: str,

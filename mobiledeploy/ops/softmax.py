@@ -22,7 +22,9 @@ import numpy as np
 import numpy.typing as npt
 
 from mobiledeploy.base.errors import ConversionError, RequestError
-from mobiledeploy.integer.tflite_file import TfliteOperator
+from mobiledeploy.formats.onnx.writer import OnnxWriter
+from mobiledeploy.formats.tflite import TfliteOperator
+from mobiledeploy.formats.tflite.writer import TfliteWriter
 from mobiledeploy.ops import onnx, tflite, without_weights
 from mobiledeploy.ops.architecture import Layer
 from mobiledeploy.ops.certificate import Certificate
@@ -34,8 +36,6 @@ from mobiledeploy.ops.ranges import Interval
 from mobiledeploy.ops.tensors import QMAX, QMIN, Codes, Float32, Int8, QTensor, Shape, expect
 from mobiledeploy.ops.tflite import Scope, TfliteInput, Version, refusal
 from mobiledeploy.ops.weights import Weights
-from mobiledeploy.targets.onnx_model import OnnxModel
-from mobiledeploy.targets.tflite_model import TfliteModel
 
 LAYERS: tuple[str, ...] = ("softmax",)
 TFLITE: tuple[str, ...] = ("SOFTMAX",)
@@ -268,7 +268,7 @@ def tflite_version(node: Softmax, inputs: Sequence[QTensor]) -> Version:
 
 
 def write_tflite(
-    model: TfliteModel, node: Softmax, inputs: Sequence[TfliteInput], output: int
+    model: TfliteWriter, node: Softmax, inputs: Sequence[TfliteInput], output: int
 ) -> None:
     """Add the operator."""
     version = tflite_version(node, []).number
@@ -282,7 +282,7 @@ def read_tflite(operator: TfliteOperator, scope: Scope) -> Softmax:
         ConversionError: Its beta is not 1.
     """
     source, target = tflite.ends(operator, inputs=1)
-    if operator.option(0, "f", 0.0) != 1.0:
+    if operator.option("beta") != 1.0:
         raise refusal(operator, "expected beta 1")
     return Softmax(
         input=scope.read(source, operator).name, output=scope.write(target, vector=True)
@@ -290,7 +290,7 @@ def read_tflite(operator: TfliteOperator, scope: Scope) -> Softmax:
 
 
 def write_onnx(
-    model: OnnxModel,
+    model: OnnxWriter,
     node: Softmax,
     inputs: Sequence[OnnxInput],
     output: str,

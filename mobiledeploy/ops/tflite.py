@@ -2,24 +2,18 @@
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from mobiledeploy.base.errors import ConversionError
-from mobiledeploy.integer.tflite_file import TfliteOperator, TfliteTensor
+from mobiledeploy.formats.tflite import TfliteOperator, TfliteTensor
+from mobiledeploy.formats.tflite.writer import TfliteWriter
 from mobiledeploy.ops.activation import implied
 from mobiledeploy.ops.architecture import Activation
-from mobiledeploy.ops.padding import Padding
 from mobiledeploy.ops.tensors import QTensor
 from mobiledeploy.ops.weights import QWeights
-from mobiledeploy.targets.tflite_model import TfliteModel
-
-ACTIVATIONS: Final[dict[Activation, int]] = {"none": 0, "relu": 1, "relu6": 3}
-"""By number in the schema's `ActivationFunctionType`."""
-PADDINGS: Final[dict[Padding, int]] = {"same": 0, "valid": 1}
-"""By number in the schema's `Padding`."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,20 +48,19 @@ def indices(inputs: Sequence[TfliteInput]) -> list[int]:
     return [each.index for each in inputs]
 
 
-def activation_of(number: int) -> Activation | None:
-    """Return an activation by its number in the schema; None if graphs have no such one."""
-    return next((name for name, known in ACTIVATIONS.items() if known == number), None)
-
-
-def padding_of(number: int) -> Padding | None:
-    """Return a padding by its number in the schema; None if there is no such one."""
-    return next((name for name, known in PADDINGS.items() if known == number), None)
+def activation_of(operator: TfliteOperator) -> Activation | None:
+    """Return what is fused into an operator; None for an activation that no node has."""
+    match operator.activation:
+        case "none" | "relu" | "relu6" as known:
+            return known
+        case _:
+            return None
 
 
 def refusal(operator: TfliteOperator, why: str) -> ConversionError:
     """Return the error for an operator that no node of a graph can stand for."""
     return ConversionError(
-        f"{operator.name} that writes tensor {', '.join(map(str, operator.outputs))}: {why}",
+        f"{operator.builtin} that writes tensor {', '.join(map(str, operator.outputs))}: {why}",
         hint="only int8 classifiers of the MobileNet kind can be read",
     )
 
@@ -111,16 +104,17 @@ class Scope:
         Raises:
             ConversionError: It is no int8 activation of one image.
         """
-        tensor, where = self._tensor(index), f"tensor {index} (`{self.tensors[index].name}`)"
-        if tensor.dtype != np.int8 or tensor.scale.size != 1 or tensor.data is not None:
+        tensor = self._tensor(index)
+        where = f"tensor {index} (`{tensor.unique_name}`)"
+        if tensor.dtype != "int8" or tensor.scale.size != 1 or tensor.constant:
             raise ConversionError(
                 f"{where}: expected an int8 activation with one scale, received "
-                f"{tensor.dtype or 'another type'} with {tensor.scale.size} scales",
+                f"{tensor.dtype} with {tensor.scale.size} scales",
                 hint="only full integer models can be read",
             )
-        if tensor.shape[:1] != (1,):
-            raise ConversionError(f"{where}: expected a batch of 1, received {tensor.shape}")
-        shape = tensor.shape[1:]
+        if tensor.fixed_shape[:1] != (1,):
+            raise ConversionError(f"{where}: expected a batch of 1, received {tensor.fixed_shape}")
+        shape = tensor.fixed_shape[1:]
         if vector and shape[:-1] == (1,) * (len(shape) - 1):
             shape = shape[-1:]
         self._written[index] = QTensor(
@@ -144,12 +138,12 @@ class Scope:
             ConversionError: It has no data, or another type.
         """
         tensor = self._tensor(index)
-        if tensor.data is None or tensor.dtype != dtype:
+        if tensor.data is None or tensor.data.dtype != dtype:
             raise refusal(
                 operator,
-                f"expected {np.dtype(dtype)} constants in tensor {index} (`{tensor.name}`), "
-                f"received {tensor.dtype or 'another type'}"
-                f"{'' if tensor.data is not None else ' without data'}",
+                f"expected {np.dtype(dtype)} constants in tensor {index} "
+                f"(`{tensor.unique_name}`), received {tensor.dtype}"
+                f"{'' if tensor.constant else ' without data'}",
             )
         return tensor, tensor.data
 
@@ -160,7 +154,7 @@ class Scope:
 
     def _unique(self, index: int) -> str:
         """Return the tensor's name, or one with its index if that is empty or taken."""
-        name = self._names.get(index, self.tensors[index].name)
+        name = self._names.get(index, self.tensors[index].unique_name)
         if not name or name in self._taken:
             name = f"{name or 'tensor'}#{index}"
         self._taken.add(name)
@@ -194,18 +188,17 @@ def weighted_ends(operator: TfliteOperator) -> tuple[int, ...]:
     return ends(operator, inputs=3)
 
 
-def refuse_activation(operator: TfliteOperator, slot: int, output: QTensor) -> None:
+def refuse_activation(operator: TfliteOperator, output: QTensor) -> None:
     """Accept a fused activation only where the grid does it anyway.
 
     Args:
         operator: The operator.
-        slot: Of the activation in its options.
         output: What it writes.
 
     Raises:
         ConversionError: The activation would change codes.
     """
-    activation = activation_of(operator.option(slot, "b", 0))
+    activation = activation_of(operator)
     if activation is None or not implied(activation, output):
         raise refusal(operator, "expected no activation")
 
@@ -251,7 +244,7 @@ def read_weights(
 
 
 def write_weights(
-    model: TfliteModel, name: str, weights: QWeights, *, axis: int
+    model: TfliteWriter, name: str, weights: QWeights, *, axis: int
 ) -> tuple[int, int]:
     """Add kernel and bias; return their indices.
 

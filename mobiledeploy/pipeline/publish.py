@@ -5,7 +5,10 @@ from typing import Final
 
 from mobiledeploy.base import codec, files
 from mobiledeploy.data import test_card
-from mobiledeploy.integer.tflite_reader import read
+from mobiledeploy.formats import onnx, tflite
+from mobiledeploy.formats.onnx import edit as onnx_edit
+from mobiledeploy.formats.tflite import edit as tflite_edit
+from mobiledeploy.integer import tflite_reader
 from mobiledeploy.ops.architecture import Architecture
 from mobiledeploy.ops.tensors import QTensor
 from mobiledeploy.spec import manifest
@@ -13,7 +16,6 @@ from mobiledeploy.spec.config import BuildConfig, Io
 from mobiledeploy.spec.contract import LABELS, MODELS, Contract, Grid, Tap, Tensor, Tolerance
 from mobiledeploy.spec.manifest import Manifest
 from mobiledeploy.spec.results import BuildReport, File
-from mobiledeploy.targets import tap
 
 _COPIED: Final = {
     "model.tflite": "export",
@@ -72,7 +74,7 @@ def _contract(root: Path, config: BuildConfig, architecture: Architecture) -> Co
     dtype: Io = export.io if export.int8 else "float32"
     grids: dict[str, Grid | None] = {"input": None, "output": None, "logits": None}
     if export.int8:
-        graph = read((root / "model.tflite").read_bytes())
+        graph = tflite_reader.read_file(root / "model.tflite")
         tensors = {"input": graph.input, "output": graph.output, "logits": graph.logits}
         grids = {name: _grid(tensor) for name, tensor in tensors.items()}
     return Contract(
@@ -92,8 +94,11 @@ def _contract(root: Path, config: BuildConfig, architecture: Architecture) -> Co
 
 
 def _taps(root: Path) -> tuple[Tap, ...]:
-    recipes = {"model.tflite": tap.tflite_recipe, "model.onnx": tap.onnx_recipe}
-    return tuple(recipes[name]((root / name).read_bytes()).tap(name) for name in MODELS)
+    first, second = (root / name for name in MODELS)
+    return (
+        tflite_edit.tap_recipe(tflite.parse(first.read_bytes())).tap(first.name),
+        onnx_edit.tap_recipe(onnx.parse(second.read_bytes())).tap(second.name),
+    )
 
 
 def _grid(tensor: QTensor) -> Grid:

@@ -152,7 +152,7 @@ def export(
             "model.onnx": float_onnx.write(network, head=config.head),
         }
     else:
-        graph = tflite_reader.read(chosen.read_bytes())
+        graph = tflite_reader.read_file(chosen)
         certificates = certify(graph)
         grid = digest(graph)
         models = {
@@ -189,7 +189,7 @@ def verify(
     )
     grids: list[tuple[float, int]] = []
     if config.export.int8:
-        graph = tflite_reader.read((exported / "model.tflite").read_bytes())
+        graph = tflite_reader.read_file(exported / "model.tflite")
         tensors = (graph.input, graph.output, graph.logits)
         grids = [(float(tensor.scale), tensor.zero_point) for tensor in tensors]
         report, answers = verify_build.prove_own(

@@ -1,6 +1,6 @@
 """What stands in an int8 model file, of either format and from any tool, in one common form.
 
-In come a file's bytes; out goes a `Reading`: layers with their integers in one layout. This room
+In comes a parsed file; out goes a `Reading`: layers with their integers in one layout. This room
 is tolerant: what it does not understand becomes an `unknown` layer with the operator's name. It
 runs nothing, and knows nothing of how two files compare.
 """

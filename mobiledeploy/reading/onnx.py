@@ -2,26 +2,26 @@
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Final
 
 import numpy as np
 
 from mobiledeploy.base.errors import ConversionError, CorruptFileError
-from mobiledeploy.reading import onnx_file, onnx_qoperator
+from mobiledeploy.formats.model import Tensor as FileTensor
+from mobiledeploy.formats.onnx import OnnxModel, OnnxOperator, require_supported
+from mobiledeploy.reading import onnx_qoperator
 from mobiledeploy.reading.draft import Draft
 from mobiledeploy.reading.model import INPUT, Fault, Reading, Tensor
-from mobiledeploy.reading.onnx_file import OnnxFile, OnnxNode
 from mobiledeploy.reading.onnx_grids import cut, dequantise, multiply, quantise
 from mobiledeploy.reading.onnx_layers import add, convolution, gemm, mean, pad, pool, softmax
 from mobiledeploy.reading.onnx_shapes import dropout, reshape, same, transpose
-from mobiledeploy.reading.onnx_state import State
-from mobiledeploy.reading.onnx_values import Constant, Flow, Value
+from mobiledeploy.reading.onnx_state import TYPES, State
+from mobiledeploy.reading.onnx_values import Flow, Value
 
 _COLOURS: Final = (1, 3, 4)
 """Channels that an image may have: where they stand says which layout an input has."""
 
-_READERS: Final[Mapping[str, Callable[[State, OnnxNode], Value | None]]] = {
+_READERS: Final[Mapping[str, Callable[[State, OnnxOperator], Value | None]]] = {
     "Add": add,
     "AveragePool": pool,
     "Clip": cut,
@@ -55,42 +55,44 @@ _READERS: Final[Mapping[str, Callable[[State, OnnxNode], Value | None]]] = {
 }
 
 
-def read_onnx(data: bytes, *, folder: Path | None = None) -> Reading:
+def read_onnx(model: OnnxModel) -> Reading:
     """Return the layers that stand in an `.onnx`, from whatever tool.
 
     Args:
-        data: The file.
-        folder: Where it lies, if it may read weights from files beside it.
+        model: The file.
 
     Raises:
-        CorruptFileError: The bytes are no ONNX model, or damaged.
+        CorruptFileError: Its nodes contradict themselves: two write one tensor, say.
         ConversionError: The file has several inputs, or its output does not depend on them.
-        RequestError: Its weights lie in other files, and there is no folder to look in.
     """
-    file = onnx_file.parse(data, folder=folder)
-    if len(file.inputs) != 1:
-        raise ConversionError(f"expected one input, received {len(file.inputs)}")
-    name, dtype, sizes = file.inputs[0]
+    require_supported(model)
+    source = model.tensors[model.inputs[0]]
+    dtype, sizes = _type(source), _sizes(source)
     axes = _layout(sizes)
     image = Flow(source=INPUT, axes=axes, sizes=sizes, real=dtype not in {"int8", "uint8"})
     draft = Draft(
-        Tensor(name=name, shape=image.shape, dtype=dtype, scale=None, zero_point=None, axes=axes)
+        Tensor(
+            name=source.name,
+            shape=image.shape,
+            dtype=dtype,
+            scale=None,
+            zero_point=None,
+            axes=axes,
+        )
     )
-    state = State(file, draft)
-    state.values[name] = image
+    state = State(model, draft)
+    state.values[model.inputs[0]] = image
     # Scales may be anything in a damaged file.
     with np.errstate(all="ignore"):
-        for node in file.nodes:
+        for node in model.operators:
             _read(state, node)
-    return _finish(file, state)
+    return _finish(model, state)
 
 
-def _read(state: State, node: OnnxNode) -> None:
+def _read(state: State, node: OnnxOperator) -> None:
     found: Value | None = None
     if node.op == "Constant":
-        values = node.attributes.get("value")
-        name = node.outputs[0] if node.outputs else ""
-        found = None if values is None else Constant(name=name, values=values)
+        found = state.constant(node.outputs[0]) if node.output(0) >= 0 else None
     else:
         inputs = [state.value(node, place) for place in range(len(node.inputs))]
         flows = [value for value in inputs if isinstance(value, Flow)]
@@ -100,12 +102,12 @@ def _read(state: State, node: OnnxNode) -> None:
             found = _unknown(state, node, flows)
     for place, output in enumerate(node.outputs):
         if output in state.values:
-            raise CorruptFileError(f"two nodes write `{output}`")
-        if output:
+            raise CorruptFileError(f"two nodes write `{state.name(output)}`")
+        if output >= 0:
             state.values[output] = found if place == 0 or isinstance(found, Flow) else None
 
 
-def _unknown(state: State, node: OnnxNode, flows: list[Flow]) -> Flow:
+def _unknown(state: State, node: OnnxOperator, flows: list[Flow]) -> Flow:
     first = flows[0]
     kept = first.axes if first.pixels == 1 else ""
     out = Flow(source=INPUT, axes=kept, sizes=first.sizes if kept else ())
@@ -128,18 +130,28 @@ def _layout(sizes: tuple[int, ...]) -> str:
     return "NC" if len(sizes) == 2 else ""
 
 
-def _finish(file: OnnxFile, state: State) -> Reading:
-    name, dtype = file.outputs[0]
-    value = state.values.get(name)
+def _type(tensor: FileTensor) -> str:
+    return tensor.dtype if tensor.dtype in TYPES else "another type"
+
+
+def _sizes(tensor: FileTensor) -> tuple[int, ...]:
+    """Return the sizes of a tensor's dimensions, 0 for a free one."""
+    return tuple(max(size, 0) if isinstance(size, int) else 0 for size in tensor.shape or ())
+
+
+def _finish(model: OnnxModel, state: State) -> Reading:
+    first, *others = (model.tensors[index] for index in model.outputs)
+    name = first.name
+    value = state.values.get(model.outputs[0])
     if not isinstance(value, Flow):
         raise ConversionError(f"output `{name}` is not computed from the input")
     reading = state.draft.finish(
         "onnx",
-        file.producer,
+        model.producer,
         source=value.source,
         name=name,
-        dtype=dtype,
-        others=tuple(other for other, _ in file.outputs[1:]),
+        dtype=_type(first),
+        others=tuple(other.name for other in others),
     )
     # The outside reads the codes by the grid of the last converter.
     return dataclasses.replace(

@@ -5,13 +5,13 @@ import math
 
 import numpy as np
 
+from mobiledeploy.formats.onnx import OnnxOperator
 from mobiledeploy.reading.model import INPUT, Array
-from mobiledeploy.reading.onnx_file import OnnxNode
 from mobiledeploy.reading.onnx_state import OFFSET, State
 from mobiledeploy.reading.onnx_values import Constant, Flow, Quantised, Value
 
 
-def quantise(state: State, node: OnnxNode) -> Value | None:
+def quantise(state: State, node: OnnxOperator) -> Value | None:
     """QuantizeLinear."""
     value = state.value(node, 0)
     if isinstance(value, Constant):
@@ -29,10 +29,10 @@ def quantise(state: State, node: OnnxNode) -> Value | None:
             draft.input = dataclasses.replace(draft.input, scale=own, zero_point=zero_point)
         return codes
     if state.is_open(value):
-        return state.close(value, node.outputs[0], grid)
+        return state.close(value, state.written(node), grid)
     if (value.scale, value.zero_point) == (scale, zero_point) or _again(state, value, grid):
         return codes
-    return state.close(state.begin(node, "quantize", [value], value), node.outputs[0], grid)
+    return state.close(state.begin(node, "quantize", [value], value), state.written(node), grid)
 
 
 def _again(state: State, value: Flow, grid: tuple[np.float32, int, str]) -> bool:
@@ -43,7 +43,7 @@ def _again(state: State, value: Flow, grid: tuple[np.float32, int, str]) -> bool
     return (stored.scale, stored.zero_point, stored.dtype) == grid
 
 
-def dequantise(state: State, node: OnnxNode) -> Value | None:
+def dequantise(state: State, node: OnnxOperator) -> Value | None:
     """DequantizeLinear."""
     value = state.value(node, 0)
     if isinstance(value, Constant):
@@ -62,7 +62,7 @@ def dequantise(state: State, node: OnnxNode) -> Value | None:
     return dataclasses.replace(value, scale=scale, zero_point=zero_point, real=True)
 
 
-def cut(state: State, node: OnnxNode) -> Value | None:
+def cut(state: State, node: OnnxOperator) -> Value | None:
     """Clip and Relu, on real values or on codes."""
     value = state.value(node, 0)
     if not isinstance(value, Flow):
@@ -77,7 +77,7 @@ def cut(state: State, node: OnnxNode) -> Value | None:
     return value
 
 
-def multiply(state: State, node: OnnxNode) -> Value | None:
+def multiply(state: State, node: OnnxOperator) -> Value | None:
     """Mul and Div by a number: another scale of what is multiplied."""
     flows = [place for place in (0, 1) if isinstance(state.value(node, place), Flow)]
     if len(flows) != 1 or (node.op == "Div" and flows[0] == 1):
@@ -94,7 +94,9 @@ def multiply(state: State, node: OnnxNode) -> Value | None:
     return None
 
 
-def _cut_codes(state: State, node: OnnxNode, value: Flow, low: float, high: float) -> Value | None:
+def _cut_codes(
+    state: State, node: OnnxOperator, value: Flow, low: float, high: float
+) -> Value | None:
     bound = next(
         (state.numbers(node, p) for p in (1, 2) if state.numbers(node, p) is not None), None
     )
@@ -107,7 +109,7 @@ def _cut_codes(state: State, node: OnnxNode, value: Flow, low: float, high: floa
         dtype = "uint8" if offset else "int8"
         grid = (value.scale, value.zero_point, dtype)
         added = state.begin(node, "clamp", [value], value)
-        value = state.close(added, node.outputs[0], grid)
+        value = state.close(added, state.written(node), grid)
     before = state.draft.layers[value.source].clamp
     both = max(before[0], clamp[0]), min(before[1], clamp[1])
     state.draft.change(value.source, clamp=both)
@@ -115,7 +117,7 @@ def _cut_codes(state: State, node: OnnxNode, value: Flow, low: float, high: floa
     return value
 
 
-def _bounds(state: State, node: OnnxNode) -> tuple[float, float]:
+def _bounds(state: State, node: OnnxOperator) -> tuple[float, float]:
     if node.op == "Relu":
         return 0.0, math.inf
     found = []
@@ -125,7 +127,7 @@ def _bounds(state: State, node: OnnxNode) -> tuple[float, float]:
     return found[0], found[1]
 
 
-def _stored(state: State, node: OnnxNode, value: Constant) -> Value | None:
+def _stored(state: State, node: OnnxOperator, value: Constant) -> Value | None:
     """Return the codes of constants that a file quantises only when it runs."""
     scales, zeros = state.numbers(node, 1), state.numbers(node, 2)
     if scales is None or value.values.dtype != np.float32 or not (scales > 0).all():
@@ -142,7 +144,7 @@ def _stored(state: State, node: OnnxNode, value: Constant) -> Value | None:
     return Constant(name=value.name, values=codes)
 
 
-def weights_of(state: State, node: OnnxNode, place: int, *, axis: int) -> Quantised | None:
+def weights_of(state: State, node: OnnxOperator, place: int, *, axis: int) -> Quantised | None:
     """Return constant codes with the scale and zero point at the two inputs behind them."""
     value = state.value(node, place)
     scales, zeros = state.numbers(node, place + 1), state.numbers(node, place + 2)
@@ -166,7 +168,7 @@ def weights_of(state: State, node: OnnxNode, place: int, *, axis: int) -> Quanti
     )
 
 
-def _axis(node: OnnxNode, values: Array) -> int:
+def _axis(node: OnnxOperator, values: Array) -> int:
     axis = int(node.attributes.get("axis", 1) or 0)
     return axis + values.ndim if axis < 0 else axis
 

@@ -5,15 +5,15 @@ from typing import assert_never
 
 import numpy as np
 
+from mobiledeploy.formats.onnx import OnnxOperator
 from mobiledeploy.reading.model import Array, Fault, Kind
-from mobiledeploy.reading.onnx_file import OnnxNode
 from mobiledeploy.reading.onnx_state import State
 from mobiledeploy.reading.onnx_values import Constant, Flow, Quantised, Value
 from mobiledeploy.reading.onnx_weights import Bias, convolve, multiply_matrix, padding
 from mobiledeploy.reading.windows import output_size
 
 
-def convolution(state: State, node: OnnxNode) -> Value | None:
+def convolution(state: State, node: OnnxOperator) -> Value | None:
     """Conv."""
     value = state.value(node, 0)
     if not isinstance(value, Flow):
@@ -21,7 +21,7 @@ def convolution(state: State, node: OnnxNode) -> Value | None:
     return convolve(state, node, value, state.value(node, 1), bias_of(state, node, 2))
 
 
-def gemm(state: State, node: OnnxNode) -> Value | None:
+def gemm(state: State, node: OnnxOperator) -> Value | None:
     """Gemm and MatMul with constant weights."""
     value = state.value(node, 0)
     options = {key: node.attributes.get(key) or 0 for key in ("transA", "transB")}
@@ -46,7 +46,7 @@ def _turned(kernel: Value | None) -> Value | None:
             assert_never(kernel)
 
 
-def add(state: State, node: OnnxNode) -> Value | None:
+def add(state: State, node: OnnxOperator) -> Value | None:
     """Add, of two activations or of a bias."""
     a, b = state.value(node, 0), state.value(node, 1)
     if isinstance(a, Flow) and isinstance(b, Flow):
@@ -74,7 +74,7 @@ def add(state: State, node: OnnxNode) -> Value | None:
     return flow
 
 
-def sum_of(state: State, node: OnnxNode, a: Flow, b: Flow) -> Flow:
+def sum_of(state: State, node: OnnxOperator, a: Flow, b: Flow) -> Flow:
     """Add an addition of two activations."""
     faults: tuple[Fault, ...] = ()
     if a.axes != b.axes:
@@ -83,7 +83,7 @@ def sum_of(state: State, node: OnnxNode, a: Flow, b: Flow) -> Flow:
     return state.begin(node, "add", [a, b], a, faults=faults)
 
 
-def mean(state: State, node: OnnxNode) -> Value | None:
+def mean(state: State, node: OnnxOperator) -> Value | None:
     """GlobalAveragePool, and ReduceMean over height and width."""
     value = state.value(node, 0)
     if not isinstance(value, Flow) or "H" not in value.axes:
@@ -109,7 +109,7 @@ def mean(state: State, node: OnnxNode) -> Value | None:
     return state.begin(node, "mean", [value], out, window=window)
 
 
-def pool(state: State, node: OnnxNode) -> Value | None:
+def pool(state: State, node: OnnxOperator) -> Value | None:
     """AveragePool and MaxPool."""
     value = state.value(node, 0)
     if not isinstance(value, Flow) or value.axes != "NCHW" or not value.real:
@@ -129,7 +129,7 @@ def pool(state: State, node: OnnxNode) -> Value | None:
     return state.begin(node, kind, [value], out, window=window, strides=strides, pads=pads)
 
 
-def softmax(state: State, node: OnnxNode) -> Value | None:
+def softmax(state: State, node: OnnxOperator) -> Value | None:
     """Softmax over the classes."""
     value = state.value(node, 0)
     if not isinstance(value, Flow):
@@ -141,7 +141,7 @@ def softmax(state: State, node: OnnxNode) -> Value | None:
     return state.begin(node, "softmax", [value], value, faults=faults)
 
 
-def pad(state: State, node: OnnxNode) -> Value | None:
+def pad(state: State, node: OnnxOperator) -> Value | None:
     """Pad with zeros, of images."""
     value = state.value(node, 0)
     amounts = node.attributes.get("pads")
@@ -177,7 +177,7 @@ def pad(state: State, node: OnnxNode) -> Value | None:
     return dataclasses.replace(opened, scale=value.scale, zero_point=value.zero_point)
 
 
-def bias_of(state: State, node: OnnxNode, place: int) -> Bias | None:
+def bias_of(state: State, node: OnnxOperator, place: int) -> Bias | None:
     """Return a bias; None where there is none."""
     value = state.value(node, place)
     if isinstance(value, Quantised) and value.codes.dtype == np.int32:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from mobiledeploy.reading.onnx_file import OnnxNode
+from mobiledeploy.formats.onnx import OnnxOperator
 from mobiledeploy.reading.onnx_grids import weights_of
 from mobiledeploy.reading.onnx_layers import sum_of
 from mobiledeploy.reading.onnx_state import State
@@ -13,7 +13,7 @@ from mobiledeploy.reading.onnx_values import Constant, Flow, Value
 from mobiledeploy.reading.onnx_weights import Bias, convolve, multiply_matrix
 
 
-def convolution(state: State, node: OnnxNode) -> Value | None:
+def convolution(state: State, node: OnnxOperator) -> Value | None:
     """QLinearConv: x, scale, zero, w, scale, zero, y scale, y zero, bias.
 
     ONNX Runtime's own domain has it for images of channels last too, the kernel as ever.
@@ -26,7 +26,7 @@ def convolution(state: State, node: OnnxNode) -> Value | None:
     return _closed(state, node, _as_before(state, node, found), 6)
 
 
-def gemm(state: State, node: OnnxNode) -> Value | None:
+def gemm(state: State, node: OnnxOperator) -> Value | None:
     """QGemm: a, scale, zero, b, scale, zero, bias, y scale, y zero."""
     value, bias = taken(state, node, 0), _bias(state, node, 6)
     transposed = bool(node.attributes.get("transB"))
@@ -39,7 +39,7 @@ def gemm(state: State, node: OnnxNode) -> Value | None:
     return _closed(state, node, multiply_matrix(state, node, value, kernel, bias), 7)
 
 
-def matmul(state: State, node: OnnxNode) -> Value | None:
+def matmul(state: State, node: OnnxOperator) -> Value | None:
     """QLinearMatMul: a, scale, zero, b, scale, zero, y scale, y zero."""
     value, kernel = taken(state, node, 0), weights_of(state, node, 3, axis=1)
     if value is None or kernel is None or kernel.codes.ndim != 2:
@@ -48,7 +48,7 @@ def matmul(state: State, node: OnnxNode) -> Value | None:
     return _closed(state, node, multiply_matrix(state, node, value, kernel, None), 6)
 
 
-def add(state: State, node: OnnxNode) -> Value | None:
+def add(state: State, node: OnnxOperator) -> Value | None:
     """QLinearAdd: a, scale, zero, b, scale, zero, y scale, y zero."""
     a, b = taken(state, node, 0), taken(state, node, 3)
     if a is None or b is None:
@@ -57,11 +57,11 @@ def add(state: State, node: OnnxNode) -> Value | None:
 
 
 def one_input(
-    read: Callable[[State, OnnxNode], Value | None],
-) -> Callable[[State, OnnxNode], Value | None]:
+    read: Callable[[State, OnnxOperator], Value | None],
+) -> Callable[[State, OnnxOperator], Value | None]:
     """Return a reader of x, scale, zero, y scale, y zero, given that of its float operator."""
 
-    def reader(state: State, node: OnnxNode) -> Value | None:
+    def reader(state: State, node: OnnxOperator) -> Value | None:
         value = _channels_first(node, taken(state, node, 0))
         if value is None:
             return None
@@ -77,14 +77,14 @@ def one_input(
     return reader
 
 
-def _channels_first(node: OnnxNode, value: Flow | None) -> Flow | None:
+def _channels_first(node: OnnxOperator, value: Flow | None) -> Flow | None:
     """Return an image that a node takes with channels last as one with channels first."""
     if value is None or not node.attributes.get("channels_last"):
         return value
     return _reordered(value, "NHWC", (0, 3, 1, 2))
 
 
-def _as_before(state: State, node: OnnxNode, value: Flow | None) -> Flow | None:
+def _as_before(state: State, node: OnnxOperator, value: Flow | None) -> Flow | None:
     """Return what a node gives with its channels where they were in its input."""
     if value is None or not node.attributes.get("channels_last"):
         return value
@@ -105,7 +105,7 @@ def _reordered(value: Flow, axes: str, order: tuple[int, ...]) -> Flow | None:
     )
 
 
-def taken(state: State, node: OnnxNode, place: int) -> Flow | None:
+def taken(state: State, node: OnnxOperator, place: int) -> Flow | None:
     """Return the codes at an input as real values, by the grid that stands behind it."""
     value, grid = state.value(node, place), state.grid(node, place + 1, place + 2)
     if not isinstance(value, Flow) or value.real or grid is None:
@@ -113,14 +113,14 @@ def taken(state: State, node: OnnxNode, place: int) -> Flow | None:
     return dataclasses.replace(value, scale=grid[0], zero_point=grid[1], real=True)
 
 
-def _closed(state: State, node: OnnxNode, value: Flow | None, place: int) -> Value | None:
+def _closed(state: State, node: OnnxOperator, value: Flow | None, place: int) -> Value | None:
     if value is None:
         return None
     grid = state.grid(node, place, place + 1)
-    return None if grid is None else state.close(value, node.outputs[0], grid)
+    return None if grid is None else state.close(value, state.written(node), grid)
 
 
-def _bias(state: State, node: OnnxNode, place: int) -> Bias | None:
+def _bias(state: State, node: OnnxOperator, place: int) -> Bias | None:
     value = state.value(node, place)
     if not isinstance(value, Constant) or value.values.dtype != np.int32:
         return None

@@ -6,12 +6,12 @@ from typing import assert_never
 
 import numpy as np
 
-from mobiledeploy.reading.onnx_file import OnnxNode
+from mobiledeploy.formats.onnx import OnnxOperator
 from mobiledeploy.reading.onnx_state import State
 from mobiledeploy.reading.onnx_values import Constant, Flow, Quantised, Value
 
 
-def transpose(state: State, node: OnnxNode) -> Value | None:
+def transpose(state: State, node: OnnxOperator) -> Value | None:
     """Transpose."""
     value = state.value(node, 0)
     rank = _rank(value)
@@ -35,7 +35,7 @@ def transpose(state: State, node: OnnxNode) -> Value | None:
             return _moved(state, node, moved)
 
 
-def reshape(state: State, node: OnnxNode) -> Value | None:
+def reshape(state: State, node: OnnxOperator) -> Value | None:
     """Reshape, Flatten, Squeeze and Unsqueeze."""
     value = state.value(node, 0)
     match value:
@@ -56,19 +56,21 @@ def reshape(state: State, node: OnnxNode) -> Value | None:
             assert_never(value)
 
 
-def same(state: State, node: OnnxNode) -> Value | None:
+def same(state: State, node: OnnxOperator) -> Value | None:
     """Identity and the like."""
     return state.value(node, 0)
 
 
-def dropout(state: State, node: OnnxNode) -> Value | None:
+def dropout(state: State, node: OnnxOperator) -> Value | None:
     """Dropout, which passes everything on unless a third input says that this is training."""
-    told = node.inputs[2] if node.inputs[2:] else ""
+    told = node.input(2) >= 0
     training = state.numbers(node, 2)
     return None if told and (training is None or training.any()) else state.value(node, 0)
 
 
-def _reshaped(state: State, node: OnnxNode, value: Flow, sizes: tuple[int, ...]) -> Value | None:
+def _reshaped(
+    state: State, node: OnnxOperator, value: Flow, sizes: tuple[int, ...]
+) -> Value | None:
     """Return an activation in another shape: flattened, or with pixels moved to channels."""
     if not value.axes or "C" not in value.axes:
         return None
@@ -100,14 +102,14 @@ def _reshaped(state: State, node: OnnxNode, value: Flow, sizes: tuple[int, ...])
     return None
 
 
-def _moved(state: State, node: OnnxNode, value: Flow) -> Flow:
+def _moved(state: State, node: OnnxOperator, value: Flow) -> Flow:
     state.draft.shape_only.append(node.op)
     if value.pixels == 1:
         state.rename(node, value)
     return value
 
 
-def _sizes(state: State, node: OnnxNode, before: tuple[int, ...]) -> tuple[int, ...] | None:
+def _sizes(state: State, node: OnnxOperator, before: tuple[int, ...]) -> tuple[int, ...] | None:
     """Return the sizes after a node, 0 for the free batch; None where they are computed."""
     match node.op:
         case "Flatten":

@@ -5,9 +5,9 @@ from typing import Final
 
 import numpy as np
 
+from mobiledeploy.formats.onnx import OnnxOperator
 from mobiledeploy.ops.tensors import Float32, Int32
 from mobiledeploy.reading.model import INPUT, Array, Fault, Weights
-from mobiledeploy.reading.onnx_file import OnnxNode
 from mobiledeploy.reading.onnx_state import State
 from mobiledeploy.reading.onnx_stem import narrowed
 from mobiledeploy.reading.onnx_values import Constant, Flow, Quantised, Value
@@ -37,7 +37,7 @@ class Bias:
 
 
 def convolve(
-    state: State, node: OnnxNode, value: Flow, kernel: Value | None, bias: Bias | None
+    state: State, node: OnnxOperator, value: Flow, kernel: Value | None, bias: Bias | None
 ) -> Flow | None:
     """Add a convolution; return the flow of its values, or None if it is none that we know."""
     value = _channels_first(state, value)
@@ -98,7 +98,7 @@ def convolve(
 
 
 def multiply_matrix(
-    state: State, node: OnnxNode, value: Flow, kernel: Value | None, bias: Bias | None
+    state: State, node: OnnxOperator, value: Flow, kernel: Value | None, bias: Bias | None
 ) -> Flow | None:
     """Add a dense layer; return the flow of its values, or None if it is none that we know.
 
@@ -131,7 +131,7 @@ def multiply_matrix(
 
 
 def padding(
-    node: OnnxNode,
+    node: OnnxOperator,
     size: tuple[int, ...],
     window: tuple[int, ...],
     strides: tuple[int, ...],
@@ -150,7 +150,7 @@ def padding(
 
 
 def _contradictions(
-    node: OnnxNode, value: Flow, shape: tuple[int, ...], groups: int
+    node: OnnxOperator, value: Flow, shape: tuple[int, ...], groups: int
 ) -> tuple[Fault, ...]:
     """Return where a convolution's attributes do not fit its kernel (outputs, inputs, ...)."""
     found = []
@@ -216,7 +216,7 @@ def _weights(
 
 
 def _without_weights(
-    state: State, node: OnnxNode, value: Flow, kernel: Value | None
+    state: State, node: OnnxOperator, value: Flow, kernel: Value | None
 ) -> Flow | None:
     """Add a convolution whose kernel is floats."""
     if isinstance(kernel, Flow | None):

@@ -9,26 +9,25 @@ import math
 from collections.abc import Sequence
 from typing import Final
 
-import numpy as np
-
-from mobiledeploy.integer.tflite_file import TfliteFile, TfliteOperator
+from mobiledeploy.formats.tflite import TfliteModel, TfliteOperator, schema
 from mobiledeploy.reading.model import Contradiction, Fault, Layer, Tensor
+from mobiledeploy.reading.tflite_tensors import tensor_of, values
 from mobiledeploy.reading.windows import output_size
 
 _WINDOWED: Final = frozenset({"CONV_2D", "DEPTHWISE_CONV_2D", "AVERAGE_POOL_2D", "MAX_POOL_2D"})
-_PADDINGS: Final = {0: "SAME", 1: "VALID"}
-"""By their numbers in TFLite's schema."""
 
 
-def only_moves(file: TfliteFile, operator: TfliteOperator) -> bool:
+def only_moves(model: TfliteModel, operator: TfliteOperator) -> bool:
     """Whether an operator is a RESHAPE or SQUEEZE that leaves every pixel at its place.
 
     That is one that adds or drops axes of size 1, or makes a vector.
     """
-    if operator.name not in {"RESHAPE", "SQUEEZE"}:
+    if operator.builtin not in {"RESHAPE", "SQUEEZE"}:
         return False
-    before, after = (file.tensors[end[0]].shape for end in (operator.inputs, operator.outputs))
-    wanted = after if operator.name == "SQUEEZE" else _wanted(file, operator, before, after)
+    before, after = (
+        model.tensors[end[0]].fixed_shape for end in (operator.inputs, operator.outputs)
+    )
+    wanted = after if operator.builtin == "SQUEEZE" else _wanted(model, operator, before, after)
     vector = len(_sides(after)) <= 1
     return after == wanted and (vector or _sides(before) == _sides(after))
 
@@ -57,9 +56,9 @@ def with_stated_shape(layer: Layer, before: Sequence[Tensor], operator: TfliteOp
 
 def _padding_of(operator: TfliteOperator) -> str:
     """Return `SAME` or `VALID`; nothing for an operator without a window."""
-    if operator.name not in _WINDOWED:
+    if operator.builtin not in _WINDOWED:
         return ""
-    return _PADDINGS.get(operator.option(0, "b", 0), "")
+    return (schema.padding(operator.option("padding")) or "").upper()
 
 
 def _given(layer: Layer, shapes: Sequence[tuple[int, ...]]) -> tuple[int, ...] | None:
@@ -84,17 +83,17 @@ def _given(layer: Layer, shapes: Sequence[tuple[int, ...]]) -> tuple[int, ...] |
 
 
 def _wanted(
-    file: TfliteFile, operator: TfliteOperator, before: tuple[int, ...], after: tuple[int, ...]
+    model: TfliteModel, operator: TfliteOperator, before: tuple[int, ...], after: tuple[int, ...]
 ) -> tuple[int, ...]:
     """Return the shape that a RESHAPE asks for; the stated one where it is computed."""
-    asked = file.tensors[operator.inputs[1]].data if operator.inputs[1:] else None
-    if operator.inputs[1:] and asked is None:
+    sizes: Sequence[int] | None
+    if operator.inputs[1:]:
+        asked = values(tensor_of(model, operator, 1))
+        sizes = None if asked is None or asked.dtype.kind != "i" else asked.ravel().tolist()
+    else:
+        sizes = operator.option("new_shape")
+    if sizes is None:
         return after
-    if asked is None and operator.options is not None:
-        asked = operator.options.numbers(0, np.int32)
-    if asked is None or asked.dtype.kind != "i":
-        return after
-    sizes = [int(size) for size in asked.ravel()]
     rest = math.prod(size for size in sizes if size != -1)
     whole = math.prod(before)
     return tuple(whole // rest if size == -1 and rest else size for size in sizes)

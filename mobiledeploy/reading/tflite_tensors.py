@@ -1,11 +1,17 @@
 """From a tensor of a `.tflite` to the common form: codes of int8, shapes without the batch."""
 
-import numpy as np
+from typing import Any, Final
 
-from mobiledeploy.integer.tflite_file import TfliteTensor
+import numpy as np
+import numpy.typing as npt
+
+from mobiledeploy.formats.tflite import TfliteModel, TfliteOperator, TfliteTensor
 from mobiledeploy.reading.model import Tensor
 
-UINT8_OFFSET = 128
+UINT8_OFFSET: Final = 128
+
+_READ: Final = frozenset({"float32", "int32", "uint8", "int64", "int8"})
+"""Types that some layer here takes; others are another type."""
 
 
 def described(tensor: TfliteTensor) -> Tensor:
@@ -13,19 +19,29 @@ def described(tensor: TfliteTensor) -> Tensor:
 
     One that is quantised with several scales has none here.
     """
-    shape = tensor.shape[1:]
+    shape = tensor.fixed_shape[1:]
     if shape[:-1] == (1,) * (len(shape) - 1):
         shape = shape[-1:]
-    dtype = str(tensor.dtype) if tensor.dtype is not None else "another type"
     scale = zero_point = None
-    if tensor.scale.size == 1 and tensor.dtype in (np.int8, np.uint8):
+    if tensor.scale.size == 1 and tensor.dtype in {"int8", "uint8"}:
         scale = np.float32(tensor.scale[0])
-        zero_point = int(tensor.zero_point[0]) - UINT8_OFFSET * (tensor.dtype == np.uint8)
+        zero_point = int(tensor.zero_point[0]) - UINT8_OFFSET * (tensor.dtype == "uint8")
     return Tensor(
-        name=tensor.name,
+        name=tensor.unique_name,
         shape=shape,
-        dtype=dtype,
+        dtype=tensor.dtype if tensor.dtype in _READ else "another type",
         scale=scale,
         zero_point=zero_point,
-        axes={4: "NHWC", 2: "NC"}.get(len(tensor.shape), ""),
+        axes={4: "NHWC", 2: "NC"}.get(len(tensor.fixed_shape), ""),
     )
+
+
+def tensor_of(model: TfliteModel, operator: TfliteOperator, place: int) -> TfliteTensor | None:
+    """Return an input of an operator; None if it is left out."""
+    index = operator.input(place)
+    return None if index < 0 else model.tensors[index]
+
+
+def values(tensor: TfliteTensor | None) -> npt.NDArray[Any] | None:
+    """Return a constant's values; None if it is none, or of a type that no layer takes."""
+    return tensor.data if tensor is not None and tensor.dtype in _READ else None

@@ -9,6 +9,7 @@ import numpy as np
 from mobiledeploy import reading
 from mobiledeploy.base.errors import ConversionError
 from mobiledeploy.base.progress import Progress
+from mobiledeploy.formats.model_file import ModelFile
 from mobiledeploy.integer import float_reference, tflite_reader
 from mobiledeploy.integer.float_reference import Kernels
 from mobiledeploy.integer.graph import IntegerGraph
@@ -18,7 +19,6 @@ from mobiledeploy.report.document import Activations, GraphCost, Reference
 from mobiledeploy.runtimes import TensorInfo
 from mobiledeploy.verify import feeding
 from mobiledeploy.verify.inputs import ImageSet
-from mobiledeploy.verify.model_file import ModelFile
 from mobiledeploy.verify.observed import Observed
 
 MACS: Final = 2e9
@@ -54,7 +54,7 @@ def of(
     if file is None:
         return _missing("neither file is a .tflite, from which the graph is read")
     try:
-        graph = tflite_reader.read(file.data)
+        graph = tflite_reader.read(file.tflite)
     except ConversionError as error:
         return _missing(f"{file.name} is no int8 graph of the layers that are known here: {error}")
     cost = graph_cost.of(graph)
@@ -89,7 +89,7 @@ def _measure(
     count = min(len(images), MOST, max(FEWEST, int(MACS / max(macs, 1))))
     rows = np.unique(np.linspace(0, len(images) - 1, count).round().astype(int))
     codes = TensorInfo(name=graph.input.name, dtype=np.dtype(np.int8), shape=graph.input.shape)
-    (feed,) = feeding.feeds([(reading.read_tflite(file.data).input, codes)])
+    (feed,) = feeding.feeds([(reading.read_tflite(file.tflite).input, codes)])
     pixels = np.concatenate([images.pixels(row, row + 1) for row in rows])
     kernels, reference = _kernels(graph, network)
     return Activations(

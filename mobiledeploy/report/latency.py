@@ -10,10 +10,10 @@ from typing import Final
 
 import numpy as np
 
+from mobiledeploy.formats.model_file import ModelFile
 from mobiledeploy.report.document import Latency, LatencyLine
 from mobiledeploy.runtimes import Array, Session, TensorInfo, cpu, table
 from mobiledeploy.runtimes.child import Children
-from mobiledeploy.verify.model_file import ModelFile
 
 WARM_UP: Final = 3
 FEWEST, MOST = 5, 50

@@ -103,9 +103,9 @@ def _tasks(runtime: Runtime) -> dict[str, Callable[[dict[str, Any], list[Array]]
         return {"reasons": found}, []
 
     def tap(body: dict[str, Any], arrays: list[Array]) -> _Answer:
-        from mobiledeploy.targets import tap
+        from mobiledeploy.formats import model_file
 
-        copied = tap.COPIES[runtime.format](arrays[0].tobytes(), body["tensors"])
+        copied = model_file.tap(runtime.format, arrays[0].tobytes(), body["tensors"])
         return {}, [np.frombuffer(copied, np.uint8)]
 
     return {"load": load, "run": run, "drop": drop, "tap": tap, "kernel_reasons": kernel_reasons}

@@ -32,8 +32,8 @@ def load(
     """Return a session for the bytes of a `.tflite`.
 
     Args:
-        model: The file. LiteRT trusts it: read a stranger's file with
-            `integer.tflite_reader` first.
+        model: The file. LiteRT trusts it: parse a stranger's file with
+            `formats.tflite` first.
         kernels: `xnnpack` is what phones use; the other two round differently.
         threads: Interpreters that share the images of a batch.
         inner_threads: Of each interpreter, which share each operator.

@@ -11,7 +11,8 @@ from typing import Final
 import numpy as np
 
 from mobiledeploy.base.errors import ConversionError, RequestError
-from mobiledeploy.integer import oracle, tflite_file, tflite_reader
+from mobiledeploy.formats import tflite
+from mobiledeploy.integer import oracle, tflite_reader
 from mobiledeploy.integer.graph import IntegerGraph
 from mobiledeploy.ops.tensors import QTensor
 from mobiledeploy.runtimes import Array, Budget, Runtime, TensorInfo, cpu
@@ -39,13 +40,13 @@ def load(
         raise RequestError(
             f"expected one input and one thread an operator, received {inputs} and {inner_threads}"
         )
-    file = tflite_file.parse(model)
-    graph = tflite_reader.graph_of(dataclasses.replace(file, outputs=file.outputs[:1]))
-    names = [file.tensors[index].name for index in file.outputs[1:]]
+    file = tflite.parse(model)
+    graph = tflite_reader.read(dataclasses.replace(file, outputs=file.outputs[:1]))
+    names = [file.tensors[index].unique_name for index in file.outputs[1:]]
     last = file.operators[-1]
-    if last.name in tflite_reader.CONVERTERS:
+    if last.builtin in tflite_reader.CONVERTERS:
         # The graph has one name for its output and the codes that this is converted from.
-        inside = file.tensors[last.inputs[0]].name
+        inside = file.tensors[last.inputs[0]].unique_name
         names = [graph.output.name if name == inside else name for name in names]
     unknown = set(names) - set(graph.tensors())
     if unknown:

@@ -68,10 +68,10 @@ def ways(model: bytes) -> Iterator[tuple[bytes, str]]:
 
 def with_own_zero_points(model: bytes) -> bytes | None:
     """Return a copy in which no two kernels share a zero point; None if none do."""
-    from mobiledeploy.targets import onnx_proto
+    from mobiledeploy.formats.onnx import protobuf
 
     try:
-        proto = onnx_proto.parse(model)
+        proto = protobuf.message(model)
     except CorruptFileError:
         return None
     graph = proto.graph

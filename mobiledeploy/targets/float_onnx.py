@@ -4,11 +4,11 @@ from typing import Any
 
 from mobiledeploy._version import __version__
 from mobiledeploy.base import quiet
+from mobiledeploy.formats.onnx.writer import IR_VERSION, OPSET
 from mobiledeploy.network.network import Network
 from mobiledeploy.ops.architecture import INPUT
 from mobiledeploy.spec.config import Head
 from mobiledeploy.targets import float_graph
-from mobiledeploy.targets.onnx_model import IR_VERSION, OPSET
 from mobiledeploy.training import session
 
 

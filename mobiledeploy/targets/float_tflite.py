@@ -3,10 +3,11 @@
 from typing import Any
 
 from mobiledeploy.base import quiet
+from mobiledeploy.formats.tflite import IDENTIFIER
+from mobiledeploy.formats.tflite.writer import SIGNATURE
 from mobiledeploy.network.network import Network
 from mobiledeploy.spec.config import Head
 from mobiledeploy.targets import float_graph
-from mobiledeploy.targets.tflite_model import IDENTIFIER, SIGNATURE
 from mobiledeploy.training import session
 
 

@@ -10,6 +10,7 @@ from typing import Final, assert_never
 import numpy as np
 
 from mobiledeploy._version import __version__
+from mobiledeploy.formats.onnx.writer import OnnxWriter
 from mobiledeploy.integer.digest import digest
 from mobiledeploy.integer.graph import IntegerGraph
 from mobiledeploy.integer.head import with_head
@@ -20,7 +21,6 @@ from mobiledeploy.ops.tensors import QTensor
 from mobiledeploy.spec.config import Head, Io
 from mobiledeploy.targets import onnx_stem
 from mobiledeploy.targets.border import border
-from mobiledeploy.targets.onnx_model import OnnxModel
 
 INNER: Final = "_uint8"
 """Behind the name of the input or output where a tensor inside holds its codes."""
@@ -55,7 +55,7 @@ def write(
     """
     graph = with_head(graph, head)
     tensors = graph.tensors()
-    model = OnnxModel(names=tensors)
+    model = OnnxWriter(names=tensors)
     image = _write_input(model, graph.input, io)
     stem = onnx_stem.find(graph)
     if stem is None and _is_image(graph.input):
@@ -81,7 +81,7 @@ def write(
     )
 
 
-def _write_input(model: OnnxModel, tensor: QTensor, io: Io) -> str:
+def _write_input(model: OnnxWriter, tensor: QTensor, io: Io) -> str:
     """Return the name of the input's codes inside: uint8, NHWC."""
     name, scale = tensor.name, tensor.scale
     if io == "uint8":
@@ -108,7 +108,7 @@ def _is_image(tensor: QTensor) -> bool:
     return len(tensor.shape) == IMAGE_AXES
 
 
-def _write_output(model: OnnxModel, tensor: QTensor, codes: str, io: Io) -> None:
+def _write_output(model: OnnxWriter, tensor: QTensor, codes: str, io: Io) -> None:
     """Add what leads from the output's codes inside to the output."""
     if _is_image(tensor):
         outer = tensor.name if io == "uint8" else None

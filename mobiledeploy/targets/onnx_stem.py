@@ -11,12 +11,12 @@ from typing import Final
 
 import numpy as np
 
+from mobiledeploy.formats.onnx.writer import OnnxWriter
 from mobiledeploy.integer.graph import IntegerGraph
 from mobiledeploy.ops import onnx
 from mobiledeploy.ops.conv import Conv, kernel_oihw, pads
 from mobiledeploy.ops.onnx import OnnxInput
 from mobiledeploy.ops.tensors import Int8, QTensor
-from mobiledeploy.targets.onnx_model import OnnxModel
 
 PIXELS: Final = 4
 """Input pixels that become one."""
@@ -43,7 +43,7 @@ def find(graph: IntegerGraph) -> Conv | None:
     return node if fits else None
 
 
-def write_stem(model: OnnxModel, node: Conv, image: QTensor, codes: str, output: str) -> None:
+def write_stem(model: OnnxWriter, node: Conv, image: QTensor, codes: str, output: str) -> None:
     """Add the nodes of the convolution that `find` found.
 
     Args:
@@ -93,6 +93,6 @@ def widened(kernel: Int8) -> Int8:
     return wide.reshape(OUTPUTS * channels, PIXELS * colours, height, 2)
 
 
-def _reshape(model: OnnxModel, tensor: str, constant: str, shape: tuple[int, ...]) -> str:
+def _reshape(model: OnnxWriter, tensor: str, constant: str, shape: tuple[int, ...]) -> str:
     # 0 keeps the batch as it is.
     return model.node("Reshape", [tensor, model.constant(constant, np.array([0, *shape]))])

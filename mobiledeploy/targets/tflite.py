@@ -4,6 +4,7 @@ from typing import assert_never
 
 import numpy as np
 
+from mobiledeploy.formats.tflite.writer import TfliteWriter
 from mobiledeploy.integer.graph import IntegerGraph
 from mobiledeploy.integer.head import with_head
 from mobiledeploy.ops import table
@@ -11,7 +12,6 @@ from mobiledeploy.ops.tensors import QTensor
 from mobiledeploy.ops.tflite import TfliteInput
 from mobiledeploy.spec.config import Head, Io
 from mobiledeploy.targets.border import border
-from mobiledeploy.targets.tflite_model import TfliteModel
 
 
 def write(graph: IntegerGraph, *, io: Io = "int8", head: Head = "softmax") -> bytes:
@@ -32,7 +32,7 @@ def write(graph: IntegerGraph, *, io: Io = "int8", head: Head = "softmax") -> by
     """
     graph = with_head(graph, head)
     tensors = graph.tensors()
-    model = TfliteModel(names=tensors)
+    model = TfliteWriter(names=tensors)
     indices: dict[str, int] = {}
     first = _outer(model, graph.input, io)
     indices[graph.input.name] = first
@@ -65,7 +65,7 @@ def write(graph: IntegerGraph, *, io: Io = "int8", head: Head = "softmax") -> by
     )
 
 
-def _inner(model: TfliteModel, tensor: QTensor, name: str) -> int:
+def _inner(model: TfliteWriter, tensor: QTensor, name: str) -> int:
     return model.activation(
         name,
         np.int8,
@@ -75,7 +75,7 @@ def _inner(model: TfliteModel, tensor: QTensor, name: str) -> int:
     )
 
 
-def _outer(model: TfliteModel, tensor: QTensor, io: Io) -> int:
+def _outer(model: TfliteWriter, tensor: QTensor, io: Io) -> int:
     outside = border(tensor, io)
     return model.activation(
         tensor.name,

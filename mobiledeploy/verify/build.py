@@ -12,11 +12,12 @@ from mobiledeploy.base.progress import Progress, silent
 from mobiledeploy.data import evaluation as held_back
 from mobiledeploy.data.evaluation import Evaluation
 from mobiledeploy.data.preprocess import preprocess
+from mobiledeploy.formats import model_file
 from mobiledeploy.runtimes import table
 from mobiledeploy.runtimes.child import Children
 from mobiledeploy.spec import manifest
 from mobiledeploy.spec.contract import LABELS, Contract, class_names
-from mobiledeploy.verify import facts, float32, golden, inputs, model_file, stated
+from mobiledeploy.verify import facts, float32, golden, inputs, stated
 from mobiledeploy.verify.inputs import ImageSet
 from mobiledeploy.verify.int8 import DEFAULT, Options, ruler_of
 from mobiledeploy.verify.observed import Observed

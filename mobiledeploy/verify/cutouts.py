@@ -2,22 +2,22 @@
 
 So an error does not go on into the next layer, and codes come into reach that no image brings
 about. The cut-out holds what the runtime fuses with the layer (padding, activation, the pairs
-around it); see `targets.cut_tflite` and `targets.cut_onnx`. A layer that reads the image takes the
-file's own input, with what the file does to it first.
+around it); see `formats.tflite.edit` and `formats.onnx.edit`. A layer that reads the image takes
+the file's own input, with what the file does to it first.
 """
 
 import dataclasses
 import math
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 
 from mobiledeploy.base.errors import ConversionError
-from mobiledeploy.integer import tflite_file
+from mobiledeploy.formats.onnx import edit as onnx_edit
+from mobiledeploy.formats.tflite import edit as tflite_edit
+from mobiledeploy.formats.tflite import schema
 from mobiledeploy.reading import INPUT, Layer, Tensor
 from mobiledeploy.runtimes import TensorInfo
-from mobiledeploy.targets import cut_onnx, cut_tflite, onnx_proto
 from mobiledeploy.verify import layer_codes
 from mobiledeploy.verify.layer_codes import Codes
 from mobiledeploy.verify.side import Side
@@ -71,13 +71,11 @@ class Cutter:
 
     Attributes:
         side: The file.
-        parsed: Its bytes, taken apart.
         sizes: Of one image, of tensors by name, as the runtime found them.
         runtime: With version.
     """
 
     side: Side
-    parsed: Any
     sizes: Mapping[str, tuple[int, ...]]
     runtime: str
 
@@ -101,23 +99,26 @@ class Cutter:
         return CutOut(side=self.side, layer=layer, sources=sources, inputs=inputs, model=model)
 
     def _tflite(self, tensors: list[Tensor], output: str) -> tuple[tuple[TensorInfo, ...], bytes]:
-        inputs = []
+        inputs, parsed = [], self.side.file.tflite
         for tensor in tensors:
-            found = self.parsed.tensors[cut_tflite.named(self.parsed, tensor.name)]
-            info = TensorInfo(name=found.name, dtype=found.dtype, shape=found.shape[1:])
+            found = parsed.tensors[tflite_edit.named(parsed, tensor.name)]
+            dtype = schema.numpy_type(found.dtype)
+            if dtype is None:
+                raise ConversionError(f"`{tensor.name}` is of {found.dtype}")
+            info = TensorInfo(name=tensor.name, dtype=dtype, shape=found.fixed_shape[1:])
             inputs.append(info)
-        model = cut_tflite.cut(self.parsed, [info.name for info in inputs], output)
+        model = tflite_edit.cut(parsed, [info.name for info in inputs], output)
         return tuple(inputs), model
 
     def _onnx(self, tensors: list[Tensor], output: str) -> tuple[tuple[TensorInfo, ...], bytes]:
         for tensor in tensors:
-            if tensor.dtype not in cut_onnx.TYPES:
+            if tensor.dtype not in onnx_edit.TYPES:
                 raise ConversionError(f"`{tensor.name}` is of {tensor.dtype}")
         starts = [
-            cut_onnx.Start(name=tensor.name, dtype=tensor.dtype, sizes=self._sizes(tensor))
+            onnx_edit.Start(name=tensor.name, dtype=tensor.dtype, sizes=self._sizes(tensor))
             for tensor in tensors
         ]
-        model = cut_onnx.cut(self.parsed, starts, output)
+        model = onnx_edit.cut(self.side.file.onnx, starts, output)
         inputs = tuple(
             TensorInfo(name=start.name, dtype=np.dtype(start.dtype), shape=start.sizes)
             for start in starts
@@ -146,15 +147,9 @@ def cutter(run: Tapped) -> Cutter:
         CorruptFileError: The file is damaged.
     """
     side = run.side
-    parsed: Any = (
-        tflite_file.parse(side.file.data, any_operator=True)
-        if side.file.format == "tflite"
-        else onnx_proto.parse(side.file.data)
-    )
     infos = (*run.session.inputs, *run.session.outputs)
     return Cutter(
         side=side,
-        parsed=parsed,
         sizes={info.name: info.shape for info in infos},
         runtime=run.session.runtime,
     )

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
+from mobiledeploy.formats.model_file import ModelFile
 from mobiledeploy.spec.config import Preprocessing
 from mobiledeploy.verify.answers import Grid
-from mobiledeploy.verify.model_file import ModelFile
 from mobiledeploy.verify.report import FileFacts
 from mobiledeploy.verify.runners import Runner
 from mobiledeploy.verify.side import Side

@@ -2,8 +2,8 @@
 
 import dataclasses
 
+from mobiledeploy.formats.model_file import ModelFile
 from mobiledeploy.verify.inputs import ImageSet
-from mobiledeploy.verify.model_file import ModelFile
 from mobiledeploy.verify.parity import Answers
 from mobiledeploy.verify.report import VerifyReport
 

@@ -6,12 +6,13 @@ from typing import Final
 
 from mobiledeploy.base.errors import ParityError
 from mobiledeploy.base.progress import Progress, silent
+from mobiledeploy.formats import model_file
+from mobiledeploy.formats.model_file import ModelFile
 from mobiledeploy.runtimes import table
 from mobiledeploy.runtimes.child import Children
-from mobiledeploy.verify import feeding, float_pair, inputs, model_file
+from mobiledeploy.verify import feeding, float_pair, inputs
 from mobiledeploy.verify.inputs import ImageSet
 from mobiledeploy.verify.int8 import DEFAULT, Options, ruler_of
-from mobiledeploy.verify.model_file import ModelFile
 from mobiledeploy.verify.observed import Observed
 from mobiledeploy.verify.photos import (
     Decoded,

@@ -145,7 +145,7 @@ def same_grid(sides: tuple[Side, Side]) -> bool | None:
     if len(by_format) < len(sides):
         return None
     try:
-        graph = tflite_reader.read(by_format["tflite"].file.data)
+        graph = tflite_reader.read(by_format["tflite"].file.tflite)
     except ConversionError:
         return None
     try:

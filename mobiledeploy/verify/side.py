@@ -4,18 +4,18 @@ import dataclasses
 import math
 import threading
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, assert_never
 
 import numpy as np
 
 from mobiledeploy import reading
 from mobiledeploy.base.errors import ConversionError, CorruptFileError
+from mobiledeploy.formats import model_file
+from mobiledeploy.formats.model_file import ModelFile
 from mobiledeploy.reading import Reading
 from mobiledeploy.runtimes import Array, FileLayer, Runtime, Session, table
-from mobiledeploy.targets import tap
 from mobiledeploy.verify import contradiction
 from mobiledeploy.verify.answers import Ends
-from mobiledeploy.verify.model_file import ModelFile
 
 
 class Place(Protocol):
@@ -95,7 +95,7 @@ class _Here:
         hint: str | None = None,
     ) -> bytes:
         del name, hint
-        return tap.COPIES[runtime.format](model, tensors)
+        return model_file.tap(runtime.format, model, tensors)
 
     def once(
         self, runtime: Runtime, model: bytes, batches: Sequence[Array], *, name: str = "the file"
@@ -222,9 +222,8 @@ def open_side(file: ModelFile, place: Place) -> Side:
         ConversionError: It is no graph with one input and one output, or computes in 16 bits.
         ParityError: It is no classifier.
     """
-    read = reading.read_tflite if file.format == "tflite" else reading.read_onnx
     try:
-        found = read(file.data)
+        found = _read(file)
     except (CorruptFileError, ConversionError) as error:
         raise type(error)(f"{file.name}: {error}", hint=error.hint) from error
     if reading.arithmetic(found) == "wider":
@@ -236,6 +235,16 @@ def open_side(file: ModelFile, place: Place) -> Side:
         )
     _check_grids(found, file.name)
     return Side(file=file, reading=found, ends=Ends.of(found, file=file.name), place=place)
+
+
+def _read(file: ModelFile) -> Reading:
+    match file.format:
+        case "tflite":
+            return reading.read_tflite(file.tflite)
+        case "onnx":
+            return reading.read_onnx(file.onnx)
+        case _:
+            assert_never(file.format)
 
 
 def _check_grids(found: Reading, name: str) -> None:

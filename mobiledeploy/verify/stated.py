@@ -7,7 +7,6 @@ were written down; here each statement is held against the bytes that it speaks 
 import dataclasses
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 import numpy as np
 
@@ -15,9 +14,10 @@ from mobiledeploy.base import arrays
 from mobiledeploy.base.errors import CorruptFileError
 from mobiledeploy.data import test_card
 from mobiledeploy.data.evaluation import Evaluation
+from mobiledeploy.formats.onnx import edit as onnx_edit
+from mobiledeploy.formats.tflite import edit as tflite_edit
 from mobiledeploy.reading import Tensor
 from mobiledeploy.spec.contract import Contract, Grid, Tap, Tolerance, class_names
-from mobiledeploy.targets import onnx_proto, tap
 from mobiledeploy.verify.report import VerifyReport
 from mobiledeploy.verify.side import Side
 
@@ -103,7 +103,7 @@ def _tap(recipe: Tap, side: Side) -> list[str]:
     """Return why a recipe does not add the logits to a file's outputs, or adds more."""
     logits = side.ends.taps
     if (recipe.output,) == logits and (
-        recipe == tap.tflite_recipe(side.file.data, logits).tap(recipe.path)
+        recipe == tflite_edit.tap_recipe(side.file.tflite, logits).tap(recipe.path)
         if side.file.format == "tflite"
         else _only_adds(recipe)
     ):
@@ -114,15 +114,11 @@ def _tap(recipe: Tap, side: Side) -> list[str]:
 
 def _only_adds(recipe: Tap) -> bool:
     """Whether a recipe for an `.onnx` adds the output that it names, and nothing else."""
-    from onnx import GraphProto, ModelProto
-
     try:
-        added: Any = onnx_proto.parse(bytes.fromhex(recipe.append))
-    except (ValueError, CorruptFileError):
+        tail = bytes.fromhex(recipe.append)
+    except ValueError:
         return False
-    outputs = added.graph.output
-    only = added == ModelProto(graph=GraphProto(output=outputs))
-    return only and recipe.patch is None and [o.name for o in outputs] == [recipe.output]
+    return recipe.patch is None and onnx_edit.only_adds(tail, recipe.output)
 
 
 def _unless(name: str, stated: object, found: object, because: str) -> list[str]:

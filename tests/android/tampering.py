@@ -10,6 +10,9 @@ from typing import Any
 import numpy as np
 
 from mobiledeploy.base import codec
+from mobiledeploy.formats.onnx import edit as onnx_edit
+from mobiledeploy.formats.onnx import parse as parse_onnx
+from mobiledeploy.formats.tflite import edit, parse
 from mobiledeploy.integer import tflite_reader
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.integer.graph import IntegerGraph
@@ -18,7 +21,7 @@ from mobiledeploy.ops.dense import Dense
 from mobiledeploy.runtimes import litert
 from mobiledeploy.spec.contract import MODELS, Contract, Grid
 from mobiledeploy.spec.results import File
-from mobiledeploy.targets import onnx, tap, tflite
+from mobiledeploy.targets import onnx, tflite
 from mobiledeploy.verify import golden
 
 Json = dict[str, Any]
@@ -51,7 +54,6 @@ def with_graph(assets: Path, graph: IntegerGraph) -> Path:
     }
     for name, data in files.items():
         (assets / name).write_bytes(data)
-    recipes = {"model.tflite": tap.tflite_recipe, "model.onnx": tap.onnx_recipe}
     logits = Grid(scale=float(graph.logits.scale), zero_point=graph.logits.zero_point)
     fitting = dataclasses.replace(
         contract,
@@ -60,7 +62,10 @@ def with_graph(assets: Path, graph: IntegerGraph) -> Path:
         if head == "softmax"
         else dataclasses.replace(contract.output, grid=logits),
         files=tuple(File.of(assets, assets / name) for name in MODELS),
-        taps=tuple(recipes[name](files[name]).tap(name) for name in MODELS)
+        taps=(
+            edit.tap_recipe(parse(files["model.tflite"])).tap("model.tflite"),
+            onnx_edit.tap_recipe(parse_onnx(files["model.onnx"])).tap("model.onnx"),
+        )
         if head == "softmax"
         else (),
     )
@@ -82,9 +87,9 @@ def with_golden_grids(assets: Path) -> Path:
 def sibling(build: Path) -> IntegerGraph:
     """Return another model of the same shape: the candidate that was not shipped."""
     shipped = (build / "model.tflite").read_bytes()
-    ours = tflite_reader.read(shipped)
+    ours = tflite_reader.read_file(shipped)
     for name in ("qat.tflite", "ptq.tflite"):
-        graph = tflite_reader.read((build / "quantise" / name).read_bytes())
+        graph = tflite_reader.read_file((build / "quantise" / name).read_bytes())
         pairs = zip(ours.nodes, graph.nodes, strict=True)
         if any(
             isinstance(a, Conv | Dense)
@@ -102,7 +107,7 @@ def with_one_more(build: Path) -> IntegerGraph:
     A bias counts in steps of the accumulator, hundreds of which may be one step of the output:
     most such changes are rounded away on 16 images, for Python as for the phone.
     """
-    graph = tflite_reader.read((build / "model.tflite").read_bytes())
+    graph = tflite_reader.read_file((build / "model.tflite").read_bytes())
     pixels, _, answers = golden.read(build / "golden.npz")
     codes = (pixels ^ np.uint8(128)).view(np.int8)
     for index in reversed(range(len(graph.nodes))):

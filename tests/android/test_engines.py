@@ -10,8 +10,8 @@ import pytest
 from android import proving, tampering
 from android.proving import Proof, Prover
 
+from mobiledeploy.formats.tflite import edit, parse
 from mobiledeploy.runtimes import litert
-from mobiledeploy.targets import tap
 from mobiledeploy.verify import golden
 
 pytestmark = [pytest.mark.android, pytest.mark.timeout(900)]
@@ -184,7 +184,7 @@ def test_counts_the_same_differences_as_python(
 ) -> None:
     folder, proof = tampered[name]
     pixels, names, expected = golden.read(folder / "golden.npz")
-    session = litert.load(tap.tflite((folder / "model.tflite").read_bytes()))
+    session = litert.load(edit.tap(parse((folder / "model.tflite").read_bytes())))
     logits = session.run((pixels ^ np.uint8(128)).view(np.int8))[-1].astype(np.int16)
     steps = np.abs(logits - expected.logits).max(axis=1)
     for file in FILES:

@@ -14,9 +14,12 @@ import pytest
 from android import jvm, tampering
 
 from mobiledeploy.deploy.toolchain import Toolchain
+from mobiledeploy.formats.onnx import edit as onnx_edit
+from mobiledeploy.formats.onnx import parse as parse_onnx
+from mobiledeploy.formats.tflite import edit, parse
 from mobiledeploy.integer import tflite_reader
 from mobiledeploy.ops.softmax import softmax_codes
-from mobiledeploy.targets import tap, tflite
+from mobiledeploy.targets import tflite
 from mobiledeploy.verify import golden
 
 pytestmark = [pytest.mark.android, pytest.mark.timeout(600)]
@@ -65,8 +68,8 @@ def test_tensorflow_lite_gives_the_golden_logits(
     build = built(*options)
     logits, scores = vectors(build, tmp_path)
     model = (build / "model.tflite").read_bytes()
-    graph = tflite_reader.read(model)
-    (tmp_path / "model").write_bytes(tap.tflite(model))
+    graph = tflite_reader.read_file(model)
+    (tmp_path / "model").write_bytes(edit.tap(parse(model)))
     files = [tmp_path / name for name in ("model", "inputs", "outputs")]
     said = emulated("RunTflite", "tflite-android", "libtensorflowlite_jni.so", *files)
     assert "version 2.16.1 flags 3" in said  # the int8 and uint8 kernels are on by default
@@ -84,7 +87,7 @@ def test_one_more_in_a_bias_is_told_apart(emulated: Run, digits: Path, tmp_path:
     """So the test above could fail: the same images, a model that differs by one in one place."""
     logits, _ = vectors(digits, tmp_path, images=16)
     model = tflite.write(tampering.with_one_more(digits))
-    (tmp_path / "model").write_bytes(tap.tflite(model))
+    (tmp_path / "model").write_bytes(edit.tap(parse(model)))
     files = [tmp_path / name for name in ("model", "inputs", "outputs")]
     emulated("RunTflite", "tflite-android", "libtensorflowlite_jni.so", *files)
     found = np.fromfile(files[2], np.int8).reshape(len(logits), 2, -1)
@@ -98,9 +101,9 @@ def test_onnx_runtime_gives_the_golden_logits(
     build = built(*options)
     logits, scores = vectors(build, tmp_path)
     model = (build / "model.onnx").read_bytes()
-    recipe = tap.onnx_recipe(model)
+    recipe = onnx_edit.tap_recipe(parse_onnx(model))
     (tmp_path / "model").write_bytes(recipe.apply(model))
-    graph = tflite_reader.read((build / "model.tflite").read_bytes())
+    graph = tflite_reader.read_file((build / "model.tflite").read_bytes())
     files = [tmp_path / name for name in ("model", "inputs", "outputs")]
     side = str(graph.input.shape[0])
     names = (graph.input.name, graph.output.name, recipe.tap("model.onnx").output)

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from android import jvm
 
+from mobiledeploy.formats.tflite import edit, parse
 from mobiledeploy.runtimes import litert
-from mobiledeploy.targets import tap
 from mobiledeploy.verify import golden
 
 pytestmark = [pytest.mark.android, pytest.mark.timeout(600)]
@@ -27,7 +27,7 @@ def test_what_an_app_may_call(
     pixels, _, _ = golden.read(digits / "golden.npz")
     codes = (pixels ^ np.uint8(128)).view(np.int8)
     model = (digits / "model.tflite").read_bytes()
-    tapped = tap.tflite(model)
+    tapped = edit.tap(parse(model))
     scores, logits = litert.load(tapped).run(codes)
     _, builtin = litert.load(tapped, kernels="builtin").run(codes)
     for name, data in {

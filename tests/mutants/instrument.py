@@ -8,6 +8,8 @@ import comparing
 from mobiledeploy import reading
 from mobiledeploy.base.errors import CorruptFileError
 from mobiledeploy.compare.difference import Difference
+from mobiledeploy.formats.onnx import parse as parse_onnx
+from mobiledeploy.formats.tflite import parse
 from mutants.editable import Editable, NotApplicableError
 from mutants.faults import FAULTS
 from mutants.onnx import OnnxEditable
@@ -75,7 +77,10 @@ class Instrument:
     """The comparison of a pair of files of which one is sound."""
 
     def __init__(self, tflite: bytes, onnx: bytes) -> None:
-        self._tflite, self._onnx = reading.read_tflite(tflite), reading.read_onnx(onnx)
+        self._tflite, self._onnx = (
+            reading.read_tflite(parse(tflite)),
+            reading.read_onnx(parse_onnx(onnx)),
+        )
         self._usual = set(comparing.compare(self._tflite, self._onnx).differences)
 
     def is_right(self, mutant: Mutant, answer: Answer) -> bool:
@@ -90,9 +95,11 @@ class Instrument:
         """Return what it says of a mutant."""
         try:
             if mutant.format == "tflite":
-                report = comparing.compare(reading.read_tflite(mutant.data), self._onnx)
+                report = comparing.compare(reading.read_tflite(parse(mutant.data)), self._onnx)
             else:
-                report = comparing.compare(self._tflite, reading.read_onnx(mutant.data))
+                report = comparing.compare(
+                    self._tflite, reading.read_onnx(parse_onnx(mutant.data))
+                )
         except CorruptFileError as error:
             return Answer(kind="damaged", named=(), said=str(error))
         if report.first is not None:

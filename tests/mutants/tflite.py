@@ -1,21 +1,19 @@
-"""Edit a `.tflite` through the schema's object API."""
+"""What a fault can change in a `.tflite`."""
 
-import copy
 from typing import Any
 
-import flatbuffers
 import numpy as np
-from ai_edge_litert import schema_py_generated as schema
+from tflite_editor import TfliteFile
 
 from mutants.editable import Array, NotApplicableError
 
 KINDS = {
-    0: "add",
-    3: "conv",
-    4: "depthwise",
-    9: "dense",
-    25: "softmax",
-    40: "mean",
+    "ADD": "add",
+    "CONV_2D": "conv",
+    "DEPTHWISE_CONV_2D": "depthwise",
+    "FULLY_CONNECTED": "dense",
+    "MEAN": "mean",
+    "SOFTMAX": "softmax",
 }
 
 
@@ -23,10 +21,9 @@ class TfliteEditable:
     """A `.tflite` of our form: int8 from the input to the output, no other operators."""
 
     def __init__(self, data: bytes) -> None:
-        self._model = schema.ModelT.InitFromPackedBuf(bytearray(data))
-        self._graph = self._model.subgraphs[0]
-        codes = [self._model.operatorCodes[op.opcodeIndex] for op in self._graph.operators]
-        self.kinds = tuple(KINDS[max(c.builtinCode, c.deprecatedBuiltinCode)] for c in codes)
+        self._file = TfliteFile(data)
+        self._graph = self._file.graph
+        self.kinds = tuple(KINDS[self._file.builtin(op)] for op in self._graph.operators)
 
     def _op(self, layer: int) -> Any:
         return self._graph.operators[layer]
@@ -41,15 +38,8 @@ class TfliteEditable:
         return self._graph.tensors[self._op(layer).inputs[place]]
 
     def _values(self, tensor: Any, dtype: Any) -> Array:
-        data = self._model.buffers[tensor.buffer].data
+        data = self._file.model.buffers[tensor.buffer].data
         return np.frombuffer(bytes(data), dtype).reshape(tensor.shape).copy()
-
-    def _store(self, tensor: Any, values: Array) -> None:
-        # Into a buffer of its own: equal constants may share one.
-        buffer = schema.BufferT()
-        buffer.data = np.frombuffer(values.tobytes(), np.uint8)
-        self._model.buffers.append(buffer)
-        tensor.buffer = len(self._model.buffers) - 1
 
     def kernel(self, layer: int) -> Array:
         values = self._values(self._constant(layer, 1), np.int8)
@@ -58,7 +48,7 @@ class TfliteEditable:
     def set_kernel(self, layer: int, kernel: Array) -> None:
         if self.kinds[layer] == "depthwise":
             kernel = kernel.transpose(3, 1, 2, 0)
-        self._store(self._constant(layer, 1), np.ascontiguousarray(kernel))
+        self._file.store(self._constant(layer, 1), kernel)
 
     def kernel_grid(self, layer: int) -> tuple[Array, Array]:
         grid = self._constant(layer, 1).quantization
@@ -72,7 +62,7 @@ class TfliteEditable:
         return self._values(self._constant(layer, 2), np.int32)
 
     def set_bias(self, layer: int, bias: Array) -> None:
-        self._store(self._constant(layer, 2), bias.astype(np.int32))
+        self._file.store(self._constant(layer, 2), bias.astype(np.int32))
 
     def bias_scale(self, layer: int) -> Array:
         return np.array(self._constant(layer, 2).quantization.scale, np.float32)
@@ -124,24 +114,15 @@ class TfliteEditable:
 
     def move_pixels(self, layer: int) -> None:
         target = int(self._op(layer).outputs[0])
-        tensors, code = self._graph.tensors, schema.OperatorCodeT()
-        size = tensors[target].shape
+        name, size = self._tensor(layer).name.decode(), self._tensor(layer).shape
         if len(size) != 4 or size[1] % 2:
             raise NotApplicableError
         # The stated shape stays, and the name goes with what the next layer reads.
-        computed, shape = copy.deepcopy(tensors[target]), schema.TensorT()
-        computed.name = f"{tensors[target].name}~"
-        shape.name, shape.shape, shape.type = "shape~", np.array([4], np.int32), 2
-        tensors.extend([computed, shape])
-        self._store(shape, np.array([1, size[1] // 2, size[2] * 2, size[3]], np.int32))
-        self._op(layer).outputs = np.array([len(tensors) - 2], np.int32)
-        code.builtinCode = code.deprecatedBuiltinCode = 22
-        self._model.operatorCodes.append(code)
-        reshape = schema.OperatorT()
-        reshape.opcodeIndex = len(self._model.operatorCodes) - 1
-        reshape.inputs = np.array([len(tensors) - 2, len(tensors) - 1], np.int32)
-        reshape.outputs = np.array([target], np.int32)
-        self._graph.operators.insert(layer + 1, reshape)
+        computed = self._file.add_tensor(name, f"{name}~")
+        moved = np.array([1, size[1] // 2, size[2] * 2, size[3]], np.int32)
+        inputs = [computed, self._file.add_constant("shape~", moved)]
+        self._op(layer).outputs = np.array([computed], np.int32)
+        self._file.add_operator(layer + 1, "RESHAPE", inputs, [target])
 
     def turn_operand(self, layer: int) -> None:
         raise NotApplicableError
@@ -151,7 +132,7 @@ class TfliteEditable:
 
     def shorten_kernel(self, layer: int) -> None:
         tensor = self._constant(layer, 1)
-        self._store(tensor, self._values(tensor, np.int8).ravel()[:-3])
+        self._file.store(tensor, self._values(tensor, np.int8).ravel()[:-3])
 
     def operands(self, layer: int) -> tuple[int, int]:
         if self.kinds[layer] != "add":
@@ -181,6 +162,4 @@ class TfliteEditable:
         self._options(layer).beta = beta
 
     def data(self) -> bytes:
-        builder = flatbuffers.Builder(1 << 20)
-        builder.Finish(self._model.Pack(builder), file_identifier=b"TFL3")
-        return bytes(builder.Output())
+        return self._file.bytes()

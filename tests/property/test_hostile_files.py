@@ -9,7 +9,11 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mobiledeploy import reading
 from mobiledeploy.base.errors import MobileDeployError
+from mobiledeploy.formats.onnx import edit as onnx_edit
+from mobiledeploy.formats.onnx import parse as parse_onnx
+from mobiledeploy.formats.tflite import edit, parse
 from mobiledeploy.integer import tflite_reader
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.integer.digest import digest
@@ -18,7 +22,7 @@ from mobiledeploy.ops.conv import Conv
 from mobiledeploy.ops.dense import Dense
 from mobiledeploy.ops.operator import Node
 from mobiledeploy.spec.config import Io
-from mobiledeploy.targets import onnx, tap, tflite
+from mobiledeploy.targets import onnx, tflite
 
 
 @functools.cache
@@ -39,9 +43,11 @@ def test_mutated_bytes_give_a_graph_or_our_error(changes: list[tuple[int, bytes]
     data = bytearray(file())
     for place, new in changes:
         data[place : place + len(new)] = new
-    for read in (tflite_reader.read, tap.tflite):
-        with contextlib.suppress(MobileDeployError):
-            read(bytes(data))
+    with contextlib.suppress(MobileDeployError):
+        model = parse(bytes(data))
+        for look in (tflite_reader.read, reading.read_tflite, edit.tap):
+            with contextlib.suppress(MobileDeployError):
+                look(model)
 
 
 @functools.cache
@@ -59,14 +65,14 @@ def test_a_mutated_onnx_file_is_tapped_or_gives_our_error(
     for place, new in changes:
         data[place % len(data) : place % len(data) + len(new)] = new
     with contextlib.suppress(MobileDeployError):
-        tap.onnx(bytes(data))
+        onnx_edit.tap(parse_onnx(bytes(data)))
 
 
 @settings(max_examples=200, deadline=2000)
 @given(st.binary(max_size=400))
 def test_random_bytes_behind_the_identifier_give_our_error(tail: bytes) -> None:
     try:
-        tflite_reader.read(b"\x10\0\0\0TFL3" + tail)
+        tflite_reader.read_file(b"\x10\0\0\0TFL3" + tail)
     except MobileDeployError:
         return
     raise AssertionError(tail)
@@ -76,7 +82,7 @@ def test_random_bytes_behind_the_identifier_give_our_error(tail: bytes) -> None:
 @given(st.integers(0, 2**32 - 1), st.sampled_from(["int8", "uint8", "float32"]))
 def test_any_graph_that_is_written_is_read(seed: int, io: Io) -> None:
     graph = shaken(graphs.assorted_graph(seed=seed % 4), seed)
-    read = tflite_reader.read(tflite.write(graph, io=io))
+    read = tflite_reader.read_file(tflite.write(graph, io=io))
     assert digest(read) == digest(graph)
     assert read.tensors() == graph.tensors()
 

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from mobiledeploy.base import child_process, codec
 from mobiledeploy.base.errors import CorruptFileError, MobileDeployError
+from mobiledeploy.formats.onnx import checker
 from mobiledeploy.integer.certify import certify
-from mobiledeploy.lint import onnx_check
 from mobiledeploy.lint.inspection import inspect
 from mobiledeploy.targets import onnx, tflite
 
@@ -41,7 +41,7 @@ def here(monkeypatch: pytest.MonkeyPatch) -> None:
     """Check in this process: a child for each file would take minutes."""
 
     def call(module: str, function: str, path: str, *, seconds: float) -> bytes:
-        return onnx_check.check(path)
+        return checker.check(path)
 
     monkeypatch.setattr(child_process, "call", call)
 

@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from mobiledeploy import reading
 from mobiledeploy.base import codec
 from mobiledeploy.base.errors import MobileDeployError
+from mobiledeploy.formats.onnx import parse as parse_onnx
+from mobiledeploy.formats.tflite import parse
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.targets import onnx, tflite
 
@@ -23,7 +25,7 @@ def files() -> tuple[bytes, bytes]:
 
 @functools.cache
 def sound() -> reading.Reading:
-    return reading.read_tflite(files()[0])
+    return reading.read_tflite(parse(files()[0]))
 
 
 changes = st.lists(
@@ -43,7 +45,7 @@ def changed(data: bytes, places: list[tuple[int, bytes]]) -> bytes:
 @given(changes)
 def test_a_damaged_tflite_is_read_and_compared_or_refused(places: list[tuple[int, bytes]]) -> None:
     with contextlib.suppress(MobileDeployError):
-        found = reading.read_tflite(changed(files()[0], places))
+        found = reading.read_tflite(parse(changed(files()[0], places)))
         codec.to_json(comparing.compare(sound(), found))
 
 
@@ -51,7 +53,7 @@ def test_a_damaged_tflite_is_read_and_compared_or_refused(places: list[tuple[int
 @given(changes)
 def test_a_damaged_onnx_is_read_and_compared_or_refused(places: list[tuple[int, bytes]]) -> None:
     with contextlib.suppress(MobileDeployError):
-        found = reading.read_onnx(changed(files()[1], places))
+        found = reading.read_onnx(parse_onnx(changed(files()[1], places)))
         codec.to_json(comparing.compare(found, sound()))
 
 
@@ -60,4 +62,4 @@ def test_a_damaged_onnx_is_read_and_compared_or_refused(places: list[tuple[int, 
 def test_a_cut_off_file_is_refused(length: int) -> None:
     data = files()[1]
     with contextlib.suppress(MobileDeployError):
-        reading.read_onnx(data[: length % len(data)])
+        reading.read_onnx(parse_onnx(data[: length % len(data)]))

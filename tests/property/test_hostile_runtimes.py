@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 
 from mobiledeploy.base.errors import MobileDeployError
+from mobiledeploy.formats import model_file
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.runtimes import Format, Runtime, table
 from mobiledeploy.runtimes.child import Children, ChildSession
 from mobiledeploy.targets import onnx, tflite
-from mobiledeploy.verify import model_file
 from mobiledeploy.verify.side import open_side
 
 FILES = 500

@@ -4,19 +4,20 @@ import functools
 from typing import Any
 
 import comparing
-import flatbuffers
 import graphs
 import numpy as np
 import numpy.typing as npt
 import onnx as onnx_package
-from ai_edge_litert import schema_py_generated as schema
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import numpy_helper
+from tflite_editor import TfliteFile
 
 from mobiledeploy import reading
 from mobiledeploy.base.errors import MobileDeployError
 from mobiledeploy.compare.difference import Difference
+from mobiledeploy.formats.onnx import parse as parse_onnx
+from mobiledeploy.formats.tflite import parse
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.reading import Reading
 from mobiledeploy.targets import onnx, tflite
@@ -39,15 +40,15 @@ def files() -> tuple[bytes, bytes]:
 
 @functools.cache
 def sound() -> tuple[Reading, Reading, frozenset[Difference]]:
-    pair = reading.read_tflite(files()[0]), reading.read_onnx(files()[1])
+    pair = reading.read_tflite(parse(files()[0])), reading.read_onnx(parse_onnx(files()[1]))
     return *pair, frozenset(comparing.compare(*pair).differences)
 
 
 def is_silent(*, tflite: bytes | None = None, onnx: bytes | None = None) -> bool:
     a, b, usual = sound()
     try:
-        a = a if tflite is None else reading.read_tflite(tflite)
-        b = b if onnx is None else reading.read_onnx(onnx)
+        a = a if tflite is None else reading.read_tflite(parse(tflite))
+        b = b if onnx is None else reading.read_onnx(parse_onnx(onnx))
     except MobileDeployError:
         return False
     return frozenset(comparing.compare(a, b).differences) == usual
@@ -102,33 +103,30 @@ def test_no_attribute_of_an_onnx_changes_silently(number: int, place: int) -> No
 def test_no_number_of_a_tensor_of_a_tflite_changes_silently(
     number: int, place: int, field: str
 ) -> None:
-    model = unpacked()
-    tensors = model.subgraphs[0].tensors
+    file = TfliteFile(files()[0])
+    model, tensors = file.model, file.graph.tensors
     if field == "data":
         tensors = [t for t in tensors if model.buffers[t.buffer].data is not None]
         tensor = tensors[number % len(tensors)]
         dtype: npt.DTypeLike = {2: np.int32, 9: np.int8}[tensor.type]
         data = np.array(model.buffers[tensor.buffer].data, np.uint8)
-        buffer = schema.BufferT()
-        buffer.data = nudged(data.view(dtype), place).view(np.uint8)
-        model.buffers.append(buffer)
-        tensor.buffer = len(model.buffers) - 1
+        file.store(tensor, nudged(data.view(dtype), place))
     else:
         tensors = [t for t in tensors if t.quantization and t.quantization.scale is not None]
         tensor = tensors[number % len(tensors)]
         grid = tensor.quantization
         dtype = np.float32 if field == "scale" else np.int64
         setattr(grid, field, nudged(np.array(getattr(grid, field), dtype), place))
-    assert not is_silent(tflite=packed(model)), (tensor.name, field)
+    assert not is_silent(tflite=file.bytes()), (tensor.name, field)
 
 
 @settings(max_examples=40, deadline=3000)
 @given(number=st.integers(0, 10**6))
 def test_no_option_of_a_tflite_changes_silently(number: int) -> None:
-    model = unpacked()
+    file = TfliteFile(files()[0])
     found = [
         (operator.builtinOptions, name)
-        for operator in model.subgraphs[0].operators
+        for operator in file.graph.operators
         if operator.builtinOptions is not None
         for name in vars(operator.builtinOptions)
         if name not in WITHOUT_MEANING and getattr(operator.builtinOptions, name) is not None
@@ -136,17 +134,7 @@ def test_no_option_of_a_tflite_changes_silently(number: int) -> None:
     options, name = found[number % len(found)]
     before = getattr(options, name)
     setattr(options, name, before + 1)
-    silent = is_silent(tflite=packed(model))
+    silent = is_silent(tflite=file.bytes())
     # A window of one pixel that moves by one needs no padding.
-    expected = name == "padding" and options is model.subgraphs[0].operators[3].builtinOptions
+    expected = name == "padding" and options is file.graph.operators[3].builtinOptions
     assert silent == expected, (type(options).__name__, name, before)
-
-
-def unpacked() -> Any:
-    return schema.ModelT.InitFromPackedBuf(bytearray(files()[0]))
-
-
-def packed(model: Any) -> bytes:
-    builder = flatbuffers.Builder(1 << 16)
-    builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
-    return bytes(builder.Output())

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from mobiledeploy import reading
 from mobiledeploy.base.errors import ConversionError
+from mobiledeploy.formats.tflite import parse
 from mobiledeploy.integer import oracle
 from mobiledeploy.integer.graph import IntegerGraph
 from mobiledeploy.ops.conv import Conv
@@ -78,7 +79,7 @@ def test_equivalent_means_the_same_codes_for_every_input(
         b = convolution(moved(scale, ulps), zero, kernel_scale, weight, bias + more)
     except ConversionError:
         return  # an accumulator step too wide for the runtimes
-    files = [reading.read_tflite(tflite.write(graph, head="logits")) for graph in (a, b)]
+    files = [reading.read_tflite(parse(tflite.write(graph, head="logits"))) for graph in (a, b)]
     report = comparing.compare(*files)
     one, two = (oracle.run(graph, ALL_CODES)["out"] for graph in (a, b))
     equal = np.array_equal(one, two)
@@ -99,7 +100,7 @@ def test_changes_of_every_size_are_told_apart() -> None:
     assert isinstance(node, Conv)
     wide = dataclasses.replace(node.output, scale=np.float32(0.022))
     other = dataclasses.replace(graph, nodes=(dataclasses.replace(node, output=wide),))
-    files = [reading.read_tflite(tflite.write(g, head="logits")) for g in (graph, other)]
+    files = [reading.read_tflite(parse(tflite.write(g, head="logits"))) for g in (graph, other)]
     report = comparing.compare(*files)
     assert report.first is not None
     codes = [oracle.run(g, ALL_CODES)["out"].astype(int) for g in (graph, other)]

@@ -13,6 +13,7 @@ from mobiledeploy.data.preprocess import preprocess
 from mobiledeploy.emulation import child
 from mobiledeploy.emulation.verify import SOFTMAXES
 from mobiledeploy.formats.model import Model
+from mobiledeploy.formats.tflite import parse
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.integer.graph import IntegerGraph
 from mobiledeploy.integer.head import with_head
@@ -85,7 +86,7 @@ CALLS: dict[str, Callable[[], object]] = {
     "method of a proof": lambda: Finding(method=OTHER).status,
     "kind of a layer": lambda: list(
         _right(
-            changed(read_tflite(tflite.write(GRAPH)).layers[0], kind=OTHER),
+            changed(read_tflite(parse(tflite.write(GRAPH))).layers[0], kind=OTHER),
             "tflite",
             [np.zeros((1, *GRAPH.input.shape), np.int8)],
         )

@@ -14,9 +14,9 @@ from unit.cli.conftest import check
 from mobiledeploy.base.errors import CorruptFileError, ParityError
 from mobiledeploy.cli._output import WIDTH
 from mobiledeploy.cli.main import app
+from mobiledeploy.formats.tflite.writer import TfliteWriter
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.targets import onnx, tflite
-from mobiledeploy.targets.tflite_model import TfliteModel
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +68,7 @@ def test_tables_come_when_asked_for_and_fit_the_width(build: Path) -> None:
 
 def flawed(folder: Path, *, name: str = "output", bias_grid: float = 0.1) -> Path:
     """A layer with a weight code -128, and with a bias on another grid if asked for."""
-    model = TfliteModel()
+    model = TfliteWriter()
     image = model.activation("image", np.int8, (1, 8, 8, 4), scale=np.float32(0.1))
     weights = np.arange(-128, -128 + 32, dtype=np.int8).reshape(8, 1, 1, 4)
     scale = np.full(8, 0.01, np.float32)

@@ -11,10 +11,11 @@ import pytest
 from mobiledeploy import reading
 from mobiledeploy.base import codec
 from mobiledeploy.compare.difference import Difference, StructureReport
+from mobiledeploy.formats.tflite import parse
 from mobiledeploy.reading import Layer, Reading
 from mobiledeploy.targets import tflite
 
-OURS = reading.read_tflite(tflite.write(graphs.assorted_graph()))
+OURS = reading.read_tflite(parse(tflite.write(graphs.assorted_graph())))
 PROSE = " in floats, some units in the last place, expected otherwise"
 """A name that says what sentences of ours say."""
 

@@ -10,6 +10,8 @@ import pytest
 from float_onnx import quantised_by_ort
 
 from mobiledeploy import reading
+from mobiledeploy.formats.onnx import parse as parse_onnx
+from mobiledeploy.formats.tflite import parse
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.integer.graph import IntegerGraph
 from mobiledeploy.integer.quantise import quantise
@@ -31,11 +33,11 @@ def graph() -> IntegerGraph:
 
 @pytest.fixture(scope="module")
 def ours(graph: IntegerGraph) -> Reading:
-    return reading.read_tflite(tflite.write(graph))
+    return reading.read_tflite(parse(tflite.write(graph)))
 
 
 def quantised(network: Network, folder: Path, **options: Any) -> Reading:
-    return reading.read_onnx(quantised_by_ort(network, folder, **options))
+    return reading.read_onnx(parse_onnx(quantised_by_ort(network, folder, **options)))
 
 
 @pytest.mark.parametrize("form", ["QDQ", "QOperator"])
@@ -81,8 +83,8 @@ def test_a_file_of_tf2onnx_holds_our_integers_and_adds_otherwise(tmp_path: Path)
     path = tmp_path / "model.tflite"
     path.write_bytes(tflite.write(graph))
     model, _ = tf2onnx.convert.from_tflite(str(path), opset=17)
-    theirs = reading.read_onnx(model.SerializeToString())
-    report = comparing.compare(reading.read_tflite(path.read_bytes()), theirs)
+    theirs = reading.read_onnx(parse_onnx(model.SerializeToString()))
+    report = comparing.compare(reading.read_tflite(parse(path.read_bytes())), theirs)
     assert report.matched == report.layers == report.other_layers == len(graph.nodes)
     # tf2onnx takes the scales as they are; ours are moved where that rounds otherwise.
     moved = {name for name, c in certify(graph).items() if c.differing_before}
@@ -113,8 +115,8 @@ def test_a_file_of_tensorflows_converter_is_said_to_be_calibrated_apart() -> Non
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     converter.representative_dataset = lambda: ([image] for image in images)
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-    theirs = reading.read_tflite(converter.convert())
-    ours = reading.read_onnx(onnx_target.write(graph, certify(graph)))
+    theirs = reading.read_tflite(parse(converter.convert()))
+    ours = reading.read_onnx(parse_onnx(onnx_target.write(graph, certify(graph))))
     report = comparing.compare(theirs, ours)
     assert report.matched == report.layers == report.other_layers == len(graph.nodes)
     assert "quantised separately" in report.cause

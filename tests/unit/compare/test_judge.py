@@ -12,6 +12,8 @@ import pytest
 from mobiledeploy import reading
 from mobiledeploy.base import codec
 from mobiledeploy.compare.difference import StructureReport
+from mobiledeploy.formats.onnx import parse as parse_onnx
+from mobiledeploy.formats.tflite import parse
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.integer.graph import IntegerGraph
 from mobiledeploy.reading import Layer, Reading
@@ -27,8 +29,8 @@ def graph() -> IntegerGraph:
 def pair(graph: IntegerGraph) -> tuple[Reading, Reading]:
     """The two files of one graph."""
     return (
-        reading.read_tflite(tflite.write(graph)),
-        reading.read_onnx(onnx.write(graph, certify(graph))),
+        reading.read_tflite(parse(tflite.write(graph))),
+        reading.read_onnx(parse_onnx(onnx.write(graph, certify(graph)))),
     )
 
 
@@ -85,7 +87,9 @@ def test_the_plain_scales_of_such_additions_are_found_to_round_otherwise(
         )
         for name, certificate in certify(graph).items()
     }
-    report = comparing.compare(pair[0], reading.read_onnx(onnx.write(graph, uncertified)))
+    report = comparing.compare(
+        pair[0], reading.read_onnx(parse_onnx(onnx.write(graph, uncertified)))
+    )
     assert not report.same
     for found in report.differences:
         assert (found.field, found.kind, found.lsb) == ("rounding", "add", 1)
@@ -238,7 +242,7 @@ def test_files_of_other_graphs_are_said_to_be_quantised_separately(
     pair: tuple[Reading, Reading],
 ) -> None:
     other = graphs.mobilenet("v2", alpha=0.35, image_size=32, seed=1)
-    report = comparing.compare(pair[0], reading.read_tflite(tflite.write(other)))
+    report = comparing.compare(pair[0], reading.read_tflite(parse(tflite.write(other))))
     assert not report.same
     assert "quantised separately" in report.cause
     assert report.matched == report.layers

@@ -10,6 +10,8 @@ from mutants.instrument import Instrument, mutant
 from onnx import load_from_string
 
 from mobiledeploy import reading
+from mobiledeploy.formats.onnx import parse as parse_onnx
+from mobiledeploy.formats.tflite import parse
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.targets import onnx, tflite
 
@@ -103,8 +105,8 @@ def test_an_image_in_an_order_that_is_not_understood_is_no_other_network() -> No
     model = load_from_string(files["onnx"])
     (turned,) = [node for node in model.graph.node if node.op_type == "Transpose"][:1]
     turned.attribute[0].ints[:] = [0, 1, 3, 2]
-    spoilt = reading.read_onnx(model.SerializeToString())
-    cause = comparing.compare(reading.read_tflite(files["tflite"]), spoilt).cause
+    spoilt = reading.read_onnx(parse_onnx(model.SerializeToString()))
+    cause = comparing.compare(reading.read_tflite(parse(files["tflite"])), spoilt).cause
     assert "axes NHCW is not understood in this form" in cause
     assert "different networks" not in cause
 

@@ -10,6 +10,8 @@ import pytest
 from float_onnx import quantised_by_ort
 
 from mobiledeploy import reading
+from mobiledeploy.formats.onnx import parse as parse_onnx
+from mobiledeploy.formats.tflite import parse
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.integer.quantise import quantise
 from mobiledeploy.ops.certificate import Certificate
@@ -21,7 +23,7 @@ NETWORK, RANGES = graphs.random_network(graphs.assorted())
 
 def test_a_tensor_that_each_reader_quantises_again_has_one_layer(tmp_path: Path) -> None:
     file = quantised_by_ort(NETWORK, tmp_path, extra_options={"DedicatedQDQPair": True})
-    kinds = [layer.kind for layer in reading.read_onnx(file).layers]
+    kinds = [layer.kind for layer in reading.read_onnx(parse_onnx(file)).layers]
     assert len(kinds) == len(NETWORK.architecture.layers)
     assert "quantize" not in kinds
 
@@ -52,7 +54,7 @@ def test_what_ort_has_optimised_and_saved_holds_the_same_integers(
     saved = tmp_path / "optimised.onnx"
     ort.load(file, save=saved)
     assert b"channels_last" in saved.read_bytes()
-    pair = reading.read_onnx(file), reading.read_onnx(saved.read_bytes())
+    pair = reading.read_onnx(parse_onnx(file)), reading.read_onnx(parse_onnx(saved.read_bytes()))
     assert "unknown" not in {layer.kind for layer in pair[1].layers}
     report = comparing.compare(*pair)
     assert report.matched == report.layers == report.other_layers
@@ -66,7 +68,7 @@ def test_a_file_is_the_same_as_itself_however_its_additions_round() -> None:
     plain = Certificate(
         name="sum", scales=scales[:2], cases=0, differing_before=0, differing_after=0
     )
-    file = reading.read_onnx(onnx.write(graph, {"sum": plain}, head="logits"))
+    file = reading.read_onnx(parse_onnx(onnx.write(graph, {"sum": plain}, head="logits")))
     assert comparing.compare(file, file).same
-    first = reading.read_tflite(tflite.write(graph, head="logits"))
+    first = reading.read_tflite(parse(tflite.write(graph, head="logits")))
     assert comparing.compare(first, file).first.field == "rounding"

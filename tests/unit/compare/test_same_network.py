@@ -11,6 +11,8 @@ import pytest
 from mobiledeploy import reading
 from mobiledeploy.compare import same_network
 from mobiledeploy.compare.align import Alignment
+from mobiledeploy.formats.onnx import parse as parse_onnx
+from mobiledeploy.formats.tflite import parse
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.integer.quantise import quantise
 from mobiledeploy.network.network import Network
@@ -19,14 +21,14 @@ from mobiledeploy.targets import onnx, tflite
 
 NETWORK, RANGES = graphs.random_network(graphs.assorted())
 WEIGHTED = len(NETWORK.weights)
-OURS = reading.read_tflite(tflite.write(quantise(NETWORK, RANGES)))
+OURS = reading.read_tflite(parse(tflite.write(quantise(NETWORK, RANGES))))
 
 
 def quantised_apart(network: Network = NETWORK) -> Reading:
     """The network with ranges a fifth wider, as another tool may measure them."""
     wider = {name: (low * 1.2, high * 1.2) for name, (low, high) in RANGES.items()}
     graph = quantise(network, wider)
-    return reading.read_onnx(onnx.write(graph, certify(graph)))
+    return reading.read_onnx(parse_onnx(onnx.write(graph, certify(graph))))
 
 
 def changed(change: Callable[[str, np.ndarray], np.ndarray]) -> Network:
@@ -58,7 +60,9 @@ def test_other_weights_are_not_called_another_calibration() -> None:
 
 def test_other_networks_are_not_called_another_calibration() -> None:
     pair = [
-        reading.read_tflite(tflite.write(graphs.mobilenet("v2", alpha=alpha, image_size=32)))
+        reading.read_tflite(
+            parse(tflite.write(graphs.mobilenet("v2", alpha=alpha, image_size=32)))
+        )
         for alpha in (0.35, 0.5)
     ]
     said = comparing.compare(*pair).cause

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from mobiledeploy.formats.tflite import edit, parse
 from mobiledeploy.integer import tflite_reader
 from mobiledeploy.integer.digest import digest
 from mobiledeploy.integer.exact_ranges import exact_ranges
@@ -18,7 +19,7 @@ from mobiledeploy.ops.dense import Dense
 from mobiledeploy.ops.ranges import Ranges
 from mobiledeploy.runtimes import litert
 from mobiledeploy.spec.config import Arch
-from mobiledeploy.targets import tap, tflite
+from mobiledeploy.targets import tflite
 
 pytestmark = [
     pytest.mark.tensorflow,
@@ -105,7 +106,7 @@ def test_ops_weights_biases_scales_and_zero_points_are_the_same(
     case: tuple[Network, Ranges, bytes],
 ) -> None:
     network, ranges, theirs = case
-    ours, read = quantise(network, ranges), tflite_reader.read(theirs)
+    ours, read = quantise(network, ranges), tflite_reader.read_file(theirs)
     for mine, other in zip(ours.nodes, read.nodes, strict=True):
         assert type(mine) is type(other)
         assert (mine.output.scale, mine.output.zero_point) == (
@@ -123,8 +124,8 @@ def test_outputs_are_the_same_and_vary(case: tuple[Network, Ranges, bytes]) -> N
     pixels, labels = pictures(network.architecture.input_shape[0])
     codes = (pixels[:32].astype(np.int16) - 128).astype(np.int8)
     ours = tflite.write(quantise(network, ranges))
-    scores, logits = litert.load(tap.tflite(ours)).run(codes)
-    other_scores, other_logits = litert.load(tap.tflite(theirs)).run(codes)
+    scores, logits = litert.load(edit.tap(parse(ours))).run(codes)
+    other_scores, other_logits = litert.load(edit.tap(parse(theirs))).run(codes)
     np.testing.assert_array_equal(logits, other_logits)
     np.testing.assert_array_equal(scores, other_scores)
     assert len(np.unique(logits, axis=0)) > 16

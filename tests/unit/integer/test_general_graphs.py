@@ -91,7 +91,7 @@ def test_both_runtimes_give_the_oracle_s_logits(io: Io, names: tuple[str, ...] |
 
 def test_names_survive_whatever_they_are() -> None:
     graph = graph_of(gated(ODD_NAMES))
-    back = tflite_reader.read(tflite.write(graph))
+    back = tflite_reader.read_file(tflite.write(graph))
     assert list(back.tensors()) == list(graph.tensors())
     assert digest(back) == digest(graph) == digest(graph_of(gated()))
 
@@ -127,7 +127,9 @@ def test_tensors_of_every_rank_come_out_as_they_went_in(shape: tuple[int, ...], 
         ort.load(onnx.write(graph, certify(graph), io=io, head="logits")),
     ):
         np.testing.assert_array_equal(session.run(given)[0], expected)
-    assert digest(tflite_reader.read(tflite.write(graph, io=io, head="logits"))) == digest(graph)
+    assert digest(tflite_reader.read_file(tflite.write(graph, io=io, head="logits"))) == digest(
+        graph
+    )
 
 
 def test_what_the_logits_do_not_need_goes_with_the_softmax() -> None:

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from mobiledeploy.base.errors import ConversionError, RequestError
+from mobiledeploy.formats.tflite import edit, parse
 from mobiledeploy.integer import oracle
 from mobiledeploy.integer.graph import IntegerGraph
 from mobiledeploy.ops import dense, products
@@ -13,7 +14,7 @@ from mobiledeploy.ops.tensors import QTensor
 from mobiledeploy.ops.weights import QWeights
 from mobiledeploy.runtimes import cpu, litert
 from mobiledeploy.spec.config import ALPHAS, Arch
-from mobiledeploy.targets import tap, tflite
+from mobiledeploy.targets import tflite
 
 GRAPHS = {
     "assorted": graphs.assorted_graph,
@@ -28,7 +29,7 @@ def test_every_tensor_is_litert_s(name: str) -> None:
     images = graphs.extremes(graph.input.shape)
     expected = oracle.run(graph, images, kernels=cpu.this_architecture())
     names = [node.output.name for node in graph.nodes[:-1]]
-    session = litert.load(tap.tflite(tflite.write(graph), names))
+    session = litert.load(edit.tap(parse(tflite.write(graph)), names))
     assert session.output_names == (graph.output.name, *names)
     for tensor, codes in zip(session.output_names, session.run(images), strict=True):
         np.testing.assert_array_equal(codes, expected[tensor], err_msg=tensor)
@@ -43,7 +44,7 @@ def test_logits_of_every_width_are_litert_s(arch: Arch, alpha: float) -> None:
     images = graphs.extremes(graph.input.shape)
     kept = [graph.logits.name, graph.output.name]
     expected = oracle.run(graph, images, keep=kept, threads=2, kernels=cpu.this_architecture())
-    scores, logits = litert.load(tap.tflite(tflite.write(graph))).run(images)
+    scores, logits = litert.load(edit.tap(parse(tflite.write(graph)))).run(images)
     np.testing.assert_array_equal(logits, expected[graph.logits.name])
     np.testing.assert_array_equal(scores, expected[graph.output.name])
     assert len(np.unique(logits, axis=0)) >= len(images) - 1

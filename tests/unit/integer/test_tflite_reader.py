@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from mobiledeploy.base.errors import ConversionError, CorruptFileError
+from mobiledeploy.formats.tflite.writer import TfliteWriter
 from mobiledeploy.integer import tflite_reader
 from mobiledeploy.integer.digest import digest
 from mobiledeploy.integer.graph import IntegerGraph
@@ -16,7 +17,6 @@ from mobiledeploy.ops.mean import Mean
 from mobiledeploy.runtimes import litert
 from mobiledeploy.spec.config import Io
 from mobiledeploy.targets import tflite
-from mobiledeploy.targets.tflite_model import TfliteModel
 
 IOS: tuple[Io, ...] = ("int8", "uint8", "float32")
 
@@ -28,7 +28,7 @@ def graph() -> IntegerGraph:
 
 @pytest.mark.parametrize("io", IOS)
 def test_what_was_written_is_read(graph: IntegerGraph, io: Io) -> None:
-    read = tflite_reader.read(tflite.write(graph, io=io))
+    read = tflite_reader.read_file(tflite.write(graph, io=io))
     assert digest(read) == digest(graph)
     assert read.tensors() == graph.tensors()
     assert read.name == graph.name
@@ -36,7 +36,7 @@ def test_what_was_written_is_read(graph: IntegerGraph, io: Io) -> None:
 
 
 def test_a_graph_that_ends_in_logits_is_read(graph: IntegerGraph) -> None:
-    read = tflite_reader.read(tflite.write(graph, head="logits"))
+    read = tflite_reader.read_file(tflite.write(graph, head="logits"))
     assert digest(read) == digest(with_head(graph, "logits"))
 
 
@@ -50,14 +50,14 @@ def test_a_dense_layer_with_a_scale_per_channel_is_read(graph: IntegerGraph) -> 
     )
     nodes = (*graph.nodes[:-2], dataclasses.replace(dense, weights=weights), graph.nodes[-1])
     per_channel = dataclasses.replace(graph, nodes=nodes)
-    assert digest(tflite_reader.read(tflite.write(per_channel))) == digest(per_channel)
+    assert digest(tflite_reader.read_file(tflite.write(per_channel))) == digest(per_channel)
 
 
 class Written:
     """A small file, built by hand: an image of 3 x 3 x 4 and what is done to it."""
 
     def __init__(self, **image: Any) -> None:
-        self.model = TfliteModel()
+        self.model = TfliteWriter()
         self.image = self.activation("image", (1, 3, 3, 4), **image)
 
     def activation(self, name: str, shape: tuple[int, ...], **changes: Any) -> int:
@@ -98,13 +98,13 @@ class Written:
 
 
 def test_a_file_built_by_hand_is_read() -> None:
-    graph = tflite_reader.read(Written().convolution())
+    graph = tflite_reader.read_file(Written().convolution())
     assert [node.output.name for node in graph.nodes] == ["output"]
 
 
 def test_global_average_pooling_over_nine_positions_is_a_mean() -> None:
     data = Written().pooling()
-    graph = tflite_reader.read(data)
+    graph = tflite_reader.read_file(data)
     assert isinstance(graph.nodes[0], Mean)
     assert graph.output.shape == (4,)
     images = graphs.extremes((3, 3, 4))
@@ -144,7 +144,7 @@ REFUSED = {
 @pytest.mark.parametrize(("build", "message"), REFUSED.values(), ids=REFUSED)
 def test_what_no_node_can_stand_for_is_refused(build: Any, message: str) -> None:
     with pytest.raises(ConversionError, match=message):
-        tflite_reader.read(build())
+        tflite_reader.read_file(build())
 
 
 def test_a_1x1_convolution_of_a_pooled_vector_is_a_dense_layer() -> None:
@@ -170,7 +170,7 @@ def test_a_1x1_convolution_of_a_pooled_vector_is_a_dense_layer() -> None:
     target = written.model.constant("shape", np.array([1, 3], np.int32))
     written.model.operator("RESHAPE", 1, [wide, target], flat, "ReshapeOptions")
     data = written.finish(flat)
-    graph = tflite_reader.read(data)
+    graph = tflite_reader.read_file(data)
     assert [type(node).__name__ for node in graph.nodes] == ["Mean", "Dense"]
     images = graphs.extremes((3, 3, 4))
     np.testing.assert_array_equal(
@@ -181,7 +181,7 @@ def test_a_1x1_convolution_of_a_pooled_vector_is_a_dense_layer() -> None:
 
 def test_a_convolution_with_one_scale_is_read_with_one_for_each_channel() -> None:
     data = Written().convolution(scale=np.full(1, 0.1, np.float32))
-    graph = tflite_reader.read(data)
+    graph = tflite_reader.read_file(data)
     assert graph.nodes[0].weights.kernel_scale.shape == (2,)
     images = graphs.extremes((3, 3, 4))
     np.testing.assert_array_equal(
@@ -192,7 +192,7 @@ def test_a_convolution_with_one_scale_is_read_with_one_for_each_channel() -> Non
 
 def test_a_refusal_names_operator_and_tensor() -> None:
     with pytest.raises(ConversionError, match="CONV_2D that writes tensor 3: expected"):
-        tflite_reader.read(Written().convolution(DilationHFactor=2))
+        tflite_reader.read_file(Written().convolution(DilationHFactor=2))
 
 
 def test_an_operator_that_we_do_not_know_is_refused() -> None:
@@ -200,7 +200,7 @@ def test_an_operator_that_we_do_not_know_is_refused() -> None:
     output = written.activation("output", (1, 3, 3, 4))
     written.model.operator("LOGISTIC", 2, [written.image], output)
     with pytest.raises(ConversionError, match="operator number 14 of the schema"):
-        tflite_reader.read(written.finish(output))
+        tflite_reader.read_file(written.finish(output))
 
 
 def test_a_uint8_input_on_another_grid_is_refused(graph: IntegerGraph) -> None:
@@ -208,7 +208,7 @@ def test_a_uint8_input_on_another_grid_is_refused(graph: IntegerGraph) -> None:
     inner = written.activation("inner", (1, 3, 3, 4), scale=np.float32(0.2))
     written.model.operator("QUANTIZE", 1, [written.image], inner, "QuantizeOptions")
     with pytest.raises(ConversionError, match="the int8 codes plus 128"):
-        tflite_reader.read(written.finish(inner))
+        tflite_reader.read_file(written.finish(inner))
 
 
 def test_names_are_made_unique() -> None:
@@ -216,7 +216,7 @@ def test_names_are_made_unique() -> None:
     a, b = (written.activation("twin", (1, 3, 3, 4)) for _ in "ab")
     written.model.operator("ADD", 2, [written.image, written.image], a, "AddOptions")
     written.model.operator("ADD", 2, [written.image, a], b, "AddOptions")
-    graph = tflite_reader.read(written.finish(b))
+    graph = tflite_reader.read_file(written.finish(b))
     assert [node.output.name for node in graph.nodes] == ["twin", "twin#2"]
 
 
@@ -225,11 +225,11 @@ def test_names_are_made_unique() -> None:
 )
 def test_other_bytes_are_refused(data: bytes) -> None:
     with pytest.raises(CorruptFileError):
-        tflite_reader.read(data)
+        tflite_reader.read_file(data)
 
 
 def test_a_file_cut_off_anywhere_is_refused(graph: IntegerGraph) -> None:
     data = tflite.write(graph)
     for length in range(0, len(data), 97):
         with pytest.raises((CorruptFileError, ConversionError)):
-            tflite_reader.read(data[:length])
+            tflite_reader.read_file(data[:length])

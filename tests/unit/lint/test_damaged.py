@@ -5,19 +5,19 @@ import struct
 import time
 import zipfile
 from pathlib import Path
-from typing import Any
 
-import flatbuffers
 import onnx
 import pytest
-from ai_edge_litert import schema_py_generated as schema
 from graphs import assorted_graph
+from tflite_editor import TfliteFile
 
 from mobiledeploy.base.errors import CorruptFileError
-from mobiledeploy.lint import onnx_check
+from mobiledeploy.formats.onnx import checker
+from mobiledeploy.formats.onnx import edit as onnx_edit
+from mobiledeploy.formats.onnx import parse as parse_onnx
 from mobiledeploy.lint.inspection import inspect_file
 from mobiledeploy.lint.report import FileReport
-from mobiledeploy.targets import tap, tflite
+from mobiledeploy.targets import tflite
 
 
 def looked_at(path: Path, data: bytes) -> FileReport:
@@ -29,12 +29,10 @@ def looked_at(path: Path, data: bytes) -> FileReport:
 def test_an_operator_version_below_1_is_in_no_table(
     tmp_path: Path, clean_tflite: bytes, version: int
 ) -> None:
-    model: Any = schema.ModelT.InitFromObj(schema.Model.GetRootAs(clean_tflite))
-    for code in model.operatorCodes:
+    file = TfliteFile(clean_tflite)
+    for code in file.model.operatorCodes:
         code.version = version
-    builder = flatbuffers.Builder(1024)
-    builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
-    found = looked_at(tmp_path / "a.tflite", bytes(builder.Output()))
+    found = looked_at(tmp_path / "a.tflite", file.bytes())
     assert found.runtime.minimum is None
     assert f"CONV_2D version {version}" in found.runtime.unknown
     assert {"MD304"} <= {finding.rule for finding in found.findings}
@@ -74,9 +72,9 @@ def test_what_the_checker_throws_in_words_of_its_own_is_a_problem_of_the_file(
     del quantiser.input[1:]
     path = tmp_path / "a.onnx"
     path.write_bytes(model.SerializeToString())
-    assert json.loads(onnx_check.check(str(path)))["problem"]
+    assert json.loads(checker.check(str(path)))["problem"]
     with pytest.raises(CorruptFileError, match="does not fit together"):
-        tap.onnx(model.SerializeToString())
+        onnx_edit.tap(parse_onnx(model.SerializeToString()))
 
 
 @pytest.mark.parametrize("name", ["a.tflite", "a.onnx"])
@@ -88,14 +86,12 @@ def test_a_damaged_file_is_named_and_there_is_a_hint(tmp_path: Path, name: str) 
 
 def test_a_converter_that_writes_nothing_leaves_the_input_without_bounds(tmp_path: Path) -> None:
     data = tflite.write(assorted_graph(), io="float32")
-    model: Any = schema.ModelT.InitFromObj(schema.Model.GetRootAs(data))
-    first = model.subgraphs[0].operators[0]
-    assert first.builtinOptionsType == schema.BuiltinOptions.QuantizeOptions
+    file = TfliteFile(data)
+    first = file.graph.operators[0]
+    assert file.builtin(first) == "QUANTIZE"
     for outputs in ([], [-1]):
         first.outputs = outputs
-        builder = flatbuffers.Builder(1024)
-        builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
-        found = looked_at(tmp_path / "a.tflite", bytes(builder.Output()))
+        found = looked_at(tmp_path / "a.tflite", file.bytes())
         assert (found.inputs[0].low, found.inputs[0].high) == (None, None)
 
 
@@ -137,7 +133,7 @@ def test_functions_that_call_themselves_are_a_problem_of_the_file(
     model.graph.node[0].op_type, model.graph.node[0].domain = "F", "own"
     path = tmp_path / "a.onnx"
     path.write_bytes(model.SerializeToString())
-    assert json.loads(onnx_check.check(str(path)))["problem"]
+    assert json.loads(checker.check(str(path)))["problem"]
 
 
 def test_a_small_file_of_a_million_parts_is_refused_soon(

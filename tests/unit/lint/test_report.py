@@ -9,6 +9,7 @@ import graphs
 import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
+from tflite_editor import TfliteFile
 
 from mobiledeploy.base.errors import CorruptFileError, RequestError
 from mobiledeploy.integer.certify import certify
@@ -139,16 +140,12 @@ def test_metadata_for_mediapipe_and_files_behind_it_are_shown(
 ) -> None:
     import zipfile
 
-    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(clean_tflite))
-    buffer, entry = schema.BufferT(), schema.MetadataT()
-    buffer.data = list(mediapipe_metadata())
-    model.buffers.append(buffer)
-    entry.name, entry.buffer = b"TFLITE_METADATA", len(model.buffers) - 1
-    model.metadata.append(entry)
-    builder = flatbuffers.Builder(1024)
-    builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
+    file, entry = TfliteFile(clean_tflite), schema.MetadataT()
+    entry.name = b"TFLITE_METADATA"
+    entry.buffer = file.add_buffer(np.frombuffer(mediapipe_metadata(), np.uint8))
+    file.model.metadata.append(entry)
     path = tmp_path / "model.tflite"
-    path.write_bytes(bytes(builder.Output()))
+    path.write_bytes(file.bytes())
     with zipfile.ZipFile(path, "a") as archive:
         archive.writestr("labels.txt", "cat\ndog\n")
     report = inspect_file(path)

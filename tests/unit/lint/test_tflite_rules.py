@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 from graphs import assorted_graph
-from unit.integer.test_outer_buffers import moved_out
-from unit.lint.tflite_faults import ALSO, FAULTS, File, hybrid, lowest_code, scales, versions
+from tflite_editor import TfliteFile
+from unit.formats.test_outer_buffers import moved_out
+from unit.lint.tflite_faults import ALSO, FAULTS, hybrid, lowest_code, scales, versions
 
 from mobiledeploy.integer.graph import IntegerGraph
 from mobiledeploy.lint.inspection import inspect_file
@@ -18,14 +19,14 @@ from mobiledeploy.targets import tflite
 
 def test_the_clean_file_breaks_no_rule(clean_tflite: bytes, ids: Callable[..., set[str]]) -> None:
     assert ids(clean_tflite) == set()
-    assert ids(File(clean_tflite).bytes()) == set()
+    assert ids(TfliteFile(clean_tflite).bytes()) == set()
 
 
 @pytest.mark.parametrize("rule", FAULTS)
 def test_a_file_that_breaks_one_rule_is_reported_with_its_id(
     rule: str, clean_tflite: bytes, ids: Callable[..., set[str]]
 ) -> None:
-    file = File(clean_tflite)
+    file = TfliteFile(clean_tflite)
     FAULTS[rule](file)
     assert ids(file.bytes()) == {rule} | ALSO.get(rule, set())
 
@@ -37,7 +38,7 @@ def test_a_range_beyond_the_activation_has_dead_codes(ids: Callable[..., set[str
 def test_a_dense_layer_per_channel_is_a_trap_unless_old_runtimes_refuse_it(
     clean_tflite: bytes, graph: IntegerGraph, ids: Callable[..., set[str]]
 ) -> None:
-    file = File(clean_tflite)
+    file = TfliteFile(clean_tflite)
     for name in ("logits/kernel", "logits/bias"):
         scales(file.grid(name), np.full(5, file.grid(name).scale[0]))
     file.claim("2.10.0")
@@ -55,7 +56,7 @@ def test_a_dense_layer_per_channel_is_a_trap_unless_old_runtimes_refuse_it(
 def test_weights_behind_the_flatbuffer_are_read_and_named(
     clean_tflite: bytes, ids: Callable[..., set[str]]
 ) -> None:
-    file = File(clean_tflite)
+    file = TfliteFile(clean_tflite)
     file.claim("2.14.0")
     lowest_code(file)
     assert ids(moved_out(file.bytes())) == {"MD013", "MD102"}
@@ -80,14 +81,14 @@ def test_versions_must_be_those_of_the_weights_types(
     found: set[str],
 ) -> None:
     """As some quantisers write files: new weights under the versions of the float operators."""
-    file = File(clean_tflite)
+    file = TfliteFile(clean_tflite)
     hybrid(file)
     versions(file, "1.6.0", CONV_2D=1, DEPTHWISE_CONV_2D=1, FULLY_CONNECTED=dense)
     if weights is not None:
         share = 8 // int(weights[-1])
         kernel = file.tensor("wide/kernel")
         kernel.type = getattr(schema.TensorType, weights)
-        file.store("wide/kernel", np.array(file.values("wide/kernel")[: -(-816 // share)]))
+        file.overwrite("wide/kernel", np.array(file.values("wide/kernel")[: -(-816 // share)]))
     path = tmp_path / "model.tflite"
     path.write_bytes(file.bytes())
     report = inspect_file(path)
@@ -102,15 +103,13 @@ def test_versions_must_be_those_of_the_weights_types(
 def test_scales_of_blocks_are_no_unused_tensor_and_no_weights(
     tmp_path: Path, clean_tflite: bytes
 ) -> None:
-    file = File(clean_tflite)
+    file = TfliteFile(clean_tflite)
     hybrid(file)
     kernel = file.tensor("logits/kernel")
     scale = copy.deepcopy(kernel)
     scale.name, scale.type, scale.shape = b"scales", schema.TensorType.FLOAT16, [5, 1]
-    scale.quantization, scale.buffer = None, len(file.model.buffers)
-    stored = schema.BufferT()
-    stored.data = np.ones(5, np.float16).view(np.uint8)
-    file.model.buffers.append(stored)
+    scale.quantization = None
+    file.store(scale, np.ones(5, np.float16))
     file.graph.tensors.append(scale)
     blocks = schema.BlockwiseQuantizationT()
     blocks.scales, blocks.zeroPoints, blocks.blockSize = len(file.graph.tensors) - 1, -1, 32

@@ -54,7 +54,7 @@ def test_a_tflite_reads_back_as_the_graph_that_was_written(
     operator: Operator[Any], example: Example
 ) -> None:
     graph = graph_of(example)
-    back = tflite_reader.read(write_tflite(graph))
+    back = tflite_reader.read_file(write_tflite(graph))
     assert digest(back) == digest(graph)
     assert type(back.nodes[-1]) is operator.NODE
     assert back.nodes[-1].inputs == graph.nodes[-1].inputs

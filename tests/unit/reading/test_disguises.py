@@ -4,22 +4,22 @@ import copy
 from collections.abc import Callable
 from typing import Any
 
-import flatbuffers
 import graphs
 import numpy as np
 import onnx
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 from onnx import helper, numpy_helper
+from tflite_editor import TfliteFile
 
 from mobiledeploy import reading
 from mobiledeploy.base.errors import CorruptFileError
+from mobiledeploy.formats.onnx import parse as parse_onnx
+from mobiledeploy.formats.tflite import parse
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.reading import Layer
 from mobiledeploy.targets import onnx as onnx_target
 from mobiledeploy.targets import tflite as tflite_target
-
-RESHAPE, PAD = 22, 34
 
 
 def read_onnx(change: Callable[[Any], None]) -> tuple[Layer, ...]:
@@ -27,17 +27,14 @@ def read_onnx(change: Callable[[Any], None]) -> tuple[Layer, ...]:
     graph = graphs.assorted_graph()
     model = onnx.load_from_string(onnx_target.write(graph, certify(graph)))
     change(model)
-    return reading.read_onnx(model.SerializeToString()).layers
+    return reading.read_onnx(parse_onnx(model.SerializeToString())).layers
 
 
-def read_tflite(change: Callable[[Any], None]) -> tuple[Layer, ...]:
+def read_tflite(change: Callable[[TfliteFile], None]) -> tuple[Layer, ...]:
     """The layers of our `.tflite` after a change of its flatbuffer."""
-    data = tflite_target.write(graphs.assorted_graph())
-    model = schema.ModelT.InitFromPackedBuf(bytearray(data))
-    change(model)
-    builder = flatbuffers.Builder(1 << 16)
-    builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
-    return reading.read_tflite(bytes(builder.Output())).layers
+    file = TfliteFile(tflite_target.write(graphs.assorted_graph()))
+    change(file)
+    return reading.read_tflite(parse(file.bytes())).layers
 
 
 def node(model: Any, op: str) -> Any:
@@ -99,73 +96,45 @@ def test_operands_that_lie_otherwise_are_not_simply_added() -> None:
     assert ("add", "axis") in faults(read_onnx(change))
 
 
-def behind_first(model: Any, code: int, constants: list[Any], shape: list[int]) -> Any:
+def behind_first(file: TfliteFile, kind: str, constant: Any, shape: list[int]) -> Any:
     """Put an operator behind the first one of a `.tflite`; return the tensor that it writes."""
-    graph = model.subgraphs[0]
-    source = int(graph.operators[0].outputs[0])
-    operator, number, written = schema.OperatorT(), schema.OperatorCodeT(), len(graph.tensors)
-    number.builtinCode = number.deprecatedBuiltinCode = code
-    model.operatorCodes.append(number)
-    graph.tensors.append(copy.deepcopy(graph.tensors[source]))
-    graph.tensors[written].name, graph.tensors[written].shape = "added", np.array(shape, np.int32)
-    inputs = [source]
-    for values in constants:
-        tensor, buffer = schema.TensorT(), schema.BufferT()
-        buffer.data = np.frombuffer(np.array(values, np.int32).tobytes(), np.uint8)
-        model.buffers.append(buffer)
-        tensor.name, tensor.shape, tensor.type = (
-            "constant",
-            np.array(np.shape(values), np.int32),
-            2,
-        )
-        tensor.buffer = len(model.buffers) - 1
-        inputs.append(len(graph.tensors))
-        graph.tensors.append(tensor)
-    for reader in graph.operators[1:]:
-        reader.inputs = np.array([written if i == source else i for i in reader.inputs], np.int32)
-    operator.opcodeIndex = len(model.operatorCodes) - 1
-    operator.inputs, operator.outputs = np.array(inputs, np.int32), np.array([written], np.int32)
-    graph.operators.insert(1, operator)
-    return graph.tensors[written]
+    added = file.add_constant("constant", np.array(constant, np.int32))
+    return file.insert(kind, file.output(0).name.decode(), added, shape=shape)
 
 
 @pytest.mark.parametrize("stated", ["as it is", "as before"])
 def test_a_reshape_that_moves_pixels_is_a_layer(stated: str) -> None:
-    def change(model: Any) -> None:
-        tensors = model.subgraphs[0].tensors
-        size = tensors[model.subgraphs[0].operators[0].outputs[0]].shape.tolist()
+    def change(file: TfliteFile) -> None:
+        size = file.output(0).shape.tolist()
         wide = [1, size[1] // 2, size[2] * 2, size[3]]
-        behind_first(model, RESHAPE, [wide], wide if stated == "as it is" else size)
+        behind_first(file, "RESHAPE", wide, wide if stated == "as it is" else size)
 
     assert [layer.op for layer in read_tflite(change)][1] == "RESHAPE"
 
 
 @pytest.mark.parametrize("free", [False, True])
 def test_a_reshape_that_leaves_pixels_in_place_is_none(free: bool) -> None:
-    def change(model: Any) -> None:
-        tensors = model.subgraphs[0].tensors
-        size = tensors[model.subgraphs[0].operators[0].outputs[0]].shape.tolist()
-        behind_first(model, RESHAPE, [[-1, *size[1:]] if free else size], size)
+    def change(file: TfliteFile) -> None:
+        size = file.output(0).shape.tolist()
+        behind_first(file, "RESHAPE", [-1, *size[1:]] if free else size, size)
 
     assert "RESHAPE" not in [layer.op for layer in read_tflite(change)]
 
 
 def test_a_shape_that_the_operator_does_not_give_is_a_fault() -> None:
-    def change(model: Any) -> None:
-        graph = model.subgraphs[0]
-        tensor = graph.tensors[graph.operators[0].outputs[0]]
+    def change(file: TfliteFile) -> None:
+        tensor = file.output(0)
         tensor.shape = tensor.shape * np.array([1, 2, 1, 1], np.int32)
 
     assert ("conv", "output_shape") in faults(read_tflite(change))
 
 
 def test_padding_does_not_move_codes_to_another_grid() -> None:
-    def change(model: Any) -> None:
-        tensors = model.subgraphs[0].tensors
-        size = tensors[model.subgraphs[0].operators[0].outputs[0]].shape.tolist()
+    def change(file: TfliteFile) -> None:
+        size = file.output(0).shape.tolist()
         size[1] += 1
-        padded = behind_first(model, PAD, [[[0, 0], [1, 0], [0, 0], [0, 0]]], size)
-        padded.quantization.scale = padded.quantization.scale * np.float32(2)
+        padded = behind_first(file, "PAD", [[0, 0], [1, 0], [0, 0], [0, 0]], size)
+        padded.quantization.scale[0] *= 2
 
     assert ("pad", "padding") in faults(read_tflite(change))
 
@@ -193,10 +162,9 @@ def no_bias_values(tensors: list[Any], kernel: int, bias: int) -> None:
 def test_what_litert_computes_otherwise_or_refuses_is_a_fault(
     spoil: Callable[[list[Any], int, int], None], field: str
 ) -> None:
-    def change(model: Any) -> None:
-        graph = model.subgraphs[0]
-        _, kernel, bias = graph.operators[0].inputs
-        spoil(graph.tensors, int(kernel), int(bias))
+    def change(file: TfliteFile) -> None:
+        _, kernel, bias = file.graph.operators[0].inputs
+        spoil(file.graph.tensors, int(kernel), int(bias))
 
     assert faults(read_tflite(change)) == [("conv", field)]
 
@@ -204,33 +172,28 @@ def test_what_litert_computes_otherwise_or_refuses_is_a_fault(
 def test_codes_without_a_grid_are_not_taken_for_reals_at_the_border() -> None:
     graph = graphs.assorted_graph()
     data = tflite_target.write(graph, io="float32")
-    model = schema.ModelT.InitFromPackedBuf(bytearray(data))
-    image = model.subgraphs[0].tensors[model.subgraphs[0].inputs[0]]
-    uint8 = 3
-    image.type = uint8
-    builder = flatbuffers.Builder(1 << 16)
-    builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
-    kinds = [layer.kind for layer in reading.read_tflite(bytes(builder.Output())).layers]
+    file = TfliteFile(data)
+    file.graph.tensors[file.graph.inputs[0]].type = schema.TensorType.UINT8
+    kinds = [layer.kind for layer in reading.read_tflite(parse(file.bytes())).layers]
     assert kinds[0] == "quantize"
-    assert reading.read_tflite(data).layers[0].kind != "quantize"
+    assert reading.read_tflite(parse(data)).layers[0].kind != "quantize"
 
 
 @pytest.mark.parametrize("end", ["inputs", "outputs"])
 def test_a_signature_that_names_another_tensor_is_refused(end: str) -> None:
-    def change(model: Any) -> None:
-        (signature,) = model.signatureDefs
-        getattr(signature, end)[0].tensorIndex = int(model.subgraphs[0].operators[1].outputs[0])
+    def change(file: TfliteFile) -> None:
+        (signature,) = file.model.signatureDefs
+        getattr(signature, end)[0].tensorIndex = int(file.graph.operators[1].outputs[0])
 
     with pytest.raises(CorruptFileError, match="signature"):
         read_tflite(change)
 
 
 def test_a_signature_that_names_the_codes_before_an_idle_operator_is_taken() -> None:
-    def change(model: Any) -> None:
-        graph = model.subgraphs[0]
-        size = graph.tensors[graph.operators[0].outputs[0]].shape.tolist()
-        behind_first(model, RESHAPE, [size], size)
-        (signature,) = model.signatureDefs
+    def change(file: TfliteFile) -> None:
+        graph, size = file.graph, file.output(0).shape.tolist()
+        behind_first(file, "RESHAPE", size, size)
+        (signature,) = file.model.signatureDefs
         graph.outputs = graph.operators[1].outputs
         signature.outputs[0].tensorIndex = int(graph.operators[0].outputs[0])
 

@@ -1,20 +1,19 @@
 """Files of both formats, ours and others', come to the same numbers in the common form."""
 
-import copy
 import dataclasses
-from pathlib import Path
 from typing import Any
 
-import flatbuffers
 import graphs
 import numpy as np
 import onnx
 import pytest
-from ai_edge_litert import schema_py_generated as schema
 from onnx import helper, numpy_helper
+from tflite_editor import TfliteFile
 
 from mobiledeploy import reading
-from mobiledeploy.base.errors import ConversionError, CorruptFileError, RequestError
+from mobiledeploy.base.errors import ConversionError, CorruptFileError
+from mobiledeploy.formats.onnx import parse as parse_onnx
+from mobiledeploy.formats.tflite import parse
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.integer.graph import IntegerGraph
 from mobiledeploy.ops.add import Add
@@ -67,8 +66,8 @@ def assert_holds(found: Reading, graph: IntegerGraph) -> None:
 def test_every_integer_of_a_graph_is_read_from_both_files(io: Io, head: Head) -> None:
     graph = graphs.assorted_graph()
     tflite, onnx_file = (
-        reading.read_tflite(written(graph, io, head)[0]),
-        reading.read_onnx(written(graph, io, head)[1]),
+        reading.read_tflite(parse(written(graph, io, head)[0])),
+        reading.read_onnx(parse_onnx(written(graph, io, head)[1])),
     )
     nodes = graph.nodes if head == "softmax" else graph.nodes[:-1]
     for found in (tflite, onnx_file):
@@ -85,16 +84,19 @@ def test_every_integer_of_a_graph_is_read_from_both_files(io: Io, head: Head) ->
 def test_a_stem_over_four_pixels_is_read_as_the_convolution_that_it_is(stride: int) -> None:
     graph = graphs.mobilenet("v2", alpha=0.35, image_size=64, stem_stride=stride)
     tflite, onnx_file = written(graph)
-    found = reading.read_onnx(onnx_file)
+    found = reading.read_onnx(parse_onnx(onnx_file))
     assert ("Reshape" in found.shape_only) == (stride == 2)
     assert_holds(found, graph)
     assert found.layers[0].name == graph.nodes[0].output.name
-    assert found.layers[0].pads == reading.read_tflite(tflite).layers[0].pads
+    assert found.layers[0].pads == reading.read_tflite(parse(tflite)).layers[0].pads
 
 
 def test_a_convolution_of_one_pixel_is_a_dense_layer_in_both_files() -> None:
     graph = graphs.mobilenet("v1", alpha=0.25, image_size=32, stem_stride=2)
-    found = reading.read_tflite(written(graph)[0]), reading.read_onnx(written(graph)[1])
+    found = (
+        reading.read_tflite(parse(written(graph)[0])),
+        reading.read_onnx(parse_onnx(written(graph)[1])),
+    )
     for layers in zip(found[0].layers, found[1].layers, strict=True):
         a, b = layers
         assert (a.kind, a.pads, a.window) == (b.kind, b.pads, b.window)
@@ -117,7 +119,7 @@ def test_a_stem_whose_copies_differ_says_in_which_channel() -> None:
     values = numpy_helper.to_array(kernel).copy()
     values[8 + 3, 0, 0, 0] += 1  # of the second copy of 8 channels
     kernel.CopyFrom(numpy_helper.from_array(values, kernel.name))
-    stem = reading.read_onnx(model.SerializeToString()).layers[0]
+    stem = reading.read_onnx(parse_onnx(model.SerializeToString())).layers[0]
     assert [(fault.field, fault.channels) for fault in stem.faults] == [("weights", (3,))]
 
 
@@ -162,7 +164,7 @@ def convolution(**attributes: Any) -> bytes:
 
 
 def test_paddings_clips_and_uint8_weights_come_to_the_common_form() -> None:
-    found = reading.read_onnx(convolution(strides=[2, 2]))
+    found = reading.read_onnx(parse_onnx(convolution(strides=[2, 2])))
     (layer,) = found.layers
     assert (layer.kind, layer.strides, layer.pads) == ("conv", (2, 2), (1, 2, 0, 1))
     assert layer.clamp == (0, 12)
@@ -189,48 +191,30 @@ def test_an_activation_behind_its_own_converters_belongs_to_the_layer_before() -
         helper.make_node("DequantizeLinear", ["rq", *grid], ["y"]),
         constants={"s": np.float32(0.5), "z": np.int8(3)},
     )
-    (layer,) = reading.read_onnx(data).layers
+    (layer,) = reading.read_onnx(parse_onnx(data)).layers
     assert (layer.kind, layer.name, layer.clamp) == ("mean", "rq", (3, 127))
 
 
 @pytest.mark.parametrize("value", [None, 1])
 def test_a_padding_operator_of_a_tflite_belongs_to_the_convolution(value: int | None) -> None:
     data = written(graphs.assorted_graph())[0]
-    model = schema.ModelT.InitFromPackedBuf(bytearray(data))
-    graph = model.subgraphs[0]
+    file = TfliteFile(data)
     # `shrink`, a depthwise convolution without padding, gets one by an operator before it.
     place = 4
-    reader = graph.operators[place]
-    padded = copy.deepcopy(graph.tensors[reader.inputs[0]])
-    padded.shape = padded.shape + np.array([0, 3, 2, 0], np.int32)
-    constants = [("amounts", np.array([[0, 0], [1, 2], [2, 0], [0, 0]], np.int32), 2)]
+    reader = file.graph.operators[place]
+    source = file.graph.tensors[reader.inputs[0]]
+    padded = file.add_tensor(source.name.decode(), "padded", source.shape + np.array([0, 3, 2, 0]))
+    amounts = np.array([[0, 0], [1, 2], [2, 0], [0, 0]], np.int32)
+    inputs = [reader.inputs[0], file.add_constant("amounts", amounts)]
     if value is not None:
-        zero = int(padded.quantization.zeroPoint[0])
-        constants.append(("value", np.array([zero + value], np.int8), 9))
-    inputs = [reader.inputs[0]]
-    for name, values, dtype in constants:
-        tensor, buffer = schema.TensorT(), schema.BufferT()
-        buffer.data = np.frombuffer(values.tobytes(), np.uint8)
-        model.buffers.append(buffer)
-        tensor.name, tensor.shape, tensor.type = name, np.array(values.shape, np.int32), dtype
-        tensor.buffer = len(model.buffers) - 1
-        graph.tensors.append(tensor)
-        inputs.append(len(graph.tensors) - 1)
-    graph.tensors.append(padded)
-    reader.inputs[0] = len(graph.tensors) - 1
-    code, operator = schema.OperatorCodeT(), schema.OperatorT()
-    code.builtinCode = code.deprecatedBuiltinCode = 34 if value is None else 60
-    model.operatorCodes.append(code)
-    operator.opcodeIndex = len(model.operatorCodes) - 1
-    operator.inputs = np.array(inputs, np.int32)
-    operator.outputs = np.array([len(graph.tensors) - 1], np.int32)
-    graph.operators.insert(place, operator)
-    builder = flatbuffers.Builder(1 << 16)
-    builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
-    found = reading.read_tflite(bytes(builder.Output()))
+        zero = int(source.quantization.zeroPoint[0])
+        inputs.append(file.add_constant("value", np.array([zero + value], np.int8)))
+    reader.inputs[0] = padded
+    file.add_operator(place, "PAD" if value is None else "PADV2", inputs, [padded])
+    found = reading.read_tflite(parse(file.bytes()))
     kinds = [layer.kind for layer in found.layers]
     if value is None:
-        assert kinds == [layer.kind for layer in reading.read_tflite(data).layers]
+        assert kinds == [layer.kind for layer in reading.read_tflite(parse(data)).layers]
         assert found.layers[place].pads == (1, 2, 2, 0)
         assert found.layers[place].reads[0].source == place - 1
     else:
@@ -240,7 +224,9 @@ def test_a_padding_operator_of_a_tflite_belongs_to_the_convolution(value: int | 
 
 
 def test_automatic_padding_is_put_into_numbers() -> None:
-    (layer,) = reading.read_onnx(convolution(auto_pad="SAME_LOWER", strides=[2, 2])).layers
+    (layer,) = reading.read_onnx(
+        parse_onnx(convolution(auto_pad="SAME_LOWER", strides=[2, 2]))
+    ).layers
     # Of 11 rows and 9 columns SAME wants 2 more each, over what stands in the Pad.
     assert layer.pads == (1 + 1, 2 + 1, 0 + 1, 1 + 1)
 
@@ -254,40 +240,10 @@ def test_what_is_not_understood_is_named_and_does_not_stop_the_reading() -> None
         helper.make_node("DequantizeLinear", ["hq", "s", "z"], ["y"]),
         constants={"s": np.float32(0.5), "z": np.int8(3)},
     )
-    (layer,) = reading.read_onnx(data).layers
+    (layer,) = reading.read_onnx(parse_onnx(data)).layers
     assert (layer.kind, layer.op, layer.name) == ("unknown", "HardSwish", "hq")
     assert (layer.output.scale, layer.output.zero_point) == (np.float32(0.5), 3)
     assert layer.reads[0].source == INPUT
-
-
-def external(location: str) -> bytes:
-    model = onnx.load_from_string(convolution())
-    for tensor in model.graph.initializer:
-        if tensor.name == "w":
-            tensor.ClearField("raw_data")
-            tensor.data_location = onnx.TensorProto.EXTERNAL
-            entry = tensor.external_data.add()
-            entry.key, entry.value = "location", location
-    return model.SerializeToString()
-
-
-def test_weights_in_another_file_are_read_from_the_models_folder_only(tmp_path: Path) -> None:
-    folder = tmp_path / "model"
-    folder.mkdir()
-    (folder / "w.bin").write_bytes(bytes([130]) * 108)
-    (tmp_path / "secret.bin").write_bytes(bytes(108))
-    (folder / "link.bin").symlink_to(tmp_path / "secret.bin")
-    (layer,) = reading.read_onnx(external("w.bin"), folder=folder).layers
-    assert layer.weights is not None
-    assert layer.weights.kernel.max() == 2
-    with pytest.raises(RequestError, match="another file"):
-        reading.read_onnx(external("w.bin"))
-    for location in ("../secret.bin", str(tmp_path / "secret.bin"), "link.bin", "", "none.bin"):
-        with pytest.raises(CorruptFileError, match="in the model's folder"):
-            reading.read_onnx(external(location), folder=folder)
-    (folder / "w.bin").write_bytes(bytes(50))
-    with pytest.raises(CorruptFileError, match="received a file of 50 bytes"):
-        reading.read_onnx(external("w.bin"), folder=folder)
 
 
 def test_weights_of_the_wrong_size_are_damage() -> None:
@@ -295,19 +251,19 @@ def test_weights_of_the_wrong_size_are_damage() -> None:
     kernel = next(c for c in model.graph.initializer if c.name == "w")
     kernel.raw_data = kernel.raw_data[:-1]
     with pytest.raises(CorruptFileError, match=r"expected 108 bytes .* received 107"):
-        reading.read_onnx(model.SerializeToString())
+        reading.read_onnx(parse_onnx(model.SerializeToString()))
 
 
 def test_bytes_that_are_no_model_are_refused() -> None:
     for data in (b"", b"no model", bytes(100)):
         with pytest.raises(CorruptFileError):
-            reading.read_onnx(data)
+            reading.read_onnx(parse_onnx(data))
         with pytest.raises(CorruptFileError):
-            reading.read_tflite(data)
+            reading.read_tflite(parse(data))
 
 
 def test_a_file_with_two_inputs_is_no_classifier() -> None:
     model = onnx.load_from_string(convolution())
     model.graph.input.append(helper.make_tensor_value_info("k", onnx.TensorProto.FLOAT, [1]))
     with pytest.raises(ConversionError, match="one input, received 2"):
-        reading.read_onnx(model.SerializeToString())
+        reading.read_onnx(parse_onnx(model.SerializeToString()))

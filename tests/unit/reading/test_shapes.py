@@ -6,6 +6,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from mobiledeploy import reading
+from mobiledeploy.formats.onnx import parse as parse_onnx
 
 
 def classifier(*shape: int) -> bytes:
@@ -44,6 +45,6 @@ def classifier(*shape: int) -> bytes:
 
 @pytest.mark.parametrize("shape", [(-1, 3, 1, 1), (1, 3, 1, 1), (-1, 1, 1, 3), (-1, 3)])
 def test_a_reshape_of_one_pixel_is_no_layer(shape: tuple[int, ...]) -> None:
-    found = reading.read_onnx(classifier(*shape))
+    found = reading.read_onnx(parse_onnx(classifier(*shape)))
     assert [layer.kind for layer in found.layers] == ["mean", "dense"]
     assert found.layers[1].output.shape == (4,)

@@ -7,11 +7,10 @@ import sys
 import threading
 from collections.abc import Iterator
 
-import flatbuffers
 import graphs
 import numpy as np
 import pytest
-from ai_edge_litert import schema_py_generated as schema
+from tflite_editor import TfliteFile
 
 from mobiledeploy.base.errors import (
     ConversionError,
@@ -19,10 +18,11 @@ from mobiledeploy.base.errors import (
     RequestError,
     RuntimeDiedError,
 )
+from mobiledeploy.formats import model_file
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.runtimes import FileLayer, Runtime, table
 from mobiledeploy.runtimes.child import Children, ChildSession
-from mobiledeploy.targets import onnx, tap, tflite
+from mobiledeploy.targets import onnx, tflite
 
 GRAPH = graphs.assorted_graph()
 IMAGES = graphs.extremes(GRAPH.input.shape)
@@ -48,7 +48,7 @@ def test_a_child_answers_byte_for_byte_what_this_process_does(
 ) -> None:
     data = FILES[runtime.format]
     tapped = children.tapped(runtime, data, ["logits", "stem"])
-    assert tapped == tap.COPIES[runtime.format](data, ["logits", "stem"])
+    assert tapped == model_file.tap(runtime.format, data, ["logits", "stem"])
     here = runtime.load(tapped, threads=threads)
     there = children.load(runtime, tapped, threads=threads)
     assert (there.runtime, there.options) == (here.runtime, here.options)
@@ -103,12 +103,6 @@ def test_refusals_come_back_as_themselves(children: Children) -> None:
     with pytest.raises(RequestError, match="expected a int8 input"):
         session.run(IMAGES.astype(np.float32))
     assert session.run(IMAGES)
-
-
-def packed(model: schema.ModelT) -> bytes:
-    builder = flatbuffers.Builder(1024)
-    builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
-    return bytes(builder.Output())
 
 
 def test_a_closed_process_says_so() -> None:
@@ -187,14 +181,14 @@ def test_a_bug_in_the_child_is_not_taken_for_a_damaged_file() -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits the address space")
 def test_a_file_that_wants_all_memory_is_refused() -> None:
-    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(FILES["tflite"]))
-    for tensor in model.subgraphs[0].tensors:
+    file = TfliteFile(FILES["tflite"])
+    for tensor in file.graph.tensors:
         if tensor.shape is not None and len(tensor.shape) == 4 and tensor.shape[0] == 1:
             tensor.shape = [1, 60_000, 60_000, tensor.shape[3]]
     runtime = table.named("litert-builtin")
     with Children() as children:
         with pytest.raises((CorruptFileError, RuntimeDiedError)):
-            children.load(runtime, packed(model)).run(np.zeros((1, 60_000, 60_000, 3), np.int8))
+            children.load(runtime, file.bytes()).run(np.zeros((1, 60_000, 60_000, 3), np.int8))
         assert children.load(runtime, FILES["tflite"]).run(IMAGES)
 
 

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from mobiledeploy.base.errors import CorruptFileError
+from mobiledeploy.formats.onnx import protobuf
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.runtimes import ort, saturation
-from mobiledeploy.targets import onnx, onnx_proto
+from mobiledeploy.targets import onnx
 
 
 def test_the_probe_multiplies_the_largest_codes() -> None:
@@ -64,7 +65,7 @@ def saturates(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def with_shared_zero_points(model: bytes) -> bytes:
     """The same file with one zero point for kernels of as many channels, as tf2onnx writes it."""
-    proto = onnx_proto.parse(model)
+    proto = protobuf.message(model)
     sizes = {tensor.name: tuple(tensor.dims) for tensor in proto.graph.initializer}
     first: dict[tuple[int, ...], str] = {}
     for node in proto.graph.node:

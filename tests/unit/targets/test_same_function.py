@@ -7,6 +7,9 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from mobiledeploy.formats.onnx import edit as onnx_edit
+from mobiledeploy.formats.onnx import parse as parse_onnx
+from mobiledeploy.formats.tflite import edit, parse
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.integer.graph import IntegerGraph
 from mobiledeploy.integer.quantise import quantise
@@ -14,7 +17,7 @@ from mobiledeploy.ops.architecture import INPUT
 from mobiledeploy.ops.tensors import Int8
 from mobiledeploy.runtimes import Session, cpu, litert, ort
 from mobiledeploy.spec.config import Head, Io
-from mobiledeploy.targets import onnx, tap, tflite
+from mobiledeploy.targets import onnx, tflite
 
 GRAPHS = {
     "assorted": graphs.assorted_graph,
@@ -74,8 +77,10 @@ def test_outputs_are_equal(graph: IntegerGraph, io: Io, head: Head) -> None:
 def test_every_tensor_is_equal(graph: IntegerGraph) -> None:
     names = [node.output.name for node in graph.nodes[:-1]]
     images = graphs.extremes(graph.input.shape, seed=5)
-    ours = litert.load(tap.tflite(tflite.write(graph), names)).run(images)
-    theirs = ort.load(tap.onnx(onnx.write(graph, certify(graph)), names)).run(images)
+    ours = litert.load(edit.tap(parse(tflite.write(graph)), names)).run(images)
+    theirs = ort.load(onnx_edit.tap(parse_onnx(onnx.write(graph, certify(graph))), names)).run(
+        images
+    )
     for name, mine, other in zip([graph.output.name, *names], ours, theirs, strict=True):
         apart = np.abs(codes(mine) - codes(other)).max()
         assert apart <= (SOFTMAX_STEPS if name == graph.output.name else 0), name

@@ -7,6 +7,10 @@ import numpy as np
 import pytest
 
 from mobiledeploy.base.errors import ConversionError, CorruptFileError
+from mobiledeploy.formats.onnx import edit as onnx_edit
+from mobiledeploy.formats.onnx import parse as parse_onnx
+from mobiledeploy.formats.recipe import Recipe
+from mobiledeploy.formats.tflite import edit, parse
 from mobiledeploy.integer import tflite_reader
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.integer.digest import equal
@@ -15,7 +19,7 @@ from mobiledeploy.integer.head import with_head
 from mobiledeploy.runtimes import litert, ort
 from mobiledeploy.spec.config import Io
 from mobiledeploy.spec.contract import Tap
-from mobiledeploy.targets import onnx, tap, tflite
+from mobiledeploy.targets import onnx, tflite
 
 IOS: tuple[Io, ...] = ("int8", "uint8", "float32")
 
@@ -25,10 +29,18 @@ def graph() -> IntegerGraph:
     return graphs.assorted_graph()
 
 
+def tap_tflite(data: bytes, *tensors: Any) -> bytes:
+    return edit.tap(parse(data), *tensors)
+
+
+def tap_onnx(data: bytes, *tensors: Any) -> bytes:
+    return onnx_edit.tap(parse_onnx(data), *tensors)
+
+
 def files(graph: IntegerGraph, **options: Any) -> tuple[tuple[bytes, Any, Any], ...]:
     return (
-        (tflite.write(graph, **options), tap.tflite, litert.load),
-        (onnx.write(graph, certify(graph), **options), tap.onnx, ort.load),
+        (tflite.write(graph, **options), tap_tflite, litert.load),
+        (onnx.write(graph, certify(graph), **options), tap_onnx, ort.load),
     )
 
 
@@ -52,16 +64,16 @@ def test_a_file_without_a_softmax_comes_back_as_it_is(graph: IntegerGraph) -> No
 
 def test_a_tflite_copy_differs_in_its_list_of_outputs_only(graph: IntegerGraph) -> None:
     data = tflite.write(graph)
-    copy = tap.tflite(data)
+    copy = edit.tap(parse(data))
     changed = [place for place in range(len(data)) if data[place] != copy[place]]
     assert max(changed) - min(changed) < 4
     assert len(copy) - len(data) < 20
     with pytest.raises(ConversionError, match="2"):
-        tflite_reader.read(copy)
+        tflite_reader.read_file(copy)
 
 
 def test_tapping_leaves_the_file_readable_if_nothing_is_added(graph: IntegerGraph) -> None:
-    assert equal(tflite_reader.read(tap.tflite(tflite.write(graph), [])), graph)
+    assert equal(tflite_reader.read_file(edit.tap(parse(tflite.write(graph)), [])), graph)
 
 
 def test_a_tensor_that_is_not_there_is_refused_by_name(graph: IntegerGraph) -> None:
@@ -70,7 +82,7 @@ def test_a_tensor_that_is_not_there_is_refused_by_name(graph: IntegerGraph) -> N
             tapped(data, ["nowhere"])
 
 
-@pytest.mark.parametrize("tapped", [tap.tflite, tap.onnx])
+@pytest.mark.parametrize("tapped", [tap_tflite, tap_onnx])
 def test_other_bytes_are_refused(tapped: Any) -> None:
     with pytest.raises(CorruptFileError):
         tapped(b"neither the one nor the other")
@@ -89,8 +101,8 @@ def as_an_app_does(data: bytes, carried: Tap) -> bytes:
 def test_an_app_can_make_the_copies_from_the_contract(graph: IntegerGraph, io: Io) -> None:
     tflite_file, onnx_file = (data for data, _, _ in files(graph, io=io))
     carried = (
-        (tflite_file, tap.tflite_recipe(tflite_file).tap("model.tflite"), tap.tflite),
-        (onnx_file, tap.onnx_recipe(onnx_file).tap("model.onnx"), tap.onnx),
+        (tflite_file, edit.tap_recipe(parse(tflite_file)).tap("model.tflite"), tap_tflite),
+        (onnx_file, onnx_edit.tap_recipe(parse_onnx(onnx_file)).tap("model.onnx"), tap_onnx),
     )
     for data, recipe, tapped in carried:
         assert recipe.output == "logits"
@@ -107,7 +119,7 @@ def test_bytes_behind_an_onnx_file_do_what_a_new_file_does(graph: IntegerGraph, 
     model = ModelProto.FromString(data)
     described = shape_inference.infer_shapes(model).graph.value_info
     model.graph.output.extend(info for info in described if info.name == "logits")
-    appended = tap.onnx(data)
+    appended = onnx_edit.tap(parse_onnx(data))
     assert appended.startswith(data)
     assert ModelProto.FromString(appended) == model
     images = graphs.extremes(graph.input.shape).astype(io)
@@ -121,6 +133,6 @@ def test_a_contract_carries_no_tap_of_several_tensors(graph: IntegerGraph) -> No
     data = tflite.write(graph)
     names = [graph.nodes[0].output.name, "logits"]
     with pytest.raises(ConversionError, match=r"model\.tflite: expected one softmax"):
-        tap.tflite_recipe(data, names).tap("model.tflite")
+        edit.tap_recipe(parse(data), names).tap("model.tflite")
     with pytest.raises(ConversionError, match="received 0"):
-        tap.Recipe().tap("model.onnx")
+        Recipe().tap("model.onnx")

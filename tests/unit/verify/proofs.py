@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 
 from mobiledeploy.compare.judge import judge
-from mobiledeploy.verify import inputs, layer_proofs, model_file, tapped
+from mobiledeploy.formats import model_file
+from mobiledeploy.verify import inputs, layer_proofs, tapped
 from mobiledeploy.verify.alone import cut_pairs
 from mobiledeploy.verify.certificate import certify_sides
 from mobiledeploy.verify.layer_codes import Codes

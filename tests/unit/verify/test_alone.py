@@ -13,6 +13,8 @@ from float_onnx import quantised_by_ort
 from mobiledeploy import reading
 from mobiledeploy.base.errors import ConversionError
 from mobiledeploy.compare.align import align
+from mobiledeploy.formats import model_file
+from mobiledeploy.formats.tflite import parse
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.integer.graph import IntegerGraph
 from mobiledeploy.ops import conv, dense, mean
@@ -23,7 +25,7 @@ from mobiledeploy.ops.operator import Node
 from mobiledeploy.ops.weights import QWeights
 from mobiledeploy.reading import Layer
 from mobiledeploy.targets import onnx, tflite
-from mobiledeploy.verify import extremes, inputs, model_file, prove, tapped
+from mobiledeploy.verify import extremes, inputs, prove, tapped
 from mobiledeploy.verify.alone import Alone, Bench, Whole, cut_pairs
 from mobiledeploy.verify.int8 import Options
 from mobiledeploy.verify.layer_report import LayerRow
@@ -203,7 +205,7 @@ def test_all_pairs_are_there_whatever_the_shape() -> None:
 
 
 def layer_of(name: str) -> Layer:
-    layers = reading.read_tflite(tflite.write(GRAPH)).layers
+    layers = reading.read_tflite(parse(tflite.write(GRAPH))).layers
     return next(layer for layer in layers if layer.name == name)
 
 

@@ -14,6 +14,7 @@ from unit.verify.proofs import certificate_of, proofs
 from mobiledeploy.base import codec
 from mobiledeploy.base.errors import RequestError
 from mobiledeploy.compare.judge import judge
+from mobiledeploy.formats.tflite import parse
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.integer.graph import IntegerGraph
 from mobiledeploy.ops.add import Add
@@ -293,7 +294,7 @@ def test_a_mean_that_arm64_rounds_otherwise_is_not_proven() -> None:
     # Found by search: of 5,101 sums one becomes another code where multiply and add are fused.
     scales = np.float32(0.14580388), np.float32(0.061909873)
     graph = graphs.mean((4, 5), scales, (-85, -97))
-    first = read_tflite(tflite.write(graph, head="logits"))
+    first = read_tflite(parse(tflite.write(graph, head="logits")))
     second = dataclasses.replace(
         first,
         format="onnx",

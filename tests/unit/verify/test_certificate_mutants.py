@@ -8,15 +8,18 @@ from unit.verify.proofs import proofs
 
 from mobiledeploy.base.errors import MobileDeployError
 from mobiledeploy.compare.judge import judge
+from mobiledeploy.formats.onnx import edit as onnx_edit
+from mobiledeploy.formats.onnx import parse as parse_onnx
+from mobiledeploy.formats.tflite import edit, parse
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.reading import read_onnx, read_tflite
 from mobiledeploy.runtimes import litert, ort
-from mobiledeploy.targets import onnx, tap, tflite
+from mobiledeploy.targets import onnx, tflite
 from mobiledeploy.verify import certificate
 
 
 def holds(first: bytes, second: bytes) -> bool:
-    readings = read_tflite(first), read_onnx(second)
+    readings = read_tflite(parse(first)), read_onnx(parse_onnx(second))
     found = proofs(first, second).values()
     checks = certificate.border_checks(judge(*readings))
     return all(p.status != "not proven" for p in found) and all(c.holds for c in checks)
@@ -28,7 +31,7 @@ def test_no_fault_keeps_a_certificate_that_changes_an_output() -> None:
     files = tflite.write(graph), onnx.write(graph, certify(graph))
     assert holds(*files)
     images = graphs.extremes(graph.input.shape)
-    sound = litert.load(tap.tflite(files[0])).run(images)
+    sound = litert.load(edit.tap(parse(files[0]))).run(images)
     kept, lost = 0, 0
     for mutant in instrument.mutants(*files):
         first, second = (
@@ -43,9 +46,9 @@ def test_no_fault_keeps_a_certificate_that_changes_an_output() -> None:
             continue
         kept += 1
         session = (
-            litert.load(tap.tflite(first))
+            litert.load(edit.tap(parse(first)))
             if mutant.format == "tflite"
-            else ort.load(tap.onnx(second))
+            else ort.load(onnx_edit.tap(parse_onnx(second)))
         )
         logits = session.run(images)[-1].astype(np.int64)
         offset = 128 * (mutant.format == "onnx")

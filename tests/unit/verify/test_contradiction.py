@@ -3,14 +3,15 @@
 from collections.abc import Callable
 from pathlib import Path
 
-import flatbuffers
 import graphs
 import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
+from tflite_editor import TfliteFile
 
 from mobiledeploy import reading
 from mobiledeploy.base.errors import ConversionError, CorruptFileError
+from mobiledeploy.formats.tflite import parse
 from mobiledeploy.integer import tflite_reader
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.targets import onnx, tflite
@@ -21,12 +22,9 @@ STEM, SPREAD, SUM, SHRINK = 0, 1, 3, 4
 
 
 def edited(change: Callable[[schema.SubGraphT], None]) -> bytes:
-    data = tflite.write(GRAPH)
-    model = schema.ModelT.InitFromPackedBuf(bytearray(data))
-    change(model.subgraphs[0])
-    builder = flatbuffers.Builder(len(data))
-    builder.Finish(model.Pack(builder), b"TFL3")
-    return bytes(builder.Output())
+    file = TfliteFile(tflite.write(GRAPH))
+    change(file.graph)
+    return file.bytes()
 
 
 def padded(layer: int) -> bytes:
@@ -75,7 +73,7 @@ def test_a_stated_shape_that_was_changed_is_told_without_a_padding() -> None:
         tensor.shape = np.array([1, 9, 5, 8], np.int32)
 
     error = contradiction.explained(
-        "a.tflite", reading.read_tflite(edited(change)), CorruptFileError("no")
+        "a.tflite", reading.read_tflite(parse(edited(change))), CorruptFileError("no")
     )
     assert str(error) == (
         "a.tflite contradicts itself: ADD `sum` makes 7 x 5 x 8 of 7 x 5 x 8, but the file states "
@@ -84,7 +82,7 @@ def test_a_stated_shape_that_was_changed_is_told_without_a_padding() -> None:
 
 
 def test_a_sound_file_is_not_said_to_contradict_itself() -> None:
-    found = reading.read_tflite(tflite.write(GRAPH))
+    found = reading.read_tflite(parse(tflite.write(GRAPH)))
     assert contradiction.explained("a.tflite", found, CorruptFileError("no")) is None
 
 
@@ -93,4 +91,4 @@ def test_the_reader_of_integer_graphs_names_the_padding_as_well() -> None:
         ConversionError,
         match=r"`stem`: expected output shape, with padding VALID, \(6, 4, 8\), received \(7, 5",
     ):
-        tflite_reader.read(padded(STEM))
+        tflite_reader.read_file(padded(STEM))

@@ -1,28 +1,29 @@
 """A layer that was cut out of a file gives the codes that it gives in the whole file."""
 
-import copy
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
-import flatbuffers
 import graphs
 import numpy as np
 import pytest
-from ai_edge_litert import schema_py_generated as schema
 from float_onnx import quantised_by_ort
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tflite_editor import TfliteFile
 
 from mobiledeploy.base.errors import ConversionError, CorruptFileError
-from mobiledeploy.integer import tflite_file
+from mobiledeploy.formats import model_file
+from mobiledeploy.formats.onnx import edit as onnx_edit
+from mobiledeploy.formats.onnx import parse as parse_onnx
+from mobiledeploy.formats.tflite import edit, parse
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.integer.graph import IntegerGraph
 from mobiledeploy.runtimes import litert_xnnpack, ort
 from mobiledeploy.runtimes.child import Children
 from mobiledeploy.spec.config import Io
-from mobiledeploy.targets import cut_onnx, cut_tflite, onnx, onnx_proto, tflite
-from mobiledeploy.verify import cutouts, inputs, model_file, tapped
+from mobiledeploy.targets import onnx, tflite
+from mobiledeploy.verify import cutouts, inputs, tapped
 from mobiledeploy.verify.cutouts import Cutter
 from mobiledeploy.verify.side import HERE, Side, open_side
 from mobiledeploy.verify.tapped import Tapped
@@ -103,7 +104,7 @@ def test_every_layer_is_cut_out_of_what_another_tool_wrote(
 
 def test_a_layer_is_cut_out_whose_input_is_quantised_once_for_each_reader(tmp_path: Path) -> None:
     one = foreign("QDQ", "QInt8", tmp_path, DedicatedQDQPair=True)
-    nodes = onnx_proto.parse(one.file.data).graph.node
+    nodes = one.file.onnx.proto.graph.node
     quantised = Counter(node.input[0] for node in nodes if node.op_type == "QuantizeLinear")
     assert max(quantised.values()) == 2
     assert_same(one)
@@ -117,37 +118,26 @@ def computed(model: bytes, folder: Path, *, count: int = 1) -> Counter[str]:
     """The operators with which ONNX Runtime computes a model."""
     path = folder / "optimised.onnx"
     ort.load(model, inputs=count, save=path)
-    nodes = onnx_proto.parse(path.read_bytes()).graph.node
+    nodes = parse_onnx(path.read_bytes()).proto.graph.node
     return Counter(node.op_type for node in nodes if node.op_type not in MOVES)
 
 
 def test_a_padding_operator_is_cut_out_with_its_convolution(tmp_path: Path) -> None:
-    model = schema.ModelT.InitFromPackedBuf(bytearray(tflite.write(graphs.assorted_graph())))
-    graph = model.subgraphs[0]
-    reader = next(op for op in graph.operators if b"wide" in graph.tensors[op.outputs[0]].name)
-    amounts, buffer = schema.TensorT(), schema.BufferT()
-    buffer.data = np.array([[0, 0], [1, 0], [0, 1], [0, 0]], np.int32).view(np.uint8).ravel()
-    model.buffers.append(buffer)
-    amounts.name, amounts.shape, amounts.type = "amounts", np.array([4, 2], np.int32), 2
-    amounts.buffer = len(model.buffers) - 1
-    padded = copy.deepcopy(graph.tensors[reader.inputs[0]])
-    padded.name, padded.shape = "padded", padded.shape + np.array([0, 1, 1, 0], np.int32)
-    graph.tensors += [amounts, padded]
-    count = len(graph.tensors)
-    code, operator = schema.OperatorCodeT(), schema.OperatorT()
-    code.builtinCode = code.deprecatedBuiltinCode = 34
-    model.operatorCodes.append(code)
-    operator.opcodeIndex = len(model.operatorCodes) - 1
-    operator.inputs = np.array([reader.inputs[0], count - 2], np.int32)
-    operator.outputs = np.array([count - 1], np.int32)
-    graph.operators.insert(graph.operators.index(reader), operator)
-    reader.inputs[0] = count - 1
+    file = TfliteFile(tflite.write(graphs.assorted_graph()))
+    reader = file.writer("wide")
+    source, grown = file.graph.tensors[reader.inputs[0]], np.array([0, 1, 1, 0], np.int32)
+    amounts = np.array([[0, 0], [1, 0], [0, 1], [0, 0]], np.int32)
+    padded = file.add_tensor(source.name.decode(), "padded", source.shape + grown)
+    file.add_operator(
+        file.graph.operators.index(reader),
+        "PAD",
+        [reader.inputs[0], file.add_constant("amounts", amounts)],
+        [padded],
+    )
+    reader.inputs[0] = padded
     # What the convolution writes grows with what it reads.
-    output = graph.tensors[reader.outputs[0]]
-    output.shape = output.shape + np.array([0, 1, 1, 0], np.int32)
-    builder = flatbuffers.Builder(1 << 16)
-    builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
-    one = side(bytes(builder.Output()), "tflite")
+    file.tensor("wide").shape = file.tensor("wide").shape + grown
+    one = side(file.bytes(), "tflite")
     (place,) = [i for i, layer in enumerate(one.reading.layers) if layer.name == "wide"]
     assert one.reading.layers[place].pads == (1, 0, 0, 1)
     cutter = assert_same(one)
@@ -194,29 +184,27 @@ def test_a_cut_out_holds_its_own_constants_only() -> None:
 
 @pytest.mark.parametrize("name", [b"wide", b""])
 def test_a_layer_whose_name_another_tensor_has_is_cut_out_all_the_same(name: bytes) -> None:
-    model = schema.ModelT.InitFromPackedBuf(bytearray(tflite.write(graphs.assorted_graph())))
-    for tensor in model.subgraphs[0].tensors:
+    file = TfliteFile(tflite.write(graphs.assorted_graph()))
+    for tensor in file.graph.tensors:
         tensor.name = name if tensor.name in {b"narrow", b"wide", b"sum"} else tensor.name
-    builder = flatbuffers.Builder(1 << 16)
-    builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
-    assert_same(side(bytes(builder.Output()), "tflite"))
+    assert_same(side(file.bytes(), "tflite"))
 
 
 def test_a_part_that_needs_more_than_its_inputs_is_refused() -> None:
     first, second = pair(graphs.assorted_graph())
-    file = tflite_file.parse(first.file.data)
-    model = onnx_proto.parse(second.file.data)
-    starts = [cut_onnx.Start(name="stem", dtype="int8", sizes=(8, 7, 5))]
+    file = parse(first.file.data)
+    model = parse_onnx(second.file.data)
+    starts = [onnx_edit.Start(name="stem", dtype="int8", sizes=(8, 7, 5))]
     for refused, part in (
         (
             "`sum` does not depend on `logits`",
-            lambda: cut_tflite.cut(file, ["stem", "logits"], "sum"),
+            lambda: edit.cut(file, ["stem", "logits"], "sum"),
         ),
-        ("`narrow` also depends on `input`", lambda: cut_tflite.cut(file, ["sum"], "narrow")),
-        ("expected one tensor `nowhere`", lambda: cut_tflite.cut(file, ["stem"], "nowhere")),
-        ("nothing between `stem` and itself", lambda: cut_tflite.cut(file, ["stem"], "stem")),
-        ("`nowhere` also depends on `nowhere`", lambda: cut_onnx.cut(model, starts, "nowhere")),
-        ("nothing between `stem` and itself", lambda: cut_onnx.cut(model, starts, "stem")),
+        ("`narrow` also depends on `input`", lambda: edit.cut(file, ["sum"], "narrow")),
+        ("expected one tensor `nowhere`", lambda: edit.cut(file, ["stem"], "nowhere")),
+        ("nothing between `stem` and itself", lambda: edit.cut(file, ["stem"], "stem")),
+        ("`nowhere` also depends on `nowhere`", lambda: onnx_edit.cut(model, starts, "nowhere")),
+        ("nothing between `stem` and itself", lambda: onnx_edit.cut(model, starts, "stem")),
     ):
         with pytest.raises(ConversionError, match=refused):
             part()
@@ -232,9 +220,9 @@ def test_a_file_that_is_cut_off_is_a_clear_error() -> None:
                 with pytest.raises(CorruptFileError):
                     children.once(runtime, cut.model[:length], [batch], name="a layer")
             assert children.once(runtime, cut.model, [batch])[0].shape[0] == 1
-    for parse, cut in ((tflite_file.parse, first), (onnx_proto.parse, second)):
+    for read, cut in ((parse, first), (parse_onnx, second)):
         with pytest.raises(CorruptFileError):
-            parse(cut.model[: len(cut.model) // 2])
+            read(cut.model[: len(cut.model) // 2])
 
 
 def test_codes_of_another_shape_are_refused() -> None:

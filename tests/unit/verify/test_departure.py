@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from mobiledeploy import reading
+from mobiledeploy.formats.onnx import parse as parse_onnx
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.reading import Reading
 from mobiledeploy.runtimes import Runtime, never, ort, ort_optimised, saturation, table
@@ -33,7 +34,7 @@ def test_what_an_app_must_tell_its_runtime_is_noted_where_sums_can_saturate(
 ) -> None:
     monkeypatch.setattr(saturation, "this_cpu_saturates", lambda: False)
     graph = graphs.assorted_graph()
-    ours = reading.read_onnx(onnx.write(graph, certify(graph)))
+    ours = reading.read_onnx(parse_onnx(onnx.write(graph, certify(graph))))
     data = onnx.write(graph, certify(graph))
     runtime = ort_optimised.RUNTIME
     plain = [(runtime, ort.load(data))]

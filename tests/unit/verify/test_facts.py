@@ -1,10 +1,19 @@
 """What a report says of a file that holds no grids."""
 
-from mobiledeploy.spec.config import Preprocessing
-from mobiledeploy.verify import facts
-from mobiledeploy.verify.model_file import ModelFile
+import dataclasses
 
-FILE = ModelFile(name="model.onnx", format="onnx", data=b"", size=12, sha256="0" * 64)
+import graphs
+
+from mobiledeploy.formats import model_file
+from mobiledeploy.integer.certify import certify
+from mobiledeploy.spec.config import Preprocessing
+from mobiledeploy.targets import onnx
+from mobiledeploy.verify import facts
+
+GRAPH = graphs.assorted_graph()
+FILE = dataclasses.replace(
+    model_file.of_bytes("model.onnx", onnx.write(GRAPH, certify(GRAPH))), size=12, sha256="0" * 64
+)
 
 
 def test_a_float_file_is_named_with_its_digest_and_how_it_was_fed() -> None:

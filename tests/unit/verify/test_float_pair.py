@@ -12,6 +12,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from mobiledeploy import reading
 from mobiledeploy.base.errors import ConversionError, ParityError
+from mobiledeploy.formats.onnx import parse as parse_onnx
 from mobiledeploy.integer.quantise import quantise
 from mobiledeploy.network.network import Network
 from mobiledeploy.targets import tflite
@@ -143,7 +144,7 @@ def test_activations_of_sixteen_bits_are_refused_with_a_word_of_what_to_do(
 
 def test_how_weights_are_packed_is_told_from_operators() -> None:
     model = float_onnx(NETWORK)
-    found = reading.read_onnx(model.SerializeToString())
+    found = reading.read_onnx(parse_onnx(model.SerializeToString()))
     assert (reading.arithmetic(found), reading.packing(found)) == ("floats", None)
     model.graph.node.insert(
         0,
@@ -153,6 +154,6 @@ def test_how_weights_are_packed_is_told_from_operators() -> None:
     )
     model.graph.node.insert(1, helper.make_node("Cast", ["codes"], ["image"], to=1))
     model.graph.node[2].input[0] = "image"
-    found = reading.read_onnx(model.SerializeToString())
+    found = reading.read_onnx(parse_onnx(model.SerializeToString()))
     assert reading.arithmetic(found) == "floats"
     assert reading.packing(found) == "dynamic range"

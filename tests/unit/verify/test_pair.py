@@ -10,6 +10,7 @@ from onnx import helper, load_from_string
 
 from mobiledeploy.base.errors import ParityError
 from mobiledeploy.compare import align
+from mobiledeploy.formats import model_file
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.integer.graph import IntegerGraph
 from mobiledeploy.integer.head import with_head
@@ -18,7 +19,7 @@ from mobiledeploy.ops.dense import Dense
 from mobiledeploy.ops.operator import Node
 from mobiledeploy.reading import Layer
 from mobiledeploy.targets import onnx, tflite
-from mobiledeploy.verify import inputs, model_file, prove
+from mobiledeploy.verify import inputs, prove
 from mobiledeploy.verify.int8 import Options
 from mobiledeploy.verify.report import VerifyReport
 from mobiledeploy.verify.side import HERE, Side, open_side

@@ -17,6 +17,7 @@ from mobiledeploy.base.errors import (
     RuntimeDiedError,
 )
 from mobiledeploy.data.dataset import Pixels
+from mobiledeploy.formats import model_file
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.integer.graph import IntegerGraph
 from mobiledeploy.ops.dense import Dense
@@ -25,7 +26,7 @@ from mobiledeploy.ops.tensors import QTensor
 from mobiledeploy.ops.weights import QWeights
 from mobiledeploy.runtimes import Array, FileLayer, Runtime, Session, TensorInfo, table
 from mobiledeploy.targets import onnx, tflite
-from mobiledeploy.verify import inputs, model_file, pair, prove, runtime_failure
+from mobiledeploy.verify import inputs, pair, prove, runtime_failure
 from mobiledeploy.verify.inputs import ImageSet
 from mobiledeploy.verify.int8 import Options
 from mobiledeploy.verify.report import Participant, VerifyReport

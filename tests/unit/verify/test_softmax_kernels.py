@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 from mobiledeploy.compare.judge import Judgement, judge
+from mobiledeploy.formats.onnx import parse as parse_onnx
+from mobiledeploy.formats.tflite import parse
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.ops import softmax
 from mobiledeploy.ops.operator import Kernel
@@ -26,7 +28,10 @@ LOGITS, NODE = GRAPH.input, GRAPH.nodes[0]
 
 @pytest.fixture(scope="module")
 def judgement() -> Judgement:
-    return judge(read_tflite(tflite.write(GRAPH)), read_onnx(onnx.write(GRAPH, certify(GRAPH))))
+    return judge(
+        read_tflite(parse(tflite.write(GRAPH))),
+        read_onnx(parse_onnx(onnx.write(GRAPH, certify(GRAPH)))),
+    )
 
 
 def sampled(

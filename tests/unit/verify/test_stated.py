@@ -11,13 +11,17 @@ import pytest
 from mobiledeploy.base.errors import CorruptFileError
 from mobiledeploy.data import test_card
 from mobiledeploy.data.evaluation import Evaluation
+from mobiledeploy.formats import model_file
+from mobiledeploy.formats.onnx import edit as onnx_edit
+from mobiledeploy.formats.onnx import parse as parse_onnx
+from mobiledeploy.formats.tflite import edit, parse
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.ops.tensors import QTensor
 from mobiledeploy.spec.config import Preprocessing
 from mobiledeploy.spec.contract import Contract, Grid, Tap, Tensor, Tolerance
 from mobiledeploy.spec.results import File
-from mobiledeploy.targets import onnx, tap, tflite
-from mobiledeploy.verify import model_file, stated
+from mobiledeploy.targets import onnx, tflite
+from mobiledeploy.verify import stated
 from mobiledeploy.verify.side import HERE, Side, open_side
 
 SIZE = 32
@@ -52,7 +56,6 @@ def sides(folder: Path) -> tuple[Side, Side]:
 @pytest.fixture(scope="module")
 def contract(folder: Path) -> Contract:
     graph = graphs.mobilenet("v1", alpha=0.25, image_size=SIZE)
-    recipes = {FILES[0]: tap.tflite_recipe, FILES[1]: tap.onnx_recipe}
     preprocessing = Preprocessing(image_size=SIZE)
     classes = graph.output.shape[-1]
     return Contract(
@@ -67,7 +70,10 @@ def contract(folder: Path) -> Contract:
         tolerance=Tolerance(),
         files=tuple(File.of(folder, folder / name) for name in FILES),
         labels=File.of(folder, folder / "labels.txt"),
-        taps=tuple(recipes[n]((folder / n).read_bytes()).tap(n) for n in FILES),
+        taps=(
+            edit.tap_recipe(parse((folder / FILES[0]).read_bytes())).tap(FILES[0]),
+            onnx_edit.tap_recipe(parse_onnx((folder / FILES[1]).read_bytes())).tap(FILES[1]),
+        ),
     )
 
 

@@ -1,0 +1,153 @@
+"""A model file in memory: its bytes, and what stands in them, parsed once."""
+
+import dataclasses
+import hashlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final, TypeAlias, assert_never
+
+from mobiledeploy.base.errors import ConversionError, CorruptFileError, RequestError
+from mobiledeploy.formats import onnx, other_kinds, tflite
+from mobiledeploy.formats.model import Format
+from mobiledeploy.formats.onnx import OnnxModel
+from mobiledeploy.formats.onnx import edit as onnx_edit
+from mobiledeploy.formats.tflite import TfliteModel
+from mobiledeploy.formats.tflite import edit as tflite_edit
+
+LARGEST: Final = 1 << 30
+"""Bytes: a hundred times a large MobileNet."""
+
+Parsed: TypeAlias = TfliteModel | OnnxModel
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ModelFile:
+    """A model file in memory.
+
+    Attributes:
+        name: For people.
+        format: What its bytes say, not its name.
+        data: The file, whole: tensors that an ONNX file keeps beside it are inside.
+        size: Bytes of the file itself.
+        sha256: Hexadecimal digest of the file itself.
+        parsed: What stands in it.
+    """
+
+    name: str
+    format: Format
+    data: bytes
+    size: int
+    sha256: str
+    parsed: Parsed
+
+    @property
+    def tflite(self) -> TfliteModel:
+        """What stands in a `.tflite`.
+
+        Raises:
+            TypeError: It is another file.
+        """
+        if not isinstance(self.parsed, TfliteModel):
+            raise TypeError(f"{self.name} is no .tflite")
+        return self.parsed
+
+    @property
+    def onnx(self) -> OnnxModel:
+        """What stands in an `.onnx`.
+
+        Raises:
+            TypeError: It is another file.
+        """
+        if not isinstance(self.parsed, OnnxModel):
+            raise TypeError(f"{self.name} is no .onnx")
+        return self.parsed
+
+
+def format_of(data: bytes) -> Format:
+    """Return the format that a file's bytes claim: only TFLite's carry a mark."""
+    return "tflite" if data[4:8] == tflite.IDENTIFIER else "onnx"
+
+
+def of_bytes(name: str, data: bytes, *, folder: Path | None = None) -> ModelFile:
+    """Return a model file.
+
+    Args:
+        name: For people.
+        data: The file.
+        folder: Where tensors may lie that an ONNX file keeps outside; None allows none.
+
+    Raises:
+        RequestError: The file is recognisably of another kind, such as a Keras model.
+        CorruptFileError: The bytes are neither a `.tflite` nor an `.onnx`, or damaged, or an ONNX
+            file points at bytes outside of the folder.
+    """
+    kind = format_of(data)
+    if kind == "onnx":
+        other_kinds.require_model(name, data)
+    try:
+        whole, parsed = _PARSERS[kind](data, folder)
+    except (CorruptFileError, ConversionError, RequestError) as error:
+        raise type(error)(f"{name}: {error}", hint=error.hint) from error
+    return ModelFile(
+        name=name,
+        format=kind,
+        data=whole,
+        size=len(data),
+        sha256=hashlib.sha256(data).hexdigest(),
+        parsed=parsed,
+    )
+
+
+def read(path: Path, *, name: str | None = None) -> ModelFile:
+    """Return the model file at a path.
+
+    Raises:
+        RequestError: There is no such file.
+        CorruptFileError: See `of_bytes`; or the file is absurdly large.
+    """
+    if not path.is_file():
+        raise RequestError(
+            f"there is no file {path}", hint="name a .tflite and an .onnx, or a build folder"
+        )
+    if path.stat().st_size > LARGEST:
+        raise CorruptFileError(f"{path}: expected at most {LARGEST:,} bytes")
+    return of_bytes(name or path.name, path.read_bytes(), folder=path.parent)
+
+
+def _tflite(data: bytes, _: Path | None) -> tuple[bytes, Parsed]:
+    return data, tflite.parse(data)
+
+
+def _onnx(data: bytes, folder: Path | None) -> tuple[bytes, Parsed]:
+    parsed = onnx.parse(data, folder=folder)
+    return parsed.whole(), parsed
+
+
+_PARSERS: Final[dict[Format, Callable[[bytes, Path | None], tuple[bytes, Parsed]]]] = {
+    "tflite": _tflite,
+    "onnx": _onnx,
+}
+"""Of a file's bytes and its folder: the file with all of its tensors, and what stands in it."""
+
+
+def tap(kind: Format, data: bytes, tensors: Sequence[str]) -> bytes:
+    """Return a copy of a file with further outputs.
+
+    ONNX's shape inference is C++: give a stranger's file in a child process only.
+
+    Args:
+        kind: The file's format.
+        data: The file, whole.
+        tensors: Names of tensors to give out after the file's own outputs.
+
+    Raises:
+        CorruptFileError: The file is damaged.
+        ConversionError: There is no inner tensor of such a name.
+    """
+    match kind:
+        case "tflite":
+            return tflite_edit.tap(tflite.parse(data), tensors)
+        case "onnx":
+            return onnx_edit.tap(onnx.parse(data), tensors)
+        case _:
+            assert_never(kind)

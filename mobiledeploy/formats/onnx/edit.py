@@ -1,0 +1,230 @@
+"""Make files of a parsed `.onnx`, in memory: with more outputs, or a part as a model of its own.
+
+A copy with more outputs computes what the file computes. A part is what lies between given tensors
+and another one, quantise/dequantise pairs included, so that a runtime fuses it into the kernels
+that it fuses it into in the whole file. ONNX's own `utils.extract_model` cuts files on disk, by
+C++ checks that trust them.
+"""
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+from mobiledeploy.base.errors import ConversionError, CorruptFileError
+from mobiledeploy.formats import recipe
+from mobiledeploy.formats.between import between
+from mobiledeploy.formats.onnx import checker, protobuf, schema
+from mobiledeploy.formats.onnx.model import OnnxModel
+from mobiledeploy.formats.recipe import Codes, Recipe
+
+TYPES: Final = ("float32", "uint8", "int8")
+"""That an input of a part may have."""
+
+_CODES: Final[dict[str, Codes]] = {"int8": "int8", "uint8": "uint8"}
+
+
+def tap(model: OnnxModel, tensors: Sequence[str] | None = None) -> bytes:
+    """Return a file with further outputs: `tap_recipe`, applied."""
+    return tap_recipe(model, tensors).apply(model.whole())
+
+
+def tap_recipe(model: OnnxModel, tensors: Sequence[str] | None = None) -> Recipe:
+    """Return how to make a copy of a file with further outputs, of the type they have inside.
+
+    A second message behind the end of a protobuf message is merged into it, and lists are joined:
+    a model with nothing but outputs adds its outputs to the file's.
+    https://protobuf.dev/programming-guides/encoding/#last-one-wins
+
+    ONNX's shape inference is C++: give a stranger's file in a child process only.
+
+    Args:
+        model: The file.
+        tensors: Names of tensors to give out after the file's own outputs. None: the codes
+            that the softmax is computed from if the file has one, else nothing.
+
+    Raises:
+        CorruptFileError: The model contradicts itself.
+        ConversionError: There is no inner tensor of such a name.
+    """
+    from onnx import GraphProto, ModelProto, ValueInfoProto
+
+    if tensors is None:
+        tensors = _softmax_codes(model)
+    if not tensors:
+        return Recipe()
+    proto = model.external.inside(model.proto)
+    described = {info.name: info for info in checker.with_shapes(proto).graph.value_info}
+    own = {output.name for output in proto.graph.output}
+    # Operators that are the runtime's own have no type here: it finds out itself.
+    inner = {
+        name: described.get(name) or ValueInfoProto(name=name)
+        for node in proto.graph.node
+        for name in node.output
+        if name not in own
+    }
+    added = [recipe.known(inner, name) for name in tensors]
+    return Recipe(
+        outputs=tuple(tensors),
+        dtype=_CODES.get(schema.element_type(added[-1].type.tensor_type.elem_type)),
+        tail=ModelProto(graph=GraphProto(output=added)).SerializeToString(deterministic=True),
+    )
+
+
+def only_adds(tail: bytes, output: str) -> bool:
+    """Whether bytes behind the end of a file add an output, and nothing else."""
+    from onnx import GraphProto, ModelProto
+
+    try:
+        added = protobuf.message(tail)
+    except CorruptFileError:
+        return False
+    outputs = added.graph.output
+    only: bool = added == ModelProto(graph=GraphProto(output=outputs))
+    return only and [added.name for added in outputs] == [output]
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Start:
+    """A tensor that becomes an input.
+
+    Attributes:
+        name: In the file.
+        dtype: `int8`, `uint8` or `float32`.
+        sizes: Of one image, as the file has it.
+    """
+
+    name: str
+    dtype: str
+    sizes: tuple[int, ...]
+
+
+def cut(model: OnnxModel, inputs: Sequence[Start], output: str) -> bytes:
+    """Return the part of a file that computes a tensor from other ones.
+
+    Args:
+        model: The file.
+        inputs: Tensors that become the inputs, in this order, each once. The batch is as free as
+            that of the file's own input.
+        output: Name of the tensor that becomes the only output.
+
+    Raises:
+        ConversionError: There is no such tensor, the output does not follow from the inputs, or
+            the part holds a graph of its own (`If`, `Loop`).
+        CorruptFileError: Two nodes write one tensor.
+    """
+    from onnx import GraphProto, ModelProto, ValueInfoProto
+
+    proto = model.external.inside(model.proto)
+    graph = proto.graph
+    stored = {tensor.name: tensor for tensor in graph.initializer}
+    starts = [start.name for start in inputs]
+    twins = _twins(graph, starts, stored)
+    reads = [[twins.get(name, name) for name in node.input] for node in graph.node]
+    places = between(
+        [
+            (list(filter(None, read)), list(filter(None, node.output)))
+            for read, node in zip(reads, graph.node, strict=True)
+        ],
+        stored,
+        inputs=starts,
+        output=output,
+    )
+    nodes = [_reading(graph.node[place], reads[place]) for place in places]
+    if any(attribute.HasField("g") or attribute.graphs for attribute in _attributes(nodes)):
+        raise ConversionError(f"`{output}` is computed by a graph inside of a node")
+    read = dict.fromkeys(name for node in nodes for name in node.input if name in stored)
+    part = ModelProto(
+        ir_version=proto.ir_version,
+        opset_import=proto.opset_import,
+        functions=proto.functions,
+        producer_name=proto.producer_name,
+        graph=GraphProto(
+            name=f"{output}, cut out",
+            node=nodes,
+            initializer=[stored[name] for name in read],
+            input=[_input(start, _batch(graph, stored)) for start in inputs],
+            # The runtime finds out the type, also of operators that are its own.
+            output=[ValueInfoProto(name=output)],
+        ),
+    )
+    data: bytes = part.SerializeToString(deterministic=True)
+    return data
+
+
+def _softmax_codes(model: OnnxModel) -> list[str]:
+    """Return what each softmax is computed from, as codes where it is dequantised first."""
+    writers = {index: operator for operator in model.operators for index in operator.outputs}
+    found = []
+    for operator in model.operators:
+        index = operator.input(0)
+        if operator.kind == "Softmax" and index >= 0:
+            writer = writers.get(index)
+            if writer is not None and writer.kind == "DequantizeLinear" and writer.input(0) >= 0:
+                index = writer.input(0)
+            found.append(model.tensors[index].name)
+    return found
+
+
+def _twins(graph: Any, starts: Sequence[str], stored: dict[str, Any]) -> dict[str, str]:
+    """Return, by the names of tensors that hold the same codes as a start, that start's name.
+
+    ONNX Runtime's quantiser may give each reader of a tensor a QuantizeLinear of its own.
+    """
+    quantisers = [n for n in graph.node if n.op_type == "QuantizeLinear" and n.input and n.output]
+    sources = {node.input[0] for node in quantisers if node.output[0] in starts}
+    made = {node.output[0]: _grid(node, stored) for node in quantisers if node.input[0] in sources}
+    known = {made[name]: name for name in starts if name in made}
+    return {
+        name: known[grid] for name, grid in made.items() if grid in known and name not in starts
+    }
+
+
+def _grid(node: Any, stored: dict[str, Any]) -> tuple[str, ...]:
+    """Return what a QuantizeLinear reads, constants by their content, and its attributes."""
+    from onnx import TensorProto
+
+    found = list(node.input[:1])
+    for name in node.input[1:]:
+        if name in stored:
+            bare = TensorProto()
+            bare.CopyFrom(stored[name])
+            bare.ClearField("name")
+            found.append(repr(bare.SerializeToString(deterministic=True)))
+        else:
+            found.append(name)
+    found += [repr(attribute.SerializeToString()) for attribute in node.attribute]
+    return tuple(found)
+
+
+def _reading(node: Any, inputs: Sequence[str]) -> Any:
+    """Return a node that reads other tensors; itself where they are the same."""
+    if list(node.input) == inputs:
+        return node
+    from onnx import NodeProto
+
+    copy = NodeProto()
+    copy.CopyFrom(node)
+    copy.input[:] = inputs
+    return copy
+
+
+def _attributes(nodes: Sequence[Any]) -> Iterator[Any]:
+    for node in nodes:
+        yield from node.attribute
+
+
+def _batch(graph: Any, stored: dict[str, Any]) -> int | str:
+    """Return the size of the file's batch; its name where it is free."""
+    for value in graph.input:
+        sizes = value.type.tensor_type.shape.dim
+        if value.name not in stored and sizes:
+            return max(int(sizes[0].dim_value), 0) or "batch"
+    return "batch"
+
+
+def _input(start: Start, batch: int | str) -> Any:
+    from onnx import helper
+
+    return helper.make_tensor_value_info(
+        start.name, schema.NUMBERS[start.dtype], [batch, *start.sizes]
+    )

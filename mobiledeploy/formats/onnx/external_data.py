@@ -1,0 +1,226 @@
+"""Weights that lie beside an `.onnx`: read from the model's folder only, and no more than fits.
+
+Format: https://onnx.ai/onnx/repo-docs/ExternalData.html. A location is a path relative to the
+model; one that leads elsewhere would let a model read any file of its user.
+"""
+
+import dataclasses
+import math
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from mobiledeploy.base import files
+from mobiledeploy.base.errors import ConversionError, CorruptFileError, RequestError
+from mobiledeploy.formats.onnx import schema
+
+MOST_BYTES: Final = 1 << 31
+"""In other files together: as many as a file itself may have."""
+MOST_INSIDE: Final = 1 << 30
+"""Brought inside of a model, which as one message may have 2^31 at most."""
+DEEPEST: Final = 32
+"""Graphs inside of graphs."""
+
+Stated: TypeAlias = tuple[str, str, str]
+"""Location, offset and length, as a tensor states them."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ExternalData:
+    """What lies in other files.
+
+    Attributes:
+        contents: The bytes, by what tensors state of their place.
+        size: Bytes; those that several tensors share count once.
+    """
+
+    contents: Mapping[Stated, npt.NDArray[np.uint8]]
+    size: int
+
+    def of(self, tensor: Any) -> npt.NDArray[np.uint8]:
+        """Return the bytes of a `TensorProto` whose values lie in another file."""
+        return self.contents[_stated(tensor)]
+
+    def inside(self, model: Any) -> Any:
+        """Return a `ModelProto` with all values in it; itself where they are already."""
+        if not self.contents:
+            return model
+        copy = type(model)()
+        copy.CopyFrom(model)
+        for tensor in filter(is_external, _tensors(copy)):
+            tensor.raw_data = self.of(tensor).tobytes()
+            tensor.ClearField("external_data")
+            tensor.ClearField("data_location")
+        return copy
+
+    def whole(self, model: Any) -> bytes:
+        """Return the bytes of a `ModelProto` with all values inside.
+
+        Raises:
+            ConversionError: They are too many.
+        """
+        if self.size > MOST_INSIDE:
+            raise ConversionError(
+                f"expected at most {MOST_INSIDE:,} bytes beside the model, received {self.size:,}"
+            )
+        data: bytes = self.inside(model).SerializeToString(deterministic=True)
+        return data
+
+
+def read(model: Any, folder: Path | None) -> ExternalData:
+    """Return what a model keeps in other files.
+
+    Args:
+        model: A `ModelProto` whose texts are checked.
+        folder: Where the model lies; None if that is not known.
+
+    Raises:
+        CorruptFileError: A tensor names a file outside of the folder, one that is not there or
+            too short, its bytes do not fit its shape, overlap with others, or are too many.
+        RequestError: There are such tensors and no folder to look in, or a file cannot be read.
+    """
+    contents: dict[Stated, npt.NDArray[np.uint8]] = {}
+    paths: dict[str, Path] = {}
+    known: dict[tuple[Path, int, int], npt.NDArray[np.uint8]] = {}
+    left: dict[Path, int] = {}
+    total = 0
+    for tensor in filter(is_external, _tensors(model)):
+        stated = _stated(tensor)
+        location = stated[0]
+        if location not in paths:
+            paths[location] = _path(tensor.name, location, folder)
+        place = _place(tensor.name, paths[location], stated)
+        path, _, length = place
+        _check_length(tensor, length)
+        if place not in known:
+            total += length
+            if total > MOST_BYTES:
+                raise CorruptFileError(
+                    f"constant `{tensor.name}`: expected at most {MOST_BYTES:,} bytes in other "
+                    "files",
+                    hint="no phone has room for them",
+                )
+            # Parts that overlap would let a small file fill the memory.
+            left.setdefault(path, path.stat().st_size)
+            left[path] -= length
+            if left[path] < 0:
+                raise CorruptFileError(
+                    f"constant `{tensor.name}`: its bytes overlap those of others"
+                )
+            known[place] = _read(tensor.name, place)
+        contents[stated] = known[place]
+    return ExternalData(contents=contents, size=total)
+
+
+def is_external(tensor: Any) -> bool:
+    """Whether the values of a `TensorProto` lie in another file."""
+    return bool(tensor.data_location == schema.EXTERNAL)
+
+
+def _tensors(model: Any) -> Iterator[Any]:
+    """Yield every `TensorProto` in a model: constants, and those in attributes."""
+    yield from _of_graph(model.graph, DEEPEST)
+    for function in model.functions:
+        for node in function.node:
+            yield from _of_node(node, DEEPEST)
+
+
+def _of_graph(graph: Any, depth: int) -> Iterator[Any]:
+    if depth == 0:
+        raise CorruptFileError(f"expected at most {DEEPEST} graphs inside of each other")
+    yield from graph.initializer
+    for sparse in graph.sparse_initializer:
+        yield from (sparse.values, sparse.indices)
+    for node in graph.node:
+        yield from _of_node(node, depth)
+
+
+def _of_node(node: Any, depth: int) -> Iterator[Any]:
+    for attribute in node.attribute:
+        if attribute.HasField("t"):
+            yield attribute.t
+        yield from attribute.tensors
+        own = (attribute.sparse_tensor,) if attribute.HasField("sparse_tensor") else ()
+        for sparse in (*own, *attribute.sparse_tensors):
+            yield from (sparse.values, sparse.indices)
+        for graph in (*((attribute.g,) if attribute.HasField("g") else ()), *attribute.graphs):
+            yield from _of_graph(graph, depth - 1)
+
+
+def _stated(tensor: Any) -> Stated:
+    entries = {entry.key: entry.value for entry in tensor.external_data}
+    return entries.get("location", ""), entries.get("offset", ""), entries.get("length", "")
+
+
+def _path(name: str, location: str, folder: Path | None) -> Path:
+    """Return the file at a location: it is one, and lies in the folder, links followed."""
+    if folder is None:
+        raise RequestError(
+            f"constant `{name}` lies in another file, `{location[: files.MOST_NAME]}`",
+            hint="give the model by its path, or save it in one file",
+        )
+    path = files.below(folder, location)
+    if path is None:
+        raise CorruptFileError(
+            f"constant `{name}`: expected its bytes in the model's folder, received the path "
+            f"{location[: files.MOST_NAME]!r}",
+            hint="a model may not read other files of this machine",
+        )
+    if not path.exists():
+        raise CorruptFileError(
+            f"constant `{name}`: its bytes should lie in the model's folder, in {location}, "
+            "which is not there",
+            hint="copy the file next to the model",
+        )
+    if not path.is_file():
+        raise CorruptFileError(
+            f"constant `{name}`: its bytes should lie in the model's folder, in {location}, "
+            "which is no file",
+            hint="save the model in one file",
+        )
+    return path
+
+
+def _place(name: str, path: Path, stated: Stated) -> tuple[Path, int, int]:
+    """Return file, offset and length; they are within the file."""
+    location, size = stated[0], path.stat().st_size
+    try:
+        offset = int(stated[1] or "0")
+        length = int(stated[2]) if stated[2] else size - offset
+    except ValueError as error:
+        raise CorruptFileError(f"constant `{name}`: damaged place of its bytes") from error
+    if offset < 0 or length < 0 or offset + length > size:
+        raise CorruptFileError(
+            f"constant `{name}`: expected bytes {offset}..{offset + length} of {location}, "
+            f"which has {size}"
+        )
+    return path, offset, length
+
+
+def _read(name: str, place: tuple[Path, int, int]) -> npt.NDArray[np.uint8]:
+    path, offset, length = place
+    try:
+        found = np.fromfile(path, np.uint8, count=length, offset=offset)
+    except OSError as error:
+        raise RequestError(
+            f"constant `{name}`: cannot read {path}: {error.strerror}",
+            hint="check that the file is yours to read",
+        ) from error
+    if found.size != length:
+        raise CorruptFileError(f"constant `{name}`: {path} became shorter as it was read")
+    return found
+
+
+def _check_length(tensor: Any, length: int) -> None:
+    """Compare bytes with the tensor's shape, before they are read."""
+    kind = schema.ELEMENT_TYPES.get(tensor.data_type)
+    if kind is None or (not kind.bits and kind.unit):
+        return  # a type that is not looked into; what all of them take is bounded
+    expected = -(-math.prod(tensor.dims) * kind.bits // 8)
+    if length > expected:
+        raise CorruptFileError(
+            f"constant `{tensor.name}`: expected {expected} bytes for its shape, received {length}"
+        )

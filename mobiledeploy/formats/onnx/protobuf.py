@@ -1,0 +1,62 @@
+"""From the bytes of an `.onnx` to its protobuf, whose texts are text and whose size is bounded."""
+
+from typing import Any, Final
+
+from mobiledeploy.base.errors import CorruptFileError
+from mobiledeploy.formats.model import Dimension
+from mobiledeploy.formats.work import Work
+
+MOST_BYTES: Final = 2**31 - 1
+"""A protobuf cannot be larger."""
+PARTS: Final = 2**17
+"""Messages and names of a file: several times those of a large network."""
+
+
+def message(data: bytes) -> Any:
+    """Return the `onnx.ModelProto` in a file; nothing in it is checked.
+
+    Raises:
+        CorruptFileError: The bytes are no ONNX model.
+    """
+    from google.protobuf.message import DecodeError
+    from onnx import ModelProto
+
+    if len(data) > MOST_BYTES:
+        raise CorruptFileError(
+            f"expected at most {MOST_BYTES:,} bytes, as a protobuf has, received {len(data):,}"
+        )
+    model = ModelProto()
+    try:
+        model.ParseFromString(data)
+    except DecodeError as error:
+        raise CorruptFileError("the bytes are no ONNX model") from error
+    return model
+
+
+def dimension(size: Any) -> Dimension:
+    """Return a protobuf dimension: its size, its name, or -1 if it has neither."""
+    if size.HasField("dim_value"):
+        return int(size.dim_value)
+    return str(size.dim_param) or -1
+
+
+def require_texts(model: Any) -> None:
+    """Refuse a `ModelProto` with names that are no text: protobuf hands them out as bytes.
+
+    Raises:
+        CorruptFileError: Some string is not UTF-8, or there are too many messages and strings.
+    """
+    _require_texts_of(model, Work(PARTS))
+
+
+def _require_texts_of(part: Any, work: Work) -> None:
+    work.take(1)
+    for field, value in part.ListFields():
+        if field.type == field.TYPE_STRING:
+            texts = (value,) if isinstance(value, str | bytes) else value
+            work.take(len(texts))
+            if not all(isinstance(text, str) for text in texts):
+                raise CorruptFileError(f"a text in the ONNX model ({field.name}) is not UTF-8")
+        elif field.type == field.TYPE_MESSAGE:
+            for inner in (value,) if hasattr(value, "ListFields") else value:
+                _require_texts_of(inner, work)

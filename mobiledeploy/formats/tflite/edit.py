@@ -1,0 +1,152 @@
+"""Make files of a parsed `.tflite`, in memory: with more outputs, or a part as a model of its own.
+
+A copy with more outputs computes what the file computes. A part is what lies between given tensors
+and another one: each operator keeps its version and options, each tensor its type, shape, grid and
+name, so that a runtime chooses the kernels that it chooses in the whole file.
+"""
+
+import struct
+from collections.abc import Sequence
+from typing import Final
+
+from mobiledeploy.base.errors import ConversionError, CorruptFileError
+from mobiledeploy.formats import recipe
+from mobiledeploy.formats.between import between
+from mobiledeploy.formats.recipe import Codes, Recipe
+from mobiledeploy.formats.tflite import schema
+from mobiledeploy.formats.tflite.model import TfliteModel, TfliteTensor
+from mobiledeploy.formats.tflite.support import require_supported
+from mobiledeploy.formats.tflite.writer import TfliteWriter
+
+OLDEST: Final = "1.5.0"
+"""What TensorFlow's converter writes where it knows of no newer operator."""
+
+_CODES: Final[dict[str, Codes]] = {"int8": "int8", "uint8": "uint8"}
+
+
+def tap(model: TfliteModel, tensors: Sequence[str] | None = None) -> bytes:
+    """Return a file with further outputs: `tap_recipe`, applied."""
+    return tap_recipe(model, tensors).apply(model.data)
+
+
+def tap_recipe(model: TfliteModel, tensors: Sequence[str] | None = None) -> Recipe:
+    """Return how to make a copy of a file with further outputs: int8 codes.
+
+    The flatbuffer is kept byte for byte but for one offset: that of the list of outputs, which
+    points to a new list behind the old end.
+
+    Args:
+        model: The file.
+        tensors: Unique names of tensors to give out after the file's own outputs. None: the input
+            of the softmax if the file has one, else nothing, and the copy is the file as it is.
+
+    Raises:
+        CorruptFileError: The file contradicts itself, or the graph has no list of outputs.
+        ConversionError: The file is none that is read here, or has no tensor of such a name.
+    """
+    require_supported(model)
+    if tensors is None:
+        added = [op.inputs[0] for op in model.operators if op.builtin == "SOFTMAX" and op.inputs]
+    else:
+        indices = {tensor.unique_name: index for index, tensor in enumerate(model.tensors)}
+        added = [recipe.known(indices, name) for name in tensors]
+    if not added:
+        return Recipe()
+    field = model.graph.place(schema.SubGraph.OUTPUTS)
+    if field is None:
+        raise CorruptFileError("the graph has no list of outputs")
+    outputs, size = [*model.outputs, *added], len(model.data)
+    padding = b"\0" * (-size % 4)
+    return Recipe(
+        outputs=tuple(model.tensors[index].unique_name for index in added),
+        dtype=_CODES.get(model.tensors[added[-1]].dtype),
+        offset=field,
+        replacement=struct.pack("<I", size + len(padding) - field),
+        tail=padding + struct.pack(f"<I{len(outputs)}i", len(outputs), *outputs),
+    )
+
+
+def cut(model: TfliteModel, inputs: Sequence[str], output: str) -> bytes:
+    """Return the part of a file that computes a tensor from other ones.
+
+    Args:
+        model: The file.
+        inputs: Unique names of the tensors that become the inputs, in this order, each once.
+        output: Unique name of the tensor that becomes the only output.
+
+    Raises:
+        ConversionError: There is no such tensor, the output does not follow
+            from the inputs, or the part holds something that cannot be written.
+        CorruptFileError: An operator's options are damaged.
+    """
+    starts, end = [named(model, name) for name in inputs], named(model, output)
+    # -1 stands for an optional input that is absent.
+    reads = [[index for index in operator.inputs if index >= 0] for operator in model.operators]
+    constants = {index for index, tensor in enumerate(model.tensors) if tensor.constant}
+    places = between(
+        [(read, operator.outputs) for read, operator in zip(reads, model.operators, strict=True)],
+        constants,
+        inputs=starts,
+        output=end,
+        called=lambda index: model.tensors[index].unique_name,
+    )
+    part = TfliteWriter()
+    copies = {-1: -1}
+    for index in dict.fromkeys(
+        (
+            *starts,
+            *(i for place in places for i in (*reads[place], *model.operators[place].outputs)),
+        )
+    ):
+        copies[index] = _copy(part, model.tensors[index])
+    for place in places:
+        operator = model.operators[place]
+        if operator.builtin == "CUSTOM":
+            raise ConversionError(f"`{output}` is computed by an operator that is not TFLite's")
+        part.copy(
+            operator,
+            [copies[index] for index in operator.inputs],
+            [copies[index] for index in operator.outputs],
+        )
+    return part.finish(
+        description=f"{output}, cut out",
+        min_runtime=OLDEST,
+        inputs={f"input_{number}": copies[index] for number, index in enumerate(starts)},
+        outputs={"output": copies[end]},
+    )
+
+
+def named(model: TfliteModel, name: str) -> int:
+    """Return the index of the tensor of a unique name.
+
+    Raises:
+        ConversionError: There is none.
+    """
+    found = [index for index, tensor in enumerate(model.tensors) if tensor.unique_name == name]
+    if len(found) != 1:
+        raise ConversionError(f"expected one tensor `{name}`, received {len(found)}")
+    return found[0]
+
+
+def _copy(part: TfliteWriter, tensor: TfliteTensor) -> int:
+    dtype, name = schema.numpy_type(tensor.dtype), tensor.unique_name
+    if dtype is None or (tensor.constant and tensor.data is None):
+        raise ConversionError(f"`{name}` is of a type that cannot be written")
+    grid = tensor.grid
+    if tensor.data is not None:
+        return part.constant(
+            name,
+            tensor.data,
+            scale=None if grid is None else grid.scale,
+            zero_point=None if grid is None else grid.zero_point,
+            axis=tensor.axis,
+        )
+    if grid is not None and grid.scale.size > 1:
+        raise ConversionError(f"`{name}` is computed, and has a scale for each channel")
+    return part.activation(
+        name,
+        dtype,
+        tensor.fixed_shape,
+        scale=None if grid is None else grid.scale[0],
+        zero_point=0 if grid is None else int(grid.zero_point[0]),
+    )

@@ -1,0 +1,331 @@
+"""Parse any `.tflite`: every offset and size is checked, nothing is executed.
+
+What the schema allows is kept, sensible or not; `support.require_supported` says whether we can
+compute it. Schema: tensorflow/compiler/mlir/lite/schema/schema.fbs.
+"""
+
+import dataclasses
+import math
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from mobiledeploy.base.errors import CorruptFileError
+from mobiledeploy.formats.model import NARROW, OperatorCode
+from mobiledeploy.formats.tflite import flatbuffer, metadata, quantisation, schema
+from mobiledeploy.formats.tflite.buffers import Buffers
+from mobiledeploy.formats.tflite.flatbuffer import Table
+from mobiledeploy.formats.tflite.model import (
+    CUSTOM,
+    Signature,
+    TfliteModel,
+    TfliteOperator,
+    TfliteTensor,
+)
+from mobiledeploy.formats.work import Work
+
+IDENTIFIER: Final = b"TFL3"
+"""At byte 4 of every file."""
+MOST_NAME: Final = 200
+"""Characters of a name that are kept: many tensors of a damaged file may share one long name."""
+MOST_RANK: Final = 16
+ENTRIES: Final = 2**20
+"""Entries of all lists that are read from a small file, and characters of its tensors' names; from
+a large file more."""
+
+
+def parse(data: bytes) -> TfliteModel:
+    """Return what stands in a file.
+
+    Raises:
+        CorruptFileError: The bytes are no `.tflite`, or damaged.
+    """
+    root = flatbuffer.root(data, IDENTIFIER)
+    graphs = root.tables(schema.Model.SUBGRAPHS)
+    if not graphs:
+        raise CorruptFileError("expected a graph, received a file without one")
+    work = Work(ENTRIES + 4 * len(data))
+    buffers = Buffers(data, root.tables(schema.Model.BUFFERS))
+    tables = graphs[0].tables(schema.SubGraph.TENSORS)
+    names = [_whole_text(table, schema.Tensor.NAME, work) for table in tables]
+    tensors = tuple(
+        _tensor(table, f"tensor {number} (`{name[:MOST_NAME]}`)", name, unique, buffers, work)
+        for number, (table, name, unique) in enumerate(
+            zip(tables, names, distinct(names), strict=True)
+        )
+    )
+    codes = root.tables(schema.Model.OPERATOR_CODES)
+    described = tuple(_code(code, work) for code in codes)
+    operators = [graph.tables(schema.SubGraph.OPERATORS) for graph in graphs]
+    work.take(sum(map(len, operators)))
+    numbers = [_code_number(table, len(codes)) for graph in operators for table in graph]
+    uses = Counter(numbers)
+    for graph in graphs[1:]:
+        others = graph.tables(schema.SubGraph.TENSORS)
+        work.take(len(others))
+        for table in others:
+            buffers.use(table.scalar(schema.Tensor.BUFFER, "I", 0), "another graph's tensor")
+    values = _metadata(root, buffers, work)
+    calls = tuple(
+        _signature(table, graphs, work) for table in root.tables(schema.Model.SIGNATURES)
+    )
+    return TfliteModel(
+        format="tflite",
+        size=len(data),
+        description=root.text(schema.Model.DESCRIPTION),
+        producer="TensorFlow's converter" if "CONVERSION_METADATA" in values else "",
+        tensors=tensors,
+        operators=tuple(
+            _operator(table, described[number], _builtin(codes[number]), len(tensors), work)
+            for table, number in zip(operators[0], numbers, strict=False)
+        ),
+        other_operators=tuple(
+            (described[number].kind, described[number].domain, described[number].version)
+            for number in numbers[len(operators[0]) :]
+        ),
+        inputs=_indices(
+            graphs[0], schema.SubGraph.INPUTS, len(tensors), work, "input of the graph"
+        ),
+        outputs=_indices(
+            graphs[0], schema.SubGraph.OUTPUTS, len(tensors), work, "output of the graph"
+        ),
+        codes=tuple(
+            dataclasses.replace(code, uses=uses[number]) for number, code in enumerate(described)
+        ),
+        buffers=buffers.filled(),
+        graphs=len(graphs),
+        metadata=metadata.describe(data, values),
+        signatures=_named(calls, graphs, work),
+        min_runtime=metadata.min_runtime(values),
+        outside=buffers.outside,
+        scales=frozenset(quantisation.scales(tables)),
+        data=data,
+        graph=graphs[0],
+        calls=calls,
+    )
+
+
+def distinct(names: Sequence[str]) -> tuple[str, ...]:
+    """Return the names, each one once: the first keeps it, others get their tensor's number.
+
+    The schema wants no names, and none that differ: runtimes go by numbers. What goes by names
+    needs one for each tensor.
+    """
+    own, taken = set(names), set[str]()
+    found = []
+    for number, name in enumerate(names):
+        unique = name
+        if not name or name in taken:
+            unique = f"{name or 'tensor'}#{number}"
+            while unique in own or unique in taken:
+                unique += "'"
+        taken.add(unique)
+        found.append(unique)
+    return tuple(found)
+
+
+def _tensor(
+    table: Table, where: str, name: str, unique_name: str, buffers: Buffers, work: Work
+) -> TfliteTensor:
+    fixed = _shape(table, schema.Tensor.SHAPE, where)
+    shape = fixed
+    if table.place(schema.Tensor.SHAPE_SIGNATURE) is not None:
+        shape = _shape(table, schema.Tensor.SHAPE_SIGNATURE, where)
+    if len(shape) != len(fixed):
+        shape = fixed
+    if any(size < 0 for size in fixed):
+        raise CorruptFileError(f"{where}: {fixed} is no possible shape")
+    dtype = schema.dtype(table.scalar(schema.Tensor.TYPE, "b", 0), where)
+    number = table.scalar(schema.Tensor.BUFFER, "I", 0)
+    content = buffers.use(number, name[:MOST_NAME])
+    sparse = table.table(schema.Tensor.SPARSITY) is not None
+    quantised = table.table(schema.Tensor.QUANTISATION)
+    grid = quantisation.grid(quantised, where)
+    work.take(1 if grid is None else grid.scale.size)
+    return TfliteTensor(
+        name=name[:MOST_NAME],
+        unique_name=unique_name,
+        dtype=dtype,
+        # Where the signature is open, the file holds 1 or what was there last.
+        shape=tuple(size if size >= 0 else -1 for size in shape),
+        fixed_shape=fixed,
+        grid=grid,
+        block=quantisation.block(quantised),
+        constant=bool(content.size),
+        sparse=sparse,
+        data=None if sparse else _values(content, dtype, fixed, where),
+        place=buffers.place(number) if content.size else None,
+        stored=content.size,
+    )
+
+
+def _values(
+    content: npt.NDArray[np.uint8], dtype: str, shape: tuple[int, ...], where: str
+) -> npt.NDArray[Any] | None:
+    """Return a constant's values, or None if NumPy has no such type."""
+    if not content.size or dtype in {"string", "resource", "variant"}:
+        return None
+    kind = schema.numpy_type(dtype)
+    bits = int(dtype[-1]) if dtype in NARROW else 8 * _bytes(dtype, kind)
+    expected = -(-math.prod(shape) * bits // 8)
+    if content.size != expected:
+        raise CorruptFileError(
+            f"{where}: expected {expected} bytes for {dtype} of shape {shape}, "
+            f"received {content.size}"
+        )
+    return None if kind is None else content.view(kind.newbyteorder("<")).reshape(shape)
+
+
+def _bytes(dtype: str, kind: np.dtype[Any] | None) -> int:
+    if kind is not None:
+        return kind.itemsize
+    return 2 if dtype == "bfloat16" else 1
+
+
+def _builtin(code: Table) -> int:
+    # Old files have the number in an 8-bit field, new ones in both if it fits.
+    return max(
+        int(code.scalar(schema.OperatorCode.DEPRECATED_CODE, "b", 0)),
+        int(code.scalar(schema.OperatorCode.CODE, "i", 0)),
+    )
+
+
+def _code(table: Table, work: Work) -> OperatorCode:
+    kind = schema.operator(_builtin(table))
+    custom = kind == "CUSTOM"
+    return OperatorCode(
+        kind=(_text(table, schema.OperatorCode.CUSTOM_CODE, work) or kind) if custom else kind,
+        domain=CUSTOM if custom else "",
+        version=table.scalar(schema.OperatorCode.VERSION, "i", 1),
+        uses=0,
+    )
+
+
+def _code_number(operator: Table, codes: int) -> int:
+    number: int = operator.scalar(schema.Operator.CODE_INDEX, "I", 0)
+    if number >= codes:
+        raise CorruptFileError(f"expected an operator code below {codes}, received {number}")
+    return number
+
+
+def _operator(
+    table: Table, described: OperatorCode, code: int, tensors: int, work: Work
+) -> TfliteOperator:
+    builtin = schema.operator(code)
+    inputs = _indices(table, schema.Operator.INPUTS, tensors, work, f"input of {builtin}")
+    outputs = _indices(table, schema.Operator.OUTPUTS, tensors, work, f"output of {builtin}")
+    options = table.table(schema.Operator.OPTIONS)
+    kind = table.scalar(schema.Operator.OPTIONS_TYPE, "B", 0)
+    known = schema.OPTIONS.get(builtin)
+    where = f"{builtin} that writes tensor {', '.join(map(str, outputs))}"
+    if known is not None and options is not None and kind != known.number:
+        raise CorruptFileError(f"{where}: its options are those of another operator ({kind})")
+    attributes = {} if known is None else _options(options, known, where)
+    activation = attributes.get(schema.ACTIVATION, 0)
+    if not 0 <= activation < len(schema.ACTIVATIONS):
+        raise CorruptFileError(f"{where}: there is no activation {activation}")
+    return TfliteOperator(
+        kind=described.kind,
+        domain=described.domain,
+        version=described.version,
+        inputs=inputs,
+        outputs=outputs,
+        activation=schema.ACTIVATIONS[activation],
+        attributes=attributes,
+        builtin=builtin,
+        code=code,
+        options=options,
+        options_type=kind,
+    )
+
+
+def _options(table: Table | None, known: schema.Options, where: str) -> dict[str, Any]:
+    """Return an operator's options by name, with the schema's defaults."""
+    found = {}
+    for name, field in known.fields.items():
+        if table is None:
+            found[name] = field.default
+        elif field.kind == schema.SHAPE:
+            sized = table.place(field.slot) is not None
+            found[name] = _shape(table, field.slot, where) if sized else field.default
+        else:
+            found[name] = table.scalar(field.slot, field.kind, field.default)
+    return found
+
+
+def _metadata(root: Table, buffers: Buffers, work: Work) -> metadata.Values:
+    entries = {
+        _text(entry, schema.Metadata.NAME, work): entry.scalar(schema.Metadata.BUFFER, "I", 0)
+        for entry in root.tables(schema.Model.METADATA)
+    }
+    return {name: buffers.use(number, name) for name, number in entries.items()}
+
+
+def _signature(table: Table, graphs: Sequence[Table], work: Work) -> Signature:
+    graph = table.scalar(schema.Signature.SUBGRAPH, "I", 0)
+    if graph >= len(graphs):
+        raise CorruptFileError(f"expected a signature of a graph, received graph {graph}")
+    tensors = len(graphs[graph].tables(schema.SubGraph.TENSORS))
+    work.take(tensors)
+    ends = []
+    for slot in (schema.Signature.INPUTS, schema.Signature.OUTPUTS):
+        entries = table.tables(slot)
+        work.take(len(entries))
+        ends.append(tuple(_end(entry, tensors, work) for entry in entries))
+    return Signature(
+        key=_text(table, schema.Signature.KEY, work), graph=graph, inputs=ends[0], outputs=ends[1]
+    )
+
+
+def _end(entry: Table, tensors: int, work: Work) -> tuple[str, int]:
+    index: int = entry.scalar(schema.Signature.TENSOR_INDEX, "I", 0)
+    if index >= tensors:
+        raise CorruptFileError(f"expected a tensor below {tensors}, received {index}")
+    return _text(entry, schema.Signature.TENSOR_NAME, work), index
+
+
+def _named(
+    calls: Sequence[Signature], graphs: Sequence[Table], work: Work
+) -> dict[str, dict[str, dict[str, str]]]:
+    """Return signatures with the names of their tensors."""
+    found = {}
+    for call in calls:
+        tensors = graphs[call.graph].tables(schema.SubGraph.TENSORS)
+        work.take(len(tensors))
+        found[call.key] = {
+            end: {name: _text(tensors[index], schema.Tensor.NAME, work) for name, index in entries}
+            for end, entries in (("inputs", call.inputs), ("outputs", call.outputs))
+        }
+    return found
+
+
+def _text(table: Table, slot: int, work: Work) -> str:
+    return _whole_text(table, slot, work)[:MOST_NAME]
+
+
+def _whole_text(table: Table, slot: int, work: Work) -> str:
+    text = table.text(slot)
+    work.take(len(text))
+    return text
+
+
+def _shape(table: Table, slot: int, where: str) -> tuple[int, ...]:
+    found = table.numbers(slot, np.int32)
+    if found is None:
+        return ()
+    if found.size > MOST_RANK:
+        raise CorruptFileError(f"{where}: {found.size} dimensions are too many")
+    return tuple(int(size) for size in found)
+
+
+def _indices(table: Table, slot: int, tensors: int, work: Work, what: str) -> tuple[int, ...]:
+    found = table.numbers(slot, np.int32)
+    if found is None or not found.size:
+        return ()
+    work.take(found.size)
+    if found.min() < -1 or found.max() >= tensors:
+        raise CorruptFileError(f"{what}: expected indices of {tensors} tensors")
+    return tuple(found.tolist())

@@ -1,0 +1,56 @@
+"""How a `.tflite` says that codes stand for real numbers: the table `QuantizationParameters`."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from mobiledeploy.base.errors import CorruptFileError
+from mobiledeploy.formats.model import Grid
+from mobiledeploy.formats.tflite.flatbuffer import Table
+from mobiledeploy.formats.tflite.schema import Quantisation, Tensor
+
+
+def grid(table: Table | None, where: str) -> Grid | None:
+    """Return a tensor's grid, if it has one.
+
+    Scales and zero points are the file's own bytes: thousands of tensors of a hostile file may
+    share one long list.
+
+    Args:
+        table: Its quantisation.
+        where: Which tensor, for messages.
+
+    Raises:
+        CorruptFileError: There are not as many zero points as scales.
+    """
+    scale = None if table is None else table.numbers(Quantisation.SCALE, np.float32)
+    if table is None or scale is None or not scale.size:
+        return None
+    zero_point = table.numbers(Quantisation.ZERO_POINT, np.int64)
+    if zero_point is None or zero_point.size != scale.size:
+        raise CorruptFileError(
+            f"{where}: received {scale.size} scales but "
+            f"{0 if zero_point is None else zero_point.size} zero points"
+        )
+    return Grid(scale=scale, zero_point=zero_point, axis=table.scalar(Quantisation.AXIS, "i", 0))
+
+
+def block(table: Table | None) -> int:
+    """Return how many neighbours share a scale of another tensor; 0 if they do not."""
+    found = _blocks(table)
+    return 0 if found is None else int(found.scalar(Quantisation.BLOCK_SIZE, "i", 0))
+
+
+def scales(tensors: tuple[Table, ...]) -> Iterator[int]:
+    """Yield indices of the tensors that hold the scales and zero points of others."""
+    for tensor in tensors:
+        found = _blocks(tensor.table(Tensor.QUANTISATION))
+        if found is not None:
+            for slot in (Quantisation.BLOCK_SCALES, Quantisation.BLOCK_ZERO_POINTS):
+                yield found.scalar(slot, "i", 0)
+
+
+def _blocks(table: Table | None) -> Table | None:
+    if table is None or table.scalar(Quantisation.DETAILS_TYPE, "B", 0) != Quantisation.BLOCKWISE:
+        return None
+    return table.table(Quantisation.DETAILS)

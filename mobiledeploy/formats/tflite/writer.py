@@ -1,0 +1,292 @@
+"""Write a `.tflite`: tensors, operators and constants, in the order in which they are added.
+
+Schema: tensorflow/compiler/mlir/lite/schema/schema.fbs. Nothing in here knows what an
+operator means.
+"""
+
+import struct
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from mobiledeploy.base.errors import CorruptFileError
+from mobiledeploy.formats.tflite import schema
+from mobiledeploy.formats.tflite.model import TfliteOperator
+from mobiledeploy.formats.tflite.parser import IDENTIFIER
+
+SCHEMA_VERSION: Final = 3
+ALIGNMENT: Final = 16
+"""Of constants, so that a memory-mapped file can be computed from in place."""
+SIGNATURE: Final = "serving_default"
+
+
+class TfliteWriter:
+    """A flatbuffer under construction; `finish` may be called once.
+
+    Vectors that repeat (shapes, scales and above all zero points: one int64 a channel) are
+    stored once; flatbuffers allow several tables to point to one vector.
+    """
+
+    def __init__(self, names: Collection[str] = ()) -> None:
+        """Begin with nothing.
+
+        Args:
+            names: Of the graph's own activations: constants get other ones.
+        """
+        import flatbuffers
+        from ai_edge_litert import schema_py_generated
+
+        self._tables: Any = schema_py_generated
+        self._taken = set(names)
+        self._builder: Any = flatbuffers.Builder(1 << 16)
+        self._vectors: dict[tuple[str, bytes], int] = {}
+        # The first buffer is empty by definition: tensors without data point to it.
+        self._buffers = [self._table("Buffer")]
+        self._tensors: list[int] = []
+        self._operators: list[int] = []
+        self._codes: list[tuple[int, int]] = []
+
+    def free(self, name: str) -> str:
+        """Return this name, or one like it that no tensor has, and take it."""
+        while name in self._taken:
+            name += "'"
+        self._taken.add(name)
+        return name
+
+    def activation(
+        self,
+        name: str,
+        dtype: npt.DTypeLike,
+        shape: Sequence[int],
+        *,
+        scale: np.float32 | None = None,
+        zero_point: int = 0,
+    ) -> int:
+        """Add a tensor that is computed; return its index."""
+        grid = None if scale is None else (np.array([scale]), np.array([zero_point]), 0)
+        return self._tensor(name, dtype, shape, 0, grid)
+
+    def constant(
+        self,
+        name: str,
+        values: npt.NDArray[Any],
+        *,
+        scale: npt.NDArray[np.float32] | None = None,
+        zero_point: npt.NDArray[np.int64] | None = None,
+        axis: int = 0,
+    ) -> int:
+        """Add a tensor with data; return its index.
+
+        Args:
+            name: The tensor's name, unless that is taken.
+            values: The data.
+            scale: One, or one for each entry along `axis`.
+            zero_point: As many; None if it is symmetric.
+            axis: The quantised dimension.
+        """
+        data = values.astype(values.dtype.newbyteorder("<")).tobytes()
+        self._builder.Prep(ALIGNMENT, len(data))
+        vector = self._builder.CreateByteVector(data)
+        self._buffers.append(self._table("Buffer", Data=vector))
+        grid = None
+        if scale is not None:
+            grid = (scale, np.zeros(scale.size) if zero_point is None else zero_point, axis)
+        buffer = len(self._buffers) - 1
+        return self._tensor(self.free(name), values.dtype, values.shape, buffer, grid)
+
+    def operator(
+        self,
+        name: str,
+        version: int,
+        inputs: Sequence[int],
+        output: int,
+        options: str = "",
+        **fields: float,
+    ) -> None:
+        """Add an operator.
+
+        Args:
+            name: In `BuiltinOperator`.
+            version: Of the operator: runtimes refuse those they do not know.
+            inputs: Indices of tensors.
+            output: Index of the tensor it writes.
+            options: Name of its options table, if it has one.
+            **fields: Of the options table, named as in the schema's Python code.
+        """
+        union = {}
+        if options:
+            union = {
+                "BuiltinOptionsType": schema.OPTIONS_TABLES.index(options),
+                "BuiltinOptions": self._table(options, **fields),
+            }
+        self._operator((schema.OPERATORS.index(name), version), inputs, [output], union)
+
+    def copy(
+        self, operator: TfliteOperator, inputs: Sequence[int], outputs: Sequence[int]
+    ) -> None:
+        """Add an operator as another file has it: same version, same options.
+
+        Args:
+            operator: From the other file.
+            inputs: Indices of tensors here; -1 for one that is absent.
+            outputs: Indices of tensors here.
+
+        Raises:
+            CorruptFileError: Its options lie outside the file, or are of no known type.
+        """
+        union = {}
+        if operator.options is not None:
+            if not 0 < operator.options_type < len(schema.OPTIONS_TABLES):
+                raise CorruptFileError(
+                    f"{operator.builtin}: there are no options of type {operator.options_type}"
+                )
+            kind = getattr(self._tables, f"{schema.OPTIONS_TABLES[operator.options_type]}T")
+            table = operator.options
+            try:
+                read = kind.InitFromBuf(table.data, table.position)
+            except (struct.error, ValueError) as error:
+                raise CorruptFileError(f"{operator.builtin}: its options are damaged") from error
+            union = {
+                "BuiltinOptionsType": operator.options_type,
+                "BuiltinOptions": read.Pack(self._builder),
+            }
+        self._operator((operator.code, operator.version), inputs, outputs, union)
+
+    def finish(
+        self,
+        *,
+        description: str,
+        min_runtime: str,
+        inputs: Mapping[str, int],
+        outputs: Mapping[str, int],
+    ) -> bytes:
+        """Return the file.
+
+        Args:
+            description: For people.
+            min_runtime: Oldest runtime that knows all operators, such as `1.14.0`.
+            inputs: Indices of the input tensors, by their names in the signature.
+            outputs: Indices of the output tensors, likewise.
+        """
+        # 16 bytes, as TensorFlow's converter writes it: readers expect a fixed field.
+        version = self._builder.CreateByteVector(min_runtime.encode().ljust(16, b"\0"))
+        self._buffers.append(self._table("Buffer", Data=version))
+        metadata = self._table(
+            "Metadata", Name=self._string("min_runtime_version"), Buffer=len(self._buffers) - 1
+        )
+        codes = [
+            self._table(
+                "OperatorCode",
+                # Old runtimes read the 8-bit field, in which 127 stands for "see the other one".
+                DeprecatedBuiltinCode=min(code, 127),
+                Version=version,
+                BuiltinCode=code,
+            )
+            for code, version in self._codes
+        ]
+        subgraph = self._table(
+            "SubGraph",
+            Tensors=self._offsets(self._tensors),
+            Inputs=self._vector(list(inputs.values()), np.int32),
+            Outputs=self._vector(list(outputs.values()), np.int32),
+            Operators=self._offsets(self._operators),
+            Name=self._string("main"),
+        )
+        ends = [
+            self._offsets(
+                [
+                    self._table("TensorMap", Name=self._string(name), TensorIndex=index)
+                    for name, index in tensors.items()
+                ]
+            )
+            for tensors in (inputs, outputs)
+        ]
+        signature = self._table(
+            "SignatureDef",
+            Inputs=ends[0],
+            Outputs=ends[1],
+            SignatureKey=self._string(SIGNATURE),
+        )
+        model = self._table(
+            "Model",
+            Version=SCHEMA_VERSION,
+            OperatorCodes=self._offsets(codes),
+            Subgraphs=self._offsets([subgraph]),
+            Description=self._string(description),
+            Buffers=self._offsets(self._buffers),
+            Metadata=self._offsets([metadata]),
+            SignatureDefs=self._offsets([signature]),
+        )
+        self._builder.Finish(model, IDENTIFIER)
+        return bytes(self._builder.Output())
+
+    def _operator(
+        self,
+        code: tuple[int, int],
+        inputs: Sequence[int],
+        outputs: Sequence[int],
+        options: Mapping[str, int],
+    ) -> None:
+        if code not in self._codes:
+            self._codes.append(code)
+        self._operators.append(
+            self._table(
+                "Operator",
+                OpcodeIndex=self._codes.index(code),
+                Inputs=self._vector(inputs, np.int32),
+                Outputs=self._vector(outputs, np.int32),
+                **options,
+            )
+        )
+
+    def _tensor(
+        self,
+        name: str,
+        dtype: npt.DTypeLike,
+        shape: Sequence[int],
+        buffer: int,
+        grid: tuple[npt.NDArray[Any], npt.NDArray[Any], int] | None,
+    ) -> int:
+        fields: dict[str, Any] = {
+            "Shape": self._vector(shape, np.int32),
+            "Type": schema.TYPES.index(np.dtype(dtype).name.upper()),
+            "Buffer": buffer,
+            "Name": self._string(name),
+        }
+        if grid is not None:
+            scale, zero_point, axis = grid
+            fields["Quantization"] = self._table(
+                "QuantizationParameters",
+                Scale=self._vector(scale, np.float32),
+                ZeroPoint=self._vector(zero_point, np.int64),
+                QuantizedDimension=axis,
+            )
+        self._tensors.append(self._table("Tensor", **fields))
+        return len(self._tensors) - 1
+
+    def _table(self, name: str, **fields: Any) -> int:
+        getattr(self._tables, f"{name}Start")(self._builder)
+        for field, value in fields.items():
+            getattr(self._tables, f"{name}Add{field}")(self._builder, value)
+        end: Callable[[Any], int] = getattr(self._tables, f"{name}End")
+        return end(self._builder)
+
+    def _vector(self, values: npt.ArrayLike, dtype: npt.DTypeLike) -> int:
+        array = np.asarray(values, dtype)
+        key = (array.dtype.str, array.tobytes())
+        if key not in self._vectors:
+            self._vectors[key] = self._builder.CreateNumpyVector(array)
+        return self._vectors[key]
+
+    def _offsets(self, offsets: Sequence[int]) -> int:
+        self._builder.StartVector(4, len(offsets), 4)
+        for offset in reversed(offsets):
+            self._builder.PrependUOffsetTRelative(offset)
+        end: int = self._builder.EndVector()
+        return end
+
+    def _string(self, text: str) -> int:
+        offset: int = self._builder.CreateString(text)
+        return offset

@@ -1,0 +1,210 @@
+"""Weights beside an `.onnx` are read from its folder, once, and from nowhere else."""
+
+import os
+from pathlib import Path
+
+import graphs
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, external_data_helper
+
+from mobiledeploy.base.errors import ConversionError, CorruptFileError, RequestError
+from mobiledeploy.formats import model_file
+from mobiledeploy.formats.onnx import external_data, parse
+from mobiledeploy.integer.certify import certify
+from mobiledeploy.runtimes import ort
+from mobiledeploy.targets import onnx as target
+
+GRAPH = graphs.assorted_graph()
+WHOLE = target.write(GRAPH, certify(GRAPH))
+
+
+def model_at(folder: Path) -> Path:
+    """A model whose tensors lie in `weights/all.bin` beside it."""
+    (folder / "weights").mkdir(parents=True)
+    model = onnx.load_from_string(WHOLE)
+    onnx.save(
+        model,
+        folder / "model.onnx",
+        save_as_external_data=True,
+        location="weights/all.bin",
+        size_threshold=0,
+    )
+    return folder / "model.onnx"
+
+
+def outside(path: Path) -> tuple[onnx.ModelProto, list[TensorProto]]:
+    model = onnx.load(path, load_external_data=False)
+    stored = model.graph.initializer
+    return model, [t for t in stored if external_data_helper.uses_external_data(t)]
+
+
+def relocated(path: Path, **entries: str) -> None:
+    """Point the first tensor outside elsewhere."""
+    model, tensors = outside(path)
+    for entry in tensors[0].external_data:
+        entry.value = entries.get(entry.key, entry.value)
+    path.write_bytes(model.SerializeToString())
+
+
+def test_a_model_with_tensors_beside_it_gives_the_same_answers(tmp_path: Path) -> None:
+    found = model_file.read(model_at(tmp_path / "m"))
+    images = graphs.extremes(GRAPH.input.shape)
+    for got, expected in zip(
+        ort.load(found.data).run(images), ort.load(WHOLE).run(images), strict=True
+    ):
+        np.testing.assert_array_equal(got, expected)
+    assert found.size == (tmp_path / "m/model.onnx").stat().st_size
+    assert found.onnx.outside == (tmp_path / "m/weights/all.bin").stat().st_size
+
+
+def test_constants_are_the_same_whether_they_lie_inside_or_beside(tmp_path: Path) -> None:
+    path = model_at(tmp_path / "m")
+    beside = parse(path.read_bytes(), folder=path.parent)
+    for one, other in zip(beside.tensors, parse(WHOLE).tensors, strict=True):
+        assert (one.name, one.dtype, one.shape) == (other.name, other.dtype, other.shape)
+        np.testing.assert_array_equal(one.data, other.data)
+    assert onnx.load_from_string(beside.whole()) == onnx.load_from_string(WHOLE)
+
+
+def test_a_model_with_its_tensors_inside_comes_back_as_it_is() -> None:
+    assert parse(WHOLE).whole() is WHOLE
+
+
+def test_without_a_folder_the_reader_says_which_file_it_needs(tmp_path: Path) -> None:
+    data = model_at(tmp_path / "m").read_bytes()
+    with pytest.raises(RequestError, match=r"lies in another file, `weights/all\.bin`"):
+        parse(data)
+
+
+@pytest.mark.parametrize(
+    ("location", "said"),
+    [
+        ("../secret.bin", "in the model's folder, received the path"),
+        ("/etc/hostname", "in the model's folder, received the path"),
+        ("weights/../../secret.bin", "in the model's folder, received the path"),
+        ("", "in the model's folder, received the path"),
+        ("C:secret", "in the model's folder, received the path"),
+        ("..\\secret", "in the model's folder, received the path"),
+        ("link.bin", "in the model's folder, received the path"),
+        ("a\0b", "in the model's folder, received the path"),
+        ("x" * 300, "in the model's folder, received the path"),
+        ("weights", "weights, which is no file"),
+        ("missing.bin", r"missing\.bin, which is not there"),
+    ],
+)
+def test_other_places_are_refused(tmp_path: Path, location: str, said: str) -> None:
+    (tmp_path / "secret.bin").write_bytes(bytes(4096))
+    path = model_at(tmp_path / "m")
+    (tmp_path / "m/link.bin").symlink_to(tmp_path / "secret.bin")
+    relocated(path, location=location, offset="0", length="4")
+    with pytest.raises(CorruptFileError, match=said) as caught:
+        model_file.read(path)
+    assert "damaged" not in f"{caught.value} {caught.value.hint}"
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+def test_a_pipe_does_not_hang_the_reader(tmp_path: Path) -> None:
+    path = model_at(tmp_path / "m")
+    os.mkfifo(tmp_path / "m/pipe")
+    relocated(path, location="pipe")
+    with pytest.raises(CorruptFileError, match="which is no file"):
+        model_file.read(path)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
+def test_a_file_that_may_not_be_read_is_no_damage(tmp_path: Path) -> None:
+    path = model_at(tmp_path / "m")
+    (tmp_path / "m/weights/all.bin").chmod(0)
+    with pytest.raises(RequestError, match="cannot read"):
+        model_file.read(path)
+
+
+@pytest.mark.parametrize(
+    "entries", [{"offset": "99999999"}, {"length": "99999999"}, {"offset": "-4"}, {"offset": "x"}]
+)
+def test_bytes_outside_of_the_file_are_refused(tmp_path: Path, entries: dict[str, str]) -> None:
+    path = model_at(tmp_path / "m")
+    relocated(path, **entries)
+    with pytest.raises(CorruptFileError, match="constant `"):
+        model_file.read(path)
+
+
+def test_bytes_that_overlap_in_another_file_are_refused(tmp_path: Path) -> None:
+    path = model_at(tmp_path / "m")
+    model, tensors = outside(path)
+    largest = max(tensors, key=lambda tensor: int(tensor.external_data[2].value))
+    for number in range(1, 40):
+        copy = model.graph.initializer.add()
+        copy.CopyFrom(largest)
+        copy.name = f"copy {number}"
+        offset, length = (int(largest.external_data[place].value) for place in (1, 2))
+        copy.external_data[1].value = str(offset + number)
+        copy.external_data[2].value = str(length - number)
+    path.write_bytes(model.SerializeToString())
+    with pytest.raises(CorruptFileError, match="overlap"):
+        parse(path.read_bytes(), folder=path.parent)
+
+
+def test_tensors_that_share_their_bytes_share_the_memory(tmp_path: Path) -> None:
+    path = model_at(tmp_path / "m")
+    model, tensors = outside(path)
+    for number in range(40):
+        copy = model.graph.initializer.add()
+        copy.CopyFrom(tensors[0])
+        copy.name = f"copy {number}"
+    path.write_bytes(model.SerializeToString())
+    found = parse(path.read_bytes(), folder=path.parent)
+    last = model.graph.initializer[-1]
+    assert found.external.of(tensors[0]) is found.external.of(last)
+    assert found.outside == (tmp_path / "m/weights/all.bin").stat().st_size
+
+
+def test_more_bytes_than_a_phone_has_room_for_are_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = model_at(tmp_path / "m")
+    monkeypatch.setattr(external_data, "MOST_BYTES", 100)
+    with pytest.raises(CorruptFileError, match="at most 100 bytes in other files"):
+        parse(path.read_bytes(), folder=path.parent)
+
+
+def test_tensors_in_attributes_are_looked_at_too(tmp_path: Path) -> None:
+    model = onnx.load_from_string(WHOLE)
+    tensor = TensorProto(name="t", data_type=1, dims=[1], data_location=TensorProto.EXTERNAL)
+    tensor.external_data.add(key="location", value="../secret.bin")
+    node = onnx.helper.make_node("Constant", [], ["unused"], value=tensor)
+    model.graph.node.append(node)
+    with pytest.raises(CorruptFileError, match="secret"):
+        parse(model.SerializeToString(), folder=tmp_path)
+
+
+def test_tensors_of_inner_graphs_are_looked_at_too(tmp_path: Path) -> None:
+    model = onnx.load_from_string(WHOLE)
+    tensor = TensorProto(name="t", data_type=1, dims=[1], data_location=TensorProto.EXTERNAL)
+    tensor.external_data.add(key="location", value="../secret.bin")
+    branch = onnx.helper.make_graph([], "branch", [], [], [tensor])
+    node = onnx.helper.make_node("If", [""], ["unused"], then_branch=branch, else_branch=branch)
+    model.graph.node.append(node)
+    with pytest.raises(CorruptFileError, match="secret"):
+        parse(model.SerializeToString(), folder=tmp_path)
+
+
+def test_graphs_too_deep_inside_of_each_other_are_refused() -> None:
+    graph = onnx.helper.make_graph([], "innermost", [], [])
+    for _ in range(external_data.DEEPEST):
+        node = onnx.helper.make_node("If", [""], ["unused"], then_branch=graph)
+        graph = onnx.helper.make_graph([node], "outer", [], [])
+    with pytest.raises(CorruptFileError, match="at most 32 graphs inside of each other"):
+        external_data.read(onnx.ModelProto(graph=graph), None)
+
+
+def test_what_is_too_large_for_one_message_is_not_called_damaged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = model_at(tmp_path / "m")
+    found = parse(path.read_bytes(), folder=path.parent)
+    monkeypatch.setattr(external_data, "MOST_INSIDE", 100)
+    with pytest.raises(ConversionError, match="at most 100 bytes beside the model"):
+        found.whole()

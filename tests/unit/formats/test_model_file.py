@@ -1,0 +1,32 @@
+"""A model file is told by its bytes, parsed once, and named where it is damaged."""
+
+from pathlib import Path
+
+import graphs
+import pytest
+
+from mobiledeploy.base.errors import CorruptFileError
+from mobiledeploy.formats import model_file
+from mobiledeploy.integer import tflite_reader
+from mobiledeploy.integer.certify import certify
+from mobiledeploy.integer.digest import digest
+from mobiledeploy.targets import onnx, tflite
+
+GRAPH = graphs.assorted_graph()
+
+
+def test_bytes_say_the_format_whatever_the_name(tmp_path: Path) -> None:
+    (tmp_path / "a.onnx").write_bytes(tflite.write(GRAPH))
+    file = model_file.read(tmp_path / "a.onnx")
+    assert file.format == "tflite"
+    assert digest(tflite_reader.read(file.tflite)) == digest(GRAPH)
+    other = model_file.of_bytes("b", onnx.write(GRAPH, certify(GRAPH)))
+    assert other.format == "onnx"
+    with pytest.raises(TypeError, match=r"b is no \.tflite"):
+        _ = other.tflite
+
+
+def test_a_damaged_tflite_is_refused_by_name_when_it_is_opened() -> None:
+    data = tflite.write(GRAPH)
+    with pytest.raises(CorruptFileError, match=r"^mine: expected bytes"):
+        model_file.of_bytes("mine", data[: len(data) // 2])
