@@ -26,13 +26,22 @@ from mobiledeploy.compare.reachable_codes import (
     stepped,
     sums,
 )
+from mobiledeploy.formats.model import Format
 from mobiledeploy.ops import table
 from mobiledeploy.ops.certificate import all_codes
-from mobiledeploy.ops.operator import Cases, Certified, Node, Operator, Sampled, has_weights
+from mobiledeploy.ops.operator import (
+    Cases,
+    Certified,
+    Node,
+    Operator,
+    Sampled,
+    by_each_kernel,
+    has_weights,
+    limits,
+)
 from mobiledeploy.ops.tensors import QMAX, QMIN, Codes, QTensor, Shape
 from mobiledeploy.ops.weights import MOST_STEPS, WIDEST_MULTIPLIER
 from mobiledeploy.reading import Layer, Read, Tensor
-from mobiledeploy.reading.model import Format
 
 LARGEST = 2**26
 """Of a sum. Float32 holds every fourth whole number there."""
@@ -374,13 +383,10 @@ def _by_each_kernel(function: _Function, cases: Cases) -> list[Codes]:
     operator, node, inputs = known
     if not isinstance(operator, Certified):
         return []
-    if function.format == "tflite":
-        limits = operator.litert_limits(node, inputs, layer.op)
-        kernels = operator.litert_cases(node, inputs, cases, layer.op)
-    else:
-        limits = operator.ort_limits(node, inputs, layer.op)
-        kernels = operator.ort_cases(node, inputs, cases, layer.op)
-    return [] if any(limits) else [np.clip(codes, *layer.clamp) for codes in kernels]
+    if limits(operator, function.format, node, inputs, layer.op):
+        return []
+    kernels = by_each_kernel(operator, function.format, node, inputs, cases, layer.op)
+    return [np.clip(codes, *layer.clamp) for codes in kernels]
 
 
 def _same_numbers(a: Layer, b: Layer) -> bool:

@@ -15,11 +15,19 @@ import numpy as np
 from mobiledeploy.base.errors import ConversionError, CorruptFileError, RuntimeDiedError
 from mobiledeploy.compare.judge import Judgement, LayerJudgement, source_shapes
 from mobiledeploy.compare.same_function import node_of
+from mobiledeploy.formats.model import Format
+from mobiledeploy.integer import oracle
 from mobiledeploy.ops import table
-from mobiledeploy.ops.operator import Certified, Sampled, has_weights
+from mobiledeploy.ops.operator import (
+    Certified,
+    Sampled,
+    architectures,
+    by_each_kernel,
+    has_weights,
+    limits,
+)
 from mobiledeploy.ops.tensors import Int8, Shape
 from mobiledeploy.reading import INPUT, Layer, Read, Reading
-from mobiledeploy.reading.model import Format
 from mobiledeploy.runtimes import cpu
 from mobiledeploy.runtimes import table as runtimes
 from mobiledeploy.verify import proof_products
@@ -163,12 +171,11 @@ def _all_cases(
         except ConversionError as error:
             reasons.append(str(error))
             continue
-        limits = (operator.litert_limits, operator.ort_limits)[number]
-        compute = (operator.litert_cases, operator.ort_cases)[number]
-        form = (mine, other)[number].op
-        reasons += limits(node, inputs, form)
+        file, form = FORMATS[number], (mine, other)[number].op
+        reasons += limits(operator, file, node, inputs, form)
         few = tuple(codes[:1] for codes in all_cases)
-        kernels[number], cases = len(compute(node, inputs, few, form)), all_cases[0].size
+        computed = by_each_kernel(operator, file, node, inputs, few, form)
+        kernels[number], cases = len(computed), all_cases[0].size
     if reasons or layer.verdict is None:
         return Finding(method="enumeration", reasons=tuple(reasons))
     if layer.verdict.equal:
@@ -252,11 +259,11 @@ def _samples(
         return Finding(method="samples", reasons=tuple(reasons))
     off = {name: _off(answer, expected) for name, answer in answers.items()}
     computed = {
-        kernel: _off(module.litert_codes(node, inputs, [codes], kernel=kernel), expected)
-        for kernel in module.LITERT_KERNELS
+        kernel: _off(oracle.layer(node, inputs, [codes], kernels=kernel), expected)
+        for kernel in architectures(module, FORMATS[0])
     }
     here = cpu.this_architecture()
-    # LiteRT may be off by as many steps as its kernel for this CPU is known to be.
+    # The first runtime may be off by as many steps as its kernel for this CPU is known to be.
     allowed = {one: max(operator.WITHIN, computed[here]), two: operator.WITHIN}
     reasons = [
         f"{name} misses the exact {mine.kind} by {worst} LSB, expected at most {allowed[name]}"

@@ -6,21 +6,17 @@ the outputs differ, the files hold different integers; where one does not, it is
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Final
 
 import numpy as np
 
 from mobiledeploy.base.errors import ConversionError
 from mobiledeploy.compare.same_function import node_of
+from mobiledeploy.formats.model import Format
 from mobiledeploy.integer import oracle
-from mobiledeploy.ops.operator import Certified, Kernel
+from mobiledeploy.ops.operator import codes_by_each_kernel
 from mobiledeploy.ops.tensors import QMIN, Codes, Int8
 from mobiledeploy.reading import Layer
-from mobiledeploy.reading.model import Format
 from mobiledeploy.verify import layer_codes
-
-X86: Final[tuple[Kernel, ...]] = ("x86",)
-"""In float32, as that of an `.onnx` is on every CPU."""
 
 
 def error(
@@ -62,13 +58,5 @@ def _right(layer: Layer, file: Format, inputs: Sequence[Int8]) -> Iterator[Codes
         node.check(grids)
     except ConversionError:
         return  # no layer of any classifier
-    if isinstance(operator, Certified):
-        cases = operator.cases_of(node, grids, batches)
-        if file == "onnx":
-            yield from operator.ort_cases(node, grids, cases, layer.op)
-            return
-        for form in operator.TFLITE:
-            yield from operator.litert_cases(node, grids, cases, form)
-        return
-    for kernel in operator.LITERT_KERNELS if file == "tflite" else X86:
-        yield oracle.layer(node, grids, batches, kernels=kernel).astype(np.int64)
+    with oracle.one_blas_thread():
+        yield from codes_by_each_kernel(operator, file, node, grids, batches, layer.op)
