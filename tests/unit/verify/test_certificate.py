@@ -26,8 +26,8 @@ from mobiledeploy.ops.weights import QWeights
 from mobiledeploy.reading import read_tflite
 from mobiledeploy.runtimes import saturation
 from mobiledeploy.targets import onnx, tflite
-from mobiledeploy.verify import layer_proofs
-from mobiledeploy.verify.proof import FilesCertificate
+from mobiledeploy.verify.proof import layer_proofs
+from mobiledeploy.verify.report import FilesCertificate
 
 SCHEMA = Path(__file__).parents[3] / "docs" / "schemas" / "certificate.schema.json"
 

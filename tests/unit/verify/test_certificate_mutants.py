@@ -15,7 +15,7 @@ from mobiledeploy.integer.certify import certify
 from mobiledeploy.reading import read_onnx, read_tflite
 from mobiledeploy.runtimes import litert, ort
 from mobiledeploy.targets import onnx, tflite
-from mobiledeploy.verify import certificate
+from mobiledeploy.verify.proof import certificate
 
 
 def holds(first: bytes, second: bytes) -> bool:

@@ -14,7 +14,8 @@ from mobiledeploy.ops.operator import Certified, Example, Operator, Sampled
 from mobiledeploy.ops.tensors import QTensor
 from mobiledeploy.reading import INPUT, Layer, Read, Reading, Tensor, Weights
 from mobiledeploy.reading.model import Format
-from mobiledeploy.verify import layer_proofs, referee
+from mobiledeploy.verify.layers import recompute
+from mobiledeploy.verify.proof import layer_proofs
 
 EXAMPLES = [
     pytest.param(operator, example, id=f"{operator.LAYERS[0]}: {example.name}")
@@ -144,10 +145,10 @@ def test_its_codes_are_recomputed_for_both_files(
     for reading in pair(operator, example):
         layer = reading.layers[-1]
         allowed = operator.WITHIN if isinstance(operator, Sampled) else 0
-        assert referee.error(layer, reading.format, codes, given) <= allowed
+        assert recompute.error(layer, reading.format, codes, given) <= allowed
         off = given.copy()
         off.flat[0] += 3 if off.flat[0] < 0 else -3
-        assert referee.error(layer, reading.format, codes, off) > allowed
+        assert recompute.error(layer, reading.format, codes, off) > allowed
 
 
 def test_onnx_runtime_s_own_product_is_known_to_the_code() -> None:

@@ -6,7 +6,7 @@ import pytest
 from mobiledeploy.base.errors import ParityError
 from mobiledeploy.reading import Tensor
 from mobiledeploy.runtimes import TensorInfo
-from mobiledeploy.verify.feeding import feeds, image_shape, scaling_of
+from mobiledeploy.verify.outputs.model_input import feeds, image_shape, scaling_of
 
 PIXELS = np.arange(256, dtype=np.uint8).reshape(1, 16, 16, 1).repeat(3, axis=-1)
 UNIT, HALF = (1 / 128, 0), (2 / 255, -1)

@@ -16,9 +16,10 @@ from mobiledeploy.ops.operator import Kernel
 from mobiledeploy.ops.softmax import softmax_codes
 from mobiledeploy.reading import INPUT, read_onnx, read_tflite
 from mobiledeploy.targets import onnx, tflite
-from mobiledeploy.verify import layer_proofs, referee
-from mobiledeploy.verify.layer_codes import Codes
-from mobiledeploy.verify.proof import LayerProof
+from mobiledeploy.verify.layers import recompute
+from mobiledeploy.verify.layers.layer_outputs import LayerCodes
+from mobiledeploy.verify.proof import layer_proofs
+from mobiledeploy.verify.report import LayerProof
 
 CLASSES = 1000
 SCALE = np.float32(0.05)
@@ -44,7 +45,7 @@ def sampled(
 ) -> LayerProof:
     """What is found where LiteRT has a kernel, `off` steps aside, and ONNX Runtime is exact."""
 
-    def run(_: tuple[int, int], given: Mapping[int, Codes]) -> tuple[Codes, Codes]:
+    def run(_: tuple[int, int], given: Mapping[int, LayerCodes]) -> tuple[LayerCodes, LayerCodes]:
         logits = given[INPUT].astype(np.int8)
         codes = softmax_codes(logits, SCALE, kernel=kernel).astype(np.int16) + np.int16(off)
         exact = softmax.exact_codes(NODE, [LOGITS], logits).astype(np.int16)
@@ -83,6 +84,6 @@ def test_the_referee_knows_both_kernels_of_a_tflite(judgement: Judgement) -> Non
     kernels: tuple[Kernel, ...] = ("x86", "arm64")
     for kernel in kernels:
         codes = softmax_codes(logits, SCALE, kernel=kernel).astype(np.int16)
-        assert referee.error(layers[0], "tflite", [logits], codes) == 0
-        assert referee.error(layers[0], "tflite", [logits], codes + np.int16(3)) == 3
-    assert referee.error(layers[1], "onnx", [logits], codes) == 2
+        assert recompute.error(layers[0], "tflite", [logits], codes) == 0
+        assert recompute.error(layers[0], "tflite", [logits], codes + np.int16(3)) == 3
+    assert recompute.error(layers[1], "onnx", [logits], codes) == 2

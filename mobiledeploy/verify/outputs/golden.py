@@ -19,8 +19,13 @@ import numpy.typing as npt
 from mobiledeploy.base import arrays
 from mobiledeploy.base.errors import CorruptFileError, ParityError
 from mobiledeploy.data.evaluation import Evaluation
-from mobiledeploy.verify import finite, inputs
-from mobiledeploy.verify.parity import Answers, Codes
+from mobiledeploy.verify.outputs import image_sets
+from mobiledeploy.verify.outputs.answers import (
+    require_finite,
+    rows_not_finite,
+    words_not_finite,
+)
+from mobiledeploy.verify.outputs.parity import Answers, Outputs
 
 HELD_BACK: Final = 15
 _CODES: Final = (np.dtype(np.int8), np.dtype(np.float32))
@@ -76,16 +81,16 @@ def to_bytes(
     Raises:
         ParityError: The outputs do not vary, or are no finite numbers.
     """
-    own = inputs.own(evaluation)
+    own = image_sets.own(evaluation)
     for images, found in zip(own, answers, strict=True):
         for outputs in (found.logits, found.scores):
             if outputs is not None:
-                finite.require(outputs, who="the model", names=images.names)
+                require_finite(outputs, who="the model", names=images.names)
     rows, (_, extremes) = choose(answers[0]), own
     coloured = extremes.names.index(COLOURED)
     kind = np.int8 if np.issubdtype(answers[0].logits.dtype, np.integer) else np.float32
 
-    def picked(outputs: Iterable[Codes]) -> Codes:
+    def picked(outputs: Iterable[Outputs]) -> Outputs:
         held_back, others = outputs
         return np.concatenate([held_back[rows], others[[coloured]]]).astype(kind)
 
@@ -129,9 +134,10 @@ def read(path: Path) -> tuple[npt.NDArray[np.uint8], tuple[str, ...], Answers]:
         )
     named = tuple(str(name) for name in names)
     for what, values in (("logits", logits), ("scores", scores)):
-        if finite.rows(values).any():
+        if rows_not_finite(values).any():
             raise CorruptFileError(
-                f"{path}: expected numbers, received {what} with {finite.words(values, named)}",
+                f"{path}: expected numbers, received {what} with "
+                f"{words_not_finite(values, named)}",
                 hint=_DAMAGED,
             )
     if np.issubdtype(logits.dtype, np.integer):

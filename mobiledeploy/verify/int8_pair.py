@@ -18,22 +18,22 @@ from mobiledeploy.integer.certify import certify
 from mobiledeploy.integer.head import head_of
 from mobiledeploy.spec.config import Io
 from mobiledeploy.targets import onnx
-from mobiledeploy.verify import divergence, int8
-from mobiledeploy.verify.divergence import Suspects
-from mobiledeploy.verify.inputs import ImageSet
-from mobiledeploy.verify.int8 import Options
-from mobiledeploy.verify.layer_report import Divergence, LayerRow
-from mobiledeploy.verify.parity import Answers
-from mobiledeploy.verify.report import Comparison, VerifyReport
-from mobiledeploy.verify.runners import open_runners
-from mobiledeploy.verify.side import Side
+from mobiledeploy.verify.layers import divergence
+from mobiledeploy.verify.layers.divergence import Suspects
+from mobiledeploy.verify.outputs import int8_files
+from mobiledeploy.verify.outputs.image_sets import ImageSet
+from mobiledeploy.verify.outputs.int8_files import Options
+from mobiledeploy.verify.outputs.opened_file import OpenFile
+from mobiledeploy.verify.outputs.parity import Answers
+from mobiledeploy.verify.outputs.runners import open_runners
+from mobiledeploy.verify.report import Comparison, Divergence, LayerRow, VerifyReport
 
 SUSPECTS: Final = 6
 """Images of each set that are searched for the first layer that diverges, besides the worst."""
 
 
 def prove(
-    sides: tuple[Side, Side],
+    both: tuple[OpenFile, OpenFile],
     sets: Sequence[ImageSet],
     options: Options,
     *,
@@ -42,7 +42,7 @@ def prove(
     """Compare two int8 files by their answers and by their integers, and say where they part.
 
     Args:
-        sides: The two files.
+        both: The two files.
         sets: Images, at least one set, none empty.
         options: How much to do.
         progress: Told after every batch.
@@ -55,19 +55,19 @@ def prove(
         CorruptFileError: A file is damaged.
     """
     progress(Event("verify", "reading and loading both files", 0, None))
-    judgement = judge(sides[0].reading, sides[1].reading)
+    judgement = judge(both[0].reading, both[1].reading)
     compared = diagnosis.report(judgement)
     runners = open_runners(
-        sides, only_main=options.only_main, level=options.level, threads=options.threads
+        both, only_main=options.only_main, level=options.level, threads=options.threads
     )
     with ThreadPoolExecutor(1) as pool:  # while this thread waits for the runtimes
-        same = pool.submit(same_grid, sides)
-        report, answers = int8.verify(sides, runners, sets, options, progress=progress)
+        same = pool.submit(same_grid, both)
+        report, answers = int8_files.verify(both, runners, sets, options, progress=progress)
         report = _with_structure(report, compared, same=same.result())
     if options.layers or not report.holds:
         suspects = _suspects(sets, report.comparisons)
         found, layers = divergence.locate(
-            sides,
+            both,
             runners[:2],
             suspects,
             judgement,
@@ -78,33 +78,33 @@ def prove(
         report = _with_layers(report, found, layers, images=len(suspects[0]))
     if options.level == "full":
         report = _with_certificate(
-            report, sides, judgement, threads=options.threads, progress=progress
+            report, both, judgement, threads=options.threads, progress=progress
         )
     return report, answers
 
 
 def _with_certificate(
     report: VerifyReport,
-    sides: tuple[Side, Side],
+    both: tuple[OpenFile, OpenFile],
     judgement: Judgement,
     *,
     threads: int,
     progress: Progress,
 ) -> VerifyReport:
     """Return a report that also holds the certificate, and fails where that does."""
-    from mobiledeploy.verify import certificate  # half of this room: not for a quick verification
+    from mobiledeploy.verify.proof import certificate
 
-    by_format = {side.file.format: side for side in sides}
-    floats = any(reading.arithmetic(side.reading) != "codes" for side in sides)
-    if floats or len(by_format) < len(sides):
+    by_format = {opened.file.format: opened for opened in both}
+    floats = any(reading.arithmetic(opened.reading) != "codes" for opened in both)
+    if floats or len(by_format) < len(both):
         words = (
             f"no certificate: it is for {'int8 files' if floats else 'a .tflite with an .onnx'}"
         )
         return dataclasses.replace(report, warnings=(*report.warnings, words))
     pair = by_format["tflite"], by_format["onnx"]
-    if pair != sides:
+    if pair != both:
         judgement = judgement.turned()
-    found = certificate.certify_sides(pair, judgement, threads=threads, progress=progress)
+    found = certificate.certify(pair, judgement, threads=threads, progress=progress)
     failures = report.failures if found.holds else (*report.failures, found.verdict)
     return dataclasses.replace(
         report,
@@ -136,13 +136,13 @@ def _with_layers(
     )
 
 
-def same_grid(sides: tuple[Side, Side]) -> bool | None:
+def same_grid(both: tuple[OpenFile, OpenFile]) -> bool | None:
     """Return whether the ONNX file is what we would write from the `.tflite`'s integers.
 
     None where there is no such pair, or the `.tflite` holds more than integer graphs do.
     """
-    by_format = {side.file.format: side for side in sides}
-    if len(by_format) < len(sides):
+    by_format = {opened.file.format: opened for opened in both}
+    if len(by_format) < len(both):
         return None
     try:
         graph = tflite_reader.read(by_format["tflite"].file.tflite)
@@ -159,8 +159,8 @@ def same_grid(sides: tuple[Side, Side]) -> bool | None:
     return written == by_format["onnx"].file.data
 
 
-def _io(side: Side) -> Io | None:
-    match side.reading.input.dtype:
+def _io(opened: OpenFile) -> Io | None:
+    match opened.reading.input.dtype:
         case "int8" | "uint8" | "float32" as io:
             return io
         case _:

@@ -17,12 +17,12 @@ import numpy.typing as npt
 from mobiledeploy.base.errors import CorruptFileError, RuntimeDiedError
 from mobiledeploy.base.progress import Event, Progress
 from mobiledeploy.data.dataset import Pixels
-from mobiledeploy.verify import runtime_failure
-from mobiledeploy.verify.answers import Grid
-from mobiledeploy.verify.inputs import ImageSet
-from mobiledeploy.verify.parity import Answers
-from mobiledeploy.verify.runners import Runner
-from mobiledeploy.verify.runtime_failure import RuntimeFailure
+from mobiledeploy.verify import report
+from mobiledeploy.verify.outputs.answers import OutputGrid
+from mobiledeploy.verify.outputs.image_sets import ImageSet
+from mobiledeploy.verify.outputs.parity import Answers
+from mobiledeploy.verify.outputs.runners import Runner
+from mobiledeploy.verify.report import RuntimeFailure
 
 BATCH_BYTES: Final = 1 << 22
 SMALLEST, LARGEST = 16, 1024
@@ -64,7 +64,7 @@ class Batch:
 def stream(
     images: ImageSet,
     runners: Sequence[Runner],
-    ruler: Grid,
+    ruler: OutputGrid,
     *,
     message: str,
     progress: Progress,
@@ -141,7 +141,7 @@ def _submit(
     runner: Runner,
     pixels: "Future[Pixels]",
     rows: npt.NDArray[np.int64],
-    ruler: Grid,
+    ruler: OutputGrid,
 ) -> Job:
     if not len(rows):
         return rows, None
@@ -184,7 +184,7 @@ def _answered(
     except CorruptFileError as error:
         if runner.runtime.primary:
             raise
-        return None, runtime_failure.of(error)
+        return None, report.failure_of(error)
     except RuntimeDiedError as error:
         failure = _failure(error, images, runner, start, rows)
         if not runner.runtime.primary:
@@ -208,12 +208,12 @@ def _failure(
     rows: npt.NDArray[np.int64],
 ) -> RuntimeFailure:
     if error.loading:
-        return runtime_failure.of(error)
+        return report.failure_of(error)
     chosen = np.flatnonzero(runner.chosen(len(images)))
     if error.image is None:
-        return runtime_failure.of(error, inputs=images.name, images=len(chosen))
+        return report.failure_of(error, inputs=images.name, images=len(chosen))
     row = start + int(rows[error.image])
-    return runtime_failure.of(
+    return report.failure_of(
         error,
         inputs=images.name,
         images=len(chosen),

@@ -15,15 +15,14 @@ from mobiledeploy.ops import table
 from mobiledeploy.ops.operator import Certified, Trials
 from mobiledeploy.ops.tensors import QMAX, QMIN
 from mobiledeploy.reading import Layer
-from mobiledeploy.verify import referee
-from mobiledeploy.verify.alone import Bench, RunPair
-from mobiledeploy.verify.cutouts import tensor_of
-from mobiledeploy.verify.layer_codes import Codes
-from mobiledeploy.verify.proof import RunCheck
+from mobiledeploy.verify.layers import recompute
+from mobiledeploy.verify.layers.layer_outputs import LayerCodes
+from mobiledeploy.verify.layers.single_layer import RunPair, SingleLayers, tensor_of
+from mobiledeploy.verify.report import RunCheck
 
 
 def each_layer(
-    bench: Bench, pairs: Sequence[tuple[int, int]], run: RunPair, *, progress: Progress
+    bench: SingleLayers, pairs: Sequence[tuple[int, int]], run: RunPair, *, progress: Progress
 ) -> tuple[RunCheck, ...]:
     """Return whether both files' layers, cut out, give the same codes on extreme ones.
 
@@ -35,7 +34,7 @@ def each_layer(
         run: Both layers of a pair.
         progress: Told after every layer.
     """
-    layers = bench.cutters[0].side.reading.layers
+    layers = bench.cutters[0].opened.reading.layers
     runtimes = " and ".join(cutter.runtime for cutter in bench.cutters)
     checks = []
     for trials in _all_trials():
@@ -77,12 +76,12 @@ def _trials(layer: Layer) -> Trials | None:
     return None if operator is None else operator.TRIALS
 
 
-def _codes(bench: Bench, index: int) -> tuple[dict[int, Codes], int]:
+def _codes(bench: SingleLayers, index: int) -> tuple[dict[int, LayerCodes], int]:
     """Return codes for what a layer reads, and how many cases they are."""
-    side = bench.cutters[0].side
-    layer = side.reading.layers[index]
+    opened = bench.cutters[0].opened
+    layer = opened.reading.layers[index]
     operator = table.of_kind(layer.kind)
-    shapes = [tensor_of(side, read.source).shape for read in layer.reads]
+    shapes = [tensor_of(opened, read.source).shape for read in layer.reads]
     if operator is None or any(not shape or min(shape) < 1 for shape in shapes):
         raise ConversionError("the shape of what it reads is not known")
     batches, count = operator.trials(layer, shapes)
@@ -93,12 +92,12 @@ def _codes(bench: Bench, index: int) -> tuple[dict[int, Codes], int]:
 
 
 def _differences(
-    bench: Bench,
+    bench: SingleLayers,
     pair: tuple[int, int],
-    codes: Mapping[int, Codes],
-    outputs: tuple[Codes, Codes],
+    codes: Mapping[int, LayerCodes],
+    outputs: tuple[LayerCodes, LayerCodes],
 ) -> Iterator[str]:
-    first, second = (cutter.side for cutter in bench.cutters)
+    first, second = (cutter.opened for cutter in bench.cutters)
     name = first.reading.layers[pair[0]].name
     if outputs[0].shape != outputs[1].shape:
         yield f"`{name}`: shapes {outputs[0].shape[1:]} and {outputs[1].shape[1:]}"
@@ -106,10 +105,10 @@ def _differences(
     off = int((outputs[0] != outputs[1]).sum())
     if off:
         yield f"`{name}`: {off} of {outputs[0].size} codes differ between the two files"
-    given = codes, bench.moved(pair[1], codes)
-    for side, index, inputs, output in zip((first, second), pair, given, outputs, strict=True):
-        layer = side.reading.layers[index]
+    given = codes, bench.for_second(pair[1], codes)
+    for opened, index, inputs, output in zip((first, second), pair, given, outputs, strict=True):
+        layer = opened.reading.layers[index]
         read = [inputs[read.source].astype(np.int8) for read in layer.reads]
-        error = referee.error(layer, side.file.format, read, output)
+        error = recompute.error(layer, opened.file.format, read, output)
         if error:
-            yield f"`{layer.name}` in {side.file.name}: {error} LSB off the proof's arithmetic"
+            yield f"`{layer.name}` in {opened.file.name}: {error} LSB off the proof's arithmetic"

@@ -2,30 +2,73 @@
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 
 from mobiledeploy.base.errors import ParityError
 from mobiledeploy.ops.softmax import SOFTMAX_SCALE, SOFTMAX_ZERO_POINT
 from mobiledeploy.reading import Reading, Tensor
 from mobiledeploy.runtimes import Array
-from mobiledeploy.verify import finite
-from mobiledeploy.verify.parity import Answers, Codes
+from mobiledeploy.verify.outputs.parity import Answers, Outputs
+
+SHOWN = 3
+"""Images that a message names."""
+
+
+def require_finite(values: npt.NDArray[Any], *, who: str, names: Sequence[str] = ()) -> None:
+    """Do nothing if every value is a finite number.
+
+    Args:
+        values: Integers, or floats of shape (images, ...).
+        who: What gave them, to stand at the start of a message.
+        names: Of the images; empty where they are not known.
+
+    Raises:
+        ParityError: Some are NaN or infinite; the message names `who` and the first images.
+    """
+    bad = rows_not_finite(values)
+    if bad.any():
+        raise ParityError(
+            f"{who} gives {words_not_finite(values, names)}",
+            hint="a weight or a scale in the file is no number, or a sum leaves float32: "
+            "`mobiledeploy inspect` shows what the file holds",
+        )
+
+
+def rows_not_finite(values: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+    """Return for which images a value is NaN or infinite, shape (images,)."""
+    if values.dtype.kind != "f":
+        return np.zeros(len(values), np.bool_)
+    bad: npt.NDArray[np.bool_] = ~np.isfinite(values.reshape(len(values), -1)).all(axis=1)
+    return bad
+
+
+def words_not_finite(values: npt.NDArray[Any], names: Sequence[str] = ()) -> str:
+    """Return what is there instead of numbers, and for which images."""
+    kind = "NaN" if np.isnan(values).any() else "infinite values"
+    bad = np.flatnonzero(rows_not_finite(values))
+    shown = ", ".join(f"`{names[row]}`" for row in bad[:SHOWN]) if names else ""
+    more = f" and {len(bad) - SHOWN} more" if len(bad) > SHOWN else ""
+    return (
+        f"{kind} for {shown}{more}" if shown else f"{kind} for {len(bad)} of {len(values)} images"
+    )
+
 
 MOST_STEPS: Final = float(np.finfo(np.float32).max) / 4
 """Steps from 0 that are counted: differences of such numbers are still float32 values."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Grid:
+class OutputGrid:
     """An int8 grid: a real value is `(code - zero_point) * scale`."""
 
     scale: float
     zero_point: int
 
 
-SCORES: Grid = Grid(scale=float(SOFTMAX_SCALE), zero_point=SOFTMAX_ZERO_POINT)
+SCORES: OutputGrid = OutputGrid(scale=float(SOFTMAX_SCALE), zero_point=SOFTMAX_ZERO_POINT)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,13 +78,13 @@ class Ends:
     Attributes:
         taps: Names of the inner tensors to be tapped: the logits, where a softmax follows.
         logits: Their grid; None where they are floats.
-        scores: Grid of the softmax's output; None where it is floats.
+        scores: OutputGrid of the softmax's output; None where it is floats.
         softmax: Whether there is a softmax.
     """
 
     taps: tuple[str, ...]
-    logits: Grid | None
-    scores: Grid | None
+    logits: OutputGrid | None
+    scores: OutputGrid | None
     softmax: bool
 
     @classmethod
@@ -64,7 +107,7 @@ class Ends:
         )
 
 
-def read(outputs: Sequence[Array], ends: Ends, ruler: Grid, *, who: str) -> Answers:
+def read(outputs: Sequence[Array], ends: Ends, ruler: OutputGrid, *, who: str) -> Answers:
     """Return what a batch's outputs mean.
 
     Args:
@@ -82,9 +125,9 @@ def read(outputs: Sequence[Array], ends: Ends, ruler: Grid, *, who: str) -> Answ
     return Answers(logits=logits, scores=_codes(outputs[0], ends.scores, SCORES, who))
 
 
-def _codes(array: Array, grid: Grid | None, ruler: Grid, who: str) -> Codes:
+def _codes(array: Array, grid: OutputGrid | None, ruler: OutputGrid, who: str) -> Outputs:
     rows = array.reshape(len(array), -1)
-    finite.require(rows, who=who)
+    require_finite(rows, who=who)
     if grid is None:
         if rows.dtype != np.float32:
             raise ParityError(f"{who} gives {rows.dtype} codes without a scale")
@@ -100,7 +143,7 @@ def _codes(array: Array, grid: Grid | None, ruler: Grid, who: str) -> Codes:
     return in_steps(real, ruler, who=who)
 
 
-def in_steps(real: Array, ruler: Grid, *, who: str) -> Codes:
+def in_steps(real: Array, ruler: OutputGrid, *, who: str) -> Outputs:
     """Return real values in steps of a grid, float32, not rounded.
 
     Args:
@@ -113,7 +156,7 @@ def in_steps(real: Array, ruler: Grid, *, who: str) -> Codes:
     """
     kind = real.dtype.type
     with np.errstate(over="ignore"):
-        steps: Codes = (real / kind(ruler.scale) + kind(ruler.zero_point)).astype(np.float32)
+        steps: Outputs = (real / kind(ruler.scale) + kind(ruler.zero_point)).astype(np.float32)
     if not (np.abs(steps) <= MOST_STEPS).all():
         raise ParityError(
             f"{who} gives values of up to {float(np.abs(real).max()):.3g}, which steps of "
@@ -122,7 +165,7 @@ def in_steps(real: Array, ruler: Grid, *, who: str) -> Codes:
     return steps
 
 
-def _grid(tensor: Tensor) -> Grid | None:
+def _grid(tensor: Tensor) -> OutputGrid | None:
     if tensor.scale is None or tensor.zero_point is None:
         return None
-    return Grid(scale=float(tensor.scale), zero_point=tensor.zero_point)
+    return OutputGrid(scale=float(tensor.scale), zero_point=tensor.zero_point)

@@ -15,13 +15,12 @@ import numpy.typing as npt
 from mobiledeploy.base.errors import ConversionError, CorruptFileError, RuntimeDiedError
 from mobiledeploy.data.dataset import Pixels
 from mobiledeploy.runtimes import Array, Runtime, Session, TensorInfo
-from mobiledeploy.verify import answers, feeding
-from mobiledeploy.verify.answers import Ends, Grid
-from mobiledeploy.verify.feeding import Feed
-from mobiledeploy.verify.parity import Answers
-from mobiledeploy.verify.report import Level, Participant
-from mobiledeploy.verify.runtime_failure import RuntimeFailure
-from mobiledeploy.verify.side import Side
+from mobiledeploy.verify.outputs import answers, model_input
+from mobiledeploy.verify.outputs.answers import Ends, OutputGrid
+from mobiledeploy.verify.outputs.model_input import Feed
+from mobiledeploy.verify.outputs.opened_file import OpenFile
+from mobiledeploy.verify.outputs.parity import Answers
+from mobiledeploy.verify.report import Level, Participant, RuntimeFailure
 
 FULL_FACTOR: Final = 10
 """How many times more the level `full` spends."""
@@ -89,7 +88,7 @@ class Runner:
     ends: Ends
     most: int | None
 
-    def answer(self, pixels: Pixels, ruler: Grid) -> Answers:
+    def answer(self, pixels: Pixels, ruler: OutputGrid) -> Answers:
         """Run images.
 
         Raises:
@@ -125,12 +124,12 @@ class Runner:
 
 
 def open_runners(
-    sides: tuple[Side, Side], *, only_main: bool, level: Level, threads: int
+    both: tuple[OpenFile, OpenFile], *, only_main: bool, level: Level, threads: int
 ) -> list[Runner]:
     """Return the runners: what apps use of each file first, then the others.
 
     Args:
-        sides: The two files.
+        both: The two files.
         only_main: Whether to leave the others out.
         level: How many images slow ones take.
         threads: Images that run at a time.
@@ -143,39 +142,40 @@ def open_runners(
     with ThreadPoolExecutor() as pool:  # each in a process of its own
         sessions = list(
             pool.map(
-                lambda side: side.load(side.primary, taps=side.ends.taps, threads=threads), sides
+                lambda opened: opened.load(opened.primary, taps=opened.ends.taps, threads=threads),
+                both,
             )
         )
-    feeds = feeding.feeds(
+    feeds = model_input.feeds(
         [
-            (side.reading.input, session.input)
-            for side, session in zip(sides, sessions, strict=True)
+            (opened.reading.input, session.input)
+            for opened, session in zip(both, sessions, strict=True)
         ]
     )
     runners = [
         Runner(
-            name=_title(side.primary, sides, side),
-            file=side.file.name,
-            runtime=side.primary,
+            name=_title(opened.primary, both, opened),
+            file=opened.file.name,
+            runtime=opened.primary,
             session=session,
             feed=feed,
-            ends=side.ends,
+            ends=opened.ends,
             most=None,
         )
-        for side, session, feed in zip(sides, sessions, feeds, strict=True)
+        for opened, session, feed in zip(both, sessions, feeds, strict=True)
     ]
     if only_main:
         return runners
     with ThreadPoolExecutor() as pool:  # each in a process of its own
         others = [
-            pool.submit(_other, side, first, runtime, sides, level, threads)
-            for side, first in zip(sides, runners, strict=True)
-            for runtime in side.others
+            pool.submit(_other, opened, first, runtime, both, level, threads)
+            for opened, first in zip(both, runners, strict=True)
+            for runtime in opened.others
         ]
     return [*runners, *(runner for other in others if (runner := other.result()) is not None)]
 
 
-def untapped(sides: tuple[Side, Side], runners: Sequence[Runner]) -> list[Runner]:
+def untapped(both: tuple[OpenFile, OpenFile], runners: Sequence[Runner]) -> list[Runner]:
     """Return the first two runners once more, without the tap, where there is one.
 
     They show that the tap changes nothing. A few images need one thread: loading costs more.
@@ -183,26 +183,26 @@ def untapped(sides: tuple[Side, Side], runners: Sequence[Runner]) -> list[Runner
     return [
         dataclasses.replace(
             runner,
-            session=side.load(runner.runtime, taps=(), threads=1),
-            ends=dataclasses.replace(side.ends, taps=(), logits=side.ends.scores),
+            session=opened.load(runner.runtime, taps=(), threads=1),
+            ends=dataclasses.replace(opened.ends, taps=(), logits=opened.ends.scores),
             most=UNTAPPED,
         )
-        for side, runner in zip(sides, runners[:2], strict=True)
-        if side.ends.taps
+        for opened, runner in zip(both, runners[:2], strict=True)
+        if opened.ends.taps
     ]
 
 
 def _other(
-    side: Side,
+    opened: OpenFile,
     main: Runner,
     runtime: Runtime,
-    sides: tuple[Side, Side],
+    both: tuple[OpenFile, OpenFile],
     level: Level,
     threads: int,
 ) -> Runner | None:
     session: Session
     try:
-        session = side.load(runtime, taps=side.ends.taps, threads=threads)
+        session = opened.load(runtime, taps=opened.ends.taps, threads=threads)
     except ConversionError:
         if not runtime.partial:
             raise
@@ -212,19 +212,19 @@ def _other(
     feed = main.feed
     if session.input != main.session.input:
         # A runtime may take the codes inside, whatever type and layout the file's input has.
-        (feed,) = feeding.feeds([(side.reading.input, session.input)])
+        (feed,) = model_input.feeds([(opened.reading.input, session.input)])
     factor = FULL_FACTOR if level == "full" else 1
     budget = runtime.budget
     return dataclasses.replace(
         main,
-        name=_title(runtime, sides, side),
+        name=_title(runtime, both, opened),
         runtime=runtime,
         session=session,
         feed=feed,
-        most=None if budget is None else budget.images(side.macs, factor=factor),
+        most=None if budget is None else budget.images(opened.macs, factor=factor),
     )
 
 
-def _title(runtime: Runtime, sides: tuple[Side, Side], side: Side) -> str:
-    same = sides[0].file.format == sides[1].file.format
-    return f"{runtime.title} of {side.file.name}" if same else runtime.title
+def _title(runtime: Runtime, both: tuple[OpenFile, OpenFile], opened: OpenFile) -> str:
+    same = both[0].file.format == both[1].file.format
+    return f"{runtime.title} of {opened.file.name}" if same else runtime.title

@@ -5,20 +5,19 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from mobiledeploy.verify.accuracy import Classes
-from mobiledeploy.verify.answers import Grid, in_steps
-from mobiledeploy.verify.inputs import ImageSet
-from mobiledeploy.verify.parity import Answers, Tally, Variety
-from mobiledeploy.verify.report import RECORD, Comparison, InputFacts
-from mobiledeploy.verify.runners import Runner
-from mobiledeploy.verify.runtime_failure import RuntimeFailure
-from mobiledeploy.verify.stream import Batch
+from mobiledeploy.verify.outputs.accuracy import Classes
+from mobiledeploy.verify.outputs.answers import OutputGrid, in_steps
+from mobiledeploy.verify.outputs.image_sets import ImageSet
+from mobiledeploy.verify.outputs.parity import Answers, Tally, Variety
+from mobiledeploy.verify.outputs.runners import Runner
+from mobiledeploy.verify.outputs.stream import Batch
+from mobiledeploy.verify.report import RECORD, Comparison, InputFacts, RuntimeFailure
 
 ALL = "all"
 FLOAT = "float network"
 
 
-class Findings:
+class Totals:
     """What is known of all answers; its size does not grow with the images but for `keep`.
 
     Attributes:
@@ -35,7 +34,7 @@ class Findings:
         self,
         runners: Sequence[Runner],
         plain: Sequence[Runner],
-        ruler: Grid,
+        ruler: OutputGrid,
         *,
         keep: bool = False,
     ) -> None:

@@ -18,8 +18,8 @@ from mobiledeploy.formats.onnx import edit as onnx_edit
 from mobiledeploy.formats.tflite import edit as tflite_edit
 from mobiledeploy.reading import Tensor
 from mobiledeploy.spec.contract import Contract, Grid, Tap, Tolerance, class_names
+from mobiledeploy.verify.outputs.opened_file import OpenFile
 from mobiledeploy.verify.report import VerifyReport
-from mobiledeploy.verify.side import Side
 
 
 def with_contract(report: VerifyReport, contradictions: Sequence[str]) -> VerifyReport:
@@ -50,7 +50,7 @@ def of_folder(contract: Contract, root: Path, evaluation: Evaluation) -> tuple[s
     )
 
 
-def of_files(contract: Contract, root: Path, sides: Sequence[Side]) -> tuple[str, ...]:
+def of_files(contract: Contract, root: Path, both: Sequence[OpenFile]) -> tuple[str, ...]:
     """Return where a contract of integers contradicts both files, or `golden.npz` does.
 
     Raises:
@@ -60,12 +60,12 @@ def of_files(contract: Contract, root: Path, sides: Sequence[Side]) -> tuple[str
     stated = [contract.input.grid, contract.output.grid, contract.logits]
     told = [[grid.scale, grid.zero_point] for grid in stated if grid is not None]
     found = _unless("tolerance", contract.tolerance, Tolerance(), "what holds for every build")
-    for side in sides:
-        for name, said, received in _tensors(contract, side):
-            found += _unless(name, said, received, side.file.name)
+    for opened in both:
+        for name, said, received in _tensors(contract, opened):
+            found += _unless(name, said, received, opened.file.name)
     found += _unless("the three grids", told, grids.tolist(), "golden.npz")
-    for recipe, side in zip(contract.taps, sides, strict=False):
-        found += _tap(recipe, side)
+    for recipe, opened in zip(contract.taps, both, strict=False):
+        found += _tap(recipe, opened)
     return tuple(found)
 
 
@@ -81,9 +81,9 @@ def _labels(names: Sequence[str], evaluation: Evaluation, where: str) -> Iterato
             return
 
 
-def _tensors(contract: Contract, side: Side) -> Iterator[tuple[str, object, object]]:
+def _tensors(contract: Contract, opened: OpenFile) -> Iterator[tuple[str, object, object]]:
     """Yield what a contract says of a file's tensors, and what stands in the file."""
-    reading = side.reading
+    reading = opened.reading
     yield "input.dtype", contract.input.dtype, reading.input.dtype
     yield "output.dtype", contract.output.dtype, reading.output.dtype
     yield "input.shape", contract.input.shape[1:], reading.input.shape
@@ -99,12 +99,12 @@ def _grids(stated: Grid | None, found: Tensor) -> tuple[object, object]:
     return told, (None if found.scale is None else (float(found.scale), found.zero_point))
 
 
-def _tap(recipe: Tap, side: Side) -> list[str]:
+def _tap(recipe: Tap, opened: OpenFile) -> list[str]:
     """Return why a recipe does not add the logits to a file's outputs, or adds more."""
-    logits = side.ends.taps
+    logits = opened.ends.taps
     if (recipe.output,) == logits and (
-        recipe == tflite_edit.tap_recipe(side.file.tflite, logits).tap(recipe.path)
-        if side.file.format == "tflite"
+        recipe == tflite_edit.tap_recipe(opened.file.tflite, logits).tap(recipe.path)
+        if opened.file.format == "tflite"
         else _only_adds(recipe)
     ):
         return []

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from mobiledeploy.base.errors import ParityError
 from mobiledeploy.verify.report import Comparison
 
-Codes: TypeAlias = npt.NDArray[Any]
+Outputs: TypeAlias = npt.NDArray[Any]
 """Outputs, shape (images, classes): int8 codes as int16, which holds their differences; float32
 of float files, and of files whose grid is not the ruler's."""
 
@@ -26,12 +26,12 @@ class Answers:
     """What one participant answered to some images.
 
     Attributes:
-        logits: Codes of the logits, shape (images, classes).
-        scores: Codes of the softmax, same shape; None where there is none.
+        logits: Outputs of the logits, shape (images, classes).
+        scores: Outputs of the softmax, same shape; None where there is none.
     """
 
-    logits: Codes
-    scores: Codes | None
+    logits: Outputs
+    scores: Outputs | None
 
     def take(self, rows: npt.NDArray[Any]) -> "Answers":
         """Return the answers to some of the images, given by number and in order."""
@@ -132,10 +132,10 @@ class _Differences:
     def mean(self) -> float:
         return self.total / self.elements
 
-    def add(self, first: Codes, second: Codes) -> Codes:
+    def add(self, first: Outputs, second: Outputs) -> Outputs:
         """Return the largest difference of each image."""
         found = np.abs(first - second)
-        rows: Codes = found.max(axis=1)
+        rows: Outputs = found.max(axis=1)
         self.largest = max(self.largest, float(rows.max()))
         self.total += float(found.sum(dtype=np.float64))
         self.elements += found.size

@@ -2,22 +2,26 @@
 
 import dataclasses
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Final, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
+from mobiledeploy import reading
 from mobiledeploy.base.errors import ParityError
 from mobiledeploy.base.progress import Event, Progress, silent
 from mobiledeploy.data.dataset import Pixels
 from mobiledeploy.data.preprocess import to_float32
+from mobiledeploy.reading import Packing
 from mobiledeploy.runtimes import Array, Format, Session, cpu, table
 from mobiledeploy.spec.config import Preprocessing
-from mobiledeploy.verify import accuracy, finite
-from mobiledeploy.verify.inputs import ImageSet
-from mobiledeploy.verify.parity import Answers
+from mobiledeploy.verify.outputs import accuracy, answers, int8_files
+from mobiledeploy.verify.outputs.image_sets import ImageSet
+from mobiledeploy.verify.outputs.int8_files import Options
+from mobiledeploy.verify.outputs.opened_file import HERE, OpenFile, Place
+from mobiledeploy.verify.outputs.parity import Answers
+from mobiledeploy.verify.outputs.runners import open_runners
 from mobiledeploy.verify.report import FileScore, FloatComparison, PairedTest, VerifyReport
-from mobiledeploy.verify.side import HERE, Place
 
 TOLERANCE: Final = 1e-3
 """Largest difference of an output, relative to the largest output: float kernels sum in any
@@ -40,7 +44,7 @@ class FloatFile:
     feed: Callable[[Pixels], Array]
 
 
-def verify(
+def verify_build(
     tflite: bytes,
     onnx_model: bytes,
     sets: Sequence[ImageSet],
@@ -151,7 +155,9 @@ def _run(file: FloatFile, images: ImageSet, progress: Progress) -> npt.NDArray[n
         rows.append(found.reshape(len(found), -1))
         progress(Event("verify", message, stop, len(images)))
     outputs = np.concatenate(rows)
-    finite.require(outputs, who=f"{file.name} in {file.session.runtime}", names=images.names)
+    answers.require_finite(
+        outputs, who=f"{file.name} in {file.session.runtime}", names=images.names
+    )
     return outputs
 
 
@@ -193,3 +199,67 @@ def _compare(
         same_top1=int((first.argmax(1) == second.argmax(1)).sum()),
         worst=images.names[worst],
     )
+
+
+NotPlain: TypeAlias = Literal["inner codes"] | Packing
+
+_WORDS: Final[dict[NotPlain, str]] = {
+    "inner codes": "int8 codes between its layers, but not as logits",
+    "dynamic range": "int8 weights, and activations that are quantised as it runs (dynamic range)",
+    "unpacked": "float16 weights, or weights quantised to save room only",
+}
+
+
+def are_floats(both: tuple[OpenFile, OpenFile]) -> bool:
+    """Whether neither file's logits are codes, so that there are no steps to count in."""
+    return all(opened.ends.logits is None for opened in both)
+
+
+def verify_pair(
+    both: tuple[OpenFile, OpenFile],
+    sets: Sequence[ImageSet],
+    options: Options,
+    *,
+    progress: Progress = silent,
+) -> tuple[VerifyReport, tuple[Answers, ...]]:
+    """Compare two float files by their logits, each in the runtime that apps use.
+
+    Args:
+        both: The two files.
+        sets: Images, at least one set, none empty.
+        options: How much to do; there is no certificate of floats.
+        progress: Told after every batch.
+
+    Returns:
+        The report, and with `options.keep` what the first file answered to each set.
+
+    Raises:
+        ParityError: The files are not of one shape, or their outputs do not vary.
+        CorruptFileError: A runtime refuses a file, or dies of it.
+    """
+    runners = open_runners(both, only_main=True, level=options.level, threads=options.threads)
+    one, two = (
+        FloatFile(name=runner.file, session=runner.session, feed=runner.feed) for runner in runners
+    )
+    report, answers = compare((one, two), sets, progress=progress)
+    kinds = [(opened.file.name, _kind(opened)) for opened in both]
+    packed = [f"{name} has {_WORDS[kind]}" for name, kind in kinds if kind is not None]
+    warnings = ["no certificate: it is for int8 files"] if options.level == "full" else []
+    report = dataclasses.replace(
+        report,
+        level=options.level,
+        files=tuple(
+            int8_files.facts_of(opened, runner)
+            for opened, runner in zip(both, runners, strict=True)
+        ),
+        failures=(*report.failures, *packed) if report.failures else (),
+        warnings=(*warnings, *(packed if not report.failures else ())),
+    )
+    return report, answers if options.keep else ()
+
+
+def _kind(opened: OpenFile) -> NotPlain | None:
+    """Return what keeps a file from being plain float32."""
+    if reading.arithmetic(opened.reading) == "codes":
+        return "inner codes"
+    return reading.packing(opened.reading)

@@ -21,15 +21,13 @@ from mobiledeploy.data.dataset import Pixels
 from mobiledeploy.ops import table
 from mobiledeploy.ops.operator import Sampled
 from mobiledeploy.reading import INPUT, Layer
-from mobiledeploy.verify import departure, referee, tapped
-from mobiledeploy.verify.alone import Alone, cut_pairs
-from mobiledeploy.verify.cutouts import tensor_of
-from mobiledeploy.verify.histogram import channels, histogram
-from mobiledeploy.verify.layer_codes import FAR, Codes, moved
-from mobiledeploy.verify.layer_report import Divergence, LayerRow
-from mobiledeploy.verify.runners import Runner
-from mobiledeploy.verify.side import Side
-from mobiledeploy.verify.tapped import Tapped
+from mobiledeploy.verify.layers import layer_outputs, recompute
+from mobiledeploy.verify.layers.layer_outputs import FAR, LayerCodes, LayerOutputs, to_grid
+from mobiledeploy.verify.layers.single_layer import SingleLayerDifference, single_layers, tensor_of
+from mobiledeploy.verify.outputs import why_runtimes_differ
+from mobiledeploy.verify.outputs.opened_file import OpenFile
+from mobiledeploy.verify.outputs.runners import Runner
+from mobiledeploy.verify.report import Divergence, HotChannel, LayerRow
 
 PIECE: Final = 4
 """Images whose every tensor is held at a time."""
@@ -53,14 +51,14 @@ class _Row:
     differing: int = 0
     elements: int = 0
     image: str = ""
-    worst: Codes | None = None
+    worst: LayerCodes | None = None
     same_codes: bool = True
     errors: tuple[int | None, int | None] = (None, None)
-    alone: Alone = dataclasses.field(default_factory=Alone)
+    alone: SingleLayerDifference = dataclasses.field(default_factory=SingleLayerDifference)
 
 
 def locate(
-    sides: tuple[Side, Side],
+    both: tuple[OpenFile, OpenFile],
     runners: Sequence[Runner],
     suspects: Suspects,
     judgement: Judgement,
@@ -72,7 +70,7 @@ def locate(
     """Return the first layer that diverges, and how every layer does.
 
     Args:
-        sides: The files.
+        both: The files.
         runners: The files in the runtimes that apps use, first and second.
         suspects: Images to look at.
         judgement: Of the files, in the same order.
@@ -85,15 +83,15 @@ def locate(
         layer. Where no image shows one, and where a runtime refuses a copy with every layer
         tapped, it is the first layer whose integers differ.
     """
-    if any(reading.arithmetic(side.reading) == "floats" for side in sides):
+    if any(reading.arithmetic(opened.reading) == "floats" for opened in both):
         return None, ()  # nothing in it has codes to be compared
-    ungridded = [side.file.name for side in sides if side.reading.input.scale is None]
+    ungridded = [opened.file.name for opened in both if opened.reading.input.scale is None]
     if ungridded:
         return _by_integers(structure, f"{ungridded[0]} has no grid at its input"), ()
     rows = [_Row(first=i, second=j) for i, j in judgement.pairs]
     try:
         indices = [row.first for row in rows], [row.second for row in rows]
-        one, two = tapped.tap(sides, indices, threads=threads)
+        one, two = layer_outputs.give_out_layers(both, indices, threads=threads)
     except (ConversionError, CorruptFileError, RuntimeDiedError) as error:
         return _by_integers(structure, f"the layers could not be run one by one ({error})"), ()
     rows = [row for row in rows if row.first in one.place and row.second in two.place]
@@ -103,23 +101,26 @@ def locate(
         stop = start + PIECE
         found = one.run(pixels[start:stop]), two.run(pixels[start:stop])
         for row in (entry, *rows):
-            _add(row, sides, found, names[start:stop])
+            _add(row, both, found, names[start:stop])
         if start < JUDGED:
-            _judge(rows, sides, found, JUDGED)
+            _judge(rows, both, found, JUDGED)
         progress(Event("verify", "every layer of both files", min(stop, len(names)), len(names)))
     _run_alone(rows, (one, two), judgement.alignment, pixels[:CUT])
-    first = next((row for row in (entry, *rows) if row.largest > _allowed(row, sides)), None)
-    lines = tuple(_line(row, sides) for row in rows)
+    first = next((row for row in (entry, *rows) if row.largest > _allowed(row, both)), None)
+    lines = tuple(_line(row, both) for row in rows)
     if first is None:
         return _by_integers(structure, f"none of {len(names)} images shows it in a layer"), lines
-    return _divergence(first, sides, runners, structure, len(names)), lines
+    return _divergence(first, both, runners, structure, len(names)), lines
 
 
 def _run_alone(
-    rows: Sequence[_Row], runs: tuple[Tapped, Tapped], alignment: Alignment, pixels: Pixels
+    rows: Sequence[_Row],
+    runs: tuple[LayerOutputs, LayerOutputs],
+    alignment: Alignment,
+    pixels: Pixels,
 ) -> None:
     """Add to each row what its layers do on their own."""
-    bench = cut_pairs(runs, alignment)
+    bench = single_layers(runs, alignment)
     for start in range(0, len(pixels), PIECE):
         piece = pixels[start : start + PIECE]
         try:
@@ -151,18 +152,18 @@ def _by_integers(structure: StructureReport, why: str) -> Divergence | None:
     )
 
 
-def _allowed(row: _Row, sides: tuple[Side, Side]) -> int:
+def _allowed(row: _Row, both: tuple[OpenFile, OpenFile]) -> int:
     """Return by how many steps kernels of a layer differ among themselves."""
     if row.first == INPUT:
         return 0
-    operator: object = table.of_kind(sides[0].reading.layers[row.first].kind)
+    operator: object = table.of_kind(both[0].reading.layers[row.first].kind)
     return operator.WITHIN if isinstance(operator, Sampled) else 0
 
 
 def _add(
     row: _Row,
-    sides: tuple[Side, Side],
-    found: tuple[dict[int, Codes], dict[int, Codes]],
+    both: tuple[OpenFile, OpenFile],
+    found: tuple[dict[int, LayerCodes], dict[int, LayerCodes]],
     names: Sequence[str],
 ) -> None:
     mine, other = found[0][row.first], found[1][row.second]
@@ -170,9 +171,9 @@ def _add(
         row.largest, row.differing, row.image = FAR, row.differing + mine.size, names[0]
         row.elements += mine.size
         return
-    grid, own = tensor_of(sides[0], row.first), tensor_of(sides[1], row.second)
+    grid, own = tensor_of(both[0], row.first), tensor_of(both[1], row.second)
     row.same_codes = row.same_codes and np.array_equal(mine, other)
-    differences = moved(other, own, grid) - mine
+    differences = to_grid(other, own, grid) - mine
     off = np.abs(differences)
     row.elements += off.size
     row.differing += int((off > 0).sum())
@@ -184,44 +185,46 @@ def _add(
 
 def _judge(
     rows: Sequence[_Row],
-    sides: tuple[Side, Side],
-    found: tuple[dict[int, Codes], dict[int, Codes]],
+    both: tuple[OpenFile, OpenFile],
+    found: tuple[dict[int, LayerCodes], dict[int, LayerCodes]],
     images: int,
 ) -> None:
     for row in rows:
         errors = [
-            _error(side, index, codes, images)
-            for side, index, codes in zip(sides, (row.first, row.second), found, strict=True)
+            _error(opened, index, codes, images)
+            for opened, index, codes in zip(both, (row.first, row.second), found, strict=True)
         ]
         row.errors = errors[0], errors[1]
 
 
-def _error(side: Side, index: int, codes: dict[int, Codes], images: int) -> int | None:
-    layer = side.reading.layers[index]
+def _error(opened: OpenFile, index: int, codes: dict[int, LayerCodes], images: int) -> int | None:
+    layer = opened.reading.layers[index]
     if codes[index].shape[1:] != layer.output.shape:
         return None
     some = {number: array[:images] for number, array in codes.items()}
-    inputs = tapped.inputs_of(side.reading, index, some)
-    return None if inputs is None else referee.error(layer, side.file.format, inputs, some[index])
+    inputs = layer_outputs.inputs_of(opened.reading, index, some)
+    return (
+        None if inputs is None else recompute.error(layer, opened.file.format, inputs, some[index])
+    )
 
 
 def _divergence(
     row: _Row,
-    sides: tuple[Side, Side],
+    both: tuple[OpenFile, OpenFile],
     runners: Sequence[Runner],
     structure: StructureReport,
     images: int,
 ) -> Divergence:
     names = [
-        tensor_of(side, index).name
-        for side, index in zip(sides, (row.first, row.second), strict=True)
+        tensor_of(opened, index).name
+        for opened, index in zip(both, (row.first, row.second), strict=True)
     ]
-    layer = None if row.first == INPUT else sides[0].reading.layers[row.first]
+    layer = None if row.first == INPUT else both[0].reading.layers[row.first]
     blamed = next(
         (
             runner
             for runner, error in zip(runners, row.errors, strict=False)
-            if error is not None and error > _allowed(row, sides)
+            if error is not None and error > _allowed(row, both)
         ),
         None,
     )
@@ -233,7 +236,7 @@ def _divergence(
         reason = reason.with_(said)
     operator, position = "INPUT" if layer is None else layer.op, row.first + 1
     alone = structure.first
-    if alone is not None and alone.position <= row.first and _unseen(alone, sides):
+    if alone is not None and alone.position <= row.first and _unseen(alone, both):
         # Nothing can be compared where one file lacks a layer or its codes: it shows further on.
         names = [alone.name, alone.other or alone.name]
         operator, position = alone.kind, alone.number
@@ -242,23 +245,23 @@ def _divergence(
         other=names[1],
         operator=operator,
         position=position,
-        layers=len(sides[0].reading.layers),
+        layers=len(both[0].reading.layers),
         image=row.image,
         images=images,
         blamed="" if blamed is None else blamed.name,
-        histogram=histogram(shown),
-        channels=channels(shown),
+        histogram=_histogram(shown),
+        channels=_worst_channels(shown),
         cause=reason.words,
         reason=reason,
     )
 
 
-def _unseen(found: Difference, sides: tuple[Side, Side]) -> bool:
+def _unseen(found: Difference, both: tuple[OpenFile, OpenFile]) -> bool:
     """Whether a difference stands where there are no codes of both files to compare."""
     return found.field in ALONE or any(
         layer.output.scale is None and layer.name == name
-        for side, name in zip(sides, (found.layer, found.other), strict=True)
-        for layer in side.reading.layers
+        for opened, name in zip(both, (found.layer, found.other), strict=True)
+        for layer in opened.reading.layers
     )
 
 
@@ -276,7 +279,7 @@ def _reason(
         said = f"and still `{name}` differs"
     else:
         error = max(error or 0 for error in row.errors)
-        how = departure.words(blamed.runtime, error, options=blamed.session.options)
+        how = why_runtimes_differ.words(blamed.runtime, error, options=blamed.session.options)
         said = f"but {blamed.name} does not compute `{name}` ({layer.op}) as they say: {how}"
     later = [f"further on, {structure.cause}"] if structure.first is not None else []
     return Cause(
@@ -285,8 +288,8 @@ def _reason(
     )
 
 
-def _line(row: _Row, sides: tuple[Side, Side]) -> LayerRow:
-    layer = sides[0].reading.layers[row.first]
+def _line(row: _Row, both: tuple[OpenFile, OpenFile]) -> LayerRow:
+    layer = both[0].reading.layers[row.first]
     return LayerRow(
         layer=layer.name,
         operator=layer.op,
@@ -296,4 +299,31 @@ def _line(row: _Row, sides: tuple[Side, Side]) -> LayerRow:
         second_error=row.errors[1],
         alone_max_lsb=row.alone.largest,
         alone_differing=row.alone.share,
+    )
+
+
+MOST_CHANNELS: Final = 8
+
+
+def _histogram(differences: LayerCodes | None) -> tuple[tuple[int, int], ...]:
+    """Return by how many steps codes differ, and how many do; those that do not are left out."""
+    if differences is None:
+        return ()
+    steps, counts = np.unique(differences, return_counts=True)
+    return tuple(
+        (int(step), int(count)) for step, count in zip(steps, counts, strict=True) if step
+    )
+
+
+def _worst_channels(differences: LayerCodes | None) -> tuple[HotChannel, ...]:
+    """Return the channels that differ most, worst first."""
+    if differences is None:
+        return ()
+    off = np.abs(differences.reshape(-1, differences.shape[-1]))
+    most, share = off.max(axis=0), (off > 0).mean(axis=0)
+    order = np.lexsort((-share, -most))[:MOST_CHANNELS]
+    return tuple(
+        HotChannel(channel=int(c), max_lsb=int(most[c]), differing=float(share[c]))
+        for c in order
+        if most[c]
     )

@@ -16,11 +16,11 @@ from mobiledeploy.integer import oracle
 from mobiledeploy.ops.operator import codes_by_each_kernel
 from mobiledeploy.ops.tensors import QMIN, Codes, Int8
 from mobiledeploy.reading import Layer
-from mobiledeploy.verify import layer_codes
+from mobiledeploy.verify.layers import layer_outputs
 
 
 def error(
-    layer: Layer, file: Format, inputs: Sequence[Int8], output: layer_codes.Codes
+    layer: Layer, file: Format, inputs: Sequence[Int8], output: layer_outputs.LayerCodes
 ) -> int | None:
     """Return by how many steps a layer's output is off, at most.
 

@@ -12,10 +12,9 @@ from mobiledeploy import reading
 from mobiledeploy.base.errors import ConversionError, CorruptFileError
 from mobiledeploy.formats import model_file
 from mobiledeploy.formats.model_file import ModelFile
-from mobiledeploy.reading import Reading
+from mobiledeploy.reading import Contradiction, Layer, Reading
 from mobiledeploy.runtimes import Array, FileLayer, Runtime, Session, table
-from mobiledeploy.verify import contradiction
-from mobiledeploy.verify.answers import Ends
+from mobiledeploy.verify.outputs.answers import Ends
 
 
 class Place(Protocol):
@@ -120,7 +119,7 @@ HERE: Place = _Here()
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Side:
+class OpenFile:
     """A file to compare.
 
     Attributes:
@@ -174,7 +173,7 @@ class Side:
                 hint=self._checked,
             )
         except CorruptFileError as error:
-            better = contradiction.explained(self.file.name, self.reading, error)
+            better = refusal_explained(self.file.name, self.reading, error)
             if better is None:
                 raise
             raise better from error
@@ -214,7 +213,7 @@ class Side:
         )
 
 
-def open_side(file: ModelFile, place: Place) -> Side:
+def open_file(file: ModelFile, place: Place) -> OpenFile:
     """Return a file, read.
 
     Raises:
@@ -234,7 +233,7 @@ def open_side(file: ModelFile, place: Place) -> Side:
             "16 bits",
         )
     _check_grids(found, file.name)
-    return Side(file=file, reading=found, ends=Ends.of(found, file=file.name), place=place)
+    return OpenFile(file=file, reading=found, ends=Ends.of(found, file=file.name), place=place)
 
 
 def _read(file: ModelFile) -> Reading:
@@ -260,3 +259,42 @@ def _check_grids(found: Reading, name: str) -> None:
             raise CorruptFileError(
                 f"{name}: tensor `{tensor.name}`: expected a positive scale, received {scale}"
             )
+
+
+def refusal_explained(
+    file: str, found: Reading, error: CorruptFileError
+) -> CorruptFileError | None:
+    """Return an error that names the first layer whose shapes contradict each other.
+
+    Files like that are not always refused: LiteRT computes shapes itself, and fails only where
+    they do not fit together further on.
+
+    Args:
+        file: Its name.
+        found: Its layers.
+        error: What the runtime says.
+
+    Returns:
+        None if no layer contradicts itself, so that the runtime's words are all there is.
+    """
+    for layer in found.layers:
+        for fault in layer.faults:
+            if fault.contradiction is not None:
+                return CorruptFileError(
+                    f"{file} contradicts itself: {_words(layer, fault.contradiction)}; {error}",
+                    hint="the padding or a stated shape was changed after the file was made: have "
+                    "the program that wrote it write it anew",
+                )
+    return None
+
+
+def _words(layer: Layer, found: Contradiction) -> str:
+    padding = f" with padding {found.padding}" if found.padding else ""
+    return (
+        f"{layer.op} `{layer.name.partition(';')[0]}`{padding} makes {_by(found.given)} of "
+        f"{_by(found.source)}, but the file states {_by(found.stated)}"
+    )
+
+
+def _by(shape: tuple[int, ...]) -> str:
+    return " x ".join(map(str, shape))

@@ -6,23 +6,26 @@ from typing import Final
 
 from mobiledeploy.base.errors import ParityError
 from mobiledeploy.base.progress import Progress, silent
+from mobiledeploy.formats.model_file import ModelFile
 from mobiledeploy.runtimes import cpu
-from mobiledeploy.verify import accuracy, departure, facts
-from mobiledeploy.verify.answers import Grid
-from mobiledeploy.verify.findings import FLOAT, Findings
-from mobiledeploy.verify.inputs import ImageSet
-from mobiledeploy.verify.parity import Answers
+from mobiledeploy.spec.config import Preprocessing
+from mobiledeploy.verify.outputs import accuracy, why_runtimes_differ
+from mobiledeploy.verify.outputs.answers import OutputGrid
+from mobiledeploy.verify.outputs.image_sets import ImageSet
+from mobiledeploy.verify.outputs.opened_file import OpenFile
+from mobiledeploy.verify.outputs.parity import Answers
+from mobiledeploy.verify.outputs.runners import Runner, untapped
+from mobiledeploy.verify.outputs.stream import stream, taken
+from mobiledeploy.verify.outputs.totals import FLOAT, Totals
 from mobiledeploy.verify.report import (
     Comparison,
+    FileFacts,
     FileScore,
     Level,
     PairedTest,
     Participant,
     VerifyReport,
 )
-from mobiledeploy.verify.runners import Runner, untapped
-from mobiledeploy.verify.side import Side
-from mobiledeploy.verify.stream import stream, taken
 
 SCORES_LSB: Final = 1
 """How far scores may differ: TFLite's own softmax kernels differ by as much."""
@@ -53,7 +56,7 @@ DEFAULT: Final = Options()
 
 
 def verify(
-    sides: tuple[Side, Side],
+    both: tuple[OpenFile, OpenFile],
     runners: Sequence[Runner],
     sets: Sequence[ImageSet],
     options: Options,
@@ -63,7 +66,7 @@ def verify(
     """Compare two files, integer by integer, on sets of images.
 
     Args:
-        sides: The two files.
+        both: The two files.
         runners: Them in their runtimes, what apps use of each file first.
         sets: At least one, none empty.
         options: How much to do.
@@ -76,9 +79,9 @@ def verify(
         ParityError: The files are not of one shape, or their outputs do not vary.
         CorruptFileError: A file is damaged.
     """
-    ruler = ruler_of(sides)
-    plain = untapped(sides, runners)
-    found = Findings(runners, plain, ruler, keep=options.keep)
+    ruler = ruler_of(both)
+    plain = untapped(both, runners)
+    found = Totals(runners, plain, ruler, keep=options.keep)
     for images in sets:
         count = sum(bool(taken(runner, images).any()) for runner in runners)
         message = f"{images.name} in {count} runtimes"
@@ -86,27 +89,27 @@ def verify(
         batches = stream(images, everyone, ruler, message=message, progress=progress)
         found.add_set(images, batches)
     found.require_variety()
-    return _report(sides, runners, found, options), tuple(found.kept)
+    return _report(both, runners, found, options), tuple(found.kept)
 
 
-def ruler_of(sides: tuple[Side, Side]) -> Grid:
+def ruler_of(both: tuple[OpenFile, OpenFile]) -> OutputGrid:
     """Return the grid in whose steps logits are compared: the first file's that has one.
 
     Raises:
         ParityError: Neither file's logits are integers.
     """
-    for side in sides:
-        if side.ends.logits is not None:
-            return side.ends.logits
+    for opened in both:
+        if opened.ends.logits is not None:
+            return opened.ends.logits
     raise ParityError(
-        f"neither {sides[0].file.name} nor {sides[1].file.name} has integer logits: expected two "
+        f"neither {both[0].file.name} nor {both[1].file.name} has integer logits: expected two "
         "int8 files",
         hint="a build with `--float` can be verified: name its folder",
     )
 
 
 def _report(
-    sides: tuple[Side, Side], runners: Sequence[Runner], found: Findings, options: Options
+    both: tuple[OpenFile, OpenFile], runners: Sequence[Runner], found: Totals, options: Options
 ) -> VerifyReport:
     matrix = found.matrix
     failures = [
@@ -129,14 +132,14 @@ def _report(
         failures=tuple(failures),
         warnings=(
             *_warnings(runners, found),
-            *departure.told(
+            *why_runtimes_differ.told(
                 [(runner.runtime, runner.session) for runner in runners],
-                [side.reading for side in sides],
+                [opened.reading for opened in both],
             ),
         ),
         level=options.level,
         files=tuple(
-            facts.of(side, runner) for side, runner in zip(sides, runners[:2], strict=True)
+            facts_of(opened, runner) for opened, runner in zip(both, runners[:2], strict=True)
         ),
         inputs=tuple(found.inputs),
         participants=_participants(runners, found),
@@ -180,7 +183,7 @@ def _exact_failures(runners: Sequence[Runner], matrix: Sequence[Comparison]) -> 
     ]
 
 
-def _warnings(runners: Sequence[Runner], found: Findings) -> list[str]:
+def _warnings(runners: Sequence[Runner], found: Totals) -> list[str]:
     """Return how runtimes that may round differently fail, or disagree grossly."""
     exact = {runner.name for runner in runners if runner.runtime.exact}
     failed = [
@@ -199,7 +202,7 @@ def _warnings(runners: Sequence[Runner], found: Findings) -> list[str]:
     return [*failed, *gross]
 
 
-def _participants(runners: Sequence[Runner], found: Findings) -> tuple[Participant, ...]:
+def _participants(runners: Sequence[Runner], found: Totals) -> tuple[Participant, ...]:
     rows = [
         runner.participant(found.ran[number], found.failures.get(number))
         for number, runner in enumerate(runners)
@@ -218,7 +221,7 @@ def _participants(runners: Sequence[Runner], found: Findings) -> tuple[Participa
 
 
 def _accuracy(
-    runners: Sequence[Runner], found: Findings
+    runners: Sequence[Runner], found: Totals
 ) -> tuple[tuple[FileScore, ...], tuple[PairedTest, ...]]:
     scores: list[FileScore] = []
     paired: list[PairedTest] = []
@@ -233,8 +236,66 @@ def _accuracy(
     return tuple(scores), tuple(paired)
 
 
-def _sampled(found: Findings) -> list[str]:
+def _sampled(found: Totals) -> list[str]:
     return [
         f"logits equal on {comparison.exact_logits} of {comparison.images} {comparison.inputs}"
         for comparison in found.comparisons
     ]
+
+
+def facts_of(opened: OpenFile, runner: Runner) -> FileFacts:
+    """Return a file's facts.
+
+    Args:
+        opened: The file.
+        runner: The file in its first runtime.
+    """
+    shape = " x ".join(map(str, runner.session.input.shape))
+    layout = "NCHW" if runner.feed.channels_first else "NHWC"
+    return FileFacts(
+        name=opened.file.name,
+        format=opened.file.format,
+        size=opened.file.size,
+        sha256=opened.file.sha256,
+        input=f"{runner.session.input.dtype} {layout} {shape}, {_input_grid(opened, runner)}",
+        output=f"{_grid(opened.ends.logits)}{', then softmax' if opened.ends.softmax else ''}",
+        fed=runner.feed.words,
+    )
+
+
+def facts_of_floats(
+    file: ModelFile, shape: Sequence[int], preprocessing: Preprocessing, *, softmax: bool
+) -> FileFacts:
+    """Return the facts of a float build's file, which takes what its contract says.
+
+    Args:
+        file: The file.
+        shape: Of an image.
+        preprocessing: How its values come from pixels.
+        softmax: Whether it ends in one.
+    """
+    size = " x ".join(map(str, shape))
+    return FileFacts(
+        name=file.name,
+        format=file.format,
+        size=file.size,
+        sha256=file.sha256,
+        input=f"float32 NHWC {size}, no grid",
+        output=f"float logits{', then softmax' if softmax else ''}",
+        fed=f"(pixel - {preprocessing.mean:g}) / {preprocessing.std:g}",
+    )
+
+
+def _input_grid(opened: OpenFile, runner: Runner) -> str:
+    """Return the grid of the input, its zero point as the file counts."""
+    tensor = opened.reading.input
+    if tensor.scale is None or tensor.zero_point is None:
+        return "no grid"
+    zero = tensor.zero_point + (128 if runner.session.input.dtype == "uint8" else 0)
+    return _grid(OutputGrid(scale=float(tensor.scale), zero_point=zero))
+
+
+def _grid(grid: OutputGrid | None) -> str:
+    if grid is None:
+        return "float logits"
+    return f"scale {grid.scale:.6g}, zero point {grid.zero_point}"
