@@ -18,7 +18,7 @@ from mobiledeploy.deploy.apk import Apk, Options
 from mobiledeploy.spec import manifest
 from mobiledeploy.spec.contract import Contract, class_names
 from mobiledeploy.spec.results import File
-from mobiledeploy.verify import golden
+from mobiledeploy.verify.outputs import golden
 
 ASSETS: Final = Path("app/src/main/assets")
 FOLDER: Final = "mobiledeploy"

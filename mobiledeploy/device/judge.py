@@ -11,9 +11,9 @@ from mobiledeploy.base.errors import CorruptFileError
 from mobiledeploy.device import adb, selftest
 from mobiledeploy.device.selftest import Engine
 from mobiledeploy.spec.contract import Contract
-from mobiledeploy.verify import finite
-from mobiledeploy.verify.float32 import TOLERANCE
-from mobiledeploy.verify.parity import Answers
+from mobiledeploy.verify.outputs import answers
+from mobiledeploy.verify.outputs.float_files import TOLERANCE
+from mobiledeploy.verify.outputs.parity import Answers
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +85,7 @@ def judge(
     scores = unpack([answer.scores or answer.logits for answer in told.answers])
     golden_scores = expected.logits if expected.scores is None else expected.scores
     unit = float(np.abs(expected.logits).max()) if floats else 1.0
-    bad = finite.rows(logits) | finite.rows(scores)
+    bad = answers.rows_not_finite(logits) | answers.rows_not_finite(scores)
     from_logits = _apart(logits, expected.logits, bad) / unit
     from_scores = _apart(scores, golden_scores, bad) / unit
     worst = int(np.lexsort((from_scores, from_logits, bad))[-1])
@@ -103,9 +103,9 @@ def judge(
         median_ms=told.median_ms,
     )
     unusable = [
-        f"{title} gives {finite.words(values, names)} in its {what}"
+        f"{title} gives {answers.words_not_finite(values, names)} in its {what}"
         for what, values in (("logits", logits), ("scores", scores))
-        if finite.rows(values).any()
+        if answers.rows_not_finite(values).any()
     ]
     failures = (*unusable, *_differences(report, contract, told_exact=told.exact_logits))
     return dataclasses.replace(report, holds=not failures, failures=failures)

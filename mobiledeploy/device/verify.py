@@ -21,7 +21,7 @@ from mobiledeploy.device.latency import Latency
 from mobiledeploy.device.selftest import SelfTest
 from mobiledeploy.spec import manifest
 from mobiledeploy.spec.contract import Contract
-from mobiledeploy.verify import golden
+from mobiledeploy.verify.outputs import golden
 
 PACKAGE: Final = "dev.mobiledeploy.demo"
 COMPONENT: Final = f"{PACKAGE}/.SelfTest"

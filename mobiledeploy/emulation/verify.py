@@ -25,9 +25,9 @@ from mobiledeploy.ops.softmax import softmax_codes
 from mobiledeploy.spec import manifest
 from mobiledeploy.spec.config import Io, Preprocessing
 from mobiledeploy.spec.contract import Contract
-from mobiledeploy.verify import answers, golden
-from mobiledeploy.verify.answers import SCORES, Ends, Grid
-from mobiledeploy.verify.parity import Answers
+from mobiledeploy.verify.outputs import answers, golden
+from mobiledeploy.verify.outputs.answers import SCORES, Ends, OutputGrid
+from mobiledeploy.verify.outputs.parity import Answers
 
 FILES: Final[dict[Kind, str]] = {
     "litert": "model.tflite",
@@ -112,7 +112,7 @@ class _Case:
     images: npt.NDArray[Any]
     names: tuple[str, ...]
     expected: Answers
-    grid: Grid
+    grid: OutputGrid
 
 
 def on_arm64(
@@ -197,7 +197,7 @@ def _case(build: Path, samples: int | None) -> _Case:
         images=_feed(pixels[some], contract.input.dtype, contract.preprocessing),
         names=names[: len(some)],
         expected=expected.take(some),
-        grid=Grid(scale=contract.logits.scale, zero_point=contract.logits.zero_point),
+        grid=OutputGrid(scale=contract.logits.scale, zero_point=contract.logits.zero_point),
     )
 
 
@@ -269,7 +269,7 @@ def _score_differences(found: Answers, expected: Answers) -> npt.NDArray[Any] | 
     return differences
 
 
-def _as_predicted(found: Answers, task: _Task, grid: Grid) -> int | None:
+def _as_predicted(found: Answers, task: _Task, grid: OutputGrid) -> int | None:
     """Return on how many images LiteRT's scores are what the oracle's softmax says."""
     if found.scores is None or task.kind != "litert":
         return None

@@ -22,6 +22,20 @@ OPERATORS: Final[tuple[Operator[Any], ...]] = (
     softmax,
 )
 
+ONLY_IN_FILES: Final = frozenset(
+    {
+        "average_pool",
+        "clamp",
+        "dequantize",
+        "max_pool",
+        "pad",
+        "quantize",
+        "table",
+        "unknown",
+    }
+)
+"""What `reading` calls layers of files that no operator of an integer graph stands for."""
+
 _BY_LAYER: Final = {name: module for module in OPERATORS for name in module.LAYERS}
 _BY_NODE: Final = {module.NODE: module for module in OPERATORS}
 _BY_TFLITE: Final = {name: module for module in OPERATORS for name in module.TFLITE}

@@ -27,8 +27,8 @@ from mobiledeploy.spec.config import Preprocessing
 from mobiledeploy.targets import onnx, tflite
 from mobiledeploy.targets.border import border
 from mobiledeploy.training.imagenet import SIZES, _place
-from mobiledeploy.verify.proof import Finding
-from mobiledeploy.verify.referee import _right
+from mobiledeploy.verify.layers.recompute import _right
+from mobiledeploy.verify.proof.layer_proofs import ProofResult
 
 OTHER: Any = "another"
 GRAPH = graphs.assorted_graph()
@@ -83,7 +83,7 @@ CALLS: dict[str, Callable[[], object]] = {
     "order of Keras's kernel": lambda: _order(OTHER),
     "format of a file": lambda: Graph.of(other_format()),
     "node to certify": lambda: certify(other_node()),
-    "method of a proof": lambda: Finding(method=OTHER).status,
+    "method of a proof": lambda: ProofResult(method=OTHER).status,
     "kind of a layer": lambda: list(
         _right(
             changed(read_tflite(parse(tflite.write(GRAPH))).layers[0], kind=OTHER),
@@ -106,4 +106,4 @@ def test_it_is_refused(call: Callable[[], object], monkeypatch: pytest.MonkeyPat
 
 
 def test_no_method_is_no_proof() -> None:
-    assert Finding(method="none").status == "not proven"
+    assert ProofResult(method="none").status == "not proven"

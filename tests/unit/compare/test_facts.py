@@ -3,17 +3,16 @@
 import dataclasses
 from collections.abc import Callable
 
+import comparing
 import graphs
 import numpy as np
 import pytest
 
 from mobiledeploy import reading
 from mobiledeploy.base import codec
-from mobiledeploy.compare import structure
 from mobiledeploy.compare.difference import Difference, StructureReport
 from mobiledeploy.formats.tflite import parse
-from mobiledeploy.reading import Reading
-from mobiledeploy.reading import StoredLayer as Layer
+from mobiledeploy.reading import Reading, StoredLayer
 from mobiledeploy.targets import tflite
 
 OURS = reading.read_tflite(parse(tflite.write(graphs.assorted_graph())))
@@ -35,16 +34,16 @@ def renamed(found: Reading) -> Reading:
     )
 
 
-def each(change: Callable[[Layer], Layer]) -> Reading:
+def each(change: Callable[[StoredLayer], StoredLayer]) -> Reading:
     return dataclasses.replace(OURS, layers=tuple(map(change, OURS.layers)))
 
 
-def one(change: Callable[[Layer], Layer]) -> Reading:
+def one(change: Callable[[StoredLayer], StoredLayer]) -> Reading:
     first, *rest = OURS.layers
     return dataclasses.replace(OURS, layers=(change(first), *rest))
 
 
-def reads_doubled(layer: Layer) -> Layer:
+def reads_doubled(layer: StoredLayer) -> StoredLayer:
     reads = tuple(
         dataclasses.replace(read, scale=None if read.scale is None else read.scale * np.float32(2))
         for read in layer.reads
@@ -52,25 +51,25 @@ def reads_doubled(layer: Layer) -> Layer:
     return dataclasses.replace(layer, reads=reads)
 
 
-def rounded(layer: Layer) -> Layer:
+def rounded(layer: StoredLayer) -> StoredLayer:
     assert layer.output.scale is not None
     scale = np.nextafter(layer.output.scale, np.float32(np.inf))
     return dataclasses.replace(layer, output=dataclasses.replace(layer.output, scale=scale))
 
 
-def in_floats(layer: Layer) -> Layer:
+def in_floats(layer: StoredLayer) -> StoredLayer:
     output = dataclasses.replace(layer.output, scale=None, zero_point=None)
     return dataclasses.replace(layer, output=output)
 
 
-def one_weight_off(layer: Layer) -> Layer:
+def one_weight_off(layer: StoredLayer) -> StoredLayer:
     assert layer.weights is not None
     kernel = layer.weights.kernel.copy()
     kernel.flat[0] ^= 1
     return dataclasses.replace(layer, weights=dataclasses.replace(layer.weights, kernel=kernel))
 
 
-def biases_off(layer: Layer) -> Layer:
+def biases_off(layer: StoredLayer) -> StoredLayer:
     assert layer.weights is not None
     weights = dataclasses.replace(layer.weights, bias=layer.weights.bias + 4000)
     return dataclasses.replace(layer, weights=weights)
@@ -85,8 +84,8 @@ CASES = pytest.mark.parametrize(
 
 @CASES
 def test_names_decide_nothing(theirs: Reading) -> None:
-    plain = structure.compare(OURS, theirs)
-    named = structure.compare(renamed(OURS), renamed(theirs))
+    plain = comparing.compare(OURS, theirs)
+    named = comparing.compare(renamed(OURS), renamed(theirs))
     assert plain.cause
     assert named.cause.replace(PROSE, "") == plain.cause
     assert named.reason.measured_by_first == plain.reason.measured_by_first
@@ -101,39 +100,39 @@ def facts(report: StructureReport) -> list[object]:
 
 
 def first(theirs: Reading) -> Difference:
-    found = structure.compare(OURS, theirs).first
+    found = comparing.compare(OURS, theirs).first
     assert found is not None
     return found
 
 
 def test_each_kind_of_change_is_a_fact() -> None:
-    layer, float_first = each(in_floats), structure.compare(each(in_floats), OURS).first
+    layer, float_first = each(in_floats), comparing.compare(each(in_floats), OURS).first
     assert first(layer).change == "second in floats"
     assert float_first is not None
     assert float_first.change == "first in floats"
     changes = {
         difference.change
-        for difference in structure.compare(OURS, each(rounded)).differences
+        for difference in comparing.compare(OURS, each(rounded)).differences
         if difference.field == "scale"
     }
     assert changes == {"last place"}
 
 
 def test_only_a_cause_that_calls_something_expected_says_whose_it_is() -> None:
-    assert structure.compare(OURS, one(one_weight_off)).reason.measured_by_first
-    assert not structure.compare(OURS, one(biases_off)).reason.measured_by_first
+    assert comparing.compare(OURS, one(one_weight_off)).reason.measured_by_first
+    assert not comparing.compare(OURS, one(biases_off)).reason.measured_by_first
 
 
 @CASES
 def test_a_cause_is_its_clauses(theirs: Reading) -> None:
-    report = structure.compare(OURS, theirs)
+    report = comparing.compare(OURS, theirs)
     assert report.cause == "; ".join(report.reason.clauses)
     assert report.cause.startswith(report.reason.headline)
 
 
 @CASES
 def test_facts_are_not_written(theirs: Reading) -> None:
-    report = structure.compare(OURS, theirs)
+    report = comparing.compare(OURS, theirs)
     document = codec.dump(report)
     assert "reason" not in document
     assert not {"change", "nearly", "measured_by_first"} & document["differences"][0].keys()

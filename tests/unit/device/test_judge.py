@@ -12,7 +12,7 @@ from mobiledeploy.base.errors import DeviceError
 from mobiledeploy.device import latency
 from mobiledeploy.device.judge import EngineReport, judge
 from mobiledeploy.device.selftest import Answer, Comparison, Engine
-from mobiledeploy.verify.parity import Answers
+from mobiledeploy.verify.outputs.parity import Answers
 
 Reals = npt.NDArray[np.float32]
 

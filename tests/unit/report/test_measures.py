@@ -16,7 +16,7 @@ from mobiledeploy.network.cost import cost
 from mobiledeploy.report import activations, charts, classification, graph_cost
 from mobiledeploy.report.document import Report
 from mobiledeploy.runtimes import cpu
-from mobiledeploy.verify.parity import Answers
+from mobiledeploy.verify.outputs.parity import Answers
 
 
 def images(graph: IntegerGraph, count: int) -> np.ndarray:

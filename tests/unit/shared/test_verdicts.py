@@ -24,7 +24,7 @@ from mobiledeploy.data import test_card as card
 from mobiledeploy.spec.config import Head, Io, Preprocessing
 from mobiledeploy.spec.contract import SOFTMAX, Contract, Grid, Patch, Tap, Tensor, Tolerance
 from mobiledeploy.spec.results import File
-from mobiledeploy.verify.float32 import TOLERANCE
+from mobiledeploy.verify.outputs.float_files import TOLERANCE
 
 ROOT = Path(__file__).resolve().parents[3]
 SCHEMA = json.loads((ROOT / "docs/schemas/selftest.schema.json").read_text())

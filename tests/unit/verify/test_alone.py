@@ -10,35 +10,45 @@ import numpy as np
 import pytest
 from float_onnx import quantised_by_ort
 
+from mobiledeploy import reading
 from mobiledeploy.base.errors import ConversionError
 from mobiledeploy.compare.align import align
 from mobiledeploy.formats import model_file
+from mobiledeploy.formats.tflite import parse
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.integer.graph import IntegerGraph
+from mobiledeploy.ops import conv, dense, mean
+from mobiledeploy.ops.certificate import pairs_of_shapes
 from mobiledeploy.ops.conv import Conv
 from mobiledeploy.ops.dense import Dense
 from mobiledeploy.ops.operator import Node
 from mobiledeploy.ops.weights import QWeights
-from mobiledeploy.reading import StoredLayer as Layer
+from mobiledeploy.reading import StoredLayer
 from mobiledeploy.targets import onnx, tflite
-from mobiledeploy.verify import extreme_codes, extremes, inputs, prove, tapped
-from mobiledeploy.verify.alone import Alone, Bench, Whole, cut_pairs
-from mobiledeploy.verify.int8 import Options
-from mobiledeploy.verify.layer_report import LayerRow
-from mobiledeploy.verify.proof import RunCheck
-from mobiledeploy.verify.side import HERE, Side, open_side
+from mobiledeploy.verify import int8_pair
+from mobiledeploy.verify.layers import extremes, layer_outputs
+from mobiledeploy.verify.layers.single_layer import (
+    SingleLayerDifference,
+    SingleLayers,
+    Whole,
+    single_layers,
+)
+from mobiledeploy.verify.outputs import image_sets
+from mobiledeploy.verify.outputs.int8_files import Options
+from mobiledeploy.verify.outputs.opened_file import HERE, OpenFile, open_file
+from mobiledeploy.verify.report import LayerRow, RunCheck
 
 GRAPH = graphs.assorted_graph()
 
 
-def sides(first: IntegerGraph, second: IntegerGraph) -> tuple[Side, Side]:
+def two_files(first: IntegerGraph, second: IntegerGraph) -> tuple[OpenFile, OpenFile]:
     return written(tflite.write(first), onnx.write(second, certify(second)))
 
 
-def written(first: bytes, second: bytes) -> tuple[Side, Side]:
+def written(first: bytes, second: bytes) -> tuple[OpenFile, OpenFile]:
     return (
-        open_side(model_file.of_bytes("a.tflite", first), HERE),
-        open_side(model_file.of_bytes("b.onnx", second), HERE),
+        open_file(model_file.of_bytes("a.tflite", first), HERE),
+        open_file(model_file.of_bytes("b.onnx", second), HERE),
     )
 
 
@@ -59,9 +69,9 @@ def other_weights(weights: QWeights) -> QWeights:
     return dataclasses.replace(weights, kernel=-weights.kernel)
 
 
-def rows(pair: tuple[Side, Side]) -> dict[str, LayerRow]:
-    images = inputs.natural(pair[0].reading.input.shape, images=8)
-    report, _ = prove.prove(pair, [images], Options(only_main=True, layers=True))
+def rows(pair: tuple[OpenFile, OpenFile]) -> dict[str, LayerRow]:
+    images = image_sets.natural(pair[0].reading.input.shape, images=8)
+    report, _ = int8_pair.prove(pair, [images], Options(only_main=True, layers=True))
     return {row.layer: row for row in report.layers}
 
 
@@ -70,7 +80,7 @@ def rows(pair: tuple[Side, Side]) -> dict[str, LayerRow]:
 @pytest.mark.parametrize("faulty", [0, 1])
 def test_a_fault_shows_on_its_own_in_its_layer_only(fault: Any, name: str, faulty: int) -> None:
     wrong = changed(GRAPH, name, fault)
-    found = rows(sides(*((GRAPH, wrong) if faulty else (wrong, GRAPH))))
+    found = rows(two_files(*((GRAPH, wrong) if faulty else (wrong, GRAPH))))
     alone = {layer for layer, row in found.items() if row.alone_max_lsb}
     assert alone == {name}
     assert all((row.alone_differing or 0) > 0 for row in found.values() if row.layer in alone)
@@ -89,7 +99,7 @@ def test_a_fault_deep_in_a_network_does_not_colour_what_follows() -> None:
     while not isinstance(graph.nodes[place], Conv):
         place += 1
     name = graph.nodes[place].output.name
-    found = rows(sides(graph, changed(graph, name, other_weights)))
+    found = rows(two_files(graph, changed(graph, name, other_weights)))
     assert {layer for layer, row in found.items() if row.alone_max_lsb} == {name}
     assert sum(row.max_lsb > 0 for row in found.values()) > 20
 
@@ -99,7 +109,7 @@ def test_two_files_of_one_format_are_compared_layer_by_layer_too(ending: str) ->
     pair = [
         one
         for graph in (GRAPH, changed(GRAPH, "narrow", more_bias))
-        for one in sides(graph, graph)
+        for one in two_files(graph, graph)
         if one.file.format == ending
     ]
     found = rows((pair[0], pair[1]))
@@ -119,7 +129,7 @@ def test_files_on_other_grids_are_compared_layer_by_layer_too(tmp_path: Path) ->
 
 def test_layers_on_one_pixel_are_judged_too() -> None:
     graph = graphs.mobilenet("v1", alpha=0.25, image_size=32, stem_stride=2)
-    pair = sides(graph, graph)
+    pair = two_files(graph, graph)
     assert {layer.output.shape for layer in pair[0].reading.layers[-4:-2]} == {(256,)}
     judged = {
         (row.first_error, row.second_error, row.alone_max_lsb) for row in rows(pair).values()
@@ -129,8 +139,8 @@ def test_layers_on_one_pixel_are_judged_too() -> None:
 
 @pytest.mark.parametrize("file", [0, 1])
 def test_a_cut_out_that_computes_otherwise_than_the_whole_file_is_not_believed(file: int) -> None:
-    bench, whole = opened(sides(GRAPH, GRAPH))
-    found = Alone()
+    bench, whole = opened(two_files(GRAPH, GRAPH))
+    found = SingleLayerDifference()
     found.add(bench, (2, 2), whole)
     assert (found.largest, found.share) == (0, 0.0)
     # As if another kernel had run the layer in the whole file.
@@ -138,12 +148,12 @@ def test_a_cut_out_that_computes_otherwise_than_the_whole_file_is_not_believed(f
     codes[0, 0, 0, 0] ^= 1
     with pytest.raises(ConversionError, match="`narrow`, cut out, gives other codes"):
         bench.run((2, 2), whole[0], whole)
-    found = Alone()
+    found = SingleLayerDifference()
     found.add(bench, (2, 2), whole)
     assert (found.largest, found.share) == (None, None)
 
 
-def checks(pair: tuple[Side, Side]) -> dict[str, RunCheck]:
+def checks(pair: tuple[OpenFile, OpenFile]) -> dict[str, RunCheck]:
     bench, whole = opened(pair)
     run = functools.partial(bench.run, whole=whole)
     pairs = [(i, j) for j, i in bench.alignment.matched.items()]
@@ -151,16 +161,16 @@ def checks(pair: tuple[Side, Side]) -> dict[str, RunCheck]:
     return {check.name.split()[1].strip(","): check for check in found}
 
 
-def opened(pair: tuple[Side, Side]) -> tuple[Bench, Whole]:
+def opened(pair: tuple[OpenFile, OpenFile]) -> tuple[SingleLayers, Whole]:
     first, second = (range(len(one.reading.layers)) for one in pair)
-    runs = tapped.tap(pair, (first, second), threads=1)
-    pixels = inputs.synthetic_extremes(GRAPH.input.shape).pixels(20, 22)
+    runs = layer_outputs.give_out_layers(pair, (first, second), threads=1)
+    pixels = image_sets.synthetic_extremes(GRAPH.input.shape).pixels(20, 22)
     alignment = align(pair[0].reading, pair[1].reading)
-    return cut_pairs(runs, alignment), (runs[0].run(pixels), runs[1].run(pixels))
+    return single_layers(runs, alignment), (runs[0].run(pixels), runs[1].run(pixels))
 
 
 def test_extreme_codes_show_nothing_where_files_are_equal() -> None:
-    found = checks(sides(GRAPH, GRAPH))
+    found = checks(two_files(GRAPH, GRAPH))
     assert [check.holds for check in found.values()] == [True] * 3
     assert found["addition"].cases == 65536
     height, width, _ = GRAPH.tensors()["wide"].shape
@@ -172,7 +182,7 @@ def test_extreme_codes_show_nothing_where_files_are_equal() -> None:
 
 
 def test_extreme_codes_name_the_layer_with_the_fault() -> None:
-    found = checks(sides(GRAPH, changed(GRAPH, "narrow", more_bias)))
+    found = checks(two_files(GRAPH, changed(GRAPH, "narrow", more_bias)))
     assert [check.holds for check in found.values()] == [True, True, False]
     assert [reason.split(":")[0] for reason in found["convolution"].reasons] == ["`narrow`"]
 
@@ -193,16 +203,21 @@ def test_an_addition_that_few_pairs_show_is_caught_by_running_all_of_them() -> N
 
 def test_all_pairs_are_there_whatever_the_shape() -> None:
     for shape in ((2, 3, 5), (300, 300, 1), (7,)):
-        a, b = extreme_codes.pairs(shape)
+        a, b = pairs_of_shapes((shape, shape))
         assert a.shape == b.shape
         assert a.shape[1:] == shape
         seen = set((a.astype(int) * 256 + b).ravel().tolist())
         assert len(seen) == 65536
 
 
+def layer_of(name: str) -> StoredLayer:
+    layers = reading.read_tflite(parse(tflite.write(GRAPH))).layers
+    return next(layer for layer in layers if layer.name == name)
+
+
 @pytest.mark.parametrize("shape", [(1, 1, 3), (3, 5, 7), (9, 4, 64)])
 def test_all_sums_are_there_or_an_even_part_with_both_ends(shape: tuple[int, int, int]) -> None:
-    images, count = extreme_codes.sums(shape)
+    (images,), count = mean.trials(layer_of("pool"), [shape])
     assert images.shape[1:] == shape
     sums = images.astype(int).sum(axis=(1, 2)).ravel()
     positions = shape[0] * shape[1]
@@ -213,12 +228,12 @@ def test_all_sums_are_there_or_an_even_part_with_both_ends(shape: tuple[int, int
 
 @pytest.mark.parametrize("name", ["narrow", "logits", "wide", "spread"])
 def test_the_widest_sums_are_reached(name: str) -> None:
-    pair = sides(GRAPH, GRAPH)
+    pair = two_files(GRAPH, GRAPH)
     found = {layer.name: layer for layer in pair[0].reading.layers}
-    layer: Layer = found[name]
+    layer: StoredLayer = found[name]
     assert layer.weights is not None
     source = pair[0].reading.layers[layer.reads[0].source].output
-    codes = extreme_codes.weighted(layer, layer.weights, source.shape)
+    (codes,), _ = (dense if layer.kind == "dense" else conv).trials(layer, [source.shape])
     node = next(node for node in GRAPH.nodes if node.output.name == name)
     assert isinstance(node, Conv | Dense)
     kernel, zero = layer.weights.kernel.astype(np.int64), layer.reads[0].zero_point

@@ -15,7 +15,8 @@ from mobiledeploy.formats.tflite import parse
 from mobiledeploy.integer import tflite_reader
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.targets import onnx, tflite
-from mobiledeploy.verify import contradiction, pair
+from mobiledeploy.verify import pair
+from mobiledeploy.verify.outputs import opened_file
 
 GRAPH = graphs.assorted_graph()
 STEM, SPREAD, SUM, SHRINK = 0, 1, 3, 4
@@ -72,7 +73,7 @@ def test_a_stated_shape_that_was_changed_is_told_without_a_padding() -> None:
         tensor = graph.tensors[graph.operators[SUM].outputs[0]]
         tensor.shape = np.array([1, 9, 5, 8], np.int32)
 
-    error = contradiction.explained(
+    error = opened_file.refusal_explained(
         "a.tflite", reading.read_tflite(parse(edited(change))), CorruptFileError("no")
     )
     assert str(error) == (
@@ -83,7 +84,7 @@ def test_a_stated_shape_that_was_changed_is_told_without_a_padding() -> None:
 
 def test_a_sound_file_is_not_said_to_contradict_itself() -> None:
     found = reading.read_tflite(parse(tflite.write(GRAPH)))
-    assert contradiction.explained("a.tflite", found, CorruptFileError("no")) is None
+    assert opened_file.refusal_explained("a.tflite", found, CorruptFileError("no")) is None
 
 
 def test_the_reader_of_integer_graphs_names_the_padding_as_well() -> None:

@@ -23,35 +23,36 @@ from mobiledeploy.runtimes import litert_xnnpack, ort
 from mobiledeploy.runtimes.child import Children
 from mobiledeploy.spec.config import Io
 from mobiledeploy.targets import onnx, tflite
-from mobiledeploy.verify import cutouts, inputs, tapped
-from mobiledeploy.verify.cutouts import Cutter
-from mobiledeploy.verify.side import HERE, Side, open_side
-from mobiledeploy.verify.tapped import Tapped
+from mobiledeploy.verify.layers import layer_outputs, single_layer
+from mobiledeploy.verify.layers.layer_outputs import LayerOutputs
+from mobiledeploy.verify.layers.single_layer import LayerCutter
+from mobiledeploy.verify.outputs import image_sets
+from mobiledeploy.verify.outputs.opened_file import HERE, OpenFile, open_file
 
 IOS: tuple[Io, ...] = ("int8", "uint8", "float32")
 
 
-def side(data: bytes, ending: str) -> Side:
-    return open_side(model_file.of_bytes(f"a.{ending}", data), HERE)
+def opened(data: bytes, ending: str) -> OpenFile:
+    return open_file(model_file.of_bytes(f"a.{ending}", data), HERE)
 
 
-def pair(graph: IntegerGraph, **options: Any) -> tuple[Side, Side]:
+def pair(graph: IntegerGraph, **options: Any) -> tuple[OpenFile, OpenFile]:
     return (
-        side(tflite.write(graph, **options), "tflite"),
-        side(onnx.write(graph, certify(graph), **options), "onnx"),
+        opened(tflite.write(graph, **options), "tflite"),
+        opened(onnx.write(graph, certify(graph), **options), "onnx"),
     )
 
 
-def opened(one: Side) -> Tapped:
+def outputs_of(one: OpenFile) -> LayerOutputs:
     layers = range(len(one.reading.layers))
-    return tapped.tap((one, one), (layers, layers), threads=1)[0]
+    return layer_outputs.give_out_layers((one, one), (layers, layers), threads=1)[0]
 
 
-def assert_same(one: Side, *, images: int = 12) -> Cutter:
+def assert_same(one: OpenFile, *, images: int = 12) -> LayerCutter:
     """Every layer gives, cut out, what it gives in the whole file."""
-    run = opened(one)
-    cutter = cutouts.cutter(run)
-    codes = run.run(inputs.synthetic_extremes(one.reading.input.shape).pixels(29 - images, 29))
+    run = outputs_of(one)
+    cutter = single_layer.cutter(run)
+    codes = run.run(image_sets.synthetic_extremes(one.reading.input.shape).pixels(29 - images, 29))
     assert len(run.place) == len(one.reading.layers)
     for index, layer in enumerate(one.reading.layers):
         found = cutter.cut(index).run(codes)
@@ -77,7 +78,7 @@ def test_every_layer_of_both_networks_is_cut_out_of_both_files(
         assert_same(one)
 
 
-def foreign(form: str, activations: str, folder: Path, **extra: bool) -> Side:
+def foreign(form: str, activations: str, folder: Path, **extra: bool) -> OpenFile:
     """What ONNX Runtime's quantiser makes of a network."""
     from onnxruntime.quantization import QuantFormat, QuantType
 
@@ -91,7 +92,7 @@ def foreign(form: str, activations: str, folder: Path, **extra: bool) -> Side:
         per_channel=form == "QDQ",
         extra_options=extra,
     )
-    return side(data, "onnx")
+    return opened(data, "onnx")
 
 
 @pytest.mark.parametrize("form", ["QDQ", "QOperator"])
@@ -137,7 +138,7 @@ def test_a_padding_operator_is_cut_out_with_its_convolution(tmp_path: Path) -> N
     reader.inputs[0] = padded
     # What the convolution writes grows with what it reads.
     file.tensor("wide").shape = file.tensor("wide").shape + grown
-    one = side(file.bytes(), "tflite")
+    one = opened(file.bytes(), "tflite")
     (place,) = [i for i, layer in enumerate(one.reading.layers) if layer.name == "wide"]
     assert one.reading.layers[place].pads == (1, 0, 0, 1)
     cutter = assert_same(one)
@@ -147,7 +148,7 @@ def test_a_padding_operator_is_cut_out_with_its_convolution(tmp_path: Path) -> N
 
 def test_xnnpack_takes_of_each_cut_out_what_it_takes_of_the_whole_file(tmp_path: Path) -> None:
     one = pair(graphs.assorted_graph())[0]
-    cutter = cutouts.cutter(opened(one))
+    cutter = single_layer.cutter(outputs_of(one))
     found = [
         litert_xnnpack.delegated(cutter.cut(index).model)
         for index in range(len(one.reading.layers))
@@ -161,7 +162,7 @@ def test_onnx_runtime_has_the_kernels_of_the_whole_file_for_the_cut_outs(
     form: str, tmp_path: Path
 ) -> None:
     one = pair(graphs.assorted_graph())[1] if form == "ours" else foreign(form, "QUInt8", tmp_path)
-    cutter = cutouts.cutter(opened(one))
+    cutter = single_layer.cutter(outputs_of(one))
     parts = [cutter.cut(index) for index in range(len(one.reading.layers))]
     found = [computed(part.model, tmp_path, count=len(part.inputs)) for part in parts]
     assert sum(found, Counter()) == computed(one.file.data, tmp_path)
@@ -174,7 +175,7 @@ def test_onnx_runtime_has_the_kernels_of_the_whole_file_for_the_cut_outs(
 
 def test_a_cut_out_holds_its_own_constants_only() -> None:
     for one in pair(graphs.mobilenet("v2", alpha=0.35, image_size=32)):
-        cutter = cutouts.cutter(opened(one))
+        cutter = single_layer.cutter(outputs_of(one))
         sizes = [len(cutter.cut(index).model) for index in range(len(one.reading.layers))]
         assert sum(sizes) < 1.5 * one.file.size
         weights = [x.weights for x in one.reading.layers]
@@ -187,7 +188,7 @@ def test_a_layer_whose_name_another_tensor_has_is_cut_out_all_the_same(name: byt
     file = TfliteFile(tflite.write(graphs.assorted_graph()))
     for tensor in file.graph.tensors:
         tensor.name = name if tensor.name in {b"narrow", b"wide", b"sum"} else tensor.name
-    assert_same(side(file.bytes(), "tflite"))
+    assert_same(opened(file.bytes(), "tflite"))
 
 
 def test_a_part_that_needs_more_than_its_inputs_is_refused() -> None:
@@ -211,11 +212,13 @@ def test_a_part_that_needs_more_than_its_inputs_is_refused() -> None:
 
 
 def test_a_file_that_is_cut_off_is_a_clear_error() -> None:
-    first, second = (cutouts.cutter(opened(one)).cut(0) for one in pair(graphs.assorted_graph()))
+    first, second = (
+        single_layer.cutter(outputs_of(one)).cut(0) for one in pair(graphs.assorted_graph())
+    )
     batch = np.zeros((1, 13, 10, 3), np.int8)
     with Children() as children:
         for cut in (first, second):
-            runtime = cut.side.primary
+            runtime = cut.opened.primary
             for length in (0, 40, len(cut.model) // 2, len(cut.model) - 40):
                 with pytest.raises(CorruptFileError):
                     children.once(runtime, cut.model[:length], [batch], name="a layer")
@@ -227,7 +230,7 @@ def test_a_file_that_is_cut_off_is_a_clear_error() -> None:
 
 def test_codes_of_another_shape_are_refused() -> None:
     for one in pair(graphs.assorted_graph()):
-        cut = cutouts.cutter(opened(one)).cut(0)
+        cut = single_layer.cutter(outputs_of(one)).cut(0)
         with pytest.raises(ConversionError, match="expected codes for"):
             cut.run({-1: np.zeros((1, 13, 11, 3), np.int16)})
         with pytest.raises(ConversionError, match="has no codes"):

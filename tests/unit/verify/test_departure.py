@@ -12,7 +12,7 @@ from mobiledeploy.integer.certify import certify
 from mobiledeploy.reading import Reading
 from mobiledeploy.runtimes import Runtime, never, ort, ort_optimised, saturation, table
 from mobiledeploy.targets import onnx
-from mobiledeploy.verify import departure
+from mobiledeploy.verify.outputs import why_runtimes_differ
 
 
 def narrowed(file: Reading) -> Reading:
@@ -40,9 +40,9 @@ def test_what_an_app_must_tell_its_runtime_is_noted_where_sums_can_saturate(
     plain = [(runtime, ort.load(data))]
     monkeypatch.setattr(saturation, "this_cpu_saturates", lambda: True)
     option = [(runtime, ort.load(data))]
-    assert departure.told(plain, [ours]) == []
-    assert departure.told(option, [narrowed(ours)]) == []
-    (note,) = departure.told([*plain, *option], [ours])
+    assert why_runtimes_differ.told(plain, [ours]) == []
+    assert why_runtimes_differ.told(option, [narrowed(ours)]) == []
+    (note,) = why_runtimes_differ.told([*plain, *option], [ours])
     assert "an app that does not tell it may get other answers here" in note
 
 
@@ -60,7 +60,7 @@ def test_saturation_is_blamed_only_where_it_can_be(
 ) -> None:
     runtime = dataclasses.replace(ort_optimised.RUNTIME, saturates=lambda: saturates)
     options = (saturation.OPTION,) if precise else ()
-    assert words in departure.words(runtime, error, options=options)
+    assert words in why_runtimes_differ.words(runtime, error, options=options)
 
 
 @pytest.mark.parametrize("runtime", table.RUNTIMES)

@@ -21,8 +21,8 @@ from mobiledeploy.spec.config import Preprocessing
 from mobiledeploy.spec.contract import Contract, Grid, Tap, Tensor, Tolerance
 from mobiledeploy.spec.results import File
 from mobiledeploy.targets import onnx, tflite
-from mobiledeploy.verify import stated
-from mobiledeploy.verify.side import HERE, Side, open_side
+from mobiledeploy.verify import contract_check
+from mobiledeploy.verify.outputs.opened_file import HERE, OpenFile, open_file
 
 SIZE = 32
 FILES = ("model.tflite", "model.onnx")
@@ -48,8 +48,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def sides(folder: Path) -> tuple[Side, Side]:
-    one, two = (open_side(model_file.read(folder / name), HERE) for name in FILES)
+def both(folder: Path) -> tuple[OpenFile, OpenFile]:
+    one, two = (open_file(model_file.read(folder / name), HERE) for name in FILES)
     return one, two
 
 
@@ -89,10 +89,10 @@ def evaluation(contract: Contract, *, order: int = 1) -> Evaluation:
 
 
 def test_a_contract_that_was_written_of_the_files_holds(
-    contract: Contract, folder: Path, sides: tuple[Side, Side]
+    contract: Contract, folder: Path, both: tuple[OpenFile, OpenFile]
 ) -> None:
-    assert stated.of_files(contract, folder, sides) == ()
-    assert stated.of_folder(contract, folder, evaluation(contract)) == ()
+    assert contract_check.of_files(contract, folder, both) == ()
+    assert contract_check.of_folder(contract, folder, evaluation(contract)) == ()
 
 
 def retapped(contract: Contract, number: int, **fields: Any) -> tuple[Tap, ...]:
@@ -125,10 +125,10 @@ CHANGES = {
 
 @pytest.mark.parametrize("name", CHANGES)
 def test_each_contradiction_to_the_files_is_named(
-    name: str, contract: Contract, folder: Path, sides: tuple[Side, Side]
+    name: str, contract: Contract, folder: Path, both: tuple[OpenFile, OpenFile]
 ) -> None:
     false = dataclasses.replace(contract, **CHANGES[name](contract))
-    found = stated.of_files(false, folder, sides)
+    found = contract_check.of_files(false, folder, both)
     assert any(line.startswith(f"contract.json: {name}") for line in found), found
 
 
@@ -139,14 +139,14 @@ def test_another_crop_than_the_digest_was_made_with_is_found(
     false = dataclasses.replace(
         contract, preprocessing=dataclasses.replace(contract.preprocessing, crop=crop)
     )
-    (found,) = stated.of_folder(false, folder, evaluation(contract))
+    (found,) = contract_check.of_folder(false, folder, evaluation(contract))
     assert found.startswith("contract.json: resize_check")
 
 
 def test_labels_in_another_order_than_the_folders_of_the_images_are_found(
     contract: Contract, folder: Path
 ) -> None:
-    (found,) = stated.of_folder(contract, folder, evaluation(contract, order=-1))
+    (found,) = contract_check.of_folder(contract, folder, evaluation(contract, order=-1))
     assert "number 0 is `class 0`, but its image class" in found
 
 
@@ -156,4 +156,4 @@ def test_labels_that_are_no_names_of_the_classes_are_damage(
 ) -> None:
     (tmp_path / "labels.txt").write_text(labels)
     with pytest.raises(CorruptFileError, match=r"labels.txt: expected \d+ different names"):
-        stated.of_folder(contract, tmp_path, evaluation(contract))
+        contract_check.of_folder(contract, tmp_path, evaluation(contract))

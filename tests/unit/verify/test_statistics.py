@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mobiledeploy.verify.statistics import mcnemar, wilson
+from mobiledeploy.verify.outputs.accuracy import mcnemar, wilson
 
 stats = pytest.importorskip("scipy.stats")
 
