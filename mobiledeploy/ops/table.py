@@ -55,14 +55,6 @@ def of_layer(layer: Layer) -> Operator[Any]:
     return _BY_LAYER[layer.op]
 
 
-def of_kind(kind: str) -> Operator[Any] | None:
-    """Return the operator of a layer in a file, by what it is called in an `Architecture`.
-
-    None for what files hold and integer graphs do not, such as padding.
-    """
-    return _BY_LAYER.get(kind)
-
-
 def of_node(node: Node) -> Operator[Any]:
     """Return the operator of a node.
 
@@ -87,6 +79,19 @@ def of_tflite(name: str) -> Operator[Any]:
             hint="only int8 classifiers of the MobileNet kind can be read",
         )
     return _BY_TFLITE[name]
+
+
+def of_kind(kind: str) -> Operator[Any] | None:
+    """Return the operator of a layer in a file, by what it is called in an `Architecture`.
+
+    None for what only files hold; see `ONLY_IN_FILES`.
+
+    Raises:
+        ConversionError: Layers of that kind are unknown.
+    """
+    if kind not in _BY_LAYER and kind not in ONLY_IN_FILES:
+        raise ConversionError(f"`{kind}` is no kind of layer")
+    return _BY_LAYER.get(kind)
 
 
 def tflite_names() -> tuple[str, ...]:
