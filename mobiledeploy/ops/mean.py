@@ -566,8 +566,8 @@ def _read_average_pool(reader: OnnxReader, node: OnnxOperator) -> OnnxActivation
 
 
 ONNX: Mapping[str, ReadOnnx] = {
-    "AveragePool": _read_average_pool,
     "GlobalAveragePool": _read_mean,
+    "AveragePool": _read_average_pool,
     "QLinearAveragePool": one_input(_read_average_pool),
     "QLinearGlobalAveragePool": one_input(_read_mean),
     "ReduceMean": _read_mean,

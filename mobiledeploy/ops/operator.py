@@ -137,7 +137,7 @@ class Operator(Protocol[N]):
         LAYERS: What it is called in an `Architecture`.
         TFLITE: What it is called in a `.tflite`, in the schema's `BuiltinOperator`.
         ONNX: What it is called in an `.onnx`, between quantise/dequantise pairs or with grids of
-            its own, and how a layer is read from each.
+            its own, and how a layer is read from each. The first is what `write_onnx` adds.
         FIXED_RANGE: The range of every output, where it does not depend on what is computed.
         IMAGES: Whether it reads images, so that a vector in a file is an image of one pixel to it.
         SYMMETRIC: Whether it has two operands that may change places.

@@ -333,8 +333,8 @@ def _read_softmax(reader: OnnxReader, node: OnnxOperator) -> OnnxValue | None:
 
 
 ONNX: Mapping[str, ReadOnnx] = {
-    "QLinearSoftmax": one_input(_read_softmax),
     "Softmax": _read_softmax,
+    "QLinearSoftmax": one_input(_read_softmax),
 }
 
 
