@@ -31,6 +31,7 @@ from mobiledeploy.verify.layers.single_layer import (
     SingleLayerDifference,
     SingleLayers,
     Whole,
+    open_single_layers,
 )
 from mobiledeploy.verify.outputs import image_sets
 from mobiledeploy.verify.outputs.int8_files import Options
