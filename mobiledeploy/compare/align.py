@@ -1,4 +1,4 @@
-"""Which layer of one file corresponds to which of another: by kind and shape, not by names."""
+"""Which layer of one file corresponds to which of another: by kind, shape, weights; not names."""
 
 import dataclasses
 from collections.abc import Iterator
@@ -45,8 +45,8 @@ class Alignment:
 
     def seen_from_second(self, b: Reading, source: int) -> int | None:
         """Return the first file's index of what stands for a source of the second one."""
-        found = _looked_through(b, set(self.matched), source)
-        return found if found is None or found == INPUT else self.matched[found]
+        own = _looked_through(b, set(self.matched), source)
+        return own if own is None or own == INPUT else self.matched[own]
 
 
 def align(a: Reading, b: Reading) -> Alignment:

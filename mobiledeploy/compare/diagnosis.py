@@ -117,7 +117,7 @@ def _cause(
     """
     if first is None:
         return Cause()
-    harmful = [found for found in differences if not found.equivalent]
+    harmful = [difference for difference in differences if not difference.equivalent]
     place = _place(first), *_size(first)
     separate = _quantised_separately(harmful, layers=layers, place=place, origin=origin)
     if separate is not None:
@@ -130,10 +130,12 @@ def _cause(
     if first.nearly:
         said = "the image is put on a grid whose steps lie otherwise"
     clauses = [f"{said}: {_place(first)}, {first.detail}", *_size(first)]
-    later = {found.position for found in harmful if found.field != "rounding"} - {first.position}
+    later = {difference.position for difference in harmful if difference.field != "rounding"} - {
+        first.position
+    }
     if later:
         clauses.append(f"{_layers(len(later))} differ in numbers")
-    rounding = {found.position for found in harmful if found.field == "rounding"}
+    rounding = {difference.position for difference in harmful if difference.field == "rounding"}
     if rounding - {first.position}:
         clauses.append(f"{_layers(len(rounding - {first.position}))} are rounded otherwise")
     if first.field not in _ALONE:
@@ -145,16 +147,16 @@ def _layers(count: int) -> str:
     return f"{count} further layer{'s' * (count > 1)}"
 
 
-def _place(found: Difference) -> str:
+def _place(difference: Difference) -> str:
     # TensorFlow's converter joins the names of all that it fused.
-    name = found.name.partition(";")[0]
-    if found.kind == "input":
+    name = difference.name.partition(";")[0]
+    if difference.kind == "input":
         return f"at the input `{name}`"
-    return f"in layer {found.number} `{name}` ({found.kind})"
+    return f"in layer {difference.number} `{name}` ({difference.kind})"
 
 
-def _size(found: Difference) -> tuple[str, ...]:
-    return (f"its codes can differ by up to {found.lsb} LSB",) if found.lsb else ()
+def _size(difference: Difference) -> tuple[str, ...]:
+    return (f"its codes can differ by up to {difference.lsb} LSB",) if difference.lsb else ()
 
 
 def _quantised_separately(
@@ -176,7 +178,7 @@ def _quantised_separately(
     if other is not None:
         return other
     enough = max(SEPARATE, layers // 8)
-    in_floats = [found for found in harmful if found.change in _IN_FLOATS]
+    in_floats = [difference for difference in harmful if difference.change in _IN_FLOATS]
     if len(_places(in_floats)) >= enough:
         which = "first" if in_floats[-1].change == "first in floats" else "second"
         said = (
@@ -185,9 +187,9 @@ def _quantised_separately(
             "quantising"
         )
         return Cause(clauses=(said,))
-    grids = [found for found in harmful if found.field in _ACTIVATIONS | _KERNELS]
-    rounded = [found for found in grids if found.change == "last place"]
-    others = [found for found in grids if found.change != "last place"]
+    grids = [difference for difference in harmful if difference.field in _ACTIVATIONS | _KERNELS]
+    rounded = [difference for difference in grids if difference.change == "last place"]
+    others = [difference for difference in grids if difference.change != "last place"]
     where, *size = place
     if not others and len(_places(rounded)) >= enough:
         said = (
@@ -209,7 +211,7 @@ def _separate(
 ) -> list[str]:
     """Return the clauses for files in which `others` have other grids."""
     where, *size = place
-    calibrated = any(found.field in _ACTIVATIONS for found in others)
+    calibrated = any(difference.field in _ACTIVATIONS for difference in others)
     said = [
         f"the files were quantised separately: {len(_places(others))} of {layers} layers have "
         f"other scales or zero points, the first is {where}"
@@ -223,7 +225,7 @@ def _separate(
         ("per-tensor weights", ""),
         ("kernel zero point", "the weights have a zero point other than 0"),
     ):
-        some = [found for found in harmful if found.field == field]
+        some = [difference for difference in harmful if difference.field == field]
         said += [f"in {len(_places(some))} of them {said_of or some[0].detail}"] if some else []
     said += _operators(harmful)
     return [*said, *filter(None, [origin()])]
@@ -244,8 +246,11 @@ def _operators(harmful: Sequence[Difference]) -> list[str]:
     """Return which operators are layers in one file only, such as activations or batch norm."""
     said = []
     for which, field in (("first", "missing layer"), ("second", "extra layer")):
-        alone = [found for found in harmful if found.field == field]
-        names = Counter(found.expected if which == "first" else found.received for found in alone)
+        alone = [difference for difference in harmful if difference.field == field]
+        names = Counter(
+            difference.expected if which == "first" else difference.received
+            for difference in alone
+        )
         if names:
             listed = ", ".join(f"{count} {name}" for name, count in names.most_common(4))
             said.append(f"in the {which} file only, these are layers of their own: {listed}")
@@ -254,9 +259,9 @@ def _operators(harmful: Sequence[Difference]) -> list[str]:
 
 def _other_network(harmful: Sequence[Difference], layers: int) -> Cause | None:
     """Return that the layers themselves are others, if half of them are."""
-    known = [found for found in harmful if _makes_network(found)]
+    known = [difference for difference in harmful if _makes_network(difference)]
     missing, extra, shapes = (
-        sum(found.field == field for found in known)
+        sum(difference.field == field for difference in known)
         for field in ("missing layer", "extra layer", "kernel shape")
     )
     # Where the second file has few layers of its own, it is rather that it is not understood.
@@ -269,6 +274,6 @@ def _other_network(harmful: Sequence[Difference], layers: int) -> Cause | None:
     return Cause(clauses=(said,))
 
 
-def _places(found: Iterable[Difference]) -> set[int]:
+def _places(differences: Iterable[Difference]) -> set[int]:
     """Return the layers that differences stand in; the input is none."""
-    return {one.position for one in found if one.position >= 0}
+    return {one.position for one in differences if one.position >= 0}

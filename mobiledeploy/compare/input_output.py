@@ -1,4 +1,4 @@
-"""Compare how two files take an image and give an answer: types, grids, the layer that answers."""
+"""In what two files differ that take an image: types, grids, the layer that answers."""
 
 import dataclasses
 from typing import Final
@@ -45,9 +45,9 @@ def input_differences(a: Reading, b: Reading, *, same_readers: bool) -> list[Dif
             method=method,
         )
 
-    found = []
+    differences = []
     if mine.dtype != other.dtype:
-        found.append(
+        differences.append(
             difference(
                 "input type",
                 f"the files take {mine.dtype} and {other.dtype}; inside, both have codes",
@@ -58,7 +58,7 @@ def input_differences(a: Reading, b: Reading, *, same_readers: bool) -> list[Dif
             )
         )
     if mine.shape != other.shape:
-        found.append(
+        differences.append(
             difference(
                 "input shape",
                 "the files take images of another size or layout",
@@ -68,7 +68,7 @@ def input_differences(a: Reading, b: Reading, *, same_readers: bool) -> list[Dif
             )
         )
     elif mine.axes != other.axes:
-        found.append(
+        differences.append(
             difference(
                 "input shape",
                 f"the files take an image in the order {mine.axes} and {other.axes}",
@@ -90,19 +90,19 @@ def input_differences(a: Reading, b: Reading, *, same_readers: bool) -> list[Dif
         put = difference(
             "input grid", detail, one.expected, one.received, same=same, method=method
         )
-        found.append(
+        differences.append(
             dataclasses.replace(
                 put, change=one.change, nearly=nearly, measured_by_first=one.measured_by_first
             )
         )
-    return found
+    return differences
 
 
 def output_differences(a: Reading, b: Reading, alignment: Alignment) -> list[Difference]:
     """Return the differences of two files' outputs that are not those of their last layers."""
     mine, other = a.output, b.output
     kind = "output" if a.output_of == INPUT else a.layers[a.output_of].kind
-    found = []
+    differences = []
 
     def difference(
         field: Field,
@@ -113,7 +113,7 @@ def output_differences(a: Reading, b: Reading, alignment: Alignment) -> list[Dif
         same: bool,
         like: FieldDifference | None = None,
     ) -> None:
-        found.append(
+        differences.append(
             Difference(
                 position=a.output_of,
                 layer=mine.name,
@@ -141,7 +141,7 @@ def output_differences(a: Reading, b: Reading, alignment: Alignment) -> list[Dif
         )
     if alignment.seen_from_second(b, b.output_of) != alignment.seen_from_first(a, a.output_of):
         difference("joints", "another layer gives the output", mine.name, other.name, same=False)
-        return found
+        return differences
     inside = [
         reading.input if reading.output_of == INPUT else reading.layers[reading.output_of].output
         for reading in (a, b)
@@ -154,7 +154,7 @@ def output_differences(a: Reading, b: Reading, alignment: Alignment) -> list[Dif
             continue
         detail = f"where the output is converted, {one.detail}"
         difference(one.field, detail, one.expected, one.received, same=False, like=one)
-    return found
+    return differences
 
 
 def _nearly(a: StoredTensor, b: StoredTensor) -> bool:

@@ -1,4 +1,4 @@
-"""Say in words how two kernels of one shape differ: what was done to the one to get the other."""
+"""What was done to one kernel to get another of the same shape, in words."""
 
 import numpy as np
 

@@ -1,4 +1,7 @@
-"""List in which fields two corresponding layers differ; whether it matters is judged elsewhere."""
+"""In which fields two corresponding layers differ, what they read included.
+
+Whether it matters is judged elsewhere.
+"""
 
 import dataclasses
 from collections.abc import Iterator, Sequence
@@ -369,9 +372,9 @@ def reads_differ(
 ) -> list[FieldDifference]:
     """Return in what two layers' inputs differ."""
     mine, other = a.layers[i], in_order(a, b, alignment, i, j)
-    found = []
+    differences = []
     if _crossed(a, b, alignment, mine, b.layers[j]):
-        found.append(
+        differences.append(
             FieldDifference(
                 field="operands swapped",
                 detail="the operands stand in the other order, each with its own scale",
@@ -383,7 +386,7 @@ def reads_differ(
         _source(a, b, alignment, x, y) is None
         for x, y in zip(mine.reads, other.reads, strict=True)
     ):
-        found.append(
+        differences.append(
             FieldDifference(
                 field="joints",
                 detail="the layer reads another tensor",
@@ -392,14 +395,14 @@ def reads_differ(
                 harmful=True,
             )
         )
-        return found
+        return differences
     crossed = _crossed_scales(mine, other)
-    if crossed is not None and not found:
+    if crossed is not None and not differences:
         return [crossed]
     for x, y in zip(mine.reads, other.reads, strict=True):
-        found.extend(_grids(a, b, x, y))
+        differences.extend(_grids(a, b, x, y))
     if mine.beta != other.beta:
-        found.append(
+        differences.append(
             FieldDifference(
                 field="softmax beta",
                 detail=f"the softmax multiplies its inputs by {other.beta:g}, expected "
@@ -409,16 +412,16 @@ def reads_differ(
                 measured_by_first=True,
             )
         )
-    return found
+    return differences
 
 
 def _grids(a: Reading, b: Reading, x: LayerInput, y: LayerInput) -> list[FieldDifference]:
     """Return the differences of two reads that are not those of the tensors that they read."""
     written, other = _tensor(a, x.source), _tensor(b, y.source)
-    found = []
+    differences = []
     if x.scale != y.scale and (x.scale, y.scale) != (written.scale, other.scale):
         words = "no grid" if x.scale is None or y.scale is None else ratio(x.scale, y.scale)
-        found.append(
+        differences.append(
             FieldDifference(
                 field="read scale",
                 detail=f"the scale by which it reads `{other.name}` is {words}",
@@ -428,7 +431,7 @@ def _grids(a: Reading, b: Reading, x: LayerInput, y: LayerInput) -> list[FieldDi
         )
     zeros = x.zero_point, y.zero_point
     if zeros[0] != zeros[1] and zeros != (written.zero_point, other.zero_point):
-        found.append(
+        differences.append(
             FieldDifference(
                 field="read zero point",
                 detail=f"the zero point by which it reads `{other.name}` is another code",
@@ -436,7 +439,7 @@ def _grids(a: Reading, b: Reading, x: LayerInput, y: LayerInput) -> list[FieldDi
                 received=str(y.zero_point),
             )
         )
-    return found
+    return differences
 
 
 def _crossed_scales(mine: StoredLayer, other: StoredLayer) -> FieldDifference | None:

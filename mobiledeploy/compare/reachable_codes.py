@@ -46,12 +46,12 @@ class Span:
 
 def spans(reading: Reading) -> tuple[Span, ...]:
     """Return the codes of every layer, by its index; those of the input are all."""
-    found: list[Span] = []
+    known: list[Span] = []
     image = Span.full(reading.input.shape)
     for layer in reading.layers:
-        sources = [image if r.source == INPUT else found[r.source] for r in layer.reads]
-        found.append(_codes(layer, sources))
-    return tuple(found)
+        sources = [image if r.source == INPUT else known[r.source] for r in layer.reads]
+        known.append(_codes(layer, sources))
+    return tuple(known)
 
 
 def source_span(reading: Reading, known: tuple[Span, ...], source: int) -> Span:

@@ -190,8 +190,8 @@ class _Staircases:
             # Where the second sum is known better than by the difference, it is cut to that.
             low, high = second.low[channels, None], second.high[channels, None]
             sums_there = np.clip(tried + moved[channels, None], low, high)
-            found = np.abs(stepped(b, other, sums_there) - codes).max(axis=1)
-            worst = np.maximum(worst, found)
+            off = np.abs(stepped(b, other, sums_there) - codes).max(axis=1)
+            worst = np.maximum(worst, off)
         return worst
 
     def _sums(self, channels: Ints, near: Ints) -> Ints:

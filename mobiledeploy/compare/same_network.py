@@ -1,8 +1,9 @@
-"""Whether two files that were quantised apart hold one network: real weights against real weights.
+"""Whether two files that were quantised separately hold the same network.
 
-Codes and scales of two quantisations have nothing in common, but what they stand for has: each
-code is the real weight, rounded to half a step of its grid. So two of them are at most half a step
-of the one and half a step of the other apart, unless they were made of different weights.
+Real weights are compared with real weights. Codes and scales of two quantisations have nothing in
+common, but what they stand for has: each code is the real weight, rounded to half a step of its
+grid. So two of them differ by at most half a step of the one and half a step of the other, unless
+they were made of different weights.
 """
 
 import dataclasses
@@ -112,24 +113,24 @@ def origins(a: Reading, b: Reading, alignment: Alignment) -> Origins:
     )
 
 
-def words(found: Origins, layers: tuple[StoredLayer, ...]) -> str:
+def words(origin: Origins, layers: tuple[StoredLayer, ...]) -> str:
     """Return in a sentence whether the files hold the same network.
 
     Args:
-        found: What the numbers say.
+        origin: What the numbers say.
         layers: Of the first file.
     """
-    if not found.weighted:
+    if not origin.weighted:
         return ""
-    said = [*(_order_words(order) for order in found.orders), _origin(found, layers)]
-    for which, count in zip(("second", "first"), found.reduced, strict=True):
-        if 2 * count > found.weighted:
+    said = [*(_order_words(order) for order in origin.orders), _origin(origin, layers)]
+    for which, count in zip(("second", "first"), origin.reduced, strict=True):
+        if 2 * count > origin.weighted:
             said.append(
                 f"the {which} file's weights take 7 of their 8 bits, as with `reduce_range`, so "
                 "that products cannot saturate on a CPU without VNNI"
             )
-    if found.ratios:
-        said.append(_scales(found.ratios, layers))
+    if origin.ratios:
+        said.append(_scales(origin.ratios, layers))
     return "; ".join(said)
 
 
@@ -150,30 +151,30 @@ def _percent(value: float) -> str:
     return f"{value:.0f} %" if value >= 10 else f"{value:.2g} %"
 
 
-def _origin(found: Origins, layers: tuple[StoredLayer, ...]) -> str:
-    if not found.unlike:
+def _origin(origin: Origins, layers: tuple[StoredLayer, ...]) -> str:
+    if not origin.unlike:
         return (
-            f"they hold the same network: the weights of all {found.weighted} layers are the same "
-            "numbers, rounded to each file's own steps"
+            f"they hold the same network: the weights of all {origin.weighted} layers are the "
+            "same numbers, rounded to each file's own steps"
         )
-    count = f"{len(found.unlike)} of {found.weighted}"
-    position = found.unlike[0]
+    count = f"{len(origin.unlike)} of {origin.weighted}"
+    position = origin.unlike[0]
     first = f"layer {position + 1} `{_name(layers[position])}`"
-    if len(found.scaled) == len(found.unlike):
+    if len(origin.scaled) == len(origin.unlike):
         return (
             f"the weights of {count} layers are the same but for a factor of each channel, from "
             f"{first} on: batch norm is folded in otherwise"
         )
-    most = max(found.distances)
+    most = max(origin.distances)
     if most < STRANGE:
         return (
             f"the weights of {count} layers are close, but no roundings of the same numbers (up "
             f"to {most:.2g} of their size apart), from {first} on: one of the files was trained "
             "further, as in quantisation-aware training"
         )
-    strange = sum(distance >= STRANGE for distance in found.distances)
+    strange = sum(distance >= STRANGE for distance in origin.distances)
     return (
-        f"the weights of {strange} of {found.weighted} layers have nothing in common, from "
+        f"the weights of {strange} of {origin.weighted} layers have nothing in common, from "
         f"{first} on: the files do not come from the same weights"
     )
 

@@ -67,6 +67,7 @@ TRIALS: Trials | None = Trials(
 )
 
 FORMS: tuple[str, ...] = ("ADD", "Add", "QLinearAdd")
+KERNELS: str = "XNNPACK and 6 kernels of ONNX Runtime (x86 with and without AVX2, ARM, portable)"
 CASE: str = "pair of codes"
 CASES: str = "pairs of codes"
 ONE_CODE: bool = False

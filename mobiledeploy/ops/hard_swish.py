@@ -52,6 +52,9 @@ TRIALS: Trials | None = Trials(
 )
 
 FORMS: tuple[str, ...] = ("HARD_SWISH", "HardSwish")
+KERNELS: str = (
+    "TFLite's kernel and ONNX Runtime's (whether or not a compiler fuses multiply and add)"
+)
 CASE: str = "code"
 CASES: str = "codes"
 ONE_CODE: bool = True

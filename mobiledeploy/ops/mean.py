@@ -62,6 +62,9 @@ TRIALS: Trials | None = Trials(
 )
 
 FORMS: tuple[str, ...] = ("MEAN", "AVERAGE_POOL_2D", "GlobalAveragePool")
+KERNELS: str = (
+    "{form} (whether or not a compiler fuses multiply and add) and ONNX Runtime's kernel"
+)
 CASE: str = "sum of codes"
 CASES: str = "sums of codes"
 ONE_CODE: bool = False

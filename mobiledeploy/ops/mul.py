@@ -82,6 +82,7 @@ TRIALS: Trials | None = Trials(
 )
 
 FORMS: tuple[str, ...] = ("MUL", "Mul", QLINEAR)
+KERNELS: str = "XNNPACK on x86 and on arm64, and ONNX Runtime's kernel,"
 CASE: str = "pair of codes"
 CASES: str = "pairs of codes"
 ONE_CODE: bool = False

@@ -334,12 +334,15 @@ class Certified(Protocol):
     Attributes:
         FORMS: Names that the operator has in files of either format, where the cases are what
             runtimes compute.
+        KERNELS: By which kernels the cases are computed, for people; `form` stands for the
+            operator's name in the `.tflite`.
         CASE: What a case is, for people: `pair of codes`.
         CASES: Several of them.
         ONE_CODE: Whether a case is one code, so that a table of all codes is the same operator.
     """
 
     FORMS: tuple[str, ...]
+    KERNELS: str
     CASE: str
     CASES: str
     ONE_CODE: bool
@@ -400,9 +403,11 @@ class Sampled(Protocol):
     """A module whose operator depends on too many codes at once to try all, so that it is sampled.
 
     Attributes:
+        SAMPLES: What samples are, for people: `vectors of logits`.
         WITHIN: Steps by which a kernel may miss the exact result, correctly rounded.
     """
 
+    SAMPLES: str
     WITHIN: int
 
     def same_numbers(self, a: StoredLayer, b: StoredLayer) -> bool:

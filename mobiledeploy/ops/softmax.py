@@ -56,6 +56,7 @@ LITERT_OWN: tuple[str, ...] = ("SOFTMAX",)
 LITERT_KERNELS: tuple[Kernel, ...] = ("x86", "arm64")
 TRIALS: Trials | None = None
 
+SAMPLES: str = "vectors of logits"
 WITHIN: int = 1
 """Steps of 1/256."""
 

@@ -1,4 +1,4 @@
-"""Verify a build folder: its files are the ones that were built, and they agree."""
+"""`verify`: check that a build folder holds the files that were built, which agree."""
 
 import dataclasses
 import os
@@ -48,8 +48,8 @@ def verify(
 
     Arguments and errors are those of `observe`.
     """
-    found = observe(root, data=data, samples=samples, options=options, progress=progress)
-    return found.report
+    observed = observe(root, data=data, samples=samples, options=options, progress=progress)
+    return observed.report
 
 
 def observe(
@@ -96,8 +96,10 @@ def _observe(
     evaluation = _evaluation(root, contract)
     said = contract_check.of_folder(contract, root, evaluation)
     if contract.tolerance is None:
-        found = _float(root, contract, evaluation, data, samples, options, places, progress)
-        return dataclasses.replace(found, report=contract_check.with_contract(found.report, said))
+        observed = _float(root, contract, evaluation, data, samples, options, places, progress)
+        return dataclasses.replace(
+            observed, report=contract_check.with_contract(observed.report, said)
+        )
     files = model_file.read(root / FILES[0]), model_file.read(root / FILES[1])
     for place, file in zip(places, files, strict=True):
         place.start(table.running(file.format))

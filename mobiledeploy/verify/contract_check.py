@@ -1,7 +1,8 @@
-"""Whether a build's contract says what its files are: grids, types, taps, resize and labels.
+"""Whether a build's contract says what its files are.
 
-An app takes all of this from `contract.json`. Digests show only that nothing changed since they
-were written down; here each statement is held against the bytes that it speaks of.
+Grids, types, taps, resize, labels: an app takes all of this from `contract.json`. Digests show
+only that nothing changed since they were written down; here each statement is held against the
+bytes that it speaks of.
 """
 
 import dataclasses
@@ -59,14 +60,16 @@ def of_files(contract: Contract, root: Path, both: Sequence[OpenFile]) -> tuple[
     grids = arrays.read(root / "golden.npz", ("grids",), what="golden vectors")["grids"]
     stated = [contract.input.grid, contract.output.grid, contract.logits]
     told = [[grid.scale, grid.zero_point] for grid in stated if grid is not None]
-    found = _unless("tolerance", contract.tolerance, Tolerance(), "what holds for every build")
+    contradictions = _unless(
+        "tolerance", contract.tolerance, Tolerance(), "what holds for every build"
+    )
     for opened in both:
         for name, said, received in _tensors(contract, opened):
-            found += _unless(name, said, received, opened.file.name)
-    found += _unless("the three grids", told, grids.tolist(), "golden.npz")
+            contradictions += _unless(name, said, received, opened.file.name)
+    contradictions += _unless("the three grids", told, grids.tolist(), "golden.npz")
     for recipe, opened in zip(contract.taps, both, strict=False):
-        found += _tap(recipe, opened)
-    return tuple(found)
+        contradictions += _tap(recipe, opened)
+    return tuple(contradictions)
 
 
 def _labels(names: Sequence[str], evaluation: Evaluation, where: str) -> Iterator[str]:
@@ -94,9 +97,9 @@ def _tensors(contract: Contract, opened: OpenFile) -> Iterator[tuple[str, object
         yield "logits", *_grids(contract.logits, reading.logits.output)
 
 
-def _grids(stated: Grid | None, found: StoredTensor) -> tuple[object, object]:
+def _grids(stated: Grid | None, tensor: StoredTensor) -> tuple[object, object]:
     told = None if stated is None else (float(np.float32(stated.scale)), stated.zero_point)
-    return told, (None if found.scale is None else (float(found.scale), found.zero_point))
+    return told, (None if tensor.scale is None else (float(tensor.scale), tensor.zero_point))
 
 
 def _tap(recipe: Tap, opened: OpenFile) -> list[str]:
@@ -121,7 +124,7 @@ def _only_adds(recipe: Tap) -> bool:
     return recipe.patch is None and onnx_edit.only_adds(tail, recipe.output)
 
 
-def _unless(name: str, stated: object, found: object, because: str) -> list[str]:
-    if stated == found:
+def _unless(name: str, stated: object, expected: object, because: str) -> list[str]:
+    if stated == expected:
         return []
-    return [f"contract.json: {name}: expected {found} by {because}, received {stated}"]
+    return [f"contract.json: {name}: expected {expected} by {because}, received {stated}"]

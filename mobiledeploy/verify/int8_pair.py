@@ -1,4 +1,4 @@
-"""The whole proof of two int8 files: their answers, their integers, and where they part."""
+"""`prove`: compare two int8 files by everything this room has, as one report."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -66,7 +66,7 @@ def prove(
         report = _with_structure(report, compared, same=same.result())
     if options.layers or not report.holds:
         suspects = _suspects(sets, report.comparisons)
-        found, layers = divergence.locate(
+        divergence_found, layers = divergence.locate(
             both,
             runners[:2],
             suspects,
@@ -75,7 +75,7 @@ def prove(
             threads=options.threads,
             progress=progress,
         )
-        report = _with_layers(report, found, layers, images=len(suspects[0]))
+        report = _with_layers(report, divergence_found, layers, images=len(suspects[0]))
     if options.level == "full":
         report = _with_certificate(
             report, both, judgement, threads=options.threads, progress=progress
@@ -104,33 +104,36 @@ def _with_certificate(
     pair = by_format["tflite"], by_format["onnx"]
     if pair != both:
         judgement = judgement.turned()
-    found = certificate.certify(pair, judgement, threads=threads, progress=progress)
-    failures = report.failures if found.holds else (*report.failures, found.verdict)
+    certified = certificate.certify(pair, judgement, threads=threads, progress=progress)
+    failures = report.failures if certified.holds else (*report.failures, certified.verdict)
     return dataclasses.replace(
         report,
         holds=not failures,
         failures=failures,
-        proven=(*report.proven, found.verdict) if found.holds else report.proven,
-        sampled=(*report.sampled, *found.sampled),
-        certificate=found,
+        proven=(*report.proven, certified.verdict) if certified.holds else report.proven,
+        sampled=(*report.sampled, *certified.sampled),
+        certificate=certified,
     )
 
 
 def _with_layers(
     report: VerifyReport,
-    found: Divergence | None,
+    divergence: Divergence | None,
     layers: tuple[LayerRow, ...],
     *,
     images: int,
 ) -> VerifyReport:
     """Return a report that also holds what was seen inside; only a failure has a divergence."""
     warnings = report.warnings
-    if report.holds and found is not None:
-        warnings = (*warnings, f"the logits agree, but `{found.layer}` does not: {found.cause}")
+    if report.holds and divergence is not None:
+        warnings = (
+            *warnings,
+            f"the logits agree, but `{divergence.layer}` does not: {divergence.cause}",
+        )
     return dataclasses.replace(
         report,
         warnings=warnings,
-        divergence=None if report.holds else found,
+        divergence=None if report.holds else divergence,
         layers=layers,
         layer_images=images if layers else 0,
     )
@@ -183,7 +186,8 @@ def _with_structure(
             "that give the same codes"
         )
     elif any(
-        not found.equivalent and found.field != "not comparable" for found in compared.differences
+        not difference.equivalent and difference.field != "not comparable"
+        for difference in compared.differences
     ):
         by_integers = f"by their integers the files are not one function: {compared.cause}"
         failures = (*failures, by_integers)
@@ -206,7 +210,9 @@ def _suspects(sets: Sequence[ImageSet], comparisons: Sequence[Comparison]) -> Su
     worst: list[tuple[ImageSet, int]] = []
     others: list[tuple[ImageSet, int]] = []
     for images in sets:
-        named = [found.worst for found in comparisons if found.inputs == images.name]
+        named = [
+            comparison.worst for comparison in comparisons if comparison.inputs == images.name
+        ]
         rows = dict.fromkeys(images.names.index(name) for name in named if name)
         spread = np.linspace(0, len(images) - 1, SUSPECTS).astype(int).tolist()
         worst += [(images, row) for row in rows]

@@ -1,4 +1,4 @@
-"""Verify two files that claim to be the same classifier, whoever made them."""
+"""`verify`: compare two files that claim to be the same classifier, whoever made them."""
 
 import dataclasses
 import math
@@ -65,8 +65,10 @@ def verify(
 
     Arguments and errors are those of `observe`.
     """
-    found = observe(first, second, data=data, samples=samples, options=options, progress=progress)
-    return found.report
+    observed = observe(
+        first, second, data=data, samples=samples, options=options, progress=progress
+    )
+    return observed.report
 
 
 def observe(
@@ -161,15 +163,15 @@ def _claims(both: tuple[OpenFile, OpenFile]) -> tuple[tuple[int, int, int], int]
     Raises:
         ParityError: They do not.
     """
-    found = []
+    claims = []
     for opened in both:
         session = opened.load(opened.primary, taps=opened.ends.taps, threads=1)
         shape = model_input.image_shape(session.input)
-        found.append((shape, math.prod(session.outputs[0].shape)))
-    if found[0] != found[1]:
+        claims.append((shape, math.prod(session.outputs[0].shape)))
+    if claims[0] != claims[1]:
         said = [
             f"{opened.file.name} takes {' x '.join(map(str, shape))} and knows {classes} classes"
-            for opened, (shape, classes) in zip(both, found, strict=True)
+            for opened, (shape, classes) in zip(both, claims, strict=True)
         ]
         raise ParityError("; ".join(said), hint="they are not the same classifier")
-    return found[0]
+    return claims[0]

@@ -1,4 +1,6 @@
-"""What verification found: frozen, and JSON as docs/schemas/verify.schema.json says.
+"""`VerifyReport`: everything that verification finds, as plain data.
+
+It becomes JSON as docs/schemas/verify.schema.json and certificate.schema.json say.
 
 An LSB is a step of the grid on which the first file's logits (or scores) lie. Where both files
 have the same grid all differences are whole numbers.

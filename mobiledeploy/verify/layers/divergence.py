@@ -1,8 +1,9 @@
-"""Where two files part: the first layer whose codes differ, the image that shows it, and who errs.
+"""`locate`: the first layer whose codes differ between two files.
 
-Both files run end to end with every layer tapped, so that errors snowball as they do in use. Every
-layer is also judged alone: by the referee, from the codes that reached it, and by running it, cut
-out of both files, on the codes that reached it in the first one.
+Both files run end to end with every layer given out, so that errors snowball as they do in use.
+Every layer is also judged on its own: by `recompute`, from the codes that reached it, and by
+running it, cut out of both files, on the codes that reached it in the first one. So the report
+names the image that shows the difference and the runtime that does not keep to its file.
 """
 
 import dataclasses
@@ -23,7 +24,11 @@ from mobiledeploy.ops.operator import Sampled
 from mobiledeploy.reading import INPUT, StoredLayer
 from mobiledeploy.verify.layers import layer_outputs, recompute
 from mobiledeploy.verify.layers.layer_outputs import FAR, LayerCodes, LayerOutputs, to_grid
-from mobiledeploy.verify.layers.single_layer import SingleLayerDifference, single_layers, tensor_of
+from mobiledeploy.verify.layers.single_layer import (
+    SingleLayerDifference,
+    open_single_layers,
+    tensor_of,
+)
 from mobiledeploy.verify.outputs import why_runtimes_differ
 from mobiledeploy.verify.outputs.opened_file import OpenFile
 from mobiledeploy.verify.outputs.runners import Runner
@@ -32,7 +37,7 @@ from mobiledeploy.verify.report import Divergence, HotChannel, LayerRow
 PIECE: Final = 4
 """Images whose every tensor is held at a time."""
 JUDGED: Final = 2
-"""Images on which the referee computes every layer again; it is slow."""
+"""Images on which every layer is computed again in NumPy; it is slow."""
 CUT: Final = 8
 """Images on which every layer is run cut out of its file."""
 ALONE: Final = frozenset({"missing layer", "extra layer", "operator"})
@@ -99,11 +104,11 @@ def locate(
     names, pixels = suspects
     for start in range(0, len(names), PIECE):
         stop = start + PIECE
-        found = one.run(pixels[start:stop]), two.run(pixels[start:stop])
+        codes = one.run(pixels[start:stop]), two.run(pixels[start:stop])
         for row in (entry, *rows):
-            _add(row, both, found, names[start:stop])
+            _add(row, both, codes, names[start:stop])
         if start < JUDGED:
-            _judge(rows, both, found, JUDGED)
+            _judge(rows, both, codes, JUDGED)
         progress(Event("verify", "every layer of both files", min(stop, len(names)), len(names)))
     _run_alone(rows, (one, two), judgement.alignment, pixels[:CUT])
     first = next((row for row in (entry, *rows) if row.largest > _allowed(row, both)), None)
@@ -120,7 +125,7 @@ def _run_alone(
     pixels: Pixels,
 ) -> None:
     """Add to each row what its layers do on their own."""
-    bench = single_layers(runs, alignment)
+    single_layers = open_single_layers(runs, alignment)
     for start in range(0, len(pixels), PIECE):
         piece = pixels[start : start + PIECE]
         try:
@@ -128,7 +133,7 @@ def _run_alone(
         except (CorruptFileError, RuntimeDiedError):
             return
         for row in rows:
-            row.alone.add(bench, (row.first, row.second), whole)
+            row.alone.add(single_layers, (row.first, row.second), whole)
 
 
 def _by_integers(structure: StructureReport, why: str) -> Divergence | None:
@@ -163,10 +168,10 @@ def _allowed(row: _Row, both: tuple[OpenFile, OpenFile]) -> int:
 def _add(
     row: _Row,
     both: tuple[OpenFile, OpenFile],
-    found: tuple[dict[int, LayerCodes], dict[int, LayerCodes]],
+    codes: tuple[dict[int, LayerCodes], dict[int, LayerCodes]],
     names: Sequence[str],
 ) -> None:
-    mine, other = found[0][row.first], found[1][row.second]
+    mine, other = codes[0][row.first], codes[1][row.second]
     if mine.shape != other.shape:
         row.largest, row.differing, row.image = FAR, row.differing + mine.size, names[0]
         row.elements += mine.size
@@ -186,13 +191,13 @@ def _add(
 def _judge(
     rows: Sequence[_Row],
     both: tuple[OpenFile, OpenFile],
-    found: tuple[dict[int, LayerCodes], dict[int, LayerCodes]],
+    given: tuple[dict[int, LayerCodes], dict[int, LayerCodes]],
     images: int,
 ) -> None:
     for row in rows:
         errors = [
             _error(opened, index, codes, images)
-            for opened, index, codes in zip(both, (row.first, row.second), found, strict=True)
+            for opened, index, codes in zip(both, (row.first, row.second), given, strict=True)
         ]
         row.errors = errors[0], errors[1]
 
@@ -256,11 +261,11 @@ def _divergence(
     )
 
 
-def _unseen(found: Difference, both: tuple[OpenFile, OpenFile]) -> bool:
+def _unseen(difference: Difference, both: tuple[OpenFile, OpenFile]) -> bool:
     """Whether a difference stands where there are no codes of both files to compare."""
-    return found.field in ALONE or any(
+    return difference.field in ALONE or any(
         layer.output.scale is None and layer.name == name
-        for opened, name in zip(both, (found.layer, found.other), strict=True)
+        for opened, name in zip(both, (difference.layer, difference.other), strict=True)
         for layer in opened.reading.layers
     )
 

@@ -1,8 +1,8 @@
 """Run every layer of both files on its own, on codes that no image may bring about.
 
 The certificate proves layers by their arithmetic; here the installed runtimes compute it, each
-layer cut out of its file: additions for every pair of codes, means for their sums, convolutions
-and dense layers where their sums are widest.
+layer cut out of its file, on what its operator's module offers as `trials`: additions for every
+pair of codes, means for their sums, convolutions where their sums are widest.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,20 +22,24 @@ from mobiledeploy.verify.report import RunCheck
 
 
 def each_layer(
-    bench: SingleLayers, pairs: Sequence[tuple[int, int]], run: RunPair, *, progress: Progress
+    single_layers: SingleLayers,
+    pairs: Sequence[tuple[int, int]],
+    run: RunPair,
+    *,
+    progress: Progress,
 ) -> tuple[RunCheck, ...]:
     """Return whether both files' layers, cut out, give the same codes on extreme ones.
 
     Each is also compared with the NumPy kernels that the proofs speak of.
 
     Args:
-        bench: Both files, the `.tflite` first.
+        single_layers: Both files, the `.tflite` first.
         pairs: Indices of layers that belong together.
         run: Both layers of a pair.
         progress: Told after every layer.
     """
-    layers = bench.cutters[0].opened.reading.layers
-    runtimes = " and ".join(cutter.runtime for cutter in bench.cutters)
+    layers = single_layers.cutters[0].opened.reading.layers
+    runtimes = " and ".join(cutter.runtime for cutter in single_layers.cutters)
     checks = []
     for trials in _all_trials():
         members = [pair for pair in pairs if _trials(layers[pair[0]]) == trials]
@@ -43,8 +47,8 @@ def each_layer(
         cases, reasons = 0, []
         for number, pair in enumerate(members):
             try:
-                codes, count = _codes(bench, pair[0])
-                reasons += list(_differences(bench, pair, codes, run(pair, codes)))
+                codes, count = _codes(single_layers, pair[0])
+                reasons += list(_differences(single_layers, pair, codes, run(pair, codes)))
                 cases += count
             except (ConversionError, CorruptFileError, RuntimeDiedError) as error:
                 reasons.append(f"`{layers[pair[0]].name}` could not be run: {error}")
@@ -67,8 +71,8 @@ def each_layer(
 def _all_trials() -> tuple[Trials, ...]:
     """Return what there is to try, that of operators with few cases first."""
     operators = sorted(table.OPERATORS, key=lambda operator: not isinstance(operator, Certified))
-    found = (operator.TRIALS for operator in operators)
-    return tuple(dict.fromkeys(trials for trials in found if trials is not None))
+    every = (operator.TRIALS for operator in operators)
+    return tuple(dict.fromkeys(trials for trials in every if trials is not None))
 
 
 def _trials(layer: StoredLayer) -> Trials | None:
@@ -76,9 +80,9 @@ def _trials(layer: StoredLayer) -> Trials | None:
     return None if operator is None else operator.TRIALS
 
 
-def _codes(bench: SingleLayers, index: int) -> tuple[dict[int, LayerCodes], int]:
+def _codes(single_layers: SingleLayers, index: int) -> tuple[dict[int, LayerCodes], int]:
     """Return codes for what a layer reads, and how many cases they are."""
-    opened = bench.cutters[0].opened
+    opened = single_layers.cutters[0].opened
     layer = opened.reading.layers[index]
     operator = table.of_kind(layer.kind)
     shapes = [tensor_of(opened, read.source).shape for read in layer.reads]
@@ -92,12 +96,12 @@ def _codes(bench: SingleLayers, index: int) -> tuple[dict[int, LayerCodes], int]
 
 
 def _differences(
-    bench: SingleLayers,
+    single_layers: SingleLayers,
     pair: tuple[int, int],
     codes: Mapping[int, LayerCodes],
     outputs: tuple[LayerCodes, LayerCodes],
 ) -> Iterator[str]:
-    first, second = (cutter.opened for cutter in bench.cutters)
+    first, second = (cutter.opened for cutter in single_layers.cutters)
     name = first.reading.layers[pair[0]].name
     if outputs[0].shape != outputs[1].shape:
         yield f"`{name}`: shapes {outputs[0].shape[1:]} and {outputs[1].shape[1:]}"
@@ -105,7 +109,7 @@ def _differences(
     off = int((outputs[0] != outputs[1]).sum())
     if off:
         yield f"`{name}`: {off} of {outputs[0].size} codes differ between the two files"
-    given = codes, bench.for_second(pair[1], codes)
+    given = codes, single_layers.for_second(pair[1], codes)
     for opened, index, inputs, output in zip((first, second), pair, given, outputs, strict=True):
         layer = opened.reading.layers[index]
         read = [inputs[read.source].astype(np.int8) for read in layer.reads]

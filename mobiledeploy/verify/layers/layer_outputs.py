@@ -1,7 +1,7 @@
-"""A file with its layers tapped: what each layer gives for an image, as codes.
+"""`LayerOutputs`: a file that gives out what each of its layers computes, as codes.
 
-Run end to end, as the file is used: an error of one layer goes on into the next ones.
-`cutouts` runs each layer on its own.
+The codes are in the common form, int8 and channels last. Run end to end, as the file is used: an
+error of one layer goes on into the next ones. `single_layer` runs each layer on its own.
 """
 
 import dataclasses
@@ -90,8 +90,8 @@ def to_grid(codes: LayerCodes, own: StoredTensor, grid: StoredTensor) -> LayerCo
         ratio = np.float64(own.scale or 1) / np.float64(grid.scale or 1)
         real = (codes - int(own.zero_point or 0)) * ratio + int(grid.zero_point or 0)
     steps = np.nan_to_num(np.rint(real), nan=FAR, posinf=FAR, neginf=-FAR)
-    found: LayerCodes = np.clip(steps, -FAR, FAR).astype(np.int16)
-    return found
+    there: LayerCodes = np.clip(steps, -FAR, FAR).astype(np.int16)
+    return there
 
 
 def clipped(codes: LayerCodes) -> LayerCodes:
@@ -120,23 +120,23 @@ class LayerOutputs:
     def run(self, pixels: Pixels) -> dict[int, LayerCodes]:
         """Return the codes of the input (under `INPUT`) and of every tapped layer."""
         outputs = self.session.run(self.feed(pixels))
-        found = {
+        codes = {
             index: read_codes(outputs[place], self.opened.reading.layers[index].output)
             for index, place in self.place.items()
         }
-        found[INPUT] = self.codes_feed(pixels).astype(np.int16)
-        return found
+        codes[INPUT] = self.codes_feed(pixels).astype(np.int16)
+        return codes
 
 
 def inputs_of(reading: Reading, index: int, codes: dict[int, LayerCodes]) -> list[Int8] | None:
     """Return what reached a layer; None if that is not known, or not of the shape it should be."""
-    found = []
+    inputs = []
     for read in reading.layers[index].reads:
         source = reading.input if read.source == INPUT else reading.layers[read.source].output
         if read.source not in codes or codes[read.source].shape[1:] != source.shape:
             return None
-        found.append(codes[read.source].astype(np.int8))
-    return found
+        inputs.append(codes[read.source].astype(np.int8))
+    return inputs
 
 
 def give_out_layers(
@@ -155,19 +155,19 @@ def give_out_layers(
         ConversionError: A layer's tensor cannot be tapped.
         ParityError: A file takes no images.
     """
-    found = [
+    loaded = [
         _load(opened, opened.primary, _names(opened, indices), threads)
         for opened, indices in zip(both, layers, strict=True)
     ]
     inputs = [
-        (opened.reading.input, run[0].input) for opened, run in zip(both, found, strict=True)
+        (opened.reading.input, run[0].input) for opened, run in zip(both, loaded, strict=True)
     ]
     feeds = model_input.feeds(inputs)
     codes_feeds = model_input.feeds([(tensor, _as_codes(info)) for tensor, info in inputs])
     one, two = (
         LayerOutputs(opened=opened, session=session, feed=feed, codes_feed=codes_feed, place=place)
         for opened, (session, place), feed, codes_feed in zip(
-            both, found, feeds, codes_feeds, strict=True
+            both, loaded, feeds, codes_feeds, strict=True
         )
     )
     return one, two

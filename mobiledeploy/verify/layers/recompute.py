@@ -1,7 +1,7 @@
-"""Judge one layer alone: does its runtime compute what its file's integers say?
+"""`error`: whether a runtime computes of one layer what its file's integers say.
 
 Errors do not snowball here: a layer is computed again in NumPy from the codes that really reached
-it, with the arithmetic that the runtime is known for. Where both runtimes keep to their files and
+it, with the arithmetic that the runtime is known for. Where both runtimes keep to their files, but
 the outputs differ, the files hold different integers; where one does not, it is the runtime.
 """
 

@@ -1,4 +1,10 @@
-"""A layer and its counterpart, each cut out of its file and run on the same codes."""
+"""`SingleLayers`: corresponding layers of two files, each cut out of its file, on the same codes.
+
+So an error does not go on into the next layer, and codes come into reach that no image brings
+about. A cut-out holds what the runtime fuses with the layer (padding, activation, the pairs around
+it); see `formats.tflite.edit` and `formats.onnx.edit`. A layer that reads the image takes the
+file's own input, with what the file does to it first.
+"""
 
 import dataclasses
 import math
@@ -100,11 +106,11 @@ class LayerCutter:
     ) -> tuple[tuple[TensorInfo, ...], bytes]:
         inputs, parsed = [], self.opened.file.tflite
         for tensor in tensors:
-            found = parsed.tensors[tflite_edit.named(parsed, tensor.name)]
-            dtype = schema.numpy_type(found.dtype)
+            raw = parsed.tensors[tflite_edit.named(parsed, tensor.name)]
+            dtype = schema.numpy_type(raw.dtype)
             if dtype is None:
-                raise ConversionError(f"`{tensor.name}` is of {found.dtype}")
-            info = TensorInfo(name=tensor.name, dtype=dtype, shape=found.fixed_shape[1:])
+                raise ConversionError(f"`{tensor.name}` is of {raw.dtype}")
+            info = TensorInfo(name=tensor.name, dtype=dtype, shape=raw.fixed_shape[1:])
             inputs.append(info)
         model = tflite_edit.cut(parsed, [info.name for info in inputs], output)
         return tuple(inputs), model
@@ -127,9 +133,9 @@ class LayerCutter:
         return inputs, model
 
     def _sizes(self, tensor: StoredTensor) -> tuple[int, ...]:
-        found = self.sizes.get(tensor.name, ())
-        if found and min(found) > 0:
-            return found
+        known = self.sizes.get(tensor.name, ())
+        if known and min(known) > 0:
+            return known
         # What the runtime does not know, as behind operators of its own, the file's layers say.
         image = (1, 1, *tensor.shape) if len(tensor.shape) == 1 else tensor.shape
         sizes = dict(zip("HWC", image, strict=True)) if len(image) == 3 else {}
@@ -242,8 +248,10 @@ class SingleLayers:
         return clipped(to_grid(codes[like], grid, own))
 
 
-def single_layers(runs: tuple[LayerOutputs, LayerOutputs], alignment: Alignment) -> SingleLayers:
-    """Return a bench for two files that are open, with the layers tapped that others read.
+def open_single_layers(
+    runs: tuple[LayerOutputs, LayerOutputs], alignment: Alignment
+) -> SingleLayers:
+    """Return the layers of two files that are open, with the layers tapped that others read.
 
     Raises:
         CorruptFileError: A file is damaged.
@@ -270,23 +278,23 @@ class SingleLayerDifference:
         """Of the elements that differ, 0..1; None if they could not be run so."""
         return self.differing / self.elements if self.elements else None
 
-    def add(self, bench: SingleLayers, pair: tuple[int, int], whole: Whole) -> None:
+    def add(self, single_layers: SingleLayers, pair: tuple[int, int], whole: Whole) -> None:
         """Run both on what the first file gave for some images; nothing is added if they cannot.
 
         Args:
-            bench: The files.
+            single_layers: The files.
             pair: Indices of the layers.
             whole: What each file's layers gave for the images.
         """
         try:
-            mine, other = bench.run(pair, whole[0], whole)
+            mine, other = single_layers.run(pair, whole[0], whole)
         except (ConversionError, CorruptFileError, RuntimeDiedError):
             return
         if mine.shape != other.shape:
             return
         grid, own = (
             tensor_of(cutter.opened, index)
-            for cutter, index in zip(bench.cutters, pair, strict=True)
+            for cutter, index in zip(single_layers.cutters, pair, strict=True)
         )
         off = np.abs(to_grid(other, own, grid) - mine)
         self.largest = max(self.largest or 0, int(off.max()))
@@ -305,8 +313,8 @@ def _checked(
     if any(codes[source].shape[1:] != whole[source].shape[1:] for source in part.sources):
         raise ConversionError(f"`{name}` reads codes of another shape")
     both = {source: np.concatenate([whole[source], codes[source]]) for source in part.sources}
-    found = part.run(both)
+    outputs = part.run(both)
     count = len(whole[index])
-    if not np.array_equal(found[:count], whole[index]):
+    if not np.array_equal(outputs[:count], whole[index]):
         raise ConversionError(f"`{name}`, cut out, gives other codes than in the whole file")
-    return found[count:]
+    return outputs[count:]

@@ -1,4 +1,7 @@
-"""How often files are right, how sure one can be of that, and whether int8 cost anything."""
+"""How often files are right, with how sure one can be of that.
+
+And whether int8 cost anything: McNemar's exact test on the same images.
+"""
 
 import math
 from collections.abc import Mapping

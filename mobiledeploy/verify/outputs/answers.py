@@ -1,4 +1,4 @@
-"""Read what a file answers as steps of one ruler, whatever type and grid its outputs have."""
+"""`read`: what a file answers, in steps of one grid, whatever type and grid its outputs have."""
 
 import dataclasses
 from collections.abc import Sequence

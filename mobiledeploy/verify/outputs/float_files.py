@@ -114,8 +114,8 @@ def compare(
         if images.labels is not None:
             logits = images.float_logits
             predicted = {
-                file.name: found.argmax(axis=1)
-                for file, found in zip(files, (first, second), strict=True)
+                file.name: comparison.argmax(axis=1)
+                for file, comparison in zip(files, (first, second), strict=True)
             }
             reference = None if logits is None else logits.argmax(axis=1)
             scores += accuracy.scores(predicted, runtimes, images.labels, reference)
@@ -124,10 +124,10 @@ def compare(
     if not any(varied):
         raise _constant("every image")
     failures = [
-        f"outputs differ by {found.max_difference:.1e} of the largest on {found.inputs}, expected "
-        f"at most {TOLERANCE:g}; worst: {found.worst}"
-        for found in comparisons
-        if not found.max_difference <= TOLERANCE
+        f"outputs differ by {comparison.max_difference:.1e} of the largest on "
+        f"{comparison.inputs}, expected at most {TOLERANCE:g}; worst: {comparison.worst}"
+        for comparison in comparisons
+        if not comparison.max_difference <= TOLERANCE
     ]
     report = VerifyReport(
         holds=not failures,
@@ -136,9 +136,9 @@ def compare(
         scores=tuple(scores),
         paired=tuple(paired),
         sampled=tuple(
-            f"outputs within {found.max_difference:.1e} of the largest on {found.images} "
-            f"{found.inputs}, the same class on {found.same_top1}"
-            for found in comparisons
+            f"outputs within {comparison.max_difference:.1e} of the largest on "
+            f"{comparison.images} {comparison.inputs}, the same class on {comparison.same_top1}"
+            for comparison in comparisons
         ),
         cpu=cpu.name(),
         runtimes=tuple(runtimes.values()),
@@ -151,8 +151,8 @@ def _run(file: FloatFile, images: ImageSet, progress: Progress) -> npt.NDArray[n
     message = f"{images.name} through {file.session.runtime}"
     for start in range(0, len(images), BATCH):
         stop = min(start + BATCH, len(images))
-        found = file.session.run(file.feed(images.pixels(start, stop)))[-1]
-        rows.append(found.reshape(len(found), -1))
+        outputs_of_some = file.session.run(file.feed(images.pixels(start, stop)))[-1]
+        rows.append(outputs_of_some.reshape(len(outputs_of_some), -1))
         progress(Event("verify", message, stop, len(images)))
     outputs = np.concatenate(rows)
     answers.require_finite(
@@ -161,10 +161,10 @@ def _run(file: FloatFile, images: ImageSet, progress: Progress) -> npt.NDArray[n
     return outputs
 
 
-def _varies(images: ImageSet, found: npt.NDArray[np.float32]) -> bool:
+def _varies(images: ImageSet, outputs: npt.NDArray[np.float32]) -> bool:
     """Return whether answers differ from image to image, as those to labelled ones must."""
-    spread = np.ptp(found.astype(np.float64), axis=0).max()
-    if len(found) == 1 or spread > TOLERANCE * np.abs(found).max():
+    spread = np.ptp(outputs.astype(np.float64), axis=0).max()
+    if len(outputs) == 1 or spread > TOLERANCE * np.abs(outputs).max():
         return True
     if images.labels is not None:
         raise _constant(f"all {len(images)} {images.name}")

@@ -1,4 +1,4 @@
-"""`golden.npz`: inputs with the answers that a device must reproduce.
+"""Golden vectors: images with the answers that a device must reproduce, in `golden.npz`.
 
 Arrays, all without pickle: `names` (images,), `pixels` uint8 (images, size, size, 3), `logits`
 and `scores` int8 codes (images, classes), or float32 in a float model; scores equal the logits in
@@ -82,8 +82,8 @@ def to_bytes(
         ParityError: The outputs do not vary, or are no finite numbers.
     """
     own = image_sets.own(evaluation)
-    for images, found in zip(own, answers, strict=True):
-        for outputs in (found.logits, found.scores):
+    for images, given in zip(own, answers, strict=True):
+        for outputs in (given.logits, given.scores):
             if outputs is not None:
                 require_finite(outputs, who="the model", names=images.names)
     rows, (_, extremes) = choose(answers[0]), own
@@ -101,8 +101,8 @@ def to_bytes(
         allow_pickle=False,
         names=np.array([*(evaluation.names[row] for row in rows), COLOURED]),
         pixels=np.concatenate([evaluation.pixels[rows], extremes.pixels(coloured, coloured + 1)]),
-        logits=picked(found.logits for found in answers),
-        scores=picked(found.logits if found.scores is None else found.scores for found in answers),
+        logits=picked(given.logits for given in answers),
+        scores=picked(given.logits if given.scores is None else given.scores for given in answers),
         **told,
     )
     return buffer.getvalue()
@@ -114,8 +114,8 @@ def read(path: Path) -> tuple[npt.NDArray[np.uint8], tuple[str, ...], Answers]:
     Raises:
         CorruptFileError: The file is missing, damaged, or its arrays do not fit together.
     """
-    found = arrays.read(path, ("pixels", "names", "logits", "scores"), what="golden vectors")
-    pixels, names, logits, scores = found.values()
+    stored = arrays.read(path, ("pixels", "names", "logits", "scores"), what="golden vectors")
+    pixels, names, logits, scores = stored.values()
     if (
         pixels.dtype != np.uint8
         or pixels.ndim != 4

@@ -1,4 +1,10 @@
-"""Images to compare on: given ones, natural-looking ones, and extremes beyond all photos."""
+"""`ImageSet`: images to compare on.
+
+Given ones, natural-looking ones, extremes beyond all photos, a user's photos. Every photo is
+decoded once, before the files run: those that cannot be are left out and named, and the pixels of
+the others, at the files' size, are kept in a temporary file, from which the verification and the
+report take them as often as they need.
+"""
 
 import dataclasses
 import os
@@ -213,12 +219,12 @@ class Photos:
             StorageError: There is no room for the pixels in the temporary folder.
         """
         faults: list[str] = []
-        found: list[int] = []
+        decoded_rows: list[int] = []
 
         def blocks() -> Iterator[Pixels]:
             for rows, pixels, missing in self._in_batches(fit, threads, progress):
                 faults.extend(missing)
-                found.extend(rows)
+                decoded_rows.extend(rows)
                 if rows:
                     yield pixels
 
@@ -230,9 +236,9 @@ class Photos:
             )
         images = ImageSet(
             name=f"images of {self.dataset.name}",
-            names=[self.dataset.image_names[row] for row in found],
+            names=[self.dataset.image_names[row] for row in decoded_rows],
             pixels=lambda start, stop: pixels[start:stop],
-            labels=None if labels is None else labels[found],
+            labels=None if labels is None else labels[decoded_rows],
         )
         decoded = Decoded(images=images, left_out=tuple(faults))
         if decoded.warning:

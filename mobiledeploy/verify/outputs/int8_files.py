@@ -1,4 +1,4 @@
-"""Prove that two int8 files are the same function: compare integers, then say what that proves."""
+"""`verify`: compare two int8 files, integer by integer, on sets of images."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -81,15 +81,15 @@ def verify(
     """
     ruler = ruler_of(both)
     plain = untapped(both, runners)
-    found = Totals(runners, plain, ruler, keep=options.keep)
+    totals = Totals(runners, plain, ruler, keep=options.keep)
     for images in sets:
         count = sum(bool(taken(runner, images).any()) for runner in runners)
         message = f"{images.name} in {count} runtimes"
         everyone = [*runners, *plain]
         batches = stream(images, everyone, ruler, message=message, progress=progress)
-        found.add_set(images, batches)
-    found.require_variety()
-    return _report(both, runners, found, options), tuple(found.kept)
+        totals.add_set(images, batches)
+    totals.require_variety()
+    return _report(both, runners, totals, options), tuple(totals.kept)
 
 
 def ruler_of(both: tuple[OpenFile, OpenFile]) -> OutputGrid:
@@ -109,29 +109,29 @@ def ruler_of(both: tuple[OpenFile, OpenFile]) -> OutputGrid:
 
 
 def _report(
-    both: tuple[OpenFile, OpenFile], runners: Sequence[Runner], found: Totals, options: Options
+    both: tuple[OpenFile, OpenFile], runners: Sequence[Runner], totals: Totals, options: Options
 ) -> VerifyReport:
-    matrix = found.matrix
+    matrix = totals.matrix
     failures = [
-        *(failure for comparison in found.comparisons for failure in _failures(comparison)),
+        *(failure for comparison in totals.comparisons for failure in _failures(comparison)),
         *_exact_failures(runners, matrix),
         *(
             f"{runners[number].name} {failure.words}: it has to equal what apps use"
-            for number, failure in found.failures.items()
+            for number, failure in totals.failures.items()
             if runners[number].runtime.exact
         ),
         *(
             f"{file} gives other scores than its copy with tapped logits: its runtime fuses other "
             "layers where an inner tensor is given out, and the logits here are the copy's"
-            for file in sorted(found.tap_changed)
+            for file in sorted(totals.tap_changed)
         ),
     ]
-    scores, paired = _accuracy(runners, found)
+    scores, paired = _accuracy(runners, totals)
     return VerifyReport(
         holds=not failures,
         failures=tuple(failures),
         warnings=(
-            *_warnings(runners, found),
+            *_warnings(runners, totals),
             *why_runtimes_differ.told(
                 [(runner.runtime, runner.session) for runner in runners],
                 [opened.reading for opened in both],
@@ -141,32 +141,32 @@ def _report(
         files=tuple(
             facts_of(opened, runner) for opened, runner in zip(both, runners[:2], strict=True)
         ),
-        inputs=tuple(found.inputs),
-        participants=_participants(runners, found),
+        inputs=tuple(totals.inputs),
+        participants=_participants(runners, totals),
         matrix=matrix,
-        comparisons=tuple(found.comparisons),
+        comparisons=tuple(totals.comparisons),
         scores=scores,
         paired=paired,
-        sampled=tuple(_sampled(found)),
+        sampled=tuple(_sampled(totals)),
         cpu=cpu.name(),
         runtimes=tuple(dict.fromkeys(runner.session.runtime for runner in runners)),
     )
 
 
 def _failures(comparison: Comparison) -> list[str]:
-    found = []
+    failures = []
     different = comparison.images - comparison.exact_logits
     if different:
-        found.append(
+        failures.append(
             f"logits differ on {different} of {comparison.images} {comparison.inputs}, by up to "
             f"{comparison.max_logits_lsb:.3g} LSB; worst: {comparison.worst}"
         )
     if not (comparison.max_scores_lsb or 0) <= SCORES_LSB:
-        found.append(
+        failures.append(
             f"scores differ by {comparison.max_scores_lsb:.3g} LSB on {comparison.inputs}, "
             f"expected at most {SCORES_LSB}; worst: {comparison.worst}"
         )
-    return found
+    return failures
 
 
 def _exact_failures(runners: Sequence[Runner], matrix: Sequence[Comparison]) -> list[str]:
@@ -183,18 +183,18 @@ def _exact_failures(runners: Sequence[Runner], matrix: Sequence[Comparison]) -> 
     ]
 
 
-def _warnings(runners: Sequence[Runner], found: Totals) -> list[str]:
+def _warnings(runners: Sequence[Runner], totals: Totals) -> list[str]:
     """Return how runtimes that may round differently fail, or disagree grossly."""
     exact = {runner.name for runner in runners if runner.runtime.exact}
     failed = [
         f"{runners[number].name} {failure.words}; it decides nothing"
-        for number, failure in found.failures.items()
+        for number, failure in totals.failures.items()
         if runners[number].name not in exact
     ]
     gross = [
         f"{pair.second} finds the class of {pair.first} on {pair.same_top1} of {pair.images} "
         "images only"
-        for pair in found.matrix
+        for pair in totals.matrix
         if pair.first == runners[0].name
         and pair.second not in exact
         and pair.same_top1 < GROSS * pair.images
@@ -202,18 +202,18 @@ def _warnings(runners: Sequence[Runner], found: Totals) -> list[str]:
     return [*failed, *gross]
 
 
-def _participants(runners: Sequence[Runner], found: Totals) -> tuple[Participant, ...]:
+def _participants(runners: Sequence[Runner], totals: Totals) -> tuple[Participant, ...]:
     rows = [
-        runner.participant(found.ran[number], found.failures.get(number))
+        runner.participant(totals.ran[number], totals.failures.get(number))
         for number, runner in enumerate(runners)
     ]
-    if found.float_images:
+    if totals.float_images:
         rows.append(
             Participant(
                 name=FLOAT,
                 file="",
                 runtime="TensorFlow, as recorded",
-                images=found.float_images,
+                images=totals.float_images,
                 exact=False,
             )
         )
@@ -221,12 +221,12 @@ def _participants(runners: Sequence[Runner], found: Totals) -> tuple[Participant
 
 
 def _accuracy(
-    runners: Sequence[Runner], found: Totals
+    runners: Sequence[Runner], totals: Totals
 ) -> tuple[tuple[FileScore, ...], tuple[PairedTest, ...]]:
     scores: list[FileScore] = []
     paired: list[PairedTest] = []
     runtimes = {runner.file: runner.session.runtime for runner in runners[:2]}
-    for images, classes in found.predicted:
+    for images, classes in totals.predicted:
         assert images.labels is not None  # noqa: S101 - only labelled sets are kept
         logits = images.float_logits
         reference = None if logits is None else logits.argmax(axis=1)
@@ -236,10 +236,10 @@ def _accuracy(
     return tuple(scores), tuple(paired)
 
 
-def _sampled(found: Totals) -> list[str]:
+def _sampled(totals: Totals) -> list[str]:
     return [
         f"logits equal on {comparison.exact_logits} of {comparison.images} {comparison.inputs}"
-        for comparison in found.comparisons
+        for comparison in totals.comparisons
     ]
 
 

@@ -1,4 +1,4 @@
-"""From pixels to a file's input, by the file's own quantisation, whatever its type and layout.
+"""`Feed`: how pixels become a file's input, by the file's own quantisation.
 
 Files do not say how their pixels were scaled; the grid of their input gives it away, because it
 covers the values that pixels can have. What was concluded is said in words, never in silence.

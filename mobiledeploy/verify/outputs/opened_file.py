@@ -1,4 +1,4 @@
-"""One of the two files: read into layers, and with a place where it may be run."""
+"""`OpenFile`: a file that is read into layers, with a place where it may be run."""
 
 import dataclasses
 import math
@@ -120,7 +120,7 @@ HERE: Place = _Here()
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class OpenFile:
-    """A file to compare.
+    """A file that is read into layers, and can be run.
 
     Attributes:
         file: The bytes.
@@ -222,18 +222,18 @@ def open_file(file: ModelFile, place: Place) -> OpenFile:
         ParityError: It is no classifier.
     """
     try:
-        found = _read(file)
+        layers = _read(file)
     except (CorruptFileError, ConversionError) as error:
         raise type(error)(f"{file.name}: {error}", hint=error.hint) from error
-    if reading.arithmetic(found) == "wider":
+    if reading.arithmetic(layers) == "wider":
         raise ConversionError(
             f"{file.name}: expected activations of 8 bits or floats, received others, such as the "
             "int16 of a 16x8 quantisation",
             hint="quantise the activations to int8 or uint8: no runtime here has fast kernels for "
             "16 bits",
         )
-    _check_grids(found, file.name)
-    return OpenFile(file=file, reading=found, ends=Ends.of(found, file=file.name), place=place)
+    _check_grids(layers, file.name)
+    return OpenFile(file=file, reading=layers, ends=Ends.of(layers, file=file.name), place=place)
 
 
 def _read(file: ModelFile) -> Reading:
@@ -246,13 +246,13 @@ def _read(file: ModelFile) -> Reading:
             assert_never(file.format)
 
 
-def _check_grids(found: Reading, name: str) -> None:
+def _check_grids(layers: Reading, name: str) -> None:
     """Refuse scales that nothing can be measured in.
 
     Raises:
         CorruptFileError: That of the input, the logits or the output is not positive.
     """
-    ends = [found.input, found.output, *([found.logits.output] if found.logits else [])]
+    ends = [layers.input, layers.output, *([layers.logits.output] if layers.logits else [])]
     for tensor in ends:
         scale = tensor.scale
         if scale is not None and not np.finfo(np.float32).tiny <= scale < np.inf:
@@ -262,7 +262,7 @@ def _check_grids(found: Reading, name: str) -> None:
 
 
 def refusal_explained(
-    file: str, found: Reading, error: CorruptFileError
+    file: str, layers: Reading, error: CorruptFileError
 ) -> CorruptFileError | None:
     """Return an error that names the first layer whose shapes contradict each other.
 
@@ -271,13 +271,13 @@ def refusal_explained(
 
     Args:
         file: Its name.
-        found: Its layers.
+        layers: Its layers.
         error: What the runtime says.
 
     Returns:
         None if no layer contradicts itself, so that the runtime's words are all there is.
     """
-    for layer in found.layers:
+    for layer in layers.layers:
         for fault in layer.faults:
             if fault.contradiction is not None:
                 return CorruptFileError(
@@ -288,11 +288,11 @@ def refusal_explained(
     return None
 
 
-def _words(layer: StoredLayer, found: ShapeContradiction) -> str:
-    padding = f" with padding {found.padding}" if found.padding else ""
+def _words(layer: StoredLayer, contradiction: ShapeContradiction) -> str:
+    padding = f" with padding {contradiction.padding}" if contradiction.padding else ""
     return (
-        f"{layer.op} `{layer.name.partition(';')[0]}`{padding} makes {_by(found.given)} of "
-        f"{_by(found.source)}, but the file states {_by(found.stated)}"
+        f"{layer.op} `{layer.name.partition(';')[0]}`{padding} makes {_by(contradiction.given)} "
+        f"of {_by(contradiction.source)}, but the file states {_by(contradiction.stated)}"
     )
 
 

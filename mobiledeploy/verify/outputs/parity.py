@@ -1,6 +1,7 @@
-"""Compare what two participants answer, integer by integer. The worst sample decides and is named.
+"""How the answers of two participants differ, integer by integer.
 
-Answers come batch by batch and are not kept: what is kept of them is of fixed size.
+The worst image decides and is named. Answers come batch by batch and are not kept: what is kept of
+them is of fixed size.
 """
 
 import dataclasses
@@ -97,7 +98,7 @@ class Tally:
         self._worst = max(
             self._worst,
             (float(logits[row]), float(scores[row]), names[row]),
-            key=lambda found: found[:2],
+            key=lambda off: off[:2],
         )
 
     def comparison(self) -> Comparison:
@@ -134,11 +135,11 @@ class _Differences:
 
     def add(self, first: Outputs, second: Outputs) -> Outputs:
         """Return the largest difference of each image."""
-        found = np.abs(first - second)
-        rows: Outputs = found.max(axis=1)
+        off = np.abs(first - second)
+        rows: Outputs = off.max(axis=1)
         self.largest = max(self.largest, float(rows.max()))
-        self.total += float(found.sum(dtype=np.float64))
-        self.elements += found.size
+        self.total += float(off.sum(dtype=np.float64))
+        self.elements += off.size
         return rows
 
 

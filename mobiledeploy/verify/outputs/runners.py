@@ -1,4 +1,4 @@
-"""Who takes part in a comparison: each file in each of its runtimes, slow ones on fewer images.
+"""`Runner`: a file in one of its runtimes, slow ones on fewer images.
 
 Only what apps use has to load its file and to answer: another runtime that dies of it, or refuses
 it, is a row that says so.

@@ -1,7 +1,8 @@
-"""Send images through several runners at once, batch by batch, and keep nothing.
+"""Send images through several runtimes at once, batch by batch.
 
-Every runner has a thread, so that both cores are busy while batches are made and compared; at most
-two batches are on the way, so that memory does not grow with the number of images.
+Nothing is kept. Every runner has a thread, so that both cores are busy while batches are made and
+compared; at most two batches are on the way, so that memory does not grow with the number of
+images.
 """
 
 import collections
@@ -156,14 +157,14 @@ def _submit(
 def _collected(
     images: ImageSet, runners: Sequence[Runner], start: int, jobs: Sequence[Job]
 ) -> Batch:
-    found = [
+    results = [
         _answered(images, runner, start, job) for runner, job in zip(runners, jobs, strict=True)
     ]
     return Batch(
         start=start,
         rows=tuple(rows for rows, _ in jobs),
-        answers=tuple(answers for answers, _ in found),
-        failures=tuple(failure for _, failure in found),
+        answers=tuple(answers for answers, _ in results),
+        failures=tuple(failure for _, failure in results),
     )
 
 

@@ -1,4 +1,7 @@
-"""Add up what runners answer, batch by batch: differences of every pair, classes, variety."""
+"""`Totals`: what the answers of all runners add up to, batch by batch.
+
+Differences of every pair, classes, variety.
+"""
 
 import itertools
 from collections.abc import Iterable, Sequence
@@ -98,8 +101,8 @@ class Totals:
             self._add_pairs(batch, names)
             self._add_float(images, batch, names)
             self._add_plain(batch)
-            for found, answers in zip(classes, (first, second), strict=True):
-                found.append(answers.top1)
+            for some, answers in zip(classes, (first, second), strict=True):
+                some.append(answers.top1)
             if self._keep:
                 kept.append(first)
         self.inputs.append(
@@ -113,7 +116,7 @@ class Totals:
         tallies = (main, record) if images.recorded is not None else (main,)
         self.comparisons += [tally.comparison() for tally in tallies]
         if images.labels is not None:
-            one, two = (np.concatenate(found) for found in classes)
+            one, two = (np.concatenate(some) for some in classes)
             self.predicted.append((images, (one, two)))
         if self._keep:
             self.kept.append(_joined(kept))
@@ -134,9 +137,9 @@ class Totals:
             else:
                 self.failures.setdefault(number, failure)
         for pair, tally in self._matrix.items():
-            found = batch.both(*pair)
-            if found is not None:
-                common, one, two = found
+            common_answers = batch.both(*pair)
+            if common_answers is not None:
+                common, one, two = common_answers
                 tally.add([names[row] for row in common], one, two)
 
     def _add_float(self, images: ImageSet, batch: Batch, names: Sequence[str]) -> None:

@@ -1,4 +1,4 @@
-"""Why a runtime does not compute what its file says: it rounds otherwise, or its sums saturate."""
+"""Why a runtime does not compute what its file says: other rounding, or sums that saturate."""
 
 from collections.abc import Iterable, Sequence
 from typing import Final

@@ -1,8 +1,10 @@
-"""`FilesCertificate`: what is proven of a `.tflite` and an `.onnx`, what sampled, and what not.
+"""`certify`: what is proven of a `.tflite` with an `.onnx`, what sampled, what not.
 
 Everything is read from the files' own bytes. It fails closed: a layer that is not understood, a
 kernel that is not the one the proof speaks of, a number that differs: "not proven", and the
-certificate does not hold. docs/proof.md explains the methods.
+certificate does not hold. docs/proof.md explains the methods. That the installed runtimes compute
+what their sources say is shown by running them: every layer, and every way of running the files,
+on images at the edges of what the input can hold.
 """
 
 import functools
@@ -23,7 +25,7 @@ from mobiledeploy.runtimes import Array, FileLayer, Session, cpu
 from mobiledeploy.runtimes import table as runtimes
 from mobiledeploy.verify.layers import extremes, layer_outputs
 from mobiledeploy.verify.layers.layer_outputs import LayerOutputs, in_other_runtime
-from mobiledeploy.verify.layers.single_layer import single_layers
+from mobiledeploy.verify.layers.single_layer import open_single_layers
 from mobiledeploy.verify.outputs import model_input
 from mobiledeploy.verify.outputs.image_sets import synthetic_extremes
 from mobiledeploy.verify.outputs.opened_file import OpenFile
@@ -63,20 +65,20 @@ def certify(
         )
     first, second = (opened.reading for opened in both)
     pairs = judgement.pairs
-    found = [(first.layers[i], second.layers[j]) for i, j in pairs]
-    reasons = kernel_reasons(both, found)
+    layers_of_both = [(first.layers[i], second.layers[j]) for i, j in pairs]
+    reasons = kernel_reasons(both, layers_of_both)
     indices = [i for i, _ in pairs], [j for _, j in pairs]
     runs = layer_outputs.give_out_layers(both, indices, threads=threads)
-    bench = single_layers(runs, judgement.alignment)
+    single_layers = open_single_layers(runs, judgement.alignment)
     images = synthetic_extremes(model_input.image_shape(runs[0].session.input))
     pixels = images.pixels(len(images) - IMAGES, len(images))
-    run = functools.partial(bench.run, whole=(runs[0].run(pixels), runs[1].run(pixels)))
+    run = functools.partial(single_layers.run, whole=(runs[0].run(pixels), runs[1].run(pixels)))
     layers = layer_proofs.prove(judgement, reasons, run)
     sessions = [opened.load(opened.primary, taps=(), threads=1) for opened in both]
     checks = (
         *border_checks(judgement),
         layer_by_layer(runs, pairs, threads=threads, progress=progress),
-        *extremes.each_layer(bench, pairs, run, progress=progress),
+        *extremes.each_layer(single_layers, pairs, run, progress=progress),
         *(steady(opened, run) for opened, run in zip(both, sessions, strict=True)),
     )
     files = tuple(
@@ -230,7 +232,7 @@ def layer_by_layer(
     tapped = [(i, j) for i, j in tapped if not isinstance(table.of_kind(layers[i].kind), Sampled)]
     exact = [runtime for runtime in one.opened.others if runtime.exact]
     tried = {runtime.title: in_other_runtime(runtime, one, threads=threads) for runtime in exact}
-    others = {title: found for title, found in tried.items() if found is not None}
+    others = {title: run for title, run in tried.items() if run is not None}
     first_engine, second_engine = (run.opened.primary.engine for run in runs)
     images = synthetic_extremes(model_input.image_shape(one.session.input))
     differs: dict[tuple[str, str], int] = {}
@@ -323,11 +325,11 @@ def kernel_reasons(
         CorruptFileError: A runtime refuses a file.
         RuntimeDiedError: A runtime dies of it.
     """
-    found = [
+    by_file = [
         _kernel_reasons(opened, [pair[number] for pair in pairs])
         for number, opened in enumerate(both)
     ]
-    return [(*first, *second) for first, second in zip(*found, strict=True)]
+    return [(*first, *second) for first, second in zip(*by_file, strict=True)]
 
 
 def _kernel_reasons(opened: OpenFile, layers: Sequence[StoredLayer]) -> Sequence[tuple[str, ...]]:

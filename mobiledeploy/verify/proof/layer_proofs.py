@@ -1,9 +1,22 @@
-"""Prove the layers of two files, one by one, from what stands in the files.
+"""`prove`: the proof of each layer of two files, from what stands in the files.
 
-Nothing is run but the softmax, which is sampled.
+The proofs of the layers make one of the whole because it is also checked that corresponding layers
+read corresponding layers. An operator that sees few cases is tried on all of them by each kernel's
+arithmetic; one that depends on too many codes at once, such as a softmax, is sampled in both
+runtimes: nothing else is run.
 
-The proofs of the layers make one of the whole because it is also checked that corresponding
-layers read corresponding layers.
+Layers with weights are proven by structure. XNNPACK and ONNX Runtime both add up `(input - zero
+point) * weight` and the bias in int32, convert the sum to float32 (halves to even), multiply it by
+the float32 `input scale * kernel scale / output scale`, round (halves to even), add the zero point
+and clip. So equal integers, equal multipliers bit for bit and sums that cannot leave int32 make
+equal outputs, for every input.
+
+Sources: XNNPACK's src/operators/convolution-nhwc.c (`xnn_create_convolution2d_nhwc_qs8_qc8w`) and
+src/operators/fully-connected-nc.c for the multiplier, the `fp32` requantisation of
+src/qs8-qc8w-gemm, -igemm and -dwconv; ONNX Runtime's
+onnxruntime/core/providers/cpu/quantization/qlinearconv.cc and
+onnxruntime/contrib_ops/cpu/quantization/quant_gemm.cc (`ComputeOutputScale`), and
+onnxruntime/core/mlas/lib/quantize.cpp (`MlasRequantizeOutput`).
 """
 
 import dataclasses
@@ -23,7 +36,6 @@ from mobiledeploy.ops.operator import (
     Certified,
     Sampled,
     architectures,
-    by_each_kernel,
     has_weights,
     limits,
 )
@@ -177,7 +189,6 @@ def _all_cases(
     Both files' own scales and zero points went into the arithmetic of each kernel that may run
     them, as the operator's module knows it: see `compare.same_function`.
     """
-    one, two = (runtimes.primary(file) for file in FORMATS)
     crossed = other.reads[::-1] if layer.operands_crossed else other.reads
     known = [node_of(x, shape) for x, shape in zip((mine, other), shapes, strict=True)]
     reasons = [
@@ -188,7 +199,7 @@ def _all_cases(
             if not _is_known(x, operator)
         ),
     ]
-    kernels, cases = [0, 0], 0
+    cases = 0
     for number, opened in enumerate(known):
         if opened is None:
             continue
@@ -199,19 +210,13 @@ def _all_cases(
         except ConversionError as error:
             reasons.append(str(error))
             continue
-        file, form = FORMATS[number], (mine, other)[number].op
-        reasons += limits(operator, file, node, inputs, form)
-        few = tuple(codes[:1] for codes in all_cases)
-        computed = by_each_kernel(operator, file, node, inputs, few, form)
-        kernels[number], cases = len(computed), all_cases[0].size
+        form = (mine, other)[number].op
+        reasons += limits(operator, FORMATS[number], node, inputs, form)
+        cases = all_cases[0].size
     if reasons or layer.verdict is None:
         return ProofResult(method="enumeration", reasons=tuple(reasons))
     if layer.verdict.equal:
-        ways = [_ways(count) for count in kernels]
-        said = (
-            f"{one.engine}{ways[0]} and {two.engine}{ways[1]} give one code for each "
-            f"{operator.CASE}"
-        )
+        said = f"{operator.KERNELS.format(form=mine.op)} give one code for each {operator.CASE}"
         return ProofResult(method="enumeration", cases=cases, statement=said)
     reason = "its numbers are not usable"
     if layer.verdict.cases:
@@ -219,11 +224,6 @@ def _all_cases(
             f"{layer.verdict.cases} of {layer.verdict.method} are rounded otherwise by some kernel"
         )
     return ProofResult(method="enumeration", cases=cases, reasons=(reason,))
-
-
-def _ways(kernels: int) -> str:
-    """Return in words how many kernels of a runtime were computed; a table needs none."""
-    return f" ({kernels} kernels)" if kernels > 1 else ""
 
 
 def _is_known(layer: StoredLayer, operator: Certified) -> bool:
@@ -309,8 +309,8 @@ def _samples(
     return ProofResult(
         method="samples",
         cases=len(codes),
-        statement=f"on {len(codes)} adversarial and random inputs {worst} from the exact "
-        f"{mine.kind}, {_off(*both)} LSB from each other; {others}",
+        statement=f"on {len(codes)} adversarial and random {operator.SAMPLES} {worst} from the "
+        f"exact {mine.kind}, {_off(*both)} LSB from each other; {others}",
         reasons=tuple(reasons),
     )
 

@@ -6,7 +6,7 @@ from mobiledeploy.compare.judge import judge
 from mobiledeploy.formats import model_file
 from mobiledeploy.verify.layers import layer_outputs
 from mobiledeploy.verify.layers.layer_outputs import LayerCodes
-from mobiledeploy.verify.layers.single_layer import single_layers
+from mobiledeploy.verify.layers.single_layer import open_single_layers
 from mobiledeploy.verify.outputs import image_sets
 from mobiledeploy.verify.outputs.opened_file import HERE, open_file
 from mobiledeploy.verify.proof import layer_proofs
@@ -31,7 +31,7 @@ def proofs(first: bytes, second: bytes) -> dict[str, LayerProof]:
         runs = layer_outputs.give_out_layers(both, indices, threads=1)
         images = image_sets.synthetic_extremes(readings[0].input.shape).pixels(0, 1)
         whole = runs[0].run(images), runs[1].run(images)
-        return single_layers(runs, judgement.alignment).run(pair, codes, whole)
+        return open_single_layers(runs, judgement.alignment).run(pair, codes, whole)
 
     found = layer_proofs.prove(judgement, [()] * len(judgement.layers), run)
     return {proof.layer or proof.counterpart: proof for proof in found}

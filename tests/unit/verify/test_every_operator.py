@@ -92,10 +92,10 @@ def pair(operator: Operator[Any], example: Example) -> tuple[Reading, Reading]:
     """The example as a `.tflite` and as an `.onnx`, as this project writes them."""
     own = [one.scale for one in example.inputs]
     first = layer_of(operator, example, own, operator.TFLITE[0])
-    second = dataclasses.replace(first, op=operator.ONNX[0])
+    second = dataclasses.replace(first, op=next(iter(operator.ONNX)))
     if isinstance(operator, Certified):
         certificate = operator.certify(example.node, example.inputs)
-        second = layer_of(operator, example, certificate.scales, operator.ONNX[0])
+        second = layer_of(operator, example, certificate.scales, next(iter(operator.ONNX)))
         if certificate.table:
             (codes,) = operator.litert_cases(example.node, example.inputs, (all_codes(),))
             second = dataclasses.replace(

@@ -78,7 +78,7 @@ def test_no_more_than_the_cpu_s_own_kernel_is_allowed(
     assert "LiteRT misses the exact softmax" in found.reasons[0]
 
 
-def test_the_referee_knows_both_kernels_of_a_tflite(judgement: Judgement) -> None:
+def test_both_kernels_of_a_tflite_are_recomputed(judgement: Judgement) -> None:
     layers = [reading.layers[0] for reading in judgement.readings]
     logits = softmax.samples(NODE, [LOGITS])
     kernels: tuple[Kernel, ...] = ("x86", "arm64")

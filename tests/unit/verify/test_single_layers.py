@@ -31,7 +31,7 @@ from mobiledeploy.verify.layers.single_layer import (
     SingleLayerDifference,
     SingleLayers,
     Whole,
-    single_layers,
+    open_single_layers,
 )
 from mobiledeploy.verify.outputs import image_sets
 from mobiledeploy.verify.outputs.int8_files import Options
@@ -139,25 +139,25 @@ def test_layers_on_one_pixel_are_judged_too() -> None:
 
 @pytest.mark.parametrize("file", [0, 1])
 def test_a_cut_out_that_computes_otherwise_than_the_whole_file_is_not_believed(file: int) -> None:
-    bench, whole = opened(two_files(GRAPH, GRAPH))
+    single_layers, whole = opened(two_files(GRAPH, GRAPH))
     found = SingleLayerDifference()
-    found.add(bench, (2, 2), whole)
+    found.add(single_layers, (2, 2), whole)
     assert (found.largest, found.share) == (0, 0.0)
     # As if another kernel had run the layer in the whole file.
     codes = whole[file][2]
     codes[0, 0, 0, 0] ^= 1
     with pytest.raises(ConversionError, match="`narrow`, cut out, gives other codes"):
-        bench.run((2, 2), whole[0], whole)
+        single_layers.run((2, 2), whole[0], whole)
     found = SingleLayerDifference()
-    found.add(bench, (2, 2), whole)
+    found.add(single_layers, (2, 2), whole)
     assert (found.largest, found.share) == (None, None)
 
 
 def checks(pair: tuple[OpenFile, OpenFile]) -> dict[str, RunCheck]:
-    bench, whole = opened(pair)
-    run = functools.partial(bench.run, whole=whole)
-    pairs = [(i, j) for j, i in bench.alignment.matched.items()]
-    found = extremes.each_layer(bench, pairs, run, progress=lambda _: None)
+    single_layers, whole = opened(pair)
+    run = functools.partial(single_layers.run, whole=whole)
+    pairs = [(i, j) for j, i in single_layers.alignment.matched.items()]
+    found = extremes.each_layer(single_layers, pairs, run, progress=lambda _: None)
     return {check.name.split()[1].strip(","): check for check in found}
 
 
@@ -166,7 +166,7 @@ def opened(pair: tuple[OpenFile, OpenFile]) -> tuple[SingleLayers, Whole]:
     runs = layer_outputs.give_out_layers(pair, (first, second), threads=1)
     pixels = image_sets.synthetic_extremes(GRAPH.input.shape).pixels(20, 22)
     alignment = align(pair[0].reading, pair[1].reading)
-    return single_layers(runs, alignment), (runs[0].run(pixels), runs[1].run(pixels))
+    return open_single_layers(runs, alignment), (runs[0].run(pixels), runs[1].run(pixels))
 
 
 def test_extreme_codes_show_nothing_where_files_are_equal() -> None:
