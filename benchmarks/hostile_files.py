@@ -26,7 +26,7 @@ from mobiledeploy.integer.certify import certify
 from mobiledeploy.runtimes import table
 from mobiledeploy.runtimes.child import Children
 from mobiledeploy.targets import onnx, tflite
-from mobiledeploy.verify.side import open_side
+from mobiledeploy.verify.outputs.opened_file import open_file
 
 SECONDS = 10.0
 
@@ -70,9 +70,9 @@ def files(count: int, seed: int) -> Iterator[bytes]:
 def outcome(data: bytes, number: int, children: Children) -> str:
     """Take a file through everything that `verify` does before it compares."""
     try:
-        side = open_side(model_file.of_bytes("a file", data), children)
-        runtimes = table.running(side.file.format)
-        session = side.load(runtimes[number % len(runtimes)], taps=side.ends.taps, threads=1)
+        opened = open_file(model_file.of_bytes("a file", data), children)
+        runtimes = table.running(opened.file.format)
+        session = opened.load(runtimes[number % len(runtimes)], taps=opened.ends.taps, threads=1)
         session.run(np.zeros((2, *session.input.shape), session.input.dtype))
         session.close()
     except RuntimeDiedError as error:

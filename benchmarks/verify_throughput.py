@@ -23,11 +23,11 @@ from mobiledeploy.base.progress import silent
 from mobiledeploy.formats import model_file
 from mobiledeploy.runtimes import cpu, table
 from mobiledeploy.runtimes.child import Children
-from mobiledeploy.verify import inputs, int8
-from mobiledeploy.verify.inputs import ImageSet
-from mobiledeploy.verify.int8 import Options
-from mobiledeploy.verify.runners import open_runners
-from mobiledeploy.verify.side import HERE, Place, Side, open_side
+from mobiledeploy.verify.outputs import image_sets, int8_files
+from mobiledeploy.verify.outputs.image_sets import ImageSet
+from mobiledeploy.verify.outputs.int8_files import Options
+from mobiledeploy.verify.outputs.opened_file import HERE, OpenFile, Place, open_file
+from mobiledeploy.verify.outputs.runners import open_runners
 
 
 def main() -> None:
@@ -82,8 +82,10 @@ def main() -> None:
         )
 
 
-def sides_in(files: list[model_file.ModelFile], places: tuple[Place, Place]) -> tuple[Side, Side]:
-    one, two = (open_side(file, place) for file, place in zip(files, places, strict=True))
+def sides_in(
+    files: list[model_file.ModelFile], places: tuple[Place, Place]
+) -> tuple[OpenFile, OpenFile]:
+    one, two = (open_file(file, place) for file, place in zip(files, places, strict=True))
     return one, two
 
 
@@ -107,17 +109,17 @@ def range_names(count: int) -> list[str]:
     return [f"noise {number}" for number in range(count)]
 
 
-def verified(sides: tuple[Side, Side], count: int, threads: int) -> float:
+def verified(both: tuple[OpenFile, OpenFile], count: int, threads: int) -> float:
     options = Options(only_main=True, threads=threads)
-    runners = open_runners(sides, only_main=True, level="quick", threads=threads)
+    runners = open_runners(both, only_main=True, level="quick", threads=threads)
     images = images_for(shape_of(runners), count)
     started = time.perf_counter()
-    int8.verify(sides, runners, [images], options, progress=silent)
+    int8_files.verify(both, runners, [images], options, progress=silent)
     return time.perf_counter() - started
 
 
-def bare(sides: tuple[Side, Side], count: int, threads: int) -> float:
-    runners = open_runners(sides, only_main=True, level="quick", threads=threads)
+def bare(both: tuple[OpenFile, OpenFile], count: int, threads: int) -> float:
+    runners = open_runners(both, only_main=True, level="quick", threads=threads)
     images = images_for(shape_of(runners), count)
     size = 256
     seconds = 0.0
@@ -144,10 +146,10 @@ def peaks(first: Path, second: Path, count: int, threads: int) -> list[float]:
     files = [model_file.read(path) for path in (first, second)]
     primaries = [[table.primary(file.format)] for file in files]
     with Children(primaries[0]) as one, Children(primaries[1]) as two:
-        sides = sides_in(files, (one, two))
-        runners = open_runners(sides, only_main=True, level="quick", threads=threads)
-        images = inputs.natural(shape_of(runners), images=count)
-        int8.verify(sides, runners, [images], Options(only_main=True, threads=threads))
+        both = sides_in(files, (one, two))
+        runners = open_runners(both, only_main=True, level="quick", threads=threads)
+        images = image_sets.natural(shape_of(runners), images=count)
+        int8_files.verify(both, runners, [images], Options(only_main=True, threads=threads))
         return [peak(pid) for pid in ("self", pid_of(one), pid_of(two))]
 
 

@@ -8,8 +8,7 @@ from mobiledeploy.cli import _output
 from mobiledeploy.cli._verify_summary import WIDTH, lsb, short_names, versions
 
 if TYPE_CHECKING:
-    from mobiledeploy.verify.layer_report import Divergence, LayerRow
-    from mobiledeploy.verify.report import Comparison, VerifyReport
+    from mobiledeploy.verify.report import Comparison, Divergence, LayerRow, VerifyReport
 
 
 def text(report: "VerifyReport") -> str:

@@ -11,8 +11,8 @@ from mobiledeploy.cli import _options, _output
 if TYPE_CHECKING:
     from mobiledeploy.base.progress import Progress
     from mobiledeploy.report.document import Report
-    from mobiledeploy.verify.int8 import Options
-    from mobiledeploy.verify.observed import Observed
+    from mobiledeploy.verify.outputs.int8_files import Options
+    from mobiledeploy.verify.pair import Observed
     from mobiledeploy.verify.report import VerifyReport
 
 
@@ -116,7 +116,7 @@ def verify(
     from mobiledeploy.base import codec
     from mobiledeploy.cli import _verify_golden, _verify_summary, _verify_tables
     from mobiledeploy.report import make_report
-    from mobiledeploy.verify.int8 import Options
+    from mobiledeploy.verify.outputs.int8_files import Options
 
     _refuse_unused(context, device=device, arm64=arm64, no_vnni=no_vnni)
     if device:

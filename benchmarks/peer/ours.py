@@ -25,10 +25,10 @@ def make(task: Task, watch: Stopwatch) -> list[Made]:
         from mobiledeploy.targets import tflite as tflite_file
         from mobiledeploy.training import tensorflow_setup
         from mobiledeploy.training.calibrate import calibrate
-        from mobiledeploy.verify.inputs import ImageSet
-        from mobiledeploy.verify.int8 import Options
-        from mobiledeploy.verify.prove import prove
-        from mobiledeploy.verify.side import HERE, open_side
+        from mobiledeploy.verify.int8_pair import prove
+        from mobiledeploy.verify.outputs.image_sets import ImageSet
+        from mobiledeploy.verify.outputs.int8_files import Options
+        from mobiledeploy.verify.outputs.opened_file import HERE, open_file
 
         tensorflow_setup.tensorflow()
     with watch.step("read"):
@@ -52,8 +52,8 @@ def make(task: Task, watch: Stopwatch) -> list[Made]:
             pixels=lambda start, stop: images[start:stop],
         )
         files = of_bytes("ours.tflite", tflite), of_bytes("ours.onnx", onnx_model)
-        sides = open_side(files[0], HERE), open_side(files[1], HERE)
-        report, _ = prove(sides, [inputs], Options(only_main=True))
+        both = open_file(files[0], HERE), open_file(files[1], HERE)
+        report, _ = prove(both, [inputs], Options(only_main=True))
         if not report.holds:
             raise SystemExit(report.verdict)
     float_io = onnx_file.write(graph, certificates, io="float32")

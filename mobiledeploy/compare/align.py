@@ -1,12 +1,14 @@
-"""Which layer of one file corresponds to which of another: by kind and shape, not by names."""
+"""Which layer of one file corresponds to which of another: by kind, shape, weights; not names."""
 
 import dataclasses
+from collections.abc import Iterator
 from typing import Final
 
 import numpy as np
 
-from mobiledeploy.reading import INPUT, Reading
-from mobiledeploy.reading import StoredLayer as Layer
+from mobiledeploy.ops import table
+from mobiledeploy.ops.operator import Certified
+from mobiledeploy.reading import INPUT, Reading, StoredLayer
 
 GAP: Final = -2.0
 """Of leaving a layer without a counterpart."""
@@ -26,6 +28,13 @@ class Alignment:
     pairs: tuple[tuple[int | None, int | None], ...]
     matched: dict[int, int]
 
+    def turned(self) -> "Alignment":
+        """Return the same with the files in the other order."""
+        return Alignment(
+            pairs=tuple((j, i) for i, j in self.pairs),
+            matched={i: j for j, i in self.matched.items()},
+        )
+
     def seen_from_first(self, a: Reading, source: int) -> int | None:
         """Return what stands for a source of the first file: itself, if it has a counterpart.
 
@@ -36,8 +45,8 @@ class Alignment:
 
     def seen_from_second(self, b: Reading, source: int) -> int | None:
         """Return the first file's index of what stands for a source of the second one."""
-        found = _looked_through(b, set(self.matched), source)
-        return found if found is None or found == INPUT else self.matched[found]
+        own = _looked_through(b, set(self.matched), source)
+        return own if own is None or own == INPUT else self.matched[own]
 
 
 def align(a: Reading, b: Reading) -> Alignment:
@@ -83,8 +92,8 @@ def _looked_through(reading: Reading, known: set[int], source: int) -> int | Non
     return source
 
 
-def _fit(a: Layer, b: Layer) -> float:
-    if a.kind != b.kind or (a.kind == "unknown" and a.op != b.op):
+def _fit(a: StoredLayer, b: StoredLayer) -> float:
+    if not _same_kind(a, b):
         return NEVER
     score = 2.0
     score += 1.0 if a.output.shape == b.output.shape else -1.0
@@ -102,3 +111,44 @@ def _fit(a: Layer, b: Layer) -> float:
             sample = slice(None, None, max(1, mine.size // 256))
             score += 2.0 * float((mine.ravel()[sample] == other.ravel()[sample]).mean())
     return score
+
+
+def _same_kind(a: StoredLayer, b: StoredLayer) -> bool:
+    """Whether two layers may compute the same."""
+    if a.kind == b.kind:
+        return a.kind != "unknown" or a.op == b.op
+    # A table of all codes may stand for any operator that sees one code at a time.
+    operators = [table.of_kind(layer.kind) for layer in (a, b) if layer.kind != "table"]
+    return len(operators) == 1 and isinstance(operators[0], Certified) and operators[0].ONE_CODE
+
+
+def replaced_layers(a: Reading, b: Reading, alignment: Alignment) -> dict[int, int]:
+    """Return which layers of the second file stand where the first one has others, by the latter.
+
+    Those are as many on either side, between layers that correspond, and give the same shapes as
+    far as these are known.
+    """
+    return {
+        i: j
+        for ours, theirs in _runs(alignment)
+        if len(ours) == len(theirs)
+        for i, j in zip(ours, theirs, strict=True)
+        if _same_shape_or_unknown(a.layers[i].output.shape, b.layers[j].output.shape)
+    }
+
+
+def _same_shape_or_unknown(mine: tuple[int, ...], other: tuple[int, ...]) -> bool:
+    return mine == other or not mine or not other
+
+
+def _runs(alignment: Alignment) -> Iterator[tuple[list[int], list[int]]]:
+    """Yield the layers without counterpart that lie between two that have one."""
+    ours, theirs = list[int](), list[int]()
+    for i, j in (*alignment.pairs, (0, 0)):
+        if i is not None and j is not None:
+            yield ours, theirs
+            ours, theirs = [], []
+        elif i is not None:
+            ours.append(i)
+        elif j is not None:
+            theirs.append(j)

@@ -1,11 +1,27 @@
-"""Say what is the matter between two files, in words of those who made them."""
+"""`report`: what is the matter between two files, in words of those who made them."""
 
-from collections.abc import Callable, Sequence
-from typing import Final
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Final
 
-from mobiledeploy.compare import apart
-from mobiledeploy.compare.difference import Cause, Difference, Field
+import numpy as np
 
+from mobiledeploy.compare import same_network
+from mobiledeploy.compare.difference import Cause, Difference, Field, GridChange, StructureReport
+from mobiledeploy.compare.judge import Judgement
+from mobiledeploy.ops import table
+from mobiledeploy.ops.operator import Operator, Sampled, has_weights
+
+SEPARATE: Final = 4
+"""So many layers with other grids are no accident."""
+_IN_FLOATS: Final[frozenset[GridChange | None]] = frozenset(
+    {"first in floats", "second in floats"}
+)
+_ACTIVATIONS: Final[frozenset[Field]] = frozenset({"scale", "zero point", "input grid"})
+_KERNELS: Final[frozenset[Field]] = frozenset({"kernel scale", "per-tensor weights"})
+
+_ENDS: Final = frozenset({"input", "output"})
+"""Kinds of what is no layer."""
 _ALONE: Final[frozenset[Field]] = frozenset({"missing layer", "extra layer"})
 
 _WORDS: Final[dict[Field, str]] = {
@@ -47,7 +63,44 @@ _WORDS: Final[dict[Field, str]] = {
 }
 
 
-def cause(
+def report(judgement: Judgement) -> StructureReport:
+    """Return in what two files differ, and what is the matter between them."""
+    (a, b), differences = judgement.readings, judgement.differences
+    first = first_of(differences)
+    # Scales may be anything in a damaged file.
+    with np.errstate(all="ignore"):
+        why = _cause(
+            differences,
+            first,
+            layers=len(a.layers),
+            origin=lambda: same_network.words(
+                same_network.origins(a, b, judgement.alignment), a.layers
+            ),
+        )
+    return StructureReport(
+        same=first is None,
+        layers=len(a.layers),
+        other_layers=len(b.layers),
+        matched=len(judgement.alignment.matched),
+        first=first,
+        cause=why.words,
+        differences=differences,
+        reason=why,
+    )
+
+
+def first_of(differences: Sequence[Difference]) -> Difference | None:
+    """Return the first difference that may change an output.
+
+    Where numbers differ, layers that only round otherwise do not count: they are no fault of
+    who wrote the file, and would hide one.
+    """
+    harmful = [difference for difference in differences if not difference.equivalent]
+    numbers = [difference for difference in harmful if difference.field != "rounding"]
+    return next(iter(numbers or harmful), None)
+
+
+def _cause(
     differences: Sequence[Difference],
     first: Difference | None,
     *,
@@ -64,28 +117,29 @@ def cause(
     """
     if first is None:
         return Cause()
-    harmful = [found for found in differences if not found.equivalent]
+    harmful = [difference for difference in differences if not difference.equivalent]
     place = _place(first), *_size(first)
-    separate = apart.cause(harmful, layers=layers, place=place, origin=origin)
+    separate = _quantised_separately(harmful, layers=layers, place=place, origin=origin)
     if separate is not None:
         return separate
-    if first.kind == "softmax" and first.field in _ALONE:
+    if isinstance(_operator(first), Sampled) and first.field in _ALONE:
         which = "first" if first.field == "missing layer" else "second"
-        return Cause(
-            clauses=(f"only the {which} file ends in a softmax: the other one gives the logits",)
-        )
+        said = f"only the {which} file ends in a {first.kind}: the other one gives the logits"
+        return Cause(clauses=(said,))
     said = _WORDS[first.field]
     if first.nearly:
         said = "the image is put on a grid whose steps lie otherwise"
     clauses = [f"{said}: {_place(first)}, {first.detail}", *_size(first)]
-    later = {found.position for found in harmful if found.field != "rounding"} - {first.position}
+    later = {difference.position for difference in harmful if difference.field != "rounding"} - {
+        first.position
+    }
     if later:
         clauses.append(f"{_layers(len(later))} differ in numbers")
-    rounding = {found.position for found in harmful if found.field == "rounding"}
+    rounding = {difference.position for difference in harmful if difference.field == "rounding"}
     if rounding - {first.position}:
         clauses.append(f"{_layers(len(rounding - {first.position}))} are rounded otherwise")
     if first.field not in _ALONE:
-        clauses += apart.operators(harmful)
+        clauses += _operators(harmful)
     return Cause(clauses=tuple(clauses), measured_by_first=first.measured_by_first)
 
 
@@ -93,13 +147,133 @@ def _layers(count: int) -> str:
     return f"{count} further layer{'s' * (count > 1)}"
 
 
-def _place(found: Difference) -> str:
+def _place(difference: Difference) -> str:
     # TensorFlow's converter joins the names of all that it fused.
-    name = found.name.partition(";")[0]
-    if found.kind == "input":
+    name = difference.name.partition(";")[0]
+    if difference.kind == "input":
         return f"at the input `{name}`"
-    return f"in layer {found.number} `{name}` ({found.kind})"
+    return f"in layer {difference.number} `{name}` ({difference.kind})"
 
 
-def _size(found: Difference) -> tuple[str, ...]:
-    return (f"its codes can differ by up to {found.lsb} LSB",) if found.lsb else ()
+def _size(difference: Difference) -> tuple[str, ...]:
+    return (f"its codes can differ by up to {difference.lsb} LSB",) if difference.lsb else ()
+
+
+def _quantised_separately(
+    harmful: Sequence[Difference],
+    *,
+    layers: int,
+    place: tuple[str, ...],
+    origin: Callable[[], str],
+) -> Cause | None:
+    """Return how the files were quantised separately; None if they were not.
+
+    Args:
+        harmful: Differences that may change an output.
+        layers: Of the first file.
+        place: Where the first difference stands, in clauses.
+        origin: Gives in words whether the files hold one network.
+    """
+    other = _other_network(harmful, layers)
+    if other is not None:
+        return other
+    enough = max(SEPARATE, layers // 8)
+    in_floats = [difference for difference in harmful if difference.change in _IN_FLOATS]
+    if len(_places(in_floats)) >= enough:
+        which = "first" if in_floats[-1].change == "first in floats" else "second"
+        said = (
+            f"the {which} file keeps {len(_places(in_floats))} of {layers} layers in floats where "
+            "the other one has codes, so that they cannot be equal: what differs is the cost of "
+            "quantising"
+        )
+        return Cause(clauses=(said,))
+    grids = [difference for difference in harmful if difference.field in _ACTIVATIONS | _KERNELS]
+    rounded = [difference for difference in grids if difference.change == "last place"]
+    others = [difference for difference in grids if difference.change != "last place"]
+    where, *size = place
+    if not others and len(_places(rounded)) >= enough:
+        said = (
+            "scales were rounded otherwise, by units in the last place, in "
+            f"{len(_places(rounded))} of {layers} layers: the first is {where}"
+        )
+        return Cause(clauses=(said, *size))
+    if len(_places(others)) < enough:
+        return None
+    return Cause(clauses=tuple(_separate(harmful, others, layers, place, origin)))
+
+
+def _separate(
+    harmful: Sequence[Difference],
+    others: Sequence[Difference],
+    layers: int,
+    place: tuple[str, ...],
+    origin: Callable[[], str],
+) -> list[str]:
+    """Return the clauses for files in which `others` have other grids."""
+    where, *size = place
+    calibrated = any(difference.field in _ACTIVATIONS for difference in others)
+    said = [
+        f"the files were quantised separately: {len(_places(others))} of {layers} layers have "
+        f"other scales or zero points, the first is {where}"
+        if calibrated
+        else f"the weights were quantised otherwise, the activations alike: "
+        f"{len(_places(others))} of {layers} layers have other scales of weights, the first is "
+        f"{where}",
+        *size,
+    ]
+    for field, said_of in (
+        ("per-tensor weights", ""),
+        ("kernel zero point", "the weights have a zero point other than 0"),
+    ):
+        some = [difference for difference in harmful if difference.field == field]
+        said += [f"in {len(_places(some))} of them {said_of or some[0].detail}"] if some else []
+    said += _operators(harmful)
+    return [*said, *filter(None, [origin()])]
+
+
+def _operator(difference: Difference) -> Operator[Any] | None:
+    """Return the operator of the layer that a difference stands in."""
+    return None if difference.kind in _ENDS else table.of_kind(difference.kind)
+
+
+def _makes_network(difference: Difference) -> bool:
+    """Whether a layer has weights or joins others; others may be a matter of form."""
+    operator = _operator(difference)
+    return operator is not None and (has_weights(operator) or operator.SYMMETRIC)
+
+
+def _operators(harmful: Sequence[Difference]) -> list[str]:
+    """Return which operators are layers in one file only, such as activations or batch norm."""
+    said = []
+    for which, field in (("first", "missing layer"), ("second", "extra layer")):
+        alone = [difference for difference in harmful if difference.field == field]
+        names = Counter(
+            difference.expected if which == "first" else difference.received
+            for difference in alone
+        )
+        if names:
+            listed = ", ".join(f"{count} {name}" for name, count in names.most_common(4))
+            said.append(f"in the {which} file only, these are layers of their own: {listed}")
+    return said
+
+
+def _other_network(harmful: Sequence[Difference], layers: int) -> Cause | None:
+    """Return that the layers themselves are others, if half of them are."""
+    known = [difference for difference in harmful if _makes_network(difference)]
+    missing, extra, shapes = (
+        sum(difference.field == field for difference in known)
+        for field in ("missing layer", "extra layer", "kernel shape")
+    )
+    # Where the second file has few layers of its own, it is rather that it is not understood.
+    if 2 * (missing + extra + shapes) < layers or min(missing, extra) + shapes < SEPARATE:
+        return None
+    said = (
+        f"the files hold different networks: {missing} layers are in the first file only and "
+        f"{extra} in the second, and {shapes} kernels have another shape"
+    )
+    return Cause(clauses=(said,))
+
+
+def _places(differences: Iterable[Difference]) -> set[int]:
+    """Return the layers that differences stand in; the input is none."""
+    return {one.position for one in differences if one.position >= 0}

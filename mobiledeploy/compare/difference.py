@@ -1,4 +1,4 @@
-"""What two files' layers differ in: frozen, and JSON by `codec`."""
+"""`StructureReport`: in what two files differ, as plain data that `codec` turns into JSON."""
 
 import dataclasses
 from typing import Literal, TypeAlias
@@ -76,6 +76,34 @@ class Cause:
     def with_(self, *clauses: str) -> "Cause":
         """Return the same with more clauses."""
         return dataclasses.replace(self, clauses=(*self.clauses, *clauses))
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class FieldDifference:
+    """A field in which two layers differ.
+
+    Attributes:
+        field: Which.
+        detail: In words.
+        expected: What the first has.
+        received: What the second has.
+        channels: Output channels concerned; empty if it is none in particular.
+        harmful: Whether it changes an output, where that is clear from the field alone; None
+            where the layers' functions decide.
+        method: Why that is clear.
+        change: What kind of change of a grid it is, where that matters.
+        measured_by_first: Whether `detail` calls what the first has expected.
+    """
+
+    field: Field
+    detail: str
+    expected: str = ""
+    received: str = ""
+    channels: tuple[int, ...] = ()
+    harmful: bool | None = None
+    method: str = ""
+    change: GridChange | None = None
+    measured_by_first: bool = False
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

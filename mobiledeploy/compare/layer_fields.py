@@ -1,4 +1,7 @@
-"""List in which fields two corresponding layers differ; whether it matters is judged elsewhere."""
+"""In which fields two corresponding layers differ, what they read included.
+
+Whether it matters is judged elsewhere.
+"""
 
 import dataclasses
 from collections.abc import Iterator, Sequence
@@ -6,13 +9,20 @@ from typing import Any, Final
 
 import numpy as np
 
-from mobiledeploy.compare.activations import bounds, same_activation
-from mobiledeploy.compare.difference import Field, GridChange
-from mobiledeploy.compare.kernel_words import kernels_differ
-from mobiledeploy.compare.scales import change, ratio
-from mobiledeploy.reading import StoredLayer as Layer
-from mobiledeploy.reading import StoredTensor as Tensor
-from mobiledeploy.reading import StoredWeights as Weights
+from mobiledeploy.compare.align import Alignment
+from mobiledeploy.compare.difference import Field, FieldDifference, GridChange
+from mobiledeploy.compare.kernel_difference import kernels_differ
+from mobiledeploy.ops import table
+from mobiledeploy.ops.operator import has_weights
+from mobiledeploy.reading import (
+    FULL,
+    INPUT,
+    LayerInput,
+    Reading,
+    StoredLayer,
+    StoredTensor,
+    StoredWeights,
+)
 
 ROUNDED: Final = 3e-7
 """How far a bias scale may be off the product of two scales: it was rounded once or twice."""
@@ -26,35 +36,9 @@ _PLAIN: Final[tuple[tuple[Field, str, str], ...]] = (
 )
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
-    """A field in which two layers differ.
-
-    Attributes:
-        field: Which.
-        detail: In words.
-        expected: What the first has.
-        received: What the second has.
-        channels: Output channels concerned; empty if it is none in particular.
-        harmful: Whether it changes an output, where that is clear from the field alone; None
-            where the layers' functions decide.
-        method: Why that is clear.
-        change: What kind of change of a grid it is, where that matters.
-        measured_by_first: Whether `detail` calls what the first has expected.
-    """
-
-    field: Field
-    detail: str
-    expected: str
-    received: str
-    channels: tuple[int, ...] = ()
-    harmful: bool | None = None
-    method: str = ""
-    change: GridChange | None = None
-    measured_by_first: bool = False
-
-
-def fields(a: Layer, b: Layer, *, at_input: bool, at_logits: bool) -> list[Found]:
+def fields(
+    a: StoredLayer, b: StoredLayer, *, at_input: bool, at_logits: bool
+) -> list[FieldDifference]:
     """Return what differs between two layers, apart from what they read.
 
     Args:
@@ -68,7 +52,9 @@ def fields(a: Layer, b: Layer, *, at_input: bool, at_logits: bool) -> list[Found
         *_faults(a, b, shapes=False),
         *_weights(a, b, at_input=at_input, at_logits=at_logits),
         *(
-            Found(field=field, detail=f"{words}: {x} and {y}", expected=str(x), received=str(y))
+            FieldDifference(
+                field=field, detail=f"{words}: {x} and {y}", expected=str(x), received=str(y)
+            )
             for field, name, words in _PLAIN
             if (x := getattr(a, name)) != (y := getattr(b, name))
         ),
@@ -79,11 +65,11 @@ def fields(a: Layer, b: Layer, *, at_input: bool, at_logits: bool) -> list[Found
     ]
 
 
-def grid(a: Tensor, b: Tensor) -> Iterator[Found]:
+def grid(a: StoredTensor, b: StoredTensor) -> Iterator[FieldDifference]:
     """Yield the differences of two activations' grids."""
     if (a.scale is None) != (b.scale is None):
         words = {True: "floats", False: "codes"}
-        yield Found(
+        yield FieldDifference(
             field="scale",
             detail="one file keeps this tensor in floats and the other one in codes",
             expected=words[a.scale is None],
@@ -92,7 +78,7 @@ def grid(a: Tensor, b: Tensor) -> Iterator[Found]:
         )
         return
     if a.scale is not None and b.scale is not None and a.scale != b.scale:
-        yield Found(
+        yield FieldDifference(
             field="scale",
             detail=f"the tensor's scale is {ratio(a.scale, b.scale)}",
             expected=repr(float(a.scale)),
@@ -100,7 +86,7 @@ def grid(a: Tensor, b: Tensor) -> Iterator[Found]:
             change=change(a.scale, b.scale),
         )
     if a.zero_point != b.zero_point:
-        yield Found(
+        yield FieldDifference(
             field="zero point",
             detail=f"the tensor's zero point is {b.zero_point}, expected {a.zero_point}",
             expected=str(a.zero_point),
@@ -109,9 +95,9 @@ def grid(a: Tensor, b: Tensor) -> Iterator[Found]:
         )
 
 
-def _not_comparable(a: Layer, b: Layer) -> Iterator[Found]:
+def _not_comparable(a: StoredLayer, b: StoredLayer) -> Iterator[FieldDifference]:
     if a.kind == "unknown":
-        yield Found(
+        yield FieldDifference(
             field="not comparable",
             detail=f"{a.op} is no operator that is understood",
             expected=a.op,
@@ -120,11 +106,11 @@ def _not_comparable(a: Layer, b: Layer) -> Iterator[Found]:
         )
 
 
-def _faults(a: Layer, b: Layer, *, shapes: bool) -> Iterator[Found]:
+def _faults(a: StoredLayer, b: StoredLayer, *, shapes: bool) -> Iterator[FieldDifference]:
     """Yield what the common form cannot hold; shapes apart, as they follow from strides."""
     for which, layer in (("first", a), ("second", b)):
         for fault in [f for f in layer.faults if (f.field == "output_shape") == shapes]:
-            yield Found(
+            yield FieldDifference(
                 field=_field_of(fault.field),
                 detail=f"in the {which} file: {fault.detail}",
                 expected="the same in both files",
@@ -151,14 +137,14 @@ def _field_of(name: str) -> Field:
     return known.get(name, "not comparable")
 
 
-def _clamps(a: Layer, b: Layer) -> Iterator[Found]:
+def _clamps(a: StoredLayer, b: StoredLayer) -> Iterator[FieldDifference]:
     if a.clamp == b.clamp:
         return
     # Where the grids differ, the same activation has other codes.
     same_grid = (a.output.scale, a.output.zero_point) == (b.output.scale, b.output.zero_point)
     if not same_grid and same_activation(a, b):
         return
-    yield Found(
+    yield FieldDifference(
         field="activation",
         detail=f"codes are cut off at {b.clamp[0]}..{b.clamp[1]}, expected {a.clamp[0]}.."
         f"{a.clamp[1]}: {_activation(b)} instead of {_activation(a)}",
@@ -168,7 +154,7 @@ def _clamps(a: Layer, b: Layer) -> Iterator[Found]:
     )
 
 
-def _activation(layer: Layer) -> str:
+def _activation(layer: StoredLayer) -> str:
     low, high = bounds(layer)
     if low is None and high is None:
         return "no activation"
@@ -177,10 +163,10 @@ def _activation(layer: Layer) -> str:
     return "another activation"
 
 
-def _shape(a: Layer, b: Layer) -> Iterator[Found]:
+def _shape(a: StoredLayer, b: StoredLayer) -> Iterator[FieldDifference]:
     mine, other = a.output.shape, b.output.shape
     if mine != other and mine and other:
-        yield Found(
+        yield FieldDifference(
             field="output shape",
             detail="the output has another size",
             expected=str(mine),
@@ -188,39 +174,38 @@ def _shape(a: Layer, b: Layer) -> Iterator[Found]:
         )
 
 
-def _weights(a: Layer, b: Layer, *, at_input: bool, at_logits: bool) -> Iterator[Found]:
+def _weights(
+    a: StoredLayer, b: StoredLayer, *, at_input: bool, at_logits: bool
+) -> Iterator[FieldDifference]:
     mine, other = a.weights, b.weights
     if mine is None or other is None:
-        if a.kind in {"conv", "depthwise", "dense"} and not (a.faults or b.faults):
-            yield Found(
+        operator = table.of_kind(a.kind)
+        weighted = operator is not None and has_weights(operator)
+        if weighted and not (a.faults or b.faults):
+            yield FieldDifference(
                 field="not comparable", detail="a kernel is missing", expected="", received=""
             )
         return
     # With equal codes it is the zero points that differ.
-    finding = None
+    kernels = None
     if not np.array_equal(mine.kernel, other.kernel):
-        finding = kernels_differ(a, b, at_input=at_input, at_logits=at_logits)
-    if finding is not None:
-        yield Found(
-            field=finding.field,
-            detail=finding.detail,
-            expected=finding.expected,
-            received=finding.received,
-            channels=finding.channels,
-            measured_by_first=finding.measured_by_first,
-        )
+        kernels = kernels_differ(a, b, at_input=at_input, at_logits=at_logits)
+    if kernels is not None:
+        yield kernels
     if mine.bias.size != other.bias.size:
         return
     scale = spread(mine.kernel_scale, mine), spread(other.kernel_scale, other)
     yield from _vector("kernel scale", "the kernel's scale", *scale)
     zero = spread(mine.kernel_zero, mine), spread(other.kernel_zero, other)
-    if finding is None:
+    if kernels is None:
         yield from _vector("kernel zero point", "the kernel's zero point", *zero)
     yield from _vector("bias", "the bias", mine.bias, other.bias)
     yield from _bias_scales(a, b, mine, other)
 
 
-def _bias_scales(a: Layer, b: Layer, mine: Weights, other: Weights) -> Iterator[Found]:
+def _bias_scales(
+    a: StoredLayer, b: StoredLayer, mine: StoredWeights, other: StoredWeights
+) -> Iterator[FieldDifference]:
     """Yield where bias scales differ that should not, or that nothing else explains."""
     scales = spread(mine.bias_scale, mine), spread(other.bias_scale, other)
     products = _product(a, mine), _product(b, other)
@@ -238,7 +223,7 @@ def _bias_scales(a: Layer, b: Layer, mine: Weights, other: Weights) -> Iterator[
         yield dataclasses.replace(one, detail=detail, harmful=True)
 
 
-def _product(layer: Layer, weights: Weights) -> Any:
+def _product(layer: StoredLayer, weights: StoredWeights) -> Any:
     read = layer.reads[0].scale
     return None if read is None else spread(read * weights.kernel_scale, weights)
 
@@ -247,14 +232,14 @@ def _close(mine: Any, other: Any) -> Any:
     return np.isclose(mine, other, rtol=ROUNDED, atol=0)
 
 
-def spread(values: Any, weights: Weights) -> Any:
+def spread(values: Any, weights: StoredWeights) -> Any:
     """Return one value a channel."""
     return np.broadcast_to(values, (weights.bias.size,))
 
 
 def _vector(
     field: Field, name: str, mine: Any, other: Any, *, only: Any = None
-) -> Iterator[Found]:
+) -> Iterator[FieldDifference]:
     differs = mine != other
     if only is not None:
         differs = differs & only
@@ -270,7 +255,7 @@ def _vector(
     else:
         off = int(other[first]) - int(mine[first])
         words = f"{name} of {where} differs, by {off:+d} in channel {first}"
-    yield Found(
+    yield FieldDifference(
         field=field,
         detail=words,
         expected=_few(mine[list(channels[:3])], len(channels)),
@@ -292,3 +277,222 @@ def _where(channels: Sequence[int], count: int) -> str:
 def _few(values: Any, count: int) -> str:
     shown = ", ".join(repr(value.item()) for value in values)
     return f"{shown} ..." if count > 3 else shown
+
+
+LAST_PLACES: Final = 64
+"""Units in the last place by which scales may differ that were only rounded otherwise."""
+
+
+def ratio(mine: np.floating[Any], other: np.floating[Any]) -> str:
+    """Return in words how a scale differs from the one that was expected."""
+    units = _units(mine, other)
+    if units is None:
+        return "no usable number"
+    if units <= LAST_PLACES:
+        return f"{units} unit{'s' * (units > 1)} in the last place off"
+    return f"{float(other) / float(mine):.6g} times what was expected"
+
+
+def _units(mine: np.floating[Any], other: np.floating[Any]) -> int | None:
+    """Return how many units in the last place lie between two scales; None if one is none."""
+    if not (np.isfinite([mine, other]).all() and mine > 0 and other > 0):
+        return None
+    return abs(int(np.float32(other).view(np.int32)) - int(np.float32(mine).view(np.int32)))
+
+
+def change(mine: np.floating[Any], other: np.floating[Any]) -> GridChange | None:
+    """Return what kind of change of a grid another scale is, where that matters."""
+    units = _units(mine, other)
+    return "last place" if units is not None and units <= LAST_PLACES else None
+
+
+STEP: Final = 1.01
+"""Steps of the coarser grid by which the same real value may lie apart on two grids."""
+
+
+def bounds(layer: StoredLayer) -> tuple[float | None, float | None]:
+    """Return the real values at which a layer cuts off; None where it is the grid that does."""
+    scale, zero = layer.output.scale, layer.output.zero_point or 0
+    low, high = layer.clamp
+    if scale is None:
+        return None, None
+    return (
+        None if low == -128 else round((low - zero) * float(scale), 3),
+        None if high == 127 else round((high - zero) * float(scale), 1),
+    )
+
+
+def same_activation(a: StoredLayer, b: StoredLayer) -> bool:
+    """Whether two layers on different grids may have one activation.
+
+    Where a grid ends before the activation does, the activation cuts nothing off, and files leave
+    it out: a ReLU6 is not needed where 5.9 is the largest value that there is a code for.
+    """
+    if bounds(a) == bounds(b):
+        return True
+    scales = [layer.output.scale for layer in (a, b) if layer.output.scale is not None]
+    if len(scales) < 2 or not np.isfinite(scales).all():
+        return False
+    step = STEP * float(max(scales))
+    return all(_agree(a, b, end, sign, step) for end, sign in ((0, -1), (1, 1)))
+
+
+def _agree(a: StoredLayer, b: StoredLayer, end: int, sign: int, step: float) -> bool:
+    """Whether one end of two clamps may be the same; `sign` is 1 for the upper one."""
+    mine, other = (
+        sign * (layer.clamp[end] - (layer.output.zero_point or 0)) * float(layer.output.scale or 0)
+        for layer in (a, b)
+    )
+    by_grid = [layer.clamp[end] == FULL[end] for layer in (a, b)]
+    if by_grid[0] == by_grid[1]:
+        return by_grid[0] or abs(mine - other) <= step
+    cut, reach = (other, mine) if by_grid[0] else (mine, other)
+    return cut >= reach - step
+
+
+CLOSE: Final = 1e-5
+"""More than certified additions move their scales, relatively."""
+
+
+def in_order(a: Reading, b: Reading, alignment: Alignment, i: int, j: int) -> StoredLayer:
+    """Return the second file's layer with its operands in the order of the first one's."""
+    mine, other = a.layers[i], b.layers[j]
+    if _crossed(a, b, alignment, mine, other):
+        return dataclasses.replace(other, reads=other.reads[::-1])
+    return other
+
+
+def operands_crossed(a: Reading, b: Reading, alignment: Alignment, i: int, j: int) -> bool:
+    """Whether the second file's layer reads the first one's operands in the other order."""
+    return _crossed(a, b, alignment, a.layers[i], b.layers[j])
+
+
+def reads_differ(
+    a: Reading, b: Reading, alignment: Alignment, i: int, j: int
+) -> list[FieldDifference]:
+    """Return in what two layers' inputs differ."""
+    mine, other = a.layers[i], in_order(a, b, alignment, i, j)
+    differences = []
+    if _crossed(a, b, alignment, mine, b.layers[j]):
+        differences.append(
+            FieldDifference(
+                field="operands swapped",
+                detail="the operands stand in the other order, each with its own scale",
+                expected=_names(a, mine.reads),
+                received=_names(b, b.layers[j].reads),
+            )
+        )
+    if len(mine.reads) != len(other.reads) or any(
+        _source(a, b, alignment, x, y) is None
+        for x, y in zip(mine.reads, other.reads, strict=True)
+    ):
+        differences.append(
+            FieldDifference(
+                field="joints",
+                detail="the layer reads another tensor",
+                expected=_names(a, mine.reads),
+                received=_names(b, other.reads),
+                harmful=True,
+            )
+        )
+        return differences
+    crossed = _crossed_scales(mine, other)
+    if crossed is not None and not differences:
+        return [crossed]
+    for x, y in zip(mine.reads, other.reads, strict=True):
+        differences.extend(_grids(a, b, x, y))
+    if mine.beta != other.beta:
+        differences.append(
+            FieldDifference(
+                field="softmax beta",
+                detail=f"the softmax multiplies its inputs by {other.beta:g}, expected "
+                f"{mine.beta:g}",
+                expected=repr(mine.beta),
+                received=repr(other.beta),
+                measured_by_first=True,
+            )
+        )
+    return differences
+
+
+def _grids(a: Reading, b: Reading, x: LayerInput, y: LayerInput) -> list[FieldDifference]:
+    """Return the differences of two reads that are not those of the tensors that they read."""
+    written, other = _tensor(a, x.source), _tensor(b, y.source)
+    differences = []
+    if x.scale != y.scale and (x.scale, y.scale) != (written.scale, other.scale):
+        words = "no grid" if x.scale is None or y.scale is None else ratio(x.scale, y.scale)
+        differences.append(
+            FieldDifference(
+                field="read scale",
+                detail=f"the scale by which it reads `{other.name}` is {words}",
+                expected=repr(None if x.scale is None else float(x.scale)),
+                received=repr(None if y.scale is None else float(y.scale)),
+            )
+        )
+    zeros = x.zero_point, y.zero_point
+    if zeros[0] != zeros[1] and zeros != (written.zero_point, other.zero_point):
+        differences.append(
+            FieldDifference(
+                field="read zero point",
+                detail=f"the zero point by which it reads `{other.name}` is another code",
+                expected=str(x.zero_point),
+                received=str(y.zero_point),
+            )
+        )
+    return differences
+
+
+def _crossed_scales(mine: StoredLayer, other: StoredLayer) -> FieldDifference | None:
+    """Return that two operands are read by each other's scales, if they are."""
+    if not _symmetric(mine) or len(mine.reads) != 2:
+        return None
+    scales = [float(r.scale) for r in (*mine.reads, *other.reads) if r.scale is not None]
+    if len(scales) != 4 or scales[0] == scales[1]:
+        return None
+    if not np.allclose(scales[2:], scales[1::-1], rtol=CLOSE, atol=0):
+        return None
+    return FieldDifference(
+        field="operands swapped",
+        detail="the two operands are read by each other's scales",
+        expected=f"{scales[0]!r}, {scales[1]!r}",
+        received=f"{scales[2]!r}, {scales[3]!r}",
+    )
+
+
+def _crossed(
+    a: Reading, b: Reading, alignment: Alignment, mine: StoredLayer, other: StoredLayer
+) -> bool:
+    if not _symmetric(mine) or len(mine.reads) != 2 or len(other.reads) != 2:
+        return False
+    straight = [
+        _source(a, b, alignment, x, y) for x, y in zip(mine.reads, other.reads, strict=True)
+    ]
+    crossed = [
+        _source(a, b, alignment, x, y) for x, y in zip(mine.reads, other.reads[::-1], strict=True)
+    ]
+    return None in straight and None not in crossed
+
+
+def _symmetric(layer: StoredLayer) -> bool:
+    """Whether a layer computes the same where its operands change places."""
+    operator = table.of_kind(layer.kind)
+    return operator is not None and operator.SYMMETRIC
+
+
+def _source(
+    a: Reading, b: Reading, alignment: Alignment, x: LayerInput, y: LayerInput
+) -> int | None:
+    """Return the first file's index of what both reads take, or None if it is not the same."""
+    mine = alignment.seen_from_first(a, x.source)
+    other = alignment.seen_from_second(b, y.source)
+    return mine if mine == other else None
+
+
+def _tensor(reading: Reading, source: int) -> StoredTensor:
+    return reading.input if source == INPUT else reading.layers[source].output
+
+
+def _names(reading: Reading, reads: tuple[LayerInput, ...]) -> str:
+    return ", ".join(
+        reading.input.name if r.source == INPUT else reading.layers[r.source].name for r in reads
+    )

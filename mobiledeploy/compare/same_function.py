@@ -1,19 +1,47 @@
-"""Whether two convolutions or dense layers give the same codes for every input, and how far not.
+"""`verdict_on`: whether two corresponding layers are the same function, and how far they are off.
 
-The code grows with the sum, so it is a staircase with at most 255 steps; two staircases are equal
-if they are equal around every step of either. That holds for all inputs; a "no" holds for inputs
-within the bounds of `reach`, which some image need not attain.
+Of operators that see few cases, such as an addition, all are tried by the arithmetic of every
+kernel of what apps use of each file's format. Of a convolution or dense layer the code grows with
+the sum, so it is a staircase with at most 255 steps; two staircases are equal if they are equal
+around every step of either. That holds for all inputs; a "no" holds for inputs within the bounds
+of `reachable_codes`, which some image need not attain.
 """
 
 import dataclasses
+import functools
+import itertools
+from collections.abc import Hashable, Sequence
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
-from mobiledeploy.compare.reach import Ints, Span, centred, multipliers, others, stepped, sums
-from mobiledeploy.ops.tensors import QMAX, QMIN
+from mobiledeploy.base.errors import ConversionError
+from mobiledeploy.compare.reachable_codes import (
+    Ints,
+    Span,
+    centred,
+    multipliers,
+    others,
+    stepped,
+    sums,
+)
+from mobiledeploy.formats.model import Format
+from mobiledeploy.ops import table
+from mobiledeploy.ops.certificate import all_codes
+from mobiledeploy.ops.operator import (
+    Cases,
+    Certified,
+    Node,
+    Operator,
+    Sampled,
+    by_each_kernel,
+    has_weights,
+    limits,
+)
+from mobiledeploy.ops.tensors import QMAX, QMIN, Codes, QTensor, Shape
 from mobiledeploy.ops.weights import MOST_STEPS, WIDEST_MULTIPLIER
-from mobiledeploy.reading import StoredLayer as Layer
+from mobiledeploy.reading import LayerInput, StoredLayer, StoredTensor
 
 LARGEST = 2**26
 """Of a sum. Float32 holds every fourth whole number there."""
@@ -46,7 +74,7 @@ class Verdict:
 UNKNOWN = Verdict(equal=False, lsb=None, channels=(), method="not computed")
 
 
-def compare_weighted(a: Layer, b: Layer, source: Span) -> Verdict:
+def compare_weighted(a: StoredLayer, b: StoredLayer, source: Span) -> Verdict:
     """Compare two convolutions or dense layers.
 
     Args:
@@ -97,7 +125,7 @@ def _usable(*factors: npt.NDArray[np.float32] | None) -> bool:
     )
 
 
-def _delta(a: Layer, b: Layer, source: Span) -> Span | None:
+def _delta(a: StoredLayer, b: StoredLayer, source: Span) -> Span | None:
     """Return by how much the second layer's sums can be off the first one's, for one input."""
     if a.weights is None or b.weights is None:
         return None
@@ -135,7 +163,7 @@ class _Staircases:
         delta: By how much the second one's sums can be off the first one's, for one input.
     """
 
-    layers: tuple[Layer, Layer]
+    layers: tuple[StoredLayer, StoredLayer]
     factors: tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]
     spans: tuple[Span, Span]
     delta: Span
@@ -162,8 +190,8 @@ class _Staircases:
             # Where the second sum is known better than by the difference, it is cut to that.
             low, high = second.low[channels, None], second.high[channels, None]
             sums_there = np.clip(tried + moved[channels, None], low, high)
-            found = np.abs(stepped(b, other, sums_there) - codes).max(axis=1)
-            worst = np.maximum(worst, found)
+            off = np.abs(stepped(b, other, sums_there) - codes).max(axis=1)
+            worst = np.maximum(worst, off)
         return worst
 
     def _sums(self, channels: Ints, near: Ints) -> Ints:
@@ -185,3 +213,216 @@ class _Staircases:
             tried.extend(around - move[channels, None] for move in moves)
         cut: Ints = np.clip(np.concatenate(tried, axis=1), low, high)
         return cut
+
+
+SAME: Final = Verdict(equal=True, lsb=0, channels=(), method="the same integers")
+
+
+def verdict_on(
+    a: StoredLayer,
+    b: StoredLayer,
+    formats: tuple[Format, Format],
+    source: Span,
+    shapes: tuple[Sequence[Shape], Sequence[Shape]],
+    *,
+    crossed: bool = False,
+) -> Verdict:
+    """Return how two layers compare as functions of the codes that they read.
+
+    Args:
+        a: A layer.
+        b: Its counterpart.
+        formats: Of their files.
+        source: Codes that the (first) input can take, a channel.
+        shapes: Of what each reads, in its own order.
+        crossed: Whether the second reads the first one's two operands in the other order.
+    """
+    if a.faults or b.faults or len(a.reads) != len(b.reads):
+        return UNKNOWN
+    operator = table.of_kind(a.kind)
+    if "table" in {a.kind, b.kind} or isinstance(operator, Certified):
+        return _compare_all_cases(
+            _Function.of(a, formats[0], shapes[0]),
+            _Function.of(b, formats[1], shapes[1]),
+            crossed=crossed,
+        )
+    if operator is not None and has_weights(operator):
+        if not _same_windows(a, b):
+            return UNKNOWN
+        return SAME if _same_integers(a, b) else compare_weighted(a, b, source)
+    if isinstance(operator, Sampled):
+        return SAME if operator.same_numbers(a, b) and a.clamp == b.clamp else UNKNOWN
+    return SAME if a.kind != "unknown" and _same_numbers(a, b) else UNKNOWN
+
+
+def node_of(
+    layer: StoredLayer, shapes: Sequence[Shape]
+) -> tuple[Operator[Any], Node, tuple[QTensor, ...]] | None:
+    """Return a layer's operator, a node that computes it before its clamp, and what that reads.
+
+    Args:
+        layer: Of a file.
+        shapes: Of what it reads; one that is not known is empty.
+
+    Returns:
+        None where integer graphs have no such layer.
+    """
+    operator, out = table.of_kind(layer.kind), layer.output
+    if operator is None or layer.faults or len(shapes) != len(layer.reads):
+        return None
+    try:
+        inputs = tuple(
+            _on_grid(f"input {number}", _lifted(shape, operator), read)
+            for number, (read, shape) in enumerate(zip(layer.reads, shapes, strict=True))
+        )
+        output = _on_grid("the layer", out.shape or (1,), out)
+        return operator, operator.node_of(layer, inputs, output), inputs
+    except ConversionError:
+        return None
+
+
+def _lifted(shape: Shape, operator: Operator[Any]) -> Shape:
+    """Return the shape of what an operator reads; in files an image of one pixel is a vector."""
+    if operator.IMAGES and len(shape) == 1:
+        return (1, 1, *shape)
+    return shape or (1,)
+
+
+def _on_grid(name: str, shape: Shape, grid: LayerInput | StoredTensor) -> QTensor:
+    if grid.scale is None or grid.zero_point is None:
+        raise ConversionError(f"`{name}` has no codes")
+    return QTensor(name=name, shape=shape, scale=grid.scale, zero_point=grid.zero_point)
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class _Function:
+    """A layer without weights as a function of codes; equal ones are tried once.
+
+    Attributes:
+        numbers: All that decides what it computes, and by which kernels.
+        layer: It.
+        format: Of its file.
+        shapes: Of what it reads.
+    """
+
+    numbers: Hashable
+    layer: StoredLayer = dataclasses.field(compare=False)
+    format: Format = dataclasses.field(compare=False)
+    shapes: tuple[Shape, ...] = dataclasses.field(compare=False)
+
+    @classmethod
+    def of(cls, layer: StoredLayer, file: Format, shapes: Sequence[Shape]) -> "_Function":
+        apart = {"name", "reads", "output", "weights", "table", "faults"}
+        options = tuple(
+            getattr(layer, field.name)
+            for field in dataclasses.fields(layer)
+            if field.name not in apart
+        )
+        codes = None if layer.table is None else layer.table.tobytes()
+        shapes = tuple(shapes)
+        return cls(
+            numbers=(file, options, _grids(layer), codes, shapes, layer.output.shape),
+            layer=layer,
+            format=file,
+            shapes=shapes,
+        )
+
+
+@functools.lru_cache(maxsize=1024)
+def _compare_all_cases(a: _Function, b: _Function, *, crossed: bool) -> Verdict:
+    """Compare two layers on all cases there are, by every kernel that may run them."""
+    try:
+        one, two = _cases_of(a), _cases_of(b)
+    except ConversionError:
+        return UNKNOWN
+    if one is None or two is None or len(one) != len(two):
+        return UNKNOWN
+    if not all(np.array_equal(x, y) for x, y in zip(one, two, strict=True)):
+        return UNKNOWN
+    first, second = _by_each_kernel(a, one), _by_each_kernel(b, one[::-1] if crossed else one)
+    if not first or not second:
+        return UNKNOWN
+    # Of two files of one format, each layer is run by the kernel that runs its counterpart.
+    alike = a.format == b.format and len(first) == len(second)
+    pairs = zip(first, second, strict=True) if alike else itertools.product(first, second)
+    worst = np.stack([np.abs(mine - other) for mine, other in pairs]).max(axis=0)
+    operators: list[object] = [table.of_kind(function.layer.kind) for function in (a, b)]
+    named = [operator.CASES for operator in operators if isinstance(operator, Certified)]
+    return Verdict(
+        equal=not worst.any(),
+        lsb=int(worst.max()),
+        channels=(),
+        method=f"all {one[0].size:,} {named[0] if named else 'codes'}",
+        cases=int((worst > 0).sum()),
+    )
+
+
+def _cases_of(function: _Function) -> Cases | None:
+    """Return all cases of a layer; None where they are not known.
+
+    Raises:
+        ConversionError: There are too many.
+    """
+    if function.layer.kind == "table":
+        return (all_codes(),)
+    known = node_of(function.layer, function.shapes)
+    if known is None:
+        return None
+    operator, node, inputs = known
+    return operator.all_cases(node, inputs) if isinstance(operator, Certified) else None
+
+
+def _by_each_kernel(function: _Function, cases: Cases) -> list[Codes]:
+    """Return the codes of cases by each kernel that may run a layer; none if others do."""
+    layer = function.layer
+    if layer.table is not None:
+        return [layer.table.astype(np.int64)]
+    known = node_of(layer, function.shapes)
+    if known is None:
+        return []
+    operator, node, inputs = known
+    if not isinstance(operator, Certified):
+        return []
+    if limits(operator, function.format, node, inputs, layer.op):
+        return []
+    kernels = by_each_kernel(operator, function.format, node, inputs, cases, layer.op)
+    return [np.clip(codes, *layer.clamp) for codes in kernels]
+
+
+def _same_numbers(a: StoredLayer, b: StoredLayer) -> bool:
+    """Whether two layers without weights hold the same numbers."""
+    return _same_windows(a, b) and a.clamp == b.clamp and _grids(a) == _grids(b)
+
+
+def _grids(layer: StoredLayer) -> tuple[tuple[np.float32 | None, int | None], ...]:
+    """Return scale and zero point of what a layer reads, and of what it writes."""
+    tensors: tuple[LayerInput | StoredTensor, ...] = (*layer.reads, layer.output)
+    return tuple((tensor.scale, tensor.zero_point) for tensor in tensors)
+
+
+def _same_windows(a: StoredLayer, b: StoredLayer) -> bool:
+    """Whether two layers look at the same numbers."""
+    return (a.window, a.strides, a.dilations, a.groups, a.pads) == (
+        b.window, b.strides, b.dilations, b.groups, b.pads,
+    )  # fmt: skip
+
+
+def _same_integers(a: StoredLayer, b: StoredLayer) -> bool:
+    """Whether all numbers that decide a layer's codes are equal, one by one."""
+    mine, other = a.weights, b.weights
+    factors = multipliers(a), multipliers(b)
+    return (
+        mine is not None
+        and other is not None
+        and factors[0] is not None
+        and factors[1] is not None
+        and np.array_equal(mine.kernel, other.kernel)
+        and np.array_equal(mine.bias, other.bias)
+        and np.array_equal(
+            np.broadcast_to(mine.kernel_zero, mine.bias.shape),
+            np.broadcast_to(other.kernel_zero, other.bias.shape),
+        )
+        and np.array_equal(factors[0], factors[1])
+        and (a.clamp, a.output.zero_point) == (b.clamp, b.output.zero_point)
+        and a.reads[0].zero_point == b.reads[0].zero_point
+    )

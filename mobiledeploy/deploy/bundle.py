@@ -18,7 +18,7 @@ from mobiledeploy.deploy.apk import Apk, ApkOptions
 from mobiledeploy.spec import manifest
 from mobiledeploy.spec.contract import Contract, class_names
 from mobiledeploy.spec.results import File
-from mobiledeploy.verify import golden
+from mobiledeploy.verify.outputs import golden
 
 ASSETS: Final = Path("app/src/main/assets")
 """Where a project keeps its assets."""

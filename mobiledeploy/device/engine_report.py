@@ -11,9 +11,9 @@ from mobiledeploy.base.errors import CorruptFileError
 from mobiledeploy.device import adb, self_test
 from mobiledeploy.device.self_test import EngineVerdict
 from mobiledeploy.spec.contract import Contract
-from mobiledeploy.verify import finite
-from mobiledeploy.verify.float32 import TOLERANCE
-from mobiledeploy.verify.parity import Answers
+from mobiledeploy.verify.outputs import answers
+from mobiledeploy.verify.outputs.float_files import TOLERANCE
+from mobiledeploy.verify.outputs.parity import Answers
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +87,7 @@ def compare_answers(
     scores = unpack([answer.scores or answer.logits for answer in by_phone.answers])
     golden_scores = expected.logits if expected.scores is None else expected.scores
     unit = float(np.abs(expected.logits).max()) if floats else 1.0
-    not_finite = finite.rows(logits) | finite.rows(scores)
+    not_finite = answers.rows_not_finite(logits) | answers.rows_not_finite(scores)
     from_logits = _largest_differences(logits, expected.logits, not_finite) / unit
     from_scores = _largest_differences(scores, golden_scores, not_finite) / unit
     worst = int(np.lexsort((from_scores, from_logits, not_finite))[-1])
@@ -107,9 +107,9 @@ def compare_answers(
         median_ms=by_phone.median_ms,
     )
     without_numbers = [
-        f"{title} gives {finite.words(values, names)} in its {what}"
+        f"{title} gives {answers.words_not_finite(values, names)} in its {what}"
         for what, values in (("logits", logits), ("scores", scores))
-        if finite.rows(values).any()
+        if answers.rows_not_finite(values).any()
     ]
     failures = (
         *without_numbers,

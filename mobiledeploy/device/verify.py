@@ -21,7 +21,7 @@ from mobiledeploy.device.engine_report import EngineReport, compare_answers
 from mobiledeploy.device.self_test import SelfTestVerdict
 from mobiledeploy.spec import manifest
 from mobiledeploy.spec.contract import Contract
-from mobiledeploy.verify import golden
+from mobiledeploy.verify.outputs import golden
 
 PACKAGE: Final = "dev.mobiledeploy.demo"
 COMPONENT: Final = f"{PACKAGE}/.SelfTest"

@@ -25,9 +25,9 @@ from mobiledeploy.ops.softmax import softmax_codes
 from mobiledeploy.spec import manifest
 from mobiledeploy.spec.config import Io, Preprocessing
 from mobiledeploy.spec.contract import Contract
-from mobiledeploy.verify import answers, golden
-from mobiledeploy.verify.answers import SCORES, Ends, Grid
-from mobiledeploy.verify.parity import Answers
+from mobiledeploy.verify.outputs import answers, golden
+from mobiledeploy.verify.outputs.answers import SCORES, Ends, OutputGrid
+from mobiledeploy.verify.outputs.parity import Answers
 
 FILES: Final[dict[EmulatedRuntime, str]] = {
     "litert": "model.tflite",
@@ -113,7 +113,7 @@ class _Case:
     images: npt.NDArray[Any]
     names: tuple[str, ...]
     expected: Answers
-    grid: Grid
+    grid: OutputGrid
 
 
 def on_arm64(
@@ -200,7 +200,7 @@ def _case(build: Path, samples: int | None) -> _Case:
         images=_feed(pixels[some], contract.input.dtype, contract.preprocessing),
         names=names[: len(some)],
         expected=expected.take(some),
-        grid=Grid(scale=contract.logits.scale, zero_point=contract.logits.zero_point),
+        grid=OutputGrid(scale=contract.logits.scale, zero_point=contract.logits.zero_point),
     )
 
 
@@ -272,7 +272,7 @@ def _score_differences(received: Answers, expected: Answers) -> npt.NDArray[Any]
     return differences
 
 
-def _as_predicted(received: Answers, task: _Task, grid: Grid) -> int | None:
+def _as_predicted(received: Answers, task: _Task, grid: OutputGrid) -> int | None:
     """Return on how many images LiteRT's scores equal those of the oracle's softmax."""
     if received.scores is None or task.runtime != "litert":
         return None

@@ -28,7 +28,14 @@ from mobiledeploy.formats.tflite import TfliteOperator
 from mobiledeploy.formats.tflite.writer import TfliteWriter
 from mobiledeploy.ops import onnx, stored, tflite, without_weights
 from mobiledeploy.ops.architecture import Layer
-from mobiledeploy.ops.certificate import REACH, Certificate, all_pairs, neighbours, required
+from mobiledeploy.ops.certificate import (
+    REACH,
+    Certificate,
+    all_pairs,
+    neighbours,
+    pairs_of_shapes,
+    required,
+)
 from mobiledeploy.ops.file_form import FileForm, ScaleRatio
 from mobiledeploy.ops.grid import Grid, is_flat
 from mobiledeploy.ops.onnx import OnnxInput
@@ -40,7 +47,7 @@ from mobiledeploy.ops.onnx_reading import (
     dequantised_input,
     quantised_output,
 )
-from mobiledeploy.ops.operator import Cases, Example, Kernel
+from mobiledeploy.ops.operator import Cases, Example, Kernel, Trials
 from mobiledeploy.ops.ranges import Interval, Ranges, step, wide_enough
 from mobiledeploy.ops.stored import Fault, StoredLayer
 from mobiledeploy.ops.tensors import QMAX, QMIN, Codes, Float32, Int8, QTensor, Shape, expect
@@ -56,6 +63,20 @@ FORMS: Mapping[str, FileForm] = {
     "Add": FileForm(inputs=(0, 1), scalar_scales=True),
     "QLinearAdd": FileForm(inputs=(0, 3)),
 }
+IMAGES: bool = False
+SYMMETRIC: bool = True
+LITERT_OWN: tuple[str, ...] = ()
+LITERT_KERNELS: tuple[Kernel, ...] = ("x86",)
+TRIALS: Trials | None = Trials(
+    layers="addition",
+    cases="{cases} pairs of codes, every one that there is in {layers}",
+)
+
+CERTIFIED_FORMS: tuple[str, ...] = ("ADD", "Add", "QLinearAdd")
+KERNELS: str = "XNNPACK and 6 kernels of ONNX Runtime (x86 with and without AVX2, ARM, portable)"
+CASE: str = "pair of codes"
+CASES: str = "pairs of codes"
+ONE_CODE: bool = False
 
 Floats: TypeAlias = npt.NDArray[np.float32]
 
@@ -74,6 +95,9 @@ NARROWEST: Final = 2.0**-10
 WIDEST: Final = 2.0**8
 """Between these lies operand scale / scale of the sum in XNNPACK's kernel; TFLite gives other
 additions to a kernel with another arithmetic."""
+
+ORT_NARROWEST: Final = 2.0**-14
+"""As NARROWEST, in ONNX Runtime's kernel for ARM."""
 
 FINEST_SUM: Final = 32.0
 """A sum whose step is smaller than an operand's by more than this shows the operand's rounding and
@@ -233,9 +257,6 @@ ORT_KERNELS: Final[tuple[AddKernel, ...]] = (
     ort_portable,
 )
 """Every way in which ONNX Runtime adds, the one of this machine most likely the first."""
-
-KERNELS: Final[dict[str, tuple[AddKernel, ...]]] = {"tflite": (xnnpack,), "onnx": ORT_KERNELS}
-"""Every way in which what apps use of a format adds."""
 
 
 def _ort_avx2(
@@ -415,14 +436,61 @@ def cases_of(node: Add, inputs: Sequence[QTensor], codes: Sequence[Int8]) -> Cas
     return codes[0].astype(np.int64), codes[1].astype(np.int64)
 
 
-def litert_cases(node: Add, inputs: Sequence[QTensor], cases: Cases) -> tuple[Codes, ...]:
+def litert_cases(
+    node: Add, inputs: Sequence[QTensor], cases: Cases, form: str = ""
+) -> tuple[Codes, ...]:
     """Return XNNPACK's sums."""
+    del form
     return _by(xnnpack, node, inputs, cases)
 
 
-def ort_cases(node: Add, inputs: Sequence[QTensor], cases: Cases) -> tuple[Codes, ...]:
+def ort_cases(
+    node: Add, inputs: Sequence[QTensor], cases: Cases, form: str = ""
+) -> tuple[Codes, ...]:
     """Return the sums of each kernel of ONNX Runtime."""
+    del form
     return tuple(codes for kernel in ORT_KERNELS for codes in _by(kernel, node, inputs, cases))
+
+
+def litert_limits(node: Add, inputs: Sequence[QTensor], form: str) -> Iterator[str]:
+    """Yield the operands whose scales XNNPACK does not take."""
+    del form
+    for operand in inputs:
+        ratio = float(operand.scale) / float(node.output.scale)
+        if not NARROWEST <= ratio < WIDEST:
+            yield f"operand scale / output scale is {ratio:.3g}: not for XNNPACK"
+
+
+def ort_limits(node: Add, inputs: Sequence[QTensor], form: str) -> Iterator[str]:
+    """Yield the operands whose scales ONNX Runtime's kernel for ARM does not take."""
+    del form
+    for operand in inputs:
+        ratio = float(operand.scale) / float(node.output.scale)
+        if not ORT_NARROWEST <= ratio < WIDEST:
+            yield f"operand scale / output scale is {ratio:.3g}: not for ONNX Runtime on ARM"
+
+
+def node_of(layer: StoredLayer, inputs: Sequence[QTensor], output: QTensor) -> Add:
+    """Return the node of a layer in a file.
+
+    Raises:
+        ConversionError: It has another number of operands.
+    """
+    del layer
+    expect(output.name, "number of inputs", len(inputs), 2)
+    return Add(inputs=(inputs[0].name, inputs[1].name), output=output)
+
+
+def trials(layer: StoredLayer, shapes: Sequence[Shape]) -> tuple[tuple[Int8, ...], int]:
+    """Return all pairs of codes.
+
+    Raises:
+        ConversionError: The operands have two shapes.
+    """
+    del layer
+    if len(set(shapes)) != 1:
+        raise ConversionError(f"its operands have the shapes {list(shapes)}")
+    return pairs_of_shapes((shapes[0], shapes[0])), all_pairs()[0].size
 
 
 def _by(

@@ -8,7 +8,7 @@ kernel scale / output scale`), halves to even, so that they need no certificate:
 import dataclasses
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Final
+from typing import Final, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -49,13 +49,13 @@ from mobiledeploy.ops.onnx_weights import (
     stored_weights,
     weights_of,
 )
-from mobiledeploy.ops.operator import Example, Kernel, Work
+from mobiledeploy.ops.operator import Example, Kernel, Trials, Work
 from mobiledeploy.ops.padding import Padding, Pair, output_size, same_pads, sides_after
 from mobiledeploy.ops.padding import pads as window_pads
 from mobiledeploy.ops.products import EXACT, Exact
 from mobiledeploy.ops.ranges import Interval, Ranges, step, wide_enough
 from mobiledeploy.ops.stored import INPUT, Fault, StoredLayer, with_fault
-from mobiledeploy.ops.tensors import QMAX, Float32, Int8, QTensor, Shape, expect
+from mobiledeploy.ops.tensors import QMAX, QMIN, Float32, Int8, QTensor, Shape, expect
 from mobiledeploy.ops.tflite import Scope, TfliteInput, Version, refusal
 from mobiledeploy.ops.tflite_reading import LayerSource, with_weights
 from mobiledeploy.ops.weights import QWeights, Weights
@@ -83,6 +83,14 @@ FORMS: Mapping[str, FileForm] = {
     "QLinearConv": FileForm(kernel=3, bias=8, per_channel=True),
     "ConvInteger": FileForm(kernel=1, per_channel=True, dynamic=True),
 }
+IMAGES: bool = True
+SYMMETRIC: bool = False
+LITERT_OWN: tuple[str, ...] = ()
+LITERT_KERNELS: tuple[Kernel, ...] = ("x86",)
+TRIALS: Trials | None = products.TRIALS
+
+MOST_TRIALS: Final = 16
+"""Images a sign for the widest sums of the channels: several channels share one."""
 
 _PACKED: Final = Fault(
     field="weights",
@@ -319,6 +327,75 @@ def windows(
                 row,
                 column,
             )
+
+
+def node_of(layer: StoredLayer, inputs: Sequence[QTensor], output: QTensor) -> Conv:
+    """Return the node of a layer in a file.
+
+    Raises:
+        ConversionError: Its weights are none of ours, it has groups or dilations, or is padded
+            otherwise than SAME or VALID.
+    """
+    (source,) = inputs
+    shape = (1, 1, *output.shape) if len(output.shape) == 1 else output.shape
+    for padding in get_args(Padding):
+        node = Conv(
+            input=source.name,
+            output=dataclasses.replace(output, shape=shape),
+            weights=integers.of_file(output.name, layer.weights),
+            depthwise=layer.kind == "depthwise",
+            strides=layer.strides,
+            padding=padding,
+            activation="none",
+        )
+        (above, below), (left, right) = pads(node, source.shape[:2])
+        usual = layer.dilations == (1, 1) and layer.groups == 1
+        if usual and (above, below, left, right) == layer.pads:
+            return node
+    raise ConversionError(
+        f"`{output.name}`: expected a convolution without dilation and groups, padded as SAME or "
+        f"VALID, received padding {layer.pads}, dilation {layer.dilations}, {layer.groups} groups"
+    )
+
+
+def trials(layer: StoredLayer, shapes: Sequence[Shape]) -> tuple[tuple[Int8, ...], int]:
+    """Return what drives a layer to its limits; see `products.trials`."""
+    (shape,) = shapes
+
+    def widest(kernel: Int8) -> Int8:
+        return _widest(layer, kernel, shape)
+
+    return products.trials(layer, shape, shape[-1], widest)
+
+
+def _widest(layer: StoredLayer, kernel: Int8, shape: Shape) -> Int8:
+    """Return the highest code wherever a weight is positive, the lowest elsewhere."""
+    codes = np.where(kernel > 0, QMAX, QMIN).astype(np.int8)
+    height, width, depth = shape if len(shape) == 3 else (1, 1, *shape)
+    count, high, wide, _ = codes.shape
+    rows = _starts(height, high, layer.strides[0], layer.pads[0])
+    columns = _starts(width, wide, layer.strides[1], layer.pads[2])
+    places = rows.size * columns.size
+    images = min(MOST_TRIALS, products.batch_room(shape), -(-count // places))
+    # Windows that lie side by side are turned to one channel after the other.
+    chosen = np.arange(images * places).reshape(images, rows.size, columns.size) % count
+    # Room on all sides for a window that hangs over the edge.
+    canvas = np.full((images, height + 2 * high, width + 2 * wide, depth), QMAX, np.int8)
+    for down, across in np.ndindex(high, wide):
+        place = np.ix_(range(images), rows + high + down, columns + wide + across)
+        canvas[place] = codes[chosen, down, across]
+    cropped = canvas[:, high : high + height, wide : wide + width]
+    return np.ascontiguousarray(cropped).reshape(images, *shape)
+
+
+def _starts(size: int, window: int, stride: int, pad: int) -> npt.NDArray[np.int64]:
+    """Return where windows begin that do not overlap, along one axis.
+
+    Those that lie within the image; if there are none, the first one of all.
+    """
+    period = -(-window // stride) * stride
+    inside = np.arange(-pad % stride, size - window + 1, period)
+    return inside if inside.size else np.array([-pad])
 
 
 def float_values(

@@ -42,7 +42,7 @@ from mobiledeploy.ops.onnx_weights import (
     transposed,
     weights_of,
 )
-from mobiledeploy.ops.operator import Example, Kernel, Work
+from mobiledeploy.ops.operator import Example, Kernel, Trials, Work
 from mobiledeploy.ops.products import Exact
 from mobiledeploy.ops.ranges import Interval, Ranges, step, wide_enough
 from mobiledeploy.ops.stored import StoredLayer, with_fault
@@ -54,6 +54,14 @@ from mobiledeploy.ops.weights import QWeights, Weights
 LAYERS: tuple[str, ...] = ("dense",)
 TFLITE: tuple[str, ...] = ("FULLY_CONNECTED",)
 FIXED_RANGE: Interval | None = None
+IMAGES: bool = False
+SYMMETRIC: bool = False
+LITERT_OWN: tuple[str, ...] = ()
+LITERT_KERNELS: tuple[Kernel, ...] = ("x86",)
+TRIALS: Trials | None = products.TRIALS
+
+MOST_ROWS: Final = 256
+"""Vectors a sign for the widest sums: each has those of one output."""
 
 GUARDED_VERSION: Final = 12
 """Of FULLY_CONNECTED. TFLite 2.7 to 2.9 take an int8 one of a lower version with several weight
@@ -211,6 +219,28 @@ def accumulators(node: Dense, source: QTensor, codes: Int8) -> Exact:
     sums = products.product(values, node.weights.kernel.T, reach)
     bound = products.largest(node.weights, 0, source)
     return products.with_bias(sums, node.weights.bias, bound)
+
+
+def node_of(layer: StoredLayer, inputs: Sequence[QTensor], output: QTensor) -> Dense:
+    """Return the node of a layer in a file.
+
+    Raises:
+        ConversionError: Its weights are none of ours.
+    """
+    return Dense(
+        input=inputs[0].name, output=output, weights=integers.of_file(output.name, layer.weights)
+    )
+
+
+def trials(layer: StoredLayer, shapes: Sequence[Shape]) -> tuple[tuple[Int8, ...], int]:
+    """Return what drives a layer to its limits; see `products.trials`."""
+    (shape,) = shapes
+
+    def widest(kernel: Int8) -> Int8:
+        codes = np.where(kernel > 0, QMAX, QMIN).astype(np.int8)
+        return codes[: min(MOST_ROWS, products.batch_room(shape))].reshape(-1, *shape)
+
+    return products.trials(layer, shape, math.prod(shape), widest)
 
 
 def float_values(

@@ -32,7 +32,7 @@ from mobiledeploy.ops.onnx_reading import (
     OnnxReader,
     ReadOnnx,
 )
-from mobiledeploy.ops.operator import Cases, Example, Kernel
+from mobiledeploy.ops.operator import Cases, Example, Kernel, Trials
 from mobiledeploy.ops.ranges import Interval, Ranges, step, wide_enough
 from mobiledeploy.ops.stored import StoredLayer
 from mobiledeploy.ops.tensors import QMAX, QMIN, Codes, Float32, Int8, QTensor, Shape, expect
@@ -44,6 +44,22 @@ LAYERS: tuple[str, ...] = ("hard_swish",)
 TFLITE: tuple[str, ...] = ("HARD_SWISH",)
 FIXED_RANGE: Interval | None = None
 FORMS: Mapping[str, FileForm] = {"HARD_SWISH": FileForm(), "HardSwish": FileForm()}
+IMAGES: bool = False
+SYMMETRIC: bool = False
+LITERT_OWN: tuple[str, ...] = ("HARD_SWISH",)
+LITERT_KERNELS: tuple[Kernel, ...] = ("x86",)
+TRIALS: Trials | None = Trials(
+    layers="hard swish",
+    cases="{cases} codes, every one that there is in {layers}",
+)
+
+CERTIFIED_FORMS: tuple[str, ...] = ("HARD_SWISH", "HardSwish")
+KERNELS: str = (
+    "TFLite's kernel and ONNX Runtime's (whether or not a compiler fuses multiply and add)"
+)
+CASE: str = "code"
+CASES: str = "codes"
+ONE_CODE: bool = True
 
 FINER: Final = 128
 """TFLite computes on a grid so many times finer than the input's. The output's step must be larger
@@ -246,15 +262,53 @@ def cases_of(node: HardSwish, inputs: Sequence[QTensor], codes: Sequence[Int8]) 
     return (codes[0].astype(np.int64),)
 
 
-def litert_cases(node: HardSwish, inputs: Sequence[QTensor], cases: Cases) -> tuple[Codes, ...]:
+def litert_cases(
+    node: HardSwish, inputs: Sequence[QTensor], cases: Cases, form: str = ""
+) -> tuple[Codes, ...]:
     """Return TFLite's codes."""
+    del form
     return (litert(cases[0], *_grids(node, inputs)),)
 
 
-def ort_cases(node: HardSwish, inputs: Sequence[QTensor], cases: Cases) -> tuple[Codes, ...]:
+def ort_cases(
+    node: HardSwish, inputs: Sequence[QTensor], cases: Cases, form: str = ""
+) -> tuple[Codes, ...]:
     """Return the codes of the float form in ONNX Runtime, whatever the compiler fuses."""
+    del form
     scales, zeros = _grids(node, inputs)
     return tuple(ort(cases[0], scales, zeros, fused=fused) for fused in (False, True))
+
+
+def litert_limits(node: HardSwish, inputs: Sequence[QTensor], form: str) -> Iterator[str]:
+    """Yield why TFLite refuses an output's step."""
+    del form
+    if not float(inputs[0].scale) / FINER < float(node.output.scale):
+        yield f"its output's step is {node.output.scale}: too small for one of {inputs[0].scale}"
+
+
+def ort_limits(node: HardSwish, inputs: Sequence[QTensor], form: str) -> Iterator[str]:
+    """Yield nothing: ONNX Runtime computes all of them alike."""
+    del node, inputs, form
+    yield from ()
+
+
+def node_of(layer: StoredLayer, inputs: Sequence[QTensor], output: QTensor) -> HardSwish:
+    """Return the node of a layer in a file.
+
+    Raises:
+        ConversionError: It has another number of inputs.
+    """
+    del layer
+    expect(output.name, "number of inputs", len(inputs), 1)
+    return HardSwish(input=inputs[0].name, output=output)
+
+
+def trials(layer: StoredLayer, shapes: Sequence[Shape]) -> tuple[tuple[Int8, ...], int]:
+    """Return all codes."""
+    del layer
+    codes = all_codes().astype(np.int8)
+    images = -(-codes.size // math.prod(shapes[0]))
+    return (np.resize(codes, (images, *shapes[0])),), codes.size
 
 
 def _grids(

@@ -13,10 +13,9 @@ tflite/kernels/internal/optimized/integer_ops/pooling.h.
 """
 
 import dataclasses
-import functools
 import itertools
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, TypeAlias
 
 import numpy as np
@@ -41,8 +40,9 @@ from mobiledeploy.ops.onnx_reading import (
     one_input,
     pool_of,
 )
-from mobiledeploy.ops.operator import Cases, Example, Kernel
+from mobiledeploy.ops.operator import Cases, Example, Kernel, Trials
 from mobiledeploy.ops.padding import same_pads
+from mobiledeploy.ops.products import batch_room
 from mobiledeploy.ops.ranges import Interval, Ranges, step, wide_enough
 from mobiledeploy.ops.stored import StoredLayer
 from mobiledeploy.ops.tensors import QMAX, QMIN, Codes, Float32, Int8, QTensor, Shape, expect
@@ -62,6 +62,22 @@ FORMS: Mapping[str, FileForm] = {
     "QLinearGlobalAveragePool": FileForm(),
     "QLinearAveragePool": FileForm(),
 }
+IMAGES: bool = True
+SYMMETRIC: bool = False
+LITERT_OWN: tuple[str, ...] = ("AVERAGE_POOL_2D",)
+LITERT_KERNELS: tuple[Kernel, ...] = ("x86", "arm64")
+TRIALS: Trials | None = Trials(
+    layers="mean",
+    cases="{cases} sums of codes, from the lowest to the highest, in {layers}",
+)
+
+CERTIFIED_FORMS: tuple[str, ...] = ("MEAN", "AVERAGE_POOL_2D", "GlobalAveragePool")
+KERNELS: str = (
+    "{form} (whether or not a compiler fuses multiply and add) and ONNX Runtime's kernel"
+)
+CASE: str = "sum of codes"
+CASES: str = "sums of codes"
+ONE_CODE: bool = False
 
 Floats: TypeAlias = npt.NDArray[np.float32]
 
@@ -72,8 +88,8 @@ WIDEST: Final = 2.0**8
 MOST_POSITIONS: Final = 2**14
 """Of which all sums are tried; float32 holds them exactly."""
 
-
-MeanKernel: TypeAlias = "Callable[[Sums, Floats, np.float32], Codes]"
+MOST_TRIALS: Final = 64
+"""Images for the sums of a mean: each channel of each has a sum of its own."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -187,16 +203,6 @@ def ort(sums: Sums, input_scale: Floats, scale: np.float32) -> Codes:
     count = np.float32(sums.positions)
     centred = sums.codes - sums.positions * source_zero
     return _clip(np.rint(centred.astype(np.float32) * (input_scale / (scale * count))) + zero)
-
-
-KERNELS: Final[dict[str, tuple[MeanKernel, ...]]] = {
-    "tflite": tuple(
-        functools.partial(xnnpack, fused=fused, fused_constant=fused_constant)
-        for fused, fused_constant in itertools.product((False, True), repeat=2)
-    ),
-    "onnx": (ort,),
-}
-"""Every way in which what apps use of a format takes a mean."""
 
 
 def tflite_average_pool(sums: Sums) -> Codes:
@@ -338,8 +344,12 @@ def cases_of(node: Mean, inputs: Sequence[QTensor], codes: Sequence[Int8]) -> Ca
     return (codes[0].sum(axis=(1, 2), dtype=np.int64),)
 
 
-def litert_cases(node: Mean, inputs: Sequence[QTensor], cases: Cases) -> tuple[Codes, ...]:
-    """Return XNNPACK's means, whatever the compiler fuses; see `xnnpack`."""
+def litert_cases(
+    node: Mean, inputs: Sequence[QTensor], cases: Cases, form: str = ""
+) -> tuple[Codes, ...]:
+    """Return XNNPACK's means, whatever the compiler fuses, or TFLite's average pooling."""
+    if form == "AVERAGE_POOL_2D":
+        return (tflite_average_pool(_sums(node, inputs, cases)),)
     sums, own = _sums(node, inputs, cases), np.full(1, inputs[0].scale)
     return tuple(
         xnnpack(sums, own, node.output.scale, fused=fused, fused_constant=constant)
@@ -347,10 +357,61 @@ def litert_cases(node: Mean, inputs: Sequence[QTensor], cases: Cases) -> tuple[C
     )
 
 
-def ort_cases(node: Mean, inputs: Sequence[QTensor], cases: Cases) -> tuple[Codes, ...]:
+def ort_cases(
+    node: Mean, inputs: Sequence[QTensor], cases: Cases, form: str = ""
+) -> tuple[Codes, ...]:
     """Return ONNX Runtime's means."""
+    del form
     sums = _sums(node, inputs, cases)
     return (ort(sums, np.full(1, inputs[0].scale), node.output.scale),)
+
+
+def litert_limits(node: Mean, inputs: Sequence[QTensor], form: str) -> Iterator[str]:
+    """Yield why it is not TFLite's average pooling, which has one grid."""
+    if form == "AVERAGE_POOL_2D" and inputs[0].scale != node.output.scale:
+        yield "an average pooling with two scales"
+
+
+def ort_limits(node: Mean, inputs: Sequence[QTensor], form: str) -> Iterator[str]:
+    """Yield what is outside of what ONNX Runtime takes."""
+    del form
+    positions = math.prod(inputs[0].shape[:2])
+    ratio = float(inputs[0].scale) / (float(node.output.scale) * positions)
+    if not NARROWEST <= ratio < WIDEST:
+        yield f"input scale / (output scale * positions) is {ratio:.3g}"
+
+
+def node_of(layer: StoredLayer, inputs: Sequence[QTensor], output: QTensor) -> Mean:
+    """Return the node of a layer in a file.
+
+    Raises:
+        ConversionError: Its window is not the whole image.
+    """
+    (source,) = inputs
+    expect(output.name, "window", layer.window, source.shape[:2])
+    return Mean(input=source.name, output=output)
+
+
+def trials(layer: StoredLayer, shapes: Sequence[Shape]) -> tuple[tuple[Int8, ...], int]:
+    """Return images whose channels have every sum of codes that there is.
+
+    Where these are too many, they are spread evenly from the lowest to the highest.
+    """
+    del layer
+    height, width, channels = shapes[0] if len(shapes[0]) == 3 else (1, 1, *shapes[0])
+    positions = height * width
+    lowest, highest = QMIN * positions, QMAX * positions
+    images = min(MOST_TRIALS, batch_room(shapes[0]))
+    count = min(highest - lowest + 1, images * channels)
+    # Whole images: the last one is filled up with the highest sum.
+    places = -(-count // channels) * channels
+    wanted = np.full(places, highest)
+    wanted[:count] = np.rint(np.linspace(lowest, highest, count)).astype(np.int64)
+    codes, rest = np.divmod(wanted, positions)
+    # Of a sum that does not divide evenly, some positions get one more.
+    spread = codes.astype(np.int8) + (np.arange(positions)[:, None] < rest)
+    batch: Int8 = spread.reshape(height, width, -1, channels).transpose(2, 0, 1, 3)
+    return (np.ascontiguousarray(batch).reshape(-1, *shapes[0]),), count
 
 
 def _sums(node: Mean, inputs: Sequence[QTensor], cases: Cases) -> Sums:

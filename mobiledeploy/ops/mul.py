@@ -31,7 +31,13 @@ from mobiledeploy.formats.tflite import TfliteOperator
 from mobiledeploy.formats.tflite.writer import TfliteWriter
 from mobiledeploy.ops import onnx, tflite, without_weights
 from mobiledeploy.ops.architecture import Layer
-from mobiledeploy.ops.certificate import Certificate, all_pairs, neighbours, required
+from mobiledeploy.ops.certificate import (
+    Certificate,
+    all_pairs,
+    neighbours,
+    pairs_of_shapes,
+    required,
+)
 from mobiledeploy.ops.file_form import FileForm, ScaleRatio
 from mobiledeploy.ops.grid import Grid
 from mobiledeploy.ops.onnx import OnnxInput
@@ -43,7 +49,7 @@ from mobiledeploy.ops.onnx_reading import (
     dequantised_input,
     quantised_output,
 )
-from mobiledeploy.ops.operator import Cases, Example, Kernel
+from mobiledeploy.ops.operator import Cases, Example, Kernel, Trials
 from mobiledeploy.ops.ranges import Interval, Ranges, step, wide_enough
 from mobiledeploy.ops.stored import Fault, LayerInput, StoredLayer, with_fault
 from mobiledeploy.ops.tensors import (
@@ -72,6 +78,21 @@ FORMS: Mapping[str, FileForm] = {
 
 QLINEAR: Final = "QLinearMul"
 """ONNX Runtime's integer kernel, also for a Mul between quantise/dequantise pairs on its own."""
+
+IMAGES: bool = False
+SYMMETRIC: bool = True
+LITERT_OWN: tuple[str, ...] = ()
+LITERT_KERNELS: tuple[Kernel, ...] = ("x86", "arm64")
+TRIALS: Trials | None = Trials(
+    layers="multiplication",
+    cases="{cases} pairs of codes, every one that there is in {layers}",
+)
+
+CERTIFIED_FORMS: tuple[str, ...] = ("MUL", "Mul", QLINEAR)
+KERNELS: str = "XNNPACK on x86 and on arm64, and ONNX Runtime's kernel,"
+CASE: str = "pair of codes"
+CASES: str = "pairs of codes"
+ONE_CODE: bool = False
 
 NARROWEST: Final = 2.0**-16
 WIDEST: Final = 2.0**8
@@ -206,6 +227,27 @@ def ort(products: Codes, multiplier: np.float32, zero: int) -> Codes:
     return codes
 
 
+def ort_qlinear(
+    products: Codes, multiplier: np.float32, zero: int, *, fused: bool = False
+) -> Codes:
+    """Return the codes of ONNX Runtime's QLinearMul, which adds the zero point before it rounds.
+
+    Args:
+        products: Of two codes with their zero points taken off.
+        multiplier: See `multiplier`.
+        zero: Zero point of the output.
+        fused: Whether the compiler fuses the multiplication with the addition.
+    """
+    offset, exact = zero + onnx.OFFSET, products.astype(np.float32)
+    if fused:
+        # A product of two float32 is exact in float64, so one rounding remains.
+        steps = (exact.astype(np.float64) * multiplier + offset).astype(np.float32)
+    else:
+        steps = exact * multiplier + np.float32(offset)
+    codes: Codes = np.clip(np.rint(steps), 0, 255).astype(np.int64) - onnx.OFFSET
+    return codes
+
+
 def multiplier(a_scale: np.float32, b_scale: np.float32, scale: np.float32) -> np.float32:
     """Return what every kernel multiplies by, as XNNPACK rounds it to float32."""
     return a_scale * b_scale / scale
@@ -257,18 +299,64 @@ def cases_of(node: Mul, inputs: Sequence[QTensor], codes: Sequence[Int8]) -> Cas
     return left, right
 
 
-def litert_cases(node: Mul, inputs: Sequence[QTensor], cases: Cases) -> tuple[Codes, ...]:
+def litert_cases(
+    node: Mul, inputs: Sequence[QTensor], cases: Cases, form: str = ""
+) -> tuple[Codes, ...]:
     """Return XNNPACK's products: on x86, and on arm64."""
+    del form
     return tuple(
         kernel(_products(inputs, cases), _multiplier(node, inputs), node.output.zero_point)
         for kernel in (xnnpack_x86, xnnpack_arm64)
     )
 
 
-def ort_cases(node: Mul, inputs: Sequence[QTensor], cases: Cases) -> tuple[Codes, ...]:
-    """Return ONNX Runtime's products."""
-    products = _products(inputs, cases)
-    return (ort(products, _multiplier(node, inputs), node.output.zero_point),)
+def ort_cases(
+    node: Mul, inputs: Sequence[QTensor], cases: Cases, form: str = ""
+) -> tuple[Codes, ...]:
+    """Return ONNX Runtime's products: of the form that `write_onnx` gives, or of QLinearMul."""
+    products, zero = _products(inputs, cases), node.output.zero_point
+    ratio = _multiplier(node, inputs)
+    if form == QLINEAR:
+        return tuple(ort_qlinear(products, ratio, zero, fused=fused) for fused in (False, True))
+    return (ort(products, ratio, zero),)
+
+
+def litert_limits(node: Mul, inputs: Sequence[QTensor], form: str) -> Iterator[str]:
+    """Yield what XNNPACK does not take."""
+    del form
+    ratio = _multiplier(node, inputs)
+    if not NARROWEST <= ratio < WIDEST:
+        yield f"the factors' scales over the output's are {ratio:.3g}: not for XNNPACK"
+
+
+def ort_limits(node: Mul, inputs: Sequence[QTensor], form: str) -> Iterator[str]:
+    """Yield nothing: ONNX Runtime computes all products alike."""
+    del node, inputs, form
+    yield from ()
+
+
+def node_of(layer: StoredLayer, inputs: Sequence[QTensor], output: QTensor) -> Mul:
+    """Return the node of a layer in a file.
+
+    Raises:
+        ConversionError: It has another number of factors.
+    """
+    del layer
+    expect(output.name, "number of inputs", len(inputs), 2)
+    return Mul(inputs=(inputs[0].name, inputs[1].name), output=output)
+
+
+def trials(layer: StoredLayer, shapes: Sequence[Shape]) -> tuple[tuple[Int8, ...], int]:
+    """Return all pairs of codes.
+
+    Raises:
+        ConversionError: The factors' shapes do not fit.
+    """
+    del layer
+    both = (shapes[0], shapes[-1])
+    if _product_shape(*both) is None:
+        raise ConversionError(f"its factors have the shapes {list(shapes)}")
+    return pairs_of_shapes(both), all_pairs()[0].size
 
 
 def _products(inputs: Sequence[QTensor], cases: Cases) -> Codes:

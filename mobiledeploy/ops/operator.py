@@ -6,8 +6,20 @@ quantises, certifies, runs, writes or reads a graph asks the table for the modul
 
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final, Literal, Protocol, TypeAlias, TypeVar, runtime_checkable
+from typing import (
+    Any,
+    Final,
+    Literal,
+    Protocol,
+    TypeAlias,
+    TypeVar,
+    assert_never,
+    runtime_checkable,
+)
 
+import numpy as np
+
+from mobiledeploy.formats.model import Format
 from mobiledeploy.formats.onnx.writer import OnnxWriter
 from mobiledeploy.formats.tflite import TfliteOperator
 from mobiledeploy.formats.tflite.writer import TfliteWriter
@@ -105,6 +117,19 @@ class Example:
 N = TypeVar("N", bound=Node)
 
 
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Trials:
+    """What layers of an operator are tried with, each cut out of its file; for people.
+
+    Attributes:
+        layers: What they are: `addition`.
+        cases: What they get; `cases` and `layers` stand for how many.
+    """
+
+    layers: str
+    cases: str
+
+
 class Operator(Protocol[N]):
     """A module of `ops` for one operator.
 
@@ -117,6 +142,12 @@ class Operator(Protocol[N]):
         FIXED_RANGE: The range of every output, where it does not depend on what is computed.
         FORMS: By name in a `.tflite` or an `.onnx`, how it stands in anybody's files: also in
             forms that we neither write nor compute.
+        IMAGES: Whether it reads images, so that a vector in a file is an image of one pixel to it.
+        SYMMETRIC: Whether it has two operands that may change places.
+        LITERT_OWN: Of `TFLITE`, what XNNPACK leaves to LiteRT's own kernels.
+        LITERT_KERNELS: The architectures whose kernels `litert_codes` tells apart: one stands for
+            all where they are alike.
+        TRIALS: What `trials` are; None if there are none.
     """
 
     NODE: type[N]
@@ -125,6 +156,11 @@ class Operator(Protocol[N]):
     ONNX: Mapping[str, ReadOnnx]
     FIXED_RANGE: Interval | None
     FORMS: Mapping[str, FileForm]
+    IMAGES: bool
+    SYMMETRIC: bool
+    LITERT_OWN: tuple[str, ...]
+    LITERT_KERNELS: tuple[Kernel, ...]
+    TRIALS: Trials | None
 
     def kernel_shape(self, layer: Layer) -> Shape:
         """Return the kernel's shape in Keras's order; empty for operators without weights."""
@@ -271,6 +307,32 @@ class Operator(Protocol[N]):
             certificate: Of an operator that is `Certified`; None of others.
         """
 
+    def node_of(self, layer: StoredLayer, inputs: Sequence[QTensor], output: QTensor) -> N:
+        """Return the node that computes what a layer of a file does, before its clamp.
+
+        Args:
+            layer: Of one of the kinds in `LAYERS`.
+            inputs: What it reads, on the grids by which it does, images where `IMAGES` says so.
+            output: What it writes.
+
+        Raises:
+            ConversionError: There is none.
+        """
+
+    def trials(self, layer: StoredLayer, shapes: Sequence[Shape]) -> tuple[tuple[Int8, ...], int]:
+        """Return codes that drive a layer to its limits, and how many cases they are.
+
+        Args:
+            layer: Of a file.
+            shapes: Of what it reads, (height, width, channels) or (channels,).
+
+        Returns:
+            For each input shape (batch, ...).
+
+        Raises:
+            ConversionError: Its weights do not fit what it reads, or there are no such codes.
+        """
+
     def examples(self) -> Iterator[Example]:
         """Yield nodes to try the operator with."""
 
@@ -280,7 +342,22 @@ class Certified(Protocol):
     """A module whose operator can be tried out on every input there is, and is.
 
     The cases are computed by LiteRT's arithmetic and, apart from it, by ONNX Runtime's.
+
+    Attributes:
+        CERTIFIED_FORMS: Names that the operator has in files of either format, where the cases
+            are what runtimes compute.
+        KERNELS: By which kernels the cases are computed, for people; `form` stands for the
+            operator's name in the `.tflite`.
+        CASE: What a case is, for people: `pair of codes`.
+        CASES: Several of them.
+        ONE_CODE: Whether a case is one code, so that a table of all codes is the same operator.
     """
+
+    CERTIFIED_FORMS: tuple[str, ...]
+    KERNELS: str
+    CASE: str
+    CASES: str
+    ONE_CODE: bool
 
     def certify(self, node: Any, inputs: Sequence[QTensor]) -> Certificate:
         """Return the proof that every runtime gives one code for every input.
@@ -301,12 +378,143 @@ class Certified(Protocol):
         """Return the cases that stand in tensors of shape (batch, ...), shaped like the output."""
 
     def litert_cases(
-        self, node: Any, inputs: Sequence[QTensor], cases: Cases
+        self, node: Any, inputs: Sequence[QTensor], cases: Cases, form: str = ""
     ) -> tuple[Codes, ...]:
-        """Return the output codes of cases, once for each kernel that LiteRT may choose."""
+        """Return the output codes of cases, once for each kernel that LiteRT may choose.
 
-    def ort_cases(self, node: Any, inputs: Sequence[QTensor], cases: Cases) -> tuple[Codes, ...]:
+        Args:
+            node: What to compute.
+            inputs: Grids of its inputs.
+            cases: To compute.
+            form: Its name in the file, if it is another than the first of `TFLITE`.
+        """
+
+    def ort_cases(
+        self, node: Any, inputs: Sequence[QTensor], cases: Cases, form: str = ""
+    ) -> tuple[Codes, ...]:
         """Return the output codes of cases, once for each kernel that ONNX Runtime may choose.
 
         They are those of the form with the inputs' own scales; a certificate may ask for others.
+
+        Args:
+            node: What to compute.
+            inputs: Grids of its inputs.
+            cases: To compute.
+            form: Its name in the file, if it is another than `write_onnx` gives it.
         """
+
+    def litert_limits(self, node: Any, inputs: Sequence[QTensor], form: str) -> Iterator[str]:
+        """Yield why kernels of other arithmetic than `litert_cases` run an operator of a file."""
+
+    def ort_limits(self, node: Any, inputs: Sequence[QTensor], form: str) -> Iterator[str]:
+        """Yield why kernels of other arithmetic than `ort_cases` run an operator of a file."""
+
+
+@runtime_checkable
+class Sampled(Protocol):
+    """A module whose operator depends on too many codes at once to try all, so that it is sampled.
+
+    Attributes:
+        SAMPLES: What samples are, for people: `vectors of logits`.
+        WITHIN: Steps by which a kernel may miss the exact result, correctly rounded.
+    """
+
+    SAMPLES: str
+    WITHIN: int
+
+    def same_numbers(self, a: StoredLayer, b: StoredLayer) -> bool:
+        """Whether two layers of files compute one function, as exact numbers."""
+
+    def samples(self, node: Any, inputs: Sequence[QTensor]) -> Int8:
+        """Return codes on which kernels tend to differ, shape (samples, ...)."""
+
+    def exact_codes(self, node: Any, inputs: Sequence[QTensor], codes: Int8) -> Int8:
+        """Return the exact result, correctly rounded.
+
+        Args:
+            node: What to compute.
+            inputs: Grids of its inputs.
+            codes: Of its only input, shape (batch, ...).
+        """
+
+
+def has_weights(operator: Operator[Any]) -> bool:
+    """Whether an operator's nodes have a kernel and a bias."""
+    return any(field.name == "weights" for field in dataclasses.fields(operator.NODE))
+
+
+def by_each_kernel(
+    operator: Certified,
+    file: Format,
+    node: Any,
+    inputs: Sequence[QTensor],
+    cases: Cases,
+    form: str,
+) -> tuple[Codes, ...]:
+    """Return the output codes of cases, once for each kernel of what apps use of a format.
+
+    Args:
+        operator: The node's.
+        file: The format.
+        node: What to compute.
+        inputs: Grids of its inputs.
+        cases: To compute.
+        form: The operator's name in the file.
+    """
+    match file:
+        case "tflite":
+            return operator.litert_cases(node, inputs, cases, form)
+        case "onnx":
+            return operator.ort_cases(node, inputs, cases, form)
+        case _:
+            assert_never(file)
+
+
+def limits(
+    operator: Certified, file: Format, node: Any, inputs: Sequence[QTensor], form: str
+) -> tuple[str, ...]:
+    """Return why what apps use of a format runs an operator by kernels of other arithmetic."""
+    match file:
+        case "tflite":
+            return tuple(operator.litert_limits(node, inputs, form))
+        case "onnx":
+            return tuple(operator.ort_limits(node, inputs, form))
+        case _:
+            assert_never(file)
+
+
+def architectures(operator: Operator[Any], file: Format) -> tuple[Kernel, ...]:
+    """Return the architectures whose kernels of what apps use of a format differ.
+
+    One stands for all where they are alike, as of every `.onnx`: its kernels compute in float32.
+    """
+    return operator.LITERT_KERNELS if file == "tflite" else ("x86",)
+
+
+def codes_by_each_kernel(
+    operator: Operator[Any],
+    file: Format,
+    node: Any,
+    inputs: Sequence[QTensor],
+    codes: Sequence[Int8],
+    form: str,
+) -> Iterator[Codes]:
+    """Yield a node's output, once for each kernel that what apps use of a format may choose.
+
+    Args:
+        operator: The node's.
+        file: The format.
+        node: What to compute.
+        inputs: Grids of its inputs.
+        codes: The inputs, shape (batch, ...).
+        form: The operator's name in the file. A `.tflite` may be run by the kernels of any form.
+    """
+    module: object = operator
+    if isinstance(module, Certified):
+        cases = module.cases_of(node, inputs, codes)
+        for name in operator.TFLITE if file == "tflite" else (form,):
+            yield from by_each_kernel(module, file, node, inputs, cases, name)
+        return
+    for kernel in architectures(operator, file):
+        computed = operator.litert_codes(node, inputs, codes, kernel=kernel)
+        yield computed.astype(np.int64)

@@ -5,13 +5,17 @@ leave that range, every partial sum is exact in whatever order a BLAS library ad
 are cut into pieces that stay inside, and the pieces are added in float64.
 """
 
-from collections.abc import Iterator
+import math
+from collections.abc import Callable, Iterator
 from typing import Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from mobiledeploy.ops.tensors import QMAX, QMIN, Int8, Int32, QTensor
+from mobiledeploy.base.errors import ConversionError
+from mobiledeploy.ops.operator import Trials
+from mobiledeploy.ops.stored import StoredLayer
+from mobiledeploy.ops.tensors import QMAX, QMIN, Int8, Int32, QTensor, Shape
 from mobiledeploy.ops.weights import QWeights
 
 Exact: TypeAlias = npt.NDArray[np.float32] | npt.NDArray[np.float64]
@@ -19,6 +23,58 @@ Exact: TypeAlias = npt.NDArray[np.float32] | npt.NDArray[np.float64]
 
 EXACT: Final = 2**24
 """float32 holds all whole numbers up to this one."""
+
+TRIALS: Final = Trials(
+    layers="convolution and dense layer",
+    cases="{cases} inputs in {layers}: all -128, all 127, noise over all codes, and "
+    "those that give channels their highest and lowest sums",
+)
+NOISE: Final = 4
+"""Images of noise over all codes."""
+MOST_CODES: Final = 2**24
+"""In a batch of several images: it bounds time and memory for large ones."""
+
+
+def trials(
+    layer: StoredLayer, shape: Shape, inputs: int, widest: Callable[[Int8], Int8]
+) -> tuple[tuple[Int8, ...], int]:
+    """Return what drives a layer with weights to its limits.
+
+    All lowest and all highest codes, noise over all codes, and for each channel (as far as
+    there is room) the codes with which it has its highest sum, and its lowest.
+
+    Args:
+        layer: Of a file.
+        shape: Of what it reads.
+        inputs: How many inputs the kernel has to have.
+        widest: From a kernel to batches of that shape in which a code is high where the weight
+            that it meets is positive, and low elsewhere.
+
+    Raises:
+        ConversionError: The weights do not fit that, or a convolution has groups.
+    """
+    if layer.weights is None:
+        raise ConversionError("its weights are no integers")
+    kernel = layer.weights.kernel
+    if inputs != kernel.shape[-1]:
+        raise ConversionError(f"a kernel of {kernel.shape} on what is {shape}")
+    random = np.random.default_rng(math.prod(shape))
+    batch = np.concatenate(
+        [
+            np.full((1, *shape), QMIN, np.int8),
+            np.full((1, *shape), QMAX, np.int8),
+            random.integers(QMIN, QMAX + 1, (NOISE, *shape)).astype(np.int8),
+            widest(kernel),
+            # -128 turned round would be -128 again.
+            widest(-np.maximum(kernel, -QMAX)),
+        ]
+    )
+    return (batch,), len(batch)
+
+
+def batch_room(shape: Shape) -> int:
+    """Return how many images of a shape there is time and memory for."""
+    return max(1, MOST_CODES // math.prod(shape))
 
 
 def centred(source: QTensor, codes: Int8) -> npt.NDArray[np.float32]:

@@ -19,8 +19,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, assert_never
 
 import numpy as np
+import numpy.typing as npt
 
-from mobiledeploy.base.errors import RequestError
+from mobiledeploy.base.errors import ConversionError, RequestError
 from mobiledeploy.formats.onnx import OnnxOperator
 from mobiledeploy.formats.onnx.writer import OnnxWriter
 from mobiledeploy.formats.tflite import TfliteOperator
@@ -39,7 +40,7 @@ from mobiledeploy.ops.onnx_reading import (
     ReadOnnx,
     one_input,
 )
-from mobiledeploy.ops.operator import Example, Kernel
+from mobiledeploy.ops.operator import Example, Kernel, Trials
 from mobiledeploy.ops.ranges import Interval
 from mobiledeploy.ops.stored import Fault, StoredLayer
 from mobiledeploy.ops.tensors import QMAX, QMIN, Codes, Float32, Int8, QTensor, Shape, expect
@@ -55,6 +56,21 @@ FORMS: Mapping[str, FileForm] = {
     "Softmax": FileForm(),
     "QLinearSoftmax": FileForm(),
 }
+IMAGES: bool = False
+SYMMETRIC: bool = False
+LITERT_OWN: tuple[str, ...] = ("SOFTMAX",)
+LITERT_KERNELS: tuple[Kernel, ...] = ("x86", "arm64")
+TRIALS: Trials | None = None
+
+SAMPLES: str = "vectors of logits"
+WITHIN: int = 1
+"""Steps of 1/256."""
+
+NOISE: Final = 256
+NEAR_TIES: Final = 256
+CANDIDATES: Final = 4096
+MOST_LOGITS: Final = 4_000_000
+"""Of all samples; it bounds the time for files with many classes."""
 
 SOFTMAX_SCALE = np.float32(1 / 256)
 SOFTMAX_ZERO_POINT = -128
@@ -172,6 +188,84 @@ def _arm64(below: Codes, scale: np.float32) -> Codes:
     doubled = (powers * multiplier + 2**30) >> 31
     rounded: Codes = (doubled + (np.int64(1) << (shift - 1))) >> shift
     return rounded
+
+
+def node_of(layer: StoredLayer, inputs: Sequence[QTensor], output: QTensor) -> Softmax:
+    """Return the node of a layer in a file.
+
+    Raises:
+        ConversionError: It has another beta than 1.
+    """
+    expect(output.name, "beta", layer.beta, 1)
+    return Softmax(input=inputs[0].name, output=output)
+
+
+def trials(layer: StoredLayer, shapes: Sequence[Shape]) -> tuple[tuple[Int8, ...], int]:
+    """Refuse: a softmax is sampled; see `samples`.
+
+    Raises:
+        ConversionError: Always.
+    """
+    del shapes
+    raise ConversionError(f"`{layer.op}` has no extreme codes")
+
+
+def same_numbers(a: StoredLayer, b: StoredLayer) -> bool:
+    """Whether two layers multiply differences of logits by one number; zero points cancel out."""
+    return _exponent(a) == _exponent(b) and (a.output.scale, a.output.zero_point) == (
+        b.output.scale,
+        b.output.zero_point,
+    )
+
+
+def _exponent(layer: StoredLayer) -> object:
+    scale = layer.reads[0].scale
+    return None if scale is None else np.float32(layer.beta) * scale
+
+
+def samples(node: Softmax, inputs: Sequence[QTensor]) -> Int8:
+    """Return logits on which kernels tend to differ, shape (vectors, classes).
+
+    All equal, each end alone, steps of every height and several widths (where many small
+    exponentials add up to something), noise of every width, and of many vectors those for
+    which some score lies next to a half.
+    """
+    (classes,), scale = node.output.shape, inputs[0].scale
+    random = np.random.default_rng(classes)
+    rows = [np.full(classes, code) for code in (QMIN, 0, QMAX)]
+    widths = sorted({1, 2, max(1, classes // 2), max(1, classes - 1)} & set(range(1, classes + 1)))
+    places = np.arange(classes)
+    for width in widths:
+        rows += [np.where(places < width, QMAX, QMAX - gap) for gap in range(1, 256)]
+    rows += list(_noise(classes, NOISE, random))
+    most = max(1, MOST_LOGITS // classes)
+    candidates = _noise(classes, min(CANDIDATES, most), random)
+    from_half = np.abs(np.mod(_steps(candidates, scale), 1) - 0.5).min(axis=1)
+    nearest = candidates[np.argsort(from_half, kind="stable")[:NEAR_TIES]]
+    return np.concatenate([np.array(rows[:most], np.int8), nearest])
+
+
+def exact_codes(node: Softmax, inputs: Sequence[QTensor], codes: Int8) -> Int8:
+    """Return the codes of the softmax, correctly rounded (halves up)."""
+    del node
+    rounded = np.floor(_steps(codes, inputs[0].scale) + 0.5).astype(np.int64) + SOFTMAX_ZERO_POINT
+    exact: Int8 = np.clip(rounded, QMIN, QMAX).astype(np.int8)
+    return exact
+
+
+def _noise(classes: int, count: int, random: np.random.Generator) -> Int8:
+    deviations = 2.0 ** random.uniform(0, 7, (count, 1))
+    noise = random.normal(random.uniform(-60, 60, (count, 1)), deviations, (count, classes))
+    codes: Int8 = np.clip(np.rint(noise), QMIN, QMAX).astype(np.int8)
+    return codes
+
+
+def _steps(logits: Int8, scale: np.float32) -> npt.NDArray[np.float64]:
+    """Return the softmax in steps of its grid, right to about 1e-13."""
+    below = logits.max(axis=1, keepdims=True).astype(np.int64) - logits
+    powers = np.exp(-below * float(scale))
+    steps: npt.NDArray[np.float64] = powers / powers.sum(axis=1, keepdims=True)
+    return steps / float(SOFTMAX_SCALE)
 
 
 def float_values(

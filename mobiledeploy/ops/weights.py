@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mobiledeploy.base.errors import ConversionError
+from mobiledeploy.ops.stored import StoredWeights
 from mobiledeploy.ops.tensors import QMAX, QMIN, Float32, Int8, Int32, QTensor, expect
 
 WIDEST_MULTIPLIER: Final = 256
@@ -137,6 +138,26 @@ def check(name: str, weights: QWeights, source: QTensor, out: QTensor, axis: int
             f"`{name}`: expected sums below {MOST_STEPS} output steps, received {steps:.3g}",
             hint=_CALIBRATE,
         )
+
+
+def of_file(name: str, weights: StoredWeights | None) -> QWeights:
+    """Return the weights that a file gives a layer.
+
+    Args:
+        name: Of the layer, for the error.
+        weights: As the file has them.
+
+    Raises:
+        ConversionError: There are none, or they have a zero point.
+    """
+    if weights is None or weights.kernel_zero.any():
+        raise ConversionError(f"`{name}`: expected int8 weights with zero point 0")
+    return QWeights(
+        kernel=weights.kernel,
+        kernel_scale=weights.kernel_scale,
+        bias=weights.bias,
+        bias_scale=weights.bias_scale,
+    )
 
 
 def check_magnitude(layer: str, weights: Weights) -> None:

@@ -38,7 +38,7 @@ from mobiledeploy.spec.results import (
 from mobiledeploy.targets import onnx, tflite
 from mobiledeploy.training.loss import cross_entropies
 from mobiledeploy.verify import build as verify_build
-from mobiledeploy.verify import float32, golden, inputs
+from mobiledeploy.verify.outputs import float_files, golden, image_sets
 from mobiledeploy.verify.report import VerifyReport
 
 if TYPE_CHECKING:
@@ -213,10 +213,10 @@ def verify(
             exported, evaluation, threads=config.train.threads, progress=progress
         )
     else:
-        report, answers = float32.verify(
+        report, answers = float_files.verify_build(
             (exported / "model.tflite").read_bytes(),
             (exported / "model.onnx").read_bytes(),
-            inputs.own(evaluation),
+            image_sets.own(evaluation),
             config.preprocessing,
             threads=config.train.threads,
             progress=progress,

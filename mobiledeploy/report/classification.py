@@ -5,9 +5,9 @@ import numpy.typing as npt
 
 from mobiledeploy.base.errors import CorruptFileError
 from mobiledeploy.report.document import Classification, Confusion
-from mobiledeploy.verify.inputs import ImageSet
-from mobiledeploy.verify.observed import Observed
-from mobiledeploy.verify.parity import Answers
+from mobiledeploy.verify.outputs.image_sets import ImageSet
+from mobiledeploy.verify.outputs.parity import Answers
+from mobiledeploy.verify.pair import Observed
 
 
 def classify(observed: Observed) -> Classification | None:

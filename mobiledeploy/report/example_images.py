@@ -14,9 +14,9 @@ import numpy as np
 from mobiledeploy.data.dataset import Pixels
 from mobiledeploy.report import classification
 from mobiledeploy.report.document import ExampleImage
-from mobiledeploy.verify.inputs import ImageSet
-from mobiledeploy.verify.observed import Observed
-from mobiledeploy.verify.parity import Answers
+from mobiledeploy.verify.outputs.image_sets import ImageSet
+from mobiledeploy.verify.outputs.parity import Answers
+from mobiledeploy.verify.pair import Observed
 from mobiledeploy.verify.report import Comparison, VerifyReport
 
 MISTAKES: Final = 8

@@ -23,9 +23,9 @@ from mobiledeploy.ops.tensors import QTensor
 from mobiledeploy.report import activations
 from mobiledeploy.report.document import Activations, CostLine, GraphCost, ReferenceKind
 from mobiledeploy.runtimes import TensorInfo
-from mobiledeploy.verify import feeding
-from mobiledeploy.verify.inputs import ImageSet
-from mobiledeploy.verify.observed import Observed
+from mobiledeploy.verify.outputs import model_input
+from mobiledeploy.verify.outputs.image_sets import ImageSet
+from mobiledeploy.verify.pair import Observed
 
 MACS: Final = 2e9
 """Multiplications that the oracle may take for all images: some seconds on one core."""
@@ -98,7 +98,7 @@ def _measure(
     count = min(len(images), MOST, max(FEWEST, int(MACS / max(macs, 1))))
     rows = np.unique(np.linspace(0, len(images) - 1, count).round().astype(int))
     codes = TensorInfo(name=graph.input.name, dtype=np.dtype(np.int8), shape=graph.input.shape)
-    (feed,) = feeding.feeds([(reading.read_tflite(file.tflite).input, codes)])
+    (feed,) = model_input.feeds([(reading.read_tflite(file.tflite).input, codes)])
     pixels = np.concatenate([images.pixels(row, row + 1) for row in rows])
     kernels, reference = _kernels(graph, network)
     return Activations(

@@ -17,7 +17,7 @@ from mobiledeploy.report.document import FileCheck, Report
 from mobiledeploy.spec import manifest
 from mobiledeploy.spec.manifest import Manifest
 from mobiledeploy.verify import build
-from mobiledeploy.verify.observed import Observed
+from mobiledeploy.verify.pair import Observed
 
 CERTIFICATE: Final = "certificate.json"
 

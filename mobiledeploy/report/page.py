@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from mobiledeploy.report import charts
 from mobiledeploy.report.document import Activation, Classification, Confusion, Report
-from mobiledeploy.verify.layer_report import LayerRow
-from mobiledeploy.verify.report import VerifyReport
+from mobiledeploy.verify.report import LayerRow, VerifyReport
 
 if TYPE_CHECKING:
     from jinja2 import Environment

@@ -10,9 +10,10 @@ from typing import Any, Final
 
 from mobiledeploy.base import quiet
 from mobiledeploy.base.errors import CorruptFileError
+from mobiledeploy.ops import table
 from mobiledeploy.runtimes import FileLayer, Runtime, Session, litert
 
-_OWN: Final = frozenset({"SOFTMAX", "AVERAGE_POOL_2D"})
+_OWN: Final = frozenset(name for operator in table.OPERATORS for name in operator.LITERT_OWN)
 """Operators for which LiteRT has a kernel of its own, and XNNPACK none."""
 
 

@@ -1,4 +1,4 @@
-"""Verify a build folder: its files are the ones that were built, and they agree."""
+"""`verify`: check that a build folder holds the files that were built, which agree."""
 
 import dataclasses
 import os
@@ -17,15 +17,21 @@ from mobiledeploy.runtimes import table
 from mobiledeploy.runtimes.child import Children
 from mobiledeploy.spec import manifest
 from mobiledeploy.spec.contract import LABELS, Contract, class_names
-from mobiledeploy.verify import facts, float32, golden, inputs, stated
-from mobiledeploy.verify.inputs import ImageSet
-from mobiledeploy.verify.int8 import DEFAULT, Options, ruler_of
-from mobiledeploy.verify.observed import Observed
-from mobiledeploy.verify.parity import Answers
-from mobiledeploy.verify.photos import choose, evenly, labels_by_name, with_photos
-from mobiledeploy.verify.prove import prove
+from mobiledeploy.verify import contract_check
+from mobiledeploy.verify.int8_pair import prove
+from mobiledeploy.verify.outputs import float_files, golden, image_sets, int8_files
+from mobiledeploy.verify.outputs.image_sets import (
+    ImageSet,
+    choose,
+    evenly,
+    labels_by_name,
+    with_photos,
+)
+from mobiledeploy.verify.outputs.int8_files import DEFAULT, Options, ruler_of
+from mobiledeploy.verify.outputs.opened_file import HERE, open_file
+from mobiledeploy.verify.outputs.parity import Answers
+from mobiledeploy.verify.pair import Observed
 from mobiledeploy.verify.report import VerifyReport
-from mobiledeploy.verify.side import HERE, open_side
 
 FILES = ("model.tflite", "model.onnx")
 
@@ -42,8 +48,8 @@ def verify(
 
     Arguments and errors are those of `observe`.
     """
-    found = observe(root, data=data, samples=samples, options=options, progress=progress)
-    return found.report
+    observed = observe(root, data=data, samples=samples, options=options, progress=progress)
+    return observed.report
 
 
 def observe(
@@ -88,17 +94,19 @@ def _observe(
         Contract, (root / "contract.json").read_bytes(), where="contract.json"
     )
     evaluation = _evaluation(root, contract)
-    said = stated.of_folder(contract, root, evaluation)
+    said = contract_check.of_folder(contract, root, evaluation)
     if contract.tolerance is None:
-        found = _float(root, contract, evaluation, data, samples, options, places, progress)
-        return dataclasses.replace(found, report=stated.with_contract(found.report, said))
+        observed = _float(root, contract, evaluation, data, samples, options, places, progress)
+        return dataclasses.replace(
+            observed, report=contract_check.with_contract(observed.report, said)
+        )
     files = model_file.read(root / FILES[0]), model_file.read(root / FILES[1])
     for place, file in zip(places, files, strict=True):
         place.start(table.running(file.format))
     chosen = choose(data, samples, progress=progress)
     decoded = None
     if chosen is None:
-        images = inputs.held_back(some(evaluation, samples))
+        images = image_sets.held_back(some(evaluation, samples))
     else:
         decoded = chosen.decode(
             lambda pixels: preprocess(pixels, contract.preprocessing),
@@ -108,15 +116,17 @@ def _observe(
         )
         images = decoded.images
     sets = images, *_fixed_sets(root, contract)
-    sides = (open_side(files[0], places[0]), open_side(files[1], places[1]))
-    report, answers = prove(sides, sets, options, progress=progress)
-    report = stated.with_contract(report, (*said, *stated.of_files(contract, root, sides)))
+    both = (open_file(files[0], places[0]), open_file(files[1], places[1]))
+    report, answers = prove(both, sets, options, progress=progress)
+    report = contract_check.with_contract(
+        report, (*said, *contract_check.of_files(contract, root, both))
+    )
     return Observed(
         report=with_photos(report, decoded, tuple(_assumed(images)) if decoded else ()),
         files=files,
         sets=sets,
         answers=answers,
-        scale=ruler_of(sides).scale,
+        scale=ruler_of(both).scale,
         class_names=class_names(root),
     )
 
@@ -144,9 +154,9 @@ def prove_own(
     Raises:
         ParityError: The outputs do not vary.
     """
-    one, two = (open_side(model_file.read(folder / name), HERE) for name in FILES)
+    one, two = (open_file(model_file.read(folder / name), HERE) for name in FILES)
     options = Options(only_main=True, keep=True, threads=threads)
-    return prove((one, two), inputs.own(evaluation), options, progress=progress)
+    return prove((one, two), image_sets.own(evaluation), options, progress=progress)
 
 
 def _float(
@@ -171,8 +181,8 @@ def _float(
             hint="leave out --level",
         )
     files = model_file.read(root / FILES[0]), model_file.read(root / FILES[1])
-    sets = inputs.own(some(evaluation, samples))
-    report, answers = float32.verify(
+    sets = image_sets.own(some(evaluation, samples))
+    report, answers = float_files.verify_build(
         files[0].data,
         files[1].data,
         sets,
@@ -182,7 +192,7 @@ def _float(
         progress=progress,
     )
     said = (
-        facts.of_floats(
+        int8_files.facts_of_floats(
             file,
             contract.input.shape[1:],
             contract.preprocessing,
@@ -227,7 +237,7 @@ def _fixed_sets(root: Path, contract: Contract) -> tuple[ImageSet, ImageSet]:
     pixels, names, answers = golden.read(root / "golden.npz")
     _check_shape("golden.npz", pixels.shape, contract.input.shape)
     _check_shape("golden.npz", answers.logits.shape, contract.output.shape)
-    return inputs.synthetic_extremes((height, width, channels)), ImageSet(
+    return image_sets.synthetic_extremes((height, width, channels)), ImageSet(
         name="golden vectors",
         names=names,
         pixels=lambda start, stop: pixels[start:stop],

@@ -1,5 +1,6 @@
-"""Verify two files that claim to be the same classifier, whoever made them."""
+"""`verify`: compare two files that claim to be the same classifier, whoever made them."""
 
+import dataclasses
 import math
 from pathlib import Path
 from typing import Final
@@ -10,21 +11,43 @@ from mobiledeploy.formats import model_file
 from mobiledeploy.formats.model_file import ModelFile
 from mobiledeploy.runtimes import table
 from mobiledeploy.runtimes.child import Children
-from mobiledeploy.verify import feeding, float_pair, inputs
-from mobiledeploy.verify.inputs import ImageSet
-from mobiledeploy.verify.int8 import DEFAULT, Options, ruler_of
-from mobiledeploy.verify.observed import Observed
-from mobiledeploy.verify.photos import (
+from mobiledeploy.verify.int8_pair import prove
+from mobiledeploy.verify.outputs import float_files, image_sets, model_input
+from mobiledeploy.verify.outputs.image_sets import (
     Decoded,
+    ImageSet,
     Photos,
     centred,
     choose,
     labels_by_count,
     with_photos,
 )
-from mobiledeploy.verify.prove import prove
+from mobiledeploy.verify.outputs.int8_files import DEFAULT, Options, ruler_of
+from mobiledeploy.verify.outputs.opened_file import OpenFile, open_file
+from mobiledeploy.verify.outputs.parity import Answers
 from mobiledeploy.verify.report import VerifyReport
-from mobiledeploy.verify.side import Side, open_side
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Observed:
+    """A verification, with what its report was made from.
+
+    Attributes:
+        report: What was found.
+        files: The two files.
+        sets: The images, in the report's order.
+        answers: With `Options.keep`, what the first file answered to each set.
+        scale: Real units of a step of the answers' logits; None if those are probabilities.
+        class_names: By label; empty if they are not known.
+    """
+
+    report: VerifyReport
+    files: tuple[ModelFile, ModelFile]
+    sets: tuple[ImageSet, ...]
+    answers: tuple[Answers, ...]
+    scale: float | None
+    class_names: tuple[str, ...]
+
 
 SYNTHETIC: Final = "no photos were given: the images are synthetic, and say nothing about accuracy"
 
@@ -42,8 +65,10 @@ def verify(
 
     Arguments and errors are those of `observe`.
     """
-    found = observe(first, second, data=data, samples=samples, options=options, progress=progress)
-    return found.report
+    observed = observe(
+        first, second, data=data, samples=samples, options=options, progress=progress
+    )
+    return observed.report
 
 
 def observe(
@@ -91,14 +116,14 @@ def _observe(
     options: Options,
     progress: Progress,
 ) -> Observed:
-    sides = (open_side(files[0], places[0]), open_side(files[1], places[1]))
-    shape, classes = _claims(sides)
+    both = (open_file(files[0], places[0]), open_file(files[1], places[1]))
+    shape, classes = _claims(both)
     class_names: tuple[str, ...] = ()
     assumed: tuple[str, ...] = (SYNTHETIC,)
     decoded: Decoded | None = None
     if chosen is None:
-        count = inputs.NATURAL_IMAGES if samples is None else samples
-        images = inputs.natural(shape, images=count)
+        count = image_sets.NATURAL_IMAGES if samples is None else samples
+        images = image_sets.natural(shape, images=count)
     else:
         labels = labels_by_count(chosen.dataset, classes)
         decoded = chosen.decode(
@@ -107,17 +132,17 @@ def _observe(
         images = decoded.images
         class_names = () if labels is None else chosen.dataset.class_names
         assumed = _assumed(chosen, images, classes)
-    sets = images, inputs.synthetic_extremes(shape)
-    floats = float_pair.are_floats(sides)
-    proof = float_pair.verify if floats else prove
-    report, answers = proof(sides, sets, options, progress=progress)
+    sets = images, image_sets.synthetic_extremes(shape)
+    floats = float_files.are_floats(both)
+    proof = float_files.verify_pair if floats else prove
+    report, answers = proof(both, sets, options, progress=progress)
     fed = [f"pixels became the input of {file.name} as {file.fed}" for file in report.files]
     return Observed(
         report=with_photos(report, decoded, (*fed, *assumed)),
         files=files,
         sets=sets,
         answers=answers,
-        scale=1.0 if floats else ruler_of(sides).scale,
+        scale=1.0 if floats else ruler_of(both).scale,
         class_names=class_names,
     )
 
@@ -132,21 +157,21 @@ def _assumed(chosen: Photos, images: ImageSet, classes: int) -> tuple[str, ...]:
     )
 
 
-def _claims(sides: tuple[Side, Side]) -> tuple[tuple[int, int, int], int]:
+def _claims(both: tuple[OpenFile, OpenFile]) -> tuple[tuple[int, int, int], int]:
     """Return the shape of the images and the number of classes, which both files must share.
 
     Raises:
         ParityError: They do not.
     """
-    found = []
-    for side in sides:
-        session = side.load(side.primary, taps=side.ends.taps, threads=1)
-        shape = feeding.image_shape(session.input)
-        found.append((shape, math.prod(session.outputs[0].shape)))
-    if found[0] != found[1]:
+    claims = []
+    for opened in both:
+        session = opened.load(opened.primary, taps=opened.ends.taps, threads=1)
+        shape = model_input.image_shape(session.input)
+        claims.append((shape, math.prod(session.outputs[0].shape)))
+    if claims[0] != claims[1]:
         said = [
-            f"{side.file.name} takes {' x '.join(map(str, shape))} and knows {classes} classes"
-            for side, (shape, classes) in zip(sides, found, strict=True)
+            f"{opened.file.name} takes {' x '.join(map(str, shape))} and knows {classes} classes"
+            for opened, (shape, classes) in zip(both, claims, strict=True)
         ]
         raise ParityError("; ".join(said), hint="they are not the same classifier")
-    return found[0]
+    return claims[0]

@@ -1,4 +1,6 @@
-"""What verification found: frozen, and JSON as docs/schemas/verify.schema.json says.
+"""`VerifyReport`: everything that verification finds, as plain data.
+
+It becomes JSON as docs/schemas/verify.schema.json and certificate.schema.json say.
 
 An LSB is a step of the grid on which the first file's logits (or scores) lie. Where both files
 have the same grid all differences are whole numbers.
@@ -8,11 +10,277 @@ import dataclasses
 from typing import Final, Literal, TypeAlias
 
 from mobiledeploy.base.codec import OMIT, UNWRITTEN
-from mobiledeploy.compare.difference import StructureReport
-from mobiledeploy.spec.results import Accuracy as Score
-from mobiledeploy.verify.layer_report import Divergence, LayerRow
-from mobiledeploy.verify.proof import FilesCertificate
-from mobiledeploy.verify.runtime_failure import RuntimeFailure
+from mobiledeploy.base.errors import DEATHS, CorruptFileError, RuntimeDiedError
+from mobiledeploy.compare.difference import Cause, StructureReport
+from mobiledeploy.spec.results import Accuracy
+
+FailureKind: TypeAlias = Literal["signal", "time", "memory", "nonsense", "refusal"]
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class RuntimeFailure:
+    """A runtime that died of a file, or refused it, where what apps use may have run it.
+
+    Attributes:
+        kind: `signal`: it was killed by one. `time`, `memory`: it took more than it may.
+            `nonsense`: its process answered what is no answer. `refusal`: it said that it cannot
+            run the file.
+        detail: The signal's name, the limit, or what it said.
+        inputs: The set of images that it died on; empty where it did not come so far.
+        images: How many images of that set it was to run.
+        number: Which of those it dies of on its own, from 1; None if that is not known.
+        image: Name of that image; empty if it is not known.
+    """
+
+    kind: FailureKind
+    detail: str
+    inputs: str = ""
+    images: int = 0
+    number: int | None = None
+    image: str = ""
+
+    @property
+    def words(self) -> str:
+        """What happened and where, in words that follow the runtime's name."""
+        return self.how if self.kind == "refusal" else f"{self.how} {self.place}"
+
+    @property
+    def how(self) -> str:
+        """What happened."""
+        if self.kind == "refusal":
+            return f"refused the file ({self.detail})"
+        return DEATHS[self.kind].format(self.detail)
+
+    @property
+    def place(self) -> str:
+        """Where it died."""
+        if not self.inputs:
+            return "while it loaded the file"
+        if self.number is None:
+            return f"on {self.images} {self.inputs}"
+        return f"on image {self.number} of {self.images} {self.inputs}, `{self.image}`"
+
+
+def failure_of(
+    error: RuntimeDiedError | CorruptFileError,
+    *,
+    inputs: str = "",
+    images: int = 0,
+    number: int | None = None,
+    image: str = "",
+) -> RuntimeFailure:
+    """Return the facts of what a session raised; see `RuntimeFailure` for the other arguments."""
+    if isinstance(error, CorruptFileError):
+        return RuntimeFailure(kind="refusal", detail=str(error))
+    return RuntimeFailure(
+        kind=error.death,
+        detail=error.detail,
+        inputs=inputs,
+        images=images,
+        number=number,
+        image=image,
+    )
+
+
+Status: TypeAlias = Literal["proven", "sampled", "not proven"]
+
+Method: TypeAlias = Literal["structure", "enumeration", "samples", "none"]
+"""`structure`: both files hold the same integers, and both kernels do the same operations with
+them. `enumeration`: both kernels' arithmetic was computed for every input that there is."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Accumulator:
+    """What the int32 sums of a layer with weights can be, over all inputs that there are.
+
+    Attributes:
+        lowest: Of all channels, bias included.
+        highest: Likewise.
+        exact: Whether all of them are float32 values: at most 2**24. Others are rounded when they
+            are converted, in both runtimes alike.
+    """
+
+    lowest: int
+    highest: int
+    exact: bool
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class LayerProof:
+    """A layer of the `.tflite` and its counterpart in the `.onnx`.
+
+    Attributes:
+        layer: Name in the `.tflite`; empty where only the `.onnx` has it.
+        counterpart: Name in the `.onnx`; empty where there is none.
+        kind: What it computes, such as `conv`.
+        status: What is known.
+        method: How.
+        cases: Inputs of the enumeration or of the samples; 0 for a proof by structure.
+        statement: What was found, in words.
+        reasons: Why it is not proven; empty if it is.
+        accumulator: Of a layer with weights that is proven.
+    """
+
+    layer: str
+    counterpart: str
+    kind: str
+    status: Status
+    method: Method
+    cases: int = 0
+    statement: str = ""
+    reasons: tuple[str, ...] = ()
+    accumulator: Accumulator | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class RunCheck:
+    """Something that was tried on this machine, on samples.
+
+    Attributes:
+        name: What.
+        holds: Whether it came out as it must.
+        cases: Images, pairs or sums of codes, inputs of single layers, or ways of running them.
+        statement: What was done, in words.
+        reasons: What went wrong; empty if it holds.
+    """
+
+    name: str
+    holds: bool
+    cases: int
+    statement: str
+    reasons: tuple[str, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class CertifiedFile:
+    """A file that the certificate speaks of, and nothing but these bytes.
+
+    Attributes:
+        format: `tflite` or `onnx`.
+        size: Bytes.
+        sha256: Hexadecimal digest of the bytes.
+        runtime: What ran it, with version.
+    """
+
+    format: str
+    size: int
+    sha256: str
+    runtime: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class FilesCertificate:
+    """What is known of two files; JSON as docs/schemas/certificate.schema.json says.
+
+    Attributes:
+        version: Of this form.
+        holds: Whether every layer before the softmax is proven, and every sample as it must be.
+        verdict: In a sentence.
+        files: The `.tflite`, then the `.onnx`.
+        layers: A proof a layer, in the running order of the `.tflite`.
+        checks: What was tried on this machine.
+        sampled: What was only sampled, in words.
+        cpu: On which the samples ran.
+        machine: Its architecture.
+    """
+
+    version: int
+    holds: bool
+    verdict: str
+    files: tuple[CertifiedFile, ...]
+    layers: tuple[LayerProof, ...]
+    checks: tuple[RunCheck, ...]
+    sampled: tuple[str, ...]
+    cpu: str
+    machine: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class LayerRow:
+    """How a layer's codes differ between the two files, over the images that localise.
+
+    Attributes:
+        layer: Its name.
+        operator: `CONV_2D`, `ADD` and so on.
+        max_lsb: Largest difference between the two files, end to end: errors of earlier layers
+            included.
+        differing: Share of elements that differ, 0..1, end to end.
+        first_error: Largest difference between what the first file's runtime gives and what the
+            NumPy oracle computes with that file's integers from the codes that really reached
+            the layer: errors of earlier layers excluded. None where the oracle cannot judge.
+        second_error: The same of the second file, its runtime and its integers.
+        alone_max_lsb: Largest difference between the layer cut out of the first file and cut out
+            of the second one, each in its runtime, on the codes that reached it in the first
+            file: errors of earlier layers excluded. Where the files have other grids for what it
+            reads, the codes are moved to the second one's first. None where it cannot be cut out.
+        alone_differing: Share of elements that differ then, 0..1.
+    """
+
+    layer: str
+    operator: str
+    max_lsb: int
+    differing: float
+    first_error: int | None
+    second_error: int | None
+    alone_max_lsb: int | None
+    alone_differing: float | None
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class HotChannel:
+    """A channel of the diverging layer, worst first.
+
+    Attributes:
+        channel: Its index.
+        max_lsb: Largest difference in it.
+        differing: Share of its elements that differ, 0..1.
+    """
+
+    channel: int
+    max_lsb: int
+    differing: float
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Divergence:
+    """The first layer that diverges.
+
+    Attributes:
+        layer: Its name in the first file.
+        other: Its name in the second file.
+        operator: `CONV_2D`, `ADD` and so on; `INPUT` where the codes of the input differ.
+        position: 1 for the first layer after the input; 0 for the input.
+        layers: How many layers there are.
+        image: Name of the image that shows it best: the one with the largest difference.
+        images: How many images were looked at.
+        blamed: Name of the participant that does not compute what its own file's integers say.
+            Empty where both do, so that it is the files' integers that differ, and where that
+            cannot be told.
+        histogram: Difference (second minus first) in steps, and how many elements differ by it,
+            on the image that shows it best.
+        channels: The worst channels of the layer, at most eight.
+        cause: Why, in a sentence.
+        reason: `cause`, clause by clause; not in JSON.
+    """
+
+    layer: str
+    other: str
+    operator: str
+    position: int
+    layers: int
+    image: str
+    images: int
+    blamed: str
+    histogram: tuple[tuple[int, int], ...]
+    channels: tuple[HotChannel, ...]
+    cause: str
+    reason: Cause = dataclasses.field(default=Cause(), compare=False, metadata=UNWRITTEN)
+
+    @property
+    def headline(self) -> str:
+        """The most telling clause of the cause; all of it where the clauses are not known."""
+        return self.reason.headline or self.cause
+
 
 Level: TypeAlias = Literal["quick", "full"]
 RECORD: Final = "record"
@@ -154,9 +422,9 @@ class FileScore:
 
     file: str
     runtime: str
-    labels: Score
+    labels: Accuracy
     interval: tuple[float, float]
-    float_model: Score | None
+    float_model: Accuracy | None
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,7 +22,7 @@ from mobiledeploy.runtimes import litert
 from mobiledeploy.spec.contract import MODELS, Contract, Int8Grid
 from mobiledeploy.spec.results import File
 from mobiledeploy.targets import onnx, tflite
-from mobiledeploy.verify import golden
+from mobiledeploy.verify.outputs import golden
 
 Json = dict[str, Any]
 

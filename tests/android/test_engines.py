@@ -12,7 +12,7 @@ from android.proving import Proof, Prover
 
 from mobiledeploy.formats.tflite import edit, parse
 from mobiledeploy.runtimes import litert
-from mobiledeploy.verify import golden
+from mobiledeploy.verify.outputs import golden
 
 pytestmark = [pytest.mark.android, pytest.mark.timeout(900)]
 

@@ -20,7 +20,7 @@ from mobiledeploy.formats.tflite import edit, parse
 from mobiledeploy.integer import tflite_reader
 from mobiledeploy.ops.softmax import softmax_codes
 from mobiledeploy.targets import tflite
-from mobiledeploy.verify import golden
+from mobiledeploy.verify.outputs import golden
 
 pytestmark = [pytest.mark.android, pytest.mark.timeout(600)]
 

@@ -9,7 +9,7 @@ from android import jvm
 
 from mobiledeploy.formats.tflite import edit, parse
 from mobiledeploy.runtimes import litert
-from mobiledeploy.verify import golden
+from mobiledeploy.verify.outputs import golden
 
 pytestmark = [pytest.mark.android, pytest.mark.timeout(600)]
 

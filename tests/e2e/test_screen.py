@@ -11,7 +11,7 @@ from mobiledeploy.cli import _verify_summary
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.targets import onnx, tflite
 from mobiledeploy.verify import pair
-from mobiledeploy.verify.int8 import Options
+from mobiledeploy.verify.outputs.int8_files import Options
 from mobiledeploy.verify.report import VerifyReport
 
 GRAPH = graphs.assorted_graph()

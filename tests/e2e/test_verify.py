@@ -18,7 +18,7 @@ from mobiledeploy.spec import manifest
 from mobiledeploy.spec.manifest import Manifest
 from mobiledeploy.spec.results import File
 from mobiledeploy.verify import build as verify_build
-from mobiledeploy.verify.int8 import Options
+from mobiledeploy.verify.outputs.int8_files import Options
 
 pytestmark = pytest.mark.tensorflow  # the build that they verify needs it
 

@@ -3,9 +3,10 @@
 import dataclasses
 from collections.abc import Iterator
 
+import comparing
+
 from mobiledeploy import reading
 from mobiledeploy.base.errors import CorruptFileError
-from mobiledeploy.compare import structure
 from mobiledeploy.compare.difference import Difference
 from mobiledeploy.formats.onnx import parse as parse_onnx
 from mobiledeploy.formats.tflite import parse
@@ -80,7 +81,7 @@ class Instrument:
             reading.read_tflite(parse(tflite)),
             reading.read_onnx(parse_onnx(onnx)),
         )
-        self._usual = set(structure.compare(self._tflite, self._onnx).differences)
+        self._usual = set(comparing.compare(self._tflite, self._onnx).differences)
 
     def is_right(self, mutant: Mutant, answer: Answer) -> bool:
         """Return whether the layer that it names is the one at fault."""
@@ -94,9 +95,9 @@ class Instrument:
         """Return what it says of a mutant."""
         try:
             if mutant.format == "tflite":
-                report = structure.compare(reading.read_tflite(parse(mutant.data)), self._onnx)
+                report = comparing.compare(reading.read_tflite(parse(mutant.data)), self._onnx)
             else:
-                report = structure.compare(
+                report = comparing.compare(
                     self._tflite, reading.read_onnx(parse_onnx(mutant.data))
                 )
         except CorruptFileError as error:

@@ -3,6 +3,7 @@
 import contextlib
 import functools
 
+import comparing
 import graphs
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -10,7 +11,6 @@ from hypothesis import strategies as st
 from mobiledeploy import reading
 from mobiledeploy.base import codec
 from mobiledeploy.base.errors import MobileDeployError
-from mobiledeploy.compare import structure
 from mobiledeploy.formats.onnx import parse as parse_onnx
 from mobiledeploy.formats.tflite import parse
 from mobiledeploy.integer.certify import certify
@@ -46,7 +46,7 @@ def changed(data: bytes, places: list[tuple[int, bytes]]) -> bytes:
 def test_a_damaged_tflite_is_read_and_compared_or_refused(places: list[tuple[int, bytes]]) -> None:
     with contextlib.suppress(MobileDeployError):
         found = reading.read_tflite(parse(changed(files()[0], places)))
-        codec.to_json(structure.compare(sound(), found))
+        codec.to_json(comparing.compare(sound(), found))
 
 
 @settings(max_examples=80, deadline=3000)
@@ -54,7 +54,7 @@ def test_a_damaged_tflite_is_read_and_compared_or_refused(places: list[tuple[int
 def test_a_damaged_onnx_is_read_and_compared_or_refused(places: list[tuple[int, bytes]]) -> None:
     with contextlib.suppress(MobileDeployError):
         found = reading.read_onnx(parse_onnx(changed(files()[1], places)))
-        codec.to_json(structure.compare(found, sound()))
+        codec.to_json(comparing.compare(found, sound()))
 
 
 @settings(max_examples=30, deadline=3000)

@@ -17,7 +17,7 @@ from mobiledeploy.integer.certify import certify
 from mobiledeploy.runtimes import Format, Runtime, table
 from mobiledeploy.runtimes.child import Children, ChildSession
 from mobiledeploy.targets import onnx, tflite
-from mobiledeploy.verify.side import open_side
+from mobiledeploy.verify.outputs.opened_file import open_file
 
 FILES = 500
 SECONDS = 10.0
@@ -58,8 +58,8 @@ def test_no_file_kills_or_hangs_the_command(
 
 def run(data: bytes, runtime: Runtime, children: Children) -> None:
     """Take a file through everything that `verify` does before it compares."""
-    side = open_side(model_file.of_bytes("a file", data), children)
-    session = side.load(runtime, taps=side.ends.taps, threads=1)
+    opened = open_file(model_file.of_bytes("a file", data), children)
+    session = opened.load(runtime, taps=opened.ends.taps, threads=1)
     session.run(np.zeros((2, *session.input.shape), session.input.dtype))
     assert isinstance(session, ChildSession)
     session.close()

@@ -3,6 +3,7 @@
 import functools
 from typing import Any
 
+import comparing
 import graphs
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +15,6 @@ from tflite_editor import TfliteFile
 
 from mobiledeploy import reading
 from mobiledeploy.base.errors import MobileDeployError
-from mobiledeploy.compare import structure
 from mobiledeploy.compare.difference import Difference
 from mobiledeploy.formats.onnx import parse as parse_onnx
 from mobiledeploy.formats.tflite import parse
@@ -41,7 +41,7 @@ def files() -> tuple[bytes, bytes]:
 @functools.cache
 def sound() -> tuple[Reading, Reading, frozenset[Difference]]:
     pair = reading.read_tflite(parse(files()[0])), reading.read_onnx(parse_onnx(files()[1]))
-    return *pair, frozenset(structure.compare(*pair).differences)
+    return *pair, frozenset(comparing.compare(*pair).differences)
 
 
 def is_silent(*, tflite: bytes | None = None, onnx: bytes | None = None) -> bool:
@@ -51,7 +51,7 @@ def is_silent(*, tflite: bytes | None = None, onnx: bytes | None = None) -> bool
         b = b if onnx is None else reading.read_onnx(parse_onnx(onnx))
     except MobileDeployError:
         return False
-    return frozenset(structure.compare(a, b).differences) == usual
+    return frozenset(comparing.compare(a, b).differences) == usual
 
 
 def nudged(values: Any, place: int) -> Any:

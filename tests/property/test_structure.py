@@ -2,13 +2,13 @@
 
 import dataclasses
 
+import comparing
 import numpy as np
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from mobiledeploy import reading
 from mobiledeploy.base.errors import ConversionError
-from mobiledeploy.compare import structure
 from mobiledeploy.formats.tflite import parse
 from mobiledeploy.integer import oracle
 from mobiledeploy.integer.graph import IntegerGraph
@@ -80,7 +80,7 @@ def test_equivalent_means_the_same_codes_for_every_input(
     except ConversionError:
         return  # an accumulator step too wide for the runtimes
     files = [reading.read_tflite(parse(tflite.write(graph, head="logits"))) for graph in (a, b)]
-    report = structure.compare(*files)
+    report = comparing.compare(*files)
     one, two = (oracle.run(graph, ALL_CODES)["out"] for graph in (a, b))
     equal = np.array_equal(one, two)
     event(f"equal: {equal}, differences: {bool(report.differences)}")
@@ -101,7 +101,7 @@ def test_changes_of_every_size_are_told_apart() -> None:
     wide = dataclasses.replace(node.output, scale=np.float32(0.022))
     other = dataclasses.replace(graph, nodes=(dataclasses.replace(node, output=wide),))
     files = [reading.read_tflite(parse(tflite.write(g, head="logits"))) for g in (graph, other)]
-    report = structure.compare(*files)
+    report = comparing.compare(*files)
     assert report.first is not None
     codes = [oracle.run(g, ALL_CODES)["out"].astype(int) for g in (graph, other)]
     assert report.first.lsb == np.abs(codes[0] - codes[1]).max() > 0

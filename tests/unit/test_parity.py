@@ -7,15 +7,15 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from mobiledeploy.base.errors import ParityError
-from mobiledeploy.verify.golden import choose
-from mobiledeploy.verify.parity import Answers, Codes, Tally, Variety, compare
+from mobiledeploy.verify.outputs.golden import choose
+from mobiledeploy.verify.outputs.parity import Answers, Outputs, Tally, Variety, compare
 
 
-def answers(codes: Codes) -> Answers:
+def answers(codes: Outputs) -> Answers:
     return Answers(logits=codes, scores=codes)
 
 
-def varied(images: int = 6, classes: int = 4) -> Codes:
+def varied(images: int = 6, classes: int = 4) -> Outputs:
     rng = np.random.default_rng(0)
     return rng.integers(-128, 128, (images, classes)).astype(np.int16)
 
@@ -102,7 +102,7 @@ def test_outputs_of_other_shapes_are_refused() -> None:
 
 
 @given(hnp.arrays(np.int16, (6, 3), elements=st.integers(-128, 127)))
-def test_comparing_is_symmetric(codes: Codes) -> None:
+def test_comparing_is_symmetric(codes: Outputs) -> None:
     one, two = answers(varied(classes=3)), answers(codes)
     assert (
         compare("x", NAMES, one, two).max_logits_lsb

@@ -26,8 +26,8 @@ from mobiledeploy.spec.config import Preprocessing
 from mobiledeploy.targets import onnx, tflite
 from mobiledeploy.targets.outer_tensor import outer_tensor
 from mobiledeploy.training.imagenet_weights import SIZES, _keras_path
-from mobiledeploy.verify.proof import Finding
-from mobiledeploy.verify.referee import _right
+from mobiledeploy.verify.layers.recompute import _right
+from mobiledeploy.verify.proof.layer_proofs import ProofResult
 
 OTHER: Any = "another"
 GRAPH = graphs.assorted_graph()
@@ -82,7 +82,7 @@ CALLS: dict[str, Callable[[], object]] = {
     "order of Keras's kernel": lambda: _order(OTHER),
     "format of a file": lambda: Graph.of(other_format()),
     "node to certify": lambda: certify(other_node()),
-    "method of a proof": lambda: Finding(method=OTHER).status,
+    "method of a proof": lambda: ProofResult(method=OTHER).status,
     "kind of a layer": lambda: list(
         _right(
             changed(read_tflite(parse(tflite.write(GRAPH))).layers[0], kind=OTHER),
@@ -106,5 +106,5 @@ def test_an_unknown_choice_is_refused(
         call()
 
 
-def test_a_proof_needs_a_method() -> None:
-    assert Finding(method="none").status == "not proven"
+def test_no_method_is_no_proof() -> None:
+    assert ProofResult(method="none").status == "not proven"

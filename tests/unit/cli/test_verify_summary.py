@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from mobiledeploy.cli import _verify_summary
 from mobiledeploy.spec.results import Accuracy
-from mobiledeploy.verify.layer_report import Divergence
 from mobiledeploy.verify.report import (
     Comparison,
+    Divergence,
     FileFacts,
     FileScore,
     FloatComparison,

@@ -4,9 +4,14 @@ import dataclasses
 
 from mobiledeploy.cli import _verify_tables
 from mobiledeploy.compare.difference import Cause
-from mobiledeploy.verify.layer_report import Divergence
-from mobiledeploy.verify.report import Comparison, FileFacts, Participant, VerifyReport
-from mobiledeploy.verify.runtime_failure import RuntimeFailure
+from mobiledeploy.verify.report import (
+    Comparison,
+    Divergence,
+    FileFacts,
+    Participant,
+    RuntimeFailure,
+    VerifyReport,
+)
 
 LONG = "a_network_of_some_research_group_quantised_after_training"
 JOINED = ";".join(f"mobilenet/block_1_expand_{part}" for part in ("relu/Relu6", "BN/add", "mul"))

@@ -3,13 +3,13 @@
 from pathlib import Path
 from typing import Any
 
+import comparing
 import graphs
 import numpy as np
 import pytest
 from float_onnx import quantised_by_ort
 
 from mobiledeploy import reading
-from mobiledeploy.compare import structure
 from mobiledeploy.formats.onnx import parse as parse_onnx
 from mobiledeploy.formats.tflite import parse
 from mobiledeploy.integer.certify import certify
@@ -63,7 +63,7 @@ def test_files_of_orts_quantizer_are_said_to_be_calibrated_apart(
     )
     assert [layer.kind for layer in theirs.layers] == [layer.kind for layer in ours.layers]
     assert not [layer.faults for layer in theirs.layers if layer.faults]
-    report = structure.compare(ours, theirs)
+    report = comparing.compare(ours, theirs)
     assert report.matched == len(ours.layers)
     assert not report.same
     assert "quantised separately" in report.cause
@@ -84,7 +84,7 @@ def test_a_file_of_tf2onnx_holds_our_integers_and_adds_otherwise(tmp_path: Path)
     path.write_bytes(tflite.write(graph))
     model, _ = tf2onnx.convert.from_tflite(str(path), opset=17)
     theirs = reading.read_onnx(parse_onnx(model.SerializeToString()))
-    report = structure.compare(reading.read_tflite(parse(path.read_bytes())), theirs)
+    report = comparing.compare(reading.read_tflite(parse(path.read_bytes())), theirs)
     assert report.matched == report.layers == report.other_layers == len(graph.nodes)
     # tf2onnx takes the scales as they are; ours are moved where that rounds otherwise.
     moved = {name for name, c in certify(graph).items() if c.differing_before}
@@ -117,7 +117,7 @@ def test_a_file_of_tensorflows_converter_is_said_to_be_calibrated_apart() -> Non
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
     theirs = reading.read_tflite(parse(converter.convert()))
     ours = reading.read_onnx(parse_onnx(onnx_target.write(graph, certify(graph))))
-    report = structure.compare(theirs, ours)
+    report = comparing.compare(theirs, ours)
     assert report.matched == report.layers == report.other_layers == len(graph.nodes)
     assert "quantised separately" in report.cause
     assert ours.input.dtype != theirs.input.dtype

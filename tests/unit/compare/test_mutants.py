@@ -2,6 +2,7 @@
 
 import functools
 
+import comparing
 import graphs
 import pytest
 from mutants.faults import FAULTS
@@ -9,7 +10,6 @@ from mutants.instrument import Instrument, mutant
 from onnx import load_from_string
 
 from mobiledeploy import reading
-from mobiledeploy.compare import structure
 from mobiledeploy.formats.onnx import parse as parse_onnx
 from mobiledeploy.formats.tflite import parse
 from mobiledeploy.integer.certify import certify
@@ -106,7 +106,7 @@ def test_an_image_in_an_order_that_is_not_understood_is_no_other_network() -> No
     (turned,) = [node for node in model.graph.node if node.op_type == "Transpose"][:1]
     turned.attribute[0].ints[:] = [0, 1, 3, 2]
     spoilt = reading.read_onnx(parse_onnx(model.SerializeToString()))
-    cause = structure.compare(reading.read_tflite(parse(files["tflite"])), spoilt).cause
+    cause = comparing.compare(reading.read_tflite(parse(files["tflite"])), spoilt).cause
     assert "axes NHCW is not understood in this form" in cause
     assert "different networks" not in cause
 

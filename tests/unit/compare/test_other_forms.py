@@ -3,13 +3,13 @@
 from pathlib import Path
 from typing import Any
 
+import comparing
 import graphs
 import numpy as np
 import pytest
 from float_onnx import quantised_by_ort
 
 from mobiledeploy import reading
-from mobiledeploy.compare import structure
 from mobiledeploy.formats.onnx import parse as parse_onnx
 from mobiledeploy.formats.tflite import parse
 from mobiledeploy.integer.certify import certify
@@ -56,7 +56,7 @@ def test_what_ort_has_optimised_and_saved_holds_the_same_integers(
     assert b"channels_last" in saved.read_bytes()
     pair = reading.read_onnx(parse_onnx(file)), reading.read_onnx(parse_onnx(saved.read_bytes()))
     assert "unknown" not in {layer.kind for layer in pair[1].layers}
-    report = structure.compare(*pair)
+    report = comparing.compare(*pair)
     assert report.matched == report.layers == report.other_layers
     assert report.same, report.cause
 
@@ -69,6 +69,6 @@ def test_a_file_is_the_same_as_itself_however_its_additions_round() -> None:
         name="sum", scales=scales[:2], cases=0, differing_before=0, differing_after=0
     )
     file = reading.read_onnx(parse_onnx(onnx.write(graph, {"sum": plain}, head="logits")))
-    assert structure.compare(file, file).same
+    assert comparing.compare(file, file).same
     first = reading.read_tflite(parse(tflite.write(graph, head="logits")))
-    assert structure.compare(first, file).first.field == "rounding"
+    assert comparing.compare(first, file).first.field == "rounding"

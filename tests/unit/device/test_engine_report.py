@@ -10,7 +10,7 @@ from unit.shared.test_verdicts import CLASSES, NAMES, REALS, contract
 from mobiledeploy.base import codec
 from mobiledeploy.device.engine_report import EngineReport, compare_answers
 from mobiledeploy.device.self_test import EngineAnswer, EngineComparison, EngineVerdict
-from mobiledeploy.verify.parity import Answers
+from mobiledeploy.verify.outputs.parity import Answers
 
 Reals = npt.NDArray[np.float32]
 

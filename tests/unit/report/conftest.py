@@ -15,9 +15,14 @@ from mobiledeploy.report import make_report
 from mobiledeploy.report.document import Report
 from mobiledeploy.targets import onnx, tflite
 from mobiledeploy.verify import pair
-from mobiledeploy.verify.int8 import Options
-from mobiledeploy.verify.proof import CertifiedFile, FilesCertificate, LayerProof, RunCheck
-from mobiledeploy.verify.runtime_failure import RuntimeFailure
+from mobiledeploy.verify.outputs.int8_files import Options
+from mobiledeploy.verify.report import (
+    CertifiedFile,
+    FilesCertificate,
+    LayerProof,
+    RunCheck,
+    RuntimeFailure,
+)
 
 OPTIONS = Options(threads=2, keep=True, layers=True)
 HOSTILE = "<img src=x onerror=alert(1)>'\"&amp;"

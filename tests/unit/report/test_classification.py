@@ -4,7 +4,7 @@ import numpy as np
 
 from mobiledeploy.report import classification
 from mobiledeploy.report.document import Report
-from mobiledeploy.verify.parity import Answers
+from mobiledeploy.verify.outputs.parity import Answers
 
 
 def test_confusions_add_up_and_mistakes_come_by_confidence(labelled: Report) -> None:

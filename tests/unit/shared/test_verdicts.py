@@ -32,7 +32,7 @@ from mobiledeploy.spec.contract import (
     Tolerance,
 )
 from mobiledeploy.spec.results import File
-from mobiledeploy.verify.float32 import TOLERANCE
+from mobiledeploy.verify.outputs.float_files import TOLERANCE
 
 ROOT = Path(__file__).resolve().parents[3]
 SCHEMA = json.loads((ROOT / "docs/schemas/selftest.schema.json").read_text())

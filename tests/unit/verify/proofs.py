@@ -2,34 +2,38 @@
 
 from collections.abc import Mapping
 
-from mobiledeploy.compare.align import align
+from mobiledeploy.compare.judge import judge
 from mobiledeploy.formats import model_file
-from mobiledeploy.verify import inputs, layer_proofs, tapped
-from mobiledeploy.verify.alone import cut_pairs
-from mobiledeploy.verify.certificate import certify_sides
-from mobiledeploy.verify.layer_codes import Codes
-from mobiledeploy.verify.proof import FilesCertificate, LayerProof
-from mobiledeploy.verify.side import HERE, open_side
+from mobiledeploy.verify.layers import layer_outputs
+from mobiledeploy.verify.layers.layer_outputs import LayerCodes
+from mobiledeploy.verify.layers.single_layer import open_single_layers
+from mobiledeploy.verify.outputs import image_sets
+from mobiledeploy.verify.outputs.opened_file import HERE, open_file
+from mobiledeploy.verify.proof import layer_proofs
+from mobiledeploy.verify.proof.certificate import certify
+from mobiledeploy.verify.report import FilesCertificate, LayerProof
 
 
 def proofs(first: bytes, second: bytes) -> dict[str, LayerProof]:
     """Of all layers by name."""
-    sides = (
-        open_side(model_file.of_bytes("a.tflite", first), HERE),
-        open_side(model_file.of_bytes("b.onnx", second), HERE),
+    both = (
+        open_file(model_file.of_bytes("a.tflite", first), HERE),
+        open_file(model_file.of_bytes("b.onnx", second), HERE),
     )
-    readings = sides[0].reading, sides[1].reading
-    alignment = align(*readings)
+    readings = both[0].reading, both[1].reading
+    judgement = judge(*readings)
 
-    def run(pair: tuple[int, int], codes: Mapping[int, Codes]) -> tuple[Codes, Codes]:
+    def run(
+        pair: tuple[int, int], codes: Mapping[int, LayerCodes]
+    ) -> tuple[LayerCodes, LayerCodes]:
         # Opened where it is needed only: most faults are seen in the files.
         indices = range(len(readings[0].layers)), range(len(readings[1].layers))
-        runs = tapped.tap(sides, indices, threads=1)
-        images = inputs.synthetic_extremes(readings[0].input.shape).pixels(0, 1)
+        runs = layer_outputs.give_out_layers(both, indices, threads=1)
+        images = image_sets.synthetic_extremes(readings[0].input.shape).pixels(0, 1)
         whole = runs[0].run(images), runs[1].run(images)
-        return cut_pairs(runs, alignment).run(pair, codes, whole)
+        return open_single_layers(runs, judgement.alignment).run(pair, codes, whole)
 
-    found = layer_proofs.prove(*readings, alignment, [()] * len(alignment.pairs), run)
+    found = layer_proofs.prove(judgement, [()] * len(judgement.layers), run)
     return {proof.layer or proof.counterpart: proof for proof in found}
 
 
@@ -37,7 +41,7 @@ def certificate_of(first: bytes, second: bytes, *, threads: int = 1) -> FilesCer
     """The certificate of two files, run here."""
     names = ("a.tflite", "b.onnx")
     one, two = (
-        open_side(model_file.of_bytes(name, data), HERE)
+        open_file(model_file.of_bytes(name, data), HERE)
         for name, data in zip(names, (first, second), strict=True)
     )
-    return certify_sides((one, two), threads=threads)
+    return certify((one, two), judge(one.reading, two.reading), threads=threads)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mobiledeploy.verify.accuracy import paired, scores
+from mobiledeploy.verify.outputs.accuracy import paired, scores
 
 LABELS = np.zeros(1000, np.int64)
 RIGHT = np.zeros(1000, np.int64)

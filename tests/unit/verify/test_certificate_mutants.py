@@ -7,7 +7,7 @@ from mutants import instrument
 from unit.verify.proofs import proofs
 
 from mobiledeploy.base.errors import MobileDeployError
-from mobiledeploy.compare.align import align
+from mobiledeploy.compare.judge import judge
 from mobiledeploy.formats.onnx import edit as onnx_edit
 from mobiledeploy.formats.onnx import parse as parse_onnx
 from mobiledeploy.formats.tflite import edit, parse
@@ -15,13 +15,13 @@ from mobiledeploy.integer.certify import certify
 from mobiledeploy.reading import read_onnx, read_tflite
 from mobiledeploy.runtimes import litert, ort
 from mobiledeploy.targets import onnx, tflite
-from mobiledeploy.verify import certificate
+from mobiledeploy.verify.proof import certificate
 
 
 def holds(first: bytes, second: bytes) -> bool:
     readings = read_tflite(parse(first)), read_onnx(parse_onnx(second))
     found = proofs(first, second).values()
-    checks = certificate.border_checks(*readings, align(*readings))
+    checks = certificate.border_checks(judge(*readings))
     return all(p.status != "not proven" for p in found) and all(c.holds for c in checks)
 
 

@@ -17,7 +17,7 @@ from mobiledeploy.integer.quantise import quantise
 from mobiledeploy.network.network import Network
 from mobiledeploy.targets import tflite
 from mobiledeploy.verify import pair
-from mobiledeploy.verify.int8 import Options
+from mobiledeploy.verify.outputs.int8_files import Options
 
 NETWORK, RANGES = graphs.random_network(graphs.assorted())
 

@@ -7,8 +7,8 @@ import pytest
 
 from mobiledeploy.base.errors import CorruptFileError
 from mobiledeploy.data.evaluation import Evaluation
-from mobiledeploy.verify import golden, inputs
-from mobiledeploy.verify.parity import Answers, Codes
+from mobiledeploy.verify.outputs import golden, image_sets
+from mobiledeploy.verify.outputs.parity import Answers, Outputs
 
 IMAGES, SIDE, CLASSES = 40, 16, 4
 EVERY = IMAGES + 29
@@ -24,7 +24,7 @@ def of_grey_images() -> Evaluation:
     )
 
 
-def told(logits: Codes, scores: Codes | None) -> tuple[Answers, Answers]:
+def told(logits: Outputs, scores: Outputs | None) -> tuple[Answers, Answers]:
     """Divide one row an image among the two sets."""
     one, two = (
         Answers(logits=logits[some], scores=None if scores is None else scores[some])
@@ -33,7 +33,7 @@ def told(logits: Codes, scores: Codes | None) -> tuple[Answers, Answers]:
     return one, two
 
 
-def numbered(dtype: type) -> Codes:
+def numbered(dtype: type) -> Outputs:
     """Return rows of which no two are equal."""
     return np.arange(EVERY * CLASSES).reshape(EVERY, CLASSES)[:, ::-1].astype(dtype) % 127
 
@@ -55,7 +55,7 @@ def test_the_last_one_is_coloured_with_the_answers_of_the_same_runtime(
         number = int(name.removeprefix("image "))
         assert (pixels[row] == number).all()
         assert np.array_equal(found.logits[row], logits[number])
-    extremes = inputs.own(of_grey_images())[1]
+    extremes = image_sets.own(of_grey_images())[1]
     place = IMAGES + extremes.names.index(names[-1])
     assert np.array_equal(pixels[-1], extremes.pixels(place - IMAGES, place - IMAGES + 1)[0])
     assert np.array_equal(found.logits[-1], logits[place])

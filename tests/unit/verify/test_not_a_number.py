@@ -14,14 +14,16 @@ from mobiledeploy.data.evaluation import Evaluation
 from mobiledeploy.data.evaluation import read as read_evaluation
 from mobiledeploy.data.evaluation import to_bytes as evaluation_bytes
 from mobiledeploy.integer.quantise import quantise
-from mobiledeploy.reading import StoredTensor as Tensor
+from mobiledeploy.reading import StoredTensor
 from mobiledeploy.runtimes import Array, TensorInfo
 from mobiledeploy.targets import tflite
-from mobiledeploy.verify import answers, float32, golden, inputs, layer_codes, pair
-from mobiledeploy.verify.answers import Ends, Grid
-from mobiledeploy.verify.float32 import FloatFile
-from mobiledeploy.verify.inputs import ImageSet
-from mobiledeploy.verify.parity import Answers
+from mobiledeploy.verify import pair
+from mobiledeploy.verify.layers import layer_outputs
+from mobiledeploy.verify.outputs import answers, float_files, golden, image_sets
+from mobiledeploy.verify.outputs.answers import Ends, OutputGrid
+from mobiledeploy.verify.outputs.float_files import FloatFile
+from mobiledeploy.verify.outputs.image_sets import ImageSet
+from mobiledeploy.verify.outputs.parity import Answers
 from mobiledeploy.verify.report import VerifyReport
 
 NETWORK, RANGES = graphs.random_network(graphs.assorted())
@@ -70,7 +72,7 @@ def compared(first: Array, second: Array) -> VerifyReport:
         FloatFile(name="a.onnx", session=Told(first, "one 1.0"), feed=lambda p: p),
         FloatFile(name="b.onnx", session=Told(second, "two 2.0"), feed=lambda p: p),
     )
-    return float32.compare(files, [numbered()])[0]
+    return float_files.compare(files, [numbered()])[0]
 
 
 @NOT_NUMBERS
@@ -113,7 +115,7 @@ def test_one_file_that_gives_zeros_only_is_not_equal_to_another() -> None:
         FloatFile(name="a", session=Told(zeros, "one"), feed=lambda p: p),
         FloatFile(name="b", session=Told(other, "two"), feed=lambda p: p),
     )
-    report = float32.compare(files, [one])[0]
+    report = float_files.compare(files, [one])[0]
     assert not report.holds
     codec.to_json(report)
 
@@ -153,32 +155,34 @@ def test_a_float_file_can_be_held_against_itself(tmp_path: Path) -> None:
 
 
 @NOT_NUMBERS
-@pytest.mark.parametrize("grid", [None, Grid(scale=0.5, zero_point=0)])
-def test_answers_that_are_no_numbers_are_refused(value: float, grid: Grid | None) -> None:
+@pytest.mark.parametrize("grid", [None, OutputGrid(scale=0.5, zero_point=0)])
+def test_answers_that_are_no_numbers_are_refused(value: float, grid: OutputGrid | None) -> None:
     ends = Ends(taps=(), logits=grid, scores=None, softmax=False)
     found = rows()
     found[1, 1] = value
     with pytest.raises(
         ParityError, match=r"^a file gives (NaN|infinite values) for 1 of 5 images"
     ):
-        answers.read([found], ends, Grid(scale=0.25, zero_point=3), who="a file")
+        answers.read([found], ends, OutputGrid(scale=0.25, zero_point=3), who="a file")
 
 
 def test_answers_that_steps_cannot_count_are_refused() -> None:
     ends = Ends(taps=(), logits=None, scores=None, softmax=False)
     with pytest.raises(ParityError, match="a file gives values of up to 1e"):
-        answers.read([rows() + 1e20], ends, Grid(scale=1e-30, zero_point=3), who="a file")
+        answers.read([rows() + 1e20], ends, OutputGrid(scale=1e-30, zero_point=3), who="a file")
 
 
 def test_a_layer_that_gives_nan_has_no_code() -> None:
-    tensor = Tensor(name="inner", scale=np.float32(0.5), zero_point=0, shape=(3,), dtype="float32")
-    assert layer_codes.read(rows(), tensor)[0].tolist() == [0, 2, 4]
+    tensor = StoredTensor(
+        name="inner", scale=np.float32(0.5), zero_point=0, shape=(3,), dtype="float32"
+    )
+    assert layer_outputs.read_codes(rows(), tensor)[0].tolist() == [0, 2, 4]
     found = rows()
     found[0, 0] = np.inf
-    assert layer_codes.read(found, tensor)[0, 0] == layer_codes.FAR
+    assert layer_outputs.read_codes(found, tensor)[0, 0] == layer_outputs.FAR
     found[0, 0] = np.nan
     with pytest.raises(ParityError, match="NaN for the layer `inner`"):
-        layer_codes.read(found, tensor)
+        layer_outputs.read_codes(found, tensor)
 
 
 def evaluation(float_logits: Array) -> Evaluation:
@@ -206,7 +210,7 @@ def test_held_back_images_with_such_logits_are_refused_by_name(
 def test_golden_vectors_with_such_answers_are_neither_written_nor_read(
     value: float, tmp_path: Path
 ) -> None:
-    extremes = len(inputs.synthetic_extremes((8, 8, 3)))
+    extremes = len(image_sets.synthetic_extremes((8, 8, 3)))
     table = np.arange((IMAGES + extremes) * CLASSES, dtype=np.float32).reshape(-1, CLASSES)
 
     def answered(table: Array) -> list[Answers]:
@@ -230,4 +234,4 @@ def test_golden_vectors_with_such_answers_are_neither_written_nor_read(
 def test_json_with_what_is_no_number_is_refused(text: str) -> None:
     document = f'{{"scale": {text}, "zero_point": 0}}'.encode()
     with pytest.raises(CorruptFileError, match="finite number"):
-        codec.from_json(Grid, document, where="x.json")
+        codec.from_json(OutputGrid, document, where="x.json")

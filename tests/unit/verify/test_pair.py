@@ -9,37 +9,40 @@ import pytest
 from onnx import helper, load_from_string
 
 from mobiledeploy.base.errors import ParityError
+from mobiledeploy.compare import align
 from mobiledeploy.formats import model_file
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.integer.graph import IntegerGraph, with_head
 from mobiledeploy.ops.conv import Conv
 from mobiledeploy.ops.dense import Dense
 from mobiledeploy.ops.operator import Node
+from mobiledeploy.reading import StoredLayer
 from mobiledeploy.targets import onnx, tflite
-from mobiledeploy.verify import inputs, prove
-from mobiledeploy.verify.int8 import Options
+from mobiledeploy.verify import int8_pair
+from mobiledeploy.verify.outputs import image_sets
+from mobiledeploy.verify.outputs.int8_files import Options
+from mobiledeploy.verify.outputs.opened_file import HERE, OpenFile, open_file
 from mobiledeploy.verify.report import VerifyReport
-from mobiledeploy.verify.side import HERE, Side, open_side
 
 GRAPH = graphs.assorted_graph()
 SHAPE = GRAPH.input.shape
 
 
-def side(name: str, data: bytes) -> Side:
-    return open_side(model_file.of_bytes(name, data), HERE)
+def opened(name: str, data: bytes) -> OpenFile:
+    return open_file(model_file.of_bytes(name, data), HERE)
 
 
-def as_tflite(graph: IntegerGraph = GRAPH, **options: str) -> Side:
-    return side("a.tflite", tflite.write(graph, **options))
+def as_tflite(graph: IntegerGraph = GRAPH, **options: str) -> OpenFile:
+    return opened("a.tflite", tflite.write(graph, **options))
 
 
-def as_onnx(graph: IntegerGraph = GRAPH, **options: str) -> Side:
-    return side("b.onnx", onnx.write(graph, certify(graph), **options))
+def as_onnx(graph: IntegerGraph = GRAPH, **options: str) -> OpenFile:
+    return opened("b.onnx", onnx.write(graph, certify(graph), **options))
 
 
-def proof(one: Side, two: Side, **options: object) -> VerifyReport:
-    sets = inputs.natural(SHAPE, images=20), inputs.synthetic_extremes(SHAPE)
-    return prove.prove((one, two), sets, Options(threads=2, **options))[0]
+def proof(one: OpenFile, two: OpenFile, **options: object) -> VerifyReport:
+    sets = image_sets.natural(SHAPE, images=20), image_sets.synthetic_extremes(SHAPE)
+    return int8_pair.prove((one, two), sets, Options(threads=2, **options))[0]
 
 
 def changed(name: str, change: object) -> IntegerGraph:
@@ -51,6 +54,26 @@ def changed(name: str, change: object) -> IntegerGraph:
         return dataclasses.replace(node, weights=change(node.weights))
 
     return dataclasses.replace(GRAPH, nodes=tuple(map(altered, GRAPH.nodes)))
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_verification_aligns_the_layers_of_two_files_once(
+    monkeypatch: pytest.MonkeyPatch, *, turned: bool
+) -> None:
+    fit, calls = align._fit, 0
+
+    def counted(a: StoredLayer, b: StoredLayer) -> float:
+        nonlocal calls
+        calls += 1
+        return fit(a, b)
+
+    monkeypatch.setattr(align, "_fit", counted)
+    one, two = (as_onnx(), as_tflite()) if turned else (as_tflite(), as_onnx())
+    report = proof(one, two, level="full", layers=True)
+    assert report.holds
+    assert report.certificate.holds
+    assert report.layers
+    assert calls == len(one.reading.layers) * len(two.reading.layers)
 
 
 def test_every_runtime_takes_part_and_the_exact_ones_are_equal() -> None:
@@ -88,7 +111,7 @@ def test_files_of_different_types_are_compared_in_codes(
 
 
 def test_two_files_of_one_format_are_told_apart_by_name() -> None:
-    report = proof(as_tflite(), side("c.tflite", tflite.write(GRAPH, io="uint8")))
+    report = proof(as_tflite(), opened("c.tflite", tflite.write(GRAPH, io="uint8")))
     assert report.holds
     assert report.same_grid is None
     assert report.participants[1].name == "LiteRT XNNPACK of c.tflite"
@@ -129,10 +152,10 @@ def test_a_fault_is_found_and_its_layer_named(fault: str, layer: str, faulty: st
 
 
 def test_the_worst_images_of_all_sets_are_searched_first() -> None:
-    sets = inputs.natural(SHAPE, images=20), inputs.synthetic_extremes(SHAPE)
+    sets = image_sets.natural(SHAPE, images=20), image_sets.synthetic_extremes(SHAPE)
     other = changed("wide", FAULTS["a bias"])
-    report = prove.prove((as_tflite(), as_onnx(other)), sets, Options(only_main=True))[0]
-    names, pixels = prove._suspects(sets, report.comparisons)
+    report = int8_pair.prove((as_tflite(), as_onnx(other)), sets, Options(only_main=True))[0]
+    names, pixels = int8_pair._suspects(sets, report.comparisons)
     worst = [found.worst for found in report.comparisons]
     assert list(names[:2]) == worst
     assert len(names) == len(set(names)) == len(pixels) > 10
@@ -143,7 +166,7 @@ def test_the_worst_images_of_all_sets_are_searched_first() -> None:
 def test_one_code_a_pixel_that_stands_for_other_values_is_no_difference_of_codes() -> None:
     image = dataclasses.replace(GRAPH.input, zero_point=GRAPH.input.zero_point - 1)
     other = dataclasses.replace(GRAPH, input=image)
-    report = proof(as_tflite(), side("b.tflite", tflite.write(other)), only_main=True)
+    report = proof(as_tflite(), opened("b.tflite", tflite.write(other)), only_main=True)
     found = report.divergence
     assert (found.layer, found.position) == (GRAPH.input.name, 0)
     assert "same codes in both files, which stand for other values" in found.cause
@@ -156,8 +179,10 @@ def test_a_fault_that_no_image_shows_is_found_in_the_integers() -> None:
         bias[3] += 1
         return dataclasses.replace(weights, bias=bias)
 
-    sides = as_tflite(), as_onnx(changed("wide", bump))
-    report, _ = prove.prove(sides, [inputs.natural(SHAPE, images=2)], Options(only_main=True))
+    both = as_tflite(), as_onnx(changed("wide", bump))
+    report, _ = int8_pair.prove(
+        both, [image_sets.natural(SHAPE, images=2)], Options(only_main=True)
+    )
     assert not report.holds
     assert report.divergence.layer == "wide"
     assert "bias" in report.divergence.cause
@@ -169,7 +194,7 @@ def test_an_operator_put_before_the_codes_is_named_where_it_stands() -> None:
     place = list(model.graph.node).index(wide)
     model.graph.node.insert(place, helper.make_node("Abs", [wide.input[0]], ["turned"]))
     model.graph.node[place + 1].input[0] = "turned"
-    report = proof(as_tflite(), side("b.onnx", model.SerializeToString()), only_main=True)
+    report = proof(as_tflite(), opened("b.onnx", model.SerializeToString()), only_main=True)
     assert not report.holds
     assert "wide" in (report.divergence.layer, report.divergence.other)
 
@@ -198,13 +223,13 @@ def test_files_of_other_sizes_are_no_pair() -> None:
 
 
 def test_slow_runtimes_take_an_even_part_and_the_same_images() -> None:
-    from mobiledeploy.verify.runners import open_runners
+    from mobiledeploy.verify.outputs.runners import open_runners
 
-    sides = as_tflite(), as_onnx()
+    both = as_tflite(), as_onnx()
     runners = [
         dataclasses.replace(runner, most=most)
         for runner, most in zip(
-            open_runners(sides, only_main=False, level="quick", threads=1),
+            open_runners(both, only_main=False, level="quick", threads=1),
             (None, None, 10, 40, 10, 400),
             strict=True,
         )

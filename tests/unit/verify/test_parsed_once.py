@@ -14,7 +14,7 @@ from mobiledeploy.integer.certify import certify
 from mobiledeploy.report import int8_graph
 from mobiledeploy.targets import onnx, tflite
 from mobiledeploy.verify import pair
-from mobiledeploy.verify.int8 import Options
+from mobiledeploy.verify.outputs.int8_files import Options
 
 GRAPH = graphs.assorted_graph()
 

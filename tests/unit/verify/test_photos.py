@@ -20,8 +20,8 @@ from mobiledeploy.report import make_report
 from mobiledeploy.targets import onnx, tflite
 from mobiledeploy.verify import pair
 from mobiledeploy.verify.build import some
-from mobiledeploy.verify.int8 import Options
-from mobiledeploy.verify.photos import Decoded, choose
+from mobiledeploy.verify.outputs.image_sets import Decoded, choose
+from mobiledeploy.verify.outputs.int8_files import Options
 
 GRAPH = graphs.assorted_graph()
 CLASSES, EACH = GRAPH.output.shape[0], 2

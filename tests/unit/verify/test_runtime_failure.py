@@ -26,12 +26,12 @@ from mobiledeploy.ops.tensors import QTensor
 from mobiledeploy.ops.weights import QWeights
 from mobiledeploy.runtimes import Array, FileLayer, Runtime, Session, TensorInfo, table
 from mobiledeploy.targets import onnx, tflite
-from mobiledeploy.verify import inputs, pair, prove, runtime_failure
-from mobiledeploy.verify.inputs import ImageSet
-from mobiledeploy.verify.int8 import Options
-from mobiledeploy.verify.report import Participant, VerifyReport
-from mobiledeploy.verify.runtime_failure import RuntimeFailure
-from mobiledeploy.verify.side import HERE, Side, open_side
+from mobiledeploy.verify import int8_pair, pair, report
+from mobiledeploy.verify.outputs import image_sets
+from mobiledeploy.verify.outputs.image_sets import ImageSet
+from mobiledeploy.verify.outputs.int8_files import Options
+from mobiledeploy.verify.outputs.opened_file import HERE, OpenFile, open_file
+from mobiledeploy.verify.report import Participant, RuntimeFailure, VerifyReport
 
 GRAPH = graphs.assorted_graph()
 SHAPE = GRAPH.input.shape
@@ -118,19 +118,19 @@ class Place:
         return HERE.kernel_reasons(runtime, model, layers)
 
 
-def sides(place: Place) -> tuple[Side, Side]:
+def two_files(place: Place) -> tuple[OpenFile, OpenFile]:
     return (
-        open_side(model_file.of_bytes("a.tflite", tflite.write(GRAPH)), place),
-        open_side(model_file.of_bytes("b.onnx", onnx.write(GRAPH, certify(GRAPH))), place),
+        open_file(model_file.of_bytes("a.tflite", tflite.write(GRAPH)), place),
+        open_file(model_file.of_bytes("b.onnx", onnx.write(GRAPH, certify(GRAPH))), place),
     )
 
 
 def sets() -> tuple[ImageSet, ImageSet]:
-    return inputs.natural(SHAPE, images=20), inputs.synthetic_extremes(SHAPE)
+    return image_sets.natural(SHAPE, images=20), image_sets.synthetic_extremes(SHAPE)
 
 
 def proof(place: Place) -> VerifyReport:
-    return prove.prove(sides(place), sets(), Options(threads=2))[0]
+    return int8_pair.prove(two_files(place), sets(), Options(threads=2))[0]
 
 
 def row(report: VerifyReport, runtime: Runtime) -> Participant:
@@ -244,7 +244,7 @@ def test_a_network_of_a_thousand_flat_classes_is_proven(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["signal", "time", "memory", "nonsense"])
-def test_facts_go_through_json(kind: runtime_failure.Kind) -> None:
+def test_facts_go_through_json(kind: report.FailureKind) -> None:
     failure = RuntimeFailure(kind=kind, detail="d", inputs="photos", images=7)
     assert failure.words.endswith("on 7 photos")
     found = Participant(name="n", file="f", runtime="r", images=0, exact=False, failure=failure)

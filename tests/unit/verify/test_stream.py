@@ -10,14 +10,14 @@ import pytest
 from mobiledeploy.base.errors import CorruptFileError
 from mobiledeploy.base.progress import Event, silent
 from mobiledeploy.runtimes import Array, Runtime, TensorInfo, table
-from mobiledeploy.verify.answers import Ends, Grid
-from mobiledeploy.verify.feeding import Feed
-from mobiledeploy.verify.inputs import ImageSet, natural, synthetic_extremes
-from mobiledeploy.verify.parity import Answers
-from mobiledeploy.verify.runners import Runner
-from mobiledeploy.verify.stream import DEPTH, LARGEST, stream
+from mobiledeploy.verify.outputs.answers import Ends, OutputGrid
+from mobiledeploy.verify.outputs.image_sets import ImageSet, natural, synthetic_extremes
+from mobiledeploy.verify.outputs.model_input import Feed
+from mobiledeploy.verify.outputs.parity import Answers
+from mobiledeploy.verify.outputs.runners import Runner
+from mobiledeploy.verify.outputs.stream import DEPTH, LARGEST, stream
 
-RULER = Grid(scale=0.5, zero_point=3)
+RULER = OutputGrid(scale=0.5, zero_point=3)
 SHAPE = (4, 4, 3)
 PRIMARY, *OTHERS = table.running("tflite")
 

@@ -1,0 +1,263 @@
+"""Whether two files that were quantised separately hold the same network.
+
+Real weights are compared with real weights. Codes and scales of two quantisations have nothing in
+common, but what they stand for has: each code is the real weight, rounded to half a step of its
+grid. So two of them differ by at most half a step of the one and half a step of the other, unless
+they were made of different weights.
+"""
+
+import dataclasses
+from typing import Any, Final, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from mobiledeploy.compare.align import Alignment
+from mobiledeploy.reading import INPUT, Reading, StoredLayer, StoredWeights
+
+Reals: TypeAlias = npt.NDArray[np.float64]
+
+SLACK: Final = 1.01
+"""Half a step, with what float32 makes of it."""
+ROUNDED: Final = 1e-4
+"""Relative difference of scales that is no more than another rounding of the same range."""
+SEVEN_BITS: Final = 64
+"""Largest code of weights that leave a bit unused."""
+STRANGE: Final = 0.5
+"""Relative distance from which weights have nothing in common; that of unrelated ones is 1.4."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class ChannelOrder:
+    """Channels of one layer that stand in another order.
+
+    Attributes:
+        colours: Whether they are the image's; otherwise the classes.
+        moved: Places in the first file, and where they stand in the second; of classes only.
+        count: How many channels there are.
+    """
+
+    colours: bool
+    moved: tuple[tuple[int, int], ...]
+    count: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Origins:
+    """What two files' real numbers say of where they come from.
+
+    Attributes:
+        weighted: Layers with weights in both files.
+        unlike: Of those, positions in the first file of the ones whose weights are no roundings
+            of the same numbers.
+        scaled: Of those, the ones in which only each output channel has another factor.
+        distances: Of each unlike layer, how far its weights are apart, relative to their size.
+        orders: In which the colours or the classes stand, if it is another one.
+        reduced: Layers whose weights take seven bits in the second file and eight in the first,
+            and the other way round.
+        ratios: Of each layer with other scales, position and second scale / first scale.
+    """
+
+    weighted: int
+    unlike: tuple[int, ...]
+    scaled: tuple[int, ...]
+    distances: tuple[float, ...]
+    orders: tuple[ChannelOrder, ...]
+    reduced: tuple[int, int]
+    ratios: tuple[tuple[int, float], ...]
+
+
+def origins(a: Reading, b: Reading, alignment: Alignment) -> Origins:
+    """Return how the real numbers of two files compare."""
+    weighted = 0
+    reduced = [0, 0]
+    unlike: list[int] = []
+    scaled: list[int] = []
+    distances: list[float] = []
+    orders: list[ChannelOrder] = []
+    ratios: list[tuple[int, float]] = []
+    for j, i in sorted(alignment.matched.items()):
+        one, two = a.layers[i], b.layers[j]
+        ratio = _ratio(one.output.scale, two.output.scale)
+        if ratio is not None and abs(ratio - 1) > ROUNDED:
+            ratios.append((i, ratio))
+        if one.weights is None or two.weights is None:
+            continue
+        weighted += 1
+        spans = [_largest(weights) for weights in (one.weights, two.weights)]
+        reduced[0] += spans[1] <= SEVEN_BITS < spans[0]
+        reduced[1] += spans[0] <= SEVEN_BITS < spans[1]
+        mine, other = _real(one, one.weights), _real(two, two.weights)
+        if mine[0].shape != other[0].shape:
+            unlike.append(i)
+            distances.append(np.inf)
+            continue
+        if _alike(mine, other):
+            continue
+        order = _order(mine, other, image=one.reads[0].source == INPUT, last=a.logits is one)
+        if order is not None:
+            orders.append(order)
+            continue
+        unlike.append(i)
+        distances.append(_distance(mine[0], other[0]))
+        if _alike(_rescaled(mine, other[0]), other):
+            scaled.append(i)
+    return Origins(
+        weighted=weighted,
+        unlike=tuple(unlike),
+        scaled=tuple(scaled),
+        distances=tuple(distances),
+        orders=tuple(orders),
+        reduced=(reduced[0], reduced[1]),
+        ratios=tuple(ratios),
+    )
+
+
+def words(origin: Origins, layers: tuple[StoredLayer, ...]) -> str:
+    """Return in a sentence whether the files hold the same network.
+
+    Args:
+        origin: What the numbers say.
+        layers: Of the first file.
+    """
+    if not origin.weighted:
+        return ""
+    said = [*(_order_words(order) for order in origin.orders), _origin(origin, layers)]
+    for which, count in zip(("second", "first"), origin.reduced, strict=True):
+        if 2 * count > origin.weighted:
+            said.append(
+                f"the {which} file's weights take 7 of their 8 bits, as with `reduce_range`, so "
+                "that products cannot saturate on a CPU without VNNI"
+            )
+    if origin.ratios:
+        said.append(_scales(origin.ratios, layers))
+    return "; ".join(said)
+
+
+def _scales(ratios: tuple[tuple[int, float], ...], layers: tuple[StoredLayer, ...]) -> str:
+    apart = sorted(abs(np.log(ratio)) for _, ratio in ratios)
+    middle = 100 * float(np.expm1(apart[len(apart) // 2]))
+    position, ratio = max(ratios, key=lambda pair: abs(np.log(pair[1])))
+    most = f"layer {position + 1} `{_name(layers[position])}`"
+    if len(ratios) == 1:
+        return f"the scale of {most} is {ratio:.4g} times the first file's"
+    return (
+        f"{len(ratios)} layers have another scale, half of them by {_percent(middle)} or more; "
+        f"that of {most} differs most and is {ratio:.4g} times the first file's"
+    )
+
+
+def _percent(value: float) -> str:
+    return f"{value:.0f} %" if value >= 10 else f"{value:.2g} %"
+
+
+def _origin(origin: Origins, layers: tuple[StoredLayer, ...]) -> str:
+    if not origin.unlike:
+        return (
+            f"they hold the same network: the weights of all {origin.weighted} layers are the "
+            "same numbers, rounded to each file's own steps"
+        )
+    count = f"{len(origin.unlike)} of {origin.weighted}"
+    position = origin.unlike[0]
+    first = f"layer {position + 1} `{_name(layers[position])}`"
+    if len(origin.scaled) == len(origin.unlike):
+        return (
+            f"the weights of {count} layers are the same but for a factor of each channel, from "
+            f"{first} on: batch norm is folded in otherwise"
+        )
+    most = max(origin.distances)
+    if most < STRANGE:
+        return (
+            f"the weights of {count} layers are close, but no roundings of the same numbers (up "
+            f"to {most:.2g} of their size apart), from {first} on: one of the files was trained "
+            "further, as in quantisation-aware training"
+        )
+    strange = sum(distance >= STRANGE for distance in origin.distances)
+    return (
+        f"the weights of {strange} of {origin.weighted} layers have nothing in common, from "
+        f"{first} on: the files do not come from the same weights"
+    )
+
+
+def _name(layer: StoredLayer) -> str:
+    return layer.name.partition(";")[0]
+
+
+def _real(layer: StoredLayer, weights: StoredWeights) -> tuple[Reals, Reals]:
+    """Return real weights, outputs first, and the step of each output channel."""
+    kernel = weights.kernel.astype(np.float64)
+    if layer.kind == "depthwise":
+        kernel = np.moveaxis(kernel, -1, 0)
+    one_each = (-1, *[1] * (kernel.ndim - 1))
+    step = np.broadcast_to(weights.kernel_scale, (len(kernel),)).astype(np.float64)
+    zero = np.broadcast_to(weights.kernel_zero, (len(kernel),))
+    step = step.reshape(one_each)
+    return (kernel - zero.reshape(one_each)) * step, step
+
+
+def _alike(a: tuple[Reals, Reals], b: tuple[Reals, Reals]) -> bool:
+    """Whether two tensors may be roundings of the same real numbers."""
+    apart = np.abs(a[0] - b[0])
+    return bool((apart <= SLACK * (a[1] + b[1]) / 2).all())
+
+
+def _rescaled(a: tuple[Reals, Reals], other: Reals) -> tuple[Reals, Reals]:
+    """Return weights with each output channel multiplied so that it comes closest to another."""
+    rest = tuple(range(1, other.ndim))
+    size = (a[0] ** 2).sum(axis=rest, keepdims=True)
+    factor = (a[0] * other).sum(axis=rest, keepdims=True) / np.where(size > 0, size, 1)
+    return a[0] * factor, a[1] * np.abs(factor)
+
+
+def _largest(weights: StoredWeights) -> int:
+    """Return the largest code, zero point taken off."""
+    zero = np.broadcast_to(weights.kernel_zero, weights.kernel_scale.shape)
+    low, high = int(weights.kernel.min(initial=0)), int(weights.kernel.max(initial=0))
+    return max(high - int(zero.min()), int(zero.max()) - low) if zero.size else 0
+
+
+def _distance(mine: Reals, other: Reals) -> float:
+    size = float(np.linalg.norm(mine))
+    share = float(np.linalg.norm(mine - other)) / size if size else np.inf
+    return share if np.isfinite(share) else np.inf
+
+
+def _order(
+    mine: tuple[Reals, Reals], other: tuple[Reals, Reals], *, image: bool, last: bool
+) -> ChannelOrder | None:
+    """Return in which other order the colours or the classes stand, if they do."""
+    if image and other[0].shape[-1] == 3 and _alike(mine, (other[0][..., ::-1], other[1])):
+        return ChannelOrder(colours=True, moved=(), count=3)
+    if not last:
+        return None
+    rows, others = (tensor[0].reshape(len(tensor[0]), -1) for tensor in (mine, other))
+    closest = np.array([np.linalg.norm(others - row, axis=1).argmin() for row in rows])
+    moved = np.flatnonzero(closest != np.arange(len(rows)))
+    if not _permutes(closest) or not _alike(mine, (other[0][closest], other[1][closest])):
+        return None
+    return ChannelOrder(
+        colours=False,
+        moved=tuple((int(place), int(closest[place])) for place in moved),
+        count=len(rows),
+    )
+
+
+def _order_words(order: ChannelOrder) -> str:
+    if order.colours:
+        return "the image's colours are taken in another order (RGB/BGR)"
+    shown = ", ".join(f"{place} at {other}" for place, other in order.moved[:4])
+    rest = " ..." if len(order.moved) > 4 else ""
+    return (
+        f"the classes stand in another order: {len(order.moved)} of {order.count} are moved "
+        f"({shown}{rest} in the second file)"
+    )
+
+
+def _permutes(order: npt.NDArray[Any]) -> bool:
+    return len(set(order.tolist())) == len(order)
+
+
+def _ratio(mine: np.float32 | None, other: np.float32 | None) -> float | None:
+    if mine is None or other is None or not (0 < mine < np.inf and 0 < other < np.inf):
+        return None
+    return float(other) / float(mine)

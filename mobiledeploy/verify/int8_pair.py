@@ -1,0 +1,224 @@
+"""`prove`: compare two int8 files by everything this room has, as one report."""
+
+import dataclasses
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final
+
+import numpy as np
+
+from mobiledeploy import reading
+from mobiledeploy.base.errors import ConversionError
+from mobiledeploy.base.progress import Event, Progress, silent
+from mobiledeploy.compare import diagnosis
+from mobiledeploy.compare.difference import StructureReport
+from mobiledeploy.compare.judge import Judgement, judge
+from mobiledeploy.integer import tflite_reader
+from mobiledeploy.integer.certify import certify
+from mobiledeploy.integer.graph import head_of
+from mobiledeploy.spec.config import Io
+from mobiledeploy.targets import onnx
+from mobiledeploy.verify.layers import divergence
+from mobiledeploy.verify.layers.divergence import Suspects
+from mobiledeploy.verify.outputs import int8_files
+from mobiledeploy.verify.outputs.image_sets import ImageSet
+from mobiledeploy.verify.outputs.int8_files import Options
+from mobiledeploy.verify.outputs.opened_file import OpenFile
+from mobiledeploy.verify.outputs.parity import Answers
+from mobiledeploy.verify.outputs.runners import open_runners
+from mobiledeploy.verify.report import Comparison, Divergence, LayerRow, VerifyReport
+
+SUSPECTS: Final = 6
+"""Images of each set that are searched for the first layer that diverges, besides the worst."""
+
+
+def prove(
+    both: tuple[OpenFile, OpenFile],
+    sets: Sequence[ImageSet],
+    options: Options,
+    *,
+    progress: Progress = silent,
+) -> tuple[VerifyReport, tuple[Answers, ...]]:
+    """Compare two int8 files by their answers and by their integers, and say where they part.
+
+    Args:
+        both: The two files.
+        sets: Images, at least one set, none empty.
+        options: How much to do.
+        progress: Told after every batch.
+
+    Returns:
+        The report, and with `options.keep` what the first file answered to each set.
+
+    Raises:
+        ParityError: The files are not of one shape, or their outputs do not vary.
+        CorruptFileError: A file is damaged.
+    """
+    progress(Event("verify", "reading and loading both files", 0, None))
+    judgement = judge(both[0].reading, both[1].reading)
+    compared = diagnosis.report(judgement)
+    runners = open_runners(
+        both, only_main=options.only_main, level=options.level, threads=options.threads
+    )
+    with ThreadPoolExecutor(1) as pool:  # while this thread waits for the runtimes
+        same = pool.submit(same_grid, both)
+        report, answers = int8_files.verify(both, runners, sets, options, progress=progress)
+        report = _with_structure(report, compared, same=same.result())
+    if options.layers or not report.holds:
+        suspects = _suspects(sets, report.comparisons)
+        divergence_found, layers = divergence.locate(
+            both,
+            runners[:2],
+            suspects,
+            judgement,
+            compared,
+            threads=options.threads,
+            progress=progress,
+        )
+        report = _with_layers(report, divergence_found, layers, images=len(suspects[0]))
+    if options.level == "full":
+        report = _with_certificate(
+            report, both, judgement, threads=options.threads, progress=progress
+        )
+    return report, answers
+
+
+def _with_certificate(
+    report: VerifyReport,
+    both: tuple[OpenFile, OpenFile],
+    judgement: Judgement,
+    *,
+    threads: int,
+    progress: Progress,
+) -> VerifyReport:
+    """Return a report that also holds the certificate, and fails where that does."""
+    from mobiledeploy.verify.proof import certificate
+
+    by_format = {opened.file.format: opened for opened in both}
+    floats = any(reading.arithmetic(opened.reading) != "codes" for opened in both)
+    if floats or len(by_format) < len(both):
+        words = (
+            f"no certificate: it is for {'int8 files' if floats else 'a .tflite with an .onnx'}"
+        )
+        return dataclasses.replace(report, warnings=(*report.warnings, words))
+    pair = by_format["tflite"], by_format["onnx"]
+    if pair != both:
+        judgement = judgement.turned()
+    certified = certificate.certify(pair, judgement, threads=threads, progress=progress)
+    failures = report.failures if certified.holds else (*report.failures, certified.verdict)
+    return dataclasses.replace(
+        report,
+        holds=not failures,
+        failures=failures,
+        proven=(*report.proven, certified.verdict) if certified.holds else report.proven,
+        sampled=(*report.sampled, *certified.sampled),
+        certificate=certified,
+    )
+
+
+def _with_layers(
+    report: VerifyReport,
+    divergence: Divergence | None,
+    layers: tuple[LayerRow, ...],
+    *,
+    images: int,
+) -> VerifyReport:
+    """Return a report that also holds what was seen inside; only a failure has a divergence."""
+    warnings = report.warnings
+    if report.holds and divergence is not None:
+        warnings = (
+            *warnings,
+            f"the logits agree, but `{divergence.layer}` does not: {divergence.cause}",
+        )
+    return dataclasses.replace(
+        report,
+        warnings=warnings,
+        divergence=None if report.holds else divergence,
+        layers=layers,
+        layer_images=images if layers else 0,
+    )
+
+
+def same_grid(both: tuple[OpenFile, OpenFile]) -> bool | None:
+    """Return whether the ONNX file is what we would write from the `.tflite`'s integers.
+
+    None where there is no such pair, or the `.tflite` holds more than integer graphs do.
+    """
+    by_format = {opened.file.format: opened for opened in both}
+    if len(by_format) < len(both):
+        return None
+    try:
+        graph = tflite_reader.read(by_format["tflite"].file.tflite)
+    except ConversionError:
+        return None
+    try:
+        certificates = certify(graph)
+    except ConversionError:
+        return False  # an ADD that no ONNX scales can reproduce: not a file of ours
+    io = _io(by_format["onnx"])
+    if io is None:
+        return False
+    written = onnx.write(graph, certificates, io=io, head=head_of(graph))
+    return written == by_format["onnx"].file.data
+
+
+def _io(opened: OpenFile) -> Io | None:
+    match opened.reading.input.dtype:
+        case "int8" | "uint8" | "float32" as io:
+            return io
+        case _:
+            return None
+
+
+def _with_structure(
+    report: VerifyReport, compared: StructureReport, *, same: bool | None
+) -> VerifyReport:
+    """Return a report that also judges the files' integers, whatever the images showed."""
+    failures, warnings, proven, by_integers = report.failures, report.warnings, [], ""
+    if same:
+        proven.append(
+            "the .onnx is byte for byte what the integers of the .tflite give, every ADD and "
+            "MEAN certified over all their inputs"
+        )
+    if compared.same:
+        proven.append(
+            f"all {compared.layers} layers hold the same integers in both files, or integers "
+            "that give the same codes"
+        )
+    elif any(
+        not difference.equivalent and difference.field != "not comparable"
+        for difference in compared.differences
+    ):
+        by_integers = f"by their integers the files are not one function: {compared.cause}"
+        failures = (*failures, by_integers)
+    else:
+        warnings = (*warnings, compared.cause)
+    return dataclasses.replace(
+        report,
+        holds=not failures,
+        failures=failures,
+        warnings=warnings,
+        structure=compared,
+        same_grid=same,
+        proven=tuple(proven),
+        by_integers=by_integers,
+    )
+
+
+def _suspects(sets: Sequence[ImageSet], comparisons: Sequence[Comparison]) -> Suspects:
+    """Return the images of all sets that differ most, and then some of every set."""
+    worst: list[tuple[ImageSet, int]] = []
+    others: list[tuple[ImageSet, int]] = []
+    for images in sets:
+        named = [
+            comparison.worst for comparison in comparisons if comparison.inputs == images.name
+        ]
+        rows = dict.fromkeys(images.names.index(name) for name in named if name)
+        spread = np.linspace(0, len(images) - 1, SUSPECTS).astype(int).tolist()
+        worst += [(images, row) for row in rows]
+        others += [(images, row) for row in dict.fromkeys(spread) if row not in rows]
+    chosen = [*worst, *others]
+    return (
+        tuple(images.names[row] for images, row in chosen),
+        np.concatenate([images.pixels(row, row + 1) for images, row in chosen]),
+    )

@@ -1,0 +1,218 @@
+"""`LayerOutputs`: a file that gives out what each of its layers computes, as codes.
+
+The codes are in the common form, int8 and channels last. Run end to end, as the file is used: an
+error of one layer goes on into the next ones. `single_layer` runs each layer on its own.
+"""
+
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+from typing import Final, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from mobiledeploy.base.errors import ConversionError, ParityError
+from mobiledeploy.data.dataset import Pixels
+from mobiledeploy.ops.tensors import QMAX, QMIN, Int8
+from mobiledeploy.reading import INPUT, Reading, StoredTensor
+from mobiledeploy.runtimes import Array, Runtime, Session, TensorInfo
+from mobiledeploy.verify.outputs import model_input
+from mobiledeploy.verify.outputs.model_input import Feed
+from mobiledeploy.verify.outputs.opened_file import OpenFile
+
+LayerCodes: TypeAlias = npt.NDArray[np.int16]
+"""Shape (batch, height, width, channels) or (batch, channels)."""
+
+FAR: Final = 2**14
+"""Steps that stand for any larger difference."""
+_COMMON: Final = "NHWC"
+
+
+def read_codes(array: Array, tensor: StoredTensor) -> LayerCodes:
+    """Return the codes in what a runtime gave for a tensor.
+
+    Raises:
+        ParityError: It gave NaN. (Infinite values are `FAR` steps off.)
+    """
+    if array.dtype == np.float32:
+        if np.isnan(array).any():
+            raise ParityError(f"a runtime gives NaN for the layer `{tensor.name}`")
+        # A border's output, taken off its grid: dividing gives the codes back exactly.
+        with np.errstate(all="ignore"):  # scales of damaged files
+            steps = np.rint(array.astype(np.float64) / float(tensor.scale or 1))
+        steps = np.nan_to_num(steps, nan=FAR, posinf=FAR, neginf=-FAR)
+        array = np.clip(steps + (tensor.zero_point or 0), -FAR, FAR)
+        codes = array.astype(np.int16)
+    else:
+        codes = array.astype(np.int16) - np.int16(128 if array.dtype == np.uint8 else 0)
+    if codes.ndim == 4 and sorted(tensor.axes) == sorted(_COMMON):
+        codes = codes.transpose([tensor.axes.index(axis) for axis in _COMMON])
+    # A vector may be written as an image of one pixel. What a runtime gives need not have the
+    # shape that the file says.
+    declared = (len(codes), *tensor.shape)
+    return codes.reshape(declared) if codes.size == math.prod(declared) else codes
+
+
+def write_codes(codes: LayerCodes, tensor: StoredTensor, info: TensorInfo) -> Array:
+    """Return what a runtime takes for the codes of a tensor; `read` gives them back.
+
+    Args:
+        codes: Within int8.
+        tensor: As the file describes it.
+        info: As the runtime does.
+
+    Raises:
+        ConversionError: There are more or fewer codes than fit.
+    """
+    if codes.size != len(codes) * math.prod(info.shape):
+        raise ConversionError(
+            f"`{tensor.name}`: expected codes for {info.shape}, received {codes.shape[1:]}"
+        )
+    if len(info.shape) == 3 and sorted(tensor.axes) == sorted(_COMMON):
+        sizes = dict(zip(tensor.axes, (len(codes), *info.shape), strict=True))
+        image = codes.reshape([sizes[axis] for axis in _COMMON])
+        codes = image.transpose([_COMMON.index(axis) for axis in tensor.axes])
+    codes = np.ascontiguousarray(codes).reshape(len(codes), *info.shape)
+    if info.dtype == np.float32:
+        # In the middle of a step, where no runtime can round otherwise.
+        centred = (codes - int(tensor.zero_point or 0)).astype(np.float32)
+        return centred * np.float32(tensor.scale or 0)
+    offset = 128 if info.dtype == np.uint8 else 0
+    return (codes + offset).astype(info.dtype)
+
+
+def to_grid(codes: LayerCodes, own: StoredTensor, grid: StoredTensor) -> LayerCodes:
+    """Return codes in steps of another tensor's grid: as they are where the grids are equal."""
+    if (grid.scale, grid.zero_point) == (own.scale, own.zero_point):
+        return codes
+    with np.errstate(all="ignore"):  # scales of damaged files
+        ratio = np.float64(own.scale or 1) / np.float64(grid.scale or 1)
+        real = (codes - int(own.zero_point or 0)) * ratio + int(grid.zero_point or 0)
+    steps = np.nan_to_num(np.rint(real), nan=FAR, posinf=FAR, neginf=-FAR)
+    there: LayerCodes = np.clip(steps, -FAR, FAR).astype(np.int16)
+    return there
+
+
+def clipped(codes: LayerCodes) -> LayerCodes:
+    """Return codes that int8 can hold."""
+    return np.clip(codes, QMIN, QMAX)
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class LayerOutputs:
+    """A file in a runtime, giving out its layers.
+
+    Attributes:
+        opened: The file.
+        session: It, tapped.
+        feed: From pixels to its input.
+        codes_feed: From pixels to the codes of its input.
+        place: Of each tapped layer's index, where it stands among the outputs.
+    """
+
+    opened: OpenFile
+    session: Session
+    feed: Feed
+    codes_feed: Feed
+    place: dict[int, int]
+
+    def run(self, pixels: Pixels) -> dict[int, LayerCodes]:
+        """Return the codes of the input (under `INPUT`) and of every tapped layer."""
+        outputs = self.session.run(self.feed(pixels))
+        codes = {
+            index: read_codes(outputs[place], self.opened.reading.layers[index].output)
+            for index, place in self.place.items()
+        }
+        codes[INPUT] = self.codes_feed(pixels).astype(np.int16)
+        return codes
+
+
+def inputs_of(reading: Reading, index: int, codes: dict[int, LayerCodes]) -> list[Int8] | None:
+    """Return what reached a layer; None if that is not known, or not of the shape it should be."""
+    inputs = []
+    for read in reading.layers[index].reads:
+        source = reading.input if read.source == INPUT else reading.layers[read.source].output
+        if read.source not in codes or codes[read.source].shape[1:] != source.shape:
+            return None
+        inputs.append(codes[read.source].astype(np.int8))
+    return inputs
+
+
+def give_out_layers(
+    both: tuple[OpenFile, OpenFile], layers: tuple[Sequence[int], Sequence[int]], *, threads: int
+) -> tuple[LayerOutputs, LayerOutputs]:
+    """Return two files with layers tapped, each in the runtime that apps use.
+
+    Args:
+        both: The files.
+        layers: Indices of each one's layers; those without codes are left out.
+        threads: Images that run at a time.
+
+    Raises:
+        CorruptFileError: A runtime refuses the copy.
+        RuntimeDiedError: A runtime dies of it.
+        ConversionError: A layer's tensor cannot be tapped.
+        ParityError: A file takes no images.
+    """
+    loaded = [
+        _load(opened, opened.primary, _names(opened, indices), threads)
+        for opened, indices in zip(both, layers, strict=True)
+    ]
+    inputs = [
+        (opened.reading.input, run[0].input) for opened, run in zip(both, loaded, strict=True)
+    ]
+    feeds = model_input.feeds(inputs)
+    codes_feeds = model_input.feeds([(tensor, _as_codes(info)) for tensor, info in inputs])
+    one, two = (
+        LayerOutputs(opened=opened, session=session, feed=feed, codes_feed=codes_feed, place=place)
+        for opened, (session, place), feed, codes_feed in zip(
+            both, loaded, feeds, codes_feeds, strict=True
+        )
+    )
+    return one, two
+
+
+def in_other_runtime(runtime: Runtime, like: LayerOutputs, *, threads: int) -> LayerOutputs | None:
+    """Return the same file and layers in another runtime; None where it does not run such files.
+
+    Raises:
+        CorruptFileError: The runtime refuses the file.
+        RuntimeDiedError: The runtime dies of it.
+        ConversionError: A layer's tensor cannot be tapped, though it runs all files.
+    """
+    opened = like.opened
+    names = {index: opened.reading.layers[index].name for index in like.place}
+    try:
+        session, place = _load(opened, runtime, names, threads)
+    except ConversionError:
+        if not runtime.partial:
+            raise
+        return None
+    feed = like.feed
+    if session.input != like.session.input:
+        (feed,) = model_input.feeds([(opened.reading.input, session.input)])
+    return dataclasses.replace(like, session=session, place=place, feed=feed)
+
+
+def _names(opened: OpenFile, indices: Sequence[int]) -> dict[int, str]:
+    layers = opened.reading.layers
+    return {i: layers[i].name for i in indices if layers[i].output.scale is not None}
+
+
+def _load(
+    opened: OpenFile, runtime: Runtime, names: Mapping[int, str], threads: int
+) -> tuple[Session, dict[int, int]]:
+    # The file's own output cannot be tapped: it is there already.
+    own = opened.reading.output.name
+    taps = list(dict.fromkeys(name for name in names.values() if name != own))
+    session = opened.load(runtime, taps=taps, threads=threads)
+    before = len(session.outputs) - len(taps)
+    place = {i: 0 if name == own else before + taps.index(name) for i, name in names.items()}
+    return session, place
+
+
+def _as_codes(info: TensorInfo) -> TensorInfo:
+    """Return an input as int8 codes, channels last."""
+    shape = info.shape if info.shape[-1] in {1, 3} else (*info.shape[1:], info.shape[0])
+    return TensorInfo(name=info.name, dtype=np.dtype(np.int8), shape=shape)

@@ -1,0 +1,171 @@
+"""`read`: what a file answers, in steps of one grid, whatever type and grid its outputs have."""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from mobiledeploy.base.errors import ParityError
+from mobiledeploy.ops.softmax import SOFTMAX_SCALE, SOFTMAX_ZERO_POINT
+from mobiledeploy.reading import Reading, StoredTensor
+from mobiledeploy.runtimes import Array
+from mobiledeploy.verify.outputs.parity import Answers, Outputs
+
+SHOWN = 3
+"""Images that a message names."""
+
+
+def require_finite(values: npt.NDArray[Any], *, who: str, names: Sequence[str] = ()) -> None:
+    """Do nothing if every value is a finite number.
+
+    Args:
+        values: Integers, or floats of shape (images, ...).
+        who: What gave them, to stand at the start of a message.
+        names: Of the images; empty where they are not known.
+
+    Raises:
+        ParityError: Some are NaN or infinite; the message names `who` and the first images.
+    """
+    bad = rows_not_finite(values)
+    if bad.any():
+        raise ParityError(
+            f"{who} gives {words_not_finite(values, names)}",
+            hint="a weight or a scale in the file is no number, or a sum leaves float32: "
+            "`mobiledeploy inspect` shows what the file holds",
+        )
+
+
+def rows_not_finite(values: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+    """Return for which images a value is NaN or infinite, shape (images,)."""
+    if values.dtype.kind != "f":
+        return np.zeros(len(values), np.bool_)
+    bad: npt.NDArray[np.bool_] = ~np.isfinite(values.reshape(len(values), -1)).all(axis=1)
+    return bad
+
+
+def words_not_finite(values: npt.NDArray[Any], names: Sequence[str] = ()) -> str:
+    """Return what is there instead of numbers, and for which images."""
+    kind = "NaN" if np.isnan(values).any() else "infinite values"
+    bad = np.flatnonzero(rows_not_finite(values))
+    shown = ", ".join(f"`{names[row]}`" for row in bad[:SHOWN]) if names else ""
+    more = f" and {len(bad) - SHOWN} more" if len(bad) > SHOWN else ""
+    return (
+        f"{kind} for {shown}{more}" if shown else f"{kind} for {len(bad)} of {len(values)} images"
+    )
+
+
+MOST_STEPS: Final = float(np.finfo(np.float32).max) / 4
+"""Steps from 0 that are counted: differences of such numbers are still float32 values."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class OutputGrid:
+    """An int8 grid: a real value is `(code - zero_point) * scale`."""
+
+    scale: float
+    zero_point: int
+
+
+SCORES: OutputGrid = OutputGrid(scale=float(SOFTMAX_SCALE), zero_point=SOFTMAX_ZERO_POINT)
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Ends:
+    """What a file gives out, as `read` needs to know it.
+
+    Attributes:
+        taps: Names of the inner tensors to be tapped: the logits, where a softmax follows.
+        logits: Their grid; None where they are floats.
+        scores: OutputGrid of the softmax's output; None where it is floats.
+        softmax: Whether there is a softmax.
+    """
+
+    taps: tuple[str, ...]
+    logits: OutputGrid | None
+    scores: OutputGrid | None
+    softmax: bool
+
+    @classmethod
+    def of(cls, reading: Reading, *, file: str) -> "Ends":
+        """Return the ends of a file.
+
+        Raises:
+            ParityError: It has no layers.
+        """
+        logits = reading.logits
+        if logits is None:
+            raise ParityError(f"{file} gives out its input: it is no classifier")
+        last = reading.layers[reading.output_of]
+        softmax = last.kind == "softmax"
+        return cls(
+            taps=(logits.name,) if softmax else (),
+            logits=_grid(logits.output),
+            scores=_grid(last.output) if softmax else None,
+            softmax=softmax,
+        )
+
+
+def read(outputs: Sequence[Array], ends: Ends, ruler: OutputGrid, *, who: str) -> Answers:
+    """Return what a batch's outputs mean.
+
+    Args:
+        outputs: The file's own output first, tapped logits last.
+        ends: Of the file.
+        ruler: The grid whose steps count for the logits; scores count in steps of 1/256.
+        who: File and runtime, for messages.
+
+    Raises:
+        ParityError: The outputs are no vectors of finite numbers.
+    """
+    logits = _codes(outputs[-1], ends.logits, ruler, who)
+    if not ends.softmax:
+        return Answers(logits=logits, scores=None)
+    return Answers(logits=logits, scores=_codes(outputs[0], ends.scores, SCORES, who))
+
+
+def _codes(array: Array, grid: OutputGrid | None, ruler: OutputGrid, who: str) -> Outputs:
+    rows = array.reshape(len(array), -1)
+    require_finite(rows, who=who)
+    if grid is None:
+        if rows.dtype != np.float32:
+            raise ParityError(f"{who} gives {rows.dtype} codes without a scale")
+        return in_steps(rows, ruler, who=who)
+    if rows.dtype == np.float32:
+        # A float output is a code times a float32 scale: dividing gives the code back exactly.
+        codes = np.rint(rows.astype(np.float64) / grid.scale) + grid.zero_point
+        rows = np.clip(codes, -(2**14), 2**14)
+    steps = rows.astype(np.int16) - np.int16(128 if array.dtype == np.uint8 else 0)
+    if grid.scale == ruler.scale:
+        return steps + np.int16(ruler.zero_point - grid.zero_point)
+    real = (steps - np.int16(grid.zero_point)).astype(np.float64) * grid.scale
+    return in_steps(real, ruler, who=who)
+
+
+def in_steps(real: Array, ruler: OutputGrid, *, who: str) -> Outputs:
+    """Return real values in steps of a grid, float32, not rounded.
+
+    Args:
+        real: Float32 or float64, finite.
+        ruler: The grid.
+        who: What gave them, for messages.
+
+    Raises:
+        ParityError: Some are more steps from 0 than float32 can count.
+    """
+    kind = real.dtype.type
+    with np.errstate(over="ignore"):
+        steps: Outputs = (real / kind(ruler.scale) + kind(ruler.zero_point)).astype(np.float32)
+    if not (np.abs(steps) <= MOST_STEPS).all():
+        raise ParityError(
+            f"{who} gives values of up to {float(np.abs(real).max()):.3g}, which steps of "
+            f"{ruler.scale:.3g} cannot count"
+        )
+    return steps
+
+
+def _grid(tensor: StoredTensor) -> OutputGrid | None:
+    if tensor.scale is None or tensor.zero_point is None:
+        return None
+    return OutputGrid(scale=float(tensor.scale), zero_point=tensor.zero_point)

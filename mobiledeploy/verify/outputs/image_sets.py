@@ -1,0 +1,369 @@
+"""`ImageSet`: images to compare on.
+
+Given ones, natural-looking ones, extremes beyond all photos, a user's photos. Every photo is
+decoded once, before the files run: those that cannot be are left out and named, and the pixels of
+the others, at the files' size, are kept in a temporary file, from which the verification and the
+report take them as often as they need.
+"""
+
+import dataclasses
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from mobiledeploy.base.errors import RequestError
+from mobiledeploy.base.files import Name, storage_errors
+from mobiledeploy.base.progress import Event, Progress
+from mobiledeploy.data.dataset import Dataset, Indices, Pixels
+from mobiledeploy.data.evaluation import Evaluation
+from mobiledeploy.data.resize import resize
+from mobiledeploy.data.sources import open_dataset
+from mobiledeploy.verify.outputs.parity import Answers
+from mobiledeploy.verify.report import VerifyReport
+
+RANDOM_IMAGES = 16
+IMPULSES = 8
+NATURAL_IMAGES: Final = 64
+_CANVAS: Final = 3
+"""Sides of the canvas, in sides of an image."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ImageSet:
+    """Images to compare on, made or decoded when they are needed.
+
+    Attributes:
+        name: What they are, in the plural.
+        names: One an image.
+        pixels: Gives images start..stop, uint8, shape (images, height, width, 3 or 1).
+        labels: int64, shape (images,), or None where there are none.
+        float_logits: What the float network says, float32, shape (images, classes), or None.
+        recorded: Answers that were recorded when the files were built, or None.
+    """
+
+    name: str
+    names: Sequence[str]
+    pixels: Callable[[int, int], Pixels]
+    labels: npt.NDArray[np.int64] | None = None
+    float_logits: npt.NDArray[np.float32] | None = None
+    recorded: Answers | None = None
+
+    def __len__(self) -> int:
+        """Return how many images there are."""
+        return len(self.names)
+
+
+def held_back(evaluation: Evaluation) -> ImageSet:
+    """Return a build's labelled images."""
+    return ImageSet(
+        name="held-back images",
+        names=evaluation.names,
+        pixels=lambda start, stop: evaluation.pixels[start:stop],
+        labels=evaluation.labels,
+        float_logits=evaluation.float_logits,
+    )
+
+
+def own(evaluation: Evaluation) -> tuple[ImageSet, ImageSet]:
+    """Return what files are compared on when they are built: held-back images, and extremes."""
+    height, width, channels = evaluation.pixels.shape[1:]
+    return held_back(evaluation), synthetic_extremes((height, width, channels))
+
+
+def synthetic_extremes(shape: tuple[int, int, int]) -> ImageSet:
+    """Return `extremes` as a set of images."""
+    codes, names = extremes(shape)
+    pixels = codes.view(np.uint8) ^ np.uint8(128)
+    return ImageSet(
+        name="synthetic extremes", names=names, pixels=lambda start, stop: pixels[start:stop]
+    )
+
+
+def natural(shape: tuple[int, int, int], *, images: int = NATURAL_IMAGES) -> ImageSet:
+    """Return images with the statistics of photos: smooth, with edges, of every brightness.
+
+    Each is a piece of one canvas whose spectrum falls with the frequency, as that of photos does,
+    mirrored, turned, mixed with another piece behind an edge, and with its own contrast. The
+    same number gives the same image whatever was asked for before.
+    """
+    canvas = _canvas(max(shape[:2]) * _CANVAS)
+
+    def pixels(start: int, stop: int) -> Pixels:
+        return np.stack([_scene(canvas, shape, number) for number in range(start, stop)])
+
+    return ImageSet(
+        name="natural-looking images",
+        names=[f"natural {number}" for number in range(images)],
+        pixels=pixels,
+    )
+
+
+def extremes(
+    shape: tuple[int, int, int], *, seed: int = 0
+) -> tuple[npt.NDArray[np.int8], tuple[str, ...]]:
+    """Return int8 images at the edges of what an input can hold, and their names.
+
+    Saturated images drive accumulators to their largest values, impulses show padding and
+    kernel orientation, uniform noise reaches codes that smooth photos never produce.
+
+    Args:
+        shape: (height, width, channels).
+        seed: Of the noise and of the impulses' places.
+
+    Returns:
+        int8 of shape (images, height, width, channels), and one name an image.
+    """
+    rng = np.random.default_rng(seed)
+    height, width, channels = shape
+    rows, columns = np.indices((height, width))
+    checker = np.where((rows + columns) % 2, 127, -128)[..., None].repeat(channels, -1)
+    ramp = np.linspace(-128, 127, width).astype(np.int64)[None, :, None]
+    named: list[tuple[str, npt.NDArray[np.int64]]] = [
+        ("all -128", np.full(shape, -128)),
+        ("all 127", np.full(shape, 127)),
+        ("all 0", np.zeros(shape, np.int64)),
+        ("checkerboard", checker),
+        ("ramp", np.broadcast_to(ramp, shape)),
+    ]
+    corners = [(0, 0), (0, width - 1), (height - 1, 0), (height - 1, width - 1)]
+    inside = [(int(rng.integers(height)), int(rng.integers(width))) for _ in range(IMPULSES - 4)]
+    for row, column in corners + inside:
+        impulse = np.full(shape, -128)
+        impulse[row, column] = 127
+        named.append((f"impulse at {row},{column}", impulse))
+    named += [(f"uniform noise {i}", rng.integers(-128, 128, shape)) for i in range(RANDOM_IMAGES)]
+    return np.stack([image for _, image in named]).astype(np.int8), tuple(n for n, _ in named)
+
+
+def _canvas(side: int) -> npt.NDArray[np.float32]:
+    """Return (side, side, 3) values of mean 0 and deviation 1 whose spectrum falls steeply."""
+    rng = np.random.default_rng(0)
+    frequencies = np.hypot(np.fft.fftfreq(side)[:, None], np.fft.rfftfreq(side)[None])
+    fall = np.maximum(frequencies, 1 / side) ** -1.5
+    grey, *colours = (
+        np.fft.irfft2(np.fft.rfft2(rng.normal(size=(side, side))) * fall, s=(side, side))
+        for _ in range(4)
+    )
+    # The channels of a photo are mostly alike.
+    canvas = np.stack([grey + 0.4 * colour for colour in colours], axis=-1)
+    canvas -= canvas.mean()
+    values: npt.NDArray[np.float32] = (canvas / canvas.std()).astype(np.float32)
+    return values
+
+
+def _scene(canvas: npt.NDArray[np.float32], shape: tuple[int, int, int], number: int) -> Pixels:
+    rng = np.random.default_rng([1, number])
+    height, width, channels = shape
+    behind, before = (_piece(canvas, height, width, rng) for _ in range(2))
+    angle, offset = rng.uniform(0, 2 * np.pi), rng.uniform(-0.3, 0.3)
+    rows, columns = np.indices((height, width)) / max(height, width) - 0.5
+    edge = (np.cos(angle) * rows + np.sin(angle) * columns > offset)[..., None]
+    values = np.where(edge, behind, before + np.float32(rng.normal(0, 0.7)))
+    contrast, brightness = rng.uniform(25, 70), rng.uniform(70, 185)
+    pixels = np.clip(values * np.float32(contrast) + np.float32(brightness), 0, 255)
+    rounded: Pixels = np.rint(pixels[..., :channels]).astype(np.uint8)
+    return rounded
+
+
+def _piece(
+    canvas: npt.NDArray[np.float32], height: int, width: int, rng: np.random.Generator
+) -> npt.NDArray[np.float32]:
+    top, left = rng.integers(len(canvas) - height), rng.integers(len(canvas) - width)
+    piece = canvas[top : top + height, left : left + width]
+    turned = piece[:: rng.choice([-1, 1]), :: rng.choice([-1, 1])]
+    return turned[..., rng.permutation(3)]
+
+
+NAMED: Final = 5
+"""Photos that were left out, of which a report gives the names."""
+BATCH: Final = 64
+"""Photos decoded between two events."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Photos:
+    """Photos of a data set that were chosen, not yet decoded.
+
+    Attributes:
+        dataset: Where they come from.
+        rows: Which, by number.
+    """
+
+    dataset: Dataset
+    rows: Indices
+
+    def decode(
+        self,
+        fit: Callable[[Pixels], Pixels],
+        *,
+        labels: Indices | None,
+        threads: int,
+        progress: Progress,
+    ) -> "Decoded":
+        """Return them as images, without those that cannot be decoded.
+
+        Args:
+            fit: From a photo to the files' size.
+            labels: Of all images of the data set, or None where its classes are not the files'.
+            threads: Photos that are decoded at a time.
+            progress: Told after every few photos, and what is left out.
+
+        Raises:
+            RequestError: None of them can be decoded.
+            StorageError: There is no room for the pixels in the temporary folder.
+        """
+        faults: list[str] = []
+        decoded_rows: list[int] = []
+
+        def blocks() -> Iterator[Pixels]:
+            for rows, pixels, missing in self._in_batches(fit, threads, progress):
+                faults.extend(missing)
+                decoded_rows.extend(rows)
+                if rows:
+                    yield pixels
+
+        pixels = _kept(blocks())
+        if pixels is None:
+            raise RequestError(
+                f"none of {len(faults)} photos can be decoded, such as {faults[0]}",
+                hint="save them anew as JPEG or PNG",
+            )
+        images = ImageSet(
+            name=f"images of {self.dataset.name}",
+            names=[self.dataset.image_names[row] for row in decoded_rows],
+            pixels=lambda start, stop: pixels[start:stop],
+            labels=None if labels is None else labels[decoded_rows],
+        )
+        decoded = Decoded(images=images, left_out=tuple(faults))
+        if decoded.warning:
+            progress(Event("verify", decoded.warning, 0, None))
+        return decoded
+
+    def _in_batches(
+        self, fit: Callable[[Pixels], Pixels], threads: int, progress: Progress
+    ) -> Iterator[tuple[list[int], Pixels, list[str]]]:
+        """Yield rows that could be decoded, their pixels, and why others could not."""
+
+        def one(row: int) -> Pixels | str:
+            try:
+                photo = self.dataset.decode(row)
+            except RequestError as error:
+                return str(error)
+            return fit(photo)
+
+        with ThreadPoolExecutor(threads) as pool:
+            for start in range(0, len(self.rows), BATCH):
+                wanted = self.rows[start : start + BATCH].tolist()
+                results = list(zip(wanted, pool.map(one, wanted), strict=True))
+                pixels = [(row, made) for row, made in results if not isinstance(made, str)]
+                yield (
+                    [row for row, _ in pixels],
+                    np.array([made for _, made in pixels], np.uint8),
+                    [made for _, made in results if isinstance(made, str)],
+                )
+                done = start + len(wanted)
+                progress(Event("verify", "decoding photos", done, len(self.rows)))
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Decoded:
+    """Photos at the files' size.
+
+    Attributes:
+        images: Those that could be decoded.
+        left_out: Why others are missing, one line each.
+    """
+
+    images: ImageSet
+    left_out: tuple[str, ...]
+
+    @property
+    def warning(self) -> str:
+        """What a reader of the report should know; empty if all photos are there."""
+        if not self.left_out:
+            return ""
+        count = len(self.left_out)
+        photos = "1 photo was" if count == 1 else f"{count} photos were"
+        more = f"; and {count - NAMED} more" if count > NAMED else ""
+        return f"{photos} left out: {'; '.join(self.left_out[:NAMED])}{more}"
+
+
+def choose(data: Name | None, samples: int | None, *, progress: Progress) -> Photos | None:
+    """Return which photos a verification runs on; None if it runs on none.
+
+    Args:
+        data: See `data.sources.open_dataset`, or None.
+        samples: How many to take, spread evenly over the classes; None for all.
+        progress: Told while files are hashed.
+
+    Raises:
+        RequestError: There are no such data.
+    """
+    if data is None:
+        return None
+    dataset = open_dataset(os.fspath(data), divide=False, progress=progress)
+    return Photos(dataset=dataset, rows=evenly(len(dataset.labels), samples))
+
+
+def _kept(blocks: Iterator[Pixels]) -> Pixels | None:
+    """Return blocks of images as one array in a file that goes when nobody needs it any more.
+
+    Memory does not grow with the number of photos, and none is decoded twice. None if there are
+    no images.
+    """
+    with tempfile.TemporaryFile(prefix="mobiledeploy-photos-") as handle:
+        shape: tuple[int, ...] = ()
+        count = 0
+        with storage_errors(Path(tempfile.gettempdir())):
+            for block in blocks:
+                shape, count = block.shape[1:], count + len(block)
+                handle.write(block.data)
+            handle.flush()
+        return np.memmap(handle, np.uint8, "r", shape=(count, *shape)) if count else None
+
+
+def evenly(everything: int, samples: int | None) -> Indices:
+    """Return the rows of so many images, spread evenly; all of them where there are no more."""
+    rows = np.linspace(0, everything - 1, min(samples or everything, everything))
+    return np.unique(rows.astype(np.int64))
+
+
+def with_photos(
+    report: VerifyReport, decoded: Decoded | None, assumptions: tuple[str, ...]
+) -> VerifyReport:
+    """Return a report that also says what was assumed of the photos, and which are missing."""
+    missing = (decoded.warning,) if decoded is not None and decoded.left_out else ()
+    return dataclasses.replace(
+        report, assumptions=assumptions, warnings=(*report.warnings, *missing)
+    )
+
+
+def centred(shape: tuple[int, int, int]) -> Callable[[Pixels], Pixels]:
+    """Return how a photo is cut to its largest centred square and resized to a file's input."""
+
+    def fit(pixels: Pixels) -> Pixels:
+        height, width = pixels.shape[:2]
+        side = min(height, width)
+        top, left = (height - side) // 2, (width - side) // 2
+        return resize(pixels[top : top + side, left : left + side], *shape[:2])
+
+    return fit
+
+
+def labels_by_count(dataset: Dataset, classes: int) -> Indices | None:
+    """Return the labels if there are as many classes as the files have, in the folders' order."""
+    return dataset.labels if len(dataset.class_names) == classes else None
+
+
+def labels_by_name(dataset: Dataset, names: Sequence[str]) -> Indices | None:
+    """Return the labels by the names of a build's classes; None if a folder is none of them."""
+    numbers = {name: number for number, name in enumerate(names)}
+    if not set(dataset.class_names) <= set(numbers):
+        return None
+    return np.array([numbers[name] for name in dataset.class_names], np.int64)[dataset.labels]

@@ -1,0 +1,181 @@
+"""`Feed`: how pixels become a file's input, by the file's own quantisation.
+
+Files do not say how their pixels were scaled; the grid of their input gives it away, because it
+covers the values that pixels can have. What was concluded is said in words, never in silence.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any, Final, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from mobiledeploy.base.errors import ParityError
+from mobiledeploy.data.dataset import Pixels
+from mobiledeploy.reading import StoredTensor
+from mobiledeploy.runtimes import Array, TensorInfo
+
+Channels: TypeAlias = tuple[float, ...]
+
+CHANNEL_COUNTS: Final = (1, 3)
+NEAR: Final = 2.5
+"""Steps by which a grid may miss a scaling's range and still have one code a pixel value."""
+BY_128: Final = (1 / 128, 0)
+"""The grid on which a pixel's code stands for exactly `(pixel - 128) / 128`."""
+LIKE: Final = 0.35
+"""Share of its range by which a grid may miss a scaling and still be taken for it: calibrated
+grids cover the values that were seen."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Scaling:
+    """How pixels become real values: `(pixel - mean) / std`, a number each or one a channel."""
+
+    name: str
+    mean: Channels
+    std: Channels
+
+    def values(self, channels: int) -> npt.NDArray[np.float64]:
+        """Return the value of each pixel value, shape (256, channels)."""
+        pixels = np.arange(256, dtype=np.float64)[:, None]
+        values = (pixels - np.array(self.mean)) / np.array(self.std)
+        return np.broadcast_to(values, (256, channels))
+
+
+SCALINGS: Final = (
+    Scaling(name="pixel / 127.5 - 1", mean=(127.5,), std=(127.5,)),
+    Scaling(name="pixel / 255", mean=(0.0,), std=(255.0,)),
+    Scaling(name="pixel", mean=(0.0,), std=(1.0,)),
+    Scaling(
+        name="(pixel / 255 - mean) / std with ImageNet's mean and std",
+        mean=(123.675, 116.28, 103.53),
+        std=(58.395, 57.12, 57.375),
+    ),
+)
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Feed:
+    """How pixels become one file's input.
+
+    Attributes:
+        table: Input value of each pixel value, shape (256, channels), in the input's type.
+        channels_first: Whether the input is (channels, height, width).
+        words: The same for people.
+    """
+
+    table: Array
+    channels_first: bool
+    words: str
+
+    def __call__(self, pixels: Pixels) -> Array:
+        """Return the input for images, shape (batch, height, width, 3) or (..., 1)."""
+        if len(self.table.T) == 1 and pixels.shape[-1] == 3:
+            pixels = _grey(pixels)
+        if (self.table == self.table[:, :1]).all():
+            values = self.table[:, 0].take(pixels, mode="clip")  # the fastest: no bounds to check
+        else:
+            channels = np.arange(self.table.shape[1])
+            values = self.table[pixels, channels]
+        return (
+            np.ascontiguousarray(values.transpose(0, 3, 1, 2)) if self.channels_first else values
+        )
+
+
+def image_shape(info: TensorInfo) -> tuple[int, int, int]:
+    """Return (height, width, channels) of a file's input.
+
+    Raises:
+        ParityError: It takes no images of one or three channels.
+    """
+    shape = info.shape
+    if len(shape) == 3 and min(shape) > 0:
+        if shape[2] in CHANNEL_COUNTS:
+            return shape
+        if shape[0] in CHANNEL_COUNTS:
+            return (shape[1], shape[2], shape[0])
+    raise ParityError(
+        f"input `{info.name}`: expected images of one or three channels and a fixed size, "
+        f"received shape {shape}"
+    )
+
+
+def feeds(inputs: Sequence[tuple[StoredTensor, TensorInfo]]) -> list[Feed]:
+    """Return how to feed files that claim to be one classifier.
+
+    Args:
+        inputs: Of each file, the input as the file describes it and as the runtime does.
+
+    Raises:
+        ParityError: An input is no image.
+    """
+    known = [scaling_of(tensor) for tensor, _ in inputs]
+    common = next((scaling for scaling in known if scaling is not None), SCALINGS[0])
+    return [
+        _feed(tensor, info, scaling or common)
+        for (tensor, info), scaling in zip(inputs, known, strict=True)
+    ]
+
+
+def scaling_of(tensor: StoredTensor) -> Scaling | None:
+    """Return the scaling that an input's grid covers best, or None if there is no grid."""
+    if tensor.scale is None or tensor.zero_point is None:
+        return None
+    low, high = _range(tensor)
+
+    def miss(scaling: Scaling) -> float:
+        values = scaling.values(3)
+        least, most = float(values.min()), float(values.max())
+        return (abs(low - least) + abs(high - most)) / (most - least)
+
+    best = min(SCALINGS, key=miss)
+    return best if miss(best) < LIKE else SCALINGS[0]
+
+
+def _range(tensor: StoredTensor) -> tuple[float, float]:
+    scale, zero = float(tensor.scale or 0), int(tensor.zero_point or 0)
+    return (-128 - zero) * scale, (127 - zero) * scale
+
+
+def _feed(tensor: StoredTensor, info: TensorInfo, scaling: Scaling) -> Feed:
+    height, width, channels = image_shape(info)
+    channels_first = info.shape != (height, width, channels)
+    values = scaling.values(channels)
+    if tensor.scale is None or tensor.zero_point is None:
+        if info.dtype != np.float32:
+            raise ParityError(f"input `{info.name}`: {info.dtype} codes without a scale")
+        table: Array = values.astype(np.float32)
+        return Feed(table=table, channels_first=channels_first, words=scaling.name)
+    scale, zero = float(tensor.scale), tensor.zero_point
+    low, high = _range(tensor)
+    spans = abs(low - values.min()) <= NEAR * scale and abs(high - values.max()) <= NEAR * scale
+    if spans and len(scaling.mean) == 1:
+        codes = np.broadcast_to(np.arange(-128, 128)[:, None], (256, channels))
+        exact = (scale, zero) == BY_128
+        meaning = ", for (pixel - 128) / 128" if exact else f" ({scaling.name})"
+        words = f"int8 code = pixel - 128{meaning}"
+    else:
+        codes = np.clip(np.rint(values / scale) + zero, -128, 127).astype(np.int64)
+        words = f"{scaling.name}, rounded to steps of {scale:.6g}"
+    return Feed(
+        table=_as_type(codes, info.dtype, tensor),
+        channels_first=channels_first,
+        words=words,
+    )
+
+
+def _as_type(codes: npt.NDArray[np.int64], dtype: np.dtype[Any], tensor: StoredTensor) -> Array:
+    if dtype == np.uint8:
+        return (codes + 128).astype(np.uint8)
+    if dtype == np.int8:
+        return codes.astype(np.int8)
+    # In the middle of a step, where no runtime can round otherwise.
+    centred: Array = (codes - int(tensor.zero_point or 0)).astype(np.float32)
+    return centred * np.float32(tensor.scale or 0)
+
+
+def _grey(pixels: Pixels) -> Pixels:
+    """Return luma, ITU-R BT.601 rounded, shape (..., 1)."""
+    weighted = pixels.astype(np.uint32) @ np.array([299, 587, 114], np.uint32)
+    return ((weighted + 500) // 1000).astype(np.uint8)[..., None]

@@ -1,0 +1,300 @@
+"""`OpenFile`: a file that is read into layers, with a place where it may be run."""
+
+import dataclasses
+import math
+import threading
+from collections.abc import Sequence
+from typing import Protocol, assert_never
+
+import numpy as np
+
+from mobiledeploy import reading
+from mobiledeploy.base.errors import ConversionError, CorruptFileError
+from mobiledeploy.formats import model_file
+from mobiledeploy.formats.model_file import ModelFile
+from mobiledeploy.reading import Reading, ShapeContradiction, StoredLayer
+from mobiledeploy.runtimes import Array, FileLayer, Runtime, Session, table
+from mobiledeploy.verify.outputs.answers import Ends
+
+
+class Place(Protocol):
+    """Where files are run: in this process (`HERE`), or in `runtimes.child.Children`."""
+
+    def load(
+        self,
+        runtime: Runtime,
+        model: bytes,
+        *,
+        threads: int = 1,
+        inner_threads: int = 1,
+        name: str = "the file",
+        hint: str | None = None,
+    ) -> Session:
+        """Return a session; see `runtimes.Load`."""
+        ...
+
+    def tapped(
+        self,
+        runtime: Runtime,
+        model: bytes,
+        tensors: Sequence[str],
+        *,
+        name: str = "the file",
+        hint: str | None = None,
+    ) -> bytes:
+        """Return a copy of a file that also gives out tensors which it computes on the way."""
+        ...
+
+    def once(
+        self, runtime: Runtime, model: bytes, batches: Sequence[Array], *, name: str = "the file"
+    ) -> tuple[Array, ...]:
+        """Return the outputs of a file that is run once, on a batch for each input."""
+        ...
+
+    def kernel_reasons(
+        self,
+        runtime: Runtime,
+        model: bytes,
+        layers: Sequence[FileLayer],
+        *,
+        name: str = "the file",
+    ) -> list[tuple[str, ...]]:
+        """Return why other kernels run layers than proofs speak of; see `runtimes.Runtime`."""
+        ...
+
+
+class _Here:
+    """This process: for files that it wrote itself."""
+
+    def __init__(self) -> None:
+        # Loading keeps the process's stderr for a while.
+        self._lock = threading.Lock()
+
+    def load(
+        self,
+        runtime: Runtime,
+        model: bytes,
+        *,
+        threads: int = 1,
+        inner_threads: int = 1,
+        name: str = "the file",
+        hint: str | None = None,
+    ) -> Session:
+        del name, hint
+        with self._lock:
+            return runtime.load(model, threads=threads, inner_threads=inner_threads)
+
+    def tapped(
+        self,
+        runtime: Runtime,
+        model: bytes,
+        tensors: Sequence[str],
+        *,
+        name: str = "the file",
+        hint: str | None = None,
+    ) -> bytes:
+        del name, hint
+        return model_file.tap(runtime.format, model, tensors)
+
+    def once(
+        self, runtime: Runtime, model: bytes, batches: Sequence[Array], *, name: str = "the file"
+    ) -> tuple[Array, ...]:
+        del name
+        return runtime.load(model, inputs=len(batches)).run(*batches)
+
+    def kernel_reasons(
+        self,
+        runtime: Runtime,
+        model: bytes,
+        layers: Sequence[FileLayer],
+        *,
+        name: str = "the file",
+    ) -> list[tuple[str, ...]]:
+        del name
+        assert runtime.kernel_reasons is not None  # noqa: S101 - who asks has looked
+        return runtime.kernel_reasons(model, layers)
+
+
+HERE: Place = _Here()
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class OpenFile:
+    """A file that is read into layers, and can be run.
+
+    Attributes:
+        file: The bytes.
+        reading: Its layers.
+        ends: What its outputs mean.
+        place: Where it is run.
+    """
+
+    file: ModelFile
+    reading: Reading
+    ends: Ends
+    place: Place
+    _copies: dict[tuple[str, ...], bytes] = dataclasses.field(
+        init=False, default_factory=dict, repr=False
+    )
+
+    @property
+    def primary(self) -> Runtime:
+        """The runtime that apps use."""
+        return table.primary(self.file.format)
+
+    @property
+    def others(self) -> tuple[Runtime, ...]:
+        """The other runtimes of the file's format."""
+        return table.running(self.file.format)[1:]
+
+    def load(
+        self, runtime: Runtime, *, taps: Sequence[str], threads: int, inner_threads: int = 1
+    ) -> Session:
+        """Return a session for the file, and for tensors that it computes on the way.
+
+        Args:
+            runtime: That runs it.
+            taps: Names of tensors to give out after the file's own outputs.
+            threads: See `runtimes.Load`, as the rest.
+            inner_threads: Likewise.
+
+        Raises:
+            CorruptFileError: The runtime refuses the file, or a tapped copy of it.
+            ConversionError: There is no such tensor, or the runtime does not run such files.
+            RuntimeDiedError: The runtime died of it; the hint says what our own checks found.
+        """
+        try:
+            return self.place.load(
+                runtime,
+                self._tapped(tuple(taps)),
+                threads=threads,
+                inner_threads=inner_threads,
+                name=self.file.name,
+                hint=self._checked,
+            )
+        except CorruptFileError as error:
+            better = refusal_explained(self.file.name, self.reading, error)
+            if better is None:
+                raise
+            raise better from error
+
+    def _tapped(self, taps: tuple[str, ...]) -> bytes:
+        if not taps:
+            return self.file.data
+        if taps not in self._copies:
+            self._copies[taps] = self.place.tapped(
+                self.primary, self.file.data, taps, name=self.file.name, hint=self._checked
+            )
+        return self._copies[taps]
+
+    @property
+    def _checked(self) -> str:
+        """What our own checks found, for somebody whose runtime died of the file."""
+        faults = [(layer, fault) for layer in self.reading.layers for fault in layer.faults]
+        if not faults:
+            return (
+                "our own checks found no fault in the file: the runtime has one, or the file has "
+                "one that they do not see; try another version of the runtime, or have the "
+                "program that wrote the file write it anew"
+            )
+        layer, fault = faults[0]
+        return (
+            f"our own checks found this in the file: `{layer.name}`: {fault.detail}; have the "
+            "program that wrote it write it anew"
+        )
+
+    @property
+    def macs(self) -> int:
+        """Multiplications an image, of the layers with weights."""
+        return sum(
+            layer.weights.kernel.size * math.prod(layer.output.shape[:-1])
+            for layer in self.reading.layers
+            if layer.weights is not None
+        )
+
+
+def open_file(file: ModelFile, place: Place) -> OpenFile:
+    """Return a file, read.
+
+    Raises:
+        CorruptFileError: It is damaged.
+        ConversionError: It is no graph with one input and one output, or computes in 16 bits.
+        ParityError: It is no classifier.
+    """
+    try:
+        layers = _read(file)
+    except (CorruptFileError, ConversionError) as error:
+        raise type(error)(f"{file.name}: {error}", hint=error.hint) from error
+    if reading.arithmetic(layers) == "wider":
+        raise ConversionError(
+            f"{file.name}: expected activations of 8 bits or floats, received others, such as the "
+            "int16 of a 16x8 quantisation",
+            hint="quantise the activations to int8 or uint8: no runtime here has fast kernels for "
+            "16 bits",
+        )
+    _check_grids(layers, file.name)
+    return OpenFile(file=file, reading=layers, ends=Ends.of(layers, file=file.name), place=place)
+
+
+def _read(file: ModelFile) -> Reading:
+    match file.format:
+        case "tflite":
+            return reading.read_tflite(file.tflite)
+        case "onnx":
+            return reading.read_onnx(file.onnx)
+        case _:
+            assert_never(file.format)
+
+
+def _check_grids(layers: Reading, name: str) -> None:
+    """Refuse scales that nothing can be measured in.
+
+    Raises:
+        CorruptFileError: That of the input, the logits or the output is not positive.
+    """
+    ends = [layers.input, layers.output, *([layers.logits.output] if layers.logits else [])]
+    for tensor in ends:
+        scale = tensor.scale
+        if scale is not None and not np.finfo(np.float32).tiny <= scale < np.inf:
+            raise CorruptFileError(
+                f"{name}: tensor `{tensor.name}`: expected a positive scale, received {scale}"
+            )
+
+
+def refusal_explained(
+    file: str, layers: Reading, error: CorruptFileError
+) -> CorruptFileError | None:
+    """Return an error that names the first layer whose shapes contradict each other.
+
+    Files like that are not always refused: LiteRT computes shapes itself, and fails only where
+    they do not fit together further on.
+
+    Args:
+        file: Its name.
+        layers: Its layers.
+        error: What the runtime says.
+
+    Returns:
+        None if no layer contradicts itself, so that the runtime's words are all there is.
+    """
+    for layer in layers.layers:
+        for fault in layer.faults:
+            if fault.contradiction is not None:
+                return CorruptFileError(
+                    f"{file} contradicts itself: {_words(layer, fault.contradiction)}; {error}",
+                    hint="the padding or a stated shape was changed after the file was made: have "
+                    "the program that wrote it write it anew",
+                )
+    return None
+
+
+def _words(layer: StoredLayer, contradiction: ShapeContradiction) -> str:
+    padding = f" with padding {contradiction.padding}" if contradiction.padding else ""
+    return (
+        f"{layer.op} `{layer.name.partition(';')[0]}`{padding} makes {_by(contradiction.given)} "
+        f"of {_by(contradiction.source)}, but the file states {_by(contradiction.stated)}"
+    )
+
+
+def _by(shape: tuple[int, ...]) -> str:
+    return " x ".join(map(str, shape))

@@ -1,0 +1,468 @@
+"""`prove`: the proof of each layer of two files, from what stands in the files.
+
+The proofs of the layers make one of the whole because it is also checked that corresponding layers
+read corresponding layers. An operator that sees few cases is tried on all of them by each kernel's
+arithmetic; one that depends on too many codes at once, such as a softmax, is sampled in both
+runtimes: nothing else is run.
+
+Layers with weights are proven by structure. XNNPACK and ONNX Runtime both add up `(input - zero
+point) * weight` and the bias in int32, convert the sum to float32 (halves to even), multiply it by
+the float32 `input scale * kernel scale / output scale`, round (halves to even), add the zero point
+and clip. So equal integers, equal multipliers bit for bit and sums that cannot leave int32 make
+equal outputs, for every input.
+
+Sources: XNNPACK's src/operators/convolution-nhwc.c (`xnn_create_convolution2d_nhwc_qs8_qc8w`) and
+src/operators/fully-connected-nc.c for the multiplier, the `fp32` requantisation of
+src/qs8-qc8w-gemm, -igemm and -dwconv; ONNX Runtime's
+onnxruntime/core/providers/cpu/quantization/qlinearconv.cc and
+onnxruntime/contrib_ops/cpu/quantization/quant_gemm.cc (`ComputeOutputScale`), and
+onnxruntime/core/mlas/lib/quantize.cpp (`MlasRequantizeOutput`).
+"""
+
+import dataclasses
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final, assert_never
+
+import numpy as np
+
+from mobiledeploy.base.errors import ConversionError, CorruptFileError, RuntimeDiedError
+from mobiledeploy.compare.judge import Judgement, LayerJudgement, source_shapes
+from mobiledeploy.compare.reachable_codes import Span, multipliers, sums
+from mobiledeploy.compare.same_function import compare_weighted, node_of
+from mobiledeploy.formats.model import Format
+from mobiledeploy.integer import oracle
+from mobiledeploy.ops import table
+from mobiledeploy.ops.operator import (
+    Certified,
+    Sampled,
+    architectures,
+    has_weights,
+    limits,
+)
+from mobiledeploy.ops.products import EXACT
+from mobiledeploy.ops.tensors import QMAX, Float32, Int8, Shape
+from mobiledeploy.ops.weights import MOST_STEPS, WIDEST_MULTIPLIER
+from mobiledeploy.reading import INPUT, LayerInput, Reading, StoredLayer, StoredWeights
+from mobiledeploy.runtimes import cpu
+from mobiledeploy.runtimes import table as runtimes
+from mobiledeploy.verify.layers.layer_outputs import LayerCodes
+from mobiledeploy.verify.layers.single_layer import RunPair
+from mobiledeploy.verify.report import Accumulator, LayerProof, Method, Status
+
+FORMATS: Final[tuple[Format, Format]] = ("tflite", "onnx")
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class ProofResult:
+    """What a proof of one kind of layer found; see `LayerProof`."""
+
+    method: Method
+    cases: int = 0
+    statement: str = ""
+    reasons: tuple[str, ...] = ()
+    accumulator: Accumulator | None = None
+
+    @property
+    def status(self) -> Status:
+        """Proven or sampled if nothing stands against it, and there is a method."""
+        if self.reasons:
+            return "not proven"
+        match self.method:
+            case "structure" | "enumeration":
+                return "proven"
+            case "samples":
+                return "sampled"
+            case "none":
+                return "not proven"
+            case _:
+                assert_never(self.method)
+
+
+def prove(
+    judgement: Judgement,
+    kernel_reasons: Sequence[tuple[str, ...]],
+    run: RunPair,
+) -> tuple[LayerProof, ...]:
+    """Return a proof, or why there is none, for every layer of either file.
+
+    Args:
+        judgement: Of the `.tflite` and the `.onnx`.
+        kernel_reasons: For each pair of layers, why other kernels run them than the proofs speak
+            of.
+        run: A pair of layers, cut out of the files.
+    """
+    reasons = iter(kernel_reasons)
+    return tuple(
+        _pair(judgement, layer, (layer.first, layer.second), next(reasons), run)
+        if layer.first is not None and layer.second is not None
+        else _in_one_file(judgement, layer)
+        for layer in judgement.layers
+    )
+
+
+def _in_one_file(judgement: Judgement, layer: LayerJudgement) -> LayerProof:
+    first, second = judgement.readings
+    mine = None if layer.first is None else first.layers[layer.first]
+    other = None if layer.second is None else second.layers[layer.second]
+    named = mine or other
+    return LayerProof(
+        layer=mine.name if mine else "",
+        counterpart=other.name if other else "",
+        kind=named.kind if named else "",
+        status="not proven",
+        method="none",
+        reasons=("the other file has no such layer",),
+    )
+
+
+def _pair(
+    judgement: Judgement,
+    layer: LayerJudgement,
+    places: tuple[int, int],
+    kernel_reasons: tuple[str, ...],
+    run: RunPair,
+) -> LayerProof:
+    first, second = judgement.readings
+    mine, other = first.layers[places[0]], second.layers[places[1]]
+    reasons = [
+        *(f"`{x.name}`: {fault.detail}" for x in (mine, other) for fault in x.faults),
+        *_joint_reasons(judgement, layer, mine, other),
+    ]
+    if mine.kind != other.kind and "table" not in {mine.kind, other.kind}:
+        reasons.append(f"{mine.kind} in the .tflite, {other.kind} in the .onnx")
+    if reasons:
+        finding = ProofResult(method="none", reasons=tuple(reasons))
+    else:
+        # Scales of a stranger's file may be anything; what overflows is no equal number.
+        with np.errstate(all="ignore"):
+            source = mine.reads[0].source
+            finding = _finding(
+                judgement,
+                layer,
+                places,
+                lambda codes: run(places, {source: codes.astype(np.int16)}),
+            )
+    finding = dataclasses.replace(finding, reasons=(*finding.reasons, *kernel_reasons))
+    return LayerProof(
+        layer=mine.name,
+        counterpart=other.name,
+        kind=mine.kind,
+        status=finding.status,
+        method=finding.method,
+        cases=finding.cases,
+        statement=finding.statement,
+        reasons=finding.reasons,
+        accumulator=finding.accumulator,
+    )
+
+
+def _finding(
+    judgement: Judgement,
+    layer: LayerJudgement,
+    places: tuple[int, int],
+    run: Callable[[Int8], tuple[LayerCodes, LayerCodes]],
+) -> ProofResult:
+    """Return the proof of a layer, by what its operator allows."""
+    first, second = judgement.readings
+    mine, other = first.layers[places[0]], second.layers[places[1]]
+    known = table.of_kind(mine.kind), table.of_kind(other.kind)
+    operator = known[0] or known[1]
+    if operator is not None and has_weights(operator):
+        return proven_by_structure(mine, other)
+    if isinstance(operator, Certified):
+        shapes = source_shapes(first, places[0]), source_shapes(second, places[1])
+        return _all_cases(operator, mine, other, shapes, layer)
+    if isinstance(operator, Sampled):
+        return _samples(operator, mine, other, source_shapes(first, places[0]), run)
+    return ProofResult(method="none", reasons=(f"there is no proof for a layer `{mine.kind}`",))
+
+
+def _all_cases(
+    operator: Certified,
+    mine: StoredLayer,
+    other: StoredLayer,
+    shapes: tuple[Sequence[Shape], Sequence[Shape]],
+    layer: LayerJudgement,
+) -> ProofResult:
+    """Return whether two layers give one code for each case there is.
+
+    Both files' own scales and zero points went into the arithmetic of each kernel that may run
+    them, as the operator's module knows it: see `compare.same_function`.
+    """
+    crossed = other.reads[::-1] if layer.operands_crossed else other.reads
+    known = [node_of(x, shape) for x, shape in zip((mine, other), shapes, strict=True)]
+    reasons = [
+        *_grid_reasons(mine, other, crossed),
+        *(
+            f"the arithmetic of {x.op} is not known"
+            for x in (mine, other)
+            if not _is_known(x, operator)
+        ),
+    ]
+    cases = 0
+    for number, opened in enumerate(known):
+        if opened is None:
+            continue
+        _, node, inputs = opened
+        try:
+            node.check(inputs)
+            all_cases = operator.all_cases(node, inputs)
+        except ConversionError as error:
+            reasons.append(str(error))
+            continue
+        form = (mine, other)[number].op
+        reasons += limits(operator, FORMATS[number], node, inputs, form)
+        cases = all_cases[0].size
+    if reasons or layer.verdict is None:
+        return ProofResult(method="enumeration", reasons=tuple(reasons))
+    if layer.verdict.equal:
+        said = f"{operator.KERNELS.format(form=mine.op)} give one code for each {operator.CASE}"
+        return ProofResult(method="enumeration", cases=cases, statement=said)
+    reason = "its numbers are not usable"
+    if layer.verdict.cases:
+        reason = (
+            f"{layer.verdict.cases} of {layer.verdict.method} are rounded otherwise by some kernel"
+        )
+    return ProofResult(method="enumeration", cases=cases, reasons=(reason,))
+
+
+def _is_known(layer: StoredLayer, operator: Certified) -> bool:
+    """Whether the operator's cases are what runtimes compute for a layer."""
+    return layer.op in operator.CERTIFIED_FORMS or (layer.table is not None and operator.ONE_CODE)
+
+
+def _grid_reasons(
+    mine: StoredLayer, other: StoredLayer, crossed: Sequence[LayerInput]
+) -> Iterator[str]:
+    for a, b in zip(mine.reads, crossed, strict=True):
+        if a.zero_point is None or a.zero_point != b.zero_point:
+            yield f"zero points of an operand: {a.zero_point} and {b.zero_point}"
+    if mine.output.zero_point is None or mine.output.zero_point != other.output.zero_point:
+        yield f"zero points: {mine.output.zero_point} and {other.output.zero_point}"
+    if mine.output.shape != other.output.shape:
+        yield f"output shape: {mine.output.shape} and {other.output.shape}"
+    for layer in (mine, other):
+        scales = [*(read.scale for read in layer.reads), layer.output.scale]
+        if not all(s is not None and np.finfo(np.float32).tiny <= s < np.inf for s in scales):
+            yield "a scale is no positive number"
+
+
+def _samples(
+    operator: Sampled,
+    mine: StoredLayer,
+    other: StoredLayer,
+    shapes: Sequence[Shape],
+    run: Callable[[Int8], tuple[LayerCodes, LayerCodes]],
+) -> ProofResult:
+    """Return how far both files' layer is from the exact one, on codes that make kernels differ.
+
+    It depends on all codes at once and cannot be enumerated; its kernels may round to another
+    code than the exact result. The layer is run cut out of both files.
+    """
+    known = node_of(mine, shapes), node_of(other, shapes)
+    reasons = list(_sample_reasons(operator, mine, other))
+    for layer, opened in zip((mine, other), known, strict=True):
+        if opened is None:
+            reasons.append(f"`{layer.name}` is no {layer.kind} of an integer graph")
+            continue
+        try:
+            opened[1].check(opened[2])
+        except ConversionError as error:
+            reasons.append(f"`{layer.name}`: {error}")
+    if reasons or known[0] is None:
+        return ProofResult(method="samples", reasons=tuple(reasons))
+    module, node, inputs = known[0]
+    codes = operator.samples(node, inputs)
+    try:
+        both = run(codes)
+    except (ConversionError, CorruptFileError, RuntimeDiedError) as error:
+        return ProofResult(method="samples", reasons=(f"it could not be run: {error}",))
+    one, two = (runtimes.primary(file).engine for file in FORMATS)
+    answers = {one: both[0], two: both[1]}
+    expected = operator.exact_codes(node, inputs, codes)
+    reasons = [
+        f"{name} gives results of shape {answer.shape[1:]}"
+        for name, answer in answers.items()
+        if answer.shape != expected.shape
+    ]
+    if reasons:
+        return ProofResult(method="samples", reasons=tuple(reasons))
+    off = {name: _off(answer, expected) for name, answer in answers.items()}
+    computed = {
+        kernel: _off(oracle.layer(node, inputs, [codes], kernels=kernel), expected)
+        for kernel in architectures(module, FORMATS[0])
+    }
+    here = cpu.this_architecture()
+    # The first runtime may be off by as many steps as its kernel for this CPU is known to be.
+    allowed = {one: max(operator.WITHIN, computed[here]), two: operator.WITHIN}
+    reasons = [
+        f"{name} misses the exact {mine.kind} by {worst} LSB, expected at most {allowed[name]}"
+        for name, worst in off.items()
+        if worst > allowed[name]
+    ]
+    worst = ", ".join(f"{name} by at most {value} LSB" for name, value in off.items())
+    others = ", ".join(
+        f"TFLite's kernel for {kernel}, computed, by at most {value} LSB"
+        for kernel, value in computed.items()
+        if kernel != here
+    )
+    return ProofResult(
+        method="samples",
+        cases=len(codes),
+        statement=f"on {len(codes)} adversarial and random {operator.SAMPLES} {worst} from the "
+        f"exact {mine.kind}, {_off(*both)} LSB from each other; {others}",
+        reasons=tuple(reasons),
+    )
+
+
+def _off(a: LayerCodes | Int8, b: LayerCodes | Int8) -> int:
+    return int(np.abs(a.astype(np.int64) - b).max())
+
+
+def _sample_reasons(operator: Sampled, mine: StoredLayer, other: StoredLayer) -> Iterator[str]:
+    a, b = mine.reads[0], other.reads[0]
+    if (a.scale, a.zero_point) != (b.scale, b.zero_point):
+        yield f"grids of the input: {a.scale}, {a.zero_point} and {b.scale}, {b.zero_point}"
+    if not operator.same_numbers(mine, other):
+        yield "the numbers by which they compute differ"
+    if mine.output.shape != other.output.shape:
+        yield f"output shape: {mine.output.shape} and {other.output.shape}"
+
+
+def _joint_reasons(
+    judgement: Judgement, layer: LayerJudgement, mine: StoredLayer, other: StoredLayer
+) -> Iterator[str]:
+    """Yield why two layers do not read the same: other layers, or other shapes."""
+    (first, second), matched = judgement.readings, judgement.alignment.matched
+    if len(mine.reads) != len(other.reads):
+        yield f"{len(mine.reads)} operands in the .tflite, {len(other.reads)} in the .onnx"
+        return
+    others = other.reads[::-1] if layer.operands_crossed else other.reads
+    for a, b in zip(mine.reads, others, strict=True):
+        if a.source != (INPUT if b.source == INPUT else matched.get(b.source)):
+            yield "it reads another layer"
+        shapes = _source(first, a.source), _source(second, b.source)
+        if shapes[0] != shapes[1] or not shapes[0]:
+            yield f"shape of an operand: {shapes[0]} and {shapes[1]}"
+
+
+def _source(reading: Reading, source: int) -> tuple[int, ...]:
+    return reading.input.shape if source == INPUT else reading.layers[source].output.shape
+
+
+BIAS_SCALE: Final = 3e-7
+"""How far a bias scale may lie from input scale times kernel scale: a rounding of float32."""
+
+
+def proven_by_structure(first: StoredLayer, second: StoredLayer) -> ProofResult:
+    """Return whether two layers with weights are one function, whatever codes they read.
+
+    Args:
+        first: Of the `.tflite`.
+        second: Of the `.onnx`.
+    """
+    a, b = first.weights, second.weights
+    if a is None or b is None:
+        return ProofResult(method="none", reasons=("its weights are not int8 constants",))
+    reasons = [
+        *_form_reasons(first, second),
+        *_weight_reasons(a, b),
+        *_own_reasons(first, a),
+        *_own_reasons(second, b),
+    ]
+    if reasons:
+        return ProofResult(method="structure", reasons=tuple(dict.fromkeys(reasons)))
+    every = Span.full(a.kernel.shape)
+    span, factors, others = sums(first, every), multipliers(first), multipliers(second)
+    if span is None or factors is None or others is None:
+        return ProofResult(method="structure", reasons=("its sums have no bounds",))
+    low, high = int(span.low.min()), int(span.high.max())
+    reasons += _range_reasons(span, np.maximum(factors, others))
+    exact = max(-low, high) <= EXACT
+    said = (
+        f"{a.kernel.size} equal weights and {a.bias.size} equal biases; sums within "
+        f"{low}..{high}, "
+        + ("all of them float32 values" if exact else "rounded to float32 beyond 2**24 in both")
+    )
+    accumulator = Accumulator(lowest=low, highest=high, exact=exact)
+    differs = np.flatnonzero(factors != others)
+    if not differs.size:
+        said = f"{factors.size} equal float32 multipliers, {said}"
+        return ProofResult(
+            method="structure", statement=said, reasons=tuple(reasons), accumulator=accumulator
+        )
+    worst = differs[np.argmax(np.abs(factors / others - 1)[differs])]
+    apart = (
+        f"{differs.size} of {factors.size} float32 multipliers differ, most in channel {worst}: "
+        f"{factors[worst]:.9g} and {others[worst]:.9g}"
+    )
+    if not exact or not compare_weighted(first, second, every).equal:
+        reasons.append(apart)
+    return ProofResult(
+        method="enumeration",
+        cases=int((span.high - span.low + 1).sum()),
+        statement=f"{said}; {apart}, but around every step of the codes both give the same",
+        reasons=tuple(reasons),
+        accumulator=accumulator,
+    )
+
+
+def _form_reasons(first: StoredLayer, second: StoredLayer) -> Iterator[str]:
+    for field in ("strides", "dilations", "pads", "groups", "clamp"):
+        a, b = getattr(first, field), getattr(second, field)
+        if a != b:
+            yield f"{field}: {a} in the .tflite, {b} in the .onnx"
+    for what, a, b in (
+        ("zero points of the input", first.reads[0].zero_point, second.reads[0].zero_point),
+        ("zero points of the output", first.output.zero_point, second.output.zero_point),
+    ):
+        if a is None or a != b:
+            yield f"{what}: {a} and {b}"
+    if first.output.shape != second.output.shape:
+        yield f"output shape: {first.output.shape} and {second.output.shape}"
+
+
+def _weight_reasons(a: StoredWeights, b: StoredWeights) -> Iterator[str]:
+    if a.kernel.shape != b.kernel.shape:
+        yield f"kernel shape: {a.kernel.shape} and {b.kernel.shape}"
+        return
+    for what, mine, other in (("weights", a.kernel, b.kernel), ("biases", a.bias, b.bias)):
+        differs = int((mine != other).sum())
+        if differs:
+            yield f"{differs} of {mine.size} {what} differ"
+
+
+def _own_reasons(layer: StoredLayer, weights: StoredWeights) -> Iterator[str]:
+    """Yield what keeps a layer from being what the kernels are known for."""
+    if layer.groups != 1:
+        yield f"a convolution of {layer.groups} groups"
+    if weights.kernel_zero.any():
+        yield "weights with a zero point"
+    if weights.kernel.min() < -QMAX:
+        yield "a weight of -128, outside of TFLite's specification"
+    read, out = layer.reads[0].scale, layer.output.scale
+    if read is None or out is None:
+        yield "floats"
+        return
+    scales = [np.asarray(read), np.asarray(out), weights.kernel_scale, weights.bias_scale]
+    if not all(_positive(scale) for scale in scales):
+        yield "a scale is no positive number"
+        return
+    if not np.allclose(weights.bias_scale, read * weights.kernel_scale, rtol=BIAS_SCALE, atol=0):
+        yield "the bias scale is not input scale x kernel scale"
+
+
+def _positive(values: Float32) -> bool:
+    return bool((np.isfinite(values) & (values >= np.finfo(np.float32).tiny)).all())
+
+
+def _range_reasons(span: Span, factors: Float32) -> Iterator[str]:
+    if not factors.max() < WIDEST_MULTIPLIER:
+        kernels = runtimes.primary("tflite").kernels
+        yield f"a multiplier of {factors.max():.3g}: {kernels} takes less than {WIDEST_MULTIPLIER}"
+    int32 = np.iinfo(np.int32)
+    if span.low.min() < int32.min or span.high.max() > int32.max:
+        yield f"sums within {span.low.min()}..{span.high.max()} do not fit int32"
+    steps = (np.maximum(-span.low, span.high) * factors.astype(np.float64)).max()
+    if not steps < MOST_STEPS:
+        yield f"sums of {steps:.3g} output steps, where kernels for x86 wrap around"

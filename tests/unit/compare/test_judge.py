@@ -1,0 +1,274 @@
+"""Comparing two files finds what differs, names the layer, and says what cannot matter."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import comparing
+import graphs
+import numpy as np
+import pytest
+
+from mobiledeploy import reading
+from mobiledeploy.base import codec
+from mobiledeploy.compare.difference import StructureReport
+from mobiledeploy.formats.onnx import parse as parse_onnx
+from mobiledeploy.formats.tflite import parse
+from mobiledeploy.integer.certify import certify
+from mobiledeploy.integer.graph import IntegerGraph
+from mobiledeploy.reading import Reading, StoredLayer
+from mobiledeploy.targets import onnx, tflite
+
+
+@pytest.fixture(scope="module")
+def graph() -> IntegerGraph:
+    return graphs.mobilenet("v2", alpha=0.35, image_size=32)
+
+
+@pytest.fixture(scope="module")
+def pair(graph: IntegerGraph) -> tuple[Reading, Reading]:
+    """The two files of one graph."""
+    return (
+        reading.read_tflite(parse(tflite.write(graph))),
+        reading.read_onnx(parse_onnx(onnx.write(graph, certify(graph)))),
+    )
+
+
+def changed(found: Reading, index: int, change: Callable[[StoredLayer], StoredLayer]) -> Reading:
+    layers = list(found.layers)
+    layers[index] = change(layers[index])
+    return dataclasses.replace(found, layers=tuple(layers))
+
+
+def with_weights(**fields: Any) -> Callable[[StoredLayer], StoredLayer]:
+    """A change of a layer's weights; each field a function of the old value."""
+
+    def change(layer: StoredLayer) -> StoredLayer:
+        assert layer.weights is not None
+        new = {name: make(getattr(layer.weights, name)) for name, make in fields.items()}
+        return dataclasses.replace(layer, weights=dataclasses.replace(layer.weights, **new))
+
+    return change
+
+
+def first_of_kind(found: Reading, kind: str) -> int:
+    return next(i for i, layer in enumerate(found.layers) if layer.kind == kind)
+
+
+def test_our_two_files_differ_only_where_additions_were_certified(
+    pair: tuple[Reading, Reading], graph: IntegerGraph
+) -> None:
+    report = comparing.compare(*pair)
+    assert report.same
+    assert report.first is None
+    assert report.cause == ""
+    assert report.matched == report.layers == report.other_layers == len(graph.nodes)
+    moved = {name for name, certificate in certify(graph).items() if certificate.differing_before}
+    assert moved
+    assert {found.layer for found in report.differences} == moved
+    for found in report.differences:
+        assert found.field == "read scale"
+        assert found.equivalent
+        assert found.method == "all 65,536 pairs of codes"
+
+
+def test_the_plain_scales_of_such_additions_are_found_to_round_otherwise(
+    pair: tuple[Reading, Reading], graph: IntegerGraph
+) -> None:
+    uncertified = {
+        name: dataclasses.replace(
+            certificate,
+            scales=tuple(
+                graph.tensors()[source].scale
+                for node in graph.nodes
+                if node.output.name == name
+                for source in (getattr(node, "inputs", None) or (node.input,))
+            ),
+        )
+        for name, certificate in certify(graph).items()
+    }
+    report = comparing.compare(
+        pair[0], reading.read_onnx(parse_onnx(onnx.write(graph, uncertified)))
+    )
+    assert not report.same
+    for found in report.differences:
+        assert (found.field, found.kind, found.lsb) == ("rounding", "add", 1)
+        assert f"{certify(graph)[found.layer].differing_before} of all 65,536" in found.detail
+
+
+def test_a_report_is_json(pair: tuple[Reading, Reading]) -> None:
+    report = comparing.compare(pair[0], changed(pair[1], 3, with_weights(bias=lambda b: b + 1)))
+    text = codec.to_json(report)
+    assert codec.from_json(StructureReport, text, where="report") == report
+
+
+def test_a_bias_is_named_with_its_channel_and_its_effect(pair: tuple[Reading, Reading]) -> None:
+    def more(bias: Any) -> Any:
+        bias = bias.copy()
+        bias[5] += 64
+        return bias
+
+    report = comparing.compare(pair[0], changed(pair[1], 4, with_weights(bias=more)))
+    assert report.first is not None
+    assert (report.first.position, report.first.field) == (4, "bias")
+    assert report.first.channels == (5,)
+    assert report.first.lsb
+    assert "by +64 in channel 5" in report.cause
+    assert pair[0].layers[4].name in report.cause
+
+
+def dead(layer: StoredLayer) -> StoredLayer:
+    """Channel 2 never leaves the lowest code."""
+
+    def low(bias: Any) -> Any:
+        bias = bias.copy()
+        bias[2] = -(2**30)
+        return bias
+
+    return with_weights(bias=low)(layer)
+
+
+def test_what_feeds_on_a_dead_channel_changes_nothing(pair: tuple[Reading, Reading]) -> None:
+    a, b = (changed(found, 3, dead) for found in pair)
+
+    def other(kernel: Any) -> Any:
+        kernel = kernel.copy()
+        kernel[..., 2] += 1
+        return kernel
+
+    report = comparing.compare(a, changed(b, 4, with_weights(kernel=other)))
+    # The depthwise convolution sees nothing but real 0 in this channel.
+    (found,) = (found for found in report.differences if found.position == 4)
+    assert found.field == "weights"
+    assert found.equivalent
+    assert "every sum" in found.method
+    assert report.same
+    # One weight of a channel that lives matters.
+    assert not comparing.compare(pair[0], changed(pair[1], 4, with_weights(kernel=other))).same
+
+
+@pytest.mark.parametrize(
+    ("field", "words", "change"),
+    [
+        ("kernel order", "transposed", lambda k: k.swapaxes(1, 2)),
+        ("kernel order", "upside down", lambda k: k[:, ::-1]),
+        ("kernel order", "180 degrees", lambda k: k[:, ::-1, ::-1]),
+        ("channel order", "BGR instead of RGB", lambda k: k[..., ::-1]),
+        ("channels swapped", "channels 0 and 1", lambda k: k[[1, 0, *range(2, len(k))]]),
+        ("weights", "the other sign", lambda k: -k),
+    ],
+)
+def test_what_was_done_to_a_kernel_is_said_in_words(
+    pair: tuple[Reading, Reading], field: str, words: str, change: Callable[[Any], Any]
+) -> None:
+    report = comparing.compare(pair[0], changed(pair[1], 0, with_weights(kernel=change)))
+    assert report.first is not None
+    assert (report.first.position, report.first.field) == (0, field)
+    assert words in report.cause
+
+
+def test_classes_in_another_order_are_said_to_be(pair: tuple[Reading, Reading]) -> None:
+    dense = first_of_kind(pair[0], "dense")
+    order = np.roll(np.arange(10), 1)
+    change = with_weights(kernel=lambda k: k[order], bias=lambda b: b[order])
+    report = comparing.compare(pair[0], changed(pair[1], dense, change))
+    assert report.first is not None
+    assert report.first.field == "label order"
+
+
+def test_a_scale_changed_in_a_tensor_is_named_where_it_is_written(
+    pair: tuple[Reading, Reading],
+) -> None:
+    scale = pair[1].layers[7].output.scale
+    assert scale is not None
+    other = scale * np.float32(1.5)
+
+    def output(layer: StoredLayer) -> StoredLayer:
+        return dataclasses.replace(layer, output=dataclasses.replace(layer.output, scale=other))
+
+    def read(layer: StoredLayer) -> StoredLayer:
+        return dataclasses.replace(
+            layer, reads=tuple(dataclasses.replace(r, scale=other) for r in layer.reads)
+        )
+
+    both = changed(changed(pair[1], 7, output), 8, read)
+    report = comparing.compare(pair[0], both)
+    assert report.first is not None
+    assert (report.first.position, report.first.field) == (7, "scale")
+    assert "1.5 times" in report.cause
+    only_read = comparing.compare(pair[0], changed(pair[1], 8, read))
+    assert only_read.first is not None
+    assert (only_read.first.position, only_read.first.field) == (8, "read scale")
+
+
+def test_layers_that_only_one_file_has_do_not_shift_the_others(
+    pair: tuple[Reading, Reading],
+) -> None:
+    add = first_of_kind(pair[1], "add")
+    layers = tuple(
+        dataclasses.replace(
+            layer,
+            reads=tuple(
+                dataclasses.replace(r, source=r.source - (r.source >= add)) for r in layer.reads
+            ),
+        )
+        for i, layer in enumerate(pair[1].layers)
+        if i != add
+    )
+    other = dataclasses.replace(pair[1], layers=layers, output_of=len(layers) - 1)
+    report = comparing.compare(pair[0], other)
+    assert report.first is not None
+    assert (report.first.position, report.first.field) == (add, "missing layer")
+    assert report.matched == len(layers)
+    # What lies behind is not blamed, apart from the joint itself and scales that come from it.
+    assert {found.position for found in report.differences if not found.equivalent} <= {
+        add,
+        add + 1,
+        next(i for i in range(add + 1, len(layers)) if pair[0].layers[i].kind == "add"),
+    }
+
+
+def test_an_image_normalised_otherwise_is_named_at_the_input(
+    pair: tuple[Reading, Reading],
+) -> None:
+    halved = dataclasses.replace(pair[1].input, scale=np.float32(1 / 256), zero_point=-128)
+    report = comparing.compare(pair[0], dataclasses.replace(pair[1], input=halved))
+    assert report.first is not None
+    assert (report.first.position, report.first.field) == (-1, "input grid")
+    assert "-1..0.992 and 0..0.996" in report.cause
+
+
+def test_files_of_other_graphs_are_said_to_be_quantised_separately(
+    pair: tuple[Reading, Reading],
+) -> None:
+    other = graphs.mobilenet("v2", alpha=0.35, image_size=32, seed=1)
+    report = comparing.compare(pair[0], reading.read_tflite(parse(tflite.write(other))))
+    assert not report.same
+    assert "quantised separately" in report.cause
+    assert report.matched == report.layers
+
+
+@pytest.mark.parametrize(
+    ("kind", "op"), [("add", "Sub"), ("mean", "ReduceMax"), ("softmax", "Sigmoid")]
+)
+def test_a_layer_that_computes_something_else_is_named_with_both_operators(
+    pair: tuple[Reading, Reading], kind: str, op: str
+) -> None:
+    index = first_of_kind(pair[1], kind)
+    other = changed(
+        pair[1], index, lambda layer: dataclasses.replace(layer, kind="unknown", op=op)
+    )
+    report = comparing.compare(pair[0], other)
+    first = report.first
+    assert first is not None
+    assert (first.position, first.field, first.received) == (index, "operator", op)
+    assert (first.layer, first.kind) == (pair[0].layers[index].name, kind)
+    assert report.cause.startswith("a layer computes something else")
+
+
+def test_a_softmax_that_is_cut_off_is_another_function(pair: tuple[Reading, Reading]) -> None:
+    last = len(pair[1].layers) - 1
+    other = changed(pair[1], last, lambda layer: dataclasses.replace(layer, clamp=(-128, 64)))
+    first = comparing.compare(pair[0], other).first
+    assert first is not None
+    assert (first.position, first.field) == (last, "activation")
