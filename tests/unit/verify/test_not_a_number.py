@@ -34,8 +34,13 @@ NOT_NUMBERS = pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 class Told:
     """A runtime that gives rows of a table, in order."""
 
-    inputs = (TensorInfo(name="image", dtype=np.dtype(np.float32), shape=(1, 1, 1)),)
-    outputs = (TensorInfo(name="logits", dtype=np.dtype(np.float32), shape=(CLASSES,)),)
+    options: tuple[str, ...] = ()
+    inputs: tuple[TensorInfo, ...] = (
+        TensorInfo(name="image", dtype=np.dtype(np.float32), shape=(1, 1, 1)),
+    )
+    outputs: tuple[TensorInfo, ...] = (
+        TensorInfo(name="logits", dtype=np.dtype(np.float32), shape=(CLASSES,)),
+    )
 
     def __init__(self, rows: Array, name: str) -> None:
         self.rows, self.runtime = rows, name
