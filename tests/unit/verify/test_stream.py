@@ -10,9 +10,9 @@ import pytest
 from mobiledeploy.base.errors import CorruptFileError
 from mobiledeploy.base.progress import Event, silent
 from mobiledeploy.runtimes import Array, Runtime, TensorInfo, table
-from mobiledeploy.verify.outputs.answers import Ends, OutputGrid
+from mobiledeploy.verify.outputs.answers import FileOutputs, OutputGrid
 from mobiledeploy.verify.outputs.image_sets import ImageSet, natural, synthetic_extremes
-from mobiledeploy.verify.outputs.model_input import Feed
+from mobiledeploy.verify.outputs.model_input import PixelInput
 from mobiledeploy.verify.outputs.parity import Answers
 from mobiledeploy.verify.outputs.runners import Runner
 from mobiledeploy.verify.outputs.stream import DEPTH, LARGEST, stream
@@ -62,8 +62,8 @@ def runner(
         file="a.tflite",
         runtime=runtime,
         session=Echo(**options),
-        feed=Feed(table=codes, channels_first=False, words=""),
-        ends=Ends(taps=(), logits=RULER, scores=None, softmax=False),
+        feed=PixelInput(table=codes, channels_first=False, words=""),
+        ends=FileOutputs(taps=(), logits=RULER, scores=None, softmax=False),
         most=most,
     )
 
