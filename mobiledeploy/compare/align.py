@@ -11,7 +11,7 @@ from mobiledeploy.ops.operator import Certified
 from mobiledeploy.reading import INPUT, Reading, StoredLayer
 
 GAP: Final = -2.0
-"""Of leaving a layer without a counterpart."""
+"""The score of leaving a layer without a counterpart."""
 NEVER: Final = -100.0
 
 

@@ -1,4 +1,4 @@
-"""`report`: what is the matter between two files, in words of those who made them."""
+"""`report`: why two files differ, in the words of those who make such files."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -13,7 +13,7 @@ from mobiledeploy.ops import table
 from mobiledeploy.ops.operator import Operator, Sampled, has_weights
 
 SEPARATE: Final = 4
-"""So many layers with other grids are no accident."""
+"""From so many layers with other grids on, files were quantised separately."""
 _IN_FLOATS: Final[frozenset[GridChange | None]] = frozenset(
     {"first in floats", "second in floats"}
 )
@@ -21,7 +21,7 @@ _ACTIVATIONS: Final[frozenset[Field]] = frozenset({"scale", "zero point", "input
 _KERNELS: Final[frozenset[Field]] = frozenset({"kernel scale", "per-tensor weights"})
 
 _ENDS: Final = frozenset({"input", "output"})
-"""Kinds of what is no layer."""
+"""Kinds of differences that stand at the input or the output, in no layer."""
 _ALONE: Final[frozenset[Field]] = frozenset({"missing layer", "extra layer"})
 
 _WORDS: Final[dict[Field, str]] = {
@@ -64,7 +64,7 @@ _WORDS: Final[dict[Field, str]] = {
 
 
 def report(judgement: Judgement) -> StructureReport:
-    """Return in what two files differ, and what is the matter between them."""
+    """Return in what two files differ, and why."""
     (a, b), differences = judgement.readings, judgement.differences
     first = first_of(differences)
     # Scales may be anything in a damaged file.
@@ -107,7 +107,7 @@ def _cause(
     layers: int,
     origin: Callable[[], str],
 ) -> Cause:
-    """Return what is the matter, or nothing if no difference can change an output.
+    """Return why two files differ, or nothing if no difference can change an output.
 
     Args:
         differences: In running order.
@@ -258,7 +258,7 @@ def _operators(harmful: Sequence[Difference]) -> list[str]:
 
 
 def _other_network(harmful: Sequence[Difference], layers: int) -> Cause | None:
-    """Return that the layers themselves are others, if half of them are."""
+    """Return that the files hold different networks, if half of the layers differ."""
     known = [difference for difference in harmful if _makes_network(difference)]
     missing, extra, shapes = (
         sum(difference.field == field for difference in known)

@@ -44,7 +44,7 @@ Field: TypeAlias = Literal[
 ]
 
 MOST_CHANNELS = 16
-"""Of which a difference names the numbers."""
+"""How many channels a difference names."""
 
 GridChange: TypeAlias = Literal["last place", "first in floats", "second in floats"]
 """`last place`: a scale is some units in the last place off, as another rounding leaves it. The
@@ -53,7 +53,7 @@ others: one file has no codes where the other one has."""
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Cause:
-    """What is the matter between two files, in words, and what these words rest on.
+    """Why two files differ, in words, and what these words rest on.
 
     Attributes:
         clauses: Words, the most telling first; none if nothing is the matter.
@@ -108,7 +108,7 @@ class FieldDifference:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Difference:
-    """One thing in which two files differ.
+    """A field in which two files differ, and what that changes.
 
     Attributes:
         position: Of the layer in the first file's running order; -1 for the input. Of a layer

@@ -321,5 +321,5 @@ def _replaced(position: int, mine: StoredLayer, other: StoredLayer) -> Differenc
 
 
 def _not_understood(*layers: StoredLayer) -> str:
-    """Return in words why layers are not understood, to be put behind what is said of them."""
+    """Return why layers are not understood, as the end of a sentence."""
     return "".join(f": {fault.detail}" for layer in layers for fault in layer.faults[:1])

@@ -123,7 +123,7 @@ def stepped(
 
 
 def _along(ends: Ints, kernel: Ints, layer: StoredLayer) -> Ints | None:
-    """Return the input channels' ends so that they broadcast against a kernel."""
+    """Return the ends of input channels' intervals, so that they broadcast against a kernel."""
     inputs = kernel.shape[-1]
     if ends.size == inputs:
         return ends

@@ -154,7 +154,7 @@ def _delta(a: StoredLayer, b: StoredLayer, source: Span) -> Span | None:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Staircases:
-    """Codes over sums, of two layers, channel by channel.
+    """The output codes of two layers as functions of the sum, channel by channel.
 
     Attributes:
         layers: Both.
@@ -401,7 +401,7 @@ def _grids(layer: StoredLayer) -> tuple[tuple[np.float32 | None, int | None], ..
 
 
 def _same_windows(a: StoredLayer, b: StoredLayer) -> bool:
-    """Whether two layers look at the same numbers."""
+    """Whether two layers have the same window, strides, dilations, groups and padding."""
     return (a.window, a.strides, a.dilations, a.groups, a.pads) == (
         b.window, b.strides, b.dilations, b.groups, b.pads,
     )  # fmt: skip

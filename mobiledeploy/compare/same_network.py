@@ -18,7 +18,7 @@ from mobiledeploy.reading import INPUT, Reading, StoredLayer, StoredWeights
 Reals: TypeAlias = npt.NDArray[np.float64]
 
 SLACK: Final = 1.01
-"""Half a step, with what float32 makes of it."""
+"""Half a step, and the rounding of float32."""
 ROUNDED: Final = 1e-4
 """Relative difference of scales that is no more than another rounding of the same range."""
 SEVEN_BITS: Final = 64

@@ -26,7 +26,7 @@ from mobiledeploy.spec import manifest
 from mobiledeploy.spec.config import Io, Preprocessing
 from mobiledeploy.spec.contract import Contract
 from mobiledeploy.verify.outputs import answers, golden
-from mobiledeploy.verify.outputs.answers import SCORES, Ends, OutputGrid
+from mobiledeploy.verify.outputs.answers import SCORES, FileOutputs, OutputGrid
 from mobiledeploy.verify.outputs.parity import Answers
 
 FILES: Final[dict[EmulatedRuntime, str]] = {
@@ -238,7 +238,9 @@ def _report(case: _Case, tasks: Sequence[_Task], progress: Progress) -> Emulated
 def _run(case: _Case, task: _Task) -> EmulatedRun:
     file = FILES[task.runtime]
     outputs = qemu.run(task.machine, task.runtime, case.models[file], case.images)
-    ends = Ends(taps=(), logits=case.grid, scores=SCORES, softmax=case.contract.head == "softmax")
+    ends = FileOutputs(
+        taps=(), logits=case.grid, scores=SCORES, softmax=case.contract.head == "softmax"
+    )
     who = f"{outputs.runtime} on {task.machine.name}"
     received = answers.read(outputs.arrays, ends, case.grid, who=who)
     if received.logits.shape != case.expected.logits.shape:

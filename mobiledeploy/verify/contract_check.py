@@ -103,7 +103,7 @@ def _grids(stated: Int8Grid | None, tensor: StoredTensor) -> tuple[object, objec
 
 
 def _tap(recipe: Tap, opened: OpenFile) -> list[str]:
-    """Return why a recipe does not add the logits to a file's outputs, or adds more."""
+    """Return why a tap recipe does not add the logits to a file's outputs, or adds more."""
     logits = opened.ends.taps
     if (recipe.output,) == logits and (
         recipe == tflite_edit.tap_recipe(opened.file.tflite, logits).tap(recipe.path)
@@ -116,7 +116,7 @@ def _tap(recipe: Tap, opened: OpenFile) -> list[str]:
 
 
 def _only_adds(recipe: Tap) -> bool:
-    """Whether a recipe for an `.onnx` adds the output that it names, and nothing else."""
+    """Whether a tap recipe for an `.onnx` adds the output that it names, and nothing else."""
     try:
         tail = bytes.fromhex(recipe.append)
     except ValueError:

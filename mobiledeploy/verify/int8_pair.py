@@ -39,7 +39,7 @@ def prove(
     *,
     progress: Progress = silent,
 ) -> tuple[VerifyReport, tuple[Answers, ...]]:
-    """Compare two int8 files by their answers and by their integers, and say where they part.
+    """Compare two int8 files by their outputs and integers, and name the layer that differs.
 
     Args:
         both: The two files.

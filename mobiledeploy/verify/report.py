@@ -46,14 +46,14 @@ class RuntimeFailure:
 
     @property
     def how(self) -> str:
-        """What happened."""
+        """How the runtime failed."""
         if self.kind == "refusal":
             return f"refused the file ({self.detail})"
         return DEATHS[self.kind].format(self.detail)
 
     @property
     def place(self) -> str:
-        """Where it died."""
+        """On which images the runtime died."""
         if not self.inputs:
             return "while it loaded the file"
         if self.number is None:

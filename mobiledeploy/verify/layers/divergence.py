@@ -273,7 +273,7 @@ def _unseen(difference: Difference, both: tuple[OpenFile, OpenFile]) -> bool:
 def _reason(
     row: _Row, layer: StoredLayer | None, blamed: Runner | None, structure: StructureReport
 ) -> Cause:
-    """Return the integers that differ here or before; where there are none, it is the runtime."""
+    """Return why a layer differs: integers that differ here or before, or else the runtime."""
     if structure.first is not None and structure.first.position <= row.first:
         return structure.reason
     if layer is None:

@@ -69,7 +69,7 @@ def each_layer(
 
 
 def _all_trials() -> tuple[Trials, ...]:
-    """Return what there is to try, that of operators with few cases first."""
+    """Return the trials of all operators, those of operators with few cases first."""
     operators = sorted(table.OPERATORS, key=lambda operator: not isinstance(operator, Certified))
     every = (operator.TRIALS for operator in operators)
     return tuple(dict.fromkeys(trials for trials in every if trials is not None))

@@ -18,7 +18,7 @@ from mobiledeploy.ops.tensors import QMAX, QMIN, Int8
 from mobiledeploy.reading import INPUT, Reading, StoredTensor
 from mobiledeploy.runtimes import Array, Runtime, Session, TensorInfo
 from mobiledeploy.verify.outputs import model_input
-from mobiledeploy.verify.outputs.model_input import Feed
+from mobiledeploy.verify.outputs.model_input import PixelInput
 from mobiledeploy.verify.outputs.opened_file import OpenFile
 
 LayerCodes: TypeAlias = npt.NDArray[np.int16]
@@ -83,7 +83,7 @@ def write_codes(codes: LayerCodes, tensor: StoredTensor, info: TensorInfo) -> Ar
 
 
 def to_grid(codes: LayerCodes, own: StoredTensor, grid: StoredTensor) -> LayerCodes:
-    """Return codes in steps of another tensor's grid: as they are where the grids are equal."""
+    """Return codes requantised to another tensor's grid; unchanged where the grids are equal."""
     if (grid.scale, grid.zero_point) == (own.scale, own.zero_point):
         return codes
     with np.errstate(all="ignore"):  # scales of damaged files
@@ -101,7 +101,7 @@ def clipped(codes: LayerCodes) -> LayerCodes:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class LayerOutputs:
-    """A file in a runtime, giving out its layers.
+    """A file in a runtime that gives out its layers.
 
     Attributes:
         opened: The file.
@@ -113,8 +113,8 @@ class LayerOutputs:
 
     opened: OpenFile
     session: Session
-    feed: Feed
-    codes_feed: Feed
+    feed: PixelInput
+    codes_feed: PixelInput
     place: dict[int, int]
 
     def run(self, pixels: Pixels) -> dict[int, LayerCodes]:

@@ -168,7 +168,7 @@ def tensor_of(opened: OpenFile, source: int) -> StoredTensor:
 
 
 MOST_PARTS: Final = 1024
-"""Of both files: several times what networks of this kind have."""
+"""How many layers are cut out of both files: several times what such networks have."""
 RunPair: TypeAlias = Callable[
     [tuple[int, int], Mapping[int, LayerCodes]], tuple[LayerCodes, LayerCodes]
 ]
@@ -218,7 +218,7 @@ class SingleLayers:
         return one, two
 
     def for_second(self, index: int, codes: Mapping[int, LayerCodes]) -> dict[int, LayerCodes]:
-        """Return what a layer of the second file gets where the first file's layers get codes.
+        """Return the codes that a layer of the second file reads, for codes of the first file.
 
         Raises:
             ConversionError: It reads what has no counterpart in the first file.

@@ -16,7 +16,7 @@ from mobiledeploy.verify.report import FileScore, PairedTest
 
 FLOAT = "float"
 EVIDENCE = 0.05
-"""Below it, a difference is called one."""
+"""p-value below which a difference is called significant."""
 
 Classes = npt.NDArray[np.int64]
 

@@ -18,7 +18,7 @@ SHOWN = 3
 
 
 def require_finite(values: npt.NDArray[Any], *, who: str, names: Sequence[str] = ()) -> None:
-    """Do nothing if every value is a finite number.
+    """Check that every value is a finite number.
 
     Args:
         values: Integers, or floats of shape (images, ...).
@@ -72,7 +72,7 @@ SCORES: OutputGrid = OutputGrid(scale=float(SOFTMAX_SCALE), zero_point=SOFTMAX_Z
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Ends:
+class FileOutputs:
     """What a file gives out, as `read` needs to know it.
 
     Attributes:
@@ -88,8 +88,8 @@ class Ends:
     softmax: bool
 
     @classmethod
-    def of(cls, reading: Reading, *, file: str) -> "Ends":
-        """Return the ends of a file.
+    def of(cls, reading: Reading, *, file: str) -> "FileOutputs":
+        """Return what a file gives out.
 
         Raises:
             ParityError: It has no layers.
@@ -107,7 +107,7 @@ class Ends:
         )
 
 
-def read(outputs: Sequence[Array], ends: Ends, ruler: OutputGrid, *, who: str) -> Answers:
+def read(outputs: Sequence[Array], ends: FileOutputs, ruler: OutputGrid, *, who: str) -> Answers:
     """Return what a batch's outputs mean.
 
     Args:

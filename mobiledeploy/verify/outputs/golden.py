@@ -35,7 +35,7 @@ _DAMAGED: Final = "the file is damaged: copy the folder again, or build again"
 
 
 def choose(answers: Answers, *, images: int = HELD_BACK) -> npt.NDArray[np.int64]:
-    """Return the rows that make good golden vectors: as many predicted classes as there are.
+    """Return the rows of images for golden vectors, with as many predicted classes as there are.
 
     The images of each class are taken in turn, so that a model that has learnt to tell classes
     apart shows it in its golden vectors.

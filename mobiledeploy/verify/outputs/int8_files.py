@@ -28,14 +28,14 @@ from mobiledeploy.verify.report import (
 )
 
 SCORES_LSB: Final = 1
-"""How far scores may differ: TFLite's own softmax kernels differ by as much."""
+"""LSB by which scores may differ: TFLite's own softmax kernels differ by as much."""
 GROSS: Final = 0.9
 """Share of images on which every runtime should find the same class."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """How much to do.
+    """Options of a verification: how much to do.
 
     Attributes:
         level: `full` gives slow runtimes ten times as many images.

@@ -1,4 +1,4 @@
-"""`Feed`: how pixels become a file's input, by the file's own quantisation.
+"""`PixelInput`: how pixels become a file's input, by the file's own quantisation.
 
 Files do not say how their pixels were scaled; the grid of their input gives it away, because it
 covers the values that pixels can have. What was concluded is said in words, never in silence.
@@ -56,7 +56,7 @@ SCALINGS: Final = (
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Feed:
+class PixelInput:
     """How pixels become one file's input.
 
     Attributes:
@@ -101,8 +101,8 @@ def image_shape(info: TensorInfo) -> tuple[int, int, int]:
     )
 
 
-def feeds(inputs: Sequence[tuple[StoredTensor, TensorInfo]]) -> list[Feed]:
-    """Return how to feed files that claim to be one classifier.
+def feeds(inputs: Sequence[tuple[StoredTensor, TensorInfo]]) -> list[PixelInput]:
+    """Return how pixels become the inputs of files that claim to be one classifier.
 
     Args:
         inputs: Of each file, the input as the file describes it and as the runtime does.
@@ -138,7 +138,7 @@ def _range(tensor: StoredTensor) -> tuple[float, float]:
     return (-128 - zero) * scale, (127 - zero) * scale
 
 
-def _feed(tensor: StoredTensor, info: TensorInfo, scaling: Scaling) -> Feed:
+def _feed(tensor: StoredTensor, info: TensorInfo, scaling: Scaling) -> PixelInput:
     height, width, channels = image_shape(info)
     channels_first = info.shape != (height, width, channels)
     values = scaling.values(channels)
@@ -146,7 +146,7 @@ def _feed(tensor: StoredTensor, info: TensorInfo, scaling: Scaling) -> Feed:
         if info.dtype != np.float32:
             raise ParityError(f"input `{info.name}`: {info.dtype} codes without a scale")
         table: Array = values.astype(np.float32)
-        return Feed(table=table, channels_first=channels_first, words=scaling.name)
+        return PixelInput(table=table, channels_first=channels_first, words=scaling.name)
     scale, zero = float(tensor.scale), tensor.zero_point
     low, high = _range(tensor)
     spans = abs(low - values.min()) <= NEAR * scale and abs(high - values.max()) <= NEAR * scale
@@ -158,7 +158,7 @@ def _feed(tensor: StoredTensor, info: TensorInfo, scaling: Scaling) -> Feed:
     else:
         codes = np.clip(np.rint(values / scale) + zero, -128, 127).astype(np.int64)
         words = f"{scaling.name}, rounded to steps of {scale:.6g}"
-    return Feed(
+    return PixelInput(
         table=_as_type(codes, info.dtype, tensor),
         channels_first=channels_first,
         words=words,
@@ -176,6 +176,6 @@ def _as_type(codes: npt.NDArray[np.int64], dtype: np.dtype[Any], tensor: StoredT
 
 
 def _grey(pixels: Pixels) -> Pixels:
-    """Return luma, ITU-R BT.601 rounded, shape (..., 1)."""
+    """Return grey images: luma by ITU-R BT.601, rounded, shape (..., 1)."""
     weighted = pixels.astype(np.uint32) @ np.array([299, 587, 114], np.uint32)
     return ((weighted + 500) // 1000).astype(np.uint8)[..., None]

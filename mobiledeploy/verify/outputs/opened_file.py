@@ -14,7 +14,7 @@ from mobiledeploy.formats import model_file
 from mobiledeploy.formats.model_file import ModelFile
 from mobiledeploy.reading import Reading, ShapeContradiction, StoredLayer
 from mobiledeploy.runtimes import Array, FileLayer, Runtime, Session, table
-from mobiledeploy.verify.outputs.answers import Ends
+from mobiledeploy.verify.outputs.answers import FileOutputs
 
 
 class Place(Protocol):
@@ -64,7 +64,7 @@ class Place(Protocol):
 
 
 class _Here:
-    """This process: for files that it wrote itself."""
+    """This process, for files that it wrote itself."""
 
     def __init__(self) -> None:
         # Loading keeps the process's stderr for a while.
@@ -131,7 +131,7 @@ class OpenFile:
 
     file: ModelFile
     reading: Reading
-    ends: Ends
+    ends: FileOutputs
     place: Place
     _copies: dict[tuple[str, ...], bytes] = dataclasses.field(
         init=False, default_factory=dict, repr=False
@@ -214,7 +214,7 @@ class OpenFile:
 
 
 def open_file(file: ModelFile, place: Place) -> OpenFile:
-    """Return a file, read.
+    """Return a file that is read into layers.
 
     Raises:
         CorruptFileError: It is damaged.
@@ -233,7 +233,9 @@ def open_file(file: ModelFile, place: Place) -> OpenFile:
             "16 bits",
         )
     _check_grids(layers, file.name)
-    return OpenFile(file=file, reading=layers, ends=Ends.of(layers, file=file.name), place=place)
+    return OpenFile(
+        file=file, reading=layers, ends=FileOutputs.of(layers, file=file.name), place=place
+    )
 
 
 def _read(file: ModelFile) -> Reading:

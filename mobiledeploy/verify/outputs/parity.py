@@ -102,7 +102,7 @@ class Tally:
         )
 
     def comparison(self) -> Comparison:
-        """Return what was found so far; at least one image was added."""
+        """Return the comparison of all images so far; at least one was added."""
         inputs, first, second = self._names
         *differences, name = self._worst
         return Comparison(

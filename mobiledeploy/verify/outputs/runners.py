@@ -16,8 +16,8 @@ from mobiledeploy.base.errors import ConversionError, CorruptFileError, RuntimeD
 from mobiledeploy.data.dataset import Pixels
 from mobiledeploy.runtimes import Array, Runtime, Session, TensorInfo
 from mobiledeploy.verify.outputs import answers, model_input
-from mobiledeploy.verify.outputs.answers import Ends, OutputGrid
-from mobiledeploy.verify.outputs.model_input import Feed
+from mobiledeploy.verify.outputs.answers import FileOutputs, OutputGrid
+from mobiledeploy.verify.outputs.model_input import PixelInput
 from mobiledeploy.verify.outputs.opened_file import OpenFile
 from mobiledeploy.verify.outputs.parity import Answers
 from mobiledeploy.verify.report import Level, Participant, RuntimeFailure
@@ -34,7 +34,7 @@ class Unloaded:
     def __init__(
         self, runtime: Runtime, like: Session, error: CorruptFileError | RuntimeDiedError
     ) -> None:
-        """Take the place of a session.
+        """Stand for a session that could not be loaded.
 
         Args:
             runtime: That could not load the file.
@@ -56,7 +56,7 @@ class Unloaded:
         return tuple(output.name for output in self.outputs)
 
     def run(self, *batches: Array) -> tuple[Array, ...]:
-        """Say again why not.
+        """Raise the error that the file was refused with.
 
         Raises:
             CorruptFileError: The runtime refused the file.
@@ -84,8 +84,8 @@ class Runner:
     file: str
     runtime: Runtime
     session: Session
-    feed: Feed
-    ends: Ends
+    feed: PixelInput
+    ends: FileOutputs
     most: int | None
 
     def answer(self, pixels: Pixels, ruler: OutputGrid) -> Answers:

@@ -35,7 +35,7 @@ Job: TypeAlias = "tuple[npt.NDArray[np.int64], Future[Answers] | None]"
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Batch:
-    """Answers to some images of a set.
+    """Every runner's answers to some images of a set.
 
     Attributes:
         start: Number of the first image in the set.

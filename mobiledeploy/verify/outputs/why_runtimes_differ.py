@@ -15,7 +15,7 @@ ROUNDING: Final = 1
 
 
 def words(runtime: Runtime, error: int, *, options: Sequence[str]) -> str:
-    """Return the likeliest reason.
+    """Return the likeliest reason why a runtime differs from its file.
 
     Args:
         runtime: That is to blame.
@@ -39,7 +39,7 @@ def words(runtime: Runtime, error: int, *, options: Sequence[str]) -> str:
 
 
 def told(sessions: Sequence[tuple[Runtime, Session]], readings: Sequence[Reading]) -> list[str]:
-    """Return a note if runtimes had to be told not to saturate, as apps must tell theirs.
+    """Return a note if runtimes needed an option so that products do not saturate, as apps' will.
 
     Args:
         sessions: Of each runtime.

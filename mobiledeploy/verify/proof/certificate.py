@@ -116,7 +116,7 @@ def border_checks(judgement: Judgement) -> tuple[RunCheck, ...]:
 
 
 def _input(first: Reading, second: Reading) -> RunCheck:
-    """Return whether both files put the same images on the same grid."""
+    """Return whether both files quantise images to the same input grid."""
     a, b = first.input, second.input
     reasons = []
     if a.scale is None or (a.scale, a.zero_point) != (b.scale, b.zero_point):

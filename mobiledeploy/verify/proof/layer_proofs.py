@@ -433,7 +433,7 @@ def _weight_reasons(a: StoredWeights, b: StoredWeights) -> Iterator[str]:
 
 
 def _own_reasons(layer: StoredLayer, weights: StoredWeights) -> Iterator[str]:
-    """Yield what keeps a layer from being what the kernels are known for."""
+    """Yield why the kernels' arithmetic is not known for a layer."""
     if layer.groups != 1:
         yield f"a convolution of {layer.groups} groups"
     if weights.kernel_zero.any():

@@ -82,7 +82,7 @@ def test_the_plain_scales_of_such_additions_are_found_to_round_otherwise(
                 graph.tensors()[source].scale
                 for node in graph.nodes
                 if node.output.name == name
-                for source in (getattr(node, "inputs", None) or (node.input,))
+                for source in node.inputs
             ),
         )
         for name, certificate in certify(graph).items()

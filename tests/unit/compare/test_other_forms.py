@@ -8,6 +8,7 @@ import graphs
 import numpy as np
 import pytest
 from float_onnx import quantised_by_ort
+from known import known
 
 from mobiledeploy import reading
 from mobiledeploy.formats.onnx import parse as parse_onnx
@@ -71,4 +72,4 @@ def test_a_file_is_the_same_as_itself_however_its_additions_round() -> None:
     file = reading.read_onnx(parse_onnx(onnx.write(graph, {"sum": plain}, head="logits")))
     assert comparing.compare(file, file).same
     first = reading.read_tflite(parse(tflite.write(graph, head="logits")))
-    assert comparing.compare(first, file).first.field == "rounding"
+    assert known(comparing.compare(first, file).first).field == "rounding"

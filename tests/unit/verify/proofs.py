@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 
+from known import image_shape
+
 from mobiledeploy.compare.judge import judge
 from mobiledeploy.formats import model_file
 from mobiledeploy.verify.layers import layer_outputs
@@ -29,7 +31,7 @@ def proofs(first: bytes, second: bytes) -> dict[str, LayerProof]:
         # Opened where it is needed only: most faults are seen in the files.
         indices = range(len(readings[0].layers)), range(len(readings[1].layers))
         runs = layer_outputs.give_out_layers(both, indices, threads=1)
-        images = image_sets.synthetic_extremes(readings[0].input.shape).pixels(0, 1)
+        images = image_sets.synthetic_extremes(image_shape(readings[0].input.shape)).pixels(0, 1)
         whole = runs[0].run(images), runs[1].run(images)
         return open_single_layers(runs, judgement.alignment).run(pair, codes, whole)
 

@@ -1,6 +1,7 @@
 """A layer that was cut out of a file gives the codes that it gives in the whole file."""
 
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from float_onnx import quantised_by_ort
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from known import image_shape
 from tflite_editor import TfliteFile
 
 from mobiledeploy.base.errors import ConversionError, CorruptFileError
@@ -52,7 +54,9 @@ def assert_same(one: OpenFile, *, images: int = 12) -> LayerCutter:
     """Every layer gives, cut out, what it gives in the whole file."""
     run = outputs_of(one)
     cutter = single_layer.cutter(run)
-    codes = run.run(image_sets.synthetic_extremes(one.reading.input.shape).pixels(29 - images, 29))
+    codes = run.run(
+        image_sets.synthetic_extremes(image_shape(one.reading.input.shape)).pixels(29 - images, 29)
+    )
     assert len(run.place) == len(one.reading.layers)
     for index, layer in enumerate(one.reading.layers):
         found = cutter.cut(index).run(codes)
@@ -195,6 +199,7 @@ def test_a_part_that_needs_more_than_its_inputs_is_refused() -> None:
     first, second = pair(graphs.assorted_graph())
     file = parse(first.file.data)
     model = parse_onnx(second.file.data)
+    part: Callable[[], object]
     starts = [onnx_edit.Start(name="stem", dtype="int8", sizes=(8, 7, 5))]
     for refused, part in (
         (

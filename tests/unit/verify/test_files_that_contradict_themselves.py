@@ -7,6 +7,7 @@ import graphs
 import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
+from known import known
 from tflite_editor import TfliteFile
 
 from mobiledeploy import reading
@@ -65,7 +66,7 @@ def test_a_file_that_runs_in_spite_of_it_is_compared_as_ever(tmp_path: Path) -> 
     paths[1].write_bytes(onnx.write(GRAPH, certify(GRAPH)))
     report = pair.verify(*paths, samples=2)
     assert not report.holds
-    assert "the padding was moved: in layer 5 `shrink`" in report.structure.cause
+    assert "the padding was moved: in layer 5 `shrink`" in known(report.structure).cause
 
 
 def test_a_stated_shape_that_was_changed_is_told_without_a_padding() -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import onnx
 import pytest
 from float_onnx import float_onnx, quantised_by_ort
+from known import known
 from onnx import TensorProto, helper, numpy_helper
 
 from mobiledeploy import reading
@@ -95,8 +96,8 @@ def test_a_float_file_beside_an_int8_one_is_said_to_be_one(
     report = pair.verify(*((theirs, ours) if float_first else (ours, theirs)))
     assert not report.holds
     which = "first" if float_first else "second"
-    assert f"the {which} file keeps" in report.structure.cause
-    assert "the cost of quantising" in report.structure.cause
+    assert f"the {which} file keeps" in known(report.structure).cause
+    assert "the cost of quantising" in known(report.structure).cause
     assert report.divergence is None
     # How far apart they are, the oracle included, is in the matrix.
     assert report.matrix[0].same_top1 > report.matrix[0].images // 2
@@ -110,7 +111,7 @@ def test_each_files_oracle_is_held_against_that_file_only(tmp_path: Path) -> Non
     report = pair.verify(*paths)
     assert not report.holds
     assert not [failure for failure in report.failures if "oracle" in failure]
-    assert "the files were quantised separately" in report.divergence.cause
+    assert "the files were quantised separately" in known(report.divergence).cause
 
 
 def sixteen_bits() -> onnx.ModelProto:
@@ -139,7 +140,7 @@ def test_activations_of_sixteen_bits_are_refused_with_a_word_of_what_to_do(
     path = saved(tmp_path, "wide", sixteen_bits())
     with pytest.raises(ConversionError, match="expected activations of 8 bits") as refused:
         pair.verify(path, path)
-    assert "int8" in refused.value.hint
+    assert "int8" in known(refused.value.hint)
 
 
 def test_how_weights_are_packed_is_told_from_operators() -> None:

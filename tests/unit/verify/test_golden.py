@@ -1,6 +1,7 @@
 """Golden vectors are chosen held-back images, and one that is coloured whatever those are."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -78,9 +79,9 @@ def test_the_last_one_is_coloured_with_the_answers_of_the_same_runtime(
     ],
 )
 def test_vectors_that_do_not_fit_together_are_refused(
-    tmp_path: Path, change: dict[str, np.ndarray]
+    tmp_path: Path, change: dict[str, Any]
 ) -> None:
-    sound = {
+    sound: dict[str, Any] = {
         "pixels": np.zeros((2, 8, 8, 3), np.uint8),
         "names": np.array(["a", "b"]),
         "logits": np.zeros((2, 3), np.int8),

@@ -20,7 +20,7 @@ from mobiledeploy.targets import tflite
 from mobiledeploy.verify import pair
 from mobiledeploy.verify.layers import layer_outputs
 from mobiledeploy.verify.outputs import answers, float_files, golden, image_sets
-from mobiledeploy.verify.outputs.answers import Ends, OutputGrid
+from mobiledeploy.verify.outputs.answers import FileOutputs, OutputGrid
 from mobiledeploy.verify.outputs.float_files import FloatFile
 from mobiledeploy.verify.outputs.image_sets import ImageSet
 from mobiledeploy.verify.outputs.parity import Answers
@@ -34,8 +34,13 @@ NOT_NUMBERS = pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 class Told:
     """A runtime that gives rows of a table, in order."""
 
-    inputs = (TensorInfo(name="image", dtype=np.dtype(np.float32), shape=(1, 1, 1)),)
-    outputs = (TensorInfo(name="logits", dtype=np.dtype(np.float32), shape=(CLASSES,)),)
+    options: tuple[str, ...] = ()
+    inputs: tuple[TensorInfo, ...] = (
+        TensorInfo(name="image", dtype=np.dtype(np.float32), shape=(1, 1, 1)),
+    )
+    outputs: tuple[TensorInfo, ...] = (
+        TensorInfo(name="logits", dtype=np.dtype(np.float32), shape=(CLASSES,)),
+    )
 
     def __init__(self, rows: Array, name: str) -> None:
         self.rows, self.runtime = rows, name
@@ -157,7 +162,7 @@ def test_a_float_file_can_be_held_against_itself(tmp_path: Path) -> None:
 @NOT_NUMBERS
 @pytest.mark.parametrize("grid", [None, OutputGrid(scale=0.5, zero_point=0)])
 def test_answers_that_are_no_numbers_are_refused(value: float, grid: OutputGrid | None) -> None:
-    ends = Ends(taps=(), logits=grid, scores=None, softmax=False)
+    ends = FileOutputs(taps=(), logits=grid, scores=None, softmax=False)
     found = rows()
     found[1, 1] = value
     with pytest.raises(
@@ -167,7 +172,7 @@ def test_answers_that_are_no_numbers_are_refused(value: float, grid: OutputGrid 
 
 
 def test_answers_that_steps_cannot_count_are_refused() -> None:
-    ends = Ends(taps=(), logits=None, scores=None, softmax=False)
+    ends = FileOutputs(taps=(), logits=None, scores=None, softmax=False)
     with pytest.raises(ParityError, match="a file gives values of up to 1e"):
         answers.read([rows() + 1e20], ends, OutputGrid(scale=1e-30, zero_point=3), who="a file")
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import graphs
 import numpy as np
 import pytest
+from known import image_shape
 
 from mobiledeploy.base import codec
 from mobiledeploy.base.errors import (
@@ -126,7 +127,9 @@ def two_files(place: Place) -> tuple[OpenFile, OpenFile]:
 
 
 def sets() -> tuple[ImageSet, ImageSet]:
-    return image_sets.natural(SHAPE, images=20), image_sets.synthetic_extremes(SHAPE)
+    return image_sets.natural(image_shape(SHAPE), images=20), image_sets.synthetic_extremes(
+        image_shape(SHAPE)
+    )
 
 
 def proof(place: Place) -> VerifyReport:
@@ -138,7 +141,8 @@ def row(report: VerifyReport, runtime: Runtime) -> Participant:
 
 
 def deadly_image(number: int = 3) -> Pixels:
-    return sets()[1].pixels(number, number + 1)[0]
+    pixels: Pixels = sets()[1].pixels(number, number + 1)[0]
+    return pixels
 
 
 @pytest.mark.parametrize("runtime", OTHERS, ids=names)

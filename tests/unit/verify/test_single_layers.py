@@ -9,6 +9,7 @@ import graphs
 import numpy as np
 import pytest
 from float_onnx import quantised_by_ort
+from known import image_shape
 
 from mobiledeploy import reading
 from mobiledeploy.base.errors import ConversionError
@@ -70,7 +71,7 @@ def other_weights(weights: QWeights) -> QWeights:
 
 
 def rows(pair: tuple[OpenFile, OpenFile]) -> dict[str, LayerRow]:
-    images = image_sets.natural(pair[0].reading.input.shape, images=8)
+    images = image_sets.natural(image_shape(pair[0].reading.input.shape), images=8)
     report, _ = int8_pair.prove(pair, [images], Options(only_main=True, layers=True))
     return {row.layer: row for row in report.layers}
 
@@ -164,7 +165,7 @@ def checks(pair: tuple[OpenFile, OpenFile]) -> dict[str, RunCheck]:
 def opened(pair: tuple[OpenFile, OpenFile]) -> tuple[SingleLayers, Whole]:
     first, second = (range(len(one.reading.layers)) for one in pair)
     runs = layer_outputs.give_out_layers(pair, (first, second), threads=1)
-    pixels = image_sets.synthetic_extremes(GRAPH.input.shape).pixels(20, 22)
+    pixels = image_sets.synthetic_extremes(image_shape(GRAPH.input.shape)).pixels(20, 22)
     alignment = align(pair[0].reading, pair[1].reading)
     return open_single_layers(runs, alignment), (runs[0].run(pixels), runs[1].run(pixels))
 
@@ -247,7 +248,7 @@ def test_the_widest_sums_are_reached(name: str) -> None:
     assert sums.min() == lowest.min()
 
 
-def accumulators(node: Conv | Dense, codes: np.ndarray, zero: int) -> np.ndarray:
+def accumulators(node: Conv | Dense, codes: np.ndarray, zero: int) -> Any:
     """Sums without bias, computed plainly."""
     kernel, values = node.weights.kernel.astype(np.int64), codes.astype(np.int64) - zero
     if isinstance(node, Dense):

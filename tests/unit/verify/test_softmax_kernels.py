@@ -2,6 +2,7 @@
 
 import platform
 from collections.abc import Mapping
+from typing import cast, get_args
 
 import graphs
 import numpy as np
@@ -24,7 +25,7 @@ from mobiledeploy.verify.report import LayerProof
 CLASSES = 1000
 SCALE = np.float32(0.05)
 GRAPH = graphs.softmax(CLASSES, SCALE, 0)
-LOGITS, NODE = GRAPH.input, GRAPH.nodes[0]
+LOGITS, NODE = GRAPH.input, cast("softmax.Softmax", GRAPH.nodes[0])
 
 
 @pytest.fixture(scope="module")
@@ -81,9 +82,10 @@ def test_no_more_than_the_cpu_s_own_kernel_is_allowed(
 def test_both_kernels_of_a_tflite_are_recomputed(judgement: Judgement) -> None:
     layers = [reading.layers[0] for reading in judgement.readings]
     logits = softmax.samples(NODE, [LOGITS])
-    kernels: tuple[Kernel, ...] = ("x86", "arm64")
-    for kernel in kernels:
-        codes = softmax_codes(logits, SCALE, kernel=kernel).astype(np.int16)
+    x86, arm64 = (
+        softmax_codes(logits, SCALE, kernel=kernel).astype(np.int16) for kernel in get_args(Kernel)
+    )
+    for codes in (x86, arm64):
         assert recompute.error(layers[0], "tflite", [logits], codes) == 0
         assert recompute.error(layers[0], "tflite", [logits], codes + np.int16(3)) == 3
-    assert recompute.error(layers[1], "onnx", [logits], codes) == 2
+    assert recompute.error(layers[1], "onnx", [logits], arm64) == 2

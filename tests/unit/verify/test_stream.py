@@ -10,9 +10,9 @@ import pytest
 from mobiledeploy.base.errors import CorruptFileError
 from mobiledeploy.base.progress import Event, silent
 from mobiledeploy.runtimes import Array, Runtime, TensorInfo, table
-from mobiledeploy.verify.outputs.answers import Ends, OutputGrid
+from mobiledeploy.verify.outputs.answers import FileOutputs, OutputGrid
 from mobiledeploy.verify.outputs.image_sets import ImageSet, natural, synthetic_extremes
-from mobiledeploy.verify.outputs.model_input import Feed
+from mobiledeploy.verify.outputs.model_input import PixelInput
 from mobiledeploy.verify.outputs.parity import Answers
 from mobiledeploy.verify.outputs.runners import Runner
 from mobiledeploy.verify.outputs.stream import DEPTH, LARGEST, stream
@@ -26,9 +26,13 @@ class Echo:
     """A runtime whose logits are the first pixel's three codes."""
 
     runtime = "echo 1.0"
-    options = ()
-    inputs = (TensorInfo(name="image", dtype=np.dtype(np.int8), shape=SHAPE),)
-    outputs = (TensorInfo(name="logits", dtype=np.dtype(np.int8), shape=(3,)),)
+    options: tuple[str, ...] = ()
+    inputs: tuple[TensorInfo, ...] = (
+        TensorInfo(name="image", dtype=np.dtype(np.int8), shape=SHAPE),
+    )
+    outputs: tuple[TensorInfo, ...] = (
+        TensorInfo(name="logits", dtype=np.dtype(np.int8), shape=(3,)),
+    )
 
     def __init__(self, *, fail_at: int = 10**9) -> None:
         self.calls, self._fail_at = 0, fail_at
@@ -58,8 +62,8 @@ def runner(
         file="a.tflite",
         runtime=runtime,
         session=Echo(**options),
-        feed=Feed(table=codes, channels_first=False, words=""),
-        ends=Ends(taps=(), logits=RULER, scores=None, softmax=False),
+        feed=PixelInput(table=codes, channels_first=False, words=""),
+        ends=FileOutputs(taps=(), logits=RULER, scores=None, softmax=False),
         most=most,
     )
 
@@ -126,7 +130,9 @@ def test_a_runtime_that_dies_ends_the_stream() -> None:
     runners = [runner("a"), runner("b", fail_at=3)]
     with pytest.raises(CorruptFileError, match="crashed"):
         run(Counted(20 * LARGEST).set(), runners)
-    assert runners[0].session.calls < 12
+    first = runners[0].session
+    assert isinstance(first, Echo)
+    assert first.calls < 12
 
 
 def test_progress_begins_at_once_and_ends_with_all() -> None:
