@@ -40,7 +40,7 @@ from mobiledeploy.ops.onnx_reading import (
     one_input,
     pool_of,
 )
-from mobiledeploy.ops.operator import Cases, Example, Kernel, Trials
+from mobiledeploy.ops.operator import Cases, Example, Kernel, Trials, layer_of
 from mobiledeploy.ops.padding import same_pads
 from mobiledeploy.ops.products import batch_room
 from mobiledeploy.ops.ranges import Interval, Ranges, step, wide_enough
@@ -146,13 +146,7 @@ def quantise(
 
 def float_layer(node: Mean, inputs: Sequence[QTensor]) -> Layer:
     """Return the layer of a node."""
-    return Layer(
-        name=node.output.name,
-        op="mean",
-        inputs=node.inputs,
-        in_channels=inputs[0].shape[-1],
-        out_channels=node.output.shape[-1],
-    )
+    return layer_of("mean", node, inputs)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)

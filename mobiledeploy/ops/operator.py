@@ -443,6 +443,23 @@ def has_weights(operator: Operator[Any]) -> bool:
     return any(field.name == "weights" for field in dataclasses.fields(operator.NODE))
 
 
+def layer_of(op: str, node: Node, inputs: Sequence[QTensor]) -> Layer:
+    """Return the layer of a node that has no options, under the names of its tensors.
+
+    Args:
+        op: What the operator is called in an `Architecture`.
+        node: The node.
+        inputs: What it reads.
+    """
+    return Layer(
+        name=node.output.name,
+        op=op,
+        inputs=node.inputs,
+        in_channels=inputs[0].shape[-1],
+        out_channels=node.output.shape[-1],
+    )
+
+
 def by_each_kernel(
     operator: Certified,
     file: Format,
