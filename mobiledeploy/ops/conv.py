@@ -1,4 +1,4 @@
-"""Convolutions, full and depthwise: CONV_2D and DEPTHWISE_CONV_2D.
+"""Convolutions, full and depthwise: the operators `CONV_2D`, `DEPTHWISE_CONV_2D`.
 
 Both runtimes compute the same int32 sums and multiply them by the same float32 (`input scale *
 kernel scale / output scale`), halves to even, so that they need no certificate: see

@@ -1,4 +1,4 @@
-"""The mean over height and width, global average pooling: MEAN, and AVERAGE_POOL_2D like it.
+"""The mean over height and width, also called global average pooling.
 
 All kernels compute `round(scale / positions * sum(code - zero point)) + zero point`; XNNPACK puts
 the zero points into one constant before it rounds, ONNX Runtime rounds before it adds the

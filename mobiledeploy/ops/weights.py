@@ -1,4 +1,4 @@
-"""From a float kernel and bias to int8 and int32, with checked invariants.
+"""Quantise a float kernel and bias to int8 weights with int32 biases.
 
 Kernels are int8, symmetric (zero point 0, values -127..127), with one scale an output channel, or
 a single one for the dense layer; biases are int32 on the grid `input scale * kernel scale`.
