@@ -29,6 +29,7 @@ from mobiledeploy.formats.tflite.writer import TfliteWriter
 from mobiledeploy.ops import onnx, stored, tflite, without_weights
 from mobiledeploy.ops.architecture import Layer
 from mobiledeploy.ops.certificate import REACH, Certificate, all_pairs, neighbours, required
+from mobiledeploy.ops.file_form import FileForm, ScaleRatio
 from mobiledeploy.ops.grid import Grid, is_flat
 from mobiledeploy.ops.onnx import OnnxInput
 from mobiledeploy.ops.onnx_reading import (
@@ -50,6 +51,11 @@ from mobiledeploy.ops.weights import Weights
 LAYERS: tuple[str, ...] = ("add",)
 TFLITE: tuple[str, ...] = ("ADD",)
 FIXED_RANGE: Interval | None = None
+FORMS: Mapping[str, FileForm] = {
+    "ADD": FileForm(inputs=(0, 1), versions={"int8": 2}),
+    "Add": FileForm(inputs=(0, 1), scalar_scales=True),
+    "QLinearAdd": FileForm(inputs=(0, 3)),
+}
 
 Floats: TypeAlias = npt.NDArray[np.float32]
 
@@ -122,6 +128,14 @@ def output_range(
     del inputs, weights
     limit = max(step(ranges, operand) for operand in layer.inputs) / FINEST_SUM
     return wide_enough(limit, layer.name, ranges[layer.name])
+
+
+def scale_ratios(inputs: Sequence[float], output: float) -> tuple[ScaleRatio, ...]:
+    """Return what XNNPACK looks at: each operand's scale in scales of the sum."""
+    return tuple(
+        ScaleRatio(inputs=(number,), value=scale / output, lowest=NARROWEST, limit=WIDEST)
+        for number, scale in enumerate(inputs)
+    )
 
 
 def quantise(
@@ -294,7 +308,7 @@ def certify_scales(
         ConversionError: XNNPACK does not take the addition, or no scales nearby make all
             kernels agree. Two opposite sums that are a half exactly cannot be mended: XNNPACK
             rounds both up, and a scale moves them apart. A wider range has none; see
-            `integer.exact_ranges`.
+            `integer.certify.exact_ranges`.
     """
     a_scale, b_scale, scale = scales
     for operand in (a_scale, b_scale):

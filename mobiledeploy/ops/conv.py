@@ -24,6 +24,7 @@ from mobiledeploy.ops.activation import clamp
 from mobiledeploy.ops.architecture import Activation, Layer
 from mobiledeploy.ops.certificate import Certificate
 from mobiledeploy.ops.dense import Dense
+from mobiledeploy.ops.file_form import FileForm, ScaleRatio
 from mobiledeploy.ops.grid import Grid
 from mobiledeploy.ops.onnx import OnnxInput
 from mobiledeploy.ops.onnx_reading import (
@@ -62,6 +63,26 @@ from mobiledeploy.ops.weights import QWeights, Weights
 LAYERS: tuple[str, ...] = ("conv", "depthwise")
 TFLITE: tuple[str, ...] = ("CONV_2D", "DEPTHWISE_CONV_2D")
 FIXED_RANGE: Interval | None = None
+FORMS: Mapping[str, FileForm] = {
+    "CONV_2D": FileForm(
+        kernel=1,
+        bias=2,
+        per_channel=True,
+        versions={"int8": 3, "int16": 4},
+        weight_versions={("float32", "int8"): (2, 5), ("int8", "int4"): (7, 7)},
+    ),
+    "DEPTHWISE_CONV_2D": FileForm(
+        kernel=1,
+        bias=2,
+        channel_axis=3,
+        per_channel=True,
+        versions={"int8": 3, "int16": 5},
+        weight_versions={("float32", "int8"): (4, 6), ("int8", "int4"): (7, 7)},
+    ),
+    "Conv": FileForm(kernel=1, bias=2, per_channel=True),
+    "QLinearConv": FileForm(kernel=3, bias=8, per_channel=True),
+    "ConvInteger": FileForm(kernel=1, per_channel=True, dynamic=True),
+}
 
 _PACKED: Final = Fault(
     field="weights",
@@ -166,6 +187,12 @@ def output_range(
         integers.required(layer.name, weights), step(ranges, layer.inputs[0])
     )
     return wide_enough(limit, layer.name, ranges[layer.name])
+
+
+def scale_ratios(inputs: Sequence[float], output: float) -> tuple[ScaleRatio, ...]:
+    """Return none: what XNNPACK looks at depends on the weights, see `weights`."""
+    del inputs, output
+    return ()
 
 
 def quantise(

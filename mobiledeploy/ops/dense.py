@@ -7,6 +7,7 @@ that it needs no certificate: see `products.requantise`.
 import dataclasses
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
 
 import numpy as np
 
@@ -19,6 +20,7 @@ from mobiledeploy.ops import onnx, products, tflite
 from mobiledeploy.ops import weights as integers
 from mobiledeploy.ops.architecture import Layer
 from mobiledeploy.ops.certificate import Certificate
+from mobiledeploy.ops.file_form import FileForm, MisreadScales, ScaleRatio
 from mobiledeploy.ops.grid import Grid
 from mobiledeploy.ops.onnx import OnnxInput
 from mobiledeploy.ops.onnx_reading import (
@@ -52,6 +54,33 @@ from mobiledeploy.ops.weights import QWeights, Weights
 LAYERS: tuple[str, ...] = ("dense",)
 TFLITE: tuple[str, ...] = ("FULLY_CONNECTED",)
 FIXED_RANGE: Interval | None = None
+
+GUARDED_VERSION: Final = 12
+"""Of FULLY_CONNECTED. TFLite 2.7 to 2.9 take an int8 one of a lower version with several weight
+scales and compute it wrongly, without an error; they refuse this one. Measured with
+tflite-runtime's wheels 2.7.0, 2.8.0, 2.9.1 and 2.10.0."""
+
+FORMS: Mapping[str, FileForm] = {
+    "FULLY_CONNECTED": FileForm(
+        kernel=1,
+        bias=2,
+        versions={"int8": 4, "int16": 7},
+        weight_versions={
+            ("float32", "int8"): (3, 12),
+            ("int8", "int4"): (10, 10),
+            ("int16", "int4"): (13, 13),
+            ("float32", "int2"): (14, 14),
+            ("int8", "int2"): (14, 14),
+            ("int16", "int2"): (14, 14),
+        },
+        misread_scales=MisreadScales(refused_from=GUARDED_VERSION, right_from="2.10"),
+    ),
+    "Gemm": FileForm(kernel=1, bias=2, channel_axis=1, transpose="transB"),
+    "MatMul": FileForm(kernel=1, channel_axis=-1),
+    "QGemm": FileForm(kernel=3, bias=6, channel_axis=1, transpose="transB"),
+    "QLinearMatMul": FileForm(kernel=3, channel_axis=-1),
+    "MatMulInteger": FileForm(kernel=1, channel_axis=-1, dynamic=True),
+}
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -126,6 +155,12 @@ def output_range(
     return wide_enough(limit, layer.name, ranges[layer.name])
 
 
+def scale_ratios(inputs: Sequence[float], output: float) -> tuple[ScaleRatio, ...]:
+    """Return none: what XNNPACK looks at depends on the weights, see `weights`."""
+    del inputs, output
+    return ()
+
+
 def quantise(
     layer: Layer, inputs: Sequence[Grid], output: QTensor, weights: Weights | None
 ) -> Dense:
@@ -187,14 +222,10 @@ def float_values(
 
 
 def tflite_version(node: Dense, inputs: Sequence[QTensor]) -> Version:
-    """Return the version.
-
-    TFLite 2.7 and 2.8 load a version 4 with several scales and compute it wrongly: with version
-    12 a runtime that does not know better refuses.
-    """
+    """Return the version: one that runtimes refuse which compute several scales wrongly."""
     del inputs
     if node.weights.kernel_scale.size > 1:
-        return Version(number=12, runtime="2.17.0")
+        return Version(number=GUARDED_VERSION, runtime="2.17.0")
     return Version(number=4, runtime="1.14.0")
 
 

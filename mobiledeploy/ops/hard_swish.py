@@ -24,6 +24,7 @@ from mobiledeploy.formats.tflite.writer import TfliteWriter
 from mobiledeploy.ops import onnx, stored, tflite, without_weights
 from mobiledeploy.ops.architecture import Layer
 from mobiledeploy.ops.certificate import Certificate, all_codes, required
+from mobiledeploy.ops.file_form import FileForm, ScaleRatio
 from mobiledeploy.ops.grid import Grid
 from mobiledeploy.ops.onnx import OnnxInput
 from mobiledeploy.ops.onnx_reading import (
@@ -42,6 +43,7 @@ from mobiledeploy.ops.weights import Weights
 LAYERS: tuple[str, ...] = ("hard_swish",)
 TFLITE: tuple[str, ...] = ("HARD_SWISH",)
 FIXED_RANGE: Interval | None = None
+FORMS: Mapping[str, FileForm] = {"HARD_SWISH": FileForm(), "HardSwish": FileForm()}
 
 FINER: Final = 128
 """TFLite computes on a grid so many times finer than the input's. The output's step must be larger
@@ -97,6 +99,11 @@ def output_range(
     del inputs, weights
     limit = step(ranges, layer.inputs[0]) / FINER
     return wide_enough(limit, layer.name, ranges[layer.name])
+
+
+def scale_ratios(inputs: Sequence[float], output: float) -> tuple[ScaleRatio, ...]:
+    """Return what TFLite's kernel looks at: the input's scale in scales of the output."""
+    return (ScaleRatio(inputs=(0,), value=inputs[0] / output, lowest=0.0, limit=FINER),)
 
 
 def quantise(

@@ -30,6 +30,7 @@ from mobiledeploy.formats.tflite.writer import TfliteWriter
 from mobiledeploy.ops import onnx, tflite, without_weights
 from mobiledeploy.ops.architecture import Layer
 from mobiledeploy.ops.certificate import REACH, Certificate, neighbours, required
+from mobiledeploy.ops.file_form import FileForm
 from mobiledeploy.ops.grid import Grid
 from mobiledeploy.ops.onnx import OnnxInput
 from mobiledeploy.ops.onnx_reading import (
@@ -52,6 +53,15 @@ from mobiledeploy.ops.weights import Weights
 LAYERS: tuple[str, ...] = ("mean",)
 TFLITE: tuple[str, ...] = ("MEAN", "AVERAGE_POOL_2D")
 FIXED_RANGE: Interval | None = None
+FORMS: Mapping[str, FileForm] = {
+    "MEAN": FileForm(versions={"int8": 2, "int16": 3}),
+    "AVERAGE_POOL_2D": FileForm(versions={"int8": 2, "int16": 3}),
+    "GlobalAveragePool": FileForm(),
+    "AveragePool": FileForm(),
+    "ReduceMean": FileForm(),
+    "QLinearGlobalAveragePool": FileForm(),
+    "QLinearAveragePool": FileForm(),
+}
 
 Floats: TypeAlias = npt.NDArray[np.float32]
 
@@ -88,6 +98,7 @@ class Mean:
 NODE: type[Mean] = Mean
 kernel_shape = without_weights.kernel_shape
 work = without_weights.work
+scale_ratios = without_weights.scale_ratios
 operand_ranges = without_weights.operand_ranges
 
 
@@ -227,7 +238,7 @@ def certify_scales(
     Raises:
         ConversionError: ONNX Runtime does not take the mean, XNNPACK itself rounds differently
             from one architecture to another, or no scale nearby makes the two agree. See
-            `integer.exact_ranges`.
+            `integer.certify.exact_ranges`.
     """
     sums = _all_sums(name, positions, zeros)
     input_scale, scale = scales

@@ -32,6 +32,7 @@ from mobiledeploy.formats.tflite.writer import TfliteWriter
 from mobiledeploy.ops import onnx, tflite, without_weights
 from mobiledeploy.ops.architecture import Layer
 from mobiledeploy.ops.certificate import Certificate, all_pairs, neighbours, required
+from mobiledeploy.ops.file_form import FileForm, ScaleRatio
 from mobiledeploy.ops.grid import Grid
 from mobiledeploy.ops.onnx import OnnxInput
 from mobiledeploy.ops.onnx_reading import (
@@ -63,6 +64,11 @@ from mobiledeploy.ops.weights import Weights
 LAYERS: tuple[str, ...] = ("mul",)
 TFLITE: tuple[str, ...] = ("MUL",)
 FIXED_RANGE: Interval | None = None
+FORMS: Mapping[str, FileForm] = {
+    "MUL": FileForm(inputs=(0, 1), versions={"int8": 2, "int16": 4}),
+    "Mul": FileForm(inputs=(0, 1), pairs_only=True),
+    "QLinearMul": FileForm(inputs=(0, 3)),
+}
 
 QLINEAR: Final = "QLinearMul"
 """ONNX Runtime's integer kernel, also for a Mul between quantise/dequantise pairs on its own."""
@@ -138,6 +144,12 @@ def output_range(
     return wide_enough(limit, layer.name, ranges[layer.name])
 
 
+def scale_ratios(inputs: Sequence[float], output: float) -> tuple[ScaleRatio, ...]:
+    """Return what XNNPACK looks at: the factors' scales together, in scales of the product."""
+    value = math.prod(inputs) / output
+    return (ScaleRatio(inputs=(0, 1), value=value, lowest=NARROWEST, limit=WIDEST),)
+
+
 def quantise(
     layer: Layer, inputs: Sequence[Grid], output: QTensor, weights: Weights | None
 ) -> Mul:
@@ -204,7 +216,7 @@ def certify(node: Mul, inputs: Sequence[QTensor]) -> Certificate:
 
     Raises:
         ConversionError: XNNPACK does not take the product, or rounds differently on x86 than on
-            arm64. A wider range has no ties; see `integer.exact_ranges`.
+            arm64. A wider range has no ties; see `integer.certify.exact_ranges`.
     """
     (a, b), out = inputs, node.output
     ratio = multiplier(a.scale, b.scale, out.scale)

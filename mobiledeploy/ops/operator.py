@@ -13,6 +13,7 @@ from mobiledeploy.formats.tflite import TfliteOperator
 from mobiledeploy.formats.tflite.writer import TfliteWriter
 from mobiledeploy.ops.architecture import Layer
 from mobiledeploy.ops.certificate import Certificate
+from mobiledeploy.ops.file_form import FileForm, ScaleRatio
 from mobiledeploy.ops.grid import Grid
 from mobiledeploy.ops.onnx import OnnxInput
 from mobiledeploy.ops.onnx_reading import ReadOnnx
@@ -114,6 +115,8 @@ class Operator(Protocol[N]):
         ONNX: What it is called in an `.onnx`, between quantise/dequantise pairs or with grids of
             its own, and how a layer is read from each. The first is what `write_onnx` adds.
         FIXED_RANGE: The range of every output, where it does not depend on what is computed.
+        FORMS: By name in a `.tflite` or an `.onnx`, how it stands in anybody's files: also in
+            forms that we neither write nor compute.
     """
 
     NODE: type[N]
@@ -121,6 +124,7 @@ class Operator(Protocol[N]):
     TFLITE: tuple[str, ...]
     ONNX: Mapping[str, ReadOnnx]
     FIXED_RANGE: Interval | None
+    FORMS: Mapping[str, FileForm]
 
     def kernel_shape(self, layer: Layer) -> Shape:
         """Return the kernel's shape in Keras's order; empty for operators without weights."""
@@ -160,6 +164,14 @@ class Operator(Protocol[N]):
             ranges: Of all tensors.
             inputs: Shapes of its inputs.
             weights: Kernel and bias, if it has them.
+        """
+
+    def scale_ratios(self, inputs: Sequence[float], output: float) -> tuple[ScaleRatio, ...]:
+        """Return the ratios of scales that LiteRT's kernel has bounds for.
+
+        Args:
+            inputs: Scales of its inputs; NaN where one is not known.
+            output: Scale of its output.
         """
 
     def quantise(

@@ -29,6 +29,7 @@ from mobiledeploy.ops import onnx, stored, tflite, without_weights
 from mobiledeploy.ops.architecture import Layer
 from mobiledeploy.ops.certificate import Certificate
 from mobiledeploy.ops.expf import expf
+from mobiledeploy.ops.file_form import FileForm
 from mobiledeploy.ops.grid import Grid
 from mobiledeploy.ops.onnx import OnnxInput
 from mobiledeploy.ops.onnx_reading import (
@@ -49,6 +50,11 @@ from mobiledeploy.ops.weights import Weights
 LAYERS: tuple[str, ...] = ("softmax",)
 TFLITE: tuple[str, ...] = ("SOFTMAX",)
 FIXED_RANGE: Interval | None = (0.0, 255 / 256)
+FORMS: Mapping[str, FileForm] = {
+    "SOFTMAX": FileForm(versions={"int8": 2, "int16": 3}),
+    "Softmax": FileForm(),
+    "QLinearSoftmax": FileForm(),
+}
 
 SOFTMAX_SCALE = np.float32(1 / 256)
 SOFTMAX_ZERO_POINT = -128
@@ -84,6 +90,7 @@ class Softmax:
 NODE: type[Softmax] = Softmax
 kernel_shape = without_weights.kernel_shape
 work = without_weights.work
+scale_ratios = without_weights.scale_ratios
 operand_ranges = without_weights.operand_ranges
 output_range = without_weights.output_range
 

@@ -38,6 +38,7 @@ ONLY_IN_FILES: Final = frozenset(
 
 _BY_LAYER: Final = {name: module for module in OPERATORS for name in module.LAYERS}
 _BY_NODE: Final = {module.NODE: module for module in OPERATORS}
+_BY_FORM: Final = {name: module for module in OPERATORS for name in module.FORMS}
 _BY_TFLITE: Final = {name: module for module in OPERATORS for name in module.TFLITE}
 
 
@@ -92,6 +93,15 @@ def of_kind(kind: str) -> Operator[Any] | None:
     if kind not in _BY_LAYER and kind not in ONLY_IN_FILES:
         raise ConversionError(f"`{kind}` is no kind of layer")
     return _BY_LAYER.get(kind)
+
+
+def of_file(name: str) -> Operator[Any] | None:
+    """Return the operator that anybody's file has under a name, or None if it is none of these.
+
+    Args:
+        name: Of TFLite's `BuiltinOperator`, or of an ONNX operator.
+    """
+    return _BY_FORM.get(name)
 
 
 def tflite_names() -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 import numpy.typing as npt
 
-from mobiledeploy.spec.results import Score
+from mobiledeploy.spec.results import Accuracy as Score
 from mobiledeploy.verify.report import FileScore, PairedTest
 from mobiledeploy.verify.statistics import mcnemar, wilson
 

@@ -9,7 +9,7 @@ from typing import Final, Literal, TypeAlias
 
 from mobiledeploy.base.codec import OMIT, UNWRITTEN
 from mobiledeploy.compare.difference import StructureReport
-from mobiledeploy.spec.results import Score
+from mobiledeploy.spec.results import Accuracy as Score
 from mobiledeploy.verify.layer_report import Divergence, LayerRow
 from mobiledeploy.verify.proof import FilesCertificate
 from mobiledeploy.verify.runtime_failure import RuntimeFailure

@@ -10,14 +10,15 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from mobiledeploy.base import arrays
+from mobiledeploy.base import npz
 from mobiledeploy.base.errors import CorruptFileError
 from mobiledeploy.data import test_card
 from mobiledeploy.data.evaluation import Evaluation
 from mobiledeploy.formats.onnx import edit as onnx_edit
 from mobiledeploy.formats.tflite import edit as tflite_edit
 from mobiledeploy.reading import StoredTensor as Tensor
-from mobiledeploy.spec.contract import Contract, Grid, Tap, Tolerance, class_names
+from mobiledeploy.spec.contract import Contract, Tap, Tolerance, class_names
+from mobiledeploy.spec.contract import Int8Grid as Grid
 from mobiledeploy.verify.report import VerifyReport
 from mobiledeploy.verify.side import Side
 
@@ -43,7 +44,7 @@ def of_folder(contract: Contract, root: Path, evaluation: Evaluation) -> tuple[s
             f"which {len(set(names))} differ",
             hint="run `mobiledeploy build` again: it mends the folder",
         )
-    digest = test_card.resized(contract.preprocessing)
+    digest = test_card.resized_digest(contract.preprocessing)
     return (
         *_unless("resize_check", contract.resize_check, digest, "what crop and resize give"),
         *_labels(names, evaluation, where),
@@ -56,7 +57,7 @@ def of_files(contract: Contract, root: Path, sides: Sequence[Side]) -> tuple[str
     Raises:
         CorruptFileError: `golden.npz` has no grids.
     """
-    grids = arrays.read(root / "golden.npz", ("grids",), what="golden vectors")["grids"]
+    grids = npz.read(root / "golden.npz", ("grids",), what="golden vectors")["grids"]
     stated = [contract.input.grid, contract.output.grid, contract.logits]
     told = [[grid.scale, grid.zero_point] for grid in stated if grid is not None]
     found = _unless("tolerance", contract.tolerance, Tolerance(), "what holds for every build")

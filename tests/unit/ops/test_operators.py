@@ -13,15 +13,14 @@ from mobiledeploy.formats.onnx import parse as parse_onnx
 from mobiledeploy.formats.tflite import parse as parse_tflite
 from mobiledeploy.integer import float_reference, oracle, tflite_reader
 from mobiledeploy.integer.certify import certify
-from mobiledeploy.integer.digest import digest
-from mobiledeploy.integer.graph import IntegerGraph
+from mobiledeploy.integer.graph import IntegerGraph, digest
 from mobiledeploy.ops import table
 from mobiledeploy.ops.architecture import INPUT, Architecture, Layer
 from mobiledeploy.ops.operator import Certified, Example, Operator, WeightedNode
 from mobiledeploy.ops.tensors import Int8, QTensor
 from mobiledeploy.runtimes import cpu, litert, ort
 from mobiledeploy.targets import onnx, tflite
-from mobiledeploy.training import graph as training_graph
+from mobiledeploy.training import tensorflow_graph as training_graph
 
 EXAMPLES = [
     pytest.param(operator, example, id=f"{operator.LAYERS[0]}: {example.name}")
@@ -218,13 +217,17 @@ def test_what_is_unknown_is_refused_by_name() -> None:
         IntegerGraph(name="odd", input=image, nodes=(node,))
 
 
-def test_an_operator_without_a_twin_can_be_quantised_but_not_trained(
+def test_an_operator_without_a_tensorflow_function_can_be_quantised_but_not_trained(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     layer = Layer(name="sum", op="add", inputs=("a", "b"), in_channels=3, out_channels=3)
-    monkeypatch.setattr(training_graph, "TWINS", {"conv": training_graph.TWINS["conv"]})
+    monkeypatch.setattr(
+        training_graph,
+        "TENSORFLOW_OPERATORS",
+        {"conv": training_graph.TENSORFLOW_OPERATORS["conv"]},
+    )
     with pytest.raises(RequestError, match="layer `sum`: `add` cannot be trained, only conv"):
-        training_graph.twin(layer)
+        training_graph.tensorflow_operator(layer)
 
 
 @every_example

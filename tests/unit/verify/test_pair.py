@@ -11,8 +11,7 @@ from onnx import helper, load_from_string
 from mobiledeploy.base.errors import ParityError
 from mobiledeploy.formats import model_file
 from mobiledeploy.integer.certify import certify
-from mobiledeploy.integer.graph import IntegerGraph
-from mobiledeploy.integer.head import with_head
+from mobiledeploy.integer.graph import IntegerGraph, with_head
 from mobiledeploy.ops.conv import Conv
 from mobiledeploy.ops.dense import Dense
 from mobiledeploy.ops.operator import Node
