@@ -34,7 +34,7 @@ ONLY_IN_FILES: Final = frozenset(
         "unknown",
     }
 )
-"""What `reading` calls layers of files that no operator of an integer graph stands for."""
+"""What layers of files are called that no operator of an integer graph stands for."""
 
 _BY_LAYER: Final = {name: module for module in OPERATORS for name in module.LAYERS}
 _BY_NODE: Final = {module.NODE: module for module in OPERATORS}
@@ -54,6 +54,19 @@ def of_layer(layer: Layer) -> Operator[Any]:
             f"{', '.join(sorted(_BY_LAYER))}"
         )
     return _BY_LAYER[layer.op]
+
+
+def of_kind(kind: str) -> Operator[Any] | None:
+    """Return the operator of a layer in a file, by what it is called in an `Architecture`.
+
+    None for what only files hold; see `ONLY_IN_FILES`.
+
+    Raises:
+        ConversionError: Layers of that kind are unknown.
+    """
+    if kind not in _BY_LAYER and kind not in ONLY_IN_FILES:
+        raise ConversionError(f"`{kind}` is no kind of layer")
+    return _BY_LAYER.get(kind)
 
 
 def of_node(node: Node) -> Operator[Any]:
@@ -80,19 +93,6 @@ def of_tflite(name: str) -> Operator[Any]:
             hint="only int8 classifiers of the MobileNet kind can be read",
         )
     return _BY_TFLITE[name]
-
-
-def of_kind(kind: str) -> Operator[Any] | None:
-    """Return the operator of a layer in a file, by what it is called in an `Architecture`.
-
-    None for what only files hold; see `ONLY_IN_FILES`.
-
-    Raises:
-        ConversionError: Layers of that kind are unknown.
-    """
-    if kind not in _BY_LAYER and kind not in ONLY_IN_FILES:
-        raise ConversionError(f"`{kind}` is no kind of layer")
-    return _BY_LAYER.get(kind)
 
 
 def of_file(name: str) -> Operator[Any] | None:
