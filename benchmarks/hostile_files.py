@@ -1,9 +1,9 @@
-"""Load many damaged and contradictory model files: no signal may reach us, and nothing may hang.
+"""Load many damaged and contradictory model files, none of which may crash or hang the program.
 
     python benchmarks/hostile_files.py --files 20000
 
-Counts how the files were refused, the deaths of the child process that runs them, and the
-slowest file. Ends with status 1 if a file hung, or raised anything but our errors.
+Counts how the files were refused, the crashes of the child process that runs them, and the slowest
+file. Ends with status 1 if a file hung, or raised anything but our errors.
 """
 
 import argparse

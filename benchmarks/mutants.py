@@ -1,16 +1,16 @@
-"""Put the instrument to every fault in every layer: does it see it, and does it name the layer.
+"""Test the comparison of files with every fault in every layer.
 
 Each fault of `tests/mutants/faults.py` is made in each layer of the `.tflite` and of the `.onnx`
 of MobileNet V1 and V2 (random weights), and of a small network with every kind of layer. The
-faulty file is compared with the sound one of the other format; nothing is run for that. Then the
-faulty file is run beside the sound one of its own format, on noise and extremes, to check what was
-said: where an output differs that was called equivalent, the benchmark fails. Faulty files run in
-a process of their own, in case a runtime dies of one. From the repository's root:
+faulty file is compared with the correct one of the other format, without running them. Then the
+faulty file and the correct one of its format are run on noise and extremes, to check the result:
+if an output differs that was called equivalent, the benchmark fails. Faulty files run in a process
+of their own, in case a runtime crashes. From the repository's root:
 
     python benchmarks/mutants.py [--step 1] [--write docs/mutants.md]
 
-Exits with 1 if a mutant that changes an output was not seen, if one that was called equivalent
-changes one, or if less than 95 % of the layers were named rightly.
+Exits with 1 if a mutant that changes an output was not found, if one that was called equivalent
+changes one, or if less than 95 % of the layers were named correctly.
 """
 
 import argparse
@@ -37,7 +37,7 @@ from mobiledeploy.runtimes.child import Children  # noqa: E402
 from mobiledeploy.targets import onnx, tflite  # noqa: E402
 
 NAMED = 0.95
-"""Share of layers that must be named rightly."""
+"""Share of layers that must be named correctly."""
 COLUMNS = (
     "mutants",
     "seen",
@@ -128,15 +128,15 @@ class Table:
             )
 
     def _differs(self, mutant: Mutant) -> bool:
-        """Return whether an image shows it; a file that its runtime refuses shows it too."""
+        """Return whether an image shows the fault; so does a file that its runtime refuses."""
         try:
-            found = self._run(mutant.format, mutant.data)
+            outputs = self._run(mutant.format, mutant.data)
         except MobileDeployError:
             return True
         sound = self._sound[mutant.format]
         return any(
             a.shape != b.shape or not np.array_equal(a, b)
-            for a, b in zip(found, sound, strict=True)
+            for a, b in zip(outputs, sound, strict=True)
         )
 
     def _run(self, kind: Any, data: bytes) -> tuple[np.ndarray, ...]:
@@ -165,23 +165,24 @@ def _head(total: collections.Counter[str], *, step: int, wrong: int) -> list[str
     of_all = "Every mutant was tried." if step == 1 else f"One mutant in {step} was tried."
     named = total["layer named"] / max(judged, 1)
     return f"""\
-# Faults that the comparison of files was put to
+# Faults with which the comparison of files was tested
 
 Written by `benchmarks/mutants.py`. Each fault is made in each layer of one file, which is then
-compared with the sound file of the other format, by the numbers that stand in the files.
+compared with the correct file of the other format, by the numbers in the files.
 {of_all}
 
 * {total["mutants"]} mutants of {len(FAULTS)} faults, in both formats.
 * {total["seen"]} were seen. The other {total["the same numbers"]} hold the same numbers in the
-  common form: an activation that the grid of the output does anyway, a stride over one pixel.
-* The layer was named rightly in {total["layer named"]} of {judged} ({named:.1%}) that can be read.
+  common form: an activation that the output's range implies, a stride over one pixel.
+* The correct layer was named for {total["layer named"]} of {judged} ({named:.1%}) that are
+  readable.
 * {total["may change an output"]} may change an output. Noise and extremes showed it for
-  {total["shown by the images"]} of them: comparing outputs alone would have let the others pass.
-* {total["shown equivalent"]} were shown to change nothing, by trying all sums or pairs of codes
-  that can occur.
+  {total["shown by the images"]} of them: comparing outputs alone would have missed the others.
+* {total["shown equivalent"]} were proven to change nothing, by trying all possible sums or pairs
+  of codes.
 * {total["refused as damaged"]} were refused as damaged before a runtime saw them.
 
-Called equivalent or the same, and yet shown to differ by an image: {wrong}.""".splitlines()
+Mutants called equivalent or the same that an image shows to differ: {wrong}.""".splitlines()
 
 
 if __name__ == "__main__":

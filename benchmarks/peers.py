@@ -1,8 +1,8 @@
-"""Compare mobiledeploy with other ways to int8 files, side by side in one run.
+"""Compare mobiledeploy with other tools that make int8 files, in one run.
 
     python benchmarks/peers.py --weights mobilenet_v2.h5 --images photos --labels labels.txt
 
-See README.md beside this file. It judges nothing by its exit status: speeds are for people.
+See README.md beside this file. Its exit status does not depend on the results.
 """
 
 import argparse
@@ -42,7 +42,7 @@ STARTS_FROM = {
     "ort_static_per_channel_u8": "float_onnx",
 }
 INVENTED = 32
-"""Images to judge with where there are no photos."""
+"""Images for the comparison, if there are no photos."""
 
 
 def main() -> None:
@@ -55,7 +55,7 @@ def main() -> None:
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Compare with other ways to int8 files.")
+    parser = argparse.ArgumentParser(description="Compare with other tools that make int8 files.")
     parser.add_argument("--weights", type=Path, help="Keras applications .h5; default: random")
     parser.add_argument("--arch", choices=tuple(ALPHAS), default="v2")
     parser.add_argument("--alpha", type=float, default=1.0)
@@ -63,8 +63,10 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--classes", type=int, help="default: as many as labels, or 1000")
     parser.add_argument("--images", type=Path, help="a folder of photos; default: invented ones")
     parser.add_argument("--labels", type=Path, help="class names in the network's order")
-    parser.add_argument("--calibration", type=int, default=256, help="images that calibrate")
-    parser.add_argument("--rounds", type=int, default=60, help="of the latency measurement")
+    parser.add_argument(
+        "--calibration", type=int, default=256, help="number of images for calibration"
+    )
+    parser.add_argument("--rounds", type=int, default=60, help="rounds of the latency measurement")
     parser.add_argument("--ways", default=",".join(WAYS), help="comma-separated; default: all")
     parser.add_argument("--keep", type=Path, help="folder in which to keep all files")
     parser.add_argument("--json", action="store_true")
@@ -73,7 +75,7 @@ def _options() -> argparse.Namespace:
         parser.error("--images needs --labels: folders are matched to outputs by name")
     unknown = set(options.ways.split(",")) - set(WAYS)
     if unknown:
-        parser.error(f"expected ways out of {', '.join(WAYS)}; received {', '.join(unknown)}")
+        parser.error(f"expected tools out of {', '.join(WAYS)}; received {', '.join(unknown)}")
     return options
 
 
@@ -127,19 +129,19 @@ def _prepare(folder: Path, options: argparse.Namespace) -> tuple[Task, dict[str,
         classes=classes,
         trained=options.weights is not None,
     )
-    calibrating, judging = pixels[: options.calibration], pixels[options.calibration :]
-    task.save(calibrating, judging, labels[options.calibration :])
+    calibration, evaluation = pixels[: options.calibration], pixels[options.calibration :]
+    task.save(calibration, evaluation, labels[options.calibration :])
     if options.weights:
         shutil.copyfile(options.weights, task.weights)
     else:
         problem = _make("random_weights", folder).get("problem")
         if problem:
             raise SystemExit(f"error: random weights: {problem}")
-    return task, {"calibration": len(calibrating), "evaluation": len(judging)}
+    return task, {"calibration": len(calibration), "evaluation": len(evaluation)}
 
 
 def _make(way: str, folder: Path) -> dict[str, Any]:
-    """Run one way in a process of its own; return its record, or what went wrong."""
+    """Run one tool in a process of its own; return its record, or its problem."""
     print(f"{way} ...", file=sys.stderr, flush=True)
     done = _start("make", way, str(folder))
     if done.returncode == 0:
@@ -171,7 +173,7 @@ def _start(module: str, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def _with_totals(name: str, way: dict[str, Any], made: dict[str, Any]) -> dict[str, Any]:
-    """Add what it costs to come from weights to the files, imports left out."""
+    """Add the time from weights to files, without imports."""
     if "problem" in way:
         return way
     start = made.get(STARTS_FROM.get(name, ""), {})

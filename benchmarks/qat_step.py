@@ -1,7 +1,7 @@
-"""What a step of training costs: folded QAT against float with batch norm, and against tfmot.
+"""Compare the time of a training step: folded QAT, float with batch norm, and tfmot.
 
-CPU time, because it is less disturbed by what else the machine does; the three take turns, and
-the medians are compared. Run from the repository's root:
+It measures CPU time, which other load on the machine affects less; the three take turns, and the
+medians are compared. Run from the repository's root:
 
     python benchmarks/qat_step.py [--arch v2] [--alpha 0.35] [--image-size 96] [--batch 32]
 
@@ -23,16 +23,16 @@ from mobiledeploy.ops.architecture import Architecture
 from mobiledeploy.training import (
     batch_norm,
     calibrate,
-    folded,
     qat_folded,
     qat_tfmot,
-    session,
     step,
+    tensorflow_graph,
+    tensorflow_setup,
 )
-from mobiledeploy.training.adam import Adam
-from mobiledeploy.training.input_grid import SIGNED, to_input
+from mobiledeploy.training.augment import SIGNED
 from mobiledeploy.training.loss import cross_entropy
-from mobiledeploy.training.model import Model
+from mobiledeploy.training.step import Adam, TrainableModel
+from mobiledeploy.training.tensorflow_graph import to_input
 
 LIMIT = 1.0
 """Of a folded QAT step's cost relative to a float step's."""
@@ -50,7 +50,7 @@ def main() -> int:
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()
 
-    session.start(options.threads)
+    tensorflow_setup.start(options.threads)
     architecture = registry.architecture(
         options.arch, alpha=options.alpha, image_size=options.image_size, classes=CLASSES
     )
@@ -70,7 +70,7 @@ def main() -> int:
             start = time.process_time()
             run()
             costs[name].append(time.process_time() - start)
-    medians = {name: statistics.median(found) for name, found in costs.items()}
+    medians = {name: statistics.median(times) for name, times in costs.items()}
 
     versions = machine.versions()
     print(f"{machine.describe()['cpu']}, {options.threads} threads")
@@ -81,21 +81,21 @@ def main() -> int:
     return int(medians["folded"] > LIMIT * medians["float"])
 
 
-def models(architecture: Architecture, pixels: np.ndarray) -> dict[str, Model]:
+def models(architecture: Architecture, pixels: np.ndarray) -> dict[str, TrainableModel]:
     """Return the same network in the three forms."""
     built = keras_builder.build(architecture)
     network = keras_model.network_of(architecture, built)
     ranges = calibrate.calibrate(network, pixels)
     return {
         "float": batch_norm.model_of(architecture, built),
-        "folded": qat_folded.model_of(network, folded.variables_of(network), ranges),
-        "tfmot": qat_tfmot.build(network, ranges).trainable(),
+        "folded": qat_folded.model_of(network, tensorflow_graph.variables_of(network), ranges),
+        "tfmot": qat_tfmot.wrap(network, ranges).trainable(),
     }
 
 
-def stepper(model: Model, pixels: np.ndarray, labels: np.ndarray) -> Callable[[], float]:
+def stepper(model: TrainableModel, pixels: np.ndarray, labels: np.ndarray) -> Callable[[], float]:
     """Return a function that makes one step of the product's own loop."""
-    run = step.build(
+    run = step.build_step(
         model,
         Adam(model.variables),
         pixels,

@@ -1,4 +1,4 @@
-"""How fast verification goes through images, and how much memory it takes.
+"""Measure images a second of a verification, and its memory.
 
     python benchmarks/verify_throughput.py A.tflite B.onnx --images 10000
 
@@ -62,11 +62,11 @@ def main() -> None:
                 best[name] = min(best[name][0], wall), min(best[name][1], spent)
     print(f"{cpu.name()}, {args.threads} threads, {args.images:,} images, both files")
     wall, spent = best["bare loop"]
-    for name, found in best.items():
-        rate = args.images / found[0]
+    for name, times in best.items():
+        rate = args.images / times[0]
         print(
-            f"{name:20s} {rate:9,.0f} images/s   of the bare loop: {wall / found[0]:.2f} by the "
-            f"clock, {spent / found[1]:.2f} by CPU time"
+            f"{name:20s} {rate:9,.0f} images/s   of the bare loop: {wall / times[0]:.2f} by the "
+            f"clock, {spent / times[1]:.2f} by CPU time"
         )
     for images in (max(args.images // 10, 2), args.images):
         script = [sys.executable, __file__, str(args.first), str(args.second)]
@@ -167,7 +167,7 @@ def peak(pid: int | str) -> float:
 def cpu_seconds(pids: list[int]) -> float:
     """Return the CPU time that processes took so far."""
     fields = [Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split() for pid in pids]
-    return sum(int(found[11]) + int(found[12]) for found in fields) / os.sysconf("SC_CLK_TCK")
+    return sum(int(field[11]) + int(field[12]) for field in fields) / os.sysconf("SC_CLK_TCK")
 
 
 if __name__ == "__main__":

@@ -1,1 +1,15 @@
-"""The `mobiledeploy` program: one file a command. Heavy imports stand inside the commands."""
+"""The `mobiledeploy` program, one module a command. Heavy imports stand inside the commands.
+
+`main`: the program: its commands and its exit statuses.
+`build`: `mobiledeploy build`.
+`verify`: `mobiledeploy verify`.
+`bundle`: `mobiledeploy bundle`.
+`inspect`: `mobiledeploy inspect`.
+`cost`: `mobiledeploy cost`.
+`tools`: `mobiledeploy tools`.
+`_options`: options that several commands share.
+`_output`: printing of data, messages and progress.
+`_verify_summary`: the summary that `verify` prints.
+`_verify_tables`: the tables and findings that `verify --verbose` prints.
+`_verify_golden`: `verify` of golden vectors on a phone or on emulated CPUs.
+"""

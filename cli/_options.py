@@ -1,4 +1,4 @@
-"""Options that several commands share, and the refusal of those that a command cannot use."""
+"""Options that several commands share, with a check for unused ones."""
 
 from collections.abc import Collection, Iterator
 from typing import Annotated, Any, TypeAlias
@@ -13,20 +13,20 @@ Json: TypeAlias = Annotated[
 Quiet: TypeAlias = Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stderr")]
 
 
-def refuse_others(context: typer.Context, *, used: Collection[str], with_: str) -> None:
+def refuse_unused(context: typer.Context, *, used: Collection[str], with_: str) -> None:
     """Refuse options that were given and would change nothing.
 
     Args:
-        context: Of the command.
-        used: Names of the parameters that it uses, as the function calls them.
-        with_: What it is that uses no others, such as "`--device`".
+        context: Context of the command.
+        used: Names of the function's parameters that have an effect.
+        with_: The mode in which no others have one, such as "`--device`".
 
     Raises:
-        RequestError: Another one was given, whatever its value.
+        RequestError: Another option was given, whatever its value.
     """
-    others = list(dict.fromkeys(name for key, name in given(context) if key not in used))
-    if others:
-        listed = ", ".join(f"`{name}`" for name in others)
+    unused = list(dict.fromkeys(name for key, name in given(context) if key not in used))
+    if unused:
+        listed = ", ".join(f"`{name}`" for name in unused)
         raise RequestError(
             f"{listed} cannot be used with {with_}: it would change nothing",
             hint=f"leave out {listed}",
@@ -34,9 +34,9 @@ def refuse_others(context: typer.Context, *, used: Collection[str], with_: str) 
 
 
 def given(context: typer.Context) -> Iterator[tuple[str, str]]:
-    """Yield the parameters that the user gave: as the function calls them, and as they are typed.
+    """Yield the options that the user gave: the function's parameter, and the option as typed.
 
-    A value that is equal to the default counts as given, too.
+    An option counts as given even if its value is the default.
     """
     for parameter in context.command.params:
         key: Any = parameter.name

@@ -1,4 +1,4 @@
-"""What commands print: data on stdout, talk on stderr, one JSON document with `--json`."""
+"""Printing of commands: data on stdout, messages and progress on stderr."""
 
 import os
 import sys
@@ -13,32 +13,35 @@ from mobiledeploy.base.errors import StorageError
 from mobiledeploy.base.progress import Event, Progress, silent
 
 WIDTH: Final = 100
-"""Columns of what commands print."""
+"""Columns of printed text."""
 
 
 def emit(text: str) -> None:
-    """Print data.
+    """Print data to stdout.
 
     Raises:
-        StorageError: It cannot be written where stdout leads.
+        StorageError: stdout cannot be written.
     """
     try:
         typer.echo(printable(text))
     except BrokenPipeError:
-        raise  # `head` has seen enough: Typer ends the program without a word
+        raise  # the reader, such as `head`, has ended: Typer ends the program silently
     except OSError as error:
-        # What is left in the buffer would fail once more at exit.
+        # The rest of the buffer would cause the same error at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        raise StorageError(f"cannot write to stdout: {error.strerror}") from error
+        raise StorageError(
+            f"cannot write to stdout: {error.strerror}",
+            hint="check the disk or the program that stdout leads to",
+        ) from error
 
 
-def talk(text: str) -> None:
-    """Print what is not data."""
+def message(text: str) -> None:
+    """Print a message to stderr."""
     typer.echo(printable(text), err=True)
 
 
 def printable(text: str) -> str:
-    """Return lines of text without what could steer a terminal: names come from foreign files."""
+    """Return lines of text without control characters, since names come from untrusted files."""
     if text.replace("\n", "").isprintable():
         return text
     return "".join(sign if sign.isprintable() or sign in "\n\t" else "?" for sign in text)
@@ -47,14 +50,14 @@ def printable(text: str) -> str:
 def lines_of(
     words: str, *, most: int | None = None, width: int = WIDTH, first: str = "", rest: str = ""
 ) -> list[str]:
-    """Return a sentence as lines; a word that is longer than a line stays whole.
+    """Return a sentence as lines; a word that is longer than a line is not divided.
 
     Args:
         words: The sentence.
-        most: After so many lines it is cut; None: never.
+        most: Largest number of lines, after which it is cut; None for no limit.
         width: Columns of a line, `first` and `rest` included.
-        first: Stands before the first line.
-        rest: Stands before each other line.
+        first: Text before the first line.
+        rest: Text before each other line.
     """
     import textwrap
 
@@ -71,11 +74,11 @@ def lines_of(
 
 
 def table(rows: Sequence[Sequence[str]], *, right: Sequence[int] = ()) -> str:
-    """Return rows as columns of text, the first row underlined.
+    """Return a table with its head underlined.
 
     Args:
-        rows: The head and the body, all of one length.
-        right: Columns to align to the right.
+        rows: The head and the body, all of the same length.
+        right: Numbers of the columns to align to the right.
     """
     lines = columns(rows, right=right)
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
@@ -84,7 +87,7 @@ def table(rows: Sequence[Sequence[str]], *, right: Sequence[int] = ()) -> str:
 
 
 def columns(rows: Sequence[Sequence[str]], *, right: Sequence[int] = ()) -> list[str]:
-    """Return rows, all of one length, as aligned lines; `right` are the columns of numbers."""
+    """Return rows of the same length as aligned lines; `right` are right-aligned columns."""
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     return [
         "  ".join(
@@ -97,7 +100,7 @@ def columns(rows: Sequence[Sequence[str]], *, right: Sequence[int] = ()) -> list
 
 @contextmanager
 def progress(*, quiet: bool) -> Iterator[Progress]:
-    """Give a `Progress` that shows a live line on a terminal and plain lines elsewhere."""
+    """Yield a `Progress` that shows a live line on a terminal and plain lines elsewhere."""
     if quiet:
         yield silent
     elif sys.stderr.isatty():
@@ -114,7 +117,7 @@ def _plain() -> Progress:
     def show(event: Event) -> None:
         if (event.stage, event.message) not in seen:
             seen.add((event.stage, event.message))
-            talk(f"{event.stage}: {event.message}")
+            message(f"{event.stage}: {event.message}")
 
     return show
 
@@ -134,7 +137,7 @@ def _live() -> Iterator[Callable[[Event], None]]:
         console=Console(stderr=True),
         transient=True,
     )
-    # Each step is a task of its own: a task would keep its total when the next step has none.
+    # Each step is a task of its own, since a task keeps its total even if the next step has none.
     running: tuple[Event, TaskID, float] | None = None
 
     def finish() -> None:

@@ -1,16 +1,32 @@
 """`mobiledeploy build`."""
 
+import contextlib
+import signal
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from mobiledeploy.cli import _interrupts, _options, _output
-from mobiledeploy.spec.config import ALPHAS, CROPS, ENGINES, HEADS, INPUT_RANGES, IOS, BuildConfig
+from mobiledeploy.base.errors import InterruptedBuildError
+from mobiledeploy.cli import _options, _output
+from mobiledeploy.spec.config import (
+    ALPHAS,
+    CROPS,
+    HEADS,
+    INPUT_RANGES,
+    IOS,
+    QAT_ENGINES,
+    BuildConfig,
+)
 
 if TYPE_CHECKING:
     from mobiledeploy.spec.results import BuildReport
 
+INTERRUPTED: Final = 130
+"""Exit status after Ctrl-C: 128 + SIGINT, as in shells."""
+_CONTINUE: Final = "run the same command again: it continues where it stopped"
 _WIDTHS = "; ".join(f"{arch}: {', '.join(map(str, widths))}" for arch, widths in ALPHAS.items())
 
 
@@ -19,30 +35,37 @@ def _one_of(names: tuple[str, ...]) -> str:
 
 
 def build(
-    arch: Annotated[str, typer.Option(metavar=_one_of(tuple(ALPHAS)), help="MobileNet")] = "v2",
+    arch: Annotated[
+        str, typer.Option(metavar=_one_of(tuple(ALPHAS)), help="MobileNet V1 or V2")
+    ] = "v2",
     int8: Annotated[
         bool, typer.Option("--int8/--float", help="Quantise, or write float32 files")
     ] = True,
     alpha: Annotated[
         float | None,
         typer.Option(
-            metavar="X", help=f"Width multiplier. {_WIDTHS}. Default: digits the least, photos 1.0"
+            metavar="X",
+            help=f"Width multiplier. {_WIDTHS}. Default: for digits the smallest, for photos 1.0",
         ),
     ] = None,
     image_size: Annotated[
-        int | None, typer.Option(metavar="N", help="Pixels. Default: digits 32, photos 224")
+        int | None,
+        typer.Option(
+            metavar="N", help="Height and width, pixels. Default: for digits 32, for photos 224"
+        ),
     ] = None,
     data: Annotated[
         str,
         typer.Option(
             metavar="SOURCE",
-            help="`digits` (built in), or a folder of photos, a sub-folder a class",
+            help="`digits` (built in), or a folder of photos with one sub-folder a class",
         ),
     ] = "digits",
     weights: Annotated[
         str,
         typer.Option(
-            metavar="SOURCE", help="`none`, `imagenet`, or a Keras file: .keras, .h5, .weights.h5"
+            metavar="SOURCE",
+            help="Start from `none`, `imagenet`, or a Keras file: .keras, .h5, .weights.h5",
         ),
     ] = "none",
     crop: Annotated[
@@ -52,33 +75,39 @@ def build(
         str,
         typer.Option(
             metavar=_one_of(INPUT_RANGES),
-            help="What the network takes for pixels. Weights need what they were trained with: "
-            "ImageNet's -1..1, many others 0..1 (pixel / 255)",
+            help="Range of the network's input. Weights need the range that they were trained "
+            "with: ImageNet's -1..1, many others 0..1 (pixel / 255)",
         ),
     ] = "-1..1",
     epochs: Annotated[
         int | None,
         typer.Option(
-            metavar="N", help="Passes over the training images. Default: from the data and weights"
+            metavar="N",
+            help="Passes over the training images. Default: depends on data and weights",
         ),
     ] = None,
     batch_size: Annotated[
         int | None,
-        typer.Option(metavar="N", help="Images a step. Default: from the data and weights"),
+        typer.Option(metavar="N", help="Images a step. Default: depends on data and weights"),
     ] = None,
     learning_rate: Annotated[
-        float | None, typer.Option(metavar="X", help="Peak. Default: from the data and weights")
+        float | None,
+        typer.Option(
+            metavar="X", help="Peak of the schedule. Default: depends on data and weights"
+        ),
     ] = None,
     qat_engine: Annotated[
         str | None,
         typer.Option(
-            metavar=_one_of(ENGINES), help="Quantisation-aware training. Default: folded"
+            metavar=_one_of(QAT_ENGINES),
+            help="How to do quantisation-aware training. Default: folded",
         ),
     ] = None,
     qat_steps: Annotated[
         int | None,
         typer.Option(
-            metavar="N", help="Steps; 0 for post-training quantisation only. Default: 60"
+            metavar="N",
+            help="Steps of quantisation-aware training; 0 for post-training only. Default: 60",
         ),
     ] = None,
     io: Annotated[
@@ -89,14 +118,17 @@ def build(
         ),
     ] = None,
     head: Annotated[
-        str, typer.Option(metavar=_one_of(HEADS), help="What the files end in")
+        str,
+        typer.Option(
+            metavar=_one_of(HEADS), help="Output of the files: scores (softmax) or logits"
+        ),
     ] = "softmax",
     seed: Annotated[
-        int, typer.Option(metavar="N", help="Of initial weights, order and augmentation")
+        int, typer.Option(metavar="N", help="Seed of initial weights, order and augmentation")
     ] = 0,
     threads: Annotated[
         int | None,
-        typer.Option(metavar="N", help="Of the training. Default: the cores, 8 at most"),
+        typer.Option(metavar="N", help="Threads of the training. Default: one a core, 8 at most"),
     ] = None,
     out: Annotated[Path, typer.Option(metavar="FOLDER", help="Build folder")] = Path("build"),
     start: Annotated[
@@ -104,7 +136,7 @@ def build(
         typer.Option(
             "--from",
             metavar="STAGE",
-            help="Make this stage and the later ones anew: data, train, quantise, export, verify",
+            help="Run this stage and the later ones again: data, train, quantise, export, verify",
         ),
     ] = None,
     json: _options.Json = False,
@@ -112,8 +144,8 @@ def build(
 ) -> None:
     """Train and quantise a model, and prove its two files equal.
 
-    What comes out is model.tflite, model.onnx and the proof that they are one function. A second
-    run takes over what is fresh; an interrupted one goes on where it was.
+    The build folder gets model.tflite, model.onnx and the proof that they compute the same. A
+    second run repeats only what has changed; an interrupted one continues where it stopped.
     """
     from typing import cast
 
@@ -121,7 +153,7 @@ def build(
     from mobiledeploy.pipeline import build as pipeline
     from mobiledeploy.spec import defaults
 
-    out = files.named(str(out))
+    out = files.user_path(str(out))
     config = defaults.decide(
         arch=cast("Any", arch),
         alpha=alpha,
@@ -142,8 +174,8 @@ def build(
         threads=threads,
     )
     if not quiet:
-        _output.talk(_plan(config))
-    with _interrupts.interruptible(), _output.progress(quiet=quiet) as progress:
+        _output.message(_plan(config))
+    with interruptible(), _output.progress(quiet=quiet) as progress:
         report = pipeline.build(config, out, progress=progress, start=start)
     if json:
         _output.emit(codec.to_json(report).decode().rstrip())
@@ -153,7 +185,7 @@ def build(
 
 
 def _plan(config: BuildConfig) -> str:
-    """Return in three lines what will be built, defaults filled in."""
+    """Return three lines about what will be built, defaults included."""
     model, train, quantise, export = config.model, config.train, config.quantise, config.export
     kind = f"int8 (io {export.io}, head {export.head})" if export.int8 else "float32"
     steps = f"QAT {quantise.engine} {quantise.steps} steps" if export.int8 else "no quantisation"
@@ -166,7 +198,7 @@ def _plan(config: BuildConfig) -> str:
 
 
 def _summary(report: "BuildReport", out: Path) -> str:
-    """Return what was built, how good it is, whether the files agree, and what to do next."""
+    """Return the accuracies, whether the two files agree, and the next command."""
     sizes = {Path(file.path).name: f"{file.size:,}" for file in report.files}
     rows = [("model", "top-1", "images", "bytes", "")]
     for line in report.scores:
@@ -178,7 +210,9 @@ def _summary(report: "BuildReport", out: Path) -> str:
     if report.note:
         parts.append(_wrapped(f"weights: {report.note}"))
     if report.unreadable:
-        parts.append("\n  ".join(("left out, since they cannot be read:", *report.unreadable)))
+        parts.append(
+            "\n  ".join(("left out, because they cannot be decoded:", *report.unreadable))
+        )
     times = ", ".join(f"{t.stage} {t.seconds:.1f} s" for t in report.times)
     parts.append(
         f"{_wrapped(f'parity: {report.verdict}')}\n"
@@ -192,3 +226,29 @@ def _summary(report: "BuildReport", out: Path) -> str:
 
 def _wrapped(words: str) -> str:
     return "\n".join(_output.lines_of(words))
+
+
+@contextlib.contextmanager
+def interruptible() -> Iterator[None]:
+    """Turn Ctrl-C into exit status 130, and SIGTERM into an InterruptedBuildError.
+
+    Inside both raise KeyboardInterrupt, so that every `finally` runs.
+    """
+    terminated = False
+
+    def terminate(number: int, frame: FrameType | None) -> None:
+        del number, frame
+        nonlocal terminated
+        terminated = True
+        raise KeyboardInterrupt
+
+    earlier = signal.signal(signal.SIGTERM, terminate)
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        if terminated:
+            raise InterruptedBuildError("terminated by a signal", hint=_CONTINUE) from error
+        _output.message(f"\ninterrupted\n\nhint: {_CONTINUE}")
+        raise typer.Exit(INTERRUPTED) from error
+    finally:
+        signal.signal(signal.SIGTERM, earlier)

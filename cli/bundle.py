@@ -7,10 +7,10 @@ import typer
 
 from mobiledeploy.base.errors import RequestError
 from mobiledeploy.cli import _options, _output
-from mobiledeploy.deploy.project import Engine
+from mobiledeploy.deploy.android_project import Flavour
 
 if TYPE_CHECKING:
-    from mobiledeploy.deploy.apk import Apk, Options
+    from mobiledeploy.deploy.apk import Apk, ApkOptions
 
 _FOR_APK = "With --apk: "
 
@@ -22,45 +22,49 @@ def bundle(
     ] = Path("android_demo"),
     apk: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Make a signed APK of it, without Android Studio"),
+        typer.Option(
+            metavar="FILE", help="Also make a signed APK of the project, without Android Studio"
+        ),
     ] = None,
     engine: Annotated[
-        Engine | None,
+        Flavour | None,
         typer.Option(
-            metavar="[onnx|tflite|both]", help=f"{_FOR_APK}runtimes in the app. Default: onnx"
+            metavar="[onnx|tflite|both]", help=f"{_FOR_APK}the runtimes in the app. Default: onnx"
         ),
     ] = None,
     abi: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="NAME", help=f"{_FOR_APK}processor, may be repeated. Default: arm64-v8a"
+            metavar="NAME", help=f"{_FOR_APK}a processor; may be repeated. Default: arm64-v8a"
         ),
     ] = None,
     litert_aar: Annotated[
         list[Path] | None,
         typer.Option(
             metavar="FILE",
-            help=f"{_FOR_APK}your AAR of LiteRT 1.4 or newer; name `litert` and `litert-api`",
+            help=f"{_FOR_APK}your AAR of LiteRT 1.4 or newer; name both `litert` and `litert-api`",
         ),
     ] = None,
     allow_4kb_pages: Annotated[
         bool,
         typer.Option(
             "--allow-4kb-pages",
-            help=f"{_FOR_APK}take libraries that phones with 16 KB pages cannot load",
+            help=f"{_FOR_APK}allow libraries that phones with 16 KB pages cannot load",
         ),
     ] = False,
     keystore: Annotated[
         Path | None,
         typer.Option(
             metavar="FILE",
-            help=f"{_FOR_APK}your key; its password is MOBILEDEPLOY_KEYSTORE_PASSWORD in the "
-            "environment. Default: a debug key",
+            help=f"{_FOR_APK}the keystore of your key; its password is in the environment as "
+            "MOBILEDEPLOY_KEYSTORE_PASSWORD. Default: a debug key",
         ),
     ] = None,
     key_alias: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="With --keystore: which key. Default: the only one"),
+        typer.Option(
+            metavar="NAME", help="With --keystore: name of the key. Default: the only one"
+        ),
     ] = None,
     keystore_password_file: Annotated[
         Path | None,
@@ -71,18 +75,20 @@ def bundle(
 ) -> None:
     """Put a build into an Android app, or make an APK of it.
 
-    Model, labels, contract and golden vectors become assets of an Android project.
-
-    With --apk also a signed, shrunk APK of the project; the first time it downloads the tools.
+    Model, labels, contract and golden vectors become assets of an Android project. With --apk a
+    signed, shrunk APK is made of it; the first time the tools for it are downloaded.
     """
     for_apk = (engine, abi, litert_aar, allow_4kb_pages, keystore, key_alias)
     if apk is None and any((*for_apk, keystore_password_file)):
         raise RequestError(
-            "engine, ABI, AAR, pages and key are options of an APK",
+            "engine, ABI, AAR, pages and key have no effect without an APK",
             hint="add `--apk FILE.apk`",
         )
     if keystore is None and (key_alias is not None or keystore_password_file is not None):
-        raise RequestError("an alias or password goes with `--keystore FILE`")
+        raise RequestError(
+            "a key's name or password has no effect without a keystore",
+            hint="add `--keystore FILE`",
+        )
     options = None
     if apk is not None:
         options = _options_of_apk(engine, abi, litert_aar, allow_4kb_pages=allow_4kb_pages)
@@ -103,25 +109,25 @@ def bundle(
     if result.apk:
         _output.emit(_describe(result.apk))
     if not quiet:
-        _output.talk(f"\nbundled into {result.folder}")
+        _output.message(f"\nbundled into {result.folder}")
         step = (
             f"adb install -r {result.apk.path}, then mobiledeploy verify --device"
             if result.apk
             else f"open {app} in Android Studio, or make an APK here with --apk app.apk"
         )
-        _output.talk(f"next: {step}")
+        _output.message(f"next: {step}")
 
 
 def _options_of_apk(
-    engine: Engine | None,
+    engine: Flavour | None,
     abis: list[str] | None,
     litert: list[Path] | None,
     *,
     allow_4kb_pages: bool,
-) -> "Options":
-    from mobiledeploy.deploy.apk import Options
+) -> "ApkOptions":
+    from mobiledeploy.deploy.apk import ApkOptions
 
-    return Options(
+    return ApkOptions(
         engine=engine or "onnx",
         abis=tuple(abis or ("arm64-v8a",)),
         litert=tuple(litert or ()),
@@ -130,8 +136,8 @@ def _options_of_apk(
 
 
 def _signed_by(
-    options: "Options", keystore: Path, alias: str | None, password_file: Path | None
-) -> "Options":
+    options: "ApkOptions", keystore: Path, alias: str | None, password_file: Path | None
+) -> "ApkOptions":
     import dataclasses
 
     from mobiledeploy.deploy import signing

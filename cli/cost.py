@@ -16,16 +16,18 @@ _WIDTHS = "; ".join(f"{arch}: {', '.join(map(str, widths))}" for arch, widths in
 
 
 def cost(
-    arch: Annotated[str, typer.Option(metavar=f"[{'|'.join(ALPHAS)}]", help="MobileNet")] = "v2",
+    arch: Annotated[
+        str, typer.Option(metavar=f"[{'|'.join(ALPHAS)}]", help="MobileNet V1 or V2")
+    ] = "v2",
     alpha: Annotated[float, typer.Option(metavar="X", help=f"Width multiplier. {_WIDTHS}")] = 1.0,
     image_size: Annotated[
         int, typer.Option(metavar="N", help="Height and width of the input, pixels")
     ] = 224,
-    classes: Annotated[int, typer.Option(metavar="N", help="Length of the output")] = 1000,
+    classes: Annotated[int, typer.Option(metavar="N", help="Number of classes")] = 1000,
     layers: Annotated[
         bool,
         typer.Option(
-            "--layers", help="Each layer too, as standard and as depthwise separable convolution"
+            "--layers", help="Also each layer, as standard and as depthwise separable convolution"
         ),
     ] = False,
     json: _options.Json = False,
@@ -42,7 +44,7 @@ def cost(
     from mobiledeploy.spec.config import ModelConfig
 
     model = ModelConfig(arch=cast("Arch", arch), alpha=alpha, image_size=image_size)
-    found = count(
+    counted = count(
         registry.architecture(
             model.arch,
             alpha=model.alpha,
@@ -52,36 +54,36 @@ def cost(
         )
     )
     if json:
-        _output.emit(_json(found, layers=layers))
+        _output.emit(_json(counted, layers=layers))
         return
     if layers:
-        _output.emit(_layers(found) + "\n")
-    _output.emit(_summary(found))
+        _output.emit(_layers(counted) + "\n")
+    _output.emit(_summary(counted))
 
 
-def _json(found: "Cost", *, layers: bool) -> str:
+def _json(network: "Cost", *, layers: bool) -> str:
     import dataclasses
     import json
 
-    document = dataclasses.asdict(found)
+    document = dataclasses.asdict(network)
     if not layers:
         del document["layers"]
     return json.dumps(document, indent=2)
 
 
-def _summary(found: "Cost") -> str:
-    saved = found.standard_macs / found.macs
+def _summary(network: "Cost") -> str:
+    saved = network.standard_macs / network.macs
     rows = [
-        (found.name, f"{_by(found.input_shape)}, {found.classes} classes"),
-        ("MACs", f"{found.macs:,}"),
-        ("as standard convolutions", f"{found.standard_macs:,} ({saved:.1f} times as many)"),
-        ("parameters", f"{found.parameters:,}"),
-        ("int8 weights", f"{found.int8_bytes:,} bytes"),
-        ("peak activation memory", f"{found.peak_bytes:,} bytes (int8)"),
-        ("  while running", found.peak_layer),
-        ("  in memory", ", ".join(found.peak_tensors)),
+        (network.name, f"{_by(network.input_shape)}, {network.classes} classes"),
+        ("MACs", f"{network.macs:,}"),
+        ("as standard convolutions", f"{network.standard_macs:,} ({saved:.1f} times as many)"),
+        ("parameters", f"{network.parameters:,}"),
+        ("int8 weights", f"{network.int8_bytes:,} bytes"),
+        ("peak activation memory", f"{network.peak_bytes:,} bytes (int8)"),
+        ("  while running", network.peak_layer),
+        ("  in memory", ", ".join(network.peak_tensors)),
     ]
-    joined = found.projection
+    joined = network.projection
     if joined:
         rows += [
             ("largest tensor between blocks", f"{joined.joint_bytes:,} bytes"),
@@ -91,10 +93,10 @@ def _summary(found: "Cost") -> str:
     return _output.table(rows)
 
 
-def _layers(found: "Cost") -> str:
+def _layers(network: "Cost") -> str:
     head = ("layer", "op", "output", "MACs", "parameters", "int8 bytes", "live bytes")
     rows: list[tuple[str, ...]] = [(*head, "standard", "separable", "ratio")]
-    for layer in found.layers:
+    for layer in network.layers:
         split = layer.factorisation
         rows.append(
             (

@@ -1,20 +1,20 @@
 """`mobiledeploy inspect`."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from mobiledeploy.cli import _options, _output
 
 if TYPE_CHECKING:
-    from mobiledeploy.lint.ends import End
-    from mobiledeploy.lint.finding import Finding
+    from mobiledeploy.lint.inputs_outputs import InputOrOutput
     from mobiledeploy.lint.report import FileReport, Inspection
-    from mobiledeploy.lint.runtime import Runtime
+    from mobiledeploy.lint.required_runtime import RequiredRuntime
+    from mobiledeploy.lint.rule import Finding
 
-PLACES = 3
-"""Places of a finding that are shown; `--json` has them all."""
+PLACES: Final = 3
+"""Places of a finding that are printed; `--json` has all of them."""
 
 
 def inspect(
@@ -22,21 +22,21 @@ def inspect(
         "build"
     ),
     operators: Annotated[
-        bool, typer.Option("--ops", help="Every operator with its version and count")
+        bool, typer.Option("--ops", help="Print every operator with its version and count")
     ] = False,
     tensors: Annotated[
-        bool, typer.Option("--tensors", help="Every tensor with its shape and quantisation")
+        bool, typer.Option("--tensors", help="Print every tensor with its shape and quantisation")
     ] = False,
     strict: Annotated[
-        bool, typer.Option("--strict", help="Exit with 5 for a warning, too")
+        bool, typer.Option("--strict", help="Exit with status 5 for warnings, too")
     ] = False,
     json: _options.Json = False,
     quiet: _options.Quiet = False,
 ) -> None:
     """Show what is in a model file, and what is wrong with it.
 
-    Works on files of any tool, and runs none of them. Exit status 0: no error found. 2: a file of
-    another kind. 5: at least one error, or a warning with `--strict`. 6: the file is damaged.
+    It reads files of any tool without running them. Exit status 0: no errors. 2: a file of another
+    kind. 5: at least one error, or a warning with `--strict`. 6: the file is damaged.
     docs/lint.md explains every finding.
     """
     from mobiledeploy.base.errors import ParityError
@@ -48,16 +48,16 @@ def inspect(
         _output.emit(codec.to_json(report).decode().rstrip())
     else:
         _output.emit(_text(report, operators=operators, tensors=tensors))
-    grave = ("error", "warning") if strict else ("error",)
-    broken = [f.rule for file in report.files for f in file.findings if f.severity in grave]
+    failing = ("error", "warning") if strict else ("error",)
+    broken = [f.rule for file in report.files for f in file.findings if f.severity in failing]
     if broken:
         raise ParityError(
             f"{path}: the rules {', '.join(dict.fromkeys(broken))} are broken",
-            hint="docs/lint.md says what each one means and how to mend it",
+            hint="docs/lint.md explains each rule and how to fix it",
         )
     if not quiet and not json:
         other = "" if len(report.files) > 1 else " OTHER, to compare it with another file"
-        _output.talk(f"\nnext: mobiledeploy verify {path}{other}")
+        _output.message(f"\nnext: mobiledeploy verify {path}{other}")
 
 
 def _report(path: Path) -> "Inspection":
@@ -65,7 +65,7 @@ def _report(path: Path) -> "Inspection":
 
     onnx = [file for file in (path, path / "model.onnx") if file.suffix == ".onnx"]
     with Checks(file for file in onnx if file.is_file()) as checks:
-        # Imported when the checker has been started, which takes as long.
+        # Imported while the checker starts in its process, since both take as long.
         from mobiledeploy.lint.inspection import inspect as run
 
         return run(path, checks=checks)
@@ -108,7 +108,7 @@ def _summary(file: "FileReport") -> str:
     return "\n".join([_printable(file.file), *body])
 
 
-def _oldest(needs: "Runtime") -> str:
+def _oldest(needs: "RequiredRuntime") -> str:
     """Return from which release on a file runs, as far as that is known."""
     if needs.minimum:
         return f"{needs.name} {needs.minimum} or newer"
@@ -123,7 +123,7 @@ def _format(file: "FileReport") -> str:
     return f"ONNX, {file.kind}, IR version {file.ir_version}, operator sets {sets}"
 
 
-def _end(end: "End") -> str:
+def _end(end: "InputOrOutput") -> str:
     text = f"`{end.name}` {end.dtype} {_shape(end.shape)} {end.layout}".rstrip()
     if end.scale is not None:
         text += f", real = (code - {end.zero_point}) x {end.scale:.9g}"
@@ -144,17 +144,17 @@ def _findings(file: "FileReport") -> str:
         for severity in ("error", "warning", "note")
         if file.count(severity)
     )
-    return "\n".join([f"findings: {counts}", *(_finding(found) for found in file.findings)])
+    return "\n".join([f"findings: {counts}", *(_finding(finding) for finding in file.findings)])
 
 
-def _finding(found: "Finding") -> str:
-    lines = [_wrapped(f"{found.severity}", f"{found.rule} {found.title}")]
-    shown = found.places[:PLACES]
-    lines += [_wrapped("", f"{place.where}: {place.found}") for place in shown]
-    if found.count > len(shown):
-        lines.append(_wrapped("", f"and {found.count - len(shown)} more"))
-    lines.append(_wrapped("", f"expected: {shown[0].expected}"))
-    lines.append(_wrapped("", f"mend: {found.hint}"))
+def _finding(finding: "Finding") -> str:
+    lines = [_wrapped(f"{finding.severity}", f"{finding.rule} {finding.title}")]
+    printed = finding.places[:PLACES]
+    lines += [_wrapped("", f"{place.where}: {place.found}") for place in printed]
+    if finding.count > len(printed):
+        lines.append(_wrapped("", f"and {finding.count - len(printed)} more"))
+    lines.append(_wrapped("", f"expected: {printed[0].expected}"))
+    lines.append(_wrapped("", f"fix: {finding.hint}"))
     return "\n".join(lines)
 
 
@@ -168,7 +168,7 @@ def _operators(file: "FileReport") -> str:
 
 
 def _tensors(file: "FileReport") -> str:
-    """Return one row a tensor; where it has several scales, the least and the greatest."""
+    """Return one row a tensor; of several scales the smallest and the largest."""
     rows = [("tensor", "type", "shape", "scales", "scale", "zero", "bytes")]
     for line in file.tensors:
         scale = zero = ""
@@ -225,5 +225,5 @@ def _cut(text: str, width: int) -> str:
 
 
 def _printable(text: str) -> str:
-    """Return a text without what could steer a terminal: names come from foreign files."""
+    """Return a text without control characters, since names come from untrusted files."""
     return "".join(sign if sign.isprintable() else "?" for sign in text)

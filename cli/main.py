@@ -1,7 +1,7 @@
-"""The `mobiledeploy` program."""
+"""The `mobiledeploy` program: its commands and its exit statuses."""
 
 import sys
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -9,8 +9,8 @@ from mobiledeploy._version import __version__
 from mobiledeploy.base.errors import MobileDeployError, StorageError
 from mobiledeploy.cli import _output, build, bundle, cost, inspect, tools, verify
 
-MOST_SAID = 4000
-"""Characters of an error's message that are shown."""
+LONGEST_MESSAGE: Final = 4000
+"""Characters of an error's message that are printed."""
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -48,20 +48,21 @@ app.command()(tools.tools)
 
 
 def main() -> None:
-    """Run, turning deliberate errors into a message, a hint and an exit status."""
+    """Run a command, and turn deliberate errors into a message, a hint and an exit status."""
     try:
         app()
     except MobileDeployError as error:
-        # Names come from foreign files: they may be endless, and must not look like words of ours.
-        said = str(error)
-        if len(said) > MOST_SAID:
-            said = f"{said[:MOST_SAID]} ..."
-        _output.talk("error: " + said.replace("\n", "\n  "))
+        # Names from untrusted files may be very long, and must not look like our own messages.
+        text = str(error)
+        if len(text) > LONGEST_MESSAGE:
+            text = f"{text[:LONGEST_MESSAGE]} ..."
+        _output.message("error: " + text.replace("\n", "\n  "))
         if error.hint:
-            _output.talk(f"\nhint: {error.hint}")
+            _output.message(f"\nhint: {error.hint}")
         sys.exit(error.exit_status)
     except OSError as error:
-        # What no command foresaw of a file, such as a name that is too long.
+        # An error of a file that no command expects, such as a name that is too long.
         where = f"{error.filename}: " if error.filename else ""
-        _output.talk(f"error: {where}{error.strerror or error}")
+        _output.message(f"error: {where}{error.strerror or error}")
+        _output.message("\nhint: check the name, and whether it can be read and written")
         sys.exit(StorageError.exit_status)

@@ -17,16 +17,16 @@ if TYPE_CHECKING:
 
 
 class Level(StrEnum):
-    """How much to prove."""
+    """How much `verify` does."""
 
     quick = "quick"
     full = "full"
 
 
-_SHOWN = frozenset({"json", "quiet"})
-_ON_A_PHONE = _SHOWN | {"files", "device", "serial", "apk", "benchmark", "threads"}
-_EMULATED = _SHOWN | {"files", "arm64", "no_vnni", "samples"}
-_HERE = _SHOWN | {"files", "data", "samples", "level", "threads", "out", "verbose"}
+_OUTPUT = frozenset({"json", "quiet"})
+_ON_A_PHONE = _OUTPUT | {"files", "device", "serial", "apk", "benchmark", "threads"}
+_EMULATED = _OUTPUT | {"files", "arm64", "no_vnni", "samples"}
+_HERE = _OUTPUT | {"files", "data", "samples", "level", "threads", "out", "verbose"}
 
 
 def verify(
@@ -34,7 +34,7 @@ def verify(
     files: Annotated[
         list[Path] | None,
         typer.Argument(
-            help="A build folder, or two files that claim to be the same classifier: "
+            help="A build folder, or two files that should be the same classifier: "
             "A.tflite B.onnx. Default: build",
             show_default=False,
         ),
@@ -43,27 +43,30 @@ def verify(
         str | None,
         typer.Option(
             metavar="SOURCE",
-            help="Photos to compare on: a folder with one sub-folder a class, or digits",
+            help="Photos to compare on: a folder with one sub-folder a class, or `digits`",
         ),
     ] = None,
     samples: Annotated[
         int | None,
-        typer.Option(metavar="N", min=2, help="Take only so many of the images, spread evenly"),
+        typer.Option(metavar="N", min=2, help="Use only N of the images, spread evenly"),
     ] = None,
     level: Annotated[
         Level,
         typer.Option(
             metavar="[quick|full]",
-            help="full: also certify every layer of a .tflite and an .onnx for all inputs; slow "
-            "runtimes take ten times as many images",
+            help="full: also certify every layer of a .tflite and an .onnx for all inputs, and "
+            "run slow runtimes on ten times as many images",
         ),
     ] = Level.quick,
     threads: Annotated[
         int | None,
-        typer.Option(metavar="N", min=1, help="Images that run at a time. Default: the cores"),
+        typer.Option(metavar="N", min=1, help="Images that run at a time. Default: one a core"),
     ] = None,
     device: Annotated[
-        bool, typer.Option("--device", help="Run a build's golden vectors in the app on a phone")
+        bool,
+        typer.Option(
+            "--device", help="Run a build's golden vectors in the app on a phone, over adb"
+        ),
     ] = False,
     serial: Annotated[
         str | None,
@@ -83,7 +86,10 @@ def verify(
         bool, typer.Option("--arm64", help="Run a build's golden vectors on emulated arm64 CPUs")
     ] = False,
     no_vnni: Annotated[
-        bool, typer.Option("--no-vnni", help="Likewise on an emulated x86 CPU without VNNI")
+        bool,
+        typer.Option(
+            "--no-vnni", help="Run a build's golden vectors on an emulated x86 CPU without VNNI"
+        ),
     ] = False,
     out: Annotated[
         Path | None,
@@ -94,27 +100,27 @@ def verify(
         ),
     ] = None,
     verbose: Annotated[
-        bool, typer.Option("--verbose", "-v", help="Print the tables and all findings, too")
+        bool, typer.Option("--verbose", "-v", help="Print also all tables and findings")
     ] = False,
     json: _options.Json = False,
     quiet: _options.Quiet = False,
 ) -> None:
-    """Prove that two files are the same function, to the integer.
+    """Prove that two files compute the same integers.
 
-    Every file runs in all of its runtimes, in a process of its own. Exit status 0: every logit
-    of LiteRT with XNNPACK and of ONNX Runtime is equal, and scores are within 1 LSB. 5: not. 6: a
-    file is damaged, or contradicts itself.
+    Every file runs in all of its runtimes, each in a process of its own. Exit status 0: every
+    logit of LiteRT with XNNPACK and of ONNX Runtime is equal, and scores are within 1 LSB. 5:
+    they are not. 6: a file is damaged, or contradicts itself.
     """
     import os
 
     from mobiledeploy.base import codec
-    from mobiledeploy.cli import _verify_details, _verify_device, _verify_emulated, _verify_text
-    from mobiledeploy.report import write
+    from mobiledeploy.cli import _verify_golden, _verify_summary, _verify_tables
+    from mobiledeploy.report import make_report
     from mobiledeploy.verify.outputs.int8_files import Options
 
     _refuse_unused(context, device=device, arm64=arm64, no_vnni=no_vnni)
     if device:
-        _verify_device.run(
+        _verify_golden.on_phone(
             files or [Path("build")],
             serial=serial,
             apk=apk,
@@ -125,7 +131,7 @@ def verify(
         )
         return
     if arm64 or no_vnni:
-        _verify_emulated.run(
+        _verify_golden.on_emulated_cpus(
             files or [Path("build")],
             arm64=arm64,
             no_vnni=no_vnni,
@@ -136,46 +142,51 @@ def verify(
         return
     if out is not None:
         _check_out(out, data)
-    paths, whole = files or [Path("build")], out is not None
+    paths, with_page = files or [Path("build")], out is not None
     options = Options(
-        level=level.value, threads=threads or os.cpu_count() or 1, keep=whole, layers=whole
+        level=level.value, threads=threads or os.cpu_count() or 1, keep=with_page, layers=with_page
     )
     with _output.progress(quiet=quiet) as progress:
         observed = _run(paths, data, samples, options, progress)
-        document = _document(observed, paths, options, progress) if whole else None
+        document = _document(observed, paths, options, progress) if with_page else None
     report = observed.report
     if json:
         _output.emit(codec.to_json(report).decode().rstrip())
     else:
         _output.emit(
-            _verify_text.text(report, build=paths[0] if len(paths) == 1 else None, out=out)
+            _verify_summary.text(report, build=paths[0] if len(paths) == 1 else None, out=out)
         )
         if verbose:
-            _output.emit("\n" + _verify_details.text(report))
+            _output.emit("\n" + _verify_tables.text(report))
     if out is not None and document is not None:
-        write.write(out, document)
+        make_report.write(out, document)
     _require(report, build=len(paths) == 1)
 
 
 def _refuse_unused(context: typer.Context, *, device: bool, arm64: bool, no_vnni: bool) -> None:
-    """Refuse what this way of verifying does not use.
+    """Refuse options that have no effect in this mode.
 
     Raises:
-        RequestError: Names the option.
+        RequestError: Such an option was given.
     """
     if device:
-        _options.refuse_others(context, used=_ON_A_PHONE, with_="`--device`")
+        _options.refuse_unused(context, used=_ON_A_PHONE, with_="`--device`")
     elif arm64 or no_vnni:
         emulated = "`--arm64`" if arm64 else "`--no-vnni`"
-        _options.refuse_others(context, used=_EMULATED, with_=emulated)
+        _options.refuse_unused(context, used=_EMULATED, with_=emulated)
     else:
-        _options.refuse_others(context, used=_HERE, with_="a run without `--device`")
+        _options.refuse_unused(context, used=_HERE, with_="a run without `--device`")
 
 
 def _check_out(out: Path, data: str | None) -> None:
-    """Refuse before the work what would be refused after it, or do harm.
+    """Check before the work that the report can be written without harm.
 
-    A build's files are those of its manifest; a folder among photos is a class in the next run.
+    A build folder holds the files of its manifest only, and a folder among photos would be a class
+    in the next run.
+
+    Raises:
+        RequestError: The folder is a build, or lies among the photos.
+        StorageError: The folder cannot be written.
     """
     import os
 
@@ -184,27 +195,29 @@ def _check_out(out: Path, data: str | None) -> None:
     from mobiledeploy.spec import manifest
     from mobiledeploy.spec.config import DIGITS
 
-    hint = "name another folder with --out"
+    hint = "name another folder with `--out`"
     if (out / manifest.NAME).exists():
-        raise RequestError(f"{out} is a build, and verifying it must not change it", hint=hint)
+        raise RequestError(f"{out} is a build folder, into which no report is written", hint=hint)
     if data is not None and data != DIGITS:
-        photos = files.named(data)
+        photos = files.user_path(data)
         if out.resolve().is_relative_to(photos.resolve()):
             raise RequestError(f"{out} lies among the photos of {photos}", hint=hint)
     nearest = next(path for path in (out, *out.absolute().parents) if path.exists())
     if not nearest.is_dir() or not os.access(nearest, os.W_OK):
-        raise StorageError(f"{out} cannot be written: {nearest} is no writable folder", hint=hint)
+        raise StorageError(
+            f"{out} cannot be written: {nearest} is not a folder that can be written", hint=hint
+        )
 
 
 def _document(
     observed: "Observed", paths: list[Path], options: "Options", progress: "Progress"
 ) -> "Report":
-    from mobiledeploy.report import gather
+    from mobiledeploy.report import make_report
 
     threads = options.threads
     if len(paths) == 1:
-        return gather.of_build(observed, paths[0], threads=threads, progress=progress)
-    return gather.of_pair(observed, (paths[0], paths[1]), threads=threads, progress=progress)
+        return make_report.of_build(observed, paths[0], threads=threads, progress=progress)
+    return make_report.of_pair(observed, (paths[0], paths[1]), threads=threads, progress=progress)
 
 
 def _run(
@@ -222,6 +235,11 @@ def _run(
             return build.observe(
                 root, data=data, samples=samples, options=options, progress=progress
             )
+        case [first, second] if _same_file(first, second):
+            raise RequestError(
+                f"expected two files, received {first} twice",
+                hint="name another file to compare it with; a copy has to have another path",
+            )
         case [first, second]:
             return pair.observe(
                 first, second, data=data, samples=samples, options=options, progress=progress
@@ -233,11 +251,17 @@ def _run(
             )
 
 
+def _same_file(first: Path, second: Path) -> bool:
+    return first.resolve() == second.resolve()
+
+
 def _require(report: "VerifyReport", *, build: bool) -> None:
+    """Raise a ParityError unless the files agree."""
     from mobiledeploy.base.errors import ParityError
 
     if not report.holds:
         more = len(report.failures) - 1
         rest = f" (and {more} more)" if more else ""
-        anew = "run `mobiledeploy build --from export` to write the files anew"
-        raise ParityError(f"{report.failures[0]}{rest}", hint=anew if build else None)
+        again = "run `mobiledeploy build --from export` to write the files again"
+        compare = "`--verbose` prints all findings, `--out FOLDER` writes a page with every layer"
+        raise ParityError(f"{report.failures[0]}{rest}", hint=again if build else compare)

@@ -1,7 +1,7 @@
-"""The building blocks that both papers share, as rows of `Layer`.
+"""The building blocks of both papers, as rows of `Layer`.
 
-Every convolution is padded "same" and stands for convolution, batch normalisation and activation
-together. A block takes the layer it follows and returns the layers it adds, in running order.
+Every convolution is padded "same" and stands for a convolution with its batch normalisation and
+activation. A block takes the layer before it and returns the layers it adds, in running order.
 """
 
 from typing import Final, Literal, TypeAlias, assert_never
@@ -18,8 +18,8 @@ COLOURS: Final = 3
 def make_divisible(channels: float, divisor: int = 8) -> int:
     """Round to the nearest multiple of `divisor`, but never below 90 % of `channels`.
 
-    Hardware likes channel counts that fill its vectors. This is the rounding of the reference
-    implementation of MobileNet V2; halves go up, and the result is at least `divisor`.
+    Such channel counts fill the vector registers of CPUs. This is the rounding of the reference
+    implementation of MobileNet V2; halves are rounded up, the result is at least `divisor`.
 
     >>> make_divisible(32 * 0.35), make_divisible(16 * 1.3), make_divisible(24 * 0.75)
     (16, 24, 24)
@@ -51,7 +51,7 @@ def convolution(
 
 
 def depthwise(name: str, source: Layer, *, stride: int) -> Layer:
-    """Return a 3x3 depthwise convolution: one filter a channel."""
+    """Return a 3x3 depthwise convolution: one filter per channel."""
     return Layer(
         name=name,
         op="depthwise",
@@ -65,7 +65,7 @@ def depthwise(name: str, source: Layer, *, stride: int) -> Layer:
 
 
 def stem(name: str, out_channels: int, *, stride: int) -> Layer:
-    """Return the first layer: a standard 3x3 convolution of the image."""
+    """Return the first layer of both networks: a standard 3x3 convolution of the image."""
     return Layer(
         name=name,
         op="conv",
@@ -89,8 +89,8 @@ def inverted_residual(
 ) -> Rows:
     """Return MobileNet V2's bottleneck (arXiv:1801.04381, section 3.3 and table 1).
 
-    Pointwise expansion (left out when `expansion` is 1), depthwise, and a linear projection;
-    where the shapes allow, the block's input is added to it.
+    A pointwise expansion (left out when `expansion` is 1), a depthwise convolution and a linear
+    projection; where the shapes are equal, the block's input is added to the projection.
     """
     rows: list[Layer] = []
     expanded = source
@@ -98,7 +98,7 @@ def inverted_residual(
         expanded = convolution(f"{prefix}_expand", source, expansion * source.out_channels)
         rows.append(expanded)
     filtered = depthwise(f"{prefix}_depthwise", expanded, stride=stride)
-    # Linear: a ReLU on the narrow tensor would lose information (section 3.2).
+    # Linear, because a ReLU on a narrow tensor loses information (section 3.2).
     projected = convolution(f"{prefix}_project", filtered, out_channels, activation="none")
     rows += filtered, projected
     if stride == 1 and source.out_channels == out_channels:

@@ -1,4 +1,4 @@
-"""An `Architecture` as a Keras 3 model that can be trained."""
+"""Build a trainable Keras 3 model from an `Architecture`."""
 
 from typing import TYPE_CHECKING, Any, Final
 
@@ -9,13 +9,13 @@ if TYPE_CHECKING:
     import keras
 
 EPSILON: Final = 1e-3
-"""Of every batch normalisation, as in Keras applications."""
+"""Epsilon of every batch normalisation, as in Keras applications."""
 
 DTYPE: Final = "float32"
-"""Of every layer: Keras's default is the user's to change (`floatx`, in `keras.json`)."""
+"""Type of every layer; users can change Keras's default (`floatx` in `keras.json`)."""
 
 BATCH_NORM: Final = "_BN"
-"""What a convolution's batch normalisation is called: `<layer>_BN`."""
+"""Suffix of the name of a convolution's batch normalisation: `<layer>_BN`."""
 
 _CEILING: Final[dict[Activation, float | None]] = {"relu": None, "relu6": 6.0}
 
@@ -28,15 +28,15 @@ def build(architecture: Architecture, *, batch_norm_momentum: float = 0.9) -> "k
     from Keras's global seed (`keras.utils.set_random_seed`).
 
     Args:
-        architecture: What to build; the model's output is that of its last layer.
-        batch_norm_momentum: Share of the old moving average kept at each step. Keras
-            applications' 0.999 needs thousands of steps to settle; 0.9 suits short training.
+        architecture: The architecture; the model's output is that of its last layer.
+        batch_norm_momentum: Share of the old moving average that each step keeps. Keras
+            applications' 0.999 needs thousands of steps; 0.9 suits short training.
 
     Returns:
         float32 images (batch, height, width, channels) to (batch, classes).
 
     Raises:
-        RequestError: A layer is none of the papers' tables.
+        RequestError: A layer has an operator that the papers' tables do not have.
     """
     import keras
 

@@ -1,4 +1,4 @@
-"""MobileNet V1: a stem and 13 depthwise separable blocks.
+"""The layers of MobileNet V1: a stem, then 13 depthwise separable blocks.
 
 Howard et al., "MobileNets: Efficient Convolutional Neural Networks for Mobile Vision
 Applications", arXiv:1704.04861, table 1. Layers have the names that Keras applications gives
@@ -38,7 +38,7 @@ BLOCKS: Final = (
 def layers(
     *, alpha: float, classes: int, head: Head = "softmax", stem_stride: int = 2
 ) -> tuple[Layer, ...]:
-    """Return the rows of the network.
+    """Return the layers of the network.
 
     Args:
         alpha: Width multiplier; channels are truncated, `int(channels * alpha)`.

@@ -1,4 +1,4 @@
-"""MobileNet V2: a stem and 17 inverted residual bottlenecks.
+"""The layers of MobileNet V2: a stem, then 17 inverted residual bottlenecks.
 
 Sandler et al., "MobileNetV2: Inverted Residuals and Linear Bottlenecks", arXiv:1801.04381,
 table 2. Layers have the names that Keras applications gives them.
@@ -36,14 +36,14 @@ BOTTLENECKS: Final = (
 )
 
 LAST: Final = 1280
-"""Channels before pooling. Only an alpha above 1 changes them: a narrow network keeps its wide
-end, which costs little and serves accuracy (section 4.1)."""
+"""Channels before pooling. An alpha below 1 does not reduce them, which costs little and improves
+accuracy (section 4.1)."""
 
 
 def layers(
     *, alpha: float, classes: int, head: Head = "softmax", stem_stride: int = 2
 ) -> tuple[Layer, ...]:
-    """Return the rows of the network.
+    """Return the layers of the network.
 
     Args:
         alpha: Width multiplier; channels are rounded to multiples of 8.

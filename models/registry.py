@@ -1,4 +1,4 @@
-"""The architectures by name."""
+"""Return an architecture by its name."""
 
 import dataclasses
 from typing import Final
@@ -7,11 +7,10 @@ from mobiledeploy.base.errors import RequestError
 from mobiledeploy.models import mobilenet_v1, mobilenet_v2
 from mobiledeploy.models.blocks import Head
 from mobiledeploy.ops.architecture import Activation, Architecture
-from mobiledeploy.spec.config import Arch, ModelConfig
-from mobiledeploy.spec.input_scaling import SCALINGS, Scaling
+from mobiledeploy.spec.config import SCALINGS, Arch, ModelConfig, Scaling
 
 NAMES: Final[tuple[Arch, ...]] = ("v1", "v2")
-"""What `--arch` can be."""
+"""The values of `--arch`."""
 
 _ARCHITECTURES: Final = {
     "v1": mobilenet_v1.architecture,
@@ -39,15 +38,18 @@ def architecture(
         classes: Length of the output, at least 2.
         head: Whether the network ends in the softmax or in the logits.
         stem_stride: Stride of the first convolution: 2 as in the papers, or 1.
-        activation: Of all layers that are not linear: relu6 as in the papers, or relu.
-        scaling: What the network takes for pixels, one of `layers.SCALINGS`.
+        activation: Activation of all layers that are not linear: relu6 as in the papers, or relu.
+        scaling: The input scaling, one of `input_scaling.SCALINGS`.
 
     Raises:
         RequestError: There is no such architecture, or not with this width or size.
     """
     ModelConfig(arch=arch, alpha=alpha, image_size=image_size)
     if classes < 2:
-        raise RequestError(f"expected at least 2 classes, received {classes}")
+        raise RequestError(
+            f"expected at least 2 classes, received {classes}",
+            hint="give `--classes` a number of 2 or more; photos need 2 sub-folders or more",
+        )
     made = _ARCHITECTURES[arch](
         alpha=alpha, image_size=image_size, classes=classes, head=head, stem_stride=stem_stride
     )

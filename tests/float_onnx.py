@@ -10,7 +10,7 @@ from onnx import helper, numpy_helper
 
 from mobiledeploy.network.network import Network
 from mobiledeploy.ops.architecture import INPUT
-from mobiledeploy.reading.windows import same_pads
+from mobiledeploy.ops.padding import same_pads
 
 
 def float_onnx(network: Network) -> onnx.ModelProto:

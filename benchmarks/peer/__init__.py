@@ -1,7 +1,17 @@
-"""Other ways from the same trained weights to int8 files, measured side by side with ours.
+"""Other tools that make int8 files of the same trained weights, compared with ours.
 
-`task.py` is what all are given, `record.py` what each hands back; one module for each way
-(`ours`, `keras_ptq`, `keras_qat`, `edge_quantizer`, `litert_quantizer`, `ort_static`), run by
-`make.py` in a process of its own; `latency.py` and `accuracy.py` judge the files, `table.py`
-shows the result.
+`task`: the weights and images that every tool gets.
+`make`: runs one tool in a process of its own.
+`record`: the result of a tool.
+`ours`, `keras_ptq`, `keras_qat`, `edge_quantizer`, `ort_static`: one module a tool.
+`float_tflite`, `float_onnx`: the float files that some tools start from.
+`keras_model`: the Keras model that some tools start from.
+`random_weights`: weights, if there are no trained ones.
+`tflite_to_onnx`: converts a `.tflite` by tf2onnx.
+`session`: runs a file of any tool.
+`accuracy`: measures the accuracy and parity of all files.
+`latency`: measures the latency of all files.
+`ratios`: our latency divided by that of other tools.
+`machine`: describes the CPU and the installed versions.
+`table`: the result as text.
 """

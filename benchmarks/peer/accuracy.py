@@ -1,4 +1,4 @@
-"""What each file answers to the evaluation images: `python -m peer.accuracy FOLDER`."""
+"""Measure the accuracy and parity of all files: `python -m peer.accuracy FOLDER`."""
 
 import json
 import sys
@@ -14,7 +14,7 @@ from peer.task import NO_LABEL, Task
 
 
 def run_all(task: Task, files: list[Made]) -> dict[str, Array]:
-    """Return what each file gives for the evaluation images, shape (images, classes)."""
+    """Return the outputs of each file for the evaluation images, shape (images, classes)."""
     pixels, _ = task.evaluation()
     outputs = {}
     for made in files:
@@ -24,25 +24,25 @@ def run_all(task: Task, files: list[Made]) -> dict[str, Array]:
 
 
 def score(task: Task, outputs: dict[str, Array]) -> dict[str, dict[str, int]]:
-    """Return how often each file gives the label, and the float file's class.
+    """Return how often each file predicts the label, and the float file's class.
 
-    A file's answer is the class with its highest output, the first one if several are equal.
+    The predicted class is the one with the highest output, the first one if several are equal.
     """
     pixels, labels = task.evaluation()
-    answers = {file: found.argmax(axis=1) for file, found in outputs.items()}
-    reference = answers.get(float_tflite.FILE)
+    predicted = {file: values.argmax(axis=1) for file, values in outputs.items()}
+    reference = predicted.get(float_tflite.FILE)
     return {
         file: {
             "images": len(pixels),
-            **({} if (labels == NO_LABEL).all() else {"correct": int((found == labels).sum())}),
-            **({} if reference is None else {"as_float": int((found == reference).sum())}),
+            **({} if (labels == NO_LABEL).all() else {"correct": int((classes == labels).sum())}),
+            **({} if reference is None else {"as_float": int((classes == reference).sum())}),
         }
-        for file, found in answers.items()
+        for file, classes in predicted.items()
     }
 
 
 def parity(outputs: dict[str, Array]) -> list[dict[str, Any]]:
-    """Return how the two files that one way makes agree, and the best of two tools together."""
+    """Return how often the two files of a tool agree, and the best files of two tools."""
     pairs = [(f"{Path(file).stem}.tflite", file) for file in outputs if file.endswith(".onnx")]
     pairs.append(("ai_edge_quantizer.tflite", "ort_static_per_channel_u8.onnx"))
     return [
@@ -51,7 +51,7 @@ def parity(outputs: dict[str, Array]) -> list[dict[str, Any]]:
             "second": second,
             "images": len(one),
             "same_class": int((one.argmax(axis=1) == two.argmax(axis=1)).sum()),
-            # Outputs of two types are on two grids: equality means nothing there.
+            # Outputs of different types have different scales: equality means nothing.
             "equal": int((one == two).all(axis=1).sum()) if one.dtype == two.dtype else None,
         }
         for first, second in pairs
@@ -64,8 +64,8 @@ def main() -> None:
     task = Task.load(Path(sys.argv[1]))
     files = [Made(**file) for file in json.loads((task.folder / "files.json").read_text())]
     outputs = run_all(task, files)
-    found = {"files": score(task, outputs), "parity": parity(outputs)}
-    (task.folder / "accuracy.json").write_text(json.dumps(found))
+    result = {"files": score(task, outputs), "parity": parity(outputs)}
+    (task.folder / "accuracy.json").write_text(json.dumps(result))
 
 
 if __name__ == "__main__":

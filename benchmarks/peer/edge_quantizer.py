@@ -1,11 +1,10 @@
-"""Google's `ai-edge-quantizer`: a float `.tflite` to int8, static, per channel."""
+"""Google's `ai-edge-quantizer`, or its successor `litert-quantizer`: a float `.tflite` to int8."""
 
 import importlib
 
 from peer import float_tflite
-from peer.record import Made, Stopwatch
+from peer.record import Made, Stopwatch, describe_tflite
 from peer.task import Task, keras_input
-from peer.tflite_input import describe
 
 
 def make(task: Task, watch: Stopwatch, package: str = "ai_edge_quantizer") -> list[Made]:
@@ -26,4 +25,4 @@ def make(task: Task, watch: Stopwatch, package: str = "ai_edge_quantizer") -> li
     with watch.step("convert"):
         path = task.folder / f"{package}.tflite"
         path.write_bytes(quantizer.quantize(ranges).quantized_model)
-    return [describe(path)]
+    return [describe_tflite(path)]

@@ -1,4 +1,4 @@
-"""`float.onnx` by tf2onnx: what ONNX Runtime's `quantize_static` starts from."""
+"""`float.onnx` by tf2onnx, from which ONNX Runtime's `quantize_static` starts."""
 
 from peer import keras_model
 from peer.record import Made, Stopwatch

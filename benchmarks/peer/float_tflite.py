@@ -1,5 +1,7 @@
-"""`float.tflite` by TFLiteConverter: the reference for accuracy, and what the quantisers of
-`.tflite` files start from."""
+"""`float.tflite` by TFLiteConverter, from which quantisers of `.tflite` files start.
+
+It is also the reference for accuracy.
+"""
 
 from peer import keras_model
 from peer.record import Made, Stopwatch

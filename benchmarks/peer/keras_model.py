@@ -1,4 +1,4 @@
-"""Keras applications' model with the task's weights, as the peers start from it."""
+"""The Keras applications model with the task's weights, from which some tools start."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from peer.task import Task
 
 
 def build(task: Task) -> Any:
-    """Return tf_keras's model (tfmot takes no Keras 3 model) without weights."""
+    """Return tf_keras's model (tfmot does not accept Keras 3 models) without weights."""
     from tf_keras import applications
 
     model = {"v1": applications.MobileNet, "v2": applications.MobileNetV2}[task.arch]

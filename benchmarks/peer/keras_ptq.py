@@ -1,11 +1,10 @@
-"""TensorFlow's own post-training way: `from_keras_model` with representative images, tf2onnx."""
+"""TensorFlow's post-training quantisation: `from_keras_model` with images, then tf2onnx."""
 
 from collections.abc import Iterator
 
 from peer import keras_model
-from peer.record import Made, Stopwatch
+from peer.record import Made, Stopwatch, describe_tflite
 from peer.task import Task, keras_input
-from peer.tflite_input import describe
 from peer.tflite_to_onnx import to_onnx
 
 
@@ -31,4 +30,4 @@ def make(task: Task, watch: Stopwatch) -> list[Made]:
         tflite = task.folder / "keras_ptq.tflite"
         tflite.write_bytes(converter.convert())
         onnx = to_onnx(tflite)
-    return [describe(tflite), describe(tflite, file=onnx.name)]
+    return [describe_tflite(tflite), describe_tflite(tflite, file=onnx.name)]

@@ -1,9 +1,8 @@
-"""TensorFlow's quantisation-aware way: tfmot's `quantize_model`, `from_keras_model`, tf2onnx."""
+"""TensorFlow's QAT: tfmot's `quantize_model`, `from_keras_model`, then tf2onnx."""
 
 from peer import keras_model
-from peer.record import Made, Stopwatch
+from peer.record import Made, Stopwatch, describe_tflite
 from peer.task import Task, keras_input
-from peer.tflite_input import describe
 from peer.tflite_to_onnx import to_onnx
 
 BATCH = 32
@@ -13,7 +12,7 @@ LEARNING_RATE = 1e-5
 def make(task: Task, watch: Stopwatch) -> list[Made]:
     """Write both files.
 
-    tfmot has no calibration: its ranges move while it trains. It is given one pass over the
+    tfmot has no calibration: its ranges change during training. It trains for one pass over the
     calibration images, with the float model's own classes as targets.
     """
     with watch.step("import"):
@@ -38,4 +37,4 @@ def make(task: Task, watch: Stopwatch) -> list[Made]:
         tflite = task.folder / "keras_qat.tflite"
         tflite.write_bytes(converter.convert())
         onnx = to_onnx(tflite)
-    return [describe(tflite), describe(tflite, file=onnx.name)]
+    return [describe_tflite(tflite), describe_tflite(tflite, file=onnx.name)]

@@ -1,4 +1,4 @@
-"""What the numbers were measured on and with: ratios hold for a named CPU only."""
+"""The CPU and versions with which the numbers were measured."""
 
 import importlib.metadata
 import os
@@ -18,7 +18,7 @@ PACKAGES = (
     "tf_keras",
 )
 INSTRUCTIONS = ("avx2", "avx512_vnni", "avx_vnni", "amx_int8", "asimddp", "i8mm")
-"""Those that decide how fast int8 is."""
+"""Instructions on which the speed of int8 depends."""
 
 
 def describe() -> dict[str, str]:
@@ -40,11 +40,11 @@ def describe() -> dict[str, str]:
 
 
 def versions() -> dict[str, str]:
-    """Return the installed versions of what was measured."""
-    found = {"python": platform.python_version()}
+    """Return the installed versions of the packages."""
+    installed = {"python": platform.python_version()}
     for package in PACKAGES:
         try:
-            found[package] = importlib.metadata.version(package)
+            installed[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
-            found[package] = "not installed"
-    return found
+            installed[package] = "not installed"
+    return installed

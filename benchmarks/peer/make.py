@@ -1,4 +1,4 @@
-"""One way in a process of its own: `python -m peer.make WAY FOLDER` writes `FOLDER/WAY.json`."""
+"""Run one tool: `python -m peer.make NAME FOLDER` writes its record, `FOLDER/NAME.json`."""
 
 import dataclasses
 import importlib
@@ -12,24 +12,32 @@ from peer.record import Stopwatch
 from peer.task import Task
 
 MISSING_PACKAGE = 3
-"""Exit status: the way needs a package that is not installed."""
+"""Exit status: the tool needs a package that is not installed."""
+
+VARIANTS = {
+    "litert_quantizer": ("edge_quantizer", "litert_quantizer"),
+    "ort_static_per_channel": ("ort_static", "_per_channel"),
+    "ort_static_per_channel_u8": ("ort_static", "_per_channel_u8"),
+}
+"""Tools that are a module with an argument; all others have a module of their name."""
 
 
 def main() -> None:
-    way, folder = sys.argv[1], Path(sys.argv[2])
+    name, folder = sys.argv[1], Path(sys.argv[2])
+    module, *variant = VARIANTS.get(name, (name,))
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     watch = Stopwatch()
     try:
-        made = importlib.import_module(f"peer.{way}").make(Task.load(folder), watch)
+        made = importlib.import_module(f"peer.{module}").make(Task.load(folder), watch, *variant)
     except ModuleNotFoundError as error:
         sys.stderr.write(f"{error.name} is not installed\n")
         raise SystemExit(MISSING_PACKAGE) from error
     record = {
         "files": [dataclasses.asdict(file) for file in made],
-        "costs": {name: dataclasses.asdict(cost) for name, cost in watch.costs.items()},
+        "costs": {step: dataclasses.asdict(cost) for step, cost in watch.costs.items()},
         "peak_memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
     }
-    (folder / f"{way}.json").write_text(json.dumps(record))
+    (folder / f"{name}.json").write_text(json.dumps(record))
 
 
 if __name__ == "__main__":

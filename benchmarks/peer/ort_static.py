@@ -1,5 +1,8 @@
-"""ONNX Runtime's `quantize_static`, QDQ: its defaults, per channel, and per channel with uint8
-activations, which is what its documentation advises where the defaults are slow."""
+"""ONNX Runtime's `quantize_static` in QDQ form.
+
+Its variants: defaults; per channel; per channel with uint8 activations, which its documentation
+advises where the defaults are slow.
+"""
 
 from peer import float_onnx
 from peer.record import Made, Stopwatch

@@ -23,14 +23,14 @@ def make(task: Task, watch: Stopwatch) -> list[Made]:
         from mobiledeploy.network.fold import fold
         from mobiledeploy.targets import onnx as onnx_file
         from mobiledeploy.targets import tflite as tflite_file
-        from mobiledeploy.training import session
+        from mobiledeploy.training import tensorflow_setup
         from mobiledeploy.training.calibrate import calibrate
         from mobiledeploy.verify.int8_pair import prove
         from mobiledeploy.verify.outputs.image_sets import ImageSet
         from mobiledeploy.verify.outputs.int8_files import Options
         from mobiledeploy.verify.outputs.opened_file import HERE, open_file
 
-        session.tensorflow()
+        tensorflow_setup.tensorflow()
     with watch.step("read"):
         layers = architecture(
             task.arch, alpha=task.alpha, image_size=task.image_size, classes=task.classes

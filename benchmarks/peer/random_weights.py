@@ -1,11 +1,11 @@
-"""Weights where there are no trained ones: speed and size do not depend on their values."""
+"""Random weights, for speed and size, which do not depend on their values."""
 
 from peer import keras_model
 from peer.record import Made, Stopwatch
 from peer.task import Task, keras_input
 
 MEASURED = 32
-"""Images whose statistics the batch norms take, so that activations neither die nor explode."""
+"""Images whose statistics the batch norms use, so that activations neither vanish nor overflow."""
 
 
 def make(task: Task, watch: Stopwatch) -> list[Made]:

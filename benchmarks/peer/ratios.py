@@ -1,4 +1,4 @@
-"""Our files' latency as a fraction of the others', round by round."""
+"""The latency of our files divided by that of the other tools' files, round by round."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -19,7 +19,7 @@ TFLITE = (
 )
 
 PAIRS: tuple[tuple[str, tuple[str, ...], float | None], ...] = (
-    # Our file, those of which the fastest counts, and what we promise if we promise anything.
+    # Our file, the files of which the fastest counts, and the largest ratio that we promise.
     ("ours.onnx", STATIC, 1.0),
     ("ours_float_io.onnx", STATIC, None),
     ("ours.onnx", TF2ONNX, None),
@@ -38,11 +38,11 @@ class Ratio:
     Attributes:
         file: Ours.
         of: The other.
-        best_of: How many it was the fastest of.
+        best_of: Number of files of which it was the fastest.
         ratio: Median over rounds.
         low: First quartile.
         high: Third quartile.
-        target: What it should not exceed, or None.
+        target: Largest ratio that is promised; None if none is.
     """
 
     file: str
@@ -56,7 +56,7 @@ class Ratio:
 
 def ratios(times: Times, arch: Arch) -> list[Ratio]:
     """Return the ratios of all pairs of which both files were made; targets are for V2."""
-    found = []
+    pairs = []
     for file, others, target in PAIRS:
         present = [other for other in others if other in times]
         if file not in times or not present:
@@ -65,7 +65,7 @@ def ratios(times: Times, arch: Arch) -> list[Ratio]:
         low, middle, high = np.percentile(
             np.divide(times[file], times[fastest]), (25, 50, 75)
         ).tolist()
-        found.append(
+        pairs.append(
             Ratio(
                 file=file,
                 of=fastest,
@@ -76,4 +76,4 @@ def ratios(times: Times, arch: Arch) -> list[Ratio]:
                 target=target if arch == "v2" else None,
             )
         )
-    return found
+    return pairs

@@ -1,9 +1,10 @@
-"""What a way hands back: the files it made, and what every step of it cost."""
+"""The result of a tool: the files that it made, and the time of each step."""
 
 import contextlib
 import dataclasses
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Literal, TypeAlias
 
 Step: TypeAlias = Literal["import", "read", "calibrate", "convert", "verify"]
@@ -12,11 +13,11 @@ STEPS: tuple[Step, ...] = ("import", "read", "calibrate", "convert", "verify")
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Cost:
-    """Seconds.
+    """The time of a step in seconds.
 
     Attributes:
-        wall: On the clock.
-        cpu: Of all threads of the process.
+        wall: Time on the clock.
+        cpu: CPU time of all threads of the process.
     """
 
     wall: float
@@ -31,10 +32,10 @@ NOTHING = Cost(wall=0.0, cpu=0.0)
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Made:
-    """A model file.
+    """A model file that a tool made.
 
     Attributes:
-        file: Its name in the task's folder.
+        file: Name of the file in the task's folder.
         scale: Real units a step of the input tensor; None if the input is float32.
         zero_point: The input code of real 0.
         mean: Subtracted from a pixel to get the real input.
@@ -49,7 +50,7 @@ class Made:
 
 
 class Stopwatch:
-    """Adds up what each step costs."""
+    """Adds up the times of each step."""
 
     def __init__(self) -> None:
         self.costs: dict[Step, Cost] = {}
@@ -61,3 +62,11 @@ class Stopwatch:
         yield
         spent = Cost(wall=time.perf_counter() - wall, cpu=time.process_time() - cpu)
         self.costs[name] = self.costs.get(name, NOTHING) + spent
+
+
+def describe_tflite(tflite: Path, *, file: str | None = None) -> Made:
+    """Return a `.tflite`, or a file made from it, with scale and zero point of the input."""
+    from ai_edge_litert.interpreter import Interpreter
+
+    scale, zero_point = Interpreter(str(tflite)).get_input_details()[0]["quantization"]
+    return Made(file=file or tflite.name, scale=scale or None, zero_point=zero_point)

@@ -80,14 +80,14 @@ def read_photos(
 
     Args:
         path: One sub-folder a class.
-        names: Class names in the order of the network's outputs; folders are found in it by name.
+        names: Class names in the order of the network's outputs, by which folders are matched.
         image_size: Pixels.
         seed: Of the order.
     """
     dataset = photos.load(path, divide=False)
-    strangers = sorted(set(dataset.class_names) - set(names))
-    if strangers:
-        raise SystemExit(f"error: folder `{strangers[0]}` in {path} is no class of the network")
+    unknown = sorted(set(dataset.class_names) - set(names))
+    if unknown:
+        raise SystemExit(f"error: folder `{unknown[0]}` in {path} is not a class of the network")
     label_of = np.array([names.index(name) for name in dataset.class_names], np.int64)
     order = np.random.default_rng(seed).permutation(len(dataset.labels))
     images = load_pixels(dataset, order, Preprocessing(image_size=image_size))

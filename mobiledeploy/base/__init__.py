@@ -1,8 +1,12 @@
 """What knows nothing of models: errors, files, JSON, progress, downloads, child processes.
 
-`errors` holds every deliberate error with its exit status. `files` writes whole files or none.
-`codec` turns dataclasses into JSON and back. `progress` is how a stage tells what it does.
-`cache` is where downloads are kept, `locks` how processes share a folder of it. `programs` runs
-others' programs, `child_process` our own functions on hostile bytes, `quiet` silences native
-libraries. `arrays` reads .npz files that anybody may have written.
+* `errors`: all errors that mobiledeploy raises, with their exit statuses.
+* `files`: files that are written whole or not at all, and checks of paths.
+* `codec`: strict JSON for frozen dataclasses.
+* `npz`: reads `.npz` files that may come from anywhere.
+* `progress`: events that tell what a stage is doing.
+* `download_cache`: the folder in which downloads are kept.
+* `programs`: runs external programs.
+* `child_process`: calls one of our functions in a process of its own.
+* `quiet`: keeps the messages of native libraries off stderr.
 """

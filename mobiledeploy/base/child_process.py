@@ -1,6 +1,7 @@
-"""Call a function in a process of its own: for parsers in C that foreign bytes can crash or hang.
+"""Call one of our functions in a child process, whose crash does no harm here.
 
-The child gives back bytes, or a deliberate error, and nothing else: nothing is pickled.
+This is for parsers written in C, which hostile bytes can crash or hang. The child returns bytes or
+one of our errors, nothing else: nothing is pickled. Its CPU time and memory are limited.
 """
 
 import importlib
@@ -17,7 +18,8 @@ from mobiledeploy.base.errors import CorruptFileError, MobileDeployError
 MAX_MEMORY: Final = 4 << 30
 """Address space of the child, bytes (where the system can limit it)."""
 PATIENCE: Final = 10
-"""Times as long as a processor may work for the child, by the clock: others may keep it busy."""
+"""Longest elapsed time, as a multiple of the CPU time that the child may use: other programs may
+keep the processors busy."""
 
 _BOOT: Final = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
@@ -27,23 +29,23 @@ _ERRORS: Final = {error.exit_status: error for error in MobileDeployError.__subc
 
 
 def call(module: str, function: str, argument: str, *, seconds: float = 60) -> bytes:
-    """Return `module.function(argument)`, computed elsewhere.
+    """Return `module.function(argument)`, computed in a child process.
 
     Args:
-        module: Importable by its full name.
-        function: Takes a string and returns bytes.
-        argument: A path, usually; it is named when something goes wrong.
-        seconds: How long a processor may work for the child (on Linux; by the clock, `PATIENCE`
-            times as long, everywhere).
+        module: Full name of the module.
+        function: A function that takes a string and returns bytes.
+        argument: Usually a path; error messages name it.
+        seconds: CPU time that the child may use (Linux only). On all systems the elapsed time is
+            limited, too, to `PATIENCE` times as much.
 
     Raises:
-        CorruptFileError: The child crashed, or took too long.
-        MobileDeployError: What the function raised.
+        CorruptFileError: The child crashed or took too long: the file is taken for damaged.
+        MobileDeployError: The error that the function raised.
     """
     command = [
         sys.executable, "-c", _BOOT, json.dumps(sys.path), module, function, argument, str(seconds)
     ]  # fmt: skip
-    # One thread: a pool of them would reserve more address space than the child may have.
+    # One thread: a pool would reserve more address space than the child may have.
     environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}
     try:
         run = subprocess.run(
@@ -69,15 +71,15 @@ def call(module: str, function: str, argument: str, *, seconds: float = 60) -> b
 
 
 def child(module: str, function: str, argument: str, seconds: str) -> None:
-    """Do the call, in the child, and put the answer on its stdout."""
-    found = getattr(importlib.import_module(module), function)
+    """Call the function in the child process and write the answer to stdout."""
+    called = getattr(importlib.import_module(module), function)
     limit_memory()
     _limit_time(float(seconds))
     # What a library prints must not be mistaken for the answer.
     with os.fdopen(os.dup(1), "wb") as answer:
         os.dup2(2, 1)
         try:
-            answer.write(found(argument))
+            answer.write(called(argument))
         except MobileDeployError as error:
             answer.write(json.dumps({"message": str(error), "hint": error.hint}).encode())
             status = error.exit_status
@@ -101,7 +103,7 @@ def limit_memory() -> None:
 
 
 def _limit_time(seconds: float) -> None:
-    """Limit what processors may work for this process from now on (on Linux)."""
+    """Limit the CPU time that this process may use from now on (on Linux)."""
     if sys.platform == "linux":
         import resource
         import time

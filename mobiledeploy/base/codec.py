@@ -1,6 +1,7 @@
-"""Frozen dataclasses to JSON and back, strictly.
+"""Strict JSON for frozen dataclasses.
 
-Unknown, missing and mistyped fields are refused: the files may come from anywhere.
+Unknown fields, missing fields and fields of another type are refused: the files may come from
+anywhere.
 """
 
 import dataclasses
@@ -14,11 +15,11 @@ from mobiledeploy.base.errors import CorruptFileError, MobileDeployError
 T = TypeVar("T")
 
 OMIT: Final = {"omitted": True}
-"""Metadata of a field that is left out of JSON where it has its default."""
+"""Metadata of a field that is left out of the JSON where it has its default value."""
 UNWRITTEN: Final = {"unwritten": True}
-"""Metadata of a field that JSON does not hold: a fact for those who put a report into words."""
+"""Metadata of a field that is never in the JSON: a fact for the code that words a report."""
 MOST_SAID: Final = 1000
-"""Characters of what is wrong with a file that are shown: its own text may be among them."""
+"""Longest text, in characters, of an error in a file: it may quote the file."""
 
 
 @functools.cache
@@ -59,8 +60,8 @@ def _exactly(value: object, kind: type) -> object:
         return float(value)
     if type(value) is not kind:
         raise TypeError(f"expected {kind.__name__}, received {value!r}")
-    # Python reads NaN, Infinity and 1e999, none of which is a number in JSON; NaN is never more
-    # than what is allowed.
+    # Python reads NaN, Infinity and 1e999, none of which is a number in JSON. NaN would pass every
+    # check of the kind `value > limit`.
     if isinstance(value, float) and not math.isfinite(value):
         raise CorruptFileError(f"expected a finite number, received {value}")
     return value
@@ -76,12 +77,12 @@ def load(kind: type[T], data: object, *, where: str) -> T:
 
     Args:
         kind: A frozen dataclass.
-        data: What `dump` gave, after a trip through JSON.
+        data: What `dump` returned, or the same read from JSON.
         where: The file it was read from, for the message.
 
     Raises:
-        CorruptFileError: A field is unknown, missing, or of another type; or the file is of
-            another version of its format, where it has one.
+        CorruptFileError: A field is unknown, missing or of another type, or the file has another
+            version of its format.
     """
     import cattrs
 
@@ -97,23 +98,23 @@ def load(kind: type[T], data: object, *, where: str) -> T:
 
 
 def _check_format(kind: type, data: dict[str, Any], where: str) -> None:
-    """Say that a file is older or newer, rather than which of its fields are then wrong."""
+    """Refuse a file of an older or newer format by its version, not by fields that differ."""
     types = {field.name: field.type for field in dataclasses.fields(kind)}
     expected = get_args(types.get("format"))
-    found = data.get("format")
-    if not expected or type(found) is not int or found in expected:
+    received = data.get("format")
+    if not expected or type(received) is not int or received in expected:
         return
     raise CorruptFileError(
-        f"{where} is of format {found}, expected {expected[-1]}",
+        f"{where} is of format {received}, expected {expected[-1]}",
         hint="a newer mobiledeploy wrote it: update this one"
-        if found > expected[-1]
+        if received > expected[-1]
         else "an earlier mobiledeploy wrote it: have this one write it again (`mobiledeploy "
         "build` makes only what has changed)",
     )
 
 
 def _in_words(error: BaseException, kind: type | None) -> str:
-    """Return what our own checks say as they say it."""
+    """Return the messages of our own checks unchanged, those of cattrs in its words."""
     from cattrs.v import format_exception
 
     return str(error) if isinstance(error, MobileDeployError) else format_exception(error, kind)

@@ -1,19 +1,19 @@
-"""Every error mobiledeploy raises on purpose, each with its own exit status.
+"""All errors that mobiledeploy raises, each with an exit status of its own.
 
-They stand in one file so that no two share a status (a test checks it). A message says what
-was expected and what was received, without a final period; `hint` is the next thing to try.
+They are in one file so that no two share a status (a test checks it). A message says what was
+expected and what was received, without a final full stop; `hint` says what to try next.
 """
 
 from typing import ClassVar, Final, Literal, TypeAlias
 
 _GET_IT_AGAIN = (
-    "the file is damaged, or not what it is taken for: fetch it again, or have the program that "
-    "wrote it write it anew"
+    "the file is damaged, or not of the expected kind: get it again, or have the program that "
+    "wrote it write it again"
 )
 
 
 class MobileDeployError(Exception):
-    """Base of all deliberate errors.
+    """Base of all errors that mobiledeploy raises.
 
     Attributes:
         hint: What the user can do about it, or None.
@@ -39,20 +39,20 @@ class MissingDependencyError(MobileDeployError, ImportError):
 
 
 class ConversionError(MobileDeployError):
-    """A network cannot be expressed as int8, or a file holds what we cannot express."""
+    """A network cannot be expressed as int8, or a file holds what is not supported."""
 
     exit_status = 4
 
 
 class ParityError(MobileDeployError):
-    """Two files that claim to be the same function are not, or a gate was missed."""
+    """Two files differ that should compute the same, or a required limit is exceeded."""
 
     exit_status = 5
 
 
 Death: TypeAlias = Literal["signal", "time", "memory", "nonsense"]
-"""How a runtime ends: killed by a signal; given up after too long, or with too much memory; or
-after an answer that is none."""
+"""How a runtime ended: by a signal, after too long a time, with too much memory, or with an answer
+that cannot be read."""
 
 DEATHS: Final[dict[Death, str]] = {
     "signal": "died ({})",
@@ -60,20 +60,19 @@ DEATHS: Final[dict[Death, str]] = {
     "memory": "took more memory than {}",
     "nonsense": "answered nonsense ({})",
 }
-"""The same in words that follow the runtime's name; what stands in braces is the detail."""
+"""The same in words that follow the runtime's name; the braces stand for the detail."""
 
 
 class RuntimeDiedError(ParityError):
-    """A runtime died of a file: no proof that the file is damaged, and none that it is sound.
+    """A runtime died while it ran a file, which need not mean that the file is damaged.
 
     Attributes:
         file: Its name.
         runtime: Its title.
         death: How it ended.
         detail: The signal's name, the limit, or what is wrong with the answer.
-        loading: Whether it had not yet loaded the file.
-        image: Number of the image in the batch, from 0, that it dies of on its own; None if that
-            is not known.
+        loading: Whether it died while it loaded the file.
+        image: Position in the batch, from 0, of an image on which it dies; None if unknown.
     """
 
     def __init__(
@@ -97,7 +96,7 @@ class RuntimeDiedError(ParityError):
             detail: Likewise.
             loading: Likewise.
             image: Likewise.
-            where: On which images, in words; empty if that is not known.
+            where: On which images, in words; empty if unknown.
             hint: What the user can do about it.
         """
         self.file, self.runtime, self.death, self.detail = file, runtime, death, detail
@@ -107,12 +106,12 @@ class RuntimeDiedError(ParityError):
 
     @property
     def how(self) -> str:
-        """How it ended, in words that follow its name."""
+        """How the runtime ended, in words that follow its name."""
         return DEATHS[self.death].format(self.detail)
 
 
 class CorruptFileError(MobileDeployError):
-    """A file is missing, damaged, or not the one that the manifest names."""
+    """A file is missing, damaged, or not the one that is expected."""
 
     exit_status = 6
 
@@ -127,19 +126,19 @@ class BundleError(MobileDeployError):
 
 
 class InterruptedBuildError(MobileDeployError):
-    """A build was stopped from outside; it can go on from where it was."""
+    """A build was interrupted; the next one resumes it."""
 
     exit_status = 8
 
 
 class StorageError(MobileDeployError, OSError):
-    """A folder cannot be written, is full, or is held by another build."""
+    """A folder cannot be written, its disk is full, or another build is using it."""
 
     exit_status = 9
 
 
 class DownloadError(MobileDeployError):
-    """A download failed or brought other bytes than were expected."""
+    """A download failed, or brought other bytes than expected."""
 
     exit_status = 10
 

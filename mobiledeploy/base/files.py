@@ -1,4 +1,7 @@
-"""Files that are whole or absent: write beside, fsync, rename."""
+"""Files that are written whole or not at all.
+
+Also the checks of paths that users or files name.
+"""
 
 import contextlib
 import errno
@@ -12,15 +15,13 @@ from typing import BinaryIO, Final, TypeAlias
 from mobiledeploy.base.errors import RequestError, StorageError
 
 Name: TypeAlias = str | os.PathLike[str]
-"""How callers of the public functions may name a file or folder; `named` makes a path of it."""
-
-
+"""How callers of the public functions may name a file or folder; `user_path` makes it a path."""
 MOST_NAME: Final = 255
-"""Characters of a path in a folder: what every file system takes."""
+"""Most characters of a relative path: what every file system accepts."""
 
 
-def named(name: Name) -> Path:
-    """Return the path that a user named, with `~` as shells have it: they leave `--out=~/x` alone.
+def user_path(name: Name) -> Path:
+    """Return the path that a user named, with `~` expanded: shells do not do it in `--out=~/x`.
 
     Raises:
         RequestError: There is no such user.
@@ -28,15 +29,17 @@ def named(name: Name) -> Path:
     try:
         return Path(name).expanduser()
     except RuntimeError as error:
-        raise RequestError(f"there is no home folder for {name}") from error
+        raise RequestError(
+            f"there is no home folder for {name}", hint="write the whole path instead of `~`"
+        ) from error
 
 
-def below(folder: Path, name: str) -> Path | None:
-    """Return the place in a folder that a foreign file names, or None if it lies elsewhere.
+def path_inside(folder: Path, name: str) -> Path | None:
+    """Return the path below a folder that a file's contents name, or None if it is not below.
 
     Args:
-        folder: Where it should lie, at any depth.
-        name: A relative POSIX path; links are followed, since what counts is where the bytes are.
+        folder: The folder that must not be left.
+        name: A relative POSIX path. Links are followed: what counts is where the bytes are.
     """
     pure = PurePosixPath(name)
     unusual = any(sign in name for sign in "\\\0:") or pure.is_absolute() or ".." in pure.parts
@@ -44,14 +47,14 @@ def below(folder: Path, name: str) -> Path | None:
         return None
     try:
         path, root = (folder / pure).resolve(), folder.resolve()
-    except (OSError, RuntimeError):  # links that go in circles
+    except (OSError, RuntimeError):  # links in a circle
         return None
     return path if path.is_relative_to(root) else None
 
 
 @contextlib.contextmanager
 def storage_errors(path: Path) -> Iterator[None]:
-    """Turn the operating system's refusals to write `path` into a StorageError.
+    """Turn an OSError while writing `path` into a StorageError.
 
     Raises:
         StorageError: The disk is full, or the place cannot be written.
@@ -68,15 +71,16 @@ def storage_errors(path: Path) -> Iterator[None]:
             ) from error
         raise StorageError(
             f"cannot write {path}: {error.strerror}",
-            hint="check that the folder exists and is yours to write, or choose another one",
+            hint="check that the folder exists and that you may write to it, or choose another",
         ) from error
 
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[BinaryIO]:
-    """Open a file to write that takes the place of `path` when the block has ended well.
+    """Open a file for writing that replaces `path` when the block ends without an error.
 
-    Until then, and if it fails, what was at `path` stays as it was.
+    It is written beside `path`, flushed to the disk and renamed. If the block fails, `path` stays
+    as it was.
 
     Raises:
         StorageError: The disk is full, or the place cannot be written.
@@ -95,7 +99,7 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
 
 
 def write_atomic(path: Path, data: bytes) -> None:
-    """Write the whole file, or leave what was there as it was.
+    """Write a file whole, or leave what was at `path` unchanged.
 
     Raises:
         StorageError: The disk is full, or the place cannot be written.
@@ -105,24 +109,24 @@ def write_atomic(path: Path, data: bytes) -> None:
 
 
 def check_room(path: Path, size: int) -> None:
-    """Check that the disk of an existing folder has room for so many bytes.
+    """Check that the disk of an existing folder has room for `size` bytes.
 
     Raises:
-        StorageError: It has not.
+        StorageError: It has too little.
     """
     with storage_errors(path):
         disk = shutil.disk_usage(path)
-    # Some file systems do not know their size and say 0.
+    # Some file systems do not know their size and report 0.
     if disk.total and disk.free < size:
         raise StorageError(
             f"no space left for {path}: expected {size / 1e9:.1f} GB, "
-            f"found {disk.free / 1e9:.1f} GB",
+            f"received {disk.free / 1e9:.1f} GB",
             hint="free some space, or choose another folder with `--out`",
         )
 
 
 def remove_unfinished(root: Path) -> None:
-    """Delete what `replacing` left anywhere below `root` because its process was killed.
+    """Delete the unfinished files of killed processes anywhere below `root`.
 
     Only for a folder in which no other process writes.
 

@@ -1,4 +1,4 @@
-"""Run other people's programs: find them, and turn their failures into our errors."""
+"""Run external programs, with their failures as our errors."""
 
 import re
 import shutil
@@ -14,30 +14,30 @@ TIMEOUT: Final = 1800.0
 _NOISE: Final = re.compile(
     r"\[ERROR\] *(To see|Re-run|For more|\[Help|$)|npm (ERR!|error) *(A complete|$)"
 )
-"""What Maven and npm say after every failure."""
-_SHOWN: Final = 12
-"""Lines of a failed program's words that a message holds."""
+"""Lines that Maven and npm print after every failure."""
+_MOST_LINES: Final = 12
+"""Most lines of a failed program's output in a message."""
 
 
 def find(name: str, *, purpose: str, package: str, folder: Path | None = None) -> Path:
     """Return a program's path.
 
     Args:
-        name: Of the program.
-        purpose: What it is for, for the message.
-        package: Debian's package that holds it, for the hint.
-        folder: Where to look; by default along `PATH`.
+        name: The program's name.
+        purpose: What it does, for the message.
+        package: The Debian package with the program, for the hint.
+        folder: Where to look; by default `PATH`.
 
     Raises:
         MissingDependencyError: It is not installed.
     """
-    found = shutil.which(name, path=folder and str(folder))
-    if found is None:
+    path = shutil.which(name, path=folder and str(folder))
+    if path is None:
         raise MissingDependencyError(
             f"`{name}` is not installed{f' in {folder}' if folder else ''}: it {purpose}",
             hint=f"on Debian or Ubuntu: `apt-get install {package}`",
         )
-    return Path(found)
+    return Path(path)
 
 
 def run(
@@ -51,15 +51,16 @@ def run(
     """Return what a program printed on both streams.
 
     Args:
-        command: The program and its arguments; never a secret, which any user could read there.
+        command: The program and its arguments; never a secret, which every user of the machine
+            could read.
         failed: Makes the error from a message.
         what: What the program does, for the message.
-        stdin: What it reads.
-        cwd: Where it runs.
+        stdin: Its standard input.
+        cwd: Its working directory.
         timeout: Seconds after which it is stopped.
 
     Raises:
-        MobileDeployError: It failed; the message holds what it said.
+        MobileDeployError: It failed; the message quotes its output.
         MissingDependencyError: It cannot be started on this machine.
         StorageError: The disk is full.
     """
@@ -75,21 +76,21 @@ def run(
             f"{command[0]} cannot be started: {error.strerror}",
             hint="is it a program for this machine's system and processor?",
         ) from error
-    said = done.stdout.decode(errors="replace")
+    output = done.stdout.decode(errors="replace")
     if done.returncode:
-        if "No space left on device" in said:
+        if "No space left on device" in output:
             raise StorageError(
                 f"{what}: no space left on the disk",
                 hint="free some space; TMPDIR names another folder for temporary files, "
                 "MOBILEDEPLOY_CACHE one for downloads",
             )
-        raise failed(f"{what} failed:\n{_essence(said) or f'exit status {done.returncode}'}")
-    return said
+        raise failed(f"{what} failed:\n{_essence(output) or f'exit status {done.returncode}'}")
+    return output
 
 
-def _essence(said: str) -> str:
-    """Return the lines that tell the reason: errors if some are marked, else the last ones."""
-    lines = [line.rstrip() for line in said.splitlines() if line.strip()]
+def _essence(output: str) -> str:
+    """Return the lines that give the reason: those marked as errors, or else the last ones."""
+    lines = [line.rstrip() for line in output.splitlines() if line.strip()]
     lines = [line for line in lines if not _NOISE.match(line)]
     marked = [line for line in lines if re.search(r"\berror\b|\bERR", line, re.IGNORECASE)]
-    return "\n".join(marked[:_SHOWN] or lines[-_SHOWN:])
+    return "\n".join(marked[:_MOST_LINES] or lines[-_MOST_LINES:])

@@ -1,4 +1,7 @@
-"""How a stage tells its caller what it is doing. The library itself never prints."""
+"""Progress events: how a stage tells its caller what it is doing.
+
+The library itself never prints.
+"""
 
 import dataclasses
 from collections.abc import Callable
@@ -7,14 +10,14 @@ from typing import TypeAlias
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Event:
-    """Something worth showing.
+    """What a stage has just done, to be shown to the user.
 
     Attributes:
         stage: The stage's name.
-        message: One line, no final period.
-        done: Images or steps finished, of `total`.
-        total: All images or steps, or None if this is not counted.
-        detail: What changes from event to event, such as a loss; not worth a line of its own.
+        message: One line without a final full stop.
+        done: Number of images or steps finished, of `total`.
+        total: Number of all images or steps; None where nothing is counted.
+        detail: A value that changes with every event, such as the loss.
     """
 
     stage: str
@@ -28,5 +31,5 @@ Progress: TypeAlias = Callable[[Event], None]
 
 
 def silent(event: Event) -> None:
-    """Show nothing: the default."""
+    """Ignore the event: the default."""
     del event

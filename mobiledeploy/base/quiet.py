@@ -1,4 +1,4 @@
-"""Keep native libraries quiet: stderr belongs to us and to errors."""
+"""Keep the messages of native libraries off stderr."""
 
 import contextlib
 import os
@@ -9,9 +9,9 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def native_stderr() -> Iterator[None]:
-    """Keep what native code writes to stderr, and show it only if the block fails.
+    """Hide what native code writes to stderr, unless the block fails.
 
-    TensorFlow's and LiteRT's C++ write to file descriptor 2 before any setting can stop it.
+    TensorFlow's and LiteRT's C++ code writes to file descriptor 2 before any setting can stop it.
     """
     sys.stderr.flush()
     with tempfile.TemporaryFile() as kept:

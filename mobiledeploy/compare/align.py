@@ -8,7 +8,7 @@ import numpy as np
 
 from mobiledeploy.ops import table
 from mobiledeploy.ops.operator import Certified
-from mobiledeploy.reading import INPUT, Layer, Reading
+from mobiledeploy.reading import INPUT, Reading, StoredLayer
 
 GAP: Final = -2.0
 """The score of leaving a layer without a counterpart."""
@@ -92,7 +92,7 @@ def _looked_through(reading: Reading, known: set[int], source: int) -> int | Non
     return source
 
 
-def _fit(a: Layer, b: Layer) -> float:
+def _fit(a: StoredLayer, b: StoredLayer) -> float:
     if not _same_kind(a, b):
         return NEVER
     score = 2.0
@@ -113,7 +113,7 @@ def _fit(a: Layer, b: Layer) -> float:
     return score
 
 
-def _same_kind(a: Layer, b: Layer) -> bool:
+def _same_kind(a: StoredLayer, b: StoredLayer) -> bool:
     """Whether two layers may compute the same."""
     if a.kind == b.kind:
         return a.kind != "unknown" or a.op == b.op

@@ -6,7 +6,7 @@ from typing import Final
 from mobiledeploy.compare.align import Alignment
 from mobiledeploy.compare.difference import Difference, Field, FieldDifference
 from mobiledeploy.compare.layer_fields import grid
-from mobiledeploy.reading import INPUT, Reading, Tensor
+from mobiledeploy.reading import INPUT, Reading, StoredTensor
 
 STEPS: Final = 2.5
 """By which calibrated grids of one range may differ at an end."""
@@ -157,7 +157,7 @@ def output_differences(a: Reading, b: Reading, alignment: Alignment) -> list[Dif
     return differences
 
 
-def _nearly(a: Tensor, b: Tensor) -> bool:
+def _nearly(a: StoredTensor, b: StoredTensor) -> bool:
     """Whether two grids cover the same range but for some steps, and are as fine."""
     if None in (a.scale, a.zero_point, b.scale, b.zero_point):
         return False

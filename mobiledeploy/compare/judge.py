@@ -19,7 +19,7 @@ from mobiledeploy.compare.input_output import input_differences, output_differen
 from mobiledeploy.compare.layer_fields import fields, in_order, operands_crossed, reads_differ
 from mobiledeploy.compare.reachable_codes import source_span, spans
 from mobiledeploy.compare.same_function import Verdict, verdict_on
-from mobiledeploy.reading import FULL, INPUT, Layer, Reading
+from mobiledeploy.reading import FULL, INPUT, Reading, StoredLayer
 
 MOST_LAYERS: Final = 512
 """Every layer of one file is held against every layer of the other."""
@@ -207,14 +207,14 @@ def _of_pair(
         yield _judged(difference, i, mine, other, verdict, readers_agree=readers_agree)
 
 
-def _read_alike(mine: Layer, other: Layer) -> bool:
+def _read_alike(mine: StoredLayer, other: StoredLayer) -> bool:
     """Whether two layers read their inputs by the same grids."""
     return [(read.scale, read.zero_point) for read in mine.reads] == [
         (read.scale, read.zero_point) for read in other.reads
     ]
 
 
-def _rounding(mine: Layer, other: Layer, verdict: Verdict) -> FieldDifference:
+def _rounding(mine: StoredLayer, other: StoredLayer, verdict: Verdict) -> FieldDifference:
     return FieldDifference(
         field="rounding",
         detail=f"the numbers are the same, but {verdict.cases} of {verdict.method} are rounded "
@@ -224,7 +224,7 @@ def _rounding(mine: Layer, other: Layer, verdict: Verdict) -> FieldDifference:
     )
 
 
-def _undecided(mine: Layer, other: Layer) -> FieldDifference:
+def _undecided(mine: StoredLayer, other: StoredLayer) -> FieldDifference:
     return FieldDifference(
         field="not comparable",
         detail="the numbers are the same, but they are outside of what the usual kernels take",
@@ -237,8 +237,8 @@ def _undecided(mine: Layer, other: Layer) -> FieldDifference:
 def _judged(
     difference: FieldDifference,
     position: int,
-    mine: Layer,
-    other: Layer,
+    mine: StoredLayer,
+    other: StoredLayer,
     verdict: Verdict,
     *,
     readers_agree: bool,
@@ -268,7 +268,9 @@ def _judged(
     )
 
 
-def _in_one_file(position: int, reading: Reading, layer: Layer, *, missing: bool) -> Difference:
+def _in_one_file(
+    position: int, reading: Reading, layer: StoredLayer, *, missing: bool
+) -> Difference:
     """Return the difference for a layer that only one file has."""
     before = (
         reading.layers[layer.reads[0].source].output
@@ -303,7 +305,7 @@ def _same_readers(a: Reading, verdicts: dict[int, Verdict], source: int) -> bool
     return all(i in verdicts and verdicts[i].equal for i in readers)
 
 
-def _replaced(position: int, mine: Layer, other: Layer) -> Difference:
+def _replaced(position: int, mine: StoredLayer, other: StoredLayer) -> Difference:
     """Return the difference of a layer that has another one in its place."""
     return Difference(
         position=position,
@@ -318,6 +320,6 @@ def _replaced(position: int, mine: Layer, other: Layer) -> Difference:
     )
 
 
-def _not_understood(*layers: Layer) -> str:
+def _not_understood(*layers: StoredLayer) -> str:
     """Return why layers are not understood, as the end of a sentence."""
     return "".join(f": {fault.detail}" for layer in layers for fault in layer.faults[:1])

@@ -4,11 +4,11 @@ import numpy as np
 
 from mobiledeploy.compare.difference import FieldDifference
 from mobiledeploy.compare.reachable_codes import Ints, centred
-from mobiledeploy.reading import Layer
+from mobiledeploy.reading import StoredLayer
 
 
 def kernels_differ(
-    a: Layer, b: Layer, *, at_input: bool, at_logits: bool
+    a: StoredLayer, b: StoredLayer, *, at_input: bool, at_logits: bool
 ) -> FieldDifference | None:
     """Return how two layers' kernels differ, or None if they do not.
 
@@ -46,7 +46,7 @@ def kernels_differ(
     )
 
 
-def _outputs_first(layer: Layer) -> Ints:
+def _outputs_first(layer: StoredLayer) -> Ints:
     """Return a kernel, zero points taken off, as (outputs, ...)."""
     if layer.weights is None:
         return np.zeros(0, np.int64)
@@ -143,7 +143,7 @@ def _moved(order: np.ndarray[tuple[int], np.dtype[np.int64]]) -> str:
 
 
 def _numbers(
-    mine: Ints, other: Ints, rows: tuple[int, ...], a: Layer, b: Layer
+    mine: Ints, other: Ints, rows: tuple[int, ...], a: StoredLayer, b: StoredLayer
 ) -> FieldDifference:
     if a.weights is not None and b.weights is not None:
         pair = a.weights.per_channel, b.weights.per_channel
@@ -186,7 +186,7 @@ def _numbers(
     )  # fmt: skip
 
 
-def _spot(place: tuple[int, ...], layer: Layer) -> str:
+def _spot(place: tuple[int, ...], layer: StoredLayer) -> str:
     """Return in words where in a kernel, outputs first, a weight stands."""
     if len(place) == 2:
         return f"input {place[1]}"
@@ -200,5 +200,5 @@ def _first(kernel: Ints, places: Ints) -> str:
     return f"{shown} ..." if len(places) > 4 else shown
 
 
-def _sides(layer: Layer) -> str:
+def _sides(layer: StoredLayer) -> str:
     return "" if layer.weights is None else "x".join(str(n) for n in layer.weights.kernel.shape)

@@ -14,7 +14,15 @@ from mobiledeploy.compare.difference import Field, FieldDifference, GridChange
 from mobiledeploy.compare.kernel_difference import kernels_differ
 from mobiledeploy.ops import table
 from mobiledeploy.ops.operator import has_weights
-from mobiledeploy.reading import FULL, INPUT, Layer, Read, Reading, Tensor, Weights
+from mobiledeploy.reading import (
+    FULL,
+    INPUT,
+    LayerInput,
+    Reading,
+    StoredLayer,
+    StoredTensor,
+    StoredWeights,
+)
 
 ROUNDED: Final = 3e-7
 """How far a bias scale may be off the product of two scales: it was rounded once or twice."""
@@ -28,7 +36,9 @@ _PLAIN: Final[tuple[tuple[Field, str, str], ...]] = (
 )
 
 
-def fields(a: Layer, b: Layer, *, at_input: bool, at_logits: bool) -> list[FieldDifference]:
+def fields(
+    a: StoredLayer, b: StoredLayer, *, at_input: bool, at_logits: bool
+) -> list[FieldDifference]:
     """Return what differs between two layers, apart from what they read.
 
     Args:
@@ -55,7 +65,7 @@ def fields(a: Layer, b: Layer, *, at_input: bool, at_logits: bool) -> list[Field
     ]
 
 
-def grid(a: Tensor, b: Tensor) -> Iterator[FieldDifference]:
+def grid(a: StoredTensor, b: StoredTensor) -> Iterator[FieldDifference]:
     """Yield the differences of two activations' grids."""
     if (a.scale is None) != (b.scale is None):
         words = {True: "floats", False: "codes"}
@@ -85,7 +95,7 @@ def grid(a: Tensor, b: Tensor) -> Iterator[FieldDifference]:
         )
 
 
-def _not_comparable(a: Layer, b: Layer) -> Iterator[FieldDifference]:
+def _not_comparable(a: StoredLayer, b: StoredLayer) -> Iterator[FieldDifference]:
     if a.kind == "unknown":
         yield FieldDifference(
             field="not comparable",
@@ -96,7 +106,7 @@ def _not_comparable(a: Layer, b: Layer) -> Iterator[FieldDifference]:
         )
 
 
-def _faults(a: Layer, b: Layer, *, shapes: bool) -> Iterator[FieldDifference]:
+def _faults(a: StoredLayer, b: StoredLayer, *, shapes: bool) -> Iterator[FieldDifference]:
     """Yield what the common form cannot hold; shapes apart, as they follow from strides."""
     for which, layer in (("first", a), ("second", b)):
         for fault in [f for f in layer.faults if (f.field == "output_shape") == shapes]:
@@ -127,7 +137,7 @@ def _field_of(name: str) -> Field:
     return known.get(name, "not comparable")
 
 
-def _clamps(a: Layer, b: Layer) -> Iterator[FieldDifference]:
+def _clamps(a: StoredLayer, b: StoredLayer) -> Iterator[FieldDifference]:
     if a.clamp == b.clamp:
         return
     # Where the grids differ, the same activation has other codes.
@@ -144,7 +154,7 @@ def _clamps(a: Layer, b: Layer) -> Iterator[FieldDifference]:
     )
 
 
-def _activation(layer: Layer) -> str:
+def _activation(layer: StoredLayer) -> str:
     low, high = bounds(layer)
     if low is None and high is None:
         return "no activation"
@@ -153,7 +163,7 @@ def _activation(layer: Layer) -> str:
     return "another activation"
 
 
-def _shape(a: Layer, b: Layer) -> Iterator[FieldDifference]:
+def _shape(a: StoredLayer, b: StoredLayer) -> Iterator[FieldDifference]:
     mine, other = a.output.shape, b.output.shape
     if mine != other and mine and other:
         yield FieldDifference(
@@ -164,7 +174,9 @@ def _shape(a: Layer, b: Layer) -> Iterator[FieldDifference]:
         )
 
 
-def _weights(a: Layer, b: Layer, *, at_input: bool, at_logits: bool) -> Iterator[FieldDifference]:
+def _weights(
+    a: StoredLayer, b: StoredLayer, *, at_input: bool, at_logits: bool
+) -> Iterator[FieldDifference]:
     mine, other = a.weights, b.weights
     if mine is None or other is None:
         operator = table.of_kind(a.kind)
@@ -191,7 +203,9 @@ def _weights(a: Layer, b: Layer, *, at_input: bool, at_logits: bool) -> Iterator
     yield from _bias_scales(a, b, mine, other)
 
 
-def _bias_scales(a: Layer, b: Layer, mine: Weights, other: Weights) -> Iterator[FieldDifference]:
+def _bias_scales(
+    a: StoredLayer, b: StoredLayer, mine: StoredWeights, other: StoredWeights
+) -> Iterator[FieldDifference]:
     """Yield where bias scales differ that should not, or that nothing else explains."""
     scales = spread(mine.bias_scale, mine), spread(other.bias_scale, other)
     products = _product(a, mine), _product(b, other)
@@ -209,7 +223,7 @@ def _bias_scales(a: Layer, b: Layer, mine: Weights, other: Weights) -> Iterator[
         yield dataclasses.replace(one, detail=detail, harmful=True)
 
 
-def _product(layer: Layer, weights: Weights) -> Any:
+def _product(layer: StoredLayer, weights: StoredWeights) -> Any:
     read = layer.reads[0].scale
     return None if read is None else spread(read * weights.kernel_scale, weights)
 
@@ -218,7 +232,7 @@ def _close(mine: Any, other: Any) -> Any:
     return np.isclose(mine, other, rtol=ROUNDED, atol=0)
 
 
-def spread(values: Any, weights: Weights) -> Any:
+def spread(values: Any, weights: StoredWeights) -> Any:
     """Return one value a channel."""
     return np.broadcast_to(values, (weights.bias.size,))
 
@@ -296,7 +310,7 @@ STEP: Final = 1.01
 """Steps of the coarser grid by which the same real value may lie apart on two grids."""
 
 
-def bounds(layer: Layer) -> tuple[float | None, float | None]:
+def bounds(layer: StoredLayer) -> tuple[float | None, float | None]:
     """Return the real values at which a layer cuts off; None where it is the grid that does."""
     scale, zero = layer.output.scale, layer.output.zero_point or 0
     low, high = layer.clamp
@@ -308,7 +322,7 @@ def bounds(layer: Layer) -> tuple[float | None, float | None]:
     )
 
 
-def same_activation(a: Layer, b: Layer) -> bool:
+def same_activation(a: StoredLayer, b: StoredLayer) -> bool:
     """Whether two layers on different grids may have one activation.
 
     Where a grid ends before the activation does, the activation cuts nothing off, and files leave
@@ -323,7 +337,7 @@ def same_activation(a: Layer, b: Layer) -> bool:
     return all(_agree(a, b, end, sign, step) for end, sign in ((0, -1), (1, 1)))
 
 
-def _agree(a: Layer, b: Layer, end: int, sign: int, step: float) -> bool:
+def _agree(a: StoredLayer, b: StoredLayer, end: int, sign: int, step: float) -> bool:
     """Whether one end of two clamps may be the same; `sign` is 1 for the upper one."""
     mine, other = (
         sign * (layer.clamp[end] - (layer.output.zero_point or 0)) * float(layer.output.scale or 0)
@@ -340,7 +354,7 @@ CLOSE: Final = 1e-5
 """More than certified additions move their scales, relatively."""
 
 
-def in_order(a: Reading, b: Reading, alignment: Alignment, i: int, j: int) -> Layer:
+def in_order(a: Reading, b: Reading, alignment: Alignment, i: int, j: int) -> StoredLayer:
     """Return the second file's layer with its operands in the order of the first one's."""
     mine, other = a.layers[i], b.layers[j]
     if _crossed(a, b, alignment, mine, other):
@@ -401,7 +415,7 @@ def reads_differ(
     return differences
 
 
-def _grids(a: Reading, b: Reading, x: Read, y: Read) -> list[FieldDifference]:
+def _grids(a: Reading, b: Reading, x: LayerInput, y: LayerInput) -> list[FieldDifference]:
     """Return the differences of two reads that are not those of the tensors that they read."""
     written, other = _tensor(a, x.source), _tensor(b, y.source)
     differences = []
@@ -428,7 +442,7 @@ def _grids(a: Reading, b: Reading, x: Read, y: Read) -> list[FieldDifference]:
     return differences
 
 
-def _crossed_scales(mine: Layer, other: Layer) -> FieldDifference | None:
+def _crossed_scales(mine: StoredLayer, other: StoredLayer) -> FieldDifference | None:
     """Return that two operands are read by each other's scales, if they are."""
     if not _symmetric(mine) or len(mine.reads) != 2:
         return None
@@ -445,7 +459,9 @@ def _crossed_scales(mine: Layer, other: Layer) -> FieldDifference | None:
     )
 
 
-def _crossed(a: Reading, b: Reading, alignment: Alignment, mine: Layer, other: Layer) -> bool:
+def _crossed(
+    a: Reading, b: Reading, alignment: Alignment, mine: StoredLayer, other: StoredLayer
+) -> bool:
     if not _symmetric(mine) or len(mine.reads) != 2 or len(other.reads) != 2:
         return False
     straight = [
@@ -457,24 +473,26 @@ def _crossed(a: Reading, b: Reading, alignment: Alignment, mine: Layer, other: L
     return None in straight and None not in crossed
 
 
-def _symmetric(layer: Layer) -> bool:
+def _symmetric(layer: StoredLayer) -> bool:
     """Whether a layer computes the same where its operands change places."""
     operator = table.of_kind(layer.kind)
     return operator is not None and operator.SYMMETRIC
 
 
-def _source(a: Reading, b: Reading, alignment: Alignment, x: Read, y: Read) -> int | None:
+def _source(
+    a: Reading, b: Reading, alignment: Alignment, x: LayerInput, y: LayerInput
+) -> int | None:
     """Return the first file's index of what both reads take, or None if it is not the same."""
     mine = alignment.seen_from_first(a, x.source)
     other = alignment.seen_from_second(b, y.source)
     return mine if mine == other else None
 
 
-def _tensor(reading: Reading, source: int) -> Tensor:
+def _tensor(reading: Reading, source: int) -> StoredTensor:
     return reading.input if source == INPUT else reading.layers[source].output
 
 
-def _names(reading: Reading, reads: tuple[Read, ...]) -> str:
+def _names(reading: Reading, reads: tuple[LayerInput, ...]) -> str:
     return ", ".join(
         reading.input.name if r.source == INPUT else reading.layers[r.source].name for r in reads
     )

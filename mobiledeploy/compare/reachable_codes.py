@@ -14,7 +14,7 @@ import numpy.typing as npt
 from mobiledeploy.ops import table
 from mobiledeploy.ops.operator import has_weights
 from mobiledeploy.ops.tensors import QMAX, QMIN
-from mobiledeploy.reading import INPUT, Layer, Reading, Weights
+from mobiledeploy.reading import INPUT, Reading, StoredLayer, StoredWeights
 
 Ints = npt.NDArray[np.int64]
 
@@ -61,7 +61,7 @@ def source_span(reading: Reading, known: tuple[Span, ...], source: int) -> Span:
     return known[source]
 
 
-def sums(layer: Layer, source: Span) -> Span | None:
+def sums(layer: StoredLayer, source: Span) -> Span | None:
     """Return the accumulators of a convolution or dense layer, bias included."""
     weights, read = layer.weights, layer.reads[0]
     if weights is None or read.zero_point is None:
@@ -80,7 +80,7 @@ def sums(layer: Layer, source: Span) -> Span | None:
     return Span(low=least.sum(axis=axes) + bias, high=most.sum(axis=axes) + bias)
 
 
-def centred(weights: Weights, layer: Layer) -> Ints:
+def centred(weights: StoredWeights, layer: StoredLayer) -> Ints:
     """Return a kernel with its zero points taken off."""
     kernel = weights.kernel.astype(np.int64)
     zero = weights.kernel_zero.astype(np.int64)
@@ -89,7 +89,7 @@ def centred(weights: Weights, layer: Layer) -> Ints:
     return kernel - zero.reshape(-1, *[1] * (kernel.ndim - 1))
 
 
-def others(layer: Layer) -> tuple[int, ...]:
+def others(layer: StoredLayer) -> tuple[int, ...]:
     """Return the axes of a kernel that are summed over."""
     if layer.weights is None:
         return ()
@@ -97,7 +97,7 @@ def others(layer: Layer) -> tuple[int, ...]:
     return tuple(range(rank - 1)) if layer.kind == "depthwise" else tuple(range(1, rank))
 
 
-def multipliers(layer: Layer) -> npt.NDArray[np.float32] | None:
+def multipliers(layer: StoredLayer) -> npt.NDArray[np.float32] | None:
     """Return by how much a layer multiplies its sums, a channel: float32, as both kernels do."""
     weights, read, out = layer.weights, layer.reads[0], layer.output
     if weights is None or read.scale is None or out.scale is None:
@@ -109,7 +109,7 @@ def multipliers(layer: Layer) -> npt.NDArray[np.float32] | None:
 
 
 def stepped(
-    layer: Layer, multiplier: npt.NDArray[np.float32], accumulators: Ints
+    layer: StoredLayer, multiplier: npt.NDArray[np.float32], accumulators: Ints
 ) -> npt.NDArray[np.int64]:
     """Return the codes of sums, (channels, ...), rounded as XNNPACK and ONNX Runtime do."""
     zero = layer.output.zero_point or 0
@@ -122,7 +122,7 @@ def stepped(
     return codes
 
 
-def _along(ends: Ints, kernel: Ints, layer: Layer) -> Ints | None:
+def _along(ends: Ints, kernel: Ints, layer: StoredLayer) -> Ints | None:
     """Return the ends of input channels' intervals, so that they broadcast against a kernel."""
     inputs = kernel.shape[-1]
     if ends.size == inputs:
@@ -137,7 +137,7 @@ def _along(ends: Ints, kernel: Ints, layer: Layer) -> Ints | None:
     return None
 
 
-def _codes(layer: Layer, sources: list[Span]) -> Span:
+def _codes(layer: StoredLayer, sources: list[Span]) -> Span:
     everything = Span.full(layer.output.shape)
     low, high = layer.clamp
     whole = Span(low=np.maximum(everything.low, low), high=np.minimum(everything.high, high))

@@ -29,6 +29,7 @@ from mobiledeploy.compare.reachable_codes import (
 from mobiledeploy.formats.model import Format
 from mobiledeploy.ops import table
 from mobiledeploy.ops.certificate import all_codes
+from mobiledeploy.ops.onnx import IMAGE_AXES
 from mobiledeploy.ops.operator import (
     Cases,
     Certified,
@@ -41,7 +42,7 @@ from mobiledeploy.ops.operator import (
 )
 from mobiledeploy.ops.tensors import QMAX, QMIN, Codes, QTensor, Shape
 from mobiledeploy.ops.weights import MOST_STEPS, WIDEST_MULTIPLIER
-from mobiledeploy.reading import Layer, Read, Tensor
+from mobiledeploy.reading import LayerInput, StoredLayer, StoredTensor
 
 LARGEST = 2**26
 """Of a sum. Float32 holds every fourth whole number there."""
@@ -74,7 +75,7 @@ class Verdict:
 UNKNOWN = Verdict(equal=False, lsb=None, channels=(), method="not computed")
 
 
-def compare_weighted(a: Layer, b: Layer, source: Span) -> Verdict:
+def compare_weighted(a: StoredLayer, b: StoredLayer, source: Span) -> Verdict:
     """Compare two convolutions or dense layers.
 
     Args:
@@ -125,7 +126,7 @@ def _usable(*factors: npt.NDArray[np.float32] | None) -> bool:
     )
 
 
-def _delta(a: Layer, b: Layer, source: Span) -> Span | None:
+def _delta(a: StoredLayer, b: StoredLayer, source: Span) -> Span | None:
     """Return by how much the second layer's sums can be off the first one's, for one input."""
     if a.weights is None or b.weights is None:
         return None
@@ -163,7 +164,7 @@ class _Staircases:
         delta: By how much the second one's sums can be off the first one's, for one input.
     """
 
-    layers: tuple[Layer, Layer]
+    layers: tuple[StoredLayer, StoredLayer]
     factors: tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]
     spans: tuple[Span, Span]
     delta: Span
@@ -219,8 +220,8 @@ SAME: Final = Verdict(equal=True, lsb=0, channels=(), method="the same integers"
 
 
 def verdict_on(
-    a: Layer,
-    b: Layer,
+    a: StoredLayer,
+    b: StoredLayer,
     formats: tuple[Format, Format],
     source: Span,
     shapes: tuple[Sequence[Shape], Sequence[Shape]],
@@ -256,7 +257,7 @@ def verdict_on(
 
 
 def node_of(
-    layer: Layer, shapes: Sequence[Shape]
+    layer: StoredLayer, shapes: Sequence[Shape]
 ) -> tuple[Operator[Any], Node, tuple[QTensor, ...]] | None:
     """Return a layer's operator, a node that computes it before its clamp, and what that reads.
 
@@ -270,9 +271,10 @@ def node_of(
     operator, out = table.of_kind(layer.kind), layer.output
     if operator is None or layer.faults or len(shapes) != len(layer.reads):
         return None
+    images = operator.IMAGES or any(len(shape) == IMAGE_AXES for shape in shapes)
     try:
         inputs = tuple(
-            _on_grid(f"input {number}", _lifted(shape, operator), read)
+            _on_grid(f"input {number}", _lifted(shape, images=images), read)
             for number, (read, shape) in enumerate(zip(layer.reads, shapes, strict=True))
         )
         output = _on_grid("the layer", out.shape or (1,), out)
@@ -281,14 +283,14 @@ def node_of(
         return None
 
 
-def _lifted(shape: Shape, operator: Operator[Any]) -> Shape:
-    """Return the shape of what an operator reads; in files an image of one pixel is a vector."""
-    if operator.IMAGES and len(shape) == 1:
+def _lifted(shape: Shape, *, images: bool) -> Shape:
+    """Return a shape as in an integer graph: in files an image of one pixel is a vector."""
+    if images and len(shape) == 1:
         return (1, 1, *shape)
     return shape or (1,)
 
 
-def _on_grid(name: str, shape: Shape, grid: Read | Tensor) -> QTensor:
+def _on_grid(name: str, shape: Shape, grid: LayerInput | StoredTensor) -> QTensor:
     if grid.scale is None or grid.zero_point is None:
         raise ConversionError(f"`{name}` has no codes")
     return QTensor(name=name, shape=shape, scale=grid.scale, zero_point=grid.zero_point)
@@ -306,12 +308,12 @@ class _Function:
     """
 
     numbers: Hashable
-    layer: Layer = dataclasses.field(compare=False)
+    layer: StoredLayer = dataclasses.field(compare=False)
     format: Format = dataclasses.field(compare=False)
     shapes: tuple[Shape, ...] = dataclasses.field(compare=False)
 
     @classmethod
-    def of(cls, layer: Layer, file: Format, shapes: Sequence[Shape]) -> "_Function":
+    def of(cls, layer: StoredLayer, file: Format, shapes: Sequence[Shape]) -> "_Function":
         apart = {"name", "reads", "output", "weights", "table", "faults"}
         options = tuple(
             getattr(layer, field.name)
@@ -389,25 +391,25 @@ def _by_each_kernel(function: _Function, cases: Cases) -> list[Codes]:
     return [np.clip(codes, *layer.clamp) for codes in kernels]
 
 
-def _same_numbers(a: Layer, b: Layer) -> bool:
+def _same_numbers(a: StoredLayer, b: StoredLayer) -> bool:
     """Whether two layers without weights hold the same numbers."""
     return _same_windows(a, b) and a.clamp == b.clamp and _grids(a) == _grids(b)
 
 
-def _grids(layer: Layer) -> tuple[tuple[np.float32 | None, int | None], ...]:
+def _grids(layer: StoredLayer) -> tuple[tuple[np.float32 | None, int | None], ...]:
     """Return scale and zero point of what a layer reads, and of what it writes."""
-    tensors: tuple[Read | Tensor, ...] = (*layer.reads, layer.output)
+    tensors: tuple[LayerInput | StoredTensor, ...] = (*layer.reads, layer.output)
     return tuple((tensor.scale, tensor.zero_point) for tensor in tensors)
 
 
-def _same_windows(a: Layer, b: Layer) -> bool:
+def _same_windows(a: StoredLayer, b: StoredLayer) -> bool:
     """Whether two layers have the same window, strides, dilations, groups and padding."""
     return (a.window, a.strides, a.dilations, a.groups, a.pads) == (
         b.window, b.strides, b.dilations, b.groups, b.pads,
     )  # fmt: skip
 
 
-def _same_integers(a: Layer, b: Layer) -> bool:
+def _same_integers(a: StoredLayer, b: StoredLayer) -> bool:
     """Whether all numbers that decide a layer's codes are equal, one by one."""
     mine, other = a.weights, b.weights
     factors = multipliers(a), multipliers(b)

@@ -13,7 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from mobiledeploy.compare.align import Alignment
-from mobiledeploy.reading import INPUT, Layer, Reading, Weights
+from mobiledeploy.reading import INPUT, Reading
+from mobiledeploy.reading import StoredLayer as Layer
+from mobiledeploy.reading import StoredWeights as Weights
 
 Reals: TypeAlias = npt.NDArray[np.float64]
 

@@ -1,4 +1,4 @@
-"""`Dataset`: named images with labels and a fixed split, decoded one at a time."""
+"""`Dataset`: images with names, labels and a fixed split, decoded when they are needed."""
 
 import dataclasses
 import hashlib
@@ -17,16 +17,16 @@ Split: TypeAlias = Literal["train", "validation", "test"]
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Dataset:
-    """Images of which only names and labels are in memory.
+    """Images by index; only their names and labels are in memory.
 
     Attributes:
         name: For people: `digits`, or the folder's name.
         class_names: By label.
-        image_names: One an image: a path relative to the folder, or an invented name.
-        labels: int64, one an image.
-        splits: Indices of each split; every image is in exactly one.
-        digest: SHA-256 over names, labels and contents: the same data, the same digest.
-        decode: Gives image `i` as upright RGB pixels of its own size.
+        image_names: By index: a path relative to the folder, or an invented name.
+        labels: int64, shape (images,).
+        splits: Indices of the images of each split; every image is in exactly one.
+        digest: SHA-256 over names, labels and contents: the same for the same data.
+        decode: Returns image `i` as upright RGB pixels of its own size.
     """
 
     name: str
@@ -44,10 +44,10 @@ def content_digest(
     labels: Indices,
     contents: Sequence[bytes],
 ) -> str:
-    """Return the digest of a data set, hexadecimal SHA-256.
+    """Return the hexadecimal SHA-256 of a data set.
 
-    It covers the classes, and of every image in order its name, label and content hash, as lines
-    of JSON; not where the data lies.
+    It covers the class names and, for every image in order, its name, label and content hash, as
+    lines of JSON; not the path of the data.
     """
     digest = hashlib.sha256(json.dumps(list(class_names)).encode())
     for name, label, content in zip(image_names, labels, contents, strict=True):

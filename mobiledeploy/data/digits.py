@@ -1,4 +1,4 @@
-"""The built-in data: the 1797 handwritten digits that ship inside scikit-learn, 8 x 8 pixels.
+"""The built-in data set: 1797 handwritten digits of 8 x 8 pixels from scikit-learn.
 
 Optical Recognition of Handwritten Digits, E. Alpaydin and C. Kaynak, UCI Machine Learning
 Repository, 1998 (its test part). Nothing is downloaded.
@@ -20,7 +20,7 @@ from mobiledeploy.data.split import split
 from mobiledeploy.spec.config import DIGITS
 
 _SHAPE: Final = (1797, 65)
-"""A row an image: 64 grey values of 0..16, then the digit."""
+"""One row per image: 64 grey values of 0..16, then the digit."""
 
 
 def load() -> Dataset:
@@ -66,7 +66,7 @@ def _table() -> npt.NDArray[np.uint8]:
     path = Path(package.origin).parent / "datasets" / "data" / "digits.csv.gz"
     if not path.is_file():
         raise CorruptFileError(
-            f"expected scikit-learn's digits at {path}, found no such file",
+            f"expected scikit-learn's digits at {path}, there is no such file",
             hint="install scikit-learn again, or give a folder of photos with `--data`",
         )
     return parse_table(path)

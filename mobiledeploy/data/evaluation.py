@@ -1,6 +1,6 @@
-"""`evaluation.npz`: the held-back images of a build, with labels and the float model's logits.
+"""`evaluation.npz`: the held-back images of a build, with labels and float logits.
 
-It makes a build folder verifiable anywhere: without the photos, without TensorFlow.
+With it a build folder can be verified anywhere, without the photos or TensorFlow.
 """
 
 import dataclasses
@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from mobiledeploy.base import arrays
+from mobiledeploy.base import npz
 from mobiledeploy.base.errors import CorruptFileError
 
 _DAMAGED: Final = "the file is damaged: copy the folder again, or build again"
@@ -19,12 +19,12 @@ _DAMAGED: Final = "the file is damaged: copy the folder again, or build again"
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Evaluation:
-    """Labelled images of the network's size, with what the float network says of them.
+    """Labelled images of the network's size, with the float network's logits.
 
     Attributes:
         pixels: uint8, shape (images, size, size, 3).
         labels: int64, shape (images,).
-        names: One an image.
+        names: One per image.
         float_logits: float32, shape (images, classes).
     """
 
@@ -49,42 +49,41 @@ def to_bytes(evaluation: Evaluation) -> bytes:
 
 
 def read(path: Path) -> Evaluation:
-    """Read held-back images.
+    """Read the file.
 
     Raises:
         CorruptFileError: The file is missing, damaged, or its arrays do not fit together.
     """
-    told = arrays.read(
-        path, ("pixels", "labels", "names", "float_logits"), what="held-back images"
+    arrays = npz.read(path, ("pixels", "labels", "names", "float_logits"), what="held-back images")
+    evaluation = Evaluation(
+        pixels=arrays["pixels"],
+        labels=arrays["labels"],
+        names=tuple(str(name) for name in arrays["names"].ravel()),
+        float_logits=arrays["float_logits"],
     )
-    found = Evaluation(
-        pixels=told["pixels"],
-        labels=told["labels"],
-        names=tuple(str(name) for name in told["names"].ravel()),
-        float_logits=told["float_logits"],
-    )
-    images = len(found.names)
+    images = len(evaluation.names)
     if (
-        found.pixels.dtype != np.uint8
-        or found.pixels.ndim != 4
-        or not len(found.pixels) == images > 0
-        or not found.pixels.size
-        or found.labels.dtype.kind not in "iu"
-        or found.labels.shape != (images,)
-        or found.float_logits.dtype.kind != "f"
-        or found.float_logits.ndim != 2
-        or len(found.float_logits) != images
-        or not 0 <= found.labels.min() <= found.labels.max() < found.float_logits.shape[1]
+        evaluation.pixels.dtype != np.uint8
+        or evaluation.pixels.ndim != 4
+        or not len(evaluation.pixels) == images > 0
+        or not evaluation.pixels.size
+        or evaluation.labels.dtype.kind not in "iu"
+        or evaluation.labels.shape != (images,)
+        or evaluation.float_logits.dtype.kind != "f"
+        or evaluation.float_logits.ndim != 2
+        or len(evaluation.float_logits) != images
+        or evaluation.labels.min() < 0
+        or evaluation.labels.max() >= evaluation.float_logits.shape[1]
     ):
         raise CorruptFileError(
             f"{path}: images, labels, names and logits do not fit together",
             hint=_DAMAGED,
         )
-    bad = np.flatnonzero(~np.isfinite(found.float_logits).all(axis=1))
+    bad = np.flatnonzero(~np.isfinite(evaluation.float_logits).all(axis=1))
     if bad.size:
         raise CorruptFileError(
             f"{path}: expected numbers, received NaN or infinite logits of {bad.size} images, "
-            f"such as `{found.names[bad[0]]}`",
+            f"such as `{evaluation.names[bad[0]]}`",
             hint=_DAMAGED,
         )
-    return found
+    return evaluation

@@ -1,4 +1,4 @@
-"""A folder of photos, one sub-folder a class."""
+"""Open a folder of photos as a data set: one sub-folder per class."""
 
 import contextlib
 import dataclasses
@@ -13,11 +13,17 @@ import numpy as np
 from mobiledeploy.base.errors import RequestError
 from mobiledeploy.base.progress import Event, Progress, silent
 from mobiledeploy.data.dataset import Dataset, Pixels, Split, content_digest
-from mobiledeploy.data.photos import contents, counted, is_image, printable, visible
+from mobiledeploy.data.image_files import (
+    counts_by_suffix,
+    images_and_others,
+    is_image,
+    printable,
+    visible_entries,
+)
 from mobiledeploy.data.preprocess import decode
 from mobiledeploy.data.split import split, undivided
 
-LAYOUT: Final = "one sub-folder a class, such as photos/cat/1.jpg and photos/dog/2.jpg"
+LAYOUT: Final = "one sub-folder per class, such as photos/cat/1.jpg and photos/dog/2.jpg"
 SPLIT_FOLDERS: Final[dict[str, Split]] = {
     "train": "train",
     "training": "train",
@@ -27,21 +33,21 @@ SPLIT_FOLDERS: Final[dict[str, Split]] = {
     "test": "test",
     "testing": "test",
 }
-"""Names in lower case: `Train` and `TRAIN` are the same."""
+"""Names of split folders in lower case; the case does not matter."""
 _THREADS: Final = 4
-"""Files hashed at a time: hashing releases the interpreter lock, and half the time is disk."""
+"""Files hashed in parallel: hashing releases the interpreter lock, and waits for the disk."""
 _BATCH: Final = 1024
-"""Files hashed between two events."""
+"""Files hashed between two progress events."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Photo:
-    """An image file and what its folders say of it.
+class LabelledFile:
+    """An image file with the class and the split of its folders.
 
     Attributes:
-        path: Where it is.
+        path: The file.
         class_name: The class.
-        part: The split it was put in, None where the folder has none.
+        part: The split; None where the folder has no splits.
     """
 
     path: Path
@@ -52,40 +58,41 @@ class Photo:
 def load(path: Path, *, divide: bool = True, progress: Progress = silent) -> Dataset:
     """Return the photos under a folder; its sub-folders are the classes, sorted by name.
 
-    Where the sub-folders are `train` with `test`, `validation` or both, by any of the names in
-    `SPLIT_FOLDERS`, they are taken as given splits with the classes inside them, and a missing
-    one is taken from `train`.
-    Hidden files are passed over, and what is no image, which an event says. Every image is read
-    once, for its hash; none is decoded.
+    Where the sub-folders are `train` and `test`, `validation` or both, by any of the names in
+    `SPLIT_FOLDERS`, they are used as the splits, with the classes inside them; a missing split is
+    taken from `train`.
+
+    Hidden files are ignored. Other files that are not images are ignored, too, and an event says
+    so. Every image is read once, for its hash; none is decoded.
 
     Args:
         path: The folder.
-        divide: Whether every class is to be in every split. False puts all images into `test`,
-            however few they are: for photos that only calibrate or judge.
-        progress: Told while files are hashed.
+        divide: Whether every class must be in every split. False puts all images into `test`,
+            however few they are: for photos that only calibrate or verify.
+        progress: Called while files are hashed.
 
     Raises:
-        RequestError: There is no such folder, or what it holds is not a set of labelled images.
+        RequestError: There is no such folder, or it does not hold labelled images.
     """
     root = _root(path)
-    photos: list[Photo] = []
+    photos: list[LabelledFile] = []
     others: list[Path] = []
     for part, folder in _parts(root):
         photos += _photos(folder, root=root, part=part, others=others)
     if others:
-        progress(Event("data", f"passed over what is no image: {counted(others)}"))
+        progress(Event("data", f"ignored files that are not images: {counts_by_suffix(others)}"))
     class_names = tuple(sorted({photo.class_name for photo in photos}))
     if len(class_names) < 2:
-        found = f"only `{class_names[0]}`" if class_names else "no images"
+        received = f"only `{class_names[0]}`" if class_names else "no images"
         raise RequestError(
-            f"expected images of at least two classes in {printable(path)}, found {found}",
+            f"expected images of at least two classes in {printable(path)}, received {received}",
             hint=_classes_further_down(root) or LAYOUT,
         )
     paths = tuple(photo.path for photo in photos)
     names = tuple(printable(path.relative_to(root).as_posix()) for path in paths)
     label_of = {name: label for label, name in enumerate(class_names)}
     labels = np.array([label_of[photo.class_name] for photo in photos], np.int64)
-    contents = _hashes(paths, progress)
+    images_and_others = _hashes(paths, progress)
     given = [photo.part for photo in photos if photo.part is not None]
 
     def decode_photo(index: int) -> Pixels:
@@ -97,11 +104,11 @@ def load(path: Path, *, divide: bool = True, progress: Progress = silent) -> Dat
         image_names=names,
         labels=labels,
         splits=(
-            split(labels, contents, class_names, given=given or None)
+            split(labels, images_and_others, class_names, given=given or None)
             if divide
             else undivided(len(labels))
         ),
-        digest=content_digest(class_names, names, labels, contents),
+        digest=content_digest(class_names, names, labels, images_and_others),
         decode=decode_photo,
     )
 
@@ -119,31 +126,31 @@ def _root(path: Path) -> Path:
 
 
 def _parts(root: Path) -> list[tuple[Split | None, Path]]:
-    """Return the folders in which the classes stand, each with the split it is.
+    """Return the folders that hold the classes, each with its split.
 
-    `train` with classes inside, beside another split, is meant as splits: taken for classes, they
-    would make a model that tells training photos from test photos.
+    `train` beside another split, with folders inside, holds splits: if these were taken for
+    classes, the model would learn to tell training photos from test photos.
 
     Raises:
-        RequestError: What is meant as splits is none.
+        RequestError: The folders look like splits, but are not consistent.
     """
-    found = _folders(root, root)
-    parts = [SPLIT_FOLDERS.get(folder.name.lower()) for folder in found]
+    folders = _folders(root, root)
+    parts = [SPLIT_FOLDERS.get(folder.name.lower()) for folder in folders]
     known = [part for part in parts if part is not None]
-    train = next((f for f, part in zip(found, parts, strict=True) if part == "train"), None)
+    train = next((f for f, part in zip(folders, parts, strict=True) if part == "train"), None)
     if train is None or len(set(known)) < 2 or not _folders(train, root):
         return [(None, root)]
-    twice = [f for f, part in zip(found, parts, strict=True) if part and known.count(part) > 1]
-    others = [f for f, part in zip(found, parts, strict=True) if part is None]
-    without = [folder for folder in found if not _folders(folder, root)]
+    twice = [f for f, part in zip(folders, parts, strict=True) if part and known.count(part) > 1]
+    others = [f for f, part in zip(folders, parts, strict=True) if part is None]
+    without = [folder for folder in folders if not _folders(folder, root)]
     if others:
-        wrong = f"`{printable(others[0].name)}` stands beside them"
+        wrong = f"`{printable(others[0].name)}` is beside them"
     elif twice:
-        wrong = f"`{printable(twice[0].name)}` and `{printable(twice[1].name)}` are the same one"
+        wrong = f"`{printable(twice[0].name)}` and `{printable(twice[1].name)}` are the same split"
     elif without:
         wrong = f"`{printable(without[0].name)}` has no folders of classes"
     else:
-        return list(zip(parts, found, strict=True))
+        return list(zip(parts, folders, strict=True))
     raise RequestError(
         f"the folders in {printable(root)} look like splits, but {wrong}",
         hint=f"move it elsewhere, or name the folder that holds the classes, such as "
@@ -154,19 +161,19 @@ def _parts(root: Path) -> list[tuple[Split | None, Path]]:
 def _classes_further_down(root: Path) -> str | None:
     folders = _folders(root, root)
     if len(folders) == 1 and len(_folders(folders[0], root)) > 1:
-        return f"are the classes in {printable(folders[0])}? Then name that folder"
+        return f"if the classes are in {printable(folders[0])}, name that folder"
     return None
 
 
 def _folders(folder: Path, root: Path) -> list[Path]:
-    return [path for path in visible(folder, root) if path.is_dir()]
+    return [path for path in visible_entries(folder, root) if path.is_dir()]
 
 
 def _photos(
     folder: Path, *, root: Path, part: Split | None, others: list[Path]
-) -> Iterator[Photo]:
+) -> Iterator[LabelledFile]:
     """Yield the photos of a folder of classes; files that are no images are added to `others`."""
-    strays = [path for path in visible(folder, root) if path.is_file() and is_image(path)]
+    strays = [path for path in visible_entries(folder, root) if path.is_file() and is_image(path)]
     if strays:
         raise RequestError(
             f"{len(strays)} images belong to no class, such as {printable(strays[0])}",
@@ -174,20 +181,20 @@ def _photos(
         )
     for class_folder in _folders(folder, root):
         name = _class_name(class_folder)
-        paths, more = contents(class_folder, root)
+        paths, more = images_and_others(class_folder, root)
         if not paths:
-            found = f", only other files: {counted(more)}" if more else ""
+            only = f", only other files: {counts_by_suffix(more)}" if more else ""
             raise RequestError(
-                f"class `{name}` has no images in {printable(class_folder)}{found}",
+                f"class `{name}` has no images in {printable(class_folder)}{only}",
                 hint="add images, or remove the folder",
             )
         others += more
         for path in paths:
-            yield Photo(path=path, class_name=name, part=part)
+            yield LabelledFile(path=path, class_name=name, part=part)
 
 
 def _class_name(folder: Path) -> str:
-    """Return a name that can stand as one line of `labels.txt`."""
+    """Return the class name: it must be usable as one line of `labels.txt`."""
     if printable(folder) != str(folder):
         raise RequestError(
             f"the class folder {printable(folder)} has control characters or broken text in its "
@@ -202,12 +209,12 @@ def _class_name(folder: Path) -> str:
 
 
 def _hashes(paths: Sequence[Path], progress: Progress) -> tuple[bytes, ...]:
-    contents: list[bytes] = []
+    images_and_others: list[bytes] = []
     with ThreadPoolExecutor(_THREADS) as pool:
         for start in range(0, len(paths), _BATCH):
-            contents += pool.map(_sha256, paths[start : start + _BATCH])
-            progress(Event("data", "hashing photos", len(contents), len(paths)))
-    return tuple(contents)
+            images_and_others += pool.map(_sha256, paths[start : start + _BATCH])
+            progress(Event("data", "hashing photos", len(images_and_others), len(paths)))
+    return tuple(images_and_others)
 
 
 def _sha256(path: Path) -> bytes:
@@ -225,4 +232,7 @@ def _readable(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise RequestError(f"cannot read {printable(path)}: {error.strerror}") from error
+        raise RequestError(
+            f"cannot read {printable(path)}: {error.strerror}",
+            hint="check whether you may read the file",
+        ) from error

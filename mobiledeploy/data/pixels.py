@@ -1,4 +1,4 @@
-"""From images to rows of pixels, in threads: what every consumer of a `Dataset` calls."""
+"""Decode the images of a `Dataset` to arrays of pixels, in parallel."""
 
 import dataclasses
 from collections.abc import Iterator
@@ -17,22 +17,22 @@ from mobiledeploy.data.preprocess import preprocess
 from mobiledeploy.spec.config import Preprocessing
 
 BATCH: Final = 64
-"""Images decoded between two events."""
+"""Images decoded between two progress events."""
 UNREADABLE_PERCENT: Final = 1
-"""Up to this share of a data set may be unreadable; such images are left out and named."""
+"""Largest share of a data set that may be unreadable; such images are left out and named."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Images:
-    """Pixels with what belongs to each row.
+    """Pixels of images with their labels, indices and names.
 
     Attributes:
-        pixels: uint8, shape (images, image_size, image_size, 3); mapped from a file if one was
-            asked for.
+        pixels: uint8, shape (images, image_size, image_size, 3); mapped from a file if
+            `load_pixels` was given a path.
         labels: int64, shape (images,).
         indices: int64, shape (images,): each image's position in the data set.
         names: Each image's name in the data set.
-        unreadable: Why images are missing, one line each.
+        unreadable: One line per image that could not be read, with the reason.
     """
 
     pixels: npt.NDArray[np.uint8]
@@ -52,7 +52,7 @@ def batches(
 ) -> Iterator[Images]:
     """Yield the images in the order of `indices`, in batches of `batch_size` indices.
 
-    A batch lacks what could not be read, and may be empty.
+    Images that cannot be read are missing from their batch, which may be empty.
 
     Raises:
         RequestError: More images cannot be read than 1 % of the whole data set.
@@ -70,7 +70,7 @@ def batches(
         for start in range(0, len(indices), batch_size):
             wanted = indices[start : start + batch_size]
             rows: list[Pixels] = []
-            found: list[int] = []
+            readable: list[int] = []
             missing: list[str] = []
             for index, result in zip(
                 wanted.tolist(), pool.map(read, wanted.tolist()), strict=True
@@ -79,15 +79,15 @@ def batches(
                     missing.append(result)
                 else:
                     rows.append(result)
-                    found.append(index)
+                    readable.append(index)
             failures += missing
             if len(failures) > allowed:
                 raise RequestError(
                     f"{len(failures)} images cannot be read, expected at most {allowed} of the "
                     f"data set's {len(dataset.labels)}: {'; '.join(failures[:3])}",
-                    hint="remove these files or save them anew",
+                    hint="remove these files or save them again",
                 )
-            yield _images(dataset, _stack(rows, preprocessing), found, missing)
+            yield _images(dataset, _stack(rows, preprocessing), readable, missing)
 
 
 def load_pixels(
@@ -103,27 +103,27 @@ def load_pixels(
     """Return the images at `indices`, in that order, without those that cannot be read.
 
     Args:
-        dataset: Where from.
-        indices: Which.
-        preprocessing: To which size, and how.
-        progress: Told after every batch.
+        dataset: The data set.
+        indices: The indices of the images.
+        preprocessing: How images are cropped and resized.
+        progress: Called after every batch.
         stage: The stage's name in the events.
-        threads: Images decoded at a time.
-        path: A `.npy` file to keep the pixels in, written whole or not at all. They are then
-            mapped from it, and memory does not grow with their number. None: in memory.
+        threads: Images decoded in parallel.
+        path: A `.npy` file to write the pixels to, whole or not at all. They are then mapped from
+            it, so that memory does not grow with their number. None: in memory.
 
     Raises:
         RequestError: More images cannot be read than 1 % of the whole data set.
         StorageError: `path` cannot be written.
     """
     size = preprocessing.image_size
-    found: list[int] = []
+    readable: list[int] = []
     missing: list[str] = []
 
     def rows() -> Iterator[Pixels]:
         done = 0
         for batch in batches(dataset, indices, preprocessing, threads=threads):
-            found.extend(batch.indices.tolist())
+            readable.extend(batch.indices.tolist())
             missing.extend(batch.unreadable)
             done += len(batch.indices) + len(batch.unreadable)
             progress(Event(stage, "reading images", done, len(indices)))
@@ -135,21 +135,21 @@ def load_pixels(
         for block in rows():
             pixels[top : top + len(block)] = block
             top += len(block)
-        return _images(dataset, pixels[:top], found, missing)
+        return _images(dataset, pixels[:top], readable, missing)
     _write_rows(path, rows(), (size, size, 3))
     mapped: npt.NDArray[np.uint8] = np.load(path, mmap_mode="r", allow_pickle=False)
-    return _images(dataset, mapped, found, missing)
+    return _images(dataset, mapped, readable, missing)
 
 
 def _images(
-    dataset: Dataset, pixels: npt.NDArray[np.uint8], found: list[int], missing: list[str]
+    dataset: Dataset, pixels: npt.NDArray[np.uint8], readable: list[int], missing: list[str]
 ) -> Images:
-    indices = np.array(found, np.int64)
+    indices = np.array(readable, np.int64)
     return Images(
         pixels=pixels,
         labels=dataset.labels[indices],
         indices=indices,
-        names=tuple(dataset.image_names[index] for index in found),
+        names=tuple(dataset.image_names[index] for index in readable),
         unreadable=tuple(missing),
     )
 
@@ -160,7 +160,7 @@ def _stack(rows: list[Pixels], preprocessing: Preprocessing) -> npt.NDArray[np.u
 
 
 def _write_rows(path: Path, blocks: Iterator[Pixels], shape: tuple[int, ...]) -> None:
-    """Write blocks of rows as one `.npy` file whose length is only known at the end."""
+    """Write blocks of rows as one `.npy` file whose number of rows is known only at the end."""
     with replacing(path) as handle:
         count = 0
         _write_header(handle, (0, *shape))
@@ -172,7 +172,7 @@ def _write_rows(path: Path, blocks: Iterator[Pixels], shape: tuple[int, ...]) ->
 
 
 def _write_header(handle: BinaryIO, shape: tuple[int, ...]) -> None:
-    """NumPy pads the header so that the first dimension can grow in place."""
+    """Write the header; NumPy pads it so that the first dimension can grow in place."""
     np.lib.format.write_array_header_1_0(
         handle, {"descr": "|u1", "fortran_order": False, "shape": shape}
     )

@@ -1,8 +1,8 @@
-"""THE definition of how an image file becomes the network's input: docs/preprocessing.md.
+"""The one definition of how an image file becomes the network's input: docs/preprocessing.md.
 
-Training, calibration, verify, predict and the app's golden images use these functions and
-nothing else. Everything behind the decoder is integer arithmetic or a table of 256 values, so
-another language can reproduce it bit for bit.
+Training, calibration, verification, prediction and the app's golden images use these functions
+only. Everything after the decoder is integer arithmetic or a table of 256 values, so that another
+language can reproduce it bit for bit.
 """
 
 import io
@@ -40,22 +40,23 @@ _UNREADABLE: Final = (
     struct.error,
     zlib.error,
 )
-"""What Pillow raises on damaged files, depending on where the damage is."""
+"""What Pillow raises on damaged files."""
 _header_lock = threading.Lock()
 
 
 def decode(data: bytes, name: str) -> Pixels:
     """Return the upright RGB pixels of an image file, in its own size.
 
-    The first frame of an animation; the EXIF orientation is applied; of 16 bits a channel the
-    high byte counts; transparent parts stand on white; colour profiles are not applied.
+    Of an animation, the first frame is used. The EXIF orientation is applied. Of 16 bits per
+    channel, the high byte is used. Transparent parts get a white background. Colour profiles are
+    ignored.
 
     Args:
         data: The file: JPEG, PNG, WebP, BMP or GIF.
         name: For messages.
 
     Raises:
-        RequestError: The file is no such image, is damaged, or is larger than `MAX_PIXELS`.
+        RequestError: The file is not such an image, is damaged, or is larger than `MAX_PIXELS`.
     """
     from PIL import Image, UnidentifiedImageError
 
@@ -78,12 +79,12 @@ def decode(data: bytes, name: str) -> Pixels:
     except _UNREADABLE as error:
         raise RequestError(
             f"cannot decode `{name}`: {str(error) or type(error).__name__}",
-            hint="the file is damaged: remove it, or save it anew",
+            hint="the file is damaged: remove it, or save it again",
         ) from error
 
 
 def preprocess(pixels: Pixels, preprocessing: Preprocessing) -> Pixels:
-    """Return the image as the network sees it, (image_size, image_size, 3), 0..255."""
+    """Return the cropped and resized image: uint8, shape (image_size, image_size, 3)."""
     size = preprocessing.image_size
     match preprocessing.crop:
         case "center":
@@ -104,12 +105,12 @@ def to_float32(pixels: Pixels, preprocessing: Preprocessing) -> npt.NDArray[np.f
 
 
 def to_int8(pixels: Pixels) -> npt.NDArray[np.int8]:
-    """Return `pixel - 128`, same shape: the code of `(pixel - 128) / 128` on the input's grid."""
+    """Return `pixel - 128`, same shape: the int8 value at any input scaling."""
     return (pixels ^ np.uint8(128)).view(np.int8)
 
 
 def _open(data: bytes, name: str) -> "Image.Image":
-    """Read the header and refuse what would not fit into memory."""
+    """Read the header, and refuse images that would not fit into memory."""
     from PIL import Image
 
     with _header_lock, warnings.catch_warnings():
@@ -126,7 +127,7 @@ def _open(data: bytes, name: str) -> "Image.Image":
 
 
 def _rgb(image: "Image.Image", name: str) -> Pixels:
-    """Bring every colour mode that the formats can hold to RGB."""
+    """Convert every colour mode of the supported formats to RGB."""
     if image.mode.startswith("I;16"):
         grey = (np.asarray(image) >> 8).astype(np.uint8)
         return np.repeat(grey[..., None], 3, axis=2)
@@ -140,7 +141,7 @@ def _rgb(image: "Image.Image", name: str) -> Pixels:
 
 
 def _orientation(image: "Image.Image") -> int:
-    """Return the EXIF orientation, 1 where there is none or it cannot be read."""
+    """Return the EXIF orientation; 1 where there is none or it cannot be read."""
     from PIL import Image
 
     exif = Image.Exif()
@@ -155,7 +156,7 @@ def _orientation(image: "Image.Image") -> int:
 
 
 def _upright(pixels: Pixels, orientation: int) -> Pixels:
-    """Undo how the camera was held: EXIF 2.3, 4.6.4, tag 274."""
+    """Apply the EXIF orientation: EXIF 2.3, 4.6.4, tag 274."""
     if orientation >= 5:  # rows were stored as columns
         pixels = pixels.swapaxes(0, 1)
     if orientation in {3, 4, 7, 8}:  # the scene's bottom comes first

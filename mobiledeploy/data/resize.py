@@ -1,4 +1,4 @@
-"""Bilinear resize with antialias in integers: the same bits in every language.
+"""Bilinear resize with antialiasing in integer arithmetic: the same bits in every language.
 
 Output pixel i of m reads input pixel x of n with the integer weight
 
@@ -27,21 +27,21 @@ from mobiledeploy.data.dataset import Pixels
 
 Integers: TypeAlias = npt.NDArray[np.int64]
 Exact: TypeAlias = npt.NDArray[Any]
-"""Integers held as float32, float64 or int64, whichever cannot lose any."""
+"""Integers as float32, float64 or int64, whichever represents all of them exactly."""
 
 _GROUP: Final = 4
-"""Output rows computed by one product: few, since each reads another part of the input."""
+"""Output rows per matrix product: few, since each row needs another part of the input."""
 _PRODUCTS: Final = 2**18
-"""Multiplications a product, about: beyond it the converted block leaves the cache, and
-OpenBLAS starts threads of its own, which fight with those that decode images."""
+"""Approximate multiplications per matrix product. With more, the converted block would not fit
+into the cache, and OpenBLAS would start threads that compete with those that decode images."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Triangles:
-    """The weights along one axis, `_GROUP` output pixels at a time.
+    """The filter weights along one axis, in groups of `_GROUP` output pixels.
 
     Attributes:
-        starts: The first input pixel that each group reads.
+        starts: The first input pixel of each group.
         weights: r(i, x), shape (groups, _GROUP, pixels read).
         sums: R(i), shape (target,).
     """
@@ -53,10 +53,10 @@ class Triangles:
 
 @functools.lru_cache(maxsize=64)
 def triangles(source: int, target: int) -> Triangles:
-    """Return the weights for resizing `source` pixels to `target`.
+    """Return the filter weights for resizing `source` pixels to `target`.
 
-    Both sizes are divided by their greatest common divisor first: this divides every weight by
-    the same number, and changes no result.
+    Both sizes are divided by their greatest common divisor first, which divides all weights by
+    the same number and changes no result.
     """
     divisor = math.gcd(source, target)
     n, m = source // divisor, target // divisor
@@ -79,10 +79,10 @@ def triangles(source: int, target: int) -> Triangles:
 
 
 def resize(pixels: Pixels, height: int, width: int) -> Pixels:
-    """Return the image at another size, (height, width, 3).
+    """Return the resized image, uint8, shape (height, width, 3).
 
     Raises:
-        RequestError: The sizes are so extreme that 64 bits cannot hold the sums.
+        RequestError: The sizes are so large that 64 bits cannot hold the sums.
     """
     source_height, source_width, channels = pixels.shape
     if (source_height, source_width) == (height, width):
@@ -109,7 +109,7 @@ def resize(pixels: Pixels, height: int, width: int) -> Pixels:
 
 
 def _weigh(triangles: Triangles, rows: Exact, largest: int) -> Exact:
-    """Return the weighted sums of rows, exact since none is greater than `largest`."""
+    """Return weighted sums of rows, exact because none exceeds `largest`."""
     dtype = np.float32 if largest < 2**24 else np.float64 if largest < 2**53 else np.int64
     factors = triangles.weights.astype(dtype)
     window = factors.shape[2]

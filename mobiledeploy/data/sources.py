@@ -1,6 +1,6 @@
-"""What can be named as data: `digits`, or a folder."""
+"""Open a data set by its name: `digits`, or a folder."""
 
-from mobiledeploy.base.files import named
+from mobiledeploy.base.files import user_path
 from mobiledeploy.base.progress import Progress, silent
 from mobiledeploy.data import digits, folder
 from mobiledeploy.data.dataset import Dataset
@@ -8,12 +8,12 @@ from mobiledeploy.spec.config import DIGITS
 
 
 def open_dataset(source: str, *, divide: bool = True, progress: Progress = silent) -> Dataset:
-    """Return the built-in digits for `digits`, otherwise the folder of that name.
+    """Return the built-in digits for `digits`, otherwise the photos in the folder of that name.
 
     Args:
         source: `digits` or a path.
-        divide: False puts all images of a folder into the test split, see `folder.load`.
-        progress: Told while files are hashed.
+        divide: False puts all images of a folder into the test split; see `folder.load`.
+        progress: Called while files are hashed.
 
     Raises:
         RequestError: There is no such folder, or it holds no usable data set.
@@ -21,4 +21,4 @@ def open_dataset(source: str, *, divide: bool = True, progress: Progress = silen
     """
     if source == DIGITS:
         return digits.load()
-    return folder.load(named(source), divide=divide, progress=progress)
+    return folder.load(user_path(source), divide=divide, progress=progress)

@@ -1,7 +1,7 @@
-"""Which images train, which choose, which judge: a pure function of labels and contents.
+"""Split a data set into training, validation and test images.
 
-Neither names nor a seed take part: a folder may be renamed or moved, its files too, and builds
-with different seeds are judged on the same images.
+The split is a pure function of labels and contents, without names or a seed: folders and files
+may be renamed or moved, and builds with different seeds are tested on the same images.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,10 +13,10 @@ from mobiledeploy.base.errors import RequestError
 from mobiledeploy.data.dataset import Indices, Split
 
 SHARE: Final[Mapping[Split, int]] = {"test": 20, "validation": 10}
-"""Percent of each class that is held back."""
+"""Percentage of each class that a held-back split gets."""
 LIMIT: Final = 500
-"""Images that a held-back split has at most, over all classes: more would cost time and tell
-little (at 98 % right, the 95 % interval of 500 images reaches 1.2 points to each side)."""
+"""Most images of a held-back split, over all classes. More would take time and add little: at an
+accuracy of 98 %, the 95 % interval of 500 images is 1.2 points to each side."""
 
 
 def split(
@@ -28,21 +28,21 @@ def split(
 ) -> dict[Split, Indices]:
     """Return the indices of each split's images, ascending.
 
-    Each class gives 20 % to test and 10 % to validation, or its part of `LIMIT` if that is
-    less, but at least one image. Within a class the order of the contents' hashes decides.
-    Images of equal contents stay together; those that stand in several classes train.
+    Each class gives 20 % to test and 10 % to validation, or its share of `LIMIT` if that is less,
+    but at least one image. Within a class, the order of the content hashes decides. Images of
+    equal contents are in the same split; those with several classes are training images.
 
     Args:
-        labels: int64, one an image.
+        labels: int64, shape (images,).
         contents: A cryptographic hash of each image.
         class_names: By label, for messages.
-        given: The split that each image's owner has put it in: train, and test or validation or
-            both. What is missing is taken from train. Of equal contents in several splits, all
-            belong to the one that is held back the most, so that nothing is judged by an image
-            that was learnt.
+        given: The split of each image, where the user has made splits: train, and test or
+            validation or both. A missing split is taken from train. Where images of equal
+            contents are in several splits, all go into test if one is there, otherwise into
+            validation, so that no test image is a training image.
 
     Raises:
-        RequestError: A class has too few different images to be in every split.
+        RequestError: A class has too few different images for every split.
     """
     missing = [part for part in SHARE if given is None or part not in given]
     chosen: dict[Split, list[int]] = {"train": [], "validation": [], "test": []}
@@ -68,7 +68,7 @@ def split(
             quota = min(size * SHARE[part] // 100, size * LIMIT // total)
             chosen[part] += _take(groups, quota)
         chosen["train"] += [index for group in groups for index in group]
-    splits = {part: np.array(sorted(found), np.int64) for part, found in chosen.items()}
+    splits = {part: np.array(sorted(indices), np.int64) for part, indices in chosen.items()}
     _check_classes(splits, labels, class_names)
     return splits
 
@@ -80,7 +80,7 @@ def undivided(images: int) -> dict[Split, Indices]:
 
 
 def _equal_contents(contents: Sequence[bytes]) -> list[list[int]]:
-    """Return groups of images with the same content, the smallest groups first, then by hash."""
+    """Return groups of images with equal contents, sorted by size, then by hash."""
     groups: dict[bytes, list[int]] = {}
     for index, content in enumerate(contents):
         groups.setdefault(content, []).append(index)
@@ -92,7 +92,7 @@ def _most_held_back(parts: Sequence[Split]) -> Split:
 
 
 def _take(groups: list[list[int]], quota: int) -> list[int]:
-    """Remove groups from the front until the quota is full, at least one; return their images."""
+    """Remove groups from the front, at least one, up to the quota; return their images."""
     taken = groups.pop(0)
     while groups and len(taken) + len(groups[0]) <= quota:
         taken = taken + groups.pop(0)

@@ -1,6 +1,6 @@
-"""A photo made by a formula, with which every implementation can check its crop and resize.
+"""The test card: a photo made by a formula, by which an app checks its preprocessing.
 
-`contract.json` carries the digest of what must come out, and the app's self-test compares.
+`contract.json` holds the digest of the expected result, which the app's self-test compares.
 """
 
 import hashlib
@@ -26,6 +26,6 @@ def photo() -> Pixels:
     return pixels
 
 
-def resized(preprocessing: Preprocessing) -> str:
-    """Return the SHA-256 of the cropped and resized photo: rows from the top, R G B in turn."""
+def resized_digest(preprocessing: Preprocessing) -> str:
+    """Return the SHA-256 of the cropped and resized photo: row by row, R, G, B."""
     return hashlib.sha256(preprocess(photo(), preprocessing).tobytes()).hexdigest()

@@ -1,4 +1,4 @@
-"""Android libraries as they are published: classes, native libraries and keep rules in a ZIP."""
+"""Read an Android library (`.aar`): a ZIP of classes, native libraries and keep rules for R8."""
 
 import dataclasses
 import io
@@ -9,20 +9,20 @@ from pathlib import Path
 from typing import Final
 
 from mobiledeploy.base.errors import BundleError, CorruptFileError
-from mobiledeploy.deploy import pages, zips
+from mobiledeploy.deploy import native_libraries, zips
 
 _LIBRARY: Final = re.compile(r"jni/([\w-]+)/(lib[\w.+-]+\.so)")
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Aar:
-    """An opened library.
+    """What an AAR holds for some ABIs.
 
     Attributes:
-        path: Of the AAR.
-        classes: `classes.jar`.
-        rules: What R8 must keep; may be empty.
-        libraries: Native libraries by ABI and name.
+        path: The file.
+        classes: Bytes of `classes.jar`.
+        rules: Bytes of `proguard.txt`, which says what R8 must keep; may be empty.
+        libraries: Bytes of the native libraries, by ABI and file name.
     """
 
     path: Path
@@ -37,26 +37,29 @@ class Aar:
 
 
 def read(path: Path, *, abis: Sequence[str]) -> Aar:
-    """Return what an AAR has for some ABIs.
+    """Read an AAR, with its native libraries for some ABIs.
 
     Args:
         path: The AAR; untrusted.
         abis: Android's names, such as `arm64-v8a`.
 
     Raises:
-        BundleError: It is no AAR, or lacks libraries for an ABI that it should have.
+        BundleError: It is not an AAR, or has native libraries, but not for each of the ABIs.
         CorruptFileError: It is damaged.
     """
     names = [entry.name for entry in zips.entries(path)]
     if "classes.jar" not in names:
-        raise BundleError(f"{path} is no AAR: it holds no classes.jar")
+        raise BundleError(
+            f"{path} is not an AAR: it holds no classes.jar",
+            hint="name a library as Maven Central publishes it: a file that ends in `.aar`",
+        )
     natives = [match for match in map(_LIBRARY.fullmatch, names) if match]
     wanted = [match for match in natives if match[1] in abis]
-    held = {match[1] for match in natives}
-    if held and (lacking := set(abis) - held):
+    available = {match[1] for match in natives}
+    if available and (lacking := set(abis) - available):
         raise BundleError(
             f"{path} has no native libraries for {', '.join(sorted(lacking))}",
-            hint=f"it has them for {', '.join(sorted(held))}: choose with `--abi`",
+            hint=f"it has them for {', '.join(sorted(available))}: choose with `--abi`",
         )
     rules = [name for name in names if name == "proguard.txt"]
     content = zips.read(path, ["classes.jar", *rules, *(match[0] for match in wanted)])
@@ -72,14 +75,18 @@ def read(path: Path, *, abis: Sequence[str]) -> Aar:
     )
 
 
-def misaligned(aar: Aar, *, page: int) -> str | None:
-    """Return why a library of an AAR cannot be taken, or None.
+def library_problem(aar: Aar, *, page: int) -> str | None:
+    """Return why a native library of an AAR cannot go into an APK; None if all can.
+
+    Args:
+        aar: The opened AAR.
+        page: Bytes of a memory page in the 64-bit ABIs.
 
     Raises:
         CorruptFileError: A library is damaged.
     """
     for (abi, name), data in sorted(aar.libraries.items()):
         where = f"{aar.path.name}: {abi}/{name}"
-        if problem := pages.library_problem(data, abi, where=where, page=page):
+        if problem := native_libraries.library_problem(data, abi, where=where, page=page):
             return problem
     return None

@@ -1,7 +1,7 @@
-"""From an Android project that holds a build to a signed APK, without Gradle.
+"""Make a signed APK of an Android project without Gradle.
 
-Compile, shrink, link, package, sign; then the APK is read again and held against what it was made
-from. Equal inputs, tools and an RSA key give equal bytes.
+The steps: compile, shrink, link, package, sign. Then the finished file is read and compared with
+what it was made from. Equal inputs, tools and an RSA key give equal bytes.
 """
 
 import dataclasses
@@ -14,58 +14,58 @@ from mobiledeploy.base import files
 from mobiledeploy.base.errors import RequestError
 from mobiledeploy.base.progress import Event, Progress, silent
 from mobiledeploy.deploy import (
+    android_project,
+    app_runtimes,
     check_apk,
     compile_app,
-    engines,
-    project,
     signing,
     toolchain,
     zips,
 )
 from mobiledeploy.deploy import jdk as jdks
 from mobiledeploy.deploy.aar import Aar
-from mobiledeploy.deploy.check_apk import ASSETS, STORED, Findings
-from mobiledeploy.deploy.elf import MACHINES
-from mobiledeploy.deploy.engines import Runtime
-from mobiledeploy.deploy.pages import PAGE
-from mobiledeploy.deploy.project import Engine
-from mobiledeploy.deploy.signing import Key, Scheme
+from mobiledeploy.deploy.android_project import Flavour
+from mobiledeploy.deploy.app_runtimes import AppRuntime
+from mobiledeploy.deploy.check_apk import ASSETS, STORED, ApkContents
+from mobiledeploy.deploy.native_libraries import MACHINES, PAGE
+from mobiledeploy.deploy.signing import Scheme, SigningKey
 from mobiledeploy.deploy.zips import NewEntry
 from mobiledeploy.spec.results import File
 
 WORD: Final = 4
-"""Bytes that stored entries are aligned to, so that they can be read in place."""
+"""Alignment of stored entries in bytes, so that they can be read in place."""
 _STAGE: Final = "apk"
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
-    """What is wanted of an APK.
+class ApkOptions:
+    """How to make an APK.
 
     Attributes:
-        engine: The runtimes in it.
+        engine: The flavour of the app: which runtimes it carries.
         abis: Processors that it runs on, by Android's names.
-        litert: The user's AARs of LiteRT; none takes the pinned TensorFlow Lite.
+        litert: The user's AARs of LiteRT; if empty, the pinned TensorFlow Lite is used.
         allow_4kb_pages: Whether libraries may be aligned for pages of 4 KB only.
-        key: Signs it; None takes this machine's debug key.
+        key: The key that signs it; None for this machine's debug key.
     """
 
-    engine: Engine = "onnx"
+    engine: Flavour = "onnx"
     abis: tuple[str, ...] = ("arm64-v8a",)
     litert: tuple[Path, ...] = ()
     allow_4kb_pages: bool = False
-    key: Key | None = None
+    key: SigningKey | None = None
 
     def __post_init__(self) -> None:
         unknown = [abi for abi in self.abis if abi not in MACHINES]
         if unknown or not self.abis or len(set(self.abis)) != len(self.abis):
             raise RequestError(
                 f"expected different ABIs among {', '.join(MACHINES)}, "
-                f"received {', '.join(self.abis) or 'none'}"
+                f"received {', '.join(self.abis) or 'none'}",
+                hint="name each processor once: `--abi arm64-v8a --abi x86_64`",
             )
         if self.litert and self.engine == "onnx":
             raise RequestError(
-                "`--litert-aar` goes with an app that has LiteRT",
+                "`--litert-aar` is of use in an app with LiteRT only, received `--engine onnx`",
                 hint="add `--engine tflite` or `--engine both`",
             )
 
@@ -75,18 +75,18 @@ class Apk:
     """An APK that was made and checked.
 
     Attributes:
-        path: Where it is.
-        size: Bytes.
+        path: The file.
+        size: Bytes of the file.
         sha256: Hexadecimal digest of the bytes.
-        application_id: By which a phone knows the app.
-        version_name: What people see.
+        application_id: The id by which a phone knows the app.
+        version_name: The version that people see.
         min_sdk: Oldest API level that it runs on.
         target_sdk: API level that it was made for.
-        runtimes: That it carries.
+        runtimes: The runtimes that it carries.
         abis: Processors that it runs on.
-        page_size: Bytes of a memory page that its libraries are aligned to.
-        classes: How many are left after shrinking.
-        schemes: Of its signature.
+        page_size: Bytes of the memory pages that its libraries are aligned for.
+        classes: Number of classes that are left after shrinking.
+        schemes: Schemes of its signature.
         certificate: SHA-256 of the signer's certificate, hexadecimal.
         debug_key: Whether it is signed by this machine's debug key.
     """
@@ -98,7 +98,7 @@ class Apk:
     version_name: str
     min_sdk: int
     target_sdk: int
-    runtimes: tuple[Runtime, ...]
+    runtimes: tuple[AppRuntime, ...]
     abis: tuple[str, ...]
     page_size: int
     classes: int
@@ -110,51 +110,54 @@ class Apk:
 def build(
     app: Path,
     assets: Path,
-    held: Sequence[File],
+    carried: Sequence[File],
     out: Path,
-    options: Options,
+    options: ApkOptions,
     *,
     cache: Path | None = None,
     progress: Progress = silent,
 ) -> Apk:
-    """Make a signed APK.
+    """Make a signed APK of a project that carries a build.
 
     Args:
         app: The Android project.
         assets: Folder of the files that the app carries.
-        held: Those files; each is checked.
-        out: Where the APK goes; an earlier one is replaced when the new one holds.
-        options: What is wanted of it.
-        cache: Of the toolchain and the debug key; by default the user's.
+        carried: Those files; each is checked.
+        out: The APK; an earlier one is replaced once the new one has passed its checks.
+        options: How to make it.
+        cache: Folder of the toolchain and the debug key; by default the user's cache folder.
         progress: Told what is being done.
 
     Raises:
         RequestError: `out` is a folder.
         MissingDependencyError: The JDK, Maven or npm is missing.
-        DownloadError: A tool cannot be had.
-        BundleError: The project, a library or the key does not fit.
+        DownloadError: A tool cannot be downloaded.
+        BundleError: The project, a library or the key cannot be used.
         CorruptFileError: A file of the build, the cache or an AAR is damaged.
         StorageError: The APK or temporary files cannot be written.
     """
     if out.is_dir():
-        raise RequestError(f"{out} is a folder, expected the name of an APK")
-    # Before a minute of work, not after it.
+        raise RequestError(
+            f"expected the name of an APK, received the folder {out}",
+            hint=f"name a file: `--apk {out / 'app.apk'}`",
+        )
+    # Whether `out` can be written is tried before a minute of work, not after it.
     with files.storage_errors(out):
         out.parent.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=out.parent).close()
-    described = project.read(app)
+    project = android_project.read(app)
     jdk = jdks.installed()
     tools = toolchain.fetch(
         "apk",
-        *engines.parts(options.engine, own_litert=bool(options.litert)),
+        *app_runtimes.parts(options.engine, own_litert=bool(options.litert)),
         cache=cache,
         progress=progress,
         stage=_STAGE,
     )
-    libraries = engines.libraries(
+    libraries = app_runtimes.libraries(
         options.engine, litert=options.litert, abis=options.abis, toolchain=tools
     )
-    page = engines.page_size(libraries, allow_4kb=options.allow_4kb_pages)
+    page = app_runtimes.page_size(libraries, allow_4kb=options.allow_4kb_pages)
     key = options.key or signing.debug_key(jdk, cache=cache)
     with (
         files.storage_errors(Path(tempfile.gettempdir())),
@@ -162,7 +165,7 @@ def build(
     ):
         work = Path(made)
         compiled = compile_app.compile_app(
-            described, options.engine, libraries, work,
+            project, options.engine, libraries, work,
             jdk=jdk, toolchain=tools, progress=progress, stage=_STAGE,
         )  # fmt: skip
         progress(Event(_STAGE, "packaging and signing"))
@@ -171,29 +174,29 @@ def build(
             *_from_linked(compiled.linked),
             *_classes(compiled.dex),
             *_natives(libraries),
-            *_assets(assets, held),
+            *_assets(assets, carried),
         ]
         zips.write(unsigned, sorted(content, key=lambda entry: entry.name))
-        sdk = described.min_sdk
+        sdk = project.min_sdk
         signing.sign(unsigned, signed, key, min_sdk=sdk, jdk=jdk, toolchain=tools)
         progress(Event(_STAGE, "checking the APK"))
-        found = check_apk.check(
+        contents = check_apk.check(
             signed,
-            project=described,
-            engine=options.engine,
+            project=project,
+            flavour=options.engine,
             abis=options.abis,
-            assets=held,
+            assets=carried,
             page=page,
             jdk=jdk,
             toolchain=tools,
         )
         data = signed.read_bytes()
     files.write_atomic(out, data)
-    return _describe(out, found, options, page)
+    return _describe(out, contents, options, page)
 
 
 def _from_linked(linked: Path) -> Iterator[NewEntry]:
-    """Give manifest, resource table and resources; what aapt2 stored stays stored."""
+    """Yield manifest, resource table and resources; what aapt2 left uncompressed stays so."""
     entries = zips.entries(linked)
     content = zips.read(linked, (entry.name for entry in entries))
     for entry in entries:
@@ -207,34 +210,34 @@ def _classes(dex: Sequence[Path]) -> Iterator[NewEntry]:
 
 
 def _natives(libraries: tuple[Aar, ...]) -> Iterator[NewEntry]:
-    """Give the native libraries: stored at whole pages, to be mapped from the APK."""
+    """Yield the native libraries, uncompressed at whole pages, so that they can be mapped."""
     for library in libraries:
         for (abi, name), data in library.libraries.items():
             yield NewEntry(name=f"lib/{abi}/{name}", data=data, alignment=PAGE)
 
 
-def _assets(folder: Path, held: Sequence[File]) -> Iterator[NewEntry]:
-    for file in held:
+def _assets(folder: Path, carried: Sequence[File]) -> Iterator[NewEntry]:
+    for file in carried:
         data = file.check(folder).read_bytes()
         alignment = WORD if file.path.endswith(STORED) else None
         yield NewEntry(name=ASSETS + file.path, data=data, alignment=alignment)
 
 
-def _describe(out: Path, found: Findings, options: Options, page: int) -> Apk:
+def _describe(out: Path, contents: ApkContents, options: ApkOptions, page: int) -> Apk:
     file = File.of(out.parent, out)
     return Apk(
         path=out.as_posix(),
         size=file.size,
         sha256=file.sha256,
-        application_id=found.badging.application_id,
-        version_name=found.badging.version_name,
-        min_sdk=found.badging.min_sdk,
-        target_sdk=found.badging.target_sdk,
-        runtimes=engines.RUNTIMES[options.engine],
-        abis=found.badging.abis,
+        application_id=contents.manifest.application_id,
+        version_name=contents.manifest.version_name,
+        min_sdk=contents.manifest.min_sdk,
+        target_sdk=contents.manifest.target_sdk,
+        runtimes=app_runtimes.RUNTIMES[options.engine],
+        abis=contents.manifest.abis,
         page_size=page,
-        classes=len(found.classes),
-        schemes=found.signature.schemes,
-        certificate=found.signature.certificate,
+        classes=len(contents.classes),
+        schemes=contents.signature.schemes,
+        certificate=contents.signature.certificate,
         debug_key=options.key is None,
     )

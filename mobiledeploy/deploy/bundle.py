@@ -1,4 +1,4 @@
-"""Put a build into an Android project's assets, whole or not at all."""
+"""Put a build's files into an Android project's assets, all of them or none."""
 
 import contextlib
 import dataclasses
@@ -11,28 +11,31 @@ from typing import Final
 
 from mobiledeploy.base import codec
 from mobiledeploy.base.errors import BundleError
-from mobiledeploy.base.files import Name, named, storage_errors
+from mobiledeploy.base.files import Name, storage_errors, user_path
 from mobiledeploy.base.progress import Progress, silent
 from mobiledeploy.deploy import apk as apks
-from mobiledeploy.deploy.apk import Apk, Options
+from mobiledeploy.deploy.apk import Apk, ApkOptions
 from mobiledeploy.spec import manifest
 from mobiledeploy.spec.contract import Contract, class_names
 from mobiledeploy.spec.results import File
 from mobiledeploy.verify.outputs import golden
 
 ASSETS: Final = Path("app/src/main/assets")
+"""Where a project keeps its assets."""
 FOLDER: Final = "mobiledeploy"
+"""Folder of a build's files in the assets."""
 CARRIED: Final = ("model.tflite", "model.onnx", "labels.txt", "contract.json", "golden.npz")
+"""The files of a build that an app carries."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Bundle:
-    """What was put into an app project.
+    """What was put into an Android project.
 
     Attributes:
-        folder: Where the assets are.
-        files: What lies there, relative to `folder`.
-        apk: The APK that was made of the project, if one was asked for.
+        folder: The folder of the assets.
+        files: The files in it, with paths relative to `folder`.
+        apk: The APK that was made of the project; None if none was asked for.
     """
 
     folder: str
@@ -45,7 +48,7 @@ def bundle(
     app: Name,
     *,
     apk: Name | None = None,
-    options: Options | None = None,
+    options: ApkOptions | None = None,
     progress: Progress = silent,
 ) -> Bundle:
     """Put a build's model, labels, contract and golden vectors into an Android project.
@@ -56,21 +59,21 @@ def bundle(
     Args:
         build: A build folder; its manifest is checked first.
         app: The Android project: the folder that holds `app/`.
-        apk: Where an APK of the project goes; None makes none.
-        options: What is wanted of the APK.
+        apk: Name of an APK to make of the project; None makes none.
+        options: How to make the APK.
         progress: Told what is being done for the APK.
 
     Raises:
         CorruptFileError: The build is incomplete or was changed, or its models or labels are not
-            those of its contract.
-        BundleError: `app` is no Android project, the labels do not fit the model, or no APK can
-            be made of them.
-        ParityError: The golden vectors would prove nothing.
+            those that its contract names.
+        BundleError: `app` is not an Android project, the labels do not fit the model, or no APK
+            can be made of them.
+        ParityError: All golden vectors have the same answer, so that they would prove nothing.
         MissingDependencyError: A tool that makes the APK is missing.
-        DownloadError: A tool that makes the APK cannot be had.
+        DownloadError: A tool that makes the APK cannot be downloaded.
         StorageError: The assets or the APK cannot be written.
     """
-    build, app = named(build), named(app)
+    build, app = user_path(build), user_path(app)
     manifest.read(build, holding=CARRIED)
     contract = codec.from_json(
         Contract, (build / "contract.json").read_bytes(), where="contract.json"
@@ -82,7 +85,7 @@ def bundle(
     golden.require_variety(answers)
     if not (app / "app").is_dir():
         raise BundleError(
-            f"{app} is no Android project: it holds no folder `app`",
+            f"{app} is not an Android project: it holds no folder `app`",
             hint="name the project with `--app DIR`",
         )
     assets = app / ASSETS
@@ -94,12 +97,12 @@ def bundle(
             _swap(staging, assets / FOLDER)
     folder = assets / FOLDER
     carried = tuple(File.of(folder, path) for path in sorted(folder.iterdir()))
-    made = None
+    made_apk = None
     if apk is not None:
-        made = apks.build(
-            app, folder, carried, named(apk), options or Options(), progress=progress
+        made_apk = apks.build(
+            app, folder, carried, user_path(apk), options or ApkOptions(), progress=progress
         )
-    return Bundle(folder=folder.as_posix(), files=carried, apk=made)
+    return Bundle(folder=folder.as_posix(), files=carried, apk=made_apk)
 
 
 def _check_labels(path: Path, contract: Contract) -> None:
@@ -107,18 +110,25 @@ def _check_labels(path: Path, contract: Contract) -> None:
     if len(labels) != contract.classes:
         raise BundleError(
             f"{path} has {len(labels)} labels, but the model has {contract.classes} classes",
-            hint="an app would show wrong names: build again with the data of this model",
+            hint="the app would show wrong names: build again with the data of this model",
         )
     for number, label in enumerate(labels, start=1):
         if not label.strip():
-            raise BundleError(f"{path} has an empty label in line {number}")
+            raise BundleError(
+                f"{path} has an empty label in line {number}",
+                hint="give the class a name: rename its folder of photos and build again",
+            )
     if len(set(labels)) != len(labels):
-        raise BundleError(f"{path} names a class twice")
+        double = next(label for label in labels if labels.count(label) > 1)
+        raise BundleError(
+            f"{path} has the label `{double}` twice",
+            hint="give each class a name of its own and build again",
+        )
 
 
 @contextlib.contextmanager
 def _staging(parent: Path) -> Iterator[Path]:
-    """Give a folder on the same file system, removed unless it was renamed."""
+    """Make a folder beside its final place; it is removed at the end unless it was renamed."""
     folder = Path(tempfile.mkdtemp(prefix=f".{FOLDER}-", dir=parent))
     folder.chmod(0o755)
     try:

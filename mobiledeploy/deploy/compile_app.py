@@ -1,25 +1,34 @@
-"""From an app's sources and libraries to what a phone loads: resources and DEX files."""
+"""Compile an Android app without Gradle: from sources and libraries to resources and DEX files."""
 
 import dataclasses
+import xml.etree.ElementTree as ET
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from mobiledeploy.base import programs
+from mobiledeploy.base.errors import BundleError
 from mobiledeploy.base.progress import Event, Progress
-from mobiledeploy.deploy import kotlin, resources, shrink, zips
+from mobiledeploy.deploy import zips
 from mobiledeploy.deploy.aar import Aar
-from mobiledeploy.deploy.jdk import Jdk
-from mobiledeploy.deploy.project import Engine, Project
-from mobiledeploy.deploy.resources import Linked
+from mobiledeploy.deploy.android_project import AndroidProject, Flavour
+from mobiledeploy.deploy.jdk import QUICK, Jdk, class_path_argument
 from mobiledeploy.deploy.toolchain import Toolchain
 from mobiledeploy.deploy.zips import NewEntry
 
 DEFAULT_RULES: Final = Path(__file__).with_name("defaults.pro")
+"""The keep rules that Gradle's Android plug-in gives R8 by default."""
+ANDROID: Final = "http://schemas.android.com/apk/res/android"
+"""XML namespace of the manifest's attributes."""
+_KOTLIN_COMPILER: Final = "org.jetbrains.kotlin.cli.jvm.K2JVMCompiler"
+_NULLABILITY: Final = "-Xnullability-annotations=@android.annotation:ignore"
+"""The Android API in android-all carries annotations that Kotlin would take for a promise."""
+_R8: Final = "com.android.tools.r8.R8"
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Compiled:
-    """What came out.
+class CompiledApp:
+    """The compiled parts of an app.
 
     Attributes:
         linked: A ZIP with the binary manifest, resource table and resources.
@@ -31,8 +40,8 @@ class Compiled:
 
 
 def compile_app(
-    project: Project,
-    engine: Engine,
+    project: AndroidProject,
+    flavour: Flavour,
     libraries: Sequence[Aar],
     work: Path,
     *,
@@ -40,14 +49,14 @@ def compile_app(
     toolchain: Toolchain,
     progress: Progress,
     stage: str,
-) -> Compiled:
+) -> CompiledApp:
     """Compile, link and shrink an app.
 
     Args:
-        project: Whose sources and resources.
-        engine: The flavour.
-        libraries: What the flavour links.
-        work: An empty folder; it must stay as long as what comes out is used.
+        project: The app's project.
+        flavour: Which of the project's flavours to compile.
+        libraries: The Android libraries that the flavour uses.
+        work: An empty folder; it must exist as long as the result is used.
         jdk: Runs the compilers.
         toolchain: Holds the part `apk`.
         progress: Told what is being done.
@@ -60,52 +69,52 @@ def compile_app(
     for folder in folders.values():
         folder.mkdir()
     progress(Event(stage, "linking resources"))
-    linked = resources.link(project, engine, folders["resources"], toolchain)
+    linked = link_resources(project, flavour, folders["resources"], toolchain)
     target = project.jvm_target
-    kotlin.compile_java(linked.java, folders["app"], jvm_target=target, jdk=jdk)
+    compile_java(linked.java, folders["app"], jvm_target=target, jdk=jdk)
     jars = []
     for number, library in enumerate(libraries):
         jars.append(work / f"library{number}.jar")
         jars[-1].write_bytes(library.classes)
     stdlib, android = toolchain.jars("kotlin-stdlib"), toolchain.jars("android-15")
     progress(Event(stage, "compiling the app's core"))
-    kotlin.compile_kotlin(
+    compile_kotlin(
         project.core_sources(), folders["core"], module="core", class_path=stdlib,
         jvm_target=target, jdk=jdk, toolchain=toolchain,
     )  # fmt: skip
     progress(Event(stage, "compiling the app"))
-    kotlin.compile_kotlin(
-        project.app_sources(engine), folders["app"], module="app",
+    compile_kotlin(
+        project.app_sources(flavour), folders["app"], module="app",
         class_path=(folders["app"], folders["core"], *jars, *stdlib, *android),
         jvm_target=target, jdk=jdk, toolchain=toolchain,
     )  # fmt: skip
     progress(Event(stage, "shrinking"))
-    shrink.shrink(
-        (*(jar(folders[name]) for name in ("core", "app")), *jars, *stdlib),
+    shrink(
+        (*(pack_classes(folders[name]) for name in ("core", "app")), *jars, *stdlib),
         folders["dex"],
         rules=keep_rules(project, linked, libraries, work),
         min_sdk=project.min_sdk,
         jdk=jdk,
         toolchain=toolchain,
     )
-    return Compiled(linked=linked.apk, dex=tuple(sorted(folders["dex"].glob("classes*.dex"))))
+    return CompiledApp(linked=linked.apk, dex=tuple(sorted(folders["dex"].glob("classes*.dex"))))
 
 
 def keep_rules(
-    project: Project, linked: Linked, libraries: Sequence[Aar], work: Path
+    project: AndroidProject, linked: "LinkedResources", libraries: Sequence[Aar], work: Path
 ) -> tuple[Path, ...]:
-    """Return the files of rules for R8: Gradle's defaults, the app's, its XML's, the libraries'.
+    """Return R8's files of keep rules: Gradle's defaults, the app's, its XML's, the libraries'.
 
     Those of the libraries are written to `work`.
     """
-    own = []
+    of_libraries = []
     for number, library in enumerate(libraries):
-        own.append(work / f"library{number}.pro")
-        own[-1].write_bytes(library.rules)
-    return (DEFAULT_RULES, project.rules, linked.rules, *own)
+        of_libraries.append(work / f"library{number}.pro")
+        of_libraries[-1].write_bytes(library.rules)
+    return (DEFAULT_RULES, project.rules, linked.rules, *of_libraries)
 
 
-def jar(folder: Path) -> Path:
+def pack_classes(folder: Path) -> Path:
     """Write a jar of a folder's class files beside it; equal classes give equal bytes."""
     packed = folder.with_name(f"{folder.name}.jar")
     names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.class"))
@@ -114,3 +123,160 @@ def jar(folder: Path) -> Path:
         (NewEntry(name=name, data=(folder / name).read_bytes(), alignment=None) for name in names),
     )
     return packed
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class LinkedResources:
+    """Manifest and resources in the form that a phone reads.
+
+    Attributes:
+        apk: A ZIP with the binary manifest, resource table and resources.
+        java: The Java sources of the resource class `R`.
+        rules: Keep rules for the classes that manifest or layouts name.
+    """
+
+    apk: Path
+    java: tuple[Path, ...]
+    rules: Path
+
+
+def link_resources(
+    project: AndroidProject, flavour: Flavour, work: Path, toolchain: Toolchain
+) -> LinkedResources:
+    """Compile an app's resources, then link them with its manifest, by `aapt2`.
+
+    Args:
+        project: The app's project.
+        flavour: Its resources are added to those of the project.
+        work: An empty folder for the results.
+        toolchain: Holds `aapt2` and the framework's resources.
+
+    Raises:
+        BundleError: The manifest or a resource is wrong.
+    """
+    aapt2 = toolchain.file("aapt2", "aapt2")
+    manifest = work / "AndroidManifest.xml"
+    manifest.write_bytes(merged_manifest(project))
+    compiled: list[Path] = []
+    for number, folder in enumerate(project.resources(flavour)):
+        compiled.append(work / f"res{number}.zip")
+        programs.run(
+            aapt2, "compile", "--dir", folder, "-o", compiled[-1],
+            failed=BundleError, what=f"compilation of {folder}",
+        )  # fmt: skip
+    linked = LinkedResources(apk=work / "linked.apk", java=(), rules=work / "aapt2.pro")
+    overlays = tuple(word for path in compiled[1:] for word in ("-R", path))
+    programs.run(
+        aapt2, "link", "-I", toolchain.file("aapt2", "android-framework.jar"),
+        "--manifest", manifest, "--java", work / "java", "--custom-package", project.namespace,
+        "--min-sdk-version", str(project.min_sdk),
+        "--target-sdk-version", str(project.target_sdk),
+        "--version-code", str(project.version_code), "--version-name", project.version_name,
+        "--proguard", linked.rules, "-o", linked.apk, "--auto-add-overlay", *overlays,
+        *compiled[:1], failed=BundleError, what="linking of the resources",
+    )  # fmt: skip
+    return dataclasses.replace(linked, java=tuple(sorted((work / "java").rglob("*.java"))))
+
+
+def merged_manifest(project: AndroidProject) -> bytes:
+    """Return the source manifest with what Gradle's plug-in would add to it.
+
+    Raises:
+        BundleError: It is not a manifest.
+    """
+    ET.register_namespace("android", ANDROID)
+    try:
+        root = ET.fromstring(project.manifest.read_bytes())  # noqa: S314  the project's own file
+    except ET.ParseError as error:
+        raise BundleError(
+            f"{project.manifest} is not XML: {error}", hint="correct it as Android Studio shows"
+        ) from error
+    application = root.find("application")
+    if root.tag != "manifest" or application is None:
+        raise BundleError(
+            f"{project.manifest}: expected a manifest with an application",
+            hint="start from the manifest of `android_demo`",
+        )
+    root.set("package", project.application_id)
+    # Libraries lie stored and aligned in the APK: they are mapped from there, not unpacked.
+    application.set(f"{{{ANDROID}}}extractNativeLibs", "false")
+    text: bytes = ET.tostring(root, encoding="utf-8", xml_declaration=True)
+    return text
+
+
+def compile_kotlin(
+    sources: Sequence[Path],
+    out: Path,
+    *,
+    module: str,
+    class_path: Sequence[Path],
+    jvm_target: str,
+    jdk: Jdk,
+    toolchain: Toolchain,
+) -> None:
+    """Compile a module's sources into class files.
+
+    Args:
+        sources: Kotlin files; the same files in the same order give equal class files.
+        out: Folder for the class files.
+        module: Its name; what is `internal` in a module is hidden from the others.
+        class_path: Jars and folders that the sources use, Kotlin's library included.
+        jvm_target: Version of the class files.
+        jdk: Runs the compiler.
+        toolchain: Holds the compiler, which is the part `kotlin`.
+
+    Raises:
+        BundleError: The sources do not compile.
+    """
+    programs.run(
+        jdk.java, "-Xmx1g", *QUICK,
+        "-cp", class_path_argument(toolchain.jars("kotlin", "kotlin-stdlib")), _KOTLIN_COMPILER,
+        "-no-stdlib", "-no-reflect", _NULLABILITY,
+        "-module-name", module, "-jvm-target", jvm_target, f"-Xjdk-release={jvm_target}",
+        "-cp", class_path_argument(class_path), "-d", out, *sources,
+        failed=BundleError, what=f"compilation of `{module}`",
+    )  # fmt: skip
+
+
+def compile_java(sources: Sequence[Path], out: Path, *, jvm_target: str, jdk: Jdk) -> None:
+    """Compile the resource class `R`, which uses nothing but Java itself.
+
+    Raises:
+        BundleError: They do not compile.
+    """
+    programs.run(
+        jdk.javac, "-nowarn", "--release", jvm_target, "-d", out, *sources,
+        failed=BundleError, what="compilation of the resource class",
+    )  # fmt: skip
+
+
+def shrink(
+    inputs: Sequence[Path],
+    out: Path,
+    *,
+    rules: Sequence[Path],
+    min_sdk: int | None,
+    jdk: Jdk,
+    toolchain: Toolchain,
+) -> None:
+    """Drop unused classes by R8, optimise the others, and write DEX files.
+
+    Args:
+        inputs: Jars to shrink, Kotlin's library included.
+        out: Folder for `classes.dex`, or for a jar of class files.
+        rules: Files of keep rules.
+        min_sdk: API level of the DEX files; None writes class files instead, so that the shrunk
+            classes can be tested on a JVM.
+        jdk: Runs R8.
+        toolchain: Holds R8 and the Android API.
+
+    Raises:
+        BundleError: A class that is used is missing, or a rule is wrong.
+    """
+    kind = ["--classfile"] if min_sdk is None else ["--min-api", str(min_sdk)]
+    programs.run(
+        jdk.java, "-Xmx2g", *QUICK, "-cp", class_path_argument(toolchain.jars("r8")), _R8,
+        "--release", *kind, *(word for path in rules for word in ("--pg-conf", path)),
+        "--lib", toolchain.file("android-15", ".jar"), "--lib", jdk.home, "--output", out, *inputs,
+        failed=BundleError, what="shrinking of the classes",
+    )  # fmt: skip

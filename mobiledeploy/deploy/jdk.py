@@ -1,8 +1,9 @@
-"""The Java development kit of this machine."""
+"""Find the Java development kit (JDK) of this machine."""
 
 import dataclasses
 import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -10,9 +11,10 @@ from mobiledeploy.base import programs
 from mobiledeploy.base.errors import MissingDependencyError
 
 OLDEST: Final = 17
-"""The Android API's class files are of Java 17."""
+"""The oldest version that will do: the Android API's class files are of Java 17."""
 QUICK: Final = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")
-"""For a JVM that runs for seconds: half the work, since it is mostly the optimising compiler's."""
+"""Options for a JVM that runs for seconds: they halve its CPU time, most of which the optimising
+compiler would take."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,10 +22,10 @@ class Jdk:
     """A Java development kit.
 
     Attributes:
-        java: Runs classes.
-        javac: Compiles Java.
-        keytool: Makes keys.
-        home: Its folder, which holds the classes of Java itself.
+        java: The program that runs classes.
+        javac: The Java compiler.
+        keytool: The program that makes keys.
+        home: The JDK's folder, which holds the classes of Java itself.
     """
 
     java: Path
@@ -49,11 +51,16 @@ def installed() -> Jdk:
         )
         for name in ("java", "javac", "keytool")
     )
-    said = programs.run(javac, "-version", failed=MissingDependencyError, what="javac -version")
-    version = re.search(r"javac (\d+)", said)
+    printed = programs.run(javac, "-version", failed=MissingDependencyError, what="javac -version")
+    version = re.search(r"javac (\d+)", printed)
     if version is None or int(version[1]) < OLDEST:
         raise MissingDependencyError(
-            f"expected a JDK of version {OLDEST} or newer, {javac} says `{said.strip()}`",
+            f"expected a JDK of version {OLDEST} or newer, {javac} prints `{printed.strip()}`",
             hint=f"on Debian or Ubuntu: `apt-get install {package}`; JAVA_HOME chooses a JDK",
         )
     return Jdk(java=java, javac=javac, keytool=keytool, home=javac.resolve().parents[1])
+
+
+def class_path_argument(files: Sequence[Path]) -> str:
+    """Return files and folders as the value of Java's option `-cp`."""
+    return os.pathsep.join(map(str, files))

@@ -1,63 +1,118 @@
-"""The Android tools and libraries on this machine: fetched once, checked every time.
+"""The Android tools and libraries that `tools.toml` pins, file by file.
 
-They lie in the cache folder, outside the repository. A file is there whole and with the pinned
-digest, or it is not there.
+They are downloaded once into the cache folder, outside the repository, and their digests are
+checked before every use. A file is there whole and with the pinned digest, or it is not there.
 """
 
 import dataclasses
+import functools
 import shutil
+import tomllib
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
-from mobiledeploy.base import cache as caching
-from mobiledeploy.base import files, locks
-from mobiledeploy.base.errors import CorruptFileError, DownloadError
+from mobiledeploy.base import codec, download_cache, files
+from mobiledeploy.base.errors import CorruptFileError, DownloadError, RequestError
 from mobiledeploy.base.files import storage_errors
 from mobiledeploy.base.progress import Event, Progress, silent
-from mobiledeploy.deploy import pins, registries
-from mobiledeploy.deploy.pins import Pin
+from mobiledeploy.deploy import downloads
 
+PINS: Final = Path(__file__).with_name("tools.toml")
+"""The list of parts, with size and SHA-256 of each file."""
 FOLDER: Final = "android"
+"""Folder of the parts in the cache folder."""
 WAIT: Final = 1800.0
-"""Seconds that another process may take to download."""
+"""Seconds to wait for another process that is downloading."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class PinnedFile:
+    """A file with its source: exactly one of `maven`, `npm` and `archive` is given.
+
+    Attributes:
+        size: Bytes of the file.
+        sha256: Hexadecimal digest of the bytes.
+        maven: `group:artifact:version[:type[:classifier]]`.
+        npm: `package@version`.
+        archive: Name of a ZIP, which is an earlier file of the part.
+        member: Path of the file in the npm package or in the archive.
+        name: File name in the cache; by default Maven's.
+        licence: SPDX expression; by default that of the part.
+        executable: Whether it is a program.
+    """
+
+    size: int
+    sha256: str
+    maven: str = ""
+    npm: str = ""
+    archive: str = ""
+    member: str = ""
+    name: str = ""
+    licence: str = ""
+    executable: bool = False
+
+    @property
+    def file_name(self) -> str:
+        """The file's name in the cache."""
+        if self.name:
+            return self.name
+        _, artifact, version, kind, classifier = downloads.split_coordinate(self.maven)
+        return f"{artifact}-{version}{classifier and '-' + classifier}.{kind}"
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """A tool or library of the toolchain.
+
+    Attributes:
+        purpose: What it is used for.
+        licence: SPDX expression; empty if it has no files.
+        needs: Names of the parts that are fetched with it.
+        files: Its files, in the order of a class path.
+    """
+
+    purpose: str
+    licence: str = ""
+    needs: tuple[str, ...] = ()
+    files: tuple[PinnedFile, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Toolchain:
-    """Parts that are here.
+    """Parts that were fetched.
 
     Attributes:
         folder: Holds a folder for each part.
-        parts: Names of the parts, all that they need included.
+        parts: Names of the parts, with all that they need.
     """
 
     folder: Path
     parts: tuple[str, ...]
 
     def jars(self, *parts: str) -> tuple[Path, ...]:
-        """Return the class path of parts, without what they need."""
+        """Return the jars of some parts, without those of the parts that they need."""
         return tuple(
             self.folder / part / pin.file_name
             for part in parts
-            for pin in pins.parts()[self._has(part)].files
+            for pin in pinned_parts()[self._fetched(part)].files
             if pin.file_name.endswith(".jar")
         )
 
     def file(self, part: str, ending: str) -> Path:
-        """Return the one file of a part whose name ends so, such as `.aar` or `aapt2`.
+        """Return the one file of a part whose name has an ending such as `.aar` or `aapt2`.
 
         Raises:
-            KeyError: The part was not asked for, or has no such file or several.
+            KeyError: The part was not fetched, or no file or several have this ending.
         """
-        names = [pin.file_name for pin in pins.parts()[self._has(part)].files]
-        found = [name for name in names if name.endswith(ending)]
-        if len(found) != 1:
-            raise KeyError(f"{part} has {names}, not one file that ends in {ending}")
-        return self.folder / part / found[0]
+        names = [pin.file_name for pin in pinned_parts()[self._fetched(part)].files]
+        matching = [name for name in names if name.endswith(ending)]
+        if len(matching) != 1:
+            raise KeyError(f"expected one file of {part} that ends in {ending}, received {names}")
+        return self.folder / part / matching[0]
 
-    def _has(self, part: str) -> str:
+    def _fetched(self, part: str) -> str:
         if part not in self.parts:
             raise KeyError(f"{part} was not fetched")
         return part
@@ -65,16 +120,16 @@ class Toolchain:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class PartState:
-    """A part, and whether it is here.
+    """A part as it stands in the cache.
 
     Attributes:
-        name: Of the part.
-        purpose: What it is for.
+        name: The part's name.
+        purpose: What it is used for.
         licences: SPDX expressions of its files.
-        needs: Parts that come with it.
-        files: How many.
-        size: Bytes of them.
-        present: Whether all are in the cache, whole.
+        needs: Names of the parts that are fetched with it.
+        files: Number of its files.
+        size: Bytes of its files.
+        present: Whether all files are in the cache.
     """
 
     name: str
@@ -88,10 +143,10 @@ class PartState:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Inventory:
-    """What there is of the toolchain.
+    """The state of the toolchain in the cache.
 
     Attributes:
-        parts: In the order of `tools.toml`.
+        parts: The parts, in the order of `tools.toml`.
     """
 
     parts: tuple[PartState, ...]
@@ -103,43 +158,44 @@ def fetch(
     """Return parts of the toolchain, downloading what is not in the cache yet.
 
     Args:
-        names: Parts of `tools.toml`; what they need comes with them.
-        cache: Where to keep them; by default `MOBILEDEPLOY_CACHE`, else the user's cache folder.
+        names: Names of parts in `tools.toml`; the parts that they need are fetched too.
+        cache: The cache folder; by default `MOBILEDEPLOY_CACHE`, else the user's.
         progress: Told which part is being downloaded.
         stage: The stage's name in the events.
 
     Raises:
         RequestError: There is no such part.
-        MissingDependencyError: A registry's client is not installed.
-        DownloadError: A file cannot be had, or is not the one that is pinned.
+        MissingDependencyError: Maven or npm is not installed.
+        DownloadError: A file cannot be downloaded, or is not the one that is pinned.
         CorruptFileError: A file in the cache was changed.
         StorageError: The cache cannot be written.
     """
-    wanted = pins.closure(names)
-    folder = (cache or caching.folder()) / FOLDER
+    wanted = with_needs(names)
+    folder = (cache or download_cache.folder()) / FOLDER
     if missing := _missing(folder, wanted):
-        with locks.hold(folder, wait=WAIT, progress=progress, stage=stage):
+        with download_cache.hold(folder, wait=WAIT, progress=progress, stage=stage):
             for part in wanted:
-                # Looked for again: another process may have brought it meanwhile.
+                # Looked for again: another process may have downloaded it meanwhile.
                 lacking = _missing(folder, (part,)) if part in missing else {}
                 if lacking:
-                    _bring(part, lacking[part], folder / part, progress, stage)
+                    _download(part, lacking[part], folder / part, progress, stage)
     return Toolchain(folder=folder, parts=wanted)
 
 
 def inventory(*names: str, cache: Path | None = None) -> Inventory:
-    """Return what parts are, and whether they are in the cache.
+    """Return the state of parts in the cache.
 
     Args:
-        names: Parts of `tools.toml`, with what they need; none means all.
+        names: Names of parts in `tools.toml`, to which those that they need are added; without
+            any name all parts.
         cache: As for `fetch`.
 
     Raises:
         RequestError: There is no such part.
         CorruptFileError: A file in the cache was changed.
     """
-    folder = (cache or caching.folder()) / FOLDER
-    wanted = pins.closure(names or pins.parts())
+    folder = (cache or download_cache.folder()) / FOLDER
+    wanted = with_needs(names or pinned_parts())
     missing = _missing(folder, wanted)
     return Inventory(
         parts=tuple(
@@ -152,24 +208,24 @@ def inventory(*names: str, cache: Path | None = None) -> Inventory:
                 size=sum(pin.size for pin in part.files),
                 present=name not in missing,
             )
-            for name, part in pins.parts().items()
+            for name, part in pinned_parts().items()
             if name in wanted
         )
     )
 
 
-def _missing(folder: Path, parts: Sequence[str]) -> dict[str, list[Pin]]:
-    """Return the files that have to be brought, by part; parts that are whole have no entry."""
+def _missing(folder: Path, parts: Sequence[str]) -> dict[str, list[PinnedFile]]:
+    """Return the files that are not in the cache, by part; a complete part has no entry."""
     missing = {}
     for part in parts:
         absent = []
-        for pin in pins.parts()[part].files:
+        for pin in pinned_parts()[part].files:
             path = folder / part / pin.file_name
             if not path.is_file():
                 absent.append(pin)
-            elif not _is(path, pin):
+            elif not _is_pinned(path, pin):
                 raise CorruptFileError(
-                    f"{path} is not the file that is pinned: expected SHA-256 {pin.sha256}",
+                    f"{path} was changed: expected SHA-256 {pin.sha256}, which tools.toml pins",
                     hint=f"delete {path} to download it again",
                 )
         if absent:
@@ -177,17 +233,19 @@ def _missing(folder: Path, parts: Sequence[str]) -> dict[str, list[Pin]]:
     return missing
 
 
-def _bring(part: str, absent: list[Pin], place: Path, progress: Progress, stage: str) -> None:
-    """Download files of a part beside their place, check them, and rename them into it."""
+def _download(
+    part: str, absent: list[PinnedFile], place: Path, progress: Progress, stage: str
+) -> None:
+    """Download files of a part to a temporary folder, check them, and rename them into place."""
     megabytes = max(1, round(sum(pin.size for pin in absent) / 1e6))
     progress(Event(stage, f"downloading {part} ({megabytes} MB)"))
-    with storage_errors(place), locks.staging(place.parent) as staging:
+    with storage_errors(place), download_cache.staging(place.parent) as staging:
         if coordinates := [pin.maven for pin in absent if pin.maven]:
-            registries.maven(coordinates, staging)
+            downloads.from_maven(coordinates, staging)
         for pin in absent:
             path = staging / pin.file_name
             if pin.npm:
-                registries.npm(pin.npm, pin.member, path)
+                downloads.from_npm(pin.npm, pin.member, path)
             elif pin.archive:
                 earlier = staging / pin.archive
                 _extract(earlier if earlier.is_file() else place / pin.archive, pin.member, path)
@@ -199,21 +257,53 @@ def _bring(part: str, absent: list[Pin], place: Path, progress: Progress, stage:
             path.replace(place / pin.file_name)
 
 
-def _is(path: Path, pin: Pin) -> bool:
+def _is_pinned(path: Path, pin: PinnedFile) -> bool:
     return path.stat().st_size == pin.size and files.sha256(path) == pin.sha256
 
 
-def _check(path: Path, pin: Pin) -> None:
+def _check(path: Path, pin: PinnedFile) -> None:
     if not path.is_file():
-        raise DownloadError(f"{pin.maven or pin.npm} came without a file {path.name}")
-    if not _is(path, pin):
+        raise DownloadError(f"{pin.maven or pin.npm} arrived without the file {path.name}")
+    if not _is_pinned(path, pin):
         raise DownloadError(
-            f"{path.name} came with SHA-256 {files.sha256(path)}, expected {pin.sha256}",
-            hint="the registry, a mirror or the client's own cache holds another file than the "
-            "one that was pinned: do not use it",
+            f"{path.name}: expected SHA-256 {pin.sha256}, received {files.sha256(path)}",
+            hint="the registry, a mirror or the cache of Maven or npm holds another file than the "
+            "pinned one: do not use it",
         )
 
 
 def _extract(archive: Path, member: str, target: Path) -> None:
-    with zipfile.ZipFile(archive) as held, held.open(member) as source, target.open("wb") as out:
+    with (
+        zipfile.ZipFile(archive) as zipped,
+        zipped.open(member) as source,
+        target.open("wb") as out,
+    ):
         shutil.copyfileobj(source, out)
+
+
+@functools.cache
+def pinned_parts() -> dict[str, Part]:
+    """Return every part of `tools.toml` by name, in the order of the file."""
+    listed = tomllib.loads(PINS.read_text(encoding="utf-8"))
+    return {name: codec.load(Part, part, where=PINS.name) for name, part in listed.items()}
+
+
+def with_needs(names: Iterable[str]) -> tuple[str, ...]:
+    """Return the names of parts and of all parts that they need, in the order of the file.
+
+    Raises:
+        RequestError: There is no such part.
+    """
+    known = pinned_parts()
+    waiting, wanted = list(names), set()
+    while waiting:
+        name = waiting.pop()
+        if name not in known:
+            raise RequestError(
+                f"there is no part `{name}` of the Android tools",
+                hint=f"the parts are {', '.join(known)}",
+            )
+        if name not in wanted:
+            wanted.add(name)
+            waiting += known[name].needs
+    return tuple(name for name in known if name in wanted)

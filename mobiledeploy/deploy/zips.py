@@ -1,7 +1,7 @@
-"""ZIP files as Android reads them: where an entry's bytes lie, and entries put at round places.
+"""ZIP files with aligned entries, as Android maps them into memory.
 
-Python's `zipfile` reads the directory; this adds the offsets of the data, which alignment is
-about, and refuses what two readers could understand differently.
+Python's `zipfile` reads the directory. This module adds the offset of each entry's data, which has
+to be aligned, and refuses a file that two readers could understand differently.
 """
 
 import contextlib
@@ -16,12 +16,12 @@ from typing import BinaryIO, Final
 from mobiledeploy.base.errors import CorruptFileError
 
 LARGEST: Final = 1 << 29
-"""Bytes of an entry or of all entries together; an app with every ABI has a third of it."""
+"""Most bytes of all entries together; an app with every ABI has a third of it."""
 TIME: Final = (1981, 1, 1, 1, 1, 2)
-"""Of every entry that is written: equal content gives equal bytes."""
+"""Time of every entry that is written, so that equal content gives equal bytes."""
 _LOCAL: Final = struct.Struct("<4s5H3I2H")
 _PADDING: Final = 0xD935
-"""Id of the extra field that Android's tools pad with."""
+"""Id of the extra field that Android's tools use for padding."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,10 +29,10 @@ class Entry:
     """A file in a ZIP.
 
     Attributes:
-        name: Its path there.
-        stored: Whether its bytes are not compressed.
-        offset: Where its bytes begin in the ZIP.
-        size: Bytes, uncompressed.
+        name: Its path in the ZIP.
+        stored: Whether its data are uncompressed.
+        offset: Byte at which its data begin in the ZIP.
+        size: Bytes of the uncompressed data.
     """
 
     name: str
@@ -43,12 +43,13 @@ class Entry:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class NewEntry:
-    """A file to be written.
+    """A file to be written into a ZIP.
 
     Attributes:
         name: Its path in the ZIP.
         data: Its bytes.
-        alignment: What the offset of the bytes must divide by; None compresses them.
+        alignment: A number of bytes of which the data's offset must be a multiple; None compresses
+            the data.
     """
 
     name: str
@@ -57,7 +58,7 @@ class NewEntry:
 
 
 def entries(path: Path) -> tuple[Entry, ...]:
-    """Return what a ZIP holds, folders left out.
+    """Return the entries of a ZIP, without folders.
 
     Raises:
         CorruptFileError: It is damaged, ambiguous, too large, or names paths outside itself.
@@ -65,7 +66,7 @@ def entries(path: Path) -> tuple[Entry, ...]:
     with _reading(path), zipfile.ZipFile(path) as archive, path.open("rb") as file:
         end = file.seek(0, 2)
         infos = [info for info in archive.infolist() if not info.is_dir()]
-        found = tuple(
+        listed = tuple(
             Entry(
                 name=_safe(info, path),
                 stored=info.compress_type == zipfile.ZIP_STORED,
@@ -74,17 +75,17 @@ def entries(path: Path) -> tuple[Entry, ...]:
             )
             for info in infos
         )
-    names = [entry.name for entry in found]
+    names = [entry.name for entry in listed]
     if len(set(names)) != len(names):
         double = next(name for name in names if names.count(name) > 1)
         raise CorruptFileError(f"{path} holds {double} twice")
-    if sum(entry.size for entry in found) > LARGEST:
+    if sum(entry.size for entry in listed) > LARGEST:
         raise CorruptFileError(f"{path} holds more than {LARGEST:,} bytes")
-    return found
+    return listed
 
 
 def read(path: Path, names: Iterable[str]) -> dict[str, bytes]:
-    """Return the bytes of entries that `entries` gave.
+    """Return the uncompressed bytes of entries by name.
 
     Raises:
         CorruptFileError: An entry is missing or damaged.
@@ -97,7 +98,7 @@ def read(path: Path, names: Iterable[str]) -> dict[str, bytes]:
 
 
 def write(path: Path, content: Iterable[NewEntry]) -> None:
-    """Write a ZIP: equal entries in equal order give equal bytes (with the same zlib)."""
+    """Write a ZIP; the same entries in the same order give the same bytes (with the same zlib)."""
     with zipfile.ZipFile(path, "w") as archive:
         for entry in content:
             info = zipfile.ZipInfo(entry.name, TIME)
@@ -127,7 +128,7 @@ def _reading(path: Path) -> Iterator[None]:
     try:
         yield
     except zipfile.BadZipFile as error:
-        raise CorruptFileError(f"{path} is no whole ZIP file: {error}") from error
+        raise CorruptFileError(f"{path} is not a complete ZIP file: {error}") from error
     except (EOFError, NotImplementedError, RuntimeError, ValueError, zlib.error) as error:
         # Cut off, of an unknown method, encrypted, with impossible offsets or names, garbled.
         raise CorruptFileError(f"{path} is damaged: {error}") from error
@@ -139,12 +140,12 @@ def _safe(info: zipfile.ZipInfo, path: Path) -> str:
     name = info.filename
     parts = name.split("/")
     if name != info.orig_filename or "\\" in name or {"", ".", ".."} & set(parts):
-        raise CorruptFileError(f"{path} names a file {info.orig_filename!r}")
+        raise CorruptFileError(f"{path} holds the unsafe name {info.orig_filename!r}")
     return name
 
 
 def _offset(file: BinaryIO, info: zipfile.ZipInfo, end: int, path: Path) -> int:
-    """Return where an entry's bytes begin, by its local header, which must agree."""
+    """Return the offset of an entry's data by its local header, which must match the directory."""
     if not 0 <= info.header_offset <= end - _LOCAL.size:
         raise CorruptFileError(f"{path}: {info.filename} lies outside the file")
     file.seek(info.header_offset)
@@ -156,12 +157,12 @@ def _offset(file: BinaryIO, info: zipfile.ZipInfo, end: int, path: Path) -> int:
     name = file.read(name_length)
     encoding = "utf-8" if info.flag_bits & 0x800 else "cp437"
     if magic != b"PK\3\4" or name != info.filename.encode(encoding):
-        raise CorruptFileError(f"{path}: {info.filename} has another name in its own header")
+        raise CorruptFileError(f"{path}: {info.filename} has another name in its local header")
     if method != info.compress_type:
-        raise CorruptFileError(f"{path}: {info.filename} has another method in its own header")
+        raise CorruptFileError(f"{path}: {info.filename} has another method in its local header")
     offset = info.header_offset + _LOCAL.size + name_length + extra_length
     if offset + info.compress_size > end:
         raise CorruptFileError(f"{path}: {info.filename} lies outside the file")
     if method == zipfile.ZIP_STORED and info.compress_size != info.file_size:
-        raise CorruptFileError(f"{path}: {info.filename} is stored in another size than its own")
+        raise CorruptFileError(f"{path}: {info.filename} is stored, but its two sizes differ")
     return offset

@@ -1,7 +1,7 @@
-"""Talk to one phone over adb, the Android debug bridge.
+"""Run commands on a phone over adb, the Android debug bridge.
 
-What adb and the phone print is untrusted text: it is bounded, and shown without control
-characters. `adb shell` joins its arguments with blanks for the phone's shell, so they are quoted.
+Text from adb or the phone is untrusted: its length is bounded, and it is printed without control
+characters. `adb shell` joins its arguments with spaces for the phone's shell, so they are quoted.
 """
 
 import dataclasses
@@ -17,11 +17,11 @@ from typing import Final
 from mobiledeploy.base.errors import DeviceError, MissingDependencyError, RequestError
 
 QUICK: Final = 30.0
-"""Seconds that a question may take."""
+"""Seconds that a short command may take."""
 SLOW: Final = 600.0
 """Seconds that an installation or a self-test may take."""
 MOST: Final = 16 << 20
-"""Bytes of an answer that are looked at."""
+"""Bytes of a command's output that are read."""
 
 _STATES: Final = {
     "unauthorized": (
@@ -29,7 +29,7 @@ _STATES: Final = {
         "unlock the phone and accept the question about USB debugging; then try again",
     ),
     "authorizing": (
-        "is still being asked for its permission",
+        "has not answered yet whether this computer may debug it",
         "unlock the phone and accept the question about USB debugging; then try again",
     ),
     "offline": (
@@ -47,9 +47,12 @@ _STATES: Final = {
 _REASONS: Final = (
     (
         "INSTALL_FAILED_UPDATE_INCOMPATIBLE",
-        "the phone has this app from another signer: `adb uninstall {package}` first",
+        "the phone has this app, signed by another key: `adb uninstall {package}` first",
     ),
-    ("INSTALL_FAILED_VERSION_DOWNGRADE", "the phone has a newer one: `adb uninstall {package}`"),
+    (
+        "INSTALL_FAILED_VERSION_DOWNGRADE",
+        "the phone has a newer version of the app: `adb uninstall {package}` first",
+    ),
     ("INSTALL_FAILED_INSUFFICIENT_STORAGE", "free some space on the phone"),
     (
         "INSTALL_FAILED_NO_MATCHING_ABIS",
@@ -63,11 +66,11 @@ _REASONS: Final = (
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Phone:
-    """A phone that answers.
+    """A connected phone that is ready.
 
     Attributes:
-        adb: The program.
-        serial: Chooses the phone.
+        adb: The program adb.
+        serial: The phone's serial number, as `adb devices` lists it.
     """
 
     adb: Path
@@ -75,33 +78,33 @@ class Phone:
 
 
 def program() -> Path:
-    """Return adb: the one of `ANDROID_HOME`, or else on the `PATH`.
+    """Return the program adb: that of `ANDROID_HOME`, else the one on the `PATH`.
 
     Raises:
-        MissingDependencyError: There is none.
+        MissingDependencyError: adb is not installed.
     """
     home = os.environ.get("ANDROID_HOME")
     folder = str(Path(home, "platform-tools")) if home else None
-    found = (shutil.which("adb", path=folder) if folder else None) or shutil.which("adb")
-    if found is None:
+    path = (shutil.which("adb", path=folder) if folder else None) or shutil.which("adb")
+    if path is None:
         raise MissingDependencyError(
             "`adb` is not installed: it talks to the phone",
             hint="on Debian or Ubuntu: `apt-get install adb`; or Android Studio's platform tools, "
             "with ANDROID_HOME set",
         )
-    return Path(found)
+    return Path(path)
 
 
 def choose(adb: Path, *, serial: str | None = None) -> Phone:
     """Return the phone to work with.
 
     Args:
-        adb: The program.
-        serial: As `adb devices` lists it; needed if there are several phones.
+        adb: The program adb.
+        serial: The phone's serial number; needed if several phones are connected.
 
     Raises:
         DeviceError: There is no phone, or it is not ready.
-        RequestError: There are several, or none of this serial.
+        RequestError: There are several, or none with this serial number.
     """
     states = _states(_run([adb, "devices"], timeout=QUICK))
     if not states:
@@ -118,7 +121,10 @@ def choose(adb: Path, *, serial: str | None = None) -> Phone:
             )
         serial = ready[0] if ready else next(iter(states))
     if serial not in states:
-        raise RequestError(f"there is no phone `{serial}`; connected: {_listed(states)}")
+        raise RequestError(
+            f"there is no phone `{serial}`; connected: {_listed(states)}",
+            hint="name a connected phone with `--serial`",
+        )
     state = states[serial]
     if state != "device":
         what, hint = _STATES.get(
@@ -132,7 +138,7 @@ def shell(phone: Phone, *command: str, timeout: float = QUICK) -> str:
     """Return what a command printed on the phone, on both streams, whatever its exit status.
 
     Raises:
-        DeviceError: The phone went away, or did not answer in time.
+        DeviceError: The connection was lost, or the phone did not answer in time.
     """
     return _on(phone, "shell", shlex.join(command), timeout=timeout)
 
@@ -141,15 +147,15 @@ def install(phone: Phone, apk: Path, *, package: str) -> None:
     """Install an APK, replacing an earlier version.
 
     Raises:
-        DeviceError: The phone refused it; the message holds Android's reason.
+        DeviceError: The phone refused it; the message gives Android's reason.
     """
-    said = _on(phone, "install", "-r", "-t", str(apk), timeout=SLOW)
-    if re.search(r"^Success\b", said, re.MULTILINE):
+    printed = _on(phone, "install", "-r", "-t", str(apk), timeout=SLOW)
+    if re.search(r"^Success\b", printed, re.MULTILINE):
         return
-    reason = re.search(r"INSTALL_[A-Z_]+", said)
+    reason = re.search(r"INSTALL_[A-Z_]+", printed)
     hint = next((hint for mark, hint in _REASONS if reason and mark == reason[0]), None)
     raise DeviceError(
-        f"{apk} could not be installed: {reason[0] if reason else shown(_last(said))}",
+        f"{apk} could not be installed: {reason[0] if reason else one_line(_last(printed))}",
         hint=hint and hint.format(package=package),
     )
 
@@ -160,30 +166,33 @@ def push(phone: Phone, file: Path, target: str) -> None:
     Raises:
         DeviceError: It did not arrive.
     """
-    said = _on(phone, "push", str(file), target, timeout=SLOW)
-    if not re.search(r"\bpushed\b", said):
-        raise DeviceError(f"{file} could not be copied to the phone: {shown(_last(said))}")
+    printed = _on(phone, "push", str(file), target, timeout=SLOW)
+    if not re.search(r"\bpushed\b", printed):
+        raise DeviceError(
+            f"{file} could not be copied to the phone: {one_line(_last(printed))}",
+            hint="free some space on the phone, and try again",
+        )
 
 
-def shown(text: str) -> str:
-    """Return text of a phone so that a terminal can show it: one line, no control characters."""
+def one_line(text: str) -> str:
+    """Return a phone's text as one line of at most 400 characters without control characters."""
     return "".join(c if c.isprintable() else " " for c in text).strip()[:400]
 
 
 def _on(phone: Phone, *arguments: str, timeout: float) -> str:
-    said = _run([phone.adb, "-s", phone.serial, *arguments], timeout=timeout)
+    printed = _run([phone.adb, "-s", phone.serial, *arguments], timeout=timeout)
     lost = re.search(
         r"^(?:adb: |error: )+(device (?:offline|unauthorized|'.*' not found|still .*)|"
         r"closed|no devices/emulators found|protocol fault.*)",
-        said,
+        printed,
         re.MULTILINE,
     )
     if lost:
         raise DeviceError(
-            f"the connection to {phone.serial} was lost: {shown(lost[1])}",
+            f"the connection to {phone.serial} was lost: {one_line(lost[1])}",
             hint="check the cable, keep the phone unlocked, and try again",
         )
-    return said
+    return printed
 
 
 def _run(command: Sequence[str | Path], *, timeout: float) -> str:
@@ -199,29 +208,30 @@ def _run(command: Sequence[str | Path], *, timeout: float) -> str:
     except subprocess.TimeoutExpired as error:
         raise DeviceError(
             f"no answer to `adb {' '.join(map(str, command[1:4]))}` in {timeout:.0f} s",
-            hint="unlock the phone; `adb kill-server` starts the connection afresh",
+            hint="unlock the phone and restart adb with `adb kill-server`, then try again",
         ) from error
     except OSError as error:
         raise MissingDependencyError(
-            f"{command[0]} cannot be started: {error.strerror}"
+            f"{command[0]} cannot be started: {error.strerror}",
+            hint="install Android's platform tools for this machine, and set ANDROID_HOME",
         ) from error
     return done.stdout[:MOST].decode(errors="replace").replace("\r\n", "\n")
 
 
-def _states(said: str) -> dict[str, str]:
+def _states(printed: str) -> dict[str, str]:
     """Return the state of each phone by serial, from `adb devices`."""
-    head, _, body = said.partition("List of devices attached")
-    if not body and "List of devices" not in said:
+    head, _, body = printed.partition("List of devices attached")
+    if not body and "List of devices" not in printed:
         raise DeviceError(
-            f"`adb devices` did not list devices: {shown(_last(head))}",
-            hint="`adb kill-server` starts it afresh",
+            f"`adb devices` did not list devices: {one_line(_last(head))}",
+            hint="restart adb with `adb kill-server`, then try again",
         )
     states = {}
     for line in body.splitlines():
         serial, _, state = line.strip().partition("\t")
         if serial and state:
             known = "no permissions" if state.startswith("no permissions") else state.strip()
-            states[shown(serial)] = shown(known)
+            states[one_line(serial)] = one_line(known)
     return states
 
 
@@ -229,6 +239,6 @@ def _listed(states: dict[str, str]) -> str:
     return ", ".join(f"{serial} ({state})" for serial, state in states.items())
 
 
-def _last(said: str) -> str:
-    lines = [line for line in said.splitlines() if line.strip()]
+def _last(printed: str) -> str:
+    lines = [line for line in printed.splitlines() if line.strip()]
     return lines[-1] if lines else "adb printed nothing"

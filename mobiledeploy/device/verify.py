@@ -1,7 +1,7 @@
-"""Prove a build on a phone: the app runs the golden vectors, the host judges the answers.
+"""Verify a build on a phone over adb.
 
-The phone's own verdict is not taken on trust: its answers are compared here, with the golden
-vectors of the build.
+The app runs the golden vectors and sends its answers. They are compared with those of the build on
+this machine, since the phone's own verdict is not trusted.
 """
 
 import dataclasses
@@ -14,11 +14,11 @@ from mobiledeploy.base import codec
 from mobiledeploy.base.errors import BundleError, DeviceError, RequestError
 from mobiledeploy.base.progress import Event, Progress, silent
 from mobiledeploy.deploy import zips
-from mobiledeploy.device import adb, instrumentation, latency, selftest
+from mobiledeploy.device import adb, benchmark_model, self_test
 from mobiledeploy.device.adb import Phone
-from mobiledeploy.device.judge import EngineReport, judge
-from mobiledeploy.device.latency import Latency
-from mobiledeploy.device.selftest import SelfTest
+from mobiledeploy.device.benchmark_model import BenchmarkTimes
+from mobiledeploy.device.engine_report import EngineReport, compare_answers
+from mobiledeploy.device.self_test import SelfTestVerdict
 from mobiledeploy.spec import manifest
 from mobiledeploy.spec.contract import Contract
 from mobiledeploy.verify.outputs import golden
@@ -41,20 +41,20 @@ _PROPERTIES: Final = {
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class DeviceReport:
-    """Whether a phone reproduces a build.
+    """Whether a phone reproduces a build's golden vectors.
 
     Attributes:
-        holds: Crop and resize are exact, and every engine holds.
-        failures: What does not hold, a sentence each.
+        holds: Whether crop and resize are exact, and every engine is within the tolerance.
+        failures: Everything that does not hold, a sentence each.
         model: Name of the network.
-        contract_sha256: Of the build's contract.json, which names both models by SHA-256.
-        serial: Of the phone.
-        phone: Facts that adb tells: manufacturer, model, abi, android, sdk, page_size.
-        app: Facts that the app tells of the same phone, in its own process.
-        resize_holds: Whether the app's crop and resize give the contract's bits.
-        unit: Of differences: `lsb`, or `relative` in a float model.
-        engines: One each.
-        latency: By `benchmark_model`, if it was given.
+        contract_sha256: SHA-256 of the build's contract.json, which holds those of both models.
+        serial: The phone's serial number.
+        phone: Facts from adb: manufacturer, model, abi, android, sdk, page_size.
+        app: Facts of the same phone from the app, as its own process sees them.
+        resize_holds: Whether the app's crop and resize give the contract's bytes.
+        unit: Unit of differences: `lsb`, or `relative` in a float model.
+        engines: One report an engine.
+        latency: Times by `benchmark_model`; None if it was not given.
     """
 
     holds: bool
@@ -67,7 +67,7 @@ class DeviceReport:
     resize_holds: bool
     unit: str
     engines: tuple[EngineReport, ...]
-    latency: Latency | None
+    latency: BenchmarkTimes | None
 
 
 def verify(
@@ -83,16 +83,16 @@ def verify(
 
     Args:
         build: A build folder.
-        serial: Of the phone; needed if several are connected.
-        apk: Installed first; None takes the app that is on the phone.
-        benchmark: `benchmark_model` for the phone's processor, to time the `.tflite` with.
-        threads: For one inference.
+        serial: The phone's serial number; needed if several are connected.
+        apk: An APK to install first; None uses the app that is on the phone.
+        benchmark: `benchmark_model` for the phone's processor, to time the `.tflite`.
+        threads: Threads of one inference.
         progress: Told what is being done.
 
     Raises:
-        CorruptFileError: The build or the APK is damaged, or the app's answer is none.
+        CorruptFileError: The build, the APK or the app's answer is damaged.
         BundleError: The app carries another build.
-        RequestError: `apk` or `benchmark` is no file, or there are several phones.
+        RequestError: `apk` or `benchmark` is not a file, or there are several phones.
         MissingDependencyError: adb is not installed.
         DeviceError: The phone cannot be reached, or the app gave no answer.
     """
@@ -102,26 +102,30 @@ def verify(
     digest = hashlib.sha256(text).hexdigest()
     _, names, expected = golden.read(build / "golden.npz")
     golden.require_variety(expected)
-    for file in (apk, benchmark):
+    for option, file in (("--apk", apk), ("--benchmark", benchmark)):
         if file is not None and not file.is_file():
-            raise RequestError(f"{file} is not a file")
+            raise RequestError(
+                f"{file} is not a file", hint=f"name an existing file with `{option}`"
+            )
     if apk is not None:
         _require_build(_contract_of(apk), digest, what=str(apk))
     phone = adb.choose(adb.program(), serial=serial)
-    progress(Event(_STAGE, f"asking {phone.serial} what it is"))
+    progress(Event(_STAGE, f"reading the properties of {phone.serial}"))
     facts = _facts(phone)
     if apk is not None:
         progress(Event(_STAGE, f"installing {apk.name}"))
         adb.install(phone, apk, package=PACKAGE)
     progress(Event(_STAGE, f"running {len(names)} golden vectors in the app"))
-    found = _run(phone, threads)
-    _require_build(found.contract_sha256, digest, what="the app on the phone")
+    verdict = _run(phone, threads)
+    _require_build(verdict.contract_sha256, digest, what="the app on the phone")
     timed = None
     if benchmark is not None:
         progress(Event(_STAGE, "timing model.tflite"))
-        timed = latency.measure(phone, benchmark, build / "model.tflite", threads=threads)
-    engines = tuple(judge(engine, names, expected, contract) for engine in found.engines)
-    failures = _failures(found, engines)
+        timed = benchmark_model.measure(phone, benchmark, build / "model.tflite", threads=threads)
+    engines = tuple(
+        compare_answers(engine, names, expected, contract) for engine in verdict.engines
+    )
+    failures = _failures(verdict, engines)
     return DeviceReport(
         holds=not failures,
         failures=failures,
@@ -129,37 +133,40 @@ def verify(
         contract_sha256=digest,
         serial=phone.serial,
         phone=facts,
-        app={adb.shown(name): adb.shown(value) for name, value in found.device.items()},
-        resize_holds=found.resize_holds,
-        unit=found.unit,
+        app={adb.one_line(name): adb.one_line(value) for name, value in verdict.device.items()},
+        resize_holds=verdict.resize_holds,
+        unit=verdict.unit,
         engines=engines,
         latency=timed,
     )
 
 
-def _run(phone: Phone, threads: int) -> SelfTest:
-    said = adb.shell(
+def _run(phone: Phone, threads: int) -> SelfTestVerdict:
+    printed = adb.shell(
         phone, "am", "instrument", "-w", "-r", "-e", "threads", str(threads), COMPONENT,
         timeout=adb.SLOW,
     )  # fmt: skip
-    outcome = instrumentation.read(said, component=COMPONENT)
+    outcome = self_test.read_outcome(printed, component=COMPONENT)
     if ERROR in outcome.results:
         raise DeviceError(
-            f"the app could not run the golden vectors: {adb.shown(outcome.results[ERROR])}",
+            f"the app could not run the golden vectors: {adb.one_line(outcome.results[ERROR])}",
             hint="`mobiledeploy bundle --apk app.apk` makes an app that carries this build",
         )
-    if RESULT not in outcome.results or outcome.code != instrumentation.FINISHED:
+    if RESULT not in outcome.results or outcome.code != self_test.FINISHED:
         raise DeviceError(
             f"the self-test ended with code {outcome.code} and without a verdict",
-            hint=f"is this app's {COMPONENT} the one of this version of mobiledeploy?",
+            hint=f"make and install the app again, so that its {COMPONENT} fits this version of "
+            "mobiledeploy: `mobiledeploy bundle --apk app.apk`",
         )
-    return selftest.read(outcome.results[RESULT])
+    return self_test.read_verdict(outcome.results[RESULT])
 
 
-def _failures(found: SelfTest, engines: Sequence[EngineReport]) -> tuple[str, ...]:
+def _failures(verdict: SelfTestVerdict, engines: Sequence[EngineReport]) -> tuple[str, ...]:
     failures = [failure for engine in engines for failure in engine.failures]
-    if not found.resize_holds:
-        failures.append("the app's crop and resize do not give the bits that the contract names")
+    if not verdict.resize_holds:
+        failures.append(
+            "the app's crop and resize do not give the bytes whose digest the contract holds"
+        )
     if not engines:
         failures.append("the app has no engine")
     return tuple(failures)
@@ -167,14 +174,14 @@ def _failures(found: SelfTest, engines: Sequence[EngineReport]) -> tuple[str, ..
 
 def _facts(phone: Phone) -> dict[str, str]:
     facts = {
-        name: adb.shown(adb.shell(phone, "getprop", key)) for name, key in _PROPERTIES.items()
+        name: adb.one_line(adb.shell(phone, "getprop", key)) for name, key in _PROPERTIES.items()
     }
-    size = adb.shown(adb.shell(phone, "getconf", "PAGE_SIZE"))
+    size = adb.one_line(adb.shell(phone, "getconf", "PAGE_SIZE"))
     return {**facts, "page_size": size if size.isdigit() else "unknown"}
 
 
 def _contract_of(apk: Path) -> str:
-    """Return the digest of the contract that an APK carries."""
+    """Return the SHA-256 of the contract.json in an APK."""
     if _CONTRACT not in {entry.name for entry in zips.entries(apk)}:
         raise BundleError(
             f"{apk} carries no build: it holds no {_CONTRACT}",

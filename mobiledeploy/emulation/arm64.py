@@ -1,9 +1,12 @@
-"""An arm64 Python with both runtimes, made from packages: set up once, kept in the cache.
+"""Emulated arm64 CPUs, with a Python that has both runtimes.
 
-No chroot, no foreign architecture in dpkg, no root: Debian's arm64 packages are downloaded by a
-private apt, with this machine's sources and signatures, and unpacked into a folder; pip brings the
-arm64 wheels of the runtimes' versions that are installed here. apt checks signatures, pip the
-digests that its index names; what came is written down by digest, and checked before every use.
+The Python is set up once and kept in the cache. This takes no root, no chroot and no foreign
+architecture in dpkg: apt, with a configuration of its own and this machine's sources, downloads
+Debian's arm64 packages, which are unpacked into a folder; pip downloads the arm64 wheels of the
+runtimes' versions that are installed here. apt checks signatures, pip the digests of its index.
+
+The digests of all files are recorded and checked before every use: a damaged runtime could crash,
+which looks like a fault of the model, or give other numbers.
 """
 
 import dataclasses
@@ -13,31 +16,32 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from mobiledeploy.base import cache as caching
-from mobiledeploy.base import locks, programs
-from mobiledeploy.base.errors import DownloadError, MissingDependencyError
+from mobiledeploy.base import codec, download_cache, programs
+from mobiledeploy.base.errors import CorruptFileError, DownloadError, MissingDependencyError
 from mobiledeploy.base.files import storage_errors
 from mobiledeploy.base.progress import Event, Progress, silent
-from mobiledeploy.emulation import qemu, seal
+from mobiledeploy.emulation import qemu
 from mobiledeploy.emulation.qemu import Machine
+from mobiledeploy.spec.results import File
 
 WAIT: Final = 900.0
-"""Seconds that another process may take for the set-up."""
+"""Seconds to wait for another process that does the set-up."""
 _STAGE: Final = "arm64"
 _DEBIAN: Final = ("python3-minimal", "libpython3-stdlib", "libstdc++6", "zlib1g", "libexpat1")
 _WHEELS: Final = ("ai-edge-litert", "onnxruntime")
 _CARRIER: Final = "numpy>=2,<3"
-"""It carries arrays and computes nothing: whatever version Debian's Python takes will do."""
+"""NumPy only passes arrays on, so any version that fits Debian's Python will do."""
 _NEEDED: Final = ("backports-strenum", "flatbuffers", "protobuf", "typing-extensions")
-"""What the wheels import of what they ask for."""
+"""Those requirements of the wheels that are imported."""
 _IMPORTED: Final = (
     "importlib.metadata", "json", "platform", "tempfile", "zipfile", "numpy", "onnxruntime",
     "ai_edge_litert.interpreter",
 )  # fmt: skip
-"""What `child.py` imports, the runtimes and NumPy's own files included."""
+"""What `guest_script.py` imports, and what NumPy and the runtimes import to run a model."""
 _FORMAT: Final = "sealed"
-"""Of the folder: a new word here, and older folders are left alone."""
+"""Part of the folder's name: with a new word here, older folders are not used."""
 _PLATFORMS: Final = ("manylinux_2_28", "manylinux_2_27", "manylinux_2_17", "manylinux2014")
+_SEAL_FILE: Final = "files.json"
 _APT: Final = """\
 Dir::State "{folder}/state";
 Dir::State::status "{folder}/status";
@@ -64,13 +68,13 @@ CPU revision\t: 0
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Cpu:
-    """An arm64 CPU that QEMU can be.
+    """An arm64 CPU that QEMU can emulate.
 
     Attributes:
-        model: As QEMU calls it.
+        model: QEMU's name for it.
         name: For people.
-        part: Its number in /proc/cpuinfo, from which the runtimes tell what it can do.
-        features: Likewise, beyond `_BASE`.
+        part: Its part number in /proc/cpuinfo, from which the runtimes choose kernels.
+        features: Its features in /proc/cpuinfo beyond `_BASE`, from which they do, too.
     """
 
     model: str
@@ -99,27 +103,28 @@ CPUS: Final = (
 
 
 def machines(*, cache: Path | None = None, progress: Progress = silent) -> tuple[Machine, ...]:
-    """Return the arm64 CPUs, after setting their Python up if it is not in the cache.
+    """Return the arm64 CPUs; set up their Python if it is not in the cache.
 
     Args:
-        cache: Where it is kept; by default the user's cache folder.
-        progress: Told what is being set up.
+        cache: Where the Python is kept; by default the user's cache folder.
+        progress: Called with what is being set up.
 
     Raises:
-        MissingDependencyError: QEMU, apt, dpkg-deb or pip is missing, or QEMU does not run it.
-        DownloadError: A package or wheel cannot be had.
-        CorruptFileError: What is in the cache was changed.
+        MissingDependencyError: QEMU, apt, dpkg-deb or pip is missing, or QEMU cannot run the
+            Python.
+        DownloadError: A package or wheel cannot be downloaded.
+        CorruptFileError: A file in the cache was changed.
         StorageError: The cache cannot be written.
     """
     emulator = qemu.emulator("aarch64")
     # Neither apt nor QEMU takes a relative folder.
-    place = (cache or caching.folder()).absolute() / "arm64" / _key()
-    # A folder of this name is whole: nothing is written, nor held, where nothing is to be done.
+    place = (cache or download_cache.folder()).absolute() / "arm64" / _key()
+    # A folder of this name is complete: then nothing is written or locked.
     if not place.is_dir():
-        with locks.hold(place.parent, wait=WAIT, progress=progress, stage=_STAGE):
+        with download_cache.hold(place.parent, wait=WAIT, progress=progress, stage=_STAGE):
             if not place.is_dir():
                 _set_up(place, emulator, progress)
-    seal.check(place)
+    _check_seal(place)
     return tuple(
         Machine(
             name=f"arm64 {cpu.name}",
@@ -140,7 +145,7 @@ def _command(emulator: Path, folder: Path, cpu: Cpu) -> tuple[str, ...]:
 
 
 def _key() -> str:
-    """Return a name for what is installed: other versions are set up beside it."""
+    """Return the folder's name, made of the runtimes' versions: each pair has its own folder."""
     return "-".join((*map(importlib.metadata.version, _WHEELS), _FORMAT))
 
 
@@ -149,7 +154,7 @@ def _set_up(place: Path, emulator: Path, progress: Progress) -> None:
         name: programs.find(name, purpose="unpacks Debian's arm64 packages", package=package)
         for name, package in (("apt-get", "apt"), ("dpkg-deb", "dpkg"))
     }
-    with storage_errors(place), locks.staging(place.parent) as made:
+    with storage_errors(place), download_cache.staging(place.parent) as made:
         folder = made / "whole"
         folder.mkdir()
         progress(Event(_STAGE, "downloading an arm64 Python from Debian"))
@@ -164,14 +169,14 @@ def _set_up(place: Path, emulator: Path, progress: Progress) -> None:
         _download_wheels(version.removeprefix("python"), folder / "site")
         for cpu in CPUS:
             _describe(cpu, folder)
-        progress(Event(_STAGE, "trying it"))
+        progress(Event(_STAGE, "testing it"))
         _try(emulator, folder)
-        seal.close(folder)
+        _seal(folder)
         folder.rename(place)
 
 
 def _try(emulator: Path, folder: Path) -> None:
-    """Import all that runs will, which also leaves it compiled for them."""
+    """Import all that `guest_script.py` imports, which also compiles it for later runs."""
     *command, _ = _command(emulator, folder, CPUS[0])
     programs.run(
         *command, "-c", f"import {', '.join(_IMPORTED)}", failed=_not_running,
@@ -200,7 +205,7 @@ def _download_wheels(version: str, site: Path) -> None:
         try:
             wanted.append(f"{name}=={importlib.metadata.version(name)}")
         except importlib.metadata.PackageNotFoundError:
-            continue  # asked for by older Pythons only
+            continue  # required by older Pythons only
     programs.run(
         sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check",
         "--no-deps", "--only-binary", ":all:", "--target", site, "--python-version", version,
@@ -212,10 +217,10 @@ def _download_wheels(version: str, site: Path) -> None:
 
 
 def _describe(cpu: Cpu, folder: Path) -> None:
-    """Make the root of one CPU: the common one with a /proc/cpuinfo of its own.
+    """Make the root folder of one CPU: links to the common one, with its own /proc/cpuinfo.
 
-    QEMU 7.2 shows the host's, which the runtimes' CPU detection cannot read; and it must say what
-    the emulated CPU is, since the kernels are chosen by it.
+    QEMU 7.2 shows the host's /proc/cpuinfo, which the runtimes cannot parse. They choose their
+    kernels by it, so it must describe the emulated CPU.
     """
     root = folder / cpu.model
     (root / "proc").mkdir(parents=True)
@@ -242,3 +247,49 @@ def _without_pip(message: str) -> DownloadError | MissingDependencyError:
             hint=f"{sys.executable} -m ensurepip",
         )
     return DownloadError(message, hint="the wheels of the installed versions are needed for arm64")
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class _SealedFiles:
+    """The files of a folder with their digests.
+
+    Attributes:
+        files: All files but the one that holds this list, without links, sorted by path.
+    """
+
+    files: tuple[File, ...]
+
+
+def _seal(folder: Path) -> None:
+    """Record the digests of all files in a folder, which must not change from now on."""
+    paths = sorted(path for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
+    seal = _SealedFiles(files=tuple(File.of(folder, path) for path in paths))
+    (folder / _SEAL_FILE).write_bytes(codec.to_json(seal))
+
+
+def _check_seal(folder: Path) -> None:
+    """Check every file of a folder against its recorded digest.
+
+    Raises:
+        CorruptFileError: A file is missing or was changed.
+    """
+    try:
+        seal = codec.from_json(
+            _SealedFiles, (folder / _SEAL_FILE).read_bytes(), where=str(folder / _SEAL_FILE)
+        )
+        changed = [file for file in seal.files if File.of(folder, file.locate(folder)) != file]
+    except FileNotFoundError as error:
+        raise CorruptFileError(
+            f"{error.filename} is missing", hint=_set_up_again(folder)
+        ) from error
+    except CorruptFileError as error:
+        raise CorruptFileError(str(error), hint=_set_up_again(folder)) from error
+    if changed:
+        path = changed[0].locate(folder)
+        raise CorruptFileError(
+            f"{path} was changed: its SHA-256 differs", hint=_set_up_again(folder)
+        )
+
+
+def _set_up_again(folder: Path) -> str:
+    return f"delete {folder} to set it up again"

@@ -1,7 +1,8 @@
-"""Run one model on an emulated CPU, in QEMU's user emulation."""
+"""Run one model on a CPU that QEMU emulates."""
 
 import dataclasses
 import json
+import sys
 import tempfile
 import zipfile
 from pathlib import Path
@@ -11,41 +12,43 @@ import numpy as np
 import numpy.typing as npt
 
 from mobiledeploy.base import programs
-from mobiledeploy.base.errors import CorruptFileError, MobileDeployError, ParityError
+from mobiledeploy.base.errors import CorruptFileError, MobileDeployError, ParityError, RequestError
 
-Kind: TypeAlias = Literal["litert", "ort", "ort-precise"]
-"""The runtime; `ort-precise` asks ONNX Runtime for kernels that do not saturate."""
+EmulatedRuntime: TypeAlias = Literal["litert", "ort", "ort-precise"]
+"""LiteRT, ONNX Runtime, or ONNX Runtime with the option by which its kernels do not saturate."""
 
-Architecture: TypeAlias = Literal["aarch64", "x86_64"]
+CpuArchitecture: TypeAlias = Literal["aarch64", "x86_64"]
 
 SECONDS: Final = 1800.0
-"""After which an emulation is stopped: an image of 224 px may take half a minute."""
+"""Seconds after which an emulation is stopped: an image of 224 px may take half a minute."""
 
-CHILD: Final = Path(__file__).with_name("child.py")
+GUEST_SCRIPT: Final = Path(__file__).with_name("guest_script.py")
+X86_MODEL: Final = "Haswell"
+"""An x86 CPU with AVX2 and nothing newer, as QEMU calls it."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Machine:
-    """An emulated CPU with a Python.
+    """An emulated CPU with a Python interpreter.
 
     Attributes:
         name: For people, such as `arm64 Cortex-A76 (NEON, dot product)`.
-        architecture: As `platform.machine()` tells it there.
-        command: The emulator with its options, and Python.
+        architecture: What `platform.machine()` returns there.
+        command: The emulator, its options and the Python interpreter.
     """
 
     name: str
-    architecture: Architecture
+    architecture: CpuArchitecture
     command: tuple[str, ...]
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Outputs:
-    """What a model answered on an emulated CPU.
+class EmulatedOutputs:
+    """A model's outputs on an emulated CPU.
 
     Attributes:
-        runtime: Name and version, as the emulated Python tells them.
-        arrays: Every output, shape (images, ...).
+        runtime: Name and version of the runtime, as reported there.
+        arrays: One per output, shape (images, ...).
     """
 
     runtime: str
@@ -53,7 +56,7 @@ class Outputs:
 
 
 def emulator(name: str) -> Path:
-    """Return QEMU's user emulator for an architecture.
+    """Return the path of QEMU's user-mode emulator for an architecture.
 
     Args:
         name: As QEMU calls it: `aarch64`, `x86_64`.
@@ -66,27 +69,51 @@ def emulator(name: str) -> Path:
     )
 
 
-def run(machine: Machine, kind: Kind, model: bytes, images: npt.NDArray[Any]) -> Outputs:
-    """Return what a model answers to images on an emulated CPU.
+def x86_without_vnni(architecture: str) -> Machine:
+    """Return an x86 CPU without VNNI, as many PCs and CI machines have, that runs this Python.
+
+    Args:
+        architecture: What `platform.machine()` returns on this machine.
+
+    Raises:
+        RequestError: This Python is not an x86 program.
+        MissingDependencyError: QEMU is not installed.
+    """
+    if architecture.lower() not in {"x86_64", "amd64"}:
+        raise RequestError(
+            f"expected an x86 machine, whose Python is run, received {architecture}",
+            hint="CPUs of this architecture do not saturate",
+        )
+    return Machine(
+        name="x86 Haswell (AVX2, no VNNI)",
+        architecture="x86_64",
+        command=(str(emulator("x86_64")), "-cpu", X86_MODEL, sys.executable),
+    )
+
+
+def run(
+    machine: Machine, runtime: EmulatedRuntime, model: bytes, images: npt.NDArray[Any]
+) -> EmulatedOutputs:
+    """Return a model's outputs for images on an emulated CPU.
 
     Args:
         machine: The CPU.
-        kind: The runtime.
-        model: A file of ours: it is not checked here.
-        images: As the model takes them, shape (images, ...).
+        runtime: The runtime.
+        model: The bytes of a file that we wrote: it is not checked here.
+        images: In the model's input type, shape (images, ...).
 
     Raises:
-        ParityError: The emulated program crashed, hung, or ran on another CPU.
-        CorruptFileError: It gave no answers that can be read.
+        ParityError: The emulated program crashed, took too long, or ran on another CPU.
+        CorruptFileError: Its outputs cannot be read.
     """
     with tempfile.TemporaryDirectory(prefix="mobiledeploy-qemu-") as made:
         folder = Path(made)
         file, inputs, answers = folder / "model", folder / "inputs.npy", folder / "answers.npz"
         file.write_bytes(model)
         np.save(inputs, images, allow_pickle=False)
-        what = f"{kind} on {machine.name}"
+        what = f"{runtime} on {machine.name}"
         programs.run(
-            *machine.command, CHILD, kind, file, inputs, answers,
+            *machine.command, GUEST_SCRIPT, runtime, file, inputs, answers,
             failed=_crashed, what=what, timeout=SECONDS,
         )  # fmt: skip
         try:
@@ -99,7 +126,7 @@ def run(machine: Machine, kind: Kind, model: bytes, images: npt.NDArray[Any]) ->
         raise ParityError(
             f"{what} ran on {about['architecture']}, expected {machine.architecture}"
         )
-    return Outputs(runtime=about["runtime"], arrays=arrays)
+    return EmulatedOutputs(runtime=about["runtime"], arrays=arrays)
 
 
 def _crashed(message: str) -> MobileDeployError:

@@ -1,4 +1,4 @@
-"""Hold a build's golden vectors against what emulated CPUs answer."""
+"""Compare a build's golden vectors with the outputs of emulated CPUs."""
 
 import dataclasses
 import os
@@ -15,8 +15,8 @@ from mobiledeploy.base import codec
 from mobiledeploy.base.errors import ParityError, RequestError
 from mobiledeploy.base.progress import Event, Progress, silent
 from mobiledeploy.data.preprocess import to_float32, to_int8
-from mobiledeploy.emulation import arm64, qemu, x86
-from mobiledeploy.emulation.qemu import Architecture, Kind, Machine
+from mobiledeploy.emulation import arm64, qemu
+from mobiledeploy.emulation.qemu import CpuArchitecture, EmulatedRuntime, Machine
 from mobiledeploy.formats import onnx, tflite
 from mobiledeploy.formats.onnx import edit as onnx_edit
 from mobiledeploy.formats.tflite import edit as tflite_edit
@@ -29,13 +29,13 @@ from mobiledeploy.verify.outputs import answers, golden
 from mobiledeploy.verify.outputs.answers import SCORES, FileOutputs, OutputGrid
 from mobiledeploy.verify.outputs.parity import Answers
 
-FILES: Final[dict[Kind, str]] = {
+FILES: Final[dict[EmulatedRuntime, str]] = {
     "litert": "model.tflite",
     "ort": "model.onnx",
     "ort-precise": "model.onnx",
 }
-SOFTMAXES: Final[dict[Architecture, Kernel]] = {"aarch64": "arm64", "x86_64": "x86"}
-"""Which of TFLite's kernels runs where."""
+SOFTMAXES: Final[dict[CpuArchitecture, Kernel]] = {"aarch64": "arm64", "x86_64": "x86"}
+"""Which of TFLite's softmax kernels runs on which CPU."""
 PROVES: Final = (
     "proves the arithmetic of the runtimes' Linux builds on these CPUs; not their speed, and not "
     "how an app packages them"
@@ -44,24 +44,25 @@ PROVES: Final = (
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class EmulatedRun:
-    """One file in one runtime on one CPU, against the golden vectors.
+    """The result of one file in one runtime on one CPU, compared with the golden vectors.
 
     Attributes:
-        machine: The CPU.
-        file: The model.
+        machine: The CPU's name.
+        file: The model file's name.
         runtime: Name and version.
         precise: Whether ONNX Runtime was asked for kernels that do not saturate; our own sessions
-            ask wherever the CPU needs it.
-        required: Whether it has to hold: without the option, ONNX Runtime is shown for comparison.
-        images: How many golden vectors.
-        exact_logits: Images on which every logit is equal.
-        differing_logits: How many logits differ, of all images.
-        max_logits_lsb: Largest difference of a logit, in steps.
-        max_scores_lsb: Largest difference of a score, in steps; None where there is no softmax.
-        scores_as_predicted: Images whose scores are, byte for byte, what the NumPy oracle's
-            softmax of this architecture gives; None where it says nothing.
-        same_top1: Images on which the highest logit is the same class.
-        worst: Name of the image with the largest difference; empty if there is none.
+            ask for them wherever the CPU needs it.
+        required: Whether the result must be equal. ONNX Runtime without the option is run for
+            comparison only.
+        images: Number of golden vectors.
+        exact_logits: Number of images on which every logit is equal.
+        differing_logits: Number of logits that differ, over all images.
+        max_logits_lsb: Largest difference of a logit, in LSB.
+        max_scores_lsb: Largest difference of a score, in LSB; None where there is no softmax.
+        scores_as_predicted: Number of images whose scores equal, byte for byte, those of the
+            NumPy oracle's softmax for this CPU; None where the oracle does not predict them.
+        same_top1: Number of images on which the same class has the highest logit.
+        worst: Name of the image with the largest difference; empty if none differs.
     """
 
     machine: str
@@ -81,13 +82,13 @@ class EmulatedRun:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class EmulatedReport:
-    """What a build's golden vectors give on emulated CPUs.
+    """The results of a build's golden vectors on emulated CPUs.
 
     Attributes:
-        holds: Every required run is within the contract's tolerance.
-        failures: What is not, a sentence each.
-        proves: What that means, and what not.
-        runs: One for each CPU and runtime.
+        holds: Whether every required run is within the contract's tolerance.
+        failures: One sentence per required run and output that is not.
+        proves: What the result proves, and what it does not.
+        runs: One per CPU and runtime.
     """
 
     holds: bool
@@ -99,13 +100,13 @@ class EmulatedReport:
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Task:
     machine: Machine
-    kind: Kind
+    runtime: EmulatedRuntime
     required: bool
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Case:
-    """What every run is held against."""
+    """What every run needs: the models, the images and the expected outputs."""
 
     contract: Contract
     models: dict[str, bytes]
@@ -126,23 +127,23 @@ def on_arm64(
 
     Args:
         build: A build folder.
-        samples: Take only the first so many golden vectors.
+        samples: Number of golden vectors to use, from the first; None: all.
         cache: Where the arm64 Python is kept; by default the user's cache folder.
-        progress: Told what is being run.
+        progress: Called with what is being run.
 
     Raises:
         CorruptFileError: The build is incomplete or was changed.
         RequestError: It is a float build.
-        MissingDependencyError: QEMU or what the set-up needs is missing.
-        DownloadError: The arm64 Python cannot be had.
-        ParityError: An emulated program crashed, or the golden vectors prove nothing.
+        MissingDependencyError: QEMU or a program that the set-up needs is missing.
+        DownloadError: The arm64 Python cannot be downloaded.
+        ParityError: An emulated program crashed, or the golden vectors are all alike.
     """
     case = _case(build, samples)
-    kinds: tuple[Kind, ...] = ("litert", "ort")
+    runtimes: tuple[EmulatedRuntime, ...] = ("litert", "ort")
     tasks = [
-        _Task(machine=machine, kind=kind, required=True)
+        _Task(machine=machine, runtime=runtime, required=True)
         for machine in arm64.machines(cache=cache, progress=progress)
-        for kind in kinds
+        for runtime in runtimes
     ]
     return _report(case, tasks, progress)
 
@@ -152,24 +153,26 @@ def on_x86_without_vnni(
 ) -> EmulatedReport:
     """Run a build's golden vectors on an x86 CPU whose int8 products may saturate.
 
-    ONNX Runtime runs twice: as any program calls it, which shows the saturation, and with the
+    ONNX Runtime runs twice: with its default options, which shows the saturation, and with the
     option by which our sessions avoid it.
 
     Args:
         build: A build folder.
-        samples: Take only the first so many golden vectors.
-        progress: Told what is being run.
+        samples: Number of golden vectors to use, from the first; None: all.
+        progress: Called with what is being run.
 
     Raises:
         CorruptFileError: The build is incomplete or was changed.
-        RequestError: It is a float build, or this is no x86 machine.
+        RequestError: It is a float build, or this is not an x86 machine.
         MissingDependencyError: QEMU is missing.
-        ParityError: An emulated program crashed, or the golden vectors prove nothing.
+        ParityError: An emulated program crashed, or the golden vectors are all alike.
     """
     case = _case(build, samples)
-    machine = x86.machine(platform.machine())
-    kinds: tuple[Kind, ...] = ("litert", "ort", "ort-precise")
-    tasks = [_Task(machine=machine, kind=kind, required=kind != "ort") for kind in kinds]
+    machine = qemu.x86_without_vnni(platform.machine())
+    runtimes: tuple[EmulatedRuntime, ...] = ("litert", "ort", "ort-precise")
+    tasks = [
+        _Task(machine=machine, runtime=runtime, required=runtime != "ort") for runtime in runtimes
+    ]
     return _report(case, tasks, progress)
 
 
@@ -220,10 +223,10 @@ def _report(case: _Case, tasks: Sequence[_Task], progress: Progress) -> Emulated
 
     def work(task: _Task) -> EmulatedRun:
         nonlocal done
-        found = _run(case, task)
+        run = _run(case, task)
         done += 1
         progress(Event("emulate", "golden vectors on emulated CPUs", done, len(tasks)))
-        return found
+        return run
 
     progress(Event("emulate", "golden vectors on emulated CPUs", 0, len(tasks)))
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
@@ -233,62 +236,66 @@ def _report(case: _Case, tasks: Sequence[_Task], progress: Progress) -> Emulated
 
 
 def _run(case: _Case, task: _Task) -> EmulatedRun:
-    file = FILES[task.kind]
-    outputs = qemu.run(task.machine, task.kind, case.models[file], case.images)
+    file = FILES[task.runtime]
+    outputs = qemu.run(task.machine, task.runtime, case.models[file], case.images)
     ends = FileOutputs(
         taps=(), logits=case.grid, scores=SCORES, softmax=case.contract.head == "softmax"
     )
     who = f"{outputs.runtime} on {task.machine.name}"
-    found = answers.read(outputs.arrays, ends, case.grid, who=who)
-    if found.logits.shape != case.expected.logits.shape:
-        raise ParityError(f"{who} answered in shape {found.logits.shape}")
-    off = np.abs(found.logits - case.expected.logits)
+    received = answers.read(outputs.arrays, ends, case.grid, who=who)
+    if received.logits.shape != case.expected.logits.shape:
+        raise ParityError(f"{who} answered in shape {received.logits.shape}")
+    off = np.abs(received.logits - case.expected.logits)
     from_logits = off.max(axis=1)
-    from_scores = _score_differences(found, case.expected)
+    from_scores = _score_differences(received, case.expected)
     by_badness = from_logits if from_scores is None else from_logits * 256 + from_scores
     worst = int(by_badness.argmax())
     return EmulatedRun(
         machine=task.machine.name,
         file=file,
         runtime=outputs.runtime,
-        precise=task.kind == "ort-precise",
+        precise=task.runtime == "ort-precise",
         required=task.required,
         images=len(case.names),
         exact_logits=int((from_logits == 0).sum()),
         differing_logits=int((off != 0).sum()),
         max_logits_lsb=int(from_logits.max()),
         max_scores_lsb=None if from_scores is None else int(from_scores.max()),
-        scores_as_predicted=_as_predicted(found, task, case.grid),
-        same_top1=int((found.logits.argmax(1) == case.expected.logits.argmax(1)).sum()),
+        scores_as_predicted=_as_predicted(received, task, case.grid),
+        same_top1=int((received.logits.argmax(1) == case.expected.logits.argmax(1)).sum()),
         worst=case.names[worst] if by_badness[worst] else "",
     )
 
 
-def _score_differences(found: Answers, expected: Answers) -> npt.NDArray[Any] | None:
-    if found.scores is None or expected.scores is None:
+def _score_differences(received: Answers, expected: Answers) -> npt.NDArray[Any] | None:
+    if received.scores is None or expected.scores is None:
         return None
-    differences: npt.NDArray[Any] = np.abs(found.scores - expected.scores).max(axis=1)
+    differences: npt.NDArray[Any] = np.abs(received.scores - expected.scores).max(axis=1)
     return differences
 
 
-def _as_predicted(found: Answers, task: _Task, grid: OutputGrid) -> int | None:
-    """Return on how many images LiteRT's scores are what the oracle's softmax says."""
-    if found.scores is None or task.kind != "litert":
+def _as_predicted(received: Answers, task: _Task, grid: OutputGrid) -> int | None:
+    """Return on how many images LiteRT's scores equal those of the oracle's softmax."""
+    if received.scores is None or task.runtime != "litert":
         return None
     kernel = SOFTMAXES[task.machine.architecture]
-    predicted = softmax_codes(found.logits.astype(np.int8), np.float32(grid.scale), kernel=kernel)
-    return int((predicted == found.scores).all(axis=1).sum())
+    predicted = softmax_codes(
+        received.logits.astype(np.int8), np.float32(grid.scale), kernel=kernel
+    )
+    return int((predicted == received.scores).all(axis=1).sum())
 
 
 def _failures(run: EmulatedRun, case: _Case) -> list[str]:
     tolerance = case.contract.tolerance
     who = f"{run.file} in {run.runtime} on {run.machine}"
-    found = []
+    sentences = []
     if tolerance is None or run.max_logits_lsb > tolerance.logits:
-        found.append(
+        sentences.append(
             f"{who}: {run.differing_logits} logits differ, by up to {run.max_logits_lsb} LSB, on "
             f"{run.images - run.exact_logits} of {run.images} images; worst: {run.worst}"
         )
     if tolerance is not None and (run.max_scores_lsb or 0) > tolerance.scores:
-        found.append(f"{who}: scores differ by up to {run.max_scores_lsb} LSB; worst: {run.worst}")
-    return found
+        sentences.append(
+            f"{who}: scores differ by up to {run.max_scores_lsb} LSB; worst: {run.worst}"
+        )
+    return sentences

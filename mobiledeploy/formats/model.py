@@ -1,4 +1,4 @@
-"""One view of a model file of either format: tensors, operators, and what frames them.
+"""What a file of either format holds: tensors, operators, and what frames them.
 
 The view keeps what the file says, sensible or not: the rules judge it.
 """
@@ -53,7 +53,7 @@ class Tensor:
         grid: None if it is not quantised.
         constant: Whether the file holds its values.
         data: The values, in `shape`; None if there are none or NumPy has no such type.
-        place: Where in the file the values begin, in what unit ever: equal places mean shared
+        place: Where in the file the values begin, in whatever unit: equal places mean shared
             storage. None if there are none.
         stored: Their bytes.
         block: Neighbours that share a scale of another tensor; 0 if they do not.
@@ -119,8 +119,8 @@ class Operator:
 
     def number(self, name: str, default: float) -> float:
         """Return an attribute; the default where there is none, or one that is no number."""
-        found = self.attributes.get(name, default)
-        return found if isinstance(found, int | float) else default
+        value = self.attributes.get(name, default)
+        return value if isinstance(value, int | float) else default
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -1,4 +1,4 @@
-"""A model file in memory: its bytes, and what stands in them, parsed once."""
+"""A model file in memory, parsed once."""
 
 import dataclasses
 import hashlib
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final, TypeAlias, assert_never
 
 from mobiledeploy.base.errors import ConversionError, CorruptFileError, RequestError
-from mobiledeploy.formats import onnx, other_kinds, tflite
+from mobiledeploy.formats import file_kind, onnx, tflite
 from mobiledeploy.formats.model import Format
 from mobiledeploy.formats.onnx import OnnxModel
 from mobiledeploy.formats.onnx import edit as onnx_edit
@@ -83,7 +83,7 @@ def of_bytes(name: str, data: bytes, *, folder: Path | None = None) -> ModelFile
     """
     kind = format_of(data)
     if kind == "onnx":
-        other_kinds.require_model(name, data)
+        file_kind.require_model(name, data)
     try:
         whole, parsed = _PARSERS[kind](data, folder)
     except (CorruptFileError, ConversionError, RequestError) as error:

@@ -1,9 +1,12 @@
 """The integer graph: THE model, of which every file is a serialisation.
 
-In come a `Network` with ranges, or the bytes of an int8 `.tflite`; out goes an `IntegerGraph`
-(`graph`), its NumPy oracle (`oracle`), its float twin (`float_reference`) and its certificates
-(`certify`), the proof that two runtimes compute it alike. `quantise` and `exact_ranges` come from
-floats, `tflite_reader` from a file. `head` cuts the softmax off, `digest` says
-which graphs are one function. All of them loop over `ops`. This room knows no runtime and no
-training.
+In come a `Network` with ranges, or the bytes of an int8 `.tflite`; out goes an `IntegerGraph`. All
+modules loop over `ops`. This room knows no runtime and no training.
+
+* `graph`: what an `IntegerGraph` is, where it ends, and when two are the same function.
+* `quantise`: makes one from a float network.
+* `tflite_reader`: reads one from a file.
+* `certify`: proves that two runtimes compute it alike; finds ranges for which there is a proof.
+* `oracle`: computes it in NumPy, bit for bit as XNNPACK.
+* `float_reference`: computes it in float32, without rounding.
 """

@@ -4,13 +4,21 @@ What an operator is, and what it may be given, is said by its module in `ops`.
 """
 
 import dataclasses
+import hashlib
+import json
 from collections.abc import Mapping
+from typing import Any, Final, assert_never
 
-from mobiledeploy.base.errors import ConversionError
+from mobiledeploy.base.errors import ConversionError, RequestError
 from mobiledeploy.ops import table
-from mobiledeploy.ops.operator import Node
+from mobiledeploy.ops.operator import Node, WeightedNode
 from mobiledeploy.ops.softmax import Softmax
 from mobiledeploy.ops.tensors import QTensor
+from mobiledeploy.ops.weights import QWeights
+from mobiledeploy.spec.config import Head
+
+_NOT_OPTIONS: Final = frozenset({"input", "inputs", "output", "weights"})
+"""Fields of a node that are no options."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -67,3 +75,88 @@ class IntegerGraph:
         """The softmax's input, or the output where the graph ends without a softmax."""
         last = self.nodes[-1]
         return self.tensors()[last.input] if isinstance(last, Softmax) else last.output
+
+
+def head_of(graph: IntegerGraph) -> Head:
+    """Return where a graph ends."""
+    return "softmax" if isinstance(graph.nodes[-1], Softmax) else "logits"
+
+
+def with_head(graph: IntegerGraph, head: Head) -> IntegerGraph:
+    """Return the graph up to the head that is asked for; every other number stays.
+
+    Raises:
+        RequestError: A softmax is asked for and there is none.
+    """
+    if head_of(graph) == head:
+        return graph
+    match head:
+        case "softmax":
+            raise RequestError(
+                f"`{graph.name}` ends in its logits: expected a graph that ends in a softmax",
+                hint="ask for `--head logits`",
+            )
+        case "logits":
+            return _without_softmax(graph)
+        case _:
+            assert_never(head)
+
+
+def _without_softmax(graph: IntegerGraph) -> IntegerGraph:
+    """Return a graph without its softmax, and without what the softmax alone needs."""
+    needed, nodes = {graph.logits.name}, list[Node]()
+    for node in reversed(graph.nodes[:-1]):
+        if node.output.name in needed:
+            needed.update(node.inputs)
+            nodes.insert(0, node)
+    return dataclasses.replace(graph, nodes=tuple(nodes))
+
+
+def digest(graph: IntegerGraph) -> str:
+    """Return the hexadecimal SHA-256 of a graph's structure, integers, scales and zero points.
+
+    Names do not count: tensors are known by their position. Equal digests mean equal outputs for
+    every input, whichever file a graph was read from.
+    """
+    numbers = {name: number for number, name in enumerate(graph.tensors())}
+    state = hashlib.sha256()
+    state.update(_tensor(graph.input))
+    for node in graph.nodes:
+        head = [type(node).__name__, [numbers[name] for name in node.inputs], _options(node)]
+        state.update(json.dumps(head).encode() + b"\n")
+        state.update(_tensor(node.output))
+        if isinstance(node, WeightedNode):
+            state.update(_weights(node.weights))
+    return state.hexdigest()
+
+
+def same_function(a: IntegerGraph, b: IntegerGraph) -> bool:
+    """Whether two graphs are the same function, number by number; names do not count."""
+    return digest(a) == digest(b)
+
+
+def _options(node: Node) -> list[object]:
+    """Return whatever else decides what a node computes, in the order of its fields."""
+    made: Any = node
+    return [
+        getattr(made, field.name)
+        for field in dataclasses.fields(made)
+        if field.name not in _NOT_OPTIONS
+    ]
+
+
+def _tensor(tensor: QTensor) -> bytes:
+    row = [tensor.shape, float(tensor.scale).hex(), tensor.zero_point]
+    return json.dumps(row).encode() + b"\n"
+
+
+def _weights(weights: QWeights) -> bytes:
+    shape = json.dumps([weights.kernel.shape, weights.kernel_scale.shape]).encode() + b"\n"
+    return shape + b"".join(
+        (
+            weights.kernel.tobytes(),
+            weights.kernel_scale.astype("<f4").tobytes(),
+            weights.bias.astype("<i4").tobytes(),
+            weights.bias_scale.astype("<f4").tobytes(),
+        )
+    )

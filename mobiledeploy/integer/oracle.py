@@ -23,9 +23,9 @@ from mobiledeploy.ops.tensors import Int8, QTensor
 if TYPE_CHECKING:
     from threadpoolctl import ThreadpoolController
 
-TOGETHER: Final = 2**19
+ELEMENTS_AT_ONCE: Final = 2**19
 """Elements of a graph's largest tensor, of all images that are computed at a time."""
-MOST_TOGETHER: Final = 8
+MOST_IMAGES_AT_ONCE: Final = 8
 """Of larger groups the gain is small."""
 
 
@@ -81,14 +81,14 @@ def stream(
             f"received {images.dtype} of shape {images.shape}"
         )
     few = functools.partial(_run_few, graph, _kept(graph, keep), kernels)
-    size = _together(graph, len(images), threads)
+    size = _images_at_once(graph, len(images), threads)
     with ThreadPoolExecutor(threads) as pool:
         for start in range(0, len(images), threads * size):
             group = images[start : start + threads * size]
             some = [group[i : i + size] for i in range(0, len(group), size)]
             with one_blas_thread():
-                found = list(pool.map(few, some))
-            for rows, values in zip(some, found, strict=True):
+                computed = list(pool.map(few, some))
+            for rows, values in zip(some, computed, strict=True):
                 for i in range(len(rows)):
                     yield {name: codes[i : i + 1] for name, codes in values.items()}
 
@@ -139,10 +139,12 @@ def _compute(
     return table.of_node(node).litert_codes(node, grids, inputs, kernel=kernels)
 
 
-def _together(graph: IntegerGraph, images: int, threads: int) -> int:
+def _images_at_once(graph: IntegerGraph, images: int, threads: int) -> int:
     """Return how many images to compute at a time: of small ones NumPy's calls take the time."""
     largest = max(math.prod(tensor.shape) for tensor in graph.tensors().values())
-    return max(1, min(MOST_TOGETHER, TOGETHER // largest, math.ceil(images / threads)))
+    return max(
+        1, min(MOST_IMAGES_AT_ONCE, ELEMENTS_AT_ONCE // largest, math.ceil(images / threads))
+    )
 
 
 def _run_few(
@@ -151,7 +153,7 @@ def _run_few(
     grids = graph.tensors()
     last_use = {name: i for i, node in enumerate(graph.nodes) for name in node.inputs}
     values = {graph.input.name: images}
-    found = {graph.input.name: images} if graph.input.name in kept else {}
+    kept_codes = {graph.input.name: images} if graph.input.name in kept else {}
     for i, node in enumerate(graph.nodes):
         names = node.inputs
         codes = _compute(
@@ -159,11 +161,11 @@ def _run_few(
         )
         values[node.output.name] = codes
         if node.output.name in kept:
-            found[node.output.name] = codes
+            kept_codes[node.output.name] = codes
         for name in set(names):
             if last_use[name] == i:
                 del values[name]
-    return found
+    return kept_codes
 
 
 def _kept(graph: IntegerGraph, keep: Collection[str] | None) -> tuple[str, ...]:

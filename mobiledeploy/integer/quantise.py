@@ -7,7 +7,7 @@ the same scales, zero points, weights and biases. Each operator's module quantis
 import numpy as np
 
 from mobiledeploy.base.errors import ConversionError
-from mobiledeploy.integer.exact_ranges import exact_ranges, fixed_ranges
+from mobiledeploy.integer.certify import exact_ranges, fixed_ranges
 from mobiledeploy.integer.graph import IntegerGraph
 from mobiledeploy.network.network import Network
 from mobiledeploy.ops.architecture import INPUT

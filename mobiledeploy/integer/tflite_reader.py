@@ -1,4 +1,4 @@
-"""Read an int8 `.tflite` as an integer graph, ours or anybody's, or say why it is none."""
+"""Read any int8 `.tflite` as an integer graph, or say why it is none."""
 
 import os
 from typing import Final
@@ -6,7 +6,7 @@ from typing import Final
 import numpy as np
 
 from mobiledeploy.base.errors import ConversionError, RequestError
-from mobiledeploy.base.files import named
+from mobiledeploy.base.files import user_path
 from mobiledeploy.formats import tflite
 from mobiledeploy.formats.tflite import TfliteModel, TfliteOperator
 from mobiledeploy.integer.graph import IntegerGraph
@@ -32,7 +32,7 @@ def read_file(file: bytes | str | os.PathLike[str]) -> IntegerGraph:
         ConversionError: It holds something else than an integer graph.
     """
     if not isinstance(file, bytes):
-        path = named(file)
+        path = user_path(file)
         if not path.is_file():
             raise RequestError(f"there is no file {path}", hint="name a .tflite")
         file = path.read_bytes()
@@ -63,7 +63,7 @@ def read(model: TfliteModel) -> IntegerGraph:
         )
     operators = list(model.operators)
     first, last = model.inputs[0], model.outputs[0]
-    # The codes inside go by the names that the world sees.
+    # The codes inside have the names of the file's input and output.
     names = {index: model.tensors[index].unique_name for index in (first, last)}
     if operators and operators[0].builtin == "QUANTIZE":
         outer, first = first, _inside(model, operators.pop(0), outer=first)
@@ -92,18 +92,18 @@ def _require_known(model: TfliteModel) -> None:
 
 
 def _inside(model: TfliteModel, operator: TfliteOperator, *, outer: int) -> int:
-    """Return the int8 tensor behind a converter at the border, which must keep every code."""
+    """Return the int8 tensor behind a converter at an end, which must keep every code."""
     ends = (*operator.inputs, *operator.outputs)
     if len(ends) != 2 or outer not in ends or min(ends) < 0:
         raise refusal(operator, "expected it to convert the graph's input or output")
     inner = ends[1] if ends[0] == outer else ends[0]
-    border, codes = model.tensors[outer], model.tensors[inner]
-    if border.dtype == "uint8":
-        same_scale = np.array_equal(border.scale, codes.scale)
-        if not same_scale or not np.array_equal(border.zero_point, codes.zero_point + 128):
+    outside, codes = model.tensors[outer], model.tensors[inner]
+    if outside.dtype == "uint8":
+        same_scale = np.array_equal(outside.scale, codes.scale)
+        if not same_scale or not np.array_equal(outside.zero_point, codes.zero_point + 128):
             raise refusal(operator, "expected uint8 codes that are the int8 codes plus 128")
-    elif border.dtype != "float32":
-        raise refusal(operator, f"expected uint8 or float32 outside, received {border.dtype}")
+    elif outside.dtype != "float32":
+        raise refusal(operator, f"expected uint8 or float32 outside, received {outside.dtype}")
     return inner
 
 

@@ -1,22 +1,15 @@
-"""A model as the rules look at it: who writes and reads each tensor, and its layers."""
+"""A model as the rules look at it."""
 
 import dataclasses
 import functools
 from collections import Counter
-from collections.abc import Callable
 from typing import Final
 
-from mobiledeploy.formats.model import FLOATS, Format, Model, Tensor
-from mobiledeploy.formats.work import Work
-from mobiledeploy.lint import onnx_layers, tflite_layers
-from mobiledeploy.lint.layer import Layer
-from mobiledeploy.lint.links import Links
+from mobiledeploy.formats.limits import StepLimit
+from mobiledeploy.formats.model import FLOATS, Model, Tensor
+from mobiledeploy.lint.layers import Layer, Links, find_layers
 
-_FIND: Final[dict[Format, Callable[[Model, Links], tuple[Layer, ...]]]] = {
-    "tflite": tflite_layers.find,
-    "onnx": onnx_layers.find,
-}
-ELEMENTS = 2**26
+ELEMENTS: Final = 2**26
 """Weights of all layers of a small file together; of a large one as many as it has room for."""
 
 
@@ -27,7 +20,7 @@ class Graph:
     Attributes:
         model: The file.
         links: Who writes and reads each tensor.
-        layers: Its convolutions, dense layers, additions, pools and softmaxes.
+        layers: Its operators that compute from activations, or move them.
     """
 
     model: Model
@@ -42,20 +35,20 @@ class Graph:
             CorruptFileError: Operators share weights so often that no rule could look at all.
         """
         links = Links.of(model)
-        layers = _FIND[model.format](model, links)
-        work = Work(ELEMENTS + 8 * model.size)
+        layers = find_layers(model, links)
+        limit = StepLimit(ELEMENTS + 8 * model.size)
         for layer in layers:
             if layer.kernel is not None and layer.kernel.tensor.data is not None:
-                work.take(layer.kernel.tensor.data.size)
+                limit.take(layer.kernel.tensor.data.size)
         return cls(model=model, links=links, layers=layers)
 
     @functools.cached_property
     def by_output(self) -> dict[int, Layer]:
         """By the identity of a tensor, the layer that writes it."""
-        found: dict[int, Layer] = {}
+        writers: dict[int, Layer] = {}
         for layer in self.layers:
-            found.setdefault(id(layer.output.tensor), layer)
-        return found
+            writers.setdefault(id(layer.output.tensor), layer)
+        return writers
 
     @functools.cached_property
     def quantised(self) -> bool:
@@ -81,7 +74,13 @@ class Graph:
             return "float, quantised weights"
         return weights.pop() if len(weights) == 1 else "float32"
 
-    def ends(self) -> tuple[Tensor, ...]:
-        """Return the tensors that the world sees."""
+    def macs(self) -> int | None:
+        """Return the multiply-accumulates for one image; None if some are not known."""
+        counts = [layer.macs() for layer in self.layers]
+        known = [count for count in counts if count is not None]
+        return sum(known) if len(known) == len(counts) else None
+
+    def inputs_and_outputs(self) -> tuple[Tensor, ...]:
+        """Return the tensors that an app sees."""
         indices = (*self.model.inputs, *self.model.outputs)
         return tuple(self.model.tensors[index] for index in indices if index >= 0)

@@ -1,24 +1,48 @@
 """Inspect a file, or the two files of a build: everything that can be said without running it."""
 
+import dataclasses
 import hashlib
 from collections import Counter
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 
 from mobiledeploy.base.errors import CorruptFileError, RequestError
-from mobiledeploy.formats import model_file, onnx, other_kinds, tflite
+from mobiledeploy.formats import file_kind, model_file, onnx, tflite
 from mobiledeploy.formats.model import Model, Tensor
 from mobiledeploy.formats.onnx.checker import Checks
-from mobiledeploy.lint import ends, rules, runtime
-from mobiledeploy.lint.ends import End
+from mobiledeploy.lint import (
+    graph_rules,
+    inputs_outputs,
+    onnx_rules,
+    range_rules,
+    required_runtime,
+    version_rules,
+    weight_rules,
+)
 from mobiledeploy.lint.graph import Graph
-from mobiledeploy.lint.macs import macs
-from mobiledeploy.lint.report import Across, FileReport, Inspection, OperatorLine, TensorLine
+from mobiledeploy.lint.inputs_outputs import InputOrOutput
+from mobiledeploy.lint.report import ComparedFact, FileReport, Inspection, OperatorLine, TensorLine
+from mobiledeploy.lint.rule import Finding, Rule
 
 MOST_BYTES: Final = 2**31
 """Of a file: neither a flatbuffer nor a protobuf can be larger."""
+
+RULES: Final[tuple[Rule, ...]] = (
+    *graph_rules.RULES,
+    *weight_rules.RULES,
+    *range_rules.RULES,
+    *version_rules.RULES,
+    *onnx_rules.RULES,
+)
+"""All rules; docs/lint.md explains each."""
+
+MOST_PLACES: Final = 100
+"""Places of one rule that a report names; the rest is counted."""
+
+_ORDER: Final = {"error": 0, "warning": 1, "note": 2}
 
 
 def inspect(path: Path, *, checks: Checks | None = None) -> Inspection:
@@ -36,16 +60,16 @@ def inspect(path: Path, *, checks: Checks | None = None) -> Inspection:
         if not path.is_dir():
             return Inspection(files=(_file(path, running),), across=())
         paths = [path / f"model.{ending}" for ending in ("tflite", "onnx")]
-        found = tuple(_file(file, running) for file in paths if file.is_file())
-    if not found and (path / "saved_model.pb").is_file():
-        kind = other_kinds.SAVED_MODEL
+        files = tuple(_file(file, running) for file in paths if file.is_file())
+    if not files and (path / "saved_model.pb").is_file():
+        kind = file_kind.SAVED_MODEL
         raise RequestError(f"{path} is {kind.name}, expected a build folder", hint=kind.hint)
-    if not found:
+    if not files:
         raise RequestError(
             f"{path}: expected a folder with model.tflite or model.onnx, received one without",
             hint="name the file itself",
         )
-    return Inspection(files=found, across=_across(found))
+    return Inspection(files=files, across=_across(files))
 
 
 def inspect_file(path: Path) -> FileReport:
@@ -59,6 +83,31 @@ def inspect_file(path: Path) -> FileReport:
         return _file(path, running)
 
 
+def check(graph: Graph) -> tuple[Finding, ...]:
+    """Return what the rules find in a file, errors first."""
+    findings = []
+    for rule in RULES:
+        broken = iter(rule.find(graph))
+        places = tuple(islice(broken, MOST_PLACES))
+        if places:
+            # A place says what was expected if the rule does not for all of them.
+            named = tuple(
+                dataclasses.replace(place, expected=place.expected or rule.expected)
+                for place in places
+            )
+            findings.append(
+                Finding(
+                    rule=rule.id,
+                    severity=rule.severity,
+                    title=rule.title,
+                    places=named,
+                    count=len(places) + sum(1 for _ in broken),
+                    hint=rule.hint,
+                )
+            )
+    return tuple(sorted(findings, key=lambda finding: _ORDER[finding.severity]))
+
+
 def _file(path: Path, checks: Checks) -> FileReport:
     if not path.is_file():
         raise RequestError(f"there is no file {path}", hint="name a .tflite or .onnx file")
@@ -68,7 +117,7 @@ def _file(path: Path, checks: Checks) -> FileReport:
     try:
         with np.errstate(all="ignore"):  # scales of damaged files may be anything
             data = path.read_bytes()
-            other_kinds.require_model(str(path), data)
+            file_kind.require_model(str(path), data)
             return _report(path, data, checks)
     except CorruptFileError as error:
         named = str(error) if str(path) in str(error) else f"{path}: {error}"
@@ -89,16 +138,16 @@ def _report(path: Path, data: bytes, checks: Checks) -> FileReport:
         ir_version=model.ir_version,
         opsets={c.kind: c.version for c in model.codes} if model.format == "onnx" else {},
         graphs=model.graphs,
-        macs=macs(graph),
+        macs=graph.macs(),
         weight_bytes=sum(buffer.content.size for buffer in model.buffers),
-        runtime=runtime.of(graph),
-        inputs=ends.inputs(graph),
-        outputs=ends.outputs(graph),
+        runtime=required_runtime.of(graph),
+        inputs=inputs_outputs.inputs(graph),
+        outputs=inputs_outputs.outputs(graph),
         operators=_operators(model),
         tensors=tuple(_line(tensor) for tensor in model.tensors),
         metadata=model.metadata,
         signatures=model.signatures,
-        findings=rules.check(graph),
+        findings=check(graph),
     )
 
 
@@ -139,17 +188,17 @@ def _line(tensor: Tensor) -> TensorLine:
     )
 
 
-def _across(files: tuple[FileReport, ...]) -> tuple[Across, ...]:
+def _across(files: tuple[FileReport, ...]) -> tuple[ComparedFact, ...]:
     if len(files) == 1:
         return ()
-    told = {
+    facts = {
         "type of the layers": [_bits(file.kind) for file in files],
-        "input": [", ".join(map(_told, file.inputs)) for file in files],
-        "output": [", ".join(map(_told, file.outputs)) for file in files],
+        "input": [", ".join(map(_described, file.inputs)) for file in files],
+        "output": [", ".join(map(_described, file.outputs)) for file in files],
     }
     return tuple(
-        Across(what=what, same=len(set(values)) == 1, values=tuple(values))
-        for what, values in told.items()
+        ComparedFact(what=what, same=len(set(values)) == 1, values=tuple(values))
+        for what, values in facts.items()
     )
 
 
@@ -158,8 +207,8 @@ def _bits(kind: str) -> str:
     return "8 bit integers" if kind in {"int8", "uint8"} else kind
 
 
-def _told(end: End) -> str:
-    """Return an end in words, without the batch."""
+def _described(end: InputOrOutput) -> str:
+    """Return an input or output in words, without the batch."""
     shape = "?" if end.shape is None else "x".join(map(str, end.shape[1:]))
     grid = "" if end.scale is None else f" ({end.scale:.6g}, {end.zero_point})"
     return f"{end.name} {end.dtype} {shape}{grid}"

@@ -9,27 +9,25 @@ from typing import Final
 
 from mobiledeploy.formats.model import CODES, FLOATS
 from mobiledeploy.formats.onnx.quantisation import QLINEAR
-from mobiledeploy.lint.finding import Rule, Sight
 from mobiledeploy.lint.graph import Graph
-from mobiledeploy.lint.layer import Layer
-from mobiledeploy.lint.onnx_layers import DYNAMIC, WEIGHTED
-
-OTHERS: Final = (*QLINEAR, *DYNAMIC)
-"""Operators that take codes by their definition."""
+from mobiledeploy.lint.layers import Layer, is_dynamic
+from mobiledeploy.lint.rule import Place, Rule
 
 
 def _layers(graph: Graph) -> Iterator[Layer]:
     """Yield the layers of a quantised ONNX file that take real numbers by their definition."""
     if graph.model.format == "onnx" and graph.quantised:
-        yield from (layer for layer in graph.layers if layer.operator.kind not in OTHERS)
+        for layer in graph.layers:
+            if layer.operator.kind not in QLINEAR and not is_dynamic(layer.operator):
+                yield layer
 
 
-def _unclean(graph: Graph) -> Iterator[Sight]:
+def _unclean(graph: Graph) -> Iterator[Place]:
     if graph.model.problem:
-        yield Sight(where="the file", found=graph.model.problem)
+        yield Place(where="the file", found=graph.model.problem)
 
 
-def _in_floats(graph: Graph) -> Iterator[Sight]:
+def _in_floats(graph: Graph) -> Iterator[Place]:
     for layer in _layers(graph):
         missing = [
             f"no DequantizeLinear before `{source.tensor.name}`"
@@ -42,42 +40,42 @@ def _in_floats(graph: Graph) -> Iterator[Sight]:
         if layer.output.grid is None:
             missing.append("no QuantizeLinear behind it")
         if missing:
-            yield Sight(where=layer.where, found="; ".join(missing))
+            yield Place(where=layer.where, found="; ".join(missing))
 
 
-def _float_activation(graph: Graph) -> Iterator[Sight]:
+def _float_activation(graph: Graph) -> Iterator[Place]:
     for layer in _layers(graph):
-        codes = layer.codes() if layer.pointed else None
+        codes = layer.codes() if layer.separate_activation else None
         if codes is not None and codes != CODES[layer.output.tensor.dtype]:
-            yield Sight(
+            yield Place(
                 where=layer.where,
-                found=f"{layer.pointed} that keeps codes {codes[0]}..{codes[1]} only",
+                found=f"{layer.separate_activation} that keeps codes {codes[0]}..{codes[1]} only",
             )
 
 
-def _signed(graph: Graph) -> Iterator[Sight]:
+def _signed(graph: Graph) -> Iterator[Place]:
     for layer in graph.layers if graph.model.format == "onnx" else ():
         source = layer.sources[0].tensor.dtype if layer.sources else ""
-        if layer.kind in WEIGHTED and layer.integer and source == "int8":
-            yield Sight(where=layer.where, found="int8 activations")
+        if layer.weighted and layer.integer and source == "int8":
+            yield Place(where=layer.where, found="int8 activations")
 
 
-def _unsigned_weights(graph: Graph) -> Iterator[Sight]:
+def _unsigned_weights(graph: Graph) -> Iterator[Place]:
     for layer in graph.layers if graph.model.format == "onnx" else ():
         kernel = layer.kernel
         if kernel is not None and layer.integer and kernel.tensor.dtype == "uint8":
-            yield Sight(where=layer.where, found="uint8 weights")
+            yield Place(where=layer.where, found="uint8 weights")
 
 
-def _ranked_scales(graph: Graph) -> Iterator[Sight]:
+def _ranked_scales(graph: Graph) -> Iterator[Place]:
     for layer in _layers(graph):
         grids = [source.grid for source in layer.sources] + [layer.output.grid]
         single = [grid for grid in grids if grid is not None and grid.scale.size == 1]
-        if layer.kind == "add" and any(grid.rank for grid in single):
-            yield Sight(where=layer.where, found="scales of rank 1")
+        if layer.form.scalar_scales and any(grid.rank for grid in single):
+            yield Place(where=layer.where, found="scales of rank 1")
 
 
-def _shared_zero_points(graph: Graph) -> Iterator[Sight]:
+def _shared_zero_points(graph: Graph) -> Iterator[Place]:
     users: dict[int, list[str]] = defaultdict(list)
     kernels = {id(layer.kernel.tensor) for layer in _layers(graph) if layer.kernel is not None}
     for operator in graph.model.operators:
@@ -87,25 +85,25 @@ def _shared_zero_points(graph: Graph) -> Iterator[Sight]:
     for index, names in users.items():
         if index >= 0 and len(names) > 1:
             zero = graph.model.tensors[index].name
-            yield Sight(where=f"`{zero}`", found=f"zero point of {len(names)} kernels")
+            yield Place(where=f"`{zero}`", found=f"zero point of {len(names)} kernels")
 
 
-def _float_weights(graph: Graph) -> Iterator[Sight]:
+def _float_weights(graph: Graph) -> Iterator[Place]:
     for operator in graph.model.operators:
         tensor = graph.model.tensor(operator.input(0))
         if operator.kind == "QuantizeLinear" and tensor is not None and tensor.constant:
-            yield Sight(
+            yield Place(
                 where=f"`{tensor.name}`", found=f"{tensor.stored:,} bytes of {tensor.dtype}"
             )
 
 
-def _operator_form(graph: Graph) -> Iterator[Sight]:
+def _operator_form(graph: Graph) -> Iterator[Place]:
     kinds = sorted({op.kind for op in graph.model.operators if op.kind in QLINEAR})
     if kinds:
-        yield Sight(where="the file", found=", ".join(kinds))
+        yield Place(where="the file", found=", ".join(kinds))
 
 
-def _saturating(graph: Graph) -> Iterator[Sight]:
+def _saturating(graph: Graph) -> Iterator[Place]:
     if graph.model.format != "onnx":
         return
     mixed = [
@@ -117,7 +115,7 @@ def _saturating(graph: Graph) -> Iterator[Sight]:
         and layer.sources[0].tensor.dtype == "uint8"
     ]
     if mixed:
-        yield Sight(
+        yield Place(
             where="the file", found=f"{len(mixed)} layers of uint8 activations and int8 weights"
         )
 
@@ -129,7 +127,7 @@ RULES: Final = (
         title="not a valid ONNX model",
         expected="nothing to say for onnx.checker",
         hint="run `onnx.checker.check_model` where the file is made",
-        look=_unclean,
+        find=_unclean,
     ),
     Rule(
         id="MD402",
@@ -137,7 +135,7 @@ RULES: Final = (
         title="layer that runs in floats",
         expected="a DequantizeLinear before each input, a QuantizeLinear behind the output",
         hint="quantise the tensors around it: ONNX Runtime fuses whole groups only",
-        look=_in_floats,
+        find=_in_floats,
     ),
     Rule(
         id="MD403",
@@ -145,7 +143,7 @@ RULES: Final = (
         title="activation that keeps a layer from being fused",
         expected="a range that implies the activation, or a Clip on the codes",
         hint="clip the calibrated range to the activation's bounds: up to 5 times faster",
-        look=_float_activation,
+        find=_float_activation,
     ),
     Rule(
         id="MD404",
@@ -153,7 +151,7 @@ RULES: Final = (
         title="int8 activations",
         expected="uint8 activations (codes and zero points plus 128): the same numbers",
         hint="1.5 to 1.8 times faster on x86; quantize_static: activation_type=QUInt8",
-        look=_signed,
+        find=_signed,
     ),
     Rule(
         id="MD405",
@@ -161,7 +159,7 @@ RULES: Final = (
         title="uint8 weights",
         expected="int8 weights with zero point 0",
         hint="1.6 to 3 times faster; quantize_static: weight_type=QInt8",
-        look=_unsigned_weights,
+        find=_unsigned_weights,
     ),
     Rule(
         id="MD406",
@@ -169,7 +167,7 @@ RULES: Final = (
         title="addition whose scales are vectors",
         expected="scales and zero points of rank 0: others are not fused",
         hint="store scalars, not arrays of one number",
-        look=_ranked_scales,
+        find=_ranked_scales,
     ),
     Rule(
         id="MD407",
@@ -177,7 +175,7 @@ RULES: Final = (
         title="zero point that kernels share",
         expected="a zero point of its own for each kernel",
         hint="with session.x64quantprecision, which PCs without VNNI need, the session fails",
-        look=_shared_zero_points,
+        find=_shared_zero_points,
     ),
     Rule(
         id="MD408",
@@ -185,7 +183,7 @@ RULES: Final = (
         title="weights stored as floats",
         expected="int8 weights behind a DequantizeLinear",
         hint="four times the bytes, and ONNX Runtime quantises them anew, per tensor",
-        look=_float_weights,
+        find=_float_weights,
     ),
     Rule(
         id="MD409",
@@ -193,7 +191,7 @@ RULES: Final = (
         title="operators on codes (QOperator form)",
         expected="pairs of QuantizeLinear and DequantizeLinear",
         hint="with int8 activations ONNX Runtime refuses session.x64quantprecision for it",
-        look=_operator_form,
+        find=_operator_form,
     ),
     Rule(
         id="MD410",
@@ -201,6 +199,6 @@ RULES: Final = (
         title="saturates on PCs without VNNI unless the session is told",
         expected="session.x64quantprecision=1 on x86 without VNNI; phones need nothing",
         hint="`mobiledeploy` sets it; an own desktop program must",
-        look=_saturating,
+        find=_saturating,
     ),
 )

@@ -1,11 +1,11 @@
-"""What inspection found: frozen, and JSON as docs/schemas/inspect.schema.json says."""
+"""What inspection found; in JSON as docs/schemas/inspect.schema.json says."""
 
 import dataclasses
 
 from mobiledeploy.formats.model import Dimension
-from mobiledeploy.lint.ends import End
-from mobiledeploy.lint.finding import Finding
-from mobiledeploy.lint.runtime import Runtime
+from mobiledeploy.lint.inputs_outputs import InputOrOutput
+from mobiledeploy.lint.required_runtime import RequiredRuntime
+from mobiledeploy.lint.rule import Finding
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,9 +89,9 @@ class FileReport:
     graphs: int
     macs: int | None
     weight_bytes: int
-    runtime: Runtime
-    inputs: tuple[End, ...]
-    outputs: tuple[End, ...]
+    runtime: RequiredRuntime
+    inputs: tuple[InputOrOutput, ...]
+    outputs: tuple[InputOrOutput, ...]
     operators: tuple[OperatorLine, ...]
     tensors: tuple[TensorLine, ...]
     metadata: dict[str, str]
@@ -104,7 +104,7 @@ class FileReport:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Across:
+class ComparedFact:
     """Something that the files of a build should agree on.
 
     Attributes:
@@ -128,4 +128,4 @@ class Inspection:
     """
 
     files: tuple[FileReport, ...]
-    across: tuple[Across, ...]
+    across: tuple[ComparedFact, ...]

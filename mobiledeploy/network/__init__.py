@@ -2,4 +2,17 @@
 
 In come an `Architecture` and a Keras model or a Keras weights file; out go a `Network` and what
 it costs (MACs, parameters, peak memory). This room knows neither quantisation nor datasets.
+
+* `network`: an architecture with its float weights, and its file.
+* `fold`: folds batch normalisation into the convolution before it.
+* `cost`: MACs, parameters, int8 bytes and peak memory of an architecture.
+* `keras_file`: reads a Keras weights or model file without Keras.
+* `hdf5`: reads HDF5 files that may come from anywhere.
+* `keras_h5`: the two layouts in which Keras stores weights in HDF5 files.
+* `keras_weights`: all weights of a Keras model, by the model's own layer names.
+* `keras_config`: a Keras model's configuration as a flat list of layers.
+* `keras_graph`: the graph of operators that a configuration describes.
+* `graph_matching`: matches the layers of such a graph to those of an architecture.
+* `weight_matching`: decides which weights belong to which layer.
+* `keras_model`: transfers weights from a Keras model in memory, or into one.
 """

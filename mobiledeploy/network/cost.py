@@ -1,6 +1,6 @@
-"""What an architecture costs, counted: multiplications, parameters, int8 bytes, peak memory.
+"""The cost of an architecture: MACs, parameters, int8 bytes, peak memory.
 
-Nothing is estimated and no framework is asked; everything follows from the layers' shapes.
+Everything is counted from the layers' shapes, without a framework; nothing is estimated.
 """
 
 import dataclasses
@@ -13,9 +13,9 @@ from mobiledeploy.ops.tensors import Shape
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Factorisation:
-    """A convolution in one step, and in two: depthwise, then pointwise.
+    """The MACs of a standard convolution and of its depthwise separable form.
 
-    Numbers are multiply-accumulate operations for one image (arXiv:1704.04861, section 3.1).
+    MACs are multiply-accumulate operations for one image (arXiv:1704.04861, section 3.1).
 
     Attributes:
         standard: k * k * channels * positions * filters.
@@ -34,18 +34,19 @@ class Factorisation:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class LayerCost:
-    """What one layer costs for one image.
+    """The cost of one layer for one image.
 
     Attributes:
         name: The layer's name.
-        op: What it computes.
+        op: The operator's name.
         output_shape: (height, width, channels), or (channels,).
         macs: Multiply-accumulate operations of its kernel.
-        parameters: As Keras counts them, batch normalisation's moving statistics included.
-        int8_bytes: Of its weights: int8 kernel and int32 biases, batch norm folded in.
-        live_bytes: Of all int8 activations that are in memory while it runs.
-        factorisation: Of a depthwise convolution with the pointwise one that follows, and of a
-            standard convolution larger than 1x1; None elsewhere.
+        parameters: Number of parameters as Keras counts them: with the moving statistics of batch
+            normalisation.
+        int8_bytes: Size of its weights: int8 kernel and int32 biases, batch norm folded in.
+        live_bytes: Size of all int8 activations that are in memory while it runs.
+        factorisation: For a depthwise convolution, together with the pointwise one after it, and
+            for a standard convolution larger than 1x1; None for other layers.
     """
 
     name: str
@@ -60,13 +61,13 @@ class LayerCost:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Projection:
-    """What linear projections save: blocks joined by narrow tensors instead of expanded ones.
+    """The memory that linear projections save by keeping tensors between blocks narrow.
 
     Attributes:
-        joint_bytes: The largest int8 tensor between two blocks.
-        expanded_joint_bytes: The same if blocks were joined at the width to which the next
-            layer expands it.
-        expanded_peak_bytes: What the peak activation memory would then be.
+        joint_bytes: Size of the largest int8 tensor between two blocks.
+        expanded_joint_bytes: Its size if that tensor had the width to which the next layer
+            expands it.
+        expanded_peak_bytes: The peak activation memory in that case.
     """
 
     joint_bytes: int
@@ -76,22 +77,22 @@ class Projection:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Cost:
-    """What an architecture costs for one image.
+    """The cost of an architecture for one image.
 
     Attributes:
         name: The architecture's name.
         input_shape: Height, width, channels.
         classes: Length of the output.
         macs: Multiply-accumulate operations of convolutions and dense layers.
-        standard_macs: The same if each depthwise convolution and the pointwise one after it were
+        standard_macs: The same if each depthwise convolution with the pointwise one after it were
             one standard convolution.
-        parameters: As Keras counts them.
-        int8_bytes: Of all weights.
-        peak_bytes: Of the int8 activations that are in memory together, at most.
-        peak_layer: The layer that runs then.
-        peak_tensors: The activations that are in memory then, `INPUT` for the image.
+        parameters: Number of parameters as Keras counts them.
+        int8_bytes: Size of all weights.
+        peak_bytes: Largest size of the int8 activations that are in memory at the same time.
+        peak_layer: Name of the layer that runs at that moment.
+        peak_tensors: Names of these activations, `INPUT` for the image.
         projection: None for an architecture without linear projections.
-        layers: In running order.
+        layers: One per layer, in running order.
     """
 
     name: str
@@ -109,11 +110,11 @@ class Cost:
 
 
 def cost(architecture: Architecture) -> Cost:
-    """Count what an architecture costs.
+    """Count the cost of an architecture.
 
-    Memory is that of an interpreter that frees every tensor after its last reader: while a
-    layer runs, its inputs, its output and whatever a later layer still reads are in memory. A
-    residual input therefore stays through the whole block.
+    Memory is that of an interpreter that frees each tensor after the last layer that reads it:
+    while a layer runs, its inputs, its output and all tensors that later layers read are in
+    memory. The input of a residual block therefore stays until the end of the block.
     """
     shapes = architecture.shapes()
     sizes = {name: math.prod(shape) for name, shape in shapes.items()}
@@ -163,7 +164,7 @@ def factorise(
         image: Height, width and channels of the input.
         kernel: Height and width of the window.
         filters: Output channels.
-        padded: Whether the output is as large as the input.
+        padded: Whether the output has the height and width of the input.
     """
     height, width, channels = image
     margin = 0 if padded else kernel - 1
@@ -171,7 +172,7 @@ def factorise(
 
 
 def live_tensors(architecture: Architecture) -> Mapping[str, tuple[str, ...]]:
-    """Return which activations are in memory while each layer runs, its output included."""
+    """Return, by layer name, the activations in memory while it runs, its output included."""
     last_reader = {
         name: index for index, layer in enumerate(architecture.layers) for name in layer.inputs
     }
@@ -239,7 +240,7 @@ def _pointwise_after(architecture: Architecture, layer: Layer) -> Layer | None:
 def _projection(
     architecture: Architecture, sizes: Mapping[str, int], alive: Mapping[str, tuple[str, ...]]
 ) -> Projection | None:
-    """Widen every tensor between blocks to what the next pointwise convolution makes of it."""
+    """Compute the memory if tensors between blocks had the width of the next expansion."""
     expanded: dict[str, int] = {}
     for layer in reversed(architecture.layers):
         if layer.op == "add" or (_is_pointwise(layer) and layer.activation == "none"):

@@ -14,7 +14,7 @@ from mobiledeploy.ops.weights import Weights
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class BatchNorm:
-    """What a batch normalisation computes with when it does not train.
+    """The parameters of a batch normalisation at inference.
 
     Attributes:
         gamma: float32, shape (channels,).
@@ -33,7 +33,7 @@ class BatchNorm:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Variables:
-    """One layer's weights as training knows them, nothing folded.
+    """One layer's weights as in training: batch norm not folded.
 
     Attributes:
         kernel: float32 in Keras's order: HWIO, HWC1 for depthwise, IO for dense.
@@ -47,7 +47,7 @@ class Variables:
 
 
 def fold(architecture: Architecture, variables: Mapping[str, Variables]) -> Network:
-    """Return the network that computes the same without batch normalisation.
+    """Return the network without batch normalisation that computes the same.
 
     `gamma * (conv(x) + bias - mean) / sqrt(variance + epsilon) + beta` is a convolution again:
     the kernel's output channels are multiplied by `gamma / sqrt(variance + epsilon)`. The
@@ -71,7 +71,7 @@ def fold(architecture: Architecture, variables: Mapping[str, Variables]) -> Netw
 
 
 def check_shapes(layer: Layer, variables: Variables) -> None:
-    """Check that variables are those of `layer`.
+    """Check that variables have the shapes that `layer` needs.
 
     Raises:
         RequestError: Names the layer, the expected and the received shape.
@@ -97,11 +97,11 @@ def _check(layer: Layer, what: str, array: Float, expected: Shape) -> None:
 def _fold_layer(layer: Layer, variables: Mapping[str, Variables]) -> Weights:
     if layer.name not in variables:
         raise RequestError(f"layer `{layer.name}` has no weights")
-    found = variables[layer.name]
-    check_shapes(layer, found)
-    kernel = found.kernel.astype(np.float64)
-    bias = np.zeros(layer.out_channels) if found.bias is None else found.bias.astype(np.float64)
-    norm = found.batch_norm
+    given = variables[layer.name]
+    check_shapes(layer, given)
+    kernel = given.kernel.astype(np.float64)
+    bias = np.zeros(layer.out_channels) if given.bias is None else given.bias.astype(np.float64)
+    norm = given.batch_norm
     if norm is not None:
         if not (norm.variance >= 0).all():
             raise RequestError(
@@ -112,6 +112,6 @@ def _fold_layer(layer: Layer, variables: Mapping[str, Variables]) -> Weights:
         factor = norm.gamma / np.sqrt(norm.variance.astype(np.float64) + norm.epsilon)
         kernel = kernel * (factor[:, np.newaxis] if layer.op == "depthwise" else factor)
         bias = norm.beta + (bias - norm.mean) * factor
-    # What float32 cannot hold becomes infinite here, and is refused by Network by name.
+    # What float32 cannot hold becomes infinite here; Network then refuses it by layer name.
     with np.errstate(over="ignore"):
         return Weights(kernel=kernel.astype(np.float32), bias=bias.astype(np.float32))

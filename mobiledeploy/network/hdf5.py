@@ -1,7 +1,7 @@
-"""Read HDF5 that nobody vouches for.
+"""Read HDF5 files safely: no external links, bounded sizes.
 
-Only hard links are followed, so nothing outside the file is opened; sizes are summed up before
-anything is read; every failure of the HDF5 library becomes a CorruptFileError.
+Only hard links are followed, so no other file is opened. The sizes of all data sets are summed up
+before any is read. Every failure of the HDF5 library becomes a CorruptFileError.
 """
 
 import contextlib
@@ -20,28 +20,28 @@ Group: TypeAlias = Any
 Dataset: TypeAlias = Any
 
 MAX_VALUES: Final = 1 << 27
-"""How many values are read from one file: 512 MiB of float32, 20 times the largest MobileNet."""
+"""Most values read from one file: 512 MiB of float32, 20 times the largest MobileNet."""
 
 MAX_DEPTH: Final = 16
-"""How deep groups may be nested; a Keras model inside a model takes 3 levels."""
+"""Most levels of nested groups; a Keras model inside a model takes 3."""
 
 MAX_OBJECTS: Final = 20_000
-"""How many groups are looked at."""
+"""Most groups of a file, and most strings of an attribute."""
 
 
 @contextlib.contextmanager
 def _damage(where: object) -> Iterator[None]:
-    # h5py raises whichever of these fits the C library's complaint.
+    # h5py turns the errors of the C library into these.
     try:
         yield
     except RequestError:
-        raise  # what is whole, and not for us
+        raise  # the file is intact, but of a type that is not supported
     except (OSError, KeyError, RuntimeError, TypeError, ValueError) as error:
         raise CorruptFileError(f"{where} is damaged: {error}") from error
 
 
 @contextlib.contextmanager
-def opened(source: Path | bytes, name: str) -> Iterator[Group]:
+def open_file(source: Path | bytes, name: str) -> Iterator[Group]:
     """Open a file, or its bytes, for reading.
 
     Raises:
@@ -58,7 +58,7 @@ def opened(source: Path | bytes, name: str) -> Iterator[Group]:
         if isinstance(source, bytes):
             file = h5py.File(h5py.h5f.open_file_image(source), "r")
         else:
-            # Nobody writes here: a lock would only fail on read-only and network storage.
+            # Without a lock: it would fail on read-only storage, and we only read.
             file = h5py.File(source, "r", locking=False)
     except (OSError, RuntimeError, ValueError) as error:
         raise CorruptFileError(
@@ -69,33 +69,33 @@ def opened(source: Path | bytes, name: str) -> Iterator[Group]:
         yield file
 
 
-def child(group: Group, path: str) -> Group | Dataset | None:
-    """Return what lies at `path` below a group, or None.
+def entry(group: Group, path: str) -> Group | Dataset | None:
+    """Return the group or data set at `path` below a group, or None.
 
     Raises:
-        CorruptFileError: A link on the way leads elsewhere, perhaps out of the file.
+        CorruptFileError: A link on the way is not a hard link: it may lead out of the file.
     """
     import h5py
 
-    found = group
+    current = group
     for part in path.split("/"):
         with _damage(group.name):
-            if not isinstance(found, h5py.Group) or part not in found.keys():  # noqa: SIM118
+            if not isinstance(current, h5py.Group) or part not in current.keys():  # noqa: SIM118
                 return None
-            link = found.get(part, getlink=True)
+            link = current.get(part, getlink=True)
             if not isinstance(link, h5py.HardLink):
                 raise CorruptFileError(
-                    f"`{found.name}/{part}` is a {type(link).__name__}, not data of this file"
+                    f"`{current.name}/{part}` is a {type(link).__name__}, not data of this file"
                 )
-            found = found[part]
-    return found
+            current = current[part]
+    return current
 
 
 def groups(group: Group, path: str = "") -> Iterator[tuple[str, Group]]:
     """Yield every group below `group` with its path, each once.
 
     Raises:
-        CorruptFileError: There are too many, or they are nested too deep.
+        CorruptFileError: There are too many groups, or they are nested too deep.
     """
     import h5py
 
@@ -105,7 +105,7 @@ def groups(group: Group, path: str = "") -> Iterator[tuple[str, Group]]:
         path, current = waiting.pop()
         with _damage(path):
             address = h5py.h5o.get_info(current.id).addr
-            # What is not UTF-8, h5py gives as bytes.
+            # h5py returns a name that is not UTF-8 as bytes.
             names = [_text(name) for name in current.keys()]  # noqa: SIM118
         if address in seen:
             continue
@@ -114,13 +114,13 @@ def groups(group: Group, path: str = "") -> Iterator[tuple[str, Group]]:
             raise CorruptFileError(f"`{path}`: more groups than any Keras model has")
         yield path, current
         for name in reversed(names):
-            below = child(current, name)
+            below = entry(current, name)
             if isinstance(below, h5py.Group):
                 waiting.append((f"{path}/{name}" if path else name, below))
 
 
 def strings(group: Group, attribute: str) -> list[str]:
-    """Return a list of strings that Keras stored in an attribute, or in numbered pieces of it."""
+    """Return a list of strings that Keras stored in an attribute, or in numbered parts of it."""
     with _damage(f"attribute `{attribute}` of `{group.name}`"):
         if attribute in group.attrs:
             pieces = [attribute]
@@ -140,7 +140,7 @@ def string(group: Group, attribute: str) -> str | None:
 
 
 def _attribute(group: Group, name: str, *, rank: int) -> Any:
-    """Read strings, after a look at the type: the C library trusts what a file says about it."""
+    """Read strings after a check of their type, which the C library takes as the file has it."""
     import h5py
 
     described = group.attrs.get_id(name)
@@ -163,12 +163,12 @@ def _text(value: object) -> str:
 
 
 def arrays(datasets: Mapping[str, Iterable[Dataset]]) -> dict[str, list[Float]]:
-    """Read data sets as float32, by layer, after a look at how large they all are.
+    """Read data sets as float32, by layer, after a check of their total size.
 
     Raises:
-        CorruptFileError: They are too large, lie outside the file, or hold something that is
-            not a finite number.
-        RequestError: They are of a type that is not read, such as int8.
+        CorruptFileError: They are too large, are stored in another file, or hold values that are
+            not finite numbers.
+        RequestError: They have a type that is not supported, such as int8.
     """
     chosen = {name: list(some) for name, some in datasets.items()}
     total = 0
@@ -196,9 +196,9 @@ def _checked(name: str, dataset: Dataset) -> int:
 
 
 def _refuse_type(name: str, dtype: npt.DTypeLike) -> NoReturn:
-    """Say of whole numbers what they are; anything else is no weight at all."""
+    """Raise a RequestError for other types of numbers, a CorruptFileError for anything else."""
     kind = np.dtype(dtype)
-    # h5py knows no bfloat16: two bytes of which it says nothing.
+    # h5py has no bfloat16 and shows it as two bytes without a type.
     bfloat16 = kind.kind == "V" and kind.itemsize == 2
     message = f"`{name}`: expected float16, float32 or float64 weights, received "
     if bfloat16:
@@ -214,7 +214,7 @@ def _refuse_type(name: str, dtype: npt.DTypeLike) -> NoReturn:
 
 
 def _read(name: str, dataset: Dataset) -> Float:
-    # What float32 cannot hold becomes infinite, and is refused by name below.
+    # What float32 cannot hold becomes infinite, which is refused below.
     with _damage(f"`{name}`"), np.errstate(over="ignore"):
         values: Float = dataset[()].astype(np.float32)
     if not np.isfinite(values).all():

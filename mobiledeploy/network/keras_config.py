@@ -1,7 +1,7 @@
-"""A Keras model's configuration (JSON) as a flat list of layers. Nothing of it is executed.
+"""Parse a Keras model's configuration (JSON) into a flat list of layers.
 
-Models inside the model are taken apart; every layer says on whose output it is called, as Keras 3,
-tf.keras and the oldest Keras write it.
+Nothing in it is executed. Nested models are flattened. Each layer states which outputs it is
+called on. The configurations of Keras 3, tf.keras and the oldest Keras are understood.
 """
 
 import dataclasses
@@ -14,46 +14,48 @@ from typing import Any, Final, Literal, TypeAlias
 from mobiledeploy.base.errors import CorruptFileError
 
 Constant: TypeAlias = tuple[float, ...]
-"""A number, or one number a channel."""
+"""A number, or one number per channel."""
 Operand: TypeAlias = int | Constant | None
-"""What a layer is called on: the place of a layer in the list, a constant, or what is neither."""
+"""What a layer is called on: the position of a layer in the list, a constant, or None for anything
+else."""
 
-Kind: TypeAlias = Literal["conv", "depthwise", "dense"]
+KernelKind: TypeAlias = Literal["conv", "depthwise", "dense"]
 
-KINDS: Final[dict[str, Kind]] = {
+KERNEL_KINDS: Final[dict[str, KernelKind]] = {
     "Conv2D": "conv",
     "DepthwiseConv2D": "depthwise",
     "Dense": "dense",
 }
-"""By Keras class name."""
+"""The kind of kernel by Keras class name."""
 
-NORMS: Final = frozenset({"BatchNormalization", "SyncBatchNormalization"})
+NORM_CLASSES: Final = frozenset({"BatchNormalization", "SyncBatchNormalization"})
 """Keras class names of batch normalisation."""
 
 EPSILON: Final = 1e-3
-"""Keras's default, for files that hold weights but not the model's configuration."""
+"""Keras's default epsilon, for files with weights but without a configuration."""
 
 INPUT_LAYER: Final = "InputLayer"
 MODELS: Final = frozenset({"Functional", "Model", "Sequential"})
-"""Class names of models whose configuration lists all that they compute."""
+"""Class names of models whose configuration says all that they compute."""
 _OPERANDS: Final = ("x", "x1", "x2", "y")
-"""Keywords by which operators take tensors."""
+"""Names of the arguments by which operators take tensors."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ConfigLayer:
-    """One layer of the configuration, nested models taken apart.
+    """One layer of the configuration, which may be in a nested model.
 
     Attributes:
-        path: Where Keras 3 and 2.13 keep its weights: `layers/functional/layers/conv2d_1`.
+        path: Group of its weights in files of Keras 3 and 2.13, such as
+            `layers/functional/layers/conv2d_1`.
         name: The layer's name.
-        class_name: Its Keras class.
+        class_name: The name of its Keras class.
         settings: Its own configuration.
-        foreign: Whether the class is not Keras's own, as far as the file says.
-        operator: Whether it is a function such as `keras.ops.subtract`, and no layer.
+        foreign: Whether the file says that the class is not one of Keras.
+        operator: Whether it is a function such as `keras.ops.subtract`, not a layer.
         operands: What it is called on; empty for the input.
         options: Keyword arguments of the call that are not None.
-        calls: How often it is called.
+        calls: Number of times that it is called.
     """
 
     path: str
@@ -68,7 +70,7 @@ class ConfigLayer:
 
     @property
     def epsilon(self) -> float:
-        """Epsilon of a batch normalisation."""
+        """The epsilon of a batch normalisation."""
         value = self.settings.get("epsilon", EPSILON)
         if not isinstance(value, float) or not 0 < value < 1:
             raise CorruptFileError(f"layer `{self.name}`: expected an epsilon, received {value!r}")
@@ -85,8 +87,8 @@ class KerasConfig:
     """A model's layers.
 
     Attributes:
-        layers: In the order in which they stand in the file: each after those that feed it.
-        outputs: Places of the layers that give the model's outputs.
+        layers: In the order of the file: each layer after its inputs.
+        outputs: Positions of the layers that give the model's outputs.
     """
 
     layers: tuple[ConfigLayer, ...]
@@ -94,7 +96,7 @@ class KerasConfig:
 
 
 def parse(text: str | bytes, where: str) -> KerasConfig:
-    """Read a configuration.
+    """Parse a configuration.
 
     Raises:
         CorruptFileError: It is not a Keras model's configuration.
@@ -119,9 +121,9 @@ def _flatten(
     Args:
         model: Its configuration.
         prefix: Of the paths of its weights.
-        feeds: What it is called on; empty for the whole.
-        options: With which it is called.
-        layers: Appended to.
+        feeds: What the model is called on; empty for the outermost model.
+        options: Keyword arguments of the call.
+        layers: The list to append to.
     """
     inside = model["config"]
     # Very old Sequential models are a bare list of layers.
@@ -153,7 +155,7 @@ def _flatten(
         if nested and class_name in MODELS and len(calls) == 1:
             last = _flatten(row, f"{path}/", operands, given, layers)
         elif nested:
-            # Its weights are found all the same; what it computes is not known.
+            # Its weights can be read; what it computes is not known.
             _flatten(row, f"{path}/", (None,), {}, layers)
             last = (None,)
         else:
@@ -178,7 +180,7 @@ def _flatten(
 
 
 def _entry(settings: Mapping[str, Any], layers: list[ConfigLayer]) -> int:
-    """Append the input of a Sequential model that has none of its own."""
+    """Append an input layer for a Sequential model that has none."""
     shapes = {key: value for key, value in settings.items() if key.startswith("batch_")}
     layers.append(ConfigLayer(path="", name="input", class_name=INPUT_LAYER, settings=shapes))
     return len(layers) - 1
@@ -191,7 +193,7 @@ def _foreign(row: Mapping[str, Any]) -> bool:
 
 
 def _names(references: Any) -> list[str]:
-    """Return the layers' names in `[name, 0, 0]`, or in a list or object of such."""
+    """Return the layers' names in `[name, 0, 0]`, or in a list or object of such entries."""
     if isinstance(references, dict):
         references = list(references.values())
     if len(references) == 3 and isinstance(references[0], str):
@@ -209,23 +211,23 @@ def _nodes(row: Mapping[str, Any]) -> Sequence[Any]:
 def _call(
     node: Any, places: Mapping[str, Operand]
 ) -> tuple[tuple[Operand, ...], Mapping[str, Any]]:
-    """Return what a layer is called on, and the options."""
+    """Return what a layer is called on, with its keyword arguments."""
     if isinstance(node, dict):  # Keras 3
-        found = [_operand(value, places) for value in _flat(node.get("args", ()))]
+        operands = [_operand(value, places) for value in _flat(node.get("args", ()))]
         named = node.get("kwargs") or {}
-        found += [_operand(named[key], places) for key in _OPERANDS if key in named]
-        return tuple(found), _options(named)
-    found, options = [], {}
+        operands += [_operand(named[key], places) for key in _OPERANDS if key in named]
+        return tuple(operands), _options(named)
+    operands, options = [], {}
     for item in [node] if node and isinstance(node[0], str) else node:
         name, _, tensor, *rest = item
         named = rest[0] if rest else {}
         if name == "_CONSTANT_VALUE":
-            found.append(constant(tensor))
+            operands.append(constant(tensor))
         else:
-            found.append(places.get(name) if tensor == 0 else None)
-        found += [_operand(named[key], places) for key in _OPERANDS if key in named]
+            operands.append(places.get(name) if tensor == 0 else None)
+        operands += [_operand(named[key], places) for key in _OPERANDS if key in named]
         options.update(_options(named))
-    return tuple(found), options
+    return tuple(operands), options
 
 
 def _options(named: Mapping[str, Any]) -> dict[str, Any]:
@@ -237,7 +239,7 @@ def _options(named: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _flat(values: Any) -> Iterator[Any]:
-    """Yield what stands in lists of lists, lists of numbers whole."""
+    """Yield the items of nested lists; a list of numbers is one item."""
     for value in values:
         if isinstance(value, list) and any(isinstance(one, dict | list) for one in value):
             yield from _flat(value)
@@ -256,7 +258,7 @@ def _operand(value: Any, places: Mapping[str, Operand]) -> Operand:
 
 
 def constant(value: Any) -> Constant | None:
-    """Return a number or a list of them, one a channel, however Keras wrote it; else None."""
+    """Return a number, or one number per channel, as Keras may write it; None for other values."""
     match value:
         case bool():
             return None
@@ -277,12 +279,12 @@ def _numbers(values: Sequence[Any]) -> Constant | None:
         return None
     try:
         return tuple(map(float, values))
-    except OverflowError:  # JSON's whole numbers have no limit
+    except OverflowError:  # JSON's integers have no limit
         return None
 
 
 def snake_case(class_name: str) -> str:
-    """Return how Keras spells a class in the paths of its files.
+    """Return the name of a class in the paths of Keras's files.
 
     >>> snake_case("DepthwiseConv2D"), snake_case("BatchNormalization")
     ('depthwise_conv2d', 'batch_normalization')

@@ -1,9 +1,9 @@
 """Read a Keras weights or model file without Keras: no code in it can run.
 
-`.keras` is a zip archive of a configuration and an HDF5 file; `.weights.h5` and `.h5`, weights
-alone or whole models, are HDF5; as written by Keras 3, tf.keras and Keras applications. Nothing is
-unpickled, no layer of the file is ever built, and the HDF5 library, which damaged bytes can crash
-or hang, runs in a process of its own.
+`.keras` is a ZIP archive of a configuration and an HDF5 file. `.weights.h5` and `.h5`, with
+weights only or a whole model, are HDF5 files. Files of Keras 3, tf.keras and Keras applications
+are understood. Nothing is unpickled, no layer of the file is built, and the HDF5 library, which
+damaged bytes can crash or hang, runs in a child process.
 """
 
 import dataclasses
@@ -14,12 +14,12 @@ from typing import Final
 
 from mobiledeploy.base import child_process
 from mobiledeploy.base.errors import CorruptFileError
-from mobiledeploy.base.files import Name, named
-from mobiledeploy.network import keras_graph, keras_h5, keras_h5_legacy
-from mobiledeploy.network.hdf5 import child, opened, string, strings
+from mobiledeploy.base.files import Name, user_path
+from mobiledeploy.network import keras_graph, keras_h5
+from mobiledeploy.network.hdf5 import entry, open_file, string, strings
 from mobiledeploy.network.keras_config import KerasConfig, parse
-from mobiledeploy.network.match import Matched, match
-from mobiledeploy.network.stored import Stored, from_bytes, to_bytes
+from mobiledeploy.network.keras_weights import KerasWeights, from_bytes, to_bytes
+from mobiledeploy.network.weight_matching import MatchedWeights, match_weights
 from mobiledeploy.ops.architecture import Architecture
 
 CONFIG: Final = "config.json"
@@ -29,7 +29,7 @@ MAX_WEIGHTS_BYTES: Final = 1 << 29
 MAX_CONFIG_BYTES: Final = 1 << 24
 
 
-def load(path: Name, architecture: Architecture) -> Matched:
+def load(path: Name, architecture: Architecture) -> MatchedWeights:
     """Read the weights of `architecture` from a Keras file.
 
     Raises:
@@ -37,17 +37,17 @@ def load(path: Name, architecture: Architecture) -> Matched:
         RequestError: The weights are those of another network; names the layer and both shapes.
         MissingDependencyError: h5py is not installed.
     """
-    return match(read(path), architecture)
+    return match_weights(read(path), architecture)
 
 
-def read(path: Name) -> Stored:
+def read(path: Name) -> KerasWeights:
     """Read all weights that a Keras file holds.
 
     Raises:
         CorruptFileError: The file is missing, damaged or not a Keras file.
         MissingDependencyError: h5py is not installed.
     """
-    path = named(path)
+    path = user_path(path)
     if not path.exists():
         raise CorruptFileError(f"{path} does not exist")
     if not path.is_file():
@@ -59,10 +59,10 @@ def read(path: Name) -> Stored:
     return from_bytes(child_process.call(function.__module__, function.__name__, str(path)))
 
 
-def read_here(path: Path) -> Stored:
+def read_in_this_process(path: Path) -> KerasWeights:
     """Read all weights that a Keras file holds, in this process.
 
-    A hostile file can crash the HDF5 library, and this process with it: call `read`.
+    A hostile file can crash the HDF5 library, hence this process: call `read` instead.
 
     Raises:
         CorruptFileError: The file is missing, damaged or not a Keras file.
@@ -70,14 +70,14 @@ def read_here(path: Path) -> Stored:
     """
     if zipfile.is_zipfile(path):
         return _read_archive(path)
-    with opened(path, str(path)) as file:
+    with open_file(path, str(path)) as file:
         text = string(file, "model_config")
         config = parse(text, str(path)) if text else None
-        weights = child(file, "model_weights") or file
+        weights = entry(file, "model_weights") or file
         if strings(weights, "layer_names"):
-            return _with_config(keras_h5_legacy.read(weights, path.name, config), config)
-        if any(child(file, root) is not None for root in keras_h5.ROOTS):
-            return _with_config(keras_h5.read(file, path.name, config), config)
+            return _with_config(keras_h5.read_by_layer_name(weights, path.name, config), config)
+        if any(entry(file, root) is not None for root in keras_h5.ROOTS):
+            return _with_config(keras_h5.read_by_class_name(file, path.name, config), config)
     raise CorruptFileError(
         f"{path} is HDF5, but holds no Keras layers",
         hint="expected .keras, .weights.h5 or .h5, as written by Keras",
@@ -85,33 +85,33 @@ def read_here(path: Path) -> Stored:
 
 
 def read_to_bytes(path: str) -> bytes:
-    """Read a file for another process."""
-    return to_bytes(read_here(Path(path)))
+    """Read a file in the child process; return its weights as bytes for the parent."""
+    return to_bytes(read_in_this_process(Path(path)))
 
 
-def _read_archive(path: Path) -> Stored:
+def _read_archive(path: Path) -> KerasWeights:
     try:
         with zipfile.ZipFile(path) as archive:
             text = _member(archive, CONFIG, MAX_CONFIG_BYTES)
             weights = _member(archive, WEIGHTS, MAX_WEIGHTS_BYTES)
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError) as error:
         raise CorruptFileError(f"{path} is damaged: {error}") from error
-    with opened(weights, f"{WEIGHTS} in {path}") as file:
+    with open_file(weights, f"{WEIGHTS} in {path}") as file:
         config = parse(text, str(path))
-        return _with_config(keras_h5.read(file, path.name, config), config)
+        return _with_config(keras_h5.read_by_class_name(file, path.name, config), config)
 
 
-def _with_config(stored: Stored, config: KerasConfig | None) -> Stored:
-    """Add what only a model's configuration says."""
+def _with_config(weights: KerasWeights, config: KerasConfig | None) -> KerasWeights:
+    """Add the graph, which only a configuration describes."""
     if config is None:
-        return stored
-    return dataclasses.replace(stored, graph=keras_graph.of(config))
+        return weights
+    return dataclasses.replace(weights, graph=keras_graph.graph_of(config))
 
 
 def _member(archive: zipfile.ZipFile, name: str, limit: int) -> bytes:
     if name not in archive.namelist():
         raise CorruptFileError(f"{archive.filename} is not a .keras file: it holds no {name}")
-    # The size in the directory may lie: never unpack more than the limit.
+    # The directory of the archive may state a wrong size: unpack at most the limit.
     with archive.open(name) as member:
         data = member.read(limit + 1)
     if len(data) > limit:

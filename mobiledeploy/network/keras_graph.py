@@ -1,8 +1,7 @@
-"""What the configuration of a Keras model says that it computes, operator by operator.
+"""The graph of operators that a Keras model's configuration describes.
 
 A layer that is not understood stays in the graph as `other`, with the reason: nothing is left out
-that could change the result. Layers that do nothing when the model is used, such as `Dropout`,
-are left out.
+that could change the result. Layers that do nothing at inference, such as `Dropout`, are left out.
 """
 
 import dataclasses
@@ -11,7 +10,7 @@ from typing import Any, Final, Literal, TypeAlias
 
 from mobiledeploy.network.keras_config import (
     INPUT_LAYER,
-    NORMS,
+    NORM_CLASSES,
     ConfigLayer,
     Constant,
     KerasConfig,
@@ -19,7 +18,7 @@ from mobiledeploy.network.keras_config import (
     constant,
 )
 
-Pair: TypeAlias = tuple[int, int]
+IntPair: TypeAlias = tuple[int, int]
 NodeOp: TypeAlias = Literal[
     "input", "affine", "resize", "pad", "conv", "depthwise", "dense", "norm", "activation", "add",
     "mean", "average", "flatten", "softmax", "other",
@@ -34,7 +33,7 @@ _IDENTITIES: Final = frozenset({
         "Rotation", "Saturation", "Sharpness", "Shear", "Translation", "Width", "Zoom",
     )),
 })  # fmt: skip
-"""Classes that do something while a model is trained, and nothing when it is used."""
+"""Classes that compute something in training only."""
 
 _OPERATORS: Final = {
     "Add": "add", "math.add": "add", "__operators__.add": "add",
@@ -46,35 +45,35 @@ _OPERATORS: Final = {
     "Softmax": "softmax", "nn.softmax": "softmax",
     "Mean": "mean", "math.reduce_mean": "mean",
 }  # fmt: skip
-"""Functions that a graph can hold between its layers, in Keras 3 by class, in tf.keras by name."""
+"""Functions that a graph can hold between layers: Keras 3 names a class, tf.keras a function."""
 
 _FUNCTION_LAYER: Final = "TFOpLambda"
-"""The class in which tf.keras keeps a function between layers."""
+"""The class by which tf.keras represents a function between layers."""
 _FLOATS: Final = frozenset({"float16", "float32", "float64", "bfloat16"})
 _TENSOR_AXES: Final = {1, 2}
-"""Height and width of images in a batch, channels last."""
+"""The axes of height and width in a batch of images, channels last."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Node:
-    """One operator of the file's graph.
+class KerasNode:
+    """One operator of a Keras model.
 
     Attributes:
-        op: What it computes.
+        op: The operator.
         name: The layer's name.
-        class_name: Its Keras class.
-        path: Where its weights lie, in files that group them by class.
-        inputs: Places of the nodes that feed it.
-        channels: Of the output (conv, dense).
-        kernel: Height and width of the window; of the images (resize).
-        strides: Vertical and horizontal step.
-        dilation: Vertical and horizontal distance between the window's points.
-        same: Whether padded as TensorFlow's SAME, otherwise VALID.
-        before: Rows and columns of zeros put above and to the left (pad).
-        after: Rows and columns of zeros put below and to the right (pad).
-        scale: Factor, one or one a channel (affine).
-        offset: Added to the product, one or one a channel (affine).
-        what: The function (activation), or why it is not understood (other).
+        class_name: The name of its Keras class.
+        path: Group of its weights, in files that group weights by class.
+        inputs: Positions of the nodes whose outputs it takes.
+        channels: Output channels (conv, dense).
+        kernel: Height and width of the window; of the resized images (resize).
+        strides: Vertical and horizontal stride.
+        dilation: Vertical and horizontal dilation.
+        same: Whether the padding is TensorFlow's SAME; otherwise it is VALID.
+        before: Rows of zeros above, columns of zeros to the left (pad).
+        after: Rows of zeros below, columns of zeros to the right (pad).
+        scale: Factor, one in all or one per channel (affine).
+        offset: Added to the product, one in all or one per channel (affine).
+        what: The function's name (activation), or why it is not understood (other).
     """
 
     op: NodeOp
@@ -83,58 +82,58 @@ class Node:
     path: str
     inputs: tuple[int, ...] = ()
     channels: int = 0
-    kernel: Pair = (1, 1)
-    strides: Pair = (1, 1)
-    dilation: Pair = (1, 1)
+    kernel: IntPair = (1, 1)
+    strides: IntPair = (1, 1)
+    dilation: IntPair = (1, 1)
     same: bool = False
-    before: Pair = (0, 0)
-    after: Pair = (0, 0)
+    before: IntPair = (0, 0)
+    after: IntPair = (0, 0)
     scale: Constant = (1.0,)
     offset: Constant = (0.0,)
     what: str = ""
 
     @property
     def label(self) -> str:
-        """The layer, for people."""
+        """The layer's name and class, for messages."""
         more = f", {self.what}" if self.op == "other" and self.what else ""
         return f"`{self.name}` ({self.class_name}{more})"
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Graph:
-    """What a model computes.
+class KerasGraph:
+    """The operators of a Keras model.
 
     Attributes:
-        nodes: Each after those that feed it.
-        outputs: Places of the nodes that give the model's outputs; -1 for what is not known.
-        image_size: Height and width of the first input, if they are fixed.
+        nodes: Each node after its inputs.
+        outputs: Positions of the nodes that give the model's outputs; -1 for unknown ones.
+        image_size: Height and width of the first input; None where they are not fixed.
     """
 
-    nodes: tuple[Node, ...]
+    nodes: tuple[KerasNode, ...]
     outputs: tuple[int, ...]
-    image_size: Pair | None = None
+    image_size: IntPair | None = None
 
     def users(self) -> tuple[tuple[int, ...], ...]:
-        """Return for every node the places of those that it feeds."""
-        found: list[list[int]] = [[] for _ in self.nodes]
+        """Return, for each node, the positions of the nodes that take its output."""
+        users: list[list[int]] = [[] for _ in self.nodes]
         for place, node in enumerate(self.nodes):
             for source in dict.fromkeys(node.inputs):
-                found[source].append(place)
-        return tuple(map(tuple, found))
+                users[source].append(place)
+        return tuple(map(tuple, users))
 
 
 class _NotUnderstoodError(Exception):
-    """Why a layer is not understood."""
+    """A layer is not understood; the message says why."""
 
 
-def of(config: KerasConfig) -> Graph:
-    """Return the graph that a configuration states."""
-    nodes: list[Node] = []
+def graph_of(config: KerasConfig) -> KerasGraph:
+    """Return the graph that a configuration describes."""
+    nodes: list[KerasNode] = []
     ends: list[int] = []
     for layer in config.layers:
         operands = [_end(operand, ends) for operand in layer.operands]
         sources = tuple(operand for operand in operands if isinstance(operand, int))
-        plain = Node(
+        plain = KerasNode(
             op="other",
             name=layer.name,
             class_name=_class_name(layer),
@@ -142,16 +141,16 @@ def of(config: KerasConfig) -> Graph:
             inputs=sources,
         )
         try:
-            found = _nodes(layer, operands, plain)
+            added = _nodes(layer, operands, plain)
         except _NotUnderstoodError as error:
-            found = [dataclasses.replace(plain, what=str(error))]
-        for node in found:
+            added = [dataclasses.replace(plain, what=str(error))]
+        for node in added:
             # The second node of a layer, its activation, follows the first.
-            inputs = node.inputs if node is found[0] else (len(nodes) - 1,)
+            inputs = node.inputs if node is added[0] else (len(nodes) - 1,)
             nodes.append(dataclasses.replace(node, inputs=inputs))
-        ends.append(len(nodes) - 1 if found else sources[0])
+        ends.append(len(nodes) - 1 if added else sources[0])
     outputs = [_end(operand, ends) for operand in config.outputs]
-    return Graph(
+    return KerasGraph(
         nodes=tuple(nodes),
         outputs=tuple(place if isinstance(place, int) else -1 for place in outputs),
         image_size=next(filter(None, map(_image_size, config.layers)), None),
@@ -169,7 +168,7 @@ def _class_name(layer: ConfigLayer) -> str:
     return layer.class_name
 
 
-def _image_size(layer: ConfigLayer) -> Pair | None:
+def _image_size(layer: ConfigLayer) -> IntPair | None:
     settings = layer.settings
     match settings.get("batch_shape") or settings.get("batch_input_shape"):
         case [_, int(height), int(width), _]:
@@ -178,25 +177,25 @@ def _image_size(layer: ConfigLayer) -> Pair | None:
             return None
 
 
-def _nodes(layer: ConfigLayer, operands: list[Operand], plain: Node) -> list[Node]:
-    """Return what a layer computes: nothing, one node, or one and its activation.
+def _nodes(layer: ConfigLayer, operands: list[Operand], plain: KerasNode) -> list[KerasNode]:
+    """Return the nodes of a layer: none, one, or one with its activation function.
 
     Args:
         layer: The layer.
-        operands: What it is called on: places of nodes, and constants.
-        plain: Its name and inputs.
+        operands: What it is called on: positions of nodes, and constants.
+        plain: A node with its name and inputs.
 
     Raises:
-        _NotUnderstoodError: It is not known what the layer computes.
+        _NotUnderstoodError: What the layer computes is unknown.
     """
     if layer.calls > 1:
         raise _NotUnderstoodError(f"called {layer.calls} times")
     if layer.class_name == INPUT_LAYER and not operands:
         return [dataclasses.replace(plain, op="input")]
     if not plain.inputs or None in operands:
-        raise _NotUnderstoodError("it cannot be told what it is called on")
+        raise _NotUnderstoodError("its inputs are unknown")
     if layer.foreign:
-        raise _NotUnderstoodError("no class of Keras")
+        raise _NotUnderstoodError("not a Keras class")
     if layer.operator or layer.class_name == _FUNCTION_LAYER:
         return _operator(layer, operands, plain)
     if len(plain.inputs) != len(operands):
@@ -209,7 +208,7 @@ def _nodes(layer: ConfigLayer, operands: list[Operand], plain: Node) -> list[Nod
     return _layer(layer, plain)
 
 
-def _layer(layer: ConfigLayer, plain: Node) -> list[Node]:
+def _layer(layer: ConfigLayer, plain: KerasNode) -> list[KerasNode]:
     settings, class_name = layer.settings, layer.class_name
     training = layer.options.get("training") is True
     if class_name == INPUT_LAYER:
@@ -217,11 +216,11 @@ def _layer(layer: ConfigLayer, plain: Node) -> list[Node]:
     if class_name in _IDENTITIES:
         # Keras 3 writes `training` for every random change of images.
         if training and not class_name.startswith("Random"):
-            raise _NotUnderstoodError("as in training")
+            raise _NotUnderstoodError("called with training=True")
         return []
-    if class_name in NORMS:
+    if class_name in NORM_CLASSES:
         if training:
-            raise _NotUnderstoodError("as in training")
+            raise _NotUnderstoodError("called with training=True")
         if settings.get("axis", -1) not in (-1, 3, [-1], [3]):
             raise _NotUnderstoodError(f"axis {settings.get('axis')}")
         return [dataclasses.replace(plain, op="norm")]
@@ -262,7 +261,7 @@ def _layer(layer: ConfigLayer, plain: Node) -> list[Node]:
             return [plain]
 
 
-def _weighted(class_name: str, settings: Mapping[str, Any], plain: Node) -> Node:
+def _weighted(class_name: str, settings: Mapping[str, Any], plain: KerasNode) -> KerasNode:
     if class_name == "Dense":
         return dataclasses.replace(plain, op="dense", channels=_whole(settings.get("units")))
     depthwise = class_name == "DepthwiseConv2D"
@@ -280,27 +279,27 @@ def _weighted(class_name: str, settings: Mapping[str, Any], plain: Node) -> Node
     )
 
 
-def _affine(class_name: str, settings: Mapping[str, Any], plain: Node) -> Node:
+def _affine(class_name: str, settings: Mapping[str, Any], plain: KerasNode) -> KerasNode:
     if class_name == "Rescaling":
         scale, offset = constant(settings.get("scale")), constant(settings.get("offset", 0.0))
     else:
         mean, variance = constant(settings.get("mean")), constant(settings.get("variance"))
         if settings.get("invert"):
-            raise _NotUnderstoodError("inverted")
+            raise _NotUnderstoodError("invert=True")
         if mean is None or variance is None:
             raise _NotUnderstoodError("its mean and variance are not in the configuration")
-        # Keras divides by 1e-7 where there is no variance.
+        # Keras uses at least 1e-7 for the standard deviation.
         scale = tuple(1 / max(value**0.5, 1e-7) for value in variance if value >= 0)
         factors = scale * len(mean) if len(scale) == 1 else scale
         if len(factors) != len(mean):
-            raise _NotUnderstoodError("its mean and variance do not fit")
+            raise _NotUnderstoodError("its mean and variance differ in length")
         offset = tuple(-value * factor for value, factor in zip(mean, factors, strict=True))
     if scale is None or offset is None:
-        raise _NotUnderstoodError("without a scale and an offset that are numbers")
+        raise _NotUnderstoodError("its scale or offset is not a number")
     return dataclasses.replace(plain, op="affine", scale=scale, offset=offset)
 
 
-def _activation(settings: Mapping[str, Any], plain: Node) -> list[Node]:
+def _activation(settings: Mapping[str, Any], plain: KerasNode) -> list[KerasNode]:
     match settings.get("activation"):
         case None:
             name = "linear"
@@ -313,11 +312,11 @@ def _activation(settings: Mapping[str, Any], plain: Node) -> list[Node]:
         case {"class_name": str(name)}:
             pass
         case _:
-            name = "a function of its own"
+            name = "a custom function"
     return _function(name, plain)
 
 
-def _function(name: str, plain: Node) -> list[Node]:
+def _function(name: str, plain: KerasNode) -> list[KerasNode]:
     if name == "linear":
         return []
     if name == "softmax":
@@ -333,13 +332,13 @@ def _relu(settings: Mapping[str, Any]) -> str:
     return f"ReLU with max_value {ceiling}, negative_slope {slope}, threshold {threshold}"
 
 
-def _softmax(axis: object, plain: Node) -> Node:
+def _softmax(axis: object, plain: KerasNode) -> KerasNode:
     if axis not in (-1, [-1], None):
         raise _NotUnderstoodError(f"axis {axis}")
     return dataclasses.replace(plain, op="softmax")
 
 
-def _zero_padding(settings: Mapping[str, Any]) -> tuple[Pair, Pair]:
+def _zero_padding(settings: Mapping[str, Any]) -> tuple[IntPair, IntPair]:
     match settings.get("padding"):
         case [[int(top), int(bottom)], [int(left), int(right)]]:
             return (top, bottom), (left, right)
@@ -351,8 +350,8 @@ def _zero_padding(settings: Mapping[str, Any]) -> tuple[Pair, Pair]:
             raise _NotUnderstoodError(f"padding {other}")
 
 
-def _operator(layer: ConfigLayer, operands: list[Operand], plain: Node) -> list[Node]:
-    """Return what a function between the layers computes."""
+def _operator(layer: ConfigLayer, operands: list[Operand], plain: KerasNode) -> list[KerasNode]:
+    """Return the nodes of a function between layers."""
     kind = _OPERATORS.get(plain.class_name)
     settings = {**layer.settings, **layer.options}
     match kind, operands:
@@ -371,11 +370,11 @@ def _operator(layer: ConfigLayer, operands: list[Operand], plain: Node) -> list[
         case "mean", [_] if _axes(settings.get("axis")) == _TENSOR_AXES:
             return [dataclasses.replace(plain, op="mean")]
         case _:
-            raise _NotUnderstoodError("an operator that is not known here")
+            raise _NotUnderstoodError("an unsupported operator")
 
 
-def _arithmetic(kind: str, operands: list[Operand], plain: Node) -> Node:
-    """Return `tensor * scale + offset` for a tensor and a constant."""
+def _arithmetic(kind: str, operands: list[Operand], plain: KerasNode) -> KerasNode:
+    """Return arithmetic with a constant as `tensor * scale + offset`."""
     [values] = [operand for operand in operands if isinstance(operand, tuple)]
     reverse = isinstance(operands[0], tuple)
     none = tuple(0.0 for _ in values)
@@ -393,7 +392,7 @@ def _arithmetic(kind: str, operands: list[Operand], plain: Node) -> Node:
         case "divide", False if 0 not in values:
             scale = tuple(1 / value for value in values)
         case _:
-            raise _NotUnderstoodError("a division by it")
+            raise _NotUnderstoodError("a division by a tensor or by 0")
     return dataclasses.replace(plain, op="affine", scale=scale, offset=offset)
 
 
@@ -415,7 +414,7 @@ def _same(settings: Mapping[str, Any]) -> bool:
             raise _NotUnderstoodError(f"padding {other}")
 
 
-def _pair(settings: Mapping[str, Any], key: str, default: object = None) -> Pair:
+def _pair(settings: Mapping[str, Any], key: str, default: object = None) -> IntPair:
     match settings.get(key, default):
         case [first, second]:
             return _whole(first), _whole(second)

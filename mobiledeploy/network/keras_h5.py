@@ -1,87 +1,97 @@
-"""The weights layout of Keras 3 and of Keras 2.12 and later: groups named after classes.
+"""Read the two layouts in which Keras stores weights in HDF5 files.
 
-`layers/conv2d_7/vars/0`: the eighth Conv2D of the model, its first variable. Layers of one class
-are numbered in running order; how the classes alternate is only in the configuration.
+Keras 3, and Keras 2.12 and later: groups named by class. `layers/conv2d_7/vars/0` is the first
+variable of the eighth Conv2D. Layers of one class are numbered in running order; the order of
+layers of different classes is only in the configuration.
+
+Keras before 2.12, and whole models as `.h5`: groups named by layer. The attribute `layer_names`
+gives the running order; `weight_names` of a layer's group gives paths such as `Conv1/kernel:0`. A
+nested model is one group with all its weights.
 """
 
 import re
+from collections.abc import Mapping
 from typing import Final
 
 from mobiledeploy.base.errors import CorruptFileError, RequestError
 from mobiledeploy.network.fold import BatchNorm
-from mobiledeploy.network.hdf5 import Dataset, Group, arrays, child, groups, string
+from mobiledeploy.network.hdf5 import Dataset, Group, arrays, entry, groups, string, strings
 from mobiledeploy.network.keras_config import (
     EPSILON,
-    KINDS,
-    NORMS,
+    KERNEL_KINDS,
+    NORM_CLASSES,
     ConfigLayer,
     KerasConfig,
+    KernelKind,
     snake_case,
 )
+from mobiledeploy.network.keras_weights import KerasBatchNorm, KerasKernel, KerasWeights
 from mobiledeploy.network.network import Float
-from mobiledeploy.network.stored import Stored, StoredKernel, StoredNorm
 
 ROOTS: Final = ("layers", "_layer_checkpoint_dependencies")
-"""The top group; the second is what Keras 2.12 called it."""
+"""The outermost group by class; Keras 2.12 used the second name."""
 
-_KINDS: Final = {snake_case(name): kind for name, kind in KINDS.items()}
-_NORMS: Final = frozenset(map(snake_case, NORMS))
+_KINDS_BY_STEM: Final = {snake_case(name): kind for name, kind in KERNEL_KINDS.items()}
+_NORM_STEMS: Final = frozenset(map(snake_case, NORM_CLASSES))
+KERNELS: Final = frozenset({"kernel", "depthwise_kernel"})
+ROLES: Final = KERNELS | {"bias", "gamma", "beta", "moving_mean", "moving_variance"}
+"""The variables that are read; other layers store counters of any type, for example."""
 
 
-def read(file: Group, origin: str, config: KerasConfig | None) -> Stored:
-    """Read the weights.
+def read_by_class_name(file: Group, origin: str, config: KerasConfig | None) -> KerasWeights:
+    """Read weights in groups named by class.
 
     Args:
         file: The opened HDF5 file.
         origin: Its name, for messages.
-        config: The model's configuration, where the file came with one.
+        config: The model's configuration; None where the file has none.
 
     Raises:
         CorruptFileError: The file is damaged.
-        RequestError: It holds something that cannot be told without a configuration.
+        RequestError: It holds something that cannot be understood without a configuration.
     """
     known = {layer.path: layer for layer in config.layers} if config else {}
     names: dict[str, str] = {}
     datasets: dict[str, list[Dataset]] = {}
     for root in ROOTS:
-        top = child(file, root)
+        top = entry(file, root)
         if top is None:
             continue
         for path, group in groups(top, root):
-            variables = child(group, "vars")
-            if variables is not None and _stem(path) in _KINDS.keys() | _NORMS:
+            variables = entry(group, "vars")
+            if variables is not None and _stem(path) in _KINDS_BY_STEM.keys() | _NORM_STEMS:
                 plain = path.replace(ROOTS[1], ROOTS[0])
                 names[plain] = known[plain].name if plain in known else _name(variables, path)
                 datasets[plain] = _variables(variables, path)
     kernels, norms = [], []
     values = arrays(datasets)
     for path in sorted(values, key=_order):
-        if _stem(path) in _NORMS:
-            norm = _batch_norm(names[path], values[path], known.get(path))
-            norms.append(StoredNorm(name=names[path], path=path, batch_norm=norm))
+        if _stem(path) in _NORM_STEMS:
+            norm = _batch_norm_in_order(names[path], values[path], known.get(path))
+            norms.append(KerasBatchNorm(name=names[path], path=path, batch_norm=norm))
         else:
             if not 1 <= len(values[path]) <= 2:
                 raise CorruptFileError(f"{origin}: layer `{names[path]}` lacks its weights")
             kernel, *bias = values[path]
             kernels.append(
-                StoredKernel(
+                KerasKernel(
                     name=names[path],
                     path=path,
-                    kind=_KINDS[_stem(path)],
+                    kind=_KINDS_BY_STEM[_stem(path)],
                     kernel=kernel,
                     bias=bias[0] if bias else None,
                 )
             )
-    return Stored(origin=origin, kernels=tuple(kernels), norms=tuple(norms))
+    return KerasWeights(origin=origin, kernels=tuple(kernels), norms=tuple(norms))
 
 
 def _stem(path: str) -> str:
-    """Return the class: `layers/conv2d_7` is a `conv2d`."""
+    """Return the class name in a path: `conv2d` for `layers/conv2d_7`."""
     return re.sub(r"_\d+$", "", path.rsplit("/", 1)[-1])
 
 
 def _order(path: str) -> list[tuple[str, int]]:
-    """Sort by number, not by digits: `conv2d_10` comes after `conv2d_9`."""
+    """Return a sort key by number, not by digits: `conv2d_10` comes after `conv2d_9`."""
     parts = []
     for part in path.split("/"):
         match = re.fullmatch(r"(.*?)(?:_(\d+))?", part)
@@ -91,20 +101,20 @@ def _order(path: str) -> list[tuple[str, int]]:
 
 
 def _name(variables: Group, path: str) -> str:
-    """Return the layer's name, which Keras 3 writes since 3.6, or the path."""
+    """Return the layer's name, which Keras writes since 3.6; otherwise the path."""
     return string(variables, "name") or path
 
 
 def _variables(variables: Group, path: str) -> list[Dataset]:
-    found: list[Dataset] = []
-    while (dataset := child(variables, str(len(found)))) is not None:
-        found.append(dataset)
-    if not found:
+    datasets: list[Dataset] = []
+    while (dataset := entry(variables, str(len(datasets)))) is not None:
+        datasets.append(dataset)
+    if not datasets:
         raise CorruptFileError(f"`{path}` lacks its weights")
-    return found
+    return datasets
 
 
-def _batch_norm(name: str, values: list[Float], config: ConfigLayer | None) -> BatchNorm:
+def _batch_norm_in_order(name: str, values: list[Float], config: ConfigLayer | None) -> BatchNorm:
     epsilon = config.epsilon if config else EPSILON
     match values:
         case [gamma, beta, mean, variance]:
@@ -121,3 +131,97 @@ def _batch_norm(name: str, values: list[Float], config: ConfigLayer | None) -> B
                 hint="save the whole model as .keras: its configuration says which they are",
             )
     return BatchNorm(gamma=gamma, beta=beta, mean=mean, variance=variance, epsilon=epsilon)
+
+
+def read_by_layer_name(weights: Group, origin: str, config: KerasConfig | None) -> KerasWeights:
+    """Read weights in groups named by layer.
+
+    Args:
+        weights: The group with the attribute `layer_names`.
+        origin: The file's name, for messages.
+        config: The model's configuration; None where the file has none.
+
+    Raises:
+        CorruptFileError: The file is damaged.
+    """
+    known = {layer.name: layer for layer in config.layers} if config else {}
+    datasets = _datasets(weights, known)
+    values = arrays({name: roles.values() for name, roles in datasets.items()})
+    layers = {
+        name: dict(zip(roles, values[name], strict=True)) for name, roles in datasets.items()
+    }
+    kernels, norms = [], []
+    for name, variables in layers.items():
+        if role := next(iter(KERNELS & variables.keys()), None):
+            class_name = known[name].class_name if name in known else ""
+            kernels.append(
+                KerasKernel(
+                    name=name,
+                    path=name,
+                    kind=KERNEL_KINDS.get(class_name)
+                    or _kind_by_shape(name, role, variables[role]),
+                    kernel=variables[role],
+                    bias=variables.get("bias"),
+                )
+            )
+        elif "moving_mean" in variables:
+            epsilon = known[name].epsilon if name in known else EPSILON
+            norms.append(
+                KerasBatchNorm(
+                    name=name, path=name, batch_norm=_batch_norm_by_role(name, variables, epsilon)
+                )
+            )
+    return KerasWeights(origin=origin, kernels=tuple(kernels), norms=tuple(norms))
+
+
+def _datasets(weights: Group, known: Mapping[str, ConfigLayer]) -> dict[str, dict[str, Dataset]]:
+    """Return the data sets by layer and by role (`kernel`, `gamma`, ...), in running order.
+
+    Args:
+        weights: The group with the attribute `layer_names`.
+        known: The layers of the configuration by name; empty where there is none.
+    """
+    datasets: dict[str, dict[str, Dataset]] = {}
+    for group_name in strings(weights, "layer_names"):
+        group = entry(weights, group_name)
+        if group is None:
+            raise CorruptFileError(f"`{group_name}` is listed in the file, but not there")
+        paths = strings(group, "weight_names")
+        owners = {path.rpartition("/")[0] for path in paths}
+        # A group has the name of its layer, or that of a nested model: then paths name the layers.
+        single = group_name in known if known else len(owners) == 1
+        for path in paths:
+            owner, _, variable = path.rpartition("/")
+            role = variable.partition(":")[0]
+            if role not in ROLES:
+                continue
+            layer = group_name if single else owner.rpartition("/")[2]
+            roles = datasets.setdefault(layer, {})
+            if role in roles:
+                raise CorruptFileError(f"layer `{layer}` has two weights named `{role}`")
+            roles[role] = entry(group, path)
+    return datasets
+
+
+def _kind_by_shape(name: str, role: str, kernel: Float) -> KernelKind:
+    """Return the kind of a kernel by its shape: HWC1 is depthwise."""
+    if role == "depthwise_kernel" or (kernel.ndim == 4 and kernel.shape[-1] == 1):
+        return "depthwise"
+    if kernel.ndim == 4:
+        return "conv"
+    if kernel.ndim == 2:
+        return "dense"
+    raise CorruptFileError(f"layer `{name}`: expected a kernel, received shape {kernel.shape}")
+
+
+def _batch_norm_by_role(name: str, variables: Mapping[str, Float], epsilon: float) -> BatchNorm:
+    mean = variables["moving_mean"]
+    if "moving_variance" not in variables:
+        raise CorruptFileError(f"batch normalisation `{name}` lacks its variance")
+    return BatchNorm(
+        gamma=variables.get("gamma", mean * 0 + 1),
+        beta=variables.get("beta", mean * 0),
+        mean=mean,
+        variance=variables["moving_variance"],
+        epsilon=epsilon,
+    )

@@ -1,4 +1,4 @@
-"""Weights out of a Keras model in memory, and into one that `models.keras_builder` built."""
+"""Transfer weights from a Keras model in memory, or into one."""
 
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
@@ -9,10 +9,10 @@ from mobiledeploy.base.errors import RequestError
 from mobiledeploy.models.keras_builder import BATCH_NORM
 from mobiledeploy.network import keras_config, keras_graph
 from mobiledeploy.network.fold import BatchNorm, Variables, check_shapes, fold
-from mobiledeploy.network.keras_config import KINDS, NORMS
-from mobiledeploy.network.match import match
+from mobiledeploy.network.keras_config import KERNEL_KINDS, NORM_CLASSES
+from mobiledeploy.network.keras_weights import KerasBatchNorm, KerasKernel, KerasWeights
 from mobiledeploy.network.network import Float, Network
-from mobiledeploy.network.stored import Stored, StoredKernel, StoredNorm
+from mobiledeploy.network.weight_matching import match_weights
 from mobiledeploy.ops.architecture import Architecture
 
 if TYPE_CHECKING:
@@ -23,13 +23,13 @@ def variables_of(architecture: Architecture, model: "keras.Model") -> Mapping[st
     """Return copies of the model's variables, by layer of the architecture.
 
     Args:
-        architecture: What the model is.
+        architecture: The architecture of the model.
         model: Built by `models.keras_builder`, or by Keras applications, in Keras 3 or tf_keras.
 
     Raises:
         RequestError: The model is not one of this architecture.
     """
-    matched = match(_stored(model), architecture)
+    matched = match_weights(_keras_weights(model), architecture)
     if not matched.head:
         raise RequestError(f"expected a model with a head for {architecture.name}; {matched.note}")
     return matched.variables
@@ -51,17 +51,17 @@ def assign(
     *,
     head: bool = True,
 ) -> None:
-    """Set a built model's weights, layer by layer.
+    """Set the weights of a model that `models.keras_builder` built, layer by layer.
 
-    The model computes what the variables say even if they have a bias before the batch
-    normalisation, none at all, or another epsilon than the model's.
+    The model computes the same as the variables, even if these have a bias before the batch
+    normalisation, no batch normalisation, or another epsilon than the model.
 
     Args:
         architecture: What the model was built from.
         model: Changed in place.
         variables: By layer name, for every layer that has weights; without `head` the dense
             layer's may be missing.
-        head: Whether to set the dense layer too, or to leave it as it is.
+        head: Whether to set the dense layer, too.
 
     Raises:
         RequestError: A layer's variables are missing or have another shape. The model is then
@@ -100,36 +100,36 @@ def _statistics(source: Variables, channels: int, epsilon: float) -> list[Float]
     return [norm.gamma * ratio, norm.beta, norm.mean - bias, norm.variance]
 
 
-def _stored(model: "keras.Model") -> Stored:
+def _keras_weights(model: "keras.Model") -> KerasWeights:
     kernels, norms = [], []
     for layer in _layers(model):
         kind = type(layer).__name__
-        if kind in KINDS:
+        if kind in KERNEL_KINDS:
             kernel, *bias = layer.get_weights()
             kernels.append(
-                StoredKernel(
+                KerasKernel(
                     name=layer.name,
                     path=layer.name,
-                    kind=KINDS[kind],
+                    kind=KERNEL_KINDS[kind],
                     kernel=kernel,
                     bias=bias[0] if bias else None,
                 )
             )
-        elif kind in NORMS:
+        elif kind in NORM_CLASSES:
             norms.append(
-                StoredNorm(name=layer.name, path=layer.name, batch_norm=_batch_norm(layer))
+                KerasBatchNorm(name=layer.name, path=layer.name, batch_norm=_batch_norm(layer))
             )
     config = keras_config.parse(model.to_json(), model.name)
-    return Stored(
+    return KerasWeights(
         origin=model.name,
         kernels=tuple(kernels),
         norms=tuple(norms),
-        graph=keras_graph.of(config),
+        graph=keras_graph.graph_of(config),
     )
 
 
 def _layers(model: Any) -> Iterator[Any]:
-    """Yield the layers in running order, models inside the model taken apart."""
+    """Yield the layers in running order, those of nested models included."""
     for layer in model.layers:
         if hasattr(layer, "layers"):
             yield from _layers(layer)

@@ -1,16 +1,25 @@
-"""`Network`: an architecture with its folded float weights."""
+"""`Network`: an architecture with its float weights, batch norm folded.
+
+Its file is an `.npz`: `architecture` as JSON, `<layer>/kernel` and `<layer>/bias`.
+"""
 
 import dataclasses
+import io
+import zipfile
 from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
-from mobiledeploy.base.errors import RequestError
+from mobiledeploy.base import codec, files
+from mobiledeploy.base.errors import CorruptFileError, RequestError
 from mobiledeploy.ops.architecture import Architecture
 from mobiledeploy.ops.weights import Weights
 
 Float = npt.NDArray[np.float32]
+_ARCHITECTURE: Final = "architecture"
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -36,10 +45,10 @@ class Network:
                 continue
             if layer.name not in self.weights:
                 raise RequestError(f"layer `{layer.name}` has no weights")
-            found = self.weights[layer.name]
+            weights = self.weights[layer.name]
             for what, array, expected in (
-                ("kernel", found.kernel, layer.kernel_shape),
-                ("bias", found.bias, (layer.out_channels,)),
+                ("kernel", weights.kernel, layer.kernel_shape),
+                ("bias", weights.bias, (layer.out_channels,)),
             ):
                 if array.shape != expected:
                     raise RequestError(
@@ -51,3 +60,47 @@ class Network:
                         f"{what} of layer `{layer.name}` holds NaN or infinite values",
                         hint="the training diverged, or the weights file is damaged",
                     )
+
+
+def save_network(path: Path, network: Network) -> None:
+    """Write a network to a file, whole or not at all.
+
+    Raises:
+        StorageError: The file cannot be written.
+    """
+    arrays: dict[str, npt.NDArray[Any]] = {}
+    arrays[_ARCHITECTURE] = np.frombuffer(codec.to_json(network.architecture), np.uint8)
+    for name, weights in network.weights.items():
+        arrays[f"{name}/kernel"] = weights.kernel
+        arrays[f"{name}/bias"] = weights.bias
+    buffer = io.BytesIO()
+    np.savez(buffer, allow_pickle=False, **arrays)
+    files.write_atomic(path, buffer.getvalue())
+
+
+def load_network(path: Path) -> Network:
+    """Read a network from a file.
+
+    Raises:
+        CorruptFileError: The file is missing, damaged or holds something else.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in archive.files}
+    except (EOFError, OSError, ValueError, zipfile.BadZipFile) as error:
+        raise CorruptFileError(f"{path} cannot be read as a network: {error}") from error
+    if _ARCHITECTURE not in arrays:
+        raise CorruptFileError(f"{path} holds no architecture")
+    text = arrays[_ARCHITECTURE].tobytes()
+    architecture = codec.from_json(Architecture, text, where=str(path))
+    try:
+        weights = {
+            layer.name: Weights(
+                kernel=arrays[f"{layer.name}/kernel"], bias=arrays[f"{layer.name}/bias"]
+            )
+            for layer in architecture.layers
+            if layer.has_weights
+        }
+    except KeyError as error:
+        raise CorruptFileError(f"{path} lacks the array {error}") from error
+    return Network(architecture=architecture, weights=weights)

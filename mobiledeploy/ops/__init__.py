@@ -7,5 +7,11 @@ such a module offers. `architecture` holds the layers of a float network and the
 What modules share: `tensors` (int8 tensors), `grid` and `ranges` (from a real interval to int8),
 `weights` (float kernels to int8), `activation` and `padding`, `products` (exact sums, and how they
 are rounded), `expf` (the C library's), `certificate`, `without_weights` (answers of operators that
-have none), `tflite` and `onnx` (how operators stand in files).
+have none), `tflite` and `onnx` (how operators are written to files), `file_form` (what they are
+called in anybody's files).
+
+A layer is read from anybody's file with `stored` (a layer as it stands in a file),
+`tflite_reading` (what operators share there), `onnx_reading` (an `.onnx` while its nodes are
+read), `onnx_weights` (kernels and biases in it), `onnx_stem` (a convolution over several pixels at
+a time).
 """

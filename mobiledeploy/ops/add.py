@@ -15,17 +15,18 @@ intrinsics/avx2/qladd_avx2.cpp.
 """
 
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from mobiledeploy.base.errors import ConversionError, RequestError
+from mobiledeploy.formats.onnx import OnnxOperator
 from mobiledeploy.formats.onnx.writer import OnnxWriter
 from mobiledeploy.formats.tflite import TfliteOperator
 from mobiledeploy.formats.tflite.writer import TfliteWriter
-from mobiledeploy.ops import onnx, tflite, without_weights
+from mobiledeploy.ops import onnx, stored, tflite, without_weights
 from mobiledeploy.ops.architecture import Layer
 from mobiledeploy.ops.certificate import (
     REACH,
@@ -35,17 +36,27 @@ from mobiledeploy.ops.certificate import (
     pairs_of_shapes,
     required,
 )
+from mobiledeploy.ops.file_form import FileForm, ScaleRatio
 from mobiledeploy.ops.grid import Grid, is_flat
 from mobiledeploy.ops.onnx import OnnxInput
-from mobiledeploy.ops.operator import Cases, Example, Kernel, LayerInFile, Trials
+from mobiledeploy.ops.onnx_reading import (
+    OnnxActivation,
+    OnnxReader,
+    OnnxValue,
+    ReadOnnx,
+    dequantised_input,
+    quantised_output,
+)
+from mobiledeploy.ops.operator import Cases, Example, Kernel, Trials
 from mobiledeploy.ops.ranges import Interval, Ranges, step, wide_enough
+from mobiledeploy.ops.stored import Fault, StoredLayer
 from mobiledeploy.ops.tensors import QMAX, QMIN, Codes, Float32, Int8, QTensor, Shape, expect
 from mobiledeploy.ops.tflite import Scope, TfliteInput, Version
+from mobiledeploy.ops.tflite_reading import LayerSource
 from mobiledeploy.ops.weights import Weights
 
 LAYERS: tuple[str, ...] = ("add",)
 TFLITE: tuple[str, ...] = ("ADD",)
-ONNX: tuple[str, ...] = ("Add",)
 FIXED_RANGE: Interval | None = None
 IMAGES: bool = False
 SYMMETRIC: bool = True
@@ -56,11 +67,16 @@ TRIALS: Trials | None = Trials(
     cases="{cases} pairs of codes, every one that there is in {layers}",
 )
 
-FORMS: tuple[str, ...] = ("ADD", "Add", "QLinearAdd")
+COMPUTED_FORMS: tuple[str, ...] = ("ADD", "Add", "QLinearAdd")
 KERNELS: str = "XNNPACK and 6 kernels of ONNX Runtime (x86 with and without AVX2, ARM, portable)"
 CASE: str = "pair of codes"
 CASES: str = "pairs of codes"
 ONE_CODE: bool = False
+FORMS: Mapping[str, FileForm] = {
+    "ADD": FileForm(inputs=(0, 1), versions={"int8": 2}),
+    "Add": FileForm(inputs=(0, 1), scalar_scales=True),
+    "QLinearAdd": FileForm(inputs=(0, 3)),
+}
 
 Floats: TypeAlias = npt.NDArray[np.float32]
 
@@ -121,12 +137,12 @@ def output_shape(layer: Layer, inputs: Sequence[Shape]) -> Shape:
 
 def operand_ranges(layer: Layer, ranges: Ranges) -> Ranges:
     """Return ranges of the operands whose steps are not too small for the sum's."""
-    total, found = step(ranges, layer.name), dict(ranges)
+    total, widened = step(ranges, layer.name), dict(ranges)
     for operand in layer.inputs:
-        if is_flat(*found[operand]):
-            found[operand] = (0.0, (QMAX - QMIN) * total)
-        found[operand] = wide_enough(total * NARROWEST, operand, found[operand])
-    return {operand: found[operand] for operand in layer.inputs}
+        if is_flat(*widened[operand]):
+            widened[operand] = (0.0, (QMAX - QMIN) * total)
+        widened[operand] = wide_enough(total * NARROWEST, operand, widened[operand])
+    return {operand: widened[operand] for operand in layer.inputs}
 
 
 def output_range(
@@ -136,6 +152,14 @@ def output_range(
     del inputs, weights
     limit = max(step(ranges, operand) for operand in layer.inputs) / FINEST_SUM
     return wide_enough(limit, layer.name, ranges[layer.name])
+
+
+def scale_ratios(inputs: Sequence[float], output: float) -> tuple[ScaleRatio, ...]:
+    """Return what XNNPACK looks at: each operand's scale in scales of the sum."""
+    return tuple(
+        ScaleRatio(inputs=(number,), value=scale / output, lowest=NARROWEST, limit=WIDEST)
+        for number, scale in enumerate(inputs)
+    )
 
 
 def quantise(
@@ -305,7 +329,7 @@ def certify_scales(
         ConversionError: XNNPACK does not take the addition, or no scales nearby make all
             kernels agree. Two opposite sums that are a half exactly cannot be mended: XNNPACK
             rounds both up, and a scale moves them apart. A wider range has none; see
-            `integer.exact_ranges`.
+            `integer.certify.exact_ranges`.
     """
     a_scale, b_scale, scale = scales
     for operand in (a_scale, b_scale):
@@ -330,9 +354,9 @@ def certify_scales(
         sums = kernel(few, a_tried[good, np.newaxis], b_tried[good, np.newaxis], scale)
         good[good] = (sums == expected[near]).all(axis=1)
     for candidate in np.flatnonzero(good)[:ATTEMPTS]:
-        found = a_tried[candidate], b_tried[candidate]
-        if not _differing(operands, expected, *found, scale):
-            return _certificate(name, found, differing_before=before)
+        pair = a_tried[candidate], b_tried[candidate]
+        if not _differing(operands, expected, *pair, scale):
+            return _certificate(name, pair, differing_before=before)
     raise ConversionError(
         f"addition `{name}`: {before} of its {a.size} pairs of codes differ between runtimes, and "
         f"no scales within {REACH} units in the last place of {a_scale} and {b_scale} mend it",
@@ -446,7 +470,7 @@ def ort_limits(node: Add, inputs: Sequence[QTensor], form: str) -> Iterator[str]
             yield f"operand scale / output scale is {ratio:.3g}: not for ONNX Runtime on ARM"
 
 
-def node_of(layer: LayerInFile, inputs: Sequence[QTensor], output: QTensor) -> Add:
+def node_of(layer: StoredLayer, inputs: Sequence[QTensor], output: QTensor) -> Add:
     """Return the node of a layer in a file.
 
     Raises:
@@ -457,7 +481,7 @@ def node_of(layer: LayerInFile, inputs: Sequence[QTensor], output: QTensor) -> A
     return Add(inputs=(inputs[0].name, inputs[1].name), output=output)
 
 
-def trials(layer: LayerInFile, shapes: Sequence[Shape]) -> tuple[tuple[Int8, ...], int]:
+def trials(layer: StoredLayer, shapes: Sequence[Shape]) -> tuple[tuple[Int8, ...], int]:
     """Return all pairs of codes.
 
     Raises:
@@ -539,6 +563,42 @@ def write_onnx(
     scales = required(node.output.name, certificate).scales
     real = model.node("Add", onnx.dequantise(model, inputs, scales))
     onnx.quantise(model, real, node.output, output)
+
+
+def layer_of_tflite(source: LayerSource) -> StoredLayer:
+    """Return an addition of two activations."""
+    return source.as_kind("add") if len(source.inputs) == 2 else source.layer
+
+
+given_shape = stored.same_shape
+
+
+def _read_add(reader: OnnxReader, node: OnnxOperator) -> OnnxActivation | None:
+    a, b = reader.value(node, 0), reader.value(node, 1)
+    if not (isinstance(a, OnnxActivation) and isinstance(b, OnnxActivation)):
+        return None
+    return _sum_of(reader, node, a, b)
+
+
+def _read_qlinear_add(reader: OnnxReader, node: OnnxOperator) -> OnnxValue | None:
+    """Read a, scale, zero, b, scale, zero, y scale, y zero."""
+    a, b = dequantised_input(reader, node, 0), dequantised_input(reader, node, 3)
+    if a is None or b is None:
+        return None
+    return quantised_output(reader, node, _sum_of(reader, node, a, b), 6)
+
+
+def _sum_of(
+    reader: OnnxReader, node: OnnxOperator, a: OnnxActivation, b: OnnxActivation
+) -> OnnxActivation:
+    faults: tuple[Fault, ...] = ()
+    if a.axes != b.axes:
+        detail = f"an operand with axes {a.axes or 'unknown'} is added to one with {b.axes}"
+        faults = (Fault(field="axis", detail=detail),)
+    return reader.add_layer(node, "add", [a, b], a, faults=faults)
+
+
+ONNX: Mapping[str, ReadOnnx] = {"Add": _read_add, "QLinearAdd": _read_qlinear_add}
 
 
 def examples() -> Iterator[Example]:

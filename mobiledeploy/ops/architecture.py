@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from mobiledeploy.base.errors import RequestError
 from mobiledeploy.ops.padding import Padding
 from mobiledeploy.ops.tensors import MOST_AXES, Shape
-from mobiledeploy.spec.input_scaling import SCALINGS, Scaling
+from mobiledeploy.spec.config import SCALINGS, Scaling
 
 if TYPE_CHECKING:
     from mobiledeploy.ops.operator import Operator

@@ -7,13 +7,14 @@ kernel scale / output scale`), halves to even, so that they need no certificate:
 
 import dataclasses
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, get_args
 
 import numpy as np
 import numpy.typing as npt
 
 from mobiledeploy.base.errors import ConversionError, RequestError
+from mobiledeploy.formats.onnx import OnnxOperator
 from mobiledeploy.formats.onnx.writer import OnnxWriter
 from mobiledeploy.formats.tflite import TfliteOperator, schema
 from mobiledeploy.formats.tflite.writer import TfliteWriter
@@ -23,20 +24,44 @@ from mobiledeploy.ops.activation import clamp
 from mobiledeploy.ops.architecture import Activation, Layer
 from mobiledeploy.ops.certificate import Certificate
 from mobiledeploy.ops.dense import Dense
+from mobiledeploy.ops.file_form import FileForm, ScaleRatio
 from mobiledeploy.ops.grid import Grid
 from mobiledeploy.ops.onnx import OnnxInput
-from mobiledeploy.ops.operator import Example, Kernel, LayerInFile, Trials, Work
-from mobiledeploy.ops.padding import Padding, Pair, sides_after
+from mobiledeploy.ops.onnx_reading import (
+    OnnxActivation,
+    OnnxConstant,
+    OnnxReader,
+    OnnxValue,
+    QuantisedConstant,
+    ReadOnnx,
+    channels_as_before,
+    channels_first,
+    dequantised_input,
+    padding_of,
+    quantised_output,
+)
+from mobiledeploy.ops.onnx_stem import over_single_pixels
+from mobiledeploy.ops.onnx_weights import (
+    FLOATS,
+    Bias,
+    bias_of,
+    codes_of_bias,
+    stored_weights,
+    weights_of,
+)
+from mobiledeploy.ops.operator import Example, Kernel, Trials, Work
+from mobiledeploy.ops.padding import Padding, Pair, output_size, same_pads, sides_after
 from mobiledeploy.ops.padding import pads as window_pads
 from mobiledeploy.ops.products import EXACT, Exact
 from mobiledeploy.ops.ranges import Interval, Ranges, step, wide_enough
+from mobiledeploy.ops.stored import INPUT, Fault, StoredLayer, with_fault
 from mobiledeploy.ops.tensors import QMAX, QMIN, Float32, Int8, QTensor, Shape, expect
 from mobiledeploy.ops.tflite import Scope, TfliteInput, Version, refusal
+from mobiledeploy.ops.tflite_reading import LayerSource, with_weights
 from mobiledeploy.ops.weights import QWeights, Weights
 
 LAYERS: tuple[str, ...] = ("conv", "depthwise")
 TFLITE: tuple[str, ...] = ("CONV_2D", "DEPTHWISE_CONV_2D")
-ONNX: tuple[str, ...] = ("Conv",)
 FIXED_RANGE: Interval | None = None
 IMAGES: bool = True
 SYMMETRIC: bool = False
@@ -46,6 +71,31 @@ TRIALS: Trials | None = products.TRIALS
 
 MOST_TRIALS: Final = 16
 """Images a sign for the widest sums of the channels: several channels share one."""
+FORMS: Mapping[str, FileForm] = {
+    "CONV_2D": FileForm(
+        kernel=1,
+        bias=2,
+        per_channel=True,
+        versions={"int8": 3, "int16": 4},
+        weight_versions={("float32", "int8"): (2, 5), ("int8", "int4"): (7, 7)},
+    ),
+    "DEPTHWISE_CONV_2D": FileForm(
+        kernel=1,
+        bias=2,
+        channel_axis=3,
+        per_channel=True,
+        versions={"int8": 3, "int16": 5},
+        weight_versions={("float32", "int8"): (4, 6), ("int8", "int4"): (7, 7)},
+    ),
+    "Conv": FileForm(kernel=1, bias=2, per_channel=True),
+    "QLinearConv": FileForm(kernel=3, bias=8, per_channel=True),
+    "ConvInteger": FileForm(kernel=1, per_channel=True, dynamic=True),
+}
+
+_PACKED: Final = Fault(
+    field="weights",
+    detail="several pixels are computed at a time, and not with one kernel for each of them",
+)
 
 BATCH_NORM_PARAMETERS = 4
 """Of a channel: gamma, beta, moving mean, moving variance."""
@@ -147,6 +197,12 @@ def output_range(
     return wide_enough(limit, layer.name, ranges[layer.name])
 
 
+def scale_ratios(inputs: Sequence[float], output: float) -> tuple[ScaleRatio, ...]:
+    """Return none: what XNNPACK looks at depends on the weights, see `weights`."""
+    del inputs, output
+    return ()
+
+
 def quantise(
     layer: Layer, inputs: Sequence[Grid], output: QTensor, weights: Weights | None
 ) -> Conv:
@@ -154,14 +210,14 @@ def quantise(
     depthwise, given = layer.op == "depthwise", integers.required(layer.name, weights)
     # HWIO to OHWI, HWC1 to CHW1.
     first = given.kernel.transpose((2, 0, 1, 3) if depthwise else (3, 0, 1, 2))
-    found = integers.quantise(first, given.bias, inputs[0].scale, per_channel=True)
+    quantised = integers.quantise(first, given.bias, inputs[0].scale, per_channel=True)
     if depthwise:
-        codes = np.ascontiguousarray(found.kernel.transpose(3, 1, 2, 0))
-        found = dataclasses.replace(found, kernel=codes)
+        codes = np.ascontiguousarray(quantised.kernel.transpose(3, 1, 2, 0))
+        quantised = dataclasses.replace(quantised, kernel=codes)
     return Conv(
         input=layer.inputs[0],
         output=output,
-        weights=found,
+        weights=quantised,
         depthwise=depthwise,
         strides=layer.strides,
         padding=layer.padding,
@@ -273,7 +329,7 @@ def windows(
             )
 
 
-def node_of(layer: LayerInFile, inputs: Sequence[QTensor], output: QTensor) -> Conv:
+def node_of(layer: StoredLayer, inputs: Sequence[QTensor], output: QTensor) -> Conv:
     """Return the node of a layer in a file.
 
     Raises:
@@ -302,7 +358,7 @@ def node_of(layer: LayerInFile, inputs: Sequence[QTensor], output: QTensor) -> C
     )
 
 
-def trials(layer: LayerInFile, shapes: Sequence[Shape]) -> tuple[tuple[Int8, ...], int]:
+def trials(layer: StoredLayer, shapes: Sequence[Shape]) -> tuple[tuple[Int8, ...], int]:
     """Return what drives a layer to its limits; see `products.trials`."""
     (shape,) = shapes
 
@@ -312,7 +368,7 @@ def trials(layer: LayerInFile, shapes: Sequence[Shape]) -> tuple[tuple[Int8, ...
     return products.trials(layer, shape, shape[-1], widest)
 
 
-def _widest(layer: LayerInFile, kernel: Int8, shape: Shape) -> Int8:
+def _widest(layer: StoredLayer, kernel: Int8, shape: Shape) -> Int8:
     """Return the highest code wherever a weight is positive, the lowest elsewhere."""
     codes = np.where(kernel > 0, QMAX, QMIN).astype(np.int8)
     height, width, depth = shape if len(shape) == 3 else (1, 1, *shape)
@@ -475,6 +531,198 @@ def write_onnx(
 def kernel_oihw(node: Conv) -> Int8:
     """Return a kernel in ONNX's order: OHWI becomes OIHW, and 1HWC becomes C1HW."""
     return node.weights.kernel.transpose((3, 0, 1, 2) if node.depthwise else (0, 3, 1, 2))
+
+
+def layer_of_tflite(source: LayerSource) -> StoredLayer:
+    """Return a full or depthwise convolution; a dense layer where it works on a vector."""
+    operator, before = source.operator, source.inputs[0]
+    depthwise = operator.builtin == "DEPTHWISE_CONV_2D"
+    strides = operator.option("stride_h"), operator.option("stride_w")
+    dilations = operator.option("dilation_h_factor"), operator.option("dilation_w_factor")
+    layer = with_weights(
+        source,
+        source.as_kind("depthwise" if depthwise else "conv"),
+        axis=3 if depthwise else 0,
+        rank=4,
+    )
+    if min(*strides, *dilations) < 1:
+        layer = with_fault(layer, "strides", f"strides {strides} and dilations {dilations}")
+        return dataclasses.replace(layer, kind="unknown")
+    padding = source.padding()
+    if padding is None:
+        number = operator.option("padding")
+        layer = with_fault(layer, "padding", f"padding number {number} of the schema")
+    layer = dataclasses.replace(layer, strides=strides, dilations=dilations)
+    if layer.weights is None:
+        return layer
+    kernel = layer.weights.kernel
+    if before.shape[:-1] in {(), (1, 1)} and kernel.shape[1:3] == (1, 1) and not depthwise:
+        rows = dataclasses.replace(layer.weights, kernel=kernel.reshape(kernel.shape[0], -1))
+        return dataclasses.replace(layer, kind="dense", weights=rows, strides=(1, 1))
+    if padding == "same" and len(before.shape) == 3:
+        around = same_pads(before.shape[:2], kernel.shape[1:3], strides, dilations)
+        layer = dataclasses.replace(layer, pads=around)
+    inputs = before.shape[-1] if before.shape else 0
+    if depthwise and operator.option("depth_multiplier") * inputs != kernel.shape[3]:
+        detail = f"the kernel has {kernel.shape[3]} channels for {inputs} of the input"
+        layer = with_fault(layer, "weights", f"{detail} and its depth multiplier")
+    if not depthwise and inputs and kernel.shape[3] and inputs != kernel.shape[3]:
+        layer = dataclasses.replace(layer, groups=inputs // kernel.shape[3])
+    return layer
+
+
+def given_shape(layer: StoredLayer, shapes: Sequence[Shape]) -> Shape | None:
+    """Return the shape that a layer of a file gives; see `operator.Operator.given_shape`."""
+    (before, *_), weights = shapes, layer.weights
+    if weights is None or len(before) != 3:
+        return None
+    window = weights.kernel.shape[1:3]
+    sides = output_size(before[:2], window, layer.strides, layer.dilations, layer.pads)
+    return *sides, weights.bias.size
+
+
+def _read_conv(reader: OnnxReader, node: OnnxOperator) -> OnnxActivation | None:
+    value = reader.value(node, 0)
+    if not isinstance(value, OnnxActivation):
+        return None
+    return _convolve(reader, node, value, reader.value(node, 1), bias_of(reader, node, 2))
+
+
+def _read_qlinear_conv(reader: OnnxReader, node: OnnxOperator) -> OnnxValue | None:
+    """Read x, scale, zero, w, scale, zero, y scale, y zero, bias.
+
+    ONNX Runtime's own domain has it for images of channels last too, the kernel as ever.
+    """
+    value = channels_first(node, dequantised_input(reader, node, 0))
+    if value is None:
+        return None
+    kernel, bias = weights_of(reader, node, 3, axis=0), codes_of_bias(reader, node, 8)
+    out = _convolve(reader, node, value, kernel, bias)
+    return quantised_output(reader, node, channels_as_before(reader, node, out), 6)
+
+
+def _convolve(
+    reader: OnnxReader,
+    node: OnnxOperator,
+    value: OnnxActivation,
+    kernel: OnnxValue | None,
+    bias: Bias | None,
+) -> OnnxActivation | None:
+    """Add a convolution; return the flow of its values, or None if it is none that we know."""
+    value = _channels_first(reader, value)
+    strides = tuple(node.attributes.get("strides") or (1, 1))
+    dilations = tuple(node.attributes.get("dilations") or (1, 1))
+    groups = int(node.attributes.get("group", 1) or 0)
+    if value.axes[:2] != "NC" or len(value.axes) != 4 or len(strides) != 2 or len(dilations) != 2:
+        return None
+    if min(*strides, *dilations, groups) < 1:
+        return None
+    if not isinstance(kernel, QuantisedConstant) or kernel.codes.ndim != 4:
+        return _without_weights(reader, node, value, kernel)
+    outputs, _, *window = kernel.codes.shape
+    pads = padding_of(node, value.sizes[2:], tuple(window), strides, dilations)
+    high, wide = output_size(value.sizes[2:], window, strides, dilations, pads)
+    out = dataclasses.replace(
+        value, axes=value.axes, sizes=(value.sizes[0], outputs, max(high, 0), max(wide, 0))
+    )
+    # On a transposed image, rows are columns.
+    turned = value.axes == "NCWH"
+    if turned:
+        pads, strides, dilations = (*pads[2:], *pads[:2]), strides[::-1], dilations[::-1]
+    depthwise = groups > 1 and kernel.codes.shape[1] == 1
+    order = (0, 3, 2, 1) if turned else (0, 2, 3, 1)
+    if depthwise:
+        order = (1, 3, 2, 0) if turned else (1, 2, 3, 0)
+    weights, faults = stored_weights(
+        kernel, kernel.codes.transpose(order), outputs, 0, value, bias
+    )
+    faults = (*faults, *_contradictions(node, value, kernel.codes.shape, groups))
+    fields = {"strides": strides, "dilations": dilations, "pads": pads}
+    if value.pixels > 1:
+        single = over_single_pixels(
+            weights,
+            pixels=value.pixels,
+            stride=strides[1],
+            pads=pads[2:],
+            width=value.size("W") * value.pixels,
+        )
+        if single is None or groups > 1:
+            # As our files have it: half as many pixels come out of a group.
+            out = dataclasses.replace(out, pixels=max(value.pixels // 2, 1))
+            return reader.add_layer(
+                node, "conv", [value], out, faults=(*faults, _PACKED), **fields
+            )
+        weights, faults = single.weights, (*faults, *single.faults)
+        fields |= {"strides": (strides[0], single.stride), "pads": (*pads[:2], *single.pads)}
+        out = dataclasses.replace(out, pixels=single.outputs)
+    if not depthwise and weights.kernel.shape[1:3] == (1, 1) and value.shape[1:] == ():
+        rows = dataclasses.replace(weights, kernel=weights.kernel.reshape(outputs, -1))
+        return reader.add_layer(node, "dense", [value], out, weights=rows, faults=faults)
+    return reader.add_layer(
+        node,
+        "depthwise" if depthwise else "conv",
+        [value],
+        out,
+        weights=weights,
+        faults=faults,
+        groups=1 if depthwise else groups,
+        **fields,
+    )
+
+
+def _contradictions(
+    node: OnnxOperator, value: OnnxActivation, shape: tuple[int, ...], groups: int
+) -> tuple[Fault, ...]:
+    """Return where a convolution's attributes do not fit its kernel (outputs, inputs, ...)."""
+    faults = []
+    stated = tuple(node.attributes.get("kernel_shape") or shape[2:])
+    if stated != shape[2:]:
+        detail = f"the node states a kernel of {stated}, and has one of {shape[2:]}"
+        faults.append(Fault(field="weights", detail=detail))
+    inputs = value.size("C") or shape[1] * groups
+    if shape[1] * groups != inputs or shape[0] % groups:
+        detail = f"{groups} groups do not fit a kernel of {shape[:2]} and {inputs} channels"
+        faults.append(Fault(field="groups", detail=detail))
+    return tuple(faults)
+
+
+def _channels_first(reader: OnnxReader, value: OnnxActivation) -> OnnxActivation:
+    """Return a flow as a convolution takes it: an input image must then be channels first."""
+    untouched = value.source == INPUT and value.axes == "NHWC" and not reader.layers.shape_only
+    if untouched:
+        value = dataclasses.replace(value, axes="NCHW")
+        reader.layers.input = dataclasses.replace(
+            reader.layers.input, shape=value.shape, axes=value.axes
+        )
+    return value
+
+
+def _without_weights(
+    reader: OnnxReader, node: OnnxOperator, value: OnnxActivation, kernel: OnnxValue | None
+) -> OnnxActivation | None:
+    """Add a convolution whose kernel is floats."""
+    if not isinstance(kernel, OnnxConstant | QuantisedConstant):
+        return None
+    shape = kernel.codes.shape if isinstance(kernel, QuantisedConstant) else kernel.values.shape
+    if len(shape) != 4:
+        return None
+    strides = tuple(node.attributes.get("strides") or (1, 1))
+    pads = padding_of(node, value.sizes[2:], shape[2:], strides, (1, 1))
+    high, wide = output_size(value.sizes[2:], shape[2:], strides, (1, 1), pads)
+    out = dataclasses.replace(value, sizes=(value.sizes[0], shape[0], max(high, 0), max(wide, 0)))
+    depthwise = int(node.attributes.get("group", 1) or 1) > 1 and shape[1] == 1
+    return reader.add_layer(
+        node,
+        "depthwise" if depthwise else "conv",
+        [value],
+        out,
+        strides=strides,
+        pads=pads,
+        faults=(FLOATS,),
+    )
+
+
+ONNX: Mapping[str, ReadOnnx] = {"Conv": _read_conv, "QLinearConv": _read_qlinear_conv}
 
 
 _EXAMPLES: tuple[tuple[bool, Pair, Pair, Padding, Activation], ...] = (

@@ -6,12 +6,13 @@ that it needs no certificate: see `products.requantise`.
 
 import dataclasses
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 import numpy as np
 
 from mobiledeploy.base.errors import RequestError
+from mobiledeploy.formats.onnx import OnnxOperator
 from mobiledeploy.formats.onnx.writer import OnnxWriter
 from mobiledeploy.formats.tflite import TfliteOperator
 from mobiledeploy.formats.tflite.writer import TfliteWriter
@@ -19,18 +20,39 @@ from mobiledeploy.ops import onnx, products, tflite
 from mobiledeploy.ops import weights as integers
 from mobiledeploy.ops.architecture import Layer
 from mobiledeploy.ops.certificate import Certificate
+from mobiledeploy.ops.file_form import FileForm, MisreadScales, ScaleRatio
 from mobiledeploy.ops.grid import Grid
 from mobiledeploy.ops.onnx import OnnxInput
-from mobiledeploy.ops.operator import Example, Kernel, LayerInFile, Trials, Work
+from mobiledeploy.ops.onnx_reading import (
+    OnnxActivation,
+    OnnxConstant,
+    OnnxReader,
+    OnnxValue,
+    QuantisedConstant,
+    ReadOnnx,
+    dequantised_input,
+    quantised_output,
+)
+from mobiledeploy.ops.onnx_weights import (
+    FLOATS,
+    Bias,
+    bias_of,
+    codes_of_bias,
+    stored_weights,
+    transposed,
+    weights_of,
+)
+from mobiledeploy.ops.operator import Example, Kernel, Trials, Work
 from mobiledeploy.ops.products import Exact
 from mobiledeploy.ops.ranges import Interval, Ranges, step, wide_enough
+from mobiledeploy.ops.stored import StoredLayer, with_fault
 from mobiledeploy.ops.tensors import QMAX, QMIN, Float32, Int8, QTensor, Shape, expect
 from mobiledeploy.ops.tflite import Scope, TfliteInput, Version, refusal
+from mobiledeploy.ops.tflite_reading import LayerSource, with_weights
 from mobiledeploy.ops.weights import QWeights, Weights
 
 LAYERS: tuple[str, ...] = ("dense",)
 TFLITE: tuple[str, ...] = ("FULLY_CONNECTED",)
-ONNX: tuple[str, ...] = ("Gemm",)
 FIXED_RANGE: Interval | None = None
 IMAGES: bool = False
 SYMMETRIC: bool = False
@@ -40,6 +62,33 @@ TRIALS: Trials | None = products.TRIALS
 
 MOST_ROWS: Final = 256
 """Vectors a sign for the widest sums: each has those of one output."""
+
+GUARDED_VERSION: Final = 12
+"""Of FULLY_CONNECTED. TFLite 2.7 to 2.9 take an int8 one of a lower version with several weight
+scales and compute it wrongly, without an error; they refuse this one. Measured with
+tflite-runtime's wheels 2.7.0, 2.8.0, 2.9.1 and 2.10.0."""
+
+FORMS: Mapping[str, FileForm] = {
+    "FULLY_CONNECTED": FileForm(
+        kernel=1,
+        bias=2,
+        versions={"int8": 4, "int16": 7},
+        weight_versions={
+            ("float32", "int8"): (3, 12),
+            ("int8", "int4"): (10, 10),
+            ("int16", "int4"): (13, 13),
+            ("float32", "int2"): (14, 14),
+            ("int8", "int2"): (14, 14),
+            ("int16", "int2"): (14, 14),
+        },
+        misread_scales=MisreadScales(refused_from=GUARDED_VERSION, right_from="2.10"),
+    ),
+    "Gemm": FileForm(kernel=1, bias=2, channel_axis=1, transpose="transB"),
+    "MatMul": FileForm(kernel=1, channel_axis=-1),
+    "QGemm": FileForm(kernel=3, bias=6, channel_axis=1, transpose="transB"),
+    "QLinearMatMul": FileForm(kernel=3, channel_axis=-1),
+    "MatMulInteger": FileForm(kernel=1, channel_axis=-1, dynamic=True),
+}
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -114,6 +163,12 @@ def output_range(
     return wide_enough(limit, layer.name, ranges[layer.name])
 
 
+def scale_ratios(inputs: Sequence[float], output: float) -> tuple[ScaleRatio, ...]:
+    """Return none: what XNNPACK looks at depends on the weights, see `weights`."""
+    del inputs, output
+    return ()
+
+
 def quantise(
     layer: Layer, inputs: Sequence[Grid], output: QTensor, weights: Weights | None
 ) -> Dense:
@@ -123,10 +178,10 @@ def quantise(
     per-channel dense layers wrongly.
     """
     given = integers.required(layer.name, weights)
-    found = integers.quantise(
+    quantised = integers.quantise(
         given.kernel.transpose(1, 0), given.bias, inputs[0].scale, per_channel=False
     )
-    return Dense(input=layer.inputs[0], output=output, weights=found)
+    return Dense(input=layer.inputs[0], output=output, weights=quantised)
 
 
 def float_layer(node: Dense, inputs: Sequence[QTensor]) -> Layer:
@@ -166,7 +221,7 @@ def accumulators(node: Dense, source: QTensor, codes: Int8) -> Exact:
     return products.with_bias(sums, node.weights.bias, bound)
 
 
-def node_of(layer: LayerInFile, inputs: Sequence[QTensor], output: QTensor) -> Dense:
+def node_of(layer: StoredLayer, inputs: Sequence[QTensor], output: QTensor) -> Dense:
     """Return the node of a layer in a file.
 
     Raises:
@@ -177,7 +232,7 @@ def node_of(layer: LayerInFile, inputs: Sequence[QTensor], output: QTensor) -> D
     )
 
 
-def trials(layer: LayerInFile, shapes: Sequence[Shape]) -> tuple[tuple[Int8, ...], int]:
+def trials(layer: StoredLayer, shapes: Sequence[Shape]) -> tuple[tuple[Int8, ...], int]:
     """Return what drives a layer to its limits; see `products.trials`."""
     (shape,) = shapes
 
@@ -197,14 +252,10 @@ def float_values(
 
 
 def tflite_version(node: Dense, inputs: Sequence[QTensor]) -> Version:
-    """Return the version.
-
-    TFLite 2.7 and 2.8 load a version 4 with several scales and compute it wrongly: with version
-    12 a runtime that does not know better refuses.
-    """
+    """Return the version: one that runtimes refuse which compute several scales wrongly."""
     del inputs
     if node.weights.kernel_scale.size > 1:
-        return Version(number=12, runtime="2.17.0")
+        return Version(number=GUARDED_VERSION, runtime="2.17.0")
     return Version(number=4, runtime="1.14.0")
 
 
@@ -252,6 +303,101 @@ def write_onnx(
     kernel = node.weights.kernel.T
     weights = onnx.add_weights(model, node.output.name, node.weights, kernel, axis=1)
     onnx.quantise(model, model.node("Gemm", [*reals, *weights]), node.output, output)
+
+
+def layer_of_tflite(source: LayerSource) -> StoredLayer:
+    """Return a fully connected layer."""
+    layer = source.as_kind("dense")
+    if source.operator.option("weights_format"):
+        layer = with_fault(layer, "weights", "weights in a shuffled format")
+        return dataclasses.replace(layer, kind="unknown")
+    return with_weights(source, layer, axis=0, rank=2)
+
+
+def given_shape(layer: StoredLayer, shapes: Sequence[Shape]) -> Shape | None:
+    """Return the shape that a layer of a file gives; see `operator.Operator.given_shape`."""
+    vector = sum(size != 1 for size in shapes[0]) <= 1
+    return (layer.weights.bias.size,) if layer.weights is not None and vector else None
+
+
+def _read_gemm(reader: OnnxReader, node: OnnxOperator) -> OnnxValue | None:
+    """Read Gemm and MatMul with constant weights."""
+    value = reader.value(node, 0)
+    options = {key: node.attributes.get(key) or 0 for key in ("transA", "transB")}
+    usual = node.attributes.get("alpha", 1.0) == node.attributes.get("beta", 1.0) == 1.0
+    if not isinstance(value, OnnxActivation) or options["transA"] or not usual:
+        return None
+    kernel = reader.value(node, 1)
+    if not options["transB"]:
+        kernel = transposed(kernel)
+    return _multiply(reader, node, value, kernel, bias_of(reader, node, 2))
+
+
+def _read_qgemm(reader: OnnxReader, node: OnnxOperator) -> OnnxValue | None:
+    """Read QGemm: a, scale, zero, b, scale, zero, bias, y scale, y zero."""
+    value, bias = dequantised_input(reader, node, 0), codes_of_bias(reader, node, 6)
+    transposed = bool(node.attributes.get("transB"))
+    usual = node.attributes.get("alpha", 1.0) == 1.0 and not node.attributes.get("transA")
+    kernel = weights_of(reader, node, 3, axis=0 if transposed else 1)
+    if value is None or kernel is None or kernel.codes.ndim != 2 or not usual:
+        return None
+    if not transposed:
+        kernel = dataclasses.replace(kernel, codes=kernel.codes.T, axis=1 - kernel.axis)
+    return quantised_output(reader, node, _multiply(reader, node, value, kernel, bias), 7)
+
+
+def _read_qlinear_matmul(reader: OnnxReader, node: OnnxOperator) -> OnnxValue | None:
+    """Read QLinearMatMul: a, scale, zero, b, scale, zero, y scale, y zero."""
+    value, kernel = dequantised_input(reader, node, 0), weights_of(reader, node, 3, axis=1)
+    if value is None or kernel is None or kernel.codes.ndim != 2:
+        return None
+    kernel = dataclasses.replace(kernel, codes=kernel.codes.T, axis=1 - kernel.axis)
+    return quantised_output(reader, node, _multiply(reader, node, value, kernel, None), 6)
+
+
+def _multiply(
+    reader: OnnxReader,
+    node: OnnxOperator,
+    value: OnnxActivation,
+    kernel: OnnxValue | None,
+    bias: Bias | None,
+) -> OnnxActivation | None:
+    """Add a dense layer; return the flow of its values, or None if it is none that we know.
+
+    Args:
+        reader: The graph so far.
+        node: What multiplies.
+        value: Its input, a vector.
+        kernel: (outputs, inputs).
+        bias: Or None.
+    """
+    if value.axes != "NC":
+        return None
+    if isinstance(kernel, OnnxConstant) and kernel.values.ndim == 2:
+        out = dataclasses.replace(value, sizes=(value.sizes[0], kernel.values.shape[0]))
+        return reader.add_layer(node, "dense", [value], out, faults=(FLOATS,))
+    if not isinstance(kernel, QuantisedConstant) or kernel.codes.ndim != 2:
+        return None
+    outputs = kernel.codes.shape[0]
+    codes = kernel.codes
+    if value.unrolled is not None:
+        # Columns in the order of the common form, height, width, channels.
+        axes, sizes = value.unrolled
+        if 0 in sizes or np.prod(sizes) != codes.shape[1] or sorted(axes) != sorted("HWC"):
+            return None
+        order = [1 + axes.index(axis) for axis in "HWC"]
+        codes = codes.reshape(outputs, *sizes).transpose(0, *order).reshape(outputs, -1)
+    weights, faults = stored_weights(kernel, codes, outputs, 0, value, bias)
+    out = dataclasses.replace(value, sizes=(value.sizes[0], outputs), unrolled=None)
+    return reader.add_layer(node, "dense", [value], out, weights=weights, faults=faults)
+
+
+ONNX: Mapping[str, ReadOnnx] = {
+    "Gemm": _read_gemm,
+    "MatMul": _read_gemm,
+    "QGemm": _read_qgemm,
+    "QLinearMatMul": _read_qlinear_matmul,
+}
 
 
 def examples() -> Iterator[Example]:

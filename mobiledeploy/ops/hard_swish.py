@@ -11,29 +11,37 @@ internal/reference/hard_swish.h and internal/common.h (`SaturatingRoundingDoubli
 
 import dataclasses
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 import numpy as np
 
 from mobiledeploy.base.errors import ConversionError
+from mobiledeploy.formats.onnx import OnnxOperator
 from mobiledeploy.formats.onnx.writer import OnnxWriter
 from mobiledeploy.formats.tflite import TfliteOperator
 from mobiledeploy.formats.tflite.writer import TfliteWriter
-from mobiledeploy.ops import onnx, tflite, without_weights
+from mobiledeploy.ops import onnx, stored, tflite, without_weights
 from mobiledeploy.ops.architecture import Layer
 from mobiledeploy.ops.certificate import Certificate, all_codes, required
+from mobiledeploy.ops.file_form import FileForm, ScaleRatio
 from mobiledeploy.ops.grid import Grid
 from mobiledeploy.ops.onnx import OnnxInput
-from mobiledeploy.ops.operator import Cases, Example, Kernel, LayerInFile, Trials
+from mobiledeploy.ops.onnx_reading import (
+    OnnxActivation,
+    OnnxReader,
+    ReadOnnx,
+)
+from mobiledeploy.ops.operator import Cases, Example, Kernel, Trials
 from mobiledeploy.ops.ranges import Interval, Ranges, step, wide_enough
+from mobiledeploy.ops.stored import StoredLayer
 from mobiledeploy.ops.tensors import QMAX, QMIN, Codes, Float32, Int8, QTensor, Shape, expect
 from mobiledeploy.ops.tflite import Scope, TfliteInput, Version
+from mobiledeploy.ops.tflite_reading import LayerSource
 from mobiledeploy.ops.weights import Weights
 
 LAYERS: tuple[str, ...] = ("hard_swish",)
 TFLITE: tuple[str, ...] = ("HARD_SWISH",)
-ONNX: tuple[str, ...] = ("HardSwish",)
 FIXED_RANGE: Interval | None = None
 IMAGES: bool = False
 SYMMETRIC: bool = False
@@ -44,13 +52,14 @@ TRIALS: Trials | None = Trials(
     cases="{cases} codes, every one that there is in {layers}",
 )
 
-FORMS: tuple[str, ...] = ("HARD_SWISH", "HardSwish")
+COMPUTED_FORMS: tuple[str, ...] = ("HARD_SWISH", "HardSwish")
 KERNELS: str = (
     "TFLite's kernel and ONNX Runtime's (whether or not a compiler fuses multiply and add)"
 )
 CASE: str = "code"
 CASES: str = "codes"
 ONE_CODE: bool = True
+FORMS: Mapping[str, FileForm] = {"HARD_SWISH": FileForm(), "HardSwish": FileForm()}
 
 FINER: Final = 128
 """TFLite computes on a grid so many times finer than the input's. The output's step must be larger
@@ -108,6 +117,11 @@ def output_range(
     return wide_enough(limit, layer.name, ranges[layer.name])
 
 
+def scale_ratios(inputs: Sequence[float], output: float) -> tuple[ScaleRatio, ...]:
+    """Return what TFLite's kernel looks at: the input's scale in scales of the output."""
+    return (ScaleRatio(inputs=(0,), value=inputs[0] / output, lowest=0.0, limit=FINER),)
+
+
 def quantise(
     layer: Layer, inputs: Sequence[Grid], output: QTensor, weights: Weights | None
 ) -> HardSwish:
@@ -153,8 +167,8 @@ def litert(codes: Codes, scales: tuple[np.float32, np.float32], zeros: tuple[int
     gate = (gate + 2**15) >> 1
     product = gate * scaled
     truncated = np.where(product >= 0, product >> 15, -(-product >> 15))
-    found: Codes = np.clip(_divided(truncated, -output_exponent) + zeros[1], QMIN, QMAX)
-    return found
+    swished: Codes = np.clip(_divided(truncated, -output_exponent) + zeros[1], QMIN, QMAX)
+    return swished
 
 
 def _multiplier(factor: np.float32) -> tuple[int, int]:
@@ -211,8 +225,8 @@ def ort(
     else:
         line = real * sixth + half
     swished = real * np.clip(line, np.float32(0), np.float32(1))
-    found: Codes = np.clip(np.rint(swished / scales[1]).astype(np.int64) + zeros[1], QMIN, QMAX)
-    return found
+    rounded: Codes = np.clip(np.rint(swished / scales[1]).astype(np.int64) + zeros[1], QMIN, QMAX)
+    return rounded
 
 
 def certify(node: HardSwish, inputs: Sequence[QTensor]) -> Certificate:
@@ -278,7 +292,7 @@ def ort_limits(node: HardSwish, inputs: Sequence[QTensor], form: str) -> Iterato
     yield from ()
 
 
-def node_of(layer: LayerInFile, inputs: Sequence[QTensor], output: QTensor) -> HardSwish:
+def node_of(layer: StoredLayer, inputs: Sequence[QTensor], output: QTensor) -> HardSwish:
     """Return the node of a layer in a file.
 
     Raises:
@@ -289,7 +303,7 @@ def node_of(layer: LayerInFile, inputs: Sequence[QTensor], output: QTensor) -> H
     return HardSwish(input=inputs[0].name, output=output)
 
 
-def trials(layer: LayerInFile, shapes: Sequence[Shape]) -> tuple[tuple[Int8, ...], int]:
+def trials(layer: StoredLayer, shapes: Sequence[Shape]) -> tuple[tuple[Int8, ...], int]:
     """Return all codes."""
     del layer
     codes = all_codes().astype(np.int8)
@@ -309,8 +323,8 @@ def litert_codes(
 ) -> Int8:
     """Return what TFLite's own kernel computes, on every architecture."""
     del kernel
-    (found,) = litert_cases(node, inputs, (all_codes(),))
-    return found.astype(np.int8)[codes[0].astype(np.int64) - QMIN]
+    (table,) = litert_cases(node, inputs, (all_codes(),))
+    return table.astype(np.int8)[codes[0].astype(np.int64) - QMIN]
 
 
 def float_values(
@@ -351,13 +365,32 @@ def write_onnx(
     certificate: Certificate | None,
 ) -> None:
     """Add a HardSwish, or a table of all codes where the certificate asks for one."""
-    found = required(node.output.name, certificate)
-    if found.table:
+    proof = required(node.output.name, certificate)
+    if proof.table:
         (codes,) = litert_cases(node, [inputs[0].tensor], (all_codes(),))
         onnx.look_up(model, node.output.name, inputs[0], codes, output)
         return
-    real = model.node("HardSwish", onnx.dequantise(model, inputs, found.scales))
+    real = model.node("HardSwish", onnx.dequantise(model, inputs, proof.scales))
     onnx.quantise(model, real, node.output, output)
+
+
+def layer_of_tflite(source: LayerSource) -> StoredLayer:
+    """Return a hard swish."""
+    return source.as_kind("hard_swish")
+
+
+given_shape = stored.same_shape
+
+
+def _read_hard_swish(reader: OnnxReader, node: OnnxOperator) -> OnnxActivation | None:
+    """Read HardSwish; the table that `write_onnx` may write is read as a table."""
+    value = reader.value(node, 0)
+    if not isinstance(value, OnnxActivation):
+        return None
+    return reader.add_layer(node, "hard_swish", [value], value)
+
+
+ONNX: Mapping[str, ReadOnnx] = {"HardSwish": _read_hard_swish}
 
 
 def examples() -> Iterator[Example]:

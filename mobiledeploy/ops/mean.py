@@ -15,31 +15,43 @@ tflite/kernels/internal/optimized/integer_ops/pooling.h.
 import dataclasses
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from mobiledeploy.base.errors import ConversionError, RequestError
+from mobiledeploy.formats.onnx import OnnxOperator
 from mobiledeploy.formats.onnx.writer import OnnxWriter
 from mobiledeploy.formats.tflite import TfliteOperator
 from mobiledeploy.formats.tflite.writer import TfliteWriter
 from mobiledeploy.ops import onnx, tflite, without_weights
 from mobiledeploy.ops.architecture import Layer
 from mobiledeploy.ops.certificate import REACH, Certificate, neighbours, required
+from mobiledeploy.ops.file_form import FileForm
 from mobiledeploy.ops.grid import Grid
 from mobiledeploy.ops.onnx import OnnxInput
-from mobiledeploy.ops.operator import Cases, Example, Kernel, LayerInFile, Trials
+from mobiledeploy.ops.onnx_reading import (
+    OnnxActivation,
+    OnnxReader,
+    OnnxValue,
+    ReadOnnx,
+    one_input,
+    pool_of,
+)
+from mobiledeploy.ops.operator import Cases, Example, Kernel, Trials
+from mobiledeploy.ops.padding import same_pads
 from mobiledeploy.ops.products import batch_room
 from mobiledeploy.ops.ranges import Interval, Ranges, step, wide_enough
+from mobiledeploy.ops.stored import StoredLayer
 from mobiledeploy.ops.tensors import QMAX, QMIN, Codes, Float32, Int8, QTensor, Shape, expect
 from mobiledeploy.ops.tflite import Scope, TfliteInput, Version, refusal
+from mobiledeploy.ops.tflite_reading import LayerSource
 from mobiledeploy.ops.weights import Weights
 
 LAYERS: tuple[str, ...] = ("mean",)
 TFLITE: tuple[str, ...] = ("MEAN", "AVERAGE_POOL_2D")
-ONNX: tuple[str, ...] = ("GlobalAveragePool",)
 FIXED_RANGE: Interval | None = None
 IMAGES: bool = True
 SYMMETRIC: bool = False
@@ -50,13 +62,22 @@ TRIALS: Trials | None = Trials(
     cases="{cases} sums of codes, from the lowest to the highest, in {layers}",
 )
 
-FORMS: tuple[str, ...] = ("MEAN", "AVERAGE_POOL_2D", "GlobalAveragePool")
+COMPUTED_FORMS: tuple[str, ...] = ("MEAN", "AVERAGE_POOL_2D", "GlobalAveragePool")
 KERNELS: str = (
     "{form} (whether or not a compiler fuses multiply and add) and ONNX Runtime's kernel"
 )
 CASE: str = "sum of codes"
 CASES: str = "sums of codes"
 ONE_CODE: bool = False
+FORMS: Mapping[str, FileForm] = {
+    "MEAN": FileForm(versions={"int8": 2, "int16": 3}),
+    "AVERAGE_POOL_2D": FileForm(versions={"int8": 2, "int16": 3}),
+    "GlobalAveragePool": FileForm(),
+    "AveragePool": FileForm(),
+    "ReduceMean": FileForm(),
+    "QLinearGlobalAveragePool": FileForm(),
+    "QLinearAveragePool": FileForm(),
+}
 
 Floats: TypeAlias = npt.NDArray[np.float32]
 
@@ -93,6 +114,7 @@ class Mean:
 NODE: type[Mean] = Mean
 kernel_shape = without_weights.kernel_shape
 work = without_weights.work
+scale_ratios = without_weights.scale_ratios
 operand_ranges = without_weights.operand_ranges
 
 
@@ -222,7 +244,7 @@ def certify_scales(
     Raises:
         ConversionError: ONNX Runtime does not take the mean, XNNPACK itself rounds differently
             from one architecture to another, or no scale nearby makes the two agree. See
-            `integer.exact_ranges`.
+            `integer.certify.exact_ranges`.
     """
     sums = _all_sums(name, positions, zeros)
     input_scale, scale = scales
@@ -245,11 +267,11 @@ def certify_scales(
     # 0, 1, -1, 2, -2 ...: the nearest first.
     tried = neighbours(input_scale, (steps + 1) // 2 * np.where(steps % 2, 1, -1))
     before = _differing(sums, expected, input_scale, scale)
-    for found in tried:
-        if not unsteady and not _differing(sums, expected, found, scale):
+    for neighbour in tried:
+        if not unsteady and not _differing(sums, expected, neighbour, scale):
             return Certificate(
                 name=name,
-                scales=(found,),
+                scales=(neighbour,),
                 cases=sums.codes.size,
                 differing_before=before,
                 differing_after=0,
@@ -359,7 +381,7 @@ def ort_limits(node: Mean, inputs: Sequence[QTensor], form: str) -> Iterator[str
         yield f"input scale / (output scale * positions) is {ratio:.3g}"
 
 
-def node_of(layer: LayerInFile, inputs: Sequence[QTensor], output: QTensor) -> Mean:
+def node_of(layer: StoredLayer, inputs: Sequence[QTensor], output: QTensor) -> Mean:
     """Return the node of a layer in a file.
 
     Raises:
@@ -370,7 +392,7 @@ def node_of(layer: LayerInFile, inputs: Sequence[QTensor], output: QTensor) -> M
     return Mean(input=source.name, output=output)
 
 
-def trials(layer: LayerInFile, shapes: Sequence[Shape]) -> tuple[tuple[Int8, ...], int]:
+def trials(layer: StoredLayer, shapes: Sequence[Shape]) -> tuple[tuple[Int8, ...], int]:
     """Return images whose channels have every sum of codes that there is.
 
     Where these are too many, they are spread evenly from the lowest to the highest.
@@ -484,6 +506,86 @@ def write_onnx(
     scales = required(node.output.name, certificate).scales
     real = model.node("GlobalAveragePool", onnx.dequantise(model, inputs, scales))
     model.node("Flatten", [onnx.quantise(model, real, node.output)], output)
+
+
+def layer_of_tflite(source: LayerSource) -> StoredLayer | None:
+    """Return a mean over height and width; None for a pool over less than the whole image."""
+    operator, before = source.operator, source.inputs[0]
+    if operator.builtin == "AVERAGE_POOL_2D":
+        window = operator.option("filter_height"), operator.option("filter_width")
+        strides = operator.option("stride_h"), operator.option("stride_w")
+        if min(*strides, *window) < 1 or before.shape[:-1] != window or len(before.shape) != 3:
+            return None
+        padded = source.padding() == "same"
+        if padded and any(same_pads(window, window, strides, (1, 1))):
+            return None
+        return dataclasses.replace(source.as_kind("mean"), window=window)
+    axes = source.constant(len(operator.inputs) - 1)
+    both = (
+        axes is not None
+        and all(-4 <= axis < 4 for axis in axes.ravel())
+        and sorted(int(axis) % 4 for axis in axes.ravel()) == [1, 2]
+    )
+    if not both or len(before.shape) != 3:
+        return source.layer
+    return dataclasses.replace(
+        source.layer,
+        kind="mean",
+        window=before.shape[:2],
+        output=dataclasses.replace(source.layer.output, shape=before.shape[-1:]),
+    )
+
+
+def given_shape(layer: StoredLayer, shapes: Sequence[Shape]) -> None:
+    """Return nothing: a mean is described as a vector, whatever axes its file keeps."""
+    del layer, shapes
+
+
+def _read_mean(reader: OnnxReader, node: OnnxOperator) -> OnnxValue | None:
+    """Read GlobalAveragePool, and ReduceMean over height and width."""
+    value = reader.value(node, 0)
+    if not isinstance(value, OnnxActivation) or "H" not in value.axes:
+        return None
+    window = value.size("H"), value.size("W")
+    axes, sizes = (
+        value.axes,
+        tuple(
+            1 if axis in "HW" else size for axis, size in zip(value.axes, value.sizes, strict=True)
+        ),
+    )
+    if node.op == "ReduceMean":
+        wanted = node.attributes.get("axes")
+        numbers = reader.numbers(node, 1)
+        wanted = numbers.ravel().tolist() if wanted is None and numbers is not None else wanted
+        if wanted is None or {value.axes[int(axis) % 4] for axis in wanted} != {"H", "W"}:
+            return None
+        if not node.attributes.get("keepdims", 1):
+            axes, sizes = "NC", (value.sizes[0], value.size("C"))
+    elif value.axes[1] != "C":
+        return None
+    out = dataclasses.replace(value, axes=axes, sizes=sizes)
+    return reader.add_layer(node, "mean", [value], out, window=window)
+
+
+def _read_average_pool(reader: OnnxReader, node: OnnxOperator) -> OnnxActivation | None:
+    """Read AveragePool over the whole image."""
+    pooled = pool_of(reader, node)
+    if pooled is None:
+        return None
+    value, window, _, pads = pooled
+    if window != value.sizes[2:] or any(pads):
+        return None
+    out = dataclasses.replace(value, sizes=(*value.sizes[:2], 1, 1))
+    return reader.add_layer(node, "mean", [value], out, window=window)
+
+
+ONNX: Mapping[str, ReadOnnx] = {
+    "AveragePool": _read_average_pool,
+    "GlobalAveragePool": _read_mean,
+    "QLinearAveragePool": one_input(_read_average_pool),
+    "QLinearGlobalAveragePool": one_input(_read_mean),
+    "ReduceMean": _read_mean,
+}
 
 
 def examples() -> Iterator[Example]:

@@ -17,30 +17,60 @@ tools/versioning/op_version.cc.
 """
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+import functools
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 import numpy as np
 
 from mobiledeploy.base.errors import ConversionError, RequestError
+from mobiledeploy.formats.onnx import OnnxOperator
 from mobiledeploy.formats.onnx.writer import OnnxWriter
 from mobiledeploy.formats.tflite import TfliteOperator
 from mobiledeploy.formats.tflite.writer import TfliteWriter
 from mobiledeploy.ops import onnx, tflite, without_weights
 from mobiledeploy.ops.architecture import Layer
-from mobiledeploy.ops.certificate import Certificate, all_pairs, pairs_of_shapes, required
+from mobiledeploy.ops.certificate import (
+    Certificate,
+    all_pairs,
+    neighbours,
+    pairs_of_shapes,
+    required,
+)
+from mobiledeploy.ops.file_form import FileForm, ScaleRatio
 from mobiledeploy.ops.grid import Grid
 from mobiledeploy.ops.onnx import OnnxInput
-from mobiledeploy.ops.operator import Cases, Example, Kernel, LayerInFile, Trials
+from mobiledeploy.ops.onnx_reading import (
+    OnnxActivation,
+    OnnxReader,
+    OnnxValue,
+    ReadOnnx,
+    dequantised_input,
+    quantised_output,
+)
+from mobiledeploy.ops.operator import Cases, Example, Kernel, Trials
 from mobiledeploy.ops.ranges import Interval, Ranges, step, wide_enough
-from mobiledeploy.ops.tensors import QMAX, QMIN, Codes, Float32, Int8, QTensor, Shape, expect
+from mobiledeploy.ops.stored import Fault, LayerInput, StoredLayer, with_fault
+from mobiledeploy.ops.tensors import (
+    QMAX,
+    QMIN,
+    Codes,
+    Float32,
+    Int8,
+    QTensor,
+    Shape,
+    expect,
+    is_scale,
+)
 from mobiledeploy.ops.tflite import Scope, TfliteInput, Version
+from mobiledeploy.ops.tflite_reading import LayerSource
 from mobiledeploy.ops.weights import Weights
 
 LAYERS: tuple[str, ...] = ("mul",)
 TFLITE: tuple[str, ...] = ("MUL",)
-ONNX: tuple[str, ...] = ("Mul",)
 FIXED_RANGE: Interval | None = None
+
 QLINEAR: Final = "QLinearMul"
 """ONNX Runtime's integer kernel, also for a Mul between quantise/dequantise pairs on its own."""
 
@@ -53,11 +83,16 @@ TRIALS: Trials | None = Trials(
     cases="{cases} pairs of codes, every one that there is in {layers}",
 )
 
-FORMS: tuple[str, ...] = ("MUL", "Mul", QLINEAR)
+COMPUTED_FORMS: tuple[str, ...] = ("MUL", "Mul", QLINEAR)
 KERNELS: str = "XNNPACK on x86 and on arm64, and ONNX Runtime's kernel,"
 CASE: str = "pair of codes"
 CASES: str = "pairs of codes"
 ONE_CODE: bool = False
+FORMS: Mapping[str, FileForm] = {
+    "MUL": FileForm(inputs=(0, 1), versions={"int8": 2, "int16": 4}),
+    "Mul": FileForm(inputs=(0, 1), pairs_only=True),
+    "QLinearMul": FileForm(inputs=(0, 3)),
+}
 
 NARROWEST: Final = 2.0**-16
 WIDEST: Final = 2.0**8
@@ -128,6 +163,12 @@ def output_range(
     first, second = layer.inputs
     limit = step(ranges, first) * step(ranges, second) / WIDEST
     return wide_enough(limit, layer.name, ranges[layer.name])
+
+
+def scale_ratios(inputs: Sequence[float], output: float) -> tuple[ScaleRatio, ...]:
+    """Return what XNNPACK looks at: the factors' scales together, in scales of the product."""
+    value = math.prod(inputs) / output
+    return (ScaleRatio(inputs=(0, 1), value=value, lowest=NARROWEST, limit=WIDEST),)
 
 
 def quantise(
@@ -217,7 +258,7 @@ def certify(node: Mul, inputs: Sequence[QTensor]) -> Certificate:
 
     Raises:
         ConversionError: XNNPACK does not take the product, or rounds differently on x86 than on
-            arm64. A wider range has no ties; see `integer.exact_ranges`.
+            arm64. A wider range has no ties; see `integer.certify.exact_ranges`.
     """
     (a, b), out = inputs, node.output
     ratio = multiplier(a.scale, b.scale, out.scale)
@@ -294,7 +335,7 @@ def ort_limits(node: Mul, inputs: Sequence[QTensor], form: str) -> Iterator[str]
     yield from ()
 
 
-def node_of(layer: LayerInFile, inputs: Sequence[QTensor], output: QTensor) -> Mul:
+def node_of(layer: StoredLayer, inputs: Sequence[QTensor], output: QTensor) -> Mul:
     """Return the node of a layer in a file.
 
     Raises:
@@ -305,7 +346,7 @@ def node_of(layer: LayerInFile, inputs: Sequence[QTensor], output: QTensor) -> M
     return Mul(inputs=(inputs[0].name, inputs[1].name), output=output)
 
 
-def trials(layer: LayerInFile, shapes: Sequence[Shape]) -> tuple[tuple[Int8, ...], int]:
+def trials(layer: StoredLayer, shapes: Sequence[Shape]) -> tuple[tuple[Int8, ...], int]:
     """Return all pairs of codes.
 
     Raises:
@@ -313,9 +354,13 @@ def trials(layer: LayerInFile, shapes: Sequence[Shape]) -> tuple[tuple[Int8, ...
     """
     del layer
     both = (shapes[0], shapes[-1])
-    if _product_shape(*both) is None:
+    # In files an image of one pixel is a vector.
+    images = any(len(shape) == onnx.IMAGE_AXES for shape in both)
+    lifted = [(1, 1, *shape) if images and len(shape) == 1 else shape for shape in both]
+    if _product_shape(*lifted) is None:
         raise ConversionError(f"its factors have the shapes {list(shapes)}")
-    return pairs_of_shapes(both), all_pairs()[0].size
+    a, b = pairs_of_shapes(lifted)
+    return (a.reshape(-1, *both[0]), b.reshape(-1, *both[1])), all_pairs()[0].size
 
 
 def _products(inputs: Sequence[QTensor], cases: Cases) -> Codes:
@@ -386,6 +431,103 @@ def write_onnx(
     ratio = _multiplier(node, [each.tensor for each in inputs])
     steps = model.node("Mul", [product, model.scalar(ratio)])
     model.quantise(steps, one, onnx.zero_point(node.output), output)
+
+
+def layer_of_tflite(source: LayerSource) -> StoredLayer:
+    """Return a product of two activations."""
+    return source.as_kind("mul") if len(source.inputs) == 2 else source.layer
+
+
+def given_shape(layer: StoredLayer, shapes: Sequence[Shape]) -> Shape | None:
+    """Return the shape that a layer of a file gives; see `operator.Operator.given_shape`."""
+    del layer
+    a, b = (shape if len(shape) != 1 else (1, 1, *shape) for shape in shapes)
+    if shapes[0] == shapes[1]:
+        return shapes[0]
+    return _product_shape(a, b)
+
+
+def _read_mul(reader: OnnxReader, node: OnnxOperator) -> OnnxActivation | None:
+    """Read a product of two activations, or the multiplication that ends one of their codes."""
+    a, b = reader.value(node, 0), reader.value(node, 1)
+    if isinstance(a, OnnxActivation) and isinstance(b, OnnxActivation):
+        # On its own between quantise/dequantise pairs, ONNX Runtime fuses it into its kernel.
+        return _product_of(reader, dataclasses.replace(node, kind=QLINEAR), a, b)
+    if isinstance(a, OnnxActivation):
+        return _product_of_codes(reader, node, a)
+    return None
+
+
+def _read_qlinear_mul(reader: OnnxReader, node: OnnxOperator) -> OnnxValue | None:
+    """Read a, scale, zero, b, scale, zero, y scale, y zero."""
+    a, b = dequantised_input(reader, node, 0), dequantised_input(reader, node, 3)
+    if a is None or b is None:
+        return None
+    return quantised_output(reader, node, _product_of(reader, node, a, b), 6)
+
+
+def _product_of(
+    reader: OnnxReader, node: OnnxOperator, a: OnnxActivation, b: OnnxActivation
+) -> OnnxActivation:
+    faults: tuple[Fault, ...] = ()
+    pairs = [*zip(a.sizes, b.sizes, strict=False)]
+    fits = all(one == other or 1 in (one, other) for one, other in pairs)
+    if a.axes != b.axes or len(a.sizes) != len(b.sizes) or a.pixels != b.pixels or not fits:
+        detail = (
+            f"axes {a.axes or 'unknown'} of {a.sizes} times {b.axes or 'unknown'} of {b.sizes}"
+        )
+        faults = (Fault(field="axis", detail=detail),)
+    else:
+        a = dataclasses.replace(a, sizes=tuple(max(pair) for pair in pairs))
+    return reader.add_layer(node, "mul", [a, b], a, faults=faults)
+
+
+def _product_of_codes(
+    reader: OnnxReader, node: OnnxOperator, product: OnnxActivation
+) -> OnnxActivation | None:
+    """Complete the product that `write_onnx` writes: of codes, times the multiplier.
+
+    What its operands' scales and its own are stands elsewhere in the file.
+    """
+    if not reader.is_unquantised(product) or not reader.read_once(node.inputs[0]):
+        return None
+    layer, ratio = reader.layers[product.source], reader.numbers(node, 1)
+    whole = layer.kind == "mul" and all(read.scale == 1 for read in layer.reads)
+    if not whole or ratio is None or ratio.size != 1 or ratio.dtype != np.float32:
+        return None
+    if product.source in reader.deduced or reader.bounds[product.source] != (-math.inf, math.inf):
+        return None
+    reader.layers.change(product.source, op=node.op)
+    reader.deduced[product.source] = functools.partial(_with_scale, ratio=ratio.ravel()[0])
+    return product
+
+
+def _with_scale(
+    layer: StoredLayer, taken: Sequence[LayerInput], *, ratio: np.float32
+) -> StoredLayer:
+    """Return a product with the scale of its output that its multiplier comes from.
+
+    Args:
+        layer: The product of codes, on a grid of scale 1.
+        taken: How others take it.
+        ratio: What the product of the codes is multiplied by.
+    """
+    one = np.float32(1)
+    if layer.output.scale != one:
+        detail = f"a product of codes is put on a grid of scale {layer.output.scale}, expected 1"
+        return with_fault(layer, "form", detail)
+    a, b = (one if read.scale is None else read.scale for read in layer.reads)
+    near = neighbours(a * b / ratio, np.array([0, 1, -1, 2, -2]))
+    for scale in (*(read.scale for read in taken if read.scale is not None), *near):
+        if is_scale(scale) and multiplier(a, b, scale) == ratio:
+            return dataclasses.replace(
+                layer, output=dataclasses.replace(layer.output, scale=np.float32(scale))
+            )
+    detail = f"no scale of the output gives the multiplier {ratio} for operands of {a} and {b}"
+    return with_fault(layer, "form", detail)
+
+
+ONNX: Mapping[str, ReadOnnx] = {"Mul": _read_mul, QLINEAR: _read_qlinear_mul}
 
 
 def examples() -> Iterator[Example]:

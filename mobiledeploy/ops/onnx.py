@@ -70,7 +70,7 @@ def quantise(model: OnnxWriter, real: str, tensor: QTensor, output: str | None =
 def look_up(
     model: OnnxWriter, name: str, read: OnnxInput, codes: Codes, output: str | None = None
 ) -> str:
-    """Add a table of output codes; return the name of the tensor of the codes found.
+    """Add a table of output codes; return the name of the tensor of the codes that stand there.
 
     GatherElements copies element by element and is nine times faster than Gather. An image is
     looked up in NHWC: ONNX Runtime's own transposes around it cancel against these.
@@ -80,7 +80,7 @@ def look_up(
         name: Of the node's output.
         read: What is looked up.
         codes: int8 codes, one for each of the 256 codes of the input, ascending.
-        output: Name of the tensor that holds the codes found.
+        output: Name of that tensor.
     """
     from onnx import TensorProto
 
@@ -89,11 +89,11 @@ def look_up(
     places = model.node("Transpose", [read.codes], perm=[0, 2, 3, 1]) if image else read.codes
     places = model.node("Cast", [places], to=TensorProto.INT32)
     flat = model.constant(f"{name}/flat", np.array([-1]))
-    found = model.node("GatherElements", [values, model.node("Reshape", [places, flat])], axis=0)
+    entries = model.node("GatherElements", [values, model.node("Reshape", [places, flat])], axis=0)
     shape = model.constant(f"{name}/shape", np.array([-1, *read.tensor.shape]))
     if not image:
-        return model.node("Reshape", [found, shape], output)
-    shaped = model.node("Reshape", [found, shape])
+        return model.node("Reshape", [entries, shape], output)
+    shaped = model.node("Reshape", [entries, shape])
     return model.node("Transpose", [shaped], output, perm=[0, 3, 1, 2])
 
 

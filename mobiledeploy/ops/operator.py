@@ -5,7 +5,7 @@ quantises, certifies, runs, writes or reads a graph asks the table for the modul
 """
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import (
     Any,
     Final,
@@ -25,12 +25,16 @@ from mobiledeploy.formats.tflite import TfliteOperator
 from mobiledeploy.formats.tflite.writer import TfliteWriter
 from mobiledeploy.ops.architecture import Layer
 from mobiledeploy.ops.certificate import Certificate
+from mobiledeploy.ops.file_form import FileForm, ScaleRatio
 from mobiledeploy.ops.grid import Grid
 from mobiledeploy.ops.onnx import OnnxInput
+from mobiledeploy.ops.onnx_reading import ReadOnnx
 from mobiledeploy.ops.ranges import Interval, Ranges
+from mobiledeploy.ops.stored import StoredLayer
 from mobiledeploy.ops.tensors import Codes, Float32, Int8, QTensor, Shape
 from mobiledeploy.ops.tflite import Scope, TfliteInput, Version
-from mobiledeploy.ops.weights import QWeights, Weights, WeightsInFile
+from mobiledeploy.ops.tflite_reading import LayerSource
+from mobiledeploy.ops.weights import QWeights, Weights
 
 Kernel: TypeAlias = Literal["x86", "arm64"]
 """Of which architecture LiteRT's kernels are, where they differ."""
@@ -38,70 +42,6 @@ Kernel: TypeAlias = Literal["x86", "arm64"]
 Cases: TypeAlias = tuple[Codes, ...]
 """What decides an output code, one array for each thing that does: of an addition the codes of
 both operands, of a mean the sum of codes. All of one shape."""
-
-
-class GridInFile(Protocol):
-    """The grid by which a file says that codes are read or written."""
-
-    @property
-    def scale(self) -> np.float32 | None:
-        """None for floats."""
-
-    @property
-    def zero_point(self) -> int | None:
-        """None for floats."""
-
-
-class LayerInFile(Protocol):
-    """A layer as a file of either format describes it: see `reading.Layer`, which is one.
-
-    Files of other tools hold layers for which there is no node; so what compares files asks an
-    operator's module with one of these.
-    """
-
-    @property
-    def kind(self) -> str:
-        """Of the names in `LAYERS`."""
-
-    @property
-    def op(self) -> str:
-        """The operator's name in the file."""
-
-    @property
-    def reads(self) -> Sequence[GridInFile]:
-        """By which grids it takes its inputs."""
-
-    @property
-    def output(self) -> GridInFile:
-        """On which grid it writes."""
-
-    @property
-    def weights(self) -> WeightsInFile | None:
-        """Its integers, if it has some."""
-
-    @property
-    def window(self) -> tuple[int, int]:
-        """Height and width of a pool's window."""
-
-    @property
-    def strides(self) -> tuple[int, int]:
-        """Vertical and horizontal."""
-
-    @property
-    def dilations(self) -> tuple[int, int]:
-        """Likewise."""
-
-    @property
-    def pads(self) -> tuple[int, int, int, int]:
-        """Above, below, left, right."""
-
-    @property
-    def groups(self) -> int:
-        """Of a convolution that is neither full nor depthwise; else 1."""
-
-    @property
-    def beta(self) -> float:
-        """Of a softmax."""
 
 
 class Node(Protocol):
@@ -197,7 +137,8 @@ class Operator(Protocol[N]):
         NODE: Its node in an integer graph.
         LAYERS: What it is called in an `Architecture`.
         TFLITE: What it is called in a `.tflite`, in the schema's `BuiltinOperator`.
-        ONNX: Which ONNX operator computes it between quantise/dequantise pairs.
+        ONNX: What it is called in an `.onnx`, between quantise/dequantise pairs or with grids of
+            its own, and how a layer is read from each.
         FIXED_RANGE: The range of every output, where it does not depend on what is computed.
         IMAGES: Whether it reads images, so that a vector in a file is an image of one pixel to it.
         SYMMETRIC: Whether it has two operands that may change places.
@@ -205,18 +146,21 @@ class Operator(Protocol[N]):
         LITERT_KERNELS: The architectures whose kernels `litert_codes` tells apart: one stands for
             all where they are alike.
         TRIALS: What `trials` are; None if there are none.
+        FORMS: By name in a `.tflite` or an `.onnx`, how it stands in anybody's files: also in
+            forms that we neither write nor compute.
     """
 
     NODE: type[N]
     LAYERS: tuple[str, ...]
     TFLITE: tuple[str, ...]
-    ONNX: tuple[str, ...]
+    ONNX: Mapping[str, ReadOnnx]
     FIXED_RANGE: Interval | None
     IMAGES: bool
     SYMMETRIC: bool
     LITERT_OWN: tuple[str, ...]
     LITERT_KERNELS: tuple[Kernel, ...]
     TRIALS: Trials | None
+    FORMS: Mapping[str, FileForm]
 
     def kernel_shape(self, layer: Layer) -> Shape:
         """Return the kernel's shape in Keras's order; empty for operators without weights."""
@@ -256,6 +200,14 @@ class Operator(Protocol[N]):
             ranges: Of all tensors.
             inputs: Shapes of its inputs.
             weights: Kernel and bias, if it has them.
+        """
+
+    def scale_ratios(self, inputs: Sequence[float], output: float) -> tuple[ScaleRatio, ...]:
+        """Return the ratios of scales that LiteRT's kernel has bounds for.
+
+        Args:
+            inputs: Scales of its inputs; NaN where one is not known.
+            output: Scale of its output.
         """
 
     def quantise(
@@ -318,6 +270,25 @@ class Operator(Protocol[N]):
             ConversionError: There is none.
         """
 
+    def layer_of_tflite(self, source: LayerSource) -> StoredLayer | None:
+        """Return the layer that an operator of anybody's `.tflite` stands for.
+
+        Args:
+            source: The operator, one of `TFLITE`.
+
+        Returns:
+            A layer with faults where the file says what cannot be held; one that is `unknown`
+            where that leaves nothing to compare; None where it is another operator's after all.
+        """
+
+    def given_shape(self, layer: StoredLayer, shapes: Sequence[Shape]) -> Shape | None:
+        """Return the shape that a layer of a file gives; None where that is not known.
+
+        Args:
+            layer: Of one of the kinds in `LAYERS`.
+            shapes: Of what it reads, of one image; a vector may stand for an image of one pixel.
+        """
+
     def write_onnx(
         self,
         model: OnnxWriter,
@@ -336,7 +307,7 @@ class Operator(Protocol[N]):
             certificate: Of an operator that is `Certified`; None of others.
         """
 
-    def node_of(self, layer: LayerInFile, inputs: Sequence[QTensor], output: QTensor) -> N:
+    def node_of(self, layer: StoredLayer, inputs: Sequence[QTensor], output: QTensor) -> N:
         """Return the node that computes what a layer of a file does, before its clamp.
 
         Args:
@@ -348,7 +319,7 @@ class Operator(Protocol[N]):
             ConversionError: There is none.
         """
 
-    def trials(self, layer: LayerInFile, shapes: Sequence[Shape]) -> tuple[tuple[Int8, ...], int]:
+    def trials(self, layer: StoredLayer, shapes: Sequence[Shape]) -> tuple[tuple[Int8, ...], int]:
         """Return codes that drive a layer to its limits, and how many cases they are.
 
         Args:
@@ -373,8 +344,8 @@ class Certified(Protocol):
     The cases are computed by LiteRT's arithmetic and, apart from it, by ONNX Runtime's.
 
     Attributes:
-        FORMS: Names that the operator has in files of either format, where the cases are what
-            runtimes compute.
+        COMPUTED_FORMS: Names that the operator has in files of either format, where the cases
+            are what runtimes compute.
         KERNELS: By which kernels the cases are computed, for people; `form` stands for the
             operator's name in the `.tflite`.
         CASE: What a case is, for people: `pair of codes`.
@@ -382,7 +353,7 @@ class Certified(Protocol):
         ONE_CODE: Whether a case is one code, so that a table of all codes is the same operator.
     """
 
-    FORMS: tuple[str, ...]
+    COMPUTED_FORMS: tuple[str, ...]
     KERNELS: str
     CASE: str
     CASES: str
@@ -451,7 +422,7 @@ class Sampled(Protocol):
     SAMPLES: str
     WITHIN: int
 
-    def same_numbers(self, a: LayerInFile, b: LayerInFile) -> bool:
+    def same_numbers(self, a: StoredLayer, b: StoredLayer) -> bool:
         """Whether two layers of files compute one function, as exact numbers."""
 
     def samples(self, node: Any, inputs: Sequence[QTensor]) -> Int8:

@@ -1,9 +1,12 @@
 """TensorFlow's SAME and VALID padding in numbers."""
 
+from collections.abc import Sequence
 from typing import Literal, TypeAlias, assert_never
 
 Padding: TypeAlias = Literal["same", "valid"]
 Pair: TypeAlias = tuple[int, int]
+Pads: TypeAlias = tuple[int, int, int, int]
+"""Above, below, left, right."""
 
 
 def sides_after(size: tuple[int, ...], window: Pair, strides: Pair, padding: Padding) -> Pair:
@@ -46,3 +49,47 @@ def _pad(length: int, extent: int, stride: int, padding: Padding) -> Pair:
             return total // 2, total - total // 2
         case _:
             assert_never(padding)
+
+
+def same_pads(
+    size: Sequence[int],
+    window: Sequence[int],
+    strides: Sequence[int],
+    dilations: Sequence[int],
+    *,
+    odd_first: bool = False,
+) -> Pads:
+    """Return the padding under which the output has ceil(size / stride) positions.
+
+    Args:
+        size: Height and width of the input.
+        window: Of the kernel.
+        strides: Vertical and horizontal.
+        dilations: Likewise.
+        odd_first: Whether the odd one out goes above and to the left.
+    """
+    amounts: list[int] = []
+    for length, places, stride, dilation in zip(size, window, strides, dilations, strict=True):
+        reach = (places - 1) * dilation + 1
+        total = max((-(-length // stride) - 1) * stride + reach - length, 0)
+        small, large = total // 2, total - total // 2
+        amounts.extend((large, small) if odd_first else (small, large))
+    top, bottom, left, right = amounts
+    return top, bottom, left, right
+
+
+def output_size(
+    size: Sequence[int],
+    window: Sequence[int],
+    strides: Sequence[int],
+    dilations: Sequence[int],
+    pads: Pads,
+) -> tuple[int, int]:
+    """Return height and width of a convolution's or pool's output."""
+    high, wide = (
+        (length + before + after - (places - 1) * dilation - 1) // stride + 1
+        for length, places, stride, dilation, before, after in zip(
+            size, window, strides, dilations, pads[::2], pads[1::2], strict=True
+        )
+    )
+    return high, wide

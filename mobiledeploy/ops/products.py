@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from mobiledeploy.base.errors import ConversionError
-from mobiledeploy.ops.operator import LayerInFile, Trials
+from mobiledeploy.ops.operator import Trials
+from mobiledeploy.ops.stored import StoredLayer
 from mobiledeploy.ops.tensors import QMAX, QMIN, Int8, Int32, QTensor, Shape
 from mobiledeploy.ops.weights import QWeights
 
@@ -35,7 +36,7 @@ MOST_CODES: Final = 2**24
 
 
 def trials(
-    layer: LayerInFile, shape: Shape, inputs: int, widest: Callable[[Int8], Int8]
+    layer: StoredLayer, shape: Shape, inputs: int, widest: Callable[[Int8], Int8]
 ) -> tuple[tuple[Int8, ...], int]:
     """Return what drives a layer with weights to its limits.
 

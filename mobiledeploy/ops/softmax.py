@@ -15,31 +15,41 @@ and `SoftmaxInt8LUT` with `PopulateSoftmaxUInt8LookupTable`; tflite/kernels/inte
 """
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, assert_never
 
 import numpy as np
 import numpy.typing as npt
 
 from mobiledeploy.base.errors import ConversionError, RequestError
+from mobiledeploy.formats.onnx import OnnxOperator
 from mobiledeploy.formats.onnx.writer import OnnxWriter
 from mobiledeploy.formats.tflite import TfliteOperator
 from mobiledeploy.formats.tflite.writer import TfliteWriter
-from mobiledeploy.ops import onnx, tflite, without_weights
+from mobiledeploy.ops import onnx, stored, tflite, without_weights
 from mobiledeploy.ops.architecture import Layer
 from mobiledeploy.ops.certificate import Certificate
 from mobiledeploy.ops.expf import expf
+from mobiledeploy.ops.file_form import FileForm
 from mobiledeploy.ops.grid import Grid
 from mobiledeploy.ops.onnx import OnnxInput
-from mobiledeploy.ops.operator import Example, Kernel, LayerInFile, Trials
+from mobiledeploy.ops.onnx_reading import (
+    OnnxActivation,
+    OnnxReader,
+    OnnxValue,
+    ReadOnnx,
+    one_input,
+)
+from mobiledeploy.ops.operator import Example, Kernel, Trials
 from mobiledeploy.ops.ranges import Interval
+from mobiledeploy.ops.stored import Fault, StoredLayer
 from mobiledeploy.ops.tensors import QMAX, QMIN, Codes, Float32, Int8, QTensor, Shape, expect
 from mobiledeploy.ops.tflite import Scope, TfliteInput, Version, refusal
+from mobiledeploy.ops.tflite_reading import LayerSource
 from mobiledeploy.ops.weights import Weights
 
 LAYERS: tuple[str, ...] = ("softmax",)
 TFLITE: tuple[str, ...] = ("SOFTMAX",)
-ONNX: tuple[str, ...] = ("Softmax",)
 FIXED_RANGE: Interval | None = (0.0, 255 / 256)
 IMAGES: bool = False
 SYMMETRIC: bool = False
@@ -56,6 +66,11 @@ NEAR_TIES: Final = 256
 CANDIDATES: Final = 4096
 MOST_LOGITS: Final = 4_000_000
 """Of all samples; it bounds the time for files with many classes."""
+FORMS: Mapping[str, FileForm] = {
+    "SOFTMAX": FileForm(versions={"int8": 2, "int16": 3}),
+    "Softmax": FileForm(),
+    "QLinearSoftmax": FileForm(),
+}
 
 SOFTMAX_SCALE = np.float32(1 / 256)
 SOFTMAX_ZERO_POINT = -128
@@ -91,6 +106,7 @@ class Softmax:
 NODE: type[Softmax] = Softmax
 kernel_shape = without_weights.kernel_shape
 work = without_weights.work
+scale_ratios = without_weights.scale_ratios
 operand_ranges = without_weights.operand_ranges
 output_range = without_weights.output_range
 
@@ -174,7 +190,7 @@ def _arm64(below: Codes, scale: np.float32) -> Codes:
     return rounded
 
 
-def node_of(layer: LayerInFile, inputs: Sequence[QTensor], output: QTensor) -> Softmax:
+def node_of(layer: StoredLayer, inputs: Sequence[QTensor], output: QTensor) -> Softmax:
     """Return the node of a layer in a file.
 
     Raises:
@@ -184,7 +200,7 @@ def node_of(layer: LayerInFile, inputs: Sequence[QTensor], output: QTensor) -> S
     return Softmax(input=inputs[0].name, output=output)
 
 
-def trials(layer: LayerInFile, shapes: Sequence[Shape]) -> tuple[tuple[Int8, ...], int]:
+def trials(layer: StoredLayer, shapes: Sequence[Shape]) -> tuple[tuple[Int8, ...], int]:
     """Refuse: a softmax is sampled; see `samples`.
 
     Raises:
@@ -194,7 +210,7 @@ def trials(layer: LayerInFile, shapes: Sequence[Shape]) -> tuple[tuple[Int8, ...
     raise ConversionError(f"`{layer.op}` has no extreme codes")
 
 
-def same_numbers(a: LayerInFile, b: LayerInFile) -> bool:
+def same_numbers(a: StoredLayer, b: StoredLayer) -> bool:
     """Whether two layers multiply differences of logits by one number; zero points cancel out."""
     return _exponent(a) == _exponent(b) and (a.output.scale, a.output.zero_point) == (
         b.output.scale,
@@ -202,7 +218,7 @@ def same_numbers(a: LayerInFile, b: LayerInFile) -> bool:
     )
 
 
-def _exponent(layer: LayerInFile) -> object:
+def _exponent(layer: StoredLayer) -> object:
     scale = layer.reads[0].scale
     return None if scale is None else np.float32(layer.beta) * scale
 
@@ -301,6 +317,33 @@ def write_onnx(
     del certificate
     real = model.node("Softmax", onnx.dequantise(model, inputs), axis=-1)
     onnx.quantise(model, real, node.output, output)
+
+
+def layer_of_tflite(source: LayerSource) -> StoredLayer:
+    """Return a softmax."""
+    beta = float(source.operator.option("beta"))
+    return dataclasses.replace(source.layer, kind="softmax", beta=beta)
+
+
+given_shape = stored.same_shape
+
+
+def _read_softmax(reader: OnnxReader, node: OnnxOperator) -> OnnxValue | None:
+    """Read a softmax over the classes."""
+    value = reader.value(node, 0)
+    if not isinstance(value, OnnxActivation):
+        return None
+    axis = int(node.attributes.get("axis", -1) or 0)
+    faults: tuple[Fault, ...] = ()
+    if axis not in {-1, len(value.sizes) - 1}:
+        faults = (Fault(field="axis", detail=f"the softmax runs along axis {axis}"),)
+    return reader.add_layer(node, "softmax", [value], value, faults=faults)
+
+
+ONNX: Mapping[str, ReadOnnx] = {
+    "QLinearSoftmax": one_input(_read_softmax),
+    "Softmax": _read_softmax,
+}
 
 
 def examples() -> Iterator[Example]:

@@ -9,6 +9,7 @@ from typing import Any, Final
 from mobiledeploy.base.errors import ConversionError, RequestError
 from mobiledeploy.ops import add, conv, dense, hard_swish, mean, mul, softmax
 from mobiledeploy.ops.architecture import Layer
+from mobiledeploy.ops.onnx_reading import ReadOnnx
 from mobiledeploy.ops.operator import Node, Operator
 
 OPERATORS: Final[tuple[Operator[Any], ...]] = (
@@ -33,10 +34,11 @@ ONLY_IN_FILES: Final = frozenset(
         "unknown",
     }
 )
-"""What `reading` calls layers of files that no operator of an integer graph stands for."""
+"""What layers of files are called that no operator of an integer graph stands for."""
 
 _BY_LAYER: Final = {name: module for module in OPERATORS for name in module.LAYERS}
 _BY_NODE: Final = {module.NODE: module for module in OPERATORS}
+_BY_FORM: Final = {name: module for module in OPERATORS for name in module.FORMS}
 _BY_TFLITE: Final = {name: module for module in OPERATORS for name in module.TFLITE}
 
 
@@ -52,6 +54,19 @@ def of_layer(layer: Layer) -> Operator[Any]:
             f"{', '.join(sorted(_BY_LAYER))}"
         )
     return _BY_LAYER[layer.op]
+
+
+def of_kind(kind: str) -> Operator[Any] | None:
+    """Return the operator of a layer in a file, by what it is called in an `Architecture`.
+
+    None for what only files hold; see `ONLY_IN_FILES`.
+
+    Raises:
+        ConversionError: Layers of that kind are unknown.
+    """
+    if kind not in _BY_LAYER and kind not in ONLY_IN_FILES:
+        raise ConversionError(f"`{kind}` is no kind of layer")
+    return _BY_LAYER.get(kind)
 
 
 def of_node(node: Node) -> Operator[Any]:
@@ -80,19 +95,25 @@ def of_tflite(name: str) -> Operator[Any]:
     return _BY_TFLITE[name]
 
 
-def of_kind(kind: str) -> Operator[Any] | None:
-    """Return the operator of a layer in a file, by what it is called in an `Architecture`.
+def of_file(name: str) -> Operator[Any] | None:
+    """Return the operator that anybody's file has under a name, or None if it is none of these.
 
-    None for what only files hold; see `ONLY_IN_FILES`.
-
-    Raises:
-        ConversionError: Layers of that kind are unknown.
+    Args:
+        name: Of TFLite's `BuiltinOperator`, or of an ONNX operator.
     """
-    if kind not in _BY_LAYER and kind not in ONLY_IN_FILES:
-        raise ConversionError(f"`{kind}` is no kind of layer")
-    return _BY_LAYER.get(kind)
+    return _BY_FORM.get(name)
 
 
 def tflite_names() -> tuple[str, ...]:
     """Return the names of all operators in `BuiltinOperator`, in alphabetical order."""
     return tuple(sorted(_BY_TFLITE))
+
+
+def reader_of_tflite(name: str) -> Operator[Any] | None:
+    """Return the operator that may stand in a `.tflite` under a name; None if none does."""
+    return _BY_TFLITE.get(name)
+
+
+def onnx_readers() -> dict[str, ReadOnnx]:
+    """Return how a layer is read from each ONNX operator that is one of the table's."""
+    return {name: read for module in OPERATORS for name, read in module.ONNX.items()}

@@ -56,7 +56,7 @@ class QTensor:
                 outside int8, or the shape has no axes or too many, an axis below 1, or too many
                 elements.
         """
-        if not (np.isfinite(self.scale) and self.scale >= np.finfo(np.float32).tiny):
+        if not is_scale(self.scale):
             raise ConversionError(
                 f"tensor `{self.name}`: expected a positive scale, received {self.scale}"
             )
@@ -75,6 +75,11 @@ class QTensor:
                 f"tensor `{self.name}`: expected at most {MOST_ELEMENTS} elements, "
                 f"received shape {self.shape}"
             )
+
+
+def is_scale(scale: np.float32) -> bool:
+    """Whether a number can be a scale: positive, normal and finite."""
+    return bool(np.isfinite(scale) and scale >= np.finfo(np.float32).tiny)
 
 
 def expect(node: str, what: str, received: object, expected: object) -> None:

@@ -10,12 +10,13 @@ tensorflow/core/kernels/fake_quant_ops_functor.h, float32 throughout, no fused m
 """
 
 import dataclasses
-from typing import Final, Protocol
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from mobiledeploy.base.errors import ConversionError
+from mobiledeploy.ops.stored import StoredWeights
 from mobiledeploy.ops.tensors import QMAX, QMIN, Float32, Int8, Int32, QTensor, expect
 
 WIDEST_MULTIPLIER: Final = 256
@@ -82,30 +83,6 @@ class QWeights:
         return kernel, self.bias.astype(np.float32) * self.bias_scale
 
 
-class WeightsInFile(Protocol):
-    """The kernel and the bias that a file gives a layer: see `reading.Weights`."""
-
-    @property
-    def kernel(self) -> Int8:
-        """OHWI, 1HWC of a depthwise convolution, or OI."""
-
-    @property
-    def kernel_scale(self) -> Float32:
-        """Shape (channels,) or (1,)."""
-
-    @property
-    def kernel_zero(self) -> Int32:
-        """Same shape; 0 for symmetric weights."""
-
-    @property
-    def bias(self) -> Int32:
-        """Shape (channels,)."""
-
-    @property
-    def bias_scale(self) -> Float32:
-        """Shape (channels,) or (1,)."""
-
-
 def check(name: str, weights: QWeights, source: QTensor, out: QTensor, axis: int) -> None:
     """Check types, scales and the reach of sums.
 
@@ -163,7 +140,7 @@ def check(name: str, weights: QWeights, source: QTensor, out: QTensor, axis: int
         )
 
 
-def of_file(name: str, weights: WeightsInFile | None) -> QWeights:
+def of_file(name: str, weights: StoredWeights | None) -> QWeights:
     """Return the weights that a file gives a layer.
 
     Args:

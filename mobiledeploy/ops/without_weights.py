@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from mobiledeploy.base.errors import RequestError
 from mobiledeploy.ops.architecture import Layer
+from mobiledeploy.ops.file_form import ScaleRatio
 from mobiledeploy.ops.operator import NO_WORK, Work
 from mobiledeploy.ops.ranges import Interval, Ranges
 from mobiledeploy.ops.tensors import Shape
@@ -37,6 +38,12 @@ def output_range(
     """Leave the output's range as it is."""
     del inputs, weights
     return ranges[layer.name]
+
+
+def scale_ratios(inputs: Sequence[float], output: float) -> tuple[ScaleRatio, ...]:
+    """Return none: the kernel takes all scales."""
+    del inputs, output
+    return ()
 
 
 def expect_inputs(layer: Layer, inputs: Sequence[Shape], count: int) -> None:

@@ -1,6 +1,8 @@
-"""From a configuration to a build folder: the stages in order.
+"""From a configuration to a build folder.
 
-`build` runs them: read it first. `preflight` refuses before a photo is read what cannot work,
-`stages` are the stages as functions, `resume` runs one or takes over its earlier result,
-`selection` decides which candidate is shipped, `publish` writes the build folder's files.
+`build`: runs the stages in order.
+`preflight`: checks before the first photo is read.
+`resume`: runs a stage, or reuses its result of an earlier run.
+`stages`: the stages: train, quantise, export, verify.
+`publish`: writes a build's files to the top of its folder.
 """

@@ -1,10 +1,10 @@
-"""The stages in order: read this first.
+"""Run the stages of a build in order.
 
     data -> train -> quantise -> export -> verify -> publish
 
-Each stage's files lie in a folder of its own, and a result that is still fresh is taken over
-(`resume.py`); what a stage does stands in `stages.py`. `publish` then lays out at the top of the
-build folder what a build consists of.
+Each stage writes into a folder of its own; a result whose inputs have not changed is reused
+(`resume.py`). The stages themselves are in `stages.py`. `publish` then writes the build's files to
+the top of the build folder.
 """
 
 import numpy as np
@@ -12,8 +12,8 @@ import numpy as np
 from mobiledeploy.base import files
 from mobiledeploy.base.errors import ParityError, RequestError
 from mobiledeploy.base.progress import Progress, silent
-from mobiledeploy.data import sources, store
-from mobiledeploy.network import network_file
+from mobiledeploy.data import pixel_store, sources
+from mobiledeploy.network.network import load_network
 from mobiledeploy.pipeline import preflight, publish, resume, stages
 from mobiledeploy.spec import manifest
 from mobiledeploy.spec.config import BuildConfig
@@ -36,51 +36,54 @@ def build(
     progress: Progress = silent,
     start: str | None = None,
 ) -> BuildReport:
-    """Train, quantise, export and verify a model, or take over what is fresh.
+    """Train, quantise, export and verify a model; reuse the results of stages that are up to date.
 
     Args:
-        config: What to build; `defaults.decide` makes one.
+        config: The configuration; `defaults.decide` makes one.
         root: The build folder.
-        progress: Told what happens.
-        start: Make this stage and the later ones anew.
+        progress: Told what is being done.
+        start: Run this stage and the later ones again, even if they are up to date.
 
     Returns:
-        The report. If the two files turned out to differ it says so, and the folder holds the
-        stages' files but no finished build: see `require`.
+        The report. If the two files differ it says so, and the folder holds the stages' files but
+        no finished build: see `require`.
 
     Raises:
         RequestError: The request cannot be met: options, data or weights that do not fit.
         MissingDependencyError: A package that the build needs is not installed.
         CorruptFileError: The weights are damaged.
-        ParityError: The network's outputs do not vary, so that nothing could be proven.
-        StorageError: The folder cannot be written, or another build is at work in it.
+        ParityError: The network's outputs are the same for all images, so that they prove nothing.
+        StorageError: The folder cannot be written, or another build is running in it.
     """
-    root = files.named(root)
+    root = files.user_path(root)
     if start is not None and start not in resume.STAGES:
-        raise RequestError(f"expected a stage of {', '.join(resume.STAGES)}; received {start}")
+        raise RequestError(
+            f"expected a stage of {', '.join(resume.STAGES)}; received {start}",
+            hint=f"name one with `--from`: {', '.join(resume.STAGES)}",
+        )
     preflight.check_packages(config)
-    preflight.check_apart(config, root)
+    preflight.check_folders(config, root)
     weights = preflight.starting_weights(config, progress=progress)
     versions = tuple(sorted(manifest.versions().items()))
     threads = config.train.threads
-    with resume.hold(root):
+    with resume.lock_folder(root):
         dataset = sources.open_dataset(config.data, progress=progress)
         preflight.check_head(config, weights, classes=len(dataset.class_names))
         publish.withdraw(root)
         if start is not None:
-            resume.forget(root, start)
+            resume.delete_results(root, start)
 
         data, data_time = resume.run(
             "data",
             DataResult,
             (dataset.digest, config.preprocessing, versions),
-            lambda folder: store.write(
+            lambda folder: pixel_store.write(
                 folder, dataset, config.preprocessing, threads=threads, progress=progress
             ),
             root=root,
             progress=progress,
         )
-        splits = store.read(root / "data")
+        splits = pixel_store.read(root / "data")
 
         made_of = (dataset.digest, config.model, config.preprocessing, config.train, versions)
         trained, train_time = resume.run(
@@ -98,7 +101,7 @@ def build(
             root=root,
             progress=progress,
         )
-        network = network_file.load(root / "train" / "network.npz")
+        network = load_network(root / "train" / "network.npz")
 
         quantised, quantise_time = QuantiseResult(candidates=(), chosen="", reason=""), None
         if config.export.int8:
@@ -157,7 +160,7 @@ def build(
 
 
 def require(report: BuildReport) -> None:
-    """Do nothing if a build's two files are the same function.
+    """Raise an error unless a build's two files are the same function.
 
     Raises:
         ParityError: They are not.

@@ -1,7 +1,7 @@
-"""What can be known before a build's first photo is read: whether it could be finished at all.
+"""Checks before a build reads its first photo.
 
-Reading many photos takes minutes, training takes hours: what fails then must be what could not
-be seen here.
+Reading many photos takes minutes and training hours, so everything that can be checked before is
+checked here.
 """
 
 import dataclasses
@@ -13,29 +13,29 @@ from mobiledeploy.base import files
 from mobiledeploy.base.errors import MissingDependencyError, RequestError
 from mobiledeploy.base.progress import Progress
 from mobiledeploy.network import keras_file
-from mobiledeploy.network.match import architecture_for, match
-from mobiledeploy.network.stored import Stored
+from mobiledeploy.network.keras_weights import KerasWeights
+from mobiledeploy.network.weight_matching import architecture_for, match_weights
 from mobiledeploy.spec.config import DIGITS, IMAGENET_RANGE, BuildConfig
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Start:
+class StartingWeights:
     """The weights that training starts from.
 
     Attributes:
-        stored: What the file holds.
+        stored: The content of the file.
         digest: SHA-256 of the file.
     """
 
-    stored: Stored
+    stored: KerasWeights
     digest: str
 
 
 def check_packages(config: BuildConfig) -> None:
-    """Check that the packages a build needs are installed, without importing them.
+    """Check that the packages that a build needs are installed, without importing them.
 
     Raises:
-        MissingDependencyError: One is not.
+        MissingDependencyError: A package is not installed.
     """
     for package, purpose in _packages(config):
         if importlib.util.find_spec(package) is None:
@@ -54,38 +54,38 @@ def _packages(config: BuildConfig) -> Iterator[tuple[str, str]]:
             yield package, "the QAT engine `tfmot`"
 
 
-def check_apart(config: BuildConfig, root: Path) -> None:
-    """Check that a build does not write where it reads.
+def check_folders(config: BuildConfig, root: Path) -> None:
+    """Check that a build does not write into the folders that it reads.
 
-    Photos that hold the build folder would have a class more in the next run; weights in a
-    stage's folder would be gone when the stage begins.
+    A build folder among the photos would be one more class in the next run, and weights in the
+    build folder would be deleted when a stage begins.
 
     Raises:
-        RequestError: The build folder lies among the photos, or the weights in it.
+        RequestError: The build folder lies among the photos, or the weights in the build folder.
     """
     if config.data != DIGITS:
-        photos = files.named(config.data)
+        photos = files.user_path(config.data)
         if root.resolve().is_relative_to(photos.resolve()):
             raise RequestError(
                 f"the build folder {root} lies in the data folder {photos}",
-                hint="choose a folder outside with `--out`",
+                hint="choose a folder outside of the photos with `--out`",
             )
     weights = _file_of(config)
     if weights is not None and weights.resolve().is_relative_to(root.resolve()):
         raise RequestError(
-            f"the weights {weights} lie in the build folder {root}, where they would be replaced",
+            f"the weights {weights} lie in the build folder {root}, where they would be deleted",
             hint="choose another folder with `--out`, or copy the weights out of this one",
         )
 
 
-def starting_weights(config: BuildConfig, *, progress: Progress) -> Start | None:
-    """Read the weights to start from, downloading ImageNet's where asked; None for none.
+def starting_weights(config: BuildConfig, *, progress: Progress) -> StartingWeights | None:
+    """Read the weights to start from, after downloading ImageNet's if asked; None for `none`.
 
     Raises:
         RequestError: The named file cannot be read, or is of another network than the one asked
             for.
-        CorruptFileError: It is damaged, or no Keras file.
-        DownloadError: The weights cannot be had.
+        CorruptFileError: It is damaged, or not a Keras file.
+        DownloadError: The weights cannot be downloaded.
     """
     model, name = config.model, config.train.weights
     if name == "none":
@@ -94,29 +94,29 @@ def starting_weights(config: BuildConfig, *, progress: Progress) -> Start | None
 
     path = _file_of(config)
     if path is None:
-        from mobiledeploy.training import imagenet
+        from mobiledeploy.training import imagenet_weights
 
-        path = imagenet.download(
+        path = imagenet_weights.download(
             model.arch, alpha=model.alpha, image_size=model.image_size, progress=progress
         )
     _check_readable(path)
     stored = keras_file.read(path)
     if name == "imagenet":
         stored = dataclasses.replace(stored, input_range=IMAGENET_RANGE)
-    # How many classes there are is not known yet, nor whether the head is taken.
+    # Neither the number of classes nor whether the head can be used is known yet.
     architecture = architecture_for(config, stored, classes=2)
-    transfer.starting_network(architecture, match(stored, architecture, take_head=False))
-    return Start(stored=stored, digest=files.sha256(path))
+    transfer.starting_network(architecture, match_weights(stored, architecture, take_head=False))
+    return StartingWeights(stored=stored, digest=files.sha256(path))
 
 
-def check_head(config: BuildConfig, start: Start | None, *, classes: int) -> None:
-    """Check the weights' head, when it is known how many classes there are.
+def check_head(config: BuildConfig, start: StartingWeights | None, *, classes: int) -> None:
+    """Check the weights' head, once the number of classes is known.
 
     Raises:
-        RequestError: It has the right shape, and computes something else than ours.
+        RequestError: It has the right shape, but does not compute what our head computes.
     """
     if start is not None:
-        match(start.stored, architecture_for(config, start.stored, classes=classes))
+        match_weights(start.stored, architecture_for(config, start.stored, classes=classes))
 
 
 def _check_readable(path: Path) -> None:
@@ -132,4 +132,4 @@ def _check_readable(path: Path) -> None:
 
 def _file_of(config: BuildConfig) -> Path | None:
     name = config.train.weights
-    return None if name in {"none", "imagenet"} else files.named(name)
+    return None if name in {"none", "imagenet"} else files.user_path(name)

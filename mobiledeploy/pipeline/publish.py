@@ -1,4 +1,4 @@
-"""Lay out at the top of a build folder what a build consists of, the manifest last."""
+"""Write a build's files to the top of its folder, the manifest last."""
 
 from pathlib import Path
 from typing import Final
@@ -13,7 +13,15 @@ from mobiledeploy.ops.architecture import Architecture
 from mobiledeploy.ops.tensors import QTensor
 from mobiledeploy.spec import manifest
 from mobiledeploy.spec.config import BuildConfig, Io
-from mobiledeploy.spec.contract import LABELS, MODELS, Contract, Grid, Tap, Tensor, Tolerance
+from mobiledeploy.spec.contract import (
+    LABELS,
+    MODELS,
+    Contract,
+    ContractTensor,
+    Int8Grid,
+    Tap,
+    Tolerance,
+)
 from mobiledeploy.spec.manifest import Manifest
 from mobiledeploy.spec.results import BuildReport, File
 
@@ -36,8 +44,8 @@ def publish(
 ) -> None:
     """Write a build's files to the top of its folder.
 
-    The old manifest goes first and the new one comes last: at no time does a manifest name a
-    mixture of two builds.
+    The old manifest is deleted first and the new one written last, so that a manifest never lists
+    the files of two builds.
 
     Raises:
         StorageError: A file cannot be written.
@@ -63,7 +71,7 @@ def publish(
 
 
 def withdraw(root: Path) -> None:
-    """Take back a build: without its manifest a folder is none."""
+    """Delete a build's manifest, without which a folder does not count as a build."""
     with files.storage_errors(root):
         (root / manifest.NAME).unlink(missing_ok=True)
 
@@ -72,7 +80,7 @@ def _contract(root: Path, config: BuildConfig, architecture: Architecture) -> Co
     export, size = config.export, config.model.image_size
     shapes = {"input": (1, size, size, 3), "output": (1, architecture.classes)}
     dtype: Io = export.io if export.int8 else "float32"
-    grids: dict[str, Grid | None] = {"input": None, "output": None, "logits": None}
+    grids: dict[str, Int8Grid | None] = {"input": None, "output": None, "logits": None}
     if export.int8:
         graph = tflite_reader.read_file(root / "model.tflite")
         tensors = {"input": graph.input, "output": graph.output, "logits": graph.logits}
@@ -82,9 +90,9 @@ def _contract(root: Path, config: BuildConfig, architecture: Architecture) -> Co
         classes=architecture.classes,
         head=export.head,
         preprocessing=config.preprocessing,
-        resize_check=test_card.resized(config.preprocessing),
-        input=Tensor(dtype=dtype, shape=shapes["input"], grid=grids["input"]),
-        output=Tensor(dtype=dtype, shape=shapes["output"], grid=grids["output"]),
+        resize_check=test_card.resized_digest(config.preprocessing),
+        input=ContractTensor(dtype=dtype, shape=shapes["input"], grid=grids["input"]),
+        output=ContractTensor(dtype=dtype, shape=shapes["output"], grid=grids["output"]),
         logits=grids["logits"],
         tolerance=Tolerance() if export.int8 else None,
         files=tuple(File.of(root, root / name) for name in MODELS),
@@ -101,5 +109,5 @@ def _taps(root: Path) -> tuple[Tap, ...]:
     )
 
 
-def _grid(tensor: QTensor) -> Grid:
-    return Grid(scale=float(tensor.scale), zero_point=tensor.zero_point)
+def _grid(tensor: QTensor) -> Int8Grid:
+    return Int8Grid(scale=float(tensor.scale), zero_point=tensor.zero_point)

@@ -1,9 +1,9 @@
-"""Run a stage, or take over its result from an earlier run.
+"""Run a stage of a build, or reuse its result of an earlier run.
 
-A stage's folder holds its files and, written last, `stage.json`: the key it was made for, its
-result and its files' digests. A stage is taken over when the key is the same and every file is
-unchanged. A stage that was interrupted with the same key goes on in its own folder (training
-finds its checkpoints there); anything else starts from an empty folder.
+A stage's folder holds its files and `stage.json`, which is written last: a digest of all inputs
+(the key), the result, and the files' digests. The result is reused if the key is the same and all
+files are unchanged. A stage that was interrupted with the same key continues in its folder, where
+training finds its checkpoints; otherwise it starts from an empty folder.
 """
 
 import contextlib
@@ -25,9 +25,9 @@ from mobiledeploy.spec.results import File, StageTime
 
 T = TypeVar("T")
 
-STAGES = ("data", "train", "quantise", "export", "verify")
+STAGES: Final = ("data", "train", "quantise", "export", "verify")
 LOCK: Final = ".lock"
-"""Held by the build at work; it stays, and says that a build made the folder."""
+"""File that a running build locks. It is not deleted: it shows that a build made the folder."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +35,7 @@ class Record:
     """The contents of `stage.json`.
 
     Attributes:
-        key: SHA-256 of all that the result depends on.
+        key: SHA-256 of everything that the result depends on.
         result: The stage's result, as JSON.
         files: The stage's files, relative to the build folder.
     """
@@ -46,15 +46,15 @@ class Record:
 
 
 @contextlib.contextmanager
-def hold(root: Path) -> Iterator[None]:
-    """Hold a build folder for this process, without what a killed one left half written.
+def lock_folder(root: Path) -> Iterator[None]:
+    """Lock a build folder for this process, and delete the unfinished files of a killed one.
 
-    A folder that was made here goes again if nothing was put into it: a refused request leaves
-    nothing behind.
+    A folder that was made here is deleted again if it stays empty, so that a refused request
+    leaves nothing behind.
 
     Raises:
-        RequestError: The folder holds something else than a build.
-        StorageError: Another build is at work in it, or it cannot be written.
+        RequestError: The folder was not made by a build.
+        StorageError: Another build is running in it, or it cannot be written.
     """
     import filelock
 
@@ -67,7 +67,7 @@ def hold(root: Path) -> Iterator[None]:
             lock.acquire()
         except filelock.Timeout as error:
             raise StorageError(
-                f"another build is at work in {root}",
+                f"another build is running in {root}",
                 hint="wait for it to end, or choose another folder with `--out`",
             ) from error
     try:
@@ -88,22 +88,22 @@ def run(
     root: Path,
     progress: Progress,
 ) -> tuple[T, StageTime]:
-    """Return a stage's result, from `root / stage` if it is there and fresh.
+    """Return a stage's result, which is read from `root / stage` if it is up to date.
 
     Args:
-        stage: The stage's name and its folder.
-        kind: The type of its result.
-        inputs: All that the result depends on: configuration, digests, earlier results.
-        action: Does the work, writing into the folder it is given.
+        stage: Name of the stage and of its folder.
+        kind: Type of its result.
+        inputs: Everything that the result depends on: configuration, digests, earlier results.
+        action: Runs the stage; it writes into the folder that it is given.
         root: The build folder.
-        progress: Told when a result is taken over.
+        progress: Told when a result is reused.
 
     Raises:
         StorageError: The folder cannot be written.
     """
     folder = root / stage
     key = digest(stage, *inputs)
-    earlier = _fresh(folder, root, key, kind)
+    earlier = _up_to_date(folder, root, key, kind)
     if earlier is not None:
         progress(Event(stage, "up to date"))
         return earlier, StageTime(stage=stage, seconds=0.0)
@@ -121,8 +121,8 @@ def run(
     return result, StageTime(stage=stage, seconds=time.monotonic() - start)
 
 
-def forget(root: Path, stage: str) -> None:
-    """Delete a stage's result and all later ones, so that they are made anew."""
+def delete_results(root: Path, stage: str) -> None:
+    """Delete the results of a stage and of all later ones, so that they run again."""
     for later in STAGES[STAGES.index(stage) :]:
         shutil.rmtree(root / later, ignore_errors=True)
 
@@ -134,23 +134,23 @@ def digest(*values: object) -> str:
 
 
 def _check_ours(root: Path) -> None:
-    """Refuse a folder that no build has made, because a stage empties the folder of its name.
+    """Refuse a folder that no build has made, because a stage deletes the folder of its name.
 
-    With `--data data --out .` that would be the user's photos.
+    With `--data data --out .` that would delete the user's photos.
     """
-    # `golden.npz` is left of a finished build that came in a parcel without its working state.
+    # A finished build that was copied without its stages' folders still has `golden.npz`.
     marks = [LOCK, "golden.npz", *(f"{stage}/stage.json" for stage in STAGES)]
-    found = sorted(path.name for path in root.iterdir() if not path.name.startswith("."))
-    if found and not any((root / mark).exists() for mark in marks):
+    entries = sorted(path.name for path in root.iterdir() if not path.name.startswith("."))
+    if entries and not any((root / mark).exists() for mark in marks):
         raise RequestError(
             f"expected an empty folder, or one of an earlier build, received {root}, which holds "
-            f"`{found[0]}`" + (f" and {len(found) - 1} more" if found[1:] else ""),
+            f"`{entries[0]}`" + (f" and {len(entries) - 1} more" if entries[1:] else ""),
             hint="choose a new folder with `--out`",
         )
 
 
 def _prepare(folder: Path, key: str) -> None:
-    """Leave the folder empty, or as an interrupted run with the same key left it."""
+    """Empty the folder, unless an interrupted run with the same key left it."""
     started = folder / "started"
     if not (started.is_file() and started.read_text() == key):
         shutil.rmtree(folder, ignore_errors=True)
@@ -158,7 +158,7 @@ def _prepare(folder: Path, key: str) -> None:
         write_atomic(started, key.encode())
 
 
-def _fresh(folder: Path, root: Path, key: str, kind: type[T]) -> T | None:
+def _up_to_date(folder: Path, root: Path, key: str, kind: type[T]) -> T | None:
     path = folder / "stage.json"
     if not path.is_file():
         return None
@@ -170,4 +170,4 @@ def _fresh(folder: Path, root: Path, key: str, kind: type[T]) -> T | None:
             file.check(root)
         return codec.load(kind, record.result, where=str(path))
     except CorruptFileError:
-        return None  # damaged, or of another format: made again, as if it had never been there
+        return None  # damaged, or of another format: the stage runs again

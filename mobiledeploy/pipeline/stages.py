@@ -1,31 +1,42 @@
-"""What each stage does, given its folder: functions from frozen values to a frozen value."""
+"""The stages of a build, each a function that writes into its folder and returns its result."""
 
+import math
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from mobiledeploy.base import codec, files
-from mobiledeploy.base.progress import Progress
+from mobiledeploy.base.errors import ParityError
+from mobiledeploy.base.progress import Event, Progress
 from mobiledeploy.data import evaluation as held_back
+from mobiledeploy.data.dataset import Split
 from mobiledeploy.data.evaluation import Evaluation
 from mobiledeploy.data.pixels import Images
+from mobiledeploy.data.preprocess import to_int8
 from mobiledeploy.integer import tflite_reader
 from mobiledeploy.integer.certify import certify
-from mobiledeploy.integer.digest import digest
+from mobiledeploy.integer.graph import IntegerGraph, digest
 from mobiledeploy.integer.quantise import quantise
-from mobiledeploy.network import network_file
-from mobiledeploy.network.match import architecture_for, match
-from mobiledeploy.network.network import Network
-from mobiledeploy.network.stored import Stored
+from mobiledeploy.network.keras_weights import KerasWeights
+from mobiledeploy.network.network import Network, save_network
+from mobiledeploy.network.weight_matching import architecture_for, match_weights
 from mobiledeploy.ops.certificate import Certificate
-from mobiledeploy.pipeline import selection
+from mobiledeploy.runtimes import litert
 from mobiledeploy.spec.config import DIGITS, BuildConfig, ExportConfig
-from mobiledeploy.spec.results import ExportResult, File, QuantiseResult, Score, TrainResult
+from mobiledeploy.spec.results import (
+    Accuracy,
+    Candidate,
+    ExportResult,
+    File,
+    QuantiseResult,
+    TrainResult,
+)
 from mobiledeploy.targets import onnx, tflite
+from mobiledeploy.training.loss import cross_entropies
 from mobiledeploy.verify import build as verify_build
 from mobiledeploy.verify.outputs import float_files, golden, image_sets
 from mobiledeploy.verify.report import VerifyReport
@@ -34,20 +45,25 @@ if TYPE_CHECKING:
     from mobiledeploy.training.augment import Augmentation
 
 
+Splits: TypeAlias = Mapping[Split, Images]
+"""The images of the training, validation and test split."""
+
 CHECKPOINTS: Final = "checkpoints"
-"""A stage's folder for what an interrupted run goes on from; gone when the stage is done."""
+"""Folder from which an interrupted stage continues; it is deleted when the stage is done."""
+SCORED: Final[tuple[Split, ...]] = ("validation", "test")
+"""The splits on which accuracy is measured, and nothing is trained."""
 
 
 def train(
     folder: Path,
-    splits: selection.Splits,
+    splits: Splits,
     class_names: tuple[str, ...],
     config: BuildConfig,
     *,
-    weights: Stored | None,
+    weights: KerasWeights | None,
     progress: Progress,
 ) -> TrainResult:
-    """Train the float network: `network.npz`, `model.keras` and `logits.npy` of test images."""
+    """Train the float network, and write `network.npz`, `model.keras` and `logits.npy`."""
     from mobiledeploy.training import float_training, predict, transfer
     from mobiledeploy.training.checkpoint import Checkpoints
 
@@ -68,22 +84,22 @@ def train(
             architecture,
             splits["train"],
             splits["validation"],
-            match(weights, architecture),
+            match_weights(weights, architecture),
             config.train,
             augment=augment,
             checkpoints=checkpoints,
             progress=progress,
         )
-    network_file.save(folder / "network.npz", trained.network)
+    save_network(folder / "network.npz", trained.network)
     logits = {
         split: predict.predict(
             trained.network, splits[split].pixels, progress=progress, stage="train"
         )
-        for split in selection.SCORED
+        for split in SCORED
     }
     scores = {
-        split: Score.of(found.argmax(axis=1), splits[split].labels)
-        for split, found in logits.items()
+        split: Accuracy.of(rows.argmax(axis=1), splits[split].labels)
+        for split, rows in logits.items()
     }
     with files.storage_errors(folder):
         np.save(folder / "logits.npy", logits["test"], allow_pickle=False)
@@ -98,29 +114,29 @@ def _augmentation(config: BuildConfig) -> "Augmentation":
 
 def quantise_candidates(
     folder: Path,
-    splits: selection.Splits,
+    splits: Splits,
     network: Network,
     config: BuildConfig,
     *,
     progress: Progress,
 ) -> QuantiseResult:
-    """Quantise after training, then with training, and choose: `ptq.tflite`, `qat.tflite`."""
-    from mobiledeploy.training import calibrate, qat, session
+    """Quantise by PTQ and by QAT, write `ptq.tflite` and `qat.tflite`, and choose one of them."""
+    from mobiledeploy.training import calibrate, qat, tensorflow_setup
     from mobiledeploy.training.checkpoint import Checkpoints
 
-    threads, wanted = config.train.threads, config.quantise
-    session.start(threads, progress=progress, stage="quantise")
+    threads, quantisation = config.train.threads, config.quantise
+    tensorflow_setup.start(threads, progress=progress, stage="quantise")
     images = splits["train"]
-    count = min(wanted.calibration_images, len(images.pixels))
+    count = min(quantisation.calibration_images, len(images.pixels))
     rows = np.linspace(0, len(images.pixels) - 1, count).round().astype(np.int64)
     ranges = calibrate.calibrate(network, images.pixels[rows], progress=progress)
     graphs = {"ptq": quantise(network, ranges)}
-    if wanted.steps:
-        trained = qat.load(wanted.engine).train_quantised(
+    if quantisation.steps:
+        trained = qat.load(quantisation.engine).train_quantised(
             network,
             ranges,
             images,
-            wanted,
+            quantisation,
             augment=_augmentation(config),
             seed=config.train.seed,
             checkpoints=Checkpoints(folder=folder / CHECKPOINTS),
@@ -130,9 +146,9 @@ def quantise_candidates(
         shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
     for name, graph in graphs.items():
         files.write_atomic(folder / f"{name}.tflite", tflite.write(graph))
-    return selection.choose(
+    return choose_candidate(
         tuple(
-            selection.score(name, graph, splits, threads=threads, progress=progress)
+            score_candidate(name, graph, splits, threads=threads, progress=progress)
             for name, graph in graphs.items()
         )
     )
@@ -145,11 +161,11 @@ def export(
     grid = ""
     certificates: Mapping[str, Certificate] = {}
     if chosen is None:
-        from mobiledeploy.targets import float_onnx, float_tflite
+        from mobiledeploy.targets import float_files
 
         models = {
-            "model.tflite": float_tflite.write(network, head=config.head),
-            "model.onnx": float_onnx.write(network, head=config.head),
+            "model.tflite": float_files.write_tflite(network, head=config.head),
+            "model.onnx": float_files.write_onnx(network, head=config.head),
         }
     else:
         graph = tflite_reader.read_file(chosen)
@@ -166,7 +182,8 @@ def export(
         grid=grid,
         certified=len(certificates),
         nudged=sum(
-            found.differing_before > 0 and not found.table for found in certificates.values()
+            certificate.differing_before > 0 and not certificate.table
+            for certificate in certificates.values()
         ),
     )
 
@@ -180,7 +197,7 @@ def verify(
     *,
     progress: Progress,
 ) -> VerifyReport:
-    """Compare the two files, and record golden vectors: `golden.npz`, `evaluation.npz`."""
+    """Compare the two files, and write `report.json`, `golden.npz` and `evaluation.npz`."""
     evaluation = Evaluation(
         pixels=np.ascontiguousarray(test.pixels),
         labels=test.labels,
@@ -208,3 +225,67 @@ def verify(
     files.write_atomic(folder / "evaluation.npz", held_back.to_bytes(evaluation))
     files.write_atomic(folder / "report.json", codec.to_json(report))
     return report
+
+
+def score_candidate(
+    name: str, graph: IntegerGraph, splits: Splits, *, threads: int, progress: Progress
+) -> Candidate:
+    """Measure a candidate's accuracy, as a file in LiteRT with XNNPACK that ends in its logits.
+
+    Args:
+        name: `ptq` or `qat`.
+        graph: The candidate.
+        splits: Images of the validation and the test split.
+        threads: Images that run at a time.
+        progress: Told before each split.
+    """
+    session = litert.load(tflite.write(graph, head="logits"), threads=threads)
+    logits, scores = {}, {}
+    for split in SCORED:
+        images = splits[split]
+        progress(Event("quantise", f"scoring {name} on {len(images.pixels)} {split} images"))
+        codes = session.run(to_int8(np.ascontiguousarray(images.pixels)))[0]
+        real = (codes.astype(np.float32) - graph.logits.zero_point) * graph.logits.scale
+        logits[split] = real.astype(np.float32)
+        scores[split] = Accuracy.of(codes.argmax(axis=1), images.labels)
+    return Candidate(
+        name=name,
+        validation=scores["validation"],
+        validation_loss=float(
+            cross_entropies(splits["validation"].labels, logits["validation"]).mean()
+        ),
+        test=scores["test"],
+    )
+
+
+def choose_candidate(candidates: tuple[Candidate, ...]) -> QuantiseResult:
+    """Choose the candidate that classifies more validation images correctly.
+
+    Of candidates with equal accuracy the one with the lower validation loss is chosen. Test images
+    do not count: they are used to report the accuracy of the chosen candidate.
+
+    Raises:
+        ParityError: A loss is NaN or infinite, so that losses cannot be compared.
+    """
+    for candidate in candidates:
+        if not math.isfinite(candidate.validation_loss):
+            raise ParityError(
+                f"{candidate.name}: expected a finite loss of the validation images, received "
+                f"{candidate.validation_loss}",
+                hint="the training diverged: try a lower `--learning-rate`",
+            )
+    chosen = max(candidates, key=lambda c: (c.validation.correct, -c.validation_loss))
+    return QuantiseResult(
+        candidates=candidates, chosen=chosen.name, reason=_reason_of_choice(candidates, chosen)
+    )
+
+
+def _reason_of_choice(candidates: tuple[Candidate, ...], chosen: Candidate) -> str:
+    if len(candidates) == 1:
+        return f"{chosen.name} is shipped: it is the only candidate"
+    counts = ", ".join(
+        f"{c.name} {c.validation.correct} (loss {c.validation_loss:.4f})" for c in candidates
+    )
+    return (
+        f"{chosen.name} is shipped: right on {chosen.validation.total} validation images: {counts}"
+    )

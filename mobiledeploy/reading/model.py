@@ -1,190 +1,16 @@
-"""`Reading`: the layers of a file, with every integer that decides what they compute.
-
-Codes are int8 whatever the file has: uint8 codes and zero points lose 128. Images are HWC,
-kernels OHWI (convolution), 1HWC (depthwise) or OI (dense), whatever the file's layout. A layer
-reads its inputs with the scale that its file gives for that place: in ONNX a consumer may read
-codes with another scale than the one they were written with.
-"""
+"""What stands in a model file: its layers, and in what numbers they compute."""
 
 import dataclasses
-from typing import Any, Final, Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
-import numpy as np
-import numpy.typing as npt
+from mobiledeploy.formats.model import Format
+from mobiledeploy.ops.stored import INPUT, Packing, StoredLayer, StoredTensor
 
-from mobiledeploy.ops.tensors import QMAX, QMIN, Float32, Int8, Int32
+Arithmetic: TypeAlias = Literal["codes", "floats", "wider"]
 
-Kind: TypeAlias = Literal[
-    "conv",
-    "depthwise",
-    "dense",
-    "add",
-    "mul",
-    "hard_swish",
-    "table",
-    "mean",
-    "average_pool",
-    "max_pool",
-    "softmax",
-    "pad",
-    "clamp",
-    "quantize",
-    "dequantize",
-    "unknown",
-]
-
-Format: TypeAlias = Literal["tflite", "onnx"]
-
-Packing: TypeAlias = Literal["dynamic range", "unpacked"]
-"""How weights of a layer on floats are stored. `dynamic range`: int8, and the activations are
-quantised as the file runs. `unpacked`: float16, or int8, from which floats are made as it is
-loaded."""
-
-INPUT: Final = -1
-"""Stands for the graph's input where the index of a layer is expected."""
-
-FULL: Final = (QMIN, QMAX)
-"""The clamp of a layer that cuts nothing off."""
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Tensor:
-    """An activation as the file describes it.
-
-    Attributes:
-        name: In the file.
-        shape: Of one image, (height, width, channels), or (channels,) of a vector and of an image
-            of one pixel; empty if not known.
-        dtype: As stored: `int8`, `uint8`, `float32` ...
-        scale: float32; None for a tensor of floats.
-        zero_point: The int8 code of real 0; None for a tensor of floats.
-        axes: What its dimensions mean in the file, batch included: `NHWC`, `NCHW`, `NC`; empty
-            if not known.
-    """
-
-    name: str
-    shape: tuple[int, ...]
-    dtype: str
-    scale: np.float32 | None
-    zero_point: int | None
-    axes: str = ""
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Read:
-    """How a layer takes one of its inputs.
-
-    Attributes:
-        source: Index of the layer that wrote it, or `INPUT`.
-        scale: By which the codes are read; None for floats.
-        zero_point: Likewise.
-    """
-
-    source: int
-    scale: np.float32 | None
-    zero_point: int | None
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Contradiction:
-    """An output of another shape than its file states.
-
-    Attributes:
-        padding: `SAME` or `VALID`, as the file says; empty for an operator that has none.
-        source: Shape of what the layer reads, of one image.
-        given: Shape of what the operator gives for that.
-        stated: Shape that the file states.
-    """
-
-    padding: str
-    source: tuple[int, ...]
-    given: tuple[int, ...]
-    stated: tuple[int, ...]
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Fault:
-    """Something in a layer that the common form cannot hold.
-
-    Attributes:
-        field: What is affected, such as `weights`.
-        detail: In words.
-        channels: Output channels that are affected; empty if all or not known.
-        packing: How the weights are packed, if it is that which is the matter.
-        contradiction: The shapes, if it is those that are the matter.
-    """
-
-    field: str
-    detail: str
-    channels: tuple[int, ...] = ()
-    packing: Packing | None = None
-    contradiction: Contradiction | None = None
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Weights:
-    """The integers of a convolution or dense layer.
-
-    Attributes:
-        kernel: int8; OHWI, 1HWC or OI.
-        kernel_scale: float32, shape (channels,), or (1,) for one in all.
-        kernel_zero: int32, same shape; 0 for symmetric weights.
-        bias: int32, shape (channels,); zeros where the file has none.
-        bias_scale: float32, (channels,) or (1,); where the file gives none, the product of
-            the input's scale and the kernel's.
-        name: Of the kernel in the file.
-    """
-
-    kernel: Int8
-    kernel_scale: Float32
-    kernel_zero: Int32
-    bias: Int32
-    bias_scale: Float32
-    name: str
-
-    @property
-    def per_channel(self) -> bool:
-        """Whether each output channel has a scale of its own."""
-        return self.kernel_scale.size > 1
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Layer:
-    """One layer of a file, activation and padding included.
-
-    Attributes:
-        kind: What it computes.
-        op: The operator's name in the file's format.
-        name: Of the tensor that it writes, in the file.
-        reads: Its inputs.
-        output: What it writes.
-        weights: Of a layer that has some; None also where they are floats, see `faults`.
-        window: Height and width of a pool's window.
-        strides: Vertical and horizontal.
-        dilations: Likewise.
-        pads: Above, below, left, right; also from a padding operator before the layer.
-        groups: Of a convolution that is neither full nor depthwise; else 1.
-        clamp: Lowest and highest code that it writes.
-        beta: Of a softmax.
-        table: Of a `table`: the output's code of each code of the input, -128 first.
-        faults: What this form cannot hold.
-    """
-
-    kind: Kind
-    op: str
-    name: str
-    reads: tuple[Read, ...]
-    output: Tensor
-    weights: Weights | None = None
-    window: tuple[int, int] = (1, 1)
-    strides: tuple[int, int] = (1, 1)
-    dilations: tuple[int, int] = (1, 1)
-    pads: tuple[int, int, int, int] = (0, 0, 0, 0)
-    groups: int = 1
-    clamp: tuple[int, int] = FULL
-    beta: float = 1.0
-    table: Int8 | None = None
-    faults: tuple[Fault, ...] = ()
+_DYNAMIC_OPS: Final = frozenset({"DynamicQuantizeLinear", "ConvInteger", "MatMulInteger"})
+_CONVERTERS: Final = frozenset({"QuantizeLinear", "DequantizeLinear"})
+_OTHER_TYPE: Final = "another type"
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -205,15 +31,15 @@ class Reading:
 
     format: Format
     producer: str
-    input: Tensor
-    output: Tensor
+    input: StoredTensor
+    output: StoredTensor
     output_of: int
-    layers: tuple[Layer, ...]
+    layers: tuple[StoredLayer, ...]
     shape_only: tuple[str, ...] = ()
     other_outputs: tuple[str, ...] = ()
 
     @property
-    def logits(self) -> Layer | None:
+    def logits(self) -> StoredLayer | None:
         """The layer whose codes the softmax reads, or the last one; None if it is the input."""
         index = self.output_of
         if index != INPUT and self.layers[index].kind == "softmax":
@@ -221,4 +47,25 @@ class Reading:
         return None if index == INPUT else self.layers[index]
 
 
-Array: TypeAlias = npt.NDArray[Any]
+def arithmetic(reading: Reading) -> Arithmetic:
+    """Return what a file's layers hand on to each other.
+
+    Returns:
+        `codes` if any of them are int8 or uint8 codes; `wider` if they are others, such as the
+        int16 of a 16x8 quantisation; else `floats`.
+    """
+    if any(layer.output.scale is not None for layer in reading.layers):
+        return "codes"
+    wider = any(
+        layer.output.dtype == _OTHER_TYPE or (layer.kind == "unknown" and layer.op in _CONVERTERS)
+        for layer in reading.layers
+    )
+    return "wider" if wider else "floats"
+
+
+def packing(reading: Reading) -> Packing | None:
+    """Return how the weights of a file of floats are packed; None if they are not."""
+    packings = {fault.packing for layer in reading.layers for fault in layer.faults}
+    if "dynamic range" in packings or any(layer.op in _DYNAMIC_OPS for layer in reading.layers):
+        return "dynamic range"
+    return "unpacked" if "unpacked" in packings else None

@@ -1,7 +1,7 @@
 """Read any int8 `.onnx` classifier into the common form: QDQ or QOperator, NCHW or NHWC."""
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Final
 
 import numpy as np
@@ -9,50 +9,52 @@ import numpy as np
 from mobiledeploy.base.errors import ConversionError, CorruptFileError
 from mobiledeploy.formats.model import Tensor as FileTensor
 from mobiledeploy.formats.onnx import OnnxModel, OnnxOperator, require_supported
-from mobiledeploy.reading import onnx_qoperator
-from mobiledeploy.reading.draft import Draft
-from mobiledeploy.reading.model import INPUT, Fault, Reading, Tensor
-from mobiledeploy.reading.onnx_grids import cut, dequantise, multiply, quantise
-from mobiledeploy.reading.onnx_layers import add, convolution, gemm, mean, pad, pool, softmax
-from mobiledeploy.reading.onnx_shapes import dropout, reshape, same, transpose
-from mobiledeploy.reading.onnx_state import TYPES, State
-from mobiledeploy.reading.onnx_values import Flow, Value
+from mobiledeploy.ops import table
+from mobiledeploy.ops.onnx_reading import (
+    TYPES,
+    OnnxActivation,
+    OnnxReader,
+    OnnxValue,
+    ReadOnnx,
+    TablePlaces,
+)
+from mobiledeploy.ops.stored import INPUT, Fault, LayersSoFar, StoredTensor
+from mobiledeploy.reading.folding import finish
+from mobiledeploy.reading.model import Reading
+from mobiledeploy.reading.onnx_grids import cast, clip, dequantise, look_up, quantise, rescale
+from mobiledeploy.reading.onnx_moves import dropout, identity, reshape, transpose
+from mobiledeploy.reading.onnx_others import OTHERS
 
 _COLOURS: Final = (1, 3, 4)
 """Channels that an image may have: where they stand says which layout an input has."""
 
-_READERS: Final[Mapping[str, Callable[[State, OnnxOperator], Value | None]]] = {
-    "Add": add,
-    "AveragePool": pool,
-    "Clip": cut,
-    "Conv": convolution,
+_OWN: Final[Mapping[str, ReadOnnx]] = {
+    "Cast": cast,
+    "Clip": clip,
     "DequantizeLinear": dequantise,
-    "Div": multiply,
+    "Div": rescale,
     "Dropout": dropout,
     "Flatten": reshape,
-    "Gemm": gemm,
-    "GlobalAveragePool": mean,
-    "Identity": same,
-    "MatMul": gemm,
-    "MaxPool": pool,
-    "Mul": multiply,
-    "Pad": pad,
-    "QGemm": onnx_qoperator.gemm,
-    "QLinearAdd": onnx_qoperator.add,
-    "QLinearAveragePool": onnx_qoperator.one_input(pool),
-    "QLinearConv": onnx_qoperator.convolution,
-    "QLinearGlobalAveragePool": onnx_qoperator.one_input(mean),
-    "QLinearMatMul": onnx_qoperator.matmul,
-    "QLinearSoftmax": onnx_qoperator.one_input(softmax),
+    "Gather": look_up,
+    "GatherElements": look_up,
+    "Identity": identity,
+    "Mul": rescale,
     "QuantizeLinear": quantise,
-    "ReduceMean": mean,
-    "Relu": cut,
+    "Relu": clip,
     "Reshape": reshape,
-    "Softmax": softmax,
     "Squeeze": reshape,
     "Transpose": transpose,
     "Unsqueeze": reshape,
 }
+"""Of nodes that compute nothing, or only change what codes mean."""
+
+_READERS: Final = {
+    name: tuple(
+        readers[name] for readers in (table.onnx_readers(), OTHERS, _OWN) if name in readers
+    )
+    for name in {*table.onnx_readers(), *OTHERS, *_OWN}
+}
+"""By an operator's name: the first that understands a node reads it."""
 
 
 def read_onnx(model: OnnxModel) -> Reading:
@@ -69,9 +71,12 @@ def read_onnx(model: OnnxModel) -> Reading:
     source = model.tensors[model.inputs[0]]
     dtype, sizes = _type(source), _sizes(source)
     axes = _layout(sizes)
-    image = Flow(source=INPUT, axes=axes, sizes=sizes, real=dtype not in {"int8", "uint8"})
-    draft = Draft(
-        Tensor(
+    coded = dtype in {"int8", "uint8"}
+    image = OnnxActivation(
+        source=INPUT, axes=axes, sizes=sizes, real=not coded, dtype=dtype if coded else ""
+    )
+    layers = LayersSoFar(
+        StoredTensor(
             name=source.name,
             shape=image.shape,
             dtype=dtype,
@@ -80,47 +85,59 @@ def read_onnx(model: OnnxModel) -> Reading:
             axes=axes,
         )
     )
-    state = State(model, draft)
-    state.values[model.inputs[0]] = image
+    reader = OnnxReader(model, layers)
+    reader.values[model.inputs[0]] = image
     # Scales may be anything in a damaged file.
     with np.errstate(all="ignore"):
         for node in model.operators:
-            _read(state, node)
-    return _finish(model, state)
+            _read(reader, node)
+        output = reader.values.get(model.outputs[0])
+        if not isinstance(output, OnnxActivation):
+            name = model.tensors[model.outputs[0]].name
+            raise ConversionError(f"output `{name}` is not computed from the input")
+        reader.deduce_grids(output)
+    return _finish(model, reader, output)
 
 
-def _read(state: State, node: OnnxOperator) -> None:
-    found: Value | None = None
+def _read(reader: OnnxReader, node: OnnxOperator) -> None:
+    value: OnnxValue | None = None
     if node.op == "Constant":
-        found = state.constant(node.outputs[0]) if node.output(0) >= 0 else None
+        value = reader.constant(node.outputs[0]) if node.output(0) >= 0 else None
     else:
-        inputs = [state.value(node, place) for place in range(len(node.inputs))]
-        flows = [value for value in inputs if isinstance(value, Flow)]
-        if node.op in _READERS and node.inputs and node.outputs:
-            found = _READERS[node.op](state, node)
-        if found is None and flows and node.op != "Shape":
-            found = _unknown(state, node, flows)
+        inputs = [reader.value(node, place) for place in range(len(node.inputs))]
+        if node.inputs and node.outputs:
+            readings = (read(reader, node) for read in _READERS.get(node.op, ()))
+            value = next((each for each in readings if each is not None), None)
+        if isinstance(value, TablePlaces) and not reader.outputs.isdisjoint(node.outputs):
+            value = None
+        activations = [each for each in inputs if isinstance(each, OnnxActivation)]
+        activations.extend(each.codes for each in inputs if isinstance(each, TablePlaces))
+        if value is None and activations and node.op != "Shape":
+            value = _unknown(reader, node, activations)
     for place, output in enumerate(node.outputs):
-        if output in state.values:
-            raise CorruptFileError(f"two nodes write `{state.name(output)}`")
+        if output in reader.values:
+            raise CorruptFileError(f"two nodes write `{reader.name(output)}`")
         if output >= 0:
-            state.values[output] = found if place == 0 or isinstance(found, Flow) else None
+            kept = place == 0 or isinstance(value, OnnxActivation)
+            reader.values[output] = value if kept else None
 
 
-def _unknown(state: State, node: OnnxOperator, flows: list[Flow]) -> Flow:
-    first = flows[0]
+def _unknown(
+    reader: OnnxReader, node: OnnxOperator, activations: list[OnnxActivation]
+) -> OnnxActivation:
+    first = activations[0]
     kept = first.axes if first.pixels == 1 else ""
-    out = Flow(source=INPUT, axes=kept, sizes=first.sizes if kept else ())
+    out = OnnxActivation(source=INPUT, axes=kept, sizes=first.sizes if kept else ())
     faults: tuple[Fault, ...] = ()
     if node.op in _READERS:
         axes = first.axes or "that are not known"
         detail = f"{node.op} of a tensor with axes {axes} is not understood in this form"
         faults = (Fault(field="form", detail=detail),)
-    opened = state.begin(node, "unknown", flows, out, faults=faults)
+    opened = reader.add_layer(node, "unknown", activations, out, faults=faults)
     if first.real:
         return opened
     # Of codes come codes, on a grid that nothing is said about.
-    state.bounds.pop(opened.source)
+    reader.bounds.pop(opened.source)
     return dataclasses.replace(opened, real=False)
 
 
@@ -139,24 +156,19 @@ def _sizes(tensor: FileTensor) -> tuple[int, ...]:
     return tuple(max(size, 0) if isinstance(size, int) else 0 for size in tensor.shape or ())
 
 
-def _finish(model: OnnxModel, state: State) -> Reading:
+def _finish(model: OnnxModel, reader: OnnxReader, output: OnnxActivation) -> Reading:
     first, *others = (model.tensors[index] for index in model.outputs)
-    name = first.name
-    value = state.values.get(model.outputs[0])
-    if not isinstance(value, Flow):
-        raise ConversionError(f"output `{name}` is not computed from the input")
-    reading = state.draft.finish(
+    reading = finish(
+        reader.layers,
         "onnx",
         model.producer,
-        source=value.source,
-        name=name,
+        source=output.source,
+        name=first.name,
         dtype=_type(first),
         others=tuple(other.name for other in others),
     )
-    # The outside reads the codes by the grid of the last converter.
-    return dataclasses.replace(
-        reading,
-        output=dataclasses.replace(
-            reading.output, scale=value.scale, zero_point=value.zero_point, axes=value.axes
-        ),
-    )
+    last = dataclasses.replace(reading.output, axes=output.axes)
+    if output.source not in reader.deduced or output.scale is not None:
+        # The outside reads the codes by the grid of the last converter.
+        last = dataclasses.replace(last, scale=output.scale, zero_point=output.zero_point)
+    return dataclasses.replace(reading, output=last)

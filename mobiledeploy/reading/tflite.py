@@ -1,35 +1,29 @@
 """Read any `.tflite` classifier into the common form."""
 
 import dataclasses
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import numpy as np
 
 from mobiledeploy.base.errors import ConversionError, CorruptFileError
-from mobiledeploy.formats.model import Activation
 from mobiledeploy.formats.tflite import TfliteModel, TfliteOperator, require_supported
-from mobiledeploy.reading.draft import Draft, read_of
-from mobiledeploy.reading.model import FULL, INPUT, Fault, Kind, Layer, Reading, Tensor
-from mobiledeploy.reading.tflite_layers import clamped, convolution, dense, fused, pool
-from mobiledeploy.reading.tflite_shapes import only_moves, with_stated_shape
-from mobiledeploy.reading.tflite_tensors import UINT8_OFFSET, described, tensor_of, values
+from mobiledeploy.ops import table
+from mobiledeploy.ops.stored import (
+    FULL,
+    INPUT,
+    Fault,
+    LayersSoFar,
+    ShapeContradiction,
+    StoredLayer,
+    StoredTensor,
+)
+from mobiledeploy.ops.tflite_reading import LayerSource, described, read_of, values
+from mobiledeploy.reading.folding import finish
+from mobiledeploy.reading.model import Reading
+from mobiledeploy.reading.tflite_others import OTHERS, given_shape
 
-_KINDS: Final[dict[str, Kind]] = {
-    "ADD": "add",
-    "MEAN": "mean",
-    "SOFTMAX": "softmax",
-    "PAD": "pad",
-    "PADV2": "pad",
-    "RELU": "clamp",
-    "RELU6": "clamp",
-    "QUANTIZE": "quantize",
-    "DEQUANTIZE": "dequantize",
-}
-_ACTIVATIONS: Final[dict[str, Activation]] = {"RELU": "relu", "RELU6": "relu6"}
-"""Operators that are nothing else."""
-_ON_IMAGES: Final = {"CONV_2D", "DEPTHWISE_CONV_2D", "MEAN", "AVERAGE_POOL_2D", "MAX_POOL_2D"}
-"""Operators for which one pixel is an image: they look at what lies around it."""
 _MOST_SIGNATURES: Final = 16
 """Converters write one."""
 
@@ -51,20 +45,21 @@ def read_tflite(model: TfliteModel) -> Reading:
             f"{len(model.outputs)} outputs"
         )
     first, last = model.inputs[0], model.outputs[0]
-    draft = Draft(described(model.tensors[first]))
+    layers = LayersSoFar(described(model.tensors[first]))
     written = {first: INPUT}
     # Scales may be anything in a damaged file.
     with np.errstate(all="ignore"):
         for operator in model.operators:
-            _read(model, operator, draft, written)
+            _read(model, operator, layers, written)
     if last not in written:
         raise ConversionError("expected the output to be computed from the input")
-    before = {number: _before_border(draft, source) for number, source in written.items()}
+    before = {number: _before_border(layers, source) for number, source in written.items()}
     _check_signatures(model, before, last)
-    return draft.finish(
+    return finish(
+        layers,
         "tflite",
         model.description,
-        source=_before_border(draft, written[last]),
+        source=_before_border(layers, written[last]),
         name=model.tensors[last].unique_name,
         dtype=described(model.tensors[last]).dtype,
         others=tuple(model.tensors[index].unique_name for index in model.outputs[1:]),
@@ -72,33 +67,30 @@ def read_tflite(model: TfliteModel) -> Reading:
 
 
 def _read(
-    model: TfliteModel, operator: TfliteOperator, draft: Draft, written: dict[int, int]
+    model: TfliteModel, operator: TfliteOperator, layers: LayersSoFar, written: dict[int, int]
 ) -> None:
     sources = [index for index in operator.inputs if index in written]
     if not sources or not operator.outputs or min(operator.outputs) < 0:
         return  # arithmetic on shapes, or on constants: of no layer that we compare
     target = model.tensors[operator.outputs[0]]
-    before = [draft.tensor(written[index]) for index in sources]
-    if operator.builtin in _ON_IMAGES and len(model.tensors[sources[0]].fixed_shape) == 4:
-        # An image of one pixel is described as a vector.
-        before[0] = dataclasses.replace(before[0], shape=model.tensors[sources[0]].fixed_shape[1:])
-    moves = only_moves(model, operator)
+    before = [layers.tensor(written[index]) for index in sources]
+    moves = _only_moves(model, operator)
     if moves or _same_codes(operator, before[0], described(target)):
-        draft.shape_only.extend([operator.builtin] if moves else [])
+        layers.shape_only.extend([operator.builtin] if moves else [])
         written[operator.outputs[0]] = written[sources[0]]
-        _reshape(draft, written[sources[0]], described(target))
+        _reshape(layers, written[sources[0]], described(target))
         return
     real = written[sources[0]] == INPUT and before[0].dtype == "float32"
     if operator.builtin == "QUANTIZE" and real and before[0].scale is None:
         # The border: from here on the input is known by its codes.
         codes = described(target)
-        draft.input = dataclasses.replace(
-            draft.input, scale=codes.scale, zero_point=codes.zero_point
+        layers.input = dataclasses.replace(
+            layers.input, scale=codes.scale, zero_point=codes.zero_point
         )
         written[operator.outputs[0]] = INPUT
         return
-    plain = Layer(
-        kind=_KINDS.get(operator.builtin, "unknown"),
+    plain = StoredLayer(
+        kind="unknown",
         op=operator.builtin,
         name=target.unique_name,
         reads=tuple(
@@ -106,77 +98,86 @@ def _read(
         ),
         output=described(target),
     )
-    layer = with_stated_shape(_completed(model, operator, plain, before), before, operator)
-    index = draft.add(layer)
+    first = model.tensors[sources[0]]
+    if len(sources) == 1 and len(first.fixed_shape) == 4:
+        # An image of one pixel is described as a vector.
+        before[0] = dataclasses.replace(before[0], shape=first.fixed_shape[1:])
+    source = LayerSource(model=model, operator=operator, inputs=tuple(before), layer=plain)
+    index = layers.add(_layer(source))
     written.update((output, index) for output in operator.outputs)
 
 
-def _completed(
-    model: TfliteModel, operator: TfliteOperator, layer: Layer, before: list[Tensor]
-) -> Layer:
-    match operator.builtin:
-        case "CONV_2D" | "DEPTHWISE_CONV_2D":
-            return convolution(model, operator, layer, before[0])
-        case "FULLY_CONNECTED":
-            return dense(model, operator, layer, before[0])
-        case "AVERAGE_POOL_2D" | "MAX_POOL_2D":
-            return pool(operator, layer, before[0])
-        case "ADD":
-            if len(layer.reads) != 2:
-                return dataclasses.replace(layer, kind="unknown")
-            return fused(operator, layer)
-        case "MEAN":
-            return _mean(model, operator, layer, before[0])
-        case "SOFTMAX":
-            return dataclasses.replace(layer, beta=float(operator.option("beta")))
-        case "PAD" | "PADV2":
-            return _pad(model, operator, layer, before[0])
-        case "RELU" | "RELU6":
-            return clamped(layer, _ACTIVATIONS[operator.builtin])
-        case _:
-            return layer
+def _layer(source: LayerSource) -> StoredLayer:
+    """Return the layer that an operator stands for; `unknown` if it is none that is understood."""
+    name = source.operator.builtin
+    module = table.reader_of_tflite(name)
+    layer = None if module is None else module.layer_of_tflite(source)
+    if layer is None:
+        layer = OTHERS[name](source) if name in OTHERS else source.layer
+    return _with_stated_shape(source, layer)
 
 
-def _mean(model: TfliteModel, operator: TfliteOperator, layer: Layer, before: Tensor) -> Layer:
-    axes = values(tensor_of(model, operator, len(operator.inputs) - 1))
-    both = (
-        axes is not None
-        and all(-4 <= axis < 4 for axis in axes.ravel())
-        and sorted(int(axis) % 4 for axis in axes.ravel()) == [1, 2]
+def _with_stated_shape(source: LayerSource, layer: StoredLayer) -> StoredLayer:
+    """Return a layer with a fault if its file states another output than the operator gives.
+
+    LiteRT computes the shapes of activations itself and never looks at the stated ones, so that a
+    file can state others: what is read from them would be of another network than the one that
+    runs.
+    """
+    module, shapes = table.of_kind(layer.kind), [tensor.shape for tensor in source.inputs]
+    given = (given_shape if module is None else module.given_shape)(layer, shapes)
+    if given is None or _sides(given) == _sides(layer.output.shape):
+        return layer
+    padding = source.padding() if "padding" in source.operator.attributes else None
+    contradiction = ShapeContradiction(
+        padding=(padding or "").upper(),
+        source=shapes[0],
+        given=given,
+        stated=layer.output.shape,
     )
-    if not both or len(before.shape) != 3:
-        return dataclasses.replace(layer, kind="unknown")
-    shape = before.shape[-1:]
-    return dataclasses.replace(
-        layer, window=before.shape[:2], output=dataclasses.replace(layer.output, shape=shape)
+    detail = f"the file states an output of {layer.output.shape}, the operator gives {given}"
+    fault = Fault(field="output_shape", detail=detail, contradiction=contradiction)
+    return dataclasses.replace(layer, faults=(*layer.faults, fault))
+
+
+def _only_moves(model: TfliteModel, operator: TfliteOperator) -> bool:
+    """Whether an operator is a RESHAPE or SQUEEZE that leaves every pixel at its place.
+
+    That is one that adds or drops axes of size 1, or makes a vector.
+    """
+    if operator.builtin not in {"RESHAPE", "SQUEEZE"}:
+        return False
+    before, after = (
+        model.tensors[end[0]].fixed_shape for end in (operator.inputs, operator.outputs)
     )
+    wanted = after if operator.builtin == "SQUEEZE" else _wanted(model, operator, before, after)
+    vector = len(_sides(after)) <= 1
+    return after == wanted and (vector or _sides(before) == _sides(after))
 
 
-def _pad(model: TfliteModel, operator: TfliteOperator, layer: Layer, before: Tensor) -> Layer:
-    amounts = values(tensor_of(model, operator, 1))
-    if amounts is None or amounts.shape != (4, 2) or amounts.dtype.kind != "i":
-        return dataclasses.replace(layer, kind="unknown")
-    if amounts[[0, 3]].any() or amounts.min() < 0:
-        return dataclasses.replace(layer, kind="unknown")
-    (top, bottom), (left, right) = amounts[1].tolist(), amounts[2].tolist()
-    faults: tuple[Fault, ...] = ()
-    if (before.scale, before.zero_point) != (layer.output.scale, layer.output.zero_point):
-        faults = (Fault(field="padding", detail="padding moves no code to another grid"),)
-    value = values(tensor_of(model, operator, 2))
-    if value is not None and value.size and not _is_zero(value.ravel()[0], layer.output):
-        detail = f"pads with {value.ravel()[0]}, which is not real 0"
-        faults = (*faults, Fault(field="padding", detail=detail))
-    return dataclasses.replace(layer, pads=(top, bottom, left, right), faults=faults)
+def _wanted(
+    model: TfliteModel, operator: TfliteOperator, before: tuple[int, ...], after: tuple[int, ...]
+) -> tuple[int, ...]:
+    """Return the shape that a RESHAPE asks for; the stated one where it is computed."""
+    sizes: Sequence[int] | None
+    if operator.inputs[1:]:
+        index = operator.input(1)
+        asked = None if index < 0 else values(model.tensors[index])
+        sizes = None if asked is None or asked.dtype.kind != "i" else asked.ravel().tolist()
+    else:
+        sizes = operator.option("new_shape")
+    if sizes is None:
+        return after
+    rest = math.prod(size for size in sizes if size != -1)
+    whole = math.prod(before)
+    return tuple(whole // rest if size == -1 and rest else size for size in sizes)
 
 
-def _is_zero(value: np.generic, tensor: Tensor) -> bool:
-    """Whether a number of a tensor's type stands for real 0."""
-    if tensor.zero_point is None or not isinstance(value, np.integer):
-        return bool(value == 0)
-    return int(value) - UINT8_OFFSET * isinstance(value, np.uint8) == tensor.zero_point
+def _sides(shape: tuple[int, ...]) -> list[int]:
+    return [size for size in shape if size != 1]
 
 
-def _same_codes(operator: TfliteOperator, before: Tensor, after: Tensor) -> bool:
+def _same_codes(operator: TfliteOperator, before: StoredTensor, after: StoredTensor) -> bool:
     """Whether a converter only stores the same codes otherwise."""
     return (
         operator.builtin == "QUANTIZE"
@@ -186,19 +187,19 @@ def _same_codes(operator: TfliteOperator, before: Tensor, after: Tensor) -> bool
     )
 
 
-def _reshape(draft: Draft, source: int, target: Tensor) -> None:
+def _reshape(layers: LayersSoFar, source: int, target: StoredTensor) -> None:
     """Take over the shape that a vector has without its empty axes."""
     if source != INPUT and len(target.shape) == 1 and target.shape != (1,):
-        output = draft.layers[source].output
+        output = layers[source].output
         if output.shape[:-1] == (1,) * (len(output.shape) - 1):
-            draft.change(source, output=dataclasses.replace(output, shape=target.shape))
+            layers.change(source, output=dataclasses.replace(output, shape=target.shape))
 
 
-def _before_border(draft: Draft, source: int) -> int:
+def _before_border(layers: LayersSoFar, source: int) -> int:
     """Return what stands before a converter at the output that gives the same numbers."""
     if source == INPUT:
         return source
-    layer = draft.layers[source]
+    layer = layers[source]
     return layer.reads[0].source if layer.kind == "dequantize" and layer.clamp == FULL else source
 
 

@@ -1,6 +1,15 @@
-"""The report of a verification: one frozen document, as JSON and as a page that opens offline.
+"""The report of a verification: `report.json`, and `report.html`, a page that opens offline.
 
-In comes what `verify` observed; out go `report.json` and `report.html`. The page is a function of
-the document: it shows no number that is not in it. This room judges nothing: the verdict is
-`verify`'s.
+In comes what `verify` observed; out go the files. The page shows no number that is not in
+`report.json`. This room decides nothing: the verdict is that of `verify`.
+
+`document`: the dataclasses of `report.json`.
+`make_report`: makes the report of a build or of two files, and writes its files.
+`classification`: accuracy and confusion matrix of the first file.
+`example_images`: chooses the images that the report shows.
+`int8_graph`: the part on the int8 graph of a `.tflite`.
+`activations`: measures the activations of an int8 graph on images.
+`latency`: measures the latency of both files on this machine.
+`page`: `report.html`, made from the document by the templates.
+`charts`: geometry of the page's charts.
 """

@@ -1,7 +1,7 @@
-"""Every activation of an int8 graph on real images: its codes, and its distance from real values.
+"""Measure the activations of an int8 graph on images: histogram, range, quantisation noise.
 
-The NumPy oracle gives the codes, a float32 run of the same layers the real values. Both go end to
-end, so that the noise of a layer contains that of the layers before it.
+The NumPy oracle gives the codes, a float32 run of the same layers the real values. Both run end to
+end, so the noise of a layer contains that of the layers before it.
 """
 
 import dataclasses
@@ -23,11 +23,12 @@ from mobiledeploy.report.document import Activation
 from mobiledeploy.runtimes import cpu
 
 CODES = 256
+"""Number of int8 codes."""
 
 
 @dataclasses.dataclass(slots=True, eq=False)
-class _Seen:
-    """What was seen of a tensor so far."""
+class _Statistics:
+    """Sums over the images so far, of one tensor."""
 
     counts: npt.NDArray[np.int64]
     low: float = math.inf
@@ -49,18 +50,18 @@ def measure(
     """Return the statistics of every tensor.
 
     Args:
-        graph: What to run.
+        graph: The int8 graph.
         images: Codes of the input, shape (images, height, width, channels).
-        names: One an image.
-        kernels: Real weights of the reference.
+        names: Names of the images.
+        kernels: Real weights for the float32 run.
         threads: Images that run at a time.
         progress: Told after every image.
 
     Raises:
-        ConversionError: The scales are such that real values leave float32.
+        ConversionError: Real values go beyond float32.
     """
     tensors = graph.tensors()
-    seen = {name: _Seen(counts=np.zeros(CODES, np.int64)) for name in tensors}
+    statistics = {name: _Statistics(counts=np.zeros(CODES, np.int64)) for name in tensors}
     rows = oracle.stream(graph, images, threads=threads, kernels=cpu.this_architecture())
     for number, (name, codes) in enumerate(zip(names, rows, strict=True)):
         image = _real(images[number : number + 1], graph.input)
@@ -68,19 +69,27 @@ def measure(
             reference = float_reference.run(graph, image, kernels)
         with oracle.one_blas_thread():
             for tensor in tensors.values():
-                _add(seen[tensor.name], codes[tensor.name], tensor, reference[tensor.name], name)
+                _add(
+                    statistics[tensor.name],
+                    codes[tensor.name],
+                    tensor,
+                    reference[tensor.name],
+                    name,
+                )
         progress(Event("report", "ranges of every activation", number + 1, len(names)))
     operators = {graph.input.name: "input"}
-    operators |= {node.output.name: operator(node, tensors) for node in graph.nodes}
-    return tuple(_summary(tensor, operators[name], seen[name]) for name, tensor in tensors.items())
+    operators |= {node.output.name: layer_kind(node, tensors) for node in graph.nodes}
+    return tuple(
+        _summary(tensor, operators[name], statistics[name]) for name, tensor in tensors.items()
+    )
 
 
-def operator(node: Node, tensors: Mapping[str, QTensor]) -> str:
-    """Return what a node computes: the name of its layer's operator.
+def layer_kind(node: Node, tensors: Mapping[str, QTensor]) -> str:
+    """Return the name of the operator that a node computes, such as `conv`.
 
     Args:
         node: The node.
-        tensors: Of its graph, by name.
+        tensors: The tensors of its graph, by name.
     """
     return table.of_node(node).float_layer(node, [tensors[name] for name in node.inputs]).op
 
@@ -90,45 +99,47 @@ def _real(codes: Int8, grid: QTensor) -> Float32:
     return real
 
 
-def _add(seen: _Seen, codes: Int8, grid: QTensor, reference: Float32, image: str) -> None:
+def _add(
+    statistics: _Statistics, codes: Int8, grid: QTensor, reference: Float32, image: str
+) -> None:
     if not np.isfinite(reference).all():
-        raise ConversionError(f"`{grid.name}`: real values beyond float32")
-    seen.counts += np.bincount(codes.view(np.uint8).ravel() ^ 128, minlength=CODES)
-    seen.low = min(seen.low, float(reference.min()))
-    seen.high = max(seen.high, float(reference.max()))
+        raise ConversionError(f"`{grid.name}` has real values beyond float32")
+    statistics.counts += np.bincount(codes.view(np.uint8).ravel() ^ 128, minlength=CODES)
+    statistics.low = min(statistics.low, float(reference.min()))
+    statistics.high = max(statistics.high, float(reference.max()))
     flat = reference.ravel().astype(np.float64)
     difference = _real(codes, grid).ravel() - flat
     signal, noise = float(flat @ flat), float(difference @ difference)
-    seen.signal += signal
-    seen.noise += noise
-    found = _decibels(signal, noise)
-    if found is not None and found < seen.worst[0]:
-        seen.worst = (found, image)
+    statistics.signal += signal
+    statistics.noise += noise
+    ratio = _decibels(signal, noise)
+    if ratio is not None and ratio < statistics.worst[0]:
+        statistics.worst = (ratio, image)
 
 
 def _decibels(signal: float, noise: float) -> float | None:
     return 10 * math.log10(signal / noise) if signal > 0 and noise > 0 else None
 
 
-def _summary(tensor: QTensor, writer: str, seen: _Seen) -> Activation:
-    used = np.flatnonzero(seen.counts)
-    total = int(seen.counts.sum())
-    worst, image = seen.worst
+def _summary(tensor: QTensor, writer: str, statistics: _Statistics) -> Activation:
+    used = np.flatnonzero(statistics.counts)
+    total = int(statistics.counts.sum())
+    worst, image = statistics.worst
     return Activation(
         name=tensor.name,
         operator=writer,
         shape=tensor.shape,
         scale=float(tensor.scale),
         zero_point=tensor.zero_point,
-        counts=tuple(int(count) for count in seen.counts),
+        counts=tuple(int(count) for count in statistics.counts),
         lowest=int(used[0]) + QMIN,
         highest=int(used[-1]) + QMIN,
-        at_lowest=int(seen.counts[0]) / total,
-        at_highest=int(seen.counts[-1]) / total,
+        at_lowest=int(statistics.counts[0]) / total,
+        at_highest=int(statistics.counts[-1]) / total,
         unused=CODES - len(used),
-        real_low=seen.low,
-        real_high=seen.high,
-        sqnr=_decibels(seen.signal, seen.noise),
+        real_low=statistics.low,
+        real_high=statistics.high,
+        sqnr=_decibels(statistics.signal, statistics.noise),
         sqnr_worst=worst if image else None,
         worst=image,
     )

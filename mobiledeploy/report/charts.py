@@ -1,9 +1,8 @@
-"""Geometry of the page's charts: numbers to places in a box of 100 by 100, top left being 0, 0.
+"""Geometry of the page's charts, in a box of 100 by 100 with 0, 0 at the top left.
 
-The templates draw them as inline SVG that stretches with the page; all text stands beside, in
-HTML, where it keeps its size. Static bars need no library: Plotly's script alone is some
-megabytes in every page, and Matplotlib draws text as curves that neither themes nor screen
-readers follow.
+The templates draw them as inline SVG that stretches with the page. All text is HTML beside the
+chart, where it keeps its size. A chart library would not help: Plotly's script adds megabytes to
+each page, and Matplotlib draws text as curves, which neither themes nor screen readers follow.
 """
 
 import dataclasses
@@ -12,10 +11,13 @@ from collections.abc import Sequence
 from typing import Final
 
 SIDE: Final = 100.0
+"""Width and height of the box."""
 GAP: Final = 0.2
-"""Share of a bar's place that stays free."""
+"""Share of a bar's place that stays empty."""
 CODES_PER_BAR: Final = 4
+"""Codes that a bar of a histogram sums up."""
 MOST_BARS: Final = 120
+"""Most bars of a histogram of differences."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,18 +34,18 @@ def bars(values: Sequence[float | None], top: float, *, share: float = 1 - GAP) 
     """Return a bar for each value.
 
     Args:
-        values: From 0 on; None and negative ones become bars without height.
-        top: The value that fills the box.
-        share: Of its place that a bar is wide.
+        values: The heights; None and negative values become bars of height 0.
+        top: The value of a bar that fills the box.
+        share: Width of a bar as a share of its place.
     """
     if not values:
         return []
     place = SIDE / len(values)
     width = place * share
-    found = []
+    drawn = []
     for number, value in enumerate(values):
         height = SIDE * min(max(value or 0.0, 0.0), top) / top if top > 0 else 0.0
-        found.append(
+        drawn.append(
             Bar(
                 x=round(number * place + (place - width) / 2, 3),
                 y=round(SIDE - height, 2),
@@ -51,14 +53,14 @@ def bars(values: Sequence[float | None], top: float, *, share: float = 1 - GAP) 
                 height=round(height, 2),
             )
         )
-    return found
+    return drawn
 
 
 def steps(histogram: Sequence[tuple[int, int]]) -> list[int]:
-    """Return the counts of a sparse histogram on an even scale from its first step to its last.
+    """Return the counts of a sparse histogram on an even scale from its first to its last step.
 
     Args:
-        histogram: Steps in rising order, and how often each occurred.
+        histogram: Steps in rising order, each with how often it occurred.
     """
     if not histogram:
         return []
@@ -72,9 +74,9 @@ def steps(histogram: Sequence[tuple[int, int]]) -> list[int]:
 
 
 def outline(counts: Sequence[int]) -> str:
-    """Return the path of a histogram of codes; heights grow with the square root of the counts.
+    """Return the SVG path of a histogram of codes.
 
-    So the tails of a distribution are seen beside its peak.
+    Heights are square roots of the counts, so that the tails can be seen beside the peak.
     """
     sums = [
         math.sqrt(sum(counts[start : start + CODES_PER_BAR]))
@@ -88,16 +90,20 @@ def outline(counts: Sequence[int]) -> str:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Span:
-    """An interval and the value inside, as places from left to right."""
+class DrawnInterval:
+    """An interval and a value inside it, as places from left to right."""
 
     low: float
     value: float
     high: float
 
 
-def spans(values: Sequence[tuple[float, float, float]]) -> list[Span]:
-    """Return intervals on one common scale; each is (low, value, high)."""
+def intervals(values: Sequence[tuple[float, float, float]]) -> list[DrawnInterval]:
+    """Return intervals on one common scale.
+
+    Args:
+        values: Low end, value and high end of each.
+    """
     if not values:
         return []
     left, right = min(v[0] for v in values), max(v[2] for v in values)
@@ -106,4 +112,4 @@ def spans(values: Sequence[tuple[float, float, float]]) -> list[Span]:
     def place(value: float) -> float:
         return round(4 + 92 * (value - left) / width, 2)
 
-    return [Span(low=place(a), value=place(b), high=place(c)) for a, b, c in values]
+    return [DrawnInterval(low=place(a), value=place(b), high=place(c)) for a, b, c in values]

@@ -1,4 +1,4 @@
-"""What the first file says of labelled images: classes taken for others, the surest mistakes."""
+"""How the first file classifies labelled images."""
 
 import numpy as np
 import numpy.typing as npt
@@ -10,17 +10,17 @@ from mobiledeploy.verify.outputs.parity import Answers
 from mobiledeploy.verify.pair import Observed
 
 
-def of(observed: Observed) -> Classification | None:
-    """Return how often a class was taken for another; None without labels.
+def classify(observed: Observed) -> Classification | None:
+    """Return the accuracy and the confusion matrix; None without labels.
 
     Raises:
-        CorruptFileError: A label is none of the file's classes.
+        CorruptFileError: A label is not one of the file's classes.
     """
-    found = labelled(observed)
-    if found is None:
+    with_labels = labelled(observed)
+    if with_labels is None:
         return None
-    images, answers = found
-    assert images.labels is not None  # noqa: S101 - that is what labelled means
+    images, answers = with_labels
+    assert images.labels is not None  # noqa: S101 - `labelled` returns such images only
     classes = answers.logits.shape[1]
     if images.labels.min() < 0 or images.labels.max() >= classes:
         raise CorruptFileError(
@@ -47,11 +47,11 @@ def of(observed: Observed) -> Classification | None:
 def labelled(observed: Observed) -> tuple[ImageSet, Answers] | None:
     """Return the labelled images and the first file's answers to them; None if there are none."""
     both = zip(observed.sets, observed.answers, strict=True)
-    return next(((images, said) for images, said in both if images.labels is not None), None)
+    return next(((images, answer) for images, answer in both if images.labels is not None), None)
 
 
 def mistakes(images: ImageSet, answers: Answers, scale: float | None, most: int) -> list[int]:
-    """Return the numbers of the images that are classified wrongly, the surest first."""
+    """Return the numbers of the wrongly classified images, the highest confidence first."""
     assert images.labels is not None  # noqa: S101 - see `labelled`
     wrong = np.flatnonzero(answers.top1 != images.labels)
     sure = confidences(answers.take(wrong), scale)
@@ -60,10 +60,10 @@ def mistakes(images: ImageSet, answers: Answers, scale: float | None, most: int)
 
 
 def confidences(answers: Answers, scale: float | None) -> npt.NDArray[np.float64]:
-    """Return the softmax's share for the highest class of each image, computed from the logits.
+    """Return each image's highest softmax value, computed from the logits.
 
     Args:
-        answers: Of some images.
+        answers: The answers to some images.
         scale: Real units of a step of the logits; None if they are probabilities.
     """
     logits = answers.logits.astype(np.float64)

@@ -1,44 +1,46 @@
-"""`Report`: everything that `report.html` shows; JSON as docs/schemas/report.schema.json says.
+"""The document `report.json`, which holds everything that `report.html` shows.
 
-Shares are fractions, 0..1; sizes are bytes; times are milliseconds.
+Its schema is docs/schemas/report.schema.json. Shares are fractions, 0..1; sizes are bytes; times
+are milliseconds.
 """
 
 import dataclasses
 from typing import Final, Literal, TypeAlias
 
 from mobiledeploy._version import __version__
-from mobiledeploy.lint.finding import Finding
+from mobiledeploy.lint.rule import Finding
 from mobiledeploy.spec.manifest import Manifest
 from mobiledeploy.verify.report import VerifyReport
 
 FORMAT: Final = 1
+"""Version of the document's format."""
 
-Reference: TypeAlias = Literal["float network", "int8 weights in float"]
-"""`float network`: the trained weights, so that rounding weights counts too. `int8 weights in
-float`: what the file's own weights give if no activation is rounded."""
+ReferenceKind: TypeAlias = Literal["float network", "int8 weights in float"]
+"""Which float network the int8 activations are compared with: the trained one, so that the
+rounding of weights counts too, or the file's own int8 weights without rounding of activations."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Activation:
-    """A tensor of the int8 graph: what its codes were on images, and how far from real values.
+    """Statistics of a tensor of the int8 graph on images.
 
     Attributes:
-        name: Of the tensor; that of the layer that writes it, or of the input.
-        operator: What writes it, such as `conv`; `input`.
-        shape: Of one image.
+        name: Name of the tensor: that of the layer that writes it, or of the input.
+        operator: The operator that writes it, such as `conv`; `input` for the input.
+        shape: Shape for one image.
         scale: Real units per code.
         zero_point: The code of real 0.
         counts: How often each code -128..127 occurred, 256 numbers.
-        lowest: The lowest code that occurred.
-        highest: The highest.
+        lowest: Lowest code that occurred.
+        highest: Highest code that occurred.
         at_lowest: Share of elements at code -128: clipped, or real 0 after a ReLU.
         at_highest: Share of elements at code 127.
-        unused: How many of the 256 codes never occurred.
-        real_low: The lowest value of the reference.
-        real_high: The highest.
-        sqnr: Signal to quantisation noise, in dB, of the codes' real values against the
+        unused: Number of the 256 codes that never occurred.
+        real_low: Lowest value in the float reference.
+        real_high: Highest value in the float reference.
+        sqnr: Signal to quantisation noise ratio in dB, of the codes' real values against the
             reference, over all images; None where there is no noise or no signal.
-        sqnr_worst: Of the image where it is least.
+        sqnr_worst: The same ratio of the image where it is lowest.
         worst: Name of that image; empty if there is none.
     """
 
@@ -62,31 +64,31 @@ class Activation:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Activations:
-    """All tensors of the `.tflite`'s graph, computed by the NumPy oracle.
+    """Statistics of all tensors of the `.tflite`'s graph, computed by the NumPy oracle.
 
     Attributes:
-        file: Whose graph it is.
-        inputs: What the images were.
-        images: How many.
-        reference: What the codes are compared with.
-        tensors: The input, then every layer in running order.
+        file: The file whose graph it is.
+        inputs: Name of the set of images.
+        images: Number of images.
+        reference: The float network that the codes are compared with.
+        tensors: The input, then the output of every layer in running order.
     """
 
     file: str
     inputs: str
     images: int
-    reference: Reference
+    reference: ReferenceKind
     tensors: tuple[Activation, ...]
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Confusion:
-    """How often images of a class were taken for a class; zeros are left out.
+    """How often images of one class were classified as another, or correctly.
 
     Attributes:
         label: The true class.
-        predicted: What the file says.
-        images: How many.
+        predicted: The predicted class.
+        images: Number of images; there is no entry for 0.
     """
 
     label: int
@@ -96,16 +98,16 @@ class Confusion:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Classification:
-    """What the first file says of labelled images.
+    """How the first file classifies labelled images.
 
     Attributes:
-        file: Which file.
-        inputs: What the images were.
-        images: How many.
-        correct: How many it got right.
-        classes: How many classes it knows.
-        class_names: By label; empty if they are not known.
-        confusion: By label, then by predicted class.
+        file: The file.
+        inputs: Name of the set of images.
+        images: Number of images.
+        correct: Number of correctly classified images.
+        classes: Number of classes.
+        class_names: Names of the classes, by label; empty if they are not known.
+        confusion: The confusion matrix, by label, then by predicted class.
     """
 
     file: str
@@ -118,21 +120,21 @@ class Classification:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class ShownImage:
-    """An image worth looking at.
+class ExampleImage:
+    """An image that the report shows.
 
     Attributes:
-        name: Of the image.
-        inputs: The set that it is of.
-        why: `mistake`: the class is wrong. `difference`: two runtimes differ most on it.
+        name: Name of the image.
+        inputs: Name of the set that it belongs to.
+        why: `mistake`: it is classified wrongly. `difference`: two runtimes differ most on it.
             `divergence`: it shows the first diverging layer best.
-        label: The true class, or None.
-        predicted: What the first file says.
-        confidence: The softmax's share for that class.
-        difference: Of the logits of `first` and `second`, or of the codes of the diverging
-            layer, in LSB; 0 for a mistake.
-        first: A participant; empty but for a difference.
-        second: Another one.
+        label: The true class; None if it is not known.
+        predicted: The class that the first file predicts.
+        confidence: The softmax value of the predicted class.
+        difference: Largest difference in LSB, of the logits of `first` and `second` or of the
+            codes of the diverging layer; 0 for a mistake.
+        first: A participant; empty unless `why` is `difference`.
+        second: The participant that it differs from; empty unless `why` is `difference`.
         exact: Whether what is compared has to be equal.
         png: The image at the network's size, a PNG file in base64.
     """
@@ -152,18 +154,18 @@ class ShownImage:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class FileCheck:
-    """What inspection says of a file without running it; see `mobiledeploy inspect`.
+    """The result of `mobiledeploy inspect` for a file.
 
     Attributes:
-        file: Its name.
+        file: Name of the file.
         format: `tflite` or `onnx`.
-        size: Bytes.
+        size: Bytes of the file.
         sha256: Hexadecimal digest of the bytes.
-        kind: What it computes in.
-        runtime: What it needs: a runtime and its oldest release.
-        producer: What the file says about who wrote it; may be empty.
-        weight_bytes: Of all stored values.
-        findings: Rules that it breaks, errors first.
+        kind: The arithmetic of the model, such as int8.
+        runtime: The oldest release of a runtime that runs it.
+        producer: The program that wrote the file, as the file states it; may be empty.
+        weight_bytes: Bytes of all stored values.
+        findings: The rules that it breaks, errors first.
     """
 
     file: str
@@ -179,16 +181,16 @@ class FileCheck:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class CostLine:
-    """What a layer costs for one image.
+    """The cost of a layer for one image.
 
     Attributes:
-        layer: Its name.
-        operator: What it computes.
-        shape: Of its output.
+        layer: Name of the layer.
+        operator: Its operator, such as `conv`.
+        shape: Shape of its output.
         macs: Multiply-accumulate operations.
-        weights: Values in its kernel and bias.
-        weight_bytes: Of int8 kernel and int32 bias.
-        live_bytes: Of all int8 activations that are in memory while it runs.
+        weights: Number of values in kernel and bias.
+        weight_bytes: Bytes of the int8 kernel and the int32 bias.
+        live_bytes: Bytes of all int8 activations that are in memory while it runs.
     """
 
     layer: str
@@ -202,15 +204,15 @@ class CostLine:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class GraphCost:
-    """What the `.tflite`'s graph costs for one image; counted, not estimated.
+    """The cost of the `.tflite`'s graph for one image, counted from its layers.
 
     Attributes:
         macs: Multiply-accumulate operations of convolutions and dense layers.
-        weights: Values in kernels and biases, batch norm folded in.
-        weight_bytes: Of int8 kernels and int32 biases.
-        peak_bytes: Of the int8 activations that are in memory together, at most.
-        peak_layer: The layer that runs then.
-        layers: In running order.
+        weights: Number of values in kernels and biases, batch norm folded in.
+        weight_bytes: Bytes of int8 kernels and int32 biases.
+        peak_bytes: Most bytes of int8 activations that are in memory at a time.
+        peak_layer: The layer that runs at that time.
+        layers: The cost of each layer, in running order.
     """
 
     macs: int
@@ -223,13 +225,13 @@ class GraphCost:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class LatencyLine:
-    """How long a file takes for one image on this machine, in the runtime that apps use.
+    """The latency of a file for one image, in the runtime that apps use.
 
     Attributes:
-        file: Its name.
-        runtime: With version.
-        median: Milliseconds.
-        p90: Milliseconds within which nine of ten runs were done.
+        file: Name of the file.
+        runtime: The runtime with its version.
+        median: Median time in milliseconds.
+        p90: 90th percentile of the times in milliseconds.
     """
 
     file: str
@@ -240,12 +242,12 @@ class LatencyLine:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Latency:
-    """Times of both files, taken in turns, one image and one thread.
+    """The latency of both files on this machine, with one image and one thread.
 
     Attributes:
-        cpu: Where.
-        runs: Of each file.
-        lines: One a file.
+        cpu: Name of this machine's CPU.
+        runs: Number of timed runs of each file.
+        lines: One latency a file.
     """
 
     cpu: str
@@ -255,23 +257,24 @@ class Latency:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """A verification, and what there is to say about the two files besides.
+    """The result of a verification, with measurements and checks of the two files.
 
     Attributes:
-        format: Version of this form.
-        mobiledeploy: Version that made it.
-        created: When, UTC, ISO 8601.
-        title: What was verified.
-        verdict: `verify`'s, in a sentence.
-        verify: The proof, or what is missing from it.
-        classification: On labelled images; None without labels.
-        shown: Images worth looking at.
-        activations: Of the `.tflite`; None where there is no int8 graph of the supported layers.
-        activations_missing: Why there is none; empty if there is.
-        cost: Likewise.
-        latency: Of both files.
-        checks: One a file.
-        manifest: Of a build; None for files that came without one.
+        format: Version of the document's format.
+        mobiledeploy: Version of mobiledeploy that made it.
+        created: Time in UTC, ISO 8601.
+        title: Name of the build or of the two files.
+        verdict: The verdict of `verify`, in a sentence.
+        verify: The result of `verify`.
+        classification: How labelled images are classified; None without labels.
+        shown: Images that the page shows.
+        activations: Statistics of the activations; None where no file has an int8 graph of
+            supported layers.
+        activations_missing: Why there are none; empty if there are.
+        cost: Cost of the int8 graph; None where no file has one of supported layers.
+        latency: Latency of both files.
+        checks: The result of `inspect`, one a file.
+        manifest: The build's manifest; None for two files without a build.
     """
 
     format: int = FORMAT
@@ -281,7 +284,7 @@ class Report:
     verdict: str
     verify: VerifyReport
     classification: Classification | None
-    shown: tuple[ShownImage, ...]
+    shown: tuple[ExampleImage, ...]
     activations: Activations | None
     activations_missing: str
     cost: GraphCost | None

@@ -1,7 +1,8 @@
-"""How long both files take here: one image, one thread, in turns, so that noise meets both.
+"""Measure the latency of both files on this machine, with one image and one thread.
 
-Files run in processes of their own, as everywhere in `verify`; the time contains the way of an
-image there and back, which is some hundredths of a millisecond.
+The files take turns, so that other load on the machine affects both. Each runs in a child process,
+as everywhere in `verify`; the times contain the transfer of the image, which is some hundredths of
+a millisecond.
 """
 
 import time
@@ -16,16 +17,19 @@ from mobiledeploy.runtimes import Array, Session, TensorInfo, cpu, table
 from mobiledeploy.runtimes.child import Children
 
 WARM_UP: Final = 3
+"""Runs of each file that are not timed."""
 FEWEST, MOST = 5, 50
+"""Smallest and largest number of timed runs of each file."""
 SECONDS: Final = 2.0
+"""Seconds after which no further run is started."""
 
 
 def measure(files: Sequence[ModelFile]) -> Latency:
-    """Return the times of files.
+    """Return the latency of each file in the runtime that apps use.
 
     Raises:
         CorruptFileError: A runtime refuses a file.
-        RuntimeDiedError: A runtime dies of a file.
+        RuntimeDiedError: A runtime crashes on a file.
     """
     with Children([table.primary(file.format) for file in files]) as children:
         sessions = [
@@ -65,7 +69,7 @@ def _in_turns(sessions: Sequence[Session]) -> list[list[float]]:
 
 
 def _image(info: TensorInfo) -> Array:
-    """Return noise: what the numbers are does not change how long they take."""
+    """Return an image of noise: the time does not depend on the values."""
     rng = np.random.default_rng(0)
     shape = (1, *info.shape)
     if info.dtype == np.float32:

@@ -1,7 +1,7 @@
-"""`report.html`: a document as a page that needs nothing else.
+"""`report.html`: a report as a page that opens offline.
 
-Every name in it comes from files that may be anybody's: Jinja escapes all of them. Every number
-stands in a `<data>` element whose `value` is the number in `report.json`, or the quotient of two.
+Names in it come from untrusted files, so Jinja escapes all of them. Every number is in a `<data>`
+element whose `value` is a number of `report.json`, or the quotient of two.
 """
 
 import functools
@@ -17,14 +17,15 @@ if TYPE_CHECKING:
     from markupsafe import Markup
 
 MOST_CLASSES: Final = 20
-"""With more, the confusion matrix gives way to the most frequent confusions."""
+"""With more classes, the most frequent confusions are listed instead of the matrix."""
 MOST_PAIRS: Final = 30
+"""Most confusions that are listed."""
 SPACE: Final = "\N{NO-BREAK SPACE}"
 MINUS: Final = "\N{MINUS SIGN}"
 
 
 def render(report: Report) -> str:
-    """Return the page; the same for the same document."""
+    """Return the page of a report; equal reports give equal pages."""
     return _environment().get_template("report.html").render(r=report, v=report.verify)
 
 
@@ -52,7 +53,7 @@ def _environment() -> "Environment":
     environment.globals |= {
         "bars": charts.bars,
         "outline": charts.outline,
-        "spans": charts.spans,
+        "intervals": charts.intervals,
         "steps": charts.steps,
         "table_of": _table,
         "confusions": _confusions,
@@ -76,7 +77,7 @@ def _number(value: float, digits: int = 3) -> "Markup":
 
 
 def _plain(value: float, digits: int = 3) -> str:
-    """Return whole numbers in groups of three digits, others to so many digits."""
+    """Return a whole number in groups of three digits, another one to `digits` digits."""
     if value == int(value):
         text = f"{int(value):,}"
     elif abs(value) >= 10**digits:
@@ -91,7 +92,7 @@ def _percent(value: float, digits: int = 1) -> "Markup":
 
 
 def _ratio(part: int, whole: int, digits: int = 1) -> "Markup":
-    """Return a share as per cent, with both numbers that it comes from."""
+    """Return the quotient of two numbers as a percentage."""
     share = part / whole if whole else 0.0
     return _data(f"{part}/{whole}", f"{share * 100:.{digits}f}{SPACE}%")
 
@@ -105,16 +106,16 @@ def _kilo(value: int, unit: str = "B") -> "Markup":
 
 
 def _layer(name: str) -> str:
-    """Return a layer's name; of the names that a converter joined the first says which it is."""
+    """Return a layer's name; of several names that a converter joined by `;` the first."""
     return name.partition(";")[0]
 
 
 def _words(text: str) -> "Markup":
-    """Return a sentence of the document; what stands between backticks is a name."""
+    """Return a sentence of the document, with the names between backticks as code."""
     from markupsafe import Markup
 
     parts = text.split("`")
-    if len(parts) % 2 == 0:  # one is alone: part of a name
+    if len(parts) % 2 == 0:  # a single backtick is part of a name
         return Markup.escape(text)
     pieces = [
         Markup("<code>{}</code>").format(part) if number % 2 else Markup.escape(part)
@@ -124,56 +125,56 @@ def _words(text: str) -> "Markup":
 
 
 def _sentence(text: str) -> "Markup":
-    """Return a phrase of the document with a capital letter in front."""
+    """Return a sentence of the document that begins with a capital letter."""
     return _words(text[:1].upper() + text[1:])
 
 
-def _label(number: int, found: Classification | None) -> "str | Markup":
+def _label(number: int, classification: Classification | None) -> "str | Markup":
     """Return the name of a class, or its number."""
-    if found is not None and number < len(found.class_names):
-        return found.class_names[number]
+    if classification is not None and number < len(classification.class_names):
+        return classification.class_names[number]
     from markupsafe import Markup
 
     return Markup("class ") + _number(number)
 
 
-def _table(found: Classification) -> list[list[int]]:
+def _table(classification: Classification) -> list[list[int]]:
     """Return the confusion matrix: a row a true class, a column a predicted one."""
-    counts = [[0] * found.classes for _ in range(found.classes)]
-    for cell in found.confusion:
+    counts = [[0] * classification.classes for _ in range(classification.classes)]
+    for cell in classification.confusion:
         counts[cell.label][cell.predicted] = cell.images
     return counts
 
 
-def _confusions(found: Classification) -> list[Confusion]:
-    """Return what was taken for what, the most frequent first."""
-    wrong = [cell for cell in found.confusion if cell.label != cell.predicted]
+def _confusions(classification: Classification) -> list[Confusion]:
+    """Return the confusions of classes, the most frequent first."""
+    wrong = [cell for cell in classification.confusion if cell.label != cell.predicted]
     return sorted(wrong, key=lambda cell: -cell.images)[:MOST_PAIRS]
 
 
-def _heading(found: VerifyReport) -> str:
-    """Return the finding in a line; two files are one function only where that was proven."""
-    if found.float_comparisons:
-        how = "agree within" if found.holds else "differ by more than"
+def _heading(report: VerifyReport) -> str:
+    """Return the verdict in a line; it says "the same function" only if that was proven."""
+    if report.float_comparisons:
+        how = "agree within" if report.holds else "differ by more than"
         return f"The two files {how} float rounding"
-    if found.holds and found.proven:
+    if report.holds and report.proven:
         return "The two files are the same function"
-    if found.holds:
+    if report.holds:
         return "The two files give the same answers"
-    if all(pair.exact_logits == pair.images for pair in found.comparisons):
+    if all(pair.exact_logits == pair.images for pair in report.comparisons):
         return "The two files are not the same function"
     return "The two files do not give the same answers"
 
 
-def _others(found: VerifyReport) -> list[str]:
-    """Return what is wrong besides what the verdict and the first diverging layer say."""
-    divergence, structure = found.divergence, found.structure
+def _others(report: VerifyReport) -> list[str]:
+    """Return the failures that neither the verdict nor the first diverging layer states."""
+    divergence, structure = report.divergence, report.structure
     same = divergence and structure and divergence.reason == structure.reason
-    return [text for text in found.failures[1:] if not (same and text == found.by_integers)]
+    return [text for text in report.failures[1:] if not (same and text == report.by_integers)]
 
 
 def lsb_tips(rows: Sequence[LayerRow]) -> list[str]:
-    """Return what a bar of the chart of differences stands for."""
+    """Return the tooltip of each bar in the chart of differences."""
     return [
         f"{_layer(row.layer)}: {_plain(row.max_lsb)} LSB"
         + ("" if row.alone_max_lsb is None else f", alone {_plain(row.alone_max_lsb)} LSB")
@@ -182,7 +183,7 @@ def lsb_tips(rows: Sequence[LayerRow]) -> list[str]:
 
 
 def noise_tips(tensors: Sequence[Activation]) -> list[str]:
-    """Return what a bar of the chart of noise stands for."""
+    """Return the tooltip of each bar in the chart of noise."""
     return [
         f"{_layer(tensor.name)}: no noise"
         if tensor.sqnr is None

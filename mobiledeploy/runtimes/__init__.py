@@ -6,22 +6,25 @@ knows nothing of what the numbers mean.
 * `table`: all runtimes, and which of them run a format.
 * `litert_xnnpack`, `litert_builtin`, `litert_reference`, `numpy_oracle`: those of a `.tflite`.
 * `ort_optimised`, `ort_unoptimised`: those of an `.onnx`.
-* `litert`, `ort`: sessions of the two engines; `batches`: what all sessions do with a batch.
+* `litert`: sessions of LiteRT, with any of its kernels.
+* `ort`: sessions of ONNX Runtime.
+* `batches`: what all sessions do with a batch.
 * `saturation`: keeps ONNX Runtime's int8 products from overflowing on x86 without VNNI.
-* `child`: files run in processes of their own; `child_process`: one of them, as we see it;
-  `child_worker`: what it does.
+* `child`: files run in processes of their own.
+* `child_worker`: what such a process does.
 * `cpu`: what this machine's processor can do.
 """
 
 import dataclasses
 from collections.abc import Callable, Sequence
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
+from mobiledeploy.formats.model import Format as Format
+
 Array = npt.NDArray[Any]
-Format: TypeAlias = Literal["tflite", "onnx"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,7 +179,7 @@ class Runtime:
         saturates: Whether its int8 products overflow on this CPU unless it is told otherwise.
         saturation_option: What tells it so; empty where no CPU needs it. Our sessions tell it.
         kernel_reasons: From a file and its layers: for each layer, why the kernel that runs it is
-            not the one that proofs speak of. None: nothing can be said about its kernels.
+            not the one that the proofs are about. None: its kernels are not known.
     """
 
     name: str

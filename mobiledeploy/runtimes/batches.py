@@ -1,4 +1,4 @@
-"""Check a batch, cut it into pieces, run them on several threads, put the answers together."""
+"""What all sessions do with a batch: check it, run it in pieces on several threads."""
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -35,7 +35,7 @@ def check(batches: Sequence[Array], expected: Sequence[TensorInfo]) -> None:
             )
 
 
-def counted(inputs: Sequence[Input], expected: int) -> Sequence[Input]:
+def require_count(inputs: Sequence[Input], expected: int) -> Sequence[Input]:
     """Return the inputs of a model that has as many as are expected.
 
     Raises:

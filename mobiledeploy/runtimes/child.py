@@ -3,19 +3,31 @@
 LiteRT trusts a `.tflite` and reads outside of it, or finds a sum too large and aborts: either ends
 the process. Here the process that ends is a child, which ran nothing but that runtime; it also has
 a limit of memory, and of time for each request. After a death the next load starts another one.
+
+A child is given up on when it works too long: by its processors' time, not by the clock. A busy
+machine is no fault of a file. Where the system does not tell that time, and for a process that
+only waits, the clock counts.
 """
 
 import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
 import threading
+import time
 from collections.abc import Callable, Sequence
-from typing import Any, Final, Self
+from pathlib import Path
+from typing import IO, Any, Final, Self
 
 import numpy as np
 
-from mobiledeploy.base.errors import Death, RuntimeDiedError
+from mobiledeploy.base.errors import CorruptFileError, Death, MobileDeployError, RuntimeDiedError
 from mobiledeploy.runtimes import Array, FileLayer, Runtime, TensorInfo
 from mobiledeploy.runtimes.batches import check
-from mobiledeploy.runtimes.child_process import ChildProcess
+from mobiledeploy.runtimes.child_worker import BrokenMessageError, receive, send
 
 LOAD_SECONDS: Final = 25.0
 """Of a processor's time, as all of these; several times what the largest network needs."""
@@ -24,6 +36,17 @@ IMAGE_SECONDS: Final = 5.0
 two for a large network."""
 MOST_SECONDS: Final = 300.0
 """Allowed for any request: a file that hangs is given up then, however many images it got."""
+
+_BOOT: Final = (
+    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
+    "from mobiledeploy.runtimes.child_worker import answer_requests; answer_requests(sys.argv[2])"
+)
+_ERRORS: Final = {error.exit_status: error for error in MobileDeployError.__subclasses__()}
+CLOCK_FACTOR: Final = 6
+"""Times as long as a process may work, by the clock: others may keep the processors busy."""
+PIPE_BYTES: Final = 1 << 20
+"""What a pipe holds where the system can be told: a batch in one go, not in pieces of 64 kB."""
+_LONGEST_PAUSE: Final = 1.0
 
 
 class Children:
@@ -148,7 +171,7 @@ class Children:
         *,
         name: str = "the file",
     ) -> list[tuple[str, ...]]:
-        """Return why other kernels run a file's layers than proofs speak of.
+        """Return why a file's layers run in other kernels than the proven ones.
 
         See `runtimes.Runtime.kernel_reasons`, and `load` for the rest.
         """
@@ -169,14 +192,14 @@ class Children:
                 process.close()
             self._processes.clear()
 
-    def _process(self, runtime: Runtime, *, scratch: bool = False) -> ChildProcess:
+    def _process(self, runtime: Runtime, *, scratch: bool = False) -> "ChildProcess":
         """Return a runtime's process, another one if it has died."""
         with self._lock:
-            found = self._processes.get((runtime.name, scratch))
-            if found is None or found.ended is not None:
-                found = ChildProcess(runtime)
-                self._processes[runtime.name, scratch] = found
-            return found
+            process = self._processes.get((runtime.name, scratch))
+            if process is None or process.ended is not None:
+                process = ChildProcess(runtime)
+                self._processes[runtime.name, scratch] = process
+            return process
 
     def _load(
         self,
@@ -189,7 +212,7 @@ class Children:
         scratch: bool,
     ) -> "ChildSession":
         process = self._process(runtime, scratch=scratch)
-        found, _ = process.ask(
+        answer, _ = process.ask(
             {"do": "load", **wanted},
             [np.frombuffer(model, np.uint8)],
             seconds=self._load_seconds,
@@ -202,7 +225,7 @@ class Children:
             return self._load(runtime, model, wanted, name, hint, scratch=scratch)
 
         seconds = self._load_seconds, self._image_seconds
-        return ChildSession(process, found, name=name, hint=hint, seconds=seconds, again=again)
+        return ChildSession(process, answer, name=name, hint=hint, seconds=seconds, again=again)
 
 
 class ChildSession:
@@ -210,19 +233,19 @@ class ChildSession:
 
     def __init__(
         self,
-        process: ChildProcess,
-        found: dict[str, Any],
+        process: "ChildProcess",
+        answer: dict[str, Any],
         *,
         name: str,
         hint: str | None,
         seconds: tuple[float, float],
         again: Callable[[], "ChildSession"],
     ) -> None:
-        self.runtime = str(found["runtime"])
-        self.options = tuple(map(str, found["options"]))
-        self.inputs = tuple(_info(source) for source in found["inputs"])
-        self.outputs = tuple(_info(output) for output in found["outputs"])
-        self._number, self._process = found["session"], process
+        self.runtime = str(answer["runtime"])
+        self.options = tuple(map(str, answer["options"]))
+        self.inputs = tuple(_info(source) for source in answer["inputs"])
+        self.outputs = tuple(_info(output) for output in answer["outputs"])
+        self._number, self._process = answer["session"], process
         self._name, self._hint, self._seconds, self._again = name, hint, seconds, again
 
     @property
@@ -291,9 +314,191 @@ class ChildSession:
         return None
 
 
-def _info(found: dict[str, Any]) -> TensorInfo:
+def _info(described: dict[str, Any]) -> TensorInfo:
     return TensorInfo(
-        name=str(found["name"]),
-        dtype=np.dtype(found["dtype"]),
-        shape=tuple(map(int, found["shape"])),
+        name=str(described["name"]),
+        dtype=np.dtype(described["dtype"]),
+        shape=tuple(map(int, described["shape"])),
     )
+
+
+class ChildProcess:
+    """A running `child_worker.answer_requests`.
+
+    Attributes:
+        ended: How it ended; None while it runs.
+    """
+
+    def __init__(self, runtime: Runtime) -> None:
+        self.ended: tuple[Death, str] | None = None
+        self._runtime, self._lock, self._closed = runtime, threading.Lock(), False
+        self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - as long as the process
+        # One thread: a pool of them would reserve more address space than the child may have.
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", _BOOT, json.dumps(sys.path), runtime.module],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            pipesize=PIPE_BYTES,
+            env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
+        )
+
+    def ask(
+        self,
+        body: dict[str, Any],
+        arrays: Sequence[Array],
+        *,
+        seconds: float,
+        name: str,
+        loading: bool = False,
+        hint: str | None = None,
+    ) -> tuple[dict[str, Any], list[Array]]:
+        """Send a request and return the answer.
+
+        Args:
+            body: What is asked.
+            arrays: That go with it.
+            seconds: How long a processor may work for it.
+            name: Of the file, for messages.
+            loading: Whether it loads the file.
+            hint: What to say if the process dies.
+
+        Raises:
+            MobileDeployError: What the runtime raised.
+            RuntimeDiedError: Says how the process ended, now or before.
+        """
+
+        def died(death: Death, detail: str) -> RuntimeDiedError:
+            return RuntimeDiedError(
+                file=name,
+                runtime=self._runtime.title,
+                death=death,
+                detail=detail,
+                loading=loading,
+                hint=hint,
+            )
+
+        with self._lock:
+            if self._closed:
+                raise RuntimeError("the process that held the file was closed")
+            if self.ended is not None:
+                raise died(*self.ended)
+            try:
+                answer, outputs = self._exchange(body, arrays, seconds)
+            except _DeathError as error:
+                self.ended = error.death, error.detail
+                self._end()
+                raise died(*self.ended) from None
+        if "memory" in answer:
+            raise died("memory", f"{answer['memory']:,} bytes")
+        if "status" in answer:
+            kind = _ERRORS.get(answer["status"], CorruptFileError)
+            where = f"{name} in {self._runtime.title}"
+            raise kind(f"{where}: {answer['message']}", hint=answer["hint"])
+        return answer, outputs
+
+    def _exchange(
+        self, body: dict[str, Any], arrays: Sequence[Array], seconds: float
+    ) -> tuple[dict[str, Any], list[Array]]:
+        requests, answers = self._process.stdin, self._process.stdout
+        assert requests is not None  # noqa: S101 - both are pipes
+        assert answers is not None  # noqa: S101
+        with TimeLimit(self._process, seconds) as limit:
+            try:
+                send(requests, body, arrays)
+                return receive(answers)
+            except (OSError, EOFError, BrokenMessageError) as error:
+                if limit.ended:
+                    raise _DeathError("time", f"{seconds:.0f} s") from error
+                raise self._death(error) from error
+
+    def _death(self, error: Exception) -> Exception:
+        if isinstance(error, BrokenMessageError):
+            return _DeathError("nonsense", str(error))
+        status = self._process.wait(10)
+        if status < 0:
+            return _DeathError("signal", _signal_name(-status))
+        self._errors.seek(0)
+        errors = self._errors.read().decode(errors="replace")
+        return RuntimeError(f"a child process failed with status {status}:\n{errors}")
+
+    def close(self) -> None:
+        """End the process when it has answered."""
+        with self._lock:
+            self._end()
+            self._closed = True
+
+    def _end(self) -> None:
+        """Kill the process, and wait until it is gone."""
+        self._process.kill()
+        # Closing a pipe flushes what a dead process will never read.
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                try:
+                    pipe.close()
+                except OSError:
+                    continue
+        self._process.wait()
+        self._errors.close()
+
+
+class _DeathError(Exception):
+    """The process ended, or was ended."""
+
+    def __init__(self, death: Death, detail: str) -> None:
+        super().__init__(detail)
+        self.death, self.detail = death, detail
+
+
+class TimeLimit:
+    """Kills a process that takes too long within a `with` block.
+
+    Attributes:
+        ended: Whether it was killed.
+    """
+
+    def __init__(self, process: "subprocess.Popen[Any]", seconds: float) -> None:
+        """Set the limit.
+
+        Args:
+            process: Which works for us.
+            seconds: How long processors may work for it, from the block's beginning.
+        """
+        self.ended = False
+        self._process, self._seconds = process, seconds
+        self._done = threading.Event()
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self._watch, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._done.set()
+
+    def _watch(self) -> None:
+        begun, before = time.monotonic(), cpu_seconds(self._process.pid)
+        while not self._done.wait(min(self._seconds / 4, _LONGEST_PAUSE)):
+            waited, now = time.monotonic() - begun, cpu_seconds(self._process.pid)
+            used = waited if now is None or before is None else now - before
+            if used > self._seconds or waited > CLOCK_FACTOR * self._seconds:
+                self.ended = True
+                self._process.kill()
+                return
+
+
+def cpu_seconds(pid: int) -> float | None:
+    """Return how long processors have worked for a process; None if the system does not say."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+        # The name in front may hold anything, brackets too. Then come utime and stime, in ticks.
+        user, system = stat.rpartition(")")[2].split()[11:13]
+        return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+    except (OSError, ValueError):
+        return None
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"

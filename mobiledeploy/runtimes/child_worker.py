@@ -28,11 +28,11 @@ _Answer = tuple[dict[str, Any], list[Array]]
 
 
 class BrokenMessageError(Exception):
-    """The other side said something that is no message."""
+    """The other process sent something that is no message."""
 
 
-def work(module: str) -> None:
-    """Answer requests from stdin on stdout, until nobody asks.
+def answer_requests(module: str) -> None:
+    """Answer requests from stdin on stdout, until there are no more.
 
     Args:
         module: Whose `RUNTIME` answers.
@@ -50,9 +50,9 @@ def work(module: str) -> None:
             return
         answer: dict[str, Any]
         try:
-            answer, found = tasks[body["do"]](body, arrays)
+            answer, outputs = tasks[body["do"]](body, arrays)
         except MobileDeployError as error:
-            answer, found = (
+            answer, outputs = (
                 {
                     "status": error.exit_status,
                     "message": str(error),
@@ -61,9 +61,9 @@ def work(module: str) -> None:
                 [],
             )
         except MemoryError:
-            answer, found = {"memory": child_process.MAX_MEMORY}, []
+            answer, outputs = {"memory": child_process.MAX_MEMORY}, []
         try:
-            send(answers, answer, found)
+            send(answers, answer, outputs)
         except BrokenPipeError:
             sys.exit(0)
 
@@ -99,8 +99,8 @@ def _tasks(runtime: Runtime) -> dict[str, Callable[[dict[str, Any], list[Array]]
     def kernel_reasons(body: dict[str, Any], arrays: list[Array]) -> _Answer:
         ask = runtime.kernel_reasons
         layers = [FileLayer(**layer) for layer in body["layers"]]
-        found = None if ask is None else ask(arrays[0].tobytes(), layers)
-        return {"reasons": found}, []
+        reasons = None if ask is None else ask(arrays[0].tobytes(), layers)
+        return {"reasons": reasons}, []
 
     def tap(body: dict[str, Any], arrays: list[Array]) -> _Answer:
         from mobiledeploy.formats import model_file
@@ -124,7 +124,7 @@ def send(stream: IO[bytes], body: Mapping[str, Any], arrays: Sequence[Array] = (
         arrays: int8, uint8, int32 or float32.
 
     Raises:
-        OSError: The other side is gone.
+        OSError: The other process is gone.
     """
     described = [[str(array.dtype), list(array.shape)] for array in arrays]
     text = json.dumps({"body": body, "arrays": described}).encode()
@@ -138,7 +138,7 @@ def receive(stream: IO[bytes]) -> tuple[dict[str, Any], list[Array]]:
     """Read a message.
 
     Raises:
-        EOFError: The other side is gone.
+        EOFError: The other process is gone.
         BrokenMessageError: What came is no message of ours, or an absurdly large one.
     """
     (length,) = struct.unpack("<I", _exactly(stream, 4))

@@ -31,12 +31,14 @@ def name() -> str:
 
     Linux names ARM's by number; what it can do tells which kernels the runtimes choose.
     """
-    told = read_cpuinfo()
-    if part := told.get("CPU part"):
-        can = sorted(_ARM_INTEGER & frozenset(told.get("Features", "").split()))
-        maker = told.get("CPU implementer", "unknown")
-        return f"{platform.machine()} {maker}/{part} ({', '.join(can) or 'no int8 extension'})"
-    return told.get("model name") or platform.processor() or platform.machine()
+    entries = read_cpuinfo()
+    if part := entries.get("CPU part"):
+        features = sorted(_ARM_INTEGER & frozenset(entries.get("Features", "").split()))
+        maker = entries.get("CPU implementer", "unknown")
+        return (
+            f"{platform.machine()} {maker}/{part} ({', '.join(features) or 'no int8 extension'})"
+        )
+    return entries.get("model name") or platform.processor() or platform.machine()
 
 
 def read_cpuinfo(path: Path = Path("/proc/cpuinfo")) -> Mapping[str, str]:

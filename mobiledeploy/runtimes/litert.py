@@ -8,11 +8,11 @@ import numpy as np
 from mobiledeploy.base import quiet
 from mobiledeploy.base.errors import CorruptFileError
 from mobiledeploy.runtimes import Array, TensorInfo
-from mobiledeploy.runtimes.batches import check, counted, run_in_pieces
+from mobiledeploy.runtimes.batches import check, require_count, run_in_pieces
 
-Kernels: TypeAlias = Literal["xnnpack", "builtin", "reference"]
+KernelSet: TypeAlias = Literal["xnnpack", "builtin", "reference"]
 
-_RESOLVERS: Final[dict[Kernels, tuple[str, str]]] = {
+_RESOLVERS: Final[dict[KernelSet, tuple[str, str]]] = {
     "xnnpack": ("AUTO", "XNNPACK"),
     "builtin": ("BUILTIN_WITHOUT_DEFAULT_DELEGATES", "builtin kernels"),
     "reference": ("BUILTIN_REF", "reference kernels"),
@@ -24,7 +24,7 @@ _TYPES: Final = tuple(np.dtype(name) for name in ("int8", "uint8", "float32"))
 def load(
     model: bytes,
     *,
-    kernels: Kernels = "xnnpack",
+    kernels: KernelSet = "xnnpack",
     threads: int = 1,
     inner_threads: int = 1,
     inputs: int = 1,
@@ -50,7 +50,7 @@ class LiteRtSession:
     """A `.tflite` in as many interpreters as there are threads; see `runtimes.Session`."""
 
     def __init__(
-        self, model: bytes, kernels: Kernels, threads: int, inner_threads: int, inputs: int
+        self, model: bytes, kernels: KernelSet, threads: int, inner_threads: int, inputs: int
     ) -> None:
         import ai_edge_litert
 
@@ -108,7 +108,7 @@ class _Interpreter:
             outputs = self._interpreter.get_output_details()
         except (ValueError, RuntimeError) as error:
             raise CorruptFileError(f"LiteRT cannot load the model: {error}") from error
-        self._sources = [source["index"] for source in counted(sources, inputs)]
+        self._sources = [source["index"] for source in require_count(sources, inputs)]
         self.inputs = tuple(_info(source) for source in sources)
         self._indices = [out["index"] for out in outputs]
         self.outputs = tuple(_info(out) for out in outputs)

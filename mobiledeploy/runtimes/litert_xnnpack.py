@@ -1,6 +1,7 @@
-"""LiteRT with XNNPACK, its CPU delegate: what phones use of a `.tflite`.
+"""LiteRT with XNNPACK, its CPU delegate: what phones run a `.tflite` with.
 
-XNNPACK takes what it has kernels for; LiteRT computes the rest itself. Which is which it tells.
+XNNPACK takes the operators that it has kernels for, and LiteRT computes the rest itself;
+`delegated` asks it which.
 """
 
 from collections import Counter
@@ -24,7 +25,7 @@ def load(model: bytes, *, threads: int = 1, inner_threads: int = 1, inputs: int 
 
 
 def kernel_reasons(model: bytes, layers: Sequence[FileLayer]) -> list[tuple[str, ...]]:
-    """Return why other kernels run layers than proofs speak of; see `runtimes.Runtime`.
+    """Return why layers run in other kernels than the proven ones; see `runtimes.Runtime`.
 
     Raises:
         CorruptFileError: LiteRT cannot load the file.

@@ -1,7 +1,7 @@
-"""Our own oracle in NumPy: a third opinion on a `.tflite`, from nothing but the file's integers.
+"""The NumPy oracle, which computes a `.tflite` from its integers alone.
 
-It shares no kernel with the runtimes that it judges. Means and softmaxes are those that LiteRT has
-on the CPU that runs this.
+It shares no kernel with the runtimes that it is compared with. Means and softmaxes are those that
+LiteRT has on the CPU that runs this.
 """
 
 import dataclasses

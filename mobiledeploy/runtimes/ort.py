@@ -9,7 +9,7 @@ import numpy as np
 
 from mobiledeploy.base.errors import CorruptFileError
 from mobiledeploy.runtimes import Array, TensorInfo, saturation
-from mobiledeploy.runtimes.batches import check, counted, run_in_pieces
+from mobiledeploy.runtimes.batches import check, require_count, run_in_pieces
 
 _FATAL: Final = 4
 """ONNX Runtime's severity: what it has to say reaches us as exceptions."""
@@ -79,7 +79,7 @@ class OrtSession:
             model, optimised=optimised, threads=inner_threads, save=save
         )
         with _refusals("load"):
-            sources = counted(self._session.get_inputs(), inputs)
+            sources = require_count(self._session.get_inputs(), inputs)
             self.inputs = tuple(_info(source) for source in sources)
             self._fixed_batch = any(isinstance(source.shape[0], int) for source in sources)
             self.outputs = tuple(_info(output) for output in self._session.get_outputs())
@@ -120,8 +120,8 @@ class OrtSession:
 
     def _invoke(self, pieces: Sequence[Array]) -> Sequence[Array]:
         names = [info.name for info in self.inputs]
-        found: Sequence[Array] = self._session.run(None, dict(zip(names, pieces, strict=True)))
-        return found
+        outputs: Sequence[Array] = self._session.run(None, dict(zip(names, pieces, strict=True)))
+        return outputs
 
 
 def _open(
@@ -137,7 +137,7 @@ def _open(
         return _create(model, options), "", ()
     precise = _options(optimised=optimised, threads=threads, save=save)
     precise.add_session_config_entry(saturation.KEY, "1")
-    for data, words in saturation.ways(model):
+    for data, words in saturation.variants(model):
         with contextlib.suppress(CorruptFileError):
             return _create(data, precise), words, (saturation.OPTION,)
     return _create(model, options), f"{saturation.KEY} refused", ()

@@ -1,7 +1,7 @@
-"""ONNX Runtime with all optimisations: what apps use of an `.onnx`.
+"""ONNX Runtime with all optimisations: what apps run an `.onnx` with.
 
 It fuses quantise/dequantise pairs into integer kernels, or computes in float32 where the form of a
-file keeps it from that. Which is which shows in the graph that it saves.
+file prevents that. The graph that it saves shows which.
 """
 
 import tempfile
@@ -28,13 +28,13 @@ def load(model: bytes, *, threads: int = 1, inner_threads: int = 1, inputs: int 
 
 
 def kernel_reasons(model: bytes, layers: Sequence[FileLayer]) -> list[tuple[str, ...]]:
-    """Return why other kernels run layers than proofs speak of; see `runtimes.Runtime`.
+    """Return why layers run in other kernels than the proven ones; see `runtimes.Runtime`.
 
     Raises:
         CorruptFileError: ONNX Runtime cannot load the file.
     """
     chosen = kernels(model)
-    found = {op: sum(kind == op for kind, _ in chosen) for op in _FUSED.values()}
+    fused = {op: sum(kind == op for kind, _ in chosen) for op in _FUSED.values()}
     wanted = {op: sum(_FUSED.get(layer.kind) == op for layer in layers) for op in _FUSED.values()}
 
     def reasons(layer: FileLayer) -> tuple[str, ...]:
@@ -44,8 +44,8 @@ def kernel_reasons(model: bytes, layers: Sequence[FileLayer]) -> list[tuple[str,
                 return ("ONNX Runtime fuses it into no integer kernel: it computes in float32",)
         elif layer.kind in _FUSED:
             op = _FUSED[layer.kind]
-            if found[op] != wanted[op]:
-                words = f"ONNX Runtime has {found[op]} {op} for {wanted[op]} such layers"
+            if fused[op] != wanted[op]:
+                words = f"ONNX Runtime has {fused[op]} {op} for {wanted[op]} such layers"
                 return (f"{words}: it computes the others in float32",)
         return ()
 

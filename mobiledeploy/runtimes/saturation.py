@@ -10,13 +10,12 @@ Sources: onnxruntime/core/optimizer/avx2_weight_s8_to_u8.cc and qdq_transformer/
 """
 
 import functools
-from collections import Counter
 from collections.abc import Iterator
 from typing import Any, Final
 
 import numpy as np
 
-from mobiledeploy.base.errors import CorruptFileError
+from mobiledeploy.formats.onnx import edit
 
 KEY: Final = "session.x64quantprecision"
 OPTION: Final = f"{KEY}=1"
@@ -28,13 +27,6 @@ PROBE: Final = bytes.fromhex(
     "080612080a0208010a02080142040a00100d"
 )
 """An ONNX model: `MatMulInteger` of four uint8 codes `a` and four weights of 127."""
-_INPUTS: Final = {
-    "DequantizeLinear": (0, 2),
-    "QLinearConv": (3, 5),
-    "QLinearMatMul": (3, 5),
-    "QGemm": (3, 5),
-}
-"""By operator: which input the weights are, and which their zero point."""
 
 
 @functools.cache
@@ -54,41 +46,13 @@ def this_cpu_saturates() -> bool:
     return int(total.item()) != PRODUCTS * 255 * 127
 
 
-def ways(model: bytes) -> Iterator[tuple[bytes, str]]:
+def variants(model: bytes) -> Iterator[tuple[bytes, str]]:
     """Yield what may be loaded with the option, and words for it.
 
     Args:
         model: The file; it is yielded first, then a copy of the same numbers.
     """
     yield model, OPTION
-    apart = with_own_zero_points(model)
-    if apart is not None:
-        yield apart, f"{OPTION}, with a zero point for each kernel"
-
-
-def with_own_zero_points(model: bytes) -> bytes | None:
-    """Return a copy in which no two kernels share a zero point; None if none do."""
-    from mobiledeploy.formats.onnx import protobuf
-
-    try:
-        proto = protobuf.message(model)
-    except CorruptFileError:
-        return None
-    graph = proto.graph
-    constants = {tensor.name: tensor for tensor in graph.initializer}
-    readers = []
-    for node in graph.node:
-        weights, place = _INPUTS.get(node.op_type, (0, len(node.input)))
-        if (
-            place < len(node.input)
-            and {node.input[weights], node.input[place]} <= constants.keys()
-        ):
-            readers.append((node, place))
-    count = Counter(node.input[place] for node, place in readers)
-    shared = [(node, place) for node, place in readers if count[node.input[place]] > 1]
-    for number, (node, place) in enumerate(shared):
-        copy = graph.initializer.add()
-        copy.CopyFrom(constants[node.input[place]])
-        copy.name = node.input[place] = f"{copy.name}:own:{number}"
-    data: bytes = proto.SerializeToString()
-    return data if shared else None
+    copy = edit.with_own_zero_points(model)
+    if copy is not None:
+        yield copy, f"{OPTION}, with a zero point for each kernel"

@@ -26,8 +26,8 @@ RUNTIMES: Final[tuple[Runtime, ...]] = (
 
 def running(file: Format) -> tuple[Runtime, ...]:
     """Return the runtimes of a format, what apps use first."""
-    found = [runtime for runtime in RUNTIMES if runtime.format == file]
-    return tuple(sorted(found, key=lambda runtime: not runtime.primary))
+    runtimes = [runtime for runtime in RUNTIMES if runtime.format == file]
+    return tuple(sorted(runtimes, key=lambda runtime: not runtime.primary))
 
 
 def primary(file: Format) -> Runtime:

@@ -1,6 +1,8 @@
-"""What is asked for and what is said of the result: frozen, checked when made, JSON by `codec`.
+"""What a build is asked for, and what it states: frozen dataclasses that are written to JSON.
 
-`config` is a build's configuration, `defaults` decides what a user left open. `input_scaling`
-names the ranges of input that a network may take. `results` is what stages return, `contract`
-what an app must know, `manifest` the list of a build's files.
+`config`: the configuration of a build.
+`defaults`: the defaults of a build, which depend on its data and weights.
+`results`: the results of a build's stages.
+`contract`: `contract.json`, everything that an app must know to use the models.
+`manifest`: `manifest.json`, the list of a finished build's files with their digests.
 """

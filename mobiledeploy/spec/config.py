@@ -1,35 +1,55 @@
-"""What to build. Checked when made: a config that exists is valid, and nothing is undecided.
+"""The configuration of a build, checked when it is made.
 
-`defaults.decide` fills in what the user leaves open.
+Every field has a value; `defaults.decide` chooses those that the user leaves open.
 """
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Final, Literal, TypeAlias, get_args
 
 from mobiledeploy.base.errors import RequestError
-from mobiledeploy.spec.input_scaling import SCALINGS, InputRange, Scaling
 
 Arch: TypeAlias = Literal["v1", "v2"]
+"""MobileNet V1 or V2."""
 Head: TypeAlias = Literal["softmax", "logits"]
+"""What the files end in."""
 Io: TypeAlias = Literal["int8", "uint8", "float32"]
-Engine: TypeAlias = Literal["folded", "tfmot"]
+"""Type of the files' input and output tensors."""
+QatEngine: TypeAlias = Literal["folded", "tfmot"]
+"""What does quantisation-aware training: our graph with folded batch norm, or
+tensorflow-model-optimization."""
 Crop: TypeAlias = Literal["center", "stretch"]
+"""How a photo becomes square: its largest centred square, or both sides resized."""
+InputRange: TypeAlias = Literal["-1..1", "0..1", "0..255"]
+"""The range of a network's input for pixels of 0 to 255 (`--input-range`)."""
+Scaling: TypeAlias = tuple[float, float]
+"""Mean and std of `(pixel - mean) / std`, which turns 8-bit pixels into a network's input."""
 
-ENGINES: Final = get_args(Engine)
+QAT_ENGINES: Final = get_args(QatEngine)
 IOS: Final = get_args(Io)
 HEADS: Final = get_args(Head)
 CROPS: Final = get_args(Crop)
 INPUT_RANGES: Final = get_args(InputRange)
 IMAGENET_RANGE: Final = "-1..1"
+"""The input range that ImageNet's weights were trained with."""
+
+SCALINGS: Final[Mapping[InputRange, Scaling]] = {
+    "-1..1": (128.0, 128.0),
+    "0..1": (0.0, 255.0),
+    "0..255": (0.0, 1.0),
+}
+"""Mean and std of each input range. In each, the 256 pixel values lie on an int8 grid on which the
+code is `pixel - 128`, so that quantising the input loses nothing
+(docs/decisions/0003-input-grid.md)."""
 
 ALPHAS: Final[dict[str, tuple[float, ...]]] = {
     "v1": (0.25, 0.5, 0.75, 1.0),
     "v2": (0.35, 0.5, 0.75, 1.0, 1.3, 1.4),
 }
-"""The width multipliers each paper's models are published for."""
+"""The width multipliers for which each paper's models are published."""
 
 LEARNING_RATES: Final = (1e-9, 10.0)
-"""The least and the largest: a rate of 0 learns nothing, a negative one unlearns."""
+"""The smallest and the largest learning rate that is accepted."""
 
 SMALL_IMAGE: Final = 64
 """Up to this image size the stem keeps the resolution (stride 1): at stride 2 a 32 px image
@@ -39,16 +59,21 @@ DIGITS: Final = "digits"
 """The name of the built-in data: scikit-learn's handwritten digits."""
 
 
-def _choose(what: str, received: object, allowed: tuple[object, ...]) -> None:
+def _choose(what: str, received: object, allowed: tuple[object, ...], *, option: str) -> None:
     if received not in allowed:
+        listed = ", ".join(map(str, allowed))
         raise RequestError(
-            f"expected {what} to be one of {', '.join(map(str, allowed))}; received {received}"
+            f"expected {what} to be one of {listed}; received {received}",
+            hint=f"choose with `{option}`: {listed}",
         )
 
 
-def _within(what: str, received: float, low: float, high: float) -> None:
+def _within(what: str, received: float, low: float, high: float, *, option: str = "") -> None:
     if not low <= received <= high:
-        raise RequestError(f"expected {what} in {low}..{high}; received {received}")
+        raise RequestError(
+            f"expected {what} in {low}..{high}; received {received}",
+            hint=f"give `{option}` a number of this range" if option else None,
+        )
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,8 +84,8 @@ class Preprocessing:
         image_size: Height and width of the result, pixels.
         crop: `center` cuts the largest centred square first; `stretch` resizes both sides.
         mean: Subtracted from the 8-bit value.
-        std: Divides the difference. Both by default as in `layers.SCALINGS`: the int8 code
-            of a pixel is `pixel - 128`, exactly.
+        std: Divides the difference. By default both are those of `SCALINGS["-1..1"]`: the int8
+            code of a pixel is exactly `pixel - 128`.
     """
 
     image_size: int
@@ -70,8 +95,8 @@ class Preprocessing:
 
     def __post_init__(self) -> None:
         """Check the ranges."""
-        _within("image size", self.image_size, 16, 1024)
-        _choose("crop", self.crop, CROPS)
+        _within("image size", self.image_size, 16, 1024, option="--image-size")
+        _choose("crop", self.crop, CROPS, option="--crop")
         _within("mean", self.mean, -1e6, 1e6)
         _within("std", self.std, 1e-6, 1e6)
 
@@ -83,7 +108,7 @@ class Preprocessing:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class ModelConfig:
-    """Which network.
+    """The architecture of the network.
 
     Attributes:
         arch: `v1` or `v2`.
@@ -96,10 +121,10 @@ class ModelConfig:
     image_size: int
 
     def __post_init__(self) -> None:
-        """Check that the architecture has this width, and the size is one it can take."""
-        _choose("arch", self.arch, tuple(ALPHAS))
-        _choose(f"alpha of {self.arch}", self.alpha, ALPHAS[self.arch])
-        _within("image size", self.image_size, 16, 1024)
+        """Check that the architecture has this width multiplier and can take this image size."""
+        _choose("architecture", self.arch, tuple(ALPHAS), option="--arch")
+        _choose(f"alpha of {self.arch}", self.alpha, ALPHAS[self.arch], option="--alpha")
+        _within("image size", self.image_size, 16, 1024, option="--image-size")
 
     @property
     def stem_stride(self) -> int:
@@ -113,12 +138,12 @@ class TrainConfig:
 
     Attributes:
         weights: `none`, `imagenet`, or the path of a Keras weights file.
-        epochs: Passes over the training images (after the head has been trained, with weights);
-            at least 1 without weights: there is nothing to deploy in random numbers.
-        batch_size: Images a step, over all replicas.
-        learning_rate: Peak of the schedule.
-        seed: Of initial weights, order and augmentation.
-        threads: Of TensorFlow's kernels; part of what decides the last bits.
+        epochs: Passes over the training images. With weights to start from they follow the
+            training of the head, and may be 0; without, at least 1.
+        batch_size: Images a step.
+        learning_rate: Peak of the learning rate schedule.
+        seed: Seed of initial weights, order of the images and augmentation.
+        threads: Threads of TensorFlow's kernels; the last bits of the result depend on them.
     """
 
     weights: str
@@ -130,11 +155,12 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         """Check the ranges."""
-        _within("epochs", self.epochs, 0 if self.weights != "none" else 1, 10_000)
-        _within("batch size", self.batch_size, 1, 4096)
-        _within("learning rate", self.learning_rate, *LEARNING_RATES)
-        _within("seed", self.seed, 0, 2**31 - 1)
-        _within("threads", self.threads, 1, 256)
+        fewest = 0 if self.weights != "none" else 1
+        _within("epochs", self.epochs, fewest, 10_000, option="--epochs")
+        _within("batch size", self.batch_size, 1, 4096, option="--batch-size")
+        _within("learning rate", self.learning_rate, *LEARNING_RATES, option="--learning-rate")
+        _within("seed", self.seed, 0, 2**31 - 1, option="--seed")
+        _within("threads", self.threads, 1, 256, option="--threads")
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,14 +168,14 @@ class QuantiseConfig:
     """How the network becomes int8.
 
     Attributes:
-        engine: Which quantisation-aware training.
+        engine: What does quantisation-aware training (QAT).
         steps: Training steps with fake quantisation; 0 for post-training quantisation only.
         batch_size: Images a step.
-        learning_rate: Peak of the schedule.
-        calibration_images: How many training images decide the activation ranges.
+        learning_rate: Peak of the learning rate schedule.
+        calibration_images: Number of training images that decide the activation ranges.
     """
 
-    engine: Engine
+    engine: QatEngine
     steps: int
     batch_size: int
     learning_rate: float
@@ -157,8 +183,8 @@ class QuantiseConfig:
 
     def __post_init__(self) -> None:
         """Check the ranges."""
-        _choose("QAT engine", self.engine, ENGINES)
-        _within("QAT steps", self.steps, 0, 100_000)
+        _choose("QAT engine", self.engine, QAT_ENGINES, option="--qat-engine")
+        _within("QAT steps", self.steps, 0, 100_000, option="--qat-steps")
         _within("QAT batch size", self.batch_size, 1, 4096)
         _within("QAT learning rate", self.learning_rate, *LEARNING_RATES)
         _within("calibration images", self.calibration_images, 1, 100_000)
@@ -166,7 +192,7 @@ class QuantiseConfig:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class ExportConfig:
-    """What the files look like from outside.
+    """Types and output of the two files.
 
     Attributes:
         int8: Whether to quantise; otherwise the files are float32.
@@ -180,21 +206,21 @@ class ExportConfig:
 
     def __post_init__(self) -> None:
         """Check the choices."""
-        _choose("io", self.io, IOS)
-        _choose("head", self.head, HEADS)
+        _choose("io", self.io, IOS, option="--io")
+        _choose("head", self.head, HEADS, option="--head")
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class BuildConfig:
-    """All that a build depends on, but for the data itself.
+    """Everything that a build depends on except the data itself.
 
     Attributes:
         data: `digits`, or the path of a folder with one sub-folder a class.
-        model: Which network.
-        preprocessing: From image file to input.
-        train: Float training.
-        quantise: Quantisation.
-        export: The files.
+        model: The architecture of the network.
+        preprocessing: How an image file becomes the network's input.
+        train: How the float network is trained.
+        quantise: How the network becomes int8.
+        export: Types and output of the two files.
     """
 
     data: str
@@ -205,16 +231,17 @@ class BuildConfig:
     export: ExportConfig
 
     def __post_init__(self) -> None:
-        """Check that 8-bit pixels lie on an int8 grid, and that ImageNet's weights get theirs."""
+        """Check that 8-bit pixels lie on an int8 grid, and ImageNet's weights get their range."""
         mean, std = self.preprocessing.scaling
         if self.export.int8 and not (0 <= mean <= 255 and mean.is_integer()):
             raise RequestError(
-                f"expected a mean in 0..255 without a fraction, by which the code of a pixel is "
-                f"`pixel - 128`; received {mean}"
+                f"expected a whole number in 0..255 as mean, so that the code of a pixel is "
+                f"`pixel - 128`; received {mean}",
+                hint=f"choose with `--input-range`: {', '.join(SCALINGS)}",
             )
         if self.train.weights == "imagenet" and (mean, std) != SCALINGS[IMAGENET_RANGE]:
             raise RequestError(
-                f"ImageNet's weights take pixels as {IMAGENET_RANGE}, not as "
+                f"ImageNet's weights were trained on pixels as {IMAGENET_RANGE}, not as "
                 f"(pixel - {mean:g}) / {std:g}",
                 hint="leave out `--input-range`",
             )

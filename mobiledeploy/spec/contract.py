@@ -1,8 +1,8 @@
-"""`contract.json`: all that an app must know to use the model, one file for Python and Kotlin.
+"""`contract.json`: everything that an app must know to use a build's models.
 
 The schema is docs/schemas/contract.schema.json. Nothing about a model is hard-coded in an app:
-swap the five assets and it works. A contract that exists agrees with itself; the app's own reader
-(android_demo/core, ContractCheck.kt) checks the same.
+replace the five assets and it runs the new model. A contract is checked for contradictions when it
+is made; the app's own reader (android_demo/core, ContractCheck.kt) makes the same checks.
 """
 
 import dataclasses
@@ -16,12 +16,14 @@ from mobiledeploy.spec.results import File
 FORMAT: Final = 3
 """2: with `taps` and `resize_check`. 3: with `labels`."""
 MODELS: Final = ("model.tflite", "model.onnx")
+"""Names of the two models in a build folder."""
 LABELS: Final = "labels.txt"
+"""Name of the file of class names in a build folder."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Grid:
-    """An integer grid: a real value is `(code - zero_point) * scale`.
+class Int8Grid:
+    """Scale and zero point of a tensor: a real value is `(code - zero_point) * scale`.
 
     Attributes:
         scale: Real units per step.
@@ -31,36 +33,39 @@ class Grid:
     scale: float
     zero_point: int
 
+    def __str__(self) -> str:
+        return f"scale {self.scale}, zero point {self.zero_point}"
 
-SOFTMAX: Final = Grid(scale=1 / 256, zero_point=-128)
-"""The grid of every softmax of integers."""
+
+SOFTMAX: Final = Int8Grid(scale=1 / 256, zero_point=-128)
+"""The grid of the scores of every int8 softmax."""
 RELATIVE: Final = 1e-6
-"""How far the input's float32 scale may lie from 1 / std, relatively."""
+"""Largest relative difference between the input's float32 scale and 1 / std."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Tensor:
-    """An input or output of the files.
+class ContractTensor:
+    """The input or the output of both files.
 
     Attributes:
         dtype: `int8`, `uint8` or `float32`.
         shape: Batch first; the batch is 1 in the `.tflite` and free in the `.onnx`.
-        grid: Of the int8 codes; None in a float model.
+        grid: Grid of the int8 codes; None in a float model.
     """
 
     dtype: Io
     shape: tuple[int, ...]
-    grid: Grid | None
+    grid: Int8Grid | None
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Tolerance:
-    """How far a device may be from the golden vectors, in steps (LSB) of the int8 grid.
+    """Largest difference from the golden vectors that is allowed, in steps (LSB) of the grid.
 
     Attributes:
-        logits: 0: XNNPACK and ONNX Runtime compute the same integers everywhere.
-        scores: 1: TFLite's softmax kernels for x86 and arm64 differ by one step; by more only on
-            adversarial logits of a thousand classes, see docs/proof.md.
+        logits: 0, since XNNPACK and ONNX Runtime compute the same integers on all CPUs.
+        scores: 1, since TFLite's softmax kernels for x86 and arm64 differ by one step; they differ
+            by more for adversarial logits of a thousand classes only (docs/proof.md).
     """
 
     logits: int = 0
@@ -69,11 +74,11 @@ class Tolerance:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Patch:
-    """Bytes to be written over a file's own.
+    """Bytes that replace some of a file's bytes.
 
     Attributes:
-        offset: Of the first byte.
-        bytes: In hexadecimal.
+        offset: Place of the first byte in the file.
+        bytes: The new bytes, in hexadecimal.
     """
 
     offset: int
@@ -82,14 +87,14 @@ class Patch:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Tap:
-    """How to make a copy of a model that also gives out what its softmax is computed from.
+    """How to make a copy of a model that has its logits as a second output.
 
     Attributes:
-        path: Of the model.
-        output: Name of the further output, which comes last.
-        dtype: Of the further output: codes on the contract's grid of logits.
-        patch: Bytes to replace, or None.
-        append: Bytes to put behind the end, in hexadecimal.
+        path: The model's file.
+        output: Name of the added output, which comes last.
+        dtype: Type of the added output: codes on the contract's grid of logits.
+        patch: Bytes to replace; None if there are none.
+        append: Bytes to add at the end of the file, in hexadecimal.
     """
 
     path: str
@@ -101,23 +106,23 @@ class Tap:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Contract:
-    """What the files expect and give.
+    """What an app must know of a build's models.
 
     Attributes:
         format: Version of this file's format.
-        name: Of the architecture, such as `mobilenet_v2_0.35_96`.
+        name: Name of the architecture, such as `mobilenet_v2_0.35_96`.
         classes: Number of lines in `labels.txt`.
-        head: Whether the output is a softmax's scores or logits.
-        preprocessing: From photo to pixels to input values.
-        resize: The name of the resize; docs/preprocessing.md defines it.
-        resize_check: SHA-256 of what crop and resize make of `data/test_card.py`'s photo.
+        head: Whether the output is scores (of a softmax) or logits.
+        preprocessing: How a photo becomes input values.
+        resize: Name of the resize algorithm, which docs/preprocessing.md defines.
+        resize_check: SHA-256 of the test photo of `data/test_card.py` after crop and resize.
         input: One RGB image, NHWC.
         output: One value a class.
-        logits: Grid of the logits that golden vectors are judged by; None in a float model.
-        tolerance: For golden vectors.
+        logits: Grid of the logits of the golden vectors; None in a float model.
+        tolerance: Tolerance for golden vectors; None in a float model.
         files: The two models.
-        labels: The classes' names, in the order of the output: in another, every answer is wrong.
-        taps: For each model that ends in a softmax of integers; else empty.
+        labels: The file of class names, which stand in the order of the output.
+        taps: How to tap the logits of each model that ends in an int8 softmax; else empty.
     """
 
     format: Literal[3] = FORMAT
@@ -127,19 +132,19 @@ class Contract:
     preprocessing: Preprocessing
     resize: Literal["triangle-v1"] = "triangle-v1"
     resize_check: str
-    input: Tensor
-    output: Tensor
-    logits: Grid | None
+    input: ContractTensor
+    output: ContractTensor
+    logits: Int8Grid | None
     tolerance: Tolerance | None
     files: tuple[File, ...]
     labels: File
     taps: tuple[Tap, ...]
 
     def __post_init__(self) -> None:
-        """Check that the fields agree.
+        """Check that the fields do not contradict each other.
 
         Raises:
-            CorruptFileError: They contradict each other.
+            CorruptFileError: They do.
         """
         side = self.preprocessing.image_size
         _agree("input.shape", self.input.shape, (1, side, side, 3), f"image_size {side}")
@@ -153,7 +158,7 @@ class Contract:
             self._check_integers()
 
     def _check_float(self) -> None:
-        because = "a float model, which `tolerance` null means"
+        because = "`tolerance` null (a float model)"
         for name, grid in self._grids().items():
             _agree(name, grid, None, because)
         _agree("input.dtype", self.input.dtype, "float32", because)
@@ -167,12 +172,12 @@ class Contract:
         code = self.input.grid
         if code is None or code.zero_point != mean - 128 or abs(code.scale * std - 1) > RELATIVE:
             raise CorruptFileError(
-                f"input.grid: expected scale {1 / std} and zero point {mean - 128} by mean and "
-                f"std, received {code}"
+                f"input.grid: expected scale {1 / std}, zero point {mean - 128} by mean and std, "
+                f"received {_as_json(code)}"
             )
         match self.head:
             case "softmax":
-                because = "a softmax of integers"
+                because = "an int8 softmax"
                 _agree("output.grid", self.output.grid, SOFTMAX, because)
                 _agree("taps", tuple(tap.path for tap in self.taps), MODELS, because)
             case "logits":
@@ -187,7 +192,7 @@ class Contract:
                     f"{file.size} bytes"
                 )
 
-    def _grids(self) -> dict[str, Grid | None]:
+    def _grids(self) -> dict[str, Int8Grid | None]:
         return {
             "input.grid": self.input.grid,
             "output.grid": self.output.grid,
@@ -199,7 +204,7 @@ def class_names(root: Path) -> tuple[str, ...]:
     """Return the classes' names in a build folder's `labels.txt`, in the order of the output.
 
     Raises:
-        CorruptFileError: The file is no UTF-8.
+        CorruptFileError: The file is not UTF-8.
     """
     path = root / LABELS
     try:
@@ -208,10 +213,16 @@ def class_names(root: Path) -> tuple[str, ...]:
         raise CorruptFileError(
             f"{path}: expected text in UTF-8, received byte 0x{error.object[error.start]:02x} at "
             f"{error.start}",
-            hint="run `mobiledeploy build` again: it mends the folder",
+            hint="run `mobiledeploy build` again to restore the folder",
         ) from error
 
 
 def _agree(name: str, received: object, expected: object, because: str) -> None:
     if received != expected:
-        raise CorruptFileError(f"{name}: expected {expected} by {because}, received {received}")
+        raise CorruptFileError(
+            f"{name}: expected {_as_json(expected)} by {because}, received {_as_json(received)}"
+        )
+
+
+def _as_json(value: object) -> str:
+    return "null" if value is None else str(value)

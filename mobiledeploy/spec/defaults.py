@@ -1,7 +1,4 @@
-"""What a build uses where the user says nothing. It follows from the data and the weights.
-
-One table, so that `--help`, the first line of a build and the README say the same.
-"""
+"""The defaults of a build, which depend on its data and weights."""
 
 import dataclasses
 import os
@@ -12,31 +9,32 @@ from mobiledeploy.base.files import Name
 from mobiledeploy.spec.config import (
     ALPHAS,
     DIGITS,
+    SCALINGS,
     Arch,
     BuildConfig,
     Crop,
-    Engine,
     ExportConfig,
     Head,
+    InputRange,
     Io,
     ModelConfig,
     Preprocessing,
+    QatEngine,
     QuantiseConfig,
     TrainConfig,
 )
-from mobiledeploy.spec.input_scaling import SCALINGS, InputRange
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Recipe:
+class TrainingRecipe:
     """Training settings that were measured to work for a kind of data.
 
     Attributes:
         image_size: Height and width, pixels.
-        small: Whether the smallest alpha will do; otherwise 1.0.
+        small: Whether the default alpha is the smallest one; otherwise it is 1.0.
         epochs: Passes over the training images.
         batch_size: Images a step.
-        learning_rate: Peak of the schedule.
+        learning_rate: Peak of the learning rate schedule.
         qat_steps: Steps of quantisation-aware training.
         qat_batch_size: Images a step of quantisation-aware training.
         qat_learning_rate: Peak of its schedule.
@@ -53,21 +51,22 @@ class Recipe:
 
 
 CALIBRATION_IMAGES: Final = 256
+"""Number of training images that decide the activation ranges."""
 
 RECIPES: Final = {
-    "digits, v1": Recipe(
+    "digits, v1": TrainingRecipe(
         image_size=32, small=True, epochs=20, batch_size=64, learning_rate=3e-2,
         qat_steps=60, qat_batch_size=64, qat_learning_rate=1e-4,
     ),
-    "digits, v2": Recipe(
+    "digits, v2": TrainingRecipe(
         image_size=32, small=True, epochs=14, batch_size=64, learning_rate=2e-2,
         qat_steps=60, qat_batch_size=64, qat_learning_rate=1e-4,
     ),
-    "photos": Recipe(
+    "photos": TrainingRecipe(
         image_size=224, small=False, epochs=40, batch_size=32, learning_rate=3e-3,
         qat_steps=60, qat_batch_size=16, qat_learning_rate=3e-5,
     ),
-    "photos, from weights": Recipe(
+    "photos, from weights": TrainingRecipe(
         image_size=224, small=False, epochs=8, batch_size=16, learning_rate=1e-4,
         qat_steps=60, qat_batch_size=16, qat_learning_rate=1e-5,
     ),
@@ -86,7 +85,7 @@ def decide(
     epochs: int | None = None,
     batch_size: int | None = None,
     learning_rate: float | None = None,
-    qat_engine: Engine | None = None,
+    qat_engine: QatEngine | None = None,
     qat_steps: int | None = None,
     int8: bool = True,
     io: Io | None = None,
@@ -94,43 +93,53 @@ def decide(
     seed: int = 0,
     threads: int | None = None,
 ) -> BuildConfig:
-    """Return a complete config: the caller's choices, and defaults that fit the data.
+    """Return a complete configuration: the caller's choices, and defaults that fit the data.
 
     Args:
         arch: `v1` or `v2`.
         alpha: Width multiplier; by default the smallest for digits, 1.0 for photos.
-        image_size: Pixels; by default 32 for digits, 224 for photos.
+        image_size: Height and width, pixels; by default 32 for digits, 224 for photos.
         data: `digits`, or a folder of photos with one sub-folder a class.
         weights: `none`, `imagenet`, or a Keras weights file to start from.
         crop: `center` or `stretch`.
-        input_range: What the network takes for pixels: `-1..1`, `0..1` or `0..255`; weights must
-            be given what they were trained with.
+        input_range: The range of the network's input: `-1..1`, `0..1` or `0..255`; weights need
+            the range that they were trained with.
         epochs: Passes over the training images.
         batch_size: Images a step.
-        learning_rate: Peak of the float schedule.
-        qat_engine: `folded`, which is the default, or `tfmot`.
+        learning_rate: Peak of the schedule of float training.
+        qat_engine: `folded` (the default) or `tfmot`.
         qat_steps: Steps of quantisation-aware training; 0 for post-training only.
         int8: False for float32 files.
         io: Type of the int8 files' input and output; by default int8.
         head: Whether the files end in a softmax or in logits.
-        seed: Of initial weights, order and augmentation.
-        threads: Of TensorFlow's kernels; by default the processor's cores, 8 at most.
+        seed: Seed of initial weights, order of the images and augmentation.
+        threads: Threads of TensorFlow's kernels; by default one a core, 8 at most.
 
     Raises:
         RequestError: A choice is impossible, contradicts another, or would change nothing.
     """
     data, weights = os.fspath(data), os.fspath(weights)
     if arch not in ALPHAS:
-        raise RequestError(f"expected an architecture of {', '.join(ALPHAS)}; received {arch}")
+        raise RequestError(
+            f"expected an architecture of {', '.join(ALPHAS)}; received {arch}",
+            hint=f"choose with `--arch`: {', '.join(ALPHAS)}",
+        )
     if input_range not in SCALINGS:
         raise RequestError(
-            f"expected an input range of {', '.join(SCALINGS)}; received {input_range}"
+            f"expected an input range of {', '.join(SCALINGS)}; received {input_range}",
+            hint=f"choose with `--input-range`: {', '.join(SCALINGS)}",
         )
     mean, std = SCALINGS[input_range]
     if not int8 and (qat_steps or qat_engine is not None):
-        raise RequestError("float files are not quantised, but a `--qat-` option was given")
+        raise RequestError(
+            "float files are not quantised, but `--qat-steps` or `--qat-engine` was given",
+            hint="leave it out, or leave out `--float`",
+        )
     if not int8 and io not in {None, "float32"}:
-        raise RequestError(f"float files have float32 tensors, but `--io {io}` was asked for")
+        raise RequestError(
+            f"float files have float32 tensors, but `--io {io}` was asked for",
+            hint="leave out `--io`, or leave out `--float`",
+        )
     if qat_steps == 0 and qat_engine is not None:
         raise RequestError(
             f"with `--qat-steps 0` there is no quantisation-aware training, but `--qat-engine "

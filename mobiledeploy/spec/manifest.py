@@ -1,7 +1,7 @@
-"""`manifest.json`: every file of a finished build with its digest, and what it was made from.
+"""`manifest.json`: the list of a finished build's files with their digests.
 
-A folder whose manifest checks can be moved, zipped and verified elsewhere. Stage folders are
-working state and not part of it: they may be deleted.
+It also names the versions and settings that the build was made with. A build folder can be moved,
+zipped and verified elsewhere. The stages' folders are not listed: they may be deleted.
 """
 
 import dataclasses
@@ -18,26 +18,27 @@ from mobiledeploy.spec.results import File
 
 NAME: Final = "manifest.json"
 FORMAT: Final = 1
+"""Version of the file's format."""
 MOST_TEXT: Final = 1 << 24
-"""Bytes of a JSON file or of the labels: they are read whole."""
+"""Largest size in bytes of a JSON file or of the labels, which are read as a whole."""
 DECISIVE: Final = (
     "ai-edge-litert", "h5py", "keras", "numpy", "onnx", "onnxruntime", "pillow",
     "tensorflow", "tensorflow-model-optimization", "tf2onnx", "tf_keras",
 )  # fmt: skip
-"""Packages whose version can change what a build gives."""
+"""Packages whose version can change the result of a build."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
-    """What a build folder is.
+    """The files of a build, and what they were made with.
 
     Attributes:
         format: Version of this file's format.
-        mobiledeploy: Version that made the build.
-        versions: Of the packages that decide the result.
-        config: What was asked for, defaults filled in.
+        mobiledeploy: Version of mobiledeploy that made the build.
+        versions: Versions of the packages that can change the result.
+        config: The configuration, defaults included.
         data_digest: SHA-256 of the images, labels and names.
-        files: All files but this one, sorted by path.
+        files: All files but `manifest.json`, sorted by path.
     """
 
     format: Literal[1] = FORMAT
@@ -49,18 +50,18 @@ class Manifest:
 
 
 def versions() -> dict[str, str]:
-    """Return the installed versions of the packages that decide a build's result."""
-    found = {}
+    """Return the installed versions of the packages that can change a build's result."""
+    installed = {}
     for package in DECISIVE:
         try:
-            found[package] = importlib.metadata.version(package)
+            installed[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
             continue  # an extra that this machine does not have
-    return found
+    return installed
 
 
 def write(root: Path, manifest: Manifest) -> None:
-    """Write `manifest.json`, last of all files.
+    """Write `manifest.json`, which is done after all other files.
 
     Raises:
         StorageError: The folder cannot be written.
@@ -69,14 +70,14 @@ def write(root: Path, manifest: Manifest) -> None:
 
 
 def read(root: Path, *, holding: Iterable[str] = ()) -> Manifest:
-    """Return a build folder's manifest after checking every file that it names.
+    """Return a build folder's manifest, after checking every file that it lists.
 
     Args:
         root: The folder.
-        holding: Files that the caller is going to read: the manifest must vouch for them.
+        holding: Files that the caller is going to read: the manifest must list them.
 
     Raises:
-        CorruptFileError: There is no finished build, or a file is missing, changed, or absurdly
+        CorruptFileError: There is no finished build, or a file is missing, changed, or too
             large.
     """
     path = root / NAME
@@ -90,13 +91,13 @@ def read(root: Path, *, holding: Iterable[str] = ()) -> Manifest:
     missing = sorted(set(holding) - {file.path for file in manifest.files})
     if missing:
         raise CorruptFileError(
-            f"the build in {root} holds no {', '.join(missing)}: {NAME} does not name it",
-            hint="run `mobiledeploy build` again: it mends the folder",
+            f"the build in {root} holds no {', '.join(missing)}: {NAME} does not list it",
+            hint="run `mobiledeploy build` again to restore the folder",
         )
     for file in manifest.files:
-        found = file.check(root)
-        if found.suffix in {".json", ".txt"}:
-            _check_text(found)
+        checked = file.check(root)
+        if checked.suffix in {".json", ".txt"}:
+            _check_text(checked)
     return manifest
 
 
@@ -105,5 +106,5 @@ def _check_text(path: Path) -> None:
     if size > MOST_TEXT:
         raise CorruptFileError(
             f"{path}: expected at most {MOST_TEXT:,} bytes, received {size:,}",
-            hint="no build writes such a file: it is damaged, or made to do harm",
+            hint="no build writes a file of this size: do not use the folder",
         )

@@ -1,4 +1,7 @@
-"""What stages return: frozen, comparable, written as JSON. Paths are relative and POSIX."""
+"""The results of a build's stages, as they are written to JSON.
+
+Paths in them are relative to the build folder, with `/`.
+"""
 
 import dataclasses
 from pathlib import Path, PurePosixPath
@@ -12,11 +15,11 @@ from mobiledeploy.base.errors import CorruptFileError
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, order=True)
 class File:
-    """A file of a build, by content.
+    """A file of a build with its digest.
 
     Attributes:
-        path: Relative to the build folder, POSIX.
-        size: Bytes.
+        path: Path relative to the build folder, with `/`.
+        size: Bytes of the file.
         sha256: Hexadecimal digest of the bytes.
     """
 
@@ -26,7 +29,7 @@ class File:
 
     @classmethod
     def of(cls, root: Path, path: Path) -> "File":
-        """Describe a file that lies under `root`."""
+        """Return the description of a file that lies under `root`."""
         return cls(
             path=path.relative_to(root).as_posix(),
             size=path.stat().st_size,
@@ -34,10 +37,10 @@ class File:
         )
 
     def locate(self, root: Path) -> Path:
-        """Return the file's place under `root`.
+        """Return the file's path under `root`.
 
         Raises:
-            CorruptFileError: The path would leave `root`.
+            CorruptFileError: The path would lead out of `root`.
         """
         pure = PurePosixPath(self.path)
         unusual = "\\" in self.path or "\0" in self.path or len(self.path) > files.MOST_NAME
@@ -48,7 +51,7 @@ class File:
         return root / pure
 
     def check(self, root: Path) -> Path:
-        """Return the file's place after making sure that it holds the same bytes.
+        """Return the file's path under `root`, after checking that its bytes are unchanged.
 
         Raises:
             CorruptFileError: The file is missing or was changed.
@@ -56,48 +59,48 @@ class File:
         path = self.locate(root)
         if not path.is_file():
             raise CorruptFileError(
-                f"{path} is missing", hint="run `mobiledeploy build` again: it mends the folder"
+                f"{path} is missing", hint="run `mobiledeploy build` again to restore the folder"
             )
         if path.stat().st_size != self.size or files.sha256(path) != self.sha256:
             raise CorruptFileError(
                 f"{path} is not the file that was built: its SHA-256 differs",
-                hint="run `mobiledeploy build` again: it mends the folder",
+                hint="run `mobiledeploy build` again to restore the folder",
             )
         return path
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Score:
-    """How many images were classified right.
+class Accuracy:
+    """How many images were classified correctly.
 
     Attributes:
         correct: Images whose highest logit is their label's.
-        total: Images scored.
+        total: Images that were classified.
     """
 
     correct: int
     total: int
 
     @classmethod
-    def of(cls, predicted: npt.NDArray[np.int64], labels: npt.NDArray[np.int64]) -> "Score":
-        """Count where predicted classes are the labels; both of shape (images,)."""
+    def of(cls, predicted: npt.NDArray[np.int64], labels: npt.NDArray[np.int64]) -> "Accuracy":
+        """Count the predicted classes that equal the labels; both have the shape (images,)."""
         return cls(correct=int((predicted == labels).sum()), total=len(labels))
 
     @property
     def top1(self) -> float:
-        """The fraction of right answers, 0..1."""
+        """The fraction of correct answers, 0..1."""
         return self.correct / self.total
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class DataResult:
-    """The images, decoded and resized once: `data/pixels.npy`, `data/index.json`.
+    """Result of the stage `data`: decoded, resized images in `pixels.npy` and `index.json`.
 
     Attributes:
-        class_names: By label.
+        class_names: Names of the classes, by label.
         train: Number of images to train on.
-        validation: Number of images that choose between candidates.
-        test: Number of held-back images.
+        validation: Number of images that decide between the candidates.
+        test: Number of held-back images, on which accuracy is reported.
         unreadable: Names of images that could not be decoded.
     """
 
@@ -110,44 +113,46 @@ class DataResult:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class TrainResult:
-    """The float network: `train/network.npz`, `train/model.keras`, `train/logits.npy`.
+    """Result of the stage `train`: the float network in `network.npz` and `model.keras`.
+
+    `logits.npy` holds its logits of the held-back images.
 
     Attributes:
-        validation: Score of the float network on the validation images.
-        test: Score of the float network on the held-back images.
-        note: What was taken from weights and what is new, in a sentence; may be empty.
+        validation: Accuracy of the float network on the validation images.
+        test: Accuracy of the float network on the held-back images.
+        note: Which layers were taken from weights and which are new, in a sentence; may be empty.
     """
 
-    validation: Score
-    test: Score
+    validation: Accuracy
+    test: Accuracy
     note: str
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
-    """An int8 file made from the network: `quantise/<name>.tflite`.
+    """An int8 file that could be shipped: `quantise/<name>.tflite`.
 
     Attributes:
         name: `ptq` or `qat`.
-        validation: Score of the file on the validation images: what decides.
-        validation_loss: Mean cross-entropy of its logits there: what decides among equals.
-        test: Score of the file on the held-back images: what is reported.
+        validation: Accuracy on the validation images, by which the candidate is chosen.
+        validation_loss: Mean cross-entropy on the validation images, which breaks a tie.
+        test: Accuracy on the held-back images, which is reported.
     """
 
     name: str
-    validation: Score
+    validation: Accuracy
     validation_loss: float
-    test: Score
+    test: Accuracy
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class QuantiseResult:
-    """The candidates, and which one is shipped.
+    """Result of the stage `quantise`: the candidates, one of which is shipped.
 
     Attributes:
-        candidates: Post-training quantisation first.
-        chosen: The name of the shipped candidate.
-        reason: Why, in a sentence.
+        candidates: The candidates, post-training quantisation first.
+        chosen: Name of the shipped candidate.
+        reason: Why it was chosen, in a sentence.
     """
 
     candidates: tuple[Candidate, ...]
@@ -157,13 +162,14 @@ class QuantiseResult:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class ExportResult:
-    """The two files, and what their integers are.
+    """Result of the stage `export`: the two files.
 
     Attributes:
         files: `model.tflite` and `model.onnx`, in `export/`.
-        grid: SHA-256 of the integer graph that both serialise; empty for float files.
-        certified: How many additions and means were tried over every input there is.
-        nudged: How many of them needed other scales in the ONNX file.
+        grid: SHA-256 of the integer graph that both files hold; empty for float files.
+        certified: Number of operators that were tried on all of their possible inputs.
+        nudged: Number of those whose scales are slightly different in the `.onnx`, so that both
+            runtimes round alike.
     """
 
     files: tuple[File, ...]
@@ -177,8 +183,8 @@ class StageTime:
     """How long a stage took.
 
     Attributes:
-        stage: Its name.
-        seconds: Wall-clock seconds; 0 if its earlier result was taken over.
+        stage: Name of the stage.
+        seconds: Wall-clock seconds; 0 if its earlier result was reused.
     """
 
     stage: str
@@ -187,30 +193,30 @@ class StageTime:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class ScoreLine:
-    """A row of the summary: one network or file, on the held-back images.
+    """The accuracy of one network or file on the held-back images.
 
     Attributes:
         name: `float`, `ptq int8`, `qat int8`, `model.tflite` or `model.onnx`.
-        test: Its score.
-        shipped: Whether this is what the build's files hold.
+        test: Its accuracy.
+        shipped: Whether the build's files hold this network.
     """
 
     name: str
-    test: Score
+    test: Accuracy
     shipped: bool
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class BuildReport:
-    """What a build gave: `report.json`.
+    """The result of a build: `report.json`.
 
     Attributes:
-        scores: Float network first, then the candidates, then the two files.
+        scores: Accuracies: the float network first, then the candidates, then the two files.
         reason: Why the shipped candidate was chosen; empty for float files.
-        note: What was taken from weights and what is new; may be empty.
-        unreadable: Images that were left out.
+        note: Which layers were taken from weights and which are new; may be empty.
+        unreadable: Names of images that could not be decoded and were left out.
         files: The two files.
-        verdict: What the verification found, in a sentence.
+        verdict: Result of the verification, in a sentence.
         holds: Whether the two files are the same function.
         times: Seconds of each stage.
     """

@@ -11,16 +11,14 @@ import numpy as np
 
 from mobiledeploy._version import __version__
 from mobiledeploy.formats.onnx.writer import OnnxWriter
-from mobiledeploy.integer.digest import digest
-from mobiledeploy.integer.graph import IntegerGraph
-from mobiledeploy.integer.head import with_head
+from mobiledeploy.integer.graph import IntegerGraph, digest, with_head
 from mobiledeploy.ops import table
 from mobiledeploy.ops.certificate import Certificate
 from mobiledeploy.ops.onnx import IMAGE_AXES, OnnxInput, zero_point
 from mobiledeploy.ops.tensors import QTensor
 from mobiledeploy.spec.config import Head, Io
 from mobiledeploy.targets import onnx_stem
-from mobiledeploy.targets.border import border
+from mobiledeploy.targets.outer_tensor import outer_tensor
 
 INNER: Final = "_uint8"
 """Behind the name of the input or output where a tensor inside holds its codes."""
@@ -57,7 +55,7 @@ def write(
     tensors = graph.tensors()
     model = OnnxWriter(names=tensors)
     image = _write_input(model, graph.input, io)
-    stem = onnx_stem.find(graph)
+    stem = onnx_stem.find_stem(graph)
     if stem is None and _is_image(graph.input):
         image = model.node("Transpose", [image], perm=[0, 3, 1, 2])
     codes = {graph.input.name: image}
@@ -74,8 +72,8 @@ def write(
     _write_output(model, graph.output, codes[graph.output.name], io)
     return model.finish(
         graph.name,
-        inputs=[(graph.input.name, border(graph.input, io).dtype, graph.input.shape)],
-        outputs=[(graph.output.name, border(graph.output, io).dtype, graph.output.shape)],
+        inputs=[(graph.input.name, outer_tensor(graph.input, io).dtype, graph.input.shape)],
+        outputs=[(graph.output.name, outer_tensor(graph.output, io).dtype, graph.output.shape)],
         producer_version=__version__,
         metadata={f"{PREFIX}graph": digest(graph)},
     )

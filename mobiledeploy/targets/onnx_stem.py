@@ -26,7 +26,7 @@ WINDOW: Final = 3
 """Width of the kernel: an output pixel reads at most one pixel of the next four."""
 
 
-def find(graph: IntegerGraph) -> Conv | None:
+def find_stem(graph: IntegerGraph) -> Conv | None:
     """Return the convolution that a graph begins with, if it can be written so."""
     node, image = graph.nodes[0], graph.input
     if not isinstance(node, Conv):
@@ -44,7 +44,7 @@ def find(graph: IntegerGraph) -> Conv | None:
 
 
 def write_stem(model: OnnxWriter, node: Conv, image: QTensor, codes: str, output: str) -> None:
-    """Add the nodes of the convolution that `find` found.
+    """Add the nodes of the convolution that `find_stem` returned.
 
     Args:
         model: To add them to.
@@ -58,7 +58,7 @@ def write_stem(model: OnnxWriter, node: Conv, image: QTensor, codes: str, output
     wide = _reshape(model, codes, f"{name}/wide", (height, width // PIXELS, PIXELS * colours))
     channels_first = model.node("Transpose", [wide], perm=[0, 3, 1, 2])
     reals = onnx.dequantise(model, [OnnxInput(codes=channels_first, tensor=image)])
-    kernel = widened(kernel_oihw(node))
+    kernel = over_pixels(kernel_oihw(node))
     (top, bottom), _ = pads(node, image.shape[:2])
     product = model.node(
         "Conv",
@@ -74,7 +74,7 @@ def write_stem(model: OnnxWriter, node: Conv, image: QTensor, codes: str, output
     model.node("Transpose", [pixels], output, perm=[0, 3, 1, 2])
 
 
-def widened(kernel: Int8) -> Int8:
+def over_pixels(kernel: Int8) -> Int8:
     """Return the kernel over four pixels at a time.
 
     Args:

@@ -5,13 +5,12 @@ from typing import assert_never
 import numpy as np
 
 from mobiledeploy.formats.tflite.writer import TfliteWriter
-from mobiledeploy.integer.graph import IntegerGraph
-from mobiledeploy.integer.head import with_head
+from mobiledeploy.integer.graph import IntegerGraph, with_head
 from mobiledeploy.ops import table
 from mobiledeploy.ops.tensors import QTensor
 from mobiledeploy.ops.tflite import TfliteInput
 from mobiledeploy.spec.config import Head, Io
-from mobiledeploy.targets.border import border
+from mobiledeploy.targets.outer_tensor import outer_tensor
 
 
 def write(graph: IntegerGraph, *, io: Io = "int8", head: Head = "softmax") -> bytes:
@@ -76,7 +75,7 @@ def _inner(model: TfliteWriter, tensor: QTensor, name: str) -> int:
 
 
 def _outer(model: TfliteWriter, tensor: QTensor, io: Io) -> int:
-    outside = border(tensor, io)
+    outside = outer_tensor(tensor, io)
     return model.activation(
         tensor.name,
         outside.dtype,

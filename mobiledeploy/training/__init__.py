@@ -3,4 +3,22 @@
 In come an `Architecture`, weights and a `Dataset`; out go a `Network` and `Ranges`. With
 `models/` and the float exports this is the only room that imports TensorFlow, and only when
 called.
+
+* `tensorflow_setup`: imports TensorFlow without its messages, with deterministic kernels.
+* `tensorflow_graph`: the forward pass of a network; one TensorFlow function per operator.
+* `float_training`: training from random weights.
+* `batch_norm`: batch normalisation in training, as one operation.
+* `transfer`: training from given weights: the head first, then all layers.
+* `imagenet_weights`: downloads the ImageNet weights of Keras applications.
+* `calibrate`: activation ranges, measured on a representative dataset.
+* `qat`: the interface of quantisation-aware training.
+* `qat_folded`: the default engine: fake quantisation of the folded network.
+* `qat_tfmot`: the engine that uses tensorflow-model-optimization.
+* `loop`: the training loop that all of these use.
+* `step`: one step of it as a TensorFlow graph, Adam included.
+* `loss`: cross entropy with smoothed labels.
+* `augment`: random variations of training images.
+* `early_stopping`: which weights are kept.
+* `checkpoint`: saves a run so that it can resume.
+* `predict`: the float network's outputs for images.
 """

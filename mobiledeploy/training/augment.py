@@ -1,47 +1,49 @@
-"""Random variations of training images: pure functions of (seed, step, row of the batch).
+"""Augmentation: random variations of training images.
 
-A variation is one affine map with bilinear sampling, which covers zoom, crop, shift, rotation and
-flip at once, and a change of brightness and contrast. Images come in as 8-bit pixels and leave
-on the network's input scale.
+A variation is a pure function of (seed, step, row of the batch). It is one affine map with
+bilinear sampling, which does zoom, crop, shift, rotation and flip at once, followed by a change
+of brightness and contrast. Input: 8-bit pixels. Output: float32 on the network's input scale.
 """
 
 from typing import Final, Literal, TypeAlias, assert_never, get_args
 
 from mobiledeploy.base.errors import RequestError
-from mobiledeploy.spec.input_scaling import Scaling
-from mobiledeploy.training import session
-from mobiledeploy.training.graph import Tensor
-from mobiledeploy.training.input_grid import SIGNED, from_signed, limits, to_input
+from mobiledeploy.spec.config import SCALINGS, Scaling
+from mobiledeploy.training import tensorflow_setup
 from mobiledeploy.training.step import Prepare
+from mobiledeploy.training.tensorflow_graph import TfTensor, input_limits, to_input
 
 Augmentation: TypeAlias = Literal["digits", "photos", "none"]
 NAMES: Final = get_args(Augmentation)
 
+SIGNED: Final = SCALINGS["-1..1"]
+"""The scale on which images are varied."""
+
 ROTATION: Final = 10.0
-"""Of a digit, degrees to either side."""
+"""Digits: largest rotation, degrees in either direction."""
 SHIFT: Final = 0.08
-"""Of a digit, share of the image to either side."""
+"""Digits: largest shift, share of the image in either direction."""
 ZOOM: Final = 0.1
-"""Of a digit: height and width are scaled by up to `exp(0.1)` either way, each on its own."""
+"""Digits: height and width are scaled independently, by a factor of exp(-0.1) to exp(0.1)."""
 
 SMALLEST_CROP: Final = 0.5
-"""Of a photo: the least share of its area that remains."""
+"""Photos: smallest share of the area that a crop keeps."""
 ASPECT: Final = 4 / 3
-"""Of a photo's crop: the largest ratio of its sides."""
+"""Photos: largest ratio of a crop's sides."""
 BRIGHTNESS: Final = 0.1
-"""Of a photo: added to values in -1..1, either way."""
+"""Photos: largest number added to values in -1..1, of either sign."""
 CONTRAST: Final = 0.2
-"""Of a photo: values are scaled by up to this share more or less."""
+"""Photos: values are multiplied by 0.8 to 1.2."""
 
 
 def augmentation(name: Augmentation, *, seed: int, scaling: Scaling) -> Prepare:
-    """Return a variation of images for the training loop.
+    """Return the function that varies a batch of images in the training loop.
 
     Args:
-        name: `digits` shifts, turns and zooms a little, and never flips; `photos` crops, flips
-            and changes the light; `none` leaves images as they are.
-        seed: Another seed, other variations.
-        scaling: What the network takes for pixels; the variations do not depend on it.
+        name: `digits` shifts, rotates and zooms slightly, and never flips; `photos` crops, flips,
+            and changes brightness and contrast; `none` leaves images as they are.
+        seed: Of the random numbers.
+        scaling: The network's input scaling; the variations do not depend on it.
 
     Raises:
         RequestError: There is no such augmentation.
@@ -49,7 +51,7 @@ def augmentation(name: Augmentation, *, seed: int, scaling: Scaling) -> Prepare:
     if name not in NAMES:
         raise RequestError(f"expected an augmentation of {', '.join(NAMES)}; received {name}")
 
-    def prepare(pixels: Tensor, step: Tensor) -> Tensor:
+    def prepare(pixels: TfTensor, step: TfTensor) -> TfTensor:
         match name:
             case "digits":
                 return from_signed(_digits(pixels, seed, step), scaling)
@@ -63,8 +65,8 @@ def augmentation(name: Augmentation, *, seed: int, scaling: Scaling) -> Prepare:
     return prepare
 
 
-def _digits(pixels: Tensor, seed: int, step: Tensor) -> Tensor:
-    tf = session.tensorflow()
+def _digits(pixels: TfTensor, seed: int, step: TfTensor) -> TfTensor:
+    tf = tensorflow_setup.tensorflow()
     angle, zoom_y, zoom_x, shift_y, shift_x = _draws(pixels, 5, seed, step)
     angle *= ROTATION * 3.141592653589793 / 180
     zoom_y, zoom_x = tf.exp(ZOOM * zoom_y), tf.exp(ZOOM * zoom_x)
@@ -73,8 +75,8 @@ def _digits(pixels: Tensor, seed: int, step: Tensor) -> Tensor:
     return _sample(to_input(pixels, SIGNED), rows, columns, (SHIFT * shift_y, SHIFT * shift_x))
 
 
-def _photos(pixels: Tensor, seed: int, step: Tensor) -> Tensor:
-    tf = session.tensorflow()
+def _photos(pixels: TfTensor, seed: int, step: TfTensor) -> TfTensor:
+    tf = tensorflow_setup.tensorflow()
     area, aspect, top, left, flip, brightness, contrast = _draws(pixels, 7, seed, step)
     side = tf.sqrt(1 - (1 - SMALLEST_CROP) * (area + 1) / 2)
     stretch = tf.exp(aspect * 0.5 * tf.math.log(ASPECT))
@@ -88,12 +90,21 @@ def _photos(pixels: Tensor, seed: int, step: Tensor) -> Tensor:
     )
     scale = (1 + CONTRAST * contrast)[:, tf.newaxis, tf.newaxis, tf.newaxis]
     offset = (BRIGHTNESS * brightness)[:, tf.newaxis, tf.newaxis, tf.newaxis]
-    return tf.clip_by_value(images * scale + offset, *limits(SIGNED))
+    return tf.clip_by_value(images * scale + offset, *input_limits(SIGNED))
 
 
-def _draws(pixels: Tensor, count: int, seed: int, step: Tensor) -> list[Tensor]:
-    """Return `count` vectors of random numbers in -1..1, one number an image."""
-    tf = session.tensorflow()
+def from_signed(values: TfTensor, scaling: Scaling) -> TfTensor:
+    """Convert values from the scale -1..1 to another input scaling."""
+    if scaling == SIGNED:
+        return values
+    signed_mean, signed_std = SIGNED
+    mean, std = scaling
+    return (values * signed_std + (signed_mean - mean)) / std
+
+
+def _draws(pixels: TfTensor, count: int, seed: int, step: TfTensor) -> list[TfTensor]:
+    """Return `count` vectors of random numbers in -1..1, each with one number per image."""
+    tf = tensorflow_setup.tensorflow()
     numbers = tf.random.stateless_uniform(
         (pixels.shape[0], count), seed=(seed, step), minval=-1.0, maxval=1.0, alg="philox"
     )
@@ -101,20 +112,20 @@ def _draws(pixels: Tensor, count: int, seed: int, step: Tensor) -> list[Tensor]:
 
 
 def _sample(
-    images: Tensor,
-    rows: tuple[Tensor, Tensor],
-    columns: tuple[Tensor, Tensor],
-    shift: tuple[Tensor, Tensor],
-) -> Tensor:
-    """Return images sampled along an affine map about their centre; edges are repeated.
+    images: TfTensor,
+    rows: tuple[TfTensor, TfTensor],
+    columns: tuple[TfTensor, TfTensor],
+    shift: tuple[TfTensor, TfTensor],
+) -> TfTensor:
+    """Return images transformed by an affine map about their centre; edge pixels are repeated.
 
     Args:
         images: float32, shape (batch, height, width, channels).
-        rows: How the source row grows with the target row and with the target column.
-        columns: The same for the source column.
-        shift: Of source rows and columns, as shares of the image.
+        rows: Change of the source row per target row, and per target column.
+        columns: Change of the source column per target row, and per target column.
+        shift: Added to source rows and to source columns, as shares of the image.
     """
-    tf = session.tensorflow()
+    tf = tensorflow_setup.tensorflow()
     height, width = images.shape[1:3]
     middle_y, middle_x = (height - 1) / 2, (width - 1) / 2
     zero = tf.zeros_like(shift[0])

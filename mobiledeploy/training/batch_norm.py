@@ -1,8 +1,7 @@
-"""A Keras model's own variables behind a faster forward pass.
+"""Batch normalisation in training, as one TensorFlow operation on a Keras model's variables.
 
-Keras 3 computes a training batch normalisation in some ten operations; TensorFlow has it as one.
-For MobileNet V2 that makes a step a third faster and its graph half as large, and the result is
-that of the Keras model up to rounding.
+Keras 3 computes it by some ten operations. For MobileNet V2, one operation makes a step a third
+faster and its graph half as large; the result is that of the Keras model up to rounding.
 """
 
 import dataclasses
@@ -11,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from mobiledeploy.models.keras_builder import BATCH_NORM
 from mobiledeploy.ops.architecture import Architecture, Layer
-from mobiledeploy.training import graph, session
-from mobiledeploy.training.graph import Apply, Tensor, convolve_to_train
-from mobiledeploy.training.model import Model
+from mobiledeploy.training import tensorflow_graph, tensorflow_setup
+from mobiledeploy.training.step import TrainableModel
+from mobiledeploy.training.tensorflow_graph import Apply, TfTensor, convolve_to_train
 
 if TYPE_CHECKING:
     import keras
@@ -21,14 +20,14 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class BatchNormalised:
-    """A convolution's variables, each a `tf.Variable`.
+    """The variables of a convolution with the batch normalisation after it.
 
     Attributes:
-        kernel: In Keras's order.
-        gamma: Scale, one an output channel.
-        beta: Offset, one an output channel.
-        mean: Moving mean.
-        variance: Moving variance.
+        kernel: `tf.Variable` in Keras's order.
+        gamma: Scale, `tf.Variable`, shape (channels,).
+        beta: Offset, `tf.Variable`, shape (channels,).
+        mean: Moving mean, `tf.Variable`, shape (channels,).
+        variance: Moving variance, `tf.Variable`, shape (channels,).
         momentum: Share of the old moving average that a step keeps.
         epsilon: Added to the variance.
     """
@@ -50,53 +49,54 @@ class Dense:
     bias: Any
 
 
-def model_of(architecture: Architecture, keras_model: "keras.Model") -> Model:
-    """Return a Keras model, built from the architecture, as something to train.
+def model_of(architecture: Architecture, keras_model: "keras.Model") -> TrainableModel:
+    """Return a Keras model, built from the architecture, for the training loop.
 
     Args:
         architecture: What the model was built from.
         keras_model: Its variables are those that training changes.
     """
-    found = _variables(architecture, keras_model)
-    convolutions = [each for each in found.values() if isinstance(each, BatchNormalised)]
-    dense = [each for each in found.values() if isinstance(each, Dense)]
-    apply = training(found)
-    return Model(
+    variables = _variables(architecture, keras_model)
+    convolutions = [each for each in variables.values() if isinstance(each, BatchNormalised)]
+    dense = [each for each in variables.values() if isinstance(each, Dense)]
+    apply = training(variables)
+    return TrainableModel(
         variables=(
             *(v for each in convolutions for v in (each.kernel, each.gamma, each.beta)),
             *(v for each in dense for v in (each.kernel, each.bias)),
         ),
         statistics=tuple(v for each in convolutions for v in (each.mean, each.variance)),
-        logits=lambda images: graph.forward(architecture, images, apply),
+        logits=lambda images: tensorflow_graph.forward(architecture, images, apply),
     )
 
 
 def training(variables: Mapping[str, BatchNormalised | Dense]) -> Apply:
-    """Return what layers compute while training: a batch is normalised by its own statistics.
+    """Return the `apply` of `forward` that normalises each batch by its own statistics.
 
-    Computing them also moves the moving averages.
+    Each forward pass also updates the moving averages.
     """
-    tf = session.tensorflow()
+    tf = tensorflow_setup.tensorflow()
 
-    def apply(layer: Layer, source: Tensor) -> Tensor:
-        found = variables[layer.name]
-        product = convolve_to_train(layer, source, found.kernel)
-        if isinstance(found, Dense):
-            return tf.nn.bias_add(product, found.bias)
+    def apply(layer: Layer, source: TfTensor) -> TfTensor:
+        weights = variables[layer.name]
+        product = convolve_to_train(layer, source, weights.kernel)
+        if isinstance(weights, Dense):
+            return tf.nn.bias_add(product, weights.bias)
         output, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
             x=product,
-            scale=found.gamma,
-            offset=found.beta,
+            scale=weights.gamma,
+            offset=weights.beta,
             mean=[],
             variance=[],
-            epsilon=found.epsilon,
+            epsilon=weights.epsilon,
             is_training=True,
         )
         # The operation returns the unbiased variance, Keras averages the biased one.
         count = product.shape[0] * product.shape[1] * product.shape[2]
-        rate = 1 - found.momentum
-        found.mean.assign_sub(rate * (found.mean - mean))
-        found.variance.assign_sub(rate * (found.variance - variance * ((count - 1) / count)))
+        rate = 1 - weights.momentum
+        biased = variance * ((count - 1) / count)
+        weights.mean.assign_sub(rate * (weights.mean - mean))
+        weights.variance.assign_sub(rate * (weights.variance - biased))
         return output
 
     return apply
@@ -105,14 +105,14 @@ def training(variables: Mapping[str, BatchNormalised | Dense]) -> Apply:
 def _variables(
     architecture: Architecture, keras_model: "keras.Model"
 ) -> dict[str, BatchNormalised | Dense]:
-    found: dict[str, BatchNormalised | Dense] = {}
+    variables: dict[str, BatchNormalised | Dense] = {}
     for layer in architecture.layers:
         if layer.op == "dense":
             dense = keras_model.get_layer(layer.name)
-            found[layer.name] = Dense(kernel=dense.kernel.value, bias=dense.bias.value)
+            variables[layer.name] = Dense(kernel=dense.kernel.value, bias=dense.bias.value)
         elif layer.has_weights:
             norm = keras_model.get_layer(f"{layer.name}{BATCH_NORM}")
-            found[layer.name] = BatchNormalised(
+            variables[layer.name] = BatchNormalised(
                 kernel=keras_model.get_layer(layer.name).kernel.value,
                 gamma=norm.gamma.value,
                 beta=norm.beta.value,
@@ -121,4 +121,4 @@ def _variables(
                 momentum=float(norm.momentum),
                 epsilon=float(norm.epsilon),
             )
-    return found
+    return variables

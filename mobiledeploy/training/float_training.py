@@ -1,24 +1,40 @@
-"""Float training from random weights."""
+"""Float training from random weights, with batch normalisation."""
 
+import dataclasses
 from typing import TYPE_CHECKING, Final
 
 from mobiledeploy.base.progress import Progress, silent
 from mobiledeploy.data.pixels import Images
 from mobiledeploy.models import keras_builder
 from mobiledeploy.network import keras_model
+from mobiledeploy.network.network import Network
 from mobiledeploy.ops.architecture import Architecture
 from mobiledeploy.spec.config import TrainConfig
-from mobiledeploy.training import batch_norm, loop, session
+from mobiledeploy.training import batch_norm, loop, tensorflow_setup
 from mobiledeploy.training.augment import Augmentation, augmentation
 from mobiledeploy.training.checkpoint import Checkpoints
 from mobiledeploy.training.loss import objective
-from mobiledeploy.training.trained import TrainedNetwork
 
 if TYPE_CHECKING:
     import keras
 
 MOMENTUM: Final = 0.9
-"""Of the moving averages: short runs end before Keras applications' 0.999 has settled."""
+"""Of the moving averages. Keras applications' 0.999 needs more steps than a short run has."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class TrainedNetwork:
+    """A trained float network in two forms.
+
+    Attributes:
+        network: With batch norm folded: what is quantised and exported.
+        keras_model: The same function as a Keras model, to be saved or trained further.
+        note: Which weights come from a file and which are new, as a sentence; may be empty.
+    """
+
+    network: Network
+    keras_model: "keras.Model"
+    note: str
 
 
 def train(
@@ -31,28 +47,30 @@ def train(
     progress: Progress = silent,
     stage: str = "train",
 ) -> TrainedNetwork:
-    """Train a new Keras model; the schedule ends at a rate of 0, so the last weights are kept.
+    """Train a new Keras model.
+
+    The last weights are kept, without early stopping: the learning rate falls to nearly 0.
 
     Args:
-        architecture: What to train.
-        images: To train on, of the architecture's input size.
-        config: How long and how fast.
+        architecture: The network.
+        images: Training images of the architecture's input size.
+        config: Epochs, batch size, learning rate, seed, threads.
         augment: How images are varied.
-        checkpoints: Where the state is kept, None to keep none.
-        progress: Told after every step.
+        checkpoints: Where the training state is saved; None: nowhere.
+        progress: Called after every step.
         stage: The stage's name in the events.
 
     Raises:
         RequestError: The loss became NaN or infinite.
         StorageError: A checkpoint cannot be written.
     """
-    session.start(config.threads, progress=progress, stage=stage)
-    session.keras().utils.set_random_seed(config.seed)
+    tensorflow_setup.start(config.threads, progress=progress, stage=stage)
+    tensorflow_setup.keras().utils.set_random_seed(config.seed)
     model = keras_builder.build(architecture, batch_norm_momentum=MOMENTUM)
     start_as_identities(architecture, model)
     classes = architecture.classes
     plan = loop.Plan(
-        steps=loop.steps(config.epochs, len(images.pixels), config.batch_size),
+        steps=loop.steps_for(config.epochs, len(images.pixels), config.batch_size),
         batch_size=config.batch_size,
         learning_rate=config.learning_rate,
         seed=config.seed,
@@ -77,11 +95,10 @@ def train(
 
 
 def start_as_identities(architecture: Architecture, model: "keras.Model") -> None:
-    """Make each residual block pass on its input at first: its last gamma becomes 0.
+    """Initialise each residual block as the identity: its last gamma becomes 0.
 
-    The network starts shallow and deepens as the blocks find something to add (Goyal et al.,
-    arXiv:1706.02677, section 5.1). In short runs it decides: MobileNet V2 makes half as many
-    errors on the digits.
+    Goyal et al., arXiv:1706.02677, section 5.1. In short runs it matters: MobileNet V2 makes half
+    as many errors on the digits.
 
     Args:
         architecture: What the model was built from.

@@ -1,34 +1,43 @@
-"""THE training loop: float training, transfer learning and quantisation-aware training use it.
+"""The training loop of float training, transfer learning and quantisation-aware training.
 
-A step is a pure function of the state, the seed and the step's number. Order and augmentation
-keep no state of their own, so a run goes on from a checkpoint bit for bit. The loss is divided
-by the global batch, so that replicas need a sum of gradients and no more: `tf.distribute` can
-stand between `step` and the loop, each replica with its rows of the global batch.
+A step is a pure function of the training state, the seed and the step's number. The order of the
+images, the learning rate and the augmentation keep no state of their own, so a run that resumes
+from a checkpoint gives the same bits as one that was not interrupted.
+
+The loss is divided by the global batch size, so replicas only have to sum their gradients:
+`tf.distribute` can be put around the step, each replica with its rows of the global batch.
 """
 
 import dataclasses
+import functools
 import math
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
 
 from mobiledeploy.base.errors import RequestError
 from mobiledeploy.base.progress import Event, Progress, silent
-from mobiledeploy.training import order, step
-from mobiledeploy.training.checkpoint import Checkpoint
-from mobiledeploy.training.model import Model
-from mobiledeploy.training.schedule import learning_rate
-from mobiledeploy.training.state import State
-from mobiledeploy.training.step import Examples, Labels, Loss, Prepare
-from mobiledeploy.training.validation import Score, Validation
+from mobiledeploy.training.checkpoint import Checkpoint, TrainingState
+from mobiledeploy.training.early_stopping import Validation, ValidationScore
+from mobiledeploy.training.step import Examples, Labels, Loss, Prepare, TrainableModel, build_step
+
+WARM_UP: Final = 0.1
+"""Share of the steps in which the learning rate rises from near 0 to its peak."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """How long, how fast, and what the events say.
+    """The settings of a training run.
+
+    The digest of a checkpoint covers `repr` of this: a new name of the class or of a field would
+    make the checkpoints of interrupted builds useless.
 
     Attributes:
-        steps: Of the whole run; 0 changes nothing.
-        batch_size: Examples a step, over all replicas.
-        learning_rate: Peak of the schedule.
-        seed: Of the order.
+        steps: Number of steps; 0 leaves the model as it is.
+        batch_size: Examples per step, over all replicas.
+        learning_rate: Highest rate of the schedule.
+        seed: Of the order of the examples.
         stage: The stage's name in events.
         message: What is being trained, for events and errors.
     """
@@ -42,12 +51,12 @@ class Plan:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
-    """How a run went.
+class TrainingOutcome:
+    """The result of a training run.
 
     Attributes:
-        steps: Steps that the model has seen as it is now.
-        loss: Training loss of the last of them, None after no step.
+        steps: Number of steps that led to the weights that the model now has.
+        loss: Training loss of the last of these steps; None if there was none.
     """
 
     steps: int
@@ -55,7 +64,7 @@ class Outcome:
 
 
 def train(
-    model: Model,
+    model: TrainableModel,
     examples: Examples,
     labels: Labels,
     plan: Plan,
@@ -65,42 +74,42 @@ def train(
     validation: Validation | None = None,
     checkpoint: Checkpoint | None = None,
     progress: Progress = silent,
-) -> Outcome:
-    """Train a model in place, or go on where an earlier run with the same key was stopped.
+) -> TrainingOutcome:
+    """Train a model in place, or resume an interrupted run with the same checkpoint key.
 
     Args:
         model: Changed in place.
-        examples: First dimension their number, at least 1; rows are read as batches need them.
-        labels: int64, one an example.
-        plan: How long and how fast.
-        prepare: From a batch of examples to the model's input: augmentation stands here.
-        loss: One loss an example.
-        validation: When to score and when to stop; the model then ends as it was when it last
-            validated as well as any, which may be how it came (see `Validation.from_start`).
-        checkpoint: Where the state is kept, None to keep none.
-        progress: Told after every step.
+        examples: Shape (examples, ...), at least 1; rows are read when a batch needs them.
+        labels: int64, shape (examples,).
+        plan: The settings.
+        prepare: From a batch of examples to the model's input, augmentation included.
+        loss: Gives one loss per example.
+        validation: When to score and when to stop. The model then ends with the weights that
+            `early_stopping` kept, which may be the initial ones (see `Validation.from_start`).
+        checkpoint: Where the training state is saved; None: nowhere.
+        progress: Called after every step.
 
     Raises:
         RequestError: The loss became NaN or infinite.
         StorageError: The checkpoint cannot be written.
     """
-    state = State(model, plan.steps, validated=validation is not None)
+    state = TrainingState(model, plan.steps, validated=validation is not None)
     if checkpoint:
-        _go_on(state, checkpoint, plan, progress)
+        _restore(state, checkpoint, plan, progress)
     if validation and validation.from_start and state.done == 0:
-        state.note(_score(validation, state.done, plan))
-    make_step = step.build(
+        state.record(_score(validation, state.done, plan))
+    make_step = build_step(
         model, state.adam, examples, plan.batch_size, prepare=prepare, loss=loss
     )
     while state.done < plan.steps and not (validation and state.stale >= validation.patience):
-        rows = order.batch(state.done, count=len(examples), size=plan.batch_size, seed=plan.seed)
+        rows = batch_indices(state.done, count=len(examples), size=plan.batch_size, seed=plan.seed)
         rate = learning_rate(state.done, steps=plan.steps, peak=plan.learning_rate)
         value = make_step(examples[rows], labels[rows], state.done, rate)
-        _check(value, state.done + 1, plan)
+        _check_finite(value, state.done + 1, plan)
         state.losses[state.done] = value
         state.done += 1
         if validation and validation.due(state.done, plan.steps):
-            state.note(_score(validation, state.done, plan))
+            state.record(_score(validation, state.done, plan))
         detail = f"loss {value:.3f}"
         progress(Event(plan.stage, plan.message, state.done, plan.steps, detail=detail))
         if checkpoint and checkpoint.due():
@@ -110,33 +119,80 @@ def train(
     if validation:
         state.take_kept()
     kept = state.kept if validation else state.done
-    return Outcome(steps=kept, loss=float(state.losses[kept - 1]) if kept else None)
+    return TrainingOutcome(steps=kept, loss=float(state.losses[kept - 1]) if kept else None)
 
 
-def steps(epochs: int, examples: int, batch_size: int) -> int:
-    """Return how many steps see every example `epochs` times, or a little more."""
+def steps_for(epochs: int, examples: int, batch_size: int) -> int:
+    """Return how many steps `epochs` passes over the examples take, rounded up."""
     return -(-epochs * examples // batch_size)
 
 
-def _go_on(state: State, checkpoint: Checkpoint, plan: Plan, progress: Progress) -> None:
+def batch_indices(step: int, *, count: int, size: int, seed: int) -> npt.NDArray[np.int64]:
+    """Return the indices of the examples of one step.
+
+    Each epoch is a random permutation of all examples. The epochs are concatenated, and step n
+    takes the n-th `size` indices: no example is left out where `size` does not divide `count`, a
+    batch may hold the end of one epoch and the start of the next, and a resumed run sees the
+    examples that it would have seen without the interruption.
+
+    Args:
+        step: From 0.
+        count: Number of examples, at least 1.
+        size: Examples per step, over all replicas; it may exceed `count`.
+        seed: Of the permutations.
+
+    Returns:
+        int64, shape (size,), in 0..count-1.
+    """
+    positions = np.arange(step * size, (step + 1) * size)
+    epochs, places = np.divmod(positions, count)
+    indices = np.empty(size, np.int64)
+    for epoch in np.unique(epochs):
+        chosen = epochs == epoch
+        indices[chosen] = _permutation(seed, int(epoch), count)[places[chosen]]
+    return indices
+
+
+def learning_rate(step: int, *, steps: int, peak: float) -> float:
+    """Return the learning rate of a step: linear warm-up, then cosine decay to nearly 0.
+
+    Args:
+        step: 0..steps-1.
+        steps: Number of steps of the run.
+        peak: The highest rate.
+    """
+    warm_up = max(1.0, WARM_UP * steps)
+    if step + 1 < warm_up:
+        return peak * (step + 1) / warm_up
+    progress = (step + 1 - warm_up) / max(1.0, steps + 1 - warm_up)
+    return peak * 0.5 * (1 + math.cos(math.pi * progress))
+
+
+def _restore(state: TrainingState, checkpoint: Checkpoint, plan: Plan, progress: Progress) -> None:
     restored = checkpoint.restore(like=state.arrays())
     if restored is not None:
         state.set_arrays(restored)
-        progress(Event(plan.stage, f"{plan.message} goes on", state.done, plan.steps))
+        progress(Event(plan.stage, f"{plan.message} resumes", state.done, plan.steps))
     elif checkpoint.path.exists():
-        message = f"{checkpoint.path.name} is not this run's: {plan.message} starts anew"
+        message = f"{checkpoint.path.name} is of another run: {plan.message} starts again"
         progress(Event(plan.stage, message, 0, plan.steps))
 
 
-def _score(validation: Validation, done: int, plan: Plan) -> Score:
-    score = Score.of(validation.losses())
-    _check(score.loss, done, plan, of=" of held-back examples")
+def _score(validation: Validation, done: int, plan: Plan) -> ValidationScore:
+    score = ValidationScore.of(validation.losses())
+    _check_finite(score.loss, done, plan, of=" of held-back examples")
     return score
 
 
-def _check(loss: float, done: int, plan: Plan, *, of: str = "") -> None:
+def _check_finite(loss: float, done: int, plan: Plan, *, of: str = "") -> None:
     if not math.isfinite(loss):
         raise RequestError(
             f"{plan.message}: the loss{of} became {loss} at step {done} of {plan.steps}",
             hint=f"try a learning rate below {plan.learning_rate:g}",
         )
+
+
+@functools.lru_cache(maxsize=2)
+def _permutation(seed: int, epoch: int, count: int) -> npt.NDArray[np.int64]:
+    generator = np.random.Generator(np.random.PCG64(np.random.SeedSequence((seed, epoch))))
+    return generator.permutation(count)

@@ -1,4 +1,4 @@
-"""Cross entropy, one value an example."""
+"""The loss of all training here: cross entropy per example."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -6,23 +6,23 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from mobiledeploy.training import session
-from mobiledeploy.training.graph import Tensor
+from mobiledeploy.training import tensorflow_setup
 from mobiledeploy.training.step import Loss
+from mobiledeploy.training.tensorflow_graph import TfTensor
 
 SMOOTHING: Final = 0.1
-"""Of labels: it keeps logits moderate, which int8 rewards."""
+"""Label smoothing: it keeps logits small, which makes their int8 scale finer."""
 
 
 def objective(labels: npt.NDArray[np.int64], classes: int) -> Loss:
-    """Return what every kind of training here minimises: smoothed labels, rare classes weighed.
+    """Return the loss of float training, transfer learning and quantisation-aware training.
 
-    Float training, transfer and quantisation-aware training share it, so that a loss on held-back
-    images compares networks and not objectives.
+    Labels are smoothed, and rare classes weigh more. All kinds of training share it, so that
+    losses on held-back images compare networks, not loss functions.
 
     Args:
         labels: int64, of the training examples.
-        classes: How many classes there are.
+        classes: Number of classes.
     """
     weights = balancing_weights(labels, classes)
     return cross_entropy(classes, smoothing=SMOOTHING, class_weights=weights)
@@ -37,12 +37,12 @@ def cross_entropy(
         classes: Length of the logits.
         smoothing: Share of the target that is spread evenly over all classes
             (arXiv:1512.00567, section 7).
-        class_weights: Factor of an example's loss by its label.
+        class_weights: By label: the factor of an example's loss.
     """
-    tf = session.tensorflow()
+    tf = tensorflow_setup.tensorflow()
     on, off = 1 - smoothing + smoothing / classes, smoothing / classes
 
-    def loss(labels: Tensor, logits: Tensor) -> Tensor:
+    def loss(labels: TfTensor, logits: TfTensor) -> TfTensor:
         targets = tf.one_hot(labels, classes, on_value=on, off_value=off)
         losses = tf.nn.softmax_cross_entropy_with_logits(targets, logits)
         if class_weights is None:
@@ -73,15 +73,15 @@ def cross_entropies(
 def balancing_weights(
     labels: npt.NDArray[np.int64], classes: int, *, tolerated: float = 1.5
 ) -> tuple[float, ...] | None:
-    """Return factors that give every class the same say, or None where all are about as large.
+    """Return one factor per class, so that each class adds the same to the loss.
 
     Args:
         labels: int64, of the training examples.
-        classes: How many classes there are.
-        tolerated: Up to this ratio of the largest class to the smallest nothing is done.
+        classes: Number of classes.
+        tolerated: Largest ratio of the largest class to the smallest at which no factors are used.
 
     Returns:
-        One factor a class, 1 on average over the examples; None means 1 for all.
+        Factors that are 1 on average over the examples; None where all would be about 1.
     """
     counts = np.bincount(labels, minlength=classes)
     present = counts[counts > 0]

@@ -1,4 +1,4 @@
-"""Float outputs of a network for 8-bit images."""
+"""Run the float network on 8-bit images in TensorFlow."""
 
 from collections.abc import Callable, Iterator
 from typing import Final, TypeAlias
@@ -10,11 +10,11 @@ from mobiledeploy.base.errors import RequestError
 from mobiledeploy.base.progress import Event, Progress, silent
 from mobiledeploy.network.network import Float, Network
 from mobiledeploy.ops.architecture import Architecture
-from mobiledeploy.training import folded, graph, session
-from mobiledeploy.training.input_grid import to_input
+from mobiledeploy.training import tensorflow_graph, tensorflow_setup
+from mobiledeploy.training.tensorflow_graph import to_input
 
 BATCH: Final = 64
-"""Images at a time; it bounds memory, not results."""
+"""Images per batch; it limits memory and does not change results."""
 
 Pixels: TypeAlias = npt.NDArray[np.uint8]
 Runner: TypeAlias = Callable[[Pixels], Float]
@@ -26,21 +26,21 @@ def predict(
     """Return the logits of images.
 
     Args:
-        network: Any network.
+        network: The float network.
         pixels: uint8, shape (images, height, width, channels).
-        progress: Told after every batch.
+        progress: Called after every batch.
         stage: The stage's name in the events.
 
     Returns:
         float32, shape (images, classes).
 
     Raises:
-        RequestError: Some are NaN or infinite.
+        RequestError: A logit is NaN or infinite.
     """
     architecture = network.architecture
     run = runner(
         architecture,
-        folded.constants(network),
+        tensorflow_graph.constant_layers(network),
         layer=architecture.logits.name,
         progress=progress,
         stage=stage,
@@ -50,30 +50,30 @@ def predict(
 
 def runner(
     architecture: Architecture,
-    apply: graph.Apply,
+    apply: tensorflow_graph.Apply,
     *,
     layer: str,
     progress: Progress = silent,
     stage: str = "predict",
     message: str = "running the float network",
 ) -> Runner:
-    """Return a function from images to the output of one layer, to be called any number of times.
+    """Return a function from images to the output of one layer.
+
+    It raises a `RequestError` where the output has NaN or infinite values. Where `apply` reads
+    `tf.Variable`s, each call uses their present values.
 
     Args:
         architecture: The layers.
-        apply: What those with weights compute; where that reads variables, it reads them anew.
-        layer: The name of one that gives a vector.
-        progress: Told after every batch.
+        apply: What layers with weights compute.
+        layer: The name of the layer; its output is a vector.
+        progress: Called after every batch.
         stage: The stage's name in the events.
-        message: What the events say.
-
-    Raises:
-        RequestError: The function does, if the layer gives NaN or infinite values.
+        message: The text of the events.
     """
-    tf = session.tensorflow()
+    tf = tensorflow_setup.tensorflow()
     channels = architecture.shapes()[layer]
-    compute = graph.traced(
-        lambda batch: graph.forward(
+    compute = tensorflow_graph.traced(
+        lambda batch: tensorflow_graph.forward(
             architecture, to_input(batch, architecture.scaling), apply, until=layer
         ),
         tf.TensorSpec((None, *architecture.input_shape), tf.uint8),
@@ -98,6 +98,6 @@ def runner(
 
 
 def batches(pixels: Pixels) -> Iterator[tuple[int, Pixels]]:
-    """Yield consecutive images, each batch with the position of its first."""
+    """Yield batches of consecutive images, each with the position of its first image."""
     for start in range(0, len(pixels), BATCH):
         yield start, np.ascontiguousarray(pixels[start : start + BATCH])

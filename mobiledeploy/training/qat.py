@@ -1,4 +1,7 @@
-"""Quantisation-aware training, by one of two engines. Both end in the same types."""
+"""Quantisation-aware training (QAT): the interface of its engines.
+
+An engine is a module `qat_<name>` with the function `train_quantised`.
+"""
 
 import importlib
 from typing import Protocol
@@ -8,14 +11,14 @@ from mobiledeploy.base.progress import Progress
 from mobiledeploy.data.pixels import Images
 from mobiledeploy.network.network import Network
 from mobiledeploy.ops.ranges import Ranges
-from mobiledeploy.spec.config import ENGINES, QuantiseConfig
+from mobiledeploy.spec.config import QAT_ENGINES, QuantiseConfig
 from mobiledeploy.training import loop
 from mobiledeploy.training.augment import Augmentation
 from mobiledeploy.training.checkpoint import Checkpoints
 
 
 class Engine(Protocol):
-    """A module that trains with fake quantisation."""
+    """A module that trains a network with fake quantisation."""
 
     def train_quantised(
         self,
@@ -29,17 +32,17 @@ class Engine(Protocol):
         checkpoints: Checkpoints | None = ...,
         progress: Progress = ...,
     ) -> tuple[Network, Ranges]:
-        """Return the network and the ranges after `config.steps` steps.
+        """Return the network and the ranges after `config.steps` training steps.
 
         Args:
-            network: Folded float network.
-            ranges: From calibration.
-            images: To train on.
-            config: How long and how fast.
-            augment: How images are varied: as in the training of the network.
-            seed: Of the order and the augmentation.
-            checkpoints: Where the state is kept, None to keep none.
-            progress: Told after every step.
+            network: Float network with batch norm folded.
+            ranges: Activation ranges from calibration.
+            images: Training images.
+            config: Steps, batch size, learning rate.
+            augment: How images are varied; as in float training.
+            seed: Of the order of the images and of the augmentation.
+            checkpoints: Where the training state is saved; None: nowhere.
+            progress: Called after every step.
 
         Raises:
             RequestError: The loss became NaN or infinite.
@@ -49,7 +52,7 @@ class Engine(Protocol):
 
 
 def plan(config: QuantiseConfig, seed: int) -> loop.Plan:
-    """Return what every engine asks of the training loop."""
+    """Return the settings of the training loop, the same for every engine."""
     return loop.Plan(
         steps=config.steps,
         batch_size=config.batch_size,
@@ -61,12 +64,12 @@ def plan(config: QuantiseConfig, seed: int) -> loop.Plan:
 
 
 def load(name: str) -> Engine:
-    """Return an engine by name: the module `training/qat_<name>.py`.
+    """Return an engine by name.
 
     Raises:
         RequestError: There is no such engine.
     """
-    if name not in ENGINES:
-        raise RequestError(f"expected a QAT engine of {', '.join(ENGINES)}; received {name}")
+    if name not in QAT_ENGINES:
+        raise RequestError(f"expected a QAT engine of {', '.join(QAT_ENGINES)}; received {name}")
     engine: Engine = importlib.import_module(f"mobiledeploy.training.qat_{name}")
     return engine

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from mobiledeploy.base import codec
 from mobiledeploy.base.errors import CorruptFileError, RequestError
-from mobiledeploy.base.files import Name, named
+from mobiledeploy.base.files import Name, user_path
 from mobiledeploy.base.progress import Progress, silent
 from mobiledeploy.data import evaluation as held_back
 from mobiledeploy.data.evaluation import Evaluation
@@ -76,7 +76,7 @@ def observe(
             input, or a float build was to be certified or verified on other photos.
         StorageError: There is no room for the photos' pixels in the temporary folder.
     """
-    root, data = named(root), None if data is None else os.fspath(data)
+    root, data = user_path(root), None if data is None else os.fspath(data)
     with Children([table.primary("tflite")]) as one, Children([table.primary("onnx")]) as two:
         return _observe(root, data, samples, options, (one, two), progress)
 

@@ -11,14 +11,14 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from mobiledeploy.base import arrays
+from mobiledeploy.base import npz
 from mobiledeploy.base.errors import CorruptFileError
 from mobiledeploy.data import test_card
 from mobiledeploy.data.evaluation import Evaluation
 from mobiledeploy.formats.onnx import edit as onnx_edit
 from mobiledeploy.formats.tflite import edit as tflite_edit
-from mobiledeploy.reading import Tensor
-from mobiledeploy.spec.contract import Contract, Grid, Tap, Tolerance, class_names
+from mobiledeploy.reading import StoredTensor
+from mobiledeploy.spec.contract import Contract, Int8Grid, Tap, Tolerance, class_names
 from mobiledeploy.verify.outputs.opened_file import OpenFile
 from mobiledeploy.verify.report import VerifyReport
 
@@ -44,7 +44,7 @@ def of_folder(contract: Contract, root: Path, evaluation: Evaluation) -> tuple[s
             f"which {len(set(names))} differ",
             hint="run `mobiledeploy build` again: it mends the folder",
         )
-    digest = test_card.resized(contract.preprocessing)
+    digest = test_card.resized_digest(contract.preprocessing)
     return (
         *_unless("resize_check", contract.resize_check, digest, "what crop and resize give"),
         *_labels(names, evaluation, where),
@@ -57,7 +57,7 @@ def of_files(contract: Contract, root: Path, both: Sequence[OpenFile]) -> tuple[
     Raises:
         CorruptFileError: `golden.npz` has no grids.
     """
-    grids = arrays.read(root / "golden.npz", ("grids",), what="golden vectors")["grids"]
+    grids = npz.read(root / "golden.npz", ("grids",), what="golden vectors")["grids"]
     stated = [contract.input.grid, contract.output.grid, contract.logits]
     told = [[grid.scale, grid.zero_point] for grid in stated if grid is not None]
     contradictions = _unless(
@@ -97,7 +97,7 @@ def _tensors(contract: Contract, opened: OpenFile) -> Iterator[tuple[str, object
         yield "logits", *_grids(contract.logits, reading.logits.output)
 
 
-def _grids(stated: Grid | None, tensor: Tensor) -> tuple[object, object]:
+def _grids(stated: Int8Grid | None, tensor: StoredTensor) -> tuple[object, object]:
     told = None if stated is None else (float(np.float32(stated.scale)), stated.zero_point)
     return told, (None if tensor.scale is None else (float(tensor.scale), tensor.zero_point))
 

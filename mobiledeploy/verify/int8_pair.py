@@ -15,7 +15,7 @@ from mobiledeploy.compare.difference import StructureReport
 from mobiledeploy.compare.judge import Judgement, judge
 from mobiledeploy.integer import tflite_reader
 from mobiledeploy.integer.certify import certify
-from mobiledeploy.integer.head import head_of
+from mobiledeploy.integer.graph import head_of
 from mobiledeploy.spec.config import Io
 from mobiledeploy.targets import onnx
 from mobiledeploy.verify.layers import divergence

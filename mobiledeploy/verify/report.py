@@ -12,7 +12,7 @@ from typing import Final, Literal, TypeAlias
 from mobiledeploy.base.codec import OMIT, UNWRITTEN
 from mobiledeploy.base.errors import DEATHS, CorruptFileError, RuntimeDiedError
 from mobiledeploy.compare.difference import Cause, StructureReport
-from mobiledeploy.spec.results import Score
+from mobiledeploy.spec.results import Accuracy
 
 FailureKind: TypeAlias = Literal["signal", "time", "memory", "nonsense", "refusal"]
 
@@ -422,9 +422,9 @@ class FileScore:
 
     file: str
     runtime: str
-    labels: Score
+    labels: Accuracy
     interval: tuple[float, float]
-    float_model: Score | None
+    float_model: Accuracy | None
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

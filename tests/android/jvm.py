@@ -57,12 +57,12 @@ class Compilers:
 
 def sources(*folders: Path) -> list[Path]:
     """Return the Kotlin and Java files of folders, sorted; a folder without any is an error."""
-    found = []
+    collected = []
     for folder in folders:
         files = sorted(path for kind in ("*.kt", "*.java") for path in folder.rglob(kind))
         assert files, f"{folder} holds no sources"
-        found += files
-    return found
+        collected += files
+    return collected
 
 
 def compiled(
@@ -215,15 +215,15 @@ def tool(name: str) -> str:
     Missing it is a failure, not a skip: who asks for `-m android` wants these tests.
     """
     home = os.environ.get("JAVA_HOME")
-    found = shutil.which(name, path=f"{home}/bin") if home else None
-    found = found or shutil.which(name)
+    path = shutil.which(name, path=f"{home}/bin") if home else None
+    path = path or shutil.which(name)
     packages = {
         "gcc": "gcc",
         "java": "openjdk-17-jdk-headless",
         "javac": "openjdk-17-jdk-headless",
     }
-    assert found, f"`{name}` is missing: `apt-get install {packages[name]}`"
-    return found
+    assert path, f"`{name}` is missing: `apt-get install {packages[name]}`"
+    return path
 
 
 def expected_tests(files: Iterable[Path]) -> set[str]:

@@ -39,8 +39,8 @@ def expect(build: Path, folder: Path) -> None:
     labels = (build / "labels.txt").read_text(encoding="utf-8").splitlines()
     lines = []
     photos = sorted(path for path in folder.iterdir() if path.name != EXPECTED)
-    for (engine, name), found in scores(build, photos).items():
-        rows = [f"{labels[index]} {_percent(found[index])}" for index in best(found)]
+    for (engine, name), values in scores(build, photos).items():
+        rows = [f"{labels[index]} {_percent(values[index])}" for index in best(values)]
         lines.append("\t".join([name, engine, *rows]))
     (folder / EXPECTED).write_text("\n".join(lines) + "\n", encoding="utf-8")
 
@@ -54,20 +54,20 @@ def scores(build: Path, paths: Sequence[Path]) -> dict[tuple[str, str], npt.NDAr
     sessions = {
         engine: loaders[engine]((build / file).read_bytes()) for engine, file in ENGINES.items()
     }
-    found = {}
+    by_engine = {}
     for path in paths:
         pixels = preprocess.preprocess(
             preprocess.decode(path.read_bytes(), path.name), contract.preprocessing
         )
         image = _encoded(pixels, contract.input.dtype, contract.preprocessing)[None]
         for engine, session in sessions.items():
-            found[engine, path.name] = _scores(session.run(image)[0][0], contract)
-    return found
+            by_engine[engine, path.name] = _scores(session.run(image)[0][0], contract)
+    return by_engine
 
 
-def best(found: npt.NDArray[np.float64]) -> list[int]:
+def best(values: npt.NDArray[np.float64]) -> list[int]:
     """Return the five likeliest classes, the lower index first among equals."""
-    return [int(index) for index in np.argsort(-found, kind="stable")[:TOP]]
+    return [int(index) for index in np.argsort(-values, kind="stable")[:TOP]]
 
 
 def _pictures() -> Iterator[tuple[str, Any, dict[str, Any]]]:

@@ -44,9 +44,9 @@ class Proof:
     def engine(self, file: str) -> dict[str, Any]:
         """Return the verdict of the engine that reads a file."""
         assert self.verdict is not None, self.refused
-        found: dict[str, Any]
-        (found,) = [engine for engine in self.verdict["engines"] if engine["file"] == file]
-        return found
+        verdict: dict[str, Any]
+        (verdict,) = [engine for engine in self.verdict["engines"] if engine["file"] == file]
+        return verdict
 
     def complaints(self) -> str:
         """Return all that is wrong, in the app's words; empty if the bundle is proven."""

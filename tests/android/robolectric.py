@@ -12,7 +12,8 @@ from typing import Final
 
 from android import jvm
 
-from mobiledeploy.deploy import project, resources
+from mobiledeploy.deploy import android_project
+from mobiledeploy.deploy.compile_app import link_resources
 from mobiledeploy.deploy.toolchain import Toolchain
 
 TESTS: Final = jvm.DEMO / "app/src/test/kotlin/dev/mobiledeploy/demo"
@@ -122,8 +123,8 @@ def compile_app(
         natives: A folder for `java.library.path`.
         work: An empty folder.
     """
-    demo = project.read(jvm.DEMO)
-    linked = resources.link(demo, "both", work, toolchain)
+    demo = android_project.read(jvm.DEMO)
+    linked = link_resources(demo, "both", work, toolchain)
     libraries = (core, *runtimes, *toolchain.jars("android-15"))
     sources = [*linked.java, *demo.app_sources("both")]
     app = jvm.compiled(compilers, sources, libraries)

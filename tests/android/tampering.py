@@ -19,7 +19,7 @@ from mobiledeploy.integer.graph import IntegerGraph
 from mobiledeploy.ops.conv import Conv
 from mobiledeploy.ops.dense import Dense
 from mobiledeploy.runtimes import litert
-from mobiledeploy.spec.contract import MODELS, Contract, Grid
+from mobiledeploy.spec.contract import MODELS, Contract, Int8Grid
 from mobiledeploy.spec.results import File
 from mobiledeploy.targets import onnx, tflite
 from mobiledeploy.verify.outputs import golden
@@ -54,7 +54,7 @@ def with_graph(assets: Path, graph: IntegerGraph) -> Path:
     }
     for name, data in files.items():
         (assets / name).write_bytes(data)
-    logits = Grid(scale=float(graph.logits.scale), zero_point=graph.logits.zero_point)
+    logits = Int8Grid(scale=float(graph.logits.scale), zero_point=graph.logits.zero_point)
     fitting = dataclasses.replace(
         contract,
         logits=logits,

@@ -17,19 +17,12 @@ from android import jvm
 
 from mobiledeploy.base import programs
 from mobiledeploy.base.errors import BundleError, CorruptFileError
-from mobiledeploy.deploy import (
-    badging,
-    check_apk,
-    dex,
-    engines,
-    pages,
-    signing,
-    zips,
-)
+from mobiledeploy.deploy import app_runtimes, check_apk, signing, zips
 from mobiledeploy.deploy import jdk as jdks
 from mobiledeploy.deploy.bundle import CARRIED
 from mobiledeploy.deploy.jdk import Jdk
-from mobiledeploy.deploy.signing import Key
+from mobiledeploy.deploy.native_libraries import apk_problems
+from mobiledeploy.deploy.signing import SigningKey
 from mobiledeploy.deploy.toolchain import Toolchain
 from mobiledeploy.deploy.zips import NewEntry
 from mobiledeploy.spec import results
@@ -106,21 +99,24 @@ def test_the_apk_is_what_the_command_says(onnx: Made, jdk: Jdk, toolchain: Toolc
     assert results.File.of(onnx.path.parent, onnx.path).sha256 == told["sha256"]
     assert (told["runtimes"], told["abis"]) == (["onnx"], ["arm64-v8a"])
     assert (told["page_size"], told["schemes"]) == (16384, ["v2", "v3"])
-    found = signing.verify(onnx.path, min_sdk=24, jdk=jdk, toolchain=toolchain)
-    assert (list(found.schemes), found.certificate) == (told["schemes"], told["certificate"])
+    signature = signing.verify(onnx.path, min_sdk=24, jdk=jdk, toolchain=toolchain)
+    assert (list(signature.schemes), signature.certificate) == (
+        told["schemes"],
+        told["certificate"],
+    )
 
 
-def test_it_takes_about_a_minute(both: Made) -> None:
+def test_making_an_apk_takes_about_a_minute(both: Made) -> None:
     assert both.seconds < 2 * SECONDS
 
 
-def test_a_phone_reads_what_the_golden_says(
+def test_aapt2_prints_the_manifest_of_the_golden_file(
     both: Made, toolchain: Toolchain, golden: Callable[[str, str], None]
 ) -> None:
     aapt2 = toolchain.file("aapt2", "aapt2")
     said = programs.run(aapt2, "dump", "badging", both.path, failed=BundleError, what="badging")
     golden("badging.txt", said)
-    told = badging.read(both.path, toolchain)
+    told = check_apk.read_manifest(both.path, toolchain)
     assert told.activities == ("dev.mobiledeploy.demo.MainActivity",)
     assert told.instrumentations == ("dev.mobiledeploy.demo.SelfTest",)
     assert told.permissions == ()
@@ -129,36 +125,38 @@ def test_a_phone_reads_what_the_golden_says(
 def test_onnx_runtime_is_ready_for_16_kb_pages_and_tensorflow_lite_is_named(
     onnx: Made, both: Made
 ) -> None:
-    assert pages.problems(onnx.path) == ()
-    (problem,) = pages.problems(both.path)
+    assert apk_problems(onnx.path) == ()
+    (problem,) = apk_problems(both.path)
     assert problem.startswith(
         "lib/arm64-v8a/libtensorflowlite_jni.so is aligned for pages of 4,096"
     )
     assert both.told["page_size"] == 4096
 
 
-def test_the_models_lie_uncompressed_and_are_the_builds(onnx: Made, digits: Path) -> None:
-    held = {entry.name: entry for entry in zips.entries(onnx.path)}
-    content = zips.read(onnx.path, held)
+def test_the_models_are_stored_uncompressed_and_are_those_of_the_build(
+    onnx: Made, digits: Path
+) -> None:
+    stored = {entry.name: entry for entry in zips.entries(onnx.path)}
+    content = zips.read(onnx.path, stored)
     for name in CARRIED:
         assert content[f"assets/mobiledeploy/{name}"] == (digits / name).read_bytes()
     for name in ("model.tflite", "model.onnx", "golden.npz"):
-        assert held[f"assets/mobiledeploy/{name}"].stored
-    assert held["resources.arsc"].stored
-    assert held["resources.arsc"].offset % 4 == 0
+        assert stored[f"assets/mobiledeploy/{name}"].stored
+    assert stored["resources.arsc"].stored
+    assert stored["resources.arsc"].offset % 4 == 0
 
 
-def test_the_dex_files_hold_the_app_and_its_runtimes_and_nothing_of_the_tests(
+def test_the_dex_files_hold_the_app_and_its_runtimes_and_no_test_classes(
     onnx: Made, both: Made
 ) -> None:
     for made, runtimes in ((onnx, {"onnx"}), (both, {"onnx", "tflite"})):
         names = [e.name for e in zips.entries(made.path) if e.name.endswith(".dex")]
         classes: set[str] = set()
         for name, data in zips.read(made.path, names).items():
-            classes |= dex.class_names(data, where=name)
+            classes |= check_apk.dex_class_names(data, where=name)
         assert {"dev.mobiledeploy.demo.MainActivity", "dev.mobiledeploy.demo.SelfTest"} <= classes
         assert {
-            runtime for runtime, name in engines.CLASSES.items() if name in classes
+            runtime for runtime, name in app_runtimes.CLASSES.items() if name in classes
         } == runtimes
         assert len(classes) == made.told["classes"] < 600
         assert not [name for name in classes if "Test" in name and not name.endswith("SelfTest")]
@@ -185,13 +183,13 @@ def test_a_changed_or_unsigned_apk_is_refused(
 
 
 def repacked(apk: Path, out: Path, change: Callable[[NewEntry], NewEntry]) -> Path:
-    held = zips.entries(apk)
-    content = zips.read(apk, (entry.name for entry in held))
+    entries = zips.entries(apk)
+    content = zips.read(apk, (entry.name for entry in entries))
     zips.write(
         out,
         (
             change(NewEntry(name=e.name, data=content[e.name], alignment=4 if e.stored else None))
-            for e in held
+            for e in entries
         ),
     )
     return out
@@ -200,7 +198,7 @@ def repacked(apk: Path, out: Path, change: Callable[[NewEntry], NewEntry]) -> Pa
 def test_a_compressed_or_changed_model_is_refused(
     onnx: Made, digits: Path, tmp_path: Path
 ) -> None:
-    held = [results.File.of(digits, digits / name) for name in CARRIED]
+    carried = [results.File.of(digits, digits / name) for name in CARRIED]
 
     def squeezed(entry: NewEntry) -> NewEntry:
         model = entry.name.endswith(".tflite")
@@ -211,17 +209,17 @@ def test_a_compressed_or_changed_model_is_refused(
         return dataclasses.replace(entry, data=entry.data.upper() + b"!" if labels else entry.data)
 
     with pytest.raises(BundleError, match=r"model\.tflite is compressed"):
-        check_apk.check_assets(repacked(onnx.path, tmp_path / "a.apk", squeezed), held)
+        check_apk.check_assets(repacked(onnx.path, tmp_path / "a.apk", squeezed), carried)
     with pytest.raises(BundleError, match=r"labels\.txt has SHA-256"):
-        check_apk.check_assets(repacked(onnx.path, tmp_path / "b.apk", other), held)
+        check_apk.check_assets(repacked(onnx.path, tmp_path / "b.apk", other), carried)
     cut = tmp_path / "c.apk"
     cut.write_bytes(onnx.path.read_bytes()[:-1000])
     with pytest.raises(CorruptFileError):
-        check_apk.check_assets(cut, held)
+        check_apk.check_assets(cut, carried)
 
 
 @pytest.mark.parametrize("engine", ["tflite", "both"])
-def test_tensorflow_lite_of_4_kb_is_refused_and_the_cure_named(
+def test_tensorflow_lite_aligned_to_4_kb_is_refused_with_the_alternatives(
     engine: str, demo: Path, digits: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "a.apk"
@@ -232,23 +230,23 @@ def test_tensorflow_lite_of_4_kb_is_refused_and_the_cure_named(
     assert not out.exists()
 
 
-def test_the_users_own_litert_is_judged(
+def test_the_users_own_litert_is_checked(
     demo: Path, digits: Path, tmp_path: Path, toolchain: Toolchain
 ) -> None:
     runtime = toolchain.file("tflite-android", ".aar")
     bundle = ("bundle", digits, "--app", demo, "--apk", tmp_path / "a.apk", "--engine", "tflite")
     done = run(*bundle, "--litert-aar", runtime, status=7)
-    assert "no class org.tensorflow.lite.InterpreterApi" in done.stderr
+    assert "without the class org.tensorflow.lite.InterpreterApi" in done.stderr
     assert "litert-api" in done.stderr
     api = toolchain.file("tflite-api-android", ".aar")
     done = run(*bundle, "--litert-aar", runtime, "--litert-aar", api, status=7)
     assert "is aligned for pages of 4,096" in done.stderr
     text = tmp_path / "text.aar"
     text.write_text("no archive")
-    assert "is no whole ZIP file" in run(*bundle, "--litert-aar", text, status=6).stderr
+    assert "is not a complete ZIP file" in run(*bundle, "--litert-aar", text, status=6).stderr
 
 
-def test_the_users_own_key_signs_and_its_password_is_asked_for(
+def test_the_users_own_key_signs_and_needs_its_password(
     onnx: Made, demo: Path, digits: Path, tmp_path: Path, jdk: Jdk, toolchain: Toolchain
 ) -> None:
     store = tmp_path / "own.p12"
@@ -267,9 +265,9 @@ def test_the_users_own_key_signs_and_its_password_is_asked_for(
     key = signing.own_key(store, alias=None, password_file=secret)
     signed = tmp_path / "signed.apk"
     sign_with(key, onnx.path, signed, jdk, toolchain)
-    assert pages.problems(signed) == ()
-    found = signing.verify(signed, min_sdk=24, jdk=jdk, toolchain=toolchain)
-    assert found.certificate != onnx.told["certificate"]
+    assert apk_problems(signed) == ()
+    signature = signing.verify(signed, min_sdk=24, jdk=jdk, toolchain=toolchain)
+    assert signature.certificate != onnx.told["certificate"]
 
     for wrong, message in (
         (dataclasses.replace(key, password="guess"), "the password of the keystore is wrong"),
@@ -286,11 +284,11 @@ def test_the_users_own_key_signs_and_its_password_is_asked_for(
         assert not (tmp_path / "3.apk").exists()
 
 
-def sign_with(key: Key, apk: Path, out: Path, jdk: Jdk, toolchain: Toolchain) -> None:
+def sign_with(key: SigningKey, apk: Path, out: Path, jdk: Jdk, toolchain: Toolchain) -> None:
     signing.sign(apk, out, key, min_sdk=24, jdk=jdk, toolchain=toolchain)
 
 
-def test_sources_that_do_not_compile_are_told_with_file_and_line(
+def test_sources_that_do_not_compile_are_reported_with_file_and_line(
     demo: Path, digits: Path, tmp_path: Path
 ) -> None:
     broken = tmp_path / "demo"

@@ -66,7 +66,7 @@ def properties(answers: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[
 
 
 @pytest.mark.timeout(600)
-def test_the_app_behaves(
+def test_the_apps_own_tests_pass(
     app: robolectric.App, assets: Path, properties: dict[str, Path], tmp_path: Path
 ) -> None:
     """Photos, problems, configurations, the self-test, and pictures of all of it."""
@@ -74,19 +74,19 @@ def test_the_app_behaves(
     app.run([*tests, "WholeFileTest"], assets, tmp_path, properties)
 
 
-def test_the_screens_look_as_they_did(
+def test_the_screens_equal_the_golden_ones(
     request: pytest.FixtureRequest, properties: dict[str, Path]
 ) -> None:
     drawn = sorted(properties["screens"].glob("*.png"))
-    assert len(drawn) == 9, "test_the_app_behaves draws them"
+    assert len(drawn) == 9, "test_the_apps_own_tests_pass draws them"
     if request.config.getoption("update_goldens"):
         for path in drawn:
             shutil.copyfile(path, screens.GOLDEN / path.name)
     assert [path.name for path in drawn] == sorted(
         path.name for path in screens.GOLDEN.glob("*.png")
     )
-    found = [screens.complaint(path, screens.GOLDEN / path.name) for path in drawn]
-    assert not any(found), "\n".join(filter(None, found))
+    complaints = [screens.complaint(path, screens.GOLDEN / path.name) for path in drawn]
+    assert not any(complaints), "\n".join(filter(None, complaints))
 
 
 def test_instrumentation_writes_a_verdict_by_the_schema(properties: dict[str, Path]) -> None:
@@ -109,7 +109,7 @@ def test_instrumentation_writes_a_verdict_by_the_schema(properties: dict[str, Pa
     ],
     ids=" ".join,
 )
-def test_the_screen_says_what_python_says(
+def test_the_screen_shows_what_python_predicts(
     options: tuple[str, ...],
     app: robolectric.App,
     built: Callable[..., Path],
@@ -126,7 +126,7 @@ def test_the_screen_says_what_python_says(
     app.run(["ClassifyTest"], bundled(build).parent, work, {"photos": folder})
 
 
-def test_the_lines_in_the_docs_compile(
+def test_the_kotlin_code_in_the_docs_compiles(
     compilers: jvm.Compilers, toolchain: Toolchain, core: Path, engines: Path, tmp_path: Path
 ) -> None:
     """The Kotlin of docs/android.md, in an app that has the three values it starts from."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from android.proving import Prover
-from unit.device.phones import FakeAdb, finished
+from unit.device.fake_adb import FakeAdb, finished
 
 from mobiledeploy.device import verify
 

@@ -168,7 +168,9 @@ def tampered(
 
 
 @pytest.mark.parametrize("name", TAMPERED)
-def test_notices(name: str, tampered: dict[str, tuple[Path, Proof]]) -> None:
+def test_the_self_test_detects_a_tampered_bundle(
+    name: str, tampered: dict[str, tuple[Path, Proof]]
+) -> None:
     _, proof = tampered[name]
     assert proof.verdict is not None, proof.refused
     assert not proof.verdict["holds"]
@@ -179,7 +181,7 @@ def test_notices(name: str, tampered: dict[str, tuple[Path, Proof]]) -> None:
 
 
 @pytest.mark.parametrize("name", ["another model", "one bias, plus 1"])
-def test_counts_the_same_differences_as_python(
+def test_the_app_counts_the_same_differences_as_python(
     name: str, tampered: dict[str, tuple[Path, Proof]]
 ) -> None:
     folder, proof = tampered[name]
@@ -188,15 +190,15 @@ def test_counts_the_same_differences_as_python(
     logits = session.run((pixels ^ np.uint8(128)).view(np.int8))[-1].astype(np.int16)
     steps = np.abs(logits - expected.logits).max(axis=1)
     for file in FILES:
-        found = proof.engine(file)["comparison"]
+        compared = proof.engine(file)["comparison"]
         assert np.array_equal(proving.answers(proof.engine(file), "logits"), logits)
-        assert found["exact_logits"] == (steps == 0).sum()
-        assert found["max_logits"] == steps.max() > 0
-        assert steps[names.index(found["worst"])] == steps.max()
+        assert compared["exact_logits"] == (steps == 0).sum()
+        assert compared["max_logits"] == steps.max() > 0
+        assert steps[names.index(compared["worst"])] == steps.max()
 
 
 @pytest.mark.parametrize("change", [_another_scale, _another_mean])
-def test_refuses_golden_vectors_of_other_grids(
+def test_golden_vectors_with_other_scales_are_refused(
     change: Callable[[tampering.Json], object],
     prover: Prover,
     digits: Path,
@@ -217,7 +219,7 @@ def test_refuses_golden_vectors_of_other_grids(
         ("contract.json", '{"format": 3', "ContractException"),
     ],
 )
-def test_refuses_a_bundle_that_contradicts_itself(
+def test_a_contradictory_bundle_is_refused(
     name: str,
     text: str,
     says: str,

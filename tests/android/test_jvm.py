@@ -26,7 +26,7 @@ def run(
     return jvm.run_tests(compilers, [source], [classes], properties={}, junit=junit)
 
 
-def test_passes_when_all_pass(
+def test_a_run_passes_if_all_tests_pass(
     compilers: jvm.Compilers, junit: tuple[Path, ...], tmp_path: Path
 ) -> None:
     said = run("Good", "", compilers=compilers, junit=junit, folder=tmp_path)
@@ -46,7 +46,7 @@ def test_passes_when_all_pass(
         ("Crashes", "Runtime.getRuntime().halt(3);", "exit status 3"),
     ],
 )
-def test_fails_and_says_why(
+def test_a_failed_test_fails_with_its_message(
     name: str,
     body: str,
     message: str,
@@ -59,7 +59,7 @@ def test_fails_and_says_why(
     assert message in str(caught.value)
 
 
-def test_a_source_that_was_not_compiled_in_does_not_pass(
+def test_a_run_without_one_of_the_sources_fails(
     compilers: jvm.Compilers, junit: tuple[Path, ...], tmp_path: Path
 ) -> None:
     source = tmp_path / "Grown.java"
@@ -74,7 +74,7 @@ def test_a_source_that_was_not_compiled_in_does_not_pass(
         jvm.run_tests(compilers, [source], [classes], properties={}, junit=junit)
 
 
-def test_finds_kotlin_tests_by_the_names_junit_gives_them(tmp_path: Path) -> None:
+def test_kotlin_tests_have_the_names_that_junit_gives_them(tmp_path: Path) -> None:
     source = tmp_path / "ATest.kt"
     source.write_text(
         "package a.b\n/** @Test fun no() */\nclass ATest {\n"

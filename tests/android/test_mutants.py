@@ -92,7 +92,7 @@ MUTANTS = {
 
 
 @pytest.mark.parametrize("name", MUTANTS)
-def test_a_mistake_in_the_code_is_noticed(
+def test_the_self_test_detects_a_mistake_in_the_code(
     name: str,
     compilers: jvm.Compilers,
     core: Path,

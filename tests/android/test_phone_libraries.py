@@ -76,22 +76,24 @@ def test_tensorflow_lite_gives_the_golden_logits(
     # All but the softmax: XNNPACK leaves that one to TensorFlow Lite.
     operators = len(graph.nodes)
     assert f"Replacing {operators - 1} out of {operators} node(s) with delegate" in said
-    found = np.fromfile(files[2], np.int8).reshape(IMAGES, 2, -1)
-    assert np.array_equal(found[:, 1], logits)
-    assert np.abs(found[:, 0].astype(np.int16) - scores).max() <= 1
-    expected = softmax_codes(found[:, 1], graph.logits.scale, kernel="arm64")
-    assert np.array_equal(found[:, 0], expected)
+    outputs = np.fromfile(files[2], np.int8).reshape(IMAGES, 2, -1)
+    assert np.array_equal(outputs[:, 1], logits)
+    assert np.abs(outputs[:, 0].astype(np.int16) - scores).max() <= 1
+    expected = softmax_codes(outputs[:, 1], graph.logits.scale, kernel="arm64")
+    assert np.array_equal(outputs[:, 0], expected)
 
 
-def test_one_more_in_a_bias_is_told_apart(emulated: Run, digits: Path, tmp_path: Path) -> None:
+def test_a_bias_that_is_larger_by_one_changes_the_logits(
+    emulated: Run, digits: Path, tmp_path: Path
+) -> None:
     """So the test above could fail: the same images, a model that differs by one in one place."""
     logits, _ = vectors(digits, tmp_path, images=16)
     model = tflite.write(tampering.with_one_more(digits))
     (tmp_path / "model").write_bytes(edit.tap(parse(model)))
     files = [tmp_path / name for name in ("model", "inputs", "outputs")]
     emulated("RunTflite", "tflite-android", "libtensorflowlite_jni.so", *files)
-    found = np.fromfile(files[2], np.int8).reshape(len(logits), 2, -1)
-    assert not np.array_equal(found[:, 1], logits)
+    outputs = np.fromfile(files[2], np.int8).reshape(len(logits), 2, -1)
+    assert not np.array_equal(outputs[:, 1], logits)
 
 
 @pytest.mark.parametrize("options", [V1, V2], ids=["v1", "v2"])
@@ -111,6 +113,6 @@ def test_onnx_runtime_gives_the_golden_logits(
         "RunOnnx", "onnxruntime-android", "libonnxruntime.so", *files, side, INT8, *names
     )
     assert "version 1.29.0" in said
-    found = np.fromfile(files[2], np.uint8).reshape(IMAGES, 2, -1)
-    assert np.array_equal(found[:, 1].astype(np.int16) - 128, logits)  # uint8 inside
-    assert np.abs(found[:, 0].view(np.int8).astype(np.int16) - scores).max() <= 1
+    outputs = np.fromfile(files[2], np.uint8).reshape(IMAGES, 2, -1)
+    assert np.array_equal(outputs[:, 1].astype(np.int16) - 128, logits)  # uint8 inside
+    assert np.abs(outputs[:, 0].view(np.int8).astype(np.int16) - scores).max() <= 1

@@ -13,7 +13,7 @@ import pytest
 from android import jvm
 from android.proving import Prover
 
-from mobiledeploy.deploy import aar, compile_app, project, resources, shrink
+from mobiledeploy.deploy import aar, android_project, compile_app
 from mobiledeploy.deploy import jdk as jdks
 from mobiledeploy.deploy.toolchain import Toolchain
 
@@ -32,7 +32,7 @@ def whole(
     return [
         path
         if path.suffix == ".jar"
-        else compile_app.jar(Path(shutil.copytree(path, place / path.name)))
+        else compile_app.pack_classes(Path(shutil.copytree(path, place / path.name)))
         for path in dict.fromkeys((*prover.class_path, *toolchain.jars("kotlin-stdlib")))
     ]
 
@@ -42,14 +42,14 @@ def shrunk(
     whole: list[Path], toolchain: Toolchain, tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
     work = tmp_path_factory.mktemp("shrunk")
-    demo = project.read(jvm.DEMO)
-    linked = resources.link(demo, "both", work, toolchain)
+    demo = android_project.read(jvm.DEMO)
+    linked = compile_app.link_resources(demo, "both", work, toolchain)
     libraries = [aar.read(toolchain.file(part, ".aar"), abis=()) for part in LIBRARIES]
     main = work / "main.pro"
     main.write_text(MAIN)
     rules = compile_app.keep_rules(demo, linked, libraries, work)
     out = work / "shrunk.jar"
-    shrink.shrink(
+    compile_app.shrink(
         whole, out, rules=(*rules, main), min_sdk=None, jdk=jdks.installed(), toolchain=toolchain
     )
     return out
@@ -64,7 +64,7 @@ def classes(*jars: Path) -> list[str]:
     return names
 
 
-def test_shrinking_leaves_a_fraction(whole: list[Path], shrunk: Path) -> None:
+def test_shrinking_removes_most_classes(whole: list[Path], shrunk: Path) -> None:
     assert 100 < len(classes(shrunk)) < len(classes(*whole)) / 5
 
 

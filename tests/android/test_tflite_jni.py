@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.android, pytest.mark.timeout(600)]
 SHIM = jvm.DEMO / "ci/tflite_jni"
 
 
-def test_what_an_app_may_call(
+def test_the_java_api_that_an_app_uses_gives_litert_results(
     compilers: jvm.Compilers,
     junit: tuple[Path, ...],
     runtimes: tuple[Path, ...],
@@ -58,7 +58,7 @@ def test_what_an_app_may_call(
         ("2.20.0", 32, "the shim is for TensorFlow Lite 2.19.0, this library is 2.20.0"),
     ],
 )
-def test_a_library_of_another_layout_is_refused(
+def test_a_library_with_another_struct_layout_is_refused(
     version: str, size: int, says: str, tmp_path: Path
 ) -> None:
     """Options of another layout would lose the flags: int8 would silently use other kernels."""

@@ -64,7 +64,7 @@ def run(
         check(build, proof, asked)
 
 
-def test_the_app_names_what_python_names(
+def test_the_app_predicts_what_python_predicts(
     prover: Prover,
     built: Callable[..., Path],
     bundled: Callable[[Path], Path],
@@ -76,7 +76,7 @@ def test_the_app_names_what_python_names(
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("arch", "side"), [(V1, 96), (V1, 224), (V2, 224)])
-def test_the_app_names_what_python_names_of_any_network(
+def test_the_app_predicts_what_python_predicts_for_any_network(
     arch: tuple[str, ...],
     side: int,
     prover: Prover,
@@ -88,7 +88,7 @@ def test_the_app_names_what_python_names_of_any_network(
     run(arch, side, prover, built, bundled, trained, asked)
 
 
-def test_a_shifted_list_of_labels_shows(
+def test_a_shifted_list_of_labels_is_detected(
     prover: Prover,
     digits: Path,
     bundled: Callable[[Path], Path],

@@ -46,9 +46,9 @@ def test_the_page_is_accessible_narrow_and_silent(
         check=True,
         timeout=240,
     )
-    found = json.loads(done.stdout)
-    assert len(found) == 8
-    for line in found:
+    pages = json.loads(done.stdout)
+    assert len(pages) == 8
+    for line in pages:
         assert line["problems"] == [], line
         assert line["wider"] == 0, line
         assert line["requests"] == [Path(line["path"]).as_uri()]

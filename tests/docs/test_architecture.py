@@ -15,7 +15,7 @@ def test_the_table_has_the_rooms_in_the_order_of_their_imports() -> None:
     assert rows() == expected
 
 
-def test_every_room_stands_in_the_table() -> None:
+def test_every_room_is_in_the_table() -> None:
     rooms = {path.parent.name for path in (ROOT / "mobiledeploy").glob("*/__init__.py")}
     assert rooms == {room for row in rows() for room in row}
 

@@ -37,7 +37,7 @@ def test_actions_are_pinned_by_hash_and_may_only_read() -> None:
     assert re.findall(r"^permissions:\n(.*)\n\n", WORKFLOW, re.MULTILINE) == ["  contents: read"]
 
 
-def test_a_part_that_is_not_there_is_refused() -> None:
+def test_an_unknown_part_is_refused() -> None:
     done = subprocess.run(
         [ROOT / ".ci/run", "lint", "nonsense"], capture_output=True, text=True, check=False
     )

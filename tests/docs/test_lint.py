@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from mobiledeploy.lint.rules import RULES
+from mobiledeploy.lint.inspection import RULES
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "lint.md").read_text()
 
@@ -20,7 +20,7 @@ def test_each_passage_says_what_the_finding_means() -> None:
         assert len(body) > 60, passage
 
 
-def test_errors_and_warnings_say_how_to_mend_them() -> None:
+def test_errors_and_warnings_say_how_to_fix_them() -> None:
     for rule in RULES:
         passage = PAGE.partition(f"### {rule.id} ")[2].partition("\n### ")[0]
-        assert rule.severity == "note" or "**Mend**:" in passage, rule.id
+        assert rule.severity == "note" or "**Fix**:" in passage, rule.id

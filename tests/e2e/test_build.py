@@ -33,10 +33,10 @@ def contents(build: Path) -> dict[str, bytes]:
 
 
 def test_a_build_holds_what_its_manifest_names(small_build: Path) -> None:
-    found = manifest.read(small_build)
-    assert {file.path for file in found.files} == PUBLISHED
-    assert found.versions["tensorflow"]
-    assert found.config.model.arch == "v1"
+    listed = manifest.read(small_build)
+    assert {file.path for file in listed.files} == PUBLISHED
+    assert listed.versions["tensorflow"]
+    assert listed.config.model.arch == "v1"
 
 
 def test_the_contract_is_as_its_schema_says(small_build: Path) -> None:
@@ -63,7 +63,7 @@ def test_golden_vectors_vary(small_build: Path) -> None:
     assert grids == [[grid["scale"], grid["zero_point"]] for grid in told]
 
 
-def test_a_second_build_takes_everything_over_and_changes_no_byte(
+def test_a_second_build_reuses_all_stages_and_changes_no_byte(
     small_build: Path, tmp_path: Path
 ) -> None:
     shutil.copytree(small_build, tmp_path / "build")
@@ -78,7 +78,9 @@ def test_a_second_build_takes_everything_over_and_changes_no_byte(
     assert changed <= {"report.json", "manifest.json"}
 
 
-def test_another_output_type_trains_nothing_anew(small_build: Path, tmp_path: Path) -> None:
+def test_another_output_type_does_not_repeat_the_training(
+    small_build: Path, tmp_path: Path
+) -> None:
     shutil.copytree(small_build, tmp_path / "build")
     done = mobiledeploy(*SMALL, "--io", "uint8", "--head", "logits", "--json", cwd=tmp_path)
     seconds = {time["stage"]: time["seconds"] for time in printed(done, "build")["times"]}
@@ -89,7 +91,7 @@ def test_another_output_type_trains_nothing_anew(small_build: Path, tmp_path: Pa
     mobiledeploy("verify", cwd=tmp_path)
 
 
-def test_a_stage_can_be_made_anew(small_build: Path, tmp_path: Path) -> None:
+def test_a_stage_can_be_run_again(small_build: Path, tmp_path: Path) -> None:
     shutil.copytree(small_build, tmp_path / "build")
     done = mobiledeploy(*SMALL, "--from", "export", "--json", cwd=tmp_path)
     seconds = {time["stage"]: time["seconds"] for time in printed(done, "build")["times"]}
@@ -114,7 +116,7 @@ def heard() -> Iterator[None]:
         pytest.param(signal.SIGKILL, -9, marks=pytest.mark.slow),
     ],
 )
-def test_a_stopped_build_goes_on_and_ends_with_the_bytes_of_an_undisturbed_one(
+def test_an_interrupted_build_continues_to_the_same_bytes_as_an_uninterrupted_one(
     small_build: Path, tmp_path: Path, sent: signal.Signals, status: int, heard: None
 ) -> None:
     with subprocess.Popen(
@@ -133,7 +135,7 @@ def test_a_stopped_build_goes_on_and_ends_with_the_bytes_of_an_undisturbed_one(
     assert process.returncode == status
     assert not (tmp_path / "build/manifest.json").exists()
     if sent != signal.SIGKILL:
-        assert "goes on where it was" in said
+        assert "continues where it stopped" in said
         assert "Traceback" not in said
     mobiledeploy(*SMALL, cwd=tmp_path)
     one, two = contents(small_build), contents(tmp_path / "build")
@@ -142,9 +144,9 @@ def test_a_stopped_build_goes_on_and_ends_with_the_bytes_of_an_undisturbed_one(
 
 
 def test_a_second_build_in_the_same_folder_is_refused(tmp_path: Path) -> None:
-    with resume.hold(tmp_path / "build"):
+    with resume.lock_folder(tmp_path / "build"):
         second = mobiledeploy(*SMALL, cwd=tmp_path, status=9)
-    assert "another build is at work" in second.stderr
+    assert "another build is running in" in second.stderr
     assert "hint: " in second.stderr
 
 
@@ -177,5 +179,6 @@ def test_a_bad_request_is_refused_before_any_work(
     (tmp_path / "file").write_text("not a folder")
     done = mobiledeploy("build", *args, cwd=tmp_path, status=status)
     assert message in " ".join(done.stderr.split())
+    assert "hint: " in done.stderr or "Error: Invalid value" in done.stderr
     assert "Traceback" not in done.stderr
     assert {path.name for path in tmp_path.iterdir()} == {"file"}

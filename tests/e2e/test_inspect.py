@@ -8,7 +8,7 @@ from e2e.conftest import mobiledeploy, printed
 pytestmark = pytest.mark.tensorflow  # the build that it looks at needs it
 
 
-def test_a_build_breaks_no_rule_but_for_notes(small_build: Path) -> None:
+def test_a_build_has_findings_of_severity_note_only(small_build: Path) -> None:
     done = mobiledeploy("inspect", small_build, "--strict", "--json", cwd=small_build)
     document = printed(done, "inspect")
     severities = {f["severity"] for file in document["files"] for f in file["findings"]}

@@ -40,7 +40,7 @@ def test_photos_and_weights_make_a_build_that_verifies(
 
 
 @pytest.mark.slow
-def test_a_model_that_says_that_it_takes_0_to_1_gets_it_in_every_file(
+def test_a_model_with_an_input_range_of_0_to_1_keeps_it_in_every_file(
     tmp_path: Path, photos: Path, weights: Path
 ) -> None:
     """The integers of a pixel stay the same: only the scale and the zero point say otherwise."""
@@ -77,7 +77,7 @@ def own_keras(tmp_path: Path) -> dict[str, str]:
 
 
 @pytest.mark.slow
-def test_the_other_engine_and_no_training_at_all_end_in_the_same_files(
+def test_the_other_qat_engine_and_post_training_only_write_the_same_kinds_of_files(
     tmp_path: Path, own_keras: dict[str, str]
 ) -> None:
     for name, args in {
@@ -132,7 +132,9 @@ def test_imagenet_weights_are_downloaded_once_and_checked(
     assert "SHA-256" in done.stderr
 
 
-def test_no_network_is_a_clear_error_with_a_way_out(tmp_path: Path, photos: Path) -> None:
+def test_a_missing_network_is_an_error_with_an_alternative_in_the_hint(
+    tmp_path: Path, photos: Path
+) -> None:
     env = {
         "MOBILEDEPLOY_WEIGHTS_URL": "http://127.0.0.1:9/",
         "MOBILEDEPLOY_CACHE": str(tmp_path / "cache"),

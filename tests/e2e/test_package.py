@@ -28,13 +28,13 @@ def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def sources() -> set[str]:
-    found = set()
+    modules = set()
     for top in ("mobiledeploy", "models", "cli"):
         for path in (ROOT / top).rglob("*.py"):
             if not any(parent.is_symlink() for parent in path.parents):
                 name = path.relative_to(ROOT).as_posix()
-                found.add(name if top == "mobiledeploy" else f"mobiledeploy/{name}")
-    return found
+                modules.add(name if top == "mobiledeploy" else f"mobiledeploy/{name}")
+    return modules
 
 
 def test_the_wheel_holds_one_package_with_every_module(dist: Path) -> None:

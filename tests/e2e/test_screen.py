@@ -7,7 +7,7 @@ import graphs
 import pytest
 from float_onnx import float_onnx
 
-from mobiledeploy.cli import _verify_text
+from mobiledeploy.cli import _verify_summary
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.targets import onnx, tflite
 from mobiledeploy.verify import pair
@@ -43,7 +43,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def screen(report: VerifyReport) -> list[str]:
-    return _verify_text.text(report, build=None, out=None).splitlines()
+    return _verify_summary.text(report, build=None, out=None).splitlines()
 
 
 @pytest.mark.parametrize("level", ["quick", "full"])
@@ -60,7 +60,9 @@ def test_every_kind_of_pair_fits_a_screen(folder: Path, kind: str, level: str) -
     assert lines[-1].startswith("          `--out report`") or lines[-1].startswith("next ")
 
 
-def test_a_diverging_pair_is_told_with_layer_cause_image_and_next_step(folder: Path) -> None:
+def test_a_diverging_pair_is_reported_with_layer_cause_image_and_next_command(
+    folder: Path,
+) -> None:
     report = pair.verify(folder / "a.tflite", folder / "other.onnx", samples=8)
     lines = screen(report)
     labels = [line[:10].strip() for line in lines]
@@ -72,6 +74,8 @@ def test_a_diverging_pair_is_told_with_layer_cause_image_and_next_step(folder: P
     assert any(line.endswith("DIFFERS") for line in lines)
 
 
-def test_an_int8_file_beside_its_float_original_is_told_with_the_cause(folder: Path) -> None:
+def test_an_int8_file_compared_with_its_float_original_is_reported_with_the_cause(
+    folder: Path,
+) -> None:
     lines = screen(pair.verify(folder / "a.tflite", folder / "float.onnx", samples=8))
     assert "layers in floats where the other one" in " ".join(lines)

@@ -32,7 +32,7 @@ def on_a_terminal(*args: str | Path) -> tuple[int, str]:
     return process.returncode, re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", said.decode())
 
 
-def test_each_step_is_shown_with_a_bar_and_stays_with_its_seconds(small_build: Path) -> None:
+def test_each_step_has_a_progress_bar_and_then_a_line_with_its_seconds(small_build: Path) -> None:
     status, said = on_a_terminal("verify", small_build)
     assert status == 0, said
     assert "━" in said

@@ -12,7 +12,7 @@ from e2e.conftest import mobiledeploy, printed
 from onnx import numpy_helper
 
 import mobiledeploy as mobiledeploy_api
-from mobiledeploy.base import arrays, codec
+from mobiledeploy.base import codec, npz
 from mobiledeploy.ops.dense import Dense
 from mobiledeploy.spec import manifest
 from mobiledeploy.spec.manifest import Manifest
@@ -48,9 +48,9 @@ def build(small_build: Path, tmp_path: Path) -> Path:
 
 def sign_off(build: Path) -> None:
     """Make the manifest name the files as they are: a change that no digest shows."""
-    found = codec.from_json(Manifest, (build / manifest.NAME).read_bytes(), where="manifest")
-    files = tuple(File.of(build, build / file.path) for file in found.files)
-    manifest.write(build, dataclasses.replace(found, files=files))
+    listed = codec.from_json(Manifest, (build / manifest.NAME).read_bytes(), where="manifest")
+    files = tuple(File.of(build, build / file.path) for file in listed.files)
+    manifest.write(build, dataclasses.replace(listed, files=files))
 
 
 def test_held_back_images_are_decompressed_once(
@@ -62,8 +62,8 @@ def test_held_back_images_are_decompressed_once(
         read.append(path.name)
         return whole(path, *args, **kwargs)
 
-    whole = arrays.read
-    monkeypatch.setattr(arrays, "read", counted)
+    whole = npz.read
+    monkeypatch.setattr(npz, "read", counted)
     assert verify_build.verify(build, samples=4, options=Options(only_main=True)).holds
     assert read.count("evaluation.npz") == 1
 
@@ -75,10 +75,10 @@ def test_a_moved_build_is_proven_without_tensorflow(
     report = printed(done, "verify")
     assert report["holds"]
     assert report["same_grid"]
-    names = {found["inputs"]: found for found in report["comparisons"]}
+    names = {pair["inputs"]: pair for pair in report["comparisons"]}
     assert names["held-back images"]["images"] == names["held-back images"]["exact_logits"] > 300
     assert names["synthetic extremes"]["exact_logits"] == names["synthetic extremes"]["images"]
-    assert all(found["max_logits_lsb"] == 0 for found in names.values())
+    assert all(pair["max_logits_lsb"] == 0 for pair in names.values())
     assert {line["file"] for line in report["scores"]} == {"float", "model.tflite", "model.onnx"}
     assert all(
         low < line["labels"]["correct"] / line["labels"]["total"] <= high
@@ -92,14 +92,14 @@ def test_a_moved_build_is_proven_without_tensorflow(
 
 
 @pytest.mark.parametrize("level", ["quick", "full"])
-def test_one_screen_says_that_the_proof_holds(build: Path, level: str) -> None:
+def test_the_summary_of_a_build_that_holds_fits_one_screen(build: Path, level: str) -> None:
     done = mobiledeploy("verify", build, "--samples", "20", "--level", level, "--quiet", cwd=build)
     assert done.stdout.startswith("holds: logits equal on")
     assert len(done.stdout.splitlines()) <= 25
     assert done.stderr == ""
 
 
-def test_a_changed_byte_is_found_by_the_manifest(build: Path) -> None:
+def test_the_manifest_shows_a_changed_byte(build: Path) -> None:
     data = bytearray((build / "model.onnx").read_bytes())
     data[len(data) // 2] ^= 1
     (build / "model.onnx").write_bytes(data)
@@ -109,23 +109,23 @@ def test_a_changed_byte_is_found_by_the_manifest(build: Path) -> None:
 
 def change_number(model: onnx.ModelProto, what: str) -> None:
     """Change one number of an int8 ONNX file."""
-    arrays = {tensor.name: tensor for tensor in model.graph.initializer}
+    constants = {tensor.name: tensor for tensor in model.graph.initializer}
     nodes = model.graph.node
     if what == "a scale":
         names = [node.input[1] for node in nodes if node.op_type == "QuantizeLinear"]
         name = names[len(names) // 2]
-        changed = numpy_helper.to_array(arrays[name]) * np.float32(1.01)
+        changed = numpy_helper.to_array(constants[name]) * np.float32(1.01)
     else:
         kind, step = (np.int8, 9) if what == "a weight" else (np.int32, 64)
-        found = {name: numpy_helper.to_array(tensor) for name, tensor in arrays.items()}
-        name = next(n for n, array in found.items() if array.dtype == kind and array.any())
-        changed = found[name].copy()
+        values = {name: numpy_helper.to_array(tensor) for name, tensor in constants.items()}
+        name = next(n for n, array in values.items() if array.dtype == kind and array.any())
+        changed = values[name].copy()
         changed.flat[0] += step
-    arrays[name].CopyFrom(numpy_helper.from_array(np.asarray(changed), name))
+    constants[name].CopyFrom(numpy_helper.from_array(np.asarray(changed), name))
 
 
 @pytest.mark.parametrize("what", ["a weight", "a bias", "a scale"])
-def test_a_changed_number_is_found_by_the_comparison(build: Path, what: str) -> None:
+def test_the_comparison_shows_a_changed_number(build: Path, what: str) -> None:
     model = onnx.load(build / "model.onnx")
     change_number(model, what)
     onnx.save(model, build / "model.onnx")
@@ -186,7 +186,7 @@ def test_a_build_is_bundled_without_tensorflow(
     done = mobiledeploy(
         "bundle", build, "--app", tmp_path / "demo", "--json", cwd=tmp_path, env=without_tensorflow
     )
-    found = printed(done, "bundle")
+    bundled = printed(done, "bundle")
     assets = tmp_path / "demo/app/src/main/assets/mobiledeploy"
-    assert Path(found["folder"]) == assets
+    assert Path(bundled["folder"]) == assets
     assert (assets / "model.tflite").read_bytes() == (build / "model.tflite").read_bytes()

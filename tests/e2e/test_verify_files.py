@@ -21,7 +21,7 @@ def files(tmp_path: Path) -> tuple[Path, Path]:
     return tmp_path / "a.tflite", tmp_path / "b.onnx"
 
 
-def test_two_files_are_proven_and_the_assumptions_are_said(files: tuple[Path, Path]) -> None:
+def test_two_files_are_proven_and_the_assumptions_are_listed(files: tuple[Path, Path]) -> None:
     report = printed(mobiledeploy("verify", *files, "--json", cwd=files[0].parent), "verify")
     assert report["holds"]
     assert [file["name"] for file in report["files"]] == ["a.tflite", "b.onnx"]
@@ -65,7 +65,7 @@ def test_files_that_differ_end_with_status_5_and_the_layer(files: tuple[Path, Pa
     done = mobiledeploy("verify", *files, "--verbose", cwd=files[0].parent, status=5)
     assert done.stdout.startswith("does not hold: logits differ on")
     assert "first diverges in layer 1 of 9: `stem`, CONV_2D" in done.stdout
-    assert "of 9 layers differ; each cut out of both files" in done.stdout
+    assert "of 9 layers differ end to end; cut out of both files" in done.stdout
     assert "error: logits differ" in done.stderr
 
 
@@ -104,7 +104,7 @@ def test_impossible_requests_end_with_status_2(
     assert said in done.stderr
 
 
-def test_what_cannot_be_written_is_refused_before_the_work(
+def test_a_folder_that_cannot_be_written_is_refused_before_the_work(
     files: tuple[Path, Path], photos: Path
 ) -> None:
     folder = files[0].parent
@@ -114,5 +114,5 @@ def test_what_cannot_be_written_is_refused_before_the_work(
     assert not among.exists()
     (folder / "taken").write_text("a file")
     done = mobiledeploy("verify", *files, "--out", "taken/report", cwd=folder, status=9)
-    assert "taken is no writable folder" in done.stderr
+    assert "taken is not a folder that can be written" in done.stderr
     assert done.stdout == ""

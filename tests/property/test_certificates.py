@@ -6,8 +6,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from mobiledeploy.base.errors import ConversionError
-from mobiledeploy.integer.certify import certify
-from mobiledeploy.integer.exact_ranges import exact_ranges
+from mobiledeploy.integer.certify import certify, exact_ranges
 from mobiledeploy.integer.graph import IntegerGraph
 from mobiledeploy.integer.quantise import quantise
 from mobiledeploy.ops.architecture import INPUT

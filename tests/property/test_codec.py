@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from mobiledeploy.base import codec
 from mobiledeploy.base.errors import CorruptFileError
 from mobiledeploy.spec import defaults
-from mobiledeploy.spec.config import ALPHAS, CROPS, ENGINES, HEADS, IOS, BuildConfig
+from mobiledeploy.spec.config import ALPHAS, CROPS, HEADS, IOS, QAT_ENGINES, BuildConfig
 from mobiledeploy.spec.manifest import Manifest
 
 
@@ -25,7 +25,7 @@ def configs(draw: st.DrawFn) -> BuildConfig:
         weights=draw(st.text()),
         crop=draw(st.sampled_from(CROPS)),
         learning_rate=draw(st.none() | st.floats(1e-9, 1.0)),
-        qat_engine=draw(st.sampled_from(ENGINES)),
+        qat_engine=draw(st.sampled_from(QAT_ENGINES)),
         qat_steps=draw(st.none() | st.integers(1, 1000)),
         io=draw(st.sampled_from(IOS)),
         head=draw(st.sampled_from(HEADS)),

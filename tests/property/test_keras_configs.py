@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from mobiledeploy.base.errors import CorruptFileError, RequestError
 from mobiledeploy.models import registry
-from mobiledeploy.network import keras_config, keras_graph, pairing
+from mobiledeploy.network import graph_matching, keras_config, keras_graph
 
 OURS = registry.architecture("v2", alpha=0.35, image_size=96, classes=3)
 ANYTHING = st.recursive(
@@ -112,8 +112,8 @@ def test_a_changed_configuration_is_read_or_refused(
         if isinstance(inside, dict):
             inside[last] = value
     try:
-        graph = keras_graph.of(keras_config.parse(json.dumps(changed), "theirs.keras"))
-        pairing.pair(graph, OURS)
+        graph = keras_graph.graph_of(keras_config.parse(json.dumps(changed), "theirs.keras"))
+        graph_matching.match_graph(graph, OURS)
     except (CorruptFileError, RequestError):
         return
     raise AssertionError("half a network was taken for a whole one")

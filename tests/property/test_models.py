@@ -59,11 +59,11 @@ def test_a_wider_network_costs_more(arch: Arch, image_size: int) -> None:
 @given(architectures())
 def test_peak_memory_holds_every_layer_and_no_more_than_everything(arch: Architecture) -> None:
     sizes = {name: math.prod(shape) for name, shape in arch.shapes().items()}
-    found = cost(arch)
+    counted = cost(arch)
     for layer in arch.layers:
-        assert found.peak_bytes >= sizes[layer.name] + sum(sizes[name] for name in layer.inputs)
-    assert found.peak_bytes <= sum(sizes.values())
-    assert found.peak_bytes == sum(sizes[name] for name in found.peak_tensors)
+        assert counted.peak_bytes >= sizes[layer.name] + sum(sizes[name] for name in layer.inputs)
+    assert counted.peak_bytes <= sum(sizes.values())
+    assert counted.peak_bytes == sum(sizes[name] for name in counted.peak_tensors)
 
 
 @given(architectures())
@@ -80,10 +80,10 @@ def test_a_tensor_lives_from_its_layer_to_its_last_reader_and_nowhere_else(
 
 @given(architectures())
 def test_projections_never_cost_memory(arch: Architecture) -> None:
-    found = cost(arch)
-    if found.projection:
-        assert found.projection.joint_bytes < found.projection.expanded_joint_bytes
-        assert found.peak_bytes <= found.projection.expanded_peak_bytes
+    counted = cost(arch)
+    if counted.projection:
+        assert counted.projection.joint_bytes < counted.projection.expanded_joint_bytes
+        assert counted.peak_bytes <= counted.projection.expanded_peak_bytes
 
 
 @given(
@@ -93,7 +93,9 @@ def test_projections_never_cost_memory(arch: Architecture) -> None:
 def test_the_ratio_is_one_over_filters_plus_one_over_the_window(
     height: int, width: int, channels: int, kernel: int, filters: int
 ) -> None:
-    found = factorise(image=(height, width, channels), kernel=kernel, filters=filters, padded=True)
+    counted = factorise(
+        image=(height, width, channels), kernel=kernel, filters=filters, padded=True
+    )
     # In integers: separable / standard == (filters + k^2) / (filters * k^2).
-    assert found.separable * filters * kernel**2 == found.standard * (filters + kernel**2)
-    assert math.isclose(found.ratio, 1 / filters + 1 / kernel**2)
+    assert counted.separable * filters * kernel**2 == counted.standard * (filters + kernel**2)
+    assert math.isclose(counted.ratio, 1 / filters + 1 / kernel**2)

@@ -24,7 +24,7 @@ def images(draw: st.DrawFn) -> Pixels:
 
 
 def weight(i: int, x: int, target: int, source: int) -> int:
-    """The definition, letter for letter."""
+    """The definition, literally."""
     return max(0, 2 * max(source, target) - abs((2 * x + 1) * target - (2 * i + 1) * source))
 
 
@@ -130,16 +130,16 @@ def test_large_images_are_exact_too(source: tuple[int, int], target: tuple[int, 
 @given(st.integers(1, 700), st.integers(1, 300))
 @settings(deadline=None)
 def test_the_weights_of_an_axis_are_the_definitions(source: int, target: int) -> None:
-    """In windows, and divided by what both sizes share."""
-    found = triangles(source, target)
+    """The weights are in windows, divided by the common divisor of both sizes."""
+    axis = triangles(source, target)
     shared = math.gcd(source, target)
     dense = np.zeros((target, source), np.int64)
-    for group, start in enumerate(found.starts):
-        for row, weights in enumerate(found.weights[group]):
-            if (i := group * len(found.weights[group]) + row) < target:
+    for group, start in enumerate(axis.starts):
+        for row, weights in enumerate(axis.weights[group]):
+            if (i := group * len(axis.weights[group]) + row) < target:
                 dense[i, start : start + len(weights)] = weights * shared
     j, x = np.ogrid[:target, :source]
     reach = 2 * max(source, target)
     expected = np.maximum(0, reach - np.abs((2 * x + 1) * target - (2 * j + 1) * source))
     assert np.array_equal(dense, expected)
-    assert np.array_equal(found.sums * shared, expected.sum(axis=1))
+    assert np.array_equal(axis.sums * shared, expected.sum(axis=1))

@@ -42,12 +42,12 @@ def test_a_grey_level_of_noise_passes(golden: Path) -> None:
     assert screens.complaint(changed(golden, noisy), golden) == ""
 
 
-def test_content_that_moved_by_two_pixels_is_found(golden: Path) -> None:
+def test_content_that_moved_by_two_pixels_is_detected(golden: Path) -> None:
     moved = np.roll(pixels(golden), 2, axis=0)
     assert "differs" in screens.complaint(changed(golden, moved), golden)
 
 
-def test_a_text_that_is_gone_is_found_and_located(golden: Path) -> None:
+def test_a_missing_text_is_detected_with_its_place(golden: Path) -> None:
     wiped = pixels(golden)
     wiped[58:76, 38:300] = 255
     said = screens.complaint(changed(golden, wiped), golden)
@@ -55,13 +55,13 @@ def test_a_text_that_is_gone_is_found_and_located(golden: Path) -> None:
     assert ", 64)" in said
 
 
-def test_another_colour_is_found(golden: Path) -> None:
+def test_another_colour_is_detected(golden: Path) -> None:
     other = pixels(golden)
     other[235:275, 45:140] += (30, 0, 0)
     assert "differs" in screens.complaint(changed(golden, np.clip(other, 0, 255)), golden)
 
 
-def test_another_size_is_found(golden: Path) -> None:
+def test_another_size_is_detected(golden: Path) -> None:
     cut = pixels(golden)[:600]
     assert "expected 360 x 640 pixels, received 360 x 600" in screens.complaint(
         changed(golden, cut), golden

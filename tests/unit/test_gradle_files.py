@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from mobiledeploy.deploy import pins, project
+from mobiledeploy.deploy import android_project, downloads, toolchain
 
 DEMO = Path(__file__).resolve().parents[2] / "android_demo"
 ANDROID = "{http://schemas.android.com/apk/res/android}"
@@ -33,8 +33,8 @@ def script(name: str) -> str:
 def test_no_script_names_a_version(catalog: dict[str, Any]) -> None:
     for name in SCRIPTS:
         # "1.0" is the app's own version.
-        found = [v for v in re.findall(r'"[^"]*\d+\.\d+[^"]*"', script(name)) if v != '"1.0"']
-        assert not found, name
+        literals = re.findall(r'"[^"]*\d+\.\d+[^"]*"', script(name))
+        assert set(literals) <= {'"1.0"'}, name
 
 
 def test_every_entry_of_the_catalog_is_used_and_every_name_is_in_it(
@@ -72,8 +72,10 @@ def test_runtimes_are_aligned_for_16_kb_pages(catalog: dict[str, Any]) -> None:
 
 def test_the_apk_build_uses_the_same_versions(catalog: dict[str, Any]) -> None:
     pinned = {
-        ":".join(pins.coordinate(pin.maven)[:2]): pins.coordinate(pin.maven)[2]
-        for part in pins.parts().values()
+        ":".join(downloads.split_coordinate(pin.maven)[:2]): downloads.split_coordinate(pin.maven)[
+            2
+        ]
+        for part in toolchain.pinned_parts().values()
         for pin in part.files
         if pin.maven
     }
@@ -82,12 +84,12 @@ def test_the_apk_build_uses_the_same_versions(catalog: dict[str, Any]) -> None:
     assert pinned["org.robolectric:robolectric"] == versions["robolectric"]
     assert pinned["junit:junit"] == versions["junit"]
     assert pinned["com.microsoft.onnxruntime:onnxruntime"] == versions["onnxruntime"]
-    names = {pin.file_name for pin in pins.parts()["onnxruntime-android"].files}
+    names = {pin.file_name for pin in toolchain.pinned_parts()["onnxruntime-android"].files}
     assert f"onnxruntime-android-{versions['onnxruntime']}.aar" in names
 
 
 def test_the_apk_build_reads_the_same_levels_and_names(catalog: dict[str, Any]) -> None:
-    demo = project.read(DEMO)
+    demo = android_project.read(DEMO)
     versions = catalog["versions"]
     assert (demo.min_sdk, demo.target_sdk) == (24, 36)
     assert int(versions["androidCompileSdk"]) >= demo.target_sdk
@@ -107,14 +109,16 @@ def test_the_manifest_leaves_levels_and_package_to_the_build() -> None:
         for node in root.iter()
         if node.tag in {"activity", "instrumentation"}
     ]
-    namespace = project.read(DEMO).namespace
+    namespace = android_project.read(DEMO).namespace
     for name in named:
         source = DEMO / "app/src/main/kotlin" / (name.replace(".", "/") + ".kt")
         assert name.startswith(namespace)
         assert source.is_file(), name
     instrumentation = root.find("instrumentation")
     assert instrumentation is not None
-    assert instrumentation.get(f"{ANDROID}targetPackage") == project.read(DEMO).application_id
+    assert (
+        instrumentation.get(f"{ANDROID}targetPackage") == android_project.read(DEMO).application_id
+    )
 
 
 def test_no_manifest_asks_for_a_permission() -> None:
@@ -127,17 +131,17 @@ def test_no_manifest_asks_for_a_permission() -> None:
 
 
 def test_models_are_stored_and_not_deflated() -> None:
-    found = re.search(r"noCompress \+= listOf\(([^)]*)\)", script("app/build.gradle.kts"))
-    assert found
-    assert re.findall(r'"(\w+)"', found[1]) == ["tflite", "onnx", "npz"]
+    match = re.search(r"noCompress \+= listOf\(([^)]*)\)", script("app/build.gradle.kts"))
+    assert match
+    assert re.findall(r'"(\w+)"', match[1]) == ["tflite", "onnx", "npz"]
 
 
 def test_flavours_are_those_of_the_apk_build() -> None:
     text = script("app/build.gradle.kts")
     flavours = re.findall(r'create\("(\w+)"\) \{ dimension', text)
-    assert set(flavours) == set(project.SOURCE_SETS)
+    assert set(flavours) == set(android_project.SOURCE_SETS)
     blocks = dict(re.findall(r'getByName\("(\w+)"\) \{(.*?)\}', text, re.DOTALL))
-    for flavour, sets in project.SOURCE_SETS.items():
+    for flavour, sets in android_project.SOURCE_SETS.items():
         added = set(re.findall(r'directories\.add\("src/(\w+)/kotlin"\)', blocks[flavour]))
         assert {"main", flavour} | added == set(sets)
         for name in sets:
@@ -146,8 +150,8 @@ def test_flavours_are_those_of_the_apk_build() -> None:
 
 def test_each_flavour_gets_the_libraries_of_its_engines() -> None:
     text = script("app/build.gradle.kts")
-    found = re.findall(r'"(\w+)Implementation"\(libs\.([\w.]+)\)', text)
-    assert sorted(found) == [
+    pairs = re.findall(r'"(\w+)Implementation"\(libs\.([\w.]+)\)', text)
+    assert sorted(pairs) == [
         ("both", "litert"),
         ("both", "onnxruntime.android"),
         ("onnx", "onnxruntime.android"),

@@ -11,6 +11,7 @@ from conftest import LONGER, UNIT
 from mobiledeploy.runtimes import table
 
 ROOT = Path(__file__).resolve().parents[2]
+SETUPTOOLS = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
 
 
 @pytest.mark.parametrize("folder", ["models", "cli"])
@@ -22,19 +23,119 @@ def test_a_link_leads_to_the_top_level_folder(folder: str) -> None:
 
 
 def test_every_package_folder_is_listed_in_pyproject() -> None:
-    setuptools = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
-    found = {
+    packages = {
         ".".join(init.parent.relative_to(ROOT).parts)
         for top in ("mobiledeploy", "models", "cli")
         for init in (ROOT / top).rglob("__init__.py")
         if not any(p.is_symlink() for p in init.parents)
     }
-    mapped = {n if n.startswith("mobiledeploy") else f"mobiledeploy.{n}" for n in found}
-    assert mapped == set(setuptools["packages"])
+    mapped = {n if n.startswith("mobiledeploy") else f"mobiledeploy.{n}" for n in packages}
+    assert mapped == set(SETUPTOOLS["packages"])
 
 
-def test_what_the_quick_tests_leave_out_is_there() -> None:
+def test_the_tests_that_the_quick_run_leaves_out_exist() -> None:
     assert [place for place in LONGER if not (UNIT / place).exists()] == []
+
+
+ROOMS = sorted(
+    name.removeprefix("mobiledeploy.") for name in SETUPTOOLS["packages"] if "." in name
+)
+STILL_TO_DO = {
+    "cli",
+    "deploy",
+    "device",
+    "formats",
+    "formats.onnx",
+    "formats.tflite",
+    "integer",
+    "lint",
+    "ops",
+    "pipeline",
+    "reading",
+    "report",
+    "runtimes",
+    "spec",
+    "targets",
+}
+"""Rooms whose docstrings do not yet keep the rules below."""
+DONE = [room for room in ROOMS if room not in STILL_TO_DO]
+TWO_IDEAS: dict[str, str] = {}
+"""Modules whose first line needs an "and", such as `network/fold.py`, with the reason."""
+NAMED = re.compile(r"^(?:\* )?((?:`\w+`(?:, )?)+): ", re.MULTILINE)
+"""A line of a room's docstring: one module or several, then what they are."""
+
+
+def folder_of(room: str) -> Path:
+    return ROOT / "mobiledeploy" / room.replace(".", "/")
+
+
+def modules_of(room: str) -> set[str]:
+    """Return the names of a room's modules, and of rooms inside it."""
+    return {
+        path.stem
+        for path in folder_of(room).iterdir()
+        if (path.suffix == ".py" and path.stem != "__init__") or (path / "__init__.py").is_file()
+    }
+
+
+def docstring(path: Path) -> str:
+    return ast.get_docstring(ast.parse(path.read_text())) or ""
+
+
+def test_rooms_still_to_do_exist() -> None:
+    assert set(ROOMS) >= STILL_TO_DO
+
+
+@pytest.mark.parametrize("room", DONE)
+def test_a_rooms_docstring_names_each_of_its_modules_once(room: str) -> None:
+    text = docstring(folder_of(room) / "__init__.py")
+    names = [name for line in NAMED.findall(text) for name in re.findall(r"\w+", line)]
+    assert sorted(names) == sorted(modules_of(room))
+
+
+def faults_of(first_line: str) -> list[str]:
+    """Return why the first line of a docstring does not state one idea in one sentence."""
+    words = re.sub(r"`[^`]*`", "`code`", first_line)
+    faults = []
+    if not words.endswith("."):
+        faults.append("it is not a whole sentence")
+    if re.search(r"[.!?] ", words):
+        faults.append("it is more than one sentence")
+    for match in re.finditer(r" and ", words):
+        clause = re.split(r"[:;]", words[: match.start()])[-1]
+        if "," not in clause:  # "a, b and c" is a list
+            faults.append("`and` joins two ideas")
+    return faults
+
+
+@pytest.mark.parametrize("room", DONE)
+def test_a_modules_docstring_begins_with_one_sentence_on_one_idea(room: str) -> None:
+    folder = folder_of(room)
+    paths = {f"{room.replace('.', '/')}/{path.name}": path for path in folder.glob("*.py")}
+    faults = {
+        name: faults_of(docstring(path).partition("\n")[0])
+        for name, path in paths.items()
+        if path.stem != "__init__" and name not in TWO_IDEAS
+    }
+    assert {name: fault for name, fault in faults.items() if fault} == {}
+
+
+@pytest.mark.parametrize(
+    ("line", "fault"),
+    [
+        ("Read a file", "it is not a whole sentence"),
+        ("Read a file. Write it.", "it is more than one sentence"),
+        ("Read and write a file.", "`and` joins two ideas"),
+        ("A, b: read and write.", "`and` joins two ideas"),
+    ],
+)
+def test_a_first_line_with_a_fault_is_recognised(line: str, fault: str) -> None:
+    assert faults_of(line) == [fault]
+
+
+@pytest.mark.parametrize("line", ["Read `a and b`.", "Split into one, two and three parts."])
+def test_lists_and_code_may_have_an_and(line: str) -> None:
+    assert faults_of(line) == []
 
 
 ROOMS_WITHOUT_RUNTIMES = ("compare", "report", "verify")
@@ -75,15 +176,27 @@ def is_text(node: ast.stmt) -> bool:
 
 
 @pytest.mark.parametrize("room", ROOMS_WITHOUT_RUNTIMES)
-def test_no_runtime_is_named_where_all_are_treated_by_their_facts(room: str) -> None:
+def test_rooms_that_treat_all_runtimes_alike_name_none(room: str) -> None:
     """A new runtime is one module and one row: nothing here may have to know of it."""
     words = "|".join(rf"(?<![a-z]){re.escape(said)}(?![a-z])" for said in SAID_OF_RUNTIMES)
     pattern = re.compile(words, re.IGNORECASE)
     paths = [p for p in (ROOT / "mobiledeploy" / room).rglob("*") if p.suffix in {".py", ".html"}]
     assert len(paths) > 5
     named = {
-        path.relative_to(ROOT).as_posix(): found
+        path.relative_to(ROOT).as_posix(): words_of_runtimes
         for path in paths
-        if (found := sorted(set(pattern.findall(code_of(path)))))
+        if (words_of_runtimes := sorted(set(pattern.findall(code_of(path)))))
     }
     assert not named
+
+
+ROOMS_WITH_A_LIST = ("base", "cli", "deploy", "device", "pipeline", "report", "spec")
+
+
+@pytest.mark.parametrize("room", ROOMS_WITH_A_LIST)
+def test_every_module_is_named_in_its_rooms_docstring(room: str) -> None:
+    folder = ROOT / "mobiledeploy" / room
+    text = ast.get_docstring(ast.parse((folder / "__init__.py").read_text())) or ""
+    modules = {path.stem for path in folder.glob("*.py")} - {"__init__"}
+    modules |= {path.parent.name for path in folder.glob("*/__init__.py")}
+    assert sorted(modules - set(re.findall(r"`(\w+)`", text))) == []

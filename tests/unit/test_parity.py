@@ -24,10 +24,10 @@ NAMES = tuple(f"image {i}" for i in range(6))
 
 
 def test_equal_answers_are_exact_and_name_no_worst() -> None:
-    found = compare("photos", NAMES, answers(varied()), answers(varied()))
-    assert (found.exact_logits, found.max_logits_lsb, found.worst) == (6, 0, "")
-    assert found.same_top1 == 6
-    assert found.same_top5 is None  # of four classes
+    comparison = compare("photos", NAMES, answers(varied()), answers(varied()))
+    assert (comparison.exact_logits, comparison.max_logits_lsb, comparison.worst) == (6, 0, "")
+    assert comparison.same_top1 == 6
+    assert comparison.same_top5 is None  # of four classes
 
 
 def test_top5_counts_the_same_classes_in_any_order() -> None:
@@ -52,18 +52,22 @@ def test_batches_add_up_to_the_whole() -> None:
 
 def test_scores_are_not_compared_where_one_has_none() -> None:
     bare = Answers(logits=varied(), scores=None)
-    found = compare("photos", NAMES, answers(varied()), bare)
-    assert (found.max_scores_lsb, found.mean_scores_lsb, found.exact_logits) == (None, None, 6)
+    comparison = compare("photos", NAMES, answers(varied()), bare)
+    assert (comparison.max_scores_lsb, comparison.mean_scores_lsb, comparison.exact_logits) == (
+        None,
+        None,
+        6,
+    )
 
 
 @pytest.mark.parametrize("step", [1, -1, 255])
-def test_a_single_step_in_a_single_logit_is_found_and_named(step: int) -> None:
+def test_a_single_step_in_a_single_logit_is_counted_and_the_image_named(step: int) -> None:
     other = varied()
     other[4, 2] += step
-    found = compare("photos", NAMES, answers(varied()), answers(other))
-    assert found.exact_logits == 5
-    assert found.max_logits_lsb == abs(step)
-    assert found.worst == "image 4"
+    comparison = compare("photos", NAMES, answers(varied()), answers(other))
+    assert comparison.exact_logits == 5
+    assert comparison.max_logits_lsb == abs(step)
+    assert comparison.worst == "image 4"
 
 
 def test_the_worst_image_is_named_not_the_first() -> None:
@@ -76,9 +80,9 @@ def test_the_worst_image_is_named_not_the_first() -> None:
 def test_scores_are_compared_beside_the_logits() -> None:
     first = Answers(logits=varied(), scores=varied())
     second = Answers(logits=varied(), scores=varied() + 1)
-    found = compare("photos", NAMES, first, second)
-    assert (found.max_logits_lsb, found.max_scores_lsb) == (0, 1)
-    assert found.worst
+    comparison = compare("photos", NAMES, first, second)
+    assert (comparison.max_logits_lsb, comparison.max_scores_lsb) == (0, 1)
+    assert comparison.worst
 
 
 def test_outputs_that_do_not_vary_are_refused() -> None:

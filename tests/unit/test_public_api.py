@@ -43,13 +43,13 @@ def test_importing_the_package_imports_nothing_else() -> None:
     assert set(run.stdout.split()) == {"mobiledeploy", "mobiledeploy._version"}
 
 
-def test_no_public_function_wants_a_path_where_a_string_would_do() -> None:
+def test_every_public_function_accepts_a_string_for_a_path() -> None:
     named = 0
     for name in mobiledeploy._HOMES:
         for parameter in inspect.signature(getattr(mobiledeploy, name)).parameters.values():
-            found = kinds(parameter.annotation)
-            assert Path not in found, f"{name}({parameter.name})"
-            named += {str, os.PathLike} <= found
+            accepted = kinds(parameter.annotation)
+            assert Path not in accepted, f"{name}({parameter.name})"
+            named += {str, os.PathLike} <= accepted
     assert named >= 8
 
 
@@ -69,7 +69,7 @@ CALLS: dict[str, Callable[[Any], object]] = {
 
 @pytest.mark.parametrize("kind", [str, Path])
 @pytest.mark.parametrize("call", CALLS)
-def test_what_is_not_there_is_said_whether_a_string_or_a_path_named_it(
+def test_a_missing_file_is_named_in_the_error_for_a_string_and_for_a_path(
     tmp_path: Path, kind: type, call: str
 ) -> None:
     with pytest.raises(MobileDeployError, match="nowhere"):

@@ -10,23 +10,22 @@ import pytest
 
 from mobiledeploy.base.errors import ConversionError
 from mobiledeploy.data.preprocess import preprocess
-from mobiledeploy.emulation import child
+from mobiledeploy.emulation import guest_script
 from mobiledeploy.emulation.verify import SOFTMAXES
 from mobiledeploy.formats.model import Model
 from mobiledeploy.formats.tflite import parse
 from mobiledeploy.integer.certify import certify
-from mobiledeploy.integer.graph import IntegerGraph
-from mobiledeploy.integer.head import with_head
+from mobiledeploy.integer.graph import IntegerGraph, with_head
 from mobiledeploy.lint.graph import Graph
 from mobiledeploy.models import blocks
 from mobiledeploy.ops.conv import Conv
 from mobiledeploy.ops.padding import pads
 from mobiledeploy.reading import read_tflite
-from mobiledeploy.report.graph_report import _order
+from mobiledeploy.report.int8_graph import _order
 from mobiledeploy.spec.config import Preprocessing
 from mobiledeploy.targets import onnx, tflite
-from mobiledeploy.targets.border import border
-from mobiledeploy.training.imagenet import SIZES, _place
+from mobiledeploy.targets.outer_tensor import outer_tensor
+from mobiledeploy.training.imagenet_weights import SIZES, _keras_path
 from mobiledeploy.verify.layers.recompute import _right
 from mobiledeploy.verify.proof.layer_proofs import ProofResult
 
@@ -76,7 +75,7 @@ CALLS: dict[str, Callable[[], object]] = {
     ),
     "head of a graph": lambda: with_head(GRAPH, OTHER),
     "head of a network": lambda: blocks.classifier(LAYERS[0], 10, OTHER),
-    "type at the border": lambda: border(GRAPH.input, OTHER),
+    "type of an outer tensor": lambda: outer_tensor(GRAPH.input, OTHER),
     "type of an onnx": lambda: onnx.write(GRAPH, certify(GRAPH), io=OTHER),
     "type of a tflite": lambda: tflite.write(GRAPH, io=OTHER),
     "padding": lambda: pads((8, 8), (3, 3), (1, 1), OTHER),
@@ -91,19 +90,21 @@ CALLS: dict[str, Callable[[], object]] = {
             [np.zeros((1, *GRAPH.input.shape), np.int8)],
         )
     ),
-    "emulated runtime": lambda: child.main("another", "model", "inputs.npy", "answers.npz"),
+    "emulated runtime": lambda: guest_script.main("another", "model", "inputs.npy", "answers.npz"),
     "emulated architecture": lambda: SOFTMAXES[OTHER],
-    "architecture": lambda: _place(OTHER, 1.0, 224),
+    "architecture": lambda: _keras_path(OTHER, 1.0, 224),
 }
 
 
 @pytest.mark.parametrize("call", CALLS.values(), ids=CALLS.keys())
-def test_it_is_refused(call: Callable[[], object], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unknown_choice_is_refused(
+    call: Callable[[], object], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(SIZES, OTHER, (224,))
     monkeypatch.setattr(np, "load", lambda *args, **kwargs: np.zeros((1, 1)))
     with pytest.raises(REFUSED):
         call()
 
 
-def test_no_method_is_no_proof() -> None:
+def test_a_proof_needs_a_method() -> None:
     assert ProofResult(method="none").status == "not proven"

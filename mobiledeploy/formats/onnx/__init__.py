@@ -1,14 +1,17 @@
-"""An `.onnx`: from its bytes to a parsed model, and back.
+"""An `.onnx`: bytes <-> a parsed model.
 
-`parser` makes an `OnnxModel` of any file (`model`), with `protobuf` for its bytes and texts,
-`external_data` to read weights that lie beside it, and `schema` for every number. `checker` asks
-ONNX's own checker and shape inference, in a child process; `quantisation` says which grid each
-tensor lies on. `support` refuses what nothing here can compare. `writer` lays out a new file;
-`edit` makes files of a parsed one, with more outputs or a part of it.
+* `parser`: from the bytes of any file to an `OnnxModel`.
+* `model`: what that is, and `require_supported`, which refuses what nothing here can compare.
+* `protobuf`: from bytes to a protobuf with checked texts.
+* `external_data`: weights that lie beside a file.
+* `checker`: ONNX's own checker and shape inference, in a child process.
+* `quantisation`: grids of tensors, as operators state them.
+* `schema`: every number of the format, by name.
+* `writer`: lays out a new file.
+* `edit`: makes files of one: copies that compute the same, or a part.
 """
 
-from mobiledeploy.formats.onnx.model import OnnxModel, OnnxOperator
+from mobiledeploy.formats.onnx.model import OnnxModel, OnnxOperator, require_supported
 from mobiledeploy.formats.onnx.parser import parse
-from mobiledeploy.formats.onnx.support import require_supported
 
 __all__ = ["OnnxModel", "OnnxOperator", "parse", "require_supported"]

@@ -60,10 +60,10 @@ class Checks:
                 have one shape.
         """
         self.begin(path)
-        found = json.loads(self._begun[path].result())
+        answer = json.loads(self._begun[path].result())
         tensors = []
         for tensor in model.tensors:
-            inferred = found["shapes"].get(tensor.name)
+            inferred = answer["shapes"].get(tensor.name)
             if inferred is not None and not tensor.dtype and tensor.shape is None:
                 number, sizes = inferred
                 tensor = dataclasses.replace(  # noqa: PLW2901
@@ -75,7 +75,7 @@ class Checks:
         return dataclasses.replace(
             model,
             tensors=quantisation.with_grids(tuple(tensors), model.operators),
-            problem=found["problem"],
+            problem=answer["problem"],
         )
 
     def _begin(self, path: Path) -> Future[bytes]:

@@ -1,26 +1,33 @@
-"""Make files of a parsed `.onnx`, in memory: with more outputs, or a part as a model of its own.
+"""Make files of an `.onnx`, in memory: copies that compute the same, or a part of it.
 
-A copy with more outputs computes what the file computes. A part is what lies between given tensors
+A copy has more outputs, or a zero point for each kernel. A part is what lies between given tensors
 and another one, quantise/dequantise pairs included, so that a runtime fuses it into the kernels
 that it fuses it into in the whole file. ONNX's own `utils.extract_model` cuts files on disk, by
 C++ checks that trust them.
 """
 
 import dataclasses
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from mobiledeploy.base.errors import ConversionError, CorruptFileError
-from mobiledeploy.formats import recipe
-from mobiledeploy.formats.between import between
+from mobiledeploy.formats.edit import CodeType, Recipe, inner_tensor, operators_between
 from mobiledeploy.formats.onnx import checker, protobuf, schema
 from mobiledeploy.formats.onnx.model import OnnxModel
-from mobiledeploy.formats.recipe import Codes, Recipe
 
 TYPES: Final = ("float32", "uint8", "int8")
 """That an input of a part may have."""
 
-_CODES: Final[dict[str, Codes]] = {"int8": "int8", "uint8": "uint8"}
+_KERNEL_PLACES: Final = {
+    "DequantizeLinear": (0, 2),
+    "QLinearConv": (3, 5),
+    "QLinearMatMul": (3, 5),
+    "QGemm": (3, 5),
+}
+"""By operator: which input the weights are, and which their zero point."""
+
+_CODES: Final[dict[str, CodeType]] = {"int8": "int8", "uint8": "uint8"}
 
 
 def tap(model: OnnxModel, tensors: Sequence[str] | None = None) -> bytes:
@@ -62,7 +69,7 @@ def tap_recipe(model: OnnxModel, tensors: Sequence[str] | None = None) -> Recipe
         for name in node.output
         if name not in own
     }
-    added = [recipe.known(inner, name) for name in tensors]
+    added = [inner_tensor(inner, name) for name in tensors]
     return Recipe(
         outputs=tuple(tensors),
         dtype=_CODES.get(schema.element_type(added[-1].type.tensor_type.elem_type)),
@@ -120,7 +127,7 @@ def cut(model: OnnxModel, inputs: Sequence[Start], output: str) -> bytes:
     starts = [start.name for start in inputs]
     twins = _twins(graph, starts, stored)
     reads = [[twins.get(name, name) for name in node.input] for node in graph.node]
-    places = between(
+    places = operators_between(
         [
             (list(filter(None, read)), list(filter(None, node.output)))
             for read, node in zip(reads, graph.node, strict=True)
@@ -151,18 +158,51 @@ def cut(model: OnnxModel, inputs: Sequence[Start], output: str) -> bytes:
     return data
 
 
+def with_own_zero_points(data: bytes) -> bytes | None:
+    """Return a copy of a file in which no two kernels share a zero point; None if none do.
+
+    It computes what the file computes. With `session.x64quantprecision` ONNX Runtime creates no
+    session where two kernels share one.
+
+    Args:
+        data: The file; None is returned also if it is damaged.
+    """
+    try:
+        proto = protobuf.message(data)
+    except CorruptFileError:
+        return None
+    graph = proto.graph
+    constants = {tensor.name: tensor for tensor in graph.initializer}
+    readers = []
+    for node in graph.node:
+        weights, place = _KERNEL_PLACES.get(node.op_type, (0, len(node.input)))
+        if (
+            place < len(node.input)
+            and {node.input[weights], node.input[place]} <= constants.keys()
+        ):
+            readers.append((node, place))
+    count = Counter(node.input[place] for node, place in readers)
+    shared = [(node, place) for node, place in readers if count[node.input[place]] > 1]
+    for number, (node, place) in enumerate(shared):
+        copy = graph.initializer.add()
+        copy.CopyFrom(constants[node.input[place]])
+        copy.name = node.input[place] = f"{copy.name}:own:{number}"
+    copied: bytes = proto.SerializeToString()
+    return copied if shared else None
+
+
 def _softmax_codes(model: OnnxModel) -> list[str]:
     """Return what each softmax is computed from, as codes where it is dequantised first."""
     writers = {index: operator for operator in model.operators for index in operator.outputs}
-    found = []
+    names = []
     for operator in model.operators:
         index = operator.input(0)
         if operator.kind == "Softmax" and index >= 0:
             writer = writers.get(index)
             if writer is not None and writer.kind == "DequantizeLinear" and writer.input(0) >= 0:
                 index = writer.input(0)
-            found.append(model.tensors[index].name)
-    return found
+            names.append(model.tensors[index].name)
+    return names
 
 
 def _twins(graph: Any, starts: Sequence[str], stored: dict[str, Any]) -> dict[str, str]:
@@ -183,17 +223,17 @@ def _grid(node: Any, stored: dict[str, Any]) -> tuple[str, ...]:
     """Return what a QuantizeLinear reads, constants by their content, and its attributes."""
     from onnx import TensorProto
 
-    found = list(node.input[:1])
+    parts = list(node.input[:1])
     for name in node.input[1:]:
         if name in stored:
             bare = TensorProto()
             bare.CopyFrom(stored[name])
             bare.ClearField("name")
-            found.append(repr(bare.SerializeToString(deterministic=True)))
+            parts.append(repr(bare.SerializeToString(deterministic=True)))
         else:
-            found.append(name)
-    found += [repr(attribute.SerializeToString()) for attribute in node.attribute]
-    return tuple(found)
+            parts.append(name)
+    parts += [repr(attribute.SerializeToString()) for attribute in node.attribute]
+    return tuple(parts)
 
 
 def _reading(node: Any, inputs: Sequence[str]) -> Any:

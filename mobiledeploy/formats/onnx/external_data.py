@@ -1,4 +1,4 @@
-"""Weights that lie beside an `.onnx`: read from the model's folder only, and no more than fits.
+"""Weights that lie beside an `.onnx`, read from the model's folder only.
 
 Format: https://onnx.ai/onnx/repo-docs/ExternalData.html. A location is a path relative to the
 model; one that leads elsewhere would let a model read any file of its user.
@@ -24,7 +24,7 @@ MOST_INSIDE: Final = 1 << 30
 DEEPEST: Final = 32
 """Graphs inside of graphs."""
 
-Stated: TypeAlias = tuple[str, str, str]
+StatedPlace: TypeAlias = tuple[str, str, str]
 """Location, offset and length, as a tensor states them."""
 
 
@@ -37,7 +37,7 @@ class ExternalData:
         size: Bytes; those that several tensors share count once.
     """
 
-    contents: Mapping[Stated, npt.NDArray[np.uint8]]
+    contents: Mapping[StatedPlace, npt.NDArray[np.uint8]]
     size: int
 
     def of(self, tensor: Any) -> npt.NDArray[np.uint8]:
@@ -82,7 +82,7 @@ def read(model: Any, folder: Path | None) -> ExternalData:
             too short, its bytes do not fit its shape, overlap with others, or are too many.
         RequestError: There are such tensors and no folder to look in, or a file cannot be read.
     """
-    contents: dict[Stated, npt.NDArray[np.uint8]] = {}
+    contents: dict[StatedPlace, npt.NDArray[np.uint8]] = {}
     paths: dict[str, Path] = {}
     known: dict[tuple[Path, int, int], npt.NDArray[np.uint8]] = {}
     left: dict[Path, int] = {}
@@ -150,7 +150,7 @@ def _of_node(node: Any, depth: int) -> Iterator[Any]:
             yield from _of_graph(graph, depth - 1)
 
 
-def _stated(tensor: Any) -> Stated:
+def _stated(tensor: Any) -> StatedPlace:
     entries = {entry.key: entry.value for entry in tensor.external_data}
     return entries.get("location", ""), entries.get("offset", ""), entries.get("length", "")
 
@@ -162,7 +162,7 @@ def _path(name: str, location: str, folder: Path | None) -> Path:
             f"constant `{name}` lies in another file, `{location[: files.MOST_NAME]}`",
             hint="give the model by its path, or save it in one file",
         )
-    path = files.below(folder, location)
+    path = files.path_inside(folder, location)
     if path is None:
         raise CorruptFileError(
             f"constant `{name}`: expected its bytes in the model's folder, received the path "
@@ -184,7 +184,7 @@ def _path(name: str, location: str, folder: Path | None) -> Path:
     return path
 
 
-def _place(name: str, path: Path, stated: Stated) -> tuple[Path, int, int]:
+def _place(name: str, path: Path, stated: StatedPlace) -> tuple[Path, int, int]:
     """Return file, offset and length; they are within the file."""
     location, size = stated[0], path.stat().st_size
     try:
@@ -203,15 +203,15 @@ def _place(name: str, path: Path, stated: Stated) -> tuple[Path, int, int]:
 def _read(name: str, place: tuple[Path, int, int]) -> npt.NDArray[np.uint8]:
     path, offset, length = place
     try:
-        found = np.fromfile(path, np.uint8, count=length, offset=offset)
+        content = np.fromfile(path, np.uint8, count=length, offset=offset)
     except OSError as error:
         raise RequestError(
             f"constant `{name}`: cannot read {path}: {error.strerror}",
             hint="check that the file is yours to read",
         ) from error
-    if found.size != length:
+    if content.size != length:
         raise CorruptFileError(f"constant `{name}`: {path} became shorter as it was read")
-    return found
+    return content
 
 
 def _check_length(tensor: Any, length: int) -> None:

@@ -1,6 +1,6 @@
 """Parse any `.onnx`: texts and sizes are checked, nothing is executed or given to ONNX's C++.
 
-What the format allows is kept, sensible or not; `support.require_supported` says whether we can
+What the format allows is kept, sensible or not; `model.require_supported` says whether we can
 compute it. Format: https://github.com/onnx/onnx/blob/main/docs/IR.md.
 """
 
@@ -15,16 +15,14 @@ import numpy as np
 import numpy.typing as npt
 
 from mobiledeploy.base.errors import CorruptFileError
+from mobiledeploy.formats.limits import MOST_NAME, MOST_RANK
 from mobiledeploy.formats.model import Buffer, Dimension, OperatorCode, Tensor
 from mobiledeploy.formats.onnx import external_data, protobuf, schema
 from mobiledeploy.formats.onnx.external_data import ExternalData
 from mobiledeploy.formats.onnx.model import OnnxModel, OnnxOperator
 
-MOST_NAME: Final = 200
-"""Characters that are kept of what is shown only: kinds, domains, descriptions and metadata."""
 MOST_OPSET: Final = 2**31
 """ONNX's registry of operators takes C integers."""
-MOST_RANK: Final = 16
 MOST_ELEMENTS: Final = 2**40
 MOST_NUMBERS: Final = 64
 """Of a longer list in an attribute these and one more are kept: enough to see that it is not of
@@ -90,14 +88,14 @@ def _constants(graph: Any, external: ExternalData) -> dict[str, _Constant]:
     Raises:
         CorruptFileError: Two have one name, which ONNX forbids: readers take either.
     """
-    found: dict[str, _Constant] = {}
+    constants: dict[str, _Constant] = {}
     for number, (name, proto) in enumerate(_stored(graph)):
-        if name in found:
+        if name in constants:
             raise CorruptFileError(f"two constants have the same name, `{name[:MOST_NAME]}`")
         bytes_of = external.of if external_data.is_external(proto) else _content
         content = bytes_of(proto)
-        found[name] = _constant(name, proto, number, content), content
-    return found
+        constants[name] = _constant(name, proto, number, content), content
+    return constants
 
 
 def _stored(graph: Any) -> Iterator[tuple[str, Any]]:
@@ -167,14 +165,14 @@ def _tensors(graph: Any, constants: Mapping[str, _Constant]) -> tuple[Tensor, ..
     names.update(
         (name, None) for node in graph.node for name in (*node.input, *node.output) if name
     )
-    found = []
+    tensors = []
     for name in names:
         if name in constants:
-            found.append(constants[name][0])
+            tensors.append(constants[name][0])
         else:
             dtype, shape = described.get(name, ("", None))
-            found.append(Tensor(name=name, dtype=dtype, shape=shape))
-    return tuple(found)
+            tensors.append(Tensor(name=name, dtype=dtype, shape=shape))
+    return tuple(tensors)
 
 
 def _operator(node: Any, index: Mapping[str, int], opsets: Mapping[str, int]) -> OnnxOperator:

@@ -1,10 +1,10 @@
-"""From the bytes of an `.onnx` to its protobuf, whose texts are text and whose size is bounded."""
+"""From the bytes of an `.onnx` to its protobuf, with its texts and size checked."""
 
 from typing import Any, Final
 
 from mobiledeploy.base.errors import CorruptFileError
+from mobiledeploy.formats.limits import StepLimit
 from mobiledeploy.formats.model import Dimension
-from mobiledeploy.formats.work import Work
 
 MOST_BYTES: Final = 2**31 - 1
 """A protobuf cannot be larger."""
@@ -46,17 +46,17 @@ def require_texts(model: Any) -> None:
     Raises:
         CorruptFileError: Some string is not UTF-8, or there are too many messages and strings.
     """
-    _require_texts_of(model, Work(PARTS))
+    _require_texts_of(model, StepLimit(PARTS))
 
 
-def _require_texts_of(part: Any, work: Work) -> None:
-    work.take(1)
+def _require_texts_of(part: Any, limit: StepLimit) -> None:
+    limit.take(1)
     for field, value in part.ListFields():
         if field.type == field.TYPE_STRING:
             texts = (value,) if isinstance(value, str | bytes) else value
-            work.take(len(texts))
+            limit.take(len(texts))
             if not all(isinstance(text, str) for text in texts):
                 raise CorruptFileError(f"a text in the ONNX model ({field.name}) is not UTF-8")
         elif field.type == field.TYPE_MESSAGE:
             for inner in (value,) if hasattr(value, "ListFields") else value:
-                _require_texts_of(inner, work)
+                _require_texts_of(inner, limit)

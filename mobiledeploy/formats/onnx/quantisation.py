@@ -1,4 +1,4 @@
-"""Which grid each tensor of codes lies on: ONNX says so with operators, not with tensors."""
+"""The grid of each tensor of codes, which an `.onnx` states in operators, not in tensors."""
 
 import dataclasses
 from collections.abc import Iterator
@@ -31,7 +31,7 @@ QLINEAR: Final[dict[str, tuple[tuple[tuple[int, int], ...], int]]] = {
 output's scale. The zero point follows the scale. All but two are ONNX Runtime's own."""
 
 
-Told: TypeAlias = tuple[Grid, str]
+GridAndType: TypeAlias = tuple[Grid, str]
 """A grid, and the type of its zero point, which is that of the codes."""
 
 
@@ -41,11 +41,11 @@ def with_grids(tensors: tuple[Tensor, ...], operators: tuple[Operator, ...]) -> 
     Raises:
         CorruptFileError: A scale and its zero point do not have one shape.
     """
-    written: dict[int, Told] = {}
-    read: dict[int, Told] = {}
+    written: dict[int, GridAndType] = {}
+    read: dict[int, GridAndType] = {}
     for operator in operators:
-        for index, told, writes in _said(operator, tensors):
-            (written if writes else read).setdefault(index, told)
+        for index, stated, writes in _stated_grids(operator, tensors):
+            (written if writes else read).setdefault(index, stated)
     grids = {**read, **written}
     for chain in (operators, operators[::-1]):
         for operator in chain:
@@ -91,7 +91,9 @@ def grid_of(operator: Operator, tensors: tuple[Tensor, ...], scale: int) -> Grid
     )
 
 
-def _said(operator: Operator, tensors: tuple[Tensor, ...]) -> Iterator[tuple[int, Told, bool]]:
+def _stated_grids(
+    operator: Operator, tensors: tuple[Tensor, ...]
+) -> Iterator[tuple[int, GridAndType, bool]]:
     """Yield each tensor whose grid an operator gives, and whether the operator writes it."""
     places: list[tuple[int, int, bool]] = []
     if operator.kind == "QuantizeLinear" and operator.outputs:

@@ -105,7 +105,7 @@ MICROSOFT: Final = "com.microsoft"
 """The domain of ONNX Runtime's own operators."""
 MICROSOFT_OPERATORS: Final = frozenset(
     {"DequantizeLinear", "QGemm", "QLinearAdd", "QLinearAveragePool", "QLinearConv"}
-    | {"QLinearGlobalAveragePool", "QLinearSoftmax", "QuantizeLinear"}
+    | {"QLinearGlobalAveragePool", "QLinearMul", "QLinearSoftmax", "QuantizeLinear"}
 )
 """Those of ONNX Runtime's operators that are known by their plain names."""
 

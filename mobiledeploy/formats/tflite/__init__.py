@@ -1,14 +1,23 @@
-"""A `.tflite`: from its bytes to a parsed model, and back.
+"""A `.tflite`: bytes <-> a parsed model.
 
-`parser` makes a `TfliteModel` of any file (`model`), with `flatbuffer` to follow offsets,
-`buffers` to find values in the flatbuffer or behind it, `quantisation` and `metadata` for what
-their names say, and `schema` for every number. `support` refuses what nothing here can compute.
-`writer` lays out a new file; `edit` makes files of a parsed one: with more outputs, or of a part.
+* `parser`: from the bytes of any file to a `TfliteModel`.
+* `model`: what that is, and `require_supported`, which refuses what nothing here can compute.
+* `flatbuffer`: reads tables of a flatbuffer that may be damaged.
+* `buffers`: where a file keeps its values.
+* `quantisation`: grids of tensors, as a file states them.
+* `metadata`: what a file says about itself.
+* `schema`: every number of the schema, by name.
+* `writer`: lays out a new file.
+* `edit`: makes files of a parsed one, with more outputs or of a part.
 """
 
-from mobiledeploy.formats.tflite.model import TfliteModel, TfliteOperator, TfliteTensor
+from mobiledeploy.formats.tflite.model import (
+    TfliteModel,
+    TfliteOperator,
+    TfliteTensor,
+    require_supported,
+)
 from mobiledeploy.formats.tflite.parser import IDENTIFIER, parse
-from mobiledeploy.formats.tflite.support import require_supported
 
 __all__ = [
     "IDENTIFIER",

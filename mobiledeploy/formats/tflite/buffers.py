@@ -86,7 +86,7 @@ class Buffers:
                 )
             self.outside += size
             return offset, np.frombuffer(data, np.uint8, size, offset)
-        found = table.numbers(schema.Buffer.DATA, np.uint8)
-        if found is None or not found.size:
+        content = table.numbers(schema.Buffer.DATA, np.uint8)
+        if content is None or not content.size:
             return 0, np.zeros(0, np.uint8)
-        return found.ctypes.data - np.frombuffer(data, np.uint8).ctypes.data, found
+        return content.ctypes.data - np.frombuffer(data, np.uint8).ctypes.data, content

@@ -10,18 +10,15 @@ from collections.abc import Sequence
 from typing import Final
 
 from mobiledeploy.base.errors import ConversionError, CorruptFileError
-from mobiledeploy.formats import recipe
-from mobiledeploy.formats.between import between
-from mobiledeploy.formats.recipe import Codes, Recipe
+from mobiledeploy.formats.edit import CodeType, Recipe, inner_tensor, operators_between
 from mobiledeploy.formats.tflite import schema
-from mobiledeploy.formats.tflite.model import TfliteModel, TfliteTensor
-from mobiledeploy.formats.tflite.support import require_supported
+from mobiledeploy.formats.tflite.model import TfliteModel, TfliteTensor, require_supported
 from mobiledeploy.formats.tflite.writer import TfliteWriter
 
 OLDEST: Final = "1.5.0"
 """What TensorFlow's converter writes where it knows of no newer operator."""
 
-_CODES: Final[dict[str, Codes]] = {"int8": "int8", "uint8": "uint8"}
+_CODES: Final[dict[str, CodeType]] = {"int8": "int8", "uint8": "uint8"}
 
 
 def tap(model: TfliteModel, tensors: Sequence[str] | None = None) -> bytes:
@@ -49,7 +46,7 @@ def tap_recipe(model: TfliteModel, tensors: Sequence[str] | None = None) -> Reci
         added = [op.inputs[0] for op in model.operators if op.builtin == "SOFTMAX" and op.inputs]
     else:
         indices = {tensor.unique_name: index for index, tensor in enumerate(model.tensors)}
-        added = [recipe.known(indices, name) for name in tensors]
+        added = [inner_tensor(indices, name) for name in tensors]
     if not added:
         return Recipe()
     field = model.graph.place(schema.SubGraph.OUTPUTS)
@@ -83,7 +80,7 @@ def cut(model: TfliteModel, inputs: Sequence[str], output: str) -> bytes:
     # -1 stands for an optional input that is absent.
     reads = [[index for index in operator.inputs if index >= 0] for operator in model.operators]
     constants = {index for index, tensor in enumerate(model.tensors) if tensor.constant}
-    places = between(
+    places = operators_between(
         [(read, operator.outputs) for read, operator in zip(reads, model.operators, strict=True)],
         constants,
         inputs=starts,
@@ -122,10 +119,10 @@ def named(model: TfliteModel, name: str) -> int:
     Raises:
         ConversionError: There is none.
     """
-    found = [index for index, tensor in enumerate(model.tensors) if tensor.unique_name == name]
-    if len(found) != 1:
-        raise ConversionError(f"expected one tensor `{name}`, received {len(found)}")
-    return found[0]
+    indices = [index for index, tensor in enumerate(model.tensors) if tensor.unique_name == name]
+    if len(indices) != 1:
+        raise ConversionError(f"expected one tensor `{name}`, received {len(indices)}")
+    return indices[0]
 
 
 def _copy(part: TfliteWriter, tensor: TfliteTensor) -> int:

@@ -52,14 +52,14 @@ def describe(data: bytes, values: Values) -> dict[str, str]:
         raise CorruptFileError(
             f"expected at most {MOST_ENTRIES} entries of metadata, received {len(values)}"
         )
-    found = {}
+    described = {}
     for name, value in values.items():
         if name == ENTRY and value.size <= MOST_BYTES:
-            found.update(_model(flatbuffer.root(value.tobytes(), IDENTIFIER)))
+            described.update(_model(flatbuffer.root(value.tobytes(), IDENTIFIER)))
         else:
-            found[name] = _text(value) or f"{value.size} bytes"
+            described[name] = _text(value) or f"{value.size} bytes"
     files = _files(data)
-    return {**found, "files": ", ".join(files)} if files else found
+    return {**described, "files": ", ".join(files)} if files else described
 
 
 def _text(value: npt.NDArray[np.uint8]) -> str:
@@ -80,15 +80,15 @@ def _model(table: Table) -> dict[str, str]:
 
 
 def _tensor(table: Table) -> list[str]:
-    said = [text for text in (table.text(0)[:MOST_TEXT],) if text]
+    texts = [text for text in (table.text(0)[:MOST_TEXT],) if text]
     for unit in table.tables(4)[:8]:
         options = unit.table(1)
         if unit.scalar(0, "B", 0) == _NORMALISATION and options is not None:
             for word, slot in (("mean", 0), ("std", 1)):
                 numbers = options.numbers(slot, np.float32)
                 if numbers is not None:
-                    said.append(f"{word} {', '.join(f'{n:g}' for n in numbers[:4])}")
-    return said
+                    texts.append(f"{word} {', '.join(f'{n:g}' for n in numbers[:4])}")
+    return texts
 
 
 def _files(data: bytes) -> list[str]:

@@ -1,6 +1,6 @@
 """Parse any `.tflite`: every offset and size is checked, nothing is executed.
 
-What the schema allows is kept, sensible or not; `support.require_supported` says whether we can
+What the schema allows is kept, sensible or not; `model.require_supported` says whether we can
 compute it. Schema: tensorflow/compiler/mlir/lite/schema/schema.fbs.
 """
 
@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mobiledeploy.base.errors import CorruptFileError
+from mobiledeploy.formats.limits import MOST_NAME, MOST_RANK, StepLimit
 from mobiledeploy.formats.model import NARROW, OperatorCode
 from mobiledeploy.formats.tflite import flatbuffer, metadata, quantisation, schema
 from mobiledeploy.formats.tflite.buffers import Buffers
@@ -25,13 +26,9 @@ from mobiledeploy.formats.tflite.model import (
     TfliteOperator,
     TfliteTensor,
 )
-from mobiledeploy.formats.work import Work
 
 IDENTIFIER: Final = b"TFL3"
 """At byte 4 of every file."""
-MOST_NAME: Final = 200
-"""Characters of a name that are kept: many tensors of a damaged file may share one long name."""
-MOST_RANK: Final = 16
 ENTRIES: Final = 2**20
 """Entries of all lists that are read from a small file, and characters of its tensors' names; from
 a large file more."""
@@ -47,30 +44,30 @@ def parse(data: bytes) -> TfliteModel:
     graphs = root.tables(schema.Model.SUBGRAPHS)
     if not graphs:
         raise CorruptFileError("expected a graph, received a file without one")
-    work = Work(ENTRIES + 4 * len(data))
+    limit = StepLimit(ENTRIES + 4 * len(data))
     buffers = Buffers(data, root.tables(schema.Model.BUFFERS))
     tables = graphs[0].tables(schema.SubGraph.TENSORS)
-    names = [_whole_text(table, schema.Tensor.NAME, work) for table in tables]
+    names = [_whole_text(table, schema.Tensor.NAME, limit) for table in tables]
     tensors = tuple(
-        _tensor(table, f"tensor {number} (`{name[:MOST_NAME]}`)", name, unique, buffers, work)
+        _tensor(table, f"tensor {number} (`{name[:MOST_NAME]}`)", name, unique, buffers, limit)
         for number, (table, name, unique) in enumerate(
-            zip(tables, names, distinct(names), strict=True)
+            zip(tables, names, unique_names(names), strict=True)
         )
     )
     codes = root.tables(schema.Model.OPERATOR_CODES)
-    described = tuple(_code(code, work) for code in codes)
+    described = tuple(_code(code, limit) for code in codes)
     operators = [graph.tables(schema.SubGraph.OPERATORS) for graph in graphs]
-    work.take(sum(map(len, operators)))
+    limit.take(sum(map(len, operators)))
     numbers = [_code_number(table, len(codes)) for graph in operators for table in graph]
     uses = Counter(numbers)
     for graph in graphs[1:]:
         others = graph.tables(schema.SubGraph.TENSORS)
-        work.take(len(others))
+        limit.take(len(others))
         for table in others:
             buffers.use(table.scalar(schema.Tensor.BUFFER, "I", 0), "another graph's tensor")
-    values = _metadata(root, buffers, work)
+    values = _metadata(root, buffers, limit)
     calls = tuple(
-        _signature(table, graphs, work) for table in root.tables(schema.Model.SIGNATURES)
+        _signature(table, graphs, limit) for table in root.tables(schema.Model.SIGNATURES)
     )
     return TfliteModel(
         format="tflite",
@@ -79,7 +76,7 @@ def parse(data: bytes) -> TfliteModel:
         producer="TensorFlow's converter" if "CONVERSION_METADATA" in values else "",
         tensors=tensors,
         operators=tuple(
-            _operator(table, described[number], _builtin(codes[number]), len(tensors), work)
+            _operator(table, described[number], _builtin(codes[number]), len(tensors), limit)
             for table, number in zip(operators[0], numbers, strict=False)
         ),
         other_operators=tuple(
@@ -87,10 +84,10 @@ def parse(data: bytes) -> TfliteModel:
             for number in numbers[len(operators[0]) :]
         ),
         inputs=_indices(
-            graphs[0], schema.SubGraph.INPUTS, len(tensors), work, "input of the graph"
+            graphs[0], schema.SubGraph.INPUTS, len(tensors), limit, "input of the graph"
         ),
         outputs=_indices(
-            graphs[0], schema.SubGraph.OUTPUTS, len(tensors), work, "output of the graph"
+            graphs[0], schema.SubGraph.OUTPUTS, len(tensors), limit, "output of the graph"
         ),
         codes=tuple(
             dataclasses.replace(code, uses=uses[number]) for number, code in enumerate(described)
@@ -98,7 +95,7 @@ def parse(data: bytes) -> TfliteModel:
         buffers=buffers.filled(),
         graphs=len(graphs),
         metadata=metadata.describe(data, values),
-        signatures=_named(calls, graphs, work),
+        signatures=_named(calls, graphs, limit),
         min_runtime=metadata.min_runtime(values),
         outside=buffers.outside,
         scales=frozenset(quantisation.scales(tables)),
@@ -108,14 +105,14 @@ def parse(data: bytes) -> TfliteModel:
     )
 
 
-def distinct(names: Sequence[str]) -> tuple[str, ...]:
+def unique_names(names: Sequence[str]) -> tuple[str, ...]:
     """Return the names, each one once: the first keeps it, others get their tensor's number.
 
     The schema wants no names, and none that differ: runtimes go by numbers. What goes by names
     needs one for each tensor.
     """
     own, taken = set(names), set[str]()
-    found = []
+    distinct = []
     for number, name in enumerate(names):
         unique = name
         if not name or name in taken:
@@ -123,12 +120,12 @@ def distinct(names: Sequence[str]) -> tuple[str, ...]:
             while unique in own or unique in taken:
                 unique += "'"
         taken.add(unique)
-        found.append(unique)
-    return tuple(found)
+        distinct.append(unique)
+    return tuple(distinct)
 
 
 def _tensor(
-    table: Table, where: str, name: str, unique_name: str, buffers: Buffers, work: Work
+    table: Table, where: str, name: str, unique_name: str, buffers: Buffers, limit: StepLimit
 ) -> TfliteTensor:
     fixed = _shape(table, schema.Tensor.SHAPE, where)
     shape = fixed
@@ -144,7 +141,7 @@ def _tensor(
     sparse = table.table(schema.Tensor.SPARSITY) is not None
     quantised = table.table(schema.Tensor.QUANTISATION)
     grid = quantisation.grid(quantised, where)
-    work.take(1 if grid is None else grid.scale.size)
+    limit.take(1 if grid is None else grid.scale.size)
     return TfliteTensor(
         name=name[:MOST_NAME],
         unique_name=unique_name,
@@ -193,11 +190,11 @@ def _builtin(code: Table) -> int:
     )
 
 
-def _code(table: Table, work: Work) -> OperatorCode:
+def _code(table: Table, limit: StepLimit) -> OperatorCode:
     kind = schema.operator(_builtin(table))
     custom = kind == "CUSTOM"
     return OperatorCode(
-        kind=(_text(table, schema.OperatorCode.CUSTOM_CODE, work) or kind) if custom else kind,
+        kind=(_text(table, schema.OperatorCode.CUSTOM_CODE, limit) or kind) if custom else kind,
         domain=CUSTOM if custom else "",
         version=table.scalar(schema.OperatorCode.VERSION, "i", 1),
         uses=0,
@@ -212,11 +209,11 @@ def _code_number(operator: Table, codes: int) -> int:
 
 
 def _operator(
-    table: Table, described: OperatorCode, code: int, tensors: int, work: Work
+    table: Table, described: OperatorCode, code: int, tensors: int, limit: StepLimit
 ) -> TfliteOperator:
     builtin = schema.operator(code)
-    inputs = _indices(table, schema.Operator.INPUTS, tensors, work, f"input of {builtin}")
-    outputs = _indices(table, schema.Operator.OUTPUTS, tensors, work, f"output of {builtin}")
+    inputs = _indices(table, schema.Operator.INPUTS, tensors, limit, f"input of {builtin}")
+    outputs = _indices(table, schema.Operator.OUTPUTS, tensors, limit, f"output of {builtin}")
     options = table.table(schema.Operator.OPTIONS)
     kind = table.scalar(schema.Operator.OPTIONS_TYPE, "B", 0)
     known = schema.OPTIONS.get(builtin)
@@ -244,88 +241,92 @@ def _operator(
 
 def _options(table: Table | None, known: schema.Options, where: str) -> dict[str, Any]:
     """Return an operator's options by name, with the schema's defaults."""
-    found = {}
+    options = {}
     for name, field in known.fields.items():
         if table is None:
-            found[name] = field.default
+            options[name] = field.default
         elif field.kind == schema.SHAPE:
             sized = table.place(field.slot) is not None
-            found[name] = _shape(table, field.slot, where) if sized else field.default
+            options[name] = _shape(table, field.slot, where) if sized else field.default
         else:
-            found[name] = table.scalar(field.slot, field.kind, field.default)
-    return found
+            options[name] = table.scalar(field.slot, field.kind, field.default)
+    return options
 
 
-def _metadata(root: Table, buffers: Buffers, work: Work) -> metadata.Values:
+def _metadata(root: Table, buffers: Buffers, limit: StepLimit) -> metadata.Values:
     entries = {
-        _text(entry, schema.Metadata.NAME, work): entry.scalar(schema.Metadata.BUFFER, "I", 0)
+        _text(entry, schema.Metadata.NAME, limit): entry.scalar(schema.Metadata.BUFFER, "I", 0)
         for entry in root.tables(schema.Model.METADATA)
     }
     return {name: buffers.use(number, name) for name, number in entries.items()}
 
 
-def _signature(table: Table, graphs: Sequence[Table], work: Work) -> Signature:
+def _signature(table: Table, graphs: Sequence[Table], limit: StepLimit) -> Signature:
     graph = table.scalar(schema.Signature.SUBGRAPH, "I", 0)
     if graph >= len(graphs):
         raise CorruptFileError(f"expected a signature of a graph, received graph {graph}")
     tensors = len(graphs[graph].tables(schema.SubGraph.TENSORS))
-    work.take(tensors)
+    limit.take(tensors)
     ends = []
     for slot in (schema.Signature.INPUTS, schema.Signature.OUTPUTS):
         entries = table.tables(slot)
-        work.take(len(entries))
-        ends.append(tuple(_end(entry, tensors, work) for entry in entries))
+        limit.take(len(entries))
+        ends.append(tuple(_end(entry, tensors, limit) for entry in entries))
     return Signature(
-        key=_text(table, schema.Signature.KEY, work), graph=graph, inputs=ends[0], outputs=ends[1]
+        key=_text(table, schema.Signature.KEY, limit), graph=graph, inputs=ends[0], outputs=ends[1]
     )
 
 
-def _end(entry: Table, tensors: int, work: Work) -> tuple[str, int]:
+def _end(entry: Table, tensors: int, limit: StepLimit) -> tuple[str, int]:
     index: int = entry.scalar(schema.Signature.TENSOR_INDEX, "I", 0)
     if index >= tensors:
         raise CorruptFileError(f"expected a tensor below {tensors}, received {index}")
-    return _text(entry, schema.Signature.TENSOR_NAME, work), index
+    return _text(entry, schema.Signature.TENSOR_NAME, limit), index
 
 
 def _named(
-    calls: Sequence[Signature], graphs: Sequence[Table], work: Work
+    calls: Sequence[Signature], graphs: Sequence[Table], limit: StepLimit
 ) -> dict[str, dict[str, dict[str, str]]]:
     """Return signatures with the names of their tensors."""
-    found = {}
+    signatures = {}
     for call in calls:
         tensors = graphs[call.graph].tables(schema.SubGraph.TENSORS)
-        work.take(len(tensors))
-        found[call.key] = {
-            end: {name: _text(tensors[index], schema.Tensor.NAME, work) for name, index in entries}
+        limit.take(len(tensors))
+        signatures[call.key] = {
+            end: {
+                name: _text(tensors[index], schema.Tensor.NAME, limit) for name, index in entries
+            }
             for end, entries in (("inputs", call.inputs), ("outputs", call.outputs))
         }
-    return found
+    return signatures
 
 
-def _text(table: Table, slot: int, work: Work) -> str:
-    return _whole_text(table, slot, work)[:MOST_NAME]
+def _text(table: Table, slot: int, limit: StepLimit) -> str:
+    return _whole_text(table, slot, limit)[:MOST_NAME]
 
 
-def _whole_text(table: Table, slot: int, work: Work) -> str:
+def _whole_text(table: Table, slot: int, limit: StepLimit) -> str:
     text = table.text(slot)
-    work.take(len(text))
+    limit.take(len(text))
     return text
 
 
 def _shape(table: Table, slot: int, where: str) -> tuple[int, ...]:
-    found = table.numbers(slot, np.int32)
-    if found is None:
+    sizes = table.numbers(slot, np.int32)
+    if sizes is None:
         return ()
-    if found.size > MOST_RANK:
-        raise CorruptFileError(f"{where}: {found.size} dimensions are too many")
-    return tuple(int(size) for size in found)
+    if sizes.size > MOST_RANK:
+        raise CorruptFileError(f"{where}: {sizes.size} dimensions are too many")
+    return tuple(int(size) for size in sizes)
 
 
-def _indices(table: Table, slot: int, tensors: int, work: Work, what: str) -> tuple[int, ...]:
-    found = table.numbers(slot, np.int32)
-    if found is None or not found.size:
+def _indices(
+    table: Table, slot: int, tensors: int, limit: StepLimit, what: str
+) -> tuple[int, ...]:
+    indices = table.numbers(slot, np.int32)
+    if indices is None or not indices.size:
         return ()
-    work.take(found.size)
-    if found.min() < -1 or found.max() >= tensors:
+    limit.take(indices.size)
+    if indices.min() < -1 or indices.max() >= tensors:
         raise CorruptFileError(f"{what}: expected indices of {tensors} tensors")
-    return tuple(found.tolist())
+    return tuple(indices.tolist())

@@ -1,6 +1,7 @@
-"""How a `.tflite` says that codes stand for real numbers: the table `QuantizationParameters`."""
+"""The grids of a `.tflite`'s tensors: the table `QuantizationParameters`."""
 
 from collections.abc import Iterator
+from typing import Final
 
 import numpy as np
 
@@ -8,6 +9,14 @@ from mobiledeploy.base.errors import CorruptFileError
 from mobiledeploy.formats.model import Grid
 from mobiledeploy.formats.tflite.flatbuffer import Table
 from mobiledeploy.formats.tflite.schema import Quantisation, Tensor
+
+CARRIERS: Final = frozenset(
+    {
+        "AVERAGE_POOL_2D", "MAX_POOL_2D", "PAD", "RESHAPE", "RESIZE_NEAREST_NEIGHBOR", "SQUEEZE",
+        "TRANSPOSE",
+    }
+)  # fmt: skip
+"""Operators that leave codes on their grid, and have no way to change it."""
 
 
 def grid(table: Table | None, where: str) -> Grid | None:
@@ -37,17 +46,17 @@ def grid(table: Table | None, where: str) -> Grid | None:
 
 def block(table: Table | None) -> int:
     """Return how many neighbours share a scale of another tensor; 0 if they do not."""
-    found = _blocks(table)
-    return 0 if found is None else int(found.scalar(Quantisation.BLOCK_SIZE, "i", 0))
+    blocks = _blocks(table)
+    return 0 if blocks is None else int(blocks.scalar(Quantisation.BLOCK_SIZE, "i", 0))
 
 
 def scales(tensors: tuple[Table, ...]) -> Iterator[int]:
     """Yield indices of the tensors that hold the scales and zero points of others."""
     for tensor in tensors:
-        found = _blocks(tensor.table(Tensor.QUANTISATION))
-        if found is not None:
+        blocks = _blocks(tensor.table(Tensor.QUANTISATION))
+        if blocks is not None:
             for slot in (Quantisation.BLOCK_SCALES, Quantisation.BLOCK_ZERO_POINTS):
-                yield found.scalar(slot, "i", 0)
+                yield blocks.scalar(slot, "i", 0)
 
 
 def _blocks(table: Table | None) -> Table | None:

@@ -1,4 +1,4 @@
-"""The numbers of TFLite's schema, and their names: data, of August 2026.
+"""The numbers of TFLite's schema by name: data, of August 2026.
 
 Schema: tensorflow/compiler/mlir/lite/schema/schema.fbs. LiteRT's package has the names as well,
 in a module of 18,000 lines that takes longer to import than `inspect` takes to read a file.

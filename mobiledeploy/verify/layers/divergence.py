@@ -21,7 +21,7 @@ from mobiledeploy.compare.judge import Judgement
 from mobiledeploy.data.dataset import Pixels
 from mobiledeploy.ops import table
 from mobiledeploy.ops.operator import Sampled
-from mobiledeploy.reading import INPUT, Layer
+from mobiledeploy.reading import INPUT, StoredLayer
 from mobiledeploy.verify.layers import layer_outputs, recompute
 from mobiledeploy.verify.layers.layer_outputs import FAR, LayerCodes, LayerOutputs, to_grid
 from mobiledeploy.verify.layers.single_layer import (
@@ -271,7 +271,7 @@ def _unseen(difference: Difference, both: tuple[OpenFile, OpenFile]) -> bool:
 
 
 def _reason(
-    row: _Row, layer: Layer | None, blamed: Runner | None, structure: StructureReport
+    row: _Row, layer: StoredLayer | None, blamed: Runner | None, structure: StructureReport
 ) -> Cause:
     """Return why a layer differs: integers that differ here or before, or else the runtime."""
     if structure.first is not None and structure.first.position <= row.first:

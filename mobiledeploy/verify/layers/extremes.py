@@ -14,7 +14,7 @@ from mobiledeploy.base.progress import Event, Progress
 from mobiledeploy.ops import table
 from mobiledeploy.ops.operator import Certified, Trials
 from mobiledeploy.ops.tensors import QMAX, QMIN
-from mobiledeploy.reading import Layer
+from mobiledeploy.reading import StoredLayer
 from mobiledeploy.verify.layers import recompute
 from mobiledeploy.verify.layers.layer_outputs import LayerCodes
 from mobiledeploy.verify.layers.single_layer import RunPair, SingleLayers, tensor_of
@@ -75,7 +75,7 @@ def _all_trials() -> tuple[Trials, ...]:
     return tuple(dict.fromkeys(trials for trials in every if trials is not None))
 
 
-def _trials(layer: Layer) -> Trials | None:
+def _trials(layer: StoredLayer) -> Trials | None:
     operator = table.of_kind(layer.kind)
     return None if operator is None else operator.TRIALS
 

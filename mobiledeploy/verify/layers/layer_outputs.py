@@ -15,7 +15,7 @@ import numpy.typing as npt
 from mobiledeploy.base.errors import ConversionError, ParityError
 from mobiledeploy.data.dataset import Pixels
 from mobiledeploy.ops.tensors import QMAX, QMIN, Int8
-from mobiledeploy.reading import INPUT, Reading, Tensor
+from mobiledeploy.reading import INPUT, Reading, StoredTensor
 from mobiledeploy.runtimes import Array, Runtime, Session, TensorInfo
 from mobiledeploy.verify.outputs import model_input
 from mobiledeploy.verify.outputs.model_input import PixelInput
@@ -29,7 +29,7 @@ FAR: Final = 2**14
 _COMMON: Final = "NHWC"
 
 
-def read_codes(array: Array, tensor: Tensor) -> LayerCodes:
+def read_codes(array: Array, tensor: StoredTensor) -> LayerCodes:
     """Return the codes in what a runtime gave for a tensor.
 
     Raises:
@@ -54,7 +54,7 @@ def read_codes(array: Array, tensor: Tensor) -> LayerCodes:
     return codes.reshape(declared) if codes.size == math.prod(declared) else codes
 
 
-def write_codes(codes: LayerCodes, tensor: Tensor, info: TensorInfo) -> Array:
+def write_codes(codes: LayerCodes, tensor: StoredTensor, info: TensorInfo) -> Array:
     """Return what a runtime takes for the codes of a tensor; `read` gives them back.
 
     Args:
@@ -82,7 +82,7 @@ def write_codes(codes: LayerCodes, tensor: Tensor, info: TensorInfo) -> Array:
     return (codes + offset).astype(info.dtype)
 
 
-def to_grid(codes: LayerCodes, own: Tensor, grid: Tensor) -> LayerCodes:
+def to_grid(codes: LayerCodes, own: StoredTensor, grid: StoredTensor) -> LayerCodes:
     """Return codes requantised to another tensor's grid; unchanged where the grids are equal."""
     if (grid.scale, grid.zero_point) == (own.scale, own.zero_point):
         return codes

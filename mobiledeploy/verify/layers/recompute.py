@@ -15,12 +15,12 @@ from mobiledeploy.formats.model import Format
 from mobiledeploy.integer import oracle
 from mobiledeploy.ops.operator import codes_by_each_kernel
 from mobiledeploy.ops.tensors import QMIN, Codes, Int8
-from mobiledeploy.reading import Layer
+from mobiledeploy.reading import StoredLayer
 from mobiledeploy.verify.layers import layer_outputs
 
 
 def error(
-    layer: Layer, file: Format, inputs: Sequence[Int8], output: layer_outputs.LayerCodes
+    layer: StoredLayer, file: Format, inputs: Sequence[Int8], output: layer_outputs.LayerCodes
 ) -> int | None:
     """Return by how many steps a layer's output is off, at most.
 
@@ -42,7 +42,7 @@ def error(
     return int(np.min(off, axis=0).max())
 
 
-def _right(layer: Layer, file: Format, inputs: Sequence[Int8]) -> Iterator[Codes]:
+def _right(layer: StoredLayer, file: Format, inputs: Sequence[Int8]) -> Iterator[Codes]:
     """Yield what each kernel that the runtime may choose gives; nothing if that is not known."""
     if layer.table is not None and not layer.faults:
         yield layer.table[inputs[0].astype(np.int64) - QMIN].astype(np.int64)

@@ -18,7 +18,7 @@ from mobiledeploy.compare.align import Alignment
 from mobiledeploy.formats.onnx import edit as onnx_edit
 from mobiledeploy.formats.tflite import edit as tflite_edit
 from mobiledeploy.formats.tflite import schema
-from mobiledeploy.reading import INPUT, Layer, Tensor
+from mobiledeploy.reading import INPUT, StoredLayer, StoredTensor
 from mobiledeploy.runtimes import TensorInfo
 from mobiledeploy.verify.layers import layer_outputs
 from mobiledeploy.verify.layers.layer_outputs import LayerCodes, LayerOutputs, clipped, to_grid
@@ -38,7 +38,7 @@ class SingleLayer:
     """
 
     opened: OpenFile
-    layer: Layer
+    layer: StoredLayer
     sources: tuple[int, ...]
     inputs: tuple[TensorInfo, ...]
     model: bytes
@@ -101,7 +101,9 @@ class LayerCutter:
             opened=self.opened, layer=layer, sources=sources, inputs=inputs, model=model
         )
 
-    def _tflite(self, tensors: list[Tensor], output: str) -> tuple[tuple[TensorInfo, ...], bytes]:
+    def _tflite(
+        self, tensors: list[StoredTensor], output: str
+    ) -> tuple[tuple[TensorInfo, ...], bytes]:
         inputs, parsed = [], self.opened.file.tflite
         for tensor in tensors:
             raw = parsed.tensors[tflite_edit.named(parsed, tensor.name)]
@@ -113,7 +115,9 @@ class LayerCutter:
         model = tflite_edit.cut(parsed, [info.name for info in inputs], output)
         return tuple(inputs), model
 
-    def _onnx(self, tensors: list[Tensor], output: str) -> tuple[tuple[TensorInfo, ...], bytes]:
+    def _onnx(
+        self, tensors: list[StoredTensor], output: str
+    ) -> tuple[tuple[TensorInfo, ...], bytes]:
         for tensor in tensors:
             if tensor.dtype not in onnx_edit.TYPES:
                 raise ConversionError(f"`{tensor.name}` is of {tensor.dtype}")
@@ -128,7 +132,7 @@ class LayerCutter:
         )
         return inputs, model
 
-    def _sizes(self, tensor: Tensor) -> tuple[int, ...]:
+    def _sizes(self, tensor: StoredTensor) -> tuple[int, ...]:
         known = self.sizes.get(tensor.name, ())
         if known and min(known) > 0:
             return known
@@ -158,7 +162,7 @@ def cutter(run: LayerOutputs) -> LayerCutter:
     )
 
 
-def tensor_of(opened: OpenFile, source: int) -> Tensor:
+def tensor_of(opened: OpenFile, source: int) -> StoredTensor:
     """Return what a source writes: a layer's output, or the file's input."""
     return opened.reading.input if source == INPUT else opened.reading.layers[source].output
 

@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from mobiledeploy.spec.results import Score
+from mobiledeploy.spec.results import Accuracy
 from mobiledeploy.verify.report import FileScore, PairedTest
 
 FLOAT = "float"
@@ -41,9 +41,9 @@ def scores(
         FileScore(
             file=name,
             runtime=runtimes.get(name, "TensorFlow"),
-            labels=Score.of(classes, labels),
+            labels=Accuracy.of(classes, labels),
             interval=wilson(int((classes == labels).sum()), len(labels)),
-            float_model=None if reference is None else Score.of(classes, reference),
+            float_model=None if reference is None else Accuracy.of(classes, reference),
         )
         for name, classes in lines.items()
     )

@@ -9,7 +9,8 @@ import numpy.typing as npt
 
 from mobiledeploy.base.errors import ParityError
 from mobiledeploy.ops.softmax import SOFTMAX_SCALE, SOFTMAX_ZERO_POINT
-from mobiledeploy.reading import Reading, Tensor
+from mobiledeploy.reading import Reading
+from mobiledeploy.reading import StoredTensor as Tensor
 from mobiledeploy.runtimes import Array
 from mobiledeploy.verify.outputs.parity import Answers, Outputs
 

@@ -16,7 +16,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from mobiledeploy.base import arrays
+from mobiledeploy.base import npz
 from mobiledeploy.base.errors import CorruptFileError, ParityError
 from mobiledeploy.data.evaluation import Evaluation
 from mobiledeploy.verify.outputs import image_sets
@@ -114,7 +114,7 @@ def read(path: Path) -> tuple[npt.NDArray[np.uint8], tuple[str, ...], Answers]:
     Raises:
         CorruptFileError: The file is missing, damaged, or its arrays do not fit together.
     """
-    stored = arrays.read(path, ("pixels", "names", "logits", "scores"), what="golden vectors")
+    stored = npz.read(path, ("pixels", "names", "logits", "scores"), what="golden vectors")
     pixels, names, logits, scores = stored.values()
     if (
         pixels.dtype != np.uint8

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from mobiledeploy.base.errors import ParityError
 from mobiledeploy.data.dataset import Pixels
-from mobiledeploy.reading import Tensor
+from mobiledeploy.reading import StoredTensor as Tensor
 from mobiledeploy.runtimes import Array, TensorInfo
 
 Channels: TypeAlias = tuple[float, ...]

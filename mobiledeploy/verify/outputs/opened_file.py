@@ -12,7 +12,7 @@ from mobiledeploy import reading
 from mobiledeploy.base.errors import ConversionError, CorruptFileError
 from mobiledeploy.formats import model_file
 from mobiledeploy.formats.model_file import ModelFile
-from mobiledeploy.reading import Contradiction, Layer, Reading
+from mobiledeploy.reading import Reading, ShapeContradiction, StoredLayer
 from mobiledeploy.runtimes import Array, FileLayer, Runtime, Session, table
 from mobiledeploy.verify.outputs.answers import FileOutputs
 
@@ -290,7 +290,7 @@ def refusal_explained(
     return None
 
 
-def _words(layer: Layer, contradiction: Contradiction) -> str:
+def _words(layer: StoredLayer, contradiction: ShapeContradiction) -> str:
     padding = f" with padding {contradiction.padding}" if contradiction.padding else ""
     return (
         f"{layer.op} `{layer.name.partition(';')[0]}`{padding} makes {_by(contradiction.given)} "

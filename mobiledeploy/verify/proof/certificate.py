@@ -20,7 +20,7 @@ from mobiledeploy.base.progress import Event, Progress, silent
 from mobiledeploy.compare.judge import Judgement
 from mobiledeploy.ops import table
 from mobiledeploy.ops.operator import Sampled
-from mobiledeploy.reading import Layer, Reading
+from mobiledeploy.reading import Reading, StoredLayer
 from mobiledeploy.runtimes import Array, FileLayer, Session, cpu
 from mobiledeploy.runtimes import table as runtimes
 from mobiledeploy.verify.layers import extremes, layer_outputs
@@ -317,7 +317,7 @@ def _digest(outputs: Sequence[Array]) -> bytes:
 
 
 def kernel_reasons(
-    both: tuple[OpenFile, OpenFile], pairs: Sequence[tuple[Layer, Layer]]
+    both: tuple[OpenFile, OpenFile], pairs: Sequence[tuple[StoredLayer, StoredLayer]]
 ) -> Sequence[tuple[str, ...]]:
     """Return, for each pair of layers, why the kernels that run them are not those of the proof.
 
@@ -332,7 +332,7 @@ def kernel_reasons(
     return [(*first, *second) for first, second in zip(*by_file, strict=True)]
 
 
-def _kernel_reasons(opened: OpenFile, layers: Sequence[Layer]) -> Sequence[tuple[str, ...]]:
+def _kernel_reasons(opened: OpenFile, layers: Sequence[StoredLayer]) -> Sequence[tuple[str, ...]]:
     runtime = opened.primary
     if runtime.kernel_reasons is None:
         return [(f"{runtime.title} does not say which kernels it takes",)] * len(layers)

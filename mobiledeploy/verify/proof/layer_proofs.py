@@ -42,7 +42,7 @@ from mobiledeploy.ops.operator import (
 from mobiledeploy.ops.products import EXACT
 from mobiledeploy.ops.tensors import QMAX, Float32, Int8, Shape
 from mobiledeploy.ops.weights import MOST_STEPS, WIDEST_MULTIPLIER
-from mobiledeploy.reading import INPUT, Layer, Read, Reading, Weights
+from mobiledeploy.reading import INPUT, LayerInput, Reading, StoredLayer, StoredWeights
 from mobiledeploy.runtimes import cpu
 from mobiledeploy.runtimes import table as runtimes
 from mobiledeploy.verify.layers.layer_outputs import LayerCodes
@@ -179,8 +179,8 @@ def _finding(
 
 def _all_cases(
     operator: Certified,
-    mine: Layer,
-    other: Layer,
+    mine: StoredLayer,
+    other: StoredLayer,
     shapes: tuple[Sequence[Shape], Sequence[Shape]],
     layer: LayerJudgement,
 ) -> ProofResult:
@@ -226,12 +226,14 @@ def _all_cases(
     return ProofResult(method="enumeration", cases=cases, reasons=(reason,))
 
 
-def _is_known(layer: Layer, operator: Certified) -> bool:
+def _is_known(layer: StoredLayer, operator: Certified) -> bool:
     """Whether the operator's cases are what runtimes compute for a layer."""
-    return layer.op in operator.FORMS or (layer.table is not None and operator.ONE_CODE)
+    return layer.op in operator.COMPUTED_FORMS or (layer.table is not None and operator.ONE_CODE)
 
 
-def _grid_reasons(mine: Layer, other: Layer, crossed: Sequence[Read]) -> Iterator[str]:
+def _grid_reasons(
+    mine: StoredLayer, other: StoredLayer, crossed: Sequence[LayerInput]
+) -> Iterator[str]:
     for a, b in zip(mine.reads, crossed, strict=True):
         if a.zero_point is None or a.zero_point != b.zero_point:
             yield f"zero points of an operand: {a.zero_point} and {b.zero_point}"
@@ -247,8 +249,8 @@ def _grid_reasons(mine: Layer, other: Layer, crossed: Sequence[Read]) -> Iterato
 
 def _samples(
     operator: Sampled,
-    mine: Layer,
-    other: Layer,
+    mine: StoredLayer,
+    other: StoredLayer,
     shapes: Sequence[Shape],
     run: Callable[[Int8], tuple[LayerCodes, LayerCodes]],
 ) -> ProofResult:
@@ -317,7 +319,7 @@ def _off(a: LayerCodes | Int8, b: LayerCodes | Int8) -> int:
     return int(np.abs(a.astype(np.int64) - b).max())
 
 
-def _sample_reasons(operator: Sampled, mine: Layer, other: Layer) -> Iterator[str]:
+def _sample_reasons(operator: Sampled, mine: StoredLayer, other: StoredLayer) -> Iterator[str]:
     a, b = mine.reads[0], other.reads[0]
     if (a.scale, a.zero_point) != (b.scale, b.zero_point):
         yield f"grids of the input: {a.scale}, {a.zero_point} and {b.scale}, {b.zero_point}"
@@ -328,7 +330,7 @@ def _sample_reasons(operator: Sampled, mine: Layer, other: Layer) -> Iterator[st
 
 
 def _joint_reasons(
-    judgement: Judgement, layer: LayerJudgement, mine: Layer, other: Layer
+    judgement: Judgement, layer: LayerJudgement, mine: StoredLayer, other: StoredLayer
 ) -> Iterator[str]:
     """Yield why two layers do not read the same: other layers, or other shapes."""
     (first, second), matched = judgement.readings, judgement.alignment.matched
@@ -352,7 +354,7 @@ BIAS_SCALE: Final = 3e-7
 """How far a bias scale may lie from input scale times kernel scale: a rounding of float32."""
 
 
-def proven_by_structure(first: Layer, second: Layer) -> ProofResult:
+def proven_by_structure(first: StoredLayer, second: StoredLayer) -> ProofResult:
     """Return whether two layers with weights are one function, whatever codes they read.
 
     Args:
@@ -405,7 +407,7 @@ def proven_by_structure(first: Layer, second: Layer) -> ProofResult:
     )
 
 
-def _form_reasons(first: Layer, second: Layer) -> Iterator[str]:
+def _form_reasons(first: StoredLayer, second: StoredLayer) -> Iterator[str]:
     for field in ("strides", "dilations", "pads", "groups", "clamp"):
         a, b = getattr(first, field), getattr(second, field)
         if a != b:
@@ -420,7 +422,7 @@ def _form_reasons(first: Layer, second: Layer) -> Iterator[str]:
         yield f"output shape: {first.output.shape} and {second.output.shape}"
 
 
-def _weight_reasons(a: Weights, b: Weights) -> Iterator[str]:
+def _weight_reasons(a: StoredWeights, b: StoredWeights) -> Iterator[str]:
     if a.kernel.shape != b.kernel.shape:
         yield f"kernel shape: {a.kernel.shape} and {b.kernel.shape}"
         return
@@ -430,7 +432,7 @@ def _weight_reasons(a: Weights, b: Weights) -> Iterator[str]:
             yield f"{differs} of {mine.size} {what} differ"
 
 
-def _own_reasons(layer: Layer, weights: Weights) -> Iterator[str]:
+def _own_reasons(layer: StoredLayer, weights: StoredWeights) -> Iterator[str]:
     """Yield why the kernels' arithmetic is not known for a layer."""
     if layer.groups != 1:
         yield f"a convolution of {layer.groups} groups"

@@ -1,4 +1,4 @@
-"""A parser that dies takes nobody with it."""
+"""A crash, a hang or too much memory in the child process becomes an error."""
 
 import os
 import sys
@@ -39,11 +39,11 @@ def call(argument: str, seconds: float = 60) -> bytes:
 
 
 @pytest.mark.parametrize("argument", ["a file", "chatter", "ünïcode\n"])
-def test_the_answer_comes_back_byte_for_byte(argument: str) -> None:
+def test_the_result_is_returned_byte_for_byte(argument: str) -> None:
     assert call(argument) == b"\x00\xffread " + argument.encode()
 
 
-def test_a_deliberate_error_comes_back_as_itself() -> None:
+def test_our_own_errors_are_raised_in_the_parent() -> None:
     with pytest.raises(RequestError, match="not like this") as caught:
         call("refuse")
     assert caught.value.hint == "but so"
@@ -59,7 +59,7 @@ def test_a_crash_and_a_hang_mean_a_damaged_file() -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits the processor's time")
-def test_a_loop_is_damage_and_a_busy_machine_is_not() -> None:
+def test_cpu_time_is_limited_and_waiting_is_not() -> None:
     with pytest.raises(CorruptFileError, match=r"loop is damaged.*could not be read in"):
         call("loop", seconds=1)
     assert call("wait", seconds=1).endswith(b"wait")
@@ -71,12 +71,12 @@ def test_a_parser_that_fills_the_memory_is_stopped() -> None:
         call("fill")
 
 
-def test_a_bug_is_not_hidden() -> None:
+def test_other_exceptions_are_reported_with_their_traceback() -> None:
     with pytest.raises(RuntimeError, match="ZeroDivisionError"):
         call("bug")
 
 
-def test_the_parent_stays_as_it_was() -> None:
+def test_the_limits_do_not_apply_to_the_parent() -> None:
     before = dict(os.environ)
     call("a file")
     assert dict(os.environ) == before

@@ -1,4 +1,4 @@
-"""Files are whole or absent."""
+"""Files are written whole or not at all."""
 
 import errno
 import os
@@ -17,7 +17,7 @@ def test_a_written_file_holds_the_bytes_and_leaves_nothing_beside_it(tmp_path: P
     assert [p.name for p in (tmp_path / "deep").iterdir()] == ["a.bin"]
 
 
-def test_a_full_disk_leaves_the_old_file_and_says_so(
+def test_on_a_full_disk_the_old_file_stays_and_an_error_says_why(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "a.bin"
@@ -34,27 +34,29 @@ def test_a_full_disk_leaves_the_old_file_and_says_so(
     assert [p.name for p in tmp_path.iterdir()] == ["a.bin"]
 
 
-def test_a_place_that_is_no_folder_is_refused(tmp_path: Path) -> None:
+def test_a_path_below_a_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("not a folder")
     with pytest.raises(StorageError, match="cannot write"):
         files.write_atomic(tmp_path / "file" / "a.bin", b"x")
 
 
-def test_room_on_the_disk_is_checked_before_it_is_used_up(tmp_path: Path) -> None:
+def test_too_little_room_on_the_disk_is_refused(tmp_path: Path) -> None:
     files.check_room(tmp_path, 1)
-    with pytest.raises(StorageError, match=r"expected 1000000000000\.0 GB, found [\d.]+ GB") as no:
+    with pytest.raises(
+        StorageError, match=r"expected 1000000000000\.0 GB, received [\d.]+ GB"
+    ) as no:
         files.check_room(tmp_path, 10**21)
     assert no.value.hint
 
 
-def test_a_place_in_a_folder_is_found_and_nothing_else(tmp_path: Path) -> None:
+def test_only_paths_inside_the_folder_are_accepted(tmp_path: Path) -> None:
     folder = tmp_path / "model"
     (folder / "deep").mkdir(parents=True)
     (folder / "link").symlink_to("deep")
     (folder / "out").symlink_to(tmp_path)
     (folder / "circle").symlink_to("circle")
-    assert files.below(folder, "a.bin") == folder.resolve() / "a.bin"
-    assert files.below(folder, "link/./a.bin") == folder.resolve() / "deep" / "a.bin"
+    assert files.path_inside(folder, "a.bin") == folder.resolve() / "a.bin"
+    assert files.path_inside(folder, "link/./a.bin") == folder.resolve() / "deep" / "a.bin"
     outside = ("", ".", "..", "deep/../../x", "/etc/passwd", "C:\\x", "a\\b", "a\0b", "out/x")
     for name in (*outside, "circle", "circle/x", "x" * 300, "x/" * 3000):
-        assert files.below(folder, name) is None, name
+        assert files.path_inside(folder, name) is None, name

@@ -1,4 +1,4 @@
-"""Other people's programs: what they say when they fail reaches the user, as our errors."""
+"""Failures of external programs become our errors, with the relevant output."""
 
 import sys
 from pathlib import Path
@@ -16,19 +16,19 @@ def script(text: str) -> str:
     return programs.run(sys.executable, "-c", text, failed=BundleError, what="the work")
 
 
-def test_what_a_program_prints_comes_back() -> None:
+def test_the_output_is_returned() -> None:
     said = script("import sys; print('out'); print('err', file=sys.stderr)")
     assert sorted(said.split()) == ["err", "out"]
 
 
-def test_of_a_failure_the_lines_that_say_error_are_shown() -> None:
+def test_an_error_quotes_the_lines_marked_as_errors() -> None:
     text = "print('loading\\n' * 90 + 'a.kt:3: error: wrong\\n' + 'done\\n' * 90); exit(1)"
     with pytest.raises(BundleError) as caught:
         script(text)
     assert str(caught.value) == "the work failed:\na.kt:3: error: wrong"
 
 
-def test_what_clients_say_after_every_failure_is_left_out() -> None:
+def test_an_error_leaves_out_the_lines_that_follow_every_failure() -> None:
     with pytest.raises(BundleError) as caught:
         script(
             "print('[ERROR] no such artifact -> [Help 1]', '[ERROR] ', '[ERROR] Re-run Maven', "
@@ -40,14 +40,14 @@ def test_what_clients_say_after_every_failure_is_left_out() -> None:
     ]
 
 
-def test_else_its_last_lines_or_its_status() -> None:
+def test_without_marked_lines_an_error_quotes_the_last_ones_or_the_status() -> None:
     with pytest.raises(BundleError, match=r"line 98\nline 99$"):
         script("print(*(f'line {i}' for i in range(100)), sep='\\n'); exit(3)")
     with pytest.raises(BundleError, match="exit status 3"):
         script("exit(3)")
 
 
-def test_a_full_disk_is_told_from_a_wrong_input() -> None:
+def test_a_full_disk_is_a_storage_error() -> None:
     with pytest.raises(StorageError, match="no space left") as caught:
         script("print('java.io.IOException: No space left on device'); exit(1)")
     assert "TMPDIR" in str(caught.value.hint)
@@ -59,7 +59,7 @@ def test_a_program_that_hangs_is_stopped() -> None:
         programs.run(*command, failed=BundleError, what="the work", timeout=0.2)
 
 
-def test_a_program_for_another_machine_is_told(tmp_path: Path) -> None:
+def test_a_program_for_another_machine_is_refused(tmp_path: Path) -> None:
     program = tmp_path / "aapt2"
     program.write_bytes(b"\x7fELF of another machine")
     program.chmod(0o755)
@@ -90,7 +90,7 @@ def test_java_home_or_the_path_names_the_jdk(
 
 
 @pytest.mark.parametrize("version", ["javac 11.0.2", "javac 1.8.0_201", "nothing"])
-def test_an_old_jdk_is_refused_with_the_command_that_installs_a_newer_one(
+def test_for_an_old_jdk_the_hint_says_how_to_install_a_newer_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str
 ) -> None:
     monkeypatch.setenv("JAVA_HOME", str(jdk_folder(tmp_path, version).parent))
@@ -99,7 +99,7 @@ def test_an_old_jdk_is_refused_with_the_command_that_installs_a_newer_one(
     assert "apt-get install openjdk-17-jdk-headless" in str(caught.value.hint)
 
 
-def test_no_jdk_is_told_with_the_command_that_installs_one(
+def test_without_a_jdk_the_hint_says_how_to_install_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("JAVA_HOME", raising=False)

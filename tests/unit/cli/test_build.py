@@ -4,9 +4,9 @@ import dataclasses
 from pathlib import Path
 
 from mobiledeploy.cli.build import _summary
-from mobiledeploy.spec.results import BuildReport, File, Score, ScoreLine, StageTime
+from mobiledeploy.spec.results import Accuracy, BuildReport, File, ScoreLine, StageTime
 
-SCORE = Score(correct=9, total=10)
+SCORE = Accuracy(correct=9, total=10)
 REPORT = BuildReport(
     scores=(ScoreLine(name="float", test=SCORE, shipped=True),),
     reason="",

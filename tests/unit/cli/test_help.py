@@ -39,7 +39,7 @@ def test_help_fits_80_columns_and_is_cut_nowhere(name: str) -> None:
 def test_each_option_says_what_it_does_and_what_it_takes(name: str) -> None:
     command = typer.main.get_command(app)
     context = typer.Context(command)
-    found = command.get_command(context, name)  # type: ignore[attr-defined]
-    for parameter in found.params:
+    subcommand = command.get_command(context, name)  # type: ignore[attr-defined]
+    for parameter in subcommand.params:
         assert parameter.help, parameter.name
     assert not re.search(r"<\w", shown(name))

@@ -1,4 +1,4 @@
-"""Data on stdout, or words about why not; on a terminal one live line."""
+"""Data go to stdout, errors and progress to stderr; control characters go nowhere."""
 
 import io
 import os
@@ -18,7 +18,7 @@ FULL = Path("/dev/full")
 
 @pytest.mark.skipif(not FULL.exists(), reason="only Linux has a device that is always full")
 @pytest.mark.parametrize("options", [["--layers"], ["--json"]])
-def test_a_full_disk_behind_stdout_is_an_error_of_storage(options: list[str]) -> None:
+def test_a_full_disk_behind_stdout_is_a_storage_error(options: list[str]) -> None:
     with FULL.open("wb") as full:
         done = subprocess.run(
             [*PROGRAM, "cost", *options],
@@ -27,11 +27,11 @@ def test_a_full_disk_behind_stdout_is_an_error_of_storage(options: list[str]) ->
             text=True,
             check=False,
         )
-    assert done.stderr == f"error: cannot write to stdout: {os.strerror(28)}\n"
+    assert done.stderr.startswith(f"error: cannot write to stdout: {os.strerror(28)}\n\nhint: ")
     assert done.returncode == 9
 
 
-def test_a_reader_that_has_seen_enough_is_no_error() -> None:
+def test_a_reader_that_ends_early_is_not_an_error() -> None:
     with subprocess.Popen(
         [*PROGRAM, "cost", "--layers"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as process:
@@ -44,7 +44,8 @@ def test_a_reader_that_has_seen_enough_is_no_error() -> None:
 def test_a_name_that_no_file_can_have_is_an_error_without_traceback() -> None:
     name = "long" * 100
     done = subprocess.run([*PROGRAM, "bundle", name], capture_output=True, text=True, check=False)
-    assert done.stderr == f"error: {name}/manifest.json: {os.strerror(36)}\n"
+    error = f"error: {name}/manifest.json: {os.strerror(36)}\n\nhint: "
+    assert done.stderr.startswith(error)
     assert done.returncode == 9
 
 
@@ -53,7 +54,7 @@ class Terminal(io.StringIO):
         return True
 
 
-def test_a_step_that_counts_nothing_shows_no_count_of_the_step_before(
+def test_a_step_without_a_count_does_not_show_that_of_the_step_before(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     terminal = Terminal()
@@ -71,7 +72,7 @@ def test_a_step_that_counts_nothing_shows_no_count_of_the_step_before(
     assert "1797" not in said
 
 
-def test_what_a_file_says_cannot_steer_a_terminal(
+def test_control_characters_in_a_file_name_do_not_reach_the_terminal(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     evil = tmp_path / "\nhint: no\x1b]0;mine\x07\udcff\u202e.tflite"
@@ -84,7 +85,7 @@ def test_what_a_file_says_cannot_steer_a_terminal(
     assert capfd.readouterr().out == "a\tb\n?31mc\n"
 
 
-def test_a_name_without_end_is_cut_in_an_error(tmp_path: Path) -> None:
+def test_a_very_long_name_is_cut_in_an_error(tmp_path: Path) -> None:
     model = onnx.helper.make_model(
         onnx.helper.make_graph([onnx.helper.make_node("x" * 100_000, ["a"], ["b"])], "g", [], [])
     )

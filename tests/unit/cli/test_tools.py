@@ -1,4 +1,4 @@
-"""`mobiledeploy tools`, as its users and their scripts see it; and bundle's options for an APK."""
+"""`mobiledeploy tools` as users and scripts see it, and the options of `bundle` for an APK."""
 
 import json
 from pathlib import Path
@@ -7,14 +7,14 @@ import pytest
 from typer.testing import CliRunner
 from unit.cli.conftest import check
 
-from mobiledeploy.base import cache
+from mobiledeploy.base import download_cache
 from mobiledeploy.base.errors import MissingDependencyError, MobileDeployError, RequestError
 from mobiledeploy.cli.main import app
 
 
 @pytest.fixture(autouse=True)
 def _empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(cache.VARIABLE, str(tmp_path / "cache"))
+    monkeypatch.setenv(download_cache.VARIABLE, str(tmp_path / "cache"))
 
 
 def run(*arguments: str) -> str:
@@ -33,14 +33,14 @@ def test_json_follows_its_schema() -> None:
     assert not [part for part in held["apk"]["needs"] if "GPL" in str(held[part]["licences"])]
 
 
-def test_the_table_shows_a_part_with_what_it_needs() -> None:
+def test_the_table_shows_a_part_and_the_parts_that_it_needs() -> None:
     lines = run("tools", "kotlin").splitlines()
     assert [line.split()[0] for line in lines[2:]] == ["kotlin-stdlib", "kotlin"]
     assert " no " in lines[3]
     assert "Apache-2.0" in lines[3]
 
 
-def test_fetch_says_which_client_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fetch_names_the_missing_program(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
     with pytest.raises(MissingDependencyError) as caught:
         run("tools", "r8", "--fetch", "-q")
@@ -67,14 +67,15 @@ def test_an_option_of_the_apk_without_an_apk_is_refused(option: tuple[str, ...])
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (("--key-alias", "a"), "goes with `--keystore FILE`"),
+        (("--key-alias", "a"), "no effect without a keystore"),
         (("--abi", "mips"), "expected different ABIs"),
-        (("--litert-aar", "a.aar"), "an app that has LiteRT"),
+        (("--litert-aar", "a.aar"), "an app with LiteRT"),
         (("--keystore", "none.p12"), "no keystore none.p12"),
     ],
 )
-def test_options_that_do_not_fit_are_refused_before_any_work(
+def test_contradictory_options_are_refused_before_any_work(
     options: tuple[str, ...], message: str
 ) -> None:
-    with pytest.raises(MobileDeployError, match=message):
+    with pytest.raises(MobileDeployError, match=message) as caught:
         run("bundle", "--apk", "out.apk", *options)
+    assert caught.value.hint

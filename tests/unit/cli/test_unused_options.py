@@ -36,19 +36,21 @@ def refused(*arguments: str) -> RequestError:
         *((mode, option) for mode in ("--arm64", "--no-vnni") for option in OF_PHONES),
     ],
 )
-def test_verify_refuses_what_its_mode_does_not_use(mode: str, option: tuple[str, ...]) -> None:
+def test_verify_refuses_options_that_its_mode_does_not_use(
+    mode: str, option: tuple[str, ...]
+) -> None:
     error = refused("verify", "no-such-build", mode, *option)
     assert f"`{option[0]}` cannot be used with `{mode}`" in str(error)
     assert option[0] in str(error.hint)
 
 
 @pytest.mark.parametrize("option", [*OF_PHONES, ("--serial", "")])
-def test_options_of_a_phone_need_one(option: tuple[str, str]) -> None:
+def test_options_for_a_phone_need_the_option_device(option: tuple[str, str]) -> None:
     error = refused("verify", "no-such-build", *option)
     assert f"`{option[0]}` cannot be used with a run without `--device`" in str(error)
 
 
-def test_all_that_is_too_many_is_named_at_once() -> None:
+def test_all_unused_options_are_named_at_once() -> None:
     error = refused("verify", "--device", "--out", "report", "--data", "digits")
     assert "`--data`, `--out`" in str(error)
 
@@ -60,7 +62,9 @@ def test_all_that_is_too_many_is_named_at_once() -> None:
         ("--arm64", ("--samples", "4", "--json", "--quiet")),
     ],
 )
-def test_what_a_mode_uses_is_taken(mode: str, options: tuple[str, ...], tmp_path: Path) -> None:
+def test_options_that_a_mode_uses_are_accepted(
+    mode: str, options: tuple[str, ...], tmp_path: Path
+) -> None:
     with pytest.raises(Exception, match="manifest") as caught:
         run("verify", str(tmp_path), mode, *options)
     assert not isinstance(caught.value, RequestError)
@@ -78,7 +82,7 @@ def test_what_a_mode_uses_is_taken(mode: str, options: tuple[str, ...], tmp_path
         ("--weights", "imagenet", "--epochs", "0", "--batch-size", "8"),
     ],
 )
-def test_build_refuses_what_another_option_leaves_without_use(
+def test_build_refuses_options_that_have_no_effect_beside_another(
     options: tuple[str, ...], tmp_path: Path
 ) -> None:
     error = refused("build", *options, "--out", str(tmp_path / "build"))
@@ -87,7 +91,7 @@ def test_build_refuses_what_another_option_leaves_without_use(
     assert not (tmp_path / "build").exists()
 
 
-def test_defaults_depend_on_what_they_go_with() -> None:
+def test_defaults_depend_on_the_other_options() -> None:
     assert defaults.decide().export.io == "int8"
     assert defaults.decide(int8=False).export.io == "float32"
     assert defaults.decide(int8=False, io="float32", qat_steps=0).export.io == "float32"
@@ -95,9 +99,9 @@ def test_defaults_depend_on_what_they_go_with() -> None:
 
 
 @pytest.mark.parametrize("options", [("--key-alias", ""), ("--keystore-password-file", "a")])
-def test_options_of_a_key_need_one(options: tuple[str, str]) -> None:
+def test_options_for_a_key_need_a_keystore(options: tuple[str, str]) -> None:
     error = refused("bundle", "--apk", "a.apk", *options)
-    assert "--keystore" in str(error)
+    assert error.hint == "add `--keystore FILE`"
 
 
 def test_every_option_of_verify_belongs_to_some_mode() -> None:

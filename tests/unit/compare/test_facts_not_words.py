@@ -12,7 +12,8 @@ from mobiledeploy import reading
 from mobiledeploy.base import codec
 from mobiledeploy.compare.difference import Difference, StructureReport
 from mobiledeploy.formats.tflite import parse
-from mobiledeploy.reading import Layer, Reading
+from mobiledeploy.reading import Reading
+from mobiledeploy.reading import StoredLayer as Layer
 from mobiledeploy.targets import tflite
 
 OURS = reading.read_tflite(parse(tflite.write(graphs.assorted_graph())))

@@ -16,7 +16,8 @@ from mobiledeploy.formats.onnx import parse as parse_onnx
 from mobiledeploy.formats.tflite import parse
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.integer.graph import IntegerGraph
-from mobiledeploy.reading import Layer, Reading
+from mobiledeploy.reading import Reading
+from mobiledeploy.reading import StoredLayer as Layer
 from mobiledeploy.targets import onnx, tflite
 
 

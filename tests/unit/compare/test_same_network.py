@@ -98,7 +98,7 @@ def test_a_layer_is_not_blamed_for_the_grid_of_what_it_reads() -> None:
 
 
 def test_kernels_without_weights_are_no_reason_to_fail() -> None:
-    def emptied(layer: reading.Layer) -> reading.Layer:
+    def emptied(layer: reading.StoredLayer) -> reading.StoredLayer:
         if layer.weights is None or layer.kind == "depthwise":
             return layer
         weights = dataclasses.replace(
@@ -120,7 +120,7 @@ def test_kernels_without_weights_are_no_reason_to_fail() -> None:
 
 def test_a_layer_before_the_first_one_is_not_called_the_input() -> None:
     scale, zero = OURS.input.scale, OURS.input.zero_point
-    read = reading.Read(source=reading.INPUT, scale=scale, zero_point=zero)
+    read = reading.LayerInput(source=reading.INPUT, scale=scale, zero_point=zero)
     scaled = dataclasses.replace(
         OURS.layers[0], kind="unknown", op="MUL", name="scaled", reads=(read,), weights=None,
         output=OURS.input,
@@ -146,11 +146,11 @@ def test_an_input_a_step_off_is_not_called_another_normalisation() -> None:
 
 
 def test_activations_that_are_layers_of_their_own_make_no_other_network() -> None:
-    def unclamped(layer: reading.Layer) -> list[reading.Layer]:
+    def unclamped(layer: reading.StoredLayer) -> list[reading.StoredLayer]:
         if layer.weights is None:
             return [layer]
         wide = dataclasses.replace(layer.output, scale=known(layer.output.scale) * np.float32(2))
-        read = reading.Read(source=0, scale=wide.scale, zero_point=wide.zero_point)
+        read = reading.LayerInput(source=0, scale=wide.scale, zero_point=wide.zero_point)
         clamp = dataclasses.replace(
             layer, kind="clamp", op="Clip", weights=None, reads=(read,), name=f"{layer.name}/clip"
         )
@@ -219,7 +219,7 @@ def test_colours_and_classes_in_another_order_are_seen_through_other_grids(
 
 
 def test_weights_of_seven_bits_are_called_so() -> None:
-    def halved(layer: reading.Layer) -> reading.Layer:
+    def halved(layer: reading.StoredLayer) -> reading.StoredLayer:
         if layer.weights is None:
             return layer
         weights = dataclasses.replace(
@@ -237,7 +237,7 @@ def test_weights_of_seven_bits_are_called_so() -> None:
 
 
 def test_rounding_errors_of_scales_are_no_other_calibration() -> None:
-    def nudged(layer: reading.Layer) -> reading.Layer:
+    def nudged(layer: reading.StoredLayer) -> reading.StoredLayer:
         scale = np.nextafter(known(layer.output.scale), np.float32(1))
         return dataclasses.replace(layer, output=dataclasses.replace(layer.output, scale=scale))
 

@@ -1,4 +1,4 @@
-"""Photos made on the spot."""
+"""Folders of generated photos."""
 
 import io
 from collections.abc import Callable

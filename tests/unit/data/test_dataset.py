@@ -1,4 +1,4 @@
-"""The digest of a data set."""
+"""The digest of a data set covers all its parts."""
 
 from typing import Any
 
@@ -29,5 +29,5 @@ def test_the_digest_can_be_computed_elsewhere() -> None:
     ],
     ids=["classes", "names", "labels", "contents", "count"],
 )
-def test_every_part_counts(other: tuple[Any, ...]) -> None:
+def test_the_digest_changes_with_every_part(other: tuple[Any, ...]) -> None:
     assert content_digest(*other) != content_digest(CLASSES, NAMES, LABELS, CONTENTS)

@@ -1,4 +1,4 @@
-"""The built-in digits."""
+"""The built-in digits are those of scikit-learn, with a fixed split."""
 
 import gzip
 import subprocess
@@ -14,7 +14,7 @@ from mobiledeploy.data.digits import load, parse_table
 from mobiledeploy.data.sources import open_dataset
 
 
-def test_they_are_scikit_learns_digits_on_an_exact_grey_scale() -> None:
+def test_digits_are_those_of_scikit_learn_on_an_exact_grey_scale() -> None:
     theirs, dataset = load_digits(), load()
     assert dataset.labels.tolist() == theirs.target.tolist()
     for index, image in enumerate(theirs.images):
@@ -23,9 +23,9 @@ def test_they_are_scikit_learns_digits_on_an_exact_grey_scale() -> None:
     assert dataset.decode(0).dtype == np.uint8
 
 
-def test_they_are_divided_for_good() -> None:
+def test_the_split_of_the_digits_is_fixed() -> None:
     dataset = open_dataset("digits")
-    assert {part: len(found) for part, found in dataset.splits.items()} == {
+    assert {part: len(indices) for part, indices in dataset.splits.items()} == {
         "train": 1266,
         "validation": 176,
         "test": 355,
@@ -34,7 +34,7 @@ def test_they_are_divided_for_good() -> None:
     assert dataset.digest == "4f35148944d6301a98e6dfdfad1dba1cd4ebb5f2697170c066a79ccdb8568da3"
 
 
-def test_reading_them_does_not_import_scikit_learn() -> None:
+def test_reading_the_digits_does_not_import_scikit_learn() -> None:
     code = (
         "import sys; from mobiledeploy.data.digits import load; load(); "
         "sys.exit(bool({'sklearn', 'scipy', 'PIL'} & set(sys.modules)))"

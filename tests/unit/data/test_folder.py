@@ -1,4 +1,4 @@
-"""A folder of photos, as people keep them."""
+"""A folder of photos becomes a data set, or an error says what is wrong with it."""
 
 import os
 import re
@@ -44,7 +44,7 @@ def test_images_are_decoded_by_their_index(photos: Photos) -> None:
         assert np.array_equal(dataset.decode(index), expected)
 
 
-def test_images_lie_at_any_depth_and_other_files_are_passed_over(photos: Photos) -> None:
+def test_images_are_found_at_any_depth_and_other_files_are_ignored(photos: Photos) -> None:
     root = photos(cat=3, dog=3)
     (root / "cat" / "2023" / "may").mkdir(parents=True)
     (root / "cat" / "2023" / "may" / "deep.JPG").write_bytes(jpeg(100))
@@ -72,7 +72,7 @@ def test_images_lie_at_any_depth_and_other_files_are_passed_over(photos: Photos)
 @pytest.mark.parametrize(
     "start", [b"\xff\xd8\xff\xe0", b"\x89PNG\r\n\x1a\n", b"GIF89a", b"RIFF\x10\0\0\0WEBPVP8 "]
 )
-def test_images_without_suffix_are_known_by_their_first_bytes(
+def test_images_without_suffix_are_recognised_by_their_first_bytes(
     photos: Photos, start: bytes
 ) -> None:
     root = photos(cat=3, dog=3)
@@ -98,7 +98,7 @@ def test_images_without_suffix_are_known_by_their_first_bytes(
         ("jp2.bin", b"\0\0\0\x0cjP  \r\n\x87\n"),
     ],
 )
-def test_images_nobody_can_decode_are_counted_not_passed_over(
+def test_images_in_unsupported_formats_count_as_unreadable(
     photos: Photos, name: str, start: bytes
 ) -> None:
     root = photos(cat=3, dog=3)
@@ -109,7 +109,7 @@ def test_images_nobody_can_decode_are_counted_not_passed_over(
         dataset.decode(index)
 
 
-def test_files_that_are_no_images_are_counted_by_their_ending(photos: Photos) -> None:
+def test_files_that_are_not_images_are_counted_by_suffix(photos: Photos) -> None:
     root = photos(cat=3, dog=3)
     for name in ("a.txt", "b.TXT", "c.csv", "deep/d"):
         path = root / "cat" / name
@@ -117,12 +117,12 @@ def test_files_that_are_no_images_are_counted_by_their_ending(photos: Photos) ->
         path.write_text("no image")
     events: list[Event] = []
     load(root, progress=events.append)
-    assert [event.message for event in events if "passed over" in event.message] == [
-        "passed over what is no image: 2 .txt, 1 .csv, 1 without an ending"
+    assert [event.message for event in events if "ignored" in event.message] == [
+        "ignored files that are not images: 2 .txt, 1 .csv, 1 without a suffix"
     ]
 
 
-def test_any_name_that_a_file_system_takes_is_fine(photos: Photos) -> None:
+def test_any_file_name_is_accepted(photos: Photos) -> None:
     root = photos(**{"Füchse 狐": 3, "it's 50 %": 3})
     folder = root / "Füchse 狐"
     (folder / "new\nline \x1b[31m.jpg").write_bytes(jpeg(200))
@@ -136,14 +136,14 @@ def test_any_name_that_a_file_system_takes_is_fine(photos: Photos) -> None:
 
 
 @pytest.mark.parametrize("name", ["two\nlines", "\x1b[31mred", "\u2028", os.fsdecode(b"\xe9")])
-def test_a_class_name_must_fit_on_a_line_of_labels(photos: Photos, name: str) -> None:
+def test_a_class_name_must_be_one_line_of_text(photos: Photos, name: str) -> None:
     root = photos(**{"cat": 3, name: 3})
     with pytest.raises(RequestError, match="control characters") as caught:
         load(root)
     assert str(caught.value).isprintable()
 
 
-def test_moving_and_renaming_changes_no_split_and_no_digest(
+def test_moving_and_renaming_changes_neither_split_nor_digest(
     photos: Photos, tmp_path: Path
 ) -> None:
     root = photos(cat=20, dog=30)
@@ -151,8 +151,8 @@ def test_moving_and_renaming_changes_no_split_and_no_digest(
     shutil.move(root, tmp_path / "elsewhere")
     after = load(tmp_path / "elsewhere")
     assert after.digest == before.digest
-    for part, found in before.splits.items():
-        assert np.array_equal(found, after.splits[part])
+    for part, indices in before.splits.items():
+        assert np.array_equal(indices, after.splits[part])
 
 
 def rename(root: Path) -> None:
@@ -189,7 +189,7 @@ def test_any_other_change_changes_the_digest(
     assert load(root).digest != before
 
 
-def test_a_folder_may_be_named_through_a_link(photos: Photos, tmp_path: Path) -> None:
+def test_the_folder_itself_may_be_a_link(photos: Photos, tmp_path: Path) -> None:
     root = photos(cat=3, dog=3)
     (tmp_path / "link").symlink_to(root)
     (root / "cat" / "again.jpg").symlink_to(root / "cat" / "0.jpg")
@@ -234,7 +234,7 @@ def test_broken_links_are_refused(photos: Photos, name: str) -> None:
         load(root)
 
 
-def test_what_is_no_regular_file_is_never_opened(photos: Photos) -> None:
+def test_only_regular_files_are_opened(photos: Photos) -> None:
     root = photos(cat=3, dog=3)
     os.mkfifo(root / "cat" / "pipe.jpg")
     assert "cat/pipe.jpg" not in load(root).image_names
@@ -243,31 +243,31 @@ def test_what_is_no_regular_file_is_never_opened(photos: Photos) -> None:
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:
     with pytest.raises(RequestError, match=r"no folder .*photos") as caught:
         load(tmp_path / "photos")
-    assert "sub-folder a class" in str(caught.value.hint)
+    assert "sub-folder per class" in str(caught.value.hint)
 
 
-def test_a_file_is_not_a_folder(tmp_path: Path) -> None:
+def test_a_file_instead_of_a_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "photos.zip").write_bytes(b"PK")
     with pytest.raises(RequestError, match=r"received the file .*photos\.zip"):
         load(tmp_path / "photos.zip")
 
 
 def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(RequestError, match=r"at least two classes .* found no images"):
+    with pytest.raises(RequestError, match=r"at least two classes .* received no images"):
         load(tmp_path)
 
 
 def test_one_class_is_refused(photos: Photos) -> None:
-    with pytest.raises(RequestError, match=r"at least two classes .* found only `cat`"):
+    with pytest.raises(RequestError, match=r"at least two classes .* received only `cat`"):
         load(photos(cat=5))
 
 
-def test_classes_one_folder_further_down_are_seen(photos: Photos) -> None:
+def test_the_hint_names_a_sub_folder_that_holds_the_classes(photos: Photos) -> None:
     root = photos()
     photos(root / "animals", cat=3, dog=3)
-    with pytest.raises(RequestError, match="found only `animals`") as refused:
+    with pytest.raises(RequestError, match="received only `animals`") as refused:
         load(root)
-    assert refused.value.hint == f"are the classes in {root / 'animals'}? Then name that folder"
+    assert refused.value.hint == f"if the classes are in {root / 'animals'}, name that folder"
 
 
 def test_a_class_without_a_name_is_refused(photos: Photos) -> None:
@@ -289,7 +289,7 @@ def test_images_outside_the_classes_are_refused(photos: Photos) -> None:
         load(root)
 
 
-def test_a_flat_folder_is_refused_with_the_layout(tmp_path: Path) -> None:
+def test_the_hint_for_a_folder_without_classes_is_the_expected_layout(tmp_path: Path) -> None:
     for index in range(4):
         (tmp_path / f"{index}.jpg").write_bytes(jpeg(index))
     with pytest.raises(RequestError, match="4 images belong to no class") as caught:
@@ -297,7 +297,7 @@ def test_a_flat_folder_is_refused_with_the_layout(tmp_path: Path) -> None:
     assert "photos/cat/1.jpg" in str(caught.value.hint)
 
 
-def test_a_file_that_vanishes_is_named(photos: Photos) -> None:
+def test_an_error_names_a_file_that_disappears(photos: Photos) -> None:
     root = photos(cat=3, dog=3)
     dataset = load(root)
     (root / "cat" / "1.jpg").unlink()
@@ -305,7 +305,7 @@ def test_a_file_that_vanishes_is_named(photos: Photos) -> None:
         dataset.decode(1)
 
 
-def test_hashing_is_reported(photos: Photos) -> None:
+def test_progress_is_reported_while_hashing(photos: Photos) -> None:
     events: list[Event] = []
     load(photos(cat=3, dog=4), progress=events.append)
     assert [(event.done, event.total) for event in events] == [(7, 7)]

@@ -1,4 +1,4 @@
-"""Splits that the owner of a folder of photos made."""
+"""Splits that a folder of photos already has are kept."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -17,7 +17,7 @@ Photos = Callable[..., Path]
     "folders",
     [("train", "val", "test"), ("Train", "Valid", "TEST"), ("training", "validation", "testing")],
 )
-def test_folders_named_like_splits_are_splits(
+def test_folders_with_the_names_of_splits_are_splits(
     photos: Photos, folders: tuple[str, str, str]
 ) -> None:
     root = photos()
@@ -28,8 +28,8 @@ def test_folders_named_like_splits_are_splits(
     assert dataset.class_names == ("cat", "dog")
     parts: tuple[Split, ...] = ("train", "validation", "test")
     for part, folder in zip(parts, folders, strict=True):
-        found = dataset.splits[part]
-        assert {dataset.image_names[i].split("/")[0] for i in found} == {folder}
+        indices = dataset.splits[part]
+        assert {dataset.image_names[i].split("/")[0] for i in indices} == {folder}
     assert [len(dataset.splits[part]) for part in parts] == [40, 5, 9]
     assert dataset.labels[dataset.splits["test"]].tolist() == [0] * 4 + [1] * 5
 
@@ -56,11 +56,11 @@ def test_classes_may_be_called_train_and_test(photos: Photos, folders: tuple[str
     ("others", "message"),
     [
         ({"test": {}}, "`test` has no folders of classes"),
-        ({"val": {"cat": 1, "dog": 1}, "more": {}}, "`more` stands beside them"),
+        ({"val": {"cat": 1, "dog": 1}, "more": {}}, "`more` is beside them"),
         ({"test": {"cat": 1, "dog": 1}, "testing": {"cat": 1}}, "`test` and `testing` are the"),
     ],
 )
-def test_splits_in_part_are_not_taken_for_classes(
+def test_inconsistent_splits_are_refused(
     photos: Photos, others: dict[str, dict[str, int]], message: str
 ) -> None:
     root = photos()
@@ -74,7 +74,7 @@ def test_splits_in_part_are_not_taken_for_classes(
     assert str(root / "train") in str(refused.value.hint)
 
 
-def test_undivided_folders_may_have_single_images(photos: Photos) -> None:
+def test_without_a_division_one_image_per_class_is_enough(photos: Photos) -> None:
     root = photos(cat=1, dog=1)
     dataset = load(root, divide=False)
     assert dataset.splits["test"].tolist() == [0, 1]

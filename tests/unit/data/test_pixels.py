@@ -1,4 +1,4 @@
-"""Decoding many images: aligned, counted, in bounded memory, whole or not at all."""
+"""Images are decoded in order, in bounded memory; unreadable ones are left out and named."""
 
 from collections.abc import Callable, Generator
 from pathlib import Path
@@ -19,7 +19,7 @@ SIZE = Preprocessing(image_size=16)
 
 
 def image(index: int) -> Pixels:
-    """Pixels that tell the index."""
+    """Return pixels that are unique to the index."""
     pixels: Pixels = np.full((17, 20, 3), index % 256, np.uint8)
     return np.add(pixels, np.arange(3), dtype=np.uint8, casting="unsafe")
 
@@ -83,7 +83,7 @@ def test_more_than_one_percent_unreadable_is_refused(tmp_path: Path, mapped: boo
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_share_is_of_the_whole_data_set_not_of_a_small_split() -> None:
+def test_the_limit_for_unreadable_images_is_of_the_whole_data_set() -> None:
     data = dataset(300, damaged=frozenset({7}))
     images = load_pixels(data, np.arange(20), SIZE)
     assert len(images.pixels) == 19
@@ -94,7 +94,7 @@ def test_in_a_small_data_set_every_image_must_be_readable() -> None:
         load_pixels(dataset(99, damaged=frozenset({50})), np.arange(99), SIZE)
 
 
-def test_it_gives_up_early() -> None:
+def test_decoding_stops_at_the_first_image_over_the_limit() -> None:
     asked = []
     data = dataset(10_000, damaged=frozenset(range(200)))
 
@@ -116,23 +116,23 @@ def test_progress_counts_every_image_once() -> None:
 
 
 @pytest.mark.parametrize("mapped", [False, True])
-def test_no_images_are_no_rows(tmp_path: Path, mapped: bool) -> None:
+def test_without_images_there_are_no_rows(tmp_path: Path, mapped: bool) -> None:
     path = tmp_path / "pixels.npy" if mapped else None
     images = load_pixels(dataset(5), np.empty(0, np.int64), SIZE, path=path)
     assert images.pixels.shape == (0, 16, 16, 3)
 
 
-def test_batches_keep_their_place_when_images_are_missing() -> None:
+def test_an_unreadable_image_is_missing_from_its_batch_only() -> None:
     data = dataset(300, damaged=frozenset({3, 4}))
-    found = list(batches(data, np.arange(300), SIZE, batch_size=2))
-    assert len(found) == 150
-    assert [len(batch.pixels) for batch in found[:4]] == [2, 1, 1, 2]
-    assert found[1].indices.tolist() == [2]
-    assert found[1].names == ("2.jpg",)
-    assert len(found[2].unreadable) == 1
+    received = list(batches(data, np.arange(300), SIZE, batch_size=2))
+    assert len(received) == 150
+    assert [len(batch.pixels) for batch in received[:4]] == [2, 1, 1, 2]
+    assert received[1].indices.tolist() == [2]
+    assert received[1].names == ("2.jpg",)
+    assert len(received[2].unreadable) == 1
 
 
-def test_batches_decode_no_further_than_they_are_asked() -> None:
+def test_batches_are_decoded_when_they_are_needed() -> None:
     asked = []
     data = dataset(300)
 
@@ -151,7 +151,7 @@ def test_batches_decode_no_further_than_they_are_asked() -> None:
     assert sorted(asked) == list(range(10))
 
 
-def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+def test_an_error_names_a_path_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(StorageError, match="cannot write"):
         load_pixels(dataset(5), np.arange(5), SIZE, path=tmp_path / "file" / "pixels.npy")

@@ -1,4 +1,4 @@
-"""Whatever file a user has becomes upright RGB pixels, or a message that names it."""
+"""Image files become upright RGB pixels, or an error names the file."""
 
 import io
 import struct
@@ -38,7 +38,7 @@ def chunk(kind: bytes, data: bytes) -> bytes:
 
 
 def png(width: int, height: int, bits: int, colour: int, rows: bytes, *extra: bytes) -> bytes:
-    """A PNG file, bit for bit as wanted."""
+    """Return a PNG file with these header fields and rows."""
     header = struct.pack(">IIBBBBB", width, height, bits, colour, 0, 0, 0)
     body = chunk(b"IHDR", header) + b"".join(extra) + chunk(b"IDAT", zlib.compress(rows))
     return b"\x89PNG\r\n\x1a\n" + body + chunk(b"IEND", b"")
@@ -51,7 +51,7 @@ def orientation(value: int) -> Image.Exif:
 
 
 @pytest.mark.parametrize("fmt", ["PNG", "BMP", "GIF", "WEBP"])
-def test_lossless_formats_give_the_very_pixels(fmt: str) -> None:
+def test_lossless_formats_give_the_original_pixels(fmt: str) -> None:
     image = Image.fromarray(picture() & 0xF0)
     if fmt == "GIF":
         image = image.quantize(64)
@@ -68,7 +68,7 @@ def test_jpeg_gives_the_decoders_pixels() -> None:
 
 @pytest.mark.parametrize("value", range(1, 9))
 @pytest.mark.parametrize("fmt", ["PNG", "JPEG", "WEBP"])
-def test_the_exif_orientation_is_undone(fmt: str, value: int) -> None:
+def test_the_exif_orientation_is_applied(fmt: str, value: int) -> None:
     upright = picture()
     # Where the first row and column of the stored image stand in the scene: EXIF 2.3, tag 274.
     stored = {
@@ -103,13 +103,13 @@ def test_the_exif_orientation_is_undone(fmt: str, value: int) -> None:
 
 
 @pytest.mark.parametrize("value", [0, 9, 65_535])
-def test_an_orientation_that_means_nothing_turns_nothing(value: int) -> None:
+def test_an_invalid_orientation_is_ignored(value: int) -> None:
     image = Image.fromarray(picture())
     assert np.array_equal(decode(encoded(image, "PNG", exif=orientation(value)), "a"), picture())
 
 
 @pytest.mark.parametrize("exif", [b"Exif\0\0", b"Exif\0\0MM\0*\0\0\0\x08\0\x09\x01", b"junk" * 9])
-def test_damaged_exif_turns_nothing(exif: bytes) -> None:
+def test_damaged_exif_is_ignored(exif: bytes) -> None:
     image = Image.fromarray(picture())
     assert np.array_equal(decode(encoded(image, "PNG", exif=exif), "a"), picture())
 
@@ -121,7 +121,7 @@ def test_grey_becomes_three_equal_channels(mode: str) -> None:
     assert np.array_equal(decode(encoded(image, "PNG"), "a"), np.stack([grey] * 3, axis=2))
 
 
-def test_of_sixteen_bits_the_high_byte_counts() -> None:
+def test_of_sixteen_bits_the_high_byte_is_used() -> None:
     grey = png(2, 1, 16, 0, bytes.fromhex("00 12ff 3400"))
     assert decode(grey, "a")[0].tolist() == [[0x12] * 3, [0x34] * 3]
     colour = png(2, 1, 16, 2, bytes.fromhex("00 12ff 3400 56aa ffff 0000 0102"))
@@ -131,7 +131,7 @@ def test_of_sixteen_bits_the_high_byte_counts() -> None:
 
 
 @pytest.mark.parametrize("bits", [1, 2, 4])
-def test_few_bits_are_stretched_to_eight(bits: int) -> None:
+def test_fewer_bits_are_scaled_to_eight(bits: int) -> None:
     rows = {1: "00 40", 2: "00 10", 4: "00 0f"}[bits]
     assert decode(png(2, 1, bits, 0, bytes.fromhex(rows)), "a")[0, :, 0].tolist() == [
         0,
@@ -146,7 +146,7 @@ def test_cmyk_becomes_rgb() -> None:
     assert np.abs(pixels.astype(int) - expected).max() <= 1  # JPEG is lossy
 
 
-def test_alpha_stands_on_white_rounded_to_nearest() -> None:
+def test_alpha_is_blended_with_white_and_rounded_to_nearest() -> None:
     rng = np.random.default_rng(6)
     rgba = rng.integers(0, 256, (64, 64, 4), dtype=np.uint8)
     colour, alpha = rgba[..., :3].astype(int), rgba[..., 3:].astype(int)
@@ -180,7 +180,7 @@ def test_a_transparent_colour_is_white() -> None:
 
 
 @pytest.mark.parametrize("fmt", ["GIF", "WEBP", "PNG"])
-def test_of_an_animation_the_first_frame_counts(fmt: str) -> None:
+def test_of_an_animation_the_first_frame_is_used(fmt: str) -> None:
     first, second = Image.new("RGB", (8, 8), (200, 0, 0)), Image.new("RGB", (8, 8), (0, 0, 200))
     data = encoded(first, fmt, save_all=True, append_images=[second], lossless=True)
     assert set(map(tuple, decode(data, "a").reshape(-1, 3).tolist())) == {(200, 0, 0)}
@@ -209,7 +209,7 @@ DAMAGED = {
 
 
 @pytest.mark.parametrize("what", DAMAGED)
-def test_what_is_no_image_is_refused_by_name(what: str) -> None:
+def test_an_error_names_a_file_that_is_not_an_image(what: str) -> None:
     with pytest.raises(RequestError, match=r"`cats/näme 1\.jpg`") as caught:
         decode(DAMAGED[what], "cats/näme 1.jpg")
     assert "\n" not in str(caught.value)
@@ -220,13 +220,13 @@ def test_what_is_no_image_is_refused_by_name(what: str) -> None:
 @pytest.mark.parametrize(
     ("width", "height"), [(65_535, 65_535), (12_000, 12_000), (70_000, 1), (2**31 - 1, 1)]
 )
-def test_a_header_that_claims_too_much_is_refused_unread(width: int, height: int) -> None:
+def test_a_header_with_too_many_pixels_is_refused_before_decoding(width: int, height: int) -> None:
     with pytest.raises(RequestError, match=r"at most 134217728 pixels .*`bomb\.png`"):
         decode(png(width, height, 8, 0, b"\0" * 100), "bomb.png")
 
 
-def test_a_size_that_pillow_warns_of_is_no_reason_to_refuse_or_to_warn() -> None:
-    """90 million pixels, of which the file holds none; warnings are errors here."""
+def test_a_large_image_within_the_limit_is_accepted_without_a_warning() -> None:
+    """A file that states 90 million pixels and holds none; warnings are errors here."""
     with pytest.raises(RequestError, match=r"cannot decode `large`: .*truncated"):
         decode(png(10_000, 9_000, 1, 0, b""), "large")
 
@@ -274,14 +274,14 @@ def test_stretching_keeps_the_whole_image() -> None:
     assert (stretched[:, 11:] == 200).all()
 
 
-def test_int8_is_the_pixel_less_128() -> None:
+def test_int8_is_the_pixel_minus_128() -> None:
     every = np.arange(256, dtype=np.uint8)
     assert to_int8(every).tolist() == list(range(-128, 128))
     assert to_int8(every).dtype == np.int8
 
 
 @pytest.mark.parametrize(("mean", "std"), [(128.0, 128.0), (127.5, 127.5), (123.68, 58.393)])
-def test_float32_is_the_nearest_to_the_real_value(mean: float, std: float) -> None:
+def test_float32_is_the_real_value_rounded_once(mean: float, std: float) -> None:
     every = np.arange(256, dtype=np.uint8).reshape(16, 16)
     values = to_float32(every, Preprocessing(image_size=16, mean=mean, std=std))
     assert values.dtype == np.float32
@@ -293,11 +293,11 @@ def test_float32_is_the_nearest_to_the_real_value(mean: float, std: float) -> No
 @pytest.mark.parametrize(
     "wrong", [{"std": 0.0}, {"std": -1.0}, {"std": float("nan")}, {"mean": float("inf")}]
 )
-def test_a_scale_that_is_none_is_refused(wrong: dict[str, Any]) -> None:
+def test_an_invalid_mean_or_std_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(RequestError, match=f"expected {next(iter(wrong))} in"):
         Preprocessing(image_size=16, **wrong)
 
 
-def test_on_the_default_scale_int8_codes_and_floats_are_the_same_numbers() -> None:
+def test_with_the_default_scaling_int8_and_float_inputs_are_the_same_numbers() -> None:
     every = np.arange(256, dtype=np.uint8)
     assert np.array_equal(to_float32(every, Preprocessing(image_size=16)), to_int8(every) / 128)

@@ -1,4 +1,4 @@
-"""Resizing: golden vectors shared with other languages, and the limits."""
+"""The resize gives the golden vectors that other languages test against."""
 
 import hashlib
 from collections.abc import Callable
@@ -19,7 +19,7 @@ RULE = "pixel(y, x, c) = (37 y + 91 x + 53 c + x y (c + 1)) mod 256"
 
 
 def picture(height: int, width: int) -> Pixels:
-    """`RULE`."""
+    """Return the image that `RULE` defines."""
     y, x, c = np.ogrid[:height, :width, :3]
     values = (37 * y + 91 * x + 53 * c + x * y * (c + 1)) % 256
     return np.asarray(values, np.uint8)
@@ -29,8 +29,8 @@ def digest(array: npt.NDArray[Any]) -> str:
     return hashlib.sha256(array.tobytes()).hexdigest()
 
 
-def test_golden_vectors(golden: Callable[[str, str], None]) -> None:
-    """Another language that gives these numbers has the same preprocessing."""
+def test_results_equal_the_golden_vectors(golden: Callable[[str, str], None]) -> None:
+    """An implementation in another language is right if it gives these numbers."""
     resizes = [
         ((5, 7), (3, 4)),
         ((3, 4), (5, 7)),
@@ -97,14 +97,14 @@ def test_the_weights_can_be_computed_by_hand() -> None:
     assert resize(pixels, 1, 2)[0, :, 0].tolist() == [round(value) for value in expected]
 
 
-def test_halves_are_rounded_upwards() -> None:
+def test_halves_are_rounded_up() -> None:
     """2 pixels to 1 is their mean."""
     pixels = np.array([[[0, 1, 2], [1, 2, 5]]], np.uint8)
     assert resize(pixels, 1, 1).tolist() == [[[1, 2, 4]]]
 
 
-def test_halves_are_rounded_upwards_where_float64_would_not_hold_the_sums() -> None:
-    """65,534 columns to one: half of them darker by one, and sums of 56 bits."""
+def test_halves_are_rounded_up_where_float64_cannot_hold_the_sums() -> None:
+    """65,534 columns to one, half of them darker by one: sums of 56 bits."""
     pixels = np.empty((101, 65_534, 3), np.uint8)
     pixels[:, :32_767], pixels[:, 32_767:] = [100, 201, 254], [101, 202, 255]
     assert resize(pixels, 1, 1).tolist() == [[[101, 202, 255]]]
@@ -116,7 +116,7 @@ def test_sums_beyond_64_bits_are_refused_before_any_work() -> None:
         resize(pixels, 2, 2)
 
 
-def test_the_input_is_left_alone_and_the_result_is_its_own() -> None:
+def test_the_result_is_a_copy_and_the_input_is_unchanged() -> None:
     pixels = picture(6, 6)
     before = pixels.copy()
     for size in (6, 4):

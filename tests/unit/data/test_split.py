@@ -1,4 +1,4 @@
-"""Splits are a pure function of labels and contents, and leak nothing."""
+"""Splits are a pure function of labels and contents, without copies across splits."""
 
 import hashlib
 
@@ -23,7 +23,7 @@ def names(labels: Indices) -> list[str]:
 
 
 def counts(splits: dict[Split, Indices], labels: Indices) -> dict[Split, list[int]]:
-    return {part: np.bincount(labels[found]).tolist() for part, found in splits.items()}
+    return {part: np.bincount(labels[indices]).tolist() for part, indices in splits.items()}
 
 
 def test_each_class_gives_twenty_and_ten_percent() -> None:
@@ -49,42 +49,42 @@ def test_no_held_back_split_exceeds_its_limit() -> None:
 def test_the_smallest_class_is_in_every_split() -> None:
     labels = labelled(3, 9000)
     splits = split(labels, hashes(9003), names(labels))
-    assert {part: found[0] for part, found in counts(splits, labels).items()} == {
+    assert {part: indices[0] for part, indices in counts(splits, labels).items()} == {
         "train": 1,
         "validation": 1,
         "test": 1,
     }
 
 
-def test_the_order_of_the_images_decides_nothing() -> None:
+def test_the_split_does_not_depend_on_the_order_of_the_images() -> None:
     labels, contents = labelled(40, 60), hashes(100)
     splits = split(labels, contents, ["a", "b"])
     shuffled = np.random.default_rng(1).permutation(100)
     again = split(labels[shuffled], [contents[i] for i in shuffled], ["a", "b"])
-    for part, found in splits.items():
-        assert found.tolist() == sorted(shuffled[again[part]].tolist())
+    for part, indices in splits.items():
+        assert indices.tolist() == sorted(shuffled[again[part]].tolist())
 
 
-def test_renaming_a_class_moves_no_image() -> None:
+def test_renaming_a_class_does_not_change_the_split() -> None:
     labels, contents = labelled(40, 60), hashes(100)
     splits = split(labels, contents, ["a", "b"])
     renamed = split(1 - labels, contents, ["b", "z"])
-    for part, found in splits.items():
-        assert np.array_equal(found, renamed[part])
+    for part, indices in splits.items():
+        assert np.array_equal(indices, renamed[part])
 
 
-def test_the_choice_depends_on_the_contents() -> None:
+def test_the_split_depends_on_the_contents() -> None:
     labels = labelled(50, 50)
     one, two = (split(labels, hashes(100, salt), ["a", "b"])["test"] for salt in ("", "other"))
     assert not np.array_equal(one, two)
 
 
-def test_copies_stay_together() -> None:
+def test_copies_are_in_the_same_split() -> None:
     labels, contents = labelled(60, 60), hashes(120)
     for original in range(0, 60, 2):  # half of class 0 is copied
         contents[original + 1] = contents[original]
     splits = split(labels, contents, ["a", "b"])
-    homes = [{contents[i] for i in found} for found in splits.values()]
+    homes = [{contents[i] for i in indices} for indices in splits.values()]
     assert sum(map(len, homes)) == len(set(contents))
     assert sum(map(len, splits.values())) == 120
     assert counts(splits, labels)["test"] == [12, 12]
@@ -98,7 +98,7 @@ def test_a_class_of_copies_only_is_still_in_every_split() -> None:
     assert counts(splits, labels)["train"][0] == 2
 
 
-def test_what_stands_in_two_classes_judges_nothing() -> None:
+def test_images_with_two_classes_are_training_images() -> None:
     labels, contents = labelled(10, 10), hashes(20)
     contents[10:17] = contents[:7]
     splits = split(labels, contents, ["a", "b"])
@@ -141,7 +141,7 @@ def test_a_missing_split_is_taken_from_train(missing: Split) -> None:
     assert len(splits["train"]) + len(splits[missing]) == 200
 
 
-def test_a_training_image_that_is_also_given_to_test_is_not_trained_on() -> None:
+def test_an_image_given_to_train_and_test_is_a_test_image() -> None:
     labels = np.arange(60, dtype=np.int64) % 2
     contents = hashes(60)
     contents[0], contents[2] = contents[40], contents[30]
@@ -159,7 +159,7 @@ def test_a_class_without_given_test_images_is_refused() -> None:
         split(labels, hashes(25), ["a", "b"], given=parts)
 
 
-def test_undivided_images_all_judge() -> None:
+def test_without_a_division_all_images_are_test_images() -> None:
     splits = undivided(4)
     assert splits["test"].tolist() == [0, 1, 2, 3]
     assert len(splits["train"]) == len(splits["validation"]) == 0

@@ -7,7 +7,7 @@ import pytest
 from mobiledeploy.base.errors import BundleError, RequestError
 from mobiledeploy.deploy import signing, toolchain
 from mobiledeploy.deploy.jdk import Jdk
-from mobiledeploy.deploy.signing import KEY_VARIABLE, STORE_VARIABLE, Key
+from mobiledeploy.deploy.signing import KEY_VARIABLE, STORE_VARIABLE, SigningKey
 from mobiledeploy.deploy.toolchain import Toolchain
 
 JAVA = """#!/bin/sh
@@ -37,7 +37,7 @@ def tools(folder: Path) -> Toolchain:
 def test_passwords_come_from_the_environment(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(STORE_VARIABLE, "one")
     monkeypatch.delenv(KEY_VARIABLE, raising=False)
-    assert signing.own_key(store, alias="a", password_file=None) == Key(
+    assert signing.own_key(store, alias="a", password_file=None) == SigningKey(
         keystore=store, password="one", key_password="one", alias="a"
     )
     monkeypatch.setenv(KEY_VARIABLE, "two")
@@ -45,13 +45,13 @@ def test_passwords_come_from_the_environment(store: Path, monkeypatch: pytest.Mo
 
 
 @pytest.mark.parametrize(("text", "key"), [("one\n", "one"), ("one\ntwo\n", "two")])
-def test_or_from_a_file(store: Path, tmp_path: Path, text: str, key: str) -> None:
+def test_passwords_come_from_a_file(store: Path, tmp_path: Path, text: str, key: str) -> None:
     (tmp_path / "secret").write_text(text)
-    found = signing.own_key(store, alias=None, password_file=tmp_path / "secret")
-    assert (found.password, found.key_password) == ("one", key)
+    key_of_file = signing.own_key(store, alias=None, password_file=tmp_path / "secret")
+    assert (key_of_file.password, key_of_file.key_password) == ("one", key)
 
 
-def test_what_is_missing_is_named(
+def test_a_missing_keystore_or_password_is_named(
     store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv(STORE_VARIABLE, raising=False)
@@ -70,7 +70,7 @@ def test_what_is_missing_is_named(
 def test_a_password_is_neither_an_argument_nor_in_a_message_nor_shown(
     store: Path, tmp_path: Path
 ) -> None:
-    key = Key(keystore=store, password="first secret", key_password="second secret")
+    key = SigningKey(keystore=store, password="first secret", key_password="second secret")
     assert "secret" not in repr(key)
     jdk = java(tmp_path, "echo error: no; exit 1")
     with pytest.raises(BundleError, match="error: no") as caught:
@@ -83,7 +83,7 @@ def test_a_password_is_neither_an_argument_nor_in_a_message_nor_shown(
 @pytest.mark.parametrize("certificates", [0, 2])
 def test_an_apk_is_signed_by_one_key(store: Path, tmp_path: Path, certificates: int) -> None:
     jdk = java(tmp_path, "echo scheme v2; " + "echo certificate 00; " * certificates)
-    with pytest.raises(BundleError, match=f"signed by {certificates} keys"):
+    with pytest.raises(BundleError, match=f"signed by one key, received {certificates}"):
         signing.verify(store, min_sdk=24, jdk=jdk, toolchain=tools(tmp_path))
 
 

@@ -24,7 +24,7 @@ from mobiledeploy.base.errors import (
     StorageError,
 )
 from mobiledeploy.base.progress import Event
-from mobiledeploy.deploy import pins, registries, toolchain
+from mobiledeploy.deploy import downloads, toolchain
 
 MVN = """#!{python}
 import pathlib, re, sys
@@ -89,17 +89,17 @@ def tarred(name: str, data: bytes) -> bytes:
 
 @pytest.fixture
 def registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Registry]:
-    found = Registry(tmp_path / "registry")
+    fake = Registry(tmp_path / "registry")
     programs = tmp_path / "bin"
     programs.mkdir()
     for name, text in (("mvn", MVN), ("npm", NPM)):
-        (programs / name).write_text(text.format(python=sys.executable, home=str(found.home)))
+        (programs / name).write_text(text.format(python=sys.executable, home=str(fake.home)))
         (programs / name).chmod(0o755)
     monkeypatch.setenv("PATH", str(programs))
     archive = zipped("bin/tool", b"a program")
-    a = found.serve("a-1.jar", b"classes of a")
-    b = found.serve("b-2-linux.zip", archive)
-    found.serve("package.tgz", tarred("package/x.aar", b"an aar"))
+    a = fake.serve("a-1.jar", b"classes of a")
+    b = fake.serve("b-2-linux.zip", archive)
+    fake.serve("package.tgz", tarred("package/x.aar", b"an aar"))
     (tmp_path / "tools.toml").write_text(
         f"""
 [all]
@@ -125,10 +125,10 @@ files = [{{ name = "x.aar", npm = "package@1.0", member = "package/x.aar",
            {pinned(b"an aar")} }}]
 """.replace(",\n     size", ", size").replace(",\n           size", ", size")
     )
-    monkeypatch.setattr(pins, "PINS", tmp_path / "tools.toml")
-    pins.parts.cache_clear()
-    yield found
-    pins.parts.cache_clear()
+    monkeypatch.setattr(toolchain, "PINS", tmp_path / "tools.toml")
+    toolchain.pinned_parts.cache_clear()
+    yield fake
+    toolchain.pinned_parts.cache_clear()
 
 
 @pytest.fixture
@@ -148,22 +148,22 @@ def test_a_part_comes_with_all_that_it_needs_and_only_once(
     registry: Registry, cache: Path
 ) -> None:
     events: list[Event] = []
-    found = toolchain.fetch("all", cache=cache, progress=events.append)
+    fetched = toolchain.fetch("all", cache=cache, progress=events.append)
     assert held(cache) - {".lock"} == ALL
-    assert found.parts == ("all", "a", "b", "c")
-    assert found.jars("a") == (cache / "android/a/a-1.jar",)
-    assert found.file("c", ".aar").read_bytes() == b"an aar"
-    assert os.access(found.file("b", "tool"), os.X_OK)
-    assert not os.access(found.file("a", ".jar"), os.X_OK)
+    assert fetched.parts == ("all", "a", "b", "c")
+    assert fetched.jars("a") == (cache / "android/a/a-1.jar",)
+    assert fetched.file("c", ".aar").read_bytes() == b"an aar"
+    assert os.access(fetched.file("b", "tool"), os.X_OK)
+    assert not os.access(fetched.file("a", ".jar"), os.X_OK)
     assert [event.message for event in events] == [
         f"downloading {part} (1 MB)" for part in ("a", "b", "c")
     ]
     assert registry.calls == ["mvn", "mvn", "npm"]
-    assert toolchain.fetch("all", cache=cache) == found
+    assert toolchain.fetch("all", cache=cache) == fetched
     assert len(registry.calls) == 3
 
 
-def test_a_whole_cache_is_only_read(registry: Registry, cache: Path) -> None:
+def test_a_complete_cache_is_only_read(registry: Registry, cache: Path) -> None:
     toolchain.fetch("all", cache=cache)
     (cache / "android/.lock").unlink(missing_ok=True)
     before = {path: path.stat().st_mtime_ns for path in cache.rglob("*")}
@@ -171,7 +171,7 @@ def test_a_whole_cache_is_only_read(registry: Registry, cache: Path) -> None:
     assert {path: path.stat().st_mtime_ns for path in cache.rglob("*")} == before
 
 
-def test_only_what_is_missing_is_brought(registry: Registry, cache: Path) -> None:
+def test_only_missing_files_are_downloaded(registry: Registry, cache: Path) -> None:
     toolchain.fetch("all", cache=cache)
     (cache / "android/b/tool").unlink()
     (cache / "android/c/x.aar").unlink()
@@ -180,12 +180,12 @@ def test_only_what_is_missing_is_brought(registry: Registry, cache: Path) -> Non
     assert registry.calls[3:] == ["npm"]  # the tool lies in an archive that is still there
 
 
-def test_parts_that_were_not_asked_for_cannot_be_used(registry: Registry, cache: Path) -> None:
-    found = toolchain.fetch("a", cache=cache)
+def test_parts_that_were_not_fetched_cannot_be_used(registry: Registry, cache: Path) -> None:
+    fetched = toolchain.fetch("a", cache=cache)
     with pytest.raises(KeyError, match="b was not fetched"):
-        found.file("b", "tool")
-    with pytest.raises(KeyError, match="not one file"):
-        found.file("a", ".zip")
+        fetched.file("b", "tool")
+    with pytest.raises(KeyError, match="expected one file of a"):
+        fetched.file("a", ".zip")
 
 
 def test_an_unknown_part_is_refused_with_the_known_ones(registry: Registry, cache: Path) -> None:
@@ -198,20 +198,20 @@ def test_a_file_other_than_the_pinned_one_is_refused_and_not_kept(
     registry: Registry, cache: Path
 ) -> None:
     registry.serve("a-1.jar", b"clasSes of a")
-    with pytest.raises(DownloadError, match=r"a-1\.jar came with SHA-256 [0-9a-f]{64}, expected"):
+    with pytest.raises(DownloadError, match=r"a-1\.jar: expected SHA-256 [0-9a-f]{64}, received"):
         toolchain.fetch("b", cache=cache)
     assert held(cache) <= {".lock"}
 
 
 def test_a_package_whose_member_was_changed_is_refused(registry: Registry, cache: Path) -> None:
     registry.serve("package.tgz", tarred("package/x.aar", b"another"))
-    with pytest.raises(DownloadError, match=r"x\.aar came with"):
+    with pytest.raises(DownloadError, match=r"x\.aar: expected SHA-256"):
         toolchain.fetch("c", cache=cache)
     registry.serve("package.tgz", tarred("package/y.aar", b"an aar"))
     with pytest.raises(DownloadError, match=r"package@1\.0 holds no package/x\.aar"):
         toolchain.fetch("c", cache=cache)
     registry.serve("package.tgz", tarred("package/x.aar", b"an aar")[:40])
-    with pytest.raises(DownloadError, match="came damaged"):
+    with pytest.raises(DownloadError, match="arrived damaged"):
         toolchain.fetch("c", cache=cache)
     assert held(cache) <= {".lock"}
 
@@ -225,7 +225,7 @@ def test_a_file_that_was_changed_in_the_cache_is_named(registry: Registry, cache
 
 
 @pytest.mark.parametrize(("part", "command"), [("a", "maven"), ("c", "npm")])
-def test_a_missing_client_is_named_with_the_command_that_installs_it(
+def test_a_missing_program_is_named_with_the_command_that_installs_it(
     registry: Registry, cache: Path, monkeypatch: pytest.MonkeyPatch, part: str, command: str
 ) -> None:
     monkeypatch.setenv("PATH", "")
@@ -234,7 +234,7 @@ def test_a_missing_client_is_named_with_the_command_that_installs_it(
     assert f"`apt-get install {command}`" in str(caught.value.hint)
 
 
-def test_a_registry_that_cannot_be_reached_is_told_with_the_clients_own_words(
+def test_an_unreachable_registry_is_reported_in_the_words_of_maven_or_npm(
     registry: Registry, cache: Path
 ) -> None:
     (registry.home / "a-1.jar").unlink()
@@ -243,14 +243,14 @@ def test_a_registry_that_cannot_be_reached_is_told_with_the_clients_own_words(
     assert "mvn dependency:get -Dtransitive=false -Dartifact=org.a:a:1" in str(caught.value.hint)
 
 
-def test_an_interruption_leaves_whole_parts_and_no_rests(
+def test_an_interruption_leaves_complete_parts_and_no_temporary_files(
     registry: Registry, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def interrupted(package: str, member: str, target: Path) -> None:
         target.write_bytes(b"an a")
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(registries, "npm", interrupted)
+    monkeypatch.setattr(downloads, "from_npm", interrupted)
     with pytest.raises(KeyboardInterrupt):
         toolchain.fetch("all", cache=cache)
     assert held(cache) - {".lock"} == ALL - {"c/x.aar"}
@@ -258,7 +258,7 @@ def test_an_interruption_leaves_whole_parts_and_no_rests(
     monkeypatch.undo()
 
 
-def test_what_a_killed_process_left_is_cleared(registry: Registry, cache: Path) -> None:
+def test_temporary_files_of_a_killed_process_are_deleted(registry: Registry, cache: Path) -> None:
     rest = cache / "android/.staging-old"
     rest.mkdir(parents=True)
     (rest / "half.jar").write_bytes(b"half")
@@ -272,7 +272,7 @@ def test_a_full_disk_is_a_storage_error(
     def full(coordinates: list[str], folder: Path) -> None:
         raise OSError(28, os.strerror(28))
 
-    monkeypatch.setattr(registries, "maven", full)
+    monkeypatch.setattr(downloads, "from_maven", full)
     with pytest.raises(StorageError, match="no space left"):
         toolchain.fetch("a", cache=cache)
     assert held(cache) <= {".lock"}
@@ -298,20 +298,20 @@ def test_a_second_process_waits_and_says_so(
     assert "waiting for another process" in events[0].message
 
 
-def test_the_inventory_tells_what_is_here(registry: Registry, cache: Path) -> None:
+def test_the_inventory_says_which_parts_are_in_the_cache(registry: Registry, cache: Path) -> None:
     toolchain.fetch("b", cache=cache)
-    found = {part.name: part for part in toolchain.inventory(cache=cache).parts}
-    assert {name for name, part in found.items() if part.present} == {"all", "a", "b"}
-    assert found["b"].files == 2
-    assert found["b"].licences == ("MIT",)
-    assert found["all"].licences == ()
+    states = {part.name: part for part in toolchain.inventory(cache=cache).parts}
+    assert {name for name, part in states.items() if part.present} == {"all", "a", "b"}
+    assert states["b"].files == 2
+    assert states["b"].licences == ("MIT",)
+    assert states["all"].licences == ()
 
 
-def test_every_pin_says_where_from_what_for_and_under_which_licence() -> None:
-    assert "http" not in pins.PINS.read_text(encoding="utf-8")
-    for name, part in pins.parts().items():
+def test_every_pinned_file_has_a_source_a_purpose_and_a_licence() -> None:
+    assert "http" not in toolchain.PINS.read_text(encoding="utf-8")
+    for name, part in toolchain.pinned_parts().items():
         assert part.purpose
-        assert set(part.needs) <= set(pins.parts())
+        assert set(part.needs) <= set(toolchain.pinned_parts())
         names = [pin.file_name for pin in part.files]
         assert len(set(names)) == len(names), name
         for number, pin in enumerate(part.files):

@@ -1,4 +1,4 @@
-"""ZIP files: entries begin where they must, and what readers could disagree about is refused."""
+"""ZIP files: entries are aligned, and a file that readers could disagree about is refused."""
 
 import contextlib
 import io
@@ -22,21 +22,21 @@ CONTENT = (
 )
 
 
-def test_stored_entries_begin_where_they_must(tmp_path: Path) -> None:
+def test_stored_entries_begin_at_multiples_of_their_alignment(tmp_path: Path) -> None:
     path = tmp_path / "a.zip"
     zips.write(path, CONTENT)
     data = path.read_bytes()
-    found = {entry.name: entry for entry in zips.entries(path)}
+    read = {entry.name: entry for entry in zips.entries(path)}
     for entry in CONTENT:
-        assert found[entry.name].stored is (entry.alignment is not None)
+        assert read[entry.name].stored is (entry.alignment is not None)
         if entry.alignment:
-            offset = found[entry.name].offset
+            offset = read[entry.name].offset
             assert offset % entry.alignment == 0
             assert data[offset : offset + len(entry.data)] == entry.data
-    assert zips.read(path, found) == {entry.name: entry.data for entry in CONTENT}
+    assert zips.read(path, read) == {entry.name: entry.data for entry in CONTENT}
 
 
-def test_another_reader_finds_no_fault(tmp_path: Path) -> None:
+def test_pythons_zipfile_reads_what_was_written(tmp_path: Path) -> None:
     path = tmp_path / "a.zip"
     zips.write(path, CONTENT)
     with zipfile.ZipFile(path) as archive:
@@ -58,7 +58,7 @@ def test_equal_content_gives_equal_bytes(tmp_path: Path) -> None:
 @settings(
     suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50, deadline=2000
 )
-def test_any_content_is_aligned_and_comes_back(
+def test_any_content_is_aligned_and_read_back_unchanged(
     tmp_path: Path, content: list[tuple[bytes, int | None]]
 ) -> None:
     entries = [
@@ -67,14 +67,14 @@ def test_any_content_is_aligned_and_comes_back(
     ]
     path = tmp_path / "any.zip"
     zips.write(path, entries)
-    found = {entry.name: entry for entry in zips.entries(path)}
-    assert len(found) == len(entries)
+    read = {entry.name: entry for entry in zips.entries(path)}
+    assert len(read) == len(entries)
     for entry in entries:
-        assert entry.alignment is None or found[entry.name].offset % entry.alignment == 0
-    assert zips.read(path, found) == {entry.name: entry.data for entry in entries}
+        assert entry.alignment is None or read[entry.name].offset % entry.alignment == 0
+    assert zips.read(path, read) == {entry.name: entry.data for entry in entries}
 
 
-def written(path: Path, *names: str) -> Path:
+def write_zip(path: Path, *names: str) -> Path:
     with zipfile.ZipFile(path, "w") as archive:
         for name in names:
             archive.writestr(zipfile.ZipInfo(name), name)
@@ -83,14 +83,14 @@ def written(path: Path, *names: str) -> Path:
 
 @pytest.mark.parametrize("name", ["../a", "/a", "a/../b", "a//b", "a\\b", "./a"])
 def test_names_outside_the_archive_are_refused(tmp_path: Path, name: str) -> None:
-    with pytest.raises(CorruptFileError, match="names a file"):
-        zips.entries(written(tmp_path / "a.zip", name))
+    with pytest.raises(CorruptFileError, match="unsafe name"):
+        zips.entries(write_zip(tmp_path / "a.zip", name))
 
 
 @pytest.mark.filterwarnings("ignore:Duplicate name")
 def test_a_name_given_twice_is_refused(tmp_path: Path) -> None:
     with pytest.raises(CorruptFileError, match="holds a twice"):
-        zips.entries(written(tmp_path / "a.zip", "a", "b", "a"))
+        zips.entries(write_zip(tmp_path / "a.zip", "a", "b", "a"))
 
 
 def changed(path: Path, place: int, value: bytes) -> Path:
@@ -101,19 +101,19 @@ def changed(path: Path, place: int, value: bytes) -> Path:
 
 
 def test_two_headers_that_disagree_about_the_name_are_refused(tmp_path: Path) -> None:
-    path = changed(written(tmp_path / "a.zip", "safe"), 30, b"evil")
+    path = changed(write_zip(tmp_path / "a.zip", "safe"), 30, b"evil")
     with pytest.raises(CorruptFileError, match="another name"):
         zips.entries(path)
 
 
 def test_two_headers_that_disagree_about_the_method_are_refused(tmp_path: Path) -> None:
-    path = changed(written(tmp_path / "a.zip", "safe"), 8, struct.pack("<H", 8))
+    path = changed(write_zip(tmp_path / "a.zip", "safe"), 8, struct.pack("<H", 8))
     with pytest.raises(CorruptFileError, match="another method"):
         zips.entries(path)
 
 
 def test_an_entry_that_would_unpack_to_too_much_is_refused(tmp_path: Path) -> None:
-    path = written(tmp_path / "a.zip", "bomb")
+    path = write_zip(tmp_path / "a.zip", "bomb")
     central = path.read_bytes().index(b"PK\x01\x02")
     size = struct.pack("<I", zips.LARGEST + 1)
     changed(path, central + 10, struct.pack("<H", 8))
@@ -131,9 +131,9 @@ def test_a_garbled_entry_is_refused(tmp_path: Path) -> None:
         zips.read(path, ["AndroidManifest.xml"])
 
 
-def test_what_is_missing_is_named(tmp_path: Path) -> None:
+def test_a_missing_entry_or_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(CorruptFileError, match="classes"):
-        zips.read(written(tmp_path / "a.zip", "b"), ["classes.dex"])
+        zips.read(write_zip(tmp_path / "a.zip", "b"), ["classes.dex"])
     with pytest.raises(CorruptFileError, match="cannot be read"):
         zips.entries(tmp_path / "none.zip")
 
@@ -155,7 +155,7 @@ def whole() -> bytes:
 @settings(
     suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200, deadline=2000
 )
-def test_changed_and_cut_bytes_give_entries_or_our_error(
+def test_changed_and_cut_bytes_give_entries_or_a_corrupt_file_error(
     tmp_path: Path, changes: list[tuple[int, int]], cut: int
 ) -> None:
     data = bytearray(whole())
@@ -164,8 +164,8 @@ def test_changed_and_cut_bytes_give_entries_or_our_error(
     path = tmp_path / "hostile.zip"
     path.write_bytes(data if cut % 3 else data[:cut])
     with contextlib.suppress(CorruptFileError):
-        found = zips.entries(path)
-        content = zips.read(path, [entry.name for entry in found])
+        entries = zips.entries(path)
+        content = zips.read(path, [entry.name for entry in entries])
         assert {name: len(data) for name, data in content.items()} == {
-            entry.name: entry.size for entry in found
+            entry.name: entry.size for entry in entries
         }

@@ -1,9 +1,9 @@
-"""Whatever adb and the phone say, it is understood or refused with what to do next."""
+"""Output of adb and of the phone is understood, or refused with what to do next."""
 
 from pathlib import Path
 
 import pytest
-from unit.device.phones import ONE, FakeAdb
+from unit.device.fake_adb import ONE, FakeAdb
 
 from mobiledeploy.base.errors import DeviceError, MissingDependencyError, RequestError
 from mobiledeploy.device import adb
@@ -51,7 +51,7 @@ def test_the_only_phone_is_chosen(fake: FakeAdb) -> None:
         (("0A1B2C\toffline",), "offline", "reconnect"),
         (("0A1B2C\tno permissions (user in plugdev group?); see [x]",), "this user", "plugdev"),
         (("0A1B2C\trecovery",), "recovery", "start Android"),
-        (("0A1B2C\tauthorizing",), "asked", "unlock"),
+        (("0A1B2C\tauthorizing",), "has not answered yet", "unlock"),
     ],
 )
 def test_a_phone_that_is_not_ready_is_refused_with_what_to_do(
@@ -77,7 +77,7 @@ def test_the_ready_one_of_two_phones_is_chosen(fake: FakeAdb) -> None:
     assert adb.choose(fake.program).serial == "two"
 
 
-def test_words_that_are_no_list_are_refused(fake: FakeAdb) -> None:
+def test_output_that_is_not_a_list_of_devices_is_refused(fake: FakeAdb) -> None:
     fake.answers(("devices", {"out": "adb: cannot connect to daemon\n", "status": 1}))
     with pytest.raises(DeviceError, match="cannot connect to daemon"):
         adb.choose(fake.program)
@@ -94,13 +94,13 @@ def test_arguments_reach_the_phones_shell_quoted(fake: FakeAdb) -> None:
     ["error: closed", "adb: device offline", "error: device '0A1B2C' not found",
      "adb: error: device unauthorized"],
 )  # fmt: skip
-def test_a_lost_connection_is_an_error_whatever_was_asked(fake: FakeAdb, said: str) -> None:
+def test_a_lost_connection_is_an_error_for_every_command(fake: FakeAdb, said: str) -> None:
     fake.answers(("shell", {"out": f"{said}\n", "status": 1}))
     with pytest.raises(DeviceError, match="was lost"):
         adb.shell(Phone(adb=fake.program, serial="0A1B2C"), "getprop")
 
 
-def test_silence_ends_after_the_time_limit(fake: FakeAdb) -> None:
+def test_a_command_without_an_answer_ends_at_the_time_limit(fake: FakeAdb) -> None:
     fake.answers(("shell", {"out": "", "seconds": 20}))
     with pytest.raises(DeviceError, match=r"no answer to .* in 1 s"):
         adb.shell(Phone(adb=fake.program, serial="x"), "getprop", timeout=1)
@@ -124,11 +124,11 @@ def test_a_refused_installation_says_why(fake: FakeAdb, reason: str, hint: str) 
     assert hint in (refused.value.hint or "")
 
 
-def test_an_installation_counts_only_with_the_word_success(fake: FakeAdb) -> None:
+def test_an_installation_without_the_word_success_has_failed(fake: FakeAdb) -> None:
     fake.answers(("install", "Performing Streamed Install\n"))
     with pytest.raises(DeviceError, match="could not be installed"):
         adb.install(Phone(adb=fake.program, serial="x"), Path("a.apk"), package="dev.x")
 
 
 def test_control_characters_of_a_phone_do_not_reach_the_terminal() -> None:
-    assert adb.shown("FP5\x1b[2J\r\n") == "FP5 [2J"
+    assert adb.one_line("FP5\x1b[2J\r\n") == "FP5 [2J"

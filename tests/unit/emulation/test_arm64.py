@@ -1,4 +1,4 @@
-"""The arm64 Python is set up whole or not at all, and once."""
+"""The arm64 Python is set up once, completely or not at all."""
 
 import stat
 import sys
@@ -51,7 +51,7 @@ def program(folder: Path, name: str, text: str) -> None:
 
 @pytest.fixture
 def tools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A PATH with an emulator, a Debian and a pip that do as the real ones as far as is looked."""
+    """A PATH with stand-ins for QEMU, apt-get, dpkg-deb and pip."""
     folder = tmp_path / "bin"
     folder.mkdir()
     program(folder, "qemu-aarch64-static", "")
@@ -63,18 +63,18 @@ def tools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def test_each_cpu_tells_the_runtimes_what_it_can_do(tools: Path, tmp_path: Path) -> None:
+def test_each_cpu_has_a_cpuinfo_with_its_own_features(tools: Path, tmp_path: Path) -> None:
     machines = arm64.machines(cache=tmp_path)
     assert len(machines) == len(arm64.CPUS) >= 2
     for machine, cpu in zip(machines, arm64.CPUS, strict=True):
         root = Path(machine.command[machine.command.index("-L") + 1])
-        told = (root / "proc/cpuinfo").read_text()
-        assert cpu.part in told
-        assert ("asimddp" in told) == (cpu.model != "cortex-a53")
+        cpuinfo = (root / "proc/cpuinfo").read_text()
+        assert cpu.part in cpuinfo
+        assert ("asimddp" in cpuinfo) == (cpu.model != "cortex-a53")
         assert (root / "usr/bin/python3.11").is_file()
 
 
-def test_it_is_set_up_once(tools: Path, tmp_path: Path) -> None:
+def test_a_second_call_uses_the_first_set_up(tools: Path, tmp_path: Path) -> None:
     first, second = arm64.machines(cache=tmp_path), arm64.machines(cache=tmp_path)
     assert first == second
     assert (tools / "apt.log").read_text().split() == ["update", "install"]
@@ -88,7 +88,7 @@ def test_it_is_set_up_once(tools: Path, tmp_path: Path) -> None:
         ("dpkg-deb", "import sys; sys.exit('damaged archive')", "damaged archive"),
     ],
 )
-def test_a_failed_set_up_leaves_nothing_that_looks_whole(
+def test_a_failed_set_up_leaves_nothing_that_looks_complete(
     tools: Path, tmp_path: Path, tool: str, text: str, words: str
 ) -> None:
     whole = (tools / tool).read_text()
@@ -99,7 +99,7 @@ def test_a_failed_set_up_leaves_nothing_that_looks_whole(
     assert arm64.machines(cache=tmp_path)
 
 
-def test_a_python_without_pip_is_told_how_to_get_it(tools: Path, tmp_path: Path) -> None:
+def test_without_pip_the_hint_says_how_to_install_it(tools: Path, tmp_path: Path) -> None:
     program(tools, "python", "import sys; sys.exit('x: No module named pip')")
     with pytest.raises(MissingDependencyError) as refused:
         arm64.machines(cache=tmp_path)
@@ -113,7 +113,7 @@ def test_a_missing_tool_is_named(tools: Path, tmp_path: Path, tool: str) -> None
         arm64.machines(cache=tmp_path)
 
 
-def test_what_a_killed_set_up_left_is_cleared(tools: Path, tmp_path: Path) -> None:
+def test_the_staging_folder_of_a_killed_set_up_is_removed(tools: Path, tmp_path: Path) -> None:
     left = tmp_path / "arm64/.staging-killed/whole/site"
     left.mkdir(parents=True)
     arm64.machines(cache=tmp_path)
@@ -122,7 +122,7 @@ def test_what_a_killed_set_up_left_is_cleared(tools: Path, tmp_path: Path) -> No
     ]
 
 
-def test_a_set_up_that_does_not_run_is_no_fault_of_a_model(tools: Path, tmp_path: Path) -> None:
+def test_a_python_that_does_not_run_is_reported_at_set_up(tools: Path, tmp_path: Path) -> None:
     program(
         tools, "qemu-aarch64-static", "import os, signal; os.kill(os.getpid(), signal.SIGSEGV)"
     )
@@ -132,7 +132,7 @@ def test_a_set_up_that_does_not_run_is_no_fault_of_a_model(tools: Path, tmp_path
 
 
 @pytest.mark.parametrize("damage", ["flipped", "shortened", "missing", "no list"])
-def test_what_was_changed_since_is_refused(tools: Path, tmp_path: Path, damage: str) -> None:
+def test_a_set_up_with_changed_files_is_refused(tools: Path, tmp_path: Path, damage: str) -> None:
     arm64.machines(cache=tmp_path)
     folder = tmp_path / "arm64" / arm64._key()
     path = folder / ("files.json" if damage == "no list" else "site/runtime.so")
@@ -148,14 +148,14 @@ def test_what_was_changed_since_is_refused(tools: Path, tmp_path: Path, damage: 
     assert refused.value.hint == f"delete {folder} to set it up again"
 
 
-def test_a_finished_set_up_is_only_read(tools: Path, tmp_path: Path) -> None:
+def test_a_finished_set_up_is_not_locked(tools: Path, tmp_path: Path) -> None:
     first = arm64.machines(cache=tmp_path)
     (tmp_path / "arm64/.lock").unlink()
     (tmp_path / "arm64/.lock").mkdir()  # cannot be opened to write
     assert arm64.machines(cache=tmp_path) == first
 
 
-def test_a_cache_may_be_named_from_where_one_stands(
+def test_a_relative_cache_folder_is_accepted(
     tools: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -164,14 +164,14 @@ def test_a_cache_may_be_named_from_where_one_stands(
     assert root.startswith(f"{tmp_path}/here/arm64/")
 
 
-def test_two_commands_set_up_once(tools: Path, tmp_path: Path) -> None:
+def test_two_concurrent_calls_set_up_once(tools: Path, tmp_path: Path) -> None:
     with ThreadPoolExecutor(2) as pool:
         first, second = pool.map(lambda _: arm64.machines(cache=tmp_path), range(2))
     assert first == second
     assert (tools / "apt.log").read_text().split() == ["update", "install"]
 
 
-def test_another_command_s_set_up_is_not_waited_for_without_end(
+def test_waiting_for_another_set_up_has_a_limit(
     tools: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(arm64, "WAIT", 0.1)

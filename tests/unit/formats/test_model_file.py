@@ -9,7 +9,7 @@ from mobiledeploy.base.errors import CorruptFileError
 from mobiledeploy.formats import model_file
 from mobiledeploy.integer import tflite_reader
 from mobiledeploy.integer.certify import certify
-from mobiledeploy.integer.digest import digest
+from mobiledeploy.integer.graph import digest
 from mobiledeploy.targets import onnx, tflite
 
 GRAPH = graphs.assorted_graph()

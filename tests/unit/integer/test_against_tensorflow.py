@@ -7,8 +7,8 @@ import pytest
 
 from mobiledeploy.formats.tflite import edit, parse
 from mobiledeploy.integer import tflite_reader
-from mobiledeploy.integer.digest import digest
-from mobiledeploy.integer.exact_ranges import exact_ranges
+from mobiledeploy.integer.certify import exact_ranges
+from mobiledeploy.integer.graph import digest
 from mobiledeploy.integer.quantise import quantise
 from mobiledeploy.models import keras_builder, registry
 from mobiledeploy.network.keras_model import network_of
@@ -66,24 +66,27 @@ def trained(arch: Arch, alpha: float, size: int, stride: int) -> Network:
 
 def converted(network: Network, ranges: Ranges) -> bytes:
     """What TFLiteConverter makes of a fake-quant graph."""
-    from mobiledeploy.training import fake_quant, graph, session
+    from mobiledeploy.training import qat_folded, tensorflow_graph, tensorflow_setup
 
-    tf = session.tensorflow()
+    tf = tensorflow_setup.tensorflow()
     architecture = network.architecture
-    observe = fake_quant.activations(ranges)
+    observe = qat_folded.fake_quantised_activations(ranges)
 
     def apply(layer: Layer, source: Any) -> Any:
         found = network.weights[layer.name]
-        product = graph.convolve(layer, source, fake_quant.kernel(layer, found.kernel))
+        product = tensorflow_graph.convolve(
+            layer, source, qat_folded.fake_quantised_kernel(layer, found.kernel)
+        )
         return tf.nn.bias_add(product, found.bias)
 
     def forward(image: Any) -> Any:
-        return graph.forward(
+        return tensorflow_graph.forward(
             architecture, image, apply, observe=observe, until=architecture.output.name
         )
 
     shape = tf.TensorSpec((1, *architecture.input_shape), tf.float32, name="input")
-    function = graph.traced(forward, shape).get_concrete_function()
+    traced: Any = tensorflow_graph.traced(forward, shape)
+    function = traced.get_concrete_function()
     converter = tf.lite.TFLiteConverter.from_concrete_functions([function])
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     converter.inference_input_type = converter.inference_output_type = tf.int8

@@ -1,24 +1,24 @@
 """Graphs of any shape: several readers, branches of their own widths, all ranks, all names."""
 
 import dataclasses
+from typing import Any
 
 import graphs
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from mobiledeploy.base.errors import ConversionError, RequestError
 from mobiledeploy.integer import float_reference, oracle, tflite_reader
 from mobiledeploy.integer.certify import certify
-from mobiledeploy.integer.digest import digest
-from mobiledeploy.integer.graph import IntegerGraph
-from mobiledeploy.integer.head import with_head
+from mobiledeploy.integer.graph import IntegerGraph, digest, with_head
 from mobiledeploy.integer.quantise import quantise
 from mobiledeploy.ops.add import Add
 from mobiledeploy.ops.architecture import INPUT, Architecture, Layer
 from mobiledeploy.ops.hard_swish import HardSwish
 from mobiledeploy.ops.softmax import Softmax
 from mobiledeploy.ops.tensors import QTensor
-from mobiledeploy.report import graph_cost
+from mobiledeploy.report.int8_graph import graph_cost
 from mobiledeploy.runtimes import litert, ort
 from mobiledeploy.spec.config import Io
 from mobiledeploy.targets import onnx, tflite
@@ -32,7 +32,7 @@ def gated(names: tuple[str, ...] = NAMES) -> Architecture:
     """A squeeze-and-excite gate and a branch of another width; the stem is read three times."""
     wide, slim, gate, product, swished, joined = names
 
-    def conv(name: str, source: str, ins: int, outs: int, **more: object) -> Layer:
+    def conv(name: str, source: str, ins: int, outs: int, **more: Any) -> Layer:
         return Layer(
             name=name, op="conv", inputs=(source,), in_channels=ins, out_channels=outs, **more
         )
@@ -70,6 +70,8 @@ def test_both_runtimes_give_the_oracle_s_logits(io: Io, names: tuple[str, ...] |
     images = graphs.extremes(graph.input.shape)
     codes = oracle.run(graph, images)[graph.logits.name].astype(np.int64)
     grids = graph.input, graph.logits
+    given: npt.NDArray[Any]
+    expected: npt.NDArray[Any]
     match io:
         case "int8":
             given, expected = images, codes
@@ -89,7 +91,7 @@ def test_both_runtimes_give_the_oracle_s_logits(io: Io, names: tuple[str, ...] |
     assert len(np.unique(codes, axis=0)) > 5
 
 
-def test_names_survive_whatever_they_are() -> None:
+def test_names_of_any_characters_are_kept() -> None:
     graph = graph_of(gated(ODD_NAMES))
     back = tflite_reader.read_file(tflite.write(graph))
     assert list(back.tensors()) == list(graph.tensors())
@@ -144,7 +146,7 @@ def test_what_the_logits_do_not_need_goes_with_the_softmax() -> None:
 
 def test_costs_count_every_layer_once() -> None:
     graph = graph_of(gated(ODD_NAMES))
-    cost = graph_cost.of(graph)
+    cost = graph_cost(graph)
     assert [line.layer for line in cost.layers] == [node.output.name for node in graph.nodes]
     lines = {line.layer: line for line in cost.layers}
     assert lines["model/gate:0"].macs == 4 * 4 * 12 * 12
@@ -163,7 +165,7 @@ def test_the_float_reference_follows_every_branch() -> None:
     np.testing.assert_allclose(values["gated"], wide * gate, rtol=1e-6)
 
 
-def test_joints_that_do_not_fit_are_refused_by_name() -> None:
+def test_inputs_that_do_not_fit_are_refused_by_name() -> None:
     with pytest.raises(RequestError, match="two layers are named `wide`"):
         gated(("wide", "wide", "gate", "gated", "swished", "joined"))
     layer = Layer(name="add", op="add", inputs=(INPUT,), in_channels=3, out_channels=3)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import graphs
 
 from mobiledeploy.integer.certify import certify
-from mobiledeploy.integer.digest import digest
+from mobiledeploy.integer.graph import digest
 
 GRAPHS = {
     "assorted": graphs.assorted_graph(),
@@ -18,7 +18,7 @@ GRAPHS = {
 def test_digests_and_certified_scales_are_the_recorded_ones(
     golden: Callable[[str, str], None],
 ) -> None:
-    found = {
+    digests = {
         name: {
             "digest": digest(graph),
             "certified": {
@@ -28,4 +28,4 @@ def test_digests_and_certified_scales_are_the_recorded_ones(
         }
         for name, graph in GRAPHS.items()
     }
-    golden("integers.json", json.dumps(found, indent=1) + "\n")
+    golden("integers.json", json.dumps(digests, indent=1) + "\n")

@@ -1,5 +1,7 @@
 """The NumPy oracle computes what LiteRT computes with XNNPACK, tensor for tensor."""
 
+from collections.abc import Callable
+
 import graphs
 import numpy as np
 import pytest
@@ -16,7 +18,7 @@ from mobiledeploy.runtimes import cpu, litert
 from mobiledeploy.spec.config import ALPHAS, Arch
 from mobiledeploy.targets import tflite
 
-GRAPHS = {
+GRAPHS: dict[str, Callable[[], IntegerGraph]] = {
     "assorted": graphs.assorted_graph,
     "v1": lambda: graphs.mobilenet("v1", alpha=0.25, image_size=24),
     "v2": lambda: graphs.mobilenet("v2", alpha=0.35, image_size=24),
@@ -24,8 +26,8 @@ GRAPHS = {
 
 
 @pytest.mark.parametrize("name", GRAPHS)
-def test_every_tensor_is_litert_s(name: str) -> None:
-    graph: IntegerGraph = GRAPHS[name]()
+def test_every_tensor_equals_litert_s(name: str) -> None:
+    graph = GRAPHS[name]()
     images = graphs.extremes(graph.input.shape)
     expected = oracle.run(graph, images, kernels=cpu.this_architecture())
     names = [node.output.name for node in graph.nodes[:-1]]
@@ -39,7 +41,7 @@ def test_every_tensor_is_litert_s(name: str) -> None:
 @pytest.mark.parametrize(
     ("arch", "alpha"), [(arch, alpha) for arch in ALPHAS for alpha in ALPHAS[arch]]
 )
-def test_logits_of_every_width_are_litert_s(arch: Arch, alpha: float) -> None:
+def test_logits_of_every_width_equal_litert_s(arch: Arch, alpha: float) -> None:
     graph = graphs.mobilenet(arch, alpha=alpha, image_size=32)
     images = graphs.extremes(graph.input.shape)
     kept = [graph.logits.name, graph.output.name]
@@ -75,7 +77,8 @@ def test_sums_beyond_float32_s_whole_numbers_are_rounded_as_the_kernel_does(
     inputs: int, multiplier: float
 ) -> None:
     graph = wide_dense(inputs, 5, multiplier)
-    node = graph.nodes[0]
+    (node,) = graph.nodes
+    assert isinstance(node, dense.Dense)
     images = np.full((3, inputs), 127, np.int8)
     images[1:] -= np.random.default_rng(1).integers(0, 3, (2, inputs)).astype(np.int8)
     sums = dense.accumulators(node, graph.input, images)
@@ -113,7 +116,7 @@ def test_codes_do_not_depend_on_how_many_images_are_computed_together(
     graph = GRAPHS["v2"]()
     images = graphs.extremes(graph.input.shape).repeat(3, axis=0)[:21]
     together = oracle.run(graph, images, threads=threads)
-    monkeypatch.setattr(oracle, "TOGETHER", 1)
+    monkeypatch.setattr(oracle, "ELEMENTS_AT_ONCE", 1)
     apart = oracle.run(graph, images, threads=threads)
     assert together.keys() == apart.keys()
     for name, codes in together.items():

@@ -10,9 +10,9 @@ import pytest
 from mobiledeploy.base.errors import ConversionError, CorruptFileError
 from mobiledeploy.formats.tflite.writer import TfliteWriter
 from mobiledeploy.integer import tflite_reader
-from mobiledeploy.integer.digest import digest
-from mobiledeploy.integer.graph import IntegerGraph
-from mobiledeploy.integer.head import with_head
+from mobiledeploy.integer.graph import IntegerGraph, digest, with_head
+from mobiledeploy.ops.conv import Conv
+from mobiledeploy.ops.dense import Dense
 from mobiledeploy.ops.mean import Mean
 from mobiledeploy.runtimes import litert
 from mobiledeploy.spec.config import Io
@@ -42,6 +42,7 @@ def test_a_graph_that_ends_in_logits_is_read(graph: IntegerGraph) -> None:
 
 def test_a_dense_layer_with_a_scale_per_channel_is_read(graph: IntegerGraph) -> None:
     dense = graph.nodes[-2]
+    assert isinstance(dense, Dense)
     scales = np.linspace(0.5, 1, 5, dtype=np.float32)
     weights = dataclasses.replace(
         dense.weights,
@@ -182,7 +183,9 @@ def test_a_1x1_convolution_of_a_pooled_vector_is_a_dense_layer() -> None:
 def test_a_convolution_with_one_scale_is_read_with_one_for_each_channel() -> None:
     data = Written().convolution(scale=np.full(1, 0.1, np.float32))
     graph = tflite_reader.read_file(data)
-    assert graph.nodes[0].weights.kernel_scale.shape == (2,)
+    (first, *_) = graph.nodes
+    assert isinstance(first, Conv)
+    assert first.weights.kernel_scale.shape == (2,)
     images = graphs.extremes((3, 3, 4))
     np.testing.assert_array_equal(
         litert.load(data).run(images)[0],

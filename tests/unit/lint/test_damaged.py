@@ -32,10 +32,10 @@ def test_an_operator_version_below_1_is_in_no_table(
     file = TfliteFile(clean_tflite)
     for code in file.model.operatorCodes:
         code.version = version
-    found = looked_at(tmp_path / "a.tflite", file.bytes())
-    assert found.runtime.minimum is None
-    assert f"CONV_2D version {version}" in found.runtime.unknown
-    assert {"MD304"} <= {finding.rule for finding in found.findings}
+    report = looked_at(tmp_path / "a.tflite", file.bytes())
+    assert report.runtime.minimum is None
+    assert f"CONV_2D version {version}" in report.runtime.unknown
+    assert {"MD304"} <= {finding.rule for finding in report.findings}
 
 
 @pytest.mark.parametrize("opset", [2**63 - 1, 2**31, 0, -(2**63)])
@@ -44,10 +44,10 @@ def test_an_operator_set_that_cannot_be_is_shown_as_it_is(
 ) -> None:
     model = onnx.ModelProto.FromString(clean_onnx)
     model.opset_import[0].version = opset
-    found = looked_at(tmp_path / "a.onnx", model.SerializeToString())
-    assert found.opsets["ai.onnx"] == opset
-    assert {line.version for line in found.operators} == {0}
-    assert "MD401" in {finding.rule for finding in found.findings}
+    report = looked_at(tmp_path / "a.onnx", model.SerializeToString())
+    assert report.opsets["ai.onnx"] == opset
+    assert {line.version for line in report.operators} == {0}
+    assert "MD401" in {finding.rule for finding in report.findings}
 
 
 @pytest.mark.parametrize("kind", ["STRING", "FLOATS", "INTS", "GRAPH"])
@@ -58,8 +58,11 @@ def test_an_attribute_of_another_type_counts_as_absent(
     for node in model.graph.node:
         for attribute in node.attribute:
             attribute.type = onnx.AttributeProto.AttributeType.Value(kind)
-    found = looked_at(tmp_path / "a.onnx", model.SerializeToString())
-    assert "MD401" in {finding.rule for finding in found.findings}
+    read = parse_onnx(model.SerializeToString()).operators
+    assert any(operator.attributes for operator in read) == (kind != "GRAPH")
+    assert all(node.number(name, -7) == -7 for node in read for name in node.attributes)
+    report = looked_at(tmp_path / "a.onnx", model.SerializeToString())
+    assert "MD401" in {finding.rule for finding in report.findings}
 
 
 def test_what_the_checker_throws_in_words_of_its_own_is_a_problem_of_the_file(
@@ -91,8 +94,8 @@ def test_a_converter_that_writes_nothing_leaves_the_input_without_bounds(tmp_pat
     assert file.builtin(first) == "QUANTIZE"
     for outputs in ([], [-1]):
         first.outputs = outputs
-        found = looked_at(tmp_path / "a.tflite", file.bytes())
-        assert (found.inputs[0].low, found.inputs[0].high) == (None, None)
+        report = looked_at(tmp_path / "a.tflite", file.bytes())
+        assert (report.inputs[0].low, report.inputs[0].high) == (None, None)
 
 
 def test_a_constant_of_seventy_dimensions_is_refused(tmp_path: Path, clean_onnx: bytes) -> None:
@@ -152,8 +155,8 @@ def test_an_archive_behind_the_file_that_names_a_million_files_is_not_read(
     names = entry * 200_000
     tail = struct.pack("<4s4H2IH", b"PK\5\6", 0, 0, 0xFFFF, 0xFFFF, len(names), 0, 0)
     begun = time.process_time()
-    found = looked_at(tmp_path / "a.tflite", clean_tflite + names + tail)
-    assert "files" not in found.metadata
+    report = looked_at(tmp_path / "a.tflite", clean_tflite + names + tail)
+    assert "files" not in report.metadata
     assert time.process_time() - begun < 1
     path = tmp_path / "b.tflite"
     path.write_bytes(clean_tflite)

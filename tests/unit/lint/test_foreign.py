@@ -31,11 +31,11 @@ def network() -> Any:
 def convert(network: Any) -> Callable[..., bytes]:
     """TensorFlow's converter."""
     from mobiledeploy.base import quiet
-    from mobiledeploy.targets import float_graph
-    from mobiledeploy.training import session
+    from mobiledeploy.targets import float_files
+    from mobiledeploy.training import tensorflow_setup
 
-    tf = session.tensorflow()
-    function = float_graph.function_of(network, until="scores", batch=1)
+    tf = tensorflow_setup.tensorflow()
+    function = float_files.function_of(network, until="scores", batch=1)
 
     def converted(*, int8: bool) -> bytes:
         converter = tf.lite.TFLiteConverter.from_concrete_functions(
@@ -62,35 +62,35 @@ def report(folder: Path, ending: str, data: bytes) -> FileReport:
     return inspect_file(path)
 
 
-def rules(found: FileReport) -> set[str]:
-    return {finding.rule for finding in found.findings}
+def rules(read: FileReport) -> set[str]:
+    return {finding.rule for finding in read.findings}
 
 
-def test_an_int8_file_of_tensorflows_converter_is_a_trap_with_a_wrong_claim(
+def test_an_int8_file_of_tensorflows_converter_claims_runtimes_that_misread_it(
     tmp_path: Path, convert: Callable[..., bytes]
 ) -> None:
-    found = report(tmp_path, "tflite", convert(int8=True))
-    assert found.kind == "int8"
-    assert rules(found) == {"MD302", "MD303"}
-    assert (found.runtime.minimum, found.runtime.claimed) == ("2.10", "1.14.0")
-    assert found.inputs[0].dtype == "float32"
-    assert found.inputs[0].low == pytest.approx(-1, abs=0.02)
+    read = report(tmp_path, "tflite", convert(int8=True))
+    assert read.kind == "int8"
+    assert rules(read) == {"MD302", "MD303"}
+    assert (read.runtime.minimum, read.runtime.claimed) == ("2.10", "1.14.0")
+    assert read.inputs[0].dtype == "float32"
+    assert read.inputs[0].low == pytest.approx(-1, abs=0.02)
 
 
 def test_a_float_file_of_tensorflows_converter_breaks_no_rule(
     tmp_path: Path, convert: Callable[..., bytes]
 ) -> None:
-    found = report(tmp_path, "tflite", convert(int8=False))
-    assert found.kind == "float32"
-    assert rules(found) == set()
+    read = report(tmp_path, "tflite", convert(int8=False))
+    assert read.kind == "float32"
+    assert rules(read) == set()
 
 
 @pytest.fixture(scope="module")
 def float_onnx(network: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from mobiledeploy.targets import float_onnx as writer
+    from mobiledeploy.targets import float_files
 
     path = tmp_path_factory.mktemp("onnx") / "float.onnx"
-    path.write_bytes(writer.write(network))
+    path.write_bytes(float_files.write_onnx(network))
     return path
 
 
@@ -116,10 +116,10 @@ def quantised(source: Path, target: Path, **options: Any) -> FileReport:
 def test_quantize_static_by_default_is_slow_and_per_tensor(
     tmp_path: Path, float_onnx: Path
 ) -> None:
-    found = quantised(float_onnx, tmp_path / "model.onnx")
-    assert found.kind == "int8"
-    assert {"MD103", "MD404"} <= rules(found)
-    assert not found.count("error")
+    read = quantised(float_onnx, tmp_path / "model.onnx")
+    assert read.kind == "int8"
+    assert {"MD103", "MD404"} <= rules(read)
+    assert not read.count("error")
 
 
 def test_quantize_static_with_the_right_options_breaks_no_rule_of_speed(
@@ -128,21 +128,21 @@ def test_quantize_static_with_the_right_options_breaks_no_rule_of_speed(
     from onnxruntime.quantization import QuantType
 
     types = {"activation_type": QuantType.QUInt8, "weight_type": QuantType.QInt8}
-    found = quantised(float_onnx, tmp_path / "model.onnx", per_channel=True, **types)
-    assert found.kind == "uint8"
-    assert found.inputs[0].low == pytest.approx(-1, abs=0.02)
-    assert not rules(found) & {"MD103", "MD402", "MD404", "MD405", "MD408"}
+    read = quantised(float_onnx, tmp_path / "model.onnx", per_channel=True, **types)
+    assert read.kind == "uint8"
+    assert read.inputs[0].low == pytest.approx(-1, abs=0.02)
+    assert not rules(read) & {"MD103", "MD402", "MD404", "MD405", "MD408"}
 
 
 def test_the_operator_form_of_quantize_static_is_named(tmp_path: Path, float_onnx: Path) -> None:
     from onnxruntime.quantization import QuantFormat, QuantType
 
     types = {"activation_type": QuantType.QUInt8, "weight_type": QuantType.QInt8}
-    found = quantised(
+    read = quantised(
         float_onnx, tmp_path / "model.onnx", quant_format=QuantFormat.QOperator, **types
     )
-    assert {"MD409", "MD410"} <= rules(found)
-    assert found.opsets["com.microsoft"] == 1
+    assert {"MD409", "MD410"} <= rules(read)
+    assert read.opsets["com.microsoft"] == 1
 
 
 def test_tf2onnx_writes_int8_activations_and_shared_zero_points(
@@ -153,6 +153,6 @@ def test_tf2onnx_writes_int8_activations_and_shared_zero_points(
     source, target = tmp_path / "model.tflite", tmp_path / "model.onnx"
     source.write_bytes(convert(int8=True))
     tf2onnx.convert.from_tflite(str(source), opset=17, output_path=str(target))
-    found = inspect_file(target)
-    assert {"MD005", "MD404", "MD407"} <= rules(found)
-    assert not found.count("error")
+    read = inspect_file(target)
+    assert {"MD005", "MD404", "MD407"} <= rules(read)
+    assert not read.count("error")

@@ -33,5 +33,5 @@ def test_imports_and_operators_of_other_domains_count_for_the_minimum(
         model.graph.output[0].name = "more"
     path = tmp_path / "model.onnx"
     path.write_bytes(model.SerializeToString())
-    found = inspect_file(path).runtime
-    assert (found.minimum, found.unknown) == (minimum, unknown)
+    needs = inspect_file(path).runtime
+    assert (needs.minimum, needs.unknown) == (minimum, unknown)

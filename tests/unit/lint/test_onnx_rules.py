@@ -32,9 +32,9 @@ def test_a_file_that_breaks_one_rule_is_reported_with_its_id(
 def test_a_dynamically_quantised_file_is_no_float_file(tmp_path: Path) -> None:
     path = tmp_path / "model.onnx"
     path.write_bytes(dynamic().SerializeToString())
-    found = inspect_file(path)
-    assert found.kind == "float, quantised weights"
-    assert found.macs == 6 * 6 * 6 * 5 * 3 * 3
+    report = inspect_file(path)
+    assert report.kind == "float, quantised weights"
+    assert report.macs == 6 * 6 * 6 * 5 * 3 * 3
 
 
 def test_zero_points_of_int16_are_no_weights(ids: Ids) -> None:
@@ -44,7 +44,7 @@ def test_zero_points_of_int16_are_no_weights(ids: Ids) -> None:
 
 
 @pytest.mark.parametrize(
-    ("model", "found"),
+    ("model", "rules"),
     [
         (dynamic(), {"MD110"}),
         (convolution(), {"MD410"}),
@@ -55,5 +55,5 @@ def test_zero_points_of_int16_are_no_weights(ids: Ids) -> None:
     ],
     ids=["dynamic", "clean", "int8 activations", "uint8 weights", "float weights", "on codes"],
 )
-def test_forms_that_other_tools_write(model: Any, found: set[str], ids: Ids) -> None:
-    assert ids(model.SerializeToString()) == found
+def test_forms_that_other_tools_write(model: Any, rules: set[str], ids: Ids) -> None:
+    assert ids(model.SerializeToString()) == rules

@@ -14,20 +14,20 @@ from tflite_editor import TfliteFile
 from mobiledeploy.base.errors import CorruptFileError, RequestError
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.integer.graph import IntegerGraph
-from mobiledeploy.lint import runtime
+from mobiledeploy.lint import required_runtime
 from mobiledeploy.lint.inspection import inspect, inspect_file
-from mobiledeploy.lint.op_versions import OPERATOR_VERSIONS
 from mobiledeploy.lint.report import FileReport
+from mobiledeploy.lint.tflite_versions import OPERATOR_VERSIONS, TYPE_VERSIONS
 from mobiledeploy.network.cost import cost
-from mobiledeploy.ops import dense, table
-from mobiledeploy.ops.operator import Example
+from mobiledeploy.ops import table
+from mobiledeploy.spec.config import Io
 from mobiledeploy.targets import onnx, tflite
 
 
-def written(folder: Path, graph: IntegerGraph, **options: object) -> Path:
+def written(folder: Path, graph: IntegerGraph, io: Io = "int8") -> Path:
     folder.mkdir(exist_ok=True)
-    (folder / "model.tflite").write_bytes(tflite.write(graph, **options))
-    (folder / "model.onnx").write_bytes(onnx.write(graph, certify(graph), **options))
+    (folder / "model.tflite").write_bytes(tflite.write(graph, io=io))
+    (folder / "model.onnx").write_bytes(onnx.write(graph, certify(graph), io=io))
     return folder
 
 
@@ -95,43 +95,19 @@ def test_the_minimum_runtime_has_its_reasons(reports: tuple[FileReport, ...]) ->
     assert other.reasons == ("1.12: operator set 17",)
 
 
-EXAMPLES = [
-    pytest.param(example, id=f"{operator.LAYERS[0]}: {example.name}")
-    for operator in table.OPERATORS
-    for example in operator.examples()
-]
-
-
-@pytest.mark.parametrize("example", EXAMPLES)
-def test_what_we_write_into_files_is_what_the_table_gives(
-    example: Example, tmp_path: Path
-) -> None:
-    graph = graphs.around(example.node, example.inputs)
-    head = "softmax" if graph.logits != graph.output else "logits"
-    path = tmp_path / "model.tflite"
-    path.write_bytes(tflite.write(graph, head=head))
-    found = inspect_file(path).runtime
-    assert found.claimed is not None
-    assert runtime.parse(found.claimed) == runtime.parse(found.minimum)
-
-
-def test_a_dense_layer_of_several_scales_has_the_version_that_guards_it() -> None:
-    versions = {
-        example.node.weights.kernel_scale.size: dense.tflite_version(example.node, []).number
-        for example in dense.examples()
-    }
-    assert versions[1] < versions[7] == runtime.GUARDED_DENSE
-
-
 def test_the_tables_of_versions_are_in_order() -> None:
     assert set(OPERATOR_VERSIONS) <= set(vars(schema.BuiltinOperator))
+    ours = {name for operator in table.OPERATORS for name in operator.FORMS}
+    assert ours.isdisjoint(TYPE_VERSIONS)
+    for kind, by_type in TYPE_VERSIONS.items():
+        assert set(by_type.values()) <= set(OPERATOR_VERSIONS[kind])
     for versions in OPERATOR_VERSIONS.values():
         assert all(re.fullmatch(r"\d+\.\d+(\.\d+)?", release) for release in versions.values())
         assert list(versions) == sorted(versions)
-    releases = [runtime.parse(row[0]) for row in runtime.OPSETS]
+    releases = [required_runtime.parse(row[0]) for row in required_runtime.OPSETS]
     assert releases == sorted(releases)
     for column in (1, 2):
-        numbers = [row[column] for row in runtime.OPSETS]
+        numbers = [row[column] for row in required_runtime.OPSETS]
         assert numbers == sorted(numbers)
 
 

@@ -9,7 +9,7 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 from graphs import assorted_graph
 from tflite_editor import TfliteFile
-from unit.formats.test_outer_buffers import moved_out
+from unit.formats.tflite.test_buffers import moved_out
 from unit.lint.tflite_faults import ALSO, FAULTS, hybrid, lowest_code, scales, versions
 
 from mobiledeploy.integer.graph import IntegerGraph
@@ -35,7 +35,7 @@ def test_a_range_beyond_the_activation_has_dead_codes(ids: Callable[..., set[str
     assert ids(tflite.write(assorted_graph())) == {"MD201"}
 
 
-def test_a_dense_layer_per_channel_is_a_trap_unless_old_runtimes_refuse_it(
+def test_a_dense_layer_per_channel_is_reported_unless_old_runtimes_refuse_it(
     clean_tflite: bytes, graph: IntegerGraph, ids: Callable[..., set[str]]
 ) -> None:
     file = TfliteFile(clean_tflite)
@@ -65,7 +65,7 @@ def test_weights_behind_the_flatbuffer_are_read_and_named(
 
 
 @pytest.mark.parametrize(
-    ("weights", "dense", "minimum", "found"),
+    ("weights", "dense", "minimum", "broken"),
     [
         (None, 1, "2.4", {"MD110", "MD302", "MD306"}),
         ("INT4", 3, None, {"MD109", "MD110", "MD302", "MD304", "MD306"}),
@@ -78,7 +78,7 @@ def test_versions_must_be_those_of_the_weights_types(
     weights: str | None,
     dense: int,
     minimum: str | None,
-    found: set[str],
+    broken: set[str],
 ) -> None:
     """As some quantisers write files: new weights under the versions of the float operators."""
     file = TfliteFile(clean_tflite)
@@ -93,7 +93,7 @@ def test_versions_must_be_those_of_the_weights_types(
     path.write_bytes(file.bytes())
     report = inspect_file(path)
     assert report.runtime.minimum == minimum
-    assert {finding.rule for finding in report.findings} == found
+    assert {finding.rule for finding in report.findings} == broken
     if weights is not None:
         assert report.runtime.unknown == (
             f"CONV_2D with {weights.lower()} weights, float32 input",

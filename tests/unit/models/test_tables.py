@@ -1,4 +1,4 @@
-"""The papers' tables, and what follows from them."""
+"""The architectures have the layers of the papers' tables."""
 
 import pytest
 
@@ -54,7 +54,7 @@ def test_a_residual_joins_the_block_input_and_its_projection() -> None:
     ("alpha", "stem", "second", "last"),
     [(0.35, 16, 8, 1280), (0.75, 24, 24, 1280), (1.3, 40, 32, 1664), (1.4, 48, 32, 1792)],
 )
-def test_v2_channels_are_multiples_of_8_and_only_wide_networks_widen_their_end(
+def test_v2_channels_are_multiples_of_8_and_only_alpha_above_1_widens_the_last(
     alpha: float, stem: int, second: int, last: int
 ) -> None:
     layers = {layer.name: layer for layer in mobilenet_v2.architecture(alpha=alpha).layers}
@@ -63,7 +63,7 @@ def test_v2_channels_are_multiples_of_8_and_only_wide_networks_widen_their_end(
     assert layers["Conv_1"].out_channels == last
 
 
-def test_head_and_stem_stride_are_as_asked() -> None:
+def test_head_and_stem_stride_are_those_requested() -> None:
     plain = registry.architecture("v2", alpha=0.35, image_size=32, classes=10)
     small = registry.architecture(
         "v2", alpha=0.35, image_size=32, classes=10, head="logits", stem_stride=1
@@ -85,7 +85,7 @@ def test_head_and_stem_stride_are_as_asked() -> None:
         ("v2", 1.0, 224, 1, "at least 2"),
     ],
 )
-def test_what_no_paper_has_is_refused_with_what_there_is(
+def test_an_error_names_the_supported_values(
     arch: Arch, alpha: float, image_size: int, classes: int, names: str
 ) -> None:
     with pytest.raises(RequestError, match=names):

@@ -1,4 +1,4 @@
-"""A folded network computes what the unfolded one did."""
+"""A network with batch norm folded computes the same as the one without."""
 
 import dataclasses
 from typing import Any
@@ -43,7 +43,7 @@ def apply(op: str, x: Float, kernel: Float) -> Float:
 
 @pytest.mark.parametrize("op", ["conv", "depthwise"])
 @pytest.mark.parametrize("biased", [False, True])
-def test_folding_changes_nothing_but_the_last_bits(op: str, biased: bool) -> None:
+def test_folding_changes_results_by_rounding_only(op: str, biased: bool) -> None:
     network = one_layer(op)
     kernel = random(*network.layers[0].kernel_shape)
     bias = random(CHANNELS, seed=5) if biased else None
@@ -60,7 +60,7 @@ def test_folding_changes_nothing_but_the_last_bits(op: str, biased: bool) -> Non
     )
 
 
-def test_without_batch_norm_the_weights_stay_as_they_are() -> None:
+def test_without_batch_norm_the_weights_are_unchanged() -> None:
     network = one_layer("conv")
     variables = Variables(kernel=random(1, 1, 3, CHANNELS), bias=random(CHANNELS))
     weights = fold(network, {"only": variables}).weights["only"]
@@ -104,7 +104,7 @@ def test_without_batch_norm_the_weights_stay_as_they_are() -> None:
         ),
     ],
 )
-def test_what_cannot_be_folded_is_refused_by_name(
+def test_an_error_names_the_layer_that_cannot_be_folded(
     variables: dict[str, Variables], message: str
 ) -> None:
     with pytest.raises(RequestError, match=message):

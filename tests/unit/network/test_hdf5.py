@@ -1,4 +1,4 @@
-"""HDF5 from strangers cannot reach outside the file, nor fill the memory."""
+"""Hostile HDF5 files can neither open other files nor fill the memory."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -18,8 +18,8 @@ def path(tmp_path: Path) -> Path:
 
 
 def read(path: Path, name: str = "layer") -> Any:
-    with hdf5.opened(path, path.name) as file:
-        return hdf5.arrays({name: [hdf5.child(file, name)]})[name][0]
+    with hdf5.open_file(path, path.name) as file:
+        return hdf5.arrays({name: [hdf5.entry(file, name)]})[name][0]
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
@@ -29,8 +29,8 @@ def test_floats_are_read_as_float32(path: Path, dtype: Any) -> None:
     values = read(path)
     assert values.dtype == np.float32
     np.testing.assert_array_equal(values, np.arange(6).reshape(2, 3))
-    with hdf5.opened(path.read_bytes(), "in memory") as file:
-        assert hdf5.child(file, "layer").shape == (2, 3)
+    with hdf5.open_file(path.read_bytes(), "in memory") as file:
+        assert hdf5.entry(file, "layer").shape == (2, 3)
 
 
 def soft_link(file: Any) -> None:
@@ -94,7 +94,7 @@ def beyond_float32(file: Any) -> None:
         (beyond_float32, "NaN or infinite"),
     ],
 )
-def test_anything_but_plain_finite_numbers_is_refused(
+def test_only_finite_numbers_in_the_file_itself_are_accepted(
     path: Path, write: Callable[[Any], None], message: str
 ) -> None:
     with h5py.File(path, "w") as file:
@@ -110,7 +110,7 @@ def test_anything_but_plain_finite_numbers_is_refused(
         (bfloats, "float64 weights, received bfloat16", "float32"),
     ],
 )
-def test_whole_weights_of_another_type_are_called_what_they_are(
+def test_an_error_names_the_unsupported_type(
     path: Path, write: Callable[[Any], None], message: str, hint: str
 ) -> None:
     with h5py.File(path, "w") as file:
@@ -120,22 +120,24 @@ def test_whole_weights_of_another_type_are_called_what_they_are(
     assert hint in str(caught.value.hint)
 
 
-def test_many_small_arrays_are_summed_up(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_limit_applies_to_the_sum_of_all_arrays(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(hdf5, "MAX_VALUES", 10)
     with h5py.File(path, "w") as file:
         file["a"] = file["b"] = np.ones(6, np.float32)
     with (
-        hdf5.opened(path, "w") as file,
+        hdf5.open_file(path, "w") as file,
         pytest.raises(CorruptFileError, match="holds 12"),
     ):
-        hdf5.arrays({name: [hdf5.child(file, name)] for name in "ab"})
+        hdf5.arrays({name: [hdf5.entry(file, name)] for name in "ab"})
 
 
-def test_groups_that_hold_themselves_are_visited_once(path: Path) -> None:
+def test_groups_that_contain_themselves_are_visited_once(path: Path) -> None:
     with h5py.File(path, "w") as file:
         for name in ("a", "b", "c"):
             file.create_group(name)["loop"] = file["/"]
-    with hdf5.opened(path, "loop") as file:
+    with hdf5.open_file(path, "loop") as file:
         assert [name for name, _ in hdf5.groups(file)] == ["", "a", "b", "c"]
 
 
@@ -144,19 +146,25 @@ def test_too_many_and_too_deep_groups_are_refused(
 ) -> None:
     with h5py.File(path, "w") as file:
         file.create_group("/".join("x" * 40))
-    with hdf5.opened(path, "deep") as file, pytest.raises(CorruptFileError, match="more groups"):
+    with (
+        hdf5.open_file(path, "deep") as file,
+        pytest.raises(CorruptFileError, match="more groups"),
+    ):
         list(hdf5.groups(file))
     monkeypatch.setattr(hdf5, "MAX_OBJECTS", 3)
-    with hdf5.opened(path, "many") as file, pytest.raises(CorruptFileError, match="more groups"):
+    with (
+        hdf5.open_file(path, "many") as file,
+        pytest.raises(CorruptFileError, match="more groups"),
+    ):
         list(hdf5.groups(file))
 
 
-def test_long_lists_of_names_are_put_together(path: Path) -> None:
+def test_lists_of_names_in_several_parts_are_joined(path: Path) -> None:
     with h5py.File(path, "w") as file:
         file.attrs["names0"] = np.array([b"a", b"b"])
         file.attrs["names1"] = ["c"]
         file.attrs["numbers"] = np.arange(3)
-    with hdf5.opened(path, "names") as file:
+    with hdf5.open_file(path, "names") as file:
         assert hdf5.strings(file, "names") == ["a", "b", "c"]
         assert hdf5.strings(file, "absent") == []
         with pytest.raises(CorruptFileError, match="numbers"):
@@ -164,11 +172,11 @@ def test_long_lists_of_names_are_put_together(path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"hello", b"\x89HDF\r\n\x1a\n" + bytes(200)])
-def test_what_is_not_hdf5_is_refused(path: Path, content: bytes) -> None:
+def test_a_file_that_is_not_hdf5_is_refused(path: Path, content: bytes) -> None:
     path.write_bytes(content)
     for source in (path, content):
         with (
             pytest.raises(CorruptFileError, match="not a Keras weights file"),
-            hdf5.opened(source, "it"),
+            hdf5.open_file(source, "it"),
         ):
             pass

@@ -1,4 +1,4 @@
-"""Weights of Keras applications' models, in every format, compute the same in ours."""
+"""Weights of Keras applications, from every file format, compute the same in our models."""
 
 from pathlib import Path
 from types import ModuleType
@@ -38,7 +38,7 @@ def run(model: Any) -> Float:
 
 
 def pretend_training(model: Any) -> None:
-    """Leave what training leaves: no parameter is neutral, statistics are those of images."""
+    """Set random parameters and moving statistics of images, as training would leave them."""
     rng = np.random.default_rng(3)
     norms = [layer for layer in model.layers if type(layer).__name__ == "BatchNormalization"]
     for layer in norms:
@@ -66,7 +66,7 @@ def arch(request: pytest.FixtureRequest) -> Any:
 def reference(
     library: ModuleType, arch: Arch, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Path, Float, Any]:
-    """Save a model of Keras applications in every format its library writes."""
+    """Save a model of Keras applications in every format that its library can write."""
     applications = {
         "v1": library.applications.MobileNet, "v2": library.applications.MobileNetV2,
     }  # fmt: skip
@@ -88,14 +88,14 @@ def reference(
     return folder, run(model), model
 
 
-def assert_equal(found: Float, expected: Float, *, rounding: float) -> None:
-    """Compare outputs; `rounding` is relative to how far they spread."""
+def assert_equal(received: Float, expected: Float, *, rounding: float) -> None:
+    """Compare outputs; `rounding` is relative to their standard deviation."""
     # They must differ from image to image by far more than is allowed here.
     assert expected.std(axis=0).min() > 0.1 * expected.std()
-    np.testing.assert_allclose(found, expected, rtol=0, atol=rounding * expected.std())
+    np.testing.assert_allclose(received, expected, rtol=0, atol=rounding * expected.std())
 
 
-def test_loaded_from_every_format(reference: Any, arch: Arch) -> None:
+def test_weights_from_every_format_compute_the_same(reference: Any, arch: Arch) -> None:
     import keras
 
     folder, expected, theirs = reference
@@ -105,13 +105,13 @@ def test_loaded_from_every_format(reference: Any, arch: Arch) -> None:
     rounding = 0 if isinstance(theirs, keras.Model) else 1e-4
     for path in sorted(folder.iterdir()):
         model.set_weights([0 * weights for weights in model.get_weights()])
-        found = keras_file.load(path, ours)
-        assert found.head
-        keras_model.assign(ours, model, found.variables)
+        received = keras_file.load(path, ours)
+        assert received.head
+        keras_model.assign(ours, model, received.variables)
         assert_equal(run(model), expected, rounding=rounding)
 
 
-def test_folded_from_memory(reference: Any, arch: Arch) -> None:
+def test_a_model_in_memory_can_be_folded(reference: Any, arch: Arch) -> None:
     _, expected, theirs = reference
     ours = architecture(arch)
     network = keras_model.network_of(ours, theirs)

@@ -1,4 +1,4 @@
-"""A Keras model's configuration, in every dialect, says which layers run on what."""
+"""The configurations of all Keras versions give the same graphs."""
 
 import json
 from typing import Any
@@ -7,14 +7,16 @@ import pytest
 
 from mobiledeploy.network import keras_graph
 from mobiledeploy.network.keras_config import constant, parse
-from mobiledeploy.network.keras_graph import Graph
-from mobiledeploy.network.stored import Stored, from_bytes, to_bytes
+from mobiledeploy.network.keras_graph import KerasGraph
+from mobiledeploy.network.keras_weights import KerasWeights, from_bytes, to_bytes
 
 
-def graph_of(rows: list[dict[str, Any]], *, outputs: Any, inputs: Any = ("image", 0, 0)) -> Graph:
+def graph_of(
+    rows: list[dict[str, Any]], *, outputs: Any, inputs: Any = ("image", 0, 0)
+) -> KerasGraph:
     inside = {"layers": rows, "input_layers": list(inputs), "output_layers": outputs}
     text = json.dumps({"class_name": "Functional", "config": inside})
-    return keras_graph.of(parse(text, "theirs.keras"))
+    return keras_graph.graph_of(parse(text, "theirs.keras"))
 
 
 def row(class_name: str, name: str, nodes: list[Any], **settings: Any) -> dict[str, Any]:
@@ -36,11 +38,11 @@ def tensor(name: str) -> dict[str, Any]:
 
 
 def new(*arguments: Any, **options: Any) -> list[Any]:
-    """Return one call as Keras 3 writes it."""
+    """Return a call in the form of Keras 3."""
     return [{"args": list(arguments), "kwargs": options}]
 
 
-def kinds(graph: Graph) -> list[str]:
+def kinds(graph: KerasGraph) -> list[str]:
     return [node.op for node in graph.nodes]
 
 
@@ -88,7 +90,7 @@ def test_calls_of_tf_keras_are_followed() -> None:
     assert graph.outputs == (4, 5)
 
 
-def test_models_inside_the_model_are_taken_apart() -> None:
+def test_nested_models_are_flattened() -> None:
     inner = {
         "layers": [
             row("InputLayer", "image", [], batch_shape=[None, 8, 8, 3]),
@@ -108,11 +110,11 @@ def test_models_inside_the_model_are_taken_apart() -> None:
     assert graph.nodes[1].path == "layers/functional/layers/re_lu"
 
 
-def test_a_chain_without_an_input_of_its_own_has_one() -> None:
+def test_a_sequential_model_without_an_input_layer_gets_one() -> None:
     rows = [{"class_name": "ReLU", "config": {"name": "a", "batch_input_shape": [None, 8, 9, 3]}}]
     for inside in (rows, {"layers": rows}):
         text = json.dumps({"class_name": "Sequential", "config": inside})
-        graph = keras_graph.of(parse(text, "old.h5"))
+        graph = keras_graph.graph_of(parse(text, "old.h5"))
         assert kinds(graph) == ["input", "activation"]
         assert graph.image_size == (8, 9)
 
@@ -121,16 +123,16 @@ def test_a_chain_without_an_input_of_its_own_has_one() -> None:
     ("layer", "why"),
     [
         (row("ReLU", "a", new(tensor("image")) * 2), "called 2 times"),
-        (row("ReLU", "a", new(tensor("nowhere"))), "cannot be told"),
-        (row("ReLU", "a", new(tensor("image")), module="mine"), "no class of Keras"),
-        (row("Dropout", "a", new(tensor("image"), training=True)), "as in training"),
+        (row("ReLU", "a", new(tensor("nowhere"))), "inputs are unknown"),
+        (row("ReLU", "a", new(tensor("image")), module="mine"), "not a Keras class"),
+        (row("Dropout", "a", new(tensor("image"), training=True)), "training=True"),
         (row("BatchNormalization", "a", new(tensor("image")), axis=1), "axis 1"),
-        (row("BatchNormalization", "a", new(tensor("image"), training=True)), "as in training"),
+        (row("BatchNormalization", "a", new(tensor("image"), training=True)), "training=True"),
         (row("GlobalAveragePooling2D", "a", new(tensor("image")), data_format="channels_first"),
          "channels_first"),
         (row("Normalization", "a", new(tensor("image")), mean=None, variance=None),
          "not in the configuration"),
-        (row("Rescaling", "a", new(tensor("image")), scale="x"), "numbers"),
+        (row("Rescaling", "a", new(tensor("image")), scale="x"), "not a number"),
         (row("Rescaling", "a", new(tensor("image"), mode=1), scale=1.0), "called with mode"),
         (row("Conv2D", "a", new(tensor("image")), filters=8, kernel_size=[3, 3], strides=[1, 1],
              padding="same", groups=3), "groups 3"),
@@ -140,14 +142,16 @@ def test_a_chain_without_an_input_of_its_own_has_one() -> None:
              padding="causal"), "padding causal"),
         (row("Conv2D", "a", new(tensor("image"))), "expected a whole number"),
         (row("Softmax", "a", new(tensor("image")), axis=1), "axis 1"),
-        (row("GetItem", "a", new(tensor("image"), [1]), module="keras.src.ops"), "not known here"),
-        (row("Maximum", "a", new(tensor("image"), 0), module="keras.src.ops"), "not known here"),
+        (row("GetItem", "a", new(tensor("image"), [1]), module="keras.src.ops"), "unsupported"),
+        (row("Maximum", "a", new(tensor("image"), 0), module="keras.src.ops"), "unsupported"),
         (row("Divide", "a", new(1.0, tensor("image")), module="keras.src.ops"), "division"),
         (row("Lambda", "a", new(tensor("image"))), ""),
         (row("LayerNormalization", "a", new(tensor("image"))), ""),
     ],
 )  # fmt: skip
-def test_what_is_not_understood_stays_in_the_graph_with_the_reason(layer: Any, why: str) -> None:
+def test_a_layer_that_is_not_understood_stays_in_the_graph_with_the_reason(
+    layer: Any, why: str
+) -> None:
     graph = graph_of([IMAGE, layer], outputs=["a", 0, 0])
     assert graph.nodes[-1].op == "other"
     assert why in graph.nodes[-1].what
@@ -157,7 +161,7 @@ def test_what_is_not_understood_stays_in_the_graph_with_the_reason(layer: Any, w
 @pytest.mark.parametrize(
     "name", ["Dropout", "GaussianNoise", "RandomFlip", "RandomRotation", "SpatialDropout2D"]
 )
-def test_what_does_something_in_training_alone_is_left_out(name: str) -> None:
+def test_layers_that_compute_in_training_only_are_left_out(name: str) -> None:
     graph = graph_of([IMAGE, row(name, "a", new(tensor("image")))], outputs=["a", 0, 0])
     assert kinds(graph) == ["input"]
     assert graph.outputs == (0,)
@@ -174,7 +178,7 @@ def test_what_does_something_in_training_alone_is_left_out(name: str) -> None:
         ({"max_value": 6.0, "threshold": 1.0}, "threshold 1.0"),
     ],
 )
-def test_a_relu_is_what_its_numbers_say(settings: dict[str, Any], name: str) -> None:
+def test_the_kind_of_a_relu_follows_from_its_settings(settings: dict[str, Any], name: str) -> None:
     inside = {"class_name": "ReLU", "config": {"name": "r", **settings}}
     for layer in (
         row("ReLU", "a", new(tensor("image")), **settings),
@@ -206,11 +210,11 @@ def test_an_activation_inside_a_layer_follows_it() -> None:
         (None, None),
     ],
 )
-def test_a_constant_is_one_number_or_one_a_channel(value: Any, expected: object) -> None:
+def test_a_constant_is_one_number_or_one_per_channel(value: Any, expected: object) -> None:
     assert constant(value) == expected
 
 
-def test_what_a_file_computes_arrives_from_the_process_that_read_it() -> None:
+def test_the_graph_survives_the_transfer_from_the_child_process() -> None:
     graph = graph_of([IMAGE, row("Rescaling", "a", new(tensor("image")), scale=2)], outputs=[])
-    stored = Stored(origin="theirs.keras", kernels=(), norms=(), graph=graph)
+    stored = KerasWeights(origin="theirs.keras", kernels=(), norms=(), graph=graph)
     assert from_bytes(to_bytes(stored)).graph == graph

@@ -1,4 +1,4 @@
-"""Keras files are read without Keras; what is damaged, foreign or hostile is refused.
+"""Keras files are read without Keras; damaged and hostile files are refused.
 
 The files here are written by hand, as small as they can be, and most are read in this process.
 That the real writers' files are read is tested in test_keras_applications.py.
@@ -20,14 +20,14 @@ from mobiledeploy.base.errors import CorruptFileError, RequestError
 from mobiledeploy.models import registry
 from mobiledeploy.network import keras_file
 from mobiledeploy.network.keras_config import snake_case
-from mobiledeploy.network.match import Matched, match
+from mobiledeploy.network.keras_weights import KerasWeights, from_bytes, to_bytes
 from mobiledeploy.network.network import Float
-from mobiledeploy.network.stored import Stored, from_bytes, to_bytes
+from mobiledeploy.network.weight_matching import MatchedWeights, match_weights
 
 V1 = registry.architecture("v1", alpha=0.25, image_size=32, classes=3)
 
 
-EMPTY = Stored(origin="nothing", kernels=(), norms=())
+EMPTY = KerasWeights(origin="nothing", kernels=(), norms=())
 
 
 class Row(NamedTuple):
@@ -38,11 +38,11 @@ class Row(NamedTuple):
 
 
 def rows(*, prefix: str = "", epsilon: float = 1e-3, gamma: bool = True) -> list[Row]:
-    """Return V1 as rows of a Keras model; every value says which layer it belongs to."""
-    found = [Row("InputLayer", "image", {}, {"batch_shape": [None, 32, 32, 3]})]
+    """Return V1 as rows of a Keras model; the values of each layer are unique."""
+    model = [Row("InputLayer", "image", {}, {"batch_shape": [None, 32, 32, 3]})]
     for index, layer in enumerate(V1.layers):
         if layer.op == "mean":
-            found.append(Row("GlobalAveragePooling2D", "pooled", {}, {}))
+            model.append(Row("GlobalAveragePooling2D", "pooled", {}, {}))
         if not layer.has_weights:
             continue
         kernel = {"kernel": np.full(layer.kernel_shape, index, np.float32)}
@@ -50,7 +50,7 @@ def rows(*, prefix: str = "", epsilon: float = 1e-3, gamma: bool = True) -> list
         name = prefix + layer.name
         match layer.op:
             case "dense":
-                found.append(Row("Dense", name, {**kernel, "bias": full}, {"units": 3}))
+                model.append(Row("Dense", name, {**kernel, "bias": full}, {"units": 3}))
             case op:
                 class_name = "Conv2D" if op == "conv" else "DepthwiseConv2D"
                 window = {
@@ -58,7 +58,7 @@ def rows(*, prefix: str = "", epsilon: float = 1e-3, gamma: bool = True) -> list
                     "strides": list(layer.strides), "padding": "same",
                 }  # fmt: skip
                 roles = ("gamma", "beta", "moving_mean", "moving_variance")[not gamma :]
-                found += (
+                model += (
                     Row(class_name, name, kernel, window),
                     Row(
                         "BatchNormalization",
@@ -68,7 +68,7 @@ def rows(*, prefix: str = "", epsilon: float = 1e-3, gamma: bool = True) -> list
                     ),
                     Row("ReLU", f"{name}_relu", {}, {"max_value": 6.0}),
                 )
-    return found
+    return model
 
 
 def config_of(model: list[Row]) -> str:
@@ -118,20 +118,20 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "theirs"
 
 
-def image_size(stored: Stored) -> object:
-    return stored.graph and stored.graph.image_size
+def image_size(weights: KerasWeights) -> object:
+    return weights.graph and weights.graph.image_size
 
 
-def load(path: Path) -> Matched:
-    return match(keras_file.read_here(path), V1)
+def load(path: Path) -> MatchedWeights:
+    return match_weights(keras_file.read_in_this_process(path), V1)
 
 
 def check(path: Path, *, epsilon: float = 1e-3) -> None:
-    found = load(path)
-    assert found.head
+    matched = load(path)
+    assert matched.head
     for index, layer in enumerate(V1.layers):
         if layer.has_weights:
-            variables = found.variables[layer.name]
+            variables = matched.variables[layer.name]
             assert (variables.kernel == index).all()
             if variables.batch_norm:
                 assert (variables.batch_norm.variance == index).all()
@@ -141,7 +141,9 @@ def check(path: Path, *, epsilon: float = 1e-3) -> None:
 @pytest.mark.parametrize("prefix", ["", "conv2d_"])
 @pytest.mark.parametrize("root", ["layers", "_layer_checkpoint_dependencies"])
 @pytest.mark.parametrize("names", [True, False])
-def test_weights_grouped_by_class(path: Path, prefix: str, root: str, names: bool) -> None:
+def test_weights_in_groups_named_by_class_are_read(
+    path: Path, prefix: str, root: str, names: bool
+) -> None:
     with h5py.File(path, "w") as file:
         write_new(file, rows(prefix=prefix), root=root, names=names)
         # What an optimizer leaves behind is no layer.
@@ -150,26 +152,26 @@ def test_weights_grouped_by_class(path: Path, prefix: str, root: str, names: boo
 
 
 @pytest.mark.parametrize("prefix", ["", "conv2d_"])
-def test_weights_grouped_by_layer(path: Path, prefix: str) -> None:
+def test_weights_in_groups_named_by_layer_are_read(path: Path, prefix: str) -> None:
     with h5py.File(path, "w") as file:
         write_legacy(file, rows(prefix=prefix))
     check(path)
 
 
-def test_a_model_file_says_its_epsilons_and_its_size(path: Path) -> None:
+def test_epsilons_and_the_image_size_come_from_the_configuration(path: Path) -> None:
     model = rows(epsilon=0.01)
     with h5py.File(path, "w") as file:
         file.attrs["model_config"] = config_of(model)
         write_legacy(file.create_group("model_weights"), model)
         file.create_group("optimizer_weights")
     check(path, epsilon=0.01)
-    assert image_size(keras_file.read_here(path)) == (32, 32)
+    assert image_size(keras_file.read_in_this_process(path)) == (32, 32)
     write_archive(path, model, names=False)
     check(path, epsilon=0.01)
-    assert image_size(keras_file.read_here(path)) == (32, 32)
+    assert image_size(keras_file.read_in_this_process(path)) == (32, 32)
 
 
-def test_a_missing_gamma_is_one_where_the_file_says_that_it_is_missing(path: Path) -> None:
+def test_gamma_is_one_where_the_configuration_has_no_scale(path: Path) -> None:
     model = rows(gamma=False)
     write_archive(path, model)
     norm = load(path).variables["conv_dw_1"].batch_norm
@@ -184,17 +186,17 @@ def test_a_missing_gamma_is_one_where_the_file_says_that_it_is_missing(path: Pat
     with h5py.File(path, "w") as file:
         write_new(file, model)
     with pytest.raises(RequestError, match=r"`conv1_bn`.* received 3 variables"):
-        keras_file.read_here(path)
+        keras_file.read_in_this_process(path)
 
 
-def test_what_other_layers_count_in_whole_numbers_is_not_read(path: Path) -> None:
+def test_counters_of_other_layers_are_ignored(path: Path) -> None:
     counted = Row("Normalization", "scaled", {"count": np.ones(1, np.int64)}, {})
     with h5py.File(path, "w") as file:
         write_legacy(file, [counted, *rows()])
     check(path)
 
 
-def test_a_model_inside_the_model_is_found(path: Path) -> None:
+def test_weights_of_a_nested_model_are_read(path: Path) -> None:
     trunk, dense = rows()[:-1], rows()[-1:]
     inner = json.loads(config_of(trunk))
     outer = json.loads(config_of(dense))
@@ -210,25 +212,25 @@ def test_a_model_inside_the_model_is_found(path: Path) -> None:
         weights.attrs["layer_names"] = ["trunk", dense[0].name]
         group = weights.create_group("trunk")
         # As Keras does: first what can be trained, then the moving statistics.
-        found = [(row, role) for row in trunk for role in row.arrays]
-        found.sort(key=lambda item: item[1].startswith("moving"))
-        group.attrs["weight_names"] = [f"{row.name}/{role}:0" for row, role in found]
-        for row, role in found:
+        weights = [(row, role) for row in trunk for role in row.arrays]
+        weights.sort(key=lambda item: item[1].startswith("moving"))
+        group.attrs["weight_names"] = [f"{row.name}/{role}:0" for row, role in weights]
+        for row, role in weights:
             group[f"{row.name}/{role}:0"] = row.arrays[role]
     check(path)
 
 
-def test_a_file_that_is_not_there_and_a_folder_are_refused(tmp_path: Path) -> None:
+def test_a_missing_file_and_a_folder_are_refused(tmp_path: Path) -> None:
     with pytest.raises(CorruptFileError, match="does not exist"):
         keras_file.read(tmp_path / "nothing.h5")
     with pytest.raises(CorruptFileError, match="not a file"):
         keras_file.read(tmp_path)
 
 
-def test_a_file_is_read_in_another_process(path: Path) -> None:
-    """What comes back is the same, errors with their hints included."""
+def test_a_file_is_read_in_a_child_process(path: Path) -> None:
+    """The result is the same, errors with their hints included."""
     write_archive(path, rows())
-    here, elsewhere = keras_file.read_here(path), keras_file.read(path)
+    here, elsewhere = keras_file.read_in_this_process(path), keras_file.read(path)
     assert to_bytes(here) == to_bytes(elsewhere)
     assert image_size(elsewhere) == (32, 32)
     assert keras_file.load(path, V1).head
@@ -240,19 +242,19 @@ def test_a_file_is_read_in_another_process(path: Path) -> None:
 
 
 @pytest.mark.parametrize("data", [b"", b"PK", to_bytes(EMPTY)[:-20]])
-def test_what_does_not_arrive_whole_is_refused(data: bytes) -> None:
+def test_damaged_bytes_from_the_child_process_are_refused(data: bytes) -> None:
     assert from_bytes(to_bytes(EMPTY)).origin == "nothing"
-    with pytest.raises(CorruptFileError, match="did not arrive whole"):
+    with pytest.raises(CorruptFileError, match="read by the child process are damaged"):
         from_bytes(data)
 
 
 def replace(path: Path, **members: bytes | None) -> None:
-    """Write the archive anew with other members; None leaves one out."""
+    """Rewrite the archive with other members; None leaves one out."""
     with zipfile.ZipFile(path) as archive:
-        found: dict[str, bytes | None] = {n: archive.read(n) for n in archive.namelist()}
-    found.update({name.replace("_", "."): data for name, data in members.items()})
+        entries: dict[str, bytes | None] = {n: archive.read(n) for n in archive.namelist()}
+    entries.update({name.replace("_", "."): data for name, data in members.items()})
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, data in found.items():
+        for name, data in entries.items():
             if data is not None:
                 archive.writestr(name, data)
 
@@ -276,22 +278,22 @@ def test_damaged_archives_are_refused(
     write_archive(path, rows())
     replace(path, **members)
     with pytest.raises(CorruptFileError, match=message):
-        keras_file.read_here(path)
+        keras_file.read_in_this_process(path)
 
 
-def test_an_epsilon_that_is_none_is_refused(path: Path) -> None:
+def test_an_epsilon_that_is_not_a_number_is_refused(path: Path) -> None:
     write_archive(path, rows(epsilon=-1.0))
     with pytest.raises(CorruptFileError, match=r"expected an epsilon, received -1\.0"):
-        keras_file.read_here(path)
+        keras_file.read_in_this_process(path)
 
 
-def test_an_archive_that_lies_about_its_size_is_not_unpacked_beyond_the_limit(
+def test_an_archive_with_a_false_size_is_unpacked_up_to_the_limit_only(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_archive(path, rows())
     monkeypatch.setattr(keras_file, "MAX_WEIGHTS_BYTES", 1000)
     with pytest.raises(CorruptFileError, match="more than 1,000 bytes"):
-        keras_file.read_here(path)
+        keras_file.read_in_this_process(path)
 
 
 @pytest.mark.parametrize(
@@ -302,7 +304,7 @@ def test_an_archive_that_lies_about_its_size_is_not_unpacked_beyond_the_limit(
         pytest.param(lambda data: data.replace(b"\x89HDF", b"\x89XXX"), id="other magic"),
     ],
 )
-def test_cut_and_overwritten_files_are_refused(
+def test_truncated_and_overwritten_files_are_refused(
     path: Path, change: Callable[[bytes], bytes]
 ) -> None:
     write_archive(path, rows())
@@ -315,11 +317,11 @@ def test_cut_and_overwritten_files_are_refused(
             load(path)
 
 
-def test_hdf5_of_another_kind_is_refused(path: Path) -> None:
+def test_an_hdf5_file_without_layers_is_refused(path: Path) -> None:
     with h5py.File(path, "w") as file:
         file["measurements"] = np.ones(10)
     with pytest.raises(CorruptFileError, match="holds no Keras layers"):
-        keras_file.read_here(path)
+        keras_file.read_in_this_process(path)
 
 
 def test_layers_that_are_listed_but_missing_are_refused(path: Path) -> None:
@@ -327,9 +329,9 @@ def test_layers_that_are_listed_but_missing_are_refused(path: Path) -> None:
         write_legacy(file, rows())
         del file["conv_dw_1"]
     with pytest.raises(CorruptFileError, match="`conv_dw_1` is listed"):
-        keras_file.read_here(path)
+        keras_file.read_in_this_process(path)
     with h5py.File(path, "w") as file:
         write_new(file, rows())
         del file["layers/conv2d_1/vars/0"]
     with pytest.raises(CorruptFileError, match="`layers/conv2d_1` lacks its weights"):
-        keras_file.read_here(path)
+        keras_file.read_in_this_process(path)

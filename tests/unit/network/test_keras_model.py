@@ -1,4 +1,4 @@
-"""Our own Keras models: built from rows, read back, set, saved, loaded."""
+"""Weights are set in our own Keras models, saved and loaded without change."""
 
 import dataclasses
 from pathlib import Path
@@ -53,23 +53,25 @@ def random_variables(architecture: Architecture = V2) -> dict[str, Variables]:
     return variables
 
 
-def assert_same(found: Variables, expected: Variables) -> None:
-    np.testing.assert_array_equal(found.kernel, expected.kernel)
+def assert_same(received: Variables, expected: Variables) -> None:
+    np.testing.assert_array_equal(received.kernel, expected.kernel)
     if expected.bias is not None:
-        np.testing.assert_array_equal(found.bias, expected.bias)
+        np.testing.assert_array_equal(received.bias, expected.bias)
     if expected.batch_norm is None:
-        assert found.batch_norm is None
+        assert received.batch_norm is None
     else:
-        assert found.batch_norm is not None
+        assert received.batch_norm is not None
         for field in dataclasses.fields(BatchNorm):
             np.testing.assert_array_equal(
-                getattr(found.batch_norm, field.name), getattr(expected.batch_norm, field.name)
+                getattr(received.batch_norm, field.name), getattr(expected.batch_norm, field.name)
             )
 
 
 @pytest.mark.parametrize("arch", registry.NAMES)
 @pytest.mark.parametrize("head", ["softmax", "logits"])
-def test_a_built_model_has_the_shapes_and_parameters_of_its_rows(arch: Any, head: Any) -> None:
+def test_a_built_model_has_the_shapes_and_parameters_of_its_architecture(
+    arch: Any, head: Any
+) -> None:
     alpha = 0.25 if arch == "v1" else 0.35
     network = registry.architecture(
         arch, alpha=alpha, image_size=32, classes=7, head=head, stem_stride=1
@@ -83,7 +85,7 @@ def test_a_built_model_has_the_shapes_and_parameters_of_its_rows(arch: Any, head
     assert (np.isclose(run(built).sum(axis=1), 1)).all() == (head == "softmax")
 
 
-def test_layers_are_named_and_set_up_as_documented(model: Any) -> None:
+def test_layers_have_the_documented_names_and_settings(model: Any) -> None:
     assert model.name == "mobilenet_v2_0.35_32"
     norm = model.get_layer("block_1_expand_BN")
     assert (norm.momentum, norm.epsilon) == (0.8, 1e-3)
@@ -99,28 +101,28 @@ def test_each_paper_has_its_builder() -> None:
         assert built.output.name == built.get_layer("logits").output.name
 
 
-def test_what_was_assigned_is_read_back(model: Any) -> None:
+def test_assigned_weights_are_read_back(model: Any) -> None:
     expected = random_variables()
     keras_model.assign(V2, model, expected)
-    found = keras_model.variables_of(V2, model)
-    assert found.keys() == expected.keys()
+    received = keras_model.variables_of(V2, model)
+    assert received.keys() == expected.keys()
     for name in expected:
-        assert_same(found[name], expected[name])
+        assert_same(received[name], expected[name])
 
 
 @pytest.mark.parametrize("name", ["m.keras", "m.weights.h5", "m.h5"])
-def test_what_was_saved_is_loaded(model: Any, tmp_path: Path, name: str) -> None:
+def test_saved_weights_are_loaded(model: Any, tmp_path: Path, name: str) -> None:
     expected = random_variables()
     keras_model.assign(V2, model, expected)
     save = model.save_weights if ".weights" in name else model.save
     save(tmp_path / name)
-    found = keras_file.load(tmp_path / name, V2)
-    assert found.head
+    received = keras_file.load(tmp_path / name, V2)
+    assert received.head
     for layer in expected:
-        assert_same(found.variables[layer], expected[layer])
+        assert_same(received.variables[layer], expected[layer])
 
 
-def test_without_head_the_dense_layer_stays(model: Any) -> None:
+def test_without_head_the_dense_layer_is_unchanged(model: Any) -> None:
     before = model.get_layer("logits").get_weights()
     variables = random_variables()
     del variables["logits"]
@@ -144,8 +146,8 @@ def test_a_refused_assignment_changes_nothing(model: Any) -> None:
         np.testing.assert_array_equal(old, new)
 
 
-def test_a_foreign_epsilon_bias_and_missing_norm_are_worked_in() -> None:
-    """Variables that a model cannot hold as they are compute the same in it."""
+def test_another_epsilon_a_bias_and_a_missing_norm_compute_the_same() -> None:
+    """Variables that the model cannot hold unchanged are converted."""
     network = registry.architecture("v1", alpha=0.25, image_size=32, classes=3, head="logits")
     foreign = {}
     for name, variables in random_variables(network).items():
@@ -170,7 +172,7 @@ def test_a_foreign_epsilon_bias_and_missing_norm_are_worked_in() -> None:
         )
 
 
-def test_a_model_with_another_head_is_no_network_of_ours(model: Any) -> None:
+def test_a_model_with_another_head_is_refused(model: Any) -> None:
     other = registry.architecture("v2", alpha=0.35, image_size=32, classes=4)
     with pytest.raises(RequestError, match="head is new"):
         keras_model.network_of(other, model)

@@ -1,4 +1,4 @@
-"""Keras models that are not quite our network are refused, those that are the same are taken."""
+"""Keras models are accepted where they compute the same as ours, and refused otherwise."""
 
 from types import ModuleType
 from typing import Any, Final
@@ -42,7 +42,7 @@ def mean_and_dense(layers: Any, features: Any, **options: Any) -> Any:
 
 
 def wrapped(library: ModuleType, front: Any = None, head: Any = mean_and_dense) -> Any:
-    """Return V2's trunk as a tutorial has it: a model inside a model."""
+    """Return a model with V2's trunk as a nested model, as in Keras's tutorials."""
     layers = library.layers
     image = layers.Input((SIZE, SIZE, 3))
     trunk = theirs(library, include_top=False)
@@ -50,12 +50,12 @@ def wrapped(library: ModuleType, front: Any = None, head: Any = mean_and_dense) 
 
 
 @pytest.mark.parametrize("size", [72, 100, 150])
-def test_zeros_that_only_keras_puts_there_refuse_v1_at_odd_sizes(
+def test_v1_with_the_padding_of_keras_is_refused_at_odd_sizes(
     library: ModuleType, size: int
 ) -> None:
-    """V1 has the same zeros at all sizes, V2 those that our network has."""
+    """Keras pads V1 by the same zeros at all sizes, V2 as our architecture does."""
     keras_model.variables_of(ours("v2", size=size), theirs(library, "v2", size=size))
-    with pytest.raises(RequestError, match=r"`conv_dw_\d`: of \d+ rows") as caught:
+    with pytest.raises(RequestError, match=r"`conv_dw_\d`: from \d+ rows") as caught:
         keras_model.variables_of(ours("v1", size=size), theirs(library, "v1", size=size))
     assert "--image-size" in str(caught.value.hint)
 
@@ -74,20 +74,20 @@ FRONTS: Final[dict[str, tuple[Any, str]]] = {
     "mean": (lambda k, t: k.layers.Normalization(mean=127.5, variance=127.5**2)(t), ""),
     "0..1": (lambda k, t: k.layers.Rescaling(1 / 255)(t), "input-range 0..1"),
     "operator": (lambda k, t: t / 255.0, "input-range 0..1"),
-    "half": (lambda k, t: k.layers.Rescaling(1 / 255, offset=-0.5)(t), "no range"),
-    "no offset": (lambda k, t: k.layers.Rescaling(1 / 127.5)(t), "no range"),
+    "half": (lambda k, t: k.layers.Rescaling(1 / 255, offset=-0.5)(t), "none of the supported"),
+    "no offset": (lambda k, t: k.layers.Rescaling(1 / 127.5)(t), "none of the supported"),
     "std": (
         lambda k, t: k.layers.Normalization(mean=[9.0] * 3, variance=[4.0] * 3)(t),
-        "no range",
+        "none of the supported",
     ),
     "function": (lambda k, t: k.layers.Lambda(lambda x: x / 255)(t), "(Lambda)"),
     "norm": (lambda k, t: k.layers.LayerNormalization()(t), "(LayerNormalization)"),
 }
-"""What is done to pixels, and what is said of it; nothing if it is ours."""
+"""Layers before the trunk, and a part of the error; empty where they are accepted."""
 
 
 @pytest.mark.parametrize("name", FRONTS)
-def test_what_is_done_to_pixels_is_ours_or_refused(library: ModuleType, name: str) -> None:
+def test_another_pixel_scaling_is_refused(library: ModuleType, name: str) -> None:
     front, said = FRONTS[name]
     model = wrapped(library, front)
     if not said:
@@ -109,7 +109,7 @@ HEADS: Final[dict[str, tuple[Any, str]]] = {
 
 
 @pytest.mark.parametrize("name", HEADS)
-def test_a_head_of_our_shape_computes_what_ours_does_or_is_refused(
+def test_a_head_of_the_same_shape_that_computes_something_else_is_refused(
     library: ModuleType, name: str
 ) -> None:
     head, said = HEADS[name]

@@ -34,7 +34,7 @@ def events_of_a_build(root: Path) -> list[Event]:
     return events
 
 
-def test_images_are_decoded_anew_by_another_version_of_the_decoder(
+def test_images_are_decoded_again_by_another_version_of_the_decoder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(stages, "train", stop)
@@ -92,7 +92,7 @@ def weights_file(path: Path, *, arch: Arch = "v1", alpha: float = 0.25, fill: fl
         ("not there", "cannot read the weights"),
     ],
 )
-def test_weights_that_will_not_do_are_refused_before_the_data_are_read(
+def test_unsuitable_weights_are_refused_before_the_data_are_read(
     tmp_path: Path, what: str, message: str
 ) -> None:
     path = tmp_path / "w.weights.h5"
@@ -116,7 +116,7 @@ def test_weights_that_will_not_do_are_refused_before_the_data_are_read(
     assert not (tmp_path / "build").exists()
 
 
-def test_weights_that_will_do_come_to_the_data(
+def test_suitable_weights_are_accepted_and_the_data_are_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sources, "open_dataset", stop)
@@ -134,7 +134,7 @@ def test_weights_that_will_do_come_to_the_data(
         ("tensorflow_model_optimization", {"qat_engine": "tfmot"}),
     ],
 )
-def test_a_missing_package_is_noticed_before_the_data_are_read(
+def test_a_missing_package_is_reported_before_the_data_are_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, package: str, options: dict[str, Any]
 ) -> None:
     find = importlib.util.find_spec
@@ -147,36 +147,36 @@ def test_a_missing_package_is_noticed_before_the_data_are_read(
 
 
 @pytest.mark.usefixtures("unread")
-def test_a_folder_that_is_no_build_or_is_being_built_is_noticed_before_the_data_are_read(
+def test_a_folder_without_a_build_or_in_use_is_refused_before_the_data_are_read(
     tmp_path: Path,
 ) -> None:
     (tmp_path / "somebody" / "else").mkdir(parents=True)
     with pytest.raises(RequestError, match="empty folder"):
         pipeline.build(defaults.decide(), tmp_path / "somebody")
     with (
-        resume.hold(tmp_path / "held"),
+        resume.lock_folder(tmp_path / "held"),
         pytest.raises(StorageError, match="another build"),
     ):
         pipeline.build(defaults.decide(), tmp_path / "held")
 
 
-def test_weights_in_the_build_folder_are_refused_and_stay(tmp_path: Path) -> None:
+def test_weights_in_the_build_folder_are_refused_and_not_deleted(tmp_path: Path) -> None:
     """Training would empty their folder before it reads them."""
     (tmp_path / "build" / "train").mkdir(parents=True)
     path = weights_file(tmp_path / "build/train/model.weights.h5")
-    with pytest.raises(RequestError, match="where they would be replaced"):
+    with pytest.raises(RequestError, match="where they would be deleted"):
         pipeline.build(defaults.decide(arch="v1", weights=path), tmp_path / "build")
     assert path.exists()
 
 
-def test_data_that_cannot_be_read_leave_no_build_folder_behind(tmp_path: Path) -> None:
+def test_unreadable_data_leave_no_build_folder_behind(tmp_path: Path) -> None:
     config = defaults.decide(data=tmp_path / "nowhere")
     with pytest.raises(RequestError, match="no folder"):
         pipeline.build(config, tmp_path / "build")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_disk_too_small_for_the_images_is_noticed_before_they_are_decoded(
+def test_a_disk_too_small_for_the_images_is_reported_before_they_are_decoded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     usage = shutil.disk_usage(tmp_path)._replace(free=1797 * 32 * 32 * 3 - 1)
@@ -185,7 +185,7 @@ def test_a_disk_too_small_for_the_images_is_noticed_before_they_are_decoded(
         pipeline.build(defaults.decide(), tmp_path)
 
 
-def test_no_training_of_random_weights_is_refused() -> None:
+def test_zero_epochs_without_weights_are_refused() -> None:
     with pytest.raises(RequestError, match=r"epochs in 1\.\.10000; received 0"):
         defaults.decide(epochs=0)
     assert defaults.decide(epochs=0, weights="imagenet").train.epochs == 0

@@ -1,4 +1,4 @@
-"""A stage is taken over when it is fresh, and only then."""
+"""A stage's result is reused if it is up to date, and only then."""
 
 import dataclasses
 import subprocess
@@ -48,12 +48,12 @@ def run(tmp_path: Path, stage: Stage) -> Callable[..., Result]:
     return go
 
 
-def test_a_second_run_takes_the_result_over(run: Callable[..., Result], stage: Stage) -> None:
+def test_a_second_run_reuses_the_result(run: Callable[..., Result], stage: Stage) -> None:
     assert run("a") == run("a")
     assert stage.runs == 1
 
 
-def test_another_input_runs_it_again(run: Callable[..., Result], stage: Stage) -> None:
+def test_a_stage_with_other_inputs_runs_again(run: Callable[..., Result], stage: Stage) -> None:
     run("a", 1)
     run("a", 2)
     assert stage.runs == 2
@@ -79,7 +79,7 @@ def test_a_damaged_stage_runs_again(
 
 
 @pytest.mark.parametrize("same", [True, False])
-def test_an_interrupted_stage_goes_on_in_its_own_folder_for_the_same_inputs_only(
+def test_an_interrupted_stage_continues_in_its_folder_for_the_same_inputs_only(
     run: Callable[..., Result], stage: Stage, tmp_path: Path, same: bool
 ) -> None:
     stage.fails = True
@@ -91,17 +91,17 @@ def test_an_interrupted_stage_goes_on_in_its_own_folder_for_the_same_inputs_only
     assert (tmp_path / "train" / "checkpoint").exists() == same
 
 
-def test_forgetting_a_stage_forgets_the_later_ones_only(tmp_path: Path) -> None:
+def test_forgetting_a_stage_deletes_its_result_and_the_later_ones_only(tmp_path: Path) -> None:
     for name in resume.STAGES:
         (tmp_path / name).mkdir()
-    resume.forget(tmp_path, "export")
+    resume.delete_results(tmp_path, "export")
     assert {p.name for p in tmp_path.iterdir()} == {"data", "train", "quantise"}
 
 
 def test_a_folder_held_by_another_process_is_refused(tmp_path: Path) -> None:
     code = (
         "import sys, pathlib; from mobiledeploy.pipeline import resume\n"
-        "with resume.hold(pathlib.Path(sys.argv[1])): print('held', flush=True); input()"
+        "with resume.lock_folder(pathlib.Path(sys.argv[1])): print('held', flush=True); input()"
     )
     with subprocess.Popen(
         [sys.executable, "-c", code, str(tmp_path)],
@@ -111,21 +111,24 @@ def test_a_folder_held_by_another_process_is_refused(tmp_path: Path) -> None:
     ) as other:
         assert other.stdout is not None
         assert other.stdout.readline().strip() == "held"
-        with pytest.raises(StorageError, match="another build"), resume.hold(tmp_path):
+        with pytest.raises(StorageError, match="another build"), resume.lock_folder(tmp_path):
             pass
         other.kill()
-    with resume.hold(tmp_path):  # a killed build holds nothing
+    with resume.lock_folder(tmp_path):  # a killed build holds nothing
         pass
 
 
-def test_a_folder_that_cannot_be_looked_for_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(StorageError, match="name too long"), resume.hold(tmp_path / ("long" * 99)):
+def test_a_folder_whose_name_is_impossible_is_refused(tmp_path: Path) -> None:
+    with (
+        pytest.raises(StorageError, match="name too long"),
+        resume.lock_folder(tmp_path / ("long" * 99)),
+    ):
         pass
 
 
 @pytest.mark.parametrize("inside", [False, True])
-def test_a_folder_made_for_nothing_goes_again(tmp_path: Path, inside: bool) -> None:
-    with pytest.raises(RequestError), resume.hold(tmp_path / "build"):  # noqa: PT012
+def test_a_folder_that_stays_empty_is_deleted_again(tmp_path: Path, inside: bool) -> None:
+    with pytest.raises(RequestError), resume.lock_folder(tmp_path / "build"):  # noqa: PT012
         if inside:
             (tmp_path / "build" / "data").mkdir()
         raise RequestError("no such data")
@@ -133,28 +136,28 @@ def test_a_folder_made_for_nothing_goes_again(tmp_path: Path, inside: bool) -> N
 
 
 @pytest.mark.parametrize("name", ["data/cat/1.jpg", "manifest.json"])
-def test_a_folder_of_somebody_else_is_refused_and_left_alone(tmp_path: Path, name: str) -> None:
+def test_a_folder_that_no_build_made_is_refused_and_unchanged(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(b"not ours")
-    with pytest.raises(RequestError, match="empty folder") as caught, resume.hold(tmp_path):
+    with pytest.raises(RequestError, match="empty folder") as caught, resume.lock_folder(tmp_path):
         pass
     assert caught.value.hint
     assert [p for p in tmp_path.rglob("*") if p.is_file()] == [path]
 
 
 @pytest.mark.parametrize("mark", [".lock", "export/stage.json", "golden.npz"])
-def test_a_folder_of_an_earlier_build_is_taken(tmp_path: Path, mark: str) -> None:
+def test_a_folder_of_an_earlier_build_is_accepted(tmp_path: Path, mark: str) -> None:
     (tmp_path / "export").mkdir()
     (tmp_path / mark).touch()
-    with resume.hold(tmp_path):
+    with resume.lock_folder(tmp_path):
         pass
 
 
-def test_what_a_killed_build_left_half_written_goes(tmp_path: Path) -> None:
-    with resume.hold(tmp_path):
+def test_unfinished_files_of_a_killed_build_are_deleted(tmp_path: Path) -> None:
+    with resume.lock_folder(tmp_path):
         (tmp_path / "data").mkdir()
         (tmp_path / "data" / ".pixels.npy.17.part").write_bytes(b"half")
         (tmp_path / "data" / "pixels.npy").write_bytes(b"whole")
-    with resume.hold(tmp_path):
+    with resume.lock_folder(tmp_path):
         assert [p.name for p in (tmp_path / "data").iterdir()] == ["pixels.npy"]

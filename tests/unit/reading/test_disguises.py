@@ -17,7 +17,7 @@ from mobiledeploy.base.errors import CorruptFileError
 from mobiledeploy.formats.onnx import parse as parse_onnx
 from mobiledeploy.formats.tflite import parse
 from mobiledeploy.integer.certify import certify
-from mobiledeploy.reading import Layer
+from mobiledeploy.reading import StoredLayer as Layer
 from mobiledeploy.targets import onnx as onnx_target
 from mobiledeploy.targets import tflite as tflite_target
 

@@ -235,13 +235,13 @@ def test_what_is_not_understood_is_named_and_does_not_stop_the_reading() -> None
     data = small(
         helper.make_node("QuantizeLinear", ["x", "s", "z"], ["xq"]),
         helper.make_node("DequantizeLinear", ["xq", "s", "z"], ["xd"]),
-        helper.make_node("HardSwish", ["xd"], ["h"]),
+        helper.make_node("Elu", ["xd"], ["h"]),
         helper.make_node("QuantizeLinear", ["h", "s", "z"], ["hq"]),
         helper.make_node("DequantizeLinear", ["hq", "s", "z"], ["y"]),
         constants={"s": np.float32(0.5), "z": np.int8(3)},
     )
     (layer,) = reading.read_onnx(parse_onnx(data)).layers
-    assert (layer.kind, layer.op, layer.name) == ("unknown", "HardSwish", "hq")
+    assert (layer.kind, layer.op, layer.name) == ("unknown", "Elu", "hq")
     assert (layer.output.scale, layer.output.zero_point) == (np.float32(0.5), 3)
     assert layer.reads[0].source == INPUT
 

@@ -11,7 +11,7 @@ from PIL import Image
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.integer.graph import IntegerGraph
 from mobiledeploy.ops.conv import Conv
-from mobiledeploy.report import gather
+from mobiledeploy.report import make_report
 from mobiledeploy.report.document import Report
 from mobiledeploy.targets import onnx, tflite
 from mobiledeploy.verify import pair
@@ -76,7 +76,7 @@ def labelled(graph: IntegerGraph, tmp_path_factory: pytest.TempPathFactory) -> R
             Image.fromarray(pixels).save(folder / "photos" / name / f"{image}<b>.png")
     paths = write_pair(folder, graph, graph)
     observed = pair.observe(*paths, data=str(folder / "photos"), options=OPTIONS)
-    return gather.of_pair(observed, paths, threads=2)
+    return make_report.of_pair(observed, paths, threads=2)
 
 
 @pytest.fixture(scope="session")
@@ -114,6 +114,6 @@ def failing(graph: IntegerGraph, tmp_path_factory: pytest.TempPathFactory) -> Re
     )
     paths = write_pair(tmp_path_factory.mktemp("failing"), graph, changed)
     observed = pair.observe(*paths, samples=4, options=OPTIONS)
-    report = gather.of_pair(observed, paths, threads=2)
+    report = make_report.of_pair(observed, paths, threads=2)
     verified = dataclasses.replace(report.verify, certificate=CERTIFICATE)
     return dataclasses.replace(report, verify=verified)

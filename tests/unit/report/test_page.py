@@ -1,4 +1,4 @@
-"""The page: well-formed, alone in the world, and without a number that report.json lacks."""
+"""The page is well-formed, self-contained, and has no number that report.json lacks."""
 
 import dataclasses
 import json
@@ -15,12 +15,12 @@ import referencing
 
 from mobiledeploy.base import codec
 from mobiledeploy.compare.difference import Cause
-from mobiledeploy.report import page, write
+from mobiledeploy.report import make_report, page
 from mobiledeploy.report.document import Report
 
 SCHEMAS = Path(__file__).resolve().parents[3] / "docs/schemas"
-FIXED = ("95\N{NO-BREAK SPACE}%", "int8", "SHA-256")
-"""What the templates say with digits."""
+FIXED = ("90th", "95\N{NO-BREAK SPACE}%", "int8", "SHA-256")
+"""Text of the templates that contains digits."""
 CHOICES = {
     "field", "format", "kind", "level", "method", "png", "reference", "severity", "status", "why",
 }  # fmt: skip
@@ -29,8 +29,8 @@ PREFIXES = {"k": 1e3, "M": 1e6, "G": 1e9, "%": 0.01}
 
 @pytest.fixture(params=["labelled", "failing", "died"])
 def report(request: pytest.FixtureRequest) -> Report:
-    found: Report = request.getfixturevalue(request.param)
-    return found
+    fixture: Report = request.getfixturevalue(request.param)
+    return fixture
 
 
 def parsed(html: str) -> Element:
@@ -83,7 +83,7 @@ def without_clauses(report: Report) -> Report:
 
 
 def test_the_page_is_made_from_the_document_alone(report: Report) -> None:
-    """But for how the words of a cause divide into clauses, which JSON does not say."""
+    """Except for the clauses of a cause, which JSON does not hold."""
     again = codec.from_json(Report, codec.to_json(report), where="report.json")
     assert again == report
     assert page.render(again) == page.render(without_clauses(report))
@@ -107,7 +107,7 @@ def test_every_number_on_the_page_is_in_the_document(report: Report) -> None:
         assert number * size == pytest.approx(value, rel=6e-3, abs=6e-4 if size < 1 else 1e-12)
 
 
-def test_no_digit_stands_outside_of_what_the_document_says(report: Report) -> None:
+def test_no_digit_is_on_the_page_that_is_not_in_the_document(report: Report) -> None:
     strings = {text for text in values(document(report), str) if text}
     strings |= {text[:1].upper() + text[1:] for text in strings}
     long = sorted((text for text in strings if len(text) > 3), key=len, reverse=True)
@@ -136,7 +136,7 @@ def test_no_digit_stands_outside_of_what_the_document_says(report: Report) -> No
         assert not re.search(r"\d", rest), text
 
 
-def test_nothing_on_the_page_comes_from_elsewhere(report: Report) -> None:
+def test_the_page_loads_nothing(report: Report) -> None:
     tree = parsed(page.render(report))
     assert not list(tree.iter("script"))
     assert not list(tree.iter("link"))
@@ -149,7 +149,7 @@ def test_nothing_on_the_page_comes_from_elsewhere(report: Report) -> None:
     assert "@import" not in page.render(report)
 
 
-def test_links_lead_to_places_on_the_page_and_ids_are_given_once(report: Report) -> None:
+def test_links_lead_to_places_on_the_page_and_ids_are_unique(report: Report) -> None:
     elements = list(parsed(page.render(report)).iter())
     ids = [element.attrib["id"] for element in elements if "id" in element.attrib]
     assert len(ids) == len(set(ids))
@@ -171,8 +171,8 @@ def test_charts_have_names_and_tables_have_heads(report: Report) -> None:
         assert all(head.attrib.get("scope") in {"row", "col"} for head in table.iter("th"))
 
 
-def test_hostile_names_are_text(report: Report) -> None:
-    """Every name in the document, whoever gave it, becomes an attack; the page has no new tag."""
+def test_hostile_names_appear_as_text(report: Report) -> None:
+    """Every name in the document is replaced by an attack; the page gets no new tag."""
     attack = "\"'></title></style><script>alert(1)</script><img src=x onerror=alert(1)>{{ 7*7 }}"
 
     def hostile(node: Any, key: str = "") -> Any:
@@ -190,13 +190,15 @@ def test_hostile_names_are_text(report: Report) -> None:
     assert "{{ 7*7 }}" in page.render(attacked)
 
 
-def test_a_failure_names_the_layer_and_shows_the_surest_image(failing: Report) -> None:
+def test_a_failure_names_the_layer_and_shows_the_image_with_the_largest_difference(
+    failing: Report,
+) -> None:
     html = page.render(failing)
     assert not failing.verify.holds
     assert "The two files do not give the same answers" in html
     assert failing.verify.divergence is not None
     assert failing.verify.divergence.layer in html
-    assert "Where the files part" in html
+    assert "The first layer that differs" in html
     assert any(image.exact and image.difference > 0 for image in failing.shown)
     (shown,) = (image for image in failing.shown if image.why == "divergence")
     assert shown.name == failing.verify.divergence.image
@@ -204,26 +206,29 @@ def test_a_failure_names_the_layer_and_shows_the_surest_image(failing: Report) -
 
 
 def test_the_first_screen_of_a_failure_names_the_layer_and_the_cause_once(failing: Report) -> None:
-    found = failing.verify.divergence
-    assert found is not None
+    divergence = failing.verify.divergence
+    assert divergence is not None
     (box,) = (
         element
         for element in parsed(page.render(failing)).iter("div")
         if element.attrib.get("class") == "verdict bad"
     )
     said = "".join(box.itertext())
-    assert f"Layer {found.position} of {found.layers}, {found.layer}, is the first" in said
-    why = found.cause.partition("; ")[0].replace("`", "").lower()
+    assert (
+        f"Layer {divergence.position} of {divergence.layers}, {divergence.layer}, is the first"
+        in said
+    )
+    why = divergence.cause.partition("; ")[0].replace("`", "").lower()
     assert why in said.lower()
     first = page.render(failing).partition("<main")[0].lower()
     assert first.count(why.partition(":")[0]) == 1
 
 
-def test_of_joined_names_the_first_is_shown(failing: Report) -> None:
+def test_of_names_joined_by_a_converter_the_first_is_printed(failing: Report) -> None:
     assert failing.verify.divergence is not None
     joined = "mobilenet/block_1/Relu6;mobilenet/block_1/add_1;mobilenet/block_1/mul"
-    found = dataclasses.replace(failing.verify.divergence, layer=joined)
-    verified = dataclasses.replace(failing.verify, divergence=found)
+    divergence = dataclasses.replace(failing.verify.divergence, layer=joined)
+    verified = dataclasses.replace(failing.verify, divergence=divergence)
     html = page.render(dataclasses.replace(failing, verify=verified))
     assert "<code>mobilenet/block_1/Relu6</code>" in html
     assert "block_1/mul" not in html
@@ -238,23 +243,23 @@ def test_of_joined_names_the_first_is_shown(failing: Report) -> None:
         (False, (), 4, "The two files are not the same function"),
     ],
 )
-def test_the_heading_claims_no_more_than_was_found(
+def test_the_heading_claims_no_more_than_was_proven(
     failing: Report, holds: bool, proven: tuple[str, ...], exact: int, heading: str
 ) -> None:
     pair = dataclasses.replace(failing.verify.comparisons[0], images=4, exact_logits=exact)
-    found = dataclasses.replace(failing.verify, holds=holds, proven=proven, comparisons=(pair,))
-    html = page.render(dataclasses.replace(failing, verify=found))
+    verified = dataclasses.replace(failing.verify, holds=holds, proven=proven, comparisons=(pair,))
+    html = page.render(dataclasses.replace(failing, verify=verified))
     assert f"<h1>{heading}</h1>" in html
 
 
-def test_a_runtime_that_died_is_named_with_what_it_died_of(died: Report) -> None:
+def test_a_runtime_that_failed_is_named_with_the_reason(died: Report) -> None:
     said = " ".join("".join(parsed(page.render(died)).itertext()).split())
     assert (
         "LiteRT reference died (SIGABRT) on image 3 of 29 synthetic extremes, checkerboard. "
-        "It decides nothing"
+        "It does not affect the verdict"
     ) in said
-    assert "NumPy oracle took longer than 25 s while it loaded the file. It has to equal" in said
-    assert "LiteRT builtin refused the file (it has no kernel). It decides nothing" in said
+    assert "NumPy oracle took longer than 25 s while it loaded the file. It is one of" in said
+    assert "LiteRT builtin refused the file (it has no kernel). It does not affect" in said
 
 
 def test_a_runtime_that_did_not_fail_has_no_such_field(labelled: Report, died: Report) -> None:
@@ -267,15 +272,17 @@ def test_a_runtime_that_did_not_fail_has_no_such_field(labelled: Report, died: R
     assert not re.search(r'"failure":', codec.to_json(labelled.verify).decode())
 
 
-def test_what_holds_was_measured_layer_by_layer(labelled: Report) -> None:
+def test_a_report_that_holds_has_every_layer_without_a_difference(labelled: Report) -> None:
     assert labelled.verify.holds
     assert labelled.verify.layers
     assert all(row.max_lsb == 0 for row in labelled.verify.layers if row.operator != "SOFTMAX")
     assert labelled.verify.divergence is None
 
 
-def test_files_are_whole_and_an_old_certificate_goes(labelled: Report, tmp_path: Path) -> None:
-    (tmp_path / write.CERTIFICATE).write_text("{}")
-    write.write(tmp_path, labelled)
+def test_files_are_complete_and_an_older_certificate_is_deleted(
+    labelled: Report, tmp_path: Path
+) -> None:
+    (tmp_path / make_report.CERTIFICATE).write_text("{}")
+    make_report.write(tmp_path, labelled)
     assert {path.name for path in tmp_path.iterdir()} == {"report.html", "report.json"}
     assert (tmp_path / "report.json").read_bytes() == codec.to_json(labelled)

@@ -33,8 +33,8 @@ REFERENCE = table.named("litert-reference")
 
 @pytest.fixture(scope="module")
 def children() -> Iterator[Children]:
-    with Children() as found:
-        yield found
+    with Children() as children:
+        yield children
 
 
 def kill(session: ChildSession, name: str = "SIGKILL") -> None:
@@ -72,9 +72,9 @@ def test_a_child_says_of_kernels_what_this_process_does(
         for name in ("stem", "nowhere")
     ]
     data = FILES[runtime.format]
-    found = children.kernel_reasons(runtime, data, layers)
-    assert found == ask(data, layers)
-    assert [len(reasons) for reasons in found] == [0, 1]
+    answers = children.kernel_reasons(runtime, data, layers)
+    assert answers == ask(data, layers)
+    assert [len(reasons) for reasons in answers] == [0, 1]
 
 
 def test_sessions_are_used_from_several_threads(children: Children) -> None:

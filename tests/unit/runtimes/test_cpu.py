@@ -15,7 +15,7 @@ def test_the_softmax_follows_the_architecture(machine: str, kernel: str) -> None
     assert cpu.architecture(machine) == kernel
 
 
-def test_the_first_core_speaks_for_all(tmp_path: Path) -> None:
+def test_only_the_first_core_is_read(tmp_path: Path) -> None:
     path = tmp_path / "cpuinfo"
     path.write_text("processor\t: 0\nmodel name\t: One\nflags\t\t: a b\n\nprocessor\t: 1\n")
     assert cpu.read_cpuinfo(path) == {"processor": "0", "model name": "One", "flags": "a b"}

@@ -70,8 +70,8 @@ def test_xnnpack_takes_additions_of_scales_not_too_far_apart(ratio: float, taken
         with pytest.raises(ConversionError, match="expected operand scales within"):
             certify_scales("sum", scales=scales, zeros=(0, 0, 0))
     model = tflite.write(graphs.addition(scales, (0, 0, 0)), head="logits")
-    found = litert_xnnpack.delegated(model)
-    assert ("sum" in found) == taken
+    names = litert_xnnpack.delegated(model)
+    assert ("sum" in names) == taken
 
 
 def test_every_layer_of_ours_but_the_softmax_is_xnnpack_s_and_none_is_float_in_onnx_runtime() -> (
@@ -80,10 +80,10 @@ def test_every_layer_of_ours_but_the_softmax_is_xnnpack_s_and_none_is_float_in_o
     graph = graphs.assorted_graph()
     names = [node.output.name for node in graph.nodes]
     assert litert_xnnpack.delegated(tflite.write(graph)) == set(names[:-1])
-    found = ort_optimised.kernels(onnx.write(graph, certify(graph)))
-    operators = {op for op, _ in found}
+    kernels = ort_optimised.kernels(onnx.write(graph, certify(graph)))
+    operators = {op for op, _ in kernels}
     assert not operators & {"Conv", "Gemm", "Add", "GlobalAveragePool", "Softmax", "FusedConv"}
-    readers = {name: op for op, inputs in found for name in inputs}
+    readers = {name: op for op, inputs in kernels for name in inputs}
     assert readers["stem/kernel"] == "QLinearConv"
     assert readers["logits/kernel"] == "QGemm"
 
@@ -94,8 +94,8 @@ def test_weights_keep_their_names_on_a_cpu_that_saturates(
 ) -> None:
     monkeypatch.setattr(saturation, "this_cpu_saturates", lambda: saturates)
     graph = graphs.assorted_graph()
-    found = ort_optimised.kernels(onnx.write(graph, certify(graph)))
-    readers = {name: op for op, inputs in found for name in inputs}
+    kernels = ort_optimised.kernels(onnx.write(graph, certify(graph)))
+    readers = {name: op for op, inputs in kernels for name in inputs}
     weighted = [node.output.name for node in graph.nodes if isinstance(node, Conv | Dense)]
     assert len(weighted) > 4
     assert {readers[f"{name}/kernel"] for name in weighted} == {"QLinearConv", "QGemm"}

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from mobiledeploy.base.errors import CorruptFileError
-from mobiledeploy.formats.onnx import protobuf
+from mobiledeploy.formats.onnx import edit, protobuf
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.runtimes import ort, saturation
 from mobiledeploy.targets import onnx
@@ -71,12 +71,13 @@ def with_shared_zero_points(model: bytes) -> bytes:
     for node in proto.graph.node:
         if node.op_type == "DequantizeLinear" and node.input[0].endswith("/kernel"):
             node.input[2] = first.setdefault(sizes[node.input[2]], node.input[2])
-    return proto.SerializeToString()
+    data: bytes = proto.SerializeToString()
+    return data
 
 
-def test_a_zero_point_that_kernels_share_is_taken_apart(model: bytes, saturates: None) -> None:
+def test_kernels_that_share_a_zero_point_get_one_each(model: bytes, saturates: None) -> None:
     shared = with_shared_zero_points(model)
-    assert saturation.with_own_zero_points(model) is None
+    assert edit.with_own_zero_points(model) is None
     images = np.random.default_rng(0).integers(-128, 128, (4, 13, 10, 3)).astype(np.int8)
     own, apart = ort.load(model), ort.load(shared)
     assert own.runtime.endswith(f"(optimised, {saturation.OPTION})")

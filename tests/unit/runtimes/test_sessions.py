@@ -40,9 +40,9 @@ def test_order_and_values_do_not_depend_on_batches_and_threads(
     images = np.random.default_rng(count).integers(-128, 128, (count, 13, 10, 3)).astype(np.int8)
     session = load(data)
     expected = np.concatenate([session.run(image[None])[0] for image in images])
-    (found,) = load(data, threads=threads).run(images)
-    np.testing.assert_array_equal(found, expected)
-    assert found.shape == (count, 5)
+    (outputs,) = load(data, threads=threads).run(images)
+    np.testing.assert_array_equal(outputs, expected)
+    assert outputs.shape == (count, 5)
 
 
 @pytest.mark.parametrize("name", ["litert", "ort"])
@@ -111,8 +111,8 @@ def test_a_model_with_two_inputs_takes_two_batches_of_one_size_where_it_is_expec
     with pytest.raises(RequestError, match="one input, received 2"):
         ort_optimised.load(two_inputs())
     with Children() as children:
-        (found,) = children.once(ort_optimised.RUNTIME, two_inputs(), (batch, batch))
-    np.testing.assert_array_equal(found, 2 * batch)
+        (outputs,) = children.once(ort_optimised.RUNTIME, two_inputs(), (batch, batch))
+    np.testing.assert_array_equal(outputs, 2 * batch)
 
 
 @pytest.mark.parametrize(
@@ -123,8 +123,8 @@ def test_sessions_say_what_they_are(
     graph: IntegerGraph, saturates: bool, title: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(saturation, "this_cpu_saturates", lambda: saturates)
-    found = loaders(graph)
-    names = {name: load(data).runtime for name, (load, data) in found.items()}
+    by_name = loaders(graph)
+    names = {name: load(data).runtime for name, (load, data) in by_name.items()}
     assert names["litert"].startswith("LiteRT ")
     assert names["litert"].endswith("(XNNPACK)")
     assert names["ort"].startswith("ONNX Runtime ")

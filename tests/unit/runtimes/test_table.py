@@ -14,18 +14,18 @@ from mobiledeploy.runtimes import Budget, Format, Runtime, table
 
 @pytest.mark.parametrize("field", ["name", "title", "module"])
 def test_no_two_runtimes_share_a_name_a_title_or_a_module(field: str) -> None:
-    found = Counter(getattr(runtime, field) for runtime in table.RUNTIMES)
-    assert set(found.values()) == {1}
+    count = Counter(getattr(runtime, field) for runtime in table.RUNTIMES)
+    assert set(count.values()) == {1}
 
 
 @pytest.mark.parametrize("file", get_args(Format))
 def test_every_format_has_one_runtime_that_apps_use_and_it_decides(file: Format) -> None:
-    found = table.running(file)
-    assert [runtime.primary for runtime in found] == [True] + [False] * (len(found) - 1)
-    assert table.primary(file) is found[0]
-    assert {runtime.format for runtime in found} == {file}
-    assert found[0].exact
-    assert found[0].budget is None
+    runtimes = table.running(file)
+    assert [runtime.primary for runtime in runtimes] == [True] + [False] * (len(runtimes) - 1)
+    assert table.primary(file) is runtimes[0]
+    assert {runtime.format for runtime in runtimes} == {file}
+    assert runtimes[0].exact
+    assert runtimes[0].budget is None
 
 
 @pytest.mark.parametrize("runtime", table.RUNTIMES, ids=lambda runtime: runtime.name)

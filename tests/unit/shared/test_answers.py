@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 from golden_text import one_case_a_line
 
-from mobiledeploy.spec.contract import SOFTMAX, Grid
+from mobiledeploy.spec.contract import SOFTMAX, Int8Grid
 
 
 def probabilities(logits: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
@@ -20,7 +20,7 @@ def best(values: npt.NDArray[np.float64]) -> list[int]:
     return sorted(range(len(values)), key=lambda index: (-values[index], index))[:5]
 
 
-def case(what: str, codes: list[int], grid: Grid, *, head: str) -> dict[str, Any]:
+def case(what: str, codes: list[int], grid: Int8Grid, *, head: str) -> dict[str, Any]:
     values = (np.array(codes, np.float64) - grid.zero_point) * grid.scale
     scores = probabilities(values) if head == "logits" else values
     return {
@@ -36,8 +36,8 @@ def case(what: str, codes: list[int], grid: Grid, *, head: str) -> dict[str, Any
 
 def test_golden_vectors(golden: Callable[[str, str], None]) -> None:
     rng = np.random.default_rng(4)
-    logits = Grid(scale=float(np.float32(0.11)), zero_point=-20)
-    steep = Grid(scale=float(np.float32(9.5)), zero_point=3)
+    logits = Int8Grid(scale=float(np.float32(0.11)), zero_point=-20)
+    steep = Int8Grid(scale=float(np.float32(9.5)), zero_point=3)
     many = rng.integers(-128, 128, 1000).tolist()
     document = {
         "of": "codes are int8; equal values stand in the order of their indices",

@@ -15,22 +15,30 @@ from mobiledeploy.base import codec
 from mobiledeploy.base.errors import CorruptFileError
 from mobiledeploy.data import test_card as card
 from mobiledeploy.spec.config import Preprocessing
-from mobiledeploy.spec.contract import SOFTMAX, Contract, Grid, Patch, Tap, Tensor, Tolerance
+from mobiledeploy.spec.contract import (
+    SOFTMAX,
+    Contract,
+    ContractTensor,
+    Int8Grid,
+    Patch,
+    Tap,
+    Tolerance,
+)
 from mobiledeploy.spec.results import File
 
 ROOT = Path(__file__).resolve().parents[3]
 SCHEMA = json.loads((ROOT / "docs/schemas/contract.schema.json").read_text())
 
-INPUT = Grid(scale=1 / 128, zero_point=0)
-LOGITS = Grid(scale=0.0625, zero_point=-20)
+INPUT = Int8Grid(scale=1 / 128, zero_point=0)
+LOGITS = Int8Grid(scale=0.0625, zero_point=-20)
 BASE = Contract(
     name="mobilenet_v2_0.35_96",
     classes=10,
     head="softmax",
     preprocessing=Preprocessing(image_size=96),
-    resize_check=card.resized(Preprocessing(image_size=96)),
-    input=Tensor(dtype="int8", shape=(1, 96, 96, 3), grid=INPUT),
-    output=Tensor(dtype="int8", shape=(1, 10), grid=SOFTMAX),
+    resize_check=card.resized_digest(Preprocessing(image_size=96)),
+    input=ContractTensor(dtype="int8", shape=(1, 96, 96, 3), grid=INPUT),
+    output=ContractTensor(dtype="int8", shape=(1, 10), grid=SOFTMAX),
     logits=LOGITS,
     tolerance=Tolerance(),
     files=(
@@ -55,20 +63,20 @@ VALID = {
         BASE,
         head="logits",
         input=dataclasses.replace(BASE.input, dtype="uint8"),
-        output=Tensor(dtype="uint8", shape=(1, 10), grid=LOGITS),
+        output=ContractTensor(dtype="uint8", shape=(1, 10), grid=LOGITS),
         taps=(),
     ),
     "float32 outside, stretched": dataclasses.replace(
         BASE,
         preprocessing=Preprocessing(image_size=96, crop="stretch"),
-        resize_check=card.resized(Preprocessing(image_size=96, crop="stretch")),
+        resize_check=card.resized_digest(Preprocessing(image_size=96, crop="stretch")),
         input=dataclasses.replace(BASE.input, dtype="float32"),
         output=dataclasses.replace(BASE.output, dtype="float32"),
     ),
     "pixels as 0..1": dataclasses.replace(
         BASE,
         preprocessing=Preprocessing(image_size=96, mean=0, std=255),
-        input=dataclasses.replace(BASE.input, grid=Grid(scale=1 / 255, zero_point=-128)),
+        input=dataclasses.replace(BASE.input, grid=Int8Grid(scale=1 / 255, zero_point=-128)),
     ),
     "a float model": dataclasses.replace(
         BASE,
@@ -216,7 +224,7 @@ def test_other_texts_are_refused(text: str) -> None:
     assert refused(text)
 
 
-def test_a_contradiction_is_told_in_our_words() -> None:
+def test_a_contradictory_contract_is_refused_with_our_message() -> None:
     text = json.dumps(broken("int8 softmax", ["classes"], 11))
     with pytest.raises(CorruptFileError, match=r"output\.shape: expected \(1, 11\) by 11 classes"):
         codec.from_json(Contract, text.encode(), where="contract.json")

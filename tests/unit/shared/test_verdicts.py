@@ -22,7 +22,15 @@ from golden_text import one_case_a_line
 from mobiledeploy.base import codec
 from mobiledeploy.data import test_card as card
 from mobiledeploy.spec.config import Head, Io, Preprocessing
-from mobiledeploy.spec.contract import SOFTMAX, Contract, Grid, Patch, Tap, Tensor, Tolerance
+from mobiledeploy.spec.contract import (
+    SOFTMAX,
+    Contract,
+    ContractTensor,
+    Int8Grid,
+    Patch,
+    Tap,
+    Tolerance,
+)
 from mobiledeploy.spec.results import File
 from mobiledeploy.verify.outputs.float_files import TOLERANCE
 
@@ -48,7 +56,7 @@ def file(name: str, data: bytes) -> File:
 
 def contract(io: Io, head: Head, *, integers: bool = True) -> Contract:
     """Return a contract for `MODELS`."""
-    grid = Grid(scale=0.0625, zero_point=-20)
+    grid = Int8Grid(scale=0.0625, zero_point=-20)
     output = grid if head == "logits" else SOFTMAX
     preprocessing = Preprocessing(image_size=SIZE)
     taps = (
@@ -66,13 +74,13 @@ def contract(io: Io, head: Head, *, integers: bool = True) -> Contract:
         classes=CLASSES,
         head=head,
         preprocessing=preprocessing,
-        resize_check=card.resized(preprocessing),
-        input=Tensor(
+        resize_check=card.resized_digest(preprocessing),
+        input=ContractTensor(
             dtype=io,
             shape=(1, SIZE, SIZE, 3),
-            grid=Grid(scale=1 / 128, zero_point=0) if integers else None,
+            grid=Int8Grid(scale=1 / 128, zero_point=0) if integers else None,
         ),
-        output=Tensor(dtype=io, shape=(1, CLASSES), grid=output if integers else None),
+        output=ContractTensor(dtype=io, shape=(1, CLASSES), grid=output if integers else None),
         logits=grid if integers else None,
         tolerance=Tolerance() if integers else None,
         files=tuple(file(name, data) for name, data in MODELS.items()),
@@ -268,6 +276,6 @@ def test_verdicts_are_as_their_schema_says(case: Case) -> None:
     jsonschema.validate(document, SCHEMA)
 
 
-def test_the_cases_hold_and_fail() -> None:
+def test_some_verdicts_hold_and_some_fail() -> None:
     holds = [verdict(case)["holds"] for case in CASES]
     assert holds == [True, True, False, False, True, False, True, False, True, False]

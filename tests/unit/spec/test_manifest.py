@@ -1,4 +1,4 @@
-"""What is read of a build is what its manifest vouches for, and none of it is absurdly large."""
+"""Files of a build are read only if the manifest lists them and their size is plausible."""
 
 import os
 from pathlib import Path
@@ -31,7 +31,7 @@ def test_a_file_that_the_manifest_does_not_name_is_not_read(build: Path) -> None
     manifest.read(build, holding=NAMES)
     sign(build, NAMES[1:])
     (build / NAMES[0]).unlink()
-    (build / NAMES[0]).symlink_to(os.devnull)  # it could as well be endless
+    (build / NAMES[0]).symlink_to(os.devnull)  # reading it could never end
     manifest.read(build)
     with pytest.raises(CorruptFileError, match=r"holds no contract\.json") as caught:
         manifest.read(build, holding=NAMES)
@@ -39,7 +39,7 @@ def test_a_file_that_the_manifest_does_not_name_is_not_read(build: Path) -> None
 
 
 @pytest.mark.parametrize("name", [*NAMES[:2], manifest.NAME])
-def test_a_text_of_gigabytes_is_not_read(build: Path, name: str) -> None:
+def test_a_text_file_of_gigabytes_is_not_read(build: Path, name: str) -> None:
     with (build / name).open("ab") as file:
         file.truncate(manifest.MOST_TEXT + 1)
     if name != manifest.NAME:
@@ -49,13 +49,13 @@ def test_a_text_of_gigabytes_is_not_read(build: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("path", ["x" * 300, "a\0b"])
-def test_a_path_that_no_system_takes_is_refused(build: Path, path: str) -> None:
+def test_a_path_that_no_file_system_accepts_is_refused(build: Path, path: str) -> None:
     evil = File(path=path, size=0, sha256="")
     with pytest.raises(CorruptFileError, match="not a path inside"):
         evil.check(build)
 
 
-def test_labels_that_are_no_text_are_a_damaged_file(build: Path) -> None:
+def test_labels_that_are_not_utf_8_are_a_damaged_file(build: Path) -> None:
     (build / "labels.txt").write_bytes("Löwe\n".encode("latin-1"))
     with pytest.raises(CorruptFileError, match=r"labels\.txt: expected text in UTF-8.*0xf6 at 1"):
         contract.class_names(build)

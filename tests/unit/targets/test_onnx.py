@@ -10,9 +10,7 @@ import pytest
 
 from mobiledeploy.base.errors import RequestError
 from mobiledeploy.integer.certify import certify
-from mobiledeploy.integer.digest import digest
-from mobiledeploy.integer.graph import IntegerGraph
-from mobiledeploy.integer.head import with_head
+from mobiledeploy.integer.graph import IntegerGraph, digest, with_head
 from mobiledeploy.runtimes import ort, saturation
 from mobiledeploy.spec.config import Io
 from mobiledeploy.targets import onnx
@@ -74,9 +72,9 @@ def test_a_stem_on_three_colours_is_computed_on_four_pixels_at_a_time(tmp_path: 
     data = written(graph, io="uint8")
     kernel = next(t for t in parsed(data).graph.initializer if t.name == "conv1/kernel")
     assert tuple(kernel.dims) == (2 * 8, 12, 3, 2)
-    found = fused(data, tmp_path)
+    kernels = fused(data, tmp_path)
     # Reshapes copy nothing; of the transpositions none is left but the one before the pooling.
-    assert (found["QLinearConv"], found["Reshape"], found["Transpose"]) == (27, 2, 1)
+    assert (kernels["QLinearConv"], kernels["Reshape"], kernels["Transpose"]) == (27, 2, 1)
 
 
 @pytest.mark.parametrize(("image_size", "stem_stride"), [(66, 2), (65, 2), (64, 1)])
@@ -87,20 +85,20 @@ def test_other_stems_stay_as_they_are(image_size: int, stem_stride: int) -> None
 
 
 def test_a_clip_that_the_grid_does_not_imply_does_not_stop_fusion(tmp_path: Path) -> None:
-    found = fused(written(graphs.assorted_graph(), io="uint8"), tmp_path)
-    assert found["Clip"] == 2
-    assert found["QLinearConv"] == 5
-    assert "Conv" not in found
+    kernels = fused(written(graphs.assorted_graph(), io="uint8"), tmp_path)
+    assert kernels["Clip"] == 2
+    assert kernels["QLinearConv"] == 5
+    assert "Conv" not in kernels
 
 
 @pytest.mark.parametrize(
     ("io", "dtype"), [("int8", np.int8), ("uint8", np.uint8), ("float32", np.float32)]
 )
-def test_the_border_has_the_type_that_is_asked_for(
+def test_input_and_output_have_the_type_that_is_asked_for(
     graph: IntegerGraph, io: Io, dtype: type
 ) -> None:
     session = ort.load(written(graph, io=io))
-    assert (session.input.dtype, session.outputs[0].dtype) == (dtype, dtype)
+    assert session.input.dtype == session.outputs[0].dtype == np.dtype(dtype)
     assert (session.input.name, session.outputs[0].name) == ("input", "predictions")
     assert session.input.shape == (32, 32, 3)
 

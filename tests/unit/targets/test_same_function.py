@@ -1,5 +1,6 @@
 """Both files compute the same integers, on every layer, for every type of input and output."""
 
+from collections.abc import Callable
 from typing import Any
 
 import graphs
@@ -19,7 +20,7 @@ from mobiledeploy.runtimes import Session, cpu, litert, ort
 from mobiledeploy.spec.config import Head, Io
 from mobiledeploy.targets import onnx, tflite
 
-GRAPHS = {
+GRAPHS: dict[str, Callable[[], IntegerGraph]] = {
     "assorted": graphs.assorted_graph,
     "v1": lambda: graphs.mobilenet("v1", alpha=0.25, image_size=32),
     "v1, stride 2": lambda: graphs.mobilenet("v1", alpha=0.25, image_size=68, stem_stride=2),
@@ -35,8 +36,7 @@ SOFTMAX_STEPS = 1 if cpu.this_architecture() == "arm64" else 0
 
 @pytest.fixture(scope="module", params=GRAPHS)
 def graph(request: pytest.FixtureRequest) -> IntegerGraph:
-    found: IntegerGraph = GRAPHS[request.param]()
-    return found
+    return GRAPHS[request.param]()
 
 
 def fed(images: Int8, graph: IntegerGraph, io: Io) -> npt.NDArray[Any]:

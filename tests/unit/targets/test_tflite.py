@@ -9,9 +9,9 @@ import pytest
 from tflite_editor import TfliteFile
 
 from mobiledeploy.base.errors import RequestError
-from mobiledeploy.integer.graph import IntegerGraph
-from mobiledeploy.integer.head import with_head
+from mobiledeploy.integer.graph import IntegerGraph, with_head
 from mobiledeploy.ops.dense import Dense
+from mobiledeploy.ops.operator import WeightedNode
 from mobiledeploy.runtimes import litert
 from mobiledeploy.spec.config import Io
 from mobiledeploy.targets import tflite
@@ -39,8 +39,8 @@ def metadata(model: Any, name: bytes) -> bytes:
 
 def test_operators_and_versions_are_those_of_the_oldest_runtimes(graph: IntegerGraph) -> None:
     data = tflite.write(graph)
-    model, found = parsed(data), operators(data)
-    assert set(found) == {
+    model, kinds = parsed(data), operators(data)
+    assert set(kinds) == {
         ("CONV_2D", 3),
         ("DEPTHWISE_CONV_2D", 3),
         ("ADD", 2),
@@ -48,7 +48,7 @@ def test_operators_and_versions_are_those_of_the_oldest_runtimes(graph: IntegerG
         ("FULLY_CONNECTED", 4),
         ("SOFTMAX", 2),
     }
-    assert len(found) == 65
+    assert len(kinds) == 65
     assert len(model.operatorCodes) == 6
     assert metadata(model, b"min_runtime_version") == b"1.14.0".ljust(16, b"\0")
 
@@ -61,14 +61,14 @@ def test_operators_and_versions_are_those_of_the_oldest_runtimes(graph: IntegerG
         ("float32", ("QUANTIZE", 1), ("DEQUANTIZE", 2), np.float32),
     ],
 )
-def test_the_border_has_the_type_that_is_asked_for(
+def test_input_and_output_have_the_type_that_is_asked_for(
     graph: IntegerGraph, io: Io, first: tuple[str, int], last: tuple[str, int], dtype: type
 ) -> None:
     data = tflite.write(graph, io=io)
-    found = operators(data)
-    assert (found[0], found[-1]) == (first, last)
+    kinds = operators(data)
+    assert (kinds[0], kinds[-1]) == (first, last)
     session = litert.load(data)
-    assert (session.input.dtype, session.outputs[0].dtype) == (dtype, dtype)
+    assert session.input.dtype == session.outputs[0].dtype == np.dtype(dtype)
     assert (session.input.name, session.outputs[0].name) == ("input", "predictions")
 
 
@@ -130,7 +130,9 @@ def test_the_same_graph_gives_the_same_bytes(graph: IntegerGraph) -> None:
 
 def test_constants_are_aligned_for_mapping_into_memory(graph: IntegerGraph) -> None:
     data = tflite.write(graph)
-    kernel = graph.nodes[0].weights.kernel.tobytes()
+    (first, *_) = graph.nodes
+    assert isinstance(first, WeightedNode)
+    kernel = first.weights.kernel.tobytes()
     assert data.count(kernel) == 1
     assert data.index(kernel) % 16 == 0
 

@@ -1,4 +1,4 @@
-"""A network of four layers, and images that it can learn to tell apart."""
+"""A network of four layers, and images that it can learn to classify."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ CLASSES = 3
 
 @pytest.fixture
 def architecture() -> Architecture:
-    """An expansion, a depthwise convolution, a projection that is added, and a head."""
+    """A stem, a depthwise convolution, a projection that is added, and a head."""
     return Architecture(
         name="tiny",
         input_shape=(SIZE, SIZE, 3),

@@ -1,4 +1,4 @@
-"""Augmentation varies images as it says, and only by (seed, step, row)."""
+"""Augmentation is a pure function of (seed, step, row) within its stated limits."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ import pytest
 from mobiledeploy.base.errors import RequestError
 from mobiledeploy.data.pixels import Images
 from mobiledeploy.training import augment
-from mobiledeploy.training.input_grid import SIGNED
+from mobiledeploy.training.augment import SIGNED
 
 pytestmark = pytest.mark.tensorflow
 
@@ -21,7 +21,7 @@ def run(
 
 
 def cross(size: int = 33) -> np.ndarray:
-    """One bright pixel left of the middle, one above it at half the distance."""
+    """An image with a bright pixel left of the middle, and one above it at half the distance."""
     image = np.zeros((64, size, size, 3), np.uint8)
     middle = size // 2
     image[:, middle - 1 : middle + 2, middle - 9 : middle - 6] = 255
@@ -33,13 +33,15 @@ def test_unknown_names_are_refused() -> None:
         augment.augmentation("flip", seed=0, scaling=SIGNED)  # type: ignore[arg-type]
 
 
-def test_none_only_scales(images: Images) -> None:
+def test_none_scales_pixels_and_changes_nothing_else(images: Images) -> None:
     expected = (images.pixels.astype(np.float32) - 128) / 128
     np.testing.assert_array_equal(run("none", images.pixels), expected)
 
 
 @pytest.mark.parametrize("name", VARIED)
-def test_the_same_key_gives_the_same_images(name: augment.Augmentation, images: Images) -> None:
+def test_the_same_seed_and_step_give_the_same_images(
+    name: augment.Augmentation, images: Images
+) -> None:
     first = run(name, images.pixels, seed=1, step=2)
     np.testing.assert_array_equal(first, run(name, images.pixels, seed=1, step=2))
     assert (first != run(name, images.pixels, seed=1, step=3)).any()
@@ -62,7 +64,7 @@ def test_values_stay_on_the_input_scale(name: augment.Augmentation, images: Imag
 
 
 def centres(images: np.ndarray) -> np.ndarray:
-    """Centre of the light in each image, in pixels from the image's middle: (row, column)."""
+    """Return each image's centre of brightness, (row, column) in pixels from its middle."""
     light = images.mean(axis=3) - images.mean(axis=3).min(axis=(1, 2), keepdims=True)
     size = images.shape[1]
     places = np.arange(size) - size // 2
@@ -72,7 +74,7 @@ def centres(images: np.ndarray) -> np.ndarray:
     )
 
 
-def test_digits_are_never_flipped_and_move_little() -> None:
+def test_digits_are_never_flipped_and_shift_within_the_limit() -> None:
     moved = centres(run("digits", cross())) - [0, -8]
     reach = augment.SHIFT * 33 + 8 * (np.exp(augment.ZOOM) - 1) + 8 * np.sin(np.pi / 18) + 0.5
     assert np.abs(moved).max() <= reach
@@ -88,7 +90,7 @@ def test_half_of_the_photos_are_flipped() -> None:
     assert 0.25 < right.mean() < 0.75
 
 
-def test_light_of_photos_varies() -> None:
+def test_brightness_and_contrast_of_photos_vary() -> None:
     grey = np.full((64, 16, 16, 3), 160, np.uint8)
     means = run("photos", grey).mean(axis=(1, 2, 3))
     assert means.std() > 0.03

@@ -1,4 +1,4 @@
-"""The fast forward pass is the Keras model's own."""
+"""The fast forward pass computes the same as the Keras model."""
 
 import numpy as np
 import pytest
@@ -6,14 +6,15 @@ import pytest
 from mobiledeploy.data.pixels import Images
 from mobiledeploy.models import keras_builder
 from mobiledeploy.ops.architecture import Architecture
-from mobiledeploy.training import batch_norm, session
-from mobiledeploy.training.input_grid import SIGNED, to_input
+from mobiledeploy.training import batch_norm, tensorflow_setup
+from mobiledeploy.training.augment import SIGNED
+from mobiledeploy.training.tensorflow_graph import to_input
 
 pytestmark = pytest.mark.tensorflow
 
 
 def test_a_training_pass_equals_keras(architecture: Architecture, images: Images) -> None:
-    tf = session.tensorflow()
+    tf = tensorflow_setup.tensorflow()
     inputs = to_input(images.pixels, SIGNED)
     ours, keras = (keras_builder.build(architecture) for _ in range(2))
     keras.set_weights(ours.get_weights())
@@ -26,7 +27,9 @@ def test_a_training_pass_equals_keras(architecture: Architecture, images: Images
         np.testing.assert_allclose(moved, expected, rtol=1e-5, atol=1e-6)
 
 
-def test_moving_averages_moved(architecture: Architecture, images: Images) -> None:
+def test_moving_averages_are_updated_as_in_keras(
+    architecture: Architecture, images: Images
+) -> None:
     model = batch_norm.model_of(architecture, keras_builder.build(architecture))
     before = [variable.numpy() for variable in model.statistics]
     model.logits(to_input(images.pixels, SIGNED))
@@ -37,7 +40,7 @@ def test_moving_averages_moved(architecture: Architecture, images: Images) -> No
     )
 
 
-def test_all_of_a_model_is_either_trained_or_moved(architecture: Architecture) -> None:
+def test_every_variable_is_trained_or_a_moving_average(architecture: Architecture) -> None:
     keras = keras_builder.build(architecture)
     model = batch_norm.model_of(architecture, keras)
     assert len(model.variables) == len(keras.trainable_variables)

@@ -1,4 +1,4 @@
-"""Ranges come from images and always hold zero."""
+"""Ranges are measured on images and always contain zero."""
 
 import dataclasses
 
@@ -26,7 +26,7 @@ def test_every_tensor_but_the_softmax_has_a_range(network: Network, images: Imag
     assert ranges["project"][0] < 0
 
 
-def test_range_is_the_mean_over_batches(network: Network, images: Images) -> None:
+def test_a_range_is_the_mean_over_batches(network: Network, images: Images) -> None:
     pixels = np.concatenate([images.pixels, images.pixels // 2])[: predict.BATCH + 20]
     logits = predict.predict(network, pixels)
     parts = logits[: predict.BATCH], logits[predict.BATCH :]

@@ -1,4 +1,4 @@
-"""Saved state is whole, and only for the run that wrote it."""
+"""A checkpoint is restored unchanged, and only by the run that wrote it."""
 
 import dataclasses
 from pathlib import Path
@@ -14,7 +14,7 @@ from mobiledeploy.training.checkpoint import Checkpoint, Checkpoints
 STATE = {"weights": np.arange(6, dtype=np.float32).reshape(2, 3), "done": np.array(4)}
 
 
-def test_state_comes_back_bit_for_bit(tmp_path: Path) -> None:
+def test_state_is_restored_bit_for_bit(tmp_path: Path) -> None:
     checkpoint = Checkpoint(path=tmp_path / "deep" / "state.npz", key="k")
     checkpoint.save(STATE)
     restored = checkpoint.restore(like=STATE)
@@ -33,7 +33,7 @@ def test_state_comes_back_bit_for_bit(tmp_path: Path) -> None:
     ],
     ids=["missing", "unknown", "shape", "dtype"],
 )
-def test_state_of_another_form_is_not_restored(
+def test_state_with_other_shapes_is_not_restored(
     tmp_path: Path, like: dict[str, np.ndarray]
 ) -> None:
     checkpoint = Checkpoint(path=tmp_path / "state.npz", key="k")
@@ -55,7 +55,7 @@ def test_a_damaged_file_is_not_restored(tmp_path: Path, keep: int) -> None:
     assert checkpoint.restore(like=STATE) is None
 
 
-def test_a_pickle_is_not_loaded(tmp_path: Path) -> None:
+def test_pickles_are_not_loaded(tmp_path: Path) -> None:
     checkpoint = Checkpoint(path=tmp_path / "state.npz", key="k")
     np.savez(checkpoint.path, key=np.array("k"), weights=np.array([{}], object), done=np.array(4))
     assert checkpoint.restore(like=STATE) is None
@@ -68,13 +68,15 @@ def test_saving_is_due_after_the_interval(tmp_path: Path) -> None:
     assert not checkpoint.due()
 
 
-def test_a_place_that_cannot_be_written_is_a_storage_error(tmp_path: Path) -> None:
+def test_a_path_that_cannot_be_written_is_a_storage_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(StorageError, match="cannot write"):
         Checkpoint(path=tmp_path / "file" / "state.npz", key="k").save(STATE)
 
 
-def test_keys_tell_runs_apart(tmp_path: Path, network: Network, images: Images) -> None:
+def test_different_inputs_give_different_keys(
+    tmp_path: Path, network: Network, images: Images
+) -> None:
     checkpoints = Checkpoints(folder=tmp_path)
     other_pixels = images.pixels.copy()
     other_pixels[-1, -1, -1, -1] ^= 1

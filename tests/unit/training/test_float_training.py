@@ -1,4 +1,4 @@
-"""Training from random weights gives a network that has learnt, in both forms."""
+"""Training from random weights gives a trained network in both forms."""
 
 from pathlib import Path
 
@@ -11,8 +11,9 @@ from mobiledeploy.models import keras_builder
 from mobiledeploy.ops.architecture import Architecture
 from mobiledeploy.spec.config import TrainConfig
 from mobiledeploy.training import float_training, predict
+from mobiledeploy.training.augment import SIGNED
 from mobiledeploy.training.checkpoint import Checkpoints
-from mobiledeploy.training.input_grid import SIGNED, to_input
+from mobiledeploy.training.tensorflow_graph import to_input
 
 pytestmark = pytest.mark.tensorflow
 
@@ -22,7 +23,7 @@ CONFIG = TrainConfig(
 
 
 class KilledError(Exception):
-    """Ends a run from outside, between two steps."""
+    """Raised to interrupt a run between two steps."""
 
 
 def kill_at_step_9(event: Event) -> None:
@@ -30,7 +31,7 @@ def kill_at_step_9(event: Event) -> None:
         raise KilledError
 
 
-def test_it_learns_and_both_forms_agree(architecture: Architecture, images: Images) -> None:
+def test_training_learns_and_both_forms_agree(architecture: Architecture, images: Images) -> None:
     trained = float_training.train(architecture, images, CONFIG, augment="none")
     logits = predict.predict(trained.network, images.pixels)
     assert (logits.argmax(axis=1) == images.labels).mean() > 0.9

@@ -1,4 +1,4 @@
-"""Cross entropy in the graph and in NumPy."""
+"""The loss is the cross entropy, in TensorFlow as in NumPy."""
 
 import numpy as np
 import pytest
@@ -12,19 +12,19 @@ EXPECTED = -np.log(PROBABILITIES[np.arange(3), LABELS])
 
 
 @pytest.mark.tensorflow
-def test_loss_is_one_cross_entropy_an_example() -> None:
+def test_the_loss_is_one_cross_entropy_per_example() -> None:
     np.testing.assert_allclose(cross_entropy(3)(LABELS, LOGITS), EXPECTED, rtol=1e-5)
 
 
 @pytest.mark.tensorflow
-def test_smoothing_mixes_in_the_mean_over_classes() -> None:
+def test_smoothing_adds_the_mean_over_classes() -> None:
     smooth = cross_entropy(3, smoothing=0.3)(LABELS, LOGITS)
     uniform = -np.log(PROBABILITIES).mean(axis=1)
     np.testing.assert_allclose(smooth, 0.7 * EXPECTED + 0.3 * uniform, rtol=1e-5)
 
 
 @pytest.mark.tensorflow
-def test_class_weights_multiply_by_label() -> None:
+def test_class_weights_multiply_the_loss_by_label() -> None:
     weighted = cross_entropy(3, class_weights=(1, 10, 100))(LABELS, LOGITS)
     np.testing.assert_allclose(weighted, EXPECTED * [1, 100, 10], rtol=1e-5)
 
@@ -39,7 +39,7 @@ def test_balanced_classes_get_no_weights() -> None:
     assert balancing_weights(np.array([0, 0, 0, 1, 1], np.int64), 2) is None
 
 
-def test_weights_give_every_class_the_same_say() -> None:
+def test_class_weights_balance_the_classes() -> None:
     labels = np.array([0] * 9 + [1] * 3, np.int64)
     weights = balancing_weights(labels, 2)
     assert weights is not None

@@ -1,4 +1,4 @@
-"""What TensorFlow trains is what the integer graph's float reference computes, by operator."""
+"""Each operator computes the same in TensorFlow as in the float reference."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from mobiledeploy.models import keras_builder
 from mobiledeploy.ops import table
 from mobiledeploy.ops.architecture import INPUT, Architecture, Layer
 from mobiledeploy.ops.operator import Example, Operator, WeightedNode
-from mobiledeploy.training import folded, graph, qat_tfmot
+from mobiledeploy.training import qat_tfmot, tensorflow_graph
 
 EXAMPLES = [
     pytest.param(operator, example, id=f"{operator.LAYERS[0]}: {example.name}")
@@ -22,7 +22,7 @@ EXAMPLES = [
 
 @pytest.mark.tensorflow
 @pytest.mark.parametrize(("operator", "example"), EXAMPLES)
-def test_a_twin_computes_what_the_float_reference_does(
+def test_an_operator_computes_the_same_as_the_float_reference(
     operator: Operator[Any], example: Example
 ) -> None:
     random, node = np.random.default_rng(8), example.node
@@ -36,7 +36,9 @@ def test_a_twin_computes_what_the_float_reference_does(
         # OHWI to HWIO, 1HWC to HWC1, OI to IO.
         order = (*range(1, kernel.ndim), 0)
         pairs = {layer.name: (kernel.transpose(order), bias)}
-    received = graph.twin(layer)(layer, sources, folded.layers(pairs))
+    received = tensorflow_graph.tensorflow_operator(layer)(
+        layer, sources, tensorflow_graph.float_layers(pairs)
+    )
     expected = operator.float_values(node, sources, weights)
     np.testing.assert_allclose(np.asarray(received), expected, rtol=1e-5, atol=1e-5)
 
@@ -59,19 +61,21 @@ def gated() -> Architecture:
 
 
 @pytest.mark.tensorflow
-def test_operators_without_weights_need_nothing_else_to_be_trained_by_either_engine() -> None:
+def test_operators_without_weights_are_trained_by_both_engines() -> None:
     network, ranges = graphs.random_network(gated())
     ranges = dict.fromkeys(ranges, (-8.0, 8.0))
     images = np.random.default_rng(0).normal(0, 0.5, (2, 4, 4, 3)).astype(np.float32)
-    twin = qat_tfmot.build(network, ranges)
-    assert set(twin.range_variables) == {layer.name for layer in gated().layers}
-    logits = graph.forward(gated(), images, folded.constants(network)).numpy()
-    rounded = twin.keras_model(images, training=False).numpy()
+    wrapped = qat_tfmot.wrap(network, ranges)
+    assert set(wrapped.range_variables) == {layer.name for layer in gated().layers}
+    logits = tensorflow_graph.forward(
+        gated(), images, tensorflow_graph.constant_layers(network)
+    ).numpy()
+    rounded = wrapped.keras_model(images, training=False).numpy()
     np.testing.assert_allclose(rounded, logits, atol=0.3)
     assert np.abs(rounded - logits).max() > 0
 
 
 @pytest.mark.tensorflow
-def test_a_keras_model_has_the_papers_operators_only() -> None:
+def test_keras_models_are_built_of_the_papers_operators_only() -> None:
     with pytest.raises(RequestError, match="layer `swished`: expected an operator of the papers'"):
         keras_builder.build(gated())

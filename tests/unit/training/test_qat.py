@@ -1,4 +1,4 @@
-"""Both engines train with fake quantisation and end in the same types."""
+"""Both QAT engines train the quantised network."""
 
 import dataclasses
 
@@ -9,11 +9,12 @@ from mobiledeploy.base.errors import RequestError
 from mobiledeploy.data.pixels import Images
 from mobiledeploy.network.network import Network
 from mobiledeploy.ops.ranges import Ranges
-from mobiledeploy.spec.config import ENGINES, QuantiseConfig
-from mobiledeploy.training import fake_quant, graph, qat
+from mobiledeploy.spec.config import QAT_ENGINES, QuantiseConfig
+from mobiledeploy.training import qat, qat_folded, tensorflow_graph
+from mobiledeploy.training.augment import SIGNED
 from mobiledeploy.training.calibrate import calibrate
-from mobiledeploy.training.input_grid import SIGNED, to_input
 from mobiledeploy.training.loss import cross_entropies
+from mobiledeploy.training.tensorflow_graph import to_input
 
 CONFIG = QuantiseConfig(
     engine="folded", steps=20, batch_size=16, learning_rate=0.01, calibration_images=48
@@ -26,16 +27,18 @@ def test_an_unknown_engine_is_refused() -> None:
 
 
 @pytest.mark.tensorflow
-@pytest.mark.parametrize("name", ENGINES)
+@pytest.mark.parametrize("name", QAT_ENGINES)
 def test_training_lowers_the_loss_of_the_quantised_network(
     name: str, network: Network, images: Images
 ) -> None:
     def loss(net: Network, ranges: Ranges) -> float:
-        logits = graph.forward(
+        logits = tensorflow_graph.forward(
             net.architecture,
             to_input(images.pixels, SIGNED),
-            fake_quant.layers({n: (w.kernel, w.bias) for n, w in net.weights.items()}),
-            observe=fake_quant.activations(ranges),
+            qat_folded.fake_quantised_layers(
+                {n: (w.kernel, w.bias) for n, w in net.weights.items()}
+            ),
+            observe=qat_folded.fake_quantised_activations(ranges),
         )
         return float(cross_entropies(images.labels, logits.numpy()).mean())
 
@@ -48,7 +51,7 @@ def test_training_lowers_the_loss_of_the_quantised_network(
 
 
 @pytest.mark.tensorflow
-@pytest.mark.parametrize("name", ENGINES)
+@pytest.mark.parametrize("name", QAT_ENGINES)
 def test_no_steps_keep_the_network(name: str, network: Network, images: Images) -> None:
     ranges = calibrate(network, images.pixels)
     same, same_ranges = qat.load(name).train_quantised(
@@ -61,10 +64,8 @@ def test_no_steps_keep_the_network(name: str, network: Network, images: Images) 
 
 
 @pytest.mark.tensorflow
-@pytest.mark.parametrize("name", ENGINES)
-def test_images_are_varied_as_in_float_training(
-    name: str, network: Network, images: Images
-) -> None:
+@pytest.mark.parametrize("name", QAT_ENGINES)
+def test_images_are_augmented(name: str, network: Network, images: Images) -> None:
     ranges = calibrate(network, images.pixels)
     engine = qat.load(name)
     plain, _ = engine.train_quantised(network, ranges, images, CONFIG, augment="none", seed=0)

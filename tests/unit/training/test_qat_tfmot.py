@@ -1,4 +1,4 @@
-"""The twin in tf_keras computes what the int8 file will compute, with tfmot's defects handled."""
+"""The wrapped tf_keras model computes the same as the int8 file."""
 
 import numpy as np
 import pytest
@@ -10,52 +10,55 @@ from mobiledeploy.network.network import Network
 from mobiledeploy.ops.architecture import INPUT
 from mobiledeploy.ops.ranges import Ranges
 from mobiledeploy.runtimes import litert
-from mobiledeploy.spec.config import ENGINES, Engine, QuantiseConfig
+from mobiledeploy.spec.config import QAT_ENGINES, QatEngine, QuantiseConfig
 from mobiledeploy.targets import tflite
-from mobiledeploy.training import fake_quant, graph, qat, qat_tfmot
+from mobiledeploy.training import qat, qat_folded, qat_tfmot, tensorflow_graph
+from mobiledeploy.training.augment import SIGNED
 from mobiledeploy.training.calibrate import calibrate
-from mobiledeploy.training.input_grid import SIGNED, limits, to_input
+from mobiledeploy.training.tensorflow_graph import input_limits, to_input
 
 pytestmark = pytest.mark.tensorflow
 
 
 def fake_quantised(network: Network, ranges: Ranges, images: Images) -> np.ndarray:
-    weights = {name: (found.kernel, found.bias) for name, found in network.weights.items()}
-    logits = graph.forward(
+    weights = {name: (each.kernel, each.bias) for name, each in network.weights.items()}
+    logits = tensorflow_graph.forward(
         network.architecture,
         to_input(images.pixels, SIGNED),
-        fake_quant.layers(weights),
-        observe=fake_quant.activations(ranges),
+        qat_folded.fake_quantised_layers(weights),
+        observe=qat_folded.fake_quantised_activations(ranges),
     )
     return np.asarray(logits.numpy())
 
 
-def test_the_twin_computes_the_fake_quantised_network(network: Network, images: Images) -> None:
-    twin = qat_tfmot.build(network, calibrate(network, images.pixels))
+def test_the_wrapped_model_computes_the_fake_quantised_network(
+    network: Network, images: Images
+) -> None:
+    wrapped = qat_tfmot.wrap(network, calibrate(network, images.pixels))
     inputs = to_input(images.pixels, SIGNED)
-    twin.keras_model(inputs, training=True)  # kernels take their ranges
-    found = twin.keras_model(inputs, training=False).numpy()
-    expected = fake_quantised(network, twin.ranges(), images)
-    np.testing.assert_allclose(found, expected, atol=1e-5)
+    wrapped.keras_model(inputs, training=True)  # kernels take their ranges
+    received = wrapped.keras_model(inputs, training=False).numpy()
+    expected = fake_quantised(network, wrapped.ranges(), images)
+    np.testing.assert_allclose(received, expected, atol=1e-5)
 
 
-def test_ranges_start_where_calibration_ended_and_move_a_little(
+def test_ranges_start_at_the_calibrated_ones_and_change_slightly(
     network: Network, images: Images
 ) -> None:
     calibrated = calibrate(network, images.pixels)
-    twin = qat_tfmot.build(network, calibrated)
-    assert twin.ranges() == calibrated
-    twin.keras_model(to_input(images.pixels[:4], SIGNED), training=True)
-    moved = twin.ranges()
-    assert moved[INPUT] == limits(SIGNED)
-    assert any(moved[name] != found for name, found in calibrated.items())
-    for name, found in calibrated.items():
-        np.testing.assert_allclose(moved[name], found, rtol=0.01, atol=1e-6)
+    wrapped = qat_tfmot.wrap(network, calibrated)
+    assert wrapped.ranges() == calibrated
+    wrapped.keras_model(to_input(images.pixels[:4], SIGNED), training=True)
+    moved = wrapped.ranges()
+    assert moved[INPUT] == input_limits(SIGNED)
+    assert any(moved[name] != before for name, before in calibrated.items())
+    for name, before in calibrated.items():
+        np.testing.assert_allclose(moved[name], before, rtol=0.01, atol=1e-6)
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", QAT_ENGINES)
 def test_the_int8_file_agrees_with_the_trained_network(
-    engine: Engine, network: Network, images: Images
+    engine: QatEngine, network: Network, images: Images
 ) -> None:
     config = QuantiseConfig(
         engine=engine, steps=5, batch_size=16, learning_rate=0.003, calibration_images=48

@@ -1,4 +1,4 @@
-"""Transfer learning keeps what is known, and learns what is new."""
+"""Transfer learning starts from given weights and trains a head where there is none."""
 
 import dataclasses
 from pathlib import Path
@@ -10,14 +10,15 @@ import pytest
 from mobiledeploy.base.progress import Event
 from mobiledeploy.data.pixels import Images
 from mobiledeploy.network.fold import Variables
-from mobiledeploy.network.match import Matched
 from mobiledeploy.network.network import Network
+from mobiledeploy.network.weight_matching import MatchedWeights
 from mobiledeploy.ops.architecture import Architecture
 from mobiledeploy.spec.config import TrainConfig
 from mobiledeploy.training import predict, transfer
+from mobiledeploy.training.augment import SIGNED
 from mobiledeploy.training.checkpoint import Checkpoints
-from mobiledeploy.training.input_grid import SIGNED, to_input
-from mobiledeploy.training.trained import TrainedNetwork
+from mobiledeploy.training.float_training import TrainedNetwork
+from mobiledeploy.training.tensorflow_graph import to_input
 
 pytestmark = pytest.mark.tensorflow
 
@@ -27,13 +28,13 @@ CONFIG = TrainConfig(
 HEAD = "logits"
 
 
-def weights_of(network: Network, *, head: bool) -> Matched:
+def weights_of(network: Network, *, head: bool) -> MatchedWeights:
     variables = {
-        name: Variables(kernel=found.kernel, bias=found.bias)
-        for name, found in network.weights.items()
+        name: Variables(kernel=before.kernel, bias=before.bias)
+        for name, before in network.weights.items()
         if head or name != HEAD
     }
-    return Matched(variables=variables, head=head, note="from a test")
+    return MatchedWeights(variables=variables, head=head, note="from a test")
 
 
 def part(images: Images, rows: slice) -> Images:
@@ -65,29 +66,27 @@ def top1(network: Network, images: Images) -> float:
     return float((logits.argmax(axis=1) == images.labels).mean())
 
 
-def test_a_head_that_fits_is_kept_when_no_training_is_asked_for(
-    network: Network, images: Images
-) -> None:
+def test_without_epochs_a_head_that_fits_is_kept(network: Network, images: Images) -> None:
     trained = train(network, images, head=True, epochs=0)
     assert trained.note == "from a test"
-    for name, found in network.weights.items():
-        np.testing.assert_array_equal(trained.network.weights[name].kernel, found.kernel)
-        np.testing.assert_array_equal(trained.network.weights[name].bias, found.bias)
+    for name, before in network.weights.items():
+        np.testing.assert_array_equal(trained.network.weights[name].kernel, before.kernel)
+        np.testing.assert_array_equal(trained.network.weights[name].bias, before.bias)
 
 
-def test_a_new_head_learns_while_the_trunk_stays(network: Network, images: Images) -> None:
+def test_training_a_new_head_leaves_the_trunk_unchanged(network: Network, images: Images) -> None:
     trained = train(network, images, head=False, epochs=0)
     assert top1(trained.network, images) > 0.8
-    for name, found in network.weights.items():
-        same = (trained.network.weights[name].kernel == found.kernel).all()
+    for name, before in network.weights.items():
+        same = (trained.network.weights[name].kernel == before.kernel).all()
         assert same == (name != HEAD)
 
 
 @pytest.mark.parametrize("epochs", [0, 1])
-def test_a_new_head_has_an_opinion_even_if_the_held_back_images_contradict_it(
+def test_a_new_head_is_trained_even_if_it_validates_worse_than_zeros(
     network: Network, images: Images, epochs: int
 ) -> None:
-    """Of a few images all may be unlike the others: no answer at all would then be the best."""
+    """On few images, an untrained head may validate best by chance."""
     swapped = dataclasses.replace(images, labels=(images.labels + 1) % (images.labels.max() + 1))
     trained = transfer.train(
         network.architecture,
@@ -112,7 +111,9 @@ def test_all_layers_learn_and_both_forms_agree(network: Network, images: Images)
     )
 
 
-def test_training_that_does_harm_is_not_kept(network: Network, images: Images) -> None:
+def test_the_initial_weights_are_kept_if_they_validate_best(
+    network: Network, images: Images
+) -> None:
     config = dataclasses.replace(CONFIG, learning_rate=3.0)
     good = train(network, images, head=False).network
     weights = weights_of(good, head=True)
@@ -122,7 +123,7 @@ def test_training_that_does_harm_is_not_kept(network: Network, images: Images) -
     np.testing.assert_array_equal(again.weights[HEAD].kernel, good.weights[HEAD].kernel)
 
 
-def test_a_killed_run_goes_on_in_its_second_part(
+def test_an_interrupted_run_resumes_in_fine_tuning(
     network: Network, images: Images, tmp_path: Path
 ) -> None:
     class KilledError(Exception):
@@ -142,11 +143,11 @@ def test_a_killed_run_goes_on_in_its_second_part(
     assert ("training the head", 1) not in steps
     assert ("training all layers", 3) not in steps
     assert ("training all layers", 4) in steps
-    for name, found in undisturbed.weights.items():
-        np.testing.assert_array_equal(again.network.weights[name].kernel, found.kernel)
+    for name, before in undisturbed.weights.items():
+        np.testing.assert_array_equal(again.network.weights[name].kernel, before.kernel)
 
 
-def test_rare_classes_are_not_ignored(architecture: Architecture, network: Network) -> None:
+def test_rare_classes_are_learnt(architecture: Architecture, network: Network) -> None:
     random = np.random.default_rng(0)
     labels = np.array([0] * 90 + [1] * 6, np.int64)
     pixels = random.integers(0, 200, (96, 8, 8, 3))
@@ -166,5 +167,5 @@ def test_rare_classes_are_not_ignored(architecture: Architecture, network: Netwo
         dataclasses.replace(CONFIG, epochs=0),
         augment="none",
     ).network
-    found = predict.predict(trained, images.pixels).argmax(axis=1)
-    assert (found[labels == 1] == 1).mean() >= 0.5
+    predicted = predict.predict(trained, images.pixels).argmax(axis=1)
+    assert (predicted[labels == 1] == 1).mean() >= 0.5

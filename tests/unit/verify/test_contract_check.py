@@ -20,7 +20,7 @@ from mobiledeploy.formats.tflite import edit, parse
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.ops.tensors import QTensor
 from mobiledeploy.spec.config import Preprocessing
-from mobiledeploy.spec.contract import Contract, Grid, Tap, Tensor, Tolerance
+from mobiledeploy.spec.contract import Contract, ContractTensor, Int8Grid, Tap, Tolerance
 from mobiledeploy.spec.results import File
 from mobiledeploy.targets import onnx, tflite
 from mobiledeploy.verify import contract_check
@@ -30,8 +30,8 @@ SIZE = 32
 FILES = ("model.tflite", "model.onnx")
 
 
-def grid(tensor: QTensor) -> Grid:
-    return Grid(scale=float(tensor.scale), zero_point=tensor.zero_point)
+def grid(tensor: QTensor) -> Int8Grid:
+    return Int8Grid(scale=float(tensor.scale), zero_point=tensor.zero_point)
 
 
 @pytest.fixture(scope="module")
@@ -65,9 +65,9 @@ def contract(folder: Path) -> Contract:
         classes=classes,
         head="softmax",
         preprocessing=preprocessing,
-        resize_check=test_card.resized(preprocessing),
-        input=Tensor(dtype="int8", shape=(1, SIZE, SIZE, 3), grid=grid(graph.input)),
-        output=Tensor(dtype="int8", shape=(1, classes), grid=grid(graph.output)),
+        resize_check=test_card.resized_digest(preprocessing),
+        input=ContractTensor(dtype="int8", shape=(1, SIZE, SIZE, 3), grid=grid(graph.input)),
+        output=ContractTensor(dtype="int8", shape=(1, classes), grid=grid(graph.output)),
         logits=grid(graph.logits),
         tolerance=Tolerance(),
         files=tuple(File.of(folder, folder / name) for name in FILES),
@@ -107,13 +107,15 @@ def renormalised(contract: Contract) -> dict[str, Any]:
     """0..1 for -1..1, throughout."""
     return {
         "preprocessing": dataclasses.replace(contract.preprocessing, mean=0.0, std=255.0),
-        "input": dataclasses.replace(contract.input, grid=Grid(scale=1 / 255, zero_point=-128)),
+        "input": dataclasses.replace(
+            contract.input, grid=Int8Grid(scale=1 / 255, zero_point=-128)
+        ),
     }
 
 
 CHANGES: dict[str, Callable[[Contract], dict[str, Any]]] = {
     "input.grid": renormalised,
-    "logits": lambda c: {"logits": Grid(scale=known(c.logits).scale * 1.01, zero_point=3)},
+    "logits": lambda c: {"logits": Int8Grid(scale=known(c.logits).scale * 1.01, zero_point=3)},
     "input.dtype": lambda c: {
         "input": dataclasses.replace(c.input, dtype="uint8"),
         "output": dataclasses.replace(c.output, dtype="uint8"),

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mobiledeploy.base.errors import ParityError
-from mobiledeploy.reading import Tensor
+from mobiledeploy.reading import StoredTensor as Tensor
 from mobiledeploy.runtimes import TensorInfo
 from mobiledeploy.verify.outputs.model_input import feeds, image_shape, scaling_of
 

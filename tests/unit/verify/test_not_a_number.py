@@ -14,7 +14,7 @@ from mobiledeploy.data.evaluation import Evaluation
 from mobiledeploy.data.evaluation import read as read_evaluation
 from mobiledeploy.data.evaluation import to_bytes as evaluation_bytes
 from mobiledeploy.integer.quantise import quantise
-from mobiledeploy.reading import Tensor
+from mobiledeploy.reading import StoredTensor as Tensor
 from mobiledeploy.runtimes import Array, TensorInfo
 from mobiledeploy.targets import tflite
 from mobiledeploy.verify import pair

@@ -15,13 +15,12 @@ from mobiledeploy.base.errors import ParityError
 from mobiledeploy.compare import align
 from mobiledeploy.formats import model_file
 from mobiledeploy.integer.certify import certify
-from mobiledeploy.integer.graph import IntegerGraph
-from mobiledeploy.integer.head import with_head
+from mobiledeploy.integer.graph import IntegerGraph, with_head
 from mobiledeploy.ops.conv import Conv
 from mobiledeploy.ops.dense import Dense
 from mobiledeploy.ops.operator import Node
 from mobiledeploy.ops.weights import QWeights
-from mobiledeploy.reading import Layer
+from mobiledeploy.reading import StoredLayer
 from mobiledeploy.spec.config import Head, Io
 from mobiledeploy.targets import onnx, tflite
 from mobiledeploy.verify import int8_pair
@@ -68,7 +67,7 @@ def test_a_verification_aligns_the_layers_of_two_files_once(
 ) -> None:
     fit, calls = align._fit, 0
 
-    def counted(a: Layer, b: Layer) -> float:
+    def counted(a: StoredLayer, b: StoredLayer) -> float:
         nonlocal calls
         calls += 1
         return fit(a, b)

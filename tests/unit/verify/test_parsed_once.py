@@ -11,7 +11,7 @@ from mobiledeploy.formats.onnx import protobuf
 from mobiledeploy.formats.tflite import IDENTIFIER, flatbuffer
 from mobiledeploy.formats.tflite.flatbuffer import Table
 from mobiledeploy.integer.certify import certify
-from mobiledeploy.report import graph_report
+from mobiledeploy.report import int8_graph
 from mobiledeploy.targets import onnx, tflite
 from mobiledeploy.verify import pair
 from mobiledeploy.verify.outputs.int8_files import Options
@@ -54,6 +54,6 @@ def test_a_pair_is_verified_and_reported_with_each_file_parsed_once(
         options=Options(level="full", layers=True, keep=True, threads=1),
     )
     assert observed.report.holds
-    found = graph_report.of(observed, None, threads=1, progress=lambda _: None)
-    assert found.activations is not None
+    part = int8_graph.report_on_graph(observed, None, threads=1, progress=lambda _: None)
+    assert part.activations is not None
     assert opened == {files["a.tflite"]: 1, files[second]: 1}

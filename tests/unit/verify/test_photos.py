@@ -16,7 +16,7 @@ from mobiledeploy.data import preprocess
 from mobiledeploy.data.dataset import Pixels
 from mobiledeploy.data.evaluation import Evaluation
 from mobiledeploy.integer.certify import certify
-from mobiledeploy.report import gather
+from mobiledeploy.report import make_report
 from mobiledeploy.targets import onnx, tflite
 from mobiledeploy.verify import pair
 from mobiledeploy.verify.build import some
@@ -152,7 +152,7 @@ def test_every_photo_is_decoded_once(
     files[1].write_bytes(onnx.write(GRAPH, certify(GRAPH)))
     options = Options(only_main=True, keep=True, layers=True)
     found = pair.observe(*files, data=str(folder), options=options)
-    gather.of_pair(found, files)
+    make_report.of_pair(found, files)
     assert sorted(decoded) == sorted(set(decoded))
     assert len(decoded) == CLASSES * EACH
 

@@ -24,7 +24,7 @@ from mobiledeploy.ops.conv import Conv
 from mobiledeploy.ops.dense import Dense
 from mobiledeploy.ops.operator import Node
 from mobiledeploy.ops.weights import QWeights
-from mobiledeploy.reading import Layer
+from mobiledeploy.reading import StoredLayer as Layer
 from mobiledeploy.targets import onnx, tflite
 from mobiledeploy.verify import int8_pair
 from mobiledeploy.verify.layers import extremes, layer_outputs

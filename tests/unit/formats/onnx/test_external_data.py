@@ -49,14 +49,14 @@ def relocated(path: Path, **entries: str) -> None:
 
 
 def test_a_model_with_tensors_beside_it_gives_the_same_answers(tmp_path: Path) -> None:
-    found = model_file.read(model_at(tmp_path / "m"))
+    file = model_file.read(model_at(tmp_path / "m"))
     images = graphs.extremes(GRAPH.input.shape)
     for got, expected in zip(
-        ort.load(found.data).run(images), ort.load(WHOLE).run(images), strict=True
+        ort.load(file.data).run(images), ort.load(WHOLE).run(images), strict=True
     ):
         np.testing.assert_array_equal(got, expected)
-    assert found.size == (tmp_path / "m/model.onnx").stat().st_size
-    assert found.onnx.outside == (tmp_path / "m/weights/all.bin").stat().st_size
+    assert file.size == (tmp_path / "m/model.onnx").stat().st_size
+    assert file.onnx.outside == (tmp_path / "m/weights/all.bin").stat().st_size
 
 
 def test_constants_are_the_same_whether_they_lie_inside_or_beside(tmp_path: Path) -> None:
@@ -155,10 +155,10 @@ def test_tensors_that_share_their_bytes_share_the_memory(tmp_path: Path) -> None
         copy.CopyFrom(tensors[0])
         copy.name = f"copy {number}"
     path.write_bytes(model.SerializeToString())
-    found = parse(path.read_bytes(), folder=path.parent)
+    read = parse(path.read_bytes(), folder=path.parent)
     last = model.graph.initializer[-1]
-    assert found.external.of(tensors[0]) is found.external.of(last)
-    assert found.outside == (tmp_path / "m/weights/all.bin").stat().st_size
+    assert read.external.of(tensors[0]) is read.external.of(last)
+    assert read.outside == (tmp_path / "m/weights/all.bin").stat().st_size
 
 
 def test_more_bytes_than_a_phone_has_room_for_are_not_read(
@@ -204,7 +204,7 @@ def test_what_is_too_large_for_one_message_is_not_called_damaged(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = model_at(tmp_path / "m")
-    found = parse(path.read_bytes(), folder=path.parent)
+    model = parse(path.read_bytes(), folder=path.parent)
     monkeypatch.setattr(external_data, "MOST_INSIDE", 100)
     with pytest.raises(ConversionError, match="at most 100 bytes beside the model"):
-        found.whole()
+        model.whole()

@@ -30,9 +30,9 @@ def parsed(*constants: TensorProto, node: onnx.NodeProto | None = None) -> OnnxM
 
 
 def constant(tensor: TensorProto) -> Tensor:
-    found = next(t for t in parsed(tensor).tensors if t.name == tensor.name)
-    assert found.constant
-    return found
+    read = next(t for t in parsed(tensor).tensors if t.name == tensor.name)
+    assert read.constant
+    return read
 
 
 def test_the_numbers_are_those_of_the_format() -> None:
@@ -58,8 +58,8 @@ def test_a_file_of_ours_has_what_onnx_finds_in_it() -> None:
         assert [model.tensors[index].name for index in operator.outputs] == list(node.output)
         values = {a.name: helper.get_attribute_value(a) for a in node.attribute}
         for name, value in values.items():
-            found = operator.attributes[name]
-            assert (list(found) if isinstance(found, tuple) else found) == value
+            received = operator.attributes[name]
+            assert (list(received) if isinstance(received, tuple) else received) == value
 
 
 NUMBERS = st.integers(-(2**31), 2**31 - 1)
@@ -97,8 +97,12 @@ def test_a_constant_whose_bytes_do_not_fit_its_shape_is_refused(kind: int) -> No
     known = schema.ELEMENT_TYPES[kind]
     size = -(-5 * known.bits // 8)
     tensor = TensorProto(name="t", data_type=kind, dims=[5], raw_data=bytes(size))
-    found = constant(tensor)
-    assert (found.dtype, found.stored, found.data is not None) == (known.name, size, known.known)
+    read = constant(tensor)
+    assert (read.dtype, read.stored, read.data is not None) == (
+        known.name,
+        size,
+        known.known,
+    )
     for wrong in (size - 1, size + 1):
         tensor.raw_data = bytes(wrong)
         with pytest.raises(CorruptFileError, match=f"expected {size} bytes .* received {wrong}"):
@@ -112,8 +116,13 @@ def test_a_constant_of_an_impossible_shape_is_refused(dims: list[int]) -> None:
 
 
 def test_a_constant_of_a_type_that_is_newer_than_the_table_is_kept() -> None:
-    found = constant(TensorProto(name="t", data_type=99, dims=[5], raw_data=bytes(3)))
-    assert (found.dtype, found.shape, found.data, found.stored) == ("", (5,), None, 3)
+    read = constant(TensorProto(name="t", data_type=99, dims=[5], raw_data=bytes(3)))
+    assert (read.dtype, read.shape, read.data, read.stored) == (
+        "",
+        (5,),
+        None,
+        3,
+    )
 
 
 def test_two_constants_of_one_name_are_refused() -> None:
@@ -127,17 +136,17 @@ def test_two_constants_of_one_name_are_refused() -> None:
 
 def test_a_node_that_holds_a_constant_gives_a_constant_of_its_outputs_name() -> None:
     value = numpy_helper.from_array(np.array([7], np.float32), "another name")
-    found = parsed(node=helper.make_node("Constant", [], ["y"], value=value))
-    assert [tensor.name for tensor in found.tensors if tensor.constant] == ["y"]
-    assert found.proto.graph.node[0].attribute[0].t.name == "another name"
+    model = parsed(node=helper.make_node("Constant", [], ["y"], value=value))
+    assert [tensor.name for tensor in model.tensors if tensor.constant] == ["y"]
+    assert model.proto.graph.node[0].attribute[0].t.name == "another name"
 
 
 def test_a_constant_of_another_domain_is_no_constant() -> None:
     value = numpy_helper.from_array(np.array([7], np.float32), "t")
     node = helper.make_node("Constant", [], ["y"], domain="own", value=value)
-    found = parsed(node=node)
-    assert not any(tensor.constant for tensor in found.tensors)
-    assert found.operators[0].op == "own.Constant"
+    model = parsed(node=node)
+    assert not any(tensor.constant for tensor in model.tensors)
+    assert model.operators[0].op == "own.Constant"
 
 
 @pytest.mark.parametrize(
@@ -187,10 +196,10 @@ def test_a_name_that_is_no_text_is_refused() -> None:
 def test_what_is_parsed_need_not_be_supported() -> None:
     model = changed()
     model.graph.input.append(helper.make_tensor_value_info("k", TensorProto.FLOAT, [1]))
-    found = parse(model.SerializeToString())
-    assert len(found.inputs) == 2
+    read = parse(model.SerializeToString())
+    assert len(read.inputs) == 2
     with pytest.raises(ConversionError, match="one input, received 2"):
-        require_supported(found)
+        require_supported(read)
 
 
 def test_a_file_without_outputs_is_not_called_damaged() -> None:

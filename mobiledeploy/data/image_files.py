@@ -1,0 +1,138 @@
+"""Find the image files under a folder, without following links out of it."""
+
+import os
+import unicodedata
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from mobiledeploy.base.errors import RequestError
+
+_DECODED: Final = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".gif"})
+_OTHERS: Final = frozenset({
+    ".heic", ".heif", ".heics", ".avif", ".tif", ".tiff", ".jp2", ".j2k", ".j2c", ".jpf", ".jpx",
+    ".jpm", ".jxl", ".jxr", ".hdp", ".wdp", ".ppm", ".pgm", ".pbm", ".pnm", ".pam", ".pfm", ".ico",
+    ".cur", ".icns", ".psd", ".tga", ".pcx", ".dds", ".exr", ".hdr", ".qoi", ".svg", ".xcf",
+    ".xbm", ".xpm", ".ras", ".sgi", ".dcm", ".dib", ".dng", ".raw", ".3fr", ".arw", ".cr2", ".cr3",
+    ".crw",
+    ".dcr", ".erf", ".kdc", ".mef", ".mrw", ".nef", ".nrw", ".orf", ".pef", ".raf", ".rw2", ".sr2",
+    ".srf", ".srw", ".x3f",
+})  # fmt: skip
+"""Suffixes of images that cannot be decoded: reported as unreadable instead of being ignored."""
+_SIGNATURES: Final = (
+    b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"II*\0", b"MM\0*",
+    b"\0\0\0\x0cjP  ", b"\xff\x4f\xff\x51", b"\0\0\0\x0cJXL ", b"\xff\x0a", b"8BPS\0\1", b"qoif",
+    *(b"P%d%c" % (kind, blank) for kind in range(1, 7) for blank in b" \t\r\n"),
+)  # fmt: skip
+"""First bytes of JPEG, PNG, GIF, TIFF, JPEG 2000, JPEG XL, Photoshop, QOI, PBM, PGM and PPM."""
+_BRANDS: Final = (b"heic", b"heix", b"hevc", b"mif1", b"msf1", b"avif", b"avis")
+"""Bytes 8 to 12 of HEIC and AVIF files."""
+_IGNORED: Final = (".", "__MACOSX", "@eaDir", "$RECYCLE.BIN", "System Volume Information")
+"""Prefixes of names that are ignored: hidden files, and folders of operating systems (`@eaDir`
+holds thumbnails)."""
+_UNPRINTABLE: Final = frozenset({"Cc", "Cs", "Zl", "Zp"})
+"""Unicode categories: control characters, bytes that are not UTF-8, line separators."""
+
+
+def visible_entries(folder: Path, root: Path) -> list[Path]:
+    """Return the entries of a folder, sorted by name, without hidden files and folders.
+
+    Args:
+        folder: The folder.
+        root: The resolved folder that no symbolic link may lead out of.
+
+    Raises:
+        RequestError: The folder cannot be listed, or a link in it is broken, leads out of `root`
+            or to a folder.
+    """
+    try:
+        paths = sorted(path for path in folder.iterdir() if not path.name.startswith(_IGNORED))
+    except OSError as error:
+        raise RequestError(
+            f"cannot list the folder {printable(folder)}: {error.strerror}",
+            hint="check the folder's name, and whether you may read it",
+        ) from error
+    for path in paths:
+        if path.is_symlink():
+            _check_link(path, root)
+    return paths
+
+
+def images_and_others(folder: Path, root: Path) -> tuple[list[Path], list[Path]]:
+    """Return the images anywhere under `folder`, and the other files, both sorted by name.
+
+    Raises:
+        RequestError: See `visible` and `is_image`.
+    """
+    images: list[Path] = []
+    others: list[Path] = []
+    for path in visible_entries(folder, root):
+        if path.is_dir():
+            inside = images_and_others(path, root)
+            images += inside[0]
+            others += inside[1]
+        elif path.is_file():
+            (images if is_image(path) else others).append(path)
+    return images, others
+
+
+def counts_by_suffix(paths: Sequence[Path]) -> str:
+    """Return the number of files by suffix, for people.
+
+    >>> counts_by_suffix([Path("a.txt"), Path("b.TXT"), Path("c")])
+    '2 .txt, 1 without a suffix'
+    """
+    counts = Counter(printable(path.suffix.lower()) or "without a suffix" for path in paths)
+    return ", ".join(f"{count} {suffix}" for suffix, count in counts.most_common())
+
+
+def is_image(path: Path) -> bool:
+    """Whether a file has the suffix of an image or, with another suffix, begins like one.
+
+    Raises:
+        RequestError: The file cannot be read.
+    """
+    if path.suffix.lower() in _DECODED | _OTHERS:
+        return True
+    try:
+        with path.open("rb") as handle:
+            start = handle.read(12)
+    except OSError as error:
+        raise RequestError(
+            f"cannot read {printable(path)}: {error.strerror}",
+            hint="check whether you may read the file",
+        ) from error
+    return (
+        start.startswith(_SIGNATURES)
+        or (start[:4] == b"RIFF" and start[8:] == b"WEBP")
+        or (start[4:8] == b"ftyp" and start[8:] in _BRANDS)
+    )
+
+
+def printable(name: str | os.PathLike[str]) -> str:
+    r"""Return a file's name with control characters escaped: one line of printable text.
+
+    >>> printable("a\nb.jpg")
+    'a\\nb.jpg'
+    """
+    return "".join(
+        ascii(char)[1:-1] if unicodedata.category(char) in _UNPRINTABLE else char
+        for char in os.fspath(name)
+    )
+
+
+def _check_link(path: Path, root: Path) -> None:
+    target = Path(os.path.realpath(path))
+    if not path.exists():
+        raise RequestError(f"{printable(path)} is a broken link to {printable(target)}")
+    if not target.is_relative_to(root):
+        raise RequestError(
+            f"{printable(path)} links to {printable(target)}, outside the data folder",
+            hint="copy the images into the folder",
+        )
+    if target.is_dir():
+        raise RequestError(
+            f"{printable(path)} links to a folder, expected images or folders of images",
+            hint="copy the images into the folder",
+        )

@@ -1,0 +1,182 @@
+"""What kind a file is that is neither a `.tflite` nor an `.onnx`, by its first bytes.
+
+A good file of another kind is not damaged: the user is told what it is and what takes it.
+"""
+
+import codecs
+import io
+import json
+import zipfile
+from typing import Final, NamedTuple
+
+from mobiledeploy.base.errors import CorruptFileError, RequestError
+
+
+class FileKind(NamedTuple):
+    """A kind of file.
+
+    Attributes:
+        name: For people, with its article.
+        hint: What takes such a file, or None.
+    """
+
+    name: str
+    hint: str | None = None
+
+
+_WEIGHTS: Final = (
+    "start a build from it: `mobiledeploy build --weights FILE`; what it becomes can be inspected "
+    "and verified"
+)
+_TORCH: Final = "export it (`torch.onnx.export`) and name the .onnx"
+_SAVED: Final = "convert it to a .tflite (`tf.lite.TFLiteConverter.from_saved_model`), name that"
+_PHOTOS: Final = "photos go with a model: `mobiledeploy verify A.tflite B.onnx --data FOLDER`"
+_UNPACK: Final = "unpack it, and name a .tflite or .onnx"
+
+SAVED_MODEL: Final = FileKind("a TensorFlow SavedModel", _SAVED)
+
+_STARTS: Final = (
+    (b"\xff\xd8\xff", FileKind("a JPEG image", _PHOTOS)),
+    (b"\x89PNG\r\n\x1a\n", FileKind("a PNG image", _PHOTOS)),
+    (b"GIF8", FileKind("a GIF image", _PHOTOS)),
+    (b"II*\0", FileKind("a TIFF image", _PHOTOS)),
+    (b"MM\0*", FileKind("a TIFF image", _PHOTOS)),
+    (b"\x1f\x8b", FileKind("a gzip archive", _UNPACK)),
+    (b"BZh", FileKind("a bzip2 archive", _UNPACK)),
+    (b"\xfd7zXZ\0", FileKind("an xz archive", _UNPACK)),
+    (b"7z\xbc\xaf\x27\x1c", FileKind("a 7z archive", _UNPACK)),
+    (b"%PDF-", FileKind("a PDF document")),
+    (b"\x93NUMPY", FileKind("a NumPy array (.npy)")),
+    (b"GGUF", FileKind("a GGUF language model")),
+    (b"\x7fELF", FileKind("a program or library (ELF)")),
+    (b"version https://git-lfs", FileKind("a pointer of Git LFS, not the file", "`git lfs pull`")),
+    *(
+        (b"\x80%c" % protocol, FileKind("a Python pickle, as old PyTorch writes it", _TORCH))
+        for protocol in range(2, 6)
+    ),
+)
+_KERAS_PARTS: Final = frozenset({"config.json", "model.weights.h5"})
+_KERAS: Final = FileKind("a Keras model (.keras: its configuration and weights)", _WEIGHTS)
+_KERAS_H5: Final = FileKind("a Keras model (HDF5: its configuration and weights)", _WEIGHTS)
+_KERAS_WEIGHTS: Final = FileKind("a Keras weights file (HDF5, without the model)", _WEIGHTS)
+_BUILD_FILE: Final = "name the folder of a build, or a .tflite or .onnx in it"
+_PLAIN_TEXT: Final = FileKind("a text file", _BUILD_FILE)
+_MODELS: Final = (".tflite", ".onnx")
+_TEXT: Final = 512
+"""Bytes of which all must be text for a file to be called so."""
+
+
+def require_model(name: str, data: bytes) -> None:
+    """Check that a file is not recognisably something else than a `.tflite` or an `.onnx`.
+
+    Args:
+        name: Of the file, for the message.
+        data: Its bytes.
+
+    Raises:
+        RequestError: It is a good file of another kind; says which, and what takes it.
+        CorruptFileError: It is a damaged one of another kind.
+    """
+    kind = kind_of(name, data)
+    if kind is not None:
+        raise RequestError(
+            f"{name} is {kind.name}, expected a .tflite or an .onnx",
+            hint=kind.hint or "name a .tflite or .onnx file, or a build folder",
+        )
+
+
+def kind_of(name: str, data: bytes) -> FileKind | None:
+    """Return what a file is if it is of another known kind, else None.
+
+    Raises:
+        CorruptFileError: It begins as one, and is damaged.
+    """
+    if data.startswith(b"\x89HDF\r\n\x1a\n"):
+        return _hdf5(data)
+    if data.startswith((b"PK\x03\x04", b"PK\x05\x06")):
+        return _archive(name, data)
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return FileKind("a WebP image", _PHOTOS)
+    if data[4:8] == b"ftyp":
+        return FileKind("an image or a film (HEIC, AVIF, MP4)", _PHOTOS)
+    if data[257:262] == b"ustar":
+        return FileKind("a tar archive", _UNPACK)
+    if data[8:10] == b'{"' and int.from_bytes(data[:8], "little") < len(data):
+        return FileKind("a safetensors file: weights without a network", _TORCH)
+    known = next((kind for start, kind in _STARTS if data.startswith(start)), None)
+    kind = known or _protobuf(name) or _text(data)
+    # Letters under the name of a model are more likely what is left of one.
+    return None if kind is _PLAIN_TEXT and name.lower().endswith(_MODELS) else kind
+
+
+def _hdf5(data: bytes) -> FileKind:
+    # Names of attributes and groups stand in the file as they are.
+    if b"model_config" in data:
+        return _KERAS_H5
+    layers = b"layers" in data and b"vars" in data
+    if layers or b"weight_names" in data or b"_layer_checkpoint_dependencies" in data:
+        return _KERAS_WEIGHTS
+    return FileKind("an HDF5 file, and none of Keras")
+
+
+def _archive(name: str, data: bytes) -> FileKind:
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            members = archive.namelist()
+    except (zipfile.BadZipFile, ValueError, OSError, NotImplementedError) as error:
+        raise CorruptFileError(
+            f"{name} begins like a zip archive, such as a .keras file, and is damaged: {error}"
+        ) from error
+    last = {member.rpartition("/")[2] for member in members}
+    if set(members) >= _KERAS_PARTS:
+        return _KERAS
+    if "data.pkl" in last:
+        script = "constants.pkl" in last
+        what = "a TorchScript module" if script else "a PyTorch checkpoint: weights, or a pickle"
+        return FileKind(what, _TORCH)
+    if "saved_model.pb" in last:
+        return FileKind("a zip archive with a TensorFlow SavedModel", _SAVED)
+    if "AndroidManifest.xml" in last:
+        return FileKind("an Android package", "unpack it: its models lie in `assets/`")
+    if members and all(member.endswith(".npy") for member in members):
+        return FileKind("an archive of NumPy arrays (.npz)")
+    models = [member for member in members if member.endswith(_MODELS)]
+    inside = f" that holds {models[0]}" if models else ""
+    return FileKind(f"a zip archive{inside}", _UNPACK)
+
+
+def _protobuf(name: str) -> FileKind | None:
+    """Tell kinds by their name: protobufs have no first bytes of their own."""
+    lower = name.lower()
+    if lower.endswith("saved_model.pb"):
+        return SAVED_MODEL
+    if lower.endswith(".mlmodel"):
+        return FileKind("a Core ML model")
+    return None
+
+
+def _text(data: bytes) -> FileKind | None:
+    start = data[:_TEXT]
+    if not start or not all(byte >= 32 or byte in b"\t\n\r\f" for byte in start):
+        return None
+    words = start.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
+    if words.startswith((b"<!doctype html", b"<html")):
+        return FileKind("a web page", "fetch the file itself; what was saved is a page about it")
+    if words.startswith(b"<"):
+        return FileKind("an XML file")
+    if words.startswith((b"{", b"[")) and _is_json(data):
+        return FileKind("a JSON file", _BUILD_FILE)
+    try:
+        # Incrementally: the last character may be cut in two.
+        codecs.getincrementaldecoder("utf-8")().decode(start)
+    except UnicodeDecodeError:
+        return None
+    return _PLAIN_TEXT
+
+
+def _is_json(data: bytes) -> bool:
+    try:
+        json.loads(data)
+    except (ValueError, RecursionError):
+        return False
+    return True

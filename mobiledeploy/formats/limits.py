@@ -1,0 +1,35 @@
+"""Bounds on what it may cost to read a file.
+
+Parts of a file may be shared: without a bound a small file could mean much work.
+"""
+
+from typing import Final
+
+from mobiledeploy.base.errors import CorruptFileError
+
+MOST_NAME: Final = 200
+"""Characters that are kept of what is shown only, such as names of operators: many parts of a
+damaged file may share one long name."""
+MOST_RANK: Final = 16
+"""Dimensions of a tensor."""
+
+
+class StepLimit:
+    """How many steps are left to read a file in."""
+
+    def __init__(self, steps: int) -> None:
+        self._left = steps
+
+    def take(self, steps: int) -> None:
+        """Use up so many steps.
+
+        Raises:
+            CorruptFileError: There are not so many left.
+        """
+        self._left -= steps
+        if self._left < 0:
+            raise CorruptFileError(
+                "the file has so many parts, or shares them so often, that reading it would take "
+                "too long",
+                hint="no converter writes such files: it is damaged, or made to do harm",
+            )

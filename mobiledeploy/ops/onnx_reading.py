@@ -1,0 +1,455 @@
+"""An `.onnx` while its nodes are read: what each name stands for so far."""
+
+import dataclasses
+import math
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any, Final, TypeAlias
+
+import numpy as np
+
+from mobiledeploy.base.errors import CorruptFileError
+from mobiledeploy.formats.onnx import OnnxModel, OnnxOperator
+from mobiledeploy.ops.onnx import OFFSET
+from mobiledeploy.ops.padding import Pads, same_pads
+from mobiledeploy.ops.stored import (
+    INPUT,
+    Array,
+    LayerInput,
+    LayersSoFar,
+    StoredLayer,
+    StoredTensor,
+    with_clamp,
+)
+from mobiledeploy.ops.tensors import Float32, Int8, Int32
+
+TYPES: Final = ("float32", "uint8", "int8", "int32", "int64", "bool", "float64")
+"""Of tensors that are looked into; of other types nothing is said."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class OnnxConstant:
+    """Numbers that stand in the file, or were made from such.
+
+    Attributes:
+        name: In the file.
+        values: The numbers.
+    """
+
+    name: str
+    values: Array
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class QuantisedConstant:
+    """A constant's codes behind a DequantizeLinear.
+
+    Attributes:
+        name: In the file.
+        codes: int8 (uint8 codes lose 128), or int32.
+        scale: float32, one or one for each entry along `axis`.
+        zero: int32, same size; the int8 code of real 0.
+        axis: The quantised dimension; it means nothing where there is one scale.
+    """
+
+    name: str
+    codes: Int8 | Int32
+    scale: Float32
+    zero: Int32
+    axis: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class OnnxActivation:
+    """An activation.
+
+    Attributes:
+        source: Index of the layer that computes it, or `INPUT`.
+        axes: What its dimensions mean: `NHWC`, `NCHW`, `NC`; empty if not known.
+        sizes: Of the dimensions, 0 for a free one.
+        scale: Of the grid by which it is read; None for codes that nothing was said about, or
+            for real values that are not quantised yet.
+        zero_point: Likewise, an int8 code.
+        real: Whether these are real values and not codes.
+        factor: Of real values at the graph's input, what they were multiplied by.
+        pixels: How many pixels that lie side by side are written as channels of one.
+        unrolled: Axes and sizes of what a vector was flattened from, in the file's order.
+        dtype: Of the codes, `int8` or `uint8`; empty for real values, and where it is not known.
+    """
+
+    source: int
+    axes: str
+    sizes: tuple[int, ...]
+    scale: np.float32 | None = None
+    zero_point: int | None = None
+    real: bool = True
+    factor: np.float32 | None = None
+    pixels: int = 1
+    unrolled: tuple[str, tuple[int, ...]] | None = None
+    dtype: str = ""
+
+    def size(self, axis: str) -> int:
+        """Return the size along an axis; 0 if it is not known, 1 if there is none."""
+        return self.sizes[self.axes.index(axis)] if axis in self.axes else 1
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of one image, in the common form: (height, width, channels) or (channels,)."""
+        if not self.axes or "C" not in self.axes:
+            return ()
+        high, wide, channels = (self.size(axis) for axis in "HWC")
+        image = high, wide * self.pixels, channels // self.pixels
+        if "H" not in self.axes or image[:2] == (1, 1):
+            return image[2:]
+        return image
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class TablePlaces:
+    """Codes cast to the places that they have in a table, or what stands there.
+
+    Attributes:
+        codes: The activation, in the shape that it has when it is no row.
+        row: Whether all of it is put into one row.
+        looked_up: Whether these are the table's entries and no places any more.
+    """
+
+    codes: OnnxActivation
+    row: bool = False
+    looked_up: bool = False
+
+
+OnnxValue: TypeAlias = OnnxConstant | QuantisedConstant | OnnxActivation | TablePlaces
+
+OnnxGrid: TypeAlias = tuple[np.float32, int, str]
+"""Scale, zero point as an int8 code, and type of the codes."""
+
+DeduceGrid: TypeAlias = Callable[[StoredLayer, Sequence[LayerInput]], StoredLayer]
+"""Completes a layer whose file does not state the grid that it writes on, from how others take
+what it writes, likeliest first. Its own inputs are on the grids that they were written on."""
+
+
+class OnnxReader:
+    """An `.onnx` while its nodes are read.
+
+    Attributes:
+        layers: Those that were read so far.
+        values: What tensors stand for, by index; None for what is not followed.
+        bounds: Of layers that are not quantised yet, the lowest and highest real value.
+        deduced: Layers that read and write codes whose grids their nodes do not state.
+        outputs: Indices of what the graph gives.
+        input_factor: What the graph's input is multiplied by before it is quantised.
+    """
+
+    def __init__(self, file: OnnxModel, layers: LayersSoFar) -> None:
+        """Begin with the file's constants, but for those that an operator gives."""
+        self.layers = layers
+        self._tensors = file.tensors
+        given = {
+            index for node in file.operators if node.op == "Constant" for index in node.outputs
+        }
+        self.values: dict[int, OnnxValue | None] = {
+            index: self.constant(index)
+            for index, tensor in enumerate(file.tensors)
+            if tensor.constant and index not in given
+        }
+        self.bounds: dict[int, tuple[float, float]] = {}
+        self.deduced: dict[int, DeduceGrid] = {}
+        self.input_factor: np.float32 | None = None
+        self.outputs = frozenset(file.outputs)
+        self._readers = Counter(index for node in file.operators for index in node.inputs)
+        self._readers.update(file.outputs)
+
+    def name(self, index: int) -> str:
+        """Return a tensor's name; empty for one left out."""
+        return self._tensors[index].name if index >= 0 else ""
+
+    def written(self, node: OnnxOperator) -> str:
+        """Return the name of a node's first output; empty if it has none."""
+        return self.name(node.output(0))
+
+    def constant(self, index: int) -> OnnxConstant | None:
+        """Return the values that the file holds; None if they are of a type not looked into."""
+        tensor = self._tensors[index]
+        if tensor.data is None or tensor.dtype not in TYPES:
+            return None
+        return OnnxConstant(name=tensor.name, values=tensor.data)
+
+    def read_once(self, index: int) -> bool:
+        """Whether only one node takes a tensor."""
+        return self._readers[index] == 1
+
+    def value(self, node: OnnxOperator, place: int) -> OnnxValue | None:
+        """Return what an input stands for; None if it is absent or nothing that we follow.
+
+        Raises:
+            CorruptFileError: Nothing wrote it.
+        """
+        index = node.input(place)
+        if index < 0:
+            return None
+        if index not in self.values:
+            raise CorruptFileError(f"{node.op} reads `{self.name(index)}`, which nothing wrote")
+        return self.values[index]
+
+    def numbers(self, node: OnnxOperator, place: int) -> Array | None:
+        """Return an input's values where it is a constant."""
+        value = self.value(node, place)
+        return value.values if isinstance(value, OnnxConstant) else None
+
+    def scalar(self, node: OnnxOperator, place: int) -> float | None:
+        """Return an input's only value where it is a constant."""
+        values = self.numbers(node, place)
+        return float(values.ravel()[0]) if values is not None and values.size == 1 else None
+
+    def grid(self, node: OnnxOperator, scale: int, zero: int) -> OnnxGrid | None:
+        """Return scale, zero point as an int8 code, and type of codes, from two inputs.
+
+        None where they are no single constants. A zero point left out is 0 of uint8.
+        """
+        scales = self.numbers(node, scale)
+        if scales is None or scales.size != 1 or scales.dtype != np.float32:
+            return None
+        zeros = self.numbers(node, zero)
+        if zeros is None:
+            return (scales.ravel()[0], -OFFSET, "uint8") if not node.inputs[zero:] else None
+        if zeros.size != 1 or zeros.dtype not in (np.int8, np.uint8):
+            return None
+        offset = OFFSET * (zeros.dtype == np.uint8)
+        return scales.ravel()[0], int(zeros.ravel()[0]) - offset, str(zeros.dtype)
+
+    def read(self, activation: OnnxActivation) -> LayerInput:
+        """Return how a layer takes an activation."""
+        return LayerInput(
+            source=activation.source, scale=activation.scale, zero_point=activation.zero_point
+        )
+
+    def add_layer(
+        self,
+        node: OnnxOperator,
+        kind: str,
+        activations: list[OnnxActivation],
+        out: OnnxActivation,
+        **more: Any,
+    ) -> OnnxActivation:
+        """Add a layer whose output is not quantised yet; return the real values that it gives.
+
+        Args:
+            node: That it comes from.
+            kind: As in `StoredLayer`.
+            activations: What it takes.
+            out: Axes and sizes of what it gives.
+            more: Further fields of the layer.
+        """
+        name = self.name(next((output for output in node.outputs if output >= 0), -1))
+        output = StoredTensor(
+            name=name, shape=out.shape, dtype="float32", scale=None, zero_point=None, axes=out.axes
+        )
+        index = self.layers.add(
+            StoredLayer(
+                kind=kind,
+                op=node.op,
+                name=name,
+                reads=tuple(self.read(activation) for activation in activations),
+                output=output,
+                **more,
+            )
+        )
+        self.bounds[index] = (-math.inf, math.inf)
+        return dataclasses.replace(
+            out, source=index, scale=None, zero_point=None, real=True, factor=None, dtype=""
+        )
+
+    def quantise_layer(
+        self, activation: OnnxActivation, name: str, grid: OnnxGrid
+    ) -> OnnxActivation:
+        """Give a layer the grid that its output is stored on; return the codes that it gives."""
+        scale, zero_point, dtype = grid
+        low, high = self.bounds.pop(activation.source)
+        layer = self.layers[activation.source]
+        output = dataclasses.replace(
+            layer.output, name=name, dtype=dtype, scale=scale, zero_point=zero_point
+        )
+        clamp = code_of(low, scale, zero_point), code_of(high, scale, zero_point)
+        completed = dataclasses.replace(layer, name=name, output=output)
+        self.layers.replace(activation.source, with_clamp(completed, clamp))
+        stated = None if activation.source in self.deduced else scale
+        return dataclasses.replace(
+            activation, scale=stated, zero_point=zero_point, real=False, dtype=dtype
+        )
+
+    def leave_without_grid(self, activation: OnnxActivation, dtype: str) -> OnnxActivation:
+        """Say that a layer writes codes on a grid that is not stated; return its codes."""
+        self.bounds.pop(activation.source)
+        output = dataclasses.replace(self.layers[activation.source].output, dtype=dtype)
+        self.layers.change(activation.source, output=output)
+        return dataclasses.replace(activation, real=False, dtype=dtype)
+
+    def deduce_grids(self, output: OnnxActivation) -> None:
+        """Complete the layers whose nodes state no grid.
+
+        Args:
+            output: What the graph gives.
+        """
+        others = [
+            layer for index, layer in enumerate(self.layers.all()) if index not in self.deduced
+        ]
+        # Layers with weights first: additions and means may take codes by a scale that is a few
+        # units in the last place off.
+        others.sort(key=lambda layer: layer.weights is None)
+        taken: dict[int, list[LayerInput]] = {index: [] for index in (INPUT, *self.deduced)}
+        for read in (*(read for layer in others for read in layer.reads), self.read(output)):
+            if read.source in taken and read.scale is not None:
+                taken[read.source].append(read)
+        by_codes = {
+            (read.source, float(read.scale))
+            for index in self.deduced
+            for read in self.layers[index].reads
+            if read.scale is not None
+        }
+        first = self.layers.input
+        if (INPUT, 1.0) in by_codes and first.scale == 1 and taken[INPUT]:
+            # A product of codes takes them by the scale 1, whatever theirs is.
+            self.layers.input = dataclasses.replace(first, scale=taken[INPUT][0].scale)
+        for index, deduce in self.deduced.items():
+            layer = self.layers[index]
+            reads = tuple(self._as_written(read) for read in layer.reads)
+            completed = deduce(dataclasses.replace(layer, reads=reads), taken[index])
+            self.layers.change(
+                index, reads=completed.reads, output=completed.output, faults=completed.faults
+            )
+
+    def _as_written(self, read: LayerInput) -> LayerInput:
+        """Return a read of codes, on the grid that they were written on."""
+        tensor = self.layers.tensor(read.source)
+        zero_point = tensor.zero_point if read.zero_point is None else read.zero_point
+        return dataclasses.replace(read, scale=tensor.scale, zero_point=zero_point)
+
+    def is_unquantised(self, activation: OnnxActivation) -> bool:
+        """Whether these are the real values that a layer gives, before they are quantised."""
+        return activation.source != INPUT and activation.real and activation.source in self.bounds
+
+    def rename(self, node: OnnxOperator, activation: OnnxActivation) -> None:
+        """Let a layer go by the name, and have the shape, that a node moved its codes to."""
+        if activation.source != INPUT and not activation.real and self.read_once(node.inputs[0]):
+            output = self.layers[activation.source].output
+            output = dataclasses.replace(
+                output, name=self.written(node), shape=activation.shape, axes=activation.axes
+            )
+            self.layers.change(activation.source, name=self.written(node), output=output)
+
+
+def code_of(real: float, scale: np.float32, zero_point: int) -> int:
+    """Return the int8 code that a real value is stored as."""
+    if not math.isfinite(real) or not scale > 0:
+        return -OFFSET if real < 0 else OFFSET - 1
+    steps = float(np.rint(np.float32(real) / scale))
+    return int(min(max(steps + zero_point, -OFFSET), OFFSET - 1))
+
+
+ReadOnnx: TypeAlias = Callable[[OnnxReader, OnnxOperator], OnnxValue | None]
+"""Adds the layer that a node stands for; returns what the node writes, or None where the node is
+none that the function understands."""
+
+
+def dequantised_input(reader: OnnxReader, node: OnnxOperator, place: int) -> OnnxActivation | None:
+    """Return the codes at an input as real values, by the grid that stands behind it."""
+    value, grid = reader.value(node, place), reader.grid(node, place + 1, place + 2)
+    if not isinstance(value, OnnxActivation) or value.real or grid is None:
+        return None
+    return dataclasses.replace(value, scale=grid[0], zero_point=grid[1], real=True, dtype="")
+
+
+def quantised_output(
+    reader: OnnxReader, node: OnnxOperator, value: OnnxActivation | None, place: int
+) -> OnnxValue | None:
+    """Give a layer the grid that stands at two inputs; return the codes that it writes."""
+    if value is None:
+        return None
+    grid = reader.grid(node, place, place + 1)
+    return None if grid is None else reader.quantise_layer(value, reader.written(node), grid)
+
+
+def one_input(
+    read: ReadOnnx,
+) -> ReadOnnx:
+    """Return how x, scale, zero, y scale, y zero are read, given how the float operator is."""
+
+    def read_codes(reader: OnnxReader, node: OnnxOperator) -> OnnxValue | None:
+        image = channels_first(node, dequantised_input(reader, node, 0))
+        if image is None:
+            return None
+        before = reader.values[node.inputs[0]]
+        reader.values[node.inputs[0]] = image
+        # What stands behind the first input are grids here, and options in the float operator.
+        plain = dataclasses.replace(node, inputs=node.inputs[:1])
+        value = read(reader, plain)
+        reader.values[node.inputs[0]] = before
+        activation = value if isinstance(value, OnnxActivation) else None
+        return quantised_output(reader, node, channels_as_before(reader, node, activation), 3)
+
+    return read_codes
+
+
+def channels_first(node: OnnxOperator, value: OnnxActivation | None) -> OnnxActivation | None:
+    """Return an image that a node takes with channels last as one with channels first."""
+    if value is None or not node.attributes.get("channels_last"):
+        return value
+    return _reordered(value, "NHWC", (0, 3, 1, 2))
+
+
+def channels_as_before(
+    reader: OnnxReader, node: OnnxOperator, value: OnnxActivation | None
+) -> OnnxActivation | None:
+    """Return what a node gives with its channels where they were in its input."""
+    if value is None or not node.attributes.get("channels_last"):
+        return value
+    moved = _reordered(value, "NCHW", (0, 2, 3, 1))
+    if moved is not None:
+        output = reader.layers[value.source].output
+        reader.layers.change(value.source, output=dataclasses.replace(output, axes=moved.axes))
+    return moved
+
+
+def _reordered(value: OnnxActivation, axes: str, order: tuple[int, ...]) -> OnnxActivation | None:
+    if value.axes != axes:
+        return None
+    return dataclasses.replace(
+        value,
+        axes="".join(axes[place] for place in order),
+        sizes=tuple(value.sizes[place] for place in order),
+    )
+
+
+def padding_of(
+    node: OnnxOperator,
+    size: tuple[int, ...],
+    window: tuple[int, ...],
+    strides: tuple[int, ...],
+    dilations: tuple[int, ...],
+) -> Pads:
+    """Return a node's padding above, below, left and right."""
+    automatic = node.attributes.get("auto_pad", "NOTSET")
+    if automatic in {"SAME_UPPER", "SAME_LOWER"}:
+        first = automatic == "SAME_LOWER"
+        return same_pads(size, window, strides, dilations, odd_first=first)
+    amounts = tuple(node.attributes.get("pads") or (0, 0, 0, 0))
+    if automatic == "VALID" or len(amounts) != 4:
+        return (0, 0, 0, 0)
+    top, left, bottom, right = amounts
+    return top, bottom, left, right
+
+
+def pool_of(
+    reader: OnnxReader, node: OnnxOperator
+) -> tuple[OnnxActivation, tuple[int, int], tuple[int, int], Pads] | None:
+    """Return what a pool reads, its window, strides and padding; None if they are unusual."""
+    value = reader.value(node, 0)
+    if not isinstance(value, OnnxActivation) or value.axes != "NCHW" or not value.real:
+        return None
+    window = tuple(node.attributes.get("kernel_shape") or ())
+    strides = tuple(node.attributes.get("strides") or (1, 1))
+    if len(window) != 2 or len(strides) != 2 or node.attributes.get("ceil_mode"):
+        return None
+    pads = padding_of(node, value.sizes[2:], window, strides, (1, 1))
+    return value, (window[0], window[1]), (strides[0], strides[1]), pads

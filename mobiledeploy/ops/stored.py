@@ -1,0 +1,236 @@
+"""A layer as it stands in a model file of either format, with every integer that it computes with.
+
+Codes are int8 whatever the file has: uint8 codes and zero points lose 128. Images are HWC,
+kernels OHWI (convolution), 1HWC (depthwise) or OI (dense), whatever the file's layout. A layer
+reads its inputs with the scale that its file gives for that place: in ONNX a consumer may read
+codes with another scale than the one they were written with.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any, Final, Literal, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from mobiledeploy.ops.tensors import QMAX, QMIN, Float32, Int8, Int32, Shape
+
+Packing: TypeAlias = Literal["dynamic range", "unpacked"]
+"""How weights of a layer on floats are stored. `dynamic range`: int8, and the activations are
+quantised as the file runs. `unpacked`: float16, or int8, from which floats are made as it is
+loaded."""
+
+Array: TypeAlias = npt.NDArray[Any]
+
+INPUT: Final = -1
+"""Stands for the graph's input where the index of a layer is expected."""
+
+FULL: Final = (QMIN, QMAX)
+"""The clamp of a layer that cuts nothing off."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class StoredTensor:
+    """An activation as the file describes it.
+
+    Attributes:
+        name: In the file.
+        shape: Of one image, (height, width, channels), or (channels,) of a vector and of an image
+            of one pixel; empty if not known.
+        dtype: As stored: `int8`, `uint8`, `float32` ...
+        scale: float32; None for a tensor of floats.
+        zero_point: The int8 code of real 0; None for a tensor of floats.
+        axes: What its dimensions mean in the file, batch included: `NHWC`, `NCHW`, `NC`; empty
+            if not known.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+    scale: np.float32 | None
+    zero_point: int | None
+    axes: str = ""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class LayerInput:
+    """How a layer takes one of its inputs.
+
+    Attributes:
+        source: Index of the layer that wrote it, or `INPUT`.
+        scale: By which the codes are read; None for floats.
+        zero_point: Likewise.
+    """
+
+    source: int
+    scale: np.float32 | None
+    zero_point: int | None
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class ShapeContradiction:
+    """An output of another shape than its file states.
+
+    Attributes:
+        padding: `SAME` or `VALID`, as the file says; empty for an operator that has none.
+        source: Shape of what the layer reads, of one image.
+        given: Shape of what the operator gives for that.
+        stated: Shape that the file states.
+    """
+
+    padding: str
+    source: tuple[int, ...]
+    given: tuple[int, ...]
+    stated: tuple[int, ...]
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """Something in a layer that the common form cannot hold.
+
+    Attributes:
+        field: What is affected, such as `weights`.
+        detail: In words.
+        channels: Output channels that are affected; empty if all or not known.
+        packing: How the weights are packed, if it is that which is the matter.
+        contradiction: The shapes, if it is those that are the matter.
+    """
+
+    field: str
+    detail: str
+    channels: tuple[int, ...] = ()
+    packing: Packing | None = None
+    contradiction: ShapeContradiction | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class StoredWeights:
+    """The integers of a convolution or dense layer.
+
+    Attributes:
+        kernel: int8; OHWI, 1HWC or OI.
+        kernel_scale: float32, shape (channels,), or (1,) for one in all.
+        kernel_zero: int32, same shape; 0 for symmetric weights.
+        bias: int32, shape (channels,); zeros where the file has none.
+        bias_scale: float32, (channels,) or (1,); where the file gives none, the product of
+            the input's scale and the kernel's.
+        name: Of the kernel in the file.
+    """
+
+    kernel: Int8
+    kernel_scale: Float32
+    kernel_zero: Int32
+    bias: Int32
+    bias_scale: Float32
+    name: str
+
+    @property
+    def per_channel(self) -> bool:
+        """Whether each output channel has a scale of its own."""
+        return self.kernel_scale.size > 1
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class StoredLayer:
+    """One layer of a file, activation and padding included.
+
+    Attributes:
+        kind: What it computes: as in `LAYERS` of an operator's module; or `average_pool`,
+            `max_pool`, `pad`, `clamp`, `quantize`, `dequantize`, `table` (another code for each
+            code), `unknown`.
+        op: The operator's name in the file's format.
+        name: Of the tensor that it writes, in the file.
+        reads: Its inputs.
+        output: What it writes.
+        weights: Of a layer that has some; None also where they are floats, see `faults`.
+        window: Height and width of a pool's window.
+        strides: Vertical and horizontal.
+        dilations: Likewise.
+        pads: Above, below, left, right; also from a padding operator before the layer.
+        groups: Of a convolution that is neither full nor depthwise; else 1.
+        clamp: Lowest and highest code that it writes.
+        beta: Of a softmax.
+        table: Of a `table`: the output's code of each code of the input, -128 first.
+        faults: What this form cannot hold.
+    """
+
+    kind: str
+    op: str
+    name: str
+    reads: tuple[LayerInput, ...]
+    output: StoredTensor
+    weights: StoredWeights | None = None
+    window: tuple[int, int] = (1, 1)
+    strides: tuple[int, int] = (1, 1)
+    dilations: tuple[int, int] = (1, 1)
+    pads: tuple[int, int, int, int] = (0, 0, 0, 0)
+    groups: int = 1
+    clamp: tuple[int, int] = FULL
+    beta: float = 1.0
+    table: Int8 | None = None
+    faults: tuple[Fault, ...] = ()
+
+
+def with_fault(layer: StoredLayer, field: str, detail: str) -> StoredLayer:
+    """Return a layer with one more fault."""
+    return dataclasses.replace(layer, faults=(*layer.faults, Fault(field=field, detail=detail)))
+
+
+def with_clamp(layer: StoredLayer, bounds: tuple[int, int]) -> StoredLayer:
+    """Return a layer whose codes are cut off at a lowest and a highest code."""
+    clamp = max(layer.clamp[0], bounds[0]), min(layer.clamp[1], bounds[1])
+    if layer.table is not None:
+        table = np.clip(layer.table.astype(np.int64), *bounds).astype(np.int8)
+        return dataclasses.replace(layer, table=table)
+    return dataclasses.replace(layer, clamp=clamp)
+
+
+def same_shape(layer: StoredLayer, shapes: Sequence[Shape]) -> Shape | None:
+    """Return the shape that an operator gives which leaves shapes as they are.
+
+    Args:
+        layer: The layer.
+        shapes: Of what it reads; None is returned where they differ.
+    """
+    del layer
+    return shapes[0] if len(set(shapes)) == 1 else None
+
+
+class LayersSoFar:
+    """Layers of a file that is being read, in running order, and the input as far as it is known.
+
+    Attributes:
+        input: The graph's input.
+        shape_only: Operators that only moved numbers around, by name.
+    """
+
+    def __init__(self, image: StoredTensor) -> None:
+        """Begin with the graph's input."""
+        self.input = image
+        self.shape_only: list[str] = []
+        self._layers: list[StoredLayer] = []
+
+    def __getitem__(self, index: int) -> StoredLayer:
+        """Return a layer."""
+        return self._layers[index]
+
+    def add(self, layer: StoredLayer) -> int:
+        """Add a layer; return its index."""
+        self._layers.append(layer)
+        return len(self._layers) - 1
+
+    def change(self, index: int, **fields: Any) -> None:
+        """Change fields of a layer."""
+        self._layers[index] = dataclasses.replace(self._layers[index], **fields)
+
+    def tensor(self, source: int) -> StoredTensor:
+        """Return what a layer writes, or the graph's input."""
+        return self.input if source == INPUT else self._layers[source].output
+
+    def replace(self, index: int, layer: StoredLayer) -> None:
+        """Put another layer in a layer's place."""
+        self._layers[index] = layer
+
+    def all(self) -> tuple[StoredLayer, ...]:
+        """Return the layers."""
+        return tuple(self._layers)

@@ -1,0 +1,193 @@
+"""Read ONNX nodes that only move numbers around, of activations and of weights."""
+
+import dataclasses
+import math
+from typing import assert_never
+
+import numpy as np
+
+from mobiledeploy.formats.onnx import OnnxOperator
+from mobiledeploy.ops.onnx_reading import (
+    OnnxActivation,
+    OnnxConstant,
+    OnnxReader,
+    OnnxValue,
+    QuantisedConstant,
+    TablePlaces,
+)
+
+
+def transpose(reader: OnnxReader, node: OnnxOperator) -> OnnxValue | None:
+    """Transpose."""
+    value = reader.value(node, 0)
+    rank = _rank(value)
+    order = node.attributes.get("perm") or tuple(range(rank))[::-1]
+    if value is None or isinstance(value, TablePlaces) or sorted(order) != list(range(rank)):
+        return None
+    match value:
+        case OnnxConstant():
+            return dataclasses.replace(value, values=value.values.transpose(order))
+        case QuantisedConstant():
+            axis = order.index(value.axis) if value.axis in order else value.axis
+            return dataclasses.replace(value, codes=value.codes.transpose(order), axis=axis)
+        case OnnxActivation():
+            if order[0] != 0:
+                return None
+            moved = dataclasses.replace(
+                value,
+                axes="".join(value.axes[place] for place in order) if value.axes else "",
+                sizes=tuple(value.sizes[place] for place in order),
+            )
+            return _moved(reader, node, moved)
+
+
+def reshape(reader: OnnxReader, node: OnnxOperator) -> OnnxValue | None:
+    """Reshape, Flatten, Squeeze and Unsqueeze."""
+    value = reader.value(node, 0)
+    match value:
+        case OnnxConstant():
+            sizes = _sizes(reader, node, value.values.shape)
+            if sizes is None or math.prod(sizes) != value.values.size:
+                return None
+            return dataclasses.replace(value, values=value.values.reshape(sizes))
+        case OnnxActivation():
+            sizes = _sizes(reader, node, value.sizes)
+            if sizes is None:
+                vector = value.axes and value.size("H") == value.size("W") == 1
+                sizes = (0, value.size("C")) if vector else ()
+            return _reshaped(reader, node, value, sizes)
+        case TablePlaces():
+            return _in_a_row(reader, node, value)
+        case QuantisedConstant() | None:
+            return None
+        case _:
+            assert_never(value)
+
+
+def _in_a_row(reader: OnnxReader, node: OnnxOperator, places: TablePlaces) -> OnnxValue | None:
+    """Put places into one row, or what stands there back into the shape that it had."""
+    numbers = reader.numbers(node, 1)
+    if node.op != "Reshape" or numbers is None or numbers.ndim != 1:
+        return None
+    sizes = tuple(numbers.tolist())
+    if not places.row:
+        return dataclasses.replace(places, row=True) if sizes == (-1,) else None
+    free = tuple(size or -1 for size in places.codes.sizes)
+    if not places.looked_up or free[1:] != sizes[1:] or sizes[0] not in (-1, free[0]):
+        return None
+    reader.rename(node, places.codes)
+    return places.codes
+
+
+def identity(reader: OnnxReader, node: OnnxOperator) -> OnnxValue | None:
+    """Identity."""
+    return reader.value(node, 0)
+
+
+def dropout(reader: OnnxReader, node: OnnxOperator) -> OnnxValue | None:
+    """Dropout, which passes everything on unless a third input says that this is training."""
+    told = node.input(2) >= 0
+    training = reader.numbers(node, 2)
+    return None if told and (training is None or training.any()) else reader.value(node, 0)
+
+
+def _reshaped(
+    reader: OnnxReader, node: OnnxOperator, value: OnnxActivation, sizes: tuple[int, ...]
+) -> OnnxValue | None:
+    """Return an activation in another shape: flattened, or with pixels moved to channels."""
+    if not value.axes or "C" not in value.axes:
+        return None
+    channels = value.size("C")
+    inner = math.prod(value.sizes[1:])
+    if len(sizes) == 2 and value.axes[0] == "N":
+        unrolled = None if inner == channels else (value.axes[1:], value.sizes[1:])
+        flat = dataclasses.replace(
+            value, axes="NC", sizes=(value.sizes[0], inner), unrolled=unrolled
+        )
+        return _moved(reader, node, flat)
+    if sizes[1:] == value.sizes[1:] and all(sizes[1:]):
+        return _moved(reader, node, value)
+    pixel = value.axes == "NC" or (len(value.axes) == 4 and inner == channels)
+    if len(sizes) == 4 and pixel and sorted(sizes[1:])[:2] == [1, 1]:
+        axes = "NHWC" if sizes[3] == channels else "NCHW"
+        return _moved(reader, node, dataclasses.replace(value, axes=axes, sizes=sizes))
+    if len(sizes) == 4 and value.axes == "NHWC" and channels and sizes[3]:
+        high, wide = value.sizes[1:3]
+        if sizes[1] == high and sizes[2] * sizes[3] == wide * channels:
+            # Pixels that lie side by side become channels of one, or the other way round.
+            all_pixels = value.pixels * sizes[3]
+            if all_pixels % channels == 0:
+                return _moved(
+                    reader,
+                    node,
+                    dataclasses.replace(value, sizes=sizes, pixels=all_pixels // channels),
+                )
+    return None
+
+
+def _moved(reader: OnnxReader, node: OnnxOperator, value: OnnxActivation) -> OnnxActivation:
+    reader.layers.shape_only.append(node.op)
+    if value.pixels == 1:
+        reader.rename(node, value)
+    return value
+
+
+def _sizes(
+    reader: OnnxReader, node: OnnxOperator, before: tuple[int, ...]
+) -> tuple[int, ...] | None:
+    """Return the sizes after a node, 0 for the free batch; None where they are computed."""
+    match node.op:
+        case "Flatten":
+            axis = int(node.attributes.get("axis", 1) or 0)
+            return (0, math.prod(before[1:])) if axis == 1 else None
+        case "Squeeze" | "Unsqueeze":
+            axes = node.attributes.get("axes")
+            if axes is None:
+                numbers = reader.numbers(node, 1)
+                axes = None if numbers is None else tuple(numbers.ravel().tolist())
+            if axes is None:
+                return None
+            rank = len(before) if node.op == "Squeeze" else len(before) + len(axes)
+            places = {int(axis) % rank for axis in axes} if rank else set()
+            if node.op == "Squeeze":
+                return tuple(size for place, size in enumerate(before) if place not in places)
+            rest = iter(before)
+            return tuple(1 if place in places else next(rest, 1) for place in range(rank))
+        case "Reshape":
+            numbers = reader.numbers(node, 1)
+            if numbers is None or numbers.ndim != 1 or numbers.size > 8:
+                return None
+            return _resolved(before, numbers.astype(np.int64).tolist())
+        case op:
+            raise ValueError(f"expected an operator that changes shapes, received {op}")
+
+
+def _resolved(before: tuple[int, ...], wanted: list[int]) -> tuple[int, ...] | None:
+    """Return sizes with 0 (as before) and -1 (what is left) filled in."""
+    sizes = [
+        before[place] if size == 0 and place < len(before) else size
+        for place, size in enumerate(wanted)
+    ]
+    if any(size < -1 for size in sizes) or sizes.count(-1) > 1:
+        return None
+    if -1 in sizes:
+        place = sizes.index(-1)
+        known = math.prod(size for at, size in enumerate(sizes) if at != place and size)
+        left = math.prod(size for size in before if size)
+        # Where the batch is free, what is left over at the first place is the batch.
+        sizes[place] = 0 if place == 0 else (left // known if known else 0)
+    if sizes and sizes[0] == 1 and before and before[0] == 0:
+        sizes[0] = 0
+    return tuple(sizes)
+
+
+def _rank(value: OnnxValue | None) -> int:
+    match value:
+        case OnnxConstant():
+            return value.values.ndim
+        case QuantisedConstant():
+            return value.codes.ndim
+        case OnnxActivation():
+            return len(value.sizes)
+        case TablePlaces() | None:
+            return 0

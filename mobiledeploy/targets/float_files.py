@@ -1,0 +1,165 @@
+"""Write a float network as float32 `.tflite` or `.onnx`, by the converters that TensorFlow has.
+
+Both start from one `tf.function` with the weights in it.
+"""
+
+from typing import Any, assert_never
+
+from mobiledeploy._version import __version__
+from mobiledeploy.base import quiet
+from mobiledeploy.base.errors import RequestError
+from mobiledeploy.formats.onnx.writer import IR_VERSION, OPSET
+from mobiledeploy.formats.tflite import IDENTIFIER
+from mobiledeploy.formats.tflite.writer import SIGNATURE
+from mobiledeploy.network.network import Network
+from mobiledeploy.ops.architecture import INPUT
+from mobiledeploy.spec.config import Head
+from mobiledeploy.training import tensorflow_graph, tensorflow_setup
+
+
+def write_tflite(network: Network, *, head: Head = "softmax") -> bytes:
+    """Return the file's bytes: one float32 image in, float32 scores or logits out.
+
+    The function is converted by itself, without a Keras model or a module that owns it: those
+    take the converter through a SavedModel, which is many times slower and computes the same.
+
+    Args:
+        network: What to write.
+        head: Whether the file ends in the softmax or in the logits.
+
+    Raises:
+        MissingDependencyError: TensorFlow is not installed.
+        RequestError: A softmax is asked for and the network has none.
+    """
+    tf = tensorflow_setup.tensorflow()
+    output = _output_of(network, head)
+    function = function_of(network, until=output, batch=1)
+    with quiet.native_stderr():
+        converter = tf.lite.TFLiteConverter.from_concrete_functions(
+            [function.get_concrete_function()]
+        )
+        converted: bytes = converter.convert()
+    return _with_signature(converted, output)
+
+
+def write_onnx(network: Network, *, head: Head = "softmax") -> bytes:
+    """Return the file's bytes: any number of float32 images in (NHWC), scores or logits out.
+
+    Args:
+        network: What to write.
+        head: Whether the file ends in the softmax or in the logits.
+
+    Raises:
+        MissingDependencyError: TensorFlow is not installed.
+        RequestError: A softmax is asked for and the network has none.
+    """
+    tensorflow_setup.tensorflow()
+    output = _output_of(network, head)
+    function = function_of(network, until=output, batch=None)
+    with quiet.native_stderr():
+        import tf2onnx
+
+        converted, _ = tf2onnx.convert.from_function(
+            function, input_signature=function.input_signature, opset=OPSET
+        )
+    return _tidy(converted.graph, network, output)
+
+
+def _output_of(network: Network, head: Head) -> str:
+    """Return the name of the layer at which a file with this head ends.
+
+    Raises:
+        RequestError: A softmax is asked for and the network has none.
+    """
+    architecture = network.architecture
+    match head:
+        case "logits":
+            return architecture.logits.name
+        case "softmax":
+            if architecture.output.op != "softmax":
+                raise RequestError(
+                    f"expected {architecture.name} to end in a softmax, received one that ends in "
+                    "logits",
+                    hint="ask for `--head logits`",
+                )
+            return architecture.output.name
+        case _:
+            assert_never(head)
+
+
+def function_of(network: Network, *, until: str, batch: int | None) -> Any:
+    """Return a `tf.function` from float32 images to a layer's output; the weights are constants.
+
+    Args:
+        network: What it computes.
+        until: The layer's name.
+        batch: Images at a time, None for any number.
+    """
+    tf = tensorflow_setup.tensorflow()
+    architecture, apply = network.architecture, tensorflow_graph.constant_layers(network)
+    return tensorflow_graph.traced(
+        lambda images: tensorflow_graph.forward(architecture, images, apply, until=until),
+        tf.TensorSpec((batch, *architecture.input_shape), tf.float32, name=INPUT),
+    )
+
+
+def _with_signature(data: bytes, output: str) -> bytes:
+    """Name the output, and say how the model is called: without a SavedModel both are missing."""
+    import flatbuffers
+    from ai_edge_litert import schema_py_generated as schema
+
+    model = schema.ModelT.InitFromPackedBuf(data, 0)
+    (subgraph,) = model.subgraphs
+    subgraph.tensors[subgraph.outputs[0]].name = output.encode()
+    signature = schema.SignatureDefT()
+    signature.signatureKey = SIGNATURE
+    signature.inputs = [_tensor_map(schema, "input", subgraph.inputs[0])]
+    signature.outputs = [_tensor_map(schema, "output", subgraph.outputs[0])]
+    model.signatureDefs = [signature]
+    builder = flatbuffers.Builder(len(data))
+    builder.Finish(model.Pack(builder), IDENTIFIER)
+    return bytes(builder.Output())
+
+
+def _tensor_map(schema: Any, name: str, index: int) -> Any:
+    entry = schema.TensorMapT()
+    entry.name, entry.tensorIndex = name, index
+    return entry
+
+
+def _tidy(graph: Any, network: Network, output: str) -> bytes:
+    """Return a model of the graph whose bytes depend on the network alone.
+
+    tf2onnx numbers tensors over the life of the process and orders constants by chance: here
+    both follow from the order in which nodes need them.
+    """
+    from onnx import TensorProto, helper
+
+    stored = {constant.name: constant for constant in graph.initializer}
+    used = dict.fromkeys(name for node in graph.node for name in node.input if name in stored)
+    constants = [stored[name] for name in used]
+    names = {graph.input[0].name: INPUT}
+    for index, constant in enumerate(constants):
+        names[constant.name] = f"constant_{index}"
+        constant.name = names[constant.name]
+    for index, node in enumerate(graph.node):
+        names.update((name, f"{node.op_type}_{index}") for name in node.output)
+    names[graph.output[0].name] = output
+    for node in graph.node:
+        node.input[:] = [names[name] if name else "" for name in node.input]
+        node.output[:] = [names[name] for name in node.output]
+        node.name = node.output[0]
+    shapes = network.architecture.shapes()
+    ends = [
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", *shapes[name]])
+        for name in (INPUT, output)
+    ]
+    model = helper.make_model(
+        helper.make_graph(graph.node, network.architecture.name, ends[:1], ends[1:], constants),
+        ir_version=IR_VERSION,
+        opset_imports=[helper.make_opsetid("", OPSET)],
+        producer_name="mobiledeploy",
+        producer_version=__version__,
+    )
+    data: bytes = model.SerializeToString(deterministic=True)
+    return data

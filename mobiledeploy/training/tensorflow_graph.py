@@ -1,0 +1,247 @@
+"""The forward pass of a network as a TensorFlow graph.
+
+`forward` walks over the layers of an `Architecture`. Every graph that training needs is made by
+it: float with batch norm, folded float, calibration, fake quantisation. They differ in what a
+layer with weights computes (`apply`) and in what happens to each activation (`observe`).
+
+To make an operator trainable, write one function and add it to `TENSORFLOW_OPERATORS`.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, TypeAlias, assert_never
+
+from mobiledeploy.base.errors import RequestError
+from mobiledeploy.network.network import Network
+from mobiledeploy.ops.architecture import INPUT, Architecture, Layer
+from mobiledeploy.ops.weights import Weights
+from mobiledeploy.spec.config import Scaling
+from mobiledeploy.training import tensorflow_setup
+
+TfTensor: TypeAlias = Any
+"""A `tf.Tensor`; TensorFlow has no types that mypy can check."""
+Apply: TypeAlias = Callable[[Layer, TfTensor], TfTensor]
+"""(layer with weights, its input) -> its output before the activation function."""
+Convolve: TypeAlias = Callable[[Layer, TfTensor, TfTensor], TfTensor]
+"""(layer, its input, its kernel) -> the convolution or matrix product."""
+TensorFlowOperator: TypeAlias = Callable[[Layer, Sequence[TfTensor], Apply], TfTensor]
+"""(layer, its inputs, what layers with weights compute) -> the layer's output."""
+Observe: TypeAlias = Callable[[str, TfTensor], TfTensor]
+"""(tensor name, value) -> the value that the next layers get."""
+WeightPairs: TypeAlias = Mapping[str, tuple[Any, Any]]
+"""Kernel and bias by layer name: tensors, `tf.Variable`s or arrays."""
+
+
+def forward(
+    architecture: Architecture,
+    images: TfTensor,
+    apply: Apply,
+    *,
+    observe: Observe = lambda _, tensor: tensor,
+    until: str | None = None,
+) -> TfTensor:
+    """Return the output of one layer for a batch of images.
+
+    Args:
+        architecture: The layers.
+        images: float32, shape (batch, height, width, channels).
+        apply: What convolutions and dense layers compute; the activation function follows.
+        observe: Applied to the input and to the output of every layer, except layers whose
+            output range is fixed, such as a softmax.
+        until: The layer whose output is returned; by default the one that computes the logits.
+
+    Returns:
+        float32, shape (batch, ...).
+
+    Raises:
+        RequestError: A layer's operator has no TensorFlow function here.
+    """
+    last = architecture.logits.name if until is None else until
+    tensors = {INPUT: observe(INPUT, images)}
+    for layer in architecture.layers:
+        output = tensorflow_operator(layer)(layer, [tensors[name] for name in layer.inputs], apply)
+        fixed = layer.operator.FIXED_RANGE is not None
+        tensors[layer.name] = output if fixed else observe(layer.name, output)
+        if layer.name == last:
+            break
+    return tensors[last]
+
+
+def input_limits(scaling: Scaling) -> tuple[float, float]:
+    """Return the real values of pixels 0 and 255: the range of the network's input."""
+    mean, std = scaling
+    return -mean / std, (255 - mean) / std
+
+
+def to_input(pixels: TfTensor, scaling: Scaling) -> TfTensor:
+    """Return `(pixel - mean) / std` as float32 for a tensor of 8-bit pixels.
+
+    The difference is exact and the quotient is rounded once, so the result is bit for bit that of
+    `data.preprocess.to_float32`.
+    """
+    tf = tensorflow_setup.tensorflow()
+    mean, std = scaling
+    return (tf.cast(pixels, tf.float32) - mean) / std
+
+
+def traced(function: Callable[..., TfTensor], *signature: Any) -> Callable[..., TfTensor]:
+    """Return a `tf.function` with a fixed signature.
+
+    Autograph is off: the graphs hold no Python loops or conditions that it would have to convert.
+    """
+    tf = tensorflow_setup.tensorflow()
+    made: Callable[..., TfTensor] = tf.function(
+        function, autograph=False, input_signature=signature
+    )
+    return made
+
+
+def _with_weights(layer: Layer, sources: Sequence[TfTensor], apply: Apply) -> TfTensor:
+    return activate(layer, apply(layer, sources[0]))
+
+
+def _add(layer: Layer, sources: Sequence[TfTensor], apply: Apply) -> TfTensor:
+    del apply
+    return activate(layer, sources[0] + sources[1])
+
+
+def _mul(layer: Layer, sources: Sequence[TfTensor], apply: Apply) -> TfTensor:
+    del layer, apply
+    return sources[0] * sources[1]
+
+
+def _hard_swish(layer: Layer, sources: Sequence[TfTensor], apply: Apply) -> TfTensor:
+    del layer, apply
+    return sources[0] * tensorflow_setup.tensorflow().nn.relu6(sources[0] + 3.0) / 6.0
+
+
+def _mean(layer: Layer, sources: Sequence[TfTensor], apply: Apply) -> TfTensor:
+    del layer, apply
+    return tensorflow_setup.tensorflow().reduce_mean(sources[0], (1, 2))
+
+
+def _softmax(layer: Layer, sources: Sequence[TfTensor], apply: Apply) -> TfTensor:
+    del layer, apply
+    return tensorflow_setup.tensorflow().nn.softmax(sources[0])
+
+
+TENSORFLOW_OPERATORS: Final[Mapping[str, TensorFlowOperator]] = {
+    "conv": _with_weights,
+    "depthwise": _with_weights,
+    "dense": _with_weights,
+    "add": _add,
+    "mul": _mul,
+    "hard_swish": _hard_swish,
+    "mean": _mean,
+    "softmax": _softmax,
+}
+"""What a layer computes in TensorFlow, by its operator's name in `ops.table`."""
+
+
+def tensorflow_operator(layer: Layer) -> TensorFlowOperator:
+    """Return the TensorFlow function of a layer's operator.
+
+    Raises:
+        RequestError: There is none: the operator can be quantised, but not trained.
+    """
+    if layer.op not in TENSORFLOW_OPERATORS:
+        raise RequestError(
+            f"layer `{layer.name}`: `{layer.op}` cannot be trained, only "
+            f"{', '.join(TENSORFLOW_OPERATORS)}",
+            hint="quantise the network without training",
+        )
+    return TENSORFLOW_OPERATORS[layer.op]
+
+
+def convolve(layer: Layer, source: TfTensor, kernel: TfTensor) -> TfTensor:
+    """Return a layer's convolution or matrix product, without bias and activation function.
+
+    Raises:
+        ValueError: The layer has no kernel.
+    """
+    tf = tensorflow_setup.tensorflow()
+    padding = layer.padding.upper()
+    match layer.op:
+        case "conv":
+            return tf.nn.conv2d(source, kernel, layer.strides, padding)
+        case "depthwise":
+            return tf.nn.depthwise_conv2d(source, kernel, (1, *layer.strides, 1), padding)
+        case "dense":
+            return tf.matmul(source, kernel)
+        case op:
+            raise ValueError(f"`{layer.name}`: expected a layer with a kernel, received {op}")
+
+
+def convolve_to_train(layer: Layer, source: TfTensor, kernel: TfTensor) -> TfTensor:
+    """Return the result of `convolve`, up to rounding, by operations that train faster.
+
+    A pointwise convolution is computed as a matrix product, whose gradients TensorFlow computes
+    in about two thirds of the time. Not for exported graphs: a file should hold a convolution.
+    """
+    tf = tensorflow_setup.tensorflow()
+    if layer.op != "conv" or layer.kernel != (1, 1) or layer.strides != (1, 1):
+        return convolve(layer, source, kernel)
+    pixels = tf.reshape(source, (-1, layer.in_channels))
+    product = tf.matmul(pixels, tf.reshape(kernel, layer.kernel_shape[2:]))
+    return tf.reshape(product, (-1, *source.shape[1:3], layer.out_channels))
+
+
+def activate(layer: Layer, tensor: TfTensor) -> TfTensor:
+    """Return a tensor after the layer's activation function."""
+    tf = tensorflow_setup.tensorflow()
+    match layer.activation:
+        case "relu6":
+            return tf.nn.relu6(tensor)
+        case "relu":
+            return tf.nn.relu(tensor)
+        case "none":
+            return tensor
+        case _:
+            assert_never(layer.activation)
+
+
+def float_layers(weights: WeightPairs, *, convolve: Convolve = convolve) -> Apply:
+    """Return the `apply` of `forward` for float weights.
+
+    Args:
+        weights: Kernel and bias by layer name.
+        convolve: How the product is computed.
+    """
+    tf = tensorflow_setup.tensorflow()
+
+    def apply(layer: Layer, source: TfTensor) -> TfTensor:
+        kernel, bias = weights[layer.name]
+        return tf.nn.bias_add(convolve(layer, source, kernel), bias)
+
+    return apply
+
+
+def constant_layers(network: Network) -> Apply:
+    """Return the `apply` of `forward` for a network whose weights stay constant."""
+    return float_layers({name: (each.kernel, each.bias) for name, each in network.weights.items()})
+
+
+def variables_of(network: Network) -> WeightPairs:
+    """Return new `tf.Variable`s with the network's weights."""
+    tf = tensorflow_setup.tensorflow()
+    return {
+        name: (
+            tf.Variable(weights.kernel, name=f"{name}/kernel"),
+            tf.Variable(weights.bias, name=f"{name}/bias"),
+        )
+        for name, weights in network.weights.items()
+    }
+
+
+def network_of(architecture: Architecture, variables: WeightPairs) -> Network:
+    """Return the network whose weights are the variables' present values.
+
+    Raises:
+        RequestError: A weight is not finite.
+    """
+    return Network(
+        architecture=architecture,
+        weights={
+            name: Weights(kernel=kernel.numpy(), bias=bias.numpy())
+            for name, (kernel, bias) in variables.items()
+        },
+    )

@@ -1,0 +1,62 @@
+"""What counts is how long processors work for a process; the clock counts for one that waits."""
+
+import subprocess
+import sys
+import time
+
+import pytest
+
+from mobiledeploy.runtimes.child import CLOCK_FACTOR, TimeLimit, cpu_seconds
+
+LINUX = sys.platform == "linux"
+
+
+def started(code: str) -> "subprocess.Popen[bytes]":
+    """A process that has begun to do what it is told."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", f"print(flush=True)\n{code}"], stdout=subprocess.PIPE
+    )
+    assert process.stdout is not None
+    process.stdout.readline()
+    return process
+
+
+@pytest.mark.skipif(not LINUX, reason="only Linux tells a process's time")
+def test_a_process_that_works_is_stopped_when_it_has_worked_so_long() -> None:
+    with started("while True: pass") as process:
+        with TimeLimit(process, 0.4) as limit:
+            assert process.wait(60) < 0
+        assert limit.ended
+
+
+@pytest.mark.skipif(not LINUX, reason="only Linux tells a process's time")
+def test_a_process_that_waits_has_more_time_by_the_clock() -> None:
+    with started("import time; time.sleep(600)") as process:
+        begun = time.monotonic()
+        with TimeLimit(process, 0.1) as limit:
+            assert process.wait(60) < 0
+        assert limit.ended
+        assert time.monotonic() - begun > 0.9 * CLOCK_FACTOR * 0.1
+
+
+def test_a_process_is_left_alone_when_the_block_has_ended() -> None:
+    with started("import time; time.sleep(600)") as process:
+        with TimeLimit(process, 0.05) as limit:
+            pass
+        time.sleep(0.4)
+        assert not limit.ended
+        assert process.poll() is None
+        process.kill()
+
+
+@pytest.mark.skipif(not LINUX, reason="only Linux tells a process's time")
+def test_the_time_that_a_process_worked_is_read() -> None:
+    busy = "import time\nwhile time.process_time() < 0.3: pass"
+    with started(f"{busy}\nprint(flush=True)\ntime.sleep(600)") as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        seconds = cpu_seconds(process.pid)
+        process.kill()
+    assert seconds is not None
+    assert 0.28 <= seconds < 5
+    assert cpu_seconds(2**22 + 1) is None
