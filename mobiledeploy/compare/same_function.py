@@ -106,7 +106,7 @@ def compare_weighted(a: StoredLayer, b: StoredLayer, source: Span) -> Verdict:
     suspects = np.flatnonzero(pair.may_differ())
     for near in (np.array(NEXT_TO), np.arange(-AROUND, AROUND + 1)):
         # Whole layers of differences are found fast; to rule out the last one takes longer.
-        by_channel[suspects] = pair.apart(suspects, near)
+        by_channel[suspects] = pair.largest_differences(suspects, near)
         suspects = suspects[by_channel[suspects] == 0]
     channels = tuple(int(channel) for channel in np.flatnonzero(by_channel))
     count = int((first.high - first.low).max()) + 1
@@ -178,7 +178,7 @@ class _Staircases:
         moved |= (self.delta.high != 0) | (self.factors[0] != self.factors[1])
         return moved
 
-    def apart(self, channels: Ints, near: Ints) -> Ints:
+    def largest_differences(self, channels: Ints, near: Ints) -> Ints:
         """Return by how many steps the codes differ, at sums so near to any step."""
         if not channels.size:
             return np.zeros(0, np.int64)
@@ -314,11 +314,11 @@ class _Function:
 
     @classmethod
     def of(cls, layer: StoredLayer, file: Format, shapes: Sequence[Shape]) -> "_Function":
-        apart = {"name", "reads", "output", "weights", "table", "faults"}
+        left_out = {"name", "reads", "output", "weights", "table", "faults"}
         options = tuple(
             getattr(layer, field.name)
             for field in dataclasses.fields(layer)
-            if field.name not in apart
+            if field.name not in left_out
         )
         codes = None if layer.table is None else layer.table.tobytes()
         shapes = tuple(shapes)

@@ -133,7 +133,7 @@ def wilson(correct: int, total: int) -> tuple[float, float]:
     share, weight = correct / total, z * z / total
     centre = (share + weight / 2) / (1 + weight)
     half = z / (1 + weight) * math.sqrt(share * (1 - share) / total + weight / total / 4)
-    # At the ends the interval touches 0 or 1 exactly; floats would miss them by a hair.
+    # At the ends the interval touches 0 or 1 exactly; floats would miss them slightly.
     return (
         0.0 if correct == 0 else max(0.0, centre - half),
         1.0 if correct == total else min(1.0, centre + half),

@@ -237,7 +237,7 @@ def test_other_padding_costs_the_layer_its_proof(files: tuple[bytes, bytes]) -> 
     assert unproven(files[0], model.SerializeToString()) == {"stem"}
 
 
-def test_multipliers_a_hair_apart_are_compared_on_every_sum(
+def test_multipliers_that_differ_in_the_last_place_are_compared_on_every_sum(
     graph: IntegerGraph, files: tuple[bytes, bytes]
 ) -> None:
     def nudge(node: Any) -> Node:
