@@ -53,7 +53,7 @@ def align(a: Reading, b: Reading) -> Alignment:
     """Return corresponding layers: the order-preserving assignment that fits best overall.
 
     A layer fits another of its kind, the better the more of its shapes and weights agree; layers
-    that only one file has stay alone.
+    that only one file has have no counterpart.
     """
     count, other_count = len(a.layers), len(b.layers)
     best = np.zeros((count + 1, other_count + 1))

@@ -246,10 +246,10 @@ def _operators(harmful: Sequence[Difference]) -> list[str]:
     """Return which operators are layers in one file only, such as activations or batch norm."""
     said = []
     for which, field in (("first", "missing layer"), ("second", "extra layer")):
-        alone = [difference for difference in harmful if difference.field == field]
+        in_one_file = [difference for difference in harmful if difference.field == field]
         names = Counter(
             difference.expected if which == "first" else difference.received
-            for difference in alone
+            for difference in in_one_file
         )
         if names:
             listed = ", ".join(f"{count} {name}" for name, count in names.most_common(4))

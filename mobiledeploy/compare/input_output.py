@@ -78,8 +78,8 @@ def input_differences(a: Reading, b: Reading, *, same_readers: bool) -> list[Dif
                 method="the same numbers in another order",
             )
         )
-    # Real values are put on the input's grid at the border of a float file; codes pass as they
-    # are, and then a scale a hair away changes nothing that the first layer does not show.
+    # A file with a float input quantises real values to the input's grid; codes pass as they are,
+    # and then a scale that differs in its last places changes nothing but the first layer.
     codes = "float32" not in {mine.dtype, other.dtype}
     for one in grid(mine, other):
         same = same_readers and codes and one.field == "scale" and one.change == "last place"

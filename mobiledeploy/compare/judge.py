@@ -171,17 +171,17 @@ def _layers(
                 differences=tuple(_of_pair(a, b, alignment, verdicts, i, j)),
             )
         elif i is not None:
-            alone = (
+            difference = (
                 _replaced(i, a.layers[i], b.layers[others[i]])
                 if i in others
                 else _in_one_file(i, a, a.layers[i], missing=True)
             )
-            yield LayerJudgement(first=i, second=None, differences=(alone,))
+            yield LayerJudgement(first=i, second=None, differences=(difference,))
         elif j is not None and j in others.values():
             yield LayerJudgement(first=None, second=j)
         elif j is not None:
-            alone = _in_one_file(position, b, b.layers[j], missing=False)
-            yield LayerJudgement(first=None, second=j, differences=(alone,))
+            difference = _in_one_file(position, b, b.layers[j], missing=False)
+            yield LayerJudgement(first=None, second=j, differences=(difference,))
 
 
 def _of_pair(
@@ -200,8 +200,8 @@ def _of_pair(
     ]
     # What differs in a tensor that it reads was said of the layer that writes it.
     if not differences and not verdict.equal and _read_alike(mine, other):
-        alone = _rounding(mine, other, verdict) if verdict.cases else _undecided(mine, other)
-        differences = [alone]
+        difference = _rounding(mine, other, verdict) if verdict.cases else _undecided(mine, other)
+        differences = [difference]
     readers_agree = _same_readers(a, verdicts, i)
     for difference in differences:
         yield _judged(difference, i, mine, other, verdict, readers_agree=readers_agree)

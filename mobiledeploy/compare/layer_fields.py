@@ -39,7 +39,7 @@ _PLAIN: Final[tuple[tuple[Field, str, str], ...]] = (
 def fields(
     a: StoredLayer, b: StoredLayer, *, at_input: bool, at_logits: bool
 ) -> list[FieldDifference]:
-    """Return what differs between two layers, apart from what they read.
+    """Return what differs between two layers, other than what they read.
 
     Args:
         a: A layer.
@@ -107,7 +107,7 @@ def _not_comparable(a: StoredLayer, b: StoredLayer) -> Iterator[FieldDifference]
 
 
 def _faults(a: StoredLayer, b: StoredLayer, *, shapes: bool) -> Iterator[FieldDifference]:
-    """Yield what the common form cannot hold; shapes apart, as they follow from strides."""
+    """Yield what the common form cannot hold: shapes, which follow from strides, or the rest."""
     for which, layer in (("first", a), ("second", b)):
         for fault in [f for f in layer.faults if (f.field == "output_shape") == shapes]:
             yield FieldDifference(
@@ -307,7 +307,7 @@ def change(mine: np.floating[Any], other: np.floating[Any]) -> GridChange | None
 
 
 STEP: Final = 1.01
-"""Steps of the coarser grid by which the same real value may lie apart on two grids."""
+"""Steps of the coarser grid by which one real value may differ on two grids."""
 
 
 def bounds(layer: StoredLayer) -> tuple[float | None, float | None]:

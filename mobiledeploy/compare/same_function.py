@@ -29,6 +29,7 @@ from mobiledeploy.compare.reachable_codes import (
 from mobiledeploy.formats.model import Format
 from mobiledeploy.ops import table
 from mobiledeploy.ops.certificate import all_codes
+from mobiledeploy.ops.onnx import IMAGE_AXES
 from mobiledeploy.ops.operator import (
     Cases,
     Certified,
@@ -105,7 +106,7 @@ def compare_weighted(a: StoredLayer, b: StoredLayer, source: Span) -> Verdict:
     suspects = np.flatnonzero(pair.may_differ())
     for near in (np.array(NEXT_TO), np.arange(-AROUND, AROUND + 1)):
         # Whole layers of differences are found fast; to rule out the last one takes longer.
-        by_channel[suspects] = pair.apart(suspects, near)
+        by_channel[suspects] = pair.largest_differences(suspects, near)
         suspects = suspects[by_channel[suspects] == 0]
     channels = tuple(int(channel) for channel in np.flatnonzero(by_channel))
     count = int((first.high - first.low).max()) + 1
@@ -177,7 +178,7 @@ class _Staircases:
         moved |= (self.delta.high != 0) | (self.factors[0] != self.factors[1])
         return moved
 
-    def apart(self, channels: Ints, near: Ints) -> Ints:
+    def largest_differences(self, channels: Ints, near: Ints) -> Ints:
         """Return by how many steps the codes differ, at sums so near to any step."""
         if not channels.size:
             return np.zeros(0, np.int64)
@@ -270,9 +271,10 @@ def node_of(
     operator, out = table.of_kind(layer.kind), layer.output
     if operator is None or layer.faults or len(shapes) != len(layer.reads):
         return None
+    images = operator.IMAGES or any(len(shape) == IMAGE_AXES for shape in shapes)
     try:
         inputs = tuple(
-            _on_grid(f"input {number}", _lifted(shape, operator), read)
+            _on_grid(f"input {number}", _lifted(shape, images=images), read)
             for number, (read, shape) in enumerate(zip(layer.reads, shapes, strict=True))
         )
         output = _on_grid("the layer", out.shape or (1,), out)
@@ -281,9 +283,9 @@ def node_of(
         return None
 
 
-def _lifted(shape: Shape, operator: Operator[Any]) -> Shape:
-    """Return the shape of what an operator reads; in files an image of one pixel is a vector."""
-    if operator.IMAGES and len(shape) == 1:
+def _lifted(shape: Shape, *, images: bool) -> Shape:
+    """Return a shape as in an integer graph: in files an image of one pixel is a vector."""
+    if images and len(shape) == 1:
         return (1, 1, *shape)
     return shape or (1,)
 
@@ -312,11 +314,11 @@ class _Function:
 
     @classmethod
     def of(cls, layer: StoredLayer, file: Format, shapes: Sequence[Shape]) -> "_Function":
-        apart = {"name", "reads", "output", "weights", "table", "faults"}
+        left_out = {"name", "reads", "output", "weights", "table", "faults"}
         options = tuple(
             getattr(layer, field.name)
             for field in dataclasses.fields(layer)
-            if field.name not in apart
+            if field.name not in left_out
         )
         codes = None if layer.table is None else layer.table.tobytes()
         shapes = tuple(shapes)

@@ -51,7 +51,7 @@ class Origins:
         unlike: Of those, positions in the first file of the ones whose weights are no roundings
             of the same numbers.
         scaled: Of those, the ones in which only each output channel has another factor.
-        distances: Of each unlike layer, how far its weights are apart, relative to their size.
+        distances: Of each unlike layer, how far its weights differ, relative to their size.
         orders: In which the colours or the classes stand, if it is another one.
         reduced: Layers whose weights take seven bits in the second file and eight in the first,
             and the other way round.
@@ -135,8 +135,8 @@ def words(origin: Origins, layers: tuple[StoredLayer, ...]) -> str:
 
 
 def _scales(ratios: tuple[tuple[int, float], ...], layers: tuple[StoredLayer, ...]) -> str:
-    apart = sorted(abs(np.log(ratio)) for _, ratio in ratios)
-    middle = 100 * float(np.expm1(apart[len(apart) // 2]))
+    distances = sorted(abs(np.log(ratio)) for _, ratio in ratios)
+    middle = 100 * float(np.expm1(distances[len(distances) // 2]))
     position, ratio = max(ratios, key=lambda pair: abs(np.log(pair[1])))
     most = f"layer {position + 1} `{_name(layers[position])}`"
     if len(ratios) == 1:
@@ -197,8 +197,8 @@ def _real(layer: StoredLayer, weights: StoredWeights) -> tuple[Reals, Reals]:
 
 def _alike(a: tuple[Reals, Reals], b: tuple[Reals, Reals]) -> bool:
     """Whether two tensors may be roundings of the same real numbers."""
-    apart = np.abs(a[0] - b[0])
-    return bool((apart <= SLACK * (a[1] + b[1]) / 2).all())
+    difference = np.abs(a[0] - b[0])
+    return bool((difference <= SLACK * (a[1] + b[1]) / 2).all())
 
 
 def _rescaled(a: tuple[Reals, Reals], other: Reals) -> tuple[Reals, Reals]:

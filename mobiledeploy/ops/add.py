@@ -58,11 +58,6 @@ from mobiledeploy.ops.weights import Weights
 LAYERS: tuple[str, ...] = ("add",)
 TFLITE: tuple[str, ...] = ("ADD",)
 FIXED_RANGE: Interval | None = None
-FORMS: Mapping[str, FileForm] = {
-    "ADD": FileForm(inputs=(0, 1), versions={"int8": 2}),
-    "Add": FileForm(inputs=(0, 1), scalar_scales=True),
-    "QLinearAdd": FileForm(inputs=(0, 3)),
-}
 IMAGES: bool = False
 SYMMETRIC: bool = True
 LITERT_OWN: tuple[str, ...] = ()
@@ -72,11 +67,16 @@ TRIALS: Trials | None = Trials(
     cases="{cases} pairs of codes, every one that there is in {layers}",
 )
 
-CERTIFIED_FORMS: tuple[str, ...] = ("ADD", "Add", "QLinearAdd")
+COMPUTED_FORMS: tuple[str, ...] = ("ADD", "Add", "QLinearAdd")
 KERNELS: str = "XNNPACK and 6 kernels of ONNX Runtime (x86 with and without AVX2, ARM, portable)"
 CASE: str = "pair of codes"
 CASES: str = "pairs of codes"
 ONE_CODE: bool = False
+FORMS: Mapping[str, FileForm] = {
+    "ADD": FileForm(inputs=(0, 1), versions={"int8": 2}),
+    "Add": FileForm(inputs=(0, 1), scalar_scales=True),
+    "QLinearAdd": FileForm(inputs=(0, 3)),
+}
 
 Floats: TypeAlias = npt.NDArray[np.float32]
 

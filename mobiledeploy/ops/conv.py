@@ -63,6 +63,14 @@ from mobiledeploy.ops.weights import QWeights, Weights
 LAYERS: tuple[str, ...] = ("conv", "depthwise")
 TFLITE: tuple[str, ...] = ("CONV_2D", "DEPTHWISE_CONV_2D")
 FIXED_RANGE: Interval | None = None
+IMAGES: bool = True
+SYMMETRIC: bool = False
+LITERT_OWN: tuple[str, ...] = ()
+LITERT_KERNELS: tuple[Kernel, ...] = ("x86",)
+TRIALS: Trials | None = products.TRIALS
+
+MOST_TRIALS: Final = 16
+"""Images a sign for the widest sums of the channels: several channels share one."""
 FORMS: Mapping[str, FileForm] = {
     "CONV_2D": FileForm(
         kernel=1,
@@ -83,14 +91,6 @@ FORMS: Mapping[str, FileForm] = {
     "QLinearConv": FileForm(kernel=3, bias=8, per_channel=True),
     "ConvInteger": FileForm(kernel=1, per_channel=True, dynamic=True),
 }
-IMAGES: bool = True
-SYMMETRIC: bool = False
-LITERT_OWN: tuple[str, ...] = ()
-LITERT_KERNELS: tuple[Kernel, ...] = ("x86",)
-TRIALS: Trials | None = products.TRIALS
-
-MOST_TRIALS: Final = 16
-"""Images a sign for the widest sums of the channels: several channels share one."""
 
 _PACKED: Final = Fault(
     field="weights",

@@ -43,7 +43,6 @@ from mobiledeploy.ops.weights import Weights
 LAYERS: tuple[str, ...] = ("hard_swish",)
 TFLITE: tuple[str, ...] = ("HARD_SWISH",)
 FIXED_RANGE: Interval | None = None
-FORMS: Mapping[str, FileForm] = {"HARD_SWISH": FileForm(), "HardSwish": FileForm()}
 IMAGES: bool = False
 SYMMETRIC: bool = False
 LITERT_OWN: tuple[str, ...] = ("HARD_SWISH",)
@@ -53,13 +52,14 @@ TRIALS: Trials | None = Trials(
     cases="{cases} codes, every one that there is in {layers}",
 )
 
-CERTIFIED_FORMS: tuple[str, ...] = ("HARD_SWISH", "HardSwish")
+COMPUTED_FORMS: tuple[str, ...] = ("HARD_SWISH", "HardSwish")
 KERNELS: str = (
     "TFLite's kernel and ONNX Runtime's (whether or not a compiler fuses multiply and add)"
 )
 CASE: str = "code"
 CASES: str = "codes"
 ONE_CODE: bool = True
+FORMS: Mapping[str, FileForm] = {"HARD_SWISH": FileForm(), "HardSwish": FileForm()}
 
 FINER: Final = 128
 """TFLite computes on a grid so many times finer than the input's. The output's step must be larger

@@ -53,15 +53,6 @@ from mobiledeploy.ops.weights import Weights
 LAYERS: tuple[str, ...] = ("mean",)
 TFLITE: tuple[str, ...] = ("MEAN", "AVERAGE_POOL_2D")
 FIXED_RANGE: Interval | None = None
-FORMS: Mapping[str, FileForm] = {
-    "MEAN": FileForm(versions={"int8": 2, "int16": 3}),
-    "AVERAGE_POOL_2D": FileForm(versions={"int8": 2, "int16": 3}),
-    "GlobalAveragePool": FileForm(),
-    "AveragePool": FileForm(),
-    "ReduceMean": FileForm(),
-    "QLinearGlobalAveragePool": FileForm(),
-    "QLinearAveragePool": FileForm(),
-}
 IMAGES: bool = True
 SYMMETRIC: bool = False
 LITERT_OWN: tuple[str, ...] = ("AVERAGE_POOL_2D",)
@@ -71,13 +62,22 @@ TRIALS: Trials | None = Trials(
     cases="{cases} sums of codes, from the lowest to the highest, in {layers}",
 )
 
-CERTIFIED_FORMS: tuple[str, ...] = ("MEAN", "AVERAGE_POOL_2D", "GlobalAveragePool")
+COMPUTED_FORMS: tuple[str, ...] = ("MEAN", "AVERAGE_POOL_2D", "GlobalAveragePool")
 KERNELS: str = (
     "{form} (whether or not a compiler fuses multiply and add) and ONNX Runtime's kernel"
 )
 CASE: str = "sum of codes"
 CASES: str = "sums of codes"
 ONE_CODE: bool = False
+FORMS: Mapping[str, FileForm] = {
+    "MEAN": FileForm(versions={"int8": 2, "int16": 3}),
+    "AVERAGE_POOL_2D": FileForm(versions={"int8": 2, "int16": 3}),
+    "GlobalAveragePool": FileForm(),
+    "AveragePool": FileForm(),
+    "ReduceMean": FileForm(),
+    "QLinearGlobalAveragePool": FileForm(),
+    "QLinearAveragePool": FileForm(),
+}
 
 Floats: TypeAlias = npt.NDArray[np.float32]
 

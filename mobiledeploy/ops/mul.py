@@ -70,11 +70,6 @@ from mobiledeploy.ops.weights import Weights
 LAYERS: tuple[str, ...] = ("mul",)
 TFLITE: tuple[str, ...] = ("MUL",)
 FIXED_RANGE: Interval | None = None
-FORMS: Mapping[str, FileForm] = {
-    "MUL": FileForm(inputs=(0, 1), versions={"int8": 2, "int16": 4}),
-    "Mul": FileForm(inputs=(0, 1), pairs_only=True),
-    "QLinearMul": FileForm(inputs=(0, 3)),
-}
 
 QLINEAR: Final = "QLinearMul"
 """ONNX Runtime's integer kernel, also for a Mul between quantise/dequantise pairs on its own."""
@@ -88,11 +83,16 @@ TRIALS: Trials | None = Trials(
     cases="{cases} pairs of codes, every one that there is in {layers}",
 )
 
-CERTIFIED_FORMS: tuple[str, ...] = ("MUL", "Mul", QLINEAR)
+COMPUTED_FORMS: tuple[str, ...] = ("MUL", "Mul", QLINEAR)
 KERNELS: str = "XNNPACK on x86 and on arm64, and ONNX Runtime's kernel,"
 CASE: str = "pair of codes"
 CASES: str = "pairs of codes"
 ONE_CODE: bool = False
+FORMS: Mapping[str, FileForm] = {
+    "MUL": FileForm(inputs=(0, 1), versions={"int8": 2, "int16": 4}),
+    "Mul": FileForm(inputs=(0, 1), pairs_only=True),
+    "QLinearMul": FileForm(inputs=(0, 3)),
+}
 
 NARROWEST: Final = 2.0**-16
 WIDEST: Final = 2.0**8
@@ -348,9 +348,13 @@ def trials(layer: StoredLayer, shapes: Sequence[Shape]) -> tuple[tuple[Int8, ...
     """
     del layer
     both = (shapes[0], shapes[-1])
-    if _product_shape(*both) is None:
+    # In files an image of one pixel is a vector.
+    images = any(len(shape) == onnx.IMAGE_AXES for shape in both)
+    lifted = [(1, 1, *shape) if images and len(shape) == 1 else shape for shape in both]
+    if _product_shape(*lifted) is None:
         raise ConversionError(f"its factors have the shapes {list(shapes)}")
-    return pairs_of_shapes(both), all_pairs()[0].size
+    a, b = pairs_of_shapes(lifted)
+    return (a.reshape(-1, *both[0]), b.reshape(-1, *both[1])), all_pairs()[0].size
 
 
 def _products(inputs: Sequence[QTensor], cases: Cases) -> Codes:

@@ -140,14 +140,14 @@ class Operator(Protocol[N]):
         ONNX: What it is called in an `.onnx`, between quantise/dequantise pairs or with grids of
             its own, and how a layer is read from each. The first is what `write_onnx` adds.
         FIXED_RANGE: The range of every output, where it does not depend on what is computed.
-        FORMS: By name in a `.tflite` or an `.onnx`, how it stands in anybody's files: also in
-            forms that we neither write nor compute.
         IMAGES: Whether it reads images, so that a vector in a file is an image of one pixel to it.
         SYMMETRIC: Whether it has two operands that may change places.
         LITERT_OWN: Of `TFLITE`, what XNNPACK leaves to LiteRT's own kernels.
         LITERT_KERNELS: The architectures whose kernels `litert_codes` tells apart: one stands for
             all where they are alike.
         TRIALS: What `trials` are; None if there are none.
+        FORMS: By name in a `.tflite` or an `.onnx`, how it stands in anybody's files: also in
+            forms that we neither write nor compute.
     """
 
     NODE: type[N]
@@ -155,12 +155,12 @@ class Operator(Protocol[N]):
     TFLITE: tuple[str, ...]
     ONNX: Mapping[str, ReadOnnx]
     FIXED_RANGE: Interval | None
-    FORMS: Mapping[str, FileForm]
     IMAGES: bool
     SYMMETRIC: bool
     LITERT_OWN: tuple[str, ...]
     LITERT_KERNELS: tuple[Kernel, ...]
     TRIALS: Trials | None
+    FORMS: Mapping[str, FileForm]
 
     def kernel_shape(self, layer: Layer) -> Shape:
         """Return the kernel's shape in Keras's order; empty for operators without weights."""
@@ -344,7 +344,7 @@ class Certified(Protocol):
     The cases are computed by LiteRT's arithmetic and, apart from it, by ONNX Runtime's.
 
     Attributes:
-        CERTIFIED_FORMS: Names that the operator has in files of either format, where the cases
+        COMPUTED_FORMS: Names that the operator has in files of either format, where the cases
             are what runtimes compute.
         KERNELS: By which kernels the cases are computed, for people; `form` stands for the
             operator's name in the `.tflite`.
@@ -353,7 +353,7 @@ class Certified(Protocol):
         ONE_CODE: Whether a case is one code, so that a table of all codes is the same operator.
     """
 
-    CERTIFIED_FORMS: tuple[str, ...]
+    COMPUTED_FORMS: tuple[str, ...]
     KERNELS: str
     CASE: str
     CASES: str

@@ -51,11 +51,6 @@ from mobiledeploy.ops.weights import Weights
 LAYERS: tuple[str, ...] = ("softmax",)
 TFLITE: tuple[str, ...] = ("SOFTMAX",)
 FIXED_RANGE: Interval | None = (0.0, 255 / 256)
-FORMS: Mapping[str, FileForm] = {
-    "SOFTMAX": FileForm(versions={"int8": 2, "int16": 3}),
-    "Softmax": FileForm(),
-    "QLinearSoftmax": FileForm(),
-}
 IMAGES: bool = False
 SYMMETRIC: bool = False
 LITERT_OWN: tuple[str, ...] = ("SOFTMAX",)
@@ -71,6 +66,11 @@ NEAR_TIES: Final = 256
 CANDIDATES: Final = 4096
 MOST_LOGITS: Final = 4_000_000
 """Of all samples; it bounds the time for files with many classes."""
+FORMS: Mapping[str, FileForm] = {
+    "SOFTMAX": FileForm(versions={"int8": 2, "int16": 3}),
+    "Softmax": FileForm(),
+    "QLinearSoftmax": FileForm(),
+}
 
 SOFTMAX_SCALE = np.float32(1 / 256)
 SOFTMAX_ZERO_POINT = -128

@@ -9,6 +9,7 @@ from typing import Any, Final
 from mobiledeploy.base.errors import ConversionError, RequestError
 from mobiledeploy.ops import add, conv, dense, hard_swish, mean, mul, softmax
 from mobiledeploy.ops.architecture import Layer
+from mobiledeploy.ops.onnx_reading import ReadOnnx
 from mobiledeploy.ops.operator import Node, Operator
 
 OPERATORS: Final[tuple[Operator[Any], ...]] = (
@@ -100,3 +101,19 @@ def of_file(name: str) -> Operator[Any] | None:
     Args:
         name: Of TFLite's `BuiltinOperator`, or of an ONNX operator.
     """
+    return _BY_FORM.get(name)
+
+
+def tflite_names() -> tuple[str, ...]:
+    """Return the names of all operators in `BuiltinOperator`, in alphabetical order."""
+    return tuple(sorted(_BY_TFLITE))
+
+
+def reader_of_tflite(name: str) -> Operator[Any] | None:
+    """Return the operator that may stand in a `.tflite` under a name; None if none does."""
+    return _BY_TFLITE.get(name)
+
+
+def onnx_readers() -> dict[str, ReadOnnx]:
+    """Return how a layer is read from each ONNX operator that is one of the table's."""
+    return {name: read for module in OPERATORS for name, read in module.ONNX.items()}

@@ -106,5 +106,5 @@ def test_an_unknown_choice_is_refused(
         call()
 
 
-def test_no_method_is_no_proof() -> None:
+def test_a_proof_needs_a_method() -> None:
     assert ProofResult(method="none").status == "not proven"

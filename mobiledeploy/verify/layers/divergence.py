@@ -59,7 +59,7 @@ class _Row:
     worst: LayerCodes | None = None
     same_codes: bool = True
     errors: tuple[int | None, int | None] = (None, None)
-    alone: SingleLayerDifference = dataclasses.field(default_factory=SingleLayerDifference)
+    cut_out: SingleLayerDifference = dataclasses.field(default_factory=SingleLayerDifference)
 
 
 def locate(
@@ -133,7 +133,7 @@ def _run_alone(
         except (CorruptFileError, RuntimeDiedError):
             return
         for row in rows:
-            row.alone.add(single_layers, (row.first, row.second), whole)
+            row.cut_out.add(single_layers, (row.first, row.second), whole)
 
 
 def _by_integers(structure: StructureReport, why: str) -> Divergence | None:
@@ -240,11 +240,11 @@ def _divergence(
         said = "an image becomes the same codes in both files, which stand for other values"
         reason = reason.with_(said)
     operator, position = "INPUT" if layer is None else layer.op, row.first + 1
-    alone = structure.first
-    if alone is not None and alone.position <= row.first and _unseen(alone, both):
+    earlier = structure.first
+    if earlier is not None and earlier.position <= row.first and _unseen(earlier, both):
         # Nothing can be compared where one file lacks a layer or its codes: it shows further on.
-        names = [alone.name, alone.other or alone.name]
-        operator, position = alone.kind, alone.number
+        names = [earlier.name, earlier.other or earlier.name]
+        operator, position = earlier.kind, earlier.number
     return Divergence(
         layer=names[0],
         other=names[1],
@@ -302,8 +302,8 @@ def _line(row: _Row, both: tuple[OpenFile, OpenFile]) -> LayerRow:
         differing=row.differing / max(row.elements, 1),
         first_error=row.errors[0],
         second_error=row.errors[1],
-        alone_max_lsb=row.alone.largest,
-        alone_differing=row.alone.share,
+        alone_max_lsb=row.cut_out.largest,
+        alone_differing=row.cut_out.share,
     )
 
 

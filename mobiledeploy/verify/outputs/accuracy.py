@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from mobiledeploy.spec.results import Accuracy as Score
+from mobiledeploy.spec.results import Accuracy
 from mobiledeploy.verify.report import FileScore, PairedTest
 
 FLOAT = "float"
@@ -41,9 +41,9 @@ def scores(
         FileScore(
             file=name,
             runtime=runtimes.get(name, "TensorFlow"),
-            labels=Score.of(classes, labels),
+            labels=Accuracy.of(classes, labels),
             interval=wilson(int((classes == labels).sum()), len(labels)),
-            float_model=None if reference is None else Score.of(classes, reference),
+            float_model=None if reference is None else Accuracy.of(classes, reference),
         )
         for name, classes in lines.items()
     )
@@ -133,7 +133,7 @@ def wilson(correct: int, total: int) -> tuple[float, float]:
     share, weight = correct / total, z * z / total
     centre = (share + weight / 2) / (1 + weight)
     half = z / (1 + weight) * math.sqrt(share * (1 - share) / total + weight / total / 4)
-    # At the ends the interval touches 0 or 1 exactly; floats would miss them by a hair.
+    # At the ends the interval touches 0 or 1 exactly; floats would miss them slightly.
     return (
         0.0 if correct == 0 else max(0.0, centre - half),
         1.0 if correct == total else min(1.0, centre + half),

@@ -1,5 +1,5 @@
 """What holds for two files whatever the input.
 
-- `layer_proofs`: the proof of each layer.
-- `certificate`: what is proven of two files, what sampled, and what not.
+`layer_proofs`: the proof of each layer.
+`certificate`: what is proven of two files, what sampled, and what not.
 """

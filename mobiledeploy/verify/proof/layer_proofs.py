@@ -228,7 +228,7 @@ def _all_cases(
 
 def _is_known(layer: StoredLayer, operator: Certified) -> bool:
     """Whether the operator's cases are what runtimes compute for a layer."""
-    return layer.op in operator.CERTIFIED_FORMS or (layer.table is not None and operator.ONE_CODE)
+    return layer.op in operator.COMPUTED_FORMS or (layer.table is not None and operator.ONE_CODE)
 
 
 def _grid_reasons(
@@ -392,16 +392,17 @@ def proven_by_structure(first: StoredLayer, second: StoredLayer) -> ProofResult:
             method="structure", statement=said, reasons=tuple(reasons), accumulator=accumulator
         )
     worst = differs[np.argmax(np.abs(factors / others - 1)[differs])]
-    apart = (
+    multipliers_differ = (
         f"{differs.size} of {factors.size} float32 multipliers differ, most in channel {worst}: "
         f"{factors[worst]:.9g} and {others[worst]:.9g}"
     )
     if not exact or not compare_weighted(first, second, every).equal:
-        reasons.append(apart)
+        reasons.append(multipliers_differ)
     return ProofResult(
         method="enumeration",
         cases=int((span.high - span.low + 1).sum()),
-        statement=f"{said}; {apart}, but around every step of the codes both give the same",
+        statement=f"{said}; {multipliers_differ}, but around every step of the codes both give "
+        "the same",
         reasons=tuple(reasons),
         accumulator=accumulator,
     )

@@ -17,7 +17,9 @@ from mobiledeploy.compare.judge import judge
 from mobiledeploy.formats.tflite import parse
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.integer.graph import IntegerGraph
+from mobiledeploy.integer.quantise import quantise
 from mobiledeploy.ops.add import Add
+from mobiledeploy.ops.architecture import INPUT, Architecture, Layer
 from mobiledeploy.ops.conv import Conv
 from mobiledeploy.ops.dense import Dense
 from mobiledeploy.ops.mean import Mean
@@ -235,7 +237,7 @@ def test_other_padding_costs_the_layer_its_proof(files: tuple[bytes, bytes]) -> 
     assert unproven(files[0], model.SerializeToString()) == {"stem"}
 
 
-def test_multipliers_a_hair_apart_are_compared_on_every_sum(
+def test_multipliers_that_differ_in_the_last_place_are_compared_on_every_sum(
     graph: IntegerGraph, files: tuple[bytes, bytes]
 ) -> None:
     def nudge(node: Any) -> Node:
@@ -336,3 +338,40 @@ def test_a_first_layer_written_over_four_pixels_is_proven_and_loses_it() -> None
     values[-1, -4, 1, 0] ^= 1  # of the second copy of the last channel
     kernel.CopyFrom(numpy_helper.from_array(values, kernel.name))
     assert unproven(first, model.SerializeToString()) == {stem}
+
+
+def gated() -> IntegerGraph:
+    """Products of images, and of channels with an image, around a hard swish."""
+
+    def layer(name: str, op: str, *inputs: str, channels: int = 8, **more: Any) -> Layer:
+        given = {"in_channels": 8, **more}
+        return Layer(name=name, op=op, inputs=inputs, out_channels=channels, **given)
+
+    layers = (
+        layer("left", "conv", INPUT, in_channels=3, kernel=(3, 3)),
+        layer("right", "conv", INPUT, in_channels=3, kernel=(3, 3)),
+        layer("product", "mul", "left", "right"),
+        layer("swished", "hard_swish", "product"),
+        layer("gate", "conv", "swished", kernel=(8, 6), padding="valid"),
+        layer("gated", "mul", "swished", "gate"),
+        layer("pool", "mean", "gated"),
+        layer("logits", "dense", "pool", channels=4),
+        layer("scores", "softmax", "logits", channels=4, in_channels=4),
+    )
+    network, ranges = graphs.random_network(
+        Architecture(name="gated", input_shape=(8, 6, 3), layers=layers)
+    )
+    return quantise(network, ranges)
+
+
+def test_files_with_products_and_hard_swishes_are_certified() -> None:
+    graph = gated()
+    first, second = tflite.write(graph), onnx.write(graph, certify(graph))
+    found = certificate_of(first, second)
+    assert found.holds, found.verdict
+    assert found.verdict.startswith("8 layers are proven")
+    methods = {proof.kind: proof.method for proof in found.layers}
+    assert methods["mul"] == methods["hard_swish"] == "enumeration"
+    tried = {check.name: check.cases for check in found.checks}
+    assert tried["every multiplication, on its own"] == 2 * 2**16
+    assert tried["every hard swish, on its own"] == 2**8

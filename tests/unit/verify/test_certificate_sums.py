@@ -19,7 +19,7 @@ def bad_addition() -> IntegerGraph:
     return graphs.addition((half, half, one), (0, 0, 0))
 
 
-def test_an_addition_that_kernels_round_apart_is_not_proven() -> None:
+def test_an_addition_that_kernels_round_differently_is_not_proven() -> None:
     graph = bad_addition()
     scales = (np.float32(0.5), np.float32(0.5))
     made_up = {

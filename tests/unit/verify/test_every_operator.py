@@ -4,25 +4,22 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
+import graphs
 import numpy as np
 import pytest
 from known import known
 
+from mobiledeploy import reading
 from mobiledeploy.compare.judge import judge
-from mobiledeploy.ops import conv, mul, table
-from mobiledeploy.ops.activation import clamp
-from mobiledeploy.ops.certificate import all_codes, all_pairs
-from mobiledeploy.ops.operator import Certified, Example, Operator, Sampled
-from mobiledeploy.ops.tensors import QTensor
-from mobiledeploy.reading import (
-    INPUT,
-    Format,
-    LayerInput,
-    Reading,
-    StoredLayer,
-    StoredTensor,
-    StoredWeights,
-)
+from mobiledeploy.formats.onnx import parse as parse_onnx
+from mobiledeploy.formats.tflite import parse
+from mobiledeploy.integer.certify import certify
+from mobiledeploy.ops import mul, table
+from mobiledeploy.ops.certificate import all_pairs
+from mobiledeploy.ops.operator import Example, Operator, Sampled
+from mobiledeploy.reading import Reading, StoredLayer
+from mobiledeploy.spec.config import Head
+from mobiledeploy.targets import onnx, tflite
 from mobiledeploy.verify.layers import recompute
 from mobiledeploy.verify.proof import layer_proofs
 
@@ -33,78 +30,19 @@ EXAMPLES = [
 ]
 
 
-def tensor(of: QTensor) -> StoredTensor:
-    return StoredTensor(
-        name=of.name, shape=of.shape, dtype="int8", scale=of.scale, zero_point=of.zero_point
+def pair(example: Example) -> tuple[Reading, Reading]:
+    """The example in a graph, as a `.tflite` and as an `.onnx`."""
+    graph = graphs.around(example.node, example.inputs)
+    head: Head = "softmax" if example.node.output.name == "scores" else "logits"
+    return (
+        reading.read_tflite(parse(tflite.write(graph, head=head))),
+        reading.read_onnx(parse_onnx(onnx.write(graph, certify(graph), head=head))),
     )
 
 
-def layer_of(
-    operator: Operator[Any], example: Example, scales: Sequence[np.float32], op: str
-) -> StoredLayer:
-    """What a reader makes of an example."""
-    node: Any = example.node
-    described = operator.float_layer(node, example.inputs)
-    options: dict[str, Any] = {}
-    if operator is conv:
-        around = conv.pads(node, example.inputs[0].shape[:2])
-        options = {"strides": node.strides, "pads": (*around[0], *around[1])}
-    if described.op == "mean":
-        options = {"window": example.inputs[0].shape[:2]}
-    if hasattr(node, "weights"):
-        weights = node.weights
-        options["weights"] = StoredWeights(
-            **dataclasses.asdict(weights),
-            kernel_zero=np.zeros_like(weights.kernel_scale, np.int32),
-            name="kernel",
-        )
-    if hasattr(node, "activation"):
-        options["clamp"] = clamp(node.activation, node.output)
-    return StoredLayer(
-        kind=described.op,
-        op=op,
-        name=node.output.name,
-        reads=tuple(
-            LayerInput(source=number - 1, scale=scale, zero_point=one.zero_point)
-            for number, (one, scale) in enumerate(zip(example.inputs, scales, strict=True))
-        ),
-        output=tensor(node.output),
-        **options,
-    )
-
-
-def reading_of(example: Example, layer: StoredLayer, file: Format) -> Reading:
-    """A file of the layer, and before it one that gives each input but the first."""
-    before = tuple(
-        StoredLayer(kind="clamp", op="Clip", name=one.name, reads=(), output=tensor(one))
-        for one in example.inputs[1:]
-    )
-    image = LayerInput(source=INPUT, scale=example.inputs[0].scale, zero_point=0)
-    before = tuple(dataclasses.replace(one, reads=(image,)) for one in before)
-    return Reading(
-        format=file,
-        producer="",
-        input=tensor(example.inputs[0]),
-        output=layer.output,
-        output_of=len(before),
-        layers=(*before, layer),
-    )
-
-
-def pair(operator: Operator[Any], example: Example) -> tuple[Reading, Reading]:
-    """The example as a `.tflite` and as an `.onnx`, as this project writes them."""
-    own = [one.scale for one in example.inputs]
-    first = layer_of(operator, example, own, operator.TFLITE[0])
-    second = dataclasses.replace(first, op=next(iter(operator.ONNX)))
-    if isinstance(operator, Certified):
-        certificate = operator.certify(example.node, example.inputs)
-        second = layer_of(operator, example, certificate.scales, next(iter(operator.ONNX)))
-        if certificate.table:
-            (codes,) = operator.litert_cases(example.node, example.inputs, (all_codes(),))
-            second = dataclasses.replace(
-                second, kind="table", op="Gather", table=codes.astype(np.int8)
-            )
-    return reading_of(example, first, "tflite"), reading_of(example, second, "onnx")
+def place(example: Example, layers: Sequence[StoredLayer]) -> int:
+    """Of the example's layer."""
+    return next(i for i, layer in enumerate(layers) if layer.name == example.node.output.name)
 
 
 def nothing_is_run(*_: object) -> Any:
@@ -115,31 +53,37 @@ def nothing_is_run(*_: object) -> Any:
 def test_it_is_one_function_in_both_files_and_proven(
     operator: Operator[Any], example: Example
 ) -> None:
-    judgement = judge(*pair(operator, example))
-    last = judgement.layers[-1]
-    assert last.first == last.second == len(judgement.layers) - 1
-    assert known(last.verdict).equal, last.verdict
-    if isinstance(operator, Sampled):
-        return
-    proof = layer_proofs.prove(judgement, [()] * len(judgement.layers), nothing_is_run)[-1]
-    assert proof.status == "proven", proof
+    judgement = judge(*pair(example))
+    assert [(layer.first, layer.second) for layer in judgement.layers] == [
+        (i, i) for i in range(len(judgement.layers))
+    ]
+    at = place(example, judgement.readings[0].layers)
+    verdict = known(judgement.layers[at].verdict)
+    assert verdict.equal, verdict
+    if not isinstance(operator, Sampled):
+        reasons = [()] * len(judgement.layers)
+        proof = layer_proofs.prove(judgement, reasons, nothing_is_run)[at]
+        assert proof.status == "proven", proof
 
 
 @pytest.mark.parametrize(("operator", "example"), EXAMPLES)
 def test_another_output_grid_is_another_function(
     operator: Operator[Any], example: Example
 ) -> None:
-    first, second = pair(operator, example)
-    *before, last = second.layers
-    grid = dataclasses.replace(last.output, scale=np.float32(0.97 * float(last.output.scale or 0)))
-    if last.table is not None:
-        changed = dataclasses.replace(last, table=last.table[::-1])
+    first, second = pair(example)
+    at = place(example, first.layers)
+    layers = list(second.layers)
+    if layers[at].table is None:
+        scale = np.float32(0.97 * float(layers[at].output.scale or 0))
+        grid = dataclasses.replace(layers[at].output, scale=scale)
+        layers[at] = dataclasses.replace(layers[at], output=grid)
     else:
-        changed = dataclasses.replace(last, output=grid)
-    judgement = judge(first, dataclasses.replace(second, layers=(*before, changed)))
-    assert not known(judgement.layers[-1].verdict).equal
+        layers[at] = dataclasses.replace(layers[at], table=known(layers[at].table)[::-1])
+    judgement = judge(first, dataclasses.replace(second, layers=tuple(layers)))
+    assert not known(judgement.layers[at].verdict).equal
     if not isinstance(operator, Sampled):
-        proof = layer_proofs.prove(judgement, [()] * len(judgement.layers), nothing_is_run)[-1]
+        reasons = [()] * len(judgement.layers)
+        proof = layer_proofs.prove(judgement, reasons, nothing_is_run)[at]
         assert proof.status == "not proven"
         assert proof.reasons
 
@@ -152,13 +96,19 @@ def test_its_codes_are_recomputed_for_both_files(
     codes = [random.integers(-128, 128, (2, *one.shape)).astype(np.int8) for one in example.inputs]
     computed = operator.litert_codes(example.node, example.inputs, codes, kernel="x86")
     given = computed.astype(np.int16)
-    for reading in pair(operator, example):
-        layer = reading.layers[-1]
-        allowed = operator.WITHIN if isinstance(operator, Sampled) else 0
-        assert known(recompute.error(layer, reading.format, codes, given)) <= allowed
+    allowed = operator.WITHIN if isinstance(operator, Sampled) else 0
+    files = pair(example)
+    at = place(example, files[0].layers)
+    for file in files:
+        layer = file.layers[at]
+        inputs = [
+            batch.reshape(len(batch), -1) if one.shape[:-1] == (1, 1) else batch
+            for one, batch in zip(example.inputs, codes, strict=True)
+        ]
+        assert known(recompute.error(layer, file.format, inputs, given)) <= allowed
         off = given.copy()
         off.flat[0] += 3 if off.flat[0] < 0 else -3
-        assert known(recompute.error(layer, reading.format, codes, off)) > allowed
+        assert known(recompute.error(layer, file.format, inputs, off)) > allowed
 
 
 def test_onnx_runtime_s_own_product_is_known_to_the_code() -> None:
