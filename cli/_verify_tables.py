@@ -1,4 +1,4 @@
-"""The tables and findings that `mobiledeploy verify --verbose` prints below the summary."""
+"""The tables that `mobiledeploy verify --verbose` prints below the summary."""
 
 import string
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""The `mobiledeploy` program: its commands and its exit statuses."""
+"""The `mobiledeploy` program, which maps errors to exit statuses."""
 
 import sys
 from typing import Annotated, Final

@@ -13,9 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mobiledeploy.compare.align import Alignment
-from mobiledeploy.reading import INPUT, Reading
-from mobiledeploy.reading import StoredLayer as Layer
-from mobiledeploy.reading import StoredWeights as Weights
+from mobiledeploy.reading import INPUT, Reading, StoredLayer, StoredWeights
 
 Reals: TypeAlias = npt.NDArray[np.float64]
 
@@ -115,7 +113,7 @@ def origins(a: Reading, b: Reading, alignment: Alignment) -> Origins:
     )
 
 
-def words(origin: Origins, layers: tuple[Layer, ...]) -> str:
+def words(origin: Origins, layers: tuple[StoredLayer, ...]) -> str:
     """Return in a sentence whether the files hold the same network.
 
     Args:
@@ -136,7 +134,7 @@ def words(origin: Origins, layers: tuple[Layer, ...]) -> str:
     return "; ".join(said)
 
 
-def _scales(ratios: tuple[tuple[int, float], ...], layers: tuple[Layer, ...]) -> str:
+def _scales(ratios: tuple[tuple[int, float], ...], layers: tuple[StoredLayer, ...]) -> str:
     distances = sorted(abs(np.log(ratio)) for _, ratio in ratios)
     middle = 100 * float(np.expm1(distances[len(distances) // 2]))
     position, ratio = max(ratios, key=lambda pair: abs(np.log(pair[1])))
@@ -153,7 +151,7 @@ def _percent(value: float) -> str:
     return f"{value:.0f} %" if value >= 10 else f"{value:.2g} %"
 
 
-def _origin(origin: Origins, layers: tuple[Layer, ...]) -> str:
+def _origin(origin: Origins, layers: tuple[StoredLayer, ...]) -> str:
     if not origin.unlike:
         return (
             f"they hold the same network: the weights of all {origin.weighted} layers are the "
@@ -181,11 +179,11 @@ def _origin(origin: Origins, layers: tuple[Layer, ...]) -> str:
     )
 
 
-def _name(layer: Layer) -> str:
+def _name(layer: StoredLayer) -> str:
     return layer.name.partition(";")[0]
 
 
-def _real(layer: Layer, weights: Weights) -> tuple[Reals, Reals]:
+def _real(layer: StoredLayer, weights: StoredWeights) -> tuple[Reals, Reals]:
     """Return real weights, outputs first, and the step of each output channel."""
     kernel = weights.kernel.astype(np.float64)
     if layer.kind == "depthwise":
@@ -211,7 +209,7 @@ def _rescaled(a: tuple[Reals, Reals], other: Reals) -> tuple[Reals, Reals]:
     return a[0] * factor, a[1] * np.abs(factor)
 
 
-def _largest(weights: Weights) -> int:
+def _largest(weights: StoredWeights) -> int:
     """Return the largest code, zero point taken off."""
     zero = np.broadcast_to(weights.kernel_zero, weights.kernel_scale.shape)
     low, high = int(weights.kernel.min(initial=0)), int(weights.kernel.max(initial=0))

@@ -1,4 +1,4 @@
-"""Compile an Android app without Gradle: from sources and libraries to resources and DEX files."""
+"""Compile an Android app without Gradle: sources, resources and libraries to an APK's files."""
 
 import dataclasses
 import xml.etree.ElementTree as ET

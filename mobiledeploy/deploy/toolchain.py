@@ -1,4 +1,4 @@
-"""The Android tools and libraries that `tools.toml` pins, file by file.
+"""The Android toolchain that `tools.toml` pins, file by file.
 
 They are downloaded once into the cache folder, outside the repository, and their digests are
 checked before every use. A file is there whole and with the pinned digest, or it is not there.

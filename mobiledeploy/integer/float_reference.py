@@ -14,11 +14,11 @@ from mobiledeploy.ops import table
 from mobiledeploy.ops.operator import WeightedNode
 from mobiledeploy.ops.tensors import Float32
 
-Kernels: TypeAlias = Mapping[str, tuple[Float32, Float32]]
+RealWeights: TypeAlias = Mapping[str, tuple[Float32, Float32]]
 """By node, its kernel (OHWI, 1HWC or OI) and its bias, real values."""
 
 
-def dequantised(graph: IntegerGraph) -> Kernels:
+def dequantised(graph: IntegerGraph) -> RealWeights:
     """Return the graph's own weights as real values."""
     return {
         node.output.name: node.weights.real(node.channel_axis)
@@ -27,7 +27,7 @@ def dequantised(graph: IntegerGraph) -> Kernels:
     }
 
 
-def run(graph: IntegerGraph, image: Float32, kernels: Kernels) -> Mapping[str, Float32]:
+def run(graph: IntegerGraph, image: Float32, kernels: RealWeights) -> Mapping[str, Float32]:
     """Return every tensor of a graph, by name, in real values.
 
     Args:

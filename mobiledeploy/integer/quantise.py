@@ -1,4 +1,4 @@
-"""From float layers and ranges to the integer graph, in plain NumPy.
+"""Quantise a float network to the integer graph, in plain NumPy.
 
 The arithmetic is TensorFlow's, so that its converter, given the same fake-quant graph, comes to
 the same scales, zero points, weights and biases. Each operator's module quantises its own layers.

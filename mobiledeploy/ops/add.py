@@ -47,7 +47,7 @@ from mobiledeploy.ops.onnx_reading import (
     dequantised_input,
     quantised_output,
 )
-from mobiledeploy.ops.operator import Cases, Example, Kernel, Trials
+from mobiledeploy.ops.operator import Cases, Example, Kernel, Trials, layer_of
 from mobiledeploy.ops.ranges import Interval, Ranges, step, wide_enough
 from mobiledeploy.ops.stored import Fault, StoredLayer
 from mobiledeploy.ops.tensors import QMAX, QMIN, Codes, Float32, Int8, QTensor, Shape, expect
@@ -173,13 +173,7 @@ def quantise(
 
 def float_layer(node: Add, inputs: Sequence[QTensor]) -> Layer:
     """Return the layer of a node."""
-    return Layer(
-        name=node.output.name,
-        op="add",
-        inputs=node.inputs,
-        in_channels=inputs[0].shape[-1],
-        out_channels=node.output.shape[-1],
-    )
+    return layer_of("add", node, inputs)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -1,4 +1,4 @@
-"""A network's shape: which layers, joined how. No weights, no framework.
+"""`Architecture`: which layers a float network has, how they are joined.
 
 `models/` writes the papers' tables as these rows, `network/` adds folded weights and counts
 costs, `training/` builds Keras and fake-quant graphs from them. What a layer means is said by

@@ -1,4 +1,4 @@
-"""Convolutions, full and depthwise: CONV_2D and DEPTHWISE_CONV_2D.
+"""Convolutions, full and depthwise: the operators `CONV_2D`, `DEPTHWISE_CONV_2D`.
 
 Both runtimes compute the same int32 sums and multiply them by the same float32 (`input scale *
 kernel scale / output scale`), halves to even, so that they need no certificate: see
@@ -18,13 +18,13 @@ from mobiledeploy.formats.onnx import OnnxOperator
 from mobiledeploy.formats.onnx.writer import OnnxWriter
 from mobiledeploy.formats.tflite import TfliteOperator, schema
 from mobiledeploy.formats.tflite.writer import TfliteWriter
-from mobiledeploy.ops import onnx, products, tflite
+from mobiledeploy.ops import onnx, products, tflite, without_weights
 from mobiledeploy.ops import weights as integers
 from mobiledeploy.ops.activation import clamp
 from mobiledeploy.ops.architecture import Activation, Layer
 from mobiledeploy.ops.certificate import Certificate
 from mobiledeploy.ops.dense import Dense
-from mobiledeploy.ops.file_form import FileForm, ScaleRatio
+from mobiledeploy.ops.file_form import FileForm
 from mobiledeploy.ops.grid import Grid
 from mobiledeploy.ops.onnx import OnnxInput
 from mobiledeploy.ops.onnx_reading import (
@@ -49,11 +49,11 @@ from mobiledeploy.ops.onnx_weights import (
     stored_weights,
     weights_of,
 )
-from mobiledeploy.ops.operator import Example, Kernel, Trials, Work
+from mobiledeploy.ops.operator import Example, Kernel, Trials, Work, layer_of
 from mobiledeploy.ops.padding import Padding, Pair, output_size, same_pads, sides_after
 from mobiledeploy.ops.padding import pads as window_pads
 from mobiledeploy.ops.products import EXACT, Exact
-from mobiledeploy.ops.ranges import Interval, Ranges, step, wide_enough
+from mobiledeploy.ops.ranges import Interval
 from mobiledeploy.ops.stored import INPUT, Fault, StoredLayer, with_fault
 from mobiledeploy.ops.tensors import QMAX, QMIN, Float32, Int8, QTensor, Shape, expect
 from mobiledeploy.ops.tflite import Scope, TfliteInput, Version, refusal
@@ -147,6 +147,10 @@ class Conv:
 
 
 NODE: type[Conv] = Conv
+operand_ranges = without_weights.operand_ranges
+output_range = integers.output_range
+scale_ratios = without_weights.scale_ratios
+"""None: what XNNPACK looks at depends on the weights, see `weights.WIDEST_MULTIPLIER`."""
 
 
 def kernel_shape(layer: Layer) -> Shape:
@@ -180,29 +184,6 @@ def work(layer: Layer, inputs: Sequence[Shape]) -> Work:
     )
 
 
-def operand_ranges(layer: Layer, ranges: Ranges) -> Ranges:
-    """Leave the input's range as it is."""
-    del layer, ranges
-    return {}
-
-
-def output_range(
-    layer: Layer, ranges: Ranges, inputs: Sequence[Shape], weights: Weights | None
-) -> Interval:
-    """Return a range whose step is large enough for the multipliers."""
-    del inputs
-    limit = integers.smallest_output_step(
-        integers.required(layer.name, weights), step(ranges, layer.inputs[0])
-    )
-    return wide_enough(limit, layer.name, ranges[layer.name])
-
-
-def scale_ratios(inputs: Sequence[float], output: float) -> tuple[ScaleRatio, ...]:
-    """Return none: what XNNPACK looks at depends on the weights, see `weights`."""
-    del inputs, output
-    return ()
-
-
 def quantise(
     layer: Layer, inputs: Sequence[Grid], output: QTensor, weights: Weights | None
 ) -> Conv:
@@ -227,12 +208,8 @@ def quantise(
 
 def float_layer(node: Conv, inputs: Sequence[QTensor]) -> Layer:
     """Return the layer of a node."""
-    return Layer(
-        name=node.output.name,
-        op="depthwise" if node.depthwise else "conv",
-        inputs=node.inputs,
-        in_channels=inputs[0].shape[-1],
-        out_channels=node.output.shape[-1],
+    return dataclasses.replace(
+        layer_of("depthwise" if node.depthwise else "conv", node, inputs),
         kernel=node.window,
         strides=node.strides,
         padding=node.padding,

@@ -16,11 +16,11 @@ from mobiledeploy.formats.onnx import OnnxOperator
 from mobiledeploy.formats.onnx.writer import OnnxWriter
 from mobiledeploy.formats.tflite import TfliteOperator
 from mobiledeploy.formats.tflite.writer import TfliteWriter
-from mobiledeploy.ops import onnx, products, tflite
+from mobiledeploy.ops import onnx, products, tflite, without_weights
 from mobiledeploy.ops import weights as integers
 from mobiledeploy.ops.architecture import Layer
 from mobiledeploy.ops.certificate import Certificate
-from mobiledeploy.ops.file_form import FileForm, MisreadScales, ScaleRatio
+from mobiledeploy.ops.file_form import FileForm, MisreadScales
 from mobiledeploy.ops.grid import Grid
 from mobiledeploy.ops.onnx import OnnxInput
 from mobiledeploy.ops.onnx_reading import (
@@ -42,9 +42,9 @@ from mobiledeploy.ops.onnx_weights import (
     transposed,
     weights_of,
 )
-from mobiledeploy.ops.operator import Example, Kernel, Trials, Work
+from mobiledeploy.ops.operator import Example, Kernel, Trials, Work, layer_of
 from mobiledeploy.ops.products import Exact
-from mobiledeploy.ops.ranges import Interval, Ranges, step, wide_enough
+from mobiledeploy.ops.ranges import Interval
 from mobiledeploy.ops.stored import StoredLayer, with_fault
 from mobiledeploy.ops.tensors import QMAX, QMIN, Float32, Int8, QTensor, Shape, expect
 from mobiledeploy.ops.tflite import Scope, TfliteInput, Version, refusal
@@ -119,6 +119,10 @@ class Dense:
 
 
 NODE: type[Dense] = Dense
+operand_ranges = without_weights.operand_ranges
+output_range = integers.output_range
+scale_ratios = without_weights.scale_ratios
+"""None: what XNNPACK looks at depends on the weights, see `weights.WIDEST_MULTIPLIER`."""
 
 
 def kernel_shape(layer: Layer) -> Shape:
@@ -146,29 +150,6 @@ def work(layer: Layer, inputs: Sequence[Shape]) -> Work:
     )
 
 
-def operand_ranges(layer: Layer, ranges: Ranges) -> Ranges:
-    """Leave the input's range as it is."""
-    del layer, ranges
-    return {}
-
-
-def output_range(
-    layer: Layer, ranges: Ranges, inputs: Sequence[Shape], weights: Weights | None
-) -> Interval:
-    """Return a range whose step is large enough for the multiplier."""
-    del inputs
-    limit = integers.smallest_output_step(
-        integers.required(layer.name, weights), step(ranges, layer.inputs[0])
-    )
-    return wide_enough(limit, layer.name, ranges[layer.name])
-
-
-def scale_ratios(inputs: Sequence[float], output: float) -> tuple[ScaleRatio, ...]:
-    """Return none: what XNNPACK looks at depends on the weights, see `weights`."""
-    del inputs, output
-    return ()
-
-
 def quantise(
     layer: Layer, inputs: Sequence[Grid], output: QTensor, weights: Weights | None
 ) -> Dense:
@@ -186,13 +167,7 @@ def quantise(
 
 def float_layer(node: Dense, inputs: Sequence[QTensor]) -> Layer:
     """Return the layer of a node."""
-    return Layer(
-        name=node.output.name,
-        op="dense",
-        inputs=node.inputs,
-        in_channels=inputs[0].shape[-1],
-        out_channels=node.output.shape[-1],
-    )
+    return layer_of("dense", node, inputs)
 
 
 def litert_codes(

@@ -32,7 +32,7 @@ from mobiledeploy.ops.onnx_reading import (
     OnnxReader,
     ReadOnnx,
 )
-from mobiledeploy.ops.operator import Cases, Example, Kernel, Trials
+from mobiledeploy.ops.operator import Cases, Example, Kernel, Trials, layer_of
 from mobiledeploy.ops.ranges import Interval, Ranges, step, wide_enough
 from mobiledeploy.ops.stored import StoredLayer
 from mobiledeploy.ops.tensors import QMAX, QMIN, Codes, Float32, Int8, QTensor, Shape, expect
@@ -132,13 +132,7 @@ def quantise(
 
 def float_layer(node: HardSwish, inputs: Sequence[QTensor]) -> Layer:
     """Return the layer of a node."""
-    return Layer(
-        name=node.output.name,
-        op="hard_swish",
-        inputs=node.inputs,
-        in_channels=inputs[0].shape[-1],
-        out_channels=node.output.shape[-1],
-    )
+    return layer_of("hard_swish", node, inputs)
 
 
 def litert(codes: Codes, scales: tuple[np.float32, np.float32], zeros: tuple[int, int]) -> Codes:

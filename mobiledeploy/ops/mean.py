@@ -1,4 +1,4 @@
-"""The mean over height and width, global average pooling: MEAN, and AVERAGE_POOL_2D like it.
+"""The mean over height and width, also called global average pooling.
 
 All kernels compute `round(scale / positions * sum(code - zero point)) + zero point`; XNNPACK puts
 the zero points into one constant before it rounds, ONNX Runtime rounds before it adds the
@@ -40,7 +40,7 @@ from mobiledeploy.ops.onnx_reading import (
     one_input,
     pool_of,
 )
-from mobiledeploy.ops.operator import Cases, Example, Kernel, Trials
+from mobiledeploy.ops.operator import Cases, Example, Kernel, Trials, layer_of
 from mobiledeploy.ops.padding import same_pads
 from mobiledeploy.ops.products import batch_room
 from mobiledeploy.ops.ranges import Interval, Ranges, step, wide_enough
@@ -146,13 +146,7 @@ def quantise(
 
 def float_layer(node: Mean, inputs: Sequence[QTensor]) -> Layer:
     """Return the layer of a node."""
-    return Layer(
-        name=node.output.name,
-        op="mean",
-        inputs=node.inputs,
-        in_channels=inputs[0].shape[-1],
-        out_channels=node.output.shape[-1],
-    )
+    return layer_of("mean", node, inputs)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -580,8 +574,8 @@ def _read_average_pool(reader: OnnxReader, node: OnnxOperator) -> OnnxActivation
 
 
 ONNX: Mapping[str, ReadOnnx] = {
-    "AveragePool": _read_average_pool,
     "GlobalAveragePool": _read_mean,
+    "AveragePool": _read_average_pool,
     "QLinearAveragePool": one_input(_read_average_pool),
     "QLinearGlobalAveragePool": one_input(_read_mean),
     "ReduceMean": _read_mean,

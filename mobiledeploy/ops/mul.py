@@ -49,7 +49,7 @@ from mobiledeploy.ops.onnx_reading import (
     dequantised_input,
     quantised_output,
 )
-from mobiledeploy.ops.operator import Cases, Example, Kernel, Trials
+from mobiledeploy.ops.operator import Cases, Example, Kernel, Trials, layer_of
 from mobiledeploy.ops.ranges import Interval, Ranges, step, wide_enough
 from mobiledeploy.ops.stored import Fault, LayerInput, StoredLayer, with_fault
 from mobiledeploy.ops.tensors import (
@@ -182,13 +182,7 @@ def quantise(
 
 def float_layer(node: Mul, inputs: Sequence[QTensor]) -> Layer:
     """Return the layer of a node."""
-    return Layer(
-        name=node.output.name,
-        op="mul",
-        inputs=node.inputs,
-        in_channels=inputs[0].shape[-1],
-        out_channels=node.output.shape[-1],
-    )
+    return layer_of("mul", node, inputs)
 
 
 def xnnpack_x86(products: Codes, multiplier: np.float32, zero: int) -> Codes:

@@ -138,7 +138,7 @@ class Operator(Protocol[N]):
         LAYERS: What it is called in an `Architecture`.
         TFLITE: What it is called in a `.tflite`, in the schema's `BuiltinOperator`.
         ONNX: What it is called in an `.onnx`, between quantise/dequantise pairs or with grids of
-            its own, and how a layer is read from each.
+            its own, and how a layer is read from each. The first is what `write_onnx` adds.
         FIXED_RANGE: The range of every output, where it does not depend on what is computed.
         IMAGES: Whether it reads images, so that a vector in a file is an image of one pixel to it.
         SYMMETRIC: Whether it has two operands that may change places.
@@ -441,6 +441,23 @@ class Sampled(Protocol):
 def has_weights(operator: Operator[Any]) -> bool:
     """Whether an operator's nodes have a kernel and a bias."""
     return any(field.name == "weights" for field in dataclasses.fields(operator.NODE))
+
+
+def layer_of(op: str, node: Node, inputs: Sequence[QTensor]) -> Layer:
+    """Return the layer of a node that has no options, under the names of its tensors.
+
+    Args:
+        op: What the operator is called in an `Architecture`.
+        node: The node.
+        inputs: What it reads.
+    """
+    return Layer(
+        name=node.output.name,
+        op=op,
+        inputs=node.inputs,
+        in_channels=inputs[0].shape[-1],
+        out_channels=node.output.shape[-1],
+    )
 
 
 def by_each_kernel(

@@ -1,4 +1,4 @@
-"""Sums of products of int8 codes and weights: exact, and as fast as float32 multiplies matrices.
+"""Exact sums of products of int8 codes, computed with float32 matrix products.
 
 float32 holds every whole number up to 2**24. While no sum over |weight| times the widest input can
 leave that range, every partial sum is exact in whatever order a BLAS library adds. Longer sums

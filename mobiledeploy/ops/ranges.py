@@ -1,4 +1,4 @@
-"""The real interval that each activation takes: what calibration and QAT hand to quantisation."""
+"""The real interval that each activation takes, from which quantisation makes its grid."""
 
 from collections.abc import Mapping
 from typing import Final, TypeAlias

@@ -40,7 +40,7 @@ from mobiledeploy.ops.onnx_reading import (
     ReadOnnx,
     one_input,
 )
-from mobiledeploy.ops.operator import Example, Kernel, Trials
+from mobiledeploy.ops.operator import Example, Kernel, Trials, layer_of
 from mobiledeploy.ops.ranges import Interval
 from mobiledeploy.ops.stored import Fault, StoredLayer
 from mobiledeploy.ops.tensors import QMAX, QMIN, Codes, Float32, Int8, QTensor, Shape, expect
@@ -130,13 +130,7 @@ def quantise(
 
 def float_layer(node: Softmax, inputs: Sequence[QTensor]) -> Layer:
     """Return the layer of a node."""
-    return Layer(
-        name=node.output.name,
-        op="softmax",
-        inputs=node.inputs,
-        in_channels=inputs[0].shape[-1],
-        out_channels=node.output.shape[-1],
-    )
+    return layer_of("softmax", node, inputs)
 
 
 def litert_codes(
@@ -341,8 +335,8 @@ def _read_softmax(reader: OnnxReader, node: OnnxOperator) -> OnnxValue | None:
 
 
 ONNX: Mapping[str, ReadOnnx] = {
-    "QLinearSoftmax": one_input(_read_softmax),
     "Softmax": _read_softmax,
+    "QLinearSoftmax": one_input(_read_softmax),
 }
 
 

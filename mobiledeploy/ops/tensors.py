@@ -1,4 +1,4 @@
-"""The int8 tensors that operators read and write.
+"""The int8 tensors of an integer graph.
 
 A real value is `(code - zero_point) * scale`. This is TFLite's "full integer" specification:
 https://ai.google.dev/edge/litert/models/quantization_spec

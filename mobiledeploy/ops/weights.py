@@ -1,4 +1,4 @@
-"""From a float kernel and bias to int8 and int32, with checked invariants.
+"""Quantise a float kernel and bias to int8 weights with int32 biases.
 
 Kernels are int8, symmetric (zero point 0, values -127..127), with one scale an output channel, or
 a single one for the dense layer; biases are int32 on the grid `input scale * kernel scale`.
@@ -10,14 +10,17 @@ tensorflow/core/kernels/fake_quant_ops_functor.h, float32 throughout, no fused m
 """
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from mobiledeploy.base.errors import ConversionError
+from mobiledeploy.ops.architecture import Layer
+from mobiledeploy.ops.ranges import Interval, Ranges, step, wide_enough
 from mobiledeploy.ops.stored import StoredWeights
-from mobiledeploy.ops.tensors import QMAX, QMIN, Float32, Int8, Int32, QTensor, expect
+from mobiledeploy.ops.tensors import QMAX, QMIN, Float32, Int8, Int32, QTensor, Shape, expect
 
 WIDEST_MULTIPLIER: Final = 256
 """XNNPACK's limit for input scale * kernel scale / output scale; LiteRT 2.3 cannot load a file
@@ -193,6 +196,15 @@ def smallest_output_step(weights: Weights, input_step: float) -> float:
         input_step: Scale of its input.
     """
     return input_step * float(np.abs(weights.kernel).max()) / QMAX / WIDEST_MULTIPLIER
+
+
+def output_range(
+    layer: Layer, ranges: Ranges, inputs: Sequence[Shape], weights: Weights | None
+) -> Interval:
+    """Return an output range whose step is large enough for the layer's multipliers."""
+    del inputs
+    limit = smallest_output_step(required(layer.name, weights), step(ranges, layer.inputs[0]))
+    return wide_enough(limit, layer.name, ranges[layer.name])
 
 
 def quantise(kernel: Float32, bias: Float32, input_scale: float, *, per_channel: bool) -> QWeights:

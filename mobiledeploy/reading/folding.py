@@ -1,4 +1,4 @@
-"""Fold paddings and clamps into the layers around them once a whole file is read."""
+"""Fold paddings, clamps and their like into the layers around them."""
 
 import dataclasses
 from collections import Counter

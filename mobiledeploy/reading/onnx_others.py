@@ -1,4 +1,4 @@
-"""ONNX operators that are read for comparison and have no node in an integer graph."""
+"""ONNX operators that are read for comparison only: integer graphs have none of them."""
 
 import dataclasses
 from collections.abc import Mapping

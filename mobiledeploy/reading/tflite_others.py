@@ -1,4 +1,4 @@
-"""Operators of a `.tflite` that are read for comparison and have no node in an integer graph."""
+"""TFLite operators that are read for comparison only: integer graphs have none of them."""
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence

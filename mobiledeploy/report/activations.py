@@ -14,7 +14,7 @@ import numpy.typing as npt
 from mobiledeploy.base.errors import ConversionError
 from mobiledeploy.base.progress import Event, Progress
 from mobiledeploy.integer import float_reference, oracle
-from mobiledeploy.integer.float_reference import Kernels
+from mobiledeploy.integer.float_reference import RealWeights
 from mobiledeploy.integer.graph import IntegerGraph
 from mobiledeploy.ops import table
 from mobiledeploy.ops.operator import Node
@@ -42,7 +42,7 @@ def measure(
     graph: IntegerGraph,
     images: Int8,
     names: Sequence[str],
-    kernels: Kernels,
+    kernels: RealWeights,
     *,
     threads: int,
     progress: Progress,

@@ -12,7 +12,7 @@ from mobiledeploy.base.errors import ConversionError
 from mobiledeploy.base.progress import Progress
 from mobiledeploy.formats.model_file import ModelFile
 from mobiledeploy.integer import float_reference, tflite_reader
-from mobiledeploy.integer.float_reference import Kernels
+from mobiledeploy.integer.float_reference import RealWeights
 from mobiledeploy.integer.graph import IntegerGraph
 from mobiledeploy.network.cost import LayerCost, cost
 from mobiledeploy.network.network import Network
@@ -117,7 +117,7 @@ def _measure(
     )
 
 
-def _kernels(graph: IntegerGraph, network: Network | None) -> tuple[Kernels, ReferenceKind]:
+def _kernels(graph: IntegerGraph, network: Network | None) -> tuple[RealWeights, ReferenceKind]:
     """Return the float network's weights where it has the same layers, else the graph's own."""
     own = float_reference.dequantised(graph)
     if network is None:

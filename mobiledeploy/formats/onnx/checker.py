@@ -1,4 +1,4 @@
-"""What ONNX's own checker and shape inference say of a file: C++, in a process of its own."""
+"""What ONNX's own checker says of a file, shapes included: C++, in a process of its own."""
 
 import dataclasses
 import json

@@ -1,4 +1,4 @@
-"""Parse any `.onnx`: texts and sizes are checked, nothing is executed or given to ONNX's C++.
+"""Parse any `.onnx`: texts, sizes and references are checked, nothing is executed.
 
 What the format allows is kept, sensible or not; `model.require_supported` says whether we can
 compute it. Format: https://github.com/onnx/onnx/blob/main/docs/IR.md.

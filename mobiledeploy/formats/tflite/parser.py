@@ -1,4 +1,4 @@
-"""Parse any `.tflite`: every offset and size is checked, nothing is executed.
+"""Parse any `.tflite`: offsets, sizes and indices are checked, nothing is executed.
 
 What the schema allows is kept, sensible or not; `model.require_supported` says whether we can
 compute it. Schema: tensorflow/compiler/mlir/lite/schema/schema.fbs.

@@ -9,8 +9,7 @@ import numpy.typing as npt
 
 from mobiledeploy.base.errors import ParityError
 from mobiledeploy.ops.softmax import SOFTMAX_SCALE, SOFTMAX_ZERO_POINT
-from mobiledeploy.reading import Reading
-from mobiledeploy.reading import StoredTensor as Tensor
+from mobiledeploy.reading import Reading, StoredTensor
 from mobiledeploy.runtimes import Array
 from mobiledeploy.verify.outputs.parity import Answers, Outputs
 
@@ -166,7 +165,7 @@ def in_steps(real: Array, ruler: OutputGrid, *, who: str) -> Outputs:
     return steps
 
 
-def _grid(tensor: Tensor) -> OutputGrid | None:
+def _grid(tensor: StoredTensor) -> OutputGrid | None:
     if tensor.scale is None or tensor.zero_point is None:
         return None
     return OutputGrid(scale=float(tensor.scale), zero_point=tensor.zero_point)

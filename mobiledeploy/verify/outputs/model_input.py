@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from mobiledeploy.base.errors import ParityError
 from mobiledeploy.data.dataset import Pixels
-from mobiledeploy.reading import StoredTensor as Tensor
+from mobiledeploy.reading import StoredTensor
 from mobiledeploy.runtimes import Array, TensorInfo
 
 Channels: TypeAlias = tuple[float, ...]
@@ -101,7 +101,7 @@ def image_shape(info: TensorInfo) -> tuple[int, int, int]:
     )
 
 
-def feeds(inputs: Sequence[tuple[Tensor, TensorInfo]]) -> list[PixelInput]:
+def feeds(inputs: Sequence[tuple[StoredTensor, TensorInfo]]) -> list[PixelInput]:
     """Return how pixels become the inputs of files that claim to be one classifier.
 
     Args:
@@ -118,7 +118,7 @@ def feeds(inputs: Sequence[tuple[Tensor, TensorInfo]]) -> list[PixelInput]:
     ]
 
 
-def scaling_of(tensor: Tensor) -> Scaling | None:
+def scaling_of(tensor: StoredTensor) -> Scaling | None:
     """Return the scaling that an input's grid covers best, or None if there is no grid."""
     if tensor.scale is None or tensor.zero_point is None:
         return None
@@ -133,12 +133,12 @@ def scaling_of(tensor: Tensor) -> Scaling | None:
     return best if miss(best) < LIKE else SCALINGS[0]
 
 
-def _range(tensor: Tensor) -> tuple[float, float]:
+def _range(tensor: StoredTensor) -> tuple[float, float]:
     scale, zero = float(tensor.scale or 0), int(tensor.zero_point or 0)
     return (-128 - zero) * scale, (127 - zero) * scale
 
 
-def _feed(tensor: Tensor, info: TensorInfo, scaling: Scaling) -> PixelInput:
+def _feed(tensor: StoredTensor, info: TensorInfo, scaling: Scaling) -> PixelInput:
     height, width, channels = image_shape(info)
     channels_first = info.shape != (height, width, channels)
     values = scaling.values(channels)
@@ -165,7 +165,7 @@ def _feed(tensor: Tensor, info: TensorInfo, scaling: Scaling) -> PixelInput:
     )
 
 
-def _as_type(codes: npt.NDArray[np.int64], dtype: np.dtype[Any], tensor: Tensor) -> Array:
+def _as_type(codes: npt.NDArray[np.int64], dtype: np.dtype[Any], tensor: StoredTensor) -> Array:
     if dtype == np.uint8:
         return (codes + 128).astype(np.uint8)
     if dtype == np.int8:

@@ -12,8 +12,7 @@ from mobiledeploy import reading
 from mobiledeploy.base import codec
 from mobiledeploy.compare.difference import Difference, StructureReport
 from mobiledeploy.formats.tflite import parse
-from mobiledeploy.reading import Reading
-from mobiledeploy.reading import StoredLayer as Layer
+from mobiledeploy.reading import Reading, StoredLayer
 from mobiledeploy.targets import tflite
 
 OURS = reading.read_tflite(parse(tflite.write(graphs.assorted_graph())))
@@ -35,16 +34,16 @@ def renamed(found: Reading) -> Reading:
     )
 
 
-def each(change: Callable[[Layer], Layer]) -> Reading:
+def each(change: Callable[[StoredLayer], StoredLayer]) -> Reading:
     return dataclasses.replace(OURS, layers=tuple(map(change, OURS.layers)))
 
 
-def one(change: Callable[[Layer], Layer]) -> Reading:
+def one(change: Callable[[StoredLayer], StoredLayer]) -> Reading:
     first, *rest = OURS.layers
     return dataclasses.replace(OURS, layers=(change(first), *rest))
 
 
-def reads_doubled(layer: Layer) -> Layer:
+def reads_doubled(layer: StoredLayer) -> StoredLayer:
     reads = tuple(
         dataclasses.replace(read, scale=None if read.scale is None else read.scale * np.float32(2))
         for read in layer.reads
@@ -52,25 +51,25 @@ def reads_doubled(layer: Layer) -> Layer:
     return dataclasses.replace(layer, reads=reads)
 
 
-def rounded(layer: Layer) -> Layer:
+def rounded(layer: StoredLayer) -> StoredLayer:
     assert layer.output.scale is not None
     scale = np.nextafter(layer.output.scale, np.float32(np.inf))
     return dataclasses.replace(layer, output=dataclasses.replace(layer.output, scale=scale))
 
 
-def in_floats(layer: Layer) -> Layer:
+def in_floats(layer: StoredLayer) -> StoredLayer:
     output = dataclasses.replace(layer.output, scale=None, zero_point=None)
     return dataclasses.replace(layer, output=output)
 
 
-def one_weight_off(layer: Layer) -> Layer:
+def one_weight_off(layer: StoredLayer) -> StoredLayer:
     assert layer.weights is not None
     kernel = layer.weights.kernel.copy()
     kernel.flat[0] ^= 1
     return dataclasses.replace(layer, weights=dataclasses.replace(layer.weights, kernel=kernel))
 
 
-def biases_off(layer: Layer) -> Layer:
+def biases_off(layer: StoredLayer) -> StoredLayer:
     assert layer.weights is not None
     weights = dataclasses.replace(layer.weights, bias=layer.weights.bias + 4000)
     return dataclasses.replace(layer, weights=weights)

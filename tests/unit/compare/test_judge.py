@@ -16,8 +16,7 @@ from mobiledeploy.formats.onnx import parse as parse_onnx
 from mobiledeploy.formats.tflite import parse
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.integer.graph import IntegerGraph
-from mobiledeploy.reading import Reading
-from mobiledeploy.reading import StoredLayer as Layer
+from mobiledeploy.reading import Reading, StoredLayer
 from mobiledeploy.targets import onnx, tflite
 
 
@@ -35,16 +34,16 @@ def pair(graph: IntegerGraph) -> tuple[Reading, Reading]:
     )
 
 
-def changed(found: Reading, index: int, change: Callable[[Layer], Layer]) -> Reading:
+def changed(found: Reading, index: int, change: Callable[[StoredLayer], StoredLayer]) -> Reading:
     layers = list(found.layers)
     layers[index] = change(layers[index])
     return dataclasses.replace(found, layers=tuple(layers))
 
 
-def with_weights(**fields: Any) -> Callable[[Layer], Layer]:
+def with_weights(**fields: Any) -> Callable[[StoredLayer], StoredLayer]:
     """A change of a layer's weights; each field a function of the old value."""
 
-    def change(layer: Layer) -> Layer:
+    def change(layer: StoredLayer) -> StoredLayer:
         assert layer.weights is not None
         new = {name: make(getattr(layer.weights, name)) for name, make in fields.items()}
         return dataclasses.replace(layer, weights=dataclasses.replace(layer.weights, **new))
@@ -118,7 +117,7 @@ def test_a_bias_is_named_with_its_channel_and_its_effect(pair: tuple[Reading, Re
     assert pair[0].layers[4].name in report.cause
 
 
-def dead(layer: Layer) -> Layer:
+def dead(layer: StoredLayer) -> StoredLayer:
     """Channel 2 never leaves the lowest code."""
 
     def low(bias: Any) -> Any:
@@ -184,10 +183,10 @@ def test_a_scale_changed_in_a_tensor_is_named_where_it_is_written(
     assert scale is not None
     other = scale * np.float32(1.5)
 
-    def output(layer: Layer) -> Layer:
+    def output(layer: StoredLayer) -> StoredLayer:
         return dataclasses.replace(layer, output=dataclasses.replace(layer.output, scale=other))
 
-    def read(layer: Layer) -> Layer:
+    def read(layer: StoredLayer) -> StoredLayer:
         return dataclasses.replace(
             layer, reads=tuple(dataclasses.replace(r, scale=other) for r in layer.reads)
         )

@@ -17,12 +17,12 @@ from mobiledeploy.base.errors import CorruptFileError
 from mobiledeploy.formats.onnx import parse as parse_onnx
 from mobiledeploy.formats.tflite import parse
 from mobiledeploy.integer.certify import certify
-from mobiledeploy.reading import StoredLayer as Layer
+from mobiledeploy.reading import StoredLayer
 from mobiledeploy.targets import onnx as onnx_target
 from mobiledeploy.targets import tflite as tflite_target
 
 
-def read_onnx(change: Callable[[Any], None]) -> tuple[Layer, ...]:
+def read_onnx(change: Callable[[Any], None]) -> tuple[StoredLayer, ...]:
     """The layers of our `.onnx` after a change of its protobuf."""
     graph = graphs.assorted_graph()
     model = onnx.load_from_string(onnx_target.write(graph, certify(graph)))
@@ -30,7 +30,7 @@ def read_onnx(change: Callable[[Any], None]) -> tuple[Layer, ...]:
     return reading.read_onnx(parse_onnx(model.SerializeToString())).layers
 
 
-def read_tflite(change: Callable[[TfliteFile], None]) -> tuple[Layer, ...]:
+def read_tflite(change: Callable[[TfliteFile], None]) -> tuple[StoredLayer, ...]:
     """The layers of our `.tflite` after a change of its flatbuffer."""
     file = TfliteFile(tflite_target.write(graphs.assorted_graph()))
     change(file)
@@ -55,7 +55,7 @@ def constant(model: Any, name: str, values: Any) -> str:
     return name
 
 
-def faults(layers: tuple[Layer, ...]) -> list[tuple[str, str]]:
+def faults(layers: tuple[StoredLayer, ...]) -> list[tuple[str, str]]:
     return [(layer.kind, fault.field) for layer in layers for fault in layer.faults]
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mobiledeploy.base.errors import ParityError
-from mobiledeploy.reading import StoredTensor as Tensor
+from mobiledeploy.reading import StoredTensor
 from mobiledeploy.runtimes import TensorInfo
 from mobiledeploy.verify.outputs.model_input import feeds, image_shape, scaling_of
 
@@ -12,9 +12,9 @@ PIXELS = np.arange(256, dtype=np.uint8).reshape(1, 16, 16, 1).repeat(3, axis=-1)
 UNIT, HALF = (1 / 128, 0), (2 / 255, -1)
 
 
-def tensor(grid: tuple[float, int] | None, axes: str = "NHWC") -> Tensor:
+def tensor(grid: tuple[float, int] | None, axes: str = "NHWC") -> StoredTensor:
     scale, zero = (None, None) if grid is None else (np.float32(grid[0]), grid[1])
-    return Tensor(
+    return StoredTensor(
         name="image", shape=(16, 16, 3), dtype="int8", scale=scale, zero_point=zero, axes=axes
     )
 

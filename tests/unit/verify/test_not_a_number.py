@@ -14,7 +14,7 @@ from mobiledeploy.data.evaluation import Evaluation
 from mobiledeploy.data.evaluation import read as read_evaluation
 from mobiledeploy.data.evaluation import to_bytes as evaluation_bytes
 from mobiledeploy.integer.quantise import quantise
-from mobiledeploy.reading import StoredTensor as Tensor
+from mobiledeploy.reading import StoredTensor
 from mobiledeploy.runtimes import Array, TensorInfo
 from mobiledeploy.targets import tflite
 from mobiledeploy.verify import pair
@@ -178,7 +178,9 @@ def test_answers_that_steps_cannot_count_are_refused() -> None:
 
 
 def test_a_layer_that_gives_nan_has_no_code() -> None:
-    tensor = Tensor(name="inner", scale=np.float32(0.5), zero_point=0, shape=(3,), dtype="float32")
+    tensor = StoredTensor(
+        name="inner", scale=np.float32(0.5), zero_point=0, shape=(3,), dtype="float32"
+    )
     assert layer_outputs.read_codes(rows(), tensor)[0].tolist() == [0, 2, 4]
     found = rows()
     found[0, 0] = np.inf

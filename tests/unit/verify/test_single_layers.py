@@ -24,7 +24,7 @@ from mobiledeploy.ops.conv import Conv
 from mobiledeploy.ops.dense import Dense
 from mobiledeploy.ops.operator import Node
 from mobiledeploy.ops.weights import QWeights
-from mobiledeploy.reading import StoredLayer as Layer
+from mobiledeploy.reading import StoredLayer
 from mobiledeploy.targets import onnx, tflite
 from mobiledeploy.verify import int8_pair
 from mobiledeploy.verify.layers import extremes, layer_outputs
@@ -211,7 +211,7 @@ def test_all_pairs_are_there_whatever_the_shape() -> None:
         assert len(seen) == 65536
 
 
-def layer_of(name: str) -> Layer:
+def layer_of(name: str) -> StoredLayer:
     layers = reading.read_tflite(parse(tflite.write(GRAPH))).layers
     return next(layer for layer in layers if layer.name == name)
 
@@ -231,7 +231,7 @@ def test_all_sums_are_there_or_an_even_part_with_both_ends(shape: tuple[int, int
 def test_the_widest_sums_are_reached(name: str) -> None:
     pair = two_files(GRAPH, GRAPH)
     found = {layer.name: layer for layer in pair[0].reading.layers}
-    layer: Layer = found[name]
+    layer: StoredLayer = found[name]
     assert layer.weights is not None
     source = pair[0].reading.layers[layer.reads[0].source].output
     (codes,), _ = (dense if layer.kind == "dense" else conv).trials(layer, [source.shape])
