@@ -219,7 +219,7 @@ def find_layers(model: Model, links: Links) -> tuple[Layer, ...]:
 def is_dynamic(operator: Operator) -> bool:
     """Whether an operator takes codes whose grid is chosen anew for each image."""
     module = table.of_file(operator.kind)
-    return module is not None and module.FORMS[operator.kind].dynamic
+    return module is not None and table.form_of(operator.kind).dynamic
 
 
 def _dequantised_input(model: Model, links: Links, index: int) -> LayerTensor | None:
@@ -245,7 +245,7 @@ def _tflite_layer(model: Model, operator: Operator) -> Layer | None:
         return None
     if module is None and operator.kind not in CARRIERS:
         return None
-    form = FileForm() if module is None else module.FORMS[operator.kind]
+    form = FileForm() if module is None else table.form_of(operator.kind)
     sources = (_with_its_grid(model, operator.input(place)) for place in form.inputs)
     kernel = _with_its_grid(model, operator.input(_place(form.kernel)))
     return Layer(
@@ -284,7 +284,7 @@ def _onnx_layer(model: Model, links: Links, operator: Operator) -> Layer | None:
         return _layer_on_codes(model, operator, module)
     if operator.domain:
         return None
-    if module.FORMS[operator.kind].dynamic:
+    if table.form_of(operator.kind).dynamic:
         return _dynamic_layer(model, operator, module)
     return _layer_between_pairs(model, links, operator, module)
 
@@ -295,7 +295,7 @@ def _layer_between_pairs(
     """Return the layer of an operator that takes real numbers."""
     if operator.output(0) < 0:
         return None
-    form = module.FORMS[operator.kind]
+    form = table.form_of(operator.kind)
     output, bounds, activation = _given(model, links, operator.outputs[0])
     read = [_dequantised_input(model, links, operator.input(place)) for place in form.inputs]
     sources = tuple(source for source in read if source is not None)
@@ -322,7 +322,7 @@ def _layer_between_pairs(
 
 def _layer_on_codes(model: Model, operator: Operator, module: OperatorModule[Any]) -> Layer | None:
     """Return the layer of an operator that takes codes."""
-    form = module.FORMS[operator.kind]
+    form = table.form_of(operator.kind)
     inputs, output_scale = QLINEAR[operator.kind]
     read: dict[int, LayerTensor] = {}
     for place, scale in inputs:
@@ -353,7 +353,7 @@ def _layer_on_codes(model: Model, operator: Operator, module: OperatorModule[Any
 
 def _dynamic_layer(model: Model, operator: Operator, module: OperatorModule[Any]) -> Layer | None:
     """Return the layer of an operator whose codes have no grid in the file."""
-    form = module.FORMS[operator.kind]
+    form = table.form_of(operator.kind)
     places = [*form.inputs, _place(form.kernel)]
     tensors = [model.tensor(operator.input(place)) for place in places]
     output = model.tensor(operator.output(0))

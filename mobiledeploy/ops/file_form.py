@@ -8,6 +8,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 
 from mobiledeploy.formats.model import Operator
+from mobiledeploy.ops.onnx_reading import ReadOnnx
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +43,12 @@ class FileForm:
         weight_versions: TFLite: by types of activations and weights, the first version that takes
             them: with one scale, and with several.
         misread_scales: TFLite: what old runtimes do to several scales; None if they take them.
+        litert_own: TFLite: whether XNNPACK leaves it to LiteRT's own kernels.
+        read: ONNX: how a layer is read from a node, be it between quantise/dequantise pairs or
+            with grids of its own; None for a form that is not understood.
+        ort_kernel: ONNX: the integer kernel that ONNX Runtime runs it in, which it may fuse it
+            into; empty for a form that is run as it stands in the file.
+        computed: Whether the cases of a `Certified` operator are what runtimes compute of it.
     """
 
     inputs: tuple[int, ...] = (0,)
@@ -58,6 +65,10 @@ class FileForm:
         default_factory=dict
     )
     misread_scales: MisreadScales | None = None
+    litert_own: bool = False
+    read: ReadOnnx | None = None
+    ort_kernel: str = ""
+    computed: bool = False
 
     def kernel_axis(self, operator: Operator, sizes: Sequence[int] | None) -> int:
         """Return the axis of the output channels in the kernel of an operator.

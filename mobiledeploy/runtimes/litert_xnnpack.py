@@ -13,7 +13,12 @@ from mobiledeploy.base.errors import CorruptFileError
 from mobiledeploy.ops import table
 from mobiledeploy.runtimes import FileLayer, Runtime, Session, litert
 
-_OWN: Final = frozenset(name for operator in table.OPERATORS for name in operator.LITERT_OWN)
+_OWN: Final = frozenset(
+    name
+    for operator in table.OPERATORS
+    for name, form in operator.TFLITE.items()
+    if form.litert_own
+)
 """Operators for which LiteRT has a kernel of its own, and XNNPACK none."""
 
 

@@ -228,7 +228,10 @@ def _all_cases(
 
 def _is_known(layer: StoredLayer, operator: Certified) -> bool:
     """Whether the operator's cases are what runtimes compute for a layer."""
-    return layer.op in operator.COMPUTED_FORMS or (layer.table is not None and operator.ONE_CODE)
+    known: object = table.of_file(layer.op)
+    if known is operator and table.form_of(layer.op).computed:
+        return True
+    return layer.table is not None and operator.ONE_CODE
 
 
 def _grid_reasons(
