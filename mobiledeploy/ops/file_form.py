@@ -29,7 +29,7 @@ class FileForm:
     """Where an operator of a file has what it computes with, and which types it takes.
 
     Attributes:
-        inputs: Places of the activations among its inputs.
+        inputs: Places of the activations among its inputs; None if all inputs are activations.
         kernel: Place of its kernel; None if it has no weights.
         bias: Place of its bias; None if it can have none.
         channel_axis: Of the output channels in the kernel; below 0 it counts from the end.
@@ -51,7 +51,7 @@ class FileForm:
         computed: Whether the cases of a `Certified` operator are what runtimes compute of it.
     """
 
-    inputs: tuple[int, ...] = (0,)
+    inputs: tuple[int, ...] | None = (0,)
     kernel: int | None = None
     bias: int | None = None
     channel_axis: int = 0
@@ -69,6 +69,10 @@ class FileForm:
     read: ReadOnnx | None = None
     ort_kernel: str = ""
     computed: bool = False
+
+    def places(self, operator: Operator) -> tuple[int, ...]:
+        """Return the places of the activations among the inputs of an operator."""
+        return tuple(range(len(operator.inputs))) if self.inputs is None else self.inputs
 
     def kernel_axis(self, operator: Operator, sizes: Sequence[int] | None) -> int:
         """Return the axis of the output channels in the kernel of an operator.

@@ -430,18 +430,32 @@ class Sampled(Protocol):
         """
 
 
+@runtime_checkable
+class MovesCodes(Protocol):
+    """A module whose operator writes codes that it reads, or that of real 0, and computes none.
+
+    What it reads and writes is on one grid, so that no kernel has anything to round.
+
+    Attributes:
+        MOVES: What it does with codes, for people: `it takes the largest code of each window`.
+    """
+
+    MOVES: str
+
+
 def has_weights(operator: Operator[Any]) -> bool:
     """Whether an operator's nodes have a kernel and a bias."""
     return any(field.name == "weights" for field in dataclasses.fields(operator.NODE))
 
 
-def layer_of(op: str, node: Node, inputs: Sequence[QTensor]) -> Layer:
-    """Return the layer of a node that has no options, under the names of its tensors.
+def layer_of(op: str, node: Node, inputs: Sequence[QTensor], **parameters: Any) -> Layer:
+    """Return the layer of a node without weights, under the names of its tensors.
 
     Args:
         op: What the operator is called in an `Architecture`.
         node: The node.
         inputs: What it reads.
+        parameters: What only this operator has.
     """
     return Layer(
         name=node.output.name,
@@ -449,6 +463,7 @@ def layer_of(op: str, node: Node, inputs: Sequence[QTensor]) -> Layer:
         inputs=node.inputs,
         in_channels=inputs[0].shape[-1],
         out_channels=node.output.shape[-1],
+        parameters=parameters,
     )
 
 

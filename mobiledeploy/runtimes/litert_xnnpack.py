@@ -11,6 +11,7 @@ from typing import Any, Final
 from mobiledeploy.base import quiet
 from mobiledeploy.base.errors import CorruptFileError
 from mobiledeploy.ops import table
+from mobiledeploy.ops.operator import MovesCodes
 from mobiledeploy.runtimes import FileLayer, Runtime, Session, litert
 
 _OWN: Final = frozenset(
@@ -39,6 +40,7 @@ def kernel_reasons(model: bytes, layers: Sequence[FileLayer]) -> list[tuple[str,
     return [
         ()
         if (layer.name in taken) != (layer.operator in _OWN)
+        or isinstance(table.of_kind(layer.kind), MovesCodes)
         else (
             f"LiteRT gives {layer.operator} to XNNPACK"
             if layer.operator in _OWN
