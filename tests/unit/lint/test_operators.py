@@ -1,6 +1,7 @@
 """Every operator of `ops.table` is linted by what its module says: `lint` has no line for it."""
 
 import ast
+import dataclasses
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +16,7 @@ from tflite_editor import TfliteFile
 from mobiledeploy.formats import onnx as onnx_format
 from mobiledeploy.formats import tflite as tflite_format
 from mobiledeploy.formats.model import Model
-from mobiledeploy.formats.onnx.quantisation import QLINEAR
+from mobiledeploy.formats.onnx.quantisation import QLINEAR, with_grids
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.integer.graph import IntegerGraph
 from mobiledeploy.lint import graph_rules, required_runtime
@@ -86,6 +87,7 @@ def test_an_operator_of_an_onnx_file_between_pairs_is_a_layer(operator: Operator
     for example in operator.examples():
         graph, head = graph_of(example)
         model = onnx_format.parse(onnx.write(graph, certify(graph), head=head))
+        model = dataclasses.replace(model, tensors=with_grids(model.tensors, model.operators))
         kinds += [
             layer.integer
             for layer in Graph.of(model).layers
