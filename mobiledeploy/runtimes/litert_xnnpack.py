@@ -10,17 +10,7 @@ from typing import Any, Final
 
 from mobiledeploy.base import quiet
 from mobiledeploy.base.errors import CorruptFileError
-from mobiledeploy.ops import table
-from mobiledeploy.ops.operator import MovesCodes
 from mobiledeploy.runtimes import FileLayer, Runtime, Session, litert
-
-_OWN: Final = frozenset(
-    name
-    for operator in table.OPERATORS
-    for name, form in operator.TFLITE.items()
-    if form.litert_own
-)
-"""Operators for which LiteRT has a kernel of its own, and XNNPACK none."""
 
 
 def load(model: bytes, *, threads: int = 1, inner_threads: int = 1, inputs: int = 1) -> Session:
@@ -36,14 +26,25 @@ def kernel_reasons(model: bytes, layers: Sequence[FileLayer]) -> list[tuple[str,
     Raises:
         CorruptFileError: LiteRT cannot load the file.
     """
+    # Not needed to run files, and the children that do so start faster without.
+    from mobiledeploy.ops import table
+    from mobiledeploy.ops.operator import MovesCodes
+
+    own = {
+        name
+        for operator in table.OPERATORS
+        for name, form in operator.TFLITE.items()
+        if form.litert_own
+    }
     taken = delegated(model)
     return [
         ()
-        if (layer.name in taken) != (layer.operator in _OWN)
+        if (layer.name in taken) != (layer.operator in own)
+        # Any kernel moves codes alike.
         or isinstance(table.of_kind(layer.kind), MovesCodes)
         else (
             f"LiteRT gives {layer.operator} to XNNPACK"
-            if layer.operator in _OWN
+            if layer.operator in own
             else f"XNNPACK does not take {layer.operator}, and LiteRT's own kernels round "
             "otherwise",
         )
