@@ -58,6 +58,7 @@ _WORDS: Final[dict[Field, str]] = {
     "read zero point": "a layer reads codes by another zero point than they were written with",
     "operands swapped": "the operands of an addition were swapped",
     "softmax beta": "the softmax has another beta",
+    "parameter": "a parameter of a layer differs",
     "rounding": "the runtimes' kernels round this layer differently",
     "not comparable": "a layer is not understood, so that nothing can be said of it",
 }

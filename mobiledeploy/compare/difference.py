@@ -39,6 +39,7 @@ Field: TypeAlias = Literal[
     "read zero point",
     "operands swapped",
     "softmax beta",
+    "parameter",
     "rounding",
     "not comparable",
 ]

@@ -58,6 +58,7 @@ def fields(
             for field, name, words in _PLAIN
             if (x := getattr(a, name)) != (y := getattr(b, name))
         ),
+        *_parameters(a, b),
         *_faults(a, b, shapes=True),
         *_shape(a, b),
         *_clamps(a, b),
@@ -135,6 +136,22 @@ def _field_of(name: str) -> Field:
         "groups": "groups",
     }
     return known.get(name, "not comparable")
+
+
+def _parameters(a: StoredLayer, b: StoredLayer) -> Iterator[FieldDifference]:
+    mine, other = dict(a.parameters), dict(b.parameters)
+    if a.kind != b.kind:
+        return
+    for name in sorted({*mine, *other}):
+        x, y = mine.get(name), other.get(name)
+        if x != y:
+            yield FieldDifference(
+                field="parameter",
+                detail=f"its {name} is {y}, expected {x}",
+                expected=str(x),
+                received=str(y),
+                measured_by_first=True,
+            )
 
 
 def _clamps(a: StoredLayer, b: StoredLayer) -> Iterator[FieldDifference]:

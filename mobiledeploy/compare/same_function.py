@@ -33,6 +33,7 @@ from mobiledeploy.ops.onnx import IMAGE_AXES
 from mobiledeploy.ops.operator import (
     Cases,
     Certified,
+    MovesCodes,
     Node,
     Operator,
     Sampled,
@@ -253,7 +254,16 @@ def verdict_on(
         return SAME if _same_integers(a, b) else compare_weighted(a, b, source)
     if isinstance(operator, Sampled):
         return SAME if operator.same_numbers(a, b) and a.clamp == b.clamp else UNKNOWN
+    if isinstance(operator, MovesCodes):
+        kept = keeps_its_grid(a) and keeps_its_grid(b)
+        return SAME if kept and a.kind == b.kind and _same_numbers(a, b) else UNKNOWN
     return SAME if a.kind != "unknown" and _same_numbers(a, b) else UNKNOWN
+
+
+def keeps_its_grid(layer: StoredLayer) -> bool:
+    """Whether a layer reads all its inputs by the grid that it writes on."""
+    grids = _grids(layer)
+    return grids[-1] != (None, None) and len(set(grids)) == 1
 
 
 def node_of(
@@ -403,9 +413,9 @@ def _grids(layer: StoredLayer) -> tuple[tuple[np.float32 | None, int | None], ..
 
 
 def _same_windows(a: StoredLayer, b: StoredLayer) -> bool:
-    """Whether two layers have the same window, strides, dilations, groups and padding."""
-    return (a.window, a.strides, a.dilations, a.groups, a.pads) == (
-        b.window, b.strides, b.dilations, b.groups, b.pads,
+    """Whether two layers have the same window, strides, dilations, groups, padding, parameters."""
+    return (a.window, a.strides, a.dilations, a.groups, a.pads, a.parameters) == (
+        b.window, b.strides, b.dilations, b.groups, b.pads, b.parameters,
     )  # fmt: skip
 
 

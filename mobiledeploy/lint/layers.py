@@ -13,10 +13,11 @@ import numpy as np
 import numpy.typing as npt
 
 from mobiledeploy.formats.model import CODES, Activation, Grid, Model, Operator, Tensor
-from mobiledeploy.formats.onnx.quantisation import QLINEAR, grid_of
+from mobiledeploy.formats.onnx.quantisation import QLINEAR, grid_of, scale_places
 from mobiledeploy.formats.tflite.quantisation import CARRIERS
 from mobiledeploy.ops import table
 from mobiledeploy.ops.file_form import FileForm
+from mobiledeploy.ops.operator import MovesCodes
 from mobiledeploy.ops.operator import Operator as OperatorModule
 
 ONNX_ACTIVATIONS: Final = ("Relu", "Clip")
@@ -219,7 +220,7 @@ def find_layers(model: Model, links: Links) -> tuple[Layer, ...]:
 def is_dynamic(operator: Operator) -> bool:
     """Whether an operator takes codes whose grid is chosen anew for each image."""
     module = table.of_file(operator.kind)
-    return module is not None and module.FORMS[operator.kind].dynamic
+    return module is not None and table.form_of(operator.kind).dynamic
 
 
 def _dequantised_input(model: Model, links: Links, index: int) -> LayerTensor | None:
@@ -245,8 +246,8 @@ def _tflite_layer(model: Model, operator: Operator) -> Layer | None:
         return None
     if module is None and operator.kind not in CARRIERS:
         return None
-    form = FileForm() if module is None else module.FORMS[operator.kind]
-    sources = (_with_its_grid(model, operator.input(place)) for place in form.inputs)
+    form = FileForm() if module is None else table.form_of(operator.kind)
+    sources = (_with_its_grid(model, operator.input(place)) for place in form.places(operator))
     kernel = _with_its_grid(model, operator.input(_place(form.kernel)))
     return Layer(
         operator=operator,
@@ -284,9 +285,34 @@ def _onnx_layer(model: Model, links: Links, operator: Operator) -> Layer | None:
         return _layer_on_codes(model, operator, module)
     if operator.domain:
         return None
-    if module.FORMS[operator.kind].dynamic:
+    if isinstance(module, MovesCodes) and _is_on_grid(model, operator.input(0)):
+        return _layer_of_codes_moved(model, operator, module)
+    if table.form_of(operator.kind).dynamic:
         return _dynamic_layer(model, operator, module)
     return _layer_between_pairs(model, links, operator, module)
+
+
+def _is_on_grid(model: Model, index: int) -> bool:
+    tensor = model.tensor(index)
+    return tensor is not None and tensor.grid is not None
+
+
+def _layer_of_codes_moved(
+    model: Model, operator: Operator, module: OperatorModule[Any]
+) -> Layer | None:
+    """Return the layer of an operator that takes codes on whatever grid they are."""
+    form, output = table.form_of(operator.kind), _with_its_grid(model, operator.output(0))
+    read = [_with_its_grid(model, operator.input(place)) for place in form.places(operator)]
+    if output is None:
+        return None
+    return Layer(
+        operator=operator,
+        module=module,
+        form=form,
+        where=model.named(operator),
+        sources=tuple(source for source in read if source is not None),
+        output=output,
+    )
 
 
 def _layer_between_pairs(
@@ -295,11 +321,13 @@ def _layer_between_pairs(
     """Return the layer of an operator that takes real numbers."""
     if operator.output(0) < 0:
         return None
-    form = module.FORMS[operator.kind]
+    form = table.form_of(operator.kind)
     output, bounds, activation = _given(model, links, operator.outputs[0])
-    read = [_dequantised_input(model, links, operator.input(place)) for place in form.inputs]
+    read = [
+        _dequantised_input(model, links, operator.input(place)) for place in form.places(operator)
+    ]
     sources = tuple(source for source in read if source is not None)
-    if len(form.inputs) > 1 and any(source.tensor.constant for source in sources):
+    if len(read) > 1 and any(source.tensor.constant for source in sources):
         return None  # a bias or a factor by itself, not a joint of two branches
     kernel = _dequantised_input(model, links, operator.input(_place(form.kernel)))
     layer = Layer(
@@ -322,8 +350,8 @@ def _layer_between_pairs(
 
 def _layer_on_codes(model: Model, operator: Operator, module: OperatorModule[Any]) -> Layer | None:
     """Return the layer of an operator that takes codes."""
-    form = module.FORMS[operator.kind]
-    inputs, output_scale = QLINEAR[operator.kind]
+    form = table.form_of(operator.kind)
+    inputs, output_scale = scale_places(operator)
     read: dict[int, LayerTensor] = {}
     for place, scale in inputs:
         tensor = model.tensor(operator.input(place))
@@ -334,7 +362,11 @@ def _layer_on_codes(model: Model, operator: Operator, module: OperatorModule[Any
     if output is None or len(read) != len(inputs):
         return None
     kernel = None if form.kernel is None else _along_channels(form, operator, read[form.kernel])
-    sources = tuple(read[place] for place in form.inputs)
+    sources = tuple(
+        layer_tensor
+        for place, layer_tensor in read.items()
+        if form.inputs is None or place in form.inputs
+    )
     bias = model.tensor(operator.input(_place(form.bias)))
     return Layer(
         operator=operator,
@@ -353,8 +385,8 @@ def _layer_on_codes(model: Model, operator: Operator, module: OperatorModule[Any
 
 def _dynamic_layer(model: Model, operator: Operator, module: OperatorModule[Any]) -> Layer | None:
     """Return the layer of an operator whose codes have no grid in the file."""
-    form = module.FORMS[operator.kind]
-    places = [*form.inputs, _place(form.kernel)]
+    form = table.form_of(operator.kind)
+    places = [*form.places(operator), _place(form.kernel)]
     tensors = [model.tensor(operator.input(place)) for place in places]
     output = model.tensor(operator.output(0))
     read = [LayerTensor(tensor=tensor, grid=None) for tensor in tensors if tensor is not None]

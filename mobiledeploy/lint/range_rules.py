@@ -13,6 +13,7 @@ from mobiledeploy.lint.graph import Graph
 from mobiledeploy.lint.layers import Layer
 from mobiledeploy.lint.rule import Place, Rule
 from mobiledeploy.ops.grid import activation_grid
+from mobiledeploy.ops.operator import MovesCodes
 from mobiledeploy.ops.weights import WIDEST_MULTIPLIER
 
 MOST_DEAD: Final = 0.05
@@ -81,15 +82,16 @@ def _fixed_grid(graph: Graph) -> Iterator[Place]:
 
 def _changed_grid(graph: Graph) -> Iterator[Place]:
     for layer in graph.layers:
-        carrier = graph.model.format == "tflite" and layer.operator.kind in CARRIERS
-        if not carrier or not layer.integer:
+        moves = layer.operator.kind in CARRIERS or isinstance(layer.module, MovesCodes)
+        if graph.model.format != "tflite" or not moves or not layer.integer:
             continue
-        source, output = layer.sources[0].per_tensor, layer.output.per_tensor
-        if source is not None and output is not None and source != output:
-            yield Place(
-                where=layer.where,
-                found=f"({source[0]:.6g}, {source[1]}) becomes ({output[0]:.6g}, {output[1]})",
-            )
+        output = layer.output.per_tensor
+        for source in (source.per_tensor for source in layer.sources):
+            if source is not None and output is not None and source != output:
+                yield Place(
+                    where=layer.where,
+                    found=f"({source[0]:.6g}, {source[1]}) becomes ({output[0]:.6g}, {output[1]})",
+                )
 
 
 def _multiplier(graph: Graph) -> Iterator[Place]:
@@ -105,7 +107,11 @@ def _multiplier(graph: Graph) -> Iterator[Place]:
 def _scale_ratios(graph: Graph) -> Iterator[Place]:
     for layer in graph.layers:
         output, module = layer.output.per_tensor, layer.module
-        if output is None or module is None or len(layer.sources) != len(layer.form.inputs):
+        if (
+            output is None
+            or module is None
+            or len(layer.sources) != len(layer.form.places(layer.operator))
+        ):
             continue
         grids = [source.per_tensor for source in layer.sources]
         scales = [math.nan if grid is None else grid[0] for grid in grids]

@@ -165,7 +165,7 @@ def _needed_version(model: Model, operator: Operator) -> int | None:
         version = TYPE_VERSIONS.get(operator.kind, {}).get(source.dtype, 0)
         several = operator.kind == "DEQUANTIZE" and _several_scales(source)
         return max(version, DEQUANTIZE_CHANNELS) if several else version
-    form = module.FORMS[operator.kind]
+    form = table.form_of(operator.kind)
     version = form.versions.get(source.dtype, 0)
     weights = None if form.kernel is None else model.tensor(operator.input(form.kernel))
     if weights is None:

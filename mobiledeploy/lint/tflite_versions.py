@@ -278,8 +278,8 @@ TYPE_VERSIONS: Final[dict[str, dict[str, int]]] = {
     "TRANSPOSE": {"int8": 2, "int16": 5},
 }
 """By operator and the type of its first input, the first version that takes it: of operators of
-image classifiers that have no module in `ops`, which says it of its own. Some converters write
-lower versions."""
+image classifiers that have no module in `ops`. A module says it of its own, and is asked first.
+Some converters write lower versions."""
 
 DEQUANTIZE_CHANNELS: Final = 5
 """Version of DEQUANTIZE that takes several scales."""

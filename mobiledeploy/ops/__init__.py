@@ -3,8 +3,7 @@
 An operator is one module and one row in `ops.table`.
 
 * `operator`: what the module of an operator offers.
-* `table`: the operators that there are.
-* `conv`, `dense`, `add`, `mul`, `hard_swish`, `mean`, `softmax`: one operator each.
+* `table`: the operators that there are, of which each has a module that is named after it.
 * `architecture`: the layers of a float network and their shapes.
 
 What modules share when they compute:

@@ -43,7 +43,6 @@ from mobiledeploy.ops.onnx_reading import (
     OnnxActivation,
     OnnxReader,
     OnnxValue,
-    ReadOnnx,
     dequantised_input,
     quantised_output,
 )
@@ -56,27 +55,22 @@ from mobiledeploy.ops.tflite_reading import LayerSource
 from mobiledeploy.ops.weights import Weights
 
 LAYERS: tuple[str, ...] = ("add",)
-TFLITE: tuple[str, ...] = ("ADD",)
+TFLITE: Mapping[str, FileForm] = {
+    "ADD": FileForm(inputs=(0, 1), versions={"int8": 2}, computed=True),
+}
 FIXED_RANGE: Interval | None = None
 IMAGES: bool = False
 SYMMETRIC: bool = True
-LITERT_OWN: tuple[str, ...] = ()
 LITERT_KERNELS: tuple[Kernel, ...] = ("x86",)
 TRIALS: Trials | None = Trials(
     layers="addition",
     cases="{cases} pairs of codes, every one that there is in {layers}",
 )
 
-COMPUTED_FORMS: tuple[str, ...] = ("ADD", "Add", "QLinearAdd")
 KERNELS: str = "XNNPACK and 6 kernels of ONNX Runtime (x86 with and without AVX2, ARM, portable)"
 CASE: str = "pair of codes"
 CASES: str = "pairs of codes"
 ONE_CODE: bool = False
-FORMS: Mapping[str, FileForm] = {
-    "ADD": FileForm(inputs=(0, 1), versions={"int8": 2}),
-    "Add": FileForm(inputs=(0, 1), scalar_scales=True),
-    "QLinearAdd": FileForm(inputs=(0, 3)),
-}
 
 Floats: TypeAlias = npt.NDArray[np.float32]
 
@@ -596,7 +590,14 @@ def _sum_of(
     return reader.add_layer(node, "add", [a, b], a, faults=faults)
 
 
-ONNX: Mapping[str, ReadOnnx] = {"Add": _read_add, "QLinearAdd": _read_qlinear_add}
+ONNX: Mapping[str, FileForm] = {
+    "Add": FileForm(
+        inputs=(0, 1), scalar_scales=True, read=_read_add, computed=True, ort_kernel="QLinearAdd"
+    ),
+    "QLinearAdd": FileForm(
+        inputs=(0, 3), read=_read_qlinear_add, computed=True, ort_kernel="QLinearAdd"
+    ),
+}
 
 
 def examples() -> Iterator[Example]:

@@ -33,7 +33,6 @@ from mobiledeploy.ops.onnx_reading import (
     OnnxReader,
     OnnxValue,
     QuantisedConstant,
-    ReadOnnx,
     channels_as_before,
     channels_first,
     dequantised_input,
@@ -61,17 +60,7 @@ from mobiledeploy.ops.tflite_reading import LayerSource, with_weights
 from mobiledeploy.ops.weights import QWeights, Weights
 
 LAYERS: tuple[str, ...] = ("conv", "depthwise")
-TFLITE: tuple[str, ...] = ("CONV_2D", "DEPTHWISE_CONV_2D")
-FIXED_RANGE: Interval | None = None
-IMAGES: bool = True
-SYMMETRIC: bool = False
-LITERT_OWN: tuple[str, ...] = ()
-LITERT_KERNELS: tuple[Kernel, ...] = ("x86",)
-TRIALS: Trials | None = products.TRIALS
-
-MOST_TRIALS: Final = 16
-"""Images a sign for the widest sums of the channels: several channels share one."""
-FORMS: Mapping[str, FileForm] = {
+TFLITE: Mapping[str, FileForm] = {
     "CONV_2D": FileForm(
         kernel=1,
         bias=2,
@@ -87,11 +76,15 @@ FORMS: Mapping[str, FileForm] = {
         versions={"int8": 3, "int16": 5},
         weight_versions={("float32", "int8"): (4, 6), ("int8", "int4"): (7, 7)},
     ),
-    "Conv": FileForm(kernel=1, bias=2, per_channel=True),
-    "QLinearConv": FileForm(kernel=3, bias=8, per_channel=True),
-    "ConvInteger": FileForm(kernel=1, per_channel=True, dynamic=True),
 }
+FIXED_RANGE: Interval | None = None
+IMAGES: bool = True
+SYMMETRIC: bool = False
+LITERT_KERNELS: tuple[Kernel, ...] = ("x86",)
+TRIALS: Trials | None = products.TRIALS
 
+MOST_TRIALS: Final = 16
+"""Images a sign for the widest sums of the channels: several channels share one."""
 _PACKED: Final = Fault(
     field="weights",
     detail="several pixels are computed at a time, and not with one kernel for each of them",
@@ -699,7 +692,15 @@ def _without_weights(
     )
 
 
-ONNX: Mapping[str, ReadOnnx] = {"Conv": _read_conv, "QLinearConv": _read_qlinear_conv}
+ONNX: Mapping[str, FileForm] = {
+    "Conv": FileForm(
+        kernel=1, bias=2, per_channel=True, read=_read_conv, ort_kernel="QLinearConv"
+    ),
+    "QLinearConv": FileForm(
+        kernel=3, bias=8, per_channel=True, read=_read_qlinear_conv, ort_kernel="QLinearConv"
+    ),
+    "ConvInteger": FileForm(kernel=1, per_channel=True, dynamic=True),
+}
 
 
 _EXAMPLES: tuple[tuple[bool, Pair, Pair, Padding, Activation], ...] = (

@@ -29,7 +29,6 @@ from mobiledeploy.ops.onnx_reading import (
     OnnxReader,
     OnnxValue,
     QuantisedConstant,
-    ReadOnnx,
     dequantised_input,
     quantised_output,
 )
@@ -52,11 +51,9 @@ from mobiledeploy.ops.tflite_reading import LayerSource, with_weights
 from mobiledeploy.ops.weights import QWeights, Weights
 
 LAYERS: tuple[str, ...] = ("dense",)
-TFLITE: tuple[str, ...] = ("FULLY_CONNECTED",)
 FIXED_RANGE: Interval | None = None
 IMAGES: bool = False
 SYMMETRIC: bool = False
-LITERT_OWN: tuple[str, ...] = ()
 LITERT_KERNELS: tuple[Kernel, ...] = ("x86",)
 TRIALS: Trials | None = products.TRIALS
 
@@ -68,7 +65,7 @@ GUARDED_VERSION: Final = 12
 scales and compute it wrongly, without an error; they refuse this one. Measured with
 tflite-runtime's wheels 2.7.0, 2.8.0, 2.9.1 and 2.10.0."""
 
-FORMS: Mapping[str, FileForm] = {
+TFLITE: Mapping[str, FileForm] = {
     "FULLY_CONNECTED": FileForm(
         kernel=1,
         bias=2,
@@ -83,11 +80,6 @@ FORMS: Mapping[str, FileForm] = {
         },
         misread_scales=MisreadScales(refused_from=GUARDED_VERSION, right_from="2.10"),
     ),
-    "Gemm": FileForm(kernel=1, bias=2, channel_axis=1, transpose="transB"),
-    "MatMul": FileForm(kernel=1, channel_axis=-1),
-    "QGemm": FileForm(kernel=3, bias=6, channel_axis=1, transpose="transB"),
-    "QLinearMatMul": FileForm(kernel=3, channel_axis=-1),
-    "MatMulInteger": FileForm(kernel=1, channel_axis=-1, dynamic=True),
 }
 
 
@@ -367,11 +359,16 @@ def _multiply(
     return reader.add_layer(node, "dense", [value], out, weights=weights, faults=faults)
 
 
-ONNX: Mapping[str, ReadOnnx] = {
-    "Gemm": _read_gemm,
-    "MatMul": _read_gemm,
-    "QGemm": _read_qgemm,
-    "QLinearMatMul": _read_qlinear_matmul,
+ONNX: Mapping[str, FileForm] = {
+    "Gemm": FileForm(
+        kernel=1, bias=2, channel_axis=1, transpose="transB", read=_read_gemm, ort_kernel="QGemm"
+    ),
+    "MatMul": FileForm(kernel=1, channel_axis=-1, read=_read_gemm, ort_kernel="QGemm"),
+    "QGemm": FileForm(
+        kernel=3, bias=6, channel_axis=1, transpose="transB", read=_read_qgemm, ort_kernel="QGemm"
+    ),
+    "QLinearMatMul": FileForm(kernel=3, channel_axis=-1, read=_read_qlinear_matmul),
+    "MatMulInteger": FileForm(kernel=1, channel_axis=-1, dynamic=True),
 }
 
 

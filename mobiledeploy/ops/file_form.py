@@ -8,6 +8,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 
 from mobiledeploy.formats.model import Operator
+from mobiledeploy.ops.onnx_reading import ReadOnnx
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +29,7 @@ class FileForm:
     """Where an operator of a file has what it computes with, and which types it takes.
 
     Attributes:
-        inputs: Places of the activations among its inputs.
+        inputs: Places of the activations among its inputs; None if all inputs are activations.
         kernel: Place of its kernel; None if it has no weights.
         bias: Place of its bias; None if it can have none.
         channel_axis: Of the output channels in the kernel; below 0 it counts from the end.
@@ -42,9 +43,15 @@ class FileForm:
         weight_versions: TFLite: by types of activations and weights, the first version that takes
             them: with one scale, and with several.
         misread_scales: TFLite: what old runtimes do to several scales; None if they take them.
+        litert_own: TFLite: whether XNNPACK leaves it to LiteRT's own kernels.
+        read: ONNX: how a layer is read from a node, be it between quantise/dequantise pairs or
+            with grids of its own; None for a form that is not understood.
+        ort_kernel: ONNX: the integer kernel that ONNX Runtime runs it in, which it may fuse it
+            into; empty for a form that is run as it stands in the file.
+        computed: Whether the cases of a `Certified` operator are what runtimes compute of it.
     """
 
-    inputs: tuple[int, ...] = (0,)
+    inputs: tuple[int, ...] | None = (0,)
     kernel: int | None = None
     bias: int | None = None
     channel_axis: int = 0
@@ -58,6 +65,14 @@ class FileForm:
         default_factory=dict
     )
     misread_scales: MisreadScales | None = None
+    litert_own: bool = False
+    read: ReadOnnx | None = None
+    ort_kernel: str = ""
+    computed: bool = False
+
+    def places(self, operator: Operator) -> tuple[int, ...]:
+        """Return the places of the activations among the inputs of an operator."""
+        return tuple(range(len(operator.inputs))) if self.inputs is None else self.inputs
 
     def kernel_axis(self, operator: Operator, sizes: Sequence[int] | None) -> int:
         """Return the axis of the output channels in the kernel of an operator.

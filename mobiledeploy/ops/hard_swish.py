@@ -30,7 +30,6 @@ from mobiledeploy.ops.onnx import OnnxInput
 from mobiledeploy.ops.onnx_reading import (
     OnnxActivation,
     OnnxReader,
-    ReadOnnx,
 )
 from mobiledeploy.ops.operator import Cases, Example, Kernel, Trials, layer_of
 from mobiledeploy.ops.ranges import Interval, Ranges, step, wide_enough
@@ -41,25 +40,22 @@ from mobiledeploy.ops.tflite_reading import LayerSource
 from mobiledeploy.ops.weights import Weights
 
 LAYERS: tuple[str, ...] = ("hard_swish",)
-TFLITE: tuple[str, ...] = ("HARD_SWISH",)
+TFLITE: Mapping[str, FileForm] = {"HARD_SWISH": FileForm(litert_own=True, computed=True)}
 FIXED_RANGE: Interval | None = None
 IMAGES: bool = False
 SYMMETRIC: bool = False
-LITERT_OWN: tuple[str, ...] = ("HARD_SWISH",)
 LITERT_KERNELS: tuple[Kernel, ...] = ("x86",)
 TRIALS: Trials | None = Trials(
     layers="hard swish",
     cases="{cases} codes, every one that there is in {layers}",
 )
 
-COMPUTED_FORMS: tuple[str, ...] = ("HARD_SWISH", "HardSwish")
 KERNELS: str = (
     "TFLite's kernel and ONNX Runtime's (whether or not a compiler fuses multiply and add)"
 )
 CASE: str = "code"
 CASES: str = "codes"
 ONE_CODE: bool = True
-FORMS: Mapping[str, FileForm] = {"HARD_SWISH": FileForm(), "HardSwish": FileForm()}
 
 FINER: Final = 128
 """TFLite computes on a grid so many times finer than the input's. The output's step must be larger
@@ -384,7 +380,7 @@ def _read_hard_swish(reader: OnnxReader, node: OnnxOperator) -> OnnxActivation |
     return reader.add_layer(node, "hard_swish", [value], value)
 
 
-ONNX: Mapping[str, ReadOnnx] = {"HardSwish": _read_hard_swish}
+ONNX: Mapping[str, FileForm] = {"HardSwish": FileForm(read=_read_hard_swish, computed=True)}
 
 
 def examples() -> Iterator[Example]:

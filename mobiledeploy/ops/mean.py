@@ -36,7 +36,6 @@ from mobiledeploy.ops.onnx_reading import (
     OnnxActivation,
     OnnxReader,
     OnnxValue,
-    ReadOnnx,
     one_input,
     pool_of,
 )
@@ -51,33 +50,28 @@ from mobiledeploy.ops.tflite_reading import LayerSource
 from mobiledeploy.ops.weights import Weights
 
 LAYERS: tuple[str, ...] = ("mean",)
-TFLITE: tuple[str, ...] = ("MEAN", "AVERAGE_POOL_2D")
+TFLITE: Mapping[str, FileForm] = {
+    "MEAN": FileForm(versions={"int8": 2, "int16": 3}, computed=True),
+    "AVERAGE_POOL_2D": FileForm(versions={"int8": 2, "int16": 3}, litert_own=True, computed=True),
+}
 FIXED_RANGE: Interval | None = None
 IMAGES: bool = True
 SYMMETRIC: bool = False
-LITERT_OWN: tuple[str, ...] = ("AVERAGE_POOL_2D",)
 LITERT_KERNELS: tuple[Kernel, ...] = ("x86", "arm64")
 TRIALS: Trials | None = Trials(
     layers="mean",
     cases="{cases} sums of codes, from the lowest to the highest, in {layers}",
 )
 
-COMPUTED_FORMS: tuple[str, ...] = ("MEAN", "AVERAGE_POOL_2D", "GlobalAveragePool")
 KERNELS: str = (
     "{form} (whether or not a compiler fuses multiply and add) and ONNX Runtime's kernel"
 )
 CASE: str = "sum of codes"
 CASES: str = "sums of codes"
 ONE_CODE: bool = False
-FORMS: Mapping[str, FileForm] = {
-    "MEAN": FileForm(versions={"int8": 2, "int16": 3}),
-    "AVERAGE_POOL_2D": FileForm(versions={"int8": 2, "int16": 3}),
-    "GlobalAveragePool": FileForm(),
-    "AveragePool": FileForm(),
-    "ReduceMean": FileForm(),
-    "QLinearGlobalAveragePool": FileForm(),
-    "QLinearAveragePool": FileForm(),
-}
+
+QLINEAR: Final = "QLinearGlobalAveragePool"
+"""ONNX Runtime's integer kernel."""
 
 Floats: TypeAlias = npt.NDArray[np.float32]
 
@@ -573,12 +567,12 @@ def _read_average_pool(reader: OnnxReader, node: OnnxOperator) -> OnnxActivation
     return reader.add_layer(node, "mean", [value], out, window=window)
 
 
-ONNX: Mapping[str, ReadOnnx] = {
-    "GlobalAveragePool": _read_mean,
-    "AveragePool": _read_average_pool,
-    "QLinearAveragePool": one_input(_read_average_pool),
-    "QLinearGlobalAveragePool": one_input(_read_mean),
-    "ReduceMean": _read_mean,
+ONNX: Mapping[str, FileForm] = {
+    "GlobalAveragePool": FileForm(read=_read_mean, computed=True, ort_kernel=QLINEAR),
+    "AveragePool": FileForm(read=_read_average_pool, ort_kernel=QLINEAR),
+    "QLinearAveragePool": FileForm(read=one_input(_read_average_pool), ort_kernel=QLINEAR),
+    QLINEAR: FileForm(read=one_input(_read_mean), ort_kernel=QLINEAR),
+    "ReduceMean": FileForm(read=_read_mean, ort_kernel=QLINEAR),
 }
 
 

@@ -45,7 +45,6 @@ from mobiledeploy.ops.onnx_reading import (
     OnnxActivation,
     OnnxReader,
     OnnxValue,
-    ReadOnnx,
     dequantised_input,
     quantised_output,
 )
@@ -68,7 +67,9 @@ from mobiledeploy.ops.tflite_reading import LayerSource
 from mobiledeploy.ops.weights import Weights
 
 LAYERS: tuple[str, ...] = ("mul",)
-TFLITE: tuple[str, ...] = ("MUL",)
+TFLITE: Mapping[str, FileForm] = {
+    "MUL": FileForm(inputs=(0, 1), versions={"int8": 2, "int16": 4}, computed=True),
+}
 FIXED_RANGE: Interval | None = None
 
 QLINEAR: Final = "QLinearMul"
@@ -76,23 +77,16 @@ QLINEAR: Final = "QLinearMul"
 
 IMAGES: bool = False
 SYMMETRIC: bool = True
-LITERT_OWN: tuple[str, ...] = ()
 LITERT_KERNELS: tuple[Kernel, ...] = ("x86", "arm64")
 TRIALS: Trials | None = Trials(
     layers="multiplication",
     cases="{cases} pairs of codes, every one that there is in {layers}",
 )
 
-COMPUTED_FORMS: tuple[str, ...] = ("MUL", "Mul", QLINEAR)
 KERNELS: str = "XNNPACK on x86 and on arm64, and ONNX Runtime's kernel,"
 CASE: str = "pair of codes"
 CASES: str = "pairs of codes"
 ONE_CODE: bool = False
-FORMS: Mapping[str, FileForm] = {
-    "MUL": FileForm(inputs=(0, 1), versions={"int8": 2, "int16": 4}),
-    "Mul": FileForm(inputs=(0, 1), pairs_only=True),
-    "QLinearMul": FileForm(inputs=(0, 3)),
-}
 
 NARROWEST: Final = 2.0**-16
 WIDEST: Final = 2.0**8
@@ -521,7 +515,10 @@ def _with_scale(
     return with_fault(layer, "form", detail)
 
 
-ONNX: Mapping[str, ReadOnnx] = {"Mul": _read_mul, QLINEAR: _read_qlinear_mul}
+ONNX: Mapping[str, FileForm] = {
+    "Mul": FileForm(inputs=(0, 1), pairs_only=True, read=_read_mul, computed=True),
+    QLINEAR: FileForm(inputs=(0, 3), read=_read_qlinear_mul, computed=True, ort_kernel=QLINEAR),
+}
 
 
 def examples() -> Iterator[Example]:

@@ -137,6 +137,8 @@ class OnnxReader:
         values: What tensors stand for, by index; None for what is not followed.
         bounds: Of layers that are not quantised yet, the lowest and highest real value.
         deduced: Layers that read and write codes whose grids their nodes do not state.
+        moved: Indices of layers that only move codes, so that they write them on the grid on which
+            they read them.
         outputs: Indices of what the graph gives.
         input_factor: What the graph's input is multiplied by before it is quantised.
     """
@@ -155,6 +157,7 @@ class OnnxReader:
         }
         self.bounds: dict[int, tuple[float, float]] = {}
         self.deduced: dict[int, DeduceGrid] = {}
+        self.moved: list[int] = []
         self.input_factor: np.float32 | None = None
         self.outputs = frozenset(file.outputs)
         self._readers = Counter(index for node in file.operators for index in node.inputs)
@@ -285,6 +288,40 @@ class OnnxReader:
         self.layers.change(activation.source, output=output)
         return dataclasses.replace(activation, real=False, dtype=dtype)
 
+    def move_codes(
+        self,
+        node: OnnxOperator,
+        kind: str,
+        activations: list[OnnxActivation],
+        out: OnnxActivation,
+        **more: Any,
+    ) -> OnnxActivation | None:
+        """Add a layer that writes codes as it reads them; return the codes that it gives.
+
+        Args:
+            node: That it comes from.
+            kind: As in `StoredLayer`.
+            activations: The codes that it takes.
+            out: Axes and sizes of what it gives.
+            more: Further fields of the layer.
+
+        Returns:
+            None where it takes something else than codes of one type.
+        """
+        types = {activation.dtype for activation in activations}
+        if any(activation.real for activation in activations) or len(types) != 1:
+            return None
+        layer = self.add_layer(node, kind, activations, out, **more)
+        self.moved.append(layer.source)
+        first = activations[0]
+        if any(read.scale is None or read.zero_point is None for read in activations):
+            # A table of all codes, or a product of codes, states no grid.
+            self.deduced[layer.source] = _on_the_grid_that_it_reads
+        if first.scale is None or first.zero_point is None:
+            return self.leave_without_grid(layer, first.dtype)
+        grid = first.scale, first.zero_point, first.dtype
+        return self.quantise_layer(layer, self.written(node), grid)
+
     def deduce_grids(self, output: OnnxActivation) -> None:
         """Complete the layers whose nodes state no grid.
 
@@ -301,6 +338,13 @@ class OnnxReader:
         for read in (*(read for layer in others for read in layer.reads), self.read(output)):
             if read.source in taken and read.scale is not None:
                 taken[read.source].append(read)
+        # Who takes codes that were only moved takes those that stood there before.
+        for index in reversed(self.moved):
+            reads = self.layers[index].reads
+            known = [read for read in reads if read.scale is not None]
+            for read in reads:
+                if read.source in taken:
+                    taken[read.source].extend((*known, *taken.get(index, ())))
         by_codes = {
             (read.source, float(read.scale))
             for index in self.deduced
@@ -337,6 +381,16 @@ class OnnxReader:
                 output, name=self.written(node), shape=activation.shape, axes=activation.axes
             )
             self.layers.change(activation.source, name=self.written(node), output=output)
+
+
+def _on_the_grid_that_it_reads(layer: StoredLayer, taken: Sequence[LayerInput]) -> StoredLayer:
+    known = [read for read in (*layer.reads, *taken) if read.scale is not None]
+    if not known or layer.output.scale is not None:
+        return layer
+    output = dataclasses.replace(
+        layer.output, scale=known[0].scale, zero_point=known[0].zero_point
+    )
+    return dataclasses.replace(layer, output=output)
 
 
 def code_of(real: float, scale: np.float32, zero_point: int) -> int:

@@ -28,7 +28,6 @@ from mobiledeploy.ops.certificate import Certificate
 from mobiledeploy.ops.file_form import FileForm, ScaleRatio
 from mobiledeploy.ops.grid import Grid
 from mobiledeploy.ops.onnx import OnnxInput
-from mobiledeploy.ops.onnx_reading import ReadOnnx
 from mobiledeploy.ops.ranges import Interval, Ranges
 from mobiledeploy.ops.stored import StoredLayer
 from mobiledeploy.ops.tensors import Codes, Float32, Int8, QTensor, Shape
@@ -136,31 +135,27 @@ class Operator(Protocol[N]):
     Attributes:
         NODE: Its node in an integer graph.
         LAYERS: What it is called in an `Architecture`.
-        TFLITE: What it is called in a `.tflite`, in the schema's `BuiltinOperator`.
-        ONNX: What it is called in an `.onnx`, between quantise/dequantise pairs or with grids of
-            its own, and how a layer is read from each. The first is what `write_onnx` adds.
+        TFLITE: How it stands in anybody's `.tflite`, by its names in the schema's
+            `BuiltinOperator`.
+        ONNX: How it stands in anybody's `.onnx`, likewise: also in forms that we neither write nor
+            compute.
         FIXED_RANGE: The range of every output, where it does not depend on what is computed.
         IMAGES: Whether it reads images, so that a vector in a file is an image of one pixel to it.
         SYMMETRIC: Whether it has two operands that may change places.
-        LITERT_OWN: Of `TFLITE`, what XNNPACK leaves to LiteRT's own kernels.
         LITERT_KERNELS: The architectures whose kernels `litert_codes` tells apart: one stands for
             all where they are alike.
         TRIALS: What `trials` are; None if there are none.
-        FORMS: By name in a `.tflite` or an `.onnx`, how it stands in anybody's files: also in
-            forms that we neither write nor compute.
     """
 
     NODE: type[N]
     LAYERS: tuple[str, ...]
-    TFLITE: tuple[str, ...]
-    ONNX: Mapping[str, ReadOnnx]
+    TFLITE: Mapping[str, FileForm]
+    ONNX: Mapping[str, FileForm]
     FIXED_RANGE: Interval | None
     IMAGES: bool
     SYMMETRIC: bool
-    LITERT_OWN: tuple[str, ...]
     LITERT_KERNELS: tuple[Kernel, ...]
     TRIALS: Trials | None
-    FORMS: Mapping[str, FileForm]
 
     def kernel_shape(self, layer: Layer) -> Shape:
         """Return the kernel's shape in Keras's order; empty for operators without weights."""
@@ -344,8 +339,6 @@ class Certified(Protocol):
     The cases are computed by LiteRT's arithmetic and, apart from it, by ONNX Runtime's.
 
     Attributes:
-        COMPUTED_FORMS: Names that the operator has in files of either format, where the cases
-            are what runtimes compute.
         KERNELS: By which kernels the cases are computed, for people; `form` stands for the
             operator's name in the `.tflite`.
         CASE: What a case is, for people: `pair of codes`.
@@ -353,7 +346,6 @@ class Certified(Protocol):
         ONE_CODE: Whether a case is one code, so that a table of all codes is the same operator.
     """
 
-    COMPUTED_FORMS: tuple[str, ...]
     KERNELS: str
     CASE: str
     CASES: str
@@ -438,18 +430,32 @@ class Sampled(Protocol):
         """
 
 
+@runtime_checkable
+class MovesCodes(Protocol):
+    """A module whose operator writes codes that it reads, or that of real 0, and computes none.
+
+    What it reads and writes is on one grid, so that no kernel has anything to round.
+
+    Attributes:
+        MOVES: What it does with codes, for people: `it takes the largest code of each window`.
+    """
+
+    MOVES: str
+
+
 def has_weights(operator: Operator[Any]) -> bool:
     """Whether an operator's nodes have a kernel and a bias."""
     return any(field.name == "weights" for field in dataclasses.fields(operator.NODE))
 
 
-def layer_of(op: str, node: Node, inputs: Sequence[QTensor]) -> Layer:
-    """Return the layer of a node that has no options, under the names of its tensors.
+def layer_of(op: str, node: Node, inputs: Sequence[QTensor], **parameters: Any) -> Layer:
+    """Return the layer of a node without weights, under the names of its tensors.
 
     Args:
         op: What the operator is called in an `Architecture`.
         node: The node.
         inputs: What it reads.
+        parameters: What only this operator has.
     """
     return Layer(
         name=node.output.name,
@@ -457,6 +463,7 @@ def layer_of(op: str, node: Node, inputs: Sequence[QTensor]) -> Layer:
         inputs=node.inputs,
         in_channels=inputs[0].shape[-1],
         out_channels=node.output.shape[-1],
+        parameters=parameters,
     )
 
 

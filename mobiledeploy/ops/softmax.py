@@ -37,7 +37,6 @@ from mobiledeploy.ops.onnx_reading import (
     OnnxActivation,
     OnnxReader,
     OnnxValue,
-    ReadOnnx,
     one_input,
 )
 from mobiledeploy.ops.operator import Example, Kernel, Trials, layer_of
@@ -49,11 +48,12 @@ from mobiledeploy.ops.tflite_reading import LayerSource
 from mobiledeploy.ops.weights import Weights
 
 LAYERS: tuple[str, ...] = ("softmax",)
-TFLITE: tuple[str, ...] = ("SOFTMAX",)
+TFLITE: Mapping[str, FileForm] = {
+    "SOFTMAX": FileForm(versions={"int8": 2, "int16": 3}, litert_own=True),
+}
 FIXED_RANGE: Interval | None = (0.0, 255 / 256)
 IMAGES: bool = False
 SYMMETRIC: bool = False
-LITERT_OWN: tuple[str, ...] = ("SOFTMAX",)
 LITERT_KERNELS: tuple[Kernel, ...] = ("x86", "arm64")
 TRIALS: Trials | None = None
 
@@ -66,11 +66,6 @@ NEAR_TIES: Final = 256
 CANDIDATES: Final = 4096
 MOST_LOGITS: Final = 4_000_000
 """Of all samples; it bounds the time for files with many classes."""
-FORMS: Mapping[str, FileForm] = {
-    "SOFTMAX": FileForm(versions={"int8": 2, "int16": 3}),
-    "Softmax": FileForm(),
-    "QLinearSoftmax": FileForm(),
-}
 
 SOFTMAX_SCALE = np.float32(1 / 256)
 SOFTMAX_ZERO_POINT = -128
@@ -334,9 +329,9 @@ def _read_softmax(reader: OnnxReader, node: OnnxOperator) -> OnnxValue | None:
     return reader.add_layer(node, "softmax", [value], value, faults=faults)
 
 
-ONNX: Mapping[str, ReadOnnx] = {
-    "Softmax": _read_softmax,
-    "QLinearSoftmax": one_input(_read_softmax),
+ONNX: Mapping[str, FileForm] = {
+    "Softmax": FileForm(read=_read_softmax, ort_kernel="QLinearSoftmax"),
+    "QLinearSoftmax": FileForm(read=one_input(_read_softmax), ort_kernel="QLinearSoftmax"),
 }
 
 

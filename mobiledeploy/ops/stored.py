@@ -7,12 +7,13 @@ codes with another scale than the one they were written with.
 """
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from typing import Any, Final, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
+from mobiledeploy.base.errors import ConversionError
 from mobiledeploy.ops.tensors import QMAX, QMIN, Float32, Int8, Int32, Shape
 
 Packing: TypeAlias = Literal["dynamic range", "unpacked"]
@@ -150,6 +151,8 @@ class StoredLayer:
         groups: Of a convolution that is neither full nor depthwise; else 1.
         clamp: Lowest and highest code that it writes.
         beta: Of a softmax.
+        parameters: What only its operator has, such as a slope or an axis: names, in alphabetical
+            order, and values.
         table: Of a `table`: the output's code of each code of the input, -128 first.
         faults: What this form cannot hold.
     """
@@ -167,8 +170,20 @@ class StoredLayer:
     groups: int = 1
     clamp: tuple[int, int] = FULL
     beta: float = 1.0
+    parameters: tuple[tuple[str, Hashable], ...] = ()
     table: Int8 | None = None
     faults: tuple[Fault, ...] = ()
+
+    def parameter(self, name: str) -> Any:
+        """Return a parameter.
+
+        Raises:
+            ConversionError: The layer has none of that name.
+        """
+        values = dict(self.parameters)
+        if name not in values:
+            raise ConversionError(f"`{self.name}` ({self.op}): it has no {name}")
+        return values[name]
 
 
 def with_fault(layer: StoredLayer, field: str, detail: str) -> StoredLayer:

@@ -9,6 +9,7 @@ from typing import Any, Final
 from mobiledeploy.base.errors import ConversionError, RequestError
 from mobiledeploy.ops import add, conv, dense, hard_swish, mean, mul, softmax
 from mobiledeploy.ops.architecture import Layer
+from mobiledeploy.ops.file_form import FileForm
 from mobiledeploy.ops.onnx_reading import ReadOnnx
 from mobiledeploy.ops.operator import Node, Operator
 
@@ -38,8 +39,14 @@ ONLY_IN_FILES: Final = frozenset(
 
 _BY_LAYER: Final = {name: module for module in OPERATORS for name in module.LAYERS}
 _BY_NODE: Final = {module.NODE: module for module in OPERATORS}
-_BY_FORM: Final = {name: module for module in OPERATORS for name in module.FORMS}
 _BY_TFLITE: Final = {name: module for module in OPERATORS for name in module.TFLITE}
+_BY_FORM: Final = {name: module for module in OPERATORS for name in (*module.TFLITE, *module.ONNX)}
+_FORMS: Final = {
+    name: form
+    for module in OPERATORS
+    for forms in (module.TFLITE, module.ONNX)
+    for name, form in forms.items()
+}
 
 
 def of_layer(layer: Layer) -> Operator[Any]:
@@ -104,6 +111,15 @@ def of_file(name: str) -> Operator[Any] | None:
     return _BY_FORM.get(name)
 
 
+def form_of(name: str) -> FileForm:
+    """Return how an operator stands in files under one of its names.
+
+    Args:
+        name: One by which `of_file` knows it.
+    """
+    return _FORMS[name]
+
+
 def tflite_names() -> tuple[str, ...]:
     """Return the names of all operators in `BuiltinOperator`, in alphabetical order."""
     return tuple(sorted(_BY_TFLITE))
@@ -116,4 +132,9 @@ def reader_of_tflite(name: str) -> Operator[Any] | None:
 
 def onnx_readers() -> dict[str, ReadOnnx]:
     """Return how a layer is read from each ONNX operator that is one of the table's."""
-    return {name: read for module in OPERATORS for name, read in module.ONNX.items()}
+    return {
+        name: form.read
+        for module in OPERATORS
+        for name, form in module.ONNX.items()
+        if form.read is not None
+    }

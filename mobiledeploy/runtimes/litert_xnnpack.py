@@ -28,12 +28,20 @@ def kernel_reasons(model: bytes, layers: Sequence[FileLayer]) -> list[tuple[str,
     """
     # Not needed to run files, and the children that do so start faster without.
     from mobiledeploy.ops import table
+    from mobiledeploy.ops.operator import MovesCodes
 
-    own = {name for operator in table.OPERATORS for name in operator.LITERT_OWN}
+    own = {
+        name
+        for operator in table.OPERATORS
+        for name, form in operator.TFLITE.items()
+        if form.litert_own
+    }
     taken = delegated(model)
     return [
         ()
         if (layer.name in taken) != (layer.operator in own)
+        # Any kernel moves codes alike.
+        or isinstance(table.of_kind(layer.kind), MovesCodes)
         else (
             f"LiteRT gives {layer.operator} to XNNPACK"
             if layer.operator in own

@@ -5,6 +5,7 @@ file prevents that. The graph that it saves shows which.
 """
 
 import tempfile
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -12,12 +13,6 @@ from typing import Final
 from mobiledeploy.runtimes import FileLayer, Runtime, Session, ort, saturation
 
 _AS_UINT8: Final = "_s8_2_u8"
-_FUSED: Final = {
-    "add": "QLinearAdd",
-    "mean": "QLinearGlobalAveragePool",
-    "softmax": "QLinearSoftmax",
-}
-_PRODUCTS: Final = frozenset({"QLinearConv", "QGemm"})
 
 
 def load(model: bytes, *, threads: int = 1, inner_threads: int = 1, inputs: int = 1) -> Session:
@@ -33,20 +28,36 @@ def kernel_reasons(model: bytes, layers: Sequence[FileLayer]) -> list[tuple[str,
     Raises:
         CorruptFileError: ONNX Runtime cannot load the file.
     """
+    # Not needed to run files, and the children that do so start faster without.
+    from mobiledeploy.ops import table
+
+    products = {
+        form.ort_kernel
+        for operator in table.OPERATORS
+        for form in operator.ONNX.values()
+        if form.kernel is not None and form.ort_kernel
+    }
+
+    def kernel(layer: FileLayer) -> str:
+        """Return the integer kernel that runs a layer without weights; empty if it needs none."""
+        module = table.of_kind(layer.kind)
+        form = None if module is None else module.ONNX.get(layer.operator)
+        return "" if form is None or form.kernel is not None else form.ort_kernel
+
     chosen = kernels(model)
-    fused = {op: sum(kind == op for kind, _ in chosen) for op in _FUSED.values()}
-    wanted = {op: sum(_FUSED.get(layer.kind) == op for layer in layers) for op in _FUSED.values()}
+    fused = Counter(op for op, _ in chosen)
+    wanted = Counter(kernel(layer) for layer in layers)
 
     def reasons(layer: FileLayer) -> tuple[str, ...]:
         if layer.weights:
             takers = {op for op, inputs in chosen if layer.weights in inputs}
-            if not takers or not takers <= _PRODUCTS:
+            if not takers or not takers <= products:
                 return ("ONNX Runtime fuses it into no integer kernel: it computes in float32",)
-        elif layer.kind in _FUSED:
-            op = _FUSED[layer.kind]
-            if fused[op] != wanted[op]:
-                words = f"ONNX Runtime has {fused[op]} {op} for {wanted[op]} such layers"
-                return (f"{words}: it computes the others in float32",)
+            return ()
+        op = kernel(layer)
+        if op and fused[op] != wanted[op]:
+            words = f"ONNX Runtime has {fused[op]} {op} for {wanted[op]} such layers"
+            return (f"{words}: it computes the others in float32",)
         return ()
 
     return [reasons(layer) for layer in layers]

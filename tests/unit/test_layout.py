@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from conftest import LONGER, UNIT
 
+from mobiledeploy.ops.table import OPERATORS
 from mobiledeploy.runtimes import table
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -70,7 +71,10 @@ def docstring(path: Path) -> str:
 def test_a_rooms_docstring_names_each_of_its_modules_once(room: str) -> None:
     text = docstring(folder_of(room) / "__init__.py")
     names = [name for line in NAMED.findall(text) for name in re.findall(r"\w+", line)]
-    assert sorted(names) == sorted(modules_of(room))
+    # Modules of operators are rows of `ops.table`, which is named.
+    names_of_rows = (vars(module)["__name__"] for module in OPERATORS)
+    operators = {name.rpartition(".")[2] for name in names_of_rows} if room == "ops" else set()
+    assert sorted(names) == sorted(modules_of(room) - operators)
 
 
 def faults_of(first_line: str) -> list[str]:

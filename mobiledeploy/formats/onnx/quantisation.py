@@ -1,6 +1,7 @@
 """The grid of each tensor of codes, which an `.onnx` states in operators, not in tensors."""
 
 import dataclasses
+import itertools
 from collections.abc import Iterator
 from typing import Any, Final, TypeAlias
 
@@ -11,24 +12,36 @@ from mobiledeploy.base.errors import CorruptFileError
 from mobiledeploy.formats.model import FLOATS, Grid, Operator, Tensor
 
 CARRIERS: Final = {
-    "Clip", "Flatten", "Identity", "MaxPool", "Reshape", "Slice", "Squeeze", "Transpose",
-    "Unsqueeze",
+    "Clip", "Concat", "DepthToSpace", "Expand", "Flatten", "Identity", "Max", "MaxPool", "Min",
+    "NhwcMaxPool", "Pad", "ReduceMax", "ReduceMin", "Reshape", "Slice", "SpaceToDepth", "Split",
+    "Squeeze", "Tile", "Transpose", "Unsqueeze",
 }  # fmt: skip
 """Operators that leave codes on their grid."""
 
-QLINEAR: Final[dict[str, tuple[tuple[tuple[int, int], ...], int]]] = {
+JOINS: Final = {"Concat", "Max", "Min"}
+"""Those of `CARRIERS` of which all inputs are codes, not the first one only."""
+
+ScalePlaces: TypeAlias = tuple[tuple[tuple[int, int], ...], int]
+"""Places of each input of codes and of its scale, and the place of the output's scale."""
+
+QLINEAR: Final[dict[str, ScalePlaces]] = {
     "QLinearConv": (((0, 1), (3, 4)), 6),
     "QLinearMatMul": (((0, 1), (3, 4)), 6),
     "QLinearAdd": (((0, 1), (3, 4)), 6),
     "QLinearMul": (((0, 1), (3, 4)), 6),
     "QLinearGlobalAveragePool": (((0, 1),), 3),
     "QLinearAveragePool": (((0, 1),), 3),
+    "QLinearLeakyRelu": (((0, 1),), 3),
+    "QLinearReduceMean": (((0, 1),), 3),
     "QLinearSigmoid": (((0, 1),), 3),
     "QLinearSoftmax": (((0, 1),), 3),
+    "QLinearWhere": (((1, 2), (4, 5)), 7),
     "QGemm": (((0, 1), (3, 4)), 7),
+    # As many inputs as it has: see `scale_places`.
+    "QLinearConcat": ((), 0),
 }
-"""For each operator that takes codes: places of each input and of its scale, and the place of the
-output's scale. The zero point follows the scale. All but two are ONNX Runtime's own."""
+"""For each operator that takes codes, where scales stand among its inputs. The zero point follows
+the scale. All but two are ONNX Runtime's own."""
 
 
 GridAndType: TypeAlias = tuple[Grid, str]
@@ -50,16 +63,26 @@ def with_grids(tensors: tuple[Tensor, ...], operators: tuple[Operator, ...]) -> 
     for chain in (operators, operators[::-1]):
         for operator in chain:
             if operator.kind in CARRIERS and operator.inputs and operator.outputs:
-                ends = operator.inputs[0], operator.outputs[0]
-                for known, other in (ends, ends[::-1]):
-                    if other >= 0 and known in grids and grids[known][0].scale.size == 1:
-                        grids.setdefault(other, grids[known])
+                sources = operator.inputs if operator.kind in JOINS else operator.inputs[:1]
+                for ends in itertools.product(sources, operator.outputs):
+                    for known, other in (ends, ends[::-1]):
+                        if other >= 0 and known in grids and grids[known][0].scale.size == 1:
+                            grids.setdefault(other, grids[known])
     return tuple(
         dataclasses.replace(tensor, grid=grids[index][0], dtype=tensor.dtype or grids[index][1])
         if index in grids and tensor.dtype not in FLOATS
         else tensor
         for index, tensor in enumerate(tensors)
     )
+
+
+def scale_places(operator: Operator) -> ScalePlaces:
+    """Return where scales stand among the inputs of an operator of `QLINEAR`."""
+    inputs, output = QLINEAR[operator.kind]
+    if not inputs:
+        # Behind the output's grid, each input is followed by its own.
+        inputs = tuple((place, place + 1) for place in range(2, len(operator.inputs), 3))
+    return inputs, output
 
 
 def grid_of(operator: Operator, tensors: tuple[Tensor, ...], scale: int) -> Grid | None:
@@ -101,7 +124,7 @@ def _stated_grids(
     elif operator.kind == "DequantizeLinear":
         places = [(operator.input(0), 1, False)]
     elif operator.kind in QLINEAR and operator.outputs:
-        inputs, output = QLINEAR[operator.kind]
+        inputs, output = scale_places(operator)
         places = [(operator.input(place), scale, False) for place, scale in inputs]
         places.append((operator.outputs[0], output, True))
     for index, scale, writes in places:

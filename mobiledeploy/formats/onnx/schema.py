@@ -104,8 +104,10 @@ STANDARD: Final = "ai.onnx"
 MICROSOFT: Final = "com.microsoft"
 """The domain of ONNX Runtime's own operators."""
 MICROSOFT_OPERATORS: Final = frozenset(
-    {"DequantizeLinear", "QGemm", "QLinearAdd", "QLinearAveragePool", "QLinearConv"}
-    | {"QLinearGlobalAveragePool", "QLinearMul", "QLinearSoftmax", "QuantizeLinear"}
+    {"DequantizeLinear", "NhwcMaxPool", "QGemm", "QLinearAdd", "QLinearAveragePool"}
+    | {"QLinearConcat", "QLinearConv", "QLinearGlobalAveragePool", "QLinearLeakyRelu"}
+    | {"QLinearMul", "QLinearReduceMean", "QLinearSigmoid", "QLinearSoftmax", "QLinearWhere"}
+    | {"QuantizeLinear"}
 )
 """Those of ONNX Runtime's operators that are known by their plain names."""
 

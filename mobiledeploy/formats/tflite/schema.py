@@ -168,9 +168,31 @@ _POOL: Final = Options(
     },
 )
 
+_REDUCER: Final = Options("ReducerOptions", {"keep_dims": Field(0, "?", default=False)})
+_MAXIMUM_MINIMUM: Final = Options("MaximumMinimumOptions", {})
+
+
+def _corners(slot: int) -> dict[str, Field]:
+    return {
+        "align_corners": Field(slot, "?", default=False),
+        "half_pixel_centers": Field(slot + 1, "?", default=False),
+    }
+
+
 OPTIONS: Final[dict[str, Options]] = {
+    "ABS": Options("AbsOptions", {}),
     "ADD": Options("AddOptions", _activation(0)),
+    "ARG_MAX": Options("ArgMaxOptions", {"output_type": Field(0, "b", 0)}),
     "AVERAGE_POOL_2D": _POOL,
+    "BATCH_MATMUL": Options(
+        "BatchMatMulOptions",
+        {"adj_x": Field(0, "?", default=False), "adj_y": Field(1, "?", default=False)},
+    ),
+    "BATCH_TO_SPACE_ND": Options("BatchToSpaceNDOptions", {}),
+    "BROADCAST_TO": Options("BroadcastToOptions", {}),
+    "CAST": Options(
+        "CastOptions", {"in_data_type": Field(0, "b", 0), "out_data_type": Field(1, "b", 0)}
+    ),
     "CONCATENATION": Options("ConcatenationOptions", {"axis": Field(0, "i", 0), **_activation(1)}),
     "CONV_2D": Options(
         "Conv2DOptions", {**_PADDING, **_STRIDES, **_activation(3), **_dilations(4)}
@@ -185,8 +207,11 @@ OPTIONS: Final[dict[str, Options]] = {
             **_dilations(5),
         },
     ),
+    "DEPTH_TO_SPACE": Options("DepthToSpaceOptions", {"block_size": Field(0, "i", 0)}),
     "DEQUANTIZE": Options("DequantizeOptions", {}),
     "DIV": Options("DivOptions", _activation(0)),
+    "EXP": Options("ExpOptions", {}),
+    "EXPAND_DIMS": Options("ExpandDimsOptions", {}),
     "FULLY_CONNECTED": Options(
         "FullyConnectedOptions",
         {
@@ -195,16 +220,58 @@ OPTIONS: Final[dict[str, Options]] = {
             "keep_num_dims": Field(2, "?", default=False),
         },
     ),
+    "GATHER": Options("GatherOptions", {"axis": Field(0, "i", 0), "batch_dims": Field(1, "i", 0)}),
+    "GELU": Options("GeluOptions", {"approximate": Field(0, "?", default=False)}),
     "HARD_SWISH": Options("HardSwishOptions", {}),
+    "L2_NORMALIZATION": Options("L2NormOptions", _activation(0)),
+    "L2_POOL_2D": _POOL,
+    "LEAKY_RELU": Options("LeakyReluOptions", {"alpha": Field(0, "f", 0.0)}),
+    "LOG_SOFTMAX": Options("LogSoftmaxOptions", {}),
+    "MAXIMUM": _MAXIMUM_MINIMUM,
     "MAX_POOL_2D": _POOL,
-    "MEAN": Options("ReducerOptions", {"keep_dims": Field(0, "?", default=False)}),
+    "MEAN": _REDUCER,
+    "MINIMUM": _MAXIMUM_MINIMUM,
+    "MIRROR_PAD": Options("MirrorPadOptions", {"mode": Field(0, "b", 0)}),
     "MUL": Options("MulOptions", _activation(0)),
+    "NEG": Options("NegOptions", {}),
+    "PACK": Options("PackOptions", {"values_count": Field(0, "i", 0), "axis": Field(1, "i", 0)}),
+    "PAD": Options("PadOptions", {}),
+    "PADV2": Options("PadV2Options", {}),
     "QUANTIZE": Options("QuantizeOptions", {}),
+    "REDUCE_MAX": _REDUCER,
+    "REDUCE_MIN": _REDUCER,
     "RESHAPE": Options("ReshapeOptions", {"new_shape": Field(0, SHAPE, None)}),
+    "RESIZE_BILINEAR": Options("ResizeBilinearOptions", _corners(2)),
+    "RESIZE_NEAREST_NEIGHBOR": Options("ResizeNearestNeighborOptions", _corners(0)),
+    "REVERSE_V2": Options("ReverseV2Options", {}),
+    "SLICE": Options("SliceOptions", {}),
     "SOFTMAX": Options("SoftmaxOptions", {"beta": Field(0, "f", 0.0)}),
+    "SPACE_TO_BATCH_ND": Options("SpaceToBatchNDOptions", {}),
+    "SPACE_TO_DEPTH": Options("SpaceToDepthOptions", {"block_size": Field(0, "i", 0)}),
+    "SPLIT": Options("SplitOptions", {"num_splits": Field(0, "i", 0)}),
+    "SPLIT_V": Options("SplitVOptions", {"num_splits": Field(0, "i", 0)}),
+    "SQUARED_DIFFERENCE": Options("SquaredDifferenceOptions", {}),
+    "SQUEEZE": Options("SqueezeOptions", {"squeeze_dims": Field(0, SHAPE, None)}),
+    "STRIDED_SLICE": Options(
+        "StridedSliceOptions",
+        {
+            "begin_mask": Field(0, "i", 0),
+            "end_mask": Field(1, "i", 0),
+            "ellipsis_mask": Field(2, "i", 0),
+            "new_axis_mask": Field(3, "i", 0),
+            "shrink_axis_mask": Field(4, "i", 0),
+            "offset": Field(5, "?", default=False),
+        },
+    ),
     "SUB": Options("SubOptions", _activation(0)),
+    "SUM": _REDUCER,
+    "TILE": Options("TileOptions", {}),
+    "TRANSPOSE": Options("TransposeOptions", {}),
+    "TRANSPOSE_CONV": Options("TransposeConvOptions", {**_PADDING, **_STRIDES, **_activation(3)}),
+    "UNPACK": Options("UnpackOptions", {"num": Field(0, "i", 0), "axis": Field(1, "i", 0)}),
 }
-"""By operator: those whose options are read here."""
+"""By operator: those of image classifiers that have a table of options. PRELU and LOGISTIC, say,
+have none."""
 
 
 class Model:

@@ -28,12 +28,13 @@ import numpy as np
 from mobiledeploy.base.errors import ConversionError, CorruptFileError, RuntimeDiedError
 from mobiledeploy.compare.judge import Judgement, LayerJudgement, source_shapes
 from mobiledeploy.compare.reachable_codes import Span, multipliers, sums
-from mobiledeploy.compare.same_function import compare_weighted, node_of
+from mobiledeploy.compare.same_function import compare_weighted, keeps_its_grid, node_of
 from mobiledeploy.formats.model import Format
 from mobiledeploy.integer import oracle
 from mobiledeploy.ops import table
 from mobiledeploy.ops.operator import (
     Certified,
+    MovesCodes,
     Sampled,
     architectures,
     has_weights,
@@ -174,6 +175,8 @@ def _finding(
         return _all_cases(operator, mine, other, shapes, layer)
     if isinstance(operator, Sampled):
         return _samples(operator, mine, other, source_shapes(first, places[0]), run)
+    if isinstance(operator, MovesCodes):
+        return _moved(operator, mine, other, layer)
     return ProofResult(method="none", reasons=(f"there is no proof for a layer `{mine.kind}`",))
 
 
@@ -228,7 +231,10 @@ def _all_cases(
 
 def _is_known(layer: StoredLayer, operator: Certified) -> bool:
     """Whether the operator's cases are what runtimes compute for a layer."""
-    return layer.op in operator.COMPUTED_FORMS or (layer.table is not None and operator.ONE_CODE)
+    known: object = table.of_file(layer.op)
+    if known is operator and table.form_of(layer.op).computed:
+        return True
+    return layer.table is not None and operator.ONE_CODE
 
 
 def _grid_reasons(
@@ -312,6 +318,30 @@ def _samples(
         statement=f"on {len(codes)} adversarial and random {operator.SAMPLES} {worst} from the "
         f"exact {mine.kind}, {_off(*both)} LSB from each other; {others}",
         reasons=tuple(reasons),
+    )
+
+
+def _moved(
+    operator: MovesCodes, mine: StoredLayer, other: StoredLayer, layer: LayerJudgement
+) -> ProofResult:
+    """Return whether two layers move codes alike: no number is computed that could be rounded."""
+    crossed = other.reads[::-1] if layer.operands_crossed else other.reads
+    reasons = [
+        *_grid_reasons(mine, other, crossed),
+        *_form_reasons(mine, other),
+        *(
+            f"`{x.name}` reads codes by another grid than it writes them"
+            for x in (mine, other)
+            if not keeps_its_grid(x)
+        ),
+    ]
+    if not reasons and (layer.verdict is None or not layer.verdict.equal):
+        reasons.append("the numbers by which they move codes differ")
+    said = f"{operator.MOVES}: no number is computed, so that no kernel rounds one"
+    return ProofResult(
+        method="structure",
+        statement="" if reasons else said,
+        reasons=tuple(dict.fromkeys(reasons)),
     )
 
 
@@ -409,7 +439,7 @@ def proven_by_structure(first: StoredLayer, second: StoredLayer) -> ProofResult:
 
 
 def _form_reasons(first: StoredLayer, second: StoredLayer) -> Iterator[str]:
-    for field in ("strides", "dilations", "pads", "groups", "clamp"):
+    for field in ("window", "strides", "dilations", "pads", "groups", "clamp", "parameters"):
         a, b = getattr(first, field), getattr(second, field)
         if a != b:
             yield f"{field}: {a} in the .tflite, {b} in the .onnx"

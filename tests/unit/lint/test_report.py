@@ -19,7 +19,6 @@ from mobiledeploy.lint.inspection import inspect, inspect_file
 from mobiledeploy.lint.report import FileReport
 from mobiledeploy.lint.tflite_versions import OPERATOR_VERSIONS, TYPE_VERSIONS
 from mobiledeploy.network.cost import cost
-from mobiledeploy.ops import table
 from mobiledeploy.spec.config import Io
 from mobiledeploy.targets import onnx, tflite
 
@@ -97,8 +96,6 @@ def test_the_minimum_runtime_has_its_reasons(reports: tuple[FileReport, ...]) ->
 
 def test_the_tables_of_versions_are_in_order() -> None:
     assert set(OPERATOR_VERSIONS) <= set(vars(schema.BuiltinOperator))
-    ours = {name for operator in table.OPERATORS for name in operator.FORMS}
-    assert ours.isdisjoint(TYPE_VERSIONS)
     for kind, by_type in TYPE_VERSIONS.items():
         assert set(by_type.values()) <= set(OPERATOR_VERSIONS[kind])
     for versions in OPERATOR_VERSIONS.values():

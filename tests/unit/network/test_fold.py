@@ -4,6 +4,7 @@ import dataclasses
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from mobiledeploy.base.errors import RequestError
@@ -37,7 +38,7 @@ def one_layer(op: Any) -> Architecture:
     return Architecture(name="one", input_shape=(8, 8, channels), layers=(layer,))
 
 
-def apply(op: str, x: Float, kernel: Float) -> Float:
+def apply(op: str, x: npt.NDArray[np.float64], kernel: Float) -> npt.NDArray[np.float64]:
     return x * kernel[0, 0, :, 0] if op == "depthwise" else x @ kernel[0, 0]
 
 

@@ -30,7 +30,9 @@ def test_floats_are_read_as_float32(path: Path, dtype: Any) -> None:
     assert values.dtype == np.float32
     np.testing.assert_array_equal(values, np.arange(6).reshape(2, 3))
     with hdf5.open_file(path.read_bytes(), "in memory") as file:
-        assert hdf5.entry(file, "layer").shape == (2, 3)
+        entry = hdf5.entry(file, "layer")
+        assert entry is not None
+        assert entry.shape == (2, 3)
 
 
 def soft_link(file: Any) -> None:

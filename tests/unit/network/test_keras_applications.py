@@ -54,7 +54,8 @@ def pretend_training(model: Any) -> None:
 
 @pytest.fixture(scope="module", params=LIBRARIES)
 def library(request: pytest.FixtureRequest) -> ModuleType:
-    return pytest.importorskip(request.param)
+    module: ModuleType = pytest.importorskip(request.param)
+    return module
 
 
 @pytest.fixture(scope="module", params=["v1", "v2"])

@@ -19,7 +19,8 @@ ALPHA: Final[dict[Arch, float]] = {"v1": 0.25, "v2": 0.35}
 
 @pytest.fixture(scope="module", params=["keras", "tf_keras"])
 def library(request: pytest.FixtureRequest) -> ModuleType:
-    return pytest.importorskip(request.param)
+    module: ModuleType = pytest.importorskip(request.param)
+    return module
 
 
 def ours(arch: Arch = "v2", *, size: int = SIZE, stem_stride: int = 2) -> Architecture:

@@ -1,6 +1,7 @@
 """Single layers on arm64, under QEMU: both runtimes give the codes that we compute."""
 
 from pathlib import Path
+from typing import Any
 
 import arm64
 import graphs
@@ -13,7 +14,7 @@ from mobiledeploy.ops import add, mean
 from mobiledeploy.ops.certificate import Certificate
 from mobiledeploy.ops.conv import Conv
 from mobiledeploy.ops.dense import Dense
-from mobiledeploy.ops.tensors import Int8, QTensor
+from mobiledeploy.ops.tensors import Int8, QTensor, Shape
 from mobiledeploy.ops.weights import QWeights
 from mobiledeploy.targets import onnx, tflite
 
@@ -32,14 +33,15 @@ def _product(random: np.random.Generator, number: int) -> tuple[IntegerGraph, In
     stride = int(random.integers(1, 3))
     scale, out_scale = (np.float32(2 ** random.uniform(-9, 2)) for _ in range(2))
     zero, out_zero = (int(code) for code in random.integers(-128, 128, 2))
-    if kind == "dense":
-        shape, out_shape, kernel = (ins,), (outs,), (outs, ins)
-    else:
+    shape: Shape = (ins,)
+    out_shape: Shape = (outs,)
+    kernel: Shape = (outs, ins)
+    if kind != "dense":
         outs = ins if kind == "depthwise" else outs
         shape = (height, width, ins)
         out_shape = (-(-height // stride), -(-width // stride), outs)
         kernel = (1 if kind == "depthwise" else outs, window, window, ins)
-    multiplier = 2.0 ** random.integers(-12, -3)
+    multiplier: Any = 2.0 ** random.integers(-12, -3)
     if number % 2:
         multiplier *= random.uniform(0.5, 1, outs if number % 4 == 1 else 1)
     kernel_scale = np.atleast_1d(multiplier * out_scale / scale).astype(np.float32)
@@ -67,8 +69,8 @@ def additions(count: int) -> list[tuple[IntegerGraph, Int8]]:
     for _ in range(count):
         scale = np.float32(2 ** random.uniform(-8, 2))
         a, b = (np.float32(scale * 2 ** random.uniform(-6, 3)) for _ in range(2))
-        zeros = tuple(int(code) for code in random.integers(-128, 128, 3))
-        found.append((graphs.addition((a, b, scale), zeros), graphs.all_pairs()))
+        x, y, zero = (int(code) for code in random.integers(-128, 128, 3))
+        found.append((graphs.addition((a, b, scale), (x, y, zero)), graphs.all_pairs()))
     return found
 
 
@@ -78,10 +80,11 @@ def means(count: int) -> list[tuple[IntegerGraph, Int8]]:
     scales = np.float32(0.1), np.float32(0.03)
     found = [(graphs.mean((4, 4), scales, (5, -77)), graphs.all_sums((4, 4)))]
     for _ in range(count - 1):
-        size = tuple(int(side) for side in random.integers(1, 9, 2))
-        scales = tuple(np.float32(2 ** random.uniform(-6, -4)) for _ in range(2))
-        zeros = tuple(int(code) for code in random.integers(-128, 128, 2))
-        found.append((graphs.mean(size, scales, zeros), graphs.all_sums(size)))
+        high, wide = (int(side) for side in random.integers(1, 9, 2))
+        before, after = (np.float32(2 ** random.uniform(-6, -4)) for _ in range(2))
+        zero, out_zero = (int(code) for code in random.integers(-128, 128, 2))
+        graph = graphs.mean((high, wide), (before, after), (zero, out_zero))
+        found.append((graph, graphs.all_sums((high, wide))))
     return found
 
 
@@ -100,10 +103,9 @@ def test_litert_gives_the_oracle_s_codes(tmp_path: Path) -> None:
 
 def uncertified(graph: IntegerGraph) -> bytes:
     node, grids = graph.nodes[-1], graph.tensors()
-    names = node.inputs if hasattr(node, "inputs") else (node.input,)
     made_up = Certificate(
         name=node.output.name,
-        scales=tuple(grids[name].scale for name in names),
+        scales=tuple(grids[name].scale for name in node.inputs),
         cases=0,
         differing_before=0,
         differing_after=0,

@@ -7,9 +7,9 @@ import pytest
 
 from mobiledeploy.base.errors import ConversionError
 from mobiledeploy.integer import oracle
-from mobiledeploy.integer.certify import certify
+from mobiledeploy.integer.certify import certify, exact_ranges
 from mobiledeploy.integer.graph import IntegerGraph
-from mobiledeploy.integer.quantise import exact_ranges, quantise
+from mobiledeploy.integer.quantise import quantise
 from mobiledeploy.ops import hard_swish
 from mobiledeploy.ops.architecture import INPUT, Architecture, Layer
 from mobiledeploy.ops.certificate import Certificate, all_codes
@@ -35,7 +35,7 @@ def swish(scales: Pair, zeros: tuple[int, int]) -> IntegerGraph:
 
 def grids(count: int) -> list[tuple[Pair, tuple[int, int]]]:
     random = np.random.default_rng(11)
-    found = []
+    found: list[tuple[Pair, tuple[int, int]]] = []
     while len(found) < count:
         scale = np.float32(10 ** random.uniform(-2.8, -0.3))
         out = np.float32(scale * 10 ** random.uniform(-0.7, 0.6))

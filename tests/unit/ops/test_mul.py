@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from mobiledeploy.base.errors import ConversionError, RequestError
 from mobiledeploy.integer import oracle
-from mobiledeploy.integer.certify import certify
+from mobiledeploy.integer.certify import certify, exact_ranges
 from mobiledeploy.integer.graph import IntegerGraph
-from mobiledeploy.integer.quantise import exact_ranges, quantise
+from mobiledeploy.integer.quantise import quantise
 from mobiledeploy.ops import mul
 from mobiledeploy.ops.architecture import INPUT, Architecture, Layer
 from mobiledeploy.ops.certificate import Certificate, all_pairs
@@ -56,6 +56,7 @@ def test_all_pairs_are_what_the_arithmetic_says_in_both_runtimes(
 ) -> None:
     graph, images = product(scales, zeros), graphs.all_pairs()
     node, inputs = graph.nodes[-1], tensors(scales, zeros)[:2]
+    assert isinstance(node, mul.Mul)
     cases = all_pairs()
     x86, _ = mul.litert_cases(node, inputs, cases)
     received = litert.load(tflite.write(graph, head="logits")).run(images)[0]
@@ -75,7 +76,9 @@ def test_a_product_with_ties_is_refused_for_what_phones_round_otherwise() -> Non
     scales = np.float32(0.25), np.float32(1 / 256), np.float32(0.25)
     graph = product(scales, (3, -128, 5))
     inputs = tensors(scales, (3, -128, 5))[:2]
-    x86, arm64 = mul.litert_cases(graph.nodes[-1], inputs, all_pairs())
+    node = graph.nodes[-1]
+    assert isinstance(node, mul.Mul)
+    x86, arm64 = mul.litert_cases(node, inputs, all_pairs())
     assert np.abs(x86 - arm64).max() == 1
     with pytest.raises(ConversionError, match="`product`: 512 of its 65536 pairs"):
         certify(graph)

@@ -14,8 +14,8 @@ from mobiledeploy.formats.onnx import parse as parse_onnx
 from mobiledeploy.formats.tflite import parse as parse_tflite
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.ops import hard_swish, mul
-from mobiledeploy.ops.operator import Example
-from mobiledeploy.reading import FULL, INPUT, StoredLayer
+from mobiledeploy.ops.operator import Example, Operator
+from mobiledeploy.reading import FULL, INPUT, LayerInput, StoredLayer, StoredTensor
 from mobiledeploy.targets import onnx as onnx_target
 from mobiledeploy.targets import tflite as tflite_target
 
@@ -48,7 +48,8 @@ def model(*nodes: Any, dtype: int = onnx.TensorProto.FLOAT, **constants: Any) ->
         [numpy_helper.from_array(np.asarray(value), name) for name, value in values.items()],
     )
     opsets = [helper.make_opsetid("", 17), helper.make_opsetid("com.microsoft", 1)]
-    return helper.make_model(graph, opset_imports=opsets).SerializeToString()
+    data: bytes = helper.make_model(graph, opset_imports=opsets).SerializeToString()
+    return data
 
 
 def read(*nodes: Any, **constants: Any) -> tuple[StoredLayer, ...]:
@@ -57,12 +58,11 @@ def read(*nodes: Any, **constants: Any) -> tuple[StoredLayer, ...]:
 
 
 def grids(layer: StoredLayer) -> list[tuple[float, int]]:
-    return [
-        (float(each.scale or 0), each.zero_point or 0) for each in (*layer.reads, layer.output)
-    ]
+    tensors: list[LayerInput | StoredTensor] = [*layer.reads, layer.output]
+    return [(float(each.scale or 0), each.zero_point or 0) for each in tensors]
 
 
-def example(operator: Any, name: str) -> Example:
+def example(operator: Operator[Any], name: str) -> Example:
     return next(each for each in operator.examples() if each.name == name)
 
 
@@ -273,6 +273,7 @@ def test_a_clip_of_looked_up_codes_is_part_of_the_table() -> None:
 
 def test_our_table_holds_litert_s_hard_swish() -> None:
     node = example(hard_swish, "by a table").node
+    assert isinstance(node, hard_swish.HardSwish)
     (layer,) = reading.read_onnx(parse_onnx(ours(hard_swish, "by a table")[1])).layers
     codes = np.arange(-128, 128)
     inputs = example(hard_swish, "by a table").inputs
@@ -302,5 +303,5 @@ def test_a_shape_that_the_operator_does_not_give_is_a_fault(operator: Any, name:
     tensor.shape = tensor.shape * np.array([1, 2, 1, 1], np.int32)
     *_, layer = reading.read_tflite(parse_tflite(file.bytes())).layers
     assert [(layer.op, fault.field) for fault in layer.faults] == [
-        (operator.TFLITE[0], "output_shape")
+        (next(iter(operator.TFLITE)), "output_shape")
     ]

@@ -132,7 +132,8 @@ def small(*nodes: Any, constants: dict[str, Any], shape: tuple[int, ...] = (1, 3
         [helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, None)],
         [numpy_helper.from_array(np.asarray(v), name) for name, v in constants.items()],
     )
-    return helper.make_model(graph).SerializeToString()
+    data: bytes = helper.make_model(graph).SerializeToString()
+    return data
 
 
 def convolution(**attributes: Any) -> bytes:

@@ -40,7 +40,8 @@ def classifier(*shape: int) -> bytes:
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
     onnx.checker.check_model(model)
-    return model.SerializeToString()
+    data: bytes = model.SerializeToString()
+    return data
 
 
 @pytest.mark.parametrize("shape", [(-1, 3, 1, 1), (1, 3, 1, 1), (-1, 1, 1, 3), (-1, 3)])
