@@ -38,7 +38,7 @@ class Observed:
         sets: The images, in the report's order.
         answers: With `Options.keep`, the first file's outputs for each set.
         scale: Real value of one step of the logits in `answers`; None if those are probabilities.
-        class_names: By label; empty if they are not known.
+        class_names: Names of the classes by label; empty if they are not known.
     """
 
     report: VerifyReport

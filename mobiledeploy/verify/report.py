@@ -315,7 +315,7 @@ class InputFacts:
     """A set of images that went through the files.
 
     Attributes:
-        name: What they are, in the plural.
+        name: What the images are, in the plural.
         images: How many images it has.
         labelled: Whether their classes are known.
         distinct: How many different vectors of logits the first file gave: 1 would prove nothing.

@@ -112,7 +112,7 @@ def read(outputs: Sequence[Array], ends: FileOutputs, ruler: OutputGrid, *, who:
 
     Args:
         outputs: The file's own output first, tapped logits last.
-        ends: What the file's outputs are.
+        ends: The file's outputs and their grids.
         ruler: The grid in whose steps logits are given; scores are given in steps of 1/256.
         who: File and runtime, for messages.
 

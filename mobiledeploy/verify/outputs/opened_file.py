@@ -125,7 +125,7 @@ class OpenFile:
     Attributes:
         file: The file's bytes.
         reading: Its layers.
-        ends: What its outputs are: logits, scores and their grids.
+        ends: Its outputs: logits, scores and their grids.
         place: Where it is run.
     """
 

@@ -76,7 +76,7 @@ class Runner:
         runtime: The runtime that runs it.
         session: The loaded file, tapped at the logits.
         feed: Converts pixels to its input.
-        ends: What its outputs are: logits, scores and their grids.
+        ends: Its outputs: logits, scores and their grids.
         most: How many images of each set it runs, chosen at random; None for all.
     """
 
