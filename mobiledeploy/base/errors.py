@@ -7,8 +7,8 @@ expected and what was received, without a final full stop; `hint` says what to t
 from typing import ClassVar, Final, Literal, TypeAlias
 
 _GET_IT_AGAIN = (
-    "the file is damaged, or not of the expected kind: get it again, or have the program that "
-    "wrote it write it again"
+    "the file is damaged, or not of the expected kind: get it again, or write it again with the "
+    "program that made it"
 )
 
 

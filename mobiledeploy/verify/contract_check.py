@@ -42,7 +42,7 @@ def of_folder(contract: Contract, root: Path, evaluation: Evaluation) -> tuple[s
         raise CorruptFileError(
             f"{where}: expected {contract.classes} different names, received {len(names)} of "
             f"which {len(set(names))} differ",
-            hint="run `mobiledeploy build` again: it mends the folder",
+            hint="run `mobiledeploy build` again to restore the folder",
         )
     digest = test_card.resized_digest(contract.preprocessing)
     return (

@@ -32,8 +32,8 @@ def require_finite(values: npt.NDArray[Any], *, who: str, names: Sequence[str] =
     if bad.any():
         raise ParityError(
             f"{who} gives {words_not_finite(values, names)}",
-            hint="a weight or a scale in the file is no number, or a sum leaves float32: "
-            "`mobiledeploy inspect` shows what the file holds",
+            hint="a weight or a scale in the file is NaN or infinite, or a sum overflows float32: "
+            "`mobiledeploy inspect` shows the file's contents",
         )
 
 
@@ -96,7 +96,7 @@ class FileOutputs:
         """
         logits = reading.logits
         if logits is None:
-            raise ParityError(f"{file} gives out its input: it is no classifier")
+            raise ParityError(f"the output of {file} is its input: it is not a classifier")
         last = reading.layers[reading.output_of]
         softmax = last.kind == "softmax"
         return cls(

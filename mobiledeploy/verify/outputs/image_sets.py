@@ -232,7 +232,7 @@ class Photos:
         if pixels is None:
             raise RequestError(
                 f"none of {len(faults)} photos can be decoded, such as {faults[0]}",
-                hint="save them anew as JPEG or PNG",
+                hint="save them again as JPEG or PNG",
             )
         images = ImageSet(
             name=f"images of {self.dataset.name}",

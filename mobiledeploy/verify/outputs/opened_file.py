@@ -194,13 +194,13 @@ class OpenFile:
         if not faults:
             return (
                 "our own checks found no fault in the file: the runtime has one, or the file has "
-                "one that they do not see; try another version of the runtime, or have the "
-                "program that wrote the file write it anew"
+                "one that they do not detect; try another version of the runtime, or write the "
+                "file again with the program that made it"
             )
         layer, fault = faults[0]
         return (
-            f"our own checks found this in the file: `{layer.name}`: {fault.detail}; have the "
-            "program that wrote it write it anew"
+            f"our own checks found this in the file: `{layer.name}`: {fault.detail}; write the "
+            "file again with the program that made it"
         )
 
     @property
@@ -284,8 +284,8 @@ def refusal_explained(
             if fault.contradiction is not None:
                 return CorruptFileError(
                     f"{file} contradicts itself: {_words(layer, fault.contradiction)}; {error}",
-                    hint="the padding or a stated shape was changed after the file was made: have "
-                    "the program that wrote it write it anew",
+                    hint="the padding or a stated shape was changed after the file was made: "
+                    "write it again with the program that made it",
                 )
     return None
 

@@ -105,7 +105,7 @@ def first(theirs: Reading) -> Difference:
     return found
 
 
-def test_each_kind_of_change_is_a_fact() -> None:
+def test_each_kind_of_grid_change_is_recorded() -> None:
     layer, float_first = each(in_floats), comparing.compare(each(in_floats), OURS).first
     assert first(layer).change == "second in floats"
     assert float_first is not None
@@ -118,7 +118,7 @@ def test_each_kind_of_change_is_a_fact() -> None:
     assert changes == {"last place"}
 
 
-def test_only_a_cause_that_calls_something_expected_says_whose_it_is() -> None:
+def test_only_a_cause_with_expected_values_says_which_file_they_are_from() -> None:
     assert comparing.compare(OURS, one(one_weight_off)).reason.measured_by_first
     assert not comparing.compare(OURS, one(biases_off)).reason.measured_by_first
 
@@ -131,7 +131,7 @@ def test_a_cause_is_its_clauses(theirs: Reading) -> None:
 
 
 @CASES
-def test_facts_are_not_written(theirs: Reading) -> None:
+def test_facts_are_not_in_the_json(theirs: Reading) -> None:
     report = comparing.compare(OURS, theirs)
     document = codec.dump(report)
     assert "reason" not in document

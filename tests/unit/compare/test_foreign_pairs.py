@@ -43,7 +43,7 @@ def quantised(network: Network, folder: Path, **options: Any) -> Reading:
 @pytest.mark.parametrize("form", ["QDQ", "QOperator"])
 @pytest.mark.parametrize("activations", ["QInt8", "QUInt8"])
 @pytest.mark.parametrize("per_channel", [False, True])
-def test_files_of_orts_quantizer_are_said_to_be_calibrated_separately(
+def test_files_of_orts_quantizer_are_reported_as_calibrated_separately(
     form: str,
     activations: str,
     per_channel: bool,
@@ -76,7 +76,7 @@ def test_files_of_orts_quantizer_are_said_to_be_calibrated_separately(
 
 @pytest.mark.slow
 @pytest.mark.tensorflow
-def test_a_file_of_tf2onnx_holds_our_integers_and_adds_otherwise(tmp_path: Path) -> None:
+def test_a_file_of_tf2onnx_holds_our_integers_and_adds_differently(tmp_path: Path) -> None:
     import tf2onnx
 
     graph = graphs.mobilenet("v2", alpha=0.35, image_size=32)
@@ -97,7 +97,7 @@ def test_a_file_of_tf2onnx_holds_our_integers_and_adds_otherwise(tmp_path: Path)
 @pytest.mark.tensorflow
 @pytest.mark.timeout(900)
 @pytest.mark.filterwarnings("ignore:Statistics for quantized inputs were expected")
-def test_a_file_of_tensorflows_converter_is_said_to_be_calibrated_separately() -> None:
+def test_a_file_of_tensorflows_converter_is_reported_as_calibrated_separately() -> None:
     import tensorflow as tf
 
     from mobiledeploy.models import keras_builder, registry

@@ -72,7 +72,7 @@ def test_our_two_files_differ_only_where_additions_were_certified(
         assert found.method == "all 65,536 pairs of codes"
 
 
-def test_the_plain_scales_of_such_additions_are_found_to_round_otherwise(
+def test_additions_with_uncertified_scales_are_found_to_round_differently(
     pair: tuple[Reading, Reading], graph: IntegerGraph
 ) -> None:
     uncertified = {
@@ -128,7 +128,7 @@ def dead(layer: StoredLayer) -> StoredLayer:
     return with_weights(bias=low)(layer)
 
 
-def test_what_feeds_on_a_dead_channel_changes_nothing(pair: tuple[Reading, Reading]) -> None:
+def test_weights_on_a_dead_channel_change_nothing(pair: tuple[Reading, Reading]) -> None:
     a, b = (changed(found, 3, dead) for found in pair)
 
     def other(kernel: Any) -> Any:
@@ -158,7 +158,7 @@ def test_what_feeds_on_a_dead_channel_changes_nothing(pair: tuple[Reading, Readi
         ("weights", "the other sign", lambda k: -k),
     ],
 )
-def test_what_was_done_to_a_kernel_is_said_in_words(
+def test_a_change_to_a_kernel_is_described_in_words(
     pair: tuple[Reading, Reading], field: str, words: str, change: Callable[[Any], Any]
 ) -> None:
     report = comparing.compare(pair[0], changed(pair[1], 0, with_weights(kernel=change)))
@@ -167,7 +167,7 @@ def test_what_was_done_to_a_kernel_is_said_in_words(
     assert words in report.cause
 
 
-def test_classes_in_another_order_are_said_to_be(pair: tuple[Reading, Reading]) -> None:
+def test_classes_in_another_order_are_recognised(pair: tuple[Reading, Reading]) -> None:
     dense = first_of_kind(pair[0], "dense")
     order = np.roll(np.arange(10), 1)
     change = with_weights(kernel=lambda k: k[order], bias=lambda b: b[order])
@@ -228,7 +228,7 @@ def test_layers_that_only_one_file_has_do_not_shift_the_others(
     }
 
 
-def test_an_image_normalised_otherwise_is_named_at_the_input(
+def test_an_image_normalised_differently_is_named_at_the_input(
     pair: tuple[Reading, Reading],
 ) -> None:
     halved = dataclasses.replace(pair[1].input, scale=np.float32(1 / 256), zero_point=-128)
@@ -238,7 +238,7 @@ def test_an_image_normalised_otherwise_is_named_at_the_input(
     assert "-1..0.992 and 0..0.996" in report.cause
 
 
-def test_files_of_other_graphs_are_said_to_be_quantised_separately(
+def test_files_of_other_graphs_are_reported_as_quantised_separately(
     pair: tuple[Reading, Reading],
 ) -> None:
     other = graphs.mobilenet("v2", alpha=0.35, image_size=32, seed=1)
@@ -266,7 +266,7 @@ def test_a_layer_that_computes_something_else_is_named_with_both_operators(
     assert report.cause.startswith("a layer computes something else")
 
 
-def test_a_softmax_that_is_cut_off_is_another_function(pair: tuple[Reading, Reading]) -> None:
+def test_a_softmax_that_is_clipped_is_another_function(pair: tuple[Reading, Reading]) -> None:
     last = len(pair[1].layers) - 1
     other = changed(pair[1], last, lambda layer: dataclasses.replace(layer, clamp=(-128, 64)))
     first = comparing.compare(pair[0], other).first

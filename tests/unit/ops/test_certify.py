@@ -72,7 +72,7 @@ def test_both_runtimes_add_as_the_emulations_say(scales: Scales, zeros: Zeros) -
     )
 
 
-def test_a_certificate_mends_an_addition_on_which_the_runtimes_differ() -> None:
+def test_a_certificate_makes_the_runtimes_agree_on_an_addition() -> None:
     mended = 0
     for scales, zeros in additions(40):
         graph, images = graphs.addition(scales, zeros), graphs.all_pairs()
@@ -94,7 +94,7 @@ def test_a_certificate_mends_an_addition_on_which_the_runtimes_differ() -> None:
     pytest.fail("no addition differed: this test would prove nothing")
 
 
-def test_an_addition_that_no_scales_can_mend_is_refused_by_name() -> None:
+def test_an_addition_for_which_no_scales_make_the_runtimes_agree_is_refused_by_name() -> None:
     # Sums of 0.5 and -0.5 steps: XNNPACK rounds both up, which no scale can imitate.
     one, half = np.float32(1), np.float32(0.5)
     with pytest.raises(ConversionError, match="pairs of codes differ"):
@@ -118,7 +118,7 @@ def test_an_addition_that_xnnpack_does_not_take_is_refused_by_name(ratio: float)
         ((3, 11), (0.16657242, 0.14370768), (-128, -128)),
     ],
 )
-def test_both_runtimes_take_means_as_the_emulations_say(
+def test_both_runtimes_compute_means_as_the_emulations_say(
     size: tuple[int, int], scales: tuple[float, float], zeros: tuple[int, int]
 ) -> None:
     source, scale = (np.float32(value) for value in scales)
@@ -138,7 +138,7 @@ def test_both_runtimes_take_means_as_the_emulations_say(
     )
 
 
-def test_a_certificate_mends_a_mean_on_which_the_runtimes_differ() -> None:
+def test_a_certificate_makes_the_runtimes_agree_on_a_mean() -> None:
     scales = np.float32(0.16657242), np.float32(0.14370768)
     graph, images = graphs.mean((3, 11), scales, (-128, -128)), graphs.all_sums((3, 11))
     expected = litert_codes(graph, images)

@@ -77,7 +77,7 @@ def test_most_grids_need_no_table_and_some_do() -> None:
 
 
 @pytest.mark.parametrize("rank", [1, 2, 3, 4])
-def test_a_table_is_looked_up_whatever_the_rank(rank: int) -> None:
+def test_a_table_is_looked_up_for_every_rank(rank: int) -> None:
     (example,) = (each for each in hard_swish.examples() if each.name == "by a table")
     assert isinstance(example.node, HardSwish)
     shape = (2, 4, 8, 4)[-rank:]

@@ -71,7 +71,7 @@ def test_all_pairs_are_what_the_arithmetic_says_in_both_runtimes(
     np.testing.assert_array_equal(ours, x86)
 
 
-def test_a_product_with_ties_is_refused_for_what_phones_round_otherwise() -> None:
+def test_a_product_with_ties_is_refused_because_phones_round_differently() -> None:
     scales = np.float32(0.25), np.float32(1 / 256), np.float32(0.25)
     graph = product(scales, (3, -128, 5))
     inputs = tensors(scales, (3, -128, 5))[:2]

@@ -136,7 +136,7 @@ def test_real_values_are_those_of_the_codes_but_for_rounding(
 
 
 @every_example
-def test_the_digest_tells_every_option_and_number(
+def test_the_digest_depends_on_every_option_and_number(
     operator: Operator[Any], example: Example
 ) -> None:
     del operator

@@ -91,7 +91,7 @@ def test_the_report_s_schema_holds_the_certificate_s() -> None:
     assert report["$defs"]["certificate"] == own
 
 
-def test_what_was_only_sampled_is_said(certified: FilesCertificate) -> None:
+def test_what_was_only_sampled_is_stated(certified: FilesCertificate) -> None:
     said = " ".join(certified.sampled)
     for part in ("`scores`", "8 tensors", "1, 2, 4 threads", "this CPU only"):
         assert part in said
@@ -130,14 +130,14 @@ def one_scale(node: Any) -> Node:
 
 @pytest.mark.parametrize("fault", [one_weight, one_bias, one_scale])
 @pytest.mark.parametrize("name", ["stem", "spread", "narrow", "shrink", "wide", "logits"])
-def test_one_number_of_a_tflite_s_weights_costs_the_layer_its_proof(
+def test_one_changed_number_of_a_tflite_s_weights_leaves_the_layer_unproven(
     graph: IntegerGraph, files: tuple[bytes, bytes], name: str, fault: Callable[[Node], Node]
 ) -> None:
     assert unproven(tflite.write(changed(graph, name, fault)), files[1]) == {name}
 
 
 @pytest.mark.parametrize("name", ["stem", "spread", "narrow", "shrink", "wide", "sum", "pool"])
-def test_a_zero_point_that_is_off_costs_writer_and_readers_their_proofs(
+def test_a_changed_zero_point_leaves_writer_and_readers_unproven(
     graph: IntegerGraph, files: tuple[bytes, bytes], name: str
 ) -> None:
     def move(node: Any) -> Any:
@@ -150,7 +150,7 @@ def test_a_zero_point_that_is_off_costs_writer_and_readers_their_proofs(
     assert found == {name} | readers
 
 
-def test_a_missing_activation_costs_the_layer_its_proof(
+def test_a_missing_activation_leaves_the_layer_unproven(
     graph: IntegerGraph, files: tuple[bytes, bytes]
 ) -> None:
     bare = changed(
@@ -194,7 +194,7 @@ def source_of(data: bytes, name: str, steps: tuple[int, ...]) -> str:
 
 
 @pytest.mark.parametrize(("layer", "operand"), [("sum", 0), ("sum", 1)])
-def test_one_per_cent_on_an_operand_s_scale_costs_the_addition_its_proof(
+def test_one_per_cent_on_an_operand_s_scale_leaves_the_addition_unproven(
     files: tuple[bytes, bytes], layer: str, operand: int
 ) -> None:
     read = source_of(files[1], layer, (0, operand))
@@ -203,7 +203,7 @@ def test_one_per_cent_on_an_operand_s_scale_costs_the_addition_its_proof(
     }
 
 
-def test_one_per_cent_on_the_scale_of_a_mean_costs_it_its_proof(
+def test_one_per_cent_on_the_scale_of_a_mean_leaves_it_unproven(
     graph: IntegerGraph, files: tuple[bytes, bytes]
 ) -> None:
     pooled = source_of(files[1], "pool", (0,))
@@ -213,7 +213,7 @@ def test_one_per_cent_on_the_scale_of_a_mean_costs_it_its_proof(
     }
 
 
-def test_one_per_cent_on_the_logits_scale_costs_the_softmax_its_samples(
+def test_one_per_cent_on_the_logits_scale_fails_the_softmax_samples(
     graph: IntegerGraph, files: tuple[bytes, bytes]
 ) -> None:
     from onnx import ModelProto
@@ -224,7 +224,7 @@ def test_one_per_cent_on_the_logits_scale_costs_the_softmax_its_samples(
     assert unproven(files[0], broken) == {"scores"}
 
 
-def test_other_padding_costs_the_layer_its_proof(files: tuple[bytes, bytes]) -> None:
+def test_other_padding_leaves_the_layer_unproven(files: tuple[bytes, bytes]) -> None:
     from onnx import ModelProto
 
     model = ModelProto.FromString(files[1])
@@ -297,7 +297,7 @@ def nothing_is_run(*_: object) -> Any:
     raise AssertionError
 
 
-def test_a_mean_that_arm64_rounds_otherwise_is_not_proven() -> None:
+def test_a_mean_that_arm64_rounds_differently_is_not_proven() -> None:
     # Found by search: of 5,101 sums one becomes another code where multiply and add are fused.
     scales = np.float32(0.14580388), np.float32(0.061909873)
     graph = graphs.mean((4, 5), scales, (-85, -97))
@@ -311,7 +311,7 @@ def test_a_mean_that_arm64_rounds_otherwise_is_not_proven() -> None:
     assert found.reasons == ("1 of all 5,101 sums of codes are rounded otherwise by some kernel",)
 
 
-def test_it_does_not_speak_for_programs_whose_products_saturate(
+def test_the_certificate_excludes_programs_whose_products_saturate(
     certified: FilesCertificate,
 ) -> None:
     assert any(f"without {saturation.OPTION}" in text for text in certified.sampled)
@@ -323,7 +323,7 @@ def test_the_softmax_s_distance_is_counted_on_both_runtimes(certified: FilesCert
     assert "LiteRT by at most" in proof.statement
 
 
-def test_a_first_layer_written_over_four_pixels_is_proven_and_loses_it() -> None:
+def test_a_first_layer_over_four_pixels_is_proven_unless_a_copy_of_its_weights_differs() -> None:
     from onnx import ModelProto, numpy_helper
 
     graph = graphs.mobilenet("v2", alpha=0.35, image_size=32, stem_stride=2)

@@ -26,7 +26,7 @@ def holds(first: bytes, second: bytes) -> bool:
 
 
 @pytest.mark.slow
-def test_no_fault_keeps_a_certificate_that_changes_an_output() -> None:
+def test_no_fault_that_changes_an_output_keeps_the_certificate() -> None:
     graph = graphs.assorted_graph()
     files = tflite.write(graph), onnx.write(graph, certify(graph))
     assert holds(*files)

@@ -55,7 +55,7 @@ def wide(multiplier: float, bias: int) -> IntegerGraph:
 
 
 @pytest.mark.parametrize(("bias", "exact"), [(2**23, True), (2**24, False), (2**30, False)])
-def test_accumulators_beyond_float32_s_whole_numbers_are_said(bias: int, exact: bool) -> None:
+def test_accumulators_beyond_float32_s_whole_numbers_are_reported(bias: int, exact: bool) -> None:
     graph = wide(2.0**-10, bias)
     found = proofs(tflite.write(graph, head="logits"), onnx.write(graph, {}, head="logits"))["out"]
     assert found.status == "proven"

@@ -90,7 +90,7 @@ def evaluation(contract: Contract, *, order: int = 1) -> Evaluation:
     )
 
 
-def test_a_contract_that_was_written_of_the_files_holds(
+def test_a_contract_written_for_the_files_holds(
     contract: Contract, folder: Path, both: tuple[OpenFile, OpenFile]
 ) -> None:
     assert contract_check.of_files(contract, folder, both) == ()
@@ -155,7 +155,7 @@ def test_labels_in_another_order_than_the_folders_of_the_images_are_found(
 
 
 @pytest.mark.parametrize("labels", ["one\n", "one\n" * 10])
-def test_labels_that_are_no_names_of_the_classes_are_damage(
+def test_labels_that_are_not_the_class_names_are_damage(
     labels: str, contract: Contract, tmp_path: Path
 ) -> None:
     (tmp_path / "labels.txt").write_text(labels)

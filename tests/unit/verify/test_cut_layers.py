@@ -188,7 +188,7 @@ def test_a_cut_out_holds_its_own_constants_only() -> None:
 
 
 @pytest.mark.parametrize("name", [b"wide", b""])
-def test_a_layer_whose_name_another_tensor_has_is_cut_out_all_the_same(name: bytes) -> None:
+def test_a_layer_that_shares_its_name_with_another_tensor_is_cut_out(name: bytes) -> None:
     file = TfliteFile(tflite.write(graphs.assorted_graph()))
     for tensor in file.graph.tensors:
         tensor.name = name if tensor.name in {b"narrow", b"wide", b"sum"} else tensor.name

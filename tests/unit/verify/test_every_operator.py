@@ -111,7 +111,7 @@ def test_its_codes_are_recomputed_for_both_files(
         assert known(recompute.error(layer, file.format, inputs, off)) > allowed
 
 
-def test_onnx_runtime_s_own_product_is_known_to_the_code() -> None:
+def test_onnx_runtime_s_own_product_kernel_is_reproduced() -> None:
     from onnx import TensorProto, helper, numpy_helper
 
     random = np.random.default_rng(0)

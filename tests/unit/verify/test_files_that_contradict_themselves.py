@@ -60,7 +60,7 @@ def test_the_operator_its_padding_and_both_shapes_are_named(
     assert "damaged" not in f"{caught.value} {caught.value.hint}"
 
 
-def test_a_file_that_runs_in_spite_of_it_is_compared_as_ever(tmp_path: Path) -> None:
+def test_a_file_that_runs_despite_its_contradiction_is_compared_as_usual(tmp_path: Path) -> None:
     paths = tmp_path / "ours.tflite", tmp_path / "theirs.onnx"
     paths[0].write_bytes(padded(SHRINK))
     paths[1].write_bytes(onnx.write(GRAPH, certify(GRAPH)))
@@ -69,7 +69,7 @@ def test_a_file_that_runs_in_spite_of_it_is_compared_as_ever(tmp_path: Path) -> 
     assert "the padding was moved: in layer 5 `shrink`" in known(report.structure).cause
 
 
-def test_a_stated_shape_that_was_changed_is_told_without_a_padding() -> None:
+def test_a_changed_stated_shape_is_reported_without_a_padding() -> None:
     def change(graph: schema.SubGraphT) -> None:
         tensor = graph.tensors[graph.operators[SUM].outputs[0]]
         tensor.shape = np.array([1, 9, 5, 8], np.int32)
@@ -83,7 +83,7 @@ def test_a_stated_shape_that_was_changed_is_told_without_a_padding() -> None:
     )
 
 
-def test_a_sound_file_is_not_said_to_contradict_itself() -> None:
+def test_a_valid_file_is_not_said_to_contradict_itself() -> None:
     found = reading.read_tflite(parse(tflite.write(GRAPH)))
     assert opened_file.refusal_explained("a.tflite", found, CorruptFileError("no")) is None
 

@@ -87,7 +87,7 @@ def test_a_float_file_with_a_constant_output_proves_nothing(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("float_first", [False, True])
-def test_a_float_file_beside_an_int8_one_is_said_to_be_one(
+def test_a_float_file_beside_an_int8_one_is_reported_as_a_float_file(
     float_first: bool, tmp_path: Path
 ) -> None:
     theirs = saved(tmp_path, "float", float_onnx(NETWORK))
@@ -103,7 +103,7 @@ def test_a_float_file_beside_an_int8_one_is_said_to_be_one(
     assert report.matrix[0].same_top1 > report.matrix[0].images // 2
 
 
-def test_each_files_oracle_is_held_against_that_file_only(tmp_path: Path) -> None:
+def test_each_files_oracle_is_compared_with_that_file_only(tmp_path: Path) -> None:
     wider = {name: (low * 1.2, high * 1.2) for name, (low, high) in RANGES.items()}
     paths = [tmp_path / "first.tflite", tmp_path / "second.tflite"]
     for path, ranges in zip(paths, (RANGES, wider), strict=True):
@@ -134,7 +134,7 @@ def sixteen_bits() -> onnx.ModelProto:
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)])
 
 
-def test_activations_of_sixteen_bits_are_refused_with_a_word_of_what_to_do(
+def test_activations_of_sixteen_bits_are_refused_with_a_hint(
     tmp_path: Path,
 ) -> None:
     path = saved(tmp_path, "wide", sixteen_bits())
@@ -143,7 +143,7 @@ def test_activations_of_sixteen_bits_are_refused_with_a_word_of_what_to_do(
     assert "int8" in known(refused.value.hint)
 
 
-def test_how_weights_are_packed_is_told_from_operators() -> None:
+def test_how_weights_are_packed_is_inferred_from_operators() -> None:
     model = float_onnx(NETWORK)
     found = reading.read_onnx(parse_onnx(model.SerializeToString()))
     assert (reading.arithmetic(found), reading.packing(found)) == ("floats", None)

@@ -40,7 +40,7 @@ def numbered(dtype: type) -> Outputs:
 
 
 @pytest.mark.parametrize("dtype", [np.int16, np.float32])
-def test_the_last_one_is_coloured_with_the_answers_of_the_same_runtime(
+def test_the_last_golden_vector_is_coloured_with_outputs_of_the_same_runtime(
     dtype: type, tmp_path: Path
 ) -> None:
     logits = numbered(dtype)

@@ -113,7 +113,7 @@ def test_files_of_different_types_are_compared_in_codes(first: Io, second: Io, h
     assert (report.matrix[0].max_scores_lsb is None) == (head == "logits")
 
 
-def test_two_files_of_one_format_are_told_apart_by_name() -> None:
+def test_two_files_of_one_format_are_distinguished_by_name() -> None:
     report = proof(as_tflite(), opened("c.tflite", tflite.write(GRAPH, io="uint8")))
     assert report.holds
     assert report.same_grid is None
@@ -166,7 +166,7 @@ def test_the_worst_images_of_all_sets_are_searched_first() -> None:
         assert {images.names[0], images.names[-1]} <= set(names)
 
 
-def test_one_code_a_pixel_that_stands_for_other_values_is_no_difference_of_codes() -> None:
+def test_inputs_with_equal_codes_on_different_grids_show_no_difference_of_codes() -> None:
     image = dataclasses.replace(GRAPH.input, zero_point=GRAPH.input.zero_point - 1)
     other = dataclasses.replace(GRAPH, input=image)
     report = proof(as_tflite(), opened("b.tflite", tflite.write(other)), only_main=True)
@@ -192,7 +192,7 @@ def test_a_fault_that_no_image_shows_is_found_in_the_integers() -> None:
     assert "bias" in known(report.divergence).cause
 
 
-def test_an_operator_put_before_the_codes_is_named_where_it_stands() -> None:
+def test_an_operator_inserted_before_the_codes_is_named_at_its_position() -> None:
     model = load_from_string(onnx.write(GRAPH, certify(GRAPH)))
     wide = next(node for node in model.graph.node if list(node.output) == ["wide"])
     place = list(model.graph.node).index(wide)
@@ -218,7 +218,7 @@ def test_an_oracle_that_disagrees_fails_the_proof(monkeypatch: pytest.MonkeyPatc
     assert "differs from the NumPy oracle" in report.failures[0]
 
 
-def test_files_of_other_sizes_are_no_pair() -> None:
+def test_files_with_different_input_sizes_are_refused() -> None:
     from mobiledeploy.verify.pair import _claims
 
     other = graphs.mobilenet("v1", alpha=0.25, image_size=32)
@@ -226,7 +226,7 @@ def test_files_of_other_sizes_are_no_pair() -> None:
         _claims((as_tflite(), as_onnx(other)))
 
 
-def test_slow_runtimes_take_an_even_part_and_the_same_images() -> None:
+def test_slow_runtimes_run_images_that_faster_ones_run_too() -> None:
     from mobiledeploy.verify.outputs.runners import open_runners
 
     both = as_tflite(), as_onnx()

@@ -103,14 +103,14 @@ def test_long_lists_of_missing_photos_are_cut(folder: Path) -> None:
     assert found.warning.endswith(rest)
 
 
-def test_without_a_single_photo_nothing_can_be_said(folder: Path) -> None:
+def test_photos_of_which_none_can_be_decoded_are_refused(folder: Path) -> None:
     for path in folder.glob("*/*.png"):
         path.write_bytes(BROKEN)
     with pytest.raises(RequestError, match=f"none of {CLASSES * EACH} photos can be decoded"):
         decode(folder)
 
 
-def test_another_failure_is_not_taken_for_a_photo(folder: Path) -> None:
+def test_another_error_is_not_mistaken_for_an_unreadable_photo(folder: Path) -> None:
     photos = choose(folder, None, progress=silent)
     assert photos is not None
 

@@ -146,7 +146,7 @@ def deadly_image(number: int = 3) -> Pixels:
 
 
 @pytest.mark.parametrize("runtime", OTHERS, ids=names)
-def test_a_runtime_that_decides_nothing_dies_and_the_verdict_holds(runtime: Runtime) -> None:
+def test_a_runtime_that_may_differ_crashes_and_the_verdict_holds(runtime: Runtime) -> None:
     report = proof(Place(runtime, deadly=deadly_image()))
     assert report.holds
     found = row(report, runtime)
@@ -162,7 +162,7 @@ def test_a_runtime_that_decides_nothing_dies_and_the_verdict_holds(runtime: Runt
 
 
 @pytest.mark.parametrize("runtime", OTHERS, ids=names)
-def test_a_runtime_that_decides_nothing_may_die_while_it_loads_a_file(runtime: Runtime) -> None:
+def test_a_runtime_that_may_differ_may_crash_while_it_loads_a_file(runtime: Runtime) -> None:
     report = proof(Place(runtime, error=died(runtime, "a file", loading=True)))
     assert report.holds
     found = row(report, runtime)
@@ -173,7 +173,7 @@ def test_a_runtime_that_decides_nothing_may_die_while_it_loads_a_file(runtime: R
 
 
 @pytest.mark.parametrize("runtime", OTHERS, ids=names)
-def test_a_runtime_that_decides_nothing_may_refuse_a_file(runtime: Runtime) -> None:
+def test_a_runtime_that_may_differ_may_refuse_a_file(runtime: Runtime) -> None:
     report = proof(Place(runtime, error=CorruptFileError("it has no kernel")))
     assert report.holds
     assert row(report, runtime).failure == RuntimeFailure(
@@ -186,7 +186,7 @@ def test_a_runtime_that_decides_nothing_may_refuse_a_file(runtime: Runtime) -> N
 
 
 @pytest.mark.parametrize("runtime", EXACT, ids=names)
-def test_where_a_runtime_dies_that_has_to_agree_nothing_is_proven(runtime: Runtime) -> None:
+def test_a_crash_of_a_runtime_that_has_to_agree_fails_the_verification(runtime: Runtime) -> None:
     report = proof(Place(runtime, deadly=deadly_image()))
     assert not report.holds
     (failure,) = report.failures
@@ -198,7 +198,7 @@ def test_where_a_runtime_dies_that_has_to_agree_nothing_is_proven(runtime: Runti
 
 
 @pytest.mark.parametrize("runtime", PRIMARIES, ids=names)
-def test_a_death_of_what_apps_use_ends_it_and_names_runtime_file_and_image(
+def test_a_crash_of_the_runtime_that_apps_use_is_an_error_that_names_file_and_image(
     runtime: Runtime,
 ) -> None:
     with pytest.raises(RuntimeDiedError) as caught:
@@ -248,7 +248,7 @@ def test_a_network_of_a_thousand_flat_classes_is_proven(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["signal", "time", "memory", "nonsense"])
-def test_facts_go_through_json(kind: report.FailureKind) -> None:
+def test_facts_survive_json(kind: report.FailureKind) -> None:
     failure = RuntimeFailure(kind=kind, detail="d", inputs="photos", images=7)
     assert failure.words.endswith("on 7 photos")
     found = Participant(name="n", file="f", runtime="r", images=0, exact=False, failure=failure)

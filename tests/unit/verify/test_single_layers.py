@@ -94,7 +94,7 @@ def test_a_fault_shows_on_its_own_in_its_layer_only(fault: Any, name: str, fault
     assert not behind or snowball & set(behind)
 
 
-def test_a_fault_deep_in_a_network_does_not_colour_what_follows() -> None:
+def test_a_fault_deep_in_a_network_does_not_affect_later_layers_run_alone() -> None:
     graph = graphs.mobilenet("v2", alpha=0.35, image_size=32)
     place = 20
     while not isinstance(graph.nodes[place], Conv):
@@ -139,7 +139,7 @@ def test_layers_on_one_pixel_are_judged_too() -> None:
 
 
 @pytest.mark.parametrize("file", [0, 1])
-def test_a_cut_out_that_computes_otherwise_than_the_whole_file_is_not_believed(file: int) -> None:
+def test_a_cut_out_that_computes_other_codes_than_the_whole_file_is_not_used(file: int) -> None:
     single_layers, whole = opened(two_files(GRAPH, GRAPH))
     found = SingleLayerDifference()
     found.add(single_layers, (2, 2), whole)
@@ -188,7 +188,7 @@ def test_extreme_codes_name_the_layer_with_the_fault() -> None:
     assert [reason.split(":")[0] for reason in found["convolution"].reasons] == ["`narrow`"]
 
 
-def test_an_addition_that_few_pairs_show_is_caught_by_running_all_of_them() -> None:
+def test_an_addition_that_differs_on_few_pairs_is_found_by_running_all_of_them() -> None:
     found = dict(certify(GRAPH))
     scales = tuple(scale * np.float32(1.0001) for scale in found["sum"].scales)
     found["sum"] = dataclasses.replace(found["sum"], scales=scales)
@@ -202,7 +202,7 @@ def test_an_addition_that_few_pairs_show_is_caught_by_running_all_of_them() -> N
     assert rest.endswith("codes differ between the two files")
 
 
-def test_all_pairs_are_there_whatever_the_shape() -> None:
+def test_all_pairs_are_covered_for_every_shape() -> None:
     for shape in ((2, 3, 5), (300, 300, 1), (7,)):
         a, b = pairs_of_shapes((shape, shape))
         assert a.shape == b.shape
@@ -217,7 +217,9 @@ def layer_of(name: str) -> StoredLayer:
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 3), (3, 5, 7), (9, 4, 64)])
-def test_all_sums_are_there_or_an_even_part_with_both_ends(shape: tuple[int, int, int]) -> None:
+def test_all_sums_are_covered_or_evenly_spread_ones_with_both_ends(
+    shape: tuple[int, int, int],
+) -> None:
     (images,), count = mean.trials(layer_of("pool"), [shape])
     assert images.shape[1:] == shape
     sums = images.astype(int).sum(axis=(1, 2)).ravel()
@@ -228,7 +230,7 @@ def test_all_sums_are_there_or_an_even_part_with_both_ends(shape: tuple[int, int
 
 
 @pytest.mark.parametrize("name", ["narrow", "logits", "wide", "spread"])
-def test_the_widest_sums_are_reached(name: str) -> None:
+def test_the_largest_sums_are_reached(name: str) -> None:
     pair = two_files(GRAPH, GRAPH)
     found = {layer.name: layer for layer in pair[0].reading.layers}
     layer: StoredLayer = found[name]

@@ -56,7 +56,7 @@ def sampled(
     return layer_proofs.prove(judgement, [()], run)[0]
 
 
-def test_arm64_s_kernel_may_be_two_steps_off_where_it_runs(
+def test_the_arm64_kernel_may_be_two_steps_off_on_arm64(
     judgement: Judgement, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found = sampled(judgement, monkeypatch, machine="aarch64", kernel="arm64")
@@ -68,7 +68,7 @@ def test_arm64_s_kernel_may_be_two_steps_off_where_it_runs(
 @pytest.mark.parametrize(
     ("machine", "kernel", "off"), [("x86_64", "arm64", 0), ("aarch64", "arm64", 1)]
 )
-def test_no_more_than_the_cpu_s_own_kernel_is_allowed(
+def test_the_allowed_error_is_that_of_this_cpu_s_own_kernel(
     judgement: Judgement,
     monkeypatch: pytest.MonkeyPatch,
     machine: str,

@@ -102,7 +102,7 @@ def test_every_image_is_answered_once_and_in_order(images: int) -> None:
     assert [int(code) for _, code in found] == [row % 251 - 128 for row in range(images)]
 
 
-def test_at_most_a_few_batches_are_on_the_way() -> None:
+def test_at_most_a_few_batches_are_in_flight() -> None:
     counted = Counted(40 * LARGEST)
     batches = stream(counted.set(), [runner("a")], RULER, message="", progress=silent)
     for number, batch in enumerate(batches):
@@ -110,7 +110,7 @@ def test_at_most_a_few_batches_are_on_the_way() -> None:
         assert batch.start == number * LARGEST
 
 
-def test_a_runner_that_takes_a_part_is_compared_on_it() -> None:
+def test_a_runner_that_runs_some_images_is_compared_on_those() -> None:
     images = 3 * LARGEST
     both = 0
     for batch in stream(
@@ -126,7 +126,7 @@ def test_a_runner_that_takes_a_part_is_compared_on_it() -> None:
     assert both == 20
 
 
-def test_a_runtime_that_dies_ends_the_stream() -> None:
+def test_a_runtime_that_crashes_ends_the_stream() -> None:
     runners = [runner("a"), runner("b", fail_at=3)]
     with pytest.raises(CorruptFileError, match="crashed"):
         run(Counted(20 * LARGEST).set(), runners)
@@ -142,7 +142,7 @@ def test_progress_begins_at_once_and_ends_with_all() -> None:
     assert events[-1].done == 700
 
 
-def test_natural_images_are_the_same_whatever_was_asked_for_and_vary() -> None:
+def test_natural_images_depend_on_their_number_only_and_vary() -> None:
     few, many = natural((40, 33, 3), images=4), natural((40, 33, 3), images=400)
     np.testing.assert_array_equal(few.pixels(0, 4), many.pixels(0, 4))
     np.testing.assert_array_equal(many.pixels(2, 3), many.pixels(0, 4)[2:3])
