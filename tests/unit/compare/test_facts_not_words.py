@@ -20,16 +20,16 @@ PROSE = " in floats, some units in the last place, expected otherwise"
 """A name that says what sentences of ours say."""
 
 
-def renamed(found: Reading) -> Reading:
+def renamed(original: Reading) -> Reading:
     return dataclasses.replace(
-        found,
+        original,
         layers=tuple(
             dataclasses.replace(
                 layer,
                 name=layer.name + PROSE,
                 output=dataclasses.replace(layer.output, name=layer.output.name + PROSE),
             )
-            for layer in found.layers
+            for layer in original.layers
         ),
     )
 
@@ -100,9 +100,9 @@ def facts(report: StructureReport) -> list[object]:
 
 
 def first(theirs: Reading) -> Difference:
-    found = comparing.compare(OURS, theirs).first
-    assert found is not None
-    return found
+    difference = comparing.compare(OURS, theirs).first
+    assert difference is not None
+    return difference
 
 
 def test_each_kind_of_grid_change_is_recorded() -> None:

@@ -67,10 +67,12 @@ def test_files_of_orts_quantizer_are_reported_as_calibrated_separately(
     assert report.matched == len(ours.layers)
     assert not report.same
     assert "quantised separately" in report.cause
-    per_tensor = [found for found in report.differences if found.field == "per-tensor weights"]
+    per_tensor = [
+        difference for difference in report.differences if difference.field == "per-tensor weights"
+    ]
     # Ours have a scale for each channel, but for the dense layer.
     expected = {"logits"} if per_channel else {"stem", "narrow", "shrink", "wide", "spread"}
-    assert {found.layer for found in per_tensor} == expected
+    assert {difference.layer for difference in per_tensor} == expected
     assert ("instead of" in report.cause) == bool(per_tensor)
 
 
@@ -88,8 +90,10 @@ def test_a_file_of_tf2onnx_holds_our_integers_and_adds_differently(tmp_path: Pat
     assert report.matched == report.layers == report.other_layers == len(graph.nodes)
     # tf2onnx takes the scales as they are; ours are moved where that rounds otherwise.
     moved = {name for name, c in certify(graph).items() if c.differing_before}
-    assert {found.layer for found in report.differences if not found.equivalent} == moved
-    assert {found.field for found in report.differences} == {"rounding"}
+    assert {
+        difference.layer for difference in report.differences if not difference.equivalent
+    } == moved
+    assert {difference.field for difference in report.differences} == {"rounding"}
     assert "the runtimes' kernels round this layer differently" in report.cause
 
 
@@ -121,4 +125,6 @@ def test_a_file_of_tensorflows_converter_is_reported_as_calibrated_separately() 
     assert report.matched == report.layers == report.other_layers == len(graph.nodes)
     assert "quantised separately" in report.cause
     assert ours.input.dtype != theirs.input.dtype
-    assert {found.field for found in report.differences if found.position < 0} >= {"input type"}
+    assert {difference.field for difference in report.differences if difference.position < 0} >= {
+        "input type"
+    }

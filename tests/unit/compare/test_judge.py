@@ -34,10 +34,12 @@ def pair(graph: IntegerGraph) -> tuple[Reading, Reading]:
     )
 
 
-def changed(found: Reading, index: int, change: Callable[[StoredLayer], StoredLayer]) -> Reading:
-    layers = list(found.layers)
+def changed(
+    original: Reading, index: int, change: Callable[[StoredLayer], StoredLayer]
+) -> Reading:
+    layers = list(original.layers)
     layers[index] = change(layers[index])
-    return dataclasses.replace(found, layers=tuple(layers))
+    return dataclasses.replace(original, layers=tuple(layers))
 
 
 def with_weights(**fields: Any) -> Callable[[StoredLayer], StoredLayer]:
@@ -51,8 +53,8 @@ def with_weights(**fields: Any) -> Callable[[StoredLayer], StoredLayer]:
     return change
 
 
-def first_of_kind(found: Reading, kind: str) -> int:
-    return next(i for i, layer in enumerate(found.layers) if layer.kind == kind)
+def first_of_kind(file: Reading, kind: str) -> int:
+    return next(i for i, layer in enumerate(file.layers) if layer.kind == kind)
 
 
 def test_our_two_files_differ_only_where_additions_were_certified(
@@ -65,11 +67,11 @@ def test_our_two_files_differ_only_where_additions_were_certified(
     assert report.matched == report.layers == report.other_layers == len(graph.nodes)
     moved = {name for name, certificate in certify(graph).items() if certificate.differing_before}
     assert moved
-    assert {found.layer for found in report.differences} == moved
-    for found in report.differences:
-        assert found.field == "read scale"
-        assert found.equivalent
-        assert found.method == "all 65,536 pairs of codes"
+    assert {difference.layer for difference in report.differences} == moved
+    for difference in report.differences:
+        assert difference.field == "read scale"
+        assert difference.equivalent
+        assert difference.method == "all 65,536 pairs of codes"
 
 
 def test_additions_with_uncertified_scales_are_found_to_round_differently(
@@ -91,9 +93,12 @@ def test_additions_with_uncertified_scales_are_found_to_round_differently(
         pair[0], reading.read_onnx(parse_onnx(onnx.write(graph, uncertified)))
     )
     assert not report.same
-    for found in report.differences:
-        assert (found.field, found.kind, found.lsb) == ("rounding", "add", 1)
-        assert f"{certify(graph)[found.layer].differing_before} of all 65,536" in found.detail
+    for difference in report.differences:
+        assert (difference.field, difference.kind, difference.lsb) == ("rounding", "add", 1)
+        assert (
+            f"{certify(graph)[difference.layer].differing_before} of all 65,536"
+            in difference.detail
+        )
 
 
 def test_a_report_is_json(pair: tuple[Reading, Reading]) -> None:
@@ -129,7 +134,7 @@ def dead(layer: StoredLayer) -> StoredLayer:
 
 
 def test_weights_on_a_dead_channel_change_nothing(pair: tuple[Reading, Reading]) -> None:
-    a, b = (changed(found, 3, dead) for found in pair)
+    a, b = (changed(original, 3, dead) for original in pair)
 
     def other(kernel: Any) -> Any:
         kernel = kernel.copy()
@@ -138,10 +143,10 @@ def test_weights_on_a_dead_channel_change_nothing(pair: tuple[Reading, Reading])
 
     report = comparing.compare(a, changed(b, 4, with_weights(kernel=other)))
     # The depthwise convolution sees nothing but real 0 in this channel.
-    (found,) = (found for found in report.differences if found.position == 4)
-    assert found.field == "weights"
-    assert found.equivalent
-    assert "every sum" in found.method
+    (difference,) = (difference for difference in report.differences if difference.position == 4)
+    assert difference.field == "weights"
+    assert difference.equivalent
+    assert "every sum" in difference.method
     assert report.same
     # One weight of a channel that lives matters.
     assert not comparing.compare(pair[0], changed(pair[1], 4, with_weights(kernel=other))).same
@@ -221,7 +226,9 @@ def test_layers_that_only_one_file_has_do_not_shift_the_others(
     assert (report.first.position, report.first.field) == (add, "missing layer")
     assert report.matched == len(layers)
     # What lies behind is not blamed, apart from the joint itself and scales that come from it.
-    assert {found.position for found in report.differences if not found.equivalent} <= {
+    assert {
+        difference.position for difference in report.differences if not difference.equivalent
+    } <= {
         add,
         add + 1,
         next(i for i in range(add + 1, len(layers)) if pair[0].layers[i].kind == "add"),

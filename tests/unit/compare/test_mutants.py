@@ -44,8 +44,8 @@ def sound() -> tuple[dict[str, bytes], Instrument]:
 def test_a_fault_is_seen_in_every_layer_and_the_layer_is_named(fault: str, kind: str) -> None:
     files, instrument = sound()
     layers = len(graphs.assorted_graph().nodes)
-    found = [mutant(fault, kind, files[kind], layer) for layer in range(layers)]
-    made = [one for one in found if one is not None]
+    mutants = [mutant(fault, kind, files[kind], layer) for layer in range(layers)]
+    made = [one for one in mutants if one is not None]
     assert made
     for one in made:
         answer = instrument.ask(one)

@@ -93,8 +93,10 @@ def test_a_layer_is_not_blamed_for_the_grid_of_what_it_reads() -> None:
         ),
     )
     report = comparing.compare(OURS, theirs)
-    harmful = [found for found in report.differences if not found.equivalent]
-    assert [(found.layer, found.field) for found in harmful] == [(mean.name, "zero point")]
+    harmful = [difference for difference in report.differences if not difference.equivalent]
+    assert [(difference.layer, difference.field) for difference in harmful] == [
+        (mean.name, "zero point")
+    ]
 
 
 def test_empty_kernels_are_compared_without_an_error() -> None:
@@ -114,8 +116,8 @@ def test_empty_kernels_are_compared_without_an_error() -> None:
     theirs = dataclasses.replace(OURS, layers=tuple(map(emptied, OURS.layers)))
     same = Alignment(pairs=(), matched={index: index for index in range(len(OURS.layers))})
     for pair in ((OURS, theirs), (theirs, OURS), (theirs, theirs)):
-        found = same_network.origins(*pair, same)
-        assert same_network.words(found, pair[0].layers)
+        origin = same_network.origins(*pair, same)
+        assert same_network.words(origin, pair[0].layers)
 
 
 def test_a_layer_before_the_first_one_is_not_called_the_input() -> None:

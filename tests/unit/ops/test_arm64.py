@@ -63,26 +63,26 @@ def _product(random: np.random.Generator, number: int) -> tuple[IntegerGraph, In
 
 def additions(count: int) -> list[tuple[IntegerGraph, Int8]]:
     random = np.random.default_rng(1)
-    found = []
+    cases = []
     for _ in range(count):
         scale = np.float32(2 ** random.uniform(-8, 2))
         a, b = (np.float32(scale * 2 ** random.uniform(-6, 3)) for _ in range(2))
         zeros = tuple(int(code) for code in random.integers(-128, 128, 3))
-        found.append((graphs.addition((a, b, scale), zeros), graphs.all_pairs()))
-    return found
+        cases.append((graphs.addition((a, b, scale), zeros), graphs.all_pairs()))
+    return cases
 
 
 def means(count: int) -> list[tuple[IntegerGraph, Int8]]:
     random = np.random.default_rng(2)
     # On this one x86 and arm64 differ: the compiler fuses there what it does not here.
     scales = np.float32(0.1), np.float32(0.03)
-    found = [(graphs.mean((4, 4), scales, (5, -77)), graphs.all_sums((4, 4)))]
+    cases = [(graphs.mean((4, 4), scales, (5, -77)), graphs.all_sums((4, 4)))]
     for _ in range(count - 1):
         size = tuple(int(side) for side in random.integers(1, 9, 2))
         scales = tuple(np.float32(2 ** random.uniform(-6, -4)) for _ in range(2))
         zeros = tuple(int(code) for code in random.integers(-128, 128, 2))
-        found.append((graphs.mean(size, scales, zeros), graphs.all_sums(size)))
-    return found
+        cases.append((graphs.mean(size, scales, zeros), graphs.all_sums(size)))
+    return cases
 
 
 def test_litert_gives_the_oracle_s_codes(tmp_path: Path) -> None:

@@ -35,17 +35,17 @@ def swish(scales: Pair, zeros: tuple[int, int]) -> IntegerGraph:
 
 def grids(count: int) -> list[tuple[Pair, tuple[int, int]]]:
     random = np.random.default_rng(11)
-    found = []
-    while len(found) < count:
+    cases = []
+    while len(cases) < count:
         scale = np.float32(10 ** random.uniform(-2.8, -0.3))
         out = np.float32(scale * 10 ** random.uniform(-0.7, 0.6))
         zeros = tuple(int(zero) for zero in random.integers(-128, 128, 2))
-        found.append(((scale, out), (zeros[0], zeros[1])))
+        cases.append(((scale, out), (zeros[0], zeros[1])))
     # A gate that is shifted far, either way, and an output as fine as it may be.
-    found.append(((np.float32(2e-6), np.float32(3e-6)), (0, 0)))
-    found.append(((np.float32(7.3), np.float32(5.1)), (-3, -120)))
-    found.append(((np.float32(1), np.float32(1.001 / 128)), (5, 0)))
-    return found
+    cases.append(((np.float32(2e-6), np.float32(3e-6)), (0, 0)))
+    cases.append(((np.float32(7.3), np.float32(5.1)), (-3, -120)))
+    cases.append(((np.float32(1), np.float32(1.001 / 128)), (5, 0)))
+    return cases
 
 
 @pytest.mark.parametrize(("scales", "zeros"), grids(24))
@@ -69,11 +69,13 @@ def test_every_code_is_what_the_arithmetic_says_in_both_runtimes(
 
 
 def test_most_grids_need_no_table_and_some_do() -> None:
-    found = [certify(swish(*each))["swished"] for each in grids(60)]
-    tables = sum(certificate.table for certificate in found)
+    certificates = [certify(swish(*each))["swished"] for each in grids(60)]
+    tables = sum(certificate.table for certificate in certificates)
     assert 5 < tables < 40
-    assert all(certificate.table == (certificate.differing_before > 0) for certificate in found)
-    assert {certificate.cases for certificate in found} == {256}
+    assert all(
+        certificate.table == (certificate.differing_before > 0) for certificate in certificates
+    )
+    assert {certificate.cases for certificate in certificates} == {256}
 
 
 @pytest.mark.parametrize("rank", [1, 2, 3, 4])

@@ -35,8 +35,8 @@ def proofs(first: bytes, second: bytes) -> dict[str, LayerProof]:
         whole = runs[0].run(images), runs[1].run(images)
         return open_single_layers(runs, judgement.alignment).run(pair, codes, whole)
 
-    found = layer_proofs.prove(judgement, [()] * len(judgement.layers), run)
-    return {proof.layer or proof.counterpart: proof for proof in found}
+    layers = layer_proofs.prove(judgement, [()] * len(judgement.layers), run)
+    return {proof.layer or proof.counterpart: proof for proof in layers}
 
 
 def certificate_of(first: bytes, second: bytes, *, threads: int = 1) -> FilesCertificate:

@@ -50,9 +50,9 @@ def certified(files: tuple[bytes, bytes]) -> FilesCertificate:
 
 
 def unproven(first: bytes, second: bytes) -> set[str]:
-    found = proofs(first, second)
-    assert all(proof.reasons for proof in found.values() if proof.status == "not proven")
-    return {name for name, proof in found.items() if proof.status == "not proven"}
+    by_layer = proofs(first, second)
+    assert all(proof.reasons for proof in by_layer.values() if proof.status == "not proven")
+    return {name for name, proof in by_layer.items() if proof.status == "not proven"}
 
 
 def test_files_of_one_graph_are_certified(
@@ -121,8 +121,8 @@ def one_bias(node: Any) -> Node:
 
 
 def one_scale(node: Any) -> Node:
-    found: QWeights = node.weights
-    scale, bias_scale = found.kernel_scale.copy(), found.bias_scale.copy()
+    quantised: QWeights = node.weights
+    scale, bias_scale = quantised.kernel_scale.copy(), quantised.bias_scale.copy()
     scale[-1] *= np.float32(1.01)
     bias_scale[-1] *= np.float32(1.01)
     return weights_changed(node, kernel_scale=scale, bias_scale=bias_scale)
@@ -145,9 +145,9 @@ def test_a_changed_zero_point_leaves_writer_and_readers_unproven(
         zero = out.zero_point + (1 if out.zero_point < 0 else -1)
         return dataclasses.replace(node, output=dataclasses.replace(out, zero_point=zero))
 
-    found = unproven(tflite.write(changed(graph, name, move)), files[1])
+    without_proof = unproven(tflite.write(changed(graph, name, move)), files[1])
     readers = {node.output.name for node in graph.nodes if name in node.inputs}
-    assert found == {name} | readers
+    assert without_proof == {name} | readers
 
 
 def test_a_missing_activation_leaves_the_layer_unproven(
@@ -245,11 +245,11 @@ def test_multipliers_that_differ_in_the_last_place_are_compared_on_every_sum(
         scale[0] = np.nextafter(scale[0], np.float32(1))
         return weights_changed(node, kernel_scale=scale)
 
-    found = proofs(tflite.write(changed(graph, "spread", nudge)), files[1])["spread"]
-    assert found.status == "proven"
-    assert found.method == "enumeration"
-    assert "1 of 8 float32 multipliers differ" in found.statement
-    assert found.cases > 10_000
+    proof = proofs(tflite.write(changed(graph, "spread", nudge)), files[1])["spread"]
+    assert proof.status == "proven"
+    assert proof.method == "enumeration"
+    assert "1 of 8 float32 multipliers differ" in proof.statement
+    assert proof.cases > 10_000
 
 
 def test_layers_of_one_file_only_are_not_proven(graph: IntegerGraph) -> None:
@@ -264,9 +264,9 @@ def test_operands_from_other_layers_are_not_proven(files: tuple[bytes, bytes]) -
     model = ModelProto.FromString(files[1])
     name = source_of(files[1], "sum", (0, 0))
     node_writing(model, name).input[0] = "narrow"
-    found = proofs(files[0], model.SerializeToString())
-    assert found["sum"].status == "not proven"
-    assert "it reads another layer" in found["sum"].reasons
+    by_layer = proofs(files[0], model.SerializeToString())
+    assert by_layer["sum"].status == "not proven"
+    assert "it reads another layer" in by_layer["sum"].reasons
 
 
 def test_kernels_that_a_runtime_does_not_take_are_not_proven(graph: IntegerGraph) -> None:
@@ -281,9 +281,9 @@ def test_kernels_that_a_runtime_does_not_take_are_not_proven(graph: IntegerGraph
     extra = model.graph.output.add()
     extra.name = clip.output[0]
     extra.type.tensor_type.elem_type = 1
-    found = certificate_of(tflite.write(graph), model.SerializeToString())
-    assert not found.holds
-    reasons = {p.layer: p.reasons for p in found.layers if p.status == "not proven"}
+    certificate = certificate_of(tflite.write(graph), model.SerializeToString())
+    assert not certificate.holds
+    reasons = {p.layer: p.reasons for p in certificate.layers if p.status == "not proven"}
     assert list(reasons) == ["narrow"]
     assert "ONNX Runtime fuses it into no integer kernel" in reasons["narrow"][0]
 
@@ -307,8 +307,8 @@ def test_a_mean_that_arm64_rounds_differently_is_not_proven() -> None:
         format="onnx",
         layers=(dataclasses.replace(first.layers[0], op="GlobalAveragePool"),),
     )
-    (found,) = layer_proofs.prove(judge(first, second), [()], nothing_is_run)
-    assert found.reasons == ("1 of all 5,101 sums of codes are rounded otherwise by some kernel",)
+    (proof,) = layer_proofs.prove(judge(first, second), [()], nothing_is_run)
+    assert proof.reasons == ("1 of all 5,101 sums of codes are rounded otherwise by some kernel",)
 
 
 def test_the_certificate_excludes_programs_whose_products_saturate(
@@ -328,8 +328,8 @@ def test_a_first_layer_over_four_pixels_is_proven_unless_a_copy_of_its_weights_d
 
     graph = graphs.mobilenet("v2", alpha=0.35, image_size=32, stem_stride=2)
     first, second = tflite.write(graph), onnx.write(graph, certify(graph))
-    found = proofs(first, second)
-    assert {name for name, p in found.items() if p.status != "proven"} == {graph.output.name}
+    by_layer = proofs(first, second)
+    assert {name for name, p in by_layer.items() if p.status != "proven"} == {graph.output.name}
     model = ModelProto.FromString(second)
     stem = graph.nodes[0].output.name
     kernel = next(t for t in model.graph.initializer if t.name == f"{stem}/kernel")
@@ -367,11 +367,11 @@ def gated() -> IntegerGraph:
 def test_files_with_products_and_hard_swishes_are_certified() -> None:
     graph = gated()
     first, second = tflite.write(graph), onnx.write(graph, certify(graph))
-    found = certificate_of(first, second)
-    assert found.holds, found.verdict
-    assert found.verdict.startswith("8 layers are proven")
-    methods = {proof.kind: proof.method for proof in found.layers}
+    certificate = certificate_of(first, second)
+    assert certificate.holds, certificate.verdict
+    assert certificate.verdict.startswith("8 layers are proven")
+    methods = {proof.kind: proof.method for proof in certificate.layers}
     assert methods["mul"] == methods["hard_swish"] == "enumeration"
-    tried = {check.name: check.cases for check in found.checks}
+    tried = {check.name: check.cases for check in certificate.checks}
     assert tried["every multiplication, on its own"] == 2 * 2**16
     assert tried["every hard swish, on its own"] == 2**8

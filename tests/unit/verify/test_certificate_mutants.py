@@ -20,9 +20,9 @@ from mobiledeploy.verify.proof import certificate
 
 def holds(first: bytes, second: bytes) -> bool:
     readings = read_tflite(parse(first)), read_onnx(parse_onnx(second))
-    found = proofs(first, second).values()
+    layers = proofs(first, second).values()
     checks = certificate.border_checks(judge(*readings))
-    return all(p.status != "not proven" for p in found) and all(c.holds for c in checks)
+    return all(p.status != "not proven" for p in layers) and all(c.holds for c in checks)
 
 
 @pytest.mark.slow

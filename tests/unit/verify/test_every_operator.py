@@ -142,7 +142,7 @@ def test_onnx_runtime_s_own_product_kernel_is_reproduced() -> None:
         )
         opsets = [helper.make_opsetid("", 15), helper.make_opsetid("com.microsoft", 1)]
         model = helper.make_model(graph, opset_imports=opsets, ir_version=8)
-        (found,) = ort_session(model.SerializeToString()).run(
+        (received,) = ort_session(model.SerializeToString()).run(
             None, {"x": first.astype(np.uint8), "y": second.astype(np.uint8)}
         )
         products = (first - int(zeros[0])) * (second - int(zeros[1]))
@@ -151,7 +151,7 @@ def test_onnx_runtime_s_own_product_kernel_is_reproduced() -> None:
             mul.ort_qlinear(products, ratio, int(zeros[2]) - 128, fused=fused)
             for fused in (False, True)
         ]
-        assert any(np.array_equal(codes + 128, found) for codes in by_kernel)
+        assert any(np.array_equal(codes + 128, received) for codes in by_kernel)
 
 
 def ort_session(model: bytes) -> Any:

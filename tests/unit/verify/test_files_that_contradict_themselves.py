@@ -84,8 +84,8 @@ def test_a_changed_stated_shape_is_reported_without_a_padding() -> None:
 
 
 def test_a_valid_file_is_not_said_to_contradict_itself() -> None:
-    found = reading.read_tflite(parse(tflite.write(GRAPH)))
-    assert opened_file.refusal_explained("a.tflite", found, CorruptFileError("no")) is None
+    layers = reading.read_tflite(parse(tflite.write(GRAPH)))
+    assert opened_file.refusal_explained("a.tflite", layers, CorruptFileError("no")) is None
 
 
 def test_the_reader_of_integer_graphs_names_the_padding_as_well() -> None:

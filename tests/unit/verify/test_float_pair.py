@@ -47,10 +47,10 @@ def test_float_files_of_the_same_weights_hold_within_rounding(tmp_path: Path) ->
     assert [file.name for file in report.files] == ["first.onnx", "second.onnx"]
     assert report.warnings == ("no certificate: it is for int8 files",)
     assert not report.proven
-    found = report.float_comparisons[0]
+    comparison = report.float_comparisons[0]
     assert report.sampled[0] == (
-        f"outputs within {found.max_difference:.1e} of the largest on {found.images} "
-        f"natural-looking images, the same class on {found.same_top1}"
+        f"outputs within {comparison.max_difference:.1e} of the largest on {comparison.images} "
+        f"natural-looking images, the same class on {comparison.same_top1}"
     )
 
 
@@ -59,7 +59,7 @@ def test_float_files_of_other_weights_do_not_hold(tmp_path: Path) -> None:
     second = saved(tmp_path, "second", float_onnx(changed(3.0)))
     report = pair.verify(first, second)
     assert not report.holds
-    worst = max(found.max_difference for found in report.float_comparisons)
+    worst = max(comparison.max_difference for comparison in report.float_comparisons)
     assert f"outputs differ by {report.float_comparisons[0].max_difference:.1e}" in report.verdict
     assert worst > 1e-3
 
@@ -145,8 +145,8 @@ def test_activations_of_sixteen_bits_are_refused_with_a_hint(
 
 def test_how_weights_are_packed_is_inferred_from_operators() -> None:
     model = float_onnx(NETWORK)
-    found = reading.read_onnx(parse_onnx(model.SerializeToString()))
-    assert (reading.arithmetic(found), reading.packing(found)) == ("floats", None)
+    layers = reading.read_onnx(parse_onnx(model.SerializeToString()))
+    assert (reading.arithmetic(layers), reading.packing(layers)) == ("floats", None)
     model.graph.node.insert(
         0,
         helper.make_node(
@@ -155,6 +155,6 @@ def test_how_weights_are_packed_is_inferred_from_operators() -> None:
     )
     model.graph.node.insert(1, helper.make_node("Cast", ["codes"], ["image"], to=1))
     model.graph.node[2].input[0] = "image"
-    found = reading.read_onnx(parse_onnx(model.SerializeToString()))
-    assert reading.arithmetic(found) == "floats"
-    assert reading.packing(found) == "dynamic range"
+    layers = reading.read_onnx(parse_onnx(model.SerializeToString()))
+    assert reading.arithmetic(layers) == "floats"
+    assert reading.packing(layers) == "dynamic range"

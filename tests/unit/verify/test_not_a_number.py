@@ -163,12 +163,12 @@ def test_a_float_file_can_be_compared_with_itself(tmp_path: Path) -> None:
 @pytest.mark.parametrize("grid", [None, OutputGrid(scale=0.5, zero_point=0)])
 def test_outputs_that_are_not_finite_are_refused(value: float, grid: OutputGrid | None) -> None:
     ends = FileOutputs(taps=(), logits=grid, scores=None, softmax=False)
-    found = rows()
-    found[1, 1] = value
+    outputs = rows()
+    outputs[1, 1] = value
     with pytest.raises(
         ParityError, match=r"^a file gives (NaN|infinite values) for 1 of 5 images"
     ):
-        answers.read([found], ends, OutputGrid(scale=0.25, zero_point=3), who="a file")
+        answers.read([outputs], ends, OutputGrid(scale=0.25, zero_point=3), who="a file")
 
 
 def test_outputs_too_large_to_count_in_steps_are_refused() -> None:
@@ -182,12 +182,12 @@ def test_a_layer_that_gives_nan_has_no_code() -> None:
         name="inner", scale=np.float32(0.5), zero_point=0, shape=(3,), dtype="float32"
     )
     assert layer_outputs.read_codes(rows(), tensor)[0].tolist() == [0, 2, 4]
-    found = rows()
-    found[0, 0] = np.inf
-    assert layer_outputs.read_codes(found, tensor)[0, 0] == layer_outputs.FAR
-    found[0, 0] = np.nan
+    outputs = rows()
+    outputs[0, 0] = np.inf
+    assert layer_outputs.read_codes(outputs, tensor)[0, 0] == layer_outputs.FAR
+    outputs[0, 0] = np.nan
     with pytest.raises(ParityError, match="NaN for the layer `inner`"):
-        layer_outputs.read_codes(found, tensor)
+        layer_outputs.read_codes(outputs, tensor)
 
 
 def evaluation(float_logits: Array) -> Evaluation:
@@ -203,10 +203,10 @@ def evaluation(float_logits: Array) -> Evaluation:
 def test_held_back_images_with_logits_that_are_not_finite_are_refused_by_name(
     value: float, tmp_path: Path
 ) -> None:
-    found = rows()
-    found[4, 2] = value
+    outputs = rows()
+    outputs[4, 2] = value
     path = tmp_path / "evaluation.npz"
-    path.write_bytes(evaluation_bytes(evaluation(found)))
+    path.write_bytes(evaluation_bytes(evaluation(outputs)))
     with pytest.raises(CorruptFileError, match="1 images, such as `image 4`"):
         read_evaluation(path)
 

@@ -96,7 +96,7 @@ def test_every_runtime_takes_part_and_the_exact_ones_are_equal() -> None:
     exact = {row.name for row in report.participants if row.exact}
     pairs = [pair for pair in report.matrix if {pair.first, pair.second} <= exact]
     assert [pair.exact_logits for pair in pairs] == [49, 49, 49]
-    assert [found.distinct > 5 for found in report.inputs] == [True, True]
+    assert [facts.distinct > 5 for facts in report.inputs] == [True, True]
 
 
 @pytest.mark.parametrize("first", ["int8", "uint8", "float32"])
@@ -142,13 +142,13 @@ def test_a_fault_is_found_and_its_layer_named(fault: str, layer: str, faulty: st
         only_main=True,
     )
     assert not report.holds
-    found = known(report.divergence)
-    assert (found.layer, found.other) == (layer, layer)
-    assert found.blamed == ""  # both runtimes compute what their files say
-    assert layer in found.cause
-    assert found.image
-    assert found.histogram
-    assert found.channels[0].max_lsb == max(abs(step) for step, _ in found.histogram)
+    divergence = known(report.divergence)
+    assert (divergence.layer, divergence.other) == (layer, layer)
+    assert divergence.blamed == ""  # both runtimes compute what their files say
+    assert layer in divergence.cause
+    assert divergence.image
+    assert divergence.histogram
+    assert divergence.channels[0].max_lsb == max(abs(step) for step, _ in divergence.histogram)
     rows = {row.layer: row for row in report.layers}
     assert rows[layer].max_lsb > 0
     assert {(row.first_error, row.second_error) for row in report.layers} == {(0, 0)}
@@ -159,7 +159,7 @@ def test_the_worst_images_of_all_sets_are_searched_first() -> None:
     other = changed("wide", FAULTS["a bias"])
     report = int8_pair.prove((as_tflite(), as_onnx(other)), sets, Options(only_main=True))[0]
     names, pixels = int8_pair._suspects(sets, report.comparisons)
-    worst = [found.worst for found in report.comparisons]
+    worst = [comparison.worst for comparison in report.comparisons]
     assert list(names[:2]) == worst
     assert len(names) == len(set(names)) == len(pixels) > 10
     for images in sets:
@@ -170,11 +170,11 @@ def test_inputs_with_equal_codes_on_different_grids_show_no_difference_of_codes(
     image = dataclasses.replace(GRAPH.input, zero_point=GRAPH.input.zero_point - 1)
     other = dataclasses.replace(GRAPH, input=image)
     report = proof(as_tflite(), opened("b.tflite", tflite.write(other)), only_main=True)
-    found = known(report.divergence)
-    assert (found.layer, found.position) == (GRAPH.input.name, 0)
-    assert "same codes in both files, which stand for other values" in found.cause
-    assert found.histogram == ()
-    assert found.channels == ()
+    divergence = known(report.divergence)
+    assert (divergence.layer, divergence.position) == (GRAPH.input.name, 0)
+    assert "same codes in both files, which stand for other values" in divergence.cause
+    assert divergence.histogram == ()
+    assert divergence.channels == ()
 
 
 def test_a_fault_that_no_image_shows_is_found_in_the_integers() -> None:

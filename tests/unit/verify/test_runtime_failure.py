@@ -149,12 +149,12 @@ def deadly_image(number: int = 3) -> Pixels:
 def test_a_runtime_that_may_differ_crashes_and_the_verdict_holds(runtime: Runtime) -> None:
     report = proof(Place(runtime, deadly=deadly_image()))
     assert report.holds
-    found = row(report, runtime)
-    assert found.failure == RuntimeFailure(
+    participant = row(report, runtime)
+    assert participant.failure == RuntimeFailure(
         kind="signal", detail="SIGABRT", inputs="synthetic extremes", images=29, number=4,
         image=sets()[1].names[3],
     )  # fmt: skip
-    assert found.images == 20, "what it answered before counts"
+    assert participant.images == 20, "what it answered before counts"
     assert [row.name for row in report.participants if row.failure] == [runtime.title]
     note = f"{runtime.title} died (SIGABRT) on image 4 of 29 synthetic extremes, `"
     assert any(warning.startswith(note) for warning in report.warnings)
@@ -165,10 +165,10 @@ def test_a_runtime_that_may_differ_crashes_and_the_verdict_holds(runtime: Runtim
 def test_a_runtime_that_may_differ_may_crash_while_it_loads_a_file(runtime: Runtime) -> None:
     report = proof(Place(runtime, error=died(runtime, "a file", loading=True)))
     assert report.holds
-    found = row(report, runtime)
-    assert found.failure == RuntimeFailure(kind="signal", detail="SIGABRT")
-    assert found.failure.words == "died (SIGABRT) while it loaded the file"
-    assert (found.images, found.runtime) == (0, runtime.title)
+    participant = row(report, runtime)
+    assert participant.failure == RuntimeFailure(kind="signal", detail="SIGABRT")
+    assert participant.failure.words == "died (SIGABRT) while it loaded the file"
+    assert (participant.images, participant.runtime) == (0, runtime.title)
     assert not [pair for pair in report.matrix if runtime.title in {pair.first, pair.second}]
 
 
@@ -251,9 +251,11 @@ def test_a_network_of_a_thousand_flat_classes_is_proven(tmp_path: Path) -> None:
 def test_facts_survive_json(kind: report.FailureKind) -> None:
     failure = RuntimeFailure(kind=kind, detail="d", inputs="photos", images=7)
     assert failure.words.endswith("on 7 photos")
-    found = Participant(name="n", file="f", runtime="r", images=0, exact=False, failure=failure)
-    text = codec.to_json(found)
-    assert codec.from_json(Participant, text, where="a row") == found
-    plain = dataclasses.replace(found, failure=None)
+    participant = Participant(
+        name="n", file="f", runtime="r", images=0, exact=False, failure=failure
+    )
+    text = codec.to_json(participant)
+    assert codec.from_json(Participant, text, where="a row") == participant
+    plain = dataclasses.replace(participant, failure=None)
     assert "failure" not in json.loads(codec.to_json(plain))
     assert codec.from_json(Participant, codec.to_json(plain), where="a row") == plain

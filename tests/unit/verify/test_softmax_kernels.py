@@ -59,10 +59,10 @@ def sampled(
 def test_the_arm64_kernel_may_be_two_steps_off_on_arm64(
     judgement: Judgement, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    found = sampled(judgement, monkeypatch, machine="aarch64", kernel="arm64")
-    assert not found.reasons
-    assert "LiteRT by at most 2 LSB" in found.statement
-    assert "TFLite's kernel for x86, computed, by at most 1 LSB" in found.statement
+    proof = sampled(judgement, monkeypatch, machine="aarch64", kernel="arm64")
+    assert not proof.reasons
+    assert "LiteRT by at most 2 LSB" in proof.statement
+    assert "TFLite's kernel for x86, computed, by at most 1 LSB" in proof.statement
 
 
 @pytest.mark.parametrize(
@@ -75,8 +75,8 @@ def test_the_allowed_error_is_that_of_this_cpu_s_own_kernel(
     kernel: Kernel,
     off: int,
 ) -> None:
-    found = sampled(judgement, monkeypatch, machine=machine, kernel=kernel, off=off)
-    assert "LiteRT misses the exact softmax" in found.reasons[0]
+    proof = sampled(judgement, monkeypatch, machine=machine, kernel=kernel, off=off)
+    assert "LiteRT misses the exact softmax" in proof.reasons[0]
 
 
 def test_both_kernels_of_a_tflite_are_recomputed(judgement: Judgement) -> None:

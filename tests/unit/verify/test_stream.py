@@ -88,18 +88,20 @@ class Counted:
 
 
 def run(images: ImageSet, runners: Sequence[Runner]) -> list[tuple[int, Array]]:
-    found = []
+    answered = []
     for batch in stream(images, runners, RULER, message="", progress=silent):
         assert batch.answers[0] is not None
-        found += list(zip(batch.rows[0] + batch.start, batch.answers[0].logits[:, 0], strict=True))
-    return found
+        answered += list(
+            zip(batch.rows[0] + batch.start, batch.answers[0].logits[:, 0], strict=True)
+        )
+    return answered
 
 
 @pytest.mark.parametrize("images", [1, 15, LARGEST, LARGEST + 1, 5 * LARGEST + 7])
 def test_every_image_is_answered_once_and_in_order(images: int) -> None:
-    found = run(Counted(images).set(), [runner("a"), runner("b")])
-    assert [int(row) for row, _ in found] == list(range(images))
-    assert [int(code) for _, code in found] == [row % 251 - 128 for row in range(images)]
+    answered = run(Counted(images).set(), [runner("a"), runner("b")])
+    assert [int(row) for row, _ in answered] == list(range(images))
+    assert [int(code) for _, code in answered] == [row % 251 - 128 for row in range(images)]
 
 
 def test_at_most_a_few_batches_are_in_flight() -> None:
@@ -117,9 +119,9 @@ def test_a_runner_that_runs_some_images_is_compared_on_those() -> None:
         Counted(images).set(), [runner("a"), runner("b", most=20)], RULER, message="",
         progress=silent,
     ):  # fmt: skip
-        found = batch.both(0, 1)
-        if found is not None:
-            rows, one, two = found
+        common = batch.both(0, 1)
+        if common is not None:
+            rows, one, two = common
             both += len(rows)
             np.testing.assert_array_equal(one.logits, two.logits)
             np.testing.assert_array_equal(one.logits[:, 0] + 128, (rows + batch.start) % 251)
