@@ -3,7 +3,7 @@
 An operator is one module and one row in `ops.table`.
 
 * `operator`: what the module of an operator offers.
-* `table`: the operators, one row each.
+* `table`: the operators that there are.
 * `conv`, `dense`, `add`, `mul`, `hard_swish`, `mean`, `softmax`: one operator each.
 * `architecture`: the layers of a float network and their shapes.
 

@@ -70,7 +70,7 @@ LITERT_KERNELS: tuple[Kernel, ...] = ("x86",)
 TRIALS: Trials | None = products.TRIALS
 
 MOST_TRIALS: Final = 16
-"""Images per sign for the channels' largest sums: several channels share one."""
+"""Images a sign for the widest sums of the channels: several channels share one."""
 FORMS: Mapping[str, FileForm] = {
     "CONV_2D": FileForm(
         kernel=1,

@@ -136,8 +136,8 @@ class OnnxReader:
         layers: The layers read so far.
         values: The values behind the tensors, by index; None for what is not followed.
         bounds: Lowest and highest real value of layers that are not quantised yet.
-        deduced: Layers on codes whose grids their nodes do not state.
-        outputs: Indices of the graph's outputs.
+        deduced: Layers that read and write codes whose grids their nodes do not state.
+        outputs: Indices of what the graph gives.
         input_factor: Factor on the graph's input before it is quantised.
     """
 

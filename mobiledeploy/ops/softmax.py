@@ -65,7 +65,7 @@ NOISE: Final = 256
 NEAR_TIES: Final = 256
 CANDIDATES: Final = 4096
 MOST_LOGITS: Final = 4_000_000
-"""Most codes of all samples: a bound on the time for files with many classes."""
+"""Of all samples; it bounds the time for files with many classes."""
 FORMS: Mapping[str, FileForm] = {
     "SOFTMAX": FileForm(versions={"int8": 2, "int16": 3}),
     "Softmax": FileForm(),

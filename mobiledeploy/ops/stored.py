@@ -149,8 +149,8 @@ class StoredLayer:
         pads: Padding above, below, left, right; including a padding operator before the layer.
         groups: Groups of a convolution that is neither full nor depthwise; else 1.
         clamp: Lowest and highest code of the output.
-        beta: The factor of a softmax's inputs.
-        table: For a `table`: the output's code of each code of the input, -128 first.
+        beta: Of a softmax.
+        table: Of a `table`: the output's code of each code of the input, -128 first.
         faults: What these fields cannot hold.
     """
 

@@ -227,7 +227,7 @@ def _all_cases(
 
 
 def _is_known(layer: StoredLayer, operator: Certified) -> bool:
-    """Whether runtimes compute a layer by the operator's known arithmetic."""
+    """Whether the operator's cases are what runtimes compute for a layer."""
     return layer.op in operator.COMPUTED_FORMS or (layer.table is not None and operator.ONE_CODE)
 
 
