@@ -63,31 +63,31 @@ def _product(random: np.random.Generator, number: int) -> tuple[IntegerGraph, In
 
 def additions(count: int) -> list[tuple[IntegerGraph, Int8]]:
     random = np.random.default_rng(1)
-    cases = []
+    found = []
     for _ in range(count):
         scale = np.float32(2 ** random.uniform(-8, 2))
         a, b = (np.float32(scale * 2 ** random.uniform(-6, 3)) for _ in range(2))
         zeros = tuple(int(code) for code in random.integers(-128, 128, 3))
-        cases.append((graphs.addition((a, b, scale), zeros), graphs.all_pairs()))
-    return cases
+        found.append((graphs.addition((a, b, scale), zeros), graphs.all_pairs()))
+    return found
 
 
 def means(count: int) -> list[tuple[IntegerGraph, Int8]]:
     random = np.random.default_rng(2)
     # On this one x86 and arm64 differ: the compiler fuses there what it does not here.
     scales = np.float32(0.1), np.float32(0.03)
-    cases = [(graphs.mean((4, 4), scales, (5, -77)), graphs.all_sums((4, 4)))]
+    found = [(graphs.mean((4, 4), scales, (5, -77)), graphs.all_sums((4, 4)))]
     for _ in range(count - 1):
         size = tuple(int(side) for side in random.integers(1, 9, 2))
         scales = tuple(np.float32(2 ** random.uniform(-6, -4)) for _ in range(2))
         zeros = tuple(int(code) for code in random.integers(-128, 128, 2))
-        cases.append((graphs.mean(size, scales, zeros), graphs.all_sums(size)))
-    return cases
+        found.append((graphs.mean(size, scales, zeros), graphs.all_sums(size)))
+    return found
 
 
 def test_litert_gives_the_oracle_s_codes(tmp_path: Path) -> None:
-    cases = [*products(240), *additions(12), *means(20)]
-    files = [(tflite.write(graph, head="logits"), images) for graph, images in cases]
+    found = [*products(240), *additions(12), *means(20)]
+    files = [(tflite.write(graph, head="logits"), images) for graph, images in found]
     spread = 0
     for (graph, images), codes in zip(
         cases, arm64.run(tmp_path, files, suffix="tflite"), strict=True

@@ -35,17 +35,17 @@ def swish(scales: Pair, zeros: tuple[int, int]) -> IntegerGraph:
 
 def grids(count: int) -> list[tuple[Pair, tuple[int, int]]]:
     random = np.random.default_rng(11)
-    cases = []
-    while len(cases) < count:
+    found = []
+    while len(found) < count:
         scale = np.float32(10 ** random.uniform(-2.8, -0.3))
         out = np.float32(scale * 10 ** random.uniform(-0.7, 0.6))
         zeros = tuple(int(zero) for zero in random.integers(-128, 128, 2))
-        cases.append(((scale, out), (zeros[0], zeros[1])))
+        found.append(((scale, out), (zeros[0], zeros[1])))
     # A gate that is shifted far, either way, and an output as fine as it may be.
-    cases.append(((np.float32(2e-6), np.float32(3e-6)), (0, 0)))
-    cases.append(((np.float32(7.3), np.float32(5.1)), (-3, -120)))
-    cases.append(((np.float32(1), np.float32(1.001 / 128)), (5, 0)))
-    return cases
+    found.append(((np.float32(2e-6), np.float32(3e-6)), (0, 0)))
+    found.append(((np.float32(7.3), np.float32(5.1)), (-3, -120)))
+    found.append(((np.float32(1), np.float32(1.001 / 128)), (5, 0)))
+    return found
 
 
 @pytest.mark.parametrize(("scales", "zeros"), grids(24))
