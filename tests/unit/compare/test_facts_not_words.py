@@ -1,4 +1,4 @@
-"""What is concluded of two files rests on facts; what layers are called decides nothing."""
+"""Conclusions about two files rest on numbers; the names of layers do not matter."""
 
 import dataclasses
 from collections.abc import Callable
@@ -17,7 +17,7 @@ from mobiledeploy.targets import tflite
 
 OURS = reading.read_tflite(parse(tflite.write(graphs.assorted_graph())))
 PROSE = " in floats, some units in the last place, expected otherwise"
-"""A name that says what sentences of ours say."""
+"""A name with the words of our own messages."""
 
 
 def renamed(original: Reading) -> Reading:

@@ -1,4 +1,4 @@
-"""Files that other tools make of the same weights are read, and what differs is said in words."""
+"""Files that other tools make from the same weights are read, and differences described."""
 
 from pathlib import Path
 from typing import Any
@@ -70,7 +70,7 @@ def test_files_of_orts_quantizer_are_reported_as_calibrated_separately(
     per_tensor = [
         difference for difference in report.differences if difference.field == "per-tensor weights"
     ]
-    # Ours have a scale for each channel, but for the dense layer.
+    # Ours have a scale for each channel, except the dense layer.
     expected = {"logits"} if per_channel else {"stem", "narrow", "shrink", "wide", "spread"}
     assert {difference.layer for difference in per_tensor} == expected
     assert ("instead of" in report.cause) == bool(per_tensor)
@@ -88,7 +88,7 @@ def test_a_file_of_tf2onnx_holds_our_integers_and_adds_differently(tmp_path: Pat
     theirs = reading.read_onnx(parse_onnx(model.SerializeToString()))
     report = comparing.compare(reading.read_tflite(parse(path.read_bytes())), theirs)
     assert report.matched == report.layers == report.other_layers == len(graph.nodes)
-    # tf2onnx takes the scales as they are; ours are moved where that rounds otherwise.
+    # tf2onnx keeps the scales; we change them where kernels would round differently.
     moved = {name for name, c in certify(graph).items() if c.differing_before}
     assert {
         difference.layer for difference in report.differences if not difference.equivalent

@@ -1,4 +1,4 @@
-"""Comparing two files finds what differs, names the layer, and says what cannot matter."""
+"""A comparison finds what differs, names the layer, and marks what cannot change an output."""
 
 import dataclasses
 from collections.abc import Callable
@@ -142,13 +142,13 @@ def test_weights_on_a_dead_channel_change_nothing(pair: tuple[Reading, Reading])
         return kernel
 
     report = comparing.compare(a, changed(b, 4, with_weights(kernel=other)))
-    # The depthwise convolution sees nothing but real 0 in this channel.
+    # The depthwise convolution reads only real 0 in this channel.
     (difference,) = (difference for difference in report.differences if difference.position == 4)
     assert difference.field == "weights"
     assert difference.equivalent
     assert "every sum" in difference.method
     assert report.same
-    # One weight of a channel that lives matters.
+    # A weight of a channel that is not dead does change codes.
     assert not comparing.compare(pair[0], changed(pair[1], 4, with_weights(kernel=other))).same
 
 
@@ -225,7 +225,7 @@ def test_layers_that_only_one_file_has_do_not_shift_the_others(
     assert report.first is not None
     assert (report.first.position, report.first.field) == (add, "missing layer")
     assert report.matched == len(layers)
-    # What lies behind is not blamed, apart from the joint itself and scales that come from it.
+    # Later layers are not blamed, except the joint itself and scales that follow from it.
     assert {
         difference.position for difference in report.differences if not difference.equivalent
     } <= {

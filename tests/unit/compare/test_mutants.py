@@ -1,4 +1,4 @@
-"""Faults made on purpose are seen and named; `benchmarks/mutants.py` makes them in every layer."""
+"""Deliberate faults are found and named; `benchmarks/mutants.py` makes them in every layer."""
 
 import functools
 
@@ -53,7 +53,7 @@ def test_a_fault_is_seen_in_every_layer_and_the_layer_is_named(fault: str, kind:
             assert answer.kind == "damaged"
             continue
         if answer.kind == "same":
-            # The grid of the stem does what its ReLU6 does.
+            # The stem's grid implies its ReLU6.
             assert (fault, one.layer) == ("activation dropped", 0)
             continue
         assert instrument.is_right(one, answer), (one.layer, answer)

@@ -1,4 +1,4 @@
-"""Files that were quantised apart: whether they hold one network, and what was done otherwise."""
+"""Files quantised separately: whether they hold one network, and how the quantisations differ."""
 
 import dataclasses
 from collections.abc import Callable

@@ -86,8 +86,8 @@ def means(count: int) -> list[tuple[IntegerGraph, Int8]]:
 
 
 def test_litert_gives_the_oracle_s_codes(tmp_path: Path) -> None:
-    found = [*products(240), *additions(12), *means(20)]
-    files = [(tflite.write(graph, head="logits"), images) for graph, images in found]
+    cases = [*products(240), *additions(12), *means(20)]
+    files = [(tflite.write(graph, head="logits"), images) for graph, images in cases]
     spread = 0
     for (graph, images), codes in zip(
         cases, arm64.run(tmp_path, files, suffix="tflite"), strict=True

@@ -1,4 +1,4 @@
-"""HARD_SWISH: every one of the 256 codes is one code in every runtime."""
+"""HARD_SWISH: every runtime gives the same code for each of the 256 codes."""
 
 import graphs
 import numpy as np

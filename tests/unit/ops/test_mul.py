@@ -1,4 +1,4 @@
-"""Products: every pair of codes is one code in every runtime, ties or no ties."""
+"""Products: every runtime gives the same code for each pair of codes, even on ties."""
 
 import dataclasses
 

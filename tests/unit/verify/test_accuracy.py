@@ -1,4 +1,4 @@
-"""What is said of accuracy is true, and in words."""
+"""Scores have intervals, and the paired test is described in words."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""A certificate speaks of the files' own integers: one that is off, and its layer loses it."""
+"""A certificate rests on the files' own integers: a wrong one leaves its layer unproven."""
 
 import dataclasses
 import json
@@ -169,7 +169,7 @@ def node_writing(model: Any, name: str) -> Any:
 
 
 def with_input(data: bytes, name: str, place: int, change: Callable[[Any], Any]) -> bytes:
-    """The file with one number changed that a node reads, and no other node."""
+    """The file with one number changed that only one node reads."""
     from onnx import ModelProto, numpy_helper
 
     model = ModelProto.FromString(data)
@@ -184,7 +184,7 @@ def with_input(data: bytes, name: str, place: int, change: Callable[[Any], Any])
 
 
 def source_of(data: bytes, name: str, steps: tuple[int, ...]) -> str:
-    """The tensor that is reached from another one through so many inputs."""
+    """The tensor that is reached from another one by going back this many inputs."""
     from onnx import ModelProto
 
     model = ModelProto.FromString(data)
@@ -270,7 +270,7 @@ def test_operands_from_other_layers_are_not_proven(files: tuple[bytes, bytes]) -
 
 
 def test_kernels_that_a_runtime_does_not_take_are_not_proven(graph: IntegerGraph) -> None:
-    """int8 inside, as ONNX Runtime does not fuse around an addition: it computes in floats."""
+    """An addition on int8, around which ONNX Runtime fuses nothing: it computes in floats."""
     from onnx import ModelProto
 
     data = onnx.write(graph, certify(graph))
@@ -298,7 +298,7 @@ def nothing_is_run(*_: object) -> Any:
 
 
 def test_a_mean_that_arm64_rounds_differently_is_not_proven() -> None:
-    # Found by search: of 5,101 sums one becomes another code where multiply and add are fused.
+    # Found by search: one of 5,101 sums gets another code if multiply and add are fused.
     scales = np.float32(0.14580388), np.float32(0.061909873)
     graph = graphs.mean((4, 5), scales, (-85, -97))
     first = read_tflite(parse(tflite.write(graph, head="logits")))

@@ -1,4 +1,4 @@
-"""Whatever is changed in either file: it loses its certificate, or computes what it did."""
+"""A change in either file loses the certificate, or does not change what the file computes."""
 
 import graphs
 import numpy as np

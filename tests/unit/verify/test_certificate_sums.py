@@ -1,4 +1,4 @@
-"""What a certificate says of sums: those that kernels round apart, and those beyond float32."""
+"""Certificates on sums that kernels round differently, and on sums beyond float32."""
 
 import graphs
 import numpy as np
@@ -14,7 +14,7 @@ from mobiledeploy.targets import onnx, tflite
 
 
 def bad_addition() -> IntegerGraph:
-    """Sums that lie on halves exactly, which XNNPACK and ONNX Runtime round apart."""
+    """Sums that are exactly halves, which XNNPACK and ONNX Runtime round differently."""
     half, one = np.float32(0.5), np.float32(1)
     return graphs.addition((half, half, one), (0, 0, 0))
 

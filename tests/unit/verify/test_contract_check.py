@@ -1,4 +1,4 @@
-"""A contract that says something else than its files is found out, whatever the digests say."""
+"""A contract that contradicts its files is found, even if all digests are right."""
 
 import dataclasses
 from collections.abc import Callable
@@ -104,7 +104,7 @@ def retapped(contract: Contract, number: int, **fields: Any) -> tuple[Tap, ...]:
 
 
 def renormalised(contract: Contract) -> dict[str, Any]:
-    """0..1 for -1..1, throughout."""
+    """Change the range -1..1 to 0..1 everywhere."""
     return {
         "preprocessing": dataclasses.replace(contract.preprocessing, mean=0.0, std=255.0),
         "input": dataclasses.replace(

@@ -51,7 +51,7 @@ def outputs_of(one: OpenFile) -> LayerOutputs:
 
 
 def assert_same(one: OpenFile, *, images: int = 12) -> LayerCutter:
-    """Every layer gives, cut out, what it gives in the whole file."""
+    """Check that every layer, cut out, gives the same codes as in the whole file."""
     run = outputs_of(one)
     cutter = single_layer.cutter(run)
     codes = run.run(
@@ -116,7 +116,7 @@ def test_a_layer_is_cut_out_whose_input_is_quantised_once_for_each_reader(tmp_pa
 
 
 MOVES = {"Clip", "DequantizeLinear", "Flatten", "QuantizeLinear", "Reshape", "Transpose"}
-"""Operators that move codes around or cut them off: ONNX Runtime puts them where it likes."""
+"""Operators that only move or clip codes: ONNX Runtime adds them anywhere."""
 
 
 def computed(model: bytes, folder: Path, *, count: int = 1) -> Counter[str]:
@@ -140,13 +140,13 @@ def test_a_padding_operator_is_cut_out_with_its_convolution(tmp_path: Path) -> N
         [padded],
     )
     reader.inputs[0] = padded
-    # What the convolution writes grows with what it reads.
+    # The convolution's outputs grow with its inputs.
     file.tensor("wide").shape = file.tensor("wide").shape + grown
     one = opened(file.bytes(), "tflite")
     (place,) = [i for i, layer in enumerate(one.reading.layers) if layer.name == "wide"]
     assert one.reading.layers[place].pads == (1, 0, 0, 1)
     cutter = assert_same(one)
-    # XNNPACK takes both: what the whole file runs it with.
+    # XNNPACK takes both, as in the whole file.
     assert litert_xnnpack.delegated(cutter.cut(place).model) == {"padded", "wide"}
 
 

@@ -1,4 +1,4 @@
-"""Every operator of the table is compared, proven and recomputed, with no line of its own here."""
+"""Every operator of the table is compared, proven and recomputed, without code for it here."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -41,7 +41,7 @@ def pair(example: Example) -> tuple[Reading, Reading]:
 
 
 def place(example: Example, layers: Sequence[StoredLayer]) -> int:
-    """Of the example's layer."""
+    """Return the proof of the example's layer."""
     return next(i for i, layer in enumerate(layers) if layer.name == example.node.output.name)
 
 

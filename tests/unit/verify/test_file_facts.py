@@ -1,4 +1,4 @@
-"""What a report says of a file that holds no grids."""
+"""What a report states about a file without grids."""
 
 import dataclasses
 

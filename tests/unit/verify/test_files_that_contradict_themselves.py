@@ -1,4 +1,4 @@
-"""A `.tflite` whose padding contradicts a stated shape is told which layer it is, and how."""
+"""The error for a `.tflite` whose padding contradicts a stated shape names the layer and both."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -30,7 +30,7 @@ def edited(change: Callable[[schema.SubGraphT], None]) -> bytes:
 
 
 def padded(layer: int) -> bytes:
-    """The file with the other padding in a layer, and every stated shape as it was."""
+    """The file with the other padding in a layer, and all stated shapes unchanged."""
 
     def change(graph: schema.SubGraphT) -> None:
         options = graph.operators[layer].builtinOptions

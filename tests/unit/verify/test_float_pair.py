@@ -1,4 +1,4 @@
-"""Pairs in which a file keeps floats: two of them agree within rounding, with int8 they cannot."""
+"""Pairs with a float file: two float files agree within rounding; float and int8 do not."""
 
 import dataclasses
 from pathlib import Path
@@ -30,7 +30,7 @@ def saved(folder: Path, name: str, model: onnx.ModelProto) -> Path:
 
 
 def changed(share: float) -> Network:
-    """The network with one weight of its first layer off."""
+    """The network with one weight of its first layer changed."""
     stem = NETWORK.weights["stem"]
     kernel = stem.kernel.copy()
     kernel[0, 0, 0, 0] *= 1 + share
@@ -99,7 +99,7 @@ def test_a_float_file_beside_an_int8_one_is_reported_as_a_float_file(
     assert f"the {which} file keeps" in known(report.structure).cause
     assert "the cost of quantising" in known(report.structure).cause
     assert report.divergence is None
-    # How far apart they are, the oracle included, is in the matrix.
+    # Their differences, also from the oracle, are in the matrix.
     assert report.matrix[0].same_top1 > report.matrix[0].images // 2
 
 

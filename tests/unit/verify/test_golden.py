@@ -1,4 +1,4 @@
-"""Golden vectors are chosen held-back images, and one that is coloured whatever those are."""
+"""Golden vectors are chosen held-back images, and one that is always coloured."""
 
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ def of_grey_images() -> Evaluation:
 
 
 def told(logits: Outputs, scores: Outputs | None) -> tuple[Answers, Answers]:
-    """Divide one row an image among the two sets."""
+    """Divide rows, one per image, between the two sets."""
     one, two = (
         Answers(logits=logits[some], scores=None if scores is None else scores[some])
         for some in (slice(IMAGES), slice(IMAGES, None))

@@ -1,4 +1,4 @@
-"""One image becomes the input that each file expects, whatever its type, layout and grid."""
+"""One image becomes the input that each file expects, for every type, layout and grid."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""NaN is never more than what is allowed: wherever floats are compared, it fails, and by name."""
+"""NaN never passes: wherever floats are compared, it fails, and the error names the image."""
 
 from pathlib import Path
 

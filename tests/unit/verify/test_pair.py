@@ -1,4 +1,4 @@
-"""Two files of anybody's are compared as they are; a fault is found and its layer named."""
+"""Any two files are compared; a fault is found and its layer named."""
 
 import dataclasses
 from collections.abc import Callable

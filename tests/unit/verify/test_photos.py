@@ -1,4 +1,4 @@
-"""Photos that cannot be decoded are left out and named; the others are compared all the same."""
+"""Photos that cannot be decoded are left out and named; the others are still compared."""
 
 import errno
 import io
@@ -80,7 +80,7 @@ def test_a_truncated_photo_is_left_out_and_named(folder: Path) -> None:
 
 
 def test_some_images_of_a_build_are_of_all_its_classes() -> None:
-    """Photos stand class by class: the first ones would be of one class."""
+    """Photos are sorted by class: the first ones would be of one class."""
     evaluation = Evaluation(
         pixels=np.zeros((12, 2, 2, 3), np.uint8),
         labels=np.repeat(np.arange(3), 4),
@@ -137,7 +137,7 @@ def test_a_full_temporary_folder_is_a_storage_error(
 def test_every_photo_is_decoded_once(
     broken: bool, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Also where one of them cannot be, the files differ, and a report is made."""
+    """Even if one cannot be decoded, the files differ, and a report is made."""
     if broken:
         (folder / "class 2" / "0.png").write_bytes(BROKEN)
     decoded: list[str] = []

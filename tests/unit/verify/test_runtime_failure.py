@@ -1,4 +1,4 @@
-"""A runtime that dies is a row, only those that have to agree decide, and no file is damaged."""
+"""A crash of a runtime is a row of the report; only runtimes that have to agree fail it."""
 
 import dataclasses
 import json
@@ -46,7 +46,7 @@ def names(runtime: Runtime) -> str:
 
 
 class Deadly:
-    """A session that dies of one image, wherever it stands."""
+    """A session that crashes on one image, anywhere in a batch."""
 
     def __init__(self, session: Session, runtime: Runtime, deadly: Pixels, name: str) -> None:
         self.runtime, self.options = session.runtime, session.options
@@ -84,7 +84,7 @@ def died(
 
 @dataclasses.dataclass(frozen=True)
 class Place:
-    """This process, in which one runtime fails: as it loads, or of an image."""
+    """This process, in which one runtime fails: while it loads, or on an image."""
 
     failing: Runtime
     error: MobileDeployError | None = None
@@ -193,7 +193,7 @@ def test_a_crash_of_a_runtime_that_has_to_agree_fails_the_verification(runtime: 
     assert failure.startswith(f"{runtime.title} died (SIGABRT) on image 4 of 29 synthetic")
     assert "damaged" not in failure
     assert row(report, runtime).failure is not None
-    # The other runtimes' rows are as full as ever.
+    # The other runtimes' rows are complete.
     assert {row.images for row in report.participants if row.failure is None} == {49}
 
 
@@ -213,7 +213,7 @@ def test_a_crash_of_the_runtime_that_apps_use_is_an_error_that_names_file_and_im
 
 
 def flat(classes: int) -> IntegerGraph:
-    """A network whose classes are nearly alike, whatever the image."""
+    """A network whose classes have nearly equal logits for every image."""
     scale = np.float32(1 / 128)
     image = QTensor(name="image", shape=(4, 4, 3), scale=scale, zero_point=0)
     pooled = QTensor(name="mean", shape=(3,), scale=scale, zero_point=0)

@@ -1,4 +1,4 @@
-"""A fault shows on its own in the layer that has it; end to end it shows behind it too."""
+"""Run alone, only the layer with a fault differs; end to end, later layers differ too."""
 
 import dataclasses
 import functools
@@ -123,7 +123,7 @@ def test_files_on_other_grids_are_compared_layer_by_layer_too(tmp_path: Path) ->
     by_layer = rows(written(tflite.write(GRAPH), second))
     assert len(by_layer) == 9
     assert all(row.alone_max_lsb is not None for row in by_layer.values())
-    # Each layer only rounds what it reads to the other grid: less than what adds up end to end.
+    # Each layer only requantises its input: a smaller error than all layers' together.
     alone = sum(row.alone_differing or 0 for row in by_layer.values())
     assert 0 < alone < sum(row.differing for row in by_layer.values())
 

@@ -1,4 +1,4 @@
-"""A softmax is judged by the kernel of the CPU that ran it, and excused nothing more."""
+"""A softmax may be off by as much as the kernel of the CPU that ran it, and no more."""
 
 import platform
 from collections.abc import Mapping
@@ -44,7 +44,7 @@ def sampled(
     kernel: Kernel,
     off: int = 0,
 ) -> LayerProof:
-    """What is found where LiteRT has a kernel, `off` steps aside, and ONNX Runtime is exact."""
+    """Return the proof if LiteRT runs `kernel`, `off` steps off, and ONNX Runtime is exact."""
 
     def run(_: tuple[int, int], given: Mapping[int, LayerCodes]) -> tuple[LayerCodes, LayerCodes]:
         logits = given[INPUT].astype(np.int8)

@@ -1,4 +1,4 @@
-"""Images stream through runners in order, and only a few of them are held at a time."""
+"""Images stream through runners in order, with only a few in memory at a time."""
 
 import dataclasses
 import threading
@@ -69,7 +69,7 @@ def runner(
 
 
 class Counted:
-    """Images that know how many of them were asked for and not yet let go."""
+    """Images that count how many of them were requested and not yet released."""
 
     def __init__(self, images: int) -> None:
         self.images, self.made, self.lock = images, 0, threading.Lock()
@@ -162,7 +162,7 @@ def test_extremes_reach_both_ends_of_the_codes() -> None:
 
 
 def test_slow_runtimes_leave_out_images_that_other_sets_hold_too() -> None:
-    """Golden vectors are there to be compared with what apps run."""
+    """Golden vectors are compared with the runtimes that apps use."""
     images = natural(SHAPE, images=6)
     answers = Answers(logits=np.zeros((6, 3), np.int16), scores=None)
     golden = dataclasses.replace(images, recorded=answers)

@@ -1,4 +1,4 @@
-"""The verdict counts what was run, once."""
+"""The verdict counts each image that was run once."""
 
 import dataclasses
 

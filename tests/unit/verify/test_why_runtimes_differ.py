@@ -1,4 +1,4 @@
-"""Why a runtime departs from its file's integers: rounding, or sums that saturate on this CPU."""
+"""Why a runtime differs from its file's integers: rounding, or sums that saturate on this CPU."""
 
 import dataclasses
 
