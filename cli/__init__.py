@@ -1,4 +1,4 @@
-"""The `mobiledeploy` program, one module a command. Heavy imports stand inside the commands.
+"""The `mobiledeploy` program, one module per command. Heavy imports are inside the commands.
 
 `main`: the program: its commands and its exit statuses.
 `build`: `mobiledeploy build`.

@@ -137,7 +137,7 @@ def _live() -> Iterator[Callable[[Event], None]]:
         console=Console(stderr=True),
         transient=True,
     )
-    # Each step is a task of its own, since a task keeps its total even if the next step has none.
+    # Each step is a separate task: a task keeps its total even if the next step has none.
     running: tuple[Event, TaskID, float] | None = None
 
     def finish() -> None:

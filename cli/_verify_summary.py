@@ -10,13 +10,13 @@ if TYPE_CHECKING:
     from mobiledeploy.verify.report import Comparison, Participant, VerifyReport
 
 MOST_LINES: Final = 25
-"""Lines of the summary, which fit on one screen."""
+"""Most lines of the summary: they fit on one screen."""
 WIDTH: Final = 79
 """Columns of the summary."""
 LABEL: Final = 10
 """Columns of the labels on the left."""
 MOST_ROWS: Final = 8
-"""Lines of the table of runtimes, its head included."""
+"""Most lines of the table of runtimes, its head included."""
 
 
 def text(report: "VerifyReport", *, build: Path | None, out: Path | None) -> str:
@@ -77,7 +77,7 @@ def _sentence(label: str, words: str, *, most: int) -> list[str]:
 
 
 def _files(report: "VerifyReport") -> list[str]:
-    """Return one line a file, with its whole name."""
+    """Return one line per file, with its whole name."""
     name = max((len(file.name) for file in report.files), default=0)
     size = max((len(f"{file.size:,}") for file in report.files), default=0)
     return [
@@ -87,7 +87,7 @@ def _files(report: "VerifyReport") -> list[str]:
 
 
 def _divergence(report: "VerifyReport") -> list[str]:
-    """Return the first layer that differs, the cause, and the image that shows it best."""
+    """Return the first layer that differs, the cause, and the image that differs most."""
     divergence = report.divergence
     if divergence is None:
         differ = report.structure is not None and not report.structure.same
@@ -107,7 +107,7 @@ def _divergence(report: "VerifyReport") -> list[str]:
 
 
 def _runtimes(report: "VerifyReport") -> list[str]:
-    """Return one line a participant: how its answers compare with those of the first."""
+    """Return one line per participant: how its outputs compare with the first participant's."""
     if not report.participants:
         return []
     (first, *others), names = report.participants, short_names(report)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from mobiledeploy.lint.rule import Finding
 
 PLACES: Final = 3
-"""Places of a finding that are printed; `--json` has all of them."""
+"""Most places of a finding that are printed; `--json` has all of them."""
 
 
 def inspect(
@@ -65,7 +65,7 @@ def _report(path: Path) -> "Inspection":
 
     onnx = [file for file in (path, path / "model.onnx") if file.suffix == ".onnx"]
     with Checks(file for file in onnx if file.is_file()) as checks:
-        # Imported while the checker starts in its process, since both take as long.
+        # Imported while the checker starts in its process: both take equally long.
         from mobiledeploy.lint.inspection import inspect as run
 
         return run(path, checks=checks)
@@ -109,7 +109,7 @@ def _summary(file: "FileReport") -> str:
 
 
 def _oldest(needs: "RequiredRuntime") -> str:
-    """Return from which release on a file runs, as far as that is known."""
+    """Return the oldest release of the runtime that runs a file, as far as that is known."""
     if needs.minimum:
         return f"{needs.name} {needs.minimum} or newer"
     known = [] if needs.known is None else [f"not before {needs.known}"]
@@ -168,7 +168,7 @@ def _operators(file: "FileReport") -> str:
 
 
 def _tensors(file: "FileReport") -> str:
-    """Return one row a tensor; of several scales the smallest and the largest."""
+    """Return one row per tensor; of several scales, the smallest and the largest."""
     rows = [("tensor", "type", "shape", "scales", "scale", "zero", "bytes")]
     for line in file.tensors:
         scale = zero = ""

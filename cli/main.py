@@ -10,7 +10,7 @@ from mobiledeploy.base.errors import MobileDeployError, StorageError
 from mobiledeploy.cli import _output, build, bundle, cost, inspect, tools, verify
 
 LONGEST_MESSAGE: Final = 4000
-"""Characters of an error's message that are printed."""
+"""Most characters of an error's message that are printed."""
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -48,7 +48,7 @@ app.command()(tools.tools)
 
 
 def main() -> None:
-    """Run a command, and turn deliberate errors into a message, a hint and an exit status."""
+    """Run a command, and turn our own errors into a message, a hint and an exit status."""
     try:
         app()
     except MobileDeployError as error:
@@ -61,7 +61,7 @@ def main() -> None:
             _output.message(f"\nhint: {error.hint}")
         sys.exit(error.exit_status)
     except OSError as error:
-        # An error of a file that no command expects, such as a name that is too long.
+        # A file error that no command expects, such as a name that is too long.
         where = f"{error.filename}: " if error.filename else ""
         _output.message(f"error: {where}{error.strerror or error}")
         _output.message("\nhint: check the name, and whether it can be read and written")

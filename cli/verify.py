@@ -107,7 +107,7 @@ def verify(
 ) -> None:
     """Prove that two files compute the same integers.
 
-    Every file runs in all of its runtimes, each in a process of its own. Exit status 0: every
+    Every file runs in all of its runtimes, each in a separate process. Exit status 0: every
     logit of LiteRT with XNNPACK and of ONNX Runtime is equal, and scores are within 1 LSB. 5:
     they are not. 6: a file is damaged, or contradicts itself.
     """
@@ -179,13 +179,13 @@ def _refuse_unused(context: typer.Context, *, device: bool, arm64: bool, no_vnni
 
 
 def _check_out(out: Path, data: str | None) -> None:
-    """Check before the work that the report can be written without harm.
+    """Check before any work that the report can be written to `out`.
 
     A build folder holds the files of its manifest only, and a folder among photos would be a class
     in the next run.
 
     Raises:
-        RequestError: The folder is a build, or lies among the photos.
+        RequestError: The folder is a build, or is among the photos.
         StorageError: The folder cannot be written.
     """
     import os

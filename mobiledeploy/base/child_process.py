@@ -1,7 +1,7 @@
-"""Call one of our functions in a child process, whose crash does no harm here.
+"""Call one of our functions in a child process, whose crash does not affect this one.
 
-This is for parsers written in C, which hostile bytes can crash or hang. The child returns bytes or
-one of our errors, nothing else: nothing is pickled. Its CPU time and memory are limited.
+This is for parsers written in C, which hostile bytes can crash or hang. The child returns only
+bytes or one of our errors; nothing is pickled. Its CPU time and memory are limited.
 """
 
 import importlib

@@ -17,9 +17,9 @@ T = TypeVar("T")
 OMIT: Final = {"omitted": True}
 """Metadata of a field that is left out of the JSON where it has its default value."""
 UNWRITTEN: Final = {"unwritten": True}
-"""Metadata of a field that is never in the JSON: a fact for the code that words a report."""
+"""Metadata of a field that is never in the JSON: only the code that words reports uses it."""
 MOST_SAID: Final = 1000
-"""Longest text, in characters, of an error in a file: it may quote the file."""
+"""Most characters of an error about a file's contents, which it may quote."""
 
 
 @functools.cache

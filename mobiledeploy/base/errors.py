@@ -1,4 +1,4 @@
-"""All errors that mobiledeploy raises, each with an exit status of its own.
+"""All errors that mobiledeploy raises, each with its own exit status.
 
 They are in one file so that no two share a status (a test checks it). A message says what was
 expected and what was received, without a final full stop; `hint` says what to try next.
@@ -7,8 +7,8 @@ expected and what was received, without a final full stop; `hint` says what to t
 from typing import ClassVar, Final, Literal, TypeAlias
 
 _GET_IT_AGAIN = (
-    "the file is damaged, or not of the expected kind: get it again, or have the program that "
-    "wrote it write it again"
+    "the file is damaged, or not of the expected kind: get it again, or write it again with the "
+    "program that made it"
 )
 
 
@@ -60,19 +60,19 @@ DEATHS: Final[dict[Death, str]] = {
     "memory": "took more memory than {}",
     "nonsense": "answered nonsense ({})",
 }
-"""The same in words that follow the runtime's name; the braces stand for the detail."""
+"""How a runtime ended, to follow its name in a sentence; `{}` is replaced by the detail."""
 
 
 class RuntimeDiedError(ParityError):
-    """A runtime died while it ran a file, which need not mean that the file is damaged.
+    """A runtime crashed while it ran a file, which need not mean that the file is damaged.
 
     Attributes:
-        file: Its name.
-        runtime: Its title.
+        file: The file's name.
+        runtime: The runtime's title.
         death: How it ended.
         detail: The signal's name, the limit, or what is wrong with the answer.
-        loading: Whether it died while it loaded the file.
-        image: Position in the batch, from 0, of an image on which it dies; None if unknown.
+        loading: Whether it crashed while it loaded the file.
+        image: Position in the batch, from 0, of an image on which it crashes; None if unknown.
     """
 
     def __init__(
@@ -90,13 +90,13 @@ class RuntimeDiedError(ParityError):
         """Make the message.
 
         Args:
-            file: See above, as all but the last two.
-            runtime: Likewise.
-            death: Likewise.
-            detail: Likewise.
-            loading: Likewise.
-            image: Likewise.
-            where: On which images, in words; empty if unknown.
+            file: See the class.
+            runtime: See the class.
+            death: See the class.
+            detail: See the class.
+            loading: See the class.
+            image: See the class.
+            where: On which images it crashed, in words; empty if unknown.
             hint: What the user can do about it.
         """
         self.file, self.runtime, self.death, self.detail = file, runtime, death, detail
@@ -106,7 +106,7 @@ class RuntimeDiedError(ParityError):
 
     @property
     def how(self) -> str:
-        """How the runtime ended, in words that follow its name."""
+        """How the runtime ended, to follow its name in a sentence."""
         return DEATHS[self.death].format(self.detail)
 
 

@@ -38,8 +38,8 @@ def path_inside(folder: Path, name: str) -> Path | None:
     """Return the path below a folder that a file's contents name, or None if it is not below.
 
     Args:
-        folder: The folder that must not be left.
-        name: A relative POSIX path. Links are followed: what counts is where the bytes are.
+        folder: The folder that the path must not leave.
+        name: A relative POSIX path. Links are followed: their target must be below, too.
     """
     pure = PurePosixPath(name)
     unusual = any(sign in name for sign in "\\\0:") or pure.is_absolute() or ".." in pure.parts

@@ -22,7 +22,7 @@ from mobiledeploy.base.errors import CorruptFileError
 MAX_RATIO: Final = 100
 """Largest ratio of the arrays' size to the file's. Photos have one or two, drawings twenty."""
 ALWAYS_ALLOWED: Final = 1 << 28
-"""Bytes that the arrays may have whatever the ratio."""
+"""Bytes that the arrays may have at any ratio."""
 _METHODS: Final = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 """The compression methods that NumPy uses."""
 _PIECE: Final = 1 << 24

@@ -1,16 +1,16 @@
-"""Two files compared by the numbers that stand in them, layer by layer.
+"""Two files compared by the numbers they hold, layer by layer.
 
-In come two readings; out goes a report of what differs, whether it can change an output, and why
-in words. Nothing is run: what no image at hand shows is found as well.
+Takes two readings; returns a report of what differs, whether it can change an output, and why.
+Nothing is run, so differences are found that no image at hand shows.
 
 `align`: which layer of one file corresponds to which of another.
-`judge`: how two files compare, layer by layer; the one list that all others read.
+`judge`: how two files compare, layer by layer; all reports are made from its list.
 `layer_fields`: in which fields two layers differ.
-`kernel_difference`: what was done to one kernel to get another.
-`input_output`: how two files take an image and give an answer.
-`reachable_codes`: which codes each channel can take at all.
+`kernel_difference`: how one kernel was made from another, such as by swapped channels.
+`input_output`: how two files' inputs and outputs differ.
+`reachable_codes`: which codes each channel can take for any image.
 `same_function`: whether two layers give the same codes for every input.
 `same_network`: whether two files hold the same real weights.
 `difference`: `Difference` and `StructureReport`, as plain data.
-`diagnosis`: the report, with what is the matter in words.
+`diagnosis`: the report, with the cause of the differences in words.
 """

@@ -1,4 +1,4 @@
-"""Which layer of one file corresponds to which of another: by kind, shape, weights; not names."""
+"""Which layer of one file corresponds to which of another: by kind, shape, weights, order."""
 
 import dataclasses
 from collections.abc import Iterator
@@ -11,8 +11,9 @@ from mobiledeploy.ops.operator import Certified
 from mobiledeploy.reading import INPUT, Reading, StoredLayer
 
 GAP: Final = -2.0
-"""The score of leaving a layer without a counterpart."""
+"""Score of a layer without a counterpart."""
 NEVER: Final = -100.0
+"""Score of a pair of layers that cannot correspond."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,40 +21,39 @@ class Alignment:
     """Which layers correspond.
 
     Attributes:
-        pairs: Indices in the first and the second file, in running order; None where one has no
-            counterpart.
-        matched: The first file's index by that of the second, where there is one.
+        pairs: Indices in the first and the second file, in running order; None where a layer has
+            no counterpart.
+        matched: The first file's index by the second file's, for layers with a counterpart.
     """
 
     pairs: tuple[tuple[int | None, int | None], ...]
     matched: dict[int, int]
 
     def turned(self) -> "Alignment":
-        """Return the same with the files in the other order."""
+        """Return the same alignment with the files in the other order."""
         return Alignment(
             pairs=tuple((j, i) for i, j in self.pairs),
             matched={i: j for j, i in self.matched.items()},
         )
 
     def seen_from_first(self, a: Reading, source: int) -> int | None:
-        """Return what stands for a source of the first file: itself, if it has a counterpart.
+        """Return the nearest layer of both files at or before a source of the first file.
 
-        Layers that only one file has are looked through where they have one input; None where
-        they have several.
+        A layer that only one file has is skipped to its input; None if it has several inputs.
         """
         return _looked_through(a, set(self.matched.values()), source)
 
     def seen_from_second(self, b: Reading, source: int) -> int | None:
-        """Return the first file's index of what stands for a source of the second one."""
+        """Return the same for a source of the second file, as an index of the first file."""
         own = _looked_through(b, set(self.matched), source)
         return own if own is None or own == INPUT else self.matched[own]
 
 
 def align(a: Reading, b: Reading) -> Alignment:
-    """Return corresponding layers: the order-preserving assignment that fits best overall.
+    """Return corresponding layers: the order-preserving assignment with the highest total score.
 
-    A layer fits another of its kind, the better the more of its shapes and weights agree; layers
-    that only one file has have no counterpart.
+    Layers of one kind score the higher, the more of their shapes and weights agree. Layers that
+    only one file has get no counterpart.
     """
     count, other_count = len(a.layers), len(b.layers)
     best = np.zeros((count + 1, other_count + 1))
@@ -106,7 +106,7 @@ def _fit(a: StoredLayer, b: StoredLayer) -> float:
     if a.weights is not None and b.weights is not None:
         mine, other = a.weights.kernel, b.weights.kernel
         score += 1.0 if mine.shape == other.shape else -1.0
-        # The same weights, in all but a few: the same layer.
+        # The more weights agree, the more likely it is the same layer.
         if mine.shape == other.shape:
             sample = slice(None, None, max(1, mine.size // 256))
             score += 2.0 * float((mine.ravel()[sample] == other.ravel()[sample]).mean())
@@ -114,19 +114,19 @@ def _fit(a: StoredLayer, b: StoredLayer) -> float:
 
 
 def _same_kind(a: StoredLayer, b: StoredLayer) -> bool:
-    """Whether two layers may compute the same."""
+    """Whether two layers may compute the same function."""
     if a.kind == b.kind:
         return a.kind != "unknown" or a.op == b.op
-    # A table of all codes may stand for any operator that sees one code at a time.
+    # A lookup table of all codes may replace any operator that reads one code at a time.
     operators = [table.of_kind(layer.kind) for layer in (a, b) if layer.kind != "table"]
     return len(operators) == 1 and isinstance(operators[0], Certified) and operators[0].ONE_CODE
 
 
 def replaced_layers(a: Reading, b: Reading, alignment: Alignment) -> dict[int, int]:
-    """Return which layers of the second file stand where the first one has others, by the latter.
+    """Return which layers of the second file replace other layers of the first, by index of these.
 
-    Those are as many on either side, between layers that correspond, and give the same shapes as
-    far as these are known.
+    Between two pairs of corresponding layers, both files have equally many such layers, with the
+    same output shapes as far as these are known.
     """
     return {
         i: j
@@ -142,7 +142,7 @@ def _same_shape_or_unknown(mine: tuple[int, ...], other: tuple[int, ...]) -> boo
 
 
 def _runs(alignment: Alignment) -> Iterator[tuple[list[int], list[int]]]:
-    """Yield the layers without counterpart that lie between two that have one."""
+    """Yield both files' layers without counterpart between two layers that have one."""
     ours, theirs = list[int](), list[int]()
     for i, j in (*alignment.pairs, (0, 0)):
         if i is not None and j is not None:

@@ -1,4 +1,4 @@
-"""`report`: why two files differ, in the words of those who make such files."""
+"""`report`: why two files differ, such as a batch norm folded differently or swapped channels."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -13,7 +13,7 @@ from mobiledeploy.ops import table
 from mobiledeploy.ops.operator import Operator, Sampled, has_weights
 
 SEPARATE: Final = 4
-"""From so many layers with other grids on, files were quantised separately."""
+"""Files with at least this many layers on different grids were quantised separately."""
 _IN_FLOATS: Final[frozenset[GridChange | None]] = frozenset(
     {"first in floats", "second in floats"}
 )
@@ -21,7 +21,7 @@ _ACTIVATIONS: Final[frozenset[Field]] = frozenset({"scale", "zero point", "input
 _KERNELS: Final[frozenset[Field]] = frozenset({"kernel scale", "per-tensor weights"})
 
 _ENDS: Final = frozenset({"input", "output"})
-"""Kinds of differences that stand at the input or the output, in no layer."""
+"""Kinds of differences that are at the input or the output, not in a layer."""
 _ALONE: Final[frozenset[Field]] = frozenset({"missing layer", "extra layer"})
 
 _WORDS: Final[dict[Field, str]] = {
@@ -65,10 +65,10 @@ _WORDS: Final[dict[Field, str]] = {
 
 
 def report(judgement: Judgement) -> StructureReport:
-    """Return in what two files differ, and why."""
+    """Return in what two files differ, with the cause in words."""
     (a, b), differences = judgement.readings, judgement.differences
     first = first_of(differences)
-    # Scales may be anything in a damaged file.
+    # A damaged file may hold any scale.
     with np.errstate(all="ignore"):
         why = _cause(
             differences,
@@ -93,8 +93,8 @@ def report(judgement: Judgement) -> StructureReport:
 def first_of(differences: Sequence[Difference]) -> Difference | None:
     """Return the first difference that may change an output.
 
-    Where numbers differ, layers that only round otherwise do not count: they are no fault of
-    who wrote the file, and would hide one.
+    Layers that differ only in how their kernels round do not count if other numbers differ: they
+    are not a fault in the file, and would hide one.
     """
     harmful = [difference for difference in differences if not difference.equivalent]
     numbers = [difference for difference in harmful if difference.field != "rounding"]
@@ -112,9 +112,9 @@ def _cause(
 
     Args:
         differences: In running order.
-        first: The one to blame, or None.
-        layers: Of the first file.
-        origin: Gives in words whether files that were quantised separately hold one network.
+        first: The first difference that may change an output, or None.
+        layers: Number of layers of the first file.
+        origin: Returns in words whether files that were quantised separately hold one network.
     """
     if first is None:
         return Cause()
@@ -149,7 +149,7 @@ def _layers(count: int) -> str:
 
 
 def _place(difference: Difference) -> str:
-    # TensorFlow's converter joins the names of all that it fused.
+    # TensorFlow's converter joins the names of all operators that it fused.
     name = difference.name.partition(";")[0]
     if difference.kind == "input":
         return f"at the input `{name}`"
@@ -171,9 +171,9 @@ def _quantised_separately(
 
     Args:
         harmful: Differences that may change an output.
-        layers: Of the first file.
-        place: Where the first difference stands, in clauses.
-        origin: Gives in words whether the files hold one network.
+        layers: Number of layers of the first file.
+        place: Where the first difference is, in clauses.
+        origin: Returns in words whether the files hold one network.
     """
     other = _other_network(harmful, layers)
     if other is not None:
@@ -233,18 +233,18 @@ def _separate(
 
 
 def _operator(difference: Difference) -> Operator[Any] | None:
-    """Return the operator of the layer that a difference stands in."""
+    """Return the operator of a difference's layer."""
     return None if difference.kind in _ENDS else table.of_kind(difference.kind)
 
 
 def _makes_network(difference: Difference) -> bool:
-    """Whether a layer has weights or joins others; others may be a matter of form."""
+    """Whether a layer has weights or joins others; other layers may be left out or fused."""
     operator = _operator(difference)
     return operator is not None and (has_weights(operator) or operator.SYMMETRIC)
 
 
 def _operators(harmful: Sequence[Difference]) -> list[str]:
-    """Return which operators are layers in one file only, such as activations or batch norm."""
+    """Return clauses that name layers in one file only, such as activations or batch norm."""
     said = []
     for which, field in (("first", "missing layer"), ("second", "extra layer")):
         in_one_file = [difference for difference in harmful if difference.field == field]
@@ -259,13 +259,13 @@ def _operators(harmful: Sequence[Difference]) -> list[str]:
 
 
 def _other_network(harmful: Sequence[Difference], layers: int) -> Cause | None:
-    """Return that the files hold different networks, if half of the layers differ."""
+    """Return the cause "different networks" if half of the layers differ, else None."""
     known = [difference for difference in harmful if _makes_network(difference)]
     missing, extra, shapes = (
         sum(difference.field == field for difference in known)
         for field in ("missing layer", "extra layer", "kernel shape")
     )
-    # Where the second file has few layers of its own, it is rather that it is not understood.
+    # If the second file has few layers that the first lacks, it was probably not understood.
     if 2 * (missing + extra + shapes) < layers or min(missing, extra) + shapes < SEPARATE:
         return None
     said = (
@@ -276,5 +276,5 @@ def _other_network(harmful: Sequence[Difference], layers: int) -> Cause | None:
 
 
 def _places(differences: Iterable[Difference]) -> set[int]:
-    """Return the layers that differences stand in; the input is none."""
+    """Return the positions of the layers with differences, without the input."""
     return {one.position for one in differences if one.position >= 0}

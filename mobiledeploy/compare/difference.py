@@ -45,20 +45,20 @@ Field: TypeAlias = Literal[
 ]
 
 MOST_CHANNELS = 16
-"""How many channels a difference names."""
+"""Most channels that a difference names."""
 
 GridChange: TypeAlias = Literal["last place", "first in floats", "second in floats"]
-"""`last place`: a scale is some units in the last place off, as another rounding leaves it. The
-others: one file has no codes where the other one has."""
+"""`last place`: scales differ by a few units in the last place, as after different rounding. The
+others: that file keeps a tensor in floats which the other one quantises."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Cause:
-    """Why two files differ, in words, and what these words rest on.
+    """Why two files differ, in words.
 
     Attributes:
-        clauses: Words, the most telling first; none if nothing is the matter.
-        measured_by_first: Whether they call what the first file holds expected.
+        clauses: The cause, the most informative clause first; empty if nothing differs.
+        measured_by_first: Whether the words call the first file's values "expected".
     """
 
     clauses: tuple[str, ...] = ()
@@ -66,7 +66,7 @@ class Cause:
 
     @property
     def words(self) -> str:
-        """All of it in a sentence."""
+        """All clauses as one sentence."""
         return "; ".join(self.clauses)
 
     @property
@@ -75,7 +75,7 @@ class Cause:
         return self.clauses[0] if self.clauses else ""
 
     def with_(self, *clauses: str) -> "Cause":
-        """Return the same with more clauses."""
+        """Return the cause with more clauses."""
         return dataclasses.replace(self, clauses=(*self.clauses, *clauses))
 
 
@@ -84,16 +84,16 @@ class FieldDifference:
     """A field in which two layers differ.
 
     Attributes:
-        field: Which.
-        detail: In words.
-        expected: What the first has.
-        received: What the second has.
-        channels: Output channels concerned; empty if it is none in particular.
-        harmful: Whether it changes an output, where that is clear from the field alone; None
-            where the layers' functions decide.
-        method: Why that is clear.
-        change: What kind of change of a grid it is, where that matters.
-        measured_by_first: Whether `detail` calls what the first has expected.
+        field: The field.
+        detail: The difference in words.
+        expected: The first layer's value.
+        received: The second layer's value.
+        channels: Output channels that differ; empty if it concerns no channels in particular.
+        harmful: Whether it changes an output, if the field alone decides that; None if the
+            layers' functions have to be compared.
+        method: How `harmful` was decided.
+        change: For scales, in which way they differ.
+        measured_by_first: Whether `detail` calls the first layer's value "expected".
     """
 
     field: Field
@@ -109,26 +109,26 @@ class FieldDifference:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Difference:
-    """A field in which two files differ, and what that changes.
+    """A field in which two files differ, and its effect on the outputs.
 
     Attributes:
-        position: Of the layer in the first file's running order; -1 for the input. Of a layer
-            that only the second file has: that of the layer before it.
+        position: Index of the layer in the first file's running order; -1 for the input. For a
+            layer that only the second file has, the index of the layer before it.
         layer: Its name in the first file; empty if only the second file has it.
         other: Its name in the second file; empty if only the first file has it.
-        kind: What the layer computes.
-        field: What differs.
-        detail: In words.
-        expected: What the first file has.
-        received: What the second file has.
-        channels: Output channels concerned, the first ones; empty if it is none in particular.
-        channel_count: How many channels are concerned.
-        lsb: By how many steps an output of the layer can differ, at most; None if not computed.
+        kind: What the layer computes, such as `conv`.
+        field: The field that differs.
+        detail: The difference in words.
+        expected: The first file's value.
+        received: The second file's value.
+        channels: The first output channels that differ; empty if it concerns none in particular.
+        channel_count: How many channels differ.
+        lsb: Largest possible difference of the layer's output, in LSB; None if not computed.
         equivalent: Whether it was shown to change no output.
-        method: How that was shown, or how it was found that it may.
-        change: What kind of change of a grid it is, where that matters; not in JSON.
-        nearly: Whether two grids cover one range but for some steps; not in JSON.
-        measured_by_first: Whether `detail` calls what the first file has expected; not in JSON.
+        method: How it was found whether it can change an output.
+        change: For scales, in which way they differ; not in JSON.
+        nearly: Whether the ranges of two grids differ by only a few steps; not in JSON.
+        measured_by_first: Whether `detail` calls the first file's value "expected"; not in JSON.
     """
 
     position: int
@@ -150,12 +150,12 @@ class Difference:
 
     @property
     def name(self) -> str:
-        """The layer's name, in the first file if it is there."""
+        """The layer's name in the first file, or in the second if only that one has it."""
         return self.layer or self.other
 
     @property
     def number(self) -> int:
-        """Which layer it is, counted from one; 0 for the input."""
+        """Number of the layer, counted from 1; 0 for the input."""
         return 0 if self.kind == "input" else max(self.position, 0) + 1
 
 
@@ -165,13 +165,13 @@ class StructureReport:
 
     Attributes:
         same: Whether no difference can change an output.
-        layers: Of the first file.
-        other_layers: Of the second file.
-        matched: Layers that stand in both.
-        first: The first difference in running order that may change an output, or None. One of
-            numbers, if there is one, before layers whose kernels merely round otherwise.
-        cause: What is the matter, in a sentence; empty if nothing is.
-        differences: All of them, in running order; also those shown to change nothing.
+        layers: Number of layers of the first file.
+        other_layers: Number of layers of the second file.
+        matched: Number of layers that both files have.
+        first: The first difference in running order that may change an output, or None.
+            Differences of numbers come before layers whose kernels merely round differently.
+        cause: Why the files differ, in a sentence; empty if no difference can change an output.
+        differences: All differences in running order, including those shown to change no output.
         reason: `cause`, clause by clause; not in JSON.
     """
 

@@ -1,4 +1,4 @@
-"""In what two files differ that take an image: types, grids, the layer that answers."""
+"""In what two files' inputs and outputs differ: type, shape, grid, the layer that gives them."""
 
 import dataclasses
 from typing import Final
@@ -9,7 +9,7 @@ from mobiledeploy.compare.layer_fields import grid
 from mobiledeploy.reading import INPUT, Reading, StoredTensor
 
 STEPS: Final = 2.5
-"""By which calibrated grids of one range may differ at an end."""
+"""Steps by which the ends of two calibrated grids may differ and still be one range."""
 
 
 def input_differences(a: Reading, b: Reading, *, same_readers: bool) -> list[Difference]:
@@ -78,8 +78,8 @@ def input_differences(a: Reading, b: Reading, *, same_readers: bool) -> list[Dif
                 method="the same numbers in another order",
             )
         )
-    # A file with a float input quantises real values to the input's grid; codes pass as they are,
-    # and then a scale that differs in its last places changes nothing but the first layer.
+    # A file with a float input quantises real values to the input's grid. A file that takes codes
+    # passes them on unchanged: a scale with other last digits then only affects the first layer.
     codes = "float32" not in {mine.dtype, other.dtype}
     for one in grid(mine, other):
         same = same_readers and codes and one.field == "scale" and one.change == "last place"
@@ -99,7 +99,7 @@ def input_differences(a: Reading, b: Reading, *, same_readers: bool) -> list[Dif
 
 
 def output_differences(a: Reading, b: Reading, alignment: Alignment) -> list[Difference]:
-    """Return the differences of two files' outputs that are not those of their last layers."""
+    """Return the differences of two files' outputs that are not differences of their layers."""
     mine, other = a.output, b.output
     kind = "output" if a.output_of == INPUT else a.layers[a.output_of].kind
     differences = []
@@ -147,7 +147,7 @@ def output_differences(a: Reading, b: Reading, alignment: Alignment) -> list[Dif
         for reading in (a, b)
     ]
     for one in grid(mine, other):
-        # What the layer itself writes on another grid was said there.
+        # A difference of the layer's own grids is reported with the layer.
         if (mine.scale, mine.zero_point) == (inside[0].scale, inside[0].zero_point) and (
             other.scale, other.zero_point
         ) == (inside[1].scale, inside[1].zero_point):  # fmt: skip
@@ -158,7 +158,7 @@ def output_differences(a: Reading, b: Reading, alignment: Alignment) -> list[Dif
 
 
 def _nearly(a: StoredTensor, b: StoredTensor) -> bool:
-    """Whether two grids cover the same range but for some steps, and are as fine."""
+    """Whether the ranges of two grids differ by at most `STEPS` at either end."""
     if None in (a.scale, a.zero_point, b.scale, b.zero_point):
         return False
     ends = [
@@ -169,7 +169,7 @@ def _nearly(a: StoredTensor, b: StoredTensor) -> bool:
 
 
 def _interval(reading: Reading) -> str:
-    """Return in words which real values an input's codes stand for."""
+    """Return the range of an input's real values in words."""
     scale, zero = reading.input.scale, reading.input.zero_point
     if scale is None or zero is None:
         return "floats"

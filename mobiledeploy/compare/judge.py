@@ -1,9 +1,9 @@
-"""`judge`: how two files compare, layer by layer, by the integers that stand in them.
+"""`judge`: how two files compare, layer by layer, by the integers they hold.
 
-Their layers are aligned once. For each layer and its counterpart it is said in which fields they
-differ, whether they are the same function of the codes that can reach them, and what that rests
-on. Nothing is run, so that it finds what no set of images may show. The report (`diagnosis`), the
-certificate and the search for the first layer that diverges read this one list.
+The layers are aligned once. For each layer and its counterpart the judgement states in which
+fields they differ, whether they are the same function of the codes that can reach them, and how
+that was found. Nothing is run, so it also finds what a set of images might not show. The report
+(`diagnosis`), the certificate and the search for the first diverging layer use this one list.
 """
 
 import dataclasses
@@ -22,10 +22,10 @@ from mobiledeploy.compare.same_function import Verdict, verdict_on
 from mobiledeploy.reading import FULL, INPUT, Reading, StoredLayer
 
 MOST_LAYERS: Final = 512
-"""Every layer of one file is held against every layer of the other."""
+"""Most layers of a file: every layer of one is compared with every layer of the other."""
 
 _OF_TENSOR: Final = {"scale", "zero point"}
-"""Fields of the tensor that a layer writes: they matter to those that read it, too."""
+"""Fields of the tensor that a layer writes: they also affect the layers that read it."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -35,11 +35,11 @@ class LayerJudgement:
     Attributes:
         first: Index in the first file; None where only the second file has such a layer.
         second: Index in the second file; None where only the first file has such a layer.
-        verdict: Whether they are the same function of codes, how far they can be off and how that
-            was found; None where there is no counterpart.
+        verdict: Whether they are the same function of codes, by how much they can differ and how
+            that was found; None where there is no counterpart.
         operands_crossed: Whether the second layer reads its two operands in the other order.
-        differences: The fields that differ, each with what it does to the output. Of a layer that
-            stands in the place of another, they are listed with the first file's.
+        differences: The fields that differ, each with its effect on the output. Where a layer
+            replaces another, they are listed with the first file's layer.
     """
 
     first: int | None
@@ -54,11 +54,11 @@ class Judgement:
     """Two files, layer by layer.
 
     Attributes:
-        readings: The first file, what is expected, and the second one.
+        readings: The first file, whose values are the expected ones, and the second.
         alignment: Which layers correspond.
         layers: All layers of either file, in running order.
         input_differences: In what the files' inputs differ.
-        output_differences: In what their outputs do, other than their last layers.
+        output_differences: In what the files' outputs differ, apart from their last layers.
     """
 
     readings: tuple[Reading, Reading]
@@ -69,7 +69,7 @@ class Judgement:
 
     @property
     def pairs(self) -> tuple[tuple[int, int], ...]:
-        """Indices of the layers that have a counterpart, and of that."""
+        """Indices of each layer with a counterpart, and of the counterpart."""
         return tuple(
             (layer.first, layer.second)
             for layer in self.layers
@@ -83,9 +83,9 @@ class Judgement:
         return *self.input_differences, *inside, *self.output_differences
 
     def turned(self) -> "Judgement":
-        """Return the same with the files in the other order.
+        """Return the judgement with the files in the other order.
 
-        Without the differences, which are told from the first file's point of view.
+        Without the differences: they call the first file's values "expected".
         """
         first, second = self.readings
         return Judgement(
@@ -99,11 +99,11 @@ class Judgement:
 
 
 def judge(first: Reading, second: Reading) -> Judgement:
-    """Return how two files compare.
+    """Return how two files compare, layer by layer.
 
     Args:
-        first: What is expected.
-        second: What claims to be the same classifier.
+        first: The file whose values are the expected ones.
+        second: The file that claims to be the same classifier.
 
     Raises:
         ConversionError: A file has far more layers than a classifier.
@@ -113,7 +113,7 @@ def judge(first: Reading, second: Reading) -> Judgement:
             f"expected at most {MOST_LAYERS} layers, received {len(first.layers)} and "
             f"{len(second.layers)}"
         )
-    # Scales may be anything in a damaged file.
+    # A damaged file may hold any scale.
     with np.errstate(all="ignore"):
         alignment = align(first, second)
         verdicts = _verdicts(first, second, alignment)
@@ -128,7 +128,7 @@ def judge(first: Reading, second: Reading) -> Judgement:
 
 
 def source_shapes(reading: Reading, index: int) -> list[tuple[int, ...]]:
-    """Return the shapes of what a layer reads; empty where one is not known."""
+    """Return the shapes of the tensors that a layer reads; one that is not known is empty."""
     return [
         reading.input.shape if read.source == INPUT else reading.layers[read.source].output.shape
         for read in reading.layers[index].reads
@@ -136,7 +136,7 @@ def source_shapes(reading: Reading, index: int) -> list[tuple[int, ...]]:
 
 
 def _verdicts(a: Reading, b: Reading, alignment: Alignment) -> dict[int, Verdict]:
-    """Return how each layer of the first file compares with its counterpart as a function."""
+    """Return the verdict on each layer with a counterpart, by its index in the first file."""
     reachable = spans(a), spans(b)
     verdicts = {}
     for j, i in alignment.matched.items():
@@ -198,7 +198,7 @@ def _of_pair(
         *fields(mine, other, at_input=mine.reads[0].source == INPUT, at_logits=a.logits is mine),
         *reads_differ(a, b, alignment, i, j),
     ]
-    # What differs in a tensor that it reads was said of the layer that writes it.
+    # A difference of a tensor that it reads is reported with the layer that writes it.
     if not differences and not verdict.equal and _read_alike(mine, other):
         difference = _rounding(mine, other, verdict) if verdict.cases else _undecided(mine, other)
         differences = [difference]
@@ -208,7 +208,7 @@ def _of_pair(
 
 
 def _read_alike(mine: StoredLayer, other: StoredLayer) -> bool:
-    """Whether two layers read their inputs by the same grids."""
+    """Whether two layers read their inputs with the same grids."""
     return [(read.scale, read.zero_point) for read in mine.reads] == [
         (read.scale, read.zero_point) for read in other.reads
     ]
@@ -243,7 +243,7 @@ def _judged(
     *,
     readers_agree: bool,
 ) -> Difference:
-    """Return a difference with what is known of its effect."""
+    """Return a difference with its effect on the output."""
     equal = verdict.equal and difference.harmful is not True
     if difference.field in _OF_TENSOR:
         equal = equal and readers_agree
@@ -306,7 +306,7 @@ def _same_readers(a: Reading, verdicts: dict[int, Verdict], source: int) -> bool
 
 
 def _replaced(position: int, mine: StoredLayer, other: StoredLayer) -> Difference:
-    """Return the difference of a layer that has another one in its place."""
+    """Return the difference of a layer that is another one in the second file."""
     return Difference(
         position=position,
         layer=mine.name,

@@ -1,4 +1,4 @@
-"""What was done to one kernel to get another of the same shape, in words."""
+"""In what two kernels of the same shape differ: swapped channels, a flip, other numbers."""
 
 import numpy as np
 
@@ -14,7 +14,7 @@ def kernels_differ(
 
     Args:
         a: A layer with weights.
-        b: Its counterpart, likewise.
+        b: Its counterpart, with weights.
         at_input: Whether it reads the image.
         at_logits: Whether its outputs are the classes.
     """
@@ -36,7 +36,7 @@ def kernels_differ(
         for channel in np.flatnonzero((mine != other).reshape(len(mine), -1).any(axis=1))
     )
     depthwise = a.kind == "depthwise"
-    # OHWI has height and width at 1 and 2; of a depthwise kernel, outputs first, C1HW is left.
+    # Height and width: axes 1 and 2 in OHWI; 2 and 3 in a depthwise kernel with outputs first.
     sides = (2, 3) if depthwise else (1, 2)
     return (
         (None if depthwise else _inputs_moved(mine, other, rows, at_input=at_input))
@@ -47,7 +47,7 @@ def kernels_differ(
 
 
 def _outputs_first(layer: StoredLayer) -> Ints:
-    """Return a kernel, zero points taken off, as (outputs, ...)."""
+    """Return a kernel minus its zero points, shape (outputs, ...)."""
     if layer.weights is None:
         return np.zeros(0, np.int64)
     kernel = centred(layer.weights, layer)
@@ -114,7 +114,7 @@ def _outputs_moved(
 
 
 def _permutation(mine: Ints, other: Ints) -> np.ndarray[tuple[int], np.dtype[np.int64]] | None:
-    """Return in which order the first's rows make the second, where each row stands once."""
+    """Return the order in which one kernel's rows make up the other's; None if they do not."""
     keys = [row.tobytes() for row in np.ascontiguousarray(mine)]
     others = [row.tobytes() for row in np.ascontiguousarray(other)]
     if sorted(keys) != sorted(others):
@@ -122,7 +122,7 @@ def _permutation(mine: Ints, other: Ints) -> np.ndarray[tuple[int], np.dtype[np.
     places: dict[bytes, list[int]] = {}
     for place, key in enumerate(keys):
         places.setdefault(key, []).append(place)
-    # Rows that stay count as staying, also where there are equal ones.
+    # A row that is equal in place has not moved, even if other rows are equal to it.
     order = np.full(len(keys), -1)
     for place, key in enumerate(others):
         if keys[place] == key:
@@ -187,7 +187,7 @@ def _numbers(
 
 
 def _spot(place: tuple[int, ...], layer: StoredLayer) -> str:
-    """Return in words where in a kernel, outputs first, a weight stands."""
+    """Return the position of a weight within its output channel, in words."""
     if len(place) == 2:
         return f"input {place[1]}"
     if layer.kind == "depthwise":

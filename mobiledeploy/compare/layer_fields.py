@@ -1,6 +1,6 @@
-"""In which fields two corresponding layers differ, what they read included.
+"""In which fields two corresponding layers differ, including what they read.
 
-Whether it matters is judged elsewhere.
+`judge` decides whether a difference can change an output.
 """
 
 import dataclasses
@@ -25,7 +25,7 @@ from mobiledeploy.reading import (
 )
 
 ROUNDED: Final = 3e-7
-"""How far a bias scale may be off the product of two scales: it was rounded once or twice."""
+"""Relative error of a bias scale as a product of two scales: it was rounded once or twice."""
 
 _PLAIN: Final[tuple[tuple[Field, str, str], ...]] = (
     ("strides", "strides", "down and across"),
@@ -108,7 +108,7 @@ def _not_comparable(a: StoredLayer, b: StoredLayer) -> Iterator[FieldDifference]
 
 
 def _faults(a: StoredLayer, b: StoredLayer, *, shapes: bool) -> Iterator[FieldDifference]:
-    """Yield what the common form cannot hold: shapes, which follow from strides, or the rest."""
+    """Yield the faults that reading found in either layer: those of shapes, or all others."""
     for which, layer in (("first", a), ("second", b)):
         for fault in [f for f in layer.faults if (f.field == "output_shape") == shapes]:
             yield FieldDifference(
@@ -157,7 +157,7 @@ def _parameters(a: StoredLayer, b: StoredLayer) -> Iterator[FieldDifference]:
 def _clamps(a: StoredLayer, b: StoredLayer) -> Iterator[FieldDifference]:
     if a.clamp == b.clamp:
         return
-    # Where the grids differ, the same activation has other codes.
+    # On different grids, the same activation clips at different codes.
     same_grid = (a.output.scale, a.output.zero_point) == (b.output.scale, b.output.zero_point)
     if not same_grid and same_activation(a, b):
         return
@@ -203,7 +203,7 @@ def _weights(
                 field="not comparable", detail="a kernel is missing", expected="", received=""
             )
         return
-    # With equal codes it is the zero points that differ.
+    # With equal codes, only the zero points can differ.
     kernels = None
     if not np.array_equal(mine.kernel, other.kernel):
         kernels = kernels_differ(a, b, at_input=at_input, at_logits=at_logits)
@@ -223,7 +223,7 @@ def _weights(
 def _bias_scales(
     a: StoredLayer, b: StoredLayer, mine: StoredWeights, other: StoredWeights
 ) -> Iterator[FieldDifference]:
-    """Yield where bias scales differ that should not, or that nothing else explains."""
+    """Yield differing bias scales: mere roundings, or not input scale x kernel scale."""
     scales = spread(mine.bias_scale, mine), spread(other.bias_scale, other)
     products = _product(a, mine), _product(b, other)
     if products[0] is None or products[1] is None:
@@ -250,7 +250,7 @@ def _close(mine: Any, other: Any) -> Any:
 
 
 def spread(values: Any, weights: StoredWeights) -> Any:
-    """Return one value a channel."""
+    """Return one value for each output channel."""
     return np.broadcast_to(values, (weights.bias.size,))
 
 
@@ -297,11 +297,11 @@ def _few(values: Any, count: int) -> str:
 
 
 LAST_PLACES: Final = 64
-"""Units in the last place by which scales may differ that were only rounded otherwise."""
+"""Units in the last place by which scales differ if they were merely rounded differently."""
 
 
 def ratio(mine: np.floating[Any], other: np.floating[Any]) -> str:
-    """Return in words how a scale differs from the one that was expected."""
+    """Return in words how a scale differs from the expected one."""
     units = _units(mine, other)
     if units is None:
         return "no usable number"
@@ -311,24 +311,24 @@ def ratio(mine: np.floating[Any], other: np.floating[Any]) -> str:
 
 
 def _units(mine: np.floating[Any], other: np.floating[Any]) -> int | None:
-    """Return how many units in the last place lie between two scales; None if one is none."""
+    """Return the difference of two scales in units in the last place; None if one is not valid."""
     if not (np.isfinite([mine, other]).all() and mine > 0 and other > 0):
         return None
     return abs(int(np.float32(other).view(np.int32)) - int(np.float32(mine).view(np.int32)))
 
 
 def change(mine: np.floating[Any], other: np.floating[Any]) -> GridChange | None:
-    """Return what kind of change of a grid another scale is, where that matters."""
+    """Return "last place" if two scales differ by rounding only, else None."""
     units = _units(mine, other)
     return "last place" if units is not None and units <= LAST_PLACES else None
 
 
 STEP: Final = 1.01
-"""Steps of the coarser grid by which one real value may differ on two grids."""
+"""Steps of the coarser grid by which one real bound may differ on two grids."""
 
 
 def bounds(layer: StoredLayer) -> tuple[float | None, float | None]:
-    """Return the real values at which a layer cuts off; None where it is the grid that does."""
+    """Return the real values at which a layer's activation clips; None where it does not."""
     scale, zero = layer.output.scale, layer.output.zero_point or 0
     low, high = layer.clamp
     if scale is None:
@@ -340,10 +340,10 @@ def bounds(layer: StoredLayer) -> tuple[float | None, float | None]:
 
 
 def same_activation(a: StoredLayer, b: StoredLayer) -> bool:
-    """Whether two layers on different grids may have one activation.
+    """Whether two layers on different grids may have the same activation.
 
-    Where a grid ends before the activation does, the activation cuts nothing off, and files leave
-    it out: a ReLU6 is not needed where 5.9 is the largest value that there is a code for.
+    Where a grid ends before the activation's bound, nothing is clipped and files leave the
+    activation out: ReLU6 is not needed if 5.9 is the largest value of the grid.
     """
     if bounds(a) == bounds(b):
         return True
@@ -355,7 +355,7 @@ def same_activation(a: StoredLayer, b: StoredLayer) -> bool:
 
 
 def _agree(a: StoredLayer, b: StoredLayer, end: int, sign: int, step: float) -> bool:
-    """Whether one end of two clamps may be the same; `sign` is 1 for the upper one."""
+    """Whether one end of two clamps may be the same bound; `sign` is 1 for the upper end."""
     mine, other = (
         sign * (layer.clamp[end] - (layer.output.zero_point or 0)) * float(layer.output.scale or 0)
         for layer in (a, b)
@@ -368,11 +368,11 @@ def _agree(a: StoredLayer, b: StoredLayer, end: int, sign: int, step: float) -> 
 
 
 CLOSE: Final = 1e-5
-"""More than certified additions move their scales, relatively."""
+"""Relative tolerance of scales: more than certifying an addition changes them."""
 
 
 def in_order(a: Reading, b: Reading, alignment: Alignment, i: int, j: int) -> StoredLayer:
-    """Return the second file's layer with its operands in the order of the first one's."""
+    """Return the second file's layer, its operands in the order of the first file's layer."""
     mine, other = a.layers[i], b.layers[j]
     if _crossed(a, b, alignment, mine, other):
         return dataclasses.replace(other, reads=other.reads[::-1])
@@ -433,7 +433,7 @@ def reads_differ(
 
 
 def _grids(a: Reading, b: Reading, x: LayerInput, y: LayerInput) -> list[FieldDifference]:
-    """Return the differences of two reads that are not those of the tensors that they read."""
+    """Return how the scales and zero points of two reads differ, beyond the tensors' own."""
     written, other = _tensor(a, x.source), _tensor(b, y.source)
     differences = []
     if x.scale != y.scale and (x.scale, y.scale) != (written.scale, other.scale):
@@ -460,7 +460,7 @@ def _grids(a: Reading, b: Reading, x: LayerInput, y: LayerInput) -> list[FieldDi
 
 
 def _crossed_scales(mine: StoredLayer, other: StoredLayer) -> FieldDifference | None:
-    """Return that two operands are read by each other's scales, if they are."""
+    """Return the difference "operands swapped" if two operands are read by each other's scales."""
     if not _symmetric(mine) or len(mine.reads) != 2:
         return None
     scales = [float(r.scale) for r in (*mine.reads, *other.reads) if r.scale is not None]
@@ -491,7 +491,7 @@ def _crossed(
 
 
 def _symmetric(layer: StoredLayer) -> bool:
-    """Whether a layer computes the same where its operands change places."""
+    """Whether a layer computes the same if its operands are swapped."""
     operator = table.of_kind(layer.kind)
     return operator is not None and operator.SYMMETRIC
 
@@ -499,7 +499,7 @@ def _symmetric(layer: StoredLayer) -> bool:
 def _source(
     a: Reading, b: Reading, alignment: Alignment, x: LayerInput, y: LayerInput
 ) -> int | None:
-    """Return the first file's index of what both reads take, or None if it is not the same."""
+    """Return the first file's index of the tensor that both read; None if they read others."""
     mine = alignment.seen_from_first(a, x.source)
     other = alignment.seen_from_second(b, y.source)
     return mine if mine == other else None

@@ -1,8 +1,8 @@
-"""Which codes each channel of a file's activations can take at all, whatever the image.
+"""Which codes each channel of a file's activations can take for any image.
 
-Bounds, propagated from the input: every layer grows with each of its inputs or falls with it, so
-that the ends of an interval come from ends of intervals. A channel whose bounds coincide is dead:
-what stands in its weights changes nothing.
+Intervals are propagated from the input: every layer is monotonic in each of its inputs, so the
+ends of its output's interval come from ends of its inputs' intervals. A channel whose interval is
+a single code is dead: the weights that lead to it have no effect.
 """
 
 import dataclasses
@@ -30,22 +30,22 @@ class Span:
 
     @classmethod
     def full(cls, shape: tuple[int, ...]) -> "Span":
-        """Return all codes there are, for each channel of a shape.
+        """Return the interval of all int8 codes, for each channel of a shape.
 
-        One for all where the channels are not known, or more than any classifier has.
+        A single interval if the channels are not known, or more than any classifier has.
         """
         channels = shape[-1] if shape and 0 < shape[-1] <= MOST_CHANNELS else 1
         return cls(low=np.full(channels, QMIN), high=np.full(channels, QMAX))
 
     def hull_if_alike(self, other: "Span") -> "Span":
-        """Return the interval that holds both, or this one where the channels are others."""
+        """Return the smallest interval that contains both; this one if the channels differ."""
         if self.low.size != other.low.size:
             return self
         return Span(low=np.minimum(self.low, other.low), high=np.maximum(self.high, other.high))
 
 
 def spans(reading: Reading) -> tuple[Span, ...]:
-    """Return the codes of every layer, by its index; those of the input are all."""
+    """Return the codes that every layer can give, by its index; the input can take all."""
     known: list[Span] = []
     image = Span.full(reading.input.shape)
     for layer in reading.layers:
@@ -55,14 +55,14 @@ def spans(reading: Reading) -> tuple[Span, ...]:
 
 
 def source_span(reading: Reading, known: tuple[Span, ...], source: int) -> Span:
-    """Return the codes of what a layer reads."""
+    """Return the codes that a source can give: a layer, or the file's input."""
     if source == INPUT:
         return Span.full(reading.input.shape)
     return known[source]
 
 
 def sums(layer: StoredLayer, source: Span) -> Span | None:
-    """Return the accumulators of a convolution or dense layer, bias included."""
+    """Return the range of a convolution's or dense layer's int32 sums, bias included."""
     weights, read = layer.weights, layer.reads[0]
     if weights is None or read.zero_point is None:
         return None
@@ -73,7 +73,7 @@ def sums(layer: StoredLayer, source: Span) -> Span | None:
     at_low, at_high = kernel * low, kernel * high
     least, most = np.minimum(at_low, at_high), np.maximum(at_low, at_high)
     if any(layer.pads):
-        # Padding is real 0: there the product is nothing.
+        # Padding is real 0: its product is 0.
         least, most = np.minimum(least, 0), np.maximum(most, 0)
     axes = others(layer)
     bias = weights.bias.astype(np.int64)
@@ -81,7 +81,7 @@ def sums(layer: StoredLayer, source: Span) -> Span | None:
 
 
 def centred(weights: StoredWeights, layer: StoredLayer) -> Ints:
-    """Return a kernel with its zero points taken off."""
+    """Return a kernel minus its zero points, int64."""
     kernel = weights.kernel.astype(np.int64)
     zero = weights.kernel_zero.astype(np.int64)
     if layer.kind == "depthwise" or zero.size == 1:
@@ -98,7 +98,7 @@ def others(layer: StoredLayer) -> tuple[int, ...]:
 
 
 def multipliers(layer: StoredLayer) -> npt.NDArray[np.float32] | None:
-    """Return by how much a layer multiplies its sums, a channel: float32, as both kernels do."""
+    """Return the multiplier of each channel's sums, computed in float32 as both runtimes do."""
     weights, read, out = layer.weights, layer.reads[0], layer.output
     if weights is None or read.scale is None or out.scale is None:
         return None
@@ -111,7 +111,7 @@ def multipliers(layer: StoredLayer) -> npt.NDArray[np.float32] | None:
 def stepped(
     layer: StoredLayer, multiplier: npt.NDArray[np.float32], accumulators: Ints
 ) -> npt.NDArray[np.int64]:
-    """Return the codes of sums, (channels, ...), rounded as XNNPACK and ONNX Runtime do."""
+    """Return the codes for sums, shape (channels, ...), as XNNPACK and ONNX Runtime round them."""
     zero = layer.output.zero_point or 0
     factor = multiplier.reshape(-1, *[1] * (accumulators.ndim - 1))
     with np.errstate(all="ignore"):
@@ -123,7 +123,7 @@ def stepped(
 
 
 def _along(ends: Ints, kernel: Ints, layer: StoredLayer) -> Ints | None:
-    """Return the ends of input channels' intervals, so that they broadcast against a kernel."""
+    """Return one end of the input channels' intervals in a shape that broadcasts to a kernel."""
     inputs = kernel.shape[-1]
     if ends.size == inputs:
         return ends

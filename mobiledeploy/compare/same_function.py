@@ -1,10 +1,10 @@
-"""`verdict_on`: whether two corresponding layers are the same function, and how far they are off.
+"""`verdict_on`: whether two corresponding layers give the same codes for every input.
 
-Of operators that see few cases, such as an addition, all are tried by the arithmetic of every
-kernel of what apps use of each file's format. Of a convolution or dense layer the code grows with
-the sum, so it is a staircase with at most 255 steps; two staircases are equal if they are equal
-around every step of either. That holds for all inputs; a "no" holds for inputs within the bounds
-of `reachable_codes`, which some image need not attain.
+Operators with few possible inputs, such as an addition, are computed for all of them with the
+arithmetic of every kernel of the runtimes that apps use. A convolution's or dense layer's code
+grows with its sum in at most 255 steps; two such staircases are equal if they are equal around
+every step of either. A "yes" holds for all inputs. A "no" means sums within the bounds of
+`reachable_codes`, which real images might not reach.
 """
 
 import dataclasses
@@ -46,10 +46,10 @@ from mobiledeploy.ops.weights import MOST_STEPS, WIDEST_MULTIPLIER
 from mobiledeploy.reading import LayerInput, StoredLayer, StoredTensor
 
 LARGEST = 2**26
-"""Of a sum. Float32 holds every fourth whole number there."""
+"""Largest sum that is compared. Float32 holds only every fourth whole number up there."""
 AROUND = 12
-"""Sums on either side of where a step should be that are tried: more than float32 can move it up
-to the largest sum, by rounding the sum and the product."""
+"""Sums tried on either side of where a step should be: more than rounding the sum and the product
+to float32 can move it, up to the largest sum."""
 NEXT_TO = (0, 1)
 """The sums next to where a step should be: most differences show there."""
 
@@ -60,10 +60,10 @@ class Verdict:
 
     Attributes:
         equal: Whether they give the same codes.
-        lsb: By how many steps they differ at most; None if that is not known.
+        lsb: Largest difference of their outputs, in LSB; None if that is not known.
         channels: Output channels that can differ; empty if that is not known.
         method: How this was found, in words.
-        cases: Inputs on which they differ, where they were counted.
+        cases: Number of inputs on which they differ; None if they were not counted.
     """
 
     equal: bool
@@ -82,7 +82,7 @@ def compare_weighted(a: StoredLayer, b: StoredLayer, source: Span) -> Verdict:
     Args:
         a: A layer.
         b: Its counterpart.
-        source: Codes that their input can take, a channel.
+        source: Codes that their input can take, for each channel.
     """
     spans = sums(a, source), sums(b, source)
     factors = multipliers(a), multipliers(b)
@@ -106,7 +106,7 @@ def compare_weighted(a: StoredLayer, b: StoredLayer, source: Span) -> Verdict:
     by_channel = np.zeros(first.low.size, np.int64)
     suspects = np.flatnonzero(pair.may_differ())
     for near in (np.array(NEXT_TO), np.arange(-AROUND, AROUND + 1)):
-        # Whole layers of differences are found fast; to rule out the last one takes longer.
+        # A few sums find most differences; the rest are tried only where those found none.
         by_channel[suspects] = pair.largest_differences(suspects, near)
         suspects = suspects[by_channel[suspects] == 0]
     channels = tuple(int(channel) for channel in np.flatnonzero(by_channel))
@@ -121,14 +121,14 @@ def compare_weighted(a: StoredLayer, b: StoredLayer, source: Span) -> Verdict:
 
 def _usable(*factors: npt.NDArray[np.float32] | None) -> bool:
     return all(
-        # Beyond that the runtimes give the layer to other kernels.
+        # Beyond `WIDEST_MULTIPLIER` the runtimes choose other kernels.
         f is not None and bool(((f > 0) & (f < WIDEST_MULTIPLIER)).all())
         for f in factors
     )
 
 
 def _delta(a: StoredLayer, b: StoredLayer, source: Span) -> Span | None:
-    """Return by how much the second layer's sums can be off the first one's, for one input."""
+    """Return the range of the second layer's sums minus the first's, for the same input."""
     if a.weights is None or b.weights is None:
         return None
     mine, other = centred(a.weights, a), centred(b.weights, b)
@@ -159,10 +159,10 @@ class _Staircases:
     """The output codes of two layers as functions of the sum, channel by channel.
 
     Attributes:
-        layers: Both.
+        layers: Both layers.
         factors: Their multipliers.
-        spans: Their sums.
-        delta: By how much the second one's sums can be off the first one's, for one input.
+        spans: The range of their sums.
+        delta: The range of the second layer's sums minus the first's, for the same input.
     """
 
     layers: tuple[StoredLayer, StoredLayer]
@@ -171,7 +171,7 @@ class _Staircases:
     delta: Span
 
     def may_differ(self) -> npt.NDArray[np.bool_]:
-        """Return in which channels not all numbers are the same."""
+        """Return a mask of the channels in which some numbers differ."""
         a, b = self.layers
         if (a.clamp, a.output.zero_point) != (b.clamp, b.output.zero_point):
             return np.ones(self.delta.low.size, bool)
@@ -180,7 +180,7 @@ class _Staircases:
         return moved
 
     def largest_differences(self, channels: Ints, near: Ints) -> Ints:
-        """Return by how many steps the codes differ, at sums so near to any step."""
+        """Return the largest difference of each channel's codes, in LSB, at sums near any step."""
         if not channels.size:
             return np.zeros(0, np.int64)
         (a, b), (mine, other) = self.layers, (factor[channels] for factor in self.factors)
@@ -189,7 +189,7 @@ class _Staircases:
         second = self.spans[1]
         worst = np.zeros(channels.size, np.int64)
         for moved in (self.delta.low, self.delta.high):
-            # Where the second sum is known better than by the difference, it is cut to that.
+            # The second layer's sums cannot leave their own range.
             low, high = second.low[channels, None], second.high[channels, None]
             sums_there = np.clip(tried + moved[channels, None], low, high)
             off = np.abs(stepped(b, other, sums_there) - codes).max(axis=1)
@@ -197,7 +197,7 @@ class _Staircases:
         return worst
 
     def _sums(self, channels: Ints, near: Ints) -> Ints:
-        """Return sums, (channels, tried), next to the steps of both staircases."""
+        """Return sums next to the steps of both staircases, shape (channels, tried)."""
         low, high = (end[channels, None] for end in (self.spans[0].low, self.spans[0].high))
         halves = np.arange(QMIN, QMAX) + 0.5
         tried = [low, high]
@@ -234,10 +234,10 @@ def verdict_on(
     Args:
         a: A layer.
         b: Its counterpart.
-        formats: Of their files.
-        source: Codes that the (first) input can take, a channel.
-        shapes: Of what each reads, in its own order.
-        crossed: Whether the second reads the first one's two operands in the other order.
+        formats: Formats of their files.
+        source: Codes that the (first) input can take, for each channel.
+        shapes: Shapes of each layer's inputs, in its own order.
+        crossed: Whether the second layer reads the two operands in the other order.
     """
     if a.faults or b.faults or len(a.reads) != len(b.reads):
         return UNKNOWN
@@ -269,14 +269,14 @@ def keeps_its_grid(layer: StoredLayer) -> bool:
 def node_of(
     layer: StoredLayer, shapes: Sequence[Shape]
 ) -> tuple[Operator[Any], Node, tuple[QTensor, ...]] | None:
-    """Return a layer's operator, a node that computes it before its clamp, and what that reads.
+    """Return a layer's operator, its node in an integer graph without clamp, and its inputs.
 
     Args:
-        layer: Of a file.
-        shapes: Of what it reads; one that is not known is empty.
+        layer: A layer of a file.
+        shapes: Shapes of its inputs; one that is not known is empty.
 
     Returns:
-        None where integer graphs have no such layer.
+        None if integer graphs have no such layer.
     """
     operator, out = table.of_kind(layer.kind), layer.output
     if operator is None or layer.faults or len(shapes) != len(layer.reads):
@@ -294,7 +294,7 @@ def node_of(
 
 
 def _lifted(shape: Shape, *, images: bool) -> Shape:
-    """Return a shape as in an integer graph: in files an image of one pixel is a vector."""
+    """Return a shape as in an integer graph, where a vector is an image of one pixel."""
     if images and len(shape) == 1:
         return (1, 1, *shape)
     return shape or (1,)
@@ -308,13 +308,13 @@ def _on_grid(name: str, shape: Shape, grid: LayerInput | StoredTensor) -> QTenso
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class _Function:
-    """A layer without weights as a function of codes; equal ones are tried once.
+    """A layer without weights as a function of codes, hashable so that equal ones run once.
 
     Attributes:
-        numbers: All that decides what it computes, and by which kernels.
-        layer: It.
-        format: Of its file.
-        shapes: Of what it reads.
+        numbers: Everything that decides its codes and its kernels.
+        layer: The layer.
+        format: Format of its file.
+        shapes: Shapes of its inputs.
     """
 
     numbers: Hashable
@@ -342,7 +342,7 @@ class _Function:
 
 @functools.lru_cache(maxsize=1024)
 def _compare_all_cases(a: _Function, b: _Function, *, crossed: bool) -> Verdict:
-    """Compare two layers on all cases there are, by every kernel that may run them."""
+    """Compare two layers on all possible cases, with every kernel that may run them."""
     try:
         one, two = _cases_of(a), _cases_of(b)
     except ConversionError:
@@ -354,7 +354,7 @@ def _compare_all_cases(a: _Function, b: _Function, *, crossed: bool) -> Verdict:
     first, second = _by_each_kernel(a, one), _by_each_kernel(b, one[::-1] if crossed else one)
     if not first or not second:
         return UNKNOWN
-    # Of two files of one format, each layer is run by the kernel that runs its counterpart.
+    # In two files of one format, the same kernel runs a layer and its counterpart.
     alike = a.format == b.format and len(first) == len(second)
     pairs = zip(first, second, strict=True) if alike else itertools.product(first, second)
     worst = np.stack([np.abs(mine - other) for mine, other in pairs]).max(axis=0)
@@ -370,7 +370,7 @@ def _compare_all_cases(a: _Function, b: _Function, *, crossed: bool) -> Verdict:
 
 
 def _cases_of(function: _Function) -> Cases | None:
-    """Return all cases of a layer; None where they are not known.
+    """Return all possible inputs of a layer; None where they are not known.
 
     Raises:
         ConversionError: There are too many.
@@ -385,7 +385,7 @@ def _cases_of(function: _Function) -> Cases | None:
 
 
 def _by_each_kernel(function: _Function, cases: Cases) -> list[Codes]:
-    """Return the codes of cases by each kernel that may run a layer; none if others do."""
+    """Return the output of each kernel that may run a layer; empty if none is known."""
     layer = function.layer
     if layer.table is not None:
         return [layer.table.astype(np.int64)]
@@ -407,7 +407,7 @@ def _same_numbers(a: StoredLayer, b: StoredLayer) -> bool:
 
 
 def _grids(layer: StoredLayer) -> tuple[tuple[np.float32 | None, int | None], ...]:
-    """Return scale and zero point of what a layer reads, and of what it writes."""
+    """Return scale and zero point of each input of a layer, then of its output."""
     tensors: tuple[LayerInput | StoredTensor, ...] = (*layer.reads, layer.output)
     return tuple((tensor.scale, tensor.zero_point) for tensor in tensors)
 
@@ -420,7 +420,7 @@ def _same_windows(a: StoredLayer, b: StoredLayer) -> bool:
 
 
 def _same_integers(a: StoredLayer, b: StoredLayer) -> bool:
-    """Whether all numbers that decide a layer's codes are equal, one by one."""
+    """Whether all numbers that decide a layer's codes are equal."""
     mine, other = a.weights, b.weights
     factors = multipliers(a), multipliers(b)
     return (

@@ -1,9 +1,8 @@
 """Whether two files that were quantised separately hold the same network.
 
-Real weights are compared with real weights. Codes and scales of two quantisations have nothing in
-common, but what they stand for has: each code is the real weight, rounded to half a step of its
-grid. So two of them differ by at most half a step of the one and half a step of the other, unless
-they were made of different weights.
+The dequantised weights are compared: codes and scales of two quantisations have nothing in common,
+but each code is the real weight rounded to its grid. Two quantisations of one weight therefore
+differ by at most half a step of the one grid plus half a step of the other.
 """
 
 import dataclasses
@@ -18,23 +17,23 @@ from mobiledeploy.reading import INPUT, Reading, StoredLayer, StoredWeights
 Reals: TypeAlias = npt.NDArray[np.float64]
 
 SLACK: Final = 1.01
-"""Half a step, and the rounding of float32."""
+"""Factor on half a step, for the rounding of float32."""
 ROUNDED: Final = 1e-4
-"""Relative difference of scales that is no more than another rounding of the same range."""
+"""Relative difference of scales that comes from rounding the same range differently."""
 SEVEN_BITS: Final = 64
-"""Largest code of weights that leave a bit unused."""
+"""Largest code of weights that use only seven bits."""
 STRANGE: Final = 0.5
-"""Relative distance from which weights have nothing in common; that of unrelated ones is 1.4."""
+"""Relative distance above which weights are unrelated; random ones are about 1.4 apart."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class ChannelOrder:
-    """Channels of one layer that stand in another order.
+    """Channels of one layer that are in another order in the second file.
 
     Attributes:
-        colours: Whether they are the image's; otherwise the classes.
-        moved: Places in the first file, and where they stand in the second; of classes only.
-        count: How many channels there are.
+        colours: Whether they are the image's channels; otherwise they are the classes.
+        moved: Classes that moved: number in the first file, number in the second.
+        count: Number of channels.
     """
 
     colours: bool
@@ -44,18 +43,18 @@ class ChannelOrder:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Origins:
-    """What two files' real numbers say of where they come from.
+    """Whether two files' weights are quantised from the same real numbers.
 
     Attributes:
-        weighted: Layers with weights in both files.
-        unlike: Of those, positions in the first file of the ones whose weights are no roundings
-            of the same numbers.
-        scaled: Of those, the ones in which only each output channel has another factor.
-        distances: Of each unlike layer, how far its weights differ, relative to their size.
-        orders: In which the colours or the classes stand, if it is another one.
-        reduced: Layers whose weights take seven bits in the second file and eight in the first,
-            and the other way round.
-        ratios: Of each layer with other scales, position and second scale / first scale.
+        weighted: Number of layers with weights in both files.
+        unlike: Indices in the first file of those whose weights are not roundings of the same
+            numbers.
+        scaled: Those of `unlike` in which each output channel differs by a factor only.
+        distances: For each of `unlike`, the distance of the weights relative to their size.
+        orders: Layers in which the colours or the classes are in another order.
+        reduced: Number of layers whose weights use seven bits in the second file and eight in the
+            first, then the reverse.
+        ratios: For each layer with another scale, its index and second scale / first scale.
     """
 
     weighted: int
@@ -68,7 +67,7 @@ class Origins:
 
 
 def origins(a: Reading, b: Reading, alignment: Alignment) -> Origins:
-    """Return how the real numbers of two files compare."""
+    """Return whether two files' weights are quantised from the same real numbers."""
     weighted = 0
     reduced = [0, 0]
     unlike: list[int] = []
@@ -117,8 +116,8 @@ def words(origin: Origins, layers: tuple[StoredLayer, ...]) -> str:
     """Return in a sentence whether the files hold the same network.
 
     Args:
-        origin: What the numbers say.
-        layers: Of the first file.
+        origin: The comparison of the weights.
+        layers: Layers of the first file.
     """
     if not origin.weighted:
         return ""
@@ -184,7 +183,7 @@ def _name(layer: StoredLayer) -> str:
 
 
 def _real(layer: StoredLayer, weights: StoredWeights) -> tuple[Reals, Reals]:
-    """Return real weights, outputs first, and the step of each output channel."""
+    """Return the dequantised weights, outputs first, and the scale of each output channel."""
     kernel = weights.kernel.astype(np.float64)
     if layer.kind == "depthwise":
         kernel = np.moveaxis(kernel, -1, 0)
@@ -202,7 +201,7 @@ def _alike(a: tuple[Reals, Reals], b: tuple[Reals, Reals]) -> bool:
 
 
 def _rescaled(a: tuple[Reals, Reals], other: Reals) -> tuple[Reals, Reals]:
-    """Return weights with each output channel multiplied so that it comes closest to another."""
+    """Return weights with each output channel scaled to fit another tensor's best."""
     rest = tuple(range(1, other.ndim))
     size = (a[0] ** 2).sum(axis=rest, keepdims=True)
     factor = (a[0] * other).sum(axis=rest, keepdims=True) / np.where(size > 0, size, 1)
@@ -210,7 +209,7 @@ def _rescaled(a: tuple[Reals, Reals], other: Reals) -> tuple[Reals, Reals]:
 
 
 def _largest(weights: StoredWeights) -> int:
-    """Return the largest code, zero point taken off."""
+    """Return the largest absolute code minus zero point."""
     zero = np.broadcast_to(weights.kernel_zero, weights.kernel_scale.shape)
     low, high = int(weights.kernel.min(initial=0)), int(weights.kernel.max(initial=0))
     return max(high - int(zero.min()), int(zero.max()) - low) if zero.size else 0
@@ -225,7 +224,7 @@ def _distance(mine: Reals, other: Reals) -> float:
 def _order(
     mine: tuple[Reals, Reals], other: tuple[Reals, Reals], *, image: bool, last: bool
 ) -> ChannelOrder | None:
-    """Return in which other order the colours or the classes stand, if they do."""
+    """Return the other order of the colours or the classes, if that explains the difference."""
     if image and other[0].shape[-1] == 3 and _alike(mine, (other[0][..., ::-1], other[1])):
         return ChannelOrder(colours=True, moved=(), count=3)
     if not last:

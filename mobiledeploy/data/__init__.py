@@ -1,7 +1,7 @@
 """Images and labels, and the one definition of how an image becomes a tensor.
 
-In come a built-in data set or a folder of photos; out go a `Dataset` (names, labels, splits) and
-8-bit pixels of the network's size. This room knows no network and no framework.
+Takes a built-in data set or a folder of photos; returns a `Dataset` (names, labels, splits) and
+8-bit pixels of the network's size. Nothing here depends on a network or a framework.
 
 * `dataset`: images with names, labels and a fixed split.
 * `sources`: opens a data set by its name.

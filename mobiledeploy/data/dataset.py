@@ -20,9 +20,9 @@ class Dataset:
     """Images by index; only their names and labels are in memory.
 
     Attributes:
-        name: For people: `digits`, or the folder's name.
-        class_names: By label.
-        image_names: By index: a path relative to the folder, or an invented name.
+        name: Name for messages: `digits`, or the folder's name.
+        class_names: Names of the classes, by label.
+        image_names: Names of the images, by index: a path relative to the folder, or made up.
         labels: int64, shape (images,).
         splits: Indices of the images of each split; every image is in exactly one.
         digest: SHA-256 over names, labels and contents: the same for the same data.

@@ -24,7 +24,7 @@ class Evaluation:
     Attributes:
         pixels: uint8, shape (images, size, size, 3).
         labels: int64, shape (images,).
-        names: One per image.
+        names: Name of each image.
         float_logits: float32, shape (images, classes).
     """
 

@@ -63,7 +63,7 @@ def images_and_others(folder: Path, root: Path) -> tuple[list[Path], list[Path]]
     """Return the images anywhere under `folder`, and the other files, both sorted by name.
 
     Raises:
-        RequestError: See `visible` and `is_image`.
+        RequestError: See `visible_entries` and `is_image`.
     """
     images: list[Path] = []
     others: list[Path] = []
@@ -78,7 +78,7 @@ def images_and_others(folder: Path, root: Path) -> tuple[list[Path], list[Path]]
 
 
 def counts_by_suffix(paths: Sequence[Path]) -> str:
-    """Return the number of files by suffix, for people.
+    """Return the number of files by suffix, in words.
 
     >>> counts_by_suffix([Path("a.txt"), Path("b.TXT"), Path("c")])
     '2 .txt, 1 without a suffix'

@@ -35,7 +35,7 @@ def split(
     Args:
         labels: int64, shape (images,).
         contents: A cryptographic hash of each image.
-        class_names: By label, for messages.
+        class_names: Names of the classes by label, for messages.
         given: The split of each image, where the user has made splits: train, and test or
             validation or both. A missing split is taken from train. Where images of equal
             contents are in several splits, all go into test if one is there, otherwise into

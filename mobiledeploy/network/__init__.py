@@ -1,13 +1,13 @@
 """The float network: layers with batch norm folded and plain NumPy weights.
 
-In come an `Architecture` and a Keras model or a Keras weights file; out go a `Network` and what
-it costs (MACs, parameters, peak memory). This room knows neither quantisation nor datasets.
+Takes an `Architecture` and a Keras model or a Keras weights file; returns a `Network` and its cost
+(MACs, parameters, peak memory). Nothing here depends on quantisation or data sets.
 
 * `network`: an architecture with its float weights, and its file.
 * `fold`: folds batch normalisation into the convolution before it.
 * `cost`: MACs, parameters, int8 bytes and peak memory of an architecture.
 * `keras_file`: reads a Keras weights or model file without Keras.
-* `hdf5`: reads HDF5 files that may come from anywhere.
+* `hdf5`: reads HDF5 files from any source safely.
 * `keras_h5`: the two layouts in which Keras stores weights in HDF5 files.
 * `keras_weights`: all weights of a Keras model, by the model's own layer names.
 * `keras_config`: a Keras model's configuration as a flat list of layers.

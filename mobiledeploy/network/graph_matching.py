@@ -37,8 +37,8 @@ class PixelScaling:
     """What a model's first layers compute from a pixel: `pixel * scale + offset`.
 
     Attributes:
-        scale: One factor in all, or one per channel.
-        offset: One in all, or one per channel.
+        scale: A single factor, or one per channel.
+        offset: A single number, or one per channel.
     """
 
     scale: Constant
@@ -109,7 +109,7 @@ def match_graph(graph: KerasGraph, architecture: Architecture) -> GraphMatch:
 
 
 class _PaddingError(RequestError):
-    """The padding differs, which it may not at another image size."""
+    """The padding differs; at another image size it may be equal."""
 
 
 def _hint_with_size(graph: KerasGraph, architecture: Architecture) -> str:

@@ -38,7 +38,7 @@ INPUT_LAYER: Final = "InputLayer"
 MODELS: Final = frozenset({"Functional", "Model", "Sequential"})
 """Class names of models whose configuration says all that they compute."""
 _OPERANDS: Final = ("x", "x1", "x2", "y")
-"""Names of the arguments by which operators take tensors."""
+"""Names of the arguments with which operators take tensors."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -120,7 +120,7 @@ def _flatten(
 
     Args:
         model: Its configuration.
-        prefix: Of the paths of its weights.
+        prefix: Prefix of the paths of its weights.
         feeds: What the model is called on; empty for the outermost model.
         options: Keyword arguments of the call.
         layers: The list to append to.

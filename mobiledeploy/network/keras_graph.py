@@ -71,8 +71,8 @@ class KerasNode:
         same: Whether the padding is TensorFlow's SAME; otherwise it is VALID.
         before: Rows of zeros above, columns of zeros to the left (pad).
         after: Rows of zeros below, columns of zeros to the right (pad).
-        scale: Factor, one in all or one per channel (affine).
-        offset: Added to the product, one in all or one per channel (affine).
+        scale: Factor, a single one or one per channel (affine).
+        offset: Number added to the product, a single one or one per channel (affine).
         what: The function's name (activation), or why it is not understood (other).
     """
 

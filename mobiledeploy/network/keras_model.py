@@ -57,7 +57,7 @@ def assign(
     normalisation, no batch normalisation, or another epsilon than the model.
 
     Args:
-        architecture: What the model was built from.
+        architecture: The architecture of the model.
         model: Changed in place.
         variables: By layer name, for every layer that has weights; without `head` the dense
             layer's may be missing.

@@ -25,7 +25,7 @@ class MatchedWeights:
     Attributes:
         variables: By layer name: the whole trunk, and the dense layer if `head`.
         head: Whether the model's head fits; otherwise a new one has to be trained.
-        note: Which weights were taken and what differs, as sentences for people.
+        note: Which weights were taken and what differs, in sentences.
     """
 
     variables: Mapping[str, Variables]

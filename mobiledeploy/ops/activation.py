@@ -1,4 +1,4 @@
-"""What a fused activation means on the codes of the tensor that it is fused into."""
+"""At which int8 codes a fused activation clips."""
 
 import numpy as np
 
@@ -9,9 +9,9 @@ _CEILING = {"relu6": np.float32(6)}
 
 
 def clamp(activation: Activation, tensor: QTensor) -> tuple[int, int]:
-    """Return the lowest and the highest code that a tensor takes behind an activation.
+    """Return the lowest and the highest code of a tensor after an activation.
 
-    The bounds are put on the grid as XNNPACK does it: in float32, halves to even.
+    The bounds are quantised as XNNPACK does it: in float32, halves to even.
     """
     low, high = QMIN, QMAX
     if activation != "none":
@@ -23,5 +23,5 @@ def clamp(activation: Activation, tensor: QTensor) -> tuple[int, int]:
 
 
 def implied(activation: Activation, tensor: QTensor) -> bool:
-    """Whether the grid's own ends do what the activation does, so that it needs no work."""
+    """Whether the grid ends at the activation's bounds, so that it needs no clipping."""
     return clamp(activation, tensor) == (QMIN, QMAX)

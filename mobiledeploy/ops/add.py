@@ -1,14 +1,14 @@
 """The addition of two tensors of one shape, each with its own grid: ADD.
 
 All kernels compute `round(a_scale / scale * (a - a_zero) + b_scale / scale * (b - b_zero)) +
-zero`, and differ in how: XNNPACK takes 21-bit multipliers and rounds halves up, ONNX Runtime takes
-floats and rounds halves to even, or 22-bit multipliers and rounds halves away from zero. They give
-different codes only where the sum is next to a half.
+zero`, but differently: XNNPACK has 21-bit multipliers and rounds halves up; ONNX Runtime has
+floats and rounds halves to even, or 22-bit multipliers and rounds halves away from zero. Their
+codes differ only where the sum is close to a half.
 
-Two int8 operands have 65,536 pairs, so an addition can be tried out completely. Where a kernel of
-ONNX Runtime rounds some sum next to a half the other way, scales a few units in the last place
-away let all of them agree; they go into the ONNX file only. Sampling images cannot replace this:
-bad pairs are so rare that hundreds of images may not show one.
+Two int8 operands have 65,536 pairs of codes, so an addition can be tried on all of them. Where a
+kernel of ONNX Runtime rounds some sum close to a half differently, the ONNX file gets scales that
+differ by a few units in the last place and make all kernels agree. Sampled images cannot replace
+this: bad pairs are so rare that hundreds of images may not show one.
 
 Sources: XNNPACK's microparams-init.c and qs8-vadd; ONNX Runtime's mlas/lib/qladd.cpp and
 intrinsics/avx2/qladd_avx2.cpp.
@@ -78,12 +78,12 @@ OFFSET: Final = 128
 """ONNX Runtime computes on uint8: the int8 code plus 128."""
 
 ROUNDING: Final = 1e-3
-"""More than any kernel's sum is off, in steps."""
+"""More than the error of any kernel's sum, in steps."""
 
 SIEVE: Final = 1024
 ATTEMPTS: Final = 20
-"""Every pair of scales is tried on about so many pairs of codes; of those that pass, so many are
-tried on all. It bounds the time that a hopeless addition takes."""
+"""Every pair of scales is tried on about this many pairs of codes; of those that pass, this many
+are tried on all. Both bound the time spent on an addition that cannot be certified."""
 
 NARROWEST: Final = 2.0**-10
 WIDEST: Final = 2.0**8
@@ -95,8 +95,8 @@ ORT_NARROWEST: Final = 2.0**-14
 most 31 bits, so that the larger of both operands' must not be below NARROWEST."""
 
 FINEST_SUM: Final = 32.0
-"""A sum whose step is smaller than an operand's by more than this shows the operand's rounding and
-little else. Kernels would take finer ones, but sums of floats so large can hardly be certified."""
+"""Most times that a sum's step may be smaller than an operand's: beyond, the sum mostly shows the
+operand's rounding. Kernels take finer ones, but such sums can hardly be certified."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -107,7 +107,7 @@ class Add:
     output: QTensor
 
     def check(self, inputs: Sequence[QTensor]) -> None:
-        """Check that shapes are one; see `operator.Node.check`."""
+        """Check that the shapes are equal; see `operator.Node.check`."""
         name = self.output.name
         expect(name, "number of inputs", len(inputs), 2)
         for other in inputs:
@@ -205,14 +205,14 @@ def ort_avx2(operands: Operands, a_scale: Floats, b_scale: Floats, scale: np.flo
 def ort_avx2_other_fusion(
     operands: Operands, a_scale: Floats, b_scale: Floats, scale: np.float32
 ) -> Codes:
-    """Return the same where the compiler fuses the other product of the constant."""
+    """Return the same if the compiler fuses the other product of the constant."""
     return _ort_avx2(operands, a_scale / scale, b_scale / scale, _fused_from_right)
 
 
 def ort_avx2_no_fusion(
     operands: Operands, a_scale: Floats, b_scale: Floats, scale: np.float32
 ) -> Codes:
-    """Return the same where the compiler fuses nothing in the constant."""
+    """Return the same if the compiler fuses nothing in the constant."""
     return _ort_avx2(operands, a_scale / scale, b_scale / scale, _unfused)
 
 
@@ -245,7 +245,7 @@ ORT_KERNELS: Final[tuple[AddKernel, ...]] = (
     ort_neon,
     ort_portable,
 )
-"""Every way in which ONNX Runtime adds, the one of this machine most likely the first."""
+"""Every kernel with which ONNX Runtime adds, first the one that this machine most likely uses."""
 
 
 def _ort_avx2(
@@ -311,7 +311,7 @@ def certify_scales(
 
     Args:
         name: For the error.
-        scales: Of the first operand, the second and the sum.
+        scales: Scales of the first operand, the second and the sum.
         zeros: Their zero points.
 
     Raises:
@@ -369,7 +369,7 @@ def _differing(
 def _near_half(
     operands: Operands, a_scale: np.float32, b_scale: np.float32, scale: np.float32
 ) -> Codes:
-    """Return the pairs whose sum some scale that is tried, or some kernel, may round otherwise."""
+    """Return the pairs whose sum some kernel, or some tried scale, may round differently."""
     a_zero, b_zero, _ = operands.zeros
     a_part = (operands.a - a_zero) * (float(a_scale) / float(scale))
     b_part = (operands.b - b_zero) * (float(b_scale) / float(scale))
@@ -420,7 +420,7 @@ def all_cases(node: Add, inputs: Sequence[QTensor]) -> Cases:
 
 
 def cases_of(node: Add, inputs: Sequence[QTensor], codes: Sequence[Int8]) -> Cases:
-    """Return the pairs of codes that stand in two tensors."""
+    """Return the pairs of codes of two tensors."""
     del node, inputs
     return codes[0].astype(np.int64), codes[1].astype(np.int64)
 
@@ -601,7 +601,7 @@ ONNX: Mapping[str, FileForm] = {
 
 
 def examples() -> Iterator[Example]:
-    """Yield an addition whose scales must be moved in the ONNX file, and others."""
+    """Yield an addition that needs other scales in the ONNX file, then others."""
     for name, scales, zeros in (
         ("as it is", (0.0517, 0.0313, 0.0623), (-128, 5, -20)),
         ("one operand small", (0.5483, 0.0072, 0.4649), (0, -100, 7)),

@@ -1,8 +1,8 @@
-"""`Architecture`: which layers a float network has, how they are joined.
+"""`Architecture`: which layers a float network has, how they are connected.
 
 `models/` writes the papers' tables as these rows, `network/` adds folded weights and counts
-costs, `training/` builds Keras and fake-quant graphs from them. What a layer means is said by
-its operator's module.
+costs, `training/` builds Keras and fake-quant graphs from them. Each operator's module defines
+what its layers compute.
 """
 
 import dataclasses
@@ -39,7 +39,7 @@ class Layer:
         in_channels: Channels of the first input. Those of further inputs follow from the graph.
         out_channels: Channels of the output.
         activation: Applied to the output.
-        parameters: What only this operator has, by name; its module says what.
+        parameters: Parameters of this operator only, by name; its module defines them.
     """
 
     name: str
@@ -60,7 +60,7 @@ class Layer:
         Raises:
             RequestError: There is no such operator.
         """
-        # The table lists modules that know what a layer is, so it is looked up when it is asked.
+        # The modules in the table import this one, so the table is imported only when it is used.
         from mobiledeploy.ops import table
 
         return table.of_layer(self)
@@ -81,12 +81,12 @@ class Architecture:
     """Layers in the order in which they run, for one input size: any graph with one input.
 
     Attributes:
-        name: For people and files, such as `mobilenet_v2_0.35_96`.
-        input_shape: Of one image, without the batch: height, width, channels; or 1 to 4 other
-            axes, the channels last.
-        layers: Each layer stands after those that feed it, any number of layers may read what
-            one gives; the last one is the output.
-        scaling: What it takes for pixels.
+        name: Name of the network, such as `mobilenet_v2_0.35_96`.
+        input_shape: Shape of one image, without the batch: height, width, channels; or 1 to 4
+            other axes, the channels last.
+        layers: The layers, each after those that feed it; any number of layers may read an
+            output. The last one is the network's output.
+        scaling: How pixels become input values.
     """
 
     name: str
@@ -95,7 +95,7 @@ class Architecture:
     scaling: Scaling = SCALINGS["-1..1"]
 
     def __post_init__(self) -> None:
-        """Check the joints.
+        """Check that the layers fit together.
 
         Raises:
             RequestError: There are no layers, a name is used twice, an input or an operator is
@@ -156,5 +156,5 @@ class Architecture:
 
     @property
     def classes(self) -> int:
-        """How many classes the network tells apart."""
+        """Number of classes."""
         return self.output.out_channels

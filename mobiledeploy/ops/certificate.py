@@ -13,23 +13,23 @@ from mobiledeploy.base.errors import ConversionError
 from mobiledeploy.ops.tensors import QMAX, QMIN, Codes, Float32, Int8, Shape
 
 REACH: Final = 20
-"""How many float32 neighbours of a scale, up and down, are tried in the ONNX file."""
+"""How many float32 neighbours of a scale, up and down, are tried for the ONNX file."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Certificate:
-    """An operator for which every runtime gives one code, for every input there is.
+    """An operator for which every runtime gives the same code, for every possible input.
 
     Attributes:
         name: The layer's output tensor.
-        scales: Of its inputs, for the ONNX file: a few units in the last place from the
+        scales: Scales of its inputs in the ONNX file: a few units in the last place from the
             inputs' own scales, or the same.
         cases: How many inputs were tried, such as pairs of codes for an addition, sums for a
             mean.
         differing_before: Cases in which some runtime differed with the inputs' own scales.
-        differing_after: Cases that still differ: 0, or there would be no certificate.
+        differing_after: Cases that still differ: always 0, or there would be no certificate.
         table: Whether the ONNX file looks all codes up in a table, because no other form gives
-            them in every runtime.
+            the same codes in every runtime.
     """
 
     name: str
@@ -56,7 +56,7 @@ def pairs_of_shapes(shapes: Sequence[Shape]) -> tuple[Int8, Int8]:
     """Return two batches that hold every pair of codes, at one place or at several.
 
     Args:
-        shapes: Of both operands: the same, or one of them 1x1xC.
+        shapes: Shapes of both operands: the same, or one of them 1x1xC.
     """
     codes = np.arange(QMIN, QMAX + 1, dtype=np.int8)
     first, second = np.repeat(codes, codes.size), np.tile(codes, codes.size)
@@ -76,7 +76,7 @@ def pairs_of_shapes(shapes: Sequence[Shape]) -> tuple[Int8, Int8]:
 
 
 def neighbours(scale: np.float32, steps: npt.NDArray[np.int64]) -> Float32:
-    """Return the float32 values that lie so many representable numbers above a positive one."""
+    """Return the float32 values that are so many representable numbers above a positive one."""
     bits = np.full(steps.shape, scale, np.float32).view(np.int32)
     return (bits + steps.astype(np.int32)).view(np.float32)
 

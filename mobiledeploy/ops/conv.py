@@ -1,7 +1,7 @@
 """Convolutions, full and depthwise: the operators `CONV_2D`, `DEPTHWISE_CONV_2D`.
 
-Both runtimes compute the same int32 sums and multiply them by the same float32 (`input scale *
-kernel scale / output scale`), halves to even, so that they need no certificate: see
+They need no certificate: both runtimes compute the same int32 sums, multiply them by the same
+float32 (`input scale * kernel scale / output scale`) and round halves to even. See
 `products.requantise` for XNNPACK, and ONNX Runtime's mlas/lib/requantize.cpp and qgemm.cpp.
 """
 
@@ -91,7 +91,7 @@ _PACKED: Final = Fault(
 )
 
 BATCH_NORM_PARAMETERS = 4
-"""Of a channel: gamma, beta, moving mean, moving variance."""
+"""Batch norm parameters of a channel: gamma, beta, moving mean, moving variance."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -180,7 +180,7 @@ def work(layer: Layer, inputs: Sequence[Shape]) -> Work:
 def quantise(
     layer: Layer, inputs: Sequence[Grid], output: QTensor, weights: Weights | None
 ) -> Conv:
-    """Return the node of a layer; each output channel of the kernel has a scale of its own."""
+    """Return the node of a layer; the kernel is quantised per channel."""
     depthwise, given = layer.op == "depthwise", integers.required(layer.name, weights)
     # HWIO to OHWI, HWC1 to CHW1.
     first = given.kernel.transpose((2, 0, 1, 3) if depthwise else (3, 0, 1, 2))
@@ -235,7 +235,7 @@ def accumulators(node: Conv, source: QTensor, codes: Int8) -> Exact:
     """Return what the kernel accumulates in int32: products and bias.
 
     Args:
-        node: With its weights.
+        node: The node with its weights.
         source: Grid of the input.
         codes: The input, shape (batch, height, width, channels).
 
@@ -303,8 +303,8 @@ def node_of(layer: StoredLayer, inputs: Sequence[QTensor], output: QTensor) -> C
     """Return the node of a layer in a file.
 
     Raises:
-        ConversionError: Its weights are none of ours, it has groups or dilations, or is padded
-            otherwise than SAME or VALID.
+        ConversionError: Its weights are not symmetric int8, it has groups or dilations, or its
+            padding is neither SAME nor VALID.
     """
     (source,) = inputs
     shape = (1, 1, *output.shape) if len(output.shape) == 1 else output.shape
@@ -329,7 +329,7 @@ def node_of(layer: StoredLayer, inputs: Sequence[QTensor], output: QTensor) -> C
 
 
 def trials(layer: StoredLayer, shapes: Sequence[Shape]) -> tuple[tuple[Int8, ...], int]:
-    """Return what drives a layer to its limits; see `products.trials`."""
+    """Return input codes that drive a layer to its limits; see `products.trials`."""
     (shape,) = shapes
 
     def widest(kernel: Int8) -> Int8:
@@ -347,7 +347,7 @@ def _widest(layer: StoredLayer, kernel: Int8, shape: Shape) -> Int8:
     columns = _starts(width, wide, layer.strides[1], layer.pads[2])
     places = rows.size * columns.size
     images = min(MOST_TRIALS, products.batch_room(shape), -(-count // places))
-    # Windows that lie side by side are turned to one channel after the other.
+    # Neighbouring windows drive one channel after the other.
     chosen = np.arange(images * places).reshape(images, rows.size, columns.size) % count
     # Room on all sides for a window that hangs over the edge.
     canvas = np.full((images, height + 2 * high, width + 2 * wide, depth), QMAX, np.int8)
@@ -359,9 +359,9 @@ def _widest(layer: StoredLayer, kernel: Int8, shape: Shape) -> Int8:
 
 
 def _starts(size: int, window: int, stride: int, pad: int) -> npt.NDArray[np.int64]:
-    """Return where windows begin that do not overlap, along one axis.
+    """Return where non-overlapping windows begin, along one axis.
 
-    Those that lie within the image; if there are none, the first one of all.
+    Windows within the image; if there are none, the first window.
     """
     period = -(-window // stride) * stride
     inside = np.arange(-pad % stride, size - window + 1, period)
@@ -462,9 +462,9 @@ def read_tflite(operator: TfliteOperator, scope: Scope) -> Conv | Dense:
 
 
 def _per_channel(weights: QWeights) -> QWeights:
-    """Return weights with a scale for each channel, equal ones where there was one in all.
+    """Return per-channel weights; a single scale is repeated for each channel.
 
-    XNNPACK rounds depthwise convolutions with a single scale otherwise on ARM than on x86.
+    XNNPACK rounds depthwise convolutions with a single scale differently on ARM and x86.
     """
     if weights.kernel_scale.size > 1:
         return weights
@@ -578,7 +578,7 @@ def _convolve(
     kernel: OnnxValue | None,
     bias: Bias | None,
 ) -> OnnxActivation | None:
-    """Add a convolution; return the flow of its values, or None if it is none that we know."""
+    """Add a convolution; return its output, or None if its form is not supported."""
     value = _channels_first(reader, value)
     strides = tuple(node.attributes.get("strides") or (1, 1))
     dilations = tuple(node.attributes.get("dilations") or (1, 1))
@@ -657,7 +657,7 @@ def _contradictions(
 
 
 def _channels_first(reader: OnnxReader, value: OnnxActivation) -> OnnxActivation:
-    """Return a flow as a convolution takes it: an input image must then be channels first."""
+    """Return a value as a convolution reads it: an input image must then be channels first."""
     untouched = value.source == INPUT and value.axes == "NHWC" and not reader.layers.shape_only
     if untouched:
         value = dataclasses.replace(value, axes="NCHW")

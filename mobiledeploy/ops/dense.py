@@ -1,7 +1,7 @@
 """The fully connected layer on a vector: FULLY_CONNECTED.
 
-Both runtimes compute the same int32 sums and multiply them by the same float32, as with `conv`, so
-that it needs no certificate: see `products.requantise`.
+It needs no certificate: as for `conv`, both runtimes compute the same int32 sums and multiply them
+by the same float32. See `products.requantise`.
 """
 
 import dataclasses
@@ -58,11 +58,11 @@ LITERT_KERNELS: tuple[Kernel, ...] = ("x86",)
 TRIALS: Trials | None = products.TRIALS
 
 MOST_ROWS: Final = 256
-"""Vectors a sign for the widest sums: each has those of one output."""
+"""Vectors per sign for the largest sums, each for one output."""
 
 GUARDED_VERSION: Final = 12
-"""Of FULLY_CONNECTED. TFLite 2.7 to 2.9 take an int8 one of a lower version with several weight
-scales and compute it wrongly, without an error; they refuse this one. Measured with
+"""Version of FULLY_CONNECTED. TFLite 2.7 to 2.9 accept an int8 one of a lower version with several
+weight scales and compute it wrongly, without an error; they refuse this version. Measured with
 tflite-runtime's wheels 2.7.0, 2.8.0, 2.9.1 and 2.10.0."""
 
 TFLITE: Mapping[str, FileForm] = {
@@ -147,7 +147,7 @@ def quantise(
 ) -> Dense:
     """Return the node of a layer.
 
-    Its kernel has one scale in all, because TFLite before 2.10 and older TFLite Micro compute
+    Its kernel has a single scale, because TFLite before 2.10 and older TFLite Micro compute
     per-channel dense layers wrongly.
     """
     given = integers.required(layer.name, weights)
@@ -175,7 +175,7 @@ def accumulators(node: Dense, source: QTensor, codes: Int8) -> Exact:
     """Return what the kernel accumulates in int32: products and bias.
 
     Args:
-        node: With its weights.
+        node: The node with its weights.
         source: Grid of the input.
         codes: The input, shape (batch, inputs).
 
@@ -192,7 +192,7 @@ def node_of(layer: StoredLayer, inputs: Sequence[QTensor], output: QTensor) -> D
     """Return the node of a layer in a file.
 
     Raises:
-        ConversionError: Its weights are none of ours.
+        ConversionError: Its weights are not symmetric int8.
     """
     return Dense(
         input=inputs[0].name, output=output, weights=integers.of_file(output.name, layer.weights)
@@ -200,7 +200,7 @@ def node_of(layer: StoredLayer, inputs: Sequence[QTensor], output: QTensor) -> D
 
 
 def trials(layer: StoredLayer, shapes: Sequence[Shape]) -> tuple[tuple[Int8, ...], int]:
-    """Return what drives a layer to its limits; see `products.trials`."""
+    """Return input codes that drive a layer to its limits; see `products.trials`."""
     (shape,) = shapes
 
     def widest(kernel: Int8) -> Int8:
@@ -329,14 +329,14 @@ def _multiply(
     kernel: OnnxValue | None,
     bias: Bias | None,
 ) -> OnnxActivation | None:
-    """Add a dense layer; return the flow of its values, or None if it is none that we know.
+    """Add a dense layer; return its output, or None if its form is not supported.
 
     Args:
         reader: The graph so far.
-        node: What multiplies.
+        node: The node that multiplies.
         value: Its input, a vector.
-        kernel: (outputs, inputs).
-        bias: Or None.
+        kernel: The kernel, (outputs, inputs).
+        bias: The bias, or None.
     """
     if value.axes != "NC":
         return None

@@ -13,10 +13,10 @@ _EPSILON = float(np.finfo(np.float64).eps)
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Grid:
-    """Where the int8 codes lie on the real line, before the scale is rounded to float32.
+    """An int8 quantisation grid, before its scale is rounded to float32.
 
     Attributes:
-        scale: Real units per step, float64: biases are put on the product of two of these.
+        scale: Real units per step, float64: a bias scale is the product of two of these.
         zero_point: The code of real 0.
     """
 
@@ -25,7 +25,7 @@ class Grid:
 
 
 def is_flat(lowest: float, highest: float) -> bool:
-    """Whether an interval has no width to speak of."""
+    """Whether an interval is too narrow for a grid."""
     return float(np.float32(highest)) - float(np.float32(lowest)) < _EPSILON
 
 

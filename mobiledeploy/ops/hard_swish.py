@@ -58,11 +58,11 @@ CASES: str = "codes"
 ONE_CODE: bool = True
 
 FINER: Final = 128
-"""TFLite computes on a grid so many times finer than the input's. The output's step must be larger
-than that grid's."""
+"""TFLite computes on a grid this many times finer than the input's. The output's step must be
+larger than that grid's."""
 
 ROUNDING: Final = 1e-3
-"""More than any float kernel's value is off, in steps."""
+"""More than the error of any float kernel's value, in steps."""
 
 _LOWEST, _HIGHEST = -(2**15), 2**15 - 1
 
@@ -135,8 +135,8 @@ def litert(codes: Codes, scales: tuple[np.float32, np.float32], zeros: tuple[int
     """Return TFLite's codes, on every architecture.
 
     Args:
-        codes: Of the input.
-        scales: Of input and output.
+        codes: Codes of the input.
+        scales: Scales of input and output.
         zeros: Their zero points.
     """
     fine = np.float32(1 / FINER) * scales[0]
@@ -199,11 +199,11 @@ def ort(
 ) -> Codes:
     """Return the codes of ONNX Runtime's HardSwish between a quantise/dequantise pair.
 
-    ONNX Runtime has no kernel for it and takes the operator apart: x * HardSigmoid(x).
+    ONNX Runtime has no kernel for it and computes x * HardSigmoid(x).
 
     Args:
-        codes: Of the input.
-        scales: Of input and output.
+        codes: Codes of the input.
+        scales: Scales of input and output.
         zeros: Their zero points.
         fused: Whether the compiler fuses HardSigmoid's multiplication with its addition.
     """
@@ -220,7 +220,7 @@ def ort(
 
 
 def certify(node: HardSwish, inputs: Sequence[QTensor]) -> Certificate:
-    """Return a certificate: of the float form, or of a table, which is right by itself."""
+    """Return a certificate of the float form, or of a table, which is always exact."""
     (codes,) = all_cases(node, inputs)
     (expected,) = litert_cases(node, inputs, (codes,))
     real = (codes - inputs[0].zero_point) * float(inputs[0].scale)
@@ -263,7 +263,7 @@ def litert_cases(
 def ort_cases(
     node: HardSwish, inputs: Sequence[QTensor], cases: Cases, form: str = ""
 ) -> tuple[Codes, ...]:
-    """Return the codes of the float form in ONNX Runtime, whatever the compiler fuses."""
+    """Return the codes of the float form in ONNX Runtime, for each choice of what is fused."""
     del form
     scales, zeros = _grids(node, inputs)
     return tuple(ort(cases[0], scales, zeros, fused=fused) for fused in (False, True))

@@ -1,11 +1,11 @@
 """The mean over height and width, also called global average pooling.
 
-All kernels compute `round(scale / positions * sum(code - zero point)) + zero point`; XNNPACK puts
-the zero points into one constant before it rounds, ONNX Runtime rounds before it adds the
-output's.
+All kernels compute `round(scale / positions * sum(code - zero point)) + zero point`; XNNPACK adds
+the zero points as one constant before it rounds, ONNX Runtime rounds before it adds the output's.
 
-A mean over n positions sees 255 n + 1 sums and nothing else, so it can be tried out completely. As
-with additions, a neighbour of the input's scale in the ONNX file mends the sums next to a half.
+A mean over n positions depends only on its sum, which has 255 n + 1 values, so it can be tried on
+all of them. As with additions, a neighbouring float32 as the input's scale in the ONNX file makes
+the kernels agree on sums close to a half.
 
 Sources: XNNPACK's operators/reduce-nd.c and reference-utils.h; ONNX Runtime's
 mlas/lib/qlgavgpool.cpp; for AVERAGE_POOL_2D TFLite's
@@ -77,13 +77,13 @@ Floats: TypeAlias = npt.NDArray[np.float32]
 
 NARROWEST: Final = 2.0**-32
 WIDEST: Final = 2.0**8
-"""What ONNX Runtime takes."""
+"""Smallest and largest ratio of scales that ONNX Runtime accepts."""
 
 MOST_POSITIONS: Final = 2**14
-"""Of which all sums are tried; float32 holds them exactly."""
+"""Most positions for which all sums are tried; float32 holds them exactly."""
 
 MOST_TRIALS: Final = 64
-"""Images for the sums of a mean: each channel of each has a sum of its own."""
+"""Most images for the sums of a mean: each channel of each image has another sum."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -145,10 +145,10 @@ def float_layer(node: Mean, inputs: Sequence[QTensor]) -> Layer:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Sums:
-    """What a mean is taken of.
+    """The sums of a mean.
 
     Attributes:
-        codes: Sums of a channel's int8 codes over all positions, zero point not taken off.
+        codes: Sums of a channel's int8 codes over all positions, zero point not subtracted.
         positions: Height times width.
         zeros: Zero points of input and output.
     """
@@ -170,12 +170,12 @@ def xnnpack(
 
     Args:
         sums: To take the means of.
-        input_scale: Of the input; broadcasts against the sums.
-        scale: Of the output.
+        input_scale: Scale of the input; broadcasts against the sums.
+        scale: Scale of the output.
         fused: Whether the compiler fuses the multiplication of a sum with the addition that
             follows, as it may for arm64.
-        fused_constant: Likewise for the constant that is added. LiteRT 2.3's wheel for aarch64
-            fuses both, that for x86 neither.
+        fused_constant: Whether it also fuses the computation of the constant that is added.
+            LiteRT 2.3's wheel for aarch64 fuses both, that for x86 neither.
     """
     source_zero, zero = (np.float32(value) for value in sums.zeros)
     count = np.float32(sums.positions)
@@ -226,7 +226,7 @@ def certify_scales(
     Args:
         name: For the error.
         positions: Height times width.
-        scales: Of input and output.
+        scales: Scales of input and output.
         zeros: Their zero points.
 
     Raises:
@@ -273,15 +273,15 @@ def certify_scales(
 
 
 def average_pool_is_mean(name: str, *, positions: int, scale: np.float32, zero_point: int) -> bool:
-    """Whether TFLite's average pooling gives the code of a mean, for every sum there is.
+    """Whether TFLite's average pooling gives the code of a mean, for every possible sum.
 
-    With an odd number of positions there are no halves to round otherwise.
+    With an odd number of positions there are no halves that could be rounded differently.
 
     Args:
         name: For the error.
         positions: Height times width.
-        scale: Of input and output, which have one grid.
-        zero_point: Likewise.
+        scale: Scale of input and output, which have the same grid.
+        zero_point: Zero point of input and output.
 
     Raises:
         ConversionError: There are too many positions to try all sums.
@@ -335,7 +335,7 @@ def cases_of(node: Mean, inputs: Sequence[QTensor], codes: Sequence[Int8]) -> Ca
 def litert_cases(
     node: Mean, inputs: Sequence[QTensor], cases: Cases, form: str = ""
 ) -> tuple[Codes, ...]:
-    """Return XNNPACK's means, whatever the compiler fuses, or TFLite's average pooling."""
+    """Return XNNPACK's means for each choice of what is fused, or TFLite's average pooling."""
     if form == "AVERAGE_POOL_2D":
         return (tflite_average_pool(_sums(node, inputs, cases)),)
     sums, own = _sums(node, inputs, cases), np.full(1, inputs[0].scale)
@@ -381,9 +381,9 @@ def node_of(layer: StoredLayer, inputs: Sequence[QTensor], output: QTensor) -> M
 
 
 def trials(layer: StoredLayer, shapes: Sequence[Shape]) -> tuple[tuple[Int8, ...], int]:
-    """Return images whose channels have every sum of codes that there is.
+    """Return images whose channels have every possible sum of codes.
 
-    Where these are too many, they are spread evenly from the lowest to the highest.
+    If these are too many, sums spread evenly from the lowest to the highest.
     """
     del layer
     height, width, channels = shapes[0] if len(shapes[0]) == 3 else (1, 1, *shapes[0])
@@ -451,7 +451,7 @@ def read_tflite(operator: TfliteOperator, scope: Scope) -> Mean:
     """Return the node of an operator.
 
     Raises:
-        ConversionError: It is over other axes, or a pool that rounds otherwise than a mean.
+        ConversionError: It is over other axes, or a pool that rounds differently than a mean.
     """
     return _mean(operator, scope) if operator.builtin == "MEAN" else _average_pool(operator, scope)
 
@@ -525,7 +525,7 @@ def layer_of_tflite(source: LayerSource) -> StoredLayer | None:
 
 
 def given_shape(layer: StoredLayer, shapes: Sequence[Shape]) -> None:
-    """Return nothing: a mean is described as a vector, whatever axes its file keeps."""
+    """Return None: a mean is described as a vector, whether or not its file keeps the axes."""
     del layer, shapes
 
 

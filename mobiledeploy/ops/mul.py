@@ -2,14 +2,14 @@
 
 All kernels compute `round(a_scale * b_scale / scale * (a - a_zero) * (b - b_zero)) + zero` from an
 exact integer product. XNNPACK on x86 multiplies it by one float32 and rounds halves to even; on
-arm64 it multiplies exactly by the same number and rounds halves up. So the two part on products
-that are a half exactly, and a scale that is a few units in the last place larger has none: such
-ranges are widened. The whole is tried out on all 65,536 pairs of codes.
+arm64 it multiplies exactly by the same number and rounds halves up. The two differ on products
+that are exactly a half. A range that has such products is widened by a few units in the last place
+of its scale. Each multiplication is then tried on all 65,536 pairs of codes.
 
-In an `.onnx` the product of the codes, with their zero points taken off, is a float32 without an
-error, and is multiplied by the same float32 as in XNNPACK. ONNX Runtime's own integer kernel,
-QLinearMul, adds the zero point before it rounds, and gives other codes next to a half: the second
-Mul keeps ONNX Runtime from fusing the first one into it.
+In an `.onnx`, the product of the codes minus their zero points is exact in float32, and is
+multiplied by the same float32 as in XNNPACK. ONNX Runtime's own integer kernel, QLinearMul, adds
+the zero point before it rounds, which gives other codes close to a half: the second Mul keeps ONNX
+Runtime from fusing the first one into it.
 
 Sources: XNNPACK's microparams-init.c, qs8-vmul, and subgraph/binary.c with
 operators/binary-elementwise-nd.c for the limits; ONNX Runtime's mlas/lib/quantize.cpp; TFLite's
@@ -183,7 +183,7 @@ def xnnpack_x86(products: Codes, multiplier: np.float32, zero: int) -> Codes:
     """Return XNNPACK's codes on x86.
 
     Args:
-        products: Of two codes with their zero points taken off.
+        products: Products of two codes minus their zero points.
         multiplier: See `multiplier`.
         zero: Zero point of the output.
     """
@@ -221,7 +221,7 @@ def ort_qlinear(
     """Return the codes of ONNX Runtime's QLinearMul, which adds the zero point before it rounds.
 
     Args:
-        products: Of two codes with their zero points taken off.
+        products: Products of two codes minus their zero points.
         multiplier: See `multiplier`.
         zero: Zero point of the output.
         fused: Whether the compiler fuses the multiplication with the addition.
@@ -281,7 +281,7 @@ def all_cases(node: Mul, inputs: Sequence[QTensor]) -> Cases:
 
 
 def cases_of(node: Mul, inputs: Sequence[QTensor], codes: Sequence[Int8]) -> Cases:
-    """Return the pairs of codes that stand in two tensors, shaped like the product."""
+    """Return the pairs of codes of two tensors, shaped like the product."""
     del node, inputs
     left, right = np.broadcast_arrays(*(each.astype(np.int64) for each in codes))
     return left, right
@@ -439,7 +439,7 @@ def _read_mul(reader: OnnxReader, node: OnnxOperator) -> OnnxActivation | None:
     """Read a product of two activations, or the multiplication that ends one of their codes."""
     a, b = reader.value(node, 0), reader.value(node, 1)
     if isinstance(a, OnnxActivation) and isinstance(b, OnnxActivation):
-        # On its own between quantise/dequantise pairs, ONNX Runtime fuses it into its kernel.
+        # A single Mul between quantise/dequantise pairs is fused into QLinearMul.
         return _product_of(reader, dataclasses.replace(node, kind=QLINEAR), a, b)
     if isinstance(a, OnnxActivation):
         return _product_of_codes(reader, node, a)
@@ -475,7 +475,7 @@ def _product_of_codes(
 ) -> OnnxActivation | None:
     """Complete the product that `write_onnx` writes: of codes, times the multiplier.
 
-    What its operands' scales and its own are stands elsewhere in the file.
+    The scales of its operands and its output are elsewhere in the file.
     """
     if not reader.is_unquantised(product) or not reader.read_once(node.inputs[0]):
         return None
@@ -497,8 +497,8 @@ def _with_scale(
 
     Args:
         layer: The product of codes, on a grid of scale 1.
-        taken: How others take it.
-        ratio: What the product of the codes is multiplied by.
+        taken: How other layers read it.
+        ratio: The multiplier of the product of the codes.
     """
     one = np.float32(1)
     if layer.output.scale != one:

@@ -1,7 +1,7 @@
 """What operators share when they are written to an `.onnx`.
 
-Activations are dequantised, computed with and quantised again, in the form that ONNX Runtime
-fuses into a single integer kernel.
+Operators are written in QDQ form (dequantise, float operator, quantise), which ONNX Runtime fuses
+into a single integer kernel.
 """
 
 import dataclasses
@@ -22,8 +22,8 @@ OFFSET: Final = 128
 for uint8 activations with int8 weights."""
 
 IMAGE_AXES: Final = 3
-"""Of tensors that are NCHW inside: those with height, width and channels. Others keep their
-axes, channels last."""
+"""Number of axes of tensors that are NCHW in the file: those with height, width and channels.
+Others keep their axes, channels last."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +41,7 @@ class OnnxInput:
 
 
 def zero_point(tensor: QTensor) -> np.uint8:
-    """Return an activation's zero point as it is inside."""
+    """Return an activation's zero point for uint8 codes."""
     return np.uint8(tensor.zero_point + OFFSET)
 
 
@@ -70,15 +70,15 @@ def quantise(model: OnnxWriter, real: str, tensor: QTensor, output: str | None =
 def look_up(
     model: OnnxWriter, name: str, read: OnnxInput, codes: Codes, output: str | None = None
 ) -> str:
-    """Add a table of output codes; return the name of the tensor of the codes that stand there.
+    """Add a lookup table of output codes; return the name of the tensor with its results.
 
     GatherElements copies element by element and is nine times faster than Gather. An image is
     looked up in NHWC: ONNX Runtime's own transposes around it cancel against these.
 
     Args:
         model: To add it to.
-        name: Of the node's output.
-        read: What is looked up.
+        name: Name of the node's output.
+        read: The activation whose codes are looked up.
         codes: int8 codes, one for each of the 256 codes of the input, ascending.
         output: Name of that tensor.
     """
@@ -107,10 +107,10 @@ def add_weights(
 
     Args:
         model: To add them to.
-        name: Of the node's output.
+        name: Name of the node's output.
         weights: Kernel and bias of the node.
         kernel: Its kernel, in ONNX's order.
-        axis: Of the output channels in `kernel`.
+        axis: Axis of the output channels in `kernel`.
         repeat: How often `kernel` repeats the node's output channels.
     """
 
@@ -140,7 +140,7 @@ def quantise_clipped(
     activation: Activation,
     output: str | None = None,
 ) -> str:
-    """Add a layer's codes, activated where the grid does not imply it; return their name.
+    """Add a layer's codes, clipped if its grid does not imply the activation; return their name.
 
     The activation works on codes: a float one between the layer and its quantisation would keep
     ONNX Runtime from fusing them.

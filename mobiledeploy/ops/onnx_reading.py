@@ -1,4 +1,4 @@
-"""An `.onnx` while its nodes are read: what each name stands for so far."""
+"""An `.onnx` while its nodes are read: the value behind each tensor name so far."""
 
 import dataclasses
 import math
@@ -24,15 +24,15 @@ from mobiledeploy.ops.stored import (
 from mobiledeploy.ops.tensors import Float32, Int8, Int32
 
 TYPES: Final = ("float32", "uint8", "int8", "int32", "int64", "bool", "float64")
-"""Of tensors that are looked into; of other types nothing is said."""
+"""Types of tensors that are read; others are ignored."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class OnnxConstant:
-    """Numbers that stand in the file, or were made from such.
+    """Constant numbers from the file, or computed from such.
 
     Attributes:
-        name: In the file.
+        name: Name in the file.
         values: The numbers.
     """
 
@@ -42,14 +42,14 @@ class OnnxConstant:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class QuantisedConstant:
-    """A constant's codes behind a DequantizeLinear.
+    """A constant that is stored as codes with a DequantizeLinear.
 
     Attributes:
-        name: In the file.
+        name: Name in the file.
         codes: int8 (uint8 codes lose 128), or int32.
         scale: float32, one or one for each entry along `axis`.
         zero: int32, same size; the int8 code of real 0.
-        axis: The quantised dimension; it means nothing where there is one scale.
+        axis: The quantised dimension; without meaning if there is one scale.
     """
 
     name: str
@@ -66,15 +66,15 @@ class OnnxActivation:
     Attributes:
         source: Index of the layer that computes it, or `INPUT`.
         axes: What its dimensions mean: `NHWC`, `NCHW`, `NC`; empty if not known.
-        sizes: Of the dimensions, 0 for a free one.
-        scale: Of the grid by which it is read; None for codes that nothing was said about, or
-            for real values that are not quantised yet.
-        zero_point: Likewise, an int8 code.
+        sizes: Sizes of the dimensions, 0 for a free one.
+        scale: Scale with which it is read; None for codes whose grid is not known yet, or for
+            real values that are not quantised yet.
+        zero_point: Zero point with which it is read, an int8 code; None as for `scale`.
         real: Whether these are real values and not codes.
-        factor: Of real values at the graph's input, what they were multiplied by.
-        pixels: How many pixels that lie side by side are written as channels of one.
-        unrolled: Axes and sizes of what a vector was flattened from, in the file's order.
-        dtype: Of the codes, `int8` or `uint8`; empty for real values, and where it is not known.
+        factor: For real values at the graph's input, the factor they were multiplied by.
+        pixels: How many neighbouring pixels are written as channels of one pixel.
+        unrolled: Axes and sizes of the tensor that a vector was flattened from, in file order.
+        dtype: Type of the codes, `int8` or `uint8`; empty for real values, or if not known.
     """
 
     source: int
@@ -94,7 +94,7 @@ class OnnxActivation:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Of one image, in the common form: (height, width, channels) or (channels,)."""
+        """Shape of one image, channels last: (height, width, channels) or (channels,)."""
         if not self.axes or "C" not in self.axes:
             return ()
         high, wide, channels = (self.size(axis) for axis in "HWC")
@@ -106,12 +106,12 @@ class OnnxActivation:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class TablePlaces:
-    """Codes cast to the places that they have in a table, or what stands there.
+    """Codes cast to indices of a lookup table, or the table's entries there.
 
     Attributes:
-        codes: The activation, in the shape that it has when it is no row.
-        row: Whether all of it is put into one row.
-        looked_up: Whether these are the table's entries and no places any more.
+        codes: The activation, in the shape that it has before it is flattened.
+        row: Whether it is flattened to one row.
+        looked_up: Whether these are the table's entries, not its indices any more.
     """
 
     codes: OnnxActivation
@@ -125,26 +125,26 @@ OnnxGrid: TypeAlias = tuple[np.float32, int, str]
 """Scale, zero point as an int8 code, and type of the codes."""
 
 DeduceGrid: TypeAlias = Callable[[StoredLayer, Sequence[LayerInput]], StoredLayer]
-"""Completes a layer whose file does not state the grid that it writes on, from how others take
-what it writes, likeliest first. Its own inputs are on the grids that they were written on."""
+"""Completes a layer whose file does not state its output's grid, from the grids with which its
+readers take the output, the likeliest first. Its own inputs keep their grids."""
 
 
 class OnnxReader:
     """An `.onnx` while its nodes are read.
 
     Attributes:
-        layers: Those that were read so far.
-        values: What tensors stand for, by index; None for what is not followed.
-        bounds: Of layers that are not quantised yet, the lowest and highest real value.
+        layers: The layers read so far.
+        values: The values behind the tensors, by index; None for what is not followed.
+        bounds: Lowest and highest real value of layers that are not quantised yet.
         deduced: Layers that read and write codes whose grids their nodes do not state.
         moved: Indices of layers that only move codes, so that they write them on the grid on which
             they read them.
         outputs: Indices of what the graph gives.
-        input_factor: What the graph's input is multiplied by before it is quantised.
+        input_factor: Factor on the graph's input before it is quantised.
     """
 
     def __init__(self, file: OnnxModel, layers: LayersSoFar) -> None:
-        """Begin with the file's constants, but for those that an operator gives."""
+        """Begin with the file's constants that are not an operator's output."""
         self.layers = layers
         self._tensors = file.tensors
         given = {
@@ -179,11 +179,11 @@ class OnnxReader:
         return OnnxConstant(name=tensor.name, values=tensor.data)
 
     def read_once(self, index: int) -> bool:
-        """Whether only one node takes a tensor."""
+        """Whether exactly one node reads a tensor."""
         return self._readers[index] == 1
 
     def value(self, node: OnnxOperator, place: int) -> OnnxValue | None:
-        """Return what an input stands for; None if it is absent or nothing that we follow.
+        """Return the value behind an input; None if it is absent or not followed.
 
         Raises:
             CorruptFileError: Nothing wrote it.
@@ -196,12 +196,12 @@ class OnnxReader:
         return self.values[index]
 
     def numbers(self, node: OnnxOperator, place: int) -> Array | None:
-        """Return an input's values where it is a constant."""
+        """Return an input's values; None if it is not a constant."""
         value = self.value(node, place)
         return value.values if isinstance(value, OnnxConstant) else None
 
     def scalar(self, node: OnnxOperator, place: int) -> float | None:
-        """Return an input's only value where it is a constant."""
+        """Return an input's only value; None if it is not a constant of one value."""
         values = self.numbers(node, place)
         return float(values.ravel()[0]) if values is not None and values.size == 1 else None
 
@@ -222,7 +222,7 @@ class OnnxReader:
         return scales.ravel()[0], int(zeros.ravel()[0]) - offset, str(zeros.dtype)
 
     def read(self, activation: OnnxActivation) -> LayerInput:
-        """Return how a layer takes an activation."""
+        """Return how a layer reads an activation."""
         return LayerInput(
             source=activation.source, scale=activation.scale, zero_point=activation.zero_point
         )
@@ -235,13 +235,13 @@ class OnnxReader:
         out: OnnxActivation,
         **more: Any,
     ) -> OnnxActivation:
-        """Add a layer whose output is not quantised yet; return the real values that it gives.
+        """Add a layer whose output is not quantised yet; return its output as real values.
 
         Args:
-            node: That it comes from.
+            node: The node that it is read from.
             kind: As in `StoredLayer`.
-            activations: What it takes.
-            out: Axes and sizes of what it gives.
+            activations: Its inputs.
+            out: Axes and sizes of its output.
             more: Further fields of the layer.
         """
         name = self.name(next((output for output in node.outputs if output >= 0), -1))
@@ -266,7 +266,7 @@ class OnnxReader:
     def quantise_layer(
         self, activation: OnnxActivation, name: str, grid: OnnxGrid
     ) -> OnnxActivation:
-        """Give a layer the grid that its output is stored on; return the codes that it gives."""
+        """Set the grid of a layer's output; return the output as codes."""
         scale, zero_point, dtype = grid
         low, high = self.bounds.pop(activation.source)
         layer = self.layers[activation.source]
@@ -282,7 +282,7 @@ class OnnxReader:
         )
 
     def leave_without_grid(self, activation: OnnxActivation, dtype: str) -> OnnxActivation:
-        """Say that a layer writes codes on a grid that is not stated; return its codes."""
+        """Note that the grid of a layer's output is not stated; return the output as codes."""
         self.bounds.pop(activation.source)
         output = dataclasses.replace(self.layers[activation.source].output, dtype=dtype)
         self.layers.change(activation.source, output=output)
@@ -326,7 +326,7 @@ class OnnxReader:
         """Complete the layers whose nodes state no grid.
 
         Args:
-            output: What the graph gives.
+            output: The graph's output.
         """
         others = [
             layer for index, layer in enumerate(self.layers.all()) if index not in self.deduced
@@ -353,7 +353,7 @@ class OnnxReader:
         }
         first = self.layers.input
         if (INPUT, 1.0) in by_codes and first.scale == 1 and taken[INPUT]:
-            # A product of codes takes them by the scale 1, whatever theirs is.
+            # A product of codes reads them with the scale 1, whatever their own scale is.
             self.layers.input = dataclasses.replace(first, scale=taken[INPUT][0].scale)
         for index, deduce in self.deduced.items():
             layer = self.layers[index]
@@ -370,11 +370,11 @@ class OnnxReader:
         return dataclasses.replace(read, scale=tensor.scale, zero_point=zero_point)
 
     def is_unquantised(self, activation: OnnxActivation) -> bool:
-        """Whether these are the real values that a layer gives, before they are quantised."""
+        """Whether a value is a layer's output as real values, not quantised yet."""
         return activation.source != INPUT and activation.real and activation.source in self.bounds
 
     def rename(self, node: OnnxOperator, activation: OnnxActivation) -> None:
-        """Let a layer go by the name, and have the shape, that a node moved its codes to."""
+        """Give a layer the name and shape of a node that only moved its output's codes."""
         if activation.source != INPUT and not activation.real and self.read_once(node.inputs[0]):
             output = self.layers[activation.source].output
             output = dataclasses.replace(
@@ -402,12 +402,12 @@ def code_of(real: float, scale: np.float32, zero_point: int) -> int:
 
 
 ReadOnnx: TypeAlias = Callable[[OnnxReader, OnnxOperator], OnnxValue | None]
-"""Adds the layer that a node stands for; returns what the node writes, or None where the node is
-none that the function understands."""
+"""Adds the layer of a node; returns the value that the node writes, or None if the function does
+not support the node."""
 
 
 def dequantised_input(reader: OnnxReader, node: OnnxOperator, place: int) -> OnnxActivation | None:
-    """Return the codes at an input as real values, by the grid that stands behind it."""
+    """Return the codes at an input as real values, by the scale and zero point that follow it."""
     value, grid = reader.value(node, place), reader.grid(node, place + 1, place + 2)
     if not isinstance(value, OnnxActivation) or value.real or grid is None:
         return None
@@ -417,7 +417,7 @@ def dequantised_input(reader: OnnxReader, node: OnnxOperator, place: int) -> Onn
 def quantised_output(
     reader: OnnxReader, node: OnnxOperator, value: OnnxActivation | None, place: int
 ) -> OnnxValue | None:
-    """Give a layer the grid that stands at two inputs; return the codes that it writes."""
+    """Set a layer's output grid from two inputs of its node; return its output as codes."""
     if value is None:
         return None
     grid = reader.grid(node, place, place + 1)
@@ -435,7 +435,7 @@ def one_input(
             return None
         before = reader.values[node.inputs[0]]
         reader.values[node.inputs[0]] = image
-        # What stands behind the first input are grids here, and options in the float operator.
+        # The inputs after the first are grids here, and options in the float operator.
         plain = dataclasses.replace(node, inputs=node.inputs[:1])
         value = read(reader, plain)
         reader.values[node.inputs[0]] = before

@@ -1,8 +1,8 @@
-"""Undo a convolution that is written over several pixels at a time.
+"""Read a convolution over several pixels at a time as one over single pixels.
 
-Our ONNX files write the first convolution so (`targets/onnx_stem.py`): pixels that lie side by
-side are channels of one, and the kernel holds each output pixel's weights once. What a plain
-convolution cannot say is reported: copies that differ, and weights outside of the window.
+Our ONNX files write the first convolution this way (`targets/onnx_stem.py`): neighbouring pixels
+become channels of one pixel, and the kernel has a copy of the weights for each output pixel.
+Copies that differ, and weights outside of the window, are reported as faults.
 """
 
 import dataclasses
@@ -18,10 +18,10 @@ class SinglePixelConvolution:
     """A convolution over single pixels.
 
     Attributes:
-        weights: Of the first of the output pixels that lie side by side.
-        stride: Horizontal, in single pixels.
-        pads: Left and right, in single pixels.
-        outputs: How many output pixels lie side by side.
+        weights: Weights of the first of the neighbouring output pixels.
+        stride: Horizontal stride, in single pixels.
+        pads: Padding left and right, in single pixels.
+        outputs: How many neighbouring output pixels are computed at a time.
         faults: Where the other output pixels' weights differ.
     """
 
@@ -44,10 +44,10 @@ def over_single_pixels(
 
     Args:
         weights: Kernel (outputs * channels, height, columns, pixels * colours), OHWI.
-        pixels: That lie side by side in the input.
-        stride: Horizontal, in groups of pixels.
+        pixels: How many neighbouring pixels make one of the input's.
+        stride: Horizontal stride, in groups of pixels.
         pads: Groups of pixels added left and right.
-        width: Of the input, in single pixels.
+        width: Width of the input, in single pixels.
     """
     count, high, columns, depth = weights.kernel.shape
     for outputs in range(pixels, 1, -1):
@@ -81,7 +81,7 @@ def _window(places: Array) -> tuple[int, int] | None:
 def _copies(
     weights: StoredWeights, places: Array, *, window: tuple[int, int], step: int
 ) -> tuple[StoredWeights, tuple[Fault, ...]] | None:
-    """Return the first output pixel's weights, and where there are others."""
+    """Return the first output pixel's weights, and faults where the other copies differ."""
     outputs, channels = places.shape[:2]
     begin, end = window
     kernel = places[0][:, :, begin:end]
@@ -90,7 +90,7 @@ def _copies(
         expected = np.zeros_like(places[pixel])
         expected[:, :, begin + pixel * step : end + pixel * step] = kernel
         differs |= (places[pixel] != expected).any(axis=(1, 2, 3))
-    # Where most channels differ, this is no copy of the first one.
+    # Where most channels differ, this is not a copy of the first one.
     if differs.sum() > max(2, channels // 2):
         return None
     faults = _fault("weights", differs)

@@ -1,4 +1,4 @@
-"""What operators share when a layer's kernel and bias are read from anybody's `.onnx`."""
+"""What operators share when a layer's kernel and bias are read from any `.onnx`."""
 
 import dataclasses
 from typing import Final, assert_never
@@ -23,12 +23,12 @@ FLOATS: Final = Fault(field="weights", detail="the kernel is floats, not quantis
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Bias:
-    """A bias as far as it is made of integers.
+    """An int32 bias, or why the file has none.
 
     Attributes:
         values: int32; zeros where there is a fault.
         scale: float32, or None where the file gives none.
-        fault: Why these are not the numbers in the file.
+        fault: Why `values` are not the file's numbers; None if they are.
     """
 
     values: Int32
@@ -39,7 +39,7 @@ class Bias:
 def weights_of(
     reader: OnnxReader, node: OnnxOperator, place: int, *, axis: int
 ) -> QuantisedConstant | None:
-    """Return constant codes with the scale and zero point at the two inputs behind them."""
+    """Return constant codes with the scale and zero point from the next two inputs."""
     value = reader.value(node, place)
     scales, zeros = reader.numbers(node, place + 1), reader.numbers(node, place + 2)
     if not isinstance(value, OnnxConstant) or scales is None or not scales.size:
@@ -69,7 +69,7 @@ def axis_of(node: OnnxOperator, values: Array) -> int:
 
 
 def along(values: Array, axis: int, rank: int) -> Array:
-    """Return numbers shaped so that they lie along an axis of a tensor of a rank."""
+    """Return numbers reshaped to broadcast along an axis of a tensor of a rank."""
     if values.size == 1 or not 0 <= axis < rank:
         return values.ravel()[:1]
     return values.reshape([-1 if place == axis else 1 for place in range(rank)])
@@ -106,7 +106,7 @@ def codes_of_bias(reader: OnnxReader, node: OnnxOperator, place: int) -> Bias | 
 
 
 def transposed(kernel: OnnxValue | None) -> OnnxValue | None:
-    """Return a matrix with its axes the other way round."""
+    """Return a transposed matrix."""
     match kernel:
         case QuantisedConstant() if kernel.codes.ndim == 2:
             return dataclasses.replace(kernel, codes=kernel.codes.T, axis=1 - kernel.axis)
@@ -126,15 +126,15 @@ def stored_weights(
     value: OnnxActivation,
     bias: Bias | None,
 ) -> tuple[StoredWeights, tuple[Fault, ...]]:
-    """Return a layer's weights, and what about them the common form cannot hold.
+    """Return a layer's weights, and faults for what `StoredWeights` cannot hold.
 
     Args:
-        kernel: As the file has it.
-        codes: Its codes in the common form's order.
-        outputs: Output channels.
-        axis: Of the output channels in `kernel`.
-        value: What the layer reads.
-        bias: Or None.
+        kernel: The kernel as the file stores it.
+        codes: Its codes in the order of `StoredWeights`.
+        outputs: Number of output channels.
+        axis: Axis of the output channels in `kernel`.
+        value: The layer's input.
+        bias: The bias, or None.
     """
     faults: list[Fault] = []
     scale, zero = kernel.scale, kernel.zero

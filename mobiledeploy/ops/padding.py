@@ -10,11 +10,11 @@ Pads: TypeAlias = tuple[int, int, int, int]
 
 
 def sides_after(size: tuple[int, ...], window: Pair, strides: Pair, padding: Padding) -> Pair:
-    """Return the height and the width of what a window that slides over an image gives.
+    """Return the output's height and width for a window that slides over an image.
 
     Args:
         size: Height and width of the image.
-        window: Of the kernel or pool.
+        window: Height and width of the kernel or pool.
         strides: Vertical and horizontal step.
         padding: SAME or VALID.
     """
@@ -28,9 +28,9 @@ def sides_after(size: tuple[int, ...], window: Pair, strides: Pair, padding: Pad
 def pads(
     size: tuple[int, ...], window: Pair, strides: Pair, padding: Padding
 ) -> tuple[Pair, Pair]:
-    """Return how much is added (above, below) and (left, right) of an image.
+    """Return the padding (above, below) and (left, right) of an image.
 
-    The odd one out goes to the end: a 3x3 window with stride 2 pads an even size by (0, 1).
+    An odd number has one more at the end: a 3x3 window with stride 2 pads an even size by (0, 1).
     Arguments are those of `sides_after`.
     """
     vertical, horizontal = (
@@ -63,10 +63,10 @@ def same_pads(
 
     Args:
         size: Height and width of the input.
-        window: Of the kernel.
-        strides: Vertical and horizontal.
-        dilations: Likewise.
-        odd_first: Whether the odd one out goes above and to the left.
+        window: Height and width of the kernel.
+        strides: Vertical and horizontal stride.
+        dilations: Vertical and horizontal dilation.
+        odd_first: Whether an odd number has one more above and to the left.
     """
     amounts: list[int] = []
     for length, places, stride, dilation in zip(size, window, strides, dilations, strict=True):

@@ -1,8 +1,8 @@
 """Exact sums of products of int8 codes, computed with float32 matrix products.
 
-float32 holds every whole number up to 2**24. While no sum over |weight| times the widest input can
-leave that range, every partial sum is exact in whatever order a BLAS library adds. Longer sums
-are cut into pieces that stay inside, and the pieces are added in float64.
+float32 holds every whole number up to 2**24. If no sum of |weight| times the largest |input| can
+leave that range, every partial sum is exact in any order in which a BLAS library adds. Longer
+sums are cut into pieces within the range, and the pieces are added in float64.
 """
 
 import math
@@ -32,23 +32,23 @@ TRIALS: Final = Trials(
 NOISE: Final = 4
 """Images of noise over all codes."""
 MOST_CODES: Final = 2**24
-"""In a batch of several images: it bounds time and memory for large ones."""
+"""Most codes in a batch of several images: a bound on time and memory."""
 
 
 def trials(
     layer: StoredLayer, shape: Shape, inputs: int, widest: Callable[[Int8], Int8]
 ) -> tuple[tuple[Int8, ...], int]:
-    """Return what drives a layer with weights to its limits.
+    """Return input codes that drive a layer with weights to its limits.
 
     All lowest and all highest codes, noise over all codes, and for each channel (as far as
     there is room) the codes with which it has its highest sum, and its lowest.
 
     Args:
-        layer: Of a file.
-        shape: Of what it reads.
+        layer: A layer of a file.
+        shape: Shape of its input.
         inputs: How many inputs the kernel has to have.
-        widest: From a kernel to batches of that shape in which a code is high where the weight
-            that it meets is positive, and low elsewhere.
+        widest: Returns batches of that shape for a kernel, in which a code is high where its
+            weight is positive, and low elsewhere.
 
     Raises:
         ConversionError: The weights do not fit that, or a convolution has groups.
@@ -65,7 +65,7 @@ def trials(
             np.full((1, *shape), QMAX, np.int8),
             random.integers(QMIN, QMAX + 1, (NOISE, *shape)).astype(np.int8),
             widest(kernel),
-            # -128 turned round would be -128 again.
+            # -128 cannot be negated in int8.
             widest(-np.maximum(kernel, -QMAX)),
         ]
     )
@@ -73,12 +73,12 @@ def trials(
 
 
 def batch_room(shape: Shape) -> int:
-    """Return how many images of a shape there is time and memory for."""
+    """Return how many images of a shape fit into `MOST_CODES`."""
     return max(1, MOST_CODES // math.prod(shape))
 
 
 def centred(source: QTensor, codes: Int8) -> npt.NDArray[np.float32]:
-    """Return codes with their zero point taken off."""
+    """Return codes minus their zero point."""
     return codes.astype(np.float32) - np.float32(source.zero_point)
 
 
@@ -90,11 +90,11 @@ def widest(source: QTensor) -> int:
 def largest(weights: QWeights, axis: int, source: QTensor) -> int:
     """Return the largest magnitude that an accumulator can reach, its bias included.
 
-    Input codes may be anything in -128..127. It fits int32, or there would be no such graph.
+    Input codes may be anything in -128..127. The result fits int32: a graph's nodes are checked.
 
     Args:
-        weights: Of the node.
-        axis: Of the output channels in the kernel.
+        weights: Weights of the node.
+        axis: Axis of the output channels in the kernel.
         source: Grid of the input.
     """
     others = tuple(other for other in range(weights.kernel.ndim) if other != axis)
@@ -155,8 +155,8 @@ def requantise(
     `src/qs8-qc8w-dwconv`.
 
     Args:
-        sums: Of products and bias; may be overwritten.
-        weights: Of the node.
+        sums: Sums of products and bias; may be overwritten.
+        weights: Weights of the node.
         source: Grid of the input.
         out: Grid of the output.
         bounds: Lowest and highest code, those of a fused activation.

@@ -12,10 +12,10 @@ Ranges: TypeAlias = Mapping[str, Interval]
 """By tensor name: of the network's input and of every layer whose range is not fixed."""
 
 SLACK: Final = 1.01
-"""A step must be so much above a kernel's limit: rounding, and the search for ranges under which
-both runtimes round alike, may move it a little."""
+"""Factor by which a step must exceed a kernel's limit: rounding, and the search for ranges in
+which both runtimes round alike, may change it slightly."""
 MARGIN: Final = 2.0
-"""What is too narrow becomes so many times the limit."""
+"""A step that is too small is set to this multiple of the limit."""
 
 
 def step(ranges: Ranges, name: str) -> float:

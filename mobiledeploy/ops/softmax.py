@@ -1,11 +1,11 @@
-"""The softmax of a vector: SOFTMAX, whose output grid is fixed: scale 1/256, zero point -128.
+"""The softmax of a vector: SOFTMAX, with the fixed output grid of scale 1/256, zero point -128.
 
-TFLite has two int8 kernels, that of x86 and that of arm64. Both look an exponential up for each
-logit, as far as it lies below the largest, and multiply by the inverse of the sum. On x86 the
-table, the sum and the product are float32; on arm64 the table holds 16-bit integers, and the
-product is rounded twice. So they differ by a step now and then, as
-does ONNX Runtime, and by more on adversarial logits of a thousand classes, whose many small
-exponentials a table of 16 bits rounds alike. This is why parity is judged before the softmax.
+TFLite has two int8 kernels, for x86 and for arm64. Both look up the exponential of each logit
+minus the largest, and multiply by the inverse of the sum. On x86 the table, the sum and the
+product are float32; on arm64 the table holds 16-bit integers, and the product is rounded twice.
+They sometimes differ by one step, as does ONNX Runtime, and by more on adversarial logits of a
+thousand classes, whose many small exponentials a 16-bit table rounds alike. Therefore parity is
+judged before the softmax.
 
 Sources, all in LiteRT (formerly tensorflow/lite): tflite/kernels/activations.cc, where
 `TFLITE_SOFTMAX_USE_UINT16_LUT` (clang on aarch64: phones, and the wheels) chooses the kernel;
@@ -71,7 +71,7 @@ SOFTMAX_SCALE = np.float32(1 / 256)
 SOFTMAX_ZERO_POINT = -128
 
 WIDEST: Final = 2**31 // 2**16
-"""Classes that arm64's int32 sum holds, whatever the logits are."""
+"""Most classes for which arm64's int32 sum cannot overflow, for any logits."""
 
 _ALL: Final = np.arange(QMAX - QMIN + 1, dtype=np.float32)
 
@@ -141,8 +141,8 @@ def softmax_codes(logits: Int8, scale: np.float32, *, kernel: Kernel = "x86") ->
 
     Args:
         logits: int8, shape (batch, classes).
-        scale: Of the logits; their zero point cancels out.
-        kernel: Whose arithmetic.
+        scale: Scale of the logits; their zero point cancels out.
+        kernel: The architecture whose kernel is computed.
     """
     below = logits.max(axis=-1, keepdims=True).astype(np.int64) - logits
     match kernel:
@@ -200,7 +200,7 @@ def trials(layer: StoredLayer, shapes: Sequence[Shape]) -> tuple[tuple[Int8, ...
 
 
 def same_numbers(a: StoredLayer, b: StoredLayer) -> bool:
-    """Whether two layers multiply differences of logits by one number; zero points cancel out."""
+    """Whether two layers multiply differences of logits by the same number: zero points cancel."""
     return _exponent(a) == _exponent(b) and (a.output.scale, a.output.zero_point) == (
         b.output.scale,
         b.output.zero_point,

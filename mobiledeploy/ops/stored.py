@@ -1,9 +1,9 @@
-"""A layer as it stands in a model file of either format, with every integer that it computes with.
+"""A layer as a model file of either format stores it, with every integer that it computes with.
 
-Codes are int8 whatever the file has: uint8 codes and zero points lose 128. Images are HWC,
-kernels OHWI (convolution), 1HWC (depthwise) or OI (dense), whatever the file's layout. A layer
-reads its inputs with the scale that its file gives for that place: in ONNX a consumer may read
-codes with another scale than the one they were written with.
+Codes are always int8: 128 is subtracted from a file's uint8 codes and zero points. Images are
+HWC, kernels OHWI (convolution), 1HWC (depthwise) or OI (dense), whatever the file's layout. Each
+input has the scale with which the layer reads it: in ONNX this may differ from the scale with
+which the codes were written.
 """
 
 import dataclasses
@@ -24,7 +24,7 @@ loaded."""
 Array: TypeAlias = npt.NDArray[Any]
 
 INPUT: Final = -1
-"""Stands for the graph's input where the index of a layer is expected."""
+"""The graph's input, where the index of a layer is expected."""
 
 FULL: Final = (QMIN, QMAX)
 """The clamp of a layer that cuts nothing off."""
@@ -35,9 +35,9 @@ class StoredTensor:
     """An activation as the file describes it.
 
     Attributes:
-        name: In the file.
-        shape: Of one image, (height, width, channels), or (channels,) of a vector and of an image
-            of one pixel; empty if not known.
+        name: Name in the file.
+        shape: Shape of one image, (height, width, channels), or (channels,) for a vector or an
+            image of one pixel; empty if not known.
         dtype: As stored: `int8`, `uint8`, `float32` ...
         scale: float32; None for a tensor of floats.
         zero_point: The int8 code of real 0; None for a tensor of floats.
@@ -55,12 +55,12 @@ class StoredTensor:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class LayerInput:
-    """How a layer takes one of its inputs.
+    """How a layer reads one of its inputs.
 
     Attributes:
         source: Index of the layer that wrote it, or `INPUT`.
-        scale: By which the codes are read; None for floats.
-        zero_point: Likewise.
+        scale: Scale with which the codes are read; None for floats.
+        zero_point: Zero point with which the codes are read; None for floats.
     """
 
     source: int
@@ -74,9 +74,9 @@ class ShapeContradiction:
 
     Attributes:
         padding: `SAME` or `VALID`, as the file says; empty for an operator that has none.
-        source: Shape of what the layer reads, of one image.
-        given: Shape of what the operator gives for that.
-        stated: Shape that the file states.
+        source: Shape of the layer's input, for one image.
+        given: Shape of the output that the operator computes from it.
+        stated: Shape of the output that the file states.
     """
 
     padding: str
@@ -87,14 +87,14 @@ class ShapeContradiction:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    """Something in a layer that the common form cannot hold.
+    """Something in a layer that `StoredLayer` cannot hold.
 
     Attributes:
-        field: What is affected, such as `weights`.
-        detail: In words.
+        field: The affected field, such as `weights`.
+        detail: The fault in words.
         channels: Output channels that are affected; empty if all or not known.
-        packing: How the weights are packed, if it is that which is the matter.
-        contradiction: The shapes, if it is those that are the matter.
+        packing: How the weights are packed, if that is the fault.
+        contradiction: The shapes that contradict each other, if that is the fault.
     """
 
     field: str
@@ -110,12 +110,12 @@ class StoredWeights:
 
     Attributes:
         kernel: int8; OHWI, 1HWC or OI.
-        kernel_scale: float32, shape (channels,), or (1,) for one in all.
+        kernel_scale: float32, shape (channels,), or (1,) for a single one.
         kernel_zero: int32, same shape; 0 for symmetric weights.
         bias: int32, shape (channels,); zeros where the file has none.
         bias_scale: float32, (channels,) or (1,); where the file gives none, the product of
             the input's scale and the kernel's.
-        name: Of the kernel in the file.
+        name: Name of the kernel in the file.
     """
 
     kernel: Int8
@@ -127,7 +127,7 @@ class StoredWeights:
 
     @property
     def per_channel(self) -> bool:
-        """Whether each output channel has a scale of its own."""
+        """Whether each output channel has its own scale."""
         return self.kernel_scale.size > 1
 
 
@@ -140,21 +140,21 @@ class StoredLayer:
             `max_pool`, `pad`, `clamp`, `quantize`, `dequantize`, `table` (another code for each
             code), `unknown`.
         op: The operator's name in the file's format.
-        name: Of the tensor that it writes, in the file.
+        name: Name of its output tensor in the file.
         reads: Its inputs.
-        output: What it writes.
-        weights: Of a layer that has some; None also where they are floats, see `faults`.
+        output: Its output.
+        weights: Kernel and bias; None without weights, or if they are floats, see `faults`.
         window: Height and width of a pool's window.
-        strides: Vertical and horizontal.
-        dilations: Likewise.
-        pads: Above, below, left, right; also from a padding operator before the layer.
-        groups: Of a convolution that is neither full nor depthwise; else 1.
-        clamp: Lowest and highest code that it writes.
+        strides: Vertical and horizontal stride.
+        dilations: Vertical and horizontal dilation.
+        pads: Padding above, below, left, right; including a padding operator before the layer.
+        groups: Groups of a convolution that is neither full nor depthwise; else 1.
+        clamp: Lowest and highest code of the output.
         beta: Of a softmax.
         parameters: What only its operator has, such as a slope or an axis: names, in alphabetical
             order, and values.
         table: Of a `table`: the output's code of each code of the input, -128 first.
-        faults: What this form cannot hold.
+        faults: What these fields cannot hold.
     """
 
     kind: str
@@ -192,7 +192,7 @@ def with_fault(layer: StoredLayer, field: str, detail: str) -> StoredLayer:
 
 
 def with_clamp(layer: StoredLayer, bounds: tuple[int, int]) -> StoredLayer:
-    """Return a layer whose codes are cut off at a lowest and a highest code."""
+    """Return a layer whose output is clipped to a lowest and a highest code."""
     clamp = max(layer.clamp[0], bounds[0]), min(layer.clamp[1], bounds[1])
     if layer.table is not None:
         table = np.clip(layer.table.astype(np.int64), *bounds).astype(np.int8)
@@ -201,11 +201,11 @@ def with_clamp(layer: StoredLayer, bounds: tuple[int, int]) -> StoredLayer:
 
 
 def same_shape(layer: StoredLayer, shapes: Sequence[Shape]) -> Shape | None:
-    """Return the shape that an operator gives which leaves shapes as they are.
+    """Return the common shape of a layer's inputs, for an operator that keeps shapes.
 
     Args:
         layer: The layer.
-        shapes: Of what it reads; None is returned where they differ.
+        shapes: Shapes of its inputs; None is returned where they differ.
     """
     del layer
     return shapes[0] if len(set(shapes)) == 1 else None
@@ -239,11 +239,11 @@ class LayersSoFar:
         self._layers[index] = dataclasses.replace(self._layers[index], **fields)
 
     def tensor(self, source: int) -> StoredTensor:
-        """Return what a layer writes, or the graph's input."""
+        """Return a layer's output, or the graph's input."""
         return self.input if source == INPUT else self._layers[source].output
 
     def replace(self, index: int, layer: StoredLayer) -> None:
-        """Put another layer in a layer's place."""
+        """Replace a layer."""
         self._layers[index] = layer
 
     def all(self) -> tuple[StoredLayer, ...]:

@@ -20,16 +20,16 @@ Codes: TypeAlias = npt.NDArray[np.int64]
 """int8 codes, or sums and products of them, in a type that holds them all."""
 
 Shape: TypeAlias = tuple[int, ...]
-"""Of a tensor, without the batch. The channels come last."""
+"""Shape of a tensor, without the batch. The channels come last."""
 
 QMIN: Final = -128
 QMAX: Final = 127
 
 MOST_AXES: Final = 4
-"""Of a tensor, without the batch."""
+"""Most axes of a tensor, without the batch."""
 
 MOST_ELEMENTS: Final = 2**28
-"""Of an activation: more than any image that we take needs, and less than fills a machine."""
+"""Most elements of an activation: more than any image needs, less than would exhaust memory."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

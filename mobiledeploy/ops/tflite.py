@@ -18,10 +18,10 @@ from mobiledeploy.ops.weights import QWeights
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Version:
-    """An operator's version: runtimes refuse those that they do not know.
+    """An operator's version: runtimes refuse versions that they do not know.
 
     Attributes:
-        number: As in the file.
+        number: The version in the file.
         runtime: The oldest TensorFlow Lite that has it, by TensorFlow's table of operator
             versions.
     """
@@ -35,7 +35,7 @@ class TfliteInput:
     """An activation that an operator reads.
 
     Attributes:
-        index: Of its tensor in the file.
+        index: Index of its tensor in the file.
         tensor: Its shape and grid.
     """
 
@@ -49,7 +49,7 @@ def indices(inputs: Sequence[TfliteInput]) -> list[int]:
 
 
 def activation_of(operator: TfliteOperator) -> Activation | None:
-    """Return what is fused into an operator; None for an activation that no node has."""
+    """Return the activation fused into an operator; None for one that no node supports."""
     match operator.activation:
         case "none" | "relu" | "relu6" as known:
             return known
@@ -58,7 +58,7 @@ def activation_of(operator: TfliteOperator) -> Activation | None:
 
 
 def refusal(operator: TfliteOperator, why: str) -> ConversionError:
-    """Return the error for an operator that no node of a graph can stand for."""
+    """Return the error for an operator that no node of a graph corresponds to."""
     return ConversionError(
         f"{operator.builtin} that writes tensor {', '.join(map(str, operator.outputs))}: {why}",
         hint="only int8 classifiers of the MobileNet kind can be read",
@@ -66,14 +66,14 @@ def refusal(operator: TfliteOperator, why: str) -> ConversionError:
 
 
 class Scope:
-    """Activations by the index of their tensor, under names of their own."""
+    """The activations written so far, by the index of their tensor, with unique names."""
 
     def __init__(self, tensors: tuple[TfliteTensor, ...], names: dict[int, str]) -> None:
         """Begin with nothing written.
 
         Args:
-            tensors: Of the file.
-            names: Tensors that go by another name than their own.
+            tensors: All tensors of the file.
+            names: Names of tensors that get another one than their own.
         """
         self.tensors = tensors
         self._names = names
@@ -95,14 +95,14 @@ class Scope:
         return self._written[index]
 
     def write(self, index: int, *, vector: bool = False) -> QTensor:
-        """Return the activation that a tensor holds from now on.
+        """Add the activation in a tensor, and return it.
 
         Args:
-            index: Of the tensor.
-            vector: Whether axes of size 1 before the channels do not count.
+            index: Index of the tensor.
+            vector: Whether to drop axes of size 1 before the channels.
 
         Raises:
-            ConversionError: It is no int8 activation of one image.
+            ConversionError: It is not an int8 activation of one image.
         """
         tensor = self._tensor(index)
         where = f"tensor {index} (`{tensor.unique_name}`)"
@@ -126,7 +126,7 @@ class Scope:
         return self._written[index]
 
     def rename(self, index: int, activation: QTensor) -> None:
-        """Let a tensor stand for an activation that was written under another index."""
+        """Make a tensor an alias of an activation with another index."""
         self._written[index] = activation
 
     def constant(
@@ -189,11 +189,11 @@ def weighted_ends(operator: TfliteOperator) -> tuple[int, ...]:
 
 
 def refuse_activation(operator: TfliteOperator, output: QTensor) -> None:
-    """Accept a fused activation only where the grid does it anyway.
+    """Accept a fused activation only where the grid implies it.
 
     Args:
         operator: The operator.
-        output: What it writes.
+        output: Its output.
 
     Raises:
         ConversionError: The activation would change codes.
@@ -210,11 +210,11 @@ def read_weights(
 
     Args:
         operator: The operator.
-        scope: Of the file.
-        source: What it reads.
+        scope: The activations of the file.
+        source: Its input.
         kernel: Index of its kernel.
         bias: Index of its bias, -1 for none.
-        axis: Of the output channels in the kernel.
+        axis: Axis of the output channels in the kernel.
 
     Raises:
         ConversionError: The kernel is not symmetric int8, or the bias not int32.
@@ -250,9 +250,9 @@ def write_weights(
 
     Args:
         model: To add them to.
-        name: Of the node's output.
+        name: Name of the node's output.
         weights: The integers.
-        axis: Of the output channels in the kernel.
+        axis: Axis of the output channels in the kernel.
     """
     return (
         model.constant(f"{name}/kernel", weights.kernel, scale=weights.kernel_scale, axis=axis),

@@ -1,4 +1,4 @@
-"""What operators share when a layer is read from anybody's `.tflite`."""
+"""What operators share when a layer is read from any `.tflite`."""
 
 import dataclasses
 from typing import Any, Final
@@ -23,7 +23,7 @@ from mobiledeploy.ops.tensors import QMAX, QMIN, QTensor, is_scale
 UINT8_OFFSET: Final = 128
 
 _READ: Final = frozenset({"float32", "int32", "uint8", "int64", "int8"})
-"""Types that some layer here takes; others are another type."""
+"""Types of constants that layers may have; others are not read."""
 
 _DYNAMIC: Final = "the kernel is int8 and the activations are floats, quantised as the file runs"
 _UNPACKED: Final = "the kernel is unpacked as the file is loaded: float16, or int8 to save room"
@@ -31,14 +31,14 @@ _UNPACKED: Final = "the kernel is unpacked as the file is loaded: float16, or in
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class LayerSource:
-    """An operator that a layer is read from, with what it takes.
+    """An operator that a layer is read from, with its inputs.
 
     Attributes:
         model: The file.
         operator: The operator.
-        inputs: The activations that it takes. Where it takes only one, and that has four
-            dimensions in the file, it is described as an image even if it has one pixel.
-        layer: What is known of any operator: its name, what it reads and writes. `unknown`.
+        inputs: The activations that it reads. If it reads only one, and that has four dimensions
+            in the file, it is described as an image even if it has one pixel.
+        layer: A layer of kind `unknown` with the operator's name, inputs and output.
     """
 
     model: TfliteModel
@@ -52,7 +52,7 @@ class LayerSource:
         return None if index < 0 else self.model.tensors[index]
 
     def constant(self, place: int) -> npt.NDArray[Any] | None:
-        """Return a constant input; None if it is none, or of a type that no layer takes."""
+        """Return a constant input; None if it is not constant, or of a type that is not read."""
         return values(self.tensor(place))
 
     def as_kind(self, kind: str) -> StoredLayer:
@@ -66,9 +66,9 @@ class LayerSource:
 
 
 def described(tensor: TfliteTensor) -> StoredTensor:
-    """Return an activation in the common form.
+    """Return an activation as a `StoredTensor`.
 
-    One that is quantised with several scales has none here.
+    One that is quantised with several scales gets no scale.
     """
     shape = tensor.fixed_shape[1:]
     if shape[:-1] == (1,) * (len(shape) - 1):
@@ -88,12 +88,12 @@ def described(tensor: TfliteTensor) -> StoredTensor:
 
 
 def values(tensor: TfliteTensor | None) -> npt.NDArray[Any] | None:
-    """Return a constant's values; None if it is none, or of a type that no layer takes."""
+    """Return a constant's values; None if it is not constant, or of a type that is not read."""
     return tensor.data if tensor is not None and tensor.dtype in _READ else None
 
 
 def read_of(source: int, tensor: StoredTensor) -> LayerInput:
-    """Return how a layer takes an input on the grid that it was written on."""
+    """Return how a layer reads an input, with the grid that it was written with."""
     return LayerInput(source=source, scale=tensor.scale, zero_point=tensor.zero_point)
 
 
@@ -114,13 +114,13 @@ def clamped(layer: StoredLayer, activation: Activation) -> StoredLayer:
 
 
 def with_weights(source: LayerSource, layer: StoredLayer, *, axis: int, rank: int) -> StoredLayer:
-    """Return a layer with its weights, or with a fault that says why they are none of ours.
+    """Return a layer with its weights, or with a fault that says why they cannot be used.
 
     Args:
-        source: What it is read from.
-        layer: Without them.
-        axis: Of the output channels in the kernel.
-        rank: Of the kernel.
+        source: The operator that it is read from.
+        layer: The layer without weights.
+        axis: Axis of the output channels in the kernel.
+        rank: Rank of the kernel.
     """
     before = source.inputs[0]
 

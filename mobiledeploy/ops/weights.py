@@ -1,11 +1,11 @@
 """Quantise a float kernel and bias to int8 weights with int32 biases.
 
-Kernels are int8, symmetric (zero point 0, values -127..127), with one scale an output channel, or
-a single one for the dense layer; biases are int32 on the grid `input scale * kernel scale`.
+Kernels are int8, symmetric (zero point 0, values -127..127), per-channel for convolutions and
+per-tensor for the dense layer; biases are int32 with the scale `input scale * kernel scale`.
 
 Quantisation-aware training tunes the weights under TensorFlow's fake-quant kernels, so the file
-must hold the very codes they chose: on a tie a plain `rint` picks another one for a few weights in
-a million, and the logits move. Range -max|w|..max|w|, `narrow_range=True`. Source:
+must hold exactly the codes they chose: on a tie, a plain `rint` picks another code for a few
+weights in a million, which changes the logits. Range -max|w|..max|w|, `narrow_range=True`. Source:
 tensorflow/core/kernels/fake_quant_ops_functor.h, float32 throughout, no fused multiply-add.
 """
 
@@ -27,19 +27,19 @@ WIDEST_MULTIPLIER: Final = 256
 with a larger one."""
 
 MOST_STEPS: Final = 2**31 - 2**8
-"""How many output steps a sum may have that is still to be clipped to int8."""
+"""Output steps that a sum may have before it is clipped to int8."""
 
 BIAS_LIMIT: Final = (2**31 - 1) // 2
 """Largest bias code: half of int32, which leaves the other half to the products."""
 
 LARGEST_WEIGHT: Final = float(np.finfo(np.float32).max) / 2
-"""Beyond it the width of a grid overflows float32."""
+"""Largest max|w|: beyond it, the width of a grid overflows float32."""
 
 BIAS_BYTES: Final = 4
-"""Of one int32 bias."""
+"""Bytes of one int32 bias."""
 
 SMALLEST: Final = np.float32(1e-8)
-"""Least max|w| of a channel: a dead channel has a step too. QAT must use the same floor."""
+"""Smallest max|w| of a channel: a dead channel needs a scale too. QAT must use the same floor."""
 
 _CALIBRATE: Final = "the layer's output hardly varies: train or calibrate again"
 _HALF, _MAX, _LEVELS = np.float32(0.5), np.float32(QMAX), np.float32(2 * QMAX)
@@ -47,7 +47,7 @@ _HALF, _MAX, _LEVELS = np.float32(0.5), np.float32(QMAX), np.float32(2 * QMAX)
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Weights:
-    """What one convolution or dense layer computes with, batch norm folded in.
+    """Float kernel and bias of one convolution or dense layer, batch norm folded in.
 
     Attributes:
         kernel: float32 in Keras's order: HWIO, HWC1 for depthwise, IO for dense.
@@ -64,7 +64,7 @@ class QWeights:
 
     Attributes:
         kernel: int8. OHWI for a convolution, 1HWC for a depthwise one, OI for a dense layer.
-        kernel_scale: float32, shape (channels,), or (1,) for one scale in all.
+        kernel_scale: float32, shape (channels,), or (1,) for a single scale.
         bias: int32, shape (channels,).
         bias_scale: float32, same shape as `kernel_scale`.
     """
@@ -78,7 +78,7 @@ class QWeights:
         """Return kernel and bias as real values.
 
         Args:
-            axis: Of the output channels in the kernel.
+            axis: Axis of the output channels in the kernel.
         """
         shape = [1] * self.kernel.ndim
         shape[axis] = -1
@@ -92,9 +92,9 @@ def check(name: str, weights: QWeights, source: QTensor, out: QTensor, axis: int
     Args:
         name: The node, for errors.
         weights: Its weights; the kernel has the right shape.
-        source: What it reads.
-        out: What it writes.
-        axis: Of the output channels in the kernel.
+        source: Its input.
+        out: Its output.
+        axis: Axis of the output channels in the kernel.
 
     Raises:
         ConversionError: Some kernel of a runtime would not compute what the integers say.
@@ -147,7 +147,7 @@ def of_file(name: str, weights: StoredWeights | None) -> QWeights:
     """Return the weights that a file gives a layer.
 
     Args:
-        name: Of the layer, for the error.
+        name: Name of the layer, for the error.
         weights: As the file has them.
 
     Raises:
@@ -189,10 +189,10 @@ def required(layer: str, weights: Weights | None) -> Weights:
 
 
 def smallest_output_step(weights: Weights, input_step: float) -> float:
-    """Return the output scale at which the largest multiplier is all that XNNPACK takes.
+    """Return the output scale at which the largest multiplier reaches XNNPACK's limit.
 
     Args:
-        weights: Of the layer.
+        weights: Weights of the layer.
         input_step: Scale of its input.
     """
     return input_step * float(np.abs(weights.kernel).max()) / QMAX / WIDEST_MULTIPLIER
@@ -216,8 +216,8 @@ def quantise(kernel: Float32, bias: Float32, input_scale: float, *, per_channel:
     Args:
         kernel: Output channels first.
         bias: One value an output channel.
-        input_scale: Of the layer's input, before it was rounded to float32.
-        per_channel: Whether each output channel has a scale of its own.
+        input_scale: Scale of the layer's input, before it was rounded to float32.
+        per_channel: Whether each output channel has its own scale.
 
     Returns:
         Weights with the kernel as it was given, output channels first.

@@ -1,6 +1,6 @@
-"""What modules of operators without weights answer where there is nothing to say.
+"""Defaults for the modules of operators without weights.
 
-A module takes such an answer as its own: `kernel_shape = without_weights.kernel_shape`.
+A module uses such a function as its own: `kernel_shape = without_weights.kernel_shape`.
 """
 
 from collections.abc import Sequence
@@ -15,13 +15,13 @@ from mobiledeploy.ops.weights import Weights
 
 
 def kernel_shape(layer: Layer) -> Shape:
-    """Return the shape of no kernel."""
+    """Return the empty shape: there is no kernel."""
     del layer
     return ()
 
 
 def work(layer: Layer, inputs: Sequence[Shape]) -> Work:
-    """Return no work: multiplications are counted where weights are."""
+    """Return a cost of 0: only multiplications with weights are counted."""
     del layer, inputs
     return NO_WORK
 
@@ -41,7 +41,7 @@ def output_range(
 
 
 def scale_ratios(inputs: Sequence[float], output: float) -> tuple[ScaleRatio, ...]:
-    """Return none: the kernel takes all scales."""
+    """Return no ratios: the kernel takes all scales."""
     del inputs, output
     return ()
 

@@ -1,4 +1,4 @@
-"""What a build is asked for, and what it states: frozen dataclasses that are written to JSON.
+"""The settings and the results of a build: frozen dataclasses that are written to JSON.
 
 `config`: the configuration of a build.
 `defaults`: the defaults of a build, which depend on its data and weights.

@@ -12,7 +12,7 @@ from mobiledeploy.base.errors import RequestError
 Arch: TypeAlias = Literal["v1", "v2"]
 """MobileNet V1 or V2."""
 Head: TypeAlias = Literal["softmax", "logits"]
-"""What the files end in."""
+"""What the files output: the softmax's scores, or the logits."""
 Io: TypeAlias = Literal["int8", "uint8", "float32"]
 """Type of the files' input and output tensors."""
 QatEngine: TypeAlias = Literal["folded", "tfmot"]

@@ -121,7 +121,7 @@ class Contract:
         logits: Grid of the logits of the golden vectors; None in a float model.
         tolerance: Tolerance for golden vectors; None in a float model.
         files: The two models.
-        labels: The file of class names, which stand in the order of the output.
+        labels: The file of class names, in the order of the output.
         taps: How to tap the logits of each model that ends in an int8 softmax; else empty.
     """
 

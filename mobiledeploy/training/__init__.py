@@ -1,8 +1,7 @@
 """Training: float, then quantisation-aware.
 
-In come an `Architecture`, weights and a `Dataset`; out go a `Network` and `Ranges`. With
-`models/` and the float exports this is the only room that imports TensorFlow, and only when
-called.
+Takes an `Architecture`, weights and a `Dataset`; returns a `Network` and `Ranges`. Only this
+room, `models/` and the float exports import TensorFlow, and only when called.
 
 * `tensorflow_setup`: imports TensorFlow without its messages, with deterministic kernels.
 * `tensorflow_graph`: the forward pass of a network; one TensorFlow function per operator.
@@ -15,10 +14,10 @@ called.
 * `qat_folded`: the default engine: fake quantisation of the folded network.
 * `qat_tfmot`: the engine that uses tensorflow-model-optimization.
 * `loop`: the training loop that all of these use.
-* `step`: one step of it as a TensorFlow graph, Adam included.
+* `step`: one training step as a TensorFlow graph, Adam included.
 * `loss`: cross entropy with smoothed labels.
 * `augment`: random variations of training images.
-* `early_stopping`: which weights are kept.
+* `early_stopping`: keeps the weights with the lowest loss on held-back examples.
 * `checkpoint`: saves a run so that it can resume.
 * `predict`: the float network's outputs for images.
 """

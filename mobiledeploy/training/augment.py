@@ -42,7 +42,7 @@ def augmentation(name: Augmentation, *, seed: int, scaling: Scaling) -> Prepare:
     Args:
         name: `digits` shifts, rotates and zooms slightly, and never flips; `photos` crops, flips,
             and changes brightness and contrast; `none` leaves images as they are.
-        seed: Of the random numbers.
+        seed: Seed of the random numbers.
         scaling: The network's input scaling; the variations do not depend on it.
 
     Raises:

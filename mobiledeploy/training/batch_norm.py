@@ -53,8 +53,8 @@ def model_of(architecture: Architecture, keras_model: "keras.Model") -> Trainabl
     """Return a Keras model, built from the architecture, for the training loop.
 
     Args:
-        architecture: What the model was built from.
-        keras_model: Its variables are those that training changes.
+        architecture: The architecture of the model.
+        keras_model: The model; training changes its variables.
     """
     variables = _variables(architecture, keras_model)
     convolutions = [each for each in variables.values() if isinstance(each, BatchNormalised)]

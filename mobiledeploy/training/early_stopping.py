@@ -12,14 +12,14 @@ class Validation:
     """When to score a model, and when to stop training it.
 
     Attributes:
-        every: Steps between two scores; the last state is always scored, the first one where
-            `from_start` says so.
-        patience: Stop after so many consecutive scores that are worse than the best.
-        losses: Gives the loss of each held-back example for the model's present weights. Losses
-            decide, not top-1 accuracy, which changes in coarse steps on few examples.
-        from_start: Whether the initial weights may be the ones that are kept. False where the
-            initial model gives the same answer for every image: on few held-back examples such a
-            model can have the lowest loss by chance.
+        every: Steps between two scores; the last state is always scored, the first one if
+            `from_start` is set.
+        patience: Stop after this many consecutive scores that are worse than the best.
+        losses: Returns the loss of each held-back example for the model's present weights.
+            Losses decide, not top-1 accuracy, which changes in coarse steps on few examples.
+        from_start: Whether the initial weights may be kept. False where the initial model gives
+            the same answer for every image: on few held-back examples such a model can have the
+            lowest loss by chance.
     """
 
     every: int

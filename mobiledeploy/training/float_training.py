@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import keras
 
 MOMENTUM: Final = 0.9
-"""Of the moving averages. Keras applications' 0.999 needs more steps than a short run has."""
+"""Momentum of the moving averages: Keras applications' 0.999 needs more steps than a short run."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -27,7 +27,7 @@ class TrainedNetwork:
     """A trained float network in two forms.
 
     Attributes:
-        network: With batch norm folded: what is quantised and exported.
+        network: The network with batch norm folded, which is quantised and exported.
         keras_model: The same function as a Keras model, to be saved or trained further.
         note: Which weights come from a file and which are new, as a sentence; may be empty.
     """
@@ -101,7 +101,7 @@ def start_as_identities(architecture: Architecture, model: "keras.Model") -> Non
     as many errors on the digits.
 
     Args:
-        architecture: What the model was built from.
+        architecture: The architecture of the model.
         model: Changed in place.
     """
     for layer in architecture.layers:

@@ -37,7 +37,7 @@ class Plan:
         steps: Number of steps; 0 leaves the model as it is.
         batch_size: Examples per step, over all replicas.
         learning_rate: Highest rate of the schedule.
-        seed: Of the order of the examples.
+        seed: Seed of the order of the examples.
         stage: The stage's name in events.
         message: What is being trained, for events and errors.
     """
@@ -139,7 +139,7 @@ def batch_indices(step: int, *, count: int, size: int, seed: int) -> npt.NDArray
         step: From 0.
         count: Number of examples, at least 1.
         size: Examples per step, over all replicas; it may exceed `count`.
-        seed: Of the permutations.
+        seed: Seed of the permutations.
 
     Returns:
         int64, shape (size,), in 0..count-1.

@@ -37,7 +37,7 @@ def cross_entropy(
         classes: Length of the logits.
         smoothing: Share of the target that is spread evenly over all classes
             (arXiv:1512.00567, section 7).
-        class_weights: By label: the factor of an example's loss.
+        class_weights: Factor of an example's loss, by label.
     """
     tf = tensorflow_setup.tensorflow()
     on, off = 1 - smoothing + smoothing / classes, smoothing / classes
@@ -73,7 +73,7 @@ def cross_entropies(
 def balancing_weights(
     labels: npt.NDArray[np.int64], classes: int, *, tolerated: float = 1.5
 ) -> tuple[float, ...] | None:
-    """Return one factor per class, so that each class adds the same to the loss.
+    """Return one factor per class with which each class adds the same to the loss.
 
     Args:
         labels: int64, of the training examples.

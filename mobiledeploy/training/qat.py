@@ -40,7 +40,7 @@ class Engine(Protocol):
             images: Training images.
             config: Steps, batch size, learning rate.
             augment: How images are varied; as in float training.
-            seed: Of the order of the images and of the augmentation.
+            seed: Seed of the order of the images and of the augmentation.
             checkpoints: Where the training state is saved; None: nowhere.
             progress: Called after every step.
 

@@ -1,11 +1,11 @@
 """The default QAT engine, `folded`: fake quantisation of a network with batch norm folded.
 
 Activation ranges come from calibration and stay fixed; kernel scales follow the weights at every
-step. So no moving average needs a number of steps before it is right, and a step takes no longer
-than a float step with batch norm (benchmarks/qat_step.py).
+step. No moving average has to converge first, and a step takes no longer than a float step with
+batch norm (benchmarks/qat_step.py).
 
 Tensors are rounded to TFLite's int8 grids: kernels to -127..127 with one scale per output channel
-(one in all for the dense layer), activations to 256 codes over their range. Gradients pass
+(a single one for the dense layer), activations to 256 codes over their range. Gradients pass
 straight through inside a range and are 0 outside.
 """
 

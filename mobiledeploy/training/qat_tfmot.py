@@ -193,7 +193,7 @@ def tfmot_keras() -> Any:
             hint="python -m pip install 'mobiledeploy[build]', or use `--qat-engine folded`",
         ) from error
     finally:
-        # Importing it decides for all child processes which Keras TensorFlow shows.
+        # Importing it decides which Keras TensorFlow uses in all child processes.
         if before is None:
             os.environ.pop("TF_USE_LEGACY_KERAS", None)
         else:
@@ -204,7 +204,7 @@ def tfmot_keras() -> Any:
 def kernel_quantizer(layer: Layer) -> Any:
     """Return a kernel quantiser: symmetric, -127..127, scaled by the kernel's present values.
 
-    Convolutions have one range per output channel, the dense layer has one in all.
+    Convolutions have one range per output channel, the dense layer has a single range.
     """
     base: Any = tfmot_keras().quantizers.LastValueQuantizer
 

@@ -112,7 +112,7 @@ def build_step(
         examples: The array that batches are taken from; only its shape and dtype are used.
         batch_size: Examples per step, over all replicas.
         prepare: From examples to inputs.
-        loss: Gives one loss per example.
+        loss: Returns one loss per example.
     """
     tf = tensorflow_setup.tensorflow()
     variables = list(model.variables)

@@ -61,7 +61,7 @@ def keras() -> Any:
     if running != "tensorflow":
         raise RequestError(
             f"training needs Keras on TensorFlow, in this process it already runs on {running}",
-            hint="import mobiledeploy and build in a process of its own",
+            hint="import mobiledeploy and build in a separate process",
         )
     return keras
 

@@ -136,7 +136,7 @@ def train_head(
         images: Training images.
         validation: Held-back images for early stopping.
         flip: Whether to train on the mirror image of each image, too.
-        seed: Of the order of the images.
+        seed: Seed of the order of the images.
         checkpoints: Where the training state is saved; None: nowhere.
         progress: Called after every batch and step.
         stage: The stage's name in the events.

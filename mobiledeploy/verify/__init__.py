@@ -1,14 +1,14 @@
 """Verification: do two files compute the same classifier, where do they differ, what is proven.
 
-In come two files and images; out goes a report that names what differs. This room trusts no
-file: it reads what it compares from the files themselves.
+Takes two files and images; returns a report that names what differs. Nothing that a file or a
+build states is trusted: all that is compared is read from the files' own bytes.
 
 `pair`: verify two files that claim to be the same classifier.
 `build`: verify a build folder.
 `int8_pair`: the whole verification of two int8 files.
 `contract_check`: whether a build's contract says what its files are.
-`outputs`: do the outputs agree.
-`layers`: where do the layers differ.
-`proof`: what holds for all inputs.
-`report`: `VerifyReport`, everything that was found, as plain data.
+`outputs`: whether the outputs agree on images.
+`layers`: where the layers differ.
+`proof`: what holds for every input.
+`report`: `VerifyReport`, all results of a verification, as plain data.
 """

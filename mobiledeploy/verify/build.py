@@ -1,4 +1,4 @@
-"""`verify`: check that a build folder holds the files that were built, which agree."""
+"""`verify`: check that a build folder's files are unchanged since the build, and agree."""
 
 import dataclasses
 import os
@@ -44,7 +44,7 @@ def verify(
     options: Options = DEFAULT,
     progress: Progress = silent,
 ) -> VerifyReport:
-    """Prove a build: integers compared with integers on held-back images and on extremes.
+    """Return the report on a build: its files compared on held-back images and on extremes.
 
     Arguments and errors are those of `observe`.
     """
@@ -60,19 +60,19 @@ def observe(
     options: Options = DEFAULT,
     progress: Progress = silent,
 ) -> Observed:
-    """Prove a build, and return also what the report was made from.
+    """Verify a build, and return the report with the data that it was made from.
 
     Args:
         root: A build folder.
-        data: Other photos than the build's own held-back ones, see `data.sources.open_dataset`.
-        samples: Take only so many images.
+        data: Photos to use instead of the held-back ones, see `data.sources.open_dataset`.
+        samples: How many images to take; None for all.
         options: How much to do.
-        progress: Told after every batch.
+        progress: Called after every batch.
 
     Raises:
         CorruptFileError: A file is missing, or is not the one that was built.
-        ParityError: The outputs do not vary, so that equality would prove nothing.
-        RequestError: There are no such data, the images do not have the size of the network's
+        ParityError: The outputs do not vary: equality would prove nothing.
+        RequestError: There is no such data set, the images do not have the size of the network's
             input, or a float build was to be certified or verified on other photos.
         StorageError: There is no room for the photos' pixels in the temporary folder.
     """
@@ -140,16 +140,16 @@ def _assumed(images: ImageSet) -> Iterator[str]:
 def prove_own(
     folder: Path, evaluation: Evaluation, *, threads: int, progress: Progress
 ) -> tuple[VerifyReport, tuple[Answers, ...]]:
-    """Prove two files that this process has just written, in this process and quickly.
+    """Compare two files that this process has just written, in this process and quickly.
 
     Args:
-        folder: Where `FILES` are.
-        evaluation: Labelled images; the synthetic extremes come on top.
+        folder: The folder of `FILES`.
+        evaluation: Labelled images; synthetic extremes are added.
         threads: Images that run at a time.
-        progress: Told after every batch.
+        progress: Called after every batch.
 
     Returns:
-        The report, and what the first file answered to each set of `inputs.own`.
+        The report, and the first file's outputs for each set of `image_sets.own`.
 
     Raises:
         ParityError: The outputs do not vary.
@@ -218,21 +218,21 @@ def _evaluation(root: Path, contract: Contract) -> Evaluation:
 
 
 def _check_shape(name: str, received: tuple[int, ...], expected: tuple[int, ...]) -> None:
-    """Compare shapes, batch aside.
+    """Check a shape without its batch dimension.
 
     Raises:
-        CorruptFileError: They differ: the file is none of this build.
+        CorruptFileError: It differs from the contract's: the file is not from this build.
     """
     if received[1:] != expected[1:]:
         raise CorruptFileError(
             f"{name}: expected arrays of shape {expected[1:]} by contract.json, "
             f"received {received[1:]}",
-            hint="run `mobiledeploy build` again: it mends the folder",
+            hint="run `mobiledeploy build` again to restore the folder",
         )
 
 
 def _fixed_sets(root: Path, contract: Contract) -> tuple[ImageSet, ImageSet]:
-    """Return the synthetic extremes, and the golden vectors with the answers on record."""
+    """Return the synthetic extremes, and the golden vectors with their recorded outputs."""
     height, width, channels = contract.input.shape[1:]
     pixels, names, answers = golden.read(root / "golden.npz")
     _check_shape("golden.npz", pixels.shape, contract.input.shape)
@@ -246,7 +246,7 @@ def _fixed_sets(root: Path, contract: Contract) -> tuple[ImageSet, ImageSet]:
 
 
 def some(evaluation: Evaluation, samples: int | None) -> Evaluation:
-    """Return so many images, or all; spread evenly, for photos stand class by class."""
+    """Return `samples` images, or all; spread evenly, because they are sorted by class."""
     rows = evenly(len(evaluation.labels), samples)
     return dataclasses.replace(
         evaluation,

@@ -1,8 +1,8 @@
-"""Whether a build's contract says what its files are.
+"""Whether a build's contract describes its files correctly.
 
-Grids, types, taps, resize, labels: an app takes all of this from `contract.json`. Digests show
-only that nothing changed since they were written down; here each statement is held against the
-bytes that it speaks of.
+Grids, types, taps, resize, labels: an app takes all of this from `contract.json`. Digests only
+show that nothing changed since they were recorded; here each statement is compared with the bytes
+that it describes.
 """
 
 import dataclasses
@@ -24,25 +24,25 @@ from mobiledeploy.verify.report import VerifyReport
 
 
 def with_contract(report: VerifyReport, contradictions: Sequence[str]) -> VerifyReport:
-    """Return a report that also fails where the contract says something else than the files."""
+    """Return a report that also fails where the contract contradicts the files."""
     failures = (*report.failures, *contradictions)
     return dataclasses.replace(report, failures=failures, holds=not failures)
 
 
 def of_folder(contract: Contract, root: Path, evaluation: Evaluation) -> tuple[str, ...]:
-    """Return where a contract contradicts the resize that it asks for, and its labels' order.
+    """Return where a contract contradicts the resize that it asks for, or its labels' order.
 
-    The held-back images tell the order: they keep the names of the folders that they lay in.
+    The held-back images show the order: their names include the folder of their class.
 
     Raises:
-        CorruptFileError: There are more or fewer labels than classes, or one stands twice.
+        CorruptFileError: There are more or fewer labels than classes, or one is duplicated.
     """
     names, where = class_names(root), contract.labels.path
     if len(names) != contract.classes or len(set(names)) < len(names):
         raise CorruptFileError(
             f"{where}: expected {contract.classes} different names, received {len(names)} of "
             f"which {len(set(names))} differ",
-            hint="run `mobiledeploy build` again: it mends the folder",
+            hint="run `mobiledeploy build` again to restore the folder",
         )
     digest = test_card.resized_digest(contract.preprocessing)
     return (
@@ -52,21 +52,21 @@ def of_folder(contract: Contract, root: Path, evaluation: Evaluation) -> tuple[s
 
 
 def of_files(contract: Contract, root: Path, both: Sequence[OpenFile]) -> tuple[str, ...]:
-    """Return where a contract of integers contradicts both files, or `golden.npz` does.
+    """Return where an int8 contract contradicts the two files or `golden.npz`.
 
     Raises:
         CorruptFileError: `golden.npz` has no grids.
     """
     grids = npz.read(root / "golden.npz", ("grids",), what="golden vectors")["grids"]
     stated = [contract.input.grid, contract.output.grid, contract.logits]
-    told = [[grid.scale, grid.zero_point] for grid in stated if grid is not None]
+    stated_grids = [[grid.scale, grid.zero_point] for grid in stated if grid is not None]
     contradictions = _unless(
         "tolerance", contract.tolerance, Tolerance(), "what holds for every build"
     )
     for opened in both:
         for name, said, received in _tensors(contract, opened):
             contradictions += _unless(name, said, received, opened.file.name)
-    contradictions += _unless("the three grids", told, grids.tolist(), "golden.npz")
+    contradictions += _unless("the three grids", stated_grids, grids.tolist(), "golden.npz")
     for recipe, opened in zip(contract.taps, both, strict=False):
         contradictions += _tap(recipe, opened)
     return tuple(contradictions)
@@ -85,7 +85,7 @@ def _labels(names: Sequence[str], evaluation: Evaluation, where: str) -> Iterato
 
 
 def _tensors(contract: Contract, opened: OpenFile) -> Iterator[tuple[str, object, object]]:
-    """Yield what a contract says of a file's tensors, and what stands in the file."""
+    """Yield the name of each field on a file's tensors, its stated and its real value."""
     reading = opened.reading
     yield "input.dtype", contract.input.dtype, reading.input.dtype
     yield "output.dtype", contract.output.dtype, reading.output.dtype
@@ -98,12 +98,12 @@ def _tensors(contract: Contract, opened: OpenFile) -> Iterator[tuple[str, object
 
 
 def _grids(stated: Int8Grid | None, tensor: StoredTensor) -> tuple[object, object]:
-    told = None if stated is None else (float(np.float32(stated.scale)), stated.zero_point)
-    return told, (None if tensor.scale is None else (float(tensor.scale), tensor.zero_point))
+    grid = None if stated is None else (float(np.float32(stated.scale)), stated.zero_point)
+    return grid, (None if tensor.scale is None else (float(tensor.scale), tensor.zero_point))
 
 
 def _tap(recipe: Tap, opened: OpenFile) -> list[str]:
-    """Return why a tap recipe does not add the logits to a file's outputs, or adds more."""
+    """Return a failure if a tap recipe does not add exactly the logits to a file's outputs."""
     logits = opened.ends.taps
     if (recipe.output,) == logits and (
         recipe == tflite_edit.tap_recipe(opened.file.tflite, logits).tap(recipe.path)

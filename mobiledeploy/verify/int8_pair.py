@@ -1,4 +1,4 @@
-"""`prove`: compare two int8 files by everything this room has, as one report."""
+"""`prove`: compare two int8 files by outputs, integers, layers and proofs, in one report."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -29,7 +29,7 @@ from mobiledeploy.verify.outputs.runners import open_runners
 from mobiledeploy.verify.report import Comparison, Divergence, LayerRow, VerifyReport
 
 SUSPECTS: Final = 6
-"""Images of each set that are searched for the first layer that diverges, besides the worst."""
+"""Images of each set, besides the worst, in which the first diverging layer is searched."""
 
 
 def prove(
@@ -45,13 +45,13 @@ def prove(
         both: The two files.
         sets: Images, at least one set, none empty.
         options: How much to do.
-        progress: Told after every batch.
+        progress: Called after every batch.
 
     Returns:
-        The report, and with `options.keep` what the first file answered to each set.
+        The report, and with `options.keep` the first file's outputs for each set.
 
     Raises:
-        ParityError: The files are not of one shape, or their outputs do not vary.
+        ParityError: The files have different shapes, or their outputs do not vary.
         CorruptFileError: A file is damaged.
     """
     progress(Event("verify", "reading and loading both files", 0, None))
@@ -91,7 +91,7 @@ def _with_certificate(
     threads: int,
     progress: Progress,
 ) -> VerifyReport:
-    """Return a report that also holds the certificate, and fails where that does."""
+    """Return a report with the certificate, which fails if the certificate does not hold."""
     from mobiledeploy.verify.proof import certificate
 
     by_format = {opened.file.format: opened for opened in both}
@@ -123,7 +123,7 @@ def _with_layers(
     *,
     images: int,
 ) -> VerifyReport:
-    """Return a report that also holds what was seen inside; only a failure has a divergence."""
+    """Return a report with the rows of the layers and, if it fails, the divergence."""
     warnings = report.warnings
     if report.holds and divergence is not None:
         warnings = (
@@ -140,9 +140,9 @@ def _with_layers(
 
 
 def same_grid(both: tuple[OpenFile, OpenFile]) -> bool | None:
-    """Return whether the ONNX file is what we would write from the `.tflite`'s integers.
+    """Return whether the ONNX file is what a build would write from the `.tflite`'s integers.
 
-    None where there is no such pair, or the `.tflite` holds more than integer graphs do.
+    None if the files are not a `.tflite` and an `.onnx`, or the `.tflite` is not an integer graph.
     """
     by_format = {opened.file.format: opened for opened in both}
     if len(by_format) < len(both):
@@ -154,7 +154,7 @@ def same_grid(both: tuple[OpenFile, OpenFile]) -> bool | None:
     try:
         certificates = certify(graph)
     except ConversionError:
-        return False  # an ADD that no ONNX scales can reproduce: not a file of ours
+        return False  # an ADD that no ONNX scales can reproduce: no build wrote this file
     io = _io(by_format["onnx"])
     if io is None:
         return False
@@ -173,7 +173,7 @@ def _io(opened: OpenFile) -> Io | None:
 def _with_structure(
     report: VerifyReport, compared: StructureReport, *, same: bool | None
 ) -> VerifyReport:
-    """Return a report that also judges the files' integers, whatever the images showed."""
+    """Return a report that also fails where the files' integers are not the same function."""
     failures, warnings, proven, by_integers = report.failures, report.warnings, [], ""
     if same:
         proven.append(
@@ -206,7 +206,7 @@ def _with_structure(
 
 
 def _suspects(sets: Sequence[ImageSet], comparisons: Sequence[Comparison]) -> Suspects:
-    """Return the images of all sets that differ most, and then some of every set."""
+    """Return the image of each set that differs most, then some more of every set."""
     worst: list[tuple[ImageSet, int]] = []
     others: list[tuple[ImageSet, int]] = []
     for images in sets:

@@ -1,4 +1,4 @@
-"""`verify`: compare two files that claim to be the same classifier, whoever made them."""
+"""`verify`: compare any two files that claim to be the same classifier."""
 
 import dataclasses
 import math
@@ -30,15 +30,15 @@ from mobiledeploy.verify.report import VerifyReport
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Observed:
-    """A verification, with what its report was made from.
+    """A report with the data that it was made from.
 
     Attributes:
-        report: What was found.
+        report: The report.
         files: The two files.
         sets: The images, in the report's order.
-        answers: With `Options.keep`, what the first file answered to each set.
-        scale: Real units of a step of the answers' logits; None if those are probabilities.
-        class_names: By label; empty if they are not known.
+        answers: With `Options.keep`, the first file's outputs for each set.
+        scale: Real value of one step of the logits in `answers`; None if those are probabilities.
+        class_names: Names of the classes by label; empty if they are not known.
     """
 
     report: VerifyReport
@@ -61,7 +61,7 @@ def verify(
     options: Options = DEFAULT,
     progress: Progress = silent,
 ) -> VerifyReport:
-    """Compare two files, each run in a process of its own.
+    """Return the report on two files, each run in a separate process.
 
     Arguments and errors are those of `observe`.
     """
@@ -80,21 +80,21 @@ def observe(
     options: Options = DEFAULT,
     progress: Progress = silent,
 ) -> Observed:
-    """Compare two files, and return also what the report was made from.
+    """Compare two files, and return the report with the data that it was made from.
 
     Args:
-        first: A `.tflite` or an `.onnx`; its grids are the ruler.
+        first: A `.tflite` or an `.onnx`; differences are counted in steps of its grids.
         second: Another one.
         data: Photos to compare on, see `data.sources.open_dataset`; None: synthetic images.
-        samples: How many of them to take.
+        samples: How many images to take; None for all photos, or the default of synthetic ones.
         options: How much to do.
-        progress: Told after every batch.
+        progress: Called after every batch.
 
     Raises:
         RequestError: There is no such file, no such data, or no photo that can be decoded.
         StorageError: There is no room for the photos' pixels in the temporary folder.
-        CorruptFileError: A file is damaged, or a runtime died of it.
-        ConversionError: A file is no graph with one input and one output.
+        CorruptFileError: A file is damaged, or a runtime crashed on it.
+        ConversionError: A file is not a graph with one input and one output.
         ParityError: The files do not take the same images or give the same number of classes.
     """
     names = [path.name for path in (first, second)]
@@ -158,10 +158,10 @@ def _assumed(chosen: Photos, images: ImageSet, classes: int) -> tuple[str, ...]:
 
 
 def _claims(both: tuple[OpenFile, OpenFile]) -> tuple[tuple[int, int, int], int]:
-    """Return the shape of the images and the number of classes, which both files must share.
+    """Return the shape of the images and the number of classes, equal in both files.
 
     Raises:
-        ParityError: They do not.
+        ParityError: The files differ in one of them.
     """
     claims = []
     for opened in both:

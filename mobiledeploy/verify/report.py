@@ -1,9 +1,9 @@
-"""`VerifyReport`: everything that verification finds, as plain data.
+"""`VerifyReport`: all results of a verification, as plain data.
 
-It becomes JSON as docs/schemas/verify.schema.json and certificate.schema.json say.
+Its JSON is described by docs/schemas/verify.schema.json and certificate.schema.json.
 
-An LSB is a step of the grid on which the first file's logits (or scores) lie. Where both files
-have the same grid all differences are whole numbers.
+An LSB is a step of the grid of the first file's logits (or scores). Where both files have the same
+grid, all differences are whole numbers.
 """
 
 import dataclasses
@@ -19,16 +19,15 @@ FailureKind: TypeAlias = Literal["signal", "time", "memory", "nonsense", "refusa
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class RuntimeFailure:
-    """A runtime that died of a file, or refused it, where what apps use may have run it.
+    """How a runtime crashed on a file or refused it.
 
     Attributes:
-        kind: `signal`: it was killed by one. `time`, `memory`: it took more than it may.
-            `nonsense`: its process answered what is no answer. `refusal`: it said that it cannot
-            run the file.
-        detail: The signal's name, the limit, or what it said.
-        inputs: The set of images that it died on; empty where it did not come so far.
+        kind: `signal`: a signal killed it. `time`, `memory`: it exceeded its limit. `nonsense`:
+            its process sent an invalid reply. `refusal`: it reported that it cannot run the file.
+        detail: The signal's name, the limit, or the runtime's own message.
+        inputs: The set of images that it crashed on; empty if it did not get that far.
         images: How many images of that set it was to run.
-        number: Which of those it dies of on its own, from 1; None if that is not known.
+        number: Which of those crashes it when run alone, from 1; None if that is not known.
         image: Name of that image; empty if it is not known.
     """
 
@@ -41,7 +40,7 @@ class RuntimeFailure:
 
     @property
     def words(self) -> str:
-        """What happened and where, in words that follow the runtime's name."""
+        """What happened and on which images, to follow the runtime's name in a sentence."""
         return self.how if self.kind == "refusal" else f"{self.how} {self.place}"
 
     @property
@@ -53,7 +52,7 @@ class RuntimeFailure:
 
     @property
     def place(self) -> str:
-        """On which images the runtime died."""
+        """On which images the runtime crashed."""
         if not self.inputs:
             return "while it loaded the file"
         if self.number is None:
@@ -69,7 +68,7 @@ def failure_of(
     number: int | None = None,
     image: str = "",
 ) -> RuntimeFailure:
-    """Return the facts of what a session raised; see `RuntimeFailure` for the other arguments."""
+    """Return an error of a session as a failure; see `RuntimeFailure` for the other arguments."""
     if isinstance(error, CorruptFileError):
         return RuntimeFailure(kind="refusal", detail=str(error))
     return RuntimeFailure(
@@ -86,18 +85,18 @@ Status: TypeAlias = Literal["proven", "sampled", "not proven"]
 
 Method: TypeAlias = Literal["structure", "enumeration", "samples", "none"]
 """`structure`: both files hold the same integers, and both kernels do the same operations with
-them. `enumeration`: both kernels' arithmetic was computed for every input that there is."""
+them. `enumeration`: both kernels' arithmetic was computed for every possible input."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Accumulator:
-    """What the int32 sums of a layer with weights can be, over all inputs that there are.
+    """Range of the int32 sums of a layer with weights, over every possible input.
 
     Attributes:
-        lowest: Of all channels, bias included.
-        highest: Likewise.
-        exact: Whether all of them are float32 values: at most 2**24. Others are rounded when they
-            are converted, in both runtimes alike.
+        lowest: Lowest sum of any channel, bias included.
+        highest: Highest sum of any channel, bias included.
+        exact: Whether all sums are at most 2**24, so that float32 holds them exactly. Larger ones
+            are rounded when they are converted, alike in both runtimes.
     """
 
     lowest: int
@@ -107,18 +106,18 @@ class Accumulator:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class LayerProof:
-    """A layer of the `.tflite` and its counterpart in the `.onnx`.
+    """The proof of a layer of the `.tflite` and its counterpart in the `.onnx`.
 
     Attributes:
         layer: Name in the `.tflite`; empty where only the `.onnx` has it.
         counterpart: Name in the `.onnx`; empty where there is none.
         kind: What it computes, such as `conv`.
-        status: What is known.
-        method: How.
-        cases: Inputs of the enumeration or of the samples; 0 for a proof by structure.
+        status: Whether it is proven, only sampled, or not proven.
+        method: How it was proven or sampled.
+        cases: Number of inputs enumerated or sampled; 0 for a proof by structure.
         statement: What was found, in words.
         reasons: Why it is not proven; empty if it is.
-        accumulator: Of a layer with weights that is proven.
+        accumulator: Range of the sums of a proven layer with weights.
     """
 
     layer: str
@@ -134,12 +133,13 @@ class LayerProof:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class RunCheck:
-    """Something that was tried on this machine, on samples.
+    """A check that was run on samples, on this machine.
 
     Attributes:
-        name: What.
-        holds: Whether it came out as it must.
-        cases: Images, pairs or sums of codes, inputs of single layers, or ways of running them.
+        name: Name of the check.
+        holds: Whether it passed.
+        cases: How many images, pairs or sums of codes, inputs of layers, or ways of running it
+            covered.
         statement: What was done, in words.
         reasons: What went wrong; empty if it holds.
     """
@@ -153,13 +153,13 @@ class RunCheck:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class CertifiedFile:
-    """A file that the certificate speaks of, and nothing but these bytes.
+    """A file to which the certificate applies: these bytes only.
 
     Attributes:
         format: `tflite` or `onnx`.
         size: Bytes.
         sha256: Hexadecimal digest of the bytes.
-        runtime: What ran it, with version.
+        runtime: Name and version of the runtime that ran it.
     """
 
     format: str
@@ -170,18 +170,18 @@ class CertifiedFile:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class FilesCertificate:
-    """What is known of two files; JSON as docs/schemas/certificate.schema.json says.
+    """The certificate of two files; its JSON is described by docs/schemas/certificate.schema.json.
 
     Attributes:
-        version: Of this form.
-        holds: Whether every layer before the softmax is proven, and every sample as it must be.
-        verdict: In a sentence.
+        version: Version of the certificate's format.
+        holds: Whether every layer before the softmax is proven, and every sample passed.
+        verdict: The result in a sentence.
         files: The `.tflite`, then the `.onnx`.
-        layers: A proof a layer, in the running order of the `.tflite`.
-        checks: What was tried on this machine.
+        layers: A proof for each layer, in the running order of the `.tflite`.
+        checks: The checks that were run on this machine.
         sampled: What was only sampled, in words.
-        cpu: On which the samples ran.
-        machine: Its architecture.
+        cpu: The CPU on which the samples ran.
+        machine: The CPU's architecture.
     """
 
     version: int
@@ -197,23 +197,24 @@ class FilesCertificate:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class LayerRow:
-    """How a layer's codes differ between the two files, over the images that localise.
+    """How a layer's codes differ between the two files, over the images that were searched.
 
     Attributes:
         layer: Its name.
         operator: `CONV_2D`, `ADD` and so on.
-        max_lsb: Largest difference between the two files, end to end: errors of earlier layers
+        max_lsb: Largest difference between the two files run end to end: errors of earlier layers
             included.
         differing: Share of elements that differ, 0..1, end to end.
-        first_error: Largest difference between what the first file's runtime gives and what the
-            NumPy oracle computes with that file's integers from the codes that really reached
-            the layer: errors of earlier layers excluded. None where the oracle cannot judge.
-        second_error: The same of the second file, its runtime and its integers.
-        alone_max_lsb: Largest difference between the layer cut out of the first file and cut out
-            of the second one, each in its runtime, on the codes that reached it in the first
-            file: errors of earlier layers excluded. Where the files have other grids for what it
-            reads, the codes are moved to the second one's first. None where it cannot be cut out.
-        alone_differing: Share of elements that differ then, 0..1.
+        first_error: Largest difference between the output of the first file's runtime and the
+            NumPy oracle, which computes the layer with that file's integers from the codes that
+            really reached it: errors of earlier layers excluded. None where the oracle does not
+            cover the layer.
+        second_error: The same for the second file, its runtime and its integers.
+        alone_max_lsb: Largest difference between the layer cut out of the first file and out of
+            the second, each in its runtime, on the codes that reached it in the first file:
+            errors of earlier layers excluded. Where the inputs' grids differ, the codes are first
+            requantised to the second file's. None where it cannot be cut out.
+        alone_differing: Share of elements that differ between the cut-outs, 0..1.
     """
 
     layer: str
@@ -228,7 +229,7 @@ class LayerRow:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class HotChannel:
-    """A channel of the diverging layer, worst first.
+    """A channel of the diverging layer with large differences.
 
     Attributes:
         channel: Its index.
@@ -250,16 +251,15 @@ class Divergence:
         other: Its name in the second file.
         operator: `CONV_2D`, `ADD` and so on; `INPUT` where the codes of the input differ.
         position: 1 for the first layer after the input; 0 for the input.
-        layers: How many layers there are.
-        image: Name of the image that shows it best: the one with the largest difference.
-        images: How many images were looked at.
+        layers: How many layers the first file has.
+        image: Name of the image with the largest difference.
+        images: How many images were searched.
         blamed: Name of the participant that does not compute what its own file's integers say.
-            Empty where both do, so that it is the files' integers that differ, and where that
-            cannot be told.
-        histogram: Difference (second minus first) in steps, and how many elements differ by it,
-            on the image that shows it best.
-        channels: The worst channels of the layer, at most eight.
-        cause: Why, in a sentence.
+            Empty where both do (then the files' integers differ) or where that is not known.
+        histogram: Difference (second minus first) in LSB, and how many elements differ by it, on
+            the image with the largest difference.
+        channels: The channels with the largest differences, worst first, at most eight.
+        cause: Why the layer diverges, in a sentence.
         reason: `cause`, clause by clause; not in JSON.
     """
 
@@ -278,13 +278,13 @@ class Divergence:
 
     @property
     def headline(self) -> str:
-        """The most telling clause of the cause; all of it where the clauses are not known."""
+        """The most informative clause of the cause; the whole cause if its clauses are unknown."""
         return self.reason.headline or self.cause
 
 
 Level: TypeAlias = Literal["quick", "full"]
 RECORD: Final = "record"
-"""Stands for a participant: the answers on record in a build."""
+"""Name of a participant: the outputs recorded in a build."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -298,7 +298,7 @@ class FileFacts:
         sha256: Hexadecimal digest of the bytes.
         input: Type, layout, shape and grid of the input, in words.
         output: The same of the logits, and whether a softmax follows.
-        fed: How pixels became its input, in words.
+        fed: How pixels were converted to its input, in words.
     """
 
     name: str
@@ -315,11 +315,10 @@ class InputFacts:
     """A set of images that went through the files.
 
     Attributes:
-        name: What they are, in the plural.
-        images: How many.
+        name: What the images are, in the plural.
+        images: How many images it has.
         labelled: Whether their classes are known.
-        distinct: Different vectors of logits among the first file's answers: 1 would prove
-            nothing.
+        distinct: How many different vectors of logits the first file gave: 1 would prove nothing.
     """
 
     name: str
@@ -330,17 +329,17 @@ class InputFacts:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Participant:
-    """A row and a column of the matrix: a file in a runtime.
+    """A file in a runtime: a row and a column of the matrix.
 
     Attributes:
-        name: Short and unique: the runtime's title, and the file where that says too little.
+        name: Short and unique: the runtime's title, with the file where that is ambiguous.
         file: Name of the file; empty for the float network.
-        runtime: With version.
-        images: How many it ran: slow ones take an evenly spread part of each set.
+        runtime: Name and version of the runtime.
+        images: How many images it ran: slow runtimes run only a part of each set.
         exact: Whether it has to equal the first participant, logit by logit. The others round
-            differently by design and are reported only.
+            differently by design and are only reported.
         failure: How the runtime failed on the file; None, and absent from the JSON, if it did
-            not. `images` are then those that it answered before.
+            not. After a failure, `images` counts those that it ran before.
     """
 
     name: str
@@ -358,11 +357,11 @@ class Comparison:
     Attributes:
         inputs: What the images were; `all` for all sets together.
         first: Name of a participant.
-        second: Name of another one; `record` for the answers on record in a build.
-        images: How many both ran.
+        second: Name of another one; `record` for the outputs recorded in a build.
+        images: How many images both ran.
         exact_logits: Images on which every logit is equal.
-        max_logits_lsb: Largest difference of a logit, in steps.
-        mean_logits_lsb: Mean absolute difference over all logits of all images, in steps.
+        max_logits_lsb: Largest difference of a logit, in LSB.
+        mean_logits_lsb: Mean absolute difference over all logits of all images, in LSB.
         max_scores_lsb: Largest difference of a score, in steps of 1/256; None where one of the
             two has no softmax.
         mean_scores_lsb: Mean absolute difference over all scores, or None.
@@ -393,7 +392,7 @@ class FloatComparison:
 
     Attributes:
         inputs: What the images were.
-        images: How many.
+        images: How many images were compared.
         max_difference: Largest difference of an output, relative to the largest output.
         same_top1: Images on which the highest output is the same class.
         worst: Name of the image with the largest difference.
@@ -408,16 +407,16 @@ class FloatComparison:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class FileScore:
-    """How the float network or a file answers labelled images.
+    """The accuracy of the float network or of a file on labelled images.
 
     Attributes:
         file: `float`, or the file's name.
-        runtime: What ran it, with version.
-        labels: Images on which the highest logit is the label's.
+        runtime: Name and version of the runtime that ran it.
+        labels: How often the highest logits are the label's class.
         interval: 95 % Wilson interval of `labels.top1`, 0..1: where the accuracy on all images
-            of this kind may lie.
-        float_model: Images on which the highest logit is the float network's, or None where
-            there is no float network.
+            of this kind probably lies.
+        float_model: How often the highest logits are the float network's class; None without a
+            float network.
     """
 
     file: str
@@ -429,15 +428,15 @@ class FileScore:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class PairedTest:
-    """Is a file worse than what it was made from? McNemar's exact test on the same images.
+    """Whether one of two classifiers is better: McNemar's exact test on the same images.
 
     Attributes:
         first: `float`, or a file's name.
         second: A file's name.
-        images: How many both answered.
-        only_first: Images on which the first alone is right.
-        only_second: Images on which the second alone is right.
-        p: Two-sided p-value: how likely a difference as large is by chance alone.
+        images: How many images both ran.
+        only_first: Images on which only the first is right.
+        only_second: Images on which only the second is right.
+        p: Two-sided p-value: how likely a difference at least as large is by chance alone.
         words: The finding in a sentence.
     """
 
@@ -452,38 +451,39 @@ class PairedTest:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class VerifyReport:
-    """The proof, or what is missing from it.
+    """The result of a verification.
 
     Attributes:
         holds: Whether every requirement was met.
-        failures: What was not met, a sentence each, the most telling first.
+        failures: Requirements that were not met, a sentence each, the most important first.
         warnings: What a user should know although it fails nothing, a sentence each.
-        level: How much was asked for.
+        level: The level of verification that was asked for.
         files: The two files.
-        assumptions: What was taken for granted about the images, a sentence each.
+        assumptions: What was assumed about the images, a sentence each.
         inputs: The sets of images.
         participants: Rows and columns of the matrix; the first two have to be equal.
-        matrix: Every pair of participants over all sets, first participant first; of int8 files.
-        comparisons: The first two participants on each set, and against the record of a build.
-        float_comparisons: The same of float files.
-        scores: Of the float network and of each file on labelled images; may be empty.
-        paired: Float network against file, and file against file, on labelled images.
+        matrix: Every pair of participants over all sets, first participant first; int8 files only.
+        comparisons: The first two participants on each set, and the first against recorded
+            outputs of a build.
+        float_comparisons: The two files on each set, if they are float files.
+        scores: Accuracy of the float network and of each file on labelled images; may be empty.
+        paired: Float network against file, or file against file, on labelled images.
         structure: In what the files' integers differ, whether or not an image shows it; None
             for float files.
-        layers: Every layer, if the files had to be searched for the first that diverges, or if
-            it was asked for.
+        layers: A row for each layer, if the first diverging layer was searched for, or if the
+            rows were asked for.
         layer_images: On how many images `layers` were measured.
         divergence: The first layer that diverges, or None.
         same_grid: Whether the ONNX file is, byte for byte, what this version writes from the
             integers of the `.tflite`, with every ADD and MEAN certified over all inputs. None for
-            float files and where it makes no sense to ask.
-        proven: What holds for every input there is, a sentence each.
-        sampled: What was seen to hold on the images at hand only, a sentence each.
-        certificate: With the level `full`, of a `.tflite` and an `.onnx`: what is proven of
+            float files and where the question does not apply.
+        proven: What holds for every possible input, a sentence each.
+        sampled: What holds on the images of this verification only, a sentence each.
+        certificate: With the level `full`, for a `.tflite` and an `.onnx`: what is proven of
             every layer, by which method, for these bytes.
         cpu: The processor that this was found on.
-        runtimes: Names and versions.
-        by_integers: The one of `failures` that says what `structure` does; empty if none does.
+        runtimes: Names and versions of the runtimes.
+        by_integers: The failure that repeats the finding of `structure`; empty if there is none.
             Not in JSON.
     """
 

@@ -1,9 +1,10 @@
 """`locate`: the first layer whose codes differ between two files.
 
-Both files run end to end with every layer given out, so that errors snowball as they do in use.
-Every layer is also judged on its own: by `recompute`, from the codes that reached it, and by
-running it, cut out of both files, on the codes that reached it in the first one. So the report
-names the image that shows the difference and the runtime that does not keep to its file.
+Both files run end to end with every layer tapped, so errors of one layer reach the next ones as
+they do in an app. Every layer is also judged without errors of earlier layers: `recompute`
+computes it from the codes that reached it, and it is cut out of both files and run on the first
+file's codes. The report names the image that shows the difference, and a runtime that does not
+compute what its file says.
 """
 
 import dataclasses
@@ -35,20 +36,20 @@ from mobiledeploy.verify.outputs.runners import Runner
 from mobiledeploy.verify.report import Divergence, HotChannel, LayerRow
 
 PIECE: Final = 4
-"""Images whose every tensor is held at a time."""
+"""Images whose tensors are in memory at a time."""
 JUDGED: Final = 2
-"""Images on which every layer is computed again in NumPy; it is slow."""
+"""Images on which every layer is recomputed in NumPy, which is slow."""
 CUT: Final = 8
 """Images on which every layer is run cut out of its file."""
 ALONE: Final = frozenset({"missing layer", "extra layer", "operator"})
 
 Suspects = tuple[tuple[str, ...], Pixels]
-"""Names and pixels, the most telling images first."""
+"""Names and pixels, the images with the largest differences first."""
 
 
 @dataclasses.dataclass(slots=True, eq=False)
 class _Row:
-    """What was seen of a pair of layers so far."""
+    """Differences of a pair of corresponding layers, over the images so far."""
 
     first: int
     second: int
@@ -72,24 +73,24 @@ def locate(
     threads: int,
     progress: Progress,
 ) -> tuple[Divergence | None, tuple[LayerRow, ...]]:
-    """Return the first layer that diverges, and how every layer does.
+    """Return the first layer that diverges, and a row of differences for every layer.
 
     Args:
         both: The files.
-        runners: The files in the runtimes that apps use, first and second.
-        suspects: Images to look at.
-        judgement: Of the files, in the same order.
-        structure: The report of it: in what the files' integers differ.
+        runners: The files in the runtimes that apps use, in the same order.
+        suspects: Images to run.
+        judgement: Judgement of the files, in the same order.
+        structure: The report made from it: in what the files' integers differ.
         threads: Images that run at a time.
-        progress: Told after every few images.
+        progress: Called after every few images.
 
     Returns:
-        None for the first if neither an image nor the files' integers show a difference in any
-        layer. Where no image shows one, and where a runtime refuses a copy with every layer
-        tapped, it is the first layer whose integers differ.
+        The first layer that differs on an image. If no image shows a difference, or a runtime
+        refuses a copy with every layer tapped, the first layer whose integers differ; None if
+        there is none.
     """
     if any(reading.arithmetic(opened.reading) == "floats" for opened in both):
-        return None, ()  # nothing in it has codes to be compared
+        return None, ()  # floats: no codes to compare
     ungridded = [opened.file.name for opened in both if opened.reading.input.scale is None]
     if ungridded:
         return _by_integers(structure, f"{ungridded[0]} has no grid at its input"), ()
@@ -124,7 +125,7 @@ def _run_alone(
     alignment: Alignment,
     pixels: Pixels,
 ) -> None:
-    """Add to each row what its layers do on their own."""
+    """Add to each row how its layers, cut out of their files, differ on the same codes."""
     single_layers = open_single_layers(runs, alignment)
     for start in range(0, len(pixels), PIECE):
         piece = pixels[start : start + PIECE]
@@ -137,7 +138,7 @@ def _run_alone(
 
 
 def _by_integers(structure: StructureReport, why: str) -> Divergence | None:
-    """Return the first layer whose integers differ, for want of an image that shows it."""
+    """Return the first layer whose integers differ, where no image shows a difference."""
     first, reason = structure.first, structure.reason.with_(why)
     if first is None:
         return None
@@ -158,7 +159,7 @@ def _by_integers(structure: StructureReport, why: str) -> Divergence | None:
 
 
 def _allowed(row: _Row, both: tuple[OpenFile, OpenFile]) -> int:
-    """Return by how many steps kernels of a layer differ among themselves."""
+    """Return by how many LSB correct kernels of a layer may differ from each other."""
     if row.first == INPUT:
         return 0
     operator: object = table.of_kind(both[0].reading.layers[row.first].kind)
@@ -234,7 +235,7 @@ def _divergence(
         None,
     )
     reason = _reason(row, layer, blamed, structure)
-    # An image's codes are the same where a pixel value has one; then only what they mean differs.
+    # Inputs can have equal codes on different grids: then only the real values differ.
     shown = None if layer is None and row.same_codes else row.worst
     if layer is None and row.same_codes:
         said = "an image becomes the same codes in both files, which stand for other values"
@@ -242,7 +243,7 @@ def _divergence(
     operator, position = "INPUT" if layer is None else layer.op, row.first + 1
     earlier = structure.first
     if earlier is not None and earlier.position <= row.first and _unseen(earlier, both):
-        # Nothing can be compared where one file lacks a layer or its codes: it shows further on.
+        # Where one file lacks a layer or its codes, the difference only shows in a later layer.
         names = [earlier.name, earlier.other or earlier.name]
         operator, position = earlier.kind, earlier.number
     return Divergence(
@@ -262,7 +263,7 @@ def _divergence(
 
 
 def _unseen(difference: Difference, both: tuple[OpenFile, OpenFile]) -> bool:
-    """Whether a difference stands where there are no codes of both files to compare."""
+    """Whether a difference is in a layer without codes in both files to compare."""
     return difference.field in ALONE or any(
         layer.output.scale is None and layer.name == name
         for opened, name in zip(both, (difference.layer, difference.other), strict=True)
@@ -273,7 +274,7 @@ def _unseen(difference: Difference, both: tuple[OpenFile, OpenFile]) -> bool:
 def _reason(
     row: _Row, layer: StoredLayer | None, blamed: Runner | None, structure: StructureReport
 ) -> Cause:
-    """Return why a layer differs: integers that differ here or before, or else the runtime."""
+    """Return why a layer differs: integers that differ here or earlier, else the runtime."""
     if structure.first is not None and structure.first.position <= row.first:
         return structure.reason
     if layer is None:
@@ -311,7 +312,7 @@ MOST_CHANNELS: Final = 8
 
 
 def _histogram(differences: LayerCodes | None) -> tuple[tuple[int, int], ...]:
-    """Return by how many steps codes differ, and how many do; those that do not are left out."""
+    """Return (difference in LSB, number of elements) for each difference other than 0."""
     if differences is None:
         return ()
     steps, counts = np.unique(differences, return_counts=True)

@@ -1,8 +1,8 @@
-"""Run every layer of both files on its own, on codes that no image may bring about.
+"""Run every layer of both files on its own, on codes that images might never produce.
 
-The certificate proves layers by their arithmetic; here the installed runtimes compute it, each
-layer cut out of its file, on what its operator's module offers as `trials`: additions for every
-pair of codes, means for their sums, convolutions where their sums are widest.
+The certificate proves layers by their arithmetic. Here the installed runtimes run each layer, cut
+out of its file, on the `trials` of its operator's module: additions on every pair of codes, means
+on sums of codes, convolutions where their sums are largest.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -28,15 +28,15 @@ def each_layer(
     *,
     progress: Progress,
 ) -> tuple[RunCheck, ...]:
-    """Return whether both files' layers, cut out, give the same codes on extreme ones.
+    """Return whether both files' layers, cut out, give the same codes on extreme inputs.
 
-    Each is also compared with the NumPy kernels that the proofs speak of.
+    Each is also compared with the NumPy kernels on which the proofs rest.
 
     Args:
         single_layers: Both files, the `.tflite` first.
-        pairs: Indices of layers that belong together.
-        run: Both layers of a pair.
-        progress: Told after every layer.
+        pairs: Indices of corresponding layers.
+        run: Runs both layers of a pair.
+        progress: Called after every layer.
     """
     layers = single_layers.cutters[0].opened.reading.layers
     runtimes = " and ".join(cutter.runtime for cutter in single_layers.cutters)
@@ -69,7 +69,7 @@ def each_layer(
 
 
 def _all_trials() -> tuple[Trials, ...]:
-    """Return the trials of all operators, those of operators with few cases first."""
+    """Return the trials of all operators, first of those whose cases can be enumerated."""
     operators = sorted(table.OPERATORS, key=lambda operator: not isinstance(operator, Certified))
     every = (operator.TRIALS for operator in operators)
     return tuple(dict.fromkeys(trials for trials in every if trials is not None))
@@ -81,7 +81,7 @@ def _trials(layer: StoredLayer) -> Trials | None:
 
 
 def _codes(single_layers: SingleLayers, index: int) -> tuple[dict[int, LayerCodes], int]:
-    """Return codes for what a layer reads, and how many cases they are."""
+    """Return codes for each source that a layer reads, and how many cases they cover."""
     opened = single_layers.cutters[0].opened
     layer = opened.reading.layers[index]
     operator = table.of_kind(layer.kind)
@@ -89,7 +89,7 @@ def _codes(single_layers: SingleLayers, index: int) -> tuple[dict[int, LayerCode
     if operator is None or any(not shape or min(shape) < 1 for shape in shapes):
         raise ConversionError("the shape of what it reads is not known")
     batches, count = operator.trials(layer, shapes)
-    # Of a tensor that is read twice, the first batch counts.
+    # A tensor that is read twice gets the first of its batches.
     read = zip(reversed(layer.reads), reversed(batches), strict=True)
     codes = {one.source: batch.astype(np.int16) for one, batch in read}
     return codes, count if len(codes) == len(layer.reads) else QMAX - QMIN + 1

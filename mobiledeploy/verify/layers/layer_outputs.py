@@ -1,7 +1,8 @@
-"""`LayerOutputs`: a file that gives out what each of its layers computes, as codes.
+"""`LayerOutputs`: a file with every layer tapped, its outputs given as codes.
 
-The codes are in the common form, int8 and channels last. Run end to end, as the file is used: an
-error of one layer goes on into the next ones. `single_layer` runs each layer on its own.
+The codes are int8, channels last, whatever the file's own type and layout. The file runs end to
+end, as in an app: an error of one layer reaches the next ones. `single_layer` runs each layer on
+its own.
 """
 
 import dataclasses
@@ -25,20 +26,20 @@ LayerCodes: TypeAlias = npt.NDArray[np.int16]
 """Shape (batch, height, width, channels) or (batch, channels)."""
 
 FAR: Final = 2**14
-"""Steps that stand for any larger difference."""
+"""Difference in LSB that stands for itself and all larger ones."""
 _COMMON: Final = "NHWC"
 
 
 def read_codes(array: Array, tensor: StoredTensor) -> LayerCodes:
-    """Return the codes in what a runtime gave for a tensor.
+    """Return a runtime's output for a tensor as codes, channels last.
 
     Raises:
-        ParityError: It gave NaN. (Infinite values are `FAR` steps off.)
+        ParityError: The output holds NaN. (Infinite values become `FAR`.)
     """
     if array.dtype == np.float32:
         if np.isnan(array).any():
             raise ParityError(f"a runtime gives NaN for the layer `{tensor.name}`")
-        # A border's output, taken off its grid: dividing gives the codes back exactly.
+        # The runtime dequantised the output: dividing by the scale restores the codes exactly.
         with np.errstate(all="ignore"):  # scales of damaged files
             steps = np.rint(array.astype(np.float64) / float(tensor.scale or 1))
         steps = np.nan_to_num(steps, nan=FAR, posinf=FAR, neginf=-FAR)
@@ -48,22 +49,24 @@ def read_codes(array: Array, tensor: StoredTensor) -> LayerCodes:
         codes = array.astype(np.int16) - np.int16(128 if array.dtype == np.uint8 else 0)
     if codes.ndim == 4 and sorted(tensor.axes) == sorted(_COMMON):
         codes = codes.transpose([tensor.axes.index(axis) for axis in _COMMON])
-    # A vector may be written as an image of one pixel. What a runtime gives need not have the
-    # shape that the file says.
+    # A vector may be stored as an image of one pixel, and a runtime's output may have another
+    # shape than the file states.
     declared = (len(codes), *tensor.shape)
     return codes.reshape(declared) if codes.size == math.prod(declared) else codes
 
 
 def write_codes(codes: LayerCodes, tensor: StoredTensor, info: TensorInfo) -> Array:
-    """Return what a runtime takes for the codes of a tensor; `read` gives them back.
+    """Return codes of a tensor in the type and layout that a runtime takes.
+
+    The inverse of `read_codes`.
 
     Args:
-        codes: Within int8.
-        tensor: As the file describes it.
-        info: As the runtime does.
+        codes: Values in the int8 range.
+        tensor: The tensor as the file describes it.
+        info: The tensor as the runtime describes it.
 
     Raises:
-        ConversionError: There are more or fewer codes than fit.
+        ConversionError: The tensor has another number of elements.
     """
     if codes.size != len(codes) * math.prod(info.shape):
         raise ConversionError(
@@ -75,7 +78,7 @@ def write_codes(codes: LayerCodes, tensor: StoredTensor, info: TensorInfo) -> Ar
         codes = image.transpose([_COMMON.index(axis) for axis in tensor.axes])
     codes = np.ascontiguousarray(codes).reshape(len(codes), *info.shape)
     if info.dtype == np.float32:
-        # In the middle of a step, where no runtime can round otherwise.
+        # The centre of a quantisation step, where every runtime rounds to the same code.
         centred = (codes - int(tensor.zero_point or 0)).astype(np.float32)
         return centred * np.float32(tensor.scale or 0)
     offset = 128 if info.dtype == np.uint8 else 0
@@ -95,20 +98,20 @@ def to_grid(codes: LayerCodes, own: StoredTensor, grid: StoredTensor) -> LayerCo
 
 
 def clipped(codes: LayerCodes) -> LayerCodes:
-    """Return codes that int8 can hold."""
+    """Return codes clipped to the range of int8."""
     return np.clip(codes, QMIN, QMAX)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class LayerOutputs:
-    """A file in a runtime that gives out its layers.
+    """A file in a runtime, with its layers tapped.
 
     Attributes:
         opened: The file.
-        session: It, tapped.
-        feed: From pixels to its input.
-        codes_feed: From pixels to the codes of its input.
-        place: Of each tapped layer's index, where it stands among the outputs.
+        session: The loaded file with its taps.
+        feed: Converts pixels to its input.
+        codes_feed: Converts pixels to the int8 codes of its input.
+        place: Position of each tapped layer among the session's outputs, by the layer's index.
     """
 
     opened: OpenFile
@@ -129,7 +132,7 @@ class LayerOutputs:
 
 
 def inputs_of(reading: Reading, index: int, codes: dict[int, LayerCodes]) -> list[Int8] | None:
-    """Return what reached a layer; None if that is not known, or not of the shape it should be."""
+    """Return the codes that a layer reads; None if some are missing or have another shape."""
     inputs = []
     for read in reading.layers[index].reads:
         source = reading.input if read.source == INPUT else reading.layers[read.source].output
@@ -146,14 +149,14 @@ def give_out_layers(
 
     Args:
         both: The files.
-        layers: Indices of each one's layers; those without codes are left out.
+        layers: Indices of each file's layers; those without codes are left out.
         threads: Images that run at a time.
 
     Raises:
-        CorruptFileError: A runtime refuses the copy.
-        RuntimeDiedError: A runtime dies of it.
+        CorruptFileError: A runtime refuses the tapped copy.
+        RuntimeDiedError: A runtime crashes on it.
         ConversionError: A layer's tensor cannot be tapped.
-        ParityError: A file takes no images.
+        ParityError: A file does not take images.
     """
     loaded = [
         _load(opened, opened.primary, _names(opened, indices), threads)
@@ -178,8 +181,8 @@ def in_other_runtime(runtime: Runtime, like: LayerOutputs, *, threads: int) -> L
 
     Raises:
         CorruptFileError: The runtime refuses the file.
-        RuntimeDiedError: The runtime dies of it.
-        ConversionError: A layer's tensor cannot be tapped, though it runs all files.
+        RuntimeDiedError: The runtime crashes on it.
+        ConversionError: A layer's tensor cannot be tapped, in a runtime that runs all files.
     """
     opened = like.opened
     names = {index: opened.reading.layers[index].name for index in like.place}
@@ -203,7 +206,7 @@ def _names(opened: OpenFile, indices: Sequence[int]) -> dict[int, str]:
 def _load(
     opened: OpenFile, runtime: Runtime, names: Mapping[int, str], threads: int
 ) -> tuple[Session, dict[int, int]]:
-    # The file's own output cannot be tapped: it is there already.
+    # The file's own output needs no tap.
     own = opened.reading.output.name
     taps = list(dict.fromkeys(name for name in names.values() if name != own))
     session = opened.load(runtime, taps=taps, threads=threads)
@@ -213,6 +216,6 @@ def _load(
 
 
 def _as_codes(info: TensorInfo) -> TensorInfo:
-    """Return an input as int8 codes, channels last."""
+    """Return the description of an input, changed to int8 and channels last."""
     shape = info.shape if info.shape[-1] in {1, 3} else (*info.shape[1:], info.shape[0])
     return TensorInfo(name=info.name, dtype=np.dtype(np.int8), shape=shape)

@@ -1,8 +1,8 @@
-"""`error`: whether a runtime computes of one layer what its file's integers say.
+"""`error`: whether a runtime computes for one layer what its file's integers say.
 
-Errors do not snowball here: a layer is computed again in NumPy from the codes that really reached
-it, with the arithmetic that the runtime is known for. Where both runtimes keep to their files, but
-the outputs differ, the files hold different integers; where one does not, it is the runtime.
+Errors of earlier layers have no effect: a layer is recomputed in NumPy, with the arithmetic of the
+runtime's kernels, from the codes that really reached it. Where both runtimes match their files but
+the outputs differ, the files hold different integers; where one does not, the runtime differs.
 """
 
 from collections.abc import Iterator, Sequence
@@ -22,17 +22,17 @@ from mobiledeploy.verify.layers import layer_outputs
 def error(
     layer: StoredLayer, file: Format, inputs: Sequence[Int8], output: layer_outputs.LayerCodes
 ) -> int | None:
-    """Return by how many steps a layer's output is off, at most.
+    """Return the largest error of a layer's output, in LSB.
 
     Args:
         layer: As its file describes it.
-        file: Format of the file: it decides whose kernels are expected.
+        file: Format of the file: it decides which runtime's kernels are expected.
         inputs: Codes that reached it, shape (batch, height, width, channels) or (batch, channels).
-        output: Codes that it gave, same layout.
+        output: Its output codes, same layout.
 
     Returns:
-        0 if every code is what one of the runtime's kernels for any CPU gives; None for a layer
-        that the oracle does not know.
+        0 if every code is the result of one of the runtime's kernels, for this CPU or another;
+        None for a layer that the NumPy kernels do not cover.
     """
     right = [codes.reshape(output.shape) for codes in _right(layer, file, inputs)]
     if not right:
@@ -43,20 +43,20 @@ def error(
 
 
 def _right(layer: StoredLayer, file: Format, inputs: Sequence[Int8]) -> Iterator[Codes]:
-    """Yield what each kernel that the runtime may choose gives; nothing if that is not known."""
+    """Yield the output of each kernel that the runtime may choose; nothing if none is known."""
     if layer.table is not None and not layer.faults:
         yield layer.table[inputs[0].astype(np.int64) - QMIN].astype(np.int64)
     known = node_of(layer, [codes.shape[1:] for codes in inputs])
     if known is None:
         return
     operator, node, grids = known
-    # An image of one pixel is described as a vector.
+    # The layer describes an image of one pixel as a vector.
     batches = [
         codes.reshape(len(codes), *grid.shape) for codes, grid in zip(inputs, grids, strict=True)
     ]
     try:
         node.check(grids)
     except ConversionError:
-        return  # no layer of any classifier
+        return  # not a layer that the kernels take
     with oracle.one_blas_thread():
         yield from codes_by_each_kernel(operator, file, node, grids, batches, layer.op)

@@ -1,9 +1,9 @@
 """`SingleLayers`: corresponding layers of two files, each cut out of its file, on the same codes.
 
-So an error does not go on into the next layer, and codes come into reach that no image brings
-about. A cut-out holds what the runtime fuses with the layer (padding, activation, the pairs around
-it); see `formats.tflite.edit` and `formats.onnx.edit`. A layer that reads the image takes the
-file's own input, with what the file does to it first.
+Errors of earlier layers have no effect, and a layer can run on codes that no image produces. A
+cut-out includes what the runtime fuses with the layer (padding, activation, its QDQ pairs); see
+`formats.tflite.edit` and `formats.onnx.edit`. A layer that reads the image takes the file's own
+input, together with the operators before it.
 """
 
 import dataclasses
@@ -27,14 +27,14 @@ from mobiledeploy.verify.outputs.opened_file import OpenFile
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class SingleLayer:
-    """A layer as a model of its own.
+    """A layer as a separate model.
 
     Attributes:
         opened: The file that it was cut from.
-        layer: As the file describes it.
+        layer: The layer as the file describes it.
         sources: Indices of the layers that it reads, or `INPUT`; each once.
-        inputs: Of the model, one a source.
-        model: The bytes, in the file's format.
+        inputs: Inputs of the model, one for each source.
+        model: Bytes of the model, in the file's format.
     """
 
     opened: OpenFile
@@ -44,15 +44,15 @@ class SingleLayer:
     model: bytes
 
     def run(self, codes: Mapping[int, LayerCodes]) -> LayerCodes:
-        """Return the layer's codes.
+        """Return the layer's output codes.
 
         Args:
-            codes: Of each source.
+            codes: Codes of each source.
 
         Raises:
-            ConversionError: LayerCodes are missing, or of another shape than the layer reads.
+            ConversionError: Codes are missing, or have another shape than the layer reads.
             CorruptFileError: The runtime refuses the model.
-            RuntimeDiedError: The runtime dies of it.
+            RuntimeDiedError: The runtime crashes on it.
         """
         missing = [source for source in self.sources if source not in codes]
         if missing:
@@ -72,8 +72,8 @@ class LayerCutter:
 
     Attributes:
         opened: The file.
-        sizes: Of one image, of tensors by name, as the runtime found them.
-        runtime: With version.
+        sizes: Shapes of tensors for one image, by name, as the runtime found them.
+        runtime: Name and version of the runtime.
     """
 
     opened: OpenFile
@@ -81,10 +81,10 @@ class LayerCutter:
     runtime: str
 
     def cut(self, index: int) -> SingleLayer:
-        """Return a layer as a model of its own.
+        """Return a layer as a separate model.
 
         Raises:
-            ConversionError: It reads or writes floats, or something that cannot be cut out.
+            ConversionError: It reads or writes floats, or cannot be cut out.
             CorruptFileError: The file is damaged.
         """
         layer = self.opened.reading.layers[index]
@@ -136,7 +136,7 @@ class LayerCutter:
         known = self.sizes.get(tensor.name, ())
         if known and min(known) > 0:
             return known
-        # What the runtime does not know, as behind operators of its own, the file's layers say.
+        # The runtime does not know shapes behind its own fused operators; the file's layers do.
         image = (1, 1, *tensor.shape) if len(tensor.shape) == 1 else tensor.shape
         sizes = dict(zip("HWC", image, strict=True)) if len(image) == 3 else {}
         if not set(tensor.axes) - {"N"} <= set(sizes) or math.prod(image) == 0:
@@ -148,7 +148,7 @@ def cutter(run: LayerOutputs) -> LayerCutter:
     """Return a file to cut layers out of.
 
     Args:
-        run: The file, with the layers tapped whose outputs the cut-outs read.
+        run: The file, with every layer tapped that a cut-out reads.
 
     Raises:
         CorruptFileError: The file is damaged.
@@ -163,16 +163,16 @@ def cutter(run: LayerOutputs) -> LayerCutter:
 
 
 def tensor_of(opened: OpenFile, source: int) -> StoredTensor:
-    """Return what a source writes: a layer's output, or the file's input."""
+    """Return the tensor of a source: a layer's output, or the file's input."""
     return opened.reading.input if source == INPUT else opened.reading.layers[source].output
 
 
 MOST_PARTS: Final = 1024
-"""How many layers are cut out of both files: several times what such networks have."""
+"""Most layers cut out of both files together: several times what mobile networks have."""
 RunPair: TypeAlias = Callable[
     [tuple[int, int], Mapping[int, LayerCodes]], tuple[LayerCodes, LayerCodes]
 ]
-"""`SingleLayers.run`, with what the layers gave in the whole files."""
+"""`SingleLayers.run`, with `whole` given already."""
 Whole: TypeAlias = tuple[Mapping[int, LayerCodes], Mapping[int, LayerCodes]]
 """Codes of each file's layers by their index, and of its input."""
 
@@ -182,9 +182,9 @@ class SingleLayers:
     """Two files whose corresponding layers are run on their own.
 
     Attributes:
-        cutters: Of the files.
-        alignment: Of their layers.
-        parts: Cut-outs so far, by file and layer.
+        cutters: The two files.
+        alignment: Which layers correspond.
+        parts: Cut-outs so far, by file (0 or 1) and layer.
     """
 
     cutters: tuple[LayerCutter, LayerCutter]
@@ -194,21 +194,21 @@ class SingleLayers:
     def run(
         self, pair: tuple[int, int], codes: Mapping[int, LayerCodes], whole: Whole
     ) -> tuple[LayerCodes, LayerCodes]:
-        """Return the codes that a layer and its counterpart give, on each file's own grid.
+        """Return the output codes of a layer and its counterpart, on each file's own grid.
 
         Args:
             pair: Indices of the layers, in the first and in the second file.
-            codes: What the first file's layers give (or its input, under `INPUT`): at least what
-                the layers read. The second file's cut-out gets the same codes, moved to the grids
-                that it has for them where these are others.
-            whole: What each file's layers gave for some images, end to end. The cut-outs have to
-                give the same, or they are not run by the kernels of the whole file.
+            codes: Codes of the first file's layers (and input, under `INPUT`): at least those
+                that the layers read. The second file's cut-out gets the same codes, requantised
+                where its grids are different.
+            whole: Codes of each file's layers for some images, run end to end. The cut-outs have
+                to give the same codes; otherwise other kernels run them than in the whole file.
 
         Raises:
-            ConversionError: A layer cannot be cut out, reads what has no codes, or other shapes;
-                or it gives other codes than in the whole file.
+            ConversionError: A layer cannot be cut out, reads a tensor without codes or of another
+                shape, or gives other codes than in the whole file.
             CorruptFileError: A runtime refuses a cut-out.
-            RuntimeDiedError: A runtime dies of it.
+            RuntimeDiedError: A runtime crashes on it.
         """
         given = codes, self.for_second(pair[1], codes)
         one, two = (
@@ -218,19 +218,19 @@ class SingleLayers:
         return one, two
 
     def for_second(self, index: int, codes: Mapping[int, LayerCodes]) -> dict[int, LayerCodes]:
-        """Return the codes that a layer of the second file reads, for codes of the first file.
+        """Return the codes that a layer of the second file reads, from codes of the first file.
 
         Raises:
-            ConversionError: It reads what has no counterpart in the first file.
+            ConversionError: It reads a tensor without a counterpart in the first file.
         """
         reads = self.cutters[1].opened.reading.layers[index].reads
         return {read.source: self._counterpart(read.source, codes) for read in reads}
 
     def part(self, file: int, index: int) -> SingleLayer:
-        """Return a layer of the first file, 0, or of the second one, 1, cut out.
+        """Return a layer cut out of the first file (0) or the second (1).
 
         Raises:
-            ConversionError: It cannot be, or more layers were already than a network has.
+            ConversionError: It cannot be cut out, or `MOST_PARTS` layers were cut out already.
         """
         place = file, index
         if place not in self.parts:
@@ -251,7 +251,7 @@ class SingleLayers:
 def open_single_layers(
     runs: tuple[LayerOutputs, LayerOutputs], alignment: Alignment
 ) -> SingleLayers:
-    """Return the layers of two files that are open, with the layers tapped that others read.
+    """Return the layers of two files, given the files with every layer tapped.
 
     Raises:
         CorruptFileError: A file is damaged.
@@ -261,12 +261,12 @@ def open_single_layers(
 
 @dataclasses.dataclass(slots=True, eq=False)
 class SingleLayerDifference:
-    """How a layer and its counterpart differ on their own, as far as was seen.
+    """How the cut-outs of a layer and its counterpart differ, over the images so far.
 
     Attributes:
-        largest: In steps of the first file's grid; None if they could not be run so.
-        differing: Elements that differ.
-        elements: All of them.
+        largest: Largest difference, in LSB of the first file's grid; None if they could not run.
+        differing: How many elements differ.
+        elements: How many elements were compared.
     """
 
     largest: int | None = None
@@ -275,16 +275,16 @@ class SingleLayerDifference:
 
     @property
     def share(self) -> float | None:
-        """Of the elements that differ, 0..1; None if they could not be run so."""
+        """Share of elements that differ, 0..1; None if the cut-outs could not run."""
         return self.differing / self.elements if self.elements else None
 
     def add(self, single_layers: SingleLayers, pair: tuple[int, int], whole: Whole) -> None:
-        """Run both on what the first file gave for some images; nothing is added if they cannot.
+        """Run both cut-outs on the first file's codes; add nothing if they cannot run.
 
         Args:
             single_layers: The files.
             pair: Indices of the layers.
-            whole: What each file's layers gave for the images.
+            whole: Codes of each file's layers for some images.
         """
         try:
             mine, other = single_layers.run(pair, whole[0], whole)
@@ -305,7 +305,7 @@ class SingleLayerDifference:
 def _checked(
     part: SingleLayer, codes: Mapping[int, LayerCodes], whole: Mapping[int, LayerCodes], index: int
 ) -> LayerCodes:
-    """Run a cut-out on codes, and on those of the whole file to see that it computes the same."""
+    """Return a cut-out's outputs, checking that it also reproduces those of the whole file."""
     name = part.layer.name
     missing = [source for source in part.sources if source not in codes or source not in whole]
     if missing or index not in whole:

@@ -1,6 +1,6 @@
-"""How often files are right, with how sure one can be of that.
+"""How often files find the true class, with confidence intervals.
 
-And whether int8 cost anything: McNemar's exact test on the same images.
+McNemar's exact test on the same images shows whether quantisation to int8 lost accuracy.
 """
 
 import math
@@ -27,13 +27,13 @@ def scores(
     labels: Classes,
     reference: Classes | None,
 ) -> tuple[FileScore, ...]:
-    """Return how each file scores, the float network first where there is one.
+    """Return the accuracy of each file, the float network first if there is one.
 
     Args:
-        predicted: By file, the class of each image.
-        runtimes: By file, what ran it.
+        predicted: The class of each image, by file.
+        runtimes: The runtime that ran it, by file.
         labels: The true classes, shape (images,).
-        reference: What the float network says, or None.
+        reference: The float network's classes, shape (images,), or None.
     """
     lines = {} if reference is None else {FLOAT: reference}
     lines |= predicted
@@ -52,9 +52,9 @@ def scores(
 def paired(
     predicted: Mapping[str, Classes], labels: Classes, reference: Classes | None
 ) -> tuple[PairedTest, ...]:
-    """Test each file against the float network, or the second against the first without one.
+    """Test each file against the float network; without one, the second against the first.
 
-    Two files that always say the same are one: the second is not tested again.
+    Where both files find the same class for every image, the second is not tested again.
     """
     names = list(predicted)
     if reference is None:
@@ -90,7 +90,7 @@ def _test(
 
 
 def _words(first: str, second: str, only_first: int, only_second: int, p: float) -> str:
-    """Return the finding, then what it rests on; a name at the start would need a capital."""
+    """Return the finding, then the counts; it does not start with a name, which has no capital."""
     one, two = (_named(file) for file in (first, second))
     if not only_first and not only_second:
         return f"no loss was seen: {two} and {one} are right on the same images"
@@ -127,7 +127,7 @@ def wilson(correct: int, total: int) -> tuple[float, float]:
         total: Trials, at least one.
 
     Source: E. B. Wilson, "Probable inference, the law of succession, and statistical inference",
-    JASA 22 (1927). It keeps its promise near 0 and 1, where accuracies are.
+    JASA 22 (1927). Its coverage stays close to 95 % near 0 and 1, where accuracies are.
     """
     z = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
     share, weight = correct / total, z * z / total
@@ -144,8 +144,8 @@ def mcnemar(only_first: int, only_second: int) -> float:
     """Return the two-sided exact p-value of a paired test: are two classifiers equally good?
 
     Under the null hypothesis each image on which exactly one of them is right falls to either
-    with probability 1/2. The exact test never claims more than it may; it is a little more
-    careful than the mid-p variant.
+    with probability 1/2. The exact test never exceeds its stated error rate; it is slightly more
+    conservative than the mid-p variant.
 
     Args:
         only_first: Images on which the first alone is right.

@@ -1,4 +1,4 @@
-"""`read`: what a file answers, in steps of one grid, whatever type and grid its outputs have."""
+"""`read`: a file's outputs in steps of one grid, from outputs of any type and grid."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from mobiledeploy.runtimes import Array
 from mobiledeploy.verify.outputs.parity import Answers, Outputs
 
 SHOWN = 3
-"""Images that a message names."""
+"""Most images that a message names."""
 
 
 def require_finite(values: npt.NDArray[Any], *, who: str, names: Sequence[str] = ()) -> None:
@@ -22,8 +22,8 @@ def require_finite(values: npt.NDArray[Any], *, who: str, names: Sequence[str] =
 
     Args:
         values: Integers, or floats of shape (images, ...).
-        who: What gave them, to stand at the start of a message.
-        names: Of the images; empty where they are not known.
+        who: File or runtime that gave them; the message starts with it.
+        names: Names of the images; empty where they are not known.
 
     Raises:
         ParityError: Some are NaN or infinite; the message names `who` and the first images.
@@ -32,13 +32,13 @@ def require_finite(values: npt.NDArray[Any], *, who: str, names: Sequence[str] =
     if bad.any():
         raise ParityError(
             f"{who} gives {words_not_finite(values, names)}",
-            hint="a weight or a scale in the file is no number, or a sum leaves float32: "
-            "`mobiledeploy inspect` shows what the file holds",
+            hint="a weight or a scale in the file is NaN or infinite, or a sum overflows float32: "
+            "`mobiledeploy inspect` shows the file's contents",
         )
 
 
 def rows_not_finite(values: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
-    """Return for which images a value is NaN or infinite, shape (images,)."""
+    """Return a mask of the images with a NaN or infinite value, shape (images,)."""
     if values.dtype.kind != "f":
         return np.zeros(len(values), np.bool_)
     bad: npt.NDArray[np.bool_] = ~np.isfinite(values.reshape(len(values), -1)).all(axis=1)
@@ -46,7 +46,7 @@ def rows_not_finite(values: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
 
 
 def words_not_finite(values: npt.NDArray[Any], names: Sequence[str] = ()) -> str:
-    """Return what is there instead of numbers, and for which images."""
+    """Return "NaN" or "infinite values", followed by the images that have them."""
     kind = "NaN" if np.isnan(values).any() else "infinite values"
     bad = np.flatnonzero(rows_not_finite(values))
     shown = ", ".join(f"`{names[row]}`" for row in bad[:SHOWN]) if names else ""
@@ -57,7 +57,7 @@ def words_not_finite(values: npt.NDArray[Any], names: Sequence[str] = ()) -> str
 
 
 MOST_STEPS: Final = float(np.finfo(np.float32).max) / 4
-"""Steps from 0 that are counted: differences of such numbers are still float32 values."""
+"""Most steps from 0 that a value may be: differences of such values still fit float32."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,13 +73,13 @@ SCORES: OutputGrid = OutputGrid(scale=float(SOFTMAX_SCALE), zero_point=SOFTMAX_Z
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class FileOutputs:
-    """What a file gives out, as `read` needs to know it.
+    """A file's outputs, as far as `read` needs to know them.
 
     Attributes:
         taps: Names of the inner tensors to be tapped: the logits, where a softmax follows.
-        logits: Their grid; None where they are floats.
-        scores: OutputGrid of the softmax's output; None where it is floats.
-        softmax: Whether there is a softmax.
+        logits: Grid of the logits; None where they are floats.
+        scores: Grid of the softmax's output; None where it is floats.
+        softmax: Whether the file ends in a softmax.
     """
 
     taps: tuple[str, ...]
@@ -89,14 +89,14 @@ class FileOutputs:
 
     @classmethod
     def of(cls, reading: Reading, *, file: str) -> "FileOutputs":
-        """Return what a file gives out.
+        """Return the outputs of a file that was read into layers.
 
         Raises:
-            ParityError: It has no layers.
+            ParityError: The file has no layers.
         """
         logits = reading.logits
         if logits is None:
-            raise ParityError(f"{file} gives out its input: it is no classifier")
+            raise ParityError(f"the output of {file} is its input: it is not a classifier")
         last = reading.layers[reading.output_of]
         softmax = last.kind == "softmax"
         return cls(
@@ -108,16 +108,16 @@ class FileOutputs:
 
 
 def read(outputs: Sequence[Array], ends: FileOutputs, ruler: OutputGrid, *, who: str) -> Answers:
-    """Return what a batch's outputs mean.
+    """Return a batch's logits and scores in steps.
 
     Args:
         outputs: The file's own output first, tapped logits last.
-        ends: Of the file.
-        ruler: The grid whose steps count for the logits; scores count in steps of 1/256.
+        ends: The file's outputs and their grids.
+        ruler: The grid in whose steps logits are given; scores are given in steps of 1/256.
         who: File and runtime, for messages.
 
     Raises:
-        ParityError: The outputs are no vectors of finite numbers.
+        ParityError: The outputs are not vectors of finite numbers.
     """
     logits = _codes(outputs[-1], ends.logits, ruler, who)
     if not ends.softmax:
@@ -149,7 +149,7 @@ def in_steps(real: Array, ruler: OutputGrid, *, who: str) -> Outputs:
     Args:
         real: Float32 or float64, finite.
         ruler: The grid.
-        who: What gave them, for messages.
+        who: File and runtime that gave them, for messages.
 
     Raises:
         ParityError: Some are more steps from 0 than float32 can count.

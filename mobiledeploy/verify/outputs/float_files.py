@@ -1,4 +1,4 @@
-"""Check that two files that compute in floats agree, within float rounding."""
+"""Check that two files which compute in floats agree within float rounding."""
 
 import dataclasses
 from collections.abc import Callable, Sequence
@@ -31,12 +31,12 @@ BATCH: Final = 32
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class FloatFile:
-    """A file that gives out floats, in the runtime that apps use.
+    """A file with float outputs, in the runtime that apps use.
 
     Attributes:
-        name: Of the file.
-        session: It; the last output is compared.
-        feed: From pixels to its input.
+        name: Name of the file.
+        session: The loaded file; its last output is compared.
+        feed: Converts pixels to the file's input.
     """
 
     name: str
@@ -63,13 +63,13 @@ def verify_build(
         preprocessing: From pixels to input values.
         threads: Images that run at a time.
         places: Where each file is run.
-        progress: Told after every batch.
+        progress: Called after every batch.
 
     Returns:
-        The report, and what the first file answered to each set.
+        The report, and the first file's outputs for each set.
 
     Raises:
-        ParityError: The outputs have different shapes, are no finite numbers, or do not vary on
+        ParityError: The outputs have different shapes, are not finite numbers, or do not vary on
             labelled images.
     """
 
@@ -96,10 +96,10 @@ def compare(
     """Compare the last outputs of two files on sets of images.
 
     Returns:
-        The report, and what the first file answered to each set.
+        The report, and the first file's outputs for each set.
 
     Raises:
-        ParityError: The outputs have different shapes, are no finite numbers, or do not vary.
+        ParityError: The outputs have different shapes, are not finite numbers, or do not vary.
     """
     runtimes = {file.name: file.session.runtime for file in files}
     comparisons: list[FloatComparison] = []
@@ -162,7 +162,7 @@ def _run(file: FloatFile, images: ImageSet, progress: Progress) -> npt.NDArray[n
 
 
 def _varies(images: ImageSet, outputs: npt.NDArray[np.float32]) -> bool:
-    """Return whether answers differ from image to image, as those to labelled ones must."""
+    """Return whether outputs differ between images; for labelled images they must."""
     spread = np.ptp(outputs.astype(np.float64), axis=0).max()
     if len(outputs) == 1 or spread > TOLERANCE * np.abs(outputs).max():
         return True
@@ -189,7 +189,7 @@ def _compare(
     largest = np.abs(first).max() or np.abs(second).max() or np.float32(1)
     with np.errstate(over="ignore"):
         differences = np.abs(first - second).max(axis=1) / largest
-    # What float32 cannot hold counts as its largest value: a report holds finite numbers only.
+    # Differences beyond float32 count as its largest value: a report holds finite numbers only.
     differences = np.minimum(differences, np.finfo(np.float32).max)
     worst = int(differences.argmax())
     return FloatComparison(
@@ -211,7 +211,7 @@ _WORDS: Final[dict[NotPlain, str]] = {
 
 
 def are_floats(both: tuple[OpenFile, OpenFile]) -> bool:
-    """Whether neither file's logits are codes, so that there are no steps to count in."""
+    """Whether both files' logits are floats, so that there is no grid to count steps of."""
     return all(opened.ends.logits is None for opened in both)
 
 
@@ -227,15 +227,15 @@ def verify_pair(
     Args:
         both: The two files.
         sets: Images, at least one set, none empty.
-        options: How much to do; there is no certificate of floats.
-        progress: Told after every batch.
+        options: How much to do; float files get no certificate.
+        progress: Called after every batch.
 
     Returns:
-        The report, and with `options.keep` what the first file answered to each set.
+        The report, and with `options.keep` the first file's outputs for each set.
 
     Raises:
-        ParityError: The files are not of one shape, or their outputs do not vary.
-        CorruptFileError: A runtime refuses a file, or dies of it.
+        ParityError: The files have different shapes, or their outputs do not vary.
+        CorruptFileError: A runtime refuses a file, or crashes on it.
     """
     runners = open_runners(both, only_main=True, level=options.level, threads=options.threads)
     one, two = (
@@ -259,7 +259,7 @@ def verify_pair(
 
 
 def _kind(opened: OpenFile) -> NotPlain | None:
-    """Return what keeps a file from being plain float32."""
+    """Return in what a file differs from plain float32; None if in nothing."""
     if reading.arithmetic(opened.reading) == "codes":
         return "inner codes"
     return reading.packing(opened.reading)

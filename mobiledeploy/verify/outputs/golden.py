@@ -1,11 +1,11 @@
-"""Golden vectors: images with the answers that a device must reproduce, in `golden.npz`.
+"""Golden vectors: images with the outputs that a device must reproduce, in `golden.npz`.
 
 Arrays, all without pickle: `names` (images,), `pixels` uint8 (images, size, size, 3), `logits`
 and `scores` int8 codes (images, classes), or float32 in a float model; scores equal the logits in
 a model without a softmax. The last image is coloured noise: grey photos would not show swapped
-channels. In a model of integers also `grids` float64 (3, 2): scale and zero point
-of input, output and logits, so that a contract with other grids is found out. The int8 input of a
-pixel is `pixel - 128`; contract.json says how the files want it.
+channels. An int8 model also has `grids` float64 (3, 2): scale and zero point of input, output and
+logits, which reveal a contract with other grids. The int8 input of a pixel is `pixel - 128`;
+contract.json says in which type and layout the files take it.
 """
 
 import io
@@ -30,18 +30,17 @@ from mobiledeploy.verify.outputs.parity import Answers, Outputs
 HELD_BACK: Final = 15
 _CODES: Final = (np.dtype(np.int8), np.dtype(np.float32))
 COLOURED: Final = "uniform noise 0"
-"""One of the synthetic extremes; every channel of every pixel is drawn by itself."""
+"""One of the synthetic extremes: every channel of every pixel is drawn independently."""
 _DAMAGED: Final = "the file is damaged: copy the folder again, or build again"
 
 
 def choose(answers: Answers, *, images: int = HELD_BACK) -> npt.NDArray[np.int64]:
-    """Return the rows of images for golden vectors, with as many predicted classes as there are.
+    """Return the rows of images for golden vectors, of as many predicted classes as possible.
 
-    The images of each class are taken in turn, so that a model that has learnt to tell classes
-    apart shows it in its golden vectors.
+    One image of each predicted class is taken in turn.
 
     Raises:
-        ParityError: The logits do not vary, so that a broken device would pass as well.
+        ParityError: The logits do not vary: a broken device would pass too.
     """
     require_variety(answers)
     predicted = answers.logits.argmax(axis=1)
@@ -53,10 +52,10 @@ def choose(answers: Answers, *, images: int = HELD_BACK) -> npt.NDArray[np.int64
 
 
 def require_variety(answers: Answers) -> None:
-    """Refuse answers that are the same for every image.
+    """Refuse outputs that are the same for every image.
 
     Raises:
-        ParityError: The logits do not vary, so that a broken device would pass as well.
+        ParityError: The logits do not vary: a broken device would pass too.
     """
     if len(np.unique(answers.logits, axis=0)) < 2:
         raise ParityError(
@@ -71,15 +70,15 @@ def to_bytes(
     *,
     grids: Sequence[tuple[float, int]] = (),
 ) -> bytes:
-    """Return the file's bytes: chosen held-back images of a build, and `COLOURED`.
+    """Return the bytes of `golden.npz`: chosen held-back images of a build, and `COLOURED`.
 
     Args:
         evaluation: The held-back images.
-        answers: Of one runtime, to each set of `inputs.own(evaluation)`.
+        answers: One runtime's outputs for each set of `image_sets.own(evaluation)`.
         grids: Scale and int8 zero point of input, output and logits; none in a float model.
 
     Raises:
-        ParityError: The outputs do not vary, or are no finite numbers.
+        ParityError: The outputs do not vary, or are not finite numbers.
     """
     own = image_sets.own(evaluation)
     for images, given in zip(own, answers, strict=True):
@@ -94,7 +93,7 @@ def to_bytes(
         held_back, others = outputs
         return np.concatenate([held_back[rows], others[[coloured]]]).astype(kind)
 
-    told = {"grids": np.array(grids, np.float64)} if grids else {}
+    grid_array = {"grids": np.array(grids, np.float64)} if grids else {}
     buffer = io.BytesIO()
     np.savez(
         buffer,
@@ -103,13 +102,13 @@ def to_bytes(
         pixels=np.concatenate([evaluation.pixels[rows], extremes.pixels(coloured, coloured + 1)]),
         logits=picked(given.logits for given in answers),
         scores=picked(given.logits if given.scores is None else given.scores for given in answers),
-        **told,
+        **grid_array,
     )
     return buffer.getvalue()
 
 
 def read(path: Path) -> tuple[npt.NDArray[np.uint8], tuple[str, ...], Answers]:
-    """Return the golden images, their names and the expected answers.
+    """Return the golden images, their names and the expected outputs.
 
     Raises:
         CorruptFileError: The file is missing, damaged, or its arrays do not fit together.

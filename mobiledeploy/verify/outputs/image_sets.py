@@ -1,9 +1,9 @@
 """`ImageSet`: images to compare on.
 
-Given ones, natural-looking ones, extremes beyond all photos, a user's photos. Every photo is
-decoded once, before the files run: those that cannot be are left out and named, and the pixels of
-the others, at the files' size, are kept in a temporary file, from which the verification and the
-report take them as often as they need.
+A build's held-back images, natural-looking synthetic ones, synthetic extremes, a user's photos.
+Every photo is decoded once, before the files run. Photos that cannot be decoded are left out and
+named. The pixels of the others, resized to the files' input, are kept in a temporary file for the
+verification and the report.
 """
 
 import dataclasses
@@ -40,11 +40,11 @@ class ImageSet:
 
     Attributes:
         name: What they are, in the plural.
-        names: One an image.
-        pixels: Gives images start..stop, uint8, shape (images, height, width, 3 or 1).
+        names: Name of each image.
+        pixels: Returns images start..stop, uint8, shape (images, height, width, 3 or 1).
         labels: int64, shape (images,), or None where there are none.
-        float_logits: What the float network says, float32, shape (images, classes), or None.
-        recorded: Answers that were recorded when the files were built, or None.
+        float_logits: The float network's logits, float32, shape (images, classes), or None.
+        recorded: Outputs that were recorded when the files were built, or None.
     """
 
     name: str
@@ -71,7 +71,7 @@ def held_back(evaluation: Evaluation) -> ImageSet:
 
 
 def own(evaluation: Evaluation) -> tuple[ImageSet, ImageSet]:
-    """Return what files are compared on when they are built: held-back images, and extremes."""
+    """Return the sets on which a build compares its files: held-back images and extremes."""
     height, width, channels = evaluation.pixels.shape[1:]
     return held_back(evaluation), synthetic_extremes((height, width, channels))
 
@@ -88,9 +88,9 @@ def synthetic_extremes(shape: tuple[int, int, int]) -> ImageSet:
 def natural(shape: tuple[int, int, int], *, images: int = NATURAL_IMAGES) -> ImageSet:
     """Return images with the statistics of photos: smooth, with edges, of every brightness.
 
-    Each is a piece of one canvas whose spectrum falls with the frequency, as that of photos does,
-    mirrored, turned, mixed with another piece behind an edge, and with its own contrast. The
-    same number gives the same image whatever was asked for before.
+    Each is a crop of one canvas whose spectrum falls with the frequency, as in photos: mirrored,
+    its channels permuted, joined to another crop along an edge, with its own contrast. An image
+    depends on its number only.
     """
     canvas = _canvas(max(shape[:2]) * _CANVAS)
 
@@ -114,10 +114,10 @@ def extremes(
 
     Args:
         shape: (height, width, channels).
-        seed: Of the noise and of the impulses' places.
+        seed: Seed of the noise and of the impulses' positions.
 
     Returns:
-        int8 of shape (images, height, width, channels), and one name an image.
+        int8 of shape (images, height, width, channels), and a name for each image.
     """
     rng = np.random.default_rng(seed)
     height, width, channels = shape
@@ -142,7 +142,7 @@ def extremes(
 
 
 def _canvas(side: int) -> npt.NDArray[np.float32]:
-    """Return (side, side, 3) values of mean 0 and deviation 1 whose spectrum falls steeply."""
+    """Return (side, side, 3) values, mean 0, standard deviation 1, spectrum falling steeply."""
     rng = np.random.default_rng(0)
     frequencies = np.hypot(np.fft.fftfreq(side)[:, None], np.fft.rfftfreq(side)[None])
     fall = np.maximum(frequencies, 1 / side) ** -1.5
@@ -181,18 +181,18 @@ def _piece(
 
 
 NAMED: Final = 5
-"""Photos that were left out, of which a report gives the names."""
+"""Most photos left out that a report names."""
 BATCH: Final = 64
-"""Photos decoded between two events."""
+"""Photos decoded between two progress events."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Photos:
-    """Photos of a data set that were chosen, not yet decoded.
+    """Photos chosen from a data set, not yet decoded.
 
     Attributes:
-        dataset: Where they come from.
-        rows: Which, by number.
+        dataset: The data set.
+        rows: Numbers of the chosen photos in it.
     """
 
     dataset: Dataset
@@ -206,13 +206,13 @@ class Photos:
         threads: int,
         progress: Progress,
     ) -> "Decoded":
-        """Return them as images, without those that cannot be decoded.
+        """Return the photos as images, without those that cannot be decoded.
 
         Args:
-            fit: From a photo to the files' size.
-            labels: Of all images of the data set, or None where its classes are not the files'.
+            fit: Crops and resizes a photo to the files' input size.
+            labels: Labels of all images of the data set; None if its classes are not the files'.
             threads: Photos that are decoded at a time.
-            progress: Told after every few photos, and what is left out.
+            progress: Called after every few photos, and with a warning about those left out.
 
         Raises:
             RequestError: None of them can be decoded.
@@ -232,7 +232,7 @@ class Photos:
         if pixels is None:
             raise RequestError(
                 f"none of {len(faults)} photos can be decoded, such as {faults[0]}",
-                hint="save them anew as JPEG or PNG",
+                hint="save them again as JPEG or PNG",
             )
         images = ImageSet(
             name=f"images of {self.dataset.name}",
@@ -248,7 +248,7 @@ class Photos:
     def _in_batches(
         self, fit: Callable[[Pixels], Pixels], threads: int, progress: Progress
     ) -> Iterator[tuple[list[int], Pixels, list[str]]]:
-        """Yield rows that could be decoded, their pixels, and why others could not."""
+        """Yield, per batch, the decoded rows, their pixels, and the errors of the other rows."""
 
         def one(row: int) -> Pixels | str:
             try:
@@ -273,11 +273,11 @@ class Photos:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Decoded:
-    """Photos at the files' size.
+    """Photos resized to the files' input.
 
     Attributes:
         images: Those that could be decoded.
-        left_out: Why others are missing, one line each.
+        left_out: Why each of the others could not, one line each.
     """
 
     images: ImageSet
@@ -285,7 +285,7 @@ class Decoded:
 
     @property
     def warning(self) -> str:
-        """What a reader of the report should know; empty if all photos are there."""
+        """A warning about photos left out; empty if none was."""
         if not self.left_out:
             return ""
         count = len(self.left_out)
@@ -295,15 +295,15 @@ class Decoded:
 
 
 def choose(data: Name | None, samples: int | None, *, progress: Progress) -> Photos | None:
-    """Return which photos a verification runs on; None if it runs on none.
+    """Return the photos that a verification runs on; None without `data`.
 
     Args:
         data: See `data.sources.open_dataset`, or None.
         samples: How many to take, spread evenly over the classes; None for all.
-        progress: Told while files are hashed.
+        progress: Called while files are hashed.
 
     Raises:
-        RequestError: There are no such data.
+        RequestError: There is no such data set.
     """
     if data is None:
         return None
@@ -312,10 +312,10 @@ def choose(data: Name | None, samples: int | None, *, progress: Progress) -> Pho
 
 
 def _kept(blocks: Iterator[Pixels]) -> Pixels | None:
-    """Return blocks of images as one array in a file that goes when nobody needs it any more.
+    """Return blocks of images as one array, mapped from a temporary file; None if there are none.
 
-    Memory does not grow with the number of photos, and none is decoded twice. None if there are
-    no images.
+    Memory does not grow with the number of photos, and none is decoded twice. The file is deleted
+    with the array.
     """
     with tempfile.TemporaryFile(prefix="mobiledeploy-photos-") as handle:
         shape: tuple[int, ...] = ()
@@ -329,7 +329,7 @@ def _kept(blocks: Iterator[Pixels]) -> Pixels | None:
 
 
 def evenly(everything: int, samples: int | None) -> Indices:
-    """Return the rows of so many images, spread evenly; all of them where there are no more."""
+    """Return `samples` row numbers below `everything`, spread evenly; all if there are no more."""
     rows = np.linspace(0, everything - 1, min(samples or everything, everything))
     return np.unique(rows.astype(np.int64))
 
@@ -337,7 +337,7 @@ def evenly(everything: int, samples: int | None) -> Indices:
 def with_photos(
     report: VerifyReport, decoded: Decoded | None, assumptions: tuple[str, ...]
 ) -> VerifyReport:
-    """Return a report that also says what was assumed of the photos, and which are missing."""
+    """Return a report with assumptions about the photos and a warning about those left out."""
     missing = (decoded.warning,) if decoded is not None and decoded.left_out else ()
     return dataclasses.replace(
         report, assumptions=assumptions, warnings=(*report.warnings, *missing)
@@ -345,7 +345,7 @@ def with_photos(
 
 
 def centred(shape: tuple[int, int, int]) -> Callable[[Pixels], Pixels]:
-    """Return how a photo is cut to its largest centred square and resized to a file's input."""
+    """Return a function that crops a photo to its largest centred square and resizes it."""
 
     def fit(pixels: Pixels) -> Pixels:
         height, width = pixels.shape[:2]
@@ -357,12 +357,12 @@ def centred(shape: tuple[int, int, int]) -> Callable[[Pixels], Pixels]:
 
 
 def labels_by_count(dataset: Dataset, classes: int) -> Indices | None:
-    """Return the labels if there are as many classes as the files have, in the folders' order."""
+    """Return the labels, in the folders' order, if the data set has `classes` classes."""
     return dataset.labels if len(dataset.class_names) == classes else None
 
 
 def labels_by_name(dataset: Dataset, names: Sequence[str]) -> Indices | None:
-    """Return the labels by the names of a build's classes; None if a folder is none of them."""
+    """Return labels numbered like a build's classes; None if a folder's name is none of them."""
     numbers = {name: number for number, name in enumerate(names)}
     if not set(dataset.class_names) <= set(numbers):
         return None

@@ -28,9 +28,9 @@ from mobiledeploy.verify.report import (
 )
 
 SCORES_LSB: Final = 1
-"""LSB by which scores may differ: TFLite's own softmax kernels differ by as much."""
+"""LSB by which scores may differ: TFLite's own softmax kernels differ by that much."""
 GROSS: Final = 0.9
-"""Share of images on which every runtime should find the same class."""
+"""Smallest share of images on which every runtime should find the same class."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,10 +39,10 @@ class Options:
 
     Attributes:
         level: `full` gives slow runtimes ten times as many images.
-        only_main: Whether to run each file in its fastest runtime only.
+        only_main: Whether to run each file only in the runtime that apps use.
         threads: Images that run at a time in each runtime.
-        keep: Whether to return the first runner's answers, which takes memory for all of them.
-        layers: Whether to measure every layer also where the files agree.
+        keep: Whether to return the first runner's outputs, which keeps all of them in memory.
+        layers: Whether to measure every layer even if the files agree.
     """
 
     level: Level = "quick"
@@ -67,16 +67,16 @@ def verify(
 
     Args:
         both: The two files.
-        runners: Them in their runtimes, what apps use of each file first.
+        runners: The files in their runtimes: first both files in the ones that apps use.
         sets: At least one, none empty.
         options: How much to do.
-        progress: Told after every batch.
+        progress: Called after every batch.
 
     Returns:
-        The report, and with `keep` what the first file answered to each set.
+        The report, and with `keep` the first file's outputs for each set.
 
     Raises:
-        ParityError: The files are not of one shape, or their outputs do not vary.
+        ParityError: The files have different shapes, or their outputs do not vary.
         CorruptFileError: A file is damaged.
     """
     ruler = ruler_of(both)
@@ -93,7 +93,7 @@ def verify(
 
 
 def ruler_of(both: tuple[OpenFile, OpenFile]) -> OutputGrid:
-    """Return the grid in whose steps logits are compared: the first file's that has one.
+    """Return the grid in whose steps logits are compared: that of the first file with one.
 
     Raises:
         ParityError: Neither file's logits are integers.
@@ -170,7 +170,7 @@ def _failures(comparison: Comparison) -> list[str]:
 
 
 def _exact_failures(runners: Sequence[Runner], matrix: Sequence[Comparison]) -> list[str]:
-    """Return where what apps use of a file differs from what has to equal it on that file."""
+    """Return where the runtime that apps use differs from an exact runtime of the same file."""
     main = {runner.name: runner.file for runner in runners[:2]}
     others = {runner.name: runner.file for runner in runners[2:] if runner.runtime.exact}
     return [
@@ -184,7 +184,7 @@ def _exact_failures(runners: Sequence[Runner], matrix: Sequence[Comparison]) -> 
 
 
 def _warnings(runners: Sequence[Runner], totals: Totals) -> list[str]:
-    """Return how runtimes that may round differently fail, or disagree grossly."""
+    """Return which runtimes that may round differently failed, or found other classes often."""
     exact = {runner.name for runner in runners if runner.runtime.exact}
     failed = [
         f"{runners[number].name} {failure.words}; it decides nothing"
@@ -244,7 +244,7 @@ def _sampled(totals: Totals) -> list[str]:
 
 
 def facts_of(opened: OpenFile, runner: Runner) -> FileFacts:
-    """Return a file's facts.
+    """Return what a report states about a file.
 
     Args:
         opened: The file.
@@ -266,13 +266,13 @@ def facts_of(opened: OpenFile, runner: Runner) -> FileFacts:
 def facts_of_floats(
     file: ModelFile, shape: Sequence[int], preprocessing: Preprocessing, *, softmax: bool
 ) -> FileFacts:
-    """Return the facts of a float build's file, which takes what its contract says.
+    """Return what a report states about a float build's file, whose input its contract states.
 
     Args:
         file: The file.
-        shape: Of an image.
-        preprocessing: How its values come from pixels.
-        softmax: Whether it ends in one.
+        shape: Shape of an image.
+        preprocessing: How input values come from pixels.
+        softmax: Whether the file ends in a softmax.
     """
     size = " x ".join(map(str, shape))
     return FileFacts(
@@ -287,7 +287,7 @@ def facts_of_floats(
 
 
 def _input_grid(opened: OpenFile, runner: Runner) -> str:
-    """Return the grid of the input, its zero point as the file counts."""
+    """Return the grid of the input, its zero point in the file's own type (int8 or uint8)."""
     tensor = opened.reading.input
     if tensor.scale is None or tensor.zero_point is None:
         return "no grid"

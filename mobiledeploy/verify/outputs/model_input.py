@@ -1,7 +1,7 @@
 """`PixelInput`: how pixels become a file's input, by the file's own quantisation.
 
-Files do not say how their pixels were scaled; the grid of their input gives it away, because it
-covers the values that pixels can have. What was concluded is said in words, never in silence.
+Files do not say how their pixels were scaled. The quantisation grid of the input shows it, because
+it covers the values that pixels can have. The report states the scaling that was inferred.
 """
 
 import dataclasses
@@ -20,17 +20,17 @@ Channels: TypeAlias = tuple[float, ...]
 
 CHANNEL_COUNTS: Final = (1, 3)
 NEAR: Final = 2.5
-"""Steps by which a grid may miss a scaling's range and still have one code a pixel value."""
+"""Steps by which a grid may miss a scaling's range and still map each pixel value to one code."""
 BY_128: Final = (1 / 128, 0)
 """The grid on which a pixel's code stands for exactly `(pixel - 128) / 128`."""
 LIKE: Final = 0.35
-"""Share of its range by which a grid may miss a scaling and still be taken for it: calibrated
-grids cover the values that were seen."""
+"""Share of a scaling's range by which a grid may miss it and still be taken for it: calibrated
+grids cover only the values that calibration saw."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Scaling:
-    """How pixels become real values: `(pixel - mean) / std`, a number each or one a channel."""
+    """How pixels become real values: `(pixel - mean) / std`, per tensor or per channel."""
 
     name: str
     mean: Channels
@@ -62,7 +62,7 @@ class PixelInput:
     Attributes:
         table: Input value of each pixel value, shape (256, channels), in the input's type.
         channels_first: Whether the input is (channels, height, width).
-        words: The same for people.
+        words: The scaling in words, for the report.
     """
 
     table: Array
@@ -87,7 +87,7 @@ def image_shape(info: TensorInfo) -> tuple[int, int, int]:
     """Return (height, width, channels) of a file's input.
 
     Raises:
-        ParityError: It takes no images of one or three channels.
+        ParityError: It does not take images of one or three channels.
     """
     shape = info.shape
     if len(shape) == 3 and min(shape) > 0:
@@ -102,13 +102,15 @@ def image_shape(info: TensorInfo) -> tuple[int, int, int]:
 
 
 def feeds(inputs: Sequence[tuple[StoredTensor, TensorInfo]]) -> list[PixelInput]:
-    """Return how pixels become the inputs of files that claim to be one classifier.
+    """Return how pixels become each file's input, for files that claim to be one classifier.
+
+    A file whose input has no grid takes the scaling of the first file that has one.
 
     Args:
-        inputs: Of each file, the input as the file describes it and as the runtime does.
+        inputs: For each file, its input as described by the file and by the runtime.
 
     Raises:
-        ParityError: An input is no image.
+        ParityError: An input does not take images.
     """
     known = [scaling_of(tensor) for tensor, _ in inputs]
     common = next((scaling for scaling in known if scaling is not None), SCALINGS[0])
@@ -170,7 +172,7 @@ def _as_type(codes: npt.NDArray[np.int64], dtype: np.dtype[Any], tensor: StoredT
         return (codes + 128).astype(np.uint8)
     if dtype == np.int8:
         return codes.astype(np.int8)
-    # In the middle of a step, where no runtime can round otherwise.
+    # The centre of a quantisation step, where every runtime rounds to the same code.
     centred: Array = (codes - int(tensor.zero_point or 0)).astype(np.float32)
     return centred * np.float32(tensor.scale or 0)
 

@@ -42,13 +42,13 @@ class Place(Protocol):
         name: str = "the file",
         hint: str | None = None,
     ) -> bytes:
-        """Return a copy of a file that also gives out tensors which it computes on the way."""
+        """Return a copy of a file with some inner tensors added to its outputs."""
         ...
 
     def once(
         self, runtime: Runtime, model: bytes, batches: Sequence[Array], *, name: str = "the file"
     ) -> tuple[Array, ...]:
-        """Return the outputs of a file that is run once, on a batch for each input."""
+        """Return the outputs of a single run of a file, given a batch for each input."""
         ...
 
     def kernel_reasons(
@@ -59,15 +59,15 @@ class Place(Protocol):
         *,
         name: str = "the file",
     ) -> list[tuple[str, ...]]:
-        """Return why other kernels run layers than proofs speak of; see `runtimes.Runtime`."""
+        """Return why the kernels of layers are not those of the proofs; see `runtimes.Runtime`."""
         ...
 
 
 class _Here:
-    """This process, for files that it wrote itself."""
+    """This process, for files that it wrote itself: files of others may crash it."""
 
     def __init__(self) -> None:
-        # Loading keeps the process's stderr for a while.
+        # Loading captures the process's stderr for a while.
         self._lock = threading.Lock()
 
     def load(
@@ -123,9 +123,9 @@ class OpenFile:
     """A file that is read into layers, and can be run.
 
     Attributes:
-        file: The bytes.
+        file: The file's bytes.
         reading: Its layers.
-        ends: What its outputs mean.
+        ends: Its outputs: logits, scores and their grids.
         place: Where it is run.
     """
 
@@ -144,24 +144,24 @@ class OpenFile:
 
     @property
     def others(self) -> tuple[Runtime, ...]:
-        """The other runtimes of the file's format."""
+        """All runtimes of the file's format but the one that apps use."""
         return table.running(self.file.format)[1:]
 
     def load(
         self, runtime: Runtime, *, taps: Sequence[str], threads: int, inner_threads: int = 1
     ) -> Session:
-        """Return a session for the file, and for tensors that it computes on the way.
+        """Return a session that gives the file's outputs, then the tapped inner tensors.
 
         Args:
-            runtime: That runs it.
-            taps: Names of tensors to give out after the file's own outputs.
-            threads: See `runtimes.Load`, as the rest.
-            inner_threads: Likewise.
+            runtime: The runtime that runs it.
+            taps: Names of the inner tensors to add after the file's own outputs.
+            threads: See `runtimes.Load`.
+            inner_threads: See `runtimes.Load`.
 
         Raises:
             CorruptFileError: The runtime refuses the file, or a tapped copy of it.
             ConversionError: There is no such tensor, or the runtime does not run such files.
-            RuntimeDiedError: The runtime died of it; the hint says what our own checks found.
+            RuntimeDiedError: The runtime crashed on it; the hint says what our own checks found.
         """
         try:
             return self.place.load(
@@ -189,23 +189,23 @@ class OpenFile:
 
     @property
     def _checked(self) -> str:
-        """What our own checks found, for somebody whose runtime died of the file."""
+        """The hint for a user whose runtime crashed on the file: what our own checks found."""
         faults = [(layer, fault) for layer in self.reading.layers for fault in layer.faults]
         if not faults:
             return (
                 "our own checks found no fault in the file: the runtime has one, or the file has "
-                "one that they do not see; try another version of the runtime, or have the "
-                "program that wrote the file write it anew"
+                "one that they do not detect; try another version of the runtime, or write the "
+                "file again with the program that made it"
             )
         layer, fault = faults[0]
         return (
-            f"our own checks found this in the file: `{layer.name}`: {fault.detail}; have the "
-            "program that wrote it write it anew"
+            f"our own checks found this in the file: `{layer.name}`: {fault.detail}; write the "
+            "file again with the program that made it"
         )
 
     @property
     def macs(self) -> int:
-        """Multiplications an image, of the layers with weights."""
+        """Multiply-accumulates per image of the layers with weights."""
         return sum(
             layer.weights.kernel.size * math.prod(layer.output.shape[:-1])
             for layer in self.reading.layers
@@ -218,8 +218,8 @@ def open_file(file: ModelFile, place: Place) -> OpenFile:
 
     Raises:
         CorruptFileError: It is damaged.
-        ConversionError: It is no graph with one input and one output, or computes in 16 bits.
-        ParityError: It is no classifier.
+        ConversionError: It is not a graph with one input and one output, or computes in 16 bits.
+        ParityError: It is not a classifier.
     """
     try:
         layers = _read(file)
@@ -249,10 +249,10 @@ def _read(file: ModelFile) -> Reading:
 
 
 def _check_grids(layers: Reading, name: str) -> None:
-    """Refuse scales that nothing can be measured in.
+    """Refuse scales that cannot serve as a unit of differences.
 
     Raises:
-        CorruptFileError: That of the input, the logits or the output is not positive.
+        CorruptFileError: The scale of the input, the logits or the output is not positive.
     """
     ends = [layers.input, layers.output, *([layers.logits.output] if layers.logits else [])]
     for tensor in ends:
@@ -268,24 +268,24 @@ def refusal_explained(
 ) -> CorruptFileError | None:
     """Return an error that names the first layer whose shapes contradict each other.
 
-    Files like that are not always refused: LiteRT computes shapes itself, and fails only where
-    they do not fit together further on.
+    Not every runtime refuses such files: LiteRT computes shapes itself, and fails only at a later
+    layer whose inputs do not fit together.
 
     Args:
-        file: Its name.
-        layers: Its layers.
-        error: What the runtime says.
+        file: Name of the file.
+        layers: Layers of the file.
+        error: The runtime's own error.
 
     Returns:
-        None if no layer contradicts itself, so that the runtime's words are all there is.
+        None if no layer contradicts itself; the runtime's own error then stands.
     """
     for layer in layers.layers:
         for fault in layer.faults:
             if fault.contradiction is not None:
                 return CorruptFileError(
                     f"{file} contradicts itself: {_words(layer, fault.contradiction)}; {error}",
-                    hint="the padding or a stated shape was changed after the file was made: have "
-                    "the program that wrote it write it anew",
+                    hint="the padding or a stated shape was changed after the file was made: "
+                    "write it again with the program that made it",
                 )
     return None
 

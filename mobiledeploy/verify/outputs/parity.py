@@ -1,7 +1,7 @@
-"""How the answers of two participants differ, integer by integer.
+"""How the outputs of two participants differ, integer by integer.
 
-The worst image decides and is named. Answers come batch by batch and are not kept: what is kept of
-them is of fixed size.
+A participant is a file in a runtime. The image with the largest difference is named. Outputs come
+batch by batch; only sums of fixed size are kept.
 """
 
 import dataclasses
@@ -17,17 +17,17 @@ from mobiledeploy.verify.report import Comparison
 
 Outputs: TypeAlias = npt.NDArray[Any]
 """Outputs, shape (images, classes): int8 codes as int16, which holds their differences; float32
-of float files, and of files whose grid is not the ruler's."""
+for float files, and for files whose grid is not the ruler's."""
 
 TOP: Final = 5
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Answers:
-    """What one participant answered to some images.
+    """One participant's outputs for some images.
 
     Attributes:
-        logits: Outputs of the logits, shape (images, classes).
+        logits: Shape (images, classes).
         scores: Outputs of the softmax, same shape; None where there is none.
     """
 
@@ -35,7 +35,7 @@ class Answers:
     scores: Outputs | None
 
     def take(self, rows: npt.NDArray[Any]) -> "Answers":
-        """Return the answers to some of the images, given by number and in order."""
+        """Return the outputs for some of the images, given by number and in order."""
         if len(rows) == len(self.logits):
             return self
         return Answers(
@@ -59,7 +59,7 @@ class Tally:
     """Differences between two participants, added up over batches."""
 
     def __init__(self, inputs: str, first: str, second: str) -> None:
-        """Begin with nothing.
+        """Begin with no images.
 
         Args:
             inputs: What the images are, in the plural.
@@ -74,7 +74,7 @@ class Tally:
         self._worst = (0.0, 0.0, "")
 
     def add(self, names: Sequence[str], first: Answers, second: Answers) -> None:
-        """Add a batch that both answered.
+        """Add a batch that both participants ran.
 
         Raises:
             ParityError: The two have different numbers of classes.
@@ -123,7 +123,7 @@ class Tally:
 
 @dataclasses.dataclass(slots=True)
 class _Differences:
-    """Absolute differences of one output."""
+    """Absolute differences of one output, in steps."""
 
     largest: float = 0.0
     total: float = 0.0
@@ -134,7 +134,7 @@ class _Differences:
         return self.total / self.elements
 
     def add(self, first: Outputs, second: Outputs) -> Outputs:
-        """Return the largest difference of each image."""
+        """Add a batch, and return the largest difference of each image."""
         off = np.abs(first - second)
         rows: Outputs = off.max(axis=1)
         self.largest = max(self.largest, float(rows.max()))
@@ -144,7 +144,7 @@ class _Differences:
 
 
 def compare(inputs: str, names: Sequence[str], first: Answers, second: Answers) -> Comparison:
-    """Compare two participants' answers to the same images, which are all in memory.
+    """Compare two participants' outputs for the same images, which are all in memory.
 
     Raises:
         ParityError: See `Tally.add`.
@@ -158,13 +158,13 @@ class Variety:
     """Counts different vectors of logits: a constant output would prove nothing."""
 
     def __init__(self) -> None:
-        """Begin with nothing."""
+        """Begin with no images."""
         self._seen: set[int] = set()
         self._images = 0
 
     @property
     def distinct(self) -> int:
-        """Different vectors so far."""
+        """How many different vectors were added so far."""
         return len(self._seen)
 
     def add(self, answers: Answers) -> None:
@@ -176,7 +176,7 @@ class Variety:
         """Check that the outputs vary.
 
         Raises:
-            ParityError: All of several images got the same answer.
+            ParityError: There are several images, and all have the same output.
         """
         if self._images > 1 and self.distinct == 1:
             raise ParityError(

@@ -1,7 +1,7 @@
-"""`Runner`: a file in one of its runtimes, slow ones on fewer images.
+"""`Runner`: a file in one of its runtimes, which runs fewer images if it is slow.
 
-Only what apps use has to load its file and to answer: another runtime that dies of it, or refuses
-it, is a row that says so.
+Only the runtime that apps use must load and run its file: where another one crashes on it or
+refuses it, its row in the report says so.
 """
 
 import dataclasses
@@ -23,21 +23,21 @@ from mobiledeploy.verify.outputs.parity import Answers
 from mobiledeploy.verify.report import Level, Participant, RuntimeFailure
 
 FULL_FACTOR: Final = 10
-"""How many times more the level `full` spends."""
+"""How many times as many images slow runtimes run at the level `full`."""
 UNTAPPED: Final = 16
 """Images of a set that also run through the files as they are, without the tap at the logits."""
 
 
 class Unloaded:
-    """A file that a runtime could not load, whatever the reason; see `runtimes.Session`."""
+    """A session for a file that a runtime could not load; see `runtimes.Session`."""
 
     def __init__(
         self, runtime: Runtime, like: Session, error: CorruptFileError | RuntimeDiedError
     ) -> None:
-        """Stand for a session that could not be loaded.
+        """Keep the error for later.
 
         Args:
-            runtime: That could not load the file.
+            runtime: The runtime that could not load the file.
             like: The file in another runtime.
             error: Why it could not.
         """
@@ -52,15 +52,15 @@ class Unloaded:
 
     @property
     def output_names(self) -> tuple[str, ...]:
-        """One an output."""
+        """Name of each output."""
         return tuple(output.name for output in self.outputs)
 
     def run(self, *batches: Array) -> tuple[Array, ...]:
-        """Raise the error that the file was refused with.
+        """Raise the error with which loading failed.
 
         Raises:
             CorruptFileError: The runtime refused the file.
-            RuntimeDiedError: It died of it.
+            RuntimeDiedError: It crashed on it.
         """
         del batches
         raise self._error
@@ -73,11 +73,11 @@ class Runner:
     Attributes:
         name: Short and unique.
         file: Name of the file.
-        runtime: That runs it.
-        session: The file, tapped at the logits.
-        feed: From pixels to its input.
-        ends: What its outputs mean.
-        most: Images of each set that it takes, spread evenly; None for all.
+        runtime: The runtime that runs it.
+        session: The loaded file, tapped at the logits.
+        feed: Converts pixels to its input.
+        ends: Its outputs: logits, scores and their grids.
+        most: How many images of each set it runs, chosen at random; None for all.
     """
 
     name: str
@@ -89,21 +89,22 @@ class Runner:
     most: int | None
 
     def answer(self, pixels: Pixels, ruler: OutputGrid) -> Answers:
-        """Run images.
+        """Return the outputs for some images, in steps.
 
         Raises:
-            ParityError: The outputs are no vectors of numbers.
+            ParityError: The outputs are not vectors of finite numbers.
             CorruptFileError: The runtime refused them.
-            RuntimeDiedError: The runtime died.
+            RuntimeDiedError: The runtime crashed.
         """
         outputs = self.session.run(self.feed(pixels))
         who = f"{self.file} in {self.session.runtime}"
         return answers.read(outputs, self.ends, ruler, who=who)
 
     def chosen(self, images: int) -> npt.NDArray[np.bool_]:
-        """Return which images of a set it takes: of two runners, one takes a part of the other's.
+        """Return a mask of the images of a set that it runs.
 
-        Which ones is the same whenever the set has as many images.
+        The choice depends on the set's size only, and a runner with a smaller `most` runs a
+        subset of another's: any two runners have images in common.
         """
         if self.most is None or self.most >= images:
             return np.ones(images, np.bool_)
@@ -112,7 +113,7 @@ class Runner:
         return taken
 
     def participant(self, images: int, failure: RuntimeFailure | None) -> Participant:
-        """Return what the report says of it."""
+        """Return its row in the report."""
         return Participant(
             name=self.name,
             file=self.file,
@@ -126,20 +127,20 @@ class Runner:
 def open_runners(
     both: tuple[OpenFile, OpenFile], *, only_main: bool, level: Level, threads: int
 ) -> list[Runner]:
-    """Return the runners: what apps use of each file first, then the others.
+    """Return the runners: first both files in the runtimes that apps use, then the others.
 
     Args:
         both: The two files.
-        only_main: Whether to leave the others out.
-        level: How many images slow ones take.
+        only_main: Whether to leave the other runtimes out.
+        level: Decides how many images slow runtimes run.
         threads: Images that run at a time.
 
     Raises:
         CorruptFileError: A runtime that apps use refuses a file.
-        RuntimeDiedError: It dies of the file.
-        ParityError: A file takes no images.
+        RuntimeDiedError: A runtime that apps use crashes on a file.
+        ParityError: A file does not take images.
     """
-    with ThreadPoolExecutor() as pool:  # each in a process of its own
+    with ThreadPoolExecutor() as pool:  # each in a separate process
         sessions = list(
             pool.map(
                 lambda opened: opened.load(opened.primary, taps=opened.ends.taps, threads=threads),
@@ -166,7 +167,7 @@ def open_runners(
     ]
     if only_main:
         return runners
-    with ThreadPoolExecutor() as pool:  # each in a process of its own
+    with ThreadPoolExecutor() as pool:  # each in a separate process
         others = [
             pool.submit(_other, opened, first, runtime, both, level, threads)
             for opened, first in zip(both, runners, strict=True)
@@ -176,9 +177,9 @@ def open_runners(
 
 
 def untapped(both: tuple[OpenFile, OpenFile], runners: Sequence[Runner]) -> list[Runner]:
-    """Return the first two runners once more, without the tap, where there is one.
+    """Return untapped copies of those of the first two runners that have a tap.
 
-    They show that the tap changes nothing. A few images need one thread: loading costs more.
+    They show that the tap does not change the outputs. One thread is enough for a few images.
     """
     return [
         dataclasses.replace(
@@ -211,7 +212,7 @@ def _other(
         session = Unloaded(runtime, main.session, error)
     feed = main.feed
     if session.input != main.session.input:
-        # A runtime may take the codes inside, whatever type and layout the file's input has.
+        # A runtime may take codes in another type and layout than the file's input.
         (feed,) = model_input.feeds([(opened.reading.input, session.input)])
     factor = FULL_FACTOR if level == "full" else 1
     budget = runtime.budget

@@ -1,8 +1,8 @@
 """Send images through several runtimes at once, batch by batch.
 
-Nothing is kept. Every runner has a thread, so that both cores are busy while batches are made and
-compared; at most two batches are on the way, so that memory does not grow with the number of
-images.
+Outputs are yielded, not kept. Every runner has its own thread, which keeps the cores busy while
+batches are made and compared. At most a few batches are in flight, so memory does not grow with
+the number of images.
 """
 
 import collections
@@ -30,17 +30,17 @@ SMALLEST, LARGEST = 16, 1024
 DEPTH: Final = 2
 
 Job: TypeAlias = "tuple[npt.NDArray[np.int64], Future[Answers] | None]"
-"""The images that a runner takes of a batch, and what it will answer."""
+"""The images of a batch that a runner runs, and its outputs once they are there."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Batch:
-    """Every runner's answers to some images of a set.
+    """Every runner's outputs for some images of a set.
 
     Attributes:
         start: Number of the first image in the set.
-        rows: For each runner, the images that it took, counted from `start`.
-        answers: For each runner, its answers to them; None if it took none, or failed.
+        rows: For each runner, the images that it ran, counted from `start`.
+        answers: For each runner, its outputs for them; None if it ran none, or failed.
         failures: For each runner, how it failed on them; None if it did not.
     """
 
@@ -52,7 +52,10 @@ class Batch:
     def both(
         self, first: int, second: int
     ) -> tuple[npt.NDArray[np.int64], Answers, Answers] | None:
-        """Return the images that two runners took, and their answers; None if there is none."""
+        """Return the images that two runners both ran, and their outputs; None if there are none.
+
+        The images are counted from `start`.
+        """
         one, two = self.answers[first], self.answers[second]
         if one is None or two is None:
             return None
@@ -70,19 +73,19 @@ def stream(
     message: str,
     progress: Progress,
 ) -> Iterator[Batch]:
-    """Yield all answers to a set of images, in order.
+    """Yield every runner's outputs for a set of images, in order.
 
     Args:
         images: At least one.
-        runners: Who answers.
-        ruler: The grid whose steps count.
-        message: What is being done, for the events.
-        progress: Told after every batch.
+        runners: The files in their runtimes.
+        ruler: The grid in whose steps logits are compared.
+        message: What is being done, for the progress events.
+        progress: Called after every batch.
 
     Raises:
-        ParityError: A runner's outputs are no vectors of numbers.
-        CorruptFileError: A runtime that apps use refused.
-        RuntimeDiedError: A runtime that apps use died.
+        ParityError: A runner's outputs are not vectors of finite numbers.
+        CorruptFileError: A runtime that apps use refused a file.
+        RuntimeDiedError: A runtime that apps use crashed.
     """
     size = _batch_size(images)
     progress(Event("verify", message, 0, len(images)))
@@ -107,10 +110,10 @@ def stream(
 
 
 def taken(runner: Runner, images: ImageSet) -> npt.NDArray[np.bool_]:
-    """Return which images of a set a runner takes.
+    """Return a mask of the images of a set that a runner runs.
 
-    Answers on record are there to be compared with what apps run: they belong to images that
-    other sets hold as well, and slow runtimes see enough of those.
+    Slow runtimes skip sets with recorded outputs: these are compared with the runtimes that apps
+    use, and their images are in other sets too.
     """
     if images.recorded is not None and runner.most is not None:
         return np.zeros(len(images), np.bool_)
@@ -118,7 +121,7 @@ def taken(runner: Runner, images: ImageSet) -> npt.NDArray[np.bool_]:
 
 
 def _batch_size(images: ImageSet) -> int:
-    """Return how many images make a batch: a multiple of what two threads take at a time."""
+    """Return how many images a batch has: a multiple of `SMALLEST`, of about `BATCH_BYTES`."""
     bytes_each = images.pixels(0, 1).nbytes
     fitting = BATCH_BYTES // bytes_each // SMALLEST * SMALLEST
     return int(min(max(fitting, SMALLEST), LARGEST))
@@ -126,7 +129,7 @@ def _batch_size(images: ImageSet) -> int:
 
 @contextlib.contextmanager
 def _pools(count: int) -> Iterator[list[ThreadPoolExecutor]]:
-    """Give threads that work one after the other each; what is still waiting is given up."""
+    """Give pools of one thread each; jobs that still wait at the end are cancelled."""
     pools = [ThreadPoolExecutor(1) for _ in range(count)]
     try:
         yield pools
@@ -171,11 +174,11 @@ def _collected(
 def _answered(
     images: ImageSet, runner: Runner, start: int, job: Job
 ) -> tuple[Answers | None, RuntimeFailure | None]:
-    """Return what a runner answered, or how it failed.
+    """Return a runner's outputs, or how it failed.
 
     Raises:
-        CorruptFileError: It is what apps use, and refused.
-        RuntimeDiedError: It is what apps use, and died.
+        CorruptFileError: The runtime that apps use refused the file.
+        RuntimeDiedError: The runtime that apps use crashed.
     """
     rows, future = job
     if future is None:

@@ -1,6 +1,6 @@
-"""`Totals`: what the answers of all runners add up to, batch by batch.
+"""`Totals`: the differences of every pair of runners, added up batch by batch.
 
-Differences of every pair, classes, variety.
+It also collects the predicted classes, and counts different outputs.
 """
 
 import itertools
@@ -21,15 +21,15 @@ FLOAT = "float network"
 
 
 class Totals:
-    """What is known of all answers; its size does not grow with the images but for `keep`.
+    """Sums over all outputs; with `keep`, also the first runner's outputs.
 
     Attributes:
-        ran: For each runner, images that it ran.
-        failures: By a runner's number, how it failed first.
-        tap_changed: Files that answer otherwise when their logits are tapped.
+        ran: For each runner, how many images it ran.
+        failures: Each failed runner's first failure, by its number.
+        tap_changed: Files whose scores change when their logits are tapped.
         inputs: Facts of each set.
-        comparisons: The first two runners on each set, and against a record.
-        kept: With `keep`, the first runner's answers to each set.
+        comparisons: The first two runners on each set, and the first against recorded outputs.
+        kept: With `keep`, the first runner's outputs for each set.
         predicted: For each labelled set, the classes that the first two runners found.
     """
 
@@ -41,13 +41,13 @@ class Totals:
         *,
         keep: bool = False,
     ) -> None:
-        """Begin with nothing.
+        """Begin with no images.
 
         Args:
-            runners: What apps use of each file first.
+            runners: First both files in the runtimes that apps use.
             plain: Untapped copies of the first two, where there are taps.
-            ruler: The grid whose steps count.
-            keep: Whether to keep the first runner's answers.
+            ruler: The grid in whose steps logits are compared.
+            keep: Whether to keep the first runner's outputs.
         """
         self._names = [runner.name for runner in runners]
         self._plain = [(self._names.index(other.name), other.file) for other in plain]
@@ -72,15 +72,15 @@ class Totals:
 
     @property
     def float_images(self) -> int:
-        """How many images the float network answered."""
+        """How many images have logits of the float network."""
         return self._float[0].images
 
     def add_set(self, images: ImageSet, batches: Iterable[Batch]) -> None:
-        """Take in all answers to a set of images.
+        """Add every runner's outputs for a set of images.
 
         Args:
             images: The set.
-            batches: All of them, made one by one.
+            batches: All batches of the set, see `stream`.
 
         Raises:
             ParityError: The outputs have different shapes.
@@ -125,7 +125,7 @@ class Totals:
         """Check that the outputs vary, over all sets: extremes alone may saturate a small model.
 
         Raises:
-            ParityError: Every image got the same answer.
+            ParityError: Every image has the same output.
         """
         self._variety.require(" and ".join(facts.name for facts in self.inputs))
 

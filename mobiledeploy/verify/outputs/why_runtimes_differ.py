@@ -1,4 +1,4 @@
-"""Why a runtime does not compute what its file says: other rounding, or sums that saturate."""
+"""Why a runtime does not compute what its file says: it rounds differently, or sums saturate."""
 
 from collections.abc import Iterable, Sequence
 from typing import Final
@@ -9,7 +9,8 @@ from mobiledeploy.reading import Reading
 from mobiledeploy.runtimes import Runtime, Session
 
 NARROW: Final = 64
-"""Largest weight of which two products with uint8 codes fit into 16 bits: 2 x 255 x 64 < 2**15."""
+"""Largest weight for which a sum of two products with uint8 codes fits into 16 bits:
+2 x 255 x 64 < 2**15."""
 ROUNDING: Final = 1
 """Steps by which a runtime that computes in floats between the operators may be off."""
 
@@ -18,10 +19,10 @@ def words(runtime: Runtime, error: int, *, options: Sequence[str]) -> str:
     """Return the likeliest reason why a runtime differs from its file.
 
     Args:
-        runtime: That is to blame.
-        error: By how many steps it is off in the layer.
-        options: What it was told. `com.microsoft.QLinearConv`, into which operators are fused,
-            does not heed what keeps others from saturating.
+        runtime: The runtime that differs.
+        error: Largest difference of the layer's output, in LSB.
+        options: The session options that were set. `com.microsoft.QLinearConv`, a fused
+            operator, ignores the option that keeps others from saturating.
     """
     saturates, option = runtime.saturates(), runtime.saturation_option
     if saturates and option not in options:
@@ -39,11 +40,13 @@ def words(runtime: Runtime, error: int, *, options: Sequence[str]) -> str:
 
 
 def told(sessions: Sequence[tuple[Runtime, Session]], readings: Sequence[Reading]) -> list[str]:
-    """Return a note if runtimes needed an option so that products do not saturate, as apps' will.
+    """Return a note on each runtime that needed an option to keep products from saturating.
+
+    Apps on this CPU need the same option.
 
     Args:
-        sessions: Of each runtime.
-        readings: The files; sums of two products with weights of seven bits fit into 16.
+        sessions: Each runtime with its session.
+        readings: The files; with weights of at most `NARROW` nothing can saturate.
     """
     notes = [
         f"this CPU has no VNNI: {runtime.engine} was told {option}, and an app that does "

@@ -1,5 +1,5 @@
-"""What holds for two files whatever the input.
+"""What holds for two files for every input.
 
 `layer_proofs`: the proof of each layer.
-`certificate`: what is proven of two files, what sampled, and what not.
+`certificate`: what is proven of two files, what is only sampled, and what is neither.
 """

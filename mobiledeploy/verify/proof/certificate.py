@@ -1,10 +1,10 @@
-"""`certify`: what is proven of a `.tflite` with an `.onnx`, what sampled, what not.
+"""`certify`: what is proven, only sampled or not proven of a `.tflite` with an `.onnx`.
 
 Everything is read from the files' own bytes. It fails closed: a layer that is not understood, a
-kernel that is not the one the proof speaks of, a number that differs: "not proven", and the
-certificate does not hold. docs/proof.md explains the methods. That the installed runtimes compute
-what their sources say is shown by running them: every layer, and every way of running the files,
-on images at the edges of what the input can hold.
+kernel other than the proof's, or a number that differs is "not proven", and the certificate does
+not hold. docs/proof.md explains the methods. That the installed runtimes compute what their
+sources say is sampled by running them: every layer, and the whole files with several thread counts
+and batch sizes, on images of extreme pixel values.
 """
 
 import functools
@@ -34,7 +34,7 @@ from mobiledeploy.verify.report import CertifiedFile, FilesCertificate, LayerPro
 
 VERSION: Final = 1
 IMAGES: Final = 2
-"""On which a layer, cut out, has to give what it gives in the whole file."""
+"""Images on which a cut-out layer has to give the same codes as in the whole file."""
 
 
 def certify(
@@ -48,14 +48,14 @@ def certify(
 
     Args:
         both: The int8 `.tflite` and the int8 `.onnx`.
-        judgement: Of them, in the same order.
+        judgement: Judgement of the two files, in the same order.
         threads: Images that run at a time.
-        progress: Told of every step.
+        progress: Called at every step.
 
     Raises:
         CorruptFileError: A runtime refuses a file.
-        RuntimeDiedError: A runtime dies of it.
-        ParityError: A file is no classifier of images.
+        RuntimeDiedError: A runtime crashes on it.
+        ParityError: A file is not a classifier of images.
         RequestError: They are not a `.tflite` and an `.onnx`, in this order.
     """
     if [opened.file.format for opened in both] != ["tflite", "onnx"]:
@@ -107,10 +107,10 @@ def certify(
 
 
 def border_checks(judgement: Judgement) -> tuple[RunCheck, ...]:
-    """Return whether both files take the same images and give the same layer's codes.
+    """Return whether both files' inputs, and both files' outputs, have the same grid.
 
     Args:
-        judgement: Of the `.tflite` and the `.onnx`.
+        judgement: Judgement of the `.tflite` and the `.onnx`.
     """
     return _input(*judgement.readings), _output(judgement)
 
@@ -198,7 +198,7 @@ def _sampled(
 
 
 PIECE: Final = 4
-"""Images whose every tensor is held at a time."""
+"""Images whose tensors are in memory at a time."""
 THREADS: Final = (1, 2, 4)
 REPEATS: Final = 3
 BATCH: Final = 8
@@ -213,18 +213,18 @@ def layer_by_layer(
 ) -> RunCheck:
     """Return whether all tensors of both files are equal on synthetic extremes.
 
-    The first file's also to those that other runtimes of the same arithmetic give.
+    The first file's are also compared with those of other exact runtimes of its format.
 
     Args:
         runs: The `.tflite` and the `.onnx`, every layer tapped.
-        pairs: Indices of layers that belong together.
+        pairs: Indices of corresponding layers.
         threads: Images that run at a time in the other runtimes.
-        progress: Told after every few images.
+        progress: Called after every few images.
 
     Raises:
         CorruptFileError: A runtime refuses a file.
-        RuntimeDiedError: A runtime dies of it.
-        ParityError: A file takes no images.
+        RuntimeDiedError: A runtime crashes on it.
+        ParityError: A file does not take images.
     """
     one, two = runs
     layers = one.opened.reading.layers
@@ -267,19 +267,19 @@ def layer_by_layer(
 
 
 def steady(opened: OpenFile, session: Session) -> RunCheck:
-    """Return whether a file's outputs are the same whatever the threads, batch and repetition.
+    """Return whether a file's outputs depend on threads, batch size or repetition.
 
-    The ways are 1, 2 and 4 of the runtime's own threads, several times over, and one image at a
-    time.
+    It runs with 1, 2 and 4 of the runtime's own threads, several times as a batch, then one image
+    at a time.
 
     Args:
         opened: The file.
-        session: The file, loaded; it says what the input looks like.
+        session: The loaded file, which describes the input.
 
     Raises:
         CorruptFileError: The runtime refuses the file.
-        RuntimeDiedError: The runtime dies of it.
-        ParityError: It takes no images.
+        RuntimeDiedError: The runtime crashes on it.
+        ParityError: It does not take images.
     """
     (feed,) = model_input.feeds([(opened.reading.input, session.input)])
     images = synthetic_extremes(model_input.image_shape(session.input))
@@ -298,7 +298,7 @@ def steady(opened: OpenFile, session: Session) -> RunCheck:
 
 
 def _ways(opened: OpenFile, batch: Array) -> Iterator[tuple[str, bytes]]:
-    """Yield what each way of running a batch is called, and a digest of what it gives."""
+    """Yield the name of each way to run a batch, and a digest of the outputs."""
     for threads in THREADS:
         session = opened.load(opened.primary, taps=(), threads=1, inner_threads=threads)
         said = f"{threads} thread{'s' * (threads > 1)}"
@@ -323,7 +323,7 @@ def kernel_reasons(
 
     Raises:
         CorruptFileError: A runtime refuses a file.
-        RuntimeDiedError: A runtime dies of it.
+        RuntimeDiedError: A runtime crashes on it.
     """
     by_file = [
         _kernel_reasons(opened, [pair[number] for pair in pairs])
@@ -351,7 +351,7 @@ def _kernel_reasons(opened: OpenFile, layers: Sequence[StoredLayer]) -> Sequence
 def _unlike(a: Array, b: Array) -> int:
     if a.size != b.size:
         return max(a.size, b.size)
-    # A vector may be written as an image of one pixel.
+    # A vector may be stored as an image of one pixel.
     return int((a.ravel() != b.ravel()).sum())
 
 

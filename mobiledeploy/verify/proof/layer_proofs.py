@@ -1,15 +1,15 @@
-"""`prove`: the proof of each layer of two files, from what stands in the files.
+"""`prove`: the proof of each layer of two files, from the files' contents.
 
-The proofs of the layers make one of the whole because it is also checked that corresponding layers
-read corresponding layers. An operator that sees few cases is tried on all of them by each kernel's
-arithmetic; one that depends on too many codes at once, such as a softmax, is sampled in both
-runtimes: nothing else is run.
+Corresponding layers are also checked to read corresponding layers, so the proofs of all layers
+prove the whole files. An operator with few possible inputs is computed for all of them with each
+kernel's arithmetic. One that depends on too many codes at once, such as a softmax, is sampled in
+both runtimes; nothing else is run.
 
 Layers with weights are proven by structure. XNNPACK and ONNX Runtime both add up `(input - zero
 point) * weight` and the bias in int32, convert the sum to float32 (halves to even), multiply it by
 the float32 `input scale * kernel scale / output scale`, round (halves to even), add the zero point
-and clip. So equal integers, equal multipliers bit for bit and sums that cannot leave int32 make
-equal outputs, for every input.
+and clip. Equal integers, bit-identical multipliers and sums within int32 therefore give equal
+outputs for every input.
 
 Sources: XNNPACK's src/operators/convolution-nhwc.c (`xnn_create_convolution2d_nhwc_qs8_qc8w`) and
 src/operators/fully-connected-nc.c for the multiplier, the `fp32` requantisation of
@@ -55,7 +55,7 @@ FORMATS: Final[tuple[Format, Format]] = ("tflite", "onnx")
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class ProofResult:
-    """What a proof of one kind of layer found; see `LayerProof`."""
+    """The result of a proof of one layer; see `LayerProof` for the fields."""
 
     method: Method
     cases: int = 0
@@ -65,7 +65,7 @@ class ProofResult:
 
     @property
     def status(self) -> Status:
-        """Proven or sampled if nothing stands against it, and there is a method."""
+        """Proven or sampled, by the method, if no reason speaks against it."""
         if self.reasons:
             return "not proven"
         match self.method:
@@ -87,10 +87,10 @@ def prove(
     """Return a proof, or why there is none, for every layer of either file.
 
     Args:
-        judgement: Of the `.tflite` and the `.onnx`.
-        kernel_reasons: For each pair of layers, why other kernels run them than the proofs speak
-            of.
-        run: A pair of layers, cut out of the files.
+        judgement: Judgement of the `.tflite` and the `.onnx`.
+        kernel_reasons: For each pair of layers, why the kernels that run them are not those of
+            the proofs.
+        run: Runs a pair of layers, cut out of the files.
     """
     reasons = iter(kernel_reasons)
     return tuple(
@@ -134,7 +134,7 @@ def _pair(
     if reasons:
         finding = ProofResult(method="none", reasons=tuple(reasons))
     else:
-        # Scales of a stranger's file may be anything; what overflows is no equal number.
+        # A third-party file may hold any scale; what overflows does not count as equal.
         with np.errstate(all="ignore"):
             source = mine.reads[0].source
             finding = _finding(
@@ -163,7 +163,7 @@ def _finding(
     places: tuple[int, int],
     run: Callable[[Int8], tuple[LayerCodes, LayerCodes]],
 ) -> ProofResult:
-    """Return the proof of a layer, by what its operator allows."""
+    """Return the proof of a layer, by the method that its operator allows."""
     first, second = judgement.readings
     mine, other = first.layers[places[0]], second.layers[places[1]]
     known = table.of_kind(mine.kind), table.of_kind(other.kind)
@@ -187,10 +187,10 @@ def _all_cases(
     shapes: tuple[Sequence[Shape], Sequence[Shape]],
     layer: LayerJudgement,
 ) -> ProofResult:
-    """Return whether two layers give one code for each case there is.
+    """Return whether two layers give the same code in every possible case.
 
-    Both files' own scales and zero points went into the arithmetic of each kernel that may run
-    them, as the operator's module knows it: see `compare.same_function`.
+    Each kernel that may run them was computed with both files' own scales and zero points, by the
+    operator's module: see `compare.same_function`.
     """
     crossed = other.reads[::-1] if layer.operands_crossed else other.reads
     known = [node_of(x, shape) for x, shape in zip((mine, other), shapes, strict=True)]
@@ -260,10 +260,10 @@ def _samples(
     shapes: Sequence[Shape],
     run: Callable[[Int8], tuple[LayerCodes, LayerCodes]],
 ) -> ProofResult:
-    """Return how far both files' layer is from the exact one, on codes that make kernels differ.
+    """Return how far both files' layers are from the exact result, on codes hard to round.
 
-    It depends on all codes at once and cannot be enumerated; its kernels may round to another
-    code than the exact result. The layer is run cut out of both files.
+    Such a layer depends on all codes at once and cannot be enumerated, and its kernels need not
+    round to the exact result's code. The layer is cut out of both files and run.
     """
     known = node_of(mine, shapes), node_of(other, shapes)
     reasons = list(_sample_reasons(operator, mine, other))
@@ -299,7 +299,7 @@ def _samples(
         for kernel in architectures(module, FORMATS[0])
     }
     here = cpu.this_architecture()
-    # The first runtime may be off by as many steps as its kernel for this CPU is known to be.
+    # The first runtime may be off by as much as its kernel for this CPU is known to be.
     allowed = {one: max(operator.WITHIN, computed[here]), two: operator.WITHIN}
     reasons = [
         f"{name} misses the exact {mine.kind} by {worst} LSB, expected at most {allowed[name]}"
@@ -362,7 +362,7 @@ def _sample_reasons(operator: Sampled, mine: StoredLayer, other: StoredLayer) ->
 def _joint_reasons(
     judgement: Judgement, layer: LayerJudgement, mine: StoredLayer, other: StoredLayer
 ) -> Iterator[str]:
-    """Yield why two layers do not read the same: other layers, or other shapes."""
+    """Yield why two layers do not read corresponding tensors: other layers, or other shapes."""
     (first, second), matched = judgement.readings, judgement.alignment.matched
     if len(mine.reads) != len(other.reads):
         yield f"{len(mine.reads)} operands in the .tflite, {len(other.reads)} in the .onnx"
@@ -381,15 +381,15 @@ def _source(reading: Reading, source: int) -> tuple[int, ...]:
 
 
 BIAS_SCALE: Final = 3e-7
-"""How far a bias scale may lie from input scale times kernel scale: a rounding of float32."""
+"""Relative error allowed between bias scale and input scale x kernel scale: float32 rounding."""
 
 
 def proven_by_structure(first: StoredLayer, second: StoredLayer) -> ProofResult:
-    """Return whether two layers with weights are one function, whatever codes they read.
+    """Return whether two layers with weights give the same outputs for every input.
 
     Args:
-        first: Of the `.tflite`.
-        second: Of the `.onnx`.
+        first: The layer of the `.tflite`.
+        second: The layer of the `.onnx`.
     """
     a, b = first.weights, second.weights
     if a is None or b is None:

@@ -1,4 +1,4 @@
-"""Each error has an exit status of its own."""
+"""Each error has its own exit status."""
 
 from mobiledeploy.base import errors
 

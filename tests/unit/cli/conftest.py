@@ -1,4 +1,4 @@
-"""What every command's JSON is held to."""
+"""The check of every command's JSON against its schema."""
 
 import json
 from pathlib import Path
@@ -10,7 +10,7 @@ SCHEMAS = Path(__file__).parents[3] / "docs" / "schemas"
 
 
 def check(document: Any, name: str) -> None:
-    """Hold a document against a schema, and the schema against the rules for schemas."""
+    """Validate a document by its schema, and the schema by the rules for schemas."""
     schema = json.loads((SCHEMAS / f"{name}.schema.json").read_text())
     jsonschema.Draft202012Validator.check_schema(schema)
     jsonschema.validate(document, schema)

@@ -1,4 +1,4 @@
-"""What `mobiledeploy build` prints in the end."""
+"""What `mobiledeploy build` prints at the end."""
 
 import dataclasses
 from pathlib import Path

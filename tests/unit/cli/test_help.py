@@ -1,4 +1,4 @@
-"""Help is whole: one line a command, one text an option, within 80 columns."""
+"""Help is complete: one line per command, one text per option, within 80 columns."""
 
 import re
 

@@ -90,7 +90,7 @@ def flawed(folder: Path, *, name: str = "output", bias_grid: float = 0.1) -> Pat
     return path
 
 
-def test_a_warning_leaves_the_exit_status_alone_unless_strict(tmp_path: Path) -> None:
+def test_a_warning_does_not_change_the_exit_status_unless_strict(tmp_path: Path) -> None:
     path = flawed(tmp_path)
     text = run(path)
     assert "findings: 1 warning" in text

@@ -64,7 +64,7 @@ def test_lines_fit_80_columns_even_if_names_are_long() -> None:
     assert all(LONG in line and "bytes" in line for line in wide), wide
 
 
-def test_participants_are_told_apart_by_the_number_of_their_file() -> None:
+def test_participants_are_distinguished_by_the_number_of_their_file() -> None:
     said = _verify_tables.text(REPORT)
     assert "against LiteRT XNNPACK 1" in said
     assert "LiteRT XNNPACK 2 *" in said

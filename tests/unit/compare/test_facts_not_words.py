@@ -1,4 +1,4 @@
-"""What is concluded of two files rests on facts; what layers are called decides nothing."""
+"""Conclusions about two files rest on numbers; the names of layers do not matter."""
 
 import dataclasses
 from collections.abc import Callable
@@ -17,19 +17,19 @@ from mobiledeploy.targets import tflite
 
 OURS = reading.read_tflite(parse(tflite.write(graphs.assorted_graph())))
 PROSE = " in floats, some units in the last place, expected otherwise"
-"""A name that says what sentences of ours say."""
+"""A name with the words of our own messages."""
 
 
-def renamed(found: Reading) -> Reading:
+def renamed(original: Reading) -> Reading:
     return dataclasses.replace(
-        found,
+        original,
         layers=tuple(
             dataclasses.replace(
                 layer,
                 name=layer.name + PROSE,
                 output=dataclasses.replace(layer.output, name=layer.output.name + PROSE),
             )
-            for layer in found.layers
+            for layer in original.layers
         ),
     )
 
@@ -100,12 +100,12 @@ def facts(report: StructureReport) -> list[object]:
 
 
 def first(theirs: Reading) -> Difference:
-    found = comparing.compare(OURS, theirs).first
-    assert found is not None
-    return found
+    difference = comparing.compare(OURS, theirs).first
+    assert difference is not None
+    return difference
 
 
-def test_each_kind_of_change_is_a_fact() -> None:
+def test_each_kind_of_grid_change_is_recorded() -> None:
     layer, float_first = each(in_floats), comparing.compare(each(in_floats), OURS).first
     assert first(layer).change == "second in floats"
     assert float_first is not None
@@ -118,7 +118,7 @@ def test_each_kind_of_change_is_a_fact() -> None:
     assert changes == {"last place"}
 
 
-def test_only_a_cause_that_calls_something_expected_says_whose_it_is() -> None:
+def test_only_a_cause_with_expected_values_says_which_file_they_are_from() -> None:
     assert comparing.compare(OURS, one(one_weight_off)).reason.measured_by_first
     assert not comparing.compare(OURS, one(biases_off)).reason.measured_by_first
 
@@ -131,7 +131,7 @@ def test_a_cause_is_its_clauses(theirs: Reading) -> None:
 
 
 @CASES
-def test_facts_are_not_written(theirs: Reading) -> None:
+def test_facts_are_not_in_the_json(theirs: Reading) -> None:
     report = comparing.compare(OURS, theirs)
     document = codec.dump(report)
     assert "reason" not in document

@@ -1,4 +1,4 @@
-"""Files that other tools make of the same weights are read, and what differs is said in words."""
+"""Files that other tools make from the same weights are read, and differences described."""
 
 from pathlib import Path
 from typing import Any
@@ -43,7 +43,7 @@ def quantised(network: Network, folder: Path, **options: Any) -> Reading:
 @pytest.mark.parametrize("form", ["QDQ", "QOperator"])
 @pytest.mark.parametrize("activations", ["QInt8", "QUInt8"])
 @pytest.mark.parametrize("per_channel", [False, True])
-def test_files_of_orts_quantizer_are_said_to_be_calibrated_separately(
+def test_files_of_orts_quantizer_are_reported_as_calibrated_separately(
     form: str,
     activations: str,
     per_channel: bool,
@@ -67,16 +67,18 @@ def test_files_of_orts_quantizer_are_said_to_be_calibrated_separately(
     assert report.matched == len(ours.layers)
     assert not report.same
     assert "quantised separately" in report.cause
-    per_tensor = [found for found in report.differences if found.field == "per-tensor weights"]
-    # Ours have a scale for each channel, but for the dense layer.
+    per_tensor = [
+        difference for difference in report.differences if difference.field == "per-tensor weights"
+    ]
+    # Ours have a scale for each channel, except the dense layer.
     expected = {"logits"} if per_channel else {"stem", "narrow", "shrink", "wide", "spread"}
-    assert {found.layer for found in per_tensor} == expected
+    assert {difference.layer for difference in per_tensor} == expected
     assert ("instead of" in report.cause) == bool(per_tensor)
 
 
 @pytest.mark.slow
 @pytest.mark.tensorflow
-def test_a_file_of_tf2onnx_holds_our_integers_and_adds_otherwise(tmp_path: Path) -> None:
+def test_a_file_of_tf2onnx_holds_our_integers_and_adds_differently(tmp_path: Path) -> None:
     import tf2onnx
 
     graph = graphs.mobilenet("v2", alpha=0.35, image_size=32)
@@ -86,10 +88,12 @@ def test_a_file_of_tf2onnx_holds_our_integers_and_adds_otherwise(tmp_path: Path)
     theirs = reading.read_onnx(parse_onnx(model.SerializeToString()))
     report = comparing.compare(reading.read_tflite(parse(path.read_bytes())), theirs)
     assert report.matched == report.layers == report.other_layers == len(graph.nodes)
-    # tf2onnx takes the scales as they are; ours are moved where that rounds otherwise.
+    # tf2onnx keeps the scales; we change them where kernels would round differently.
     moved = {name for name, c in certify(graph).items() if c.differing_before}
-    assert {found.layer for found in report.differences if not found.equivalent} == moved
-    assert {found.field for found in report.differences} == {"rounding"}
+    assert {
+        difference.layer for difference in report.differences if not difference.equivalent
+    } == moved
+    assert {difference.field for difference in report.differences} == {"rounding"}
     assert "the runtimes' kernels round this layer differently" in report.cause
 
 
@@ -97,7 +101,7 @@ def test_a_file_of_tf2onnx_holds_our_integers_and_adds_otherwise(tmp_path: Path)
 @pytest.mark.tensorflow
 @pytest.mark.timeout(900)
 @pytest.mark.filterwarnings("ignore:Statistics for quantized inputs were expected")
-def test_a_file_of_tensorflows_converter_is_said_to_be_calibrated_separately() -> None:
+def test_a_file_of_tensorflows_converter_is_reported_as_calibrated_separately() -> None:
     import tensorflow as tf
 
     from mobiledeploy.models import keras_builder, registry
@@ -121,4 +125,6 @@ def test_a_file_of_tensorflows_converter_is_said_to_be_calibrated_separately() -
     assert report.matched == report.layers == report.other_layers == len(graph.nodes)
     assert "quantised separately" in report.cause
     assert ours.input.dtype != theirs.input.dtype
-    assert {found.field for found in report.differences if found.position < 0} >= {"input type"}
+    assert {difference.field for difference in report.differences if difference.position < 0} >= {
+        "input type"
+    }

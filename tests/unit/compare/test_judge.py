@@ -1,4 +1,4 @@
-"""Comparing two files finds what differs, names the layer, and says what cannot matter."""
+"""A comparison finds what differs, names the layer, and marks what cannot change an output."""
 
 import dataclasses
 from collections.abc import Callable
@@ -34,10 +34,12 @@ def pair(graph: IntegerGraph) -> tuple[Reading, Reading]:
     )
 
 
-def changed(found: Reading, index: int, change: Callable[[StoredLayer], StoredLayer]) -> Reading:
-    layers = list(found.layers)
+def changed(
+    original: Reading, index: int, change: Callable[[StoredLayer], StoredLayer]
+) -> Reading:
+    layers = list(original.layers)
     layers[index] = change(layers[index])
-    return dataclasses.replace(found, layers=tuple(layers))
+    return dataclasses.replace(original, layers=tuple(layers))
 
 
 def with_weights(**fields: Any) -> Callable[[StoredLayer], StoredLayer]:
@@ -51,8 +53,8 @@ def with_weights(**fields: Any) -> Callable[[StoredLayer], StoredLayer]:
     return change
 
 
-def first_of_kind(found: Reading, kind: str) -> int:
-    return next(i for i, layer in enumerate(found.layers) if layer.kind == kind)
+def first_of_kind(file: Reading, kind: str) -> int:
+    return next(i for i, layer in enumerate(file.layers) if layer.kind == kind)
 
 
 def test_our_two_files_differ_only_where_additions_were_certified(
@@ -65,14 +67,14 @@ def test_our_two_files_differ_only_where_additions_were_certified(
     assert report.matched == report.layers == report.other_layers == len(graph.nodes)
     moved = {name for name, certificate in certify(graph).items() if certificate.differing_before}
     assert moved
-    assert {found.layer for found in report.differences} == moved
-    for found in report.differences:
-        assert found.field == "read scale"
-        assert found.equivalent
-        assert found.method == "all 65,536 pairs of codes"
+    assert {difference.layer for difference in report.differences} == moved
+    for difference in report.differences:
+        assert difference.field == "read scale"
+        assert difference.equivalent
+        assert difference.method == "all 65,536 pairs of codes"
 
 
-def test_the_plain_scales_of_such_additions_are_found_to_round_otherwise(
+def test_additions_with_uncertified_scales_are_found_to_round_differently(
     pair: tuple[Reading, Reading], graph: IntegerGraph
 ) -> None:
     uncertified = {
@@ -91,9 +93,12 @@ def test_the_plain_scales_of_such_additions_are_found_to_round_otherwise(
         pair[0], reading.read_onnx(parse_onnx(onnx.write(graph, uncertified)))
     )
     assert not report.same
-    for found in report.differences:
-        assert (found.field, found.kind, found.lsb) == ("rounding", "add", 1)
-        assert f"{certify(graph)[found.layer].differing_before} of all 65,536" in found.detail
+    for difference in report.differences:
+        assert (difference.field, difference.kind, difference.lsb) == ("rounding", "add", 1)
+        assert (
+            f"{certify(graph)[difference.layer].differing_before} of all 65,536"
+            in difference.detail
+        )
 
 
 def test_a_report_is_json(pair: tuple[Reading, Reading]) -> None:
@@ -128,8 +133,8 @@ def dead(layer: StoredLayer) -> StoredLayer:
     return with_weights(bias=low)(layer)
 
 
-def test_what_feeds_on_a_dead_channel_changes_nothing(pair: tuple[Reading, Reading]) -> None:
-    a, b = (changed(found, 3, dead) for found in pair)
+def test_weights_on_a_dead_channel_change_nothing(pair: tuple[Reading, Reading]) -> None:
+    a, b = (changed(original, 3, dead) for original in pair)
 
     def other(kernel: Any) -> Any:
         kernel = kernel.copy()
@@ -137,13 +142,13 @@ def test_what_feeds_on_a_dead_channel_changes_nothing(pair: tuple[Reading, Readi
         return kernel
 
     report = comparing.compare(a, changed(b, 4, with_weights(kernel=other)))
-    # The depthwise convolution sees nothing but real 0 in this channel.
-    (found,) = (found for found in report.differences if found.position == 4)
-    assert found.field == "weights"
-    assert found.equivalent
-    assert "every sum" in found.method
+    # The depthwise convolution reads only real 0 in this channel.
+    (difference,) = (difference for difference in report.differences if difference.position == 4)
+    assert difference.field == "weights"
+    assert difference.equivalent
+    assert "every sum" in difference.method
     assert report.same
-    # One weight of a channel that lives matters.
+    # A weight of a channel that is not dead does change codes.
     assert not comparing.compare(pair[0], changed(pair[1], 4, with_weights(kernel=other))).same
 
 
@@ -158,7 +163,7 @@ def test_what_feeds_on_a_dead_channel_changes_nothing(pair: tuple[Reading, Readi
         ("weights", "the other sign", lambda k: -k),
     ],
 )
-def test_what_was_done_to_a_kernel_is_said_in_words(
+def test_a_change_to_a_kernel_is_described_in_words(
     pair: tuple[Reading, Reading], field: str, words: str, change: Callable[[Any], Any]
 ) -> None:
     report = comparing.compare(pair[0], changed(pair[1], 0, with_weights(kernel=change)))
@@ -167,7 +172,7 @@ def test_what_was_done_to_a_kernel_is_said_in_words(
     assert words in report.cause
 
 
-def test_classes_in_another_order_are_said_to_be(pair: tuple[Reading, Reading]) -> None:
+def test_classes_in_another_order_are_recognised(pair: tuple[Reading, Reading]) -> None:
     dense = first_of_kind(pair[0], "dense")
     order = np.roll(np.arange(10), 1)
     change = with_weights(kernel=lambda k: k[order], bias=lambda b: b[order])
@@ -220,15 +225,17 @@ def test_layers_that_only_one_file_has_do_not_shift_the_others(
     assert report.first is not None
     assert (report.first.position, report.first.field) == (add, "missing layer")
     assert report.matched == len(layers)
-    # What lies behind is not blamed, apart from the joint itself and scales that come from it.
-    assert {found.position for found in report.differences if not found.equivalent} <= {
+    # Later layers are not blamed, except the joint itself and scales that follow from it.
+    assert {
+        difference.position for difference in report.differences if not difference.equivalent
+    } <= {
         add,
         add + 1,
         next(i for i in range(add + 1, len(layers)) if pair[0].layers[i].kind == "add"),
     }
 
 
-def test_an_image_normalised_otherwise_is_named_at_the_input(
+def test_an_image_normalised_differently_is_named_at_the_input(
     pair: tuple[Reading, Reading],
 ) -> None:
     halved = dataclasses.replace(pair[1].input, scale=np.float32(1 / 256), zero_point=-128)
@@ -238,7 +245,7 @@ def test_an_image_normalised_otherwise_is_named_at_the_input(
     assert "-1..0.992 and 0..0.996" in report.cause
 
 
-def test_files_of_other_graphs_are_said_to_be_quantised_separately(
+def test_files_of_other_graphs_are_reported_as_quantised_separately(
     pair: tuple[Reading, Reading],
 ) -> None:
     other = graphs.mobilenet("v2", alpha=0.35, image_size=32, seed=1)
@@ -266,7 +273,7 @@ def test_a_layer_that_computes_something_else_is_named_with_both_operators(
     assert report.cause.startswith("a layer computes something else")
 
 
-def test_a_softmax_that_is_cut_off_is_another_function(pair: tuple[Reading, Reading]) -> None:
+def test_a_softmax_that_is_clipped_is_another_function(pair: tuple[Reading, Reading]) -> None:
     last = len(pair[1].layers) - 1
     other = changed(pair[1], last, lambda layer: dataclasses.replace(layer, clamp=(-128, 64)))
     first = comparing.compare(pair[0], other).first

@@ -1,4 +1,4 @@
-"""Faults made on purpose are seen and named; `benchmarks/mutants.py` makes them in every layer."""
+"""Deliberate faults are found and named; `benchmarks/mutants.py` makes them in every layer."""
 
 import functools
 
@@ -44,8 +44,8 @@ def sound() -> tuple[dict[str, bytes], Instrument]:
 def test_a_fault_is_seen_in_every_layer_and_the_layer_is_named(fault: str, kind: str) -> None:
     files, instrument = sound()
     layers = len(graphs.assorted_graph().nodes)
-    found = [mutant(fault, kind, files[kind], layer) for layer in range(layers)]
-    made = [one for one in found if one is not None]
+    mutants = [mutant(fault, kind, files[kind], layer) for layer in range(layers)]
+    made = [one for one in mutants if one is not None]
     assert made
     for one in made:
         answer = instrument.ask(one)
@@ -53,7 +53,7 @@ def test_a_fault_is_seen_in_every_layer_and_the_layer_is_named(fault: str, kind:
             assert answer.kind == "damaged"
             continue
         if answer.kind == "same":
-            # The grid of the stem does what its ReLU6 does.
+            # The stem's grid implies its ReLU6.
             assert (fault, one.layer) == ("activation dropped", 0)
             continue
         assert instrument.is_right(one, answer), (one.layer, answer)
@@ -89,7 +89,7 @@ def test_a_fault_of_the_stem_over_four_pixels_is_seen() -> None:
     ],
 )
 @pytest.mark.parametrize("kind", ["tflite", "onnx"])
-def test_a_window_that_was_moved_is_called_so(fault: str, words: str, kind: str) -> None:
+def test_a_moved_window_is_recognised(fault: str, words: str, kind: str) -> None:
     files, instrument = sound()
     said = [
         instrument.ask(one).said
@@ -100,7 +100,7 @@ def test_a_window_that_was_moved_is_called_so(fault: str, words: str, kind: str)
     assert all(text.startswith(words) for text in said), said
 
 
-def test_an_image_in_an_order_that_is_not_understood_is_no_other_network() -> None:
+def test_an_image_layout_that_is_not_understood_is_not_another_network() -> None:
     files, _ = sound()
     model = load_from_string(files["onnx"])
     (turned,) = [node for node in model.graph.node if node.op_type == "Transpose"][:1]
@@ -112,7 +112,7 @@ def test_an_image_in_an_order_that_is_not_understood_is_no_other_network() -> No
 
 
 @pytest.mark.parametrize("fault", ["scale x1.01", "scale x1.5", "zero point +1"])
-def test_a_grid_that_no_longer_ends_where_the_activation_does_is_no_other_activation(
+def test_a_grid_that_no_longer_ends_where_the_activation_does_is_not_another_activation(
     fault: str,
 ) -> None:
     graph = graphs.mobilenet("v1", alpha=0.25, image_size=32)

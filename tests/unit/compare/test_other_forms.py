@@ -1,4 +1,4 @@
-"""Other forms of the same integers are read as the same: saved by a runtime, written again."""
+"""The same integers in another form, as saved by a runtime, are read as the same."""
 
 from pathlib import Path
 from typing import Any

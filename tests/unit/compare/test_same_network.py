@@ -1,4 +1,4 @@
-"""Files that were quantised apart: whether they hold one network, and what was done otherwise."""
+"""Files quantised separately: whether they hold one network, and how the quantisations differ."""
 
 import dataclasses
 from collections.abc import Callable
@@ -45,7 +45,7 @@ def cause(theirs: Reading) -> str:
     return comparing.compare(OURS, theirs).cause
 
 
-def test_other_ranges_of_the_same_weights_are_told_with_their_size() -> None:
+def test_other_ranges_of_the_same_weights_are_reported_with_their_size() -> None:
     said = cause(quantised_apart())
     assert "the files were quantised separately" in said
     assert f"they hold the same network: the weights of all {WEIGHTED} layers" in said
@@ -93,11 +93,13 @@ def test_a_layer_is_not_blamed_for_the_grid_of_what_it_reads() -> None:
         ),
     )
     report = comparing.compare(OURS, theirs)
-    harmful = [found for found in report.differences if not found.equivalent]
-    assert [(found.layer, found.field) for found in harmful] == [(mean.name, "zero point")]
+    harmful = [difference for difference in report.differences if not difference.equivalent]
+    assert [(difference.layer, difference.field) for difference in harmful] == [
+        (mean.name, "zero point")
+    ]
 
 
-def test_kernels_without_weights_are_no_reason_to_fail() -> None:
+def test_empty_kernels_are_compared_without_an_error() -> None:
     def emptied(layer: reading.StoredLayer) -> reading.StoredLayer:
         if layer.weights is None or layer.kind == "depthwise":
             return layer
@@ -114,8 +116,8 @@ def test_kernels_without_weights_are_no_reason_to_fail() -> None:
     theirs = dataclasses.replace(OURS, layers=tuple(map(emptied, OURS.layers)))
     same = Alignment(pairs=(), matched={index: index for index in range(len(OURS.layers))})
     for pair in ((OURS, theirs), (theirs, OURS), (theirs, theirs)):
-        found = same_network.origins(*pair, same)
-        assert same_network.words(found, pair[0].layers)
+        origin = same_network.origins(*pair, same)
+        assert same_network.words(origin, pair[0].layers)
 
 
 def test_a_layer_before_the_first_one_is_not_called_the_input() -> None:
@@ -145,7 +147,7 @@ def test_an_input_a_step_off_is_not_called_another_normalisation() -> None:
     assert said.startswith("the image is put on a grid whose steps lie otherwise")
 
 
-def test_activations_that_are_layers_of_their_own_make_no_other_network() -> None:
+def test_activations_as_separate_layers_are_not_another_network() -> None:
     def unclamped(layer: reading.StoredLayer) -> list[reading.StoredLayer]:
         if layer.weights is None:
             return [layer]
@@ -191,7 +193,7 @@ def test_weights_that_were_trained_further_are_close_but_not_the_same() -> None:
     assert "trained further" in said
 
 
-def test_a_factor_of_each_channel_is_batch_norm_folded_otherwise() -> None:
+def test_a_factor_of_each_channel_is_batch_norm_folded_differently() -> None:
     def rescaled(name: str, kernel: np.ndarray) -> np.ndarray:
         return kernel * np.linspace(0.5, 3, kernel.shape[-1]) if name == "narrow" else kernel
 
@@ -218,7 +220,7 @@ def test_colours_and_classes_in_another_order_are_seen_through_other_grids(
     assert "they hold the same network" in said
 
 
-def test_weights_of_seven_bits_are_called_so() -> None:
+def test_weights_of_seven_bits_are_recognised() -> None:
     def halved(layer: reading.StoredLayer) -> reading.StoredLayer:
         if layer.weights is None:
             return layer
@@ -236,7 +238,7 @@ def test_weights_of_seven_bits_are_called_so() -> None:
     assert "same network" in said
 
 
-def test_rounding_errors_of_scales_are_no_other_calibration() -> None:
+def test_rounding_errors_of_scales_are_not_another_calibration() -> None:
     def nudged(layer: reading.StoredLayer) -> reading.StoredLayer:
         scale = np.nextafter(known(layer.output.scale), np.float32(1))
         return dataclasses.replace(layer, output=dataclasses.replace(layer.output, scale=scale))

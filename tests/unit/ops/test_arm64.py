@@ -113,7 +113,7 @@ def uncertified(graph: IntegerGraph) -> bytes:
     return onnx.write(graph, {node.output.name: made_up}, head="logits")
 
 
-def test_onnx_runtime_adds_as_its_kernel_for_arm_is_known(tmp_path: Path) -> None:
+def test_onnx_runtime_adds_as_the_oracle_s_arm_kernel_does(tmp_path: Path) -> None:
     cases = additions(12)
     files = [(uncertified(graph), images) for graph, images in cases]
     apart = 0
@@ -133,7 +133,7 @@ def test_onnx_runtime_adds_as_its_kernel_for_arm_is_known(tmp_path: Path) -> Non
     assert apart > 0
 
 
-def test_onnx_runtime_takes_means_as_its_kernel_is_known(tmp_path: Path) -> None:
+def test_onnx_runtime_computes_means_as_the_oracle_does(tmp_path: Path) -> None:
     cases = means(20)
     files = [(uncertified(graph), images) for graph, images in cases]
     for (graph, images), codes in zip(

@@ -21,14 +21,14 @@ Zeros = tuple[int, int, int]
 
 def additions(count: int) -> list[tuple[Scales, Zeros]]:
     random = np.random.default_rng(7)
-    found = []
+    cases = []
     for _ in range(count):
         scale = np.float32(np.exp(random.normal(-3, 1)))
         ratios = np.clip(np.exp(random.normal(-0.4, 1.5, 2)), 0.002, 200)
         a, b = (np.float32(scale * ratio) for ratio in ratios)
         left, right, zero = (int(code) for code in random.integers(-128, 128, 3))
-        found.append(((a, b, scale), (left, right, zero)))
-    return found
+        cases.append(((a, b, scale), (left, right, zero)))
+    return cases
 
 
 def uncertified(graph: IntegerGraph, scales: tuple[np.float32, ...]) -> bytes:
@@ -72,29 +72,29 @@ def test_both_runtimes_add_as_the_emulations_say(scales: Scales, zeros: Zeros) -
     )
 
 
-def test_a_certificate_mends_an_addition_on_which_the_runtimes_differ() -> None:
+def test_a_certificate_makes_the_runtimes_agree_on_an_addition() -> None:
     mended = 0
     for scales, zeros in additions(40):
         graph, images = graphs.addition(scales, zeros), graphs.all_pairs()
         try:
-            found = certify(graph)["sum"]
+            certificate = certify(graph)["sum"]
         except ConversionError:
             continue
         moved = [own.view(np.int32) - new.view(np.int32)
-                 for own, new in zip(scales[:2], found.scales, strict=True)]  # fmt: skip
-        assert (found.cases, found.differing_after) == (65_536, 0)
-        assert (found.differing_before > 0) == any(moved)
+                 for own, new in zip(scales[:2], certificate.scales, strict=True)]  # fmt: skip
+        assert (certificate.cases, certificate.differing_after) == (65_536, 0)
+        assert (certificate.differing_before > 0) == any(moved)
         assert np.abs(moved).max() <= 20
         expected = litert_codes(graph, images)
         if (ort_codes(graph, scales[:2], images) != expected).any():
-            np.testing.assert_array_equal(ort_codes(graph, found.scales, images), expected)
+            np.testing.assert_array_equal(ort_codes(graph, certificate.scales, images), expected)
             mended += 1
         if mended == 2:
             return
     pytest.fail("no addition differed: this test would prove nothing")
 
 
-def test_an_addition_that_no_scales_can_mend_is_refused_by_name() -> None:
+def test_an_addition_for_which_no_scales_make_the_runtimes_agree_is_refused_by_name() -> None:
     # Sums of 0.5 and -0.5 steps: XNNPACK rounds both up, which no scale can imitate.
     one, half = np.float32(1), np.float32(0.5)
     with pytest.raises(ConversionError, match="pairs of codes differ"):
@@ -118,7 +118,7 @@ def test_an_addition_that_xnnpack_does_not_take_is_refused_by_name(ratio: float)
         ((3, 11), (0.16657242, 0.14370768), (-128, -128)),
     ],
 )
-def test_both_runtimes_take_means_as_the_emulations_say(
+def test_both_runtimes_compute_means_as_the_emulations_say(
     size: tuple[int, int], scales: tuple[float, float], zeros: tuple[int, int]
 ) -> None:
     source, scale = (np.float32(value) for value in scales)
@@ -138,15 +138,15 @@ def test_both_runtimes_take_means_as_the_emulations_say(
     )
 
 
-def test_a_certificate_mends_a_mean_on_which_the_runtimes_differ() -> None:
+def test_a_certificate_makes_the_runtimes_agree_on_a_mean() -> None:
     scales = np.float32(0.16657242), np.float32(0.14370768)
     graph, images = graphs.mean((3, 11), scales, (-128, -128)), graphs.all_sums((3, 11))
     expected = litert_codes(graph, images)
     assert (ort_codes(graph, scales[:1], images) != expected).any()
-    found = certify(graph)["mean"]
-    assert found.differing_before == 1
-    assert found.cases == 255 * 33 + 1
-    np.testing.assert_array_equal(ort_codes(graph, found.scales, images), expected)
+    certificate = certify(graph)["mean"]
+    assert certificate.differing_before == 1
+    assert certificate.cases == 255 * 33 + 1
+    np.testing.assert_array_equal(ort_codes(graph, certificate.scales, images), expected)
 
 
 def test_a_mean_of_halves_is_refused_by_name() -> None:
@@ -165,10 +165,10 @@ def test_pooling_over_an_odd_number_of_positions_is_a_mean() -> None:
 
 def test_every_addition_and_mean_of_a_graph_has_a_certificate() -> None:
     graph = graphs.mobilenet("v2", alpha=0.35, image_size=32)
-    found = certify(graph)
-    assert len(found) == 11
-    assert all(certificate.differing_after == 0 for certificate in found.values())
-    assert INPUT not in found
+    certificates = certify(graph)
+    assert len(certificates) == 11
+    assert all(certificate.differing_after == 0 for certificate in certificates.values())
+    assert INPUT not in certificates
 
 
 def test_neighbours_are_the_next_float32_values() -> None:

@@ -42,6 +42,6 @@ def test_an_interval_without_width_has_a_grid() -> None:
 @pytest.mark.parametrize(
     ("low", "high"), [(0.5, 1.0), (-1.0, -0.5), (float("nan"), 1.0), (0.0, float("inf"))]
 )
-def test_an_interval_that_is_none_is_refused_by_name(low: float, high: float) -> None:
+def test_an_invalid_interval_is_refused_by_name(low: float, high: float) -> None:
     with pytest.raises(ConversionError, match="`x`"):
         activation_grid("x", low, high)

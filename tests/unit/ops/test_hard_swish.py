@@ -1,4 +1,4 @@
-"""HARD_SWISH: every one of the 256 codes is one code in every runtime."""
+"""HARD_SWISH: every runtime gives the same code for each of the 256 codes."""
 
 import graphs
 import numpy as np
@@ -69,15 +69,17 @@ def test_every_code_is_what_the_arithmetic_says_in_both_runtimes(
 
 
 def test_most_grids_need_no_table_and_some_do() -> None:
-    found = [certify(swish(*each))["swished"] for each in grids(60)]
-    tables = sum(certificate.table for certificate in found)
+    certificates = [certify(swish(*each))["swished"] for each in grids(60)]
+    tables = sum(certificate.table for certificate in certificates)
     assert 5 < tables < 40
-    assert all(certificate.table == (certificate.differing_before > 0) for certificate in found)
-    assert {certificate.cases for certificate in found} == {256}
+    assert all(
+        certificate.table == (certificate.differing_before > 0) for certificate in certificates
+    )
+    assert {certificate.cases for certificate in certificates} == {256}
 
 
 @pytest.mark.parametrize("rank", [1, 2, 3, 4])
-def test_a_table_is_looked_up_whatever_the_rank(rank: int) -> None:
+def test_a_table_is_looked_up_for_every_rank(rank: int) -> None:
     (example,) = (each for each in hard_swish.examples() if each.name == "by a table")
     assert isinstance(example.node, HardSwish)
     shape = (2, 4, 8, 4)[-rank:]

@@ -1,4 +1,4 @@
-"""Products: every pair of codes is one code in every runtime, ties or no ties."""
+"""Products: every runtime gives the same code for each pair of codes, even on ties."""
 
 import dataclasses
 
@@ -39,15 +39,15 @@ def product(scales: Scales, zeros: Zeros) -> IntegerGraph:
 
 def products(count: int) -> list[tuple[Scales, Zeros]]:
     random = np.random.default_rng(3)
-    found = []
+    cases = []
     for _ in range(count):
         a, b = np.exp(random.normal(-3, 1, 2)).astype(np.float32)
         scale = np.float32(a * b * np.exp(random.uniform(0.5, 6)))
         left, right, zero = (int(code) for code in random.integers(-128, 128, 3))
-        found.append(((a, b, scale), (left, right, zero)))
+        cases.append(((a, b, scale), (left, right, zero)))
     # A product with a power of two as multiplier: halves everywhere.
     quarter = np.float32(0.25)
-    return [*found, ((quarter, np.float32(1 / 64), quarter), (3, -128, 5))]
+    return [*cases, ((quarter, np.float32(1 / 64), quarter), (3, -128, 5))]
 
 
 @pytest.mark.parametrize(("scales", "zeros"), products(8))
@@ -72,7 +72,7 @@ def test_all_pairs_are_what_the_arithmetic_says_in_both_runtimes(
     np.testing.assert_array_equal(ours, x86)
 
 
-def test_a_product_with_ties_is_refused_for_what_phones_round_otherwise() -> None:
+def test_a_product_with_ties_is_refused_because_phones_round_differently() -> None:
     scales = np.float32(0.25), np.float32(1 / 256), np.float32(0.25)
     graph = product(scales, (3, -128, 5))
     inputs = tensors(scales, (3, -128, 5))[:2]
@@ -129,8 +129,8 @@ def test_ranges_too_narrow_for_the_kernel_are_widened(narrow: str) -> None:
 def test_xnnpack_takes_products_of_scales_not_too_far_apart(ratio: float, taken: bool) -> None:
     one = np.float32(1)
     graph = product((np.float32(ratio), one, one), (0, 0, 0))
-    found = litert_xnnpack.delegated(tflite.write(graph, head="logits"))
-    assert ("product" in found) == taken
+    delegated = litert_xnnpack.delegated(tflite.write(graph, head="logits"))
+    assert ("product" in delegated) == taken
     if not taken:
         with pytest.raises(ConversionError, match="`product`: expected the factors' scales over"):
             certify(graph)

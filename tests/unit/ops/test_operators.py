@@ -84,14 +84,14 @@ def test_every_case_is_certified_where_there_is_a_certificate(
     operator: Operator[Any], example: Example
 ) -> None:
     graph = graph_of(example)
-    found = certify(graph)
+    certificates = certify(graph)
     if not isinstance(operator, Certified):
-        assert graph.output.name not in found
+        assert graph.output.name not in certificates
         return
     node, inputs = example.node, example.inputs
-    assert found[node.output.name].differing_after == 0
+    assert certificates[node.output.name].differing_after == 0
     cases = operator.all_cases(node, inputs)
-    assert found[node.output.name].cases == cases[0].size
+    assert certificates[node.output.name].cases == cases[0].size
     kernels = operator.litert_cases(node, inputs, cases)
     for codes in kernels:
         np.testing.assert_array_equal(codes, kernels[0])
@@ -140,7 +140,7 @@ def test_real_values_are_those_of_the_codes_but_for_rounding(
 
 
 @every_example
-def test_the_digest_tells_every_option_and_number(
+def test_the_digest_depends_on_every_option_and_number(
     operator: Operator[Any], example: Example
 ) -> None:
     del operator
@@ -165,8 +165,10 @@ def test_the_digest_tells_every_option_and_number(
 
 
 def test_digests_of_all_examples_differ() -> None:
-    found = [digest(graph_of(example)) for each in table.OPERATORS for example in each.examples()]
-    assert len(set(found)) == len(found)
+    digests = [
+        digest(graph_of(example)) for each in table.OPERATORS for example in each.examples()
+    ]
+    assert len(set(digests)) == len(digests)
 
 
 @every_example
@@ -196,8 +198,8 @@ def test_a_node_refuses_another_output_shape(operator: Operator[Any], example: E
 
 def test_names_lead_to_one_operator() -> None:
     for names in ("LAYERS", "TFLITE"):
-        found = [name for operator in table.OPERATORS for name in getattr(operator, names)]
-        assert len(set(found)) == len(found)
+        all_names = [name for operator in table.OPERATORS for name in getattr(operator, names)]
+        assert len(set(all_names)) == len(all_names)
     assert len({operator.NODE for operator in table.OPERATORS}) == len(table.OPERATORS)
 
 

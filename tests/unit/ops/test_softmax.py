@@ -71,15 +71,15 @@ def sweep(folder: Path) -> list[tuple[np.float32, Int8, Int8]]:
 
 def record(folder: Path) -> None:
     """Write `VECTORS` anew, from at most 40 classes."""
-    found = []
+    vectors = []
     for scale, logits, codes in sweep(folder):
         differs = (codes != softmax_codes(logits, scale)).any(axis=1)
         if logits.shape[1] <= 40:
-            found += [
+            vectors += [
                 {"scale": float(scale), "logits": row.tolist(), "codes": out.tolist()}
                 for row, out in list(zip(logits[differs], codes[differs], strict=True))[:3]
             ]
-    lines = ",\n".join(json.dumps(vector) for vector in found)
+    lines = ",\n".join(json.dumps(vector) for vector in vectors)
     VECTORS.write_text(f"[\n{lines}\n]\n")
 
 

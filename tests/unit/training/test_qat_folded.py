@@ -68,7 +68,7 @@ def test_gradients_are_one_inside_the_range_and_zero_outside() -> None:
     np.testing.assert_array_equal(tape.gradient(total, values), [0, 1, 1, 0])
 
 
-def test_every_weight_has_a_gradient_of_its_own(network: Network) -> None:
+def test_every_weight_has_its_own_gradient(network: Network) -> None:
     tf = tensorflow_setup.tensorflow()
     layer = layer_of(network, "filter")
     values = tf.constant(network.weights["filter"].kernel)

@@ -1,4 +1,4 @@
-"""What a certificate says of each layer of two files, kernels aside."""
+"""The proof of each layer of two files, without the kernels' reasons."""
 
 from collections.abc import Mapping
 
@@ -17,7 +17,7 @@ from mobiledeploy.verify.report import FilesCertificate, LayerProof
 
 
 def proofs(first: bytes, second: bytes) -> dict[str, LayerProof]:
-    """Of all layers by name."""
+    """Return the proofs of all layers, by name."""
     both = (
         open_file(model_file.of_bytes("a.tflite", first), HERE),
         open_file(model_file.of_bytes("b.onnx", second), HERE),
@@ -28,15 +28,15 @@ def proofs(first: bytes, second: bytes) -> dict[str, LayerProof]:
     def run(
         pair: tuple[int, int], codes: Mapping[int, LayerCodes]
     ) -> tuple[LayerCodes, LayerCodes]:
-        # Opened where it is needed only: most faults are seen in the files.
+        # Opened only if needed: most faults are found in the files.
         indices = range(len(readings[0].layers)), range(len(readings[1].layers))
         runs = layer_outputs.give_out_layers(both, indices, threads=1)
         images = image_sets.synthetic_extremes(image_shape(readings[0].input.shape)).pixels(0, 1)
         whole = runs[0].run(images), runs[1].run(images)
         return open_single_layers(runs, judgement.alignment).run(pair, codes, whole)
 
-    found = layer_proofs.prove(judgement, [()] * len(judgement.layers), run)
-    return {proof.layer or proof.counterpart: proof for proof in found}
+    layers = layer_proofs.prove(judgement, [()] * len(judgement.layers), run)
+    return {proof.layer or proof.counterpart: proof for proof in layers}
 
 
 def certificate_of(first: bytes, second: bytes, *, threads: int = 1) -> FilesCertificate:

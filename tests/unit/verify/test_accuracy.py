@@ -1,4 +1,4 @@
-"""What is said of accuracy is true, and in words."""
+"""Scores have intervals, and the paired test is described in words."""
 
 import numpy as np
 import pytest
@@ -57,20 +57,20 @@ def test_the_paired_test_is_put_into_words(
     float_wrong: slice, int8_wrong: slice, words: str
 ) -> None:
     int8 = wrong_on(int8_wrong)
-    found = paired({"a": int8, "b": int8}, LABELS, wrong_on(float_wrong))
-    assert [test.words for test in found] == [words]
-    assert found[0].images == 1000
+    tests = paired({"a": int8, "b": int8}, LABELS, wrong_on(float_wrong))
+    assert [test.words for test in tests] == [words]
+    assert tests[0].images == 1000
 
 
 def test_files_that_differ_are_both_tested_against_the_float_network() -> None:
-    found = paired({"a": RIGHT, "b": wrong_on(slice(5))}, LABELS, RIGHT)
-    assert [(test.first, test.second) for test in found] == [("float", "a"), ("float", "b")]
-    assert found[1].only_first == 5
+    tests = paired({"a": RIGHT, "b": wrong_on(slice(5))}, LABELS, RIGHT)
+    assert [(test.first, test.second) for test in tests] == [("float", "a"), ("float", "b")]
+    assert tests[1].only_first == 5
 
 
 def test_without_a_float_network_the_second_file_is_tested_against_the_first() -> None:
-    (found,) = paired({"a": RIGHT, "b": wrong_on(slice(5))}, LABELS, None)
-    assert (found.first, found.second, found.only_first, found.only_second) == ("a", "b", 5, 0)
+    (test,) = paired({"a": RIGHT, "b": wrong_on(slice(5))}, LABELS, None)
+    assert (test.first, test.second, test.only_first, test.only_second) == ("a", "b", 5, 0)
 
 
 def test_scores_carry_their_interval() -> None:

@@ -1,4 +1,4 @@
-"""Intervals and p-values are SciPy's, for every count there may be."""
+"""Intervals and p-values are SciPy's, for every count."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""A certificate speaks of the files' own integers: one that is off, and its layer loses it."""
+"""A certificate rests on the files' own integers: a wrong one leaves its layer unproven."""
 
 import dataclasses
 import json
@@ -50,9 +50,9 @@ def certified(files: tuple[bytes, bytes]) -> FilesCertificate:
 
 
 def unproven(first: bytes, second: bytes) -> set[str]:
-    found = proofs(first, second)
-    assert all(proof.reasons for proof in found.values() if proof.status == "not proven")
-    return {name for name, proof in found.items() if proof.status == "not proven"}
+    by_layer = proofs(first, second)
+    assert all(proof.reasons for proof in by_layer.values() if proof.status == "not proven")
+    return {name for name, proof in by_layer.items() if proof.status == "not proven"}
 
 
 def test_files_of_one_graph_are_certified(
@@ -91,7 +91,7 @@ def test_the_report_s_schema_holds_the_certificate_s() -> None:
     assert report["$defs"]["certificate"] == own
 
 
-def test_what_was_only_sampled_is_said(certified: FilesCertificate) -> None:
+def test_what_was_only_sampled_is_stated(certified: FilesCertificate) -> None:
     said = " ".join(certified.sampled)
     for part in ("`scores`", "8 tensors", "1, 2, 4 threads", "this CPU only"):
         assert part in said
@@ -121,8 +121,8 @@ def one_bias(node: Any) -> Node:
 
 
 def one_scale(node: Any) -> Node:
-    found: QWeights = node.weights
-    scale, bias_scale = found.kernel_scale.copy(), found.bias_scale.copy()
+    quantised: QWeights = node.weights
+    scale, bias_scale = quantised.kernel_scale.copy(), quantised.bias_scale.copy()
     scale[-1] *= np.float32(1.01)
     bias_scale[-1] *= np.float32(1.01)
     return weights_changed(node, kernel_scale=scale, bias_scale=bias_scale)
@@ -130,14 +130,14 @@ def one_scale(node: Any) -> Node:
 
 @pytest.mark.parametrize("fault", [one_weight, one_bias, one_scale])
 @pytest.mark.parametrize("name", ["stem", "spread", "narrow", "shrink", "wide", "logits"])
-def test_one_number_of_a_tflite_s_weights_costs_the_layer_its_proof(
+def test_one_changed_number_of_a_tflite_s_weights_leaves_the_layer_unproven(
     graph: IntegerGraph, files: tuple[bytes, bytes], name: str, fault: Callable[[Node], Node]
 ) -> None:
     assert unproven(tflite.write(changed(graph, name, fault)), files[1]) == {name}
 
 
 @pytest.mark.parametrize("name", ["stem", "spread", "narrow", "shrink", "wide", "sum", "pool"])
-def test_a_zero_point_that_is_off_costs_writer_and_readers_their_proofs(
+def test_a_changed_zero_point_leaves_writer_and_readers_unproven(
     graph: IntegerGraph, files: tuple[bytes, bytes], name: str
 ) -> None:
     def move(node: Any) -> Any:
@@ -145,12 +145,12 @@ def test_a_zero_point_that_is_off_costs_writer_and_readers_their_proofs(
         zero = out.zero_point + (1 if out.zero_point < 0 else -1)
         return dataclasses.replace(node, output=dataclasses.replace(out, zero_point=zero))
 
-    found = unproven(tflite.write(changed(graph, name, move)), files[1])
+    without_proof = unproven(tflite.write(changed(graph, name, move)), files[1])
     readers = {node.output.name for node in graph.nodes if name in node.inputs}
-    assert found == {name} | readers
+    assert without_proof == {name} | readers
 
 
-def test_a_missing_activation_costs_the_layer_its_proof(
+def test_a_missing_activation_leaves_the_layer_unproven(
     graph: IntegerGraph, files: tuple[bytes, bytes]
 ) -> None:
     bare = changed(
@@ -169,7 +169,7 @@ def node_writing(model: Any, name: str) -> Any:
 
 
 def with_input(data: bytes, name: str, place: int, change: Callable[[Any], Any]) -> bytes:
-    """The file with one number changed that a node reads, and no other node."""
+    """The file with one number changed that only one node reads."""
     from onnx import ModelProto, numpy_helper
 
     model = ModelProto.FromString(data)
@@ -184,7 +184,7 @@ def with_input(data: bytes, name: str, place: int, change: Callable[[Any], Any])
 
 
 def source_of(data: bytes, name: str, steps: tuple[int, ...]) -> str:
-    """The tensor that is reached from another one through so many inputs."""
+    """The tensor that is reached from another one by going back this many inputs."""
     from onnx import ModelProto
 
     model = ModelProto.FromString(data)
@@ -194,7 +194,7 @@ def source_of(data: bytes, name: str, steps: tuple[int, ...]) -> str:
 
 
 @pytest.mark.parametrize(("layer", "operand"), [("sum", 0), ("sum", 1)])
-def test_one_per_cent_on_an_operand_s_scale_costs_the_addition_its_proof(
+def test_one_per_cent_on_an_operand_s_scale_leaves_the_addition_unproven(
     files: tuple[bytes, bytes], layer: str, operand: int
 ) -> None:
     read = source_of(files[1], layer, (0, operand))
@@ -203,7 +203,7 @@ def test_one_per_cent_on_an_operand_s_scale_costs_the_addition_its_proof(
     }
 
 
-def test_one_per_cent_on_the_scale_of_a_mean_costs_it_its_proof(
+def test_one_per_cent_on_the_scale_of_a_mean_leaves_it_unproven(
     graph: IntegerGraph, files: tuple[bytes, bytes]
 ) -> None:
     pooled = source_of(files[1], "pool", (0,))
@@ -213,7 +213,7 @@ def test_one_per_cent_on_the_scale_of_a_mean_costs_it_its_proof(
     }
 
 
-def test_one_per_cent_on_the_logits_scale_costs_the_softmax_its_samples(
+def test_one_per_cent_on_the_logits_scale_fails_the_softmax_samples(
     graph: IntegerGraph, files: tuple[bytes, bytes]
 ) -> None:
     from onnx import ModelProto
@@ -224,7 +224,7 @@ def test_one_per_cent_on_the_logits_scale_costs_the_softmax_its_samples(
     assert unproven(files[0], broken) == {"scores"}
 
 
-def test_other_padding_costs_the_layer_its_proof(files: tuple[bytes, bytes]) -> None:
+def test_other_padding_leaves_the_layer_unproven(files: tuple[bytes, bytes]) -> None:
     from onnx import ModelProto
 
     model = ModelProto.FromString(files[1])
@@ -245,11 +245,11 @@ def test_multipliers_that_differ_in_the_last_place_are_compared_on_every_sum(
         scale[0] = np.nextafter(scale[0], np.float32(1))
         return weights_changed(node, kernel_scale=scale)
 
-    found = proofs(tflite.write(changed(graph, "spread", nudge)), files[1])["spread"]
-    assert found.status == "proven"
-    assert found.method == "enumeration"
-    assert "1 of 8 float32 multipliers differ" in found.statement
-    assert found.cases > 10_000
+    proof = proofs(tflite.write(changed(graph, "spread", nudge)), files[1])["spread"]
+    assert proof.status == "proven"
+    assert proof.method == "enumeration"
+    assert "1 of 8 float32 multipliers differ" in proof.statement
+    assert proof.cases > 10_000
 
 
 def test_layers_of_one_file_only_are_not_proven(graph: IntegerGraph) -> None:
@@ -264,13 +264,13 @@ def test_operands_from_other_layers_are_not_proven(files: tuple[bytes, bytes]) -
     model = ModelProto.FromString(files[1])
     name = source_of(files[1], "sum", (0, 0))
     node_writing(model, name).input[0] = "narrow"
-    found = proofs(files[0], model.SerializeToString())
-    assert found["sum"].status == "not proven"
-    assert "it reads another layer" in found["sum"].reasons
+    by_layer = proofs(files[0], model.SerializeToString())
+    assert by_layer["sum"].status == "not proven"
+    assert "it reads another layer" in by_layer["sum"].reasons
 
 
 def test_kernels_that_a_runtime_does_not_take_are_not_proven(graph: IntegerGraph) -> None:
-    """int8 inside, as ONNX Runtime does not fuse around an addition: it computes in floats."""
+    """An addition on int8, around which ONNX Runtime fuses nothing: it computes in floats."""
     from onnx import ModelProto
 
     data = onnx.write(graph, certify(graph))
@@ -281,9 +281,9 @@ def test_kernels_that_a_runtime_does_not_take_are_not_proven(graph: IntegerGraph
     extra = model.graph.output.add()
     extra.name = clip.output[0]
     extra.type.tensor_type.elem_type = 1
-    found = certificate_of(tflite.write(graph), model.SerializeToString())
-    assert not found.holds
-    reasons = {p.layer: p.reasons for p in found.layers if p.status == "not proven"}
+    certificate = certificate_of(tflite.write(graph), model.SerializeToString())
+    assert not certificate.holds
+    reasons = {p.layer: p.reasons for p in certificate.layers if p.status == "not proven"}
     assert list(reasons) == ["narrow"]
     assert "ONNX Runtime fuses it into no integer kernel" in reasons["narrow"][0]
 
@@ -297,8 +297,8 @@ def nothing_is_run(*_: object) -> Any:
     raise AssertionError
 
 
-def test_a_mean_that_arm64_rounds_otherwise_is_not_proven() -> None:
-    # Found by search: of 5,101 sums one becomes another code where multiply and add are fused.
+def test_a_mean_that_arm64_rounds_differently_is_not_proven() -> None:
+    # Found by search: one of 5,101 sums gets another code if multiply and add are fused.
     scales = np.float32(0.14580388), np.float32(0.061909873)
     graph = graphs.mean((4, 5), scales, (-85, -97))
     first = read_tflite(parse(tflite.write(graph, head="logits")))
@@ -307,11 +307,11 @@ def test_a_mean_that_arm64_rounds_otherwise_is_not_proven() -> None:
         format="onnx",
         layers=(dataclasses.replace(first.layers[0], op="GlobalAveragePool"),),
     )
-    (found,) = layer_proofs.prove(judge(first, second), [()], nothing_is_run)
-    assert found.reasons == ("1 of all 5,101 sums of codes are rounded otherwise by some kernel",)
+    (proof,) = layer_proofs.prove(judge(first, second), [()], nothing_is_run)
+    assert proof.reasons == ("1 of all 5,101 sums of codes are rounded otherwise by some kernel",)
 
 
-def test_it_does_not_speak_for_programs_whose_products_saturate(
+def test_the_certificate_excludes_programs_whose_products_saturate(
     certified: FilesCertificate,
 ) -> None:
     assert any(f"without {saturation.OPTION}" in text for text in certified.sampled)
@@ -323,13 +323,13 @@ def test_the_softmax_s_distance_is_counted_on_both_runtimes(certified: FilesCert
     assert "LiteRT by at most" in proof.statement
 
 
-def test_a_first_layer_written_over_four_pixels_is_proven_and_loses_it() -> None:
+def test_a_first_layer_over_four_pixels_is_proven_unless_a_copy_of_its_weights_differs() -> None:
     from onnx import ModelProto, numpy_helper
 
     graph = graphs.mobilenet("v2", alpha=0.35, image_size=32, stem_stride=2)
     first, second = tflite.write(graph), onnx.write(graph, certify(graph))
-    found = proofs(first, second)
-    assert {name for name, p in found.items() if p.status != "proven"} == {graph.output.name}
+    by_layer = proofs(first, second)
+    assert {name for name, p in by_layer.items() if p.status != "proven"} == {graph.output.name}
     model = ModelProto.FromString(second)
     stem = graph.nodes[0].output.name
     kernel = next(t for t in model.graph.initializer if t.name == f"{stem}/kernel")
@@ -367,11 +367,11 @@ def gated() -> IntegerGraph:
 def test_files_with_products_and_hard_swishes_are_certified() -> None:
     graph = gated()
     first, second = tflite.write(graph), onnx.write(graph, certify(graph))
-    found = certificate_of(first, second)
-    assert found.holds, found.verdict
-    assert found.verdict.startswith("8 layers are proven")
-    methods = {proof.kind: proof.method for proof in found.layers}
+    certificate = certificate_of(first, second)
+    assert certificate.holds, certificate.verdict
+    assert certificate.verdict.startswith("8 layers are proven")
+    methods = {proof.kind: proof.method for proof in certificate.layers}
     assert methods["mul"] == methods["hard_swish"] == "enumeration"
-    tried = {check.name: check.cases for check in found.checks}
+    tried = {check.name: check.cases for check in certificate.checks}
     assert tried["every multiplication, on its own"] == 2 * 2**16
     assert tried["every hard swish, on its own"] == 2**8

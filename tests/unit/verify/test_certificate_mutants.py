@@ -1,4 +1,4 @@
-"""Whatever is changed in either file: it loses its certificate, or computes what it did."""
+"""A change in either file loses the certificate, or does not change what the file computes."""
 
 import graphs
 import numpy as np
@@ -20,13 +20,13 @@ from mobiledeploy.verify.proof import certificate
 
 def holds(first: bytes, second: bytes) -> bool:
     readings = read_tflite(parse(first)), read_onnx(parse_onnx(second))
-    found = proofs(first, second).values()
+    layers = proofs(first, second).values()
     checks = certificate.border_checks(judge(*readings))
-    return all(p.status != "not proven" for p in found) and all(c.holds for c in checks)
+    return all(p.status != "not proven" for p in layers) and all(c.holds for c in checks)
 
 
 @pytest.mark.slow
-def test_no_fault_keeps_a_certificate_that_changes_an_output() -> None:
+def test_no_fault_that_changes_an_output_keeps_the_certificate() -> None:
     graph = graphs.assorted_graph()
     files = tflite.write(graph), onnx.write(graph, certify(graph))
     assert holds(*files)

@@ -1,4 +1,4 @@
-"""What a certificate says of sums: those that kernels round apart, and those beyond float32."""
+"""Certificates on sums that kernels round differently, and on sums beyond float32."""
 
 import graphs
 import numpy as np
@@ -14,7 +14,7 @@ from mobiledeploy.targets import onnx, tflite
 
 
 def bad_addition() -> IntegerGraph:
-    """Sums that lie on halves exactly, which XNNPACK and ONNX Runtime round apart."""
+    """Sums that are exactly halves, which XNNPACK and ONNX Runtime round differently."""
     half, one = np.float32(0.5), np.float32(1)
     return graphs.addition((half, half, one), (0, 0, 0))
 
@@ -29,9 +29,9 @@ def test_an_addition_that_kernels_round_differently_is_not_proven() -> None:
     }
     first = tflite.write(graph, head="logits")
     second = onnx.write(graph, made_up, head="logits")
-    found = proofs(first, second)
-    assert found["sum"].status == "not proven"
-    assert "of all 65,536 pairs of codes are rounded otherwise" in found["sum"].reasons[0]
+    by_layer = proofs(first, second)
+    assert by_layer["sum"].status == "not proven"
+    assert "of all 65,536 pairs of codes are rounded otherwise" in by_layer["sum"].reasons[0]
 
 
 def wide(multiplier: float, bias: int) -> IntegerGraph:
@@ -55,11 +55,11 @@ def wide(multiplier: float, bias: int) -> IntegerGraph:
 
 
 @pytest.mark.parametrize(("bias", "exact"), [(2**23, True), (2**24, False), (2**30, False)])
-def test_accumulators_beyond_float32_s_whole_numbers_are_said(bias: int, exact: bool) -> None:
+def test_accumulators_beyond_float32_s_whole_numbers_are_reported(bias: int, exact: bool) -> None:
     graph = wide(2.0**-10, bias)
-    found = proofs(tflite.write(graph, head="logits"), onnx.write(graph, {}, head="logits"))["out"]
-    assert found.status == "proven"
-    assert found.accumulator is not None
-    assert found.accumulator.exact == exact
-    assert found.accumulator.highest == bias + 4 * 127 * 127
-    assert found.accumulator.lowest == bias - 4 * 127 * 128
+    proof = proofs(tflite.write(graph, head="logits"), onnx.write(graph, {}, head="logits"))["out"]
+    assert proof.status == "proven"
+    assert proof.accumulator is not None
+    assert proof.accumulator.exact == exact
+    assert proof.accumulator.highest == bias + 4 * 127 * 127
+    assert proof.accumulator.lowest == bias - 4 * 127 * 128

@@ -1,4 +1,4 @@
-"""A contract that says something else than its files is found out, whatever the digests say."""
+"""A contract that contradicts its files is found, even if all digests are right."""
 
 import dataclasses
 from collections.abc import Callable
@@ -44,7 +44,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     names = [f"class {number}" for number in range(graph.output.shape[-1])]
     (root / "labels.txt").write_text("".join(f"{name}\n" for name in names))
     grids = [grid(tensor) for tensor in (graph.input, graph.output, graph.logits)]
-    rows = np.array([[found.scale, found.zero_point] for found in grids], np.float64)
+    rows = np.array([[one.scale, one.zero_point] for one in grids], np.float64)
     np.savez(root / "golden.npz", grids=rows)
     return root
 
@@ -90,7 +90,7 @@ def evaluation(contract: Contract, *, order: int = 1) -> Evaluation:
     )
 
 
-def test_a_contract_that_was_written_of_the_files_holds(
+def test_a_contract_written_for_the_files_holds(
     contract: Contract, folder: Path, both: tuple[OpenFile, OpenFile]
 ) -> None:
     assert contract_check.of_files(contract, folder, both) == ()
@@ -104,7 +104,7 @@ def retapped(contract: Contract, number: int, **fields: Any) -> tuple[Tap, ...]:
 
 
 def renormalised(contract: Contract) -> dict[str, Any]:
-    """0..1 for -1..1, throughout."""
+    """Change the range -1..1 to 0..1 everywhere."""
     return {
         "preprocessing": dataclasses.replace(contract.preprocessing, mean=0.0, std=255.0),
         "input": dataclasses.replace(
@@ -132,8 +132,10 @@ def test_each_contradiction_to_the_files_is_named(
     name: str, contract: Contract, folder: Path, both: tuple[OpenFile, OpenFile]
 ) -> None:
     false = dataclasses.replace(contract, **CHANGES[name](contract))
-    found = contract_check.of_files(false, folder, both)
-    assert any(line.startswith(f"contract.json: {name}") for line in found), found
+    contradictions = contract_check.of_files(false, folder, both)
+    assert any(line.startswith(f"contract.json: {name}") for line in contradictions), (
+        contradictions
+    )
 
 
 @pytest.mark.parametrize("crop", ["stretch"])
@@ -143,19 +145,19 @@ def test_another_crop_than_the_digest_was_made_with_is_found(
     false = dataclasses.replace(
         contract, preprocessing=dataclasses.replace(contract.preprocessing, crop=crop)
     )
-    (found,) = contract_check.of_folder(false, folder, evaluation(contract))
-    assert found.startswith("contract.json: resize_check")
+    (contradiction,) = contract_check.of_folder(false, folder, evaluation(contract))
+    assert contradiction.startswith("contract.json: resize_check")
 
 
 def test_labels_in_another_order_than_the_folders_of_the_images_are_found(
     contract: Contract, folder: Path
 ) -> None:
-    (found,) = contract_check.of_folder(contract, folder, evaluation(contract, order=-1))
-    assert "number 0 is `class 0`, but its image class" in found
+    (contradiction,) = contract_check.of_folder(contract, folder, evaluation(contract, order=-1))
+    assert "number 0 is `class 0`, but its image class" in contradiction
 
 
 @pytest.mark.parametrize("labels", ["one\n", "one\n" * 10])
-def test_labels_that_are_no_names_of_the_classes_are_damage(
+def test_labels_that_are_not_the_class_names_are_damage(
     labels: str, contract: Contract, tmp_path: Path
 ) -> None:
     (tmp_path / "labels.txt").write_text(labels)

@@ -51,7 +51,7 @@ def outputs_of(one: OpenFile) -> LayerOutputs:
 
 
 def assert_same(one: OpenFile, *, images: int = 12) -> LayerCutter:
-    """Every layer gives, cut out, what it gives in the whole file."""
+    """Check that every layer, cut out, gives the same codes as in the whole file."""
     run = outputs_of(one)
     cutter = single_layer.cutter(run)
     codes = run.run(
@@ -59,8 +59,8 @@ def assert_same(one: OpenFile, *, images: int = 12) -> LayerCutter:
     )
     assert len(run.place) == len(one.reading.layers)
     for index, layer in enumerate(one.reading.layers):
-        found = cutter.cut(index).run(codes)
-        np.testing.assert_array_equal(found, codes[index], err_msg=layer.name)
+        alone = cutter.cut(index).run(codes)
+        np.testing.assert_array_equal(alone, codes[index], err_msg=layer.name)
     assert len(np.unique(codes[one.reading.output_of], axis=0)) > 3
     return cutter
 
@@ -116,7 +116,7 @@ def test_a_layer_is_cut_out_whose_input_is_quantised_once_for_each_reader(tmp_pa
 
 
 MOVES = {"Clip", "DequantizeLinear", "Flatten", "QuantizeLinear", "Reshape", "Transpose"}
-"""Operators that move codes around or cut them off: ONNX Runtime puts them where it likes."""
+"""Operators that only move or clip codes: ONNX Runtime adds them anywhere."""
 
 
 def computed(model: bytes, folder: Path, *, count: int = 1) -> Counter[str]:
@@ -140,25 +140,25 @@ def test_a_padding_operator_is_cut_out_with_its_convolution(tmp_path: Path) -> N
         [padded],
     )
     reader.inputs[0] = padded
-    # What the convolution writes grows with what it reads.
+    # The convolution's outputs grow with its inputs.
     file.tensor("wide").shape = file.tensor("wide").shape + grown
     one = opened(file.bytes(), "tflite")
     (place,) = [i for i, layer in enumerate(one.reading.layers) if layer.name == "wide"]
     assert one.reading.layers[place].pads == (1, 0, 0, 1)
     cutter = assert_same(one)
-    # XNNPACK takes both: what the whole file runs it with.
+    # XNNPACK takes both, as in the whole file.
     assert litert_xnnpack.delegated(cutter.cut(place).model) == {"padded", "wide"}
 
 
 def test_xnnpack_takes_of_each_cut_out_what_it_takes_of_the_whole_file(tmp_path: Path) -> None:
     one = pair(graphs.assorted_graph())[0]
     cutter = single_layer.cutter(outputs_of(one))
-    found = [
+    delegated = [
         litert_xnnpack.delegated(cutter.cut(index).model)
         for index in range(len(one.reading.layers))
     ]
-    assert set().union(*found) == litert_xnnpack.delegated(one.file.data)
-    assert found == [{layer.name} for layer in one.reading.layers[:-1]] + [set()]
+    assert set().union(*delegated) == litert_xnnpack.delegated(one.file.data)
+    assert delegated == [{layer.name} for layer in one.reading.layers[:-1]] + [set()]
 
 
 @pytest.mark.parametrize("form", ["ours", "QDQ", "QOperator"])
@@ -168,11 +168,11 @@ def test_onnx_runtime_has_the_kernels_of_the_whole_file_for_the_cut_outs(
     one = pair(graphs.assorted_graph())[1] if form == "ours" else foreign(form, "QUInt8", tmp_path)
     cutter = single_layer.cutter(outputs_of(one))
     parts = [cutter.cut(index) for index in range(len(one.reading.layers))]
-    found = [computed(part.model, tmp_path, count=len(part.inputs)) for part in parts]
-    assert sum(found, Counter()) == computed(one.file.data, tmp_path)
-    assert [set(kernel) for kernel in found[:4]] == [{"QLinearConv"}] * 3 + [{"QLinearAdd"}]
+    kernels = [computed(part.model, tmp_path, count=len(part.inputs)) for part in parts]
+    assert sum(kernels, Counter()) == computed(one.file.data, tmp_path)
+    assert [set(kernel) for kernel in kernels[:4]] == [{"QLinearConv"}] * 3 + [{"QLinearAdd"}]
     if form == "ours":
-        assert set().union(*found[4:]) == {
+        assert set().union(*kernels[4:]) == {
             "QLinearConv", "QLinearGlobalAveragePool", "QGemm", "QLinearSoftmax",
         }  # fmt: skip
 
@@ -183,12 +183,12 @@ def test_a_cut_out_holds_its_own_constants_only() -> None:
         sizes = [len(cutter.cut(index).model) for index in range(len(one.reading.layers))]
         assert sum(sizes) < 1.5 * one.file.size
         weights = [x.weights for x in one.reading.layers]
-        least = [0 if found is None else found.kernel.size for found in weights]
+        least = [0 if one is None else one.kernel.size for one in weights]
         assert all(size > kernel for size, kernel in zip(sizes, least, strict=True))
 
 
 @pytest.mark.parametrize("name", [b"wide", b""])
-def test_a_layer_whose_name_another_tensor_has_is_cut_out_all_the_same(name: bytes) -> None:
+def test_a_layer_that_shares_its_name_with_another_tensor_is_cut_out(name: bytes) -> None:
     file = TfliteFile(tflite.write(graphs.assorted_graph()))
     for tensor in file.graph.tensors:
         tensor.name = name if tensor.name in {b"narrow", b"wide", b"sum"} else tensor.name

@@ -1,4 +1,4 @@
-"""Every operator of the table is compared, proven and recomputed, with no line of its own here."""
+"""Every operator of the table is compared, proven and recomputed, without code for it here."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -41,7 +41,7 @@ def pair(example: Example) -> tuple[Reading, Reading]:
 
 
 def place(example: Example, layers: Sequence[StoredLayer]) -> int:
-    """Of the example's layer."""
+    """Return the proof of the example's layer."""
     return next(i for i, layer in enumerate(layers) if layer.name == example.node.output.name)
 
 
@@ -111,7 +111,7 @@ def test_its_codes_are_recomputed_for_both_files(
         assert known(recompute.error(layer, file.format, inputs, off)) > allowed
 
 
-def test_onnx_runtime_s_own_product_is_known_to_the_code() -> None:
+def test_onnx_runtime_s_own_product_kernel_is_reproduced() -> None:
     from onnx import TensorProto, helper, numpy_helper
 
     random = np.random.default_rng(0)
@@ -142,7 +142,7 @@ def test_onnx_runtime_s_own_product_is_known_to_the_code() -> None:
         )
         opsets = [helper.make_opsetid("", 15), helper.make_opsetid("com.microsoft", 1)]
         model = helper.make_model(graph, opset_imports=opsets, ir_version=8)
-        (found,) = ort_session(model.SerializeToString()).run(
+        (received,) = ort_session(model.SerializeToString()).run(
             None, {"x": first.astype(np.uint8), "y": second.astype(np.uint8)}
         )
         products = (first - int(zeros[0])) * (second - int(zeros[1]))
@@ -151,7 +151,7 @@ def test_onnx_runtime_s_own_product_is_known_to_the_code() -> None:
             mul.ort_qlinear(products, ratio, int(zeros[2]) - 128, fused=fused)
             for fused in (False, True)
         ]
-        assert any(np.array_equal(codes + 128, found) for codes in by_kernel)
+        assert any(np.array_equal(codes + 128, received) for codes in by_kernel)
 
 
 def ort_session(model: bytes) -> Any:

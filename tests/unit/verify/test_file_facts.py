@@ -1,4 +1,4 @@
-"""What a report says of a file that holds no grids."""
+"""What a report states about a file without grids."""
 
 import dataclasses
 
@@ -18,11 +18,11 @@ FILE = dataclasses.replace(
 
 def test_a_float_file_is_named_with_its_digest_and_how_it_was_fed() -> None:
     preprocessing = Preprocessing(image_size=32)
-    found = int8_files.facts_of_floats(FILE, (32, 32, 3), preprocessing, softmax=True)
-    assert (found.name, found.size, found.sha256) == (FILE.name, FILE.size, FILE.sha256)
-    assert found.input == "float32 NHWC 32 x 32 x 3, no grid"
-    assert found.output == "float logits, then softmax"
-    assert found.fed == "(pixel - 128) / 128"
+    facts = int8_files.facts_of_floats(FILE, (32, 32, 3), preprocessing, softmax=True)
+    assert (facts.name, facts.size, facts.sha256) == (FILE.name, FILE.size, FILE.sha256)
+    assert facts.input == "float32 NHWC 32 x 32 x 3, no grid"
+    assert facts.output == "float logits, then softmax"
+    assert facts.fed == "(pixel - 128) / 128"
     assert (
         int8_files.facts_of_floats(FILE, (8, 8, 1), preprocessing, softmax=False).output
         == "float logits"

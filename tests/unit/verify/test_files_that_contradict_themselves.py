@@ -1,4 +1,4 @@
-"""A `.tflite` whose padding contradicts a stated shape is told which layer it is, and how."""
+"""The error for a `.tflite` whose padding contradicts a stated shape names the layer and both."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -30,7 +30,7 @@ def edited(change: Callable[[schema.SubGraphT], None]) -> bytes:
 
 
 def padded(layer: int) -> bytes:
-    """The file with the other padding in a layer, and every stated shape as it was."""
+    """The file with the other padding in a layer, and all stated shapes unchanged."""
 
     def change(graph: schema.SubGraphT) -> None:
         options = graph.operators[layer].builtinOptions
@@ -60,7 +60,7 @@ def test_the_operator_its_padding_and_both_shapes_are_named(
     assert "damaged" not in f"{caught.value} {caught.value.hint}"
 
 
-def test_a_file_that_runs_in_spite_of_it_is_compared_as_ever(tmp_path: Path) -> None:
+def test_a_file_that_runs_despite_its_contradiction_is_compared_as_usual(tmp_path: Path) -> None:
     paths = tmp_path / "ours.tflite", tmp_path / "theirs.onnx"
     paths[0].write_bytes(padded(SHRINK))
     paths[1].write_bytes(onnx.write(GRAPH, certify(GRAPH)))
@@ -69,7 +69,7 @@ def test_a_file_that_runs_in_spite_of_it_is_compared_as_ever(tmp_path: Path) -> 
     assert "the padding was moved: in layer 5 `shrink`" in known(report.structure).cause
 
 
-def test_a_stated_shape_that_was_changed_is_told_without_a_padding() -> None:
+def test_a_changed_stated_shape_is_reported_without_a_padding() -> None:
     def change(graph: schema.SubGraphT) -> None:
         tensor = graph.tensors[graph.operators[SUM].outputs[0]]
         tensor.shape = np.array([1, 9, 5, 8], np.int32)
@@ -83,9 +83,9 @@ def test_a_stated_shape_that_was_changed_is_told_without_a_padding() -> None:
     )
 
 
-def test_a_sound_file_is_not_said_to_contradict_itself() -> None:
-    found = reading.read_tflite(parse(tflite.write(GRAPH)))
-    assert opened_file.refusal_explained("a.tflite", found, CorruptFileError("no")) is None
+def test_a_valid_file_is_not_said_to_contradict_itself() -> None:
+    layers = reading.read_tflite(parse(tflite.write(GRAPH)))
+    assert opened_file.refusal_explained("a.tflite", layers, CorruptFileError("no")) is None
 
 
 def test_the_reader_of_integer_graphs_names_the_padding_as_well() -> None:

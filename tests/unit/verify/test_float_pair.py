@@ -1,4 +1,4 @@
-"""Pairs in which a file keeps floats: two of them agree within rounding, with int8 they cannot."""
+"""Pairs with a float file: two float files agree within rounding; float and int8 do not."""
 
 import dataclasses
 from pathlib import Path
@@ -30,7 +30,7 @@ def saved(folder: Path, name: str, model: onnx.ModelProto) -> Path:
 
 
 def changed(share: float) -> Network:
-    """The network with one weight of its first layer off."""
+    """The network with one weight of its first layer changed."""
     stem = NETWORK.weights["stem"]
     kernel = stem.kernel.copy()
     kernel[0, 0, 0, 0] *= 1 + share
@@ -47,10 +47,10 @@ def test_float_files_of_the_same_weights_hold_within_rounding(tmp_path: Path) ->
     assert [file.name for file in report.files] == ["first.onnx", "second.onnx"]
     assert report.warnings == ("no certificate: it is for int8 files",)
     assert not report.proven
-    found = report.float_comparisons[0]
+    comparison = report.float_comparisons[0]
     assert report.sampled[0] == (
-        f"outputs within {found.max_difference:.1e} of the largest on {found.images} "
-        f"natural-looking images, the same class on {found.same_top1}"
+        f"outputs within {comparison.max_difference:.1e} of the largest on {comparison.images} "
+        f"natural-looking images, the same class on {comparison.same_top1}"
     )
 
 
@@ -59,7 +59,7 @@ def test_float_files_of_other_weights_do_not_hold(tmp_path: Path) -> None:
     second = saved(tmp_path, "second", float_onnx(changed(3.0)))
     report = pair.verify(first, second)
     assert not report.holds
-    worst = max(found.max_difference for found in report.float_comparisons)
+    worst = max(comparison.max_difference for comparison in report.float_comparisons)
     assert f"outputs differ by {report.float_comparisons[0].max_difference:.1e}" in report.verdict
     assert worst > 1e-3
 
@@ -87,7 +87,7 @@ def test_a_float_file_with_a_constant_output_proves_nothing(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("float_first", [False, True])
-def test_a_float_file_beside_an_int8_one_is_said_to_be_one(
+def test_a_float_file_beside_an_int8_one_is_reported_as_a_float_file(
     float_first: bool, tmp_path: Path
 ) -> None:
     theirs = saved(tmp_path, "float", float_onnx(NETWORK))
@@ -99,11 +99,11 @@ def test_a_float_file_beside_an_int8_one_is_said_to_be_one(
     assert f"the {which} file keeps" in known(report.structure).cause
     assert "the cost of quantising" in known(report.structure).cause
     assert report.divergence is None
-    # How far apart they are, the oracle included, is in the matrix.
+    # Their differences, also from the oracle, are in the matrix.
     assert report.matrix[0].same_top1 > report.matrix[0].images // 2
 
 
-def test_each_files_oracle_is_held_against_that_file_only(tmp_path: Path) -> None:
+def test_each_files_oracle_is_compared_with_that_file_only(tmp_path: Path) -> None:
     wider = {name: (low * 1.2, high * 1.2) for name, (low, high) in RANGES.items()}
     paths = [tmp_path / "first.tflite", tmp_path / "second.tflite"]
     for path, ranges in zip(paths, (RANGES, wider), strict=True):
@@ -134,7 +134,7 @@ def sixteen_bits() -> onnx.ModelProto:
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)])
 
 
-def test_activations_of_sixteen_bits_are_refused_with_a_word_of_what_to_do(
+def test_activations_of_sixteen_bits_are_refused_with_a_hint(
     tmp_path: Path,
 ) -> None:
     path = saved(tmp_path, "wide", sixteen_bits())
@@ -143,10 +143,10 @@ def test_activations_of_sixteen_bits_are_refused_with_a_word_of_what_to_do(
     assert "int8" in known(refused.value.hint)
 
 
-def test_how_weights_are_packed_is_told_from_operators() -> None:
+def test_how_weights_are_packed_is_inferred_from_operators() -> None:
     model = float_onnx(NETWORK)
-    found = reading.read_onnx(parse_onnx(model.SerializeToString()))
-    assert (reading.arithmetic(found), reading.packing(found)) == ("floats", None)
+    layers = reading.read_onnx(parse_onnx(model.SerializeToString()))
+    assert (reading.arithmetic(layers), reading.packing(layers)) == ("floats", None)
     model.graph.node.insert(
         0,
         helper.make_node(
@@ -155,6 +155,6 @@ def test_how_weights_are_packed_is_told_from_operators() -> None:
     )
     model.graph.node.insert(1, helper.make_node("Cast", ["codes"], ["image"], to=1))
     model.graph.node[2].input[0] = "image"
-    found = reading.read_onnx(parse_onnx(model.SerializeToString()))
-    assert reading.arithmetic(found) == "floats"
-    assert reading.packing(found) == "dynamic range"
+    layers = reading.read_onnx(parse_onnx(model.SerializeToString()))
+    assert reading.arithmetic(layers) == "floats"
+    assert reading.packing(layers) == "dynamic range"

@@ -1,4 +1,4 @@
-"""Golden vectors are chosen held-back images, and one that is coloured whatever those are."""
+"""Golden vectors are chosen held-back images, and one that is always coloured."""
 
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ def of_grey_images() -> Evaluation:
 
 
 def told(logits: Outputs, scores: Outputs | None) -> tuple[Answers, Answers]:
-    """Divide one row an image among the two sets."""
+    """Divide rows, one per image, between the two sets."""
     one, two = (
         Answers(logits=logits[some], scores=None if scores is None else scores[some])
         for some in (slice(IMAGES), slice(IMAGES, None))
@@ -40,7 +40,7 @@ def numbered(dtype: type) -> Outputs:
 
 
 @pytest.mark.parametrize("dtype", [np.int16, np.float32])
-def test_the_last_one_is_coloured_with_the_answers_of_the_same_runtime(
+def test_the_last_golden_vector_is_coloured_with_outputs_of_the_same_runtime(
     dtype: type, tmp_path: Path
 ) -> None:
     logits = numbered(dtype)
@@ -48,20 +48,20 @@ def test_the_last_one_is_coloured_with_the_answers_of_the_same_runtime(
     answers = told(logits, scores)
     path = tmp_path / "golden.npz"
     path.write_bytes(golden.to_bytes(of_grey_images(), answers))
-    pixels, names, found = golden.read(path)
+    pixels, names, stored = golden.read(path)
     assert names[-1] == "uniform noise 0"
     assert len(names) == golden.HELD_BACK + 1
     assert (np.ptp(pixels[-1], axis=-1) > 0).mean() > 0.99
     for row, name in enumerate(names[:-1]):
         number = int(name.removeprefix("image "))
         assert (pixels[row] == number).all()
-        assert np.array_equal(found.logits[row], logits[number])
+        assert np.array_equal(stored.logits[row], logits[number])
     extremes = image_sets.own(of_grey_images())[1]
     place = IMAGES + extremes.names.index(names[-1])
     assert np.array_equal(pixels[-1], extremes.pixels(place - IMAGES, place - IMAGES + 1)[0])
-    assert np.array_equal(found.logits[-1], logits[place])
-    assert found.scores is not None
-    assert np.array_equal(found.scores[-1], (logits if scores is None else scores)[place])
+    assert np.array_equal(stored.logits[-1], logits[place])
+    assert stored.scores is not None
+    assert np.array_equal(stored.scores[-1], (logits if scores is None else scores)[place])
 
 
 @pytest.mark.parametrize(

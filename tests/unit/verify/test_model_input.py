@@ -1,4 +1,4 @@
-"""One image becomes the input that each file expects, whatever its type, layout and grid."""
+"""One image becomes the input that each file expects, for every type, layout and grid."""
 
 import numpy as np
 import pytest
@@ -24,7 +24,9 @@ def info(dtype: str = "int8", shape: tuple[int, ...] = (16, 16, 3)) -> TensorInf
 
 
 @pytest.mark.parametrize("grid", [UNIT, HALF, (1 / 255, -128), (1 / 256, -128), (1.0, -128)])
-def test_a_grid_that_spans_the_pixels_has_one_code_a_pixel_value(grid: tuple[float, int]) -> None:
+def test_a_grid_that_spans_the_pixels_has_one_code_per_pixel_value(
+    grid: tuple[float, int],
+) -> None:
     (codes,) = feeds([(tensor(grid), info())])
     np.testing.assert_array_equal(codes(PIXELS), PIXELS.astype(np.int16) - 128)
     assert codes.words.startswith("int8 code = pixel - 128")
@@ -50,7 +52,7 @@ def test_types_and_layouts_of_one_grid_get_the_same_codes() -> None:
         ((1.0, -128), "pixel"),
     ],
 )
-def test_the_scaling_is_concluded_from_the_grid(grid: tuple[float, int], name: str) -> None:
+def test_the_scaling_is_inferred_from_the_grid(grid: tuple[float, int], name: str) -> None:
     scaling = scaling_of(tensor(grid))
     assert scaling is not None
     assert scaling.name == name
@@ -76,6 +78,6 @@ def test_grey_inputs_get_luma() -> None:
 
 
 @pytest.mark.parametrize("shape", [(16, 16), (16, 16, 5), (0, 16, 3), (10,)])
-def test_what_is_no_image_is_refused(shape: tuple[int, ...]) -> None:
+def test_inputs_that_are_not_images_are_refused(shape: tuple[int, ...]) -> None:
     with pytest.raises(ParityError, match="expected images"):
         image_shape(info(shape=shape))

@@ -1,4 +1,4 @@
-"""NaN is never more than what is allowed: wherever floats are compared, it fails, and by name."""
+"""NaN never passes: wherever floats are compared, it fails, and the error names the image."""
 
 from pathlib import Path
 
@@ -91,7 +91,7 @@ def test_float_files_that_give_no_numbers_fail_by_file_and_image(value: float, w
 
 
 @NOT_NUMBERS
-def test_both_giving_the_same_are_not_equal(value: float) -> None:
+def test_two_files_that_both_give_nan_or_infinity_are_not_equal(value: float) -> None:
     same = rows()
     same[0] = value
     with pytest.raises(ParityError, match="`image 0`"):
@@ -153,7 +153,7 @@ def test_a_file_with_nan_among_its_weights_does_not_hold(tmp_path: Path, other: 
         pair.verify(broken, broken, samples=2)
 
 
-def test_a_float_file_can_be_held_against_itself(tmp_path: Path) -> None:
+def test_a_float_file_can_be_compared_with_itself(tmp_path: Path) -> None:
     path = tmp_path / "float.onnx"
     path.write_bytes(float_onnx(NETWORK).SerializeToString())
     assert pair.verify(path, path, samples=2).holds
@@ -161,17 +161,17 @@ def test_a_float_file_can_be_held_against_itself(tmp_path: Path) -> None:
 
 @NOT_NUMBERS
 @pytest.mark.parametrize("grid", [None, OutputGrid(scale=0.5, zero_point=0)])
-def test_answers_that_are_no_numbers_are_refused(value: float, grid: OutputGrid | None) -> None:
+def test_outputs_that_are_not_finite_are_refused(value: float, grid: OutputGrid | None) -> None:
     ends = FileOutputs(taps=(), logits=grid, scores=None, softmax=False)
-    found = rows()
-    found[1, 1] = value
+    outputs = rows()
+    outputs[1, 1] = value
     with pytest.raises(
         ParityError, match=r"^a file gives (NaN|infinite values) for 1 of 5 images"
     ):
-        answers.read([found], ends, OutputGrid(scale=0.25, zero_point=3), who="a file")
+        answers.read([outputs], ends, OutputGrid(scale=0.25, zero_point=3), who="a file")
 
 
-def test_answers_that_steps_cannot_count_are_refused() -> None:
+def test_outputs_too_large_to_count_in_steps_are_refused() -> None:
     ends = FileOutputs(taps=(), logits=None, scores=None, softmax=False)
     with pytest.raises(ParityError, match="a file gives values of up to 1e"):
         answers.read([rows() + 1e20], ends, OutputGrid(scale=1e-30, zero_point=3), who="a file")
@@ -182,12 +182,12 @@ def test_a_layer_that_gives_nan_has_no_code() -> None:
         name="inner", scale=np.float32(0.5), zero_point=0, shape=(3,), dtype="float32"
     )
     assert layer_outputs.read_codes(rows(), tensor)[0].tolist() == [0, 2, 4]
-    found = rows()
-    found[0, 0] = np.inf
-    assert layer_outputs.read_codes(found, tensor)[0, 0] == layer_outputs.FAR
-    found[0, 0] = np.nan
+    outputs = rows()
+    outputs[0, 0] = np.inf
+    assert layer_outputs.read_codes(outputs, tensor)[0, 0] == layer_outputs.FAR
+    outputs[0, 0] = np.nan
     with pytest.raises(ParityError, match="NaN for the layer `inner`"):
-        layer_outputs.read_codes(found, tensor)
+        layer_outputs.read_codes(outputs, tensor)
 
 
 def evaluation(float_logits: Array) -> Evaluation:
@@ -200,19 +200,19 @@ def evaluation(float_logits: Array) -> Evaluation:
 
 
 @NOT_NUMBERS
-def test_held_back_images_with_such_logits_are_refused_by_name(
+def test_held_back_images_with_logits_that_are_not_finite_are_refused_by_name(
     value: float, tmp_path: Path
 ) -> None:
-    found = rows()
-    found[4, 2] = value
+    outputs = rows()
+    outputs[4, 2] = value
     path = tmp_path / "evaluation.npz"
-    path.write_bytes(evaluation_bytes(evaluation(found)))
+    path.write_bytes(evaluation_bytes(evaluation(outputs)))
     with pytest.raises(CorruptFileError, match="1 images, such as `image 4`"):
         read_evaluation(path)
 
 
 @NOT_NUMBERS
-def test_golden_vectors_with_such_answers_are_neither_written_nor_read(
+def test_golden_vectors_that_are_not_finite_are_neither_written_nor_read(
     value: float, tmp_path: Path
 ) -> None:
     extremes = len(image_sets.synthetic_extremes((8, 8, 3)))
@@ -236,7 +236,7 @@ def test_golden_vectors_with_such_answers_are_neither_written_nor_read(
 
 
 @pytest.mark.parametrize("text", ["NaN", "Infinity", "-Infinity", "1e999"])
-def test_json_with_what_is_no_number_is_refused(text: str) -> None:
+def test_json_with_nan_or_infinity_is_refused(text: str) -> None:
     document = f'{{"scale": {text}, "zero_point": 0}}'.encode()
     with pytest.raises(CorruptFileError, match="finite number"):
         codec.from_json(OutputGrid, document, where="x.json")

@@ -1,4 +1,4 @@
-"""Two files of anybody's are compared as they are; a fault is found and its layer named."""
+"""Any two files are compared; a fault is found and its layer named."""
 
 import dataclasses
 from collections.abc import Callable
@@ -96,7 +96,7 @@ def test_every_runtime_takes_part_and_the_exact_ones_are_equal() -> None:
     exact = {row.name for row in report.participants if row.exact}
     pairs = [pair for pair in report.matrix if {pair.first, pair.second} <= exact]
     assert [pair.exact_logits for pair in pairs] == [49, 49, 49]
-    assert [found.distinct > 5 for found in report.inputs] == [True, True]
+    assert [facts.distinct > 5 for facts in report.inputs] == [True, True]
 
 
 @pytest.mark.parametrize("first", ["int8", "uint8", "float32"])
@@ -113,7 +113,7 @@ def test_files_of_different_types_are_compared_in_codes(first: Io, second: Io, h
     assert (report.matrix[0].max_scores_lsb is None) == (head == "logits")
 
 
-def test_two_files_of_one_format_are_told_apart_by_name() -> None:
+def test_two_files_of_one_format_are_distinguished_by_name() -> None:
     report = proof(as_tflite(), opened("c.tflite", tflite.write(GRAPH, io="uint8")))
     assert report.holds
     assert report.same_grid is None
@@ -142,13 +142,13 @@ def test_a_fault_is_found_and_its_layer_named(fault: str, layer: str, faulty: st
         only_main=True,
     )
     assert not report.holds
-    found = known(report.divergence)
-    assert (found.layer, found.other) == (layer, layer)
-    assert found.blamed == ""  # both runtimes compute what their files say
-    assert layer in found.cause
-    assert found.image
-    assert found.histogram
-    assert found.channels[0].max_lsb == max(abs(step) for step, _ in found.histogram)
+    divergence = known(report.divergence)
+    assert (divergence.layer, divergence.other) == (layer, layer)
+    assert divergence.blamed == ""  # both runtimes compute what their files say
+    assert layer in divergence.cause
+    assert divergence.image
+    assert divergence.histogram
+    assert divergence.channels[0].max_lsb == max(abs(step) for step, _ in divergence.histogram)
     rows = {row.layer: row for row in report.layers}
     assert rows[layer].max_lsb > 0
     assert {(row.first_error, row.second_error) for row in report.layers} == {(0, 0)}
@@ -159,22 +159,22 @@ def test_the_worst_images_of_all_sets_are_searched_first() -> None:
     other = changed("wide", FAULTS["a bias"])
     report = int8_pair.prove((as_tflite(), as_onnx(other)), sets, Options(only_main=True))[0]
     names, pixels = int8_pair._suspects(sets, report.comparisons)
-    worst = [found.worst for found in report.comparisons]
+    worst = [comparison.worst for comparison in report.comparisons]
     assert list(names[:2]) == worst
     assert len(names) == len(set(names)) == len(pixels) > 10
     for images in sets:
         assert {images.names[0], images.names[-1]} <= set(names)
 
 
-def test_one_code_a_pixel_that_stands_for_other_values_is_no_difference_of_codes() -> None:
+def test_inputs_with_equal_codes_on_different_grids_show_no_difference_of_codes() -> None:
     image = dataclasses.replace(GRAPH.input, zero_point=GRAPH.input.zero_point - 1)
     other = dataclasses.replace(GRAPH, input=image)
     report = proof(as_tflite(), opened("b.tflite", tflite.write(other)), only_main=True)
-    found = known(report.divergence)
-    assert (found.layer, found.position) == (GRAPH.input.name, 0)
-    assert "same codes in both files, which stand for other values" in found.cause
-    assert found.histogram == ()
-    assert found.channels == ()
+    divergence = known(report.divergence)
+    assert (divergence.layer, divergence.position) == (GRAPH.input.name, 0)
+    assert "same codes in both files, which stand for other values" in divergence.cause
+    assert divergence.histogram == ()
+    assert divergence.channels == ()
 
 
 def test_a_fault_that_no_image_shows_is_found_in_the_integers() -> None:
@@ -192,7 +192,7 @@ def test_a_fault_that_no_image_shows_is_found_in_the_integers() -> None:
     assert "bias" in known(report.divergence).cause
 
 
-def test_an_operator_put_before_the_codes_is_named_where_it_stands() -> None:
+def test_an_operator_inserted_before_the_codes_is_named_at_its_position() -> None:
     model = load_from_string(onnx.write(GRAPH, certify(GRAPH)))
     wide = next(node for node in model.graph.node if list(node.output) == ["wide"])
     place = list(model.graph.node).index(wide)
@@ -218,7 +218,7 @@ def test_an_oracle_that_disagrees_fails_the_proof(monkeypatch: pytest.MonkeyPatc
     assert "differs from the NumPy oracle" in report.failures[0]
 
 
-def test_files_of_other_sizes_are_no_pair() -> None:
+def test_files_with_different_input_sizes_are_refused() -> None:
     from mobiledeploy.verify.pair import _claims
 
     other = graphs.mobilenet("v1", alpha=0.25, image_size=32)
@@ -226,7 +226,7 @@ def test_files_of_other_sizes_are_no_pair() -> None:
         _claims((as_tflite(), as_onnx(other)))
 
 
-def test_slow_runtimes_take_an_even_part_and_the_same_images() -> None:
+def test_slow_runtimes_run_images_that_faster_ones_run_too() -> None:
     from mobiledeploy.verify.outputs.runners import open_runners
 
     both = as_tflite(), as_onnx()

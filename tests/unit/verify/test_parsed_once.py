@@ -1,4 +1,4 @@
-"""One verification parses each file once: everything that looks at it shares what was found."""
+"""One verification parses each file once: all its parts share the result."""
 
 from collections import Counter
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Photos that cannot be decoded are left out and named; the others are compared all the same."""
+"""Photos that cannot be decoded are left out and named; the others are still compared."""
 
 import errno
 import io
@@ -55,13 +55,13 @@ def test_without_data_there_are_no_photos() -> None:
 
 
 def test_pixels_are_those_of_the_photos(folder: Path) -> None:
-    found = decode(folder)
-    assert (found.warning, len(found.images)) == ("", CLASSES * EACH)
-    for row, name in enumerate(found.images.names):
+    photos = decode(folder)
+    assert (photos.warning, len(photos.images)) == ("", CLASSES * EACH)
+    for row, name in enumerate(photos.images.names):
         with Image.open(folder / name) as image:
-            assert np.array_equal(found.images.pixels(row, row + 1)[0], np.asarray(image))
-    assert found.images.labels is not None
-    assert np.bincount(found.images.labels).tolist() == [EACH] * CLASSES
+            assert np.array_equal(photos.images.pixels(row, row + 1)[0], np.asarray(image))
+    assert photos.images.labels is not None
+    assert np.bincount(photos.images.labels).tolist() == [EACH] * CLASSES
 
 
 def test_a_truncated_photo_is_left_out_and_named(folder: Path) -> None:
@@ -69,27 +69,27 @@ def test_a_truncated_photo_is_left_out_and_named(folder: Path) -> None:
     path.write_bytes(path.read_bytes()[:200])
     (folder / "class 3" / "1.png").write_bytes(BROKEN)
     events: list[Event] = []
-    found = decode(folder, events.append)
-    assert len(found.images) == CLASSES * EACH - 2
-    assert not {"class 1/0.png", "class 3/1.png"} & set(found.images.names)
-    assert found.images.pixels(0, len(found.images)).shape[0] == len(found.images)
-    assert found.warning.startswith("2 photos were left out: ")
-    assert "class 1/0.png" in found.warning
-    assert "class 3/1.png" in found.warning
-    assert events[-1].message == found.warning
+    photos = decode(folder, events.append)
+    assert len(photos.images) == CLASSES * EACH - 2
+    assert not {"class 1/0.png", "class 3/1.png"} & set(photos.images.names)
+    assert photos.images.pixels(0, len(photos.images)).shape[0] == len(photos.images)
+    assert photos.warning.startswith("2 photos were left out: ")
+    assert "class 1/0.png" in photos.warning
+    assert "class 3/1.png" in photos.warning
+    assert events[-1].message == photos.warning
 
 
 def test_some_images_of_a_build_are_of_all_its_classes() -> None:
-    """Photos stand class by class: the first ones would be of one class."""
+    """Photos are sorted by class: the first ones would be of one class."""
     evaluation = Evaluation(
         pixels=np.zeros((12, 2, 2, 3), np.uint8),
         labels=np.repeat(np.arange(3), 4),
         names=tuple(map(str, range(12))),
         float_logits=np.arange(36, dtype=np.float32).reshape(12, 3),
     )
-    found = some(evaluation, 6)
-    assert np.bincount(found.labels).tolist() == [2, 2, 2]
-    assert [int(name) * 3 for name in found.names] == found.float_logits[:, 0].tolist()
+    chosen = some(evaluation, 6)
+    assert np.bincount(chosen.labels).tolist() == [2, 2, 2]
+    assert [int(name) * 3 for name in chosen.names] == chosen.float_logits[:, 0].tolist()
     for samples in (None, 12, 99):
         assert some(evaluation, samples).names == evaluation.names
 
@@ -97,20 +97,20 @@ def test_some_images_of_a_build_are_of_all_its_classes() -> None:
 def test_long_lists_of_missing_photos_are_cut(folder: Path) -> None:
     for path in sorted(folder.glob("*/0.png")):
         path.write_bytes(BROKEN)
-    found = decode(folder)
-    assert len(found.left_out) == CLASSES
-    rest = f"; and {CLASSES - 5} more" if CLASSES > 5 else found.left_out[-1]
-    assert found.warning.endswith(rest)
+    photos = decode(folder)
+    assert len(photos.left_out) == CLASSES
+    rest = f"; and {CLASSES - 5} more" if CLASSES > 5 else photos.left_out[-1]
+    assert photos.warning.endswith(rest)
 
 
-def test_without_a_single_photo_nothing_can_be_said(folder: Path) -> None:
+def test_photos_of_which_none_can_be_decoded_are_refused(folder: Path) -> None:
     for path in folder.glob("*/*.png"):
         path.write_bytes(BROKEN)
     with pytest.raises(RequestError, match=f"none of {CLASSES * EACH} photos can be decoded"):
         decode(folder)
 
 
-def test_another_failure_is_not_taken_for_a_photo(folder: Path) -> None:
+def test_another_error_is_not_mistaken_for_an_unreadable_photo(folder: Path) -> None:
     photos = choose(folder, None, progress=silent)
     assert photos is not None
 
@@ -137,7 +137,7 @@ def test_a_full_temporary_folder_is_a_storage_error(
 def test_every_photo_is_decoded_once(
     broken: bool, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Also where one of them cannot be, the files differ, and a report is made."""
+    """Even if one cannot be decoded, the files differ, and a report is made."""
     if broken:
         (folder / "class 2" / "0.png").write_bytes(BROKEN)
     decoded: list[str] = []
@@ -151,8 +151,8 @@ def test_every_photo_is_decoded_once(
     files[0].write_bytes(tflite.write(GRAPH))
     files[1].write_bytes(onnx.write(GRAPH, certify(GRAPH)))
     options = Options(only_main=True, keep=True, layers=True)
-    found = pair.observe(*files, data=str(folder), options=options)
-    make_report.of_pair(found, files)
+    observed = pair.observe(*files, data=str(folder), options=options)
+    make_report.of_pair(observed, files)
     assert sorted(decoded) == sorted(set(decoded))
     assert len(decoded) == CLASSES * EACH
 
@@ -162,11 +162,11 @@ def test_two_files_are_compared_on_the_photos_that_are_left(folder: Path, tmp_pa
     files = tmp_path / "a.tflite", tmp_path / "b.onnx"
     files[0].write_bytes(tflite.write(GRAPH))
     files[1].write_bytes(onnx.write(GRAPH, certify(GRAPH)))
-    found = pair.observe(*files, data=str(folder), options=Options(only_main=True, keep=True))
-    assert found.report.holds
-    assert found.report.inputs[0].images == CLASSES * EACH - 1
-    assert found.report.scores[0].labels.total == CLASSES * EACH - 1
-    assert any("class 2/0.png" in said for said in found.report.warnings)
-    labels = found.sets[0].labels
+    observed = pair.observe(*files, data=str(folder), options=Options(only_main=True, keep=True))
+    assert observed.report.holds
+    assert observed.report.inputs[0].images == CLASSES * EACH - 1
+    assert observed.report.scores[0].labels.total == CLASSES * EACH - 1
+    assert any("class 2/0.png" in said for said in observed.report.warnings)
+    labels = observed.sets[0].labels
     assert labels is not None
     assert np.bincount(labels).tolist() == [EACH, EACH, 1, *[EACH] * (CLASSES - 3)]

@@ -1,4 +1,4 @@
-"""A runtime that dies is a row, only those that have to agree decide, and no file is damaged."""
+"""A crash of a runtime is a row of the report; only runtimes that have to agree fail it."""
 
 import dataclasses
 import json
@@ -46,7 +46,7 @@ def names(runtime: Runtime) -> str:
 
 
 class Deadly:
-    """A session that dies of one image, wherever it stands."""
+    """A session that crashes on one image, anywhere in a batch."""
 
     def __init__(self, session: Session, runtime: Runtime, deadly: Pixels, name: str) -> None:
         self.runtime, self.options = session.runtime, session.options
@@ -84,7 +84,7 @@ def died(
 
 @dataclasses.dataclass(frozen=True)
 class Place:
-    """This process, in which one runtime fails: as it loads, or of an image."""
+    """This process, in which one runtime fails: while it loads, or on an image."""
 
     failing: Runtime
     error: MobileDeployError | None = None
@@ -146,15 +146,15 @@ def deadly_image(number: int = 3) -> Pixels:
 
 
 @pytest.mark.parametrize("runtime", OTHERS, ids=names)
-def test_a_runtime_that_decides_nothing_dies_and_the_verdict_holds(runtime: Runtime) -> None:
+def test_a_runtime_that_may_differ_crashes_and_the_verdict_holds(runtime: Runtime) -> None:
     report = proof(Place(runtime, deadly=deadly_image()))
     assert report.holds
-    found = row(report, runtime)
-    assert found.failure == RuntimeFailure(
+    participant = row(report, runtime)
+    assert participant.failure == RuntimeFailure(
         kind="signal", detail="SIGABRT", inputs="synthetic extremes", images=29, number=4,
         image=sets()[1].names[3],
     )  # fmt: skip
-    assert found.images == 20, "what it answered before counts"
+    assert participant.images == 20, "what it answered before counts"
     assert [row.name for row in report.participants if row.failure] == [runtime.title]
     note = f"{runtime.title} died (SIGABRT) on image 4 of 29 synthetic extremes, `"
     assert any(warning.startswith(note) for warning in report.warnings)
@@ -162,18 +162,18 @@ def test_a_runtime_that_decides_nothing_dies_and_the_verdict_holds(runtime: Runt
 
 
 @pytest.mark.parametrize("runtime", OTHERS, ids=names)
-def test_a_runtime_that_decides_nothing_may_die_while_it_loads_a_file(runtime: Runtime) -> None:
+def test_a_runtime_that_may_differ_may_crash_while_it_loads_a_file(runtime: Runtime) -> None:
     report = proof(Place(runtime, error=died(runtime, "a file", loading=True)))
     assert report.holds
-    found = row(report, runtime)
-    assert found.failure == RuntimeFailure(kind="signal", detail="SIGABRT")
-    assert found.failure.words == "died (SIGABRT) while it loaded the file"
-    assert (found.images, found.runtime) == (0, runtime.title)
+    participant = row(report, runtime)
+    assert participant.failure == RuntimeFailure(kind="signal", detail="SIGABRT")
+    assert participant.failure.words == "died (SIGABRT) while it loaded the file"
+    assert (participant.images, participant.runtime) == (0, runtime.title)
     assert not [pair for pair in report.matrix if runtime.title in {pair.first, pair.second}]
 
 
 @pytest.mark.parametrize("runtime", OTHERS, ids=names)
-def test_a_runtime_that_decides_nothing_may_refuse_a_file(runtime: Runtime) -> None:
+def test_a_runtime_that_may_differ_may_refuse_a_file(runtime: Runtime) -> None:
     report = proof(Place(runtime, error=CorruptFileError("it has no kernel")))
     assert report.holds
     assert row(report, runtime).failure == RuntimeFailure(
@@ -186,19 +186,19 @@ def test_a_runtime_that_decides_nothing_may_refuse_a_file(runtime: Runtime) -> N
 
 
 @pytest.mark.parametrize("runtime", EXACT, ids=names)
-def test_where_a_runtime_dies_that_has_to_agree_nothing_is_proven(runtime: Runtime) -> None:
+def test_a_crash_of_a_runtime_that_has_to_agree_fails_the_verification(runtime: Runtime) -> None:
     report = proof(Place(runtime, deadly=deadly_image()))
     assert not report.holds
     (failure,) = report.failures
     assert failure.startswith(f"{runtime.title} died (SIGABRT) on image 4 of 29 synthetic")
     assert "damaged" not in failure
     assert row(report, runtime).failure is not None
-    # The other runtimes' rows are as full as ever.
+    # The other runtimes' rows are complete.
     assert {row.images for row in report.participants if row.failure is None} == {49}
 
 
 @pytest.mark.parametrize("runtime", PRIMARIES, ids=names)
-def test_a_death_of_what_apps_use_ends_it_and_names_runtime_file_and_image(
+def test_a_crash_of_the_runtime_that_apps_use_is_an_error_that_names_file_and_image(
     runtime: Runtime,
 ) -> None:
     with pytest.raises(RuntimeDiedError) as caught:
@@ -213,7 +213,7 @@ def test_a_death_of_what_apps_use_ends_it_and_names_runtime_file_and_image(
 
 
 def flat(classes: int) -> IntegerGraph:
-    """A network whose classes are nearly alike, whatever the image."""
+    """A network whose classes have nearly equal logits for every image."""
     scale = np.float32(1 / 128)
     image = QTensor(name="image", shape=(4, 4, 3), scale=scale, zero_point=0)
     pooled = QTensor(name="mean", shape=(3,), scale=scale, zero_point=0)
@@ -248,12 +248,14 @@ def test_a_network_of_a_thousand_flat_classes_is_proven(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["signal", "time", "memory", "nonsense"])
-def test_facts_go_through_json(kind: report.FailureKind) -> None:
+def test_facts_survive_json(kind: report.FailureKind) -> None:
     failure = RuntimeFailure(kind=kind, detail="d", inputs="photos", images=7)
     assert failure.words.endswith("on 7 photos")
-    found = Participant(name="n", file="f", runtime="r", images=0, exact=False, failure=failure)
-    text = codec.to_json(found)
-    assert codec.from_json(Participant, text, where="a row") == found
-    plain = dataclasses.replace(found, failure=None)
+    participant = Participant(
+        name="n", file="f", runtime="r", images=0, exact=False, failure=failure
+    )
+    text = codec.to_json(participant)
+    assert codec.from_json(Participant, text, where="a row") == participant
+    plain = dataclasses.replace(participant, failure=None)
     assert "failure" not in json.loads(codec.to_json(plain))
     assert codec.from_json(Participant, codec.to_json(plain), where="a row") == plain

@@ -1,4 +1,4 @@
-"""A fault shows on its own in the layer that has it; end to end it shows behind it too."""
+"""Run alone, only the layer with a fault differs; end to end, later layers differ too."""
 
 import dataclasses
 import functools
@@ -81,28 +81,28 @@ def rows(pair: tuple[OpenFile, OpenFile]) -> dict[str, LayerRow]:
 @pytest.mark.parametrize("faulty", [0, 1])
 def test_a_fault_shows_on_its_own_in_its_layer_only(fault: Any, name: str, faulty: int) -> None:
     wrong = changed(GRAPH, name, fault)
-    found = rows(two_files(*((GRAPH, wrong) if faulty else (wrong, GRAPH))))
-    alone = {layer for layer, row in found.items() if row.alone_max_lsb}
+    by_layer = rows(two_files(*((GRAPH, wrong) if faulty else (wrong, GRAPH))))
+    alone = {layer for layer, row in by_layer.items() if row.alone_max_lsb}
     assert alone == {name}
-    assert all((row.alone_differing or 0) > 0 for row in found.values() if row.layer in alone)
-    assert {row.alone_max_lsb is None for row in found.values()} == {False}
-    names = list(found)
+    assert all((row.alone_differing or 0) > 0 for row in by_layer.values() if row.layer in alone)
+    assert {row.alone_max_lsb is None for row in by_layer.values()} == {False}
+    names = list(by_layer)
     behind = names[names.index(name) + 1 :]
-    snowball = {layer for layer, row in found.items() if row.max_lsb}
+    snowball = {layer for layer, row in by_layer.items() if row.max_lsb}
     assert name in snowball
     assert snowball <= {name, *behind}
     assert not behind or snowball & set(behind)
 
 
-def test_a_fault_deep_in_a_network_does_not_colour_what_follows() -> None:
+def test_a_fault_deep_in_a_network_does_not_affect_later_layers_run_alone() -> None:
     graph = graphs.mobilenet("v2", alpha=0.35, image_size=32)
     place = 20
     while not isinstance(graph.nodes[place], Conv):
         place += 1
     name = graph.nodes[place].output.name
-    found = rows(two_files(graph, changed(graph, name, other_weights)))
-    assert {layer for layer, row in found.items() if row.alone_max_lsb} == {name}
-    assert sum(row.max_lsb > 0 for row in found.values()) > 20
+    by_layer = rows(two_files(graph, changed(graph, name, other_weights)))
+    assert {layer for layer, row in by_layer.items() if row.alone_max_lsb} == {name}
+    assert sum(row.max_lsb > 0 for row in by_layer.values()) > 20
 
 
 @pytest.mark.parametrize("ending", ["tflite", "onnx"])
@@ -113,19 +113,19 @@ def test_two_files_of_one_format_are_compared_layer_by_layer_too(ending: str) ->
         for one in two_files(graph, graph)
         if one.file.format == ending
     ]
-    found = rows((pair[0], pair[1]))
-    assert {layer for layer, row in found.items() if row.alone_max_lsb} == {"narrow"}
+    by_layer = rows((pair[0], pair[1]))
+    assert {layer for layer, row in by_layer.items() if row.alone_max_lsb} == {"narrow"}
 
 
 def test_files_on_other_grids_are_compared_layer_by_layer_too(tmp_path: Path) -> None:
     network, _ = graphs.random_network(graphs.assorted())
     second = quantised_by_ort(network, tmp_path)
-    found = rows(written(tflite.write(GRAPH), second))
-    assert len(found) == 9
-    assert all(row.alone_max_lsb is not None for row in found.values())
-    # Each layer only rounds what it reads to the other grid: less than what adds up end to end.
-    alone = sum(row.alone_differing or 0 for row in found.values())
-    assert 0 < alone < sum(row.differing for row in found.values())
+    by_layer = rows(written(tflite.write(GRAPH), second))
+    assert len(by_layer) == 9
+    assert all(row.alone_max_lsb is not None for row in by_layer.values())
+    # Each layer only requantises its input: a smaller error than all layers' together.
+    alone = sum(row.alone_differing or 0 for row in by_layer.values())
+    assert 0 < alone < sum(row.differing for row in by_layer.values())
 
 
 def test_layers_on_one_pixel_are_judged_too() -> None:
@@ -139,27 +139,27 @@ def test_layers_on_one_pixel_are_judged_too() -> None:
 
 
 @pytest.mark.parametrize("file", [0, 1])
-def test_a_cut_out_that_computes_otherwise_than_the_whole_file_is_not_believed(file: int) -> None:
+def test_a_cut_out_that_computes_other_codes_than_the_whole_file_is_not_used(file: int) -> None:
     single_layers, whole = opened(two_files(GRAPH, GRAPH))
-    found = SingleLayerDifference()
-    found.add(single_layers, (2, 2), whole)
-    assert (found.largest, found.share) == (0, 0.0)
+    difference = SingleLayerDifference()
+    difference.add(single_layers, (2, 2), whole)
+    assert (difference.largest, difference.share) == (0, 0.0)
     # As if another kernel had run the layer in the whole file.
     codes = whole[file][2]
     codes[0, 0, 0, 0] ^= 1
     with pytest.raises(ConversionError, match="`narrow`, cut out, gives other codes"):
         single_layers.run((2, 2), whole[0], whole)
-    found = SingleLayerDifference()
-    found.add(single_layers, (2, 2), whole)
-    assert (found.largest, found.share) == (None, None)
+    difference = SingleLayerDifference()
+    difference.add(single_layers, (2, 2), whole)
+    assert (difference.largest, difference.share) == (None, None)
 
 
 def checks(pair: tuple[OpenFile, OpenFile]) -> dict[str, RunCheck]:
     single_layers, whole = opened(pair)
     run = functools.partial(single_layers.run, whole=whole)
     pairs = [(i, j) for j, i in single_layers.alignment.matched.items()]
-    found = extremes.each_layer(single_layers, pairs, run, progress=lambda _: None)
-    return {check.name.split()[1].strip(","): check for check in found}
+    results = extremes.each_layer(single_layers, pairs, run, progress=lambda _: None)
+    return {check.name.split()[1].strip(","): check for check in results}
 
 
 def opened(pair: tuple[OpenFile, OpenFile]) -> tuple[SingleLayers, Whole]:
@@ -171,28 +171,28 @@ def opened(pair: tuple[OpenFile, OpenFile]) -> tuple[SingleLayers, Whole]:
 
 
 def test_extreme_codes_show_nothing_where_files_are_equal() -> None:
-    found = checks(two_files(GRAPH, GRAPH))
-    assert [check.holds for check in found.values()] == [True] * 3
-    assert found["addition"].cases == 65536
+    by_operator = checks(two_files(GRAPH, GRAPH))
+    assert [check.holds for check in by_operator.values()] == [True] * 3
+    assert by_operator["addition"].cases == 65536
     height, width, _ = GRAPH.tensors()["wide"].shape
-    assert found["mean"].cases == 255 * height * width + 1
-    assert "7 layers" not in found["convolution"].statement
-    assert "6 layers" in found["convolution"].statement
-    assert "LiteRT" in found["convolution"].statement
-    assert "ONNX Runtime" in found["convolution"].statement
+    assert by_operator["mean"].cases == 255 * height * width + 1
+    assert "7 layers" not in by_operator["convolution"].statement
+    assert "6 layers" in by_operator["convolution"].statement
+    assert "LiteRT" in by_operator["convolution"].statement
+    assert "ONNX Runtime" in by_operator["convolution"].statement
 
 
 def test_extreme_codes_name_the_layer_with_the_fault() -> None:
-    found = checks(two_files(GRAPH, changed(GRAPH, "narrow", more_bias)))
-    assert [check.holds for check in found.values()] == [True, True, False]
-    assert [reason.split(":")[0] for reason in found["convolution"].reasons] == ["`narrow`"]
+    by_operator = checks(two_files(GRAPH, changed(GRAPH, "narrow", more_bias)))
+    assert [check.holds for check in by_operator.values()] == [True, True, False]
+    assert [reason.split(":")[0] for reason in by_operator["convolution"].reasons] == ["`narrow`"]
 
 
-def test_an_addition_that_few_pairs_show_is_caught_by_running_all_of_them() -> None:
-    found = dict(certify(GRAPH))
-    scales = tuple(scale * np.float32(1.0001) for scale in found["sum"].scales)
-    found["sum"] = dataclasses.replace(found["sum"], scales=scales)
-    pair = written(tflite.write(GRAPH), onnx.write(GRAPH, found))
+def test_an_addition_that_differs_on_few_pairs_is_found_by_running_all_of_them() -> None:
+    certificates = dict(certify(GRAPH))
+    scales = tuple(scale * np.float32(1.0001) for scale in certificates["sum"].scales)
+    certificates["sum"] = dataclasses.replace(certificates["sum"], scales=scales)
+    pair = written(tflite.write(GRAPH), onnx.write(GRAPH, certificates))
     check = checks(pair)["addition"]
     assert not check.holds
     (reason,) = check.reasons
@@ -202,7 +202,7 @@ def test_an_addition_that_few_pairs_show_is_caught_by_running_all_of_them() -> N
     assert rest.endswith("codes differ between the two files")
 
 
-def test_all_pairs_are_there_whatever_the_shape() -> None:
+def test_all_pairs_are_covered_for_every_shape() -> None:
     for shape in ((2, 3, 5), (300, 300, 1), (7,)):
         a, b = pairs_of_shapes((shape, shape))
         assert a.shape == b.shape
@@ -217,7 +217,9 @@ def layer_of(name: str) -> StoredLayer:
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 3), (3, 5, 7), (9, 4, 64)])
-def test_all_sums_are_there_or_an_even_part_with_both_ends(shape: tuple[int, int, int]) -> None:
+def test_all_sums_are_covered_or_evenly_spread_ones_with_both_ends(
+    shape: tuple[int, int, int],
+) -> None:
     (images,), count = mean.trials(layer_of("pool"), [shape])
     assert images.shape[1:] == shape
     sums = images.astype(int).sum(axis=(1, 2)).ravel()
@@ -228,10 +230,10 @@ def test_all_sums_are_there_or_an_even_part_with_both_ends(shape: tuple[int, int
 
 
 @pytest.mark.parametrize("name", ["narrow", "logits", "wide", "spread"])
-def test_the_widest_sums_are_reached(name: str) -> None:
+def test_the_largest_sums_are_reached(name: str) -> None:
     pair = two_files(GRAPH, GRAPH)
-    found = {layer.name: layer for layer in pair[0].reading.layers}
-    layer: StoredLayer = found[name]
+    layers = {layer.name: layer for layer in pair[0].reading.layers}
+    layer: StoredLayer = layers[name]
     assert layer.weights is not None
     source = pair[0].reading.layers[layer.reads[0].source].output
     (codes,), _ = (dense if layer.kind == "dense" else conv).trials(layer, [source.shape])

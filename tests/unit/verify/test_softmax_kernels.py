@@ -1,4 +1,4 @@
-"""A softmax is judged by the kernel of the CPU that ran it, and excused nothing more."""
+"""A softmax may be off by as much as the kernel of the CPU that ran it, and no more."""
 
 import platform
 from collections.abc import Mapping
@@ -44,7 +44,7 @@ def sampled(
     kernel: Kernel,
     off: int = 0,
 ) -> LayerProof:
-    """What is found where LiteRT has a kernel, `off` steps aside, and ONNX Runtime is exact."""
+    """Return the proof if LiteRT runs `kernel`, `off` steps off, and ONNX Runtime is exact."""
 
     def run(_: tuple[int, int], given: Mapping[int, LayerCodes]) -> tuple[LayerCodes, LayerCodes]:
         logits = given[INPUT].astype(np.int8)
@@ -56,27 +56,27 @@ def sampled(
     return layer_proofs.prove(judgement, [()], run)[0]
 
 
-def test_arm64_s_kernel_may_be_two_steps_off_where_it_runs(
+def test_the_arm64_kernel_may_be_two_steps_off_on_arm64(
     judgement: Judgement, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    found = sampled(judgement, monkeypatch, machine="aarch64", kernel="arm64")
-    assert not found.reasons
-    assert "LiteRT by at most 2 LSB" in found.statement
-    assert "TFLite's kernel for x86, computed, by at most 1 LSB" in found.statement
+    proof = sampled(judgement, monkeypatch, machine="aarch64", kernel="arm64")
+    assert not proof.reasons
+    assert "LiteRT by at most 2 LSB" in proof.statement
+    assert "TFLite's kernel for x86, computed, by at most 1 LSB" in proof.statement
 
 
 @pytest.mark.parametrize(
     ("machine", "kernel", "off"), [("x86_64", "arm64", 0), ("aarch64", "arm64", 1)]
 )
-def test_no_more_than_the_cpu_s_own_kernel_is_allowed(
+def test_the_allowed_error_is_that_of_this_cpu_s_own_kernel(
     judgement: Judgement,
     monkeypatch: pytest.MonkeyPatch,
     machine: str,
     kernel: Kernel,
     off: int,
 ) -> None:
-    found = sampled(judgement, monkeypatch, machine=machine, kernel=kernel, off=off)
-    assert "LiteRT misses the exact softmax" in found.reasons[0]
+    proof = sampled(judgement, monkeypatch, machine=machine, kernel=kernel, off=off)
+    assert "LiteRT misses the exact softmax" in proof.reasons[0]
 
 
 def test_both_kernels_of_a_tflite_are_recomputed(judgement: Judgement) -> None:

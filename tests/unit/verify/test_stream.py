@@ -1,4 +1,4 @@
-"""Images stream through runners in order, and only a few of them are held at a time."""
+"""Images stream through runners in order, with only a few in memory at a time."""
 
 import dataclasses
 import threading
@@ -69,7 +69,7 @@ def runner(
 
 
 class Counted:
-    """Images that know how many of them were asked for and not yet let go."""
+    """Images that count how many of them were requested and not yet released."""
 
     def __init__(self, images: int) -> None:
         self.images, self.made, self.lock = images, 0, threading.Lock()
@@ -88,21 +88,23 @@ class Counted:
 
 
 def run(images: ImageSet, runners: Sequence[Runner]) -> list[tuple[int, Array]]:
-    found = []
+    answered = []
     for batch in stream(images, runners, RULER, message="", progress=silent):
         assert batch.answers[0] is not None
-        found += list(zip(batch.rows[0] + batch.start, batch.answers[0].logits[:, 0], strict=True))
-    return found
+        answered += list(
+            zip(batch.rows[0] + batch.start, batch.answers[0].logits[:, 0], strict=True)
+        )
+    return answered
 
 
 @pytest.mark.parametrize("images", [1, 15, LARGEST, LARGEST + 1, 5 * LARGEST + 7])
 def test_every_image_is_answered_once_and_in_order(images: int) -> None:
-    found = run(Counted(images).set(), [runner("a"), runner("b")])
-    assert [int(row) for row, _ in found] == list(range(images))
-    assert [int(code) for _, code in found] == [row % 251 - 128 for row in range(images)]
+    answered = run(Counted(images).set(), [runner("a"), runner("b")])
+    assert [int(row) for row, _ in answered] == list(range(images))
+    assert [int(code) for _, code in answered] == [row % 251 - 128 for row in range(images)]
 
 
-def test_at_most_a_few_batches_are_on_the_way() -> None:
+def test_at_most_a_few_batches_are_in_flight() -> None:
     counted = Counted(40 * LARGEST)
     batches = stream(counted.set(), [runner("a")], RULER, message="", progress=silent)
     for number, batch in enumerate(batches):
@@ -110,23 +112,23 @@ def test_at_most_a_few_batches_are_on_the_way() -> None:
         assert batch.start == number * LARGEST
 
 
-def test_a_runner_that_takes_a_part_is_compared_on_it() -> None:
+def test_a_runner_that_runs_some_images_is_compared_on_those() -> None:
     images = 3 * LARGEST
     both = 0
     for batch in stream(
         Counted(images).set(), [runner("a"), runner("b", most=20)], RULER, message="",
         progress=silent,
     ):  # fmt: skip
-        found = batch.both(0, 1)
-        if found is not None:
-            rows, one, two = found
+        common = batch.both(0, 1)
+        if common is not None:
+            rows, one, two = common
             both += len(rows)
             np.testing.assert_array_equal(one.logits, two.logits)
             np.testing.assert_array_equal(one.logits[:, 0] + 128, (rows + batch.start) % 251)
     assert both == 20
 
 
-def test_a_runtime_that_dies_ends_the_stream() -> None:
+def test_a_runtime_that_crashes_ends_the_stream() -> None:
     runners = [runner("a"), runner("b", fail_at=3)]
     with pytest.raises(CorruptFileError, match="crashed"):
         run(Counted(20 * LARGEST).set(), runners)
@@ -142,7 +144,7 @@ def test_progress_begins_at_once_and_ends_with_all() -> None:
     assert events[-1].done == 700
 
 
-def test_natural_images_are_the_same_whatever_was_asked_for_and_vary() -> None:
+def test_natural_images_depend_on_their_number_only_and_vary() -> None:
     few, many = natural((40, 33, 3), images=4), natural((40, 33, 3), images=400)
     np.testing.assert_array_equal(few.pixels(0, 4), many.pixels(0, 4))
     np.testing.assert_array_equal(many.pixels(2, 3), many.pixels(0, 4)[2:3])
@@ -160,7 +162,7 @@ def test_extremes_reach_both_ends_of_the_codes() -> None:
 
 
 def test_slow_runtimes_leave_out_images_that_other_sets_hold_too() -> None:
-    """Golden vectors are there to be compared with what apps run."""
+    """Golden vectors are compared with the runtimes that apps use."""
     images = natural(SHAPE, images=6)
     answers = Answers(logits=np.zeros((6, 3), np.int16), scores=None)
     golden = dataclasses.replace(images, recorded=answers)

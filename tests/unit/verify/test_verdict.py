@@ -1,4 +1,4 @@
-"""The verdict counts what was run, once."""
+"""The verdict counts each image that was run once."""
 
 import dataclasses
 
@@ -28,7 +28,7 @@ def test_images_that_are_also_compared_with_a_record_are_counted_once() -> None:
     assert report.verdict == "holds: logits equal on 16 of 16 inputs, scores within 1 LSB"
 
 
-def test_files_without_a_softmax_have_no_scores_to_speak_of() -> None:
+def test_files_without_a_softmax_have_no_scores() -> None:
     pair = dataclasses.replace(SAME, max_scores_lsb=None, mean_scores_lsb=None)
     report = VerifyReport(holds=True, failures=(), comparisons=(pair,), cpu="a CPU", runtimes=())
     assert report.verdict == "holds: logits equal on 16 of 16 inputs"

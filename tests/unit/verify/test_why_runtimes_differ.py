@@ -1,4 +1,4 @@
-"""Why a runtime departs from its file's integers: rounding, or sums that saturate on this CPU."""
+"""Why a runtime differs from its file's integers: rounding, or sums that saturate on this CPU."""
 
 import dataclasses
 
@@ -29,7 +29,7 @@ def narrowed(file: Reading) -> Reading:
     return dataclasses.replace(file, layers=tuple(layers))
 
 
-def test_what_an_app_must_tell_its_runtime_is_noted_where_sums_can_saturate(
+def test_an_option_that_apps_must_set_is_noted_where_sums_can_saturate(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(saturation, "this_cpu_saturates", lambda: False)
