@@ -226,7 +226,7 @@ def test_names_are_made_unique() -> None:
 @pytest.mark.parametrize(
     "data", [b"", b"TFL3", b"\0\0\0\0TFL3", b"\x08\0\0\0TFL2" + bytes(64), b"PK\3\4" + bytes(99)]
 )
-def test_other_bytes_are_refused(data: bytes) -> None:
+def test_bytes_of_neither_format_are_refused(data: bytes) -> None:
     with pytest.raises(CorruptFileError):
         tflite_reader.read_file(data)
 

@@ -34,7 +34,7 @@ def written(graph: IntegerGraph, io: Io = "int8", head: Head = "softmax") -> tup
 
 
 def assert_holds(found: Reading, graph: IntegerGraph) -> None:
-    """Every integer of a graph stands where it should."""
+    """Check that a reading holds every integer of a graph."""
     assert len(found.layers) == len(graph.nodes)
     names = [graph.input.name, *(node.output.name for node in graph.nodes)]
     assert (found.input.scale, found.input.zero_point) == (
@@ -81,7 +81,7 @@ def test_every_integer_of_a_graph_is_read_from_both_files(io: Io, head: Head) ->
 
 
 @pytest.mark.parametrize("stride", [1, 2])
-def test_a_stem_over_four_pixels_is_read_as_the_convolution_that_it_is(stride: int) -> None:
+def test_a_stem_over_four_pixels_is_read_as_the_plain_convolution(stride: int) -> None:
     graph = graphs.mobilenet("v2", alpha=0.35, image_size=64, stem_stride=stride)
     tflite, onnx_file = written(graph)
     found = reading.read_onnx(parse_onnx(onnx_file))
@@ -111,7 +111,7 @@ def test_a_convolution_of_one_pixel_is_a_dense_layer_in_both_files() -> None:
     }
 
 
-def test_a_stem_whose_copies_differ_says_in_which_channel() -> None:
+def test_a_stem_whose_two_kernel_copies_differ_names_the_channel() -> None:
     model = onnx.load_from_string(
         written(graphs.mobilenet("v1", alpha=0.25, image_size=32, stem_stride=2))[1]
     )
@@ -136,7 +136,7 @@ def small(*nodes: Any, constants: dict[str, Any], shape: tuple[int, ...] = (1, 3
 
 
 def convolution(**attributes: Any) -> bytes:
-    """Padding in a node of its own, floats in QDQ, asymmetric uint8 weights."""
+    """A model with a separate Pad node, float QDQ and asymmetric uint8 weights."""
     constants = {
         "s": np.float32(0.5),
         "z": np.uint8(128),
@@ -163,7 +163,7 @@ def convolution(**attributes: Any) -> bytes:
     )
 
 
-def test_paddings_clips_and_uint8_weights_come_to_the_common_form() -> None:
+def test_paddings_clips_and_uint8_weights_are_read_into_the_common_form() -> None:
     found = reading.read_onnx(parse_onnx(convolution(strides=[2, 2])))
     (layer,) = found.layers
     assert (layer.kind, layer.strides, layer.pads) == ("conv", (2, 2), (1, 2, 0, 1))
@@ -178,7 +178,7 @@ def test_paddings_clips_and_uint8_weights_come_to_the_common_form() -> None:
     assert found.input.zero_point == 0
 
 
-def test_an_activation_behind_its_own_converters_belongs_to_the_layer_before() -> None:
+def test_an_activation_with_its_own_qdq_pair_is_folded_into_the_layer_before() -> None:
     grid = ["s", "z"]
     data = small(
         helper.make_node("QuantizeLinear", ["x", *grid], ["xq"]),
@@ -196,7 +196,7 @@ def test_an_activation_behind_its_own_converters_belongs_to_the_layer_before() -
 
 
 @pytest.mark.parametrize("value", [None, 1])
-def test_a_padding_operator_of_a_tflite_belongs_to_the_convolution(value: int | None) -> None:
+def test_a_padding_operator_of_a_tflite_is_folded_into_the_convolution(value: int | None) -> None:
     data = written(graphs.assorted_graph())[0]
     file = TfliteFile(data)
     # `shrink`, a depthwise convolution without padding, gets one by an operator before it.
@@ -223,7 +223,7 @@ def test_a_padding_operator_of_a_tflite_belongs_to_the_convolution(value: int | 
         assert "not real 0" in found.layers[place].faults[0].detail
 
 
-def test_automatic_padding_is_put_into_numbers() -> None:
+def test_auto_pad_is_read_as_numbers() -> None:
     (layer,) = reading.read_onnx(
         parse_onnx(convolution(auto_pad="SAME_LOWER", strides=[2, 2]))
     ).layers
@@ -231,7 +231,7 @@ def test_automatic_padding_is_put_into_numbers() -> None:
     assert layer.pads == (1 + 1, 2 + 1, 0 + 1, 1 + 1)
 
 
-def test_what_is_not_understood_is_named_and_does_not_stop_the_reading() -> None:
+def test_an_operator_that_is_not_understood_is_named_and_the_rest_is_read() -> None:
     data = small(
         helper.make_node("QuantizeLinear", ["x", "s", "z"], ["xq"]),
         helper.make_node("DequantizeLinear", ["xq", "s", "z"], ["xd"]),
@@ -246,7 +246,7 @@ def test_what_is_not_understood_is_named_and_does_not_stop_the_reading() -> None
     assert layer.reads[0].source == INPUT
 
 
-def test_weights_of_the_wrong_size_are_damage() -> None:
+def test_weights_of_the_wrong_size_are_reported_as_damage() -> None:
     model = onnx.load_from_string(convolution())
     kernel = next(c for c in model.graph.initializer if c.name == "w")
     kernel.raw_data = kernel.raw_data[:-1]
@@ -254,7 +254,7 @@ def test_weights_of_the_wrong_size_are_damage() -> None:
         reading.read_onnx(parse_onnx(model.SerializeToString()))
 
 
-def test_bytes_that_are_no_model_are_refused() -> None:
+def test_bytes_that_are_not_a_model_are_refused() -> None:
     for data in (b"", b"no model", bytes(100)):
         with pytest.raises(CorruptFileError):
             reading.read_onnx(parse_onnx(data))
@@ -262,7 +262,7 @@ def test_bytes_that_are_no_model_are_refused() -> None:
             reading.read_tflite(parse(data))
 
 
-def test_a_file_with_two_inputs_is_no_classifier() -> None:
+def test_a_file_with_two_inputs_is_refused_by_the_readers() -> None:
     model = onnx.load_from_string(convolution())
     model.graph.input.append(helper.make_tensor_value_info("k", onnx.TensorProto.FLOAT, [1]))
     with pytest.raises(ConversionError, match="one input, received 2"):

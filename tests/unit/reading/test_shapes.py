@@ -10,7 +10,7 @@ from mobiledeploy.formats.onnx import parse as parse_onnx
 
 
 def classifier(*shape: int) -> bytes:
-    """A mean, reshaped, and a dense layer as a convolution of one pixel: as Keras' V1 has it."""
+    """A mean, a reshape, and a dense layer as a 1x1 convolution, as in Keras' MobileNet V1."""
     constants = {
         "scale": np.float32(0.1), "zero": np.int8(0), "shape": np.array(shape),
         "kernel": np.ones((4, 3, 1, 1), np.int8), "first": np.array([-1, 3, 1, 1]),

@@ -35,13 +35,13 @@ def moved_out(data: bytes) -> bytes:
     return bytes(file)
 
 
-def test_a_file_with_outer_buffers_holds_the_same_integers() -> None:
+def test_a_file_with_buffers_behind_the_flatbuffer_holds_the_same_integers() -> None:
     graph = graphs.assorted_graph()
     data = moved_out(tflite.write(graph))
     assert digest(tflite_reader.read_file(data)) == digest(graph)
 
 
-def test_litert_agrees_and_a_tapped_copy_keeps_them() -> None:
+def test_litert_runs_buffers_behind_the_flatbuffer_and_a_tapped_copy_keeps_them() -> None:
     graph = graphs.assorted_graph()
     plain = tflite.write(graph)
     images = graphs.extremes(graph.input.shape)
@@ -53,7 +53,7 @@ def test_litert_agrees_and_a_tapped_copy_keeps_them() -> None:
         np.testing.assert_array_equal(got, expected)
 
 
-def test_a_file_cut_behind_the_flatbuffer_is_damaged() -> None:
+def test_a_file_cut_off_behind_the_flatbuffer_is_damaged() -> None:
     data = moved_out(tflite.write(graphs.assorted_graph()))
     with pytest.raises(CorruptFileError, match="expected a buffer at bytes"):
         tflite_reader.read_file(data[: len(data) - 1000])
