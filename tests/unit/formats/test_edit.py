@@ -1,4 +1,4 @@
-"""A tapped copy gives out more, and computes what the file computes."""
+"""A tapped copy has further outputs and computes what the file computes."""
 
 from typing import Any
 

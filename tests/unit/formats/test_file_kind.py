@@ -1,4 +1,4 @@
-"""A good file of another kind is called what it is, not damaged."""
+"""An intact file of another kind is named as such and not called damaged."""
 
 import io
 import json
@@ -56,7 +56,7 @@ KINDS = {
     "a Keras model (HDF5": hdf5(whole),
     "a Keras weights file": hdf5(weights),
     "a Keras weights file (HDF5, ": hdf5(old_weights),
-    "none of Keras": hdf5(measurements),
+    "that Keras did not write": hdf5(measurements),
     "a PyTorch checkpoint": archive("archive/data.pkl", "archive/version"),
     "a TorchScript module": archive("m/data.pkl", "m/constants.pkl"),
     "a Python pickle": pickle.dumps({"a": 1}),

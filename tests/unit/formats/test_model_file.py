@@ -1,4 +1,4 @@
-"""A model file is told by its bytes, parsed once, and named where it is damaged."""
+"""A model file is recognised by its bytes, parsed once, and named if it is damaged."""
 
 from pathlib import Path
 
@@ -22,7 +22,7 @@ def test_the_format_follows_from_the_bytes_not_the_file_name(tmp_path: Path) -> 
     assert digest(tflite_reader.read(file.tflite)) == digest(GRAPH)
     other = model_file.of_bytes("b", onnx.write(GRAPH, certify(GRAPH)))
     assert other.format == "onnx"
-    with pytest.raises(TypeError, match=r"b is no \.tflite"):
+    with pytest.raises(TypeError, match=r"b is not a \.tflite"):
         _ = other.tflite
 
 

@@ -1,4 +1,4 @@
-"""Weights beside an `.onnx` are read from its folder, once, and from nowhere else."""
+"""External data of an `.onnx` is read once, and only from its folder."""
 
 import os
 from pathlib import Path
@@ -61,11 +61,11 @@ def test_a_model_with_external_tensors_gives_the_same_outputs(tmp_path: Path) ->
 
 def test_constants_are_the_same_whether_internal_or_external(tmp_path: Path) -> None:
     path = model_at(tmp_path / "m")
-    beside = parse(path.read_bytes(), folder=path.parent)
-    for one, other in zip(beside.tensors, parse(WHOLE).tensors, strict=True):
+    external = parse(path.read_bytes(), folder=path.parent)
+    for one, other in zip(external.tensors, parse(WHOLE).tensors, strict=True):
         assert (one.name, one.dtype, one.shape) == (other.name, other.dtype, other.shape)
         np.testing.assert_array_equal(one.data, other.data)
-    assert onnx.load_from_string(beside.whole()) == onnx.load_from_string(WHOLE)
+    assert onnx.load_from_string(external.whole()) == onnx.load_from_string(WHOLE)
 
 
 def test_a_model_without_external_tensors_is_returned_unchanged() -> None:
@@ -74,7 +74,7 @@ def test_a_model_without_external_tensors_is_returned_unchanged() -> None:
 
 def test_without_a_folder_the_error_names_the_file_that_is_needed(tmp_path: Path) -> None:
     data = model_at(tmp_path / "m").read_bytes()
-    with pytest.raises(RequestError, match=r"lies in another file, `weights/all\.bin`"):
+    with pytest.raises(RequestError, match=r"is in another file, `weights/all\.bin`"):
         parse(data)
 
 
@@ -90,7 +90,7 @@ def test_without_a_folder_the_error_names_the_file_that_is_needed(tmp_path: Path
         ("link.bin", "in the model's folder, received the path"),
         ("a\0b", "in the model's folder, received the path"),
         ("x" * 300, "in the model's folder, received the path"),
-        ("weights", "weights, which is no file"),
+        ("weights", "weights, which is not a file"),
         ("missing.bin", r"missing\.bin, which is not there"),
     ],
 )
@@ -111,7 +111,7 @@ def test_a_pipe_does_not_hang_the_reader(tmp_path: Path) -> None:
     path = model_at(tmp_path / "m")
     os.mkfifo(tmp_path / "m/pipe")
     relocated(path, location="pipe")
-    with pytest.raises(CorruptFileError, match="which is no file"):
+    with pytest.raises(CorruptFileError, match="which is not a file"):
         model_file.read(path)
 
 
@@ -200,7 +200,7 @@ def test_graphs_nested_too_deeply_are_refused() -> None:
     for _ in range(external_data.DEEPEST):
         node = onnx.helper.make_node("If", [""], ["unused"], then_branch=graph)
         graph = onnx.helper.make_graph([node], "outer", [], [])
-    with pytest.raises(CorruptFileError, match="at most 32 graphs inside of each other"):
+    with pytest.raises(CorruptFileError, match="graphs nested at most 32 deep"):
         external_data.read(onnx.ModelProto(graph=graph), None)
 
 
@@ -210,5 +210,5 @@ def test_external_data_too_large_for_one_protobuf_is_not_reported_as_damage(
     path = model_at(tmp_path / "m")
     model = parse(path.read_bytes(), folder=path.parent)
     monkeypatch.setattr(external_data, "MOST_INSIDE", 100)
-    with pytest.raises(ConversionError, match="at most 100 bytes beside the model"):
+    with pytest.raises(ConversionError, match="at most 100 bytes of external data"):
         model.whole()

@@ -1,4 +1,4 @@
-"""Weights that lie behind the flatbuffer, as large files have them, are read like any others."""
+"""Weights behind the flatbuffer, as in large files, are read like any others."""
 
 import struct
 
@@ -17,13 +17,13 @@ from mobiledeploy.targets import tflite
 
 def moved_out(data: bytes) -> bytes:
     """The same file with every buffer behind the flatbuffer, 16-byte aligned."""
-    apart = TfliteFile(data)
-    buffers = apart.model.buffers
+    edited = TfliteFile(data)
+    buffers = edited.model.buffers
     contents = [None if buffer.data is None else bytes(buffer.data) for buffer in buffers]
     for buffer, content in zip(buffers, contents, strict=True):
         if content:
             buffer.data, buffer.offset, buffer.size = None, 16, len(content)
-    file = bytearray(apart.bytes())
+    file = bytearray(edited.bytes())
     tables = flatbuffer.root(bytes(file), IDENTIFIER).tables(4)
     for table, content in zip(tables, contents, strict=True):
         if content:

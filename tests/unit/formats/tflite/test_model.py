@@ -1,4 +1,4 @@
-"""What the parser keeps and nothing here can compute is refused, and takes no memory twice."""
+"""`require_supported` refuses models that parse but cannot be computed; values are not copied."""
 
 import graphs
 import pytest

@@ -1,4 +1,4 @@
-"""The parser keeps what a file says, known or not, and takes little time for it."""
+"""The parser keeps everything that a file states, known or not, in little time."""
 
 import time
 
@@ -50,8 +50,8 @@ def test_the_parser_agrees_with_litert_s_schema_classes(seed: int, io: Io) -> No
         for name, value in operator.attributes.items():
             head, *rest = name.split("_")
             camel = head + "".join(word.capitalize() for word in rest)
-            told = getattr(other.builtinOptions, camel)
-            assert value == (None if told is None else told)
+            option = getattr(other.builtinOptions, camel)
+            assert value == (None if option is None else option)
 
 
 def test_unnamed_operators_and_types_unknown_to_numpy_are_kept(file: TfliteFile) -> None:
@@ -84,7 +84,7 @@ def test_a_custom_operator_is_not_taken_for_the_builtin_of_the_same_name(file: T
     assert reading.read_tflite(model).layers[0].kind == "unknown"
     with pytest.raises(ConversionError, match="operator number 32"):
         tflite_reader.read(model)
-    with pytest.raises(ConversionError, match="an operator that is not TFLite's"):
+    with pytest.raises(ConversionError, match="a custom operator"):
         edit.cut(model, ["input"], "stem")
 
 

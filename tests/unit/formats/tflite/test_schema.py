@@ -1,4 +1,4 @@
-"""Our numbers and names of TFLite's schema are those of LiteRT's own."""
+"""Our numbers and names of TFLite's schema agree with LiteRT's own."""
 
 from typing import Any
 
@@ -48,7 +48,7 @@ class Recorder:
         return lambda slot, _, default: self.calls.append((name, slot, default))
 
 
-def told(function: str) -> tuple[str, int, Any]:
+def stored_field(function: str) -> tuple[str, int, Any]:
     """How LiteRT stores a field: the method of the builder, the slot and the default."""
     recorder = Recorder()
     getattr(litert, function)(recorder, 0)
@@ -67,7 +67,7 @@ FIELDS = [
 @pytest.mark.parametrize(("table", "name", "field"), FIELDS)
 def test_every_option_has_the_schemas_slot_and_default(table: str, name: str, field: Any) -> None:
     camel = "".join(word.capitalize() for word in name.split("_"))
-    kind, slot, default = told(f"{table}Add{camel}")
+    kind, slot, default = stored_field(f"{table}Add{camel}")
     assert kind == f"Prepend{KINDS[field.kind]}Slot"
     assert (field.slot, field.default or 0) == (slot, default)
 
@@ -124,7 +124,7 @@ NAMES = {
 @pytest.mark.parametrize(("ours", "theirs"), NAMES.items())
 def test_every_table_field_has_the_schemas_slot(ours: str, theirs: str) -> None:
     table, _, name = ours.partition(".")
-    assert getattr(getattr(schema, table), name) == told(theirs)[1]
+    assert getattr(getattr(schema, table), name) == stored_field(theirs)[1]
 
 
 def test_no_slot_is_left_untested() -> None:

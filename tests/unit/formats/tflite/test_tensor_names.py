@@ -1,4 +1,4 @@
-"""Tensors of a `.tflite` can be told apart by name, whatever names the file gives them."""
+"""Tensors of a `.tflite` have unique names, even if the file repeats or omits them."""
 
 import graphs
 import numpy as np
