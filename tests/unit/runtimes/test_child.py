@@ -1,4 +1,4 @@
-"""A file in a child process answers as it does here, and takes nobody with it when it fails."""
+"""A child process gives the same outputs as this one, and a crash there ends only the child."""
 
 import dataclasses
 import os

@@ -1,4 +1,4 @@
-"""What counts is how long processors work for a process; the clock counts for one that waits."""
+"""The time limit of a child process counts CPU time, or wall-clock time while it waits."""
 
 import subprocess
 import sys

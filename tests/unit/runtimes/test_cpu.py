@@ -1,4 +1,4 @@
-"""What a CPU is called, and which softmax LiteRT has on it."""
+"""The name of a CPU, and the softmax kernel that LiteRT uses on it."""
 
 from pathlib import Path
 
@@ -32,8 +32,8 @@ def test_this_cpu_is_named() -> None:
 def test_an_arm_cpu_is_named_by_part_number_and_int8_extensions(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    told = {"CPU implementer": "0x41", "CPU part": "0xd0b", "Features": "fp asimddp crc32 i8mm"}
-    monkeypatch.setattr(cpu, "read_cpuinfo", lambda: told)
+    entries = {"CPU implementer": "0x41", "CPU part": "0xd0b", "Features": "fp asimddp crc32 i8mm"}
+    monkeypatch.setattr(cpu, "read_cpuinfo", lambda: entries)
     assert cpu.name().endswith(" 0x41/0xd0b (asimddp, i8mm)")
-    monkeypatch.setattr(cpu, "read_cpuinfo", lambda: told | {"Features": "fp"})
+    monkeypatch.setattr(cpu, "read_cpuinfo", lambda: entries | {"Features": "fp"})
     assert cpu.name().endswith(" 0x41/0xd0b (no int8 extension)")

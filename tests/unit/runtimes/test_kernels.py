@@ -1,4 +1,4 @@
-"""Which layers XNNPACK takes, up to the very edge; beyond it our graphs and proofs refuse."""
+"""XNNPACK accepts layers up to a limit; beyond it our graphs and proofs refuse."""
 
 import dataclasses
 

@@ -1,4 +1,4 @@
-"""Whether products saturate is asked of ONNX Runtime, not of what a system says of its CPU.
+"""Saturation is found by running ONNX Runtime, not by reading the CPU's flags.
 
 A CPU that saturates loads what others load, gives the same numbers, and says how.
 """
@@ -79,11 +79,11 @@ def test_kernels_that_share_a_zero_point_get_one_each(model: bytes, saturates: N
     shared = with_shared_zero_points(model)
     assert edit.with_own_zero_points(model) is None
     images = np.random.default_rng(0).integers(-128, 128, (4, 13, 10, 3)).astype(np.int8)
-    own, apart = ort.load(model), ort.load(shared)
+    own, copied = ort.load(model), ort.load(shared)
     assert own.runtime.endswith(f"(optimised, {saturation.OPTION})")
-    assert apart.runtime.endswith(f"{saturation.OPTION}, with a zero point for each kernel)")
-    assert own.options == apart.options == (saturation.OPTION,)
-    np.testing.assert_array_equal(apart.run(images)[0], own.run(images)[0])
+    assert copied.runtime.endswith(f"{saturation.OPTION}, with a zero point for each kernel)")
+    assert own.options == copied.options == (saturation.OPTION,)
+    np.testing.assert_array_equal(copied.run(images)[0], own.run(images)[0])
 
 
 def test_a_file_that_cannot_load_with_the_option_runs_without_it_and_says_so(

@@ -1,4 +1,4 @@
-"""Sessions take batches of any size on any number of threads, and refuse what does not fit."""
+"""Sessions run batches of any size on any number of threads, and refuse unfitting ones."""
 
 import platform
 from typing import Any
