@@ -86,9 +86,9 @@ def identity(reader: OnnxReader, node: OnnxOperator) -> OnnxValue | None:
 
 def dropout(reader: OnnxReader, node: OnnxOperator) -> OnnxValue | None:
     """Read a Dropout, which does nothing unless its third input, training mode, is true."""
-    told = node.input(2) >= 0
+    has_mode = node.input(2) >= 0
     training = reader.numbers(node, 2)
-    return None if told and (training is None or training.any()) else reader.value(node, 0)
+    return None if has_mode and (training is None or training.any()) else reader.value(node, 0)
 
 
 def _reshaped(

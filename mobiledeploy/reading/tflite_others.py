@@ -53,7 +53,7 @@ def _is_zero(value: np.generic, tensor: StoredTensor) -> bool:
 
 
 def _relu(source: LayerSource) -> StoredLayer:
-    """Return an activation that is an operator of its own, as a clamp."""
+    """Return a separate activation operator as a clamp."""
     layer = dataclasses.replace(source.layer, kind="clamp")
     return clamped(layer, "relu" if source.operator.builtin == "RELU" else "relu6")
 

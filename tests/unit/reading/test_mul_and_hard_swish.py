@@ -1,4 +1,4 @@
-"""Products and hard swishes of other tools are read, or named with what is the matter."""
+"""Products and hard swishes in other tools' forms are read, or reported with a fault."""
 
 from typing import Any
 
@@ -30,7 +30,7 @@ BEGIN = (
     helper.make_node("QuantizeLinear", ["m", "t", "y"], ["mq"]),
     helper.make_node("DequantizeLinear", ["mq", "t", "y"], ["md"]),
 )
-"""Two activations on grids of their own: `xq` and `mq` are codes, `xd` and `md` reals."""
+"""Two activations with different scales: `xq` and `mq` are codes, `xd` and `md` reals."""
 
 
 def ends(codes: str) -> tuple[Any, ...]:

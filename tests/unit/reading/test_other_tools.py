@@ -1,4 +1,4 @@
-"""Products and hard swishes in files of other tools' own making are read as what they are."""
+"""Products and hard swishes in files that other tools wrote are read."""
 
 import logging
 from pathlib import Path

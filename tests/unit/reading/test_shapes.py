@@ -1,4 +1,4 @@
-"""Reshapes of an image of one pixel are no layers, whichever layout they come from and go to."""
+"""A reshape of a one-pixel image is not a layer, in any layout."""
 
 import numpy as np
 import onnx
@@ -45,6 +45,6 @@ def classifier(*shape: int) -> bytes:
 
 @pytest.mark.parametrize("shape", [(-1, 3, 1, 1), (1, 3, 1, 1), (-1, 1, 1, 3), (-1, 3)])
 def test_a_reshape_of_one_pixel_is_no_layer(shape: tuple[int, ...]) -> None:
-    found = reading.read_onnx(parse_onnx(classifier(*shape)))
-    assert [layer.kind for layer in found.layers] == ["mean", "dense"]
-    assert found.layers[1].output.shape == (4,)
+    result = reading.read_onnx(parse_onnx(classifier(*shape)))
+    assert [layer.kind for layer in result.layers] == ["mean", "dense"]
+    assert result.layers[1].output.shape == (4,)
