@@ -97,7 +97,8 @@ WIDEST: Final = 2.0**8
 additions to a kernel with another arithmetic."""
 
 ORT_NARROWEST: Final = 2.0**-14
-"""As NARROWEST, in ONNX Runtime's kernel for ARM."""
+"""The smallest operand scale / scale of the sum in ONNX Runtime's kernel for ARM. It shifts by at
+most 31 bits, so that the larger of both operands' must not be below NARROWEST."""
 
 FINEST_SUM: Final = 32.0
 """A sum whose step is smaller than an operand's by more than this shows the operand's rounding and
@@ -456,11 +457,14 @@ def litert_limits(node: Add, inputs: Sequence[QTensor], form: str) -> Iterator[s
 
 
 def ort_limits(node: Add, inputs: Sequence[QTensor], form: str) -> Iterator[str]:
-    """Yield the operands whose scales ONNX Runtime's kernel for ARM does not take."""
+    """Yield the operands whose scales ONNX Runtime's kernel for ARM does not take.
+
+    Source: onnxruntime/core/mlas/lib/qladd.cpp, `MlasCalcQLinearAddParameters`.
+    """
     del form
-    for operand in inputs:
-        ratio = float(operand.scale) / float(node.output.scale)
-        if not ORT_NARROWEST <= ratio < WIDEST:
+    ratios = [float(operand.scale) / float(node.output.scale) for operand in inputs]
+    for ratio in ratios:
+        if not ORT_NARROWEST <= ratio < WIDEST or max(ratios) < NARROWEST:
             yield f"operand scale / output scale is {ratio:.3g}: not for ONNX Runtime on ARM"
 
 

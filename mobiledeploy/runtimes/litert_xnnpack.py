@@ -9,11 +9,7 @@ from typing import Any, Final
 
 from mobiledeploy.base import quiet
 from mobiledeploy.base.errors import CorruptFileError
-from mobiledeploy.ops import table
 from mobiledeploy.runtimes import FileLayer, Runtime, Session, litert
-
-_OWN: Final = frozenset(name for operator in table.OPERATORS for name in operator.LITERT_OWN)
-"""Operators for which LiteRT has a kernel and XNNPACK has none."""
 
 
 def load(model: bytes, *, threads: int = 1, inner_threads: int = 1, inputs: int = 1) -> Session:
@@ -29,13 +25,17 @@ def kernel_reasons(model: bytes, layers: Sequence[FileLayer]) -> list[tuple[str,
     Raises:
         CorruptFileError: LiteRT cannot load the file.
     """
+    # Not needed to run files, and the children that do so start faster without.
+    from mobiledeploy.ops import table
+
+    own = {name for operator in table.OPERATORS for name in operator.LITERT_OWN}
     taken = delegated(model)
     return [
         ()
-        if (layer.name in taken) != (layer.operator in _OWN)
+        if (layer.name in taken) != (layer.operator in own)
         else (
             f"LiteRT gives {layer.operator} to XNNPACK"
-            if layer.operator in _OWN
+            if layer.operator in own
             else f"XNNPACK does not take {layer.operator}, and LiteRT's own kernels round "
             "otherwise",
         )
