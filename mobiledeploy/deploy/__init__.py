@@ -2,7 +2,7 @@
 
 In comes a verified build; out go an Android project that carries it, and a signed APK if asked.
 
-`bundle`: puts a build's files into an Android project's assets, and has an APK made of it.
+`bundle`: puts a build's files into an Android project's assets, and makes an APK if asked.
 `apk`: makes a signed APK: compiles, shrinks, links, packages, signs, checks.
 `android_project`: reads an Android project's ids, versions and source folders from Gradle's files.
 `app_runtimes`: the libraries of ONNX Runtime and LiteRT that an app carries.
@@ -10,7 +10,7 @@ In comes a verified build; out go an Android project that carries it, and a sign
 `native_libraries`: checks that native libraries load on phones with 16 KB memory pages.
 `compile_app`: compiles Kotlin sources and resources by `kotlinc`, `aapt2` and R8.
 `signing`: signs APKs and verifies their signatures.
-`check_apk`: compares a finished APK with what it was made from.
+`check_apk`: compares a finished APK with the files it was made from.
 `zips`: reads and writes ZIP files with aligned entries.
 `toolchain`: the pinned Android tools and libraries in the cache folder.
 `downloads`: downloads files by Maven and npm.

@@ -65,7 +65,7 @@ class ApkOptions:
             )
         if self.litert and self.engine == "onnx":
             raise RequestError(
-                "`--litert-aar` is of use in an app with LiteRT only, received `--engine onnx`",
+                "`--litert-aar` needs an app with LiteRT, received `--engine onnx`",
                 hint="add `--engine tflite` or `--engine both`",
             )
 
@@ -126,7 +126,7 @@ def build(
         out: The APK; an earlier one is replaced once the new one has passed its checks.
         options: How to make it.
         cache: Folder of the toolchain and the debug key; by default the user's cache folder.
-        progress: Told what is being done.
+        progress: Called with what is being done.
 
     Raises:
         RequestError: `out` is a folder.
@@ -141,7 +141,7 @@ def build(
             f"expected the name of an APK, received the folder {out}",
             hint=f"name a file: `--apk {out / 'app.apk'}`",
         )
-    # Whether `out` can be written is tried before a minute of work, not after it.
+    # Writing to `out` is tried first: the APK takes a minute to make.
     with files.storage_errors(out):
         out.parent.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=out.parent).close()

@@ -22,7 +22,7 @@ CLASSES: Final[dict[AppRuntime, str]] = {
     "onnx": "ai.onnxruntime.OrtSession",
     "tflite": "org.tensorflow.lite.NativeInterpreterWrapper",
 }
-"""A class with native methods, whose name R8 keeps: an app has it if it carries the runtime."""
+"""A class of each runtime whose name R8 keeps: an app with the runtime has it."""
 
 _LITERT: Final = (
     "org.tensorflow.lite.Interpreter",
@@ -46,8 +46,8 @@ def parts(flavour: Flavour, *, own_litert: bool) -> tuple[str, ...]:
     """Return the names of the toolchain's parts that hold the runtimes of a flavour.
 
     Args:
-        flavour: Of the app.
-        own_litert: Whether the user gives LiteRT's AARs, so that no part is needed for it.
+        flavour: The app's flavour.
+        own_litert: Whether the user gives LiteRT's AARs; no part is then needed for it.
     """
     return tuple(
         part
@@ -63,7 +63,7 @@ def libraries(
     """Return the AARs of a flavour's runtimes.
 
     Args:
-        flavour: Of the app.
+        flavour: The app's flavour.
         litert: The user's AARs of LiteRT; if empty, the pinned TensorFlow Lite is used.
         abis: The ABIs whose native libraries are read.
         toolchain: Holds `parts(flavour)`.

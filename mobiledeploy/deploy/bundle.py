@@ -61,7 +61,7 @@ def bundle(
         app: The Android project: the folder that holds `app/`.
         apk: Name of an APK to make of the project; None makes none.
         options: How to make the APK.
-        progress: Told what is being done for the APK.
+        progress: Called with what is being done for the APK.
 
     Raises:
         CorruptFileError: The build is incomplete or was changed, or its models or labels are not
@@ -128,7 +128,7 @@ def _check_labels(path: Path, contract: Contract) -> None:
 
 @contextlib.contextmanager
 def _staging(parent: Path) -> Iterator[Path]:
-    """Make a folder beside its final place; it is removed at the end unless it was renamed."""
+    """Make a folder next to its final place; it is removed at the end unless it was renamed."""
     folder = Path(tempfile.mkdtemp(prefix=f".{FOLDER}-", dir=parent))
     folder.chmod(0o755)
     try:

@@ -1,4 +1,4 @@
-"""Check that an APK holds what it was made from.
+"""Check that an APK holds the files that it was made from.
 
 Manifest, classes, assets, native libraries and signature are read from the finished file. The
 layout of a DEX file: source.android.com, "Dalvik executable format". The files are untrusted:
@@ -63,7 +63,7 @@ def check(
     jdk: Jdk,
     toolchain: Toolchain,
 ) -> ApkContents:
-    """Return what an APK holds, after comparing it with what it was made from.
+    """Compare an APK with the files it was made from; return what it holds.
 
     Args:
         apk: A signed APK.

@@ -22,7 +22,7 @@ ANDROID: Final = "http://schemas.android.com/apk/res/android"
 """XML namespace of the manifest's attributes."""
 _KOTLIN_COMPILER: Final = "org.jetbrains.kotlin.cli.jvm.K2JVMCompiler"
 _NULLABILITY: Final = "-Xnullability-annotations=@android.annotation:ignore"
-"""The Android API in android-all carries annotations that Kotlin would take for a promise."""
+"""Ignores the nullability annotations of android-all, which Kotlin would otherwise enforce."""
 _R8: Final = "com.android.tools.r8.R8"
 
 
@@ -59,7 +59,7 @@ def compile_app(
         work: An empty folder; it must exist as long as the result is used.
         jdk: Runs the compilers.
         toolchain: Holds the part `apk`.
-        progress: Told what is being done.
+        progress: Called with what is being done.
         stage: The stage's name in the events.
 
     Raises:
@@ -115,7 +115,7 @@ def keep_rules(
 
 
 def pack_classes(folder: Path) -> Path:
-    """Write a jar of a folder's class files beside it; equal classes give equal bytes."""
+    """Write a jar of a folder's class files next to it; equal classes give equal bytes."""
     packed = folder.with_name(f"{folder.name}.jar")
     names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.class"))
     zips.write(
@@ -198,7 +198,7 @@ def merged_manifest(project: AndroidProject) -> bytes:
             hint="start from the manifest of `android_demo`",
         )
     root.set("package", project.application_id)
-    # Libraries lie stored and aligned in the APK: they are mapped from there, not unpacked.
+    # Libraries are stored uncompressed and aligned, so that phones map them from the APK.
     application.set(f"{{{ANDROID}}}extractNativeLibs", "false")
     text: bytes = ET.tostring(root, encoding="utf-8", xml_declaration=True)
     return text
@@ -242,7 +242,7 @@ def compile_java(sources: Sequence[Path], out: Path, *, jvm_target: str, jdk: Jd
     """Compile the resource class `R`, which uses nothing but Java itself.
 
     Raises:
-        BundleError: They do not compile.
+        BundleError: The class does not compile.
     """
     programs.run(
         jdk.javac, "-nowarn", "--release", jvm_target, "-d", out, *sources,

@@ -11,7 +11,7 @@ from mobiledeploy.base import programs
 from mobiledeploy.base.errors import MissingDependencyError
 
 OLDEST: Final = 17
-"""The oldest version that will do: the Android API's class files are of Java 17."""
+"""The oldest version that works: the Android API's class files are of Java 17."""
 QUICK: Final = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")
 """Options for a JVM that runs for seconds: they halve its CPU time, most of which the optimising
 compiler would take."""

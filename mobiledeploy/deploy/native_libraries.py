@@ -33,9 +33,9 @@ class Segment:
     """A part of the file that is mapped into memory (`PT_LOAD`).
 
     Attributes:
-        offset: In the file, bytes.
-        address: In memory, bytes, relative to where the library is loaded.
-        alignment: Of offset and address, bytes.
+        offset: Offset in the file, in bytes.
+        address: Address in memory, in bytes, relative to where the library is loaded.
+        alignment: Alignment of offset and address, in bytes.
     """
 
     offset: int
@@ -50,7 +50,7 @@ class NativeLibrary:
     Attributes:
         bits: 32 or 64.
         machine: `e_machine`.
-        segments: Those that are mapped into memory.
+        segments: The segments that are mapped into memory.
     """
 
     bits: int
@@ -119,7 +119,7 @@ def library_problem(data: bytes, abi: str, *, where: str, page: int = PAGE) -> s
 
     Args:
         data: The whole library.
-        abi: Of the phones that it is meant for.
+        abi: The ABI that it is meant for.
         where: Its name, for messages.
         page: Bytes of a page in the 64-bit ABIs.
 
@@ -136,7 +136,7 @@ def library_problem(data: bytes, abi: str, *, where: str, page: int = PAGE) -> s
 
 
 def apk_problems(apk: Path, *, page: int = PAGE) -> tuple[str, ...]:
-    """Return why an APK's libraries cannot be loaded with pages of `page` bytes, a text each.
+    """Return why an APK's libraries cannot be loaded with pages of `page` bytes, one text each.
 
     Raises:
         CorruptFileError: The APK or a library is damaged, or a library lies at an unknown place.

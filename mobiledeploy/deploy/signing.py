@@ -48,7 +48,7 @@ class SigningKey:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Signature:
-    """The signature of an APK, as it was verified.
+    """The verified signature of an APK.
 
     Attributes:
         schemes: The signature schemes that it has.

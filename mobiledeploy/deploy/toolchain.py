@@ -1,7 +1,7 @@
 """The Android toolchain that `tools.toml` pins, file by file.
 
 They are downloaded once into the cache folder, outside the repository, and their digests are
-checked before every use. A file is there whole and with the pinned digest, or it is not there.
+checked before every use. A cached file is complete and has the pinned digest, or it is absent.
 """
 
 import dataclasses
@@ -120,7 +120,7 @@ class Toolchain:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class PartState:
-    """A part as it stands in the cache.
+    """A part and its state in the cache.
 
     Attributes:
         name: The part's name.
@@ -160,7 +160,7 @@ def fetch(
     Args:
         names: Names of parts in `tools.toml`; the parts that they need are fetched too.
         cache: The cache folder; by default `MOBILEDEPLOY_CACHE`, else the user's.
-        progress: Told which part is being downloaded.
+        progress: Called with the part that is being downloaded.
         stage: The stage's name in the events.
 
     Raises:

@@ -135,7 +135,7 @@ def choose(adb: Path, *, serial: str | None = None) -> Phone:
 
 
 def shell(phone: Phone, *command: str, timeout: float = QUICK) -> str:
-    """Return what a command printed on the phone, on both streams, whatever its exit status.
+    """Return what a command printed on the phone (both streams); its exit status is ignored.
 
     Raises:
         DeviceError: The connection was lost, or the phone did not answer in time.

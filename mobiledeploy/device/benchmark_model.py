@@ -17,7 +17,7 @@ WARM_UP: Final = 10
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class BenchmarkTimes:
-    """The times that `benchmark_model` printed, in microseconds an inference.
+    """The times that `benchmark_model` printed, in microseconds per inference.
 
     Attributes:
         threads: Threads of one inference.

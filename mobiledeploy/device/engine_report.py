@@ -24,7 +24,7 @@ class EngineReport:
         title: Runtime, version and threads, as the app names them.
         file: The model that it ran.
         holds: Whether logits and scores are within the contract's tolerance.
-        failures: Everything that is not, a sentence each.
+        failures: One sentence for each value that is not.
         images: Number of golden images; 0 if the engine could not run.
         exact_logits: Number of images on which every logit is equal.
         max_logits: Largest difference of a logit, in LSB; in a float model relative to the largest
@@ -130,7 +130,7 @@ def _largest_differences(
 def _differences(
     report: EngineReport, contract: Contract, *, exact_by_phone: int
 ) -> tuple[str, ...]:
-    """Return every difference beyond the contract's tolerance, a sentence each."""
+    """Return one sentence for each difference beyond the contract's tolerance."""
     allowed = contract.tolerance
     most_logits, most_scores = (
         (TOLERANCE, TOLERANCE) if allowed is None else (allowed.logits, allowed.scores)

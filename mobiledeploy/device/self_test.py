@@ -1,6 +1,6 @@
 """Read what the app's self-test prints on a phone: its outcome, then its verdict.
 
-`adb` exits with 0 whatever became of the app, so only the printed text tells how `am instrument -w
+`adb` exits with 0 even if the app crashed, so only the printed text tells how `am instrument -w
 -r` ended: result lines `INSTRUMENTATION_RESULT: key=value`, whose values may span several lines,
 and last of all `INSTRUMENTATION_CODE: -1`. One of the values is the verdict, a line of JSON by
 `docs/schemas/selftest.schema.json`.
@@ -41,7 +41,7 @@ class EngineAnswer:
     Attributes:
         name: The image's name.
         logits: Base64 of int8 codes, or of little-endian float32 values in a float model.
-        scores: The same of the scores; None if they are the logits.
+        scores: The scores in the same form; None if equal to the logits.
     """
 
     name: str
@@ -88,14 +88,14 @@ class SelfTestVerdict:
 
     Attributes:
         format: Version of the verdict's format.
-        holds: Whether the phone found everything as it should be.
+        holds: Whether the phone's own checks all passed.
         model: Name of the model that the app carries.
         contract_sha256: SHA-256 of the app's contract.json, which holds those of the models.
         device: Facts of the phone: manufacturer, model, ABI, SDK, page size.
         resize_holds: Whether crop and resize gave the bytes whose digest the contract holds.
         unit: Unit of differences: `lsb`, or `relative` in a float model.
         tolerance: The tolerance that the phone used.
-        engines: One verdict an engine.
+        engines: One verdict for each engine.
     """
 
     format: Literal[1]

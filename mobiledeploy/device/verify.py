@@ -45,7 +45,7 @@ class DeviceReport:
 
     Attributes:
         holds: Whether crop and resize are exact, and every engine is within the tolerance.
-        failures: Everything that does not hold, a sentence each.
+        failures: One sentence for each failure.
         model: Name of the network.
         contract_sha256: SHA-256 of the build's contract.json, which holds those of both models.
         serial: The phone's serial number.
@@ -53,7 +53,7 @@ class DeviceReport:
         app: Facts of the same phone from the app, as its own process sees them.
         resize_holds: Whether the app's crop and resize give the contract's bytes.
         unit: Unit of differences: `lsb`, or `relative` in a float model.
-        engines: One report an engine.
+        engines: One report for each engine.
         latency: Times by `benchmark_model`; None if it was not given.
     """
 
@@ -87,7 +87,7 @@ def verify(
         apk: An APK to install first; None uses the app that is on the phone.
         benchmark: `benchmark_model` for the phone's processor, to time the `.tflite`.
         threads: Threads of one inference.
-        progress: Told what is being done.
+        progress: Called with what is being done.
 
     Raises:
         CorruptFileError: The build, the APK or the app's answer is damaged.

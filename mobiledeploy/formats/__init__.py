@@ -1,12 +1,11 @@
-"""Model files: bytes <-> a parsed, checked model, once for each format.
+"""Model files: bytes <-> a parsed, checked model, with one parser for each format.
 
-* `model`: what a file of either format holds, sensible or not.
+* `model`: a file of either format as plain data, sensible or not.
 * `model_file`: a model file in memory, parsed once.
-* `file_kind`: what kind a file is that is neither a `.tflite` nor an `.onnx`.
+* `file_kind`: recognises files that are neither a `.tflite` nor an `.onnx`.
 * `tflite`, `onnx`: parse, write and edit the two formats.
-* `edit`: what editing has in common: recipes for copies, operators of a part.
-* `limits`: bounds on what it may cost to read a file.
+* `edit`: what both formats share: recipes for tapped copies, operators of a cut-out part.
+* `limits`: bounds on the time and memory that reading a file may take.
 
-Nothing in here runs a model. Whether we support one is a question to the parsed model:
-`require_supported`.
+Nothing in here runs a model. `require_supported` refuses a parsed model that we cannot compute.
 """

@@ -1,7 +1,7 @@
-"""What both formats share where files are made of a parsed one: copies, parts.
+"""What both formats share for editing: recipes for copies, operators of a cut-out part.
 
-A copy with further outputs computes what the file computes: nothing is added but outputs. It takes
-a few bytes, a recipe, which an app can follow as well: `contract.json` carries it.
+A copy with further outputs computes what the file computes: only outputs are added. A recipe of a
+few bytes turns the file into the copy; `contract.json` carries it, so that an app can do the same.
 """
 
 import dataclasses
@@ -23,10 +23,10 @@ class Recipe:
 
     Attributes:
         outputs: Names of the further outputs, in order; empty if the copy is the file itself.
-        dtype: Type of the last one, if those are codes.
-        offset: Where to write over the file's own bytes.
-        replacement: What to write there; may be empty.
-        tail: What to put behind the end.
+        dtype: Type of the last output, if it holds codes.
+        offset: Where to overwrite the file, in bytes from its start.
+        replacement: The bytes to write there; may be empty.
+        tail: The bytes to append to the file.
     """
 
     outputs: tuple[str, ...] = ()
@@ -36,7 +36,7 @@ class Recipe:
     tail: bytes = b""
 
     def apply(self, data: bytes) -> bytes:
-        """Return the copy."""
+        """Return the copy of a file that the recipe was made for."""
         after = self.offset + len(self.replacement)
         return data[: self.offset] + self.replacement + data[after:] + self.tail
 
@@ -44,7 +44,7 @@ class Recipe:
         """Return the recipe as `contract.json` carries it.
 
         Raises:
-            ConversionError: It is not for one tensor of codes.
+            ConversionError: The recipe does not add exactly one tensor of codes.
         """
         if len(self.outputs) != 1 or self.dtype is None:
             raise ConversionError(
@@ -62,7 +62,7 @@ class Recipe:
 
 
 def inner_tensor(things: Mapping[str, Thing], name: str) -> Thing:
-    """Return what stands under a tensor's name.
+    """Return the entry for the tensor of a name.
 
     Raises:
         ConversionError: The file has no such tensor.
@@ -80,14 +80,14 @@ def operators_between(
     output: Name,
     called: Callable[[Name], str] = str,
 ) -> tuple[int, ...]:
-    """Return the places of the operators that compute a tensor from given ones, in their order.
+    """Return the indices of the operators that compute a tensor from given ones, in file order.
 
     Args:
-        operators: What each reads and writes, in running order.
-        constants: Tensors that nothing needs to compute.
-        inputs: Where to stop.
-        output: The tensor.
-        called: A tensor's name for messages.
+        operators: The tensors that each reads and writes, in running order.
+        constants: Tensors whose values are in the file.
+        inputs: The given tensors.
+        output: The tensor to compute.
+        called: Returns a tensor's name for messages.
 
     Raises:
         ConversionError: The tensor is an input itself, does not depend on one of the inputs, or

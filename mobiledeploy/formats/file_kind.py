@@ -1,6 +1,6 @@
-"""What kind a file is that is neither a `.tflite` nor an `.onnx`, by its first bytes.
+"""Recognise files that are neither a `.tflite` nor an `.onnx`, by their first bytes.
 
-A good file of another kind is not damaged: the user is told what it is and what takes it.
+An intact file of another kind is not damaged: the message says what it is and what reads it.
 """
 
 import codecs
@@ -16,8 +16,8 @@ class FileKind(NamedTuple):
     """A kind of file.
 
     Attributes:
-        name: For people, with its article.
-        hint: What takes such a file, or None.
+        name: The kind in words, with its article.
+        hint: How to use such a file; None if we know no use.
     """
 
     name: str
@@ -25,7 +25,7 @@ class FileKind(NamedTuple):
 
 
 _WEIGHTS: Final = (
-    "start a build from it: `mobiledeploy build --weights FILE`; what it becomes can be inspected "
+    "start a build from it: `mobiledeploy build --weights FILE`; the built files can be inspected "
     "and verified"
 )
 _TORCH: Final = "export it (`torch.onnx.export`) and name the .onnx"
@@ -63,19 +63,19 @@ _BUILD_FILE: Final = "name the folder of a build, or a .tflite or .onnx in it"
 _PLAIN_TEXT: Final = FileKind("a text file", _BUILD_FILE)
 _MODELS: Final = (".tflite", ".onnx")
 _TEXT: Final = 512
-"""Bytes of which all must be text for a file to be called so."""
+"""Leading bytes that must all be text for a file to be called a text file."""
 
 
 def require_model(name: str, data: bytes) -> None:
-    """Check that a file is not recognisably something else than a `.tflite` or an `.onnx`.
+    """Check that a file is not recognisably of another kind than `.tflite` or `.onnx`.
 
     Args:
-        name: Of the file, for the message.
-        data: Its bytes.
+        name: The file's name, which messages show.
+        data: The file's bytes.
 
     Raises:
-        RequestError: It is a good file of another kind; says which, and what takes it.
-        CorruptFileError: It is a damaged one of another kind.
+        RequestError: It is an intact file of another kind; the message names it and its use.
+        CorruptFileError: It is a damaged file of another kind.
     """
     kind = kind_of(name, data)
     if kind is not None:
@@ -86,10 +86,10 @@ def require_model(name: str, data: bytes) -> None:
 
 
 def kind_of(name: str, data: bytes) -> FileKind | None:
-    """Return what a file is if it is of another known kind, else None.
+    """Return the kind of a file that is neither `.tflite` nor `.onnx`; None if not recognised.
 
     Raises:
-        CorruptFileError: It begins as one, and is damaged.
+        CorruptFileError: It begins like a file of a known kind, but is damaged.
     """
     if data.startswith(b"\x89HDF\r\n\x1a\n"):
         return _hdf5(data)
@@ -105,18 +105,18 @@ def kind_of(name: str, data: bytes) -> FileKind | None:
         return FileKind("a safetensors file: weights without a network", _TORCH)
     known = next((kind for start, kind in _STARTS if data.startswith(start)), None)
     kind = known or _protobuf(name) or _text(data)
-    # Letters under the name of a model are more likely what is left of one.
+    # A file named like a model that holds text is more likely a damaged model.
     return None if kind is _PLAIN_TEXT and name.lower().endswith(_MODELS) else kind
 
 
 def _hdf5(data: bytes) -> FileKind:
-    # Names of attributes and groups stand in the file as they are.
+    # HDF5 stores names of attributes and groups as plain text.
     if b"model_config" in data:
         return _KERAS_H5
     layers = b"layers" in data and b"vars" in data
     if layers or b"weight_names" in data or b"_layer_checkpoint_dependencies" in data:
         return _KERAS_WEIGHTS
-    return FileKind("an HDF5 file, and none of Keras")
+    return FileKind("an HDF5 file that Keras did not write")
 
 
 def _archive(name: str, data: bytes) -> FileKind:
@@ -137,7 +137,7 @@ def _archive(name: str, data: bytes) -> FileKind:
     if "saved_model.pb" in last:
         return FileKind("a zip archive with a TensorFlow SavedModel", _SAVED)
     if "AndroidManifest.xml" in last:
-        return FileKind("an Android package", "unpack it: its models lie in `assets/`")
+        return FileKind("an Android package", "unpack it: its models are in `assets/`")
     if members and all(member.endswith(".npy") for member in members):
         return FileKind("an archive of NumPy arrays (.npz)")
     models = [member for member in members if member.endswith(_MODELS)]
@@ -146,7 +146,7 @@ def _archive(name: str, data: bytes) -> FileKind:
 
 
 def _protobuf(name: str) -> FileKind | None:
-    """Tell kinds by their name: protobufs have no first bytes of their own."""
+    """Return the kind by the file's name: protobufs have no first bytes to recognise."""
     lower = name.lower()
     if lower.endswith("saved_model.pb"):
         return SAVED_MODEL
@@ -161,13 +161,13 @@ def _text(data: bytes) -> FileKind | None:
         return None
     words = start.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
     if words.startswith((b"<!doctype html", b"<html")):
-        return FileKind("a web page", "fetch the file itself; what was saved is a page about it")
+        return FileKind("a web page", "download the file itself: this is a web page about it")
     if words.startswith(b"<"):
         return FileKind("an XML file")
     if words.startswith((b"{", b"[")) and _is_json(data):
         return FileKind("a JSON file", _BUILD_FILE)
     try:
-        # Incrementally: the last character may be cut in two.
+        # Incrementally, since the last character may be cut in two.
         codecs.getincrementaldecoder("utf-8")().decode(start)
     except UnicodeDecodeError:
         return None

@@ -1,4 +1,4 @@
-"""Bounds on what it may cost to read a file.
+"""Bounds on the time or memory that reading a file may take.
 
 Parts of a file may be shared: without a bound a small file could mean much work.
 """
@@ -8,23 +8,23 @@ from typing import Final
 from mobiledeploy.base.errors import CorruptFileError
 
 MOST_NAME: Final = 200
-"""Characters that are kept of what is shown only, such as names of operators: many parts of a
-damaged file may share one long name."""
+"""Characters that are kept of names that are only shown, such as those of operators: many parts of
+a damaged file may share one long name."""
 MOST_RANK: Final = 16
-"""Dimensions of a tensor."""
+"""Most dimensions of a tensor."""
 
 
 class StepLimit:
-    """How many steps are left to read a file in."""
+    """Counts down the steps that reading a file may still take."""
 
     def __init__(self, steps: int) -> None:
         self._left = steps
 
     def take(self, steps: int) -> None:
-        """Use up so many steps.
+        """Use up some steps.
 
         Raises:
-            CorruptFileError: There are not so many left.
+            CorruptFileError: Fewer steps are left.
         """
         self._left -= steps
         if self._left < 0:

@@ -1,6 +1,6 @@
-"""What a file of either format holds: tensors, operators, and what frames them.
+"""`Model`: a file of either format as plain data: tensors, operators, metadata.
 
-The view keeps what the file says, sensible or not: the rules judge it.
+It holds what the file states, sensible or not; the rules of `lint` judge it.
 """
 
 import dataclasses
@@ -11,29 +11,29 @@ import numpy.typing as npt
 
 Format: TypeAlias = Literal["tflite", "onnx"]
 Activation: TypeAlias = Literal["none", "relu", "relu_n1_to_1", "relu6", "tanh", "sign_bit"]
-"""Fused into a TFLite operator."""
+"""The activation that is fused into a TFLite operator."""
 
 Dimension: TypeAlias = int | str
-"""A size; -1 or a name where it is open."""
+"""The size of a dimension; -1 or a name if it is dynamic."""
 
 CODES: Final = {"int8": (-128, 127), "uint8": (0, 255), "int16": (-32768, 32767)}
-"""Lowest and highest code of the types that activations are quantised to."""
+"""Lowest and highest code, by the type that activations are quantised to."""
 
 NARROW: Final = ("int4", "uint4", "int2", "uint2")
-"""Types of which several values share a byte."""
+"""Types whose values share bytes, two or four to a byte."""
 
 FLOATS: Final = ("float32", "float16", "bfloat16", "float64")
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Grid:
-    """How codes stand for real numbers: `(code - zero_point) * scale`.
+    """How codes map to real numbers: `real = (code - zero_point) * scale`.
 
     Attributes:
-        scale: float32, one or one for each entry along `axis`.
-        zero_point: int64, same shape.
-        axis: The quantised dimension.
-        rank: Of the scale as it is stored: 0 for a bare number, as only ONNX has it.
+        scale: float32: one, or one for each entry along `axis`.
+        zero_point: int64, as many as scales.
+        axis: The quantised dimension of a per-channel grid.
+        rank: Rank of the stored scale: 0 for a scalar, which only ONNX has.
     """
 
     scale: npt.NDArray[np.float32]
@@ -53,10 +53,11 @@ class Tensor:
         grid: None if it is not quantised.
         constant: Whether the file holds its values.
         data: The values, in `shape`; None if there are none or NumPy has no such type.
-        place: Where in the file the values begin, in whatever unit: equal places mean shared
-            storage. None if there are none.
-        stored: Their bytes.
-        block: Neighbours that share a scale of another tensor; 0 if they do not.
+        place: Identifies where the file stores the values: equal places mean shared storage. None
+            if there are no values.
+        stored: Size of the stored values, in bytes.
+        block: Block-wise quantisation: number of neighbouring values that share a scale, which
+            another tensor holds; 0 if it is not used.
     """
 
     name: str
@@ -71,14 +72,14 @@ class Tensor:
 
     @property
     def number(self) -> float | None:
-        """The value, if the file holds a single one."""
+        """The value of a constant with a single value, else None."""
         if self.data is None or self.data.size != 1 or self.data.dtype.kind not in "biuf":
             return None
         return float(self.data.ravel()[0])
 
     @property
     def sizes(self) -> tuple[int, ...] | None:
-        """The shape, if every dimension is known."""
+        """The shape if every dimension is known, else None."""
         if self.shape is None:
             return None
         known = tuple(size for size in self.shape if isinstance(size, int) and size >= 0)
@@ -90,15 +91,15 @@ class Operator:
     """An operator of the main graph.
 
     Attributes:
-        kind: Its name in the format's operator set.
-        domain: Whose operator it is: empty for the format's own, `custom` for a TFLite operator
-            that is no built-in, else the ONNX domain.
-        version: Of the operator; 0 if unknown.
-        inputs: Indices of tensors; -1 for one left out.
-        outputs: Likewise.
-        activation: What TFLite fused into it.
-        attributes: ONNX attributes that are numbers, strings or lists of numbers; of a TFLite
-            operator its options, as `formats.tflite.schema` names them.
+        kind: Its name in the format's operator set, such as `CONV_2D` or `Conv`.
+        domain: Empty for the format's own operators, `custom` for a TFLite custom operator, else
+            the ONNX domain.
+        version: Version of the operator; 0 if unknown.
+        inputs: Indices of the tensors that it reads; -1 for an omitted input.
+        outputs: Indices of the tensors that it writes; -1 for an omitted output.
+        activation: The activation that is fused into a TFLite operator.
+        attributes: ONNX attributes that are numbers, strings or lists of numbers, or the options
+            of a TFLite operator, as `formats.tflite.schema` names them.
     """
 
     kind: str
@@ -110,22 +111,22 @@ class Operator:
     attributes: dict[str, Any] = dataclasses.field(default_factory=dict)
 
     def input(self, place: int) -> int:
-        """Return the index of an input, -1 if there is none."""
+        """Return the tensor index of an input, -1 if there is none."""
         return self.inputs[place] if 0 <= place < len(self.inputs) else -1
 
     def output(self, place: int) -> int:
-        """Return the index of an output, -1 if there is none."""
+        """Return the tensor index of an output, -1 if there is none."""
         return self.outputs[place] if 0 <= place < len(self.outputs) else -1
 
     def number(self, name: str, default: float) -> float:
-        """Return an attribute; the default where there is none, or one that is no number."""
+        """Return an attribute; the default if it is missing or not a number."""
         value = self.attributes.get(name, default)
         return value if isinstance(value, int | float) else default
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class OperatorCode:
-    """An entry of TFLite's list of operators, or an import of an ONNX operator set."""
+    """An entry of a TFLite file's operator codes, or an imported ONNX operator set."""
 
     kind: str
     domain: str
@@ -138,9 +139,9 @@ class Buffer:
     """A place in the file that holds values.
 
     Attributes:
-        name: Of its first user, or a number.
+        name: Name of the first tensor or entry that uses it, or a number.
         users: How many tensors and other entries point to it.
-        place: As in `Tensor`.
+        place: See `Tensor`.
         content: The bytes.
     """
 
@@ -152,28 +153,28 @@ class Buffer:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Model:
-    """A file's main graph and what frames it.
+    """A parsed model file: its main graph, metadata and storage.
 
     Attributes:
-        format: Of the file.
-        size: Bytes of the file, and of what it keeps in other files.
-        description: For people.
+        format: Format of the file.
+        size: Size of the file and its external data, in bytes.
+        description: The description that the file states.
         producer: Program that wrote it; empty if the file does not say.
-        tensors: By index.
-        operators: Of the main graph, in the order in which they run.
-        other_operators: Of further graphs: kind, domain, version.
-        inputs: Indices of tensors.
-        outputs: Likewise.
+        tensors: All tensors of the main graph; others refer to them by index.
+        operators: Operators of the main graph, in running order.
+        other_operators: Operators of further graphs: kind, domain, version.
+        inputs: Indices of the graph's input tensors.
+        outputs: Indices of the graph's output tensors.
         codes: TFLite operator codes, or imported ONNX operator sets.
         buffers: Where values are stored.
-        graphs: How many graphs the file has.
-        ir_version: ONNX only, else 0.
-        metadata: By name; a short text, or a size.
-        signatures: By key, names of inputs and outputs with the tensors they stand for.
-        min_runtime: What the file claims, TFLite only; None if it claims nothing.
-        outside: Bytes of values behind the flatbuffer, or in other files.
-        problem: What `onnx.checker` says, ONNX only; empty if it has nothing to say.
-        scales: Indices of tensors that hold the scales and zero points of others.
+        graphs: Number of graphs in the file.
+        ir_version: ONNX IR version; 0 for TFLite.
+        metadata: By name: a short text, or a size.
+        signatures: By key, then `inputs` or `outputs`: their names and the tensors' names.
+        min_runtime: Oldest runtime that a TFLite file claims to need; None if it claims nothing.
+        outside: Bytes of values behind the flatbuffer or in other files.
+        problem: Complaint of `onnx.checker`; empty if it has none.
+        scales: Indices of tensors that hold the scales and zero points of other tensors.
     """
 
     format: Format
@@ -197,10 +198,10 @@ class Model:
     scales: frozenset[int] = frozenset()
 
     def tensor(self, index: int) -> Tensor | None:
-        """Return a tensor, or None for an input or output left out."""
+        """Return the tensor of an index; None for -1, an omitted input or output."""
         return self.tensors[index] if index >= 0 else None
 
     def named(self, operator: Operator) -> str:
-        """Return an operator's kind and the tensor that it writes, for a finding."""
+        """Return a name for an operator in findings: its kind, then the tensor that it writes."""
         outputs = [self.tensors[index].name for index in operator.outputs if index >= 0]
         return f"{operator.kind} `{outputs[0]}`" if outputs else operator.kind

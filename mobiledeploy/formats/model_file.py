@@ -15,7 +15,7 @@ from mobiledeploy.formats.tflite import TfliteModel
 from mobiledeploy.formats.tflite import edit as tflite_edit
 
 LARGEST: Final = 1 << 30
-"""Bytes: a hundred times a large MobileNet."""
+"""Largest file that is read, in bytes: a hundred times a large MobileNet."""
 
 Parsed: TypeAlias = TfliteModel | OnnxModel
 
@@ -25,12 +25,12 @@ class ModelFile:
     """A model file in memory.
 
     Attributes:
-        name: For people.
-        format: What its bytes say, not its name.
-        data: The file, whole: tensors that an ONNX file keeps beside it are inside.
-        size: Bytes of the file itself.
+        name: Name for messages.
+        format: The format by its bytes, not by its name.
+        data: The whole model; the external data of an ONNX file is included.
+        size: Size of the file itself, in bytes.
         sha256: Hexadecimal digest of the file itself.
-        parsed: What stands in it.
+        parsed: The parsed model.
     """
 
     name: str
@@ -42,29 +42,29 @@ class ModelFile:
 
     @property
     def tflite(self) -> TfliteModel:
-        """What stands in a `.tflite`.
+        """The parsed `.tflite`.
 
         Raises:
-            TypeError: It is another file.
+            TypeError: The file is an `.onnx`.
         """
         if not isinstance(self.parsed, TfliteModel):
-            raise TypeError(f"{self.name} is no .tflite")
+            raise TypeError(f"{self.name} is not a .tflite")
         return self.parsed
 
     @property
     def onnx(self) -> OnnxModel:
-        """What stands in an `.onnx`.
+        """The parsed `.onnx`.
 
         Raises:
-            TypeError: It is another file.
+            TypeError: The file is a `.tflite`.
         """
         if not isinstance(self.parsed, OnnxModel):
-            raise TypeError(f"{self.name} is no .onnx")
+            raise TypeError(f"{self.name} is not an .onnx")
         return self.parsed
 
 
 def format_of(data: bytes) -> Format:
-    """Return the format that a file's bytes claim: only TFLite's carry a mark."""
+    """Return the format of a file's bytes: `tflite` if they carry its identifier, else `onnx`."""
     return "tflite" if data[4:8] == tflite.IDENTIFIER else "onnx"
 
 
@@ -72,14 +72,14 @@ def of_bytes(name: str, data: bytes, *, folder: Path | None = None) -> ModelFile
     """Return a model file.
 
     Args:
-        name: For people.
+        name: Name for messages.
         data: The file.
-        folder: Where tensors may lie that an ONNX file keeps outside; None allows none.
+        folder: The folder of an ONNX file's external data; None refuses external data.
 
     Raises:
         RequestError: The file is recognisably of another kind, such as a Keras model.
         CorruptFileError: The bytes are neither a `.tflite` nor an `.onnx`, or damaged, or an ONNX
-            file points at bytes outside of the folder.
+            file names external data outside the folder.
     """
     kind = format_of(data)
     if kind == "onnx":
@@ -103,7 +103,7 @@ def read(path: Path, *, name: str | None = None) -> ModelFile:
 
     Raises:
         RequestError: There is no such file.
-        CorruptFileError: See `of_bytes`; or the file is absurdly large.
+        CorruptFileError: See `of_bytes`, or the file is larger than `LARGEST`.
     """
     if not path.is_file():
         raise RequestError(
@@ -127,22 +127,22 @@ _PARSERS: Final[dict[Format, Callable[[bytes, Path | None], tuple[bytes, Parsed]
     "tflite": _tflite,
     "onnx": _onnx,
 }
-"""Of a file's bytes and its folder: the file with all of its tensors, and what stands in it."""
+"""By format: from a file's bytes and folder to the whole model's bytes and the parsed model."""
 
 
 def tap(kind: Format, data: bytes, tensors: Sequence[str]) -> bytes:
     """Return a copy of a file with further outputs.
 
-    ONNX's shape inference is C++: give a stranger's file in a child process only.
+    ONNX's shape inference is C++: call this on untrusted files only in a child process.
 
     Args:
         kind: The file's format.
-        data: The file, whole.
-        tensors: Names of tensors to give out after the file's own outputs.
+        data: The whole file.
+        tensors: Names of tensors that become outputs after the file's own.
 
     Raises:
         CorruptFileError: The file is damaged.
-        ConversionError: There is no inner tensor of such a name.
+        ConversionError: There is no inner tensor of that name.
     """
     match kind:
         case "tflite":

@@ -1,12 +1,12 @@
 """Prove that every layer of a graph is the same function in LiteRT and in ONNX Runtime.
 
-Operators that are not `Certified` need no certificate, or have none: their modules say why.
-Convolutions and dense layers are the same arithmetic in both runtimes. The softmax has none:
-TFLite's own kernels differ by a step from one CPU to another.
+Operators that are not `Certified` have no certificate; their modules say why. Convolutions and
+dense layers need none: both runtimes use the same arithmetic. The softmax cannot have one:
+TFLite's own kernels differ by one code between CPUs.
 
-Not every range has a proof: `exact_ranges` widens a range slightly until both runtimes round
-alike. TFLite hands a layer whose scales lie too far apart to another kernel, which rounds
-otherwise. Such a layer is dead or all but constant (a channel that training switched off, a
+Not every range can be certified: `exact_ranges` widens a range slightly until both runtimes round
+alike. TFLite also runs a layer whose scales differ too much in another kernel, which rounds
+differently. Such a layer is dead or nearly constant (a channel that training switched off, a
 residual branch that starts at zero), and a wider range costs it nothing.
 """
 
@@ -27,16 +27,15 @@ from mobiledeploy.ops.tensors import QTensor, Shape
 
 STEP: Final = 2.0**-14
 MOST_STEPS: Final = 48
-"""A range is widened by 0.006 % at a time, and by 0.3 % at most; one or two steps are enough but
-for a sum much narrower than what is added."""
+"""Most steps, of 0.006 % each and 0.3 % in all, by which a range is widened. One or two are
+enough, except for a sum whose range is much narrower than its operands'."""
 
 
 def certify(graph: IntegerGraph) -> dict[str, Certificate]:
     """Return a certificate for every operator that is `Certified`, by the name of its output.
 
     Raises:
-        ConversionError: The runtimes cannot be brought to agree on a layer; the message names
-            it.
+        ConversionError: The runtimes do not compute a layer alike; the message names it.
     """
     tensors = graph.tensors()
     certificates = {}
@@ -51,13 +50,13 @@ def certify(graph: IntegerGraph) -> dict[str, Certificate]:
 def exact_ranges(network: Network, ranges: Ranges) -> Ranges:
     """Widen ranges slightly until both runtimes round alike; return what `quantise` uses.
 
-    Ranges of tensors that hardly vary are widened to what the kernels take, and those of some
+    Ranges of tensors that hardly vary are widened to what the kernels accept, and those of some
     additions, products and means by less than half a percent, so that every layer can be
-    certified. The same ranges, made exact again, do not change.
+    certified. Applied to its own result, the function changes nothing.
 
     Args:
-        network: Whose layers and kernels to look at.
-        ranges: For `INPUT` and every layer whose range is not fixed.
+        network: The network whose layers and kernels decide which ranges are exact.
+        ranges: Ranges of `INPUT` and of every layer whose range is not fixed.
 
     Raises:
         ConversionError: A range is not finite or does not hold 0, or a layer cannot be
@@ -70,7 +69,7 @@ def exact_ranges(network: Network, ranges: Ranges) -> Ranges:
 
 
 def fixed_ranges(architecture: Architecture) -> Ranges:
-    """Return the ranges of layers whose operator has one output grid only, such as a softmax."""
+    """Return the ranges of layers whose operator fixes the output scale, such as a softmax."""
     ranges = {}
     for layer in architecture.layers:
         interval = layer.operator.FIXED_RANGE
@@ -80,9 +79,9 @@ def fixed_ranges(architecture: Architecture) -> Ranges:
 
 
 def _ranges_kernels_take(network: Network, ranges: Ranges, fixed: Ranges) -> Ranges:
-    """Widen the ranges of tensors that hardly vary to what XNNPACK's kernels take."""
+    """Widen the ranges of tensors that hardly vary to what XNNPACK's kernels accept."""
     before, after = dict(ranges), _widen_once(network, ranges, fixed)
-    # A wider sum may want wider operands again.
+    # A wider sum may need wider operands in turn.
     while after != before:
         before, after = after, _widen_once(network, after, fixed)
     return after
@@ -91,7 +90,7 @@ def _ranges_kernels_take(network: Network, ranges: Ranges, fixed: Ranges) -> Ran
 def _widen_once(network: Network, ranges: Ranges, fixed: Ranges) -> dict[str, Interval]:
     result = dict(ranges)
     layers, shapes = network.architecture.layers, network.architecture.shapes()
-    # From the end, because what an addition wants of its operands may be wanted of additions.
+    # From the end, because the operands that an addition widens may be additions themselves.
     for layer in reversed(layers):
         result |= layer.operator.operand_ranges(layer, result)
         result |= fixed
@@ -104,10 +103,11 @@ def _widen_once(network: Network, ranges: Ranges, fixed: Ranges) -> dict[str, In
 
 
 def _certifiable_ranges(architecture: Architecture, ranges: Ranges) -> Ranges:
-    """Return ranges under which each layer that can be tried out has a certificate.
+    """Return ranges, slightly widened, with which each `Certified` layer has a certificate.
 
-    About one addition in thirty has two opposite sums that lie on a half exactly, which
-    XNNPACK rounds up and no choice of ONNX scales can imitate; a slightly wider range has none.
+    About one addition in thirty has two opposite sums that are exactly halfway between two codes.
+    XNNPACK rounds both up, which no choice of ONNX scales can imitate; a slightly wider range
+    avoids such sums.
     """
     result = dict(ranges)
     shapes = architecture.shapes()

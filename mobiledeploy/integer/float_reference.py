@@ -1,8 +1,8 @@
 """Run the layers of an integer graph in float32, without rounding activations.
 
-What is left of the int8 arithmetic when nothing is rounded or clipped to int8: the reference by
-which the error of quantisation is measured, layer by layer. The kernels are those of the float
-network if they are at hand, else the int8 kernels times their scales.
+The outputs are those of the int8 arithmetic without rounding or clipping to int8; the quantisation
+error is measured against them, layer by layer. The kernels are those of the float network if
+given, else the int8 kernels times their scales.
 """
 
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ from mobiledeploy.ops.operator import WeightedNode
 from mobiledeploy.ops.tensors import Float32
 
 RealWeights: TypeAlias = Mapping[str, tuple[Float32, Float32]]
-"""By node, its kernel (OHWI, 1HWC or OI) and its bias, real values."""
+"""By node name: its kernel (OHWI, 1HWC or OI) and its bias, real values."""
 
 
 def dequantised(graph: IntegerGraph) -> RealWeights:
@@ -32,8 +32,8 @@ def run(graph: IntegerGraph, image: Float32, kernels: RealWeights) -> Mapping[st
 
     Args:
         graph: The layers.
-        image: What the input's codes stand for, shape (1, height, width, channels).
-        kernels: Of every node with weights.
+        image: The input in real values, shape (1, height, width, channels).
+        kernels: Kernel and bias of every node with weights.
 
     Returns:
         float32, shape (1, ...) each, the input first.

@@ -1,6 +1,6 @@
-"""`IntegerGraph`: int8 operators, joined by tensors with scales and zero points, checked.
+"""`IntegerGraph`: int8 operators joined by int8 tensors, checked when it is made.
 
-What an operator is, and what it may be given, is said by its module in `ops`.
+Each operator's module in `ops` checks its inputs and options.
 """
 
 import dataclasses
@@ -18,7 +18,7 @@ from mobiledeploy.ops.weights import QWeights
 from mobiledeploy.spec.config import Head
 
 _NOT_OPTIONS: Final = frozenset({"input", "inputs", "output", "weights"})
-"""Fields of a node that are no options."""
+"""Fields of a node that are not options."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -29,9 +29,9 @@ class IntegerGraph:
     hold any characters.
 
     Attributes:
-        name: For people.
+        name: Name for messages.
         input: The image, int8.
-        nodes: In the order in which they run; the last one writes the output.
+        nodes: The operators in running order; the last one writes the output.
     """
 
     name: str
@@ -39,10 +39,10 @@ class IntegerGraph:
     nodes: tuple[Node, ...]
 
     def __post_init__(self) -> None:
-        """Check every joint, shape, dtype and grid.
+        """Check every connection, shape, dtype, scale and zero point.
 
         Raises:
-            ConversionError: Names the node and says what was expected and received.
+            ConversionError: A check fails; the message names the node and what was expected.
         """
         if not self.nodes:
             raise ConversionError(f"graph `{self.name}`: expected operators, received none")
@@ -67,23 +67,23 @@ class IntegerGraph:
 
     @property
     def output(self) -> QTensor:
-        """What the last node writes."""
+        """The tensor that the last node writes."""
         return self.nodes[-1].output
 
     @property
     def logits(self) -> QTensor:
-        """The softmax's input, or the output where the graph ends without a softmax."""
+        """The softmax's input, or the output if the graph ends without a softmax."""
         last = self.nodes[-1]
         return self.tensors()[last.input] if isinstance(last, Softmax) else last.output
 
 
 def head_of(graph: IntegerGraph) -> Head:
-    """Return where a graph ends."""
+    """Return whether a graph ends in a softmax or in the logits."""
     return "softmax" if isinstance(graph.nodes[-1], Softmax) else "logits"
 
 
 def with_head(graph: IntegerGraph, head: Head) -> IntegerGraph:
-    """Return the graph up to the head that is asked for; every other number stays.
+    """Return the graph up to its softmax or logits; all other numbers stay the same.
 
     Raises:
         RequestError: A softmax is asked for and there is none.
@@ -103,7 +103,7 @@ def with_head(graph: IntegerGraph, head: Head) -> IntegerGraph:
 
 
 def _without_softmax(graph: IntegerGraph) -> IntegerGraph:
-    """Return a graph without its softmax, and without what the softmax alone needs."""
+    """Return a graph without its softmax, and without nodes that only the softmax needs."""
     needed, nodes = {graph.logits.name}, list[Node]()
     for node in reversed(graph.nodes[:-1]):
         if node.output.name in needed:
@@ -115,8 +115,8 @@ def _without_softmax(graph: IntegerGraph) -> IntegerGraph:
 def digest(graph: IntegerGraph) -> str:
     """Return the hexadecimal SHA-256 of a graph's structure, integers, scales and zero points.
 
-    Names do not count: tensors are known by their position. Equal digests mean equal outputs for
-    every input, whichever file a graph was read from.
+    Names are left out: tensors count by their position. Equal digests mean equal outputs for every
+    input, whichever file a graph was read from.
     """
     numbers = {name: number for number, name in enumerate(graph.tensors())}
     state = hashlib.sha256()
@@ -131,12 +131,12 @@ def digest(graph: IntegerGraph) -> str:
 
 
 def same_function(a: IntegerGraph, b: IntegerGraph) -> bool:
-    """Whether two graphs are the same function, number by number; names do not count."""
+    """Whether two graphs are equal in every number; names are ignored."""
     return digest(a) == digest(b)
 
 
 def _options(node: Node) -> list[object]:
-    """Return whatever else decides what a node computes, in the order of its fields."""
+    """Return a node's options, such as strides, in the order of its fields."""
     made: Any = node
     return [
         getattr(made, field.name)

@@ -1,8 +1,7 @@
 """Run an integer graph in NumPy, with XNNPACK's arithmetic, bit for bit.
 
-The third opinion beside the two runtimes: where they disagree it says who is right, and it needs
-nothing but the graph. The arithmetic of each operator, with its sources, stands in its module in
-`ops`.
+A third implementation next to the two runtimes: where they disagree, it decides which is right. It
+needs only the graph. The arithmetic of each operator, with its sources, is in its module in `ops`.
 """
 
 import functools
@@ -24,9 +23,9 @@ if TYPE_CHECKING:
     from threadpoolctl import ThreadpoolController
 
 ELEMENTS_AT_ONCE: Final = 2**19
-"""Elements of a graph's largest tensor, of all images that are computed at a time."""
+"""Most elements of a graph's largest tensor, over all images that are computed together."""
 MOST_IMAGES_AT_ONCE: Final = 8
-"""Of larger groups the gain is small."""
+"""Most images that are computed together: larger groups gain little."""
 
 
 def run(
@@ -44,9 +43,10 @@ def run(
     Args:
         graph: What to run.
         images: int8, shape (batch, height, width, channels), on the grid of the graph's input.
-        keep: Names of the tensors to return; all where it is None.
-        threads: Images that run at a time.
-        kernels: Of which architecture, where they differ, as for means and softmaxes.
+        keep: Names of the tensors to return; None returns all.
+        threads: How many groups of images run at a time.
+        kernels: The architecture whose kernels to follow where they differ, as for means and
+            softmaxes.
 
     Returns:
         int8, shape (batch, ...) each, in the graph's order.
@@ -71,9 +71,9 @@ def stream(
 ) -> Iterator[Mapping[str, Int8]]:
     """Yield, image by image, what `run` returns for a batch of one.
 
-    Small images are computed some at a time. At most `threads` such groups are held, and of those
-    only what is still to be read or kept. Arguments and errors are those of `run`; errors are
-    raised when the first image is asked for.
+    Small images are computed in groups. At most `threads` groups are in memory, with only those
+    tensors that are still needed. Arguments and errors are those of `run`; errors are raised when
+    the first image is requested.
     """
     if images.dtype != np.int8 or images.shape[1:] != graph.input.shape:
         raise RequestError(
@@ -99,10 +99,11 @@ def layer(
     """Return what one node computes from given integers.
 
     Args:
-        node: What to compute. Only its output's shape is read, not its tensors' names.
-        grids: Of its inputs, in their order.
+        node: The node to compute; the names of its tensors are ignored.
+        grids: The tensors that it reads, in order, for their shape, scale and zero point.
         inputs: int8, shape (batch, ...) each.
-        kernels: Of which architecture, where they differ, as for means and softmaxes.
+        kernels: The architecture whose kernels to follow where they differ, as for means and
+            softmaxes.
 
     Raises:
         RequestError: The inputs are not int8 of the grids' shapes.
@@ -118,9 +119,9 @@ def layer(
 
 
 def one_blas_thread() -> AbstractContextManager[object]:
-    """Keep BLAS to the thread that calls it.
+    """Return a context in which BLAS uses only the calling thread.
 
-    Its own threads wait for each other in busy loops: ten times slower where a core is shared.
+    BLAS's own threads wait in busy loops, which is ten times slower on shared cores.
     """
     limited: AbstractContextManager[object] = _blas().limit(limits=1, user_api="blas")
     return limited
@@ -140,7 +141,7 @@ def _compute(
 
 
 def _images_at_once(graph: IntegerGraph, images: int, threads: int) -> int:
-    """Return how many images to compute at a time: of small ones NumPy's calls take the time."""
+    """Return how many images to compute together: for small ones NumPy's call overhead counts."""
     largest = max(math.prod(tensor.shape) for tensor in graph.tensors().values())
     return max(
         1, min(MOST_IMAGES_AT_ONCE, ELEMENTS_AT_ONCE // largest, math.ceil(images / threads))

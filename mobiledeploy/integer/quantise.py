@@ -1,7 +1,7 @@
 """Quantise a float network to the integer graph, in plain NumPy.
 
-The arithmetic is TensorFlow's, so that its converter, given the same fake-quant graph, comes to
-the same scales, zero points, weights and biases. Each operator's module quantises its own layers.
+The arithmetic is TensorFlow's: its converter, given the same fake-quant graph, computes the same
+scales, zero points, weights and biases. Each operator's module quantises its own layers.
 """
 
 import numpy as np
@@ -20,11 +20,11 @@ from mobiledeploy.ops.weights import check_magnitude
 def quantise(network: Network, ranges: Ranges) -> IntegerGraph:
     """Return the int8 model of a float network.
 
-    The ranges are made `exact_ranges` first.
+    The ranges are first widened by `exact_ranges`.
 
     Args:
-        network: Batch norm folded.
-        ranges: For `INPUT` and every layer but those whose grid is fixed, such as a softmax.
+        network: The float network, batch norm folded.
+        ranges: Ranges of `INPUT` and of every layer whose range is not fixed, as a softmax's is.
 
     Raises:
         ConversionError: A range is missing, not finite or does not hold 0, or the numbers of a

@@ -1,4 +1,4 @@
-"""Read any int8 `.tflite` as an integer graph, or say why it is none."""
+"""Read any int8 `.tflite` as an integer graph, or say why it cannot be read."""
 
 import os
 from typing import Final
@@ -15,20 +15,20 @@ from mobiledeploy.ops.operator import Node
 from mobiledeploy.ops.tflite import Scope, refusal
 
 CONVERTERS: Final = frozenset({"QUANTIZE", "DEQUANTIZE"})
-"""Operators that turn the codes of a graph's output into what the file gives out."""
+"""Operators that convert codes to or from the type of the file's input or output."""
 RESHAPE: Final = "RESHAPE"
-"""An operator that no node stands for: a graph's tensors have shapes of their own."""
+"""An operator that becomes no node: a graph's tensors state their shapes."""
 
 
 def read_file(file: bytes | str | os.PathLike[str]) -> IntegerGraph:
     """Return the integer graph that a `.tflite` holds; see `read`.
 
     Args:
-        file: Its bytes, or where it lies.
+        file: The file's bytes or path.
 
     Raises:
         RequestError: There is no such file.
-        CorruptFileError: The bytes are no `.tflite`, or damaged.
+        CorruptFileError: The bytes are not a `.tflite`, or damaged.
         ConversionError: It holds something else than an integer graph.
     """
     if not isinstance(file, bytes):
@@ -46,10 +46,10 @@ def read(model: TfliteModel) -> IntegerGraph:
     of the graph. Tensors keep their names, made unique.
 
     Args:
-        model: The file.
+        model: The parsed file.
 
     Raises:
-        CorruptFileError: Its tensors contradict themselves.
+        CorruptFileError: Its tensors contradict each other.
         ConversionError: The file holds something else than an int8 network of the operators in
             `ops.table` (an AVERAGE_POOL_2D must be global and round like a mean) and RESHAPE; the
             message names the operator and the tensor.
@@ -63,7 +63,7 @@ def read(model: TfliteModel) -> IntegerGraph:
         )
     operators = list(model.operators)
     first, last = model.inputs[0], model.outputs[0]
-    # The codes inside have the names of the file's input and output.
+    # The int8 tensors inside take the names of the file's input and output.
     names = {index: model.tensors[index].unique_name for index in (first, last)}
     if operators and operators[0].builtin == "QUANTIZE":
         outer, first = first, _inside(model, operators.pop(0), outer=first)
@@ -86,13 +86,13 @@ def _require_known(model: TfliteModel) -> None:
         if operator.builtin not in readable:
             raise ConversionError(
                 f"operator number {operator.code} of the schema, which writes tensor "
-                f"{', '.join(map(str, operator.outputs))}, is none of {', '.join(readable)}",
+                f"{', '.join(map(str, operator.outputs))}, is not one of {', '.join(readable)}",
                 hint="only int8 classifiers of the MobileNet kind can be read",
             )
 
 
 def _inside(model: TfliteModel, operator: TfliteOperator, *, outer: int) -> int:
-    """Return the int8 tensor behind a converter at an end, which must keep every code."""
+    """Return the int8 tensor on the inner side of a converter, which must keep every code."""
     ends = (*operator.inputs, *operator.outputs)
     if len(ends) != 2 or outer not in ends or min(ends) < 0:
         raise refusal(operator, "expected it to convert the graph's input or output")

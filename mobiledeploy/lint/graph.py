@@ -1,4 +1,4 @@
-"""A model as the rules look at it."""
+"""`Graph`: a model with its layers, as the rules read it."""
 
 import dataclasses
 import functools
@@ -10,17 +10,17 @@ from mobiledeploy.formats.model import FLOATS, Model, Tensor
 from mobiledeploy.lint.layers import Layer, Links, find_layers
 
 ELEMENTS: Final = 2**26
-"""Weights of all layers of a small file together; of a large one as many as it has room for."""
+"""Most weights of all layers of a small file together; a large file may have more."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Graph:
-    """A model, and what follows from it. Made by `of`.
+    """A model with its links and layers; made by `of`.
 
     Attributes:
-        model: The file.
-        links: Who writes and reads each tensor.
-        layers: Its operators that compute from activations, or move them.
+        model: The parsed file.
+        links: Writer and readers of each tensor.
+        layers: The operators that compute from activations or move them.
     """
 
     model: Model
@@ -32,7 +32,7 @@ class Graph:
         """Return a model's graph.
 
         Raises:
-            CorruptFileError: Operators share weights so often that no rule could look at all.
+            CorruptFileError: Operators share weights so often that checking would take too long.
         """
         links = Links.of(model)
         layers = find_layers(model, links)
@@ -44,7 +44,7 @@ class Graph:
 
     @functools.cached_property
     def by_output(self) -> dict[int, Layer]:
-        """By the identity of a tensor, the layer that writes it."""
+        """The layer that writes a tensor, by the tensor's `id()`."""
         writers: dict[int, Layer] = {}
         for layer in self.layers:
             writers.setdefault(id(layer.output.tensor), layer)
@@ -52,12 +52,12 @@ class Graph:
 
     @functools.cached_property
     def quantised(self) -> bool:
-        """Whether any layer computes from codes to codes."""
+        """Whether any layer reads and writes codes."""
         return any(layer.integer for layer in self.layers)
 
     @functools.cached_property
     def kind(self) -> str:
-        """`int8` and the like, `float32` and the like, or `mixed`."""
+        """The type that it computes in, such as `int8` or `float32`, or `mixed`."""
         types = Counter(
             layer.output.tensor.dtype if layer.integer else "float" for layer in self.layers
         )
@@ -68,7 +68,7 @@ class Graph:
         return "mixed" if "float" in types else types.most_common(1)[0][0]
 
     def _float_kind(self) -> str:
-        """Return the type of the weights where layers compute in floats."""
+        """Return the type of a float graph by its weights."""
         weights = {layer.kernel.tensor.dtype for layer in self.layers if layer.kernel is not None}
         if weights - set(FLOATS):
             return "float, quantised weights"

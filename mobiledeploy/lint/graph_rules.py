@@ -1,4 +1,4 @@
-"""Rules on the graph: operators that should not be there, parts of a file that nothing uses."""
+"""Rules on the graph: superfluous operators, and parts of a file that nothing uses."""
 
 import bisect
 import hashlib
@@ -13,10 +13,10 @@ from mobiledeploy.lint.rule import Place, Rule
 
 CONVERTERS: Final = ("QUANTIZE", "DEQUANTIZE", "CAST", "FAKE_QUANT", "Cast")
 LOOK_UPS: Final = ("Gather", "GatherElements")
-"""Operators that read a table: the table, then the places."""
+"""Operators that read a table; their inputs are the table, then the indices."""
 ACTIVATIONS: Final = ("RELU", "RELU6", "RELU_N1_TO_1", "RELU_0_TO_1", "MINIMUM", "MAXIMUM")
 SMALLEST_DUPLICATE: Final = 256
-"""Bytes: below, a second copy costs less than the sharing."""
+"""Bytes of a constant below which a second copy is not reported."""
 DOMAINS: Final = ("", "com.microsoft")
 
 
@@ -36,7 +36,7 @@ def _converters(graph: Graph) -> Iterator[Place]:
             continue
         source = graph.model.tensor(operator.input(0))
         if source is not None and source.constant:
-            continue  # weights in another type than they are computed with: MD109
+            continue  # weights stored in another type than they are computed in: MD109
         writer = graph.links.writer.get(operator.input(0))
         if writer is not None and is_dynamic(writer):
             continue  # part of the layer: MD110
@@ -48,7 +48,7 @@ def _converters(graph: Graph) -> Iterator[Place]:
 
 
 def _makes_places(graph: Graph, operator: Operator) -> bool:
-    """Tell whether an operator turns codes into places of a table, as `ops.onnx.look_up` does."""
+    """Whether an operator turns codes into indices of a table, as `ops.onnx.look_up` does."""
     index = operator.output(0)
     reader = graph.links.only_reader(index)
     if reader is not None and reader.kind == "Reshape":
@@ -58,28 +58,28 @@ def _makes_places(graph: Graph, operator: Operator) -> bool:
 
 
 def _requantised(graph: Graph) -> Iterator[Place]:
-    """Find codes that become other codes with no layer between."""
+    """Find codes that are requantised with no layer in between."""
     for operator in graph.model.operators:
         writer = graph.links.writer.get(operator.input(0))
         if operator.kind != "QuantizeLinear" or writer is None:
             continue
         pair = writer.kind == "DequantizeLinear" and not graph.links.at_border(operator)
         if pair and not graph.links.at_border(writer):
-            yield Place(where=graph.model.named(operator), found="codes that become other codes")
+            yield Place(where=graph.model.named(operator), found="codes that are requantised")
 
 
 def _activations(graph: Graph) -> Iterator[Place]:
     for operator in graph.model.operators:
         writer = graph.links.writer.get(operator.input(0))
-        # In ONNX it may stand between a layer and its codes (MD403), not behind them.
+        # In ONNX it may come between a layer and its codes (MD403), but not after them.
         behind = writer is not None and writer.kind == "DequantizeLinear"
         kinds = (*ACTIVATIONS, *(ONNX_ACTIVATIONS if behind else ()))
         if operator.kind in kinds and not operator.domain:
-            yield Place(where=graph.model.named(operator), found="an activation by itself")
+            yield Place(where=graph.model.named(operator), found="a separate activation")
 
 
 def _transposes(graph: Graph) -> Iterator[Place]:
-    """Find transposes between layers, other than around the first one."""
+    """Find transposes between layers, except those around the first one."""
     weighted = {id(layer.operator) for layer in graph.layers if layer.weighted}
     places = [n for n, op in enumerate(graph.model.operators) if id(op) in weighted]
     for number, operator in enumerate(graph.model.operators):
@@ -124,7 +124,7 @@ def _duplicates(graph: Graph) -> Iterator[Place]:
     places: set[tuple[int, int]] = set()
     for buffer in graph.model.buffers:
         content, key = buffer.content, (buffer.place, buffer.content.size)
-        # Zeros and other constants of one value are often equal.
+        # Constants that repeat one value, such as zeros, are often equal.
         plain = content.size < SMALLEST_DUPLICATE or bool((content == content[0]).all())
         if plain or key in places:
             continue
@@ -141,7 +141,7 @@ def _duplicates(graph: Graph) -> Iterator[Place]:
 def _open_dimensions(graph: Graph) -> Iterator[Place]:
     for tensor in graph.inputs_and_outputs():
         if tensor.shape is None:
-            yield Place(where=f"`{tensor.name}`", found="no shape at all")
+            yield Place(where=f"`{tensor.name}`", found="no shape")
         elif any(not isinstance(size, int) or size < 0 for size in tensor.shape[1:]):
             shape = ", ".join(map(str, tensor.shape))
             yield Place(where=f"`{tensor.name}`", found=f"shape ({shape})")
@@ -168,7 +168,7 @@ def _batch_norms(graph: Graph) -> Iterator[Place]:
 
 
 def _after(graph: Graph, operator: Operator, weighted: set[int]) -> bool:
-    """Tell whether an operator multiplies a convolution's result with one number a channel."""
+    """Whether an operator multiplies a convolution's output by one number per channel."""
     a, b = graph.model.tensor(operator.input(0)), graph.model.tensor(operator.input(1))
     writer = graph.links.writer.get(operator.input(0))
     return (
@@ -184,7 +184,7 @@ def _after(graph: Graph, operator: Operator, weighted: set[int]) -> bool:
 
 def _graphs(graph: Graph) -> Iterator[Place]:
     if graph.model.graphs > 1:
-        graphs = f"{graph.model.graphs} graphs; tensors are shown and checked in the main one"
+        graphs = f"{graph.model.graphs} graphs; only tensors of the main one are shown and checked"
         yield Place(where="the file", found=graphs)
 
 
@@ -199,7 +199,7 @@ RULES: Final = (
         id="MD001",
         severity="warning",
         title="float tensor inside an integer file",
-        expected="floats at the input and the output at most",
+        expected="floats only at the input and the output",
         hint="quantise the operators around it, or convert with TFLITE_BUILTINS_INT8 only",
         find=_float_tensors,
     ),
@@ -207,15 +207,15 @@ RULES: Final = (
         id="MD002",
         severity="warning",
         title="converter in the middle of the graph",
-        expected="conversions at the input and the output at most",
-        hint="give both sides one grid, or quantise the operator behind it",
+        expected="conversions only at the input and the output",
+        hint="give both sides the same scale, or quantise the operator that follows",
         find=_converters,
     ),
     Rule(
         id="MD003",
         severity="warning",
         title="activation that is not fused",
-        expected="activations as part of the layer before",
+        expected="activations that are part of the layer before",
         hint="put the activation right behind its layer in the source model, then convert",
         find=_activations,
     ),
@@ -223,16 +223,16 @@ RULES: Final = (
         id="MD004",
         severity="warning",
         title="transpose between layers",
-        expected="one layout all through, at most a transpose at either end",
-        hint="convert with a tool that lays weights out anew instead of transposing activations",
+        expected="one layout throughout, with transposes only at the input and output",
+        hint="convert with a tool that transposes weights instead of activations",
         find=_transposes,
     ),
     Rule(
         id="MD005",
         severity="warning",
         title="operator code or operator set that nothing uses",
-        expected="a use for each entry: TFLite refuses a file for an unknown one, used or not",
-        hint="write the file anew without it",
+        expected="a use for each entry: TFLite refuses unknown entries even if nothing uses them",
+        hint="rewrite the file without it",
         find=_unused_codes,
     ),
     Rule(
@@ -240,7 +240,7 @@ RULES: Final = (
         severity="note",
         title="tensor that nothing uses",
         expected="a reader or writer for each tensor",
-        hint="harmless; write the file anew without it",
+        hint="harmless; rewrite the file without it",
         find=_unused_tensors,
     ),
     Rule(
@@ -248,7 +248,7 @@ RULES: Final = (
         severity="warning",
         title="stored values that nothing uses",
         expected="a user for all stored bytes",
-        hint="write the file anew without them: they are downloaded with every copy of the app",
+        hint="rewrite the file without them: they are downloaded with every copy of the app",
         find=_unused_buffers,
     ),
     Rule(
@@ -256,14 +256,14 @@ RULES: Final = (
         severity="warning",
         title="constant stored twice",
         expected="one copy that several tensors share",
-        hint="write the file anew with a tool that shares equal buffers",
+        hint="rewrite the file with a tool that shares equal buffers",
         find=_duplicates,
     ),
     Rule(
         id="MD009",
         severity="warning",
-        title="open dimension other than the batch",
-        expected="fixed height, width and channels: delegates refuse others",
+        title="dynamic dimension other than the batch",
+        expected="fixed height, width and channels: delegates refuse dynamic ones",
         hint="fix the shape in the source model before converting",
         find=_open_dimensions,
     ),
@@ -288,7 +288,7 @@ RULES: Final = (
         severity="note",
         title="several graphs",
         expected="one graph",
-        hint="control flow keeps delegates away; none of the rules looks into the further graphs",
+        hint="delegates do not support control flow; the rules check only the main graph",
         find=_graphs,
     ),
     Rule(
@@ -296,7 +296,7 @@ RULES: Final = (
         severity="note",
         title="weights outside the graph's own bytes",
         expected="one self-contained file",
-        hint="old runtimes and many tools do not find them; below 2 GB nothing needs this",
+        hint="old runtimes and many tools do not find them; files below 2 GB do not need this",
         find=_outside,
     ),
     Rule(

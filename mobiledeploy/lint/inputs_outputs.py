@@ -1,4 +1,4 @@
-"""The inputs and outputs of a model, as an app sees them."""
+"""Find the inputs and outputs of a model, as an app sees them."""
 
 import dataclasses
 import math
@@ -11,8 +11,8 @@ COLOURS: Final = (1, 3, 4)
 IMAGE_RANK: Final = 4
 MOVES: Final = ("RESHAPE", "Reshape", "TRANSPOSE", "Transpose")
 MOST_MOVES: Final = 4
-"""Operators that only move an input around before it is quantised; a damaged graph may go in
-circles."""
+"""Most operators that only move an input before it is quantised; a damaged graph may have
+cycles."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,15 +20,15 @@ class InputOrOutput:
     """An input or output.
 
     Attributes:
-        name: As in the file.
-        dtype: Type of its numbers.
-        shape: With the batch; -1 or a name where a size is open. None if the file has none.
-        layout: `NHWC`, `NCHW`, or empty where it is no image.
-        scale: Real units a code; None for floats.
+        name: Name in the file.
+        dtype: Type of its values.
+        shape: Shape with the batch; -1 or a name for a dynamic size. None if the file states none.
+        layout: `NHWC`, `NCHW`, or empty if it is not an image.
+        scale: Real units per code; None for floats.
         zero_point: Code of real 0; None for floats.
-        low: The least real number that it can hold; for floats that are quantised right away,
-            the least that is not cut off. None if there is no bound.
-        high: Likewise the greatest.
+        low: Lowest real value that it can hold; for floats that are quantised at once, the lowest
+            that is not clipped. None if there is no bound.
+        high: Highest such value.
     """
 
     name: str
@@ -42,12 +42,12 @@ class InputOrOutput:
 
 
 def inputs(graph: Graph) -> tuple[InputOrOutput, ...]:
-    """Return what goes in."""
+    """Return the inputs of a graph."""
     return tuple(_end(graph, index, writes=False) for index in graph.model.inputs if index >= 0)
 
 
 def outputs(graph: Graph) -> tuple[InputOrOutput, ...]:
-    """Return what comes out."""
+    """Return the outputs of a graph."""
     return tuple(_end(graph, index, writes=True) for index in graph.model.outputs if index >= 0)
 
 
@@ -73,7 +73,7 @@ def _end(graph: Graph, index: int, *, writes: bool) -> InputOrOutput:
 
 
 def _read(graph: Graph, index: int) -> tuple[float | None, float | None]:
-    """Return between which bounds a float input is not cut off when it is quantised."""
+    """Return the lowest and highest float input that quantisation does not clip."""
     readers = graph.links.readers.get(index, [])
     for _ in range(MOST_MOVES):
         if len(readers) != 1 or readers[0].kind not in MOVES:
@@ -97,7 +97,7 @@ def _read(graph: Graph, index: int) -> tuple[float | None, float | None]:
 
 
 def _written(graph: Graph, index: int) -> tuple[float | None, float | None]:
-    """Return between which bounds a float output lies that is dequantised last."""
+    """Return the lowest and highest value of a float output that is dequantised last."""
     writer = graph.links.writer.get(index)
     if writer is None or writer.kind not in {"DEQUANTIZE", "DequantizeLinear"}:
         return None, None

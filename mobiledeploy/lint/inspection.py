@@ -1,4 +1,4 @@
-"""Inspect a file, or the two files of a build: everything that can be said without running it."""
+"""Inspect a file, or the two files of a build, without running them."""
 
 import dataclasses
 import hashlib
@@ -28,7 +28,7 @@ from mobiledeploy.lint.report import ComparedFact, FileReport, Inspection, Opera
 from mobiledeploy.lint.rule import Finding, Rule
 
 MOST_BYTES: Final = 2**31
-"""Of a file: neither a flatbuffer nor a protobuf can be larger."""
+"""Largest file in bytes: neither a flatbuffer nor a protobuf can be larger."""
 
 RULES: Final[tuple[Rule, ...]] = (
     *graph_rules.RULES,
@@ -40,21 +40,21 @@ RULES: Final[tuple[Rule, ...]] = (
 """All rules; docs/lint.md explains each."""
 
 MOST_PLACES: Final = 100
-"""Places of one rule that a report names; the rest is counted."""
+"""Most places of one rule that a report names; the others are only counted."""
 
 _ORDER: Final = {"error": 0, "warning": 1, "note": 2}
 
 
 def inspect(path: Path, *, checks: Checks | None = None) -> Inspection:
-    """Return what is in a file, or in the two files of a build folder.
+    """Return the contents and findings of a file, or of the two files of a build folder.
 
     Args:
         path: A `.tflite`, an `.onnx`, or a folder with `model.tflite` and `model.onnx`.
-        checks: Where ONNX's checker runs; None begins and ends it here.
+        checks: Runs ONNX's checker in a child process; None starts one for this call.
 
     Raises:
-        RequestError: There is no such file, or it is a good one of another kind.
-        CorruptFileError: A file is damaged, or of no kind that is known.
+        RequestError: There is no such file, or it is an intact file of another kind.
+        CorruptFileError: A file is damaged or of an unknown kind.
     """
     with checks or Checks() as running:
         if not path.is_dir():
@@ -73,24 +73,24 @@ def inspect(path: Path, *, checks: Checks | None = None) -> Inspection:
 
 
 def inspect_file(path: Path) -> FileReport:
-    """Return what is in a file.
+    """Return the contents and findings of a file.
 
     Raises:
-        RequestError: There is no such file, or it is a good one of another kind.
-        CorruptFileError: It is damaged, or of no kind that is known.
+        RequestError: There is no such file, or it is an intact file of another kind.
+        CorruptFileError: It is damaged or of an unknown kind.
     """
     with Checks() as running:
         return _file(path, running)
 
 
 def check(graph: Graph) -> tuple[Finding, ...]:
-    """Return what the rules find in a file, errors first."""
+    """Return the findings of all rules, errors first."""
     findings = []
     for rule in RULES:
         broken = iter(rule.find(graph))
         places = tuple(islice(broken, MOST_PLACES))
         if places:
-            # A place says what was expected if the rule does not for all of them.
+            # A place states what was expected if the rule has no text for all places.
             named = tuple(
                 dataclasses.replace(place, expected=place.expected or rule.expected)
                 for place in places
@@ -203,7 +203,7 @@ def _across(files: tuple[FileReport, ...]) -> tuple[ComparedFact, ...]:
 
 
 def _bits(kind: str) -> str:
-    """Return a kind so that both ways to write eight bits are one."""
+    """Return a kind in words; int8 and uint8 count as the same."""
     return "8 bit integers" if kind in {"int8", "uint8"} else kind
 
 

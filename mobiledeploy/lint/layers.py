@@ -1,7 +1,7 @@
-"""The layers of a model: operators with the codes, grids and weights that they compute with.
+"""Find the layers of a model: operators with their scales, weights and activations.
 
-A `.tflite` says everything at the operator and its tensors; in an `.onnx` a layer is an operator
-with the quantise/dequantise operators around it. What an operator is, its module in `ops` says.
+A `.tflite` states everything in the operator and its tensors; in an `.onnx` a layer is an operator
+with the quantise/dequantise operators around it. Its module in `ops` describes its form.
 """
 
 import dataclasses
@@ -21,7 +21,7 @@ from mobiledeploy.ops.operator import MovesCodes
 from mobiledeploy.ops.operator import Operator as OperatorModule
 
 ONNX_ACTIVATIONS: Final = ("Relu", "Clip")
-"""Operators that cut off, and that ONNX Runtime may fuse into the layer before."""
+"""Operators that clip, and that ONNX Runtime may fuse into the layer before."""
 
 _BOUNDS: Final[dict[Activation, tuple[float, float]]] = {
     "relu": (0.0, math.inf),
@@ -32,7 +32,7 @@ _BOUNDS: Final[dict[Activation, tuple[float, float]]] = {
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Links:
-    """Who writes and who reads each tensor.
+    """Writer and readers of each tensor.
 
     Attributes:
         writer: By the index of a tensor, the operator that writes it.
@@ -48,7 +48,7 @@ class Links:
 
     @classmethod
     def of(cls, model: Model) -> "Links":
-        """Return who writes and who reads a model's tensors."""
+        """Return the writers and readers of a model's tensors."""
         writer: dict[int, Operator] = {}
         readers: dict[int, list[Operator]] = defaultdict(list)
         for operator in model.operators:
@@ -66,12 +66,12 @@ class Links:
         )
 
     def only_reader(self, index: int) -> Operator | None:
-        """Return the one operator that reads a tensor, if nothing else does."""
+        """Return the only operator that reads a tensor; None if others or the output use it."""
         readers = self.readers.get(index, [])
         return readers[0] if len(readers) == 1 and index not in self.outputs else None
 
     def at_border(self, operator: Operator) -> bool:
-        """Tell whether an operator reads an input of the graph or writes an output."""
+        """Whether an operator reads an input of the graph or writes an output."""
         return not (
             self.inputs.isdisjoint(operator.inputs) and self.outputs.isdisjoint(operator.outputs)
         )
@@ -79,14 +79,14 @@ class Links:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class LayerTensor:
-    """A tensor, and the grid on which a layer takes its codes; None for real numbers."""
+    """A tensor, and the grid by which a layer reads its codes; None for real values."""
 
     tensor: Tensor
     grid: Grid | None
 
     @property
     def per_tensor(self) -> tuple[float, int] | None:
-        """Scale and zero point, if there is one of each and they can be computed with."""
+        """Scale and zero point if there is one of each and both are valid, else None."""
         grid = self.grid
         if grid is None or grid.scale.size != 1 or self.tensor.dtype not in CODES:
             return None
@@ -95,7 +95,7 @@ class LayerTensor:
         return (scale, int(grid.zero_point[0])) if usable else None
 
     def per_channel(self, channels: int) -> npt.NDArray[np.float64] | None:
-        """Return the scales of a kernel or bias, one a channel; None if they do not fit."""
+        """Return a kernel's or bias's scales, one per channel; None if their number is wrong."""
         if self.grid is None or not channels or self.grid.scale.size not in {1, channels}:
             return None
         scales = self.grid.scale.astype(np.float64)
@@ -106,21 +106,21 @@ class LayerTensor:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Layer:
-    """A layer, with the integers around it, right or wrong.
+    """A layer with its tensors, as the file states them, right or wrong.
 
     Attributes:
-        operator: In the file.
-        module: Its module in `ops`; None for one that only moves codes.
-        form: Where it has what it computes with.
-        where: Its name for a finding.
-        sources: Activations that it reads.
-        kernel: Its weights, None if it has none or they are computed.
-        channel_axis: Of the output channels in the kernel.
-        bias: None if it has none.
-        output: What it writes, on the grid of its codes.
-        bounds: Real numbers between which the activation cuts off; None where none does.
-        separate_activation: Name of the activation that stands between the layer and its codes
-            as an operator of its own (ONNX only); empty if there is none.
+        operator: The operator in the file.
+        module: Its module in `ops`; None for an operator that only moves codes.
+        form: The positions of its weights and scales in the file.
+        where: Its name in findings.
+        sources: The activations that it reads.
+        kernel: Its weights; None if it has none or they are computed.
+        channel_axis: Axis of the output channels in the kernel.
+        bias: Its bias; None if it has none.
+        output: The tensor that it writes, with its grid.
+        bounds: Lowest and highest real value that the activation keeps; None without activation.
+        separate_activation: Name of an activation operator between the layer and its codes (ONNX
+            only); empty if there is none.
     """
 
     operator: Operator
@@ -137,24 +137,24 @@ class Layer:
 
     @property
     def weighted(self) -> bool:
-        """Whether its operator has weights, in the file or computed."""
+        """Whether its operator has weights, constant or computed."""
         return self.form.kernel is not None
 
     @property
     def integer(self) -> bool:
-        """Whether it reads codes and writes codes."""
+        """Whether it reads and writes codes."""
         ends = (*self.sources, self.output)
         return bool(self.sources) and all(end.grid is not None for end in ends)
 
     @property
     def channels(self) -> int:
-        """Output channels; 0 if the kernel does not say."""
+        """Number of output channels; 0 if the kernel is not known."""
         sizes = None if self.kernel is None else self.kernel.tensor.sizes
         inside = sizes is not None and self.channel_axis < len(sizes)
         return sizes[self.channel_axis] if sizes is not None and inside else 0
 
     def rows(self) -> npt.NDArray[Any] | None:
-        """Return the integer kernel with its output channels first; None if it has none."""
+        """Return the integer kernel, output channels first; None if it has none."""
         kernel = None if self.kernel is None else self.kernel.tensor
         if kernel is None or kernel.data is None or not kernel.data.size or not self.channels:
             return None
@@ -163,11 +163,11 @@ class Layer:
         return np.moveaxis(kernel.data, self.channel_axis, 0)
 
     def kernel_scales(self) -> npt.NDArray[np.float64] | None:
-        """Return a scale for each output channel; None if the file's do not fit them."""
+        """Return a scale for each output channel; None if the file's do not fit."""
         return None if self.kernel is None else self.kernel.per_channel(self.channels)
 
     def multipliers(self) -> npt.NDArray[np.float64] | None:
-        """Return steps of the output for one step of each channel's accumulator."""
+        """Return each channel's multiplier: output codes per unit of the accumulator."""
         scales, output = self.kernel_scales(), self.output.per_tensor
         source = self.sources[0].per_tensor if self.sources else None
         if scales is None or output is None or source is None:
@@ -175,7 +175,7 @@ class Layer:
         return source[0] * scales / output[0]
 
     def codes(self) -> tuple[int, int] | None:
-        """Return the lowest and highest code that the activation lets through."""
+        """Return the lowest and highest code that the activation keeps."""
         grid = self.output.per_tensor
         if grid is None:
             return None
@@ -183,7 +183,7 @@ class Layer:
         if self.bounds is None:
             return lowest, highest
         scale, zero = grid
-        # As XNNPACK does it: in float32, halves to even.
+        # As XNNPACK computes it: in float32, halves to even.
         steps = np.array(self.bounds, np.float32) / np.float32(scale)
         low, high = np.clip(np.rint(steps + np.float32(zero)), lowest, highest)
         return int(low), int(high)
@@ -191,8 +191,8 @@ class Layer:
     def macs(self) -> int | None:
         """Return its multiply-accumulates for one image; None if not known.
 
-        Every weight is used once for each value of its output channel. As the file does it: zeros
-        that a writer put into a kernel count.
+        Every weight is used once for each value of its output channel. The file's own kernel
+        counts, zeros that a writer added included.
         """
         if not self.weighted:
             return 0
@@ -206,7 +206,7 @@ class Layer:
 
 
 def find_layers(model: Model, links: Links) -> tuple[Layer, ...]:
-    """Return the layers of the main graph, in the order in which they run."""
+    """Return the layers of the main graph, in running order."""
     match model.format:
         case "tflite":
             layers = [_tflite_layer(model, operator) for operator in model.operators]
@@ -218,13 +218,13 @@ def find_layers(model: Model, links: Links) -> tuple[Layer, ...]:
 
 
 def is_dynamic(operator: Operator) -> bool:
-    """Whether an operator takes codes whose grid is chosen anew for each image."""
+    """Whether an operator quantises its input at run time, with a scale for each image."""
     module = table.of_file(operator.kind)
     return module is not None and table.form_of(operator.kind).dynamic
 
 
 def _dequantised_input(model: Model, links: Links, index: int) -> LayerTensor | None:
-    """Return what an operator takes: codes and their grid where a DequantizeLinear gives it."""
+    """Return an operator's input: the codes and grid before its DequantizeLinear, if any."""
     tensor = model.tensor(index)
     if tensor is None:
         return None
@@ -269,7 +269,7 @@ def _with_its_grid(model: Model, index: int) -> LayerTensor | None:
 
 
 def _place(place: int | None) -> int:
-    """Return a place among inputs, -1 for none."""
+    """Return a position among inputs, -1 for none."""
     return -1 if place is None else place
 
 
@@ -318,7 +318,7 @@ def _layer_of_codes_moved(
 def _layer_between_pairs(
     model: Model, links: Links, operator: Operator, module: OperatorModule[Any]
 ) -> Layer | None:
-    """Return the layer of an operator that takes real numbers."""
+    """Return the layer of an operator that reads real values (QDQ form)."""
     if operator.output(0) < 0:
         return None
     form = table.form_of(operator.kind)
@@ -328,7 +328,7 @@ def _layer_between_pairs(
     ]
     sources = tuple(source for source in read if source is not None)
     if len(read) > 1 and any(source.tensor.constant for source in sources):
-        return None  # a bias or a factor by itself, not a joint of two branches
+        return None  # a separate bias or factor, not a junction of two branches
     kernel = _dequantised_input(model, links, operator.input(_place(form.kernel)))
     layer = Layer(
         operator=operator,
@@ -349,7 +349,7 @@ def _layer_between_pairs(
 
 
 def _layer_on_codes(model: Model, operator: Operator, module: OperatorModule[Any]) -> Layer | None:
-    """Return the layer of an operator that takes codes."""
+    """Return the layer of an operator that reads codes (QOperator form)."""
     form = table.form_of(operator.kind)
     inputs, output_scale = scale_places(operator)
     read: dict[int, LayerTensor] = {}
@@ -384,7 +384,7 @@ def _layer_on_codes(model: Model, operator: Operator, module: OperatorModule[Any
 
 
 def _dynamic_layer(model: Model, operator: Operator, module: OperatorModule[Any]) -> Layer | None:
-    """Return the layer of an operator whose codes have no grid in the file."""
+    """Return the layer of an operator that quantises its input at run time."""
     form = table.form_of(operator.kind)
     places = [*form.places(operator), _place(form.kernel)]
     tensors = [model.tensor(operator.input(place)) for place in places]
@@ -406,7 +406,7 @@ def _dynamic_layer(model: Model, operator: Operator, module: OperatorModule[Any]
 
 
 def _along_channels(form: FileForm, operator: Operator, kernel: LayerTensor) -> LayerTensor:
-    """Return a kernel whose scales belong to output channels, as these operators have it."""
+    """Return a kernel whose scales are along the output channels, as in these operators."""
     if kernel.grid is None:
         return kernel
     axis = _channel_axis(form, operator, kernel)
@@ -414,7 +414,7 @@ def _along_channels(form: FileForm, operator: Operator, kernel: LayerTensor) -> 
 
 
 def _accumulator_grid(source: LayerTensor, kernel: LayerTensor) -> Grid | None:
-    """Return the grid of a bias that has none of its own: that of the accumulator."""
+    """Return the accumulator's grid, which a bias without its own grid has."""
     if source.grid is None or kernel.grid is None or source.grid.scale.size != 1:
         return None
     scale = source.grid.scale * kernel.grid.scale
@@ -424,7 +424,7 @@ def _accumulator_grid(source: LayerTensor, kernel: LayerTensor) -> Grid | None:
 def _given(
     model: Model, links: Links, index: int
 ) -> tuple[LayerTensor | None, tuple[float, float] | None, str]:
-    """Return the codes that a result becomes, where it is cut off, and by what operator."""
+    """Return a result's codes, the bounds of its activation, and the activation's name."""
     bounds, between = None, ""
     reader = links.only_reader(index)
     if reader is not None and reader.kind in ONNX_ACTIVATIONS:
@@ -452,7 +452,7 @@ def _bounds(model: Model, operator: Operator) -> tuple[float, float]:
 def _code_bounds(
     model: Model, links: Links, index: int, output: LayerTensor
 ) -> tuple[float, float] | None:
-    """Return the bounds of a Clip that works on codes, as real numbers."""
+    """Return the bounds, in real values, of a Clip on codes."""
     reader = links.only_reader(index)
     if reader is None or reader.kind != "Clip" or output.per_tensor is None:
         return None

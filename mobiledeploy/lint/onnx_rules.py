@@ -1,6 +1,6 @@
-"""Rules on ONNX files: what keeps ONNX Runtime from its integer kernels, or misleads them.
+"""Rules on ONNX files: forms that ONNX Runtime cannot run in integer kernels, or runs slowly.
 
-Measured with ONNX Runtime 1.32 on x86 with VNNI; factors of time are those of a MobileNet V2.
+Measured with ONNX Runtime 1.32 on x86 with VNNI; speed factors are for a MobileNet V2.
 """
 
 from collections import defaultdict
@@ -15,7 +15,7 @@ from mobiledeploy.lint.rule import Place, Rule
 
 
 def _layers(graph: Graph) -> Iterator[Layer]:
-    """Yield the layers of a quantised ONNX file that take real numbers by their definition."""
+    """Yield the layers of a quantised ONNX file whose operators read real values."""
     if graph.model.format == "onnx" and graph.quantised:
         for layer in graph.layers:
             if layer.operator.kind not in QLINEAR and not is_dynamic(layer.operator):
@@ -38,7 +38,7 @@ def _in_floats(graph: Graph) -> Iterator[Place]:
         if kernel is not None and kernel.grid is None and kernel.tensor.dtype in FLOATS:
             missing.append("float weights")
         if layer.output.grid is None:
-            missing.append("no QuantizeLinear behind it")
+            missing.append("no QuantizeLinear after it")
         if missing:
             yield Place(where=layer.where, found="; ".join(missing))
 
@@ -49,7 +49,7 @@ def _float_activation(graph: Graph) -> Iterator[Place]:
         if codes is not None and codes != CODES[layer.output.tensor.dtype]:
             yield Place(
                 where=layer.where,
-                found=f"{layer.separate_activation} that keeps codes {codes[0]}..{codes[1]} only",
+                found=f"{layer.separate_activation} that keeps only codes {codes[0]}..{codes[1]}",
             )
 
 
@@ -125,7 +125,7 @@ RULES: Final = (
         id="MD401",
         severity="error",
         title="not a valid ONNX model",
-        expected="nothing to say for onnx.checker",
+        expected="no complaint from onnx.checker",
         hint="run `onnx.checker.check_model` where the file is made",
         find=_unclean,
     ),
@@ -133,7 +133,7 @@ RULES: Final = (
         id="MD402",
         severity="warning",
         title="layer that runs in floats",
-        expected="a DequantizeLinear before each input, a QuantizeLinear behind the output",
+        expected="a DequantizeLinear before each input, a QuantizeLinear after the output",
         hint="quantise the tensors around it: ONNX Runtime fuses whole groups only",
         find=_in_floats,
     ),
@@ -165,7 +165,7 @@ RULES: Final = (
         id="MD406",
         severity="warning",
         title="addition whose scales are vectors",
-        expected="scales and zero points of rank 0: others are not fused",
+        expected="scales and zero points of rank 0: ONNX Runtime does not fuse others",
         hint="store scalars, not arrays of one number",
         find=_ranked_scales,
     ),
@@ -182,7 +182,7 @@ RULES: Final = (
         severity="warning",
         title="weights stored as floats",
         expected="int8 weights behind a DequantizeLinear",
-        hint="four times the bytes, and ONNX Runtime quantises them anew, per tensor",
+        hint="they take four times the bytes, and ONNX Runtime quantises them again, per tensor",
         find=_float_weights,
     ),
     Rule(
@@ -196,9 +196,9 @@ RULES: Final = (
     Rule(
         id="MD410",
         severity="note",
-        title="saturates on PCs without VNNI unless the session is told",
+        title="saturates on PCs without VNNI unless a session option is set",
         expected="session.x64quantprecision=1 on x86 without VNNI; phones need nothing",
-        hint="`mobiledeploy` sets it; an own desktop program must",
+        hint="`mobiledeploy` sets it; your own desktop program must set it too",
         find=_saturating,
     ),
 )

@@ -1,4 +1,4 @@
-"""Rules on activations: codes that nothing reaches, grids that kernels do not take."""
+"""Rules on activations: codes that are never used, and scales that kernels refuse."""
 
 import math
 from collections.abc import Iterator
@@ -17,14 +17,14 @@ from mobiledeploy.ops.operator import MovesCodes
 from mobiledeploy.ops.weights import WIDEST_MULTIPLIER
 
 MOST_DEAD: Final = 0.05
-"""Share of the codes that may stay unused behind an activation."""
+"""Share of the codes that an activation may leave unused."""
 LEAST_USED: Final = 0.5
 """Share of the codes that the weights must be able to reach."""
 SAME_SCALE: Final = 1e-5
-"""Relative: certified additions are read with scales that differ by some 1e-6."""
+"""Relative difference of equal scales: those of certified additions differ by about 1e-6."""
 INT32: Final = np.iinfo(np.int32).max
 BLOCK: Final = 1 << 20
-"""Weights that are looked at together: a large file is not copied whole."""
+"""Weights that are checked at a time, so that a large file is not copied whole."""
 
 _Sums: TypeAlias = tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]
 
@@ -40,7 +40,7 @@ def _dead_codes(graph: Graph) -> Iterator[Place]:
             low, high = (f"{bound:g}" for bound in layer.bounds)
             yield Place(
                 where=layer.where,
-                found=f"{dead} of {highest - lowest + 1} codes lie outside {low}..{high}; "
+                found=f"{dead} of {highest - lowest + 1} codes are outside {low}..{high}; "
                 f"codes {codes[0]}..{codes[1]} are in use",
             )
 
@@ -116,7 +116,7 @@ def _scale_ratios(graph: Graph) -> Iterator[Place]:
         grids = [source.per_tensor for source in layer.sources]
         scales = [math.nan if grid is None else grid[0] for grid in grids]
         for ratio in module.scale_ratios(scales, output[0]):
-            # Not a number where a scale is not known: then nothing can be said.
+            # NaN where a scale is not known: then the ratio is not checked.
             if ratio.value < ratio.lowest or ratio.value >= ratio.limit:
                 names = " x ".join(f"`{layer.sources[n].tensor.name}`" for n in ratio.inputs)
                 yield Place(
@@ -127,7 +127,7 @@ def _scale_ratios(graph: Graph) -> Iterator[Place]:
 
 
 def _number(ratio: float) -> str:
-    """Return a bound of a ratio: small powers of two as fractions."""
+    """Return a bound of a ratio in words: small powers of two as fractions."""
     return f"1/{1 / ratio:,.0f}" if 0 < ratio < 1 else f"{ratio:,.0f}"
 
 
@@ -143,7 +143,7 @@ def _overflow(graph: Graph) -> Iterator[Place]:
 
 
 def _read_on_another_grid(graph: Graph) -> Iterator[Place]:
-    """Find codes that a layer reads on another grid than they were written on."""
+    """Find codes that a layer reads with another scale or zero point than their writer's."""
     for layer in graph.layers:
         for source in layer.sources:
             written, read = source.tensor.grid, source.grid
@@ -173,9 +173,8 @@ def _dead_layer(layer: Layer) -> bool:
 def _sums(graph: Graph, layer: Layer) -> _Sums | None:
     """Return the lowest and highest accumulator of each channel by interval arithmetic.
 
-    The bias is included. Exact but for correlations between inputs: every code that the layer
-    before can write is taken to be possible everywhere. None where weights or grids are not all
-    integers.
+    The bias is included. Inputs count as independent: every code that the layer before can write
+    is possible everywhere. None where weights, scales or zero points are not all known.
     """
     rows, source = layer.rows(), layer.sources[0].per_tensor if layer.sources else None
     kernel = None if layer.kernel is None else layer.kernel.grid
@@ -197,7 +196,7 @@ def _sums(graph: Graph, layer: Layer) -> _Sums | None:
 
 
 def _signed_sums(rows: npt.NDArray[Any], zeros: npt.NDArray[np.int64]) -> _Sums:
-    """Return each channel's sum of positive and of negative weights, about their zero point."""
+    """Return each channel's sums of positive and of negative weights, zero point subtracted."""
     positive, negative = np.zeros(len(rows)), np.zeros(len(rows))
     step = max(BLOCK * len(rows) // rows.size, 1)
     for start in range(0, len(rows), step):
@@ -210,20 +209,19 @@ def _signed_sums(rows: npt.NDArray[Any], zeros: npt.NDArray[np.int64]) -> _Sums:
 
 
 def _reachable(graph: Graph, layer: Layer) -> tuple[int, int] | None:
-    """Return the lowest and highest code that any input gives, before the activation."""
+    """Return the lowest and highest code for any input, before the activation."""
     output, sums, multiplier = layer.output.per_tensor, _sums(graph, layer), layer.multipliers()
     if output is None or sums is None or multiplier is None:
         return None
     ends = np.array([(sums[0] * multiplier).min(), (sums[1] * multiplier).max()])
-    # Where a damaged file has scales at both ends of what there is, nothing can be said: 0 times
-    # infinity.
+    # Extreme scales of a damaged file may give 0 times infinity: then nothing is known.
     codes = np.nan_to_num(np.rint(ends)) + output[1]
     low, high = np.clip(codes, *CODES[layer.output.tensor.dtype])
     return int(low), int(high)
 
 
 def _written(graph: Graph, layer: Layer) -> tuple[int, int]:
-    """Return the lowest and highest code of what a layer reads."""
+    """Return the lowest and highest code of a layer's input."""
     tensor = layer.sources[0].tensor
     before = graph.by_output.get(id(tensor))
     codes = None if before is None else before.codes()
@@ -235,7 +233,7 @@ RULES: Final = (
         id="MD201",
         severity="warning",
         title="dead codes: the activation cuts off a part of the range",
-        expected="a range that ends where the activation cuts off, such as 0..6",
+        expected="a range that ends at the activation's bounds, such as 0..6",
         hint="clip the calibrated range to the activation's bounds",
         find=_dead_codes,
     ),
@@ -251,15 +249,15 @@ RULES: Final = (
         id="MD203",
         severity="error",
         title="output on another grid than TFLite's",
-        expected="the one grid that the operator's kernel writes, such as a softmax's",
-        hint="write the output with that grid: the kernel refuses others, or ignores them",
+        expected="the one scale and zero point that the kernel writes, as a softmax does",
+        hint="write the output with these: the kernel refuses others, or ignores them",
         find=_fixed_grid,
     ),
     Rule(
         id="MD204",
         severity="error",
         title="operator that cannot change the grid, with two grids",
-        expected="one grid before and behind a pool, padding or reshape",
+        expected="one scale and zero point before and after a pool, padding or reshape",
         hint="calibrate both tensors together",
         find=_changed_grid,
     ),
@@ -275,7 +273,7 @@ RULES: Final = (
         id="MD206",
         severity="warning",
         title="input scales outside the kernel's range",
-        expected="scales that LiteRT's kernel takes",
+        expected="scales that LiteRT's kernel accepts",
         hint="an input or the output hardly varies: calibrate again",
         find=_scale_ratios,
     ),
@@ -291,8 +289,8 @@ RULES: Final = (
         id="MD208",
         severity="error",
         title="codes read on another grid than they were written on",
-        expected="one scale and zero point for all who write or read a tensor's codes",
-        hint="write the pair of QuantizeLinear and DequantizeLinear from one grid",
+        expected="one scale and zero point for all operators that use a tensor's codes",
+        hint="give QuantizeLinear and DequantizeLinear the same scale and zero point",
         find=_read_on_another_grid,
     ),
     Rule(

@@ -1,4 +1,4 @@
-"""What inspection found; in JSON as docs/schemas/inspect.schema.json says."""
+"""The result of an inspection, whose JSON follows docs/schemas/inspect.schema.json."""
 
 import dataclasses
 
@@ -13,10 +13,10 @@ class OperatorLine:
     """How often an operator occurs in the file.
 
     Attributes:
-        kind: Its name.
+        kind: The operator's name.
         domain: Empty for the format's own operators.
         version: TFLite's version, or the ONNX operator set that defined it; 0 if unknown.
-        count: In all graphs.
+        count: How often it occurs in all graphs.
     """
 
     kind: str
@@ -30,14 +30,14 @@ class TensorLine:
     """A tensor of the main graph.
 
     Attributes:
-        name: As in the file.
-        dtype: Type of its numbers; empty if the file does not say.
-        shape: With the batch; None if the file does not say.
-        scales: How many scales it has; 0 if it is not quantised.
-        scale: The least and the greatest; None if it is not quantised.
-        zero_point: The least and the greatest; None if it is not quantised.
-        axis: The quantised dimension, where there are several scales.
-        stored: Bytes of a constant.
+        name: Name in the file.
+        dtype: Type of its values; empty if the file does not say.
+        shape: Shape with the batch; None if the file does not say.
+        scales: Number of scales; 0 if it is not quantised.
+        scale: Lowest and highest scale; None if it is not quantised.
+        zero_point: Lowest and highest zero point; None if it is not quantised.
+        axis: The quantised dimension if there are several scales.
+        stored: Size of a constant in bytes.
     """
 
     name: str
@@ -52,28 +52,28 @@ class TensorLine:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class FileReport:
-    """What is in a file.
+    """The contents and findings of a file.
 
     Attributes:
-        file: Its path, as it was asked for.
+        file: Path of the file, as given.
         format: `tflite` or `onnx`.
-        size: Bytes.
-        sha256: Of the bytes.
-        kind: What it computes in: `int8`, `uint8`, `float32`, `mixed` ...
-        description: For people; may be empty.
-        producer: What wrote it; may be empty.
-        ir_version: ONNX only; 0 otherwise.
-        opsets: ONNX only: version by domain.
-        graphs: How many it has; tensors are those of the first.
-        macs: Multiplications for one image as the file does them; None if not known.
-        weight_bytes: Of all stored values.
-        runtime: What it needs to run.
-        inputs: What goes in.
-        outputs: What comes out.
-        operators: Most frequent first.
-        tensors: In the file's order.
+        size: Size of the file in bytes.
+        sha256: Hexadecimal digest of the bytes.
+        kind: Type that it computes in: `int8`, `uint8`, `float32`, `mixed` ...
+        description: The description that the file states; may be empty.
+        producer: Program that wrote it, as the file states it; may be empty.
+        ir_version: ONNX IR version; 0 for TFLite.
+        opsets: ONNX operator sets: version by domain; empty for TFLite.
+        graphs: Number of graphs; tensors are those of the first.
+        macs: Multiply-accumulates for one image with the file's kernels; None if not known.
+        weight_bytes: Bytes of all stored values.
+        runtime: The oldest runtime that runs it.
+        inputs: The inputs.
+        outputs: The outputs.
+        operators: Its operators, most frequent first.
+        tensors: Its tensors, in the file's order.
         metadata: By name: a text, or a size.
-        signatures: TFLite: by key, names of inputs and outputs and the tensors behind them.
+        signatures: TFLite signatures: by key, the names and tensors of inputs and outputs.
         findings: Rules that it breaks, errors first.
     """
 
@@ -105,12 +105,12 @@ class FileReport:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class ComparedFact:
-    """Something that the files of a build should agree on.
+    """A fact on which the files of a build should agree.
 
     Attributes:
-        what: In words.
-        same: Whether they do.
-        values: One a file.
+        what: The fact in words.
+        same: Whether the files agree.
+        values: The fact for each file.
     """
 
     what: str
@@ -123,8 +123,8 @@ class Inspection:
     """One file, or the files of a build and how they compare.
 
     Attributes:
-        files: In the order `.tflite`, `.onnx`.
-        across: Empty for one file.
+        files: Their reports, in the order `.tflite`, `.onnx`.
+        across: The compared facts; empty for one file.
     """
 
     files: tuple[FileReport, ...]

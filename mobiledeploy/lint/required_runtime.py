@@ -1,7 +1,7 @@
-"""The oldest runtime that runs a file rightly, with the reasons.
+"""Find the oldest runtime that runs a file correctly, with the reasons.
 
-TFLite: the versions of its operators, and faults of old releases that no version guards against.
-ONNX Runtime: operator set and IR version.
+For TFLite: operator versions, and faults of old releases that no version guards against. For ONNX
+Runtime: operator set and IR version.
 """
 
 import dataclasses
@@ -23,8 +23,8 @@ Name: TypeAlias = Literal["TFLite", "ONNX Runtime"]
 Version: TypeAlias = tuple[int, ...]
 
 OUTER_BUFFERS: Final = "2.14"
-"""The oldest wheel of tflite-runtime that could be tried, and that reads weights behind the
-flatbuffer."""
+"""The oldest tflite-runtime that is known to read weights behind the flatbuffer: older wheels
+could not be tried."""
 
 OPSETS: Final = (
     ("1.0", 11, 6),
@@ -44,13 +44,13 @@ OPSETS: Final = (
     ("1.25", 26, 13),
     ("1.32", 26, 14),
 )
-"""Releases of ONNX Runtime, and the highest operator set and IR version that each takes. From 1.15
-on tried out with the wheels of every release; before, the compatibility table of ONNX Runtime's
-documentation, with the IR version of the ONNX release that it names."""
+"""Releases of ONNX Runtime with the highest operator set and IR version that each accepts. From
+1.15 on they were tried with every release's wheel; before, they are from the compatibility table
+of ONNX Runtime's documentation, with the IR version of the ONNX release that it names."""
 
 ML: Final = "ai.onnx.ml"
 ML_OPSETS: Final = (("1.0", 2), ("1.11", 3), ("1.17", 4), ("1.18", 5))
-"""Likewise of the domain of classical machine learning, which tools import without using it."""
+"""The same for the domain `ai.onnx.ml`, which tools import without using it."""
 
 CONTRIB: Final = "com.microsoft"
 CONTRIB_RELEASE: Final = "1.17"
@@ -63,26 +63,26 @@ CONTRIB_OPERATORS: Final = frozenset(
         "QuantizeLinear", "QuickGelu",
     }
 )  # fmt: skip
-"""ONNX Runtime's own operators of classifiers that the oldest release that was tried with them,
-1.17.3, has kernels for. No table says since when."""
+"""ONNX Runtime's own operators of classifiers for which 1.17.3, the oldest release tried, has
+kernels. No table says since when."""
 
 OLDEST_PHONE: Final = "1.17"
-"""Of ONNX Runtime: apps pin their runtime for years."""
+"""Oldest release of ONNX Runtime to expect on phones, since apps pin their runtime for years."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class RequiredRuntime:
-    """What a file needs.
+    """The runtime that a file needs.
 
     Attributes:
         name: `TFLite` or `ONNX Runtime`.
-        minimum: The oldest release that runs it rightly; None if not known.
-        reasons: Why, a phrase each: the release that is needed at least, and what needs it.
-        claimed: What the file itself says; None if nothing.
-        unknown: Operators of which no table knows the version.
-        known: The release that is needed at least, also where there may be a newer one; None if
+        minimum: The oldest release that runs it correctly; None if not known.
+        reasons: Phrases that each name a release and what needs it.
+        claimed: The release that the file itself states; None if it states none.
+        unknown: Operators whose version is in no table.
+        known: The oldest release by what is known, though a newer one may be needed; None if
             nothing is known. Not in JSON.
-        needed_by: What needs that release, a phrase each; not in JSON.
+        needed_by: Phrases that each name something that needs `known`; not in JSON.
     """
 
     name: Name
@@ -95,7 +95,7 @@ class RequiredRuntime:
 
 
 def of(graph: Graph) -> RequiredRuntime:
-    """Return what a file needs."""
+    """Return the oldest runtime that runs a file correctly."""
     match graph.model.format:
         case "tflite":
             return _tflite(graph)
@@ -106,7 +106,7 @@ def of(graph: Graph) -> RequiredRuntime:
 
 
 def parse(version: str) -> Version:
-    """Return a version for comparing; empty if it is none."""
+    """Return a version as numbers for comparison; empty if it is not a version."""
     numbers = [int(part) for part in version.split(".")[:3] if part.isdecimal()]
     while numbers and not numbers[-1]:
         numbers.pop()
@@ -114,7 +114,7 @@ def parse(version: str) -> Version:
 
 
 def misread_layers(graph: Graph) -> tuple[tuple[Layer, MisreadScales], ...]:
-    """Return layers that old runtimes take and compute wrongly, and which do."""
+    """Return layers that old runtimes compute wrongly without an error, each with the releases."""
     return tuple(
         (layer, layer.form.misread_scales)
         for layer in graph.layers
@@ -129,18 +129,18 @@ def misread_layers(graph: Graph) -> tuple[tuple[Layer, MisreadScales], ...]:
 
 
 def too_low_versions(graph: Graph) -> tuple[tuple[Operator, int], ...]:
-    """Return operators whose version is too low for their types, and the right version."""
+    """Return operators whose version is too low for their types, each with the right one."""
     too_low = []
     for operator in graph.model.operators if graph.model.format == "tflite" else ():
         needed = _needed_version(graph.model, operator)
-        # A version below 1 is no version of anything: the table of versions speaks of it.
+        # A version below 1 does not exist: the table of versions reports it.
         if needed is not None and 0 < operator.version < needed:
             too_low.append((operator, needed))
     return tuple(too_low)
 
 
 def unknown_types(graph: Graph) -> tuple[str, ...]:
-    """Return operators on weights of types that no version speaks of, each kind once."""
+    """Return operators whose weight type is covered by no version, each kind once."""
     names = []
     for operator in graph.model.operators if graph.model.format == "tflite" else ():
         if _needed_version(graph.model, operator) is None:
@@ -155,7 +155,7 @@ def _needed_version(model: Model, operator: Operator) -> int | None:
     """Return the version that an operator of a `.tflite` must have for its types.
 
     Returns:
-        0 if any will do; None if no version is known to take its weights.
+        0 if any version will do; None if no version is known to support its weights.
     """
     source = model.tensor(operator.input(0))
     if source is None or operator.domain:
@@ -185,7 +185,7 @@ def _several_scales(tensor: Tensor) -> bool:
 def _tflite(graph: Graph) -> RequiredRuntime:
     since: dict[str, list[str]] = {}
     unknown = []
-    # All codes count: a runtime refuses a file for one that it does not know, used or not.
+    # All codes count: a runtime refuses a file with an unknown one even if nothing uses it.
     for code in graph.model.codes:
         name = f"{code.kind} version {code.version}"
         release = OPERATOR_VERSIONS.get(code.kind, {}).get(code.version)
@@ -201,7 +201,7 @@ def _tflite(graph: Graph) -> RequiredRuntime:
     too_low = {(operator.kind, version) for operator, version in too_low_versions(graph)}
     for kind, version in sorted(too_low):
         release = OPERATOR_VERSIONS[kind][version]
-        since.setdefault(release, []).append(f"{kind} on types that version {version} takes")
+        since.setdefault(release, []).append(f"{kind} on types that need version {version}")
     if graph.model.outside:
         since.setdefault(OUTER_BUFFERS, []).append("weights behind the flatbuffer")
     unknown += unknown_types(graph)
@@ -224,7 +224,7 @@ def _onnx(graph: Graph) -> RequiredRuntime:
             (row[0] for row in OPSETS if model.ir_version <= row[2]), None
         ),
     }
-    # A runtime refuses an import that it does not know, used or not.
+    # A runtime refuses an unknown import even if nothing uses it.
     for code in model.codes:
         if code.domain == ML:
             needed[f"{ML} {code.version}"] = next(

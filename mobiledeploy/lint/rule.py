@@ -1,4 +1,4 @@
-"""What a rule of `inspect` is: a check of a model, with its id, severity, words and findings."""
+"""`Rule`: a check of a model, with its id, severity and words."""
 
 import dataclasses
 from collections.abc import Callable, Iterable
@@ -14,9 +14,9 @@ class Place:
     """A place where a rule is broken.
 
     Attributes:
-        where: The operator or tensor, by name.
-        found: What is there.
-        expected: What should be there; empty where the rule says it for all places.
+        where: Name of the operator or tensor.
+        found: What was found there.
+        expected: What was expected there; empty if the rule states it for all places.
     """
 
     where: str
@@ -29,13 +29,13 @@ class Finding:
     """A rule that a file breaks.
 
     Attributes:
-        rule: Id, explained in docs/lint.md.
+        rule: The rule's id, explained in docs/lint.md.
         severity: `error`: some runtime refuses the file or computes something else. `warning`:
             it costs accuracy, speed or old phones. `note`: worth knowing.
         title: What is wrong, in a few words.
-        places: Where, what was found and what was expected; at most `inspection.MOST_PLACES`.
-        count: How many places there are.
-        hint: How to mend it.
+        places: The places that break it; at most `inspection.MOST_PLACES`.
+        count: Number of all such places.
+        hint: How to fix it.
     """
 
     rule: str
@@ -48,15 +48,15 @@ class Finding:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """Something that a file should keep to.
+    """A rule that a file should follow.
 
     Attributes:
-        id: `MD` and three digits; never given to another rule.
-        severity: Of all its findings.
-        title: What is wrong where it is broken, in a few words.
-        expected: What should be there.
-        hint: How to mend it.
-        find: Gives every place where it is broken.
+        id: `MD` and three digits; never reused for another rule.
+        severity: Severity of all its findings.
+        title: What is wrong if it is broken, in a few words.
+        expected: What is expected instead.
+        hint: How to fix it.
+        find: Yields every place where it is broken.
     """
 
     id: str

@@ -1,9 +1,9 @@
-"""Since when TFLite knows each version of each built-in operator: data only.
+"""The TFLite release that introduced each version of each built-in operator, as data.
 
 Sources: `runtime_version.cc` of LiteRT, as of August 2026, in `tflite/converter/tools/versioning`,
-and for types `op_version.cc` beside it; TensorFlow had them in `tensorflow/lite/tools/versioning`.
-TensorFlow's converter takes from the same table what it writes into a file as
-`min_runtime_version`. TFLite counted its releases as TensorFlow does.
+and for types `op_version.cc` there; TensorFlow had them in `tensorflow/lite/tools/versioning`.
+TensorFlow's converter takes a file's `min_runtime_version` from the same table. TFLite's releases
+have TensorFlow's numbers.
 """
 
 from typing import Final
@@ -264,7 +264,7 @@ OPERATOR_VERSIONS: Final[dict[str, dict[int, str]]] = {
     "WHILE": {1: "1.15"},
     "ZEROS_LIKE": {1: "1.12"},
 }
-"""By operator and version, the first release of TFLite that runs it."""
+"""The first release of TFLite that runs it, by operator and version."""
 
 TYPE_VERSIONS: Final[dict[str, dict[str, int]]] = {
     "CONCATENATION": {"int8": 2, "int16": 3},
@@ -277,9 +277,8 @@ TYPE_VERSIONS: Final[dict[str, dict[str, int]]] = {
     "SUB": {"int8": 2},
     "TRANSPOSE": {"int8": 2, "int16": 5},
 }
-"""By operator and the type of its first input, the first version that takes it: of operators of
-image classifiers that have no module in `ops`. A module says it of its own, and is asked first.
-Some converters write lower versions."""
+"""The first version that supports the type of the first input, by operator and type, for operators
+of image classifiers without a module in `ops`. Some converters write lower versions."""
 
 DEQUANTIZE_CHANNELS: Final = 5
-"""Version of DEQUANTIZE that takes several scales."""
+"""First version of DEQUANTIZE that supports several scales."""

@@ -1,4 +1,4 @@
-"""Rules on the runtime that a file needs, or says that it needs."""
+"""Rules on the runtime that a file needs or claims to need."""
 
 from collections.abc import Iterator
 from typing import Final
@@ -18,7 +18,7 @@ def _false_claim(graph: Graph) -> Iterator[Place]:
     needs = required_runtime.of(graph)
     if needs.claimed is None or needs.known is None:
         return
-    # Where something is in no table, at least this release is needed.
+    # If something is in no table, a newer release may be needed than this one.
     if parse(needs.claimed) < parse(needs.known):
         yield Place(
             where="the file",
@@ -38,7 +38,7 @@ def _misread(graph: Graph) -> Iterator[Place]:
 
 def _unknown(graph: Graph) -> Iterator[Place]:
     for name in required_runtime.of(graph).unknown:
-        yield Place(where=name, found="in no table of versions")
+        yield Place(where=name, found="not in the table of versions")
 
 
 def _too_new(graph: Graph) -> Iterator[Place]:
@@ -54,7 +54,7 @@ def _too_low(graph: Graph) -> Iterator[Place]:
         yield Place(
             where=graph.model.named(operator),
             found=f"version {operator.version}",
-            expected=f"version {version}, which takes its types",
+            expected=f"version {version}, which supports its types",
         )
 
 
@@ -64,7 +64,7 @@ RULES: Final = (
         severity="note",
         title="no minimum runtime stated",
         expected="metadata entry min_runtime_version",
-        hint="apps that read it cannot warn before they load the model",
+        hint="apps cannot warn about an old runtime before they load the model",
         find=_no_claim,
     ),
     Rule(
@@ -79,7 +79,7 @@ RULES: Final = (
         id="MD303",
         severity="warning",
         title="silent trap: dense layer that TFLite 2.7 to 2.9 computes wrongly",
-        expected="one weight scale, or a version that they refuse",
+        expected="one weight scale, or a version that these releases refuse",
         hint="quantise the dense layer per tensor, or run it on TFLite 2.10 or newer only",
         find=_misread,
     ),
@@ -87,7 +87,7 @@ RULES: Final = (
         id="MD304",
         severity="note",
         title="version that no table knows",
-        expected="nothing: the minimum runtime stays unknown",
+        expected="a known version: without it the minimum runtime stays unknown",
         hint="try the file on the oldest runtime that the app ships with",
         find=_unknown,
     ),
@@ -95,7 +95,7 @@ RULES: Final = (
         id="MD305",
         severity="warning",
         title="newer than the runtimes on phones",
-        expected=f"operator set and IR version that ONNX Runtime {OLDEST_PHONE} takes: "
+        expected=f"operator set and IR version that ONNX Runtime {OLDEST_PHONE} supports: "
         "20 and 9 at most",
         hint="export with an older opset and set model.ir_version: few files need a new one",
         find=_too_new,
@@ -104,8 +104,8 @@ RULES: Final = (
         id="MD306",
         severity="warning",
         title="operator version too low for its types",
-        expected="the version from which the operator takes its types",
-        hint="older runtimes take the file and fail when it runs; `runs on` allows for that",
+        expected="the version from which the operator supports its types",
+        hint="older runtimes load the file but fail when it runs; `runs on` accounts for that",
         find=_too_low,
     ),
 )

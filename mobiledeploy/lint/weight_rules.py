@@ -1,4 +1,4 @@
-"""Rules on weights and biases: their grids, their codes."""
+"""Rules on weights and biases: their types, scales, zero points and codes."""
 
 from collections.abc import Iterator
 from typing import Final
@@ -11,11 +11,11 @@ from mobiledeploy.lint.layers import Layer, is_dynamic
 from mobiledeploy.lint.rule import Place, Rule
 
 BIAS_SCALE: Final = 1e-5
-"""Relative: far more than float32 rounds a product, far less than shows in any output."""
+"""Relative tolerance: far above float32 rounding, far below any effect on an output."""
 
 
 def _kernels(graph: Graph) -> Iterator[tuple[Layer, Tensor, Grid]]:
-    """Yield layers whose kernels are constant codes, the kernels, and their grids."""
+    """Yield layers whose kernels are constant codes, with kernel and grid."""
     for layer in graph.layers:
         kernel = layer.kernel
         if kernel is not None and kernel.grid is not None and kernel.tensor.dtype not in FLOATS:
@@ -25,7 +25,7 @@ def _kernels(graph: Graph) -> Iterator[tuple[Layer, Tensor, Grid]]:
 def _asymmetric(graph: Graph) -> Iterator[Place]:
     for layer, kernel, grid in _kernels(graph):
         zeros = grid.zero_point
-        # The uint8 scheme of 2018 has one zero point for a kernel, and kernels of its own.
+        # The uint8 scheme of 2018 has a zero point for each kernel, which its own kernels support.
         legacy = kernel.dtype == "uint8" and zeros.size == 1
         if zeros.any() and not legacy:
             channel = int(np.flatnonzero(zeros)[0])
@@ -81,7 +81,7 @@ def _bias_scale(graph: Graph) -> Iterator[Place]:
             continue
         expected = source[0] * kernel
         if scales is None:
-            yield Place(where=layer.where, found="bias scales that are no scales of its channels")
+            yield Place(where=layer.where, found="bias scales that do not fit its channels")
             continue
         off = np.abs(scales / expected - 1)
         worst = int(off.argmax())
@@ -120,7 +120,7 @@ def _bad_zero_points(graph: Graph) -> Iterator[Place]:
 
 def _other_types(graph: Graph) -> Iterator[Place]:
     types = (*NARROW, "int16", "float16", "bfloat16")
-    # Scales and zero points are no weights.
+    # Scales and zero points are not weights.
     grids = set(graph.model.scales)
     for operator in graph.model.operators:
         if operator.kind in {"QuantizeLinear", "DequantizeLinear"}:
@@ -133,7 +133,7 @@ def _other_types(graph: Graph) -> Iterator[Place]:
 
 def _hybrid(graph: Graph) -> Iterator[Place]:
     if graph.model.format != "tflite":
-        # A layer without its pair of operators is MD402.
+        # A layer without its QDQ pair is MD402.
         for layer in graph.layers:
             if is_dynamic(layer.operator) and layer.kernel is not None:
                 dtype = layer.kernel.tensor.dtype
@@ -178,7 +178,7 @@ RULES: Final = (
         severity="warning",
         title="one weight scale for all channels",
         expected="a scale for each output channel of a convolution",
-        hint="quantise per channel: MobileNets lose most of their accuracy without",
+        hint="quantise per channel: MobileNets lose most of their accuracy otherwise",
         find=_one_scale,
     ),
     Rule(
@@ -192,8 +192,8 @@ RULES: Final = (
     Rule(
         id="MD105",
         severity="error",
-        title="bias that is no int32 with zero point 0",
-        expected="int32 codes on the grid of the accumulator",
+        title="bias that is not int32 with zero point 0",
+        expected="int32 codes with the scale of the accumulator and zero point 0",
         hint="quantise the bias with input scale x weight scale",
         find=_bias_type,
     ),
@@ -201,14 +201,14 @@ RULES: Final = (
         id="MD106",
         severity="error",
         title="bias scale that is not input scale x weight scale",
-        expected="the accumulator's scale: kernels add bias codes without looking at their scale",
+        expected="the accumulator's scale: kernels add bias codes and ignore their scale",
         hint="quantise the bias again; ranges were changed after it was quantised",
         find=_bias_scale,
     ),
     Rule(
         id="MD107",
         severity="error",
-        title="scale that is no positive number",
+        title="scale that is not a positive number",
         expected="finite scales above 0",
         hint="a range was empty, or never calibrated: calibrate again",
         find=_bad_scales,
@@ -216,7 +216,7 @@ RULES: Final = (
     Rule(
         id="MD108",
         severity="error",
-        title="zero point that is no code",
+        title="zero point outside the codes of its type",
         expected="a code of the tensor's type",
         hint="the range does not contain 0: widen it so that it does",
         find=_bad_zero_points,
@@ -225,7 +225,7 @@ RULES: Final = (
         id="MD109",
         severity="note",
         title="weights of another type than int8 or float32",
-        expected="nothing: make sure that the phone's runtime has kernels for them",
+        expected="int8 or float32, or a runtime on the phone that has kernels for them",
         hint="see docs/lint.md on what runs where",
         find=_other_types,
     ),
@@ -233,16 +233,16 @@ RULES: Final = (
         id="MD110",
         severity="warning",
         title="integer weights, float activations",
-        expected="a file that is integer all through, or float all through",
-        hint="give the converter a representative data set: `mobiledeploy build` does",
+        expected="a file that is all integer or all float",
+        hint="give the converter a representative dataset, as `mobiledeploy build` does",
         find=_hybrid,
     ),
     Rule(
         id="MD111",
         severity="note",
         title="the uint8 scheme of 2018",
-        expected="int8, one weight scale a channel",
-        hint="convert the float model again with a present tool",
+        expected="int8, one weight scale per channel",
+        hint="convert the float model again with a current tool",
         find=_legacy,
     ),
 )

@@ -1,4 +1,4 @@
-"""From a configuration to a build folder.
+"""Run a build: from a configuration to a build folder.
 
 `build`: runs the stages in order.
 `preflight`: checks before the first photo is read.

@@ -41,12 +41,12 @@ def build(
     Args:
         config: The configuration; `defaults.decide` makes one.
         root: The build folder.
-        progress: Told what is being done.
+        progress: Called with what is being done.
         start: Run this stage and the later ones again, even if they are up to date.
 
     Returns:
-        The report. If the two files differ it says so, and the folder holds the stages' files but
-        no finished build: see `require`.
+        The report. If the two files differ, it says so, and the folder holds the stages' files but
+        no finished build; see `require`.
 
     Raises:
         RequestError: The request cannot be met: options, data or weights that do not fit.

@@ -61,19 +61,19 @@ def check_folders(config: BuildConfig, root: Path) -> None:
     build folder would be deleted when a stage begins.
 
     Raises:
-        RequestError: The build folder lies among the photos, or the weights in the build folder.
+        RequestError: The build folder is in the data folder, or the weights in the build folder.
     """
     if config.data != DIGITS:
         photos = files.user_path(config.data)
         if root.resolve().is_relative_to(photos.resolve()):
             raise RequestError(
-                f"the build folder {root} lies in the data folder {photos}",
-                hint="choose a folder outside of the photos with `--out`",
+                f"the build folder {root} is in the data folder {photos}",
+                hint="choose a folder outside the photos with `--out`",
             )
     weights = _file_of(config)
     if weights is not None and weights.resolve().is_relative_to(root.resolve()):
         raise RequestError(
-            f"the weights {weights} lie in the build folder {root}, where they would be deleted",
+            f"the weights {weights} are in the build folder {root}, where they would be deleted",
             hint="choose another folder with `--out`, or copy the weights out of this one",
         )
 

@@ -96,7 +96,7 @@ def run(
         inputs: Everything that the result depends on: configuration, digests, earlier results.
         action: Runs the stage; it writes into the folder that it is given.
         root: The build folder.
-        progress: Told when a result is reused.
+        progress: Called when a result is reused.
 
     Raises:
         StorageError: The folder cannot be written.

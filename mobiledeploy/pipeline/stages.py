@@ -237,7 +237,7 @@ def score_candidate(
         graph: The candidate.
         splits: Images of the validation and the test split.
         threads: Images that run at a time.
-        progress: Told before each split.
+        progress: Called before each split.
     """
     session = litert.load(tflite.write(graph, head="logits"), threads=threads)
     logits, scores = {}, {}

@@ -1,16 +1,16 @@
-"""What stands in an int8 model file, of either format and from any tool, in one common form.
+"""The layers of any int8 model file, of either format, in one common form.
 
 In comes a parsed file; out goes a `Reading`: layers with their integers in one layout, as
 `ops.stored` describes them. This room is tolerant: what it does not understand becomes an
-`unknown` layer with the operator's name. It runs nothing, and knows nothing of how two files
-compare. How a layer is read from an operator is known by the operator's module in `ops`.
+`unknown` layer with the operator's name. It runs nothing and compares nothing. Each operator's
+module in `ops` reads its own layers.
 
-`model`: what stands in a file, a `Reading`.
-`tflite`, `onnx`: from a parsed file to its reading, operator by operator.
-`tflite_others`, `onnx_others`: operators that are read, and that integer graphs do not have.
-`onnx_grids`: nodes that change what codes mean.
-`onnx_moves`: nodes that only move numbers around.
-`folding`: paddings and clamps as parts of the layers around them.
+`model`: `Reading`, the layers of a file with their integers.
+`tflite`, `onnx`: read the layers of a parsed file, operator by operator.
+`tflite_others`, `onnx_others`: operators that integer graphs do not have.
+`onnx_grids`: nodes that change the scale or range of codes.
+`onnx_moves`: nodes that only reorder or reshape tensors.
+`folding`: folds paddings and clamps into neighbouring layers.
 """
 
 from mobiledeploy.formats.model import Format

@@ -1,4 +1,4 @@
-"""Fold paddings, clamps and their like into the layers around them."""
+"""Fold separate PAD, RELU and Clip operators into neighbouring layers."""
 
 import dataclasses
 from collections import Counter
@@ -19,15 +19,15 @@ def finish(
     dtype: str,
     others: tuple[str, ...],
 ) -> Reading:
-    """Return the reading.
+    """Return a file's reading, with paddings and clamps folded and unused layers dropped.
 
     Args:
-        file: What was read.
+        file: The layers as they were read, one for each operator.
         kind: Format of the file.
-        producer: What it says about who wrote it.
-        source: What gives its output.
-        name: Of the output.
-        dtype: Of the output.
+        producer: The program that wrote the file, as it states it.
+        source: Index of the layer that gives the output.
+        name: Name of the output.
+        dtype: Type of the output.
         others: Names of further outputs.
     """
     layers, source = _folded(file.all(), source)
@@ -51,7 +51,7 @@ def _folded(layers: tuple[StoredLayer, ...], output: int) -> tuple[tuple[StoredL
         read.source for index in _alive(folded, output) for read in folded[index].reads
     )
     readers[output] += 1
-    # Where a layer's numbers come from once it is folded into the one before.
+    # The new index of each layer, which changes if it is folded into the one before.
     place = {INPUT: INPUT}
     for index, original in enumerate(layers):
         place[index] = index

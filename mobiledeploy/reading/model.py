@@ -1,4 +1,4 @@
-"""What stands in a model file: its layers, and in what numbers they compute."""
+"""`Reading`: the layers of a model file, in running order, with their integers."""
 
 import dataclasses
 from typing import Final, Literal, TypeAlias
@@ -15,18 +15,18 @@ _OTHER_TYPE: Final = "another type"
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Reading:
-    """What stands in a file.
+    """The layers of a file.
 
     Attributes:
-        format: Of the file.
-        producer: What the file says about who wrote it; may be empty.
-        input: The input as the world sees it, on the grid of the codes inside: for a float32
-            input, the grid to which the file quantises it.
-        output: Likewise; the grid is that of the last layer.
+        format: Format of the file.
+        producer: The program that wrote the file, as it states it; may be empty.
+        input: The file's input tensor, with the scale and zero point of the codes inside: for a
+            float32 input, those to which the file quantises it.
+        output: The file's output tensor, with the scale and zero point of the last layer.
         output_of: Index of the layer that gives the output.
         layers: In running order; those that do not reach the output are left out.
-        shape_only: Operators that only move numbers around (transposes, reshapes), by name.
-        other_outputs: Names of further outputs, which are not looked at.
+        shape_only: Names of operators that only reorder or reshape (transposes, reshapes).
+        other_outputs: Names of further outputs, which are not read.
     """
 
     format: Format
@@ -48,11 +48,11 @@ class Reading:
 
 
 def arithmetic(reading: Reading) -> Arithmetic:
-    """Return what a file's layers hand on to each other.
+    """Return in which kind of numbers a file's activations are.
 
     Returns:
-        `codes` if any of them are int8 or uint8 codes; `wider` if they are others, such as the
-        int16 of a 16x8 quantisation; else `floats`.
+        `codes` if any are int8 or uint8; `wider` if they are other integers, such as the int16 of
+        a 16x8 quantisation; else `floats`.
     """
     if any(layer.output.scale is not None for layer in reading.layers):
         return "codes"
@@ -64,7 +64,7 @@ def arithmetic(reading: Reading) -> Arithmetic:
 
 
 def packing(reading: Reading) -> Packing | None:
-    """Return how the weights of a file of floats are packed; None if they are not."""
+    """Return how the weights of a float file are packed; None if they are plain floats."""
     packings = {fault.packing for layer in reading.layers for fault in layer.faults}
     if "dynamic range" in packings or any(layer.op in _DYNAMIC_OPS for layer in reading.layers):
         return "dynamic range"

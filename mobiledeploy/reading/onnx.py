@@ -26,7 +26,7 @@ from mobiledeploy.reading.onnx_moves import dropout, identity, reshape, transpos
 from mobiledeploy.reading.onnx_others import OTHERS
 
 _COLOURS: Final = (1, 3, 4)
-"""Channels that an image may have: where they stand says which layout an input has."""
+"""Numbers of channels that an image may have: their axis tells NCHW from NHWC."""
 
 _OWN: Final[Mapping[str, ReadOnnx]] = {
     "Cast": cast,
@@ -46,7 +46,7 @@ _OWN: Final[Mapping[str, ReadOnnx]] = {
     "Transpose": transpose,
     "Unsqueeze": reshape,
 }
-"""Of nodes that compute nothing, or only change what codes mean."""
+"""Readers of nodes that compute nothing or only change the scale or range of codes."""
 
 _READERS: Final = {
     name: tuple(
@@ -54,17 +54,17 @@ _READERS: Final = {
     )
     for name in {*table.onnx_readers(), *OTHERS, *_OWN}
 }
-"""By an operator's name: the first that understands a node reads it."""
+"""Readers by operator name: the first that understands a node reads it."""
 
 
 def read_onnx(model: OnnxModel) -> Reading:
-    """Return the layers that stand in an `.onnx`, from whatever tool.
+    """Return the layers of an `.onnx`, written by any tool.
 
     Args:
-        model: The file.
+        model: The parsed file.
 
     Raises:
-        CorruptFileError: Its nodes contradict themselves: two write one tensor, say.
+        CorruptFileError: Its nodes contradict each other: two write one tensor, say.
         ConversionError: The file has several inputs, or its output does not depend on them.
     """
     require_supported(model)
@@ -136,7 +136,7 @@ def _unknown(
     opened = reader.add_layer(node, "unknown", activations, out, faults=faults)
     if first.real:
         return opened
-    # Of codes come codes, on a grid that nothing is said about.
+    # An unknown operator on codes gives codes, whose scale is not known.
     reader.bounds.pop(opened.source)
     return dataclasses.replace(opened, real=False)
 
@@ -152,7 +152,7 @@ def _type(tensor: FileTensor) -> str:
 
 
 def _sizes(tensor: FileTensor) -> tuple[int, ...]:
-    """Return the sizes of a tensor's dimensions, 0 for a free one."""
+    """Return the sizes of a tensor's dimensions, 0 for a dynamic one."""
     return tuple(max(size, 0) if isinstance(size, int) else 0 for size in tensor.shape or ())
 
 
@@ -169,6 +169,6 @@ def _finish(model: OnnxModel, reader: OnnxReader, output: OnnxActivation) -> Rea
     )
     last = dataclasses.replace(reading.output, axes=output.axes)
     if output.source not in reader.deduced or output.scale is not None:
-        # The outside reads the codes by the grid of the last converter.
+        # An app reads the codes by the scale of the last converter.
         last = dataclasses.replace(last, scale=output.scale, zero_point=output.zero_point)
     return dataclasses.replace(reading, output=last)

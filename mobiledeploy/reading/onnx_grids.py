@@ -1,4 +1,4 @@
-"""Read ONNX nodes that change what codes mean: quantise, dequantise, clip, scale, look up."""
+"""Read ONNX nodes that change the scale or range of codes, or look codes up in a table."""
 
 import dataclasses
 import math
@@ -21,11 +21,11 @@ from mobiledeploy.ops.onnx_weights import along, axis_of, weights_of
 from mobiledeploy.ops.stored import INPUT, LayerInput, StoredLayer, with_clamp
 
 _PLACES: Final = frozenset({schema.NUMBERS["int32"], schema.NUMBERS["int64"]})
-"""Types that places in a table have."""
+"""Types that indices into a table may have."""
 
 
 def quantise(reader: OnnxReader, node: OnnxOperator) -> OnnxValue | None:
-    """QuantizeLinear."""
+    """Read a QuantizeLinear."""
     value = reader.value(node, 0)
     if isinstance(value, OnnxConstant):
         return _stored(reader, node, value)
@@ -53,7 +53,7 @@ def quantise(reader: OnnxReader, node: OnnxOperator) -> OnnxValue | None:
 
 
 def _again(reader: OnnxReader, value: OnnxActivation, grid: OnnxGrid) -> bool:
-    """Whether a node puts on a grid what another one has put on the same grid already."""
+    """Whether a node quantises again what is already on the same grid."""
     if value.source == INPUT or not value.real or value.scale is not None:
         return False
     stored = reader.layers[value.source].output
@@ -61,7 +61,7 @@ def _again(reader: OnnxReader, value: OnnxActivation, grid: OnnxGrid) -> bool:
 
 
 def dequantise(reader: OnnxReader, node: OnnxOperator) -> OnnxValue | None:
-    """DequantizeLinear."""
+    """Read a DequantizeLinear."""
     value = reader.value(node, 0)
     if isinstance(value, OnnxConstant):
         return weights_of(reader, node, 0, axis=axis_of(node, value.values))
@@ -74,13 +74,13 @@ def dequantise(reader: OnnxReader, node: OnnxOperator) -> OnnxValue | None:
         if layers.input.scale is None:
             layers.input = dataclasses.replace(layers.input, scale=scale, zero_point=zero_point)
         elif reader.input_factor is not None and np.float32(1) / scale == reader.input_factor:
-            # A multiplication by the inverse scale stands before: here is the scale itself.
+            # A multiplication by the inverse scale comes before; here is the scale itself.
             layers.input = dataclasses.replace(layers.input, scale=scale)
     return dataclasses.replace(value, scale=scale, zero_point=zero_point, real=True, dtype="")
 
 
 def clip(reader: OnnxReader, node: OnnxOperator) -> OnnxValue | None:
-    """Clip and Relu, on real values or on codes."""
+    """Read a Clip or Relu, of real values or of codes."""
     value = reader.value(node, 0)
     if not isinstance(value, OnnxActivation):
         return None
@@ -95,7 +95,7 @@ def clip(reader: OnnxReader, node: OnnxOperator) -> OnnxValue | None:
 
 
 def rescale(reader: OnnxReader, node: OnnxOperator) -> OnnxValue | None:
-    """Mul and Div by a number: another scale of what is multiplied."""
+    """Read a Mul or Div by a number, which changes the scale of an activation."""
     activations = [
         place for place in (0, 1) if isinstance(reader.value(node, place), OnnxActivation)
     ]
@@ -114,7 +114,7 @@ def rescale(reader: OnnxReader, node: OnnxOperator) -> OnnxValue | None:
 
 
 def cast(reader: OnnxReader, node: OnnxOperator) -> TablePlaces | None:
-    """Cast codes to a type that places in a table have."""
+    """Read a Cast of codes to indices into a table."""
     value = reader.value(node, 0)
     if not isinstance(value, OnnxActivation) or value.real or not value.dtype:
         return None
@@ -122,7 +122,7 @@ def cast(reader: OnnxReader, node: OnnxOperator) -> TablePlaces | None:
 
 
 def look_up(reader: OnnxReader, node: OnnxOperator) -> OnnxValue | None:
-    """GatherElements and Gather of codes in a table of all of them: a layer of its own."""
+    """Read a Gather or GatherElements from a table of all 256 codes, which is a layer."""
     entries, places = reader.numbers(node, 0), reader.value(node, 1)
     if entries is None or entries.shape != (2 * OFFSET,) or node.attributes.get("axis", 0) != 0:
         return None
@@ -135,7 +135,7 @@ def look_up(reader: OnnxReader, node: OnnxOperator) -> OnnxValue | None:
     before = places.codes
     codes = entries.astype(np.int16) - OFFSET * (entries.dtype == np.uint8)
     if before.dtype == "int8":
-        # Places below 0 count from the end.
+        # Indices below 0 count from the end.
         codes = np.roll(codes, OFFSET)
     layer = reader.add_layer(node, "table", [before], before, table=codes.astype(np.int8))
     reader.deduced[layer.source] = _on_the_grid_of_its_reader
@@ -186,7 +186,7 @@ def _bounds(reader: OnnxReader, node: OnnxOperator) -> tuple[float, float]:
 
 
 def _stored(reader: OnnxReader, node: OnnxOperator, value: OnnxConstant) -> OnnxValue | None:
-    """Return the codes of constants that a file quantises only when it runs."""
+    """Return the codes of a constant that the file quantises at run time."""
     scales, zeros = reader.numbers(node, 1), reader.numbers(node, 2)
     if scales is None or value.values.dtype != np.float32 or not (scales > 0).all():
         return None

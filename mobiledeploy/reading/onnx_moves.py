@@ -1,4 +1,4 @@
-"""Read ONNX nodes that only move numbers around, of activations and of weights."""
+"""Read ONNX nodes that only reorder or reshape activations or weights."""
 
 import dataclasses
 import math
@@ -18,7 +18,7 @@ from mobiledeploy.ops.onnx_reading import (
 
 
 def transpose(reader: OnnxReader, node: OnnxOperator) -> OnnxValue | None:
-    """Transpose."""
+    """Read a Transpose."""
     value = reader.value(node, 0)
     rank = _rank(value)
     order = node.attributes.get("perm") or tuple(range(rank))[::-1]
@@ -42,7 +42,7 @@ def transpose(reader: OnnxReader, node: OnnxOperator) -> OnnxValue | None:
 
 
 def reshape(reader: OnnxReader, node: OnnxOperator) -> OnnxValue | None:
-    """Reshape, Flatten, Squeeze and Unsqueeze."""
+    """Read a Reshape, Flatten, Squeeze or Unsqueeze."""
     value = reader.value(node, 0)
     match value:
         case OnnxConstant():
@@ -65,7 +65,7 @@ def reshape(reader: OnnxReader, node: OnnxOperator) -> OnnxValue | None:
 
 
 def _in_a_row(reader: OnnxReader, node: OnnxOperator, places: TablePlaces) -> OnnxValue | None:
-    """Put places into one row, or what stands there back into the shape that it had."""
+    """Flatten indices into one row, or give the looked-up codes their old shape again."""
     numbers = reader.numbers(node, 1)
     if node.op != "Reshape" or numbers is None or numbers.ndim != 1:
         return None
@@ -80,15 +80,15 @@ def _in_a_row(reader: OnnxReader, node: OnnxOperator, places: TablePlaces) -> On
 
 
 def identity(reader: OnnxReader, node: OnnxOperator) -> OnnxValue | None:
-    """Identity."""
+    """Read an Identity."""
     return reader.value(node, 0)
 
 
 def dropout(reader: OnnxReader, node: OnnxOperator) -> OnnxValue | None:
-    """Dropout, which passes everything on unless a third input says that this is training."""
-    told = node.input(2) >= 0
+    """Read a Dropout, which does nothing unless its third input, training mode, is true."""
+    has_mode = node.input(2) >= 0
     training = reader.numbers(node, 2)
-    return None if told and (training is None or training.any()) else reader.value(node, 0)
+    return None if has_mode and (training is None or training.any()) else reader.value(node, 0)
 
 
 def _reshaped(
@@ -114,7 +114,7 @@ def _reshaped(
     if len(sizes) == 4 and value.axes == "NHWC" and channels and sizes[3]:
         high, wide = value.sizes[1:3]
         if sizes[1] == high and sizes[2] * sizes[3] == wide * channels:
-            # Pixels that lie side by side become channels of one, or the other way round.
+            # Neighbouring pixels become channels of one pixel, or the other way round.
             all_pixels = value.pixels * sizes[3]
             if all_pixels % channels == 0:
                 return _moved(
@@ -135,7 +135,7 @@ def _moved(reader: OnnxReader, node: OnnxOperator, value: OnnxActivation) -> Onn
 def _sizes(
     reader: OnnxReader, node: OnnxOperator, before: tuple[int, ...]
 ) -> tuple[int, ...] | None:
-    """Return the sizes after a node, 0 for the free batch; None where they are computed."""
+    """Return the sizes after a node, 0 for a dynamic batch; None where they are computed."""
     match node.op:
         case "Flatten":
             axis = int(node.attributes.get("axis", 1) or 0)
@@ -163,7 +163,7 @@ def _sizes(
 
 
 def _resolved(before: tuple[int, ...], wanted: list[int]) -> tuple[int, ...] | None:
-    """Return sizes with 0 (as before) and -1 (what is left) filled in."""
+    """Return sizes with 0 (unchanged) and -1 (the rest) filled in, as in a Reshape."""
     sizes = [
         before[place] if size == 0 and place < len(before) else size
         for place, size in enumerate(wanted)
@@ -174,7 +174,7 @@ def _resolved(before: tuple[int, ...], wanted: list[int]) -> tuple[int, ...] | N
         place = sizes.index(-1)
         known = math.prod(size for at, size in enumerate(sizes) if at != place and size)
         left = math.prod(size for size in before if size)
-        # Where the batch is free, what is left over at the first place is the batch.
+        # With a dynamic batch, a -1 in the first dimension is the batch.
         sizes[place] = 0 if place == 0 else (left // known if known else 0)
     if sizes and sizes[0] == 1 and before and before[0] == 0:
         sizes[0] = 0

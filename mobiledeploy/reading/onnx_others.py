@@ -1,4 +1,4 @@
-"""ONNX operators that are read for comparison only: integer graphs have none of them."""
+"""Read ONNX operators that occur in other tools' files but not in integer graphs."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ from mobiledeploy.ops.padding import output_size
 
 
 def _pool(reader: OnnxReader, node: OnnxOperator) -> OnnxValue | None:
-    """Read a pooling; of an average over the whole image it is `ops.mean` that knows."""
+    """Read a pooling; `ops.mean` reads averages over the whole image."""
     pooled = pool_of(reader, node)
     if pooled is None:
         return None
@@ -32,7 +32,7 @@ def _pool(reader: OnnxReader, node: OnnxOperator) -> OnnxValue | None:
 
 
 def _pad(reader: OnnxReader, node: OnnxOperator) -> OnnxValue | None:
-    """Pad with zeros, of images."""
+    """Read a Pad of an image with zeros."""
     value = reader.value(node, 0)
     amounts = node.attributes.get("pads")
     numbers = reader.numbers(node, 1)
@@ -58,7 +58,7 @@ def _pad(reader: OnnxReader, node: OnnxOperator) -> OnnxValue | None:
     out = dataclasses.replace(value, sizes=sizes)
     pads = before["H"], after["H"], before["W"], after["W"]
     opened = reader.add_layer(node, "pad", [value], out, pads=pads)
-    # Padding with real 0 keeps the grid: a convolution may read on without quantising again.
+    # Padding with real 0 keeps the grid: a convolution needs no QuantizeLinear in between.
     layer = reader.layers[opened.source]
     output = dataclasses.replace(
         layer.output, scale=value.scale, zero_point=value.zero_point, dtype="float32"
@@ -68,7 +68,7 @@ def _pad(reader: OnnxReader, node: OnnxOperator) -> OnnxValue | None:
 
 
 def _add_bias(reader: OnnxReader, node: OnnxOperator) -> OnnxValue | None:
-    """Add of a bias to the layer before."""
+    """Read an Add of a constant as the bias of the layer before."""
     a, b = reader.value(node, 0), reader.value(node, 1)
     activation, place = (a, 1) if isinstance(a, OnnxActivation) else (b, 0)
     bias = bias_of(reader, node, place)
@@ -104,4 +104,4 @@ OTHERS: Final[Mapping[str, ReadOnnx]] = {
     "Pad": _pad,
     "QLinearAveragePool": one_input(_pool),
 }
-"""By the operator's name."""
+"""Readers by the operator's name."""

@@ -25,17 +25,17 @@ from mobiledeploy.reading.model import Reading
 from mobiledeploy.reading.tflite_others import OTHERS, given_shape
 
 _MOST_SIGNATURES: Final = 16
-"""Converters write one."""
+"""Converters write one; a damaged file may state any number."""
 
 
 def read_tflite(model: TfliteModel) -> Reading:
-    """Return the layers that stand in a `.tflite`, from whatever tool.
+    """Return the layers of a `.tflite`, written by any tool.
 
     Args:
-        model: The file.
+        model: The parsed file.
 
     Raises:
-        CorruptFileError: Its tensors contradict themselves, or its signatures the graph.
+        CorruptFileError: Its tensors contradict each other, or its signatures the graph.
         ConversionError: The file has several subgraphs or inputs, or sparse weights.
     """
     require_supported(model)
@@ -71,7 +71,7 @@ def _read(
 ) -> None:
     sources = [index for index in operator.inputs if index in written]
     if not sources or not operator.outputs or min(operator.outputs) < 0:
-        return  # arithmetic on shapes, or on constants: of no layer that we compare
+        return  # arithmetic on shapes or constants, not on the image
     target = model.tensors[operator.outputs[0]]
     before = [layers.tensor(written[index]) for index in sources]
     moves = _only_moves(model, operator)
@@ -82,7 +82,7 @@ def _read(
         return
     real = written[sources[0]] == INPUT and before[0].dtype == "float32"
     if operator.builtin == "QUANTIZE" and real and before[0].scale is None:
-        # The border: from here on the input is known by its codes.
+        # The file quantises its float input here: from here on it is codes.
         codes = described(target)
         layers.input = dataclasses.replace(
             layers.input, scale=codes.scale, zero_point=codes.zero_point
@@ -108,7 +108,7 @@ def _read(
 
 
 def _layer(source: LayerSource) -> StoredLayer:
-    """Return the layer that an operator stands for; `unknown` if it is none that is understood."""
+    """Return the layer of an operator; of kind `unknown` if it is not understood."""
     name = source.operator.builtin
     module = table.reader_of_tflite(name)
     layer = None if module is None else module.layer_of_tflite(source)
@@ -118,11 +118,10 @@ def _layer(source: LayerSource) -> StoredLayer:
 
 
 def _with_stated_shape(source: LayerSource, layer: StoredLayer) -> StoredLayer:
-    """Return a layer with a fault if its file states another output than the operator gives.
+    """Return a layer, with a fault if the file states another output shape than it computes.
 
-    LiteRT computes the shapes of activations itself and never looks at the stated ones, so that a
-    file can state others: what is read from them would be of another network than the one that
-    runs.
+    LiteRT computes the shapes of activations itself and ignores the stated ones. Where they
+    differ, a reader that trusts the file would describe another network than the one that runs.
     """
     module, shapes = table.of_kind(layer.kind), [tensor.shape for tensor in source.inputs]
     given = (given_shape if module is None else module.given_shape)(layer, shapes)
@@ -141,9 +140,9 @@ def _with_stated_shape(source: LayerSource, layer: StoredLayer) -> StoredLayer:
 
 
 def _only_moves(model: TfliteModel, operator: TfliteOperator) -> bool:
-    """Whether an operator is a RESHAPE or SQUEEZE that leaves every pixel at its place.
+    """Whether an operator is a RESHAPE or SQUEEZE that moves no pixel to another position.
 
-    That is one that adds or drops axes of size 1, or makes a vector.
+    Such an operator adds or drops axes of size 1, or flattens.
     """
     if operator.builtin not in {"RESHAPE", "SQUEEZE"}:
         return False
@@ -158,7 +157,7 @@ def _only_moves(model: TfliteModel, operator: TfliteOperator) -> bool:
 def _wanted(
     model: TfliteModel, operator: TfliteOperator, before: tuple[int, ...], after: tuple[int, ...]
 ) -> tuple[int, ...]:
-    """Return the shape that a RESHAPE asks for; the stated one where it is computed."""
+    """Return the shape that a RESHAPE asks for; the stated one if that is not a constant."""
     sizes: Sequence[int] | None
     if operator.inputs[1:]:
         index = operator.input(1)
@@ -178,7 +177,7 @@ def _sides(shape: tuple[int, ...]) -> list[int]:
 
 
 def _same_codes(operator: TfliteOperator, before: StoredTensor, after: StoredTensor) -> bool:
-    """Whether a converter only stores the same codes otherwise."""
+    """Whether a QUANTIZE only changes the type of the codes, such as int8 to uint8."""
     return (
         operator.builtin == "QUANTIZE"
         and before.scale is not None
@@ -188,7 +187,7 @@ def _same_codes(operator: TfliteOperator, before: StoredTensor, after: StoredTen
 
 
 def _reshape(layers: LayersSoFar, source: int, target: StoredTensor) -> None:
-    """Take over the shape that a vector has without its empty axes."""
+    """Take over the shape of a vector whose axes of size 1 were dropped."""
     if source != INPUT and len(target.shape) == 1 and target.shape != (1,):
         output = layers[source].output
         if output.shape[:-1] == (1,) * (len(output.shape) - 1):
@@ -196,7 +195,7 @@ def _reshape(layers: LayersSoFar, source: int, target: StoredTensor) -> None:
 
 
 def _before_border(layers: LayersSoFar, source: int) -> int:
-    """Return what stands before a converter at the output that gives the same numbers."""
+    """Return the layer before a final DEQUANTIZE, or the given layer if it is none."""
     if source == INPUT:
         return source
     layer = layers[source]
@@ -204,17 +203,17 @@ def _before_border(layers: LayersSoFar, source: int) -> int:
 
 
 def _check_signatures(model: TfliteModel, sources: Mapping[int, int], output: int) -> None:
-    """Check that apps that go by the signatures get what everyone else gets.
+    """Check that running a signature gives the same output as running the graph.
 
-    A signature names inputs and outputs by their tensors' numbers, which need not be the graph's.
+    A signature names inputs and outputs by tensor indices, which may differ from the graph's.
 
     Args:
         model: The file.
-        sources: What tensors stand for, by number: the same for tensors with the same codes.
-        output: Number of the tensor that the graph gives.
+        sources: By tensor index, the layer that computes it: equal for tensors of equal codes.
+        output: Index of the graph's output tensor.
 
     Raises:
-        CorruptFileError: A signature takes or gives something else, or there are too many.
+        CorruptFileError: A signature takes or gives another tensor, or there are too many.
     """
     if len(model.calls) > _MOST_SIGNATURES:
         raise CorruptFileError(
@@ -226,7 +225,7 @@ def _check_signatures(model: TfliteModel, sources: Mapping[int, int], output: in
             (call.outputs, sources[output], "gives"),
         ):
             numbers = {number for _, number in entries}
-            # A tensor that nothing writes is left over from an operator that was taken out.
+            # A tensor that nothing writes is left over from an operator that was removed.
             named = {sources[number] for number in numbers if number in sources}
             if named and end not in named:
                 raise CorruptFileError(

@@ -1,4 +1,4 @@
-"""TFLite operators that are read for comparison only: integer graphs have none of them."""
+"""Read TFLite operators that occur in other tools' files but not in integer graphs."""
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
@@ -13,7 +13,7 @@ from mobiledeploy.ops.tflite_reading import UINT8_OFFSET, LayerSource, clamped
 
 
 def _pool(source: LayerSource) -> StoredLayer:
-    """Return a pooling; of an average over the whole image it is `ops.mean` that knows."""
+    """Return a pooling; `ops.mean` reads averages over the whole image."""
     operator, before = source.operator, source.inputs[0]
     strides = operator.option("stride_h"), operator.option("stride_w")
     window = operator.option("filter_height"), operator.option("filter_width")
@@ -37,7 +37,7 @@ def _pad(source: LayerSource) -> StoredLayer:
     layer = dataclasses.replace(source.layer, kind="pad", pads=(top, bottom, left, right))
     before = source.inputs[0]
     if (before.scale, before.zero_point) != (layer.output.scale, layer.output.zero_point):
-        layer = with_fault(layer, "padding", "padding moves no code to another grid")
+        layer = with_fault(layer, "padding", "a padding cannot change scale or zero point")
     value = source.constant(2)
     if value is not None and value.size and not _is_zero(value.ravel()[0], layer.output):
         detail = f"pads with {value.ravel()[0]}, which is not real 0"
@@ -46,20 +46,20 @@ def _pad(source: LayerSource) -> StoredLayer:
 
 
 def _is_zero(value: np.generic, tensor: StoredTensor) -> bool:
-    """Whether a number of a tensor's type stands for real 0."""
+    """Whether a code of a tensor's type means real 0."""
     if tensor.zero_point is None or not isinstance(value, np.integer):
         return bool(value == 0)
     return int(value) - UINT8_OFFSET * isinstance(value, np.uint8) == tensor.zero_point
 
 
 def _relu(source: LayerSource) -> StoredLayer:
-    """Return an activation that stands by itself."""
+    """Return a separate activation operator as a clamp."""
     layer = dataclasses.replace(source.layer, kind="clamp")
     return clamped(layer, "relu" if source.operator.builtin == "RELU" else "relu6")
 
 
 def _conversion(source: LayerSource) -> StoredLayer:
-    """Return what puts numbers on a grid, or takes codes off it."""
+    """Return a QUANTIZE or DEQUANTIZE."""
     return dataclasses.replace(source.layer, kind=source.operator.builtin.lower())
 
 
@@ -73,11 +73,11 @@ OTHERS: Final[Mapping[str, Callable[[LayerSource], StoredLayer]]] = {
     "RELU": _relu,
     "RELU6": _relu,
 }
-"""By the name in the schema's `BuiltinOperator`."""
+"""Readers by the name in the schema's `BuiltinOperator`."""
 
 
 def given_shape(layer: StoredLayer, shapes: Sequence[Shape]) -> Shape | None:
-    """Return the shape that one of these gives; see `ops.operator.Operator.given_shape`."""
+    """Return the shape that one of these layers computes; see `ops.operator.Operator`."""
     before = shapes[0]
     match layer.kind:
         case "average_pool" | "max_pool" if len(before) == 3:

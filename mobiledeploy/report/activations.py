@@ -28,7 +28,7 @@ CODES = 256
 
 @dataclasses.dataclass(slots=True, eq=False)
 class _Statistics:
-    """Sums over the images so far, of one tensor."""
+    """Running sums of one tensor over the images so far."""
 
     counts: npt.NDArray[np.int64]
     low: float = math.inf
@@ -55,7 +55,7 @@ def measure(
         names: Names of the images.
         kernels: Real weights for the float32 run.
         threads: Images that run at a time.
-        progress: Told after every image.
+        progress: Called after every image.
 
     Raises:
         ConversionError: Real values go beyond float32.

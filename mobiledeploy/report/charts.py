@@ -1,6 +1,6 @@
 """Geometry of the page's charts, in a box of 100 by 100 with 0, 0 at the top left.
 
-The templates draw them as inline SVG that stretches with the page. All text is HTML beside the
+The templates draw them as inline SVG that stretches with the page. All text is HTML next to the
 chart, where it keeps its size. A chart library would not help: Plotly's script adds megabytes to
 each page, and Matplotlib draws text as curves, which neither themes nor screen readers follow.
 """
@@ -15,14 +15,14 @@ SIDE: Final = 100.0
 GAP: Final = 0.2
 """Share of a bar's place that stays empty."""
 CODES_PER_BAR: Final = 4
-"""Codes that a bar of a histogram sums up."""
+"""Codes that one bar of a histogram counts together."""
 MOST_BARS: Final = 120
 """Most bars of a histogram of differences."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Bar:
-    """A bar that stands on the bottom of the box."""
+    """A bar that begins at the bottom of the box."""
 
     x: float
     y: float
@@ -76,7 +76,7 @@ def steps(histogram: Sequence[tuple[int, int]]) -> list[int]:
 def outline(counts: Sequence[int]) -> str:
     """Return the SVG path of a histogram of codes.
 
-    Heights are square roots of the counts, so that the tails can be seen beside the peak.
+    Heights are square roots of the counts, so that the tails are visible next to the peak.
     """
     sums = [
         math.sqrt(sum(counts[start : start + CODES_PER_BAR]))
@@ -91,7 +91,7 @@ def outline(counts: Sequence[int]) -> str:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class DrawnInterval:
-    """An interval and a value inside it, as places from left to right."""
+    """An interval and a value inside it, as positions from left to right."""
 
     low: float
     value: float

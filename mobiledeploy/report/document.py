@@ -135,7 +135,7 @@ class ExampleImage:
             codes of the diverging layer; 0 for a mistake.
         first: A participant; empty unless `why` is `difference`.
         second: The participant that it differs from; empty unless `why` is `difference`.
-        exact: Whether what is compared has to be equal.
+        exact: Whether the compared values must be equal.
         png: The image at the network's size, a PNG file in base64.
     """
 
@@ -247,7 +247,7 @@ class Latency:
     Attributes:
         cpu: Name of this machine's CPU.
         runs: Number of timed runs of each file.
-        lines: One latency a file.
+        lines: One latency for each file.
     """
 
     cpu: str
@@ -270,10 +270,10 @@ class Report:
         shown: Images that the page shows.
         activations: Statistics of the activations; None where no file has an int8 graph of
             supported layers.
-        activations_missing: Why there are none; empty if there are.
+        activations_missing: Why `activations` is None; empty if it is not.
         cost: Cost of the int8 graph; None where no file has one of supported layers.
         latency: Latency of both files.
-        checks: The result of `inspect`, one a file.
+        checks: The result of `inspect` for each file.
         manifest: The build's manifest; None for two files without a build.
     """
 

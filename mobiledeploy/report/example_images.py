@@ -56,7 +56,7 @@ def _mistakes(observed: Observed) -> list[ExampleImage]:
 
 
 def _differences(observed: Observed) -> list[ExampleImage]:
-    """Return the images that runtimes differ on most, what has to be equal first."""
+    """Return the images on which runtimes differ most, those that must be equal first."""
     pairs = sorted(
         (pair for pair in observed.report.matrix if pair.worst),
         key=lambda pair: (not must_equal(observed.report, pair), -pair.max_logits_lsb),
@@ -79,7 +79,7 @@ def _differences(observed: Observed) -> list[ExampleImage]:
 
 
 def must_equal(report: VerifyReport, pair: Comparison) -> bool:
-    """Return whether two participants have to give equal logits."""
+    """Return whether two participants must give equal logits."""
     exact = {row.name for row in report.participants if row.exact}
     return {pair.first, pair.second} <= exact
 

@@ -1,4 +1,4 @@
-"""The report's part on the int8 graph of a `.tflite`: its activations on images, its cost."""
+"""Measure the int8 graph of a `.tflite` for the report: its activations on images, its cost."""
 
 import dataclasses
 import math
@@ -28,13 +28,13 @@ from mobiledeploy.verify.outputs.image_sets import ImageSet
 from mobiledeploy.verify.pair import Observed
 
 MACS: Final = 2e9
-"""Multiplications that the oracle may take for all images: some seconds on one core."""
+"""Most multiply-accumulates of the oracle for all images: some seconds on one core."""
 FEWEST, MOST = 2, 64
 """Smallest and largest number of images that activations are measured on."""
 LARGEST: Final = 2**26
 """Most elements of all tensors together: ten times those of a MobileNet."""
 MOST_MACS: Final = 1e10
-"""Most multiplications for one image: more than ten times those of a MobileNet."""
+"""Most multiply-accumulates for one image: more than ten times those of a MobileNet."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +55,7 @@ def report_on_graph(
         observed: The files and the images; labelled images are preferred.
         network: The float network of the build; None if it is not known.
         threads: Images that run at a time.
-        progress: Told after every image.
+        progress: Called after every image.
     """
     file = next((file for file in observed.files if file.format == "tflite"), None)
     if file is None:
@@ -139,7 +139,7 @@ def _order(op: str) -> tuple[int, ...]:
 
 
 def graph_cost(graph: IntegerGraph) -> GraphCost:
-    """Return what an int8 graph costs for one image."""
+    """Return the cost of an int8 graph for one image."""
     counted = cost(_architecture(graph))
     names = {str(number): node.output.name for number, node in enumerate(graph.nodes)}
     lines = tuple(

@@ -1,7 +1,6 @@
 """Make the report of a verification.
 
-The report holds the result of `verify`, measurements of the two files, and what `inspect` says of
-them.
+The report holds the results of `verify` and of `inspect`, with measurements of the two files.
 """
 
 import datetime as dt
@@ -34,7 +33,7 @@ def of_build(
         observed: Result of `verify` with `Options.keep`, without which it holds no single images.
         root: The build folder.
         threads: Images that run at a time.
-        progress: Told what is being done.
+        progress: Called with what is being done.
 
     Raises:
         CorruptFileError: A file cannot be read, or a runtime crashes on it.

@@ -106,7 +106,7 @@ def _kilo(value: int, unit: str = "B") -> "Markup":
 
 
 def _layer(name: str) -> str:
-    """Return a layer's name; of several names that a converter joined by `;` the first."""
+    """Return a layer's name, the first of several that a converter joined by `;`."""
     return name.partition(";")[0]
 
 
@@ -139,7 +139,7 @@ def _label(number: int, classification: Classification | None) -> "str | Markup"
 
 
 def _table(classification: Classification) -> list[list[int]]:
-    """Return the confusion matrix: a row a true class, a column a predicted one."""
+    """Return the confusion matrix: rows are true classes, columns predicted ones."""
     counts = [[0] * classification.classes for _ in range(classification.classes)]
     for cell in classification.confusion:
         counts[cell.label][cell.predicted] = cell.images
@@ -153,7 +153,7 @@ def _confusions(classification: Classification) -> list[Confusion]:
 
 
 def _heading(report: VerifyReport) -> str:
-    """Return the verdict in a line; it says "the same function" only if that was proven."""
+    """Return the verdict in a line, which says "the same function" only if that was proven."""
     if report.float_comparisons:
         how = "agree within" if report.holds else "differ by more than"
         return f"The two files {how} float rounding"

@@ -1,18 +1,18 @@
-"""Runtimes that can execute a file: one module each, listed in `table`.
+"""Runtimes that run a file: one module each, listed in `table`.
 
-In come a model's bytes and int8, uint8 or float32 batches; out go its output tensors. This room
-knows nothing of what the numbers mean.
+In come a model's bytes and int8, uint8 or float32 batches; out go its output tensors, without any
+interpretation.
 
-* `table`: all runtimes, and which of them run a format.
-* `litert_xnnpack`, `litert_builtin`, `litert_reference`, `numpy_oracle`: those of a `.tflite`.
-* `ort_optimised`, `ort_unoptimised`: those of an `.onnx`.
+* `table`: lists all runtimes, and selects those of a format.
+* `litert_xnnpack`, `litert_builtin`, `litert_reference`, `numpy_oracle`: runtimes of `.tflite`.
+* `ort_optimised`, `ort_unoptimised`: runtimes of `.onnx`.
 * `litert`: sessions of LiteRT, with any of its kernels.
 * `ort`: sessions of ONNX Runtime.
-* `batches`: what all sessions do with a batch.
+* `batches`: checks batches and runs them in pieces, for all sessions.
 * `saturation`: keeps ONNX Runtime's int8 products from overflowing on x86 without VNNI.
-* `child`: files run in processes of their own.
-* `child_worker`: what such a process does.
-* `cpu`: what this machine's processor can do.
+* `child`: runs files in child processes.
+* `child_worker`: the program of such a child process.
+* `cpu`: name and architecture of this machine's CPU.
 """
 
 import dataclasses
@@ -32,9 +32,9 @@ class TensorInfo:
     """An input or output of a loaded model.
 
     Attributes:
-        name: In the file.
+        name: The tensor's name in the file.
         dtype: int8, uint8 or float32.
-        shape: Of one image, without the batch.
+        shape: Shape for one image, without the batch.
     """
 
     name: str
@@ -47,10 +47,9 @@ class Session(Protocol):
 
     Attributes:
         runtime: The runtime's name and version, such as `LiteRT 2.3.0 (XNNPACK)`.
-        options: What the runtime was told to do, where results depend on it: an app has to tell
-            its own the same.
-        inputs: In the file's order; one, but for a layer that was cut out of a file.
-        outputs: In the file's order.
+        options: Session options that change results: an app must set the same.
+        inputs: The inputs in the file's order; one, except for a layer that was cut out of a file.
+        outputs: The outputs in the file's order.
     """
 
     runtime: str
@@ -60,7 +59,7 @@ class Session(Protocol):
 
     @property
     def output_names(self) -> tuple[str, ...]:
-        """One an output."""
+        """The names of the outputs, in their order."""
         ...
 
     @property
@@ -72,17 +71,17 @@ class Session(Protocol):
         """Return every output for a batch of any size, shape (batch, ...).
 
         Args:
-            *batches: One an input, all of one size.
+            *batches: One batch for each input, all of the same size.
 
         Raises:
             RequestError: A batch is empty, or of another type or shape than its input.
-            RuntimeDiedError: The runtime died in its child process.
+            RuntimeDiedError: The runtime crashed in its child process.
         """
         ...
 
 
 class Load(Protocol):
-    """Loads a file."""
+    """A function that loads a file into a session."""
 
     def __call__(
         self,
@@ -92,18 +91,17 @@ class Load(Protocol):
         inner_threads: int = 1,
         inputs: int = 1,
     ) -> Session:
-        """Return a session, which gives all outputs of a file.
+        """Return a session, which returns all outputs of a file.
 
         Args:
-            model: The file. A stranger's file belongs into `child.Children`, which load it the
-                same way.
-            threads: Images that run at a time.
-            inner_threads: That share each operator.
-            inputs: How many the file has.
+            model: The file. Load untrusted files with `child.Children` instead.
+            threads: How many images run at a time.
+            inner_threads: How many threads share each operator.
+            inputs: How many inputs the file has.
 
         Raises:
             CorruptFileError: The file is damaged, or the runtime refuses it.
-            ConversionError: The runtime does not run such files.
+            ConversionError: The runtime cannot run this file.
             RequestError: The file has another number of inputs.
         """
         ...
@@ -111,13 +109,13 @@ class Load(Protocol):
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class FileLayer:
-    """A layer of a file, as a runtime may be asked about it.
+    """Identifies a layer of a file for `Runtime.kernel_reasons`.
 
     Attributes:
-        name: Of the tensor that it writes.
-        operator: As the file calls it, such as `CONV_2D`.
+        name: Name of the tensor that it writes.
+        operator: The operator's name in the file, such as `CONV_2D`.
         kind: What it computes, such as `conv`.
-        weights: Name of the tensor of its weights; empty where it has none.
+        weights: Name of its weights tensor; empty if it has none.
     """
 
     name: str
@@ -131,12 +129,12 @@ KernelReasons: TypeAlias = Callable[[bytes, Sequence[FileLayer]], list[tuple[str
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Budget:
-    """How many images of a set a slow runtime takes.
+    """Limits how many images of a set a slow runtime runs.
 
     Attributes:
-        macs: Multiplications that it may spend on a set, where time is short: about a second.
-        fewest: Images that it takes in any case.
-        most: Images that it takes at most, however small the network is.
+        macs: Multiply-accumulates that it may spend on a set: about one second of work.
+        fewest: Fewest images that it runs, however large the network is.
+        most: Most images that it runs, however small the network is.
     """
 
     macs: float
@@ -144,42 +142,43 @@ class Budget:
     most: int = 64
 
     def images(self, macs: int, *, factor: int = 1) -> int:
-        """Return how many images of each set it takes.
+        """Return how many images of each set the runtime runs.
 
         Args:
-            macs: Multiplications an image.
-            factor: How many times more may be spent.
+            macs: Multiply-accumulates of the network for one image.
+            factor: Multiplies the budget.
         """
         return int(min(self.most * factor, max(self.fewest, self.macs * factor / max(macs, 1))))
 
 
 def never() -> bool:
-    """Say no: most runtimes' sums do not overflow."""
+    """Return False: most runtimes' sums do not overflow."""
     return False
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Runtime:
-    """One way in which files of a format can be run.
+    """One way to run files of a format: an engine with a choice of kernels.
 
     Attributes:
-        name: Short and unique.
-        module: That holds it as `RUNTIME`: a child process imports nothing else.
-        title: Unique, for people.
-        engine: Whose it is, for people: `LiteRT`.
-        kernels: Whose kernels compute convolutions, for people: `XNNPACK`.
-        format: Of the files that it runs.
-        primary: Whether apps use it; of each format one.
-        exact: Whether it uses the arithmetic of the primary runtime, so that it has to give the
-            same logits, bit for bit. The others round differently by design.
-        budget: How many images it takes; None: all.
-        partial: Whether it runs some files of the format only: others are left out with a
+        name: Short, unique name.
+        module: Module that holds it as `RUNTIME`; a child process imports only this one.
+        title: Unique title for messages.
+        engine: Name of the engine for messages: `LiteRT`.
+        kernels: Name of the library that computes convolutions, for messages: `XNNPACK`.
+        format: Format of the files that it runs.
+        primary: Whether apps use it; each format has one primary runtime.
+        exact: Whether it has the arithmetic of the primary runtime, so that its logits must be
+            equal, bit for bit. Other runtimes round differently by design.
+        budget: Limits how many images it runs; None: no limit.
+        partial: Whether it runs only some files of the format, and refuses others with a
             `ConversionError`.
-        load: Loads a file.
-        saturates: Whether its int8 products overflow on this CPU unless it is told otherwise.
-        saturation_option: What tells it so; empty where no CPU needs it. Our sessions tell it.
-        kernel_reasons: From a file and its layers: for each layer, why the kernel that runs it is
-            not the one that the proofs are about. None: its kernels are not known.
+        load: Loads a file into a session.
+        saturates: Returns whether its int8 products overflow on this CPU without the option.
+        saturation_option: Session option that prevents the overflow, which our sessions set; empty
+            if no CPU needs it.
+        kernel_reasons: From a file and its layers, returns for each layer why another kernel runs
+            it than the proven one. None if the runtime's kernels are not known.
     """
 
     name: str

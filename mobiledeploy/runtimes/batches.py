@@ -1,4 +1,4 @@
-"""What all sessions do with a batch: check it, run it in pieces on several threads."""
+"""Check batches, then run them in pieces on several threads."""
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -12,14 +12,14 @@ from mobiledeploy.runtimes import Array, TensorInfo
 Input = TypeVar("Input")
 
 PIECE: Final = 8
-"""Images a call: larger pieces fall out of the caches, smaller ones pay more for each call."""
+"""Images per call: larger pieces do not fit the CPU caches, smaller ones add overhead."""
 
 
 def check(batches: Sequence[Array], expected: Sequence[TensorInfo]) -> None:
-    """Check that batches are what a model takes.
+    """Check that batches have the type and shape of a model's inputs.
 
     Raises:
-        RequestError: Names the type and shape that were expected and received.
+        RequestError: They do not; the message names the expected and received type and shape.
     """
     if len(batches) != len(expected) or len({len(batch) for batch in batches}) != 1:
         sizes = ", ".join(str(len(batch)) for batch in batches)
@@ -36,7 +36,7 @@ def check(batches: Sequence[Array], expected: Sequence[TensorInfo]) -> None:
 
 
 def require_count(inputs: Sequence[Input], expected: int) -> Sequence[Input]:
-    """Return the inputs of a model that has as many as are expected.
+    """Return the inputs of a model after checking their number.
 
     Raises:
         RequestError: It has more, or fewer.
@@ -56,10 +56,10 @@ def run_in_pieces(
     """Return the outputs for whole batches.
 
     Args:
-        batches: One an input; at least one image.
-        run: Given the number of a worker in 0..threads-1 and at most `PIECE` images; calls
+        batches: One batch for each input; at least one image.
+        run: Called with the number of a worker, 0..threads-1, and at most `PIECE` images; calls
             with the same number never overlap.
-        threads: Workers.
+        threads: Number of workers.
     """
     pieces = [
         [batch[start : start + PIECE] for batch in batches]

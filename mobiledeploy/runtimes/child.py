@@ -1,12 +1,11 @@
-"""Run files in child processes, one for each runtime, because native runtimes die of some files.
+"""Run files in child processes, one for each runtime, because some files crash a runtime.
 
-LiteRT trusts a `.tflite` and reads outside of it, or finds a sum too large and aborts: either ends
-the process. Here the process that ends is a child, which ran nothing but that runtime; it also has
-a limit of memory, and of time for each request. After a death the next load starts another one.
+LiteRT trusts a `.tflite`: it may read outside the file or abort on a sum that is too large, which
+ends the process. A child runs only one runtime, with limits of memory and of time per request.
+After a crash the next load starts a new child.
 
-A child is given up on when it works too long: by its processors' time, not by the clock. A busy
-machine is no fault of a file. Where the system does not tell that time, and for a process that
-only waits, the clock counts.
+The time limit counts CPU time, so that a busy machine does not fail a file. If the system does not
+report CPU time, or the process only waits, a longer limit of wall-clock time applies.
 """
 
 import dataclasses
@@ -30,12 +29,12 @@ from mobiledeploy.runtimes.batches import check
 from mobiledeploy.runtimes.child_worker import BrokenMessageError, receive, send
 
 LOAD_SECONDS: Final = 25.0
-"""Of a processor's time, as all of these; several times what the largest network needs."""
+"""CPU seconds to load a file: several times what the largest network needs."""
 IMAGE_SECONDS: Final = 5.0
-"""Allowed for each image of a batch, on top of the seconds for loading: the slowest kernels take
-two for a large network."""
+"""CPU seconds for each image of a batch, on top of those for loading: the slowest kernels take two
+for a large network."""
 MOST_SECONDS: Final = 300.0
-"""Allowed for any request: a file that hangs is given up then, however many images it got."""
+"""Most CPU seconds for any request, however many images it has: then a file counts as hanging."""
 
 _BOOT: Final = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
@@ -43,16 +42,16 @@ _BOOT: Final = (
 )
 _ERRORS: Final = {error.exit_status: error for error in MobileDeployError.__subclasses__()}
 CLOCK_FACTOR: Final = 6
-"""Times as long as a process may work, by the clock: others may keep the processors busy."""
+"""Wall-clock limit as a multiple of the CPU limit: other processes may use the CPUs."""
 PIPE_BYTES: Final = 1 << 20
-"""What a pipe holds where the system can be told: a batch in one go, not in pieces of 64 kB."""
+"""Capacity of a pipe, if the system can set it: a batch at once instead of pieces of 64 kB."""
 _LONGEST_PAUSE: Final = 1.0
 
 
 class Children:
-    """Processes that load and run files, one a runtime; also a context manager.
+    """Processes that load and run files, one for each runtime; also a context manager.
 
-    Several threads may use the sessions; a process answers one after the other.
+    Several threads may use the sessions; a process answers requests one at a time.
     """
 
     def __init__(
@@ -65,9 +64,9 @@ class Children:
         """Start processes; others start when they are needed.
 
         Args:
-            start: See the method.
-            load_seconds: How long a processor may work to load a file.
-            image_seconds: And for an image of a batch, on top.
+            start: Runtimes whose processes start now.
+            load_seconds: CPU seconds to load a file.
+            image_seconds: Further CPU seconds for each image of a batch.
         """
         self._load_seconds, self._image_seconds = load_seconds, image_seconds
         self._lock = threading.Lock()
@@ -81,7 +80,7 @@ class Children:
         self.close()
 
     def start(self, runtimes: Sequence[Runtime]) -> None:
-        """Start processes that will be needed: they import while the caller goes on."""
+        """Start processes early: they import the runtimes while the caller goes on."""
         for runtime in runtimes:
             self._process(runtime)
 
@@ -99,18 +98,18 @@ class Children:
         """Return a session; see `runtimes.Load`.
 
         Args:
-            runtime: That runs the file.
+            runtime: The runtime that runs the file.
             model: The file.
-            threads: Images that run at a time.
-            inner_threads: That share each operator.
-            inputs: How many the file has.
-            name: Of the file, for messages.
-            hint: What to say if the runtime dies.
+            threads: How many images run at a time.
+            inner_threads: How many threads share each operator.
+            inputs: How many inputs the file has.
+            name: The file's name for messages.
+            hint: Hint of the error if the runtime crashes.
 
         Raises:
             CorruptFileError: The file is damaged, or the runtime refuses it.
-            ConversionError: The runtime does not run such files.
-            RuntimeDiedError: The runtime died of it, took too much memory or too long.
+            ConversionError: The runtime cannot run this file.
+            RuntimeDiedError: The runtime crashed, took too much memory or too long.
         """
         wanted = {"threads": threads, "inner_threads": inner_threads, "inputs": inputs}
         return self._load(runtime, model, wanted, name, hint, scratch=False)
@@ -118,9 +117,9 @@ class Children:
     def once(
         self, runtime: Runtime, model: bytes, batches: Sequence[Array], *, name: str = "the file"
     ) -> tuple[Array, ...]:
-        """Return the outputs of a file that is run once; see `load` for the rest.
+        """Return the outputs of a file that is run once; see `load` for arguments and errors.
 
-        It runs apart from the sessions that are open: they outlive it.
+        It runs in a process of its own: a crash does not end the open sessions.
         """
         wanted = {"threads": 1, "inner_threads": 1, "inputs": len(batches)}
         session = self._load(runtime, model, wanted, name, None, scratch=True)
@@ -137,21 +136,21 @@ class Children:
         name: str = "the file",
         hint: str | None = None,
     ) -> bytes:
-        """Return a copy of a file that also gives out tensors which it computes on the way.
+        """Return a copy of a file with inner tensors as further outputs.
 
-        It is made in the runtime's process: what tells the types of tensors is C++.
+        The copy is made in the runtime's process, since ONNX's type inference is C++.
 
         Args:
-            runtime: In whose process the copy is made; it is for any runtime of the format.
+            runtime: The runtime whose process makes the copy; others can run the copy too.
             model: The file.
-            tensors: Their names.
-            name: Of the file, for messages.
-            hint: What to say if the process dies.
+            tensors: Names of the inner tensors.
+            name: The file's name for messages.
+            hint: Hint of the error if the process crashes.
 
         Raises:
             CorruptFileError: The file is damaged.
             ConversionError: There is no such tensor.
-            RuntimeDiedError: The process died of it.
+            RuntimeDiedError: The process crashed.
         """
         _, (copy,) = self._process(runtime).ask(
             {"do": "tap", "tensors": list(tensors)},
@@ -173,7 +172,7 @@ class Children:
     ) -> list[tuple[str, ...]]:
         """Return why a file's layers run in other kernels than the proven ones.
 
-        See `runtimes.Runtime.kernel_reasons`, and `load` for the rest.
+        See `runtimes.Runtime.kernel_reasons`, and `load` for arguments and errors.
         """
         fields = [dataclasses.asdict(layer) for layer in layers]
         answer, _ = self._process(runtime, scratch=True).ask(
@@ -193,7 +192,7 @@ class Children:
             self._processes.clear()
 
     def _process(self, runtime: Runtime, *, scratch: bool = False) -> "ChildProcess":
-        """Return a runtime's process, another one if it has died."""
+        """Return a runtime's process, a new one if the last one has ended."""
         with self._lock:
             process = self._processes.get((runtime.name, scratch))
             if process is None or process.ended is not None:
@@ -255,7 +254,7 @@ class ChildSession:
 
     @property
     def output_names(self) -> tuple[str, ...]:
-        """One an output."""
+        """The names of the outputs, in their order."""
         return tuple(output.name for output in self.outputs)
 
     def run(self, *batches: Array) -> tuple[Array, ...]:
@@ -263,8 +262,8 @@ class ChildSession:
 
         Raises:
             RequestError: A batch is empty, or of another type or shape than its input.
-            CorruptFileError: The runtime refused.
-            RuntimeDiedError: It died, or took too long or too much memory.
+            CorruptFileError: The runtime refused to run the file.
+            RuntimeDiedError: The runtime crashed, or took too long or too much memory.
         """
         check(batches, self.inputs)
         gone = self._process.ended is not None
@@ -276,7 +275,7 @@ class ChildSession:
             raise
 
     def close(self) -> None:
-        """Free what the process holds for it."""
+        """Free the session in the child process."""
         self._process.ask(
             {"do": "drop", "session": self._number},
             [],
@@ -297,12 +296,12 @@ class ChildSession:
         return tuple(outputs)
 
     def _deadly(self, death: Death, batches: Sequence[Array]) -> int | None:
-        """Return the first image that the runtime dies of when it gets no other."""
+        """Return the first image that crashes the runtime when it is run alone."""
         count = len(batches[0])
         if count == 1:
             return 0
         if death != "signal":
-            return None  # to try again would take as long, or as much, again
+            return None  # trying again would take as much time or memory again
         number = -1
         try:
             session = self._again()
@@ -326,7 +325,7 @@ class ChildProcess:
     """A running `child_worker.answer_requests`.
 
     Attributes:
-        ended: How it ended; None while it runs.
+        ended: How the process ended; None while it runs.
     """
 
     def __init__(self, runtime: Runtime) -> None:
@@ -356,16 +355,16 @@ class ChildProcess:
         """Send a request and return the answer.
 
         Args:
-            body: What is asked.
-            arrays: That go with it.
-            seconds: How long a processor may work for it.
-            name: Of the file, for messages.
-            loading: Whether it loads the file.
-            hint: What to say if the process dies.
+            body: The request.
+            arrays: The arrays that go with it.
+            seconds: CPU seconds that it may take.
+            name: The file's name for messages.
+            loading: Whether the request loads the file.
+            hint: Hint of the error if the process crashes.
 
         Raises:
-            MobileDeployError: What the runtime raised.
-            RuntimeDiedError: Says how the process ended, now or before.
+            MobileDeployError: The error that the runtime raised.
+            RuntimeDiedError: The process ended, now or earlier; the message says how.
         """
 
         def died(death: Death, detail: str) -> RuntimeDiedError:
@@ -423,7 +422,7 @@ class ChildProcess:
         return RuntimeError(f"a child process failed with status {status}:\n{errors}")
 
     def close(self) -> None:
-        """End the process when it has answered."""
+        """End the process after its current answer."""
         with self._lock:
             self._end()
             self._closed = True
@@ -461,8 +460,8 @@ class TimeLimit:
         """Set the limit.
 
         Args:
-            process: Which works for us.
-            seconds: How long processors may work for it, from the block's beginning.
+            process: The process to watch.
+            seconds: CPU seconds that it may use from the start of the block.
         """
         self.ended = False
         self._process, self._seconds = process, seconds
@@ -487,10 +486,10 @@ class TimeLimit:
 
 
 def cpu_seconds(pid: int) -> float | None:
-    """Return how long processors have worked for a process; None if the system does not say."""
+    """Return a process's CPU time in seconds; None if the system does not report it."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
-        # The name in front may hold anything, brackets too. Then come utime and stime, in ticks.
+        # The name at the front may hold anything, even brackets. Then utime and stime, in ticks.
         user, system = stat.rpartition(")")[2].split()[11:13]
         return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
     except (OSError, ValueError):

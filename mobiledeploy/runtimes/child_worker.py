@@ -1,8 +1,8 @@
-"""What a child process of `runtimes.child` does: answer requests about files with one runtime.
+"""The program of a child process of `runtimes.child`: answers requests with one runtime.
 
 A message is the length of a JSON text (4 bytes, little endian), the text, and then the bytes of
-arrays, whose types and shapes stand in the text. Nothing is pickled, and whoever receives trusts
-nothing of it: a process that hostile bytes took over could write what it likes.
+arrays, whose types and shapes are in the text. Nothing is pickled, and the receiver checks it all:
+a process that a hostile file has taken over could send anything.
 """
 
 import importlib
@@ -28,17 +28,17 @@ _Answer = tuple[dict[str, Any], list[Array]]
 
 
 class BrokenMessageError(Exception):
-    """The other process sent something that is no message."""
+    """The other process sent something that is not a message."""
 
 
 def answer_requests(module: str) -> None:
     """Answer requests from stdin on stdout, until there are no more.
 
     Args:
-        module: Whose `RUNTIME` answers.
+        module: Name of the module whose `RUNTIME` answers.
     """
     child_process.limit_memory()
-    # What a library reads or prints must not be mistaken for requests and answers.
+    # What a library reads or prints must not mix with requests and answers.
     requests, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.dup2(2, 1)
@@ -119,9 +119,9 @@ def send(stream: IO[bytes], body: Mapping[str, Any], arrays: Sequence[Array] = (
     """Write a message.
 
     Args:
-        stream: Buffered.
-        body: What JSON can hold.
-        arrays: int8, uint8, int32 or float32.
+        stream: A buffered stream.
+        body: A JSON object.
+        arrays: Arrays of int8, uint8, int32 or float32.
 
     Raises:
         OSError: The other process is gone.
@@ -139,7 +139,7 @@ def receive(stream: IO[bytes]) -> tuple[dict[str, Any], list[Array]]:
 
     Raises:
         EOFError: The other process is gone.
-        BrokenMessageError: What came is no message of ours, or an absurdly large one.
+        BrokenMessageError: The bytes are not a message, or an absurdly large one.
     """
     (length,) = struct.unpack("<I", _exactly(stream, 4))
     if length > LONGEST_TEXT:
@@ -150,9 +150,9 @@ def receive(stream: IO[bytes]) -> tuple[dict[str, Any], list[Array]]:
         body, described = message["body"], message["arrays"]
         shapes = [(str(kind), tuple(map(int, shape))) for kind, shape in described]
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise BrokenMessageError(f"no message: {error}") from error
+        raise BrokenMessageError(f"not a message: {error}") from error
     if not isinstance(body, dict):
-        raise BrokenMessageError("the body is no object")
+        raise BrokenMessageError("the body is not a JSON object")
     return body, [_array(stream, kind, shape) for kind, shape in shapes]
 
 

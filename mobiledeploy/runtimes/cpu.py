@@ -1,4 +1,4 @@
-"""What the CPU can do that changes an int8 result."""
+"""Name the CPU by the features that change int8 results."""
 
 import platform
 from collections.abc import Mapping
@@ -13,23 +13,23 @@ _ARM_INTEGER: Final = frozenset({"asimddp", "i8mm", "sme", "sve"})
 
 
 def architecture(machine: str) -> Kernel:
-    """Return whose kernels LiteRT has, where architectures differ; see `integer.oracle`.
+    """Return the architecture whose kernels LiteRT uses; see `kernels` in `integer.oracle`.
 
     Args:
-        machine: As from `platform.machine()`.
+        machine: A machine name as from `platform.machine()`.
     """
     return "arm64" if machine.lower() in _ARM64 else "x86"
 
 
 def this_architecture() -> Kernel:
-    """Return whose kernels LiteRT has here, where architectures differ."""
+    """Return the architecture whose kernels LiteRT uses on this machine."""
     return architecture(platform.machine())
 
 
 def name() -> str:
-    """Return the CPU's name, such as `AMD EPYC`, or the architecture's where it has none.
+    """Return the CPU's name, such as `AMD EPYC`, or the architecture's if it has none.
 
-    Linux names ARM's by number; what it can do tells which kernels the runtimes choose.
+    Linux names ARM CPUs by number only; their int8 extensions decide which kernels run.
     """
     entries = read_cpuinfo()
     if part := entries.get("CPU part"):
@@ -42,7 +42,7 @@ def name() -> str:
 
 
 def read_cpuinfo(path: Path = Path("/proc/cpuinfo")) -> Mapping[str, str]:
-    """Return the first core's entries, none where there is no such file."""
+    """Return the first core's entries; empty if there is no such file."""
     try:
         text = path.read_text(encoding="utf-8", errors="replace")
     except OSError:

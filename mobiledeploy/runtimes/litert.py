@@ -32,16 +32,15 @@ def load(
     """Return a session for the bytes of a `.tflite`.
 
     Args:
-        model: The file. LiteRT trusts it: parse a stranger's file with
-            `formats.tflite` first.
-        kernels: `xnnpack` is what phones use; the other two round differently.
-        threads: Interpreters that share the images of a batch.
-        inner_threads: Of each interpreter, which share each operator.
-        inputs: How many it has.
+        model: The file. LiteRT trusts it: parse an untrusted file with `formats.tflite` first.
+        kernels: Phones use `xnnpack`; the other two round differently.
+        threads: Number of interpreters, which share the images of a batch.
+        inner_threads: Threads of each interpreter, which share each operator.
+        inputs: How many inputs the file has.
 
     Raises:
         CorruptFileError: LiteRT cannot load it.
-        RequestError: It has another number of inputs.
+        RequestError: The file has another number of inputs.
     """
     return LiteRtSession(model, kernels, threads, inner_threads, inputs)
 
@@ -70,7 +69,7 @@ class LiteRtSession:
 
     @property
     def output_names(self) -> tuple[str, ...]:
-        """One an output."""
+        """The names of the outputs, in their order."""
         return tuple(output.name for output in self.outputs)
 
     def run(self, *batches: Array) -> tuple[Array, ...]:
@@ -88,16 +87,16 @@ class LiteRtSession:
 
 
 class _Interpreter:
-    """One interpreter, told the batch size whenever it changes.
+    """One interpreter, resized whenever the batch size changes.
 
-    A file that reshapes to a constant shape takes one image at a time, whatever it is told.
+    A file that reshapes to a constant shape takes one image at a time, even after a resize.
     """
 
     def __init__(self, model: bytes, resolver: str, inner_threads: int, inputs: int) -> None:
         from ai_edge_litert import interpreter
 
         try:
-            with quiet.native_stderr():  # allocating announces the delegate
+            with quiet.native_stderr():  # allocating prints the delegate's name
                 self._interpreter: Any = interpreter.Interpreter(
                     model_content=model,
                     num_threads=inner_threads,

@@ -1,4 +1,4 @@
-"""LiteRT's builtin kernels, without a delegate: fast, but they round twice."""
+"""LiteRT's builtin kernels, without a delegate: fast, but they round each sum twice."""
 
 from typing import Final
 

@@ -1,7 +1,7 @@
-"""LiteRT's reference kernels: plain loops, slow, and rounded twice.
+"""LiteRT's reference kernels: plain, slow loops that round each sum twice.
 
-Their softmax aborts the process where exponentials add up to 512 or more, as those of a thousand
-classes do that are all alike.
+Their softmax aborts the process if its exponentials add up to 512 or more, as with a thousand
+classes of equal logits.
 """
 
 from typing import Final

@@ -1,7 +1,6 @@
-"""LiteRT with XNNPACK, its CPU delegate: what phones run a `.tflite` with.
+"""LiteRT with XNNPACK, its CPU delegate: the runtime of a `.tflite` on phones.
 
-XNNPACK takes the operators that it has kernels for, and LiteRT computes the rest itself;
-`delegated` asks it which.
+XNNPACK runs the operators that it has kernels for, LiteRT the rest; `delegated` returns which.
 """
 
 from collections import Counter
@@ -53,9 +52,9 @@ def kernel_reasons(model: bytes, layers: Sequence[FileLayer]) -> list[tuple[str,
 
 
 def delegated(model: bytes) -> frozenset[str]:
-    """Return the names of the tensors that XNNPACK computes, on the way or as its outputs.
+    """Return the names of all tensors that XNNPACK computes, inner ones included.
 
-    Names that several tensors have are left out: they name nothing.
+    Names that several tensors share are left out.
 
     Raises:
         CorruptFileError: LiteRT cannot load the file.
@@ -68,7 +67,7 @@ def delegated(model: bytes) -> frozenset[str]:
             loaded.allocate_tensors()
     except (ValueError, RuntimeError) as error:
         raise CorruptFileError(f"LiteRT cannot load the model: {error}") from error
-    # The only way to see the delegate's part from Python; it lists the replaced operators too.
+    # Only this private method shows the delegate's part; it lists replaced operators too.
     operators = loaded._get_ops_details()
     names = {detail["index"]: detail["name"] for detail in loaded.get_tensor_details()}
     writers = {}

@@ -1,7 +1,7 @@
-"""The NumPy oracle, which computes a `.tflite` from its integers alone.
+"""The NumPy oracle as a runtime: computes a `.tflite` from its integers alone.
 
-It shares no kernel with the runtimes that it is compared with. Means and softmaxes are those that
-LiteRT has on the CPU that runs this.
+It shares no kernel with the runtimes that it is compared with. Means and softmaxes follow LiteRT's
+kernels for this machine's CPU.
 """
 
 import dataclasses
@@ -25,27 +25,27 @@ def load(
     """Return a session for the bytes of an int8 `.tflite`.
 
     Args:
-        model: The file; it may give out activations after its output.
-        threads: Images that run at a time.
-        inner_threads: One: an operator is not divided.
-        inputs: One.
+        model: The file; activations may be further outputs.
+        threads: How many images run at a time.
+        inner_threads: Must be 1: operators are not shared between threads.
+        inputs: Must be 1.
 
     Raises:
-        CorruptFileError: The bytes are no `.tflite`, or damaged.
-        ConversionError: The file holds what an integer graph cannot, or gives out what is none of
-            its activations.
-        RequestError: More inputs or threads an operator are asked for than it has.
+        CorruptFileError: The bytes are not a `.tflite`, or damaged.
+        ConversionError: The file is not an integer graph, or a further output is not one of its
+            activations.
+        RequestError: `inner_threads` or `inputs` is not 1.
     """
     if (inputs, inner_threads) != (1, 1):
         raise RequestError(
-            f"expected one input and one thread an operator, received {inputs} and {inner_threads}"
+            f"expected one input and one inner thread, received {inputs} and {inner_threads}"
         )
     file = tflite.parse(model)
     graph = tflite_reader.read(dataclasses.replace(file, outputs=file.outputs[:1]))
     names = [file.tensors[index].unique_name for index in file.outputs[1:]]
     last = file.operators[-1]
     if last.builtin in tflite_reader.CONVERTERS:
-        # The graph has one name for its output and the codes that this is converted from.
+        # In the graph the output and the codes it is converted from share one name.
         inside = file.tensors[last.inputs[0]].unique_name
         names = [graph.output.name if name == inside else name for name in names]
     unknown = set(names) - set(graph.tensors())
@@ -75,7 +75,7 @@ class OracleSession:
 
     @property
     def output_names(self) -> tuple[str, ...]:
-        """One an output."""
+        """The names of the outputs, in their order."""
         return tuple(output.name for output in self.outputs)
 
     def run(self, *batches: Array) -> tuple[Array, ...]:

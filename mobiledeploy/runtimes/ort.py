@@ -12,7 +12,7 @@ from mobiledeploy.runtimes import Array, TensorInfo, saturation
 from mobiledeploy.runtimes.batches import check, require_count, run_in_pieces
 
 _FATAL: Final = 4
-"""ONNX Runtime's severity: what it has to say reaches us as exceptions."""
+"""ONNX Runtime's log level: its errors reach us as exceptions."""
 
 _TYPES: Final[dict[str, np.dtype[Any]]] = {
     "tensor(int8)": np.dtype(np.int8),
@@ -37,17 +37,17 @@ def load(
 
     Args:
         model: The file.
-        optimised: Whether ONNX Runtime may fuse quantise/dequantise pairs into integer
-            kernels; otherwise it computes in float32 between them, as the ONNX
-            specification reads, and several times slower.
+        optimised: Whether ONNX Runtime may fuse quantise/dequantise pairs into integer kernels;
+            otherwise it computes in float32 between them, as the ONNX specification says, which
+            is several times slower.
         threads: Python threads that share the images of a batch.
-        inner_threads: Of ONNX Runtime's own, which share each operator.
-        inputs: How many it has.
-        save: Where to put the graph as ONNX Runtime has optimised it for this machine.
+        inner_threads: ONNX Runtime's own threads, which share each operator.
+        inputs: How many inputs the file has.
+        save: Path to write the graph to, as ONNX Runtime has optimised it for this machine.
 
     Raises:
         CorruptFileError: ONNX Runtime cannot load it.
-        RequestError: It has another number of inputs.
+        RequestError: The file has another number of inputs.
     """
     return OrtSession(
         model,
@@ -94,7 +94,7 @@ class OrtSession:
 
     @property
     def output_names(self) -> tuple[str, ...]:
-        """One an output."""
+        """The names of the outputs, in their order."""
         return tuple(output.name for output in self.outputs)
 
     def run(self, *batches: Array) -> tuple[Array, ...]:
@@ -127,7 +127,7 @@ class OrtSession:
 def _open(
     model: bytes, *, optimised: bool, threads: int, save: Path | None
 ) -> tuple[Any, str, tuple[str, ...]]:
-    """Return the session; words for how saturation is avoided where it has to be; options for it.
+    """Return the session, words on how it avoids saturation, and the options that do so.
 
     Raises:
         CorruptFileError: ONNX Runtime cannot load the file in any way.
@@ -163,7 +163,7 @@ def _create(model: bytes, options: Any) -> Any:
     import onnxruntime
 
     with _refusals("load"):
-        # Without `enable_fallback=0` a failure is printed and tried once more.
+        # Without `enable_fallback=0` ONNX Runtime prints a failure and tries again.
         return onnxruntime.InferenceSession(
             model, options, providers=["CPUExecutionProvider"], enable_fallback=0
         )
@@ -171,7 +171,7 @@ def _create(model: bytes, options: Any) -> Any:
 
 @contextlib.contextmanager
 def _refusals(what: str) -> Iterator[None]:
-    """Turn ONNX Runtime's refusals of a model into ours."""
+    """Turn ONNX Runtime's errors on a model into `CorruptFileError`."""
     from onnxruntime.capi import onnxruntime_pybind11_state as states
 
     failures = (
@@ -181,7 +181,7 @@ def _refusals(what: str) -> Iterator[None]:
         states.InvalidProtobuf,
         states.NotImplemented,
         states.RuntimeException,
-        # A message that quotes a damaged name.
+        # The message quotes a damaged name.
         UnicodeDecodeError,
     )
     try:
@@ -195,6 +195,6 @@ def _info(node: Any) -> TensorInfo:
         raise CorruptFileError(
             f"tensor `{node.name}`: expected int8, uint8 or float32, received {node.type}"
         )
-    # A size that is a name, or unknown, is given as 0: it fits no batch.
+    # A size that is a name or unknown becomes 0, which fits no batch.
     sizes = tuple(size if isinstance(size, int) else 0 for size in node.shape[1:])
     return TensorInfo(name=node.name, dtype=_TYPES[node.type], shape=sizes)

@@ -1,7 +1,7 @@
-"""ONNX Runtime with all optimisations: what apps run an `.onnx` with.
+"""ONNX Runtime with all optimisations, as apps run an `.onnx`.
 
 It fuses quantise/dequantise pairs into integer kernels, or computes in float32 where the form of a
-file prevents that. The graph that it saves shows which.
+file prevents that. Its saved graph shows which.
 """
 
 import tempfile
@@ -64,7 +64,7 @@ def kernel_reasons(model: bytes, layers: Sequence[FileLayer]) -> list[tuple[str,
 
 
 def kernels(model: bytes) -> tuple[tuple[str, frozenset[str]], ...]:
-    """Return the kernels after all optimisation: operator, and names of its inputs.
+    """Return the kernels after optimisation, each with its operator and input names.
 
     Raises:
         CorruptFileError: ONNX Runtime cannot load the file.
@@ -82,7 +82,7 @@ def kernels(model: bytes) -> tuple[tuple[str, frozenset[str]], ...]:
 
 
 def _original(name: str, own: set[str]) -> str:
-    """Return the name that a constant has in the file, if ONNX Runtime wrote it anew.
+    """Return a constant's name in the file, if ONNX Runtime has rewritten the constant.
 
     With `session.x64quantprecision` it turns int8 weights into uint8:
     onnxruntime/core/optimizer/qdq_transformer/s8_to_u8.cc.

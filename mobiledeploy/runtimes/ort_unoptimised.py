@@ -1,7 +1,6 @@
-"""ONNX Runtime without optimisation: it computes in float32 between the operators.
+"""ONNX Runtime without optimisation, which computes in float32 between QDQ pairs.
 
-So the ONNX specification reads, and so a file runs where its form keeps ONNX Runtime from its
-integer kernels.
+This follows the ONNX specification; a file whose form prevents integer kernels runs like this.
 """
 
 from typing import Final

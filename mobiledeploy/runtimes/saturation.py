@@ -2,9 +2,9 @@
 
 Such CPUs add pairs of uint8 x int8 products in 16 bits (`vpmaddubsw`), which overflow; VNNI, and
 every other architecture, adds them in 32. With `session.x64quantprecision` ONNX Runtime turns int8
-weights into uint8 ones, whose kernels add in 32 bits. Version 1.32 creates no session where two
-kernels share a zero point, as tf2onnx writes it, nor for integer operators with int8 activations,
-whose own kernels do not saturate.
+weights into uint8 ones, whose kernels add in 32 bits. With it, version 1.32 cannot load files in
+which two kernels share a zero point, as tf2onnx writes them, nor integer operators with int8
+activations, whose kernels do not saturate anyway.
 
 Sources: onnxruntime/core/optimizer/avx2_weight_s8_to_u8.cc and qdq_transformer/s8_to_u8.cc.
 """
@@ -19,7 +19,7 @@ from mobiledeploy.formats.onnx import edit
 
 KEY: Final = "session.x64quantprecision"
 OPTION: Final = f"{KEY}=1"
-"""What an app has to tell ONNX Runtime on such a CPU."""
+"""The session option that an app must set for ONNX Runtime on such a CPU."""
 PRODUCTS: Final = 4
 PROBE: Final = bytes.fromhex(
     "08083a580a180a01610a0162120179220d4d61744d756c496e74656765721201702a0f0804080110"
@@ -31,10 +31,10 @@ PROBE: Final = bytes.fromhex(
 
 @functools.cache
 def this_cpu_saturates() -> bool:
-    """Whether ONNX Runtime's uint8 x int8 products saturate here, unless it is told not to.
+    """Whether ONNX Runtime's uint8 x int8 products saturate on this CPU without the option.
 
-    It is asked itself: what a system says of its CPU need not be what a program runs on. An
-    emulator shows the flags of the machine outside.
+    A small model is run to find out, since CPU flags can be wrong: an emulator shows those of its
+    host.
     """
     import onnxruntime
 
@@ -47,10 +47,10 @@ def this_cpu_saturates() -> bool:
 
 
 def variants(model: bytes) -> Iterator[tuple[bytes, str]]:
-    """Yield what may be loaded with the option, and words for it.
+    """Yield forms of a file to try to load with the option, each with words for it.
 
     Args:
-        model: The file; it is yielded first, then a copy of the same numbers.
+        model: The file, which comes first; then a copy with a zero point for each kernel.
     """
     yield model, OPTION
     copy = edit.with_own_zero_points(model)

@@ -1,4 +1,4 @@
-"""All runtimes: a new one is a module with a `RUNTIME`, and a row here."""
+"""The table of all runtimes: a new one is a module with a `RUNTIME` plus a row here."""
 
 from typing import Final
 
@@ -25,7 +25,7 @@ RUNTIMES: Final[tuple[Runtime, ...]] = (
 
 
 def running(file: Format) -> tuple[Runtime, ...]:
-    """Return the runtimes of a format, what apps use first."""
+    """Return the runtimes of a format, the primary one first."""
     runtimes = [runtime for runtime in RUNTIMES if runtime.format == file]
     return tuple(sorted(runtimes, key=lambda runtime: not runtime.primary))
 
@@ -36,7 +36,7 @@ def primary(file: Format) -> Runtime:
 
 
 def named(name: str) -> Runtime:
-    """Return the runtime of a name.
+    """Return the runtime with a name.
 
     Raises:
         RequestError: There is none.

@@ -5,7 +5,7 @@ This room runs no model.
 
 * `tflite`: an integer graph as `.tflite`.
 * `onnx`: an integer graph as `.onnx`.
-* `onnx_stem`: the first convolution of an `.onnx`, written so that ONNX Runtime computes it fast.
-* `outer_tensor`: the type of an input or output, next to the graph's codes.
+* `onnx_stem`: writes the first convolution of an `.onnx` in a form that ONNX Runtime runs fast.
+* `outer_tensor`: the type and zero point of an input or output as an app sees it.
 * `float_files`: a float network as `.tflite` or `.onnx`.
 """

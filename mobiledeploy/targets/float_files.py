@@ -1,6 +1,6 @@
-"""Write a float network as float32 `.tflite` or `.onnx`, by the converters that TensorFlow has.
+"""Write a float network as float32 `.tflite` or `.onnx`, with TensorFlow's converters.
 
-Both start from one `tf.function` with the weights in it.
+Both convert one `tf.function` that holds the weights as constants.
 """
 
 from typing import Any, assert_never
@@ -20,8 +20,8 @@ from mobiledeploy.training import tensorflow_graph, tensorflow_setup
 def write_tflite(network: Network, *, head: Head = "softmax") -> bytes:
     """Return the file's bytes: one float32 image in, float32 scores or logits out.
 
-    The function is converted by itself, without a Keras model or a module that owns it: those
-    take the converter through a SavedModel, which is many times slower and computes the same.
+    The function is converted without a Keras model or module around it: with one the converter
+    goes through a SavedModel, which is many times slower and gives the same numbers.
 
     Args:
         network: What to write.
@@ -29,7 +29,7 @@ def write_tflite(network: Network, *, head: Head = "softmax") -> bytes:
 
     Raises:
         MissingDependencyError: TensorFlow is not installed.
-        RequestError: A softmax is asked for and the network has none.
+        RequestError: A softmax is asked for, but the network has none.
     """
     tf = tensorflow_setup.tensorflow()
     output = _output_of(network, head)
@@ -51,7 +51,7 @@ def write_onnx(network: Network, *, head: Head = "softmax") -> bytes:
 
     Raises:
         MissingDependencyError: TensorFlow is not installed.
-        RequestError: A softmax is asked for and the network has none.
+        RequestError: A softmax is asked for, but the network has none.
     """
     tensorflow_setup.tensorflow()
     output = _output_of(network, head)
@@ -66,10 +66,10 @@ def write_onnx(network: Network, *, head: Head = "softmax") -> bytes:
 
 
 def _output_of(network: Network, head: Head) -> str:
-    """Return the name of the layer at which a file with this head ends.
+    """Return the name of the last layer of a file with this head.
 
     Raises:
-        RequestError: A softmax is asked for and the network has none.
+        RequestError: A softmax is asked for, but the network has none.
     """
     architecture = network.architecture
     match head:
@@ -91,9 +91,9 @@ def function_of(network: Network, *, until: str, batch: int | None) -> Any:
     """Return a `tf.function` from float32 images to a layer's output; the weights are constants.
 
     Args:
-        network: What it computes.
-        until: The layer's name.
-        batch: Images at a time, None for any number.
+        network: The network that it computes.
+        until: Name of the layer whose output it returns.
+        batch: Size of the batch; None for a dynamic one.
     """
     tf = tensorflow_setup.tensorflow()
     architecture, apply = network.architecture, tensorflow_graph.constant_layers(network)
@@ -104,7 +104,7 @@ def function_of(network: Network, *, until: str, batch: int | None) -> Any:
 
 
 def _with_signature(data: bytes, output: str) -> bytes:
-    """Name the output, and say how the model is called: without a SavedModel both are missing."""
+    """Add the output's name and a signature, which the converter omits without a SavedModel."""
     import flatbuffers
     from ai_edge_litert import schema_py_generated as schema
 
@@ -130,8 +130,8 @@ def _tensor_map(schema: Any, name: str, index: int) -> Any:
 def _tidy(graph: Any, network: Network, output: str) -> bytes:
     """Return a model of the graph whose bytes depend on the network alone.
 
-    tf2onnx numbers tensors over the life of the process and orders constants by chance: here
-    both follow from the order in which nodes need them.
+    tf2onnx numbers tensors across the whole process and orders constants arbitrarily: here both
+    follow the order in which nodes use them.
     """
     from onnx import TensorProto, helper
 

@@ -1,7 +1,7 @@
-"""Write an integer graph as int8 QDQ `.onnx`: a pure function, the same graph, the same bytes.
+"""Write an integer graph as int8 QDQ `.onnx`: the same graph gives the same bytes.
 
 ONNX Runtime turns the quantise/dequantise pairs into integer kernels that compute what XNNPACK
-computes, if the graph has exactly the form below; docs/decisions/ says what was tried.
+computes, if the graph has exactly the form written here; docs/decisions/ says what was tried.
 """
 
 from collections.abc import Mapping
@@ -21,10 +21,10 @@ from mobiledeploy.targets import onnx_stem
 from mobiledeploy.targets.outer_tensor import outer_tensor
 
 INNER: Final = "_uint8"
-"""Behind the name of the input or output where a tensor inside holds its codes."""
+"""Suffix of the inner tensor that holds the codes of the input or output."""
 
 PREFIX: Final = "mobiledeploy."
-"""Of the keys in the model's metadata."""
+"""Prefix of the keys in the model's metadata."""
 
 
 def write(
@@ -36,20 +36,19 @@ def write(
 ) -> bytes:
     """Return the bytes of an `.onnx` for a batch of images of any size.
 
-    Input and output are NHWC as in TFLite. Inside, activations are uint8 NCHW; the tensor that
-    holds a layer's codes plus 128 carries the layer's name, except for the outer input and output,
-    which have the names and `io` as type, and next to which a tensor with `_uint8` after the name
-    holds the codes.
+    Input and output are NHWC as in TFLite, of type `io`, and have the graph's names; the codes
+    next to them are in tensors with the suffix `_uint8`. Inside, activations are uint8 NCHW; the
+    tensor that holds a layer's codes plus 128 has the layer's name.
 
     Args:
         graph: The model.
-        certificates: Of every operator that wants one, by name; from `certify`.
+        certificates: From `certify`: by name, for every operator that is `Certified`.
         io: Type of the input and output tensor.
-        head: Where the file ends.
+        head: Whether the file ends in the softmax or in the logits.
 
     Raises:
         ConversionError: A certificate is missing.
-        RequestError: A softmax is asked for and the graph has none.
+        RequestError: A softmax is asked for, but the graph has none.
     """
     graph = with_head(graph, head)
     tensors = graph.tensors()
@@ -80,21 +79,21 @@ def write(
 
 
 def _write_input(model: OnnxWriter, tensor: QTensor, io: Io) -> str:
-    """Return the name of the input's codes inside: uint8, NHWC."""
+    """Add the input; return the name of the tensor with its codes: uint8, NHWC."""
     name, scale = tensor.name, tensor.scale
     if io == "uint8":
         return name
     inner = model.free(f"{name}{INNER}")
     match io:
         case "int8":
-            # A pair of equal scales moves codes by 128, exactly.
+            # A QDQ pair of equal scales adds 128 to codes exactly.
             real = model.dequantise(name, scale, np.int8(tensor.zero_point))
             return model.quantise(real, scale, zero_point(tensor), inner)
         case "float32":
             one = np.float32(1)
             if np.frexp(scale)[0] != np.float32(0.5):
                 # XNNPACK multiplies by the inverse where ONNX divides; for powers of two both
-                # are the same.
+                # give the same result.
                 name, scale = model.node("Mul", [name, model.scalar(one / scale)]), one
             return model.quantise(name, scale, zero_point(tensor), inner)
         case _:
@@ -102,12 +101,12 @@ def _write_input(model: OnnxWriter, tensor: QTensor, io: Io) -> str:
 
 
 def _is_image(tensor: QTensor) -> bool:
-    """Whether a tensor is NCHW inside."""
+    """Whether a tensor is an image, which is NCHW inside."""
     return len(tensor.shape) == IMAGE_AXES
 
 
 def _write_output(model: OnnxWriter, tensor: QTensor, codes: str, io: Io) -> None:
-    """Add what leads from the output's codes inside to the output."""
+    """Add the nodes from the output's codes inside to the output."""
     if _is_image(tensor):
         outer = tensor.name if io == "uint8" else None
         codes = model.node("Transpose", [codes], outer, perm=[0, 2, 3, 1])

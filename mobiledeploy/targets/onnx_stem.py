@@ -1,9 +1,9 @@
-"""Write the first convolution so that ONNX Runtime computes it fast.
+"""Write the first convolution in a form that ONNX Runtime runs fast.
 
-Its int8 kernels want channels in multiples of four; on three colours they take a detour through
-copies that costs as much as several layers. Four pixels that lie side by side are twelve channels
-without a copy. Seen so, a 3x3 convolution with stride 2 gives two output pixels for four input
-pixels: one 3x2 convolution with twice the output channels, whose kernel is the same weights and
+Its int8 kernels need channels in multiples of four; three colours are first copied to a padded
+tensor, which costs as much as several layers. Four neighbouring pixels are twelve channels without
+a copy. A 3x3 convolution with stride 2 then gives two output pixels for four input pixels: it
+becomes a 3x2 convolution with twice the output channels, whose kernel holds the same weights and
 zeros. The sums are the same integers.
 """
 
@@ -19,15 +19,15 @@ from mobiledeploy.ops.onnx import OnnxInput
 from mobiledeploy.ops.tensors import Int8, QTensor
 
 PIXELS: Final = 4
-"""Input pixels that become one."""
+"""Input pixels that become one pixel."""
 OUTPUTS: Final = 2
-"""Output pixels that they give."""
+"""Output pixels that those input pixels give."""
 WINDOW: Final = 3
 """Width of the kernel: an output pixel reads at most one pixel of the next four."""
 
 
 def find_stem(graph: IntegerGraph) -> Conv | None:
-    """Return the convolution that a graph begins with, if it can be written so."""
+    """Return a graph's first convolution if it can be written in this form, else None."""
     node, image = graph.nodes[0], graph.input
     if not isinstance(node, Conv):
         return None
@@ -47,9 +47,9 @@ def write_stem(model: OnnxWriter, node: Conv, image: QTensor, codes: str, output
     """Add the nodes of the convolution that `find_stem` returned.
 
     Args:
-        model: To add them to.
+        model: The writer to add them to.
         node: The convolution.
-        image: Its input.
+        image: The convolution's input.
         codes: Name of the tensor with the image's codes, NHWC.
         output: Name of the tensor with the output's codes, NCHW.
     """

@@ -1,4 +1,4 @@
-"""An input or output of a file as an app sees it: its type, next to the graph's int8 codes."""
+"""`OuterTensor`: the type of a file's input or output, as an app sees it."""
 
 import dataclasses
 from typing import assert_never
@@ -23,7 +23,7 @@ class OuterTensor:
 
 
 def outer_tensor(tensor: QTensor, io: Io) -> OuterTensor:
-    """Return the outside of an int8 tensor: the same scale, codes moved by 128 for uint8."""
+    """Return how an app sees an int8 tensor: of the same scale, with codes plus 128 for uint8."""
     match io:
         case "int8":
             return OuterTensor(dtype=np.dtype(np.int8), zero_point=tensor.zero_point)

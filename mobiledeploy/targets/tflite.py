@@ -1,4 +1,4 @@
-"""Write an integer graph as `.tflite`: a pure function, the same graph gives the same bytes."""
+"""Write an integer graph as `.tflite`: the same graph gives the same bytes."""
 
 from typing import assert_never
 
@@ -16,18 +16,18 @@ from mobiledeploy.targets.outer_tensor import outer_tensor
 def write(graph: IntegerGraph, *, io: Io = "int8", head: Head = "softmax") -> bytes:
     """Return the bytes of a `.tflite` for one image (resize the input for more).
 
-    The tensors inside are int8 and carry the names of the graph. Where `io` is another type,
-    the outer input and output carry these names, and the int8 tensor next to it has `_int8`
-    after it. The batch is a fixed 1 and not a free dimension, which NNAPI and other delegates
-    refuse; `resize_tensor_input` works all the same.
+    The tensors inside are int8 and have the names of the graph. If `io` is another type, the
+    input and output have these names, and the int8 tensors next to them have the suffix `_int8`.
+    The batch is a fixed 1 and not dynamic, since NNAPI and other delegates refuse dynamic sizes;
+    `resize_tensor_input` works nevertheless.
 
     Args:
         graph: The model.
         io: Type of the input and output tensor.
-        head: Where the file ends.
+        head: Whether the file ends in the softmax or in the logits.
 
     Raises:
-        RequestError: A softmax is asked for and the graph has none.
+        RequestError: A softmax is asked for, but the graph has none.
     """
     graph = with_head(graph, head)
     tensors = graph.tensors()
@@ -86,7 +86,7 @@ def _outer(model: TfliteWriter, tensor: QTensor, io: Io) -> int:
 
 
 def _min_runtime(graph: IntegerGraph) -> str:
-    """Return the oldest runtime that has the versions of all operators."""
+    """Return the oldest runtime that knows the versions of all operators."""
     tensors = graph.tensors()
     versions = [
         table.of_node(node).tflite_version(node, [tensors[name] for name in node.inputs]).runtime

@@ -1,4 +1,4 @@
-"""What ONNX's own checker says of a file, shapes included: C++, in a process of its own."""
+"""Run ONNX's own checker with shape inference (C++) on a file, in a child process."""
 
 import dataclasses
 import json
@@ -13,51 +13,52 @@ from mobiledeploy.formats.onnx import protobuf, quantisation, schema
 from mobiledeploy.formats.onnx.model import OnnxModel
 
 MOST_SAID: Final = 400
-"""Characters of what ONNX says that are kept."""
+"""Characters of ONNX's message that are kept."""
 _SECONDS: Final = 15.0
 _THROWN: Final = (ValueError, IndexError, OverflowError, RuntimeError)
-"""As what an exception of C++ arrives here: `vector::reserve` of a negative length, say."""
+"""Python types of C++ exceptions, as from `vector::reserve` of a negative length."""
 
 
 class Checks:
-    """What `check` says of files, each in a child process; also a context manager.
+    """Runs `check` on files, each in a child process; also a context manager.
 
-    The child needs as long to start as we need to read a file: it runs beside this process.
+    The children run in parallel to this process: one takes as long to start as we take to read a
+    file.
     """
 
     def __init__(self, paths: Iterable[Path] = ()) -> None:
-        """Begin.
+        """Start to check files.
 
         Args:
-            paths: Files that are going to be asked about; others begin when they are.
+            paths: Files that `complete` will be called with; it starts others itself.
         """
-        self._beside = ThreadPoolExecutor(1)
+        self._executor = ThreadPoolExecutor(1)
         self._begun = {path: self._begin(path) for path in paths}
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._beside.shutdown(cancel_futures=True)
+        self._executor.shutdown(cancel_futures=True)
 
     def begin(self, path: Path) -> None:
-        """Begin with a file, if that has not been done."""
+        """Start to check a file, unless that was done."""
         if path not in self._begun:
             self._begun[path] = self._begin(path)
 
     def complete(self, path: Path, model: OnnxModel) -> OnnxModel:
-        """Return a file with what can be inferred: inner types, shapes and grids.
+        """Return a model with inferred types, shapes and grids of inner tensors.
 
         Args:
             path: The file.
-            model: It, parsed.
+            model: The parsed file.
 
         Returns:
-            A model with `problem`, what the checker complains of.
+            The model, with the checker's complaint as `problem`.
 
         Raises:
-            CorruptFileError: The checker died of the file, or a scale and its zero point do not
-                have one shape.
+            CorruptFileError: The checker crashed on the file, or a scale and its zero point
+                differ in shape.
         """
         self.begin(path)
         answer = json.loads(self._begun[path].result())
@@ -79,7 +80,7 @@ class Checks:
         )
 
     def _begin(self, path: Path) -> Future[bytes]:
-        return self._beside.submit(
+        return self._executor.submit(
             child_process.call, __name__, "check", str(path), seconds=_SECONDS
         )
 
@@ -87,20 +88,20 @@ class Checks:
 def check(path: str) -> bytes:
     """Return JSON: the checker's complaint, and each inner tensor's type number and shape.
 
-    For the child process.
+    This runs in the child process.
 
     Args:
-        path: An `.onnx`; files beside it may hold its weights.
+        path: An `.onnx`; its weights may be in files next to it.
 
     Raises:
-        CorruptFileError: The bytes are no ONNX model.
+        CorruptFileError: The bytes are not an ONNX model.
     """
     from onnx import checker
 
     model = protobuf.message(Path(path).read_bytes())
     problem, shapes = "", {}
     try:
-        # By path, so that the checker looks at files that hold weights.
+        # By path, so that the checker also reads external data.
         checker.check_model(path)
     except (checker.ValidationError, *_THROWN) as error:
         problem = _short(error)
@@ -114,12 +115,12 @@ def check(path: str) -> bytes:
 
 
 def with_shapes(model: Any) -> Any:
-    """Return a `ModelProto` that describes its inner tensors, as far as ONNX can tell their types.
+    """Return a `ModelProto` with the types and shapes of inner tensors that ONNX can infer.
 
-    What does so is C++: give it foreign models in a child process only.
+    ONNX's shape inference is C++: call this on untrusted models only in a child process.
 
     Raises:
-        CorruptFileError: The model contradicts itself.
+        CorruptFileError: The types or shapes contradict each other.
     """
     from onnx import checker, shape_inference
 

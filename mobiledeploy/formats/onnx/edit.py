@@ -1,9 +1,9 @@
-"""Make files of an `.onnx`, in memory: copies that compute the same, or a part of it.
+"""Edit an `.onnx` in memory: make copies that compute the same, or cut out a part.
 
 A copy has more outputs, or a zero point for each kernel. A part is what lies between given tensors
-and another one, quantise/dequantise pairs included, so that a runtime fuses it into the kernels
-that it fuses it into in the whole file. ONNX's own `utils.extract_model` cuts files on disk, by
-C++ checks that trust them.
+and another one, quantise/dequantise pairs included, so that a runtime fuses it into the same
+kernels as in the whole file. ONNX's own `utils.extract_model` works on disk, and its C++ checks
+trust the file.
 """
 
 import dataclasses
@@ -17,7 +17,7 @@ from mobiledeploy.formats.onnx import checker, protobuf, schema
 from mobiledeploy.formats.onnx.model import OnnxModel
 
 TYPES: Final = ("float32", "uint8", "int8")
-"""That an input of a part may have."""
+"""Types that an input of a part may have."""
 
 _KERNEL_PLACES: Final = {
     "DequantizeLinear": (0, 2),
@@ -25,7 +25,7 @@ _KERNEL_PLACES: Final = {
     "QLinearMatMul": (3, 5),
     "QGemm": (3, 5),
 }
-"""By operator: which input the weights are, and which their zero point."""
+"""By operator: the positions of the weights and of their zero point among the inputs."""
 
 _CODES: Final[dict[str, CodeType]] = {"int8": "int8", "uint8": "uint8"}
 
@@ -36,22 +36,22 @@ def tap(model: OnnxModel, tensors: Sequence[str] | None = None) -> bytes:
 
 
 def tap_recipe(model: OnnxModel, tensors: Sequence[str] | None = None) -> Recipe:
-    """Return how to make a copy of a file with further outputs, of the type they have inside.
+    """Return how to make a copy of a file with further outputs, of the types inside.
 
-    A second message behind the end of a protobuf message is merged into it, and lists are joined:
-    a model with nothing but outputs adds its outputs to the file's.
+    Protobuf merges a message that is appended to another one, and joins their lists: appending a
+    model that holds only outputs adds these outputs to the file's.
     https://protobuf.dev/programming-guides/encoding/#last-one-wins
 
-    ONNX's shape inference is C++: give a stranger's file in a child process only.
+    ONNX's shape inference is C++: call this on untrusted files only in a child process.
 
     Args:
         model: The file.
-        tensors: Names of tensors to give out after the file's own outputs. None: the codes
-            that the softmax is computed from if the file has one, else nothing.
+        tensors: Names of tensors that become outputs after the file's own. None: the codes that
+            the softmax reads if the file has one, else nothing.
 
     Raises:
         CorruptFileError: The model contradicts itself.
-        ConversionError: There is no inner tensor of such a name.
+        ConversionError: There is no inner tensor of that name.
     """
     from onnx import GraphProto, ModelProto, ValueInfoProto
 
@@ -62,7 +62,7 @@ def tap_recipe(model: OnnxModel, tensors: Sequence[str] | None = None) -> Recipe
     proto = model.external.inside(model.proto)
     described = {info.name: info for info in checker.with_shapes(proto).graph.value_info}
     own = {output.name for output in proto.graph.output}
-    # Operators that are the runtime's own have no type here: it finds out itself.
+    # ONNX cannot infer types behind the runtime's own operators; the runtime can.
     inner = {
         name: described.get(name) or ValueInfoProto(name=name)
         for node in proto.graph.node
@@ -78,7 +78,7 @@ def tap_recipe(model: OnnxModel, tensors: Sequence[str] | None = None) -> Recipe
 
 
 def only_adds(tail: bytes, output: str) -> bool:
-    """Whether bytes behind the end of a file add an output, and nothing else."""
+    """Whether bytes appended to a file add one output, and nothing else."""
     from onnx import GraphProto, ModelProto
 
     try:
@@ -95,9 +95,9 @@ class Start:
     """A tensor that becomes an input.
 
     Attributes:
-        name: In the file.
+        name: The tensor's name in the file.
         dtype: `int8`, `uint8` or `float32`.
-        sizes: Of one image, as the file has it.
+        sizes: Its sizes for one image, in the file's layout.
     """
 
     name: str
@@ -110,7 +110,7 @@ def cut(model: OnnxModel, inputs: Sequence[Start], output: str) -> bytes:
 
     Args:
         model: The file.
-        inputs: Tensors that become the inputs, in this order, each once. The batch is as free as
+        inputs: Tensors that become the inputs, in this order, each once. Their batch dimension is
             that of the file's own input.
         output: Name of the tensor that becomes the only output.
 
@@ -138,7 +138,7 @@ def cut(model: OnnxModel, inputs: Sequence[Start], output: str) -> bytes:
     )
     nodes = [_reading(graph.node[place], reads[place]) for place in places]
     if any(attribute.HasField("g") or attribute.graphs for attribute in _attributes(nodes)):
-        raise ConversionError(f"`{output}` is computed by a graph inside of a node")
+        raise ConversionError(f"`{output}` is computed by a graph inside a node")
     read = dict.fromkeys(name for node in nodes for name in node.input if name in stored)
     part = ModelProto(
         ir_version=proto.ir_version,
@@ -150,7 +150,7 @@ def cut(model: OnnxModel, inputs: Sequence[Start], output: str) -> bytes:
             node=nodes,
             initializer=[stored[name] for name in read],
             input=[_input(start, _batch(graph, stored)) for start in inputs],
-            # The runtime finds out the type, also of operators that are its own.
+            # The runtime infers the type, also behind its own operators.
             output=[ValueInfoProto(name=output)],
         ),
     )
@@ -161,11 +161,11 @@ def cut(model: OnnxModel, inputs: Sequence[Start], output: str) -> bytes:
 def with_own_zero_points(data: bytes) -> bytes | None:
     """Return a copy of a file in which no two kernels share a zero point; None if none do.
 
-    It computes what the file computes. With `session.x64quantprecision` ONNX Runtime creates no
-    session where two kernels share one.
+    It computes what the file computes. With `session.x64quantprecision` ONNX Runtime cannot load
+    files whose kernels share zero points.
 
     Args:
-        data: The file; None is returned also if it is damaged.
+        data: The file; if it is damaged, None is returned as well.
     """
     try:
         proto = protobuf.message(data)
@@ -192,7 +192,7 @@ def with_own_zero_points(data: bytes) -> bytes | None:
 
 
 def _softmax_codes(model: OnnxModel) -> list[str]:
-    """Return what each softmax is computed from, as codes where it is dequantised first."""
+    """Return the tensors that the softmaxes read, as codes where they are dequantised first."""
     writers = {index: operator for operator in model.operators for index in operator.outputs}
     names = []
     for operator in model.operators:
@@ -206,7 +206,7 @@ def _softmax_codes(model: OnnxModel) -> list[str]:
 
 
 def _twins(graph: Any, starts: Sequence[str], stored: dict[str, Any]) -> dict[str, str]:
-    """Return, by the names of tensors that hold the same codes as a start, that start's name.
+    """Return the tensors that hold the same codes as a start: by name, the start's name.
 
     ONNX Runtime's quantiser may give each reader of a tensor a QuantizeLinear of its own.
     """
@@ -220,7 +220,7 @@ def _twins(graph: Any, starts: Sequence[str], stored: dict[str, Any]) -> dict[st
 
 
 def _grid(node: Any, stored: dict[str, Any]) -> tuple[str, ...]:
-    """Return what a QuantizeLinear reads, constants by their content, and its attributes."""
+    """Return a key of a QuantizeLinear: its inputs, constants by content, and attributes."""
     from onnx import TensorProto
 
     parts = list(node.input[:1])
@@ -237,7 +237,7 @@ def _grid(node: Any, stored: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _reading(node: Any, inputs: Sequence[str]) -> Any:
-    """Return a node that reads other tensors; itself where they are the same."""
+    """Return the node with other inputs; the node itself if they are the same."""
     if list(node.input) == inputs:
         return node
     from onnx import NodeProto
@@ -254,7 +254,7 @@ def _attributes(nodes: Sequence[Any]) -> Iterator[Any]:
 
 
 def _batch(graph: Any, stored: dict[str, Any]) -> int | str:
-    """Return the size of the file's batch; its name where it is free."""
+    """Return the size of the file's batch; its name if it is dynamic."""
     for value in graph.input:
         sizes = value.type.tensor_type.shape.dim
         if value.name not in stored and sizes:

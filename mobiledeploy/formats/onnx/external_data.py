@@ -1,7 +1,7 @@
-"""Weights that lie beside an `.onnx`, read from the model's folder only.
+"""External data: weights in files next to an `.onnx`, read from the model's folder only.
 
 Format: https://onnx.ai/onnx/repo-docs/ExternalData.html. A location is a path relative to the
-model; one that leads elsewhere would let a model read any file of its user.
+model; one that leads elsewhere would let a model read any of the user's files.
 """
 
 import dataclasses
@@ -18,11 +18,11 @@ from mobiledeploy.base.errors import ConversionError, CorruptFileError, RequestE
 from mobiledeploy.formats.onnx import schema
 
 MOST_BYTES: Final = 1 << 31
-"""In other files together: as many as a file itself may have."""
+"""Most bytes in all external files together: as many as a model file may have."""
 MOST_INSIDE: Final = 1 << 30
-"""Brought inside of a model, which as one message may have 2^31 at most."""
+"""Most bytes of external data that are put into the model, one message of at most 2^31 bytes."""
 DEEPEST: Final = 32
-"""Graphs inside of graphs."""
+"""Deepest nesting of graphs."""
 
 StatedPlace: TypeAlias = tuple[str, str, str]
 """Location, offset and length, as a tensor states them."""
@@ -30,22 +30,22 @@ StatedPlace: TypeAlias = tuple[str, str, str]
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ExternalData:
-    """What lies in other files.
+    """The values of a model that are in other files.
 
     Attributes:
-        contents: The bytes, by what tensors state of their place.
-        size: Bytes; those that several tensors share count once.
+        contents: The bytes, by the place that tensors state.
+        size: Number of bytes; those that several tensors share count once.
     """
 
     contents: Mapping[StatedPlace, npt.NDArray[np.uint8]]
     size: int
 
     def of(self, tensor: Any) -> npt.NDArray[np.uint8]:
-        """Return the bytes of a `TensorProto` whose values lie in another file."""
+        """Return the bytes of a `TensorProto` whose values are in another file."""
         return self.contents[_stated(tensor)]
 
     def inside(self, model: Any) -> Any:
-        """Return a `ModelProto` with all values in it; itself where they are already."""
+        """Return the `ModelProto` with all values inside; itself if none are external."""
         if not self.contents:
             return model
         copy = type(model)()
@@ -60,26 +60,26 @@ class ExternalData:
         """Return the bytes of a `ModelProto` with all values inside.
 
         Raises:
-            ConversionError: They are too many.
+            ConversionError: There are too many bytes for one message.
         """
         if self.size > MOST_INSIDE:
             raise ConversionError(
-                f"expected at most {MOST_INSIDE:,} bytes beside the model, received {self.size:,}"
+                f"expected at most {MOST_INSIDE:,} bytes of external data, received {self.size:,}"
             )
         data: bytes = self.inside(model).SerializeToString(deterministic=True)
         return data
 
 
 def read(model: Any, folder: Path | None) -> ExternalData:
-    """Return what a model keeps in other files.
+    """Return the values that a model keeps in other files.
 
     Args:
-        model: A `ModelProto` whose texts are checked.
-        folder: Where the model lies; None if that is not known.
+        model: A `ModelProto` whose strings were checked.
+        folder: The folder of the model; None if that is not known.
 
     Raises:
-        CorruptFileError: A tensor names a file outside of the folder, one that is not there or
-            too short, its bytes do not fit its shape, overlap with others, or are too many.
+        CorruptFileError: A tensor names a file that is outside the folder, missing or too short,
+            or its bytes do not fit its shape, overlap those of others, or are too many.
         RequestError: There are such tensors and no folder to look in, or a file cannot be read.
     """
     contents: dict[StatedPlace, npt.NDArray[np.uint8]] = {}
@@ -103,7 +103,7 @@ def read(model: Any, folder: Path | None) -> ExternalData:
                     "files",
                     hint="no phone has room for them",
                 )
-            # Parts that overlap would let a small file fill the memory.
+            # Overlapping parts would let a small file fill the memory.
             left.setdefault(path, path.stat().st_size)
             left[path] -= length
             if left[path] < 0:
@@ -116,7 +116,7 @@ def read(model: Any, folder: Path | None) -> ExternalData:
 
 
 def is_external(tensor: Any) -> bool:
-    """Whether the values of a `TensorProto` lie in another file."""
+    """Whether the values of a `TensorProto` are in another file."""
     return bool(tensor.data_location == schema.EXTERNAL)
 
 
@@ -130,7 +130,7 @@ def _tensors(model: Any) -> Iterator[Any]:
 
 def _of_graph(graph: Any, depth: int) -> Iterator[Any]:
     if depth == 0:
-        raise CorruptFileError(f"expected at most {DEEPEST} graphs inside of each other")
+        raise CorruptFileError(f"expected graphs nested at most {DEEPEST} deep")
     yield from graph.initializer
     for sparse in graph.sparse_initializer:
         yield from (sparse.values, sparse.indices)
@@ -156,10 +156,10 @@ def _stated(tensor: Any) -> StatedPlace:
 
 
 def _path(name: str, location: str, folder: Path | None) -> Path:
-    """Return the file at a location: it is one, and lies in the folder, links followed."""
+    """Return the file at a location, after checking that it is in the folder, links followed."""
     if folder is None:
         raise RequestError(
-            f"constant `{name}` lies in another file, `{location[: files.MOST_NAME]}`",
+            f"constant `{name}` is in another file, `{location[: files.MOST_NAME]}`",
             hint="give the model by its path, or save it in one file",
         )
     path = files.path_inside(folder, location)
@@ -171,21 +171,21 @@ def _path(name: str, location: str, folder: Path | None) -> Path:
         )
     if not path.exists():
         raise CorruptFileError(
-            f"constant `{name}`: its bytes should lie in the model's folder, in {location}, "
+            f"constant `{name}`: its bytes should be in the model's folder, in {location}, "
             "which is not there",
             hint="copy the file next to the model",
         )
     if not path.is_file():
         raise CorruptFileError(
-            f"constant `{name}`: its bytes should lie in the model's folder, in {location}, "
-            "which is no file",
+            f"constant `{name}`: its bytes should be in the model's folder, in {location}, "
+            "which is not a file",
             hint="save the model in one file",
         )
     return path
 
 
 def _place(name: str, path: Path, stated: StatedPlace) -> tuple[Path, int, int]:
-    """Return file, offset and length; they are within the file."""
+    """Return file, offset and length, after checking that they are within the file."""
     location, size = stated[0], path.stat().st_size
     try:
         offset = int(stated[1] or "0")
@@ -215,10 +215,10 @@ def _read(name: str, place: tuple[Path, int, int]) -> npt.NDArray[np.uint8]:
 
 
 def _check_length(tensor: Any, length: int) -> None:
-    """Compare bytes with the tensor's shape, before they are read."""
+    """Compare the number of bytes with the tensor's shape, before reading them."""
     kind = schema.ELEMENT_TYPES.get(tensor.data_type)
     if kind is None or (not kind.bits and kind.unit):
-        return  # a type that is not looked into; what all of them take is bounded
+        return  # a type of unknown size; the total is bounded
     expected = -(-math.prod(tensor.dims) * kind.bits // 8)
     if length > expected:
         raise CorruptFileError(

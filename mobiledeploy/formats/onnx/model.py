@@ -1,4 +1,4 @@
-"""A parsed `.onnx`: the view that both formats share, extended by what only ONNX has."""
+"""`OnnxModel`: a parsed `.onnx`, which extends the `Model` that both formats share."""
 
 import dataclasses
 import math
@@ -10,20 +10,20 @@ from mobiledeploy.formats.onnx import schema
 from mobiledeploy.formats.onnx.external_data import ExternalData
 
 MOST_NODES: Final = 16384
-"""Many times what a classifier has."""
+"""Most nodes that are read: many times those of a classifier."""
 MOST_RANK: Final = 8
 MOST_ELEMENTS: Final = 2**40
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class OnnxOperator(Operator):
-    """A node of an `.onnx`; `attributes` are its numbers, texts and lists of numbers."""
+    """A node of an `.onnx`; `attributes` holds numbers, strings and lists of numbers."""
 
     @property
     def op(self) -> str:
-        """Its kind, with the domain before it where that is not a known one's.
+        """Its kind, with the domain before it if the domain is not a known one.
 
-        Such a node may be a function that the file itself defines, whatever its name says.
+        A node of an unknown domain may be a function that the file itself defines under any name.
         """
         plain = not self.domain or (
             self.domain == schema.MICROSOFT and self.kind in schema.MICROSOFT_OPERATORS
@@ -33,16 +33,16 @@ class OnnxOperator(Operator):
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class OnnxModel(Model):
-    """An `.onnx`, parsed: indices and sizes can be relied on, names are text.
+    """A parsed `.onnx`: indices and sizes were checked, names are valid text.
 
-    Types and shapes of inner tensors are those that the file states, and no tensor has a grid:
-    ONNX gives grids by operators. `checker.complete` adds what can be inferred.
+    Types and shapes of inner tensors are those that the file states, and no tensor has a grid,
+    since ONNX states grids in operators. `Checks.complete` adds what can be inferred.
 
     Attributes:
-        operators: Of the main graph, in the order in which they stand there.
+        operators: Operators of the main graph, in file order.
         data: The file.
         proto: The file as `onnx.ModelProto`; not to be changed.
-        external: Values that lie in other files.
+        external: Values that are in other files.
     """
 
     operators: tuple[OnnxOperator, ...]
@@ -51,20 +51,20 @@ class OnnxModel(Model):
     external: ExternalData
 
     def whole(self) -> bytes:
-        """Return the file with all values inside; its own bytes where they are already.
+        """Return the file with all values inside; its own bytes if none are external.
 
         Raises:
-            ConversionError: What lies in other files is too large for that.
+            ConversionError: The external data is too large for one file.
         """
         return self.external.whole(self.proto) if self.external.contents else self.data
 
 
 def require_supported(model: OnnxModel) -> None:
-    """Refuse what no reader here takes, whatever the operators are.
+    """Refuse models that no reader here can read, without looking at their operators.
 
     Raises:
         ConversionError: There are several inputs, no output, too many nodes, or an input or
-            output that is larger than any image.
+            output larger than any image.
     """
     if len(model.operators) > MOST_NODES:
         raise ConversionError(

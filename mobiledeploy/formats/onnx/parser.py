@@ -1,7 +1,7 @@
-"""Parse any `.onnx`: texts, sizes and references are checked, nothing is executed.
+"""Parse any `.onnx`: strings, sizes and references are checked, nothing is executed.
 
-What the format allows is kept, sensible or not; `model.require_supported` says whether we can
-compute it. Format: https://github.com/onnx/onnx/blob/main/docs/IR.md.
+What the format allows is kept, sensible or not; `model.require_supported` refuses what we cannot
+read. Format: https://github.com/onnx/onnx/blob/main/docs/IR.md.
 """
 
 import functools
@@ -22,28 +22,28 @@ from mobiledeploy.formats.onnx.external_data import ExternalData
 from mobiledeploy.formats.onnx.model import OnnxModel, OnnxOperator
 
 MOST_OPSET: Final = 2**31
-"""ONNX's registry of operators takes C integers."""
+"""Operator set versions stay below this: ONNX's registry takes C integers."""
 MOST_ELEMENTS: Final = 2**40
 MOST_NUMBERS: Final = 64
-"""Of a longer list in an attribute these and one more are kept: enough to see that it is not of
-the length that an operator takes."""
+"""Longest list in an attribute that is kept whole. Of a longer one, one more entry is kept, so
+that it is recognised as too long."""
 
 _Constant: TypeAlias = tuple[Tensor, npt.NDArray[np.uint8]]
-"""With its bytes."""
+"""A constant and its bytes."""
 
 
 def parse(data: bytes, *, folder: Path | None = None) -> OnnxModel:
-    """Return what stands in a file.
+    """Return the parsed model of a file.
 
     Args:
         data: The file.
-        folder: Where it lies: weights may lie in other files there, and nowhere else. None if
-            that is not known.
+        folder: The file's folder, the only one in which weights may be in other files. None if it
+            is not known.
 
     Raises:
-        CorruptFileError: The bytes are no ONNX model, damaged, made to take too long, or name a
-            file outside of the folder or one that is not there.
-        RequestError: Weights lie in other files, and there is no folder to look in.
+        CorruptFileError: The bytes are not an ONNX model, are damaged, would take too long to
+            read, or name a file that is missing or outside the folder.
+        RequestError: Weights are in other files, and no folder is given.
     """
     proto = protobuf.message(data)
     protobuf.require_texts(proto)
@@ -83,10 +83,10 @@ def parse(data: bytes, *, folder: Path | None = None) -> OnnxModel:
 
 
 def _constants(graph: Any, external: ExternalData) -> dict[str, _Constant]:
-    """Return initializers, and what nodes of the kind Constant hold, by name.
+    """Return the initializers and the values of Constant nodes, by name.
 
     Raises:
-        CorruptFileError: Two have one name, which ONNX forbids: readers take either.
+        CorruptFileError: Two have the same name, which ONNX forbids.
     """
     constants: dict[str, _Constant] = {}
     for number, (name, proto) in enumerate(_stored(graph)):
@@ -117,7 +117,7 @@ def _constant(name: str, proto: Any, number: int, content: npt.NDArray[np.uint8]
         or len(shape) > MOST_RANK
         or math.prod(size or 1 for size in shape) > MOST_ELEMENTS
     ):
-        raise CorruptFileError(f"constant `{name}`: {shape} is no possible shape")
+        raise CorruptFileError(f"constant `{name}`: {shape} is not a possible shape")
     if kind is not None and kind.bits:
         expected = -(-math.prod(shape) * kind.bits // 8)
         if content.size != expected:
@@ -142,7 +142,7 @@ def _constant(name: str, proto: Any, number: int, content: npt.NDArray[np.uint8]
 
 
 def _content(proto: Any) -> npt.NDArray[np.uint8]:
-    """Return the bytes of a constant that stands in the file itself, little endian."""
+    """Return the bytes of a constant whose values are in the file itself, little endian."""
     if proto.HasField("raw_data"):
         return np.frombuffer(proto.raw_data, np.uint8)
     kind = schema.ELEMENT_TYPES.get(proto.data_type)
@@ -153,13 +153,13 @@ def _content(proto: Any) -> npt.NDArray[np.uint8]:
 
 
 def _tensors(graph: Any, constants: Mapping[str, _Constant]) -> tuple[Tensor, ...]:
-    """Return every tensor that is stored, an end of the graph, read or written."""
+    """Return every constant, input or output of the graph, and tensor that a node uses."""
     described: dict[str, tuple[str, tuple[Dimension, ...] | None]] = {}
     for info in (*graph.value_info, *graph.input, *graph.output):
         kind = info.type.tensor_type
         sizes = tuple(map(protobuf.dimension, kind.shape.dim)) if kind.HasField("shape") else None
         described[info.name] = (schema.element_type(kind.elem_type), sizes)
-    # Not everything that is described: tools leave descriptions of tensors that they removed.
+    # Not every tensor in `value_info`: tools leave entries of tensors that they removed.
     ends = (info.name for info in (*graph.input, *graph.output))
     names = dict.fromkeys((*constants, *ends))
     names.update(
@@ -188,7 +188,7 @@ def _operator(node: Any, index: Mapping[str, int], opsets: Mapping[str, int]) ->
 
 
 def _attribute(attribute: Any) -> Any:
-    """Return a number, a text or a list of numbers; None for anything else."""
+    """Return an attribute that is a number, string or list of numbers; else None."""
     match schema.ATTRIBUTE_TYPES.get(attribute.type):
         case "INT":
             return int(attribute.i)
@@ -209,7 +209,7 @@ def _domain(node: Any) -> str:
 
 
 def _version(node: Any, opsets: Mapping[str, int]) -> int:
-    """Return since which operator set the node's operator is what it is; 0 if unknown."""
+    """Return the operator set that last changed the node's operator; 0 if unknown."""
     domain = schema.domain(node.domain)
     return _since(node.op_type, opsets.get(domain, 1), domain)
 
@@ -252,7 +252,7 @@ def _buffers(
 
 
 def _subgraphs(graph: Any) -> Iterator[Any]:
-    """Yield the graphs inside a graph's operators, however deep."""
+    """Yield the graphs inside a graph's operators, at any depth."""
     for node in graph.node:
         for attribute in node.attribute:
             inside = [*attribute.graphs, *([attribute.g] if attribute.HasField("g") else [])]

@@ -1,4 +1,4 @@
-"""From the bytes of an `.onnx` to its protobuf, with its texts and size checked."""
+"""Parse the bytes of an `.onnx` to a protobuf, or check its strings."""
 
 from typing import Any, Final
 
@@ -7,29 +7,30 @@ from mobiledeploy.formats.limits import StepLimit
 from mobiledeploy.formats.model import Dimension
 
 MOST_BYTES: Final = 2**31 - 1
-"""A protobuf cannot be larger."""
+"""Largest size of a protobuf."""
 PARTS: Final = 2**17
-"""Messages and names of a file: several times those of a large network."""
+"""Most messages and strings in a file: several times those of a large network."""
 
 
 def message(data: bytes) -> Any:
-    """Return the `onnx.ModelProto` in a file; nothing in it is checked.
+    """Return the `onnx.ModelProto` of a file; its contents are not checked.
 
     Raises:
-        CorruptFileError: The bytes are no ONNX model.
+        CorruptFileError: The bytes are not an ONNX model.
     """
     from google.protobuf.message import DecodeError
     from onnx import ModelProto
 
     if len(data) > MOST_BYTES:
         raise CorruptFileError(
-            f"expected at most {MOST_BYTES:,} bytes, as a protobuf has, received {len(data):,}"
+            f"expected at most {MOST_BYTES:,} bytes, the largest size of a protobuf, "
+            f"received {len(data):,}"
         )
     model = ModelProto()
     try:
         model.ParseFromString(data)
     except DecodeError as error:
-        raise CorruptFileError("the bytes are no ONNX model") from error
+        raise CorruptFileError("the bytes are not an ONNX model") from error
     return model
 
 
@@ -41,10 +42,10 @@ def dimension(size: Any) -> Dimension:
 
 
 def require_texts(model: Any) -> None:
-    """Refuse a `ModelProto` with names that are no text: protobuf hands them out as bytes.
+    """Refuse a `ModelProto` with strings that are not UTF-8, which protobuf returns as bytes.
 
     Raises:
-        CorruptFileError: Some string is not UTF-8, or there are too many messages and strings.
+        CorruptFileError: A string is not UTF-8, or there are too many messages and strings.
     """
     _require_texts_of(model, StepLimit(PARTS))
 
@@ -56,7 +57,7 @@ def _require_texts_of(part: Any, limit: StepLimit) -> None:
             texts = (value,) if isinstance(value, str | bytes) else value
             limit.take(len(texts))
             if not all(isinstance(text, str) for text in texts):
-                raise CorruptFileError(f"a text in the ONNX model ({field.name}) is not UTF-8")
+                raise CorruptFileError(f"a string in the ONNX model ({field.name}) is not UTF-8")
         elif field.type == field.TYPE_MESSAGE:
             for inner in (value,) if hasattr(value, "ListFields") else value:
                 _require_texts_of(inner, limit)

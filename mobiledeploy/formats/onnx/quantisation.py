@@ -1,4 +1,4 @@
-"""The grid of each tensor of codes, which an `.onnx` states in operators, not in tensors."""
+"""Find each tensor's grid, its scale plus zero point, which an `.onnx` states in operators."""
 
 import dataclasses
 import itertools
@@ -16,7 +16,7 @@ CARRIERS: Final = {
     "NhwcMaxPool", "Pad", "ReduceMax", "ReduceMin", "Reshape", "Slice", "SpaceToDepth", "Split",
     "Squeeze", "Tile", "Transpose", "Unsqueeze",
 }  # fmt: skip
-"""Operators that leave codes on their grid."""
+"""Operators whose output has the scale and zero point of their input."""
 
 JOINS: Final = {"Concat", "Max", "Min"}
 """Those of `CARRIERS` of which all inputs are codes, not the first one only."""
@@ -40,19 +40,19 @@ QLINEAR: Final[dict[str, ScalePlaces]] = {
     # As many inputs as it has: see `scale_places`.
     "QLinearConcat": ((), 0),
 }
-"""For each operator that takes codes, where scales stand among its inputs. The zero point follows
-the scale. All but two are ONNX Runtime's own."""
+"""By operator on codes: positions of the scales among its inputs. The zero point follows the
+scale. All but two are ONNX Runtime's own operators."""
 
 
 GridAndType: TypeAlias = tuple[Grid, str]
-"""A grid, and the type of its zero point, which is that of the codes."""
+"""A grid and the type of its zero point, which is the type of the codes."""
 
 
 def with_grids(tensors: tuple[Tensor, ...], operators: tuple[Operator, ...]) -> tuple[Tensor, ...]:
-    """Return the tensors with their grids: of the operator that writes codes, or reads them.
+    """Return the tensors with grids, from the operators that write or read their codes.
 
     Raises:
-        CorruptFileError: A scale and its zero point do not have one shape.
+        CorruptFileError: A scale and its zero point differ in shape.
     """
     written: dict[int, GridAndType] = {}
     read: dict[int, GridAndType] = {}
@@ -86,15 +86,15 @@ def scale_places(operator: Operator) -> ScalePlaces:
 
 
 def grid_of(operator: Operator, tensors: tuple[Tensor, ...], scale: int) -> Grid | None:
-    """Return the grid that an operator's inputs give: the scale, and the zero point after it.
+    """Return a grid from an operator's inputs: a scale, followed by its zero point.
 
     Args:
-        operator: Which has it.
-        tensors: Of the graph.
-        scale: Place of the scale among the inputs.
+        operator: The operator.
+        tensors: The graph's tensors.
+        scale: Position of the scale among the inputs.
 
     Raises:
-        CorruptFileError: Scale and zero point do not have one shape.
+        CorruptFileError: Scale and zero point differ in shape.
     """
     values = _constant(operator, tensors, scale)
     if values is None or values.ndim > 1 or not values.size:
@@ -117,7 +117,7 @@ def grid_of(operator: Operator, tensors: tuple[Tensor, ...], scale: int) -> Grid
 def _stated_grids(
     operator: Operator, tensors: tuple[Tensor, ...]
 ) -> Iterator[tuple[int, GridAndType, bool]]:
-    """Yield each tensor whose grid an operator gives, and whether the operator writes it."""
+    """Yield each tensor whose grid an operator states, and whether the operator writes it."""
     places: list[tuple[int, int, bool]] = []
     if operator.kind == "QuantizeLinear" and operator.outputs:
         places = [(operator.outputs[0], 1, True)]

@@ -1,4 +1,4 @@
-"""The numbers of onnx.proto by name: element types, types of attributes, domains of operators.
+"""Enum numbers of onnx.proto by name: element types, attribute types, operator domains.
 
 Source: https://github.com/onnx/onnx/blob/main/onnx/onnx.proto.
 """
@@ -16,7 +16,7 @@ FIELDS: Final[dict[Field, str]] = {
     "double_data": "<f8",
     "uint64_data": "<u8",
 }
-"""Lists of numbers in a `TensorProto`, and NumPy's type of their entries."""
+"""Fields of a `TensorProto` that are lists of numbers, and NumPy's type of their entries."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,11 +24,11 @@ class ElementType:
     """A type of tensors: an entry of `TensorProto.DataType`.
 
     Attributes:
-        name: As in `Tensor.dtype`.
-        field: Of `TensorProto`, where values stand that are not in `raw_data`.
-        unit: NumPy's type, little endian, of what an entry of that field is in `raw_data`; empty
-            for text.
-        bits: Of one value; 0 where that is not looked into.
+        name: The name in `Tensor.dtype`.
+        field: Field of `TensorProto` for values that are not in `raw_data`.
+        unit: NumPy's type, little endian, that an entry of the field has in `raw_data`; empty for
+            strings.
+        bits: Bits of one value; 0 if not known.
         known: Whether NumPy has the type, under the same name.
     """
 
@@ -49,7 +49,7 @@ ELEMENT_TYPES: Final = {
     7: ElementType(name="int64", field="int64_data", unit="<i8", bits=64),
     8: ElementType(name="string", field="string_data", unit="", bits=0, known=False),
     9: ElementType(name="bool", field="int32_data", unit="?", bits=8),
-    # Halves stand in their field as the numbers that their bits are.
+    # float16 and bfloat16 values are stored in their field as integers of the same bits.
     10: ElementType(name="float16", field="int32_data", unit="<u2", bits=16),
     11: ElementType(name="float64", field="double_data", unit="<f8", bits=64),
     12: ElementType(name="uint32", field="uint64_data", unit="<u4", bits=32),
@@ -62,7 +62,7 @@ ELEMENT_TYPES: Final = {
     18: ElementType(name="float8e4m3fnuz", field="int32_data", unit="u1", bits=8, known=False),
     19: ElementType(name="float8e5m2", field="int32_data", unit="u1", bits=8, known=False),
     20: ElementType(name="float8e5m2fnuz", field="int32_data", unit="u1", bits=8, known=False),
-    # Narrow values share bytes, in their field too.
+    # Narrow values share bytes, also in their field.
     21: ElementType(name="uint4", field="int32_data", unit="u1", bits=4, known=False),
     22: ElementType(name="int4", field="int32_data", unit="u1", bits=4, known=False),
     23: ElementType(name="float4e2m1", field="int32_data", unit="u1", bits=4, known=False),
@@ -73,13 +73,13 @@ ELEMENT_TYPES: Final = {
     27: ElementType(name="float6e2m3", field="int32_data", unit="u1", bits=0, known=False),
     28: ElementType(name="float6e3m2", field="int32_data", unit="u1", bits=0, known=False),
 }
-"""By number in `TensorProto.DataType`."""
+"""Element types by number in `TensorProto.DataType`."""
 
 NUMBERS: Final = {kind.name: number for number, kind in ELEMENT_TYPES.items()}
-"""By name, the number in `TensorProto.DataType`."""
+"""Numbers in `TensorProto.DataType`, by name."""
 
 EXTERNAL: Final = 1
-"""In `TensorProto.DataLocation`: the values lie in another file."""
+"""In `TensorProto.DataLocation`: the values are in another file."""
 
 ATTRIBUTE_TYPES: Final = {
     1: "FLOAT",
@@ -97,7 +97,7 @@ ATTRIBUTE_TYPES: Final = {
     13: "TYPE_PROTO",
     14: "TYPE_PROTOS",
 }
-"""By number in `AttributeProto.AttributeType`."""
+"""Attribute types by number in `AttributeProto.AttributeType`."""
 
 STANDARD: Final = "ai.onnx"
 """The domain of ONNX's own operators, which most files leave empty."""
@@ -109,15 +109,15 @@ MICROSOFT_OPERATORS: Final = frozenset(
     | {"QLinearMul", "QLinearReduceMean", "QLinearSigmoid", "QLinearSoftmax", "QLinearWhere"}
     | {"QuantizeLinear"}
 )
-"""Those of ONNX Runtime's operators that are known by their plain names."""
+"""ONNX Runtime's operators whose kind is written without the domain."""
 
 
 def element_type(number: int) -> str:
-    """Return the name of a type of tensors; empty for none, and for one newer than this table."""
+    """Return the name of an element type; empty for none, or one newer than this table."""
     kind = ELEMENT_TYPES.get(number)
     return "" if kind is None else kind.name
 
 
 def domain(stated: str) -> str:
-    """Return a domain, empty for ONNX's own, however the file writes it."""
+    """Return a domain; empty for ONNX's own, which a file may write in two ways."""
     return "" if stated == STANDARD else stated

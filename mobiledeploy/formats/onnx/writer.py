@@ -1,4 +1,4 @@
-"""Lay out an ONNX graph of quantise/dequantise pairs, in the order its nodes are added."""
+"""Write an ONNX graph of quantise/dequantise pairs, in the order its nodes are added."""
 
 from collections.abc import Collection, Sequence
 from typing import Any, Final
@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 OPSET: Final = 17
 IR_VERSION: Final = 8
-"""What ONNX Runtime 1.17, the oldest on phones that is asked for, can read."""
+"""The IR version that ONNX Runtime 1.17, the oldest supported on phones, can read."""
 
 
 class OnnxWriter:
@@ -18,10 +18,10 @@ class OnnxWriter:
     """
 
     def __init__(self, names: Collection[str] = ()) -> None:
-        """Begin with nothing.
+        """Begin an empty graph.
 
         Args:
-            names: Of the graph's own tensors: whatever else gets a name gets another one.
+            names: Names of the graph's own tensors, which constants and helper tensors avoid.
         """
         self._taken = set(names)
         self._nodes: list[Any] = []
@@ -29,14 +29,14 @@ class OnnxWriter:
         self._scalars: dict[tuple[str, bytes], str] = {}
 
     def free(self, name: str) -> str:
-        """Return this name, or one like it that no tensor has, and take it."""
+        """Reserve this name, or a similar one if a tensor has it, and return it."""
         while name in self._taken:
             name += "'"
         self._taken.add(name)
         return name
 
     def constant(self, name: str, values: npt.NDArray[Any]) -> str:
-        """Add an array of any rank; return its name, which is this one unless that is taken."""
+        """Add an array of any rank; return its name: this one, or a similar one if taken."""
         from onnx import numpy_helper
 
         name = self.free(name)
@@ -45,7 +45,7 @@ class OnnxWriter:
         return name
 
     def scalar(self, value: np.generic) -> str:
-        """Return the name of a number, of rank 0.
+        """Return the name of a scalar constant (rank 0), which is added if it is new.
 
         Rank 0 matters: ONNX Runtime does not fuse an Add whose scales have rank 1.
         """
@@ -61,7 +61,7 @@ class OnnxWriter:
     def node(
         self, kind: str, inputs: Sequence[str], output: str | None = None, **attributes: Any
     ) -> str:
-        """Add a node; return the name of its output, which is made up if it has none."""
+        """Add a node; return the name of its output, which is made up if none is given."""
         from onnx import helper
 
         output = output or self.free(f"t{len(self._nodes)}")
@@ -71,9 +71,9 @@ class OnnxWriter:
     def dequantise(
         self, codes: str, scale: np.float32, zero_point: np.generic, output: str | None = None
     ) -> str:
-        """Add real values for the codes of an activation, for one consumer only.
+        """Add a DequantizeLinear for one consumer; return the name of its real values.
 
-        ONNX Runtime fuses a layer with the pairs around it only if it does not share them.
+        ONNX Runtime fuses a layer with the pairs around it only if no other layer shares them.
         """
         inputs = [codes, self.scalar(scale), self.scalar(zero_point)]
         return self.node("DequantizeLinear", inputs, output)
@@ -81,7 +81,7 @@ class OnnxWriter:
     def quantise(
         self, real: str, scale: np.float32, zero_point: np.generic, output: str | None = None
     ) -> str:
-        """Add the codes of an activation."""
+        """Add a QuantizeLinear; return the name of its codes."""
         inputs = [real, self.scalar(scale), self.scalar(zero_point)]
         return self.node("QuantizeLinear", inputs, output)
 
@@ -97,11 +97,11 @@ class OnnxWriter:
         """Return the file.
 
         Args:
-            name: Of the graph, for people.
-            inputs: Name, type and shape of one image; the batch is free.
-            outputs: Likewise.
-            producer_version: Version of what wrote it.
-            metadata: Strings that travel with the model.
+            name: The graph's name.
+            inputs: Name, type and shape for one image of each input; the batch is dynamic.
+            outputs: Name, type and shape for one image of each output.
+            producer_version: Version of the program that writes it.
+            metadata: Strings that the file carries.
         """
         from onnx import helper
 

@@ -1,14 +1,14 @@
 """A `.tflite`: bytes <-> a parsed model.
 
 * `parser`: from the bytes of any file to a `TfliteModel`.
-* `model`: what that is, and `require_supported`, which refuses what nothing here can compute.
+* `model`: `TfliteModel`, and `require_supported`, which refuses models that we cannot read.
 * `flatbuffer`: reads tables of a flatbuffer that may be damaged.
 * `buffers`: where a file keeps its values.
-* `quantisation`: grids of tensors, as a file states them.
-* `metadata`: what a file says about itself.
-* `schema`: every number of the schema, by name.
-* `writer`: lays out a new file.
-* `edit`: makes files of a parsed one, with more outputs or of a part.
+* `quantisation`: scales and zero points of tensors.
+* `metadata`: descriptions that tools add to a file.
+* `schema`: enum numbers and table slots of the schema, by name.
+* `writer`: writes a new file.
+* `edit`: makes copies with more outputs, or cuts out a part.
 """
 
 from mobiledeploy.formats.tflite.model import (

@@ -1,4 +1,4 @@
-"""Where a `.tflite` keeps its values: in the flatbuffer, or behind it."""
+"""`Buffers`: where a `.tflite` keeps its values, in the flatbuffer or behind it."""
 
 from collections import Counter
 
@@ -12,10 +12,10 @@ from mobiledeploy.formats.tflite.flatbuffer import Table
 
 
 class Buffers:
-    """A file's buffers, and who uses them.
+    """A file's buffers, with the tensors that use them.
 
     Attributes:
-        outside: Bytes that lie behind the flatbuffer.
+        outside: Number of bytes behind the flatbuffer.
     """
 
     def __init__(self, data: bytes, tables: tuple[Table, ...]) -> None:
@@ -23,7 +23,7 @@ class Buffers:
 
         Args:
             data: The file.
-            tables: Its buffers.
+            tables: The tables of its buffers.
 
         Raises:
             CorruptFileError: A buffer lies outside the file, or they overlap.
@@ -32,8 +32,8 @@ class Buffers:
         self._users: Counter[int] = Counter()
         self._names: dict[int, str] = {}
         self._contents = [self._content(data, table) for table in tables]
-        # Buffers may be shared, but a total beyond the file's size is no file of a converter:
-        # the time that a reader takes would have no bound.
+        # Buffers may be shared, but no converter's file has more in total than its size;
+        # without this check the time to read a file would have no bound.
         distinct = {(place, content.size) for place, content in self._contents}
         total = sum(size for _, size in distinct)
         if total > len(data):
@@ -43,7 +43,7 @@ class Buffers:
             )
 
     def use(self, number: int, name: str) -> npt.NDArray[np.uint8]:
-        """Return a buffer's bytes, and note who asked.
+        """Return a buffer's bytes, and record the user's name.
 
         Raises:
             CorruptFileError: There is no such buffer.
@@ -57,11 +57,11 @@ class Buffers:
         return self._contents[number][1] if self._contents else np.zeros(0, np.uint8)
 
     def place(self, number: int) -> int:
-        """Return where a buffer's bytes begin."""
+        """Return the offset of a buffer's bytes in the file."""
         return self._contents[number][0]
 
     def filled(self) -> tuple[Buffer, ...]:
-        """Return all buffers that hold something."""
+        """Return all buffers that are not empty."""
         return tuple(
             Buffer(
                 name=self._names.get(number, f"buffer {number}"),
@@ -76,7 +76,7 @@ class Buffers:
     def _content(self, data: bytes, table: Table) -> tuple[int, npt.NDArray[np.uint8]]:
         offset = table.scalar(schema.Buffer.OFFSET, "Q", 0)
         size = table.scalar(schema.Buffer.SIZE, "Q", 0)
-        # 0 and 1 mean "not behind the flatbuffer", as TFLite's own reader has it.
+        # 0 and 1 mean "not behind the flatbuffer", as in TFLite's own reader.
         if offset > 1 and size > 0:
             if offset + size > len(data):
                 raise CorruptFileError(

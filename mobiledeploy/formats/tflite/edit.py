@@ -1,8 +1,8 @@
-"""Make files of a parsed `.tflite`, in memory: with more outputs, or a part as a model of its own.
+"""Edit a `.tflite` in memory: make a copy with more outputs, or cut out a part.
 
 A copy with more outputs computes what the file computes. A part is what lies between given tensors
 and another one: each operator keeps its version and options, each tensor its type, shape, grid and
-name, so that a runtime chooses the kernels that it chooses in the whole file.
+name, so that a runtime chooses the same kernels as in the whole file.
 """
 
 import struct
@@ -16,7 +16,7 @@ from mobiledeploy.formats.tflite.model import TfliteModel, TfliteTensor, require
 from mobiledeploy.formats.tflite.writer import TfliteWriter
 
 OLDEST: Final = "1.5.0"
-"""What TensorFlow's converter writes where it knows of no newer operator."""
+"""The `min_runtime` that TensorFlow's converter writes if no operator needs a newer one."""
 
 _CODES: Final[dict[str, CodeType]] = {"int8": "int8", "uint8": "uint8"}
 
@@ -29,17 +29,17 @@ def tap(model: TfliteModel, tensors: Sequence[str] | None = None) -> bytes:
 def tap_recipe(model: TfliteModel, tensors: Sequence[str] | None = None) -> Recipe:
     """Return how to make a copy of a file with further outputs: int8 codes.
 
-    The flatbuffer is kept byte for byte but for one offset: that of the list of outputs, which
-    points to a new list behind the old end.
+    The flatbuffer is kept byte for byte except for one offset: that of the list of outputs, which
+    then points to a new list behind the old end.
 
     Args:
         model: The file.
-        tensors: Unique names of tensors to give out after the file's own outputs. None: the input
-            of the softmax if the file has one, else nothing, and the copy is the file as it is.
+        tensors: Unique names of tensors that become outputs after the file's own. None: the input
+            of the softmax if the file has one, else nothing, and the copy is the file itself.
 
     Raises:
         CorruptFileError: The file contradicts itself, or the graph has no list of outputs.
-        ConversionError: The file is none that is read here, or has no tensor of such a name.
+        ConversionError: The file is not supported, or has no tensor of that name.
     """
     require_supported(model)
     if tensors is None:
@@ -72,12 +72,12 @@ def cut(model: TfliteModel, inputs: Sequence[str], output: str) -> bytes:
         output: Unique name of the tensor that becomes the only output.
 
     Raises:
-        ConversionError: There is no such tensor, the output does not follow
-            from the inputs, or the part holds something that cannot be written.
+        ConversionError: There is no such tensor, the output does not follow from the inputs, or
+            the part holds something that cannot be written.
         CorruptFileError: An operator's options are damaged.
     """
     starts, end = [named(model, name) for name in inputs], named(model, output)
-    # -1 stands for an optional input that is absent.
+    # -1 is an optional input that is omitted.
     reads = [[index for index in operator.inputs if index >= 0] for operator in model.operators]
     constants = {index for index, tensor in enumerate(model.tensors) if tensor.constant}
     places = operators_between(
@@ -99,7 +99,9 @@ def cut(model: TfliteModel, inputs: Sequence[str], output: str) -> bytes:
     for place in places:
         operator = model.operators[place]
         if operator.builtin == "CUSTOM":
-            raise ConversionError(f"`{output}` is computed by an operator that is not TFLite's")
+            raise ConversionError(
+                f"`{output}` is computed by a custom operator, which cannot be written"
+            )
         part.copy(
             operator,
             [copies[index] for index in operator.inputs],
@@ -114,7 +116,7 @@ def cut(model: TfliteModel, inputs: Sequence[str], output: str) -> bytes:
 
 
 def named(model: TfliteModel, name: str) -> int:
-    """Return the index of the tensor of a unique name.
+    """Return the index of the tensor with a unique name.
 
     Raises:
         ConversionError: There is none.

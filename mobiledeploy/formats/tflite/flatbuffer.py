@@ -1,7 +1,7 @@
 """Read flatbuffers that may be damaged or hostile: every offset is checked before it is followed.
 
 The format: https://flatbuffers.dev/internals. A table starts with the distance back to its vtable,
-which gives for each field the distance from the table, 0 for a field that is absent.
+which gives each field's distance from the start of the table, 0 for an absent field.
 """
 
 import dataclasses
@@ -14,15 +14,15 @@ import numpy.typing as npt
 from mobiledeploy.base.errors import CorruptFileError
 
 MOST: Final = 16384
-"""Entries of one vector of tables, and bytes of one string: several times what a network needs.
-Tables may share what they point to, so that without a limit a small file could mean much work."""
+"""Most entries of a vector of tables, and most bytes of a string: several times what a network
+needs. Tables may share their targets: without a limit a small file could take long to read."""
 
 
 def root(data: bytes, identifier: bytes) -> "Table":
     """Return a file's root table.
 
     Raises:
-        CorruptFileError: The file is too short, of another kind, or its root lies outside.
+        CorruptFileError: The file is too short, of another kind, or its root lies outside it.
     """
     if len(data) < 8 or data[4:8] != identifier:
         raise CorruptFileError(
@@ -39,7 +39,7 @@ class Table:
     Attributes:
         data: The whole file.
         position: Where the table starts.
-        offsets: By slot, the distance of each field from `position`; 0 if absent.
+        offsets: By slot: the field's distance from `position`; 0 if absent.
     """
 
     data: bytes
@@ -58,17 +58,17 @@ class Table:
         _inside(data, vtable, size)
         _inside(data, position, extent)
         if size < 4 or size % 2:
-            raise CorruptFileError(f"vtable at byte {vtable}: {size} is no possible size")
+            raise CorruptFileError(f"vtable at byte {vtable}: {size} is not a possible size")
         offsets = struct.unpack_from(f"<{size // 2 - 2}H", data, vtable + 4)
         return cls(data=data, position=position, offsets=offsets)
 
     def scalar(self, slot: int, kind: str, default: Any) -> Any:
-        """Return a number, of a `struct` format character, or the schema's default."""
+        """Return a number; `kind` is its `struct` format character, `default` the schema's."""
         place = self.place(slot)
         return default if place is None else _unpack(self.data, kind, place)
 
     def table(self, slot: int) -> "Table | None":
-        """Return the table that a field points to."""
+        """Return the table that a field points to; None if absent."""
         place = self._follow(slot)
         return None if place is None else Table.at(self.data, place)
 
@@ -85,7 +85,7 @@ class Table:
         )
 
     def numbers(self, slot: int, dtype: npt.DTypeLike) -> npt.NDArray[Any] | None:
-        """Return a vector of numbers without copying it."""
+        """Return a vector of numbers as a view of the file; None if absent."""
         if self.place(slot) is None:
             return None
         kind = np.dtype(dtype).newbyteorder("<")
@@ -103,7 +103,7 @@ class Table:
             raise CorruptFileError(f"string at byte {start} is not UTF-8") from error
 
     def place(self, slot: int) -> int | None:
-        """Return where a field stands in the file, or None if it is absent."""
+        """Return the offset of a field in the file; None if absent."""
         offset = self.offsets[slot] if slot < len(self.offsets) else 0
         return self.position + offset if offset else None
 
@@ -112,7 +112,7 @@ class Table:
         return None if place is None else place + int(_unpack(self.data, "I", place))
 
     def _vector(self, slot: int, size: int) -> tuple[int, int]:
-        """Return where a vector's entries start, and how many there are."""
+        """Return the offset of a vector's entries, and their number."""
         place = self._follow(slot)
         if place is None:
             return 0, 0

@@ -1,4 +1,4 @@
-"""What a `.tflite` says about itself beside the graph: the metadata that tools add.
+"""Read the metadata that tools add to a `.tflite`: descriptions, files, oldest runtime.
 
 Schema of the entry `TFLITE_METADATA`: metadata_schema.fbs of tflite-support, which MediaPipe and
 ML Kit read. Files such as labels.txt are appended to the flatbuffer as a ZIP archive.
@@ -20,16 +20,16 @@ ENTRY: Final = "TFLITE_METADATA"
 RUNTIME: Final = "min_runtime_version"
 
 Values: TypeAlias = dict[str, npt.NDArray[np.uint8]]
-"""Bytes by the name of the metadata entry."""
+"""Bytes of the metadata entries, by name."""
 
 MOST_ENTRIES: Final = 64
 MOST_BYTES: Final = 1 << 20
-"""Of the entry for MediaPipe and ML Kit, and of the archive's directory."""
+"""Most bytes of the entry for MediaPipe and ML Kit, and of the archive's directory."""
 MOST_FILES: Final = 100
 MOST_TEXT: Final = 200
-"""Characters of a text that are shown."""
+"""Characters of a text that are kept."""
 _NORMALISATION: Final = 1
-"""Number in that schema's `ProcessUnitOptions`."""
+"""Number of normalisation in the metadata schema's `ProcessUnitOptions`."""
 
 
 def min_runtime(values: Values) -> str | None:
@@ -38,7 +38,7 @@ def min_runtime(values: Values) -> str | None:
 
 
 def describe(data: bytes, values: Values) -> dict[str, str]:
-    """Return metadata by name: text where it is one, else how many bytes.
+    """Return metadata by name: the text of a short text, else the number of bytes.
 
     Args:
         data: The file.
@@ -63,7 +63,7 @@ def describe(data: bytes, values: Values) -> dict[str, str]:
 
 
 def _text(value: npt.NDArray[np.uint8]) -> str:
-    """Return bytes as text; empty if they are none, or a long one."""
+    """Return bytes as text; empty if they are not text, or too long."""
     if value.size > MOST_TEXT:
         return ""
     text = value.tobytes().rstrip(b"\0")
@@ -94,7 +94,7 @@ def _tensor(table: Table) -> list[str]:
 def _files(data: bytes) -> list[str]:
     """Return the names of the files in the archive behind the flatbuffer."""
     try:
-        # Its directory stands at the end. A long one would take a reader minutes.
+        # The archive's directory is at its end. A long one would take minutes to read.
         with zipfile.ZipFile(io.BytesIO(data[-MOST_BYTES:])) as archive:
             return archive.namelist()[:MOST_FILES]
     # Damaged archives give any of these; a file without an archive gives the first.

@@ -1,4 +1,4 @@
-"""A parsed `.tflite`: the view that both formats share, extended by what only TFLite has."""
+"""`TfliteModel`: a parsed `.tflite`, which extends the `Model` that both formats share."""
 
 import dataclasses
 from typing import Any, Final
@@ -11,15 +11,15 @@ from mobiledeploy.formats.model import Model, Operator, Tensor
 from mobiledeploy.formats.tflite.flatbuffer import Table
 
 CUSTOM: Final = "custom"
-"""Domain of operators that are no built-ins."""
+"""Domain of custom operators."""
 
 MOST_OPERATORS: Final = 1024
-"""Several times what a network of this kind has. Operators may share their weights, so that
-without a limit a small file could mean much work."""
+"""Most operators that are read: several times those of a classifier. Operators may share their
+weights: without a limit a small file could take long to read."""
 MOST_RANK: Final = 8
 FARTHEST: Final = 2**14
-"""Zero points lie among the codes of 8 bits, those of a wrong file a little beyond. As far as
-this, arithmetic on codes stays within 16 bits."""
+"""Largest absolute zero point that is read. Those of 8-bit codes are far smaller; up to this one,
+arithmetic on codes stays within 16 bits."""
 
 _NO_SCALE: Final = np.zeros(0, np.float32)
 _NO_ZERO_POINT: Final = np.zeros(0, np.int64)
@@ -30,8 +30,8 @@ class TfliteTensor(Tensor):
     """A tensor of a `.tflite`.
 
     Attributes:
-        unique_name: The whole name, made unique: the schema wants no names, and none that differ.
-        fixed_shape: With a size where `shape` is open: the one that the file was written with.
+        unique_name: The full name, made unique: in the schema names are optional and may repeat.
+        fixed_shape: The shape with the stated size, often 1, of each dynamic dimension.
         sparse: Whether the constant is stored without its zeros; `data` is then None.
     """
 
@@ -41,17 +41,17 @@ class TfliteTensor(Tensor):
 
     @property
     def scale(self) -> npt.NDArray[np.float32]:
-        """One, or one for each entry along the grid's axis; empty if it is not quantised."""
+        """One scale, or one for each entry along the grid's axis; empty if not quantised."""
         return _NO_SCALE if self.grid is None else self.grid.scale
 
     @property
     def zero_point(self) -> npt.NDArray[np.int64]:
-        """As many as scales."""
+        """Zero points, as many as scales."""
         return _NO_ZERO_POINT if self.grid is None else self.grid.zero_point
 
     @property
     def axis(self) -> int:
-        """The quantised dimension."""
+        """The quantised dimension of a per-channel grid."""
         return 0 if self.grid is None else self.grid.axis
 
 
@@ -60,10 +60,10 @@ class TfliteOperator(Operator):
     """An operator of a `.tflite`; `attributes` are the fields of its options table.
 
     Attributes:
-        builtin: Its name in the schema's `BuiltinOperator`; `CUSTOM` for another tool's, whose
-            own name is `kind`.
-        code: Its number there.
-        options: Its options table as it stands in the file; None if it has none.
+        builtin: Its name in the schema's `BuiltinOperator`; `CUSTOM` for a custom operator, whose
+            name is `kind`.
+        code: Its number in `BuiltinOperator`.
+        options: Its options table in the file; None if it has none.
         options_type: Number of the table's type in the schema's `BuiltinOptions`.
     """
 
@@ -73,23 +73,23 @@ class TfliteOperator(Operator):
     options_type: int
 
     def option(self, name: str) -> Any:
-        """Return an option: what the file says, or the schema's default.
+        """Return an option as the file states it, else the schema's default.
 
         Args:
-            name: As in `schema.OPTIONS`.
+            name: The option's name in `schema.OPTIONS`.
         """
         return self.attributes[name]
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Signature:
-    """How a program calls a graph by names.
+    """A signature: names for the inputs and outputs of a graph.
 
     Attributes:
         key: The signature's own name.
         graph: Number of the graph.
-        inputs: Names, and indices of the graph's tensors.
-        outputs: Likewise.
+        inputs: Name and tensor index of each input.
+        outputs: Name and tensor index of each output.
     """
 
     key: str
@@ -100,14 +100,14 @@ class Signature:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class TfliteModel(Model):
-    """A `.tflite`, parsed: indices, offsets and sizes can be relied on.
+    """A parsed `.tflite`: indices, offsets and sizes were checked.
 
     Attributes:
-        tensors: Of the main graph, by index.
-        operators: Of the main graph, in the order in which they run.
+        tensors: Tensors of the main graph, by index.
+        operators: Operators of the main graph, in running order.
         data: The file.
-        graph: The main graph's table in it.
-        calls: The signatures, with indices of tensors.
+        graph: The main graph's table in the file.
+        calls: The signatures.
     """
 
     tensors: tuple[TfliteTensor, ...]
@@ -118,7 +118,7 @@ class TfliteModel(Model):
 
 
 def require_supported(model: TfliteModel) -> None:
-    """Refuse what no reader here takes, whatever the operators are.
+    """Refuse models that no reader here can read, without looking at their operators.
 
     Raises:
         ConversionError: There are several graphs, too many operators, or sparse weights.
@@ -137,7 +137,7 @@ def require_supported(model: TfliteModel) -> None:
 def _require_supported(tensor: TfliteTensor, where: str) -> None:
     shape, grid = tensor.fixed_shape, tensor.grid
     if any(size < 1 for size in shape) or len(shape) > MOST_RANK:
-        raise CorruptFileError(f"{where}: {shape} is no possible shape")
+        raise CorruptFileError(f"{where}: {shape} is not a possible shape")
     if tensor.sparse:
         raise ConversionError(f"{where} is sparse: expected dense weights")
     if grid is None:

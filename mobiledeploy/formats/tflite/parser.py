@@ -1,7 +1,7 @@
 """Parse any `.tflite`: offsets, sizes and indices are checked, nothing is executed.
 
-What the schema allows is kept, sensible or not; `model.require_supported` says whether we can
-compute it. Schema: tensorflow/compiler/mlir/lite/schema/schema.fbs.
+What the schema allows is kept, sensible or not; `model.require_supported` refuses what we cannot
+read. Schema: tensorflow/compiler/mlir/lite/schema/schema.fbs.
 """
 
 import dataclasses
@@ -28,17 +28,17 @@ from mobiledeploy.formats.tflite.model import (
 )
 
 IDENTIFIER: Final = b"TFL3"
-"""At byte 4 of every file."""
+"""The identifier at byte 4 of every file."""
 ENTRIES: Final = 2**20
-"""Entries of all lists that are read from a small file, and characters of its tensors' names; from
-a large file more."""
+"""Most entries of all lists of a small file, and characters of its tensors' names; a large file
+may have more."""
 
 
 def parse(data: bytes) -> TfliteModel:
-    """Return what stands in a file.
+    """Return the parsed model of a file.
 
     Raises:
-        CorruptFileError: The bytes are no `.tflite`, or damaged.
+        CorruptFileError: The bytes are not a `.tflite`, or damaged.
     """
     root = flatbuffer.root(data, IDENTIFIER)
     graphs = root.tables(schema.Model.SUBGRAPHS)
@@ -106,10 +106,9 @@ def parse(data: bytes) -> TfliteModel:
 
 
 def unique_names(names: Sequence[str]) -> tuple[str, ...]:
-    """Return the names, each one once: the first keeps it, others get their tensor's number.
+    """Return unique names: the first of equal ones is kept, others get their tensor's number.
 
-    The schema wants no names, and none that differ: runtimes go by numbers. What goes by names
-    needs one for each tensor.
+    In the schema names are optional and may repeat, since runtimes identify tensors by number.
     """
     own, taken = set(names), set[str]()
     distinct = []
@@ -134,7 +133,7 @@ def _tensor(
     if len(shape) != len(fixed):
         shape = fixed
     if any(size < 0 for size in fixed):
-        raise CorruptFileError(f"{where}: {fixed} is no possible shape")
+        raise CorruptFileError(f"{where}: {fixed} is not a possible shape")
     dtype = schema.dtype(table.scalar(schema.Tensor.TYPE, "b", 0), where)
     number = table.scalar(schema.Tensor.BUFFER, "I", 0)
     content = buffers.use(number, name[:MOST_NAME])
@@ -146,7 +145,7 @@ def _tensor(
         name=name[:MOST_NAME],
         unique_name=unique_name,
         dtype=dtype,
-        # Where the signature is open, the file holds 1 or what was there last.
+        # Of a dynamic dimension the plain shape states 1, or the size used last.
         shape=tuple(size if size >= 0 else -1 for size in shape),
         fixed_shape=fixed,
         grid=grid,
@@ -183,7 +182,7 @@ def _bytes(dtype: str, kind: np.dtype[Any] | None) -> int:
 
 
 def _builtin(code: Table) -> int:
-    # Old files have the number in an 8-bit field, new ones in both if it fits.
+    # Old files have the number in an 8-bit field, new ones in both fields if it fits.
     return max(
         int(code.scalar(schema.OperatorCode.DEPRECATED_CODE, "b", 0)),
         int(code.scalar(schema.OperatorCode.CODE, "i", 0)),
@@ -287,7 +286,7 @@ def _end(entry: Table, tensors: int, limit: StepLimit) -> tuple[str, int]:
 def _named(
     calls: Sequence[Signature], graphs: Sequence[Table], limit: StepLimit
 ) -> dict[str, dict[str, dict[str, str]]]:
-    """Return signatures with the names of their tensors."""
+    """Return, for each signature, its inputs and outputs with the tensors' names."""
     signatures = {}
     for call in calls:
         tensors = graphs[call.graph].tables(schema.SubGraph.TENSORS)

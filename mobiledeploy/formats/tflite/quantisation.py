@@ -1,4 +1,4 @@
-"""The grids of a `.tflite`'s tensors: the table `QuantizationParameters`."""
+"""Read the quantisation of a `.tflite`'s tensors: the table `QuantizationParameters`."""
 
 from collections.abc import Iterator
 from typing import Final
@@ -16,17 +16,17 @@ CARRIERS: Final = frozenset(
         "TRANSPOSE",
     }
 )  # fmt: skip
-"""Operators that leave codes on their grid, and have no way to change it."""
+"""Operators whose output always has the scale and zero point of their input."""
 
 
 def grid(table: Table | None, where: str) -> Grid | None:
-    """Return a tensor's grid, if it has one.
+    """Return a tensor's scales and zero points; None if it has none.
 
-    Scales and zero points are the file's own bytes: thousands of tensors of a hostile file may
-    share one long list.
+    They are views of the file, not copies: thousands of tensors of a hostile file may share one
+    long list.
 
     Args:
-        table: Its quantisation.
+        table: The tensor's `QuantizationParameters`.
         where: Which tensor, for messages.
 
     Raises:
@@ -45,7 +45,7 @@ def grid(table: Table | None, where: str) -> Grid | None:
 
 
 def block(table: Table | None) -> int:
-    """Return how many neighbours share a scale of another tensor; 0 if they do not."""
+    """Return the block size of block-wise quantisation; 0 if it is not used."""
     blocks = _blocks(table)
     return 0 if blocks is None else int(blocks.scalar(Quantisation.BLOCK_SIZE, "i", 0))
 

@@ -1,7 +1,7 @@
-"""The numbers of TFLite's schema by name: data, of August 2026.
+"""Enum numbers of TFLite's schema by name, as of August 2026.
 
 Schema: tensorflow/compiler/mlir/lite/schema/schema.fbs. LiteRT's package has the names as well,
-in a module of 18,000 lines that takes longer to import than `inspect` takes to read a file.
+in a module of 18,000 lines whose import takes longer than `inspect` takes to read a file.
 """
 
 import dataclasses
@@ -48,14 +48,14 @@ _OPERATORS: Final = """
     REDUCE_WINDOW STABLEHLO_COMPOSITE STABLEHLO_SHIFT_LEFT STABLEHLO_CBRT STABLEHLO_CASE
 """
 OPERATORS: Final = tuple(_OPERATORS.split())
-"""Of `BuiltinOperator`, by number."""
+"""Names in `BuiltinOperator`, by number."""
 
 _TYPES: Final = """
     FLOAT32 FLOAT16 INT32 UINT8 INT64 STRING BOOL INT16 COMPLEX64 INT8 FLOAT64 COMPLEX128
     UINT64 RESOURCE VARIANT UINT32 UINT16 INT4 BFLOAT16 INT2 UINT4 FLOAT8_E4M3FN FLOAT8_E5M2
 """
 TYPES: Final = tuple(_TYPES.split())
-"""Of `TensorType`, by number."""
+"""Names in `TensorType`, by number."""
 
 ACTIVATIONS: Final[tuple[Activation, ...]] = (
     "none",
@@ -65,10 +65,10 @@ ACTIVATIONS: Final[tuple[Activation, ...]] = (
     "tanh",
     "sign_bit",
 )
-"""Of `ActivationFunctionType`, by number."""
+"""Names in `ActivationFunctionType`, by number."""
 
 PADDINGS: Final[tuple[Padding, ...]] = ("same", "valid")
-"""Of `Padding`, by number."""
+"""Names in `Padding`, by number."""
 
 _OPTIONS_TABLES: Final = """
     NONE Conv2DOptions DepthwiseConv2DOptions ConcatEmbeddingsOptions LSHProjectionOptions
@@ -100,17 +100,17 @@ _OPTIONS_TABLES: Final = """
     RightShiftOptions
 """
 OPTIONS_TABLES: Final = tuple(_OPTIONS_TABLES.split())
-"""Of `BuiltinOptions`, by number."""
+"""Names in `BuiltinOptions`, by number."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Field:
-    """Where a table keeps a number.
+    """A field of an options table.
 
     Attributes:
-        slot: Place in the table.
-        kind: Its type, as `struct` has it; or `SHAPE`.
-        default: What stands for a field that is left out.
+        slot: Its position in the table.
+        kind: Its type, a `struct` format character; or `SHAPE`.
+        default: The value of an omitted field.
     """
 
     slot: int
@@ -120,11 +120,11 @@ class Field:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Options:
-    """The table with an operator's options.
+    """The options table of an operator.
 
     Attributes:
         table: Its name in `BuiltinOptions`.
-        fields: By name: those that say something about what is computed.
+        fields: By name: the fields that influence what is computed.
     """
 
     table: str
@@ -132,14 +132,14 @@ class Options:
 
     @property
     def number(self) -> int:
-        """Of the table in `BuiltinOptions`."""
+        """The table's number in `BuiltinOptions`."""
         return OPTIONS_TABLES.index(self.table)
 
 
 SHAPE: Final = "shape"
-"""Kind of a field that lists sizes: int32."""
+"""Kind of a field that is a list of sizes, int32."""
 ACTIVATION: Final = "fused_activation_function"
-"""The field that says what an operator does to its result at last."""
+"""The field that names an operator's fused activation."""
 
 
 def _activation(slot: int) -> dict[str, Field]:
@@ -270,8 +270,8 @@ OPTIONS: Final[dict[str, Options]] = {
     "TRANSPOSE_CONV": Options("TransposeConvOptions", {**_PADDING, **_STRIDES, **_activation(3)}),
     "UNPACK": Options("UnpackOptions", {"num": Field(0, "i", 0), "axis": Field(1, "i", 0)}),
 }
-"""By operator: those of image classifiers that have a table of options. PRELU and LOGISTIC, say,
-have none."""
+"""Options by operator, for operators of image classifiers that have a table of options. PRELU and
+LOGISTIC have none."""
 
 
 class Model:
@@ -380,7 +380,7 @@ def dtype(number: int, where: str) -> str:
     """Return the name of a tensor's type, such as `int8`.
 
     Args:
-        number: In `TensorType`.
+        number: The number in `TensorType`.
         where: Which tensor, for messages.
 
     Raises:
@@ -392,12 +392,12 @@ def dtype(number: int, where: str) -> str:
 
 
 def padding(number: int) -> Padding | None:
-    """Return how a padding is called; None for a number that the schema does not have."""
+    """Return the name of a padding; None for a number that is not in the schema."""
     return PADDINGS[number] if 0 <= number < len(PADDINGS) else None
 
 
 def numpy_type(dtype: str) -> np.dtype[Any] | None:
-    """Return the type in NumPy of a tensor's type; None if it has none."""
+    """Return NumPy's type for a tensor's type; None if it has none."""
     if dtype in _NOT_IN_NUMPY or dtype.startswith("float8"):
         return None
     return np.dtype(dtype)

@@ -1,7 +1,7 @@
-"""Write a `.tflite`: tensors, operators and constants, in the order in which they are added.
+"""Write a `.tflite`: tensors, operators and constants, in the order they are added.
 
-Schema: tensorflow/compiler/mlir/lite/schema/schema.fbs. Nothing in here knows what an
-operator means.
+Schema: tensorflow/compiler/mlir/lite/schema/schema.fbs. This module does not know what an
+operator computes.
 """
 
 import struct
@@ -18,7 +18,7 @@ from mobiledeploy.formats.tflite.parser import IDENTIFIER
 
 SCHEMA_VERSION: Final = 3
 ALIGNMENT: Final = 16
-"""Of constants, so that a memory-mapped file can be computed from in place."""
+"""Bytes to which constants are aligned, so that kernels can read a memory-mapped file."""
 SIGNATURE: Final = "serving_default"
 
 
@@ -30,10 +30,10 @@ class TfliteWriter:
     """
 
     def __init__(self, names: Collection[str] = ()) -> None:
-        """Begin with nothing.
+        """Begin an empty graph.
 
         Args:
-            names: Of the graph's own activations: constants get other ones.
+            names: Names of the graph's own activations, which constants avoid.
         """
         import flatbuffers
         from ai_edge_litert import schema_py_generated
@@ -49,7 +49,7 @@ class TfliteWriter:
         self._codes: list[tuple[int, int]] = []
 
     def free(self, name: str) -> str:
-        """Return this name, or one like it that no tensor has, and take it."""
+        """Reserve this name, or a similar one if a tensor has it, and return it."""
         while name in self._taken:
             name += "'"
         self._taken.add(name)
@@ -64,7 +64,7 @@ class TfliteWriter:
         scale: np.float32 | None = None,
         zero_point: int = 0,
     ) -> int:
-        """Add a tensor that is computed; return its index."""
+        """Add a tensor without data, which an operator writes; return its index."""
         grid = None if scale is None else (np.array([scale]), np.array([zero_point]), 0)
         return self._tensor(name, dtype, shape, 0, grid)
 
@@ -80,10 +80,10 @@ class TfliteWriter:
         """Add a tensor with data; return its index.
 
         Args:
-            name: The tensor's name, unless that is taken.
+            name: The tensor's name; a similar one is used if it is taken.
             values: The data.
-            scale: One, or one for each entry along `axis`.
-            zero_point: As many; None if it is symmetric.
+            scale: One scale, or one for each entry along `axis`.
+            zero_point: As many zero points; None if all are 0.
             axis: The quantised dimension.
         """
         data = values.astype(values.dtype.newbyteorder("<")).tobytes()
@@ -108,12 +108,12 @@ class TfliteWriter:
         """Add an operator.
 
         Args:
-            name: In `BuiltinOperator`.
-            version: Of the operator: runtimes refuse those they do not know.
-            inputs: Indices of tensors.
+            name: The operator's name in `BuiltinOperator`.
+            version: The operator's version; runtimes refuse versions that they do not know.
+            inputs: Indices of the tensors it reads.
             output: Index of the tensor it writes.
             options: Name of its options table, if it has one.
-            **fields: Of the options table, named as in the schema's Python code.
+            **fields: Fields of the options table, named as in the schema's Python code.
         """
         union = {}
         if options:
@@ -126,12 +126,12 @@ class TfliteWriter:
     def copy(
         self, operator: TfliteOperator, inputs: Sequence[int], outputs: Sequence[int]
     ) -> None:
-        """Add an operator as another file has it: same version, same options.
+        """Add a copy of another file's operator, with the same version and options.
 
         Args:
-            operator: From the other file.
-            inputs: Indices of tensors here; -1 for one that is absent.
-            outputs: Indices of tensors here.
+            operator: The other file's operator.
+            inputs: Indices of tensors in this file; -1 for an omitted one.
+            outputs: Indices of tensors in this file.
 
         Raises:
             CorruptFileError: Its options lie outside the file, or are of no known type.
@@ -165,12 +165,12 @@ class TfliteWriter:
         """Return the file.
 
         Args:
-            description: For people.
+            description: The description that the file states.
             min_runtime: Oldest runtime that knows all operators, such as `1.14.0`.
             inputs: Indices of the input tensors, by their names in the signature.
-            outputs: Indices of the output tensors, likewise.
+            outputs: Indices of the output tensors, by their names in the signature.
         """
-        # 16 bytes, as TensorFlow's converter writes it: readers expect a fixed field.
+        # 16 bytes, as TensorFlow's converter writes it: readers expect a field of that size.
         version = self._builder.CreateByteVector(min_runtime.encode().ljust(16, b"\0"))
         self._buffers.append(self._table("Buffer", Data=version))
         metadata = self._table(
@@ -179,7 +179,7 @@ class TfliteWriter:
         codes = [
             self._table(
                 "OperatorCode",
-                # Old runtimes read the 8-bit field, in which 127 stands for "see the other one".
+                # Old runtimes read the 8-bit field, in which 127 means "see the other field".
                 DeprecatedBuiltinCode=min(code, 127),
                 Version=version,
                 BuiltinCode=code,

@@ -72,7 +72,7 @@ def test_participants_are_distinguished_by_the_number_of_their_file() -> None:
     assert "1 is the first file, 2 the second." in " ".join(said.split())
 
 
-def test_of_names_joined_by_a_converter_the_first_is_printed() -> None:
+def test_the_first_of_names_joined_by_a_converter_is_printed() -> None:
     said = " ".join(_verify_tables.text(REPORT).split())
     assert "layer 3 of 65: `mobilenet/block_1_expand_relu/Relu6`, CONV_2D" in said
     assert "BN/add" not in said

@@ -1,4 +1,4 @@
-"""Hand-made ELF libraries: as much of one as a loader looks at before it maps anything."""
+"""Hand-made ELF libraries: the headers that a loader reads before it maps anything."""
 
 import struct
 

@@ -124,7 +124,9 @@ def test_allowing_4_kb_pages_allows_no_smaller_alignment_and_no_other_processor(
 
 
 @pytest.mark.parametrize("abis", [(), ("mips",), ("x86", "x86")])
-def test_no_unknown_or_repeated_processors_are_refused(abis: tuple[str, ...]) -> None:
+def test_an_empty_unknown_or_repeated_choice_of_processors_is_refused(
+    abis: tuple[str, ...],
+) -> None:
     with pytest.raises(RequestError, match="expected different ABIs"):
         ApkOptions(abis=abis)
 

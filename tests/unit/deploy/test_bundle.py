@@ -52,7 +52,7 @@ def finish(build: Path, labels: tuple[str, ...] = LABELS, *, constant: bool = Fa
 
 
 def sign(build: Path) -> None:
-    """Write a manifest of what lies there."""
+    """Write a manifest of the files in the folder."""
     config = defaults.decide()
     files = tuple(File.of(build, build / name) for name in sorted(CARRIED))
     manifest.write(build, Manifest(versions={}, config=config, data_digest="", files=files))

@@ -177,7 +177,7 @@ def test_only_missing_files_are_downloaded(registry: Registry, cache: Path) -> N
     (cache / "android/c/x.aar").unlink()
     toolchain.fetch("all", cache=cache)
     assert held(cache) - {".lock"} == ALL
-    assert registry.calls[3:] == ["npm"]  # the tool lies in an archive that is still there
+    assert registry.calls[3:] == ["npm"]  # the tool is in an archive that is still cached
 
 
 def test_parts_that_were_not_fetched_cannot_be_used(registry: Registry, cache: Path) -> None:

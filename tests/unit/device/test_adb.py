@@ -1,4 +1,4 @@
-"""Output of adb and of the phone is understood, or refused with what to do next."""
+"""Output of adb and of the phone is read, or refused with a hint."""
 
 from pathlib import Path
 
@@ -54,7 +54,7 @@ def test_the_only_phone_is_chosen(fake: FakeAdb) -> None:
         (("0A1B2C\tauthorizing",), "has not answered yet", "unlock"),
     ],
 )
-def test_a_phone_that_is_not_ready_is_refused_with_what_to_do(
+def test_a_phone_that_is_not_ready_is_refused_with_a_hint(
     fake: FakeAdb, rows: tuple[str, ...], said: str, hint: str
 ) -> None:
     fake.answers(("devices", listing(*rows)))
@@ -63,7 +63,7 @@ def test_a_phone_that_is_not_ready_is_refused_with_what_to_do(
     assert hint in (refused.value.hint or "")
 
 
-def test_of_two_phones_one_must_be_named(fake: FakeAdb) -> None:
+def test_with_two_phones_connected_one_must_be_named(fake: FakeAdb) -> None:
     fake.answers(("devices", listing("one\tdevice", "two\tdevice")))
     with pytest.raises(RequestError, match="received 2: one"):
         adb.choose(fake.program)

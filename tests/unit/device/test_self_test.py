@@ -60,7 +60,7 @@ def test_an_instrumentation_that_cannot_start_is_reported() -> None:
 
 
 @pytest.mark.parametrize("printed", ["", "INSTRUMENTATION_RESULT: a=b\n", "Killed\n"])
-def test_without_the_exit_code_at_the_end_nothing_counts(printed: str) -> None:
+def test_output_without_a_final_exit_code_is_refused(printed: str) -> None:
     with pytest.raises(DeviceError, match="INSTRUMENTATION_CODE is missing"):
         read(printed)
 

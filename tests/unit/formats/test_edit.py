@@ -1,4 +1,4 @@
-"""A tapped copy gives out more, and computes what the file computes."""
+"""A tapped copy has further outputs and computes what the file computes."""
 
 from typing import Any
 
@@ -43,7 +43,7 @@ def files(graph: IntegerGraph, **options: Any) -> tuple[tuple[bytes, Any, Any], 
 
 
 @pytest.mark.parametrize("io", IOS)
-def test_the_logits_come_second_and_the_scores_stay(graph: IntegerGraph, io: Io) -> None:
+def test_a_tapped_copy_gives_the_same_scores_then_the_logits(graph: IntegerGraph, io: Io) -> None:
     for data, tapped, load in files(graph, io=io):
         plain, opened = load(data), load(tapped(data))
         assert opened.output_names == (graph.output.name, "logits")
@@ -54,13 +54,15 @@ def test_the_logits_come_second_and_the_scores_stay(graph: IntegerGraph, io: Io)
         assert len(np.unique(logits, axis=0)) > 3
 
 
-def test_a_file_without_a_softmax_comes_back_as_it_is(graph: IntegerGraph) -> None:
+def test_tapping_the_logits_of_a_file_without_a_softmax_changes_nothing(
+    graph: IntegerGraph,
+) -> None:
     logits = with_head(graph, "logits")
     for data, tapped, _ in files(logits, head="logits"):
         assert tapped(data) == data
 
 
-def test_a_tflite_copy_differs_in_its_list_of_outputs_only(graph: IntegerGraph) -> None:
+def test_a_tapped_tflite_differs_only_in_its_list_of_outputs(graph: IntegerGraph) -> None:
     data = tflite.write(graph)
     copy = edit.tap(parse(data))
     changed = [place for place in range(len(data)) if data[place] != copy[place]]
@@ -70,18 +72,18 @@ def test_a_tflite_copy_differs_in_its_list_of_outputs_only(graph: IntegerGraph) 
         tflite_reader.read_file(copy)
 
 
-def test_tapping_leaves_the_file_readable_if_nothing_is_added(graph: IntegerGraph) -> None:
+def test_a_copy_with_no_further_outputs_is_still_readable(graph: IntegerGraph) -> None:
     assert same_function(tflite_reader.read_file(edit.tap(parse(tflite.write(graph)), [])), graph)
 
 
-def test_a_tensor_that_is_not_there_is_refused_by_name(graph: IntegerGraph) -> None:
+def test_tapping_an_unknown_tensor_is_refused_with_its_name(graph: IntegerGraph) -> None:
     for data, tapped, _ in files(graph):
         with pytest.raises(ConversionError, match="`nowhere`"):
             tapped(data, ["nowhere"])
 
 
 @pytest.mark.parametrize("tapped", [tap_tflite, tap_onnx])
-def test_other_bytes_are_refused(tapped: Any) -> None:
+def test_bytes_of_neither_format_are_refused(tapped: Any) -> None:
     with pytest.raises(CorruptFileError):
         tapped(b"neither the one nor the other")
 
@@ -96,7 +98,7 @@ def as_an_app_does(data: bytes, carried: Tap) -> bytes:
 
 
 @pytest.mark.parametrize("io", IOS)
-def test_an_app_can_make_the_copies_from_the_contract(graph: IntegerGraph, io: Io) -> None:
+def test_an_app_can_make_the_tapped_copies_from_the_contract(graph: IntegerGraph, io: Io) -> None:
     tflite_file, onnx_file = (data for data, _, _ in files(graph, io=io))
     carried = (
         (tflite_file, edit.tap_recipe(parse(tflite_file)).tap("model.tflite"), tap_tflite),
@@ -109,8 +111,10 @@ def test_an_app_can_make_the_copies_from_the_contract(graph: IntegerGraph, io: I
 
 
 @pytest.mark.parametrize("io", IOS)
-def test_bytes_behind_an_onnx_file_do_what_a_new_file_does(graph: IntegerGraph, io: Io) -> None:
-    """The trial is against onnx's own way: parse, extend the list of outputs, write."""
+def test_bytes_appended_to_an_onnx_file_equal_a_rewritten_file(
+    graph: IntegerGraph, io: Io
+) -> None:
+    """The rewritten file is made by the onnx package: parse, extend the outputs, write."""
     from onnx import ModelProto, shape_inference
 
     data = onnx.write(graph, certify(graph), io=io)
@@ -127,7 +131,7 @@ def test_bytes_behind_an_onnx_file_do_what_a_new_file_does(graph: IntegerGraph, 
         np.testing.assert_array_equal(first, second)
 
 
-def test_a_contract_carries_no_tap_of_several_tensors(graph: IntegerGraph) -> None:
+def test_a_contract_refuses_a_tap_of_several_tensors(graph: IntegerGraph) -> None:
     data = tflite.write(graph)
     names = [graph.nodes[0].output.name, "logits"]
     with pytest.raises(ConversionError, match=r"model\.tflite: expected one softmax"):

@@ -1,4 +1,4 @@
-"""A good file of another kind is called what it is, not damaged."""
+"""An intact file of another kind is named as such and not called damaged."""
 
 import io
 import json
@@ -56,7 +56,7 @@ KINDS = {
     "a Keras model (HDF5": hdf5(whole),
     "a Keras weights file": hdf5(weights),
     "a Keras weights file (HDF5, ": hdf5(old_weights),
-    "none of Keras": hdf5(measurements),
+    "that Keras did not write": hdf5(measurements),
     "a PyTorch checkpoint": archive("archive/data.pkl", "archive/version"),
     "a TorchScript module": archive("m/data.pkl", "m/constants.pkl"),
     "a Python pickle": pickle.dumps({"a": 1}),
@@ -77,7 +77,9 @@ KINDS = {
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("suffix", [".keras", ".onnx", ".tflite", ""])
-def test_another_kind_is_refused_by_its_name(tmp_path: Path, kind: str, suffix: str) -> None:
+def test_a_file_of_another_kind_is_refused_and_its_kind_named(
+    tmp_path: Path, kind: str, suffix: str
+) -> None:
     path = tmp_path / f"theirs{suffix}"
     path.write_bytes(KINDS[kind])
     with pytest.raises(RequestError) as caught:
@@ -90,13 +92,13 @@ def test_another_kind_is_refused_by_its_name(tmp_path: Path, kind: str, suffix: 
 
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind.startswith("a Keras")])
-def test_of_a_keras_file_the_command_is_named_that_takes_it(kind: str) -> None:
+def test_for_a_keras_file_the_hint_names_the_command_that_takes_it(kind: str) -> None:
     kind_of_file = file_kind.kind_of("m.h5", KINDS[kind])
     assert kind_of_file is not None
     assert "mobiledeploy build --weights" in str(kind_of_file.hint)
 
 
-def test_a_folder_with_a_saved_model_is_called_so(tmp_path: Path) -> None:
+def test_a_saved_model_folder_is_recognised(tmp_path: Path) -> None:
     (tmp_path / "saved_model.pb").write_bytes(b"\x08\x01\x12\x00")
     with pytest.raises(RequestError, match="is a TensorFlow SavedModel"):
         inspection.inspect(tmp_path)
@@ -104,20 +106,20 @@ def test_a_folder_with_a_saved_model_is_called_so(tmp_path: Path) -> None:
         inspection.inspect(tmp_path / "saved_model.pb")
 
 
-def test_text_is_called_so_unless_it_has_the_name_of_a_model() -> None:
+def test_text_is_recognised_unless_the_file_is_named_like_a_model() -> None:
     text = "Füchse\nHunde\n".encode()
     with pytest.raises(RequestError, match="is a text file"):
         file_kind.require_model("labels.txt", text)
     file_kind.require_model("model.onnx", text)
 
 
-def test_half_an_archive_is_damaged() -> None:
+def test_a_truncated_archive_is_reported_as_damaged() -> None:
     data = KINDS["a Keras model (.keras"]
     with pytest.raises(CorruptFileError, match=r"zip archive, such as a .* damaged"):
         file_kind.require_model("m.keras", data[: len(data) // 2])
 
 
-def test_models_and_what_is_unknown_are_left_to_their_readers() -> None:
+def test_models_and_unknown_bytes_are_left_to_the_parsers() -> None:
     graph = assorted_graph()
     for data in (
         tflite.write(graph), onnx.write(graph, certify(graph)), b"", b"\0\x01\x02", b"\x08\x07",

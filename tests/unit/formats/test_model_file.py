@@ -1,4 +1,4 @@
-"""A model file is told by its bytes, parsed once, and named where it is damaged."""
+"""A model file is recognised by its bytes, parsed once, and named if it is damaged."""
 
 from pathlib import Path
 
@@ -15,18 +15,18 @@ from mobiledeploy.targets import onnx, tflite
 GRAPH = graphs.assorted_graph()
 
 
-def test_bytes_say_the_format_whatever_the_name(tmp_path: Path) -> None:
+def test_the_format_follows_from_the_bytes_not_the_file_name(tmp_path: Path) -> None:
     (tmp_path / "a.onnx").write_bytes(tflite.write(GRAPH))
     file = model_file.read(tmp_path / "a.onnx")
     assert file.format == "tflite"
     assert digest(tflite_reader.read(file.tflite)) == digest(GRAPH)
     other = model_file.of_bytes("b", onnx.write(GRAPH, certify(GRAPH)))
     assert other.format == "onnx"
-    with pytest.raises(TypeError, match=r"b is no \.tflite"):
+    with pytest.raises(TypeError, match=r"b is not a \.tflite"):
         _ = other.tflite
 
 
-def test_a_damaged_tflite_is_refused_by_name_when_it_is_opened() -> None:
+def test_a_damaged_tflite_is_refused_on_opening_with_its_name() -> None:
     data = tflite.write(GRAPH)
     with pytest.raises(CorruptFileError, match=r"^mine: expected bytes"):
         model_file.of_bytes("mine", data[: len(data) // 2])

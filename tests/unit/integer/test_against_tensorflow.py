@@ -1,4 +1,4 @@
-"""TensorFlow's converter, given the same fake-quant graph, comes to the same integers."""
+"""TensorFlow's converter computes the same integers from the same fake-quant graph."""
 
 from typing import Any
 
@@ -73,11 +73,11 @@ def converted(network: Network, ranges: Ranges) -> bytes:
     observe = qat_folded.fake_quantised_activations(ranges)
 
     def apply(layer: Layer, source: Any) -> Any:
-        found = network.weights[layer.name]
+        weights = network.weights[layer.name]
         product = tensorflow_graph.convolve(
-            layer, source, qat_folded.fake_quantised_kernel(layer, found.kernel)
+            layer, source, qat_folded.fake_quantised_kernel(layer, weights.kernel)
         )
-        return tf.nn.bias_add(product, found.bias)
+        return tf.nn.bias_add(product, weights.bias)
 
     def forward(image: Any) -> Any:
         return tensorflow_graph.forward(
@@ -105,7 +105,7 @@ def case(request: pytest.FixtureRequest) -> tuple[Network, Ranges, bytes]:
     return network, ranges, converted(network, ranges)
 
 
-def test_ops_weights_biases_scales_and_zero_points_are_the_same(
+def test_operators_weights_scales_and_zero_points_equal_tensorflows_converter_s(
     case: tuple[Network, Ranges, bytes],
 ) -> None:
     network, ranges, theirs = case
@@ -122,7 +122,9 @@ def test_ops_weights_biases_scales_and_zero_points_are_the_same(
     assert digest(ours) == digest(read)
 
 
-def test_outputs_are_the_same_and_vary(case: tuple[Network, Ranges, bytes]) -> None:
+def test_outputs_equal_tensorflows_converter_s_and_vary(
+    case: tuple[Network, Ranges, bytes],
+) -> None:
     network, ranges, theirs = case
     pixels, labels = pictures(network.architecture.input_shape[0])
     codes = (pixels[:32].astype(np.int16) - 128).astype(np.int8)

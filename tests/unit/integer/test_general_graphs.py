@@ -65,7 +65,9 @@ def graph_of(architecture: Architecture) -> IntegerGraph:
 
 @pytest.mark.parametrize("io", ["int8", "uint8", "float32"])
 @pytest.mark.parametrize("names", [None, ODD_NAMES])
-def test_both_runtimes_give_the_oracle_s_logits(io: Io, names: tuple[str, ...] | None) -> None:
+def test_both_runtimes_give_the_oracle_s_logits_of_a_branched_graph(
+    io: Io, names: tuple[str, ...] | None
+) -> None:
     graph = graph_of(gated(names) if names else gated())
     images = graphs.extremes(graph.input.shape)
     codes = oracle.run(graph, images)[graph.logits.name].astype(np.int64)
@@ -91,7 +93,7 @@ def test_both_runtimes_give_the_oracle_s_logits(io: Io, names: tuple[str, ...] |
     assert len(np.unique(codes, axis=0)) > 5
 
 
-def test_names_of_any_characters_are_kept() -> None:
+def test_tensor_names_may_hold_any_characters() -> None:
     graph = graph_of(gated(ODD_NAMES))
     back = tflite_reader.read_file(tflite.write(graph))
     assert list(back.tensors()) == list(graph.tensors())
@@ -100,7 +102,7 @@ def test_names_of_any_characters_are_kept() -> None:
 
 @pytest.mark.parametrize("shape", [(24,), (6, 8), (4, 5, 6), (2, 3, 4, 5)])
 @pytest.mark.parametrize("io", ["int8", "uint8", "float32"])
-def test_tensors_of_every_rank_come_out_as_they_went_in(shape: tuple[int, ...], io: Io) -> None:
+def test_tensors_of_every_rank_survive_writing_and_reading(shape: tuple[int, ...], io: Io) -> None:
     def tensor(name: str, scale: float, zero: int) -> QTensor:
         return QTensor(name=name, shape=shape, scale=np.float32(scale), zero_point=zero)
 
@@ -134,7 +136,7 @@ def test_tensors_of_every_rank_come_out_as_they_went_in(shape: tuple[int, ...], 
     )
 
 
-def test_what_the_logits_do_not_need_goes_with_the_softmax() -> None:
+def test_removing_the_softmax_removes_nodes_that_only_it_needs() -> None:
     graph = graph_of(gated())
     *before, last = graph.nodes
     idle = dataclasses.replace(graph.tensors()["logits"], name="idle", scale=np.float32(1))
@@ -165,7 +167,7 @@ def test_the_float_reference_follows_every_branch() -> None:
     np.testing.assert_allclose(values["gated"], wide * gate, rtol=1e-6)
 
 
-def test_inputs_that_do_not_fit_are_refused_by_name() -> None:
+def test_inputs_of_unfitting_shapes_are_refused_by_name() -> None:
     with pytest.raises(RequestError, match="two layers are named `wide`"):
         gated(("wide", "wide", "gate", "gated", "swished", "joined"))
     layer = Layer(name="add", op="add", inputs=(INPUT,), in_channels=3, out_channels=3)

@@ -1,4 +1,4 @@
-"""The integers that networks become stay what they were: golden/integers.json."""
+"""Quantised integers do not change: they equal golden/integers.json."""
 
 import json
 from collections.abc import Callable

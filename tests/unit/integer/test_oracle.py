@@ -26,7 +26,7 @@ GRAPHS: dict[str, Callable[[], IntegerGraph]] = {
 
 
 @pytest.mark.parametrize("name", GRAPHS)
-def test_every_tensor_equals_litert_s(name: str) -> None:
+def test_every_tensor_of_the_oracle_equals_litert_s(name: str) -> None:
     graph = GRAPHS[name]()
     images = graphs.extremes(graph.input.shape)
     expected = oracle.run(graph, images, kernels=cpu.this_architecture())
@@ -41,7 +41,7 @@ def test_every_tensor_equals_litert_s(name: str) -> None:
 @pytest.mark.parametrize(
     ("arch", "alpha"), [(arch, alpha) for arch in ALPHAS for alpha in ALPHAS[arch]]
 )
-def test_logits_of_every_width_equal_litert_s(arch: Arch, alpha: float) -> None:
+def test_the_oracle_s_logits_equal_litert_s_for_every_width(arch: Arch, alpha: float) -> None:
     graph = graphs.mobilenet(arch, alpha=alpha, image_size=32)
     images = graphs.extremes(graph.input.shape)
     kept = [graph.logits.name, graph.output.name]
@@ -73,7 +73,7 @@ def wide_dense(inputs: int, bias: int, multiplier: float = 2**-17) -> IntegerGra
 
 
 @pytest.mark.parametrize(("inputs", "multiplier"), [(600, 2**-17), (1280, 2**-18)])
-def test_sums_beyond_float32_s_whole_numbers_are_rounded_as_the_kernel_does(
+def test_sums_too_large_for_exact_float32_are_rounded_as_the_kernel_does(
     inputs: int, multiplier: float
 ) -> None:
     graph = wide_dense(inputs, 5, multiplier)
@@ -91,14 +91,14 @@ def test_sums_beyond_float32_s_whole_numbers_are_rounded_as_the_kernel_does(
     np.testing.assert_array_equal(received, oracle.run(graph, images)["out"])
 
 
-def test_sums_beyond_int32_in_steps_of_the_output_are_refused() -> None:
+def test_sums_that_exceed_int32_in_output_codes_are_refused() -> None:
     # XNNPACK's kernels for x86 wrap around there: 127 instead of -128.
     wide_dense(600, -64, 100)
     with pytest.raises(ConversionError, match=r"below 2147483392 output steps, received 2\.3"):
         wide_dense(600, -64, 120)
 
 
-def test_images_one_by_one_are_images_at_once() -> None:
+def test_streamed_images_equal_a_batch() -> None:
     graph = graphs.assorted_graph()
     images = graphs.extremes(graph.input.shape)
     everything = oracle.run(graph, images)
@@ -110,21 +110,21 @@ def test_images_one_by_one_are_images_at_once() -> None:
 
 
 @pytest.mark.parametrize("threads", [1, 3])
-def test_codes_do_not_depend_on_how_many_images_are_computed_together(
+def test_outputs_do_not_depend_on_how_many_images_are_computed_together(
     monkeypatch: pytest.MonkeyPatch, threads: int
 ) -> None:
     graph = GRAPHS["v2"]()
     images = graphs.extremes(graph.input.shape).repeat(3, axis=0)[:21]
     together = oracle.run(graph, images, threads=threads)
     monkeypatch.setattr(oracle, "ELEMENTS_AT_ONCE", 1)
-    apart = oracle.run(graph, images, threads=threads)
-    assert together.keys() == apart.keys()
+    in_groups = oracle.run(graph, images, threads=threads)
+    assert together.keys() == in_groups.keys()
     for name, codes in together.items():
         assert codes.shape == (21, *graph.tensors()[name].shape)
-        np.testing.assert_array_equal(codes, apart[name], err_msg=name)
+        np.testing.assert_array_equal(codes, in_groups[name], err_msg=name)
 
 
-def test_a_stream_holds_a_few_images_only() -> None:
+def test_a_stream_keeps_only_a_few_images_in_memory() -> None:
     graph = graphs.assorted_graph()
     images = graphs.extremes(graph.input.shape)
     endless = np.broadcast_to(images[:1], (10**9, *graph.input.shape))
@@ -132,7 +132,7 @@ def test_a_stream_holds_a_few_images_only() -> None:
     assert next(rows)["scores"].shape == (1, 5)
 
 
-def test_layers_one_by_one_are_the_whole() -> None:
+def test_layers_run_one_by_one_equal_the_whole_graph() -> None:
     graph = graphs.assorted_graph()
     values = oracle.run(graph, graphs.extremes(graph.input.shape))
     grids = graph.tensors()
@@ -150,7 +150,7 @@ def test_a_layer_refuses_inputs_of_another_shape() -> None:
         oracle.layer(graph.nodes[0], [graph.input], [np.zeros((1, 10, 13, 3), np.int8)])
 
 
-def test_only_tensors_that_there_are_can_be_kept() -> None:
+def test_keeping_an_unknown_tensor_is_refused() -> None:
     graph = graphs.assorted_graph()
     images = graphs.extremes(graph.input.shape)
     with pytest.raises(RequestError, match="no tensor 'nothing'"):
@@ -161,7 +161,7 @@ def test_only_tensors_that_there_are_can_be_kept() -> None:
     }
 
 
-def test_activations_that_the_grid_does_not_imply_are_applied() -> None:
+def test_activations_that_the_scale_does_not_imply_are_applied() -> None:
     graph = graphs.assorted_graph()
     values = oracle.run(graph, graphs.extremes(graph.input.shape))
     zero_points = {name: tensor.zero_point for name, tensor in graph.tensors().items()}

@@ -1,4 +1,4 @@
-"""From float layers and ranges to integers, and what is done about degenerate ones."""
+"""Float layers and ranges are quantised to integers, degenerate ones included."""
 
 import dataclasses
 from typing import Any
@@ -40,7 +40,9 @@ def node(graph: IntegerGraph, name: str) -> Conv | Dense:
     return named
 
 
-def test_real_values_are_within_half_a_step(network: Network, ranges: Ranges) -> None:
+def test_quantised_weights_are_within_half_a_step_of_the_real_ones(
+    network: Network, ranges: Ranges
+) -> None:
     graph = quantise(network, ranges)
     for name, axes in (("stem", (3, 0, 1, 2)), ("spread", (3, 0, 1, 2)), ("logits", (1, 0))):
         integers, real = node(graph, name).weights, network.weights[name]
@@ -77,7 +79,7 @@ def test_a_dead_channel_keeps_its_bias(network: Network, ranges: Ranges) -> None
     assert weights.bias[3] * weights.bias_scale[3] == pytest.approx(-1.25, rel=1e-6)
 
 
-def test_a_large_bias_on_small_weights_coarsens_their_step(
+def test_a_large_bias_with_small_weights_makes_the_weight_scale_coarser(
     network: Network, ranges: Ranges
 ) -> None:
     kernel = network.weights["narrow"].kernel * np.float32(1e-7)
@@ -106,7 +108,7 @@ def test_a_tensor_that_hardly_varies_can_be_quantised_and_certified(
     assert set(certify(graph)) == {"sum", "pool"}
 
 
-def test_exact_ranges_stay_and_others_change_by_less_than_a_thousandth(
+def test_exact_ranges_do_not_change_and_others_by_less_than_a_thousandth(
     network: Network, ranges: Ranges
 ) -> None:
     exact = exact_ranges(network, ranges)

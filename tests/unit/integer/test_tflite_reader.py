@@ -27,7 +27,7 @@ def graph() -> IntegerGraph:
 
 
 @pytest.mark.parametrize("io", IOS)
-def test_what_was_written_is_read(graph: IntegerGraph, io: Io) -> None:
+def test_a_written_graph_is_read_back_equal(graph: IntegerGraph, io: Io) -> None:
     read = tflite_reader.read_file(tflite.write(graph, io=io))
     assert digest(read) == digest(graph)
     assert read.tensors() == graph.tensors()
@@ -143,7 +143,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize(("build", "message"), REFUSED.values(), ids=REFUSED)
-def test_what_no_node_can_stand_for_is_refused(build: Any, message: str) -> None:
+def test_operators_that_no_node_can_represent_are_refused(build: Any, message: str) -> None:
     with pytest.raises(ConversionError, match=message):
         tflite_reader.read_file(build())
 
@@ -180,7 +180,7 @@ def test_a_1x1_convolution_of_a_pooled_vector_is_a_dense_layer() -> None:
     )
 
 
-def test_a_convolution_with_one_scale_is_read_with_one_for_each_channel() -> None:
+def test_a_per_tensor_convolution_is_read_with_a_scale_for_each_channel() -> None:
     data = Written().convolution(scale=np.full(1, 0.1, np.float32))
     graph = tflite_reader.read_file(data)
     (first, *_) = graph.nodes
@@ -198,7 +198,7 @@ def test_a_refusal_names_operator_and_tensor() -> None:
         tflite_reader.read_file(Written().convolution(DilationHFactor=2))
 
 
-def test_an_operator_that_we_do_not_know_is_refused() -> None:
+def test_an_unknown_operator_is_refused() -> None:
     written = Written()
     output = written.activation("output", (1, 3, 3, 4))
     written.model.operator("LOGISTIC", 2, [written.image], output)
@@ -206,7 +206,7 @@ def test_an_operator_that_we_do_not_know_is_refused() -> None:
         tflite_reader.read_file(written.finish(output))
 
 
-def test_a_uint8_input_on_another_grid_is_refused(graph: IntegerGraph) -> None:
+def test_a_uint8_input_with_another_scale_is_refused(graph: IntegerGraph) -> None:
     written = Written(dtype=np.uint8, zero_point=3)
     inner = written.activation("inner", (1, 3, 3, 4), scale=np.float32(0.2))
     written.model.operator("QUANTIZE", 1, [written.image], inner, "QuantizeOptions")
@@ -226,7 +226,7 @@ def test_names_are_made_unique() -> None:
 @pytest.mark.parametrize(
     "data", [b"", b"TFL3", b"\0\0\0\0TFL3", b"\x08\0\0\0TFL2" + bytes(64), b"PK\3\4" + bytes(99)]
 )
-def test_other_bytes_are_refused(data: bytes) -> None:
+def test_bytes_of_neither_format_are_refused(data: bytes) -> None:
     with pytest.raises(CorruptFileError):
         tflite_reader.read_file(data)
 

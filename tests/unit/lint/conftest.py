@@ -1,4 +1,4 @@
-"""A clean file of each format, and what the rules say of changed ones."""
+"""A clean file of each format, and the ids of the rules that changed ones break."""
 
 import importlib
 from collections.abc import Callable

@@ -9,7 +9,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 
 class File:
-    """An `.onnx` taken apart, and ways to change it."""
+    """A parsed `.onnx`, with methods to change it."""
 
     def __init__(self, data: bytes) -> None:
         self.model: Any = onnx.load_from_string(data)

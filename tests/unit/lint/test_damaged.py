@@ -1,4 +1,4 @@
-"""Files whose numbers make no sense are read, or refused with their name and a hint."""
+"""Files with nonsensical numbers are read, or refused with their name and a hint."""
 
 import json
 import struct
@@ -26,7 +26,7 @@ def looked_at(path: Path, data: bytes) -> FileReport:
 
 
 @pytest.mark.parametrize("version", [-1, 0, -(2**31)])
-def test_an_operator_version_below_1_is_in_no_table(
+def test_an_operator_version_below_1_is_reported_as_unknown(
     tmp_path: Path, clean_tflite: bytes, version: int
 ) -> None:
     file = TfliteFile(clean_tflite)
@@ -39,7 +39,7 @@ def test_an_operator_version_below_1_is_in_no_table(
 
 
 @pytest.mark.parametrize("opset", [2**63 - 1, 2**31, 0, -(2**63)])
-def test_an_operator_set_that_cannot_be_is_shown_as_it_is(
+def test_an_impossible_operator_set_is_shown_unchanged(
     tmp_path: Path, clean_onnx: bytes, opset: int
 ) -> None:
     model = onnx.ModelProto.FromString(clean_onnx)
@@ -51,7 +51,7 @@ def test_an_operator_set_that_cannot_be_is_shown_as_it_is(
 
 
 @pytest.mark.parametrize("kind", ["STRING", "FLOATS", "INTS", "GRAPH"])
-def test_an_attribute_of_another_type_counts_as_absent(
+def test_an_attribute_of_the_wrong_type_counts_as_absent(
     tmp_path: Path, clean_onnx: bytes, kind: str
 ) -> None:
     model = onnx.ModelProto.FromString(clean_onnx)
@@ -65,7 +65,7 @@ def test_an_attribute_of_another_type_counts_as_absent(
     assert "MD401" in {finding.rule for finding in report.findings}
 
 
-def test_what_the_checker_throws_in_words_of_its_own_is_a_problem_of_the_file(
+def test_any_exception_of_onnx_checker_becomes_a_finding_about_the_file(
     tmp_path: Path, clean_onnx: bytes
 ) -> None:
     model = onnx.ModelProto.FromString(clean_onnx)
@@ -81,13 +81,13 @@ def test_what_the_checker_throws_in_words_of_its_own_is_a_problem_of_the_file(
 
 
 @pytest.mark.parametrize("name", ["a.tflite", "a.onnx"])
-def test_a_damaged_file_is_named_and_there_is_a_hint(tmp_path: Path, name: str) -> None:
+def test_the_error_for_a_damaged_file_names_it_and_gives_a_hint(tmp_path: Path, name: str) -> None:
     with pytest.raises(CorruptFileError, match=name) as caught:
         looked_at(tmp_path / name, b"x" * 100)
     assert caught.value.hint
 
 
-def test_a_converter_that_writes_nothing_leaves_the_input_without_bounds(tmp_path: Path) -> None:
+def test_an_input_behind_a_converter_without_output_has_no_bounds(tmp_path: Path) -> None:
     data = tflite.write(assorted_graph(), io="float32")
     file = TfliteFile(data)
     first = file.graph.operators[0]
@@ -101,14 +101,14 @@ def test_a_converter_that_writes_nothing_leaves_the_input_without_bounds(tmp_pat
 def test_a_constant_of_seventy_dimensions_is_refused(tmp_path: Path, clean_onnx: bytes) -> None:
     model = onnx.ModelProto.FromString(clean_onnx)
     model.graph.initializer[0].dims[:] = [1] * 70
-    with pytest.raises(CorruptFileError, match="no possible shape"):
+    with pytest.raises(CorruptFileError, match="not a possible shape"):
         looked_at(tmp_path / "a.onnx", model.SerializeToString())
 
 
 @pytest.mark.parametrize(
     ("dims", "message"), [([7], "expected 7 bytes"), ([2**40], "expected at most")]
 )
-def test_bytes_elsewhere_that_do_not_fit_are_never_read(
+def test_external_bytes_of_the_wrong_size_are_never_read(
     tmp_path: Path, clean_onnx: bytes, dims: list[int], message: str
 ) -> None:
     with (tmp_path / "weights.bin").open("wb") as file:
@@ -123,7 +123,7 @@ def test_bytes_elsewhere_that_do_not_fit_are_never_read(
         looked_at(tmp_path / "a.onnx", model.SerializeToString())
 
 
-def test_functions_that_call_themselves_are_a_problem_of_the_file(
+def test_recursive_functions_become_a_finding_about_the_file(
     tmp_path: Path, clean_onnx: bytes
 ) -> None:
     model = onnx.ModelProto.FromString(clean_onnx)
@@ -139,7 +139,7 @@ def test_functions_that_call_themselves_are_a_problem_of_the_file(
     assert json.loads(checker.check(str(path)))["problem"]
 
 
-def test_a_small_file_of_a_million_parts_is_refused_soon(
+def test_a_small_file_of_a_million_parts_is_refused_quickly(
     tmp_path: Path, clean_onnx: bytes
 ) -> None:
     model = onnx.ModelProto.FromString(clean_onnx)
@@ -148,7 +148,7 @@ def test_a_small_file_of_a_million_parts_is_refused_soon(
         looked_at(tmp_path / "a.onnx", model.SerializeToString())
 
 
-def test_an_archive_behind_the_file_that_names_a_million_files_is_not_read(
+def test_an_appended_archive_of_a_million_files_is_not_read(
     tmp_path: Path, clean_tflite: bytes
 ) -> None:
     entry = struct.pack("<4s6H3I5H2I", b"PK\1\2", 20, 20, 0, 0, 0, 33, 0, 0, 0, 1, *[0] * 6) + b"x"

@@ -1,4 +1,4 @@
-"""What the rules say of files that other tools make from one small network."""
+"""The findings on files that other tools make from one small network."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -66,7 +66,7 @@ def rules(read: FileReport) -> set[str]:
     return {finding.rule for finding in read.findings}
 
 
-def test_an_int8_file_of_tensorflows_converter_claims_runtimes_that_misread_it(
+def test_an_int8_file_from_tensorflows_converter_claims_runtimes_that_misread_it(
     tmp_path: Path, convert: Callable[..., bytes]
 ) -> None:
     read = report(tmp_path, "tflite", convert(int8=True))
@@ -77,7 +77,7 @@ def test_an_int8_file_of_tensorflows_converter_claims_runtimes_that_misread_it(
     assert read.inputs[0].low == pytest.approx(-1, abs=0.02)
 
 
-def test_a_float_file_of_tensorflows_converter_breaks_no_rule(
+def test_a_float_file_from_tensorflows_converter_breaks_no_rule(
     tmp_path: Path, convert: Callable[..., bytes]
 ) -> None:
     read = report(tmp_path, "tflite", convert(int8=False))
@@ -113,7 +113,7 @@ def quantised(source: Path, target: Path, **options: Any) -> FileReport:
     return inspect_file(target)
 
 
-def test_quantize_static_by_default_is_slow_and_per_tensor(
+def test_quantize_static_by_default_is_reported_as_slow_and_per_tensor(
     tmp_path: Path, float_onnx: Path
 ) -> None:
     read = quantised(float_onnx, tmp_path / "model.onnx")
@@ -122,7 +122,7 @@ def test_quantize_static_by_default_is_slow_and_per_tensor(
     assert not read.count("error")
 
 
-def test_quantize_static_with_the_right_options_breaks_no_rule_of_speed(
+def test_quantize_static_with_the_right_options_breaks_no_rule_on_speed(
     tmp_path: Path, float_onnx: Path
 ) -> None:
     from onnxruntime.quantization import QuantType
@@ -134,7 +134,9 @@ def test_quantize_static_with_the_right_options_breaks_no_rule_of_speed(
     assert not rules(read) & {"MD103", "MD402", "MD404", "MD405", "MD408"}
 
 
-def test_the_operator_form_of_quantize_static_is_named(tmp_path: Path, float_onnx: Path) -> None:
+def test_the_qoperator_form_of_quantize_static_is_reported(
+    tmp_path: Path, float_onnx: Path
+) -> None:
     from onnxruntime.quantization import QuantFormat, QuantType
 
     types = {"activation_type": QuantType.QUInt8, "weight_type": QuantType.QInt8}
@@ -145,7 +147,7 @@ def test_the_operator_form_of_quantize_static_is_named(tmp_path: Path, float_onn
     assert read.opsets["com.microsoft"] == 1
 
 
-def test_tf2onnx_writes_int8_activations_and_shared_zero_points(
+def test_int8_activations_and_shared_zero_points_of_tf2onnx_are_reported(
     tmp_path: Path, convert: Callable[..., bytes]
 ) -> None:
     import tf2onnx

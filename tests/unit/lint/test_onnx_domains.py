@@ -1,4 +1,4 @@
-"""What a file imports besides ONNX counts for the oldest runtime that runs it."""
+"""Operator sets that a file imports next to ONNX's affect its oldest runtime."""
 
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from mobiledeploy.lint.inspection import inspect_file
         (2, "NewestOfAll", None, ("com.microsoft.NewestOfAll",)),
     ],
 )
-def test_imports_and_operators_of_other_domains_count_for_the_minimum(
+def test_imports_and_operators_of_other_domains_affect_the_minimum_runtime(
     tmp_path: Path, ml: int, kind: str | None, minimum: str | None, unknown: tuple[str, ...]
 ) -> None:
     model = convolution()

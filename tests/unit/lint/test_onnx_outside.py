@@ -1,4 +1,4 @@
-"""Weights in another file are read inside of the model's folder, and nowhere else."""
+"""External weights are read only from the model's folder."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from mobiledeploy.lint.inspection import inspect_file
 
 
 def stored_outside(folder: Path, location: str) -> Path:
-    """A model whose kernel lies in another file."""
+    """A model whose kernel is in another file."""
     model = convolution()
     (kernel,) = (tensor for tensor in model.graph.initializer if tensor.name == "kernel")
     (folder / "weights.bin").write_bytes(b"unrelated" + kernel.raw_data)
@@ -46,12 +46,12 @@ def test_weights_outside_the_models_folder_are_refused(tmp_path: Path, location:
         inspect_file(stored_outside(folder, location))
 
 
-def test_weights_that_are_not_there_are_a_damaged_file(tmp_path: Path) -> None:
+def test_missing_external_weights_are_reported_as_a_damaged_file(tmp_path: Path) -> None:
     with pytest.raises(CorruptFileError, match="is not there"):
         inspect_file(stored_outside(tmp_path, "lost.bin"))
 
 
-def test_weights_that_overlap_in_another_file_are_a_damaged_file(tmp_path: Path) -> None:
+def test_overlapping_external_weights_are_reported_as_a_damaged_file(tmp_path: Path) -> None:
     path = stored_outside(tmp_path, "weights.bin")
     model = onnx.load(path, load_external_data=False)
     (kernel,) = (tensor for tensor in model.graph.initializer if tensor.name == "kernel")

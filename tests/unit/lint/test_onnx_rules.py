@@ -29,7 +29,7 @@ def test_a_file_that_breaks_one_rule_is_reported_with_its_id(
     assert ids(file.bytes()) == CLEAN | {rule} | ALSO.get(rule, set())
 
 
-def test_a_dynamically_quantised_file_is_no_float_file(tmp_path: Path) -> None:
+def test_a_dynamically_quantised_file_is_not_reported_as_float(tmp_path: Path) -> None:
     path = tmp_path / "model.onnx"
     path.write_bytes(dynamic().SerializeToString())
     report = inspect_file(path)
@@ -37,7 +37,7 @@ def test_a_dynamically_quantised_file_is_no_float_file(tmp_path: Path) -> None:
     assert report.macs == 6 * 6 * 6 * 5 * 3 * 3
 
 
-def test_zero_points_of_int16_are_no_weights(ids: Ids) -> None:
+def test_int16_zero_points_are_not_counted_as_weights(ids: Ids) -> None:
     model = convolution(activations=np.int16)
     model.opset_import[0].version = 21
     assert "MD109" not in ids(model.SerializeToString())
@@ -55,5 +55,7 @@ def test_zero_points_of_int16_are_no_weights(ids: Ids) -> None:
     ],
     ids=["dynamic", "clean", "int8 activations", "uint8 weights", "float weights", "on codes"],
 )
-def test_forms_that_other_tools_write(model: Any, rules: set[str], ids: Ids) -> None:
+def test_other_tools_forms_break_exactly_these_rules(
+    model: Any, rules: set[str], ids: Ids
+) -> None:
     assert ids(model.SerializeToString()) == rules

@@ -1,4 +1,4 @@
-"""Every operator of `ops.table` is linted by what its module says: `lint` has no line for it."""
+"""Every operator of `ops.table` is linted by its module alone: `lint` names no operator."""
 
 import ast
 import dataclasses
@@ -43,7 +43,7 @@ FORMS = [
     for name, form in (*operator.TFLITE.items(), *operator.ONNX.items())
 ]
 STRICT = {"MD001", "MD002", "MD104", "MD105", "MD106", "MD203", "MD206", "MD208", "MD302", "MD306"}
-"""Rules that a file of any operator keeps to, whatever its ranges and weights are."""
+"""Rules that our file of any operator follows, for all ranges and weights."""
 
 
 def graph_of(example: Example) -> tuple[IntegerGraph, Head]:
@@ -82,7 +82,7 @@ def test_an_operator_of_a_tflite_is_a_layer_with_its_inputs_and_weights(
 
 
 @pytest.mark.parametrize("operator", table.OPERATORS, ids=lambda operator: operator.LAYERS[0])
-def test_an_operator_of_an_onnx_file_between_pairs_is_a_layer(operator: Operator[Any]) -> None:
+def test_a_qdq_operator_of_an_onnx_file_is_a_layer(operator: Operator[Any]) -> None:
     kinds, pairs = [], False
     for example in operator.examples():
         graph, head = graph_of(example)
@@ -101,7 +101,7 @@ def test_an_operator_of_an_onnx_file_between_pairs_is_a_layer(operator: Operator
 
 
 @pytest.mark.parametrize(("operator", "example"), EXAMPLES)
-def test_files_of_an_operator_break_no_rule_of_form(
+def test_our_files_of_each_operator_break_no_rule_on_form(
     operator: Operator[Any], example: Example, ids: Ids
 ) -> None:
     graph, head = graph_of(example)
@@ -110,7 +110,7 @@ def test_files_of_an_operator_break_no_rule_of_form(
 
 
 @pytest.mark.parametrize(("operator", "example"), EXAMPLES)
-def test_what_we_write_into_files_is_what_the_table_of_versions_gives(
+def test_the_minimum_runtime_that_we_write_agrees_with_the_version_table(
     operator: Operator[Any], example: Example, tmp_path: Path
 ) -> None:
     graph, head = graph_of(example)
@@ -122,7 +122,7 @@ def test_what_we_write_into_files_is_what_the_table_of_versions_gives(
     assert required_runtime.parse(needs.claimed) == required_runtime.parse(needs.minimum)
 
 
-def test_names_of_forms_lead_to_one_operator() -> None:
+def test_each_name_of_a_form_belongs_to_one_operator() -> None:
     names = [name for operator in table.OPERATORS for name in (*operator.TFLITE, *operator.ONNX)]
     assert len(set(names)) == len(names)
     assert all(table.of_file(name) is not None for name in names)
@@ -130,7 +130,7 @@ def test_names_of_forms_lead_to_one_operator() -> None:
 
 
 @pytest.mark.parametrize(("name", "form"), FORMS)
-def test_a_form_has_versions_that_there_are_and_places_that_are_read(
+def test_a_form_states_existing_versions_and_input_positions_that_are_read(
     name: str, form: FileForm
 ) -> None:
     weighted = [version for pair in form.weight_versions.values() for version in pair]
@@ -141,7 +141,7 @@ def test_a_form_has_versions_that_there_are_and_places_that_are_read(
         assert {*form.inputs, *own} == places
 
 
-def test_a_dense_layer_of_several_scales_has_the_version_that_guards_it() -> None:
+def test_a_per_channel_dense_layer_has_the_version_that_old_runtimes_refuse() -> None:
     nodes = [example.node for example in dense.examples() if isinstance(example.node, dense.Dense)]
     versions = {
         node.weights.kernel_scale.size: dense.tflite_version(node, []).number for node in nodes
@@ -154,7 +154,7 @@ def test_a_dense_layer_of_several_scales_has_the_version_that_guards_it() -> Non
 @pytest.mark.parametrize(
     ("operator", "factor"), [(mul, 1e-4), (mul, 1e3), (hard_swish, 1e-3)], ids=str
 )
-def test_scales_that_the_kernel_does_not_take_are_found(
+def test_scales_that_the_kernel_does_not_accept_are_reported(
     operator: Operator[Any], factor: float, ids: Ids
 ) -> None:
     example = next(iter(operator.examples()))
@@ -165,7 +165,7 @@ def test_scales_that_the_kernel_does_not_take_are_found(
     assert ("MD206" in ids(file.bytes())) == (factor < 1)
 
 
-def test_a_version_of_a_product_that_is_too_low_for_its_types_is_found(ids: Ids) -> None:
+def test_a_mul_version_too_low_for_its_types_is_reported(ids: Ids) -> None:
     graph, head = graph_of(next(mul.examples()))
     file = TfliteFile(tflite.write(graph, head=head))
     for code in file.model.operatorCodes:
@@ -187,13 +187,13 @@ def test_the_channel_axis_of_a_transposed_kernel_is_the_first() -> None:
     assert conv.TFLITE["DEPTHWISE_CONV_2D"].kernel_axis(gemm, None) == 3
 
 
-def test_a_ratio_of_an_unknown_scale_says_nothing() -> None:
+def test_a_ratio_of_an_unknown_scale_is_not_checked() -> None:
     for operator in (mul, hard_swish):
         for ratio in operator.scale_ratios([math.nan, 1.0], 1.0):
             assert math.isnan(ratio.value)
 
 
-def test_rules_name_no_operator_but_in_patterns_of_several() -> None:
+def test_rules_name_operators_only_in_patterns_of_several() -> None:
     """A product after a convolution may be a batch norm, one at the input the input's scaling."""
     folder = Path(graph_rules.__file__).parent
     names = {name for operator in table.OPERATORS for name in (*operator.TFLITE, *operator.ONNX)}

@@ -1,4 +1,4 @@
-"""What we write breaks no rule: every type of input and output, both heads, V1 and V2."""
+"""Our files break no rule: every type of input and output, both heads, V1 and V2."""
 
 from collections.abc import Callable
 

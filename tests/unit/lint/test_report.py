@@ -1,4 +1,4 @@
-"""What the report says beside the findings: ends, counts, runtime, metadata."""
+"""The report's inputs, outputs, counts, runtime and metadata, next to its findings."""
 
 import dataclasses
 import re
@@ -35,7 +35,7 @@ def reports(tmp_path: Path, graph: IntegerGraph) -> tuple[FileReport, ...]:
     return inspect(written(tmp_path, graph)).files
 
 
-def test_both_formats_take_and_give_the_same(reports: tuple[FileReport, ...]) -> None:
+def test_both_files_have_the_same_inputs_and_outputs(reports: tuple[FileReport, ...]) -> None:
     first, second = reports
     assert (first.format, second.format) == ("tflite", "onnx")
     (image,) = first.inputs
@@ -49,7 +49,7 @@ def test_both_formats_take_and_give_the_same(reports: tuple[FileReport, ...]) ->
 
 
 @pytest.mark.parametrize("ending", ["tflite", "onnx"])
-def test_floats_that_are_quantised_right_away_have_a_range(
+def test_a_float_input_that_is_quantised_at_once_has_a_range(
     tmp_path: Path, graph: IntegerGraph, ending: str
 ) -> None:
     report = inspect_file(written(tmp_path, graph, io="float32") / f"model.{ending}")
@@ -69,7 +69,7 @@ def test_files_of_a_build_are_compared(tmp_path: Path, graph: IntegerGraph) -> N
     assert inspect(folder).across == ()
 
 
-def test_multiplications_are_those_of_the_cost_command(reports: tuple[FileReport, ...]) -> None:
+def test_macs_equal_those_of_the_cost_command(reports: tuple[FileReport, ...]) -> None:
     assert [report.macs for report in reports] == [cost(graphs.assorted()).macs] * 2
 
 
@@ -86,7 +86,7 @@ def test_operators_are_counted_with_their_versions(reports: tuple[FileReport, ..
     assert {line.kind for line in reports[1].operators} >= {"Conv", "Gemm", "QuantizeLinear"}
 
 
-def test_the_minimum_runtime_has_its_reasons(reports: tuple[FileReport, ...]) -> None:
+def test_the_minimum_runtime_is_reported_with_reasons(reports: tuple[FileReport, ...]) -> None:
     ours, other = (report.runtime for report in reports)
     assert (ours.name, ours.minimum, ours.claimed) == ("TFLite", "1.14", "1.14.0")
     assert "1.14: CONV_2D version 3" in ours.reasons
@@ -94,7 +94,7 @@ def test_the_minimum_runtime_has_its_reasons(reports: tuple[FileReport, ...]) ->
     assert other.reasons == ("1.12: operator set 17",)
 
 
-def test_the_tables_of_versions_are_in_order() -> None:
+def test_the_version_tables_are_sorted() -> None:
     assert set(OPERATOR_VERSIONS) <= set(vars(schema.BuiltinOperator))
     for kind, by_type in TYPE_VERSIONS.items():
         assert set(by_type.values()) <= set(OPERATOR_VERSIONS[kind])
@@ -108,7 +108,7 @@ def test_the_tables_of_versions_are_in_order() -> None:
         assert numbers == sorted(numbers)
 
 
-def test_metadata_for_mediapipe_and_files_behind_it_are_shown(
+def test_mediapipe_metadata_and_appended_files_are_shown(
     tmp_path: Path, clean_tflite: bytes
 ) -> None:
     import zipfile
@@ -161,7 +161,7 @@ def mediapipe_metadata() -> bytes:
     return bytes(builder.Output())
 
 
-def test_what_is_no_model_is_refused(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_model_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RequestError, match="there is no file"):
         inspect(tmp_path / "model.tflite")
     with pytest.raises(RequestError, match=r"model\.tflite or model\.onnx"):
@@ -172,7 +172,7 @@ def test_what_is_no_model_is_refused(tmp_path: Path) -> None:
             inspect_file(tmp_path / name)
 
 
-def test_a_factor_of_almost_nothing_leaves_the_range_open(
+def test_a_tiny_input_factor_leaves_the_range_without_bounds(
     tmp_path: Path, graph: IntegerGraph
 ) -> None:
     import onnx as onnx_library

@@ -72,7 +72,7 @@ def test_weights_behind_the_flatbuffer_are_read_and_named(
         ("INT2", 3, None, {"MD109", "MD110", "MD302", "MD304", "MD306"}),
     ],
 )
-def test_versions_must_be_those_of_the_weights_types(
+def test_operator_versions_must_support_the_types_of_the_weights(
     tmp_path: Path,
     clean_tflite: bytes,
     weights: str | None,
@@ -100,7 +100,7 @@ def test_versions_must_be_those_of_the_weights_types(
         )
 
 
-def test_scales_of_blocks_are_no_unused_tensor_and_no_weights(
+def test_block_scales_count_neither_as_unused_tensors_nor_as_weights(
     tmp_path: Path, clean_tflite: bytes
 ) -> None:
     file = TfliteFile(clean_tflite)

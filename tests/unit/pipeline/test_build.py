@@ -1,4 +1,4 @@
-"""What the pipeline refuses before any work, and what makes a stage stale."""
+"""The pipeline refuses bad requests before any work, and reruns stages whose inputs changed."""
 
 import importlib.util
 import shutil
@@ -49,7 +49,7 @@ def test_images_are_decoded_again_by_another_version_of_the_decoder(
 @pytest.mark.parametrize("inside", ["", "build"])
 def test_a_build_folder_among_the_photos_is_refused(tmp_path: Path, inside: str) -> None:
     config = defaults.decide(data=str(tmp_path))
-    with pytest.raises(RequestError, match="lies in the data folder"):
+    with pytest.raises(RequestError, match="is in the data folder"):
         pipeline.build(config, tmp_path / inside)
     assert list(tmp_path.iterdir()) == []
 

@@ -19,7 +19,7 @@ class Result:
 
 
 class Stage:
-    """An action that counts its runs and can be told to fail."""
+    """An action that counts its runs and can be made to fail."""
 
     def __init__(self) -> None:
         self.runs = 0
@@ -91,7 +91,7 @@ def test_an_interrupted_stage_continues_in_its_folder_for_the_same_inputs_only(
     assert (tmp_path / "train" / "checkpoint").exists() == same
 
 
-def test_forgetting_a_stage_deletes_its_result_and_the_later_ones_only(tmp_path: Path) -> None:
+def test_deleting_a_stage_deletes_only_its_result_and_the_later_ones(tmp_path: Path) -> None:
     for name in resume.STAGES:
         (tmp_path / name).mkdir()
     resume.delete_results(tmp_path, "export")

@@ -1,4 +1,4 @@
-"""Constants of another type than an operator takes are no reason to fail."""
+"""Constants of a type that the operator does not take do not make the reader crash."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ from mobiledeploy.targets import tflite
 
 
 class Edited(TfliteFile):
-    """A file with a further operator in front of its second one."""
+    """A file with an operator inserted before its second one."""
 
     def __init__(self, kind: str) -> None:
         super().__init__(tflite.write(assorted_graph()))
@@ -28,7 +28,7 @@ class Edited(TfliteFile):
         return reading.read_tflite(parse(self.bytes()))
 
 
-def test_a_reshape_to_floats_leaves_the_stated_shape() -> None:
+def test_a_reshape_whose_sizes_are_floats_keeps_the_stated_shape() -> None:
     file = Edited("RESHAPE")
     shape = np.array([1, np.nan, np.inf, 8], np.float32)
     file.add_inputs(shape)
@@ -36,7 +36,7 @@ def test_a_reshape_to_floats_leaves_the_stated_shape() -> None:
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, 1.0])
-def test_padding_with_floats_is_a_fault_of_the_layer(value: float) -> None:
+def test_padding_codes_with_a_float_value_is_a_fault(value: float) -> None:
     file = Edited("PADV2")
     amounts = np.array([[0, 0], [1, 1], [1, 1], [0, 0]], np.int32)
     file.add_inputs(amounts, np.array([value], np.float32))
@@ -44,7 +44,7 @@ def test_padding_with_floats_is_a_fault_of_the_layer(value: float) -> None:
     assert any("which is not real 0" in detail for detail in details)
 
 
-def test_padding_by_floats_is_no_layer_that_is_known() -> None:
+def test_a_padding_whose_amounts_are_floats_is_an_unknown_layer() -> None:
     file = Edited("PAD")
     amounts = np.full((4, 2), np.nan, np.float32)
     file.add_inputs(amounts)

@@ -1,4 +1,4 @@
-"""Files that look like one network and compute another are not read as the one they look like."""
+"""Files that look like one network but compute another are read as what they compute."""
 
 import copy
 from collections.abc import Callable
@@ -38,11 +38,11 @@ def read_tflite(change: Callable[[TfliteFile], None]) -> tuple[StoredLayer, ...]
 
 
 def node(model: Any, op: str) -> Any:
-    return next(found for found in model.graph.node if found.op_type == op)
+    return next(each for each in model.graph.node if each.op_type == op)
 
 
 def behind(model: Any, op: str, kind: str, *inputs: str, **attributes: Any) -> Any:
-    """Put a node of a kind behind the first node of an operator; return it."""
+    """Insert a node after the first node of an operator; return it."""
     before = node(model, op)
     name, before.output[0] = before.output[0], "before"
     added = helper.make_node(kind, ["before", *inputs], [name], **attributes)
@@ -60,14 +60,16 @@ def faults(layers: tuple[StoredLayer, ...]) -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("op", ["Relu", "Identity"])
-def test_a_function_of_the_files_own_is_not_the_operator_of_that_name(op: str) -> None:
+def test_a_function_that_a_file_defines_is_not_read_as_the_operator_of_the_same_name(
+    op: str,
+) -> None:
     def change(model: Any) -> None:
         behind(model, "Conv", op).domain = "own"
 
     assert f"own.{op}" in [layer.op for layer in read_onnx(change)]
 
 
-def test_two_constants_of_one_name_are_damage() -> None:
+def test_two_constants_of_one_name_are_reported_as_damage() -> None:
     def change(model: Any) -> None:
         twin = copy.deepcopy(model.graph.initializer[-1])
         model.graph.initializer.append(twin)
@@ -77,7 +79,7 @@ def test_two_constants_of_one_name_are_damage() -> None:
 
 
 @pytest.mark.parametrize("training", [True, False])
-def test_a_dropout_drops_only_where_it_is_told_that_this_is_training(training: bool) -> None:
+def test_a_dropout_is_a_layer_only_in_training_mode(training: bool) -> None:
     def change(model: Any) -> None:
         inputs = constant(model, "half", np.float32(0.5)), constant(model, "training", training)
         behind(model, "Conv", "Dropout", *inputs)
@@ -85,7 +87,7 @@ def test_a_dropout_drops_only_where_it_is_told_that_this_is_training(training: b
     assert ("Dropout" in [layer.op for layer in read_onnx(change)]) == training
 
 
-def test_operands_that_lie_otherwise_are_not_simply_added() -> None:
+def test_an_add_of_operands_in_different_layouts_is_a_fault() -> None:
     def change(model: Any) -> None:
         add = node(model, "Add")
         place = list(model.graph.node).index(add)
@@ -97,7 +99,7 @@ def test_operands_that_lie_otherwise_are_not_simply_added() -> None:
 
 
 def behind_first(file: TfliteFile, kind: str, constant: Any, shape: list[int]) -> Any:
-    """Put an operator behind the first one of a `.tflite`; return the tensor that it writes."""
+    """Insert an operator after the first one of a `.tflite`; return the tensor that it writes."""
     added = file.add_constant("constant", np.array(constant, np.int32))
     return file.insert(kind, file.output(0).name.decode(), added, shape=shape)
 
@@ -113,7 +115,7 @@ def test_a_reshape_that_moves_pixels_is_a_layer(stated: str) -> None:
 
 
 @pytest.mark.parametrize("free", [False, True])
-def test_a_reshape_that_leaves_pixels_in_place_is_none(free: bool) -> None:
+def test_a_reshape_that_leaves_pixels_in_place_is_no_layer(free: bool) -> None:
     def change(file: TfliteFile) -> None:
         size = file.output(0).shape.tolist()
         behind_first(file, "RESHAPE", [-1, *size[1:]] if free else size, size)
@@ -121,7 +123,7 @@ def test_a_reshape_that_leaves_pixels_in_place_is_none(free: bool) -> None:
     assert "RESHAPE" not in [layer.op for layer in read_tflite(change)]
 
 
-def test_a_shape_that_the_operator_does_not_give_is_a_fault() -> None:
+def test_a_stated_shape_that_the_operator_does_not_compute_is_a_fault() -> None:
     def change(file: TfliteFile) -> None:
         tensor = file.output(0)
         tensor.shape = tensor.shape * np.array([1, 2, 1, 1], np.int32)
@@ -129,7 +131,7 @@ def test_a_shape_that_the_operator_does_not_give_is_a_fault() -> None:
     assert ("conv", "output_shape") in faults(read_tflite(change))
 
 
-def test_padding_does_not_move_codes_to_another_grid() -> None:
+def test_a_padding_that_changes_the_scale_is_a_fault() -> None:
     def change(file: TfliteFile) -> None:
         size = file.output(0).shape.tolist()
         size[1] += 1
@@ -159,7 +161,7 @@ def no_bias_values(tensors: list[Any], kernel: int, bias: int) -> None:
     ("spoil", "field"),
     [(kernel_zero, "kernel_zero"), (no_bias_scale, "bias_scale"), (no_bias_values, "weights")],
 )
-def test_what_litert_computes_otherwise_or_refuses_is_a_fault(
+def test_weights_that_litert_refuses_or_computes_differently_are_a_fault(
     spoil: Callable[[list[Any], int, int], None], field: str
 ) -> None:
     def change(file: TfliteFile) -> None:
@@ -169,7 +171,7 @@ def test_what_litert_computes_otherwise_or_refuses_is_a_fault(
     assert faults(read_tflite(change)) == [("conv", field)]
 
 
-def test_codes_without_a_grid_are_not_taken_for_reals_at_the_border() -> None:
+def test_an_input_of_codes_without_a_scale_is_not_read_as_real_values() -> None:
     graph = graphs.assorted_graph()
     data = tflite_target.write(graph, io="float32")
     file = TfliteFile(data)
@@ -189,7 +191,7 @@ def test_a_signature_that_names_another_tensor_is_refused(end: str) -> None:
         read_tflite(change)
 
 
-def test_a_signature_that_names_the_codes_before_an_idle_operator_is_taken() -> None:
+def test_a_signature_may_name_the_codes_before_an_operator_that_changes_nothing() -> None:
     def change(file: TfliteFile) -> None:
         graph, size = file.graph, file.output(0).shape.tolist()
         behind_first(file, "RESHAPE", size, size)

@@ -1,4 +1,4 @@
-"""Products and hard swishes of other tools are read, or named with what is the matter."""
+"""Products and hard swishes in other tools' forms are read, or reported with a fault."""
 
 from typing import Any
 
@@ -30,7 +30,7 @@ BEGIN = (
     helper.make_node("QuantizeLinear", ["m", "t", "y"], ["mq"]),
     helper.make_node("DequantizeLinear", ["mq", "t", "y"], ["md"]),
 )
-"""Two activations on grids of their own: `xq` and `mq` are codes, `xd` and `md` reals."""
+"""Two activations with different scales: `xq` and `mq` are codes, `xd` and `md` reals."""
 
 
 def ends(codes: str) -> tuple[Any, ...]:
@@ -67,7 +67,7 @@ def example(operator: Operator[Any], name: str) -> Example:
 
 
 def ours(operator: Any, name: str) -> tuple[bytes, bytes]:
-    """Our files of an operator's example."""
+    """The files that we write for an operator's example."""
     graph = graphs.around(example(operator, name).node, example(operator, name).inputs)
     return (
         tflite_target.write(graph, head="logits"),
@@ -76,7 +76,7 @@ def ours(operator: Any, name: str) -> tuple[bytes, bytes]:
 
 
 @pytest.mark.parametrize("activation", [None, "Relu"])
-def test_a_product_between_quantise_and_dequantise_is_read(activation: str | None) -> None:
+def test_a_qdq_mul_is_read(activation: str | None) -> None:
     product = [helper.make_node("Mul", ["xd", "md"], ["p"])]
     if activation is not None:
         product = [
@@ -93,7 +93,7 @@ def test_a_product_between_quantise_and_dequantise_is_read(activation: str | Non
     assert layer.op == mul.QLINEAR
 
 
-def test_a_product_that_carries_its_grids_is_read() -> None:
+def test_a_qlinear_mul_is_read() -> None:
     node = helper.make_node(
         "QLinearMul",
         ["xq", "s", "z", "mq", "t", "y", "u", "w"],
@@ -105,7 +105,7 @@ def test_a_product_that_carries_its_grids_is_read() -> None:
     assert grids(layer) == [(0.5, 0), (0.25, -125), (0.75, -119)]
 
 
-def test_a_product_of_tensors_that_do_not_fit_has_a_fault() -> None:
+def test_a_mul_of_shapes_that_do_not_broadcast_has_a_fault() -> None:
     product = helper.make_node("Mul", ["turned", "md"], ["p"])
     turned = helper.make_node("Transpose", ["xd"], ["turned"], perm=[0, 1, 3, 2])
     quantised = helper.make_node("QuantizeLinear", ["p", "u", "w"], ["pq"])
@@ -113,7 +113,7 @@ def test_a_product_of_tensors_that_do_not_fit_has_a_fault() -> None:
     assert [(layer.kind, fault.field) for fault in layer.faults] == [("mul", "axis")]
 
 
-def test_a_number_that_multiplies_an_activation_is_no_product_of_activations() -> None:
+def test_a_mul_by_a_constant_number_is_not_read_as_a_mul_of_activations() -> None:
     scaled = helper.make_node("Mul", ["md", "t"], ["p"])
     quantised = helper.make_node("QuantizeLinear", ["p", "u", "w"], ["pq"])
     layers = read(*BEGIN, scaled, quantised, *ends("pq"))
@@ -134,13 +134,13 @@ def product_of_codes(ratio: Any, *, scale: str = "one") -> tuple[StoredLayer, ..
     )
 
 
-def test_a_product_of_codes_has_the_scales_that_its_neighbours_state() -> None:
+def test_an_integer_mul_takes_its_scales_from_the_neighbouring_nodes() -> None:
     *_, layer = product_of_codes(mul.multiplier(GRIDS["s"], GRIDS["t"], GRIDS["u"]))
     assert (layer.kind, layer.op, layer.faults) == ("mul", "Mul", ())
     assert grids(layer) == [(0.5, 0), (0.25, -125), (0.75, -119)]
 
 
-def test_the_scale_of_an_input_of_codes_is_not_that_by_which_a_product_takes_them() -> None:
+def test_a_mul_of_an_int8_input_does_not_give_the_input_a_scale() -> None:
     nodes = [
         helper.make_node("DequantizeLinear", ["x", "one", "z"], ["a"]),
         helper.make_node("DequantizeLinear", ["x", "s", "z"], ["xd"]),
@@ -158,7 +158,7 @@ def test_the_scale_of_an_input_of_codes_is_not_that_by_which_a_product_takes_the
     assert grids(whole.layers[-1]) == [(0.5, 0), (0.25, -125), (0.75, -119)]
 
 
-def test_another_multiplier_is_another_scale_of_the_product() -> None:
+def test_a_changed_multiplier_changes_the_scale_of_a_mul() -> None:
     ratio = np.float32(0.171)
     *_, layer = product_of_codes(ratio)
     assert layer.output.scale is not None
@@ -167,17 +167,17 @@ def test_another_multiplier_is_another_scale_of_the_product() -> None:
 
 
 @pytest.mark.parametrize("ratio", [0, np.nan, np.inf, -1.0, 1e-45])
-def test_a_multiplier_that_no_scale_gives_is_a_fault(ratio: float) -> None:
+def test_a_multiplier_that_no_scale_can_give_is_a_fault(ratio: float) -> None:
     *_, layer = product_of_codes(np.float32(ratio))
     assert [fault.field for fault in layer.faults] == ["form"]
 
 
-def test_a_product_of_codes_on_a_grid_of_another_step_is_a_fault() -> None:
+def test_a_mul_of_codes_with_another_step_is_a_fault() -> None:
     *_, layer = product_of_codes(np.float32(0.2), scale="t")
     assert [fault.field for fault in layer.faults] == ["form"]
 
 
-def test_a_hard_swish_is_read_whatever_type_its_codes_have() -> None:
+def test_a_hard_swish_is_read_for_every_type_of_codes() -> None:
     int8 = {"s": np.float32(0.5), "z": np.int8(3), "u": np.float32(0.25), "w": np.int8(-9)}
     *_, layer = read(
         *BEGIN[:2],
@@ -237,7 +237,7 @@ def test_a_table_of_all_codes_is_read_in_the_order_of_codes(dtype: Any, row: boo
         {"flat": np.array([1, -1])},
     ],
 )
-def test_what_is_no_table_of_all_codes_is_unknown(wrong: dict[str, Any]) -> None:
+def test_a_table_that_does_not_hold_all_codes_is_unknown(wrong: dict[str, Any]) -> None:
     right = {
         "entries": np.zeros(256, np.uint8),
         "flat": np.array([-1]),
@@ -271,7 +271,7 @@ def test_a_clip_of_looked_up_codes_is_part_of_the_table() -> None:
     assert (layer.kind, layer.table.min(), layer.table.max()) == ("table", -108, 72)
 
 
-def test_our_table_holds_litert_s_hard_swish() -> None:
+def test_our_table_holds_litert_s_hard_swish_values() -> None:
     node = example(hard_swish, "by a table").node
     assert isinstance(node, hard_swish.HardSwish)
     (layer,) = reading.read_onnx(parse_onnx(ours(hard_swish, "by a table")[1])).layers
@@ -281,14 +281,14 @@ def test_our_table_holds_litert_s_hard_swish() -> None:
     np.testing.assert_array_equal(layer.table, expected)
 
 
-def test_a_fused_activation_of_a_tflite_s_product_is_its_clamp() -> None:
+def test_a_fused_activation_of_a_tflite_mul_is_read_as_its_clamp() -> None:
     file = TfliteFile(ours(mul, "one shape")[0])
     file.graph.operators[-1].builtinOptions.fusedActivationFunction = 1
     *_, layer = reading.read_tflite(parse_tflite(file.bytes())).layers
     assert (layer.kind, layer.clamp) == ("mul", (-20, 127))
 
 
-def test_a_product_with_a_constant_is_none_of_two_activations() -> None:
+def test_a_mul_by_a_constant_is_not_read_as_a_mul_of_two_activations() -> None:
     file = TfliteFile(ours(mul, "one shape")[0])
     operator = file.graph.operators[-1]
     operator.inputs = [operator.inputs[0], file.add_constant("k", np.ones((1, 5, 4, 3), np.int8))]
@@ -297,7 +297,9 @@ def test_a_product_with_a_constant_is_none_of_two_activations() -> None:
 
 
 @pytest.mark.parametrize(("operator", "name"), [(mul, "channels"), (hard_swish, "wide")])
-def test_a_shape_that_the_operator_does_not_give_is_a_fault(operator: Any, name: str) -> None:
+def test_a_stated_shape_that_the_operator_does_not_compute_is_a_fault(
+    operator: Any, name: str
+) -> None:
     file = TfliteFile(ours(operator, name)[0])
     tensor = file.output(len(file.graph.operators) - 1)
     tensor.shape = tensor.shape * np.array([1, 2, 1, 1], np.int32)

@@ -1,4 +1,4 @@
-"""Products and hard swishes in files of other tools' own making are read as what they are."""
+"""Products and hard swishes in files that other tools wrote are read."""
 
 import logging
 from pathlib import Path
@@ -16,7 +16,7 @@ from mobiledeploy.ops import mul
 
 
 def gated() -> onnx.ModelProto:
-    """A float network: a convolution, its hard swish, and that times a gate for each channel."""
+    """A float network: a convolution, a hard swish, and a gate multiplied with each channel."""
     random = np.random.default_rng(0)
     constants = {
         "kernel": random.normal(0, 0.3, (6, 3, 3, 3)),
@@ -43,7 +43,9 @@ def gated() -> onnx.ModelProto:
 
 @pytest.mark.parametrize("form", ["QDQ", "QOperator"])
 @pytest.mark.parametrize("activations", ["QInt8", "QUInt8"])
-def test_a_file_of_orts_quantiser_is_read(form: str, activations: str, tmp_path: Path) -> None:
+def test_a_file_from_onnx_runtimes_quantiser_is_read(
+    form: str, activations: str, tmp_path: Path
+) -> None:
     from onnxruntime.quantization import (
         CalibrationDataReader,
         QuantFormat,
@@ -91,7 +93,7 @@ def test_a_file_of_orts_quantiser_is_read(form: str, activations: str, tmp_path:
 @pytest.mark.tensorflow
 @pytest.mark.timeout(900)
 @pytest.mark.filterwarnings("ignore:Statistics for quantized inputs were expected")
-def test_a_file_of_tensorflows_converter_is_read() -> None:
+def test_a_file_from_tensorflows_converter_is_read() -> None:
     import tensorflow as tf
 
     image = tf.keras.Input((8, 8, 3), batch_size=1)

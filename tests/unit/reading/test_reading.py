@@ -1,4 +1,4 @@
-"""Files of both formats, ours and others', come to the same numbers in the common form."""
+"""Files of both formats, ours and other tools', are read as the same numbers."""
 
 import dataclasses
 from typing import Any
@@ -33,15 +33,15 @@ def written(graph: IntegerGraph, io: Io = "int8", head: Head = "softmax") -> tup
     )
 
 
-def assert_holds(found: Reading, graph: IntegerGraph) -> None:
-    """Every integer of a graph stands where it should."""
-    assert len(found.layers) == len(graph.nodes)
+def assert_holds(result: Reading, graph: IntegerGraph) -> None:
+    """Check that a reading holds every integer of a graph."""
+    assert len(result.layers) == len(graph.nodes)
     names = [graph.input.name, *(node.output.name for node in graph.nodes)]
-    assert (found.input.scale, found.input.zero_point) == (
+    assert (result.input.scale, result.input.zero_point) == (
         graph.input.scale,
         graph.input.zero_point,
     )
-    for node, layer in zip(graph.nodes, found.layers, strict=True):
+    for node, layer in zip(graph.nodes, result.layers, strict=True):
         assert [names[read.source + 1] for read in layer.reads] == list(node.inputs)
         assert (layer.output.scale, layer.output.zero_point) == (
             node.output.scale,
@@ -57,7 +57,7 @@ def assert_holds(found: Reading, graph: IntegerGraph) -> None:
             np.testing.assert_array_equal(layer.weights.kernel_scale, node.weights.kernel_scale)
             assert not layer.weights.kernel_zero.any()
     kinds = {Conv: {"conv", "depthwise"}, Dense: {"dense"}, Add: {"add"}, Mean: {"mean"}}
-    for node, layer in zip(graph.nodes, found.layers, strict=True):
+    for node, layer in zip(graph.nodes, result.layers, strict=True):
         assert layer.kind in kinds.get(type(node), {"softmax"})
 
 
@@ -70,40 +70,40 @@ def test_every_integer_of_a_graph_is_read_from_both_files(io: Io, head: Head) ->
         reading.read_onnx(parse_onnx(written(graph, io, head)[1])),
     )
     nodes = graph.nodes if head == "softmax" else graph.nodes[:-1]
-    for found in (tflite, onnx_file):
-        assert_holds(found, dataclasses.replace(graph, nodes=nodes))
-        assert (found.input.dtype, found.output.dtype) == (io, io)
-        assert found.logits is not None
-        assert found.logits.kind == "dense"
+    for result in (tflite, onnx_file):
+        assert_holds(result, dataclasses.replace(graph, nodes=nodes))
+        assert (result.input.dtype, result.output.dtype) == (io, io)
+        assert result.logits is not None
+        assert result.logits.kind == "dense"
     assert [layer.pads for layer in tflite.layers] == [layer.pads for layer in onnx_file.layers]
     assert [layer.clamp for layer in tflite.layers] == [layer.clamp for layer in onnx_file.layers]
     assert len({layer.clamp for layer in tflite.layers}) == 3  # nothing, a ReLU, a ReLU6
 
 
 @pytest.mark.parametrize("stride", [1, 2])
-def test_a_stem_over_four_pixels_is_read_as_the_convolution_that_it_is(stride: int) -> None:
+def test_a_stem_over_four_pixels_is_read_as_the_plain_convolution(stride: int) -> None:
     graph = graphs.mobilenet("v2", alpha=0.35, image_size=64, stem_stride=stride)
     tflite, onnx_file = written(graph)
-    found = reading.read_onnx(parse_onnx(onnx_file))
-    assert ("Reshape" in found.shape_only) == (stride == 2)
-    assert_holds(found, graph)
-    assert found.layers[0].name == graph.nodes[0].output.name
-    assert found.layers[0].pads == reading.read_tflite(parse(tflite)).layers[0].pads
+    result = reading.read_onnx(parse_onnx(onnx_file))
+    assert ("Reshape" in result.shape_only) == (stride == 2)
+    assert_holds(result, graph)
+    assert result.layers[0].name == graph.nodes[0].output.name
+    assert result.layers[0].pads == reading.read_tflite(parse(tflite)).layers[0].pads
 
 
 def test_a_convolution_of_one_pixel_is_a_dense_layer_in_both_files() -> None:
     graph = graphs.mobilenet("v1", alpha=0.25, image_size=32, stem_stride=2)
-    found = (
+    both = (
         reading.read_tflite(parse(written(graph)[0])),
         reading.read_onnx(parse_onnx(written(graph)[1])),
     )
-    for layers in zip(found[0].layers, found[1].layers, strict=True):
+    for layers in zip(both[0].layers, both[1].layers, strict=True):
         a, b = layers
         assert (a.kind, a.pads, a.window) == (b.kind, b.pads, b.window)
         assert (a.weights is None) == (b.weights is None)
         if a.weights is not None and b.weights is not None:
             np.testing.assert_array_equal(a.weights.kernel, b.weights.kernel)
-    assert {layer.kind for layer in found[0].layers[-5:]} == {
+    assert {layer.kind for layer in both[0].layers[-5:]} == {
         "depthwise",
         "dense",
         "mean",
@@ -111,7 +111,7 @@ def test_a_convolution_of_one_pixel_is_a_dense_layer_in_both_files() -> None:
     }
 
 
-def test_a_stem_whose_copies_differ_says_in_which_channel() -> None:
+def test_a_stem_whose_two_kernel_copies_differ_names_the_channel() -> None:
     model = onnx.load_from_string(
         written(graphs.mobilenet("v1", alpha=0.25, image_size=32, stem_stride=2))[1]
     )
@@ -137,7 +137,7 @@ def small(*nodes: Any, constants: dict[str, Any], shape: tuple[int, ...] = (1, 3
 
 
 def convolution(**attributes: Any) -> bytes:
-    """Padding in a node of its own, floats in QDQ, asymmetric uint8 weights."""
+    """A model with a separate Pad node, float QDQ and asymmetric uint8 weights."""
     constants = {
         "s": np.float32(0.5),
         "z": np.uint8(128),
@@ -164,9 +164,9 @@ def convolution(**attributes: Any) -> bytes:
     )
 
 
-def test_paddings_clips_and_uint8_weights_come_to_the_common_form() -> None:
-    found = reading.read_onnx(parse_onnx(convolution(strides=[2, 2])))
-    (layer,) = found.layers
+def test_paddings_clips_and_uint8_weights_are_read_into_the_common_form() -> None:
+    result = reading.read_onnx(parse_onnx(convolution(strides=[2, 2])))
+    (layer,) = result.layers
     assert (layer.kind, layer.strides, layer.pads) == ("conv", (2, 2), (1, 2, 0, 1))
     assert layer.clamp == (0, 12)
     assert layer.weights is not None
@@ -175,11 +175,11 @@ def test_paddings_clips_and_uint8_weights_come_to_the_common_form() -> None:
     assert layer.weights.kernel_zero.tolist() == [1]
     assert layer.weights.bias.tolist() == [0, 1, 2, 3]
     assert layer.output.shape == (5, 4, 4)
-    assert found.input.dtype == "float32"
-    assert found.input.zero_point == 0
+    assert result.input.dtype == "float32"
+    assert result.input.zero_point == 0
 
 
-def test_an_activation_behind_its_own_converters_belongs_to_the_layer_before() -> None:
+def test_an_activation_with_its_own_qdq_pair_is_folded_into_the_layer_before() -> None:
     grid = ["s", "z"]
     data = small(
         helper.make_node("QuantizeLinear", ["x", *grid], ["xq"]),
@@ -197,7 +197,7 @@ def test_an_activation_behind_its_own_converters_belongs_to_the_layer_before() -
 
 
 @pytest.mark.parametrize("value", [None, 1])
-def test_a_padding_operator_of_a_tflite_belongs_to_the_convolution(value: int | None) -> None:
+def test_a_padding_operator_of_a_tflite_is_folded_into_the_convolution(value: int | None) -> None:
     data = written(graphs.assorted_graph())[0]
     file = TfliteFile(data)
     # `shrink`, a depthwise convolution without padding, gets one by an operator before it.
@@ -212,27 +212,27 @@ def test_a_padding_operator_of_a_tflite_belongs_to_the_convolution(value: int | 
         inputs.append(file.add_constant("value", np.array([zero + value], np.int8)))
     reader.inputs[0] = padded
     file.add_operator(place, "PAD" if value is None else "PADV2", inputs, [padded])
-    found = reading.read_tflite(parse(file.bytes()))
-    kinds = [layer.kind for layer in found.layers]
+    result = reading.read_tflite(parse(file.bytes()))
+    kinds = [layer.kind for layer in result.layers]
     if value is None:
         assert kinds == [layer.kind for layer in reading.read_tflite(parse(data)).layers]
-        assert found.layers[place].pads == (1, 2, 2, 0)
-        assert found.layers[place].reads[0].source == place - 1
+        assert result.layers[place].pads == (1, 2, 2, 0)
+        assert result.layers[place].reads[0].source == place - 1
     else:
         # What is not real 0 is no padding of a convolution.
         assert kinds[place] == "pad"
-        assert "not real 0" in found.layers[place].faults[0].detail
+        assert "not real 0" in result.layers[place].faults[0].detail
 
 
-def test_automatic_padding_is_put_into_numbers() -> None:
+def test_auto_pad_is_read_as_numbers() -> None:
     (layer,) = reading.read_onnx(
         parse_onnx(convolution(auto_pad="SAME_LOWER", strides=[2, 2]))
     ).layers
-    # Of 11 rows and 9 columns SAME wants 2 more each, over what stands in the Pad.
+    # For 11 rows and 9 columns SAME pads 2 more each, on top of the Pad node.
     assert layer.pads == (1 + 1, 2 + 1, 0 + 1, 1 + 1)
 
 
-def test_what_is_not_understood_is_named_and_does_not_stop_the_reading() -> None:
+def test_an_operator_that_is_not_understood_is_named_and_the_rest_is_read() -> None:
     data = small(
         helper.make_node("QuantizeLinear", ["x", "s", "z"], ["xq"]),
         helper.make_node("DequantizeLinear", ["xq", "s", "z"], ["xd"]),
@@ -247,7 +247,7 @@ def test_what_is_not_understood_is_named_and_does_not_stop_the_reading() -> None
     assert layer.reads[0].source == INPUT
 
 
-def test_weights_of_the_wrong_size_are_damage() -> None:
+def test_weights_of_the_wrong_size_are_reported_as_damage() -> None:
     model = onnx.load_from_string(convolution())
     kernel = next(c for c in model.graph.initializer if c.name == "w")
     kernel.raw_data = kernel.raw_data[:-1]
@@ -255,7 +255,7 @@ def test_weights_of_the_wrong_size_are_damage() -> None:
         reading.read_onnx(parse_onnx(model.SerializeToString()))
 
 
-def test_bytes_that_are_no_model_are_refused() -> None:
+def test_bytes_that_are_not_a_model_are_refused() -> None:
     for data in (b"", b"no model", bytes(100)):
         with pytest.raises(CorruptFileError):
             reading.read_onnx(parse_onnx(data))
@@ -263,7 +263,7 @@ def test_bytes_that_are_no_model_are_refused() -> None:
             reading.read_tflite(parse(data))
 
 
-def test_a_file_with_two_inputs_is_no_classifier() -> None:
+def test_a_file_with_two_inputs_is_refused_by_the_readers() -> None:
     model = onnx.load_from_string(convolution())
     model.graph.input.append(helper.make_tensor_value_info("k", onnx.TensorProto.FLOAT, [1]))
     with pytest.raises(ConversionError, match="one input, received 2"):

@@ -1,4 +1,4 @@
-"""Reshapes of an image of one pixel are no layers, whichever layout they come from and go to."""
+"""A reshape of a one-pixel image is not a layer, in any layout."""
 
 import numpy as np
 import onnx
@@ -10,7 +10,7 @@ from mobiledeploy.formats.onnx import parse as parse_onnx
 
 
 def classifier(*shape: int) -> bytes:
-    """A mean, reshaped, and a dense layer as a convolution of one pixel: as Keras' V1 has it."""
+    """A mean, a reshape, and a dense layer as a 1x1 convolution, as in Keras' MobileNet V1."""
     constants = {
         "scale": np.float32(0.1), "zero": np.int8(0), "shape": np.array(shape),
         "kernel": np.ones((4, 3, 1, 1), np.int8), "first": np.array([-1, 3, 1, 1]),
@@ -46,6 +46,6 @@ def classifier(*shape: int) -> bytes:
 
 @pytest.mark.parametrize("shape", [(-1, 3, 1, 1), (1, 3, 1, 1), (-1, 1, 1, 3), (-1, 3)])
 def test_a_reshape_of_one_pixel_is_no_layer(shape: tuple[int, ...]) -> None:
-    found = reading.read_onnx(parse_onnx(classifier(*shape)))
-    assert [layer.kind for layer in found.layers] == ["mean", "dense"]
-    assert found.layers[1].output.shape == (4,)
+    result = reading.read_onnx(parse_onnx(classifier(*shape)))
+    assert [layer.kind for layer in result.layers] == ["mean", "dense"]
+    assert result.layers[1].output.shape == (4,)

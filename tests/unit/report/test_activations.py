@@ -1,4 +1,4 @@
-"""Histograms and noise of activations are those that their definitions give."""
+"""Histograms and noise of activations follow their definitions."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ def images(graph: IntegerGraph, count: int) -> np.ndarray:
     return codes.astype(np.int8)
 
 
-def test_counts_are_those_of_the_oracle(graph: IntegerGraph) -> None:
+def test_histogram_counts_equal_those_of_the_oracles_codes(graph: IntegerGraph) -> None:
     batch = images(graph, 3)
     kernels = float_reference.dequantised(graph)
     tensors = activations.measure(graph, batch, "abc", kernels, threads=2, progress=silent)
@@ -67,7 +67,7 @@ def test_the_first_layers_codes_are_within_half_a_step_of_the_reference(
     assert np.abs(off[inside]).max() <= 0.5001 * first.scale
 
 
-def test_codes_are_those_of_the_kernels_of_this_cpu(
+def test_codes_follow_the_kernels_of_this_cpu(
     graph: IntegerGraph, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[object] = []

@@ -7,7 +7,7 @@ from mobiledeploy.report.document import Report
 from mobiledeploy.verify.outputs.parity import Answers
 
 
-def test_confusions_add_up_and_mistakes_come_by_confidence(labelled: Report) -> None:
+def test_confusions_add_up_and_mistakes_are_sorted_by_confidence(labelled: Report) -> None:
     classified = labelled.classification
     assert classified is not None
     assert sum(cell.images for cell in classified.confusion) == classified.images

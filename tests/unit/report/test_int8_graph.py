@@ -6,7 +6,7 @@ from mobiledeploy.network.cost import cost
 from mobiledeploy.report.int8_graph import graph_cost
 
 
-def test_a_graph_costs_what_its_architecture_costs() -> None:
+def test_the_cost_of_a_graph_equals_that_of_its_architecture() -> None:
     architecture = graphs.assorted()
     counted, expected = graph_cost(graphs.assorted_graph()), cost(architecture)
     assert (counted.macs, counted.peak_bytes) == (expected.macs, expected.peak_bytes)

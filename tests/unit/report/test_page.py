@@ -57,7 +57,7 @@ def values(node: Any, kind: type | tuple[type, ...]) -> Iterator[Any]:
         yield node
 
 
-def test_the_document_is_as_its_schema_says(report: Report) -> None:
+def test_the_document_follows_its_schema(report: Report) -> None:
     schemas = {
         name: json.loads((SCHEMAS / name).read_text())
         for name in ("report.schema.json", "verify.schema.json")
@@ -224,7 +224,7 @@ def test_the_first_screen_of_a_failure_names_the_layer_and_the_cause_once(failin
     assert first.count(why.partition(":")[0]) == 1
 
 
-def test_of_names_joined_by_a_converter_the_first_is_printed(failing: Report) -> None:
+def test_the_first_of_names_joined_by_a_converter_is_printed(failing: Report) -> None:
     assert failing.verify.divergence is not None
     joined = "mobilenet/block_1/Relu6;mobilenet/block_1/add_1;mobilenet/block_1/mul"
     divergence = dataclasses.replace(failing.verify.divergence, layer=joined)

@@ -1,4 +1,4 @@
-"""A file in a child process answers as it does here, and takes nobody with it when it fails."""
+"""A child process gives the same outputs as this one, and a crash there ends only the child."""
 
 import dataclasses
 import os
@@ -43,7 +43,7 @@ def kill(session: ChildSession, name: str = "SIGKILL") -> None:
 
 @pytest.mark.parametrize("runtime", table.RUNTIMES, ids=lambda runtime: runtime.name)
 @pytest.mark.parametrize("threads", [1, 2])
-def test_a_child_answers_byte_for_byte_what_this_process_does(
+def test_a_child_process_gives_the_same_bytes_as_this_process(
     children: Children, runtime: Runtime, threads: int
 ) -> None:
     data = FILES[runtime.format]
@@ -62,7 +62,7 @@ def test_a_child_answers_byte_for_byte_what_this_process_does(
 @pytest.mark.parametrize(
     "runtime", [r for r in table.RUNTIMES if r.kernel_reasons], ids=lambda runtime: runtime.name
 )
-def test_a_child_says_of_kernels_what_this_process_does(
+def test_a_child_process_gives_the_same_kernel_reasons_as_this_process(
     children: Children, runtime: Runtime
 ) -> None:
     ask = runtime.kernel_reasons
@@ -77,7 +77,7 @@ def test_a_child_says_of_kernels_what_this_process_does(
     assert [len(reasons) for reasons in answers] == [0, 1]
 
 
-def test_sessions_are_used_from_several_threads(children: Children) -> None:
+def test_sessions_can_be_used_from_several_threads(children: Children) -> None:
     sessions = [children.load(XNNPACK, FILES["tflite"]) for _ in range(2)]
     expected = sessions[0].run(IMAGES)[0]
     wrong: list[int] = []
@@ -94,7 +94,7 @@ def test_sessions_are_used_from_several_threads(children: Children) -> None:
     assert not wrong
 
 
-def test_refusals_come_back_as_themselves(children: Children) -> None:
+def test_errors_in_the_child_arrive_with_the_same_type(children: Children) -> None:
     with pytest.raises(CorruptFileError, match=r"half\.tflite in LiteRT XNNPACK: "):
         children.load(XNNPACK, FILES["tflite"][:2000], name="half.tflite")
     with pytest.raises(ConversionError, match="no inner tensor `nowhere`"):
@@ -105,7 +105,7 @@ def test_refusals_come_back_as_themselves(children: Children) -> None:
     assert session.run(IMAGES)
 
 
-def test_a_closed_process_says_so() -> None:
+def test_using_a_closed_process_raises_an_error_that_says_so() -> None:
     with Children() as children:
         session = children.load(XNNPACK, FILES["tflite"])
     with pytest.raises(RuntimeError, match="was closed"):
@@ -113,7 +113,7 @@ def test_a_closed_process_says_so() -> None:
 
 
 @pytest.mark.parametrize("name", ["SIGSEGV", "SIGABRT", "SIGKILL"])
-def test_a_death_names_the_runtime_and_the_next_file_is_loaded(name: str) -> None:
+def test_a_crash_names_the_runtime_and_the_next_file_loads(name: str) -> None:
     with Children() as children:
         session = children.load(XNNPACK, FILES["tflite"], name="a.tflite", hint="h")
         kill(session, name)
@@ -129,8 +129,8 @@ def test_a_death_names_the_runtime_and_the_next_file_is_loaded(name: str) -> Non
         assert children.load(XNNPACK, FILES["tflite"]).run(IMAGES)
 
 
-def test_a_death_leaves_the_sessions_of_other_runtimes_alone() -> None:
-    """Nor does what is run once, such as a layer that was cut out, share their processes."""
+def test_a_crash_does_not_affect_sessions_of_other_runtimes() -> None:
+    """A file that is run once, such as a cut-out layer, has a process of its own."""
     with Children() as children:
         sessions = [children.load(runtime, FILES["tflite"]) for runtime in (REFERENCE, ORACLE)]
         batch = np.zeros((1, 13, 10, 3), np.int8)
@@ -144,8 +144,8 @@ def test_a_death_leaves_the_sessions_of_other_runtimes_alone() -> None:
         assert children.once(REFERENCE, FILES["tflite"], [batch])
 
 
-def test_the_image_is_found_that_a_runtime_dies_of() -> None:
-    """LiteRT's reference softmax aborts where a thousand classes are all alike."""
+def test_the_image_that_crashes_a_runtime_is_named() -> None:
+    """LiteRT's reference softmax aborts if a thousand classes have equal logits."""
     model = tflite.write(graphs.softmax(1000, np.float32(0.05), 0))
     logits = np.full((9, 1000), -128, np.int8)
     logits[:, 0] = 127
@@ -162,7 +162,7 @@ def test_the_image_is_found_that_a_runtime_dies_of() -> None:
         assert children.load(XNNPACK, model).run(logits)
 
 
-def test_what_takes_too_long_is_stopped_and_the_next_file_is_loaded() -> None:
+def test_a_file_that_takes_too_long_is_stopped_and_the_next_file_loads() -> None:
     with Children(load_seconds=0.001) as children:
         with pytest.raises(RuntimeDiedError, match=r"a\.tflite: LiteRT XNNPACK took") as caught:
             children.load(XNNPACK, FILES["tflite"], name="a.tflite")
@@ -171,7 +171,7 @@ def test_what_takes_too_long_is_stopped_and_the_next_file_is_loaded() -> None:
         assert children.load(XNNPACK, FILES["tflite"]).run(IMAGES)
 
 
-def test_a_bug_in_the_child_is_not_taken_for_a_damaged_file() -> None:
+def test_a_bug_in_the_child_is_not_reported_as_a_damaged_file() -> None:
     with Children() as children:
         session = children.load(XNNPACK, FILES["tflite"])
         session._number = 99
@@ -180,7 +180,7 @@ def test_a_bug_in_the_child_is_not_taken_for_a_damaged_file() -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits the address space")
-def test_a_file_that_wants_all_memory_is_refused() -> None:
+def test_a_file_that_needs_too_much_memory_is_refused() -> None:
     file = TfliteFile(FILES["tflite"])
     for tensor in file.graph.tensors:
         if tensor.shape is not None and len(tensor.shape) == 4 and tensor.shape[0] == 1:
@@ -193,8 +193,8 @@ def test_a_file_that_wants_all_memory_is_refused() -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits the address space")
-def test_too_much_memory_is_a_death_though_the_process_lives() -> None:
-    """A runtime is found by its module: this one, of the tests, needs no row in a table."""
+def test_too_much_memory_counts_as_a_crash_though_the_process_survives() -> None:
+    """The runtime here is in the tests and found by its module, without a row in the table."""
     hungry = dataclasses.replace(XNNPACK, name="hungry", module="hungry_runtime", title="Hungry")
     with Children() as children:
         with pytest.raises(

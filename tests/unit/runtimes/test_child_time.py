@@ -1,4 +1,4 @@
-"""What counts is how long processors work for a process; the clock counts for one that waits."""
+"""The time limit of a child process counts CPU time, or wall-clock time while it waits."""
 
 import subprocess
 import sys
@@ -12,7 +12,7 @@ LINUX = sys.platform == "linux"
 
 
 def started(code: str) -> "subprocess.Popen[bytes]":
-    """A process that has begun to do what it is told."""
+    """A process that has started to run the given code."""
     process = subprocess.Popen(
         [sys.executable, "-c", f"print(flush=True)\n{code}"], stdout=subprocess.PIPE
     )
@@ -22,7 +22,7 @@ def started(code: str) -> "subprocess.Popen[bytes]":
 
 
 @pytest.mark.skipif(not LINUX, reason="only Linux tells a process's time")
-def test_a_process_that_works_is_stopped_when_it_has_worked_so_long() -> None:
+def test_a_busy_process_is_stopped_after_its_cpu_time() -> None:
     with started("while True: pass") as process:
         with TimeLimit(process, 0.4) as limit:
             assert process.wait(60) < 0
@@ -30,7 +30,7 @@ def test_a_process_that_works_is_stopped_when_it_has_worked_so_long() -> None:
 
 
 @pytest.mark.skipif(not LINUX, reason="only Linux tells a process's time")
-def test_a_process_that_waits_has_more_time_by_the_clock() -> None:
+def test_a_waiting_process_gets_more_wall_clock_time() -> None:
     with started("import time; time.sleep(600)") as process:
         begun = time.monotonic()
         with TimeLimit(process, 0.1) as limit:
@@ -39,7 +39,7 @@ def test_a_process_that_waits_has_more_time_by_the_clock() -> None:
         assert time.monotonic() - begun > 0.9 * CLOCK_FACTOR * 0.1
 
 
-def test_a_process_is_left_alone_when_the_block_has_ended() -> None:
+def test_a_process_is_not_stopped_after_the_with_block() -> None:
     with started("import time; time.sleep(600)") as process:
         with TimeLimit(process, 0.05) as limit:
             pass
@@ -50,7 +50,7 @@ def test_a_process_is_left_alone_when_the_block_has_ended() -> None:
 
 
 @pytest.mark.skipif(not LINUX, reason="only Linux tells a process's time")
-def test_the_time_that_a_process_worked_is_read() -> None:
+def test_the_cpu_time_of_a_process_can_be_read() -> None:
     busy = "import time\nwhile time.process_time() < 0.3: pass"
     with started(f"{busy}\nprint(flush=True)\ntime.sleep(600)") as process:
         assert process.stdout is not None

@@ -1,4 +1,4 @@
-"""What a CPU is called, and which softmax LiteRT has on it."""
+"""The name of a CPU, and the softmax kernel that LiteRT uses on it."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from mobiledeploy.runtimes import cpu
     ("machine", "kernel"),
     [("aarch64", "arm64"), ("arm64", "arm64"), ("ARM64", "arm64"), ("x86_64", "x86")],
 )
-def test_the_softmax_follows_the_architecture(machine: str, kernel: str) -> None:
+def test_the_softmax_kernel_depends_on_the_architecture(machine: str, kernel: str) -> None:
     assert cpu.architecture(machine) == kernel
 
 
@@ -25,13 +25,15 @@ def test_a_system_without_cpuinfo_has_no_flags(tmp_path: Path) -> None:
     assert cpu.read_cpuinfo(tmp_path / "none") == {}
 
 
-def test_this_cpu_has_a_name() -> None:
+def test_this_cpu_is_named() -> None:
     assert cpu.name()
 
 
-def test_an_arm_cpu_is_named_by_number_and_by_what_it_can(monkeypatch: pytest.MonkeyPatch) -> None:
-    told = {"CPU implementer": "0x41", "CPU part": "0xd0b", "Features": "fp asimddp crc32 i8mm"}
-    monkeypatch.setattr(cpu, "read_cpuinfo", lambda: told)
+def test_an_arm_cpu_is_named_by_part_number_and_int8_extensions(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    entries = {"CPU implementer": "0x41", "CPU part": "0xd0b", "Features": "fp asimddp crc32 i8mm"}
+    monkeypatch.setattr(cpu, "read_cpuinfo", lambda: entries)
     assert cpu.name().endswith(" 0x41/0xd0b (asimddp, i8mm)")
-    monkeypatch.setattr(cpu, "read_cpuinfo", lambda: told | {"Features": "fp"})
+    monkeypatch.setattr(cpu, "read_cpuinfo", lambda: entries | {"Features": "fp"})
     assert cpu.name().endswith(" 0x41/0xd0b (no int8 extension)")

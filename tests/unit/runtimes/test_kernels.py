@@ -1,4 +1,4 @@
-"""Which layers XNNPACK takes, up to the very edge; beyond it our graphs and proofs refuse."""
+"""XNNPACK accepts layers up to a limit; beyond it our graphs and proofs refuse."""
 
 import dataclasses
 
@@ -64,7 +64,9 @@ def test_litert_cannot_load_a_multiplier_of_256(monkeypatch: pytest.MonkeyPatch)
         (WIDEST, False),
     ],
 )
-def test_xnnpack_takes_additions_of_scales_not_too_far_apart(ratio: float, taken: bool) -> None:
+def test_xnnpack_takes_additions_whose_scales_are_not_too_different(
+    ratio: float, taken: bool
+) -> None:
     scales = (np.float32(ratio), np.float32(1), np.float32(1))
     if not taken:
         with pytest.raises(ConversionError, match="expected operand scales within"):
@@ -74,7 +76,7 @@ def test_xnnpack_takes_additions_of_scales_not_too_far_apart(ratio: float, taken
     assert ("sum" in names) == taken
 
 
-def test_every_layer_of_ours_but_the_softmax_is_xnnpack_s_and_none_is_float_in_onnx_runtime() -> (
+def test_our_layers_run_in_xnnpack_except_the_softmax_and_in_onnx_runtimes_integer_kernels() -> (
     None
 ):
     graph = graphs.assorted_graph()
@@ -89,7 +91,7 @@ def test_every_layer_of_ours_but_the_softmax_is_xnnpack_s_and_none_is_float_in_o
 
 
 @pytest.mark.parametrize("saturates", [False, True])
-def test_weights_keep_their_names_on_a_cpu_that_saturates(
+def test_weights_keep_their_names_on_a_saturating_cpu(
     saturates: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(saturation, "this_cpu_saturates", lambda: saturates)

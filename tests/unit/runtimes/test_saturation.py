@@ -1,4 +1,4 @@
-"""Whether products saturate is asked of ONNX Runtime, not of what a system says of its CPU.
+"""Saturation is found by running ONNX Runtime, not by reading the CPU's flags.
 
 A CPU that saturates loads what others load, gives the same numbers, and says how.
 """
@@ -16,7 +16,7 @@ from mobiledeploy.runtimes import ort, saturation
 from mobiledeploy.targets import onnx
 
 
-def test_the_probe_multiplies_the_largest_codes() -> None:
+def test_the_saturation_probe_multiplies_the_largest_codes() -> None:
     from onnx import checker, load_from_string, numpy_helper
 
     model = load_from_string(saturation.PROBE)
@@ -29,7 +29,7 @@ def test_the_probe_multiplies_the_largest_codes() -> None:
 
 
 class Session:
-    """A runtime with sums of its own."""
+    """A runtime that returns a given sum."""
 
     total = 0
 
@@ -42,7 +42,7 @@ class Session:
 
 
 @pytest.mark.parametrize(("total", "expected"), [(129_540, False), (65_534, True)])
-def test_a_sum_that_is_too_small_was_saturated(
+def test_a_sum_that_is_too_small_counts_as_saturated(
     total: int, expected: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import onnxruntime
@@ -64,7 +64,7 @@ def saturates(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def with_shared_zero_points(model: bytes) -> bytes:
-    """The same file with one zero point for kernels of as many channels, as tf2onnx writes it."""
+    """The file with one zero point shared by kernels of equal size, as tf2onnx writes it."""
     proto = protobuf.message(model)
     sizes = {tensor.name: tuple(tensor.dims) for tensor in proto.graph.initializer}
     first: dict[tuple[int, ...], str] = {}
@@ -79,14 +79,14 @@ def test_kernels_that_share_a_zero_point_get_one_each(model: bytes, saturates: N
     shared = with_shared_zero_points(model)
     assert edit.with_own_zero_points(model) is None
     images = np.random.default_rng(0).integers(-128, 128, (4, 13, 10, 3)).astype(np.int8)
-    own, apart = ort.load(model), ort.load(shared)
+    own, copied = ort.load(model), ort.load(shared)
     assert own.runtime.endswith(f"(optimised, {saturation.OPTION})")
-    assert apart.runtime.endswith(f"{saturation.OPTION}, with a zero point for each kernel)")
-    assert own.options == apart.options == (saturation.OPTION,)
-    np.testing.assert_array_equal(apart.run(images)[0], own.run(images)[0])
+    assert copied.runtime.endswith(f"{saturation.OPTION}, with a zero point for each kernel)")
+    assert own.options == copied.options == (saturation.OPTION,)
+    np.testing.assert_array_equal(copied.run(images)[0], own.run(images)[0])
 
 
-def test_a_file_that_refuses_the_option_is_run_without_it_and_says_so(
+def test_a_file_that_cannot_load_with_the_option_runs_without_it_and_says_so(
     model: bytes, saturates: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     create = ort._create
@@ -105,6 +105,6 @@ def test_a_file_that_refuses_the_option_is_run_without_it_and_says_so(
 
 
 @pytest.mark.parametrize("data", [b"", b"nothing", b"\x08\x08"])
-def test_a_damaged_file_is_refused_on_such_a_cpu_too(data: bytes, saturates: None) -> None:
+def test_a_damaged_file_is_refused_on_a_saturating_cpu(data: bytes, saturates: None) -> None:
     with pytest.raises(CorruptFileError, match="ONNX Runtime cannot load the model"):
         ort.load(data)

@@ -1,4 +1,4 @@
-"""Sessions take batches of any size on any number of threads, and refuse what does not fit."""
+"""Sessions run batches of any size on any number of threads, and refuse unfitting ones."""
 
 import platform
 from typing import Any
@@ -33,7 +33,7 @@ def loaders(graph: IntegerGraph) -> dict[str, tuple[Any, bytes]]:
 @pytest.mark.parametrize("name", ["litert", "ort"])
 @pytest.mark.parametrize("count", [1, 2, 7, 8, 9, 33])
 @pytest.mark.parametrize("threads", [1, 2, 3])
-def test_order_and_values_do_not_depend_on_batches_and_threads(
+def test_outputs_do_not_depend_on_batch_size_or_threads(
     graph: IntegerGraph, name: str, count: int, threads: int
 ) -> None:
     load, data = loaders(graph)[name]
@@ -57,7 +57,9 @@ def test_order_and_values_do_not_depend_on_batches_and_threads(
     ],
     ids=["turned", "no batch", "empty", "uint8", "float64"],
 )
-def test_another_shape_or_type_is_refused(graph: IntegerGraph, name: str, batch: Any) -> None:
+def test_a_batch_of_another_shape_or_type_is_refused(
+    graph: IntegerGraph, name: str, batch: Any
+) -> None:
     load, data = loaders(graph)[name]
     with pytest.raises(RequestError, match=r"int8 input of shape \(batch, 13, 10, 3\)"):
         load(data).run(batch)
@@ -100,7 +102,7 @@ def test_a_model_with_two_inputs_is_refused() -> None:
         ort.load(two_inputs())
 
 
-def test_a_model_with_two_inputs_takes_two_batches_of_one_size_where_it_is_expected() -> None:
+def test_a_model_opened_with_two_inputs_takes_two_batches_of_one_size() -> None:
     session = ort.load(two_inputs(), inputs=2)
     assert [source.name for source in session.inputs] == ["a", "b"]
     batch = np.arange(20, dtype=np.float32).reshape(10, 2)
@@ -119,7 +121,7 @@ def test_a_model_with_two_inputs_takes_two_batches_of_one_size_where_it_is_expec
     ("saturates", "title"),
     [(False, "(optimised)"), (True, "(optimised, session.x64quantprecision=1)")],
 )
-def test_sessions_say_what_they_are(
+def test_sessions_state_their_runtime_and_tensors(
     graph: IntegerGraph, saturates: bool, title: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(saturation, "this_cpu_saturates", lambda: saturates)
@@ -131,7 +133,7 @@ def test_sessions_say_what_they_are(
     assert names["ort"].endswith(title)
 
 
-def test_tflite_s_other_kernels_round_otherwise() -> None:
+def test_litert_s_other_kernels_round_differently_from_xnnpack() -> None:
     graph = graphs.mobilenet("v2", alpha=0.35, image_size=32)
     data = tflite.write(graph, head="logits")
     images = graphs.extremes(graph.input.shape)

@@ -19,7 +19,7 @@ def test_no_two_runtimes_share_a_name_a_title_or_a_module(field: str) -> None:
 
 
 @pytest.mark.parametrize("file", get_args(Format))
-def test_every_format_has_one_runtime_that_apps_use_and_it_decides(file: Format) -> None:
+def test_every_format_has_exactly_one_primary_runtime_and_it_is_exact(file: Format) -> None:
     runtimes = table.running(file)
     assert [runtime.primary for runtime in runtimes] == [True] + [False] * (len(runtimes) - 1)
     assert table.primary(file) is runtimes[0]
@@ -29,7 +29,7 @@ def test_every_format_has_one_runtime_that_apps_use_and_it_decides(file: Format)
 
 
 @pytest.mark.parametrize("runtime", table.RUNTIMES, ids=lambda runtime: runtime.name)
-def test_a_child_process_finds_a_runtime_by_its_module(runtime: Runtime) -> None:
+def test_every_runtime_can_be_found_by_its_module(runtime: Runtime) -> None:
     assert importlib.import_module(runtime.module).RUNTIME is runtime
     assert table.named(runtime.name) is runtime
 
@@ -40,7 +40,7 @@ def test_every_module_that_holds_a_runtime_is_in_the_table() -> None:
     assert holding == {runtime.module.rpartition(".")[2] for runtime in table.RUNTIMES}
 
 
-def test_an_unknown_runtime_is_refused_and_those_that_are_there_are_named() -> None:
+def test_an_unknown_runtime_is_refused_and_the_known_ones_are_named() -> None:
     with pytest.raises(
         RequestError, match=r"expected one of the runtimes litert-xnnpack, .*`tpu`"
     ):
@@ -51,7 +51,7 @@ def test_an_unknown_runtime_is_refused_and_those_that_are_there_are_named() -> N
     ("macs", "factor", "images"),
     [(0, 1, 64), (1, 1, 64), (10, 1, 10), (1000, 1, 4), (10, 10, 100), (1, 10, 640)],
 )
-def test_a_budget_is_spent_on_few_images_of_large_networks(
+def test_a_budget_allows_fewer_images_of_larger_networks(
     macs: int, factor: int, images: int
 ) -> None:
     assert Budget(macs=100).images(macs, factor=factor) == images

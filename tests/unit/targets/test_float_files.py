@@ -74,7 +74,7 @@ def test_tflite_computes_the_network(network: Network, pixels: np.ndarray, head:
     np.testing.assert_allclose(outputs, wanted, atol=tolerance(wanted))
 
 
-def test_tflite_names_its_ends(network: Network) -> None:
+def test_tflite_names_its_input_and_output(network: Network) -> None:
     interpreter = ai_edge_litert.interpreter.Interpreter(model_content=write_tflite(network))
     (source,), (target,) = interpreter.get_input_details(), interpreter.get_output_details()
     assert (source["name"], source["dtype"]) == (INPUT, np.float32)
@@ -102,7 +102,7 @@ def test_onnx_computes_the_network(network: Network, pixels: np.ndarray, head: H
     np.testing.assert_allclose(outputs, wanted, atol=tolerance(wanted))
 
 
-def test_onnx_is_well_formed_with_a_free_batch(network: Network) -> None:
+def test_onnx_is_valid_with_a_dynamic_batch(network: Network) -> None:
     model = onnx.load_from_string(write_onnx(network))
     onnx.checker.check_model(model, full_check=True)
     assert [opset.domain for opset in model.opset_import] == [""]
@@ -117,7 +117,7 @@ def test_the_same_network_gives_the_same_bytes(network: Network) -> None:
 
 
 @pytest.mark.parametrize("write", [write_tflite, write_onnx], ids=["tflite", "onnx"])
-def test_a_softmax_that_is_not_there_is_refused(write: Callable[..., bytes]) -> None:
+def test_asking_for_a_missing_softmax_is_refused(write: Callable[..., bytes]) -> None:
     head = Layer(name="logits", op="dense", inputs=("pool",), in_channels=3, out_channels=2)
     pool = Layer(name="pool", op="mean", inputs=(INPUT,), in_channels=3, out_channels=3)
     network = random_network(Architecture(name="tiny", input_shape=(4, 4, 3), layers=(pool, head)))

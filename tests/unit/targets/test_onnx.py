@@ -46,7 +46,7 @@ def fused(data: bytes, folder: Path) -> collections.Counter[str]:
 
 @pytest.mark.parametrize("io", ["int8", "uint8", "float32"])
 @pytest.mark.parametrize("head", ["softmax", "logits"])
-def test_the_checker_finds_nothing(graph: IntegerGraph, io: Io, head: Any) -> None:
+def test_onnx_checker_has_no_complaint(graph: IntegerGraph, io: Io, head: Any) -> None:
     import onnx as library
 
     model = parsed(written(graph, io=io, head=head))
@@ -67,7 +67,7 @@ def test_every_layer_becomes_an_integer_kernel(graph: IntegerGraph, tmp_path: Pa
     }
 
 
-def test_a_stem_on_three_colours_is_computed_on_four_pixels_at_a_time(tmp_path: Path) -> None:
+def test_a_stem_on_three_colours_is_computed_over_four_pixels_at_a_time(tmp_path: Path) -> None:
     graph = graphs.mobilenet("v1", alpha=0.25, image_size=64, stem_stride=2)
     data = written(graph, io="uint8")
     kernel = next(t for t in parsed(data).graph.initializer if t.name == "conv1/kernel")
@@ -78,13 +78,13 @@ def test_a_stem_on_three_colours_is_computed_on_four_pixels_at_a_time(tmp_path: 
 
 
 @pytest.mark.parametrize(("image_size", "stem_stride"), [(66, 2), (65, 2), (64, 1)])
-def test_other_stems_stay_as_they_are(image_size: int, stem_stride: int) -> None:
+def test_other_stems_are_written_as_plain_convolutions(image_size: int, stem_stride: int) -> None:
     graph = graphs.mobilenet("v1", alpha=0.25, image_size=image_size, stem_stride=stem_stride)
     kernel = next(t for t in parsed(written(graph)).graph.initializer if t.name == "conv1/kernel")
     assert tuple(kernel.dims) == (8, 3, 3, 3)
 
 
-def test_a_clip_that_the_grid_does_not_imply_does_not_stop_fusion(tmp_path: Path) -> None:
+def test_a_clip_that_the_scale_does_not_imply_does_not_prevent_fusion(tmp_path: Path) -> None:
     kernels = fused(written(graphs.assorted_graph(), io="uint8"), tmp_path)
     assert kernels["Clip"] == 2
     assert kernels["QLinearConv"] == 5
@@ -94,7 +94,7 @@ def test_a_clip_that_the_grid_does_not_imply_does_not_stop_fusion(tmp_path: Path
 @pytest.mark.parametrize(
     ("io", "dtype"), [("int8", np.int8), ("uint8", np.uint8), ("float32", np.float32)]
 )
-def test_input_and_output_have_the_type_that_is_asked_for(
+def test_input_and_output_have_the_requested_type(
     graph: IntegerGraph, io: Io, dtype: type
 ) -> None:
     session = ort.load(written(graph, io=io))
@@ -125,7 +125,7 @@ def test_scales_of_activations_have_rank_0_and_kernels_their_own_zero_points(
     assert len(kernels) == len(set(kernels)) == 53
 
 
-def test_a_cpu_that_saturates_gets_the_same_codes(
+def test_a_saturating_cpu_gives_the_same_codes(
     graph: IntegerGraph, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     images = graphs.extremes(graph.input.shape)
@@ -135,7 +135,7 @@ def test_a_cpu_that_saturates_gets_the_same_codes(
     np.testing.assert_array_equal(ort.load(data).run(images)[0], expected)
 
 
-def test_the_file_says_which_graph_it_is(graph: IntegerGraph) -> None:
+def test_the_metadata_holds_the_graphs_digest(graph: IntegerGraph) -> None:
     for head in ("softmax", "logits"):
         props = {p.key: p.value for p in parsed(written(graph, head=head)).metadata_props}
         assert props == {"mobiledeploy.graph": digest(with_head(graph, head))}
@@ -147,12 +147,12 @@ def test_the_same_graph_gives_the_same_bytes(graph: IntegerGraph) -> None:
     assert written(graph) != written(graphs.mobilenet("v2", alpha=0.35, image_size=32, seed=1))
 
 
-def test_a_softmax_that_is_not_there_is_refused(graph: IntegerGraph) -> None:
+def test_asking_for_a_missing_softmax_is_refused(graph: IntegerGraph) -> None:
     with pytest.raises(RequestError, match="ends in its logits"):
         written(with_head(graph, "logits"), head="softmax")
 
 
-def test_the_file_is_little_more_than_its_weights() -> None:
+def test_the_file_is_little_larger_than_its_weights() -> None:
     graph = graphs.mobilenet("v2", alpha=0.35, image_size=96, stem_stride=2)
     for io in ("int8", "uint8", "float32"):
         assert len(written(graph, io=io)) <= 525_000

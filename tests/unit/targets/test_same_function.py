@@ -69,8 +69,8 @@ def test_outputs_are_equal(graph: IntegerGraph, io: Io, head: Head) -> None:
     first, second = (session.run(images)[0] for session in sessions)
     assert first.dtype == second.dtype == np.dtype(io)
     step = 1 / 256 if io == "float32" else 1
-    apart = np.abs(first.astype(np.float64) - second).max()
-    assert apart <= (step * SOFTMAX_STEPS if head == "softmax" else 0)
+    difference = np.abs(first.astype(np.float64) - second).max()
+    assert difference <= (step * SOFTMAX_STEPS if head == "softmax" else 0)
     assert len(np.unique(first, axis=0)) > 4
 
 
@@ -82,11 +82,11 @@ def test_every_tensor_is_equal(graph: IntegerGraph) -> None:
         images
     )
     for name, mine, other in zip([graph.output.name, *names], ours, theirs, strict=True):
-        apart = np.abs(codes(mine) - codes(other)).max()
-        assert apart <= (SOFTMAX_STEPS if name == graph.output.name else 0), name
+        difference = np.abs(codes(mine) - codes(other)).max()
+        assert difference <= (SOFTMAX_STEPS if name == graph.output.name else 0), name
 
 
-def test_a_batch_gives_what_its_images_give(graph: IntegerGraph) -> None:
+def test_a_batch_gives_the_same_outputs_as_its_images_one_by_one(graph: IntegerGraph) -> None:
     images = graphs.extremes(graph.input.shape, seed=6)
     for session in (
         litert.load(tflite.write(graph)),

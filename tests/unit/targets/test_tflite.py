@@ -1,4 +1,4 @@
-"""A `.tflite` that old runtimes load, delegates take, and people can read."""
+"""The `.tflite` writer: operators of old runtimes, fixed shapes for delegates, readable names."""
 
 import dataclasses
 from typing import Any
@@ -61,7 +61,7 @@ def test_operators_and_versions_are_those_of_the_oldest_runtimes(graph: IntegerG
         ("float32", ("QUANTIZE", 1), ("DEQUANTIZE", 2), np.float32),
     ],
 )
-def test_input_and_output_have_the_type_that_is_asked_for(
+def test_input_and_output_have_the_requested_type(
     graph: IntegerGraph, io: Io, first: tuple[str, int], last: tuple[str, int], dtype: type
 ) -> None:
     data = tflite.write(graph, io=io)
@@ -87,18 +87,18 @@ def test_tensors_have_the_layers_names_and_a_fixed_batch(graph: IntegerGraph) ->
         assert tensors[name].shapeSignature is None
 
 
-def test_logits_are_where_the_file_ends_if_asked(graph: IntegerGraph) -> None:
+def test_the_file_ends_in_the_logits_if_asked(graph: IntegerGraph) -> None:
     data = tflite.write(graph, head="logits")
     assert litert.load(data).output_names == (graph.logits.name,)
     assert ("SOFTMAX", 2) not in operators(data)
 
 
-def test_a_softmax_that_is_not_there_is_refused(graph: IntegerGraph) -> None:
+def test_asking_for_a_missing_softmax_is_refused(graph: IntegerGraph) -> None:
     with pytest.raises(RequestError, match="ends in its logits"):
         tflite.write(with_head(graph, "logits"), head="softmax")
 
 
-def test_a_dense_layer_with_a_scale_per_channel_asks_for_a_runtime_that_knows_it(
+def test_a_per_channel_dense_layer_states_a_minimum_runtime_that_knows_it(
     graph: IntegerGraph,
 ) -> None:
     def per_channel(dense: Dense) -> Dense:
@@ -128,7 +128,7 @@ def test_the_same_graph_gives_the_same_bytes(graph: IntegerGraph) -> None:
     )
 
 
-def test_constants_are_aligned_for_mapping_into_memory(graph: IntegerGraph) -> None:
+def test_constants_are_aligned_for_memory_mapping(graph: IntegerGraph) -> None:
     data = tflite.write(graph)
     (first, *_) = graph.nodes
     assert isinstance(first, WeightedNode)
@@ -137,7 +137,7 @@ def test_constants_are_aligned_for_mapping_into_memory(graph: IntegerGraph) -> N
     assert data.index(kernel) % 16 == 0
 
 
-def test_the_file_is_little_more_than_its_weights() -> None:
+def test_the_file_is_little_larger_than_its_weights() -> None:
     graph = graphs.mobilenet("v2", alpha=0.35, image_size=96, stem_stride=2)
     for io in ("int8", "uint8", "float32"):
         assert len(tflite.write(graph, io=io)) <= 525_000

@@ -1,4 +1,4 @@
-"""Weights beside an `.onnx` are read from its folder, once, and from nowhere else."""
+"""External data of an `.onnx` is read once, and only from its folder."""
 
 import os
 from pathlib import Path
@@ -21,7 +21,7 @@ WHOLE = target.write(GRAPH, certify(GRAPH))
 
 
 def model_at(folder: Path) -> Path:
-    """A model whose tensors lie in `weights/all.bin` beside it."""
+    """A model whose tensors are in `weights/all.bin` next to it."""
     (folder / "weights").mkdir(parents=True)
     model = onnx.load_from_string(WHOLE)
     onnx.save(
@@ -41,14 +41,14 @@ def outside(path: Path) -> tuple[onnx.ModelProto, list[TensorProto]]:
 
 
 def relocated(path: Path, **entries: str) -> None:
-    """Point the first tensor outside elsewhere."""
+    """Change the location that the first external tensor states."""
     model, tensors = outside(path)
     for entry in tensors[0].external_data:
         entry.value = entries.get(entry.key, entry.value)
     path.write_bytes(model.SerializeToString())
 
 
-def test_a_model_with_tensors_beside_it_gives_the_same_answers(tmp_path: Path) -> None:
+def test_a_model_with_external_tensors_gives_the_same_outputs(tmp_path: Path) -> None:
     file = model_file.read(model_at(tmp_path / "m"))
     images = graphs.extremes(GRAPH.input.shape)
     for got, expected in zip(
@@ -59,22 +59,22 @@ def test_a_model_with_tensors_beside_it_gives_the_same_answers(tmp_path: Path) -
     assert file.onnx.outside == (tmp_path / "m/weights/all.bin").stat().st_size
 
 
-def test_constants_are_the_same_whether_they_lie_inside_or_beside(tmp_path: Path) -> None:
+def test_constants_are_the_same_whether_internal_or_external(tmp_path: Path) -> None:
     path = model_at(tmp_path / "m")
-    beside = parse(path.read_bytes(), folder=path.parent)
-    for one, other in zip(beside.tensors, parse(WHOLE).tensors, strict=True):
+    external = parse(path.read_bytes(), folder=path.parent)
+    for one, other in zip(external.tensors, parse(WHOLE).tensors, strict=True):
         assert (one.name, one.dtype, one.shape) == (other.name, other.dtype, other.shape)
         np.testing.assert_array_equal(one.data, other.data)
-    assert onnx.load_from_string(beside.whole()) == onnx.load_from_string(WHOLE)
+    assert onnx.load_from_string(external.whole()) == onnx.load_from_string(WHOLE)
 
 
-def test_a_model_with_its_tensors_inside_comes_back_as_it_is() -> None:
+def test_a_model_without_external_tensors_is_returned_unchanged() -> None:
     assert parse(WHOLE).whole() is WHOLE
 
 
-def test_without_a_folder_the_reader_says_which_file_it_needs(tmp_path: Path) -> None:
+def test_without_a_folder_the_error_names_the_file_that_is_needed(tmp_path: Path) -> None:
     data = model_at(tmp_path / "m").read_bytes()
-    with pytest.raises(RequestError, match=r"lies in another file, `weights/all\.bin`"):
+    with pytest.raises(RequestError, match=r"is in another file, `weights/all\.bin`"):
         parse(data)
 
 
@@ -90,11 +90,13 @@ def test_without_a_folder_the_reader_says_which_file_it_needs(tmp_path: Path) ->
         ("link.bin", "in the model's folder, received the path"),
         ("a\0b", "in the model's folder, received the path"),
         ("x" * 300, "in the model's folder, received the path"),
-        ("weights", "weights, which is no file"),
+        ("weights", "weights, which is not a file"),
         ("missing.bin", r"missing\.bin, which is not there"),
     ],
 )
-def test_other_places_are_refused(tmp_path: Path, location: str, said: str) -> None:
+def test_locations_that_are_not_files_in_the_models_folder_are_refused(
+    tmp_path: Path, location: str, said: str
+) -> None:
     (tmp_path / "secret.bin").write_bytes(bytes(4096))
     path = model_at(tmp_path / "m")
     (tmp_path / "m/link.bin").symlink_to(tmp_path / "secret.bin")
@@ -109,12 +111,12 @@ def test_a_pipe_does_not_hang_the_reader(tmp_path: Path) -> None:
     path = model_at(tmp_path / "m")
     os.mkfifo(tmp_path / "m/pipe")
     relocated(path, location="pipe")
-    with pytest.raises(CorruptFileError, match="which is no file"):
+    with pytest.raises(CorruptFileError, match="which is not a file"):
         model_file.read(path)
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
-def test_a_file_that_may_not_be_read_is_no_damage(tmp_path: Path) -> None:
+def test_a_file_without_read_permission_is_not_reported_as_damage(tmp_path: Path) -> None:
     path = model_at(tmp_path / "m")
     (tmp_path / "m/weights/all.bin").chmod(0)
     with pytest.raises(RequestError, match="cannot read"):
@@ -124,14 +126,16 @@ def test_a_file_that_may_not_be_read_is_no_damage(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "entries", [{"offset": "99999999"}, {"length": "99999999"}, {"offset": "-4"}, {"offset": "x"}]
 )
-def test_bytes_outside_of_the_file_are_refused(tmp_path: Path, entries: dict[str, str]) -> None:
+def test_offsets_beyond_the_external_file_are_refused(
+    tmp_path: Path, entries: dict[str, str]
+) -> None:
     path = model_at(tmp_path / "m")
     relocated(path, **entries)
     with pytest.raises(CorruptFileError, match="constant `"):
         model_file.read(path)
 
 
-def test_bytes_that_overlap_in_another_file_are_refused(tmp_path: Path) -> None:
+def test_tensors_that_overlap_in_an_external_file_are_refused(tmp_path: Path) -> None:
     path = model_at(tmp_path / "m")
     model, tensors = outside(path)
     largest = max(tensors, key=lambda tensor: int(tensor.external_data[2].value))
@@ -161,7 +165,7 @@ def test_tensors_that_share_their_bytes_share_the_memory(tmp_path: Path) -> None
     assert read.outside == (tmp_path / "m/weights/all.bin").stat().st_size
 
 
-def test_more_bytes_than_a_phone_has_room_for_are_not_read(
+def test_external_data_above_the_limit_is_not_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = model_at(tmp_path / "m")
@@ -170,7 +174,7 @@ def test_more_bytes_than_a_phone_has_room_for_are_not_read(
         parse(path.read_bytes(), folder=path.parent)
 
 
-def test_tensors_in_attributes_are_looked_at_too(tmp_path: Path) -> None:
+def test_external_tensors_in_attributes_are_checked(tmp_path: Path) -> None:
     model = onnx.load_from_string(WHOLE)
     tensor = TensorProto(name="t", data_type=1, dims=[1], data_location=TensorProto.EXTERNAL)
     tensor.external_data.add(key="location", value="../secret.bin")
@@ -180,7 +184,7 @@ def test_tensors_in_attributes_are_looked_at_too(tmp_path: Path) -> None:
         parse(model.SerializeToString(), folder=tmp_path)
 
 
-def test_tensors_of_inner_graphs_are_looked_at_too(tmp_path: Path) -> None:
+def test_external_tensors_of_inner_graphs_are_checked(tmp_path: Path) -> None:
     model = onnx.load_from_string(WHOLE)
     tensor = TensorProto(name="t", data_type=1, dims=[1], data_location=TensorProto.EXTERNAL)
     tensor.external_data.add(key="location", value="../secret.bin")
@@ -191,20 +195,20 @@ def test_tensors_of_inner_graphs_are_looked_at_too(tmp_path: Path) -> None:
         parse(model.SerializeToString(), folder=tmp_path)
 
 
-def test_graphs_too_deep_inside_of_each_other_are_refused() -> None:
+def test_graphs_nested_too_deeply_are_refused() -> None:
     graph = onnx.helper.make_graph([], "innermost", [], [])
     for _ in range(external_data.DEEPEST):
         node = onnx.helper.make_node("If", [""], ["unused"], then_branch=graph)
         graph = onnx.helper.make_graph([node], "outer", [], [])
-    with pytest.raises(CorruptFileError, match="at most 32 graphs inside of each other"):
+    with pytest.raises(CorruptFileError, match="graphs nested at most 32 deep"):
         external_data.read(onnx.ModelProto(graph=graph), None)
 
 
-def test_what_is_too_large_for_one_message_is_not_called_damaged(
+def test_external_data_too_large_for_one_protobuf_is_not_reported_as_damage(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = model_at(tmp_path / "m")
     model = parse(path.read_bytes(), folder=path.parent)
     monkeypatch.setattr(external_data, "MOST_INSIDE", 100)
-    with pytest.raises(ConversionError, match="at most 100 bytes beside the model"):
+    with pytest.raises(ConversionError, match="at most 100 bytes of external data"):
         model.whole()

@@ -1,4 +1,4 @@
-"""Bytes of an `.onnx` become a model whose numbers are those that ONNX's own code finds."""
+"""The parser of `.onnx` agrees with ONNX's own code."""
 
 import graphs
 import numpy as np
@@ -35,7 +35,7 @@ def constant(tensor: TensorProto) -> Tensor:
     return read
 
 
-def test_the_numbers_are_those_of_the_format() -> None:
+def test_enum_numbers_agree_with_onnx_proto() -> None:
     known = {number: name.lower() for name, number in TensorProto.DataType.items() if number}
     spelt = {"float32": "float", "float64": "double", "float8_e4m3fn": "float8e4m3fn"}
     ours = {n: spelt.get(kind.name, kind.name) for n, kind in schema.ELEMENT_TYPES.items()}
@@ -45,7 +45,7 @@ def test_the_numbers_are_those_of_the_format() -> None:
     assert schema.EXTERNAL == TensorProto.EXTERNAL
 
 
-def test_a_file_of_ours_has_what_onnx_finds_in_it() -> None:
+def test_the_parser_agrees_with_the_onnx_package_on_our_file() -> None:
     model, proto = parse(DATA), changed()
     stored = {tensor.name: tensor for tensor in model.tensors if tensor.constant}
     assert stored.keys() == {tensor.name for tensor in proto.graph.initializer}
@@ -70,7 +70,7 @@ NUMBERS = st.integers(-(2**31), 2**31 - 1)
     kind=st.sampled_from(sorted(n for n, kind in schema.ELEMENT_TYPES.items() if kind.known)),
     entries=st.lists(NUMBERS, max_size=8),
 )
-def test_values_in_lists_are_what_numpy_helper_makes_of_them(
+def test_values_outside_raw_data_agree_with_onnx_numpy_helper(
     kind: int, entries: list[int]
 ) -> None:
     known = schema.ELEMENT_TYPES[kind]
@@ -111,11 +111,11 @@ def test_a_constant_whose_bytes_do_not_fit_its_shape_is_refused(kind: int) -> No
 
 @pytest.mark.parametrize("dims", [[-1], [1] * 17, [2**62, 0], [2**41]])
 def test_a_constant_of_an_impossible_shape_is_refused(dims: list[int]) -> None:
-    with pytest.raises(CorruptFileError, match="no possible shape"):
+    with pytest.raises(CorruptFileError, match="not a possible shape"):
         constant(TensorProto(name="t", data_type=TensorProto.INT8, dims=dims))
 
 
-def test_a_constant_of_a_type_that_is_newer_than_the_table_is_kept() -> None:
+def test_a_constant_of_an_unknown_newer_type_is_kept() -> None:
     read = constant(TensorProto(name="t", data_type=99, dims=[5], raw_data=bytes(3)))
     assert (read.dtype, read.shape, read.data, read.stored) == (
         "",
@@ -134,14 +134,14 @@ def test_two_constants_of_one_name_are_refused() -> None:
         parsed(tensors[0], node=node)
 
 
-def test_a_node_that_holds_a_constant_gives_a_constant_of_its_outputs_name() -> None:
+def test_a_constant_node_gives_a_constant_named_after_its_output() -> None:
     value = numpy_helper.from_array(np.array([7], np.float32), "another name")
     model = parsed(node=helper.make_node("Constant", [], ["y"], value=value))
     assert [tensor.name for tensor in model.tensors if tensor.constant] == ["y"]
     assert model.proto.graph.node[0].attribute[0].t.name == "another name"
 
 
-def test_a_constant_of_another_domain_is_no_constant() -> None:
+def test_a_constant_node_of_another_domain_gives_no_constant() -> None:
     value = numpy_helper.from_array(np.array([7], np.float32), "t")
     node = helper.make_node("Constant", [], ["y"], domain="own", value=value)
     model = parsed(node=node)
@@ -159,41 +159,41 @@ def test_a_constant_of_another_domain_is_no_constant() -> None:
         ("own", "Conv", "own.Conv"),
     ],
 )
-def test_an_operator_goes_by_its_plain_name_in_a_known_domain_only(
+def test_an_operator_keeps_its_plain_name_only_in_a_known_domain(
     domain: str, kind: str, op: str
 ) -> None:
     (operator,) = parsed(node=helper.make_node(kind, ["x"], ["y"], domain=domain)).operators
     assert operator.op == op
 
 
-def test_a_tensor_left_out_is_none_even_if_a_constant_has_no_name() -> None:
+def test_an_omitted_input_is_not_confused_with_a_constant_without_a_name() -> None:
     nameless = numpy_helper.from_array(np.array([7], np.float32), "")
     node = helper.make_node("Clip", ["x", "", "x"], ["y"])
     (operator,) = parsed(nameless, node=node).operators
     assert operator.inputs[1] == -1
 
 
-def test_of_a_long_list_enough_is_kept_to_see_that_it_is_long() -> None:
+def test_a_long_attribute_list_is_cut_just_above_the_limit() -> None:
     node = helper.make_node("Conv", ["x", "x"], ["y"], strides=[2] * 1000)
     (operator,) = parsed(node=node).operators
     assert len(operator.attributes["strides"]) == 65
 
 
 @pytest.mark.parametrize("data", [b"", b"no model", bytes(100), b"\x08\x08"])
-def test_other_bytes_are_refused(data: bytes) -> None:
+def test_bytes_of_neither_format_are_refused(data: bytes) -> None:
     with pytest.raises(CorruptFileError, match=r"ONNX model") as caught:
         parse(data)
     assert caught.value.hint
 
 
-def test_a_name_that_is_no_text_is_refused() -> None:
+def test_a_name_that_is_not_utf_8_is_refused() -> None:
     model = changed()
     data = model.SerializeToString().replace(b"stem", b"st\xffm")
     with pytest.raises(CorruptFileError, match="not UTF-8"):
         parse(data)
 
 
-def test_what_is_parsed_need_not_be_supported() -> None:
+def test_a_model_may_parse_without_being_supported() -> None:
     model = changed()
     model.graph.input.append(helper.make_tensor_value_info("k", TensorProto.FLOAT, [1]))
     read = parse(model.SerializeToString())
@@ -202,7 +202,7 @@ def test_what_is_parsed_need_not_be_supported() -> None:
         require_supported(read)
 
 
-def test_a_file_without_outputs_is_not_called_damaged() -> None:
+def test_a_file_without_outputs_is_unsupported_but_not_damaged() -> None:
     model = changed()
     del model.graph.output[:]
     with pytest.raises(ConversionError, match="expected an output"):
@@ -210,7 +210,7 @@ def test_a_file_without_outputs_is_not_called_damaged() -> None:
 
 
 @pytest.mark.parametrize("shape", [[1] * 9, [2**30, 2**30]])
-def test_an_input_that_is_larger_than_any_image_is_not_supported(shape: list[int]) -> None:
+def test_an_input_larger_than_any_image_is_not_supported(shape: list[int]) -> None:
     model = changed()
     info = helper.make_tensor_value_info("input", TensorProto.INT8, shape)
     model.graph.input[0].CopyFrom(info)

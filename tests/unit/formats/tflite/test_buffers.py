@@ -1,4 +1,4 @@
-"""Weights that lie behind the flatbuffer, as large files have them, are read like any others."""
+"""Weights behind the flatbuffer, as in large files, are read like any others."""
 
 import struct
 
@@ -17,13 +17,13 @@ from mobiledeploy.targets import tflite
 
 def moved_out(data: bytes) -> bytes:
     """The same file with every buffer behind the flatbuffer, 16-byte aligned."""
-    apart = TfliteFile(data)
-    buffers = apart.model.buffers
+    edited = TfliteFile(data)
+    buffers = edited.model.buffers
     contents = [None if buffer.data is None else bytes(buffer.data) for buffer in buffers]
     for buffer, content in zip(buffers, contents, strict=True):
         if content:
             buffer.data, buffer.offset, buffer.size = None, 16, len(content)
-    file = bytearray(apart.bytes())
+    file = bytearray(edited.bytes())
     tables = flatbuffer.root(bytes(file), IDENTIFIER).tables(4)
     for table, content in zip(tables, contents, strict=True):
         if content:
@@ -35,13 +35,13 @@ def moved_out(data: bytes) -> bytes:
     return bytes(file)
 
 
-def test_a_file_with_outer_buffers_holds_the_same_integers() -> None:
+def test_a_file_with_buffers_behind_the_flatbuffer_holds_the_same_integers() -> None:
     graph = graphs.assorted_graph()
     data = moved_out(tflite.write(graph))
     assert digest(tflite_reader.read_file(data)) == digest(graph)
 
 
-def test_litert_agrees_and_a_tapped_copy_keeps_them() -> None:
+def test_litert_runs_buffers_behind_the_flatbuffer_and_a_tapped_copy_keeps_them() -> None:
     graph = graphs.assorted_graph()
     plain = tflite.write(graph)
     images = graphs.extremes(graph.input.shape)
@@ -53,7 +53,7 @@ def test_litert_agrees_and_a_tapped_copy_keeps_them() -> None:
         np.testing.assert_array_equal(got, expected)
 
 
-def test_a_file_cut_behind_the_flatbuffer_is_damaged() -> None:
+def test_a_file_cut_off_behind_the_flatbuffer_is_damaged() -> None:
     data = moved_out(tflite.write(graphs.assorted_graph()))
     with pytest.raises(CorruptFileError, match="expected a buffer at bytes"):
         tflite_reader.read_file(data[: len(data) - 1000])

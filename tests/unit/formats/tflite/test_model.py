@@ -1,4 +1,4 @@
-"""What the parser keeps and nothing here can compute is refused, and takes no memory twice."""
+"""`require_supported` refuses models that parse but cannot be computed; values are not copied."""
 
 import graphs
 import pytest
@@ -9,7 +9,7 @@ from mobiledeploy.formats.tflite import parse, require_supported
 from mobiledeploy.targets import tflite
 
 
-def test_scales_and_zero_points_are_the_files_own_bytes() -> None:
+def test_scales_and_zero_points_are_views_of_the_files_bytes() -> None:
     file = parse(tflite.write(graphs.assorted_graph()))
     quantised = [tensor for tensor in file.tensors if tensor.scale.size]
     assert len(quantised) > 10
@@ -19,7 +19,7 @@ def test_scales_and_zero_points_are_the_files_own_bytes() -> None:
 
 
 @pytest.mark.parametrize(("count", "error"), [(0, CorruptFileError), (2, ConversionError)])
-def test_a_file_without_a_graph_is_damaged_and_one_of_several_is_not_ours(
+def test_a_file_without_a_graph_is_damaged_and_one_with_several_is_unsupported(
     count: int, error: type[Exception]
 ) -> None:
     file = TfliteFile(tflite.write(graphs.assorted_graph()))
@@ -29,7 +29,7 @@ def test_a_file_without_a_graph_is_damaged_and_one_of_several_is_not_ours(
 
 
 @pytest.mark.parametrize("zero", [2**63 - 1, -(2**63), 2**31, -(2**14) - 1])
-def test_a_zero_point_far_from_all_codes_is_damage(zero: int) -> None:
+def test_a_zero_point_far_outside_the_code_range_is_damage(zero: int) -> None:
     file = TfliteFile(tflite.write(graphs.assorted_graph()))
     file.output(1).quantization.zeroPoint = [-129]
     require_supported(parse(file.bytes()))  # the fault of a tool, which is read and explained

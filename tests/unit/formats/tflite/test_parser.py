@@ -1,4 +1,4 @@
-"""The parser keeps what a file says, known or not, and takes little time for it."""
+"""The parser keeps everything that a file states, known or not, in little time."""
 
 import time
 
@@ -26,7 +26,7 @@ def file() -> TfliteFile:
 
 @settings(max_examples=20, deadline=2000)
 @given(seed=st.integers(0, 2**32 - 1), io=st.sampled_from(["int8", "uint8", "float32"]))
-def test_it_finds_what_litert_s_own_classes_find(seed: int, io: Io) -> None:
+def test_the_parser_agrees_with_litert_s_schema_classes(seed: int, io: Io) -> None:
     data = tflite.write(graphs.assorted_graph(seed=seed % 8), io=io)
     ours, theirs = parse(data), TfliteFile(data)
     assert [tensor.name for tensor in ours.tensors] == [
@@ -50,11 +50,11 @@ def test_it_finds_what_litert_s_own_classes_find(seed: int, io: Io) -> None:
         for name, value in operator.attributes.items():
             head, *rest = name.split("_")
             camel = head + "".join(word.capitalize() for word in rest)
-            told = getattr(other.builtinOptions, camel)
-            assert value == (None if told is None else told)
+            option = getattr(other.builtinOptions, camel)
+            assert value == (None if option is None else option)
 
 
-def test_what_has_no_name_and_no_numpy_type_is_kept(file: TfliteFile) -> None:
+def test_unnamed_operators_and_types_unknown_to_numpy_are_kept(file: TfliteFile) -> None:
     file.insert("LOGISTIC", "wide")
     file.model.operatorCodes[-1].builtinCode = 5000
     half = file.tensor("wide/kernel")
@@ -74,7 +74,7 @@ def test_an_operator_without_options_has_the_schemas_defaults(file: TfliteFile) 
     assert (first.option("dilation_h_factor"), first.activation) == (1, "none")
 
 
-def test_another_tools_operator_is_not_taken_for_one_of_that_name(file: TfliteFile) -> None:
+def test_a_custom_operator_is_not_taken_for_the_builtin_of_the_same_name(file: TfliteFile) -> None:
     place = file.graph.operators[0].opcodeIndex
     code = file.model.operatorCodes[place]
     code.builtinCode = code.deprecatedBuiltinCode = litert.BuiltinOperator.CUSTOM
@@ -84,7 +84,7 @@ def test_another_tools_operator_is_not_taken_for_one_of_that_name(file: TfliteFi
     assert reading.read_tflite(model).layers[0].kind == "unknown"
     with pytest.raises(ConversionError, match="operator number 32"):
         tflite_reader.read(model)
-    with pytest.raises(ConversionError, match="an operator that is not TFLite's"):
+    with pytest.raises(ConversionError, match="a custom operator"):
         edit.cut(model, ["input"], "stem")
 
 
@@ -97,7 +97,7 @@ def test_sparse_weights_are_kept_by_the_parser_and_refused_by_readers(file: Tfli
 
 
 @pytest.mark.parametrize("field", ["fusedActivationFunction", "builtinOptionsType"])
-def test_options_that_cannot_be_are_damage_and_name_their_operator(
+def test_impossible_options_are_damage_and_the_error_names_the_operator(
     file: TfliteFile, field: str
 ) -> None:
     operator = file.graph.operators[0]
@@ -110,7 +110,7 @@ def test_options_that_cannot_be_are_damage_and_name_their_operator(
         parse(file.bytes())
 
 
-def test_thousands_of_tensors_with_one_long_name_are_refused_soon() -> None:
+def test_thousands_of_tensors_with_one_long_name_are_refused_quickly() -> None:
     builder = flatbuffers.Builder(1024)
 
     def listed(tables: list[int]) -> int:

@@ -1,4 +1,4 @@
-"""Our numbers and names of TFLite's schema are those of LiteRT's own."""
+"""Our numbers and names of TFLite's schema agree with LiteRT's own."""
 
 from typing import Any
 
@@ -24,13 +24,13 @@ UPPER = {
         (UPPER["paddings"], litert.Padding),
     ],
 )
-def test_every_name_is_the_schemas(ours: tuple[str, ...], theirs: Any) -> None:
+def test_every_enum_name_agrees_with_the_schema(ours: tuple[str, ...], theirs: Any) -> None:
     named = {number: name for name, number in vars(theirs).items() if isinstance(number, int)}
     assert dict(enumerate(ours)).items() <= named.items()
     assert litert.QuantizationDetails.BlockwiseQuantization == schema.Quantisation.BLOCKWISE
 
 
-def test_numbers_without_a_name() -> None:
+def test_numbers_unknown_to_the_schema_get_a_made_up_name_or_none() -> None:
     assert {schema.operator(n) for n in (-1, 5000)} == {"BUILTIN_-1", "BUILTIN_5000"}
     assert {schema.padding(n) for n in (-1, 2)} == {None}
     for number in (-1, 127):
@@ -39,7 +39,7 @@ def test_numbers_without_a_name() -> None:
 
 
 class Recorder:
-    """A builder that writes down what LiteRT's generated code asks of it."""
+    """A flatbuffer builder that records the calls of LiteRT's generated code."""
 
     def __init__(self) -> None:
         self.calls: list[tuple[str, int, Any]] = []
@@ -48,7 +48,7 @@ class Recorder:
         return lambda slot, _, default: self.calls.append((name, slot, default))
 
 
-def told(function: str) -> tuple[str, int, Any]:
+def stored_field(function: str) -> tuple[str, int, Any]:
     """How LiteRT stores a field: the method of the builder, the slot and the default."""
     recorder = Recorder()
     getattr(litert, function)(recorder, 0)
@@ -65,9 +65,9 @@ FIELDS = [
 
 
 @pytest.mark.parametrize(("table", "name", "field"), FIELDS)
-def test_every_option_lies_where_the_schema_has_it(table: str, name: str, field: Any) -> None:
+def test_every_option_has_the_schemas_slot_and_default(table: str, name: str, field: Any) -> None:
     camel = "".join(word.capitalize() for word in name.split("_"))
-    kind, slot, default = told(f"{table}Add{camel}")
+    kind, slot, default = stored_field(f"{table}Add{camel}")
     assert kind == f"Prepend{KINDS[field.kind]}Slot"
     assert (field.slot, field.default or 0) == (slot, default)
 
@@ -122,9 +122,9 @@ NAMES = {
 
 
 @pytest.mark.parametrize(("ours", "theirs"), NAMES.items())
-def test_every_field_of_a_table_lies_where_the_schema_has_it(ours: str, theirs: str) -> None:
+def test_every_table_field_has_the_schemas_slot(ours: str, theirs: str) -> None:
     table, _, name = ours.partition(".")
-    assert getattr(getattr(schema, table), name) == told(theirs)[1]
+    assert getattr(getattr(schema, table), name) == stored_field(theirs)[1]
 
 
 def test_no_slot_is_left_untested() -> None:

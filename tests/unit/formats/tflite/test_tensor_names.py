@@ -1,4 +1,4 @@
-"""Tensors of a `.tflite` can be told apart by name, whatever names the file gives them."""
+"""Tensors of a `.tflite` have unique names, even if the file repeats or omits them."""
 
 import graphs
 import numpy as np
@@ -14,7 +14,9 @@ from mobiledeploy.targets import tflite
 
 
 @given(st.lists(st.sampled_from(["", "a", "b", "#0", "a#1", "a#1'", "a#2"]), max_size=9))
-def test_every_tensor_gets_a_name_of_its_own_and_keeps_one_that_it_has(names: list[str]) -> None:
+def test_every_tensor_gets_a_unique_name_and_keeps_one_that_is_already_unique(
+    names: list[str],
+) -> None:
     unique = unique_names(names)
     assert len(set(unique)) == len(names)
     assert "" not in unique
@@ -32,20 +34,20 @@ def named(data: bytes, name: str) -> bytes:
 
 
 def outputs(data: bytes) -> list[Array]:
-    """What a file gives for extremes, with its logits tapped by name."""
+    """A file's outputs for extreme images, with its logits tapped by name."""
     logits = reading.read_tflite(parse(data)).logits
     assert logits is not None
     session = litert_xnnpack.load(edit.tap(parse(data), [logits.name]))
     return list(session.run(graphs.extremes(session.input.shape)))
 
 
-def test_logits_are_tapped_where_all_tensors_have_one_name() -> None:
+def test_logits_can_be_tapped_though_all_tensors_share_one_name() -> None:
     data = tflite.write(graphs.assorted_graph())
     for one, other in zip(outputs(data), outputs(named(data, "a")), strict=True):
         np.testing.assert_array_equal(one, other)
 
 
-def test_a_file_with_an_operator_of_other_tools_is_tapped() -> None:
+def test_a_file_with_a_custom_operator_can_be_tapped() -> None:
     file = TfliteFile(tflite.write(graphs.assorted_graph()))
     file.insert("RELU6", "stem")
     data = file.bytes()
