@@ -3,7 +3,7 @@
 Operators with few possible inputs, such as an addition, are computed for all of them with the
 arithmetic of every kernel of the runtimes that apps use. A convolution's or dense layer's code
 grows with its sum in at most 255 steps; two such staircases are equal if they are equal around
-every step of either. A "yes" holds for all inputs. A "no" means sums within the bounds of
+every step of either. A "yes" holds for all inputs. A "no" rests on sums within the bounds of
 `reachable_codes`, which real images might not reach.
 """
 

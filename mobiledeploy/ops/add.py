@@ -150,7 +150,7 @@ def output_range(
 
 
 def scale_ratios(inputs: Sequence[float], output: float) -> tuple[ScaleRatio, ...]:
-    """Return what XNNPACK looks at: each operand's scale in scales of the sum."""
+    """Return the ratios that XNNPACK checks: each operand's scale over the sum's."""
     return tuple(
         ScaleRatio(inputs=(number,), value=scale / output, lowest=NARROWEST, limit=WIDEST)
         for number, scale in enumerate(inputs)
@@ -498,7 +498,7 @@ def _by(
 def litert_codes(
     node: Add, inputs: Sequence[QTensor], codes: Sequence[Int8], *, kernel: Kernel
 ) -> Int8:
-    """Return what XNNPACK computes, on every architecture."""
+    """Return the codes that XNNPACK computes, on every architecture."""
     del kernel
     (sums,) = litert_cases(node, inputs, cases_of(node, inputs, codes))
     return sums.astype(np.int8)

@@ -223,7 +223,7 @@ def pads(node: Conv, size: tuple[int, ...]) -> tuple[Pair, Pair]:
 def litert_codes(
     node: Conv, inputs: Sequence[QTensor], codes: Sequence[Int8], *, kernel: Kernel
 ) -> Int8:
-    """Return what XNNPACK computes, on every architecture."""
+    """Return the codes that XNNPACK computes, on every architecture."""
     del kernel
     (source,) = inputs
     bounds = clamp(node.activation, node.output)
@@ -232,7 +232,7 @@ def litert_codes(
 
 
 def accumulators(node: Conv, source: QTensor, codes: Int8) -> Exact:
-    """Return what the kernel accumulates in int32: products and bias.
+    """Return the kernel's int32 sums: products and bias.
 
     Args:
         node: The node with its weights.
@@ -371,7 +371,7 @@ def _starts(size: int, window: int, stride: int, pad: int) -> npt.NDArray[np.int
 def float_values(
     node: Conv, inputs: Sequence[Float32], weights: tuple[Float32, Float32] | None
 ) -> Float32:
-    """Return what a node computes from real values; see `operator.Operator.float_values`."""
+    """Return a node's output from real values; see `operator.Operator.float_values`."""
     kernel, bias = node.weights.real(node.channel_axis) if weights is None else weights
     total = np.zeros((len(inputs[0]), *node.output.shape), np.float32)
     for view, row, column in windows(node, inputs[0]):

@@ -165,14 +165,14 @@ def float_layer(node: Dense, inputs: Sequence[QTensor]) -> Layer:
 def litert_codes(
     node: Dense, inputs: Sequence[QTensor], codes: Sequence[Int8], *, kernel: Kernel
 ) -> Int8:
-    """Return what XNNPACK computes, on every architecture."""
+    """Return the codes that XNNPACK computes, on every architecture."""
     del kernel
     sums = accumulators(node, inputs[0], codes[0])
     return products.requantise(sums, node.weights, inputs[0], node.output, (QMIN, QMAX))
 
 
 def accumulators(node: Dense, source: QTensor, codes: Int8) -> Exact:
-    """Return what the kernel accumulates in int32: products and bias.
+    """Return the kernel's int32 sums: products and bias.
 
     Args:
         node: The node with its weights.
@@ -213,7 +213,7 @@ def trials(layer: StoredLayer, shapes: Sequence[Shape]) -> tuple[tuple[Int8, ...
 def float_values(
     node: Dense, inputs: Sequence[Float32], weights: tuple[Float32, Float32] | None
 ) -> Float32:
-    """Return what a node computes from real values; see `operator.Operator.float_values`."""
+    """Return a node's output from real values; see `operator.Operator.float_values`."""
     kernel, bias = node.weights.real(0) if weights is None else weights
     return inputs[0] @ kernel.T + bias
 

@@ -114,7 +114,7 @@ def output_range(
 
 
 def scale_ratios(inputs: Sequence[float], output: float) -> tuple[ScaleRatio, ...]:
-    """Return what TFLite's kernel looks at: the input's scale in scales of the output."""
+    """Return the ratio that TFLite's kernel checks: the input's scale over the output's."""
     return (ScaleRatio(inputs=(0,), value=inputs[0] / output, lowest=0.0, limit=FINER),)
 
 
@@ -311,7 +311,7 @@ def _grids(
 def litert_codes(
     node: HardSwish, inputs: Sequence[QTensor], codes: Sequence[Int8], *, kernel: Kernel
 ) -> Int8:
-    """Return what TFLite's own kernel computes, on every architecture."""
+    """Return the codes that TFLite's own kernel computes, on every architecture."""
     del kernel
     (table,) = litert_cases(node, inputs, (all_codes(),))
     return table.astype(np.int8)[codes[0].astype(np.int64) - QMIN]

@@ -361,7 +361,7 @@ def litert_limits(node: Mean, inputs: Sequence[QTensor], form: str) -> Iterator[
 
 
 def ort_limits(node: Mean, inputs: Sequence[QTensor], form: str) -> Iterator[str]:
-    """Yield what is outside of what ONNX Runtime takes."""
+    """Yield the values that ONNX Runtime does not accept."""
     del form
     positions = math.prod(inputs[0].shape[:2])
     ratio = float(inputs[0].scale) / (float(node.output.scale) * positions)
@@ -413,7 +413,7 @@ def _sums(node: Mean, inputs: Sequence[QTensor], cases: Cases) -> Sums:
 def litert_codes(
     node: Mean, inputs: Sequence[QTensor], codes: Sequence[Int8], *, kernel: Kernel
 ) -> Int8:
-    """Return what XNNPACK computes in LiteRT's wheels, which fuse for arm64 and not for x86."""
+    """Return the codes of XNNPACK in LiteRT's wheels, which fuse for arm64 and not for x86."""
     fused = kernel == "arm64"
     sums = _sums(node, inputs, cases_of(node, inputs, codes))
     own = np.full((1, 1), inputs[0].scale)

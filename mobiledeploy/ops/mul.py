@@ -160,7 +160,7 @@ def output_range(
 
 
 def scale_ratios(inputs: Sequence[float], output: float) -> tuple[ScaleRatio, ...]:
-    """Return what XNNPACK looks at: the factors' scales together, in scales of the product."""
+    """Return the ratio that XNNPACK checks: product of the factors' scales over the output's."""
     value = math.prod(inputs) / output
     return (ScaleRatio(inputs=(0, 1), value=value, lowest=NARROWEST, limit=WIDEST),)
 
@@ -237,7 +237,7 @@ def ort_qlinear(
 
 
 def multiplier(a_scale: np.float32, b_scale: np.float32, scale: np.float32) -> np.float32:
-    """Return what every kernel multiplies by, as XNNPACK rounds it to float32."""
+    """Return the float32 by which every kernel multiplies, rounded as in XNNPACK."""
     return a_scale * b_scale / scale
 
 
@@ -310,7 +310,7 @@ def ort_cases(
 
 
 def litert_limits(node: Mul, inputs: Sequence[QTensor], form: str) -> Iterator[str]:
-    """Yield what XNNPACK does not take."""
+    """Yield the ratio that XNNPACK does not accept."""
     del form
     ratio = _multiplier(node, inputs)
     if not NARROWEST <= ratio < WIDEST:
@@ -364,7 +364,7 @@ def _multiplier(node: Mul, inputs: Sequence[QTensor]) -> np.float32:
 def litert_codes(
     node: Mul, inputs: Sequence[QTensor], codes: Sequence[Int8], *, kernel: Kernel
 ) -> Int8:
-    """Return what XNNPACK computes."""
+    """Return the codes that XNNPACK computes."""
     x86, arm64 = litert_cases(node, inputs, cases_of(node, inputs, codes))
     return (x86 if kernel == "x86" else arm64).astype(np.int8)
 

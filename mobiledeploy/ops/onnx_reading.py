@@ -446,7 +446,7 @@ def one_input(
 
 
 def channels_first(node: OnnxOperator, value: OnnxActivation | None) -> OnnxActivation | None:
-    """Return an image that a node takes with channels last as one with channels first."""
+    """Return an image that a node reads channels last, as one with channels first."""
     if value is None or not node.attributes.get("channels_last"):
         return value
     return _reordered(value, "NHWC", (0, 3, 1, 2))
@@ -455,7 +455,7 @@ def channels_first(node: OnnxOperator, value: OnnxActivation | None) -> OnnxActi
 def channels_as_before(
     reader: OnnxReader, node: OnnxOperator, value: OnnxActivation | None
 ) -> OnnxActivation | None:
-    """Return what a node gives with its channels where they were in its input."""
+    """Return a node's output with its channels where they were in its input."""
     if value is None or not node.attributes.get("channels_last"):
         return value
     moved = _reordered(value, "NCHW", (0, 2, 3, 1))
@@ -497,7 +497,7 @@ def padding_of(
 def pool_of(
     reader: OnnxReader, node: OnnxOperator
 ) -> tuple[OnnxActivation, tuple[int, int], tuple[int, int], Pads] | None:
-    """Return what a pool reads, its window, strides and padding; None if they are unusual."""
+    """Return a pool's input, window, strides and padding; None if they are not supported."""
     value = reader.value(node, 0)
     if not isinstance(value, OnnxActivation) or value.axes != "NCHW" or not value.real:
         return None

@@ -131,7 +131,7 @@ def float_layer(node: Softmax, inputs: Sequence[QTensor]) -> Layer:
 def litert_codes(
     node: Softmax, inputs: Sequence[QTensor], codes: Sequence[Int8], *, kernel: Kernel
 ) -> Int8:
-    """Return what TFLite's own kernel computes: XNNPACK leaves this softmax to it."""
+    """Return the codes that TFLite's own kernel computes: XNNPACK leaves this softmax to it."""
     del node
     return softmax_codes(codes[0], inputs[0].scale, kernel=kernel)
 

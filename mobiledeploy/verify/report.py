@@ -412,11 +412,11 @@ class FileScore:
     Attributes:
         file: `float`, or the file's name.
         runtime: Name and version of the runtime that ran it.
-        labels: How often the highest logits are the label's class.
+        labels: How often the highest logit is that of the true class.
         interval: 95 % Wilson interval of `labels.top1`, 0..1: where the accuracy on all images
             of this kind probably lies.
-        float_model: How often the highest logits are the float network's class; None without a
-            float network.
+        float_model: How often the highest logit is that of the float network's class; None
+            without a float network.
     """
 
     file: str
