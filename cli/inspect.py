@@ -105,7 +105,9 @@ def _summary(file: "FileReport") -> str:
         ),
     ]
     body = [_wrapped(name, text) for name, text in lines if text]
-    return "\n".join([_printable(file.file), *body])
+    from mobiledeploy.base.files import printable
+
+    return "\n".join([printable(file.file), *body])
 
 
 def _oldest(needs: "RequiredRuntime") -> str:

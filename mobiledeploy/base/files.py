@@ -8,11 +8,15 @@ import errno
 import hashlib
 import os
 import shutil
+import unicodedata
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, Final, TypeAlias
 
 from mobiledeploy.base.errors import RequestError, StorageError
+
+_UNPRINTABLE: Final = frozenset({"Cc", "Cs", "Zl", "Zp"})
+"""Unicode categories: control characters, bytes that are not UTF-8, line separators."""
 
 Name: TypeAlias = str | os.PathLike[str]
 """How callers of the public functions may name a file or folder; `user_path` makes it a path."""
@@ -142,3 +146,15 @@ def sha256(path: Path) -> str:
     """Return the hexadecimal SHA-256 of a file's bytes."""
     with path.open("rb") as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def printable(name: str | os.PathLike[str]) -> str:
+    r"""Return a file's name with control characters escaped: one line of printable text.
+
+    >>> printable("a\nb.jpg")
+    'a\\nb.jpg'
+    """
+    return "".join(
+        ascii(char)[1:-1] if unicodedata.category(char) in _UNPRINTABLE else char
+        for char in os.fspath(name)
+    )

@@ -11,13 +11,13 @@ from typing import Final
 import numpy as np
 
 from mobiledeploy.base.errors import RequestError
+from mobiledeploy.base.files import printable
 from mobiledeploy.base.progress import Event, Progress, silent
 from mobiledeploy.data.dataset import Dataset, Pixels, Split, content_digest
 from mobiledeploy.data.image_files import (
     counts_by_suffix,
     images_and_others,
     is_image,
-    printable,
     visible_entries,
 )
 from mobiledeploy.data.preprocess import decode

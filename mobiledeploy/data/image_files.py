@@ -1,13 +1,13 @@
 """Find the image files under a folder, without following links out of it."""
 
 import os
-import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 from mobiledeploy.base.errors import RequestError
+from mobiledeploy.base.files import printable
 
 _DECODED: Final = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".gif"})
 _OTHERS: Final = frozenset({
@@ -31,8 +31,6 @@ _BRANDS: Final = (b"heic", b"heix", b"hevc", b"mif1", b"msf1", b"avif", b"avis")
 _IGNORED: Final = (".", "__MACOSX", "@eaDir", "$RECYCLE.BIN", "System Volume Information")
 """Prefixes of names that are ignored: hidden files, and folders of operating systems (`@eaDir`
 holds thumbnails)."""
-_UNPRINTABLE: Final = frozenset({"Cc", "Cs", "Zl", "Zp"})
-"""Unicode categories: control characters, bytes that are not UTF-8, line separators."""
 
 
 def visible_entries(folder: Path, root: Path) -> list[Path]:
@@ -107,18 +105,6 @@ def is_image(path: Path) -> bool:
         start.startswith(_SIGNATURES)
         or (start[:4] == b"RIFF" and start[8:] == b"WEBP")
         or (start[4:8] == b"ftyp" and start[8:] in _BRANDS)
-    )
-
-
-def printable(name: str | os.PathLike[str]) -> str:
-    r"""Return a file's name with control characters escaped: one line of printable text.
-
-    >>> printable("a\nb.jpg")
-    'a\\nb.jpg'
-    """
-    return "".join(
-        ascii(char)[1:-1] if unicodedata.category(char) in _UNPRINTABLE else char
-        for char in os.fspath(name)
     )
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final, TypeAlias, assert_never
 
 from mobiledeploy.base.errors import ConversionError, CorruptFileError, RequestError
+from mobiledeploy.base.files import printable
 from mobiledeploy.formats import file_kind, onnx, tflite
 from mobiledeploy.formats.model import Format
 from mobiledeploy.formats.onnx import OnnxModel
@@ -111,7 +112,7 @@ def read(path: Path, *, name: str | None = None) -> ModelFile:
         )
     if path.stat().st_size > LARGEST:
         raise CorruptFileError(f"{path}: expected at most {LARGEST:,} bytes")
-    return of_bytes(name or path.name, path.read_bytes(), folder=path.parent)
+    return of_bytes(name or printable(path.name), path.read_bytes(), folder=path.parent)
 
 
 def _tflite(data: bytes, _: Path | None) -> tuple[bytes, Parsed]:

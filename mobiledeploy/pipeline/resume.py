@@ -28,6 +28,8 @@ T = TypeVar("T")
 STAGES: Final = ("data", "train", "quantise", "export", "verify")
 LOCK: Final = ".lock"
 """File that a running build locks. It is not deleted: it shows that a build made the folder."""
+_IGNORED: Final = frozenset({LOCK, ".DS_Store", ".gitignore", ".gitkeep"})
+"""Names in a folder that is empty all the same."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,13 +142,22 @@ def _check_ours(root: Path) -> None:
     """
     # A finished build that was copied without its stages' folders still has `golden.npz`.
     marks = [LOCK, "golden.npz", *(f"{stage}/stage.json" for stage in STAGES)]
-    entries = sorted(path.name for path in root.iterdir() if not path.name.startswith("."))
+    entries = sorted(path.name for path in root.iterdir() if path.name not in _IGNORED)
     if entries and not any((root / mark).exists() for mark in marks):
         raise RequestError(
             f"expected an empty folder, or one of an earlier build, received {root}, which holds "
             f"`{entries[0]}`" + (f" and {len(entries) - 1} more" if entries[1:] else ""),
             hint="choose a new folder with `--out`",
         )
+    for stage in STAGES:
+        folder = root / stage
+        names = {path.name for path in folder.iterdir()} if folder.is_dir() else {stage}
+        if folder.exists() and names and not names & {"started", "stage.json"}:
+            raise RequestError(
+                f"expected the folder of a stage of a build, received {folder}, which a build did "
+                "not make",
+                hint="choose a new folder with `--out`",
+            )
 
 
 def _prepare(folder: Path, key: str) -> None:

@@ -122,20 +122,15 @@ def _kernels(graph: IntegerGraph, network: Network | None) -> tuple[RealWeights,
     own = float_reference.dequantised(graph)
     if network is None:
         return own, "int8 weights in float"
-    orders = {layer.name: _order(layer.op) for layer in network.architecture.layers}
+    # Keras has the output channels last, as HWIO, HWC1 and IO; integer graphs have them first.
     trained = {
-        name: (weights.kernel.transpose(orders[name]), weights.bias)
+        name: (np.moveaxis(weights.kernel, -1, 0), weights.bias)
         for name, weights in network.weights.items()
     }
     same = trained.keys() == own.keys() and all(
         trained[name][0].shape == kernel.shape for name, (kernel, _) in own.items()
     )
     return (trained, "float network") if same else (own, "int8 weights in float")
-
-
-def _order(op: str) -> tuple[int, ...]:
-    """Return the axes from Keras's kernel to TFLite's: HWIO to OHWI, HWC1 to 1HWC, IO to OI."""
-    return {"conv": (3, 0, 1, 2), "depthwise": (3, 0, 1, 2), "dense": (1, 0)}[op]
 
 
 def graph_cost(graph: IntegerGraph) -> GraphCost:

@@ -16,6 +16,8 @@ from mobiledeploy.compare.judge import Judgement, judge
 from mobiledeploy.integer import tflite_reader
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.integer.graph import head_of
+from mobiledeploy.ops import table
+from mobiledeploy.ops.operator import Certified
 from mobiledeploy.spec.config import Io
 from mobiledeploy.targets import onnx
 from mobiledeploy.verify.layers import divergence
@@ -63,7 +65,8 @@ def prove(
     with ThreadPoolExecutor(1) as pool:  # while this thread waits for the runtimes
         same = pool.submit(same_grid, both)
         report, answers = int8_files.verify(both, runners, sets, options, progress=progress)
-        report = _with_structure(report, compared, same=same.result())
+        certified = _certified(judgement) if same.result() else ()
+        report = _with_structure(report, compared, same=same.result(), certified=certified)
     if options.layers or not report.holds:
         suspects = _suspects(sets, report.comparisons)
         divergence_found, layers = divergence.locate(
@@ -170,16 +173,32 @@ def _io(opened: OpenFile) -> Io | None:
             return None
 
 
+def _certified(judgement: Judgement) -> tuple[str, ...]:
+    """Return the operators of two files all of whose inputs are tried, in the table's order."""
+    kinds = {layer.kind for reading in judgement.readings for layer in reading.layers}
+    return tuple(
+        next(iter(operator.TFLITE))
+        for operator in table.OPERATORS
+        if isinstance(operator, Certified) and kinds.intersection(operator.LAYERS)
+    )
+
+
 def _with_structure(
-    report: VerifyReport, compared: StructureReport, *, same: bool | None
+    report: VerifyReport,
+    compared: StructureReport,
+    *,
+    same: bool | None,
+    certified: Sequence[str],
 ) -> VerifyReport:
     """Return a report that also fails where the files' integers are not the same function."""
     failures, warnings, proven, by_integers = report.failures, report.warnings, [], ""
     if same:
-        proven.append(
-            "the .onnx is byte for byte what the integers of the .tflite give, every ADD and "
-            "MEAN certified over all their inputs"
-        )
+        words = "the .onnx is byte for byte what the integers of the .tflite give"
+        if certified:
+            *others, last = certified
+            names = f"{', '.join(others)} and {last}" if others else last
+            words += f", every {names} certified over all {'their' if others else 'its'} inputs"
+        proven.append(words)
     if compared.same:
         proven.append(
             f"all {compared.layers} layers hold the same integers in both files, or integers "

@@ -21,7 +21,6 @@ from mobiledeploy.models import blocks
 from mobiledeploy.ops.conv import Conv
 from mobiledeploy.ops.padding import pads
 from mobiledeploy.reading import read_tflite
-from mobiledeploy.report.int8_graph import _order
 from mobiledeploy.spec.config import Preprocessing
 from mobiledeploy.targets import onnx, tflite
 from mobiledeploy.targets.outer_tensor import outer_tensor
@@ -79,7 +78,6 @@ CALLS: dict[str, Callable[[], object]] = {
     "type of an onnx": lambda: onnx.write(GRAPH, certify(GRAPH), io=OTHER),
     "type of a tflite": lambda: tflite.write(GRAPH, io=OTHER),
     "padding": lambda: pads((8, 8), (3, 3), (1, 1), OTHER),
-    "order of Keras's kernel": lambda: _order(OTHER),
     "format of a file": lambda: Graph.of(other_format()),
     "node to certify": lambda: certify(other_node()),
     "method of a proof": lambda: ProofResult(method=OTHER).status,

@@ -146,6 +146,25 @@ def test_a_folder_that_no_build_made_is_refused_and_unchanged(tmp_path: Path, na
     assert [p for p in tmp_path.rglob("*") if p.is_file()] == [path]
 
 
+@pytest.mark.parametrize("mark", [".lock", "golden.npz"])
+def test_a_folder_with_the_name_of_a_stage_that_no_build_made_is_refused(
+    tmp_path: Path, mark: str
+) -> None:
+    """Other programs, too, make files named like the marks of a build."""
+    (tmp_path / mark).touch()
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "thesis.txt").write_bytes(b"not ours")
+    with pytest.raises(RequestError, match="did not make"), resume.lock_folder(tmp_path):
+        pass
+    assert (tmp_path / "data" / "thesis.txt").exists()
+
+
+def test_a_folder_of_hidden_files_is_not_empty(tmp_path: Path) -> None:
+    (tmp_path / ".bashrc").touch()
+    with pytest.raises(RequestError, match="empty folder"), resume.lock_folder(tmp_path):
+        pass
+
+
 @pytest.mark.parametrize("mark", [".lock", "export/stage.json", "golden.npz"])
 def test_a_folder_of_an_earlier_build_is_accepted(tmp_path: Path, mark: str) -> None:
     (tmp_path / "export").mkdir()
@@ -157,7 +176,8 @@ def test_a_folder_of_an_earlier_build_is_accepted(tmp_path: Path, mark: str) -> 
 def test_unfinished_files_of_a_killed_build_are_deleted(tmp_path: Path) -> None:
     with resume.lock_folder(tmp_path):
         (tmp_path / "data").mkdir()
+        (tmp_path / "data" / "started").touch()
         (tmp_path / "data" / ".pixels.npy.17.part").write_bytes(b"half")
         (tmp_path / "data" / "pixels.npy").write_bytes(b"whole")
     with resume.lock_folder(tmp_path):
-        assert [p.name for p in (tmp_path / "data").iterdir()] == ["pixels.npy"]
+        assert {p.name for p in (tmp_path / "data").iterdir()} == {"started", "pixels.npy"}
