@@ -100,7 +100,7 @@ def _measure(
     codes = TensorInfo(name=graph.input.name, dtype=np.dtype(np.int8), shape=graph.input.shape)
     (feed,) = model_input.feeds([(reading.read_tflite(file.tflite).input, codes)])
     pixels = np.concatenate([images.pixels(row, row + 1) for row in rows])
-    kernels, reference = _kernels(graph, network)
+    kernels, reference = real_weights(graph, network)
     return Activations(
         file=file.name,
         inputs=images.name,
@@ -117,7 +117,9 @@ def _measure(
     )
 
 
-def _kernels(graph: IntegerGraph, network: Network | None) -> tuple[RealWeights, ReferenceKind]:
+def real_weights(
+    graph: IntegerGraph, network: Network | None
+) -> tuple[RealWeights, ReferenceKind]:
     """Return the float network's weights where it has the same layers, else the graph's own."""
     own = float_reference.dequantised(graph)
     if network is None:
