@@ -1,5 +1,6 @@
 """`mobiledeploy inspect`."""
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -40,6 +41,7 @@ def inspect(
     docs/lint.md explains every finding.
     """
     from mobiledeploy.base.errors import ParityError
+    from mobiledeploy.base.files import printable
 
     report = _report(path)
     if json:
@@ -57,7 +59,7 @@ def inspect(
         )
     if not quiet and not json:
         other = "" if len(report.files) > 1 else " OTHER, to compare it with another file"
-        _output.message(f"\nnext: mobiledeploy verify {path}{other}")
+        _output.message(f"\nnext: mobiledeploy verify {shlex.quote(printable(path))}{other}")
 
 
 def _report(path: Path) -> "Inspection":
@@ -105,9 +107,7 @@ def _summary(file: "FileReport") -> str:
         ),
     ]
     body = [_wrapped(name, text) for name, text in lines if text]
-    from mobiledeploy.base.files import printable
-
-    return "\n".join([printable(file.file), *body])
+    return "\n".join([file.file, *body])
 
 
 def _oldest(needs: "RequiredRuntime") -> str:

@@ -82,6 +82,7 @@ def of_bytes(name: str, data: bytes, *, folder: Path | None = None) -> ModelFile
         CorruptFileError: The bytes are neither a `.tflite` nor an `.onnx`, or damaged, or an ONNX
             file names external data outside the folder.
     """
+    name = printable(name)
     kind = format_of(data)
     if kind == "onnx":
         file_kind.require_model(name, data)
@@ -112,7 +113,7 @@ def read(path: Path, *, name: str | None = None) -> ModelFile:
         )
     if path.stat().st_size > LARGEST:
         raise CorruptFileError(f"{path}: expected at most {LARGEST:,} bytes")
-    return of_bytes(name or printable(path.name), path.read_bytes(), folder=path.parent)
+    return of_bytes(name or path.name, path.read_bytes(), folder=path.parent)
 
 
 def _tflite(data: bytes, _: Path | None) -> tuple[bytes, Parsed]:

@@ -10,6 +10,7 @@ from typing import Final
 import numpy as np
 
 from mobiledeploy.base.errors import CorruptFileError, RequestError
+from mobiledeploy.base.files import printable
 from mobiledeploy.formats import file_kind, model_file, onnx, tflite
 from mobiledeploy.formats.model import Model, Tensor
 from mobiledeploy.formats.onnx.checker import Checks
@@ -128,7 +129,7 @@ def _report(path: Path, data: bytes, checks: Checks) -> FileReport:
     model = _read(path, data, checks)
     graph = Graph.of(model)
     return FileReport(
-        file=str(path),
+        file=printable(path),
         format=model.format,
         size=model.size,
         sha256=hashlib.sha256(data).hexdigest(),

@@ -10,6 +10,7 @@ from mobiledeploy.formats import model_file
 from mobiledeploy.integer import tflite_reader
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.integer.graph import digest
+from mobiledeploy.lint import inspection
 from mobiledeploy.targets import onnx, tflite
 
 GRAPH = graphs.assorted_graph()
@@ -30,3 +31,14 @@ def test_a_damaged_tflite_is_refused_on_opening_with_its_name() -> None:
     data = tflite.write(GRAPH)
     with pytest.raises(CorruptFileError, match=r"^mine: expected bytes"):
         model_file.of_bytes("mine", data[: len(data) // 2])
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"), [("a\nholds: b.tflite", r"a\nholds: b.tflite"), ("a\udcff", r"a\udcff")]
+)
+def test_a_name_is_one_line_of_text(tmp_path: Path, name: str, shown: str) -> None:
+    (tmp_path / name).write_bytes(tflite.write(GRAPH))
+    for file in (model_file.read(tmp_path / name), model_file.of_bytes(name, tflite.write(GRAPH))):
+        assert file.name == shown
+    inspected = inspection.inspect_file(tmp_path / name)
+    assert inspected.file == f"{tmp_path}/{shown}"
