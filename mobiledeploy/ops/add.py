@@ -537,10 +537,7 @@ def read_tflite(operator: TfliteOperator, scope: Scope) -> Add:
     Raises:
         ConversionError: An activation would change codes.
     """
-    a, b, target = tflite.ends(operator, inputs=2)
-    sources = scope.read(a, operator).name, scope.read(b, operator).name
-    output = scope.write(target)
-    tflite.refuse_activation(operator, output)
+    sources, output = tflite.read_operands(operator, scope)
     return Add(inputs=sources, output=output)
 
 

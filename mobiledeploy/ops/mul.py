@@ -398,10 +398,7 @@ def read_tflite(operator: TfliteOperator, scope: Scope) -> Mul:
     Raises:
         ConversionError: An activation would change codes.
     """
-    a, b, target = tflite.ends(operator, inputs=2)
-    sources = scope.read(a, operator).name, scope.read(b, operator).name
-    output = scope.write(target)
-    tflite.refuse_activation(operator, output)
+    sources, output = tflite.read_operands(operator, scope)
     return Mul(inputs=sources, output=output)
 
 

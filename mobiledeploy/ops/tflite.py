@@ -203,6 +203,19 @@ def refuse_activation(operator: TfliteOperator, output: QTensor) -> None:
         raise refusal(operator, "expected no activation")
 
 
+def read_operands(operator: TfliteOperator, scope: Scope) -> tuple[tuple[str, str], QTensor]:
+    """Return the names of an operator's two operands, and its output.
+
+    Raises:
+        ConversionError: It has other inputs or outputs, or an activation would change codes.
+    """
+    a, b, target = ends(operator, inputs=2)
+    sources = scope.read(a, operator).name, scope.read(b, operator).name
+    output = scope.write(target)
+    refuse_activation(operator, output)
+    return sources, output
+
+
 def read_weights(
     operator: TfliteOperator, scope: Scope, source: QTensor, kernel: int, bias: int, *, axis: int
 ) -> QWeights:
