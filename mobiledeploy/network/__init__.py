@@ -4,6 +4,7 @@ Takes an `Architecture` and a Keras model or a Keras weights file; returns a `Ne
 (MACs, parameters, peak memory). Nothing here depends on quantisation or data sets.
 
 * `network`: an architecture with its float weights, and its file.
+* `float_graph`: a float network as an importer reads it.
 * `fold`: folds batch normalisation into the convolution before it.
 * `cost`: MACs, parameters, int8 bytes and peak memory of an architecture.
 * `keras_file`: reads a Keras weights or model file without Keras.
