@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from mobiledeploy.base.errors import ConversionError
 from mobiledeploy.ops import padding
+from mobiledeploy.ops.architecture import Activation
 from mobiledeploy.ops.tensors import Shape
 
 FloatArray: TypeAlias = npt.NDArray[np.float32]
@@ -38,6 +39,8 @@ class FloatNode:
         inputs: Names of the nodes that it reads, or `INPUT`.
         attributes: Options, by the names that `OPERATORS` gives for the operator.
         arrays: float32 constants, likewise.
+        activation: Applied to the output; importers write a `clip` instead, and the last pass of
+            `simplify` moves it here.
         kind: What the source calls the operator, for messages: `DepthwiseConv2D`, `HardSigmoid`.
     """
 
@@ -46,6 +49,7 @@ class FloatNode:
     inputs: tuple[str, ...]
     attributes: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     arrays: Mapping[str, FloatArray] = dataclasses.field(default_factory=dict)
+    activation: Activation = "none"
     kind: str = ""
 
     @property
