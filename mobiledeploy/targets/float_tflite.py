@@ -27,8 +27,8 @@ def write(graph: FloatGraph, *, extremes: bool = False) -> bytes:
     Args:
         graph: The graph. Its tensors keep their names.
         extremes: Whether the outputs are the least and the greatest value of the input and of
-            every tensor, `extremes_of(graph)` in that order, each of shape (2,), instead of the
-            network's output.
+            every tensor, `extremes_of(graph)` in that order, each of shape (1, ..., 2), instead of
+            the network's output. The least value of a tensor that cannot be negative is 0.
 
     Raises:
         ConversionError: TFLite has no operators that compute a node.
@@ -39,7 +39,10 @@ def write(graph: FloatGraph, *, extremes: bool = False) -> bytes:
         if node.name in shapes:
             _WRITERS[node.op](file, node)
     if extremes:
-        outputs = {name: file.extremes(name) for name in extremes_of(graph)}
+        nonnegative = graph.nonnegative()
+        outputs = {
+            name: file.extremes(name, least=name not in nonnegative) for name in extremes_of(graph)
+        }
     else:
         outputs = {"output": file.indices[graph.output]}
     return file.model.finish(
@@ -119,29 +122,27 @@ class _File:
         filled = self.constant(node, "value", [value])
         return self.step(node, "padded", "PADV2", [source, amounts, filled], "PadV2Options", shape)
 
-    def extremes(self, name: str) -> int:
-        """Add the least and the greatest value of a tensor; return the index of the pair."""
+    def extremes(self, name: str, *, least: bool) -> int:
+        """Add the least and the greatest value of a tensor; return the index of the pair.
+
+        Without `least` the first is 0.
+        """
+        rank = len(self.shapes[name]) + 1
+        axes = self.model.constant(f"{name}/axes", np.arange(rank, dtype=np.int32))
         ends = []
-        axes = self.model.constant(
-            f"{name}/axes", np.arange(len(self.shapes[name]) + 1, dtype=np.int32)
-        )
-        for reduction in ("REDUCE_MIN", "REDUCE_MAX"):
+        for reduction in ("REDUCE_MIN", "REDUCE_MAX") if least else ("REDUCE_MAX",):
             end = self.model.activation(
-                self.model.free(f"{name}/{reduction}"),
-                np.float32,
-                (1,) * (len(self.shapes[name]) + 1),
+                self.model.free(f"{name}/{reduction}"), np.float32, (1,) * rank
             )
-            self.model.operator(
-                reduction, 1, [self.indices[name], axes], end, "ReducerOptions", KeepDims=True
-            )
+            inputs = [self.indices[name], axes]
+            self.model.operator(reduction, 1, inputs, end, "ReducerOptions", KeepDims=True)
             ends.append(end)
+        if not least:
+            ends.insert(0, self.model.constant(f"{name}/0", np.zeros((1,) * rank, np.float32)))
         pair = self.model.activation(
-            self.model.free(f"{name}/extremes"), np.float32,
-            (*(1,) * len(self.shapes[name]), 2),
-        )  # fmt: skip
-        self.model.operator(
-            "CONCATENATION", 1, ends, pair, "ConcatenationOptions", Axis=len(self.shapes[name])
+            self.model.free(f"{name}/extremes"), np.float32, (*(1,) * (rank - 1), 2)
         )
+        self.model.operator("CONCATENATION", 1, ends, pair, "ConcatenationOptions", Axis=rank - 1)
         return pair
 
 
