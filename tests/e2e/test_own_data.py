@@ -5,12 +5,13 @@ import shutil
 from pathlib import Path
 
 import pytest
-from e2e.conftest import mobiledeploy, printed
+from e2e.conftest import SIZE, mobiledeploy, printed
 
 pytestmark = pytest.mark.tensorflow
 
 SMALL = (
-    "--arch", "v1", "--alpha", "0.25", "--image-size", "32", "--epochs", "1", "--qat-steps", "2",
+    "--arch", "v1", "--alpha", "0.25", "--image-size", str(SIZE), "--epochs", "1",
+    "--qat-steps", "2",
 )  # fmt: skip
 
 
@@ -46,7 +47,7 @@ def test_a_model_with_an_input_range_of_0_to_1_keeps_it_in_every_file(
     """The integers of a pixel stay the same: only the scale and the zero point say otherwise."""
     import keras
 
-    image = keras.Input((32, 32, 3))
+    image = keras.Input((SIZE, SIZE, 3))
     scaled = keras.layers.Rescaling(1 / 255)(image)
     theirs = keras.Model(image, keras.saving.load_model(weights)(scaled))
     theirs.save(tmp_path / "theirs.keras")
@@ -99,7 +100,11 @@ def test_the_other_qat_engine_and_post_training_only_write_the_same_kinds_of_fil
 def test_float_files_go_through_the_same_verification(
     tmp_path: Path, arch: str, own_keras: dict[str, str]
 ) -> None:
-    mobiledeploy("build", "--arch", arch, "--float", "--epochs", "2", cwd=tmp_path, env=own_keras)
+    mobiledeploy(
+        *("build", "--arch", arch, "--float", "--epochs", "2", "--image-size", str(SIZE)),
+        cwd=tmp_path,
+        env=own_keras,
+    )
     proof = printed(mobiledeploy("verify", "--json", cwd=tmp_path), "verify")
     assert proof["holds"]
     assert proof["same_grid"] is None
