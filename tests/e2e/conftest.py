@@ -51,7 +51,7 @@ def printed(done: subprocess.CompletedProcess[str], schema: str) -> Any:
 
 @pytest.fixture(scope="session")
 def small_build(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
-    """A finished build folder, made once for all of xdist's workers. Copy it before changing it."""
+    """A finished build folder, made once for all workers. Copy it before changing it."""
     base = tmp_path_factory.getbasetemp()
     folder = (base if worker_id == "master" else base.parent) / "small"
     with FileLock(f"{folder}.lock"):

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from sklearn.datasets import load_digits
 
 from mobiledeploy.base.errors import CorruptFileError
 from mobiledeploy.data.digits import load, parse_table
@@ -15,6 +14,8 @@ from mobiledeploy.data.sources import open_dataset
 
 
 def test_digits_are_those_of_scikit_learn_on_an_exact_grey_scale() -> None:
+    from sklearn.datasets import load_digits  # more than a second, in every worker
+
     theirs, dataset = load_digits(), load()
     assert dataset.labels.tolist() == theirs.target.tolist()
     for index, image in enumerate(theirs.images):
