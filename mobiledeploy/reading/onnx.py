@@ -18,7 +18,8 @@ from mobiledeploy.ops.onnx_reading import (
     ReadOnnx,
     TablePlaces,
 )
-from mobiledeploy.ops.stored import INPUT, Fault, LayersSoFar, StoredTensor
+from mobiledeploy.ops.operator import Certified
+from mobiledeploy.ops.stored import INPUT, Fault, LayersSoFar, StoredLayer, StoredTensor
 from mobiledeploy.reading.folding import finish
 from mobiledeploy.reading.model import Reading
 from mobiledeploy.reading.onnx_grids import cast, clip, dequantise, look_up, quantise, rescale
@@ -95,8 +96,12 @@ def read_onnx(model: OnnxModel) -> Reading:
         if not isinstance(output, OnnxActivation):
             name = model.tensors[model.outputs[0]].name
             raise ConversionError(f"output `{name}` is not computed from the input")
-        reader.deduce_grids(output)
+        reader.deduce_grids(output, certified=_is_certified)
     return _finish(model, reader, output)
+
+
+def _is_certified(layer: StoredLayer) -> bool:
+    return isinstance(table.of_kind(layer.kind), Certified)
 
 
 def _read(reader: OnnxReader, node: OnnxOperator) -> None:
