@@ -175,5 +175,7 @@ def _finish(model: OnnxModel, reader: OnnxReader, output: OnnxActivation) -> Rea
     last = dataclasses.replace(reading.output, axes=output.axes)
     if output.source not in reader.deduced or output.scale is not None:
         # An app reads the codes by the scale of the last converter.
-        last = dataclasses.replace(last, scale=output.scale, zero_point=output.zero_point)
+        last = dataclasses.replace(
+            last, scale=output.scale, zero_point=output.zero_point, unstated=False
+        )
     return dataclasses.replace(reading, output=last)
