@@ -54,8 +54,7 @@ def test_reading_the_digits_does_not_import_scikit_learn() -> None:
         gzip.compress((",".join(["16"] * 64) + ",10\n").encode() * 1797),
         gzip.compress((",".join(["16"] * 64) + ",9\n").encode() * 1797)[:-10],
     ],
-    # The bytes would be the tests' names, and gzip writes the time into them: xdist's workers would
-    # not agree on the tests.
+    # Names, as gzip writes the time into the bytes: xdist's workers must collect the same tests.
     ids=["empty", "no gzip", "short row", "no numbers", "no grey", "no digit", "cut"],
 )
 def test_a_damaged_table_is_refused(tmp_path: Path, data: bytes) -> None:
