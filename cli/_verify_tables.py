@@ -139,11 +139,6 @@ def _divergence(divergence: "Divergence", report: "VerifyReport") -> str:
         f"first diverges in {place}: `{name}`{other}, {divergence.operator}",
         f"cause: {divergence.cause}",
     ]
-    if divergence.reason.measured_by_first:
-        lines.append(
-            f"`expected` is the number in {report.files[0].name}; the files do not show which of "
-            "the two is wrong"
-        )
     if divergence.image:
         lines.append(f"largest difference on: {divergence.image}")
     if divergence.histogram:

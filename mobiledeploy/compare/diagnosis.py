@@ -141,7 +141,7 @@ def _cause(
         clauses.append(f"{_layers(len(rounding - {first.position}))} are rounded otherwise")
     if first.field not in _ALONE:
         clauses += _operators(harmful)
-    return Cause(clauses=tuple(clauses), measured_by_first=first.measured_by_first)
+    return Cause(clauses=tuple(clauses))
 
 
 def _layers(count: int) -> str:

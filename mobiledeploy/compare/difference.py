@@ -58,11 +58,9 @@ class Cause:
 
     Attributes:
         clauses: The cause, the most informative clause first; empty if nothing differs.
-        measured_by_first: Whether the words call the first file's values "expected".
     """
 
     clauses: tuple[str, ...] = ()
-    measured_by_first: bool = False
 
     @property
     def words(self) -> str:
@@ -93,7 +91,6 @@ class FieldDifference:
             layers' functions have to be compared.
         method: How `harmful` was decided.
         change: For scales, in which way they differ.
-        measured_by_first: Whether `detail` calls the first layer's value "expected".
     """
 
     field: Field
@@ -104,7 +101,6 @@ class FieldDifference:
     harmful: bool | None = None
     method: str = ""
     change: GridChange | None = None
-    measured_by_first: bool = False
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,7 +124,6 @@ class Difference:
         method: How it was found whether it can change an output.
         change: For scales, in which way they differ; not in JSON.
         nearly: Whether the ranges of two grids differ by only a few steps; not in JSON.
-        measured_by_first: Whether `detail` calls the first file's value "expected"; not in JSON.
     """
 
     position: int
@@ -146,7 +141,6 @@ class Difference:
     method: str = ""
     change: GridChange | None = dataclasses.field(default=None, compare=False, metadata=UNWRITTEN)
     nearly: bool = dataclasses.field(default=False, compare=False, metadata=UNWRITTEN)
-    measured_by_first: bool = dataclasses.field(default=False, compare=False, metadata=UNWRITTEN)
 
     @property
     def name(self) -> str:
@@ -183,3 +177,8 @@ class StructureReport:
     cause: str
     differences: tuple[Difference, ...]
     reason: Cause = dataclasses.field(default=Cause(), compare=False, metadata=UNWRITTEN)
+
+
+def in_each(first: object, second: object) -> str:
+    """Return a field's two values in words that say which file each is from."""
+    return f"{first} in the first file, {second} in the second"

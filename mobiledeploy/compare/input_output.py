@@ -90,11 +90,7 @@ def input_differences(a: Reading, b: Reading, *, same_readers: bool) -> list[Dif
         put = difference(
             "input grid", detail, one.expected, one.received, same=same, method=method
         )
-        differences.append(
-            dataclasses.replace(
-                put, change=one.change, nearly=nearly, measured_by_first=one.measured_by_first
-            )
-        )
+        differences.append(dataclasses.replace(put, change=one.change, nearly=nearly))
     return differences
 
 
@@ -127,7 +123,6 @@ def output_differences(a: Reading, b: Reading, alignment: Alignment) -> list[Dif
                 equivalent=same,
                 method="the border only converts" if same else "",
                 change=None if like is None else like.change,
-                measured_by_first=like is not None and like.measured_by_first,
             )
         )
 

@@ -264,7 +264,6 @@ def _judged(
         equivalent=equal,
         method=difference.method or verdict.method,
         change=difference.change,
-        measured_by_first=difference.measured_by_first,
     )
 
 

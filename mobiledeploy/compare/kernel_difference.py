@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mobiledeploy.compare.difference import FieldDifference
+from mobiledeploy.compare.difference import FieldDifference, in_each
 from mobiledeploy.compare.reachable_codes import Ints, centred
 from mobiledeploy.reading import StoredLayer
 
@@ -151,8 +151,7 @@ def _numbers(
             named = {True: "a scale for each channel", False: "one scale for the whole kernel"}
             return FieldDifference(
                 field="per-tensor weights",
-                detail=f"the weights were quantised with {named[pair[1]]} instead of "
-                f"{named[pair[0]]}",
+                detail=f"the weights have {in_each(named[pair[0]], named[pair[1]])}",
                 channels=rows,
                 expected=named[pair[0]],
                 received=named[pair[1]],
@@ -166,11 +165,10 @@ def _numbers(
         where = f"channel {place[0]} ({_spot(place, a)})"
         return FieldDifference(
             field="weights",
-            detail=f"one weight of {where} is {values[1]}, expected {values[0]}{sign}",
+            detail=f"one weight of {where} is {in_each(*values)}{sign}",
             channels=rows,
             expected=str(values[0]),
             received=str(values[1]),
-            measured_by_first=True,
         )
     share = len(places) / mine.size
     if flipped:
