@@ -111,7 +111,8 @@ def judge(first: Reading, second: Reading) -> Judgement:
     if max(len(first.layers), len(second.layers)) > MOST_LAYERS:
         raise ConversionError(
             f"expected at most {MOST_LAYERS} layers, received {len(first.layers)} and "
-            f"{len(second.layers)}"
+            f"{len(second.layers)}",
+            hint="no image classifier has so many: name the classifier's own files",
         )
     # A damaged file may hold any scale.
     with np.errstate(all="ignore"):

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final, TypeAlias, assert_never
 
 from mobiledeploy.base.errors import ConversionError, CorruptFileError, RequestError
-from mobiledeploy.base.files import printable
+from mobiledeploy.base.files import printable, require_file
 from mobiledeploy.formats import file_kind, onnx, tflite
 from mobiledeploy.formats.model import Format
 from mobiledeploy.formats.onnx import OnnxModel
@@ -89,6 +89,9 @@ def of_bytes(name: str, data: bytes, *, folder: Path | None = None) -> ModelFile
     try:
         whole, parsed = _PARSERS[kind](data, folder)
     except (CorruptFileError, ConversionError, RequestError) as error:
+        if kind == "onnx" and name.lower().endswith(".tflite"):
+            # Neither format: what a file of its name should begin with says more.
+            error = _refused_as_tflite(data) or error
         raise type(error)(f"{name}: {error}", hint=error.hint) from error
     return ModelFile(
         name=name,
@@ -100,17 +103,22 @@ def of_bytes(name: str, data: bytes, *, folder: Path | None = None) -> ModelFile
     )
 
 
+def _refused_as_tflite(data: bytes) -> CorruptFileError | None:
+    try:
+        tflite.parse(data)
+    except CorruptFileError as error:
+        return error
+    return None
+
+
 def read(path: Path, *, name: str | None = None) -> ModelFile:
     """Return the model file at a path.
 
     Raises:
-        RequestError: There is no such file.
+        RequestError: There is no such file, or the path is a folder.
         CorruptFileError: See `of_bytes`, or the file is larger than `LARGEST`.
     """
-    if not path.is_file():
-        raise RequestError(
-            f"there is no file {path}", hint="name a .tflite and an .onnx, or a build folder"
-        )
+    require_file(path, hint="name a .tflite and an .onnx, or a build folder")
     if path.stat().st_size > LARGEST:
         raise CorruptFileError(f"{path}: expected at most {LARGEST:,} bytes")
     return of_bytes(name or path.name, path.read_bytes(), folder=path.parent)

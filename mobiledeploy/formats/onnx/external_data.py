@@ -64,7 +64,8 @@ class ExternalData:
         """
         if self.size > MOST_INSIDE:
             raise ConversionError(
-                f"expected at most {MOST_INSIDE:,} bytes of external data, received {self.size:,}"
+                f"expected at most {MOST_INSIDE:,} bytes of external data, received {self.size:,}",
+                hint="no phone has room for them",
             )
         data: bytes = self.inside(model).SerializeToString(deterministic=True)
         return data

@@ -97,7 +97,8 @@ def image_shape(info: TensorInfo) -> tuple[int, int, int]:
             return (shape[1], shape[2], shape[0])
     raise ParityError(
         f"input `{info.name}`: expected images of one or three channels and a fixed size, "
-        f"received shape {shape}"
+        f"received shape {shape}",
+        hint="export the model with the size of the images that an app gives it",
     )
 
 
@@ -146,7 +147,11 @@ def _feed(tensor: StoredTensor, info: TensorInfo, scaling: Scaling) -> PixelInpu
     values = scaling.values(channels)
     if tensor.scale is None or tensor.zero_point is None:
         if info.dtype != np.float32:
-            raise ParityError(f"input `{info.name}`: {info.dtype} codes without a scale")
+            raise ParityError(
+                f"input `{info.name}`: {info.dtype} codes without a scale",
+                hint="without one nothing says how pixels become codes: write the file again with "
+                "the program that made it",
+            )
         table: Array = values.astype(np.float32)
         return PixelInput(table=table, channels_first=channels_first, words=scaling.name)
     scale, zero = float(tensor.scale), tensor.zero_point

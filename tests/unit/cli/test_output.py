@@ -44,7 +44,7 @@ def test_a_reader_that_ends_early_is_not_an_error() -> None:
 def test_a_name_that_no_file_can_have_is_an_error_without_traceback() -> None:
     name = "long" * 100
     done = subprocess.run([*PROGRAM, "bundle", name], capture_output=True, text=True, check=False)
-    error = f"error: {name}/manifest.json: {os.strerror(36)}\n\nhint: "
+    error = f"error: {name}: {os.strerror(36)}\n\nhint: "
     assert done.stderr.startswith(error)
     assert done.returncode == 9
 
