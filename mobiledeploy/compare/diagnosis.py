@@ -9,6 +9,7 @@ import numpy as np
 from mobiledeploy.compare import same_network
 from mobiledeploy.compare.difference import Cause, Difference, Field, GridChange, StructureReport
 from mobiledeploy.compare.judge import Judgement
+from mobiledeploy.compare.same_network import Origins
 from mobiledeploy.ops import table
 from mobiledeploy.ops.operator import Operator, Sampled, has_weights
 
@@ -74,9 +75,7 @@ def report(judgement: Judgement) -> StructureReport:
             differences,
             first,
             layers=len(a.layers),
-            origin=lambda: same_network.words(
-                same_network.origins(a, b, judgement.alignment), a.layers
-            ),
+            origin=lambda: same_network.origins(a, b, judgement.alignment),
         )
     return StructureReport(
         same=first is None,
@@ -106,7 +105,7 @@ def _cause(
     first: Difference | None,
     *,
     layers: int,
-    origin: Callable[[], str],
+    origin: Callable[[], Origins],
 ) -> Cause:
     """Return why two files differ, or nothing if no difference can change an output.
 
@@ -114,7 +113,7 @@ def _cause(
         differences: In running order.
         first: The first difference that may change an output, or None.
         layers: Number of layers of the first file.
-        origin: Returns in words whether files that were quantised separately hold one network.
+        origin: Returns whether files on different grids hold one network.
     """
     if first is None:
         return Cause()
@@ -165,7 +164,7 @@ def _quantised_separately(
     *,
     layers: int,
     place: tuple[str, ...],
-    origin: Callable[[], str],
+    origin: Callable[[], Origins],
 ) -> Cause | None:
     """Return how the files were quantised separately; None if they were not.
 
@@ -173,7 +172,7 @@ def _quantised_separately(
         harmful: Differences that may change an output.
         layers: Number of layers of the first file.
         place: Where the first difference is, in clauses.
-        origin: Returns in words whether the files hold one network.
+        origin: Returns whether the files hold one network.
     """
     other = _other_network(harmful, layers)
     if other is not None:
@@ -184,10 +183,9 @@ def _quantised_separately(
         which = "first" if in_floats[-1].change == "first in floats" else "second"
         said = (
             f"the {which} file keeps {len(_places(in_floats))} of {layers} layers in floats where "
-            "the other one has codes, so that they cannot be equal: what differs is the cost of "
-            "quantising"
+            "the other one has codes, so that they cannot be equal"
         )
-        return Cause(clauses=(said,))
+        return Cause(clauses=_with_origin([said], origin(), cost=True))
     grids = [difference for difference in harmful if difference.field in _ACTIVATIONS | _KERNELS]
     rounded = [difference for difference in grids if difference.change == "last place"]
     others = [difference for difference in grids if difference.change != "last place"]
@@ -200,7 +198,7 @@ def _quantised_separately(
         return Cause(clauses=(said, *size))
     if len(_places(others)) < enough:
         return None
-    return Cause(clauses=tuple(_separate(harmful, others, layers, place, origin)))
+    return Cause(clauses=_separate(harmful, others, layers, place, origin))
 
 
 def _separate(
@@ -208,8 +206,8 @@ def _separate(
     others: Sequence[Difference],
     layers: int,
     place: tuple[str, ...],
-    origin: Callable[[], str],
-) -> list[str]:
+    origin: Callable[[], Origins],
+) -> tuple[str, ...]:
     """Return the clauses for files in which `others` have other grids."""
     where, *size = place
     calibrated = any(difference.field in _ACTIVATIONS for difference in others)
@@ -228,8 +226,24 @@ def _separate(
     ):
         some = [difference for difference in harmful if difference.field == field]
         said += [f"in {len(_places(some))} of them {said_of or some[0].detail}"] if some else []
-    said += _operators(harmful)
-    return [*said, *filter(None, [origin()])]
+    return _with_origin([*said, *_operators(harmful)], origin())
+
+
+def _with_origin(said: list[str], origin: Origins, *, cost: bool = False) -> tuple[str, ...]:
+    """Return clauses with those on whether the files hold the same network; if not, these first.
+
+    Args:
+        said: The other clauses.
+        origin: Whether they do.
+        cost: Whether one file is quantised and the other is not, so that the same network differs
+            by the cost of quantising.
+    """
+    clauses = same_network.clauses(origin)
+    if origin.strangers:
+        return (*clauses, *said)
+    if cost and origin.same:
+        clauses = ("the weights are the same: what differs is the cost of quantising",)
+    return (*said, *clauses)
 
 
 def _operator(difference: Difference) -> Operator[Any] | None:
