@@ -31,10 +31,12 @@ def text(report: "VerifyReport", *, build: Path | None, out: Path | None) -> str
         out: Folder of the report page; None if there is none.
     """
     head = [*_output.lines_of(report.verdict, most=2, width=WIDTH), ""]
+    files = _files(report)
+    rows = MOST_ROWS - (len(files) - len(report.files))
     needed = [
-        *_section("files", _files(report)),
+        *_section("files", files),
         *_divergence(report),
-        *_section("runtimes", _float_files(report) or _runtimes(report)),
+        *_section("runtimes", _float_files(report) or _runtimes(report, most=rows)),
         *_section("accuracy", _accuracy(report)),
     ]
     last = _section("next", _next(report, build, out))
@@ -77,13 +79,22 @@ def _sentence(label: str, words: str, *, most: int) -> list[str]:
 
 
 def _files(report: "VerifyReport") -> list[str]:
-    """Return one line per file, with its whole name."""
+    """Return one line per file, with its whole name, and one for all files of its weights."""
+    lines = []
     name = max((len(file.name) for file in report.files), default=0)
     size = max((len(f"{file.size:,}") for file in report.files), default=0)
-    return [
-        f"{file.name:{name}}  {file.size:{size},} bytes  sha256 {file.sha256[:16]}"
-        for file in report.files
-    ]
+    for file in report.files:
+        lines.append(f"{file.name:{name}}  {file.size:{size},} bytes  sha256 {file.sha256[:16]}")
+        match file.external_data:
+            case ():
+                continue
+            case (beside,):
+                said = f"{beside.name}  {beside.size:,} bytes  sha256 {beside.sha256[:16]}"
+            case several:
+                total = sum(beside.size for beside in several)
+                said = f"{len(several)} files, {total:,} bytes: see --verbose"
+        lines.append(f"  and its weights in {said}")
+    return lines
 
 
 def _divergence(report: "VerifyReport") -> list[str]:
@@ -106,19 +117,22 @@ def _divergence(report: "VerifyReport") -> list[str]:
     ]
 
 
-def _runtimes(report: "VerifyReport") -> list[str]:
-    """Return one line per participant: how its outputs compare with the first participant's."""
+def _runtimes(report: "VerifyReport", *, most: int) -> list[str]:
+    """Return one line per participant: how its outputs compare with the first participant's.
+
+    Args:
+        report: The result of `verify`.
+        most: Most lines, the head included.
+    """
     if not report.participants:
         return []
     (first, *others), names = report.participants, short_names(report)
     pairs = {pair.second: pair for pair in report.matrix if pair.first == first.name}
     rows: list[tuple[str, ...]]
     rows = [(f"vs {names[first.name]}", "images", "equal", "max LSB", "same top-1", "")]
-    rows += [
-        (names[row.name], *_compared(row, pairs.get(row.name))) for row in others[: MOST_ROWS - 1]
-    ]
+    rows += [(names[row.name], *_compared(row, pairs.get(row.name))) for row in others[: most - 1]]
     lines = _output.columns(rows, right=range(1, 5))
-    left = others[MOST_ROWS - 1 :]
+    left = others[most - 1 :]
     return lines if not left else [*lines[:-1], f"and {len(left) + 1} more: see --verbose"]
 
 

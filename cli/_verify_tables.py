@@ -34,6 +34,10 @@ def _files(report: "VerifyReport") -> str:
     lines = []
     for file in report.files:
         lines.append(f"{file.name}  {file.size:,} bytes  sha256 {file.sha256[:16]}")
+        lines += [
+            f"  weights in {beside.name}  {beside.size:,} bytes  sha256 {beside.sha256[:16]}"
+            for beside in file.external_data
+        ]
         lines.append(f"  in:  {file.input}")
         lines.append(f"  out: {file.output}")
     return "\n".join(lines)

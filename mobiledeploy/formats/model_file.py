@@ -12,6 +12,7 @@ from mobiledeploy.formats import file_kind, onnx, tflite
 from mobiledeploy.formats.model import Format
 from mobiledeploy.formats.onnx import OnnxModel
 from mobiledeploy.formats.onnx import edit as onnx_edit
+from mobiledeploy.formats.onnx.external_data import ExternalFile
 from mobiledeploy.formats.tflite import TfliteModel
 from mobiledeploy.formats.tflite import edit as tflite_edit
 
@@ -32,6 +33,7 @@ class ModelFile:
         size: Size of the file itself, in bytes.
         sha256: Hexadecimal digest of the file itself.
         parsed: The parsed model.
+        external: The files beside an ONNX file that hold values of it.
     """
 
     name: str
@@ -40,6 +42,7 @@ class ModelFile:
     size: int
     sha256: str
     parsed: Parsed
+    external: tuple[ExternalFile, ...] = ()
 
     @property
     def tflite(self) -> TfliteModel:
@@ -100,6 +103,7 @@ def of_bytes(name: str, data: bytes, *, folder: Path | None = None) -> ModelFile
         size=len(data),
         sha256=hashlib.sha256(data).hexdigest(),
         parsed=parsed,
+        external=parsed.external.files() if isinstance(parsed, OnnxModel) else (),
     )
 
 

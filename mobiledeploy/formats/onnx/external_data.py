@@ -28,6 +28,21 @@ StatedPlace: TypeAlias = tuple[str, str, str]
 """Location, offset and length, as a tensor states them."""
 
 
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class ExternalFile:
+    """A file beside a model that holds values of it.
+
+    Attributes:
+        name: Its path relative to the model, as the model states it.
+        size: Bytes of the file.
+        sha256: Hexadecimal digest of the file.
+    """
+
+    name: str
+    size: int
+    sha256: str
+
+
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ExternalData:
     """The values of a model that are in other files.
@@ -35,10 +50,34 @@ class ExternalData:
     Attributes:
         contents: The bytes, by the place that tensors state.
         size: Number of bytes; those that several tensors share count once.
+        paths: The files, by the location that tensors state.
     """
 
     contents: Mapping[StatedPlace, npt.NDArray[np.uint8]]
     size: int
+    paths: dict[str, Path]
+
+    def files(self) -> tuple[ExternalFile, ...]:
+        """Return each file once, in the order in which the model names them.
+
+        Raises:
+            RequestError: A file cannot be read any more.
+        """
+        locations = {path: name for name, path in reversed(self.paths.items())}
+        try:
+            return tuple(
+                ExternalFile(
+                    name=files.printable(locations[path]),
+                    size=path.stat().st_size,
+                    sha256=files.sha256(path),
+                )
+                for path in dict.fromkeys(self.paths.values())
+            )
+        except OSError as error:
+            raise RequestError(
+                f"cannot read {error.filename}: {error.strerror}",
+                hint="leave the files beside the model as they are while it is read",
+            ) from error
 
     def of(self, tensor: Any) -> npt.NDArray[np.uint8]:
         """Return the bytes of a `TensorProto` whose values are in another file."""
@@ -113,7 +152,7 @@ def read(model: Any, folder: Path | None) -> ExternalData:
                 )
             known[place] = _read(tensor.name, place)
         contents[stated] = known[place]
-    return ExternalData(contents=contents, size=total)
+    return ExternalData(contents=contents, size=total, paths=paths)
 
 
 def is_external(tensor: Any) -> bool:
@@ -193,6 +232,12 @@ def _place(name: str, path: Path, stated: StatedPlace) -> tuple[Path, int, int]:
         length = int(stated[2]) if stated[2] else size - offset
     except ValueError as error:
         raise CorruptFileError(f"constant `{name}`: damaged place of its bytes") from error
+    if size > MOST_BYTES:
+        raise CorruptFileError(
+            f"constant `{name}`: expected at most {MOST_BYTES:,} bytes in other files, received "
+            f"{location} of {size:,}",
+            hint="no phone has room for it",
+        )
     if offset < 0 or length < 0 or offset + length > size:
         raise CorruptFileError(
             f"constant `{name}`: expected bytes {offset}..{offset + length} of {location}, "

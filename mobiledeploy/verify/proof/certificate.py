@@ -87,6 +87,7 @@ def certify(
             size=opened.file.size,
             sha256=opened.file.sha256,
             runtime=session.runtime,
+            external_data=opened.file.external,
         )
         for opened, session in zip(both, sessions, strict=True)
     )
