@@ -30,18 +30,20 @@ def text(report: "VerifyReport", *, build: Path | None, out: Path | None) -> str
         build: The build folder that was verified; None for two files.
         out: Folder of the report page; None if there is none.
     """
-    head = [*_output.lines_of(report.verdict, most=2, width=WIDTH), ""]
-    files = _files(report)
-    rows = MOST_ROWS - (len(files) - len(report.files))
-    needed = [
-        *_section("files", files),
+    head = [
+        *_output.lines_of(report.verdict, most=3, width=WIDTH),
+        "",
+        *_section("files", _files(report)),
         *_divergence(report),
-        *_section("runtimes", _float_files(report) or _runtimes(report, most=rows)),
-        *_section("accuracy", _accuracy(report)),
     ]
+    accuracy = _section("accuracy", _accuracy(report))
     last = _section("next", _next(report, build, out))
-    room = MOST_LINES - len(head) - len(needed) - len(last)
-    return "\n".join([*head, *needed, *_sentences_that_fit(report, room), *last])
+    # One line is kept for the number of sentences that have no room.
+    room = MOST_LINES - 1 - len(head) - len(accuracy) - len(last)
+    runtimes = _float_files(report) or _runtimes(report, most=min(MOST_ROWS, room))
+    needed = [*head, *_section("runtimes", runtimes), *accuracy]
+    room = MOST_LINES - len(needed) - len(last)
+    return "\n".join([*needed, *_sentences_that_fit(report, room), *last])
 
 
 def short_names(report: "VerifyReport") -> dict[str, str]:
@@ -103,7 +105,7 @@ def _divergence(report: "VerifyReport") -> list[str]:
     if divergence is None:
         differ = report.structure is not None and not report.structure.same
         cause = report.structure.cause if report.structure and differ else ""
-        return _sentence("cause", cause, most=3) if cause and not report.holds else []
+        return _sentence("cause", cause, most=4) if cause and not report.holds else []
     place = (
         f"layer {divergence.position} of {divergence.layers}"
         if divergence.position
@@ -112,7 +114,7 @@ def _divergence(report: "VerifyReport") -> list[str]:
     name = divergence.layer.partition(";")[0]
     return [
         *_sentence("differs", f"first in {place}: `{name}`, {divergence.operator}", most=2),
-        *_sentence("cause", divergence.cause, most=3),
+        *_sentence("cause", divergence.cause, most=4),
         *_sentence("seen on", divergence.image, most=1),
     ]
 
@@ -199,7 +201,7 @@ def _sentences_that_fit(report: "VerifyReport", room: int) -> list[str]:
     for label, sentences in (*kinds, ("run on", on)):
         kept: list[str] = []
         for sentence in sentences:
-            more = _output.lines_of(sentence, most=2, width=WIDTH - LABEL, rest="  ")
+            more = _output.lines_of(sentence, most=4, width=WIDTH - LABEL, rest="  ")
             # One line is kept for the number of sentences that have no room.
             if len(lines) + len(kept) + len(more) < room:
                 kept += more
@@ -207,7 +209,8 @@ def _sentences_that_fit(report: "VerifyReport", room: int) -> list[str]:
                 left_out += 1
         lines += _section(label, kept)
     if left_out:
-        lines += _section("more", [f"{left_out} more findings and assumptions: see --verbose"])
+        what = "finding or assumption" if left_out == 1 else "findings and assumptions"
+        lines += _section("more", [f"{left_out} more {what}: see --verbose"])
     return lines
 
 

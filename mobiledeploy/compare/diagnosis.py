@@ -124,7 +124,7 @@ def _cause(
         return separate
     if isinstance(_operator(first), Sampled) and first.field in _ALONE:
         which = "first" if first.field == "missing layer" else "second"
-        said = f"only the {which} file ends in a {first.kind}: the other one gives the logits"
+        said = f"only the {which} file ends in a {first.operator}: the other one gives the logits"
         return Cause(clauses=(said,))
     said = _WORDS[first.field]
     if first.nearly:
@@ -134,17 +134,19 @@ def _cause(
         first.position
     }
     if later:
-        clauses.append(f"{_layers(len(later))} differ in numbers")
+        clauses.append(f"{_further(len(later), 'differs', 'differ')} in numbers")
     rounding = {difference.position for difference in harmful if difference.field == "rounding"}
     if rounding - {first.position}:
-        clauses.append(f"{_layers(len(rounding - {first.position}))} are rounded otherwise")
+        count = len(rounding - {first.position})
+        clauses.append(f"{_further(count, 'is', 'are')} rounded otherwise")
     if first.field not in _ALONE:
         clauses += _operators(harmful)
     return Cause(clauses=tuple(clauses))
 
 
-def _layers(count: int) -> str:
-    return f"{count} further layer{'s' * (count > 1)}"
+def _further(count: int, one: str, many: str) -> str:
+    """Return how many further layers do something, with its verb for one and for many."""
+    return f"1 further layer {one}" if count == 1 else f"{count} further layers {many}"
 
 
 def _place(difference: Difference) -> str:
@@ -152,7 +154,8 @@ def _place(difference: Difference) -> str:
     name = difference.name.partition(";")[0]
     if difference.kind == "input":
         return f"at the input `{name}`"
-    return f"in layer {difference.number} `{name}` ({difference.kind})"
+    operator = difference.operator or difference.kind
+    return f"in layer {difference.number} `{name}` ({operator})"
 
 
 def _size(difference: Difference) -> tuple[str, ...]:

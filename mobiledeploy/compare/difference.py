@@ -122,6 +122,8 @@ class Difference:
         lsb: Largest possible difference of the layer's output, in LSB; None if not computed.
         equivalent: Whether it was shown to change no output.
         method: How it was found whether it can change an output.
+        operator: The operator's name in the file that has the layer, such as `CONV_2D`; empty at
+            the input; not in JSON.
         change: For scales, in which way they differ; not in JSON.
         nearly: Whether the ranges of two grids differ by only a few steps; not in JSON.
     """
@@ -139,6 +141,7 @@ class Difference:
     lsb: int | None = None
     equivalent: bool = False
     method: str = ""
+    operator: str = dataclasses.field(default="", compare=False, metadata=UNWRITTEN)
     change: GridChange | None = dataclasses.field(default=None, compare=False, metadata=UNWRITTEN)
     nearly: bool = dataclasses.field(default=False, compare=False, metadata=UNWRITTEN)
 

@@ -97,7 +97,9 @@ def input_differences(a: Reading, b: Reading, *, same_readers: bool) -> list[Dif
 def output_differences(a: Reading, b: Reading, alignment: Alignment) -> list[Difference]:
     """Return the differences of two files' outputs that are not differences of their layers."""
     mine, other = a.output, b.output
-    kind = "output" if a.output_of == INPUT else a.layers[a.output_of].kind
+    kind, operator = "output", ""
+    if a.output_of != INPUT:
+        kind, operator = a.layers[a.output_of].kind, a.layers[a.output_of].op
     differences = []
 
     def difference(
@@ -115,6 +117,7 @@ def output_differences(a: Reading, b: Reading, alignment: Alignment) -> list[Dif
                 layer=mine.name,
                 other=other.name,
                 kind=kind,
+                operator=operator,
                 field=field,
                 detail=detail,
                 expected=expected,

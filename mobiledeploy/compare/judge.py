@@ -255,6 +255,7 @@ def _judged(
         layer=mine.name,
         other=other.name,
         kind=mine.kind,
+        operator=mine.op,
         field=difference.field,
         detail=difference.detail,
         expected=difference.expected,
@@ -288,6 +289,7 @@ def _in_one_file(
         layer=layer.name if missing else "",
         other="" if missing else layer.name,
         kind=layer.kind,
+        operator=layer.op,
         field="missing layer" if missing else "extra layer",
         detail=f"only the {where} file has the layer `{layer.name}` ({layer.op})"
         f"{_not_understood(layer)}",
@@ -312,6 +314,7 @@ def _replaced(position: int, mine: StoredLayer, other: StoredLayer) -> Differenc
         layer=mine.name,
         other=other.name,
         kind=other.kind if mine.kind == "unknown" else mine.kind,
+        operator=mine.op,
         field="operator",
         detail=f"the second file has {other.op} where the first one has {mine.op}"
         f"{_not_understood(mine, other)}",

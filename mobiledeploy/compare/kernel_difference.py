@@ -171,12 +171,11 @@ def _numbers(
             received=str(values[1]),
         )
     share = len(places) / mine.size
+    channels = f"channel {rows[0]}" if len(rows) == 1 else f"{len(rows)} channels"
     if flipped:
-        words = f"{len(places)} weights of {len(rows)} channels have the other sign"
+        words = f"{len(places)} weights of {channels} have the other sign"
     else:
-        words = (
-            f"{len(places)} of {mine.size} weights ({share:.0%}) differ in {len(rows)} channels"
-        )
+        words = f"{len(places)} of {mine.size} weights ({share:.0%}) differ in {channels}"
     largest = int(np.abs(mine - other).max())
     return FieldDifference(
         field="weights", detail=f"{words}, by up to {largest}", channels=rows,

@@ -261,7 +261,8 @@ def layer_by_layer(
         f"synthetic extremes, in {', '.join([one.session.runtime, two.session.runtime])} and "
         f"{' and '.join(said)}",
         reasons=tuple(
-            f"`{name}`: {count} codes in {first_engine} differ from {who}"
+            f"`{name}`: {count} code{'s' * (count > 1)} in {first_engine} differ"
+            f"{'s' * (count == 1)} from {who}"
             for (name, who), count in differs.items()
         ),
     )
