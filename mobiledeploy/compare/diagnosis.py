@@ -49,7 +49,7 @@ _WORDS: Final[dict[Field, str]] = {
     "weights": "weights differ",
     "channel order": "the image's colours are taken in another order (RGB/BGR)",
     "channels swapped": "channels were swapped",
-    "label order": "the classes stand in another order",
+    "label order": "the classes are in another order",
     "per-tensor weights": "weights were quantised per tensor instead of per channel",
     "kernel scale": "the scale of a kernel differs",
     "kernel zero point": "the zero point of a kernel differs",

@@ -105,7 +105,7 @@ def _outputs_moved(
     if at_logits:
         return FieldDifference(
             field="label order",
-            detail=f"classes {_moved(order)} stand in another order",
+            detail=f"classes {_moved(order)} are in another order",
             channels=rows,
         )
     return FieldDifference(

@@ -397,7 +397,7 @@ def reads_differ(
         differences.append(
             FieldDifference(
                 field="operands swapped",
-                detail="the operands stand in the other order, each with its own scale",
+                detail="the operands are in the other order, each with its own scale",
                 expected=_names(a, mine.reads),
                 received=_names(b, b.layers[j].reads),
             )

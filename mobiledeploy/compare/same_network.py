@@ -281,7 +281,7 @@ def _order_words(order: ChannelOrder) -> str:
     shown = ", ".join(f"{place} at {other}" for place, other in order.moved[:4])
     rest = " ..." if len(order.moved) > 4 else ""
     return (
-        f"the classes stand in another order: {len(order.moved)} of {order.count} are moved "
+        f"the classes are in another order: {len(order.moved)} of {order.count} are moved "
         f"({shown}{rest} in the second file)"
     )
 

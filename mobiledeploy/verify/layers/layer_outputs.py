@@ -26,7 +26,7 @@ LayerCodes: TypeAlias = npt.NDArray[np.int16]
 """Shape (batch, height, width, channels) or (batch, channels)."""
 
 FAR: Final = 2**14
-"""Difference in LSB that stands for itself and all larger ones."""
+"""Difference in LSB that counts for itself and all larger ones."""
 _COMMON: Final = "NHWC"
 
 

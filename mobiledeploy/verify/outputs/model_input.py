@@ -22,7 +22,7 @@ CHANNEL_COUNTS: Final = (1, 3)
 NEAR: Final = 2.5
 """Steps by which a grid may miss a scaling's range and still map each pixel value to one code."""
 BY_128: Final = (1 / 128, 0)
-"""The grid on which a pixel's code stands for exactly `(pixel - 128) / 128`."""
+"""The grid on which a pixel's code is exactly `(pixel - 128) / 128`."""
 LIKE: Final = 0.35
 """Share of a scaling's range by which a grid may miss it and still be taken for it: calibrated
 grids cover only the values that calibration saw."""

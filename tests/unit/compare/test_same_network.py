@@ -207,7 +207,7 @@ def test_a_factor_of_each_channel_is_batch_norm_folded_differently() -> None:
     ("layer", "axis", "words"),
     [
         ("stem", 2, "the image's colours are taken in another order (RGB/BGR)"),
-        ("logits", -1, "the classes stand in another order"),
+        ("logits", -1, "the classes are in another order"),
     ],
 )
 def test_colours_and_classes_in_another_order_are_seen_through_other_grids(
