@@ -91,6 +91,7 @@ def of_bytes(name: str, data: bytes, *, folder: Path | None = None) -> ModelFile
         file_kind.require_model(name, data)
     try:
         whole, parsed = _PARSERS[kind](data, folder)
+        external = parsed.external.files() if isinstance(parsed, OnnxModel) else ()
     except (CorruptFileError, ConversionError, RequestError) as error:
         if kind == "onnx" and name.lower().endswith(".tflite"):
             # Neither format: what a file of its name should begin with says more.
@@ -103,7 +104,7 @@ def of_bytes(name: str, data: bytes, *, folder: Path | None = None) -> ModelFile
         size=len(data),
         sha256=hashlib.sha256(data).hexdigest(),
         parsed=parsed,
-        external=parsed.external.files() if isinstance(parsed, OnnxModel) else (),
+        external=external,
     )
 
 

@@ -61,17 +61,13 @@ class ExternalData:
         """Return each file once, in the order in which the model names them.
 
         Raises:
+            CorruptFileError: A file is larger than all values together may be.
             RequestError: A file cannot be read any more.
         """
-        locations = {path: name for name, path in reversed(self.paths.items())}
+        first_names = {path: name for name, path in reversed(self.paths.items())}
         try:
             return tuple(
-                ExternalFile(
-                    name=files.printable(locations[path]),
-                    size=path.stat().st_size,
-                    sha256=files.sha256(path),
-                )
-                for path in dict.fromkeys(self.paths.values())
+                _described(first_names[path], path) for path in dict.fromkeys(self.paths.values())
             )
         except OSError as error:
             raise RequestError(
@@ -155,6 +151,16 @@ def read(model: Any, folder: Path | None) -> ExternalData:
     return ExternalData(contents=contents, size=total, paths=paths)
 
 
+def _described(name: str, path: Path) -> ExternalFile:
+    size = path.stat().st_size
+    if size > MOST_BYTES:
+        raise CorruptFileError(
+            f"expected at most {MOST_BYTES:,} bytes beside the model, received {name} of {size:,}",
+            hint="no phone has room for it: save the values of this model only",
+        )
+    return ExternalFile(name=files.printable(name), size=size, sha256=files.sha256(path))
+
+
 def is_external(tensor: Any) -> bool:
     """Whether the values of a `TensorProto` are in another file."""
     return bool(tensor.data_location == schema.EXTERNAL)
@@ -232,12 +238,6 @@ def _place(name: str, path: Path, stated: StatedPlace) -> tuple[Path, int, int]:
         length = int(stated[2]) if stated[2] else size - offset
     except ValueError as error:
         raise CorruptFileError(f"constant `{name}`: damaged place of its bytes") from error
-    if size > MOST_BYTES:
-        raise CorruptFileError(
-            f"constant `{name}`: expected at most {MOST_BYTES:,} bytes in other files, received "
-            f"{location} of {size:,}",
-            hint="no phone has room for it",
-        )
     if offset < 0 or length < 0 or offset + length > size:
         raise CorruptFileError(
             f"constant `{name}`: expected bytes {offset}..{offset + length} of {location}, "
