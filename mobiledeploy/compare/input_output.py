@@ -135,7 +135,7 @@ def output_differences(a: Reading, b: Reading, alignment: Alignment) -> list[Dif
             f"the files give {mine.dtype} and {other.dtype}; inside, both have codes",
             mine.dtype,
             other.dtype,
-            same=mine.scale is not None and other.scale is not None,
+            same=mine.holds_codes and other.holds_codes,
         )
     if alignment.seen_from_second(b, b.output_of) != alignment.seen_from_first(a, a.output_of):
         difference("joints", "another layer gives the output", mine.name, other.name, same=False)

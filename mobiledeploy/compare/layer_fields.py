@@ -13,7 +13,7 @@ from mobiledeploy.compare.align import Alignment
 from mobiledeploy.compare.difference import Field, FieldDifference, GridChange, in_each
 from mobiledeploy.compare.kernel_difference import kernels_differ
 from mobiledeploy.ops import table
-from mobiledeploy.ops.operator import has_weights
+from mobiledeploy.ops.operator import StatesMultiplier, has_weights
 from mobiledeploy.reading import (
     FULL,
     INPUT,
@@ -62,6 +62,7 @@ def fields(
             if (x := getattr(a, name)) != (y := getattr(b, name))
         ),
         *_parameters(a, b),
+        *_multipliers(a, b),
         *_faults(a, b, shapes=True),
         *_shape(a, b),
         *_clamps(a, b),
@@ -70,15 +71,15 @@ def fields(
 
 
 def grid(a: StoredTensor, b: StoredTensor) -> Iterator[FieldDifference]:
-    """Yield the differences of two activations' grids."""
-    if (a.scale is None) != (b.scale is None):
-        words = {True: "floats", False: "codes"}
+    """Yield the differences of two activations' grids, as far as both files state them."""
+    if a.holds_codes != b.holds_codes:
+        words = {False: "floats", True: "codes"}
         yield FieldDifference(
             field="scale",
             detail="one file keeps this tensor in floats and the other one in codes",
-            expected=words[a.scale is None],
-            received=words[b.scale is None],
-            change="first in floats" if a.scale is None else "second in floats",
+            expected=words[a.holds_codes],
+            received=words[b.holds_codes],
+            change="second in floats" if a.holds_codes else "first in floats",
         )
         return
     if a.scale is not None and b.scale is not None and a.scale != b.scale:
@@ -89,13 +90,18 @@ def grid(a: StoredTensor, b: StoredTensor) -> Iterator[FieldDifference]:
             received=repr(float(b.scale)),
             change=change(a.scale, b.scale),
         )
-    if a.zero_point != b.zero_point:
+    if a.zero_point != b.zero_point and not _only_one_states(a, b):
         yield FieldDifference(
             field="zero point",
             detail=f"the tensor's zero point is {in_each(a.zero_point, b.zero_point)}",
             expected=str(a.zero_point),
             received=str(b.zero_point),
         )
+
+
+def _only_one_states(a: StoredTensor, b: StoredTensor) -> bool:
+    """Whether a zero point is missing in a file that need not state it."""
+    return any(each.unstated and each.zero_point is None for each in (a, b))
 
 
 def _not_comparable(a: StoredLayer, b: StoredLayer) -> Iterator[FieldDifference]:
@@ -153,6 +159,25 @@ def _parameters(a: StoredLayer, b: StoredLayer) -> Iterator[FieldDifference]:
                 expected=str(x),
                 received=str(y),
             )
+
+
+def _multipliers(a: StoredLayer, b: StoredLayer) -> Iterator[FieldDifference]:
+    """Yield the difference of two multipliers, where a file states that instead of scales."""
+    operator = table.of_kind(a.kind)
+    if a.kind != b.kind or not isinstance(operator, StatesMultiplier):
+        return
+    if a.multiplier is None and b.multiplier is None:
+        return
+    mine, other = operator.multiplier_of(a), operator.multiplier_of(b)
+    if mine is None or other is None or mine == other:
+        return
+    yield FieldDifference(
+        field="parameter",
+        detail=f"it multiplies codes by {in_each(mine, other)}",
+        expected=repr(float(mine)),
+        received=repr(float(other)),
+        change=change(mine, other),
+    )
 
 
 def _clamps(a: StoredLayer, b: StoredLayer) -> Iterator[FieldDifference]:

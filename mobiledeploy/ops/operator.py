@@ -443,6 +443,27 @@ class MovesCodes(Protocol):
     MOVES: str
 
 
+@runtime_checkable
+class StatesMultiplier(Protocol):
+    """A module whose operator an `.onnx` may describe by what it multiplies codes by.
+
+    Such a layer reads and writes codes whose scales may be nowhere in the file. Its multiplier and
+    zero points alone decide which codes it gives.
+    """
+
+    def multiplier_of(self, layer: StoredLayer) -> np.float32 | None:
+        """Return the number by which a layer multiplies codes minus their zero points.
+
+        None where the file states neither it nor all scales that it comes from.
+        """
+
+    def by_multiplier(self, layer: StoredLayer) -> StoredLayer:
+        """Return a layer that gives the same codes, on scales from which its multiplier comes.
+
+        One that states no multiplier is returned as it is.
+        """
+
+
 def has_weights(operator: Operator[Any]) -> bool:
     """Whether an operator's nodes have a kernel and a bias."""
     return any(field.name == "weights" for field in dataclasses.fields(operator.NODE))

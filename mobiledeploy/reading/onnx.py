@@ -19,7 +19,8 @@ from mobiledeploy.ops.onnx_reading import (
     ReadOnnx,
     TablePlaces,
 )
-from mobiledeploy.ops.stored import INPUT, Fault, LayersSoFar, StoredTensor
+from mobiledeploy.ops.operator import Certified
+from mobiledeploy.ops.stored import INPUT, Fault, LayersSoFar, StoredLayer, StoredTensor
 from mobiledeploy.reading.folding import finish
 from mobiledeploy.reading.model import Reading
 from mobiledeploy.reading.onnx_grids import cast, clip, dequantise, look_up, quantise, rescale
@@ -98,8 +99,12 @@ def read_onnx(model: OnnxModel) -> Reading:
             raise ConversionError(
                 f"output `{name}` is not computed from the input", hint=ONE_IMAGE
             )
-        reader.deduce_grids(output)
+        reader.deduce_grids(output, certified=_is_certified)
     return _finish(model, reader, output)
+
+
+def _is_certified(layer: StoredLayer) -> bool:
+    return isinstance(table.of_kind(layer.kind), Certified)
 
 
 def _read(reader: OnnxReader, node: OnnxOperator) -> None:
@@ -173,5 +178,7 @@ def _finish(model: OnnxModel, reader: OnnxReader, output: OnnxActivation) -> Rea
     last = dataclasses.replace(reading.output, axes=output.axes)
     if output.source not in reader.deduced or output.scale is not None:
         # An app reads the codes by the scale of the last converter.
-        last = dataclasses.replace(last, scale=output.scale, zero_point=output.zero_point)
+        last = dataclasses.replace(
+            last, scale=output.scale, zero_point=output.zero_point, unstated=False
+        )
     return dataclasses.replace(reading, output=last)

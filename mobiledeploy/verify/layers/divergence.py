@@ -265,7 +265,7 @@ def _divergence(
 def _unseen(difference: Difference, both: tuple[OpenFile, OpenFile]) -> bool:
     """Whether a difference is in a layer without codes in both files to compare."""
     return difference.field in ALONE or any(
-        layer.output.scale is None and layer.name == name
+        not layer.output.holds_codes and layer.name == name
         for opened, name in zip(both, (difference.layer, difference.other), strict=True)
         for layer in opened.reading.layers
     )

@@ -89,8 +89,14 @@ def write_codes(codes: LayerCodes, tensor: StoredTensor, info: TensorInfo) -> Ar
 
 
 def to_grid(codes: LayerCodes, own: StoredTensor, grid: StoredTensor) -> LayerCodes:
-    """Return codes requantised to another tensor's grid; unchanged where the grids are equal."""
+    """Return codes requantised to another tensor's grid.
+
+    Unchanged where the grids are equal, or where a file does not state one: then codes stand for
+    the same numbers only if they are equal.
+    """
     if (grid.scale, grid.zero_point) == (own.scale, own.zero_point):
+        return codes
+    if grid.unstated or own.unstated:
         return codes
     with np.errstate(all="ignore"):  # scales of damaged files
         ratio = np.float64(own.scale or 1) / np.float64(grid.scale or 1)
@@ -203,7 +209,7 @@ def in_other_runtime(runtime: Runtime, like: LayerOutputs, *, threads: int) -> L
 
 def _names(opened: OpenFile, indices: Sequence[int]) -> dict[int, str]:
     layers = opened.reading.layers
-    return {i: layers[i].name for i in indices if layers[i].output.scale is not None}
+    return {i: layers[i].name for i in indices if layers[i].output.holds_codes}
 
 
 def _load(

@@ -78,15 +78,17 @@ class FileOutputs:
 
     Attributes:
         taps: Names of the inner tensors to be tapped: the logits, where a softmax follows.
-        logits: Grid of the logits; None where they are floats.
+        logits: Grid of the logits; None where they are floats, or `unstated`.
         scores: Grid of the softmax's output; None where it is floats.
         softmax: Whether the file ends in a softmax.
+        unstated: Whether the logits are codes of which the file does not state the grid.
     """
 
     taps: tuple[str, ...]
     logits: OutputGrid | None
     scores: OutputGrid | None
     softmax: bool
+    unstated: bool = False
 
     @classmethod
     def of(cls, reading: Reading, *, file: str) -> "FileOutputs":
@@ -107,6 +109,7 @@ class FileOutputs:
             logits=_grid(logits.output),
             scores=_grid(last.output) if softmax else None,
             softmax=softmax,
+            unstated=logits.output.unstated,
         )
 
 
@@ -122,7 +125,10 @@ def read(outputs: Sequence[Array], ends: FileOutputs, ruler: OutputGrid, *, who:
     Raises:
         ParityError: The outputs are not vectors of finite numbers.
     """
-    logits = _codes(outputs[-1], ends.logits, ruler, who)
+    codes = outputs[-1].dtype != np.float32
+    # Codes of a grid that the file leaves to the app have to equal the other file's.
+    grid = ruler if ends.unstated and codes else ends.logits
+    logits = _codes(outputs[-1], grid, ruler, who)
     if not ends.softmax:
         return Answers(logits=logits, scores=None)
     return Answers(logits=logits, scores=_codes(outputs[0], ends.scores, SCORES, who))
