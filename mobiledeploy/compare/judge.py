@@ -111,7 +111,8 @@ def judge(first: Reading, second: Reading) -> Judgement:
     if max(len(first.layers), len(second.layers)) > MOST_LAYERS:
         raise ConversionError(
             f"expected at most {MOST_LAYERS} layers, received {len(first.layers)} and "
-            f"{len(second.layers)}"
+            f"{len(second.layers)}",
+            hint="no image classifier has so many: name the classifier's own files",
         )
     # A damaged file may hold any scale.
     with np.errstate(all="ignore"):
@@ -258,6 +259,7 @@ def _judged(
         layer=mine.name,
         other=other.name,
         kind=mine.kind,
+        operator=mine.op,
         field=difference.field,
         detail=difference.detail,
         expected=difference.expected,
@@ -268,7 +270,6 @@ def _judged(
         equivalent=equal,
         method=difference.method or verdict.method,
         change=difference.change,
-        measured_by_first=difference.measured_by_first,
     )
 
 
@@ -292,6 +293,7 @@ def _in_one_file(
         layer=layer.name if missing else "",
         other="" if missing else layer.name,
         kind=layer.kind,
+        operator=layer.op,
         field="missing layer" if missing else "extra layer",
         detail=f"only the {where} file has the layer `{layer.name}` ({layer.op})"
         f"{_not_understood(layer)}",
@@ -316,6 +318,7 @@ def _replaced(position: int, mine: StoredLayer, other: StoredLayer) -> Differenc
         layer=mine.name,
         other=other.name,
         kind=other.kind if mine.kind == "unknown" else mine.kind,
+        operator=mine.op,
         field="operator",
         detail=f"the second file has {other.op} where the first one has {mine.op}"
         f"{_not_understood(mine, other)}",

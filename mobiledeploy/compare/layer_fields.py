@@ -10,7 +10,7 @@ from typing import Any, Final
 import numpy as np
 
 from mobiledeploy.compare.align import Alignment
-from mobiledeploy.compare.difference import Field, FieldDifference, GridChange
+from mobiledeploy.compare.difference import Field, FieldDifference, GridChange, in_each
 from mobiledeploy.compare.kernel_difference import kernels_differ
 from mobiledeploy.ops import table
 from mobiledeploy.ops.operator import StatesMultiplier, has_weights
@@ -53,7 +53,10 @@ def fields(
         *_weights(a, b, at_input=at_input, at_logits=at_logits),
         *(
             FieldDifference(
-                field=field, detail=f"{words}: {x} and {y}", expected=str(x), received=str(y)
+                field=field,
+                detail=f"{words}: {in_each(x, y)}",
+                expected=str(x),
+                received=str(y),
             )
             for field, name, words in _PLAIN
             if (x := getattr(a, name)) != (y := getattr(b, name))
@@ -90,10 +93,9 @@ def grid(a: StoredTensor, b: StoredTensor) -> Iterator[FieldDifference]:
     if a.zero_point != b.zero_point and not _only_one_states(a, b):
         yield FieldDifference(
             field="zero point",
-            detail=f"the tensor's zero point is {b.zero_point}, expected {a.zero_point}",
+            detail=f"the tensor's zero point is {in_each(a.zero_point, b.zero_point)}",
             expected=str(a.zero_point),
             received=str(b.zero_point),
-            measured_by_first=True,
         )
 
 
@@ -153,10 +155,9 @@ def _parameters(a: StoredLayer, b: StoredLayer) -> Iterator[FieldDifference]:
         if x != y:
             yield FieldDifference(
                 field="parameter",
-                detail=f"its {name} is {y}, expected {x}",
+                detail=f"its {name} is {in_each(x, y)}",
                 expected=str(x),
                 received=str(y),
-                measured_by_first=True,
             )
 
 
@@ -172,11 +173,10 @@ def _multipliers(a: StoredLayer, b: StoredLayer) -> Iterator[FieldDifference]:
         return
     yield FieldDifference(
         field="parameter",
-        detail=f"it multiplies codes by {other}, expected {mine}",
+        detail=f"it multiplies codes by {in_each(mine, other)}",
         expected=repr(float(mine)),
         received=repr(float(other)),
         change=change(mine, other),
-        measured_by_first=True,
     )
 
 
@@ -189,12 +189,14 @@ def _clamps(a: StoredLayer, b: StoredLayer) -> Iterator[FieldDifference]:
         return
     yield FieldDifference(
         field="activation",
-        detail=f"codes are cut off at {b.clamp[0]}..{b.clamp[1]}, expected {a.clamp[0]}.."
-        f"{a.clamp[1]}: {_activation(b)} instead of {_activation(a)}",
+        detail=f"codes are cut off at {in_each(_cut(a), _cut(b))}",
         expected=str(a.clamp),
         received=str(b.clamp),
-        measured_by_first=True,
     )
+
+
+def _cut(layer: StoredLayer) -> str:
+    return f"{layer.clamp[0]}..{layer.clamp[1]} ({_activation(layer)})"
 
 
 def _activation(layer: StoredLayer) -> str:
@@ -327,13 +329,13 @@ LAST_PLACES: Final = 64
 
 
 def ratio(mine: np.floating[Any], other: np.floating[Any]) -> str:
-    """Return in words how a scale differs from the expected one."""
+    """Return in words how the second file's scale differs from the first file's."""
     units = _units(mine, other)
     if units is None:
         return "no usable number"
     if units <= LAST_PLACES:
         return f"{units} unit{'s' * (units > 1)} in the last place off"
-    return f"{float(other) / float(mine):.6g} times what was expected"
+    return f"{float(other) / float(mine):.6g} times the first file's"
 
 
 def _units(mine: np.floating[Any], other: np.floating[Any]) -> int | None:
@@ -420,7 +422,7 @@ def reads_differ(
         differences.append(
             FieldDifference(
                 field="operands swapped",
-                detail="the operands stand in the other order, each with its own scale",
+                detail="the operands are in the other order, each with its own scale",
                 expected=_names(a, mine.reads),
                 received=_names(b, b.layers[j].reads),
             )
@@ -448,11 +450,10 @@ def reads_differ(
         differences.append(
             FieldDifference(
                 field="softmax beta",
-                detail=f"the softmax multiplies its inputs by {other.beta:g}, expected "
-                f"{mine.beta:g}",
+                detail="the softmax multiplies its inputs by "
+                + in_each(f"{mine.beta:g}", f"{other.beta:g}"),
                 expected=repr(mine.beta),
                 received=repr(other.beta),
-                measured_by_first=True,
             )
         )
     return differences

@@ -152,6 +152,8 @@ class StoredLayer:
         reads: Its inputs.
         output: Its output.
         weights: Kernel and bias; None without weights, or if they are floats, see `faults`.
+        real_kernel: The kernel of a layer on floats, float32, in the order of
+            `StoredWeights.kernel`; None if it has none, or it is not known.
         window: Height and width of a pool's window.
         strides: Vertical and horizontal stride.
         dilations: Vertical and horizontal dilation.
@@ -173,6 +175,7 @@ class StoredLayer:
     reads: tuple[LayerInput, ...]
     output: StoredTensor
     weights: StoredWeights | None = None
+    real_kernel: Float32 | None = None
     window: tuple[int, int] = (1, 1)
     strides: tuple[int, int] = (1, 1)
     dilations: tuple[int, int] = (1, 1)

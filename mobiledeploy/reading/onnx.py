@@ -7,6 +7,7 @@ from typing import Final
 import numpy as np
 
 from mobiledeploy.base.errors import ConversionError, CorruptFileError
+from mobiledeploy.formats.model import ONE_IMAGE
 from mobiledeploy.formats.model import Tensor as FileTensor
 from mobiledeploy.formats.onnx import OnnxModel, OnnxOperator, require_supported
 from mobiledeploy.ops import table
@@ -95,7 +96,9 @@ def read_onnx(model: OnnxModel) -> Reading:
         output = reader.values.get(model.outputs[0])
         if not isinstance(output, OnnxActivation):
             name = model.tensors[model.outputs[0]].name
-            raise ConversionError(f"output `{name}` is not computed from the input")
+            raise ConversionError(
+                f"output `{name}` is not computed from the input", hint=ONE_IMAGE
+            )
         reader.deduce_grids(output, certified=_is_certified)
     return _finish(model, reader, output)
 

@@ -2,8 +2,10 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -59,3 +61,11 @@ def small_build(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Pat
             folder.mkdir(exist_ok=True)
             mobiledeploy(*SMALL, cwd=folder)
     return folder / "build"
+
+
+@pytest.fixture
+def heard() -> Iterator[None]:
+    """Let programs hear SIGINT, also where the tests run in the background, which ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)

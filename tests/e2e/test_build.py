@@ -4,7 +4,6 @@ import json
 import shutil
 import signal
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import jsonschema
@@ -98,14 +97,6 @@ def test_a_stage_can_be_run_again(small_build: Path, tmp_path: Path) -> None:
     assert seconds["quantise"] == 0.0
     assert seconds["export"] > 0
     assert seconds["verify"] > 0
-
-
-@pytest.fixture
-def heard() -> Iterator[None]:
-    """Let programs hear SIGINT, also where the tests run in the background, which ignores it."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
 
 
 @pytest.mark.parametrize(

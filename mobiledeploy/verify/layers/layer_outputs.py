@@ -26,7 +26,7 @@ LayerCodes: TypeAlias = npt.NDArray[np.int16]
 """Shape (batch, height, width, channels) or (batch, channels)."""
 
 FAR: Final = 2**14
-"""Difference in LSB that stands for itself and all larger ones."""
+"""Difference in LSB that counts for itself and all larger ones."""
 _COMMON: Final = "NHWC"
 
 
@@ -38,7 +38,10 @@ def read_codes(array: Array, tensor: StoredTensor) -> LayerCodes:
     """
     if array.dtype == np.float32:
         if np.isnan(array).any():
-            raise ParityError(f"a runtime gives NaN for the layer `{tensor.name}`")
+            raise ParityError(
+                f"a runtime gives NaN for the layer `{tensor.name}`",
+                hint="`mobiledeploy inspect` shows whether a weight or a scale of it is no number",
+            )
         # The runtime dequantised the output: dividing by the scale restores the codes exactly.
         with np.errstate(all="ignore"):  # scales of damaged files
             steps = np.rint(array.astype(np.float64) / float(tensor.scale or 1))

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mobiledeploy.base.errors import ParityError
+from mobiledeploy.formats.model import ONE_IMAGE
 from mobiledeploy.ops.softmax import SOFTMAX_SCALE, SOFTMAX_ZERO_POINT
 from mobiledeploy.reading import Reading, StoredTensor
 from mobiledeploy.runtimes import Array
@@ -98,7 +99,9 @@ class FileOutputs:
         """
         logits = reading.logits
         if logits is None:
-            raise ParityError(f"the output of {file} is its input: it is not a classifier")
+            raise ParityError(
+                f"the output of {file} is its input: it is not a classifier", hint=ONE_IMAGE
+            )
         last = reading.layers[reading.output_of]
         softmax = last.kind == "softmax"
         return cls(
@@ -136,7 +139,11 @@ def _codes(array: Array, grid: OutputGrid | None, ruler: OutputGrid, who: str) -
     require_finite(rows, who=who)
     if grid is None:
         if rows.dtype != np.float32:
-            raise ParityError(f"{who} gives {rows.dtype} codes without a scale")
+            raise ParityError(
+                f"{who} gives {rows.dtype} codes without a scale",
+                hint="without one they cannot be compared: write the file again with the program "
+                "that made it",
+            )
         return in_steps(rows, ruler, who=who)
     if rows.dtype == np.float32:
         # A float output is a code times a float32 scale: dividing gives the code back exactly.
@@ -166,7 +173,9 @@ def in_steps(real: Array, ruler: OutputGrid, *, who: str) -> Outputs:
     if not (np.abs(steps) <= MOST_STEPS).all():
         raise ParityError(
             f"{who} gives values of up to {float(np.abs(real).max()):.3g}, which steps of "
-            f"{ruler.scale:.3g} cannot count"
+            f"{ruler.scale:.3g} cannot count",
+            hint="the scale of the first file's logits is far too small for the second file: they "
+            "are not the same classifier, or the scale is damaged",
         )
     return steps
 

@@ -260,6 +260,7 @@ def facts_of(opened: OpenFile, runner: Runner) -> FileFacts:
         input=f"{runner.session.input.dtype} {layout} {shape}, {_input_grid(opened, runner)}",
         output=_output(opened.ends),
         fed=runner.feed.words,
+        external_data=opened.file.external,
     )
 
 
@@ -283,6 +284,7 @@ def facts_of_floats(
         input=f"float32 NHWC {size}, no grid",
         output=f"float logits{', then softmax' if softmax else ''}",
         fed=f"(pixel - {preprocessing.mean:g}) / {preprocessing.std:g}",
+        external_data=file.external,
     )
 
 

@@ -87,6 +87,7 @@ def certify(
             size=opened.file.size,
             sha256=opened.file.sha256,
             runtime=session.runtime,
+            external_data=opened.file.external,
         )
         for opened, session in zip(both, sessions, strict=True)
     )
@@ -262,7 +263,8 @@ def layer_by_layer(
         f"synthetic extremes, in {', '.join([one.session.runtime, two.session.runtime])} and "
         f"{' and '.join(said)}",
         reasons=tuple(
-            f"`{name}`: {count} codes in {first_engine} differ from {who}"
+            f"`{name}`: {count} code{'s' * (count > 1)} in {first_engine} differ"
+            f"{'s' * (count == 1)} from {who}"
             for (name, who), count in differs.items()
         ),
     )
