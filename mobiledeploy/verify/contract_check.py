@@ -73,6 +73,8 @@ def of_files(contract: Contract, root: Path, both: Sequence[OpenFile]) -> tuple[
 
 
 def _labels(names: Sequence[str], evaluation: Evaluation, where: str) -> Iterator[str]:
+    if evaluation.labels is None:
+        return
     for image, label in zip(evaluation.names, evaluation.labels.tolist(), strict=True):
         folders = set(PurePosixPath(image).parts[:-1])
         others = folders.intersection(names)
