@@ -20,6 +20,7 @@ from mobiledeploy.base.errors import ConversionError
 from mobiledeploy.compare.reachable_codes import (
     Ints,
     Span,
+    along,
     centred,
     multipliers,
     others,
@@ -135,17 +136,10 @@ def _delta(a: StoredLayer, b: StoredLayer, source: Span) -> Span | None:
     zeros = a.reads[0].zero_point, b.reads[0].zero_point
     if mine.shape != other.shape or zeros[0] is None or zeros[1] is None:
         return None
-    inputs = mine.shape[-1]
-    if source.low.size != inputs:
-        if inputs % source.low.size or a.kind == "depthwise":
-            return None
-        source = Span(
-            low=np.tile(source.low, inputs // source.low.size),
-            high=np.tile(source.high, inputs // source.high.size),
-        )
-    ends = [
-        other * (end - zeros[1]) - mine * (end - zeros[0]) for end in (source.low, source.high)
-    ]
+    low, high = along(source.low, mine, a), along(source.high, mine, a)
+    if low is None or high is None:
+        return None
+    ends = [other * (end - zeros[1]) - mine * (end - zeros[0]) for end in (low, high)]
     least, most = np.minimum(*ends), np.maximum(*ends)
     if any(a.pads) or any(b.pads):
         least, most = np.minimum(least, 0), np.maximum(most, 0)

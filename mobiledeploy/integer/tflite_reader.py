@@ -9,6 +9,7 @@ from mobiledeploy.base.errors import ConversionError, RequestError
 from mobiledeploy.base.files import user_path
 from mobiledeploy.formats import tflite
 from mobiledeploy.formats.tflite import TfliteModel, TfliteOperator
+from mobiledeploy.integer.fold_padding import fold_padding
 from mobiledeploy.integer.graph import IntegerGraph
 from mobiledeploy.ops import table
 from mobiledeploy.ops.operator import Node
@@ -77,7 +78,8 @@ def read(model: TfliteModel) -> IntegerGraph:
     nodes = tuple(node for node in read_nodes if node is not None)
     if not nodes or scope.written(last) != nodes[-1].output:
         raise ConversionError("expected the graph's output to be what the last operator writes")
-    return IntegerGraph(name=model.description or "tflite", input=image, nodes=nodes)
+    graph = IntegerGraph(name=model.description or "tflite", input=image, nodes=nodes)
+    return fold_padding(graph)
 
 
 def _require_known(model: TfliteModel) -> None:
