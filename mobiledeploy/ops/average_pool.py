@@ -437,7 +437,9 @@ def read_tflite(operator: TfliteOperator, scope: Scope) -> AveragePool | mean.Me
         raise refusal(operator, "expected input and output on one grid")
     if around is None:
         raise refusal(operator, "expected SAME or VALID")
-    if whole and len(output.shape) == 1:
+    if whole and len(output.shape) > 1:
+        raise refusal(operator, f"a window over the whole image gives no {output.shape}")
+    if whole:
         if _is_mean(output, window):
             return mean.Mean(input=read.name, output=output)
         # Where there is one window, its steps do not matter.
@@ -663,9 +665,9 @@ def _read_scaled(reader: OnnxReader, node: OnnxOperator) -> OnnxActivation | Non
 
 
 ONNX: Mapping[str, FileForm] = {
-    "AveragePool": FileForm(read=_read_average_pool),
+    "AveragePool": FileForm(pairs_only=True, read=_read_average_pool),
     "QLinearAveragePool": FileForm(read=one_input(_read_average_pool)),
-    "Conv": FileForm(computed=True),
+    "Conv": FileForm(pairs_only=True, computed=True),
     "Mul": FileForm(pairs_only=True, read=_read_scaled, computed=True),
 }
 

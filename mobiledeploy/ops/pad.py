@@ -282,7 +282,10 @@ def layer_of_tflite(source: LayerSource) -> StoredLayer | None:
         value = source.constant(2)
         if value is None or value.size != 1:
             return with_fault(layer, "padding", "what it pads with is no constant number")
-        code = _code(value.ravel()[0], before)
+        border = value.ravel()[0]
+        if before.zero_point is not None and not isinstance(border, np.integer):
+            return with_fault(layer, "padding", f"pads with {border}, which is not real 0")
+        code = _code(border, before)
     return dataclasses.replace(layer, parameters=((CODE, code),))
 
 

@@ -38,7 +38,7 @@ EXAMPLES = [
     for example in operator.examples()
 ]
 FORMS = [
-    pytest.param(name, form, id=name)
+    pytest.param(name, form, id=f"{operator.LAYERS[0]}: {name}")
     for operator in table.OPERATORS
     for name, form in (*operator.TFLITE.items(), *operator.ONNX.items())
 ]
