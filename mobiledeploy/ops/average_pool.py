@@ -106,7 +106,7 @@ class AveragePool:
             raise ConversionError(f"`{name}`: expected SAME or VALID, received {self.padding}")
         sides = padding.sides_after(source.shape[:2], self.window, self.strides, self.padding)
         shape: Shape = (*sides, source.shape[2])
-        if self.window == source.shape[:2]:
+        if self.window == source.shape[:2] and sides == (1, 1):
             shape = shape[2:]
         expect(name, f"output shape, with padding {self.padding.upper()},", out.shape, shape)
         expect(name, "scale", out.scale, source.scale)
@@ -140,14 +140,18 @@ def quantise(
 ) -> AveragePool | mean.Mean:
     """Return the node of a layer: a mean where that is the same function, as it is when read."""
     del inputs, weights
-    if len(output.shape) == 1 and _is_mean(output, layer.kernel):
-        return mean.Mean(input=layer.inputs[0], output=output)
     around: schema.Padding = "same" if layer.padding == "same" else "valid"
+    strides = layer.strides
+    if len(output.shape) == 1:
+        if _is_mean(output, layer.kernel):
+            return mean.Mean(input=layer.inputs[0], output=output)
+        # Where there is one window, its steps do not matter.
+        strides, around = layer.kernel, "valid"
     return AveragePool(
         input=layer.inputs[0],
         output=output,
         window=layer.kernel,
-        strides=layer.strides,
+        strides=strides,
         padding=around,
     )
 
@@ -331,8 +335,9 @@ def node_of(layer: StoredLayer, inputs: Sequence[QTensor], output: QTensor) -> A
     if around not in ("same", "valid"):
         raise ConversionError(f"`{output.name}`: expected SAME or VALID, received {layer.pads}")
     shape = output.shape
-    if len(shape) == 1 and layer.window != source.shape[:2]:
-        shape = (1, 1, *shape)
+    if len(shape) == 1:
+        # Of a window that is the whole image, or of any other that gives one pixel.
+        shape = shape if layer.window == source.shape[:2] else (1, 1, *shape)
     return AveragePool(
         input=source.name,
         output=dataclasses.replace(output, shape=shape),
@@ -430,7 +435,13 @@ def read_tflite(operator: TfliteOperator, scope: Scope) -> AveragePool | mean.Me
     window = operator.option("filter_height"), operator.option("filter_width")
     strides = operator.option("stride_h"), operator.option("stride_w")
     around = schema.padding(operator.option("padding"))
-    whole = read.shape[:-1] == window and len(read.shape) == 3
+    whole = (
+        len(read.shape) == 3
+        and read.shape[:2] == window
+        and around is not None
+        and min(strides) > 0
+        and padding.sides_after(window, window, strides, around) == (1, 1)
+    )
     output = scope.write(target, vector=whole)
     tflite.refuse_activation(operator, output)
     if (read.scale, read.zero_point) != (output.scale, output.zero_point):

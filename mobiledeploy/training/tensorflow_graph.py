@@ -139,7 +139,7 @@ def _average_pool(layer: Layer, sources: Sequence[TfTensor], apply: Apply) -> Tf
     tf = tensorflow_setup.tensorflow()
     source, padding = _padded(layer, sources[0])
     means = tf.nn.avg_pool2d(source, layer.kernel, layer.strides, padding)
-    whole = tuple(source.shape[1:3]) == layer.kernel
+    whole = tuple(source.shape[1:3]) == layer.kernel and tuple(means.shape[1:3]) == (1, 1)
     return tf.reshape(means, (-1, layer.out_channels)) if whole else means
 
 
