@@ -20,7 +20,7 @@ from mobiledeploy.formats.tflite import TfliteOperator, schema
 from mobiledeploy.formats.tflite.writer import TfliteWriter
 from mobiledeploy.ops import average_pool, onnx, products, tflite, without_weights
 from mobiledeploy.ops import weights as integers
-from mobiledeploy.ops.activation import clamp
+from mobiledeploy.ops.activation import activated, clamp
 from mobiledeploy.ops.architecture import Activation, Layer
 from mobiledeploy.ops.certificate import Certificate
 from mobiledeploy.ops.dense import Dense
@@ -500,15 +500,7 @@ def float_values(
             for view, row, column in windows(node, part):
                 total[..., begin : begin + len(rows)] += view @ rows[:, row, column].T
             begin += len(rows)
-    sums: Float32 = total + bias
-    match node.activation:
-        case "none":
-            pass
-        case "relu":
-            sums = np.maximum(sums, np.float32(0))
-        case "relu6":
-            sums = np.clip(sums, np.float32(0), np.float32(6))
-    return sums
+    return activated(node.activation, total + bias)
 
 
 def tflite_version(node: Conv, inputs: Sequence[QTensor]) -> Version:
@@ -569,11 +561,12 @@ def read_tflite(operator: TfliteOperator, scope: Scope) -> Conv | Dense:
     )
     if len(read.shape) == 1 and weights.kernel.shape[1:3] == (1, 1) and not depthwise:
         # As at the end of Keras applications' V1.
-        output = scope.write(target, vector=True)
-        tflite.refuse_activation(operator, output)
         rows = weights.kernel.reshape(weights.kernel.shape[0], -1)
         return Dense(
-            input=read.name, output=output, weights=dataclasses.replace(weights, kernel=rows)
+            input=read.name,
+            output=scope.write(target, vector=True),
+            weights=dataclasses.replace(weights, kernel=rows),
+            activation=activation,
         )
     if depthwise and weights.kernel.shape[3] != read.shape[-1] * operator.option(
         "depth_multiplier"

@@ -15,7 +15,7 @@ from mobiledeploy.formats.onnx.writer import OnnxWriter
 from mobiledeploy.formats.tflite import TfliteOperator, schema
 from mobiledeploy.formats.tflite.writer import TfliteWriter
 from mobiledeploy.ops import onnx, padding, tflite, without_weights
-from mobiledeploy.ops.activation import clamp, implied
+from mobiledeploy.ops.activation import activated, clamp, implied
 from mobiledeploy.ops.architecture import Activation, Layer
 from mobiledeploy.ops.certificate import Certificate, all_codes
 from mobiledeploy.ops.file_form import FileForm
@@ -192,14 +192,7 @@ def float_values(
 ) -> Float32:
     """Return the largest real values, after the activation."""
     del weights
-    largest = _largest(node, inputs[0], -math.inf)
-    match node.activation:
-        case "none":
-            return largest
-        case "relu":
-            return np.maximum(largest, np.float32(0))
-        case "relu6":
-            return np.clip(largest, np.float32(0), np.float32(6))
+    return activated(node.activation, _largest(node, inputs[0], -math.inf))
 
 
 def node_of(layer: StoredLayer, inputs: Sequence[QTensor], output: QTensor) -> MaxPool:
@@ -377,5 +370,5 @@ _EXAMPLES: tuple[tuple[str, int, Pair, Pair, Padding, Activation], ...] = (
     ("padded at the end", -7, (3, 2), (2, 3), (0, 2, 0, 1), "none"),
     ("large window", -7, (5, 4), (1, 1), "same", "none"),
     ("with ReLU", -7, (3, 3), (1, 2), "same", "relu"),
-    ("1x1 with ReLU6", -100, (1, 1), (1, 1), "valid", "relu6"),
+    ("2x1 with ReLU6", -100, (2, 1), (1, 1), "valid", "relu6"),
 )
