@@ -237,6 +237,8 @@ def verdict_on(
         return UNKNOWN
     operator = table.of_kind(a.kind)
     if "table" in {a.kind, b.kind} or isinstance(operator, Certified):
+        if _places(a) != _places(b):
+            return UNKNOWN  # a case is what a window meets, wherever that is
         return _compare_all_cases(
             _Function.of(a, formats[0], shapes[0]),
             _Function.of(b, formats[1], shapes[1]),
@@ -408,9 +410,12 @@ def _grids(layer: StoredLayer) -> tuple[tuple[np.float32 | None, int | None], ..
 
 def _same_windows(a: StoredLayer, b: StoredLayer) -> bool:
     """Whether two layers have the same window, strides, dilations, groups, padding, parameters."""
-    return (a.window, a.strides, a.dilations, a.groups, a.pads, a.parameters) == (
-        b.window, b.strides, b.dilations, b.groups, b.pads, b.parameters,
-    )  # fmt: skip
+    return (*_places(a), a.groups, a.parameters) == (*_places(b), b.groups, b.parameters)
+
+
+def _places(layer: StoredLayer) -> tuple[Hashable, ...]:
+    """Return where a layer's window meets its input."""
+    return layer.window, layer.strides, layer.dilations, layer.pads
 
 
 def _same_integers(a: StoredLayer, b: StoredLayer) -> bool:
