@@ -54,10 +54,10 @@ def graph() -> IntegerGraph:
 
 
 def changed(name: str, **options: Any) -> IntegerGraph:
-    nodes: list[Any] = [
-        dataclasses.replace(node, **options) if node.output.name == name else node
-        for node in graph().nodes
-    ]
+    nodes: list[Any] = list(graph().nodes)
+    for place, node in enumerate(nodes):
+        if node.output.name == name:
+            nodes[place] = dataclasses.replace(node, **options)
     return dataclasses.replace(graph(), nodes=tuple(nodes))
 
 

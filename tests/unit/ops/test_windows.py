@@ -32,7 +32,8 @@ def files(graph: IntegerGraph) -> tuple[bytes, bytes]:
 
 
 def example(operator: Any, name: str) -> Example:
-    return next(each for each in operator.examples() if each.name == name)
+    examples: list[Example] = list(operator.examples())
+    return next(each for each in examples if each.name == name)
 
 
 def graph_of(operator: Any, name: str) -> IntegerGraph:
