@@ -533,8 +533,8 @@ def write_tflite(
     ends = [first, *weights]
     if node.depthwise:
         options = "DepthwiseConv2DOptions"
-        common["DepthMultiplier"] = node.output.shape[-1] // source.shape[-1]
-        model.operator("DEPTHWISE_CONV_2D", version, ends, output, options, **common)
+        fields = {"DepthMultiplier": node.output.shape[-1] // source.shape[-1], **common}
+        model.operator("DEPTHWISE_CONV_2D", version, ends, output, options, **fields)
     else:
         model.operator("CONV_2D", version, ends, output, "Conv2DOptions", **common)
 
