@@ -10,6 +10,7 @@ from mobiledeploy.base.files import require_file, user_path
 from mobiledeploy.formats import tflite
 from mobiledeploy.formats.model import ONE_IMAGE
 from mobiledeploy.formats.tflite import TfliteModel, TfliteOperator
+from mobiledeploy.integer.fold_padding import fold_padding
 from mobiledeploy.integer.graph import IntegerGraph
 from mobiledeploy.ops import table
 from mobiledeploy.ops.operator import Node
@@ -80,7 +81,8 @@ def read(model: TfliteModel) -> IntegerGraph:
         raise ConversionError(
             "expected the graph's output to be what the last operator writes", hint=ONE_IMAGE
         )
-    return IntegerGraph(name=model.description or "tflite", input=image, nodes=nodes)
+    graph = IntegerGraph(name=model.description or "tflite", input=image, nodes=nodes)
+    return fold_padding(graph)
 
 
 def _require_known(model: TfliteModel) -> None:

@@ -28,6 +28,7 @@ from mobiledeploy.ops.certificate import Certificate
 from mobiledeploy.ops.file_form import FileForm, ScaleRatio
 from mobiledeploy.ops.grid import Grid
 from mobiledeploy.ops.onnx import OnnxInput
+from mobiledeploy.ops.padding import Pads
 from mobiledeploy.ops.ranges import Interval, Ranges
 from mobiledeploy.ops.stored import StoredLayer
 from mobiledeploy.ops.tensors import Codes, Float32, Int8, QTensor, Shape
@@ -441,6 +442,30 @@ class MovesCodes(Protocol):
     """
 
     MOVES: str
+
+
+@runtime_checkable
+class TakesPadding(Protocol):
+    """A module whose nodes have a `padding`, and can take over that of a PAD before them."""
+
+    def pad_code(self, zero_point: int | None) -> float:
+        """Return the code that it pads with.
+
+        Args:
+            zero_point: Of its input; None for floats: then the answer is a real value.
+        """
+
+    def padded(self, node: Any, source: QTensor, around: Pads) -> Node | None:
+        """Return the node that reads an image without the padding around it.
+
+        Args:
+            node: Reads that image with its padding, of the code `pad_code`.
+            source: The image without it.
+            around: The padding; 0 to have only the node's own one in its simplest form.
+
+        Returns:
+            None where there is no such node.
+        """
 
 
 @runtime_checkable

@@ -7,7 +7,19 @@ default.
 from typing import Any, Final
 
 from mobiledeploy.base.errors import ConversionError, RequestError
-from mobiledeploy.ops import add, conv, dense, hard_swish, mean, mul, softmax
+from mobiledeploy.ops import (
+    add,
+    average_pool,
+    conv,
+    dense,
+    hard_swish,
+    max_pool,
+    mean,
+    mul,
+    pad,
+    reduce_max,
+    softmax,
+)
 from mobiledeploy.ops.architecture import Layer
 from mobiledeploy.ops.file_form import FileForm
 from mobiledeploy.ops.onnx_reading import ReadOnnx
@@ -19,17 +31,19 @@ OPERATORS: Final[tuple[Operator[Any], ...]] = (
     add,
     mul,
     hard_swish,
+    average_pool,
     mean,
     softmax,
+    max_pool,
+    pad,
+    reduce_max,
 )
+"""Where two of them know a name in files, the first one reads it."""
 
 ONLY_IN_FILES: Final = frozenset(
     {
-        "average_pool",
         "clamp",
         "dequantize",
-        "max_pool",
-        "pad",
         "quantize",
         "table",
         "unknown",
@@ -39,11 +53,15 @@ ONLY_IN_FILES: Final = frozenset(
 
 _BY_LAYER: Final = {name: module for module in OPERATORS for name in module.LAYERS}
 _BY_NODE: Final = {module.NODE: module for module in OPERATORS}
-_BY_TFLITE: Final = {name: module for module in OPERATORS for name in module.TFLITE}
-_BY_FORM: Final = {name: module for module in OPERATORS for name in (*module.TFLITE, *module.ONNX)}
-_FORMS: Final = {
+_BY_TFLITE: Final[dict[str, Operator[Any]]] = {
+    name: module for module in reversed(OPERATORS) for name in module.TFLITE
+}
+_BY_FORM: Final[dict[str, Operator[Any]]] = {
+    name: module for module in reversed(OPERATORS) for name in (*module.TFLITE, *module.ONNX)
+}
+_FORMS: Final[dict[str, FileForm]] = {
     name: form
-    for module in OPERATORS
+    for module in reversed(OPERATORS)
     for forms in (module.TFLITE, module.ONNX)
     for name, form in forms.items()
 }
@@ -130,11 +148,14 @@ def reader_of_tflite(name: str) -> Operator[Any] | None:
     return _BY_TFLITE.get(name)
 
 
-def onnx_readers() -> dict[str, ReadOnnx]:
-    """Return how a layer is read from each ONNX operator that is one of the table's."""
-    return {
-        name: form.read
-        for module in OPERATORS
-        for name, form in module.ONNX.items()
-        if form.read is not None
-    }
+def onnx_readers() -> dict[str, tuple[ReadOnnx, ...]]:
+    """Return how a layer is read from each ONNX operator that is one of the table's.
+
+    The first reader that understands a node reads it.
+    """
+    readers: dict[str, tuple[ReadOnnx, ...]] = {}
+    for module in OPERATORS:
+        for name, form in module.ONNX.items():
+            if form.read is not None:
+                readers[name] = (*readers.get(name, ()), form.read)
+    return readers

@@ -51,8 +51,9 @@ _OWN: Final[Mapping[str, ReadOnnx]] = {
 """Readers of nodes that compute nothing or only change the scale or range of codes."""
 
 _READERS: Final = {
-    name: tuple(
-        readers[name] for readers in (table.onnx_readers(), OTHERS, _OWN) if name in readers
+    name: (
+        *table.onnx_readers().get(name, ()),
+        *(readers[name] for readers in (OTHERS, _OWN) if name in readers),
     )
     for name in {*table.onnx_readers(), *OTHERS, *_OWN}
 }

@@ -21,7 +21,7 @@ onnxruntime/core/mlas/lib/quantize.cpp (`MlasRequantizeOutput`).
 
 import dataclasses
 from collections.abc import Callable, Iterator, Sequence
-from typing import Final, assert_never
+from typing import Any, Final, assert_never
 
 import numpy as np
 
@@ -231,8 +231,9 @@ def _all_cases(
 
 def _is_known(layer: StoredLayer, operator: Certified) -> bool:
     """Whether the operator's cases are what runtimes compute for a layer."""
-    known: object = table.of_file(layer.op)
-    if known is operator and table.form_of(layer.op).computed:
+    module: Any = table.of_kind(layer.kind)
+    forms = {} if module is None else {**module.TFLITE, **module.ONNX}
+    if module is operator and layer.op in forms and forms[layer.op].computed:
         return True
     return layer.table is not None and operator.ONE_CODE
 
@@ -479,8 +480,6 @@ def _weight_reasons(a: StoredWeights, b: StoredWeights) -> Iterator[str]:
 
 def _own_reasons(layer: StoredLayer, weights: StoredWeights) -> Iterator[str]:
     """Yield why the kernels' arithmetic is not known for a layer."""
-    if layer.groups != 1:
-        yield f"a convolution of {layer.groups} groups"
     if weights.kernel_zero.any():
         yield "weights with a zero point"
     if weights.kernel.min() < -QMAX:
