@@ -137,6 +137,7 @@ def build(
                 np.load(root / "train" / "logits.npy", allow_pickle=False),
                 root / "export",
                 config,
+                threads=threads,
                 progress=progress,
             ),
             root=root,

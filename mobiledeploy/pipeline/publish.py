@@ -12,7 +12,7 @@ from mobiledeploy.integer import tflite_reader
 from mobiledeploy.ops.architecture import Architecture
 from mobiledeploy.ops.tensors import QTensor
 from mobiledeploy.spec import manifest
-from mobiledeploy.spec.config import BuildConfig, Io
+from mobiledeploy.spec.config import BuildConfig, ImportConfig, Io
 from mobiledeploy.spec.contract import (
     LABELS,
     MODELS,
@@ -35,7 +35,7 @@ _COPIED: Final = {
 
 def publish(
     root: Path,
-    config: BuildConfig,
+    config: BuildConfig | ImportConfig,
     architecture: Architecture,
     class_names: tuple[str, ...],
     report: BuildReport,
@@ -76,9 +76,11 @@ def withdraw(root: Path) -> None:
         (root / manifest.NAME).unlink(missing_ok=True)
 
 
-def _contract(root: Path, config: BuildConfig, architecture: Architecture) -> Contract:
-    export, size = config.export, config.model.image_size
-    shapes = {"input": (1, size, size, 3), "output": (1, architecture.classes)}
+def _contract(
+    root: Path, config: BuildConfig | ImportConfig, architecture: Architecture
+) -> Contract:
+    export = config.export
+    shapes = {"input": (1, *architecture.input_shape), "output": (1, architecture.classes)}
     dtype: Io = export.io if export.int8 else "float32"
     grids: dict[str, Int8Grid | None] = {"input": None, "output": None, "logits": None}
     if export.int8:

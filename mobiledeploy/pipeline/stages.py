@@ -26,7 +26,7 @@ from mobiledeploy.network.network import Network, save_network
 from mobiledeploy.network.weight_matching import architecture_for, match_weights
 from mobiledeploy.ops.certificate import Certificate
 from mobiledeploy.runtimes import litert
-from mobiledeploy.spec.config import DIGITS, BuildConfig, ExportConfig
+from mobiledeploy.spec.config import DIGITS, BuildConfig, ExportConfig, ImportConfig
 from mobiledeploy.spec.results import (
     Accuracy,
     Candidate,
@@ -193,8 +193,9 @@ def verify(
     test: Images,
     float_logits: npt.NDArray[np.float32],
     exported: Path,
-    config: BuildConfig,
+    config: BuildConfig | ImportConfig,
     *,
+    threads: int,
     progress: Progress,
 ) -> VerifyReport:
     """Compare the two files, and write `report.json`, `golden.npz` and `evaluation.npz`."""
@@ -210,7 +211,7 @@ def verify(
         tensors = (graph.input, graph.output, graph.logits)
         grids = [(float(tensor.scale), tensor.zero_point) for tensor in tensors]
         report, answers = verify_build.prove_own(
-            exported, evaluation, threads=config.train.threads, progress=progress
+            exported, evaluation, threads=threads, progress=progress
         )
     else:
         report, answers = float_files.verify_build(
@@ -218,7 +219,7 @@ def verify(
             (exported / "model.onnx").read_bytes(),
             image_sets.own(evaluation),
             config.preprocessing,
-            threads=config.train.threads,
+            threads=threads,
             progress=progress,
         )
     files.write_atomic(folder / "golden.npz", golden.to_bytes(evaluation, answers, grids=grids))

@@ -245,3 +245,35 @@ class BuildConfig:
                 f"(pixel - {mean:g}) / {std:g}",
                 hint="leave out `--input-range`",
             )
+
+
+RANDOM: Final = "random"
+"""The name of synthetic images in place of photos."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class ImportConfig:
+    """Everything that the quantisation of a model file depends on except the images themselves.
+
+    Attributes:
+        model: Path of the model file.
+        sha256: Hexadecimal digest of the file.
+        data: `digits`, `random`, or the path of a folder with one sub-folder a class.
+        preprocessing: How an image file becomes the network's input.
+        calibration_images: Number of images that decide the activation ranges.
+        threads: Images that run at a time.
+        export: Types and output of the two files.
+    """
+
+    model: str
+    sha256: str
+    data: str
+    preprocessing: Preprocessing
+    calibration_images: int
+    threads: int
+    export: ExportConfig
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        _within("calibration images", self.calibration_images, 1, 100_000)
+        _within("threads", self.threads, 1, 256, option="--threads")

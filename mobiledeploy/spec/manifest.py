@@ -13,7 +13,7 @@ from typing import Final, Literal
 from mobiledeploy._version import __version__
 from mobiledeploy.base import codec, files
 from mobiledeploy.base.errors import CorruptFileError
-from mobiledeploy.spec.config import BuildConfig
+from mobiledeploy.spec.config import BuildConfig, ImportConfig
 from mobiledeploy.spec.results import File
 
 NAME: Final = "manifest.json"
@@ -37,7 +37,7 @@ class Manifest:
         format: Version of this file's format.
         mobiledeploy: Version of mobiledeploy that made the build.
         versions: Versions of the packages that can change the result.
-        config: The configuration, defaults included.
+        config: The configuration, defaults included: of a build, or of an imported model.
         data_digest: SHA-256 of the images, labels and names.
         files: All files but `manifest.json`, sorted by path.
     """
@@ -45,7 +45,7 @@ class Manifest:
     format: Literal[1] = FORMAT
     mobiledeploy: str = __version__
     versions: dict[str, str]
-    config: BuildConfig
+    config: BuildConfig | ImportConfig
     data_digest: str
     files: tuple[File, ...]
 
