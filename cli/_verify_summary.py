@@ -210,7 +210,7 @@ def _sentences_that_fit(report: "VerifyReport", room: int) -> list[str]:
         lines += _section(label, kept)
     if left_out:
         what = "finding or assumption" if left_out == 1 else "findings and assumptions"
-        lines += _section("more", [f"{left_out} more {what}: see --verbose"])
+        lines += _section("more", [f"{left_out} {what}: see --verbose"])
     return lines
 
 

@@ -1,5 +1,6 @@
 """The `mobiledeploy` program, which maps errors to exit statuses."""
 
+import errno
 import sys
 from typing import Annotated, Any, Final
 
@@ -52,6 +53,16 @@ app.command()(cost.cost)
 app.command()(tools.tools)
 
 
+_CHECK_NAME: Final = "check the name, and whether it can be read and written"
+_HINTS: Final = {
+    errno.EMFILE: "this process may not open more files: see `ulimit -n`",
+    errno.ENFILE: "this machine may not open more files: close programs",
+    errno.ENOMEM: "there is too little memory: close programs, or see `ulimit -v`",
+    errno.EAGAIN: "this user may not start more processes: see `ulimit -u`",
+}
+"""Hints of file errors that have no name, by their number."""
+
+
 def _in_our_style(message: str) -> str:
     """Return a message of Typer without a capital at its beginning and a full stop at its end."""
     return message[:1].lower() + message[1:].removesuffix(".")
@@ -95,5 +106,5 @@ def main() -> None:
         # A file error that no command expects, such as a name that is too long.
         where = f"{error.filename}: " if error.filename else ""
         _output.message(f"error: {where}{error.strerror or error}")
-        _output.message("\nhint: check the name, and whether it can be read and written")
+        _output.message(f"\nhint: {_HINTS.get(error.errno or 0, _CHECK_NAME)}")
         sys.exit(StorageError.exit_status)

@@ -37,7 +37,7 @@ def test_sentences_without_room_are_counted() -> None:
     notes = sum(line.endswith("a note") for line in lines)
     assert 0 < notes < 30
     left = 30 - notes + 3 + 2 + 1 + 1  # assumptions, failures, samples, the CPU
-    assert any(line.startswith(f"more      {left} more") for line in lines)
+    assert any(line.startswith(f"more      {left} finding") for line in lines)
 
 
 def test_the_next_command_follows_for_a_build_and_for_a_page() -> None:
