@@ -106,6 +106,10 @@ class FloatGraph:
                 waiting.extend(sources.get(name, ()))
         return frozenset(needed)
 
+    def node(self, name: str) -> FloatNode | None:
+        """Return a node by its name, None for the input."""
+        return next((node for node in self.nodes if node.name == name), None)
+
     def users(self) -> Mapping[str, tuple[FloatNode, ...]]:
         """Return the nodes that read each tensor, in their order; a node counts once."""
         users: dict[str, list[FloatNode]] = {INPUT: [], **{node.name: [] for node in self.nodes}}
@@ -113,6 +117,36 @@ class FloatGraph:
             for name in dict.fromkeys(node.inputs):
                 users[name].append(node)
         return {name: tuple(nodes) for name, nodes in users.items()}
+
+
+def rewrite(
+    graph: FloatGraph,
+    replaced: Mapping[str, Sequence[FloatNode]],
+    renamed: Mapping[str, str] | None = None,
+) -> FloatGraph:
+    """Return a graph with some nodes replaced, or left out.
+
+    Args:
+        graph: The graph.
+        replaced: By the name of a node, what stands in its place; nothing to leave it out.
+        renamed: By the name of a tensor, the one that is read instead of it.
+    """
+    names = dict(renamed or {})
+
+    def now(name: str) -> str:
+        while name in names:
+            name = names[name]
+        return name
+
+    return dataclasses.replace(
+        graph,
+        nodes=tuple(
+            dataclasses.replace(new, inputs=tuple(now(name) for name in new.inputs))
+            for node in graph.nodes
+            for new in replaced.get(node.name, (node,))
+        ),
+        output=now(graph.output),
+    )
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
