@@ -49,6 +49,7 @@ class GraphBuilder:
     Attributes:
         nodes: The nodes so far.
         batch: The factor of the batch.
+        layer: Name of the layer of the source whose nodes are being added.
     """
 
     def __init__(self, *, channels_last: bool, batch: int = 1) -> None:
@@ -62,7 +63,8 @@ class GraphBuilder:
         self.batch = Factor(batch)
         self._channels_last = channels_last
         self._names = {INPUT}
-        self._layer, self._kind, self._begun = "", "", False
+        self._arranged: dict[tuple[str, tuple[Factors, ...]], str] = {}
+        self.layer, self._kind, self._begun = "", "", False
 
     def begin(self, layer: str, kind: str) -> None:
         """Begin the nodes of a layer of the source.
@@ -71,7 +73,7 @@ class GraphBuilder:
             layer: Its name.
             kind: What the source calls its operator.
         """
-        self._layer, self._kind, self._begun = layer, kind, False
+        self.layer, self._kind, self._begun = layer, kind, False
 
     def node(
         self,
@@ -93,7 +95,7 @@ class GraphBuilder:
         """
         plain = not self._begun and not move
         self._begun |= plain
-        base = self._layer if plain else f"{self._layer}/{op}"
+        base = self.layer if plain else f"{self.layer}/{op}"
         name, number = base, 1
         while not name or name in self._names:
             number += 1
@@ -132,6 +134,11 @@ class GraphBuilder:
         )  # fmt: skip
         return name
 
+    def undo(self, count: int) -> None:
+        """Remove all but the first nodes."""
+        del self.nodes[count:]
+        self._arranged.clear()
+
     # --- Orders -------------------------------------------------------------------------------
 
     def default_order(self, view: View) -> tuple[int, ...]:
@@ -153,6 +160,12 @@ class GraphBuilder:
         """Return it with its values stored in another order, by as few nodes as possible."""
         if view.stored == target:
             return view
+        key = view.node, target
+        if key not in self._arranged:
+            self._arranged[key] = self._moved(view, target).node
+        return View(node=self._arranged[key], stored=target, axes=view.axes)
+
+    def _moved(self, view: View, target: tuple[Factors, ...]) -> View:
         now, then = flat(view.stored), flat(target)
         if now == then:
             return self._reshape(view, target)

@@ -813,6 +813,10 @@ OPERATORS: Final[Mapping[str, Callable[[Call], Value | list[Value]]]] = {
     "com.microsoft.QuickGelu": _swish,
 }
 """Operators by name; those of other domains have it before the name."""
-KEEPS_SHAPE: Final = frozenset({"Erf", "Abs", "Sqrt", "Sign", "Softsign", "ThresholdedRelu", "Log"})
-"""Operators that are not supported, with outputs of the shape of their inputs: what follows can
-still be checked."""
+KEEPS_SHAPE: Final = frozenset(
+    {"Abs", "Add", "Ceil", "Cos", "Div", "Erf", "Floor", "InstanceNormalization", "LRN"}
+    | {"LayerNormalization", "Log", "Max", "Min", "Mul", "Pow", "Reciprocal", "Round", "Sign"}
+    | {"Sin", "Softsign", "Sqrt", "Sub", "ThresholdedRelu", "GroupNormalization"}
+)
+"""Operators whose output has the shape of their largest input. Where one is not supported, what
+follows can still be checked."""

@@ -1,0 +1,10 @@
+"""Importers: from a file of any source to the one form that the passes simplify.
+
+* `imported`: a network with what its file says about it.
+* `onnx`: a float `.onnx`.
+* `onnx_operators`: its operators.
+* `onnx_constants`: its operators on constants.
+* `builder`: makes nodes from operators on the axes of a source.
+* `views`: tensors whose values are stored in another order than the source's.
+* `gelu`: recognises GELU.
+"""
