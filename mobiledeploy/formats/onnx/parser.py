@@ -112,7 +112,7 @@ def values(proto: Any, external: ExternalData) -> npt.NDArray[Any] | None:
     tensor = _constant(proto.name, proto, 0, content)
     if tensor.dtype == "bfloat16":
         bits = content.view("<u2").astype(np.uint32) << 16
-        return bits.view(np.float32).reshape(tensor.shape)
+        return bits.view(np.float32).reshape(tuple(proto.dims))
     return tensor.data
 
 

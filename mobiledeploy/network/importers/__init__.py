@@ -4,6 +4,8 @@
 * `onnx`: a float `.onnx`.
 * `onnx_operators`: its operators.
 * `onnx_constants`: its operators on constants.
+* `tflite`: a float `.tflite`.
+* `tflite_operators`: its operators.
 * `builder`: makes nodes from operators on the axes of a source.
 * `views`: tensors whose values are stored in another order than the source's.
 * `gelu`: recognises GELU.

@@ -6,8 +6,8 @@ returns a view of the result.
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -33,8 +33,13 @@ def require(fits: bool, reason: str) -> None:  # noqa: FBT001 - reads like `asse
         raise UnsupportedError(reason)
 
 
-Array = npt.NDArray[Any]
-Pair = tuple[int, int]
+Array: TypeAlias = npt.NDArray[Any]
+Pair: TypeAlias = tuple[int, int]
+
+MOST_SIZE: Final = 1 << 14
+"""Largest height or width of an image, and largest pads."""
+MOST_VALUES: Final = 1 << 26
+"""Most values of a tensor, and of a matrix that chooses channels."""
 
 
 def float32(values: Array) -> npt.NDArray[np.float32]:
@@ -121,6 +126,9 @@ class GraphBuilder:
             sizes: The shape in the source, the batch included, which is its first axis.
             order: Which axis of the source each stored axis is; None for one of size 1.
         """
+        require(
+            math.prod(sizes) <= MOST_VALUES, f"its output of shape {tuple(sizes)} is too large"
+        )
         axes = [(self.batch,), *map(axis_of, sizes[1:])]
         stored = tuple(() if place is None else axes[place] for place in order)
         return View(node=node, stored=stored, axes=tuple(axes))
@@ -267,7 +275,7 @@ class GraphBuilder:
         require(view.batch_axis(self.batch) == 0, "the first axis of its input is not the batch")
 
     def _places(self, view: View, axes: Sequence[int], factors: Factors) -> npt.NDArray[np.intp]:
-        """Return, for each entry of a joined axis, its number in the source's order of the axes."""
+        """Return for each entry of a joined axis its number in the source's order of the axes."""
         own = flat(view.axes[place] for place in axes)
         numbers = np.arange(product(own)).reshape([factor.size for factor in own])
         return numbers.transpose([own.index(factor) for factor in factors]).reshape(-1)
@@ -318,7 +326,9 @@ class GraphBuilder:
         require(constant.ndim <= len(view.axes), "its constant has more axes than its input")
         first = len(view.axes) - constant.ndim
         axes = [first + place for place, size in enumerate(constant.shape) if size > 1]
-        require(len(axes) < 2, f"its constant of shape {constant.shape} differs along several axes")
+        require(
+            len(axes) < 2, f"its constant of shape {constant.shape} differs along several axes"
+        )
         for axis in axes:
             require(
                 constant.size == view.sizes[axis],
@@ -570,9 +580,7 @@ class GraphBuilder:
             kernel = kernel[places]
         name = self.node("dense", (view,), {}, {"kernel": kernel, "bias": bias})
         out = axis_of(kernel.shape[1])
-        return View(
-            node=name, stored=(*view.stored[:-1], out), axes=(*view.axes[:-1], out)
-        )
+        return View(node=name, stored=(*view.stored[:-1], out), axes=(*view.axes[:-1], out))
 
     def select(self, view: View, axis: int, entries: Sequence[int | None], fill: float) -> View:
         """Return chosen entries of an axis, in any order, as a product with zeros and ones.
@@ -584,6 +592,7 @@ class GraphBuilder:
             fill: See above.
         """
         size = view.sizes[axis]
+        require(size * len(entries) <= MOST_VALUES, f"it moves {len(entries)} entries")
         kernel = np.zeros((size, len(entries)), np.float32)
         bias = np.zeros(len(entries), np.float32)
         for number, entry in enumerate(entries):
@@ -707,6 +716,7 @@ class GraphBuilder:
             return view
         self._require_content(view, places)
         require(min(*before, *after) >= 0, "it pads by negative amounts")
+        require(max(*before, *after) <= MOST_SIZE, f"it pads by {max(*before, *after)}")
         *spatial, channel = self.order_of(view)
         if places == [channel]:
             entries = [None] * pairs[channel][0], [None] * pairs[channel][1]
@@ -734,15 +744,14 @@ class GraphBuilder:
         return self.made(name, sizes, order)
 
 
-def nearest_fits(indices: Callable[[int], int], size: int, wanted: int) -> bool:
-    """Whether indices of nearest pixels are those of `resize_nearest`.
+def nearest_fits(pixels: Sequence[int], size: int) -> bool:
+    """Whether nearest pixels are those of `resize_nearest`.
 
     Args:
-        indices: From the position in the output to that in the input.
+        pixels: The position in the input for each one in the output.
         size: Size of the input.
-        wanted: Size of the output.
     """
-    return all(indices(place) == place * size // wanted for place in range(wanted))
+    return all(pixel == place * size // len(pixels) for place, pixel in enumerate(pixels))
 
 
 def _broadcast(first: Shape, second: Shape) -> Shape:

@@ -6,6 +6,7 @@ are read by `formats.onnx`; no other parser or runtime sees them.
 """
 
 import dataclasses
+import heapq
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -21,7 +22,13 @@ from mobiledeploy.formats.model import Dimension
 from mobiledeploy.formats.onnx import OnnxModel, parser, require_supported, schema
 from mobiledeploy.network.float_graph import INPUT, UNSUPPORTED, FloatGraph
 from mobiledeploy.network.importers import onnx_constants
-from mobiledeploy.network.importers.builder import Array, GraphBuilder, UnsupportedError, float32
+from mobiledeploy.network.importers.builder import (
+    MOST_VALUES,
+    Array,
+    GraphBuilder,
+    UnsupportedError,
+    float32,
+)
 from mobiledeploy.network.importers.gelu import recognise_gelu
 from mobiledeploy.network.importers.imported import MOST_LABELS, Imported, Layout, Notice
 from mobiledeploy.network.importers.onnx_constants import NotConstantError
@@ -117,7 +124,7 @@ def read_model(
         source="onnx",
         producer=model.producer,
         input_layout=layout,
-        input_range=_range(model, integers=reader.integers),
+        input_range=_range(model, pixels=reader.bytes),
         classes=classes,
         labels=labels,
         dtypes=tuple(sorted(reader.dtypes)) or ("float32",),
@@ -146,11 +153,11 @@ def _output(model: OnnxModel, chosen: str | None) -> str:
     return names[0]
 
 
-def _range(model: OnnxModel, *, integers: bool) -> tuple[tuple[float, float], ...]:
+def _range(model: OnnxModel, *, pixels: bool) -> tuple[tuple[float, float], ...]:
     stated = model.metadata.get("Image.NominalPixelRange", "")
     if stated in _RANGES:
         return (_RANGES[stated],)
-    return ((0.0, 255.0),) if integers else ()
+    return ((0.0, 255.0),) if pixels else ()
 
 
 def _labels(model: OnnxModel) -> tuple[str, ...]:
@@ -176,7 +183,7 @@ class _Reader:
         values: What each tensor of the main graph is.
         notices: What a user should know.
         dtypes: Types of the floating-point constants.
-        integers: Whether the input is of an integer type.
+        bytes: Whether the input is uint8.
     """
 
     def __init__(self, model: OnnxModel) -> None:
@@ -194,15 +201,20 @@ class _Reader:
         self.values: dict[str, _Known] = {}
         self.notices: list[Notice] = []
         self.dtypes: set[str] = set()
-        self.integers = False
+        self.bytes = False
         self.build = GraphBuilder(channels_last=False)
+        parsed = {tensor.name: tensor for tensor in model.tensors if tensor.data is not None}
         for proto in model.proto.graph.initializer:
-            self._add_constant(self.values, proto.name, proto)
+            tensor = parsed.get(proto.name)
+            if tensor is None or tensor.data is None:
+                self._add_constant(self.values, proto.name, proto)
+            else:
+                self.values[proto.name] = self._noted(tensor.data, tensor.dtype)
 
     def begin(self, image_size: tuple[int, int] | None) -> tuple[Layout, View]:
         """Add the input and return its layout."""
         tensor = self._model.tensors[self._model.inputs[0]]
-        self.integers = tensor.dtype in {"uint8", "int8", "int32", "int64"}
+        self.bytes = tensor.dtype == "uint8"
         if tensor.shape is None or len(tensor.shape) < 2:
             raise ConversionError(
                 f"expected an input of images with the batch first, received the shape "
@@ -265,15 +277,11 @@ class _Reader:
             layer = prefix + (node.name or (outputs[0] if outputs else node.op_type))
             self.build.begin(layer[:MOST_NAME], node.op_type[:MOST_NAME])
             inputs = [values.get(name) if name else None for name in node.input]
-            missing = [
-                name for name in node.input if name and name not in values
-            ]
+            missing = [name for name in node.input if name and name not in values]
             results = self._results(
                 node, attributes, inputs, missing, values, prefix=prefix, depth=depth
             )  # fmt: skip
-            for name, result in zip(node.output, results, strict=False):
-                if name:
-                    values[name] = result
+            values.update(zip(node.output, results, strict=False))
 
     def _results(
         self,
@@ -286,50 +294,60 @@ class _Reader:
         prefix: str,
         depth: int,
     ) -> Sequence[_Known]:
-        domain = schema.domain(node.domain)
-        kind = f"{domain}.{node.op_type}" if domain else node.op_type
-        count = len(node.output)
-        blocked = [value for value in inputs if isinstance(value, _Blocked)]
         before = len(self.build.nodes)
         try:
             if missing:
-                raise UnsupportedError(f"it reads `{missing[0][:MOST_NAME]}`, which nothing makes")
+                return self._refused(
+                    node,
+                    inputs,
+                    f"it reads `{missing[0][:MOST_NAME]}`, which nothing makes",
+                    before,
+                )
+            domain = schema.domain(node.domain)
             if (domain, node.op_type) in self._functions:
                 return self._call(node, attributes, inputs, depth, prefix)
-            if kind == "If":
+            if node.op_type == "If" and not domain:
                 return self._branch(node, inputs, values, depth, prefix)
-            if kind == "Constant":
-                return [self._constant_node(attributes)]
-            if blocked:
-                if kind in OPERATORS or kind in onnx_constants.KINDS:
-                    names = dict.fromkeys(name for value in blocked for name in value.nodes)
-                    return [_Blocked(nodes=tuple(names))] * count
-                raise UnsupportedError(_unknown(domain))
-            known = [value for value in inputs if not isinstance(value, _Blocked)]
-            if not any(isinstance(value, View) for value in known):
-                if kind not in onnx_constants.KINDS:
-                    raise UnsupportedError("it is computed from constants, in a way not known here")
-                constants = [value for value in known if not isinstance(value, View)]
-                return onnx_constants.compute(kind, attributes, constants, count, self._limit)
-            if kind not in OPERATORS:
-                raise UnsupportedError(_unknown(domain))
-            call = Call(
-                build=self.build,
-                kind=node.op_type,
-                version=self._opsets.get("", 1),
-                attributes=attributes,
-                inputs=known,
-                outputs=sum(1 for name in node.output if name),
-                integers=self.integers,
-            )
-            result = OPERATORS[kind](call)
+            return self._operator(node, attributes, inputs)
         except (UnsupportedError, NotConstantError) as error:
-            reason = str(error)
+            return self._refused(node, inputs, str(error), before)
         except (ValueError, TypeError, IndexError, KeyError, OverflowError) as error:
             reason = f"its attributes or inputs are damaged: {error}"
-        else:
-            return result if isinstance(result, list) else [result]
-        return self._refused(node, inputs, reason, before)
+            return self._refused(node, inputs, reason, before)
+
+    def _operator(
+        self, node: Any, attributes: Mapping[str, Any], inputs: Sequence[_Known | None]
+    ) -> Sequence[_Known]:
+        domain = schema.domain(node.domain)
+        kind = f"{domain}.{node.op_type}" if domain else node.op_type
+        if kind == "Constant":
+            return [self._constant_node(attributes)]
+        blocked = [value for value in inputs if isinstance(value, _Blocked)]
+        known = [value for value in inputs if not isinstance(value, _Blocked)]
+        if not blocked and not any(isinstance(value, View) for value in known):
+            if kind not in onnx_constants.KINDS:
+                raise UnsupportedError("it is computed from constants, in a way not known here")
+            constants = [value for value in known if not isinstance(value, View)]
+            return onnx_constants.compute(
+                kind, attributes, constants, len(node.output), self._limit
+            )
+        if kind not in OPERATORS:
+            raise UnsupportedError(
+                f"operators of {domain} are not known here" if domain else "it is not known here"
+            )
+        if blocked:
+            names = dict.fromkeys(name for value in blocked for name in value.nodes)
+            return [_Blocked(nodes=tuple(names))] * len(node.output)
+        call = Call(
+            build=self.build,
+            kind=node.op_type,
+            version=self._opsets.get("", 1),
+            attributes=attributes,
+            inputs=known,
+            outputs=sum(1 for name in node.output if name),
+        )
+        result = OPERATORS[kind](call)
+        return result if isinstance(result, list) else [result]
 
     def _refused(
         self, node: Any, inputs: Sequence[_Known | None], reason: str, before: int
@@ -349,7 +367,12 @@ class _Reader:
             sizes = self._stated.get(output)
             if first is not None and node.op_type in KEEPS_SHAPE:
                 results.append(View(node=name, stored=first.stored, axes=first.axes))
-            elif sizes and len(sizes) > 1 and min(sizes) > 0 and sizes[0] == self.build.batch.size:
+            elif (
+                sizes
+                and len(sizes) > 1
+                and sizes[0] == self.build.batch.size
+                and 0 < math.prod(sizes) <= MOST_VALUES
+            ):
                 view = self.build.made(name, sizes, ())
                 order = self.build.default_order(view)
                 stored = tuple(view.axes[place] for place in order)
@@ -408,15 +431,14 @@ class _Reader:
     def _add_constant(self, values: dict[str, _Known], name: str, proto: Any) -> None:
         array = parser.values(proto, self._model.external)
         if array is not None:
-            values[name] = self._noted(array, schema.element_type(proto.data_type), name)
+            values[name] = self._noted(array, schema.element_type(proto.data_type))
 
-    def _noted(self, array: Array, dtype: str, name: str) -> Array:
+    def _noted(self, array: Array, dtype: str) -> Array:
         """Record the type of a constant, and return floating-point ones as float32."""
         if dtype in {"float16", "bfloat16", "float32", "float64"}:
             if array.size > 1:
                 self.dtypes.add(dtype)
             return float32(array)
-        del name
         return array
 
     def _constant_node(self, attributes: Mapping[str, Any]) -> Array:
@@ -429,9 +451,7 @@ class _Reader:
         return np.asarray(attributes["value"])
 
     def _attributes(self, node: Any, given: Mapping[str, Any]) -> Mapping[str, Any]:
-        read = {
-            attribute.name: self._attribute(attribute, given) for attribute in node.attribute
-        }
+        read = {attribute.name: self._attribute(attribute, given) for attribute in node.attribute}
         return {name: value for name, value in read.items() if value is not None}
 
     def _attribute(self, attribute: Any, given: Mapping[str, Any]) -> Any:
@@ -452,38 +472,39 @@ class _Reader:
                 array = parser.values(attribute.t, self._model.external)
                 if array is None:
                     return None
-                return self._noted(array, schema.element_type(attribute.t.data_type), "")
+                return self._noted(array, schema.element_type(attribute.t.data_type))
             case _:
                 return None
 
 
-def _unknown(domain: str) -> str:
-    return f"operators of {domain} are not known here" if domain else "it is not known here"
-
-
 def _in_order(nodes: Iterable[Any], values: Mapping[str, _Known]) -> list[Any]:
     """Return nodes each after those that it reads; ONNX demands it, some tools do not care."""
-    waiting = list(nodes)
-    made = {name for node in waiting for name in node.output}
-    ready = set(values)
-    ordered: list[Any] = []
-    while waiting:
-        later = []
-        for node in waiting:
-            if all(not name or name in ready or name not in made for name in node.input):
-                ready.update(node.output)
-                ordered.append(node)
-            else:
-                later.append(node)
-        if len(later) == len(waiting):
-            return [*ordered, *later]  # a circle: the tensor that nothing makes is named
-        waiting = later
-    return ordered
+    listed = list(nodes)
+    maker = {name: place for place, node in enumerate(listed) for name in node.output if name}
+    waits: list[set[int]] = [
+        {maker[name] for name in node.input if name in maker and name not in values}
+        for node in listed
+    ]
+    users: dict[int, list[int]] = {}
+    for place, before in enumerate(waits):
+        for other in before:
+            users.setdefault(other, []).append(place)
+    ready = [place for place, before in enumerate(waits) if not before]
+    heapq.heapify(ready)
+    ordered: list[int] = []
+    while ready:
+        place = heapq.heappop(ready)
+        ordered.append(place)
+        for user in users.get(place, ()):
+            waits[user].discard(place)
+            if not waits[user]:
+                heapq.heappush(ready, user)
+    # Nodes in a circle stay: the tensor that nothing makes before them is named.
+    left = sorted(set(range(len(listed))) - set(ordered))
+    return [listed[place] for place in (*ordered, *left)]
 
 
-def _layout(
-    nodes: Iterable[Any], name: str, shape: Sequence[Dimension]
-) -> tuple[Layout, bool]:
+def _layout(nodes: Iterable[Any], name: str, shape: Sequence[Dimension]) -> tuple[Layout, bool]:
     """Return the order of the input's axes, and whether only its sizes told it."""
     rank = len(shape)
     if rank == 2:
@@ -545,8 +566,6 @@ def _fixed(
             f"expected an input with known sizes, received {tuple(shape)}",
             hint="export the model with a fixed number of channels",
         )
-    if math.prod(sizes) > 1 << 28:
+    if math.prod(sizes) > MOST_VALUES:
         raise ConversionError(f"an input of {tuple(sizes)} is too large")
     return tuple(sizes)
-
-

@@ -129,7 +129,7 @@ def _expand(_: Attributes, inputs: Sequence[Any], __: int, limit: StepLimit) -> 
 def _tile(_: Attributes, inputs: Sequence[Any], __: int, limit: StepLimit) -> Array:
     repeats = _shape(inputs[1])
     limit.take(inputs[0].size * math.prod(repeats))
-    return np.tile(inputs[0], repeats)
+    return np.asarray(np.tile(inputs[0], repeats))
 
 
 def _range(_: Attributes, inputs: Sequence[Any], __: int, limit: StepLimit) -> Array:
@@ -139,7 +139,7 @@ def _range(_: Attributes, inputs: Sequence[Any], __: int, limit: StepLimit) -> A
 
 
 def _gather(attributes: Attributes, inputs: Sequence[Any], _: int, limit: StepLimit) -> Array:
-    data, indices = inputs[:2]
+    data, indices = np.asarray(inputs[0]), np.asarray(inputs[1])
     axis = int(attributes.get("axis", 0))
     limit.take(data.size // max(data.shape[axis], 1) * indices.size)
     return np.take(data, indices.astype(np.int64), axis=axis)
@@ -352,7 +352,7 @@ KINDS: Final[Mapping[str, Callable[..., Any]]] = {
     "Tanh": _elementwise(np.tanh),
     "Tile": _tile,
     "Transpose": _transpose,
-    "Unsqueeze": lambda a, i, _, __: i[0].reshape(unsqueezed(i[0].shape, _axes(a, i[1]))),
+    "Unsqueeze": lambda a, i, _, __: i[0].reshape(unsqueezed(i[0].shape, _axes(a, i[1]) or ())),
     "Where": _elementwise(_where),
 }
 """Operators that are computed, by their names in ONNX's own domain."""

@@ -14,6 +14,7 @@ import numpy as np
 from mobiledeploy.formats.onnx import schema
 from mobiledeploy.network.importers import onnx_constants
 from mobiledeploy.network.importers.builder import (
+    MOST_SIZE,
     Array,
     GraphBuilder,
     Pair,
@@ -29,6 +30,9 @@ Value: TypeAlias = View | Array
 """What a tensor is: computed, or a constant."""
 
 
+_FLOATS: Final = frozenset({"float32", "float16", "float64", "bfloat16"})
+
+
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
     """A node of the file with its inputs.
@@ -40,7 +44,6 @@ class Call:
         attributes: Numbers, texts, lists of numbers, and tensors as arrays.
         inputs: Its inputs; None for an omitted one.
         outputs: How many outputs it has.
-        integers: Whether the graph's own input is of an integer type.
     """
 
     build: GraphBuilder
@@ -49,7 +52,6 @@ class Call:
     attributes: Mapping[str, Any]
     inputs: Sequence[Value | None]
     outputs: int
-    integers: bool = False
 
     def get(self, name: str, default: Any) -> Any:
         """Return an attribute, else the default."""
@@ -291,7 +293,6 @@ def _reduced(op: str) -> Callable[[Call], View]:
     return read
 
 
-
 def _gemm(call: Call) -> View:
     view, matrix = call.view(), call.constant(1, "matrix")
     require(not call.get("transA", 0), "it transposes its input (transA)")
@@ -488,9 +489,7 @@ def _dropout(call: Call) -> View:
 
 def _cast(call: Call) -> View:
     name = schema.element_type(int(call.get("to", 0)))
-    require(
-        name in {"float32", "float16", "float64", "bfloat16"}, f"it makes {name or 'unknown'} values"
-    )  # fmt: skip
+    require(name in _FLOATS, f"it makes {name or 'unknown'} values")
     return call.view()
 
 
@@ -655,16 +654,16 @@ def _resize(call: Call) -> View:
     later = len(call.inputs) > 2 or (call.kind == "Resize" and call.version >= 11)
     factors = call.given(2 if later else 1, "scales")
     scales = call.get("scales", ()) if factors is None else factors.reshape(-1).tolist()
-    sizes = call.given(3, "sizes") if later else None
+    given = call.given(3, "sizes") if later else None
     axes = [call.place(int(axis)) for axis in call.get("axes", range(rank))]
     wanted, steps = list(view.sizes), [1.0] * rank
-    if sizes is not None and sizes.size:
-        require(sizes.size == len(axes), f"its sizes are {sizes.tolist()}")
+    if given is not None and given.size:
+        require(given.size == len(axes), f"its sizes are {given.tolist()}")
         require(
             call.get("keep_aspect_ratio_policy", "stretch") == "stretch",
             "it keeps the aspect ratio",
         )
-        for axis, size in zip(axes, sizes.reshape(-1).tolist(), strict=True):
+        for axis, size in zip(axes, given.reshape(-1).tolist(), strict=True):
             wanted[axis], steps[axis] = int(size), size / view.sizes[axis]
     else:
         require(len(scales) == len(axes), "its scales and sizes are missing")
@@ -677,24 +676,18 @@ def _resize(call: Call) -> View:
     require(mode == "nearest", f"its mode is {mode}")
     order = call.build.order_of(view)
     spatial, channel = order[:-1], order[-1]
-    require(
-        set(changed) <= set(spatial), f"it resizes the axes {', '.join(map(str, changed))}"
-    )
+    require(set(changed) <= set(spatial), f"it resizes the axes {', '.join(map(str, changed))}")
     for axis in changed:
+        size, new = view.sizes[axis], wanted[axis]
+        require(0 < new <= MOST_SIZE, f"it resizes {size} to {new}")
+        pixels = [_nearest(call, place, size, new, steps[axis]) for place in range(new)]
         require(
-            nearest_fits(
-                lambda place, axis=axis: _nearest(  # type: ignore[misc]
-                    call, place, view.sizes[axis], wanted[axis], steps[axis]
-                ),
-                view.sizes[axis],
-                wanted[axis],
-            ),
+            nearest_fits(pixels, size),
             f"its nearest pixels ({call.get('coordinate_transformation_mode', 'half_pixel')}, "
             f"{call.get('nearest_mode', 'round_prefer_floor')}) are not those of pixel * "
             "size // new size",
         )
-    size = _pair([wanted[axis] for axis in spatial])
-    return call.build.resized(view, spatial, channel, size)
+    return call.build.resized(view, spatial, channel, _pair([wanted[axis] for axis in spatial]))
 
 
 def _nearest(call: Call, place: int, size: int, wanted: int, scale: float) -> int:
@@ -737,8 +730,8 @@ def _quantised(_: Call) -> View:
     raise UnsupportedError("the file is quantised already: its activations are integers")
 
 
-def _erf(call: Call) -> View:
-    # `patterns.recognise` makes a GELU of it and its neighbours.
+def _erf(_: Call) -> View:
+    # `gelu.recognise_gelu` makes a GELU of it and its neighbours.
     raise UnsupportedError("it is only supported as part of a GELU")
 
 

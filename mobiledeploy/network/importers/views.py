@@ -89,7 +89,7 @@ class View:
         left = list(reversed(factors))
         for size in sizes:
             axis: list[Factor] = []
-            while size > 1:  # noqa: PLW2901
+            while size > 1:
                 if not left:
                     return None
                 factor = left.pop()
