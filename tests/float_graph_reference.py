@@ -12,6 +12,11 @@ from mobiledeploy.network.float_graph import INPUT, FloatGraph, FloatNode
 Float = npt.NDArray[np.float64]
 
 
+_BOUNDS: Final = {
+    "none": (-math.inf, math.inf), "relu": (0, math.inf), "relu6": (0, 6)
+}  # fmt: skip
+
+
 def run(graph: FloatGraph, inputs: npt.NDArray[Any]) -> dict[str, Float]:
     """Return every tensor that the output depends on, by name; the batch comes first."""
     shapes = graph.shapes()
@@ -20,6 +25,7 @@ def run(graph: FloatGraph, inputs: npt.NDArray[Any]) -> dict[str, Float]:
         if node.name not in shapes:
             continue
         value = _COMPUTE[node.op](node, [values[name] for name in node.inputs])
+        value = np.clip(value, *_BOUNDS[node.activation])
         if node.op != "constant":
             assert value.shape == (len(inputs), *shapes[node.name]), node.label
         values[node.name] = value

@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from mobiledeploy.base.errors import ConversionError
 from mobiledeploy.ops import padding
+from mobiledeploy.ops.architecture import Activation
 from mobiledeploy.ops.tensors import Shape
 
 FloatArray: TypeAlias = npt.NDArray[np.float32]
@@ -25,6 +26,13 @@ INPUT: Final = "input"
 """The name by which nodes refer to the graph's input."""
 UNSUPPORTED: Final = "unsupported"
 """Operator of a node that an importer does not understand; attribute `reason` says why."""
+
+_NOT_NEGATIVE: Final = frozenset({"logistic", "hard_sigmoid", "softmax", "exp", "softplus"})
+_KEEPS_SIGN: Final = frozenset({
+    "max_pool", "average_pool", "mean", "reduce_max", "concat", "add", "mul", "maximum",
+    "reshape", "transpose", "slice", "resize_nearest",
+})  # fmt: skip
+"""Operators whose output is not negative if no input is."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -38,6 +46,8 @@ class FloatNode:
         inputs: Names of the nodes that it reads, or `INPUT`.
         attributes: Options, by the names that `OPERATORS` gives for the operator.
         arrays: float32 constants, likewise.
+        activation: Applied to the output; importers write a `clip` instead, and the last pass of
+            `simplify` moves it here.
         kind: What the source calls the operator, for messages: `DepthwiseConv2D`, `HardSigmoid`.
     """
 
@@ -46,6 +56,7 @@ class FloatNode:
     inputs: tuple[str, ...]
     attributes: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     arrays: Mapping[str, FloatArray] = dataclasses.field(default_factory=dict)
+    activation: Activation = "none"
     kind: str = ""
 
     @property
@@ -109,6 +120,24 @@ class FloatGraph:
     def node(self, name: str) -> FloatNode | None:
         """Return a node by its name, None for the input."""
         return next((node for node in self.nodes if node.name == name), None)
+
+    def nonnegative(self) -> frozenset[str]:
+        """Return the names of tensors that cannot hold a negative number."""
+        names = set[str]()
+        for node in self.nodes:
+            if (
+                node.op in _NOT_NEGATIVE
+                or node.activation != "none"
+                or (node.op == "clip" and node.attributes["low"] >= 0)
+                or (node.op in _KEEPS_SIGN and names.issuperset(node.inputs))
+                or (
+                    node.op == "pad"
+                    and node.attributes["value"] >= 0
+                    and names.issuperset(node.inputs)
+                )
+            ):
+                names.add(node.name)
+        return frozenset(names)
 
     def users(self) -> Mapping[str, tuple[FloatNode, ...]]:
         """Return the nodes that read each tensor, in their order; a node counts once."""

@@ -11,6 +11,7 @@ rounding; its docstring says what holds afterwards.
 * `affine`: batch normalisation.
 * `pads`: padding.
 * `reshapes`: reshapes of single pixels.
+* `activations`: ReLUs behind other operators.
 * `passes`: the passes in their order.
 * `input_scaling`: how pixels become input values.
 """

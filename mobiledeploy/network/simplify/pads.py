@@ -2,16 +2,8 @@
 
 import dataclasses
 import math
-from typing import Final
 
 from mobiledeploy.network.float_graph import FloatGraph, FloatNode, rewrite
-
-_NOT_NEGATIVE: Final = frozenset({"logistic", "hard_sigmoid", "softmax", "exp", "softplus"})
-_KEEP_SIGN: Final = frozenset({
-    "max_pool", "average_pool", "mean", "reduce_max", "concat", "add", "mul", "maximum",
-    "reshape", "transpose", "slice", "resize_nearest",
-})  # fmt: skip
-"""Operators whose output is not negative if no input is."""
 
 
 def fold_pads(graph: FloatGraph) -> FloatGraph:
@@ -21,7 +13,7 @@ def fold_pads(graph: FloatGraph) -> FloatGraph:
     a maximum takes padding with minus infinity, or with zeros if nothing it reads is negative.
     Afterwards a `pad` has a reader that cannot take it, or none.
     """
-    nonnegative = _nonnegative(graph)
+    nonnegative = graph.nonnegative()
     replaced: dict[str, tuple[FloatNode, ...]] = {}
     renamed: dict[str, str] = {}
     users = graph.users()
@@ -63,17 +55,3 @@ def _with_pads(reader: FloatNode, pad: FloatNode, nonnegative: frozenset[str]) -
         if max(top, bottom) >= height or max(left, right) >= width:
             return None  # a window of nothing but padding would give minus infinity
     return dataclasses.replace(reader, attributes=changed)
-
-
-def _nonnegative(graph: FloatGraph) -> frozenset[str]:
-    """Return the names of tensors that are never negative."""
-    names = set[str]()
-    for node in graph.nodes:
-        if (
-            node.op in _NOT_NEGATIVE
-            or (node.op == "clip" and node.attributes["low"] >= 0)
-            or (node.op in _KEEP_SIGN and names.issuperset(node.inputs))
-            or (node.op == "pad" and node.attributes["value"] >= 0 and node.inputs[0] in names)
-        ):
-            names.add(node.name)
-    return frozenset(names)

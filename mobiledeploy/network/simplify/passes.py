@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Final
 
 from mobiledeploy.network.float_graph import FloatGraph
+from mobiledeploy.network.simplify.activations import fuse_activations
 from mobiledeploy.network.simplify.affine import fold_affine
 from mobiledeploy.network.simplify.clips import merge_clips
 from mobiledeploy.network.simplify.constant_operands import fold_constant_operands
@@ -23,6 +24,7 @@ PASSES: Final[tuple[Callable[[FloatGraph], FloatGraph], ...]] = (
     remove_reshapes,
     fold_pads,  # before an affine is kept from a convolution by padding that is not its own
     fold_affine,
+    fuse_activations,
 )
 """The passes; some run twice."""
 
