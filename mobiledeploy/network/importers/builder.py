@@ -142,8 +142,9 @@ class GraphBuilder:
         )  # fmt: skip
         return name
 
-    def undo(self, count: int) -> None:
-        """Remove all but the first nodes."""
+    def forget(self, count: int) -> None:
+        """Remove all nodes but the first `count`: those of a layer that proved not supported."""
+        self._names.difference_update(node.name for node in self.nodes[count:])
         del self.nodes[count:]
         self._arranged.clear()
 

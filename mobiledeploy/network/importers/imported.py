@@ -13,7 +13,9 @@ Layout: TypeAlias = Literal["NHWC", "NCHW", "vector", "not stated"]
 
 NoticeKind: TypeAlias = Literal[
     "float16",
+    "bfloat16",
     "float64",
+    "mixed_precision",
     "dequantised_weights",
     "fixed_batch",
     "layout_by_size",
@@ -26,7 +28,8 @@ class Notice:
     """Something about the file that a user should know, though the import succeeds.
 
     Attributes:
-        kind: `float16`, `float64`: constants of that type are used as float32.
+        kind: `float16`, `bfloat16`, `float64`: the network computes in that type, here in float32.
+            `mixed_precision`: likewise, with weights in float32.
             `dequantised_weights`: weights are stored as integers with scales, and activations are
             float. `fixed_batch`: the file is made for a batch of another size than 1.
             `layout_by_size`: the file does not state whether its input is NCHW or NHWC, and the

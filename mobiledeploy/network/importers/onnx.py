@@ -111,6 +111,7 @@ def read_model(
     reader.run(model.proto.graph.node, reader.values, "")
     graph = recognise_gelu(reader.finish(name, _output(model, output)))
     labels = _labels(model)
+    reader.note_types()
     shapes = {} if _is_blocked(graph) else graph.shapes()
     classes = shapes[graph.output][-1] if shapes else 0
     notices = list(reader.notices)
@@ -234,6 +235,12 @@ class _Reader:
         self._input_shape = tuple(sizes[place] for place in order)
         return layout, view
 
+    def note_types(self) -> None:
+        """Note types of weights that are not float32."""
+        for kind in ("float16", "bfloat16", "float64"):
+            if kind in self.dtypes:
+                self.notices.append(Notice(kind=kind))
+
     def finish(self, name: str, output: str) -> FloatGraph:
         """Return the graph."""
         value = self.values.get(output)
@@ -353,7 +360,7 @@ class _Reader:
         self, node: Any, inputs: Sequence[_Known | None], reason: str, before: int
     ) -> Sequence[_Known]:
         """Add an unsupported node; its outputs have a shape if the file states one."""
-        self.build.undo(before)  # what was made before the reason was seen
+        self.build.forget(before)  # what was made before the reason was seen
         names: list[str] = []
         for value in inputs:
             names.extend(value.nodes if isinstance(value, _Blocked) else ())

@@ -537,6 +537,12 @@ def _expand(call: Call) -> View:
     return view
 
 
+def _tile(call: Call) -> View:
+    repeats = call.integers_of(1, "repeats") or ()
+    require(set(repeats) == {1}, f"it repeats its input {repeats} times")
+    return call.view()
+
+
 def _concat(call: Call) -> View:
     values = list(call.inputs)
     first = next(value for value in values if isinstance(value, View))
@@ -618,8 +624,8 @@ def _pad(call: Call) -> View:
         return view
     require(mode == "constant", f"its mode is {mode}")
     value = call.given(2, "value")
-    number = float(call.get("value", 0.0) if value is None else value.reshape(-1)[0])
-    return call.build.padded(view, stated[:rank], stated[rank:], number)
+    fill = float(call.get("value", 0.0) if value is None else value.reshape(-1)[0])
+    return call.build.padded(view, stated[:rank], stated[rank:], fill)
 
 
 def _depth_to_space(call: Call) -> View:
@@ -797,6 +803,7 @@ OPERATORS: Final[Mapping[str, Callable[[Call], Value | list[Value]]]] = {
     "Sum": _variadic("add"),
     "Swish": _swish,
     "Tanh": _unary("tanh"),
+    "Tile": _tile,
     "Transpose": _transpose,
     "Unsqueeze": _unsqueeze,
     "Upsample": _resize,

@@ -280,7 +280,7 @@ class _Reader:
         self, operator: TfliteOperator, inputs: Sequence[_Known | None], reason: str, before: int
     ) -> Sequence[_Known]:
         """Add an unsupported node; its output has a shape where that is clear."""
-        self.build.undo(before)
+        self.build.forget(before)
         names: list[str] = []
         for value in inputs:
             names.extend(value.nodes if isinstance(value, _Blocked) else ())

@@ -62,6 +62,7 @@ NODES: list[dict[str, Any]] = [
     unary("exp"),
     unary("softplus"),
     unary("softmax"),
+    unary("log_softmax"),
     *(
         {"op": op, "inputs": (INPUT, "first")}
         for op in ("add", "sub", "mul", "maximum", "minimum")
