@@ -244,8 +244,7 @@ class GraphBuilder:
 
     def source_order(self, view: View) -> View:
         """Return it stored as the source has it, except that images have their channels last."""
-        order = view.order(self.batch)
-        if order is not None:
+        if view.order(self.batch) in {self.default_order(view), view.content(self.batch)}:
             return view
         return self.separate(view, self.default_order(view))
 
@@ -743,6 +742,50 @@ class GraphBuilder:
             sizes[place] = value
         order = (spatial[0], spatial[1] if spatial[1:] else None, channel)
         return self.made(name, sizes, order)
+
+    def repeated(self, view: View, axis: int, count: int) -> View:
+        """Return an image with each row or column repeated.
+
+        Args:
+            view: The tensor.
+            axis: An axis of size 1 behind that of the rows or columns: the repeats become it.
+            count: How often each stands there.
+
+        Raises:
+            UnsupportedError: It is no such axis.
+        """
+        require(
+            axis > 1 and not view.axes[axis] and self.batch not in view.axes[axis - 1],
+            f"it repeats an input of {view.sizes} along axis {axis}",
+        )
+        kept = [stored for stored in view.stored if stored]
+        rows = view.axes[axis - 1]
+        require(
+            len(kept) == 3 and rows in kept[:2] and view.sizes[axis - 1] * count <= MOST_SIZE,
+            f"it repeats an input of {view.sizes} along axis {axis}",
+        )
+        view = self.arrange(view, tuple(kept))
+        longer = (*rows, Factor(count))
+        stored = tuple(longer if each == rows else each for each in view.stored)
+        size = tuple(map(product, stored[:2]))
+        name = self.node("resize_nearest", (view,), {"size": size})
+        axes = tuple(longer[-1:] if place == axis else a for place, a in enumerate(view.axes))
+        return View(node=name, stored=stored, axes=axes)
+
+    def tiled(self, view: View, repeats: Sequence[int]) -> View:
+        """Return it repeated along at most one axis; see `repeated`."""
+        places = [place for place, count in enumerate(repeats) if count != 1]
+        require(
+            len(repeats) == len(view.axes) and len(places) <= 1 and min(repeats) > 0,
+            f"it repeats an input of {view.sizes} {tuple(repeats)} times",
+        )
+        return self.repeated(view, places[0], repeats[places[0]]) if places else view
+
+    def expanded(self, view: View, shape: Sequence[int]) -> View:
+        """Return it broadcast to a shape, along at most one axis; see `repeated`."""
+        wanted = _broadcast(view.sizes, tuple(shape))
+        require(len(wanted) == len(view.axes), f"it makes {wanted} of {view.sizes}")
+        return self.tiled(view, [b // a for a, b in zip(view.sizes, wanted, strict=True)])
 
 
 def nearest_fits(pixels: Sequence[int], size: int) -> bool:

@@ -531,16 +531,11 @@ def _transpose(call: Call) -> View:
 
 
 def _expand(call: Call) -> View:
-    view, shape = call.view(), call.constant(1, "shape")
-    wanted = np.broadcast_shapes(view.sizes, tuple(map(int, shape.reshape(-1).tolist())))
-    require(wanted == view.sizes, f"it repeats an input of {view.sizes} to {wanted}")
-    return view
+    return call.build.expanded(call.view(), call.integers_of(1, "shape") or ())
 
 
 def _tile(call: Call) -> View:
-    repeats = call.integers_of(1, "repeats") or ()
-    require(set(repeats) == {1}, f"it repeats its input {repeats} times")
-    return call.view()
+    return call.build.tiled(call.view(), call.integers_of(1, "repeats") or ())
 
 
 def _concat(call: Call) -> View:

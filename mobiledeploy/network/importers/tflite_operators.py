@@ -109,9 +109,7 @@ class Call:
                 return self.build.clip(view, 0.0, 6.0)
             case "relu_n1_to_1":
                 return self.build.clip(view, -1.0, 1.0)
-            case "tanh":
-                return self.build.unary("tanh", view)
-            case other:
+            case other:  # LiteRT's float kernels leave out a fused tanh without a word
                 raise UnsupportedError(f"its activation is {other}")
 
 
@@ -525,9 +523,11 @@ def _shape(call: Call) -> Array:
 
 
 def _broadcast_to(call: Call) -> View:
-    wanted = np.broadcast_shapes(call.view().sizes, tuple(call.numbers(1, "shape")))
-    require(wanted == call.view().sizes, f"it repeats {call.view().sizes} to {wanted}")
-    return call.view()
+    return call.build.expanded(call.view(), call.numbers(1, "shape"))
+
+
+def _tile(call: Call) -> View:
+    return call.build.tiled(call.view(), call.numbers(1, "repeats"))
 
 
 def _dequantised(_: Call) -> View:
@@ -588,6 +588,7 @@ OPERATORS: Final[Mapping[str, Callable[[Call], Value | list[Value]]]] = {
     "SUB": _arithmetic("sub"),
     "SUM": _reduced("sum"),
     "TANH": _unary("tanh"),
+    "TILE": _tile,
     "TRANSPOSE": _transpose,
     "UNPACK": _unpack,
 }

@@ -261,6 +261,12 @@ CASES: dict[str, tuple[Sequence[Any], dict[str, Array], Sequence[int], int]] = {
         {"p": ints(0, 0, 1, 2, 0, 0, 0, 3), "v": np.float32(-1.5), "q": ints(0, 2, 0, 0, 0, 1, 0, 0)},
         IMAGE, 13,
     ),
+    "repeated rows and columns": (
+        [node("Unsqueeze", "x three", "u"), node("Tile", "u t", "v"), node("Reshape", "v s", "w"),
+         node("Unsqueeze", "w four", "p"), node("Expand", "p e", "q"), node("Reshape", "q z")],
+        {"three": ints(3), "t": ints(1, 1, 1, 2, 1), "s": ints(1, 4, 18, 7), "four": ints(4),
+         "e": ints(1, 1, 1, 1, 3), "z": ints(0, 0, 0, -1)}, IMAGE, 13,
+    ),
     "blocks of pixels and back": (
         [node("DepthToSpace", "x", "a", blocksize=2), node("SpaceToDepth", "a", "b", blocksize=2),
          node("DepthToSpace", "b", blocksize=2, mode="CRD")], {}, IMAGE, 13,
