@@ -137,9 +137,12 @@ class GraphBuilder:
         """Add a node of operator `unsupported` and return its name."""
         name = self.node(UNSUPPORTED, (), {"reason": reason})
         self.nodes[-1] = FloatNode(
-            name=name, op=UNSUPPORTED, inputs=tuple(dict.fromkeys(inputs)),
-            attributes={"reason": reason}, kind=self._kind,
-        )  # fmt: skip
+            name=name,
+            op=UNSUPPORTED,
+            inputs=tuple(dict.fromkeys(inputs)),
+            attributes={"reason": reason},
+            kind=self._kind,
+        )
         return name
 
     def forget(self, count: int) -> None:
@@ -513,9 +516,12 @@ class GraphBuilder:
         view = self.image(view, spatial, channel)
         size = tuple(map(product, view.stored[:2]))
         high, wide = padding.output_size(
-            size, window, attributes["strides"], attributes.get("dilations", (1, 1)),
+            size,
+            window,
+            attributes["strides"],
+            attributes.get("dilations", (1, 1)),
             attributes["pads"],
-        )  # fmt: skip
+        )
         require(high > 0 and wide > 0, f"its window does not fit into an input of {view.sizes}")
         name = self.node(op, (view,), attributes, arrays)
         sizes = list(view.sizes)
@@ -554,10 +560,15 @@ class GraphBuilder:
         )
         attributes = {"strides": strides, "dilations": dilations, "groups": groups, "pads": pads}
         return self.windowed(
-            "conv", view, spatial, channel, window=(kernel.shape[0], kernel.shape[1]),
-            attributes=attributes, arrays={"kernel": kernel, "bias": bias},
+            "conv",
+            view,
+            spatial,
+            channel,
+            window=(kernel.shape[0], kernel.shape[1]),
+            attributes=attributes,
+            arrays={"kernel": kernel, "bias": bias},
             channels=kernel.shape[3],
-        )  # fmt: skip
+        )
 
     def dense(self, view: View, kernel: Array, bias: Array) -> View:
         """Return the product of the last axis with a matrix (IO).
@@ -624,19 +635,15 @@ class GraphBuilder:
         """
         self._require_content(view, axes)
         axes = sorted(set(axes))
-        left = tuple(
-            () if place in axes else axis for place, axis in enumerate(view.axes)
-        )  # fmt: skip
+        left = tuple(() if place in axes else axis for place, axis in enumerate(view.axes))
         kept = left if keep else tuple(a for place, a in enumerate(left) if place not in axes)
         if not self._merged(view, axes):
             return View(node=view.node, stored=view.stored, axes=kept)
         rest = self._merged(view, [p for p in view.content(self.batch) if p not in axes])
         gone = {factor for place in axes for factor in view.axes[place]}
         fits = (
-            len(view.stored) == 3
-            and set(flat(view.stored[:2])) == gone
-            and view.stored[2] == rest
-        )  # fmt: skip
+            len(view.stored) == 3 and set(flat(view.stored[:2])) == gone and view.stored[2] == rest
+        )
         if not fits:
             first = self._merged(view, axes[:1])
             second = self._merged(view, axes[1:])
@@ -654,9 +661,10 @@ class GraphBuilder:
         """
         rows = list(zip(begin, end, strides, view.sizes, strict=True))
         cut = [
-            place for place, (low, high, step, size) in enumerate(rows)
+            place
+            for place, (low, high, step, size) in enumerate(rows)
             if (low, high, step) != (0, size, 1)
-        ]  # fmt: skip
+        ]
         if not cut:
             return view
         self._require_content(view, cut)

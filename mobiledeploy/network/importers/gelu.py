@@ -141,9 +141,12 @@ def _gelu(
         if not np.ptp(behind) and line.offset == 0 and _close(scale * float(behind[0]), 1):
             last, scale = users[0], 1.0
     gelu = FloatNode(
-        name=last.name, op="gelu", inputs=(factor.source,),
-        attributes={"approximate": approximate}, kind=gate.kind,
-    )  # fmt: skip
+        name=last.name,
+        op="gelu",
+        inputs=(factor.source,),
+        attributes={"approximate": approximate},
+        kind=gate.kind,
+    )
     if _close(scale, 1):
         return {node.name: (), last.name: (gelu,)} if last is not node else {node.name: (gelu,)}
     return {}

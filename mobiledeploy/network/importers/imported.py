@@ -73,10 +73,8 @@ class Imported:
         """All nodes that the network needs and that are not supported."""
         needed = self.graph.needed()
         return tuple(
-            node
-            for node in self.graph.nodes
-            if node.op == UNSUPPORTED and node.name in needed
-        )  # fmt: skip
+            node for node in self.graph.nodes if node.op == UNSUPPORTED and node.name in needed
+        )
 
 
 MOST_LABELS: Final = 100_000

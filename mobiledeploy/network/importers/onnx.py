@@ -116,9 +116,7 @@ def read_model(
     classes = shapes[graph.output][-1] if shapes else 0
     notices = list(reader.notices)
     if labels and classes and len(labels) != classes:
-        notices.append(
-            Notice(kind="labels_do_not_fit", names=(str(len(labels)), str(classes)))
-        )  # fmt: skip
+        notices.append(Notice(kind="labels_do_not_fit", names=(str(len(labels)), str(classes))))
         labels = ()
     return Imported(
         graph=graph,
@@ -287,7 +285,7 @@ class _Reader:
             missing = [name for name in node.input if name and name not in values]
             results = self._results(
                 node, attributes, inputs, missing, values, prefix=prefix, depth=depth
-            )  # fmt: skip
+            )
             values.update(zip(node.output, results, strict=False))
 
     def _results(
@@ -449,8 +447,12 @@ class _Reader:
         return array
 
     def _constant_node(self, attributes: Mapping[str, Any]) -> Array:
-        for name, dtype in (("value_float", np.float32), ("value_floats", np.float32),
-                            ("value_int", np.int64), ("value_ints", np.int64)):  # fmt: skip
+        for name, dtype in (
+            ("value_float", np.float32),
+            ("value_floats", np.float32),
+            ("value_int", np.int64),
+            ("value_ints", np.int64),
+        ):
             if name in attributes:
                 return np.asarray(attributes[name], dtype)
         if "value" not in attributes:
@@ -554,7 +556,7 @@ def _fixed(
         stated = tuple(sizes[place] for place in spatial)
         differs = any(
             own and own != wanted for own, wanted in zip(stated, image_size, strict=True)
-        )  # fmt: skip
+        )
         if differs or min(image_size) < 1:
             raise RequestError(
                 f"the file is made for images of {stated[0]}x{stated[1]}, not of "

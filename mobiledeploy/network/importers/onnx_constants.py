@@ -26,9 +26,12 @@ class NotConstantError(Exception):
 
 
 def compute(
-    kind: str, attributes: Attributes, inputs: Sequence[Array | None], outputs: int,
+    kind: str,
+    attributes: Attributes,
+    inputs: Sequence[Array | None],
+    outputs: int,
     limit: StepLimit,
-) -> list[Array]:  # fmt: skip
+) -> list[Array]:
     """Return the outputs of an operator.
 
     Args:
@@ -175,9 +178,8 @@ def resolved(shape: Sequence[int], sizes: Sequence[int], *, allow_zero: bool) ->
         allow_zero: Whether 0 is a size of its own instead of the old one.
     """
     new = [
-        shape[place] if size == 0 and not allow_zero else size
-        for place, size in enumerate(sizes)
-    ]  # fmt: skip
+        shape[place] if size == 0 and not allow_zero else size for place, size in enumerate(sizes)
+    ]
     if new.count(-1) == 1:
         rest = -math.prod(new)
         if rest == 0 or math.prod(shape) % rest:
@@ -211,12 +213,8 @@ def _slice(attributes: Attributes, inputs: Sequence[Any], _: int, __: StepLimit)
     data = inputs[0]
     rows = ranges(data.shape, attributes, inputs)
     return np.asarray(
-        data[
-            tuple(
-                slice(low, None if high < 0 else high, step) for low, high, step in rows
-            )
-        ]
-    )  # fmt: skip
+        data[tuple(slice(low, None if high < 0 else high, step) for low, high, step in rows)]
+    )
 
 
 def split_sizes(

@@ -232,9 +232,11 @@ def _pool_window(call: Call) -> tuple[Pair, Pair, Pads, Pads]:
     if call.get("ceil_mode", 0) and call.get("auto_pad", "NOTSET") in {"NOTSET", ""}:
         high, wide = (*call.view().sizes[2:], 1)[:2]
         more = (
-            0, _more(high, window[0], strides[0], pads[0], pads[1]),
-            0, _more(wide, window[1], strides[1], pads[2], pads[3]),
-        )  # fmt: skip
+            0,
+            _more(high, window[0], strides[0], pads[0], pads[1]),
+            0,
+            _more(wide, window[1], strides[1], pads[2], pads[3]),
+        )
     return window, strides, pads, more
 
 
@@ -261,12 +263,18 @@ def _average_pool(call: Call) -> View:
         view = call.build.padded(view, (0, 0, *begins), (0, 0, *ends), 0.0)
         pads, counted = (0, 0, 0, 0), False
     return call.build.windowed(
-        "average_pool", view, spatial, 1, window=window,
+        "average_pool",
+        view,
+        spatial,
+        1,
+        window=window,
         attributes={
-            "window": window, "strides": strides, "pads": _sum_of_pads(pads, more),
+            "window": window,
+            "strides": strides,
+            "pads": _sum_of_pads(pads, more),
             "count_pads": counted,
         },
-    )  # fmt: skip
+    )
 
 
 def _global(op: str) -> Callable[[Call], View]:
@@ -307,10 +315,11 @@ def _gemm(call: Call) -> View:
         row = np.zeros(kernel.shape[1])
     else:
         require(
-            bias.ndim <= 2 and (bias.ndim < 2 or bias.shape[0] == 1)
+            bias.ndim <= 2
+            and (bias.ndim < 2 or bias.shape[0] == 1)
             and bias.size in {1, kernel.shape[1]},
             f"its bias has the shape {bias.shape}",
-        )  # fmt: skip
+        )
         row = np.broadcast_to(bias.reshape(-1) * beta, kernel.shape[1])
     return call.build.dense(view, kernel, row)
 

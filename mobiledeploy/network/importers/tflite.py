@@ -98,9 +98,7 @@ def read_model(
     described = metadata.classifier(model.data)
     labels, notices = described.labels[:MOST_LABELS], list(reader.notices())
     if labels and classes and len(labels) != classes:
-        notices.append(
-            Notice(kind="labels_do_not_fit", names=(str(len(labels)), str(classes)))
-        )  # fmt: skip
+        notices.append(Notice(kind="labels_do_not_fit", names=(str(len(labels)), str(classes))))
         labels = ()
     return dataclasses.replace(
         imported,
@@ -234,9 +232,12 @@ class _Reader:
         if any(self._model.tensors[index].grid is not None for index in operator.outputs):
             raise UnsupportedError("the file is quantised already: its activations are integers")
         call = Call(
-            build=self.build, options=operator.attributes, inputs=known, outputs=count,
+            build=self.build,
+            options=operator.attributes,
+            inputs=known,
+            outputs=count,
             shape=first.fixed_shape,
-        )  # fmt: skip
+        )
         result = OPERATORS[kind](call)
         return result if isinstance(result, list) else [result]
 

@@ -279,9 +279,7 @@ def _log_softmax(call: Call) -> View:
 
 def _power(call: Call) -> View:
     view, exponent = call.view(), call.constant(1, "exponent")
-    require(
-        exponent.size == 1 and float(exponent.reshape(-1)[0]) == 2, "its exponent is not 2"
-    )  # fmt: skip
+    require(exponent.size == 1 and float(exponent.reshape(-1)[0]) == 2, "its exponent is not 2")
     return call.build.binary("mul", view, view)
 
 

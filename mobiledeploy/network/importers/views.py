@@ -98,9 +98,7 @@ class View:
                 elif factor.size % size == 0:
                     piece, rest = Factor(size), Factor(factor.size // size)
                     whole = next((whole for whole, of in parts.items() if factor in of), factor)
-                    parts[whole] = [
-                        *(p for p in parts[whole] if p is not factor), piece, rest
-                    ]  # fmt: skip
+                    parts[whole] = [*(p for p in parts[whole] if p is not factor), piece, rest]
                     left.append(rest)
                 else:
                     return None

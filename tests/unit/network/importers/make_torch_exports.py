@@ -15,8 +15,16 @@ from typing import Any
 
 import torch
 from torch import nn
-from torchvision.models import densenet, efficientnet, mobilenetv2, mobilenetv3, regnet
-from torchvision.models import resnet, shufflenetv2, squeezenet
+from torchvision.models import (
+    densenet,
+    efficientnet,
+    mobilenetv2,
+    mobilenetv3,
+    regnet,
+    resnet,
+    shufflenetv2,
+    squeezenet,
+)
 from torchvision.models.googlenet import BasicConv2d, Inception
 
 FOLDER = pathlib.Path(__file__).parent / "exports"
@@ -56,9 +64,10 @@ def mobilenet_v2() -> nn.Module:
 def mobilenet_v3() -> nn.Module:
     row = functools.partial(mobilenetv3.InvertedResidualConfig, width_mult=0.5)
     rows = [
-        row(16, 3, 16, 16, True, "RE", 2, 1), row(16, 5, 24, 16, True, "HS", 1, 1),
+        row(16, 3, 16, 16, True, "RE", 2, 1),
+        row(16, 5, 24, 16, True, "HS", 1, 1),
         row(16, 5, 24, 24, False, "HS", 2, 2),
-    ]  # fmt: skip
+    ]
     return mobilenetv3.MobileNetV3(rows, last_channel=24, num_classes=CLASSES)
 
 
@@ -75,24 +84,34 @@ def resnet18() -> nn.Module:
         return nn.Sequential(nn.Conv2d(8, 12, 1, 2, bias=False), nn.BatchNorm2d(12))
 
     return nn.Sequential(
-        nn.Conv2d(3, 8, 7, 2, 3, bias=False), nn.BatchNorm2d(8), nn.ReLU(),
-        nn.MaxPool2d(3, 2, 1), resnet.BasicBlock(8, 8),
-        resnet.BasicBlock(8, 12, 2, downsample=half()), *head(12),
-    )  # fmt: skip
+        nn.Conv2d(3, 8, 7, 2, 3, bias=False),
+        nn.BatchNorm2d(8),
+        nn.ReLU(),
+        nn.MaxPool2d(3, 2, 1),
+        resnet.BasicBlock(8, 8),
+        resnet.BasicBlock(8, 12, 2, downsample=half()),
+        *head(12),
+    )
 
 
 def shufflenet_v2() -> nn.Module:
-    model = shufflenetv2.ShuffleNetV2([2, 2, 1], [8, 16, 24, 32, 24], num_classes=CLASSES)
-    return model
+    return shufflenetv2.ShuffleNetV2([2, 2, 1], [8, 16, 24, 32, 24], num_classes=CLASSES)
 
 
 def squeezenet1_1() -> nn.Module:
     return nn.Sequential(
-        nn.Conv2d(3, 8, 3, 2), nn.ReLU(), nn.MaxPool2d(3, 2, ceil_mode=True),
-        squeezenet.Fire(8, 4, 8, 8), nn.MaxPool2d(3, 2, ceil_mode=True),
-        squeezenet.Fire(16, 4, 8, 8), nn.Dropout(), nn.Conv2d(16, CLASSES, 1), nn.ReLU(),
-        nn.AdaptiveAvgPool2d(1), nn.Flatten(),
-    )  # fmt: skip
+        nn.Conv2d(3, 8, 3, 2),
+        nn.ReLU(),
+        nn.MaxPool2d(3, 2, ceil_mode=True),
+        squeezenet.Fire(8, 4, 8, 8),
+        nn.MaxPool2d(3, 2, ceil_mode=True),
+        squeezenet.Fire(16, 4, 8, 8),
+        nn.Dropout(),
+        nn.Conv2d(16, CLASSES, 1),
+        nn.ReLU(),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+    )
 
 
 def densenet121() -> nn.Module:
@@ -102,37 +121,45 @@ def densenet121() -> nn.Module:
 def googlenet_block() -> nn.Module:
     return nn.Sequential(
         BasicConv2d(3, 8, kernel_size=3, stride=2, padding=1),
-        nn.MaxPool2d(3, 2, ceil_mode=True), Inception(8, 4, 4, 8, 4, 4, 4),
-        nn.AvgPool2d(3, 2, 1, ceil_mode=True), nn.AvgPool2d(3, 1, 1, count_include_pad=False),
+        nn.MaxPool2d(3, 2, ceil_mode=True),
+        Inception(8, 4, 4, 8, 4, 4, 4),
+        nn.AvgPool2d(3, 2, 1, ceil_mode=True),
+        nn.AvgPool2d(3, 1, 1, count_include_pad=False),
         *head(20),
-    )  # fmt: skip
+    )
 
 
 def regnet_y() -> nn.Module:
     norm = functools.partial(nn.BatchNorm2d, eps=1e-5)
     block = regnet.ResBottleneckBlock
     return nn.Sequential(
-        nn.Conv2d(3, 8, 3, 2, 1), nn.ReLU(),
-        block(8, 16, 2, norm, nn.ReLU, group_width=8, se_ratio=0.25), *head(16),
-    )  # fmt: skip
+        nn.Conv2d(3, 8, 3, 2, 1),
+        nn.ReLU(),
+        block(8, 16, 2, norm, nn.ReLU, group_width=8, se_ratio=0.25),
+        *head(16),
+    )
 
 
-class Vgg(nn.Module):
+class Vgg(nn.Module):  # type: ignore[misc]
     """A flattened image in front of a matrix, behind pads that differ at each side."""
 
     def __init__(self) -> None:
         super().__init__()
         self.features = nn.Sequential(
-            nn.ZeroPad2d((0, 1, 2, 1)), nn.Conv2d(3, 6, 3, 2), nn.LeakyReLU(0.1),
-            nn.MaxPool2d(2), nn.Conv2d(6, 8, 3, padding=1, dilation=2, groups=2), nn.PReLU(8),
-        )  # fmt: skip
+            nn.ZeroPad2d((0, 1, 2, 1)),
+            nn.Conv2d(3, 6, 3, 2),
+            nn.LeakyReLU(0.1),
+            nn.MaxPool2d(2),
+            nn.Conv2d(6, 8, 3, padding=1, dilation=2, groups=2),
+            nn.PReLU(8),
+        )
         self.classifier = nn.Sequential(nn.LazyLinear(12), nn.ELU(), nn.Linear(12, CLASSES))
 
     def forward(self, x: Any) -> Any:
         return self.classifier(torch.flatten(self.features(x), 1))
 
 
-class Odd(nn.Module):
+class Odd(nn.Module):  # type: ignore[misc]
     """Activations as arithmetic, a gate of space, pixels as channels, two softmaxes."""
 
     def __init__(self) -> None:
@@ -157,13 +184,20 @@ class Odd(nn.Module):
 
 
 MODELS = {
-    "densenet121": (densenet121, 64, 13), "efficientnet_b0": (efficientnet_b0, 32, 15),
-    "googlenet": (googlenet_block, 41, 14), "mobilenet_v2": (mobilenet_v2, 33, 11),
-    "mobilenet_v3": (mobilenet_v3, 32, 16), "mobilenet_v3_opset9": (mobilenet_v3, 32, 9),
-    "odd": (Odd, 16, 16), "regnet_y": (regnet_y, 32, 12), "resnet18": (resnet18, 45, 10),
-    "shufflenet_v2": (shufflenet_v2, 64, 9), "shufflenet_v2_opset16": (shufflenet_v2, 64, 16),
-    "squeezenet1_1": (squeezenet1_1, 39, 13), "vgg": (Vgg, 17, 13),
-}  # fmt: skip
+    "densenet121": (densenet121, 64, 13),
+    "efficientnet_b0": (efficientnet_b0, 32, 15),
+    "googlenet": (googlenet_block, 41, 14),
+    "mobilenet_v2": (mobilenet_v2, 33, 11),
+    "mobilenet_v3": (mobilenet_v3, 32, 16),
+    "mobilenet_v3_opset9": (mobilenet_v3, 32, 9),
+    "odd": (Odd, 16, 16),
+    "regnet_y": (regnet_y, 32, 12),
+    "resnet18": (resnet18, 45, 10),
+    "shufflenet_v2": (shufflenet_v2, 64, 9),
+    "shufflenet_v2_opset16": (shufflenet_v2, 64, 16),
+    "squeezenet1_1": (squeezenet1_1, 39, 13),
+    "vgg": (Vgg, 17, 13),
+}
 UNFUSED = {"mobilenet_v3", "shufflenet_v2_opset16", "regnet_y"}
 """Exported with batch normalisation as operators of its own, as new exporters do."""
 FREE = {"mobilenet_v2", "efficientnet_b0", "densenet121"}
@@ -182,11 +216,15 @@ def export(name: str) -> None:
     axes = {0: "batch", **({2: "height", 3: "width"} if name == "mobilenet_v2" else {})}
     try:
         torch.onnx.export(
-            model, torch.randn(1, 3, size, size), str(FOLDER / f"{name}.onnx"),
-            opset_version=opset, input_names=["image"], output_names=["classes"],
+            model,
+            torch.randn(1, 3, size, size),
+            str(FOLDER / f"{name}.onnx"),
+            opset_version=opset,
+            input_names=["image"],
+            output_names=["classes"],
             dynamic_axes={"image": axes, "classes": {0: "batch"}} if name in FREE else None,
             do_constant_folding=name not in UNFUSED,
-        )  # fmt: skip
+        )
     finally:
         torch._C._jit_pass_onnx_eval_peephole = keep
 

@@ -27,6 +27,10 @@ def weights(*shape: int) -> Array:
     return RNG.normal(0, 0.5, shape).astype(np.float32)
 
 
+def number(value: float) -> Array:
+    return np.array(value, np.float32)
+
+
 def graph_file(
     path: Path,
     nodes: Sequence[Any],
@@ -56,9 +60,7 @@ def graph_file(
 def runtime_output(path: Path, x: Array) -> Array:
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
-    session = onnxruntime.InferenceSession(
-        str(path), options, providers=["CPUExecutionProvider"]
-    )  # fmt: skip
+    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     (output,) = session.run(None, {session.get_inputs()[0].name: x})
     return np.asarray(output)
 
@@ -114,186 +116,416 @@ KERNEL = {"w": weights(6, 4, 3, 3), "b": weights(6)}
 
 CASES: dict[str, tuple[Sequence[Any], dict[str, Array], Sequence[int], int]] = {
     "conv with pads of its own at each side": (
-        [node("Conv", "x w", pads=[0, 1, 2, 1], strides=[2, 1])], {"w": weights(6, 4, 3, 2)}, IMAGE, 11,
+        [node("Conv", "x w", pads=[0, 1, 2, 1], strides=[2, 1])],
+        {"w": weights(6, 4, 3, 2)},
+        IMAGE,
+        11,
     ),
     "conv SAME_UPPER": (
-        [node("Conv", "x w", auto_pad="SAME_UPPER", strides=[2, 2])], {"w": weights(6, 4, 2, 4)}, IMAGE, 11,
+        [node("Conv", "x w", auto_pad="SAME_UPPER", strides=[2, 2])],
+        {"w": weights(6, 4, 2, 4)},
+        IMAGE,
+        11,
     ),
     "conv SAME_LOWER": (
-        [node("Conv", "x w", auto_pad="SAME_LOWER", strides=[2, 2])], {"w": weights(6, 4, 2, 4)}, IMAGE, 11,
+        [node("Conv", "x w", auto_pad="SAME_LOWER", strides=[2, 2])],
+        {"w": weights(6, 4, 2, 4)},
+        IMAGE,
+        11,
     ),
     "conv in groups, dilated": (
         [node("Conv", "x w b", group=2, dilations=[2, 1])],
-        {"w": weights(6, 2, 3, 3), "b": weights(6)}, IMAGE, 11,
+        {"w": weights(6, 2, 3, 3), "b": weights(6)},
+        IMAGE,
+        11,
     ),
     "conv of a sequence": (
-        [node("Conv", "x w b", "c", pads=[2, 0], strides=[2]), node("MaxPool", "c", "m", kernel_shape=[2]),
-         node("GlobalAveragePool", "m", "g"), node("Flatten", "g")],
-        {"w": weights(6, 4, 3), "b": weights(6)}, (1, 4, 20), 13,
+        [
+            node("Conv", "x w b", "c", pads=[2, 0], strides=[2]),
+            node("MaxPool", "c", "m", kernel_shape=[2]),
+            node("GlobalAveragePool", "m", "g"),
+            node("Flatten", "g"),
+        ],
+        {"w": weights(6, 4, 3), "b": weights(6)},
+        (1, 4, 20),
+        13,
     ),
     "batch norm and PReLU": (
         [node("BatchNormalization", "x s o m v", "b", epsilon=1e-3), node("PRelu", "b p")],
-        {"s": weights(4), "o": weights(4), "m": weights(4), "v": np.abs(weights(4)),
-         "p": weights(4, 1, 1)}, IMAGE, 15,
+        {
+            "s": weights(4),
+            "o": weights(4),
+            "m": weights(4),
+            "v": np.abs(weights(4)),
+            "p": weights(4, 1, 1),
+        },
+        IMAGE,
+        15,
     ),
     "batch norm of a vector": (
         [node("BatchNormalization", "x s o m v")],
-        {"s": weights(5), "o": weights(5), "m": weights(5), "v": np.abs(weights(5))}, (1, 5), 15,
+        {"s": weights(5), "o": weights(5), "m": weights(5), "v": np.abs(weights(5))},
+        (1, 5),
+        15,
     ),
     "clip with attributes": ([node("Clip", "x", min=-0.5, max=0.75)], {}, IMAGE, 6),
     "clip with one input": (
         [node("Clip", "x  hi".replace("  ", " "), "t"), node("Clip", "t low")],
-        {"hi": np.float32(-0.2), "low": np.float32(-1)}, IMAGE, 13,
+        {"hi": number(-0.2), "low": number(-1)},
+        IMAGE,
+        13,
     ),
     "pools that round up": (
-        [node("MaxPool", "x", "m", kernel_shape=[3, 2], strides=[2, 3], pads=[1, 0, 0, 1], ceil_mode=1),
-         node("AveragePool", "m", kernel_shape=[2, 2], strides=[2, 2], ceil_mode=1)], {}, IMAGE, 12,
+        [
+            node(
+                "MaxPool",
+                "x",
+                "m",
+                kernel_shape=[3, 2],
+                strides=[2, 3],
+                pads=[1, 0, 0, 1],
+                ceil_mode=1,
+            ),
+            node("AveragePool", "m", kernel_shape=[2, 2], strides=[2, 2], ceil_mode=1),
+        ],
+        {},
+        IMAGE,
+        12,
     ),
     "pools that count pads": (
-        [node("AveragePool", "x", kernel_shape=[3, 3], strides=[2, 2], pads=[1, 1, 1, 0],
-              count_include_pad=1)], {}, IMAGE, 12,
+        [
+            node(
+                "AveragePool",
+                "x",
+                kernel_shape=[3, 3],
+                strides=[2, 2],
+                pads=[1, 1, 1, 0],
+                count_include_pad=1,
+            )
+        ],
+        {},
+        IMAGE,
+        12,
     ),
     "pools that do not count pads": (
         [node("AveragePool", "x", kernel_shape=[3, 3], strides=[1, 2], auto_pad="SAME_UPPER")],
-        {}, IMAGE, 12,
+        {},
+        IMAGE,
+        12,
     ),
     "flattened image before a Gemm": (
         [CONV, node("Flatten", "c", "f"), node("Gemm", "f g h", transB=1, alpha=0.5, beta=2.0)],
-        {**KERNEL, "g": weights(5, 378), "h": weights(5)}, IMAGE, 13,
+        {**KERNEL, "g": weights(5, 378), "h": weights(5)},
+        IMAGE,
+        13,
     ),
     "flattened image before MatMul and Add": (
         [CONV, node("Reshape", "c s", "f"), node("MatMul", "f g", "m"), node("Add", "m h")],
-        {**KERNEL, "s": ints(1, -1), "g": weights(378, 5), "h": weights(5)}, IMAGE, 13,
+        {**KERNEL, "s": ints(1, -1), "g": weights(378, 5), "h": weights(5)},
+        IMAGE,
+        13,
     ),
     "flattened image as the output": ([CONV, node("Flatten", "c")], KERNEL, IMAGE, 13),
     "Gemm with a bias that is one number": (
-        [node("Gemm", "x g h")], {"g": weights(5, 3), "h": weights(1)}, (1, 5), 13,
+        [node("Gemm", "x g h")],
+        {"g": weights(5, 3), "h": weights(1)},
+        (1, 5),
+        13,
     ),
     "channel shuffle": (
-        [CONV, node("Reshape", "c s", "r"), node("Transpose", "r", "t", perm=[0, 2, 1, 3, 4]),
-         node("Reshape", "t u", "z"), node("Conv", "z k")],
-        {**KERNEL, "s": ints(1, 2, 3, 9, 7), "u": ints(1, 6, 9, 7), "k": weights(3, 6, 2, 2)}, IMAGE, 13,
+        [
+            CONV,
+            node("Reshape", "c s", "r"),
+            node("Transpose", "r", "t", perm=[0, 2, 1, 3, 4]),
+            node("Reshape", "t u", "z"),
+            node("Conv", "z k"),
+        ],
+        {**KERNEL, "s": ints(1, 2, 3, 9, 7), "u": ints(1, 6, 9, 7), "k": weights(3, 6, 2, 2)},
+        IMAGE,
+        13,
     ),
     "reshape that no axis divides": (
         [CONV, node("Reshape", "c s", "r"), node("Reshape", "r u", "z"), node("MatMul", "z g")],
-        {**KERNEL, "s": ints(1, 42, 9), "u": ints(1, -1), "g": weights(378, 3)}, IMAGE, 13,
+        {**KERNEL, "s": ints(1, 42, 9), "u": ints(1, -1), "g": weights(378, 3)},
+        IMAGE,
+        13,
     ),
     "split, sum and concatenation": (
-        [node("Split", "x", "a b", axis=1, num_outputs=2), node("Sum", "a b a", "s"),
-         node("Concat", "s a b", axis=1)], {}, IMAGE, 18,
+        [
+            node("Split", "x", "a b", axis=1, num_outputs=2),
+            node("Sum", "a b a", "s"),
+            node("Concat", "s a b", axis=1),
+        ],
+        {},
+        IMAGE,
+        18,
     ),
     "concatenation of rows": (
         [CONV, node("Concat", "c c", "d", axis=2), node("Conv", "d k")],
-        {**KERNEL, "k": weights(3, 6, 2, 2)}, IMAGE, 13,
+        {**KERNEL, "k": weights(3, 6, 2, 2)},
+        IMAGE,
+        13,
     ),
     "slices with steps and from the end": (
         [node("Slice", "x b e a s")],
-        {"b": ints(-1, 1), "e": ints(-5, 8), "a": ints(1, 2), "s": ints(-1, 3)}, IMAGE, 13,
+        {"b": ints(-1, 1), "e": ints(-5, 8), "a": ints(1, 2), "s": ints(-1, 3)},
+        IMAGE,
+        13,
     ),
     "slice with attributes": (
-        [node("Slice", "x", axes=[1, 3], starts=[1, -6], ends=[3, 1000])], {}, IMAGE, 9,
+        [node("Slice", "x", axes=[1, 3], starts=[1, -6], ends=[3, 1000])],
+        {},
+        IMAGE,
+        9,
     ),
     "gathered channels": ([node("Gather", "x i", axis=1)], {"i": ints(2, 0, 1)}, IMAGE, 13),
     "a gathered pixel": (
         [node("Gather", "x i", "p", axis=2), node("ReduceMean", "p", axes=[2], keepdims=0)],
-        {"i": np.array(3, np.int64)}, IMAGE, 13,
+        {"i": np.array(3, np.int64)},
+        IMAGE,
+        13,
     ),
     "means over one axis after the other": (
-        [CONV, node("ReduceMean", "c", "m", axes=[3], keepdims=1),
-         node("ReduceMean", "m", "n", axes=[2], keepdims=0), node("ReduceSum", "n a", keepdims=1)],
-        {**KERNEL, "a": ints(1)}, IMAGE, 13,
+        [
+            CONV,
+            node("ReduceMean", "c", "m", axes=[3], keepdims=1),
+            node("ReduceMean", "m", "n", axes=[2], keepdims=0),
+            node("ReduceSum", "n a", keepdims=1),
+        ],
+        {**KERNEL, "a": ints(1)},
+        IMAGE,
+        13,
     ),
     "maximum over space, squeezed": (
-        [CONV, node("ReduceMax", "c", "m", axes=[-1, -2]), node("Squeeze", "m a", "q"),
-         node("Unsqueeze", "q u")], {**KERNEL, "a": ints(2, 3), "u": ints(1)}, IMAGE, 13,
+        [
+            CONV,
+            node("ReduceMax", "c", "m", axes=[-1, -2]),
+            node("Squeeze", "m a", "q"),
+            node("Unsqueeze", "q u"),
+        ],
+        {**KERNEL, "a": ints(2, 3), "u": ints(1)},
+        IMAGE,
+        13,
     ),
     "a gate of channels and one of space": (
-        [CONV, node("GlobalAveragePool", "c", "g"), node("Sigmoid", "g", "s"), node("Mul", "c s", "d"),
-         node("ReduceMean", "d", "n", axes=[1]), node("Mul", "n d")], KERNEL, IMAGE, 13,
+        [
+            CONV,
+            node("GlobalAveragePool", "c", "g"),
+            node("Sigmoid", "g", "s"),
+            node("Mul", "c s", "d"),
+            node("ReduceMean", "d", "n", axes=[1]),
+            node("Mul", "n d"),
+        ],
+        KERNEL,
+        IMAGE,
+        13,
     ),
     "constants of several shapes": (
-        [node("Add", "x row", "a"), node("Mul", "a map", "m"), node("Sub", "one m", "s"),
-         node("Div", "s per", "d"), node("Max", "d low", "e"), node("Min", "per e")],
-        {"row": weights(7), "map": weights(1, 4, 9, 1), "one": weights(1), "per": weights(4, 1, 1) + 2,
-         "low": np.float32(-0.5)}, IMAGE, 13,
+        [
+            node("Add", "x row", "a"),
+            node("Mul", "a map", "m"),
+            node("Sub", "one m", "s"),
+            node("Div", "s per", "d"),
+            node("Max", "d low", "e"),
+            node("Min", "per e"),
+        ],
+        {
+            "row": weights(7),
+            "map": weights(1, 4, 9, 1),
+            "one": weights(1),
+            "per": weights(4, 1, 1) + 2,
+            "low": number(-0.5),
+        },
+        IMAGE,
+        13,
     ),
     "softmax before opset 13": (
-        [node("GlobalAveragePool", "x", "g"), node("Softmax", "g")], {}, IMAGE, 11,
+        [node("GlobalAveragePool", "x", "g"), node("Softmax", "g")],
+        {},
+        IMAGE,
+        11,
     ),
     "softmax of channels": ([node("Softmax", "x", axis=1)], {}, IMAGE, 13),
     "log softmax": ([node("LogSoftmax", "x", axis=-1)], {}, (1, 6), 13),
     "hard swish in four operators": (
-        [node("Add", "x three", "a"), node("Clip", "a lo hi", "k"), node("Div", "k hi", "d"),
-         node("Mul", "x d")],
-        {"three": np.float32(3), "lo": np.float32(0), "hi": np.float32(6)}, IMAGE, 13,
+        [
+            node("Add", "x three", "a"),
+            node("Clip", "a lo hi", "k"),
+            node("Div", "k hi", "d"),
+            node("Mul", "x d"),
+        ],
+        {"three": number(3), "lo": number(0), "hi": number(6)},
+        IMAGE,
+        13,
     ),
     "hard sigmoid and hard swish": (
-        [node("HardSigmoid", "x", "s", alpha=0.3), node("HardSwish", "s")], {}, IMAGE, 14,
+        [node("HardSigmoid", "x", "s", alpha=0.3), node("HardSwish", "s")],
+        {},
+        IMAGE,
+        14,
     ),
     "GELU by erf, halved first": (
-        [node("Mul", "x half", "h"), node("Mul", "x root", "r"), node("Erf", "r", "e"),
-         node("Add", "e one", "p"), node("Mul", "h p")],
-        {"half": np.float32(0.5), "root": np.float32(0.70710677), "one": np.float32(1)}, IMAGE, 13,
+        [
+            node("Mul", "x half", "h"),
+            node("Mul", "x root", "r"),
+            node("Erf", "r", "e"),
+            node("Add", "e one", "p"),
+            node("Mul", "h p"),
+        ],
+        {"half": number(0.5), "root": number(0.70710677), "one": number(1)},
+        IMAGE,
+        13,
     ),
     "GELU by tanh": (
-        [node("Pow", "x three", "c"), node("Mul", "c k", "kc"), node("Add", "x kc", "s"),
-         node("Mul", "s t", "i"), node("Tanh", "i", "h"), node("Add", "h one", "p"),
-         node("Mul", "x p", "q"), node("Mul", "q half")],
-        {"three": np.float32(3), "k": np.float32(0.044715), "t": np.float32(0.7978845608),
-         "one": np.float32(1), "half": np.float32(0.5)}, IMAGE, 13,
+        [
+            node("Pow", "x three", "c"),
+            node("Mul", "c k", "kc"),
+            node("Add", "x kc", "s"),
+            node("Mul", "s t", "i"),
+            node("Tanh", "i", "h"),
+            node("Add", "h one", "p"),
+            node("Mul", "x p", "q"),
+            node("Mul", "q half"),
+        ],
+        {
+            "three": number(3),
+            "k": number(0.044715),
+            "t": number(0.7978845608),
+            "one": number(1),
+            "half": number(0.5),
+        },
+        IMAGE,
+        13,
     ),
     "other activations": (
-        [node("LeakyRelu", "x", "a"), node("Elu", "a", "b", alpha=0.5), node("Selu", "b", "c"),
-         node("Celu", "c", "d", alpha=0.5), node("Softplus", "d", "e"), node("Exp", "e", "f"),
-         node("Neg", "f", "g"), node("Tanh", "g")], {}, IMAGE, 13,
+        [
+            node("LeakyRelu", "x", "a"),
+            node("Elu", "a", "b", alpha=0.5),
+            node("Selu", "b", "c"),
+            node("Celu", "c", "d", alpha=0.5),
+            node("Softplus", "d", "e"),
+            node("Exp", "e", "f"),
+            node("Neg", "f", "g"),
+            node("Tanh", "g"),
+        ],
+        {},
+        IMAGE,
+        13,
     ),
     "Mish": ([node("Mish", "x")], {}, IMAGE, 18),
     "Gelu": ([node("Gelu", "x", "g", approximate="tanh"), node("Gelu", "g")], {}, IMAGE, 20),
     "nearest pixels": (
         [node("Resize", "x  s".replace("  ", " ").replace("x s", "x none s"), mode="nearest")],
-        {"none": np.zeros(0, np.float32), "s": np.array([1, 1, 2, 3], np.float32)}, IMAGE, 13,
+        {"none": np.zeros(0, np.float32), "s": np.array([1, 1, 2, 3], np.float32)},
+        IMAGE,
+        13,
     ),
     "nearest pixels of an old operator": (
-        [node("Upsample", "x s", mode="nearest")], {"s": np.array([1, 1, 2, 2], np.float32)}, IMAGE, 9,
+        [node("Upsample", "x s", mode="nearest")],
+        {"s": np.array([1, 1, 2, 2], np.float32)},
+        IMAGE,
+        9,
     ),
     "pads of space and of channels": (
         [node("Pad", "x p v", "a"), node("Pad", "a q")],
-        {"p": ints(0, 0, 1, 2, 0, 0, 0, 3), "v": np.float32(-1.5), "q": ints(0, 2, 0, 0, 0, 1, 0, 0)},
-        IMAGE, 13,
+        {
+            "p": ints(0, 0, 1, 2, 0, 0, 0, 3),
+            "v": number(-1.5),
+            "q": ints(0, 2, 0, 0, 0, 1, 0, 0),
+        },
+        IMAGE,
+        13,
     ),
     "repeated rows and columns": (
-        [node("Unsqueeze", "x three", "u"), node("Tile", "u t", "v"), node("Reshape", "v s", "w"),
-         node("Unsqueeze", "w four", "p"), node("Expand", "p e", "q"), node("Reshape", "q z")],
-        {"three": ints(3), "t": ints(1, 1, 1, 2, 1), "s": ints(1, 4, 18, 7), "four": ints(4),
-         "e": ints(1, 1, 1, 1, 3), "z": ints(0, 0, 0, -1)}, IMAGE, 13,
+        [
+            node("Unsqueeze", "x three", "u"),
+            node("Tile", "u t", "v"),
+            node("Reshape", "v s", "w"),
+            node("Unsqueeze", "w four", "p"),
+            node("Expand", "p e", "q"),
+            node("Reshape", "q z"),
+        ],
+        {
+            "three": ints(3),
+            "t": ints(1, 1, 1, 2, 1),
+            "s": ints(1, 4, 18, 7),
+            "four": ints(4),
+            "e": ints(1, 1, 1, 1, 3),
+            "z": ints(0, 0, 0, -1),
+        },
+        IMAGE,
+        13,
     ),
     "blocks of pixels and back": (
-        [node("DepthToSpace", "x", "a", blocksize=2), node("SpaceToDepth", "a", "b", blocksize=2),
-         node("DepthToSpace", "b", blocksize=2, mode="CRD")], {}, IMAGE, 13,
+        [
+            node("DepthToSpace", "x", "a", blocksize=2),
+            node("SpaceToDepth", "a", "b", blocksize=2),
+            node("DepthToSpace", "b", blocksize=2, mode="CRD"),
+        ],
+        {},
+        IMAGE,
+        13,
     ),
     "shape arithmetic": (
-        [CONV, node("Shape", "c", "s"), node("Gather", "s zero", "n"), node("Unsqueeze", "n axis", "u"),
-         node("Concat", "u rest", "t", axis=0), node("Reshape", "c t", "f"), node("MatMul", "f g")],
-        {**KERNEL, "zero": np.array(0, np.int64), "axis": ints(0), "rest": ints(-1),
-         "g": weights(378, 3)}, IMAGE, 13,
+        [
+            CONV,
+            node("Shape", "c", "s"),
+            node("Gather", "s zero", "n"),
+            node("Unsqueeze", "n axis", "u"),
+            node("Concat", "u rest", "t", axis=0),
+            node("Reshape", "c t", "f"),
+            node("MatMul", "f g"),
+        ],
+        {
+            **KERNEL,
+            "zero": np.array(0, np.int64),
+            "axis": ints(0),
+            "rest": ints(-1),
+            "g": weights(378, 3),
+        },
+        IMAGE,
+        13,
     ),
     "constants of nodes": (
-        [helper.make_node("Constant", [], ["k"], value_float=0.5),
-         helper.make_node("ConstantOfShape", ["l"], ["z"],
-                          value=numpy_helper.from_array(np.array([2], np.float32))),
-         node("Mul", "x k", "m"), node("Add", "m z")], {"l": ints(1, 1, 1, 7)}, IMAGE, 13,
+        [
+            helper.make_node("Constant", [], ["k"], value_float=0.5),
+            helper.make_node(
+                "ConstantOfShape",
+                ["l"],
+                ["z"],
+                value=numpy_helper.from_array(np.array([2], np.float32)),
+            ),
+            node("Mul", "x k", "m"),
+            node("Add", "m z"),
+        ],
+        {"l": ints(1, 1, 1, 7)},
+        IMAGE,
+        13,
     ),
     "what does nothing": (
-        [node("Identity", "x", "a"), node("Dropout", "a", "b"), node("Cast", "b", "c", to=1),
-         node("Expand", "c e", "d"), node("Tile", "d t", "r"), node("Relu", "r")],
-        {"e": ints(1, 1), "t": ints(1, 1, 1, 1)}, IMAGE, 13,
+        [
+            node("Identity", "x", "a"),
+            node("Dropout", "a", "b"),
+            node("Cast", "b", "c", to=1),
+            node("Expand", "c e", "d"),
+            node("Tile", "d t", "r"),
+            node("Relu", "r"),
+        ],
+        {"e": ints(1, 1), "t": ints(1, 1, 1, 1)},
+        IMAGE,
+        13,
     ),
     "weights as codes with scales": (
         [node("DequantizeLinear", "q s z", "w", axis=0), node("Conv", "x w")],
-        {"q": RNG.integers(-99, 99, (6, 4, 3, 3)).astype(np.int8), "s": np.abs(weights(6)),
-         "z": np.zeros(6, np.int8)}, IMAGE, 13,
+        {
+            "q": RNG.integers(-99, 99, (6, 4, 3, 3)).astype(np.int8),
+            "s": np.abs(weights(6)),
+            "z": np.zeros(6, np.int8),
+        },
+        IMAGE,
+        13,
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -304,14 +536,23 @@ def test_operators_compute_what_onnx_runtime_computes(case: str, tmp_path: Path)
 
 def test_transpositions_of_exporters_from_nhwc_cancel(tmp_path: Path) -> None:
     nodes = [
-        node("Transpose", "x", "n", perm=[0, 3, 1, 2]), node("Conv", "n w b", "c", pads=[1, 1, 1, 1]),
-        node("Transpose", "c", "t", perm=[0, 2, 3, 1]), node("Mul", "t per", "m"),
-        node("Transpose", "m", "o", perm=[0, 3, 1, 2]), node("Conv", "o k", "d"),
-        node("Transpose", "d", "e", perm=[0, 2, 3, 1]), node("Reshape", "e s", "f"), node("MatMul", "f g"),
-    ]  # fmt: skip
+        node("Transpose", "x", "n", perm=[0, 3, 1, 2]),
+        node("Conv", "n w b", "c", pads=[1, 1, 1, 1]),
+        node("Transpose", "c", "t", perm=[0, 2, 3, 1]),
+        node("Mul", "t per", "m"),
+        node("Transpose", "m", "o", perm=[0, 3, 1, 2]),
+        node("Conv", "o k", "d"),
+        node("Transpose", "d", "e", perm=[0, 2, 3, 1]),
+        node("Reshape", "e s", "f"),
+        node("MatMul", "f g"),
+    ]
     constants = {
-        **KERNEL, "per": weights(6), "k": weights(3, 6, 2, 2), "s": ints(-1, 144), "g": weights(144, 4)
-    }  # fmt: skip
+        **KERNEL,
+        "per": weights(6),
+        "k": weights(3, 6, 2, 2),
+        "s": ints(-1, 144),
+        "g": weights(144, 4),
+    }
     imported = assert_equal(graph_file(tmp_path / "m.onnx", nodes, constants, (1, 9, 7, 4)))
     assert imported.input_layout == "NHWC"
     kinds = [node.op for node in imported.graph.nodes]
@@ -367,7 +608,7 @@ def test_all_that_is_not_supported_is_named_at_once(tmp_path: Path) -> None:
 def test_what_is_not_supported_says_why(
     build: Callable[[], Any], kind: str, reason: str, tmp_path: Path
 ) -> None:
-    constants = {"w": weights(6, 4, 3, 3), "s": np.float32(1), "z": np.uint8(0)}
+    constants = {"w": weights(6, 4, 3, 3), "s": number(1), "z": np.array(0, np.uint8)}
     path = graph_file(tmp_path / "m.onnx", [build()], constants, IMAGE)
     (unsupported,) = importer.read(path).unsupported
     assert unsupported.kind == kind
@@ -408,9 +649,11 @@ def test_a_reshape_that_mixes_the_images_of_a_batch_is_not_supported(tmp_path: P
 
 def test_weights_in_float16_are_used_as_float32(tmp_path: Path) -> None:
     nodes = [
-        node("Cast", "x", "h", to=TensorProto.FLOAT16), node("Cast", "w", "v", to=1),
-        node("Cast", "h", "i", to=1), node("Conv", "i v"),
-    ]  # fmt: skip
+        node("Cast", "x", "h", to=TensorProto.FLOAT16),
+        node("Cast", "w", "v", to=1),
+        node("Cast", "h", "i", to=1),
+        node("Conv", "i v"),
+    ]
     constants = {"w": weights(6, 4, 3, 3).astype(np.float16)}
     path = graph_file(tmp_path / "m.onnx", nodes, constants, IMAGE)
     imported = importer.read(path)
@@ -454,19 +697,27 @@ def test_functions_of_the_file_and_branches_with_a_known_condition_are_followed(
     tmp_path: Path,
 ) -> None:
     function = helper.make_function(
-        "own", "Swish", ["a"], ["b"],
-        [node("Sigmoid", "a", "s"), node("Mul", "a s", "b")], [helper.make_opsetid("", 17)],
-    )  # fmt: skip
+        "own",
+        "Swish",
+        ["a"],
+        ["b"],
+        [node("Sigmoid", "a", "s"), node("Mul", "a s", "b")],
+        [helper.make_opsetid("", 17)],
+    )
 
     def branch(kind: str) -> Any:
         info = helper.make_tensor_value_info(f"{kind}_out", TensorProto.FLOAT, None)
         return helper.make_graph([node(kind, "h", f"{kind}_out")], kind, [], [info])
 
     nodes = [
-        helper.make_node("Swish", ["x"], ["h"], domain="own", name="act"), node("Shape", "x", "s"),
-        node("Gather", "s one", "n"), node("Equal", "n four", "q"),
-        helper.make_node("If", ["q"], ["y"], then_branch=branch("Relu"), else_branch=branch("Exp")),
-    ]  # fmt: skip
+        helper.make_node("Swish", ["x"], ["h"], domain="own", name="act"),
+        node("Shape", "x", "s"),
+        node("Gather", "s one", "n"),
+        node("Equal", "n four", "q"),
+        helper.make_node(
+            "If", ["q"], ["y"], then_branch=branch("Relu"), else_branch=branch("Exp")
+        ),
+    ]
     constants = {"one": np.array(1, np.int64), "four": np.array(4, np.int64)}
     path = graph_file(tmp_path / "m.onnx", nodes, constants, IMAGE, functions=[function])
     imported = assert_equal(path)
@@ -476,9 +727,12 @@ def test_functions_of_the_file_and_branches_with_a_known_condition_are_followed(
 def test_weights_in_another_file_are_read(tmp_path: Path) -> None:
     path = graph_file(tmp_path / "m.onnx", [node("Conv", "x w b")], KERNEL, IMAGE)
     onnx.save(
-        onnx.load(path), tmp_path / "e.onnx", save_as_external_data=True, location="e.data",
+        onnx.load(path),
+        tmp_path / "e.onnx",
+        save_as_external_data=True,
+        location="e.data",
         size_threshold=0,
-    )  # fmt: skip
+    )
     assert_equal(tmp_path / "e.onnx")
 
 
@@ -506,11 +760,17 @@ def test_constants_that_would_fill_the_memory_are_refused(tmp_path: Path) -> Non
 
 def test_damaged_attributes_are_a_reason_of_their_layer(tmp_path: Path) -> None:
     for damaged in (
-        node("Conv", "x w", strides=[0, 1]), node("Transpose", "x", perm=[0, 0, 1, 2]),
-        node("Reshape", "x s"), node("Concat", "x x", axis=9), node("Gather", "x s", axis=7),
-        node("Split", "x s", "y z", axis=1), node("Conv", "x w", group=0),
-        node("BatchNormalization", "x w w w w"), node("Pad", "x s"), node("Unsqueeze", "x s"),
-    ):  # fmt: skip
+        node("Conv", "x w", strides=[0, 1]),
+        node("Transpose", "x", perm=[0, 0, 1, 2]),
+        node("Reshape", "x s"),
+        node("Concat", "x x", axis=9),
+        node("Gather", "x s", axis=7),
+        node("Split", "x s", "y z", axis=1),
+        node("Conv", "x w", group=0),
+        node("BatchNormalization", "x w w w w"),
+        node("Pad", "x s"),
+        node("Unsqueeze", "x s"),
+    ):
         constants = {"w": weights(6, 4, 3, 3), "s": ints(5, -1, -1)}
         path = graph_file(tmp_path / "m.onnx", [damaged], constants, IMAGE, opset=18)
         imported = importer.read(path)

@@ -3,8 +3,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import float_graph_reference as reference
 import flatbuffers
+import float_graph_reference as reference
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -44,16 +44,21 @@ def model_bytes(steps: Sequence[Step], shape: tuple[int, ...] = IMAGE) -> bytes:
     tensors = [writer.activation("image", np.float32, shape)]
     for number, (op, inputs, size, options, fields) in enumerate(steps, 1):
         read = [
-            value if isinstance(value, int) and value < 0
-            else tensors[value] if isinstance(value, int)
+            value
+            if isinstance(value, int) and value < 0
+            else tensors[value]
+            if isinstance(value, int)
             else writer.constant(f"c{number}", value)
             for value in inputs
-        ]  # fmt: skip
+        ]
         tensors.append(writer.activation(f"t{number}", np.float32, size))
         writer.operator(op, 1, read, tensors[-1], options, **fields)
     return writer.finish(
-        description="test", min_runtime="1.5.0", inputs={"x": tensors[0]}, outputs={"y": tensors[-1]}
-    )  # fmt: skip
+        description="test",
+        min_runtime="1.5.0",
+        inputs={"x": tensors[0]},
+        outputs={"y": tensors[-1]},
+    )
 
 
 def imported_of(data: bytes, **options: Any) -> Imported:
@@ -78,18 +83,30 @@ def conv(weights: Array, size: tuple[int, ...], **fields: Any) -> Step:
 
 def depthwise(weights: Array, size: tuple[int, ...], **fields: Any) -> Step:
     options = {
-        "StrideH": 1, "StrideW": 1, "Padding": SAME, "DepthMultiplier": weights.shape[3] // 4, **fields
-    }  # fmt: skip
+        "StrideH": 1,
+        "StrideW": 1,
+        "Padding": SAME,
+        "DepthMultiplier": weights.shape[3] // 4,
+        **fields,
+    }
     return (
-        "DEPTHWISE_CONV_2D", (0, weights, f32(weights.shape[3])), size, "DepthwiseConv2DOptions",
+        "DEPTHWISE_CONV_2D",
+        (0, weights, f32(weights.shape[3])),
+        size,
+        "DepthwiseConv2DOptions",
         options,
-    )  # fmt: skip
+    )
 
 
 def pool(op: str, size: tuple[int, ...], **fields: Any) -> Step:
     options = {
-        "StrideH": 2, "StrideW": 1, "FilterHeight": 3, "FilterWidth": 2, "Padding": SAME, **fields
-    }  # fmt: skip
+        "StrideH": 2,
+        "StrideW": 1,
+        "FilterHeight": 3,
+        "FilterWidth": 2,
+        "Padding": SAME,
+        **fields,
+    }
     return op, (0,), size, "Pool2DOptions", options
 
 
@@ -99,105 +116,224 @@ def plain(op: str, *more: Any, size: tuple[int, ...] = IMAGE, options: str = "",
 
 CASES: dict[str, tuple[Sequence[Step], tuple[int, ...]]] = {
     "conv SAME, stride 2, ReLU6": (
-        [conv(f32(5, 3, 3, 4), (1, 5, 4, 5), StrideH=2, StrideW=2, FusedActivationFunction=RELU6)], IMAGE,
+        [conv(f32(5, 3, 3, 4), (1, 5, 4, 5), StrideH=2, StrideW=2, FusedActivationFunction=RELU6)],
+        IMAGE,
     ),
     "conv VALID, dilated": (
-        [conv(f32(5, 3, 3, 4), (1, 5, 5, 5), Padding=VALID, DilationHFactor=2)], IMAGE,
+        [conv(f32(5, 3, 3, 4), (1, 5, 5, 5), Padding=VALID, DilationHFactor=2)],
+        IMAGE,
     ),
     "conv in groups": ([conv(f32(6, 3, 3, 2), (1, 9, 7, 6))], IMAGE),
     "depthwise with two channels each": (
-        [depthwise(f32(1, 3, 3, 8), (1, 9, 7, 8), FusedActivationFunction=RELU)], IMAGE,
+        [depthwise(f32(1, 3, 3, 8), (1, 9, 7, 8), FusedActivationFunction=RELU)],
+        IMAGE,
     ),
     "depthwise, dilated": (
-        [depthwise(f32(1, 3, 3, 4), (1, 9, 7, 4), DilationHFactor=2, DilationWFactor=2)], IMAGE,
+        [depthwise(f32(1, 3, 3, 4), (1, 9, 7, 4), DilationHFactor=2, DilationWFactor=2)],
+        IMAGE,
     ),
     "fully connected, flattens": (
-        [("FULLY_CONNECTED", (0, f32(3, 252), f32(3)), (1, 3), "FullyConnectedOptions",
-          {"FusedActivationFunction": RELU_N1})], IMAGE,
+        [
+            (
+                "FULLY_CONNECTED",
+                (0, f32(3, 252), f32(3)),
+                (1, 3),
+                "FullyConnectedOptions",
+                {"FusedActivationFunction": RELU_N1},
+            )
+        ],
+        IMAGE,
     ),
     "fully connected, keeps axes, no bias": (
-        [("FULLY_CONNECTED", (0, f32(3, 4), -1), (1, 9, 7, 3), "FullyConnectedOptions",
-          {"KeepNumDims": True})], IMAGE,
+        [
+            (
+                "FULLY_CONNECTED",
+                (0, f32(3, 4), -1),
+                (1, 9, 7, 3),
+                "FullyConnectedOptions",
+                {"KeepNumDims": True},
+            )
+        ],
+        IMAGE,
     ),
     "max pool": ([pool("MAX_POOL_2D", (1, 5, 7, 4))], IMAGE),
     "average pool, counts no pads": ([pool("AVERAGE_POOL_2D", (1, 5, 7, 4))], IMAGE),
     "pad and conv": (
-        [plain("PAD", np.array([[0, 0], [0, 1], [2, 1], [0, 0]], np.int32), size=(1, 10, 10, 4),
-               options="PadOptions"),
-         ("CONV_2D", (1, f32(5, 3, 3, 4), f32(5)), (1, 4, 4, 5), "Conv2DOptions",
-          {"StrideH": 2, "StrideW": 2, "Padding": VALID})], IMAGE,
+        [
+            plain(
+                "PAD",
+                np.array([[0, 0], [0, 1], [2, 1], [0, 0]], np.int32),
+                size=(1, 10, 10, 4),
+                options="PadOptions",
+            ),
+            (
+                "CONV_2D",
+                (1, f32(5, 3, 3, 4), f32(5)),
+                (1, 4, 4, 5),
+                "Conv2DOptions",
+                {"StrideH": 2, "StrideW": 2, "Padding": VALID},
+            ),
+        ],
+        IMAGE,
     ),
     "pad with a value, and of channels": (
-        [plain("PADV2", np.array([[0, 0], [0, 1], [2, 1], [0, 0]], np.int32),
-               np.array([-2], np.float32), size=(1, 10, 10, 4), options="PadV2Options"),
-         ("PAD", (1, np.array([[0, 0], [0, 0], [0, 0], [1, 2]], np.int32)), (1, 10, 10, 7),
-          "PadOptions", {})], IMAGE,
+        [
+            plain(
+                "PADV2",
+                np.array([[0, 0], [0, 1], [2, 1], [0, 0]], np.int32),
+                np.array([-2], np.float32),
+                size=(1, 10, 10, 4),
+                options="PadV2Options",
+            ),
+            (
+                "PAD",
+                (1, np.array([[0, 0], [0, 0], [0, 0], [1, 2]], np.int32)),
+                (1, 10, 10, 7),
+                "PadOptions",
+                {},
+            ),
+        ],
+        IMAGE,
     ),
     "arithmetic with constants": (
-        [plain("ADD", f32(4), options="AddOptions", FusedActivationFunction=RELU),
-         ("MUL", (1, f32(9, 1, 4)), IMAGE, "MulOptions", {}),
-         ("SUB", (np.array(1, np.float32), 2), IMAGE, "SubOptions", {}),
-         ("DIV", (3, f32(1, 1, 1, 4) + 3), IMAGE, "DivOptions", {}),
-         ("MAXIMUM", (4, np.array(-0.5, np.float32)), IMAGE, "MaximumMinimumOptions", {}),
-         ("MINIMUM", (5, f32(4)), IMAGE, "MaximumMinimumOptions", {})], IMAGE,
+        [
+            plain("ADD", f32(4), options="AddOptions", FusedActivationFunction=RELU),
+            ("MUL", (1, f32(9, 1, 4)), IMAGE, "MulOptions", {}),
+            ("SUB", (np.array(1, np.float32), 2), IMAGE, "SubOptions", {}),
+            ("DIV", (3, f32(1, 1, 1, 4) + 3), IMAGE, "DivOptions", {}),
+            ("MAXIMUM", (4, np.array(-0.5, np.float32)), IMAGE, "MaximumMinimumOptions", {}),
+            ("MINIMUM", (5, f32(4)), IMAGE, "MaximumMinimumOptions", {}),
+        ],
+        IMAGE,
     ),
     "a gate of channels": (
-        [plain("MEAN", ints(1, 2), size=(1, 1, 1, 4), options="ReducerOptions", KeepDims=True),
-         ("LOGISTIC", (1,), (1, 1, 1, 4), "", {}), ("MUL", (0, 2), IMAGE, "MulOptions", {}),
-         ("SUB", (2, 3), IMAGE, "SubOptions", {})], IMAGE,
+        [
+            plain("MEAN", ints(1, 2), size=(1, 1, 1, 4), options="ReducerOptions", KeepDims=True),
+            ("LOGISTIC", (1,), (1, 1, 1, 4), "", {}),
+            ("MUL", (0, 2), IMAGE, "MulOptions", {}),
+            ("SUB", (2, 3), IMAGE, "SubOptions", {}),
+        ],
+        IMAGE,
     ),
     "reductions": (
-        [plain("REDUCE_MAX", ints(-2), size=(1, 9, 4), options="ReducerOptions"),
-         ("SUM", (1, ints(1)), (1, 4), "ReducerOptions", {})], IMAGE,
+        [
+            plain("REDUCE_MAX", ints(-2), size=(1, 9, 4), options="ReducerOptions"),
+            ("SUM", (1, ints(1)), (1, 4), "ReducerOptions", {}),
+        ],
+        IMAGE,
     ),
     "activations": (
-        [plain("RELU_N1_TO_1"), ("HARD_SWISH", (1,), IMAGE, "HardSwishOptions", {}),
-         ("LEAKY_RELU", (2,), IMAGE, "LeakyReluOptions", {"Alpha": 0.2}),
-         ("PRELU", (3, f32(1, 1, 4)), IMAGE, "", {}), ("ELU", (4,), IMAGE, "", {}),
-         ("GELU", (5,), IMAGE, "GeluOptions", {"Approximate": False}), ("TANH", (6,), IMAGE, "", {}),
-         ("EXP", (7,), IMAGE, "ExpOptions", {}), ("NEG", (8,), IMAGE, "NegOptions", {}),
-         ("SQUARE", (9,), IMAGE, "SquareOptions", {}), ("RELU6", (10,), IMAGE, "", {})], IMAGE,
+        [
+            plain("RELU_N1_TO_1"),
+            ("HARD_SWISH", (1,), IMAGE, "HardSwishOptions", {}),
+            ("LEAKY_RELU", (2,), IMAGE, "LeakyReluOptions", {"Alpha": 0.2}),
+            ("PRELU", (3, f32(1, 1, 4)), IMAGE, "", {}),
+            ("ELU", (4,), IMAGE, "", {}),
+            ("GELU", (5,), IMAGE, "GeluOptions", {"Approximate": False}),
+            ("TANH", (6,), IMAGE, "", {}),
+            ("EXP", (7,), IMAGE, "ExpOptions", {}),
+            ("NEG", (8,), IMAGE, "NegOptions", {}),
+            ("SQUARE", (9,), IMAGE, "SquareOptions", {}),
+            ("RELU6", (10,), IMAGE, "", {}),
+        ],
+        IMAGE,
     ),
     "softmax with a factor": (
-        [plain("SOFTMAX", options="SoftmaxOptions", Beta=0.5),
-         ("LOG_SOFTMAX", (1,), IMAGE, "LogSoftmaxOptions", {})], IMAGE,
+        [
+            plain("SOFTMAX", options="SoftmaxOptions", Beta=0.5),
+            ("LOG_SOFTMAX", (1,), IMAGE, "LogSoftmaxOptions", {}),
+        ],
+        IMAGE,
     ),
     "concatenation": (
-        [plain("CONCATENATION", 0, size=(1, 9, 7, 8), options="ConcatenationOptions", Axis=-1),
-         ("CONCATENATION", (1, 1), (1, 18, 7, 8), "ConcatenationOptions", {"Axis": 1})], IMAGE,
+        [
+            plain("CONCATENATION", 0, size=(1, 9, 7, 8), options="ConcatenationOptions", Axis=-1),
+            ("CONCATENATION", (1, 1), (1, 18, 7, 8), "ConcatenationOptions", {"Axis": 1}),
+        ],
+        IMAGE,
     ),
     "channel shuffle": (
-        [plain("RESHAPE", ints(1, 9, 7, 2, 2), size=(1, 9, 7, 2, 2)),
-         ("TRANSPOSE", (1, ints(0, 1, 2, 4, 3)), (1, 9, 7, 2, 2), "TransposeOptions", {}),
-         ("RESHAPE", (2, ints(1, -1, 7, 4)), IMAGE, "", {}),
-         ("RELU", (3,), IMAGE, "", {})], IMAGE,
+        [
+            plain("RESHAPE", ints(1, 9, 7, 2, 2), size=(1, 9, 7, 2, 2)),
+            ("TRANSPOSE", (1, ints(0, 1, 2, 4, 3)), (1, 9, 7, 2, 2), "TransposeOptions", {}),
+            ("RESHAPE", (2, ints(1, -1, 7, 4)), IMAGE, "", {}),
+            ("RELU", (3,), IMAGE, "", {}),
+        ],
+        IMAGE,
     ),
     "slices": (
-        [plain("STRIDED_SLICE", ints(0, 1, -5, 0), ints(0, 8, 0, 2), ints(1, 2, 1, 1),
-               size=(1, 4, 5, 2), options="StridedSliceOptions", BeginMask=1, EndMask=5),
-         ("SLICE", (1, ints(0, 1, 0, 1), ints(1, 2, -1, 1)), (1, 2, 5, 1), "SliceOptions", {})], IMAGE,
+        [
+            plain(
+                "STRIDED_SLICE",
+                ints(0, 1, -5, 0),
+                ints(0, 8, 0, 2),
+                ints(1, 2, 1, 1),
+                size=(1, 4, 5, 2),
+                options="StridedSliceOptions",
+                BeginMask=1,
+                EndMask=5,
+            ),
+            ("SLICE", (1, ints(0, 1, 0, 1), ints(1, 2, -1, 1)), (1, 2, 5, 1), "SliceOptions", {}),
+        ],
+        IMAGE,
     ),
     "channels in the reverse order": (
-        [plain("STRIDED_SLICE", ints(0, 0, 0, 0), ints(0, 0, 0, 0), ints(1, 1, 1, -1),
-               options="StridedSliceOptions", BeginMask=15, EndMask=15)], IMAGE,
+        [
+            plain(
+                "STRIDED_SLICE",
+                ints(0, 0, 0, 0),
+                ints(0, 0, 0, 0),
+                ints(1, 1, 1, -1),
+                options="StridedSliceOptions",
+                BeginMask=15,
+                EndMask=15,
+            )
+        ],
+        IMAGE,
     ),
     "a row": (
-        [plain("STRIDED_SLICE", ints(0, 3), ints(0, 4), ints(1, 1), size=(1, 7, 4),
-               options="StridedSliceOptions", BeginMask=1, EndMask=1, ShrinkAxisMask=2),
-         ("EXPAND_DIMS", (1, ints(-1)), (1, 7, 4, 1), "ExpandDimsOptions", {})], IMAGE,
+        [
+            plain(
+                "STRIDED_SLICE",
+                ints(0, 3),
+                ints(0, 4),
+                ints(1, 1),
+                size=(1, 7, 4),
+                options="StridedSliceOptions",
+                BeginMask=1,
+                EndMask=1,
+                ShrinkAxisMask=2,
+            ),
+            ("EXPAND_DIMS", (1, ints(-1)), (1, 7, 4, 1), "ExpandDimsOptions", {}),
+        ],
+        IMAGE,
     ),
     "nearest pixels": (
-        [plain("RESIZE_NEAREST_NEIGHBOR", ints(18, 21), size=(1, 18, 21, 4),
-               options="ResizeNearestNeighborOptions", HalfPixelCenters=True)], IMAGE,
+        [
+            plain(
+                "RESIZE_NEAREST_NEIGHBOR",
+                ints(18, 21),
+                size=(1, 18, 21, 4),
+                options="ResizeNearestNeighborOptions",
+                HalfPixelCenters=True,
+            )
+        ],
+        IMAGE,
     ),
     "blocks of pixels and back": (
-        [plain("SPACE_TO_DEPTH", size=(1, 3, 2, 36), options="SpaceToDepthOptions", BlockSize=3),
-         ("DEPTH_TO_SPACE", (1,), (1, 6, 4, 9), "DepthToSpaceOptions", {"BlockSize": 2})], (1, 9, 6, 4),
+        [
+            plain(
+                "SPACE_TO_DEPTH", size=(1, 3, 2, 36), options="SpaceToDepthOptions", BlockSize=3
+            ),
+            ("DEPTH_TO_SPACE", (1,), (1, 6, 4, 9), "DepthToSpaceOptions", {"BlockSize": 2}),
+        ],
+        (1, 9, 6, 4),
     ),
     "a vector": (
-        [("FULLY_CONNECTED", (0, f32(3, 6), f32(3)), (1, 3), "FullyConnectedOptions", {})], (1, 6),
+        [("FULLY_CONNECTED", (0, f32(3, 6), f32(3)), (1, 3), "FullyConnectedOptions", {})],
+        (1, 6),
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -213,10 +349,14 @@ def test_parts_of_a_split_are_slices() -> None:
     source = writer.activation("image", np.float32, IMAGE)
     parts = [writer.activation(f"part{number}", np.float32, (1, 9, 7, 2)) for number in (0, 1)]
     writer._operator(
-        (schema.BuiltinOperator.SPLIT, 1), [writer.constant("axis", ints(3)), source], parts,
-        {"BuiltinOptionsType": schema.BuiltinOptions.SplitOptions,
-         "BuiltinOptions": writer._table("SplitOptions", NumSplits=2)},
-    )  # fmt: skip
+        (schema.BuiltinOperator.SPLIT, 1),
+        [writer.constant("axis", ints(3)), source],
+        parts,
+        {
+            "BuiltinOptionsType": schema.BuiltinOptions.SplitOptions,
+            "BuiltinOptions": writer._table("SplitOptions", NumSplits=2),
+        },
+    )
     last = writer.activation("difference", np.float32, (1, 9, 7, 2))
     writer.operator("SUB", 1, parts, last, "SubOptions")
     data = writer.finish(
@@ -235,9 +375,15 @@ def with_weights(cast: Any, **grid: Any) -> bytes:
     writer.operator("DEQUANTIZE", 2, [stored], kernel, "DequantizeOptions")
     output = writer.activation("conv", np.float32, (1, 9, 7, 5))
     writer.operator(
-        "CONV_2D", 1, [source, kernel, writer.constant("bias", f32(5))], output, "Conv2DOptions",
-        StrideH=1, StrideW=1, Padding=SAME,
-    )  # fmt: skip
+        "CONV_2D",
+        1,
+        [source, kernel, writer.constant("bias", f32(5))],
+        output,
+        "Conv2DOptions",
+        StrideH=1,
+        StrideW=1,
+        Padding=SAME,
+    )
     return writer.finish(
         description="", min_runtime="1.5.0", inputs={"x": source}, outputs={"y": output}
     )
@@ -275,18 +421,30 @@ def test_a_quantised_file_is_refused() -> None:
 
 def test_all_that_is_not_supported_is_named_at_once() -> None:
     steps: list[Step] = [
-        plain("MIRROR_PAD", np.array([[0, 0], [1, 1], [1, 1], [0, 0]], np.int32), size=(1, 11, 9, 4),
-              options="MirrorPadOptions"),
+        plain(
+            "MIRROR_PAD",
+            np.array([[0, 0], [1, 1], [1, 1], [0, 0]], np.int32),
+            size=(1, 11, 9, 4),
+            options="MirrorPadOptions",
+        ),
         ("SQRT", (1,), (1, 11, 9, 4), "", {}),
-        ("CONV_2D", (2, f32(5, 3, 3, 7), f32(5)), (1, 11, 9, 5), "Conv2DOptions",
-         {"StrideH": 1, "StrideW": 1}),
+        (
+            "CONV_2D",
+            (2, f32(5, 3, 3, 7), f32(5)),
+            (1, 11, 9, 5),
+            "Conv2DOptions",
+            {"StrideH": 1, "StrideW": 1},
+        ),
         ("RESIZE_BILINEAR", (3, ints(22, 18)), (1, 22, 18, 5), "ResizeBilinearOptions", {}),
         ("RELU", (4,), (1, 22, 18, 5), "", {}),
-    ]  # fmt: skip
+    ]
     imported = imported_of(model_bytes(steps))
     assert {node.name: node.kind for node in imported.unsupported} == {
-        "t1": "MIRROR_PAD", "t2": "SQRT", "t3": "CONV_2D", "t4": "RESIZE_BILINEAR",
-    }  # fmt: skip
+        "t1": "MIRROR_PAD",
+        "t2": "SQRT",
+        "t3": "CONV_2D",
+        "t4": "RESIZE_BILINEAR",
+    }
     with pytest.raises(ConversionError, match="t1"):
         imported.graph.shapes()
 
