@@ -106,8 +106,7 @@ def read_model(
     """Return the network of a parsed file; see `read`."""
     require_supported(model)
     reader = _Reader(model)
-    layout, view = reader.begin(image_size)
-    del view
+    layout = reader.begin(image_size)
     reader.run(model.proto.graph.node, reader.values, "")
     graph = recognise_gelu(reader.finish(name, _output(model, output)))
     labels = _labels(model)
@@ -210,7 +209,7 @@ class _Reader:
             else:
                 self.values[proto.name] = self._noted(tensor.data, tensor.dtype)
 
-    def begin(self, image_size: tuple[int, int] | None) -> tuple[Layout, View]:
+    def begin(self, image_size: tuple[int, int] | None) -> Layout:
         """Add the input and return its layout."""
         tensor = self._model.tensors[self._model.inputs[0]]
         self.bytes = tensor.dtype == "uint8"
@@ -228,10 +227,9 @@ class _Reader:
             self.notices.append(Notice(kind="layout_by_size", names=(tensor.name,)))
         places = range(1, len(sizes))
         order = [*places[1:], 1] if layout == "NCHW" else list(places)
-        view = self.build.made(INPUT, sizes, order)
-        self.values[tensor.name] = view
+        self.values[tensor.name] = self.build.made(INPUT, sizes, order)
         self._input_shape = tuple(sizes[place] for place in order)
-        return layout, view
+        return layout
 
     def note_types(self) -> None:
         """Note types of weights that are not float32."""

@@ -16,7 +16,7 @@ from mobiledeploy.network.importers.imported import Imported
 from mobiledeploy.runtimes import litert
 
 pytestmark = pytest.mark.tensorflow
-CLOSE = 5e-6
+CLOSE = 2e-5
 
 
 def small(layers: Any, keras: Any) -> Any:
