@@ -84,6 +84,11 @@ def _apply(layer: Layer, sources: list[Any], batch_norm_momentum: float) -> Any:
 def _convolution(layer: Layer) -> "keras.Layer":
     from keras import layers
 
+    if layer.parameters or layer.padding not in ("same", "valid"):
+        raise RequestError(
+            f"layer `{layer.name}`: expected a convolution of the papers' tables, received "
+            f"padding {layer.padding} and {dict(layer.parameters)}"
+        )
     common = {
         "strides": layer.strides,
         "padding": layer.padding,

@@ -67,7 +67,7 @@ def sums(layer: StoredLayer, source: Span) -> Span | None:
     if weights is None or read.zero_point is None:
         return None
     kernel = centred(weights, layer)
-    low, high = (_along(end - read.zero_point, kernel, layer) for end in (source.low, source.high))
+    low, high = (along(end - read.zero_point, kernel, layer) for end in (source.low, source.high))
     if low is None or high is None:
         return None
     at_low, at_high = kernel * low, kernel * high
@@ -122,18 +122,21 @@ def stepped(
     return codes
 
 
-def _along(ends: Ints, kernel: Ints, layer: StoredLayer) -> Ints | None:
-    """Return one end of the input channels' intervals in a shape that broadcasts to a kernel."""
+def along(ends: Ints, kernel: Ints, layer: StoredLayer) -> Ints | None:
+    """Return one end of the input channels' intervals in a shape that broadcasts to a kernel.
+
+    None where they do not fit it.
+    """
     inputs = kernel.shape[-1]
+    if layer.groups > 1 and ends.size == inputs * layer.groups:
+        rows = np.repeat(ends.reshape(layer.groups, inputs), len(kernel) // layer.groups, axis=0)
+        return rows[:, None, None]
     if ends.size == inputs:
         return ends
     if inputs % ends.size == 0:
         # A vector that was flattened from an image, or a depth multiplier.
         repeats = inputs // ends.size
         return np.repeat(ends, repeats) if layer.kind == "depthwise" else np.tile(ends, repeats)
-    if layer.groups > 1 and ends.size:
-        worst = ends.min() if ends.sum() < 0 else ends.max()
-        return np.full(inputs, worst)
     return None
 
 
@@ -142,7 +145,7 @@ def _codes(layer: StoredLayer, sources: list[Span]) -> Span:
     low, high = layer.clamp
     whole = Span(low=np.maximum(everything.low, low), high=np.minimum(everything.high, high))
     operator = table.of_kind(layer.kind)
-    if operator is not None and has_weights(operator) and layer.groups == 1:
+    if operator is not None and has_weights(operator):
         span, multiplier = sums(layer, sources[0]), multipliers(layer)
         if span is not None and multiplier is not None:
             ends = stepped(layer, multiplier, np.stack([span.low, span.high], axis=1))

@@ -20,6 +20,7 @@ from mobiledeploy.base.errors import ConversionError
 from mobiledeploy.compare.reachable_codes import (
     Ints,
     Span,
+    along,
     centred,
     multipliers,
     others,
@@ -37,6 +38,7 @@ from mobiledeploy.ops.operator import (
     Node,
     Operator,
     Sampled,
+    StatesMultiplier,
     by_each_kernel,
     has_weights,
     limits,
@@ -135,17 +137,10 @@ def _delta(a: StoredLayer, b: StoredLayer, source: Span) -> Span | None:
     zeros = a.reads[0].zero_point, b.reads[0].zero_point
     if mine.shape != other.shape or zeros[0] is None or zeros[1] is None:
         return None
-    inputs = mine.shape[-1]
-    if source.low.size != inputs:
-        if inputs % source.low.size or a.kind == "depthwise":
-            return None
-        source = Span(
-            low=np.tile(source.low, inputs // source.low.size),
-            high=np.tile(source.high, inputs // source.high.size),
-        )
-    ends = [
-        other * (end - zeros[1]) - mine * (end - zeros[0]) for end in (source.low, source.high)
-    ]
+    low, high = along(source.low, mine, a), along(source.high, mine, a)
+    if low is None or high is None:
+        return None
+    ends = [other * (end - zeros[1]) - mine * (end - zeros[0]) for end in (low, high)]
     least, most = np.minimum(*ends), np.maximum(*ends)
     if any(a.pads) or any(b.pads):
         least, most = np.minimum(least, 0), np.maximum(most, 0)
@@ -243,6 +238,8 @@ def verdict_on(
         return UNKNOWN
     operator = table.of_kind(a.kind)
     if "table" in {a.kind, b.kind} or isinstance(operator, Certified):
+        if _places(a) != _places(b):
+            return UNKNOWN  # a case is what a window meets, wherever that is
         return _compare_all_cases(
             _Function.of(a, formats[0], shapes[0]),
             _Function.of(b, formats[1], shapes[1]),
@@ -278,9 +275,12 @@ def node_of(
     Returns:
         None if integer graphs have no such layer.
     """
-    operator, out = table.of_kind(layer.kind), layer.output
+    operator = table.of_kind(layer.kind)
     if operator is None or layer.faults or len(shapes) != len(layer.reads):
         return None
+    if isinstance(operator, StatesMultiplier):
+        layer = operator.by_multiplier(layer)
+    out = layer.output
     images = operator.IMAGES or any(len(shape) == IMAGE_AXES for shape in shapes)
     try:
         inputs = tuple(
@@ -414,9 +414,12 @@ def _grids(layer: StoredLayer) -> tuple[tuple[np.float32 | None, int | None], ..
 
 def _same_windows(a: StoredLayer, b: StoredLayer) -> bool:
     """Whether two layers have the same window, strides, dilations, groups, padding, parameters."""
-    return (a.window, a.strides, a.dilations, a.groups, a.pads, a.parameters) == (
-        b.window, b.strides, b.dilations, b.groups, b.pads, b.parameters,
-    )  # fmt: skip
+    return (*_places(a), a.groups, a.parameters) == (*_places(b), b.groups, b.parameters)
+
+
+def _places(layer: StoredLayer) -> tuple[Hashable, ...]:
+    """Return where a layer's window meets its input."""
+    return layer.window, layer.strides, layer.dilations, layer.pads
 
 
 def _same_integers(a: StoredLayer, b: StoredLayer) -> bool:

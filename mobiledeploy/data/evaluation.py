@@ -14,22 +14,23 @@ import numpy.typing as npt
 from mobiledeploy.base import npz
 from mobiledeploy.base.errors import CorruptFileError
 
+_NO_LABELS: Final = np.empty(0, np.int64)
 _DAMAGED: Final = "the file is damaged: copy the folder again, or build again"
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Evaluation:
-    """Labelled images of the network's size, with the float network's logits.
+    """Images of the network's size, with labels if there are any and the float network's logits.
 
     Attributes:
         pixels: uint8, shape (images, size, size, 3).
-        labels: int64, shape (images,).
+        labels: int64, shape (images,); None if they are not known.
         names: Name of each image.
         float_logits: float32, shape (images, classes).
     """
 
     pixels: npt.NDArray[np.uint8]
-    labels: npt.NDArray[np.int64]
+    labels: npt.NDArray[np.int64] | None
     names: tuple[str, ...]
     float_logits: npt.NDArray[np.float32]
 
@@ -37,11 +38,12 @@ class Evaluation:
 def to_bytes(evaluation: Evaluation) -> bytes:
     """Return the file's bytes, the same for the same images."""
     buffer = io.BytesIO()
+    labels = _NO_LABELS if evaluation.labels is None else evaluation.labels
     np.savez_compressed(
         buffer,
         allow_pickle=False,
         pixels=evaluation.pixels,
-        labels=evaluation.labels,
+        labels=labels,
         names=np.array(evaluation.names),
         float_logits=evaluation.float_logits,
     )
@@ -55,9 +57,10 @@ def read(path: Path) -> Evaluation:
         CorruptFileError: The file is missing, damaged, or its arrays do not fit together.
     """
     arrays = npz.read(path, ("pixels", "labels", "names", "float_logits"), what="held-back images")
+    labels = arrays["labels"]
     evaluation = Evaluation(
         pixels=arrays["pixels"],
-        labels=arrays["labels"],
+        labels=labels if labels.size else None,
         names=tuple(str(name) for name in arrays["names"].ravel()),
         float_logits=arrays["float_logits"],
     )
@@ -67,13 +70,13 @@ def read(path: Path) -> Evaluation:
         or evaluation.pixels.ndim != 4
         or not len(evaluation.pixels) == images > 0
         or not evaluation.pixels.size
-        or evaluation.labels.dtype.kind not in "iu"
-        or evaluation.labels.shape != (images,)
+        or labels.dtype.kind not in "iu"
+        or labels.shape not in ((images,), (0,))
         or evaluation.float_logits.dtype.kind != "f"
         or evaluation.float_logits.ndim != 2
         or len(evaluation.float_logits) != images
-        or evaluation.labels.min() < 0
-        or evaluation.labels.max() >= evaluation.float_logits.shape[1]
+        or labels.min(initial=0) < 0
+        or labels.max(initial=0) >= evaluation.float_logits.shape[1]
     ):
         raise CorruptFileError(
             f"{path}: images, labels, names and logits do not fit together",

@@ -5,6 +5,7 @@ Operators are those of `ops`. This room knows no runtime and no training.
 
 * `graph`: `IntegerGraph`, its digest, and its copies with or without the softmax.
 * `quantise`: makes one from a float network.
+* `fold_padding`: lets convolutions and pools take over the PAD before them.
 * `tflite_reader`: reads one from a file.
 * `certify`: proves that both runtimes compute it alike; widens ranges until that can be proven.
 * `oracle`: computes it in NumPy, bit for bit as XNNPACK does.

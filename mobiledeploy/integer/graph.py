@@ -136,13 +136,22 @@ def same_function(a: IntegerGraph, b: IntegerGraph) -> bool:
 
 
 def _options(node: Node) -> list[object]:
-    """Return a node's options, such as strides, in the order of its fields."""
+    """Return a node's options, such as strides, in the order of its fields.
+
+    An option that a class got later has a default, and counts only where it differs from that: so
+    digests of older graphs stay as they are.
+    """
     made: Any = node
-    return [
-        getattr(made, field.name)
-        for field in dataclasses.fields(made)
-        if field.name not in _NOT_OPTIONS
-    ]
+    options: list[object] = []
+    for field in dataclasses.fields(made):
+        value = getattr(made, field.name)
+        if field.name in _NOT_OPTIONS:
+            continue
+        if field.default is dataclasses.MISSING:
+            options.append(value)
+        elif value != field.default:
+            options.append([field.name, value])
+    return options
 
 
 def _tensor(tensor: QTensor) -> bytes:

@@ -8,6 +8,7 @@ import numpy as np
 
 from mobiledeploy.base.errors import ConversionError
 from mobiledeploy.integer.certify import exact_ranges, fixed_ranges
+from mobiledeploy.integer.fold_padding import fold_padding
 from mobiledeploy.integer.graph import IntegerGraph
 from mobiledeploy.network.network import Network
 from mobiledeploy.ops.architecture import INPUT
@@ -50,7 +51,7 @@ def quantise(network: Network, ranges: Ranges) -> IntegerGraph:
         )
         for name, shape in architecture.shapes().items()
     }
-    return IntegerGraph(
+    graph = IntegerGraph(
         name=architecture.name,
         input=tensors[INPUT],
         nodes=tuple(
@@ -63,3 +64,4 @@ def quantise(network: Network, ranges: Ranges) -> IntegerGraph:
             for layer in architecture.layers
         ),
     )
+    return fold_padding(graph)

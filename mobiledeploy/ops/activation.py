@@ -1,9 +1,9 @@
-"""At which int8 codes a fused activation clips."""
+"""What a fused activation does to real values, and at which int8 codes it clips."""
 
 import numpy as np
 
 from mobiledeploy.ops.architecture import Activation
-from mobiledeploy.ops.tensors import QMAX, QMIN, QTensor
+from mobiledeploy.ops.tensors import QMAX, QMIN, Float32, QTensor
 
 _CEILING = {"relu6": np.float32(6)}
 
@@ -20,6 +20,17 @@ def clamp(activation: Activation, tensor: QTensor) -> tuple[int, int]:
         steps = _CEILING[activation] / tensor.scale
         high = int(min(np.rint(steps + np.float32(tensor.zero_point)), QMAX))
     return low, high
+
+
+def activated(activation: Activation, values: Float32) -> Float32:
+    """Return real values after an activation."""
+    match activation:
+        case "none":
+            return values
+        case "relu":
+            return np.maximum(values, np.float32(0))
+        case "relu6":
+            return np.clip(values, np.float32(0), np.float32(6))
 
 
 def implied(activation: Activation, tensor: QTensor) -> bool:

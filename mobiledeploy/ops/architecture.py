@@ -33,9 +33,10 @@ class Layer:
         op: What it computes: a name in `ops.table`, such as `conv` or `add`. `mean` is global
             average pooling over height and width.
         inputs: Names of the layers that feed it, `INPUT` for the network's input.
-        kernel: Height and width of the window (conv, depthwise).
-        strides: Vertical and horizontal step (conv, depthwise).
-        padding: TensorFlow's SAME or VALID (conv, depthwise).
+        kernel: Height and width of the window (conv, depthwise, pools).
+        strides: Vertical and horizontal step (conv, depthwise, pools).
+        padding: TensorFlow's SAME or VALID, or the number of zeros above, below, left and right
+            (conv, depthwise, pools).
         in_channels: Channels of the first input. Those of further inputs follow from the graph.
         out_channels: Channels of the output.
         activation: Applied to the output.

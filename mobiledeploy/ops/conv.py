@@ -8,7 +8,7 @@ float32 (`input scale * kernel scale / output scale`) and round halves to even. 
 import dataclasses
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Final, get_args
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -18,9 +18,9 @@ from mobiledeploy.formats.onnx import OnnxOperator
 from mobiledeploy.formats.onnx.writer import OnnxWriter
 from mobiledeploy.formats.tflite import TfliteOperator, schema
 from mobiledeploy.formats.tflite.writer import TfliteWriter
-from mobiledeploy.ops import onnx, products, tflite, without_weights
+from mobiledeploy.ops import average_pool, onnx, products, tflite, without_weights
 from mobiledeploy.ops import weights as integers
-from mobiledeploy.ops.activation import clamp
+from mobiledeploy.ops.activation import activated, clamp
 from mobiledeploy.ops.architecture import Activation, Layer
 from mobiledeploy.ops.certificate import Certificate
 from mobiledeploy.ops.dense import Dense
@@ -49,8 +49,20 @@ from mobiledeploy.ops.onnx_weights import (
     weights_of,
 )
 from mobiledeploy.ops.operator import Example, Kernel, Trials, Work, layer_of
-from mobiledeploy.ops.padding import Padding, Pair, output_size, same_pads, sides_after
+from mobiledeploy.ops.pad import write_tflite_before
+from mobiledeploy.ops.padding import (
+    NO_DILATION,
+    Padding,
+    Pads,
+    Pair,
+    added,
+    output_size,
+    padding_from,
+    same_pads,
+    sides_after,
+)
 from mobiledeploy.ops.padding import pads as window_pads
+from mobiledeploy.ops.padding import windows as window_views
 from mobiledeploy.ops.products import EXACT, Exact
 from mobiledeploy.ops.ranges import Interval
 from mobiledeploy.ops.stored import INPUT, Fault, StoredLayer, with_fault
@@ -96,7 +108,12 @@ BATCH_NORM_PARAMETERS = 4
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Conv:
-    """A convolution, full or depthwise (multiplier 1), bias and activation included."""
+    """A convolution, bias and activation included: full, depthwise or of groups of channels.
+
+    A kernel of fewer input channels than the input has is one of groups. A depthwise one with more
+    channels than the input has several for each: its channel c * multiplier + k reads channel c.
+    Padding is with real 0.
+    """
 
     input: str
     output: QTensor
@@ -105,6 +122,7 @@ class Conv:
     strides: tuple[int, int]
     padding: Padding
     activation: Activation
+    dilations: tuple[int, int] = NO_DILATION
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -126,16 +144,25 @@ class Conv:
         """Check kernel, shapes and weights; see `operator.Node.check`."""
         (source,) = inputs
         name, out, kernel = self.output.name, self.output, self.weights.kernel
-        filters = 1 if self.depthwise else out.shape[-1]
         expect(name, "rank of the input", len(source.shape), 3)
         expect(name, "rank of the kernel", kernel.ndim, 4)
-        expect(name, "kernel shape", kernel.shape, (filters, *kernel.shape[1:3], source.shape[-1]))
-        if min(*kernel.shape, *self.strides) < 1:
-            raise ConversionError(f"`{name}`: expected a positive window and strides")
-        sides = sides_after(source.shape[:2], self.window, self.strides, self.padding)
-        channels = source.shape[2] if self.depthwise else kernel.shape[0]
-        what = f"output shape, with padding {self.padding.upper()},"
-        expect(name, what, out.shape, (*sides, channels))
+        if min(*kernel.shape, *self.strides, *self.dilations) < 1:
+            raise ConversionError(f"`{name}`: expected a positive window, strides and dilations")
+        if not isinstance(self.padding, str) and min(self.padding) < 0:
+            raise ConversionError(f"`{name}`: expected no padding below 0, not {self.padding}")
+        channels, read, written = source.shape[2], kernel.shape[3], out.shape[-1]
+        if self.depthwise:
+            shape = (1, *self.window, channels * max(written // channels, 1))
+        elif read == 1 or channels % read or written % (channels // read):
+            shape = (written, *self.window, channels)
+        else:
+            shape = (written, *self.window, read)
+        expect(name, "kernel shape", kernel.shape, shape)
+        sides = sides_after(
+            source.shape[:2], self.window, self.strides, self.padding, self.dilations
+        )
+        what = f"output shape, with padding {str(self.padding).upper()},"
+        expect(name, what, out.shape, (*sides, kernel.shape[self.channel_axis]))
         integers.check(name, self.weights, source, out, self.channel_axis)
 
 
@@ -146,11 +173,28 @@ scale_ratios = without_weights.scale_ratios
 """None: what XNNPACK looks at depends on the weights, see `weights.WIDEST_MULTIPLIER`."""
 
 
+GROUPS: Final = "groups"
+"""Parameter of a layer `conv`: how many groups its channels are in; 1 if it is left out."""
+DILATIONS: Final = "dilations"
+"""Parameter of a layer: vertical and horizontal dilation of its window; 1 if it is left out."""
+
+
+def dilations_of(layer: Layer) -> Pair:
+    """Return the vertical and horizontal dilation of a layer's window."""
+    dilations: Pair = layer.parameters.get(DILATIONS, NO_DILATION)
+    return dilations
+
+
 def kernel_shape(layer: Layer) -> Shape:
-    """Return the kernel's shape: HWIO, or HWC1 for a depthwise one."""
+    """Return the kernel's shape: HWIO, I being one group's; HWCM for a depthwise one.
+
+    M is the depth multiplier, how many output channels each input channel has.
+    """
     if layer.op == "depthwise":
-        return (*layer.kernel, layer.in_channels, 1)
-    return (*layer.kernel, layer.in_channels, layer.out_channels)
+        multiplier = max(layer.out_channels // layer.in_channels, 1)
+        return (*layer.kernel, layer.in_channels, multiplier)
+    groups = layer.parameters.get(GROUPS, 1)
+    return (*layer.kernel, layer.in_channels // groups, layer.out_channels)
 
 
 def output_shape(layer: Layer, inputs: Sequence[Shape]) -> Shape:
@@ -159,12 +203,25 @@ def output_shape(layer: Layer, inputs: Sequence[Shape]) -> Shape:
         raise RequestError(
             f"layer `{layer.name}` ({layer.op}) expects an image, received {list(inputs)}"
         )
-    sides = sides_after(inputs[0][:2], layer.kernel, layer.strides, layer.padding)
-    if min(*sides, *layer.kernel, *layer.strides) < 1:
+    dilations, groups = dilations_of(layer), layer.parameters.get(GROUPS, 1)
+    if groups < 1 or inputs[0][2] % groups or layer.out_channels % groups:
+        raise RequestError(
+            f"layer `{layer.name}`: {groups} groups do not fit {inputs[0][2]} and "
+            f"{layer.out_channels} channels"
+        )
+    if groups > 1 and groups == inputs[0][2]:
+        raise RequestError(
+            f"layer `{layer.name}`: a group for each of {groups} channels",
+            hint="name it depthwise",
+        )
+    if not isinstance(layer.padding, str) and min(layer.padding) < 0:
+        raise RequestError(f"layer `{layer.name}`: expected no padding below 0")
+    sides = sides_after(inputs[0][:2], layer.kernel, layer.strides, layer.padding, dilations)
+    if min(*sides, *layer.kernel, *layer.strides, *dilations) < 1:
         raise RequestError(
             f"layer `{layer.name}`: a window of {layer.kernel} does not fit {inputs[0]}"
         )
-    return (*sides, inputs[0][2] if layer.op == "depthwise" else layer.out_channels)
+    return (*sides, kernel_shape(layer)[3] * (inputs[0][2] if layer.op == "depthwise" else 1))
 
 
 def work(layer: Layer, inputs: Sequence[Shape]) -> Work:
@@ -180,11 +237,17 @@ def work(layer: Layer, inputs: Sequence[Shape]) -> Work:
 def quantise(
     layer: Layer, inputs: Sequence[Grid], output: QTensor, weights: Weights | None
 ) -> Conv:
-    """Return the node of a layer; the kernel is quantised per channel."""
+    """Return the node of a layer; the kernel is quantised per channel.
+
+    One that is depthwise over a single channel is a full convolution, as it is in an `.onnx`.
+    """
     depthwise, given = layer.op == "depthwise", integers.required(layer.name, weights)
-    # HWIO to OHWI, HWC1 to CHW1.
-    first = given.kernel.transpose((2, 0, 1, 3) if depthwise else (3, 0, 1, 2))
+    # HWIO to OHWI, HWCM to CMHW and then to one channel after the other.
+    first = given.kernel.transpose((2, 3, 0, 1) if depthwise else (3, 0, 1, 2))
+    if depthwise:
+        first = first.reshape(layer.out_channels, *layer.kernel, 1)
     quantised = integers.quantise(first, given.bias, inputs[0].scale, per_channel=True)
+    depthwise &= layer.in_channels > 1
     if depthwise:
         codes = np.ascontiguousarray(quantised.kernel.transpose(3, 1, 2, 0))
         quantised = dataclasses.replace(quantised, kernel=codes)
@@ -196,13 +259,32 @@ def quantise(
         strides=layer.strides,
         padding=layer.padding,
         activation=layer.activation,
+        dilations=dilations_of(layer),
     )
+
+
+def pad_code(zero_point: int | None) -> float:
+    """Return what it pads with: real 0; see `TakesPadding`."""
+    return 0.0 if zero_point is None else zero_point
+
+
+def padded(node: Conv, source: QTensor, around: Pads) -> Conv | None:
+    """Return the node that reads an image without the padding around it; see `TakesPadding`."""
+    if node.padding == "same":
+        return None
+    total = added(around, node.padding)
+    padding = padding_from(source.shape[:2], node.window, node.strides, total, node.dilations)
+    return dataclasses.replace(node, input=source.name, padding=padding if any(total) else "valid")
 
 
 def float_layer(node: Conv, inputs: Sequence[QTensor]) -> Layer:
     """Return the layer of a node."""
+    groups = 1 if node.depthwise else inputs[0].shape[-1] // node.weights.kernel.shape[3]
+    parameters: dict[str, Any] = {GROUPS: groups} if groups > 1 else {}
+    if node.dilations != NO_DILATION:
+        parameters[DILATIONS] = node.dilations
     return dataclasses.replace(
-        layer_of("depthwise" if node.depthwise else "conv", node, inputs),
+        layer_of("depthwise" if node.depthwise else "conv", node, inputs, **parameters),
         kernel=node.window,
         strides=node.strides,
         padding=node.padding,
@@ -217,7 +299,7 @@ def pads(node: Conv, size: tuple[int, ...]) -> tuple[Pair, Pair]:
         node: The convolution.
         size: Height and width of its input.
     """
-    return window_pads(size, node.window, node.strides, node.padding)
+    return window_pads(size, node.window, node.strides, node.padding, node.dilations)
 
 
 def litert_codes(
@@ -246,14 +328,36 @@ def accumulators(node: Conv, source: QTensor, codes: Int8) -> Exact:
     if node.depthwise:
         sums = _depthwise(node, values, reach)
     else:
-        kernel = node.weights.kernel
-        sums = products.product(_patches(node, values), kernel.reshape(len(kernel), -1).T, reach)
+        sums = np.concatenate(
+            [
+                products.product(_patches(node, part), kernel.reshape(len(kernel), -1).T, reach)
+                for part, kernel in _groups(node, values, node.weights.kernel)
+            ],
+            axis=-1,
+        )
     bound = products.largest(node.weights, node.channel_axis, source)
     return products.with_bias(sums, node.weights.bias, bound)
 
 
+def _groups(
+    node: Conv, source: Float32, kernel: npt.NDArray[np.generic]
+) -> Iterator[tuple[Float32, Any]]:
+    """Yield the channels and the rows of the kernel of each group, a full one's all at once."""
+    read = node.weights.kernel.shape[3]
+    count = source.shape[-1] // read
+    rows = len(kernel) // count
+    for group in range(count):
+        part = source[..., group * read : (group + 1) * read]
+        yield part, kernel[group * rows : (group + 1) * rows]
+
+
+def _for_each_output(node: Conv, source: Float32) -> Float32:
+    """Return an image with a copy of each channel for each that a depthwise kernel has for it."""
+    return np.repeat(source, node.output.shape[-1] // source.shape[-1], axis=-1)
+
+
 def _depthwise(node: Conv, source: Float32, reach: int) -> Exact:
-    kernel = node.weights.kernel
+    kernel, source = node.weights.kernel, _for_each_output(node, source)
     dtype = np.float32 if kernel[..., 0].size * QMAX * reach <= EXACT else np.float64
     sums = np.zeros((len(source), *node.output.shape), dtype)
     part = np.empty_like(sums)
@@ -278,53 +382,40 @@ def windows(
         node: The convolution.
         source: Its input, real 0 being 0, shape (batch, height, width, channels).
 
-    Yields:
-        A view of the padded input, and the row and the column of the kernel.
+    Returns:
+        Yields a view of the padded input, and the row and the column of the kernel.
     """
-    height, width, _ = node.output.shape
-    rows, columns = node.window
-    vertical, horizontal = node.strides
     around = pads(node, source.shape[1:3])
-    padded = np.pad(source, ((0, 0), *around, (0, 0))) if np.any(around) else source
-    for row in range(rows):
-        for column in range(columns):
-            yield (
-                padded[
-                    :,
-                    row : row + (height - 1) * vertical + 1 : vertical,
-                    column : column + (width - 1) * horizontal + 1 : horizontal,
-                ],
-                row,
-                column,
-            )
+    padded_source = np.pad(source, ((0, 0), *around, (0, 0))) if np.any(around) else source
+    height, width, _ = node.output.shape
+    return window_views(padded_source, node.window, node.strides, (height, width), node.dilations)
 
 
 def node_of(layer: StoredLayer, inputs: Sequence[QTensor], output: QTensor) -> Conv:
     """Return the node of a layer in a file.
 
     Raises:
-        ConversionError: Its weights are not symmetric int8, it has groups or dilations, or its
-            padding is neither SAME nor VALID.
+        ConversionError: Its weights are not symmetric int8, or it has another number of groups
+            than its kernel.
     """
     (source,) = inputs
     shape = (1, 1, *output.shape) if len(output.shape) == 1 else output.shape
-    for padding in get_args(Padding):
-        node = Conv(
-            input=source.name,
-            output=dataclasses.replace(output, shape=shape),
-            weights=integers.of_file(output.name, layer.weights),
-            depthwise=layer.kind == "depthwise",
-            strides=layer.strides,
-            padding=padding,
-            activation="none",
-        )
-        (above, below), (left, right) = pads(node, source.shape[:2])
-        usual = layer.dilations == (1, 1) and layer.groups == 1
-        if usual and (above, below, left, right) == layer.pads:
-            return node
-    raise ConversionError(
-        f"`{output.name}`: expected a convolution without dilation and groups, padded as SAME or "
-        f"VALID, received padding {layer.pads}, dilation {layer.dilations}, {layer.groups} groups"
+    weights = integers.of_file(output.name, layer.weights)
+    height, width = weights.kernel.shape[1:3]
+    groups = 1 if layer.kind == "depthwise" else source.shape[-1] // weights.kernel.shape[3]
+    expect(output.name, "number of groups", layer.groups, groups)
+    padding = padding_from(
+        source.shape[:2], (height, width), layer.strides, layer.pads, layer.dilations
+    )
+    return Conv(
+        input=source.name,
+        output=dataclasses.replace(output, shape=shape),
+        weights=weights,
+        depthwise=layer.kind == "depthwise",
+        strides=layer.strides,
+        padding=padding,
+        activation="none",
+        dilations=layer.dilations,
     )
 
 
@@ -335,27 +426,53 @@ def trials(layer: StoredLayer, shapes: Sequence[Shape]) -> tuple[tuple[Int8, ...
     def widest(kernel: Int8) -> Int8:
         return _widest(layer, kernel, shape)
 
-    return products.trials(layer, shape, shape[-1], widest)
+    inputs = shape[-1] // layer.groups
+    if layer.kind == "depthwise" and layer.weights is not None:
+        inputs *= max(layer.weights.kernel.shape[-1] // shape[-1], 1)
+    return products.trials(layer, shape, inputs, widest)
 
 
 def _widest(layer: StoredLayer, kernel: Int8, shape: Shape) -> Int8:
     """Return the highest code wherever a weight is positive, the lowest elsewhere."""
-    codes = np.where(kernel > 0, QMAX, QMIN).astype(np.int8)
     height, width, depth = shape if len(shape) == 3 else (1, 1, *shape)
+    codes = _over_all_channels(layer, np.where(kernel > 0, QMAX, QMIN).astype(np.int8), depth)
     count, high, wide, _ = codes.shape
-    rows = _starts(height, high, layer.strides[0], layer.pads[0])
-    columns = _starts(width, wide, layer.strides[1], layer.pads[2])
+    down, across = layer.dilations
+    reach = (high - 1) * down + 1, (wide - 1) * across + 1
+    rows = _starts(height, reach[0], layer.strides[0], layer.pads[0])
+    columns = _starts(width, reach[1], layer.strides[1], layer.pads[2])
     places = rows.size * columns.size
     images = min(MOST_TRIALS, products.batch_room(shape), -(-count // places))
     # Neighbouring windows drive one channel after the other.
     chosen = np.arange(images * places).reshape(images, rows.size, columns.size) % count
     # Room on all sides for a window that hangs over the edge.
-    canvas = np.full((images, height + 2 * high, width + 2 * wide, depth), QMAX, np.int8)
-    for down, across in np.ndindex(high, wide):
-        place = np.ix_(range(images), rows + high + down, columns + wide + across)
-        canvas[place] = codes[chosen, down, across]
-    cropped = canvas[:, high : high + height, wide : wide + width]
+    room = (images, height + 2 * reach[0], width + 2 * reach[1], depth)
+    canvas = np.full(room, QMAX, np.int8)
+    for row, column in np.ndindex(high, wide):
+        place = np.ix_(
+            range(images), rows + reach[0] + row * down, columns + reach[1] + column * across
+        )
+        canvas[place] = codes[chosen, row, column]
+    cropped = canvas[:, reach[0] : reach[0] + height, reach[1] : reach[1] + width]
     return np.ascontiguousarray(cropped).reshape(images, *shape)
+
+
+def _over_all_channels(layer: StoredLayer, codes: Int8, depth: int) -> Int8:
+    """Return codes for a kernel, (patterns, height, width, channels), over all channels.
+
+    One pattern drives all channels of a depthwise kernel; several outputs of one channel, and
+    those of the groups, have patterns of their own.
+    """
+    count, high, wide, read = codes.shape
+    if layer.kind == "depthwise":
+        patterns: Int8 = codes[0].reshape(high, wide, depth, -1).transpose(3, 0, 1, 2)
+        return patterns
+    if layer.groups == 1:
+        return codes
+    whole = np.full((layer.groups, count // layer.groups, high, wide, depth), QMAX, np.int8)
+    for group, part in enumerate(codes.reshape(layer.groups, -1, high, wide, read)):
+        whole[group, ..., group * read : (group + 1) * read] = part
+    return whole.reshape(count, high, wide, depth)
 
 
 def _starts(size: int, window: int, stride: int, pad: int) -> npt.NDArray[np.int64]:
@@ -374,48 +491,50 @@ def float_values(
     """Return a node's output from real values; see `operator.Operator.float_values`."""
     kernel, bias = node.weights.real(node.channel_axis) if weights is None else weights
     total = np.zeros((len(inputs[0]), *node.output.shape), np.float32)
-    for view, row, column in windows(node, inputs[0]):
-        if node.depthwise:
+    if node.depthwise:
+        for view, row, column in windows(node, _for_each_output(node, inputs[0])):
             total += view * kernel[0, row, column]
-        else:
-            total += view @ kernel[:, row, column].T
-    sums: Float32 = total + bias
-    match node.activation:
-        case "none":
-            pass
-        case "relu":
-            sums = np.maximum(sums, np.float32(0))
-        case "relu6":
-            sums = np.clip(sums, np.float32(0), np.float32(6))
-    return sums
+    else:
+        begin = 0
+        for part, rows in _groups(node, inputs[0], kernel):
+            for view, row, column in windows(node, part):
+                total[..., begin : begin + len(rows)] += view @ rows[:, row, column].T
+            begin += len(rows)
+    return activated(node.activation, total + bias)
 
 
 def tflite_version(node: Conv, inputs: Sequence[QTensor]) -> Version:
-    """Return the version of int8 convolutions."""
-    del node, inputs
+    """Return the version of int8 convolutions; one of groups has its own."""
+    channels, kernel = inputs[0].shape[-1], node.weights.kernel
+    if not node.depthwise and kernel.shape[3] != channels:
+        return Version(number=6, runtime="2.9.0")
     return Version(number=3, runtime="1.14.0")
 
 
 def write_tflite(
     model: TfliteWriter, node: Conv, inputs: Sequence[TfliteInput], output: int
 ) -> None:
-    """Add the operator with its weights."""
+    """Add the operator with its weights, behind a PAD if its padding is given in numbers.
+
+    XNNPACK computes both at once.
+    """
+    source = inputs[0].tensor
+    first, padding = write_tflite_before(model, node.output.name, inputs[0], node.padding)
     common = {
-        "Padding": schema.PADDINGS.index(node.padding),
+        "Padding": schema.PADDINGS.index(padding),
         "StrideH": node.strides[0],
         "StrideW": node.strides[1],
         "FusedActivationFunction": schema.ACTIVATIONS.index(node.activation),
-        "DilationHFactor": 1,
-        "DilationWFactor": 1,
+        "DilationHFactor": node.dilations[0],
+        "DilationWFactor": node.dilations[1],
     }
-    name, version = node.output.name, tflite_version(node, []).number
+    name, version = node.output.name, tflite_version(node, [source]).number
     weights = tflite.write_weights(model, name, node.weights, axis=node.channel_axis)
-    ends = [*tflite.indices(inputs), *weights]
+    ends = [first, *weights]
     if node.depthwise:
         options = "DepthwiseConv2DOptions"
-        model.operator(
-            "DEPTHWISE_CONV_2D", version, ends, output, options, DepthMultiplier=1, **common
-        )
+        fields = {"DepthMultiplier": node.output.shape[-1] // source.shape[-1], **common}
+        model.operator("DEPTHWISE_CONV_2D", version, ends, output, options, **fields)
     else:
         model.operator("CONV_2D", version, ends, output, "Conv2DOptions", **common)
 
@@ -424,7 +543,7 @@ def read_tflite(operator: TfliteOperator, scope: Scope) -> Conv | Dense:
     """Return the node of an operator: a dense layer for a 1x1 convolution of a vector.
 
     Raises:
-        ConversionError: It is dilated, multiplies depth or has another activation.
+        ConversionError: It has another activation, or its numbers do not fit its kernel.
     """
     depthwise = operator.builtin == "DEPTHWISE_CONV_2D"
     source, kernel, bias, target = tflite.weighted_ends(operator)
@@ -432,9 +551,9 @@ def read_tflite(operator: TfliteOperator, scope: Scope) -> Conv | Dense:
     activation = tflite.activation_of(operator)
     strides = operator.option("stride_h"), operator.option("stride_w")
     dilations = operator.option("dilation_h_factor"), operator.option("dilation_w_factor")
-    if padding is None or activation is None or min(strides) < 1 or dilations != (1, 1):
+    if padding is None or activation is None or min(*strides, *dilations) < 1:
         raise refusal(
-            operator, "expected positive strides, no dilation and at most a ReLU or ReLU6"
+            operator, "expected positive strides and dilations, and at most a ReLU or ReLU6"
         )
     read = scope.read(source, operator)
     weights = _per_channel(
@@ -442,14 +561,19 @@ def read_tflite(operator: TfliteOperator, scope: Scope) -> Conv | Dense:
     )
     if len(read.shape) == 1 and weights.kernel.shape[1:3] == (1, 1) and not depthwise:
         # As at the end of Keras applications' V1.
-        output = scope.write(target, vector=True)
-        tflite.refuse_activation(operator, output)
         rows = weights.kernel.reshape(weights.kernel.shape[0], -1)
         return Dense(
-            input=read.name, output=output, weights=dataclasses.replace(weights, kernel=rows)
+            input=read.name,
+            output=scope.write(target, vector=True),
+            weights=dataclasses.replace(weights, kernel=rows),
+            activation=activation,
         )
-    if depthwise and weights.kernel.shape[3] != read.shape[-1]:
-        raise refusal(operator, "expected a depth multiplier of 1")
+    if depthwise and weights.kernel.shape[3] != read.shape[-1] * operator.option(
+        "depth_multiplier"
+    ):
+        raise refusal(operator, "expected a kernel for its depth multiplier")
+    depthwise, turned = _kind_and_kernel(weights.kernel, read.shape[-1], depthwise=depthwise)
+    weights = dataclasses.replace(weights, kernel=turned)
     return Conv(
         input=read.name,
         output=scope.write(target),
@@ -458,7 +582,26 @@ def read_tflite(operator: TfliteOperator, scope: Scope) -> Conv | Dense:
         strides=strides,
         padding=padding,
         activation=activation,
+        dilations=dilations,
     )
+
+
+def _kind_and_kernel(kernel: Int8, channels: int, *, depthwise: bool) -> tuple[bool, Int8]:
+    """Return whether a convolution of a file counts as depthwise, and its kernel for that.
+
+    Groups of one channel are a depthwise convolution, and one over a single channel is a full one,
+    whatever a file calls them.
+
+    Args:
+        kernel: OHWI, or 1HWC if it is depthwise.
+        channels: Number of channels of the input.
+        depthwise: Whether the file calls it so.
+    """
+    if depthwise and channels == 1:
+        return False, np.ascontiguousarray(kernel.transpose(3, 1, 2, 0))
+    if not depthwise and channels > 1 and kernel.shape[3] == 1:
+        return True, np.ascontiguousarray(kernel.transpose(3, 1, 2, 0))
+    return depthwise, kernel
 
 
 def _per_channel(weights: QWeights) -> QWeights:
@@ -487,13 +630,17 @@ def write_onnx(
     reals = onnx.dequantise(model, inputs)
     begins, ends = zip(*pads(node, inputs[0].tensor.shape[:2]), strict=True)
     kernel = kernel_oihw(node)
+    dilated: dict[str, Any] = {}
+    if node.dilations != NO_DILATION:
+        dilated["dilations"] = node.dilations
     real = model.node(
         "Conv",
         [*reals, *onnx.add_weights(model, node.output.name, node.weights, kernel, axis=0)],
         kernel_shape=kernel.shape[2:],
         strides=node.strides,
         pads=[*begins, *ends],
-        group=kernel.shape[0] if node.depthwise else 1,
+        group=inputs[0].tensor.shape[-1] // kernel.shape[1],
+        **dilated,
     )
     onnx.quantise_clipped(model, real, node.output, node.activation, output)
 
@@ -523,11 +670,12 @@ def layer_of_tflite(source: LayerSource) -> StoredLayer:
         number = operator.option("padding")
         layer = with_fault(layer, "padding", f"padding number {number} of the schema")
     layer = dataclasses.replace(layer, strides=strides, dilations=dilations)
-    if layer.weights is None:
+    weights = layer.weights
+    if weights is None:
         return layer
-    kernel = layer.weights.kernel
+    kernel = weights.kernel
     if before.shape[:-1] in {(), (1, 1)} and kernel.shape[1:3] == (1, 1) and not depthwise:
-        rows = dataclasses.replace(layer.weights, kernel=kernel.reshape(kernel.shape[0], -1))
+        rows = dataclasses.replace(weights, kernel=kernel.reshape(kernel.shape[0], -1))
         return dataclasses.replace(layer, kind="dense", weights=rows, strides=(1, 1))
     if padding == "same" and len(before.shape) == 3:
         around = same_pads(before.shape[:2], kernel.shape[1:3], strides, dilations)
@@ -535,9 +683,16 @@ def layer_of_tflite(source: LayerSource) -> StoredLayer:
     inputs = before.shape[-1] if before.shape else 0
     if depthwise and operator.option("depth_multiplier") * inputs != kernel.shape[3]:
         detail = f"the kernel has {kernel.shape[3]} channels for {inputs} of the input"
-        layer = with_fault(layer, "weights", f"{detail} and its depth multiplier")
-    if not depthwise and inputs and kernel.shape[3] and inputs != kernel.shape[3]:
-        layer = dataclasses.replace(layer, groups=inputs // kernel.shape[3])
+        return with_fault(layer, "weights", f"{detail} and its depth multiplier")
+    depthwise, turned = _kind_and_kernel(kernel, inputs, depthwise=depthwise)
+    weights = dataclasses.replace(weights, kernel=turned)
+    kind = "depthwise" if depthwise else "conv"
+    layer = dataclasses.replace(layer, kind=kind, weights=weights)
+    if not depthwise and inputs and turned.shape[3] and inputs != turned.shape[3]:
+        layer = dataclasses.replace(layer, groups=inputs // turned.shape[3])
+        if inputs % turned.shape[3] or len(turned) % layer.groups:
+            detail = f"a kernel of {turned.shape} does not fit {inputs} channels"
+            layer = with_fault(layer, "groups", detail)
     return layer
 
 
@@ -587,6 +742,9 @@ def _convolve(
         return None
     if min(*strides, *dilations, groups) < 1:
         return None
+    pooled = average_pool.read_convolution(reader, node, value, kernel, biased=bias is not None)
+    if pooled is not None:
+        return pooled
     if not isinstance(kernel, QuantisedConstant) or kernel.codes.ndim != 4:
         return _without_weights(reader, node, value, kernel)
     outputs, _, *window = kernel.codes.shape
@@ -681,6 +839,11 @@ def _without_weights(
     high, wide = output_size(value.sizes[2:], shape[2:], strides, (1, 1), pads)
     out = dataclasses.replace(value, sizes=(value.sizes[0], shape[0], max(high, 0), max(wide, 0)))
     depthwise = int(node.attributes.get("group", 1) or 1) > 1 and shape[1] == 1
+    real = kernel.values if isinstance(kernel, OnnxConstant) else None
+    if real is not None and real.dtype == np.float32 and value.axes == "NCHW":
+        real = real.transpose((1, 2, 3, 0) if depthwise else (0, 2, 3, 1))
+    else:
+        real = None
     return reader.add_layer(
         node,
         "depthwise" if depthwise else "conv",
@@ -688,6 +851,7 @@ def _without_weights(
         out,
         strides=strides,
         pads=pads,
+        real_kernel=real,
         faults=(FLOATS,),
     )
 
@@ -703,40 +867,85 @@ ONNX: Mapping[str, FileForm] = {
 }
 
 
-_EXAMPLES: tuple[tuple[bool, Pair, Pair, Padding, Activation], ...] = (
-    (False, (1, 1), (1, 1), "valid", "none"),
-    (False, (3, 2), (2, 1), "same", "relu6"),
-    (True, (3, 3), (1, 2), "same", "relu"),
-    (True, (2, 3), (1, 1), "valid", "none"),
-)
+def _example(
+    name: str,
+    kernel: Shape,
+    *,
+    depthwise: bool = False,
+    channels: int = 5,
+    strides: Pair = (1, 1),
+    padding: Padding = "valid",
+    dilations: Pair = NO_DILATION,
+    activation: Activation = "none",
+) -> Example:
+    random = np.random.default_rng(0)
+    source = QTensor(name="image", shape=(7, 6, channels), scale=np.float32(0.02), zero_point=3)
+    filters = kernel[3] if depthwise else kernel[0]
+    height, width = kernel[1:3]
+    scale = random.uniform(0.005, 0.02, filters).astype(np.float32)
+    sides = sides_after(source.shape[:2], (height, width), strides, padding, dilations)
+    node = Conv(
+        input="image",
+        output=QTensor(
+            name="convolved",
+            shape=(*sides, filters),
+            scale=np.float32(0.07),
+            zero_point=-9,
+        ),
+        weights=QWeights(
+            kernel=random.integers(-127, 128, kernel).astype(np.int8),
+            kernel_scale=scale,
+            bias=random.integers(-900, 900, filters).astype(np.int32),
+            bias_scale=source.scale * scale,
+        ),
+        depthwise=depthwise,
+        strides=strides,
+        padding=padding,
+        activation=activation,
+        dilations=dilations,
+    )
+    return Example(name=name, node=node, inputs=(source,))
 
 
 def examples() -> Iterator[Example]:
-    """Yield both kinds, with and without padding, stride and activation."""
-    random = np.random.default_rng(0)
-    source = QTensor(name="image", shape=(7, 6, 5), scale=np.float32(0.02), zero_point=3)
-    for depthwise, window, strides, padding, activation in _EXAMPLES:
-        filters = 5 if depthwise else 4
-        shape = (1, *window, 5) if depthwise else (filters, *window, 5)
-        scale = random.uniform(0.005, 0.02, filters).astype(np.float32)
-        node = Conv(
-            input="image",
-            output=QTensor(
-                name="convolved",
-                shape=(*sides_after(source.shape[:2], window, strides, padding), filters),
-                scale=np.float32(0.07),
-                zero_point=-9,
-            ),
-            weights=QWeights(
-                kernel=random.integers(-127, 128, shape).astype(np.int8),
-                kernel_scale=scale,
-                bias=random.integers(-900, 900, filters).astype(np.int32),
-                bias_scale=source.scale * scale,
-            ),
-            depthwise=depthwise,
-            strides=strides,
-            padding=padding,
-            activation=activation,
-        )
-        kind = "depthwise" if depthwise else "full"
-        yield Example(name=f"{kind} {window} {padding}", node=node, inputs=(source,))
+    """Yield both kinds, with each form of padding, stride, dilation, groups and activation."""
+    yield _example("full (1, 1) valid", (4, 1, 1, 5))
+    yield _example(
+        "full (3, 2) same",
+        (4, 3, 2, 5),
+        strides=(2, 1),
+        padding="same",
+        activation="relu6",
+    )
+    yield _example(
+        "depthwise (3, 3) same",
+        (1, 3, 3, 5),
+        depthwise=True,
+        strides=(1, 2),
+        padding="same",
+        activation="relu",
+    )
+    yield _example("depthwise (2, 3) valid", (1, 2, 3, 5), depthwise=True)
+    yield _example("full, padded by numbers", (4, 3, 3, 5), strides=(2, 2), padding=(1, 1, 1, 1))
+    yield _example(
+        "depthwise, padded on one side",
+        (1, 3, 3, 5),
+        depthwise=True,
+        strides=(2, 2),
+        padding=(0, 2, 1, 0),
+        activation="relu6",
+    )
+    yield _example("dilated", (4, 3, 2, 5), padding="same", dilations=(2, 3))
+    yield _example(
+        "depthwise, dilated", (1, 3, 3, 5), depthwise=True, padding=(2, 2, 1, 2), dilations=(3, 2)
+    )
+    yield _example("two groups", (4, 3, 3, 3), channels=6, strides=(1, 2), padding=(1, 1, 1, 1))
+    yield _example("three groups", (9, 1, 1, 2), channels=6, activation="relu")
+    yield _example(
+        "two outputs a channel",
+        (1, 3, 3, 10),
+        depthwise=True,
+        strides=(2, 2),
+        padding="same",
+    )
+    yield _example("of one channel", (4, 3, 3, 1), channels=1, padding=(1, 0, 0, 1))

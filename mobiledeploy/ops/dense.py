@@ -14,11 +14,12 @@ import numpy as np
 from mobiledeploy.base.errors import RequestError
 from mobiledeploy.formats.onnx import OnnxOperator
 from mobiledeploy.formats.onnx.writer import OnnxWriter
-from mobiledeploy.formats.tflite import TfliteOperator
+from mobiledeploy.formats.tflite import TfliteOperator, schema
 from mobiledeploy.formats.tflite.writer import TfliteWriter
 from mobiledeploy.ops import onnx, products, tflite, without_weights
 from mobiledeploy.ops import weights as integers
-from mobiledeploy.ops.architecture import Layer
+from mobiledeploy.ops.activation import activated, clamp
+from mobiledeploy.ops.architecture import Activation, Layer
 from mobiledeploy.ops.certificate import Certificate
 from mobiledeploy.ops.file_form import FileForm, MisreadScales
 from mobiledeploy.ops.grid import Grid
@@ -44,7 +45,7 @@ from mobiledeploy.ops.onnx_weights import (
 from mobiledeploy.ops.operator import Example, Kernel, Trials, Work, layer_of
 from mobiledeploy.ops.products import Exact
 from mobiledeploy.ops.ranges import Interval
-from mobiledeploy.ops.stored import StoredLayer, with_fault
+from mobiledeploy.ops.stored import Array, StoredLayer, with_fault
 from mobiledeploy.ops.tensors import QMAX, QMIN, Float32, Int8, QTensor, Shape, expect
 from mobiledeploy.ops.tflite import Scope, TfliteInput, Version, refusal
 from mobiledeploy.ops.tflite_reading import LayerSource, with_weights
@@ -85,11 +86,12 @@ TFLITE: Mapping[str, FileForm] = {
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Dense:
-    """A fully connected layer on a vector, bias included."""
+    """A fully connected layer on a vector, bias and activation included."""
 
     input: str
     output: QTensor
     weights: QWeights
+    activation: Activation = "none"
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -154,12 +156,14 @@ def quantise(
     quantised = integers.quantise(
         given.kernel.transpose(1, 0), given.bias, inputs[0].scale, per_channel=False
     )
-    return Dense(input=layer.inputs[0], output=output, weights=quantised)
+    return Dense(
+        input=layer.inputs[0], output=output, weights=quantised, activation=layer.activation
+    )
 
 
 def float_layer(node: Dense, inputs: Sequence[QTensor]) -> Layer:
     """Return the layer of a node."""
-    return layer_of("dense", node, inputs)
+    return dataclasses.replace(layer_of("dense", node, inputs), activation=node.activation)
 
 
 def litert_codes(
@@ -168,7 +172,8 @@ def litert_codes(
     """Return the codes that XNNPACK computes, on every architecture."""
     del kernel
     sums = accumulators(node, inputs[0], codes[0])
-    return products.requantise(sums, node.weights, inputs[0], node.output, (QMIN, QMAX))
+    bounds = clamp(node.activation, node.output)
+    return products.requantise(sums, node.weights, inputs[0], node.output, bounds)
 
 
 def accumulators(node: Dense, source: QTensor, codes: Int8) -> Exact:
@@ -215,7 +220,8 @@ def float_values(
 ) -> Float32:
     """Return a node's output from real values; see `operator.Operator.float_values`."""
     kernel, bias = node.weights.real(0) if weights is None else weights
-    return inputs[0] @ kernel.T + bias
+    sums: Float32 = inputs[0] @ kernel.T + bias
+    return activated(node.activation, sums)
 
 
 def tflite_version(node: Dense, inputs: Sequence[QTensor]) -> Version:
@@ -232,12 +238,16 @@ def write_tflite(
     """Add the operator with its weights."""
     weights = tflite.write_weights(model, node.output.name, node.weights, axis=0)
     version = tflite_version(node, []).number
+    activation = {}
+    if node.activation != "none":
+        activation["FusedActivationFunction"] = schema.ACTIVATIONS.index(node.activation)
     model.operator(
         "FULLY_CONNECTED",
         version,
         [*tflite.indices(inputs), *weights],
         output,
         "FullyConnectedOptions",
+        **activation,
     )
 
 
@@ -245,7 +255,7 @@ def read_tflite(operator: TfliteOperator, scope: Scope) -> Dense:
     """Return the node of an operator.
 
     Raises:
-        ConversionError: Its weights are shuffled, or an activation would change codes.
+        ConversionError: Its weights are shuffled, or it has another activation.
     """
     source, kernel, bias, target = tflite.weighted_ends(operator)
     if operator.option("weights_format"):
@@ -253,8 +263,10 @@ def read_tflite(operator: TfliteOperator, scope: Scope) -> Dense:
     read = scope.read(source, operator)
     weights = tflite.read_weights(operator, scope, read, kernel, bias, axis=0)
     output = scope.write(target, vector=True)
-    tflite.refuse_activation(operator, output)
-    return Dense(input=read.name, output=output, weights=weights)
+    activation = tflite.activation_of(operator)
+    if activation is None:
+        raise refusal(operator, "expected at most a ReLU or ReLU6")
+    return Dense(input=read.name, output=output, weights=weights, activation=activation)
 
 
 def write_onnx(
@@ -269,7 +281,8 @@ def write_onnx(
     reals = onnx.dequantise(model, inputs)
     kernel = node.weights.kernel.T
     weights = onnx.add_weights(model, node.output.name, node.weights, kernel, axis=1)
-    onnx.quantise(model, model.node("Gemm", [*reals, *weights]), node.output, output)
+    product = model.node("Gemm", [*reals, *weights])
+    onnx.quantise_clipped(model, product, node.output, node.activation, output)
 
 
 def layer_of_tflite(source: LayerSource) -> StoredLayer:
@@ -342,21 +355,39 @@ def _multiply(
         return None
     if isinstance(kernel, OnnxConstant) and kernel.values.ndim == 2:
         out = dataclasses.replace(value, sizes=(value.sizes[0], kernel.values.shape[0]))
-        return reader.add_layer(node, "dense", [value], out, faults=(FLOATS,))
+        real = _columns_in_order(kernel.values, value)
+        if kernel.values.dtype != np.float32:
+            real = None
+        return reader.add_layer(node, "dense", [value], out, real_kernel=real, faults=(FLOATS,))
     if not isinstance(kernel, QuantisedConstant) or kernel.codes.ndim != 2:
         return None
     outputs = kernel.codes.shape[0]
-    codes = kernel.codes
-    if value.unrolled is not None:
-        # Columns in the order of the common form, height, width, channels.
-        axes, sizes = value.unrolled
-        if 0 in sizes or np.prod(sizes) != codes.shape[1] or sorted(axes) != sorted("HWC"):
-            return None
-        order = [1 + axes.index(axis) for axis in "HWC"]
-        codes = codes.reshape(outputs, *sizes).transpose(0, *order).reshape(outputs, -1)
+    codes = _columns_in_order(kernel.codes, value)
+    if codes is None:
+        return None
     weights, faults = stored_weights(kernel, codes, outputs, 0, value, bias)
     out = dataclasses.replace(value, sizes=(value.sizes[0], outputs), unrolled=None)
     return reader.add_layer(node, "dense", [value], out, weights=weights, faults=faults)
+
+
+def _columns_in_order(matrix: Array, value: OnnxActivation) -> Array | None:
+    """Return a kernel (outputs, inputs) with its columns in the order height, width, channels.
+
+    Args:
+        matrix: The kernel.
+        value: What it is multiplied with, perhaps an image that was made a vector.
+
+    Returns:
+        None if the image does not fit the kernel.
+    """
+    if value.unrolled is None:
+        return matrix
+    axes, sizes = value.unrolled
+    if 0 in sizes or np.prod(sizes) != matrix.shape[1] or sorted(axes) != sorted("HWC"):
+        return None
+    order = [1 + axes.index(axis) for axis in "HWC"]
+    outputs = len(matrix)
+    return matrix.reshape(outputs, *sizes).transpose(0, *order).reshape(outputs, -1)
 
 
 ONNX: Mapping[str, FileForm] = {
@@ -373,10 +404,10 @@ ONNX: Mapping[str, FileForm] = {
 
 
 def examples() -> Iterator[Example]:
-    """Yield one with a single scale, and one with a scale a channel."""
+    """Yield one with a single scale, and one with a scale a channel; and with activations."""
     random = np.random.default_rng(1)
     source = QTensor(name="vector", shape=(40,), scale=np.float32(0.02), zero_point=-11)
-    for scales in (1, 7):
+    for scales, activation in _EXAMPLES:
         scale = random.uniform(0.005, 0.02, scales).astype(np.float32)
         node = Dense(
             input="vector",
@@ -387,5 +418,15 @@ def examples() -> Iterator[Example]:
                 bias=random.integers(-900, 900, 7).astype(np.int32),
                 bias_scale=source.scale * scale,
             ),
+            activation=activation,
         )
-        yield Example(name=f"{scales} scales", node=node, inputs=(source,))
+        name = f"{scales} scales" if activation == "none" else activation
+        yield Example(name=name, node=node, inputs=(source,))
+
+
+_EXAMPLES: tuple[tuple[int, Activation], ...] = (
+    (1, "none"),
+    (7, "none"),
+    (1, "relu"),
+    (7, "relu6"),
+)

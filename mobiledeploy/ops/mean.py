@@ -33,11 +33,10 @@ from mobiledeploy.ops.file_form import FileForm
 from mobiledeploy.ops.grid import Grid
 from mobiledeploy.ops.onnx import OnnxInput
 from mobiledeploy.ops.onnx_reading import (
-    OnnxActivation,
     OnnxReader,
     OnnxValue,
     one_input,
-    pool_of,
+    over_height_and_width,
 )
 from mobiledeploy.ops.operator import Cases, Example, Kernel, Trials, layer_of
 from mobiledeploy.ops.padding import same_pads
@@ -193,11 +192,35 @@ def ort(sums: Sums, input_scale: Floats, scale: np.float32) -> Codes:
     return _clip(np.rint(centred.astype(np.float32) * (input_scale / (scale * count))) + zero)
 
 
-def tflite_average_pool(sums: Sums) -> Codes:
-    """Return TFLite's codes of an average pooling: halves go away from code 0."""
-    half: Final = sums.positions // 2
-    away = np.where(sums.codes > 0, half, -half)
-    return np.trunc((sums.codes + away) / sums.positions).astype(np.int64)
+def tflite_average_pool(sums: Codes, positions: Codes | int) -> Codes:
+    """Return TFLite's codes of an average pooling: halves go away from code 0.
+
+    Args:
+        sums: Sums of int8 codes.
+        positions: How many codes each is of.
+    """
+    away: Codes = np.copysign((np.abs(sums) + positions // 2) // positions, sums).astype(np.int64)
+    return away
+
+
+def half_away(positions: int) -> np.float32:
+    """Return a step below 1 that sends halves away from 0, and moves no other mean over a half.
+
+    Args:
+        positions: How many codes the means are of, at most.
+    """
+    return np.float32(1 - 2.0 ** math.floor(math.log2(0.4 / positions / -QMIN)))
+
+
+def ort_convolution(sums: Codes, positions: int) -> Codes:
+    """Return ONNX Runtime's codes of an average pooling by a convolution with weights of 1.
+
+    Args:
+        sums: Sums of int8 codes.
+        positions: How many codes each is of.
+    """
+    factor = np.float32(1) / (np.float32(positions) * half_away(positions))
+    return _clip(np.rint(sums.astype(np.float32) * factor))
 
 
 def _unfused(x: Floats | np.float32, y: Floats, addend: Floats | np.float32) -> Floats:
@@ -288,7 +311,7 @@ def average_pool_is_mean(name: str, *, positions: int, scale: np.float32, zero_p
     """
     sums = _all_sums(name, positions, (zero_point, zero_point))
     mean = xnnpack(sums, np.full(1, scale), scale)
-    return np.array_equal(tflite_average_pool(sums), mean)
+    return np.array_equal(tflite_average_pool(sums.codes, positions), mean)
 
 
 def _differing(sums: Sums, expected: Codes, input_scale: np.float32, scale: np.float32) -> int:
@@ -337,7 +360,7 @@ def litert_cases(
 ) -> tuple[Codes, ...]:
     """Return XNNPACK's means for each choice of what is fused, or TFLite's average pooling."""
     if form == "AVERAGE_POOL_2D":
-        return (tflite_average_pool(_sums(node, inputs, cases)),)
+        return (tflite_average_pool(cases[0], math.prod(inputs[0].shape[:2])),)
     sums, own = _sums(node, inputs, cases), np.full(1, inputs[0].scale)
     return tuple(
         xnnpack(sums, own, node.output.scale, fused=fused, fused_constant=constant)
@@ -348,8 +371,9 @@ def litert_cases(
 def ort_cases(
     node: Mean, inputs: Sequence[QTensor], cases: Cases, form: str = ""
 ) -> tuple[Codes, ...]:
-    """Return ONNX Runtime's means."""
-    del form
+    """Return ONNX Runtime's means, or an average pooling by a convolution with weights of 1."""
+    if form == "Conv":
+        return (ort_convolution(cases[0], math.prod(inputs[0].shape[:2])),)
     sums = _sums(node, inputs, cases)
     return (ort(sums, np.full(1, inputs[0].scale), node.output.scale),)
 
@@ -362,7 +386,8 @@ def litert_limits(node: Mean, inputs: Sequence[QTensor], form: str) -> Iterator[
 
 def ort_limits(node: Mean, inputs: Sequence[QTensor], form: str) -> Iterator[str]:
     """Yield the values that ONNX Runtime does not accept."""
-    del form
+    if form == "Conv" and inputs[0].scale != node.output.scale:
+        yield "an average pooling with two scales"
     positions = math.prod(inputs[0].shape[:2])
     ratio = float(inputs[0].scale) / (float(node.output.scale) * positions)
     if not NARROWEST <= ratio < WIDEST:
@@ -448,39 +473,17 @@ def write_tflite(
 
 
 def read_tflite(operator: TfliteOperator, scope: Scope) -> Mean:
-    """Return the node of an operator.
+    """Return the node of a MEAN; `average_pool` reads pools.
 
     Raises:
-        ConversionError: It is over other axes, or a pool that rounds differently than a mean.
+        ConversionError: It is over other axes.
     """
-    return _mean(operator, scope) if operator.builtin == "MEAN" else _average_pool(operator, scope)
-
-
-def _mean(operator: TfliteOperator, scope: Scope) -> Mean:
     source, axes, target = tflite.ends(operator, inputs=2)
     _, values = scope.constant(axes, operator, np.int32)
     read = scope.read(source, operator)
     if len(read.shape) != 3 or sorted(value % 4 for value in values.ravel()) != [1, 2]:
         raise refusal(operator, "expected the mean over height and width of an image")
     return Mean(input=read.name, output=scope.write(target, vector=True))
-
-
-def _average_pool(operator: TfliteOperator, scope: Scope) -> Mean:
-    source, target = tflite.ends(operator, inputs=1)
-    read = scope.read(source, operator)
-    output = scope.write(target, vector=True)
-    window = operator.option("filter_height"), operator.option("filter_width")
-    if read.shape[:-1] != window or len(output.shape) != 1:
-        raise refusal(operator, f"expected a window over the whole {read.shape}, got {window}")
-    tflite.refuse_activation(operator, output)
-    if (read.scale, read.zero_point) != (output.scale, output.zero_point):
-        raise refusal(operator, "expected input and output on one grid")
-    positions = window[0] * window[1]
-    if not average_pool_is_mean(
-        output.name, positions=positions, scale=read.scale, zero_point=read.zero_point
-    ):
-        raise refusal(operator, f"rounds halves of {positions} values otherwise than a mean")
-    return Mean(input=read.name, output=output)
 
 
 def write_onnx(
@@ -531,46 +534,18 @@ def given_shape(layer: StoredLayer, shapes: Sequence[Shape]) -> None:
 
 def _read_mean(reader: OnnxReader, node: OnnxOperator) -> OnnxValue | None:
     """Read GlobalAveragePool, and ReduceMean over height and width."""
-    value = reader.value(node, 0)
-    if not isinstance(value, OnnxActivation) or "H" not in value.axes:
+    reduced = over_height_and_width(reader, node, whole=node.op != "ReduceMean")
+    if reduced is None:
         return None
-    window = value.size("H"), value.size("W")
-    axes, sizes = (
-        value.axes,
-        tuple(
-            1 if axis in "HW" else size for axis, size in zip(value.axes, value.sizes, strict=True)
-        ),
-    )
-    if node.op == "ReduceMean":
-        wanted = node.attributes.get("axes")
-        numbers = reader.numbers(node, 1)
-        wanted = numbers.ravel().tolist() if wanted is None and numbers is not None else wanted
-        if wanted is None or {value.axes[int(axis) % 4] for axis in wanted} != {"H", "W"}:
-            return None
-        if not node.attributes.get("keepdims", 1):
-            axes, sizes = "NC", (value.sizes[0], value.size("C"))
-    elif value.axes[1] != "C":
-        return None
-    out = dataclasses.replace(value, axes=axes, sizes=sizes)
-    return reader.add_layer(node, "mean", [value], out, window=window)
-
-
-def _read_average_pool(reader: OnnxReader, node: OnnxOperator) -> OnnxActivation | None:
-    """Read AveragePool over the whole image."""
-    pooled = pool_of(reader, node)
-    if pooled is None:
-        return None
-    value, window, _, pads = pooled
-    if window != value.sizes[2:] or any(pads):
-        return None
-    out = dataclasses.replace(value, sizes=(*value.sizes[:2], 1, 1))
+    value, out, window = reduced
     return reader.add_layer(node, "mean", [value], out, window=window)
 
 
 ONNX: Mapping[str, FileForm] = {
     "GlobalAveragePool": FileForm(read=_read_mean, computed=True, ort_kernel=QLINEAR),
-    "AveragePool": FileForm(read=_read_average_pool, ort_kernel=QLINEAR),
-    "QLinearAveragePool": FileForm(read=one_input(_read_average_pool), ort_kernel=QLINEAR),
+    "AveragePool": FileForm(ort_kernel=QLINEAR),
+    "QLinearAveragePool": FileForm(ort_kernel=QLINEAR),
+    "Conv": FileForm(computed=True),
     QLINEAR: FileForm(read=one_input(_read_mean), ort_kernel=QLINEAR),
     "ReduceMean": FileForm(read=_read_mean, ort_kernel=QLINEAR),
 }

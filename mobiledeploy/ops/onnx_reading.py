@@ -11,7 +11,7 @@ import numpy as np
 from mobiledeploy.base.errors import CorruptFileError
 from mobiledeploy.formats.onnx import OnnxModel, OnnxOperator
 from mobiledeploy.ops.onnx import OFFSET
-from mobiledeploy.ops.padding import Pads, same_pads
+from mobiledeploy.ops.padding import NO_DILATION, Pads, Pair, same_pads
 from mobiledeploy.ops.stored import (
     INPUT,
     Array,
@@ -19,6 +19,7 @@ from mobiledeploy.ops.stored import (
     LayersSoFar,
     StoredLayer,
     StoredTensor,
+    on_grid_of,
     with_clamp,
 )
 from mobiledeploy.ops.tensors import Float32, Int8, Int32
@@ -126,7 +127,8 @@ OnnxGrid: TypeAlias = tuple[np.float32, int, str]
 
 DeduceGrid: TypeAlias = Callable[[StoredLayer, Sequence[LayerInput]], StoredLayer]
 """Completes a layer whose file does not state its output's grid, from the grids with which its
-readers take the output, the likeliest first. Its own inputs keep their grids."""
+readers take the output, the likeliest first. Its own inputs keep their grids. Where no reader
+states a grid either, the output stays `unstated`."""
 
 
 class OnnxReader:
@@ -267,6 +269,7 @@ class OnnxReader:
         self, activation: OnnxActivation, name: str, grid: OnnxGrid
     ) -> OnnxActivation:
         """Set the grid of a layer's output; return the output as codes."""
+        zero_point: int | None
         scale, zero_point, dtype = grid
         low, high = self.bounds.pop(activation.source)
         layer = self.layers[activation.source]
@@ -277,6 +280,9 @@ class OnnxReader:
         completed = dataclasses.replace(layer, name=name, output=output)
         self.layers.replace(activation.source, with_clamp(completed, clamp))
         stated = None if activation.source in self.deduced else scale
+        if activation.source in self.deduced and activation.source in self.moved:
+            # The grid is that of the layer's input, and not what stands here.
+            zero_point = None
         return dataclasses.replace(
             activation, scale=stated, zero_point=zero_point, real=False, dtype=dtype
         )
@@ -284,7 +290,8 @@ class OnnxReader:
     def leave_without_grid(self, activation: OnnxActivation, dtype: str) -> OnnxActivation:
         """Note that the grid of a layer's output is not stated; return the output as codes."""
         self.bounds.pop(activation.source)
-        output = dataclasses.replace(self.layers[activation.source].output, dtype=dtype)
+        output = self.layers[activation.source].output
+        output = dataclasses.replace(output, dtype=dtype, unstated=True)
         self.layers.change(activation.source, output=output)
         return dataclasses.replace(activation, real=False, dtype=dtype)
 
@@ -322,20 +329,29 @@ class OnnxReader:
         grid = first.scale, first.zero_point, first.dtype
         return self.quantise_layer(layer, self.written(node), grid)
 
-    def deduce_grids(self, output: OnnxActivation) -> None:
+    def deduce_grids(
+        self, output: OnnxActivation, *, certified: Callable[[StoredLayer], bool]
+    ) -> None:
         """Complete the layers whose nodes state no grid.
 
         Args:
             output: The graph's output.
+            certified: Whether a layer may take codes by a certificate's scales, which may be some
+                units in the last place off those of the codes.
         """
         others = [
             layer for index, layer in enumerate(self.layers.all()) if index not in self.deduced
         ]
-        # Layers with weights first: additions and means may take codes by a scale that is a few
-        # units in the last place off.
         others.sort(key=lambda layer: layer.weights is None)
+        # The input takes any scale rather than none.
+        stated = [
+            read
+            for layer in others
+            for read in layer.reads
+            if read.source == INPUT or not certified(layer)
+        ]
         taken: dict[int, list[LayerInput]] = {index: [] for index in (INPUT, *self.deduced)}
-        for read in (*(read for layer in others for read in layer.reads), self.read(output)):
+        for read in (*stated, self.read(output)):
             if read.source in taken and read.scale is not None:
                 taken[read.source].append(read)
         # Who takes codes that were only moved takes those that stood there before.
@@ -360,7 +376,11 @@ class OnnxReader:
             reads = tuple(self._as_written(read) for read in layer.reads)
             completed = deduce(dataclasses.replace(layer, reads=reads), taken[index])
             self.layers.change(
-                index, reads=completed.reads, output=completed.output, faults=completed.faults
+                index,
+                reads=completed.reads,
+                output=completed.output,
+                multiplier=completed.multiplier,
+                faults=completed.faults,
             )
 
     def _as_written(self, read: LayerInput) -> LayerInput:
@@ -387,10 +407,7 @@ def _on_the_grid_that_it_reads(layer: StoredLayer, taken: Sequence[LayerInput]) 
     known = [read for read in (*layer.reads, *taken) if read.scale is not None]
     if not known or layer.output.scale is not None:
         return layer
-    output = dataclasses.replace(
-        layer.output, scale=known[0].scale, zero_point=known[0].zero_point
-    )
-    return dataclasses.replace(layer, output=output)
+    return on_grid_of(layer, known[0])
 
 
 def code_of(real: float, scale: np.float32, zero_point: int) -> int:
@@ -496,14 +513,72 @@ def padding_of(
 
 def pool_of(
     reader: OnnxReader, node: OnnxOperator
-) -> tuple[OnnxActivation, tuple[int, int], tuple[int, int], Pads] | None:
-    """Return a pool's input, window, strides and padding; None if they are not supported."""
+) -> tuple[OnnxActivation, Pair, Pair, Pads] | None:
+    """Return a pool's input, window, strides and padding; None if they are not supported.
+
+    Sizes that are rounded up count as padding at the end.
+    """
     value = reader.value(node, 0)
-    if not isinstance(value, OnnxActivation) or value.axes != "NCHW" or not value.real:
+    if not isinstance(value, OnnxActivation) or value.axes != "NCHW" or value.pixels > 1:
         return None
     window = tuple(node.attributes.get("kernel_shape") or ())
     strides = tuple(node.attributes.get("strides") or (1, 1))
-    if len(window) != 2 or len(strides) != 2 or node.attributes.get("ceil_mode"):
+    dilations = tuple(node.attributes.get("dilations") or NO_DILATION)
+    if len(window) != 2 or len(strides) != 2 or min(*window, *strides) < 1:
         return None
-    pads = padding_of(node, value.sizes[2:], window, strides, (1, 1))
+    if dilations != NO_DILATION or any(index >= 0 for index in node.outputs[1:]):
+        return None
+    high, wide = value.sizes[2:]
+    pads = padding_of(node, (high, wide), window, strides, NO_DILATION)
+    if node.attributes.get("ceil_mode"):
+        vertical, horizontal = (
+            _rounded_up(*axis)
+            for axis in zip((high, wide), window, strides, (pads[:2], pads[2:]), strict=True)
+        )
+        pads = (*vertical, *horizontal)
     return value, (window[0], window[1]), (strides[0], strides[1]), pads
+
+
+def _rounded_up(size: int, window: int, stride: int, pads: Pair) -> Pair:
+    """Return the padding before and after with which a size is what rounding up makes it."""
+    before, after = pads
+    places = -(-(size + before + after - window) // stride) + 1
+    # A window that would begin in the padding at the end is left out.
+    places -= (places - 1) * stride >= size + before
+    return before, max((places - 1) * stride + window - size - before, after)
+
+
+def over_height_and_width(
+    reader: OnnxReader, node: OnnxOperator, *, whole: bool
+) -> tuple[OnnxActivation, OnnxActivation, Pair] | None:
+    """Return what a node that reduces an image to one pixel reads, its output, and the window.
+
+    Args:
+        reader: Of the file.
+        node: The node.
+        whole: Whether it has no axes, but always reduces all pixels of an NCHW image.
+
+    Returns:
+        None where it reduces other axes.
+    """
+    value = reader.value(node, 0)
+    if not isinstance(value, OnnxActivation) or "H" not in value.axes:
+        return None
+    axes, sizes = (
+        value.axes,
+        tuple(
+            1 if axis in "HW" else size for axis, size in zip(value.axes, value.sizes, strict=True)
+        ),
+    )
+    if not whole:
+        wanted = node.attributes.get("axes")
+        numbers = reader.numbers(node, 1)
+        wanted = numbers.ravel().tolist() if wanted is None and numbers is not None else wanted
+        if wanted is None or {value.axes[int(axis) % 4] for axis in wanted} != {"H", "W"}:
+            return None
+        if not node.attributes.get("keepdims", 1):
+            axes, sizes = "NC", (value.sizes[0], value.size("C"))
+    elif value.axes[1] != "C":
+        return None
+    out = dataclasses.replace(value, axes=axes, sizes=sizes)
+    return value, out, (value.size("H"), value.size("W"))

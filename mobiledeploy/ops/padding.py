@@ -1,54 +1,87 @@
-"""TensorFlow's SAME and VALID padding in numbers."""
+"""The padding around an image: TensorFlow's SAME and VALID, or numbers."""
 
-from collections.abc import Sequence
-from typing import Literal, TypeAlias, assert_never
+from collections.abc import Iterator, Sequence
+from typing import Any, Final, Literal, TypeAlias
 
-Padding: TypeAlias = Literal["same", "valid"]
+import numpy.typing as npt
+
 Pair: TypeAlias = tuple[int, int]
 Pads: TypeAlias = tuple[int, int, int, int]
 """Above, below, left, right."""
+Padding: TypeAlias = Literal["same", "valid"] | Pads
+"""TensorFlow's SAME or VALID, or numbers."""
+
+Array: TypeAlias = npt.NDArray[Any]
+
+NO_DILATION: Final[Pair] = (1, 1)
+NO_PADS: Final[Pads] = (0, 0, 0, 0)
 
 
-def sides_after(size: tuple[int, ...], window: Pair, strides: Pair, padding: Padding) -> Pair:
+def sides_after(
+    size: tuple[int, ...],
+    window: Pair,
+    strides: Pair,
+    padding: Padding,
+    dilations: Pair = NO_DILATION,
+) -> Pair:
     """Return the output's height and width for a window that slides over an image.
 
     Args:
         size: Height and width of the image.
         window: Height and width of the kernel or pool.
         strides: Vertical and horizontal step.
-        padding: SAME or VALID.
+        padding: SAME, VALID or numbers.
+        dilations: Vertical and horizontal dilation of the window.
     """
-    height, width = (
-        -(-(length - (extent - 1) * (padding == "valid")) // stride)
-        for length, extent, stride in zip(size, window, strides, strict=True)
-    )
-    return height, width
+    vertical, horizontal = pads(size, window, strides, padding, dilations)
+    return output_size(size, window, strides, dilations, (*vertical, *horizontal))
 
 
 def pads(
-    size: tuple[int, ...], window: Pair, strides: Pair, padding: Padding
+    size: tuple[int, ...],
+    window: Pair,
+    strides: Pair,
+    padding: Padding,
+    dilations: Pair = NO_DILATION,
 ) -> tuple[Pair, Pair]:
     """Return the padding (above, below) and (left, right) of an image.
 
-    An odd number has one more at the end: a 3x3 window with stride 2 pads an even size by (0, 1).
-    Arguments are those of `sides_after`.
+    An odd number of SAME has one more at the end: a 3x3 window with stride 2 pads an even size by
+    (0, 1). Arguments are those of `sides_after`.
     """
-    vertical, horizontal = (
-        _pad(length, extent, stride, padding)
-        for length, extent, stride in zip(size, window, strides, strict=True)
-    )
-    return vertical, horizontal
-
-
-def _pad(length: int, extent: int, stride: int, padding: Padding) -> Pair:
     match padding:
         case "valid":
-            return 0, 0
+            around = NO_PADS
         case "same":
-            total = max((-(-length // stride) - 1) * stride + extent - length, 0)
-            return total // 2, total - total // 2
+            around = same_pads(size, window, strides, dilations)
         case _:
-            assert_never(padding)
+            around = padding
+    return around[:2], around[2:]
+
+
+def added(around: Pads, own: Padding) -> Pads:
+    """Return the sum of a padding and a window's own one, which is VALID or numbers."""
+    if isinstance(own, str):
+        return around
+    top, bottom, left, right = (a + b for a, b in zip(around, own, strict=True))
+    return top, bottom, left, right
+
+
+def padding_from(
+    size: tuple[int, ...], window: Pair, strides: Pair, around: Pads, dilations: Pair = NO_DILATION
+) -> Padding:
+    """Return a padding in numbers as SAME or VALID where it is the same, else as it is.
+
+    Args:
+        size: Height and width of the image.
+        window: Height and width of the kernel or pool.
+        strides: Vertical and horizontal step.
+        around: The numbers.
+        dilations: Vertical and horizontal dilation of the window.
+    """
+    if around == same_pads(size, window, strides, dilations):
+        return "same"
+    return around if any(around) else "valid"
 
 
 def same_pads(
@@ -93,3 +126,35 @@ def output_size(
         )
     )
     return high, wide
+
+
+def windows(
+    image: Array,
+    window: Pair,
+    strides: Pair,
+    sides: Pair,
+    dilations: Pair = NO_DILATION,
+) -> Iterator[tuple[Array, int, int]]:
+    """Yield, for each place in a window that slides over an image, what it meets there.
+
+    Args:
+        image: With its padding, shape (batch, height, width, channels).
+        window: Height and width of the kernel or pool.
+        strides: Vertical and horizontal step.
+        sides: Height and width of the output.
+        dilations: Vertical and horizontal dilation of the window.
+
+    Yields:
+        A view of the image, of the output's height and width, and the row and the column of the
+        window.
+    """
+    (vertical, horizontal), (lower, wider) = strides, dilations
+    for row in range(window[0]):
+        for column in range(window[1]):
+            top, left = row * lower, column * wider
+            view = image[
+                :,
+                top : top + (sides[0] - 1) * vertical + 1 : vertical,
+                left : left + (sides[1] - 1) * horizontal + 1 : horizontal,
+            ]
+            yield view, row, column

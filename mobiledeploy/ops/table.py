@@ -1,13 +1,25 @@
-"""The operators that there are: one row each, the module that knows all about it.
+"""The table of operators: one row each, its module.
 
-`ops.operator` says what a module offers. Whoever looks an operator up gets its module or an error:
-nothing stands for what is unknown.
+`ops.operator` says what a module offers. A name that is not in the table is an error: there is no
+default.
 """
 
 from typing import Any, Final
 
 from mobiledeploy.base.errors import ConversionError, RequestError
-from mobiledeploy.ops import add, conv, dense, hard_swish, mean, mul, softmax
+from mobiledeploy.ops import (
+    add,
+    average_pool,
+    conv,
+    dense,
+    hard_swish,
+    max_pool,
+    mean,
+    mul,
+    pad,
+    reduce_max,
+    softmax,
+)
 from mobiledeploy.ops.architecture import Layer
 from mobiledeploy.ops.file_form import FileForm
 from mobiledeploy.ops.onnx_reading import ReadOnnx
@@ -19,31 +31,37 @@ OPERATORS: Final[tuple[Operator[Any], ...]] = (
     add,
     mul,
     hard_swish,
+    average_pool,
     mean,
     softmax,
+    max_pool,
+    pad,
+    reduce_max,
 )
+"""Where two of them know a name in files, the first one reads it."""
 
 ONLY_IN_FILES: Final = frozenset(
     {
-        "average_pool",
         "clamp",
         "dequantize",
-        "max_pool",
-        "pad",
         "quantize",
         "table",
         "unknown",
     }
 )
-"""What layers of files are called that no operator of an integer graph stands for."""
+"""Kinds of layers in files that integer graphs have no operator for."""
 
 _BY_LAYER: Final = {name: module for module in OPERATORS for name in module.LAYERS}
 _BY_NODE: Final = {module.NODE: module for module in OPERATORS}
-_BY_TFLITE: Final = {name: module for module in OPERATORS for name in module.TFLITE}
-_BY_FORM: Final = {name: module for module in OPERATORS for name in (*module.TFLITE, *module.ONNX)}
-_FORMS: Final = {
+_BY_TFLITE: Final[dict[str, Operator[Any]]] = {
+    name: module for module in reversed(OPERATORS) for name in module.TFLITE
+}
+_BY_FORM: Final[dict[str, Operator[Any]]] = {
+    name: module for module in reversed(OPERATORS) for name in (*module.TFLITE, *module.ONNX)
+}
+_FORMS: Final[dict[str, FileForm]] = {
     name: form
-    for module in OPERATORS
+    for module in reversed(OPERATORS)
     for forms in (module.TFLITE, module.ONNX)
     for name, form in forms.items()
 }
@@ -89,7 +107,7 @@ def of_node(node: Node) -> Operator[Any]:
 
 
 def of_tflite(name: str) -> Operator[Any]:
-    """Return the operator that stands in a `.tflite` under a name of `BuiltinOperator`.
+    """Return the operator that a `.tflite` names by a name of `BuiltinOperator`.
 
     Raises:
         ConversionError: No operator is written so.
@@ -103,7 +121,7 @@ def of_tflite(name: str) -> Operator[Any]:
 
 
 def of_file(name: str) -> Operator[Any] | None:
-    """Return the operator that anybody's file has under a name, or None if it is none of these.
+    """Return the operator that a file of any tool names so; None if the table has none.
 
     Args:
         name: Of TFLite's `BuiltinOperator`, or of an ONNX operator.
@@ -112,7 +130,7 @@ def of_file(name: str) -> Operator[Any] | None:
 
 
 def form_of(name: str) -> FileForm:
-    """Return how an operator stands in files under one of its names.
+    """Return the form of an operator in files, by one of its names.
 
     Args:
         name: One by which `of_file` knows it.
@@ -126,15 +144,18 @@ def tflite_names() -> tuple[str, ...]:
 
 
 def reader_of_tflite(name: str) -> Operator[Any] | None:
-    """Return the operator that may stand in a `.tflite` under a name; None if none does."""
+    """Return the operator that a `.tflite` names so; None if the table has none."""
     return _BY_TFLITE.get(name)
 
 
-def onnx_readers() -> dict[str, ReadOnnx]:
-    """Return how a layer is read from each ONNX operator that is one of the table's."""
-    return {
-        name: form.read
-        for module in OPERATORS
-        for name, form in module.ONNX.items()
-        if form.read is not None
-    }
+def onnx_readers() -> dict[str, tuple[ReadOnnx, ...]]:
+    """Return how a layer is read from each ONNX operator that is one of the table's.
+
+    The first reader that understands a node reads it.
+    """
+    readers: dict[str, tuple[ReadOnnx, ...]] = {}
+    for module in OPERATORS:
+        for name, form in module.ONNX.items():
+            if form.read is not None:
+                readers[name] = (*readers.get(name, ()), form.read)
+    return readers

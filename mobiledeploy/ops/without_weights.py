@@ -9,6 +9,7 @@ from mobiledeploy.base.errors import RequestError
 from mobiledeploy.ops.architecture import Layer
 from mobiledeploy.ops.file_form import ScaleRatio
 from mobiledeploy.ops.operator import NO_WORK, Work
+from mobiledeploy.ops.padding import sides_after
 from mobiledeploy.ops.ranges import Interval, Ranges
 from mobiledeploy.ops.tensors import Shape
 from mobiledeploy.ops.weights import Weights
@@ -40,6 +41,14 @@ def output_range(
     return ranges[layer.name]
 
 
+def range_of_the_input(
+    layer: Layer, ranges: Ranges, inputs: Sequence[Shape], weights: Weights | None
+) -> Interval:
+    """Return the input's range, for an operator that writes codes as it reads them."""
+    del inputs, weights
+    return ranges[layer.inputs[0]]
+
+
 def scale_ratios(inputs: Sequence[float], output: float) -> tuple[ScaleRatio, ...]:
     """Return no ratios: the kernel takes all scales."""
     del inputs, output
@@ -56,3 +65,30 @@ def expect_inputs(layer: Layer, inputs: Sequence[Shape], count: int) -> None:
         raise RequestError(
             f"layer `{layer.name}` ({layer.op}) expects {count} inputs, received {len(inputs)}"
         )
+
+
+def expect_image(layer: Layer, inputs: Sequence[Shape]) -> None:
+    """Check that a layer reads one image.
+
+    Raises:
+        RequestError: It reads something else.
+    """
+    if len(inputs) != 1 or len(inputs[0]) != 3:
+        raise RequestError(
+            f"layer `{layer.name}` ({layer.op}) expects an image, received {list(inputs)}"
+        )
+
+
+def shape_of_windows(layer: Layer, inputs: Sequence[Shape]) -> Shape:
+    """Return height, width and channels that a pool gives.
+
+    Raises:
+        RequestError: It reads something else than an image, or its window does not fit that.
+    """
+    expect_image(layer, inputs)
+    sides = sides_after(inputs[0][:2], layer.kernel, layer.strides, layer.padding)
+    if min(*sides, *layer.kernel, *layer.strides) < 1:
+        raise RequestError(
+            f"layer `{layer.name}`: a window of {layer.kernel} does not fit {inputs[0]}"
+        )
+    return (*sides, inputs[0][2])

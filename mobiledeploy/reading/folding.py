@@ -5,6 +5,8 @@ from collections import Counter
 from collections.abc import Sequence
 
 from mobiledeploy.formats.model import Format
+from mobiledeploy.ops import pad, table
+from mobiledeploy.ops.operator import TakesPadding
 from mobiledeploy.ops.stored import INPUT, LayersSoFar, StoredLayer, with_clamp
 from mobiledeploy.reading.model import Reading
 
@@ -66,12 +68,15 @@ def _folded(layers: tuple[StoredLayer, ...], output: int) -> tuple[tuple[StoredL
                 with_clamp(before, layer.clamp), name=layer.name, output=layer.output
             )
             place[index] = source
-        elif layer.kind in {"conv", "depthwise"} and before.kind == "pad" and not before.faults:
+        elif _takes_over(layer, before):
             top, bottom, left, right = (
                 a + b for a, b in zip(layer.pads, before.pads, strict=True)
             )
+            (read,) = layer.reads
             folded[index] = dataclasses.replace(
-                layer, reads=before.reads, pads=(top, bottom, left, right)
+                layer,
+                reads=(dataclasses.replace(read, source=before.reads[0].source),),
+                pads=(top, bottom, left, right),
             )
     return _pruned(folded, place[output])
 
@@ -86,6 +91,15 @@ def _pruned(layers: list[StoredLayer], output: int) -> tuple[tuple[StoredLayer, 
 def _redirected(layer: StoredLayer, place: dict[int, int]) -> StoredLayer:
     reads = tuple(dataclasses.replace(read, source=place[read.source]) for read in layer.reads)
     return dataclasses.replace(layer, reads=reads)
+
+
+def _takes_over(layer: StoredLayer, before: StoredLayer) -> bool:
+    """Whether a layer can pad its input itself, as the layer before does."""
+    module: object = table.of_kind(layer.kind)
+    if not isinstance(module, TakesPadding) or before.kind != "pad" or before.faults:
+        return False
+    code = module.pad_code(layer.reads[0].zero_point)
+    return bool(before.parameter(pad.CODE) == code)
 
 
 def _same_grid(before: StoredLayer, layer: StoredLayer) -> bool:

@@ -93,10 +93,9 @@ def fake_quantised_kernel(layer: Layer, values: TfTensor) -> TfTensor:
                 values, -bound, bound, narrow_range=True
             )
         case "depthwise":
-            # The operation wants the channels last, this kernel is (height, width, channels, 1).
-            return tf.transpose(
-                _rounded_per_channel(tf.transpose(values, (0, 1, 3, 2))), (0, 1, 3, 2)
-            )
+            # The operation wants all channels last, this kernel has those of each channel last.
+            channels_last = tf.reshape(values, (*layer.kernel, 1, layer.out_channels))
+            return tf.reshape(_rounded_per_channel(channels_last), layer.kernel_shape)
         case "conv":
             return _rounded_per_channel(values)
         case op:

@@ -136,6 +136,15 @@ def _keras_layer(layer: Layer) -> Any:
     import tf_keras
 
     layers = tf_keras.layers
+    unknown = layer.parameters or layer.padding not in ("same", "valid")
+    if layer.op == "depthwise":
+        unknown = unknown or layer.out_channels != layer.in_channels
+    if layer.has_weights and unknown:
+        raise RequestError(
+            f"layer `{layer.name}`: the engine `tfmot` trains no convolution with padding "
+            f"{layer.padding} and {dict(layer.parameters)}, or with several outputs a channel",
+            hint="use `--qat-engine folded`",
+        )
     activation = {"none": None, "relu": "relu", "relu6": "relu6"}[layer.activation]
     common = {"name": layer.name, "dtype": DTYPE}
     window = {

@@ -12,7 +12,9 @@ from typing import Any, Final, TypeAlias, assert_never
 
 from mobiledeploy.base.errors import RequestError
 from mobiledeploy.network.network import Network
+from mobiledeploy.ops import conv, pad
 from mobiledeploy.ops.architecture import INPUT, Architecture, Layer
+from mobiledeploy.ops.padding import Pads
 from mobiledeploy.ops.weights import Weights
 from mobiledeploy.spec.config import Scaling
 from mobiledeploy.training import tensorflow_setup
@@ -124,6 +126,33 @@ def _softmax(layer: Layer, sources: Sequence[TfTensor], apply: Apply) -> TfTenso
     return tensorflow_setup.tensorflow().nn.softmax(sources[0])
 
 
+def _max_pool(layer: Layer, sources: Sequence[TfTensor], apply: Apply) -> TfTensor:
+    del apply
+    tf = tensorflow_setup.tensorflow()
+    # What it pads with is below all values.
+    source, padding = _padded(layer, sources[0], value=sources[0].dtype.min)
+    return activate(layer, tf.nn.max_pool2d(source, layer.kernel, layer.strides, padding))
+
+
+def _average_pool(layer: Layer, sources: Sequence[TfTensor], apply: Apply) -> TfTensor:
+    del apply
+    tf = tensorflow_setup.tensorflow()
+    source, padding = _padded(layer, sources[0])
+    means = tf.nn.avg_pool2d(source, layer.kernel, layer.strides, padding)
+    whole = tuple(source.shape[1:3]) == layer.kernel and tuple(means.shape[1:3]) == (1, 1)
+    return tf.reshape(means, (-1, layer.out_channels)) if whole else means
+
+
+def _pad(layer: Layer, sources: Sequence[TfTensor], apply: Apply) -> TfTensor:
+    del apply
+    return _bordered(sources[0], layer.parameters[pad.PADS], 0.0)
+
+
+def _reduce_max(layer: Layer, sources: Sequence[TfTensor], apply: Apply) -> TfTensor:
+    del layer, apply
+    return tensorflow_setup.tensorflow().reduce_max(sources[0], (1, 2))
+
+
 TENSORFLOW_OPERATORS: Final[Mapping[str, TensorFlowOperator]] = {
     "conv": _with_weights,
     "depthwise": _with_weights,
@@ -133,6 +162,10 @@ TENSORFLOW_OPERATORS: Final[Mapping[str, TensorFlowOperator]] = {
     "hard_swish": _hard_swish,
     "mean": _mean,
     "softmax": _softmax,
+    "max_pool": _max_pool,
+    "average_pool": _average_pool,
+    "pad": _pad,
+    "reduce_max": _reduce_max,
 }
 """What a layer computes in TensorFlow, by its operator's name in `ops.table`."""
 
@@ -159,16 +192,39 @@ def convolve(layer: Layer, source: TfTensor, kernel: TfTensor) -> TfTensor:
         ValueError: The layer has no kernel.
     """
     tf = tensorflow_setup.tensorflow()
-    padding = layer.padding.upper()
+    if layer.op == "dense":
+        return tf.matmul(source, kernel)
+    source, padding = _padded(layer, source)
+    dilations = conv.dilations_of(layer)
     match layer.op:
         case "conv":
-            return tf.nn.conv2d(source, kernel, layer.strides, padding)
+            return tf.nn.conv2d(source, kernel, layer.strides, padding, dilations=dilations)
         case "depthwise":
-            return tf.nn.depthwise_conv2d(source, kernel, (1, *layer.strides, 1), padding)
-        case "dense":
-            return tf.matmul(source, kernel)
+            strides = (1, *layer.strides, 1)
+            return tf.nn.depthwise_conv2d(source, kernel, strides, padding, dilations=dilations)
         case op:
             raise ValueError(f"`{layer.name}`: expected a layer with a kernel, received {op}")
+
+
+def _padded(layer: Layer, source: TfTensor, value: float = 0.0) -> tuple[TfTensor, str]:
+    """Return a layer's input with the padding that is given in numbers, and the name of the rest.
+
+    Args:
+        layer: A convolution or pool.
+        source: What it reads.
+        value: That it pads with.
+    """
+    match layer.padding:
+        case "same" | "valid":
+            return source, layer.padding.upper()
+        case _:
+            return _bordered(source, layer.padding, value), "VALID"
+
+
+def _bordered(source: TfTensor, around: Pads, value: float) -> TfTensor:
+    top, bottom, left, right = around
+    amounts = ((0, 0), (top, bottom), (left, right), (0, 0))
+    return tensorflow_setup.tensorflow().pad(source, amounts, constant_values=value)
 
 
 def convolve_to_train(layer: Layer, source: TfTensor, kernel: TfTensor) -> TfTensor:
@@ -178,7 +234,8 @@ def convolve_to_train(layer: Layer, source: TfTensor, kernel: TfTensor) -> TfTen
     in about two thirds of the time. Not for exported graphs: a file should hold a convolution.
     """
     tf = tensorflow_setup.tensorflow()
-    if layer.op != "conv" or layer.kernel != (1, 1) or layer.strides != (1, 1):
+    pointwise = layer.op == "conv" and layer.kernel == layer.strides == (1, 1)
+    if not pointwise or layer.padding not in ("same", "valid") or layer.parameters:
         return convolve(layer, source, kernel)
     pixels = tf.reshape(source, (-1, layer.in_channels))
     product = tf.matmul(pixels, tf.reshape(kernel, layer.kernel_shape[2:]))

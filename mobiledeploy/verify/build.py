@@ -247,11 +247,11 @@ def _fixed_sets(root: Path, contract: Contract) -> tuple[ImageSet, ImageSet]:
 
 def some(evaluation: Evaluation, samples: int | None) -> Evaluation:
     """Return `samples` images, or all; spread evenly, because they are sorted by class."""
-    rows = evenly(len(evaluation.labels), samples)
+    rows = evenly(len(evaluation.names), samples)
     return dataclasses.replace(
         evaluation,
         pixels=evaluation.pixels[rows],
-        labels=evaluation.labels[rows],
+        labels=None if evaluation.labels is None else evaluation.labels[rows],
         names=tuple(evaluation.names[row] for row in rows),
         float_logits=evaluation.float_logits[rows],
     )

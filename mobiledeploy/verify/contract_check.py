@@ -73,12 +73,14 @@ def of_files(contract: Contract, root: Path, both: Sequence[OpenFile]) -> tuple[
 
 
 def _labels(names: Sequence[str], evaluation: Evaluation, where: str) -> Iterator[str]:
+    if evaluation.labels is None:
+        return
     for image, label in zip(evaluation.names, evaluation.labels.tolist(), strict=True):
         folders = set(PurePosixPath(image).parts[:-1])
         others = folders.intersection(names)
         if others and names[label] not in folders:
             yield (
-                f"{where}: the classes stand in another order: number {label} is "
+                f"{where}: the classes are in another order: number {label} is "
                 f"`{names[label]}`, but its image {image} lay in `{min(others)}`"
             )
             return

@@ -13,5 +13,6 @@ rounding; its docstring says what holds afterwards.
 * `reshapes`: reshapes of single pixels.
 * `activations`: ReLUs behind other operators.
 * `passes`: the passes in their order.
+* `to_network`: makes a network of a simplified graph.
 * `input_scaling`: how pixels become input values.
 """

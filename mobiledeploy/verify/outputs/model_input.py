@@ -5,6 +5,7 @@ it covers the values that pixels can have. The report states the scaling that wa
 """
 
 import dataclasses
+import math
 from collections.abc import Sequence
 from typing import Any, Final, TypeAlias
 
@@ -22,7 +23,7 @@ CHANNEL_COUNTS: Final = (1, 3)
 NEAR: Final = 2.5
 """Steps by which a grid may miss a scaling's range and still map each pixel value to one code."""
 BY_128: Final = (1 / 128, 0)
-"""The grid on which a pixel's code stands for exactly `(pixel - 128) / 128`."""
+"""The grid on which a pixel's code is exactly `(pixel - 128) / 128`."""
 LIKE: Final = 0.35
 """Share of a scaling's range by which a grid may miss it and still be taken for it: calibrated
 grids cover only the values that calibration saw."""
@@ -63,11 +64,14 @@ class PixelInput:
         table: Input value of each pixel value, shape (256, channels), in the input's type.
         channels_first: Whether the input is (channels, height, width).
         words: The scaling in words, for the report.
+        vector: Length of an input that is no image but a vector: it takes the first pixels; 0
+            for an image.
     """
 
     table: Array
     channels_first: bool
     words: str
+    vector: int = 0
 
     def __call__(self, pixels: Pixels) -> Array:
         """Return the input for images, shape (batch, height, width, 3) or (..., 1)."""
@@ -78,6 +82,8 @@ class PixelInput:
         else:
             channels = np.arange(self.table.shape[1])
             values = self.table[pixels, channels]
+        if self.vector:
+            return np.ascontiguousarray(values.reshape(len(values), -1)[:, : self.vector])
         return (
             np.ascontiguousarray(values.transpose(0, 3, 1, 2)) if self.channels_first else values
         )
@@ -86,10 +92,15 @@ class PixelInput:
 def image_shape(info: TensorInfo) -> tuple[int, int, int]:
     """Return (height, width, channels) of a file's input.
 
+    A vector takes the pixels of a grey image, the smallest square one that has enough.
+
     Raises:
-        ParityError: It does not take images of one or three channels.
+        ParityError: It takes neither vectors nor images of one or three channels.
     """
     shape = info.shape
+    if len(shape) == 1 and shape[0] > 0:
+        side = math.isqrt(shape[0] - 1) + 1
+        return side, side, 1
     if len(shape) == 3 and min(shape) > 0:
         if shape[2] in CHANNEL_COUNTS:
             return shape
@@ -97,7 +108,8 @@ def image_shape(info: TensorInfo) -> tuple[int, int, int]:
             return (shape[1], shape[2], shape[0])
     raise ParityError(
         f"input `{info.name}`: expected images of one or three channels and a fixed size, "
-        f"received shape {shape}"
+        f"received shape {shape}",
+        hint="export the model with the size of the images that an app gives it",
     )
 
 
@@ -142,13 +154,20 @@ def _range(tensor: StoredTensor) -> tuple[float, float]:
 
 def _feed(tensor: StoredTensor, info: TensorInfo, scaling: Scaling) -> PixelInput:
     height, width, channels = image_shape(info)
-    channels_first = info.shape != (height, width, channels)
+    vector = info.shape[0] if len(info.shape) == 1 else 0
+    channels_first = not vector and info.shape != (height, width, channels)
     values = scaling.values(channels)
     if tensor.scale is None or tensor.zero_point is None:
         if info.dtype != np.float32:
-            raise ParityError(f"input `{info.name}`: {info.dtype} codes without a scale")
+            raise ParityError(
+                f"input `{info.name}`: {info.dtype} codes without a scale",
+                hint="without one nothing says how pixels become codes: write the file again with "
+                "the program that made it",
+            )
         table: Array = values.astype(np.float32)
-        return PixelInput(table=table, channels_first=channels_first, words=scaling.name)
+        return PixelInput(
+            table=table, channels_first=channels_first, words=scaling.name, vector=vector
+        )
     scale, zero = float(tensor.scale), tensor.zero_point
     low, high = _range(tensor)
     spans = abs(low - values.min()) <= NEAR * scale and abs(high - values.max()) <= NEAR * scale
@@ -164,6 +183,7 @@ def _feed(tensor: StoredTensor, info: TensorInfo, scaling: Scaling) -> PixelInpu
         table=_as_type(codes, info.dtype, tensor),
         channels_first=channels_first,
         words=words,
+        vector=vector,
     )
 
 

@@ -197,9 +197,13 @@ def test_a_node_refuses_another_output_shape(operator: Operator[Any], example: E
 
 
 def test_names_lead_to_one_operator() -> None:
-    for names in ("LAYERS", "TFLITE"):
-        all_names = [name for operator in table.OPERATORS for name in getattr(operator, names)]
-        assert len(set(all_names)) == len(all_names)
+    all_names = [name for operator in table.OPERATORS for name in operator.LAYERS]
+    assert len(set(all_names)) == len(all_names)
+    for operator in table.OPERATORS:
+        for name, form in operator.TFLITE.items():
+            # The pool of a whole image is a mean.
+            assert table.of_tflite(name) is operator or name == "AVERAGE_POOL_2D"
+            assert table.form_of(name) == form
     assert len({operator.NODE for operator in table.OPERATORS}) == len(table.OPERATORS)
 
 
