@@ -122,6 +122,9 @@ _COMPUTE: Final[Mapping[str, Callable[[FloatNode, Sequence[Float]], Float]]] = {
     "exp": _unary(lambda _, x: np.exp(x)),
     "softplus": _unary(lambda _, x: np.logaddexp(0, x)),
     "softmax": _unary(lambda _, x: _softmax(x)),
+    "log_softmax": _unary(
+        lambda _, x: x - np.logaddexp.reduce(x, axis=-1, keepdims=True)
+    ),
     "add": lambda _, o: o[0] + o[1],
     "sub": lambda _, o: o[0] - o[1],
     "mul": lambda _, o: o[0] * o[1],

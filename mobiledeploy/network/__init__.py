@@ -5,6 +5,7 @@ Takes an `Architecture` and a Keras model or a Keras weights file; returns a `Ne
 
 * `network`: an architecture with its float weights, and its file.
 * `float_graph`: a float network as an importer reads it.
+* `importers`: read such a network from files of any source.
 * `simplify`: turns such a graph into one of an architecture's operators.
 * `fold`: folds batch normalisation into the convolution before it.
 * `cost`: MACs, parameters, int8 bytes and peak memory of an architecture.

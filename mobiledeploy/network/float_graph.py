@@ -366,6 +366,7 @@ OPERATORS: Final[Mapping[str, Signature]] = {
     "exp": _signature(_same),
     "softplus": _signature(_same),
     "softmax": _signature(_same),  # over the last axis
+    "log_softmax": _signature(_same),  # its logarithm
     # Two operands, broadcast; both have the same number of axes.
     "add": _signature(_broadcast, inputs=(2, 2)),
     "sub": _signature(_broadcast, inputs=(2, 2)),

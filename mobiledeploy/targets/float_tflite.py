@@ -384,6 +384,7 @@ _WRITERS: Final[Mapping[str, _Write]] = {
     "exp": _plain("EXP"),
     "softplus": _softplus,
     "softmax": _plain("SOFTMAX", "SoftmaxOptions", Beta=1.0),
+    "log_softmax": _plain("LOG_SOFTMAX", "LogSoftmaxOptions"),
     "add": lambda file, node: file.last(
         node, "ADD", file.inputs(node), "AddOptions", **_fused(node)
     ),

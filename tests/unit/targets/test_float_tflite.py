@@ -84,6 +84,7 @@ NODES: list[dict[str, Any]] = [
     unary("transpose", axes=(2, 0, 1)),
     unary("slice", begin=(1, 0, 1), end=(7, 5, 3), strides=(2, 1, 1)),
     unary("resize_nearest", size=(14, 12)),
+    unary("log_softmax"),
 ]
 
 
