@@ -12,6 +12,11 @@ from mobiledeploy.network.float_graph import INPUT, FloatGraph, FloatNode
 Float = npt.NDArray[np.float64]
 
 
+_BOUNDS: Final = {
+    "none": (-math.inf, math.inf), "relu": (0, math.inf), "relu6": (0, 6)
+}  # fmt: skip
+
+
 def run(graph: FloatGraph, inputs: npt.NDArray[Any]) -> dict[str, Float]:
     """Return every tensor that the output depends on, by name; the batch comes first."""
     shapes = graph.shapes()
@@ -20,6 +25,7 @@ def run(graph: FloatGraph, inputs: npt.NDArray[Any]) -> dict[str, Float]:
         if node.name not in shapes:
             continue
         value = _COMPUTE[node.op](node, [values[name] for name in node.inputs])
+        value = np.clip(value, *_BOUNDS[node.activation])
         if node.op != "constant":
             assert value.shape == (len(inputs), *shapes[node.name]), node.label
         values[node.name] = value
@@ -116,6 +122,9 @@ _COMPUTE: Final[Mapping[str, Callable[[FloatNode, Sequence[Float]], Float]]] = {
     "exp": _unary(lambda _, x: np.exp(x)),
     "softplus": _unary(lambda _, x: np.logaddexp(0, x)),
     "softmax": _unary(lambda _, x: _softmax(x)),
+    "log_softmax": _unary(
+        lambda _, x: x - np.logaddexp.reduce(x, axis=-1, keepdims=True)
+    ),
     "add": lambda _, o: o[0] + o[1],
     "sub": lambda _, o: o[0] - o[1],
     "mul": lambda _, o: o[0] * o[1],

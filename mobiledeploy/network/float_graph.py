@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from mobiledeploy.base.errors import ConversionError
 from mobiledeploy.ops import padding
+from mobiledeploy.ops.architecture import Activation
 from mobiledeploy.ops.tensors import Shape
 
 FloatArray: TypeAlias = npt.NDArray[np.float32]
@@ -25,6 +26,13 @@ INPUT: Final = "input"
 """The name by which nodes refer to the graph's input."""
 UNSUPPORTED: Final = "unsupported"
 """Operator of a node that an importer does not understand; attribute `reason` says why."""
+
+_NOT_NEGATIVE: Final = frozenset({"logistic", "hard_sigmoid", "softmax", "exp", "softplus"})
+_KEEPS_SIGN: Final = frozenset({
+    "max_pool", "average_pool", "mean", "reduce_max", "concat", "add", "mul", "maximum",
+    "reshape", "transpose", "slice", "resize_nearest",
+})  # fmt: skip
+"""Operators whose output is not negative if no input is."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -38,6 +46,8 @@ class FloatNode:
         inputs: Names of the nodes that it reads, or `INPUT`.
         attributes: Options, by the names that `OPERATORS` gives for the operator.
         arrays: float32 constants, likewise.
+        activation: Applied to the output; importers write a `clip` instead, and the last pass of
+            `simplify` moves it here.
         kind: What the source calls the operator, for messages: `DepthwiseConv2D`, `HardSigmoid`.
     """
 
@@ -46,6 +56,7 @@ class FloatNode:
     inputs: tuple[str, ...]
     attributes: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     arrays: Mapping[str, FloatArray] = dataclasses.field(default_factory=dict)
+    activation: Activation = "none"
     kind: str = ""
 
     @property
@@ -106,6 +117,28 @@ class FloatGraph:
                 waiting.extend(sources.get(name, ()))
         return frozenset(needed)
 
+    def node(self, name: str) -> FloatNode | None:
+        """Return a node by its name, None for the input."""
+        return next((node for node in self.nodes if node.name == name), None)
+
+    def nonnegative(self) -> frozenset[str]:
+        """Return the names of tensors that cannot hold a negative number."""
+        names = set[str]()
+        for node in self.nodes:
+            if (
+                node.op in _NOT_NEGATIVE
+                or node.activation != "none"
+                or (node.op == "clip" and node.attributes["low"] >= 0)
+                or (node.op in _KEEPS_SIGN and names.issuperset(node.inputs))
+                or (
+                    node.op == "pad"
+                    and node.attributes["value"] >= 0
+                    and names.issuperset(node.inputs)
+                )
+            ):
+                names.add(node.name)
+        return frozenset(names)
+
     def users(self) -> Mapping[str, tuple[FloatNode, ...]]:
         """Return the nodes that read each tensor, in their order; a node counts once."""
         users: dict[str, list[FloatNode]] = {INPUT: [], **{node.name: [] for node in self.nodes}}
@@ -113,6 +146,36 @@ class FloatGraph:
             for name in dict.fromkeys(node.inputs):
                 users[name].append(node)
         return {name: tuple(nodes) for name, nodes in users.items()}
+
+
+def rewrite(
+    graph: FloatGraph,
+    replaced: Mapping[str, Sequence[FloatNode]],
+    renamed: Mapping[str, str] | None = None,
+) -> FloatGraph:
+    """Return a graph with some nodes replaced, or left out.
+
+    Args:
+        graph: The graph.
+        replaced: By the name of a node, what stands in its place; nothing to leave it out.
+        renamed: By the name of a tensor, the one that is read instead of it.
+    """
+    names = dict(renamed or {})
+
+    def now(name: str) -> str:
+        while name in names:
+            name = names[name]
+        return name
+
+    return dataclasses.replace(
+        graph,
+        nodes=tuple(
+            dataclasses.replace(new, inputs=tuple(now(name) for name in new.inputs))
+            for node in graph.nodes
+            for new in replaced.get(node.name, (node,))
+        ),
+        output=now(graph.output),
+    )
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -303,6 +366,7 @@ OPERATORS: Final[Mapping[str, Signature]] = {
     "exp": _signature(_same),
     "softplus": _signature(_same),
     "softmax": _signature(_same),  # over the last axis
+    "log_softmax": _signature(_same),  # its logarithm
     # Two operands, broadcast; both have the same number of axes.
     "add": _signature(_broadcast, inputs=(2, 2)),
     "sub": _signature(_broadcast, inputs=(2, 2)),

@@ -98,6 +98,24 @@ def _constants(graph: Any, external: ExternalData) -> dict[str, _Constant]:
     return constants
 
 
+def values(proto: Any, external: ExternalData) -> npt.NDArray[Any] | None:
+    """Return the values of a `TensorProto`; None if neither NumPy nor float32 can hold them.
+
+    Args:
+        proto: A tensor anywhere in a parsed model.
+        external: The model's values in other files.
+
+    Raises:
+        CorruptFileError: Its bytes do not fit its shape.
+    """
+    content = external.of(proto) if external_data.is_external(proto) else _content(proto)
+    tensor = _constant(proto.name, proto, 0, content)
+    if tensor.dtype == "bfloat16":
+        bits = content.view("<u2").astype(np.uint32) << 16
+        return bits.view(np.float32).reshape(tuple(proto.dims))
+    return tensor.data
+
+
 def _stored(graph: Any) -> Iterator[tuple[str, Any]]:
     for proto in graph.initializer:
         yield proto.name, proto

@@ -6,8 +6,8 @@ returns a view of the result.
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -33,8 +33,13 @@ def require(fits: bool, reason: str) -> None:  # noqa: FBT001 - reads like `asse
         raise UnsupportedError(reason)
 
 
-Array = npt.NDArray[Any]
-Pair = tuple[int, int]
+Array: TypeAlias = npt.NDArray[Any]
+Pair: TypeAlias = tuple[int, int]
+
+MOST_SIZE: Final = 1 << 14
+"""Largest height or width of an image, and largest pads."""
+MOST_VALUES: Final = 1 << 26
+"""Most values of a tensor, and of a matrix that chooses channels."""
 
 
 def float32(values: Array) -> npt.NDArray[np.float32]:
@@ -49,6 +54,7 @@ class GraphBuilder:
     Attributes:
         nodes: The nodes so far.
         batch: The factor of the batch.
+        layer: Name of the layer of the source whose nodes are being added.
     """
 
     def __init__(self, *, channels_last: bool, batch: int = 1) -> None:
@@ -62,7 +68,8 @@ class GraphBuilder:
         self.batch = Factor(batch)
         self._channels_last = channels_last
         self._names = {INPUT}
-        self._layer, self._kind, self._begun = "", "", False
+        self._arranged: dict[tuple[str, tuple[Factors, ...]], str] = {}
+        self.layer, self._kind, self._begun = "", "", False
 
     def begin(self, layer: str, kind: str) -> None:
         """Begin the nodes of a layer of the source.
@@ -71,7 +78,7 @@ class GraphBuilder:
             layer: Its name.
             kind: What the source calls its operator.
         """
-        self._layer, self._kind, self._begun = layer, kind, False
+        self.layer, self._kind, self._begun = layer, kind, False
 
     def node(
         self,
@@ -93,7 +100,7 @@ class GraphBuilder:
         """
         plain = not self._begun and not move
         self._begun |= plain
-        base = self._layer if plain else f"{self._layer}/{op}"
+        base = self.layer if plain else f"{self.layer}/{op}"
         name, number = base, 1
         while not name or name in self._names:
             number += 1
@@ -119,6 +126,9 @@ class GraphBuilder:
             sizes: The shape in the source, the batch included, which is its first axis.
             order: Which axis of the source each stored axis is; None for one of size 1.
         """
+        require(
+            math.prod(sizes) <= MOST_VALUES, f"its output of shape {tuple(sizes)} is too large"
+        )
         axes = [(self.batch,), *map(axis_of, sizes[1:])]
         stored = tuple(() if place is None else axes[place] for place in order)
         return View(node=node, stored=stored, axes=tuple(axes))
@@ -136,6 +146,7 @@ class GraphBuilder:
         """Remove all nodes but the first `count`: those of a layer that proved not supported."""
         self._names.difference_update(node.name for node in self.nodes[count:])
         del self.nodes[count:]
+        self._arranged.clear()
 
     # --- Orders -------------------------------------------------------------------------------
 
@@ -158,6 +169,12 @@ class GraphBuilder:
         """Return it with its values stored in another order, by as few nodes as possible."""
         if view.stored == target:
             return view
+        key = view.node, target
+        if key not in self._arranged:
+            self._arranged[key] = self._moved(view, target).node
+        return View(node=self._arranged[key], stored=target, axes=view.axes)
+
+    def _moved(self, view: View, target: tuple[Factors, ...]) -> View:
         now, then = flat(view.stored), flat(target)
         if now == then:
             return self._reshape(view, target)
@@ -259,7 +276,7 @@ class GraphBuilder:
         require(view.batch_axis(self.batch) == 0, "the first axis of its input is not the batch")
 
     def _places(self, view: View, axes: Sequence[int], factors: Factors) -> npt.NDArray[np.intp]:
-        """Return, for each entry of a joined axis, its number in the source's order of the axes."""
+        """Return for each entry of a joined axis its number in the source's order of the axes."""
         own = flat(view.axes[place] for place in axes)
         numbers = np.arange(product(own)).reshape([factor.size for factor in own])
         return numbers.transpose([own.index(factor) for factor in factors]).reshape(-1)
@@ -576,6 +593,7 @@ class GraphBuilder:
             fill: See above.
         """
         size = view.sizes[axis]
+        require(size * len(entries) <= MOST_VALUES, f"it moves {len(entries)} entries")
         kernel = np.zeros((size, len(entries)), np.float32)
         bias = np.zeros(len(entries), np.float32)
         for number, entry in enumerate(entries):
@@ -699,6 +717,7 @@ class GraphBuilder:
             return view
         self._require_content(view, places)
         require(min(*before, *after) >= 0, "it pads by negative amounts")
+        require(max(*before, *after) <= MOST_SIZE, f"it pads by {max(*before, *after)}")
         *spatial, channel = self.order_of(view)
         if places == [channel]:
             entries = [None] * pairs[channel][0], [None] * pairs[channel][1]
@@ -726,15 +745,14 @@ class GraphBuilder:
         return self.made(name, sizes, order)
 
 
-def nearest_fits(indices: Callable[[int], int], size: int, wanted: int) -> bool:
-    """Whether indices of nearest pixels are those of `resize_nearest`.
+def nearest_fits(pixels: Sequence[int], size: int) -> bool:
+    """Whether nearest pixels are those of `resize_nearest`.
 
     Args:
-        indices: From the position in the output to that in the input.
+        pixels: The position in the input for each one in the output.
         size: Size of the input.
-        wanted: Size of the output.
     """
-    return all(indices(place) == place * size // wanted for place in range(wanted))
+    return all(pixel == place * size // len(pixels) for place, pixel in enumerate(pixels))
 
 
 def _broadcast(first: Shape, second: Shape) -> Shape:

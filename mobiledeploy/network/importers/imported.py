@@ -12,8 +12,15 @@ Layout: TypeAlias = Literal["NHWC", "NCHW", "vector", "not stated"]
 """Order of the axes that the source's own input has; the graph's input is NHWC in any case."""
 
 NoticeKind: TypeAlias = Literal[
-    "float16", "bfloat16", "float64", "mixed_precision", "dequantised_weights", "fixed_batch", "layout_by_size", "labels_do_not_fit"
-]  # fmt: skip
+    "float16",
+    "bfloat16",
+    "float64",
+    "mixed_precision",
+    "dequantised_weights",
+    "fixed_batch",
+    "layout_by_size",
+    "labels_do_not_fit",
+]
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -38,9 +38,9 @@ def _clip(low: float, high: float) -> Activation:
     return lambda builder, view: builder.clip(view, low, high)
 
 
-def _softmax(builder: GraphBuilder, view: View) -> View:
+def _softmax(builder: GraphBuilder, view: View, op: str = "softmax") -> View:
     require(len(view.axes) > 1, "its input has no axis but the batch")
-    return builder.softmax(view, (len(view.axes) - 1,))
+    return builder.softmax(view, (len(view.axes) - 1,), op)
 
 
 def _swish(builder: GraphBuilder, view: View) -> View:
@@ -62,6 +62,7 @@ _FUNCTIONS: Final[Mapping[str, Activation]] = {
     "sigmoid": _unary("logistic"),
     "tanh": _unary("tanh"),
     "softmax": _softmax,
+    "log_softmax": lambda builder, view: _softmax(builder, view, "log_softmax"),
     "softplus": _unary("softplus"),
     "exponential": _unary("exp"),
     "exp": _unary("exp"),

@@ -57,7 +57,8 @@ CHAINS: dict[str, tuple[tuple[int, ...], Layers]] = {
     ]),
     "functions": (IMAGE, lambda of: [
         of.ReLU(3.0), of.Activation("swish"), of.ReLU(negative_slope=0.1), of.ELU(0.5),
-        of.Activation("selu"), of.Activation("softplus"), of.Dropout(0.5), of.PReLU(shared_axes=[1, 2]),
+        of.Activation("selu"), of.Activation("softplus"), of.Dropout(0.5),
+        of.PReLU(shared_axes=[1, 2]), of.Activation("log_softmax"),
         of.Activation("hard_sigmoid"), of.GlobalAveragePooling2D(keepdims=True), of.Softmax(),
     ]),
     "leaky_relu": (IMAGE, lambda of: [of.LeakyReLU(0.2), of.Dense(4, activation="gelu")]),
@@ -332,7 +333,7 @@ def test_all_layers_that_are_not_supported_are_named_with_their_reason() -> None
         (lambda: keras.layers.Resizing(4, 4), "resizes images from (8, 8) to (4, 4)"),
         (lambda: keras.layers.Softmax(axis=0), "across the images"),
         (lambda: keras.layers.Normalization(axis=(1, 3)), "its axis is"),
-        (lambda: keras.layers.Activation("log_softmax"), "`log_softmax` is not supported"),
+        (lambda: keras.layers.Activation("softsign"), "`softsign` is not supported"),
     ],
 )
 def test_settings_that_are_not_supported_are_named(layer: Callable[[], Any], reason: str) -> None:

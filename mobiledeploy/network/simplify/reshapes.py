@@ -1,0 +1,105 @@
+"""Remove reshapes that only add or drop axes of size 1."""
+
+import dataclasses
+from typing import Final
+
+from mobiledeploy.network.float_graph import INPUT, FloatGraph, FloatNode, rewrite
+
+_ELEMENTWISE: Final = frozenset({
+    "affine", "clip", "logistic", "tanh", "hard_sigmoid", "hard_swish", "leaky_relu", "prelu",
+    "elu", "gelu", "exp", "softplus",
+})  # fmt: skip
+
+
+def remove_reshapes(graph: FloatGraph) -> FloatGraph:
+    """Return the graph with fewer reshapes.
+
+    * one that changes nothing is removed, and two in a row become one;
+    * one from an image of a single pixel to a vector moves ahead of elementwise operators and of
+      1 x 1 convolutions, which become dense layers, until a mean or maximum over height and width
+      takes it;
+    * a dense layer of every pixel becomes a 1 x 1 convolution.
+    """
+    graph = _dense_of_pixels(graph)
+    while True:
+        changed = _step(graph)
+        if changed is None:
+            return graph
+        graph = changed
+
+
+def _step(graph: FloatGraph) -> FloatGraph | None:
+    shapes = graph.shapes()
+    for node in graph.nodes:
+        if node.op != "reshape" or node.name not in shapes:
+            continue
+        (name,) = node.inputs
+        before = graph.node(name)
+        if shapes[name] == shapes[node.name]:
+            return rewrite(graph, {node.name: ()}, {node.name: name})
+        if before is None:
+            continue
+        if before.op == "reshape":
+            merged = dataclasses.replace(node, inputs=before.inputs)
+            alone = graph.users()[name] == (node,) and name != graph.output
+            return rewrite(graph, {node.name: (merged,), **({name: ()} if alone else {})})
+        pixel = len(shapes[name]) == 3 and shapes[name][:2] == (1, 1)
+        if not pixel or shapes[node.name] != shapes[name][2:]:
+            continue
+        if graph.users()[name] != (node,) or name == graph.output:
+            continue
+        lifted = _lifted(graph, before, node)
+        if lifted is not None:
+            return rewrite(graph, {name: (), node.name: lifted})
+    return None
+
+
+def _lifted(
+    graph: FloatGraph, before: FloatNode, reshape: FloatNode
+) -> tuple[FloatNode, ...] | None:
+    """Return what computes the reshaped output of `before` from a reshaped input.
+
+    The tensor keeps the name of `before`, or of the reshape if that gives the network's output.
+    """
+    if before.op in ("mean", "reduce_max"):
+        return (dataclasses.replace(before, name=reshape.name, attributes={"keep_dims": False}),)
+    (source,) = before.inputs if len(before.inputs) == 1 else (INPUT,)
+    shapes = graph.shapes()
+    vector = FloatNode(
+        name=f"{reshape.name}/input", op="reshape", inputs=(source,), kind=reshape.kind,
+        attributes={"shape": (shapes[source][-1],)},
+    )  # fmt: skip
+    if before.op in _ELEMENTWISE:
+        return (
+            vector, dataclasses.replace(before, name=reshape.name, inputs=(vector.name,)),
+        )  # fmt: skip
+    if (
+        before.op == "conv"
+        and before.attributes["groups"] == 1
+        and shapes[source][:2] == (1, 1)
+        and before.arrays["kernel"].shape[:2] == (1, 1)
+    ):
+        dense = FloatNode(
+            name=reshape.name, op="dense", inputs=(vector.name,), kind=before.kind,
+            arrays={"kernel": before.arrays["kernel"][0, 0], "bias": before.arrays["bias"]},
+        )  # fmt: skip
+        return (vector, dense)
+    return None
+
+
+def _dense_of_pixels(graph: FloatGraph) -> FloatGraph:
+    shapes = graph.shapes()
+    replaced: dict[str, tuple[FloatNode, ...]] = {}
+    for node in graph.nodes:
+        if node.op == "dense" and len(shapes.get(node.name, ())) == 3:
+            conv = FloatNode(
+                name=node.name, op="conv", inputs=node.inputs, kind=node.kind,
+                attributes={
+                    "strides": (1, 1), "dilations": (1, 1), "groups": 1, "pads": (0, 0, 0, 0),
+                },
+                arrays={
+                    "kernel": node.arrays["kernel"][None, None], "bias": node.arrays["bias"],
+                },
+            )  # fmt: skip
+            replaced[node.name] = (conv,)
+    return rewrite(graph, replaced)

@@ -1,0 +1,97 @@
+"""Measure the ranges of a float graph's tensors on a representative dataset, in LiteRT.
+
+XNNPACK computes the float network, and the least and greatest values are operators of the same
+file, so that no activation leaves LiteRT.
+"""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from mobiledeploy.base.errors import ConversionError
+from mobiledeploy.base.progress import Event, Progress, silent
+from mobiledeploy.network.float_graph import FloatGraph
+from mobiledeploy.ops.ranges import Interval, Ranges
+from mobiledeploy.runtimes import litert
+from mobiledeploy.targets import float_tflite
+
+BATCH: Final = 64
+"""Images whose extremes are taken together; the range is the mean of these."""
+SMALLEST: Final = 2.0**-20
+"""Upper end of the range of a tensor that is 0 for all images: a scale must be positive."""
+
+
+def calibrate(
+    graph: FloatGraph,
+    inputs: npt.NDArray[np.float32],
+    *,
+    threads: int = 1,
+    progress: Progress = silent,
+    stage: str = "quantise",
+) -> Ranges:
+    """Return the range of the input and of each tensor: its extremes, averaged over batches.
+
+    Averages rather than extremes: otherwise a single outlier would make the scale larger.
+
+    Args:
+        graph: The float network.
+        inputs: float32, shape (images, ...), at least 1. Images of all classes should be among
+            them.
+        threads: Images that run at a time.
+        progress: Called after every batch.
+        stage: The stage's name in the events.
+
+    Raises:
+        ConversionError: A tensor is NaN or infinite for an image; the message names both.
+    """
+    names = float_tflite.extremes_of(graph)
+    model = float_tflite.write(graph, extremes=True)
+    sessions = [litert.load(model) for _ in range(min(threads, len(inputs)))]
+
+    def measure(worker: int, batch: npt.NDArray[np.float32]) -> list[npt.NDArray[np.float32]]:
+        run = sessions[worker].run
+        return [
+            np.stack([pair.reshape(2) for pair in run(image[np.newaxis])])
+            for image in batch[worker :: len(sessions)]
+        ]
+
+    rows = []
+    with ThreadPoolExecutor(len(sessions)) as pool:
+        for start, batch in _batches(inputs):
+            parts = [pool.submit(measure, worker, batch) for worker in range(len(sessions))]
+            extremes = np.empty((len(batch), len(names), 2), np.float32)
+            for worker, part in enumerate(parts):
+                extremes[worker :: len(sessions)] = part.result()
+            _require_finite(extremes, names, start)
+            rows.append(
+                np.stack([extremes[..., 0].min(axis=0), extremes[..., 1].max(axis=0)], axis=1)
+            )
+            progress(Event(stage, "measuring ranges", start + len(batch), len(inputs)))
+    # Ranges are float32 values, so that storing them in float32 or float64 changes no scale.
+    means = np.stack(rows).mean(axis=0, dtype=np.float64).astype(np.float32)
+    return {name: _interval(*row) for name, row in zip(names, means.tolist(), strict=True)}
+
+
+def _interval(low: float, high: float) -> Interval:
+    return min(low, 0.0), max(high, SMALLEST)
+
+
+def _batches(
+    inputs: npt.NDArray[np.float32],
+) -> Iterator[tuple[int, npt.NDArray[np.float32]]]:
+    for start in range(0, len(inputs), BATCH):
+        yield start, inputs[start : start + BATCH]
+
+
+def _require_finite(extremes: npt.NDArray[np.float32], names: tuple[str, ...], start: int) -> None:
+    bad = np.argwhere(~np.isfinite(extremes).all(axis=2))
+    if len(bad):
+        image, tensor = bad[np.lexsort(bad.T[::-1])][0]
+        raise ConversionError(
+            f"`{names[tensor]}` is NaN or infinite for calibration image {start + image}",
+            hint="the network's weights, or the range of its input, are not those it was trained "
+            "with",
+        )
