@@ -309,8 +309,10 @@ def _slice(row: Any) -> slice:
 
 
 _ACTIVATIONS: Final[Mapping[str, str]] = {
-    **{name.replace("_", ""): name for name in ("relu", "relu6", "sigmoid", "tanh", "softmax", "softplus", "elu",
-                               "selu", "exp", "log_softmax", "silu", "swish", "mish")},
+    **{name.replace("_", ""): name for name in (
+        "relu", "relu6", "sigmoid", "tanh", "softmax", "log_softmax", "softplus", "elu", "selu",
+        "exp", "silu", "swish", "mish",
+    )},
     "hardsilu": "hard_swish", "hardswish": "hard_swish",
 }  # fmt: skip
 _OPERATORS: Final[Mapping[str, Operator]] = {

@@ -15,8 +15,16 @@ from typing import Any
 
 import torch
 from torch import nn
-from torchvision.models import densenet, efficientnet, mobilenetv2, mobilenetv3, regnet
-from torchvision.models import resnet, shufflenetv2, squeezenet
+from torchvision.models import (
+    densenet,
+    efficientnet,
+    mobilenetv2,
+    mobilenetv3,
+    regnet,
+    resnet,
+    shufflenetv2,
+    squeezenet,
+)
 from torchvision.models.googlenet import BasicConv2d, Inception
 
 FOLDER = pathlib.Path(__file__).parent / "exports"

@@ -16,6 +16,11 @@ import tf_keras
 from mobiledeploy.base.errors import CorruptFileError, RequestError
 from mobiledeploy.network.importers import keras as importer
 
+pytestmark = [
+    pytest.mark.tensorflow,
+    pytest.mark.filterwarnings("ignore:You are saving your model as an HDF5 file:UserWarning"),
+]
+
 ROUNDING = 3e-6
 """Largest difference by rounding in float32, as a share of the largest output."""
 LIBRARIES = [pytest.param(keras, id="keras"), pytest.param(tf_keras, id="tf_keras")]
