@@ -6,6 +6,7 @@
 `bundle`: `mobiledeploy bundle`.
 `inspect`: `mobiledeploy inspect`.
 `cost`: `mobiledeploy cost`.
+`quantize`: `mobiledeploy quantize`.
 `tools`: `mobiledeploy tools`.
 `_options`: options that several commands share.
 `_output`: printing of data, messages and progress.

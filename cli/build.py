@@ -178,7 +178,7 @@ def build(
     if json:
         _output.emit(codec.to_json(report).decode().rstrip())
     else:
-        _output.emit(_summary(report, out))
+        _output.emit(summary(report, out))
     pipeline.require(report)
 
 
@@ -195,7 +195,7 @@ def _plan(config: BuildConfig) -> str:
     )
 
 
-def _summary(report: "BuildReport", out: Path) -> str:
+def summary(report: "BuildReport", out: Path) -> str:
     """Return the accuracies, whether the two files agree, and the next command."""
     sizes = {Path(file.path).name: f"{file.size:,}" for file in report.files}
     rows = [("model", "top-1", "images", "bytes", "")]

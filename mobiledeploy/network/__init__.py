@@ -13,6 +13,7 @@ Takes an `Architecture` and a Keras model or a Keras weights file; returns a `Ne
 * `hdf5`: reads HDF5 files from any source safely.
 * `keras_h5`: the two layouts in which Keras stores weights in HDF5 files.
 * `keras_weights`: all weights of a Keras model, by the model's own layer names.
+* `keras_variables`: the variables of a whole Keras model, by layer.
 * `keras_config`: a Keras model's configuration as a flat list of layers.
 * `keras_graph`: the graph of operators that a configuration describes.
 * `graph_matching`: matches the layers of such a graph to those of an architecture.

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from mobiledeploy.base.errors import RequestError
-from mobiledeploy.network.keras_config import Constant
+from mobiledeploy.network.keras_config import WRAPPERS, Constant
 from mobiledeploy.network.keras_graph import IntPair, KerasGraph, KerasNode
 from mobiledeploy.ops.architecture import INPUT, Architecture, Layer
 from mobiledeploy.ops.tensors import Shape
@@ -18,11 +18,6 @@ HINT: Final = (
     "a whole model is accepted only where it computes the same as this network; its weights "
     "alone (save_weights, `.weights.h5`) are accepted unchecked, and can be trained further"
 )
-_WRAPPERS: Final = {
-    "PruneLowMagnitude": "remove the pruning before saving: "
-    "`tensorflow_model_optimization.sparsity.keras.strip_pruning(model)`",
-    "QuantizeLayer": "save the float model, before `quantize_model`: build quantises it itself",
-}
 _NEAR: Final = 0.01
 """Largest difference from a known input range, as a share of the range: 127.5 instead of 128 does
 not matter to a network."""
@@ -268,7 +263,7 @@ def _missing(
 ) -> RequestError:
     nodes = [graph.nodes[place] for place in users[source]]
     received = " and ".join(node.label for node in nodes) or "the output"
-    hints = [hint for node in nodes for name, hint in _WRAPPERS.items() if name in node.class_name]
+    hints = [hint for node in nodes for name, hint in WRAPPERS.items() if name in node.class_name]
     return RequestError(
         f"layer `{layer.name}`: expected {expected}, received {received}",
         hint=hints[0] if hints else HINT,

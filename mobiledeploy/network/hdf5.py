@@ -183,25 +183,73 @@ def arrays(datasets: Mapping[str, Iterable[Dataset]]) -> dict[str, list[Float]]:
     return {name: [_read(name, dataset) for dataset in some] for name, some in chosen.items()}
 
 
+def numbers(datasets: Mapping[str, Dataset]) -> dict[str, npt.NDArray[Any]]:
+    """Read data sets of any type of number, by path, after a check of their total size.
+
+    Floats of all widths, bfloat16 too, become float32; whole numbers keep their type. What is no
+    number is left out.
+
+    Raises:
+        CorruptFileError: They are too large, are stored in another file, or hold values that are
+            not finite.
+    """
+    chosen = {path: dataset for path, dataset in datasets.items() if _is_number(path, dataset)}
+    total = sum(int(dataset.size) for dataset in chosen.values())
+    if total > MAX_VALUES:
+        raise CorruptFileError(
+            f"expected at most {MAX_VALUES:,} weights, received a file that holds {total:,}"
+        )
+    return {path: _number(path, dataset) for path, dataset in chosen.items()}
+
+
+def _is_number(path: str, dataset: Dataset) -> bool:
+    with _damage(f"`{path}`"):
+        _in_this_file(path, dataset)
+        return dataset.dtype.kind in "fiu" or _is_bfloat16(dataset.dtype)
+
+
+def _number(path: str, dataset: Dataset) -> npt.NDArray[Any]:
+    if _is_bfloat16(dataset.dtype):
+        with _damage(f"`{path}`"):
+            # bfloat16 is the upper half of a float32.
+            halves = np.asarray(dataset[()]).view("<u2")
+        values: Float = (halves.astype(np.uint32) << 16).view(np.float32)
+        if not np.isfinite(values).all():
+            raise CorruptFileError(f"`{path}` holds NaN or infinite weights")
+        return values
+    if dataset.dtype.kind == "f":
+        return _read(path, dataset)
+    with _damage(f"`{path}`"):
+        return np.asarray(dataset[()])
+
+
+def _is_bfloat16(dtype: npt.DTypeLike) -> bool:
+    # h5py has no bfloat16 and shows it as two bytes without a type.
+    kind = np.dtype(dtype)
+    return kind.kind == "V" and kind.itemsize == 2
+
+
 def _checked(name: str, dataset: Dataset) -> int:
     import h5py
 
     if not isinstance(dataset, h5py.Dataset):
         raise CorruptFileError(f"`{name}` lacks its weights")
-    if dataset.external or dataset.is_virtual:
-        raise CorruptFileError(f"`{name}` keeps its weights in another file")
+    _in_this_file(name, dataset)
     if dataset.dtype.kind != "f":
         _refuse_type(name, dataset.dtype)
     return int(dataset.size)
 
 
+def _in_this_file(name: str, dataset: Dataset) -> None:
+    if dataset.external or dataset.is_virtual:
+        raise CorruptFileError(f"`{name}` keeps its weights in another file")
+
+
 def _refuse_type(name: str, dtype: npt.DTypeLike) -> NoReturn:
     """Raise a RequestError for other types of numbers, a CorruptFileError for anything else."""
     kind = np.dtype(dtype)
-    # h5py has no bfloat16 and shows it as two bytes without a type.
-    bfloat16 = kind.kind == "V" and kind.itemsize == 2
     message = f"`{name}`: expected float16, float32 or float64 weights, received "
-    if bfloat16:
+    if _is_bfloat16(kind):
         raise RequestError(
             f"{message}bfloat16",
             hint="save the model in float32 (`keras.config.set_dtype_policy`)",

@@ -5,6 +5,7 @@ called on. The configurations of Keras 3, tf.keras and the oldest Keras are unde
 """
 
 import dataclasses
+import heapq
 import json
 import re
 from collections import Counter
@@ -37,13 +38,21 @@ EPSILON: Final = 1e-3
 INPUT_LAYER: Final = "InputLayer"
 MODELS: Final = frozenset({"Functional", "Model", "Sequential"})
 """Class names of models whose configuration says all that they compute."""
+WRAPPERS: Final[Mapping[str, str]] = {
+    "PruneLowMagnitude": "remove the pruning before saving: "
+    "`tensorflow_model_optimization.sparsity.keras.strip_pruning(model)`",
+    "QuantizeLayer": "save the float model, before `quantize_model`: build quantises it itself",
+}
+"""Wrappers of layers, by a part of their class name, and what to do about them."""
+MAX_LAYERS: Final = 20_000
+"""Most calls of layers in a model; models that call models can describe any number."""
 _OPERANDS: Final = ("x", "x1", "x2", "y")
 """Names of the arguments with which operators take tensors."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ConfigLayer:
-    """One layer of the configuration, which may be in a nested model.
+    """One call of a layer of the configuration, which may be in a nested model.
 
     Attributes:
         path: Group of its weights in files of Keras 3 and 2.13, such as
@@ -51,20 +60,24 @@ class ConfigLayer:
         name: The layer's name.
         class_name: The name of its Keras class.
         settings: Its own configuration.
+        parents: Names of the nested models around it, the outermost first.
         foreign: Whether the file says that the class is not one of Keras.
         operator: Whether it is a function such as `keras.ops.subtract`, not a layer.
         operands: What it is called on; empty for the input.
+        arguments: All positional arguments of the call as the file has them (Keras 3).
         options: Keyword arguments of the call that are not None.
-        calls: Number of times that it is called.
+        calls: Number of times that the layer is called; each call is an entry of its own.
     """
 
     path: str
     name: str
     class_name: str
     settings: Mapping[str, Any]
+    parents: tuple[str, ...] = ()
     foreign: bool = False
     operator: bool = False
     operands: tuple[Operand, ...] = ()
+    arguments: Sequence[Any] = ()
     options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     calls: int = 1
 
@@ -87,12 +100,18 @@ class KerasConfig:
     """A model's layers.
 
     Attributes:
-        layers: In the order of the file: each layer after its inputs.
+        layers: One entry a call, each after its inputs.
         outputs: Positions of the layers that give the model's outputs.
+        class_name: The name of the model's class.
+        foreign: Whether that class is one that can compute something else than its layers.
+        legacy: Whether it is written as Keras 1 and 2 do, without a module for each class.
     """
 
     layers: tuple[ConfigLayer, ...]
     outputs: tuple[Operand, ...]
+    class_name: str = "Functional"
+    foreign: bool = False
+    legacy: bool = False
 
 
 def parse(text: str | bytes, where: str) -> KerasConfig:
@@ -103,80 +122,236 @@ def parse(text: str | bytes, where: str) -> KerasConfig:
     """
     layers: list[ConfigLayer] = []
     try:
-        outputs = _flatten(json.loads(text), "", (), {}, layers)
+        model = json.loads(text)
+        outputs = _flatten(model, _Call(), layers)
+        return KerasConfig(
+            layers=tuple(layers),
+            outputs=outputs,
+            class_name=str(model["class_name"]),
+            foreign=model["class_name"] not in MODELS or _foreign(model),
+            legacy=not any(_new_style(row) for row in _rows(model)),
+        )
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise CorruptFileError(f"{where}: the model's configuration is damaged") from error
-    return KerasConfig(layers=tuple(layers), outputs=outputs)
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Call:
+    """Where and how a model is called.
+
+    Attributes:
+        prefix: Prefix of the paths of its weights.
+        parents: Names of the models around its layers, its own included.
+        feeds: What it is called on; empty for the outermost model.
+        options: Keyword arguments of the call.
+        calls: Number of times that it is called, or a model around it.
+    """
+
+    prefix: str = ""
+    parents: tuple[str, ...] = ()
+    feeds: tuple[Operand, ...] = ()
+    options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    calls: int = 1
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Row:
+    """One layer of a configuration as the file has it, with the path of its weights."""
+
+    row: Mapping[str, Any]
+    name: str
+    path: str
+    nodes: Sequence[Any]
+
+
+def _rows(model: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    inside = model["config"]
+    # Very old Sequential models are a bare list of layers.
+    return inside if isinstance(inside, list) else inside.get("layers", ())
+
+
+def _new_style(row: Mapping[str, Any]) -> bool:
+    nodes = row.get("inbound_nodes") or ()
+    return any(isinstance(node, dict) for node in nodes) or "batch_shape" in row["config"]
 
 
 def _flatten(
-    model: Mapping[str, Any],
-    prefix: str,
-    feeds: tuple[Operand, ...],
-    options: Mapping[str, Any],
-    layers: list[ConfigLayer],
+    model: Mapping[str, Any], call: _Call, layers: list[ConfigLayer]
 ) -> tuple[Operand, ...]:
-    """Append a model's layers and return its outputs.
-
-    Args:
-        model: Its configuration.
-        prefix: Prefix of the paths of its weights.
-        feeds: What the model is called on; empty for the outermost model.
-        options: Keyword arguments of the call.
-        layers: The list to append to.
-    """
+    """Append the layers of one call of a model and return its outputs."""
     inside = model["config"]
-    # Very old Sequential models are a bare list of layers.
-    rows = inside if isinstance(inside, list) else inside.get("layers", ())
     chain = isinstance(inside, list) or "output_layers" not in inside
+    rows = []
     used: Counter[str] = Counter()
-    places: dict[str, Operand] = {}
-    entries = _names(() if chain else inside.get("input_layers", ()))
-    last: tuple[Operand, ...] = feeds
-    for row in rows:
-        class_name, settings = str(row["class_name"]), row["config"]
-        stem = snake_case(class_name)
-        path = f"{prefix}layers/{stem}_{used[stem]}" if used[stem] else f"{prefix}layers/{stem}"
-        used[stem] += 1
-        bare = isinstance(settings, list)
-        if not bare and not isinstance(settings, dict):
+    for row in _rows(model):
+        settings = row["config"]
+        if not isinstance(settings, list | dict):
             raise TypeError(f"expected an object, received {type(settings).__name__}")
-        nested = bare or "layers" in settings
-        name = str(row.get("name") or ("" if bare else settings["name"]))
-        calls = [(last, {})] if chain else [_call(call, places) for call in _nodes(row)]
-        operands, given = calls[0] if calls else ((), {})
-        if class_name == INPUT_LAYER:
-            index = entries.index(name) if name in entries else 0
-            operands = (feeds[index] if index < len(feeds) else None,) if feeds else ()
-        elif chain and not last and not layers and not bare:
-            operands = (_entry(settings, layers),)
-        if options.get("training") is True:
-            given = {**given, "training": True}
-        if nested and class_name in MODELS and len(calls) == 1:
-            last = _flatten(row, f"{path}/", operands, given, layers)
-        elif nested:
-            # Its weights can be read; what it computes is not known.
-            _flatten(row, f"{path}/", (None,), {}, layers)
-            last = (None,)
-        else:
-            layers.append(
-                ConfigLayer(
-                    path=path,
-                    name=name,
-                    class_name=class_name,
-                    settings=settings,
-                    foreign=_foreign(row),
-                    operator=".ops." in f"{row.get('module')}.",
-                    operands=operands,
-                    options=given,
-                    calls=max(1, len(calls)),
-                )
+        stem = snake_case(str(row["class_name"]))
+        path = f"{call.prefix}layers/{stem}_{used[stem]}" if used[stem] else ""
+        used[stem] += 1
+        name = row.get("name") or ("" if isinstance(settings, list) else settings["name"])
+        rows.append(
+            _Row(
+                row=row,
+                name=str(name),
+                path=path or f"{call.prefix}layers/{stem}",
+                nodes=_nodes(row),
             )
-            last = (len(layers) - 1,)
-        places[name] = last[0] if len(last) == 1 else None
+        )
+    if call.parents and not rows:
+        raise ValueError("a model without layers")
     if chain:
+        last = call.feeds
+        for one in rows:
+            bare = isinstance(one.row["config"], list)
+            if not last and not layers and not bare and one.row["class_name"] != INPUT_LAYER:
+                last = (_entry(one.row["config"], layers),)
+            last = _append(one, last, {}, call, layers)
         return last
-    return tuple(places.get(name) for name in _names(inside["output_layers"]))
+    entries = _names(inside.get("input_layers", ()))
+    first = _first_calls(rows, inside)
+    tensors: dict[tuple[str, int], tuple[Operand, ...]] = {}
+    for one, place in _in_order(rows, first):
+        operands, options = _call(one.nodes[place], tensors, first) if one.nodes else ((), {})
+        if one.row["class_name"] == INPUT_LAYER and call.feeds:
+            index = entries.index(one.name) if one.name in entries else 0
+            operands = (call.feeds[index] if index < len(call.feeds) else None,)
+        arguments = _arguments(one.nodes[place]) if one.nodes else ()
+        tensors[one.name, place] = _append(one, operands, options, call, layers, arguments)
+    return tuple(
+        _tensor(reference, tensors, first) for reference in _references(inside["output_layers"])
+    )
+
+
+def _in_order(rows: Sequence[_Row], first: Mapping[str, int]) -> Iterator[tuple[_Row, int]]:
+    """Yield the calls (row, number of the call), each after those that it reads.
+
+    The order is the file's, but a second call of a layer can read layers that come after it.
+    """
+    calls = [(one, place) for one in rows for place in range(max(1, len(one.nodes)))]
+    numbers = {(one.name, place): number for number, (one, place) in enumerate(calls)}
+    users: list[list[int]] = [[] for _ in calls]
+    missing = [0] * len(calls)
+    for number, (one, place) in enumerate(calls):
+        node = one.nodes[place] if one.nodes else ()
+        for source in {(name, index - first.get(name, 0)) for name, index, _ in _references(node)}:
+            if source in numbers:
+                users[numbers[source]].append(number)
+                missing[number] += 1
+    ready = [number for number, count in enumerate(missing) if not count]
+    while ready:
+        number = heapq.heappop(ready)
+        yield calls[number]
+        for user in users[number]:
+            missing[user] -= 1
+            if not missing[user]:
+                heapq.heappush(ready, user)
+    if any(missing):
+        raise ValueError("layers read each other in a circle")
+
+
+def _append(
+    one: _Row,
+    operands: tuple[Operand, ...],
+    options: Mapping[str, Any],
+    call: _Call,
+    layers: list[ConfigLayer],
+    arguments: Sequence[Any] = (),
+) -> tuple[Operand, ...]:
+    """Append one call of a layer or of a nested model; return what it gives."""
+    class_name, settings = str(one.row["class_name"]), one.row["config"]
+    if call.options.get("training") is True:
+        options = {**options, "training": True}
+    calls = max(1, len(one.nodes)) * call.calls
+    if isinstance(settings, list) or "layers" in settings:
+        known = class_name in MODELS and not _foreign(one.row)
+        inside = _Call(
+            prefix=f"{one.path}/",
+            parents=(*call.parents, one.name),
+            feeds=operands if known else (None,),
+            options=options,
+            calls=calls,
+        )
+        given = _flatten(one.row, inside, layers)
+        if known:
+            return given
+        # The weights of its layers can be read; what it computes is not known.
+    if len(layers) >= MAX_LAYERS:
+        raise ValueError(f"more than {MAX_LAYERS} layers")
+    layers.append(
+        ConfigLayer(
+            path=one.path,
+            name=one.name,
+            class_name=class_name,
+            settings=settings if isinstance(settings, dict) else {},
+            parents=call.parents,
+            foreign=_foreign(one.row),
+            operator=_operator(one.row),
+            operands=operands,
+            arguments=arguments,
+            options=options,
+            calls=calls,
+        )
+    )
+    return (len(layers) - 1,)
+
+
+def _operator(row: Mapping[str, Any]) -> bool:
+    """Whether a row is a function between layers; old files of Keras 3 do not say it."""
+    if "module" in row:
+        return ".ops." in f"{row['module']}."
+    settings = row["config"]
+    nodes = row.get("inbound_nodes") or ()
+    return (
+        any(isinstance(node, dict) for node in nodes)
+        and row["class_name"] != INPUT_LAYER
+        and "trainable" not in settings
+    )
+
+
+def _first_calls(rows: Sequence[_Row], inside: Mapping[str, Any]) -> dict[str, int]:
+    """Return the number by which references mean the first call, for nested models.
+
+    tf.keras counts the call that makes a model, which the file does not list, Keras 3 does not.
+    """
+    nested = {one.name for one in rows if "layers" in one.row["config"]}
+    first: dict[str, int] = {}
+    for reference in (*(one.nodes for one in rows), inside["output_layers"]):
+        for name, index, _ in _references(reference):
+            if name in nested:
+                first[name] = min(index, first.get(name, index))
+    return first
+
+
+def _references(value: Any) -> Iterator[tuple[str, int, int]]:
+    """Yield the tensors (layer, call, output) that a call or a list of outputs names, in order."""
+    match value:
+        case {"keras_history": [str(name), int(index), int(tensor)]}:
+            yield name, index, tensor
+        case dict():
+            for inner in value.values():
+                yield from _references(inner)
+        case ["_CONSTANT_VALUE", *rest]:
+            yield from _references(rest)
+        case [str(name), int(index), int(tensor), *rest]:
+            yield name, index, tensor
+            yield from _references(rest)
+        case list() | tuple():
+            for inner in value:
+                yield from _references(inner)
+        case _:
+            pass
+
+
+def _tensor(
+    reference: tuple[str, int, int],
+    tensors: Mapping[tuple[str, int], tuple[Operand, ...]],
+    first: Mapping[str, int],
+) -> Operand:
+    name, index, output = reference
+    given = tensors.get((name, index - first.get(name, 0)), ())
+    return given[output] if 0 <= output < len(given) else None
 
 
 def _entry(settings: Mapping[str, Any], layers: list[ConfigLayer]) -> int:
@@ -209,25 +384,36 @@ def _nodes(row: Mapping[str, Any]) -> Sequence[Any]:
 
 
 def _call(
-    node: Any, places: Mapping[str, Operand]
+    node: Any, tensors: Mapping[tuple[str, int], tuple[Operand, ...]], first: Mapping[str, int]
 ) -> tuple[tuple[Operand, ...], Mapping[str, Any]]:
     """Return what a layer is called on, with its keyword arguments."""
+
+    def operand(value: Any) -> Operand:
+        match value:
+            case {"class_name": "__keras_tensor__"} | [str(), int(), int(), *_]:
+                references = list(_references(value))
+                return _tensor(references[0], tensors, first)
+            case _:
+                return constant(value)
+
     if isinstance(node, dict):  # Keras 3
-        operands = [_operand(value, places) for value in _flat(node.get("args", ()))]
         named = node.get("kwargs") or {}
-        operands += [_operand(named[key], places) for key in _OPERANDS if key in named]
+        operands = [operand(value) for value in _flat(node.get("args", ()))]
+        operands += [operand(named[key]) for key in _OPERANDS if key in named]
         return tuple(operands), _options(named)
     operands, options = [], {}
     for item in [node] if node and isinstance(node[0], str) else node:
-        name, _, tensor, *rest = item
+        name, _, third, *rest = item
         named = rest[0] if rest else {}
-        if name == "_CONSTANT_VALUE":
-            operands.append(constant(tensor))
-        else:
-            operands.append(places.get(name) if tensor == 0 else None)
-        operands += [_operand(named[key], places) for key in _OPERANDS if key in named]
+        operands.append(constant(third) if name == "_CONSTANT_VALUE" else operand(item[:3]))
+        operands += [operand(named[key]) for key in _OPERANDS if key in named]
         options.update(_options(named))
     return tuple(operands), options
+
+
+def _arguments(node: Any) -> Sequence[Any]:
+    given = node.get("args", ()) if isinstance(node, dict) else ()
+    return given if isinstance(given, list) else ()
 
 
 def _options(named: Mapping[str, Any]) -> dict[str, Any]:
@@ -239,22 +425,12 @@ def _options(named: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _flat(values: Any) -> Iterator[Any]:
-    """Yield the items of nested lists; a list of numbers is one item."""
+    """Yield the items of nested lists of tensors; a list without tensors is one item."""
     for value in values:
-        if isinstance(value, list) and any(isinstance(one, dict | list) for one in value):
+        if isinstance(value, list) and any(True for _ in _references(value)):
             yield from _flat(value)
         else:
             yield value
-
-
-def _operand(value: Any, places: Mapping[str, Operand]) -> Operand:
-    match value:
-        case {"class_name": "__keras_tensor__", "config": {"keras_history": [name, _, tensor]}}:
-            return places.get(name) if tensor == 0 else None
-        case [str(name), int(), int(tensor), *_]:
-            return places.get(name) if tensor == 0 else None
-        case _:
-            return constant(value)
 
 
 def constant(value: Any) -> Constant | None:

@@ -7,23 +7,26 @@ damaged bytes can crash or hang, runs in a child process.
 """
 
 import dataclasses
+import json
 import zipfile
 import zlib
 from pathlib import Path
 from typing import Final
 
 from mobiledeploy.base import child_process
-from mobiledeploy.base.errors import CorruptFileError
+from mobiledeploy.base.errors import CorruptFileError, RequestError
 from mobiledeploy.base.files import Name, require_file, user_path
-from mobiledeploy.network import keras_graph, keras_h5
+from mobiledeploy.network import keras_graph, keras_h5, keras_variables
 from mobiledeploy.network.hdf5 import entry, open_file, string, strings
 from mobiledeploy.network.keras_config import KerasConfig, parse
+from mobiledeploy.network.keras_variables import KerasFile
 from mobiledeploy.network.keras_weights import KerasWeights, from_bytes, to_bytes
 from mobiledeploy.network.weight_matching import MatchedWeights, match_weights
 from mobiledeploy.ops.architecture import Architecture
 
 CONFIG: Final = "config.json"
 WEIGHTS: Final = "model.weights.h5"
+METADATA: Final = "metadata.json"
 
 MAX_WEIGHTS_BYTES: Final = 1 << 29
 MAX_CONFIG_BYTES: Final = 1 << 24
@@ -48,10 +51,73 @@ def read(path: Name) -> KerasWeights:
         CorruptFileError: The file is damaged, or not a Keras file.
         MissingDependencyError: h5py is not installed.
     """
-    path = user_path(path)
-    require_file(path, hint="name a .keras, .h5 or .weights.h5 file: no SavedModel folder is read")
     function = read_to_bytes
-    return from_bytes(child_process.call(function.__module__, function.__name__, str(path)))
+    data = child_process.call(function.__module__, function.__name__, str(_existing(path)))
+    return from_bytes(data)
+
+
+def _existing(name: Name) -> Path:
+    path = user_path(name)
+    require_file(path, hint="name a .keras, .h5 or .weights.h5 file: no SavedModel folder is read")
+    return path
+
+
+def read_model(path: Name) -> KerasFile:
+    """Read the configuration and all variables of a whole model, in a child process.
+
+    Raises:
+        RequestError: There is no such file, or it holds weights only.
+        CorruptFileError: The file is damaged, or not a Keras file.
+        MissingDependencyError: h5py is not installed.
+    """
+    function = read_model_to_bytes
+    data = child_process.call(function.__module__, function.__name__, str(_existing(path)))
+    return keras_variables.from_bytes(data)
+
+
+def read_model_to_bytes(path: str) -> bytes:
+    """Read a whole model in the child process; return it as bytes for the parent."""
+    return keras_variables.to_bytes(_read_model(Path(path)))
+
+
+def _read_model(path: Path) -> KerasFile:
+    if zipfile.is_zipfile(path):
+        config, weights, metadata = _members(path)
+        with open_file(weights, f"{WEIGHTS} in {path}") as file:
+            names, arrays = keras_variables.read_by_class(file)
+        return KerasFile(
+            origin=path.name,
+            config=config.decode(errors="replace"),
+            version=_version(metadata),
+            layout="class",
+            names=names,
+            arrays=arrays,
+        )
+    with open_file(path, str(path)) as file:
+        text = string(file, "model_config")
+        groups = entry(file, "model_weights")
+        if text is None or groups is None:
+            raise RequestError(
+                f"{path} holds weights without the model that they belong to",
+                hint="save the whole model: `model.save` as .keras or .h5",
+            )
+        return KerasFile(
+            origin=path.name,
+            config=text,
+            version=string(file, "keras_version") or string(groups, "keras_version") or "",
+            layout="layer",
+            names={},
+            arrays=keras_variables.read_by_layer(groups),
+        )
+
+
+def _version(metadata: bytes) -> str:
+    """Return the version of Keras that the metadata of an archive state."""
+    try:
+        said = json.loads(metadata).get("keras_version", "")
+    except (ValueError, AttributeError, RecursionError):
+        return ""
+    return said if isinstance(said, str) else ""
 
 
 def read_in_this_process(path: Path) -> KerasWeights:
@@ -85,15 +151,25 @@ def read_to_bytes(path: str) -> bytes:
 
 
 def _read_archive(path: Path) -> KerasWeights:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            text = _member(archive, CONFIG, MAX_CONFIG_BYTES)
-            weights = _member(archive, WEIGHTS, MAX_WEIGHTS_BYTES)
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError) as error:
-        raise CorruptFileError(f"{path} is damaged: {error}") from error
+    text, weights, _ = _members(path)
     with open_file(weights, f"{WEIGHTS} in {path}") as file:
         config = parse(text, str(path))
         return _with_config(keras_h5.read_by_class_name(file, path.name, config), config)
+
+
+def _members(path: Path) -> tuple[bytes, bytes, bytes]:
+    """Return configuration, weights and metadata of an archive; old ones have no metadata."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return (
+                _member(archive, CONFIG, MAX_CONFIG_BYTES),
+                _member(archive, WEIGHTS, MAX_WEIGHTS_BYTES),
+                _member(archive, METADATA, MAX_CONFIG_BYTES)
+                if METADATA in archive.namelist()
+                else b"{}",
+            )
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError) as error:
+        raise CorruptFileError(f"{path} is damaged: {error}") from error
 
 
 def _with_config(weights: KerasWeights, config: KerasConfig | None) -> KerasWeights:

@@ -7,12 +7,16 @@ Each stage writes into a folder of its own; a result whose inputs have not chang
 the top of the build folder.
 """
 
+from pathlib import Path
+
 import numpy as np
 
 from mobiledeploy.base import files
 from mobiledeploy.base.errors import ParityError, RequestError
 from mobiledeploy.base.progress import Progress, silent
 from mobiledeploy.data import pixel_store, sources
+from mobiledeploy.data.evaluation import Evaluation
+from mobiledeploy.data.pixels import Images
 from mobiledeploy.network.network import load_network
 from mobiledeploy.pipeline import preflight, publish, resume, stages
 from mobiledeploy.spec import manifest
@@ -133,8 +137,7 @@ def build(
             (exported, dataset.digest, config.preprocessing, config.export, versions),
             lambda folder: stages.verify(
                 folder,
-                splits["test"],
-                np.load(root / "train" / "logits.npy", allow_pickle=False),
+                _evaluation(root, splits["test"]),
                 root / "export",
                 config,
                 threads=threads,
@@ -158,6 +161,15 @@ def build(
                 data_digest=dataset.digest,
             )
     return report
+
+
+def _evaluation(root: Path, test: Images) -> Evaluation:
+    return Evaluation(
+        pixels=np.ascontiguousarray(test.pixels),
+        labels=test.labels,
+        names=test.names,
+        float_logits=np.load(root / "train" / "logits.npy", allow_pickle=False),
+    )
 
 
 def require(report: BuildReport) -> None:

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
 from mobiledeploy.base import codec, files
 from mobiledeploy.base.errors import ParityError
@@ -190,8 +189,7 @@ def export(
 
 def verify(
     folder: Path,
-    test: Images,
-    float_logits: npt.NDArray[np.float32],
+    evaluation: Evaluation,
     exported: Path,
     config: BuildConfig | ImportConfig,
     *,
@@ -199,12 +197,6 @@ def verify(
     progress: Progress,
 ) -> VerifyReport:
     """Compare the two files, and write `report.json`, `golden.npz` and `evaluation.npz`."""
-    evaluation = Evaluation(
-        pixels=np.ascontiguousarray(test.pixels),
-        labels=test.labels,
-        names=test.names,
-        float_logits=float_logits,
-    )
     grids: list[tuple[float, int]] = []
     if config.export.int8:
         graph = tflite_reader.read_file(exported / "model.tflite")

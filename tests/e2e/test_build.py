@@ -13,6 +13,7 @@ from e2e.conftest import PROGRAM, SCHEMAS, SIZE, SMALL, mobiledeploy, printed
 
 from mobiledeploy.pipeline import resume
 from mobiledeploy.spec import manifest
+from mobiledeploy.spec.config import BuildConfig
 
 pytestmark = pytest.mark.tensorflow
 
@@ -35,6 +36,7 @@ def test_a_build_holds_what_its_manifest_names(small_build: Path) -> None:
     listed = manifest.read(small_build)
     assert {file.path for file in listed.files} == PUBLISHED
     assert listed.versions["tensorflow"]
+    assert isinstance(listed.config, BuildConfig)
     assert listed.config.model.arch == "v1"
 
 

@@ -2,6 +2,10 @@
 
 * `sources`: imports a file of any source, recognised by its content.
 * `imported`: a network with what its file says about it.
+* `keras`: a whole Keras model, from a file or from memory.
+* `keras_layers`: its layers, by class name.
+* `keras_operators`: functions between its layers.
+* `keras_activations`: its activation functions.
 * `onnx`: imports a float `.onnx`.
 * `onnx_operators`: operators of an `.onnx` as nodes.
 * `onnx_constants`: computes operators of an `.onnx` on constants.

@@ -7,8 +7,11 @@ from typing import Final
 
 from mobiledeploy.base.errors import RequestError
 from mobiledeploy.formats import tflite as tflite_format
-from mobiledeploy.network.importers import onnx, tflite
+from mobiledeploy.network.importers import keras, onnx, tflite
 from mobiledeploy.network.importers.imported import Imported, Source
+
+_ZIP: Final = b"PK\x03\x04"
+_HDF5: Final = b"\x89HDF\r\n\x1a\n"
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,11 +29,27 @@ class Importer:
     read: Callable[..., Imported]
 
 
+def _read_keras(
+    path: Path, *, image_size: tuple[int, int] | None = None, output: str | None = None
+) -> Imported:
+    if output is not None:
+        raise RequestError(
+            f"expected no name of an output, received `{output}`: a Keras model has one output",
+            hint="save a model with one output",
+        )
+    return keras.read(path, image_size=image_size)
+
+
 IMPORTERS: Final = (
     Importer(
         source="tflite",
         recognises=lambda start: start[4:8] == tflite_format.IDENTIFIER,
         read=tflite.read,
+    ),
+    Importer(
+        source="keras",
+        recognises=lambda start: start.startswith((_ZIP, _HDF5)),
+        read=_read_keras,
     ),
     # Protobufs have no first bytes of their own: this one says what a file of another kind is.
     Importer(source="onnx", recognises=lambda _: True, read=onnx.read),

@@ -3,7 +3,7 @@
 import dataclasses
 from pathlib import Path
 
-from mobiledeploy.cli.build import _summary
+from mobiledeploy.cli.build import summary
 from mobiledeploy.spec.results import Accuracy, BuildReport, File, ScoreLine, StageTime
 
 SCORE = Accuracy(correct=9, total=10)
@@ -19,13 +19,13 @@ REPORT = BuildReport(
 )
 
 
-def test_the_summary_names_the_photos_that_were_left_out_and_what_weights_gave() -> None:
-    text = _summary(REPORT, Path("build"))
+def test_thesummary_names_the_photos_that_were_left_out_and_what_weights_gave() -> None:
+    text = summary(REPORT, Path("build"))
     assert all(reason in text for reason in REPORT.unreadable)
     assert REPORT.note in " ".join(text.split())
 
 
-def test_the_summary_is_short_and_ends_with_the_next_step() -> None:
+def test_thesummary_is_short_and_ends_with_the_next_step() -> None:
     names = ("float", "ptq int8", "qat int8", "model.tflite", "model.onnx")
     report = dataclasses.replace(
         REPORT,
@@ -34,7 +34,7 @@ def test_the_summary_is_short_and_ends_with_the_next_step() -> None:
         verdict="holds: logits equal on 384 of 384 inputs " * 4,
         unreadable=(),
     )
-    lines = _summary(report, Path("build")).splitlines()
+    lines = summary(report, Path("build")).splitlines()
     assert len(lines) <= 25
     assert max(map(len, lines)) <= 100
     assert lines[-1] == "next: mobiledeploy verify --out report, then mobiledeploy bundle"
@@ -43,6 +43,6 @@ def test_the_summary_is_short_and_ends_with_the_next_step() -> None:
 
 
 def test_a_build_whose_files_differ_is_not_to_be_bundled() -> None:
-    text = _summary(dataclasses.replace(REPORT, holds=False), Path("elsewhere"))
+    text = summary(dataclasses.replace(REPORT, holds=False), Path("elsewhere"))
     assert text.splitlines()[-1].startswith("next: mobiledeploy verify elsewhere --out report")
     assert "bundle" not in text

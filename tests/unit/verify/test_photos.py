@@ -88,6 +88,7 @@ def test_some_images_of_a_build_are_of_all_its_classes() -> None:
         float_logits=np.arange(36, dtype=np.float32).reshape(12, 3),
     )
     chosen = some(evaluation, 6)
+    assert chosen.labels is not None
     assert np.bincount(chosen.labels).tolist() == [2, 2, 2]
     assert [int(name) * 3 for name in chosen.names] == chosen.float_logits[:, 0].tolist()
     for samples in (None, 12, 99):

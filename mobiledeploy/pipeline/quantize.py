@@ -1,0 +1,400 @@
+"""Quantise somebody's float model: from a model file to a build folder, without TensorFlow.
+
+    import -> simplify -> calibrate -> quantise -> export -> verify -> publish
+
+The folder is one as `build` makes it: `verify` and `bundle` take it.
+"""
+
+import dataclasses
+import time
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from mobiledeploy.base import files
+from mobiledeploy.base.errors import ConversionError, RequestError
+from mobiledeploy.base.progress import Event, Progress, silent
+from mobiledeploy.data import sources as data_sources
+from mobiledeploy.data.evaluation import Evaluation
+from mobiledeploy.data.pixels import load_pixels
+from mobiledeploy.integer.quantise import quantise as to_integers
+from mobiledeploy.network.float_graph import INPUT, FloatGraph, FloatNode
+from mobiledeploy.network.importers import sources
+from mobiledeploy.network.importers.imported import Imported
+from mobiledeploy.network.network import Network, save_network
+from mobiledeploy.network.simplify.passes import simplify
+from mobiledeploy.network.simplify.to_network import to_network
+from mobiledeploy.ops.architecture import INPUT as NETWORK_INPUT
+from mobiledeploy.pipeline import calibrate, publish, resume, stages
+from mobiledeploy.runtimes import litert
+from mobiledeploy.spec.config import (
+    RANDOM,
+    Crop,
+    ExportConfig,
+    Head,
+    ImportConfig,
+    Io,
+    Preprocessing,
+    Scaling,
+)
+from mobiledeploy.spec.results import BuildReport, ScoreLine, StageTime
+from mobiledeploy.targets import float_tflite, tflite
+from mobiledeploy.verify.outputs import image_sets
+
+CALIBRATION_IMAGES: Final = 256
+HELD_BACK_IMAGES: Final = 256
+"""Synthetic images on which the two files are compared where there are no photos."""
+_SCORES: Final = frozenset({"softmax", "logistic"})
+"""Operators whose output are scores of what they read."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Prepared:
+    """An imported network, ready to be quantised.
+
+    Attributes:
+        imported: The network and what its file says.
+        graph: The simplified graph, whose input are scaled pixels.
+        network: The same as layers and weights.
+        border: See `simplify.input_scaling.ScaledGraph`.
+    """
+
+    imported: Imported
+    graph: FloatGraph
+    network: Network
+    border: float
+
+
+def prepare(model: files.Name, *, scaling: Scaling | None = None) -> Prepared:
+    """Import a model file and simplify it.
+
+    Args:
+        model: A `.keras`, `.h5`, float `.onnx` or float `.tflite`.
+        scaling: Mean and std by which pixels become the network's input, where its file does not
+            say it.
+
+    Raises:
+        RequestError: There is no such file, or nobody says how pixels become the network's input,
+            or the file and the caller both do.
+        ConversionError: A layer is not supported; the message names all of them.
+        CorruptFileError: The file is damaged.
+    """
+    path = files.user_path(model)
+    imported = sources.read(path)
+    if imported.unsupported:
+        raise ConversionError(
+            f"{path.name}: {len(imported.unsupported)} layers are not supported:\n  "
+            + "\n  ".join(
+                f"{node.label}: {node.attributes['reason']}" for node in imported.unsupported
+            ),
+            hint="docs/operators.md lists the layers that are",
+        )
+    scaled = simplify(_of_pixels(imported, scaling, path.name), pixels=True)
+    network = to_network(scaled.graph, scaled.scaling)
+    return Prepared(imported=imported, graph=scaled.graph, network=network, border=scaled.border)
+
+
+def _of_pixels(imported: Imported, scaling: Scaling | None, name: str) -> FloatGraph:
+    """Return the graph with the scaling of pixels in it.
+
+    Raises:
+        RequestError: It is not known, or stated twice.
+    """
+    stated = _stated(imported)
+    if stated and scaling is not None:
+        raise RequestError(
+            f"{name} says itself how pixels become its input, but an input range was given",
+            hint="leave out `--input-range`",
+        )
+    if not stated and scaling is None:
+        raise RequestError(
+            f"{name} does not say how pixels become its input",
+            hint="say the range that it was trained with: `--input-range -1..1`, `0..1` or "
+            "`0..255`, or `--mean` and `--std` of pixels",
+        )
+    if scaling is not None:
+        mean, std = scaling
+        return _scaled(imported.graph, 1 / std, -mean / std)
+    if imported.input_range:
+        channels = imported.graph.input_shape[-1]
+        rows = np.array(imported.input_range, np.float64)
+        rows = np.broadcast_to(rows, (channels, 2))
+        return _scaled(imported.graph, (rows[:, 1] - rows[:, 0]) / 255, rows[:, 0])
+    return imported.graph
+
+
+def _stated(imported: Imported) -> bool:
+    """Whether the file says how pixels become its input: in so many words, or by its layers."""
+    readers = imported.graph.users()[INPUT]
+    return bool(imported.input_range) or (len(readers) == 1 and readers[0].op == "affine")
+
+
+def _scaled(graph: FloatGraph, scale: npt.ArrayLike, offset: npt.ArrayLike) -> FloatGraph:
+    """Return a graph whose input is multiplied by a factor, and shifted, per channel."""
+    channels = graph.input_shape[-1]
+    name = "input_scaling"
+    while any(node.name == name for node in graph.nodes):
+        name += "'"
+    first = FloatNode(
+        name=name,
+        op="affine",
+        inputs=(INPUT,),
+        arrays={
+            "scale": np.broadcast_to(np.asarray(scale, np.float32), (channels,)),
+            "offset": np.broadcast_to(np.asarray(offset, np.float32), (channels,)),
+        },
+    )
+    nodes = tuple(
+        dataclasses.replace(
+            node, inputs=tuple(name if read == INPUT else read for read in node.inputs)
+        )
+        for node in graph.nodes
+    )
+    return dataclasses.replace(graph, nodes=(first, *nodes))
+
+
+def quantize(
+    model: files.Name,
+    root: files.Name,
+    *,
+    data: files.Name = RANDOM,
+    scaling: Scaling | None = None,
+    labels: tuple[str, ...] = (),
+    crop: Crop = "center",
+    io: Io = "int8",
+    threads: int = 1,
+    progress: Progress = silent,
+) -> BuildReport:
+    """Quantise a model file, and write a build folder.
+
+    Args:
+        model: See `prepare`.
+        root: The build folder.
+        data: A folder of photos with one sub-folder a class, `digits`, or `random` for synthetic
+            images.
+        scaling: See `prepare`.
+        labels: Names of the classes in the order of the output; otherwise those of the file, or
+            the names of the data's folders if there are as many, or numbers.
+        crop: How a photo becomes square.
+        io: Type of the files' input and output.
+        threads: Images that run at a time.
+        progress: Called with what is being done.
+
+    Returns:
+        The report. If the two files differ, it says so, and the folder holds no finished build.
+
+    Raises:
+        MobileDeployError: See `prepare` and `build.build`.
+    """
+    clock = _Clock()
+    root = files.user_path(root)
+    progress(Event("import", "reading the model"))
+    prepared = prepare(model, scaling=scaling)
+    network, graph = prepared.network, prepared.graph
+    size = _image_size(network)
+    head: Head = "softmax" if network.architecture.output.op in _SCORES else "logits"
+    mean, std = network.architecture.scaling
+    path = files.user_path(model)
+    config = ImportConfig(
+        model=path.name,
+        sha256=files.sha256(path),
+        data=str(data),
+        preprocessing=Preprocessing(image_size=size, crop=crop, mean=mean, std=std),
+        calibration_images=CALIBRATION_IMAGES,
+        threads=threads,
+        export=ExportConfig(int8=True, io=io, head=head),
+    )
+    clock.lap("import")
+    with resume.lock_folder(root):
+        publish.withdraw(root)
+        taken = _images(config, network, labels or prepared.imported.labels, progress)
+        clock.lap("data")
+        inputs = _inputs(taken.calibration, network)
+        ranges = dict(calibrate.calibrate(graph, inputs, threads=threads, progress=progress))
+        ranges[NETWORK_INPUT] = (-mean / std, (255 - mean) / std)
+        integers = to_integers(network, ranges)
+        for stage in ("quantise", "export", "verify"):
+            files.user_path(root / stage).mkdir(parents=True, exist_ok=True)
+        save_network(root / "quantise" / "network.npz", network)
+        chosen = root / "quantise" / "ptq.tflite"
+        files.write_atomic(chosen, tflite.write(integers))
+        clock.lap("quantise")
+        exported = stages.export(root / "export", root, network, chosen, config.export)
+        clock.lap("export")
+        evaluation = Evaluation(
+            pixels=taken.held_back,
+            labels=taken.labels,
+            names=taken.names,
+            float_logits=_float_logits(prepared, taken.held_back, threads),
+        )
+        verified = stages.verify(
+            root / "verify",
+            evaluation,
+            root / "export",
+            config,
+            threads=threads,
+            progress=progress,
+        )
+        clock.lap("verify")
+        scores = [
+            ScoreLine(name=score.file, test=score.labels, shipped=score.file != "float")
+            for score in verified.scores
+        ]
+        report = BuildReport(
+            scores=tuple(scores),
+            reason="",
+            note=_note(config, prepared),
+            unreadable=taken.unreadable,
+            files=exported.files,
+            verdict=verified.verdict,
+            holds=verified.holds,
+            times=clock.times(),
+        )
+        if verified.holds:
+            publish.publish(
+                root, config, network.architecture, taken.class_names, report,
+                data_digest=taken.digest,
+            )  # fmt: skip
+    return report
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Images:
+    """The images of a quantisation, uint8, shape (images, size, size, 3).
+
+    Attributes:
+        calibration: Those that decide the ranges.
+        held_back: Others, on which the two files are compared.
+        labels: Of those held back; None if they have none.
+        names: Of those held back.
+        class_names: Names of the classes in the order of the output.
+        unreadable: One line for each photo that could not be read.
+        digest: SHA-256 of the data.
+    """
+
+    calibration: npt.NDArray[np.uint8]
+    held_back: npt.NDArray[np.uint8]
+    labels: npt.NDArray[np.int64] | None
+    names: tuple[str, ...]
+    class_names: tuple[str, ...]
+    unreadable: tuple[str, ...]
+    digest: str
+
+
+def _image_size(network: Network) -> int:
+    """Return the side of a network's images.
+
+    Raises:
+        RequestError: Its input is none that a build folder's contract can describe.
+    """
+    shape = network.architecture.input_shape
+    if len(shape) != 3 or shape[0] != shape[1] or shape[2] != 3:
+        raise RequestError(
+            f"expected a network of square colour images, received an input of shape {shape}",
+            hint="other inputs are not supported yet",
+        )
+    return shape[0]
+
+
+def _images(
+    config: ImportConfig, network: Network, labels: tuple[str, ...], progress: Progress
+) -> _Images:
+    """Decode the photos, or make synthetic ones.
+
+    Raises:
+        RequestError: There are no such photos, or the labels are of another number of classes.
+    """
+    classes = network.architecture.classes
+    if labels and len(labels) != classes:
+        raise RequestError(
+            f"expected {classes} labels, one for each class, received {len(labels)}",
+            hint="name a file with one label a line with `--labels`",
+        )
+    numbers = tuple(f"class {number}" for number in range(classes))
+    if config.data == RANDOM:
+        shape = network.architecture.input_shape
+        natural = image_sets.natural(
+            (shape[0], shape[1], shape[2]), images=CALIBRATION_IMAGES + HELD_BACK_IMAGES
+        )
+        pixels = natural.pixels(0, len(natural))
+        return _Images(
+            calibration=pixels[:CALIBRATION_IMAGES],
+            held_back=pixels[CALIBRATION_IMAGES:],
+            labels=None,
+            names=tuple(natural.names[CALIBRATION_IMAGES:]),
+            class_names=labels or numbers,
+            unreadable=(),
+            digest=RANDOM,
+        )
+    dataset = data_sources.open_dataset(config.data, progress=progress)
+    names = labels or (dataset.class_names if len(dataset.class_names) == classes else numbers)
+    places = {name: number for number, name in enumerate(names)}
+    known = set(dataset.class_names) <= places.keys()
+    train = dataset.splits["train"]
+    rows = np.linspace(0, len(train) - 1, min(CALIBRATION_IMAGES, len(train)))
+    calibration, held_back = (
+        load_pixels(
+            dataset, indices, config.preprocessing, threads=config.threads, progress=progress
+        )
+        for indices in (train[rows.round().astype(np.int64)], dataset.splits["test"])
+    )
+    numbered = np.array([places.get(name, 0) for name in dataset.class_names], np.int64)
+    return _Images(
+        calibration=calibration.pixels,
+        held_back=np.ascontiguousarray(held_back.pixels),
+        labels=numbered[held_back.labels] if known else None,
+        names=held_back.names,
+        class_names=names,
+        unreadable=(*calibration.unreadable, *held_back.unreadable),
+        digest=dataset.digest,
+    )
+
+
+def _inputs(pixels: npt.NDArray[np.uint8], network: Network) -> npt.NDArray[np.float32]:
+    mean, std = network.architecture.scaling
+    return (pixels.astype(np.float32) - np.float32(mean)) / np.float32(std)
+
+
+def _float_logits(
+    prepared: Prepared, pixels: npt.NDArray[np.uint8], threads: int
+) -> npt.NDArray[np.float32]:
+    """Return the float network's logits, shape (images, classes)."""
+    architecture = prepared.network.architecture
+    graph = dataclasses.replace(prepared.graph, output=architecture.logits.name)
+    session = litert.load(float_tflite.write(graph), threads=threads)
+    (logits,) = session.run(_inputs(pixels, prepared.network))
+    return logits.reshape(len(pixels), architecture.classes)
+
+
+def _note(config: ImportConfig, prepared: Prepared) -> str:
+    """Return what a user should know of the images and the input, in sentences."""
+    said = []
+    if config.data == RANDOM:
+        said.append(
+            "ranges were measured on synthetic images: give photos with `--data` for a file that "
+            "is shipped"
+        )
+    if prepared.border:
+        said.append(
+            f"the first layer pads with a value {abs(prepared.border):.2g} pixel levels from 0, "
+            "which has no code of its own"
+        )
+    return "; ".join(said)
+
+
+class _Clock:
+    """Seconds of each stage."""
+
+    def __init__(self) -> None:
+        self._last, self._times = time.perf_counter(), list[StageTime]()
+
+    def lap(self, stage: str) -> None:
+        """End a stage."""
+        now = time.perf_counter()
+        self._times.append(StageTime(stage=stage, seconds=now - self._last))
+        self._last = now
+
+    def times(self) -> tuple[StageTime, ...]:
+        """Return all stages so far."""
+        return tuple(self._times)
