@@ -7,7 +7,19 @@ nothing stands for what is unknown.
 from typing import Any, Final
 
 from mobiledeploy.base.errors import ConversionError, RequestError
-from mobiledeploy.ops import add, conv, dense, hard_swish, mean, mul, softmax
+from mobiledeploy.ops import (
+    add,
+    concatenation,
+    conv,
+    dense,
+    hard_swish,
+    mean,
+    mul,
+    reshape,
+    softmax,
+    strided_slice,
+    transpose,
+)
 from mobiledeploy.ops.architecture import Layer
 from mobiledeploy.ops.file_form import FileForm
 from mobiledeploy.ops.onnx_reading import ReadOnnx
@@ -21,6 +33,10 @@ OPERATORS: Final[tuple[Operator[Any], ...]] = (
     hard_swish,
     mean,
     softmax,
+    concatenation,
+    strided_slice,
+    reshape,
+    transpose,
 )
 
 ONLY_IN_FILES: Final = frozenset(

@@ -11,6 +11,7 @@ from mobiledeploy.formats.model import Tensor as FileTensor
 from mobiledeploy.formats.onnx import OnnxModel, OnnxOperator, require_supported
 from mobiledeploy.ops import table
 from mobiledeploy.ops.onnx_reading import (
+    PLAIN,
     TYPES,
     OnnxActivation,
     OnnxReader,
@@ -144,7 +145,7 @@ def _unknown(
 def _layout(sizes: tuple[int, ...]) -> str:
     if len(sizes) == 4:
         return "NCHW" if sizes[1] in _COLOURS and sizes[3] not in _COLOURS else "NHWC"
-    return "NC" if len(sizes) == 2 else ""
+    return "NC" if len(sizes) == 2 else PLAIN.get(len(sizes), "")
 
 
 def _type(tensor: FileTensor) -> str:

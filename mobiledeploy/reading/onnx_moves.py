@@ -1,13 +1,18 @@
-"""Read ONNX nodes that only reorder or reshape activations or weights."""
+"""Read ONNX nodes that only reorder or reshape activations or weights.
+
+Most of them change how a file stores an image; the others are layers, RESHAPE and TRANSPOSE of
+TFLite.
+"""
 
 import dataclasses
 import math
-from typing import assert_never
+from typing import Final, assert_never
 
 import numpy as np
 
 from mobiledeploy.formats.onnx import OnnxOperator
 from mobiledeploy.ops.onnx_reading import (
+    PLAIN,
     OnnxActivation,
     OnnxConstant,
     OnnxReader,
@@ -33,12 +38,40 @@ def transpose(reader: OnnxReader, node: OnnxOperator) -> OnnxValue | None:
         case OnnxActivation():
             if order[0] != 0:
                 return None
+            layer = _transposed(reader, node, value, tuple(order))
+            if layer is not None:
+                return layer
             moved = dataclasses.replace(
                 value,
                 axes="".join(value.axes[place] for place in order) if value.axes else "",
                 sizes=tuple(value.sizes[place] for place in order),
             )
             return _moved(reader, node, moved)
+
+
+def _transposed(
+    reader: OnnxReader, node: OnnxOperator, value: OnnxActivation, order: tuple[int, ...]
+) -> OnnxActivation | None:
+    """Read a Transpose that is a layer; None if it only stores an image in another order.
+
+    Channels first and channels last are such orders.
+    """
+    if value.is_plain:
+        if order == tuple(range(len(order))):
+            return None
+        perm, axes = tuple(place - 1 for place in order[1:]), value.axes
+    else:
+        after = "".join(value.axes[place] for place in order) if value.axes else ""
+        usual = value.axes in _IMAGES and after not in _IMAGES
+        if not usual or value.pixels != 1 or value.size("H") == value.size("W") == 1:
+            return None
+        axes = value.axes
+        perm = tuple("HWC".index(after[axes.index(axis)]) for axis in "HWC")
+    out = dataclasses.replace(value, axes=axes, sizes=tuple(value.sizes[place] for place in order))
+    return reader.copy(node, "transpose", [value], out, parameters=(("perm", perm),))
+
+
+_IMAGES: Final = ("NCHW", "NHWC")
 
 
 def reshape(reader: OnnxReader, node: OnnxOperator) -> OnnxValue | None:
@@ -95,6 +128,12 @@ def _reshaped(
     reader: OnnxReader, node: OnnxOperator, value: OnnxActivation, sizes: tuple[int, ...]
 ) -> OnnxValue | None:
     """Return an activation in another shape: flattened, or with pixels moved to channels."""
+    layer = _reshape_layer(reader, node, value, sizes)
+    if layer is not None:
+        return layer
+    if value.is_plain and len(sizes) == _VECTOR:
+        flat = dataclasses.replace(value, axes="NC", sizes=sizes)
+        return _moved(reader, node, flat)
     if not value.axes or "C" not in value.axes:
         return None
     channels = value.size("C")
@@ -123,6 +162,74 @@ def _reshaped(
                     dataclasses.replace(value, sizes=sizes, pixels=all_pixels // channels),
                 )
     return None
+
+
+_VECTOR: Final = 2
+_IMAGE: Final = 4
+
+
+def _reshape_layer(
+    reader: OnnxReader, node: OnnxOperator, value: OnnxActivation, sizes: tuple[int, ...]
+) -> OnnxActivation | None:
+    """Read a Reshape that is a layer: of elements whose order is the one of TFLite."""
+    inner, rank = math.prod(value.sizes[1:]), len(sizes)
+    rows = value.axes in {"NHWC", "NC"} or value.is_plain
+    flattened = value.unrolled
+    if value.pixels != 1 or not rows or (flattened and flattened[0] != "HWC"):
+        return None
+    if not inner or math.prod(sizes[1:]) != inner or sizes[1:] == value.sizes[1:]:
+        return None
+    if rank == _VECTOR:
+        if value.axes == "NC" or (not value.is_plain and inner == value.size("C")):
+            return None
+        if _taken_apart(reader, node.outputs[0]):
+            return None
+        axes = "NC"
+    elif rank == _IMAGE:
+        pixel = sorted(sizes[1:])[:2] == [1, 1]
+        if value.axes == "NHWC" or (pixel and not flattened and not value.is_plain):
+            return None
+        axes = "NHWC"
+    elif rank in PLAIN:
+        axes = PLAIN[rank]
+    else:
+        return None
+    out = dataclasses.replace(value, axes=axes, sizes=sizes, unrolled=None)
+    source = dataclasses.replace(value, unrolled=None)
+    return reader.copy(node, "reshape", [source], out, parameters=(("shape", sizes[1:]),))
+
+
+def _taken_apart(reader: OnnxReader, index: int) -> bool:
+    """Whether a flattened image is read, and all that reads it takes it apart again.
+
+    A dense layer does, which has a weight for each pixel, and so does another Reshape.
+    """
+    if index in reader.outputs:
+        return False
+    nodes = reader.reading(index)
+    return bool(nodes) and all(
+        node.op in _DENSE
+        or (
+            node.op in _KEEP_VECTORS
+            and bool(node.outputs)
+            and (_shapes_anew(reader, node) or _taken_apart(reader, node.outputs[0]))
+        )
+        for node in nodes
+    )
+
+
+_DENSE: Final = frozenset({"Gemm", "MatMul", "MatMulInteger", "QGemm", "QLinearMatMul"})
+_KEEP_VECTORS: Final = frozenset(
+    {
+        "Cast", "Clip", "DequantizeLinear", "Dropout", "DynamicQuantizeLinear", "Flatten",
+        "Identity", "QuantizeLinear", "Relu", "Reshape",
+    }
+)  # fmt: skip
+
+
+def _shapes_anew(reader: OnnxReader, node: OnnxOperator) -> bool:
+    numbers = reader.numbers(node, 1) if node.op == "Reshape" else None
+    return numbers is not None and numbers.size > _VECTOR
 
 
 def _moved(reader: OnnxReader, node: OnnxOperator, value: OnnxActivation) -> OnnxActivation:

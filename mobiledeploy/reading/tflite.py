@@ -1,7 +1,6 @@
 """Read any `.tflite` classifier into the common form."""
 
 import dataclasses
-import math
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -9,7 +8,7 @@ import numpy as np
 
 from mobiledeploy.base.errors import ConversionError, CorruptFileError
 from mobiledeploy.formats.tflite import TfliteModel, TfliteOperator, require_supported
-from mobiledeploy.ops import table
+from mobiledeploy.ops import reshape, table
 from mobiledeploy.ops.stored import (
     FULL,
     INPUT,
@@ -142,7 +141,8 @@ def _with_stated_shape(source: LayerSource, layer: StoredLayer) -> StoredLayer:
 def _only_moves(model: TfliteModel, operator: TfliteOperator) -> bool:
     """Whether an operator is a RESHAPE or SQUEEZE that moves no pixel to another position.
 
-    Such an operator adds or drops axes of size 1, or flattens.
+    Such an operator adds or drops axes of size 1 of an image or a vector, or flattens what only
+    dense layers read.
     """
     if operator.builtin not in {"RESHAPE", "SQUEEZE"}:
         return False
@@ -150,8 +150,37 @@ def _only_moves(model: TfliteModel, operator: TfliteOperator) -> bool:
         model.tensors[end[0]].fixed_shape for end in (operator.inputs, operator.outputs)
     )
     wanted = after if operator.builtin == "SQUEEZE" else _wanted(model, operator, before, after)
-    vector = len(_sides(after)) <= 1
-    return after == wanted and (vector or _sides(before) == _sides(after))
+    if after != wanted:
+        return False
+    if _sides(before) == _sides(after):
+        vector = len(_sides(after)) <= 1
+        return vector or all(len(shape) in _USUAL_RANKS for shape in (before, after))
+    return len(_sides(after)) <= 1 and _dense_reads(model, operator.outputs[0])
+
+
+_USUAL_RANKS: Final = (2, 4)
+"""Ranks of vectors and images, batch included."""
+
+
+def _dense_reads(model: TfliteModel, index: int) -> bool:
+    """Whether a flattened image is read, and all that reads it takes it apart again.
+
+    A dense layer does, which has a weight for each pixel, and so does another RESHAPE.
+    """
+    if index in model.outputs:
+        return False
+    readers = [operator for operator in model.operators if index in operator.inputs]
+    return bool(readers) and all(
+        operator.builtin == "FULLY_CONNECTED"
+        or (
+            operator.builtin in {"RESHAPE", "SQUEEZE", "QUANTIZE", "DEQUANTIZE"}
+            and (
+                len(_sides(model.tensors[operator.outputs[0]].fixed_shape)) > 1
+                or _dense_reads(model, operator.outputs[0])
+            )
+        )
+        for operator in readers
+    )
 
 
 def _wanted(
@@ -165,11 +194,7 @@ def _wanted(
         sizes = None if asked is None or asked.dtype.kind != "i" else asked.ravel().tolist()
     else:
         sizes = operator.option("new_shape")
-    if sizes is None:
-        return after
-    rest = math.prod(size for size in sizes if size != -1)
-    whole = math.prod(before)
-    return tuple(whole // rest if size == -1 and rest else size for size in sizes)
+    return after if sizes is None else reshape.asked(sizes, before)
 
 
 def _sides(shape: tuple[int, ...]) -> list[int]:

@@ -119,6 +119,30 @@ def _mean(layer: Layer, sources: Sequence[TfTensor], apply: Apply) -> TfTensor:
     return tensorflow_setup.tensorflow().reduce_mean(sources[0], (1, 2))
 
 
+def _concatenation(layer: Layer, sources: Sequence[TfTensor], apply: Apply) -> TfTensor:
+    del layer, apply
+    return tensorflow_setup.tensorflow().concat(sources, -1)
+
+
+def _strided_slice(layer: Layer, sources: Sequence[TfTensor], apply: Apply) -> TfTensor:
+    del apply
+    begin, end = layer.parameters["begin"], layer.parameters["end"]
+    strides = layer.parameters.get("strides", (1,) * len(begin))
+    bounds = zip(begin, end, strides, strict=True)
+    return sources[0][(slice(None), *(slice(*each) for each in bounds))]
+
+
+def _reshape(layer: Layer, sources: Sequence[TfTensor], apply: Apply) -> TfTensor:
+    del apply
+    return tensorflow_setup.tensorflow().reshape(sources[0], (-1, *layer.parameters["shape"]))
+
+
+def _transpose(layer: Layer, sources: Sequence[TfTensor], apply: Apply) -> TfTensor:
+    del apply
+    order = (0, *(axis + 1 for axis in layer.parameters["perm"]))
+    return tensorflow_setup.tensorflow().transpose(sources[0], order)
+
+
 def _softmax(layer: Layer, sources: Sequence[TfTensor], apply: Apply) -> TfTensor:
     del layer, apply
     return tensorflow_setup.tensorflow().nn.softmax(sources[0])
@@ -129,6 +153,10 @@ TENSORFLOW_OPERATORS: Final[Mapping[str, TensorFlowOperator]] = {
     "depthwise": _with_weights,
     "dense": _with_weights,
     "add": _add,
+    "concatenation": _concatenation,
+    "strided_slice": _strided_slice,
+    "reshape": _reshape,
+    "transpose": _transpose,
     "mul": _mul,
     "hard_swish": _hard_swish,
     "mean": _mean,
