@@ -234,7 +234,7 @@ def _shapes_anew(reader: OnnxReader, node: OnnxOperator) -> bool:
 
 def _moved(reader: OnnxReader, node: OnnxOperator, value: OnnxActivation) -> OnnxActivation:
     reader.layers.shape_only.append(node.op)
-    if value.pixels == 1:
+    if value.pixels == 1 and value.unrolled is None:
         reader.rename(node, value)
     return value
 
