@@ -13,9 +13,11 @@ from mobiledeploy.ops import (
     conv,
     dense,
     hard_swish,
+    maximum,
     mean,
     mul,
     reshape,
+    resize_nearest,
     softmax,
     strided_slice,
     transpose,
@@ -37,6 +39,8 @@ OPERATORS: Final[tuple[Operator[Any], ...]] = (
     strided_slice,
     reshape,
     transpose,
+    maximum,
+    resize_nearest,
 )
 
 ONLY_IN_FILES: Final = frozenset(

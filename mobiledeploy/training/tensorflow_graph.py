@@ -143,6 +143,23 @@ def _transpose(layer: Layer, sources: Sequence[TfTensor], apply: Apply) -> TfTen
     return tensorflow_setup.tensorflow().transpose(sources[0], order)
 
 
+def _maximum(layer: Layer, sources: Sequence[TfTensor], apply: Apply) -> TfTensor:
+    del apply
+    tf = tensorflow_setup.tensorflow()
+    return (tf.minimum if layer.op == "minimum" else tf.maximum)(sources[0], sources[1])
+
+
+def _resize_nearest(layer: Layer, sources: Sequence[TfTensor], apply: Apply) -> TfTensor:
+    del apply
+    centres = layer.parameters.get("centres", "asymmetric")
+    return tensorflow_setup.tensorflow().raw_ops.ResizeNearestNeighbor(
+        images=sources[0],
+        size=layer.parameters["size"],
+        align_corners=centres == "align_corners",
+        half_pixel_centers=centres == "half_pixel",
+    )
+
+
 def _softmax(layer: Layer, sources: Sequence[TfTensor], apply: Apply) -> TfTensor:
     del layer, apply
     return tensorflow_setup.tensorflow().nn.softmax(sources[0])
@@ -157,6 +174,9 @@ TENSORFLOW_OPERATORS: Final[Mapping[str, TensorFlowOperator]] = {
     "strided_slice": _strided_slice,
     "reshape": _reshape,
     "transpose": _transpose,
+    "maximum": _maximum,
+    "minimum": _maximum,
+    "resize_nearest": _resize_nearest,
     "mul": _mul,
     "hard_swish": _hard_swish,
     "mean": _mean,
