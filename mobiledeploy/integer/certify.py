@@ -21,7 +21,7 @@ from mobiledeploy.ops import table
 from mobiledeploy.ops.architecture import Architecture, Layer
 from mobiledeploy.ops.certificate import Certificate
 from mobiledeploy.ops.grid import activation_grid
-from mobiledeploy.ops.operator import Certified
+from mobiledeploy.ops.operator import Certified, SeveralForms
 from mobiledeploy.ops.ranges import Interval, Ranges
 from mobiledeploy.ops.tensors import QTensor, Shape
 
@@ -136,16 +136,16 @@ def _certifiable_ranges(architecture: Architecture, ranges: Ranges) -> Ranges:
 def _certifiable(
     layer: Layer, inputs: list[QTensor], shape: Shape, interval: Interval
 ) -> Interval:
-    for steps in range(MOST_STEPS):
+    for steps in range(MOST_STEPS + 1):
         wider = _widened(interval, steps)
         try:
-            _certify(layer, inputs, shape, wider)
+            _certify(layer, inputs, shape, wider, fast=True)
         except ConversionError:
             continue
         return wider
-    widest = _widened(interval, MOST_STEPS)
-    _certify(layer, inputs, shape, widest)
-    return widest
+    # Some operators have a form that needs no other range.
+    _certify(layer, inputs, shape, interval, fast=False)
+    return interval
 
 
 def _widened(interval: Interval, steps: int) -> Interval:
@@ -153,11 +153,18 @@ def _widened(interval: Interval, steps: int) -> Interval:
     return low * (1 + steps * STEP), high * (1 + steps * STEP)
 
 
-def _certify(layer: Layer, inputs: list[QTensor], shape: Shape, interval: Interval) -> None:
-    operator = layer.operator
-    if isinstance(operator, Certified):
-        output = _tensor(layer.name, shape, interval)
-        operator.certify(operator.quantise(layer, [], output, None), inputs)
+def _certify(
+    layer: Layer, inputs: list[QTensor], shape: Shape, interval: Interval, *, fast: bool
+) -> None:
+    operator: object = layer.operator
+    if not isinstance(operator, Certified):
+        return
+    output = _tensor(layer.name, shape, interval)
+    node = layer.operator.quantise(layer, [], output, None)
+    if fast and isinstance(operator, SeveralForms):
+        operator.certify_fast(node, inputs)
+    else:
+        operator.certify(node, inputs)
 
 
 def _tensor(name: str, shape: Shape, interval: Interval) -> QTensor:

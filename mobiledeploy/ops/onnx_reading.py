@@ -23,7 +23,7 @@ from mobiledeploy.ops.stored import (
 )
 from mobiledeploy.ops.tensors import Float32, Int8, Int32
 
-TYPES: Final = ("float32", "uint8", "int8", "int32", "int64", "bool", "float64")
+TYPES: Final = ("float32", "uint8", "int8", "int32", "uint32", "int64", "bool", "float64")
 """Types of tensors that are read; others are ignored."""
 
 
@@ -141,7 +141,30 @@ class TablePlaces:
     looked_up: bool = False
 
 
-OnnxValue: TypeAlias = OnnxConstant | QuantisedConstant | OnnxActivation | TablePlaces
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class IntegerSum:
+    """Codes times whole numbers, summed: an addition or subtraction in integers.
+
+    Attributes:
+        terms: uint8 codes, and their factors.
+        constant: What is added to the products.
+        highest: To which the sum is clipped, from 0 on; None if it is not.
+        unsigned: Whether it has become uint32.
+        shift: Bits that it has been shifted by; None before.
+        offset: What has been added since.
+        codes: Whether it has been clipped to 0..255 since.
+    """
+
+    terms: tuple[tuple[OnnxActivation, int], ...]
+    constant: int = 0
+    highest: int | None = None
+    unsigned: bool = False
+    shift: int | None = None
+    offset: int = 0
+    codes: bool = False
+
+
+OnnxValue: TypeAlias = OnnxConstant | QuantisedConstant | OnnxActivation | TablePlaces | IntegerSum
 
 OnnxGrid: TypeAlias = tuple[np.float32, int, str]
 """Scale, zero point as an int8 code, and type of the codes."""

@@ -20,6 +20,7 @@ from mobiledeploy.ops import (
     resize_nearest,
     softmax,
     strided_slice,
+    sub,
     transpose,
 )
 from mobiledeploy.ops.architecture import Layer
@@ -41,6 +42,7 @@ OPERATORS: Final[tuple[Operator[Any], ...]] = (
     transpose,
     maximum,
     resize_nearest,
+    sub,
 )
 
 ONLY_IN_FILES: Final = frozenset(
@@ -138,6 +140,17 @@ def form_of(name: str) -> FileForm:
         name: One by which `of_file` knows it.
     """
     return _FORMS[name]
+
+
+def form_of_kind(kind: str, name: str) -> FileForm | None:
+    """Return how a layer of a kind stands in files under a name; None if it does not.
+
+    Args:
+        kind: As for `of_kind`.
+        name: Of TFLite's `BuiltinOperator`, or of an ONNX operator.
+    """
+    module = _BY_LAYER.get(kind)
+    return None if module is None else {**module.TFLITE, **module.ONNX}.get(name)
 
 
 def tflite_names() -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from mobiledeploy.ops import table
 from mobiledeploy.ops.onnx_reading import (
     PLAIN,
     TYPES,
+    IntegerSum,
     OnnxActivation,
     OnnxReader,
     OnnxValue,
@@ -25,6 +26,7 @@ from mobiledeploy.reading.model import Reading
 from mobiledeploy.reading.onnx_grids import cast, clip, dequantise, look_up, quantise, rescale
 from mobiledeploy.reading.onnx_moves import dropout, identity, reshape, transpose
 from mobiledeploy.reading.onnx_others import OTHERS
+from mobiledeploy.reading.onnx_sums import SUMS
 
 _COLOURS: Final = (1, 3, 4)
 """Numbers of channels that an image may have: their axis tells NCHW from NHWC."""
@@ -51,9 +53,9 @@ _OWN: Final[Mapping[str, ReadOnnx]] = {
 
 _READERS: Final = {
     name: tuple(
-        readers[name] for readers in (table.onnx_readers(), OTHERS, _OWN) if name in readers
+        readers[name] for readers in (table.onnx_readers(), OTHERS, _OWN, SUMS) if name in readers
     )
-    for name in {*table.onnx_readers(), *OTHERS, *_OWN}
+    for name in {*table.onnx_readers(), *OTHERS, *_OWN, *SUMS}
 }
 """Readers by operator name: the first that understands a node reads it."""
 
@@ -109,10 +111,13 @@ def _read(reader: OnnxReader, node: OnnxOperator) -> None:
         if node.inputs and node.outputs:
             readings = (read(reader, node) for read in _READERS.get(node.op, ()))
             value = next((each for each in readings if each is not None), None)
-        if isinstance(value, TablePlaces) and not reader.outputs.isdisjoint(node.outputs):
+        unfinished = isinstance(value, TablePlaces | IntegerSum)
+        if unfinished and not reader.outputs.isdisjoint(node.outputs):
             value = None
         activations = [each for each in inputs if isinstance(each, OnnxActivation)]
         activations.extend(each.codes for each in inputs if isinstance(each, TablePlaces))
+        sums = (each for each in inputs if isinstance(each, IntegerSum))
+        activations.extend(codes for each in sums for codes, _ in each.terms)
         if value is None and activations and node.op != "Shape":
             value = _unknown(reader, node, activations)
     for place, output in enumerate(node.outputs):

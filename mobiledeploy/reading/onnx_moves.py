@@ -13,6 +13,7 @@ import numpy as np
 from mobiledeploy.formats.onnx import OnnxOperator
 from mobiledeploy.ops.onnx_reading import (
     PLAIN,
+    IntegerSum,
     OnnxActivation,
     OnnxConstant,
     OnnxReader,
@@ -27,7 +28,7 @@ def transpose(reader: OnnxReader, node: OnnxOperator) -> OnnxValue | None:
     value = reader.value(node, 0)
     rank = _rank(value)
     order = node.attributes.get("perm") or tuple(range(rank))[::-1]
-    if value is None or isinstance(value, TablePlaces) or sorted(order) != list(range(rank)):
+    if isinstance(value, TablePlaces | IntegerSum | None) or sorted(order) != list(range(rank)):
         return None
     match value:
         case OnnxConstant():
@@ -91,7 +92,7 @@ def reshape(reader: OnnxReader, node: OnnxOperator) -> OnnxValue | None:
             return _reshaped(reader, node, value, sizes)
         case TablePlaces():
             return _in_a_row(reader, node, value)
-        case QuantisedConstant() | None:
+        case QuantisedConstant() | IntegerSum() | None:
             return None
         case _:
             assert_never(value)
@@ -296,5 +297,5 @@ def _rank(value: OnnxValue | None) -> int:
             return value.codes.ndim
         case OnnxActivation():
             return len(value.sizes)
-        case TablePlaces() | None:
+        case TablePlaces() | IntegerSum() | None:
             return 0

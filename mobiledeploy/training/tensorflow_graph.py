@@ -104,6 +104,11 @@ def _add(layer: Layer, sources: Sequence[TfTensor], apply: Apply) -> TfTensor:
     return activate(layer, sources[0] + sources[1])
 
 
+def _sub(layer: Layer, sources: Sequence[TfTensor], apply: Apply) -> TfTensor:
+    del layer, apply
+    return sources[0] - sources[1]
+
+
 def _mul(layer: Layer, sources: Sequence[TfTensor], apply: Apply) -> TfTensor:
     del layer, apply
     return sources[0] * sources[1]
@@ -177,6 +182,7 @@ TENSORFLOW_OPERATORS: Final[Mapping[str, TensorFlowOperator]] = {
     "maximum": _maximum,
     "minimum": _maximum,
     "resize_nearest": _resize_nearest,
+    "sub": _sub,
     "mul": _mul,
     "hard_swish": _hard_swish,
     "mean": _mean,
