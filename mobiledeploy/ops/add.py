@@ -11,7 +11,8 @@ differ by a few units in the last place and make all kernels agree. Sampled imag
 this: bad pairs are so rare that hundreds of images may not show one.
 
 Where no scales do, the ONNX file computes with XNNPACK's integers, which takes several times as
-long. Our own networks never need it, because `integer.certify.exact_ranges` widens the sum's range.
+long. Networks that are quantised here never need it: `integer.certify.exact_ranges` widens the
+sum's range.
 
 Sources: XNNPACK's microparams-init.c and qs8-vadd; ONNX Runtime's mlas/lib/qladd.cpp and
 intrinsics/avx2/qladd_avx2.cpp.

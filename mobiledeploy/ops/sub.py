@@ -4,7 +4,8 @@ XNNPACK computes it as an addition with a negative multiplier. ONNX Runtime has 
 difference of codes and subtracts real values; where no scales nearby make all 65,536 pairs of
 codes agree, the ONNX file computes with XNNPACK's integers.
 
-ONNX Runtime would fuse an addition with a negative scale, but its kernel for ARM does not take one.
+ONNX Runtime would fuse an addition with a negative scale, but its kernel for ARM takes positive
+ones only.
 
 Sources: those of `ops.add`; ONNX Runtime's mlas/lib/quantize.cpp (`MlasQuantizeLinear`).
 """
