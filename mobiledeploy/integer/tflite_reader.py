@@ -61,7 +61,7 @@ def read(model: TfliteModel) -> IntegerGraph:
             f"expected one input and one output, received {len(model.inputs)} and "
             f"{len(model.outputs)}"
         )
-    operators = list(model.operators)
+    operators = list(table.by_output(model.operators))
     first, last = model.inputs[0], model.outputs[0]
     # The int8 tensors inside take the names of the file's input and output.
     names = {index: model.tensors[index].unique_name for index in (first, last)}

@@ -208,7 +208,7 @@ def _read(reader: OnnxReader, node: OnnxOperator) -> OnnxActivation | None:
     return reader.copy(node, "concatenation", parts, out)
 
 
-ONNX: Mapping[str, FileForm] = {"Concat": FileForm(inputs=None, read=_read)}
+ONNX: Mapping[str, FileForm] = {"Concat": FileForm(inputs=None, pairs_only=True, read=_read)}
 
 
 def examples() -> Iterator[Example]:

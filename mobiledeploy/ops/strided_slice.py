@@ -1,7 +1,8 @@
 """Every n-th row, column or channel between two bounds, copied: STRIDED_SLICE.
 
 A crop, half of the channels, or every second pixel. Input and output are on one grid. XNNPACK
-takes slices without steps; others are copied by LiteRT's own kernel. Other tools also write SLICE.
+takes slices without steps; others are copied by LiteRT's own kernel. Other tools also write SLICE,
+and SPLIT and SPLIT_V, of which each output is a slice.
 
 Sources: TFLite's tflite/kernels/strided_slice.cc, internal/strided_slice_logic.h
 (`StridedSliceStartForAxis`) and slice.cc.
@@ -37,6 +38,8 @@ LAYERS: tuple[str, ...] = ("strided_slice",)
 TFLITE: Mapping[str, FileForm] = {
     "STRIDED_SLICE": FileForm(versions={"int8": 2, "int16": 6}),
     "SLICE": FileForm(versions={"int8": 2, "int16": 4}),
+    "SPLIT": FileForm(inputs=(1,), versions={"int8": 2, "int16": 4}, parts=True),
+    "SPLIT_V": FileForm(versions={"int8": 2}, parts=True),
 }
 FIXED_RANGE: Interval | None = None
 IMAGES: bool = False
@@ -46,6 +49,14 @@ TRIALS: Trials | None = Trials(layers="slice", cases="{cases} codes in {layers}"
 MOVES: str = "it copies every n-th row, column or channel between two bounds"
 
 _OTHER_MASKS: Final = ("ellipsis_mask", "new_axis_mask", "shrink_axis_mask", "offset")
+
+_CONSTANTS: Final[Mapping[str, tuple[int, ...]]] = {
+    "STRIDED_SLICE": (1, 2, 3),
+    "SLICE": (1, 2),
+    "SPLIT": (0,),
+    "SPLIT_V": (1, 2),
+}
+"""Where each operator has its bounds among its inputs."""
 
 FIVE_AXES: Final = 4
 """Axes, without the batch, from which STRIDED_SLICE has another version."""
@@ -257,14 +268,16 @@ def read_tflite(operator: TfliteOperator, scope: Scope) -> StridedSlice:
         ConversionError: Its bounds are no constants, or it drops, adds or reverses axes, or takes
             some of the batch.
     """
-    if operator.builtin == "SLICE":
-        *_, target = tflite.ends(operator, inputs=3)
-    else:
-        *_, target = tflite.ends(operator, inputs=4)
-    source = scope.read(operator.inputs[0], operator)
+    places = _CONSTANTS[operator.builtin]
+    *_, target = tflite.ends(operator, inputs=len(places) + 1)
+    (read,) = {*range(len(places) + 1)} - {*places}
+    source = scope.read(operator.inputs[read], operator)
     numbers = [
-        [int(number) for number in scope.constant(index, operator, np.int32)[1].ravel()]
-        for index in operator.inputs[1:]
+        [
+            int(number)
+            for number in scope.constant(operator.inputs[place], operator, np.int32)[1].ravel()
+        ]
+        for place in places
     ]
     bounds = _bounds(operator, numbers, source.shape)
     output = scope.write(target)
@@ -280,13 +293,16 @@ def _bounds(
     """Return where a slice begins, where it ends, and its strides, along each axis but the batch.
 
     Args:
-        operator: SLICE or STRIDED_SLICE.
-        numbers: Its constants, batch included: begin and size, or begin, end and strides.
+        operator: One of `TFLITE`.
+        numbers: Its constants, batch included: begin and size; or begin, end and strides; or the
+            axis; or sizes and the axis.
         shape: Of what it reads, without the batch.
 
     Returns:
         None if it changes, drops or reverses axes, or may take some of the batch only.
     """
+    if operator.builtin in {"SPLIT", "SPLIT_V"}:
+        return _part(operator, numbers, shape)
     if {len(each) for each in numbers} != {len(shape) + 1}:
         return None
     if operator.builtin == "SLICE":
@@ -321,6 +337,45 @@ def _bounds(
     return bounds if whole_batch and inside else None
 
 
+def _part(
+    operator: TfliteOperator, numbers: Sequence[Sequence[int]], shape: Shape
+) -> tuple[Shape, Shape, Shape] | None:
+    """Return the same of a part that SPLIT or SPLIT_V gives."""
+    axes, count = numbers[-1], operator.option("num_splits")
+    rank = len(shape) + 1
+    if len(axes) != 1 or not -rank <= axes[0] < rank or axes[0] % rank == 0 or count < 1:
+        return None
+    axis = axes[0] % rank - 1
+    if operator.builtin == "SPLIT":
+        sizes = [shape[axis] // count] * count
+    else:
+        rest = shape[axis] - sum(size for size in numbers[0] if size != -1)
+        sizes = [rest if size == -1 else size for size in numbers[0]]
+    return _part_of(shape, axis, sizes, int(operator.attributes.get("part", 0)))
+
+
+def _part_of(
+    shape: Shape, axis: int, sizes: Sequence[int], part: int
+) -> tuple[Shape, Shape, Shape] | None:
+    """Return where a part of a tensor begins, where it ends, and strides of 1.
+
+    Args:
+        shape: Of the tensor, without the batch.
+        axis: That is split.
+        sizes: Of all parts.
+        part: Number of the part.
+
+    Returns:
+        None if the sizes do not fit.
+    """
+    if min(sizes, default=0) < 1 or sum(sizes) != shape[axis] or part >= len(sizes):
+        return None
+    begin, end = [0] * len(shape), [*shape]
+    begin[axis] = sum(sizes[:part])
+    end[axis] = begin[axis] + sizes[part]
+    return tuple(begin), tuple(end), (1,) * len(shape)
+
+
 def write_onnx(
     model: OnnxWriter,
     node: StridedSlice,
@@ -351,9 +406,9 @@ def write_onnx(
 
 def layer_of_tflite(source: LayerSource) -> StoredLayer | None:
     """Return a slice of constant bounds that keeps all axes."""
-    places = (1, 2) if source.operator.builtin == "SLICE" else (1, 2, 3)
+    places = _CONSTANTS[source.operator.builtin]
     constants = [source.constant(place) for place in places]
-    index = source.operator.input(0)
+    index = source.operator.input(0 if 0 not in places else 1)
     if index < 0:
         return None
     shape = source.model.tensors[index].fixed_shape[1:]
@@ -429,7 +484,35 @@ def _numbers(
     return None if numbers is None else tuple(int(number) for number in numbers.ravel())
 
 
-ONNX: Mapping[str, FileForm] = {"Slice": FileForm(read=_read)}
+def _read_split(reader: OnnxReader, node: OnnxOperator) -> OnnxActivation | None:
+    """Read a part of a Split of anything but the batch."""
+    value = reader.value(node, 0)
+    if not isinstance(value, OnnxActivation) or not value.axes or value.pixels != 1:
+        return None
+    rank, axis = len(value.sizes), int(node.number("axis", 0))
+    part, parts = int(node.attributes["part"]), int(node.attributes["parts"])
+    if value.unrolled or not -rank <= axis < rank or axis % rank == 0:
+        return None
+    size = value.sizes[axis % rank]
+    largest = -(-size // max(parts, 1))
+    # Where sizes are not given, all parts but the last have one size.
+    even = (*(largest,) * (parts - 1), size - largest * (parts - 1))
+    sizes = _numbers(reader, node, 1, "split") or even
+    order = value.order
+    shape = tuple(value.sizes[place] for place in order)
+    bounds = _part_of(shape, order.index(axis % rank), sizes, part)
+    if bounds is None:
+        return None
+    new = [*value.sizes]
+    new[axis % rank] = sizes[part]
+    out = dataclasses.replace(value, sizes=tuple(new))
+    return reader.copy(node, "strided_slice", [value], out, parameters=_described(*bounds))
+
+
+ONNX: Mapping[str, FileForm] = {
+    "Slice": FileForm(pairs_only=True, read=_read),
+    "Split": FileForm(pairs_only=True, read=_read_split, parts=True),
+}
 
 
 def examples() -> Iterator[Example]:

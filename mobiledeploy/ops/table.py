@@ -4,9 +4,12 @@
 nothing stands for what is unknown.
 """
 
-from typing import Any, Final
+import dataclasses
+from collections.abc import Iterable, Iterator
+from typing import Any, Final, TypeVar
 
 from mobiledeploy.base.errors import ConversionError, RequestError
+from mobiledeploy.formats.model import Operator as FileOperator
 from mobiledeploy.ops import (
     add,
     concatenation,
@@ -58,6 +61,8 @@ ONLY_IN_FILES: Final = frozenset(
     }
 )
 """What layers of files are called that no operator of an integer graph stands for."""
+
+AnyOperator = TypeVar("AnyOperator", bound=FileOperator)
 
 _BY_LAYER: Final = {name: module for module in OPERATORS for name in module.LAYERS}
 _BY_NODE: Final = {module.NODE: module for module in OPERATORS}
@@ -151,6 +156,22 @@ def form_of_kind(kind: str, name: str) -> FileForm | None:
     """
     module = _BY_LAYER.get(kind)
     return None if module is None else {**module.TFLITE, **module.ONNX}.get(name)
+
+
+def by_output(operators: Iterable[AnyOperator]) -> Iterator[AnyOperator]:
+    """Yield the operators of a file, one with several parts once for each of its outputs.
+
+    The number of the part is in its attribute `part`, that of all parts in `parts`.
+    """
+    for operator in operators:
+        form = _FORMS.get(operator.kind)
+        if form is None or not form.parts:
+            yield operator
+            continue
+        for part, output in enumerate(operator.outputs):
+            count = len(operator.outputs)
+            attributes = {**operator.attributes, "part": part, "parts": count}
+            yield dataclasses.replace(operator, outputs=(output,), attributes=attributes)
 
 
 def tflite_names() -> tuple[str, ...]:

@@ -92,7 +92,7 @@ def read_onnx(model: OnnxModel) -> Reading:
     reader.values[model.inputs[0]] = image
     # Scales may be anything in a damaged file.
     with np.errstate(all="ignore"):
-        for node in model.operators:
+        for node in table.by_output(model.operators):
             _read(reader, node)
         output = reader.values.get(model.outputs[0])
         if not isinstance(output, OnnxActivation):

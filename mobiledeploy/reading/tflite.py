@@ -48,7 +48,7 @@ def read_tflite(model: TfliteModel) -> Reading:
     written = {first: INPUT}
     # Scales may be anything in a damaged file.
     with np.errstate(all="ignore"):
-        for operator in model.operators:
+        for operator in table.by_output(model.operators):
             _read(model, operator, layers, written)
     if last not in written:
         raise ConversionError("expected the output to be computed from the input")
