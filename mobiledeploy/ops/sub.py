@@ -290,7 +290,7 @@ def _read_sub(reader: OnnxReader, node: OnnxOperator) -> OnnxActivation | None:
 
 
 ONNX: Mapping[str, FileForm] = {
-    "Sub": FileForm(inputs=(0, 1), pairs_only=True, read=_read_sub, computed=True),
+    "Sub": FileForm(inputs=(0, 1), read=_read_sub, computed=True),
     add.SHIFT: add.ONNX[add.SHIFT],
 }
 
