@@ -18,7 +18,7 @@ from mobiledeploy.ops.onnx_reading import (
     TablePlaces,
 )
 from mobiledeploy.ops.onnx_weights import along, axis_of, weights_of
-from mobiledeploy.ops.stored import INPUT, LayerInput, StoredLayer, with_clamp
+from mobiledeploy.ops.stored import INPUT, LayerInput, StoredLayer, on_grid_of, with_clamp
 
 _PLACES: Final = frozenset({schema.NUMBERS["int32"], schema.NUMBERS["int64"]})
 """Types that indices into a table may have."""
@@ -144,12 +144,7 @@ def look_up(reader: OnnxReader, node: OnnxOperator) -> OnnxValue | None:
 
 
 def _on_the_grid_of_its_reader(layer: StoredLayer, taken: Sequence[LayerInput]) -> StoredLayer:
-    if not taken:
-        return layer
-    output = dataclasses.replace(
-        layer.output, scale=taken[0].scale, zero_point=taken[0].zero_point
-    )
-    return dataclasses.replace(layer, output=output)
+    return on_grid_of(layer, taken[0]) if taken else layer
 
 
 def _clip_codes(

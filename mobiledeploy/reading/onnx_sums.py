@@ -17,7 +17,7 @@ from mobiledeploy.ops.onnx_reading import (
     ReadOnnx,
     TablePlaces,
 )
-from mobiledeploy.ops.stored import LayerInput, StoredLayer, with_fault
+from mobiledeploy.ops.stored import LayerInput, StoredLayer, on_grid_of, with_fault
 from mobiledeploy.ops.tensors import is_scale
 
 _HIGHEST_CODE: Final = 255
@@ -117,18 +117,19 @@ def _on_the_grid_of_its_numbers(
     """Return a sum on the grid on which it is read, if its numbers are those of that grid."""
     grids = [
         (read.scale, read.zero_point)
-        for read in (*layer.reads, *taken)
+        for read in layer.reads
         if read.scale is not None and read.zero_point is not None and is_scale(read.scale)
     ]
-    if len(grids) < len(layer.reads) + len(taken) or not taken:
-        return with_fault(layer, "form", "the grids of a sum in integers are not known")
+    if len(grids) < len(layer.reads) or not taken:
+        return layer  # its output stays unstated
     sign = np.float32(-1 if layer.kind == "sub" else 1)
-    (a, a_zero), (b, b_zero), *outputs = grids
-    for scale, zero_point in outputs:
-        zeros = a_zero, b_zero, zero_point
-        if integer_form((a, np.float32(sign * b), scale), zeros) == form:
-            output = dataclasses.replace(layer.output, scale=scale, zero_point=zero_point)
-            return dataclasses.replace(layer, output=output)
+    (a, a_zero), (b, b_zero) = grids
+    for read in taken:
+        if read.scale is None or read.zero_point is None or not is_scale(read.scale):
+            continue
+        zeros = a_zero, b_zero, read.zero_point
+        if integer_form((a, np.float32(sign * b), read.scale), zeros) == form:
+            return on_grid_of(layer, read)
     return with_fault(layer, "form", "a sum in integers has other numbers than its grids give")
 
 

@@ -10,7 +10,7 @@ from mobiledeploy.formats.model_file import ModelFile
 from mobiledeploy.runtimes import cpu
 from mobiledeploy.spec.config import Preprocessing
 from mobiledeploy.verify.outputs import accuracy, why_runtimes_differ
-from mobiledeploy.verify.outputs.answers import OutputGrid
+from mobiledeploy.verify.outputs.answers import FileOutputs, OutputGrid
 from mobiledeploy.verify.outputs.image_sets import ImageSet
 from mobiledeploy.verify.outputs.opened_file import OpenFile
 from mobiledeploy.verify.outputs.parity import Answers
@@ -258,8 +258,9 @@ def facts_of(opened: OpenFile, runner: Runner) -> FileFacts:
         size=opened.file.size,
         sha256=opened.file.sha256,
         input=f"{runner.session.input.dtype} {layout} {shape}, {_input_grid(opened, runner)}",
-        output=f"{_grid(opened.ends.logits)}{', then softmax' if opened.ends.softmax else ''}",
+        output=_output(opened.ends),
         fed=runner.feed.words,
+        external_data=opened.file.external,
     )
 
 
@@ -283,6 +284,7 @@ def facts_of_floats(
         input=f"float32 NHWC {size}, no grid",
         output=f"float logits{', then softmax' if softmax else ''}",
         fed=f"(pixel - {preprocessing.mean:g}) / {preprocessing.std:g}",
+        external_data=file.external,
     )
 
 
@@ -293,6 +295,11 @@ def _input_grid(opened: OpenFile, runner: Runner) -> str:
         return "no grid"
     zero = tensor.zero_point + (128 if runner.session.input.dtype == "uint8" else 0)
     return _grid(OutputGrid(scale=float(tensor.scale), zero_point=zero))
+
+
+def _output(ends: FileOutputs) -> str:
+    grid = "codes, grid not stated" if ends.unstated else _grid(ends.logits)
+    return f"{grid}{', then softmax' if ends.softmax else ''}"
 
 
 def _grid(grid: OutputGrid | None) -> str:

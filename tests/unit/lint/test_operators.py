@@ -39,8 +39,11 @@ EXAMPLES = [
 ]
 FORMS = [
     pytest.param(name, form, id=name)
-    for operator in table.OPERATORS
-    for name, form in (*operator.TFLITE.items(), *operator.ONNX.items())
+    for name, form in {
+        name: form
+        for operator in table.OPERATORS
+        for name, form in (*operator.TFLITE.items(), *operator.ONNX.items())
+    }.items()
 ]
 STRICT = {"MD001", "MD002", "MD104", "MD105", "MD106", "MD203", "MD206", "MD208", "MD302", "MD306"}
 """Rules that our file of any operator follows, for all ranges and weights."""
