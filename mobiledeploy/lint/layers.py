@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mobiledeploy.formats.model import CODES, Activation, Grid, Model, Operator, Tensor
+from mobiledeploy.formats.onnx import schema
 from mobiledeploy.formats.onnx.quantisation import QLINEAR, grid_of, scale_places
 from mobiledeploy.formats.tflite.quantisation import CARRIERS
 from mobiledeploy.ops import table
@@ -319,7 +320,7 @@ def _layer_between_pairs(
     model: Model, links: Links, operator: Operator, module: OperatorModule[Any]
 ) -> Layer | None:
     """Return the layer of an operator that reads real values (QDQ form)."""
-    if operator.output(0) < 0:
+    if operator.output(0) < 0 or _on_whole_numbers(links, operator):
         return None
     form = table.form_of(operator.kind)
     output, bounds, activation = _given(model, links, operator.outputs[0])
@@ -346,6 +347,28 @@ def _layer_between_pairs(
         separate_activation=activation,
     )
     return None if form.pairs_only and not layer.integer else layer
+
+
+def _on_whole_numbers(links: Links, operator: Operator) -> bool:
+    """Whether an operator is a step of a layer that is computed in integers, not a layer itself.
+
+    It reads codes that were cast to integers, or their products.
+    """
+    before = [links.writer.get(index) for index in operator.inputs if index >= 0]
+    twice = [
+        links.writer.get(index)
+        for writer in before
+        if writer is not None and writer.kind != "DequantizeLinear"
+        for index in writer.inputs
+        if index >= 0
+    ]
+    return any(
+        writer is not None and writer.kind == "Cast" and writer.number("to", 0) in _WHOLE
+        for writer in (*before, *twice)
+    )
+
+
+_WHOLE: Final = frozenset({schema.NUMBERS["int32"], schema.NUMBERS["uint32"]})
 
 
 def _layer_on_codes(model: Model, operator: Operator, module: OperatorModule[Any]) -> Layer | None:

@@ -343,7 +343,9 @@ def _part(
     """Return the same of a part that SPLIT or SPLIT_V gives."""
     axes, count = numbers[-1], operator.option("num_splits")
     rank = len(shape) + 1
-    if len(axes) != 1 or not -rank <= axes[0] < rank or axes[0] % rank == 0 or count < 1:
+    if count < 1 or count != operator.attributes.get("parts"):
+        return None
+    if len(axes) != 1 or not -rank <= axes[0] < rank or axes[0] % rank == 0:
         return None
     axis = axes[0] % rank - 1
     if operator.builtin == "SPLIT":
