@@ -320,7 +320,7 @@ def _layer_between_pairs(
     model: Model, links: Links, operator: Operator, module: OperatorModule[Any]
 ) -> Layer | None:
     """Return the layer of an operator that reads real values (QDQ form)."""
-    if operator.output(0) < 0 or _on_whole_numbers(links, operator):
+    if operator.output(0) < 0 or on_whole_numbers(links, operator):
         return None
     form = table.form_of(operator.kind)
     output, bounds, activation = _given(model, links, operator.outputs[0])
@@ -349,23 +349,27 @@ def _layer_between_pairs(
     return None if form.pairs_only and not layer.integer else layer
 
 
-def _on_whole_numbers(links: Links, operator: Operator) -> bool:
+def on_whole_numbers(links: Links, operator: Operator, steps: int = 2) -> bool:
     """Whether an operator is a step of a layer that is computed in integers, not a layer itself.
 
-    It reads codes that were cast to integers, or their products.
+    Args:
+        links: Writers of the graph's tensors.
+        operator: That may be a step.
+        steps: So many operators before it, codes may have been cast to integers.
     """
-    before = [links.writer.get(index) for index in operator.inputs if index >= 0]
-    twice = [
-        links.writer.get(index)
-        for writer in before
-        if writer is not None and writer.kind != "DequantizeLinear"
-        for index in writer.inputs
-        if index >= 0
-    ]
-    return any(
-        writer is not None and writer.kind == "Cast" and writer.number("to", 0) in _WHOLE
-        for writer in (*before, *twice)
-    )
+    # What computes a sum has two operands at most.
+    for index in operator.inputs[:2]:
+        writer = links.writer.get(index)
+        if writer is None or writer.kind == "DequantizeLinear":
+            continue
+        if to_whole_numbers(writer) or (steps > 1 and on_whole_numbers(links, writer, steps - 1)):
+            return True
+    return False
+
+
+def to_whole_numbers(operator: Operator) -> bool:
+    """Whether an operator casts codes, or sums of them, to integers of 32 bits."""
+    return operator.kind == "Cast" and operator.number("to", 0) in _WHOLE
 
 
 _WHOLE: Final = frozenset({schema.NUMBERS["int32"], schema.NUMBERS["uint32"]})

@@ -200,23 +200,26 @@ def _reshape_layer(
     return reader.copy(node, "reshape", [source], out, parameters=(("shape", sizes[1:]),))
 
 
-def _taken_apart(reader: OnnxReader, index: int) -> bool:
+def _taken_apart(reader: OnnxReader, flattened: int) -> bool:
     """Whether a flattened image is read, and all that reads it takes it apart again.
 
     A dense layer does, which has a weight for each pixel, and so does another Reshape.
     """
-    if index in reader.outputs:
-        return False
-    nodes = reader.reading(index)
-    return bool(nodes) and all(
-        node.op in _DENSE
-        or (
-            node.op in _KEEP_VECTORS
-            and bool(node.outputs)
-            and (_shapes_anew(reader, node) or _taken_apart(reader, node.outputs[0]))
-        )
-        for node in nodes
-    )
+    waiting, seen = [flattened], set[int]()
+    while waiting:
+        index = waiting.pop()
+        nodes = reader.reading(index)
+        if index in reader.outputs or not nodes:
+            return False
+        seen.add(index)
+        for node in nodes:
+            if node.op in _DENSE:
+                continue
+            if node.op not in _KEEP_VECTORS or node.output(0) < 0:
+                return False
+            if not _shapes_anew(reader, node) and node.outputs[0] not in seen:
+                waiting.append(node.outputs[0])
+    return True
 
 
 _DENSE: Final = frozenset({"Gemm", "MatMul", "MatMulInteger", "QGemm", "QLinearMatMul"})
@@ -229,8 +232,10 @@ _KEEP_VECTORS: Final = frozenset(
 
 
 def _shapes_anew(reader: OnnxReader, node: OnnxOperator) -> bool:
-    numbers = reader.numbers(node, 1) if node.op == "Reshape" else None
-    return numbers is not None and numbers.size > _VECTOR
+    index = node.input(1) if node.op == "Reshape" else -1
+    # The shape may be a Constant that is not read yet.
+    shape = reader.constant(index) if index >= 0 else None
+    return shape is not None and shape.values.size > _VECTOR
 
 
 def _moved(reader: OnnxReader, node: OnnxOperator, value: OnnxActivation) -> OnnxActivation:

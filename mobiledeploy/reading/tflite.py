@@ -164,25 +164,30 @@ _USUAL_RANKS: Final = (2, 4)
 """Ranks of vectors and images, batch included."""
 
 
-def _dense_reads(model: TfliteModel, index: int) -> bool:
+def _dense_reads(model: TfliteModel, flattened: int) -> bool:
     """Whether a flattened image is read, and all that reads it takes it apart again.
 
     A dense layer does, which has a weight for each pixel, and so does another RESHAPE.
     """
-    if index in model.outputs:
-        return False
-    readers = [operator for operator in model.operators if index in operator.inputs]
-    return bool(readers) and all(
-        operator.builtin == "FULLY_CONNECTED"
-        or (
-            operator.builtin in {"RESHAPE", "SQUEEZE", "QUANTIZE", "DEQUANTIZE"}
-            and (
-                len(_sides(model.tensors[operator.outputs[0]].fixed_shape)) > 1
-                or _dense_reads(model, operator.outputs[0])
-            )
-        )
-        for operator in readers
-    )
+    waiting, seen = [flattened], set[int]()
+    while waiting:
+        index = waiting.pop()
+        readers = [operator for operator in model.operators if index in operator.inputs]
+        if index in model.outputs or not readers:
+            return False
+        seen.add(index)
+        for operator in readers:
+            if operator.builtin == "FULLY_CONNECTED":
+                continue
+            after = operator.output(0)
+            if operator.builtin not in _KEEP_VECTORS or after < 0:
+                return False
+            if len(_sides(model.tensors[after].fixed_shape)) <= 1 and after not in seen:
+                waiting.append(after)
+    return True
+
+
+_KEEP_VECTORS: Final = frozenset({"RESHAPE", "SQUEEZE", "QUANTIZE", "DEQUANTIZE"})
 
 
 def _wanted(
