@@ -21,7 +21,7 @@ from mobiledeploy.ops import table
 from mobiledeploy.ops.architecture import Architecture, Layer
 from mobiledeploy.ops.certificate import Certificate
 from mobiledeploy.ops.grid import activation_grid
-from mobiledeploy.ops.operator import Certified
+from mobiledeploy.ops.operator import Certified, SeveralForms
 from mobiledeploy.ops.ranges import Interval, Ranges
 from mobiledeploy.ops.tensors import QTensor, Shape
 
@@ -29,6 +29,10 @@ STEP: Final = 2.0**-14
 MOST_STEPS: Final = 48
 """Most steps, of 0.006 % each and 0.3 % in all, by which a range is widened. One or two are
 enough, except for a sum whose range is much narrower than its operands'."""
+
+MOST_ROUNDS: Final = 64
+"""Most times that ranges are widened together. Two rounds are enough unless tensors on one grid
+have several sums among them."""
 
 
 def certify(graph: IntegerGraph) -> dict[str, Certificate]:
@@ -64,8 +68,17 @@ def exact_ranges(network: Network, ranges: Ranges) -> Ranges:
     """
     fixed = fixed_ranges(network.architecture)
     wide = _ranges_kernels_take(network, {**ranges, **fixed}, fixed)
-    exact = _certifiable_ranges(network.architecture, wide)
-    return {name: interval for name, interval in exact.items() if name not in fixed}
+    for _ in range(MOST_ROUNDS):
+        exact = _certifiable_ranges(network.architecture, wide)
+        # A sum that is joined with other tensors is on one grid with them, which it moves.
+        wide = _ranges_kernels_take(network, exact, fixed)
+        if wide == exact:
+            return {name: interval for name, interval in exact.items() if name not in fixed}
+    raise ConversionError(
+        f"`{network.architecture.name}`: no ranges with which all layers can be certified, after "
+        f"{MOST_ROUNDS} rounds",
+        hint="calibrate with other images, which moves the scales",
+    )
 
 
 def fixed_ranges(architecture: Architecture) -> Ranges:
@@ -123,16 +136,16 @@ def _certifiable_ranges(architecture: Architecture, ranges: Ranges) -> Ranges:
 def _certifiable(
     layer: Layer, inputs: list[QTensor], shape: Shape, interval: Interval
 ) -> Interval:
-    for steps in range(MOST_STEPS):
+    for steps in range(MOST_STEPS + 1):
         wider = _widened(interval, steps)
         try:
-            _certify(layer, inputs, shape, wider)
+            _certify(layer, inputs, shape, wider, fast=True)
         except ConversionError:
             continue
         return wider
-    widest = _widened(interval, MOST_STEPS)
-    _certify(layer, inputs, shape, widest)
-    return widest
+    # Some operators have a form that needs no other range.
+    _certify(layer, inputs, shape, interval, fast=False)
+    return interval
 
 
 def _widened(interval: Interval, steps: int) -> Interval:
@@ -140,11 +153,18 @@ def _widened(interval: Interval, steps: int) -> Interval:
     return low * (1 + steps * STEP), high * (1 + steps * STEP)
 
 
-def _certify(layer: Layer, inputs: list[QTensor], shape: Shape, interval: Interval) -> None:
-    operator = layer.operator
-    if isinstance(operator, Certified):
-        output = _tensor(layer.name, shape, interval)
-        operator.certify(operator.quantise(layer, [], output, None), inputs)
+def _certify(
+    layer: Layer, inputs: list[QTensor], shape: Shape, interval: Interval, *, fast: bool
+) -> None:
+    operator: object = layer.operator
+    if not isinstance(operator, Certified):
+        return
+    output = _tensor(layer.name, shape, interval)
+    node = layer.operator.quantise(layer, [], output, None)
+    if fast and isinstance(operator, SeveralForms):
+        operator.certify_fast(node, inputs)
+    else:
+        operator.certify(node, inputs)
 
 
 def _tensor(name: str, shape: Shape, interval: Interval) -> QTensor:

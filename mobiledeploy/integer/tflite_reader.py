@@ -19,7 +19,7 @@ from mobiledeploy.ops.tflite import Scope, refusal
 CONVERTERS: Final = frozenset({"QUANTIZE", "DEQUANTIZE"})
 """Operators that convert codes to or from the type of the file's input or output."""
 RESHAPE: Final = "RESHAPE"
-"""An operator that becomes no node: a graph's tensors state their shapes."""
+"""An operator that becomes no node where a vector becomes the same vector."""
 
 
 def read_file(file: bytes | str | os.PathLike[str]) -> IntegerGraph:
@@ -52,8 +52,8 @@ def read(model: TfliteModel) -> IntegerGraph:
     Raises:
         CorruptFileError: Its tensors contradict each other.
         ConversionError: The file holds something else than an int8 network of the operators in
-            `ops.table` (an AVERAGE_POOL_2D must be global and round like a mean) and RESHAPE; the
-            message names the operator and the tensor.
+            `ops.table` (an AVERAGE_POOL_2D must be global and round like a mean); the message
+            names the operator and the tensor.
     """
     tflite.require_supported(model)
     _require_known(model)
@@ -63,7 +63,7 @@ def read(model: TfliteModel) -> IntegerGraph:
             f"{len(model.outputs)}",
             hint=ONE_IMAGE,
         )
-    operators = list(model.operators)
+    operators = list(table.by_output(model.operators))
     first, last = model.inputs[0], model.outputs[0]
     # The int8 tensors inside take the names of the file's input and output.
     names = {index: model.tensors[index].unique_name for index in (first, last)}
@@ -86,7 +86,7 @@ def read(model: TfliteModel) -> IntegerGraph:
 
 
 def _require_known(model: TfliteModel) -> None:
-    readable = sorted({*table.tflite_names(), *CONVERTERS, RESHAPE})
+    readable = sorted({*table.tflite_names(), *CONVERTERS})
     for operator in model.operators:
         if operator.builtin not in readable:
             raise ConversionError(
@@ -114,19 +114,20 @@ def _inside(model: TfliteModel, operator: TfliteOperator, *, outer: int) -> int:
 
 def _node(operator: TfliteOperator, scope: Scope) -> Node | None:
     """Return an operator's node, or None for one that only changes a shape."""
-    if operator.builtin == RESHAPE:
-        _reshape(operator, scope)
+    if operator.builtin == RESHAPE and _keeps_shape(operator, scope):
         return None
     if operator.builtin in CONVERTERS:
         raise refusal(operator, "expected it at the input or output only")
     return table.of_tflite(operator.builtin).read_tflite(operator, scope)
 
 
-def _reshape(operator: TfliteOperator, scope: Scope) -> None:
+def _keeps_shape(operator: TfliteOperator, scope: Scope) -> bool:
+    """Whether a RESHAPE gives a vector the shape that it has in a graph; its output is then it."""
     source, target = operator.inputs[:1], operator.outputs
     if len(source) != 1 or len(target) != 1 or min(source + target) < 0:
         raise refusal(operator, "expected an input and an output")
     read, shape = scope.read(source[0], operator), scope.tensors[target[0]].fixed_shape
     if len(read.shape) != 1 or shape != (1, *read.shape):
-        raise refusal(operator, f"expected a vector to become (1, channels), received {shape}")
+        return False
     scope.rename(target[0], read)
+    return True

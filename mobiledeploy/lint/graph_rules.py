@@ -8,7 +8,12 @@ from typing import Final
 from mobiledeploy.formats.model import FLOATS, Operator
 from mobiledeploy.formats.tflite.model import CUSTOM
 from mobiledeploy.lint.graph import Graph
-from mobiledeploy.lint.layers import ONNX_ACTIVATIONS, is_dynamic
+from mobiledeploy.lint.layers import (
+    ONNX_ACTIVATIONS,
+    is_dynamic,
+    on_whole_numbers,
+    to_whole_numbers,
+)
 from mobiledeploy.lint.rule import Place, Rule
 
 CONVERTERS: Final = ("QUANTIZE", "DEQUANTIZE", "CAST", "FAKE_QUANT", "Cast")
@@ -40,11 +45,20 @@ def _converters(graph: Graph) -> Iterator[Place]:
         writer = graph.links.writer.get(operator.input(0))
         if writer is not None and is_dynamic(writer):
             continue  # part of the layer: MD110
-        if _makes_places(graph, operator):
+        if _makes_places(graph, operator) or _sums_integers(graph, operator):
             continue
         yield Place(where=graph.model.named(operator), found="a converter between layers")
     if graph.model.format == "onnx":
         yield from _requantised(graph)
+
+
+SUM: Final = 5
+"""Most operators from codes that become integers to the sum of them that becomes codes again."""
+
+
+def _sums_integers(graph: Graph, operator: Operator) -> bool:
+    """Whether an operator is a step of a sum that is computed in integers, as by `ops.add`."""
+    return to_whole_numbers(operator) or on_whole_numbers(graph.links, operator, SUM)
 
 
 def _makes_places(graph: Graph, operator: Operator) -> bool:
@@ -74,6 +88,9 @@ def _activations(graph: Graph) -> Iterator[Place]:
         # In ONNX it may come between a layer and its codes (MD403), but not after them.
         behind = writer is not None and writer.kind == "DequantizeLinear"
         kinds = (*ACTIVATIONS, *(ONNX_ACTIVATIONS if behind else ()))
+        others = [graph.model.tensor(index) for index in operator.inputs[1:]]
+        if any(other is not None and not other.constant for other in others):
+            continue  # the larger of two activations
         if operator.kind in kinds and not operator.domain:
             yield Place(where=graph.model.named(operator), found="a separate activation")
 

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mobiledeploy.formats.model import CODES, Activation, Grid, Model, Operator, Tensor
+from mobiledeploy.formats.onnx import schema
 from mobiledeploy.formats.onnx.quantisation import QLINEAR, grid_of, scale_places
 from mobiledeploy.formats.tflite.quantisation import CARRIERS
 from mobiledeploy.ops import table
@@ -319,7 +320,7 @@ def _layer_between_pairs(
     model: Model, links: Links, operator: Operator, module: OperatorModule[Any]
 ) -> Layer | None:
     """Return the layer of an operator that reads real values (QDQ form)."""
-    if operator.output(0) < 0:
+    if operator.output(0) < 0 or on_whole_numbers(links, operator):
         return None
     form = table.form_of(operator.kind)
     output, bounds, activation = _given(model, links, operator.outputs[0])
@@ -346,6 +347,32 @@ def _layer_between_pairs(
         separate_activation=activation,
     )
     return None if form.pairs_only and not layer.integer else layer
+
+
+def on_whole_numbers(links: Links, operator: Operator, steps: int = 2) -> bool:
+    """Whether an operator is a step of a layer that is computed in integers, not a layer itself.
+
+    Args:
+        links: Writers of the graph's tensors.
+        operator: That may be a step.
+        steps: So many operators before it, codes may have been cast to integers.
+    """
+    # What computes a sum has two operands at most.
+    for index in operator.inputs[:2]:
+        writer = links.writer.get(index)
+        if writer is None or writer.kind == "DequantizeLinear":
+            continue
+        if to_whole_numbers(writer) or (steps > 1 and on_whole_numbers(links, writer, steps - 1)):
+            return True
+    return False
+
+
+def to_whole_numbers(operator: Operator) -> bool:
+    """Whether an operator casts codes, or sums of them, to integers of 32 bits."""
+    return operator.kind == "Cast" and operator.number("to", 0) in _WHOLE
+
+
+_WHOLE: Final = frozenset({schema.NUMBERS["int32"], schema.NUMBERS["uint32"]})
 
 
 def _layer_on_codes(model: Model, operator: Operator, module: OperatorModule[Any]) -> Layer | None:

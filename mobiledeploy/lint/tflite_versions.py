@@ -267,13 +267,10 @@ OPERATOR_VERSIONS: Final[dict[str, dict[int, str]]] = {
 """The first release of TFLite that runs it, by operator and version."""
 
 TYPE_VERSIONS: Final[dict[str, dict[str, int]]] = {
-    "CONCATENATION": {"int8": 2, "int16": 3},
     "DEQUANTIZE": {"int8": 2, "int16": 3, "float16": 3, "int4": 6, "int2": 7, "uint4": 8},
     "LOGISTIC": {"int8": 2, "int16": 3},
     "RELU": {"int8": 2},
     "RELU6": {"int8": 2, "int16": 3},
-    "SUB": {"int8": 2},
-    "TRANSPOSE": {"int8": 2, "int16": 5},
 }
 """The first version that supports the type of the first input, by operator and type, for operators
 of image classifiers without a module in `ops`. Some converters write lower versions."""

@@ -10,6 +10,10 @@ kernel of ONNX Runtime rounds some sum close to a half differently, the ONNX fil
 differ by a few units in the last place and make all kernels agree. Sampled images cannot replace
 this: bad pairs are so rare that hundreds of images may not show one.
 
+Where no scales do, the ONNX file computes with XNNPACK's integers, which takes several times as
+long. Networks that are quantised here never need it: `integer.certify.exact_ranges` widens the
+sum's range.
+
 Sources: XNNPACK's microparams-init.c and qs8-vadd; ONNX Runtime's mlas/lib/qladd.cpp and
 intrinsics/avx2/qladd_avx2.cpp.
 """
@@ -290,18 +294,142 @@ def _fixed_point(
     operands: Operands, a_ratio: Floats, b_ratio: Floats, *, bits: int, away_from_zero: bool
 ) -> Codes:
     a_zero, b_zero, zero = operands.zeros
-    exponent = np.frexp(np.maximum(a_ratio, b_ratio))[1] - 1
-    shift = (bits - 1 - exponent).astype(np.int64)
-    a_multiplier, b_multiplier = (
-        np.rint(np.ldexp(ratio.astype(np.float64), shift)).astype(np.int64)
-        for ratio in (a_ratio, b_ratio)
-    )
+    a_multiplier, b_multiplier, shift = _multipliers(a_ratio, b_ratio, bits=bits)
     total = (operands.a - a_zero) * a_multiplier + (operands.b - b_zero) * b_multiplier
     if away_from_zero:
         total = total - (total < 0)
     rounded = (total + (np.int64(1) << (shift - 1))) >> shift
     codes: Codes = np.clip(rounded + zero, QMIN, QMAX)
     return codes
+
+
+def _multipliers(a_ratio: Floats, b_ratio: Floats, *, bits: int) -> tuple[Codes, Codes, Codes]:
+    """Return both ratios times a power of two, so that the larger has so many bits, and the power.
+
+    The ratio of a tensor that is subtracted is negative.
+    """
+    exponent = np.frexp(np.maximum(np.abs(a_ratio), np.abs(b_ratio)))[1] - 1
+    shift = (bits - 1 - exponent).astype(np.int64)
+    a_multiplier, b_multiplier = (
+        np.rint(np.ldexp(ratio.astype(np.float64), shift)).astype(np.int64)
+        for ratio in (a_ratio, b_ratio)
+    )
+    return a_multiplier, b_multiplier, shift
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class IntegerForm:
+    """XNNPACK's arithmetic on uint8 codes, as nodes of an `.onnx` compute it.
+
+    `(a * a_multiplier + (b * b_multiplier + constant)) >> shift`, on sums that are not negative.
+
+    Attributes:
+        multipliers: Of both operands' codes.
+        constant: Zero points, half a step, and what makes sums positive.
+        highest: The sum's highest value, to which it is clipped from 0 on; None where that does
+            not fit 32 bits, and codes are clipped instead.
+        shift: Bits that a step has.
+        offset: What the codes are short of, where they are clipped.
+    """
+
+    multipliers: tuple[int, int]
+    constant: int
+    highest: int | None
+    shift: int
+    offset: int
+
+
+WIDEST_CLIP: Final = 22
+"""Most bits of a step with which 256 steps fit 32 bits."""
+
+
+def integer_form(
+    scales: tuple[np.float32, np.float32, np.float32], zeros: tuple[int, int, int]
+) -> IntegerForm:
+    """Return the integers by which XNNPACK adds.
+
+    Args:
+        scales: Scales of the first operand, of the second, negative if it is subtracted, and of
+            the sum.
+        zeros: Their zero points, int8 codes.
+    """
+    a_scale, b_scale, scale = scales
+    a_zero, b_zero, zero = (each + OFFSET for each in zeros)
+    found = _multipliers(_one(a_scale) / scale, _one(b_scale) / scale, bits=21)
+    a, b, shift = (int(each.item()) for each in found)
+    base = (1 << (shift - 1)) - a * a_zero - b * b_zero
+    early = shift <= WIDEST_CLIP
+    # Codes reach from 0 to 255. All these sums span less than 2**30.
+    lowest = base + min(0, 255 * a) + min(0, 255 * b)
+    lift = zero if early else max(0, -(lowest >> shift))
+    return IntegerForm(
+        multipliers=(a, b),
+        constant=base + (lift << shift),
+        highest=(256 << shift) - 1 if early else None,
+        shift=shift,
+        offset=0 if early else zero - lift,
+    )
+
+
+def write_integers(
+    model: OnnxWriter, codes: tuple[str, str], form: IntegerForm, output: str
+) -> None:
+    """Add a sum as XNNPACK computes it.
+
+    Args:
+        model: To add it to.
+        codes: Names of the operands' codes.
+        form: The numbers.
+        output: Name of the tensor with the sum's codes.
+    """
+    from onnx import TensorProto
+
+    def number(value: int) -> str:
+        return model.scalar(np.int32(value))
+
+    a, b = (
+        model.node("Mul", [model.node("Cast", [name], to=TensorProto.INT32), number(factor)])
+        for name, factor in zip(codes, form.multipliers, strict=True)
+    )
+    total = model.node("Add", [a, model.node("Add", [b, number(form.constant)])])
+    if form.highest is not None:
+        total = model.node("Clip", [total, number(0), number(form.highest)])
+    # Only unsigned integers can be shifted.
+    total = model.node("Cast", [total], to=TensorProto.UINT32)
+    shift = model.scalar(np.uint32(form.shift))
+    total = model.node(SHIFT, [total, shift], direction="RIGHT")
+    if form.highest is None:
+        total = model.node("Cast", [total], to=TensorProto.INT32)
+        total = model.node("Add", [total, number(form.offset)])
+        total = model.node("Clip", [total, number(0), number(255)])
+    model.node("Cast", [total], output, to=TensorProto.UINT8)
+
+
+SHIFT: Final = "BitShift"
+"""The node by which a sum in integers is known."""
+
+
+def require_scales(
+    what: str, name: str, scales: tuple[np.float32, np.float32], scale: np.float32
+) -> None:
+    """Check that XNNPACK takes an addition or subtraction.
+
+    Args:
+        what: Which of them.
+        name: Its name.
+        scales: Scales of both operands.
+        scale: Scale of the output.
+
+    Raises:
+        ConversionError: It does not.
+    """
+    for operand in scales:
+        if not NARROWEST <= operand / scale < WIDEST:
+            raise ConversionError(
+                f"{what} `{name}`: expected operand scales within {NARROWEST} and {WIDEST} of "
+                f"the sum's scale {scale}, received {operand}",
+                hint=f"one operand of the {what} is all but constant: train or calibrate again",
+            )
 
 
 def certify_scales(
@@ -321,17 +449,38 @@ def certify_scales(
             `integer.certify.exact_ranges`.
     """
     a_scale, b_scale, scale = scales
-    for operand in (a_scale, b_scale):
-        if not NARROWEST <= operand / scale < WIDEST:
-            raise ConversionError(
-                f"addition `{name}`: expected operand scales within {NARROWEST} and {WIDEST} of "
-                f"the sum's scale {scale}, received {operand}",
-                hint="one operand of the addition is all but constant: train or calibrate again",
-            )
+    require_scales("addition", name, (a_scale, b_scale), scale)
+    certificate = certify_kernels(name, scales, zeros, ORT_KERNELS)
+    if certificate.integers:
+        raise ConversionError(
+            f"addition `{name}`: {certificate.differing_before} of its {certificate.cases} pairs "
+            f"of codes differ between runtimes, and no scales within {REACH} units in the last "
+            f"place of {a_scale} and {b_scale} mend it",
+            hint="calibrate with other images, which moves the scales",
+        )
+    return certificate
+
+
+def certify_kernels(
+    name: str,
+    scales: tuple[np.float32, np.float32, np.float32],
+    zeros: tuple[int, int, int],
+    kernels: Sequence[AddKernel],
+) -> Certificate:
+    """Return a certificate of scales with which kernels agree with XNNPACK, else of its integers.
+
+    Args:
+        name: Of the layer.
+        scales: Scales of the first operand, of the second, negative if it is subtracted, and of
+            the sum.
+        zeros: Their zero points.
+        kernels: By which ONNX Runtime may compute the layer.
+    """
+    a_scale, b_scale, scale = scales
     a, b = all_pairs()
     operands = Operands(a=a, b=b, zeros=zeros)
     expected = xnnpack(operands, _one(a_scale), _one(b_scale), scale)[0]
-    before = _differing(operands, expected, a_scale, b_scale, scale)
+    before = _differing(operands, expected, (a_scale, b_scale), scale, kernels)
     if not before:
         return _certificate(name, (a_scale, b_scale), differing_before=0)
     near = _near_half(operands, a_scale, b_scale, scale)
@@ -339,30 +488,28 @@ def certify_scales(
     few = Operands(a=a[near], b=b[near], zeros=zeros)
     a_tried, b_tried = _neighbours(a_scale, b_scale)
     good = np.ones(a_tried.size, bool)
-    for kernel in ORT_KERNELS:
+    for kernel in kernels:
         sums = kernel(few, a_tried[good, np.newaxis], b_tried[good, np.newaxis], scale)
         good[good] = (sums == expected[near]).all(axis=1)
     for candidate in np.flatnonzero(good)[:ATTEMPTS]:
         pair = a_tried[candidate], b_tried[candidate]
-        if not _differing(operands, expected, *pair, scale):
+        if not _differing(operands, expected, pair, scale, kernels):
             return _certificate(name, pair, differing_before=before)
-    raise ConversionError(
-        f"addition `{name}`: {before} of its {a.size} pairs of codes differ between runtimes, and "
-        f"no scales within {REACH} units in the last place of {a_scale} and {b_scale} mend it",
-        hint="calibrate with other images, which moves the scales",
+    return dataclasses.replace(
+        _certificate(name, (a_scale, b_scale), differing_before=before), integers=True
     )
 
 
 def _differing(
     operands: Operands,
     expected: Codes,
-    a_scale: np.float32,
-    b_scale: np.float32,
+    scales: tuple[np.float32, np.float32],
     scale: np.float32,
+    kernels: Sequence[AddKernel],
 ) -> int:
     differs = np.zeros(expected.shape, bool)
-    for kernel in ORT_KERNELS:
-        differs |= kernel(operands, _one(a_scale), _one(b_scale), scale)[0] != expected
+    for kernel in kernels:
+        differs |= kernel(operands, _one(scales[0]), _one(scales[1]), scale)[0] != expected
     return int(differs.sum())
 
 
@@ -383,7 +530,10 @@ def _neighbours(a_scale: np.float32, b_scale: np.float32) -> tuple[Floats, Float
     steps = np.arange(-REACH, REACH + 1)
     a_steps, b_steps = np.repeat(steps, steps.size), np.tile(steps, steps.size)
     nearest = np.lexsort((b_steps, a_steps, np.abs(a_steps) + np.abs(b_steps)))
-    return neighbours(a_scale, a_steps[nearest]), neighbours(b_scale, b_steps[nearest])
+    sign = np.sign(b_scale)
+    return neighbours(a_scale, a_steps[nearest]), sign * neighbours(
+        sign * b_scale, b_steps[nearest]
+    )
 
 
 def _certificate(
@@ -403,14 +553,27 @@ def _one(scale: np.float32) -> Floats:
 
 
 def certify(node: Add, inputs: Sequence[QTensor]) -> Certificate:
-    """Return a certificate for one addition; see `certify_scales`."""
-    a, b = inputs
-    out = node.output
-    return certify_scales(
-        out.name,
-        scales=(a.scale, b.scale, out.scale),
-        zeros=(a.zero_point, b.zero_point, out.zero_point),
-    )
+    """Return a certificate for one addition, of other scales or of XNNPACK's integers.
+
+    Raises:
+        ConversionError: XNNPACK does not take the addition.
+    """
+    scales, zeros = _numbers(node, inputs)
+    require_scales("addition", node.output.name, scales[:2], scales[2])
+    return certify_kernels(node.output.name, scales, zeros, ORT_KERNELS)
+
+
+def certify_fast(node: Add, inputs: Sequence[QTensor]) -> Certificate:
+    """Return a certificate for one addition in ONNX Runtime's own kernel; see `certify_scales`."""
+    scales, zeros = _numbers(node, inputs)
+    return certify_scales(node.output.name, scales=scales, zeros=zeros)
+
+
+def _numbers(
+    node: Add, inputs: Sequence[QTensor]
+) -> tuple[tuple[np.float32, np.float32, np.float32], tuple[int, int, int]]:
+    (a, b), out = inputs, node.output
+    return (a.scale, b.scale, out.scale), (a.zero_point, b.zero_point, out.zero_point)
 
 
 def all_cases(node: Add, inputs: Sequence[QTensor]) -> Cases:
@@ -436,8 +599,9 @@ def litert_cases(
 def ort_cases(
     node: Add, inputs: Sequence[QTensor], cases: Cases, form: str = ""
 ) -> tuple[Codes, ...]:
-    """Return the sums of each kernel of ONNX Runtime."""
-    del form
+    """Return the sums of each kernel of ONNX Runtime; those in integers are XNNPACK's."""
+    if form == SHIFT:
+        return _by(xnnpack, node, inputs, cases)
     return tuple(codes for kernel in ORT_KERNELS for codes in _by(kernel, node, inputs, cases))
 
 
@@ -455,7 +619,8 @@ def ort_limits(node: Add, inputs: Sequence[QTensor], form: str) -> Iterator[str]
 
     Source: onnxruntime/core/mlas/lib/qladd.cpp, `MlasCalcQLinearAddParameters`.
     """
-    del form
+    if form == SHIFT:
+        return
     ratios = [float(operand.scale) / float(node.output.scale) for operand in inputs]
     for ratio in ratios:
         if not ORT_NARROWEST <= ratio < WIDEST or max(ratios) < NARROWEST:
@@ -548,9 +713,17 @@ def write_onnx(
     output: str,
     certificate: Certificate | None,
 ) -> None:
-    """Add an Add with the certificate's scales, which ONNX Runtime fuses into QLinearAdd."""
-    scales = required(node.output.name, certificate).scales
-    real = model.node("Add", onnx.dequantise(model, inputs, scales))
+    """Add an Add with the certificate's scales, which ONNX Runtime fuses into QLinearAdd.
+
+    Or a sum in integers, where no scales will do.
+    """
+    proof = required(node.output.name, certificate)
+    if proof.integers:
+        a, b = inputs
+        numbers = integer_form(*_numbers(node, [a.tensor, b.tensor]))
+        write_integers(model, (a.codes, b.codes), numbers, output)
+        return
+    real = model.node("Add", onnx.dequantise(model, inputs, proof.scales))
     onnx.quantise(model, real, node.output, output)
 
 
@@ -594,6 +767,8 @@ ONNX: Mapping[str, FileForm] = {
     "QLinearAdd": FileForm(
         inputs=(0, 3), read=_read_qlinear_add, computed=True, ort_kernel="QLinearAdd"
     ),
+    # Its last node but one; `reading.onnx_sums` reads all of them.
+    SHIFT: FileForm(pairs_only=True, computed=True),
 }
 
 
@@ -603,6 +778,8 @@ def examples() -> Iterator[Example]:
         ("as it is", (0.0517, 0.0313, 0.0623), (-128, 5, -20)),
         ("one operand small", (0.5483, 0.0072, 0.4649), (0, -100, 7)),
         ("moved scales", (0.0897, 0.037, 0.038), (-49, -110, 101)),
+        ("in integers", (0.03, 0.015, 0.03), (3, -5, -3)),
+        ("in integers, of large steps", (0.09, 3.2, 6.4), (3, -60, 20)),
     ):
         a, b, total = (
             QTensor(name=tensor, shape=(5, 4, 3), scale=np.float32(scale), zero_point=zero)

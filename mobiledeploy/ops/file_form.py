@@ -48,6 +48,7 @@ class FileForm:
             its own; None for a form that is not understood.
         ort_kernel: ONNX: the integer kernel that ONNX Runtime runs it in, which it may fuse it
             into; empty for a form that is run as the file has it.
+        parts: Whether each of its outputs is a layer of its own; see `table.by_output`.
         computed: Whether the cases of a `Certified` operator are what runtimes compute of it.
     """
 
@@ -68,6 +69,7 @@ class FileForm:
     litert_own: bool = False
     read: ReadOnnx | None = None
     ort_kernel: str = ""
+    parts: bool = False
     computed: bool = False
 
     def places(self, operator: Operator) -> tuple[int, ...]:

@@ -40,6 +40,26 @@ class OnnxInput:
     tensor: QTensor
 
 
+def axes_in_file(axes: int) -> tuple[int, ...]:
+    """Return the dimensions of a tensor with so many axes, in their order: 2, 3, 1 of an image."""
+    return (2, 3, 1) if axes == IMAGE_AXES else tuple(range(1, axes + 1))
+
+
+def channels_last(model: OnnxWriter, read: OnnxInput) -> str:
+    """Add the codes of an activation with the channels last; return their name.
+
+    ONNX Runtime's own transposes, by which it runs images channels last, cancel against these.
+    """
+    if len(read.tensor.shape) != IMAGE_AXES:
+        return read.codes
+    return model.node("Transpose", [read.codes], perm=[0, 2, 3, 1])
+
+
+def channels_first(model: OnnxWriter, codes: str, output: str) -> str:
+    """Add the codes of an image whose channels are last, as the file has them."""
+    return model.node("Transpose", [codes], output, perm=[0, 3, 1, 2])
+
+
 def zero_point(tensor: QTensor) -> np.uint8:
     """Return an activation's zero point for uint8 codes."""
     return np.uint8(tensor.zero_point + OFFSET)

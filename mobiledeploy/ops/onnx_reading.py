@@ -24,8 +24,12 @@ from mobiledeploy.ops.stored import (
 )
 from mobiledeploy.ops.tensors import Float32, Int8, Int32
 
-TYPES: Final = ("float32", "uint8", "int8", "int32", "int64", "bool", "float64")
+TYPES: Final = ("float32", "uint8", "int8", "int32", "uint32", "int64", "bool", "float64")
 """Types of tensors that are read; others are ignored."""
+
+
+PLAIN: Final = {3: "N12", 5: "N1234"}
+"""By rank, the axes of tensors that are neither images nor vectors: by their numbers."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -66,7 +70,7 @@ class OnnxActivation:
 
     Attributes:
         source: Index of the layer that computes it, or `INPUT`.
-        axes: What its dimensions mean: `NHWC`, `NCHW`, `NC`; empty if not known.
+        axes: What its dimensions mean: `NHWC`, `NCHW`, `NC`, one of `PLAIN`; empty if not known.
         sizes: Sizes of the dimensions, 0 for a free one.
         scale: Scale with which it is read; None for codes whose grid is not known yet, or for
             real values that are not quantised yet.
@@ -89,6 +93,22 @@ class OnnxActivation:
     unrolled: tuple[str, tuple[int, ...]] | None = None
     dtype: str = ""
 
+    @property
+    def channel_axis(self) -> int:
+        """The dimension of the channels; -1 if it is not known."""
+        return len(self.axes) - 1 if self.is_plain else self.axes.find("C")
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it is neither an image nor a vector, and keeps its dimensions in TFLite."""
+        return self.axes in PLAIN.values()
+
+    @property
+    def order(self) -> tuple[int, ...]:
+        """The dimensions but for the batch, channels last."""
+        image = "H" in self.axes
+        return tuple(self.axes.index(axis) for axis in ("HWC" if image else self.axes[1:]))
+
     def size(self, axis: str) -> int:
         """Return the size along an axis; 0 if it is not known, 1 if there is none."""
         return self.sizes[self.axes.index(axis)] if axis in self.axes else 1
@@ -96,6 +116,8 @@ class OnnxActivation:
     @property
     def shape(self) -> tuple[int, ...]:
         """Shape of one image, channels last: (height, width, channels) or (channels,)."""
+        if self.is_plain:
+            return self.sizes[1:]
         if not self.axes or "C" not in self.axes:
             return ()
         high, wide, channels = (self.size(axis) for axis in "HWC")
@@ -120,7 +142,30 @@ class TablePlaces:
     looked_up: bool = False
 
 
-OnnxValue: TypeAlias = OnnxConstant | QuantisedConstant | OnnxActivation | TablePlaces
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class IntegerSum:
+    """Codes times whole numbers, summed: an addition or subtraction in integers.
+
+    Attributes:
+        terms: uint8 codes, and their factors.
+        constant: What is added to the products.
+        highest: To which the sum is clipped, from 0 on; None if it is not.
+        unsigned: Whether it has become uint32.
+        shift: Bits that it has been shifted by; None before.
+        offset: What has been added since.
+        codes: Whether it has been clipped to 0..255 since.
+    """
+
+    terms: tuple[tuple[OnnxActivation, int], ...]
+    constant: int = 0
+    highest: int | None = None
+    unsigned: bool = False
+    shift: int | None = None
+    offset: int = 0
+    codes: bool = False
+
+
+OnnxValue: TypeAlias = OnnxConstant | QuantisedConstant | OnnxActivation | TablePlaces | IntegerSum
 
 OnnxGrid: TypeAlias = tuple[np.float32, int, str]
 """Scale, zero point as an int8 code, and type of the codes."""
@@ -162,6 +207,7 @@ class OnnxReader:
         self.moved: list[int] = []
         self.input_factor: np.float32 | None = None
         self.outputs = frozenset(file.outputs)
+        self._nodes = file.operators
         self._readers = Counter(index for node in file.operators for index in node.inputs)
         self._readers.update(file.outputs)
 
@@ -183,6 +229,10 @@ class OnnxReader:
     def read_once(self, index: int) -> bool:
         """Whether exactly one node reads a tensor."""
         return self._readers[index] == 1
+
+    def reading(self, index: int) -> list[OnnxOperator]:
+        """Return the nodes that read a tensor."""
+        return [node for node in self._nodes if index in node.inputs]
 
     def value(self, node: OnnxOperator, place: int) -> OnnxValue | None:
         """Return the value behind an input; None if it is absent or not followed.
@@ -248,7 +298,12 @@ class OnnxReader:
         """
         name = self.name(next((output for output in node.outputs if output >= 0), -1))
         output = StoredTensor(
-            name=name, shape=out.shape, dtype="float32", scale=None, zero_point=None, axes=out.axes
+            name=name,
+            shape=out.shape,
+            dtype="float32",
+            scale=None,
+            zero_point=None,
+            axes="" if out.is_plain else out.axes,
         )
         index = self.layers.add(
             StoredLayer(
@@ -328,6 +383,35 @@ class OnnxReader:
             return self.leave_without_grid(layer, first.dtype)
         grid = first.scale, first.zero_point, first.dtype
         return self.quantise_layer(layer, self.written(node), grid)
+
+    def copy(
+        self,
+        node: OnnxOperator,
+        kind: str,
+        activations: list[OnnxActivation],
+        out: OnnxActivation,
+        **more: Any,
+    ) -> OnnxActivation | None:
+        """Add a layer that copies what it reads: codes, or the real values of codes of one grid.
+
+        Arguments are those of `move_codes`.
+
+        Returns:
+            None where it takes something else.
+        """
+        if not any(activation.real for activation in activations):
+            return self.move_codes(node, kind, activations, out, **more)
+        first = activations[0]
+        grids = {(each.scale, each.zero_point, each.real) for each in activations}
+        if len(grids) != 1 or first.scale is None or first.zero_point is None:
+            return None
+        layer = self.add_layer(node, kind, activations, out, **more)
+        # What is copied stays on its grid: a reader needs no QuantizeLinear in between.
+        output = dataclasses.replace(
+            self.layers[layer.source].output, scale=first.scale, zero_point=first.zero_point
+        )
+        self.layers.change(layer.source, output=output)
+        return dataclasses.replace(layer, scale=first.scale, zero_point=first.zero_point)
 
     def deduce_grids(
         self, output: OnnxActivation, *, certified: Callable[[StoredLayer], bool]

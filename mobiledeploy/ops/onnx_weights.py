@@ -8,6 +8,7 @@ import numpy as np
 from mobiledeploy.formats.onnx import OnnxOperator
 from mobiledeploy.ops.onnx import OFFSET
 from mobiledeploy.ops.onnx_reading import (
+    IntegerSum,
     OnnxActivation,
     OnnxConstant,
     OnnxReader,
@@ -112,7 +113,7 @@ def transposed(kernel: OnnxValue | None) -> OnnxValue | None:
             return dataclasses.replace(kernel, codes=kernel.codes.T, axis=1 - kernel.axis)
         case OnnxConstant():
             return dataclasses.replace(kernel, values=kernel.values.T)
-        case QuantisedConstant() | OnnxActivation() | TablePlaces() | None:
+        case QuantisedConstant() | OnnxActivation() | TablePlaces() | IntegerSum() | None:
             return kernel  # none that a matrix product is understood with
         case _:
             assert_never(kernel)

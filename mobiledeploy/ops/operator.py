@@ -403,6 +403,21 @@ class Certified(Protocol):
 
 
 @runtime_checkable
+class SeveralForms(Protocol):
+    """A `Certified` module whose operator is exact in a fast form of the `.onnx`, or a slow one.
+
+    Ranges are widened slightly where that makes the fast form exact.
+    """
+
+    def certify_fast(self, node: Any, inputs: Sequence[QTensor]) -> Certificate:
+        """Return the proof for the fast form.
+
+        Raises:
+            ConversionError: It cannot be brought to agree.
+        """
+
+
+@runtime_checkable
 class Sampled(Protocol):
     """A module whose operator depends on too many codes at once to try all, so that it is sampled.
 

@@ -4,21 +4,31 @@
 default.
 """
 
-from typing import Any, Final
+import dataclasses
+from collections.abc import Iterable, Iterator
+from typing import Any, Final, TypeVar
 
 from mobiledeploy.base.errors import ConversionError, RequestError
+from mobiledeploy.formats.model import Operator as FileOperator
 from mobiledeploy.ops import (
     add,
     average_pool,
+    concatenation,
     conv,
     dense,
     hard_swish,
     max_pool,
+    maximum,
     mean,
     mul,
     pad,
     reduce_max,
+    reshape,
+    resize_nearest,
     softmax,
+    strided_slice,
+    sub,
+    transpose,
 )
 from mobiledeploy.ops.architecture import Layer
 from mobiledeploy.ops.file_form import FileForm
@@ -37,6 +47,13 @@ OPERATORS: Final[tuple[Operator[Any], ...]] = (
     max_pool,
     pad,
     reduce_max,
+    concatenation,
+    strided_slice,
+    reshape,
+    transpose,
+    maximum,
+    resize_nearest,
+    sub,
 )
 """Where two of them know a name in files, the first one reads it."""
 
@@ -50,6 +67,8 @@ ONLY_IN_FILES: Final = frozenset(
     }
 )
 """Kinds of layers in files that integer graphs have no operator for."""
+
+AnyOperator = TypeVar("AnyOperator", bound=FileOperator)
 
 _BY_LAYER: Final = {name: module for module in OPERATORS for name in module.LAYERS}
 _BY_NODE: Final = {module.NODE: module for module in OPERATORS}
@@ -136,6 +155,33 @@ def form_of(name: str) -> FileForm:
         name: One by which `of_file` knows it.
     """
     return _FORMS[name]
+
+
+def form_of_kind(kind: str, name: str) -> FileForm | None:
+    """Return how a layer of a kind stands in files under a name; None if it does not.
+
+    Args:
+        kind: As for `of_kind`.
+        name: Of TFLite's `BuiltinOperator`, or of an ONNX operator.
+    """
+    module = _BY_LAYER.get(kind)
+    return None if module is None else {**module.TFLITE, **module.ONNX}.get(name)
+
+
+def by_output(operators: Iterable[AnyOperator]) -> Iterator[AnyOperator]:
+    """Yield the operators of a file, one with several parts once for each of its outputs.
+
+    The number of the part is in its attribute `part`, that of all parts in `parts`.
+    """
+    for operator in operators:
+        form = _FORMS.get(operator.kind)
+        if form is None or not form.parts:
+            yield operator
+            continue
+        for part, output in enumerate(operator.outputs):
+            count = len(operator.outputs)
+            attributes = {**operator.attributes, "part": part, "parts": count}
+            yield dataclasses.replace(operator, outputs=(output,), attributes=attributes)
 
 
 def tflite_names() -> tuple[str, ...]:

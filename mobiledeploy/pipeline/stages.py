@@ -180,10 +180,7 @@ def export(
         files=tuple(File.of(root, folder / name) for name in models),
         grid=grid,
         certified=len(certificates),
-        nudged=sum(
-            certificate.differing_before > 0 and not certificate.table
-            for certificate in certificates.values()
-        ),
+        nudged=sum(certificate.nudged for certificate in certificates.values()),
     )
 
 

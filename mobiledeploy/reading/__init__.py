@@ -10,6 +10,7 @@ module in `ops` reads its own layers.
 `tflite_others`, `onnx_others`: operators that integer graphs do not have.
 `onnx_grids`: nodes that change the scale or range of codes.
 `onnx_moves`: nodes that only reorder or reshape tensors.
+`onnx_sums`: an addition or subtraction that nodes compute in integers.
 `folding`: folds paddings and clamps into neighbouring layers.
 """
 

@@ -12,7 +12,9 @@ from mobiledeploy.formats.model import Tensor as FileTensor
 from mobiledeploy.formats.onnx import OnnxModel, OnnxOperator, require_supported
 from mobiledeploy.ops import table
 from mobiledeploy.ops.onnx_reading import (
+    PLAIN,
     TYPES,
+    IntegerSum,
     OnnxActivation,
     OnnxReader,
     OnnxValue,
@@ -26,6 +28,7 @@ from mobiledeploy.reading.model import Reading
 from mobiledeploy.reading.onnx_grids import cast, clip, dequantise, look_up, quantise, rescale
 from mobiledeploy.reading.onnx_moves import dropout, identity, reshape, transpose
 from mobiledeploy.reading.onnx_others import OTHERS
+from mobiledeploy.reading.onnx_sums import SUMS
 
 _COLOURS: Final = (1, 3, 4)
 """Numbers of channels that an image may have: their axis tells NCHW from NHWC."""
@@ -53,9 +56,9 @@ _OWN: Final[Mapping[str, ReadOnnx]] = {
 _READERS: Final = {
     name: (
         *table.onnx_readers().get(name, ()),
-        *(readers[name] for readers in (OTHERS, _OWN) if name in readers),
+        *(readers[name] for readers in (OTHERS, _OWN, SUMS) if name in readers),
     )
-    for name in {*table.onnx_readers(), *OTHERS, *_OWN}
+    for name in {*table.onnx_readers(), *OTHERS, *_OWN, *SUMS}
 }
 """Readers by operator name: the first that understands a node reads it."""
 
@@ -92,7 +95,7 @@ def read_onnx(model: OnnxModel) -> Reading:
     reader.values[model.inputs[0]] = image
     # Scales may be anything in a damaged file.
     with np.errstate(all="ignore"):
-        for node in model.operators:
+        for node in table.by_output(model.operators):
             _read(reader, node)
         output = reader.values.get(model.outputs[0])
         if not isinstance(output, OnnxActivation):
@@ -117,10 +120,13 @@ def _read(reader: OnnxReader, node: OnnxOperator) -> None:
         if node.inputs and node.outputs:
             readings = (read(reader, node) for read in _READERS.get(node.op, ()))
             value = next((each for each in readings if each is not None), None)
-        if isinstance(value, TablePlaces) and not reader.outputs.isdisjoint(node.outputs):
+        unfinished = isinstance(value, TablePlaces | IntegerSum)
+        if unfinished and not reader.outputs.isdisjoint(node.outputs):
             value = None
         activations = [each for each in inputs if isinstance(each, OnnxActivation)]
         activations.extend(each.codes for each in inputs if isinstance(each, TablePlaces))
+        sums = (each for each in inputs if isinstance(each, IntegerSum))
+        activations.extend(codes for each in sums for codes, _ in each.terms)
         if value is None and activations and node.op != "Shape":
             value = _unknown(reader, node, activations)
     for place, output in enumerate(node.outputs):
@@ -153,7 +159,7 @@ def _unknown(
 def _layout(sizes: tuple[int, ...]) -> str:
     if len(sizes) == 4:
         return "NCHW" if sizes[1] in _COLOURS and sizes[3] not in _COLOURS else "NHWC"
-    return "NC" if len(sizes) == 2 else ""
+    return "NC" if len(sizes) == 2 else PLAIN.get(len(sizes), "")
 
 
 def _type(tensor: FileTensor) -> str:

@@ -1,13 +1,19 @@
-"""Read ONNX nodes that only reorder or reshape activations or weights."""
+"""Read ONNX nodes that only reorder or reshape activations or weights.
+
+Most of them change how a file stores an image; the others are layers, RESHAPE and TRANSPOSE of
+TFLite.
+"""
 
 import dataclasses
 import math
-from typing import assert_never
+from typing import Final, assert_never
 
 import numpy as np
 
 from mobiledeploy.formats.onnx import OnnxOperator
 from mobiledeploy.ops.onnx_reading import (
+    PLAIN,
+    IntegerSum,
     OnnxActivation,
     OnnxConstant,
     OnnxReader,
@@ -22,7 +28,7 @@ def transpose(reader: OnnxReader, node: OnnxOperator) -> OnnxValue | None:
     value = reader.value(node, 0)
     rank = _rank(value)
     order = node.attributes.get("perm") or tuple(range(rank))[::-1]
-    if value is None or isinstance(value, TablePlaces) or sorted(order) != list(range(rank)):
+    if isinstance(value, TablePlaces | IntegerSum | None) or sorted(order) != list(range(rank)):
         return None
     match value:
         case OnnxConstant():
@@ -33,12 +39,40 @@ def transpose(reader: OnnxReader, node: OnnxOperator) -> OnnxValue | None:
         case OnnxActivation():
             if order[0] != 0:
                 return None
+            layer = _transposed(reader, node, value, tuple(order))
+            if layer is not None:
+                return layer
             moved = dataclasses.replace(
                 value,
                 axes="".join(value.axes[place] for place in order) if value.axes else "",
                 sizes=tuple(value.sizes[place] for place in order),
             )
             return _moved(reader, node, moved)
+
+
+def _transposed(
+    reader: OnnxReader, node: OnnxOperator, value: OnnxActivation, order: tuple[int, ...]
+) -> OnnxActivation | None:
+    """Read a Transpose that is a layer; None if it only stores an image in another order.
+
+    Channels first and channels last are such orders.
+    """
+    if value.is_plain:
+        if order == tuple(range(len(order))):
+            return None
+        perm, axes = tuple(place - 1 for place in order[1:]), value.axes
+    else:
+        after = "".join(value.axes[place] for place in order) if value.axes else ""
+        usual = value.axes in _IMAGES and after not in _IMAGES
+        if not usual or value.pixels != 1 or value.size("H") == value.size("W") == 1:
+            return None
+        axes = value.axes
+        perm = tuple("HWC".index(after[axes.index(axis)]) for axis in "HWC")
+    out = dataclasses.replace(value, axes=axes, sizes=tuple(value.sizes[place] for place in order))
+    return reader.copy(node, "transpose", [value], out, parameters=(("perm", perm),))
+
+
+_IMAGES: Final = ("NCHW", "NHWC")
 
 
 def reshape(reader: OnnxReader, node: OnnxOperator) -> OnnxValue | None:
@@ -58,7 +92,7 @@ def reshape(reader: OnnxReader, node: OnnxOperator) -> OnnxValue | None:
             return _reshaped(reader, node, value, sizes)
         case TablePlaces():
             return _in_a_row(reader, node, value)
-        case QuantisedConstant() | None:
+        case QuantisedConstant() | IntegerSum() | None:
             return None
         case _:
             assert_never(value)
@@ -95,6 +129,12 @@ def _reshaped(
     reader: OnnxReader, node: OnnxOperator, value: OnnxActivation, sizes: tuple[int, ...]
 ) -> OnnxValue | None:
     """Return an activation in another shape: flattened, or with pixels moved to channels."""
+    layer = _reshape_layer(reader, node, value, sizes)
+    if layer is not None:
+        return layer
+    if value.is_plain and len(sizes) == _VECTOR:
+        flat = dataclasses.replace(value, axes="NC", sizes=sizes)
+        return _moved(reader, node, flat)
     if not value.axes or "C" not in value.axes:
         return None
     channels = value.size("C")
@@ -125,9 +165,82 @@ def _reshaped(
     return None
 
 
+_VECTOR: Final = 2
+_IMAGE: Final = 4
+
+
+def _reshape_layer(
+    reader: OnnxReader, node: OnnxOperator, value: OnnxActivation, sizes: tuple[int, ...]
+) -> OnnxActivation | None:
+    """Read a Reshape that is a layer: of elements whose order is the one of TFLite."""
+    inner, rank = math.prod(value.sizes[1:]), len(sizes)
+    rows = value.axes in {"NHWC", "NC"} or value.is_plain
+    flattened = value.unrolled
+    if value.pixels != 1 or not rows or (flattened and flattened[0] != "HWC"):
+        return None
+    if not inner or math.prod(sizes[1:]) != inner or sizes[1:] == value.sizes[1:]:
+        return None
+    if rank == _VECTOR:
+        if value.axes == "NC" or (not value.is_plain and inner == value.size("C")):
+            return None
+        if _taken_apart(reader, node.outputs[0]):
+            return None
+        axes = "NC"
+    elif rank == _IMAGE:
+        pixel = sorted(sizes[1:])[:2] == [1, 1]
+        if value.axes == "NHWC" or (pixel and not flattened and not value.is_plain):
+            return None
+        axes = "NHWC"
+    elif rank in PLAIN:
+        axes = PLAIN[rank]
+    else:
+        return None
+    out = dataclasses.replace(value, axes=axes, sizes=sizes, unrolled=None)
+    source = dataclasses.replace(value, unrolled=None)
+    return reader.copy(node, "reshape", [source], out, parameters=(("shape", sizes[1:]),))
+
+
+def _taken_apart(reader: OnnxReader, flattened: int) -> bool:
+    """Whether a flattened image is read, and all that reads it takes it apart again.
+
+    A dense layer does, which has a weight for each pixel, and so does another Reshape.
+    """
+    waiting, seen = [flattened], set[int]()
+    while waiting:
+        index = waiting.pop()
+        nodes = reader.reading(index)
+        if index in reader.outputs or not nodes:
+            return False
+        seen.add(index)
+        for node in nodes:
+            if node.op in _DENSE:
+                continue
+            if node.op not in _KEEP_VECTORS or node.output(0) < 0:
+                return False
+            if not _shapes_anew(reader, node) and node.outputs[0] not in seen:
+                waiting.append(node.outputs[0])
+    return True
+
+
+_DENSE: Final = frozenset({"Gemm", "MatMul", "MatMulInteger", "QGemm", "QLinearMatMul"})
+_KEEP_VECTORS: Final = frozenset(
+    {
+        "Cast", "Clip", "DequantizeLinear", "Dropout", "DynamicQuantizeLinear", "Flatten",
+        "Identity", "QuantizeLinear", "Relu", "Reshape",
+    }
+)  # fmt: skip
+
+
+def _shapes_anew(reader: OnnxReader, node: OnnxOperator) -> bool:
+    index = node.input(1) if node.op == "Reshape" else -1
+    # The shape may be a Constant that is not read yet.
+    shape = reader.constant(index) if index >= 0 else None
+    return shape is not None and shape.values.size > _VECTOR
+
+
 def _moved(reader: OnnxReader, node: OnnxOperator, value: OnnxActivation) -> OnnxActivation:
     reader.layers.shape_only.append(node.op)
-    if value.pixels == 1:
+    if value.pixels == 1 and value.unrolled is None:
         reader.rename(node, value)
     return value
 
@@ -189,5 +302,5 @@ def _rank(value: OnnxValue | None) -> int:
             return value.codes.ndim
         case OnnxActivation():
             return len(value.sizes)
-        case TablePlaces() | None:
+        case TablePlaces() | IntegerSum() | None:
             return 0

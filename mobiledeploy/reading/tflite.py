@@ -1,7 +1,6 @@
 """Read any `.tflite` classifier into the common form."""
 
 import dataclasses
-import math
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -10,7 +9,7 @@ import numpy as np
 from mobiledeploy.base.errors import ConversionError, CorruptFileError
 from mobiledeploy.formats.model import ONE_IMAGE
 from mobiledeploy.formats.tflite import TfliteModel, TfliteOperator, require_supported
-from mobiledeploy.ops import table
+from mobiledeploy.ops import reshape, table
 from mobiledeploy.ops.stored import (
     FULL,
     INPUT,
@@ -51,7 +50,7 @@ def read_tflite(model: TfliteModel) -> Reading:
     written = {first: INPUT}
     # Scales may be anything in a damaged file.
     with np.errstate(all="ignore"):
-        for operator in model.operators:
+        for operator in table.by_output(model.operators):
             _read(model, operator, layers, written)
     if last not in written:
         raise ConversionError("expected the output to be computed from the input", hint=ONE_IMAGE)
@@ -144,7 +143,8 @@ def _with_stated_shape(source: LayerSource, layer: StoredLayer) -> StoredLayer:
 def _only_moves(model: TfliteModel, operator: TfliteOperator) -> bool:
     """Whether an operator is a RESHAPE or SQUEEZE that moves no pixel to another position.
 
-    Such an operator adds or drops axes of size 1, or flattens.
+    Such an operator adds or drops axes of size 1 of an image or a vector, or flattens what only
+    dense layers read.
     """
     if operator.builtin not in {"RESHAPE", "SQUEEZE"}:
         return False
@@ -152,8 +152,42 @@ def _only_moves(model: TfliteModel, operator: TfliteOperator) -> bool:
         model.tensors[end[0]].fixed_shape for end in (operator.inputs, operator.outputs)
     )
     wanted = after if operator.builtin == "SQUEEZE" else _wanted(model, operator, before, after)
-    vector = len(_sides(after)) <= 1
-    return after == wanted and (vector or _sides(before) == _sides(after))
+    if after != wanted:
+        return False
+    if _sides(before) == _sides(after):
+        vector = len(_sides(after)) <= 1
+        return vector or all(len(shape) in _USUAL_RANKS for shape in (before, after))
+    return len(_sides(after)) <= 1 and _dense_reads(model, operator.outputs[0])
+
+
+_USUAL_RANKS: Final = (2, 4)
+"""Ranks of vectors and images, batch included."""
+
+
+def _dense_reads(model: TfliteModel, flattened: int) -> bool:
+    """Whether a flattened image is read, and all that reads it takes it apart again.
+
+    A dense layer does, which has a weight for each pixel, and so does another RESHAPE.
+    """
+    waiting, seen = [flattened], set[int]()
+    while waiting:
+        index = waiting.pop()
+        readers = [operator for operator in model.operators if index in operator.inputs]
+        if index in model.outputs or not readers:
+            return False
+        seen.add(index)
+        for operator in readers:
+            if operator.builtin == "FULLY_CONNECTED":
+                continue
+            after = operator.output(0)
+            if operator.builtin not in _KEEP_VECTORS or after < 0:
+                return False
+            if len(_sides(model.tensors[after].fixed_shape)) <= 1 and after not in seen:
+                waiting.append(after)
+    return True
+
+
+_KEEP_VECTORS: Final = frozenset({"RESHAPE", "SQUEEZE", "QUANTIZE", "DEQUANTIZE"})
 
 
 def _wanted(
@@ -167,11 +201,7 @@ def _wanted(
         sizes = None if asked is None or asked.dtype.kind != "i" else asked.ravel().tolist()
     else:
         sizes = operator.option("new_shape")
-    if sizes is None:
-        return after
-    rest = math.prod(size for size in sizes if size != -1)
-    whole = math.prod(before)
-    return tuple(whole // rest if size == -1 and rest else size for size in sizes)
+    return after if sizes is None else reshape.asked(sizes, before)
 
 
 def _sides(shape: tuple[int, ...]) -> list[int]:

@@ -106,6 +106,11 @@ def _add(layer: Layer, sources: Sequence[TfTensor], apply: Apply) -> TfTensor:
     return activate(layer, sources[0] + sources[1])
 
 
+def _sub(layer: Layer, sources: Sequence[TfTensor], apply: Apply) -> TfTensor:
+    del layer, apply
+    return sources[0] - sources[1]
+
+
 def _mul(layer: Layer, sources: Sequence[TfTensor], apply: Apply) -> TfTensor:
     del layer, apply
     return sources[0] * sources[1]
@@ -119,6 +124,47 @@ def _hard_swish(layer: Layer, sources: Sequence[TfTensor], apply: Apply) -> TfTe
 def _mean(layer: Layer, sources: Sequence[TfTensor], apply: Apply) -> TfTensor:
     del layer, apply
     return tensorflow_setup.tensorflow().reduce_mean(sources[0], (1, 2))
+
+
+def _concatenation(layer: Layer, sources: Sequence[TfTensor], apply: Apply) -> TfTensor:
+    del layer, apply
+    return tensorflow_setup.tensorflow().concat(sources, -1)
+
+
+def _strided_slice(layer: Layer, sources: Sequence[TfTensor], apply: Apply) -> TfTensor:
+    del apply
+    begin, end = layer.parameters["begin"], layer.parameters["end"]
+    strides = layer.parameters.get("strides", (1,) * len(begin))
+    bounds = zip(begin, end, strides, strict=True)
+    return sources[0][(slice(None), *(slice(*each) for each in bounds))]
+
+
+def _reshape(layer: Layer, sources: Sequence[TfTensor], apply: Apply) -> TfTensor:
+    del apply
+    return tensorflow_setup.tensorflow().reshape(sources[0], (-1, *layer.parameters["shape"]))
+
+
+def _transpose(layer: Layer, sources: Sequence[TfTensor], apply: Apply) -> TfTensor:
+    del apply
+    order = (0, *(axis + 1 for axis in layer.parameters["perm"]))
+    return tensorflow_setup.tensorflow().transpose(sources[0], order)
+
+
+def _maximum(layer: Layer, sources: Sequence[TfTensor], apply: Apply) -> TfTensor:
+    del apply
+    tf = tensorflow_setup.tensorflow()
+    return (tf.minimum if layer.op == "minimum" else tf.maximum)(sources[0], sources[1])
+
+
+def _resize_nearest(layer: Layer, sources: Sequence[TfTensor], apply: Apply) -> TfTensor:
+    del apply
+    centres = layer.parameters.get("centres", "asymmetric")
+    return tensorflow_setup.tensorflow().raw_ops.ResizeNearestNeighbor(
+        images=sources[0],
+        size=layer.parameters["size"],
+        align_corners=centres == "align_corners",
+        half_pixel_centers=centres == "half_pixel",
+    )
 
 
 def _softmax(layer: Layer, sources: Sequence[TfTensor], apply: Apply) -> TfTensor:
@@ -158,6 +204,14 @@ TENSORFLOW_OPERATORS: Final[Mapping[str, TensorFlowOperator]] = {
     "depthwise": _with_weights,
     "dense": _with_weights,
     "add": _add,
+    "concatenation": _concatenation,
+    "strided_slice": _strided_slice,
+    "reshape": _reshape,
+    "transpose": _transpose,
+    "maximum": _maximum,
+    "minimum": _maximum,
+    "resize_nearest": _resize_nearest,
+    "sub": _sub,
     "mul": _mul,
     "hard_swish": _hard_swish,
     "mean": _mean,

@@ -52,6 +52,10 @@ def test_a_fault_is_seen_in_every_layer_and_the_layer_is_named(fault: str, kind:
         if fault == "weights cut off":
             assert answer.kind == "damaged"
             continue
+        if fault == "ADD operand turned":
+            # The Transpose is a layer, which the other file does not have.
+            assert (answer.kind, answer.named) == ("changed", ("turned~",))
+            continue
         if answer.kind == "same":
             # The stem's grid implies its ReLU6.
             assert (fault, one.layer) == ("activation dropped", 0)

@@ -91,7 +91,7 @@ def test_an_add_of_operands_in_different_layouts_is_a_fault() -> None:
     def change(model: Any) -> None:
         add = node(model, "Add")
         place = list(model.graph.node).index(add)
-        turned = helper.make_node("Transpose", [add.input[1]], ["turned"], perm=[0, 1, 3, 2])
+        turned = helper.make_node("Transpose", [add.input[1]], ["turned"], perm=[0, 2, 3, 1])
         add.input[1] = "turned"
         model.graph.node.insert(place, turned)
 

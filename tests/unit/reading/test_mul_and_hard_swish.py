@@ -107,7 +107,7 @@ def test_a_qlinear_mul_is_read() -> None:
 
 def test_a_mul_of_shapes_that_do_not_broadcast_has_a_fault() -> None:
     product = helper.make_node("Mul", ["turned", "md"], ["p"])
-    turned = helper.make_node("Transpose", ["xd"], ["turned"], perm=[0, 1, 3, 2])
+    turned = helper.make_node("Transpose", ["xd"], ["turned"], perm=[0, 2, 3, 1])
     quantised = helper.make_node("QuantizeLinear", ["p", "u", "w"], ["pq"])
     *_, layer = read(*BEGIN, turned, product, quantised, *ends("pq"))
     assert [(layer.kind, fault.field) for fault in layer.faults] == [("mul", "axis")]

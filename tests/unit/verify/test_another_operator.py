@@ -3,28 +3,24 @@
 import dataclasses
 from typing import Any
 
-import concatenation
 import graphs
 import numpy as np
 import pytest
-from concatenation import Concatenation
+import tile
 from known import known
 
 from mobiledeploy import reading
 from mobiledeploy.base.errors import ConversionError
-from mobiledeploy.compare.diagnosis import report
 from mobiledeploy.compare.judge import judge
 from mobiledeploy.formats.onnx import parse as parse_onnx
 from mobiledeploy.formats.onnx.quantisation import with_grids
 from mobiledeploy.formats.tflite import parse as parse_tflite
 from mobiledeploy.integer import oracle
-from mobiledeploy.integer.certify import certify, exact_ranges
+from mobiledeploy.integer.certify import certify
 from mobiledeploy.integer.graph import IntegerGraph
-from mobiledeploy.integer.quantise import quantise
 from mobiledeploy.lint import range_rules
 from mobiledeploy.lint.graph import Graph
 from mobiledeploy.ops import table
-from mobiledeploy.ops.architecture import INPUT, Architecture, Layer
 from mobiledeploy.ops.operator import Example
 from mobiledeploy.reading import Reading
 from mobiledeploy.reading import onnx as onnx_reading
@@ -33,48 +29,20 @@ from mobiledeploy.targets import onnx, tflite
 from mobiledeploy.verify.proof import layer_proofs
 from mobiledeploy.verify.report import LayerProof
 
-EXAMPLES = [pytest.param(example, id=example.name) for example in concatenation.examples()]
+EXAMPLES = [pytest.param(example, id=example.name) for example in tile.examples()]
 
 
 @pytest.fixture(autouse=True)
 def row(monkeypatch: pytest.MonkeyPatch) -> None:
     """The operator's row in the table."""
-    forms = {**concatenation.TFLITE, **concatenation.ONNX}
-    monkeypatch.setitem(table._BY_LAYER, "concatenation", concatenation)
-    monkeypatch.setitem(table._BY_NODE, Concatenation, concatenation)
-    monkeypatch.setitem(table._BY_TFLITE, "CONCATENATION", concatenation)
+    forms = {**tile.TFLITE, **tile.ONNX}
+    monkeypatch.setitem(table._BY_LAYER, "tile", tile)
+    monkeypatch.setitem(table._BY_NODE, tile.Tile, tile)
+    monkeypatch.setitem(table._BY_TFLITE, "TILE", tile)
     for name, form in forms.items():
-        monkeypatch.setitem(table._BY_FORM, name, concatenation)
+        monkeypatch.setitem(table._BY_FORM, name, tile)
         monkeypatch.setitem(table._FORMS, name, form)
-    monkeypatch.setitem(onnx_reading._READERS, "Concat", (concatenation.ONNX["Concat"].read,))
-
-
-def network() -> IntegerGraph:
-    """Joins a product, whose grid an `.onnx` does not state, a table, and a convolution."""
-
-    def layer(name: str, op: str, inputs: tuple[str, ...], *channels: int, **more: Any) -> Layer:
-        before, after = channels
-        return Layer(
-            name=name, op=op, inputs=inputs, in_channels=before, out_channels=after, **more
-        )
-
-    architecture = Architecture(
-        name="joins",
-        input_shape=(12, 12, 3),
-        layers=(
-            layer("stem", "conv", (INPUT,), 3, 8, kernel=(3, 3), strides=(2, 2)),
-            layer("gate", "hard_swish", ("stem",), 8, 8),
-            layer("product", "mul", ("gate", "stem"), 8, 8),
-            layer("side", "conv", ("product",), 8, 4, activation="relu6"),
-            layer("joined", "concatenation", ("product", "side", "gate"), 8, 20),
-            layer("again", "concatenation", ("joined", "joined"), 20, 40),
-            layer("mixed", "conv", ("again",), 40, 8, kernel=(3, 3)),
-            layer("mean", "mean", ("mixed",), 8, 8),
-            layer("logits", "dense", ("mean",), 8, 5),
-        ),
-    )
-    random, ranges = graphs.random_network(architecture)
-    return quantise(random, exact_ranges(random, ranges))
+    monkeypatch.setitem(onnx_reading._READERS, "Tile", (tile.ONNX["Tile"].read,))
 
 
 def files(graph: IntegerGraph) -> tuple[bytes, bytes]:
@@ -114,33 +82,12 @@ def test_it_is_proven_because_it_only_moves_codes(example: Example) -> None:
     first, second = readings(graph_of(example))
     proof = proofs(first, second)[-1]
     assert (proof.status, proof.method) == ("proven", "structure")
-    assert "channels one after the other" in proof.statement
-
-
-def test_grids_that_an_onnx_does_not_state_are_found_through_moved_codes() -> None:
-    first, second = readings(network())
-    grids = [
-        [(layer.output.scale, layer.output.zero_point) for layer in file.layers]
-        for file in (first, second)
-    ]
-    assert grids[0] == grids[1]
-    assert report(judge(first, second)).same
-    assert {proof.status for proof in proofs(first, second)} == {"proven"}
-
-
-def test_inputs_in_another_order_are_another_function() -> None:
-    first, second = readings(network())
-    place = next(i for i, layer in enumerate(second.layers) if layer.name == "joined")
-    turned = dataclasses.replace(second.layers[place], reads=second.layers[place].reads[::-1])
-    layers = (*second.layers[:place], turned, *second.layers[place + 1 :])
-    other = dataclasses.replace(second, layers=layers)
-    assert not report(judge(first, other)).same
-    assert proofs(first, other)[place].status == "not proven"
+    assert "it repeats channels" in proof.statement
 
 
 @pytest.mark.parametrize("file", [0, 1])
 def test_codes_that_are_put_on_another_grid_are_not_only_moved(file: int) -> None:
-    both = list(readings(graph_of(next(concatenation.examples()))))
+    both = list(readings(graph_of(next(tile.examples()))))
     layer = both[file].layers[-1]
     output = dataclasses.replace(layer.output, scale=np.float32(0.5))
     layers = (*both[file].layers[:-1], dataclasses.replace(layer, output=output))
@@ -151,7 +98,7 @@ def test_codes_that_are_put_on_another_grid_are_not_only_moved(file: int) -> Non
 
 
 def test_a_parameter_that_differs_is_named_and_makes_another_function() -> None:
-    first, second = readings(graph_of(next(concatenation.examples())))
+    first, second = readings(graph_of(next(tile.examples())))
     both = [
         dataclasses.replace(
             file,
@@ -175,12 +122,12 @@ def test_a_parameter_that_differs_is_named_and_makes_another_function() -> None:
 
 
 def test_either_of_litert_s_kernels_may_run_what_only_moves_codes() -> None:
-    example = next(concatenation.examples())
+    example = next(tile.examples())
     data = files(graph_of(example))[0]
     layer = FileLayer(
         name=example.node.output.name,
-        operator="CONCATENATION",
-        kind="concatenation",
+        operator="TILE",
+        kind="tile",
         weights="",
     )
     named_otherwise = dataclasses.replace(layer, name="no tensor of the file")
@@ -194,15 +141,15 @@ def test_lint_sees_all_inputs_in_both_files(example: Example) -> None:
     model = dataclasses.replace(model, tensors=with_grids(model.tensors, model.operators))
     for file in (parse_tflite(one), model):
         layer = Graph.of(file).layers[-1]
-        assert vars(layer.module)["__name__"] == "concatenation"
+        assert vars(layer.module)["__name__"] == "tile"
         assert layer.integer
         assert len(layer.sources) == len(example.inputs)
 
 
 def test_lint_finds_an_input_on_another_grid() -> None:
-    model = parse_tflite(files(graph_of(next(concatenation.examples())))[0])
+    model = parse_tflite(files(graph_of(next(tile.examples())))[0])
     assert not [*range_rules._changed_grid(Graph.of(model))]
-    last = model.operators[-1].inputs[-1]
+    last = model.operators[-1].inputs[0]
     grid = known(model.tensors[last].grid)
     tensors = list(model.tensors)
     tensors[last] = dataclasses.replace(

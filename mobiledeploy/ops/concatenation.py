@@ -1,7 +1,13 @@
-"""CONCATENATION, an operator that the package does not have: as small as a module can be."""
+"""The channels of several tensors, one after the other: CONCATENATION.
+
+All tensors are on one grid: `exact_ranges` gives them one range, so that codes are copied and no
+file needs a QUANTIZE. LiteRT refuses int8 inputs on several grids. XNNPACK takes up to five
+inputs; more are copied by LiteRT's own kernel.
+
+Source: TFLite's tflite/kernels/concatenation.cc (`Prepare`).
+"""
 
 import dataclasses
-import math
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
@@ -11,15 +17,15 @@ from mobiledeploy.formats.onnx import OnnxOperator
 from mobiledeploy.formats.onnx.writer import OnnxWriter
 from mobiledeploy.formats.tflite import TfliteOperator
 from mobiledeploy.formats.tflite.writer import TfliteWriter
-from mobiledeploy.ops import onnx, tflite, without_weights
+from mobiledeploy.ops import one_grid, onnx, tflite, without_weights
 from mobiledeploy.ops.architecture import Layer
-from mobiledeploy.ops.certificate import Certificate, all_codes
+from mobiledeploy.ops.certificate import Certificate
 from mobiledeploy.ops.file_form import FileForm
 from mobiledeploy.ops.grid import Grid
 from mobiledeploy.ops.onnx import OnnxInput
 from mobiledeploy.ops.onnx_reading import OnnxActivation, OnnxReader
 from mobiledeploy.ops.operator import Example, Kernel, Trials, layer_of
-from mobiledeploy.ops.ranges import Interval, Ranges
+from mobiledeploy.ops.ranges import Interval
 from mobiledeploy.ops.stored import StoredLayer
 from mobiledeploy.ops.tensors import Float32, Int8, QTensor, Shape, expect
 from mobiledeploy.ops.tflite import Scope, TfliteInput, Version
@@ -40,47 +46,36 @@ MOVES: str = "it puts channels one after the other"
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Concatenation:
-    """The channels of several tensors."""
+    """The channels of several tensors of one height and width, all on one grid."""
 
     inputs: tuple[str, ...]
     output: QTensor
 
     def check(self, inputs: Sequence[QTensor]) -> None:
-        """Check shape and grids; see `operator.Node.check`."""
+        """Check shapes and grids; see `operator.Node.check`."""
         name, out = self.output.name, self.output
         channels = sum(source.shape[-1] for source in inputs)
         for source in inputs:
             expect(name, "output shape", out.shape, (*source.shape[:-1], channels))
-            expect(name, "scale", out.scale, source.scale)
-            expect(name, "zero point", out.zero_point, source.zero_point)
+        one_grid.expect_one_grid(out, inputs)
 
 
 NODE: type[Concatenation] = Concatenation
 kernel_shape = without_weights.kernel_shape
 work = without_weights.work
 scale_ratios = without_weights.scale_ratios
+operand_ranges = one_grid.operand_ranges
+output_range = one_grid.output_range
 
 
 def output_shape(layer: Layer, inputs: Sequence[Shape]) -> Shape:
-    """Return the shape."""
+    """Return the shape with all channels; see `operator.Operator.output_shape`."""
     if len({shape[:-1] for shape in inputs}) != 1:
-        raise RequestError(f"layer `{layer.name}`: expected images of one size")
+        raise RequestError(
+            f"layer `{layer.name}` (concatenation) expects inputs that differ in their channels "
+            f"only, received {[*inputs]}"
+        )
     return (*inputs[0][:-1], sum(shape[-1] for shape in inputs))
-
-
-def operand_ranges(layer: Layer, ranges: Ranges) -> Ranges:
-    """Return one range for all."""
-    every = [ranges[name] for name in layer.inputs]
-    hull = min(low for low, _ in every), max(high for _, high in every)
-    return dict.fromkeys(layer.inputs, hull)
-
-
-def output_range(
-    layer: Layer, ranges: Ranges, inputs: Sequence[Shape], weights: Weights | None
-) -> Interval:
-    """Return the inputs' range."""
-    del inputs, weights
-    return ranges[layer.inputs[0]]
 
 
 def quantise(
@@ -99,7 +94,7 @@ def float_layer(node: Concatenation, inputs: Sequence[QTensor]) -> Layer:
 def litert_codes(
     node: Concatenation, inputs: Sequence[QTensor], codes: Sequence[Int8], *, kernel: Kernel
 ) -> Int8:
-    """Return the codes."""
+    """Return the codes, copied."""
     del node, inputs, kernel
     return np.concatenate(codes, -1)
 
@@ -107,7 +102,7 @@ def litert_codes(
 def float_values(
     node: Concatenation, inputs: Sequence[Float32], weights: tuple[Float32, Float32] | None
 ) -> Float32:
-    """Return real values."""
+    """Return the real values, copied."""
     del node, weights
     return np.concatenate(inputs, -1)
 
@@ -119,15 +114,13 @@ def node_of(layer: StoredLayer, inputs: Sequence[QTensor], output: QTensor) -> C
 
 
 def trials(layer: StoredLayer, shapes: Sequence[Shape]) -> tuple[tuple[Int8, ...], int]:
-    """Return all codes."""
+    """Return all codes in every input."""
     del layer
-    codes = all_codes().astype(np.int8)
-    images = max(-(-codes.size // math.prod(shape)) for shape in shapes)
-    return tuple(np.resize(codes, (images, *shape)) for shape in shapes), codes.size
+    return one_grid.trials(shapes)
 
 
 def tflite_version(node: Concatenation, inputs: Sequence[QTensor]) -> Version:
-    """Return the operator's version."""
+    """Return the version of int8 tensors."""
     del node, inputs
     return Version(number=2, runtime="1.14.0")
 
@@ -138,7 +131,7 @@ def write_tflite(
     """Add the operator."""
     model.operator(
         "CONCATENATION",
-        2,
+        tflite_version(node, []).number,
         tflite.indices(inputs),
         output,
         "ConcatenationOptions",
@@ -147,13 +140,20 @@ def write_tflite(
 
 
 def read_tflite(operator: TfliteOperator, scope: Scope) -> Concatenation:
-    """Return the node of an operator."""
+    """Return the node of an operator.
+
+    Raises:
+        ConversionError: It joins another axis than the channels, or an activation would change
+            codes.
+    """
     *sources, target = tflite.ends(operator, inputs=len(operator.inputs))
     names = tuple(scope.read(source, operator).name for source in sources)
     output = scope.write(target)
     tflite.refuse_activation(operator, output)
     if operator.option("axis") not in {-1, len(output.shape)}:
-        raise tflite.refusal(operator, "expected channels")
+        raise tflite.refusal(
+            operator, f"expected the channels' axis, received {operator.option('axis')}"
+        )
     return Concatenation(inputs=names, output=output)
 
 
@@ -166,13 +166,12 @@ def write_onnx(
 ) -> None:
     """Add a Concat of codes."""
     del certificate
-    image = len(node.output.shape) == onnx.IMAGE_AXES
-    axis = 1 if image else len(node.output.shape)
+    axis = onnx.axes_in_file(len(node.output.shape))[-1]
     model.node("Concat", [each.codes for each in inputs], output, axis=axis)
 
 
 def layer_of_tflite(source: LayerSource) -> StoredLayer | None:
-    """Return a concatenation."""
+    """Return a concatenation of channels."""
     rank = len(source.model.tensors[source.operator.outputs[0]].fixed_shape)
     if source.operator.option("axis") not in {-1, rank - 1}:
         return None
@@ -182,7 +181,7 @@ def layer_of_tflite(source: LayerSource) -> StoredLayer | None:
 
 
 def given_shape(layer: StoredLayer, shapes: Sequence[Shape]) -> Shape | None:
-    """Return the shape."""
+    """Return the shape that a layer of a file gives; see `operator.Operator.given_shape`."""
     del layer
     if len({shape[:-1] for shape in shapes}) != 1 or not shapes[0]:
         return None
@@ -190,35 +189,39 @@ def given_shape(layer: StoredLayer, shapes: Sequence[Shape]) -> Shape | None:
 
 
 def _read(reader: OnnxReader, node: OnnxOperator) -> OnnxActivation | None:
+    """Read a Concat of channels."""
     values = [reader.value(node, place) for place in range(len(node.inputs))]
-    codes = [value for value in values if isinstance(value, OnnxActivation) and not value.real]
-    first = codes[0] if codes else None
-    if first is None or len(codes) != len(values):
+    parts = [value for value in values if isinstance(value, OnnxActivation)]
+    if not parts or len(parts) != len(values):
         return None
-    if {value.axes for value in codes} != {first.axes}:
+    first, rank = parts[0], len(parts[0].sizes)
+    axis = int(node.number("axis", 0)) % max(rank, 1)
+    if not first.axes or first.channel_axis != axis:
         return None
-    axis = int(node.number("axis", 0))
-    if not first.axes or first.axes[axis] != "C":
+    if any(part.pixels != 1 or part.unrolled for part in parts):
         return None
-    sizes = list(first.sizes)
-    sizes[axis] = sum(value.sizes[axis] for value in codes)
-    out = dataclasses.replace(first, sizes=tuple(sizes))
-    return reader.move_codes(node, "concatenation", codes, out)
+    sides = {(part.axes, part.sizes[:axis], part.sizes[axis + 1 :]) for part in parts}
+    if len(sides) != 1:
+        return None
+    total = sum(part.sizes[axis] for part in parts)
+    out = dataclasses.replace(first, sizes=(*first.sizes[:axis], total, *first.sizes[axis + 1 :]))
+    return reader.copy(node, "concatenation", parts, out)
 
 
-ONNX: Mapping[str, FileForm] = {"Concat": FileForm(inputs=None, read=_read)}
+ONNX: Mapping[str, FileForm] = {"Concat": FileForm(inputs=None, pairs_only=True, read=_read)}
 
 
 def examples() -> Iterator[Example]:
-    """Yield two and three parts, of images and of vectors."""
+    """Yield two, three and seven parts, of images and of vectors."""
     for name, channels, sides in (
         ("two images", (3, 4), (5, 4)),
         ("three images", (3, 1, 2), (5, 4)),
+        ("seven images", (3, 1, 2, 2, 1, 5, 2), (5, 4)),
         ("three vectors", (3, 5, 2), ()),
     ):
         parts = tuple(
             QTensor(
-                name="abc"[place],
+                name="abcdefg"[place],
                 shape=(*sides, count),
                 scale=np.float32(0.031),
                 zero_point=-7,
