@@ -18,6 +18,8 @@ CONVERTERS: Final = frozenset({"QUANTIZE", "DEQUANTIZE"})
 """Operators that convert codes to or from the type of the file's input or output."""
 RESHAPE: Final = "RESHAPE"
 """An operator that becomes no node: a graph's tensors state their shapes."""
+_FLATTEN: Final = frozenset({RESHAPE, "FULLY_CONNECTED", "SOFTMAX"})
+"""Operators for which an image of one pixel is a vector."""
 
 
 def read_file(file: bytes | str | os.PathLike[str]) -> IntegerGraph:
@@ -71,13 +73,35 @@ def read(model: TfliteModel) -> IntegerGraph:
     if operators and operators[-1].builtin in CONVERTERS:
         outer, last = last, _inside(model, operators.pop(), outer=last)
         names[last] = names[outer]
-    scope = Scope(model.tensors, names)
+    scope = Scope(model.tensors, names, _flattened(model))
     image = scope.write(first)
     read_nodes = [_node(operator, scope) for operator in operators]
     nodes = tuple(node for node in read_nodes if node is not None)
     if not nodes or scope.written(last) != nodes[-1].output:
         raise ConversionError("expected the graph's output to be what the last operator writes")
     return IntegerGraph(name=model.description or "tflite", input=image, nodes=nodes)
+
+
+def _flattened(model: TfliteModel) -> set[int]:
+    """Return the images of one pixel that only become vectors, by the index of their tensor."""
+    readers: dict[int, list[TfliteOperator]] = {}
+    for operator in model.operators:
+        for index in operator.inputs:
+            readers.setdefault(index, []).append(operator)
+    flattened = set[int]()
+    for operator in reversed(model.operators):
+        for index in operator.outputs:
+            pixel = index >= 0 and model.tensors[index].fixed_shape[:-1] == (1, 1, 1)
+            if (
+                pixel
+                and readers.get(index)
+                and all(
+                    reader.builtin in _FLATTEN or flattened.issuperset(reader.outputs)
+                    for reader in readers[index]
+                )
+            ):
+                flattened.add(index)
+    return flattened
 
 
 def _require_known(model: TfliteModel) -> None:

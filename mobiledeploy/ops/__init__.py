@@ -12,6 +12,7 @@ What modules share when they compute:
 * `grid`, `ranges`: from a real interval to int8.
 * `weights`: float kernels and biases to int8 and int32.
 * `without_weights`: defaults for operators without weights.
+* `each_code`: operators that compute each output code from one code.
 * `activation`, `padding`: fused activations, and padding around an image.
 * `products`: exact sums of products, and how they are rounded.
 * `expf`: the exponential function of the C library.

@@ -7,7 +7,7 @@ nothing stands for what is unknown.
 from typing import Any, Final
 
 from mobiledeploy.base.errors import ConversionError, RequestError
-from mobiledeploy.ops import add, conv, dense, hard_swish, mean, mul, softmax
+from mobiledeploy.ops import add, conv, dense, hard_swish, logistic, mean, mul, softmax
 from mobiledeploy.ops.architecture import Layer
 from mobiledeploy.ops.file_form import FileForm
 from mobiledeploy.ops.onnx_reading import ReadOnnx
@@ -19,6 +19,7 @@ OPERATORS: Final[tuple[Operator[Any], ...]] = (
     add,
     mul,
     hard_swish,
+    logistic,
     mean,
     softmax,
 )

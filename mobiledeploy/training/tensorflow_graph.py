@@ -114,9 +114,15 @@ def _hard_swish(layer: Layer, sources: Sequence[TfTensor], apply: Apply) -> TfTe
     return sources[0] * tensorflow_setup.tensorflow().nn.relu6(sources[0] + 3.0) / 6.0
 
 
-def _mean(layer: Layer, sources: Sequence[TfTensor], apply: Apply) -> TfTensor:
+def _logistic(layer: Layer, sources: Sequence[TfTensor], apply: Apply) -> TfTensor:
     del layer, apply
-    return tensorflow_setup.tensorflow().reduce_mean(sources[0], (1, 2))
+    return tensorflow_setup.tensorflow().sigmoid(sources[0])
+
+
+def _mean(layer: Layer, sources: Sequence[TfTensor], apply: Apply) -> TfTensor:
+    del apply
+    kept = bool(layer.parameters.get("keep_dims"))
+    return tensorflow_setup.tensorflow().reduce_mean(sources[0], (1, 2), keepdims=kept)
 
 
 def _softmax(layer: Layer, sources: Sequence[TfTensor], apply: Apply) -> TfTensor:
@@ -131,6 +137,7 @@ TENSORFLOW_OPERATORS: Final[Mapping[str, TensorFlowOperator]] = {
     "add": _add,
     "mul": _mul,
     "hard_swish": _hard_swish,
+    "logistic": _logistic,
     "mean": _mean,
     "softmax": _softmax,
 }
