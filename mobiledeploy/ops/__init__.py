@@ -14,6 +14,7 @@ What modules share when they compute:
 * `without_weights`: defaults for operators without weights.
 * `each_code`: operators that compute each output code from one code.
 * `activation`, `padding`: fused activations, and padding around an image.
+* `fixed_point`: TFLite's multiplication by a number, rounded twice.
 * `products`: exact sums of products, and how they are rounded.
 * `expf`: the exponential function of the C library.
 * `certificate`: the proof that runtimes compute a layer alike.

@@ -7,7 +7,21 @@ nothing stands for what is unknown.
 from typing import Any, Final
 
 from mobiledeploy.base.errors import ConversionError, RequestError
-from mobiledeploy.ops import add, conv, dense, hard_swish, logistic, mean, mul, softmax
+from mobiledeploy.ops import (
+    add,
+    conv,
+    dense,
+    elu,
+    exp,
+    gelu,
+    hard_swish,
+    leaky_relu,
+    logistic,
+    mean,
+    mul,
+    softmax,
+    tanh,
+)
 from mobiledeploy.ops.architecture import Layer
 from mobiledeploy.ops.file_form import FileForm
 from mobiledeploy.ops.onnx_reading import ReadOnnx
@@ -20,6 +34,11 @@ OPERATORS: Final[tuple[Operator[Any], ...]] = (
     mul,
     hard_swish,
     logistic,
+    tanh,
+    leaky_relu,
+    gelu,
+    elu,
+    exp,
     mean,
     softmax,
 )

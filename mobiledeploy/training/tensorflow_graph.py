@@ -119,6 +119,32 @@ def _logistic(layer: Layer, sources: Sequence[TfTensor], apply: Apply) -> TfTens
     return tensorflow_setup.tensorflow().sigmoid(sources[0])
 
 
+def _tanh(layer: Layer, sources: Sequence[TfTensor], apply: Apply) -> TfTensor:
+    del layer, apply
+    return tensorflow_setup.tensorflow().tanh(sources[0])
+
+
+def _leaky_relu(layer: Layer, sources: Sequence[TfTensor], apply: Apply) -> TfTensor:
+    del apply
+    return tensorflow_setup.tensorflow().nn.leaky_relu(sources[0], layer.parameters["alpha"])
+
+
+def _gelu(layer: Layer, sources: Sequence[TfTensor], apply: Apply) -> TfTensor:
+    del apply
+    approximate = layer.parameters["approximate"]
+    return tensorflow_setup.tensorflow().nn.gelu(sources[0], approximate=approximate)
+
+
+def _elu(layer: Layer, sources: Sequence[TfTensor], apply: Apply) -> TfTensor:
+    del layer, apply
+    return tensorflow_setup.tensorflow().nn.elu(sources[0])
+
+
+def _exp(layer: Layer, sources: Sequence[TfTensor], apply: Apply) -> TfTensor:
+    del layer, apply
+    return tensorflow_setup.tensorflow().exp(sources[0])
+
+
 def _mean(layer: Layer, sources: Sequence[TfTensor], apply: Apply) -> TfTensor:
     del apply
     kept = bool(layer.parameters.get("keep_dims"))
@@ -138,6 +164,11 @@ TENSORFLOW_OPERATORS: Final[Mapping[str, TensorFlowOperator]] = {
     "mul": _mul,
     "hard_swish": _hard_swish,
     "logistic": _logistic,
+    "tanh": _tanh,
+    "leaky_relu": _leaky_relu,
+    "gelu": _gelu,
+    "elu": _elu,
+    "exp": _exp,
     "mean": _mean,
     "softmax": _softmax,
 }
