@@ -31,3 +31,51 @@ def swish_and_gate(gate: str = "logistic") -> Architecture:
             layer("logits", "dense", "pool", outs=5),
         ),
     )
+
+
+def separate_activations() -> Architecture:
+    """Activations that no layer can take over, as in Xception and NASNet."""
+    return Architecture(
+        name="separate activations",
+        input_shape=(12, 10, 3),
+        layers=(
+            layer("stem", "conv", INPUT, ins=3, kernel=(3, 3), strides=(2, 2)),
+            layer("relu", "clamp", "stem", activation="relu"),
+            layer("branch", "depthwise", "relu", kernel=(3, 3)),
+            layer("sum", "add", "branch", "stem"),
+            layer("relu6", "clamp", "sum", activation="relu6"),
+            layer("scaled", "mul", "relu6", "sum"),
+            layer("of a product", "clamp", "scaled", activation="relu"),
+            layer("last", "add", "of a product", "scaled"),
+            layer("before the mean", "clamp", "last", activation="relu"),
+            layer("pool", "mean", "before the mean"),
+            layer("logits", "dense", "pool", outs=5),
+        ),
+    )
+
+
+def functions_of_one_code() -> Architecture:
+    """Every function of one code, one after the other, each also read by a sum."""
+    return Architecture(
+        name="functions of one code",
+        input_shape=(12, 10, 3),
+        layers=(
+            layer("stem", "conv", INPUT, ins=3, kernel=(3, 3), strides=(2, 2)),
+            layer("tanh", "tanh", "stem"),
+            layer("first", "conv", "tanh"),
+            layer("leaky", "leaky_relu", "first", parameters={"alpha": 0.1}),
+            layer("second", "conv", "leaky"),
+            layer("gelu", "gelu", "second", parameters={"approximate": False}),
+            layer("first sum", "add", "gelu", "leaky"),
+            layer("elu", "elu", "first sum"),
+            layer("third", "conv", "elu"),
+            layer("curve", "gelu", "third", parameters={"approximate": True}),
+            layer("fourth", "conv", "curve"),
+            layer("exp", "exp", "fourth"),
+            layer("fifth", "conv", "exp"),
+            layer("flat", "leaky_relu", "fifth", parameters={"alpha": 0.01}),
+            layer("second sum", "add", "flat", "tanh"),
+            layer("pool", "mean", "second sum"),
+            layer("logits", "dense", "pool", outs=5),
+        ),
+    )

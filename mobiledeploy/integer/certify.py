@@ -30,6 +30,10 @@ MOST_STEPS: Final = 48
 """Most steps, of 0.006 % each and 0.3 % in all, by which a range is widened. One or two are
 enough, except for a sum whose range is much narrower than its operands'."""
 
+MOST_ROUNDS: Final = 64
+"""Most times that ranges are widened together. Two rounds are enough unless tensors on one grid
+have several sums among them."""
+
 
 def certify(graph: IntegerGraph) -> dict[str, Certificate]:
     """Return a certificate for every operator that is `Certified`, by the name of its output.
@@ -64,8 +68,17 @@ def exact_ranges(network: Network, ranges: Ranges) -> Ranges:
     """
     fixed = fixed_ranges(network.architecture)
     wide = _ranges_kernels_take(network, {**ranges, **fixed}, fixed)
-    exact = _certifiable_ranges(network.architecture, wide)
-    return {name: interval for name, interval in exact.items() if name not in fixed}
+    for _ in range(MOST_ROUNDS):
+        exact = _certifiable_ranges(network.architecture, wide)
+        # A sum that is joined with other tensors is on one grid with them, which it moves.
+        wide = _ranges_kernels_take(network, exact, fixed)
+        if wide == exact:
+            return {name: interval for name, interval in exact.items() if name not in fixed}
+    raise ConversionError(
+        f"`{network.architecture.name}`: no ranges with which all layers can be certified, after "
+        f"{MOST_ROUNDS} rounds",
+        hint="calibrate with other images, which moves the scales",
+    )
 
 
 def fixed_ranges(architecture: Architecture) -> Ranges:

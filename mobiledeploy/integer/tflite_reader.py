@@ -138,7 +138,8 @@ def _node(operator: TfliteOperator, scope: Scope) -> Node | None:
         return None
     if operator.builtin in CONVERTERS:
         raise refusal(operator, "expected it at the input or output only")
-    return table.of_tflite(operator.builtin).read_tflite(operator, scope)
+    module = table.special_case(operator) or table.of_tflite(operator.builtin)
+    return module.read_tflite(operator, scope)
 
 
 def _reshape(operator: TfliteOperator, scope: Scope) -> None:

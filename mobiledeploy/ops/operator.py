@@ -443,6 +443,22 @@ class MovesCodes(Protocol):
     MOVES: str
 
 
+@runtime_checkable
+class SpecialCase(Protocol):
+    """A module whose operator also stands in files as a case of another one's.
+
+    Attributes:
+        SPECIAL_IN_TFLITE: Names in `BuiltinOperator` under which it stands in some `.tflite`.
+        SPECIAL_IN_ONNX: Names of ONNX operators, likewise.
+    """
+
+    SPECIAL_IN_TFLITE: frozenset[str]
+    SPECIAL_IN_ONNX: frozenset[str]
+
+    def is_in_tflite(self, operator: TfliteOperator) -> bool:
+        """Whether an operator of such a name is this one."""
+
+
 def has_weights(operator: Operator[Any]) -> bool:
     """Whether an operator's nodes have a kernel and a bias."""
     return any(field.name == "weights" for field in dataclasses.fields(operator.NODE))

@@ -4,11 +4,14 @@
 nothing stands for what is unknown.
 """
 
+import itertools
 from typing import Any, Final
 
 from mobiledeploy.base.errors import ConversionError, RequestError
+from mobiledeploy.formats.tflite import TfliteOperator
 from mobiledeploy.ops import (
     add,
+    clamp,
     conv,
     dense,
     elu,
@@ -25,13 +28,14 @@ from mobiledeploy.ops import (
 from mobiledeploy.ops.architecture import Layer
 from mobiledeploy.ops.file_form import FileForm
 from mobiledeploy.ops.onnx_reading import ReadOnnx
-from mobiledeploy.ops.operator import Node, Operator
+from mobiledeploy.ops.operator import Certified, Node, Operator, SpecialCase
 
 OPERATORS: Final[tuple[Operator[Any], ...]] = (
     conv,
     dense,
     add,
     mul,
+    clamp,
     hard_swish,
     logistic,
     tanh,
@@ -46,7 +50,6 @@ OPERATORS: Final[tuple[Operator[Any], ...]] = (
 ONLY_IN_FILES: Final = frozenset(
     {
         "average_pool",
-        "clamp",
         "dequantize",
         "max_pool",
         "pad",
@@ -122,6 +125,19 @@ def of_tflite(name: str) -> Operator[Any]:
     return _BY_TFLITE[name]
 
 
+def special_case(operator: TfliteOperator) -> Operator[Any] | None:
+    """Return the operator that is a case of the one whose name it has in a `.tflite`, if any."""
+    for module in OPERATORS:
+        special: object = module
+        if (
+            isinstance(special, SpecialCase)
+            and operator.builtin in special.SPECIAL_IN_TFLITE
+            and special.is_in_tflite(operator)
+        ):
+            return module
+    return None
+
+
 def of_file(name: str) -> Operator[Any] | None:
     """Return the operator that anybody's file has under a name, or None if it is none of these.
 
@@ -142,12 +158,30 @@ def form_of(name: str) -> FileForm:
 
 def tflite_names() -> tuple[str, ...]:
     """Return the names of all operators in `BuiltinOperator`, in alphabetical order."""
-    return tuple(sorted(_BY_TFLITE))
+    every: tuple[object, ...] = OPERATORS
+    special = (each.SPECIAL_IN_TFLITE for each in every if isinstance(each, SpecialCase))
+    return tuple(sorted({*_BY_TFLITE, *itertools.chain(*special)}))
 
 
 def reader_of_tflite(name: str) -> Operator[Any] | None:
     """Return the operator that may stand in a `.tflite` under a name; None if none does."""
     return _BY_TFLITE.get(name)
+
+
+def is_computed(operator: Certified, name: str) -> bool:
+    """Whether the cases of a `Certified` operator are what runtimes compute of a form.
+
+    Args:
+        operator: Its module.
+        name: Of the form in a file.
+    """
+    special: object = operator
+    if isinstance(special, SpecialCase) and name in (
+        special.SPECIAL_IN_TFLITE | special.SPECIAL_IN_ONNX
+    ):
+        return True
+    known: object = of_file(name)
+    return known is operator and form_of(name).computed
 
 
 def onnx_readers() -> dict[str, ReadOnnx]:

@@ -9,7 +9,7 @@ import numpy as np
 from mobiledeploy.ops.padding import output_size, same_pads
 from mobiledeploy.ops.stored import StoredLayer, StoredTensor, same_shape, with_fault
 from mobiledeploy.ops.tensors import Shape
-from mobiledeploy.ops.tflite_reading import UINT8_OFFSET, LayerSource, clamped
+from mobiledeploy.ops.tflite_reading import UINT8_OFFSET, LayerSource
 
 
 def _pool(source: LayerSource) -> StoredLayer:
@@ -52,12 +52,6 @@ def _is_zero(value: np.generic, tensor: StoredTensor) -> bool:
     return int(value) - UINT8_OFFSET * isinstance(value, np.uint8) == tensor.zero_point
 
 
-def _relu(source: LayerSource) -> StoredLayer:
-    """Return a separate activation operator as a clamp."""
-    layer = dataclasses.replace(source.layer, kind="clamp")
-    return clamped(layer, "relu" if source.operator.builtin == "RELU" else "relu6")
-
-
 def _conversion(source: LayerSource) -> StoredLayer:
     """Return a QUANTIZE or DEQUANTIZE."""
     return dataclasses.replace(source.layer, kind=source.operator.builtin.lower())
@@ -70,8 +64,6 @@ OTHERS: Final[Mapping[str, Callable[[LayerSource], StoredLayer]]] = {
     "PAD": _pad,
     "PADV2": _pad,
     "QUANTIZE": _conversion,
-    "RELU": _relu,
-    "RELU6": _relu,
 }
 """Readers by the name in the schema's `BuiltinOperator`."""
 
@@ -86,7 +78,7 @@ def given_shape(layer: StoredLayer, shapes: Sequence[Shape]) -> Shape | None:
         case "pad" if len(before) == 3:
             top, bottom, left, right = layer.pads
             return before[0] + top + bottom, before[1] + left + right, before[2]
-        case "clamp" | "quantize" | "dequantize":
+        case "quantize" | "dequantize":
             return same_shape(layer, shapes)
         case _:
             return None

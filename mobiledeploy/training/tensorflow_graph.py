@@ -114,6 +114,11 @@ def _hard_swish(layer: Layer, sources: Sequence[TfTensor], apply: Apply) -> TfTe
     return sources[0] * tensorflow_setup.tensorflow().nn.relu6(sources[0] + 3.0) / 6.0
 
 
+def _clamp(layer: Layer, sources: Sequence[TfTensor], apply: Apply) -> TfTensor:
+    del apply
+    return activate(layer, sources[0])
+
+
 def _logistic(layer: Layer, sources: Sequence[TfTensor], apply: Apply) -> TfTensor:
     del layer, apply
     return tensorflow_setup.tensorflow().sigmoid(sources[0])
@@ -163,6 +168,7 @@ TENSORFLOW_OPERATORS: Final[Mapping[str, TensorFlowOperator]] = {
     "add": _add,
     "mul": _mul,
     "hard_swish": _hard_swish,
+    "clamp": _clamp,
     "logistic": _logistic,
     "tanh": _tanh,
     "leaky_relu": _leaky_relu,

@@ -231,8 +231,7 @@ def _all_cases(
 
 def _is_known(layer: StoredLayer, operator: Certified) -> bool:
     """Whether the operator's cases are what runtimes compute for a layer."""
-    known: object = table.of_file(layer.op)
-    if known is operator and table.form_of(layer.op).computed:
+    if table.is_computed(operator, layer.op):
         return True
     return layer.table is not None and operator.ONE_CODE
 
