@@ -113,10 +113,7 @@ def verify(
     """
     import os
 
-    from mobiledeploy.base import codec
-    from mobiledeploy.cli import _verify_golden, _verify_summary, _verify_tables
-    from mobiledeploy.report import make_report
-    from mobiledeploy.verify.outputs.int8_files import Options
+    from mobiledeploy.cli import _verify_golden
 
     _refuse_unused(context, device=device, arm64=arm64, no_vnni=no_vnni)
     if device:
@@ -142,6 +139,13 @@ def verify(
         return
     if out is not None:
         _check_out(out, data)
+    from mobiledeploy.base import fork_server
+
+    fork_server.prepare()  # it loads its libraries while this process loads others
+    from mobiledeploy.base import codec
+    from mobiledeploy.cli import _verify_summary, _verify_tables
+    from mobiledeploy.verify.outputs.int8_files import Options
+
     paths, with_page = files or [Path("build")], out is not None
     options = Options(
         level=level.value, threads=threads or os.cpu_count() or 1, keep=with_page, layers=with_page
@@ -159,6 +163,8 @@ def verify(
         if verbose:
             _output.emit("\n" + _verify_tables.text(report))
     if out is not None and document is not None:
+        from mobiledeploy.report import make_report
+
         make_report.write(out, document)
     _require(report, build=len(paths) == 1)
 

@@ -9,11 +9,8 @@ report CPU time, or the process only waits, a longer limit of wall-clock time ap
 """
 
 import dataclasses
-import json
 import os
 import signal
-import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -23,8 +20,9 @@ from typing import IO, Any, Final, Self
 
 import numpy as np
 
+from mobiledeploy.base import fork_server
 from mobiledeploy.base.errors import CorruptFileError, Death, MobileDeployError, RuntimeDiedError
-from mobiledeploy.runtimes import Array, FileLayer, Runtime, TensorInfo
+from mobiledeploy.runtimes import Array, FileLayer, Runtime, TensorInfo, child_worker
 from mobiledeploy.runtimes.batches import check
 from mobiledeploy.runtimes.child_worker import BrokenMessageError, receive, send
 
@@ -36,15 +34,9 @@ for a large network."""
 MOST_SECONDS: Final = 300.0
 """Most CPU seconds for any request, however many images it has: then a file counts as hanging."""
 
-_BOOT: Final = (
-    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
-    "from mobiledeploy.runtimes.child_worker import answer_requests; answer_requests(sys.argv[2])"
-)
 _ERRORS: Final = {error.exit_status: error for error in MobileDeployError.__subclasses__()}
 CLOCK_FACTOR: Final = 6
 """Wall-clock limit as a multiple of the CPU limit: other processes may use the CPUs."""
-PIPE_BYTES: Final = 1 << 20
-"""Capacity of a pipe, if the system can set it: a batch at once instead of pieces of 64 kB."""
 _LONGEST_PAUSE: Final = 1.0
 
 
@@ -332,14 +324,11 @@ class ChildProcess:
         self.ended: tuple[Death, str] | None = None
         self._runtime, self._lock, self._closed = runtime, threading.Lock(), False
         self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - as long as the process
-        # One thread: a pool of them would reserve more address space than the child may have.
-        self._process = subprocess.Popen(
-            [sys.executable, "-c", _BOOT, json.dumps(sys.path), runtime.module],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._errors,
-            pipesize=PIPE_BYTES,
-            env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
+        self._process = fork_server.start(
+            child_worker.__name__,
+            child_worker.answer_requests.__name__,
+            runtime.module,
+            errors=self._errors,
         )
 
     def ask(
@@ -456,7 +445,7 @@ class TimeLimit:
         ended: Whether it was killed.
     """
 
-    def __init__(self, process: "subprocess.Popen[Any]", seconds: float) -> None:
+    def __init__(self, process: fork_server.Process, seconds: float) -> None:
         """Set the limit.
 
         Args:

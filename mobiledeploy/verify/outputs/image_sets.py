@@ -331,7 +331,7 @@ def _kept(blocks: Iterator[Pixels]) -> Pixels | None:
 def evenly(everything: int, samples: int | None) -> Indices:
     """Return `samples` row numbers below `everything`, spread evenly; all if there are no more."""
     rows = np.linspace(0, everything - 1, min(samples or everything, everything))
-    return np.unique(rows.astype(np.int64))
+    return rows.astype(np.int64)
 
 
 def with_photos(
