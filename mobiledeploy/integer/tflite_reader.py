@@ -138,7 +138,8 @@ def _node(operator: TfliteOperator, scope: Scope) -> Node | None:
         return None
     if operator.builtin in CONVERTERS:
         raise refusal(operator, "expected it at the input or output only")
-    module = table.special_case(operator) or table.of_tflite(operator.builtin)
+    module = table.special_case(operator, scope.tensors)
+    module = module or table.of_tflite(operator.builtin)
     return module.read_tflite(operator, scope)
 
 

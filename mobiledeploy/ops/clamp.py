@@ -19,7 +19,7 @@ import numpy as np
 
 from mobiledeploy.base.errors import ConversionError
 from mobiledeploy.formats.onnx.writer import OnnxWriter
-from mobiledeploy.formats.tflite import TfliteOperator
+from mobiledeploy.formats.tflite import TfliteOperator, TfliteTensor
 from mobiledeploy.formats.tflite.writer import TfliteWriter
 from mobiledeploy.ops import each_code, onnx, stored, tflite, without_weights
 from mobiledeploy.ops.activation import clamp
@@ -232,8 +232,9 @@ def write_tflite(
     )
 
 
-def is_in_tflite(operator: TfliteOperator) -> bool:
+def is_in_tflite(operator: TfliteOperator, tensors: Sequence[TfliteTensor]) -> bool:
     """Whether a pool is one of single pixels with an activation; see `operator.SpecialCase`."""
+    del tensors
     sizes = (operator.option(name) for name in _ONE)
     return operator.activation in _OPERATORS and set(sizes) == {1}
 

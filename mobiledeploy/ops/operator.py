@@ -21,7 +21,7 @@ import numpy as np
 
 from mobiledeploy.formats.model import Format
 from mobiledeploy.formats.onnx.writer import OnnxWriter
-from mobiledeploy.formats.tflite import TfliteOperator
+from mobiledeploy.formats.tflite import TfliteOperator, TfliteTensor
 from mobiledeploy.formats.tflite.writer import TfliteWriter
 from mobiledeploy.ops.architecture import Layer
 from mobiledeploy.ops.certificate import Certificate
@@ -455,8 +455,13 @@ class SpecialCase(Protocol):
     SPECIAL_IN_TFLITE: frozenset[str]
     SPECIAL_IN_ONNX: frozenset[str]
 
-    def is_in_tflite(self, operator: TfliteOperator) -> bool:
-        """Whether an operator of such a name is this one."""
+    def is_in_tflite(self, operator: TfliteOperator, tensors: Sequence[TfliteTensor]) -> bool:
+        """Whether an operator of such a name is this one.
+
+        Args:
+            operator: In the file.
+            tensors: Of the file.
+        """
 
 
 def has_weights(operator: Operator[Any]) -> bool:

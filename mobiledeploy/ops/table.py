@@ -5,10 +5,11 @@ nothing stands for what is unknown.
 """
 
 import itertools
+from collections.abc import Sequence
 from typing import Any, Final
 
 from mobiledeploy.base.errors import ConversionError, RequestError
-from mobiledeploy.formats.tflite import TfliteOperator
+from mobiledeploy.formats.tflite import TfliteOperator, TfliteTensor
 from mobiledeploy.ops import (
     add,
     clamp,
@@ -17,6 +18,7 @@ from mobiledeploy.ops import (
     elu,
     exp,
     gelu,
+    hard_sigmoid,
     hard_swish,
     leaky_relu,
     logistic,
@@ -37,6 +39,7 @@ OPERATORS: Final[tuple[Operator[Any], ...]] = (
     mul,
     clamp,
     hard_swish,
+    hard_sigmoid,
     logistic,
     tanh,
     leaky_relu,
@@ -125,14 +128,21 @@ def of_tflite(name: str) -> Operator[Any]:
     return _BY_TFLITE[name]
 
 
-def special_case(operator: TfliteOperator) -> Operator[Any] | None:
-    """Return the operator that is a case of the one whose name it has in a `.tflite`, if any."""
+def special_case(
+    operator: TfliteOperator, tensors: Sequence[TfliteTensor]
+) -> Operator[Any] | None:
+    """Return the operator that is a case of the one whose name it has in a `.tflite`, if any.
+
+    Args:
+        operator: In the file.
+        tensors: Of the file.
+    """
     for module in OPERATORS:
         special: object = module
         if (
             isinstance(special, SpecialCase)
             and operator.builtin in special.SPECIAL_IN_TFLITE
-            and special.is_in_tflite(operator)
+            and special.is_in_tflite(operator, tensors)
         ):
             return module
     return None

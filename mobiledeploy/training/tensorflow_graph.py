@@ -119,6 +119,11 @@ def _clamp(layer: Layer, sources: Sequence[TfTensor], apply: Apply) -> TfTensor:
     return activate(layer, sources[0])
 
 
+def _hard_sigmoid(layer: Layer, sources: Sequence[TfTensor], apply: Apply) -> TfTensor:
+    del layer, apply
+    return tensorflow_setup.tensorflow().nn.relu6(sources[0] + 3.0) / 6.0
+
+
 def _logistic(layer: Layer, sources: Sequence[TfTensor], apply: Apply) -> TfTensor:
     del layer, apply
     return tensorflow_setup.tensorflow().sigmoid(sources[0])
@@ -169,6 +174,7 @@ TENSORFLOW_OPERATORS: Final[Mapping[str, TensorFlowOperator]] = {
     "mul": _mul,
     "hard_swish": _hard_swish,
     "clamp": _clamp,
+    "hard_sigmoid": _hard_sigmoid,
     "logistic": _logistic,
     "tanh": _tanh,
     "leaky_relu": _leaky_relu,
