@@ -79,3 +79,17 @@ def functions_of_one_code() -> Architecture:
             layer("logits", "dense", "pool", outs=5),
         ),
     )
+
+
+def labels(classes: int) -> Architecture:
+    """A score of its own for each class, from a sigmoid: several labels, or one."""
+    return Architecture(
+        name=f"{classes} labels",
+        input_shape=(12, 10, 3),
+        layers=(
+            layer("stem", "conv", INPUT, ins=3, kernel=(3, 3), strides=(2, 2), activation="relu6"),
+            layer("pool", "mean", "stem"),
+            layer("logits", "dense", "pool", outs=classes),
+            layer("scores", "logistic", "logits", ins=classes, outs=classes),
+        ),
+    )

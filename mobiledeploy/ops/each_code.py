@@ -19,13 +19,19 @@ from mobiledeploy.base.errors import RequestError
 from mobiledeploy.formats.onnx import OnnxOperator
 from mobiledeploy.formats.onnx.writer import OnnxWriter
 from mobiledeploy.ops import onnx, without_weights
-from mobiledeploy.ops.architecture import Layer
+from mobiledeploy.ops.architecture import INPUT, Layer
 from mobiledeploy.ops.certificate import REACH, Certificate, all_codes, neighbours, required
+from mobiledeploy.ops.grid import activation_grid
 from mobiledeploy.ops.onnx import OnnxInput
 from mobiledeploy.ops.onnx_reading import OnnxActivation, OnnxReader, ReadOnnx
 from mobiledeploy.ops.operator import Cases
+from mobiledeploy.ops.ranges import Ranges
 from mobiledeploy.ops.stored import StoredLayer
 from mobiledeploy.ops.tensors import QMAX, QMIN, Codes, Float32, Int8, QTensor, Shape, expect
+
+STEP: Final = 2.0**-14
+MOST_STEPS: Final = 16
+"""Most steps, of 0.006 % each, by which a range is widened to do without a table."""
 
 Function: TypeAlias = Callable[[Float32], Float32]
 """Of real values, in float32 as a kernel computes it."""
@@ -221,6 +227,30 @@ def certify(
         if not differing:
             return _certificate(node, scale, before, table=False)
     return _certificate(node, source.scale, before, table=True)
+
+
+def ranges_without_table(
+    layer: Layer, ranges: Ranges, certify: Callable[[QTensor], Certificate]
+) -> Ranges:
+    """Return a range of the input, slightly widened, with which no table is needed.
+
+    Args:
+        layer: A layer whose output's grid is fixed, so that its input's decides.
+        ranges: Of all tensors.
+        certify: Returns the certificate of an input.
+    """
+    (source,) = layer.inputs
+    low, high = ranges[source]
+    if source == INPUT:
+        return {}
+    for steps in range(MOST_STEPS):
+        wider = low * (1 + steps * STEP), high * (1 + steps * STEP)
+        grid = activation_grid(source, *wider)
+        scale, zero_point = np.float32(grid.scale), grid.zero_point
+        tensor = QTensor(name=source, shape=(1,), scale=scale, zero_point=zero_point)
+        if not certify(tensor).table:
+            return {source: wider}
+    return {}
 
 
 def certify_table(node: EachCode, source: QTensor, elsewhere: Sequence[Codes]) -> Certificate:

@@ -444,6 +444,17 @@ class MovesCodes(Protocol):
 
 
 @runtime_checkable
+class GivesScores(Protocol):
+    """A module whose operator makes scores of the logits where it is a network's last.
+
+    Attributes:
+        SCORES: What it is called, for people.
+    """
+
+    SCORES: str
+
+
+@runtime_checkable
 class SpecialCase(Protocol):
     """A module whose operator also stands in files as a case of another one's.
 

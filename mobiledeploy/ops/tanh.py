@@ -25,7 +25,7 @@ from mobiledeploy.ops.file_form import FileForm
 from mobiledeploy.ops.grid import Grid
 from mobiledeploy.ops.onnx import OnnxInput
 from mobiledeploy.ops.operator import Cases, Example, Kernel, Trials, layer_of
-from mobiledeploy.ops.ranges import Interval
+from mobiledeploy.ops.ranges import Interval, Ranges
 from mobiledeploy.ops.stored import StoredLayer
 from mobiledeploy.ops.tensors import Codes, Float32, Int8, QTensor, expect
 from mobiledeploy.ops.tflite import Scope, TfliteInput, Version
@@ -82,7 +82,6 @@ class Tanh(EachCode):
 NODE: type[Tanh] = Tanh
 kernel_shape = without_weights.kernel_shape
 work = without_weights.work
-operand_ranges = without_weights.operand_ranges
 output_range = without_weights.output_range
 scale_ratios = without_weights.scale_ratios
 output_shape = each_code.output_shape
@@ -91,6 +90,13 @@ cases_of = each_code.cases_of
 trials = each_code.trials
 ort_limits = each_code.no_limits
 given_shape = stored.same_shape
+
+
+def operand_ranges(layer: Layer, ranges: Ranges) -> Ranges:
+    """Return a range of the input with which ONNX Runtime's kernel rounds as LiteRT does."""
+    out = QTensor(name=layer.name, shape=(1,), scale=SCALE, zero_point=ZERO_POINT)
+    node = Tanh(input=layer.inputs[0], output=out)
+    return each_code.ranges_without_table(layer, ranges, lambda source: certify(node, [source]))
 
 
 def quantise(

@@ -10,7 +10,7 @@ from mobiledeploy.formats.model_file import ModelFile
 from mobiledeploy.runtimes import cpu
 from mobiledeploy.spec.config import Preprocessing
 from mobiledeploy.verify.outputs import accuracy, why_runtimes_differ
-from mobiledeploy.verify.outputs.answers import OutputGrid
+from mobiledeploy.verify.outputs.answers import FileOutputs, OutputGrid
 from mobiledeploy.verify.outputs.image_sets import ImageSet
 from mobiledeploy.verify.outputs.opened_file import OpenFile
 from mobiledeploy.verify.outputs.parity import Answers
@@ -258,9 +258,13 @@ def facts_of(opened: OpenFile, runner: Runner) -> FileFacts:
         size=opened.file.size,
         sha256=opened.file.sha256,
         input=f"{runner.session.input.dtype} {layout} {shape}, {_input_grid(opened, runner)}",
-        output=f"{_grid(opened.ends.logits)}{', then softmax' if opened.ends.softmax else ''}",
+        output=f"{_grid(opened.ends.logits)}{_then(opened.ends)}",
         fed=runner.feed.words,
     )
+
+
+def _then(ends: FileOutputs) -> str:
+    return f", then {ends.called}" if ends.softmax else ""
 
 
 def facts_of_floats(

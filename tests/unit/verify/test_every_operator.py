@@ -33,7 +33,7 @@ EXAMPLES = [
 def pair(example: Example) -> tuple[Reading, Reading]:
     """The example in a graph, as a `.tflite` and as an `.onnx`."""
     graph = graphs.around(example.node, example.inputs)
-    head: Head = "softmax" if example.node.output.name == "scores" else "logits"
+    head: Head = "softmax" if graph.logits != graph.output else "logits"
     return (
         reading.read_tflite(parse(tflite.write(graph, head=head))),
         reading.read_onnx(parse_onnx(onnx.write(graph, certify(graph), head=head))),
