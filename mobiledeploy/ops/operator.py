@@ -403,6 +403,38 @@ class Certified(Protocol):
 
 
 @runtime_checkable
+class GivesScores(Protocol):
+    """A module whose operator makes scores of the logits where it is a network's last.
+
+    Attributes:
+        SCORES: What it is called, for people.
+    """
+
+    SCORES: str
+
+
+@runtime_checkable
+class SpecialCase(Protocol):
+    """A module whose operator also stands in files as a case of another one's.
+
+    Attributes:
+        SPECIAL_IN_TFLITE: Names in `BuiltinOperator` under which it stands in some `.tflite`.
+        SPECIAL_IN_ONNX: Names of ONNX operators, likewise.
+    """
+
+    SPECIAL_IN_TFLITE: frozenset[str]
+    SPECIAL_IN_ONNX: frozenset[str]
+
+    def is_in_tflite(self, operator: TfliteOperator, tensors: Sequence[TfliteTensor]) -> bool:
+        """Whether an operator of such a name is this one.
+
+        Args:
+            operator: In the file.
+            tensors: Of the file.
+        """
+
+
+@runtime_checkable
 class Sampled(Protocol):
     """A module whose operator depends on too many codes at once to try all, so that it is sampled.
 
@@ -441,38 +473,6 @@ class MovesCodes(Protocol):
     """
 
     MOVES: str
-
-
-@runtime_checkable
-class GivesScores(Protocol):
-    """A module whose operator makes scores of the logits where it is a network's last.
-
-    Attributes:
-        SCORES: What it is called, for people.
-    """
-
-    SCORES: str
-
-
-@runtime_checkable
-class SpecialCase(Protocol):
-    """A module whose operator also stands in files as a case of another one's.
-
-    Attributes:
-        SPECIAL_IN_TFLITE: Names in `BuiltinOperator` under which it stands in some `.tflite`.
-        SPECIAL_IN_ONNX: Names of ONNX operators, likewise.
-    """
-
-    SPECIAL_IN_TFLITE: frozenset[str]
-    SPECIAL_IN_ONNX: frozenset[str]
-
-    def is_in_tflite(self, operator: TfliteOperator, tensors: Sequence[TfliteTensor]) -> bool:
-        """Whether an operator of such a name is this one.
-
-        Args:
-            operator: In the file.
-            tensors: Of the file.
-        """
 
 
 def has_weights(operator: Operator[Any]) -> bool:
