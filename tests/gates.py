@@ -4,6 +4,8 @@ from typing import Any
 
 from mobiledeploy.ops.architecture import INPUT, Architecture, Layer
 
+SLOPES = (0.25, -0.1, 0.0, 0.3, 1.5, 0.01, 0.2, 0.7)
+
 
 def layer(name: str, op: str, *inputs: str, ins: int = 8, outs: int = 8, **more: Any) -> Layer:
     """A layer of eight channels unless said otherwise."""
@@ -73,7 +75,9 @@ def functions_of_one_code() -> Architecture:
             layer("fourth", "conv", "curve"),
             layer("exp", "exp", "fourth"),
             layer("fifth", "conv", "exp"),
-            layer("flat", "leaky_relu", "fifth", parameters={"alpha": 0.01}),
+            layer("slopes", "prelu", "fifth", parameters={"alpha": SLOPES}),
+            layer("sixth", "conv", "slopes"),
+            layer("flat", "leaky_relu", "sixth", parameters={"alpha": 0.01}),
             layer("second sum", "add", "flat", "tanh"),
             layer("pool", "mean", "second sum"),
             layer("logits", "dense", "pool", outs=5),

@@ -343,7 +343,8 @@ class Certified(Protocol):
             operator's name in the `.tflite`.
         CASE: What a case is, for people: `pair of codes`.
         CASES: Several of them.
-        ONE_CODE: Whether a case is one code, so that a table of all codes is the same operator.
+        ONE_CODE: Whether a case is one code, if of one channel, so that a table of all of them
+            is the same operator.
     """
 
     KERNELS: str

@@ -24,6 +24,7 @@ from mobiledeploy.ops import (
     logistic,
     mean,
     mul,
+    prelu,
     softmax,
     tanh,
 )
@@ -43,6 +44,7 @@ OPERATORS: Final[tuple[Operator[Any], ...]] = (
     logistic,
     tanh,
     leaky_relu,
+    prelu,
     gelu,
     elu,
     exp,

@@ -21,7 +21,15 @@ from mobiledeploy.ops.onnx_reading import (
 from mobiledeploy.ops.stored import INPUT, Fault, LayersSoFar, StoredTensor
 from mobiledeploy.reading.folding import finish
 from mobiledeploy.reading.model import Reading
-from mobiledeploy.reading.onnx_grids import cast, clip, dequantise, look_up, quantise, rescale
+from mobiledeploy.reading.onnx_grids import (
+    cast,
+    choose_table,
+    clip,
+    dequantise,
+    look_up,
+    quantise,
+    rescale,
+)
 from mobiledeploy.reading.onnx_moves import dropout, identity, reshape, transpose
 from mobiledeploy.reading.onnx_others import OTHERS
 
@@ -29,6 +37,7 @@ _COLOURS: Final = (1, 3, 4)
 """Numbers of channels that an image may have: their axis tells NCHW from NHWC."""
 
 _OWN: Final[Mapping[str, ReadOnnx]] = {
+    "Add": choose_table,
     "Cast": cast,
     "Clip": clip,
     "DequantizeLinear": dequantise,

@@ -139,6 +139,13 @@ def _leaky_relu(layer: Layer, sources: Sequence[TfTensor], apply: Apply) -> TfTe
     return tensorflow_setup.tensorflow().nn.leaky_relu(sources[0], layer.parameters["alpha"])
 
 
+def _prelu(layer: Layer, sources: Sequence[TfTensor], apply: Apply) -> TfTensor:
+    del apply
+    tf = tensorflow_setup.tensorflow()
+    slopes = tf.constant(layer.parameters["alpha"], tf.float32)
+    return tf.maximum(sources[0], 0.0) + slopes * tf.minimum(sources[0], 0.0)
+
+
 def _gelu(layer: Layer, sources: Sequence[TfTensor], apply: Apply) -> TfTensor:
     del apply
     approximate = layer.parameters["approximate"]
@@ -178,6 +185,7 @@ TENSORFLOW_OPERATORS: Final[Mapping[str, TensorFlowOperator]] = {
     "logistic": _logistic,
     "tanh": _tanh,
     "leaky_relu": _leaky_relu,
+    "prelu": _prelu,
     "gelu": _gelu,
     "elu": _elu,
     "exp": _exp,

@@ -21,7 +21,7 @@ from mobiledeploy.integer import oracle, tflite_reader
 from mobiledeploy.integer.certify import certify, exact_ranges
 from mobiledeploy.integer.graph import IntegerGraph, digest, head_of, with_head
 from mobiledeploy.integer.quantise import quantise
-from mobiledeploy.ops import clamp, elu, exp, gelu, hard_sigmoid, leaky_relu, logistic, tanh
+from mobiledeploy.ops import clamp, elu, exp, gelu, hard_sigmoid, leaky_relu, logistic, prelu, tanh
 from mobiledeploy.ops.architecture import INPUT, Architecture
 from mobiledeploy.ops.certificate import Certificate
 from mobiledeploy.ops.operator import Operator
@@ -42,6 +42,7 @@ OPTIONS: list[tuple[Operator[Any], dict[str, Any]]] = [
     (gelu, {"approximate": True}),
     (leaky_relu, {"alpha": 0.25}),
     (leaky_relu, {"alpha": -1.5}),
+    (prelu, {"alpha": (77,), "alpha_scale": 0.00390625, "alpha_zero_point": 0}),
     (clamp, {"activation": "relu"}),
     (clamp, {"activation": "relu6"}),
 ]
@@ -195,6 +196,7 @@ def test_ranges_for_which_xnnpack_does_not_take_a_leaky_relu_are_widened() -> No
         ("gelu", {}, "expects approximate"),
         ("leaky_relu", {"alpha": 0.0}, "expects an alpha that is not 0"),
         ("leaky_relu", {"alpha": float("nan")}, "expects an alpha that is not 0"),
+        ("prelu", {"alpha": (0.5, 0.25)}, "expects 8 finite numbers as alpha, received 2"),
         ("tanh", {"alpha": 1.0}, "expects no parameters, received alpha"),
         ("mean", {"keepdims": True}, "has the parameter keep_dims, received keepdims"),
     ],
@@ -276,6 +278,9 @@ def changed(graph: IntegerGraph, name: str, **options: Any) -> IntegerGraph:
     ("name", "options"),
     [
         ("leaky", {"alpha": 0.125}),
+        ("slopes", {"alpha": (21, -8, 0, 25, 100, 1, 17, 59)}),
+        ("slopes", {"alpha_scale": 0.02}),
+        ("slopes", {"alpha_zero_point": 1}),
         ("gelu", {"approximate": True}),
         ("curve", {"approximate": False}),
         ("relu", {"activation": "relu6"}),
