@@ -198,7 +198,8 @@ def test_a_ratio_of_an_unknown_scale_is_not_checked() -> None:
 def test_rules_name_operators_only_in_patterns_of_several() -> None:
     """A product after a convolution may be a batch norm, one at the input the input's scaling.
 
-    An activation after a layer may be one that the layer could have done.
+    An activation after a layer may be one that the layer could have done, an addition to indices
+    the choice of a channel's table.
     """
     folder = Path(graph_rules.__file__).parent
     names = {name for operator in table.OPERATORS for name in (*operator.TFLITE, *operator.ONNX)}
@@ -210,6 +211,7 @@ def test_rules_name_operators_only_in_patterns_of_several() -> None:
         if isinstance(node, ast.Constant) and node.value in names
     }
     assert named == {
+        ("graph_rules.py", "Add"),
         ("graph_rules.py", "MUL"),
         ("graph_rules.py", "RELU"),
         ("graph_rules.py", "RELU6"),

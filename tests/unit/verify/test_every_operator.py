@@ -78,7 +78,7 @@ def test_another_output_grid_is_another_function(
         grid = dataclasses.replace(layers[at].output, scale=scale)
         layers[at] = dataclasses.replace(layers[at], output=grid)
     else:
-        layers[at] = dataclasses.replace(layers[at], table=known(layers[at].table)[::-1])
+        layers[at] = dataclasses.replace(layers[at], table=known(layers[at].table)[..., ::-1])
     judgement = judge(first, dataclasses.replace(second, layers=tuple(layers)))
     assert not known(judgement.layers[at].verdict).equal
     if not isinstance(operator, Sampled):
