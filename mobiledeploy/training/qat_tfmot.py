@@ -156,7 +156,8 @@ def _keras_layer(layer: Layer) -> Any:
         case "add":
             return layers.Add(**common)
         case "mean":
-            return layers.GlobalAveragePooling2D(data_format="channels_last", **common)
+            kept = bool(layer.parameters.get("keep_dims"))
+            return layers.GlobalAveragePooling2D("channels_last", keepdims=kept, **common)
         case "dense":
             return layers.Dense(layer.out_channels, **common)
         case _:
