@@ -43,6 +43,7 @@ from mobiledeploy.ops.operator import (
     has_weights,
     limits,
 )
+from mobiledeploy.ops.stored import cases_of_channels
 from mobiledeploy.ops.tensors import QMAX, QMIN, Codes, QTensor, Shape
 from mobiledeploy.ops.weights import MOST_STEPS, WIDEST_MULTIPLIER
 from mobiledeploy.reading import LayerInput, StoredLayer, StoredTensor
@@ -375,8 +376,9 @@ def _cases_of(function: _Function) -> Cases | None:
     Raises:
         ConversionError: There are too many.
     """
-    if function.layer.kind == "table":
-        return (all_codes(),)
+    if function.layer.table is not None:
+        table = function.layer.table
+        return (all_codes(),) if table.ndim == 1 else cases_of_channels(len(table))
     known = node_of(function.layer, function.shapes)
     if known is None:
         return None
@@ -388,7 +390,7 @@ def _by_each_kernel(function: _Function, cases: Cases) -> list[Codes]:
     """Return the output of each kernel that may run a layer; empty if none is known."""
     layer = function.layer
     if layer.table is not None:
-        return [layer.table.astype(np.int64)]
+        return [layer.table.astype(np.int64).ravel()]
     known = node_of(layer, function.shapes)
     if known is None:
         return []

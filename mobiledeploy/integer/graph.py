@@ -11,8 +11,7 @@ from typing import Any, Final, assert_never
 
 from mobiledeploy.base.errors import ConversionError, RequestError
 from mobiledeploy.ops import table
-from mobiledeploy.ops.operator import Node, WeightedNode
-from mobiledeploy.ops.softmax import Softmax
+from mobiledeploy.ops.operator import GivesScores, Node, WeightedNode
 from mobiledeploy.ops.tensors import QTensor
 from mobiledeploy.ops.weights import QWeights
 from mobiledeploy.spec.config import Head
@@ -72,18 +71,27 @@ class IntegerGraph:
 
     @property
     def logits(self) -> QTensor:
-        """The softmax's input, or the output if the graph ends without a softmax."""
+        """What the scores are made of, or the output if the graph ends without scores."""
         last = self.nodes[-1]
-        return self.tensors()[last.input] if isinstance(last, Softmax) else last.output
+        return self.tensors()[last.inputs[0]] if _gives_scores(last) else last.output
+
+
+def _gives_scores(node: Node) -> bool:
+    module: object = table.of_node(node)
+    return isinstance(module, GivesScores)
 
 
 def head_of(graph: IntegerGraph) -> Head:
-    """Return whether a graph ends in a softmax or in the logits."""
-    return "softmax" if isinstance(graph.nodes[-1], Softmax) else "logits"
+    """Return whether a graph ends in logits, or in scores: `softmax`, whatever makes them."""
+    return "softmax" if _gives_scores(graph.nodes[-1]) else "logits"
 
 
 def with_head(graph: IntegerGraph, head: Head) -> IntegerGraph:
-    """Return the graph up to its softmax or logits; all other numbers stay the same.
+    """Return the graph up to its scores or logits; all other numbers stay the same.
+
+    Args:
+        graph: The graph.
+        head: `softmax` for the scores, whatever makes them.
 
     Raises:
         RequestError: A softmax is asked for and there is none.
@@ -93,17 +101,18 @@ def with_head(graph: IntegerGraph, head: Head) -> IntegerGraph:
     match head:
         case "softmax":
             raise RequestError(
-                f"`{graph.name}` ends in its logits: expected a graph that ends in a softmax",
+                f"`{graph.name}` ends in its logits: expected a graph that ends in a softmax "
+                "or a sigmoid",
                 hint="ask for `--head logits`",
             )
         case "logits":
-            return _without_softmax(graph)
+            return _without_scores(graph)
         case _:
             assert_never(head)
 
 
-def _without_softmax(graph: IntegerGraph) -> IntegerGraph:
-    """Return a graph without its softmax, and without nodes that only the softmax needs."""
+def _without_scores(graph: IntegerGraph) -> IntegerGraph:
+    """Return a graph without its scores, and without nodes that only they need."""
     needed, nodes = {graph.logits.name}, list[Node]()
     for node in reversed(graph.nodes[:-1]):
         if node.output.name in needed:

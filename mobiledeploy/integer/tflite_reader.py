@@ -20,6 +20,8 @@ CONVERTERS: Final = frozenset({"QUANTIZE", "DEQUANTIZE"})
 """Operators that convert codes to or from the type of the file's input or output."""
 RESHAPE: Final = "RESHAPE"
 """An operator that becomes no node where a vector becomes the same vector."""
+_FLATTEN: Final = frozenset({RESHAPE, "FULLY_CONNECTED", "SOFTMAX"})
+"""Operators for which an image of one pixel is a vector."""
 
 
 def read_file(file: bytes | str | os.PathLike[str]) -> IntegerGraph:
@@ -73,7 +75,7 @@ def read(model: TfliteModel) -> IntegerGraph:
     if operators and operators[-1].builtin in CONVERTERS:
         outer, last = last, _inside(model, operators.pop(), outer=last)
         names[last] = names[outer]
-    scope = Scope(model.tensors, names)
+    scope = Scope(model.tensors, names, _flattened(model))
     image = scope.write(first)
     read_nodes = [_node(operator, scope) for operator in operators]
     nodes = tuple(node for node in read_nodes if node is not None)
@@ -83,6 +85,28 @@ def read(model: TfliteModel) -> IntegerGraph:
         )
     graph = IntegerGraph(name=model.description or "tflite", input=image, nodes=nodes)
     return fold_padding(graph)
+
+
+def _flattened(model: TfliteModel) -> set[int]:
+    """Return the images of one pixel that only become vectors, by the index of their tensor."""
+    readers: dict[int, list[TfliteOperator]] = {}
+    for operator in model.operators:
+        for index in operator.inputs:
+            readers.setdefault(index, []).append(operator)
+    flattened = set[int]()
+    for operator in reversed(model.operators):
+        for index in operator.outputs:
+            pixel = index >= 0 and model.tensors[index].fixed_shape[:-1] == (1, 1, 1)
+            if (
+                pixel
+                and readers.get(index)
+                and all(
+                    reader.builtin in _FLATTEN or flattened.issuperset(reader.outputs)
+                    for reader in readers[index]
+                )
+            ):
+                flattened.add(index)
+    return flattened
 
 
 def _require_known(model: TfliteModel) -> None:
@@ -118,7 +142,9 @@ def _node(operator: TfliteOperator, scope: Scope) -> Node | None:
         return None
     if operator.builtin in CONVERTERS:
         raise refusal(operator, "expected it at the input or output only")
-    return table.of_tflite(operator.builtin).read_tflite(operator, scope)
+    module = table.special_case(operator, scope.tensors)
+    module = module or table.of_tflite(operator.builtin)
+    return module.read_tflite(operator, scope)
 
 
 def _keeps_shape(operator: TfliteOperator, scope: Scope) -> bool:

@@ -19,6 +19,8 @@ from mobiledeploy.lint.rule import Place, Rule
 CONVERTERS: Final = ("QUANTIZE", "DEQUANTIZE", "CAST", "FAKE_QUANT", "Cast")
 LOOK_UPS: Final = ("Gather", "GatherElements")
 """Operators that read a table; their inputs are the table, then the indices."""
+ON_INDICES: Final = ("Add", "Reshape")
+"""Operators between a Cast of codes to indices and the table: each channel may have its own."""
 ACTIVATIONS: Final = ("RELU", "RELU6", "RELU_N1_TO_1", "RELU_0_TO_1", "MINIMUM", "MAXIMUM")
 SMALLEST_DUPLICATE: Final = 256
 """Bytes of a constant below which a second copy is not reported."""
@@ -65,7 +67,7 @@ def _makes_places(graph: Graph, operator: Operator) -> bool:
     """Whether an operator turns codes into indices of a table, as `ops.onnx.look_up` does."""
     index = operator.output(0)
     reader = graph.links.only_reader(index)
-    if reader is not None and reader.kind == "Reshape":
+    while reader is not None and reader.kind in ON_INDICES:
         index = reader.output(0)
         reader = graph.links.only_reader(index)
     return reader is not None and reader.kind in LOOK_UPS and reader.input(1) == index

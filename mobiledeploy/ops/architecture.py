@@ -150,8 +150,10 @@ class Architecture:
 
     @property
     def logits(self) -> Layer:
-        """The layer before the softmax, or the last one where there is none."""
-        if self.output.op != "softmax":
+        """The layer before the softmax or sigmoid, or the last one where there is none."""
+        from mobiledeploy.ops.operator import GivesScores
+
+        if not isinstance(self.output.operator, GivesScores):
             return self.output
         return next(layer for layer in self.layers if layer.name == self.output.inputs[0])
 

@@ -87,10 +87,15 @@ MOST_TRIALS: Final = 64
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Mean:
-    """The mean over height and width: global average pooling."""
+    """The mean over height and width, also called global average pooling."""
 
     input: str
     output: QTensor
+
+    @property
+    def keep_dims(self) -> bool:
+        """Whether the output is an image of one pixel."""
+        return len(self.output.shape) == onnx.IMAGE_AXES
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -101,7 +106,9 @@ class Mean:
         """Check that an image becomes a vector; see `operator.Node.check`."""
         (source,) = inputs
         expect(self.output.name, "rank of the input", len(source.shape), 3)
-        expect(self.output.name, "output shape", self.output.shape, (source.shape[-1],))
+        vector = source.shape[-1:]
+        expected = (1, 1, *vector) if self.keep_dims else vector
+        expect(self.output.name, "output shape", self.output.shape, expected)
 
 
 NODE: type[Mean] = Mean
@@ -112,12 +119,21 @@ operand_ranges = without_weights.operand_ranges
 
 
 def output_shape(layer: Layer, inputs: Sequence[Shape]) -> Shape:
-    """Return the number of channels; see `operator.Operator.output_shape`."""
+    """Return the shape of the means; see `operator.Operator.output_shape`.
+
+    With the parameter `keep_dims` they are an image of one pixel, else a vector.
+    """
     if len(inputs) != 1 or len(inputs[0]) != 3:
         raise RequestError(
             f"layer `{layer.name}` (mean) expects an image, received {list(inputs)}"
         )
-    return inputs[0][-1:]
+    unknown = sorted({*layer.parameters} - {"keep_dims"})
+    if unknown:
+        raise RequestError(
+            f"layer `{layer.name}` (mean) has the parameter keep_dims, received {unknown[0]}"
+        )
+    vector = inputs[0][-1:]
+    return (1, 1, *vector) if layer.parameters.get("keep_dims") else vector
 
 
 def output_range(
@@ -139,7 +155,8 @@ def quantise(
 
 def float_layer(node: Mean, inputs: Sequence[QTensor]) -> Layer:
     """Return the layer of a node."""
-    return layer_of("mean", node, inputs)
+    kept = {"keep_dims": True} if node.keep_dims else {}
+    return layer_of("mean", node, inputs, **kept)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -351,8 +368,8 @@ def all_cases(node: Mean, inputs: Sequence[QTensor]) -> Cases:
 
 def cases_of(node: Mean, inputs: Sequence[QTensor], codes: Sequence[Int8]) -> Cases:
     """Return the sum of each channel of images."""
-    del node, inputs
-    return (codes[0].sum(axis=(1, 2), dtype=np.int64),)
+    del inputs
+    return (codes[0].sum(axis=(1, 2), dtype=np.int64, keepdims=node.keep_dims),)
 
 
 def litert_cases(
@@ -441,7 +458,7 @@ def litert_codes(
     """Return the codes of XNNPACK in LiteRT's wheels, which fuse for arm64 and not for x86."""
     fused = kernel == "arm64"
     sums = _sums(node, inputs, cases_of(node, inputs, codes))
-    own = np.full((1, 1), inputs[0].scale)
+    own = np.full(1, inputs[0].scale)
     means = xnnpack(sums, own, node.output.scale, fused=fused, fused_constant=fused)
     return means.astype(np.int8)
 
@@ -450,8 +467,8 @@ def float_values(
     node: Mean, inputs: Sequence[Float32], weights: tuple[Float32, Float32] | None
 ) -> Float32:
     """Return the mean of real values."""
-    del node, weights
-    mean: Float32 = inputs[0].mean(axis=(1, 2), dtype=np.float32)
+    del weights
+    mean: Float32 = inputs[0].mean(axis=(1, 2), dtype=np.float32, keepdims=node.keep_dims)
     return mean
 
 
@@ -467,9 +484,8 @@ def write_tflite(
     """Add the operator with its axes."""
     axes = model.constant(f"{node.output.name}/axes", np.array([1, 2], np.int32))
     version = tflite_version(node, []).number
-    model.operator(
-        "MEAN", version, [*tflite.indices(inputs), axes], output, "ReducerOptions", KeepDims=False
-    )
+    sources = [*tflite.indices(inputs), axes]
+    model.operator("MEAN", version, sources, output, "ReducerOptions", KeepDims=node.keep_dims)
 
 
 def read_tflite(operator: TfliteOperator, scope: Scope) -> Mean:
@@ -483,7 +499,7 @@ def read_tflite(operator: TfliteOperator, scope: Scope) -> Mean:
     read = scope.read(source, operator)
     if len(read.shape) != 3 or sorted(value % 4 for value in values.ravel()) != [1, 2]:
         raise refusal(operator, "expected the mean over height and width of an image")
-    return Mean(input=read.name, output=scope.write(target, vector=True))
+    return Mean(input=read.name, output=scope.write(target))
 
 
 def write_onnx(
@@ -496,7 +512,10 @@ def write_onnx(
     """Add a GlobalAveragePool, which ONNX Runtime fuses into QLinearGlobalAveragePool."""
     scales = required(node.output.name, certificate).scales
     real = model.node("GlobalAveragePool", onnx.dequantise(model, inputs, scales))
-    model.node("Flatten", [onnx.quantise(model, real, node.output)], output)
+    if node.keep_dims:
+        onnx.quantise(model, real, node.output, output)
+    else:
+        model.node("Flatten", [onnx.quantise(model, real, node.output)], output)
 
 
 def layer_of_tflite(source: LayerSource) -> StoredLayer | None:
@@ -553,15 +572,15 @@ ONNX: Mapping[str, FileForm] = {
 
 def examples() -> Iterator[Example]:
     """Yield means of an odd and of an even number of positions; one needs another scale."""
-    for size, scales, zeros in (
-        ((7, 7), (0.0235, 0.0117), (-128, -128)),
-        ((4, 4), (0.1013, 0.0307), (5, -77)),
-        ((3, 11), (0.16657242, 0.14370768), (-128, -128)),
+    for name, size, scales, zeros in (
+        ("7x7", (7, 7), (0.0235, 0.0117), (-128, -128)),
+        ("4x4", (4, 4), (0.1013, 0.0307), (5, -77)),
+        ("3x11", (3, 11), (0.16657242, 0.14370768), (-128, -128)),
+        ("keep_dims", (6, 5), (0.0731, 0.0417), (-8, 3)),
     ):
         source = QTensor(
             name="image", shape=(*size, 3), scale=np.float32(scales[0]), zero_point=zeros[0]
         )
-        mean = QTensor(name="mean", shape=(3,), scale=np.float32(scales[1]), zero_point=zeros[1])
-        yield Example(
-            name=f"{size[0]}x{size[1]}", node=Mean(input="image", output=mean), inputs=(source,)
-        )
+        shape = (1, 1, 3) if name == "keep_dims" else (3,)
+        mean = QTensor(name="mean", shape=shape, scale=np.float32(scales[1]), zero_point=zeros[1])
+        yield Example(name=name, node=Mean(input="image", output=mean), inputs=(source,))

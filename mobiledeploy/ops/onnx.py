@@ -99,15 +99,19 @@ def look_up(
         model: To add it to.
         name: Name of the node's output.
         read: The activation whose codes are looked up.
-        codes: int8 codes, one for each of the 256 codes of the input, ascending.
+        codes: int8 codes, one for each of the 256 codes of the input, ascending; of shape
+            (channels, 256) where each channel has its own.
         output: Name of that tensor.
     """
     from onnx import TensorProto
 
-    values = model.constant(f"{name}/table", (codes + OFFSET).astype(np.uint8))
+    values = model.constant(f"{name}/table", (codes + OFFSET).astype(np.uint8).ravel())
     image = len(read.tensor.shape) == IMAGE_AXES
     places = model.node("Transpose", [read.codes], perm=[0, 2, 3, 1]) if image else read.codes
     places = model.node("Cast", [places], to=TensorProto.INT32)
+    if codes.ndim > 1:
+        starts = np.arange(0, codes.size, codes.shape[1], dtype=np.int32)
+        places = model.node("Add", [places, model.constant(f"{name}/channels", starts)])
     flat = model.constant(f"{name}/flat", np.array([-1]))
     entries = model.node("GatherElements", [values, model.node("Reshape", [places, flat])], axis=0)
     shape = model.constant(f"{name}/shape", np.array([-1, *read.tensor.shape]))

@@ -135,11 +135,13 @@ class TablePlaces:
         codes: The activation, in the shape that it has before it is flattened.
         row: Whether it is flattened to one row.
         looked_up: Whether these are the table's entries, not its indices any more.
+        channels: How many channels have tables of their own, one after the other; 0 if none have.
     """
 
     codes: OnnxActivation
     row: bool = False
     looked_up: bool = False
+    channels: int = 0
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,7 +21,7 @@ import numpy as np
 
 from mobiledeploy.formats.model import Format
 from mobiledeploy.formats.onnx.writer import OnnxWriter
-from mobiledeploy.formats.tflite import TfliteOperator
+from mobiledeploy.formats.tflite import TfliteOperator, TfliteTensor
 from mobiledeploy.formats.tflite.writer import TfliteWriter
 from mobiledeploy.ops.architecture import Layer
 from mobiledeploy.ops.certificate import Certificate
@@ -343,7 +343,8 @@ class Certified(Protocol):
             the operator's name in the `.tflite`.
         CASE: What a case is, in words for messages: `pair of codes`.
         CASES: Several of them.
-        ONE_CODE: Whether a case is one code, so that a table of all codes is the same operator.
+        ONE_CODE: Whether a case is one code, if of one channel, so that a table of all of them
+            is the same operator.
     """
 
     KERNELS: str
@@ -414,6 +415,38 @@ class SeveralForms(Protocol):
 
         Raises:
             ConversionError: It cannot be brought to agree.
+        """
+
+
+@runtime_checkable
+class GivesScores(Protocol):
+    """A module whose operator makes scores of the logits where it is a network's last.
+
+    Attributes:
+        SCORES: What it is called, for people.
+    """
+
+    SCORES: str
+
+
+@runtime_checkable
+class SpecialCase(Protocol):
+    """A module whose operator also stands in files as a case of another one's.
+
+    Attributes:
+        SPECIAL_IN_TFLITE: Names in `BuiltinOperator` under which it stands in some `.tflite`.
+        SPECIAL_IN_ONNX: Names of ONNX operators, likewise.
+    """
+
+    SPECIAL_IN_TFLITE: frozenset[str]
+    SPECIAL_IN_ONNX: frozenset[str]
+
+    def is_in_tflite(self, operator: TfliteOperator, tensors: Sequence[TfliteTensor]) -> bool:
+        """Whether an operator of such a name is this one.
+
+        Args:
+            operator: In the file.
+            tensors: Of the file.
         """
 
 

@@ -57,6 +57,7 @@ SYMMETRIC: bool = False
 LITERT_KERNELS: tuple[Kernel, ...] = ("x86", "arm64")
 TRIALS: Trials | None = None
 
+SCORES: str = "softmax"
 SAMPLES: str = "vectors of logits"
 WITHIN: int = 1
 """Steps of 1/256."""

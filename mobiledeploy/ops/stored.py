@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mobiledeploy.base.errors import ConversionError
-from mobiledeploy.ops.tensors import QMAX, QMIN, Float32, Int8, Int32, Shape
+from mobiledeploy.ops.tensors import QMAX, QMIN, Codes, Float32, Int8, Int32, Shape
 
 Packing: TypeAlias = Literal["dynamic range", "unpacked"]
 """How weights of a layer on floats are stored. `dynamic range`: int8, and the activations are
@@ -163,7 +163,8 @@ class StoredLayer:
         beta: Of a softmax.
         parameters: What only its operator has, such as a slope or an axis: names, in alphabetical
             order, and values.
-        table: Of a `table`: the output's code of each code of the input, -128 first.
+        table: Of a `table`: the output's code of each code of the input, -128 first; of shape
+            (channels, 256) where each channel has its own.
         multiplier: float32 by which the file multiplies codes minus their zero points, where the
             scales that it states do not give this number; else None.
         faults: What these fields cannot hold.
@@ -231,6 +232,24 @@ def same_shape(layer: StoredLayer, shapes: Sequence[Shape]) -> Shape | None:
     """
     del layer
     return shapes[0] if len(set(shapes)) == 1 else None
+
+
+def looked_up(table: Int8, codes: Array) -> Int8:
+    """Return the output codes of a `table`.
+
+    Args:
+        table: As in `StoredLayer`.
+        codes: Input codes, the channels last.
+    """
+    places = codes.astype(np.int64) - QMIN
+    found: Int8 = table[places] if table.ndim == 1 else table[np.arange(len(table)), places]
+    return found
+
+
+def cases_of_channels(channels: int) -> tuple[Codes, Codes]:
+    """Return all codes of the first channel, of the second and so on; and the channels."""
+    codes = np.arange(QMIN, QMAX + 1, dtype=np.int64)
+    return np.tile(codes, channels), np.repeat(np.arange(channels, dtype=np.int64), codes.size)
 
 
 class LayersSoFar:

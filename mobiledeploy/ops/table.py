@@ -5,43 +5,63 @@ default.
 """
 
 import dataclasses
-from collections.abc import Iterable, Iterator
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final, TypeVar
 
 from mobiledeploy.base.errors import ConversionError, RequestError
 from mobiledeploy.formats.model import Operator as FileOperator
+from mobiledeploy.formats.tflite import TfliteOperator, TfliteTensor
 from mobiledeploy.ops import (
     add,
     average_pool,
+    clamp,
     concatenation,
     conv,
     dense,
+    elu,
+    exp,
+    gelu,
+    hard_sigmoid,
     hard_swish,
+    leaky_relu,
+    logistic,
     max_pool,
     maximum,
     mean,
     mul,
     pad,
+    prelu,
     reduce_max,
     reshape,
     resize_nearest,
     softmax,
     strided_slice,
     sub,
+    tanh,
     transpose,
 )
 from mobiledeploy.ops.architecture import Layer
 from mobiledeploy.ops.file_form import FileForm
 from mobiledeploy.ops.onnx_reading import ReadOnnx
-from mobiledeploy.ops.operator import Node, Operator
+from mobiledeploy.ops.operator import Certified, Node, Operator, SpecialCase
 
 OPERATORS: Final[tuple[Operator[Any], ...]] = (
     conv,
     dense,
     add,
     mul,
+    clamp,
     hard_swish,
     average_pool,
+    hard_sigmoid,
+    logistic,
+    tanh,
+    leaky_relu,
+    prelu,
+    gelu,
+    elu,
+    exp,
     mean,
     softmax,
     max_pool,
@@ -59,7 +79,6 @@ OPERATORS: Final[tuple[Operator[Any], ...]] = (
 
 ONLY_IN_FILES: Final = frozenset(
     {
-        "clamp",
         "dequantize",
         "quantize",
         "table",
@@ -139,6 +158,26 @@ def of_tflite(name: str) -> Operator[Any]:
     return _BY_TFLITE[name]
 
 
+def special_case(
+    operator: TfliteOperator, tensors: Sequence[TfliteTensor]
+) -> Operator[Any] | None:
+    """Return the operator that is a case of the one whose name it has in a `.tflite`, if any.
+
+    Args:
+        operator: In the file.
+        tensors: Of the file.
+    """
+    for module in OPERATORS:
+        special: object = module
+        if (
+            isinstance(special, SpecialCase)
+            and operator.builtin in special.SPECIAL_IN_TFLITE
+            and special.is_in_tflite(operator, tensors)
+        ):
+            return module
+    return None
+
+
 def of_file(name: str) -> Operator[Any] | None:
     """Return the operator that a file of any tool names so; None if the table has none.
 
@@ -186,12 +225,31 @@ def by_output(operators: Iterable[AnyOperator]) -> Iterator[AnyOperator]:
 
 def tflite_names() -> tuple[str, ...]:
     """Return the names of all operators in `BuiltinOperator`, in alphabetical order."""
-    return tuple(sorted(_BY_TFLITE))
+    every: tuple[object, ...] = OPERATORS
+    special = (each.SPECIAL_IN_TFLITE for each in every if isinstance(each, SpecialCase))
+    return tuple(sorted({*_BY_TFLITE, *itertools.chain(*special)}))
 
 
 def reader_of_tflite(name: str) -> Operator[Any] | None:
     """Return the operator that a `.tflite` names so; None if the table has none."""
     return _BY_TFLITE.get(name)
+
+
+def is_computed(operator: Certified, name: str) -> bool:
+    """Whether the cases of a `Certified` operator are what runtimes compute of a form.
+
+    Args:
+        operator: Its module.
+        name: Of the form in a file.
+    """
+    special: object = operator
+    if isinstance(special, SpecialCase) and name in (
+        special.SPECIAL_IN_TFLITE | special.SPECIAL_IN_ONNX
+    ):
+        return True
+    module: Any = operator
+    forms = {**module.TFLITE, **module.ONNX}
+    return name in forms and forms[name].computed
 
 
 def onnx_readers() -> dict[str, tuple[ReadOnnx, ...]]:

@@ -1,7 +1,7 @@
 """What operators share when they are read from a `.tflite` or written to one."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -68,15 +68,22 @@ def refusal(operator: TfliteOperator, why: str) -> ConversionError:
 class Scope:
     """The activations written so far, by the index of their tensor, with unique names."""
 
-    def __init__(self, tensors: tuple[TfliteTensor, ...], names: dict[int, str]) -> None:
+    def __init__(
+        self,
+        tensors: tuple[TfliteTensor, ...],
+        names: dict[int, str],
+        flattened: Collection[int] = (),
+    ) -> None:
         """Begin with nothing written.
 
         Args:
             tensors: All tensors of the file.
             names: Names of tensors that get another one than their own.
+            flattened: Indices of tensors whose axes of size 1 before the channels are dropped.
         """
         self.tensors = tensors
         self._names = names
+        self._flattened = flattened
         self._written: dict[int, QTensor] = {}
         self._taken: set[str] = set()
 
@@ -115,7 +122,7 @@ class Scope:
         if tensor.fixed_shape[:1] != (1,):
             raise ConversionError(f"{where}: expected a batch of 1, received {tensor.fixed_shape}")
         shape = tensor.fixed_shape[1:]
-        if vector and shape[:-1] == (1,) * (len(shape) - 1):
+        if (vector or index in self._flattened) and shape[:-1] == (1,) * (len(shape) - 1):
             shape = shape[-1:]
         self._written[index] = QTensor(
             name=self._unique(index),

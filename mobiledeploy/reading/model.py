@@ -4,6 +4,8 @@ import dataclasses
 from typing import Final, Literal, TypeAlias
 
 from mobiledeploy.formats.model import Format
+from mobiledeploy.ops import logistic, table
+from mobiledeploy.ops.operator import GivesScores
 from mobiledeploy.ops.stored import INPUT, Packing, StoredLayer, StoredTensor
 
 Arithmetic: TypeAlias = Literal["codes", "floats", "wider"]
@@ -40,11 +42,26 @@ class Reading:
 
     @property
     def logits(self) -> StoredLayer | None:
-        """The layer whose codes the softmax reads, or the last one; None if it is the input."""
+        """The layer whose codes the scores are made of, or the last; None if it is the input."""
         index = self.output_of
-        if index != INPUT and self.layers[index].kind == "softmax":
+        if self.scores:
             index = self.layers[index].reads[0].source
         return None if index == INPUT else self.layers[index]
+
+    @property
+    def scores(self) -> str:
+        """What the last layer is called if it makes scores of logits, for people; else empty.
+
+        An `.onnx` may look up the codes of a sigmoid in a table onto the grid of scores.
+        """
+        if self.output_of == INPUT:
+            return ""
+        last = self.layers[self.output_of]
+        if last.table is not None:
+            grid = last.output.scale, last.output.zero_point
+            return logistic.SCORES if grid == (logistic.SCALE, logistic.ZERO_POINT) else ""
+        module: object = table.of_kind(last.kind)
+        return module.SCORES if isinstance(module, GivesScores) else ""
 
 
 def arithmetic(reading: Reading) -> Arithmetic:

@@ -25,7 +25,15 @@ from mobiledeploy.ops.operator import Certified
 from mobiledeploy.ops.stored import INPUT, Fault, LayersSoFar, StoredLayer, StoredTensor
 from mobiledeploy.reading.folding import finish
 from mobiledeploy.reading.model import Reading
-from mobiledeploy.reading.onnx_grids import cast, clip, dequantise, look_up, quantise, rescale
+from mobiledeploy.reading.onnx_grids import (
+    cast,
+    choose_table,
+    clip,
+    dequantise,
+    look_up,
+    quantise,
+    rescale,
+)
 from mobiledeploy.reading.onnx_moves import dropout, identity, reshape, transpose
 from mobiledeploy.reading.onnx_others import OTHERS
 from mobiledeploy.reading.onnx_sums import SUMS
@@ -34,6 +42,7 @@ _COLOURS: Final = (1, 3, 4)
 """Numbers of channels that an image may have: their axis tells NCHW from NHWC."""
 
 _OWN: Final[Mapping[str, ReadOnnx]] = {
+    "Add": choose_table,
     "Cast": cast,
     "Clip": clip,
     "DequantizeLinear": dequantise,

@@ -121,12 +121,34 @@ def cast(reader: OnnxReader, node: OnnxOperator) -> TablePlaces | None:
     return TablePlaces(codes=value) if node.attributes.get("to") in _PLACES else None
 
 
+def choose_table(reader: OnnxReader, node: OnnxOperator) -> TablePlaces | None:
+    """Read an Add that moves the indices of each channel into a table of its own."""
+    values = [reader.value(node, place) for place in range(len(node.inputs))]
+    places = [value for value in values if isinstance(value, TablePlaces)]
+    starts = [value.values for value in values if isinstance(value, OnnxConstant)]
+    if len(values) != 2 or len(places) != 1 or len(starts) != 1:
+        return None
+    codes, numbers = places[0].codes, starts[0]
+    used = places[0].row or places[0].looked_up or places[0].channels or codes.dtype != "uint8"
+    channels = codes.size("C")
+    if used or codes.axes[-1:] != "C" or numbers.shape[-1:] != (channels,):
+        return None
+    if not np.array_equal(numbers.ravel(), 2 * OFFSET * np.arange(channels)):
+        return None
+    return dataclasses.replace(places[0], channels=channels)
+
+
 def look_up(reader: OnnxReader, node: OnnxOperator) -> OnnxValue | None:
-    """Read a Gather or GatherElements from a table of all 256 codes, which is a layer."""
+    """Read a Gather or GatherElements from a table of all 256 codes, which is a layer.
+
+    The table may also hold those of each channel, one channel after the other.
+    """
     entries, places = reader.numbers(node, 0), reader.value(node, 1)
-    if entries is None or entries.shape != (2 * OFFSET,) or node.attributes.get("axis", 0) != 0:
+    if entries is None or entries.ndim != 1 or node.attributes.get("axis", 0) != 0:
         return None
     if not isinstance(places, TablePlaces) or places.looked_up:
+        return None
+    if entries.size != 2 * OFFSET * max(places.channels, 1):
         return None
     if entries.dtype not in (np.int8, np.uint8) or (
         node.op == "GatherElements" and not places.row
@@ -137,7 +159,10 @@ def look_up(reader: OnnxReader, node: OnnxOperator) -> OnnxValue | None:
     if before.dtype == "int8":
         # Indices below 0 count from the end.
         codes = np.roll(codes, OFFSET)
-    layer = reader.add_layer(node, "table", [before], before, table=codes.astype(np.int8))
+    table = codes.astype(np.int8)
+    if places.channels:
+        table = table.reshape(places.channels, -1)
+    layer = reader.add_layer(node, "table", [before], before, table=table)
     reader.deduced[layer.source] = _on_the_grid_of_its_reader
     closed = reader.leave_without_grid(layer, str(entries.dtype))
     return TablePlaces(codes=closed, row=True, looked_up=True) if places.row else closed
@@ -160,7 +185,8 @@ def _clip_codes(
     clamp = lowest, highest
     if value.source == INPUT or not reader.read_once(node.inputs[0]):
         if value.scale is None or value.zero_point is None:
-            return None
+            # A product of codes, or a table, states no grid.
+            return reader.move_codes(node, "clamp", [value], value, clamp=clamp)
         dtype = "uint8" if offset else "int8"
         grid = (value.scale, value.zero_point, dtype)
         added = reader.add_layer(node, "clamp", [value], value)

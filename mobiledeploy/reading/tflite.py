@@ -111,7 +111,8 @@ def _read(
 def _layer(source: LayerSource) -> StoredLayer:
     """Return the layer of an operator; of kind `unknown` if it is not understood."""
     name = source.operator.builtin
-    module = table.reader_of_tflite(name)
+    module = table.special_case(source.operator, source.model.tensors)
+    module = module or table.reader_of_tflite(name)
     layer = None if module is None else module.layer_of_tflite(source)
     if layer is None:
         layer = OTHERS[name](source) if name in OTHERS else source.layer

@@ -6,13 +6,7 @@ from typing import Final
 
 from mobiledeploy.ops.stored import StoredLayer, same_shape
 from mobiledeploy.ops.tensors import Shape
-from mobiledeploy.ops.tflite_reading import LayerSource, clamped
-
-
-def _relu(source: LayerSource) -> StoredLayer:
-    """Return a separate activation operator as a clamp."""
-    layer = dataclasses.replace(source.layer, kind="clamp")
-    return clamped(layer, "relu" if source.operator.builtin == "RELU" else "relu6")
+from mobiledeploy.ops.tflite_reading import LayerSource
 
 
 def _conversion(source: LayerSource) -> StoredLayer:
@@ -23,8 +17,6 @@ def _conversion(source: LayerSource) -> StoredLayer:
 OTHERS: Final[Mapping[str, Callable[[LayerSource], StoredLayer]]] = {
     "DEQUANTIZE": _conversion,
     "QUANTIZE": _conversion,
-    "RELU": _relu,
-    "RELU6": _relu,
 }
 """Readers by the name in the schema's `BuiltinOperator`."""
 
@@ -32,7 +24,7 @@ OTHERS: Final[Mapping[str, Callable[[LayerSource], StoredLayer]]] = {
 def given_shape(layer: StoredLayer, shapes: Sequence[Shape]) -> Shape | None:
     """Return the shape that one of these layers computes; see `ops.operator.Operator`."""
     match layer.kind:
-        case "clamp" | "quantize" | "dequantize":
+        case "quantize" | "dequantize":
             return same_shape(layer, shapes)
         case _:
             return None

@@ -76,7 +76,7 @@ def _output_of(network: Network, head: Head) -> str:
         case "logits":
             return architecture.logits.name
         case "softmax":
-            if architecture.output.op != "softmax":
+            if architecture.output is architecture.logits:
                 raise RequestError(
                     f"expected {architecture.name} to end in a softmax, received one that ends in "
                     "logits",

@@ -111,12 +111,16 @@ def wrap(network: Network, ranges: Ranges) -> WrappedNetwork:
     image = tf_keras.Input(architecture.input_shape, name=INPUT, dtype=DTYPE)
     tensors, weights, range_variables = {INPUT: image}, {}, {}
     for layer in architecture.layers:
-        if layer.op == "softmax":
+        if layer is architecture.output and layer is not architecture.logits:
+            continue  # the loss takes the logits
+        sources = [tensors[name] for name in layer.inputs]
+        if layer.operator.FIXED_RANGE is not None:
+            # Its grid is no range to train: the step of a gate is finer than its neighbours'.
+            tensors[layer.name] = _keras_layer(layer)(sources if len(sources) > 1 else sources[0])
             continue
         output = activation_quantizer(*ranges[layer.name])
         kernel = kernel_quantizer(layer) if layer.has_weights else None
         inner, config = _keras_layer(layer), quantize_config(kernel, output)
-        sources = [tensors[name] for name in layer.inputs]
         wrapper = keras.QuantizeWrapperV2(inner, config, dtype=DTYPE)
         tensors[layer.name] = wrapper(sources if len(sources) > 1 else sources[0])
         range_variables[layer.name] = output.range["min_var"], output.range["max_var"]
@@ -161,7 +165,8 @@ def _keras_layer(layer: Layer) -> Any:
         case "add":
             return layers.Add(**common)
         case "mean":
-            return layers.GlobalAveragePooling2D(data_format="channels_last", **common)
+            kept = bool(layer.parameters.get("keep_dims"))
+            return layers.GlobalAveragePooling2D("channels_last", keepdims=kept, **common)
         case "dense":
             return layers.Dense(layer.out_channels, **common)
         case _:

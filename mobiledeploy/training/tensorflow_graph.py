@@ -121,9 +121,58 @@ def _hard_swish(layer: Layer, sources: Sequence[TfTensor], apply: Apply) -> TfTe
     return sources[0] * tensorflow_setup.tensorflow().nn.relu6(sources[0] + 3.0) / 6.0
 
 
-def _mean(layer: Layer, sources: Sequence[TfTensor], apply: Apply) -> TfTensor:
+def _clamp(layer: Layer, sources: Sequence[TfTensor], apply: Apply) -> TfTensor:
+    del apply
+    return activate(layer, sources[0])
+
+
+def _hard_sigmoid(layer: Layer, sources: Sequence[TfTensor], apply: Apply) -> TfTensor:
     del layer, apply
-    return tensorflow_setup.tensorflow().reduce_mean(sources[0], (1, 2))
+    return tensorflow_setup.tensorflow().nn.relu6(sources[0] + 3.0) / 6.0
+
+
+def _logistic(layer: Layer, sources: Sequence[TfTensor], apply: Apply) -> TfTensor:
+    del layer, apply
+    return tensorflow_setup.tensorflow().sigmoid(sources[0])
+
+
+def _tanh(layer: Layer, sources: Sequence[TfTensor], apply: Apply) -> TfTensor:
+    del layer, apply
+    return tensorflow_setup.tensorflow().tanh(sources[0])
+
+
+def _leaky_relu(layer: Layer, sources: Sequence[TfTensor], apply: Apply) -> TfTensor:
+    del apply
+    return tensorflow_setup.tensorflow().nn.leaky_relu(sources[0], layer.parameters["alpha"])
+
+
+def _prelu(layer: Layer, sources: Sequence[TfTensor], apply: Apply) -> TfTensor:
+    del apply
+    tf = tensorflow_setup.tensorflow()
+    slopes = tf.constant(layer.parameters["alpha"], tf.float32)
+    return tf.maximum(sources[0], 0.0) + slopes * tf.minimum(sources[0], 0.0)
+
+
+def _gelu(layer: Layer, sources: Sequence[TfTensor], apply: Apply) -> TfTensor:
+    del apply
+    approximate = layer.parameters["approximate"]
+    return tensorflow_setup.tensorflow().nn.gelu(sources[0], approximate=approximate)
+
+
+def _elu(layer: Layer, sources: Sequence[TfTensor], apply: Apply) -> TfTensor:
+    del layer, apply
+    return tensorflow_setup.tensorflow().nn.elu(sources[0])
+
+
+def _exp(layer: Layer, sources: Sequence[TfTensor], apply: Apply) -> TfTensor:
+    del layer, apply
+    return tensorflow_setup.tensorflow().exp(sources[0])
+
+
+def _mean(layer: Layer, sources: Sequence[TfTensor], apply: Apply) -> TfTensor:
+    del apply
+    kept = bool(layer.parameters.get("keep_dims"))
+    return tensorflow_setup.tensorflow().reduce_mean(sources[0], (1, 2), keepdims=kept)
 
 
 def _concatenation(layer: Layer, sources: Sequence[TfTensor], apply: Apply) -> TfTensor:
@@ -214,6 +263,15 @@ TENSORFLOW_OPERATORS: Final[Mapping[str, TensorFlowOperator]] = {
     "sub": _sub,
     "mul": _mul,
     "hard_swish": _hard_swish,
+    "clamp": _clamp,
+    "hard_sigmoid": _hard_sigmoid,
+    "logistic": _logistic,
+    "tanh": _tanh,
+    "leaky_relu": _leaky_relu,
+    "prelu": _prelu,
+    "gelu": _gelu,
+    "elu": _elu,
+    "exp": _exp,
     "mean": _mean,
     "softmax": _softmax,
     "max_pool": _max_pool,

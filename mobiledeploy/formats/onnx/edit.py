@@ -19,6 +19,8 @@ from mobiledeploy.formats.onnx.model import OnnxModel
 TYPES: Final = ("float32", "uint8", "int8")
 """Types that an input of a part may have."""
 
+_CONVERTERS: Final = frozenset({"QuantizeLinear", "DequantizeLinear"})
+
 _KERNEL_PLACES: Final = {
     "DequantizeLinear": (0, 2),
     "QLinearConv": (3, 5),
@@ -47,7 +49,8 @@ def tap_recipe(model: OnnxModel, tensors: Sequence[str] | None = None) -> Recipe
     Args:
         model: The file.
         tensors: Names of tensors that become outputs after the file's own. None: the codes that
-            the softmax reads if the file has one, else nothing.
+            the softmax, or a sigmoid that gives the output, reads if the file has one, else
+            nothing.
 
     Raises:
         CorruptFileError: The model contradicts itself.
@@ -192,12 +195,20 @@ def with_own_zero_points(data: bytes) -> bytes | None:
 
 
 def _softmax_codes(model: OnnxModel) -> list[str]:
-    """Return the tensors that the softmaxes read, as codes where they are dequantised first."""
+    """Return the tensors that the softmaxes read, as codes where they are dequantised first.
+
+    So do sigmoids that give the output, if through converters; other ones are gates.
+    """
     writers = {index: operator for operator in model.operators for index in operator.outputs}
+    last = set(model.outputs)
+    for operator in reversed(model.operators):
+        if operator.kind in _CONVERTERS and last.intersection(operator.outputs):
+            last.add(operator.input(0))
     names = []
     for operator in model.operators:
         index = operator.input(0)
-        if operator.kind == "Softmax" and index >= 0:
+        sigmoid = operator.kind == "Sigmoid" and last.intersection(operator.outputs)
+        if (operator.kind == "Softmax" or sigmoid) and index >= 0:
             writer = writers.get(index)
             if writer is not None and writer.kind == "DequantizeLinear" and writer.input(0) >= 0:
                 index = writer.input(0)

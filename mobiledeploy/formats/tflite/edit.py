@@ -12,11 +12,18 @@ from typing import Final
 from mobiledeploy.base.errors import ConversionError, CorruptFileError
 from mobiledeploy.formats.edit import CodeType, Recipe, inner_tensor, operators_between
 from mobiledeploy.formats.tflite import schema
-from mobiledeploy.formats.tflite.model import TfliteModel, TfliteTensor, require_supported
+from mobiledeploy.formats.tflite.model import (
+    TfliteModel,
+    TfliteOperator,
+    TfliteTensor,
+    require_supported,
+)
 from mobiledeploy.formats.tflite.writer import TfliteWriter
 
 OLDEST: Final = "1.5.0"
 """The `min_runtime` that TensorFlow's converter writes if no operator needs a newer one."""
+
+_CONVERTERS: Final = frozenset({"QUANTIZE", "DEQUANTIZE"})
 
 _CODES: Final[dict[str, CodeType]] = {"int8": "int8", "uint8": "uint8"}
 
@@ -35,7 +42,8 @@ def tap_recipe(model: TfliteModel, tensors: Sequence[str] | None = None) -> Reci
     Args:
         model: The file.
         tensors: Unique names of tensors that become outputs after the file's own. None: the input
-            of the softmax if the file has one, else nothing, and the copy is the file itself.
+            of the softmax, or of a sigmoid that gives the output, if the file has one, else
+            nothing, and the copy is the file itself.
 
     Raises:
         CorruptFileError: The file contradicts itself, or the graph has no list of outputs.
@@ -43,7 +51,11 @@ def tap_recipe(model: TfliteModel, tensors: Sequence[str] | None = None) -> Reci
     """
     require_supported(model)
     if tensors is None:
-        added = [op.inputs[0] for op in model.operators if op.builtin == "SOFTMAX" and op.inputs]
+        added = [
+            op.inputs[0]
+            for op in model.operators
+            if op.inputs and (op.builtin == "SOFTMAX" or _is_last_sigmoid(model, op))
+        ]
     else:
         indices = {tensor.unique_name: index for index, tensor in enumerate(model.tensors)}
         added = [inner_tensor(indices, name) for name in tensors]
@@ -61,6 +73,17 @@ def tap_recipe(model: TfliteModel, tensors: Sequence[str] | None = None) -> Reci
         replacement=struct.pack("<I", size + len(padding) - field),
         tail=padding + struct.pack(f"<I{len(outputs)}i", len(outputs), *outputs),
     )
+
+
+def _is_last_sigmoid(model: TfliteModel, operator: TfliteOperator) -> bool:
+    """Whether an operator is a sigmoid that gives the output, if through a converter."""
+    if operator.builtin != "LOGISTIC":
+        return False
+    last = set(model.outputs)
+    for other in model.operators:
+        if other.builtin in _CONVERTERS and last.intersection(other.outputs):
+            last.update(other.inputs)
+    return bool(last.intersection(operator.outputs))
 
 
 def cut(model: TfliteModel, inputs: Sequence[str], output: str) -> bytes:

@@ -14,7 +14,8 @@ from mobiledeploy.compare.same_function import node_of
 from mobiledeploy.formats.model import Format
 from mobiledeploy.integer import oracle
 from mobiledeploy.ops.operator import codes_by_each_kernel
-from mobiledeploy.ops.tensors import QMIN, Codes, Int8
+from mobiledeploy.ops.stored import looked_up
+from mobiledeploy.ops.tensors import Codes, Int8
 from mobiledeploy.reading import StoredLayer
 from mobiledeploy.verify.layers import layer_outputs
 
@@ -45,7 +46,7 @@ def error(
 def _right(layer: StoredLayer, file: Format, inputs: Sequence[Int8]) -> Iterator[Codes]:
     """Yield the output of each kernel that the runtime may choose; nothing if none is known."""
     if layer.table is not None and not layer.faults:
-        yield layer.table[inputs[0].astype(np.int64) - QMIN].astype(np.int64)
+        yield looked_up(layer.table, inputs[0]).astype(np.int64)
     known = node_of(layer, [codes.shape[1:] for codes in inputs])
     if known is None:
         return

@@ -77,10 +77,11 @@ class FileOutputs:
     """A file's outputs, as far as `read` needs to know them.
 
     Attributes:
-        taps: Names of the inner tensors to be tapped: the logits, where a softmax follows.
+        taps: Names of the inner tensors to be tapped: the logits, where scores follow.
         logits: Grid of the logits; None where they are floats, or `unstated`.
-        scores: Grid of the softmax's output; None where it is floats.
-        softmax: Whether the file ends in a softmax.
+        scores: Grid of the scores; None where they are floats.
+        softmax: Whether the file ends in scores: a softmax, or a sigmoid.
+        called: What makes the scores, for people.
         unstated: Whether the logits are codes of which the file does not state the grid.
     """
 
@@ -88,6 +89,7 @@ class FileOutputs:
     logits: OutputGrid | None
     scores: OutputGrid | None
     softmax: bool
+    called: str = "softmax"
     unstated: bool = False
 
     @classmethod
@@ -103,12 +105,12 @@ class FileOutputs:
                 f"the output of {file} is its input: it is not a classifier", hint=ONE_IMAGE
             )
         last = reading.layers[reading.output_of]
-        softmax = last.kind == "softmax"
         return cls(
-            taps=(logits.name,) if softmax else (),
+            taps=(logits.name,) if reading.scores else (),
             logits=_grid(logits.output),
-            scores=_grid(last.output) if softmax else None,
-            softmax=softmax,
+            scores=_grid(last.output) if reading.scores else None,
+            softmax=bool(reading.scores),
+            called=reading.scores,
             unstated=logits.output.unstated,
         )
 

@@ -232,8 +232,7 @@ def _all_cases(
 def _is_known(layer: StoredLayer, operator: Certified) -> bool:
     """Whether the operator's cases are what runtimes compute for a layer."""
     module: Any = table.of_kind(layer.kind)
-    form = table.form_of_kind(layer.kind, layer.op)
-    if module is operator and form is not None and form.computed:
+    if module is operator and table.is_computed(operator, layer.op):
         return True
     return layer.table is not None and operator.ONE_CODE
 

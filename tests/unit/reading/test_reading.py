@@ -236,13 +236,13 @@ def test_an_operator_that_is_not_understood_is_named_and_the_rest_is_read() -> N
     data = small(
         helper.make_node("QuantizeLinear", ["x", "s", "z"], ["xq"]),
         helper.make_node("DequantizeLinear", ["xq", "s", "z"], ["xd"]),
-        helper.make_node("Elu", ["xd"], ["h"]),
+        helper.make_node("Softsign", ["xd"], ["h"]),
         helper.make_node("QuantizeLinear", ["h", "s", "z"], ["hq"]),
         helper.make_node("DequantizeLinear", ["hq", "s", "z"], ["y"]),
         constants={"s": np.float32(0.5), "z": np.int8(3)},
     )
     (layer,) = reading.read_onnx(parse_onnx(data)).layers
-    assert (layer.kind, layer.op, layer.name) == ("unknown", "Elu", "hq")
+    assert (layer.kind, layer.op, layer.name) == ("unknown", "Softsign", "hq")
     assert (layer.output.scale, layer.output.zero_point) == (np.float32(0.5), 3)
     assert layer.reads[0].source == INPUT
 

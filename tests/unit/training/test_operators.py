@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import gates
 import graphs
 import numpy as np
 import pytest
@@ -73,6 +74,22 @@ def test_operators_without_weights_are_trained_by_both_engines() -> None:
     rounded = wrapped.keras_model(images, training=False).numpy()
     np.testing.assert_allclose(rounded, logits, atol=0.3)
     assert np.abs(rounded - logits).max() > 0
+
+
+@pytest.mark.tensorflow
+def test_gates_on_a_fixed_grid_are_trained_without_a_range_of_their_own() -> None:
+    architecture = gates.swish_and_gate()
+    network, ranges = graphs.random_network(architecture)
+    ranges = dict.fromkeys(ranges, (-8.0, 8.0))
+    images = np.random.default_rng(0).normal(0, 0.5, (2, 12, 10, 3)).astype(np.float32)
+    wrapped = qat_tfmot.wrap(network, ranges)
+    fixed = {layer.name for layer in architecture.layers if layer.op == "logistic"}
+    assert set(wrapped.range_variables) == {each.name for each in architecture.layers} - fixed
+    logits = tensorflow_graph.forward(
+        architecture, images, tensorflow_graph.constant_layers(network)
+    ).numpy()
+    rounded = wrapped.keras_model(images, training=False).numpy()
+    np.testing.assert_allclose(rounded, logits, atol=0.5)
 
 
 @pytest.mark.tensorflow

@@ -33,7 +33,7 @@ EXAMPLES = [
 def pair(example: Example) -> tuple[Reading, Reading]:
     """The example in a graph, as a `.tflite` and as an `.onnx`."""
     graph = graphs.around(example.node, example.inputs)
-    head: Head = "softmax" if example.node.output.name == "scores" else "logits"
+    head: Head = "softmax" if graph.logits != graph.output else "logits"
     return (
         reading.read_tflite(parse(tflite.write(graph, head=head))),
         reading.read_onnx(parse_onnx(onnx.write(graph, certify(graph), head=head))),
@@ -78,7 +78,7 @@ def test_another_output_grid_is_another_function(
         grid = dataclasses.replace(layers[at].output, scale=scale)
         layers[at] = dataclasses.replace(layers[at], output=grid)
     else:
-        layers[at] = dataclasses.replace(layers[at], table=known(layers[at].table)[::-1])
+        layers[at] = dataclasses.replace(layers[at], table=known(layers[at].table)[..., ::-1])
     judgement = judge(first, dataclasses.replace(second, layers=tuple(layers)))
     assert not known(judgement.layers[at].verdict).equal
     if not isinstance(operator, Sampled):
