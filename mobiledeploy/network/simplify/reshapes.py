@@ -5,17 +5,18 @@ from typing import Final
 
 from mobiledeploy.network.float_graph import INPUT, FloatGraph, FloatNode, rewrite
 
-_ELEMENTWISE: Final = frozenset({
+_FOR_EACH_PIXEL: Final = frozenset({
     "affine", "clip", "logistic", "tanh", "hard_sigmoid", "hard_swish", "leaky_relu", "prelu",
-    "elu", "gelu", "exp", "softplus",
+    "elu", "gelu", "exp", "softplus", "softmax",
 })  # fmt: skip
+"""Operators that compute the same for an image of one pixel and for its vector."""
 
 
 def remove_reshapes(graph: FloatGraph) -> FloatGraph:
     """Return the graph with fewer reshapes.
 
     * one that changes nothing is removed, and two in a row become one;
-    * one from an image of a single pixel to a vector moves ahead of elementwise operators and of
+    * one from an image of a single pixel to a vector moves ahead of operators on single pixels and of
       1 x 1 convolutions, which become dense layers, until a mean or maximum over height and width
       takes it;
     * a dense layer of every pixel becomes a 1 x 1 convolution.
@@ -69,7 +70,7 @@ def _lifted(
         name=f"{reshape.name}/input", op="reshape", inputs=(source,), kind=reshape.kind,
         attributes={"shape": (shapes[source][-1],)},
     )  # fmt: skip
-    if before.op in _ELEMENTWISE:
+    if before.op in _FOR_EACH_PIXEL:
         return (
             vector, dataclasses.replace(before, name=reshape.name, inputs=(vector.name,)),
         )  # fmt: skip

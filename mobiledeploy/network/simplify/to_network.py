@@ -142,6 +142,13 @@ def _clip(node: FloatNode, _: Sequence[Shape]) -> _Fields:
     return {"op": "clamp", "activation": _ACTIVATIONS[bounds]}
 
 
+def _hard_sigmoid(node: FloatNode, _: Sequence[Shape]) -> _Fields:
+    alpha, beta = node.attributes["alpha"], node.attributes["beta"]
+    if not (math.isclose(alpha, 1 / 6, rel_tol=1e-6) and beta == 0.5):
+        raise _RefusedError(f"a hard sigmoid clip({alpha:g} x + {beta:g}, 0, 1)")
+    return {}
+
+
 def _mean(node: FloatNode, _: Sequence[Shape]) -> _Fields:
     return {"parameters": {"keep_dims": True}} if node.attributes["keep_dims"] else {}
 
@@ -167,7 +174,7 @@ _LAYERS: Final[Mapping[str, Callable[[FloatNode, Sequence[Shape]], _Fields]]] = 
     "clip": _clip,
     "logistic": _plain,
     "tanh": _plain,
-    "hard_sigmoid": _with("alpha", "beta"),
+    "hard_sigmoid": _hard_sigmoid,
     "hard_swish": _plain,
     "leaky_relu": _with("alpha"),
     "prelu": _plain,
