@@ -108,10 +108,10 @@ def test_an_image_layout_that_is_not_understood_is_not_another_network() -> None
     files, _ = sound()
     model = load_from_string(files["onnx"])
     (turned,) = [node for node in model.graph.node if node.op_type == "Transpose"][:1]
-    turned.attribute[0].ints[:] = [0, 1, 3, 2]
+    turned.attribute[0].ints[:] = [0, 1, 2, 3]
     spoilt = reading.read_onnx(parse_onnx(model.SerializeToString()))
     cause = comparing.compare(reading.read_tflite(parse(files["tflite"])), spoilt).cause
-    assert "axes NHCW is not understood in this form" in cause
+    assert "axes NHWC is not understood in this form" in cause
     assert "different networks" not in cause
 
 
