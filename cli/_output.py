@@ -53,24 +53,33 @@ def lines_of(
     """Return a sentence as lines; a word that is longer than a line is not divided.
 
     Args:
-        words: The sentence.
-        most: Largest number of lines, after which it is cut; None for no limit.
+        words: The sentence; its clauses are separated by semicolons.
+        most: Largest number of lines; None for no limit. A longer sentence is cut after the last
+            clause that fits, or if none does, after the last word.
         width: Columns of a line, `first` and `rest` included.
         first: Text before the first line.
         rest: Text before each other line.
     """
     import textwrap
 
-    return textwrap.wrap(
-        words,
+    wrapper = textwrap.TextWrapper(
         width,
         initial_indent=first,
         subsequent_indent=rest,
         break_long_words=False,
         break_on_hyphens=False,
-        max_lines=most,
         placeholder=" ...",
     )
+    lines = wrapper.wrap(words)
+    if most is None or len(lines) <= most:
+        return lines
+    clauses = words[: most * width].split("; ")  # more than that fits in no case
+    for kept in range(len(clauses) - 1, 0, -1):
+        lines = wrapper.wrap("; ".join([*clauses[:kept], "..."]))
+        if len(lines) <= most:
+            return lines
+    wrapper.max_lines = most
+    return wrapper.wrap(words)
 
 
 def table(rows: Sequence[Sequence[str]], *, right: Sequence[int] = ()) -> str:

@@ -30,16 +30,20 @@ def text(report: "VerifyReport", *, build: Path | None, out: Path | None) -> str
         build: The build folder that was verified; None for two files.
         out: Folder of the report page; None if there is none.
     """
-    head = [*_output.lines_of(report.verdict, most=2, width=WIDTH), ""]
-    needed = [
+    head = [
+        *_output.lines_of(report.verdict, most=3, width=WIDTH),
+        "",
         *_section("files", _files(report)),
         *_divergence(report),
-        *_section("runtimes", _float_files(report) or _runtimes(report)),
-        *_section("accuracy", _accuracy(report)),
     ]
+    accuracy = _section("accuracy", _accuracy(report))
     last = _section("next", _next(report, build, out))
-    room = MOST_LINES - len(head) - len(needed) - len(last)
-    return "\n".join([*head, *needed, *_sentences_that_fit(report, room), *last])
+    # One line is kept for the number of sentences that have no room.
+    room = MOST_LINES - 1 - len(head) - len(accuracy) - len(last)
+    runtimes = _float_files(report) or _runtimes(report, most=min(MOST_ROWS, room))
+    needed = [*head, *_section("runtimes", runtimes), *accuracy]
+    room = MOST_LINES - len(needed) - len(last)
+    return "\n".join([*needed, *_sentences_that_fit(report, room), *last])
 
 
 def short_names(report: "VerifyReport") -> dict[str, str]:
@@ -77,13 +81,22 @@ def _sentence(label: str, words: str, *, most: int) -> list[str]:
 
 
 def _files(report: "VerifyReport") -> list[str]:
-    """Return one line per file, with its whole name."""
+    """Return one line per file, with its whole name, and one for all files of its weights."""
+    lines = []
     name = max((len(file.name) for file in report.files), default=0)
     size = max((len(f"{file.size:,}") for file in report.files), default=0)
-    return [
-        f"{file.name:{name}}  {file.size:{size},} bytes  sha256 {file.sha256[:16]}"
-        for file in report.files
-    ]
+    for file in report.files:
+        lines.append(f"{file.name:{name}}  {file.size:{size},} bytes  sha256 {file.sha256[:16]}")
+        match file.external_data:
+            case ():
+                continue
+            case (beside,):
+                said = f"{beside.name}  {beside.size:,} bytes  sha256 {beside.sha256[:16]}"
+            case several:
+                total = sum(beside.size for beside in several)
+                said = f"{len(several)} files, {total:,} bytes: see --verbose"
+        lines.append(f"  and its weights in {said}")
+    return lines
 
 
 def _divergence(report: "VerifyReport") -> list[str]:
@@ -92,7 +105,7 @@ def _divergence(report: "VerifyReport") -> list[str]:
     if divergence is None:
         differ = report.structure is not None and not report.structure.same
         cause = report.structure.cause if report.structure and differ else ""
-        return _sentence("cause", cause, most=3) if cause and not report.holds else []
+        return _sentence("cause", cause, most=4) if cause and not report.holds else []
     place = (
         f"layer {divergence.position} of {divergence.layers}"
         if divergence.position
@@ -101,24 +114,27 @@ def _divergence(report: "VerifyReport") -> list[str]:
     name = divergence.layer.partition(";")[0]
     return [
         *_sentence("differs", f"first in {place}: `{name}`, {divergence.operator}", most=2),
-        *_sentence("cause", divergence.cause, most=3),
+        *_sentence("cause", divergence.cause, most=4),
         *_sentence("seen on", divergence.image, most=1),
     ]
 
 
-def _runtimes(report: "VerifyReport") -> list[str]:
-    """Return one line per participant: how its outputs compare with the first participant's."""
+def _runtimes(report: "VerifyReport", *, most: int) -> list[str]:
+    """Return one line per participant: how its outputs compare with the first participant's.
+
+    Args:
+        report: The result of `verify`.
+        most: Most lines, the head included.
+    """
     if not report.participants:
         return []
     (first, *others), names = report.participants, short_names(report)
     pairs = {pair.second: pair for pair in report.matrix if pair.first == first.name}
     rows: list[tuple[str, ...]]
     rows = [(f"vs {names[first.name]}", "images", "equal", "max LSB", "same top-1", "")]
-    rows += [
-        (names[row.name], *_compared(row, pairs.get(row.name))) for row in others[: MOST_ROWS - 1]
-    ]
+    rows += [(names[row.name], *_compared(row, pairs.get(row.name))) for row in others[: most - 1]]
     lines = _output.columns(rows, right=range(1, 5))
-    left = others[MOST_ROWS - 1 :]
+    left = others[most - 1 :]
     return lines if not left else [*lines[:-1], f"and {len(left) + 1} more: see --verbose"]
 
 
@@ -185,7 +201,7 @@ def _sentences_that_fit(report: "VerifyReport", room: int) -> list[str]:
     for label, sentences in (*kinds, ("run on", on)):
         kept: list[str] = []
         for sentence in sentences:
-            more = _output.lines_of(sentence, most=2, width=WIDTH - LABEL, rest="  ")
+            more = _output.lines_of(sentence, most=4, width=WIDTH - LABEL, rest="  ")
             # One line is kept for the number of sentences that have no room.
             if len(lines) + len(kept) + len(more) < room:
                 kept += more
@@ -193,7 +209,8 @@ def _sentences_that_fit(report: "VerifyReport", room: int) -> list[str]:
                 left_out += 1
         lines += _section(label, kept)
     if left_out:
-        lines += _section("more", [f"{left_out} more findings and assumptions: see --verbose"])
+        what = "finding or assumption" if left_out == 1 else "findings and assumptions"
+        lines += _section("more", [f"{left_out} {what}: see --verbose"])
     return lines
 
 

@@ -34,6 +34,10 @@ def _files(report: "VerifyReport") -> str:
     lines = []
     for file in report.files:
         lines.append(f"{file.name}  {file.size:,} bytes  sha256 {file.sha256[:16]}")
+        lines += [
+            f"  weights in {beside.name}  {beside.size:,} bytes  sha256 {beside.sha256[:16]}"
+            for beside in file.external_data
+        ]
         lines.append(f"  in:  {file.input}")
         lines.append(f"  out: {file.output}")
     return "\n".join(lines)
@@ -139,11 +143,6 @@ def _divergence(divergence: "Divergence", report: "VerifyReport") -> str:
         f"first diverges in {place}: `{name}`{other}, {divergence.operator}",
         f"cause: {divergence.cause}",
     ]
-    if divergence.reason.measured_by_first:
-        lines.append(
-            f"`expected` is the number in {report.files[0].name}; the files do not show which of "
-            "the two is wrong"
-        )
     if divergence.image:
         lines.append(f"largest difference on: {divergence.image}")
     if divergence.histogram:

@@ -24,8 +24,6 @@ from mobiledeploy.spec.config import (
 if TYPE_CHECKING:
     from mobiledeploy.spec.results import BuildReport
 
-INTERRUPTED: Final = 130
-"""Exit status after Ctrl-C: 128 + SIGINT, as in shells."""
 _CONTINUE: Final = "run the same command again: it continues where it stopped"
 _WIDTHS = "; ".join(f"{arch}: {', '.join(map(str, widths))}" for arch, widths in ALPHAS.items())
 
@@ -230,7 +228,7 @@ def _wrapped(words: str) -> str:
 
 @contextlib.contextmanager
 def interruptible() -> Iterator[None]:
-    """Turn Ctrl-C into exit status 130, and SIGTERM into an InterruptedBuildError.
+    """Turn Ctrl-C into an Abort with a hint, and SIGTERM into an InterruptedBuildError.
 
     Inside both raise KeyboardInterrupt, so that every `finally` runs.
     """
@@ -248,7 +246,6 @@ def interruptible() -> Iterator[None]:
     except KeyboardInterrupt as error:
         if terminated:
             raise InterruptedBuildError("terminated by a signal", hint=_CONTINUE) from error
-        _output.message(f"\ninterrupted\n\nhint: {_CONTINUE}")
-        raise typer.Exit(INTERRUPTED) from error
+        raise typer.Abort(_CONTINUE) from error
     finally:
         signal.signal(signal.SIGTERM, earlier)

@@ -51,10 +51,15 @@ def inspect(
     else:
         _output.emit(_text(report, operators=operators, tensors=tensors))
     failing = ("error", "warning") if strict else ("error",)
-    broken = [f.rule for file in report.files for f in file.findings if f.severity in failing]
-    if broken:
+    rules = dict.fromkeys(
+        f.rule for file in report.files for f in file.findings if f.severity in failing
+    )
+    if rules:
+        listed = ", ".join(rules)
         raise ParityError(
-            f"{path}: the rules {', '.join(dict.fromkeys(broken))} are broken",
+            f"{path}: the rule {listed} is broken"
+            if len(rules) == 1
+            else f"{path}: the rules {listed} are broken",
             hint="docs/lint.md explains each rule and how to fix it",
         )
     if not quiet and not json:

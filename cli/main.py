@@ -1,16 +1,22 @@
 """The `mobiledeploy` program, which maps errors to exit statuses."""
 
+import errno
 import sys
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import typer
 
 from mobiledeploy._version import __version__
-from mobiledeploy.base.errors import MobileDeployError, StorageError
+from mobiledeploy.base.errors import MobileDeployError, RequestError, StorageError
 from mobiledeploy.cli import _output, build, bundle, cost, inspect, tools, verify
 
 LONGEST_MESSAGE: Final = 4000
 """Most characters of an error's message that are printed."""
+
+INTERRUPTED: Final = 130
+"""Exit status after Ctrl-C: 128 + SIGINT, as in shells. Typer turns KeyboardInterrupt into it."""
+_UsageError: Any = typer.BadParameter.__base__
+"""The base of Typer's errors for wrong arguments, which Typer does not export."""
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -47,10 +53,46 @@ app.command()(cost.cost)
 app.command()(tools.tools)
 
 
+_CHECK_NAME: Final = "check the name, and whether it can be read and written"
+_HINTS: Final = {
+    errno.EMFILE: "this process may not open more files: see `ulimit -n`",
+    errno.ENFILE: "this machine may not open more files: close programs",
+    errno.ENOMEM: "there is too little memory: close programs, or see `ulimit -v`",
+    errno.EAGAIN: "this user may not start more processes: see `ulimit -u`",
+}
+"""Hints of file errors that have no name, by their number."""
+
+
+def _in_our_style(message: str) -> str:
+    """Return a message of Typer without a capital at its beginning and a full stop at its end."""
+    return message[:1].lower() + message[1:].removesuffix(".")
+
+
+def _help(arguments: list[str]) -> str:
+    """Return the command that prints the help for what was called wrongly."""
+    commands = {command.name for command in typer.main.get_group(app).commands.values()}
+    name = [word for word in arguments[:1] if word in commands]
+    return " ".join(["mobiledeploy", *name, "--help"])
+
+
 def main() -> None:
-    """Run a command, and turn our own errors into a message, a hint and an exit status."""
+    """Run a command, and turn errors into a message, a hint and an exit status."""
     try:
-        app()
+        status = app(standalone_mode=False)
+        if status == INTERRUPTED:
+            _output.message("\ninterrupted")
+        sys.exit(status)
+    except typer.Abort as abort:
+        hint = "".join(f"\n\nhint: {advice}" for advice in abort.args)
+        _output.message(f"\ninterrupted{hint}")
+        sys.exit(INTERRUPTED)
+    except _UsageError as error:
+        if len(sys.argv) == 1:
+            error.show()  # the help, which is no error
+        else:
+            _output.message(f"error: {_in_our_style(error.format_message())}")
+            _output.message(f"\nhint: `{_help(sys.argv[1:])}` lists what there is")
+        sys.exit(RequestError.exit_status)
     except MobileDeployError as error:
         # Names from untrusted files may be very long, and must not look like our own messages.
         text = str(error)
@@ -64,5 +106,5 @@ def main() -> None:
         # A file error that no command expects, such as a name that is too long.
         where = f"{error.filename}: " if error.filename else ""
         _output.message(f"error: {where}{error.strerror or error}")
-        _output.message("\nhint: check the name, and whether it can be read and written")
+        _output.message(f"\nhint: {_HINTS.get(error.errno or 0, _CHECK_NAME)}")
         sys.exit(StorageError.exit_status)

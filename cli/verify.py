@@ -194,8 +194,6 @@ def _check_out(out: Path, data: str | None) -> None:
         RequestError: The folder is a build, or is among the photos.
         StorageError: The folder cannot be written.
     """
-    import os
-
     from mobiledeploy.base import files
     from mobiledeploy.base.errors import RequestError, StorageError
     from mobiledeploy.spec import manifest
@@ -209,10 +207,9 @@ def _check_out(out: Path, data: str | None) -> None:
         if out.resolve().is_relative_to(photos.resolve()):
             raise RequestError(f"{out} lies among the photos of {photos}", hint=hint)
     nearest = next(path for path in (out, *out.absolute().parents) if path.exists())
-    if not nearest.is_dir() or not os.access(nearest, os.W_OK):
-        raise StorageError(
-            f"{out} cannot be written: {nearest} is not a folder that can be written", hint=hint
-        )
+    if not nearest.is_dir():
+        raise StorageError(f"{out} cannot be written: {nearest} is not a folder", hint=hint)
+    files.check_writable(nearest)
 
 
 def _document(

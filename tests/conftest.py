@@ -3,7 +3,7 @@
 import http.server
 import threading
 from collections.abc import Callable, Iterator
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -32,10 +32,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark as `quick` what can be run before each commit: `pytest tests/unit -m quick`."""
+
+    @cache
+    def quick(path: Path) -> bool:
+        longer = any(path.is_relative_to(UNIT / place) for place in LONGER)
+        return path.is_relative_to(UNIT) and not longer
+
     for item in items:
         marks = {mark.name for mark in item.iter_markers()}
-        longer = any(item.path.is_relative_to(UNIT / place) for place in LONGER)
-        if item.path.is_relative_to(UNIT) and not longer and not marks & LONGER_MARKS:
+        if quick(item.path) and not marks & LONGER_MARKS:
             item.add_marker(pytest.mark.quick)
 
 

@@ -1,6 +1,7 @@
 """All errors that mobiledeploy raises, each with its own exit status.
 
-They are in one file so that no two share a status (a test checks it). A message says what was
+They are in one file so that no two share a status (a test checks it); docs/exit-statuses.md lists
+them with the first line of each docstring. A message says what was
 expected and what was received, without a final full stop; `hint` says what to try next.
 """
 
@@ -27,7 +28,7 @@ class MobileDeployError(Exception):
 
 
 class RequestError(MobileDeployError, ValueError):
-    """The request is impossible or contradictory: options, data and weights that do not fit."""
+    """The request is impossible: a path that does not exist, or options that do not fit."""
 
     exit_status = 2
 
@@ -111,7 +112,7 @@ class RuntimeDiedError(ParityError):
 
 
 class CorruptFileError(MobileDeployError):
-    """A file is missing, damaged, or not the one that is expected."""
+    """A file is damaged, or missing from a build, or not the one that is expected."""
 
     exit_status = 6
 

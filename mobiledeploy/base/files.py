@@ -8,6 +8,7 @@ import errno
 import hashlib
 import os
 import shutil
+import tempfile
 import unicodedata
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
@@ -36,6 +37,40 @@ def user_path(name: Name) -> Path:
         raise RequestError(
             f"there is no home folder for {name}", hint="write the whole path instead of `~`"
         ) from error
+
+
+def require_file(path: Path, *, hint: str) -> None:
+    """Check that a path that a user named is a file.
+
+    Args:
+        path: The path.
+        hint: What to name instead.
+
+    Raises:
+        RequestError: There is nothing of that name, or it is a folder or a device.
+    """
+    if path.is_dir():
+        raise RequestError(f"expected a file, received the folder {printable(path)}", hint=hint)
+    if not path.exists():
+        raise RequestError(f"there is no file {printable(path)}", hint=hint)
+    if not path.is_file():
+        raise RequestError(f"{printable(path)} is a device or a pipe, not a file", hint=hint)
+
+
+def require_folder(path: Path, *, hint: str) -> None:
+    """Check that a path that a user named is a folder.
+
+    Args:
+        path: The path.
+        hint: What to name instead.
+
+    Raises:
+        RequestError: There is nothing of that name, or it is a file.
+    """
+    if not path.exists():
+        raise RequestError(f"there is no folder {printable(path)}", hint=hint)
+    if not path.is_dir():
+        raise RequestError(f"expected a folder, received the file {printable(path)}", hint=hint)
 
 
 def path_inside(folder: Path, name: str) -> Path | None:
@@ -72,6 +107,11 @@ def storage_errors(path: Path) -> Iterator[None]:
             raise StorageError(
                 f"no space left to write {path}",
                 hint="free some space, or choose another folder with `--out`",
+            ) from error
+        if error.errno in {errno.EEXIST, errno.ENOTDIR}:
+            raise StorageError(
+                f"cannot write {path}: there is a file where a folder should be",
+                hint="choose another folder, or move that file away",
             ) from error
         raise StorageError(
             f"cannot write {path}: {error.strerror}",
@@ -110,6 +150,16 @@ def write_atomic(path: Path, data: bytes) -> None:
     """
     with replacing(path) as handle:
         handle.write(data)
+
+
+def check_writable(folder: Path) -> None:
+    """Check that files can be made in an existing folder, by making one and deleting it.
+
+    Raises:
+        StorageError: They cannot.
+    """
+    with storage_errors(folder):
+        tempfile.TemporaryFile(dir=folder).close()
 
 
 def check_room(path: Path, size: int) -> None:

@@ -38,6 +38,10 @@ _BOOT: Final = (
 # be copied by a fork.
 _ENVIRONMENT: Final = {"OPENBLAS_NUM_THREADS": "1"}
 _LONGEST_PAUSE: Final = 0.02
+_PATIENCE: Final = 120.0
+"""Seconds after which a server that does not answer is killed; NumPy's import is one of them."""
+_LONGEST_END: Final = 5.0
+"""Seconds after which a server that should end is killed."""
 
 
 class Process(Protocol):
@@ -85,20 +89,31 @@ def start(module: str, function: str, argument: str, *, errors: IO[bytes]) -> Pr
     """
     if FORKS:
         return _Forked(_server(), module, function, argument, errors)
-    return subprocess.Popen(
+    process = subprocess.Popen(
         [sys.executable, "-c", f"{_BOOT}call(*sys.argv[2:])", json.dumps(sys.path), module,
          function, argument],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=errors,
-        pipesize=PIPE_BYTES,
         env={**os.environ, **_ENVIRONMENT},
     )  # fmt: skip
+    for pipe in (process.stdin, process.stdout):
+        if pipe is not None:
+            _widen(pipe.fileno())
+    return process
 
 
 def call(module: str, function: str, argument: str) -> None:
-    """Call `module.function(argument)` in this process, which `start` has started."""
+    """Call `module.function(argument)` in this process, which `start` has started.
+
+    Ctrl-C goes to every process of a terminal: the one that started this one decides.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     getattr(importlib.import_module(module), function)(argument)
+
+
+class ServerDiedError(Exception):
+    """The process that is forked has ended; the text says how."""
 
 
 class _Server:
@@ -111,6 +126,7 @@ class _Server:
         self._answers: dict[int, Any] = {}
         self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - as long as the process
         self._socket, theirs = socket.socketpair()
+        self._socket.settimeout(_PATIENCE)
         self._stream = self._socket.makefile("rb")
         with theirs:
             self._process = subprocess.Popen(
@@ -134,7 +150,7 @@ class _Server:
                 socket.send_fds(self._socket, [struct.pack("<I", len(text))], files)
                 self._socket.sendall(text)
             except OSError as error:
-                raise self._gone() from error
+                raise self._died() from error
             return next(self._asked)
 
     def answer(self, number: int) -> Any:
@@ -143,25 +159,41 @@ class _Server:
             while number not in self._answers:
                 try:
                     line = self._stream.readline()
-                except OSError as error:
-                    raise self._gone() from error
+                except (OSError, ValueError) as error:
+                    raise self._died() from error
                 if not line:
-                    raise self._gone()
+                    raise self._died()
                 self._answers[next(self._answered)] = json.loads(line)
             return self._answers.pop(number)
 
     def close(self) -> None:
-        self._stream.close()
-        self._socket.close()
+        """End the server, if this process started it."""
         if os.getpid() == self.owner:
-            self._process.wait()
-        self._errors.close()
+            # A fork of this process may hold the socket, too: closing it would not end the server.
+            with contextlib.suppress(OSError):
+                self._socket.shutdown(socket.SHUT_RDWR)
+            self._end(_LONGEST_END)
+        with self._lock:
+            self._stream.close()
+            self._socket.close()
+            self._errors.close()
 
-    def _gone(self) -> RuntimeError:
-        self._process.wait()
-        self._errors.seek(0)
-        said = self._errors.read().decode(errors="replace")
-        return RuntimeError(f"the process that starts child processes ended:\n{said}")
+    def _end(self, seconds: float) -> int:
+        """Return the server's exit status; kill it if it runs for longer than `seconds`."""
+        try:
+            return self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            return self._process.wait()
+
+    def _died(self) -> ServerDiedError:
+        status = self._end(0)
+        how = f"signal {-status}" if status < 0 else f"exit status {status}"
+        said = ""
+        if not self._errors.closed:
+            self._errors.seek(0)
+            said = self._errors.read().decode(errors="replace")
+        return ServerDiedError(f"the process that starts child processes ended: {how}\n{said}")
 
 
 _LOCK: Final = threading.Lock()
@@ -206,7 +238,7 @@ class _Forked:
             _widen(answers)
             request = {
                 "call": [module, function, argument],
-                "path": [str(Path.cwd() / folder) for folder in sys.path],
+                "path": [_absolute(folder) for folder in sys.path],
                 "environment": {**os.environ, **_ENVIRONMENT},
             }
             self._start = server.ask(request, [requests, answers, errors.fileno()])
@@ -226,7 +258,8 @@ class _Forked:
         """Send SIGKILL; no error if the process has ended."""
         if self._status is None:  # otherwise its number may belong to another process by now
             self._killed = True
-            with contextlib.suppress(ProcessLookupError):
+            # Without a server that says its number it never began.
+            with contextlib.suppress(ProcessLookupError, ServerDiedError):
                 os.kill(self.pid, signal.SIGKILL)
 
     def wait(self, timeout: float | None = None) -> int:
@@ -251,21 +284,30 @@ class _Forked:
         try:
             status = self._server.answer(self._server.ask({"pid": self.pid}))
             return None if status is None else int(status)
-        except RuntimeError:
+        except ServerDiedError:
             if not self._killed:
                 raise
-        # Without the server nobody knows the status but that SIGKILL was sent.
-        try:
-            os.kill(self.pid, 0)
-        except ProcessLookupError:
-            return -signal.SIGKILL
-        return None
+            return -signal.SIGKILL  # which no process survives
+
+
+def _absolute(folder: str) -> str:
+    """Return an entry of `sys.path` as an absolute path, if there is a working directory."""
+    if Path(folder).is_absolute():
+        return folder
+    try:
+        return str(Path.cwd() / folder)
+    except FileNotFoundError:  # it was deleted: nothing can be imported from there
+        return folder
 
 
 def _widen(pipe: int) -> None:
-    import fcntl
+    """Give a pipe its capacity, where the system can set it and the user may have more."""
+    if sys.platform == "linux":
+        import fcntl
 
-    fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
+        # Each user has a budget, of which other programs may have used up all.
+        with contextlib.suppress(PermissionError):
+            fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
 
 
 def serve(number: int) -> None:
@@ -279,7 +321,7 @@ def serve(number: int) -> None:
     Args:
         number: The socket's file descriptor.
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to every process of a terminal
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # as in `call`
     importlib.import_module("numpy")
     with socket.socket(fileno=number) as requests:
         while True:
@@ -315,7 +357,6 @@ def _become(body: dict[str, Any], files: Sequence[int]) -> NoReturn:
     """Become the process that a request describes."""
     status = 1
     try:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
         for standard, file in enumerate(files):
             os.dup2(file, standard)
             os.close(file)

@@ -9,6 +9,7 @@ import numpy as np
 from mobiledeploy.compare import same_network
 from mobiledeploy.compare.difference import Cause, Difference, Field, GridChange, StructureReport
 from mobiledeploy.compare.judge import Judgement
+from mobiledeploy.compare.same_network import Origins
 from mobiledeploy.ops import table
 from mobiledeploy.ops.operator import Operator, Sampled, has_weights
 
@@ -48,7 +49,7 @@ _WORDS: Final[dict[Field, str]] = {
     "weights": "weights differ",
     "channel order": "the image's colours are taken in another order (RGB/BGR)",
     "channels swapped": "channels were swapped",
-    "label order": "the classes stand in another order",
+    "label order": "the classes are in another order",
     "per-tensor weights": "weights were quantised per tensor instead of per channel",
     "kernel scale": "the scale of a kernel differs",
     "kernel zero point": "the zero point of a kernel differs",
@@ -74,9 +75,7 @@ def report(judgement: Judgement) -> StructureReport:
             differences,
             first,
             layers=len(a.layers),
-            origin=lambda: same_network.words(
-                same_network.origins(a, b, judgement.alignment), a.layers
-            ),
+            origin=lambda: same_network.origins(a, b, judgement.alignment),
         )
     return StructureReport(
         same=first is None,
@@ -106,7 +105,7 @@ def _cause(
     first: Difference | None,
     *,
     layers: int,
-    origin: Callable[[], str],
+    origin: Callable[[], Origins],
 ) -> Cause:
     """Return why two files differ, or nothing if no difference can change an output.
 
@@ -114,7 +113,7 @@ def _cause(
         differences: In running order.
         first: The first difference that may change an output, or None.
         layers: Number of layers of the first file.
-        origin: Returns in words whether files that were quantised separately hold one network.
+        origin: Returns whether files on different grids hold one network.
     """
     if first is None:
         return Cause()
@@ -125,7 +124,7 @@ def _cause(
         return separate
     if isinstance(_operator(first), Sampled) and first.field in _ALONE:
         which = "first" if first.field == "missing layer" else "second"
-        said = f"only the {which} file ends in a {first.kind}: the other one gives the logits"
+        said = f"only the {which} file ends in a {first.operator}: the other one gives the logits"
         return Cause(clauses=(said,))
     said = _WORDS[first.field]
     if first.nearly:
@@ -135,17 +134,19 @@ def _cause(
         first.position
     }
     if later:
-        clauses.append(f"{_layers(len(later))} differ in numbers")
+        clauses.append(f"{_further(len(later), 'differs', 'differ')} in numbers")
     rounding = {difference.position for difference in harmful if difference.field == "rounding"}
     if rounding - {first.position}:
-        clauses.append(f"{_layers(len(rounding - {first.position}))} are rounded otherwise")
+        count = len(rounding - {first.position})
+        clauses.append(f"{_further(count, 'is', 'are')} rounded otherwise")
     if first.field not in _ALONE:
         clauses += _operators(harmful)
-    return Cause(clauses=tuple(clauses), measured_by_first=first.measured_by_first)
+    return Cause(clauses=tuple(clauses))
 
 
-def _layers(count: int) -> str:
-    return f"{count} further layer{'s' * (count > 1)}"
+def _further(count: int, one: str, many: str) -> str:
+    """Return how many further layers do something, with its verb for one and for many."""
+    return f"1 further layer {one}" if count == 1 else f"{count} further layers {many}"
 
 
 def _place(difference: Difference) -> str:
@@ -153,7 +154,8 @@ def _place(difference: Difference) -> str:
     name = difference.name.partition(";")[0]
     if difference.kind == "input":
         return f"at the input `{name}`"
-    return f"in layer {difference.number} `{name}` ({difference.kind})"
+    operator = difference.operator or difference.kind
+    return f"in layer {difference.number} `{name}` ({operator})"
 
 
 def _size(difference: Difference) -> tuple[str, ...]:
@@ -165,7 +167,7 @@ def _quantised_separately(
     *,
     layers: int,
     place: tuple[str, ...],
-    origin: Callable[[], str],
+    origin: Callable[[], Origins],
 ) -> Cause | None:
     """Return how the files were quantised separately; None if they were not.
 
@@ -173,7 +175,7 @@ def _quantised_separately(
         harmful: Differences that may change an output.
         layers: Number of layers of the first file.
         place: Where the first difference is, in clauses.
-        origin: Returns in words whether the files hold one network.
+        origin: Returns whether the files hold one network.
     """
     other = _other_network(harmful, layers)
     if other is not None:
@@ -184,10 +186,9 @@ def _quantised_separately(
         which = "first" if in_floats[-1].change == "first in floats" else "second"
         said = (
             f"the {which} file keeps {len(_places(in_floats))} of {layers} layers in floats where "
-            "the other one has codes, so that they cannot be equal: what differs is the cost of "
-            "quantising"
+            "the other one has codes, so that they cannot be equal"
         )
-        return Cause(clauses=(said,))
+        return Cause(clauses=_with_origin([said], origin(), cost=True))
     grids = [difference for difference in harmful if difference.field in _ACTIVATIONS | _KERNELS]
     rounded = [difference for difference in grids if difference.change == "last place"]
     others = [difference for difference in grids if difference.change != "last place"]
@@ -200,7 +201,7 @@ def _quantised_separately(
         return Cause(clauses=(said, *size))
     if len(_places(others)) < enough:
         return None
-    return Cause(clauses=tuple(_separate(harmful, others, layers, place, origin)))
+    return Cause(clauses=_separate(harmful, others, layers, place, origin))
 
 
 def _separate(
@@ -208,8 +209,8 @@ def _separate(
     others: Sequence[Difference],
     layers: int,
     place: tuple[str, ...],
-    origin: Callable[[], str],
-) -> list[str]:
+    origin: Callable[[], Origins],
+) -> tuple[str, ...]:
     """Return the clauses for files in which `others` have other grids."""
     where, *size = place
     calibrated = any(difference.field in _ACTIVATIONS for difference in others)
@@ -228,8 +229,24 @@ def _separate(
     ):
         some = [difference for difference in harmful if difference.field == field]
         said += [f"in {len(_places(some))} of them {said_of or some[0].detail}"] if some else []
-    said += _operators(harmful)
-    return [*said, *filter(None, [origin()])]
+    return _with_origin([*said, *_operators(harmful)], origin())
+
+
+def _with_origin(said: list[str], origin: Origins, *, cost: bool = False) -> tuple[str, ...]:
+    """Return clauses with those on whether the files hold the same network; if not, these first.
+
+    Args:
+        said: The other clauses.
+        origin: Whether they do.
+        cost: Whether one file is quantised and the other is not, so that the same network differs
+            by the cost of quantising.
+    """
+    clauses = same_network.clauses(origin)
+    if origin.strangers:
+        return (*clauses, *said)
+    if cost and origin.same:
+        clauses = ("the weights are the same: what differs is the cost of quantising",)
+    return (*said, *clauses)
 
 
 def _operator(difference: Difference) -> Operator[Any] | None:

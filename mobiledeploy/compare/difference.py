@@ -58,11 +58,9 @@ class Cause:
 
     Attributes:
         clauses: The cause, the most informative clause first; empty if nothing differs.
-        measured_by_first: Whether the words call the first file's values "expected".
     """
 
     clauses: tuple[str, ...] = ()
-    measured_by_first: bool = False
 
     @property
     def words(self) -> str:
@@ -93,7 +91,6 @@ class FieldDifference:
             layers' functions have to be compared.
         method: How `harmful` was decided.
         change: For scales, in which way they differ.
-        measured_by_first: Whether `detail` calls the first layer's value "expected".
     """
 
     field: Field
@@ -104,7 +101,6 @@ class FieldDifference:
     harmful: bool | None = None
     method: str = ""
     change: GridChange | None = None
-    measured_by_first: bool = False
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,9 +122,10 @@ class Difference:
         lsb: Largest possible difference of the layer's output, in LSB; None if not computed.
         equivalent: Whether it was shown to change no output.
         method: How it was found whether it can change an output.
+        operator: The operator's name in the file that has the layer, such as `CONV_2D`; empty at
+            the input; not in JSON.
         change: For scales, in which way they differ; not in JSON.
         nearly: Whether the ranges of two grids differ by only a few steps; not in JSON.
-        measured_by_first: Whether `detail` calls the first file's value "expected"; not in JSON.
     """
 
     position: int
@@ -144,9 +141,9 @@ class Difference:
     lsb: int | None = None
     equivalent: bool = False
     method: str = ""
+    operator: str = dataclasses.field(default="", compare=False, metadata=UNWRITTEN)
     change: GridChange | None = dataclasses.field(default=None, compare=False, metadata=UNWRITTEN)
     nearly: bool = dataclasses.field(default=False, compare=False, metadata=UNWRITTEN)
-    measured_by_first: bool = dataclasses.field(default=False, compare=False, metadata=UNWRITTEN)
 
     @property
     def name(self) -> str:
@@ -183,3 +180,8 @@ class StructureReport:
     cause: str
     differences: tuple[Difference, ...]
     reason: Cause = dataclasses.field(default=Cause(), compare=False, metadata=UNWRITTEN)
+
+
+def in_each(first: object, second: object) -> str:
+    """Return a field's two values in words that say which file each is from."""
+    return f"{first} in the first file, {second} in the second"

@@ -90,18 +90,16 @@ def input_differences(a: Reading, b: Reading, *, same_readers: bool) -> list[Dif
         put = difference(
             "input grid", detail, one.expected, one.received, same=same, method=method
         )
-        differences.append(
-            dataclasses.replace(
-                put, change=one.change, nearly=nearly, measured_by_first=one.measured_by_first
-            )
-        )
+        differences.append(dataclasses.replace(put, change=one.change, nearly=nearly))
     return differences
 
 
 def output_differences(a: Reading, b: Reading, alignment: Alignment) -> list[Difference]:
     """Return the differences of two files' outputs that are not differences of their layers."""
     mine, other = a.output, b.output
-    kind = "output" if a.output_of == INPUT else a.layers[a.output_of].kind
+    kind, operator = "output", ""
+    if a.output_of != INPUT:
+        kind, operator = a.layers[a.output_of].kind, a.layers[a.output_of].op
     differences = []
 
     def difference(
@@ -119,6 +117,7 @@ def output_differences(a: Reading, b: Reading, alignment: Alignment) -> list[Dif
                 layer=mine.name,
                 other=other.name,
                 kind=kind,
+                operator=operator,
                 field=field,
                 detail=detail,
                 expected=expected,
@@ -127,7 +126,6 @@ def output_differences(a: Reading, b: Reading, alignment: Alignment) -> list[Dif
                 equivalent=same,
                 method="the border only converts" if same else "",
                 change=None if like is None else like.change,
-                measured_by_first=like is not None and like.measured_by_first,
             )
         )
 
@@ -137,7 +135,7 @@ def output_differences(a: Reading, b: Reading, alignment: Alignment) -> list[Dif
             f"the files give {mine.dtype} and {other.dtype}; inside, both have codes",
             mine.dtype,
             other.dtype,
-            same=mine.scale is not None and other.scale is not None,
+            same=mine.holds_codes and other.holds_codes,
         )
     if alignment.seen_from_second(b, b.output_of) != alignment.seen_from_first(a, a.output_of):
         difference("joints", "another layer gives the output", mine.name, other.name, same=False)

@@ -19,7 +19,7 @@ from mobiledeploy.compare.input_output import input_differences, output_differen
 from mobiledeploy.compare.layer_fields import fields, in_order, operands_crossed, reads_differ
 from mobiledeploy.compare.reachable_codes import source_span, spans
 from mobiledeploy.compare.same_function import Verdict, verdict_on
-from mobiledeploy.reading import FULL, INPUT, Reading, StoredLayer
+from mobiledeploy.reading import FULL, INPUT, Reading, StoredLayer, StoredTensor
 
 MOST_LAYERS: Final = 512
 """Most layers of a file: every layer of one is compared with every layer of the other."""
@@ -111,7 +111,8 @@ def judge(first: Reading, second: Reading) -> Judgement:
     if max(len(first.layers), len(second.layers)) > MOST_LAYERS:
         raise ConversionError(
             f"expected at most {MOST_LAYERS} layers, received {len(first.layers)} and "
-            f"{len(second.layers)}"
+            f"{len(second.layers)}",
+            hint="no image classifier has so many: name the classifier's own files",
         )
     # A damaged file may hold any scale.
     with np.errstate(all="ignore"):
@@ -129,10 +130,7 @@ def judge(first: Reading, second: Reading) -> Judgement:
 
 def source_shapes(reading: Reading, index: int) -> list[tuple[int, ...]]:
     """Return the shapes of the tensors that a layer reads; one that is not known is empty."""
-    return [
-        reading.input.shape if read.source == INPUT else reading.layers[read.source].output.shape
-        for read in reading.layers[index].reads
-    ]
+    return [_source(reading, read.source).shape for read in reading.layers[index].reads]
 
 
 def _verdicts(a: Reading, b: Reading, alignment: Alignment) -> dict[int, Verdict]:
@@ -199,7 +197,7 @@ def _of_pair(
         *reads_differ(a, b, alignment, i, j),
     ]
     # A difference of a tensor that it reads is reported with the layer that writes it.
-    if not differences and not verdict.equal and _read_alike(mine, other):
+    if not differences and not verdict.equal and _read_alike(a, b, mine, other):
         difference = _rounding(mine, other, verdict) if verdict.cases else _undecided(mine, other)
         differences = [difference]
     readers_agree = _same_readers(a, verdicts, i)
@@ -207,11 +205,18 @@ def _of_pair(
         yield _judged(difference, i, mine, other, verdict, readers_agree=readers_agree)
 
 
-def _read_alike(mine: StoredLayer, other: StoredLayer) -> bool:
-    """Whether two layers read their inputs with the same grids."""
-    return [(read.scale, read.zero_point) for read in mine.reads] == [
-        (read.scale, read.zero_point) for read in other.reads
-    ]
+def _read_alike(a: Reading, b: Reading, mine: StoredLayer, other: StoredLayer) -> bool:
+    """Whether two layers read their inputs with the same grids, as far as these are stated."""
+    return all(
+        (x.scale, x.zero_point) == (y.scale, y.zero_point)
+        or _source(a, x.source).unstated
+        or _source(b, y.source).unstated
+        for x, y in zip(mine.reads, other.reads, strict=True)
+    )
+
+
+def _source(reading: Reading, source: int) -> StoredTensor:
+    return reading.input if source == INPUT else reading.layers[source].output
 
 
 def _rounding(mine: StoredLayer, other: StoredLayer, verdict: Verdict) -> FieldDifference:
@@ -254,6 +259,7 @@ def _judged(
         layer=mine.name,
         other=other.name,
         kind=mine.kind,
+        operator=mine.op,
         field=difference.field,
         detail=difference.detail,
         expected=difference.expected,
@@ -264,7 +270,6 @@ def _judged(
         equivalent=equal,
         method=difference.method or verdict.method,
         change=difference.change,
-        measured_by_first=difference.measured_by_first,
     )
 
 
@@ -288,6 +293,7 @@ def _in_one_file(
         layer=layer.name if missing else "",
         other="" if missing else layer.name,
         kind=layer.kind,
+        operator=layer.op,
         field="missing layer" if missing else "extra layer",
         detail=f"only the {where} file has the layer `{layer.name}` ({layer.op})"
         f"{_not_understood(layer)}",
@@ -312,6 +318,7 @@ def _replaced(position: int, mine: StoredLayer, other: StoredLayer) -> Differenc
         layer=mine.name,
         other=other.name,
         kind=other.kind if mine.kind == "unknown" else mine.kind,
+        operator=mine.op,
         field="operator",
         detail=f"the second file has {other.op} where the first one has {mine.op}"
         f"{_not_understood(mine, other)}",

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mobiledeploy.compare.difference import FieldDifference
+from mobiledeploy.compare.difference import FieldDifference, in_each
 from mobiledeploy.compare.reachable_codes import Ints, centred
 from mobiledeploy.reading import StoredLayer
 
@@ -105,7 +105,7 @@ def _outputs_moved(
     if at_logits:
         return FieldDifference(
             field="label order",
-            detail=f"classes {_moved(order)} stand in another order",
+            detail=f"classes {_moved(order)} are in another order",
             channels=rows,
         )
     return FieldDifference(
@@ -151,8 +151,7 @@ def _numbers(
             named = {True: "a scale for each channel", False: "one scale for the whole kernel"}
             return FieldDifference(
                 field="per-tensor weights",
-                detail=f"the weights were quantised with {named[pair[1]]} instead of "
-                f"{named[pair[0]]}",
+                detail=f"the weights have {in_each(named[pair[0]], named[pair[1]])}",
                 channels=rows,
                 expected=named[pair[0]],
                 received=named[pair[1]],
@@ -166,19 +165,17 @@ def _numbers(
         where = f"channel {place[0]} ({_spot(place, a)})"
         return FieldDifference(
             field="weights",
-            detail=f"one weight of {where} is {values[1]}, expected {values[0]}{sign}",
+            detail=f"one weight of {where} is {in_each(*values)}{sign}",
             channels=rows,
             expected=str(values[0]),
             received=str(values[1]),
-            measured_by_first=True,
         )
     share = len(places) / mine.size
+    channels = f"channel {rows[0]}" if len(rows) == 1 else f"{len(rows)} channels"
     if flipped:
-        words = f"{len(places)} weights of {len(rows)} channels have the other sign"
+        words = f"{len(places)} weights of {channels} have the other sign"
     else:
-        words = (
-            f"{len(places)} of {mine.size} weights ({share:.0%}) differ in {len(rows)} channels"
-        )
+        words = f"{len(places)} of {mine.size} weights ({share:.0%}) differ in {channels}"
     largest = int(np.abs(mine - other).max())
     return FieldDifference(
         field="weights", detail=f"{words}, by up to {largest}", channels=rows,

@@ -10,10 +10,10 @@ from typing import Any, Final
 import numpy as np
 
 from mobiledeploy.compare.align import Alignment
-from mobiledeploy.compare.difference import Field, FieldDifference, GridChange
+from mobiledeploy.compare.difference import Field, FieldDifference, GridChange, in_each
 from mobiledeploy.compare.kernel_difference import kernels_differ
 from mobiledeploy.ops import table
-from mobiledeploy.ops.operator import has_weights
+from mobiledeploy.ops.operator import StatesMultiplier, has_weights
 from mobiledeploy.reading import (
     FULL,
     INPUT,
@@ -53,12 +53,16 @@ def fields(
         *_weights(a, b, at_input=at_input, at_logits=at_logits),
         *(
             FieldDifference(
-                field=field, detail=f"{words}: {x} and {y}", expected=str(x), received=str(y)
+                field=field,
+                detail=f"{words}: {in_each(x, y)}",
+                expected=str(x),
+                received=str(y),
             )
             for field, name, words in _PLAIN
             if (x := getattr(a, name)) != (y := getattr(b, name))
         ),
         *_parameters(a, b),
+        *_multipliers(a, b),
         *_faults(a, b, shapes=True),
         *_shape(a, b),
         *_clamps(a, b),
@@ -67,15 +71,15 @@ def fields(
 
 
 def grid(a: StoredTensor, b: StoredTensor) -> Iterator[FieldDifference]:
-    """Yield the differences of two activations' grids."""
-    if (a.scale is None) != (b.scale is None):
-        words = {True: "floats", False: "codes"}
+    """Yield the differences of two activations' grids, as far as both files state them."""
+    if a.holds_codes != b.holds_codes:
+        words = {False: "floats", True: "codes"}
         yield FieldDifference(
             field="scale",
             detail="one file keeps this tensor in floats and the other one in codes",
-            expected=words[a.scale is None],
-            received=words[b.scale is None],
-            change="first in floats" if a.scale is None else "second in floats",
+            expected=words[a.holds_codes],
+            received=words[b.holds_codes],
+            change="second in floats" if a.holds_codes else "first in floats",
         )
         return
     if a.scale is not None and b.scale is not None and a.scale != b.scale:
@@ -86,14 +90,18 @@ def grid(a: StoredTensor, b: StoredTensor) -> Iterator[FieldDifference]:
             received=repr(float(b.scale)),
             change=change(a.scale, b.scale),
         )
-    if a.zero_point != b.zero_point:
+    if a.zero_point != b.zero_point and not _only_one_states(a, b):
         yield FieldDifference(
             field="zero point",
-            detail=f"the tensor's zero point is {b.zero_point}, expected {a.zero_point}",
+            detail=f"the tensor's zero point is {in_each(a.zero_point, b.zero_point)}",
             expected=str(a.zero_point),
             received=str(b.zero_point),
-            measured_by_first=True,
         )
+
+
+def _only_one_states(a: StoredTensor, b: StoredTensor) -> bool:
+    """Whether a zero point is missing in a file that need not state it."""
+    return any(each.unstated and each.zero_point is None for each in (a, b))
 
 
 def _not_comparable(a: StoredLayer, b: StoredLayer) -> Iterator[FieldDifference]:
@@ -147,11 +155,29 @@ def _parameters(a: StoredLayer, b: StoredLayer) -> Iterator[FieldDifference]:
         if x != y:
             yield FieldDifference(
                 field="parameter",
-                detail=f"its {name} is {y}, expected {x}",
+                detail=f"its {name} is {in_each(x, y)}",
                 expected=str(x),
                 received=str(y),
-                measured_by_first=True,
             )
+
+
+def _multipliers(a: StoredLayer, b: StoredLayer) -> Iterator[FieldDifference]:
+    """Yield the difference of two multipliers, where a file states that instead of scales."""
+    operator = table.of_kind(a.kind)
+    if a.kind != b.kind or not isinstance(operator, StatesMultiplier):
+        return
+    if a.multiplier is None and b.multiplier is None:
+        return
+    mine, other = operator.multiplier_of(a), operator.multiplier_of(b)
+    if mine is None or other is None or mine == other:
+        return
+    yield FieldDifference(
+        field="parameter",
+        detail=f"it multiplies codes by {in_each(mine, other)}",
+        expected=repr(float(mine)),
+        received=repr(float(other)),
+        change=change(mine, other),
+    )
 
 
 def _clamps(a: StoredLayer, b: StoredLayer) -> Iterator[FieldDifference]:
@@ -163,12 +189,14 @@ def _clamps(a: StoredLayer, b: StoredLayer) -> Iterator[FieldDifference]:
         return
     yield FieldDifference(
         field="activation",
-        detail=f"codes are cut off at {b.clamp[0]}..{b.clamp[1]}, expected {a.clamp[0]}.."
-        f"{a.clamp[1]}: {_activation(b)} instead of {_activation(a)}",
+        detail=f"codes are cut off at {in_each(_cut(a), _cut(b))}",
         expected=str(a.clamp),
         received=str(b.clamp),
-        measured_by_first=True,
     )
+
+
+def _cut(layer: StoredLayer) -> str:
+    return f"{layer.clamp[0]}..{layer.clamp[1]} ({_activation(layer)})"
 
 
 def _activation(layer: StoredLayer) -> str:
@@ -301,13 +329,13 @@ LAST_PLACES: Final = 64
 
 
 def ratio(mine: np.floating[Any], other: np.floating[Any]) -> str:
-    """Return in words how a scale differs from the expected one."""
+    """Return in words how the second file's scale differs from the first file's."""
     units = _units(mine, other)
     if units is None:
         return "no usable number"
     if units <= LAST_PLACES:
         return f"{units} unit{'s' * (units > 1)} in the last place off"
-    return f"{float(other) / float(mine):.6g} times what was expected"
+    return f"{float(other) / float(mine):.6g} times the first file's"
 
 
 def _units(mine: np.floating[Any], other: np.floating[Any]) -> int | None:
@@ -394,7 +422,7 @@ def reads_differ(
         differences.append(
             FieldDifference(
                 field="operands swapped",
-                detail="the operands stand in the other order, each with its own scale",
+                detail="the operands are in the other order, each with its own scale",
                 expected=_names(a, mine.reads),
                 received=_names(b, b.layers[j].reads),
             )
@@ -422,11 +450,10 @@ def reads_differ(
         differences.append(
             FieldDifference(
                 field="softmax beta",
-                detail=f"the softmax multiplies its inputs by {other.beta:g}, expected "
-                f"{mine.beta:g}",
+                detail="the softmax multiplies its inputs by "
+                + in_each(f"{mine.beta:g}", f"{other.beta:g}"),
                 expected=repr(mine.beta),
                 received=repr(other.beta),
-                measured_by_first=True,
             )
         )
     return differences

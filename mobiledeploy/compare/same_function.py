@@ -37,6 +37,7 @@ from mobiledeploy.ops.operator import (
     Node,
     Operator,
     Sampled,
+    StatesMultiplier,
     by_each_kernel,
     has_weights,
     limits,
@@ -279,9 +280,12 @@ def node_of(
     Returns:
         None if integer graphs have no such layer.
     """
-    operator, out = table.of_kind(layer.kind), layer.output
+    operator = table.of_kind(layer.kind)
     if operator is None or layer.faults or len(shapes) != len(layer.reads):
         return None
+    if isinstance(operator, StatesMultiplier):
+        layer = operator.by_multiplier(layer)
+    out = layer.output
     images = operator.IMAGES or any(len(shape) == IMAGE_AXES for shape in shapes)
     try:
         inputs = tuple(

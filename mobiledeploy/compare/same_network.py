@@ -1,8 +1,9 @@
-"""Whether two files that were quantised separately hold the same network.
+"""Whether two files that are not on the same grids hold the same network.
 
 The dequantised weights are compared: codes and scales of two quantisations have nothing in common,
 but each code is the real weight rounded to its grid. Two quantisations of one weight therefore
-differ by at most half a step of the one grid plus half a step of the other.
+differ by at most half a step of the one grid plus half a step of the other. A file that keeps its
+weights in floats has no steps.
 """
 
 import dataclasses
@@ -46,6 +47,7 @@ class Origins:
     """Whether two files' weights are quantised from the same real numbers.
 
     Attributes:
+        names: Names of the first file's layers.
         weighted: Number of layers with weights in both files.
         unlike: Indices in the first file of those whose weights are not roundings of the same
             numbers.
@@ -57,6 +59,7 @@ class Origins:
         ratios: For each layer with another scale, its index and second scale / first scale.
     """
 
+    names: tuple[str, ...]
     weighted: int
     unlike: tuple[int, ...]
     scaled: tuple[int, ...]
@@ -64,6 +67,21 @@ class Origins:
     orders: tuple[ChannelOrder, ...]
     reduced: tuple[int, int]
     ratios: tuple[tuple[int, float], ...]
+
+    @property
+    def same(self) -> bool:
+        """Whether all weights are the same numbers, in the same order."""
+        return self.weighted > 0 and not self.unlike and not self.orders
+
+    @property
+    def strangers(self) -> bool:
+        """Whether weights of some layers have nothing in common."""
+        return any(distance >= STRANGE for distance in self.distances) and not self.rescaled
+
+    @property
+    def rescaled(self) -> bool:
+        """Whether all weights that differ do so by a factor of each channel only."""
+        return len(self.scaled) == len(self.unlike)
 
 
 def origins(a: Reading, b: Reading, alignment: Alignment) -> Origins:
@@ -80,13 +98,17 @@ def origins(a: Reading, b: Reading, alignment: Alignment) -> Origins:
         ratio = _ratio(one.output.scale, two.output.scale)
         if ratio is not None and abs(ratio - 1) > ROUNDED:
             ratios.append((i, ratio))
-        if one.weights is None or two.weights is None:
+        mine, other = _real(one), _real(two)
+        if mine is None or other is None:
             continue
         weighted += 1
-        spans = [_largest(weights) for weights in (one.weights, two.weights)]
-        reduced[0] += spans[1] <= SEVEN_BITS < spans[0]
-        reduced[1] += spans[0] <= SEVEN_BITS < spans[1]
-        mine, other = _real(one, one.weights), _real(two, two.weights)
+        if one.weights is not None and two.weights is not None:
+            spans = [_largest(weights) for weights in (one.weights, two.weights)]
+            reduced[0] += spans[1] <= SEVEN_BITS < spans[0]
+            reduced[1] += spans[0] <= SEVEN_BITS < spans[1]
+        if mine[0].ndim != other[0].ndim:
+            # A convolution over one pixel may be read as a dense layer.
+            mine, other = _as_rows(mine), _as_rows(other)
         if mine[0].shape != other[0].shape:
             unlike.append(i)
             distances.append(np.inf)
@@ -102,6 +124,7 @@ def origins(a: Reading, b: Reading, alignment: Alignment) -> Origins:
         if _alike(_rescaled(mine, other[0]), other):
             scaled.append(i)
     return Origins(
+        names=tuple(layer.name.partition(";")[0] for layer in a.layers),
         weighted=weighted,
         unlike=tuple(unlike),
         scaled=tuple(scaled),
@@ -112,37 +135,32 @@ def origins(a: Reading, b: Reading, alignment: Alignment) -> Origins:
     )
 
 
-def words(origin: Origins, layers: tuple[StoredLayer, ...]) -> str:
-    """Return in a sentence whether the files hold the same network.
-
-    Args:
-        origin: The comparison of the weights.
-        layers: Layers of the first file.
-    """
+def clauses(origin: Origins) -> tuple[str, ...]:
+    """Return in words whether the files hold the same network; nothing if no weights are known."""
     if not origin.weighted:
-        return ""
-    said = [*(_order_words(order) for order in origin.orders), _origin(origin, layers)]
+        return ()
+    said = [*(_order_words(order) for order in origin.orders), _origin(origin)]
     for which, count in zip(("second", "first"), origin.reduced, strict=True):
         if 2 * count > origin.weighted:
             said.append(
                 f"the {which} file's weights take 7 of their 8 bits, as with `reduce_range`, so "
                 "that products cannot saturate on a CPU without VNNI"
             )
-    if origin.ratios:
-        said.append(_scales(origin.ratios, layers))
-    return "; ".join(said)
+    if origin.ratios and not origin.strangers:
+        said.append(_scales(origin))
+    return tuple(said)
 
 
-def _scales(ratios: tuple[tuple[int, float], ...], layers: tuple[StoredLayer, ...]) -> str:
-    distances = sorted(abs(np.log(ratio)) for _, ratio in ratios)
+def _scales(origin: Origins) -> str:
+    distances = sorted(abs(np.log(ratio)) for _, ratio in origin.ratios)
     middle = 100 * float(np.expm1(distances[len(distances) // 2]))
-    position, ratio = max(ratios, key=lambda pair: abs(np.log(pair[1])))
-    most = f"layer {position + 1} `{_name(layers[position])}`"
-    if len(ratios) == 1:
+    position, ratio = max(origin.ratios, key=lambda pair: abs(np.log(pair[1])))
+    most = _layer(origin, position)
+    if len(origin.ratios) == 1:
         return f"the scale of {most} is {ratio:.4g} times the first file's"
     return (
-        f"{len(ratios)} layers have another scale, half of them by {_percent(middle)} or more; "
-        f"that of {most} differs most and is {ratio:.4g} times the first file's"
+        f"{len(origin.ratios)} layers have another scale, half of them by {_percent(middle)} or "
+        f"more; that of {most} differs most and is {ratio:.4g} times the first file's"
     )
 
 
@@ -150,22 +168,22 @@ def _percent(value: float) -> str:
     return f"{value:.0f} %" if value >= 10 else f"{value:.2g} %"
 
 
-def _origin(origin: Origins, layers: tuple[StoredLayer, ...]) -> str:
+def _origin(origin: Origins) -> str:
     if not origin.unlike:
+        layers = f"all {origin.weighted} layers are" if origin.weighted > 1 else "the layer are"
         return (
-            f"they hold the same network: the weights of all {origin.weighted} layers are the "
-            "same numbers, rounded to each file's own steps"
+            f"they hold the same network: the weights of {layers} the same numbers, rounded to "
+            "each file's own steps"
         )
     count = f"{len(origin.unlike)} of {origin.weighted}"
-    position = origin.unlike[0]
-    first = f"layer {position + 1} `{_name(layers[position])}`"
-    if len(origin.scaled) == len(origin.unlike):
+    first = _layer(origin, origin.unlike[0])
+    if origin.rescaled:
         return (
             f"the weights of {count} layers are the same but for a factor of each channel, from "
             f"{first} on: batch norm is folded in otherwise"
         )
     most = max(origin.distances)
-    if most < STRANGE:
+    if not origin.strangers:
         return (
             f"the weights of {count} layers are close, but no roundings of the same numbers (up "
             f"to {most:.2g} of their size apart), from {first} on: one of the files was trained "
@@ -173,25 +191,41 @@ def _origin(origin: Origins, layers: tuple[StoredLayer, ...]) -> str:
         )
     strange = sum(distance >= STRANGE for distance in origin.distances)
     return (
-        f"the weights of {strange} of {origin.weighted} layers have nothing in common, from "
-        f"{first} on: the files do not come from the same weights"
+        f"the files do not hold the same network: the weights of {strange} of {origin.weighted} "
+        f"layers have nothing in common, from {first} on"
     )
 
 
-def _name(layer: StoredLayer) -> str:
-    return layer.name.partition(";")[0]
+def _layer(origin: Origins, position: int) -> str:
+    return f"layer {position + 1} `{origin.names[position]}`"
 
 
-def _real(layer: StoredLayer, weights: StoredWeights) -> tuple[Reals, Reals]:
-    """Return the dequantised weights, outputs first, and the scale of each output channel."""
-    kernel = weights.kernel.astype(np.float64)
-    if layer.kind == "depthwise":
-        kernel = np.moveaxis(kernel, -1, 0)
+def _real(layer: StoredLayer) -> tuple[Reals, Reals] | None:
+    """Return the real weights, outputs first, and the step of each output channel.
+
+    The step of weights that are floats is 0. None if the layer has no weights that are known.
+    """
+    if layer.weights is None:
+        if layer.real_kernel is None:
+            return None
+        kernel = _outputs_first(layer, layer.real_kernel)
+        return kernel, np.zeros((len(kernel), *[1] * (kernel.ndim - 1)))
+    kernel, weights = _outputs_first(layer, layer.weights.kernel), layer.weights
     one_each = (-1, *[1] * (kernel.ndim - 1))
     step = np.broadcast_to(weights.kernel_scale, (len(kernel),)).astype(np.float64)
     zero = np.broadcast_to(weights.kernel_zero, (len(kernel),))
     step = step.reshape(one_each)
     return (kernel - zero.reshape(one_each)) * step, step
+
+
+def _as_rows(weights: tuple[Reals, Reals]) -> tuple[Reals, Reals]:
+    kernel, step = weights
+    return kernel.reshape(len(kernel), -1), step.reshape(len(kernel), -1)
+
+
+def _outputs_first(layer: StoredLayer, kernel: npt.NDArray[Any]) -> Reals:
+    reals = kernel.astype(np.float64)
+    return np.moveaxis(reals, -1, 0) if layer.kind == "depthwise" else reals
 
 
 def _alike(a: tuple[Reals, Reals], b: tuple[Reals, Reals]) -> bool:
@@ -247,7 +281,7 @@ def _order_words(order: ChannelOrder) -> str:
     shown = ", ".join(f"{place} at {other}" for place, other in order.moved[:4])
     rest = " ..." if len(order.moved) > 4 else ""
     return (
-        f"the classes stand in another order: {len(order.moved)} of {order.count} are moved "
+        f"the classes are in another order: {len(order.moved)} of {order.count} are moved "
         f"({shown}{rest} in the second file)"
     )
 

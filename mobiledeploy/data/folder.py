@@ -176,8 +176,10 @@ def _photos(
     strays = [path for path in visible_entries(folder, root) if path.is_file() and is_image(path)]
     if strays:
         raise RequestError(
-            f"{len(strays)} images belong to no class, such as {printable(strays[0])}",
-            hint=f"move them; expected {LAYOUT}",
+            f"{len(strays)} images belong to no class, such as {printable(strays[0])}"
+            if len(strays) > 1
+            else f"an image belongs to no class: {printable(strays[0])}",
+            hint=f"move what belongs to none; expected {LAYOUT}",
         )
     for class_folder in _folders(folder, root):
         name = _class_name(class_folder)

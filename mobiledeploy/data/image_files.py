@@ -111,7 +111,10 @@ def is_image(path: Path) -> bool:
 def _check_link(path: Path, root: Path) -> None:
     target = Path(os.path.realpath(path))
     if not path.exists():
-        raise RequestError(f"{printable(path)} is a broken link to {printable(target)}")
+        raise RequestError(
+            f"{printable(path)} is a broken link to {printable(target)}",
+            hint="delete the link, or copy the image into the folder",
+        )
     if not target.is_relative_to(root):
         raise RequestError(
             f"{printable(path)} links to {printable(target)}, outside the data folder",

@@ -83,9 +83,10 @@ def batches(
             failures += missing
             if len(failures) > allowed:
                 raise RequestError(
-                    f"{len(failures)} images cannot be read, expected at most {allowed} of the "
-                    f"data set's {len(dataset.labels)}: {'; '.join(failures[:3])}",
-                    hint="remove these files or save them again",
+                    f"{len(failures)} image{'s' * (len(failures) > 1)} cannot be read, expected "
+                    f"at most {allowed} of the data set's {len(dataset.labels)}: "
+                    f"{'; '.join(failures[:3])}",
+                    hint="remove such files or save them again",
                 )
             yield _images(dataset, _stack(rows, preprocessing), readable, missing)
 

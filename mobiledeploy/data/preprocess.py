@@ -132,7 +132,10 @@ def _rgb(image: "Image.Image", name: str) -> Pixels:
         grey = (np.asarray(image) >> 8).astype(np.uint8)
         return np.repeat(grey[..., None], 3, axis=2)
     if image.mode not in {"1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK"}:
-        raise RequestError(f"`{name}` has the colour mode {image.mode}, expected grey or RGB")
+        raise RequestError(
+            f"`{name}` has the colour mode {image.mode}, expected grey or RGB",
+            hint="save it as a JPEG or PNG of 8 bits a channel",
+        )
     if image.has_transparency_data:
         rgba = np.asarray(image.convert("RGBA")).astype(np.uint16)
         colour, alpha = rgba[..., :3], rgba[..., 3:]

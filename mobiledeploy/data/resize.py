@@ -92,7 +92,8 @@ def resize(pixels: Pixels, height: int, width: int) -> Pixels:
     if 511 * largest >= 2**63:
         raise RequestError(
             f"an image of {source_width} x {source_height} pixels is too large to be resized to "
-            f"{width} x {height}"
+            f"{width} x {height}",
+            hint="save it smaller",
         )
     rows = _weigh(down, pixels.reshape(source_height, -1), 255 * int(down.sums.max()))
     turned = rows.reshape(height, source_width, channels).swapaxes(0, 1)

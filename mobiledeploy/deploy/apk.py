@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from mobiledeploy.base import files
-from mobiledeploy.base.errors import RequestError
+from mobiledeploy.base.errors import CorruptFileError, RequestError
 from mobiledeploy.base.progress import Event, Progress, silent
 from mobiledeploy.deploy import (
     android_project,
@@ -129,22 +129,18 @@ def build(
         progress: Called with what is being done.
 
     Raises:
-        RequestError: `out` is a folder.
+        RequestError: `out` is a folder, or an existing file that is no APK.
         MissingDependencyError: The JDK, Maven or npm is missing.
         DownloadError: A tool cannot be downloaded.
         BundleError: The project, a library or the key cannot be used.
         CorruptFileError: A file of the build, the cache or an AAR is damaged.
         StorageError: The APK or temporary files cannot be written.
     """
-    if out.is_dir():
-        raise RequestError(
-            f"expected the name of an APK, received the folder {out}",
-            hint=f"name a file: `--apk {out / 'app.apk'}`",
-        )
+    check_name(out)
     # Writing to `out` is tried first: the APK takes a minute to make.
     with files.storage_errors(out):
         out.parent.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=out.parent).close()
+    files.check_writable(out.parent)
     project = android_project.read(app)
     jdk = jdks.installed()
     tools = toolchain.fetch(
@@ -193,6 +189,37 @@ def build(
         data = signed.read_bytes()
     files.write_atomic(out, data)
     return _describe(out, contents, options, page)
+
+
+def check_name(out: Path) -> None:
+    """Check that an APK of this name would replace nothing but an earlier APK.
+
+    Args:
+        out: Name of the APK to make.
+
+    Raises:
+        RequestError: It is a folder, or an existing file that is neither an APK nor empty.
+    """
+    if out.is_dir():
+        raise RequestError(
+            f"expected the name of an APK, received the folder {out}",
+            hint=f"name a file: `--apk {out / 'app.apk'}`",
+        )
+    if out.exists() and not _replaceable(out):
+        raise RequestError(
+            f"{out} exists and is no APK: it would be overwritten",
+            hint="name another file with `--apk`, or delete this one",
+        )
+
+
+def _replaceable(path: Path) -> bool:
+    if not path.is_file():
+        return False
+    try:
+        names = {entry.name for entry in zips.entries(path)}
+    except CorruptFileError:
+        return path.stat().st_size == 0
+    return "AndroidManifest.xml" in names
 
 
 def _from_linked(linked: Path) -> Iterator[NewEntry]:

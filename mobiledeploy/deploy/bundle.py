@@ -64,6 +64,8 @@ def bundle(
         progress: Called with what is being done for the APK.
 
     Raises:
+        RequestError: There is no such build, or `apk` is a folder or an existing file of another
+            kind.
         CorruptFileError: The build is incomplete or was changed, or its models or labels are not
             those that its contract names.
         BundleError: `app` is not an Android project, the labels do not fit the model, or no APK
@@ -74,6 +76,8 @@ def bundle(
         StorageError: The assets or the APK cannot be written.
     """
     build, app = user_path(build), user_path(app)
+    if apk is not None:
+        apks.check_name(user_path(apk))
     manifest.read(build, holding=CARRIED)
     contract = codec.from_json(
         Contract, (build / "contract.json").read_bytes(), where="contract.json"

@@ -6,7 +6,8 @@ import re
 from pathlib import Path
 from typing import Final
 
-from mobiledeploy.base.errors import DeviceError, RequestError
+from mobiledeploy.base.errors import DeviceError
+from mobiledeploy.base.files import require_file
 from mobiledeploy.device import adb
 from mobiledeploy.device.adb import Phone
 
@@ -47,8 +48,7 @@ def measure(phone: Phone, tool: Path, model: Path, *, threads: int) -> Benchmark
         RequestError: `tool` is not a file.
         DeviceError: It did not run, or printed no times.
     """
-    if not tool.is_file():
-        raise RequestError(f"{tool} is not a file", hint="name the program `benchmark_model`")
+    require_file(tool, hint="name the program `benchmark_model`")
     program, graph = f"{FOLDER}/benchmark_model", f"{FOLDER}/model.tflite"
     adb.shell(phone, "mkdir", "-p", FOLDER)
     adb.push(phone, tool, program)

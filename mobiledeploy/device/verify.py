@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Final
 
 from mobiledeploy.base import codec
-from mobiledeploy.base.errors import BundleError, DeviceError, RequestError
+from mobiledeploy.base.errors import BundleError, DeviceError
+from mobiledeploy.base.files import require_file
 from mobiledeploy.base.progress import Event, Progress, silent
 from mobiledeploy.deploy import zips
 from mobiledeploy.device import adb, benchmark_model, self_test
@@ -103,10 +104,8 @@ def verify(
     _, names, expected = golden.read(build / "golden.npz")
     golden.require_variety(expected)
     for option, file in (("--apk", apk), ("--benchmark", benchmark)):
-        if file is not None and not file.is_file():
-            raise RequestError(
-                f"{file} is not a file", hint=f"name an existing file with `{option}`"
-            )
+        if file is not None:
+            require_file(file, hint=f"name an existing file with `{option}`")
     if apk is not None:
         _require_build(_contract_of(apk), digest, what=str(apk))
     phone = adb.choose(adb.program(), serial=serial)

@@ -291,8 +291,8 @@ def _failures(run: EmulatedRun, case: _Case) -> list[str]:
     sentences = []
     if tolerance is None or run.max_logits_lsb > tolerance.logits:
         sentences.append(
-            f"{who}: {run.differing_logits} logits differ, by up to {run.max_logits_lsb} LSB, on "
-            f"{run.images - run.exact_logits} of {run.images} images; worst: {run.worst}"
+            f"{who}: differing logits: {run.differing_logits}, by up to {run.max_logits_lsb} LSB, "
+            f"on {run.images - run.exact_logits} of {run.images} images; worst: {run.worst}"
         )
     if tolerance is not None and (run.max_scores_lsb or 0) > tolerance.scores:
         sentences.append(

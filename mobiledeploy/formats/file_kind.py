@@ -75,8 +75,10 @@ def require_model(name: str, data: bytes) -> None:
 
     Raises:
         RequestError: It is an intact file of another kind; the message names it and its use.
-        CorruptFileError: It is a damaged file of another kind.
+        CorruptFileError: It is empty, or a damaged file of another kind.
     """
+    if not data:
+        raise CorruptFileError(f"{name} is empty", hint="get it again: its writing was cut off")
     kind = kind_of(name, data)
     if kind is not None:
         raise RequestError(

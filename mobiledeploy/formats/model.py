@@ -9,6 +9,12 @@ from typing import Any, Final, Literal, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+ONE_IMAGE: Final = (
+    "only a network from one image to one output can be compared: export the model with one "
+    "input, from which its first output is computed; `mobiledeploy inspect` shows any file"
+)
+"""What to do with a model of several inputs, or without an output."""
+
 Format: TypeAlias = Literal["tflite", "onnx"]
 Activation: TypeAlias = Literal["none", "relu", "relu_n1_to_1", "relu6", "tanh", "sign_bit"]
 """The activation that is fused into a TFLite operator."""

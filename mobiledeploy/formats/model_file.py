@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Final, TypeAlias, assert_never
 
 from mobiledeploy.base.errors import ConversionError, CorruptFileError, RequestError
-from mobiledeploy.base.files import printable
+from mobiledeploy.base.files import printable, require_file
 from mobiledeploy.formats import file_kind, onnx, tflite
 from mobiledeploy.formats.model import Format
 from mobiledeploy.formats.onnx import OnnxModel
 from mobiledeploy.formats.onnx import edit as onnx_edit
+from mobiledeploy.formats.onnx.external_data import ExternalFile
 from mobiledeploy.formats.tflite import TfliteModel
 from mobiledeploy.formats.tflite import edit as tflite_edit
 
@@ -32,6 +33,7 @@ class ModelFile:
         size: Size of the file itself, in bytes.
         sha256: Hexadecimal digest of the file itself.
         parsed: The parsed model.
+        external: The files beside an ONNX file that hold values of it.
     """
 
     name: str
@@ -40,6 +42,7 @@ class ModelFile:
     size: int
     sha256: str
     parsed: Parsed
+    external: tuple[ExternalFile, ...] = ()
 
     @property
     def tflite(self) -> TfliteModel:
@@ -88,7 +91,11 @@ def of_bytes(name: str, data: bytes, *, folder: Path | None = None) -> ModelFile
         file_kind.require_model(name, data)
     try:
         whole, parsed = _PARSERS[kind](data, folder)
+        external = parsed.external.files() if isinstance(parsed, OnnxModel) else ()
     except (CorruptFileError, ConversionError, RequestError) as error:
+        if kind == "onnx" and name.lower().endswith(".tflite"):
+            # Neither format: what a file of its name should begin with says more.
+            error = _refused_as_tflite(data) or error
         raise type(error)(f"{name}: {error}", hint=error.hint) from error
     return ModelFile(
         name=name,
@@ -97,20 +104,26 @@ def of_bytes(name: str, data: bytes, *, folder: Path | None = None) -> ModelFile
         size=len(data),
         sha256=hashlib.sha256(data).hexdigest(),
         parsed=parsed,
+        external=external,
     )
+
+
+def _refused_as_tflite(data: bytes) -> CorruptFileError | None:
+    try:
+        tflite.parse(data)
+    except CorruptFileError as error:
+        return error
+    return None
 
 
 def read(path: Path, *, name: str | None = None) -> ModelFile:
     """Return the model file at a path.
 
     Raises:
-        RequestError: There is no such file.
+        RequestError: There is no such file, or the path is a folder.
         CorruptFileError: See `of_bytes`, or the file is larger than `LARGEST`.
     """
-    if not path.is_file():
-        raise RequestError(
-            f"there is no file {path}", hint="name a .tflite and an .onnx, or a build folder"
-        )
+    require_file(path, hint="name a .tflite and an .onnx, or a build folder")
     if path.stat().st_size > LARGEST:
         raise CorruptFileError(f"{path}: expected at most {LARGEST:,} bytes")
     return of_bytes(name or path.name, path.read_bytes(), folder=path.parent)

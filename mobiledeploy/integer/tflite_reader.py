@@ -5,9 +5,10 @@ from typing import Final
 
 import numpy as np
 
-from mobiledeploy.base.errors import ConversionError, RequestError
-from mobiledeploy.base.files import user_path
+from mobiledeploy.base.errors import ConversionError
+from mobiledeploy.base.files import require_file, user_path
 from mobiledeploy.formats import tflite
+from mobiledeploy.formats.model import ONE_IMAGE
 from mobiledeploy.formats.tflite import TfliteModel, TfliteOperator
 from mobiledeploy.integer.graph import IntegerGraph
 from mobiledeploy.ops import table
@@ -35,8 +36,7 @@ def read_file(file: bytes | str | os.PathLike[str]) -> IntegerGraph:
     """
     if not isinstance(file, bytes):
         path = user_path(file)
-        if not path.is_file():
-            raise RequestError(f"there is no file {path}", hint="name a .tflite")
+        require_file(path, hint="name a .tflite")
         file = path.read_bytes()
     return read(tflite.parse(file))
 
@@ -61,7 +61,8 @@ def read(model: TfliteModel) -> IntegerGraph:
     if len(model.inputs) != 1 or len(model.outputs) != 1 or min(model.inputs + model.outputs) < 0:
         raise ConversionError(
             f"expected one input and one output, received {len(model.inputs)} and "
-            f"{len(model.outputs)}"
+            f"{len(model.outputs)}",
+            hint=ONE_IMAGE,
         )
     operators = list(model.operators)
     first, last = model.inputs[0], model.outputs[0]
@@ -78,7 +79,9 @@ def read(model: TfliteModel) -> IntegerGraph:
     read_nodes = [_node(operator, scope) for operator in operators]
     nodes = tuple(node for node in read_nodes if node is not None)
     if not nodes or scope.written(last) != nodes[-1].output:
-        raise ConversionError("expected the graph's output to be what the last operator writes")
+        raise ConversionError(
+            "expected the graph's output to be what the last operator writes", hint=ONE_IMAGE
+        )
     return IntegerGraph(name=model.description or "tflite", input=image, nodes=nodes)
 
 

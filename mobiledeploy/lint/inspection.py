@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 
 from mobiledeploy.base.errors import CorruptFileError, RequestError
-from mobiledeploy.base.files import printable
+from mobiledeploy.base.files import printable, require_file
 from mobiledeploy.formats import file_kind, model_file, onnx, tflite
 from mobiledeploy.formats.model import Model, Tensor
 from mobiledeploy.formats.onnx.checker import Checks
@@ -110,8 +110,7 @@ def check(graph: Graph) -> tuple[Finding, ...]:
 
 
 def _file(path: Path, checks: Checks) -> FileReport:
-    if not path.is_file():
-        raise RequestError(f"there is no file {path}", hint="name a .tflite or .onnx file")
+    require_file(path, hint="name a .tflite, an .onnx or a build folder")
     size = path.stat().st_size
     if size > MOST_BYTES:
         raise CorruptFileError(f"{path}: {size:,} bytes are more than either format can have")

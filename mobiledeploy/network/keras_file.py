@@ -14,7 +14,7 @@ from typing import Final
 
 from mobiledeploy.base import child_process
 from mobiledeploy.base.errors import CorruptFileError
-from mobiledeploy.base.files import Name, user_path
+from mobiledeploy.base.files import Name, require_file, user_path
 from mobiledeploy.network import keras_graph, keras_h5
 from mobiledeploy.network.hdf5 import entry, open_file, string, strings
 from mobiledeploy.network.keras_config import KerasConfig, parse
@@ -44,17 +44,12 @@ def read(path: Name) -> KerasWeights:
     """Read all weights that a Keras file holds.
 
     Raises:
-        CorruptFileError: The file is missing, damaged or not a Keras file.
+        RequestError: There is no such file, or the path is a folder.
+        CorruptFileError: The file is damaged, or not a Keras file.
         MissingDependencyError: h5py is not installed.
     """
     path = user_path(path)
-    if not path.exists():
-        raise CorruptFileError(f"{path} does not exist")
-    if not path.is_file():
-        raise CorruptFileError(
-            f"{path} is not a file",
-            hint="a SavedModel folder is not supported: save the model as .keras or .weights.h5",
-        )
+    require_file(path, hint="name a .keras, .h5 or .weights.h5 file: no SavedModel folder is read")
     function = read_to_bytes
     return from_bytes(child_process.call(function.__module__, function.__name__, str(path)))
 

@@ -681,6 +681,11 @@ def _without_weights(
     high, wide = output_size(value.sizes[2:], shape[2:], strides, (1, 1), pads)
     out = dataclasses.replace(value, sizes=(value.sizes[0], shape[0], max(high, 0), max(wide, 0)))
     depthwise = int(node.attributes.get("group", 1) or 1) > 1 and shape[1] == 1
+    real = kernel.values if isinstance(kernel, OnnxConstant) else None
+    if real is not None and real.dtype == np.float32 and value.axes == "NCHW":
+        real = real.transpose((1, 2, 3, 0) if depthwise else (0, 2, 3, 1))
+    else:
+        real = None
     return reader.add_layer(
         node,
         "depthwise" if depthwise else "conv",
@@ -688,6 +693,7 @@ def _without_weights(
         out,
         strides=strides,
         pads=pads,
+        real_kernel=real,
         faults=(FLOATS,),
     )
 

@@ -44,7 +44,7 @@ from mobiledeploy.ops.onnx_weights import (
 from mobiledeploy.ops.operator import Example, Kernel, Trials, Work, layer_of
 from mobiledeploy.ops.products import Exact
 from mobiledeploy.ops.ranges import Interval
-from mobiledeploy.ops.stored import StoredLayer, with_fault
+from mobiledeploy.ops.stored import Array, StoredLayer, with_fault
 from mobiledeploy.ops.tensors import QMAX, QMIN, Float32, Int8, QTensor, Shape, expect
 from mobiledeploy.ops.tflite import Scope, TfliteInput, Version, refusal
 from mobiledeploy.ops.tflite_reading import LayerSource, with_weights
@@ -342,21 +342,39 @@ def _multiply(
         return None
     if isinstance(kernel, OnnxConstant) and kernel.values.ndim == 2:
         out = dataclasses.replace(value, sizes=(value.sizes[0], kernel.values.shape[0]))
-        return reader.add_layer(node, "dense", [value], out, faults=(FLOATS,))
+        real = _columns_in_order(kernel.values, value)
+        if kernel.values.dtype != np.float32:
+            real = None
+        return reader.add_layer(node, "dense", [value], out, real_kernel=real, faults=(FLOATS,))
     if not isinstance(kernel, QuantisedConstant) or kernel.codes.ndim != 2:
         return None
     outputs = kernel.codes.shape[0]
-    codes = kernel.codes
-    if value.unrolled is not None:
-        # Columns in the order of the common form, height, width, channels.
-        axes, sizes = value.unrolled
-        if 0 in sizes or np.prod(sizes) != codes.shape[1] or sorted(axes) != sorted("HWC"):
-            return None
-        order = [1 + axes.index(axis) for axis in "HWC"]
-        codes = codes.reshape(outputs, *sizes).transpose(0, *order).reshape(outputs, -1)
+    codes = _columns_in_order(kernel.codes, value)
+    if codes is None:
+        return None
     weights, faults = stored_weights(kernel, codes, outputs, 0, value, bias)
     out = dataclasses.replace(value, sizes=(value.sizes[0], outputs), unrolled=None)
     return reader.add_layer(node, "dense", [value], out, weights=weights, faults=faults)
+
+
+def _columns_in_order(matrix: Array, value: OnnxActivation) -> Array | None:
+    """Return a kernel (outputs, inputs) with its columns in the order height, width, channels.
+
+    Args:
+        matrix: The kernel.
+        value: What it is multiplied with, perhaps an image that was made a vector.
+
+    Returns:
+        None if the image does not fit the kernel.
+    """
+    if value.unrolled is None:
+        return matrix
+    axes, sizes = value.unrolled
+    if 0 in sizes or np.prod(sizes) != matrix.shape[1] or sorted(axes) != sorted("HWC"):
+        return None
+    order = [1 + axes.index(axis) for axis in "HWC"]
+    outputs = len(matrix)
+    return matrix.reshape(outputs, *sizes).transpose(0, *order).reshape(outputs, -1)
 
 
 ONNX: Mapping[str, FileForm] = {

@@ -1,4 +1,4 @@
-"""How an operator stands in a file: facts for whoever looks at files without computing them.
+"""`FileForm`: facts about an operator in a file, for reading and inspecting files.
 
 Versions are those of TFLite's `op_version.cc`; for int16 convolutions those of its text, the types
 in its code being those of an earlier plan.
@@ -35,7 +35,7 @@ class FileForm:
         channel_axis: Of the output channels in the kernel; below 0 it counts from the end.
         transpose: Attribute that makes axis 0 that of the output channels; empty if there is none.
         per_channel: Whether its weights lose accuracy unless each channel has its own scale.
-        dynamic: Whether the grids of its codes are chosen anew for each image.
+        dynamic: Whether the scales of its activations are chosen for each image as it runs.
         pairs_only: Whether it is a layer between quantise/dequantise pairs only, because it also
             does other things on real numbers, such as to apply a scale.
         scalar_scales: Whether ONNX Runtime fuses it only where scales have rank 0.
@@ -44,10 +44,10 @@ class FileForm:
             them: with one scale, and with several.
         misread_scales: TFLite: what old runtimes do to several scales; None if they take them.
         litert_own: TFLite: whether XNNPACK leaves it to LiteRT's own kernels.
-        read: ONNX: how a layer is read from a node, be it between quantise/dequantise pairs or
-            with grids of its own; None for a form that is not understood.
+        read: ONNX: reads a layer from a node, between quantise/dequantise pairs or with grids of
+            its own; None for a form that is not understood.
         ort_kernel: ONNX: the integer kernel that ONNX Runtime runs it in, which it may fuse it
-            into; empty for a form that is run as it stands in the file.
+            into; empty for a form that is run as the file has it.
         computed: Whether the cases of a `Certified` operator are what runtimes compute of it.
     """
 

@@ -31,13 +31,7 @@ from mobiledeploy.formats.tflite import TfliteOperator
 from mobiledeploy.formats.tflite.writer import TfliteWriter
 from mobiledeploy.ops import onnx, tflite, without_weights
 from mobiledeploy.ops.architecture import Layer
-from mobiledeploy.ops.certificate import (
-    Certificate,
-    all_pairs,
-    neighbours,
-    pairs_of_shapes,
-    required,
-)
+from mobiledeploy.ops.certificate import Certificate, all_pairs, pairs_of_shapes, required
 from mobiledeploy.ops.file_form import FileForm, ScaleRatio
 from mobiledeploy.ops.grid import Grid
 from mobiledeploy.ops.onnx import OnnxInput
@@ -490,26 +484,56 @@ def _product_of_codes(
 def _with_scale(
     layer: StoredLayer, taken: Sequence[LayerInput], *, ratio: np.float32
 ) -> StoredLayer:
-    """Return a product with the scale of its output that its multiplier comes from.
+    """Return a product with the scale of its output, or its multiplier where no scale gives that.
 
     Args:
         layer: The product of codes, on a grid of scale 1.
         taken: How other layers read it.
         ratio: The multiplier of the product of the codes.
     """
-    one = np.float32(1)
-    if layer.output.scale != one:
+    if layer.output.scale != 1:
         detail = f"a product of codes is put on a grid of scale {layer.output.scale}, expected 1"
         return with_fault(layer, "form", detail)
-    a, b = (one if read.scale is None else read.scale for read in layer.reads)
-    near = neighbours(a * b / ratio, np.array([0, 1, -1, 2, -2]))
-    for scale in (*(read.scale for read in taken if read.scale is not None), *near):
-        if is_scale(scale) and multiplier(a, b, scale) == ratio:
-            return dataclasses.replace(
-                layer, output=dataclasses.replace(layer.output, scale=np.float32(scale))
-            )
-    detail = f"no scale of the output gives the multiplier {ratio} for operands of {a} and {b}"
-    return with_fault(layer, "form", detail)
+    if not is_scale(ratio):
+        return with_fault(layer, "form", f"no scales give the multiplier {ratio}")
+    likeliest = _on_scale(layer, None)
+    for read in taken:
+        stated = _on_scale(layer, read.scale)
+        match multiplier_of(stated):
+            case None:
+                # A factor's scale is not stated: nothing tells whether the reader's is right.
+                likeliest = stated
+                break
+            case same if same == ratio:
+                return stated
+    return dataclasses.replace(likeliest, multiplier=ratio)
+
+
+def _on_scale(layer: StoredLayer, scale: np.float32 | None) -> StoredLayer:
+    output = dataclasses.replace(layer.output, scale=scale, unstated=scale is None)
+    return dataclasses.replace(layer, output=output)
+
+
+def multiplier_of(layer: StoredLayer) -> np.float32 | None:
+    """Return the multiplier of a product's codes; see `operator.StatesMultiplier`."""
+    if layer.multiplier is not None or len(layer.reads) != 2:
+        return layer.multiplier
+    (a, b), out = (read.scale for read in layer.reads), layer.output.scale
+    return None if a is None or b is None or out is None else multiplier(a, b, out)
+
+
+def by_multiplier(layer: StoredLayer) -> StoredLayer:
+    """Return a product on scales that give its multiplier; see `operator.StatesMultiplier`."""
+    ratio, one = layer.multiplier, np.float32(1)
+    if ratio is None or len(layer.reads) != 2:
+        return layer
+    first, second = layer.reads
+    return dataclasses.replace(
+        layer,
+        reads=(dataclasses.replace(first, scale=ratio), dataclasses.replace(second, scale=one)),
+        output=dataclasses.replace(layer.output, scale=one),
+        multiplier=None,
+    )
 
 
 ONNX: Mapping[str, FileForm] = {

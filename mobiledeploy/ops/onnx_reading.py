@@ -19,6 +19,7 @@ from mobiledeploy.ops.stored import (
     LayersSoFar,
     StoredLayer,
     StoredTensor,
+    on_grid_of,
     with_clamp,
 )
 from mobiledeploy.ops.tensors import Float32, Int8, Int32
@@ -128,7 +129,8 @@ OnnxGrid: TypeAlias = tuple[np.float32, int, str]
 
 DeduceGrid: TypeAlias = Callable[[StoredLayer, Sequence[LayerInput]], StoredLayer]
 """Completes a layer whose file does not state its output's grid, from the grids with which its
-readers take the output, the likeliest first. Its own inputs keep their grids."""
+readers take the output, the likeliest first. Its own inputs keep their grids. Where no reader
+states a grid either, the output stays `unstated`."""
 
 
 class OnnxReader:
@@ -286,7 +288,8 @@ class OnnxReader:
     def leave_without_grid(self, activation: OnnxActivation, dtype: str) -> OnnxActivation:
         """Note that the grid of a layer's output is not stated; return the output as codes."""
         self.bounds.pop(activation.source)
-        output = dataclasses.replace(self.layers[activation.source].output, dtype=dtype)
+        output = self.layers[activation.source].output
+        output = dataclasses.replace(output, dtype=dtype, unstated=True)
         self.layers.change(activation.source, output=output)
         return dataclasses.replace(activation, real=False, dtype=dtype)
 
@@ -324,20 +327,29 @@ class OnnxReader:
         grid = first.scale, first.zero_point, first.dtype
         return self.quantise_layer(layer, self.written(node), grid)
 
-    def deduce_grids(self, output: OnnxActivation) -> None:
+    def deduce_grids(
+        self, output: OnnxActivation, *, certified: Callable[[StoredLayer], bool]
+    ) -> None:
         """Complete the layers whose nodes state no grid.
 
         Args:
             output: The graph's output.
+            certified: Whether a layer may take codes by a certificate's scales, which may be some
+                units in the last place off those of the codes.
         """
         others = [
             layer for index, layer in enumerate(self.layers.all()) if index not in self.deduced
         ]
-        # Layers with weights first: additions and means may take codes by a scale that is a few
-        # units in the last place off.
         others.sort(key=lambda layer: layer.weights is None)
+        # The input takes any scale rather than none.
+        stated = [
+            read
+            for layer in others
+            for read in layer.reads
+            if read.source == INPUT or not certified(layer)
+        ]
         taken: dict[int, list[LayerInput]] = {index: [] for index in (INPUT, *self.deduced)}
-        for read in (*(read for layer in others for read in layer.reads), self.read(output)):
+        for read in (*stated, self.read(output)):
             if read.source in taken and read.scale is not None:
                 taken[read.source].append(read)
         # Who takes codes that were only moved takes those that stood there before.
@@ -362,7 +374,11 @@ class OnnxReader:
             reads = tuple(self._as_written(read) for read in layer.reads)
             completed = deduce(dataclasses.replace(layer, reads=reads), taken[index])
             self.layers.change(
-                index, reads=completed.reads, output=completed.output, faults=completed.faults
+                index,
+                reads=completed.reads,
+                output=completed.output,
+                multiplier=completed.multiplier,
+                faults=completed.faults,
             )
 
     def _as_written(self, read: LayerInput) -> LayerInput:
@@ -387,12 +403,15 @@ class OnnxReader:
 
 def _on_the_grid_that_it_reads(layer: StoredLayer, taken: Sequence[LayerInput]) -> StoredLayer:
     known = [read for read in (*layer.reads, *taken) if read.scale is not None]
-    if not known or layer.output.scale is not None:
+    if layer.output.scale is not None:
         return layer
-    output = dataclasses.replace(
-        layer.output, scale=known[0].scale, zero_point=known[0].zero_point
-    )
-    return dataclasses.replace(layer, output=output)
+    if not known:
+        # A product of codes states its zero point, but not its scale.
+        zeros = {read.zero_point for read in layer.reads}
+        zero_point = zeros.pop() if len(zeros) == 1 else None
+        output = dataclasses.replace(layer.output, zero_point=zero_point)
+        return dataclasses.replace(layer, output=output)
+    return on_grid_of(layer, known[0])
 
 
 def code_of(real: float, scale: np.float32, zero_point: int) -> int:

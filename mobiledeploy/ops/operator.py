@@ -1,7 +1,7 @@
 """What the module of an operator offers: the interface that `ops.table` lists modules of.
 
-`ops/add.py` is an example. A module is all that anybody has to know of its operator: whoever
-quantises, certifies, runs, writes or reads a graph asks the table for the module and calls it.
+`ops/add.py` is an example. Everything about an operator is in its module. Code that quantises,
+certifies, runs, writes or reads a graph takes the module from the table and calls it.
 """
 
 import dataclasses
@@ -100,7 +100,7 @@ NO_WORK: Final = Work(macs=0, parameters=0, int8_bytes=0)
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Example:
-    """A node to try an operator with: its tests loop over these, and so do the mutants.
+    """A node for the tests of an operator and for the mutants.
 
     Attributes:
         name: For test reports, unique within the operator.
@@ -118,11 +118,11 @@ N = TypeVar("N", bound=Node)
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Trials:
-    """What layers of an operator are tried with, each cut out of its file; for people.
+    """The inputs of cut-out layers of an operator, in words for messages.
 
     Attributes:
-        layers: What they are: `addition`.
-        cases: What they get; `cases` and `layers` stand for how many.
+        layers: What the layers are: `addition`.
+        cases: What their inputs are; `{cases}` and `{layers}` are replaced by how many there are.
     """
 
     layers: str
@@ -135,15 +135,14 @@ class Operator(Protocol[N]):
     Attributes:
         NODE: Its node in an integer graph.
         LAYERS: What it is called in an `Architecture`.
-        TFLITE: How it stands in anybody's `.tflite`, by its names in the schema's
-            `BuiltinOperator`.
-        ONNX: How it stands in anybody's `.onnx`, likewise: also in forms that we neither write nor
-            compute.
+        TFLITE: Its forms in a `.tflite` of any tool, by names in the schema's `BuiltinOperator`.
+        ONNX: Its forms in an `.onnx` of any tool, by operator names; also forms that we neither
+            write nor compute.
         FIXED_RANGE: The range of every output, where it does not depend on what is computed.
         IMAGES: Whether it reads images, so that a vector in a file is an image of one pixel to it.
         SYMMETRIC: Whether it has two operands that may change places.
-        LITERT_KERNELS: The architectures whose kernels `litert_codes` tells apart: one stands for
-            all where they are alike.
+        LITERT_KERNELS: The architectures for which `litert_codes` computes different codes; only
+            one of them if all kernels compute alike.
         TRIALS: What `trials` are; None if there are none.
     """
 
@@ -266,7 +265,7 @@ class Operator(Protocol[N]):
         """
 
     def layer_of_tflite(self, source: LayerSource) -> StoredLayer | None:
-        """Return the layer that an operator of anybody's `.tflite` stands for.
+        """Return an operator of a `.tflite` of any tool as a layer.
 
         Args:
             source: The operator, one of `TFLITE`.
@@ -339,9 +338,9 @@ class Certified(Protocol):
     The cases are computed by LiteRT's arithmetic and, apart from it, by ONNX Runtime's.
 
     Attributes:
-        KERNELS: By which kernels the cases are computed, for people; `form` stands for the
-            operator's name in the `.tflite`.
-        CASE: What a case is, for people: `pair of codes`.
+        KERNELS: The kernels that compute the cases, in words for messages; `{form}` is replaced by
+            the operator's name in the `.tflite`.
+        CASE: What a case is, in words for messages: `pair of codes`.
         CASES: Several of them.
         ONE_CODE: Whether a case is one code, if of one channel, so that a table of all of them
             is the same operator.
@@ -368,7 +367,7 @@ class Certified(Protocol):
         """
 
     def cases_of(self, node: Any, inputs: Sequence[QTensor], codes: Sequence[Int8]) -> Cases:
-        """Return the cases that stand in tensors of shape (batch, ...), shaped like the output."""
+        """Return the cases in tensors of shape (batch, ...), in the shape of the output."""
 
     def litert_cases(
         self, node: Any, inputs: Sequence[QTensor], cases: Cases, form: str = ""
@@ -440,7 +439,7 @@ class Sampled(Protocol):
     """A module whose operator depends on too many codes at once to try all, so that it is sampled.
 
     Attributes:
-        SAMPLES: What samples are, for people: `vectors of logits`.
+        SAMPLES: What samples are, in words for messages: `vectors of logits`.
         WITHIN: Steps by which a kernel may miss the exact result, correctly rounded.
     """
 
@@ -470,10 +469,32 @@ class MovesCodes(Protocol):
     What it reads and writes is on one grid, so that no kernel has anything to round.
 
     Attributes:
-        MOVES: What it does with codes, for people: `it takes the largest code of each window`.
+        MOVES: What it does with codes, in words for messages: `it takes the largest code of each
+            window`.
     """
 
     MOVES: str
+
+
+@runtime_checkable
+class StatesMultiplier(Protocol):
+    """A module whose operator an `.onnx` may describe by what it multiplies codes by.
+
+    Such a layer reads and writes codes whose scales may be nowhere in the file. Its multiplier and
+    zero points alone decide which codes it gives.
+    """
+
+    def multiplier_of(self, layer: StoredLayer) -> np.float32 | None:
+        """Return the number by which a layer multiplies codes minus their zero points.
+
+        None where the file states neither it nor all scales that it comes from.
+        """
+
+    def by_multiplier(self, layer: StoredLayer) -> StoredLayer:
+        """Return a layer that gives the same codes, on scales from which its multiplier comes.
+
+        One that states no multiplier is returned as it is.
+        """
 
 
 def has_weights(operator: Operator[Any]) -> bool:
@@ -541,9 +562,9 @@ def limits(
 
 
 def architectures(operator: Operator[Any], file: Format) -> tuple[Kernel, ...]:
-    """Return the architectures whose kernels of what apps use of a format differ.
+    """Return the architectures on which the runtime that apps use computes different codes.
 
-    One stands for all where they are alike, as of every `.onnx`: its kernels compute in float32.
+    Only one if all compute alike, as for every `.onnx`, whose kernels compute in float32.
     """
     return operator.LITERT_KERNELS if file == "tflite" else ("x86",)
 

@@ -39,10 +39,12 @@ class StoredTensor:
         shape: Shape of one image, (height, width, channels), or (channels,) for a vector or an
             image of one pixel; empty if not known.
         dtype: As stored: `int8`, `uint8`, `float32` ...
-        scale: float32; None for a tensor of floats.
-        zero_point: The int8 code of real 0; None for a tensor of floats.
+        scale: float32; None for a tensor of floats, or if `unstated`.
+        zero_point: The int8 code of real 0; None for a tensor of floats, or if not known.
         axes: What its dimensions mean in the file, batch included: `NHWC`, `NCHW`, `NC`; empty
             if not known.
+        unstated: Whether it holds codes of which the file does not state the scale: an `.onnx`
+            may look codes up in a table, or multiply them, without one.
     """
 
     name: str
@@ -51,6 +53,12 @@ class StoredTensor:
     scale: np.float32 | None
     zero_point: int | None
     axes: str = ""
+    unstated: bool = False
+
+    @property
+    def holds_codes(self) -> bool:
+        """Whether it holds codes, and not floats."""
+        return self.scale is not None or self.unstated
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,8 +67,8 @@ class LayerInput:
 
     Attributes:
         source: Index of the layer that wrote it, or `INPUT`.
-        scale: Scale with which the codes are read; None for floats.
-        zero_point: Zero point with which the codes are read; None for floats.
+        scale: Scale with which the codes are read; None for floats, or if it is not stated.
+        zero_point: Zero point with which the codes are read; None likewise.
     """
 
     source: int
@@ -144,6 +152,8 @@ class StoredLayer:
         reads: Its inputs.
         output: Its output.
         weights: Kernel and bias; None without weights, or if they are floats, see `faults`.
+        real_kernel: The kernel of a layer on floats, float32, in the order of
+            `StoredWeights.kernel`; None if it has none, or it is not known.
         window: Height and width of a pool's window.
         strides: Vertical and horizontal stride.
         dilations: Vertical and horizontal dilation.
@@ -155,6 +165,8 @@ class StoredLayer:
             order, and values.
         table: Of a `table`: the output's code of each code of the input, -128 first; of shape
             (channels, 256) where each channel has its own.
+        multiplier: float32 by which the file multiplies codes minus their zero points, where the
+            scales that it states do not give this number; else None.
         faults: What these fields cannot hold.
     """
 
@@ -164,6 +176,7 @@ class StoredLayer:
     reads: tuple[LayerInput, ...]
     output: StoredTensor
     weights: StoredWeights | None = None
+    real_kernel: Float32 | None = None
     window: tuple[int, int] = (1, 1)
     strides: tuple[int, int] = (1, 1)
     dilations: tuple[int, int] = (1, 1)
@@ -173,6 +186,7 @@ class StoredLayer:
     beta: float = 1.0
     parameters: tuple[tuple[str, Hashable], ...] = ()
     table: Int8 | None = None
+    multiplier: np.float32 | None = None
     faults: tuple[Fault, ...] = ()
 
     def parameter(self, name: str) -> Any:
@@ -199,6 +213,14 @@ def with_clamp(layer: StoredLayer, bounds: tuple[int, int]) -> StoredLayer:
         table = np.clip(layer.table.astype(np.int64), *bounds).astype(np.int8)
         return dataclasses.replace(layer, table=table)
     return dataclasses.replace(layer, clamp=clamp)
+
+
+def on_grid_of(layer: StoredLayer, read: LayerInput) -> StoredLayer:
+    """Return a layer whose output is on the grid by which it is read."""
+    output = dataclasses.replace(
+        layer.output, scale=read.scale, zero_point=read.zero_point, unstated=False
+    )
+    return dataclasses.replace(layer, output=output)
 
 
 def same_shape(layer: StoredLayer, shapes: Sequence[Shape]) -> Shape | None:

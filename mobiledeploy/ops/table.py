@@ -1,7 +1,7 @@
-"""The operators that there are: one row each, the module that knows all about it.
+"""The table of operators: one row each, its module.
 
-`ops.operator` says what a module offers. Whoever looks an operator up gets its module or an error:
-nothing stands for what is unknown.
+`ops.operator` says what a module offers. A name that is not in the table is an error: there is no
+default.
 """
 
 import itertools
@@ -63,7 +63,7 @@ ONLY_IN_FILES: Final = frozenset(
         "unknown",
     }
 )
-"""What layers of files are called that no operator of an integer graph stands for."""
+"""Kinds of layers in files that integer graphs have no operator for."""
 
 _BY_LAYER: Final = {name: module for module in OPERATORS for name in module.LAYERS}
 _BY_NODE: Final = {module.NODE: module for module in OPERATORS}
@@ -117,7 +117,7 @@ def of_node(node: Node) -> Operator[Any]:
 
 
 def of_tflite(name: str) -> Operator[Any]:
-    """Return the operator that stands in a `.tflite` under a name of `BuiltinOperator`.
+    """Return the operator that a `.tflite` names by a name of `BuiltinOperator`.
 
     Raises:
         ConversionError: No operator is written so.
@@ -151,7 +151,7 @@ def special_case(
 
 
 def of_file(name: str) -> Operator[Any] | None:
-    """Return the operator that anybody's file has under a name, or None if it is none of these.
+    """Return the operator that a file of any tool names so; None if the table has none.
 
     Args:
         name: Of TFLite's `BuiltinOperator`, or of an ONNX operator.
@@ -160,7 +160,7 @@ def of_file(name: str) -> Operator[Any] | None:
 
 
 def form_of(name: str) -> FileForm:
-    """Return how an operator stands in files under one of its names.
+    """Return the form of an operator in files, by one of its names.
 
     Args:
         name: One by which `of_file` knows it.
@@ -176,7 +176,7 @@ def tflite_names() -> tuple[str, ...]:
 
 
 def reader_of_tflite(name: str) -> Operator[Any] | None:
-    """Return the operator that may stand in a `.tflite` under a name; None if none does."""
+    """Return the operator that a `.tflite` names so; None if the table has none."""
     return _BY_TFLITE.get(name)
 
 

@@ -136,6 +136,8 @@ def with_weights(source: LayerSource, layer: StoredLayer, *, axis: int, rank: in
             return without(_UNPACKED, "unpacked")
         return without("the kernel is no constant of the usual rank")
     if kernel.dtype not in {"int8", "uint8"} or not kernel.scale.size:
+        if kernel.dtype == "float32":
+            layer = dataclasses.replace(layer, real_kernel=stored)
         return without(f"the kernel is {kernel.dtype}, not quantised to int8")
     if before.scale is None and before.dtype == "float32":
         return without(_DYNAMIC, "dynamic range")

@@ -7,6 +7,7 @@ from typing import Final
 import numpy as np
 
 from mobiledeploy.base.errors import ConversionError, CorruptFileError
+from mobiledeploy.formats.model import ONE_IMAGE
 from mobiledeploy.formats.model import Tensor as FileTensor
 from mobiledeploy.formats.onnx import OnnxModel, OnnxOperator, require_supported
 from mobiledeploy.ops import table
@@ -18,7 +19,8 @@ from mobiledeploy.ops.onnx_reading import (
     ReadOnnx,
     TablePlaces,
 )
-from mobiledeploy.ops.stored import INPUT, Fault, LayersSoFar, StoredTensor
+from mobiledeploy.ops.operator import Certified
+from mobiledeploy.ops.stored import INPUT, Fault, LayersSoFar, StoredLayer, StoredTensor
 from mobiledeploy.reading.folding import finish
 from mobiledeploy.reading.model import Reading
 from mobiledeploy.reading.onnx_grids import (
@@ -103,9 +105,15 @@ def read_onnx(model: OnnxModel) -> Reading:
         output = reader.values.get(model.outputs[0])
         if not isinstance(output, OnnxActivation):
             name = model.tensors[model.outputs[0]].name
-            raise ConversionError(f"output `{name}` is not computed from the input")
-        reader.deduce_grids(output)
+            raise ConversionError(
+                f"output `{name}` is not computed from the input", hint=ONE_IMAGE
+            )
+        reader.deduce_grids(output, certified=_is_certified)
     return _finish(model, reader, output)
+
+
+def _is_certified(layer: StoredLayer) -> bool:
+    return isinstance(table.of_kind(layer.kind), Certified)
 
 
 def _read(reader: OnnxReader, node: OnnxOperator) -> None:
@@ -179,5 +187,7 @@ def _finish(model: OnnxModel, reader: OnnxReader, output: OnnxActivation) -> Rea
     last = dataclasses.replace(reading.output, axes=output.axes)
     if output.source not in reader.deduced or output.scale is not None:
         # An app reads the codes by the scale of the last converter.
-        last = dataclasses.replace(last, scale=output.scale, zero_point=output.zero_point)
+        last = dataclasses.replace(
+            last, scale=output.scale, zero_point=output.zero_point, unstated=False
+        )
     return dataclasses.replace(reading, output=last)

@@ -18,7 +18,7 @@ from mobiledeploy.ops.onnx_reading import (
     TablePlaces,
 )
 from mobiledeploy.ops.onnx_weights import along, axis_of, weights_of
-from mobiledeploy.ops.stored import INPUT, LayerInput, StoredLayer, with_clamp
+from mobiledeploy.ops.stored import INPUT, LayerInput, StoredLayer, on_grid_of, with_clamp
 
 _PLACES: Final = frozenset({schema.NUMBERS["int32"], schema.NUMBERS["int64"]})
 """Types that indices into a table may have."""
@@ -169,12 +169,7 @@ def look_up(reader: OnnxReader, node: OnnxOperator) -> OnnxValue | None:
 
 
 def _on_the_grid_of_its_reader(layer: StoredLayer, taken: Sequence[LayerInput]) -> StoredLayer:
-    if not taken:
-        return layer
-    output = dataclasses.replace(
-        layer.output, scale=taken[0].scale, zero_point=taken[0].zero_point
-    )
-    return dataclasses.replace(layer, output=output)
+    return on_grid_of(layer, taken[0]) if taken else layer
 
 
 def _clip_codes(
@@ -191,7 +186,8 @@ def _clip_codes(
     if value.source == INPUT or not reader.read_once(node.inputs[0]):
         if value.scale is None or value.zero_point is None:
             # A product of codes, or a table, states no grid.
-            return reader.move_codes(node, "clamp", [value], value, clamp=clamp)
+            same = np.float32(1)
+            return reader.move_codes(node, "clamp", [value], value, clamp=clamp, multiplier=same)
         dtype = "uint8" if offset else "int8"
         grid = (value.scale, value.zero_point, dtype)
         added = reader.add_layer(node, "clamp", [value], value)

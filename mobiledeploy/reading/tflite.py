@@ -8,6 +8,7 @@ from typing import Final
 import numpy as np
 
 from mobiledeploy.base.errors import ConversionError, CorruptFileError
+from mobiledeploy.formats.model import ONE_IMAGE
 from mobiledeploy.formats.tflite import TfliteModel, TfliteOperator, require_supported
 from mobiledeploy.ops import table
 from mobiledeploy.ops.stored import (
@@ -42,7 +43,8 @@ def read_tflite(model: TfliteModel) -> Reading:
     if len(model.inputs) != 1 or not model.outputs or min(model.inputs + model.outputs) < 0:
         raise ConversionError(
             f"expected one input and an output, received {len(model.inputs)} inputs and "
-            f"{len(model.outputs)} outputs"
+            f"{len(model.outputs)} outputs",
+            hint=ONE_IMAGE,
         )
     first, last = model.inputs[0], model.outputs[0]
     layers = LayersSoFar(described(model.tensors[first]))
@@ -52,7 +54,7 @@ def read_tflite(model: TfliteModel) -> Reading:
         for operator in model.operators:
             _read(model, operator, layers, written)
     if last not in written:
-        raise ConversionError("expected the output to be computed from the input")
+        raise ConversionError("expected the output to be computed from the input", hint=ONE_IMAGE)
     before = {number: _before_border(layers, source) for number, source in written.items()}
     _check_signatures(model, before, last)
     return finish(

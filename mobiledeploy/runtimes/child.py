@@ -8,6 +8,7 @@ The time limit counts CPU time, so that a busy machine does not fail a file. If 
 report CPU time, or the process only waits, a longer limit of wall-clock time applies.
 """
 
+import contextlib
 import dataclasses
 import os
 import signal
@@ -403,7 +404,10 @@ class ChildProcess:
     def _death(self, error: Exception) -> Exception:
         if isinstance(error, BrokenMessageError):
             return _DeathError("nonsense", str(error))
-        status = self._process.wait(10)
+        try:
+            status = self._process.wait(10)
+        except fork_server.ServerDiedError:
+            return _DeathError("signal", "with the process that starts it")
         if status < 0:
             return _DeathError("signal", _signal_name(-status))
         self._errors.seek(0)
@@ -464,6 +468,11 @@ class TimeLimit:
         self._done.set()
 
     def _watch(self) -> None:
+        # Without a server there is nothing to watch: the pipes are closed.
+        with contextlib.suppress(fork_server.ServerDiedError):
+            self._limit()
+
+    def _limit(self) -> None:
         begun, before = time.monotonic(), cpu_seconds(self._process.pid)
         while not self._done.wait(min(self._seconds / 4, _LONGEST_PAUSE)):
             waited, now = time.monotonic() - begun, cpu_seconds(self._process.pid)

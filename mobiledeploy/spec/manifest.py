@@ -21,6 +21,7 @@ FORMAT: Final = 1
 """Version of the file's format."""
 MOST_TEXT: Final = 1 << 24
 """Largest size in bytes of a JSON file or of the labels, which are read as a whole."""
+_BUILD_FIRST: Final = "run `mobiledeploy build` first, or name the folder of a build"
 DECISIVE: Final = (
     "ai-edge-litert", "h5py", "keras", "numpy", "onnx", "onnxruntime", "pillow",
     "tensorflow", "tensorflow-model-optimization", "tf2onnx", "tf_keras",
@@ -77,14 +78,16 @@ def read(root: Path, *, holding: Iterable[str] = ()) -> Manifest:
         holding: Files that the caller is going to read: the manifest must list them.
 
     Raises:
-        CorruptFileError: There is no finished build, or a file is missing, changed, or too
+        RequestError: There is no such folder.
+        CorruptFileError: The folder holds no finished build, or a file is missing, changed, or too
             large.
     """
+    files.require_folder(root, hint=_BUILD_FIRST)
     path = root / NAME
     if not path.is_file():
         raise CorruptFileError(
             f"{root} holds no finished build: {NAME} is missing",
-            hint="run `mobiledeploy build` first, or name the folder of a build",
+            hint=_BUILD_FIRST,
         )
     _check_text(path)
     manifest = codec.from_json(Manifest, path.read_bytes(), where=str(path))

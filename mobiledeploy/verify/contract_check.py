@@ -78,7 +78,7 @@ def _labels(names: Sequence[str], evaluation: Evaluation, where: str) -> Iterato
         others = folders.intersection(names)
         if others and names[label] not in folders:
             yield (
-                f"{where}: the classes stand in another order: number {label} is "
+                f"{where}: the classes are in another order: number {label} is "
                 f"`{names[label]}`, but its image {image} lay in `{min(others)}`"
             )
             return

@@ -193,7 +193,9 @@ def _with_structure(
     """Return a report that also fails where the files' integers are not the same function."""
     failures, warnings, proven, by_integers = report.failures, report.warnings, [], ""
     if same:
-        words = "the .onnx is byte for byte what the integers of the .tflite give"
+        outside = any(file.external_data for file in report.files)
+        put = ", with its external data put inside," if outside else ""
+        words = f"the .onnx{put} is byte for byte what the integers of the .tflite give"
         if certified:
             *others, last = certified
             names = f"{', '.join(others)} and {last}" if others else last

@@ -12,6 +12,7 @@ from typing import Final, Literal, TypeAlias
 from mobiledeploy.base.codec import OMIT, UNWRITTEN
 from mobiledeploy.base.errors import DEATHS, CorruptFileError, RuntimeDiedError
 from mobiledeploy.compare.difference import Cause, StructureReport
+from mobiledeploy.formats.onnx.external_data import ExternalFile
 from mobiledeploy.spec.results import Accuracy
 
 FailureKind: TypeAlias = Literal["signal", "time", "memory", "nonsense", "refusal"]
@@ -160,12 +161,15 @@ class CertifiedFile:
         size: Bytes.
         sha256: Hexadecimal digest of the bytes.
         runtime: Name and version of the runtime that ran it.
+        external_data: The files beside it that hold its values; absent from the JSON if there are
+            none.
     """
 
     format: str
     size: int
     sha256: str
     runtime: str
+    external_data: tuple[ExternalFile, ...] = dataclasses.field(default=(), metadata=OMIT)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -299,6 +303,8 @@ class FileFacts:
         input: Type, layout, shape and grid of the input, in words.
         output: The same of the logits, and whether a softmax follows.
         fed: How pixels were converted to its input, in words.
+        external_data: The files beside it that hold its values; absent from the JSON if there are
+            none.
     """
 
     name: str
@@ -308,6 +314,7 @@ class FileFacts:
     input: str
     output: str
     fed: str
+    external_data: tuple[ExternalFile, ...] = dataclasses.field(default=(), metadata=OMIT)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -30,8 +30,6 @@ from mobiledeploy.spec import results
 pytestmark = [pytest.mark.android, pytest.mark.timeout(900)]
 
 PROGRAM = Path(sys.executable).with_name("mobiledeploy")
-SECONDS = 60
-"""What a user waits for an APK; processor seconds, since tests of others run at the same time."""
 SCHEMA = jvm.ROOT / "docs/schemas/bundle.schema.json"
 
 
@@ -41,7 +39,6 @@ class Made:
 
     path: Path
     told: dict[str, Any]
-    seconds: float
 
 
 @pytest.fixture(scope="session")
@@ -68,18 +65,14 @@ def run(*words: str | Path, status: int = 0, env: dict[str, str] | None = None) 
 @pytest.fixture(scope="session")
 def make(demo: Path, digits: Path, toolchain: Toolchain) -> Callable[..., Made]:
     """Make an APK of the digits with some options, by the command."""
-    del toolchain  # downloading is not what is timed
+    del toolchain  # which the command finds downloaded
 
     def made(name: str, *options: str) -> Made:
-        before = os.times()
         out = demo.parent / name
         done = run("bundle", digits, "--app", demo, "--apk", out, "--json", "--quiet", *options)
-        after = os.times()
         told = json.loads(done.stdout)
         jsonschema.validate(told, json.loads(SCHEMA.read_text()))
-        used = after.children_user + after.children_system
-        used -= before.children_user + before.children_system
-        return Made(path=out, told=told["apk"], seconds=used)
+        return Made(path=out, told=told["apk"])
 
     return made
 
@@ -104,10 +97,6 @@ def test_the_apk_is_what_the_command_says(onnx: Made, jdk: Jdk, toolchain: Toolc
         told["schemes"],
         told["certificate"],
     )
-
-
-def test_making_an_apk_takes_about_a_minute(both: Made) -> None:
-    assert both.seconds < 2 * SECONDS
 
 
 def test_aapt2_prints_the_manifest_of_the_golden_file(

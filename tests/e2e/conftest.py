@@ -2,17 +2,24 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
+from filelock import FileLock
 
 PROGRAM = Path(sys.executable).with_name("mobiledeploy")
 SCHEMAS = Path(__file__).resolve().parents[2] / "docs/schemas"
-SMALL = ("build", "--arch", "v1", "--epochs", "4", "--qat-steps", "4", "--threads", "2")
+SIZE = 16
+SMALL = (
+    "build", "--arch", "v1", "--image-size", str(SIZE), "--epochs", "3", "--qat-steps", "4",
+    "--threads", "2",
+)  # fmt: skip
 """A build that trains too little to be good, and enough for outputs to vary."""
 
 
@@ -45,8 +52,20 @@ def printed(done: subprocess.CompletedProcess[str], schema: str) -> Any:
 
 
 @pytest.fixture(scope="session")
-def small_build(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A finished build folder. Copy it before changing it."""
-    folder = tmp_path_factory.mktemp("small")
-    mobiledeploy(*SMALL, cwd=folder)
+def small_build(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """A finished build folder, made once for all workers. Copy it before changing it."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base if worker_id == "master" else base.parent) / "small"
+    with FileLock(f"{folder}.lock"):
+        if not (folder / "build/manifest.json").exists():  # a build's last file
+            folder.mkdir(exist_ok=True)
+            mobiledeploy(*SMALL, cwd=folder)
     return folder / "build"
+
+
+@pytest.fixture
+def heard() -> Iterator[None]:
+    """Let programs hear SIGINT, also where the tests run in the background, which ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)

@@ -4,13 +4,12 @@ import json
 import shutil
 import signal
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import jsonschema
 import numpy as np
 import pytest
-from e2e.conftest import PROGRAM, SCHEMAS, SMALL, mobiledeploy, printed
+from e2e.conftest import PROGRAM, SCHEMAS, SIZE, SMALL, mobiledeploy, printed
 
 from mobiledeploy.pipeline import resume
 from mobiledeploy.spec import manifest
@@ -45,7 +44,7 @@ def test_the_contract_is_as_its_schema_says(small_build: Path) -> None:
     jsonschema.validate(contract, schema)
     assert contract["input"] == {
         "dtype": "int8",
-        "shape": [1, 32, 32, 3],
+        "shape": [1, SIZE, SIZE, 3],
         "grid": {"scale": 1 / 128, "zero_point": 0},
     }
     assert (small_build / "labels.txt").read_text().splitlines() == list("0123456789")
@@ -55,7 +54,7 @@ def test_the_contract_is_as_its_schema_says(small_build: Path) -> None:
 def test_golden_vectors_vary(small_build: Path) -> None:
     with np.load(small_build / "golden.npz", allow_pickle=False) as archive:
         assert len(np.unique(archive["logits"], axis=0)) > 1
-        assert archive["pixels"].shape == (16, 32, 32, 3)
+        assert archive["pixels"].shape == (16, SIZE, SIZE, 3)
         assert archive["names"][-1] == "uniform noise 0"
         grids = archive["grids"].tolist()
     contract = json.loads((small_build / "contract.json").read_text())
@@ -98,14 +97,6 @@ def test_a_stage_can_be_run_again(small_build: Path, tmp_path: Path) -> None:
     assert seconds["quantise"] == 0.0
     assert seconds["export"] > 0
     assert seconds["verify"] > 0
-
-
-@pytest.fixture
-def heard() -> Iterator[None]:
-    """Let programs hear SIGINT, also where the tests run in the background, which ignores it."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
 
 
 @pytest.mark.parametrize(

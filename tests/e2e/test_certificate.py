@@ -9,6 +9,8 @@ import graphs
 import jsonschema
 import pytest
 from e2e.conftest import SCHEMAS, mobiledeploy, printed
+from onnx import load as load_onnx
+from onnx import save as save_onnx
 
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.ops.conv import Conv
@@ -41,6 +43,33 @@ def test_a_pair_is_certified_into_a_folder(pair: Path) -> None:
     assert certificate["verdict"] in report["proven"]
     digests = [hashlib.sha256((pair / name).read_bytes()).hexdigest() for name in PAIR]
     assert [file["sha256"] for file in certificate["files"]] == digests
+
+
+def test_weights_beside_the_onnx_are_certified_by_name_size_and_digest(pair: Path) -> None:
+    model = load_onnx(pair / PAIR[1])
+    save_onnx(
+        model,
+        pair / PAIR[1],
+        save_as_external_data=True,
+        location="weights.bin",
+        size_threshold=64,
+    )
+    weights = (pair / "weights.bin").read_bytes()
+    done = mobiledeploy("verify", *PAIR, "--level", "full", "--samples", "4", "--json", cwd=pair)
+    report = printed(done, "verify")
+    beside = {
+        "name": "weights.bin",
+        "size": len(weights),
+        "sha256": hashlib.sha256(weights).hexdigest(),
+    }
+    for files in (report["files"], report["certificate"]["files"]):
+        assert "external_data" not in files[0]
+        assert files[1]["external_data"] == [beside]
+    assert report["certificate"]["holds"]
+    assert any("with its external data put inside" in said for said in report["proven"])
+    jsonschema.validate(
+        report["certificate"], json.loads((SCHEMAS / "certificate.schema.json").read_text())
+    )
 
 
 def test_a_bias_that_differs_by_one_fails_and_the_layer_is_named(pair: Path) -> None:

@@ -5,12 +5,13 @@ import shutil
 from pathlib import Path
 
 import pytest
-from e2e.conftest import mobiledeploy, printed
+from e2e.conftest import SIZE, mobiledeploy, printed
 
 pytestmark = pytest.mark.tensorflow
 
 SMALL = (
-    "--arch", "v1", "--alpha", "0.25", "--image-size", "32", "--epochs", "1", "--qat-steps", "2",
+    "--arch", "v1", "--alpha", "0.25", "--image-size", str(SIZE), "--epochs", "1",
+    "--qat-steps", "2",
 )  # fmt: skip
 
 
@@ -24,12 +25,23 @@ def weights(small_build: Path) -> Path:
     return small_build / "train/model.keras"
 
 
+@pytest.fixture
+def own_keras(tmp_path: Path) -> dict[str, str]:
+    """The settings of somebody who works with Keras on JAX, in half precision, channels first.
+
+    `keras.json` is Keras's and tf_keras's; the variable outweighs it. JAX need not be there.
+    """
+    theirs = {"backend": "torch", "floatx": "float16", "image_data_format": "channels_first"}
+    (tmp_path / "keras").mkdir()
+    (tmp_path / "keras/keras.json").write_text(json.dumps({"epsilon": 1e-7, **theirs}))
+    return {"KERAS_HOME": str(tmp_path / "keras"), "KERAS_BACKEND": "jax"}
+
+
 def test_photos_and_weights_make_a_build_that_verifies(
-    tmp_path: Path, photos: Path, weights: Path
+    tmp_path: Path, photos: Path, weights: Path, own_keras: dict[str, str]
 ) -> None:
-    done = mobiledeploy(
-        "build", "--data", photos, "--weights", weights, *SMALL, "--json", cwd=tmp_path
-    )
+    command = ("build", "--data", photos, "--weights", weights, *SMALL, "--json")
+    done = mobiledeploy(*command, cwd=tmp_path, env=own_keras)
     report = printed(done, "build")
     assert report["holds"]
     assert "head" in report["note"]
@@ -46,7 +58,7 @@ def test_a_model_with_an_input_range_of_0_to_1_keeps_it_in_every_file(
     """The integers of a pixel stay the same: only the scale and the zero point say otherwise."""
     import keras
 
-    image = keras.Input((32, 32, 3))
+    image = keras.Input((SIZE, SIZE, 3))
     scaled = keras.layers.Rescaling(1 / 255)(image)
     theirs = keras.Model(image, keras.saving.load_model(weights)(scaled))
     theirs.save(tmp_path / "theirs.keras")
@@ -62,18 +74,6 @@ def test_a_model_with_an_input_range_of_0_to_1_keeps_it_in_every_file(
     proof = printed(mobiledeploy("verify", "--json", cwd=tmp_path), "verify")
     assert proof["holds"]
     assert proof["same_grid"]
-
-
-@pytest.fixture
-def own_keras(tmp_path: Path) -> dict[str, str]:
-    """The settings of somebody who works with Keras on JAX, in half precision, channels first.
-
-    `keras.json` is Keras's and tf_keras's; the variable outweighs it. JAX need not be there.
-    """
-    theirs = {"backend": "torch", "floatx": "float16", "image_data_format": "channels_first"}
-    (tmp_path / "keras").mkdir()
-    (tmp_path / "keras/keras.json").write_text(json.dumps({"epsilon": 1e-7, **theirs}))
-    return {"KERAS_HOME": str(tmp_path / "keras"), "KERAS_BACKEND": "jax"}
 
 
 @pytest.mark.slow
@@ -97,9 +97,11 @@ def test_the_other_qat_engine_and_post_training_only_write_the_same_kinds_of_fil
 
 @pytest.mark.parametrize("arch", ["v1", pytest.param("v2", marks=pytest.mark.slow)])
 def test_float_files_go_through_the_same_verification(
-    tmp_path: Path, arch: str, own_keras: dict[str, str]
+    tmp_path: Path, arch: str, weights: Path, own_keras: dict[str, str]
 ) -> None:
-    mobiledeploy("build", "--arch", arch, "--float", "--epochs", "2", cwd=tmp_path, env=own_keras)
+    trained = ("--weights", weights, "--epochs", "0") if arch == "v1" else ("--epochs", "2")
+    command = ("build", "--arch", arch, "--float", "--image-size", str(SIZE), *trained)
+    mobiledeploy(*command, cwd=tmp_path, env=own_keras)
     proof = printed(mobiledeploy("verify", "--json", cwd=tmp_path), "verify")
     assert proof["holds"]
     assert proof["same_grid"] is None

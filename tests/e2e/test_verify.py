@@ -174,9 +174,10 @@ def test_a_file_cut_in_half_is_a_clear_error(build: Path, name: str) -> None:
 
 
 def test_a_folder_without_a_build_is_a_clear_error(tmp_path: Path) -> None:
-    done = mobiledeploy("verify", cwd=tmp_path, status=6)
-    assert "holds no finished build" in done.stderr
-    assert "hint: run `mobiledeploy build` first" in done.stderr
+    for folder, status, said in ((".", 6, "holds no finished build"), ("build", 2, "no folder")):
+        done = mobiledeploy("verify", folder, cwd=tmp_path, status=status)
+        assert said in done.stderr
+        assert "hint: run `mobiledeploy build` first" in done.stderr
 
 
 def test_a_build_is_bundled_without_tensorflow(

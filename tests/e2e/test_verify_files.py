@@ -1,11 +1,14 @@
 """`mobiledeploy verify A.tflite B.onnx` from the shell: files of anybody's, sound and damaged."""
 
+import os
+import signal
+import subprocess
 from pathlib import Path
 
 import graphs
 import hostile
 import pytest
-from e2e.conftest import mobiledeploy, printed
+from e2e.conftest import PROGRAM, mobiledeploy, printed
 
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.targets import onnx, tflite
@@ -114,5 +117,24 @@ def test_a_folder_that_cannot_be_written_is_refused_before_the_work(
     assert not among.exists()
     (folder / "taken").write_text("a file")
     done = mobiledeploy("verify", *files, "--out", "taken/report", cwd=folder, status=9)
-    assert "taken is not a folder that can be written" in done.stderr
+    assert "taken is not a folder" in done.stderr
     assert done.stdout == ""
+
+
+def test_an_interrupted_verification_says_so_and_ends_with_status_130(
+    files: tuple[Path, Path], heard: None
+) -> None:
+    with subprocess.Popen(
+        [PROGRAM, "verify", *files, "--level", "full"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        assert process.stderr is not None
+        assert process.stderr.readline().startswith("verify: ")
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal does: the children hear it, too
+        said = process.stderr.read()
+    assert process.returncode == 130
+    assert said.endswith("\ninterrupted\n")
+    assert "Traceback" not in said

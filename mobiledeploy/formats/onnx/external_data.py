@@ -28,6 +28,21 @@ StatedPlace: TypeAlias = tuple[str, str, str]
 """Location, offset and length, as a tensor states them."""
 
 
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class ExternalFile:
+    """A file beside a model that holds values of it.
+
+    Attributes:
+        name: Its path relative to the model, as the model states it.
+        size: Bytes of the file.
+        sha256: Hexadecimal digest of the file.
+    """
+
+    name: str
+    size: int
+    sha256: str
+
+
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ExternalData:
     """The values of a model that are in other files.
@@ -35,10 +50,30 @@ class ExternalData:
     Attributes:
         contents: The bytes, by the place that tensors state.
         size: Number of bytes; those that several tensors share count once.
+        paths: The files, by the location that tensors state.
     """
 
     contents: Mapping[StatedPlace, npt.NDArray[np.uint8]]
     size: int
+    paths: dict[str, Path]
+
+    def files(self) -> tuple[ExternalFile, ...]:
+        """Return each file once, in the order in which the model names them.
+
+        Raises:
+            CorruptFileError: A file is larger than all values together may be.
+            RequestError: A file cannot be read any more.
+        """
+        first_names = {path: name for name, path in reversed(self.paths.items())}
+        try:
+            return tuple(
+                _described(first_names[path], path) for path in dict.fromkeys(self.paths.values())
+            )
+        except OSError as error:
+            raise RequestError(
+                f"cannot read {error.filename}: {error.strerror}",
+                hint="leave the files beside the model as they are while it is read",
+            ) from error
 
     def of(self, tensor: Any) -> npt.NDArray[np.uint8]:
         """Return the bytes of a `TensorProto` whose values are in another file."""
@@ -64,7 +99,8 @@ class ExternalData:
         """
         if self.size > MOST_INSIDE:
             raise ConversionError(
-                f"expected at most {MOST_INSIDE:,} bytes of external data, received {self.size:,}"
+                f"expected at most {MOST_INSIDE:,} bytes of external data, received {self.size:,}",
+                hint="no phone has room for them",
             )
         data: bytes = self.inside(model).SerializeToString(deterministic=True)
         return data
@@ -112,7 +148,17 @@ def read(model: Any, folder: Path | None) -> ExternalData:
                 )
             known[place] = _read(tensor.name, place)
         contents[stated] = known[place]
-    return ExternalData(contents=contents, size=total)
+    return ExternalData(contents=contents, size=total, paths=paths)
+
+
+def _described(name: str, path: Path) -> ExternalFile:
+    size = path.stat().st_size
+    if size > MOST_BYTES:
+        raise CorruptFileError(
+            f"expected at most {MOST_BYTES:,} bytes beside the model, received {name} of {size:,}",
+            hint="no phone has room for it: save the values of this model only",
+        )
+    return ExternalFile(name=files.printable(name), size=size, sha256=files.sha256(path))
 
 
 def is_external(tensor: Any) -> bool:

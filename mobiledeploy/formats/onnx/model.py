@@ -5,7 +5,7 @@ import math
 from typing import Any, Final
 
 from mobiledeploy.base.errors import ConversionError
-from mobiledeploy.formats.model import Model, Operator, Tensor
+from mobiledeploy.formats.model import ONE_IMAGE, Model, Operator, Tensor
 from mobiledeploy.formats.onnx import schema
 from mobiledeploy.formats.onnx.external_data import ExternalData
 
@@ -68,15 +68,18 @@ def require_supported(model: OnnxModel) -> None:
     """
     if len(model.operators) > MOST_NODES:
         raise ConversionError(
-            f"expected at most {MOST_NODES} nodes, received {len(model.operators)}"
+            f"expected at most {MOST_NODES} nodes, received {len(model.operators)}",
+            hint="no phone runs so large a graph: export the network without its training steps",
         )
     if len(model.inputs) != 1:
-        raise ConversionError(f"expected one input, received {len(model.inputs)}")
+        raise ConversionError(f"expected one input, received {len(model.inputs)}", hint=ONE_IMAGE)
     if not model.outputs:
-        raise ConversionError("expected an output, received none")
+        raise ConversionError("expected an output, received none", hint=ONE_IMAGE)
     for index in (*model.inputs, *model.outputs):
         if index < 0:
-            raise ConversionError("expected inputs and outputs with names, received one without")
+            raise ConversionError(
+                "expected inputs and outputs with names, received one without", hint=ONE_IMAGE
+            )
         _require_possible(model.tensors[index])
 
 
@@ -86,5 +89,6 @@ def _require_possible(tensor: Tensor) -> None:
     if len(shape) > MOST_RANK or math.prod(sizes) > MOST_ELEMENTS:
         raise ConversionError(
             f"tensor `{tensor.name}`: expected at most {MOST_RANK} dimensions and "
-            f"{MOST_ELEMENTS:,} values, received the shape {shape}"
+            f"{MOST_ELEMENTS:,} values, received the shape {shape}",
+            hint="export the model with the size of the images that an app gives it",
         )

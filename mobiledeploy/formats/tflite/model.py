@@ -125,12 +125,16 @@ def require_supported(model: TfliteModel) -> None:
         CorruptFileError: A tensor's shape, scales and zero points contradict each other.
     """
     if model.graphs != 1:
-        raise ConversionError(f"expected one subgraph, received {model.graphs}")
+        raise ConversionError(
+            f"expected one subgraph, received {model.graphs}",
+            hint="convert the model without control flow, such as loops and conditions",
+        )
     for number, tensor in enumerate(model.tensors):
         _require_supported(tensor, f"tensor {number} (`{tensor.name}`)")
     if len(model.operators) > MOST_OPERATORS:
         raise ConversionError(
-            f"expected at most {MOST_OPERATORS} operators, received {len(model.operators)}"
+            f"expected at most {MOST_OPERATORS} operators, received {len(model.operators)}",
+            hint="no phone runs so large a graph: convert the network without its training steps",
         )
 
 
@@ -139,7 +143,10 @@ def _require_supported(tensor: TfliteTensor, where: str) -> None:
     if any(size < 1 for size in shape) or len(shape) > MOST_RANK:
         raise CorruptFileError(f"{where}: {shape} is not a possible shape")
     if tensor.sparse:
-        raise ConversionError(f"{where} is sparse: expected dense weights")
+        raise ConversionError(
+            f"{where} is sparse: expected dense weights",
+            hint="convert the model without `EXPERIMENTAL_SPARSITY`",
+        )
     if grid is None:
         return
     beyond = grid.zero_point[(grid.zero_point < -FARTHEST) | (grid.zero_point > FARTHEST)]

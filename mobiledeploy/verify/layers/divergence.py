@@ -265,7 +265,7 @@ def _divergence(
 def _unseen(difference: Difference, both: tuple[OpenFile, OpenFile]) -> bool:
     """Whether a difference is in a layer without codes in both files to compare."""
     return difference.field in ALONE or any(
-        layer.output.scale is None and layer.name == name
+        not layer.output.holds_codes and layer.name == name
         for opened, name in zip(both, (difference.layer, difference.other), strict=True)
         for layer in opened.reading.layers
     )
@@ -288,10 +288,7 @@ def _reason(
         how = why_runtimes_differ.words(blamed.runtime, error, options=blamed.session.options)
         said = f"but {blamed.name} does not compute `{name}` ({layer.op}) as they say: {how}"
     later = [f"further on, {structure.cause}"] if structure.first is not None else []
-    return Cause(
-        clauses=(f"up to here both files hold the same integers, {said}", *later),
-        measured_by_first=structure.reason.measured_by_first,
-    )
+    return Cause(clauses=(f"up to here both files hold the same integers, {said}", *later))
 
 
 def _line(row: _Row, both: tuple[OpenFile, OpenFile]) -> LayerRow:

@@ -26,7 +26,7 @@ LayerCodes: TypeAlias = npt.NDArray[np.int16]
 """Shape (batch, height, width, channels) or (batch, channels)."""
 
 FAR: Final = 2**14
-"""Difference in LSB that stands for itself and all larger ones."""
+"""Difference in LSB that counts for itself and all larger ones."""
 _COMMON: Final = "NHWC"
 
 
@@ -38,7 +38,10 @@ def read_codes(array: Array, tensor: StoredTensor) -> LayerCodes:
     """
     if array.dtype == np.float32:
         if np.isnan(array).any():
-            raise ParityError(f"a runtime gives NaN for the layer `{tensor.name}`")
+            raise ParityError(
+                f"a runtime gives NaN for the layer `{tensor.name}`",
+                hint="`mobiledeploy inspect` shows whether a weight or a scale of it is no number",
+            )
         # The runtime dequantised the output: dividing by the scale restores the codes exactly.
         with np.errstate(all="ignore"):  # scales of damaged files
             steps = np.rint(array.astype(np.float64) / float(tensor.scale or 1))
@@ -86,8 +89,14 @@ def write_codes(codes: LayerCodes, tensor: StoredTensor, info: TensorInfo) -> Ar
 
 
 def to_grid(codes: LayerCodes, own: StoredTensor, grid: StoredTensor) -> LayerCodes:
-    """Return codes requantised to another tensor's grid; unchanged where the grids are equal."""
+    """Return codes requantised to another tensor's grid.
+
+    Unchanged where the grids are equal, or where a file does not state one: then codes stand for
+    the same numbers only if they are equal.
+    """
     if (grid.scale, grid.zero_point) == (own.scale, own.zero_point):
+        return codes
+    if grid.unstated or own.unstated:
         return codes
     with np.errstate(all="ignore"):  # scales of damaged files
         ratio = np.float64(own.scale or 1) / np.float64(grid.scale or 1)
@@ -200,7 +209,7 @@ def in_other_runtime(runtime: Runtime, like: LayerOutputs, *, threads: int) -> L
 
 def _names(opened: OpenFile, indices: Sequence[int]) -> dict[int, str]:
     layers = opened.reading.layers
-    return {i: layers[i].name for i in indices if layers[i].output.scale is not None}
+    return {i: layers[i].name for i in indices if layers[i].output.holds_codes}
 
 
 def _load(

@@ -91,7 +91,7 @@ class LayerCutter:
         sources = tuple(dict.fromkeys(read.source for read in layer.reads))
         tensors = [tensor_of(self.opened, source) for source in sources]
         for tensor in (*tensors, layer.output):
-            if tensor.scale is None:
+            if not tensor.holds_codes:
                 raise ConversionError(f"`{tensor.name}` has no codes")
         if self.opened.file.format == "tflite":
             inputs, model = self._tflite(tensors, layer.name)

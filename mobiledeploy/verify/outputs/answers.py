@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mobiledeploy.base.errors import ParityError
+from mobiledeploy.formats.model import ONE_IMAGE
 from mobiledeploy.ops.softmax import SOFTMAX_SCALE, SOFTMAX_ZERO_POINT
 from mobiledeploy.reading import Reading, StoredTensor
 from mobiledeploy.runtimes import Array
@@ -77,10 +78,11 @@ class FileOutputs:
 
     Attributes:
         taps: Names of the inner tensors to be tapped: the logits, where scores follow.
-        logits: Grid of the logits; None where they are floats.
+        logits: Grid of the logits; None where they are floats, or `unstated`.
         scores: Grid of the scores; None where they are floats.
         softmax: Whether the file ends in scores: a softmax, or a sigmoid.
         called: What makes the scores, for people.
+        unstated: Whether the logits are codes of which the file does not state the grid.
     """
 
     taps: tuple[str, ...]
@@ -88,6 +90,7 @@ class FileOutputs:
     scores: OutputGrid | None
     softmax: bool
     called: str = "softmax"
+    unstated: bool = False
 
     @classmethod
     def of(cls, reading: Reading, *, file: str) -> "FileOutputs":
@@ -98,7 +101,9 @@ class FileOutputs:
         """
         logits = reading.logits
         if logits is None:
-            raise ParityError(f"the output of {file} is its input: it is not a classifier")
+            raise ParityError(
+                f"the output of {file} is its input: it is not a classifier", hint=ONE_IMAGE
+            )
         last = reading.layers[reading.output_of]
         return cls(
             taps=(logits.name,) if reading.scores else (),
@@ -106,6 +111,7 @@ class FileOutputs:
             scores=_grid(last.output) if reading.scores else None,
             softmax=bool(reading.scores),
             called=reading.scores,
+            unstated=logits.output.unstated,
         )
 
 
@@ -121,7 +127,10 @@ def read(outputs: Sequence[Array], ends: FileOutputs, ruler: OutputGrid, *, who:
     Raises:
         ParityError: The outputs are not vectors of finite numbers.
     """
-    logits = _codes(outputs[-1], ends.logits, ruler, who)
+    codes = outputs[-1].dtype != np.float32
+    # Codes of a grid that the file leaves to the app have to equal the other file's.
+    grid = ruler if ends.unstated and codes else ends.logits
+    logits = _codes(outputs[-1], grid, ruler, who)
     if not ends.softmax:
         return Answers(logits=logits, scores=None)
     return Answers(logits=logits, scores=_codes(outputs[0], ends.scores, SCORES, who))
@@ -132,7 +141,11 @@ def _codes(array: Array, grid: OutputGrid | None, ruler: OutputGrid, who: str) -
     require_finite(rows, who=who)
     if grid is None:
         if rows.dtype != np.float32:
-            raise ParityError(f"{who} gives {rows.dtype} codes without a scale")
+            raise ParityError(
+                f"{who} gives {rows.dtype} codes without a scale",
+                hint="without one they cannot be compared: write the file again with the program "
+                "that made it",
+            )
         return in_steps(rows, ruler, who=who)
     if rows.dtype == np.float32:
         # A float output is a code times a float32 scale: dividing gives the code back exactly.
@@ -162,7 +175,9 @@ def in_steps(real: Array, ruler: OutputGrid, *, who: str) -> Outputs:
     if not (np.abs(steps) <= MOST_STEPS).all():
         raise ParityError(
             f"{who} gives values of up to {float(np.abs(real).max()):.3g}, which steps of "
-            f"{ruler.scale:.3g} cannot count"
+            f"{ruler.scale:.3g} cannot count",
+            hint="the scale of the first file's logits is far too small for the second file: they "
+            "are not the same classifier, or the scale is damaged",
         )
     return steps
 

@@ -258,13 +258,10 @@ def facts_of(opened: OpenFile, runner: Runner) -> FileFacts:
         size=opened.file.size,
         sha256=opened.file.sha256,
         input=f"{runner.session.input.dtype} {layout} {shape}, {_input_grid(opened, runner)}",
-        output=f"{_grid(opened.ends.logits)}{_then(opened.ends)}",
+        output=_output(opened.ends),
         fed=runner.feed.words,
+        external_data=opened.file.external,
     )
-
-
-def _then(ends: FileOutputs) -> str:
-    return f", then {ends.called}" if ends.softmax else ""
 
 
 def facts_of_floats(
@@ -287,6 +284,7 @@ def facts_of_floats(
         input=f"float32 NHWC {size}, no grid",
         output=f"float logits{', then softmax' if softmax else ''}",
         fed=f"(pixel - {preprocessing.mean:g}) / {preprocessing.std:g}",
+        external_data=file.external,
     )
 
 
@@ -297,6 +295,11 @@ def _input_grid(opened: OpenFile, runner: Runner) -> str:
         return "no grid"
     zero = tensor.zero_point + (128 if runner.session.input.dtype == "uint8" else 0)
     return _grid(OutputGrid(scale=float(tensor.scale), zero_point=zero))
+
+
+def _output(ends: FileOutputs) -> str:
+    grid = "codes, grid not stated" if ends.unstated else _grid(ends.logits)
+    return f"{grid}, then {ends.called}" if ends.softmax else grid
 
 
 def _grid(grid: OutputGrid | None) -> str:

@@ -22,7 +22,7 @@ CHANNEL_COUNTS: Final = (1, 3)
 NEAR: Final = 2.5
 """Steps by which a grid may miss a scaling's range and still map each pixel value to one code."""
 BY_128: Final = (1 / 128, 0)
-"""The grid on which a pixel's code stands for exactly `(pixel - 128) / 128`."""
+"""The grid on which a pixel's code is exactly `(pixel - 128) / 128`."""
 LIKE: Final = 0.35
 """Share of a scaling's range by which a grid may miss it and still be taken for it: calibrated
 grids cover only the values that calibration saw."""
@@ -97,7 +97,8 @@ def image_shape(info: TensorInfo) -> tuple[int, int, int]:
             return (shape[1], shape[2], shape[0])
     raise ParityError(
         f"input `{info.name}`: expected images of one or three channels and a fixed size, "
-        f"received shape {shape}"
+        f"received shape {shape}",
+        hint="export the model with the size of the images that an app gives it",
     )
 
 
@@ -146,7 +147,11 @@ def _feed(tensor: StoredTensor, info: TensorInfo, scaling: Scaling) -> PixelInpu
     values = scaling.values(channels)
     if tensor.scale is None or tensor.zero_point is None:
         if info.dtype != np.float32:
-            raise ParityError(f"input `{info.name}`: {info.dtype} codes without a scale")
+            raise ParityError(
+                f"input `{info.name}`: {info.dtype} codes without a scale",
+                hint="without one nothing says how pixels become codes: write the file again with "
+                "the program that made it",
+            )
         table: Array = values.astype(np.float32)
         return PixelInput(table=table, channels_first=channels_first, words=scaling.name)
     scale, zero = float(tensor.scale), tensor.zero_point

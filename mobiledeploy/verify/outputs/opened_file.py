@@ -4,7 +4,7 @@ import dataclasses
 import math
 import threading
 from collections.abc import Sequence
-from typing import Protocol, assert_never
+from typing import Final, Protocol, assert_never
 
 import numpy as np
 
@@ -12,9 +12,14 @@ from mobiledeploy import reading
 from mobiledeploy.base.errors import ConversionError, CorruptFileError
 from mobiledeploy.formats import model_file
 from mobiledeploy.formats.model_file import ModelFile
+from mobiledeploy.lint import inspection
+from mobiledeploy.lint.graph import Graph
 from mobiledeploy.reading import Reading, ShapeContradiction, StoredLayer
 from mobiledeploy.runtimes import Array, FileLayer, Runtime, Session, table
 from mobiledeploy.verify.outputs.answers import FileOutputs
+
+BAD_GRIDS: Final = frozenset({"MD107", "MD108"})
+"""Rules of `lint`: scales that are no positive numbers, zero points that are no codes."""
 
 
 class Place(Protocol):
@@ -174,6 +179,7 @@ class OpenFile:
             )
         except CorruptFileError as error:
             better = refusal_explained(self.file.name, self.reading, error)
+            better = better or _bad_grid(self.file, runtime)
             if better is None:
                 raise
             raise better from error
@@ -259,7 +265,9 @@ def _check_grids(layers: Reading, name: str) -> None:
         scale = tensor.scale
         if scale is not None and not np.finfo(np.float32).tiny <= scale < np.inf:
             raise CorruptFileError(
-                f"{name}: tensor `{tensor.name}`: expected a positive scale, received {scale}"
+                f"{name}: tensor `{tensor.name}`: expected a positive scale, received {scale}",
+                hint="a range was empty, or never calibrated: calibrate again; `mobiledeploy "
+                "inspect` names every such tensor",
             )
 
 
@@ -287,6 +295,34 @@ def refusal_explained(
                     hint="the padding or a stated shape was changed after the file was made: "
                     "write it again with the program that made it",
                 )
+    return None
+
+
+def _bad_grid(file: ModelFile, runtime: Runtime) -> CorruptFileError | None:
+    """Return an error that names the first tensor whose scale or zero point is impossible.
+
+    Runtimes refuse such files in words of their own, without the tensor's name.
+
+    Args:
+        file: The file.
+        runtime: The runtime that refuses it.
+
+    Returns:
+        None if `inspect` finds no such tensor; the runtime's own error then stands.
+    """
+    try:
+        with np.errstate(all="ignore"):
+            findings = inspection.check(Graph.of(file.parsed))
+    except CorruptFileError:
+        return None
+    for finding in findings:
+        if finding.rule in BAD_GRIDS:
+            place = finding.places[0]
+            return CorruptFileError(
+                f"{file.name}: {place.where}: {place.found}, expected {place.expected} "
+                f"({finding.rule}: {finding.title}); {runtime.title} does not load it",
+                hint=f"{finding.hint}; `mobiledeploy inspect` names every such tensor",
+            )
     return None
 
 

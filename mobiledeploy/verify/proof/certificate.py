@@ -87,6 +87,7 @@ def certify(
             size=opened.file.size,
             sha256=opened.file.sha256,
             runtime=session.runtime,
+            external_data=opened.file.external,
         )
         for opened, session in zip(both, sessions, strict=True)
     )
@@ -146,7 +147,9 @@ def _output(judgement: Judgement) -> RunCheck:
         inside, outside = reading.layers[reading.output_of].output, reading.output
         if (inside.scale, inside.zero_point) != (outside.scale, outside.zero_point):
             reasons.append(f"the .{reading.format} moves its output to another grid")
-    if a.scale is None or (a.scale, a.zero_point) != (b.scale, b.zero_point):
+    # Codes of a grid that a file leaves to the app are the other file's if the layers are.
+    grids = {(end.scale, end.zero_point) for end in (a, b) if not end.unstated}
+    if a.scale is None or len(grids) != 1:
         reasons.append(f"grids {a.scale}, {a.zero_point} and {b.scale}, {b.zero_point}")
     return RunCheck(
         name="one output grid",
@@ -260,7 +263,8 @@ def layer_by_layer(
         f"synthetic extremes, in {', '.join([one.session.runtime, two.session.runtime])} and "
         f"{' and '.join(said)}",
         reasons=tuple(
-            f"`{name}`: {count} codes in {first_engine} differ from {who}"
+            f"`{name}`: {count} code{'s' * (count > 1)} in {first_engine} differ"
+            f"{'s' * (count == 1)} from {who}"
             for (name, who), count in differs.items()
         ),
     )

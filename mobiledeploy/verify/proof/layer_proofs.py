@@ -240,16 +240,30 @@ def _grid_reasons(
     mine: StoredLayer, other: StoredLayer, crossed: Sequence[LayerInput]
 ) -> Iterator[str]:
     for a, b in zip(mine.reads, crossed, strict=True):
-        if a.zero_point is None or a.zero_point != b.zero_point:
+        if _zeros_differ((mine, other), (a.zero_point, b.zero_point)):
             yield f"zero points of an operand: {a.zero_point} and {b.zero_point}"
-    if mine.output.zero_point is None or mine.output.zero_point != other.output.zero_point:
+    if _zeros_differ((mine, other), (mine.output.zero_point, other.output.zero_point)):
         yield f"zero points: {mine.output.zero_point} and {other.output.zero_point}"
     if mine.output.shape != other.output.shape:
         yield f"output shape: {mine.output.shape} and {other.output.shape}"
     for layer in (mine, other):
         scales = [*(read.scale for read in layer.reads), layer.output.scale]
+        if layer.table is not None or layer.multiplier is not None:
+            # Its table, or its multiplier and zero points, say all that it computes.
+            scales = [scale for scale in scales if scale is not None]
         if not all(s is not None and np.finfo(np.float32).tiny <= s < np.inf for s in scales):
             yield "a scale is no positive number"
+
+
+def _zeros_differ(
+    layers: tuple[StoredLayer, StoredLayer], zeros: tuple[int | None, int | None]
+) -> bool:
+    """Whether two zero points are not the same, or missing where codes are computed by them."""
+    if None not in zeros:
+        return zeros[0] != zeros[1]
+    return any(
+        zero is None and layer.table is None for layer, zero in zip(layers, zeros, strict=True)
+    )
 
 
 def _samples(

@@ -8,13 +8,15 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import IO, Any
 
 import pytest
 
 from mobiledeploy.base import fork_server
-from mobiledeploy.base.fork_server import Process
+from mobiledeploy.base.fork_server import Process, ServerDiedError
 
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="only Linux forks")
 
@@ -122,7 +124,7 @@ def test_after_the_server_was_killed_children_end_and_the_next_one_starts() -> N
         assert process.stdout is not None
         assert process.stdout.read(1) == b"."
         os.kill(server, signal.SIGKILL)
-        with pytest.raises(RuntimeError, match="the process that starts child processes ended"):
+        with pytest.raises(ServerDiedError, match="ended: signal 9"):
             process.wait(60)
         process.kill()
         assert process.wait(60) == -signal.SIGKILL
@@ -134,3 +136,83 @@ def test_ctrl_c_does_not_end_the_server() -> None:
     server = described()["parent"]
     os.kill(server, signal.SIGINT)
     assert described()["parent"] == server
+
+
+@LINUX
+def test_a_child_that_never_began_can_be_ended_without_an_error() -> None:
+    os.kill(described()["parent"], signal.SIGSTOP)
+    server = fork_server._SERVERS[0]
+    with started("sleep", "600") as process:
+        server._process.kill()
+        process.kill()
+        assert process.wait(60) == -signal.SIGKILL
+    assert described()["variable"] is None
+
+
+@LINUX
+def test_a_server_that_was_closed_by_another_thread_is_reported_as_ended() -> None:
+    with started("sleep", "600") as process:
+        assert process.pid
+        fork_server._close_server()
+        with pytest.raises(ServerDiedError):
+            process.wait(60)
+
+
+@LINUX
+def test_a_stopped_server_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fork_server, "_LONGEST_END", 0.1)
+    os.kill(described()["parent"], signal.SIGSTOP)
+    begun = time.monotonic()
+    fork_server._close_server()
+    assert time.monotonic() - begun < 60
+
+
+@LINUX
+def test_a_fork_of_this_process_does_not_keep_the_server_alive() -> None:
+    server = described()["parent"]
+    code = (
+        "import os, time\nfrom mobiledeploy.base import fork_server\nfork_server.prepare()\n"
+        "if os.fork() == 0:\n    time.sleep(600)\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    with subprocess.Popen(
+        [sys.executable, "-c", code], env=environment, start_new_session=True
+    ) as process:
+        try:
+            assert process.wait(60) == 0
+        finally:
+            os.killpg(process.pid, signal.SIGKILL)
+    assert described()["parent"] == server
+
+
+@pytest.mark.usefixtures("forked")
+def test_children_start_without_a_working_directory(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(sys, "path", [str(Path(entry).absolute()) for entry in sys.path] + [""])
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    fork_server._close_server()
+    assert described()["variable"] is None
+
+
+@pytest.mark.usefixtures("forked")
+def test_children_start_where_pipes_cannot_be_widened(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError
+
+    fcntl = pytest.importorskip("fcntl")
+    monkeypatch.setattr(fcntl, "fcntl", refuse)
+    assert described()["variable"] is None
+
+
+@pytest.mark.usefixtures("forked")
+def test_ctrl_c_does_not_end_a_child() -> None:
+    with started("sleep", "600") as process:
+        assert process.stdout is not None
+        assert process.stdout.read(1) == b"."
+        os.kill(process.pid, signal.SIGINT)
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(0.2)

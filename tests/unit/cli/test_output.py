@@ -8,6 +8,8 @@ from pathlib import Path
 
 import onnx
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mobiledeploy.base.progress import Event
 from mobiledeploy.cli import _output
@@ -44,7 +46,7 @@ def test_a_reader_that_ends_early_is_not_an_error() -> None:
 def test_a_name_that_no_file_can_have_is_an_error_without_traceback() -> None:
     name = "long" * 100
     done = subprocess.run([*PROGRAM, "bundle", name], capture_output=True, text=True, check=False)
-    error = f"error: {name}/manifest.json: {os.strerror(36)}\n\nhint: "
+    error = f"error: {name}: {os.strerror(36)}\n\nhint: "
     assert done.stderr.startswith(error)
     assert done.returncode == 9
 
@@ -97,3 +99,25 @@ def test_a_very_long_name_is_cut_in_an_error(tmp_path: Path) -> None:
     assert done.returncode == 6
     assert len(done.stderr) < 5000
     assert "hint:" in done.stderr
+
+
+CLAUSE = st.lists(st.text("abc", min_size=1, max_size=9), min_size=1, max_size=12).map(" ".join)
+
+
+@given(st.lists(CLAUSE, min_size=1, max_size=8), st.integers(1, 4))
+def test_a_sentence_without_room_is_cut_between_clauses_if_any_fits(
+    clauses: list[str], most: int
+) -> None:
+    words = "; ".join(clauses)
+    lines = _output.lines_of(words, most=most, width=40)
+    assert len(lines) <= most
+    said = " ".join(lines)
+    if said == words:
+        return
+    assert said.endswith("...")
+    if len(_output.lines_of(f"{clauses[0]}; ...", width=40)) <= most:
+        assert said.removesuffix("; ...").split("; ") == clauses[: said.count("; ")]
+
+
+def test_a_very_long_sentence_is_cut_at_once() -> None:
+    assert len(_output.lines_of("a; " * 500_000, most=3)) <= 3

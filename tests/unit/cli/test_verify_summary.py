@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mobiledeploy.cli import _verify_summary
+from mobiledeploy.formats.onnx.external_data import ExternalFile
 from mobiledeploy.spec.results import Accuracy
 from mobiledeploy.verify.report import (
     Comparison,
@@ -36,13 +37,20 @@ def test_sentences_without_room_are_counted() -> None:
     notes = sum(line.endswith("a note") for line in lines)
     assert 0 < notes < 30
     left = 30 - notes + 3 + 2 + 1 + 1  # assumptions, failures, samples, the CPU
-    assert any(line.startswith(f"more      {left} more") for line in lines)
+    assert any(line.startswith(f"more      {left} finding") for line in lines)
 
 
 def test_the_next_command_follows_for_a_build_and_for_a_page() -> None:
     text = _verify_summary.text(report(holds=True), build=Path("elsewhere"), out=Path("page"))
     assert "mobiledeploy bundle elsewhere" in text
     assert "open page/report.html" in text
+
+
+def test_weights_in_another_file_are_named_and_many_are_counted() -> None:
+    said = "\n".join(screen(report(holds=True, beside=1)))
+    assert "  and its weights in weights.0  1,000 bytes  sha256 1111111111111111" in said
+    said = "\n".join(screen(report(holds=True, beside=3)))
+    assert "  and its weights in 3 files, 3,000 bytes: see --verbose" in said
 
 
 def report(
@@ -56,6 +64,7 @@ def report(
     warnings: tuple[str, ...] = (),
     proven: tuple[str, ...] = (),
     floats: bool = False,
+    beside: int = 0,
 ) -> VerifyReport:
     """A report with as much to say as is asked for."""
     names = [f"runtime {number}" for number in range(runtimes)]
@@ -70,6 +79,10 @@ def report(
             FileFacts(
                 name=name, format="tflite", size=1, sha256="0" * 64, input="int8",
                 output="scale 1", fed="pixel",
+                external_data=tuple(
+                    ExternalFile(name=f"weights.{number}", size=1_000, sha256="1" * 64)
+                    for number in range(beside)
+                ),
             )
             for name in ("first.tflite", "second.onnx")
         ),
@@ -118,7 +131,8 @@ SENTENCES = st.lists(SENTENCE, max_size=20).map(tuple)
 
 
 @given(
-    st.booleans(), st.integers(1, 20), SENTENCE, SENTENCE, SENTENCES, SENTENCES, st.booleans()
+    st.booleans(), st.integers(1, 20), SENTENCE, SENTENCE, SENTENCES, SENTENCES, st.booleans(),
+    st.integers(0, 3),
 )  # fmt: skip
 def test_any_report_fits_the_screen(
     holds: bool,
@@ -128,10 +142,12 @@ def test_any_report_fits_the_screen(
     some: tuple[str, ...],
     more: tuple[str, ...],
     floats: bool,
+    beside: int,
 ) -> None:
     crowded = report(
         holds=holds, runtimes=runtimes, layer=cause.replace(" ", "_")[:40], cause=cause,
         words=words, assumptions=some, warnings=more, proven=some, floats=floats,
+        beside=beside,
     )  # fmt: skip
     for build in (None, Path("build")):
         lines = _verify_summary.text(crowded, build=build, out=None).splitlines()

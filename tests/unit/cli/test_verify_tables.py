@@ -3,7 +3,6 @@
 import dataclasses
 
 from mobiledeploy.cli import _verify_tables
-from mobiledeploy.compare.difference import Cause
 from mobiledeploy.verify.report import (
     Comparison,
     Divergence,
@@ -88,19 +87,6 @@ def test_names_without_a_file_are_printed_unchanged() -> None:
     said = _verify_tables.text(dataclasses.replace(REPORT, participants=rows, matrix=pairs))
     assert "ORT optimised *" in said
     assert "the second." not in said
-
-
-def test_expected_is_explained_where_a_cause_uses_it() -> None:
-    assert REPORT.divergence is not None
-    assert "`expected` is the number" not in _verify_tables.text(REPORT)
-    cause = "weights differ: one weight is -13, expected 13"
-    for measured in (True, False):  # words alone, such as those of a layer's name, decide nothing
-        reason = Cause(clauses=(cause,), measured_by_first=measured)
-        divergence = dataclasses.replace(REPORT.divergence, cause=cause, reason=reason)
-        text = _verify_tables.text(dataclasses.replace(REPORT, divergence=divergence))
-        assert (
-            f"`expected` is the number in {LONG}_first.tflite" in " ".join(text.split())
-        ) == measured
 
 
 def test_a_runtime_that_failed_before_any_image_still_has_a_row() -> None:

@@ -172,6 +172,47 @@ def test_a_change_to_a_kernel_is_described_in_words(
     assert words in report.cause
 
 
+@pytest.mark.parametrize(
+    ("layers", "words"),
+    [
+        ((0,), ""),
+        ((0, 4), "1 further layer differs in"),
+        ((0, 4, 6), "2 further layers differ in"),
+    ],
+)
+def test_further_layers_are_counted_with_the_verb_of_one_or_many(
+    pair: tuple[Reading, Reading], layers: tuple[int, ...], words: str
+) -> None:
+    theirs = pair[1]
+    for layer in layers:
+        theirs = changed(theirs, layer, with_weights(bias=lambda b: b + 4000))
+    cause = comparing.compare(pair[0], theirs).cause
+    assert words in cause
+    assert ("further" in cause) == bool(words)
+
+
+def test_a_layer_is_called_by_its_operators_name_in_the_first_file(
+    pair: tuple[Reading, Reading],
+) -> None:
+    for first, second in (pair, pair[::-1]):
+        change = with_weights(bias=lambda b: b + 4000)
+        for layer in (0, first_of_kind(first, "dense")):
+            report = comparing.compare(first, changed(second, layer, change))
+            assert f"({first.layers[layer].op})" in report.cause
+
+
+def test_weights_of_one_channel_are_not_called_those_of_channels(
+    pair: tuple[Reading, Reading],
+) -> None:
+    def other(kernel: Any) -> Any:
+        kernel = kernel.copy()
+        kernel[3] ^= 1
+        return kernel
+
+    report = comparing.compare(pair[0], changed(pair[1], 0, with_weights(kernel=other)))
+    assert "differ in channel 3, by up to 1" in report.cause
+
+
 def test_classes_in_another_order_are_recognised(pair: tuple[Reading, Reading]) -> None:
     dense = first_of_kind(pair[0], "dense")
     order = np.roll(np.arange(10), 1)

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from sklearn.datasets import load_digits
 
 from mobiledeploy.base.errors import CorruptFileError
 from mobiledeploy.data.digits import load, parse_table
@@ -15,6 +14,8 @@ from mobiledeploy.data.sources import open_dataset
 
 
 def test_digits_are_those_of_scikit_learn_on_an_exact_grey_scale() -> None:
+    from sklearn.datasets import load_digits  # more than a second, in every worker
+
     theirs, dataset = load_digits(), load()
     assert dataset.labels.tolist() == theirs.target.tolist()
     for index, image in enumerate(theirs.images):
@@ -53,6 +54,8 @@ def test_reading_the_digits_does_not_import_scikit_learn() -> None:
         gzip.compress((",".join(["16"] * 64) + ",10\n").encode() * 1797),
         gzip.compress((",".join(["16"] * 64) + ",9\n").encode() * 1797)[:-10],
     ],
+    # Names, as gzip writes the time into the bytes: xdist's workers must collect the same tests.
+    ids=["empty", "no gzip", "short row", "no numbers", "no grey", "no digit", "cut"],
 )
 def test_a_damaged_table_is_refused(tmp_path: Path, data: bytes) -> None:
     path = tmp_path / "digits.csv.gz"

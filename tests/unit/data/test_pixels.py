@@ -90,7 +90,7 @@ def test_the_limit_for_unreadable_images_is_of_the_whole_data_set() -> None:
 
 
 def test_in_a_small_data_set_every_image_must_be_readable() -> None:
-    with pytest.raises(RequestError, match="1 images cannot be read, expected at most 0"):
+    with pytest.raises(RequestError, match="1 image cannot be read, expected at most 0"):
         load_pixels(dataset(99, damaged=frozenset({50})), np.arange(99), SIZE)
 
 

@@ -1,13 +1,21 @@
 """All files of a build go into an app, or none."""
 
 import os
+import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from mobiledeploy.base import codec
-from mobiledeploy.base.errors import BundleError, CorruptFileError, ParityError, StorageError
+from mobiledeploy.base.errors import (
+    BundleError,
+    CorruptFileError,
+    ParityError,
+    RequestError,
+    StorageError,
+)
+from mobiledeploy.deploy import apk
 from mobiledeploy.deploy.bundle import CARRIED, bundle
 from mobiledeploy.spec import defaults, manifest
 from mobiledeploy.spec.contract import Contract, ContractTensor, Int8Grid, Tolerance
@@ -170,3 +178,27 @@ def test_a_manifest_cannot_name_files_outside_the_build(build: Path, app: Path, 
     )
     with pytest.raises(CorruptFileError, match="not a path inside"):
         bundle(build, app)
+
+
+@pytest.mark.parametrize("content", [b"my notes", b"PK\x03\x04 cut off"])
+def test_a_file_that_is_no_apk_is_not_overwritten_by_one(
+    build: Path, app: Path, tmp_path: Path, content: bytes
+) -> None:
+    (tmp_path / "mine.txt").write_bytes(content)
+    with pytest.raises(RequestError, match="exists and is no APK") as caught:
+        bundle(build, app, apk=tmp_path / "mine.txt")
+    assert caught.value.hint
+    assert (tmp_path / "mine.txt").read_bytes() == content
+    assert not assets(app).exists()
+
+
+def test_an_earlier_apk_and_an_empty_file_may_be_replaced(tmp_path: Path) -> None:
+    (tmp_path / "empty.apk").touch()
+    with zipfile.ZipFile(tmp_path / "earlier.apk", "w") as archive:
+        archive.writestr("AndroidManifest.xml", b"")
+    for name in ("empty.apk", "earlier.apk", "new.apk"):
+        apk.check_name(tmp_path / name)
+    with zipfile.ZipFile(tmp_path / "other.zip", "w") as archive:
+        archive.writestr("photo.jpg", b"")
+    with pytest.raises(RequestError, match="exists and is no APK"):
+        apk.check_name(tmp_path / "other.zip")

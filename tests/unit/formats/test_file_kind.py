@@ -122,7 +122,13 @@ def test_a_truncated_archive_is_reported_as_damaged() -> None:
 def test_models_and_unknown_bytes_are_left_to_the_parsers() -> None:
     graph = assorted_graph()
     for data in (
-        tflite.write(graph), onnx.write(graph, certify(graph)), b"", b"\0\x01\x02", b"\x08\x07",
+        tflite.write(graph), onnx.write(graph, certify(graph)), b"\0\x01\x02", b"\x08\x07",
     ):  # fmt: skip
         assert file_kind.kind_of("model", data) is None
         file_kind.require_model("model", data)
+
+
+def test_an_empty_file_is_damaged_whatever_its_name() -> None:
+    for name in ("model.onnx", "model.tflite", "notes.txt"):
+        with pytest.raises(CorruptFileError, match=f"^{name} is empty$"):
+            file_kind.require_model(name, b"")

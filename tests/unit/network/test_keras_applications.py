@@ -1,5 +1,6 @@
 """Weights of Keras applications, from every file format, compute the same in our models."""
 
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -27,6 +28,13 @@ LIBRARIES = ("keras", "tf_keras")
 def architecture(arch: Arch, **changes: Any) -> Architecture:
     common = {"image_size": SIZE, "classes": CLASSES, "head": "logits"}
     return registry.architecture(arch, alpha=ALPHA[arch], **{**common, **changes})
+
+
+@cache
+def our_model(arch: Arch) -> tuple[Architecture, Any]:
+    """Our architecture and a model of it, whose weights every test sets."""
+    made = architecture(arch)
+    return made, keras_builder.build(made)
 
 
 def images() -> Float:
@@ -100,8 +108,7 @@ def test_weights_from_every_format_compute_the_same(reference: Any, arch: Arch) 
     import keras
 
     folder, expected, theirs = reference
-    ours = architecture(arch)
-    model = keras_builder.build(ours)
+    ours, model = our_model(arch)
     # The same kernels run in Keras 3; tf_keras normalises with another one.
     rounding = 0 if isinstance(theirs, keras.Model) else 1e-4
     for path in sorted(folder.iterdir()):
@@ -114,12 +121,11 @@ def test_weights_from_every_format_compute_the_same(reference: Any, arch: Arch) 
 
 def test_a_model_in_memory_can_be_folded(reference: Any, arch: Arch) -> None:
     _, expected, theirs = reference
-    ours = architecture(arch)
+    ours, model = our_model(arch)
     network = keras_model.network_of(ours, theirs)
     folded = {
         name: Variables(kernel=weights.kernel, bias=weights.bias)
         for name, weights in network.weights.items()
     }
-    model = keras_builder.build(ours)
     keras_model.assign(ours, model, folded)
     assert_equal(run(model), expected, rounding=1e-4)

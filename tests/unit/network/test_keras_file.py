@@ -221,9 +221,9 @@ def test_weights_of_a_nested_model_are_read(path: Path) -> None:
 
 
 def test_a_missing_file_and_a_folder_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(CorruptFileError, match="does not exist"):
+    with pytest.raises(RequestError, match="there is no file"):
         keras_file.read(tmp_path / "nothing.h5")
-    with pytest.raises(CorruptFileError, match="not a file"):
+    with pytest.raises(RequestError, match="expected a file, received the folder"):
         keras_file.read(tmp_path)
 
 

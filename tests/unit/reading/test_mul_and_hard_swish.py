@@ -158,12 +158,15 @@ def test_a_mul_of_an_int8_input_does_not_give_the_input_a_scale() -> None:
     assert grids(whole.layers[-1]) == [(0.5, 0), (0.25, -125), (0.75, -119)]
 
 
-def test_a_changed_multiplier_changes_the_scale_of_a_mul() -> None:
+def test_a_multiplier_that_the_stated_scales_do_not_give_is_kept() -> None:
     ratio = np.float32(0.171)
     *_, layer = product_of_codes(ratio)
-    assert layer.output.scale is not None
-    assert layer.output.scale != GRIDS["u"]
-    assert mul.multiplier(GRIDS["s"], GRIDS["t"], layer.output.scale) == ratio
+    assert (layer.multiplier, layer.faults) == (ratio, ())
+    # Which of the scales is wrong is not known.
+    assert (layer.output.scale, layer.output.unstated) == (None, True)
+    assert grids(layer) == [(0.5, 0), (0.25, -125), (0, -119)]
+    assert mul.multiplier_of(layer) == ratio
+    assert mul.multiplier_of(mul.by_multiplier(layer)) == ratio
 
 
 @pytest.mark.parametrize("ratio", [0, np.nan, np.inf, -1.0, 1e-45])

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from tflite_editor import TfliteFile
 
+from mobiledeploy.base import fork_server
 from mobiledeploy.base.errors import (
     ConversionError,
     CorruptFileError,
@@ -202,3 +203,14 @@ def test_too_much_memory_counts_as_a_crash_though_the_process_survives() -> None
         ) as caught:
             children.load(hungry, b"")
         assert (caught.value.death, caught.value.loading) == ("memory", True)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux forks")
+def test_the_death_of_the_process_that_starts_children_is_a_runtimes_death() -> None:
+    with Children() as children:
+        session = children.load(XNNPACK, FILES["tflite"])
+        os.kill(fork_server._server()._process.pid, signal.SIGKILL)
+        kill(session)
+        with pytest.raises(RuntimeDiedError, match=r"died \(with the process that starts it\)"):
+            session.run(IMAGES)
+        assert children.load(XNNPACK, FILES["tflite"]).run(IMAGES)

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable
+from functools import cache
 
 import ai_edge_litert.interpreter
 import numpy as np
@@ -44,6 +45,16 @@ def network(request: pytest.FixtureRequest) -> Network:
     )
 
 
+@cache
+def tflite_file(network: Network, head: Head = "softmax") -> bytes:
+    return write_tflite(network, head=head)
+
+
+@cache
+def onnx_file(network: Network, head: Head = "softmax") -> bytes:
+    return write_onnx(network, head=head)
+
+
 @pytest.fixture
 def pixels() -> np.ndarray:
     return np.random.default_rng(1).integers(0, 256, (3, 40, 40, 3)).astype(np.uint8)
@@ -64,9 +75,7 @@ def tolerance(outputs: np.ndarray) -> float:
 
 @pytest.mark.parametrize("head", ["softmax", "logits"])
 def test_tflite_computes_the_network(network: Network, pixels: np.ndarray, head: Head) -> None:
-    interpreter = ai_edge_litert.interpreter.Interpreter(
-        model_content=write_tflite(network, head=head)
-    )
+    interpreter = ai_edge_litert.interpreter.Interpreter(model_content=tflite_file(network, head))
     call = interpreter.get_signature_runner("serving_default")
     images = (pixels.astype(np.float32) - 128) / 128
     outputs = np.concatenate([call(input=image[np.newaxis])["output"] for image in images])
@@ -75,7 +84,7 @@ def test_tflite_computes_the_network(network: Network, pixels: np.ndarray, head:
 
 
 def test_tflite_names_its_input_and_output(network: Network) -> None:
-    interpreter = ai_edge_litert.interpreter.Interpreter(model_content=write_tflite(network))
+    interpreter = ai_edge_litert.interpreter.Interpreter(model_content=tflite_file(network))
     (source,), (target,) = interpreter.get_input_details(), interpreter.get_output_details()
     assert (source["name"], source["dtype"]) == (INPUT, np.float32)
     assert (target["name"], target["dtype"]) == ("predictions", np.float32)
@@ -84,17 +93,17 @@ def test_tflite_names_its_input_and_output(network: Network) -> None:
 
 def test_convolutions_stay_convolutions(network: Network) -> None:
     counted = Counter(layer.op for layer in network.architecture.layers)
-    model = onnx.load_from_string(write_onnx(network))
+    model = onnx.load_from_string(onnx_file(network))
     operators = Counter(node.op_type for node in model.graph.node)
     assert operators["Conv"] == counted["conv"] + counted["depthwise"]
-    file = TfliteFile(write_tflite(network))
+    file = TfliteFile(tflite_file(network))
     kinds = Counter(map(file.builtin, file.graph.operators))
     assert kinds["CONV_2D"] == counted["conv"]
 
 
 @pytest.mark.parametrize("head", ["softmax", "logits"])
 def test_onnx_computes_the_network(network: Network, pixels: np.ndarray, head: Head) -> None:
-    session = onnxruntime.InferenceSession(write_onnx(network, head=head))
+    session = onnxruntime.InferenceSession(onnx_file(network, head))
     images = (pixels.astype(np.float32) - 128) / 128
     output = {"softmax": "predictions", "logits": "logits"}[head]
     (outputs,) = session.run([output], {INPUT: images})
@@ -103,7 +112,7 @@ def test_onnx_computes_the_network(network: Network, pixels: np.ndarray, head: H
 
 
 def test_onnx_is_valid_with_a_dynamic_batch(network: Network) -> None:
-    model = onnx.load_from_string(write_onnx(network))
+    model = onnx.load_from_string(onnx_file(network))
     onnx.checker.check_model(model, full_check=True)
     assert [opset.domain for opset in model.opset_import] == [""]
     (source,) = model.graph.input
@@ -112,8 +121,8 @@ def test_onnx_is_valid_with_a_dynamic_batch(network: Network) -> None:
 
 
 def test_the_same_network_gives_the_same_bytes(network: Network) -> None:
-    assert write_tflite(network) == write_tflite(network)
-    assert write_onnx(network) == write_onnx(network)
+    assert write_tflite(network) == tflite_file(network)
+    assert write_onnx(network) == onnx_file(network)
 
 
 @pytest.mark.parametrize("write", [write_tflite, write_onnx], ids=["tflite", "onnx"])

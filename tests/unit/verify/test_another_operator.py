@@ -166,7 +166,7 @@ def test_a_parameter_that_differs_is_named_and_makes_another_function() -> None:
     assert not known(judgement.layers[-1].verdict).equal
     differences = judgement.layers[-1].differences
     assert [(each.field, each.detail) for each in differences] == [
-        ("parameter", "its slope is 0.5, expected 0.25")
+        ("parameter", "its slope is 0.25 in the first file, 0.5 in the second")
     ]
     assert proofs(both[0], both[1])[-1].status == "not proven"
     assert both[0].layers[-1].parameter("slope") == 0.25

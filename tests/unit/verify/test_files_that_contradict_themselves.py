@@ -15,6 +15,7 @@ from mobiledeploy.base.errors import ConversionError, CorruptFileError
 from mobiledeploy.formats.tflite import parse
 from mobiledeploy.integer import tflite_reader
 from mobiledeploy.integer.certify import certify
+from mobiledeploy.lint import inspection
 from mobiledeploy.targets import onnx, tflite
 from mobiledeploy.verify import pair
 from mobiledeploy.verify.outputs import opened_file
@@ -94,3 +95,29 @@ def test_the_reader_of_integer_graphs_names_the_padding_as_well() -> None:
         match=r"`stem`: expected output shape, with padding VALID, \(6, 4, 8\), received \(7, 5",
     ):
         tflite_reader.read_file(padded(STEM))
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "words"),
+    [
+        ("scale", float("nan"), "scale nan, expected finite scales above 0 (MD107: "),
+        ("scale", -1.0, "scale -1.0, expected finite scales above 0 (MD107: "),
+        ("zeroPoint", 300, "zero point 300, expected -128..127 for int8 (MD108: "),
+    ],
+)
+def test_an_impossible_scale_or_zero_point_is_named_with_its_tensor_as_inspect_does(
+    field: str, value: float, words: str, tmp_path: Path
+) -> None:
+    file = TfliteFile(tflite.write(GRAPH))
+    setattr(file.grid("narrow"), field, [value])
+    paths = tmp_path / "ours.tflite", tmp_path / "theirs.onnx"
+    paths[0].write_bytes(file.bytes())
+    paths[1].write_bytes(onnx.write(GRAPH, certify(GRAPH)))
+    with pytest.raises(CorruptFileError) as caught:
+        pair.verify(*paths, samples=2)
+    said = str(caught.value)
+    assert said.startswith(f"ours.tflite: tensor `narrow`: {words}")
+    assert said.endswith("; LiteRT XNNPACK does not load it")
+    assert "`mobiledeploy inspect` names every such tensor" in str(caught.value.hint)
+    (finding, *_) = inspection.inspect_file(paths[0]).findings
+    assert f"({finding.rule}: {finding.title})" in said

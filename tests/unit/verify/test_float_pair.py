@@ -103,6 +103,33 @@ def test_a_float_file_beside_an_int8_one_is_reported_as_a_float_file(
     assert report.matrix[0].same_top1 > report.matrix[0].images // 2
 
 
+@pytest.mark.parametrize("float_first", [False, True])
+def test_a_float_file_of_another_network_is_not_blamed_on_quantising(
+    float_first: bool, tmp_path: Path
+) -> None:
+    stranger, ranges = graphs.random_network(graphs.assorted(), seed=1)
+    floats = saved(tmp_path, "float", float_onnx(NETWORK))
+    ours = tmp_path / "int8.tflite"
+    ours.write_bytes(tflite.write(quantise(stranger, ranges)))
+    report = pair.verify(*((floats, ours) if float_first else (ours, floats)), samples=2)
+    cause = known(report.structure).cause
+    count = len(NETWORK.weights)
+    assert cause.startswith(
+        "the files do not hold the same network: the weights of "
+        f"{count} of {count} layers have nothing in common"
+    )
+    assert "cost of quantising" not in cause
+
+
+def test_weights_between_two_steps_are_not_the_same_weights(tmp_path: Path) -> None:
+    floats = saved(tmp_path, "float", float_onnx(changed(1.0)))
+    ours = tmp_path / "int8.tflite"
+    ours.write_bytes(tflite.write(quantise(NETWORK, RANGES)))
+    cause = known(pair.verify(ours, floats, samples=2).structure).cause
+    assert f"the weights of 1 of {len(NETWORK.weights)} layers are close, but no" in cause
+    assert "cost of quantising" not in cause
+
+
 def test_each_files_oracle_is_compared_with_that_file_only(tmp_path: Path) -> None:
     wider = {name: (low * 1.2, high * 1.2) for name, (low, high) in RANGES.items()}
     paths = [tmp_path / "first.tflite", tmp_path / "second.tflite"]

@@ -1,5 +1,6 @@
 """External data of an `.onnx` is read once, and only from its folder."""
 
+import hashlib
 import os
 from pathlib import Path
 
@@ -57,6 +58,24 @@ def test_a_model_with_external_tensors_gives_the_same_outputs(tmp_path: Path) ->
         np.testing.assert_array_equal(got, expected)
     assert file.size == (tmp_path / "m/model.onnx").stat().st_size
     assert file.onnx.outside == (tmp_path / "m/weights/all.bin").stat().st_size
+
+
+def test_each_file_beside_a_model_is_named_once_with_its_size_and_digest(tmp_path: Path) -> None:
+    file = model_file.read(model_at(tmp_path / "m"))
+    weights = (tmp_path / "m/weights/all.bin").read_bytes()
+    (beside,) = file.external
+    assert (beside.name, beside.size) == ("weights/all.bin", len(weights))
+    assert beside.sha256 == hashlib.sha256(weights).hexdigest()
+    assert model_file.of_bytes("whole.onnx", WHOLE).external == ()
+
+
+def test_a_huge_file_beside_a_model_is_not_hashed(tmp_path: Path) -> None:
+    path = model_at(tmp_path / "m")
+    os.truncate(tmp_path / "m/weights/all.bin", 2**40)  # a hole: it takes no room on the disk
+    with pytest.raises(
+        CorruptFileError, match=r"^model\.onnx: expected at most .* beside the model"
+    ):
+        model_file.read(path)
 
 
 def test_constants_are_the_same_whether_internal_or_external(tmp_path: Path) -> None:
