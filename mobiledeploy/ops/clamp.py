@@ -174,6 +174,30 @@ def node_of(layer: StoredLayer, inputs: Sequence[QTensor], output: QTensor) -> C
     return Clamp(input=inputs[0].name, output=output, activation="none")
 
 
+def multiplier_of(layer: StoredLayer) -> np.float32 | None:
+    """Return what codes are multiplied by: 1 if they are only clipped; see `StatesMultiplier`."""
+    if layer.multiplier is not None or len(layer.reads) != 1:
+        return layer.multiplier
+    source, out = layer.reads[0].scale, layer.output.scale
+    return None if source is None or out is None else source / out
+
+
+def by_multiplier(layer: StoredLayer) -> StoredLayer:
+    """Return a layer on scales that give its multiplier; see `operator.StatesMultiplier`."""
+    if layer.multiplier is None or len(layer.reads) != 1:
+        return layer
+    (read,), out, one = layer.reads, layer.output, np.float32(1)
+    # Codes that are only clipped are the same whichever of them is 0.
+    stated = read.zero_point if out.zero_point is None else out.zero_point
+    zero_point = 0 if stated is None else stated
+    return dataclasses.replace(
+        layer,
+        reads=(dataclasses.replace(read, scale=layer.multiplier, zero_point=zero_point),),
+        output=dataclasses.replace(out, scale=one, zero_point=zero_point),
+        multiplier=None,
+    )
+
+
 def litert_codes(
     node: Clamp, inputs: Sequence[QTensor], codes: Sequence[Int8], *, kernel: Kernel
 ) -> Int8:

@@ -491,8 +491,14 @@ class OnnxReader:
 
 def _on_the_grid_that_it_reads(layer: StoredLayer, taken: Sequence[LayerInput]) -> StoredLayer:
     known = [read for read in (*layer.reads, *taken) if read.scale is not None]
-    if not known or layer.output.scale is not None:
+    if layer.output.scale is not None:
         return layer
+    if not known:
+        # A product of codes states its zero point, but not its scale.
+        zeros = {read.zero_point for read in layer.reads}
+        zero_point = zeros.pop() if len(zeros) == 1 else None
+        output = dataclasses.replace(layer.output, zero_point=zero_point)
+        return dataclasses.replace(layer, output=output)
     return on_grid_of(layer, known[0])
 
 

@@ -186,7 +186,8 @@ def _clip_codes(
     if value.source == INPUT or not reader.read_once(node.inputs[0]):
         if value.scale is None or value.zero_point is None:
             # A product of codes, or a table, states no grid.
-            return reader.move_codes(node, "clamp", [value], value, clamp=clamp)
+            same = np.float32(1)
+            return reader.move_codes(node, "clamp", [value], value, clamp=clamp, multiplier=same)
         dtype = "uint8" if offset else "int8"
         grid = (value.scale, value.zero_point, dtype)
         added = reader.add_layer(node, "clamp", [value], value)

@@ -264,10 +264,6 @@ def facts_of(opened: OpenFile, runner: Runner) -> FileFacts:
     )
 
 
-def _then(ends: FileOutputs) -> str:
-    return f", then {ends.called}" if ends.softmax else ""
-
-
 def facts_of_floats(
     file: ModelFile, shape: Sequence[int], preprocessing: Preprocessing, *, softmax: bool
 ) -> FileFacts:
@@ -303,7 +299,7 @@ def _input_grid(opened: OpenFile, runner: Runner) -> str:
 
 def _output(ends: FileOutputs) -> str:
     grid = "codes, grid not stated" if ends.unstated else _grid(ends.logits)
-    return f"{grid}{_then(ends)}"
+    return f"{grid}, then {ends.called}" if ends.softmax else grid
 
 
 def _grid(grid: OutputGrid | None) -> str:
