@@ -41,7 +41,10 @@ MODELS: Final = frozenset({"Functional", "Model", "Sequential"})
 WRAPPERS: Final[Mapping[str, str]] = {
     "PruneLowMagnitude": "remove the pruning before saving: "
     "`tensorflow_model_optimization.sparsity.keras.strip_pruning(model)`",
-    "QuantizeLayer": "save the float model, before `quantize_model`: build quantises it itself",
+    **dict.fromkeys(
+        ("QuantizeLayer", "QuantizeWrapper", "QuantizeAnnotate"),
+        "save the float model, before `quantize_model`: build quantises it itself",
+    ),
 }
 """Wrappers of layers, by a part of their class name, and what to do about them."""
 MAX_LAYERS: Final = 20_000
