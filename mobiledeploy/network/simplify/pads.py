@@ -9,10 +9,11 @@ from mobiledeploy.network.float_graph import FloatGraph, FloatNode, rewrite
 def fold_pads(graph: FloatGraph) -> FloatGraph:
     """Return the graph with every `pad` folded into its readers where that computes the same.
 
-    A convolution takes padding with zeros; an average that has no padding of its own counts them;
-    a maximum takes padding with minus infinity, or with zeros if nothing it reads is negative.
-    Afterwards a `pad` has a reader that cannot take it, or none.
+    A convolution takes padding with zeros; a maximum takes padding with minus infinity, or with
+    zeros if nothing it reads is negative. Afterwards a `pad` has a reader that cannot take it, or
+    none, and no average counts padding: that is a `pad` before it.
     """
+    graph = _split_averages(graph)
     nonnegative = graph.nonnegative()
     replaced: dict[str, tuple[FloatNode, ...]] = {}
     renamed: dict[str, str] = {}
@@ -40,8 +41,6 @@ def _with_pads(reader: FloatNode, pad: FloatNode, nonnegative: frozenset[str]) -
     match reader.op:
         case "conv" if value == 0:
             pass
-        case "average_pool" if value == 0 and (reader.attributes["count_pads"] or not any(own)):
-            changed["count_pads"] = True
         case "max_pool" if value == -math.inf:
             pass
         case "max_pool" if value == 0 and pad.inputs[0] in nonnegative:
@@ -55,3 +54,20 @@ def _with_pads(reader: FloatNode, pad: FloatNode, nonnegative: frozenset[str]) -
         if max(top, bottom) >= height or max(left, right) >= width:
             return None  # a window of nothing but padding would give minus infinity
     return dataclasses.replace(reader, attributes=changed)
+
+
+def _split_averages(graph: FloatGraph) -> FloatGraph:
+    replaced: dict[str, tuple[FloatNode, ...]] = {}
+    for node in graph.nodes:
+        if node.op == "average_pool" and node.attributes["count_pads"]:
+            pads = node.attributes["pads"]
+            pad = dataclasses.replace(
+                node, name=f"{node.name}/pad", op="pad", attributes={"pads": pads, "value": 0.0}
+            )
+            average = dataclasses.replace(
+                node,
+                inputs=(pad.name,) if any(pads) else node.inputs,
+                attributes={**node.attributes, "pads": (0, 0, 0, 0), "count_pads": False},
+            )
+            replaced[node.name] = (pad, average) if any(pads) else (average,)
+    return rewrite(graph, replaced)

@@ -16,9 +16,9 @@ def remove_reshapes(graph: FloatGraph) -> FloatGraph:
     """Return the graph with fewer reshapes.
 
     * one that changes nothing is removed, and two in a row become one;
-    * one from an image of a single pixel to a vector moves ahead of operators on single pixels and of
-      1 x 1 convolutions, which become dense layers, until a mean or maximum over height and width
-      takes it;
+    * one from an image of a single pixel to a vector moves ahead of operators on single pixels and
+      of 1 x 1 convolutions, which become dense layers, until a mean or maximum over height and
+      width takes it;
     * a dense layer of every pixel becomes a 1 x 1 convolution.
     """
     graph = _dense_of_pixels(graph)

@@ -128,13 +128,6 @@ def _pool(node: FloatNode, sources: Sequence[Shape]) -> _Fields:
     }
 
 
-def _average_pool(node: FloatNode, sources: Sequence[Shape]) -> _Fields:
-    fields = _pool(node, sources)
-    if node.attributes["count_pads"] and any(node.attributes["pads"]):
-        fields["parameters"] = {"count_pads": True}
-    return fields
-
-
 def _clip(node: FloatNode, _: Sequence[Shape]) -> _Fields:
     bounds = node.attributes["low"], node.attributes["high"]
     if bounds not in _ACTIVATIONS:
@@ -188,7 +181,7 @@ _LAYERS: Final[Mapping[str, Callable[[FloatNode, Sequence[Shape]], _Fields]]] = 
     "maximum": _plain,
     "minimum": _plain,
     "max_pool": _pool,
-    "average_pool": _average_pool,
+    "average_pool": _pool,
     "mean": _mean,
     "reduce_max": _mean,
     "pad": _with("pads"),
