@@ -26,7 +26,7 @@ from mobiledeploy.formats.onnx import OnnxOperator
 from mobiledeploy.formats.onnx.writer import OnnxWriter
 from mobiledeploy.formats.tflite import TfliteOperator, schema
 from mobiledeploy.formats.tflite.writer import TfliteWriter
-from mobiledeploy.ops import mean, onnx, padding, tflite, without_weights
+from mobiledeploy.ops import mean, one_grid, onnx, padding, tflite, without_weights
 from mobiledeploy.ops.architecture import Layer
 from mobiledeploy.ops.certificate import Certificate
 from mobiledeploy.ops.file_form import FileForm
@@ -117,8 +117,8 @@ NODE: type[AveragePool] = AveragePool
 kernel_shape = without_weights.kernel_shape
 work = without_weights.work
 scale_ratios = without_weights.scale_ratios
-operand_ranges = without_weights.operand_ranges
-output_range = without_weights.range_of_the_input
+operand_ranges = one_grid.operand_ranges
+output_range = one_grid.output_range
 
 
 def output_shape(layer: Layer, inputs: Sequence[Shape]) -> Shape:

@@ -14,7 +14,7 @@ from mobiledeploy.formats.onnx import OnnxOperator
 from mobiledeploy.formats.onnx.writer import OnnxWriter
 from mobiledeploy.formats.tflite import TfliteOperator, schema
 from mobiledeploy.formats.tflite.writer import TfliteWriter
-from mobiledeploy.ops import onnx, padding, tflite, without_weights
+from mobiledeploy.ops import one_grid, onnx, padding, tflite, without_weights
 from mobiledeploy.ops.activation import activated, clamp, implied
 from mobiledeploy.ops.architecture import Activation, Layer
 from mobiledeploy.ops.certificate import Certificate, all_codes
@@ -99,8 +99,8 @@ NODE: type[MaxPool] = MaxPool
 kernel_shape = without_weights.kernel_shape
 work = without_weights.work
 scale_ratios = without_weights.scale_ratios
-operand_ranges = without_weights.operand_ranges
-output_range = without_weights.range_of_the_input
+operand_ranges = one_grid.operand_ranges
+output_range = one_grid.output_range
 
 
 def output_shape(layer: Layer, inputs: Sequence[Shape]) -> Shape:

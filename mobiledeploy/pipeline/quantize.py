@@ -218,7 +218,7 @@ def quantize(
             files.user_path(root / stage).mkdir(parents=True, exist_ok=True)
         save_network(root / "quantise" / "network.npz", network)
         chosen = root / "quantise" / "ptq.tflite"
-        files.write_atomic(chosen, tflite.write(integers))
+        files.write_atomic(chosen, tflite.write(integers, head=head))
         clock.lap("quantise")
         exported = stages.export(root / "export", root, network, chosen, config.export)
         clock.lap("export")

@@ -142,6 +142,16 @@ def _hard_sigmoid(node: FloatNode, _: Sequence[Shape]) -> _Fields:
     return {}
 
 
+def _elu(node: FloatNode, _: Sequence[Shape]) -> _Fields:
+    if node.attributes["alpha"] != 1:
+        raise _RefusedError(f"an ELU with alpha {node.attributes['alpha']:g}")
+    return {}
+
+
+def _prelu(node: FloatNode, _: Sequence[Shape]) -> _Fields:
+    return {"parameters": {"alpha": tuple(node.arrays["slope"].tolist())}}
+
+
 def _mean(node: FloatNode, _: Sequence[Shape]) -> _Fields:
     return {"parameters": {"keep_dims": True}} if node.attributes["keep_dims"] else {}
 
@@ -170,8 +180,8 @@ _LAYERS: Final[Mapping[str, Callable[[FloatNode, Sequence[Shape]], _Fields]]] = 
     "hard_sigmoid": _hard_sigmoid,
     "hard_swish": _plain,
     "leaky_relu": _with("alpha"),
-    "prelu": _plain,
-    "elu": _with("alpha"),
+    "prelu": _prelu,
+    "elu": _elu,
     "gelu": _with("approximate"),
     "exp": _plain,
     "softmax": _plain,
