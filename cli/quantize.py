@@ -54,7 +54,7 @@ def quantize(
     json: _options.Json = False,
     quiet: _options.Quiet = False,
 ) -> None:
-    """Quantise a float network from a file, and prove its two int8 files equal.
+    """Quantise a float model of yours, and prove its two files equal.
 
     The build folder gets model.tflite, model.onnx and the proof that they compute the same.
     TensorFlow is not needed, and nothing of the file is executed.

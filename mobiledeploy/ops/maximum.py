@@ -1,4 +1,4 @@
-"""The larger or the smaller of two codes: MAXIMUM and MINIMUM.
+"""The larger or the smaller of two codes: `MAXIMUM`, `MINIMUM`.
 
 Both operands and the output are on one grid, so that the larger code is the larger number.
 

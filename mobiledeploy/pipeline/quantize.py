@@ -7,6 +7,7 @@ The folder is one as `build` makes it: `verify` and `bundle` take it.
 
 import dataclasses
 import time
+from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -28,6 +29,7 @@ from mobiledeploy.network.simplify.to_network import to_network
 from mobiledeploy.ops.architecture import INPUT as NETWORK_INPUT
 from mobiledeploy.pipeline import calibrate, publish, resume, stages
 from mobiledeploy.runtimes import litert
+from mobiledeploy.spec import manifest
 from mobiledeploy.spec.config import (
     RANDOM,
     Crop,
@@ -38,9 +40,16 @@ from mobiledeploy.spec.config import (
     Preprocessing,
     Scaling,
 )
-from mobiledeploy.spec.results import BuildReport, ScoreLine, StageTime
+from mobiledeploy.spec.results import (
+    BuildReport,
+    ExportResult,
+    QuantiseResult,
+    ScoreLine,
+    StageTime,
+)
 from mobiledeploy.targets import float_tflite, tflite
 from mobiledeploy.verify.outputs import image_sets
+from mobiledeploy.verify.report import VerifyReport
 
 CALIBRATION_IMAGES: Final = 256
 HELD_BACK_IMAGES: Final = 256
@@ -88,7 +97,7 @@ def prepare(model: files.Name, *, scaling: Scaling | None = None) -> Prepared:
             + "\n  ".join(
                 f"{node.label}: {node.attributes['reason']}" for node in imported.unsupported
             ),
-            hint="docs/operators.md lists the layers that are",
+            hint="leave these layers out, or save the network without them",
         )
     scaled = simplify(_of_pixels(imported, scaling, path.name), pixels=True)
     network = to_network(scaled.graph, scaled.scaling)
@@ -191,7 +200,7 @@ def quantize(
     root = files.user_path(root)
     progress(Event("import", "reading the model"))
     prepared = prepare(model, scaling=scaling)
-    network, graph = prepared.network, prepared.graph
+    network = prepared.network
     size = _image_size(network)
     head: Head = "softmax" if network.architecture.output.op in _SCORES else "logits"
     mean, std = network.architecture.scaling
@@ -210,33 +219,45 @@ def quantize(
         publish.withdraw(root)
         taken = _images(config, network, labels or prepared.imported.labels, progress)
         clock.lap("data")
-        inputs = _inputs(taken.calibration, network)
-        ranges = dict(calibrate.calibrate(graph, inputs, threads=threads, progress=progress))
-        ranges[NETWORK_INPUT] = (-mean / std, (255 - mean) / std)
-        integers = to_integers(network, ranges)
-        for stage in ("quantise", "export", "verify"):
-            files.user_path(root / stage).mkdir(parents=True, exist_ok=True)
-        save_network(root / "quantise" / "network.npz", network)
-        chosen = root / "quantise" / "ptq.tflite"
-        files.write_atomic(chosen, tflite.write(integers, head=head))
-        clock.lap("quantise")
-        exported = stages.export(root / "export", root, network, chosen, config.export)
-        clock.lap("export")
-        evaluation = Evaluation(
-            pixels=taken.held_back,
-            labels=taken.labels,
-            names=taken.names,
-            float_logits=_float_logits(prepared, taken.held_back, threads),
-        )
-        verified = stages.verify(
-            root / "verify",
-            evaluation,
-            root / "export",
-            config,
-            threads=threads,
+        versions = tuple(sorted(manifest.versions().items()))
+        made_of = (config, taken.digest, labels, versions)
+        quantised, quantise_time = resume.run(
+            "quantise",
+            QuantiseResult,
+            made_of,
+            lambda folder: _quantise(folder, prepared, taken, config, progress),
+            root=root,
             progress=progress,
         )
-        clock.lap("verify")
+        chosen = root / "quantise" / f"{quantised.chosen}.tflite"
+        exported, export_time = resume.run(
+            "export",
+            ExportResult,
+            (*made_of, files.sha256(chosen)),
+            lambda folder: stages.export(folder, root, network, chosen, config.export),
+            root=root,
+            progress=progress,
+        )
+        verified, verify_time = resume.run(
+            "verify",
+            VerifyReport,
+            (*made_of, exported),
+            lambda folder: stages.verify(
+                folder,
+                Evaluation(
+                    pixels=taken.held_back,
+                    labels=taken.labels,
+                    names=taken.names,
+                    float_logits=_float_logits(prepared, taken.held_back, threads),
+                ),
+                root / "export",
+                config,
+                threads=threads,
+                progress=progress,
+            ),
+            root=root,
+            progress=progress,
+        )
         scores = [
             ScoreLine(name=score.file, test=score.labels, shipped=score.file != "float")
             for score in verified.scores
@@ -249,7 +270,7 @@ def quantize(
             files=exported.files,
             verdict=verified.verdict,
             holds=verified.holds,
-            times=clock.times(),
+            times=(*clock.times(), quantise_time, export_time, verify_time),
         )
         if verified.holds:
             publish.publish(
@@ -257,6 +278,23 @@ def quantize(
                 data_digest=taken.digest,
             )  # fmt: skip
     return report
+
+
+def _quantise(
+    folder: Path, prepared: Prepared, taken: "_Images", config: ImportConfig, progress: Progress
+) -> QuantiseResult:
+    """Calibrate and quantise, and write `network.npz` and `ptq.tflite`."""
+    network = prepared.network
+    mean, std = network.architecture.scaling
+    inputs = _inputs(taken.calibration, network)
+    ranges = calibrate.calibrate(prepared.graph, inputs, threads=config.threads, progress=progress)
+    pixels = (-mean / std, (255 - mean) / std)
+    integers = to_integers(network, {**ranges, NETWORK_INPUT: pixels})
+    save_network(folder / "network.npz", network)
+    files.write_atomic(folder / "ptq.tflite", tflite.write(integers, head=config.export.head))
+    return QuantiseResult(
+        candidates=(), chosen="ptq", reason="ptq is shipped: it is the only candidate"
+    )
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -47,7 +47,7 @@ def to_network(graph: FloatGraph, scaling: Scaling) -> Network:
         raise ConversionError(
             f"{len(refused)} of {len(graph.nodes)} layers cannot be quantised:\n  "
             + "\n  ".join(refused),
-            hint="docs/operators.md lists the layers that can",
+            hint="leave these layers out, or save the network without them",
         )
     architecture = Architecture(
         name=graph.name, input_shape=graph.input_shape, layers=tuple(layers), scaling=scaling

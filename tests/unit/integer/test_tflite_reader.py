@@ -137,7 +137,7 @@ REFUSED = {
         lambda: Written().convolution(scale=np.full(2, 1e3, np.float32)),
         "an accumulator step below 256",
     ),
-    "small window": (lambda: Written().pooling(FilterWidth=2), "expected a vector to become"),
+    "small window": (lambda: Written().pooling(FilterWidth=2), "expected output shape"),
     "not pooled": (lambda: Written().pooling(shape=(1, 1, 2, 4)), "a window over the whole"),
 }
 

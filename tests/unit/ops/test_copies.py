@@ -183,9 +183,14 @@ def perm(model: Any) -> None:
     node.attribute[0].ints[:] = [0, 2, 1, 4, 3]
 
 
-MUTANTS: dict[str, tuple[str, Callable[[Any], None]]] = {
+def begin_later(model: Any) -> None:
+    for what in ("starts", "ends"):
+        constant(model, f"low/{what}", lambda values: values + 1)
+
+
+MUTANTS: dict[str, tuple[str, Callable[[Any], object]]] = {
     "slice begins later": (
-        "low", lambda m: [constant(m, f"low/{x}", lambda v: v + 1) for x in ("starts", "ends")]
+        "low", begin_later
     ),
     "slice of other steps": ("even", lambda m: constant(m, "even/steps", lambda v: v * 0 + 1)),
     "slice of another axis": (

@@ -56,7 +56,7 @@ def between_pairs(*nodes: Any) -> StoredLayer:
     """The layer of nodes from `xd` to `y`, between quantise/dequantise pairs."""
     (layer,) = read(*pair("x"), *nodes, *closed("y")).layers
     assert layer.faults == ()
-    assert (layer.reads[0].scale, layer.output.scale) == (0.5, 0.5)
+    assert [layer.reads[0].scale, layer.output.scale] == [0.5, 0.5]
     assert (layer.reads[0].zero_point, layer.output.zero_point) == (-121, -121)
     return layer
 
@@ -120,7 +120,7 @@ def test_the_larger_of_two_is_read(op: str) -> None:
 def test_a_difference_is_read() -> None:
     node = helper.make_node("Sub", ["xd", "xd"], ["y"])
     (layer,) = read(*pair("x"), node, *closed("y", ("t", "z"))).layers
-    assert (layer.kind, layer.op, layer.output.scale) == ("sub", "Sub", 0.25)
+    assert [layer.kind, layer.op, layer.output.scale] == ["sub", "Sub", 0.25]
 
 
 def test_tensors_of_two_grids_are_not_joined() -> None:
@@ -136,7 +136,7 @@ def test_tensors_of_two_grids_are_not_joined() -> None:
 def test_what_is_copied_to_another_grid_does_not_keep_its_grid() -> None:
     node = helper.make_node("Slice", ["xd", "ones", "ends", "axes"], ["y"])
     (layer,) = read(*pair("x"), node, *closed("y", ("t", "z"))).layers
-    assert (layer.reads[0].scale, layer.output.scale) == (0.5, 0.25)
+    assert [layer.reads[0].scale, layer.output.scale] == [0.5, 0.25]
 
 
 def test_a_shuffle_of_channels_is_three_layers() -> None:

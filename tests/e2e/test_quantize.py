@@ -1,0 +1,84 @@
+"""`quantize` makes a build folder of somebody's float model, which `verify` proves."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mobiledeploy.spec import manifest
+from mobiledeploy.spec.config import ImportConfig
+
+EXPORTS = Path(__file__).parents[1] / "unit/network/importers/exports"
+
+
+def run(*words: str | Path, status: int = 0) -> Any:
+    done = subprocess.run(
+        [sys.executable, "-m", "mobiledeploy", *words], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == status, f"{done.stdout}\n{done.stderr}"
+    return done
+
+
+@pytest.mark.parametrize(
+    "name", ["mobilenet_v3", "densenet121", "shufflenet_v2", "efficientnet_b0"]
+)
+def test_a_network_of_pytorch_becomes_two_files_that_are_one_function(
+    name: str, tmp_path: Path
+) -> None:
+    out = tmp_path / "build"
+    words = (EXPORTS / f"{name}.onnx", "--random", "--input-range=-1..1", "-o", out, "--json")
+    report = json.loads(run("quantize", *words).stdout)
+    assert report["holds"]
+    assert report["verdict"].startswith("holds: logits equal on 285 of 285 inputs")
+    config = manifest.read(out).config
+    assert isinstance(config, ImportConfig)
+    assert (config.model, config.export.head) == (f"{name}.onnx", "logits")
+    verified = json.loads(run("verify", out, "--json").stdout)
+    assert verified["holds"]
+    again = run("quantize", *words)
+    assert "quantise: up to date" in again.stderr
+
+
+def test_tensorflow_is_not_imported(tmp_path: Path) -> None:
+    code = (
+        "import sys; sys.argv = ['mobiledeploy', *sys.argv[1:]]\n"
+        "from mobiledeploy.cli.main import main\n"
+        "try:\n    main()\n"
+        "finally:\n    assert not {'tensorflow', 'keras', 'torch'} & sys.modules.keys()\n"
+    )
+    words = ["quantize", str(EXPORTS / "resnet18.onnx"), "--random", "--input-range=0..1"]
+    done = subprocess.run(
+        [sys.executable, "-c", code, *words, "-o", str(tmp_path / "build")],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--random"], "does not say how pixels become its input"),
+        (["--input-range=-1..1"], "expected photos or synthetic images, received neither"),
+        (["--random", "--input-range=7"], "expected an input range of"),
+        (["--random", "--input-range=-1..1", "--labels", "nope"], "nope"),
+    ],
+)
+def test_a_request_that_says_too_little_is_refused_before_anything_is_written(
+    words: list[str], message: str, tmp_path: Path
+) -> None:
+    out = tmp_path / "build"
+    done = run("quantize", EXPORTS / "resnet18.onnx", *words, "-o", out, status=2)
+    assert message in done.stderr
+    assert "hint: " in done.stderr
+    assert not out.exists()
+
+
+def test_layers_that_are_not_supported_are_all_named(tmp_path: Path) -> None:
+    out = tmp_path / "build"
+    done = run("quantize", EXPORTS / "odd.onnx", "--random", "-o", out, status=4)
+    assert "`/Softplus` (Softplus)" in done.stderr
+    assert "`/Softplus_1` (Softplus)" in done.stderr
+    assert not out.exists()
