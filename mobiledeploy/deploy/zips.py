@@ -65,7 +65,7 @@ def entries(path: Path) -> tuple[Entry, ...]:
     """
     with _reading(path), zipfile.ZipFile(path) as archive, path.open("rb") as file:
         end = file.seek(0, 2)
-        infos = [info for info in archive.infolist() if not info.is_dir()]
+        infos = [info for info in archive.infolist() if not info.filename.endswith("/")]
         listed = tuple(
             Entry(
                 name=_safe(info, path),

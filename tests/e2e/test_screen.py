@@ -68,7 +68,7 @@ def test_a_diverging_pair_is_reported_with_layer_cause_image_and_next_command(
     labels = [line[:10].strip() for line in lines]
     assert report.divergence is not None
     assert "`stem`, CONV_2D" in lines[labels.index("differs")]
-    assert "the files were quantised separately" in lines[labels.index("cause")]
+    assert "the files do not hold the same network" in lines[labels.index("cause")]
     assert report.divergence.image in lines[labels.index("seen on")]
     assert "--out report" in lines[labels.index("next")]
     assert any(line.endswith("DIFFERS") for line in lines)

@@ -7,7 +7,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from mobiledeploy.base.errors import CorruptFileError
@@ -152,6 +152,7 @@ def whole() -> bytes:
     ),
     st.integers(0, len(whole())),
 )
+@example(changes=[(209, 0)], cut=1)  # the length of a name is 0 in the directory
 @settings(
     suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200, deadline=2000
 )
