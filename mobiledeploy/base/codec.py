@@ -8,7 +8,8 @@ import dataclasses
 import functools
 import json
 import math
-from typing import Any, Final, TypeVar, get_args
+from types import UnionType
+from typing import Any, Final, TypeVar, Union, get_args, get_origin
 
 from mobiledeploy.base.errors import CorruptFileError, MobileDeployError
 
@@ -38,13 +39,29 @@ def _converter() -> Any:
         unwritten: Any = {name: override(omit=True) for name in _marked(kind, UNWRITTEN)}
         return make_dict_structure_fn(kind, converter, **unwritten)
 
+    def name_or_tuple(kind: Any) -> Any:
+        name, row = sorted(
+            get_args(kind), key=lambda choice: str(get_origin(choice)), reverse=True
+        )
+        return lambda value, _: converter.structure(value, name if isinstance(value, str) else row)
+
     converter.register_unstructure_hook_factory(
         lambda kind: bool(_marked(kind, OMIT) or _marked(kind, UNWRITTEN)), written
     )
     converter.register_structure_hook_factory(lambda kind: bool(_marked(kind, UNWRITTEN)), read)
+    converter.register_structure_hook_factory(_is_name_or_tuple, name_or_tuple)
     for kind in (int, float, str, bool):
         converter.register_structure_hook(kind, _exactly)
     return converter
+
+
+def _is_name_or_tuple(kind: Any) -> bool:
+    """Whether a type is some names or a tuple: `Literal["same"] | tuple[int, int]`."""
+    if get_origin(kind) not in (Union, UnionType):
+        return False
+    return sorted(str(get_origin(choice)) for choice in get_args(kind)) == [
+        "<class 'tuple'>", "typing.Literal"
+    ]  # fmt: skip
 
 
 def _marked(kind: Any, mark: dict[str, bool]) -> list[str]:

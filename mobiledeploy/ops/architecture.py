@@ -54,6 +54,14 @@ class Layer:
     activation: Activation = "none"
     parameters: Mapping[str, Any] = dataclasses.field(default_factory=dict, hash=False)
 
+    def __post_init__(self) -> None:
+        """Make tuples of the parameters that JSON made lists of."""
+        parameters = {
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in self.parameters.items()
+        }
+        object.__setattr__(self, "parameters", parameters)
+
     @property
     def operator(self) -> "Operator[Any]":
         """The operator's module.

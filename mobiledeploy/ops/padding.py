@@ -1,7 +1,7 @@
 """The padding around an image: TensorFlow's SAME and VALID, or numbers."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias, assert_never
 
 import numpy.typing as npt
 
@@ -54,8 +54,10 @@ def pads(
             around = NO_PADS
         case "same":
             around = same_pads(size, window, strides, dilations)
-        case _:
+        case (_, _, _, _):
             around = padding
+        case _:
+            assert_never(padding)
     return around[:2], around[2:]
 
 

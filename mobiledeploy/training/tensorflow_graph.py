@@ -32,6 +32,9 @@ Observe: TypeAlias = Callable[[str, TfTensor], TfTensor]
 WeightPairs: TypeAlias = Mapping[str, tuple[Any, Any]]
 """Kernel and bias by layer name: tensors, `tf.Variable`s or arrays."""
 
+_LOWEST: Final = -3.4028234663852886e38
+"""The lowest float32 value, with which a maximum is padded."""
+
 
 def forward(
     architecture: Architecture,
@@ -225,7 +228,7 @@ def _max_pool(layer: Layer, sources: Sequence[TfTensor], apply: Apply) -> TfTens
     del apply
     tf = tensorflow_setup.tensorflow()
     # What it pads with is below all values.
-    source, padding = _padded(layer, sources[0], value=sources[0].dtype.min)
+    source, padding = _padded(layer, sources[0], value=_LOWEST)
     return activate(layer, tf.nn.max_pool2d(source, layer.kernel, layer.strides, padding))
 
 

@@ -18,7 +18,9 @@ EXAMPLES = [
     pytest.param(operator, example, id=f"{operator.LAYERS[0]}: {example.name}")
     for operator in table.OPERATORS
     for example in operator.examples()
+    if getattr(example.node, "code", None) is None or example.name != "another code"
 ]
+"""All but a padding with another value than 0, which no float layer has."""
 
 
 @pytest.mark.tensorflow
@@ -36,7 +38,9 @@ def test_an_operator_computes_the_same_as_the_float_reference(
         kernel, bias = weights = node.weights.real(node.channel_axis)
         # OHWI to HWIO, 1HWC to HWC1, OI to IO.
         order = (*range(1, kernel.ndim), 0)
-        pairs = {layer.name: (kernel.transpose(order), bias)}
+        turned = kernel.transpose(order)
+        # H, W, C * M and 1 to H, W, C and M.
+        pairs = {layer.name: (turned.reshape(*turned.shape[:2], *layer.kernel_shape[2:]), bias)}
     received = tensorflow_graph.tensorflow_operator(layer)(
         layer, sources, tensorflow_graph.float_layers(pairs)
     )
