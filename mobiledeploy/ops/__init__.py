@@ -13,7 +13,8 @@ What modules share when they compute:
 * `weights`: float kernels and biases to int8 and int32.
 * `without_weights`: defaults for operators without weights.
 * `one_grid`: operators that copy codes, on one grid.
-* `each_code`: operators that compute each output code from one code.
+* `each_code`: what computes each output code from one code.
+* `each_code_operator`: an operator made of such a function.
 * `activation`, `padding`: fused activations, and padding around an image.
 * `fixed_point`: TFLite's multiplication by a number, rounded twice.
 * `products`: exact sums of products, and how they are rounded.

@@ -118,8 +118,8 @@ def _is_pool(node: Clamp, source: QTensor) -> bool:
 def certify(node: Clamp, inputs: Sequence[QTensor]) -> Certificate:
     """Return the certificate of codes that are clipped, or of a table."""
     cases = (all_codes(),)
-    elsewhere = (*litert_cases(node, inputs, cases), *ort_cases(node, inputs, cases))
-    proof = each_code.certify_table(node, inputs[0], elsewhere)
+    (expected,), others = litert_cases(node, inputs, cases), ort_cases(node, inputs, cases)
+    proof = each_code.certify_table(node, inputs[0], expected, others)
     return dataclasses.replace(proof, table=not _is_on_one_grid(inputs[0], node.output))
 
 

@@ -9,7 +9,7 @@ table of 256 codes) and TFLite's internal/common.h (`LUTPopulate`).
 
 import dataclasses
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final, TypeAlias
 
 import numpy as np
@@ -32,6 +32,11 @@ from mobiledeploy.ops.tensors import QMAX, QMIN, Codes, Float32, Int8, QTensor, 
 STEP: Final = 2.0**-14
 MOST_STEPS: Final = 16
 """Most steps, of 0.006 % each, by which a range is widened to do without a table."""
+
+FUSED_OR_NOT: Final = (
+    "XNNPACK's table and ONNX Runtime's kernel (whether or not a compiler fuses multiply and add)"
+)
+"""The kernels of functions that ONNX Runtime computes by `rational`, in words for messages."""
 
 Function: TypeAlias = Callable[[Float32], Float32]
 """Of real values, in float32 as a kernel computes it."""
@@ -253,16 +258,18 @@ def ranges_without_table(
     return {}
 
 
-def certify_table(node: EachCode, source: QTensor, elsewhere: Sequence[Codes]) -> Certificate:
+def certify_table(
+    node: EachCode, source: QTensor, expected: Codes, others: Sequence[Codes]
+) -> Certificate:
     """Return the certificate of a table, which is always exact.
 
     Args:
         node: The node.
         source: Its input.
-        elsewhere: LiteRT's codes of all codes, then those of the float form, by each kernel.
+        expected: LiteRT's codes of all codes.
+        others: Those of the float form, by each kernel.
     """
-    expected, *others = elsewhere
-    differing = int((np.stack(others) != expected).any(axis=0).sum()) if others else 0
+    differing = int((np.stack(others) != expected).any(axis=0).sum())
     return _certificate(node, source.scale, differing, table=True)
 
 
@@ -330,14 +337,6 @@ def reader(kind: str, parameters: Callable[[OnnxOperator], Parameters] = lambda 
         return source.add_layer(node, kind, [value], value, parameters=parameters(node))
 
     return read
-
-
-EXAMPLES: Final[Mapping[str, tuple[Shape, tuple[float, float], tuple[int, int]]]] = {
-    "image": ((4, 6, 3), (0.0411, 0.0281), (3, -114)),
-    "vector": ((50,), (0.0617, 0.0293), (-11, -120)),
-    "wide": ((4, 6, 3), (0.13, 0.17), (-40, -50)),
-}
-"""Shapes, scales and zero points of examples, by name."""
 
 
 def tensors(

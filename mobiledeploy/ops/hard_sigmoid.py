@@ -28,7 +28,7 @@ from mobiledeploy.ops.onnx import IMAGE_AXES, OnnxInput
 from mobiledeploy.ops.operator import Example, Kernel, Trials, layer_of
 from mobiledeploy.ops.ranges import Interval, Ranges, wide_enough
 from mobiledeploy.ops.stored import StoredLayer
-from mobiledeploy.ops.tensors import QMAX, Float32, Int8, QTensor, Shape, expect
+from mobiledeploy.ops.tensors import QMAX, Float32, Int8, QTensor, Shape, expect, expect_grid
 from mobiledeploy.ops.tflite import Scope, TfliteInput, Version
 from mobiledeploy.ops.tflite_reading import LayerSource
 from mobiledeploy.ops.weights import BIAS_LIMIT, QWeights, Weights
@@ -58,10 +58,8 @@ class HardSigmoid(EachCode):
     def check(self, inputs: Sequence[QTensor]) -> None:
         """Check shape and grid; see `operator.Node.check`."""
         EachCode.check(self, inputs)
-        name, out = self.output.name, self.output
-        expect(name, "rank of the input", len(inputs[0].shape), IMAGE_AXES)
-        expect(name, "scale", out.scale, SCALE)
-        expect(name, "zero point", out.zero_point, ZERO_POINT)
+        expect(self.output.name, "rank of the input", len(inputs[0].shape), IMAGE_AXES)
+        expect_grid(self.output, SCALE, ZERO_POINT)
         convolution(self, inputs[0]).check(inputs)
 
 
@@ -71,6 +69,7 @@ work = without_weights.work
 output_range = without_weights.output_range
 scale_ratios = without_weights.scale_ratios
 given_shape = stored.same_shape
+trials = each_code.trials
 
 
 def output_shape(layer: Layer, inputs: Sequence[Shape]) -> Shape:
@@ -143,11 +142,6 @@ def node_of(layer: StoredLayer, inputs: Sequence[QTensor], output: QTensor) -> H
     del layer
     expect(output.name, "number of inputs", len(inputs), 1)
     return HardSigmoid(input=inputs[0].name, output=output)
-
-
-def trials(layer: StoredLayer, shapes: Sequence[Shape]) -> tuple[tuple[Int8, ...], int]:
-    """Return all codes."""
-    return each_code.trials(layer, shapes)
 
 
 def litert_codes(

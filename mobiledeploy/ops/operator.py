@@ -131,31 +131,49 @@ class Trials:
 
 
 class Operator(Protocol[N]):
-    """A module of `ops` for one operator.
+    """A module of `ops` for one operator, or the `EachCodeOperator` in it."""
 
-    Attributes:
-        NODE: Its node in an integer graph.
-        LAYERS: What it is called in an `Architecture`.
-        TFLITE: Its forms in a `.tflite` of any tool, by names in the schema's `BuiltinOperator`.
-        ONNX: Its forms in an `.onnx` of any tool, by operator names; also forms that we neither
-            write nor compute.
-        FIXED_RANGE: The range of every output, where it does not depend on what is computed.
-        IMAGES: Whether it reads images, so that a vector in a file is an image of one pixel to it.
-        SYMMETRIC: Whether it has two operands that may change places.
-        LITERT_KERNELS: The architectures for which `litert_codes` computes different codes; only
-            one of them if all kernels compute alike.
-        TRIALS: What `trials` are; None if there are none.
-    """
+    @property
+    def NODE(self) -> type[N]:
+        """Its node in an integer graph."""
 
-    NODE: type[N]
-    LAYERS: tuple[str, ...]
-    TFLITE: Mapping[str, FileForm]
-    ONNX: Mapping[str, FileForm]
-    FIXED_RANGE: Interval | None
-    IMAGES: bool
-    SYMMETRIC: bool
-    LITERT_KERNELS: tuple[Kernel, ...]
-    TRIALS: Trials | None
+    @property
+    def LAYERS(self) -> tuple[str, ...]:
+        """What it is called in an `Architecture`."""
+
+    @property
+    def TFLITE(self) -> Mapping[str, FileForm]:
+        """Its forms in a `.tflite` of any tool, by names in the schema's `BuiltinOperator`."""
+
+    @property
+    def ONNX(self) -> Mapping[str, FileForm]:
+        """Its forms in an `.onnx` of any tool, by operator names.
+
+        Also forms that we neither write nor compute.
+        """
+
+    @property
+    def FIXED_RANGE(self) -> Interval | None:
+        """The range of every output, where it does not depend on what is computed."""
+
+    @property
+    def IMAGES(self) -> bool:
+        """Whether it reads images, so that a vector in a file is an image of one pixel to it."""
+
+    @property
+    def SYMMETRIC(self) -> bool:
+        """Whether it has two operands that may change places."""
+
+    @property
+    def LITERT_KERNELS(self) -> tuple[Kernel, ...]:
+        """The architectures for which `litert_codes` computes different codes.
+
+        Only one of them if all kernels compute alike.
+        """
+
+    @property
+    def TRIALS(self) -> Trials | None:
+        """What `trials` are; None if there are none."""
 
     def kernel_shape(self, layer: Layer) -> Shape:
         """Return the kernel's shape in Keras's order; empty for operators without weights."""
@@ -337,20 +355,29 @@ class Certified(Protocol):
     """A module whose operator can be tried out on every input there is, and is.
 
     The cases are computed by LiteRT's arithmetic and, apart from it, by ONNX Runtime's.
-
-    Attributes:
-        KERNELS: The kernels that compute the cases, in words for messages; `{form}` is replaced by
-            the operator's name in the `.tflite`.
-        CASE: What a case is, in words for messages: `pair of codes`.
-        CASES: Several of them.
-        ONE_CODE: Whether a case is one code, if of one channel, so that a table of all of them
-            is the same operator.
     """
 
-    KERNELS: str
-    CASE: str
-    CASES: str
-    ONE_CODE: bool
+    @property
+    def KERNELS(self) -> str:
+        """The kernels that compute the cases, in words for messages.
+
+        `{form}` is replaced by the operator's name in the `.tflite`.
+        """
+
+    @property
+    def CASE(self) -> str:
+        """What a case is, in words for messages: `pair of codes`."""
+
+    @property
+    def CASES(self) -> str:
+        """Several of them."""
+
+    @property
+    def ONE_CODE(self) -> bool:
+        """Whether a case is one code, if of one channel.
+
+        A table of all of them is then the same operator.
+        """
 
     def certify(self, node: Any, inputs: Sequence[QTensor]) -> Certificate:
         """Return the proof that every runtime gives one code for every input.
@@ -420,13 +447,11 @@ class SeveralForms(Protocol):
 
 @runtime_checkable
 class GivesScores(Protocol):
-    """A module whose operator makes scores of the logits where it is a network's last.
+    """A module whose operator may make scores of the logits where it is a network's last."""
 
-    Attributes:
-        SCORES: What it is called, for people.
-    """
-
-    SCORES: str
+    @property
+    def SCORES(self) -> str:
+        """What it is called, for people; empty for an operator that makes none."""
 
 
 @runtime_checkable
@@ -535,6 +560,15 @@ class StatesMultiplier(Protocol):
 
         One that states no multiplier is returned as it is.
         """
+
+
+def scores_of(operator: object) -> str:
+    """Return what an operator that makes scores is called, for people; else empty.
+
+    Args:
+        operator: A row of the table, or None.
+    """
+    return operator.SCORES if isinstance(operator, GivesScores) else ""
 
 
 def has_weights(operator: Operator[Any]) -> bool:

@@ -42,7 +42,17 @@ from mobiledeploy.ops.onnx_reading import (
 from mobiledeploy.ops.operator import Example, Kernel, Trials, layer_of
 from mobiledeploy.ops.ranges import Interval
 from mobiledeploy.ops.stored import Fault, StoredLayer
-from mobiledeploy.ops.tensors import QMAX, QMIN, Codes, Float32, Int8, QTensor, Shape, expect
+from mobiledeploy.ops.tensors import (
+    QMAX,
+    QMIN,
+    Codes,
+    Float32,
+    Int8,
+    QTensor,
+    Shape,
+    expect,
+    expect_grid,
+)
 from mobiledeploy.ops.tflite import Scope, TfliteInput, Version, refusal
 from mobiledeploy.ops.tflite_reading import LayerSource
 from mobiledeploy.ops.weights import Weights
@@ -95,8 +105,7 @@ class Softmax:
         name, out = self.output.name, self.output
         expect(name, "rank of the input", len(source.shape), 1)
         expect(name, "output shape", out.shape, source.shape)
-        expect(name, "scale", out.scale, SOFTMAX_SCALE)
-        expect(name, "zero point", out.zero_point, SOFTMAX_ZERO_POINT)
+        expect_grid(out, SOFTMAX_SCALE, SOFTMAX_ZERO_POINT)
 
 
 NODE: type[Softmax] = Softmax

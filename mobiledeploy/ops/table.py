@@ -1,6 +1,7 @@
-"""The table of operators: one row each, its module.
+"""The table of operators: one row each.
 
-`ops.operator` says what a module offers. A name that is not in the table is an error: there is no
+A row is an operator's module, or the `EachCodeOperator` in it: `ops.operator` says what both
+offer. A name that is not in the table is an error: there is no
 default.
 """
 
@@ -55,13 +56,13 @@ OPERATORS: Final[tuple[Operator[Any], ...]] = (
     hard_swish,
     average_pool,
     hard_sigmoid,
-    logistic,
-    tanh,
-    leaky_relu,
+    logistic.OPERATOR,
+    tanh.OPERATOR,
+    leaky_relu.OPERATOR,
     prelu,
-    gelu,
-    elu,
-    exp,
+    gelu.OPERATOR,
+    elu.OPERATOR,
+    exp.OPERATOR,
     mean,
     softmax,
     max_pool,

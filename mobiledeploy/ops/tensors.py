@@ -90,3 +90,13 @@ def expect(node: str, what: str, received: object, expected: object) -> None:
     """
     if received != expected:
         raise ConversionError(f"`{node}`: expected {what} {expected}, received {received}")
+
+
+def expect_grid(output: QTensor, scale: np.float32, zero_point: int) -> None:
+    """Check the grid of what a node writes.
+
+    Raises:
+        ConversionError: It is another.
+    """
+    expect(output.name, "scale", output.scale, scale)
+    expect(output.name, "zero point", output.zero_point, zero_point)
