@@ -11,7 +11,8 @@ from typing import Any, Final, assert_never
 
 from mobiledeploy.base.errors import ConversionError, RequestError
 from mobiledeploy.ops import table
-from mobiledeploy.ops.operator import Node, WeightedNode, scores_of
+from mobiledeploy.ops.capabilities import scores_of
+from mobiledeploy.ops.node import Node, WeightedNode
 from mobiledeploy.ops.tensors import QTensor
 from mobiledeploy.ops.weights import QWeights
 from mobiledeploy.spec.config import Head

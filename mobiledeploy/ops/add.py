@@ -32,6 +32,7 @@ from mobiledeploy.formats.tflite import TfliteOperator
 from mobiledeploy.formats.tflite.writer import TfliteWriter
 from mobiledeploy.ops import onnx, stored, tflite, without_weights
 from mobiledeploy.ops.architecture import Layer
+from mobiledeploy.ops.capabilities import Cases
 from mobiledeploy.ops.certificate import (
     REACH,
     Certificate,
@@ -42,15 +43,12 @@ from mobiledeploy.ops.certificate import (
 )
 from mobiledeploy.ops.file_form import FileForm, ScaleRatio
 from mobiledeploy.ops.grid import Grid, is_flat
+from mobiledeploy.ops.node import TwoEqualInputs
 from mobiledeploy.ops.onnx import OnnxInput
-from mobiledeploy.ops.onnx_reading import (
-    OnnxActivation,
-    OnnxReader,
-    OnnxValue,
-    dequantised_input,
-    quantised_output,
-)
-from mobiledeploy.ops.operator import Cases, Example, Kernel, Trials, layer_of
+from mobiledeploy.ops.onnx_reader import OnnxReader
+from mobiledeploy.ops.onnx_reading import dequantised_input, quantised_output
+from mobiledeploy.ops.onnx_values import OnnxActivation, OnnxValue
+from mobiledeploy.ops.operator import Example, Kernel, Trials, layer_of
 from mobiledeploy.ops.ranges import Interval, Ranges, step, wide_enough
 from mobiledeploy.ops.stored import Fault, StoredLayer
 from mobiledeploy.ops.tensors import QMAX, QMIN, Codes, Float32, Int8, QTensor, Shape, expect
@@ -104,18 +102,8 @@ operand's rounding. Kernels take finer ones, but such sums can hardly be certifi
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Add:
+class Add(TwoEqualInputs):
     """A residual addition of two tensors of one shape, each with its own grid."""
-
-    inputs: tuple[str, str]
-    output: QTensor
-
-    def check(self, inputs: Sequence[QTensor]) -> None:
-        """Check that the shapes are equal; see `operator.Node.check`."""
-        name = self.output.name
-        expect(name, "number of inputs", len(inputs), 2)
-        for other in inputs:
-            expect(name, f"shape of `{other.name}`", other.shape, self.output.shape)
 
 
 NODE: type[Add] = Add

@@ -159,7 +159,7 @@ class Architecture:
     @property
     def logits(self) -> Layer:
         """The layer before the softmax or sigmoid, or the last one where there is none."""
-        from mobiledeploy.ops.operator import scores_of
+        from mobiledeploy.ops.capabilities import scores_of
 
         if not scores_of(self.output.operator):
             return self.output

@@ -28,24 +28,31 @@ from mobiledeploy.formats.tflite import TfliteOperator, schema
 from mobiledeploy.formats.tflite.writer import TfliteWriter
 from mobiledeploy.ops import mean, one_grid, onnx, padding, tflite, without_weights
 from mobiledeploy.ops.architecture import Layer
+from mobiledeploy.ops.capabilities import Cases
 from mobiledeploy.ops.certificate import Certificate
 from mobiledeploy.ops.file_form import FileForm
 from mobiledeploy.ops.grid import Grid
+from mobiledeploy.ops.node import OneInput
 from mobiledeploy.ops.onnx import OnnxInput
-from mobiledeploy.ops.onnx_reading import (
-    OnnxActivation,
-    OnnxReader,
-    OnnxValue,
-    QuantisedConstant,
-    one_input,
-    pool_of,
-)
-from mobiledeploy.ops.operator import Cases, Example, Kernel, Trials, layer_of
+from mobiledeploy.ops.onnx_reader import OnnxReader
+from mobiledeploy.ops.onnx_reading import one_input, pool_of
+from mobiledeploy.ops.onnx_values import OnnxActivation, OnnxValue, QuantisedConstant
+from mobiledeploy.ops.operator import Example, Kernel, Trials, layer_of
 from mobiledeploy.ops.padding import Pair, output_size, same_pads
 from mobiledeploy.ops.products import batch_room
 from mobiledeploy.ops.ranges import Interval
 from mobiledeploy.ops.stored import LayerInput, StoredLayer, with_fault
-from mobiledeploy.ops.tensors import QMAX, QMIN, Codes, Float32, Int8, QTensor, Shape, expect
+from mobiledeploy.ops.tensors import (
+    QMAX,
+    QMIN,
+    Codes,
+    Float32,
+    Int8,
+    QTensor,
+    Shape,
+    expect,
+    expect_grid,
+)
 from mobiledeploy.ops.tflite import Scope, TfliteInput, Version, refusal
 from mobiledeploy.ops.tflite_reading import LayerSource
 from mobiledeploy.ops.weights import Weights
@@ -73,7 +80,7 @@ _ONE, _MIDDLE = np.float32(1), np.uint8(onnx.OFFSET)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class AveragePool:
+class AveragePool(OneInput):
     """The mean of each window, padding not counted.
 
     Attributes:
@@ -84,19 +91,12 @@ class AveragePool:
         padding: SAME or VALID. For one that counts, pad the image before.
     """
 
-    input: str
-    output: QTensor
     window: tuple[int, int]
     strides: tuple[int, int]
     padding: schema.Padding
 
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        """Names of the tensors that it reads."""
-        return (self.input,)
-
     def check(self, inputs: Sequence[QTensor]) -> None:
-        """Check shape, grid and window; see `operator.Node.check`."""
+        """Check shape, grid and window; see `node.Node.check`."""
         (source,) = inputs
         name, out = self.output.name, self.output
         expect(name, "rank of the input", len(source.shape), 3)
@@ -109,8 +109,7 @@ class AveragePool:
         if self.window == source.shape[:2] and sides == (1, 1):
             shape = shape[2:]
         expect(name, f"output shape, with padding {self.padding.upper()},", out.shape, shape)
-        expect(name, "scale", out.scale, source.scale)
-        expect(name, "zero point", out.zero_point, source.zero_point)
+        expect_grid(out, source.scale, source.zero_point)
 
 
 NODE: type[AveragePool] = AveragePool

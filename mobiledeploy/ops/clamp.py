@@ -24,13 +24,14 @@ from mobiledeploy.formats.tflite.writer import TfliteWriter
 from mobiledeploy.ops import each_code, onnx, stored, tflite, without_weights
 from mobiledeploy.ops.activation import clamp
 from mobiledeploy.ops.architecture import Activation, Layer
+from mobiledeploy.ops.capabilities import Cases
 from mobiledeploy.ops.certificate import Certificate, all_codes, required
 from mobiledeploy.ops.each_code import EachCode
 from mobiledeploy.ops.file_form import FileForm
 from mobiledeploy.ops.fixed_point import FixedPoint
 from mobiledeploy.ops.grid import Grid
 from mobiledeploy.ops.onnx import IMAGE_AXES, OnnxInput
-from mobiledeploy.ops.operator import Cases, Example, Kernel, Trials, layer_of
+from mobiledeploy.ops.operator import Example, Kernel, Trials, layer_of
 from mobiledeploy.ops.ranges import Interval, Ranges
 from mobiledeploy.ops.stored import StoredLayer
 from mobiledeploy.ops.tensors import Codes, Float32, Int8, QTensor, Shape, expect
@@ -183,7 +184,7 @@ def multiplier_of(layer: StoredLayer) -> np.float32 | None:
 
 
 def by_multiplier(layer: StoredLayer) -> StoredLayer:
-    """Return a layer on scales that give its multiplier; see `operator.StatesMultiplier`."""
+    """Return a layer on scales that give its multiplier; see `capabilities.StatesMultiplier`."""
     if layer.multiplier is None or len(layer.reads) != 1:
         return layer
     (read,), out, one = layer.reads, layer.output, np.float32(1)
@@ -257,7 +258,7 @@ def write_tflite(
 
 
 def is_in_tflite(operator: TfliteOperator, tensors: Sequence[TfliteTensor]) -> bool:
-    """Whether a pool is one of single pixels with an activation; see `operator.SpecialCase`."""
+    """Whether a pool is one of single pixels with an activation; see `SpecialCase`."""
     del tensors
     sizes = (operator.option(name) for name in _ONE)
     return operator.activation in _OPERATORS and set(sizes) == {1}

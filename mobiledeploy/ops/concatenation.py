@@ -23,7 +23,8 @@ from mobiledeploy.ops.certificate import Certificate
 from mobiledeploy.ops.file_form import FileForm
 from mobiledeploy.ops.grid import Grid
 from mobiledeploy.ops.onnx import OnnxInput
-from mobiledeploy.ops.onnx_reading import OnnxActivation, OnnxReader
+from mobiledeploy.ops.onnx_reader import OnnxReader
+from mobiledeploy.ops.onnx_values import OnnxActivation
 from mobiledeploy.ops.operator import Example, Kernel, Trials, layer_of
 from mobiledeploy.ops.ranges import Interval
 from mobiledeploy.ops.stored import StoredLayer
@@ -52,7 +53,7 @@ class Concatenation:
     output: QTensor
 
     def check(self, inputs: Sequence[QTensor]) -> None:
-        """Check shapes and grids; see `operator.Node.check`."""
+        """Check shapes and grids; see `node.Node.check`."""
         name, out = self.output.name, self.output
         channels = sum(source.shape[-1] for source in inputs)
         for source in inputs:

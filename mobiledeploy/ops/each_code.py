@@ -20,11 +20,13 @@ from mobiledeploy.formats.onnx import OnnxOperator
 from mobiledeploy.formats.onnx.writer import OnnxWriter
 from mobiledeploy.ops import onnx, without_weights
 from mobiledeploy.ops.architecture import INPUT, Layer
+from mobiledeploy.ops.capabilities import Cases
 from mobiledeploy.ops.certificate import REACH, Certificate, all_codes, neighbours, required
 from mobiledeploy.ops.grid import activation_grid
+from mobiledeploy.ops.node import OneInput
 from mobiledeploy.ops.onnx import OnnxInput
-from mobiledeploy.ops.onnx_reading import OnnxActivation, OnnxReader, ReadOnnx
-from mobiledeploy.ops.operator import Cases
+from mobiledeploy.ops.onnx_reader import OnnxReader, ReadOnnx
+from mobiledeploy.ops.onnx_values import OnnxActivation
 from mobiledeploy.ops.ranges import Ranges
 from mobiledeploy.ops.stored import StoredLayer
 from mobiledeploy.ops.tensors import QMAX, QMIN, Codes, Float32, Int8, QTensor, Shape, expect
@@ -45,19 +47,11 @@ Exact: TypeAlias = npt.NDArray[np.float64]
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class EachCode:
+class EachCode(OneInput):
     """A function of each element."""
 
-    input: str
-    output: QTensor
-
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        """Names of the tensors that it reads."""
-        return (self.input,)
-
     def check(self, inputs: Sequence[QTensor]) -> None:
-        """Check that the shape stays; see `operator.Node.check`."""
+        """Check that the shape stays; see `node.Node.check`."""
         (source,) = inputs
         expect(self.output.name, "output shape", self.output.shape, source.shape)
 

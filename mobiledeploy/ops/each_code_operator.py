@@ -16,12 +16,13 @@ from mobiledeploy.formats.tflite import TfliteOperator
 from mobiledeploy.formats.tflite.writer import TfliteWriter
 from mobiledeploy.ops import each_code, stored, tflite, without_weights
 from mobiledeploy.ops.architecture import Layer
+from mobiledeploy.ops.capabilities import Cases
 from mobiledeploy.ops.certificate import Certificate, all_codes
 from mobiledeploy.ops.each_code import EachCode
 from mobiledeploy.ops.file_form import FileForm
 from mobiledeploy.ops.grid import Grid
 from mobiledeploy.ops.onnx import OnnxInput
-from mobiledeploy.ops.operator import Cases, Example, Kernel, Trials, layer_of
+from mobiledeploy.ops.operator import Example, Kernel, Trials, layer_of
 from mobiledeploy.ops.ranges import Interval, Ranges
 from mobiledeploy.ops.stored import StoredLayer
 from mobiledeploy.ops.tensors import QMAX, QMIN, Codes, Float32, Int8, QTensor, Shape, expect
@@ -82,7 +83,7 @@ class EachCodeOperator(Generic[E]):
         ONNX: Its forms in an `.onnx`.
         layers: What its layers are, in words for messages.
         KERNELS: The kernels that compute the cases, in words.
-        SCORES: As in `operator.GivesScores`; empty for those that make no scores.
+        SCORES: As in `capabilities.GivesScores`; empty for those that make no scores.
         version: Of int8 in a `.tflite`.
         options_table: Name of its options in the schema of `.tflite` files; empty if it has none.
         options: How each of the node's options is made from what a layer or file states under that

@@ -56,7 +56,7 @@ class HardSigmoid(EachCode):
     """The hard sigmoid of each element of an image."""
 
     def check(self, inputs: Sequence[QTensor]) -> None:
-        """Check shape and grid; see `operator.Node.check`."""
+        """Check shape and grid; see `node.Node.check`."""
         EachCode.check(self, inputs)
         expect(self.output.name, "rank of the input", len(inputs[0].shape), IMAGE_AXES)
         expect_grid(self.output, SCALE, ZERO_POINT)

@@ -47,7 +47,7 @@ class Logistic(EachCode):
     """The logistic function of each element."""
 
     def check(self, inputs: Sequence[QTensor]) -> None:
-        """Check shape and grid; see `operator.Node.check`."""
+        """Check shape and grid; see `node.Node.check`."""
         EachCode.check(self, inputs)
         expect_grid(self.output, SCALE, ZERO_POINT)
 

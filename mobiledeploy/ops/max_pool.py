@@ -20,14 +20,17 @@ from mobiledeploy.ops.architecture import Activation, Layer
 from mobiledeploy.ops.certificate import Certificate, all_codes
 from mobiledeploy.ops.file_form import FileForm
 from mobiledeploy.ops.grid import Grid
+from mobiledeploy.ops.node import OneInput
 from mobiledeploy.ops.onnx import OnnxInput
-from mobiledeploy.ops.onnx_reading import OnnxActivation, OnnxReader, OnnxValue, pool_of
+from mobiledeploy.ops.onnx_reader import OnnxReader
+from mobiledeploy.ops.onnx_reading import pool_of
+from mobiledeploy.ops.onnx_values import OnnxActivation, OnnxValue
 from mobiledeploy.ops.operator import Example, Kernel, Trials, layer_of
 from mobiledeploy.ops.pad import write_tflite_before
 from mobiledeploy.ops.padding import Padding, Pads, Pair, output_size, padding_from, same_pads
 from mobiledeploy.ops.ranges import Interval
 from mobiledeploy.ops.stored import StoredLayer
-from mobiledeploy.ops.tensors import QMIN, Float32, Int8, QTensor, Shape, expect
+from mobiledeploy.ops.tensors import QMIN, Float32, Int8, QTensor, Shape, expect, expect_grid
 from mobiledeploy.ops.tflite import Scope, TfliteInput, Version, refusal
 from mobiledeploy.ops.tflite_reading import LayerSource
 from mobiledeploy.ops.weights import Weights
@@ -45,7 +48,7 @@ MOVES: str = "it takes the largest code of each window"
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class MaxPool:
+class MaxPool(OneInput):
     """The largest code of each window, activation included.
 
     Attributes:
@@ -57,20 +60,13 @@ class MaxPool:
         activation: Applied to the output.
     """
 
-    input: str
-    output: QTensor
     window: tuple[int, int]
     strides: tuple[int, int]
     padding: Padding
     activation: Activation
 
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        """Names of the tensors that it reads."""
-        return (self.input,)
-
     def check(self, inputs: Sequence[QTensor]) -> None:
-        """Check shape, grid and window; see `operator.Node.check`."""
+        """Check shape, grid and window; see `node.Node.check`."""
         (source,) = inputs
         name, out = self.output.name, self.output
         expect(name, "rank of the input", len(source.shape), 3)
@@ -84,8 +80,7 @@ class MaxPool:
         sides = padding.sides_after(source.shape[:2], self.window, self.strides, self.padding)
         what = f"output shape, with padding {str(self.padding).upper()},"
         expect(name, what, out.shape, (*sides, source.shape[2]))
-        expect(name, "scale", out.scale, source.scale)
-        expect(name, "zero point", out.zero_point, source.zero_point)
+        expect_grid(out, source.scale, source.zero_point)
 
 
 def _fits(window: Pair, around: Padding) -> bool:
@@ -130,14 +125,14 @@ def quantise(
 
 
 def pad_code(zero_point: int | None) -> float:
-    """Return what it pads with: the lowest value; see `operator.TakesPadding`."""
+    """Return what it pads with: the lowest value; see `capabilities.TakesPadding`."""
     return -math.inf if zero_point is None else QMIN
 
 
 def padded(node: MaxPool, source: QTensor, around: Pads) -> MaxPool | None:
     """Return the node that reads an image without the padding around it.
 
-    See `operator.TakesPadding`.
+    See `capabilities.TakesPadding`.
     """
     if node.padding == "same":
         return None

@@ -20,8 +20,10 @@ from mobiledeploy.ops.architecture import Layer
 from mobiledeploy.ops.certificate import Certificate, all_pairs, pairs_of_shapes
 from mobiledeploy.ops.file_form import FileForm
 from mobiledeploy.ops.grid import Grid
+from mobiledeploy.ops.node import TwoEqualInputs
 from mobiledeploy.ops.onnx import OnnxInput
-from mobiledeploy.ops.onnx_reading import OnnxActivation, OnnxReader
+from mobiledeploy.ops.onnx_reader import OnnxReader
+from mobiledeploy.ops.onnx_values import OnnxActivation
 from mobiledeploy.ops.operator import Example, Kernel, Trials, layer_of
 from mobiledeploy.ops.ranges import Interval
 from mobiledeploy.ops.stored import StoredLayer
@@ -46,24 +48,19 @@ MOVES: str = "it takes the larger or the smaller of two codes"
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Maximum:
+class Maximum(TwoEqualInputs):
     """The larger of each two elements of tensors of one shape and grid.
 
     Attributes:
         smaller: Whether it is the smaller one instead.
     """
 
-    inputs: tuple[str, str]
-    output: QTensor
     smaller: bool = False
 
     def check(self, inputs: Sequence[QTensor]) -> None:
-        """Check shapes and grids; see `operator.Node.check`."""
-        name, out = self.output.name, self.output
-        expect(name, "number of inputs", len(inputs), 2)
-        for source in inputs:
-            expect(name, f"shape of `{source.name}`", source.shape, out.shape)
-        one_grid.expect_one_grid(out, inputs)
+        """Check shapes and grids; see `node.Node.check`."""
+        TwoEqualInputs.check(self, inputs)
+        one_grid.expect_one_grid(self.output, inputs)
 
 
 NODE: type[Maximum] = Maximum

@@ -28,17 +28,16 @@ from mobiledeploy.formats.tflite import TfliteOperator
 from mobiledeploy.formats.tflite.writer import TfliteWriter
 from mobiledeploy.ops import onnx, tflite, without_weights
 from mobiledeploy.ops.architecture import Layer
+from mobiledeploy.ops.capabilities import Cases
 from mobiledeploy.ops.certificate import REACH, Certificate, neighbours, required
 from mobiledeploy.ops.file_form import FileForm
 from mobiledeploy.ops.grid import Grid
+from mobiledeploy.ops.node import OneInput
 from mobiledeploy.ops.onnx import OnnxInput
-from mobiledeploy.ops.onnx_reading import (
-    OnnxReader,
-    OnnxValue,
-    one_input,
-    over_height_and_width,
-)
-from mobiledeploy.ops.operator import Cases, Example, Kernel, Trials, layer_of
+from mobiledeploy.ops.onnx_reader import OnnxReader
+from mobiledeploy.ops.onnx_reading import one_input, over_height_and_width
+from mobiledeploy.ops.onnx_values import OnnxValue
+from mobiledeploy.ops.operator import Example, Kernel, Trials, layer_of
 from mobiledeploy.ops.padding import same_pads
 from mobiledeploy.ops.products import batch_room
 from mobiledeploy.ops.ranges import Interval, Ranges, step, wide_enough
@@ -86,24 +85,16 @@ MOST_TRIALS: Final = 64
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Mean:
+class Mean(OneInput):
     """The mean over height and width, also called global average pooling."""
-
-    input: str
-    output: QTensor
 
     @property
     def keep_dims(self) -> bool:
         """Whether the output is an image of one pixel."""
         return len(self.output.shape) == onnx.IMAGE_AXES
 
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        """Names of the tensors that it reads."""
-        return (self.input,)
-
     def check(self, inputs: Sequence[QTensor]) -> None:
-        """Check that an image becomes a vector; see `operator.Node.check`."""
+        """Check that an image becomes a vector; see `node.Node.check`."""
         (source,) = inputs
         expect(self.output.name, "rank of the input", len(source.shape), 3)
         vector = source.shape[-1:]

@@ -31,18 +31,15 @@ from mobiledeploy.formats.tflite import TfliteOperator
 from mobiledeploy.formats.tflite.writer import TfliteWriter
 from mobiledeploy.ops import onnx, tflite, without_weights
 from mobiledeploy.ops.architecture import Layer
+from mobiledeploy.ops.capabilities import Cases
 from mobiledeploy.ops.certificate import Certificate, all_pairs, pairs_of_shapes, required
 from mobiledeploy.ops.file_form import FileForm, ScaleRatio
 from mobiledeploy.ops.grid import Grid
 from mobiledeploy.ops.onnx import OnnxInput
-from mobiledeploy.ops.onnx_reading import (
-    OnnxActivation,
-    OnnxReader,
-    OnnxValue,
-    dequantised_input,
-    quantised_output,
-)
-from mobiledeploy.ops.operator import Cases, Example, Kernel, Trials, layer_of
+from mobiledeploy.ops.onnx_reader import OnnxReader
+from mobiledeploy.ops.onnx_reading import dequantised_input, quantised_output
+from mobiledeploy.ops.onnx_values import OnnxActivation, OnnxValue
+from mobiledeploy.ops.operator import Example, Kernel, Trials, layer_of
 from mobiledeploy.ops.ranges import Interval, Ranges, step, wide_enough
 from mobiledeploy.ops.stored import Fault, LayerInput, StoredLayer, with_fault
 from mobiledeploy.ops.tensors import (
@@ -96,7 +93,7 @@ class Mul:
     output: QTensor
 
     def check(self, inputs: Sequence[QTensor]) -> None:
-        """Check that the shapes fit; see `operator.Node.check`."""
+        """Check that the shapes fit; see `node.Node.check`."""
         name = self.output.name
         expect(name, "number of inputs", len(inputs), 2)
         a, b = (each.shape for each in inputs)
@@ -515,7 +512,7 @@ def _on_scale(layer: StoredLayer, scale: np.float32 | None) -> StoredLayer:
 
 
 def multiplier_of(layer: StoredLayer) -> np.float32 | None:
-    """Return the multiplier of a product's codes; see `operator.StatesMultiplier`."""
+    """Return the multiplier of a product's codes; see `capabilities.StatesMultiplier`."""
     if layer.multiplier is not None or len(layer.reads) != 2:
         return layer.multiplier
     (a, b), out = (read.scale for read in layer.reads), layer.output.scale
@@ -523,7 +520,7 @@ def multiplier_of(layer: StoredLayer) -> np.float32 | None:
 
 
 def by_multiplier(layer: StoredLayer) -> StoredLayer:
-    """Return a product on scales that give its multiplier; see `operator.StatesMultiplier`."""
+    """Return a product on scales that give its multiplier; see `capabilities.StatesMultiplier`."""
     ratio, one = layer.multiplier, np.float32(1)
     if ratio is None or len(layer.reads) != 2:
         return layer

@@ -1,6 +1,6 @@
 """A border of one code around an image: PAD, with real 0, and PADV2.
 
-A convolution or pool takes over such a border where it can: see `operator.TakesPadding`.
+A convolution or pool takes over such a border where it can: see `capabilities.TakesPadding`.
 """
 
 import dataclasses
@@ -20,13 +20,15 @@ from mobiledeploy.ops.architecture import Layer
 from mobiledeploy.ops.certificate import Certificate, all_codes
 from mobiledeploy.ops.file_form import FileForm
 from mobiledeploy.ops.grid import Grid
+from mobiledeploy.ops.node import OneInput
 from mobiledeploy.ops.onnx import OnnxInput
-from mobiledeploy.ops.onnx_reading import OnnxActivation, OnnxReader, code_of
+from mobiledeploy.ops.onnx_reader import OnnxReader, code_of
+from mobiledeploy.ops.onnx_values import OnnxActivation
 from mobiledeploy.ops.operator import Example, Kernel, Trials, layer_of
 from mobiledeploy.ops.padding import NO_PADS, Padding, Pads
 from mobiledeploy.ops.ranges import Interval
 from mobiledeploy.ops.stored import StoredLayer, StoredTensor, with_fault
-from mobiledeploy.ops.tensors import QMAX, QMIN, Float32, Int8, QTensor, Shape, expect
+from mobiledeploy.ops.tensors import QMAX, QMIN, Float32, Int8, QTensor, Shape, expect, expect_grid
 from mobiledeploy.ops.tflite import Scope, TfliteInput, Version, refusal
 from mobiledeploy.ops.tflite_reading import UINT8_OFFSET, LayerSource
 from mobiledeploy.ops.weights import Weights
@@ -52,7 +54,7 @@ CODE: Final = "code"
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Pad:
+class Pad(OneInput):
     """A border around an image.
 
     Attributes:
@@ -62,26 +64,18 @@ class Pad:
         code: The code that they have: of real 0 in a PAD, any in a PADV2.
     """
 
-    input: str
-    output: QTensor
     pads: Pads
     code: int
 
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        """Names of the tensors that it reads."""
-        return (self.input,)
-
     def check(self, inputs: Sequence[QTensor]) -> None:
-        """Check shape, grid and code; see `operator.Node.check`."""
+        """Check shape, grid and code; see `node.Node.check`."""
         (source,) = inputs
         name, out = self.output.name, self.output
         expect(name, "rank of the input", len(source.shape), 3)
         if min(self.pads) < 0 or not any(self.pads):
             raise ConversionError(f"`{name}`: expected a padding above 0, received {self.pads}")
         expect(name, "output shape", out.shape, _shape_after(source.shape, self.pads))
-        expect(name, "scale", out.scale, source.scale)
-        expect(name, "zero point", out.zero_point, source.zero_point)
+        expect_grid(out, source.scale, source.zero_point)
         if not QMIN <= self.code <= QMAX:
             raise ConversionError(f"`{name}`: expected a code of int8, received {self.code}")
 

@@ -19,13 +19,14 @@ from mobiledeploy.formats.tflite import TfliteOperator
 from mobiledeploy.formats.tflite.writer import TfliteWriter
 from mobiledeploy.ops import each_code, onnx, stored, tflite, without_weights
 from mobiledeploy.ops.architecture import Layer
+from mobiledeploy.ops.capabilities import Cases
 from mobiledeploy.ops.certificate import Certificate, all_codes, required
 from mobiledeploy.ops.each_code import EachCode
 from mobiledeploy.ops.file_form import FileForm
 from mobiledeploy.ops.fixed_point import FixedPoint
 from mobiledeploy.ops.grid import Grid
 from mobiledeploy.ops.onnx import IMAGE_AXES, OnnxInput
-from mobiledeploy.ops.operator import Cases, Example, Kernel, Trials, layer_of
+from mobiledeploy.ops.operator import Example, Kernel, Trials, layer_of
 from mobiledeploy.ops.ranges import Interval, Ranges, step, wide_enough
 from mobiledeploy.ops.stored import StoredLayer, with_fault
 from mobiledeploy.ops.tensors import QMAX, QMIN, Codes, Float32, Int8, QTensor, Shape, expect
@@ -70,7 +71,7 @@ class Prelu(EachCode):
     alpha_zero_point: int
 
     def check(self, inputs: Sequence[QTensor]) -> None:
-        """Check shape and slopes; see `operator.Node.check`."""
+        """Check shape and slopes; see `node.Node.check`."""
         EachCode.check(self, inputs)
         expect(self.output.name, "number of slopes", len(self.alpha), self.output.shape[-1])
         ratio = float(inputs[0].scale) / float(self.output.scale)

@@ -23,8 +23,10 @@ from mobiledeploy.ops.architecture import Layer
 from mobiledeploy.ops.certificate import Certificate
 from mobiledeploy.ops.file_form import FileForm
 from mobiledeploy.ops.grid import Grid
+from mobiledeploy.ops.node import OneInput
 from mobiledeploy.ops.onnx import IMAGE_AXES, OnnxInput
-from mobiledeploy.ops.onnx_reading import OnnxActivation, OnnxReader
+from mobiledeploy.ops.onnx_reader import OnnxReader
+from mobiledeploy.ops.onnx_values import OnnxActivation
 from mobiledeploy.ops.operator import Example, Kernel, Trials, layer_of
 from mobiledeploy.ops.ranges import Interval
 from mobiledeploy.ops.stored import StoredLayer
@@ -52,24 +54,17 @@ SIDES: Final = 2
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class ResizeNearest:
+class ResizeNearest(OneInput):
     """The nearest pixels of an image, in the output's size.
 
     Attributes:
         centres: One of `CENTRES`.
     """
 
-    input: str
-    output: QTensor
     centres: str = "asymmetric"
 
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        """Names of the tensors that it reads."""
-        return (self.input,)
-
     def check(self, inputs: Sequence[QTensor]) -> None:
-        """Check shapes, and that both runtimes take the same pixels; see `operator.Node.check`."""
+        """Check shapes, and that both runtimes take the same pixels; see `node.Node.check`."""
         (source,) = inputs
         name, out = self.output.name, self.output
         expect(name, "number of axes", len(source.shape), IMAGE_AXES)

@@ -24,8 +24,10 @@ from mobiledeploy.ops.architecture import Layer
 from mobiledeploy.ops.certificate import Certificate
 from mobiledeploy.ops.file_form import FileForm
 from mobiledeploy.ops.grid import Grid
+from mobiledeploy.ops.node import OneInput
 from mobiledeploy.ops.onnx import OnnxInput
-from mobiledeploy.ops.onnx_reading import OnnxActivation, OnnxReader
+from mobiledeploy.ops.onnx_reader import OnnxReader
+from mobiledeploy.ops.onnx_values import OnnxActivation
 from mobiledeploy.ops.operator import Example, Kernel, Trials, layer_of
 from mobiledeploy.ops.ranges import Interval
 from mobiledeploy.ops.stored import StoredLayer, with_fault
@@ -63,7 +65,7 @@ FIVE_AXES: Final = 4
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class StridedSlice:
+class StridedSlice(OneInput):
     """Some rows, columns or channels of a tensor.
 
     Attributes:
@@ -72,19 +74,12 @@ class StridedSlice:
         strides: Along each axis, the distance of one to the next, at least 1.
     """
 
-    input: str
-    output: QTensor
     begin: Shape
     end: Shape
     strides: Shape
 
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        """Names of the tensors that it reads."""
-        return (self.input,)
-
     def check(self, inputs: Sequence[QTensor]) -> None:
-        """Check bounds and grids; see `operator.Node.check`."""
+        """Check bounds and grids; see `node.Node.check`."""
         (source,) = inputs
         name, shape = self.output.name, source.shape
         for each in (self.begin, self.end, self.strides):

@@ -22,12 +22,15 @@ from mobiledeploy.formats.tflite import TfliteOperator
 from mobiledeploy.formats.tflite.writer import TfliteWriter
 from mobiledeploy.ops import add, onnx, stored, tflite, without_weights
 from mobiledeploy.ops.architecture import Layer
+from mobiledeploy.ops.capabilities import Cases
 from mobiledeploy.ops.certificate import Certificate, all_pairs, pairs_of_shapes, required
 from mobiledeploy.ops.file_form import FileForm
 from mobiledeploy.ops.grid import Grid
+from mobiledeploy.ops.node import TwoEqualInputs
 from mobiledeploy.ops.onnx import OnnxInput
-from mobiledeploy.ops.onnx_reading import OnnxActivation, OnnxReader
-from mobiledeploy.ops.operator import Cases, Example, Kernel, Trials, layer_of
+from mobiledeploy.ops.onnx_reader import OnnxReader
+from mobiledeploy.ops.onnx_values import OnnxActivation
+from mobiledeploy.ops.operator import Example, Kernel, Trials, layer_of
 from mobiledeploy.ops.ranges import Interval
 from mobiledeploy.ops.stored import Fault, StoredLayer
 from mobiledeploy.ops.tensors import QMAX, QMIN, Codes, Float32, Int8, QTensor, Shape, expect
@@ -55,18 +58,8 @@ ONE_CODE: bool = False
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Sub:
+class Sub(TwoEqualInputs):
     """The first tensor minus the second, of one shape, each with its own grid."""
-
-    inputs: tuple[str, str]
-    output: QTensor
-
-    def check(self, inputs: Sequence[QTensor]) -> None:
-        """Check that the shapes are equal; see `operator.Node.check`."""
-        name = self.output.name
-        expect(name, "number of inputs", len(inputs), 2)
-        for other in inputs:
-            expect(name, f"shape of `{other.name}`", other.shape, self.output.shape)
 
 
 NODE: type[Sub] = Sub

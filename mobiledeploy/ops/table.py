@@ -43,9 +43,11 @@ from mobiledeploy.ops import (
     transpose,
 )
 from mobiledeploy.ops.architecture import Layer
+from mobiledeploy.ops.capabilities import Certified, SpecialCase
 from mobiledeploy.ops.file_form import FileForm
-from mobiledeploy.ops.onnx_reading import ReadOnnx
-from mobiledeploy.ops.operator import Certified, Node, Operator, SpecialCase
+from mobiledeploy.ops.node import Node
+from mobiledeploy.ops.onnx_reader import ReadOnnx
+from mobiledeploy.ops.operator import Operator
 
 OPERATORS: Final[tuple[Operator[Any], ...]] = (
     conv,

@@ -5,7 +5,7 @@ from typing import Final, Literal, TypeAlias
 
 from mobiledeploy.formats.model import Format
 from mobiledeploy.ops import logistic, table
-from mobiledeploy.ops.operator import scores_of
+from mobiledeploy.ops.capabilities import scores_of
 from mobiledeploy.ops.stored import INPUT, Packing, StoredLayer, StoredTensor
 
 Arithmetic: TypeAlias = Literal["codes", "floats", "wider"]

@@ -9,14 +9,8 @@ import numpy as np
 
 from mobiledeploy.formats.onnx import OnnxOperator, schema
 from mobiledeploy.ops.add import SHIFT, IntegerForm, integer_form
-from mobiledeploy.ops.onnx_reading import (
-    IntegerSum,
-    OnnxActivation,
-    OnnxReader,
-    OnnxValue,
-    ReadOnnx,
-    TablePlaces,
-)
+from mobiledeploy.ops.onnx_reader import OnnxReader, ReadOnnx
+from mobiledeploy.ops.onnx_values import IntegerSum, OnnxActivation, OnnxValue, TablePlaces
 from mobiledeploy.ops.stored import LayerInput, StoredLayer, on_grid_of, with_fault
 from mobiledeploy.ops.tensors import is_scale
 

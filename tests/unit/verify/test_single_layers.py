@@ -22,7 +22,7 @@ from mobiledeploy.ops import conv, dense, mean
 from mobiledeploy.ops.certificate import pairs_of_shapes
 from mobiledeploy.ops.conv import Conv
 from mobiledeploy.ops.dense import Dense
-from mobiledeploy.ops.operator import Node
+from mobiledeploy.ops.node import Node
 from mobiledeploy.ops.weights import QWeights
 from mobiledeploy.reading import StoredLayer
 from mobiledeploy.targets import onnx, tflite
