@@ -15,6 +15,8 @@ What modules share when they compute:
 * `weights`: float kernels and biases to int8 and int32.
 * `without_weights`: defaults for operators without weights.
 * `one_grid`: operators that copy codes, on one grid.
+* `each_pair`: operators that compute each output code from a pair of codes.
+* `sums`: a sum of two tensors, of which the second may be subtracted.
 * `each_code`: what computes each output code from one code.
 * `each_code_operator`: an operator made of such a function.
 * `activation`, `padding`: fused activations, and padding around an image.

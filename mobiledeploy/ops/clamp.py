@@ -25,7 +25,7 @@ from mobiledeploy.ops import each_code, onnx, stored, tflite, without_weights
 from mobiledeploy.ops.activation import clamp
 from mobiledeploy.ops.architecture import Activation, Layer
 from mobiledeploy.ops.capabilities import Cases
-from mobiledeploy.ops.certificate import Certificate, all_codes, required
+from mobiledeploy.ops.certificate import Certificate, all_codes, no_limits, required
 from mobiledeploy.ops.each_code import EachCode
 from mobiledeploy.ops.file_form import FileForm
 from mobiledeploy.ops.fixed_point import FixedPoint
@@ -34,7 +34,7 @@ from mobiledeploy.ops.onnx import IMAGE_AXES, OnnxInput
 from mobiledeploy.ops.operator import Example, Kernel, Trials, layer_of
 from mobiledeploy.ops.ranges import Interval, Ranges
 from mobiledeploy.ops.stored import StoredLayer
-from mobiledeploy.ops.tensors import Codes, Float32, Int8, QTensor, Shape, expect
+from mobiledeploy.ops.tensors import Codes, Float32, Int8, QTensor, Shape, expect, tensors
 from mobiledeploy.ops.tflite import Scope, TfliteInput, Version
 from mobiledeploy.ops.tflite_reading import LayerSource, clamped
 from mobiledeploy.ops.weights import Weights
@@ -83,7 +83,7 @@ output_shape = each_code.output_shape
 all_cases = each_code.all_cases
 cases_of = each_code.cases_of
 trials = each_code.trials
-ort_limits = each_code.no_limits
+ort_limits = no_limits
 given_shape = stored.same_shape
 
 
@@ -304,7 +304,7 @@ def examples() -> Iterator[Example]:
     """Yield both activations on one grid and on two, of an image and of a vector."""
     grids = {"one": ((0.0511, 0.0511), (-30, -30)), "two": ((0.0511, 0.0317), (-30, -128))}
     for name, shape, grid, activation in _EXAMPLES:
-        source, out = each_code.tensors(shape, *grids[grid])
+        source, out = tensors(("image", "result"), shape, *grids[grid])
         node = Clamp(input="image", output=out, activation=activation)
         yield Example(name=name, node=node, inputs=(source,))
 

@@ -9,7 +9,7 @@ table of 256 codes) and TFLite's internal/common.h (`LUTPopulate`).
 
 import dataclasses
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final, TypeAlias
 
 import numpy as np
@@ -104,12 +104,6 @@ def trials(layer: StoredLayer, shapes: Sequence[Shape]) -> tuple[tuple[Int8, ...
     codes = all_codes().astype(np.int8)
     images = -(-codes.size // math.prod(shapes[0]))
     return (np.resize(codes, (images, *shapes[0])),), codes.size
-
-
-def no_limits(node: EachCode, inputs: Sequence[QTensor], form: str) -> Iterator[str]:
-    """Yield nothing: a runtime computes all of them alike."""
-    del node, inputs, form
-    yield from ()
 
 
 def look_up(table: Codes, codes: Int8) -> Int8:
@@ -331,14 +325,3 @@ def reader(kind: str, parameters: Callable[[OnnxOperator], Parameters] = lambda 
         return source.add_layer(node, kind, [value], value, parameters=parameters(node))
 
     return read
-
-
-def tensors(
-    shape: Shape, scales: tuple[float, float], zeros: tuple[int, int]
-) -> tuple[QTensor, QTensor]:
-    """Return the input and output of an example."""
-    source, out = (
-        QTensor(name=name, shape=shape, scale=np.float32(scale), zero_point=zero)
-        for name, scale, zero in zip(("image", "result"), scales, zeros, strict=True)
-    )
-    return source, out

@@ -17,7 +17,7 @@ from mobiledeploy.formats.tflite.writer import TfliteWriter
 from mobiledeploy.ops import each_code, stored, tflite, without_weights
 from mobiledeploy.ops.architecture import Layer
 from mobiledeploy.ops.capabilities import Cases
-from mobiledeploy.ops.certificate import Certificate, all_codes
+from mobiledeploy.ops.certificate import Certificate, all_codes, no_limits
 from mobiledeploy.ops.each_code import EachCode
 from mobiledeploy.ops.file_form import FileForm
 from mobiledeploy.ops.grid import Grid
@@ -25,7 +25,17 @@ from mobiledeploy.ops.onnx import OnnxInput
 from mobiledeploy.ops.operator import Example, Kernel, Trials, layer_of
 from mobiledeploy.ops.ranges import Interval, Ranges
 from mobiledeploy.ops.stored import StoredLayer
-from mobiledeploy.ops.tensors import QMAX, QMIN, Codes, Float32, Int8, QTensor, Shape, expect
+from mobiledeploy.ops.tensors import (
+    QMAX,
+    QMIN,
+    Codes,
+    Float32,
+    Int8,
+    QTensor,
+    Shape,
+    expect,
+    tensors,
+)
 from mobiledeploy.ops.tflite import Scope, TfliteInput, Version
 from mobiledeploy.ops.tflite_reading import LayerSource
 from mobiledeploy.ops.weights import Weights
@@ -133,7 +143,7 @@ class EachCodeOperator(Generic[E]):
     all_cases = staticmethod(each_code.all_cases)
     cases_of = staticmethod(each_code.cases_of)
     trials = staticmethod(each_code.trials)
-    ort_limits = staticmethod(each_code.no_limits)
+    ort_limits = staticmethod(no_limits)
     given_shape = staticmethod(stored.same_shape)
 
     @property
@@ -332,6 +342,6 @@ class EachCodeOperator(Generic[E]):
     def examples(self) -> Iterator[Example]:
         """Yield nodes to try the operator with."""
         for name, shape, scales, zeros, options in self.tried:
-            source, out = each_code.tensors(shape, scales, zeros)
+            source, out = tensors(("image", "result"), shape, scales, zeros)
             node = self.node("image", out, options.__getitem__)
             yield Example(name=name, node=node, inputs=(source,))

@@ -28,7 +28,16 @@ from mobiledeploy.ops.onnx import IMAGE_AXES, OnnxInput
 from mobiledeploy.ops.operator import Example, Kernel, Trials, layer_of
 from mobiledeploy.ops.ranges import Interval, Ranges, wide_enough
 from mobiledeploy.ops.stored import StoredLayer
-from mobiledeploy.ops.tensors import QMAX, Float32, Int8, QTensor, Shape, expect, expect_grid
+from mobiledeploy.ops.tensors import (
+    QMAX,
+    Float32,
+    Int8,
+    QTensor,
+    Shape,
+    expect,
+    expect_grid,
+    tensors,
+)
 from mobiledeploy.ops.tflite import Scope, TfliteInput, Version
 from mobiledeploy.ops.tflite_reading import LayerSource
 from mobiledeploy.ops.weights import BIAS_LIMIT, QWeights, Weights
@@ -234,5 +243,6 @@ def examples() -> Iterator[Example]:
         ("more channels", (5, 4, 6), 0.0323, 20),
         ("wide", (4, 6, 3), 0.31, -40),
     ):
-        source, out = each_code.tensors(shape, (scale, float(SCALE)), (zero, ZERO_POINT))
+        scales, zeros = (scale, float(SCALE)), (zero, ZERO_POINT)
+        source, out = tensors(("image", "result"), shape, scales, zeros)
         yield Example(name=name, node=HardSigmoid(input="image", output=out), inputs=(source,))

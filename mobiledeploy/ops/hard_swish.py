@@ -24,7 +24,7 @@ from mobiledeploy.formats.tflite.writer import TfliteWriter
 from mobiledeploy.ops import each_code, stored, tflite, without_weights
 from mobiledeploy.ops.architecture import Layer
 from mobiledeploy.ops.capabilities import Cases
-from mobiledeploy.ops.certificate import Certificate, all_codes
+from mobiledeploy.ops.certificate import Certificate, all_codes, no_limits
 from mobiledeploy.ops.each_code import EachCode
 from mobiledeploy.ops.file_form import FileForm, ScaleRatio
 from mobiledeploy.ops.grid import Grid
@@ -34,7 +34,17 @@ from mobiledeploy.ops.onnx_values import OnnxActivation
 from mobiledeploy.ops.operator import Example, Kernel, Trials, layer_of
 from mobiledeploy.ops.ranges import Interval, Ranges, step, wide_enough
 from mobiledeploy.ops.stored import StoredLayer
-from mobiledeploy.ops.tensors import QMAX, QMIN, Codes, Float32, Int8, QTensor, Shape, expect
+from mobiledeploy.ops.tensors import (
+    QMAX,
+    QMIN,
+    Codes,
+    Float32,
+    Int8,
+    QTensor,
+    Shape,
+    expect,
+    tensors,
+)
 from mobiledeploy.ops.tflite import Scope, TfliteInput, Version
 from mobiledeploy.ops.tflite_reading import LayerSource
 from mobiledeploy.ops.weights import Weights
@@ -90,7 +100,7 @@ operand_ranges = without_weights.operand_ranges
 all_cases = each_code.all_cases
 cases_of = each_code.cases_of
 trials = each_code.trials
-ort_limits = each_code.no_limits
+ort_limits = no_limits
 given_shape = stored.same_shape
 
 
@@ -355,8 +365,5 @@ def examples() -> Iterator[Example]:
         ("of a vector, by a table", (50,), (0.0617, 0.0293), (-11, -120)),
         ("wide", (4, 6, 3), (0.31, 0.17), (-40, -127)),
     ):
-        source, out = (
-            QTensor(name=tensor, shape=shape, scale=np.float32(scale), zero_point=zero)
-            for tensor, scale, zero in zip(("image", "swished"), scales, zeros, strict=True)
-        )
+        source, out = tensors(("image", "swished"), shape, scales, zeros)
         yield Example(name=name, node=HardSwish(input="image", output=out), inputs=(source,))

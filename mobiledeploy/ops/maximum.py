@@ -10,19 +10,20 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from mobiledeploy.base.errors import RequestError
 from mobiledeploy.formats.onnx import OnnxOperator
 from mobiledeploy.formats.onnx.writer import OnnxWriter
 from mobiledeploy.formats.tflite import TfliteOperator
 from mobiledeploy.formats.tflite.writer import TfliteWriter
-from mobiledeploy.ops import one_grid, stored, tflite, without_weights
+from mobiledeploy.ops import each_pair, one_grid, stored, tflite, without_weights
 from mobiledeploy.ops.architecture import Layer
-from mobiledeploy.ops.certificate import Certificate, all_pairs, pairs_of_shapes
+from mobiledeploy.ops.certificate import Certificate
+from mobiledeploy.ops.each_pair import all_pairs, pairs_of_shapes
 from mobiledeploy.ops.file_form import FileForm
 from mobiledeploy.ops.grid import Grid
 from mobiledeploy.ops.node import TwoEqualInputs
 from mobiledeploy.ops.onnx import OnnxInput
 from mobiledeploy.ops.onnx_reader import OnnxReader
+from mobiledeploy.ops.onnx_reading import both_activations
 from mobiledeploy.ops.onnx_values import OnnxActivation
 from mobiledeploy.ops.operator import Example, Kernel, Trials, layer_of
 from mobiledeploy.ops.ranges import Interval
@@ -69,17 +70,8 @@ work = without_weights.work
 scale_ratios = without_weights.scale_ratios
 operand_ranges = one_grid.operand_ranges
 output_range = one_grid.output_range
-
-
-def output_shape(layer: Layer, inputs: Sequence[Shape]) -> Shape:
-    """Return the shape that both inputs have; see `operator.Operator.output_shape`."""
-    without_weights.expect_inputs(layer, inputs, 2)
-    if inputs[0] != inputs[1]:
-        raise RequestError(
-            f"layer `{layer.name}` ({layer.op}) expects two inputs of one shape, received "
-            f"{inputs[0]} and {inputs[1]}"
-        )
-    return inputs[0]
+output_shape = each_pair.output_shape
+given_shape = stored.same_shape
 
 
 def quantise(
@@ -181,14 +173,12 @@ def layer_of_tflite(source: LayerSource) -> StoredLayer | None:
     return dataclasses.replace(source.layer, kind=source.operator.builtin.lower())
 
 
-given_shape = stored.same_shape
-
-
 def _read(reader: OnnxReader, node: OnnxOperator) -> OnnxActivation | None:
     """Read a Max or Min of two activations of one shape and grid."""
-    a, b = reader.value(node, 0), reader.value(node, 1)
-    if not (isinstance(a, OnnxActivation) and isinstance(b, OnnxActivation)) or node.inputs[2:]:
+    both = both_activations(reader, node)
+    if both is None or node.inputs[2:]:
         return None
+    a, b = both
     if (a.axes, a.sizes, a.pixels, a.unrolled) != (b.axes, b.sizes, b.pixels, b.unrolled):
         return None
     return reader.copy(node, "maximum" if node.op == "Max" else "minimum", [a, b], a)

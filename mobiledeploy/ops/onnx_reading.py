@@ -8,6 +8,16 @@ from mobiledeploy.ops.onnx_values import OnnxActivation, OnnxValue
 from mobiledeploy.ops.padding import NO_DILATION, Pads, Pair, same_pads
 
 
+def both_activations(
+    reader: OnnxReader, node: OnnxOperator
+) -> tuple[OnnxActivation, OnnxActivation] | None:
+    """Return a node's first two inputs; None if they are not both activations."""
+    a, b = reader.value(node, 0), reader.value(node, 1)
+    if isinstance(a, OnnxActivation) and isinstance(b, OnnxActivation):
+        return a, b
+    return None
+
+
 def dequantised_input(reader: OnnxReader, node: OnnxOperator, place: int) -> OnnxActivation | None:
     """Return the codes at an input as real values, by the scale and zero point that follow it."""
     value, grid = reader.value(node, place), reader.grid(node, place + 1, place + 2)

@@ -6,6 +6,7 @@ https://ai.google.dev/edge/litert/models/quantization_spec
 
 import dataclasses
 import math
+from collections.abc import Sequence
 from typing import Final, TypeAlias
 
 import numpy as np
@@ -75,6 +76,16 @@ class QTensor:
                 f"tensor `{self.name}`: expected at most {MOST_ELEMENTS} elements, "
                 f"received shape {self.shape}"
             )
+
+
+def tensors(
+    names: Sequence[str], shape: Shape, scales: Sequence[float], zeros: Sequence[int]
+) -> tuple[QTensor, ...]:
+    """Return tensors of one shape, each with a name and a grid."""
+    return tuple(
+        QTensor(name=name, shape=shape, scale=np.float32(scale), zero_point=zero)
+        for name, scale, zero in zip(names, scales, zeros, strict=True)
+    )
 
 
 def is_scale(scale: np.float32) -> bool:

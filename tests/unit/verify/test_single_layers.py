@@ -19,9 +19,9 @@ from mobiledeploy.formats.tflite import parse
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.integer.graph import IntegerGraph
 from mobiledeploy.ops import conv, dense, mean
-from mobiledeploy.ops.certificate import pairs_of_shapes
 from mobiledeploy.ops.conv import Conv
 from mobiledeploy.ops.dense import Dense
+from mobiledeploy.ops.each_pair import pairs_of_shapes
 from mobiledeploy.ops.node import Node
 from mobiledeploy.ops.weights import QWeights
 from mobiledeploy.reading import StoredLayer
