@@ -19,6 +19,8 @@ What modules share when they compute:
 * `sums`: a sum of two tensors, of which the second may be subtracted.
 * `each_code`: what computes each output code from one code.
 * `each_code_operator`: an operator made of such a function.
+* `pools`: operators that move a window over an image.
+* `reductions`: operators that reduce an image to one number for each channel.
 * `activation`, `padding`: fused activations, and padding around an image.
 * `fixed_point`: TFLite's multiplication by a number, rounded twice.
 * `products`: exact sums of products, and how they are rounded.

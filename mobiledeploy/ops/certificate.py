@@ -1,6 +1,7 @@
 """`Certificate`: the proof that a layer is the same function in every runtime."""
 
 import dataclasses
+import math
 from collections.abc import Iterator, Sequence
 from typing import Final
 
@@ -8,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from mobiledeploy.base.errors import ConversionError
-from mobiledeploy.ops.tensors import QMAX, QMIN, Codes, Float32, QTensor
+from mobiledeploy.ops.stored import StoredLayer
+from mobiledeploy.ops.tensors import QMAX, QMIN, Codes, Float32, Int8, QTensor, Shape
 
 REACH: Final = 20
 """How many float32 neighbours of a scale, up and down, are tried for the ONNX file."""
@@ -48,6 +50,20 @@ class Certificate:
 def all_codes() -> Codes:
     """Return the 256 codes of int8, ascending."""
     return np.arange(QMIN, QMAX + 1, dtype=np.int64)
+
+
+def batches_of_all_codes(
+    layer: StoredLayer, shapes: Sequence[Shape]
+) -> tuple[tuple[Int8, ...], int]:
+    """Return batches in which every input holds all codes, and how many codes these are."""
+    del layer
+    codes = all_codes().astype(np.int8)
+    images = max(-(-codes.size // math.prod(shape)) for shape in shapes)
+    # Each input begins with another code, so that none can stand for another.
+    return tuple(
+        np.resize(np.roll(codes, 37 * place), (images, *shape))
+        for place, shape in enumerate(shapes)
+    ), codes.size
 
 
 def no_limits(node: object, inputs: Sequence[QTensor], form: str) -> Iterator[str]:

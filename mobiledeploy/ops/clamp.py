@@ -25,7 +25,13 @@ from mobiledeploy.ops import each_code, onnx, stored, tflite, without_weights
 from mobiledeploy.ops.activation import clamp
 from mobiledeploy.ops.architecture import Activation, Layer
 from mobiledeploy.ops.capabilities import Cases
-from mobiledeploy.ops.certificate import Certificate, all_codes, no_limits, required
+from mobiledeploy.ops.certificate import (
+    Certificate,
+    all_codes,
+    batches_of_all_codes,
+    no_limits,
+    required,
+)
 from mobiledeploy.ops.each_code import EachCode
 from mobiledeploy.ops.file_form import FileForm
 from mobiledeploy.ops.fixed_point import FixedPoint
@@ -82,7 +88,7 @@ operand_ranges = without_weights.operand_ranges
 output_shape = each_code.output_shape
 all_cases = each_code.all_cases
 cases_of = each_code.cases_of
-trials = each_code.trials
+trials = batches_of_all_codes
 ort_limits = no_limits
 given_shape = stored.same_shape
 

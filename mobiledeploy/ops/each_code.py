@@ -8,7 +8,6 @@ table of 256 codes) and TFLite's internal/common.h (`LUTPopulate`).
 """
 
 import dataclasses
-import math
 from collections.abc import Callable, Sequence
 from typing import Any, Final, TypeAlias
 
@@ -28,7 +27,6 @@ from mobiledeploy.ops.onnx import OnnxInput
 from mobiledeploy.ops.onnx_reader import OnnxReader, ReadOnnx
 from mobiledeploy.ops.onnx_values import OnnxActivation
 from mobiledeploy.ops.ranges import Ranges
-from mobiledeploy.ops.stored import StoredLayer
 from mobiledeploy.ops.tensors import QMAX, QMIN, Codes, Float32, Int8, QTensor, Shape, expect
 
 STEP: Final = 2.0**-14
@@ -96,14 +94,6 @@ def cases_of(node: EachCode, inputs: Sequence[QTensor], codes: Sequence[Int8]) -
     """Return the codes of a tensor."""
     del node, inputs
     return (codes[0].astype(np.int64),)
-
-
-def trials(layer: StoredLayer, shapes: Sequence[Shape]) -> tuple[tuple[Int8, ...], int]:
-    """Return all codes."""
-    del layer
-    codes = all_codes().astype(np.int8)
-    images = -(-codes.size // math.prod(shapes[0]))
-    return (np.resize(codes, (images, *shapes[0])),), codes.size
 
 
 def look_up(table: Codes, codes: Int8) -> Int8:

@@ -17,7 +17,7 @@ from mobiledeploy.formats.tflite.writer import TfliteWriter
 from mobiledeploy.ops import each_code, stored, tflite, without_weights
 from mobiledeploy.ops.architecture import Layer
 from mobiledeploy.ops.capabilities import Cases
-from mobiledeploy.ops.certificate import Certificate, all_codes, no_limits
+from mobiledeploy.ops.certificate import Certificate, all_codes, batches_of_all_codes, no_limits
 from mobiledeploy.ops.each_code import EachCode
 from mobiledeploy.ops.file_form import FileForm
 from mobiledeploy.ops.grid import Grid
@@ -142,7 +142,7 @@ class EachCodeOperator(Generic[E]):
     scale_ratios = staticmethod(without_weights.scale_ratios)
     all_cases = staticmethod(each_code.all_cases)
     cases_of = staticmethod(each_code.cases_of)
-    trials = staticmethod(each_code.trials)
+    trials = staticmethod(batches_of_all_codes)
     ort_limits = staticmethod(no_limits)
     given_shape = staticmethod(stored.same_shape)
 

@@ -19,7 +19,7 @@ from mobiledeploy.formats.tflite import TfliteOperator, TfliteTensor
 from mobiledeploy.formats.tflite.writer import TfliteWriter
 from mobiledeploy.ops import conv, each_code, stored, tflite, without_weights
 from mobiledeploy.ops.architecture import Layer
-from mobiledeploy.ops.certificate import Certificate
+from mobiledeploy.ops.certificate import Certificate, batches_of_all_codes
 from mobiledeploy.ops.conv import Conv
 from mobiledeploy.ops.each_code import EachCode
 from mobiledeploy.ops.file_form import FileForm
@@ -78,7 +78,7 @@ work = without_weights.work
 output_range = without_weights.output_range
 scale_ratios = without_weights.scale_ratios
 given_shape = stored.same_shape
-trials = each_code.trials
+trials = batches_of_all_codes
 
 
 def output_shape(layer: Layer, inputs: Sequence[Shape]) -> Shape:

@@ -24,7 +24,7 @@ from mobiledeploy.formats.tflite.writer import TfliteWriter
 from mobiledeploy.ops import each_code, stored, tflite, without_weights
 from mobiledeploy.ops.architecture import Layer
 from mobiledeploy.ops.capabilities import Cases
-from mobiledeploy.ops.certificate import Certificate, all_codes, no_limits
+from mobiledeploy.ops.certificate import Certificate, all_codes, batches_of_all_codes, no_limits
 from mobiledeploy.ops.each_code import EachCode
 from mobiledeploy.ops.file_form import FileForm, ScaleRatio
 from mobiledeploy.ops.grid import Grid
@@ -99,7 +99,7 @@ work = without_weights.work
 operand_ranges = without_weights.operand_ranges
 all_cases = each_code.all_cases
 cases_of = each_code.cases_of
-trials = each_code.trials
+trials = batches_of_all_codes
 ort_limits = no_limits
 given_shape = stored.same_shape
 

@@ -29,7 +29,7 @@ from mobiledeploy.ops.operator import Example, Kernel, Trials, layer_of
 from mobiledeploy.ops.ranges import Interval
 from mobiledeploy.ops.stored import StoredLayer
 from mobiledeploy.ops.tensors import Float32, Int8, QTensor, Shape, expect
-from mobiledeploy.ops.tflite import Scope, TfliteInput, Version
+from mobiledeploy.ops.tflite import Scope, TfliteInput
 from mobiledeploy.ops.tflite_reading import LayerSource
 from mobiledeploy.ops.weights import Weights
 
@@ -66,6 +66,7 @@ class Maximum(TwoEqualInputs):
 
 NODE: type[Maximum] = Maximum
 kernel_shape = without_weights.kernel_shape
+tflite_version = tflite.second_version
 work = without_weights.work
 scale_ratios = without_weights.scale_ratios
 operand_ranges = one_grid.operand_ranges
@@ -124,12 +125,6 @@ def trials(layer: StoredLayer, shapes: Sequence[Shape]) -> tuple[tuple[Int8, ...
     """Return all pairs of codes."""
     del layer
     return pairs_of_shapes((shapes[0], shapes[0])), all_pairs()[0].size
-
-
-def tflite_version(node: Maximum, inputs: Sequence[QTensor]) -> Version:
-    """Return the version of int8 tensors."""
-    del node, inputs
-    return Version(number=2, runtime="1.14.0")
 
 
 def write_tflite(

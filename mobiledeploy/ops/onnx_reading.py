@@ -5,7 +5,7 @@ import dataclasses
 from mobiledeploy.formats.onnx import OnnxOperator
 from mobiledeploy.ops.onnx_reader import OnnxReader, ReadOnnx
 from mobiledeploy.ops.onnx_values import OnnxActivation, OnnxValue
-from mobiledeploy.ops.padding import NO_DILATION, Pads, Pair, same_pads
+from mobiledeploy.ops.padding import Pads, same_pads
 
 
 def both_activations(
@@ -104,76 +104,3 @@ def padding_of(
         return (0, 0, 0, 0)
     top, left, bottom, right = amounts
     return top, bottom, left, right
-
-
-def pool_of(
-    reader: OnnxReader, node: OnnxOperator
-) -> tuple[OnnxActivation, Pair, Pair, Pads] | None:
-    """Return a pool's input, window, strides and padding; None if they are not supported.
-
-    Sizes that are rounded up count as padding at the end.
-    """
-    value = reader.value(node, 0)
-    if not isinstance(value, OnnxActivation) or value.axes != "NCHW" or value.pixels > 1:
-        return None
-    window = tuple(node.attributes.get("kernel_shape") or ())
-    strides = tuple(node.attributes.get("strides") or (1, 1))
-    dilations = tuple(node.attributes.get("dilations") or NO_DILATION)
-    if len(window) != 2 or len(strides) != 2 or min(*window, *strides) < 1:
-        return None
-    if dilations != NO_DILATION or any(index >= 0 for index in node.outputs[1:]):
-        return None
-    high, wide = value.sizes[2:]
-    pads = padding_of(node, (high, wide), window, strides, NO_DILATION)
-    if node.attributes.get("ceil_mode"):
-        vertical, horizontal = (
-            _rounded_up(*axis)
-            for axis in zip((high, wide), window, strides, (pads[:2], pads[2:]), strict=True)
-        )
-        pads = (*vertical, *horizontal)
-    return value, (window[0], window[1]), (strides[0], strides[1]), pads
-
-
-def _rounded_up(size: int, window: int, stride: int, pads: Pair) -> Pair:
-    """Return the padding before and after with which a size is what rounding up makes it."""
-    before, after = pads
-    places = -(-(size + before + after - window) // stride) + 1
-    # A window that would begin in the padding at the end is left out.
-    places -= (places - 1) * stride >= size + before
-    return before, max((places - 1) * stride + window - size - before, after)
-
-
-def over_height_and_width(
-    reader: OnnxReader, node: OnnxOperator, *, whole: bool
-) -> tuple[OnnxActivation, OnnxActivation, Pair] | None:
-    """Return what a node that reduces an image to one pixel reads, its output, and the window.
-
-    Args:
-        reader: Of the file.
-        node: The node.
-        whole: Whether it has no axes, but always reduces all pixels of an NCHW image.
-
-    Returns:
-        None where it reduces other axes.
-    """
-    value = reader.value(node, 0)
-    if not isinstance(value, OnnxActivation) or "H" not in value.axes:
-        return None
-    axes, sizes = (
-        value.axes,
-        tuple(
-            1 if axis in "HW" else size for axis, size in zip(value.axes, value.sizes, strict=True)
-        ),
-    )
-    if not whole:
-        wanted = node.attributes.get("axes")
-        numbers = reader.numbers(node, 1)
-        wanted = numbers.ravel().tolist() if wanted is None and numbers is not None else wanted
-        if wanted is None or {value.axes[int(axis) % 4] for axis in wanted} != {"H", "W"}:
-            return None
-        if not node.attributes.get("keepdims", 1):
-            axes, sizes = "NC", (value.sizes[0], value.size("C"))
-    elif value.axes[1] != "C":
-        return None
-    out = dataclasses.replace(value, axes=axes, sizes=sizes)
-    return value, out, (value.size("H"), value.size("W"))

@@ -4,7 +4,6 @@ A convolution or pool takes over such a border where it can: see `capabilities.T
 """
 
 import dataclasses
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, Literal
 
@@ -17,7 +16,7 @@ from mobiledeploy.formats.tflite import TfliteOperator
 from mobiledeploy.formats.tflite.writer import TfliteWriter
 from mobiledeploy.ops import one_grid, onnx, tflite, without_weights
 from mobiledeploy.ops.architecture import Layer
-from mobiledeploy.ops.certificate import Certificate, all_codes
+from mobiledeploy.ops.certificate import Certificate, batches_of_all_codes
 from mobiledeploy.ops.file_form import FileForm
 from mobiledeploy.ops.grid import Grid
 from mobiledeploy.ops.node import OneInput
@@ -29,7 +28,7 @@ from mobiledeploy.ops.padding import NO_PADS, Padding, Pads
 from mobiledeploy.ops.ranges import Interval
 from mobiledeploy.ops.stored import StoredLayer, StoredTensor, with_fault
 from mobiledeploy.ops.tensors import QMAX, QMIN, Float32, Int8, QTensor, Shape, expect, expect_grid
-from mobiledeploy.ops.tflite import Scope, TfliteInput, Version, refusal
+from mobiledeploy.ops.tflite import Scope, TfliteInput, refusal
 from mobiledeploy.ops.tflite_reading import UINT8_OFFSET, LayerSource
 from mobiledeploy.ops.weights import Weights
 
@@ -82,10 +81,12 @@ class Pad(OneInput):
 
 NODE: type[Pad] = Pad
 kernel_shape = without_weights.kernel_shape
+tflite_version = tflite.second_version
 work = without_weights.work
 scale_ratios = without_weights.scale_ratios
 operand_ranges = one_grid.operand_ranges
 output_range = one_grid.output_range
+trials = batches_of_all_codes
 
 
 def output_shape(layer: Layer, inputs: Sequence[Shape]) -> Shape:
@@ -143,20 +144,6 @@ def node_of(layer: StoredLayer, inputs: Sequence[QTensor], output: QTensor) -> P
     (source,) = inputs
     code = int(layer.parameter(CODE))
     return Pad(input=source.name, output=output, pads=layer.pads, code=code)
-
-
-def trials(layer: StoredLayer, shapes: Sequence[Shape]) -> tuple[tuple[Int8, ...], int]:
-    """Return all codes."""
-    del layer
-    codes = all_codes().astype(np.int8)
-    images = -(-codes.size // math.prod(shapes[0]))
-    return (np.resize(codes, (images, *shapes[0])),), codes.size
-
-
-def tflite_version(node: Pad, inputs: Sequence[QTensor]) -> Version:
-    """Return the version of int8 paddings."""
-    del node, inputs
-    return Version(number=2, runtime="1.14.0")
 
 
 def write_tflite(

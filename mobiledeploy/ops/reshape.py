@@ -23,7 +23,7 @@ from mobiledeploy.formats.tflite import TfliteOperator
 from mobiledeploy.formats.tflite.writer import TfliteWriter
 from mobiledeploy.ops import one_grid, onnx, tflite, without_weights
 from mobiledeploy.ops.architecture import Layer
-from mobiledeploy.ops.certificate import Certificate
+from mobiledeploy.ops.certificate import Certificate, batches_of_all_codes
 from mobiledeploy.ops.file_form import FileForm
 from mobiledeploy.ops.grid import Grid
 from mobiledeploy.ops.node import OneInput
@@ -66,6 +66,7 @@ work = without_weights.work
 scale_ratios = without_weights.scale_ratios
 operand_ranges = one_grid.operand_ranges
 output_range = one_grid.output_range
+trials = batches_of_all_codes
 
 
 def output_shape(layer: Layer, inputs: Sequence[Shape]) -> Shape:
@@ -119,12 +120,6 @@ def node_of(layer: StoredLayer, inputs: Sequence[QTensor], output: QTensor) -> R
     expect(output.name, "number of inputs", len(inputs), 1)
     output = dataclasses.replace(output, shape=layer.parameter("shape"))
     return Reshape(input=inputs[0].name, output=output)
-
-
-def trials(layer: StoredLayer, shapes: Sequence[Shape]) -> tuple[tuple[Int8, ...], int]:
-    """Return all codes."""
-    del layer
-    return one_grid.trials(shapes)
 
 
 def tflite_version(node: Reshape, inputs: Sequence[QTensor]) -> Version:

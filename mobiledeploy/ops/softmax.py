@@ -51,7 +51,7 @@ from mobiledeploy.ops.tensors import (
     expect,
     expect_grid,
 )
-from mobiledeploy.ops.tflite import Scope, TfliteInput, Version, refusal
+from mobiledeploy.ops.tflite import Scope, TfliteInput, refusal
 from mobiledeploy.ops.tflite_reading import LayerSource
 from mobiledeploy.ops.weights import Weights
 
@@ -100,6 +100,7 @@ class Softmax(OneInput):
 
 NODE: type[Softmax] = Softmax
 kernel_shape = without_weights.kernel_shape
+tflite_version = tflite.second_version
 work = without_weights.work
 scale_ratios = without_weights.scale_ratios
 operand_ranges = without_weights.operand_ranges
@@ -265,12 +266,6 @@ def float_values(
     powers = np.exp(inputs[0] - inputs[0].max(axis=-1, keepdims=True))
     shares: Float32 = powers / powers.sum(axis=-1, keepdims=True)
     return shares
-
-
-def tflite_version(node: Softmax, inputs: Sequence[QTensor]) -> Version:
-    """Return the version of int8 softmaxes."""
-    del node, inputs
-    return Version(number=2, runtime="1.14.0")
 
 
 def write_tflite(

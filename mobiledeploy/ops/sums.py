@@ -33,7 +33,7 @@ from mobiledeploy.ops.operator import Kernel, layer_of
 from mobiledeploy.ops.ranges import Interval, Ranges, step, wide_enough
 from mobiledeploy.ops.stored import Fault, StoredLayer
 from mobiledeploy.ops.tensors import QMAX, QMIN, Codes, Float32, Int8, QTensor, Shape
-from mobiledeploy.ops.tflite import TfliteInput, Version
+from mobiledeploy.ops.tflite import TfliteInput
 from mobiledeploy.ops.weights import Weights
 
 Floats: TypeAlias = npt.NDArray[np.float32]
@@ -454,17 +454,11 @@ def float_values(
     return inputs[0] + np.float32(node.SIGN) * inputs[1]
 
 
-def tflite_version(node: SumNode, inputs: Sequence[QTensor]) -> Version:
-    """Return the version of int8."""
-    del node, inputs
-    return Version(number=2, runtime="1.14.0")
-
-
 def write_tflite(
     model: TfliteWriter, node: SumNode, inputs: Sequence[TfliteInput], output: int
 ) -> None:
     """Add the operator."""
-    version, options = tflite_version(node, []).number, f"{node.NAME}Options"
+    version, options = tflite.second_version(node, []).number, f"{node.NAME}Options"
     model.operator(node.NAME.upper(), version, tflite.indices(inputs), output, options)
 
 
