@@ -1,4 +1,4 @@
-"""What operators share that move a window over an image: average and max pooling."""
+"""What pools share: operators that move a window over an image."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
