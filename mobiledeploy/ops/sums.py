@@ -8,8 +8,8 @@ Sources: XNNPACK's microparams-init.c and qs8-vadd.
 """
 
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
-from typing import ClassVar, Final, TypeAlias
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import ClassVar, Final, Generic, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -17,23 +17,35 @@ import numpy.typing as npt
 from mobiledeploy.base.errors import ConversionError
 from mobiledeploy.formats.onnx import OnnxOperator
 from mobiledeploy.formats.onnx.writer import OnnxWriter
+from mobiledeploy.formats.tflite import TfliteOperator
 from mobiledeploy.formats.tflite.writer import TfliteWriter
-from mobiledeploy.ops import onnx, tflite
+from mobiledeploy.ops import each_pair, onnx, stored, tflite, without_weights
 from mobiledeploy.ops.architecture import Layer
 from mobiledeploy.ops.capabilities import Cases
 from mobiledeploy.ops.certificate import REACH, Certificate, neighbours, required
-from mobiledeploy.ops.each_pair import all_pairs, cases_of, pairs_of_shapes
-from mobiledeploy.ops.file_form import ScaleRatio
-from mobiledeploy.ops.grid import is_flat
+from mobiledeploy.ops.each_pair import all_pairs, pairs_of_shapes
+from mobiledeploy.ops.file_form import FileForm, ScaleRatio
+from mobiledeploy.ops.grid import Grid, is_flat
 from mobiledeploy.ops.node import TwoEqualInputs
 from mobiledeploy.ops.onnx import OFFSET, OnnxInput
 from mobiledeploy.ops.onnx_reader import OnnxReader
 from mobiledeploy.ops.onnx_values import OnnxActivation
-from mobiledeploy.ops.operator import Kernel, layer_of
+from mobiledeploy.ops.operator import Example, Kernel, Trials, layer_of
 from mobiledeploy.ops.ranges import Interval, Ranges, step, wide_enough
 from mobiledeploy.ops.stored import Fault, StoredLayer
-from mobiledeploy.ops.tensors import QMAX, QMIN, Codes, Float32, Int8, QTensor, Shape
-from mobiledeploy.ops.tflite import TfliteInput
+from mobiledeploy.ops.tensors import (
+    QMAX,
+    QMIN,
+    Codes,
+    Float32,
+    Int8,
+    QTensor,
+    Shape,
+    expect,
+    tensors,
+)
+from mobiledeploy.ops.tflite import Scope, TfliteInput
+from mobiledeploy.ops.tflite_reading import LayerSource
 from mobiledeploy.ops.weights import Weights
 
 Floats: TypeAlias = npt.NDArray[np.float32]
@@ -56,49 +68,13 @@ FINEST_SUM: Final = 32.0
 operand's rounding. Kernels take finer ones, but such sums can hardly be certified."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class SumNode(TwoEqualInputs):
-    """A sum of two tensors of one shape, each with its own grid.
+T = TypeVar("T", bound=TwoEqualInputs)
 
-    Attributes:
-        NAME: What it is called in an `.onnx`; in a `.tflite` in capitals.
-        SIGN: 1, or -1 where the second tensor is subtracted.
-    """
+Scales: TypeAlias = tuple[np.float32, np.float32, np.float32]
+"""Of the first operand, of the second, negative if it is subtracted, and of the output."""
 
-    NAME: ClassVar[str]
-    SIGN: ClassVar[int]
-
-
-def operand_ranges(layer: Layer, ranges: Ranges) -> Ranges:
-    """Return ranges of the operands whose steps are not too small for the sum's."""
-    total, widened = step(ranges, layer.name), dict(ranges)
-    for operand in layer.inputs:
-        if is_flat(*widened[operand]):
-            widened[operand] = (0.0, (QMAX - QMIN) * total)
-        widened[operand] = wide_enough(total * NARROWEST, operand, widened[operand])
-    return {operand: widened[operand] for operand in layer.inputs}
-
-
-def output_range(
-    layer: Layer, ranges: Ranges, inputs: Sequence[Shape], weights: Weights | None
-) -> Interval:
-    """Return a range of the sum whose step is not too small for the operands'."""
-    del inputs, weights
-    limit = max(step(ranges, operand) for operand in layer.inputs) / FINEST_SUM
-    return wide_enough(limit, layer.name, ranges[layer.name])
-
-
-def scale_ratios(inputs: Sequence[float], output: float) -> tuple[ScaleRatio, ...]:
-    """Return the ratios that XNNPACK checks: each operand's scale over the sum's."""
-    return tuple(
-        ScaleRatio(inputs=(number,), value=scale / output, lowest=NARROWEST, limit=WIDEST)
-        for number, scale in enumerate(inputs)
-    )
-
-
-def float_layer(node: SumNode, inputs: Sequence[QTensor]) -> Layer:
-    """Return the layer of a node."""
-    return layer_of(node.NAME.lower(), node, inputs)
+Zeros: TypeAlias = tuple[int, int, int]
+"""The zero points of both operands and of the output, int8 codes."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -113,7 +89,7 @@ class Operands:
 
     a: Codes
     b: Codes
-    zeros: tuple[int, int, int]
+    zeros: Zeros
 
 
 SumKernel: TypeAlias = Callable[[Operands, Floats, Floats, np.float32], Codes]
@@ -189,9 +165,7 @@ WIDEST_CLIP: Final = 22
 """Most bits of a step with which 256 steps fit 32 bits."""
 
 
-def integer_form(
-    scales: tuple[np.float32, np.float32, np.float32], zeros: tuple[int, int, int]
-) -> IntegerForm:
+def integer_form(scales: Scales, zeros: Zeros) -> IntegerForm:
     """Return the integers by which XNNPACK adds.
 
     Args:
@@ -255,33 +229,10 @@ SHIFT: Final = "BitShift"
 """The node by which a sum in integers is known."""
 
 
-def require_scales(
-    what: str, name: str, scales: tuple[np.float32, np.float32], scale: np.float32
-) -> None:
-    """Check that XNNPACK takes an addition or subtraction.
-
-    Args:
-        what: Which of them.
-        name: Its name.
-        scales: Scales of both operands.
-        scale: Scale of the output.
-
-    Raises:
-        ConversionError: It does not.
-    """
-    for operand in scales:
-        if not NARROWEST <= operand / scale < WIDEST:
-            raise ConversionError(
-                f"{what} `{name}`: expected operand scales within {NARROWEST} and {WIDEST} of "
-                f"the sum's scale {scale}, received {operand}",
-                hint=f"one operand of the {what} is all but constant: train or calibrate again",
-            )
-
-
 def certify_kernels(
     name: str,
-    scales: tuple[np.float32, np.float32, np.float32],
-    zeros: tuple[int, int, int],
+    scales: Scales,
+    zeros: Zeros,
     kernels: Sequence[SumKernel],
 ) -> Certificate:
     """Return a certificate of scales with which kernels agree with XNNPACK, else of its integers.
@@ -370,117 +321,291 @@ def _one(scale: np.float32) -> Floats:
     return np.full((1, 1), scale)
 
 
-def certify(
-    what: str, node: SumNode, inputs: Sequence[QTensor], kernels: Sequence[SumKernel]
-) -> Certificate:
-    """Return a certificate of other scales or of XNNPACK's integers.
+def operand_ranges(layer: Layer, ranges: Ranges) -> Ranges:
+    """Return ranges of the operands whose steps are not too small for the sum's."""
+    total, widened = step(ranges, layer.name), dict(ranges)
+    for operand in layer.inputs:
+        if is_flat(*widened[operand]):
+            widened[operand] = (0.0, (QMAX - QMIN) * total)
+        widened[operand] = wide_enough(total * NARROWEST, operand, widened[operand])
+    return {operand: widened[operand] for operand in layer.inputs}
 
-    Args:
-        what: What the node is, in words for messages.
-        node: The node.
-        inputs: What it reads.
-        kernels: By which ONNX Runtime may compute it.
 
-    Raises:
-        ConversionError: XNNPACK does not take it.
+def output_range(
+    layer: Layer, ranges: Ranges, inputs: Sequence[Shape], weights: Weights | None
+) -> Interval:
+    """Return a range of the sum whose step is not too small for the operands'."""
+    del inputs, weights
+    limit = max(step(ranges, operand) for operand in layer.inputs) / FINEST_SUM
+    return wide_enough(limit, layer.name, ranges[layer.name])
+
+
+def scale_ratios(inputs: Sequence[float], output: float) -> tuple[ScaleRatio, ...]:
+    """Return the ratios that XNNPACK checks: each operand's scale over the sum's."""
+    return tuple(
+        ScaleRatio(inputs=(number,), value=scale / output, lowest=NARROWEST, limit=WIDEST)
+        for number, scale in enumerate(inputs)
+    )
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class SumOperator(Generic[T]):
+    """The sum or the difference of two tensors, each with its own grid.
+
+    Names in capitals are those of `operator.Operator` and `Certified`.
+
+    Attributes:
+        NODE: Its node.
+        LAYERS: Its only name.
+        TFLITE: Its only form in a `.tflite`.
+        ONNX: Its forms in an `.onnx`.
+        SYMMETRIC: Whether the operands may change places.
+        KERNELS: The kernels that compute the cases, in words.
+        layers: What its layers are, in words for messages.
+        sign: 1, or -1 where the second tensor is subtracted.
+        operator: The float operator in an `.onnx`.
+        kernels: By which ONNX Runtime may compute that.
+        reasons: Yields why they do not take ratios of the operands' scales and the output's.
+        widened: Whether ranges are widened until XNNPACK's integers are not needed.
+        result: Name of the output in examples.
+        tried: Names of examples, their shapes, and scales and zero points of both operands and
+            the output.
     """
-    (a, b), out = inputs, node.output
-    require_scales(what, out.name, (a.scale, b.scale), out.scale)
-    return certify_kernels(out.name, *numbers(node, inputs), kernels)
 
+    NODE: type[T]
+    LAYERS: tuple[str]
+    TFLITE: Mapping[str, FileForm]
+    ONNX: Mapping[str, FileForm]
+    SYMMETRIC: bool
+    KERNELS: str
 
-def numbers(
-    node: SumNode, inputs: Sequence[QTensor]
-) -> tuple[tuple[np.float32, np.float32, np.float32], tuple[int, int, int]]:
-    """Return scales, that of a tensor that is subtracted negative, and zero points."""
-    (a, b), out = inputs, node.output
-    scales = a.scale, np.float32(node.SIGN) * b.scale, out.scale
-    return scales, (a.zero_point, b.zero_point, out.zero_point)
+    FIXED_RANGE: ClassVar[Interval | None] = None
+    IMAGES: ClassVar[bool] = False
+    LITERT_KERNELS: ClassVar[tuple[Kernel, ...]] = ("x86",)
+    CASE: ClassVar[str] = "pair of codes"
+    CASES: ClassVar[str] = "pairs of codes"
+    ONE_CODE: ClassVar[bool] = False
 
+    layers: str
+    sign: int
+    operator: str
+    kernels: tuple[SumKernel, ...]
+    reasons: Callable[[Sequence[float]], Iterator[str]] = lambda _: iter(())
+    widened: bool
+    result: str
+    tried: Sequence[tuple[str, Shape, tuple[float, float, float], Zeros]]
 
-def by_kernel(
-    kernel: SumKernel, node: SumNode, inputs: Sequence[QTensor], cases: Cases
-) -> tuple[Codes, ...]:
-    """Return the output codes of pairs of codes, by one kernel."""
-    (left, right), (scales, zeros) = cases, numbers(node, inputs)
-    operands = Operands(a=left.ravel(), b=right.ravel(), zeros=zeros)
-    total = kernel(operands, _one(scales[0]), _one(scales[1]), scales[2])
-    return (total.reshape(left.shape),)
+    kernel_shape = staticmethod(without_weights.kernel_shape)
+    work = staticmethod(without_weights.work)
+    output_shape = staticmethod(each_pair.output_shape)
+    operand_ranges = staticmethod(operand_ranges)
+    output_range = staticmethod(output_range)
+    scale_ratios = staticmethod(scale_ratios)
+    all_cases = staticmethod(each_pair.all_cases)
+    cases_of = staticmethod(each_pair.cases_of)
+    tflite_version = staticmethod(tflite.second_version)
+    given_shape = staticmethod(stored.same_shape)
 
+    @property
+    def TRIALS(self) -> Trials:  # noqa: N802
+        """What `trials` are."""
+        cases = "{cases} pairs of codes, every one that there is in {layers}"
+        return Trials(layers=self.layers, cases=cases)
 
-def litert_cases(
-    node: SumNode, inputs: Sequence[QTensor], cases: Cases, form: str = ""
-) -> tuple[Codes, ...]:
-    """Return XNNPACK's codes."""
-    del form
-    return by_kernel(xnnpack, node, inputs, cases)
+    def quantise(
+        self, layer: Layer, inputs: Sequence[Grid], output: QTensor, weights: Weights | None
+    ) -> T:
+        """Return the node of a layer."""
+        del inputs, weights
+        left, right = layer.inputs
+        return self.NODE(inputs=(left, right), output=output)
 
+    def float_layer(self, node: T, inputs: Sequence[QTensor]) -> Layer:
+        """Return the layer of a node."""
+        return layer_of(self.LAYERS[0], node, inputs)
 
-def litert_limits(node: SumNode, inputs: Sequence[QTensor], form: str) -> Iterator[str]:
-    """Yield the operands whose scales XNNPACK does not take."""
-    del form
-    for operand in inputs:
-        ratio = float(operand.scale) / float(node.output.scale)
-        if not NARROWEST <= ratio < WIDEST:
-            yield f"operand scale / output scale is {ratio:.3g}: not for XNNPACK"
+    def _numbers(self, node: T, inputs: Sequence[QTensor]) -> tuple[Scales, Zeros]:
+        (a, b), out = inputs, node.output
+        scales = a.scale, np.float32(self.sign) * b.scale, out.scale
+        return scales, (a.zero_point, b.zero_point, out.zero_point)
 
+    def certify(self, node: T, inputs: Sequence[QTensor]) -> Certificate:
+        """Return a certificate of other scales or of XNNPACK's integers.
 
-def trials(layer: StoredLayer, shapes: Sequence[Shape]) -> tuple[tuple[Int8, ...], int]:
-    """Return all pairs of codes.
+        Raises:
+            ConversionError: XNNPACK does not take the scales.
+        """
+        (a, b), out = inputs, node.output
+        self._require_scales(out.name, (a.scale, b.scale), out.scale)
+        return certify_kernels(out.name, *self._numbers(node, inputs), self.kernels)
 
-    Raises:
-        ConversionError: The operands have two shapes.
-    """
-    del layer
-    if len(set(shapes)) != 1:
-        raise ConversionError(f"its operands have the shapes {list(shapes)}")
-    return pairs_of_shapes((shapes[0], shapes[0])), all_pairs()[0].size
+    def certify_fast(self, node: T, inputs: Sequence[QTensor]) -> Certificate:
+        """Return a certificate of ONNX Runtime's own kernels where ranges are widened for them.
 
+        Raises:
+            ConversionError: As in `certify_scales`.
+        """
+        if not self.widened:
+            return self.certify(node, inputs)
+        scales, zeros = self._numbers(node, inputs)
+        return self.certify_scales(node.output.name, scales=scales, zeros=zeros)
 
-def litert_codes(
-    node: SumNode, inputs: Sequence[QTensor], codes: Sequence[Int8], *, kernel: Kernel
-) -> Int8:
-    """Return the codes that XNNPACK computes, on every architecture."""
-    del kernel
-    (total,) = litert_cases(node, inputs, cases_of(node, inputs, codes))
-    return total.astype(np.int8)
+    def certify_scales(self, name: str, *, scales: Scales, zeros: Zeros) -> Certificate:
+        """Return a certificate of other scales.
 
+        Args:
+            name: For the error.
+            scales: Of operands and output.
+            zeros: Their zero points.
 
-def float_values(
-    node: SumNode, inputs: Sequence[Float32], weights: tuple[Float32, Float32] | None
-) -> Float32:
-    """Return the sum or the difference of real values."""
-    del weights
-    return inputs[0] + np.float32(node.SIGN) * inputs[1]
+        Raises:
+            ConversionError: XNNPACK does not take the scales, or no scales nearby make all
+                kernels agree. Two opposite sums that are a half exactly cannot be mended: XNNPACK
+                rounds both up, and a scale moves them apart. A wider range has none; see
+                `integer.certify.exact_ranges`.
+        """
+        a_scale, b_scale, scale = scales
+        self._require_scales(name, (a_scale, b_scale), scale)
+        certificate = certify_kernels(name, scales, zeros, self.kernels)
+        if certificate.integers:
+            raise ConversionError(
+                f"{self.layers} `{name}`: {certificate.differing_before} of its "
+                f"{certificate.cases} pairs of codes differ between runtimes, and no scales "
+                f"within {REACH} units in the last place of {a_scale} and {b_scale} mend it",
+                hint="calibrate with other images, which moves the scales",
+            )
+        return certificate
 
+    def _require_scales(
+        self, name: str, scales: tuple[np.float32, np.float32], scale: np.float32
+    ) -> None:
+        for operand in scales:
+            if not NARROWEST <= operand / scale < WIDEST:
+                raise ConversionError(
+                    f"{self.layers} `{name}`: expected operand scales within {NARROWEST} and "
+                    f"{WIDEST} of the sum's scale {scale}, received {operand}",
+                    hint=f"one operand of the {self.layers} is all but constant: "
+                    "train or calibrate again",
+                )
 
-def write_tflite(
-    model: TfliteWriter, node: SumNode, inputs: Sequence[TfliteInput], output: int
-) -> None:
-    """Add the operator."""
-    version, options = tflite.second_version(node, []).number, f"{node.NAME}Options"
-    model.operator(node.NAME.upper(), version, tflite.indices(inputs), output, options)
+    def _by(self, kernel: SumKernel, node: T, inputs: Sequence[QTensor], cases: Cases) -> Codes:
+        """Return the output codes of pairs of codes, by one kernel."""
+        (left, right), (scales, zeros) = cases, self._numbers(node, inputs)
+        operands = Operands(a=left.ravel(), b=right.ravel(), zeros=zeros)
+        total = kernel(operands, _one(scales[0]), _one(scales[1]), scales[2])
+        return total.reshape(left.shape)
 
+    def litert_cases(
+        self, node: T, inputs: Sequence[QTensor], cases: Cases, form: str = ""
+    ) -> tuple[Codes, ...]:
+        """Return XNNPACK's codes."""
+        del form
+        return (self._by(xnnpack, node, inputs, cases),)
 
-def write_onnx(
-    model: OnnxWriter,
-    node: SumNode,
-    inputs: Sequence[OnnxInput],
-    output: str,
-    certificate: Certificate | None,
-) -> None:
-    """Add the operator with the certificate's scales, or XNNPACK's integers.
+    def ort_cases(
+        self, node: T, inputs: Sequence[QTensor], cases: Cases, form: str = ""
+    ) -> tuple[Codes, ...]:
+        """Return the codes of each kernel of ONNX Runtime; those in integers are XNNPACK's."""
+        kernels = (xnnpack,) if form == SHIFT else self.kernels
+        return tuple(self._by(kernel, node, inputs, cases) for kernel in kernels)
 
-    ONNX Runtime fuses an Add with its scales into QLinearAdd.
-    """
-    proof = required(node.output.name, certificate)
-    if proof.integers:
-        a, b = inputs
-        form = integer_form(*numbers(node, [a.tensor, b.tensor]))
-        write_integers(model, (a.codes, b.codes), form, output)
-        return
-    real = model.node(node.NAME, onnx.dequantise(model, inputs, proof.scales))
-    onnx.quantise(model, real, node.output, output)
+    def litert_limits(self, node: T, inputs: Sequence[QTensor], form: str) -> Iterator[str]:
+        """Yield the operands whose scales XNNPACK does not take."""
+        del form
+        for operand in inputs:
+            ratio = float(operand.scale) / float(node.output.scale)
+            if not NARROWEST <= ratio < WIDEST:
+                yield f"operand scale / output scale is {ratio:.3g}: not for XNNPACK"
+
+    def ort_limits(self, node: T, inputs: Sequence[QTensor], form: str) -> Iterator[str]:
+        """Yield why ONNX Runtime's kernels do not take the scales."""
+        ratios = [float(operand.scale) / float(node.output.scale) for operand in inputs]
+        return iter(()) if form == SHIFT else self.reasons(ratios)
+
+    def node_of(self, layer: StoredLayer, inputs: Sequence[QTensor], output: QTensor) -> T:
+        """Return the node of a layer in a file.
+
+        Raises:
+            ConversionError: It has another number of operands.
+        """
+        del layer
+        expect(output.name, "number of inputs", len(inputs), 2)
+        return self.NODE(inputs=(inputs[0].name, inputs[1].name), output=output)
+
+    def trials(self, layer: StoredLayer, shapes: Sequence[Shape]) -> tuple[tuple[Int8, ...], int]:
+        """Return all pairs of codes.
+
+        Raises:
+            ConversionError: The operands have two shapes.
+        """
+        del layer
+        if len(set(shapes)) != 1:
+            raise ConversionError(f"its operands have the shapes {list(shapes)}")
+        return pairs_of_shapes((shapes[0], shapes[0])), all_pairs()[0].size
+
+    def litert_codes(
+        self, node: T, inputs: Sequence[QTensor], codes: Sequence[Int8], *, kernel: Kernel
+    ) -> Int8:
+        """Return the codes that XNNPACK computes, on every architecture."""
+        del kernel
+        (total,) = self.litert_cases(node, inputs, self.cases_of(node, inputs, codes))
+        return total.astype(np.int8)
+
+    def float_values(
+        self, node: T, inputs: Sequence[Float32], weights: tuple[Float32, Float32] | None
+    ) -> Float32:
+        """Return the sum or the difference of real values."""
+        del node, weights
+        return inputs[0] + np.float32(self.sign) * inputs[1]
+
+    def write_tflite(
+        self, model: TfliteWriter, node: T, inputs: Sequence[TfliteInput], output: int
+    ) -> None:
+        """Add the operator."""
+        (builtin,) = self.TFLITE
+        version, options = self.tflite_version(node, []).number, f"{self.operator}Options"
+        model.operator(builtin, version, tflite.indices(inputs), output, options)
+
+    def read_tflite(self, operator: TfliteOperator, scope: Scope) -> T:
+        """Return the node of an operator.
+
+        Raises:
+            ConversionError: An activation would change codes.
+        """
+        sources, output = tflite.read_operands(operator, scope)
+        return self.NODE(inputs=sources, output=output)
+
+    def write_onnx(
+        self,
+        model: OnnxWriter,
+        node: T,
+        inputs: Sequence[OnnxInput],
+        output: str,
+        certificate: Certificate | None,
+    ) -> None:
+        """Add the operator with the certificate's scales, or XNNPACK's integers.
+
+        ONNX Runtime fuses an Add with its scales into QLinearAdd.
+        """
+        proof = required(node.output.name, certificate)
+        if proof.integers:
+            a, b = inputs
+            form = integer_form(*self._numbers(node, [a.tensor, b.tensor]))
+            write_integers(model, (a.codes, b.codes), form, output)
+            return
+        real = model.node(self.operator, onnx.dequantise(model, inputs, proof.scales))
+        onnx.quantise(model, real, node.output, output)
+
+    def layer_of_tflite(self, source: LayerSource) -> StoredLayer:
+        """Return a sum of two activations."""
+        return source.as_kind(self.LAYERS[0]) if len(source.inputs) == 2 else source.layer
+
+    def examples(self) -> Iterator[Example]:
+        """Yield nodes to try the operator with."""
+        for name, shape, scales, zeros in self.tried:
+            a, b, output = tensors(("a", "b", self.result), shape, scales, zeros)
+            node = self.NODE(inputs=("a", "b"), output=output)
+            yield Example(name=name, node=node, inputs=(a, b))
 
 
 def add_layer(
