@@ -25,12 +25,7 @@ from mobiledeploy.network.keras_config import (
     KernelKind,
     snake_case,
 )
-from mobiledeploy.network.keras_variables import (
-    ROOTS,
-    groups_by_class,
-    groups_by_layer,
-    numbered,
-)
+from mobiledeploy.network.keras_variables import ROOTS, groups_by_class, groups_by_layer, numbered
 from mobiledeploy.network.keras_weights import KerasBatchNorm, KerasKernel, KerasWeights
 from mobiledeploy.network.network import Float
 

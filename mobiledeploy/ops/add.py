@@ -25,13 +25,14 @@ from typing import Final
 import numpy as np
 
 from mobiledeploy.formats.onnx import OnnxOperator
-from mobiledeploy.ops import sums
+from mobiledeploy.ops import sum_operator
 from mobiledeploy.ops.file_form import FileForm
 from mobiledeploy.ops.node import TwoEqualInputs
 from mobiledeploy.ops.onnx import OFFSET
 from mobiledeploy.ops.onnx_reader import OnnxReader
 from mobiledeploy.ops.onnx_reading import both_activations, dequantised_input, quantised_output
 from mobiledeploy.ops.onnx_values import OnnxActivation, OnnxValue
+from mobiledeploy.ops.sum_operator import SumOperator
 from mobiledeploy.ops.sums import (
     NARROWEST,
     SHIFT,
@@ -39,7 +40,6 @@ from mobiledeploy.ops.sums import (
     Floats,
     Operands,
     SumKernel,
-    SumOperator,
     fixed_point,
 )
 from mobiledeploy.ops.tensors import Codes
@@ -155,7 +155,7 @@ def _reasons(ratios: Sequence[float]) -> Iterator[str]:
 
 def _read_add(reader: OnnxReader, node: OnnxOperator) -> OnnxActivation | None:
     both = both_activations(reader, node)
-    return None if both is None else sums.add_layer(reader, node, "add", *both)
+    return None if both is None else sum_operator.add_layer(reader, node, "add", *both)
 
 
 def _read_qlinear_add(reader: OnnxReader, node: OnnxOperator) -> OnnxValue | None:
@@ -163,7 +163,7 @@ def _read_qlinear_add(reader: OnnxReader, node: OnnxOperator) -> OnnxValue | Non
     a, b = dequantised_input(reader, node, 0), dequantised_input(reader, node, 3)
     if a is None or b is None:
         return None
-    return quantised_output(reader, node, sums.add_layer(reader, node, "add", a, b), 6)
+    return quantised_output(reader, node, sum_operator.add_layer(reader, node, "add", a, b), 6)
 
 
 OPERATOR: Final = SumOperator(

@@ -16,18 +16,14 @@ from typing import Final
 import numpy as np
 
 from mobiledeploy.formats.onnx import OnnxOperator
-from mobiledeploy.ops import sums
+from mobiledeploy.ops import sum_operator
 from mobiledeploy.ops.file_form import FileForm
 from mobiledeploy.ops.node import TwoEqualInputs
 from mobiledeploy.ops.onnx_reader import OnnxReader
 from mobiledeploy.ops.onnx_reading import both_activations
 from mobiledeploy.ops.onnx_values import OnnxActivation
-from mobiledeploy.ops.sums import (
-    SHIFT,
-    Floats,
-    Operands,
-    SumOperator,
-)
+from mobiledeploy.ops.sum_operator import SumOperator
+from mobiledeploy.ops.sums import SHIFT, Floats, Operands
 from mobiledeploy.ops.tensors import QMAX, QMIN, Codes
 
 
@@ -55,7 +51,7 @@ def ort(operands: Operands, a_scale: Floats, b_scale: Floats, scale: np.float32)
 def _read_sub(reader: OnnxReader, node: OnnxOperator) -> OnnxActivation | None:
     """Read a Sub of two activations; one in integers is read by `reading.onnx_sums`."""
     both = both_activations(reader, node)
-    return None if both is None else sums.add_layer(reader, node, "sub", *both)
+    return None if both is None else sum_operator.add_layer(reader, node, "sub", *both)
 
 
 OPERATOR: Final = SumOperator(

@@ -21,7 +21,7 @@ from mobiledeploy.integer.quantise import quantise
 from mobiledeploy.ops import add
 from mobiledeploy.ops.architecture import INPUT, Architecture, Layer
 from mobiledeploy.ops.capabilities import Certified, SeveralForms
-from mobiledeploy.ops.sums import SumOperator
+from mobiledeploy.ops.sum_operator import SumOperator
 from mobiledeploy.runtimes import litert, ort, ort_unoptimised
 from mobiledeploy.targets import onnx, tflite
 
