@@ -156,25 +156,37 @@ def assert_equal(imported: Imported, compute: Callable[[Any], Any]) -> None:
     assert imported.classes == expected.shape[-1]
 
 
-@pytest.mark.parametrize("weights", ["float32", "float16"])
-def test_tensorflows_converter(made: Made, weights: str) -> None:
+def converted(made: Made, *, float16: bool = False) -> bytes:
     import tensorflow as tf
 
     concrete = made.function.get_concrete_function(spec(made.model))
     converter = tf.lite.TFLiteConverter.from_concrete_functions([concrete])
-    if weights == "float16":
+    if float16:
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
         converter.target_spec.supported_types = [tf.float16]
-    data = converter.convert()
+    data: bytes = converter.convert()
+    return data
+
+
+def test_tensorflows_converter(made: Made) -> None:
+    imported = tflite.read_model(tflite_format.parse(converted(made)), name=made.name)
+    assert "float16" not in imported.dtypes
+    assert_equal(imported, made.model)
+
+
+@pytest.mark.parametrize(
+    "made", [*MODELS, pytest.param("NASNetMobile", marks=pytest.mark.slow)], indirect=True
+)
+def test_tensorflows_converter_to_float16(made: Made) -> None:
+    data = converted(made, float16=True)
     imported = tflite.read_model(tflite_format.parse(data), name=made.name)
-    assert ("float16" in imported.dtypes) == (weights == "float16")
+    assert "float16" in imported.dtypes
     session = litert.load(data, kernels="builtin")
     # Keras does not compute with rounded weights.
-    assert_equal(imported, made.model if weights == "float32" else lambda x: session.run(x)[0])
+    assert_equal(imported, lambda x: session.run(x)[0])
 
 
-@pytest.mark.parametrize("opset", [13, 18])
-def test_tf2onnx(made: Made, opset: int) -> None:
+def assert_tf2onnx_equal(made: Made, opset: int) -> None:
     import tf2onnx
 
     logging.getLogger("tf2onnx").setLevel(logging.ERROR)
@@ -186,3 +198,12 @@ def test_tf2onnx(made: Made, opset: int) -> None:
     assert_equal(imported, made.model)
     # The transpositions between NHWC and NCHW all cancel.
     assert "transpose" not in {node.op for node in imported.graph.nodes}
+
+
+def test_tf2onnx(made: Made) -> None:
+    assert_tf2onnx_equal(made, 18)
+
+
+@pytest.mark.parametrize("made", list(MODELS), indirect=True)
+def test_tf2onnx_of_an_older_opset(made: Made) -> None:
+    assert_tf2onnx_equal(made, 13)
