@@ -20,16 +20,17 @@ from mobiledeploy.data import sources as data_sources
 from mobiledeploy.data.evaluation import Evaluation
 from mobiledeploy.data.pixels import load_pixels
 from mobiledeploy.integer.quantise import quantise as to_integers
-from mobiledeploy.network.float_graph import INPUT, FloatGraph, FloatNode
+from mobiledeploy.network.float_graph import FloatGraph
 from mobiledeploy.network.importers import sources
 from mobiledeploy.network.importers.imported import Imported
 from mobiledeploy.network.network import Network, save_network
 from mobiledeploy.network.simplify.passes import simplify
 from mobiledeploy.network.simplify.to_network import to_network
 from mobiledeploy.ops.architecture import INPUT as NETWORK_INPUT
-from mobiledeploy.pipeline import calibrate, publish, resume, stages
+from mobiledeploy.pipeline import calibrate, input_range, publish, resume, stages
 from mobiledeploy.runtimes import litert
 from mobiledeploy.spec import manifest
+from mobiledeploy.spec.channel_scaling import ChannelScaling
 from mobiledeploy.spec.config import (
     RANDOM,
     Crop,
@@ -38,7 +39,6 @@ from mobiledeploy.spec.config import (
     ImportConfig,
     Io,
     Preprocessing,
-    Scaling,
 )
 from mobiledeploy.spec.results import (
     BuildReport,
@@ -75,13 +75,12 @@ class Prepared:
     border: float
 
 
-def prepare(model: files.Name, *, scaling: Scaling | None = None) -> Prepared:
+def prepare(model: files.Name, *, scaling: ChannelScaling | None = None) -> Prepared:
     """Import a model file and simplify it.
 
     Args:
         model: A `.keras`, `.h5`, float `.onnx` or float `.tflite`.
-        scaling: Mean and std by which pixels become the network's input, where its file does not
-            say it.
+        scaling: How pixels become the network's input, where its file does not say it.
 
     Raises:
         RequestError: There is no such file, or nobody says how pixels become the network's input,
@@ -99,68 +98,9 @@ def prepare(model: files.Name, *, scaling: Scaling | None = None) -> Prepared:
             ),
             hint="leave these layers out, or save the network without them",
         )
-    scaled = simplify(_of_pixels(imported, scaling, path.name), pixels=True)
+    scaled = simplify(input_range.of_pixels(imported, scaling, path.name), pixels=True)
     network = to_network(scaled.graph, scaled.scaling)
     return Prepared(imported=imported, graph=scaled.graph, network=network, border=scaled.border)
-
-
-def _of_pixels(imported: Imported, scaling: Scaling | None, name: str) -> FloatGraph:
-    """Return the graph with the scaling of pixels in it.
-
-    Raises:
-        RequestError: It is not known, or stated twice.
-    """
-    stated = _stated(imported)
-    if stated and scaling is not None:
-        raise RequestError(
-            f"{name} says itself how pixels become its input, but an input range was given",
-            hint="leave out `--input-range`",
-        )
-    if not stated and scaling is None:
-        raise RequestError(
-            f"{name} does not say how pixels become its input",
-            hint="say the range that it was trained with: `--input-range -1..1`, `0..1` or "
-            "`0..255`, or `--mean` and `--std` of pixels",
-        )
-    if scaling is not None:
-        mean, std = scaling
-        return _scaled(imported.graph, 1 / std, -mean / std)
-    if imported.input_range:
-        channels = imported.graph.input_shape[-1]
-        rows = np.array(imported.input_range, np.float64)
-        rows = np.broadcast_to(rows, (channels, 2))
-        return _scaled(imported.graph, (rows[:, 1] - rows[:, 0]) / 255, rows[:, 0])
-    return imported.graph
-
-
-def _stated(imported: Imported) -> bool:
-    """Whether the file says how pixels become its input: in so many words, or by its layers."""
-    readers = imported.graph.users()[INPUT]
-    return bool(imported.input_range) or (len(readers) == 1 and readers[0].op == "affine")
-
-
-def _scaled(graph: FloatGraph, scale: npt.ArrayLike, offset: npt.ArrayLike) -> FloatGraph:
-    """Return a graph whose input is multiplied by a factor, and shifted, per channel."""
-    channels = graph.input_shape[-1]
-    name = "input_scaling"
-    while any(node.name == name for node in graph.nodes):
-        name += "'"
-    first = FloatNode(
-        name=name,
-        op="affine",
-        inputs=(INPUT,),
-        arrays={
-            "scale": np.broadcast_to(np.asarray(scale, np.float32), (channels,)),
-            "offset": np.broadcast_to(np.asarray(offset, np.float32), (channels,)),
-        },
-    )
-    nodes = tuple(
-        dataclasses.replace(
-            node, inputs=tuple(name if read == INPUT else read for read in node.inputs)
-        )
-        for node in graph.nodes
-    )
-    return dataclasses.replace(graph, nodes=(first, *nodes))
 
 
 def quantize(
@@ -168,7 +108,7 @@ def quantize(
     root: files.Name,
     *,
     data: files.Name = RANDOM,
-    scaling: Scaling | None = None,
+    scaling: ChannelScaling | None = None,
     labels: tuple[str, ...] = (),
     crop: Crop = "center",
     io: Io = "int8",
@@ -210,6 +150,8 @@ def quantize(
         sha256=files.sha256(path),
         data=str(data),
         preprocessing=Preprocessing(image_size=size, crop=crop, mean=mean, std=std),
+        mean=() if scaling is None else scaling.mean,
+        std=() if scaling is None else scaling.std,
         calibration_images=CALIBRATION_IMAGES,
         threads=threads,
         export=ExportConfig(int8=True, io=io, head=head),
