@@ -161,6 +161,7 @@ def _labels(path: Path | None) -> tuple[str, ...]:
     if path is None:
         return ()
     from mobiledeploy.base import files
+    from mobiledeploy.data import class_names
 
     files.require_file(path, hint="name a text file with one label a line")
-    return tuple(path.read_text(encoding="utf-8").splitlines())
+    return class_names.read_labels(path)

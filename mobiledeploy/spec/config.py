@@ -264,9 +264,9 @@ class ImportConfig:
         calibration_images: Number of images that decide the activation ranges.
         threads: Images that run at a time.
         export: Types and output of the two files.
-        mean: What was given for `(pixel - mean) / std` where the file does not say how pixels
-            become its input: one number, or one a channel. Empty, and absent from the JSON, where
-            it does. What differs between channels is a layer of the two files.
+        mean: What was given or chosen for `(pixel - mean) / std` where the file does not say how
+            pixels become its input: one number, or one a channel. Empty, and absent from the JSON,
+            where it does. What differs between channels is a layer of the two files.
         std: Likewise.
     """
 
