@@ -53,7 +53,7 @@ from mobiledeploy.spec.results import (
     StageTime,
 )
 from mobiledeploy.targets import float_tflite, tflite
-from mobiledeploy.verify.outputs import image_sets
+from mobiledeploy.verify.outputs import image_sets, input_choice
 from mobiledeploy.verify.outputs.image_sets import evenly
 from mobiledeploy.verify.report import VerifyReport
 
@@ -181,7 +181,7 @@ def quantize(
     if tried:
         choice = input_range.choose(
             imported.graph,
-            *taken.labelled(input_range.TRIED),
+            *taken.labelled(input_choice.TRIED),
             tuple(class_order.orders(names.names).values()),
             threads=threads,
             progress=progress,
@@ -416,7 +416,7 @@ def _note(
     if choice is not None:
         said.append(
             f"the file does not say how pixels become its input: {choice.chosen} was chosen; "
-            f"{input_range.words(choice)}"
+            f"{input_choice.words(choice)}"
         )
     if names.source == "neighbour":
         said.append("the classes are named by the file of labels beside the model")
