@@ -20,6 +20,7 @@ import numpy.typing as npt
 from mobiledeploy.base.errors import RequestError
 from mobiledeploy.base.files import Name, storage_errors
 from mobiledeploy.base.progress import Event, Progress
+from mobiledeploy.data import class_names
 from mobiledeploy.data.dataset import Dataset, Indices, Pixels
 from mobiledeploy.data.evaluation import Evaluation
 from mobiledeploy.data.resize import resize
@@ -362,8 +363,13 @@ def labels_by_count(dataset: Dataset, classes: int) -> Indices | None:
 
 
 def labels_by_name(dataset: Dataset, names: Sequence[str]) -> Indices | None:
-    """Return labels numbered like a build's classes; None if a folder's name is none of them."""
-    numbers = {name: number for number, name in enumerate(names)}
-    if not set(dataset.class_names) <= set(numbers):
+    """Return labels numbered like the classes; None if a folder's name is none of them.
+
+    Names may differ in what readers overlook; see `data.class_names.places`.
+    """
+    places = [
+        place for place in class_names.places(dataset.class_names, names) if place is not None
+    ]
+    if len(places) < len(dataset.class_names):
         return None
-    return np.array([numbers[name] for name in dataset.class_names], np.int64)[dataset.labels]
+    return np.array(places, np.int64)[dataset.labels]
