@@ -18,6 +18,7 @@ from mobiledeploy.base import files
 from mobiledeploy.base.errors import ConversionError, RequestError
 from mobiledeploy.base.progress import Event, Progress, silent
 from mobiledeploy.data import sources as data_sources
+from mobiledeploy.data.class_names import near_twins
 from mobiledeploy.data.dataset import Dataset
 from mobiledeploy.data.evaluation import Evaluation
 from mobiledeploy.data.pixels import load_pixels
@@ -263,6 +264,8 @@ def quantize(
             verdict=verified.verdict,
             holds=verified.holds,
             times=(*clock.times(), quantise_time, export_time, verify_time),
+            ignored={} if dataset is None else dataset.ignored,
+            similar_classes=near_twins(names.names),
             warnings=tuple(class_order.words(order, names, folders)),
             input_choice=choice,
             labels_from=names.source,

@@ -9,7 +9,7 @@ verification and the report.
 import dataclasses
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
@@ -241,7 +241,7 @@ class Photos:
             pixels=lambda start, stop: pixels[start:stop],
             labels=None if labels is None else labels[decoded_rows],
         )
-        decoded = Decoded(images=images, left_out=tuple(faults))
+        decoded = Decoded(images=images, left_out=tuple(faults), ignored=self.dataset.ignored)
         if decoded.warning:
             progress(Event("verify", decoded.warning, 0, None))
         return decoded
@@ -279,10 +279,12 @@ class Decoded:
     Attributes:
         images: Those that could be decoded.
         left_out: Why each of the others could not, one line each.
+        ignored: Number of files among them that are no images, by suffix.
     """
 
     images: ImageSet
     left_out: tuple[str, ...]
+    ignored: Mapping[str, int]
 
     @property
     def warning(self) -> str:
@@ -339,9 +341,15 @@ def with_photos(
     report: VerifyReport, decoded: Decoded | None, assumptions: tuple[str, ...]
 ) -> VerifyReport:
     """Return a report with assumptions about the photos and a warning about those left out."""
-    missing = (decoded.warning,) if decoded is not None and decoded.left_out else ()
+    report = dataclasses.replace(report, assumptions=assumptions)
+    if decoded is None:
+        return report
+    missing = (decoded.warning,) if decoded.left_out else ()
     return dataclasses.replace(
-        report, assumptions=assumptions, warnings=(*report.warnings, *missing)
+        report,
+        warnings=(*report.warnings, *missing),
+        unreadable=decoded.left_out,
+        ignored=decoded.ignored,
     )
 
 
