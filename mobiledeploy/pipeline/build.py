@@ -31,7 +31,9 @@ from mobiledeploy.spec.results import (
     ScoreLine,
     StageTime,
     TrainResult,
+    named_recalls,
 )
+from mobiledeploy.verify.outputs.accuracy import FLOAT
 from mobiledeploy.verify.report import VerifyReport
 
 
@@ -197,7 +199,16 @@ def _report(
     verified: VerifyReport,
     times: tuple[StageTime, ...],
 ) -> BuildReport:
-    lines = [ScoreLine(name="float", test=trained.test, shipped=not quantised.candidates)]
+    by_file = {score.file: score for score in verified.scores}
+    original = by_file.get(FLOAT)
+    lines = [
+        ScoreLine(
+            name="float",
+            test=trained.test,
+            shipped=not quantised.candidates,
+            balanced=None if original is None else original.balanced,
+        )
+    ]
     lines += [
         ScoreLine(
             name=f"{candidate.name} int8",
@@ -207,9 +218,9 @@ def _report(
         for candidate in quantised.candidates
     ]
     lines += [
-        ScoreLine(name=score.file, test=score.labels, shipped=True)
-        for score in verified.scores
-        if score.file != "float"
+        ScoreLine(name=name, test=score.labels, shipped=True, balanced=score.balanced)
+        for name, score in by_file.items()
+        if name != FLOAT
     ]
     return BuildReport(
         scores=tuple(lines),
@@ -220,4 +231,5 @@ def _report(
         verdict=verified.verdict,
         holds=verified.holds,
         times=times,
+        recalls=named_recalls(verified.scores[-1].recalls, data.class_names),
     )

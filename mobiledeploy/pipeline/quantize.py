@@ -52,6 +52,7 @@ from mobiledeploy.spec.results import (
     QuantiseResult,
     ScoreLine,
     StageTime,
+    named_recalls,
 )
 from mobiledeploy.targets import float_tflite, tflite
 from mobiledeploy.verify.outputs import image_sets, input_choice
@@ -252,7 +253,12 @@ def quantize(
             progress=progress,
         )
         scores = [
-            ScoreLine(name=score.file, test=score.labels, shipped=score.file != "float")
+            ScoreLine(
+                name=score.file,
+                test=score.labels,
+                shipped=score.file != "float",
+                balanced=score.balanced,
+            )
             for score in verified.scores
         ]
         report = BuildReport(
@@ -264,6 +270,7 @@ def quantize(
             verdict=verified.verdict,
             holds=verified.holds,
             times=(*clock.times(), quantise_time, export_time, verify_time),
+            recalls=named_recalls(verified.scores[-1].recalls, names.names) if scores else (),
             ignored={} if dataset is None else dataset.ignored,
             similar_classes=near_twins(names.names),
             warnings=tuple(class_order.words(order, names, folders)),
