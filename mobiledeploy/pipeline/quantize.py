@@ -8,6 +8,7 @@ The folder is one as `build` makes it: `verify` and `bundle` take it.
 import dataclasses
 import os
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -23,7 +24,7 @@ from mobiledeploy.data.dataset import Dataset
 from mobiledeploy.data.evaluation import Evaluation
 from mobiledeploy.data.pixels import load_pixels
 from mobiledeploy.integer.quantise import quantise as to_integers
-from mobiledeploy.network.float_graph import FloatGraph
+from mobiledeploy.network.float_graph import FloatGraph, FloatNode
 from mobiledeploy.network.importers import sources
 from mobiledeploy.network.importers.imported import Imported
 from mobiledeploy.network.network import Network, save_network
@@ -62,6 +63,8 @@ from mobiledeploy.verify.report import VerifyReport
 CALIBRATION_IMAGES: Final = 256
 HELD_BACK_IMAGES: Final = 256
 """Synthetic images on which the two files are compared where there are no photos."""
+SINGLY: Final = 5
+"""Most layers of one kind with the same fault that have a line each in an error."""
 CHECKED: Final = 64
 """Photos on which the order of the classes is checked, or all that are held back if more."""
 _SCORES: Final = frozenset({"softmax", "logistic"})
@@ -97,12 +100,23 @@ def read_model(path: Path) -> Imported:
     if imported.unsupported:
         raise ConversionError(
             f"{path.name}: {len(imported.unsupported)} layers are not supported:\n  "
-            + "\n  ".join(
-                f"{node.label}: {node.attributes['reason']}" for node in imported.unsupported
-            ),
-            hint="leave these layers out, or save the network without them",
+            + "\n  ".join(_unsupported(imported)),
+            hint="do what the reasons say, or save the network without these layers",
         )
     return imported
+
+
+def _unsupported(imported: Imported) -> Iterator[str]:
+    """Yield a line for each layer that is not supported, or for all of one kind and reason."""
+    groups: dict[tuple[str, str], list[FloatNode]] = {}
+    for node in imported.unsupported:
+        groups.setdefault((node.kind, node.attributes["reason"]), []).append(node)
+    for (kind, reason), nodes in groups.items():
+        if len(nodes) <= SINGLY:
+            yield from (f"{node.label}: {reason}" for node in nodes)
+        else:
+            names = ", ".join(f"`{node.name}`" for node in nodes)
+            yield f"{len(nodes)} layers {kind}: {reason}: {names}"
 
 
 def prepare(imported: Imported, name: str, *, scaling: ChannelScaling | None = None) -> Prepared:
