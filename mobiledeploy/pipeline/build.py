@@ -20,7 +20,7 @@ from mobiledeploy.data.class_names import near_twins
 from mobiledeploy.data.evaluation import Evaluation
 from mobiledeploy.data.pixels import Images
 from mobiledeploy.network.network import load_network
-from mobiledeploy.pipeline import preflight, publish, resume, stages
+from mobiledeploy.pipeline import class_order, preflight, publish, resume, stages
 from mobiledeploy.spec import manifest
 from mobiledeploy.spec.config import BuildConfig
 from mobiledeploy.spec.results import (
@@ -156,6 +156,15 @@ def build(
             _report(data, trained, quantised, exported, verified, tuple(t for t in times if t)),
             ignored=dataset.ignored,
             similar_classes=near_twins(dataset.class_names),
+            class_order=trained.class_order,
+            warnings=tuple(
+                f"before training, {warning}"
+                for warning in class_order.words(
+                    trained.class_order,
+                    class_order.of_folders(dataset.class_names),
+                    dataset.class_names,
+                )
+            ),
         )
         if verified.holds:
             publish.publish(

@@ -210,7 +210,7 @@ def quantize(
         pixels, truth = taken.labelled(CHECKED)
         predicted = _float_logits(prepared, pixels, threads).argmax(axis=1)
         order = class_order.check(predicted, truth, names.names)
-        class_order.require_plausible(order, names)
+        class_order.require_plausible(order, names, labels=True)
     clock.lap("check")
     head: Head = "softmax" if network.architecture.output.op in _SCORES else "logits"
     mean, std = network.architecture.scaling

@@ -172,6 +172,39 @@ class DataResult:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class OrderCandidate:
+    """Another order that a network's classes may have.
+
+    Attributes:
+        order: How the names are sorted: `text`, `numbers` or `capitals ignored`.
+        right: How often the float network is right in this order.
+    """
+
+    order: str
+    right: Accuracy
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class ClassOrder:
+    """How well a float network's answers fit the order of its classes.
+
+    Attributes:
+        given: How often it is right in the order that is assumed.
+        candidates: Other orders.
+        better: The order that is plainly better; empty if none is.
+        permuted: How often it is right on one half of the photos in the order that the other half
+            suggests, if that is plainly better; None if it is not.
+        near_chance: Whether guessing may be right as often: the 95 % interval reaches that.
+    """
+
+    given: Accuracy
+    candidates: tuple[OrderCandidate, ...]
+    better: str
+    permuted: Accuracy | None
+    near_chance: bool
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class TrainResult:
     """Result of the stage `train`: the float network in `network.npz` and `model.keras`.
 
@@ -181,11 +214,14 @@ class TrainResult:
         validation: Accuracy of the float network on the validation images.
         test: Accuracy of the float network on the held-back images.
         note: Which layers were taken from weights and which are new, in a sentence; may be empty.
+        class_order: Whether the answers of a head that was taken fit the order of the classes,
+            before training; None if the head is new.
     """
 
     validation: Accuracy
     test: Accuracy
     note: str
+    class_order: ClassOrder | None = dataclasses.field(default=None, metadata=OMIT)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -310,39 +346,6 @@ photos, or nobody."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class OrderCandidate:
-    """Another order that a network's classes may have.
-
-    Attributes:
-        order: How the names are sorted: `text`, `numbers` or `capitals ignored`.
-        right: How often the float network is right in this order.
-    """
-
-    order: str
-    right: Accuracy
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class ClassOrder:
-    """How well a float network's answers fit the order of its classes.
-
-    Attributes:
-        given: How often it is right in the order that is assumed.
-        candidates: Other orders.
-        better: The order that is plainly better; empty if none is.
-        permuted: How often it is right on one half of the photos in the order that the other half
-            suggests, if that is plainly better; None if it is not.
-        near_chance: Whether guessing may be right as often: the 95 % interval reaches that.
-    """
-
-    given: Accuracy
-    candidates: tuple[OrderCandidate, ...]
-    better: str
-    permuted: Accuracy | None
-    near_chance: bool
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class BuildReport:
     """The result of a build: `report.json`.
 
@@ -361,8 +364,8 @@ class BuildReport:
         similar_classes: Pairs of classes whose names look equal.
         input_choice: How the input range of an imported model was chosen; None if it was known.
         labels_from: Who says the names of an imported model's classes.
-        class_order: Whether the answers of an imported model fit the order of its classes; None
-            without labelled photos.
+        class_order: Whether the answers of an imported model, or of weights whose head was taken,
+            fit the order of the classes; None without a head or labelled photos.
     """
 
     scores: tuple[ScoreLine, ...]
