@@ -55,7 +55,7 @@ WRAPPERS: Final[Mapping[str, str]] = {
     "`tensorflow_model_optimization.sparsity.keras.strip_pruning(model)`",
     **dict.fromkeys(
         ("QuantizeLayer", "QuantizeWrapper", "QuantizeAnnotate"),
-        "save the float model, before `quantize_model`: build quantises it itself",
+        "save the float model, before `quantize_model`: mobiledeploy quantises it itself",
     ),
 }
 """Wrappers of layers, by a part of their class name, and what to do about them."""

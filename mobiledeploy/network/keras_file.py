@@ -99,7 +99,8 @@ def _read_model(path: Path) -> KerasFile:
         if text is None or groups is None:
             raise RequestError(
                 f"{path} holds weights without the model that they belong to",
-                hint="save the whole model: `model.save` as .keras or .h5",
+                hint="save the whole model: `model.save` as .keras or .h5; weights of a MobileNet "
+                "V1 or V2 alone: `mobiledeploy build --weights FILE`",
             )
         return KerasFile(
             origin=path.name,

@@ -8,6 +8,7 @@ The folder is one as `build` makes it: `verify` and `bundle` take it.
 import dataclasses
 import os
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -19,11 +20,9 @@ from mobiledeploy.base.errors import ConversionError, RequestError
 from mobiledeploy.base.progress import Event, Progress, silent
 from mobiledeploy.data import sources as data_sources
 from mobiledeploy.data.class_names import near_twins
-from mobiledeploy.data.dataset import Dataset
 from mobiledeploy.data.evaluation import Evaluation
-from mobiledeploy.data.pixels import load_pixels
 from mobiledeploy.integer.quantise import quantise as to_integers
-from mobiledeploy.network.float_graph import FloatGraph
+from mobiledeploy.network.float_graph import FloatGraph, FloatNode
 from mobiledeploy.network.importers import sources
 from mobiledeploy.network.importers.imported import Imported
 from mobiledeploy.network.network import Network, save_network
@@ -33,6 +32,7 @@ from mobiledeploy.network.simplify.to_network import to_network
 from mobiledeploy.ops.architecture import INPUT as NETWORK_INPUT
 from mobiledeploy.ops.tensors import Shape
 from mobiledeploy.pipeline import calibrate, class_order, input_range, publish, resume, stages
+from mobiledeploy.pipeline.quantise_images import CALIBRATION_IMAGES, QuantiseImages, load
 from mobiledeploy.runtimes import litert
 from mobiledeploy.spec import manifest
 from mobiledeploy.spec.channel_scaling import ChannelScaling
@@ -47,20 +47,20 @@ from mobiledeploy.spec.config import (
 )
 from mobiledeploy.spec.results import (
     BuildReport,
+    ClassOrder,
     ExportResult,
     InputChoice,
     QuantiseResult,
     ScoreLine,
     StageTime,
+    named_recalls,
 )
 from mobiledeploy.targets import float_tflite, tflite
-from mobiledeploy.verify.outputs import image_sets, input_choice
-from mobiledeploy.verify.outputs.image_sets import evenly
+from mobiledeploy.verify.outputs import input_choice
 from mobiledeploy.verify.report import VerifyReport
 
-CALIBRATION_IMAGES: Final = 256
-HELD_BACK_IMAGES: Final = 256
-"""Synthetic images on which the two files are compared where there are no photos."""
+SINGLY: Final = 5
+"""Most layers of one kind with the same fault that have a line each in an error."""
 CHECKED: Final = 64
 """Photos on which the order of the classes is checked, or all that are held back if more."""
 _SCORES: Final = frozenset({"softmax", "logistic"})
@@ -96,12 +96,23 @@ def read_model(path: Path) -> Imported:
     if imported.unsupported:
         raise ConversionError(
             f"{path.name}: {len(imported.unsupported)} layers are not supported:\n  "
-            + "\n  ".join(
-                f"{node.label}: {node.attributes['reason']}" for node in imported.unsupported
-            ),
-            hint="leave these layers out, or save the network without them",
+            + "\n  ".join(_unsupported(imported)),
+            hint="do what the reasons say, or save the network without these layers",
         )
     return imported
+
+
+def _unsupported(imported: Imported) -> Iterator[str]:
+    """Yield a line for each layer that is not supported, or for all of one kind and reason."""
+    groups: dict[tuple[str, str], list[FloatNode]] = {}
+    for node in imported.unsupported:
+        groups.setdefault((node.kind, node.attributes["reason"]), []).append(node)
+    for (kind, reason), nodes in groups.items():
+        if len(nodes) <= SINGLY:
+            yield from (f"{node.label}: {reason}" for node in nodes)
+        else:
+            names = ", ".join(f"`{node.name}`" for node in nodes)
+            yield f"{len(nodes)} layers {kind}: {reason}: {names}"
 
 
 def prepare(imported: Imported, name: str, *, scaling: ChannelScaling | None = None) -> Prepared:
@@ -160,52 +171,23 @@ def quantize(
     """
     clock = _Clock()
     root, path = files.user_path(root), files.user_path(model)
-    progress(Event("import", "reading the model"))
-    imported = read_model(path)
-    shapes = imported.graph.shapes()
-    size, classes = _image_size(imported.graph.input_shape), shapes[imported.graph.output][-1]
-    clock.lap("import")
-    dataset = None
-    if data != RANDOM:
-        dataset = data_sources.open_dataset(os.fspath(data), progress=progress)
-    folders = () if dataset is None else dataset.class_names
-    names = class_order.names_of(labels, imported, path, folders, classes)
-    tried = scaling is None and not input_range.is_stated(imported)
-    if tried and not names.known:
-        raise input_range.not_known(path.name)
-    if tried:
-        to_network(simplify(imported.graph).graph, PIXELS)  # refuses before photos are read
-    seen = Preprocessing(image_size=size, crop=crop)
-    taken = _images(dataset, names, seen, threads=threads, progress=progress)
-    clock.lap("data")
-    choice = None
-    if tried:
-        choice = input_range.choose(
-            imported.graph,
-            *taken.labelled(input_choice.TRIED),
-            tuple(class_order.orders(names.names).values()),
-            threads=threads,
-            progress=progress,
-        )
-        scaling = input_range.chosen(choice, path.name)
-    prepared = prepare(imported, path.name, scaling=scaling)
+    known = _known(
+        path, os.fspath(data), scaling, labels, crop,
+        threads=threads, clock=clock, progress=progress,
+    )  # fmt: skip
+    prepared, taken, names = known.prepared, known.images, known.names
     network = prepared.network
-    order = None
-    if taken.labels is not None:
-        pixels, truth = taken.labelled(CHECKED)
-        predicted = _float_logits(prepared, pixels, threads).argmax(axis=1)
-        order = class_order.check(predicted, truth, names.names)
-        class_order.require_plausible(order, names)
-    clock.lap("check")
     head: Head = "softmax" if network.architecture.output.op in _SCORES else "logits"
     mean, std = network.architecture.scaling
     config = ImportConfig(
         model=path.name,
         sha256=files.sha256(path),
         data=str(data),
-        preprocessing=Preprocessing(image_size=size, crop=crop, mean=mean, std=std),
-        mean=() if scaling is None else scaling.mean,
-        std=() if scaling is None else scaling.std,
+        preprocessing=Preprocessing(
+            image_size=network.architecture.input_shape[0], crop=crop, mean=mean, std=std
+        ),
+        mean=() if known.scaling is None else known.scaling.mean,
+        std=() if known.scaling is None else known.scaling.std,
         calibration_images=CALIBRATION_IMAGES,
         threads=threads,
         export=ExportConfig(int8=True, io=io, head=head),
@@ -241,7 +223,9 @@ def quantize(
                     pixels=taken.held_back,
                     labels=taken.labels,
                     names=taken.names,
-                    float_logits=_float_logits(prepared, taken.held_back, threads),
+                    float_logits=_float_logits(prepared, taken.held_back, threads)
+                    if known.float_logits is None
+                    else known.float_logits,
                 ),
                 root / "export",
                 config,
@@ -252,24 +236,30 @@ def quantize(
             progress=progress,
         )
         scores = [
-            ScoreLine(name=score.file, test=score.labels, shipped=score.file != "float")
+            ScoreLine(
+                name=score.file,
+                test=score.labels,
+                shipped=score.file != "float",
+                balanced=score.balanced,
+            )
             for score in verified.scores
         ]
         report = BuildReport(
             scores=tuple(scores),
             reason="",
-            note=_note(config, prepared, choice, names),
+            note=_note(config, known),
             unreadable=taken.unreadable,
             files=exported.files,
             verdict=verified.verdict,
             holds=verified.holds,
             times=(*clock.times(), quantise_time, export_time, verify_time),
-            ignored={} if dataset is None else dataset.ignored,
+            recalls=named_recalls(verified.scores[-1].recalls, names.names) if scores else (),
+            ignored=taken.ignored,
             similar_classes=near_twins(names.names),
-            warnings=tuple(class_order.words(order, names, folders)),
-            input_choice=choice,
+            warnings=tuple(class_order.words(known.order, names, taken.folders)),
+            input_choice=known.choice,
             labels_from=names.source,
-            class_order=order,
+            class_order=known.order,
         )
         if verified.holds:
             publish.publish(
@@ -279,8 +269,100 @@ def quantize(
     return report
 
 
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Known:
+    """A network whose input and classes are known, and images for it.
+
+    Attributes:
+        prepared: The network.
+        images: The images.
+        names: The names of the classes.
+        scaling: How pixels become its input; None if its file says so.
+        choice: How `scaling` was chosen; None if it was given.
+        order: Whether the order of the classes fits; None without labelled photos.
+        float_logits: The float network's logits of the held-back images; None if they were not
+            needed so far.
+    """
+
+    prepared: Prepared
+    images: QuantiseImages
+    names: class_order.Names
+    scaling: ChannelScaling | None
+    choice: InputChoice | None
+    order: ClassOrder | None
+    float_logits: npt.NDArray[np.float32] | None
+
+
+def _known(
+    path: Path,
+    data: str,
+    scaling: ChannelScaling | None,
+    labels: tuple[str, ...],
+    crop: Crop,
+    *,
+    threads: int,
+    clock: "_Clock",
+    progress: Progress,
+) -> _Known:
+    """Find out how pixels become a network's input, and which class each output is.
+
+    What cannot be quantised is refused before photos are read. Arguments and errors are those of
+    `quantize`.
+    """
+    progress(Event("import", "reading the model"))
+    imported = read_model(path)
+    size = _image_size(imported.graph.input_shape)
+    classes = imported.graph.shapes()[imported.graph.output][-1]
+    prepared = None
+    if scaling is not None or input_range.is_stated(imported) or data == RANDOM:
+        prepared = prepare(imported, path.name, scaling=scaling)
+    else:
+        to_network(simplify(imported.graph).graph, PIXELS)
+    clock.lap("import")
+    dataset = None if data == RANDOM else data_sources.open_dataset(data, progress=progress)
+    folders = () if dataset is None else dataset.class_names
+    names = class_order.names_of(labels, imported, path, folders, classes)
+    if prepared is None and not names.known:
+        raise input_range.not_known(path.name)
+    seen = Preprocessing(image_size=size, crop=crop)
+    images = load(dataset, names, seen, threads=threads, progress=progress)
+    clock.lap("data")
+    choice = None
+    if prepared is None:
+        choice = input_range.choose(
+            imported.graph,
+            *images.labelled(input_choice.TRIED),
+            tuple(class_order.orders(names.names).values()),
+            threads=threads,
+            progress=progress,
+        )
+        scaling = input_range.chosen(choice, path.name)
+        prepared = prepare(imported, path.name, scaling=scaling)
+    order, float_logits = None, None
+    if images.labels is not None:
+        pixels, truth = images.labelled(CHECKED)
+        logits = _float_logits(prepared, pixels, threads)
+        float_logits = logits[: len(images.held_back)]
+        order = class_order.check(logits.argmax(axis=1), truth, names.names)
+        class_order.require_plausible(order, names, labels=True)
+    clock.lap("check")
+    return _Known(
+        prepared=prepared,
+        images=images,
+        names=names,
+        scaling=scaling,
+        choice=choice,
+        order=order,
+        float_logits=float_logits,
+    )
+
+
 def _quantise(
-    folder: Path, prepared: Prepared, taken: "_Images", config: ImportConfig, progress: Progress
+    folder: Path,
+    prepared: Prepared,
+    taken: QuantiseImages,
+    config: ImportConfig,
+    progress: Progress,
 ) -> QuantiseResult:
     """Calibrate and quantise, and write `network.npz` and `ptq.tflite`."""
     network = prepared.network
@@ -296,39 +378,6 @@ def _quantise(
     )
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Images:
-    """The images of a quantisation, uint8, shape (images, size, size, 3).
-
-    Attributes:
-        calibration: Those that decide the ranges.
-        calibration_labels: Their classes; None if they are not known.
-        held_back: Others, on which the two files are compared.
-        labels: Their classes, likewise.
-        names: Of those held back.
-        unreadable: One line for each photo that could not be read.
-        digest: SHA-256 of the data.
-    """
-
-    calibration: npt.NDArray[np.uint8]
-    calibration_labels: npt.NDArray[np.int64] | None
-    held_back: npt.NDArray[np.uint8]
-    labels: npt.NDArray[np.int64] | None
-    names: tuple[str, ...]
-    unreadable: tuple[str, ...]
-    digest: str
-
-    def labelled(self, most: int) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
-        """Return photos and their classes: all that are held back, filled up with others."""
-        assert self.labels is not None  # noqa: S101 - the caller has looked
-        assert self.calibration_labels is not None  # noqa: S101 - so do these
-        rows = evenly(len(self.calibration), max(most - len(self.held_back), 1))
-        return (
-            np.concatenate([self.held_back, self.calibration[rows]]),
-            np.concatenate([self.labels, self.calibration_labels[rows]]),
-        )
-
-
 def _image_size(shape: Shape) -> int:
     """Return the side of a network's images.
 
@@ -341,50 +390,6 @@ def _image_size(shape: Shape) -> int:
             hint="other inputs are not supported yet",
         )
     return shape[0]
-
-
-def _images(
-    dataset: Dataset | None,
-    names: class_order.Names,
-    preprocessing: Preprocessing,
-    *,
-    threads: int,
-    progress: Progress,
-) -> _Images:
-    """Decode the photos, or make synthetic ones if there are none.
-
-    Raises:
-        RequestError: More photos cannot be decoded than 1 % of the whole data set.
-    """
-    if dataset is None:
-        shape = preprocessing.image_size, preprocessing.image_size, 3
-        natural = image_sets.natural(shape, images=CALIBRATION_IMAGES + HELD_BACK_IMAGES)
-        pixels = natural.pixels(0, len(natural))
-        return _Images(
-            calibration=pixels[:CALIBRATION_IMAGES],
-            calibration_labels=None,
-            held_back=pixels[CALIBRATION_IMAGES:],
-            labels=None,
-            names=tuple(natural.names[CALIBRATION_IMAGES:]),
-            unreadable=(),
-            digest=RANDOM,
-        )
-    train = dataset.splits["train"]
-    rows = np.linspace(0, len(train) - 1, min(CALIBRATION_IMAGES, len(train)))
-    calibration, held_back = (
-        load_pixels(dataset, indices, preprocessing, threads=threads, progress=progress)
-        for indices in (train[rows.round().astype(np.int64)], dataset.splits["test"])
-    )
-    numbers = np.array([-1 if place is None else place for place in names.places], np.int64)
-    return _Images(
-        calibration=calibration.pixels,
-        calibration_labels=numbers[calibration.labels] if names.known else None,
-        held_back=np.ascontiguousarray(held_back.pixels),
-        labels=numbers[held_back.labels] if names.known else None,
-        names=held_back.names,
-        unreadable=(*calibration.unreadable, *held_back.unreadable),
-        digest=dataset.digest,
-    )
 
 
 def _inputs(pixels: npt.NDArray[np.uint8], network: Network) -> npt.NDArray[np.float32]:
@@ -403,12 +408,7 @@ def _float_logits(
     return logits.reshape(len(pixels), architecture.classes)
 
 
-def _note(
-    config: ImportConfig,
-    prepared: Prepared,
-    choice: InputChoice | None,
-    names: class_order.Names,
-) -> str:
+def _note(config: ImportConfig, known: _Known) -> str:
     """Return what a user should know of the images and the input, in sentences."""
     said = []
     if config.data == RANDOM:
@@ -416,17 +416,17 @@ def _note(
             "ranges were measured on synthetic images: give photos with `--data` for a file that "
             "is shipped"
         )
-    if choice is not None:
+    if known.choice is not None:
         said.append(
-            f"the file does not say how pixels become its input: {choice.chosen} was chosen; "
-            f"{input_choice.words(choice)}"
+            f"the file does not say how pixels become its input: {known.choice.chosen} was "
+            f"chosen; {input_choice.words(known.choice)}"
         )
-    if names.source == "neighbour":
+    if known.names.source == "neighbour":
         said.append("the classes are named by the file of labels beside the model")
-    if prepared.border:
+    if known.prepared.border:
         said.append(
-            f"the first layer pads with a value {abs(prepared.border):.2g} pixel levels from 0, "
-            "which has no code of its own"
+            f"the first layer pads with a value {abs(known.prepared.border):.2g} pixel levels "
+            "from 0, which has no code of its own"
         )
     return "; ".join(said)
 

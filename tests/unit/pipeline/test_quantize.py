@@ -8,8 +8,10 @@ import pytest
 
 from mobiledeploy.base.errors import RequestError
 from mobiledeploy.data.evaluation import read as read_evaluation
+from mobiledeploy.network.float_graph import FloatGraph, FloatNode
+from mobiledeploy.network.importers.imported import Imported
 from mobiledeploy.pipeline import input_range
-from mobiledeploy.pipeline.quantize import quantize
+from mobiledeploy.pipeline.quantize import _unsupported, quantize
 from mobiledeploy.spec import manifest
 from mobiledeploy.spec.channel_scaling import SCALINGS, named
 from mobiledeploy.spec.config import ImportConfig
@@ -69,3 +71,23 @@ def test_without_photos_the_options_that_say_the_scaling_are_named(tmp_path: Pat
         quantize(model, tmp_path / "build")
     assert caught.value.hint == input_range.not_known("").hint
     assert "--mean 123.675,116.28,103.53 --std 58.395,57.12,57.375" in (caught.value.hint or "")
+
+
+def test_many_layers_with_one_fault_are_named_in_one_line() -> None:
+    nodes = [
+        FloatNode(
+            name=f"wrapped_{number}", op="unsupported", inputs=("input",), kind="Wrapper",
+            attributes={"reason": "take it off"},
+        )
+        for number in range(6)
+    ]  # fmt: skip
+    odd = FloatNode(
+        name="odd", op="unsupported", inputs=tuple(node.name for node in nodes), kind="Lambda",
+        attributes={"reason": "it is code"},
+    )  # fmt: skip
+    graph = FloatGraph(name="net", input_shape=(4, 4, 3), nodes=(*nodes, odd), output="odd")
+    names = ", ".join(f"`{node.name}`" for node in nodes)
+    assert list(_unsupported(Imported(graph=graph, source="keras"))) == [
+        f"6 layers Wrapper: take it off: {names}",
+        "`odd` (Lambda): it is code",
+    ]
