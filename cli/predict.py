@@ -13,7 +13,10 @@ if TYPE_CHECKING:
 
 MODELS: Final = (".tflite", ".onnx")
 """Suffixes of model files among the arguments; every other argument is a photo or a folder."""
+_KERAS: Final = (".keras", ".h5", ".hdf5")
 _FOR_A_BUILD: Final = frozenset({"names", "build", "top", "out", "json", "csv", "quiet"})
+_NAMED: Final = 3
+"""Most unreadable photos that the error names; the answers list all."""
 _NAME_WIDTH: Final = 36
 """Columns of a photo's or a class's name."""
 
@@ -77,6 +80,12 @@ def predict(
         )
     files = [name for name in names if name.suffix.lower() in MODELS]
     photos = [name for name in names if name not in files]
+    keras = next((name for name in names if name.suffix.lower() in _KERAS), None)
+    if keras is not None:
+        raise RequestError(
+            f"expected photos, a .tflite or an .onnx, received {keras}",
+            hint=f"`mobiledeploy quantize {keras}` makes both files of it",
+        )
     _check_files(files, build)
     if not files:
         _options.refuse_unused(context, used=_FOR_A_BUILD, with_="a build")
@@ -109,6 +118,8 @@ def predict(
         _output.emit(codec.to_json(report).decode().rstrip())
     elif csv:
         _output.emit(_csv(report))
+        for photo in report.unreadable:
+            _output.message(photo.reason)
     else:
         _output.emit(_text(report))
     if out is not None and report.photos:
@@ -134,6 +145,11 @@ def _check_files(files: list[Path], build: Path | None) -> None:
         raise RequestError(
             f"expected a build or model files, received both: {build} and {files[0]}",
             hint=f"leave out `--build`, or {files[0]}",
+        )
+    if len({file.resolve() for file in files}) < len(files):
+        raise RequestError(
+            f"expected two files, received {files[0]} twice",
+            hint="leave one of them out, or name another file",
         )
     if len(files) > 2:
         raise RequestError(
@@ -185,19 +201,18 @@ def _text(report: "PredictionReport") -> str:
     from mobiledeploy.prediction import picture
 
     kinds = [file.values for file in report.files]
-    titles = [title for file in report.files for title in (file.title, "")]
-    rows = [["photo", *titles, *([""] if len(report.files) > 1 else [])]]
+    two = len(report.files) > 1
+    rows = [["photo", *(file.title for file in report.files), *([""] if two else [])]]
     for photo in report.photos:
         for rank, candidates in enumerate(zip(*photo.top, strict=True)):
-            row = [_cut(photo.name) if rank == 0 else ""]
-            for candidate, kind in zip(candidates, kinds, strict=True):
-                name = f"class {candidate.number}" if candidate.label is None else candidate.label
-                row += [picture.value(candidate, kind), _cut(name)]
-            if len(report.files) > 1:
-                row.append(_compared(photo) if rank == 0 else "")
-            rows.append(row)
-    values = [1 + 2 * number for number in range(len(report.files))]
-    parts = [_output.table(rows, right=values)] if report.photos else []
+            answers = [
+                f"{picture.value(candidate, kind):>7}  {_cut(picture.label(candidate))}"
+                for candidate, kind in zip(candidates, kinds, strict=True)
+            ]
+            first = rank == 0
+            compared = [_compared(photo) if first else ""] if two else []
+            rows.append([_cut(photo.name) if first else "", *answers, *compared])
+    parts = [_output.table(rows)] if report.photos else []
     parts.append("\n".join(_summary(report)))
     return "\n\n".join(parts)
 
@@ -277,9 +292,10 @@ def _require(report: "PredictionReport") -> None:
 
     count = len(report.unreadable)
     if count:
-        everything = count + len(report.photos)
+        more = f"; and {count - _NAMED} more" if count > _NAMED else ""
         raise RequestError(
-            f"{count} of {everything} photos cannot be read:\n"
-            + "\n".join(photo.reason for photo in report.unreadable),
+            f"{count} of {count + len(report.photos)} photos cannot be read: "
+            + "; ".join(photo.reason for photo in report.unreadable[:_NAMED])
+            + more,
             hint="remove them, or save them again as JPEG or PNG",
         )

@@ -72,7 +72,11 @@ def find(names: Sequence[Path]) -> Photos:
             f"expected photos, received none that can be opened: {reasons}",
             hint="mobiledeploy predict photo.jpg, or mobiledeploy predict photos/",
         )
-    return Photos(photos=tuple(dict.fromkeys(photos)), unreadable=tuple(unreadable), others=others)
+    return Photos(
+        photos=tuple(dict.fromkeys(photos)),
+        unreadable=tuple({photo.name: photo for photo in unreadable}.values()),
+        others=others,
+    )
 
 
 def _in_folder(folder: Path) -> Photos:

@@ -59,8 +59,12 @@ def captions(photo: PhotoAnswer, kinds: Sequence[Kind]) -> list[str]:
 
 def caption(candidate: Candidate, kind: Kind) -> str:
     """Return a class with its value: a score in percent, or the output itself."""
-    name = f"class {candidate.number}" if candidate.label is None else candidate.label
-    return f"{value(candidate, kind)}  {name}"
+    return f"{value(candidate, kind)}  {label(candidate)}"
+
+
+def label(candidate: Candidate) -> str:
+    """Return the name of a class, or its number where names are not known."""
+    return f"class {candidate.number}" if candidate.label is None else candidate.label
 
 
 def value(candidate: Candidate, kind: Kind) -> str:

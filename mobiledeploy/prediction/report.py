@@ -9,8 +9,8 @@ from mobiledeploy.spec.config import Crop
 Kind: TypeAlias = Literal["scores", "outputs"]
 """What the values are: scores of a softmax or of sigmoids, 0 to 1, or any other outputs."""
 StatedBy: TypeAlias = Literal["option", "contract", "grid", "metadata", "neighbour"]
-"""What states a fact: the user, a build's contract, the grid of the input, metadata in the file, or a
-file of labels beside it."""
+"""What states a fact: the user, a build's contract, the grid of the input, metadata in the file,
+or a file of labels beside it."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
