@@ -9,12 +9,20 @@ from mobiledeploy.cli import _options, _output
 from mobiledeploy.spec.config import CROPS
 
 if TYPE_CHECKING:
-    from mobiledeploy.prediction.report import PhotoAnswer, PredictionReport
+    from mobiledeploy.prediction.report import PhotoAnswer, PredictionReport, StatedBy
 
 MODELS: Final = (".tflite", ".onnx")
 """Suffixes of model files among the arguments; every other argument is a photo or a folder."""
 _KERAS: Final = (".keras", ".h5", ".hdf5")
 _FOR_A_BUILD: Final = frozenset({"names", "build", "top", "out", "json", "csv", "quiet"})
+_BY: Final[dict["StatedBy", str]] = {
+    "option": "as you say",
+    "contract": "contract",
+    "grid": "by its grid",
+    "metadata": "metadata",
+    "layers": "by its layers",
+    "neighbour": "beside it",
+}
 _NAMED: Final = 3
 """Most unreadable photos that the error names; the answers list all."""
 _NAME_WIDTH: Final = 36
@@ -129,7 +137,7 @@ def predict(
         shown = len(predicted.tiles)
         if not quiet:
             rest = "" if shown == len(report.photos) else f", the first of {len(report.photos)}"
-            _output.message(f"{out}: {shown} photos{rest}")
+            _output.message(f"{out}: {_count(shown, 'photo')}{rest}")
     _require(report)
 
 
@@ -230,10 +238,12 @@ def _compared(photo: "PhotoAnswer") -> str:
 
 
 def _summary(report: "PredictionReport") -> list[str]:
-    lines = []
-    for file in report.files:
-        said = f"{file.name} in {file.runtime}; input = {file.input}, by its {file.input_by}"
-        lines += _output.lines_of(said.replace("by its option", "as you say"), rest="  ")
+    lines = _output.columns(
+        [
+            (file.name, file.runtime, f"input: {file.input} ({_BY[file.input_by]})")
+            for file in report.files
+        ]
+    )
     if report.labels_by is None:
         lines.append("classes have numbers: name a file of labels with `--labels`")
     compared = [photo for photo in report.photos if photo.equal is not None]
@@ -244,13 +254,17 @@ def _summary(report: "PredictionReport") -> list[str]:
             if any(p.difference and p.difference.codes is None for p in compared)
             else "equal codes"
         )
-        lines.append(f"both files give {what} on {equal} of {len(compared)} photos")
+        lines.append(f"both files give {what} on {equal} of {_count(len(compared), 'photo')}")
     if report.others:
-        lines.append(f"{report.others} other files in the folders were passed over")
+        lines.append(f"passed over in the folders: {_count(report.others, 'other file')}")
     if report.unreadable:
-        lines.append(f"{len(report.unreadable)} photos cannot be read:")
+        lines.append(f"{_count(len(report.unreadable), 'photo')} cannot be read:")
         lines += [f"  {photo.reason}" for photo in report.unreadable]
     return lines
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'s' * (number != 1)}"
 
 
 def _cut(text: str) -> str:
@@ -294,7 +308,7 @@ def _require(report: "PredictionReport") -> None:
     if count:
         more = f"; and {count - _NAMED} more" if count > _NAMED else ""
         raise RequestError(
-            f"{count} of {count + len(report.photos)} photos cannot be read: "
+            f"{count} of {_count(count + len(report.photos), 'photo')} cannot be read: "
             + "; ".join(photo.reason for photo in report.unreadable[:_NAMED])
             + more,
             hint="remove them, or save them again as JPEG or PNG",

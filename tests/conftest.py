@@ -16,6 +16,7 @@ LONGER = (
     "compare",
     "emulation",
     "pipeline",
+    "prediction",
     "report",
     "runtimes",
     "targets/test_same_function.py",

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mobiledeploy.base import codec
-from mobiledeploy.base.errors import CorruptFileError, ParityError, RequestError
+from mobiledeploy.base.errors import ConversionError, CorruptFileError, ParityError, RequestError
 from mobiledeploy.base.files import printable
 from mobiledeploy.data import class_names
 from mobiledeploy.data.dataset import Pixels
@@ -24,6 +24,10 @@ from mobiledeploy.data.resize import resize
 from mobiledeploy.formats import model_file
 from mobiledeploy.formats.model_file import ModelFile
 from mobiledeploy.formats.tflite import metadata
+from mobiledeploy.network.float_graph import INPUT
+from mobiledeploy.network.importers.onnx import labels_in
+from mobiledeploy.network.importers.onnx import read_model as import_onnx
+from mobiledeploy.network.importers.tflite import read_model as import_tflite
 from mobiledeploy.prediction.report import Kind, PredictingFile, StatedBy
 from mobiledeploy.reading import StoredTensor
 from mobiledeploy.runtimes import Array, Session, TensorInfo, table
@@ -31,6 +35,7 @@ from mobiledeploy.runtimes.child import Children
 from mobiledeploy.spec import manifest
 from mobiledeploy.spec.channel_scaling import (
     CHANNELS,
+    RANGES,
     SCALINGS,
     ChannelScaling,
     named,
@@ -380,6 +385,9 @@ def _scaling(opened: OpenFile, said: Said) -> tuple[ChannelScaling, StatedBy]:
     if stated:
         mean, std = zip(*stated, strict=True)
         return named(mean, std), "metadata"
+    by_network = _of_network(opened.file)
+    if by_network is not None:
+        return by_network
     name = opened.file.name
     covers = ""
     if tensor.scale is not None and tensor.zero_point is not None:
@@ -405,6 +413,26 @@ def _of_grid(tensor: StoredTensor) -> ChannelScaling | None:
         ends = abs(low - values.min()), abs(high - values.max())
         if max(ends) <= model_input.NEAR * scale:
             return scaling
+    return None
+
+
+def _of_network(file: ModelFile) -> tuple[ChannelScaling, StatedBy] | None:
+    """Return what a float file's metadata or its first layer states; None for nothing."""
+    try:
+        imported = (
+            import_tflite(file.tflite, name=file.name)
+            if file.format == "tflite"
+            else import_onnx(file.onnx, name=file.name)
+        )
+    except (ConversionError, RequestError):
+        return None  # it is not float, or of a kind that cannot be imported: that states nothing
+    if imported.input_range:
+        low, high = np.array(imported.input_range, np.float64).T
+        std = 255 / (high - low)
+        return named(tuple((-low * std).tolist()), tuple(std.tolist())), "metadata"
+    readers = imported.graph.users()[INPUT]
+    if len(readers) == 1 and readers[0].op == "affine":
+        return RANGES["0..255"], "layers"
     return None
 
 
@@ -436,7 +464,7 @@ def _labels(
     for path, file, contract in zip(paths, files, contracts, strict=True):
         if contract is not None:
             stated.setdefault(_of_contract(path.parent, contract), "contract")
-        elif labels := _metadata(file).labels:
+        elif labels := _labels_inside(file):
             stated.setdefault(labels, "metadata")
         elif labels := class_names.beside(path):
             stated.setdefault(labels, "neighbour")
@@ -452,6 +480,10 @@ def _labels(
         else "the two files have different labels",
         hint="name the right ones with `--labels FILE`, one label a line",
     )
+
+
+def _labels_inside(file: ModelFile) -> tuple[str, ...]:
+    return _metadata(file).labels if file.format == "tflite" else labels_in(file.onnx)
 
 
 def _of_contract(folder: Path, contract: Contract) -> tuple[str, ...]:

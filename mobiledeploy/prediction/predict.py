@@ -33,7 +33,7 @@ BATCH: Final = 32
 """Photos that are in memory at a time."""
 TILE: Final = 192
 """Side of a photo in the picture, pixels."""
-MOST_TILES: Final = 400
+MOST_TILES: Final = 200
 """Most photos that are kept for the picture."""
 
 

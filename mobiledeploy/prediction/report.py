@@ -8,9 +8,9 @@ from mobiledeploy.spec.config import Crop
 
 Kind: TypeAlias = Literal["scores", "outputs"]
 """What the values are: scores of a softmax or of sigmoids, 0 to 1, or any other outputs."""
-StatedBy: TypeAlias = Literal["option", "contract", "grid", "metadata", "neighbour"]
+StatedBy: TypeAlias = Literal["option", "contract", "grid", "metadata", "layers", "neighbour"]
 """What states a fact: the user, a build's contract, the grid of the input, metadata in the file,
-or a file of labels beside it."""
+its layers (they begin with a scaling of pixels), or a file of labels beside it."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
