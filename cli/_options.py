@@ -120,13 +120,15 @@ def _numbers(option: str, given: str) -> tuple[float, ...]:
         ) from error
 
 
-def labels_in(path: Path) -> tuple[str, ...]:
-    """Return the names of the classes that a file lists, one a line.
+def labels(path: Path | None) -> tuple[str, ...]:
+    """Return the lines of a file of labels; none without one.
 
     Raises:
         RequestError: There is no such file.
         CorruptFileError: It is not text in UTF-8.
     """
+    if path is None:
+        return ()
     from mobiledeploy.base import files
     from mobiledeploy.data import class_names
 

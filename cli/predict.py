@@ -107,7 +107,7 @@ def predict(
     from mobiledeploy.prediction.classifiers import Said
 
     said = Said(
-        labels=None if labels is None else _options.labels_in(labels),
+        labels=None if labels is None else _options.labels(labels),
         scaling=_options.scaling(input_range, mean, std),
         crop=_crop(crop),
     )

@@ -73,7 +73,7 @@ def quantize(
             out,
             data=RANDOM if data is None else data,
             scaling=_options.scaling(input_range, mean, std),
-            labels=() if labels is None else _options.labels_in(labels),
+            labels=_options.labels(labels),
             crop=cast("Any", crop),
             io=cast("Any", io),
             threads=threads or os.cpu_count() or 1,

@@ -2,7 +2,6 @@
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -14,9 +13,9 @@ from mobiledeploy.network.importers.imported import Imported
 from mobiledeploy.network.simplify.passes import simplify
 from mobiledeploy.runtimes import litert
 from mobiledeploy.spec.channel_scaling import SCALINGS, ChannelScaling, options_of
-from mobiledeploy.spec.results import Accuracy, InputCandidate, InputChoice
+from mobiledeploy.spec.results import InputChoice
 from mobiledeploy.targets import float_tflite
-from mobiledeploy.verify.outputs import accuracy
+from mobiledeploy.verify.outputs import input_choice
 
 
 def is_stated(imported: Imported) -> bool:
@@ -71,12 +70,6 @@ def not_known(name: str) -> RequestError:
     )
 
 
-PLAIN: Final = 0.01
-"""p-value of McNemar's exact test, best against second, below which the best one is chosen."""
-TRIED: Final = 256
-"""Most photos on which candidates are tried."""
-
-
 def choose(
     graph: FloatGraph,
     pixels: npt.NDArray[np.uint8],
@@ -86,53 +79,26 @@ def choose(
     threads: int,
     progress: Progress = silent,
 ) -> InputChoice:
-    """Try the usual scalings on labelled photos; choose the one that is right most often.
-
-    It is chosen if it is plainly better than the second (`PLAIN`) and than guessing: the 95 %
-    interval of its accuracy lies above 1 / classes.
+    """Choose the scaling by labelled photos, see `input_choice.choose`.
 
     Args:
         graph: The network; its input are scaled pixels.
         pixels: uint8, shape (photos, height, width, channels).
         labels: The output that is the class of each photo.
-        orders: Other orders of the classes, by each of which a candidate may be right as well: a
-            wrong order must not look like a wrong scaling. See `class_order.orders`.
+        orders: Other orders of the classes, see `class_order.orders`.
         threads: Images that run at a time.
         progress: Called for every candidate.
     """
-    rows = np.unique(np.linspace(0, len(pixels) - 1, TRIED).round().astype(np.int64))
-    pixels, labels = pixels[rows], labels[rows]
-    graph = simplify(graph).graph
-    session = litert.load(float_tflite.write(graph), threads=threads)
-    channels = np.arange(pixels.shape[-1])
-    tried: list[tuple[npt.NDArray[np.bool_], InputCandidate]] = []
-    for name, scaling in SCALINGS.items():
-        if len(scaling.mean) not in {1, len(channels)}:
-            continue
-        progress(Event("import", f"trying the input range {name} on {len(rows)} photos"))
-        table = scaling.values(len(channels)).astype(np.float32)
-        (outputs,) = session.run(table[pixels, channels])
-        outputs = outputs.reshape(len(rows), -1)
-        predicted = np.where(np.isfinite(outputs).all(axis=1), outputs.argmax(axis=1), -1)
-        right = max(
-            (predicted == truth for truth in (labels, *(order[labels] for order in orders))),
-            key=np.count_nonzero,
-        )
-        count = Accuracy(correct=int(right.sum()), total=len(rows))
-        tried.append(
-            (right, InputCandidate(name=name, mean=scaling.mean, std=scaling.std, right=count))
-        )
-    tried.sort(key=lambda pair: -pair[1].right.correct)
-    (best, first), (second, _) = tried[:2]
-    p = accuracy.mcnemar(int((best & ~second).sum()), int((second & ~best).sum()))
-    guessed = (
-        accuracy.wilson(int(best.sum()), len(rows))[0] <= 1 / graph.shapes()[graph.output][-1]
-    )
-    return InputChoice(
-        chosen=first.name if p < PLAIN and not guessed else "",
-        candidates=tuple(candidate for _, candidate in tried),
-        p=p,
-        near_chance=guessed,
+    session = litert.load(float_tflite.write(simplify(graph).graph), threads=threads)
+
+    def tried(name: str, count: int) -> None:
+        progress(Event("import", f"trying the input range {name} on {count} photos"))
+
+    return input_choice.choose(
+        lambda values: session.run(values)[0],
+        pixels,
+        (labels, *(order[labels] for order in orders)),
+        tried=tried,
     )
 
 
@@ -151,21 +117,9 @@ def chosen(choice: InputChoice, name: str) -> ChannelScaling:
         else ""
     )
     raise RequestError(
-        f"{unknown}, and no usual range is plainly the best on the photos: {words(choice)}"
-        f"{guessing}",
+        f"{unknown}, and no usual range is plainly the best on the photos: "
+        f"{input_choice.words(choice)}{guessing}",
         hint=unknown.hint,
-    )
-
-
-def words(choice: InputChoice) -> str:
-    """Return how often the float network is right with each candidate, and how sure that is."""
-    counts = ", ".join(
-        f"{candidate.name} {candidate.right.top1:.0%} ({candidate.right.correct})"
-        for candidate in choice.candidates
-    )
-    return (
-        f"of {choice.candidates[0].right.total} photos right with {counts}; the first against the "
-        f"second p = {choice.p:.2g}, expected below {PLAIN:g}"
     )
 
 

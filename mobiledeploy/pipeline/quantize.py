@@ -18,6 +18,7 @@ from mobiledeploy.base import files
 from mobiledeploy.base.errors import ConversionError, RequestError
 from mobiledeploy.base.progress import Event, Progress, silent
 from mobiledeploy.data import sources as data_sources
+from mobiledeploy.data.class_names import near_twins
 from mobiledeploy.data.dataset import Dataset
 from mobiledeploy.data.evaluation import Evaluation
 from mobiledeploy.data.pixels import load_pixels
@@ -51,9 +52,10 @@ from mobiledeploy.spec.results import (
     QuantiseResult,
     ScoreLine,
     StageTime,
+    named_recalls,
 )
 from mobiledeploy.targets import float_tflite, tflite
-from mobiledeploy.verify.outputs import image_sets
+from mobiledeploy.verify.outputs import image_sets, input_choice
 from mobiledeploy.verify.outputs.image_sets import evenly
 from mobiledeploy.verify.report import VerifyReport
 
@@ -181,7 +183,7 @@ def quantize(
     if tried:
         choice = input_range.choose(
             imported.graph,
-            *taken.labelled(input_range.TRIED),
+            *taken.labelled(input_choice.TRIED),
             tuple(class_order.orders(names.names).values()),
             threads=threads,
             progress=progress,
@@ -251,7 +253,12 @@ def quantize(
             progress=progress,
         )
         scores = [
-            ScoreLine(name=score.file, test=score.labels, shipped=score.file != "float")
+            ScoreLine(
+                name=score.file,
+                test=score.labels,
+                shipped=score.file != "float",
+                balanced=score.balanced,
+            )
             for score in verified.scores
         ]
         report = BuildReport(
@@ -263,6 +270,9 @@ def quantize(
             verdict=verified.verdict,
             holds=verified.holds,
             times=(*clock.times(), quantise_time, export_time, verify_time),
+            recalls=named_recalls(verified.scores[-1].recalls, names.names) if scores else (),
+            ignored={} if dataset is None else dataset.ignored,
+            similar_classes=near_twins(names.names),
             warnings=tuple(class_order.words(order, names, folders)),
             input_choice=choice,
             labels_from=names.source,
@@ -416,7 +426,7 @@ def _note(
     if choice is not None:
         said.append(
             f"the file does not say how pixels become its input: {choice.chosen} was chosen; "
-            f"{input_range.words(choice)}"
+            f"{input_choice.words(choice)}"
         )
     if names.source == "neighbour":
         said.append("the classes are named by the file of labels beside the model")

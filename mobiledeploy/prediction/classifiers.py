@@ -23,7 +23,6 @@ from mobiledeploy.data.preprocess import to_float32, to_int8
 from mobiledeploy.data.resize import resize
 from mobiledeploy.formats import model_file
 from mobiledeploy.formats.model_file import ModelFile
-from mobiledeploy.formats.tflite import metadata
 from mobiledeploy.network.float_graph import INPUT
 from mobiledeploy.network.importers.onnx import labels_in
 from mobiledeploy.network.importers.onnx import read_model as import_onnx
@@ -64,12 +63,15 @@ class Classifier:
         session: The loaded file.
         feed: From images, uint8, shape (images, height, width, 3), to the file's input.
         grid: Grid of the output's int8 codes; None if there is none.
+        labels: Names of the classes in the file's metadata; empty if it holds none, or is a file
+            of a build.
     """
 
     facts: PredictingFile
     session: Session
     feed: Callable[[Pixels], Array]
     grid: OutputGrid | None
+    labels: tuple[str, ...] = ()
 
     @property
     def classes(self) -> int:
@@ -221,7 +223,7 @@ def open_files(
             "square only",
             hint="add `--crop stretch`, if it was trained on whole photos resized to that shape",
         )
-    labels, labels_by = _labels(paths, files, contracts, said, opened[0].classes)
+    labels, labels_by = _labels(paths, opened, contracts, said)
     return Classifiers(
         files=tuple(opened),
         image_size=sizes[0],
@@ -348,6 +350,7 @@ def _by_file(
         session=session,
         feed=feed,
         grid=ends.scores if ends.softmax else ends.logits,
+        labels=opened.described.labels or (labels_in(file.onnx) if file.format == "onnx" else ()),
     )
 
 
@@ -381,7 +384,7 @@ def _scaling(opened: OpenFile, said: Said) -> tuple[ChannelScaling, StatedBy]:
     by_grid = _of_grid(tensor)
     if by_grid is not None:
         return by_grid, "grid"
-    stated = _metadata(opened.file).normalisation
+    stated = opened.described.normalisation
     if stated:
         mean, std = zip(*stated, strict=True)
         return named(mean, std), "metadata"
@@ -436,16 +439,11 @@ def _of_network(file: ModelFile) -> tuple[ChannelScaling, StatedBy] | None:
     return None
 
 
-def _metadata(file: ModelFile) -> metadata.Classifier:
-    return metadata.classifier(file.data) if file.format == "tflite" else metadata.Classifier()
-
-
 def _labels(
     paths: Sequence[Path],
-    files: Sequence[ModelFile],
+    opened: Sequence[Classifier],
     contracts: Sequence[Contract | None],
     said: Said,
-    classes: int,
 ) -> tuple[tuple[str, ...], StatedBy | None]:
     """Return the names of the classes, and what states them; none if nothing does.
 
@@ -453,6 +451,7 @@ def _labels(
         RequestError: The user's, or the only ones, are of another number of classes; or those of
             two files differ.
     """
+    classes = opened[0].classes
     if said.labels is not None:
         if len(said.labels) != classes:
             raise RequestError(
@@ -461,11 +460,11 @@ def _labels(
             )
         return said.labels, "option"
     stated: dict[tuple[str, ...], StatedBy] = {}
-    for path, file, contract in zip(paths, files, contracts, strict=True):
+    for path, classifier, contract in zip(paths, opened, contracts, strict=True):
         if contract is not None:
             stated.setdefault(_of_contract(path.parent, contract), "contract")
-        elif labels := _labels_inside(file):
-            stated.setdefault(labels, "metadata")
+        elif classifier.labels:
+            stated.setdefault(classifier.labels, "metadata")
         elif labels := class_names.beside(path):
             stated.setdefault(labels, "neighbour")
     fitting = {labels: by for labels, by in stated.items() if len(labels) == classes}
@@ -480,10 +479,6 @@ def _labels(
         else "the two files have different labels",
         hint="name the right ones with `--labels FILE`, one label a line",
     )
-
-
-def _labels_inside(file: ModelFile) -> tuple[str, ...]:
-    return _metadata(file).labels if file.format == "tflite" else labels_in(file.onnx)
 
 
 def _of_contract(folder: Path, contract: Contract) -> tuple[str, ...]:

@@ -4,6 +4,8 @@ Paths in them are relative to the build folder, with `/`.
 """
 
 import dataclasses
+import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Literal, TypeAlias
 
@@ -92,6 +94,62 @@ class Accuracy:
     def top1(self) -> float:
         """The fraction of correct answers, 0..1."""
         return self.correct / self.total
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class ClassRecall:
+    """How many images of one class were classified correctly.
+
+    Attributes:
+        label: Number of the class.
+        name: Its name; empty, and absent from the JSON, where names are not known.
+        right: Its images, and those that are right.
+    """
+
+    label: int
+    name: str = dataclasses.field(default="", metadata=OMIT)
+    right: Accuracy
+
+    @classmethod
+    def of(
+        cls, predicted: npt.NDArray[np.int64], labels: npt.NDArray[np.int64]
+    ) -> "tuple[ClassRecall, ...]":
+        """Return the recall of each class that has images; both have the shape (images,)."""
+        totals, rights = np.bincount(labels), np.bincount(labels[predicted == labels])
+        rights = np.pad(rights, (0, len(totals) - len(rights)))
+        return tuple(
+            cls(label=label, right=Accuracy(correct=int(rights[label]), total=int(totals[label])))
+            for label in np.flatnonzero(totals).tolist()
+        )
+
+
+def balanced(recalls: Sequence[ClassRecall]) -> float:
+    """Return the mean recall of the classes, 0..1: few images count as much as many."""
+    return math.fsum(recall.right.top1 for recall in recalls) / len(recalls)
+
+
+def named_recalls(
+    recalls: Sequence[ClassRecall], class_names: Sequence[str]
+) -> tuple[ClassRecall, ...]:
+    """Return recalls with the names of their classes."""
+    return tuple(dataclasses.replace(row, name=class_names[row.label]) for row in recalls)
+
+
+def never_right(recalls: Sequence[ClassRecall], most: int = 5) -> str:
+    """Return which classes are never right, in words; empty if there are none.
+
+    Args:
+        recalls: The recall of each class, with its name.
+        most: Most classes that are named.
+    """
+    never = [recall for recall in recalls if not recall.right.correct]
+    if not never:
+        return ""
+    listed = ", ".join(
+        f"`{recall.name or recall.label}` (0 of {recall.right.total})" for recall in never[:most]
+    )
+    more = f" and {len(never) - most} more" if len(never) > most else ""
+    return f"never right on {len(never)} of {len(recalls)} classes: {listed}{more}"
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -201,11 +259,14 @@ class ScoreLine:
         name: `float`, `ptq int8`, `qat int8`, `model.tflite` or `model.onnx`.
         test: Its accuracy.
         shipped: Whether the build's files hold this network.
+        balanced: Mean recall of the classes, 0..1; None, and absent from the JSON, where it was
+            not measured.
     """
 
     name: str
     test: Accuracy
     shipped: bool
+    balanced: float | None = dataclasses.field(default=None, metadata=OMIT)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -295,6 +356,9 @@ class BuildReport:
         holds: Whether the two files are the same function.
         times: Seconds of each stage.
         warnings: What a user should know although the files agree, a sentence each.
+        recalls: Of the shipped files, on the held-back images: the recall of each class.
+        ignored: Number of files among the photos that are no images, by suffix.
+        similar_classes: Pairs of classes whose names look equal.
         input_choice: How the input range of an imported model was chosen; None if it was known.
         labels_from: Who says the names of an imported model's classes.
         class_order: Whether the answers of an imported model fit the order of its classes; None
@@ -310,6 +374,9 @@ class BuildReport:
     holds: bool
     times: tuple[StageTime, ...]
     warnings: tuple[str, ...] = dataclasses.field(default=(), metadata=OMIT)
+    recalls: tuple[ClassRecall, ...] = dataclasses.field(default=(), metadata=OMIT)
+    ignored: Mapping[str, int] = dataclasses.field(default_factory=dict, metadata=OMIT)
+    similar_classes: tuple[tuple[str, str], ...] = dataclasses.field(default=(), metadata=OMIT)
     input_choice: InputChoice | None = dataclasses.field(default=None, metadata=OMIT)
     labels_from: Source | None = dataclasses.field(default=None, metadata=OMIT)
     class_order: ClassOrder | None = dataclasses.field(default=None, metadata=OMIT)

@@ -55,6 +55,10 @@ class PixelInput:
             values = self.table[pixels, channels]
         if self.vector:
             return np.ascontiguousarray(values.reshape(len(values), -1)[:, : self.vector])
+        return self.arranged(values)
+
+    def arranged(self, values: Array) -> Array:
+        """Return input values, shape (batch, height, width, channels), in the input's layout."""
         return (
             np.ascontiguousarray(values.transpose(0, 3, 1, 2)) if self.channels_first else values
         )
@@ -84,18 +88,27 @@ def image_shape(info: TensorInfo) -> tuple[int, int, int]:
     )
 
 
-def feeds(inputs: Sequence[tuple[StoredTensor, TensorInfo]]) -> list[PixelInput]:
+def feeds(
+    inputs: Sequence[tuple[StoredTensor, TensorInfo]],
+    scalings: Sequence[ChannelScaling | None] = (),
+) -> list[PixelInput]:
     """Return how pixels become each file's input, for files that claim to be one classifier.
 
-    A file whose input has no grid takes the scaling of the first file that has one.
+    A file whose input has no grid takes the scaling that is known of it, otherwise that of the
+    first file that has one.
 
     Args:
         inputs: For each file, its input as described by the file and by the runtime.
+        scalings: For each file without a grid, how pixels become its input, if that is known; see
+            `float_input`.
 
     Raises:
         ParityError: An input does not take images.
     """
-    known = [scaling_of(tensor) for tensor, _ in inputs]
+    told = scalings or [None] * len(inputs)
+    known = [
+        scaling_of(tensor) or scaling for (tensor, _), scaling in zip(inputs, told, strict=True)
+    ]
     common = next((scaling for scaling in known if scaling is not None), RANGES["-1..1"])
     return [
         feed(tensor, info, scaling or common)

@@ -66,7 +66,7 @@ def test_photos_that_can_be_read_are_answered_beside_those_that_cannot(
     text = run(*words).stdout
     assert f"{top[0]['value']:.1%}  class {top[0]['number']}" in text
     assert "1 photo cannot be read:" in text
-    assert "input = int8 code = pixel - 128" in text
+    assert "input: int8 code = pixel - 128" in text
     assert "by its grid" in text
 
 

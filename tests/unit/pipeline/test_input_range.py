@@ -32,7 +32,7 @@ def test_the_range_that_a_network_was_made_for_is_chosen(
     first, *others = report.input_choice.candidates
     assert first.right.correct == first.right.total == 40  # of 48; 8 are for validation
     assert {first.name, *(other.name for other in others)} == set(SCALINGS)
-    assert f"{name} was chosen; of 40 photos right with {name} 100% (40)" in report.note
+    assert f"{name} was chosen; of 40 images right with {name} 100% (40)" in report.note
     assert report.class_order is not None
     assert report.class_order.given.correct == 40
     assert report.labels_from == "folders"
