@@ -127,7 +127,7 @@ def quantize(
     model: files.Name,
     root: files.Name,
     *,
-    data: files.Name = RANDOM,
+    data: files.Name | Dataset = RANDOM,
     scaling: ChannelScaling | None = None,
     labels: tuple[str, ...] = (),
     crop: Crop = "center",
@@ -140,8 +140,8 @@ def quantize(
     Args:
         model: See `read_model`.
         root: The build folder.
-        data: A folder of photos with one sub-folder a class, `digits`, or `random` for synthetic
-            images.
+        data: A folder of photos with one sub-folder a class, `digits`, `random` for synthetic
+            images, or a data set.
         scaling: How pixels become the network's input, where its file does not say it; None: it is
             chosen by labelled photos, see `input_range.choose`.
         labels: Names of the classes in the order of the output; otherwise those of the file, of a
@@ -166,8 +166,8 @@ def quantize(
     shapes = imported.graph.shapes()
     size, classes = _image_size(imported.graph.input_shape), shapes[imported.graph.output][-1]
     clock.lap("import")
-    dataset = None
-    if data != RANDOM:
+    dataset = data if isinstance(data, Dataset) else None
+    if not isinstance(data, Dataset) and data != RANDOM:
         dataset = data_sources.open_dataset(os.fspath(data), progress=progress)
     folders = () if dataset is None else dataset.class_names
     names = class_order.names_of(labels, imported, path, folders, classes)
@@ -203,7 +203,7 @@ def quantize(
     config = ImportConfig(
         model=path.name,
         sha256=files.sha256(path),
-        data=str(data),
+        data=data.name if isinstance(data, Dataset) else str(data),
         preprocessing=Preprocessing(image_size=size, crop=crop, mean=mean, std=std),
         mean=() if scaling is None else scaling.mean,
         std=() if scaling is None else scaling.std,

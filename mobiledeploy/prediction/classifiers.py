@@ -23,7 +23,6 @@ from mobiledeploy.data.preprocess import to_float32, to_int8
 from mobiledeploy.data.resize import resize
 from mobiledeploy.formats import model_file
 from mobiledeploy.formats.model_file import ModelFile
-from mobiledeploy.network.float_graph import INPUT
 from mobiledeploy.network.importers.onnx import labels_in
 from mobiledeploy.network.importers.onnx import read_model as import_onnx
 from mobiledeploy.network.importers.tflite import read_model as import_tflite
@@ -34,7 +33,6 @@ from mobiledeploy.runtimes.child import Children
 from mobiledeploy.spec import manifest
 from mobiledeploy.spec.channel_scaling import (
     CHANNELS,
-    RANGES,
     SCALINGS,
     ChannelScaling,
     named,
@@ -429,14 +427,9 @@ def _of_network(file: ModelFile) -> tuple[ChannelScaling, StatedBy] | None:
         )
     except (ConversionError, RequestError):
         return None  # it is not float, or of a kind that cannot be imported: that states nothing
-    if imported.input_range:
-        low, high = np.array(imported.input_range, np.float64).T
-        std = 255 / (high - low)
-        return named(tuple((-low * std).tolist()), tuple(std.tolist())), "metadata"
-    readers = imported.graph.users()[INPUT]
-    if len(readers) == 1 and readers[0].op == "affine":
-        return RANGES["0..255"], "layers"
-    return None
+    if imported.scaling is None:
+        return None
+    return imported.scaling, "metadata" if imported.input_range else "layers"
 
 
 def _labels(
