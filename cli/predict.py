@@ -179,6 +179,8 @@ def _check_out(out: Path, photos: list[Path]) -> None:
     hint = "name another file with `--out`"
     if out.suffix.lower() != ".png":
         raise RequestError(f"expected a name that ends in .png, received {out}", hint=hint)
+    if out.is_dir():
+        raise RequestError(f"expected a file, received the folder {out}", hint=hint)
     target = out.resolve()
     for photo in photos:
         if photo.resolve() == target:

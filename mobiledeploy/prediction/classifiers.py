@@ -23,16 +23,12 @@ from mobiledeploy.data.preprocess import to_float32, to_int8
 from mobiledeploy.data.resize import resize
 from mobiledeploy.formats import model_file
 from mobiledeploy.formats.model_file import ModelFile
-from mobiledeploy.network.importers.onnx import labels_in
-from mobiledeploy.network.importers.onnx import read_model as import_onnx
-from mobiledeploy.network.importers.tflite import read_model as import_tflite
 from mobiledeploy.prediction.report import Kind, PredictingFile, StatedBy
 from mobiledeploy.reading import StoredTensor
 from mobiledeploy.runtimes import Array, Session, TensorInfo, table
 from mobiledeploy.runtimes.child import Children
 from mobiledeploy.spec import manifest
 from mobiledeploy.spec.channel_scaling import (
-    CHANNELS,
     SCALINGS,
     ChannelScaling,
     named,
@@ -334,6 +330,13 @@ def _by_file(
     opened = open_file(file, children)
     scaling, by = _scaling(opened, said)
     session = opened.load(opened.primary, taps=(), threads=threads)
+    channels = model_input.image_shape(session.input)[2]
+    if len(scaling.mean) not in {1, channels}:
+        raise RequestError(
+            f"expected one mean and std, or one for each of the {channels} channels of "
+            f"{file.name}; received {len(scaling.mean)}",
+            hint="give as many numbers to `--mean` and `--std` as there are channels",
+        )
     feed = model_input.feed(opened.reading.input, session.input, scaling)
     ends = opened.ends
     return Classifier(
@@ -348,8 +351,16 @@ def _by_file(
         session=session,
         feed=feed,
         grid=ends.scores if ends.softmax else ends.logits,
-        labels=opened.described.labels or (labels_in(file.onnx) if file.format == "onnx" else ()),
+        labels=_labels_inside(opened),
     )
+
+
+def _labels_inside(opened: OpenFile) -> tuple[str, ...]:
+    if opened.file.format == "tflite":
+        return opened.described.labels
+    from mobiledeploy.network.importers import onnx
+
+    return onnx.labels_in(opened.file.onnx)
 
 
 def _facts(
@@ -409,8 +420,11 @@ def _of_grid(tensor: StoredTensor) -> ChannelScaling | None:
     if tensor.zero_point == 0 and math.isclose(scale, _SYMMETRIC, rel_tol=1e-3):
         return None
     low, high = model_input.span(tensor)
+    channels = tensor.shape[-1]
     for scaling in SCALINGS.values():
-        values = scaling.values(CHANNELS[-1])
+        if len(scaling.mean) not in {1, channels}:
+            continue
+        values = scaling.values(channels)
         ends = abs(low - values.min()), abs(high - values.max())
         if max(ends) <= model_input.NEAR * scale:
             return scaling
@@ -419,11 +433,14 @@ def _of_grid(tensor: StoredTensor) -> ChannelScaling | None:
 
 def _of_network(file: ModelFile) -> tuple[ChannelScaling, StatedBy] | None:
     """Return what a float file's metadata or its first layer states; None for nothing."""
+    # A build and most int8 files start faster without the importers.
+    from mobiledeploy.network.importers import onnx, tflite
+
     try:
         imported = (
-            import_tflite(file.tflite, name=file.name)
+            tflite.read_model(file.tflite, name=file.name)
             if file.format == "tflite"
-            else import_onnx(file.onnx, name=file.name)
+            else onnx.read_model(file.onnx, name=file.name)
         )
     except (ConversionError, RequestError):
         return None  # it is not float, or of a kind that cannot be imported: that states nothing
