@@ -11,7 +11,7 @@ from mobiledeploy.integer.graph import IntegerGraph
 from mobiledeploy.ops.architecture import Activation
 from mobiledeploy.ops.conv import Conv
 from mobiledeploy.ops.dense import Dense
-from mobiledeploy.ops.operator import Node
+from mobiledeploy.ops.node import Node
 from mobiledeploy.ops.padding import Padding
 from mobiledeploy.ops.tensors import Int8, QTensor
 from mobiledeploy.ops.weights import QWeights

@@ -23,6 +23,7 @@ NoticeKind: TypeAlias = Literal[
     "fixed_batch",
     "layout_by_size",
     "labels_do_not_fit",
+    "unread_inputs",
 ]
 
 
@@ -37,6 +38,7 @@ class Notice:
             float. `fixed_batch`: the file is made for a batch of another size than 1.
             `layout_by_size`: the file does not state whether its input is NCHW or NHWC, and the
             sizes decided. `labels_do_not_fit`: the file has another number of labels than classes.
+            `unread_inputs`: the file has further inputs, which nothing reads.
         names: Names of the tensors or the numbers that it is about.
     """
 

@@ -104,6 +104,7 @@ def read_model(
     output: str | None = None,
 ) -> Imported:
     """Return the network of a parsed file; see `read`."""
+    model, unread = _without_unread_inputs(model)
     require_supported(model)
     reader = _Reader(model)
     layout = reader.begin(image_size)
@@ -113,7 +114,7 @@ def read_model(
     reader.note_types()
     shapes = {} if _is_blocked(graph) else graph.shapes()
     classes = shapes[graph.output][-1] if shapes else 0
-    notices = list(reader.notices)
+    notices = [*reader.notices, *([Notice(kind="unread_inputs", names=unread)] if unread else [])]
     if labels and classes and len(labels) != classes:
         notices.append(Notice(kind="labels_do_not_fit", names=(str(len(labels)), str(classes))))
         labels = ()
@@ -127,6 +128,24 @@ def read_model(
         labels=labels,
         dtypes=tuple(sorted(reader.dtypes)) or ("float32",),
         notices=tuple(notices),
+    )
+
+
+def _without_unread_inputs(model: OnnxModel) -> tuple[OnnxModel, tuple[str, ...]]:
+    """Leave out inputs that nothing reads, where others are read: tf2onnx writes constants so.
+
+    Returns:
+        The model, and the names of what was left out.
+    """
+    read = {place for operator in model.operators for place in operator.inputs}
+    read.update(model.outputs)
+    unread = [place for place in model.inputs if place not in read]
+    if model.graphs > 1 or len(unread) == len(model.inputs):
+        return model, ()
+    kept = tuple(place for place in model.inputs if place in read)
+    return (
+        dataclasses.replace(model, inputs=kept),
+        tuple(model.tensors[place].name for place in unread),
     )
 
 

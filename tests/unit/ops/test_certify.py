@@ -7,7 +7,7 @@ import pytest
 from mobiledeploy.base.errors import ConversionError
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.integer.graph import IntegerGraph
-from mobiledeploy.ops import add, mean
+from mobiledeploy.ops import add, mean, sums
 from mobiledeploy.ops.architecture import INPUT
 from mobiledeploy.ops.certificate import Certificate, neighbours
 from mobiledeploy.ops.mean import average_pool_is_mean
@@ -47,7 +47,7 @@ def litert_codes(graph: IntegerGraph, images: Int8) -> Int8:
     return litert.load(tflite.write(graph, head="logits")).run(images)[0].reshape(-1)
 
 
-def ort_addition() -> add.AddKernel:
+def ort_addition() -> sums.SumKernel:
     """What ONNX Runtime has for the CPU that runs the test."""
     if cpu.this_architecture() == "arm64":
         return add.ort_neon
@@ -58,14 +58,14 @@ def ort_addition() -> add.AddKernel:
 @pytest.mark.parametrize(("scales", "zeros"), additions(12))
 def test_both_runtimes_add_as_the_emulations_say(scales: Scales, zeros: Zeros) -> None:
     graph, images = graphs.addition(scales, zeros), graphs.all_pairs()
-    operands = add.Operands(
+    operands = sums.Operands(
         a=images[..., 0].ravel().astype(np.int64),
         b=images[..., 1].ravel().astype(np.int64),
         zeros=zeros,
     )
     a, b = (np.full((1, 1), scale) for scale in scales[:2])
     np.testing.assert_array_equal(
-        litert_codes(graph, images), add.xnnpack(operands, a, b, scales[2])[0]
+        litert_codes(graph, images), sums.xnnpack(operands, a, b, scales[2])[0]
     )
     np.testing.assert_array_equal(
         ort_codes(graph, scales[:2], images), ort_addition()(operands, a, b, scales[2])[0]

@@ -20,7 +20,7 @@ from mobiledeploy.integer.graph import IntegerGraph, digest
 from mobiledeploy.integer.quantise import quantise
 from mobiledeploy.ops import add
 from mobiledeploy.ops.architecture import INPUT, Architecture, Layer
-from mobiledeploy.ops.operator import Certified, SeveralForms
+from mobiledeploy.ops.capabilities import Certified, SeveralForms
 from mobiledeploy.runtimes import litert, ort, ort_unoptimised
 from mobiledeploy.targets import onnx, tflite
 

@@ -15,7 +15,8 @@ from mobiledeploy.integer.graph import IntegerGraph
 from mobiledeploy.integer.quantise import quantise
 from mobiledeploy.ops import mul
 from mobiledeploy.ops.architecture import INPUT, Architecture, Layer
-from mobiledeploy.ops.certificate import Certificate, all_pairs
+from mobiledeploy.ops.certificate import Certificate
+from mobiledeploy.ops.each_pair import all_pairs
 from mobiledeploy.ops.mul import Mul
 from mobiledeploy.ops.tensors import QTensor
 from mobiledeploy.runtimes import litert, litert_xnnpack, ort

@@ -10,9 +10,10 @@ from mobiledeploy.base.errors import ConversionError, CorruptFileError
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.integer.graph import IntegerGraph
 from mobiledeploy.ops import weights
-from mobiledeploy.ops.add import NARROWEST, WIDEST, certify_scales
+from mobiledeploy.ops.add import certify_scales
 from mobiledeploy.ops.conv import Conv
 from mobiledeploy.ops.dense import Dense
+from mobiledeploy.ops.sums import NARROWEST, WIDEST
 from mobiledeploy.ops.tensors import QTensor
 from mobiledeploy.ops.weights import QWeights
 from mobiledeploy.runtimes import litert_xnnpack, ort_optimised, saturation
