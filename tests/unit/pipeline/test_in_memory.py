@@ -69,16 +69,29 @@ class OfTheUser(KerasThree):
 
 
 @pytest.mark.parametrize(
-    ("kind", "suffix"), [(KerasThree, ".keras"), (KerasTwo, ".h5"), (OfTheUser, ".keras")]
+    ("kind", "name"),
+    [
+        (KerasThree, "my__model.keras"),
+        (KerasTwo, "my__model.h5"),
+        (OfTheUser, "my__model.keras"),
+    ],
 )
+def test_a_model_is_saved_as_its_keras_saves_a_whole_model(
+    kind: type[SavesItself], name: str, tmp_path: Path
+) -> None:
+    model = kind()
+    assert in_memory._saved(model, tmp_path) == tmp_path / name
+    assert model.paths == [tmp_path / name]
+
+
 def test_a_model_in_memory_is_quantised_and_leaves_nothing_behind(
-    kind: type[SavesItself], suffix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    model, images = kind(), pixels()
+    model, images = KerasThree(), pixels()
     made = mobiledeploy.quantize(model, images, mean=TORCHVISION.mean, std=TORCHVISION.std)
     (saved,) = model.paths
-    assert (saved.suffix, saved.is_relative_to(tmp_path)) == (suffix, True)
+    assert saved.is_relative_to(tmp_path)
     assert list(tmp_path.iterdir()) == []
     assert made.report.holds
     assert np.array_equal(classes_of(made.tflite, images), expected(images))
