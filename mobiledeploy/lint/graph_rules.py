@@ -213,6 +213,17 @@ def _outside(graph: Graph) -> Iterator[Place]:
         yield Place(where="the file", found=f"{graph.model.outside:,} bytes of weights {place}")
 
 
+def _unassigned_variables(graph: Graph) -> Iterator[Place]:
+    """Find variables without values; those that any graph assigns are not followed further."""
+    kinds = {operator.kind for operator in graph.model.operators}
+    kinds |= {kind for kind, _, _ in graph.model.other_operators}
+    if "ASSIGN_VARIABLE" in kinds:
+        return
+    for operator in graph.model.operators:
+        if operator.kind == "READ_VARIABLE":
+            yield Place(where=graph.model.named(operator), found="a variable without a value")
+
+
 RULES: Final = (
     Rule(
         id="MD001",
@@ -325,5 +336,14 @@ RULES: Final = (
         expected="outputs that depend on every input",
         hint="the graph was cut in the wrong place: convert again",
         find=_unread_inputs,
+    ),
+    Rule(
+        id="MD015",
+        severity="error",
+        title="variables that nothing assigns: the file does not hold their weights",
+        expected="weights as constants",
+        hint="convert from a SavedModel: `model.export(folder)`, then "
+        "`tf.lite.TFLiteConverter.from_saved_model(folder)`",
+        find=_unassigned_variables,
     ),
 )

@@ -9,12 +9,14 @@ import numpy.typing as npt
 
 from mobiledeploy.formats.model import CODES
 from mobiledeploy.formats.tflite.quantisation import CARRIERS
+from mobiledeploy.lint import inputs_outputs
 from mobiledeploy.lint.graph import Graph
 from mobiledeploy.lint.layers import Layer
 from mobiledeploy.lint.rule import Place, Rule
 from mobiledeploy.ops.capabilities import MovesCodes
 from mobiledeploy.ops.grid import activation_grid
 from mobiledeploy.ops.weights import WIDEST_MULTIPLIER
+from mobiledeploy.spec.channel_scaling import SCALINGS, ChannelScaling
 
 MOST_DEAD: Final = 0.05
 """Share of the codes that an activation may leave unused."""
@@ -25,6 +27,26 @@ SAME_SCALE: Final = 1e-5
 INT32: Final = np.iinfo(np.int32).max
 BLOCK: Final = 1 << 20
 """Weights that are checked at a time, so that a large file is not copied whole."""
+
+LEAST_RANGE: Final = 1e-5
+"""Smallest distance between the lowest and highest value of an activation that varies."""
+COLOURS: Final = 3
+"""Channels of an image; one channel may as well be a spectrogram, which has any range."""
+LIKE: Final = 0.02
+"""Share of a range by which a grid may miss it at either end: calibrated grids cover the values
+that calibration saw."""
+PREPROCESSINGS: Final = (
+    *SCALINGS.values(),
+    ChannelScaling(name="pixel - 127.5", mean=(127.5,), std=(1.0,)),
+    # `preprocess_input` of Keras's ResNet50 and VGG, and CLIP's mean and std.
+    ChannelScaling(name="Caffe", mean=(103.939, 116.779, 123.68), std=(1.0, 1.0, 1.0)),
+    ChannelScaling(
+        name="CLIP",
+        mean=(122.7709383, 116.7460125, 104.09373615),
+        std=(68.5005327, 66.6321375, 70.3231425),
+    ),
+)
+"""How pixels are usually scaled."""
 
 _Sums: TypeAlias = tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]
 
@@ -167,6 +189,43 @@ def _constant_output(graph: Graph) -> Iterator[Place]:
             yield Place(where=layer.where, found="all weights are 0")
 
 
+def _no_range(graph: Graph) -> Iterator[Place]:
+    for layer in graph.layers:
+        grid, dtype = layer.output.per_tensor, layer.output.tensor.dtype
+        if grid is None or dtype not in CODES or _dead_layer(layer):
+            continue
+        lowest, highest = CODES[dtype]
+        width = grid[0] * (highest - lowest)
+        if 0 < width < LEAST_RANGE:
+            yield Place(
+                where=layer.where,
+                found=f"scale {grid[0]:.3g}: from its lowest to its highest code {width:.3g}",
+            )
+
+
+def _unusual_input(graph: Graph) -> Iterator[Place]:
+    for end in inputs_outputs.inputs(graph):
+        place = {"NHWC": -1, "NCHW": 1}.get(end.layout)
+        if place is None or end.shape is None or end.shape[place] != COLOURS:
+            continue
+        if end.low is None or end.high is None or _is_usual(end.low, end.high):
+            continue
+        yield Place(where=f"input `{end.name}`", found=f"{end.low:.6g} to {end.high:.6g}")
+
+
+def _is_usual(low: float, high: float) -> bool:
+    """Whether a grid covers what pixels of 0 to 255 become, or the same on both sides of 0."""
+    for scaling in PREPROCESSINGS:
+        values = scaling.values(COLOURS)
+        least, most = float(values.min()), float(values.max())
+        largest = max(-least, most)
+        for first, last in ((least, most), (-largest, largest)):
+            allowed = LIKE * (last - first)
+            if abs(low - first) <= allowed and abs(high - last) <= allowed:
+                return True
+    return False
+
+
 def _dead_layer(layer: Layer) -> bool:
     kernel = None if layer.kernel is None else layer.kernel.tensor.data
     return kernel is not None and kernel.size > 0 and not kernel.any()
@@ -302,5 +361,23 @@ RULES: Final = (
         expected="weights other than 0",
         hint="the weights were lost on the way: convert again from the trained model",
         find=_constant_output,
+    ),
+    Rule(
+        id="MD210",
+        severity="warning",
+        title="range that no image gives",
+        expected=f"at least {LEAST_RANGE:g} from the lowest to the highest code",
+        hint="calibration saw no values here, or only zeros: calibrate again, on real images with "
+        "the preprocessing of training",
+        find=_no_range,
+    ),
+    Rule(
+        id="MD211",
+        severity="note",
+        title="input range that no usual preprocessing gives",
+        expected="-1 to 1, 0 to 1, 0 to 255, or what the mean and std of ImageNet give",
+        hint="an app must scale its pixels as in training: if that gives another range, calibrate "
+        "again with it",
+        find=_unusual_input,
     ),
 )

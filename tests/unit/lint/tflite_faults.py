@@ -80,6 +80,19 @@ def lost_input(file: TfliteFile) -> None:
     file.graph.inputs = [*file.graph.inputs, file.add_tensor("input", "second")]
 
 
+def variable(file: TfliteFile) -> None:
+    """The kernel is a variable's value, as where a function was converted without its model."""
+    kernel = file.index("wide/kernel")
+    handle = file.add_tensor("wide/kernel", "handle", [1])
+    file.model.buffers[file.graph.tensors[kernel].buffer].data = None
+    file.graph.tensors[handle].buffer = file.graph.tensors[kernel].buffer = 0
+    file.graph.tensors[handle].type = schema.TensorType.RESOURCE
+    file.graph.tensors[handle].quantization = None
+    file.add_operator(0, "VAR_HANDLE", [], [handle])
+    file.add_operator(1, "READ_VARIABLE", [handle], [kernel])
+    file.claim("2.6.0")
+
+
 def asymmetric(file: TfliteFile) -> None:
     file.grid("stem/kernel").zeroPoint[3] = 1
 
@@ -159,11 +172,23 @@ def regridded(file: TfliteFile) -> None:
 
 
 def wide_multiplier(file: TfliteFile) -> None:
-    file.grid("wide").scale[0] /= 1e6
+    file.grid("wide").scale[0] /= 1e5
 
 
 def narrow_operand(file: TfliteFile) -> None:
     file.grid("narrow").scale[0] /= 5000
+
+
+def no_range(file: TfliteFile) -> None:
+    before, after = file.grid("sum").scale[0], 1e-9
+    file.grid("sum").scale[0] = after
+    bias = file.grid("shrink/bias")
+    bias.scale = [scale * after / before for scale in bias.scale]
+
+
+def unusual_input(file: TfliteFile) -> None:
+    for name in ("input", "stem/bias"):
+        file.grid(name).scale = [scale * 0.7 for scale in file.grid(name).scale]
 
 
 def overflow(file: TfliteFile) -> None:
@@ -207,6 +232,7 @@ FAULTS: dict[str, Change] = {
     "MD011": batch_norm,
     "MD012": two_graphs,
     "MD014": lost_input,
+    "MD015": variable,
     "MD101": asymmetric,
     "MD102": lowest_code,
     "MD103": one_scale,
@@ -225,6 +251,8 @@ FAULTS: dict[str, Change] = {
     "MD206": narrow_operand,
     "MD207": overflow,
     "MD209": all_zero,
+    "MD210": no_range,
+    "MD211": unusual_input,
     "MD301": no_claim,
     "MD302": false_claim,
     "MD304": new_version,
@@ -232,4 +260,5 @@ FAULTS: dict[str, Change] = {
 }
 ALSO = {
     "MD010": {"MD304"},  # a custom operator is in no table of versions
+    "MD210": {"MD202", "MD206"},  # what is next to the range has others
 }
