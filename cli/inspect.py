@@ -1,6 +1,9 @@
 """`mobiledeploy inspect`."""
 
+import dataclasses
 import shlex
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -10,23 +13,44 @@ from mobiledeploy.cli import _options, _output
 
 if TYPE_CHECKING:
     from mobiledeploy.lint.inputs_outputs import InputOrOutput
-    from mobiledeploy.lint.report import FileReport, Inspection
+    from mobiledeploy.lint.report import FileReport, Inspection, KerasReport, QuantizeReport
     from mobiledeploy.lint.required_runtime import RequiredRuntime
     from mobiledeploy.lint.rule import Finding
+    from mobiledeploy.network.importers.imported import Notice, NoticeKind
+    from mobiledeploy.ops.tensors import Shape
 
 PLACES: Final = 3
 """Most places of a finding that are printed; `--json` has all of them."""
+SINGLY: Final = 5
+"""Most layers that are refused for one reason and named; `--json` has all of them."""
+
+NOTICES: Final[Mapping["NoticeKind", str]] = {
+    "float16": "it computes in float16; here in float32",
+    "bfloat16": "it computes in bfloat16; here in float32",
+    "float64": "it computes in float64; here in float32",
+    "mixed_precision": "it computes in 16 bits with float32 weights; here in float32",
+    "dequantised_weights": "weights are stored as integers, which are taken as they are",
+    "fixed_batch": "it is made for a batch of",
+    "layout_by_size": "it does not say whether its input is NCHW or NHWC: the sizes decided",
+    "labels_do_not_fit": "labels and classes differ in number, so the labels are not used:",
+    "unread_inputs": "nothing reads the input",
+}
+"""What a notice says, before its names."""
+NAMED: Final = frozenset({"fixed_batch", "labels_do_not_fit", "unread_inputs"})
+"""Notices whose names are printed."""
+HEADS: Final = {"none": "no softmax or sigmoid", "unknown": ""}
+"""Heads that are not called by their own names."""
 
 
 def inspect(
-    path: Annotated[Path, typer.Argument(help="A .tflite, an .onnx, or a build folder")] = Path(
-        "build"
-    ),
+    path: Annotated[
+        Path, typer.Argument(help="A .tflite, .onnx, .keras or .h5, or a build folder")
+    ] = Path("build"),
     operators: Annotated[
         bool, typer.Option("--ops", help="Print every operator with its version and count")
     ] = False,
     tensors: Annotated[
-        bool, typer.Option("--tensors", help="Print every tensor with its shape and quantisation")
+        bool, typer.Option("--tensors", help="Print every tensor (Keras: layer) with its shape")
     ] = False,
     strict: Annotated[
         bool, typer.Option("--strict", help="Exit with status 5 for warnings, too")
@@ -63,11 +87,39 @@ def inspect(
             hint="docs/lint.md explains each rule and how to fix it",
         )
     if not quiet and not json:
+        _next(report, shlex.quote(printable(path)))
+
+
+def _next(report: "Inspection", path: str) -> None:
+    """Say what a user can do with the file."""
+    if not report.keras:
         other = "" if len(report.files) > 1 else " OTHER, to compare it with another file"
-        _output.message(f"\nnext: mobiledeploy verify {shlex.quote(printable(path))}{other}")
+        _output.message(f"\nnext: mobiledeploy verify {path}{other}")
+    elif report.quantize[0].takes:
+        _output.message(f"\nnext: mobiledeploy quantize {path} --data FOLDER --out build")
 
 
 def _report(path: Path) -> "Inspection":
+    from mobiledeploy.formats import file_kind
+
+    if file_kind.is_keras_model(path):
+        from mobiledeploy.pipeline import inspect_float
+
+        return inspect_float.inspect_keras(path)
+    report = _linted(path)
+    floats = [
+        path / Path(file.file).name if path.is_dir() else path
+        for file in report.files
+        if file.kind.startswith("float")
+    ]
+    if not floats:
+        return report
+    from mobiledeploy.pipeline.inspect_float import quantize_report
+
+    return dataclasses.replace(report, quantize=tuple(map(quantize_report, floats)))
+
+
+def _linted(path: Path) -> "Inspection":
     from mobiledeploy.formats.onnx.checker import Checks
 
     onnx = [file for file in (path, path / "model.onnx") if file.suffix == ".onnx"]
@@ -80,8 +132,16 @@ def _report(path: Path) -> "Inspection":
 
 def _text(report: "Inspection", *, operators: bool, tensors: bool) -> str:
     parts = []
+    outlooks = {outlook.file: outlook for outlook in report.quantize}
+    if report.keras is not None:
+        parts.append(_keras(report.keras, report.quantize[0]))
+        if operators:
+            parts.append(_kinds(report.keras))
+        if tensors:
+            parts.append(_layers(report.keras))
     for file in report.files:
-        parts.append(_summary(file))
+        outlook = outlooks.get(file.file)
+        parts.append("\n".join([_summary(file), *([] if outlook is None else _outlook(outlook))]))
         parts.append(_findings(file))
         if operators:
             parts.append(_operators(file))
@@ -113,6 +173,96 @@ def _summary(file: "FileReport") -> str:
     ]
     body = [_wrapped(name, text) for name, text in lines if text]
     return "\n".join([file.file, *body])
+
+
+def _keras(model: "KerasReport", outlook: "QuantizeReport") -> str:
+    layout = model.input_layout if model.input_layout in {"NHWC", "NCHW"} else ""
+    counts = Counter(layer.kind for layer in model.layers).most_common()
+    weights = sum(layer.weights for layer in model.layers)
+    lines = [
+        ("format", f"{model.producer or 'Keras'}, {', '.join(model.dtypes)} weights"),
+        ("input", f"{_size(model.input_shape)} {layout and f'(the model: {layout})'}".rstrip()),
+        ("output", _size(model.output_shape)),
+        ("layers", f"{len(model.layers)}: " + ", ".join(f"{n} {kind}" for kind, n in counts)),
+        ("size", f"{model.size:,} bytes; {weights:,} weights as imported"),
+    ]
+    return "\n".join([model.file, *(_wrapped(*line) for line in lines), *_outlook(outlook)])
+
+
+def _outlook(outlook: "QuantizeReport") -> Iterator[str]:
+    """Yield the lines that say what `quantize` does with a file."""
+    from mobiledeploy.spec.channel_scaling import RANGES
+
+    if outlook.classes:
+        head = HEADS.get(outlook.head, outlook.head)
+        names = f", named {', '.join(outlook.labels[:PLACES])} ..." if outlook.labels else ""
+        yield _wrapped("classes", f"{outlook.classes:,} outputs{head and f', {head}'}{names}")
+    if outlook.scaling == RANGES["0..255"]:
+        yield _wrapped("pixels", "they are the input as they are, 0 to 255")
+    elif outlook.scaling is not None:
+        yield _wrapped(
+            "pixels", f"the file says how they become the input: {outlook.scaling.name}"
+        )
+    elif outlook.needs_input_range:
+        yield _wrapped("pixels", "the file does not say how they become the input")
+    for notice in outlook.notices:
+        yield _wrapped("notice", _notice(notice))
+    if outlook.takes:
+        needed = (
+            ", once the input range is known: give `--input-range`, or `--mean` and `--std`, or "
+            "labelled photos that decide it"
+            if outlook.needs_input_range
+            else ""
+        )
+        yield _wrapped("quantize", f"takes it{needed}")
+        return
+    if outlook.refused:
+        count = len(outlook.refused)
+        yield _wrapped(
+            "quantize",
+            f"refuses it: {count} layer{' is' if count == 1 else 's are'} not supported",
+        )
+        reasons: dict[str, list[str]] = {}
+        for layer in outlook.refused:
+            reasons.setdefault(layer.reason, []).append(f"`{layer.name}` ({layer.kind})")
+        for reason, layers in reasons.items():
+            more = f" and {len(layers) - SINGLY} more" if len(layers) > SINGLY else ""
+            yield _wrapped("", f"{', '.join(layers[:SINGLY])}{more}: {reason}")
+        return
+    yield _wrapped("quantize", f"refuses it: {outlook.reason}")
+    if outlook.hint:
+        yield _wrapped("", f"fix: {outlook.hint}")
+
+
+def _notice(notice: "Notice") -> str:
+    names = f" {', '.join(notice.names[:PLACES])}" if notice.kind in NAMED else ""
+    return f"{NOTICES[notice.kind]}{names}"
+
+
+def _kinds(model: "KerasReport") -> str:
+    rows = [("layer", "count")]
+    counts = Counter(layer.kind for layer in model.layers).most_common()
+    rows += [(_cut(kind, 60), str(count)) for kind, count in counts]
+    return _output.table(rows, right=(1,))
+
+
+def _layers(model: "KerasReport") -> str:
+    rows = [("layer", "class", "computes", "output", "weights")]
+    rows += [
+        (
+            _cut(layer.name, 30),
+            _cut(layer.kind, 24),
+            layer.operator,
+            "?" if layer.shape is None else "x".join(map(str, layer.shape)),
+            f"{layer.weights:,}" if layer.weights else "",
+        )
+        for layer in model.layers
+    ]
+    return _output.table(rows, right=(4,))
+
+
+def _size(shape: "Shape | None") -> str:
+    return "of unknown shape" if shape is None else " x ".join(map(str, shape))
 
 
 def _oldest(needs: "RequiredRuntime") -> str:

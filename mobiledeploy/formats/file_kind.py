@@ -7,8 +7,10 @@ import codecs
 import io
 import json
 import zipfile
+from pathlib import Path
 from typing import Final, NamedTuple
 
+from mobiledeploy.base import files
 from mobiledeploy.base.errors import CorruptFileError, RequestError
 
 
@@ -28,8 +30,15 @@ _WEIGHTS: Final = (
     "start a build from it: `mobiledeploy build --weights FILE`; the built files can be inspected "
     "and verified"
 )
+_QUANTIZE: Final = (
+    "make a .tflite and an .onnx of it: `mobiledeploy quantize FILE`; `mobiledeploy inspect FILE` "
+    "says whether that takes it"
+)
 _TORCH: Final = "export it (`torch.onnx.export`) and name the .onnx"
-_SAVED: Final = "convert it to a .tflite (`tf.lite.TFLiteConverter.from_saved_model`), name that"
+_SAVED: Final = (
+    "save the model as one file (`model.save('model.keras')`), or convert it to a .tflite "
+    "(`tf.lite.TFLiteConverter.from_saved_model`), and name that"
+)
 _GRAPH: Final = "convert it to an .onnx (`python -m tf2onnx.convert --graphdef`), name that"
 _CHECKPOINT: Final = "a checkpoint holds weights alone: save the whole model"
 _TABLE: Final = b"\x57\xfb\x80\x8b\x24\x75\x47\xdb"
@@ -60,14 +69,48 @@ _STARTS: Final = (
     ),
 )
 KERAS_PARTS: Final = frozenset({"config.json", "model.weights.h5"})
-_KERAS: Final = FileKind("a Keras model (.keras: its configuration and weights)", _WEIGHTS)
-_KERAS_H5: Final = FileKind("a Keras model (HDF5: its configuration and weights)", _WEIGHTS)
+_KERAS: Final = FileKind("a Keras model (.keras: its configuration and weights)", _QUANTIZE)
+_KERAS_H5: Final = FileKind("a Keras model (HDF5: its configuration and weights)", _QUANTIZE)
 _KERAS_WEIGHTS: Final = FileKind("a Keras weights file (HDF5, without the model)", _WEIGHTS)
 _BUILD_FILE: Final = "name the folder of a build, or a .tflite or .onnx in it"
 _PLAIN_TEXT: Final = FileKind("a text file", _BUILD_FILE)
 _MODELS: Final = (".tflite", ".onnx")
+_ZIP: Final = b"PK\x03\x04"
+_HDF5: Final = b"\x89HDF\r\n\x1a\n"
+MOST_KERAS: Final = 1 << 31
+"""Largest file in bytes that is looked into for a Keras model."""
 _TEXT: Final = 512
 """Leading bytes that must all be text for a file to be called a text file."""
+
+
+def require_file(path: Path, *, hint: str) -> None:
+    """Check that a path that a user named is a file, as `files.require_file` does.
+
+    A folder that is a SavedModel is named as what it is.
+
+    Raises:
+        RequestError: There is no such file, or it is a folder or a device.
+    """
+    if (path / "saved_model.pb").is_file():
+        raise RequestError(
+            f"expected a file, received the folder {files.printable(path)}: {SAVED_MODEL.name}",
+            hint=SAVED_MODEL.hint,
+        )
+    files.require_file(path, hint=hint)
+
+
+def is_keras_model(path: Path) -> bool:
+    """Whether a file holds a whole Keras model: its configuration and weights.
+
+    Raises:
+        CorruptFileError: It begins like an archive and is damaged.
+    """
+    if not path.is_file() or path.stat().st_size > MOST_KERAS:
+        return False
+    with path.open("rb") as file:
+        if not file.read(8).startswith((_ZIP, _HDF5)):
+            return False
+    return kind_of(str(path), path.read_bytes()) in (_KERAS, _KERAS_H5)
 
 
 def require_model(name: str, data: bytes, *, expected: str = "a .tflite or an .onnx") -> None:
@@ -98,9 +141,9 @@ def kind_of(name: str, data: bytes) -> FileKind | None:
     Raises:
         CorruptFileError: It begins like a file of a known kind, but is damaged.
     """
-    if data.startswith(b"\x89HDF\r\n\x1a\n"):
+    if data.startswith(_HDF5):
         return _hdf5(data)
-    if data.startswith((b"PK\x03\x04", b"PK\x05\x06")):
+    if data.startswith((_ZIP, b"PK\x05\x06")):
         return _archive(name, data)
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         return FileKind("a WebP image", _PHOTOS)

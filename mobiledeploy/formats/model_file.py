@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final, TypeAlias, assert_never
 
 from mobiledeploy.base.errors import ConversionError, CorruptFileError, RequestError
-from mobiledeploy.base.files import printable, require_file
+from mobiledeploy.base.files import printable
 from mobiledeploy.formats import file_kind, onnx, tflite
 from mobiledeploy.formats.model import Format
 from mobiledeploy.formats.onnx import OnnxModel
@@ -123,7 +123,7 @@ def read(path: Path, *, name: str | None = None) -> ModelFile:
         RequestError: There is no such file, or the path is a folder.
         CorruptFileError: See `of_bytes`, or the file is larger than `LARGEST`.
     """
-    require_file(path, hint="name a .tflite and an .onnx, or a build folder")
+    file_kind.require_file(path, hint="name a .tflite and an .onnx, or a build folder")
     if path.stat().st_size > LARGEST:
         raise CorruptFileError(f"{path}: expected at most {LARGEST:,} bytes")
     return of_bytes(name or path.name, path.read_bytes(), folder=path.parent)

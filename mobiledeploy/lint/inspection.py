@@ -9,8 +9,8 @@ from typing import Final
 
 import numpy as np
 
-from mobiledeploy.base.errors import CorruptFileError, RequestError
-from mobiledeploy.base.files import printable, require_file
+from mobiledeploy.base.errors import CorruptFileError
+from mobiledeploy.base.files import printable
 from mobiledeploy.formats import file_kind, model_file, onnx, tflite
 from mobiledeploy.formats.model import Model, Tensor
 from mobiledeploy.formats.onnx.checker import Checks
@@ -62,13 +62,9 @@ def inspect(path: Path, *, checks: Checks | None = None) -> Inspection:
             return Inspection(files=(_file(path, running),), across=())
         paths = [path / f"model.{ending}" for ending in ("tflite", "onnx")]
         files = tuple(_file(file, running) for file in paths if file.is_file())
-    if not files and (path / "saved_model.pb").is_file():
-        kind = file_kind.SAVED_MODEL
-        raise RequestError(f"{path} is {kind.name}, expected a build folder", hint=kind.hint)
     if not files:
-        raise RequestError(
-            f"{path}: expected a folder with model.tflite or model.onnx, received one without",
-            hint="name the file itself",
+        file_kind.require_file(
+            path, hint="name the file itself; a build folder holds model.tflite and model.onnx"
         )
     return Inspection(files=files, across=_across(files))
 
@@ -110,7 +106,7 @@ def check(graph: Graph) -> tuple[Finding, ...]:
 
 
 def _file(path: Path, checks: Checks) -> FileReport:
-    require_file(path, hint="name a .tflite, an .onnx or a build folder")
+    file_kind.require_file(path, hint="name a .tflite, .onnx, .keras or .h5, or a build folder")
     size = path.stat().st_size
     if size > MOST_BYTES:
         raise CorruptFileError(f"{path}: {size:,} bytes are more than either format can have")

@@ -1,11 +1,18 @@
 """The result of an inspection, whose JSON follows docs/schemas/inspect.schema.json."""
 
 import dataclasses
+from typing import Literal, TypeAlias
 
+from mobiledeploy.base.codec import OMIT
 from mobiledeploy.formats.model import Dimension
 from mobiledeploy.lint.inputs_outputs import InputOrOutput
 from mobiledeploy.lint.required_runtime import RequiredRuntime
 from mobiledeploy.lint.rule import Finding
+from mobiledeploy.network.importers.imported import Layout, Notice
+from mobiledeploy.ops.tensors import Shape
+from mobiledeploy.spec.channel_scaling import ChannelScaling
+
+Head: TypeAlias = Literal["softmax", "sigmoid", "log_softmax", "none", "unknown"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,13 +126,111 @@ class ComparedFact:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class KerasLayer:
+    """A layer of a Keras model, or one of the operators that it consists of.
+
+    Attributes:
+        name: Name in the file, with a suffix where one layer becomes several operators.
+        kind: Its class.
+        operator: What it computes, as `network.float_graph.OPERATORS` names it.
+        shape: Shape of its output without the batch, the channels last; None if it is not known.
+        weights: Number of its constants; a batch normalisation has two a channel.
+    """
+
+    name: str
+    kind: str
+    operator: str
+    shape: Shape | None
+    weights: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class KerasReport:
+    """The contents of a whole Keras model.
+
+    Attributes:
+        file: Path of the file, as given.
+        size: Size of the file in bytes.
+        sha256: Hexadecimal digest of the bytes.
+        producer: Version of Keras that wrote it; may be empty.
+        dtypes: Floating-point types of the weights, as stored.
+        input_shape: Shape of an input without the batch, the channels last.
+        input_layout: Axes of the model's own input.
+        output_shape: Shape of an output without the batch; None if it is not known.
+        layers: Layers on which the output depends, except those that change nothing at inference,
+            such as dropout.
+    """
+
+    file: str
+    size: int
+    sha256: str
+    producer: str
+    dtypes: tuple[str, ...]
+    input_shape: Shape
+    input_layout: Layout
+    output_shape: Shape | None
+    layers: tuple[KerasLayer, ...]
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class RefusedLayer:
+    """A layer that `mobiledeploy quantize` does not support.
+
+    Attributes:
+        name: Name in the file.
+        kind: What the file calls its operator.
+        reason: Why it is not supported.
+    """
+
+    name: str
+    kind: str
+    reason: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class QuantizeReport:
+    """What `mobiledeploy quantize` does with a float file.
+
+    Attributes:
+        file: Path of the file, as given.
+        takes: Whether it takes the file.
+        refused: Layers for which it does not.
+        reason: Why else it does not; may be empty.
+        hint: What to do then; may be empty.
+        scaling: How pixels become the input, as the file says it; None if it does not.
+        needs_input_range: Whether a user has to say it, or labelled photos have to decide.
+        head: Operator that gives the output: `softmax`, `sigmoid`, `log_softmax`, `none` of these,
+            or `unknown`.
+        classes: Number of values in the output's last axis; 0 if it is not known.
+        labels: Names of the classes in the file.
+        notices: What else a user should know.
+    """
+
+    file: str
+    takes: bool
+    refused: tuple[RefusedLayer, ...] = ()
+    reason: str = ""
+    hint: str = ""
+    scaling: ChannelScaling | None = None
+    needs_input_range: bool = False
+    head: Head = "unknown"
+    classes: int = 0
+    labels: tuple[str, ...] = ()
+    notices: tuple[Notice, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Inspection:
     """One file, or the files of a build and how they compare.
 
     Attributes:
-        files: Their reports, in the order `.tflite`, `.onnx`.
+        files: Reports of a `.tflite` and an `.onnx`, in this order; empty for a Keras model.
         across: The compared facts; empty for one file.
+        keras: Report of a Keras model.
+        quantize: What `quantize` does with each of the files that computes in floats.
     """
 
     files: tuple[FileReport, ...]
     across: tuple[ComparedFact, ...]
+    keras: KerasReport | None = dataclasses.field(default=None, metadata=OMIT)
+    quantize: tuple[QuantizeReport, ...] = dataclasses.field(default=(), metadata=OMIT)

@@ -7,6 +7,7 @@ the end, data formats and broadcasting, and never leave out what they do not und
 becomes a node with the operator `unsupported` and a reason.
 """
 
+import contextlib
 import dataclasses
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -105,6 +106,18 @@ class FloatGraph:
         if self.output not in shapes:
             raise ConversionError(f"the output `{self.output}` is no layer of {self.name}")
         return {name: shapes[name] for name in shapes if name in needed or name == INPUT}
+
+    def known_shapes(self) -> Mapping[str, Shape]:
+        """Return the shapes that can be told: not of what is not supported, nor of what reads it.
+
+        Unlike `shapes` it also takes graphs that cannot be computed.
+        """
+        shapes: dict[str, Shape] = {INPUT: self.input_shape}
+        for node in self.nodes:
+            if all(name in shapes for name in node.inputs):
+                with contextlib.suppress(ConversionError):
+                    shapes[node.name] = _shape(node, [shapes[name] for name in node.inputs])
+        return shapes
 
     def needed(self) -> frozenset[str]:
         """Return the names of the nodes that the output depends on, itself included."""

@@ -29,7 +29,7 @@ from mobiledeploy.network.importers.imported import Imported
 from mobiledeploy.network.network import Network, save_network
 from mobiledeploy.network.simplify.input_scaling import PIXELS
 from mobiledeploy.network.simplify.passes import simplify
-from mobiledeploy.network.simplify.to_network import to_network
+from mobiledeploy.network.simplify.to_network import refused_nodes, to_network
 from mobiledeploy.ops.architecture import INPUT as NETWORK_INPUT
 from mobiledeploy.ops.tensors import Shape
 from mobiledeploy.pipeline import calibrate, class_order, input_range, publish, resume, stages
@@ -114,6 +114,26 @@ def _unsupported(imported: Imported) -> Iterator[str]:
         else:
             names = ", ".join(f"`{node.name}`" for node in nodes)
             yield f"{len(nodes)} layers {kind}: {reason}: {names}"
+
+
+def refusals(imported: Imported, name: str) -> tuple[tuple[FloatNode, str], ...]:
+    """Return the layers that are not supported or have no int8 operator, with the reasons.
+
+    Args:
+        imported: The network.
+        name: Name of its file, for messages.
+
+    Raises:
+        RequestError: Its input is none that a build folder's contract can describe.
+        ConversionError: The network does not fit together.
+    """
+    if imported.unsupported:
+        return tuple((node, node.attributes["reason"]) for node in imported.unsupported)
+    Preprocessing(image_size=_image_size(imported.graph.input_shape))
+    if input_range.is_stated(imported):
+        pixels = input_range.of_pixels(imported, None, name)
+        return refused_nodes(simplify(pixels, pixels=True).graph)
+    return refused_nodes(simplify(imported.graph).graph)
 
 
 def prepare(imported: Imported, name: str, *, scaling: ChannelScaling | None = None) -> Prepared:

@@ -7,7 +7,8 @@ from pathlib import Path
 import graphs
 import pytest
 
-from mobiledeploy.targets import tflite
+from mobiledeploy.network.float_graph import FloatGraph, FloatNode
+from mobiledeploy.targets import float_tflite, tflite
 
 HEAVY = {
     "PIL", "ai_edge_litert", "cattrs", "h5py", "keras", "numpy", "onnx", "onnxruntime", "rich",
@@ -68,3 +69,17 @@ def test_a_tflite_is_inspected_with_numpy_alone(tmp_path: Path) -> None:
     loaded = {name.partition(".")[0] for name in run.stderr.split()}
     assert loaded & HEAVY == {"numpy"}
     assert "TFLite, int8" in run.stdout
+
+
+def test_a_float_file_is_imported_with_numpy_alone(tmp_path: Path) -> None:
+    mean = FloatNode(name="mean", op="mean", inputs=("input",), attributes={"keep_dims": False})
+    graph = FloatGraph(name="net", input_shape=(16, 16, 3), nodes=(mean,), output="mean")
+    path = tmp_path / "model.tflite"
+    path.write_bytes(float_tflite.write(graph))
+    program = PROBE.format(args=["inspect", str(path)])
+    run = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    loaded = {name.partition(".")[0] for name in run.stderr.split()}
+    assert loaded & HEAVY == {"numpy"}
+    assert "quantize  takes it" in run.stdout

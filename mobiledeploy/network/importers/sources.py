@@ -69,8 +69,10 @@ def importer_of(path: Path) -> Importer:
         RequestError: There is no such file, or it is an intact file of another kind.
         CorruptFileError: It is empty, or begins like an archive and is damaged.
     """
-    if not path.is_file():
-        raise _no_file(path)
+    file_kind.require_file(
+        path,
+        hint=f"name {EXPECTED}; `mobiledeploy verify` reads the int8 files of a build folder",
+    )
     with path.open("rb") as file:
         start = file.read(16)
     importer = next(importer for importer in IMPORTERS if importer.recognises(start))
@@ -86,20 +88,6 @@ def _is_keras_archive(path: Path) -> bool:
             return set(archive.namelist()) >= file_kind.KERAS_PARTS
     except (zipfile.BadZipFile, ValueError, OSError, NotImplementedError):
         return False
-
-
-def _no_file(path: Path) -> RequestError:
-    """Return the error that a path is no file: it may be a folder that TensorFlow wrote."""
-    if not path.is_dir():
-        return RequestError(f"there is no file {path}", hint="name a model file")
-    if (path / "saved_model.pb").is_file():
-        kind = file_kind.SAVED_MODEL
-        return RequestError(f"{path} is {kind.name}, expected {EXPECTED}", hint=kind.hint)
-    return RequestError(
-        f"{path} is a folder, expected {EXPECTED}",
-        hint="name the file itself; a build folder holds int8 files, which `mobiledeploy verify` "
-        "reads",
-    )
 
 
 def read(

@@ -30,29 +30,41 @@ def to_network(graph: FloatGraph, scaling: Scaling) -> Network:
     Raises:
         ConversionError: No operator computes a node. The message names all of these nodes.
     """
-    shapes = graph.shapes()
-    layers: list[Layer] = []
-    weights: dict[str, Weights] = {}
-    refused: list[str] = []
-    for node in graph.nodes:
-        try:
-            layer, held = _layer(node, shapes)
-        except _RefusedError as error:
-            refused.append(f"{node.label}: {error}")
-            continue
-        layers.append(layer)
-        if held is not None:
-            weights[node.name] = held
+    layers, refused = _layers(graph)
     if refused:
         raise ConversionError(
             f"{len(refused)} of {len(graph.nodes)} layers cannot be quantised:\n  "
-            + "\n  ".join(refused),
+            + "\n  ".join(f"{node.label}: {reason}" for node, reason in refused),
             hint="leave these layers out, or save the network without them",
         )
     architecture = Architecture(
-        name=graph.name, input_shape=graph.input_shape, layers=tuple(layers), scaling=scaling
+        name=graph.name,
+        input_shape=graph.input_shape,
+        layers=tuple(layer for layer, _ in layers),
+        scaling=scaling,
     )
+    weights = {layer.name: held for layer, held in layers if held is not None}
     return Network(architecture=architecture, weights=weights)
+
+
+def refused_nodes(graph: FloatGraph) -> tuple[tuple[FloatNode, str], ...]:
+    """Return the nodes that no operator computes, with the reasons; see `to_network`."""
+    return tuple(_layers(graph)[1])
+
+
+def _layers(
+    graph: FloatGraph,
+) -> tuple[list[tuple[Layer, Weights | None]], list[tuple[FloatNode, str]]]:
+    """Return the layers with their weights, and the nodes that no operator computes."""
+    shapes = graph.shapes()
+    layers: list[tuple[Layer, Weights | None]] = []
+    refused: list[tuple[FloatNode, str]] = []
+    for node in graph.nodes:
+        try:
+            layers.append(_layer(node, shapes))
+        except _RefusedError as error:
+            refused.append((node, str(error)))
+    return layers, refused
 
 
 class _RefusedError(Exception):

@@ -2,8 +2,10 @@
 
 import json
 from pathlib import Path
+from typing import get_args
 
 import graphs
+import handmade_keras
 import jsonschema
 import numpy as np
 import onnx as onnx_package
@@ -11,11 +13,13 @@ import pytest
 from typer.testing import CliRunner
 from unit.cli.conftest import check
 
-from mobiledeploy.base.errors import CorruptFileError, ParityError
+from mobiledeploy.base.errors import CorruptFileError, ParityError, RequestError
 from mobiledeploy.cli._output import WIDTH
+from mobiledeploy.cli.inspect import NAMED, NOTICES
 from mobiledeploy.cli.main import app
 from mobiledeploy.formats.tflite.writer import TfliteWriter
 from mobiledeploy.integer.certify import certify
+from mobiledeploy.network.importers.imported import NoticeKind
 from mobiledeploy.targets import onnx, tflite
 
 
@@ -134,3 +138,54 @@ def test_a_release_that_is_not_known_has_a_bound_that_is(build: Path, tmp_path: 
     text = " ".join(run(path).split())
     assert "ONNX Runtime, release unknown, not before 1.12 (operator set 17" in text
     assert "ai.onnx.ml 99 is in no table" in text
+
+
+def test_a_keras_model_is_shown_with_what_quantize_does(tmp_path: Path) -> None:
+    rescaling = handmade_keras.layer("Rescaling", scale=1 / 127.5, offset=-1.0)
+    path = handmade_keras.write(tmp_path / "mine.keras", rescaling)
+    document = json.loads(run(path, "--json"))
+    check(document, "inspect")
+    assert document["files"] == []
+    assert document["keras"]["layers"][0]["kind"] == "Rescaling"
+    assert document["quantize"][0]["takes"]
+    text = run(path, "--ops", "--tensors")
+    assert "Keras 3.9.0, float32 weights" in text
+    assert "16 x 16 x 3 (the model: NHWC)" in text
+    assert "4 outputs, softmax" in text
+    assert "they are the input as they are, 0 to 255" in text
+    assert "quantize  takes it" in text
+    assert "globalaveragepooling2d GlobalAveragePooling2D mean 5" in " ".join(text.split())
+    assert max(map(len, text.splitlines())) <= WIDTH
+
+
+def test_a_float_file_is_shown_with_the_layers_that_quantize_refuses() -> None:
+    path = Path(__file__).parents[1] / "network/importers/exports/odd.onnx"
+    document = json.loads(run(path, "--json"))
+    check(document, "inspect")
+    assert [line["name"] for line in document["quantize"][0]["refused"]] == [
+        "/Softplus", "/Softplus_1",
+    ]  # fmt: skip
+    text = " ".join(run(path).split())
+    assert "quantize refuses it: 2 layers are not supported" in text
+    assert "(Softplus): there is no int8 operator for `softplus`" in text
+
+
+def test_a_file_of_integers_has_nothing_for_quantize(build: Path) -> None:
+    assert set(json.loads(run(build, "--json"))) == {"files", "across"}
+
+
+@pytest.mark.parametrize("command", ["inspect", "quantize"])
+def test_a_folder_without_models_is_said_to_be_a_folder(command: str, tmp_path: Path) -> None:
+    arguments = [command, str(tmp_path), *(["--random"] if command == "quantize" else [])]
+    with pytest.raises(RequestError, match=r"^expected a file, received the folder") as caught:
+        CliRunner().invoke(app, arguments, catch_exceptions=False)
+    assert "name" in (caught.value.hint or "")
+    (tmp_path / "saved_model.pb").touch()
+    with pytest.raises(RequestError, match=r": a TensorFlow SavedModel$") as caught:
+        CliRunner().invoke(app, arguments, catch_exceptions=False)
+    assert "model.save('model.keras')" in (caught.value.hint or "")
+
+
+def test_every_notice_has_its_words() -> None:
+    assert set(NOTICES) == set(get_args(NoticeKind))
+    assert set(NOTICES) >= NAMED

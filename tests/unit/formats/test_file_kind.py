@@ -95,12 +95,13 @@ def test_a_file_of_another_kind_is_refused_and_its_kind_named(
 def test_for_a_keras_file_the_hint_names_the_command_that_takes_it(kind: str) -> None:
     kind_of_file = file_kind.kind_of("m.h5", KINDS[kind])
     assert kind_of_file is not None
-    assert "mobiledeploy build --weights" in str(kind_of_file.hint)
+    command = "build --weights" if "weights file" in kind else "quantize"
+    assert f"mobiledeploy {command}" in str(kind_of_file.hint)
 
 
 def test_a_saved_model_folder_is_recognised(tmp_path: Path) -> None:
     (tmp_path / "saved_model.pb").write_bytes(b"\x08\x01\x12\x00")
-    with pytest.raises(RequestError, match="is a TensorFlow SavedModel"):
+    with pytest.raises(RequestError, match=r"received the folder .*: a TensorFlow SavedModel"):
         inspection.inspect(tmp_path)
     with pytest.raises(RequestError, match="is a TensorFlow SavedModel"):
         inspection.inspect(tmp_path / "saved_model.pb")

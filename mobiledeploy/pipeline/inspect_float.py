@@ -1,0 +1,109 @@
+"""What a float file holds, and what `quantize` does with it, without calibrating or executing."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from mobiledeploy.base.errors import MobileDeployError
+from mobiledeploy.base.files import printable, sha256
+from mobiledeploy.lint.report import (
+    Head,
+    Inspection,
+    KerasLayer,
+    KerasReport,
+    QuantizeReport,
+    RefusedLayer,
+)
+from mobiledeploy.network.float_graph import FloatGraph
+from mobiledeploy.network.importers import sources
+from mobiledeploy.network.importers.imported import Imported
+from mobiledeploy.pipeline import input_range
+from mobiledeploy.pipeline.quantize import refusals
+
+_HEADS: Final[Mapping[str, Head]] = {
+    "softmax": "softmax", "logistic": "sigmoid", "log_softmax": "log_softmax",
+}  # fmt: skip
+
+
+def inspect_keras(path: Path) -> Inspection:
+    """Return the layers of a whole Keras model, and what `quantize` does with it.
+
+    Args:
+        path: A `.keras` or `.h5`. It is read in a child process, without Keras.
+
+    Raises:
+        RequestError: It is no model with one input of a fixed size and one output.
+        CorruptFileError: It is damaged.
+        MissingDependencyError: h5py is not installed.
+    """
+    imported = sources.read(path)
+    graph = imported.graph
+    needed, shapes = graph.needed(), graph.known_shapes()
+    report = KerasReport(
+        file=printable(path),
+        size=path.stat().st_size,
+        sha256=sha256(path),
+        producer=imported.producer,
+        dtypes=imported.dtypes,
+        input_shape=graph.input_shape,
+        input_layout=imported.input_layout,
+        output_shape=shapes.get(graph.output),
+        layers=tuple(
+            KerasLayer(
+                name=node.name,
+                kind=node.kind,
+                operator=node.op,
+                shape=shapes.get(node.name),
+                weights=sum(array.size for array in node.arrays.values()),
+            )
+            for node in graph.nodes
+            if node.name in needed
+        ),
+    )
+    return Inspection(files=(), across=(), keras=report, quantize=(_report(path, imported),))
+
+
+def quantize_report(path: Path) -> QuantizeReport:
+    """Return what `quantize` does with a float `.tflite` or `.onnx`, which must be intact."""
+    try:
+        imported = sources.read(path)
+    except MobileDeployError as error:
+        return QuantizeReport(
+            file=printable(path), takes=False, reason=str(error), hint=error.hint or ""
+        )
+    return _report(path, imported)
+
+
+def _report(path: Path, imported: Imported) -> QuantizeReport:
+    refused: tuple[RefusedLayer, ...] = ()
+    scaling, needs_input_range, reason, hint = None, False, "", ""
+    try:
+        scaling = imported.scaling
+        needs_input_range = not input_range.is_stated(imported)
+        refused = tuple(
+            RefusedLayer(name=node.name, kind=node.kind or node.op, reason=why)
+            for node, why in refusals(imported, path.name)
+        )
+    except MobileDeployError as error:
+        reason, hint = str(error), error.hint or ""
+    return QuantizeReport(
+        file=printable(path),
+        takes=not refused and not reason,
+        refused=refused,
+        reason=reason,
+        hint=hint,
+        scaling=scaling,
+        needs_input_range=needs_input_range,
+        head="unknown" if imported.unsupported else _head(imported.graph),
+        classes=imported.classes,
+        labels=imported.labels,
+        notices=imported.notices,
+    )
+
+
+def _head(graph: FloatGraph) -> Head:
+    """Return the operator of the output, whatever only changes its shape."""
+    node = graph.node(graph.output)
+    while node is not None and node.op == "reshape":
+        node = graph.node(node.inputs[0])
+    return "none" if node is None else _HEADS.get(node.op, "none")
