@@ -342,8 +342,8 @@ RULES: Final = (
         severity="error",
         title="variables that nothing assigns: the file does not hold their weights",
         expected="weights as constants",
-        hint="convert from a SavedModel: `model.export(folder)`, then "
-        "`tf.lite.TFLiteConverter.from_saved_model(folder)`",
+        hint="convert the model itself, `tf.lite.TFLiteConverter.from_keras_model(model)`, or its "
+        "SavedModel",
         find=_unassigned_variables,
     ),
 )

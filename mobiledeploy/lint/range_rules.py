@@ -190,17 +190,22 @@ def _constant_output(graph: Graph) -> Iterator[Place]:
 
 
 def _no_range(graph: Graph) -> Iterator[Place]:
+    for end in inputs_outputs.inputs(graph):
+        if end.low is not None and end.high is not None and _is_empty(end.high - end.low):
+            yield Place(where=f"input `{end.name}`", found=f"{end.low:.3g} to {end.high:.3g}")
     for layer in graph.layers:
         grid, dtype = layer.output.per_tensor, layer.output.tensor.dtype
         if grid is None or dtype not in CODES or _dead_layer(layer):
             continue
-        lowest, highest = CODES[dtype]
-        width = grid[0] * (highest - lowest)
-        if 0 < width < LEAST_RANGE:
-            yield Place(
-                where=layer.where,
-                found=f"scale {grid[0]:.3g}: from its lowest to its highest code {width:.3g}",
-            )
+        low, high = ((code - grid[1]) * grid[0] for code in CODES[dtype])
+        if _is_empty(high - low):
+            found = f"{low:.3g} to {high:.3g} (scale {grid[0]:.3g})"
+            yield Place(where=layer.where, found=found)
+
+
+def _is_empty(width: float) -> bool:
+    """Whether a range is too narrow for any value; a scale that is not positive breaks MD107."""
+    return 0 < width < LEAST_RANGE
 
 
 def _unusual_input(graph: Graph) -> Iterator[Place]:
@@ -208,9 +213,10 @@ def _unusual_input(graph: Graph) -> Iterator[Place]:
         place = {"NHWC": -1, "NCHW": 1}.get(end.layout)
         if place is None or end.shape is None or end.shape[place] != COLOURS:
             continue
-        if end.low is None or end.high is None or _is_usual(end.low, end.high):
+        if end.low is None or end.high is None or _is_empty(end.high - end.low):
             continue
-        yield Place(where=f"input `{end.name}`", found=f"{end.low:.6g} to {end.high:.6g}")
+        if not _is_usual(end.low, end.high):
+            yield Place(where=f"input `{end.name}`", found=f"{end.low:.6g} to {end.high:.6g}")
 
 
 def _is_usual(low: float, high: float) -> bool:

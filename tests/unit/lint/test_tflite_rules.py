@@ -10,7 +10,7 @@ from ai_edge_litert import schema_py_generated as schema
 from graphs import assorted_graph
 from tflite_editor import TfliteFile
 from unit.formats.tflite.test_buffers import moved_out
-from unit.lint.tflite_faults import ALSO, FAULTS, hybrid, lowest_code, scales, versions
+from unit.lint.tflite_faults import ALSO, FAULTS, hybrid, lowest_code, scales, variable, versions
 
 from mobiledeploy.integer.graph import IntegerGraph
 from mobiledeploy.lint.inspection import inspect_file
@@ -29,6 +29,43 @@ def test_a_file_that_breaks_one_rule_is_reported_with_its_id(
     file = TfliteFile(clean_tflite)
     FAULTS[rule](file)
     assert ids(file.bytes()) == {rule} | ALSO.get(rule, set())
+
+
+@pytest.mark.parametrize(
+    ("scale", "zero", "usual"),
+    [
+        (1 / 128, 0, True),
+        (2 / 255, -1, True),
+        (1 / 127, 0, True),  # -1..1, or 0..1 without a zero point
+        (1 / 255, -128, True),
+        (0.985 / 255, -128, True),  # the brightest pixel of calibration was 251
+        (1.0, -128, True),
+        (1.0, 0, True),  # pixel - 128
+        (0.0186584, -14, True),  # ImageNet's mean and std
+        (2.64 / 127, 0, True),  # likewise without a zero point
+        (1.0774, -13, True),  # Caffe's means
+        (0.5 / 255, -128, False),
+        (4 / 255, -1, False),
+        (1 / 255, 0, False),
+        (2.0, -128, False),
+    ],
+)
+def test_an_input_range_is_reported_unless_a_usual_preprocessing_gives_it(
+    scale: float, zero: int, usual: bool, clean_tflite: bytes, ids: Callable[..., set[str]]
+) -> None:
+    file = TfliteFile(clean_tflite)
+    grid = file.grid("input")
+    grid.scale, grid.zeroPoint = [scale], [zero]
+    assert ("MD211" in ids(file.bytes())) != usual
+
+
+def test_variables_that_the_file_assigns_are_no_finding(
+    clean_tflite: bytes, ids: Callable[..., set[str]]
+) -> None:
+    file = TfliteFile(clean_tflite)
+    variable(file)
+    file.add_operator(1, "ASSIGN_VARIABLE", [file.index("handle"), file.index("stem/bias")], [])
+    assert "MD015" not in ids(file.bytes())
 
 
 def test_a_range_beyond_the_activation_has_dead_codes(ids: Callable[..., set[str]]) -> None:
