@@ -76,7 +76,7 @@ def read(path: Path) -> Evaluation:
         or evaluation.float_logits.ndim != 2
         or len(evaluation.float_logits) != images
         or labels.min(initial=0) < 0
-        or labels.max(initial=0) >= evaluation.float_logits.shape[1]
+        or labels.max(initial=0) >= max(evaluation.float_logits.shape[1], 2)
     ):
         raise CorruptFileError(
             f"{path}: images, labels, names and logits do not fit together",

@@ -203,11 +203,12 @@ def verify(
             exported, evaluation, threads=threads, progress=progress
         )
     else:
+        assert config.preprocessing is not None  # noqa: S101 - floats are of `build`, of photos
         report, answers = float_files.verify_build(
             (exported / "model.tflite").read_bytes(),
             (exported / "model.onnx").read_bytes(),
             image_sets.own(evaluation),
-            config.preprocessing,
+            config.preprocessing.scaling,
             threads=threads,
             progress=progress,
         )

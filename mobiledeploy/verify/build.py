@@ -103,13 +103,14 @@ def _observe(
     files = model_file.read(root / FILES[0]), model_file.read(root / FILES[1])
     for place, file in zip(places, files, strict=True):
         place.start(table.running(file.format))
+    preprocessing = None if data is None else contract.for_photos()
     chosen = choose(data, samples, progress=progress)
     decoded = None
-    if chosen is None:
+    if chosen is None or preprocessing is None:
         images = image_sets.held_back(some(evaluation, samples))
     else:
         decoded = chosen.decode(
-            lambda pixels: preprocess(pixels, contract.preprocessing),
+            lambda pixels: preprocess(pixels, preprocessing),
             labels=labels_by_name(chosen.dataset, class_names(root)),
             threads=options.threads,
             progress=progress,
@@ -186,7 +187,7 @@ def _float(
         files[0].data,
         files[1].data,
         sets,
-        contract.preprocessing,
+        contract.scaling,
         threads=options.threads,
         places=places,
         progress=progress,
@@ -195,7 +196,7 @@ def _float(
         int8_files.facts_of_floats(
             file,
             contract.input.shape[1:],
-            contract.preprocessing,
+            contract.scaling,
             softmax=contract.head == "softmax",
         )
         for file in files

@@ -22,6 +22,7 @@ from mobiledeploy.base.files import Name, storage_errors
 from mobiledeploy.base.progress import Event, Progress
 from mobiledeploy.data.dataset import Dataset, Indices, Pixels
 from mobiledeploy.data.evaluation import Evaluation
+from mobiledeploy.data.preprocess import centre_crop
 from mobiledeploy.data.resize import resize
 from mobiledeploy.data.sources import open_dataset
 from mobiledeploy.verify.outputs.parity import Answers
@@ -345,20 +346,22 @@ def with_photos(
 
 
 def centred(shape: tuple[int, int, int]) -> Callable[[Pixels], Pixels]:
-    """Return a function that crops a photo to its largest centred square and resizes it."""
+    """Return a function that crops a photo to its largest centred part and resizes it."""
 
     def fit(pixels: Pixels) -> Pixels:
-        height, width = pixels.shape[:2]
-        side = min(height, width)
-        top, left = (height - side) // 2, (width - side) // 2
-        return resize(pixels[top : top + side, left : left + side], *shape[:2])
+        return resize(centre_crop(pixels, *shape[:2]), *shape[:2])
 
     return fit
 
 
 def labels_by_count(dataset: Dataset, classes: int) -> Indices | None:
-    """Return the labels, in the folders' order, if the data set has `classes` classes."""
-    return dataset.labels if len(dataset.class_names) == classes else None
+    """Return the labels, in the folders' order, if the data set has as many classes.
+
+    Args:
+        dataset: The data set.
+        classes: Number of the files' outputs; a single one decides between two classes.
+    """
+    return dataset.labels if len(dataset.class_names) == max(classes, 2) else None
 
 
 def labels_by_name(dataset: Dataset, names: Sequence[str]) -> Indices | None:

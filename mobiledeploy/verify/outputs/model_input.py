@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from mobiledeploy.base.errors import ParityError
 from mobiledeploy.data.dataset import Pixels
+from mobiledeploy.data.preprocess import to_grey
 from mobiledeploy.reading import StoredTensor
 from mobiledeploy.runtimes import Array, TensorInfo
 
@@ -76,7 +77,7 @@ class PixelInput:
     def __call__(self, pixels: Pixels) -> Array:
         """Return the input for images, shape (batch, height, width, 3) or (..., 1)."""
         if len(self.table.T) == 1 and pixels.shape[-1] == 3:
-            pixels = _grey(pixels)
+            pixels = to_grey(pixels)
         if (self.table == self.table[:, :1]).all():
             values = self.table[:, 0].take(pixels, mode="clip")  # the fastest: no bounds to check
         else:
@@ -195,9 +196,3 @@ def _as_type(codes: npt.NDArray[np.int64], dtype: np.dtype[Any], tensor: StoredT
     # The centre of a quantisation step, where every runtime rounds to the same code.
     centred: Array = (codes - int(tensor.zero_point or 0)).astype(np.float32)
     return centred * np.float32(tensor.scale or 0)
-
-
-def _grey(pixels: Pixels) -> Pixels:
-    """Return grey images: luma by ITU-R BT.601, rounded, shape (..., 1)."""
-    weighted = pixels.astype(np.uint32) @ np.array([299, 587, 114], np.uint32)
-    return ((weighted + 500) // 1000).astype(np.uint8)[..., None]

@@ -48,7 +48,7 @@ def translucent() -> npt.NDArray[np.uint8]:
 
 def encoded(pixels: npt.NDArray[np.uint8], io: str, mean: float, std: float) -> bytes:
     if io == "float32":
-        values = to_float32(pixels, Preprocessing(image_size=SIZE, mean=mean, std=std))
+        values = to_float32(pixels, (mean, std))
         return values.astype("<f4").tobytes()
     return (to_int8(pixels) if io == "int8" else pixels).tobytes()
 

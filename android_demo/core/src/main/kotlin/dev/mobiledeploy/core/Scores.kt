@@ -14,6 +14,10 @@ internal fun softmax(logits: DoubleArray): DoubleArray {
     return DoubleArray(logits.size) { powers[it] / sum }
 }
 
+/** The probability of each logit on its own, in double precision. */
+internal fun sigmoid(logits: DoubleArray): DoubleArray =
+    DoubleArray(logits.size) { 1 / (1 + exp(-logits[it])) }
+
 /** Indices of the [count] highest values, highest first; of equal ones the lower index. */
 internal fun highest(values: DoubleArray, count: Int): List<Int> =
     values.indices.sortedByDescending { values[it] }.take(count)
