@@ -35,6 +35,7 @@ QAT_ENGINES: Final = get_args(QatEngine)
 IOS: Final = get_args(Io)
 HEADS: Final = get_args(Head)
 CROPS: Final = get_args(Crop)
+COLOURS: Final = get_args(Colour)
 TASKS: Final = get_args(Task)
 INPUT_RANGES: Final = get_args(InputRange)
 IMAGENET_RANGE: Final = "-1..1"

@@ -74,7 +74,7 @@ internal class Screen(
         val resources = root.resources
         val seen = contract.preprocessing
         if (seen == null) {
-            val count = contract.input.shape.reduce(Int::times)
+            val count = contract.input.shape.fold(1, Int::times)
             return resources.getQuantityString(R.plurals.values, count, count)
         }
         val square = seen.width == seen.height

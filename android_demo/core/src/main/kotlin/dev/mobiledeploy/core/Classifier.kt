@@ -38,21 +38,9 @@ private constructor(private val bundle: ModelBundle, private val engine: Checked
 
     private fun best(answer: DoubleArray, count: Int): List<Guess> {
         val values = contract.output.grid?.dequantise(answer) ?: answer
-        if (contract.task == Task.REGRESSION) {
-            return values.indices.take(count).map { Guess(it, bundle.labels[it], values[it]) }
+        return bestAnswers(values, contract, count).map { (index, score) ->
+            Guess(index, bundle.labels[index], score)
         }
-        val logits = contract.head == Head.LOGITS
-        val scores =
-            when (contract.task) {
-                Task.CLASSIFICATION -> if (logits) softmax(values) else values
-                else -> if (logits) sigmoid(values) else values
-            }
-        if (contract.task == Task.BINARY) {
-            val both = doubleArrayOf(1 - scores[0], scores[0])
-            return highest(both, count).map { Guess(it, bundle.labels[it], both[it]) }
-        }
-        // By the values: far down, scores of different logits may both be 0.
-        return highest(values, count).map { Guess(it, bundle.labels[it], scores[it]) }
     }
 
     public companion object {

@@ -10,7 +10,7 @@ private const val MAX_PIXELS = 1L shl 27
 public class Preprocessor(contract: Contract) {
     private val preprocessing = contract.preprocessing
     private val type = contract.input.type
-    private val count = contract.input.shape.drop(1).reduce(Int::times)
+    private val count = contract.input.shape.drop(1).fold(1, Int::times)
     private val floats = FloatArray(256) { contract.inputValue(it).toFloat() }
 
     /**
