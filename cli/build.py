@@ -206,7 +206,9 @@ def summary(report: "BuildReport", out: Path) -> str:
     if report.reason:
         parts.append(_wrapped(report.reason))
     if report.note:
-        parts.append(_wrapped(f"weights: {report.note}"))
+        about = "weights" if report.labels_from is None else "note"
+        parts.append(_wrapped(f"{about}: {report.note}"))
+    parts += [_wrapped(f"warning: {warning}") for warning in report.warnings]
     if report.unreadable:
         parts.append(
             "\n  ".join(("left out, because they cannot be decoded:", *report.unreadable))

@@ -1,6 +1,8 @@
 """Run a build: from a configuration to a build folder.
 
 `build`: runs the stages in order.
+`input_range`: how pixels become the input of an imported network.
+`class_order`: which class each output of an imported network is.
 `preflight`: checks before the first photo is read.
 `resume`: runs a stage, or reuses its result of an earlier run.
 `quantize`: quantises a float model from a file.

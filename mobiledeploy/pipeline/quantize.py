@@ -6,6 +6,7 @@ The folder is one as `build` makes it: `verify` and `bundle` take it.
 """
 
 import dataclasses
+import os
 import time
 from pathlib import Path
 from typing import Final
@@ -17,19 +18,23 @@ from mobiledeploy.base import files
 from mobiledeploy.base.errors import ConversionError, RequestError
 from mobiledeploy.base.progress import Event, Progress, silent
 from mobiledeploy.data import sources as data_sources
+from mobiledeploy.data.dataset import Dataset
 from mobiledeploy.data.evaluation import Evaluation
 from mobiledeploy.data.pixels import load_pixels
 from mobiledeploy.integer.quantise import quantise as to_integers
-from mobiledeploy.network.float_graph import INPUT, FloatGraph, FloatNode
+from mobiledeploy.network.float_graph import FloatGraph
 from mobiledeploy.network.importers import sources
 from mobiledeploy.network.importers.imported import Imported
 from mobiledeploy.network.network import Network, save_network
+from mobiledeploy.network.simplify.input_scaling import PIXELS
 from mobiledeploy.network.simplify.passes import simplify
 from mobiledeploy.network.simplify.to_network import to_network
 from mobiledeploy.ops.architecture import INPUT as NETWORK_INPUT
-from mobiledeploy.pipeline import calibrate, publish, resume, stages
+from mobiledeploy.ops.tensors import Shape
+from mobiledeploy.pipeline import calibrate, class_order, input_range, publish, resume, stages
 from mobiledeploy.runtimes import litert
 from mobiledeploy.spec import manifest
+from mobiledeploy.spec.channel_scaling import ChannelScaling
 from mobiledeploy.spec.config import (
     RANDOM,
     Crop,
@@ -38,22 +43,25 @@ from mobiledeploy.spec.config import (
     ImportConfig,
     Io,
     Preprocessing,
-    Scaling,
 )
 from mobiledeploy.spec.results import (
     BuildReport,
     ExportResult,
+    InputChoice,
     QuantiseResult,
     ScoreLine,
     StageTime,
 )
 from mobiledeploy.targets import float_tflite, tflite
-from mobiledeploy.verify.outputs import image_sets
+from mobiledeploy.verify.outputs import image_sets, input_choice
+from mobiledeploy.verify.outputs.image_sets import evenly
 from mobiledeploy.verify.report import VerifyReport
 
 CALIBRATION_IMAGES: Final = 256
 HELD_BACK_IMAGES: Final = 256
 """Synthetic images on which the two files are compared where there are no photos."""
+CHECKED: Final = 64
+"""Photos on which the order of the classes is checked, or all that are held back if more."""
 _SCORES: Final = frozenset({"softmax", "logistic"})
 """Operators whose output are scores of what they read."""
 
@@ -75,21 +83,14 @@ class Prepared:
     border: float
 
 
-def prepare(model: files.Name, *, scaling: Scaling | None = None) -> Prepared:
-    """Import a model file and simplify it.
-
-    Args:
-        model: A `.keras`, `.h5`, float `.onnx` or float `.tflite`.
-        scaling: Mean and std by which pixels become the network's input, where its file does not
-            say it.
+def read_model(path: Path) -> Imported:
+    """Return the network of a `.keras`, `.h5`, float `.onnx` or float `.tflite`.
 
     Raises:
-        RequestError: There is no such file, or nobody says how pixels become the network's input,
-            or the file and the caller both do.
+        RequestError: There is no such file.
         ConversionError: A layer is not supported; the message names all of them.
         CorruptFileError: The file is damaged.
     """
-    path = files.user_path(model)
     imported = sources.read(path)
     if imported.unsupported:
         raise ConversionError(
@@ -99,68 +100,25 @@ def prepare(model: files.Name, *, scaling: Scaling | None = None) -> Prepared:
             ),
             hint="leave these layers out, or save the network without them",
         )
-    scaled = simplify(_of_pixels(imported, scaling, path.name), pixels=True)
-    network = to_network(scaled.graph, scaled.scaling)
-    return Prepared(imported=imported, graph=scaled.graph, network=network, border=scaled.border)
+    return imported
 
 
-def _of_pixels(imported: Imported, scaling: Scaling | None, name: str) -> FloatGraph:
-    """Return the graph with the scaling of pixels in it.
+def prepare(imported: Imported, name: str, *, scaling: ChannelScaling | None = None) -> Prepared:
+    """Simplify an imported network.
+
+    Args:
+        imported: The network.
+        name: Name of its file, for messages.
+        scaling: How pixels become the network's input, where its file does not say it.
 
     Raises:
-        RequestError: It is not known, or stated twice.
+        RequestError: Nobody says how pixels become the network's input, or the file and the caller
+            both do.
+        ConversionError: A layer cannot be quantised; the message names all of them.
     """
-    stated = _stated(imported)
-    if stated and scaling is not None:
-        raise RequestError(
-            f"{name} says itself how pixels become its input, but an input range was given",
-            hint="leave out `--input-range`",
-        )
-    if not stated and scaling is None:
-        raise RequestError(
-            f"{name} does not say how pixels become its input",
-            hint="say the range that it was trained with: `--input-range -1..1`, `0..1` or "
-            "`0..255`, or `--mean` and `--std` of pixels",
-        )
-    if scaling is not None:
-        mean, std = scaling
-        return _scaled(imported.graph, 1 / std, -mean / std)
-    if imported.input_range:
-        channels = imported.graph.input_shape[-1]
-        rows = np.array(imported.input_range, np.float64)
-        rows = np.broadcast_to(rows, (channels, 2))
-        return _scaled(imported.graph, (rows[:, 1] - rows[:, 0]) / 255, rows[:, 0])
-    return imported.graph
-
-
-def _stated(imported: Imported) -> bool:
-    """Whether the file says how pixels become its input: in so many words, or by its layers."""
-    readers = imported.graph.users()[INPUT]
-    return bool(imported.input_range) or (len(readers) == 1 and readers[0].op == "affine")
-
-
-def _scaled(graph: FloatGraph, scale: npt.ArrayLike, offset: npt.ArrayLike) -> FloatGraph:
-    """Return a graph whose input is multiplied by a factor, and shifted, per channel."""
-    channels = graph.input_shape[-1]
-    name = "input_scaling"
-    while any(node.name == name for node in graph.nodes):
-        name += "'"
-    first = FloatNode(
-        name=name,
-        op="affine",
-        inputs=(INPUT,),
-        arrays={
-            "scale": np.broadcast_to(np.asarray(scale, np.float32), (channels,)),
-            "offset": np.broadcast_to(np.asarray(offset, np.float32), (channels,)),
-        },
-    )
-    nodes = tuple(
-        dataclasses.replace(
-            node, inputs=tuple(name if read == INPUT else read for read in node.inputs)
-        )
-        for node in graph.nodes
-    )
-    return dataclasses.replace(graph, nodes=(first, *nodes))
+    scaled = simplify(input_range.of_pixels(imported, scaling, name), pixels=True)
+    network = to_network(scaled.graph, scaled.scaling)
+    return Prepared(imported=imported, graph=scaled.graph, network=network, border=scaled.border)
 
 
 def quantize(
@@ -168,7 +126,7 @@ def quantize(
     root: files.Name,
     *,
     data: files.Name = RANDOM,
-    scaling: Scaling | None = None,
+    scaling: ChannelScaling | None = None,
     labels: tuple[str, ...] = (),
     crop: Crop = "center",
     io: Io = "int8",
@@ -178,13 +136,14 @@ def quantize(
     """Quantise a model file, and write a build folder.
 
     Args:
-        model: See `prepare`.
+        model: See `read_model`.
         root: The build folder.
         data: A folder of photos with one sub-folder a class, `digits`, or `random` for synthetic
             images.
-        scaling: See `prepare`.
-        labels: Names of the classes in the order of the output; otherwise those of the file, or
-            the names of the data's folders if there are as many, or numbers.
+        scaling: How pixels become the network's input, where its file does not say it; None: it is
+            chosen by labelled photos, see `input_range.choose`.
+        labels: Names of the classes in the order of the output; otherwise those of the file, of a
+            file of labels beside it, of the data's folders if there are as many, or numbers.
         crop: How a photo becomes square.
         io: Type of the files' input and output.
         threads: Images that run at a time.
@@ -194,33 +153,66 @@ def quantize(
         The report. If the two files differ, it says so, and the folder holds no finished build.
 
     Raises:
-        MobileDeployError: See `prepare` and `build.build`.
+        MobileDeployError: See `read_model`, `prepare` and `build.build`; neither the file, the
+            caller nor the photos say how pixels become the input; the photos say that the classes
+            are in another order.
     """
     clock = _Clock()
-    root = files.user_path(root)
+    root, path = files.user_path(root), files.user_path(model)
     progress(Event("import", "reading the model"))
-    prepared = prepare(model, scaling=scaling)
+    imported = read_model(path)
+    shapes = imported.graph.shapes()
+    size, classes = _image_size(imported.graph.input_shape), shapes[imported.graph.output][-1]
+    clock.lap("import")
+    dataset = None
+    if data != RANDOM:
+        dataset = data_sources.open_dataset(os.fspath(data), progress=progress)
+    folders = () if dataset is None else dataset.class_names
+    names = class_order.names_of(labels, imported, path, folders, classes)
+    tried = scaling is None and not input_range.is_stated(imported)
+    if tried and not names.known:
+        raise input_range.not_known(path.name)
+    if tried:
+        to_network(simplify(imported.graph).graph, PIXELS)  # refuses before photos are read
+    seen = Preprocessing(image_size=size, crop=crop)
+    taken = _images(dataset, names, seen, threads=threads, progress=progress)
+    clock.lap("data")
+    choice = None
+    if tried:
+        choice = input_range.choose(
+            imported.graph,
+            *taken.labelled(input_choice.TRIED),
+            tuple(class_order.orders(names.names).values()),
+            threads=threads,
+            progress=progress,
+        )
+        scaling = input_range.chosen(choice, path.name)
+    prepared = prepare(imported, path.name, scaling=scaling)
     network = prepared.network
-    size = _image_size(network)
+    order = None
+    if taken.labels is not None:
+        pixels, truth = taken.labelled(CHECKED)
+        predicted = _float_logits(prepared, pixels, threads).argmax(axis=1)
+        order = class_order.check(predicted, truth, names.names)
+        class_order.require_plausible(order, names)
+    clock.lap("check")
     head: Head = "softmax" if network.architecture.output.op in _SCORES else "logits"
     mean, std = network.architecture.scaling
-    path = files.user_path(model)
     config = ImportConfig(
         model=path.name,
         sha256=files.sha256(path),
         data=str(data),
         preprocessing=Preprocessing(image_size=size, crop=crop, mean=mean, std=std),
+        mean=() if scaling is None else scaling.mean,
+        std=() if scaling is None else scaling.std,
         calibration_images=CALIBRATION_IMAGES,
         threads=threads,
         export=ExportConfig(int8=True, io=io, head=head),
     )
-    clock.lap("import")
     with resume.lock_folder(root):
         publish.withdraw(root)
-        taken = _images(config, network, labels or prepared.imported.labels, progress)
-        clock.lap("data")
         versions = tuple(sorted(manifest.versions().items()))
-        made_of = (config, taken.digest, labels, versions)
+        made_of = (config, taken.digest, names.names, versions)
         quantised, quantise_time = resume.run(
             "quantise",
             QuantiseResult,
@@ -265,16 +257,20 @@ def quantize(
         report = BuildReport(
             scores=tuple(scores),
             reason="",
-            note=_note(config, prepared),
+            note=_note(config, prepared, choice, names),
             unreadable=taken.unreadable,
             files=exported.files,
             verdict=verified.verdict,
             holds=verified.holds,
             times=(*clock.times(), quantise_time, export_time, verify_time),
+            warnings=tuple(class_order.words(order, names, folders)),
+            input_choice=choice,
+            labels_from=names.source,
+            class_order=order,
         )
         if verified.holds:
             publish.publish(
-                root, config, network.architecture, taken.class_names, report,
+                root, config, network.architecture, names.names, report,
                 data_digest=taken.digest,
             )  # fmt: skip
     return report
@@ -303,30 +299,39 @@ class _Images:
 
     Attributes:
         calibration: Those that decide the ranges.
+        calibration_labels: Their classes; None if they are not known.
         held_back: Others, on which the two files are compared.
-        labels: Of those held back; None if they have none.
+        labels: Their classes, likewise.
         names: Of those held back.
-        class_names: Names of the classes in the order of the output.
         unreadable: One line for each photo that could not be read.
         digest: SHA-256 of the data.
     """
 
     calibration: npt.NDArray[np.uint8]
+    calibration_labels: npt.NDArray[np.int64] | None
     held_back: npt.NDArray[np.uint8]
     labels: npt.NDArray[np.int64] | None
     names: tuple[str, ...]
-    class_names: tuple[str, ...]
     unreadable: tuple[str, ...]
     digest: str
 
+    def labelled(self, most: int) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
+        """Return photos and their classes: all that are held back, filled up with others."""
+        assert self.labels is not None  # noqa: S101 - the caller has looked
+        assert self.calibration_labels is not None  # noqa: S101 - so do these
+        rows = evenly(len(self.calibration), max(most - len(self.held_back), 1))
+        return (
+            np.concatenate([self.held_back, self.calibration[rows]]),
+            np.concatenate([self.labels, self.calibration_labels[rows]]),
+        )
 
-def _image_size(network: Network) -> int:
+
+def _image_size(shape: Shape) -> int:
     """Return the side of a network's images.
 
     Raises:
         RequestError: Its input is none that a build folder's contract can describe.
     """
-    shape = network.architecture.input_shape
     if len(shape) != 3 or shape[0] != shape[1] or shape[2] != 3:
         raise RequestError(
             f"expected a network of square colour images, received an input of shape {shape}",
@@ -336,54 +341,44 @@ def _image_size(network: Network) -> int:
 
 
 def _images(
-    config: ImportConfig, network: Network, labels: tuple[str, ...], progress: Progress
+    dataset: Dataset | None,
+    names: class_order.Names,
+    preprocessing: Preprocessing,
+    *,
+    threads: int,
+    progress: Progress,
 ) -> _Images:
-    """Decode the photos, or make synthetic ones.
+    """Decode the photos, or make synthetic ones if there are none.
 
     Raises:
-        RequestError: There are no such photos, or the labels are of another number of classes.
+        RequestError: More photos cannot be decoded than 1 % of the whole data set.
     """
-    classes = network.architecture.classes
-    if labels and len(labels) != classes:
-        raise RequestError(
-            f"expected {classes} labels, one for each class, received {len(labels)}",
-            hint="name a file with one label a line with `--labels`",
-        )
-    numbers = tuple(f"class {number}" for number in range(classes))
-    if config.data == RANDOM:
-        shape = network.architecture.input_shape
-        natural = image_sets.natural(
-            (shape[0], shape[1], shape[2]), images=CALIBRATION_IMAGES + HELD_BACK_IMAGES
-        )
+    if dataset is None:
+        shape = preprocessing.image_size, preprocessing.image_size, 3
+        natural = image_sets.natural(shape, images=CALIBRATION_IMAGES + HELD_BACK_IMAGES)
         pixels = natural.pixels(0, len(natural))
         return _Images(
             calibration=pixels[:CALIBRATION_IMAGES],
+            calibration_labels=None,
             held_back=pixels[CALIBRATION_IMAGES:],
             labels=None,
             names=tuple(natural.names[CALIBRATION_IMAGES:]),
-            class_names=labels or numbers,
             unreadable=(),
             digest=RANDOM,
         )
-    dataset = data_sources.open_dataset(config.data, progress=progress)
-    names = labels or (dataset.class_names if len(dataset.class_names) == classes else numbers)
-    places = {name: number for number, name in enumerate(names)}
-    known = set(dataset.class_names) <= places.keys()
     train = dataset.splits["train"]
     rows = np.linspace(0, len(train) - 1, min(CALIBRATION_IMAGES, len(train)))
     calibration, held_back = (
-        load_pixels(
-            dataset, indices, config.preprocessing, threads=config.threads, progress=progress
-        )
+        load_pixels(dataset, indices, preprocessing, threads=threads, progress=progress)
         for indices in (train[rows.round().astype(np.int64)], dataset.splits["test"])
     )
-    numbered = np.array([places.get(name, 0) for name in dataset.class_names], np.int64)
+    numbers = np.array([-1 if place is None else place for place in names.places], np.int64)
     return _Images(
         calibration=calibration.pixels,
+        calibration_labels=numbers[calibration.labels] if names.known else None,
         held_back=np.ascontiguousarray(held_back.pixels),
-        labels=numbered[held_back.labels] if known else None,
+        labels=numbers[held_back.labels] if names.known else None,
         names=held_back.names,
-        class_names=names,
         unreadable=(*calibration.unreadable, *held_back.unreadable),
         digest=dataset.digest,
     )
@@ -405,7 +400,12 @@ def _float_logits(
     return logits.reshape(len(pixels), architecture.classes)
 
 
-def _note(config: ImportConfig, prepared: Prepared) -> str:
+def _note(
+    config: ImportConfig,
+    prepared: Prepared,
+    choice: InputChoice | None,
+    names: class_order.Names,
+) -> str:
     """Return what a user should know of the images and the input, in sentences."""
     said = []
     if config.data == RANDOM:
@@ -413,6 +413,13 @@ def _note(config: ImportConfig, prepared: Prepared) -> str:
             "ranges were measured on synthetic images: give photos with `--data` for a file that "
             "is shipped"
         )
+    if choice is not None:
+        said.append(
+            f"the file does not say how pixels become its input: {choice.chosen} was chosen; "
+            f"{input_choice.words(choice)}"
+        )
+    if names.source == "neighbour":
+        said.append("the classes are named by the file of labels beside the model")
     if prepared.border:
         said.append(
             f"the first layer pads with a value {abs(prepared.border):.2g} pixel levels from 0, "

@@ -7,7 +7,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Final, Literal, TypeAlias, get_args
 
-from mobiledeploy.base import codec
+from mobiledeploy.base.codec import OMIT
 from mobiledeploy.base.errors import RequestError
 
 Arch: TypeAlias = Literal["v1", "v2"]
@@ -105,8 +105,8 @@ class Preprocessing:
     crop: Crop = "center"
     mean: float = SCALINGS["-1..1"][0]
     std: float = SCALINGS["-1..1"][1]
-    image_width: int | None = dataclasses.field(default=None, metadata=codec.OMIT)
-    colour: Colour = dataclasses.field(default="rgb", metadata=codec.OMIT)
+    image_width: int | None = dataclasses.field(default=None, metadata=OMIT)
+    colour: Colour = dataclasses.field(default="rgb", metadata=OMIT)
 
     def __post_init__(self) -> None:
         """Check the ranges."""
@@ -288,6 +288,10 @@ class ImportConfig:
         threads: Images that run at a time.
         export: Types and output of the two files.
         task: What the network's outputs are.
+        mean: What was given or chosen for `(pixel - mean) / std` where the file does not say how
+            pixels become its input: one number, or one a channel. Empty, and absent from the JSON,
+            where it does. What differs between channels is a layer of the two files.
+        std: Likewise.
     """
 
     model: str
@@ -297,7 +301,9 @@ class ImportConfig:
     calibration_images: int
     threads: int
     export: ExportConfig
-    task: Task = dataclasses.field(default="classification", metadata=codec.OMIT)
+    task: Task = dataclasses.field(default="classification", metadata=OMIT)
+    mean: tuple[float, ...] = dataclasses.field(default=(), metadata=OMIT)
+    std: tuple[float, ...] = dataclasses.field(default=(), metadata=OMIT)
 
     def __post_init__(self) -> None:
         """Check the ranges."""

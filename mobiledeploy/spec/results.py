@@ -5,11 +5,13 @@ Paths in them are relative to the build folder, with `/`.
 
 import dataclasses
 from pathlib import Path, PurePosixPath
+from typing import Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from mobiledeploy.base import files
+from mobiledeploy.base.codec import OMIT
 from mobiledeploy.base.errors import CorruptFileError
 
 
@@ -207,6 +209,79 @@ class ScoreLine:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class InputCandidate:
+    """A scaling of pixels that was tried on labelled photos.
+
+    Attributes:
+        name: `-1..1`, `0..1`, `0..255` or `torchvision`.
+        mean: Mean of `(pixel - mean) / std`, pixel levels: one, or one a channel.
+        std: Likewise.
+        right: How often the float network is right with it.
+    """
+
+    name: str
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    right: Accuracy
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class InputChoice:
+    """How pixels become a network's input, chosen by the float network's answers.
+
+    Attributes:
+        chosen: Name of the best candidate; empty if it is not plainly better than the second.
+        candidates: All candidates, the best first.
+        p: p-value of McNemar's exact test of the best against the second.
+        near_chance: Whether guessing may be right as often as the best one: the 95 % interval of
+            its accuracy reaches that.
+    """
+
+    chosen: str
+    candidates: tuple[InputCandidate, ...]
+    p: float
+    near_chance: bool
+
+
+Source: TypeAlias = Literal["option", "file", "neighbour", "folders", "numbers"]
+"""Who says the names of the classes: a user, the model file, a file beside it, the folders of the
+photos, or nobody."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class OrderCandidate:
+    """Another order that a network's classes may have.
+
+    Attributes:
+        order: How the names are sorted: `text`, `numbers` or `capitals ignored`.
+        right: How often the float network is right in this order.
+    """
+
+    order: str
+    right: Accuracy
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class ClassOrder:
+    """How well a float network's answers fit the order of its classes.
+
+    Attributes:
+        given: How often it is right in the order that is assumed.
+        candidates: Other orders.
+        better: The order that is plainly better; empty if none is.
+        permuted: How often it is right on one half of the photos in the order that the other half
+            suggests, if that is plainly better; None if it is not.
+        near_chance: Whether guessing may be right as often: the 95 % interval reaches that.
+    """
+
+    given: Accuracy
+    candidates: tuple[OrderCandidate, ...]
+    better: str
+    permuted: Accuracy | None
+    near_chance: bool
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class BuildReport:
     """The result of a build: `report.json`.
 
@@ -219,6 +294,11 @@ class BuildReport:
         verdict: Result of the verification, in a sentence.
         holds: Whether the two files are the same function.
         times: Seconds of each stage.
+        warnings: What a user should know although the files agree, a sentence each.
+        input_choice: How the input range of an imported model was chosen; None if it was known.
+        labels_from: Who says the names of an imported model's classes.
+        class_order: Whether the answers of an imported model fit the order of its classes; None
+            without labelled photos.
     """
 
     scores: tuple[ScoreLine, ...]
@@ -229,3 +309,7 @@ class BuildReport:
     verdict: str
     holds: bool
     times: tuple[StageTime, ...]
+    warnings: tuple[str, ...] = dataclasses.field(default=(), metadata=OMIT)
+    input_choice: InputChoice | None = dataclasses.field(default=None, metadata=OMIT)
+    labels_from: Source | None = dataclasses.field(default=None, metadata=OMIT)
+    class_order: ClassOrder | None = dataclasses.field(default=None, metadata=OMIT)

@@ -12,7 +12,7 @@ from mobiledeploy.formats.model_file import ModelFile
 from mobiledeploy.runtimes import table
 from mobiledeploy.runtimes.child import Children
 from mobiledeploy.verify.int8_pair import prove
-from mobiledeploy.verify.outputs import float_files, image_sets, model_input
+from mobiledeploy.verify.outputs import float_files, float_input, image_sets, model_input
 from mobiledeploy.verify.outputs.image_sets import (
     Decoded,
     ImageSet,
@@ -132,11 +132,17 @@ def _observe(
         images = decoded.images
         class_names = () if labels is None else chosen.dataset.class_names
         assumed = _assumed(chosen, images, classes)
+    both = float_input.known(both, images, threads=options.threads, progress=progress)
     sets = images, image_sets.synthetic_extremes(shape)
     floats = float_files.are_floats(both)
     proof = float_files.verify_pair if floats else prove
     report, answers = proof(both, sets, options, progress=progress)
-    fed = [f"pixels became the input of {file.name} as {file.fed}" for file in report.files]
+    fed = [
+        f"pixels became the input of {file.name} as {file.fed}"
+        f"{float_input.reason(file.input_choice, labelled=images.labels is not None)}"
+        for file in report.files
+    ]
+    report = dataclasses.replace(report, warnings=(*report.warnings, *float_input.words(both)))
     return Observed(
         report=with_photos(report, decoded, (*fed, *assumed)),
         files=files,

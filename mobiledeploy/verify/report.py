@@ -13,7 +13,7 @@ from mobiledeploy.base.codec import OMIT, UNWRITTEN
 from mobiledeploy.base.errors import DEATHS, CorruptFileError, RuntimeDiedError
 from mobiledeploy.compare.difference import Cause, StructureReport
 from mobiledeploy.formats.onnx.external_data import ExternalFile
-from mobiledeploy.spec.results import Accuracy
+from mobiledeploy.spec.results import Accuracy, InputChoice
 
 FailureKind: TypeAlias = Literal["signal", "time", "memory", "nonsense", "refusal"]
 
@@ -163,6 +163,9 @@ class CertifiedFile:
         runtime: Name and version of the runtime that ran it.
         external_data: The files beside it that hold its values; absent from the JSON if there are
             none.
+        input_choice: How the input range of a file without a grid was tried: on labelled images by
+            their labels, on others by the other file's answers. Absent from the JSON if it was
+            not.
     """
 
     format: str
@@ -305,6 +308,9 @@ class FileFacts:
         fed: How pixels were converted to its input, in words.
         external_data: The files beside it that hold its values; absent from the JSON if there are
             none.
+        input_choice: How the input range of a file without a grid was tried: on labelled images by
+            their labels, on others by the other file's answers. Absent from the JSON if it was
+            not.
     """
 
     name: str
@@ -315,6 +321,7 @@ class FileFacts:
     output: str
     fed: str
     external_data: tuple[ExternalFile, ...] = dataclasses.field(default=(), metadata=OMIT)
+    input_choice: InputChoice | None = dataclasses.field(default=None, metadata=OMIT)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

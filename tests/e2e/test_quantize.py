@@ -6,11 +6,15 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import grey_levels
+import jsonschema
 import pytest
 
 from mobiledeploy.spec import manifest
+from mobiledeploy.spec.channel_scaling import SCALINGS
 from mobiledeploy.spec.config import ImportConfig
 
+SCHEMA = Path(__file__).parents[2] / "docs/schemas/build.schema.json"
 EXPORTS = Path(__file__).parents[1] / "unit/network/importers/exports"
 
 
@@ -74,6 +78,19 @@ def test_a_request_that_says_too_little_is_refused_before_anything_is_written(
     assert message in done.stderr
     assert "hint: " in done.stderr
     assert not out.exists()
+
+
+def test_without_a_range_the_photos_choose_it_and_the_report_has_the_numbers(
+    tmp_path: Path,
+) -> None:
+    model = grey_levels.classifier(tmp_path / "model.onnx", SCALINGS["torchvision"], 6)
+    photos = grey_levels.photos(tmp_path / "photos", tuple("abcdef"))
+    done = run("quantize", model, "--data", photos, "-o", tmp_path / "build", "--json")
+    report = json.loads(done.stdout)
+    jsonschema.validate(report, json.loads(SCHEMA.read_text()))
+    assert report["input_choice"]["chosen"] == "torchvision"
+    assert report["class_order"]["given"]["correct"] == 64
+    assert report["labels_from"] == "folders"
 
 
 def test_layers_that_are_not_supported_are_all_named(tmp_path: Path) -> None:

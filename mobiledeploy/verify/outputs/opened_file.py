@@ -16,6 +16,8 @@ from mobiledeploy.lint import inspection
 from mobiledeploy.lint.graph import Graph
 from mobiledeploy.reading import Reading, ShapeContradiction, StoredLayer
 from mobiledeploy.runtimes import Array, FileLayer, Runtime, Session, table
+from mobiledeploy.spec.channel_scaling import ChannelScaling
+from mobiledeploy.spec.results import InputChoice
 from mobiledeploy.verify.outputs.answers import FileOutputs
 
 BAD_GRIDS: Final = frozenset({"MD107", "MD108"})
@@ -132,12 +134,16 @@ class OpenFile:
         reading: Its layers.
         ends: Its outputs: logits, scores and their grids.
         place: Where it is run.
+        scaling: How pixels become its input, where it has no grid and that is known.
+        choice: How `scaling` was chosen, or was not; None if it was not tried.
     """
 
     file: ModelFile
     reading: Reading
     ends: FileOutputs
     place: Place
+    scaling: ChannelScaling | None = None
+    choice: InputChoice | None = None
     _copies: dict[tuple[str, ...], bytes] = dataclasses.field(
         init=False, default_factory=dict, repr=False
     )
