@@ -22,7 +22,7 @@ RESHAPE: Final = "RESHAPE"
 """An operator that becomes no node where a vector becomes the same vector."""
 _FLATTEN: Final = frozenset({RESHAPE, "FULLY_CONNECTED", "SOFTMAX"})
 """Operators for which an image of one pixel is a vector."""
-_TO_PIXEL: Final = frozenset({RESHAPE, "MEAN", "REDUCE_MAX"})
+_TO_PIXEL: Final = frozenset({"MEAN", "REDUCE_MAX"})
 """Operators that make one pixel of an image, which may as well be a vector."""
 
 
@@ -135,6 +135,8 @@ def _gives_vectors(operator: TfliteOperator, model: TfliteModel, *, of_vectors: 
     """
     if operator.builtin in _TO_PIXEL:
         return True
+    if operator.builtin == RESHAPE:
+        return False
     shapes = [model.tensors[index].fixed_shape for index in operator.inputs if index >= 0]
     if operator.builtin == "AVERAGE_POOL_2D":
         window = operator.option("filter_height"), operator.option("filter_width")
