@@ -1,6 +1,7 @@
 """Options that several commands share, with a check for unused ones."""
 
 from collections.abc import Collection, Iterator
+from pathlib import Path
 from typing import Annotated, Any, TypeAlias
 
 import typer
@@ -43,3 +44,19 @@ def given(context: typer.Context) -> Iterator[tuple[str, str]]:
         source = context.get_parameter_source(key)
         if source is not None and source.name in {"COMMANDLINE", "ENVIRONMENT"}:
             yield key, parameter.opts[0]
+
+
+def labels(path: Path | None) -> tuple[str, ...]:
+    """Return the lines of a file of labels; none without one.
+
+    Raises:
+        RequestError: There is no such file.
+        CorruptFileError: It is not text in UTF-8.
+    """
+    if path is None:
+        return ()
+    from mobiledeploy.base import files
+    from mobiledeploy.data import class_names
+
+    files.require_file(path, hint="name a text file with one label a line")
+    return class_names.read_labels(path)

@@ -99,7 +99,7 @@ def quantize(
             out,
             data=RANDOM if data is None else data,
             scaling=_scaling(input_range, mean, std),
-            labels=_labels(labels),
+            labels=_options.labels(labels),
             crop=cast("Any", crop),
             io=cast("Any", io),
             task=cast("Any", task),
@@ -163,13 +163,3 @@ def _numbers(option: str, given: str) -> tuple[float, ...]:
             f"expected one number or three with commas as `{option}`, received {given}",
             hint=f"for example `{option} 127.5`, or `{option} 123.675,116.28,103.53`",
         ) from error
-
-
-def _labels(path: Path | None) -> tuple[str, ...]:
-    if path is None:
-        return ()
-    from mobiledeploy.base import files
-    from mobiledeploy.data import class_names
-
-    files.require_file(path, hint="name a text file with one label a line")
-    return class_names.read_labels(path)

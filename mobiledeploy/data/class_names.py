@@ -3,8 +3,12 @@
 import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 from mobiledeploy.base.errors import CorruptFileError
+
+MOST_BYTES: Final = 1 << 24
+"""Largest file of labels that is read."""
 
 
 def plain(name: str) -> str:
@@ -30,6 +34,12 @@ def near_twins(names: Sequence[str]) -> tuple[tuple[str, str], ...]:
     return tuple(pairs)
 
 
+def in_words(one: str, two: str) -> str:
+    """Return that two names look equal, so that a reader sees in what they differ."""
+    quoted = [ascii(name) for name in (one, two)]
+    return f"two classes have names that look equal: {quoted[0]} and {quoted[1]}"
+
+
 def places(folders: Sequence[str], names: Sequence[str]) -> list[int | None]:
     """Return the position of each folder's class in `names`; None for a folder that has none.
 
@@ -45,7 +55,7 @@ def beside(path: Path) -> tuple[str, ...]:
     """Return the labels in the file of labels beside a model file; none if there is none.
 
     Raises:
-        CorruptFileError: It is not text in UTF-8.
+        CorruptFileError: It is too large, or not text in UTF-8.
     """
     file = neighbour(path)
     return () if file is None else read_labels(file)
@@ -61,8 +71,14 @@ def read_labels(path: Path) -> tuple[str, ...]:
     """Return the lines of a file of labels, without empty lines at its end.
 
     Raises:
-        CorruptFileError: It is not text in UTF-8.
+        CorruptFileError: It is too large, or not text in UTF-8.
     """
+    if path.stat().st_size > MOST_BYTES:
+        raise CorruptFileError(
+            f"{path}: expected at most {MOST_BYTES} bytes of labels, received "
+            f"{path.stat().st_size}",
+            hint="name a text file with one label a line",
+        )
     try:
         return tuple(path.read_text(encoding="utf-8-sig").rstrip().splitlines())
     except UnicodeDecodeError as error:

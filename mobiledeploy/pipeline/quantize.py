@@ -8,6 +8,7 @@ The folder is one as `build` makes it: `verify` and `bundle` take it.
 import dataclasses
 import os
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -18,6 +19,7 @@ from mobiledeploy.base import files
 from mobiledeploy.base.errors import ConversionError, RequestError
 from mobiledeploy.base.progress import Event, Progress, silent
 from mobiledeploy.data import sources as data_sources
+from mobiledeploy.data.class_names import near_twins
 from mobiledeploy.data.dataset import Dataset
 from mobiledeploy.data.evaluation import Evaluation
 from mobiledeploy.data.pixels import load_pixels
@@ -255,6 +257,8 @@ def quantize(
             verdict=verified.verdict,
             holds=verified.holds,
             times=(*clock.times(), quantise_time, export_time, verify_time),
+            ignored=ready.ignored,
+            similar_classes=near_twins(names.names),
             warnings=tuple(class_order.words(ready.order, names, ready.folders)),
             input_choice=ready.choice,
             labels_from=names.source,
@@ -297,6 +301,7 @@ class _Ready:
         folders: Names of the photos' folders.
         choice: How the scaling was chosen, if it was.
         order: How well the order of the classes fits, if that is known.
+        ignored: Numbers of files that are no photos, by suffix.
     """
 
     prepared: Prepared
@@ -307,6 +312,7 @@ class _Ready:
     folders: tuple[str, ...] = ()
     choice: InputChoice | None = None
     order: ClassOrder | None = None
+    ignored: Mapping[str, int] = dataclasses.field(default_factory=dict)
 
 
 def _with_values(asked: _Asked, outputs: int) -> _Ready:
@@ -394,6 +400,7 @@ def _with_photos(asked: _Asked, outputs: int) -> _Ready:
         folders=folders,
         choice=choice,
         order=order,
+        ignored={} if dataset is None else dataset.ignored,
     )
 
 

@@ -1,7 +1,7 @@
 """Values of a file, or random ones, as the input of a network that takes no images.
 
-Behind this module they are like pixels: unsigned bytes, an int8 code plus 128 each, with a mean and
-a std that turn them into the network's input.
+Behind this module they are like pixels: unsigned bytes, an int8 code plus 128 each, with a mean
+and a std that turn them into the network's input.
 """
 
 import dataclasses

@@ -16,6 +16,8 @@ from mobiledeploy.formats import model_file
 from mobiledeploy.runtimes import table
 from mobiledeploy.runtimes.child import Children
 from mobiledeploy.spec import manifest
+from mobiledeploy.spec.channel_scaling import ChannelScaling
+from mobiledeploy.spec.config import Scaling
 from mobiledeploy.spec.contract import LABELS, Contract, class_names
 from mobiledeploy.verify import contract_check
 from mobiledeploy.verify.int8_pair import prove
@@ -117,7 +119,12 @@ def _observe(
         )
         images = decoded.images
     sets = images, *_fixed_sets(root, contract)
-    both = (open_file(files[0], places[0]), open_file(files[1], places[1]))
+    scaling = ChannelScaling.of_pixels(contract.scaling)
+    one, two = (
+        dataclasses.replace(open_file(file, place), scaling=scaling)
+        for file, place in zip(files, places, strict=True)
+    )
+    both = one, two
     report, answers = prove(both, sets, options, progress=progress)
     report = contract_check.with_contract(
         report, (*said, *contract_check.of_files(contract, root, both))
@@ -139,13 +146,19 @@ def _assumed(images: ImageSet) -> Iterator[str]:
 
 
 def prove_own(
-    folder: Path, evaluation: Evaluation, *, threads: int, progress: Progress
+    folder: Path,
+    evaluation: Evaluation,
+    scaling: Scaling,
+    *,
+    threads: int,
+    progress: Progress,
 ) -> tuple[VerifyReport, tuple[Answers, ...]]:
     """Compare two files that this process has just written, in this process and quickly.
 
     Args:
         folder: The folder of `FILES`.
         evaluation: Labelled images; synthetic extremes are added.
+        scaling: Mean and std by which their pixels become input values.
         threads: Images that run at a time.
         progress: Called after every batch.
 
@@ -155,7 +168,11 @@ def prove_own(
     Raises:
         ParityError: The outputs do not vary.
     """
-    one, two = (open_file(model_file.read(folder / name), HERE) for name in FILES)
+    fed = ChannelScaling.of_pixels(scaling)
+    one, two = (
+        dataclasses.replace(open_file(model_file.read(folder / name), HERE), scaling=fed)
+        for name in FILES
+    )
     options = Options(only_main=True, keep=True, threads=threads)
     return prove((one, two), image_sets.own(evaluation), options, progress=progress)
 
@@ -234,11 +251,10 @@ def _check_shape(name: str, received: tuple[int, ...], expected: tuple[int, ...]
 
 def _fixed_sets(root: Path, contract: Contract) -> tuple[ImageSet, ImageSet]:
     """Return the synthetic extremes, and the golden vectors with their recorded outputs."""
-    height, width, channels = contract.input.shape[1:]
     pixels, names, answers = golden.read(root / "golden.npz")
     _check_shape("golden.npz", pixels.shape, contract.input.shape)
     _check_shape("golden.npz", answers.logits.shape, contract.output.shape)
-    return image_sets.synthetic_extremes((height, width, channels)), ImageSet(
+    return image_sets.synthetic_extremes(contract.input.shape[1:]), ImageSet(
         name="golden vectors",
         names=names,
         pixels=lambda start, stop: pixels[start:stop],

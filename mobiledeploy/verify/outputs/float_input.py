@@ -9,9 +9,8 @@ import dataclasses
 import numpy as np
 import numpy.typing as npt
 
-from mobiledeploy.base.errors import CorruptFileError, RequestError
+from mobiledeploy.base.errors import RequestError
 from mobiledeploy.base.progress import Event, Progress
-from mobiledeploy.formats.tflite import metadata
 from mobiledeploy.runtimes import Array, Session
 from mobiledeploy.spec.channel_scaling import SCALINGS, ChannelScaling, named
 from mobiledeploy.spec.results import InputChoice
@@ -105,12 +104,10 @@ def _feed(opened: OpenFile, session: Session) -> PixelInput:
 
 def _stated(opened: OpenFile) -> ChannelScaling | None:
     """Return what the metadata of a `.tflite` state; None if they state nothing usable."""
-    if opened.file.format != "tflite":
-        return None
+    pairs = opened.described.normalisation
     try:
-        pairs = metadata.classifier(opened.file.data).normalisation
         return named(*zip(*pairs, strict=True)) if pairs else None
-    except (CorruptFileError, RequestError):
+    except RequestError:
         return None
 
 

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from mobiledeploy.base.errors import ParityError
 from mobiledeploy.data.dataset import Pixels
 from mobiledeploy.data.preprocess import to_grey
+from mobiledeploy.ops.tensors import Shape
 from mobiledeploy.reading import StoredTensor
 from mobiledeploy.runtimes import Array, TensorInfo
 from mobiledeploy.spec.channel_scaling import CHANNELS, RANGES, SCALINGS, ChannelScaling
@@ -38,15 +39,19 @@ class PixelInput:
         words: The scaling in words, for the report.
         vector: Length of an input that is no image but a vector: it takes the first pixels; 0
             for an image.
+        shape: Shape of an input of values, which takes arrays of its own shape as they are.
     """
 
     table: Array
     channels_first: bool
     words: str
     vector: int = 0
+    shape: Shape = ()
 
     def __call__(self, pixels: Pixels) -> Array:
-        """Return the input for images, shape (batch, height, width, 3) or (..., 1)."""
+        """Return the input for images, shape (batch, height, width, 3) or (..., 1), or values."""
+        if self.shape and pixels.shape[1:] == self.shape:
+            return self.table[:, 0].take(pixels, mode="clip")
         if len(self.table.T) == 1 and pixels.shape[-1] == 3:
             pixels = to_grey(pixels)
         if (self.table == self.table[:, :1]).all():
@@ -89,26 +94,35 @@ def image_shape(info: TensorInfo) -> tuple[int, int, int]:
     )
 
 
+def pixel_shape(info: TensorInfo) -> Shape:
+    """Return the shape of arrays for a file's input: of an image, or of values as they are."""
+    return image_shape(info) if _is_image(info.shape) else info.shape
+
+
+def _is_image(shape: Shape) -> bool:
+    return len(shape) == 3 and (shape[0] in CHANNELS or shape[2] in CHANNELS)
+
+
 def feeds(
     inputs: Sequence[tuple[StoredTensor, TensorInfo]],
     scalings: Sequence[ChannelScaling | None] = (),
 ) -> list[PixelInput]:
     """Return how pixels become each file's input, for files that claim to be one classifier.
 
-    A file whose input has no grid takes the scaling that is known of it, otherwise that of the
+    A file takes the scaling that is known of it, otherwise that of its grid, otherwise that of the
     first file that has one.
 
     Args:
         inputs: For each file, its input as described by the file and by the runtime.
-        scalings: For each file without a grid, how pixels become its input, if that is known; see
-            `float_input`.
+        scalings: For each file, how pixels become its input, if that is known: of a file without a
+            grid see `float_input`, of a build its contract says it.
 
     Raises:
-        ParityError: An input does not take images.
+        ParityError: The codes of an input have no scale.
     """
     told = scalings or [None] * len(inputs)
     known = [
-        scaling_of(tensor) or scaling for (tensor, _), scaling in zip(inputs, told, strict=True)
+        scaling or scaling_of(tensor) for (tensor, _), scaling in zip(inputs, told, strict=True)
     ]
     common = next((scaling for scaling in known if scaling is not None), RANGES["-1..1"])
     return [
@@ -138,9 +152,12 @@ def _range(tensor: StoredTensor) -> tuple[float, float]:
 
 
 def _feed(tensor: StoredTensor, info: TensorInfo, scaling: ChannelScaling) -> PixelInput:
-    height, width, channels = image_shape(info)
-    vector = info.shape[0] if len(info.shape) == 1 else 0
-    channels_first = not vector and info.shape != (height, width, channels)
+    shape = info.shape
+    vector = shape[0] if len(shape) == 1 else 0
+    channels, channels_first, own = 1, False, () if _is_image(shape) else shape
+    if not own:
+        height, width, channels = image_shape(info)
+        channels_first = shape != (height, width, channels)
     values = scaling.values(channels)
     if tensor.scale is None or tensor.zero_point is None:
         if info.dtype != np.float32:
@@ -151,7 +168,11 @@ def _feed(tensor: StoredTensor, info: TensorInfo, scaling: ChannelScaling) -> Pi
             )
         table: Array = values.astype(np.float32)
         return PixelInput(
-            table=table, channels_first=channels_first, words=scaling.name, vector=vector
+            table=table,
+            channels_first=channels_first,
+            words=scaling.name,
+            vector=vector,
+            shape=own,
         )
     scale, zero = float(tensor.scale), tensor.zero_point
     low, high = _range(tensor)
@@ -169,6 +190,7 @@ def _feed(tensor: StoredTensor, info: TensorInfo, scaling: ChannelScaling) -> Pi
         channels_first=channels_first,
         words=words,
         vector=vector,
+        shape=own,
     )
 
 

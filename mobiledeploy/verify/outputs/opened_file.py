@@ -12,6 +12,8 @@ from mobiledeploy import reading
 from mobiledeploy.base.errors import ConversionError, CorruptFileError
 from mobiledeploy.formats import model_file
 from mobiledeploy.formats.model_file import ModelFile
+from mobiledeploy.formats.tflite import metadata
+from mobiledeploy.formats.tflite.metadata import Classifier
 from mobiledeploy.lint import inspection
 from mobiledeploy.lint.graph import Graph
 from mobiledeploy.reading import Reading, ShapeContradiction, StoredLayer
@@ -214,6 +216,16 @@ class OpenFile:
             f"our own checks found this in the file: `{layer.name}`: {fault.detail}; write the "
             "file again with the program that made it"
         )
+
+    @property
+    def described(self) -> Classifier:
+        """What the metadata of a `.tflite` say about its classes and its input, if anything."""
+        if self.file.format != "tflite":
+            return Classifier()
+        try:
+            return metadata.classifier(self.file.data)
+        except CorruptFileError:
+            return Classifier()  # the network in the file is whole all the same
 
     @property
     def macs(self) -> int:
