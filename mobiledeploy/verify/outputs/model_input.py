@@ -122,7 +122,8 @@ def feeds(
     """
     told = scalings or [None] * len(inputs)
     known = [
-        scaling or scaling_of(tensor) for (tensor, _), scaling in zip(inputs, told, strict=True)
+        scaling or scaling_of(tensor, _channels(info))
+        for (tensor, info), scaling in zip(inputs, told, strict=True)
     ]
     common = next((scaling for scaling in known if scaling is not None), RANGES["-1..1"])
     return [
@@ -131,18 +132,28 @@ def feeds(
     ]
 
 
-def scaling_of(tensor: StoredTensor) -> ChannelScaling | None:
-    """Return the scaling that an input's grid covers best, or None if there is no grid."""
+def _channels(info: TensorInfo) -> int:
+    return image_shape(info)[2] if _is_image(info.shape) else 1
+
+
+def scaling_of(tensor: StoredTensor, channels: int = 3) -> ChannelScaling | None:
+    """Return the scaling that an input's grid covers best, or None if there is no grid.
+
+    Args:
+        tensor: The input.
+        channels: Its number of channels.
+    """
     if tensor.scale is None or tensor.zero_point is None:
         return None
     low, high = _range(tensor)
 
     def miss(scaling: ChannelScaling) -> float:
-        values = scaling.values(3)
+        values = scaling.values(channels)
         least, most = float(values.min()), float(values.max())
         return (abs(low - least) + abs(high - most)) / (most - least)
 
-    best = min(SCALINGS.values(), key=miss)
+    fitting = [scaling for scaling in SCALINGS.values() if len(scaling.mean) in {1, channels}]
+    best = min(fitting, key=miss)
     return best if miss(best) < LIKE else RANGES["-1..1"]
 
 
@@ -154,10 +165,8 @@ def _range(tensor: StoredTensor) -> tuple[float, float]:
 def _feed(tensor: StoredTensor, info: TensorInfo, scaling: ChannelScaling) -> PixelInput:
     shape = info.shape
     vector = shape[0] if len(shape) == 1 else 0
-    channels, channels_first, own = 1, False, () if _is_image(shape) else shape
-    if not own:
-        height, width, channels = image_shape(info)
-        channels_first = shape != (height, width, channels)
+    own = () if _is_image(shape) else shape
+    channels, channels_first = _channels(info), not own and shape != image_shape(info)
     values = scaling.values(channels)
     if tensor.scale is None or tensor.zero_point is None:
         if info.dtype != np.float32:

@@ -285,7 +285,7 @@ def steady(opened: OpenFile, session: Session) -> RunCheck:
         RuntimeDiedError: The runtime crashes on it.
         ParityError: It does not take images.
     """
-    (feed,) = model_input.feeds([(opened.reading.input, session.input)])
+    (feed,) = model_input.feeds([(opened.reading.input, session.input)], [opened.scaling])
     images = synthetic_extremes(model_input.pixel_shape(session.input))
     count = min(len(images), BATCH)
     ways = list(_ways(opened, feed(images.pixels(len(images) - count, len(images)))))
