@@ -23,8 +23,8 @@ class Evaluation:
     """Images of the network's size, with labels if there are any and the float network's logits.
 
     Attributes:
-        pixels: uint8, shape (images, height, width, 3 or 1); of an input that is no image, its int8
-            codes plus 128.
+        pixels: uint8, shape (images, height, width, 3 or 1); of an input that is no image, its
+            int8 codes plus 128.
         labels: int64, shape (images,); None if they are not known.
         names: Name of each image.
         float_logits: float32, shape (images, classes).
