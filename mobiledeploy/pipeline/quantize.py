@@ -28,6 +28,7 @@ from mobiledeploy.network.float_graph import FloatGraph
 from mobiledeploy.network.importers import sources
 from mobiledeploy.network.importers.imported import Imported
 from mobiledeploy.network.network import Network, save_network
+from mobiledeploy.network.simplify.channel_order import fold_channel_order
 from mobiledeploy.network.simplify.input_scaling import PIXELS
 from mobiledeploy.network.simplify.passes import simplify
 from mobiledeploy.network.simplify.to_network import to_network
@@ -113,7 +114,8 @@ def read_model(path: Path) -> Imported:
             ),
             hint="leave these layers out, or save the network without them",
         )
-    return dataclasses.replace(imported, graph=tasks.as_vector(imported.graph))
+    graph = tasks.as_vector(fold_channel_order(imported.graph))
+    return dataclasses.replace(imported, graph=graph)
 
 
 def prepare(imported: Imported, name: str, *, scaling: ChannelScaling | None = None) -> Prepared:
