@@ -76,6 +76,8 @@ from mobiledeploy.verify.report import VerifyReport
 CALIBRATION_IMAGES: Final = 256
 HELD_BACK_IMAGES: Final = 256
 """Synthetic images on which the two files are compared where there are no photos."""
+BATCH: Final = 64
+"""Images of which the float inputs are in memory at a time."""
 CHECKED: Final = 64
 """Photos on which the order of the classes is checked, or all that are held back if more."""
 
@@ -412,8 +414,13 @@ def _quantise(
     """Calibrate and quantise, and write `network.npz` and `ptq.tflite`."""
     network = prepared.network
     mean, std = network.architecture.scaling
-    inputs = _inputs(taken.calibration, network)
-    ranges = calibrate.calibrate(prepared.graph, inputs, threads=config.threads, progress=progress)
+    ranges = calibrate.calibrate(
+        prepared.graph,
+        taken.calibration,
+        feed=lambda pixels: _inputs(pixels, network),
+        threads=config.threads,
+        progress=progress,
+    )
     pixels = (-mean / std, (255 - mean) / std)
     integers = to_integers(network, {**ranges, NETWORK_INPUT: pixels})
     save_network(folder / "network.npz", network)
@@ -534,8 +541,9 @@ def _float_logits(
     architecture = prepared.network.architecture
     graph = dataclasses.replace(prepared.graph, output=architecture.logits.name)
     session = litert.load(float_tflite.write(graph), threads=threads)
-    (logits,) = session.run(_inputs(pixels, prepared.network))
-    return logits.reshape(len(pixels), architecture.classes)
+    batches = (pixels[start : start + BATCH] for start in range(0, len(pixels), BATCH))
+    logits = [session.run(_inputs(batch, prepared.network))[0] for batch in batches]
+    return np.concatenate(logits).reshape(len(pixels), architecture.classes)
 
 
 def _note(config: ImportConfig, ready: _Ready) -> str:
