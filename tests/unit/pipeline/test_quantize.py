@@ -14,8 +14,10 @@ from mobiledeploy.base import codec
 from mobiledeploy.base.errors import RequestError
 from mobiledeploy.data.evaluation import read as read_evaluation
 from mobiledeploy.data.preprocess import to_int8
+from mobiledeploy.network.float_graph import FloatGraph, FloatNode
+from mobiledeploy.network.importers.imported import Imported
 from mobiledeploy.pipeline import input_range
-from mobiledeploy.pipeline.quantize import quantize
+from mobiledeploy.pipeline.quantize import _unsupported, quantize
 from mobiledeploy.runtimes import litert
 from mobiledeploy.spec import manifest
 from mobiledeploy.spec.channel_scaling import SCALINGS, named
@@ -130,3 +132,23 @@ def test_one_sigmoid_decides_between_two_folders(tmp_path: Path) -> None:
     assert [line.test.top1 for line in report.scores] == [1.0] * 3
     assert (out / "labels.txt").read_text().split() == ["dark", "light"]
     assert [score.labels.top1 for score in build.verify(out, data=folder).scores] == [1.0] * 2
+
+
+def test_many_layers_with_one_fault_are_named_in_one_line() -> None:
+    nodes = [
+        FloatNode(
+            name=f"wrapped_{number}", op="unsupported", inputs=("input",), kind="Wrapper",
+            attributes={"reason": "take it off"},
+        )
+        for number in range(6)
+    ]  # fmt: skip
+    odd = FloatNode(
+        name="odd", op="unsupported", inputs=tuple(node.name for node in nodes), kind="Lambda",
+        attributes={"reason": "it is code"},
+    )  # fmt: skip
+    graph = FloatGraph(name="net", input_shape=(4, 4, 3), nodes=(*nodes, odd), output="odd")
+    names = ", ".join(f"`{node.name}`" for node in nodes)
+    assert list(_unsupported(Imported(graph=graph, source="keras"))) == [
+        f"6 layers Wrapper: take it off: {names}",
+        "`odd` (Lambda): it is code",
+    ]
