@@ -99,7 +99,10 @@ def natural(shape: tuple[int, int, int], *, images: int = NATURAL_IMAGES) -> Ima
     canvas = _canvas(max(shape[:2]) * _CANVAS)
 
     def pixels(start: int, stop: int) -> Pixels:
-        return np.stack([_scene(canvas, shape, number) for number in range(start, stop)])
+        scenes = np.empty((stop - start, *shape), np.uint8)
+        for row in range(stop - start):
+            scenes[row] = _scene(canvas, shape, start + row)
+        return scenes
 
     return ImageSet(
         name="natural-looking images",
