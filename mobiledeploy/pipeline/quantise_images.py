@@ -22,7 +22,7 @@ HELD_BACK_IMAGES: Final = 256
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class QuantiseImages:
-    """The images of a quantisation, uint8, shape (images, size, size, 3).
+    """The images of a quantisation, uint8, shape (images, height, width, 3 or 1), or values.
 
     Attributes:
         calibration: Those that decide the ranges.
@@ -71,8 +71,9 @@ def load(
         RequestError: More photos cannot be decoded than 1 % of the whole data set.
     """
     if dataset is None:
-        shape = preprocessing.image_size, preprocessing.image_size, 3
-        natural = image_sets.natural(shape, images=CALIBRATION_IMAGES + HELD_BACK_IMAGES)
+        natural = image_sets.natural(
+            preprocessing.shape, images=CALIBRATION_IMAGES + HELD_BACK_IMAGES
+        )
         pixels = natural.pixels(0, len(natural))
         return QuantiseImages(
             calibration=pixels[:CALIBRATION_IMAGES],
