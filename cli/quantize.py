@@ -1,16 +1,13 @@
 """`mobiledeploy quantize`."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from mobiledeploy.cli import _options, _output
 from mobiledeploy.cli.build import interruptible, summary
-from mobiledeploy.spec.config import CROPS, DIGITS, INPUT_RANGES, IOS, RANDOM
-
-if TYPE_CHECKING:
-    from mobiledeploy.spec.channel_scaling import ChannelScaling
+from mobiledeploy.spec.config import CROPS, DIGITS, IOS, RANDOM
 
 
 def quantize(
@@ -26,25 +23,9 @@ def quantize(
     random: Annotated[
         bool, typer.Option("--random", help="Use synthetic images in place of photos")
     ] = False,
-    input_range: Annotated[
-        str | None,
-        typer.Option(
-            metavar=f"[{'|'.join(INPUT_RANGES)}]",
-            help="Range of the input for pixels of 0 to 255, if the file does not say it",
-        ),
-    ] = None,
-    mean: Annotated[
-        str | None,
-        typer.Option(
-            metavar="A[,B,C]",
-            help="Mean of the pixels, one or one a channel, of 0 to 255; with --input-range 0..1, "
-            "of pixel / 255",
-        ),
-    ] = None,
-    std: Annotated[
-        str | None,
-        typer.Option(metavar="A[,B,C]", help="Standard deviation, likewise"),
-    ] = None,
+    input_range: _options.InputRange = None,
+    mean: _options.Mean = None,
+    std: _options.Std = None,
     labels: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Names of the classes, one a line, in their order"),
@@ -91,7 +72,7 @@ def quantize(
             model,
             out,
             data=RANDOM if data is None else data,
-            scaling=_scaling(input_range, mean, std),
+            scaling=_options.scaling(input_range, mean, std),
             labels=_options.labels(labels),
             crop=cast("Any", crop),
             io=cast("Any", io),
@@ -103,55 +84,3 @@ def quantize(
     else:
         _output.emit(summary(report, out))
     pipeline.require(report)
-
-
-def _scaling(
-    input_range: str | None, mean: str | None, std: str | None
-) -> "ChannelScaling | None":
-    """Return how pixels become the input, None if no option says it.
-
-    Raises:
-        RequestError: There is no such range, or one of mean and std is missing or unusable.
-    """
-    from mobiledeploy.base.errors import RequestError
-    from mobiledeploy.spec.channel_scaling import RANGES, SCALINGS, named, options_of
-
-    if input_range is not None and input_range not in RANGES:
-        raise RequestError(
-            f"expected an input range of {', '.join(INPUT_RANGES)}; received {input_range}",
-            hint=f"choose with `--input-range`: {', '.join(INPUT_RANGES)}",
-        )
-    example = f"`{options_of(SCALINGS['torchvision'])}`"
-    if mean is None and std is None:
-        return None if input_range is None else RANGES[input_range]
-    if mean is None or std is None:
-        missing, given = ("--mean", "--std") if mean is None else ("--std", "--mean")
-        raise RequestError(
-            f"expected `--mean` and `--std`, received `{given}` only",
-            hint=f"add `{missing}`, for example {example}",
-        )
-    means, stds = _numbers("--mean", mean), _numbers("--std", std)
-    if input_range is None:
-        if max(stds) < 1:
-            raise RequestError(
-                f"expected standard deviations of pixels of 0 to 255, received {std}: fractions",
-                hint="for values of pixel / 255 add `--input-range 0..1`",
-            )
-        return named(means, stds)
-    inner = RANGES[input_range]
-    return named(
-        tuple(round(inner.mean[0] + inner.std[0] * value, 9) for value in means),
-        tuple(round(inner.std[0] * value, 9) for value in stds),
-    )
-
-
-def _numbers(option: str, given: str) -> tuple[float, ...]:
-    from mobiledeploy.base.errors import RequestError
-
-    try:
-        return tuple(float(word) for word in given.split(","))
-    except ValueError as error:
-        raise RequestError(
-            f"expected one number or three with commas as `{option}`, received {given}",
-            hint=f"for example `{option} 127.5`, or `{option} 123.675,116.28,103.53`",
-        ) from error

@@ -32,6 +32,18 @@ KERNEL_KINDS: Final[dict[str, KernelKind]] = {
 NORM_CLASSES: Final = frozenset({"BatchNormalization", "SyncBatchNormalization"})
 """Keras class names of batch normalisation."""
 
+IDENTITIES: Final = frozenset({
+    "ActivityRegularization", "AlphaDropout", "AugMix", "CutMix", "Dropout", "GaussianDropout",
+    "GaussianNoise", "Identity", "MixUp", "RandAugment", "RandomErasing", "SpatialDropout1D",
+    "SpatialDropout2D",
+    *(f"Random{what}" for what in (
+        "Brightness", "ColorDegeneration", "ColorJitter", "Contrast", "ElasticTransform", "Flip",
+        "GaussianBlur", "Grayscale", "Height", "Hue", "Invert", "Perspective", "Posterization",
+        "Rotation", "Saturation", "Sharpness", "Shear", "Translation", "Width", "Zoom",
+    )),
+})  # fmt: skip
+"""Classes that compute something in training only."""
+
 EPSILON: Final = 1e-3
 """Keras's default epsilon, for files with weights but without a configuration."""
 

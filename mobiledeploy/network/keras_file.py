@@ -138,7 +138,7 @@ def read_in_this_process(path: Path) -> KerasWeights:
         weights = entry(file, "model_weights") or file
         if strings(weights, "layer_names"):
             return _with_config(keras_h5.read_by_layer_name(weights, path.name, config), config)
-        if any(entry(file, root) is not None for root in keras_h5.ROOTS):
+        if any(entry(file, root) is not None for root in keras_variables.ROOTS):
             return _with_config(keras_h5.read_by_class_name(file, path.name, config), config)
     raise CorruptFileError(
         f"{path} is HDF5, but holds no Keras layers",

@@ -16,7 +16,8 @@ What modules share when they compute:
 * `without_weights`: defaults for operators without weights.
 * `one_grid`: operators that copy codes, on one grid.
 * `each_pair`: operators that compute each output code from a pair of codes.
-* `sums`: a sum of two tensors, of which the second may be subtracted.
+* `sums`: the arithmetic of a sum of two tensors, of which the second may be subtracted.
+* `sum_operator`: an operator made of it.
 * `each_code`: what computes each output code from one code.
 * `each_code_operator`: an operator made of such a function.
 * `pools`: operators that move a window over an image.

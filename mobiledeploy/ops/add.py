@@ -19,27 +19,20 @@ intrinsics/avx2/qladd_avx2.cpp.
 """
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import ClassVar, Final
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final
 
 import numpy as np
 
-from mobiledeploy.base.errors import ConversionError
 from mobiledeploy.formats.onnx import OnnxOperator
-from mobiledeploy.formats.tflite import TfliteOperator
-from mobiledeploy.ops import each_pair, stored, sums, tflite, without_weights
-from mobiledeploy.ops.architecture import Layer
-from mobiledeploy.ops.capabilities import Cases
-from mobiledeploy.ops.certificate import REACH, Certificate
+from mobiledeploy.ops import sum_operator
 from mobiledeploy.ops.file_form import FileForm
-from mobiledeploy.ops.grid import Grid
+from mobiledeploy.ops.node import TwoEqualInputs
 from mobiledeploy.ops.onnx import OFFSET
 from mobiledeploy.ops.onnx_reader import OnnxReader
 from mobiledeploy.ops.onnx_reading import both_activations, dequantised_input, quantised_output
 from mobiledeploy.ops.onnx_values import OnnxActivation, OnnxValue
-from mobiledeploy.ops.operator import Example, Kernel, Trials
-from mobiledeploy.ops.ranges import Interval
-from mobiledeploy.ops.stored import StoredLayer
+from mobiledeploy.ops.sum_operator import SumOperator
 from mobiledeploy.ops.sums import (
     NARROWEST,
     SHIFT,
@@ -47,36 +40,9 @@ from mobiledeploy.ops.sums import (
     Floats,
     Operands,
     SumKernel,
-    SumNode,
-    by_kernel,
-    certify_kernels,
     fixed_point,
-    numbers,
-    require_scales,
-    xnnpack,
 )
-from mobiledeploy.ops.tensors import Codes, QTensor, expect, tensors
-from mobiledeploy.ops.tflite import Scope
-from mobiledeploy.ops.tflite_reading import LayerSource
-from mobiledeploy.ops.weights import Weights
-
-LAYERS: tuple[str, ...] = ("add",)
-TFLITE: Mapping[str, FileForm] = {
-    "ADD": FileForm(inputs=(0, 1), versions={"int8": 2}, computed=True),
-}
-FIXED_RANGE: Interval | None = None
-IMAGES: bool = False
-SYMMETRIC: bool = True
-LITERT_KERNELS: tuple[Kernel, ...] = ("x86",)
-TRIALS: Trials | None = Trials(
-    layers="addition",
-    cases="{cases} pairs of codes, every one that there is in {layers}",
-)
-
-KERNELS: str = "XNNPACK and 6 kernels of ONNX Runtime (x86 with and without AVX2, ARM, portable)"
-CASE: str = "pair of codes"
-CASES: str = "pairs of codes"
-ONE_CODE: bool = False
+from mobiledeploy.ops.tensors import Codes
 
 ORT_NARROWEST: Final = 2.0**-14
 """The smallest operand scale / scale of the sum in ONNX Runtime's kernel for ARM. It shifts by at
@@ -84,41 +50,8 @@ most 31 bits, so that the larger of both operands' must not be below NARROWEST."
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Add(SumNode):
+class Add(TwoEqualInputs):
     """A residual addition of two tensors of one shape, each with its own grid."""
-
-    NAME: ClassVar[str] = "Add"
-    SIGN: ClassVar[int] = 1
-
-
-NODE: type[Add] = Add
-kernel_shape = without_weights.kernel_shape
-work = without_weights.work
-output_shape = each_pair.output_shape
-operand_ranges = sums.operand_ranges
-output_range = sums.output_range
-scale_ratios = sums.scale_ratios
-all_cases = each_pair.all_cases
-cases_of = each_pair.cases_of
-litert_cases = sums.litert_cases
-litert_limits = sums.litert_limits
-litert_codes = sums.litert_codes
-float_layer = sums.float_layer
-float_values = sums.float_values
-trials = sums.trials
-tflite_version = tflite.second_version
-write_tflite = sums.write_tflite
-write_onnx = sums.write_onnx
-given_shape = stored.same_shape
-
-
-def quantise(
-    layer: Layer, inputs: Sequence[Grid], output: QTensor, weights: Weights | None
-) -> Add:
-    """Return the node of a layer."""
-    del inputs, weights
-    left, right = layer.inputs
-    return Add(inputs=(left, right), output=output)
 
 
 def ort_avx2(operands: Operands, a_scale: Floats, b_scale: Floats, scale: np.float32) -> Codes:
@@ -210,103 +143,19 @@ def _round(sums: Floats) -> Codes:
     return np.clip(np.rint(sums), 0, 255).astype(np.int64) - OFFSET
 
 
-def certify_scales(
-    name: str, *, scales: tuple[np.float32, np.float32, np.float32], zeros: tuple[int, int, int]
-) -> Certificate:
-    """Return a certificate for one addition.
-
-    Args:
-        name: For the error.
-        scales: Scales of the first operand, the second and the sum.
-        zeros: Their zero points.
-
-    Raises:
-        ConversionError: XNNPACK does not take the addition, or no scales nearby make all
-            kernels agree. Two opposite sums that are a half exactly cannot be mended: XNNPACK
-            rounds both up, and a scale moves them apart. A wider range has none; see
-            `integer.certify.exact_ranges`.
-    """
-    a_scale, b_scale, scale = scales
-    require_scales("addition", name, (a_scale, b_scale), scale)
-    certificate = certify_kernels(name, scales, zeros, ORT_KERNELS)
-    if certificate.integers:
-        raise ConversionError(
-            f"addition `{name}`: {certificate.differing_before} of its {certificate.cases} pairs "
-            f"of codes differ between runtimes, and no scales within {REACH} units in the last "
-            f"place of {a_scale} and {b_scale} mend it",
-            hint="calibrate with other images, which moves the scales",
-        )
-    return certificate
-
-
-def certify(node: Add, inputs: Sequence[QTensor]) -> Certificate:
-    """Return a certificate for one addition, of other scales or of XNNPACK's integers.
-
-    Raises:
-        ConversionError: XNNPACK does not take the addition.
-    """
-    return sums.certify("addition", node, inputs, ORT_KERNELS)
-
-
-def certify_fast(node: Add, inputs: Sequence[QTensor]) -> Certificate:
-    """Return a certificate for one addition in ONNX Runtime's own kernel; see `certify_scales`."""
-    scales, zeros = numbers(node, inputs)
-    return certify_scales(node.output.name, scales=scales, zeros=zeros)
-
-
-def ort_cases(
-    node: Add, inputs: Sequence[QTensor], cases: Cases, form: str = ""
-) -> tuple[Codes, ...]:
-    """Return the sums of each kernel of ONNX Runtime; those in integers are XNNPACK's."""
-    if form == SHIFT:
-        return by_kernel(xnnpack, node, inputs, cases)
-    return tuple(
-        codes for kernel in ORT_KERNELS for codes in by_kernel(kernel, node, inputs, cases)
-    )
-
-
-def ort_limits(node: Add, inputs: Sequence[QTensor], form: str) -> Iterator[str]:
-    """Yield the operands whose scales ONNX Runtime's kernel for ARM does not take.
+def _reasons(ratios: Sequence[float]) -> Iterator[str]:
+    """Yield the ratios of scales that ONNX Runtime's kernel for ARM does not take.
 
     Source: onnxruntime/core/mlas/lib/qladd.cpp, `MlasCalcQLinearAddParameters`.
     """
-    if form == SHIFT:
-        return
-    ratios = [float(operand.scale) / float(node.output.scale) for operand in inputs]
     for ratio in ratios:
         if not ORT_NARROWEST <= ratio < WIDEST or max(ratios) < NARROWEST:
             yield f"operand scale / output scale is {ratio:.3g}: not for ONNX Runtime on ARM"
 
 
-def node_of(layer: StoredLayer, inputs: Sequence[QTensor], output: QTensor) -> Add:
-    """Return the node of a layer in a file.
-
-    Raises:
-        ConversionError: It has another number of operands.
-    """
-    del layer
-    expect(output.name, "number of inputs", len(inputs), 2)
-    return Add(inputs=(inputs[0].name, inputs[1].name), output=output)
-
-
-def read_tflite(operator: TfliteOperator, scope: Scope) -> Add:
-    """Return the node of an operator.
-
-    Raises:
-        ConversionError: An activation would change codes.
-    """
-    sources, output = tflite.read_operands(operator, scope)
-    return Add(inputs=sources, output=output)
-
-
-def layer_of_tflite(source: LayerSource) -> StoredLayer:
-    """Return an addition of two activations."""
-    return source.as_kind("add") if len(source.inputs) == 2 else source.layer
-
-
 def _read_add(reader: OnnxReader, node: OnnxOperator) -> OnnxActivation | None:
     both = both_activations(reader, node)
-    return None if both is None else sums.add_layer(reader, node, "add", *both)
+    return None if both is None else sum_operator.add_layer(reader, node, "add", *both)
 
 
 def _read_qlinear_add(reader: OnnxReader, node: OnnxOperator) -> OnnxValue | None:
@@ -314,29 +163,41 @@ def _read_qlinear_add(reader: OnnxReader, node: OnnxOperator) -> OnnxValue | Non
     a, b = dequantised_input(reader, node, 0), dequantised_input(reader, node, 3)
     if a is None or b is None:
         return None
-    return quantised_output(reader, node, sums.add_layer(reader, node, "add", a, b), 6)
+    return quantised_output(reader, node, sum_operator.add_layer(reader, node, "add", a, b), 6)
 
 
-ONNX: Mapping[str, FileForm] = {
-    "Add": FileForm(
-        inputs=(0, 1), scalar_scales=True, read=_read_add, computed=True, ort_kernel="QLinearAdd"
+OPERATOR: Final = SumOperator(
+    NODE=Add,
+    LAYERS=("add",),
+    TFLITE={"ADD": FileForm(inputs=(0, 1), versions={"int8": 2}, computed=True)},
+    ONNX={
+        "Add": FileForm(
+            inputs=(0, 1),
+            scalar_scales=True,
+            read=_read_add,
+            computed=True,
+            ort_kernel="QLinearAdd",
+        ),
+        "QLinearAdd": FileForm(
+            inputs=(0, 3), read=_read_qlinear_add, computed=True, ort_kernel="QLinearAdd"
+        ),
+        # Its last node but one; `reading.onnx_sums` reads all of them.
+        SHIFT: FileForm(pairs_only=True, computed=True),
+    },
+    SYMMETRIC=True,
+    KERNELS="XNNPACK and 6 kernels of ONNX Runtime (x86 with and without AVX2, ARM, portable)",
+    layers="addition",
+    sign=1,
+    operator="Add",
+    kernels=ORT_KERNELS,
+    reasons=_reasons,
+    widened=True,
+    result="sum",
+    tried=(
+        ("as it is", (5, 4, 3), (0.0517, 0.0313, 0.0623), (-128, 5, -20)),
+        ("one operand small", (5, 4, 3), (0.5483, 0.0072, 0.4649), (0, -100, 7)),
+        ("moved scales", (5, 4, 3), (0.0897, 0.037, 0.038), (-49, -110, 101)),
+        ("in integers", (5, 4, 3), (0.03, 0.015, 0.03), (3, -5, -3)),
+        ("in integers, of large steps", (5, 4, 3), (0.09, 3.2, 6.4), (3, -60, 20)),
     ),
-    "QLinearAdd": FileForm(
-        inputs=(0, 3), read=_read_qlinear_add, computed=True, ort_kernel="QLinearAdd"
-    ),
-    # Its last node but one; `reading.onnx_sums` reads all of them.
-    SHIFT: FileForm(pairs_only=True, computed=True),
-}
-
-
-def examples() -> Iterator[Example]:
-    """Yield an addition that needs other scales in the ONNX file, then others."""
-    for name, scales, zeros in (
-        ("as it is", (0.0517, 0.0313, 0.0623), (-128, 5, -20)),
-        ("one operand small", (0.5483, 0.0072, 0.4649), (0, -100, 7)),
-        ("moved scales", (0.0897, 0.037, 0.038), (-49, -110, 101)),
-        ("in integers", (0.03, 0.015, 0.03), (3, -5, -3)),
-        ("in integers, of large steps", (0.09, 3.2, 6.4), (3, -60, 20)),
-    ):
-        a, b, total = tensors(("a", "b", "sum"), (5, 4, 3), scales, zeros)
-        yield Example(name=name, node=Add(inputs=("a", "b"), output=total), inputs=(a, b))
+)

@@ -21,11 +21,7 @@ from mobiledeploy.formats.onnx import OnnxOperator
 from mobiledeploy.ops import each_code
 from mobiledeploy.ops.architecture import Layer
 from mobiledeploy.ops.each_code import EachCode
-from mobiledeploy.ops.each_code_operator import (
-    CodesKernel,
-    EachCodeOperator,
-    ScaleLimits,
-)
+from mobiledeploy.ops.each_code_operator import CodesKernel, EachCodeOperator, ScaleLimits
 from mobiledeploy.ops.file_form import FileForm
 from mobiledeploy.ops.fixed_point import FixedPoint
 from mobiledeploy.ops.onnx_reading import one_input

@@ -5,9 +5,7 @@ from typing import Final, TypeAlias
 
 import numpy as np
 
-from mobiledeploy.ops.stored import (
-    Array,
-)
+from mobiledeploy.ops.stored import Array
 from mobiledeploy.ops.tensors import Float32, Int8, Int32
 
 PLAIN: Final = {3: "N12", 5: "N1234"}

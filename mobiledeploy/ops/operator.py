@@ -78,7 +78,7 @@ class Trials:
 
 
 class Operator(Protocol[N]):
-    """A module of `ops` for one operator, or the `EachCodeOperator` in it."""
+    """A module of `ops` for one operator, or the `OPERATOR` in it."""
 
     @property
     def NODE(self) -> type[N]:

@@ -11,9 +11,7 @@ from mobiledeploy.formats.tflite.writer import TfliteWriter
 from mobiledeploy.ops import tflite
 from mobiledeploy.ops.onnx_reader import OnnxReader
 from mobiledeploy.ops.onnx_values import OnnxActivation
-from mobiledeploy.ops.padding import (
-    Pair,
-)
+from mobiledeploy.ops.padding import Pair
 from mobiledeploy.ops.stored import StoredLayer
 from mobiledeploy.ops.tensors import QTensor, Shape
 from mobiledeploy.ops.tflite import Scope, TfliteInput, refusal

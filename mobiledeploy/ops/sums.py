@@ -1,4 +1,4 @@
-"""A sum of two tensors of one shape, of which the second may be subtracted.
+"""The arithmetic of a sum of two tensors, of which the second may be subtracted.
 
 XNNPACK computes a difference as a sum with a negative multiplier, so ADD and SUB have one kernel
 in LiteRT. In an `.onnx` either has scales with which all kernels of ONNX Runtime round as XNNPACK
@@ -8,33 +8,17 @@ Sources: XNNPACK's microparams-init.c and qs8-vadd.
 """
 
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
-from typing import ClassVar, Final, TypeAlias
+from collections.abc import Callable, Sequence
+from typing import Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from mobiledeploy.base.errors import ConversionError
-from mobiledeploy.formats.onnx import OnnxOperator
 from mobiledeploy.formats.onnx.writer import OnnxWriter
-from mobiledeploy.formats.tflite.writer import TfliteWriter
-from mobiledeploy.ops import onnx, tflite
-from mobiledeploy.ops.architecture import Layer
-from mobiledeploy.ops.capabilities import Cases
-from mobiledeploy.ops.certificate import REACH, Certificate, neighbours, required
-from mobiledeploy.ops.each_pair import all_pairs, cases_of, pairs_of_shapes
-from mobiledeploy.ops.file_form import ScaleRatio
-from mobiledeploy.ops.grid import is_flat
-from mobiledeploy.ops.node import TwoEqualInputs
-from mobiledeploy.ops.onnx import OFFSET, OnnxInput
-from mobiledeploy.ops.onnx_reader import OnnxReader
-from mobiledeploy.ops.onnx_values import OnnxActivation
-from mobiledeploy.ops.operator import Kernel, layer_of
-from mobiledeploy.ops.ranges import Interval, Ranges, step, wide_enough
-from mobiledeploy.ops.stored import Fault, StoredLayer
-from mobiledeploy.ops.tensors import QMAX, QMIN, Codes, Float32, Int8, QTensor, Shape
-from mobiledeploy.ops.tflite import TfliteInput
-from mobiledeploy.ops.weights import Weights
+from mobiledeploy.ops.certificate import REACH, Certificate, neighbours
+from mobiledeploy.ops.each_pair import all_pairs
+from mobiledeploy.ops.onnx import OFFSET
+from mobiledeploy.ops.tensors import QMAX, QMIN, Codes
 
 Floats: TypeAlias = npt.NDArray[np.float32]
 
@@ -51,54 +35,11 @@ WIDEST: Final = 2.0**8
 """Between these lies operand scale / scale of the sum in XNNPACK's kernel; TFLite gives other
 additions to a kernel with another arithmetic."""
 
-FINEST_SUM: Final = 32.0
-"""Most times that a sum's step may be smaller than an operand's: beyond, the sum mostly shows the
-operand's rounding. Kernels take finer ones, but such sums can hardly be certified."""
+Scales: TypeAlias = tuple[np.float32, np.float32, np.float32]
+"""Of the first operand, of the second, negative if it is subtracted, and of the output."""
 
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class SumNode(TwoEqualInputs):
-    """A sum of two tensors of one shape, each with its own grid.
-
-    Attributes:
-        NAME: What it is called in an `.onnx`; in a `.tflite` in capitals.
-        SIGN: 1, or -1 where the second tensor is subtracted.
-    """
-
-    NAME: ClassVar[str]
-    SIGN: ClassVar[int]
-
-
-def operand_ranges(layer: Layer, ranges: Ranges) -> Ranges:
-    """Return ranges of the operands whose steps are not too small for the sum's."""
-    total, widened = step(ranges, layer.name), dict(ranges)
-    for operand in layer.inputs:
-        if is_flat(*widened[operand]):
-            widened[operand] = (0.0, (QMAX - QMIN) * total)
-        widened[operand] = wide_enough(total * NARROWEST, operand, widened[operand])
-    return {operand: widened[operand] for operand in layer.inputs}
-
-
-def output_range(
-    layer: Layer, ranges: Ranges, inputs: Sequence[Shape], weights: Weights | None
-) -> Interval:
-    """Return a range of the sum whose step is not too small for the operands'."""
-    del inputs, weights
-    limit = max(step(ranges, operand) for operand in layer.inputs) / FINEST_SUM
-    return wide_enough(limit, layer.name, ranges[layer.name])
-
-
-def scale_ratios(inputs: Sequence[float], output: float) -> tuple[ScaleRatio, ...]:
-    """Return the ratios that XNNPACK checks: each operand's scale over the sum's."""
-    return tuple(
-        ScaleRatio(inputs=(number,), value=scale / output, lowest=NARROWEST, limit=WIDEST)
-        for number, scale in enumerate(inputs)
-    )
-
-
-def float_layer(node: SumNode, inputs: Sequence[QTensor]) -> Layer:
-    """Return the layer of a node."""
-    return layer_of(node.NAME.lower(), node, inputs)
+Zeros: TypeAlias = tuple[int, int, int]
+"""The zero points of both operands and of the output, int8 codes."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -113,7 +54,7 @@ class Operands:
 
     a: Codes
     b: Codes
-    zeros: tuple[int, int, int]
+    zeros: Zeros
 
 
 SumKernel: TypeAlias = Callable[[Operands, Floats, Floats, np.float32], Codes]
@@ -189,9 +130,7 @@ WIDEST_CLIP: Final = 22
 """Most bits of a step with which 256 steps fit 32 bits."""
 
 
-def integer_form(
-    scales: tuple[np.float32, np.float32, np.float32], zeros: tuple[int, int, int]
-) -> IntegerForm:
+def integer_form(scales: Scales, zeros: Zeros) -> IntegerForm:
     """Return the integers by which XNNPACK adds.
 
     Args:
@@ -201,7 +140,7 @@ def integer_form(
     """
     a_scale, b_scale, scale = scales
     a_zero, b_zero, zero = (each + OFFSET for each in zeros)
-    found = _multipliers(_one(a_scale) / scale, _one(b_scale) / scale, bits=21)
+    found = _multipliers(one(a_scale) / scale, one(b_scale) / scale, bits=21)
     a, b, shift = (int(each.item()) for each in found)
     base = (1 << (shift - 1)) - a * a_zero - b * b_zero
     early = shift <= WIDEST_CLIP
@@ -255,33 +194,10 @@ SHIFT: Final = "BitShift"
 """The node by which a sum in integers is known."""
 
 
-def require_scales(
-    what: str, name: str, scales: tuple[np.float32, np.float32], scale: np.float32
-) -> None:
-    """Check that XNNPACK takes an addition or subtraction.
-
-    Args:
-        what: Which of them.
-        name: Its name.
-        scales: Scales of both operands.
-        scale: Scale of the output.
-
-    Raises:
-        ConversionError: It does not.
-    """
-    for operand in scales:
-        if not NARROWEST <= operand / scale < WIDEST:
-            raise ConversionError(
-                f"{what} `{name}`: expected operand scales within {NARROWEST} and {WIDEST} of "
-                f"the sum's scale {scale}, received {operand}",
-                hint=f"one operand of the {what} is all but constant: train or calibrate again",
-            )
-
-
 def certify_kernels(
     name: str,
-    scales: tuple[np.float32, np.float32, np.float32],
-    zeros: tuple[int, int, int],
+    scales: Scales,
+    zeros: Zeros,
     kernels: Sequence[SumKernel],
 ) -> Certificate:
     """Return a certificate of scales with which kernels agree with XNNPACK, else of its integers.
@@ -296,7 +212,7 @@ def certify_kernels(
     a_scale, b_scale, scale = scales
     a, b = all_pairs()
     operands = Operands(a=a, b=b, zeros=zeros)
-    expected = xnnpack(operands, _one(a_scale), _one(b_scale), scale)[0]
+    expected = xnnpack(operands, one(a_scale), one(b_scale), scale)[0]
     before = _differing(operands, expected, (a_scale, b_scale), scale, kernels)
     if not before:
         return _certificate(name, (a_scale, b_scale), differing_before=0)
@@ -326,7 +242,7 @@ def _differing(
 ) -> int:
     differs = np.zeros(expected.shape, bool)
     for kernel in kernels:
-        differs |= kernel(operands, _one(scales[0]), _one(scales[1]), scale)[0] != expected
+        differs |= kernel(operands, one(scales[0]), one(scales[1]), scale)[0] != expected
     return int(differs.sum())
 
 
@@ -366,141 +282,6 @@ def _certificate(
     )
 
 
-def _one(scale: np.float32) -> Floats:
+def one(scale: np.float32) -> Floats:
+    """Return a scale as kernels take it: of one pair, for all codes."""
     return np.full((1, 1), scale)
-
-
-def certify(
-    what: str, node: SumNode, inputs: Sequence[QTensor], kernels: Sequence[SumKernel]
-) -> Certificate:
-    """Return a certificate of other scales or of XNNPACK's integers.
-
-    Args:
-        what: What the node is, in words for messages.
-        node: The node.
-        inputs: What it reads.
-        kernels: By which ONNX Runtime may compute it.
-
-    Raises:
-        ConversionError: XNNPACK does not take it.
-    """
-    (a, b), out = inputs, node.output
-    require_scales(what, out.name, (a.scale, b.scale), out.scale)
-    return certify_kernels(out.name, *numbers(node, inputs), kernels)
-
-
-def numbers(
-    node: SumNode, inputs: Sequence[QTensor]
-) -> tuple[tuple[np.float32, np.float32, np.float32], tuple[int, int, int]]:
-    """Return scales, that of a tensor that is subtracted negative, and zero points."""
-    (a, b), out = inputs, node.output
-    scales = a.scale, np.float32(node.SIGN) * b.scale, out.scale
-    return scales, (a.zero_point, b.zero_point, out.zero_point)
-
-
-def by_kernel(
-    kernel: SumKernel, node: SumNode, inputs: Sequence[QTensor], cases: Cases
-) -> tuple[Codes, ...]:
-    """Return the output codes of pairs of codes, by one kernel."""
-    (left, right), (scales, zeros) = cases, numbers(node, inputs)
-    operands = Operands(a=left.ravel(), b=right.ravel(), zeros=zeros)
-    total = kernel(operands, _one(scales[0]), _one(scales[1]), scales[2])
-    return (total.reshape(left.shape),)
-
-
-def litert_cases(
-    node: SumNode, inputs: Sequence[QTensor], cases: Cases, form: str = ""
-) -> tuple[Codes, ...]:
-    """Return XNNPACK's codes."""
-    del form
-    return by_kernel(xnnpack, node, inputs, cases)
-
-
-def litert_limits(node: SumNode, inputs: Sequence[QTensor], form: str) -> Iterator[str]:
-    """Yield the operands whose scales XNNPACK does not take."""
-    del form
-    for operand in inputs:
-        ratio = float(operand.scale) / float(node.output.scale)
-        if not NARROWEST <= ratio < WIDEST:
-            yield f"operand scale / output scale is {ratio:.3g}: not for XNNPACK"
-
-
-def trials(layer: StoredLayer, shapes: Sequence[Shape]) -> tuple[tuple[Int8, ...], int]:
-    """Return all pairs of codes.
-
-    Raises:
-        ConversionError: The operands have two shapes.
-    """
-    del layer
-    if len(set(shapes)) != 1:
-        raise ConversionError(f"its operands have the shapes {list(shapes)}")
-    return pairs_of_shapes((shapes[0], shapes[0])), all_pairs()[0].size
-
-
-def litert_codes(
-    node: SumNode, inputs: Sequence[QTensor], codes: Sequence[Int8], *, kernel: Kernel
-) -> Int8:
-    """Return the codes that XNNPACK computes, on every architecture."""
-    del kernel
-    (total,) = litert_cases(node, inputs, cases_of(node, inputs, codes))
-    return total.astype(np.int8)
-
-
-def float_values(
-    node: SumNode, inputs: Sequence[Float32], weights: tuple[Float32, Float32] | None
-) -> Float32:
-    """Return the sum or the difference of real values."""
-    del weights
-    return inputs[0] + np.float32(node.SIGN) * inputs[1]
-
-
-def write_tflite(
-    model: TfliteWriter, node: SumNode, inputs: Sequence[TfliteInput], output: int
-) -> None:
-    """Add the operator."""
-    version, options = tflite.second_version(node, []).number, f"{node.NAME}Options"
-    model.operator(node.NAME.upper(), version, tflite.indices(inputs), output, options)
-
-
-def write_onnx(
-    model: OnnxWriter,
-    node: SumNode,
-    inputs: Sequence[OnnxInput],
-    output: str,
-    certificate: Certificate | None,
-) -> None:
-    """Add the operator with the certificate's scales, or XNNPACK's integers.
-
-    ONNX Runtime fuses an Add with its scales into QLinearAdd.
-    """
-    proof = required(node.output.name, certificate)
-    if proof.integers:
-        a, b = inputs
-        form = integer_form(*numbers(node, [a.tensor, b.tensor]))
-        write_integers(model, (a.codes, b.codes), form, output)
-        return
-    real = model.node(node.NAME, onnx.dequantise(model, inputs, proof.scales))
-    onnx.quantise(model, real, node.output, output)
-
-
-def add_layer(
-    reader: OnnxReader, node: OnnxOperator, kind: str, a: OnnxActivation, b: OnnxActivation
-) -> OnnxActivation:
-    """Add the layer of a node of an `.onnx`; return its output as real values.
-
-    Args:
-        reader: Of the file.
-        node: The node.
-        kind: `add` or `sub`.
-        a: Its first operand.
-        b: Its second.
-    """
-    faults: tuple[Fault, ...] = ()
-    if a.axes != b.axes:
-        detail = (
-            f"an operand with axes {a.axes or 'unknown'} is added to one with {b.axes}"
-            if kind == "add"
-            else f"axes {b.axes or 'unknown'} are subtracted from {a.axes or 'unknown'}"
-        )
-        faults = (Fault(field="axis", detail=detail),)
-    return reader.add_layer(node, kind, [a, b], a, faults=faults)

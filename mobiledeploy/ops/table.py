@@ -1,8 +1,7 @@
 """The table of operators: one row each.
 
-A row is an operator's module, or the `EachCodeOperator` in it: `ops.operator` says what both
-offer. A name that is not in the table is an error: there is no
-default.
+A row is an operator's module, or the `OPERATOR` in it: `ops.operator` says what either offers. A
+name that is not in the table is an error: there is no default.
 """
 
 import dataclasses
@@ -52,7 +51,7 @@ from mobiledeploy.ops.operator import Operator
 OPERATORS: Final[tuple[Operator[Any], ...]] = (
     conv,
     dense,
-    add,
+    add.OPERATOR,
     mul,
     clamp,
     hard_swish,
@@ -76,7 +75,7 @@ OPERATORS: Final[tuple[Operator[Any], ...]] = (
     transpose,
     maximum,
     resize_nearest,
-    sub,
+    sub.OPERATOR,
 )
 """Where two of them know a name in files, the first one reads it."""
 

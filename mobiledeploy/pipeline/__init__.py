@@ -7,6 +7,7 @@
 `resume`: runs a stage, or reuses its result of an earlier run.
 `quantize`: quantises a float model from a file.
 `quantise_images`: the images of a quantisation, photos or synthetic ones.
+`in_memory`: quantises a model that Python holds.
 `calibrate`: ranges of tensors, measured on a representative dataset.
 `stages`: the stages: train, quantise, export, verify.
 `publish`: writes a build's files to the top of its folder.

@@ -20,6 +20,7 @@ from mobiledeploy.base.errors import ConversionError, RequestError
 from mobiledeploy.base.progress import Event, Progress, silent
 from mobiledeploy.data import sources as data_sources
 from mobiledeploy.data.class_names import near_twins
+from mobiledeploy.data.dataset import Dataset
 from mobiledeploy.data.evaluation import Evaluation
 from mobiledeploy.integer.quantise import quantise as to_integers
 from mobiledeploy.network.float_graph import FloatGraph, FloatNode
@@ -137,7 +138,7 @@ def quantize(
     model: files.Name,
     root: files.Name,
     *,
-    data: files.Name = RANDOM,
+    data: files.Name | Dataset = RANDOM,
     scaling: ChannelScaling | None = None,
     labels: tuple[str, ...] = (),
     crop: Crop = "center",
@@ -150,8 +151,8 @@ def quantize(
     Args:
         model: See `read_model`.
         root: The build folder.
-        data: A folder of photos with one sub-folder a class, `digits`, or `random` for synthetic
-            images.
+        data: A folder of photos with one sub-folder a class, `digits`, `random` for synthetic
+            images, or a data set.
         scaling: How pixels become the network's input, where its file does not say it; None: it is
             chosen by labelled photos, see `input_range.choose`.
         labels: Names of the classes in the order of the output; otherwise those of the file, of a
@@ -172,7 +173,7 @@ def quantize(
     clock = _Clock()
     root, path = files.user_path(root), files.user_path(model)
     known = _known(
-        path, os.fspath(data), scaling, labels, crop,
+        path, data, scaling, labels, crop,
         threads=threads, clock=clock, progress=progress,
     )  # fmt: skip
     prepared, taken, names = known.prepared, known.images, known.names
@@ -182,7 +183,7 @@ def quantize(
     config = ImportConfig(
         model=path.name,
         sha256=files.sha256(path),
-        data=str(data),
+        data=data.name if isinstance(data, Dataset) else str(data),
         preprocessing=Preprocessing(
             image_size=network.architecture.input_shape[0], crop=crop, mean=mean, std=std
         ),
@@ -295,7 +296,7 @@ class _Known:
 
 def _known(
     path: Path,
-    data: str,
+    data: files.Name | Dataset,
     scaling: ChannelScaling | None,
     labels: tuple[str, ...],
     crop: Crop,
@@ -319,7 +320,9 @@ def _known(
     else:
         to_network(simplify(imported.graph).graph, PIXELS)
     clock.lap("import")
-    dataset = None if data == RANDOM else data_sources.open_dataset(data, progress=progress)
+    dataset = data if isinstance(data, Dataset) else None
+    if not isinstance(data, Dataset) and data != RANDOM:
+        dataset = data_sources.open_dataset(os.fspath(data), progress=progress)
     folders = () if dataset is None else dataset.class_names
     names = class_order.names_of(labels, imported, path, folders, classes)
     if prepared is None and not names.known:

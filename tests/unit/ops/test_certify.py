@@ -98,14 +98,14 @@ def test_an_addition_for_which_no_scales_make_the_runtimes_agree_is_refused_by_n
     # Sums of 0.5 and -0.5 steps: XNNPACK rounds both up, which no scale can imitate.
     one, half = np.float32(1), np.float32(0.5)
     with pytest.raises(ConversionError, match="pairs of codes differ"):
-        add.certify_scales("sum", scales=(half, one, one), zeros=(0, 0, 0))
+        add.OPERATOR.certify_scales("sum", scales=(half, one, one), zeros=(0, 0, 0))
 
 
 @pytest.mark.parametrize("ratio", [2.0**-10.01, 2.0**8])
 def test_an_addition_that_xnnpack_does_not_take_is_refused_by_name(ratio: float) -> None:
     one = np.float32(1)
     with pytest.raises(ConversionError, match="`sum`: expected operand scales"):
-        add.certify_scales("sum", scales=(np.float32(ratio), one, one), zeros=(0, 0, 0))
+        add.OPERATOR.certify_scales("sum", scales=(np.float32(ratio), one, one), zeros=(0, 0, 0))
 
 
 @pytest.mark.parametrize(

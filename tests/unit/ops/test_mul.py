@@ -162,7 +162,7 @@ def test_shapes_that_do_not_fit_are_refused(shape: tuple[int, ...]) -> None:
         mul.output_shape(layer, [(4, 4, 2)])
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.integers(0, 2**32 - 1), st.integers(-128, 127), st.floats(-15.9, 7.9))
 def test_arm64_rounds_exact_halves_up_and_all_else_as_x86(
     seed: int, zero: int, exponent: float
