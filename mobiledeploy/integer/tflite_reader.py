@@ -1,6 +1,7 @@
 """Read any int8 `.tflite` as an integer graph, or say why it cannot be read."""
 
 import os
+from collections.abc import Collection
 from typing import Final
 
 import numpy as np
@@ -88,7 +89,31 @@ def read(model: TfliteModel) -> IntegerGraph:
 
 
 def _flattened(model: TfliteModel) -> set[int]:
-    """Return the images of one pixel that only become vectors, by the index of their tensor."""
+    """Return the images of one pixel that only become vectors, by the index of their tensor.
+
+    What a convolution makes of an image stays one, even of one pixel.
+    """
+    images = {
+        index
+        for operator in model.operators
+        if operator.builtin == "DEPTHWISE_CONV_2D"
+        for index in operator.outputs
+    }
+    while True:
+        flattened = _only_flattened(model, images)
+        convolved = {
+            index
+            for operator in model.operators
+            if operator.builtin == "CONV_2D" and not flattened.issuperset(operator.inputs[:1])
+            for index in flattened.intersection(operator.outputs)
+        }
+        if not convolved:
+            return flattened
+        images |= convolved
+
+
+def _only_flattened(model: TfliteModel, images: Collection[int]) -> set[int]:
+    """Return the tensors of one pixel but `images` that are read as vectors only."""
     readers: dict[int, list[TfliteOperator]] = {}
     for operator in model.operators:
         for index in operator.inputs:
@@ -99,6 +124,7 @@ def _flattened(model: TfliteModel) -> set[int]:
             pixel = index >= 0 and model.tensors[index].fixed_shape[:-1] == (1, 1, 1)
             if (
                 pixel
+                and index not in images
                 and readers.get(index)
                 and all(
                     reader.builtin in _FLATTEN or flattened.issuperset(reader.outputs)

@@ -4,7 +4,9 @@ from pathlib import Path
 
 import grey_levels
 import numpy as np
+import onnx
 import pytest
+from onnx import helper, numpy_helper
 
 from mobiledeploy.base.errors import RequestError
 from mobiledeploy.data.evaluation import read as read_evaluation
@@ -91,3 +93,33 @@ def test_many_layers_with_one_fault_are_named_in_one_line() -> None:
         f"6 layers Wrapper: take it off: {names}",
         "`odd` (Lambda): it is code",
     ]
+
+
+@pytest.mark.parametrize("last", ["depthwise", "conv"])
+def test_a_convolution_of_a_single_pixel_stays_one_before_it_is_flattened(
+    last: str, tmp_path: Path
+) -> None:
+    """As in Keras's MobileNet for images of 32 pixels."""
+    rng = np.random.default_rng(0)
+    arrays = {
+        "stem": rng.normal(0, 0.05, (8, 3, 16, 16)),
+        "single": rng.normal(0, 1, (8, 1 if last == "depthwise" else 8, 3, 3)),
+        "weight": rng.normal(0, 1, (8, 4)),
+    }
+    group = 8 if last == "depthwise" else 1
+    nodes = [
+        helper.make_node("Conv", ["input", "stem"], ["a"]),
+        helper.make_node("Relu", ["a"], ["b"]),
+        helper.make_node("Conv", ["b", "single"], ["c"], pads=[1, 1, 1, 1], group=group),
+        helper.make_node("Flatten", ["c"], ["d"]),
+        helper.make_node("Gemm", ["d", "weight"], ["logits"]),
+    ]
+    ends = [
+        helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, shape)
+        for name, shape in (("input", [1, 3, 16, 16]), ("logits", [1, 4]))
+    ]
+    constants = [numpy_helper.from_array(a.astype(np.float32), n) for n, a in arrays.items()]
+    graph = helper.make_graph(nodes, "pixel", ends[:1], ends[1:], constants)
+    model = tmp_path / "model.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)]), model)
+    assert quantize(model, tmp_path / "build", scaling=SCALINGS["-1..1"]).holds
