@@ -123,3 +123,17 @@ def test_a_convolution_of_a_single_pixel_stays_one_before_it_is_flattened(
     model = tmp_path / "model.onnx"
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)]), model)
     assert quantize(model, tmp_path / "build", scaling=SCALINGS["-1..1"]).holds
+
+
+def test_five_photos_a_class_are_enough_and_two_are_refused_before_the_work(
+    tmp_path: Path,
+) -> None:
+    model = grey_levels.classifier(tmp_path / "model.onnx", SCALINGS["0..1"], len(NAMES))
+    five = grey_levels.photos(tmp_path / "five", NAMES, each=5)
+    report = quantize(model, tmp_path / "build", data=five, scaling=SCALINGS["0..1"])
+    assert right(report) == [(4, 4)] * 3
+    two = grey_levels.photos(tmp_path / "two", NAMES, each=2)
+    with pytest.raises(RequestError, match="class `a` has 2 different images") as caught:
+        quantize(model, tmp_path / "none", data=two, scaling=SCALINGS["0..1"])
+    assert "add images" in (caught.value.hint or "")
+    assert not (tmp_path / "none").exists()
