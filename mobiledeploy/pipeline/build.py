@@ -157,6 +157,7 @@ def build(
             ignored=dataset.ignored,
             similar_classes=near_twins(dataset.class_names),
             class_order=trained.class_order,
+            input_choice=trained.input_choice,
             warnings=tuple(
                 f"before training, {warning}"
                 for warning in class_order.words(

@@ -1,5 +1,6 @@
 """The stages of a build, each a function that writes into its folder and returns its result."""
 
+import dataclasses
 import math
 import shutil
 from collections.abc import Mapping
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 import numpy as np
 
 from mobiledeploy.base import codec, files
-from mobiledeploy.base.errors import ParityError
+from mobiledeploy.base.errors import ParityError, RequestError
 from mobiledeploy.base.progress import Event, Progress
 from mobiledeploy.data import evaluation as held_back
 from mobiledeploy.data.dataset import Split
@@ -26,22 +27,26 @@ from mobiledeploy.network.weight_matching import architecture_for, match_weights
 from mobiledeploy.ops.certificate import Certificate
 from mobiledeploy.pipeline import class_order
 from mobiledeploy.runtimes import litert
-from mobiledeploy.spec.config import DIGITS, BuildConfig, ExportConfig, ImportConfig
+from mobiledeploy.spec.config import DIGITS, SCALINGS, BuildConfig, ExportConfig, ImportConfig
 from mobiledeploy.spec.results import (
     Accuracy,
     Candidate,
     ClassOrder,
     ExportResult,
     File,
+    InputChoice,
     QuantiseResult,
     TrainResult,
 )
 from mobiledeploy.targets import onnx, tflite
 from mobiledeploy.training.loss import cross_entropies
 from mobiledeploy.verify import build as verify_build
-from mobiledeploy.verify.outputs import float_files, golden, image_sets
+from mobiledeploy.verify.outputs import float_files, golden, image_sets, input_choice
 from mobiledeploy.verify.outputs.image_sets import evenly
 from mobiledeploy.verify.report import VerifyReport
+
+if TYPE_CHECKING:
+    pass
 
 if TYPE_CHECKING:
     from mobiledeploy.training.augment import Augmentation
@@ -52,7 +57,7 @@ Splits: TypeAlias = Mapping[Split, Images]
 
 CHECKPOINTS: Final = "checkpoints"
 """Folder from which an interrupted stage continues; it is deleted when the stage is done."""
-HEAD_CHECKED: Final = 256
+HEAD_CHECKED: Final = 128
 """Most training images on which a head that was taken is checked."""
 SCORED: Final[tuple[Split, ...]] = ("validation", "test")
 """The splits on which accuracy is measured, and nothing is trained."""
@@ -74,7 +79,7 @@ def train(
     architecture = architecture_for(config, weights, classes=len(class_names))
     augment = _augmentation(config)
     checkpoints = Checkpoints(folder=folder / CHECKPOINTS)
-    order = None
+    order, choice = None, None
     if weights is None:
         trained = float_training.train(
             architecture,
@@ -87,7 +92,7 @@ def train(
     else:
         matched = match_weights(weights, architecture)
         if matched.head:
-            order = _check_head(
+            order, choice = _check_head(
                 transfer.starting_network(architecture, matched),
                 splits["train"],
                 class_names,
@@ -124,6 +129,7 @@ def train(
         test=scores["test"],
         note=trained.note,
         class_order=order,
+        input_choice=choice,
     )
 
 
@@ -134,20 +140,35 @@ def _check_head(
     *,
     threads: int,
     progress: Progress,
-) -> ClassOrder:
-    """Return how well the answers of weights fit the order of the folders, before training.
+) -> tuple[ClassOrder, InputChoice]:
+    """Return how well the answers of weights fit the folders' order and the input range.
 
     Raises:
-        RequestError: Another order is plainly better.
+        RequestError: Another order or range is plainly better.
     """
     from mobiledeploy.training import predict, tensorflow_setup
 
     tensorflow_setup.start(threads, progress=progress, stage="train")
     rows = evenly(len(images.pixels), HEAD_CHECKED)
-    logits = predict.predict(network, images.pixels[rows], progress=progress, stage="train")
-    order = class_order.check(logits.argmax(axis=1), images.labels[rows], class_names)
+    pixels, labels = images.pixels[rows], images.labels[rows]
+    predicted = {}
+    for name, scaling in SCALINGS.items():
+        architecture = dataclasses.replace(network.architecture, scaling=scaling)
+        ranged = dataclasses.replace(network, architecture=architecture)
+        logits = predict.predict(ranged, pixels, progress=progress, stage="train")
+        predicted[str(name)] = logits.argmax(axis=1)
+    orders = [order[labels] for order in class_order.orders(class_names).values()]
+    choice = input_choice.decide(predicted, [labels, *orders], classes=len(class_names))
+    used = next(n for n, scaling in SCALINGS.items() if scaling == network.architecture.scaling)
+    if choice.chosen and choice.chosen != used:
+        raise RequestError(
+            f"the weights are plainly better with another input range than {used}: "
+            f"{input_choice.words(choice)}",
+            hint=f"build with `--input-range {choice.chosen}`",
+        )
+    order = class_order.check(predicted[used], labels, class_names)
     class_order.require_plausible(order, class_order.of_folders(class_names), labels=False)
-    return order
+    return order, choice
 
 
 def _augmentation(config: BuildConfig) -> "Augmentation":

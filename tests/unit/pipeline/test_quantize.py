@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 import pytest
 import small_floats
-from onnx import numpy_helper
+from onnx import helper, numpy_helper
 
 from mobiledeploy.base import codec
 from mobiledeploy.base.errors import RequestError
@@ -152,3 +152,47 @@ def test_many_layers_with_one_fault_are_named_in_one_line() -> None:
         f"6 layers Wrapper: take it off: {names}",
         "`odd` (Lambda): it is code",
     ]
+
+
+@pytest.mark.parametrize("last", ["depthwise", "conv"])
+def test_a_convolution_of_a_single_pixel_stays_one_before_it_is_flattened(
+    last: str, tmp_path: Path
+) -> None:
+    """As in Keras's MobileNet for images of 32 pixels."""
+    rng = np.random.default_rng(0)
+    arrays = {
+        "stem": rng.normal(0, 0.05, (8, 3, 16, 16)),
+        "single": rng.normal(0, 1, (8, 1 if last == "depthwise" else 8, 3, 3)),
+        "weight": rng.normal(0, 1, (8, 4)),
+    }
+    group = 8 if last == "depthwise" else 1
+    nodes = [
+        helper.make_node("Conv", ["input", "stem"], ["a"]),
+        helper.make_node("Relu", ["a"], ["b"]),
+        helper.make_node("Conv", ["b", "single"], ["c"], pads=[1, 1, 1, 1], group=group),
+        helper.make_node("Flatten", ["c"], ["d"]),
+        helper.make_node("Gemm", ["d", "weight"], ["logits"]),
+    ]
+    ends = [
+        helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, shape)
+        for name, shape in (("input", [1, 3, 16, 16]), ("logits", [1, 4]))
+    ]
+    constants = [numpy_helper.from_array(a.astype(np.float32), n) for n, a in arrays.items()]
+    graph = helper.make_graph(nodes, "pixel", ends[:1], ends[1:], constants)
+    model = tmp_path / "model.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)]), model)
+    assert quantize(model, tmp_path / "build", scaling=SCALINGS["-1..1"]).holds
+
+
+def test_five_photos_a_class_are_enough_and_two_are_refused_before_the_work(
+    tmp_path: Path,
+) -> None:
+    model = grey_levels.classifier(tmp_path / "model.onnx", SCALINGS["0..1"], len(NAMES))
+    five = grey_levels.photos(tmp_path / "five", NAMES, each=5)
+    report = quantize(model, tmp_path / "build", data=five, scaling=SCALINGS["0..1"])
+    assert right(report) == [(4, 4)] * 3
+    two = grey_levels.photos(tmp_path / "two", NAMES, each=2)
+    with pytest.raises(RequestError, match="class `a` has 2 different images") as caught:
+        quantize(model, tmp_path / "none", data=two, scaling=SCALINGS["0..1"])
+    assert "add images" in (caught.value.hint or "")
+    assert not (tmp_path / "none").exists()
