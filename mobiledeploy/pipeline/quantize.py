@@ -403,7 +403,9 @@ def _of_photos(
     clock.lap("import")
     dataset = data if isinstance(data, Dataset) else None
     if not isinstance(data, Dataset) and data != RANDOM:
-        dataset = data_sources.open_dataset(os.fspath(data), progress=progress)
+        dataset = data_sources.open_dataset(
+            os.fspath(data), purpose="calibration", progress=progress
+        )
     folders = () if dataset is None or task == "regression" else dataset.class_names
     names = class_order.names_of(labels, imported, path, folders, classes)
     if prepared is None and not (names.known and decides):

@@ -318,7 +318,7 @@ def choose(data: Name | None, samples: int | None, *, progress: Progress) -> Pho
     """
     if data is None:
         return None
-    dataset = open_dataset(os.fspath(data), divide=False, progress=progress)
+    dataset = open_dataset(os.fspath(data), purpose="comparison", progress=progress)
     return Photos(dataset=dataset, rows=evenly(len(dataset.labels), samples))
 
 
