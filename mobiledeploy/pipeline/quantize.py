@@ -31,7 +31,7 @@ from mobiledeploy.network.simplify.passes import simplify
 from mobiledeploy.network.simplify.to_network import to_network
 from mobiledeploy.ops.architecture import INPUT as NETWORK_INPUT
 from mobiledeploy.ops.tensors import Shape
-from mobiledeploy.pipeline import calibrate, class_order, input_range, publish, resume, stages
+from mobiledeploy.pipeline import calibrate, class_order, input_range, publish, qat, resume, stages
 from mobiledeploy.runtimes import litert
 from mobiledeploy.spec import manifest
 from mobiledeploy.spec.channel_scaling import ChannelScaling
@@ -39,6 +39,7 @@ from mobiledeploy.spec.config import (
     RANDOM,
     Crop,
     ExportConfig,
+    FineTuneConfig,
     Head,
     ImportConfig,
     Io,
@@ -131,6 +132,7 @@ def quantize(
     crop: Crop = "center",
     io: Io = "int8",
     threads: int = 1,
+    fine_tuning: FineTuneConfig | None = None,
     progress: Progress = silent,
 ) -> BuildReport:
     """Quantise a model file, and write a build folder.
@@ -147,6 +149,8 @@ def quantize(
         crop: How a photo becomes square.
         io: Type of the files' input and output.
         threads: Images that run at a time.
+        fine_tuning: How the network is fine-tuned with fake quantisation, which needs TensorFlow;
+            None: it is not. See `qat`.
         progress: Called with what is being done.
 
     Returns:
@@ -158,6 +162,8 @@ def quantize(
             are in another order.
     """
     clock = _Clock()
+    if fine_tuning is not None:
+        qat.check_request(os.fspath(data))
     root, path = files.user_path(root), files.user_path(model)
     progress(Event("import", "reading the model"))
     imported = read_model(path)
@@ -172,8 +178,10 @@ def quantize(
     tried = scaling is None and not input_range.is_stated(imported)
     if tried and not names.known:
         raise input_range.not_known(path.name)
-    if tried:
-        to_network(simplify(imported.graph).graph, PIXELS)  # refuses before photos are read
+    if tried or fine_tuning is not None:  # what cannot be done is refused before photos are read
+        unscaled = to_network(simplify(imported.graph).graph, PIXELS)
+        if fine_tuning is not None:
+            qat.check_network(unscaled, fine_tuning, known=names.known)
     seen = Preprocessing(image_size=size, crop=crop)
     taken = _images(dataset, names, seen, threads=threads, progress=progress)
     clock.lap("data")
@@ -208,6 +216,7 @@ def quantize(
         calibration_images=CALIBRATION_IMAGES,
         threads=threads,
         export=ExportConfig(int8=True, io=io, head=head),
+        qat=fine_tuning,
     )
     with resume.lock_folder(root):
         publish.withdraw(root)
@@ -217,7 +226,7 @@ def quantize(
             "quantise",
             QuantiseResult,
             made_of,
-            lambda folder: _quantise(folder, prepared, taken, config, progress),
+            lambda folder: _quantise(folder, prepared, taken, dataset, names, config, progress),
             root=root,
             progress=progress,
         )
@@ -254,11 +263,18 @@ def quantize(
             ScoreLine(name=score.file, test=score.labels, shipped=score.file != "float")
             for score in verified.scores
         ]
+        if scores:
+            scores[1:1] = [
+                ScoreLine(
+                    name=f"{each.name} int8", test=each.test, shipped=each.name == quantised.chosen
+                )
+                for each in quantised.candidates
+            ]
         report = BuildReport(
             scores=tuple(scores),
-            reason="",
+            reason=quantised.reason if quantised.candidates else "",
             note=_note(config, prepared, choice, names),
-            unreadable=taken.unreadable,
+            unreadable=tuple(dict.fromkeys((*taken.unreadable, *quantised.unreadable))),
             files=exported.files,
             verdict=verified.verdict,
             holds=verified.holds,
@@ -277,17 +293,34 @@ def quantize(
 
 
 def _quantise(
-    folder: Path, prepared: Prepared, taken: "_Images", config: ImportConfig, progress: Progress
+    folder: Path,
+    prepared: Prepared,
+    taken: "_Images",
+    dataset: Dataset | None,
+    names: class_order.Names,
+    config: ImportConfig,
+    progress: Progress,
 ) -> QuantiseResult:
-    """Calibrate and quantise, and write `network.npz` and `ptq.tflite`."""
+    """Calibrate and quantise; write `network.npz`, `ptq.tflite` and, if asked, `qat.tflite`."""
     network = prepared.network
     mean, std = network.architecture.scaling
     inputs = _inputs(taken.calibration, network)
     ranges = calibrate.calibrate(prepared.graph, inputs, threads=config.threads, progress=progress)
-    pixels = (-mean / std, (255 - mean) / std)
-    integers = to_integers(network, {**ranges, NETWORK_INPUT: pixels})
+    ranges = {**ranges, NETWORK_INPUT: (-mean / std, (255 - mean) / std)}
+    integers = to_integers(network, ranges)
     save_network(folder / "network.npz", network)
     files.write_atomic(folder / "ptq.tflite", tflite.write(integers, head=config.export.head))
+    if config.qat is not None and dataset is not None:
+        photos = qat.Photos(
+            dataset=dataset,
+            numbers=_numbers(names),
+            test=taken.held_back,
+            test_labels=taken.labels,
+            float_logits=lambda pixels: _float_logits(prepared, pixels, config.threads),
+        )
+        return qat.quantise_candidates(
+            folder, network, integers, ranges, photos, config, progress=progress
+        )
     return QuantiseResult(
         candidates=(), chosen="ptq", reason="ptq is shipped: it is the only candidate"
     )
@@ -372,16 +405,21 @@ def _images(
         load_pixels(dataset, indices, preprocessing, threads=threads, progress=progress)
         for indices in (train[rows.round().astype(np.int64)], dataset.splits["test"])
     )
-    numbers = np.array([-1 if place is None else place for place in names.places], np.int64)
+    numbers = _numbers(names)
     return _Images(
         calibration=calibration.pixels,
-        calibration_labels=numbers[calibration.labels] if names.known else None,
+        calibration_labels=None if numbers is None else numbers[calibration.labels],
         held_back=np.ascontiguousarray(held_back.pixels),
-        labels=numbers[held_back.labels] if names.known else None,
+        labels=None if numbers is None else numbers[held_back.labels],
         names=held_back.names,
         unreadable=(*calibration.unreadable, *held_back.unreadable),
         digest=dataset.digest,
     )
+
+
+def _numbers(names: class_order.Names) -> npt.NDArray[np.int64] | None:
+    """Return the output of each folder of photos; None if it is not known."""
+    return np.array(names.places, np.int64) if names.known else None
 
 
 def _inputs(pixels: npt.NDArray[np.uint8], network: Network) -> npt.NDArray[np.float32]:
