@@ -18,7 +18,7 @@ from mobiledeploy.training import loop, qat_folded, tensorflow_graph, tensorflow
 from mobiledeploy.training.augment import Augmentation, augmentation
 from mobiledeploy.training.checkpoint import Checkpoints
 from mobiledeploy.training.loss import objective
-from mobiledeploy.training.step import TrainableModel
+from mobiledeploy.training.step import Loss, TrainableModel
 from mobiledeploy.training.tensorflow_graph import TfTensor
 
 SMALLEST_VARIANCE: Final = 1e-12
