@@ -1,0 +1,101 @@
+"""An imported network is fine-tuned if it can be, and the better candidate is shipped."""
+
+from pathlib import Path
+
+import grey_levels
+import numpy as np
+import pytest
+
+from mobiledeploy.base.errors import MissingDependencyError, RequestError
+from mobiledeploy.pipeline import preflight, qat
+from mobiledeploy.pipeline.quantize import quantize
+from mobiledeploy.spec import defaults, manifest
+from mobiledeploy.spec.channel_scaling import SCALINGS
+from mobiledeploy.spec.config import RANDOM, ImportConfig, QatLoss
+from mobiledeploy.spec.results import BuildReport
+from mobiledeploy.training import tensorflow_graph
+
+NAMES = ("a", "b", "c", "d")
+SCALING = SCALINGS["0..1"]
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return grey_levels.photos(tmp_path_factory.mktemp("photos"), NAMES)
+
+
+def trained(
+    out: Path, data: Path | str, loss: QatLoss = "distill", classes: int = 4
+) -> BuildReport:
+    model = grey_levels.classifier(out.with_suffix(".onnx"), SCALING, classes)
+    config = defaults.decide_fine_tuning(loss=loss, steps=3)
+    return quantize(model, out, data=data, scaling=SCALING, fine_tuning=config)
+
+
+@pytest.mark.tensorflow
+@pytest.mark.parametrize("loss", ["distill", "labels"])
+def test_the_better_of_two_candidates_is_shipped_and_both_are_reported(
+    loss: QatLoss, photos: Path, tmp_path: Path
+) -> None:
+    report = trained(tmp_path / "build", photos, loss)
+    assert report.holds
+    names = [line.name for line in report.scores]
+    assert names == ["float", "ptq int8", "qat int8", "model.tflite", "model.onnx"]
+    shipped = [line.name for line in report.scores if line.shipped]
+    assert len(shipped) == 3
+    counted = {"distill": "answers as the float network", "labels": "right"}[loss]
+    assert report.reason.startswith(
+        f"{shipped[0].removesuffix(' int8')} is shipped: {counted} on 4 validation images: ptq "
+    )
+    config = manifest.read(tmp_path / "build").config
+    assert isinstance(config, ImportConfig)
+    assert config.qat == defaults.decide_fine_tuning(loss=loss, steps=3)
+    files = {path.name for path in (tmp_path / "build" / "quantise").iterdir()}
+    assert files == {"network.npz", "ptq.tflite", "qat.tflite", "stage.json"}
+    again = trained(tmp_path / "build", photos, loss)
+    assert [time.seconds for time in again.times][-3:] == [0, 0, 0]
+    assert (again.scores, again.reason) == (report.scores, report.reason)
+
+
+@pytest.mark.tensorflow
+def test_folders_that_are_no_classes_do_for_distillation(photos: Path, tmp_path: Path) -> None:
+    report = trained(tmp_path / "build", photos, classes=6)
+    assert report.holds
+    assert not report.scores
+    assert "answers as the float network on 4 validation images" in report.reason
+
+
+def refused(out: Path, data: Path | str, loss: QatLoss = "distill", classes: int = 4) -> str:
+    with pytest.raises(RequestError) as caught:
+        trained(out, data, loss, classes)
+    assert caught.value.hint
+    assert not out.exists()
+    return str(caught.value)
+
+
+def test_what_cannot_be_trained_is_refused_before_photos_are_read(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read(*_: object, **__: object) -> None:
+        raise AssertionError("photos are read")
+
+    monkeypatch.setattr("mobiledeploy.pipeline.quantize.load_pixels", read)
+    out = tmp_path / "build"
+    assert "needs photos" in refused(out, RANDOM)
+    assert "not named like the network's classes" in refused(out, photos, "labels", classes=6)
+    assert "received 1 outputs" in refused(out, photos, "labels", classes=1)
+    monkeypatch.setattr(tensorflow_graph, "TENSORFLOW_OPERATORS", {"conv": None})
+    assert "2 of 3 layers cannot be trained" in refused(out, photos)
+    monkeypatch.setattr(preflight.importlib.util, "find_spec", lambda _: None)
+    with pytest.raises(MissingDependencyError, match="training needs `tensorflow`") as caught:
+        trained(out, photos)
+    assert "mobiledeploy[build]" in str(caught.value.hint)
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"), [(0.0, 0.0), (0.5, 0.25), (float("nan"), float("nan"))]
+)
+def test_the_relative_error_is_a_part_of_the_variance(error: float, expected: float) -> None:
+    reference = np.array([[1.0, -1.0], [-1.0, 1.0]], np.float32)
+    received = qat.relative_error(reference + np.float32(error), reference)
+    assert received == pytest.approx(expected, nan_ok=True)
