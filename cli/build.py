@@ -197,6 +197,8 @@ def _plan(config: BuildConfig) -> str:
 
 def summary(report: "BuildReport", out: Path) -> str:
     """Return the accuracies, whether the two files agree, and the next command."""
+    from mobiledeploy.data import class_names, image_files
+
     sizes = {Path(file.path).name: f"{file.size:,}" for file in report.files}
     rows = [("model", "top-1", "images", "bytes", "")]
     for line in report.scores:
@@ -209,10 +211,17 @@ def summary(report: "BuildReport", out: Path) -> str:
         about = "weights" if report.labels_from is None else "note"
         parts.append(_wrapped(f"{about}: {report.note}"))
     parts += [_wrapped(f"warning: {warning}") for warning in report.warnings]
-    if report.unreadable:
+    parts += [
+        _wrapped(f"warning: {class_names.in_words(*pair)}") for pair in report.similar_classes
+    ]
+    if report.ignored:
         parts.append(
-            "\n  ".join(("left out, because they cannot be decoded:", *report.unreadable))
+            _wrapped(f"ignored files that are no images: {image_files.in_words(report.ignored)}")
         )
+    if report.unreadable:
+        count = len(report.unreadable)
+        photos = "1 photo was" if count == 1 else f"{count} photos were"
+        parts.append("\n  ".join((f"{photos} left out:", *report.unreadable)))
     times = ", ".join(f"{t.stage} {t.seconds:.1f} s" for t in report.times)
     parts.append(
         f"{_wrapped(f'parity: {report.verdict}')}\n"

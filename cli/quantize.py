@@ -7,7 +7,15 @@ import typer
 
 from mobiledeploy.cli import _options, _output
 from mobiledeploy.cli.build import interruptible, summary
-from mobiledeploy.spec.config import CROPS, DIGITS, INPUT_RANGES, IOS, QAT_LOSSES, RANDOM
+from mobiledeploy.spec.config import (
+    CROPS,
+    DIGITS,
+    INPUT_RANGES,
+    IOS,
+    QAT_LOSSES,
+    RANDOM,
+    TASKS,
+)
 
 if TYPE_CHECKING:
     from mobiledeploy.spec.channel_scaling import ChannelScaling
@@ -21,11 +29,11 @@ def quantize(
         typer.Option(
             metavar="SOURCE",
             help="Photos that decide the ranges: a folder with one sub-folder a class, or "
-            f"`{DIGITS}`",
+            f"`{DIGITS}`; for inputs that are no images, a .npy or .npz",
         ),
     ] = None,
     random: Annotated[
-        bool, typer.Option("--random", help="Use synthetic images in place of photos")
+        bool, typer.Option("--random", help="Use synthetic images, or values, in place of photos")
     ] = False,
     input_range: Annotated[
         str | None,
@@ -51,12 +59,19 @@ def quantize(
         typer.Option(metavar="FILE", help="Names of the classes, one a line, in their order"),
     ] = None,
     crop: Annotated[
-        str, typer.Option(metavar=f"[{'|'.join(CROPS)}]", help="How a photo becomes square")
+        str, typer.Option(metavar=f"[{'|'.join(CROPS)}]", help="How a photo gets the proportions")
     ] = "center",
     io: Annotated[
         str,
         typer.Option(metavar=f"[{'|'.join(IOS)}]", help="Type of the files' input and output"),
     ] = "int8",
+    task: Annotated[
+        str | None,
+        typer.Option(
+            metavar=f"[{'|'.join(TASKS)}]",
+            help="What the outputs are, if the last layer does not show it",
+        ),
+    ] = None,
     threads: Annotated[
         int | None,
         typer.Option(metavar="N", min=1, help="Images at a time. Default: one a core"),
@@ -120,6 +135,7 @@ def quantize(
             labels=_options.labels(labels),
             crop=cast("Any", crop),
             io=cast("Any", io),
+            task=cast("Any", task),
             threads=threads or os.cpu_count() or 1,
             fine_tuning=_fine_tuning(
                 asked=qat, loss=qat_loss, steps=qat_steps, learning_rate=learning_rate, seed=seed

@@ -8,6 +8,7 @@ Takes a built-in data set or a folder of photos; returns a `Dataset` (names, lab
 * `sources`: opens a data set by its name.
 * `digits`: the built-in handwritten digits.
 * `folder`: opens a folder of photos.
+* `image_formats`: which image formats are read.
 * `image_files`: finds the image files under a folder.
 * `split`: splits a data set into training, validation and test images.
 * `preprocess`: the definition of decode, crop and resize.

@@ -34,6 +34,12 @@ def near_twins(names: Sequence[str]) -> tuple[tuple[str, str], ...]:
     return tuple(pairs)
 
 
+def in_words(one: str, two: str) -> str:
+    """Return that two names look equal, so that a reader sees in what they differ."""
+    quoted = [ascii(name) for name in (one, two)]
+    return f"two classes have names that look equal: {quoted[0]} and {quoted[1]}"
+
+
 def places(folders: Sequence[str], names: Sequence[str]) -> list[int | None]:
     """Return the position of each folder's class in `names`; None for a folder that has none.
 

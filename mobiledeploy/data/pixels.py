@@ -18,6 +18,8 @@ from mobiledeploy.spec.config import Preprocessing
 
 BATCH: Final = 64
 """Images decoded between two progress events."""
+NAMED: Final = 1000
+"""Most images that an error names."""
 UNREADABLE_PERCENT: Final = 1
 """Largest share of a data set that may be unreadable; such images are left out and named."""
 
@@ -27,8 +29,8 @@ class Images:
     """Pixels of images with their labels, indices and names.
 
     Attributes:
-        pixels: uint8, shape (images, image_size, image_size, 3); mapped from a file if
-            `load_pixels` was given a path.
+        pixels: uint8, shape (images, height, width, 3 or 1); mapped from a file if `load_pixels`
+            was given a path.
         labels: int64, shape (images,).
         indices: int64, shape (images,): each image's position in the data set.
         names: Each image's name in the data set.
@@ -66,6 +68,10 @@ def batches(
         except RequestError as error:
             return str(error)
 
+    def fault(index: int) -> str:
+        result = read(index)
+        return result if isinstance(result, str) else ""
+
     with ThreadPoolExecutor(threads) as pool:
         for start in range(0, len(indices), batch_size):
             wanted = indices[start : start + batch_size]
@@ -82,13 +88,22 @@ def batches(
                     readable.append(index)
             failures += missing
             if len(failures) > allowed:
-                raise RequestError(
-                    f"{len(failures)} image{'s' * (len(failures) > 1)} cannot be read, expected "
-                    f"at most {allowed} of the data set's {len(dataset.labels)}: "
-                    f"{'; '.join(failures[:3])}",
-                    hint="remove such files or save them again",
-                )
+                rest = indices[start + batch_size :].tolist()
+                failures += [reason for reason in pool.map(fault, rest) if reason]
+                raise _too_many(failures, allowed, of=len(dataset.labels))
             yield _images(dataset, _stack(rows, preprocessing), readable, missing)
+
+
+def _too_many(failures: list[str], allowed: int, *, of: int) -> RequestError:
+    """Return the error that names all images that cannot be read, with the reasons."""
+    listed = failures[:NAMED]
+    if len(failures) > NAMED:
+        listed.append(f"and {len(failures) - NAMED} more")
+    return RequestError(
+        f"{len(failures)} image{'s' * (len(failures) > 1)} cannot be read, expected at most "
+        f"{allowed} of the data set's {of}:\n  " + "\n  ".join(listed),
+        hint="remove such files, or save them again as JPEG or PNG",
+    )
 
 
 def load_pixels(
@@ -117,7 +132,7 @@ def load_pixels(
         RequestError: More images cannot be read than 1 % of the whole data set.
         StorageError: `path` cannot be written.
     """
-    size = preprocessing.image_size
+    shape = preprocessing.shape
     readable: list[int] = []
     missing: list[str] = []
 
@@ -131,13 +146,13 @@ def load_pixels(
             yield batch.pixels
 
     if path is None:
-        pixels = np.empty((len(indices), size, size, 3), np.uint8)
+        pixels = np.empty((len(indices), *shape), np.uint8)
         top = 0
         for block in rows():
             pixels[top : top + len(block)] = block
             top += len(block)
         return _images(dataset, pixels[:top], readable, missing)
-    _write_rows(path, rows(), (size, size, 3))
+    _write_rows(path, rows(), shape)
     mapped: npt.NDArray[np.uint8] = np.load(path, mmap_mode="r", allow_pickle=False)
     return _images(dataset, mapped, readable, missing)
 
@@ -156,8 +171,7 @@ def _images(
 
 
 def _stack(rows: list[Pixels], preprocessing: Preprocessing) -> npt.NDArray[np.uint8]:
-    size = preprocessing.image_size
-    return np.stack(rows) if rows else np.empty((0, size, size, 3), np.uint8)
+    return np.stack(rows) if rows else np.empty((0, *preprocessing.shape), np.uint8)
 
 
 def _write_rows(path: Path, blocks: Iterator[Pixels], shape: tuple[int, ...]) -> None:

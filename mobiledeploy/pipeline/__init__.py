@@ -2,6 +2,8 @@
 
 `build`: runs the stages in order.
 `input_range`: how pixels become the input of an imported network.
+`value_inputs`: values of a file, or random ones, as the input of an imported network.
+`tasks`: what the outputs of an imported network are.
 `class_order`: which class each output of an imported network is.
 `preflight`: checks before the first photo is read.
 `resume`: runs a stage, or reuses its result of an earlier run.

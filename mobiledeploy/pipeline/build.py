@@ -7,6 +7,7 @@ Each stage writes into a folder of its own; a result whose inputs have not chang
 the top of the build folder.
 """
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from mobiledeploy.base import files
 from mobiledeploy.base.errors import ParityError, RequestError
 from mobiledeploy.base.progress import Progress, silent
 from mobiledeploy.data import pixel_store, sources
+from mobiledeploy.data.class_names import near_twins
 from mobiledeploy.data.evaluation import Evaluation
 from mobiledeploy.data.pixels import Images
 from mobiledeploy.network.network import load_network
@@ -148,8 +150,10 @@ def build(
         )
 
         times = (data_time, train_time, quantise_time, export_time, verify_time)
-        report = _report(
-            data, trained, quantised, exported, verified, tuple(t for t in times if t)
+        report = dataclasses.replace(
+            _report(data, trained, quantised, exported, verified, tuple(t for t in times if t)),
+            ignored=dataset.ignored,
+            similar_classes=near_twins(dataset.class_names),
         )
         if verified.holds:
             publish.publish(

@@ -4,7 +4,7 @@ import dataclasses
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -20,34 +20,43 @@ from mobiledeploy.integer.quantise import quantise
 from mobiledeploy.network.network import Network
 from mobiledeploy.ops.ranges import Ranges
 from mobiledeploy.pipeline import preflight, stages
-from mobiledeploy.spec.config import DIGITS, RANDOM, FineTuneConfig, ImportConfig
+from mobiledeploy.spec.config import DIGITS, RANDOM, FineTuneConfig, ImportConfig, Task
 from mobiledeploy.spec.results import Accuracy, Candidate, QuantiseResult
 from mobiledeploy.targets import tflite
 from mobiledeploy.training.loss import cross_entropies
 from mobiledeploy.verify.outputs.image_sets import evenly
+from mobiledeploy.verify.outputs.parity import decided
+
+if TYPE_CHECKING:
+    from mobiledeploy.training.augment import Augmentation
 
 Logits: TypeAlias = npt.NDArray[np.float32]
 """Of a batch of images, shape (images, classes)."""
 
+DECIDE: Final = 4
+"""One row of values of so many decides between the candidates; the others train."""
 PHOTOS: Final = "photos.npy"
 """Decoded training photos, beside the checkpoints."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Photos:
+class Examples:
     """What an imported network is fine-tuned and judged with.
 
     Attributes:
-        dataset: The photos.
+        dataset: Photos; None where the network takes values.
         numbers: int64, shape (folders,): the output that each folder's photos should give; None if
             that is not known.
-        test: Photos that are only reported on, uint8, shape (images, size, size, 3).
+        values: Of a network that takes values: those that train and decide, uint8, shape
+            (rows, ...).
+        test: Inputs that are only reported on, uint8, shape (images, ...).
         test_labels: Their outputs; None if they are not known.
-        float_logits: Computes the float network's logits of such pixels.
+        float_logits: Computes the float network's logits of such inputs.
     """
 
-    dataset: Dataset
+    dataset: Dataset | None
     numbers: npt.NDArray[np.int64] | None
+    values: npt.NDArray[np.uint8]
     test: npt.NDArray[np.uint8]
     test_labels: npt.NDArray[np.int64] | None
     float_logits: Callable[[npt.NDArray[np.uint8]], Logits]
@@ -65,18 +74,19 @@ def check_request(data: str) -> None:
     """
     if data == RANDOM:
         raise RequestError(
-            "quantisation-aware training needs photos, received synthetic images",
+            "quantisation-aware training needs photos or values, received random ones",
             hint="name a folder of photos with `--data`, or leave out `--qat`",
         )
     preflight.require_packages([("tensorflow", "training")])
 
 
-def check_network(network: Network, config: FineTuneConfig, *, known: bool) -> None:
+def check_network(network: Network, config: FineTuneConfig, task: Task, *, known: bool) -> None:
     """Check that a network can be trained as it is asked for.
 
     Args:
         network: The network; its input scaling does not matter.
         config: How it is to be trained.
+        task: What its outputs are.
         known: Whether the photos' folders are named like the network's classes.
 
     Raises:
@@ -84,22 +94,21 @@ def check_network(network: Network, config: FineTuneConfig, *, known: bool) -> N
     """
     from mobiledeploy.training import tensorflow_graph
 
-    architecture = network.architecture
-    tensorflow_graph.require_trainable(architecture)
+    tensorflow_graph.require_trainable(network.architecture)
     if config.loss == "distill":
         return
-    if architecture.output.op == "logistic" or architecture.classes < 2:
+    hint = "train without labels: `--qat-loss distill`"
+    if task != "classification":
         raise RequestError(
             "expected a network with one score a class, of which one is right, to train with "
-            f"labels; received {architecture.classes} outputs of `{architecture.output.op}`",
-            hint="train without labels: `--qat-loss distill`",
+            f"labels; received the outputs of a {task} task",
+            hint=hint,
         )
     if not known:
         raise RequestError(
-            "the photos' folders are not named like the network's classes, so that they say no "
-            "labels",
-            hint="name a file with the classes with `--labels`, or train without labels: "
-            "`--qat-loss distill`",
+            "training with labels needs folders of photos that are named like the network's "
+            "classes, received others",
+            hint=f"name a file with the classes with `--labels`, or {hint}",
         )
 
 
@@ -108,7 +117,7 @@ def quantise_candidates(
     network: Network,
     ptq: IntegerGraph,
     ranges: Ranges,
-    photos: Photos,
+    examples: Examples,
     config: ImportConfig,
     *,
     progress: Progress,
@@ -120,7 +129,7 @@ def quantise_candidates(
         network: The float network, which also is the teacher.
         ptq: The integers of post-training quantisation.
         ranges: The ranges that they were made with.
-        photos: What it is trained and judged with.
+        examples: What it is trained and judged with.
         config: The configuration, which asks for QAT.
         progress: Called after every step.
 
@@ -135,22 +144,15 @@ def quantise_candidates(
     assert fine_tuning is not None  # noqa: S101 - the caller has looked
     checkpoints = folder / stages.CHECKPOINTS
     checkpoints.mkdir(exist_ok=True)
-    train = _load(
-        photos,
-        "train",
-        config,
-        most=fine_tuning.steps * fine_tuning.batch_size,
-        path=checkpoints / PHOTOS,
-        progress=progress,
-    )
-    validation = _load(photos, "validation", config, progress=progress)
+    most = fine_tuning.steps * fine_tuning.batch_size
+    train, validation = _parts(examples, config, most, checkpoints / PHOTOS, progress)
     tensorflow_setup.start(threads, progress=progress, stage="quantise")
     trained = fine_tune.fine_tune(
         network,
         exact_ranges(network, ranges),
         train,
         fine_tuning,
-        augment="digits" if config.data == DIGITS else "photos",
+        augment=_augmentation(config),
         checkpoints=Checkpoints(folder=checkpoints),
         progress=progress,
     )
@@ -160,8 +162,7 @@ def quantise_candidates(
     judge = _Judge(
         validation=np.ascontiguousarray(validation.pixels),
         labels=validation.labels if fine_tuning.loss == "labels" else None,
-        photos=photos,
-        signs=network.architecture.output.op == "logistic",
+        examples=examples,
         threads=threads,
     )
     result = stages.choose_candidate(
@@ -171,81 +172,98 @@ def quantise_candidates(
     return dataclasses.replace(result, unreadable=(*train.unreadable, *validation.unreadable))
 
 
-def _load(
-    photos: Photos,
-    part: Split,
-    config: ImportConfig,
-    *,
-    most: int | None = None,
-    path: Path | None = None,
-    progress: Progress,
-) -> Images:
-    """Decode the photos of a split, at most so many of them; labels are the network's outputs."""
-    indices = photos.dataset.splits[part]
-    loaded = load_pixels(
-        photos.dataset,
-        indices[evenly(len(indices), most)],
-        config.preprocessing,
-        threads=config.threads,
-        progress=progress,
-        stage="quantise",
-        path=path,
+def _augmentation(config: ImportConfig) -> "Augmentation":
+    if config.preprocessing is None:
+        return "none"
+    return "digits" if config.data == DIGITS else "photos"
+
+
+def _parts(
+    examples: Examples, config: ImportConfig, most: int, path: Path, progress: Progress
+) -> tuple[Images, Images]:
+    """Return what trains, at most so many, and what decides; labels are the network's outputs."""
+    dataset, preprocessing = examples.dataset, config.preprocessing
+    if dataset is None or preprocessing is None:
+        rows = np.arange(len(examples.values))
+        decide = rows % 4 == 0
+        return _of_values(examples.values, rows[~decide]), _of_values(
+            examples.values, rows[decide]
+        )
+
+    def load(part: Split, most: int | None, path: Path | None) -> Images:
+        indices = dataset.splits[part]
+        loaded = load_pixels(
+            dataset,
+            indices[evenly(len(indices), most)],
+            preprocessing,
+            threads=config.threads,
+            progress=progress,
+            stage="quantise",
+            path=path,
+        )
+        if examples.numbers is None:
+            return loaded
+        return dataclasses.replace(loaded, labels=examples.numbers[loaded.labels])
+
+    return load("train", most, path), load("validation", None, None)
+
+
+def _of_values(values: npt.NDArray[np.uint8], chosen: npt.NDArray[np.bool_]) -> Images:
+    (rows,) = chosen.nonzero()
+    return Images(
+        pixels=values[rows],
+        labels=np.zeros(len(rows), np.int64),
+        indices=rows,
+        names=tuple(f"row {row}" for row in rows),
+        unreadable=(),
     )
-    if photos.numbers is None:
-        return loaded
-    return dataclasses.replace(loaded, labels=photos.numbers[loaded.labels])
 
 
 class _Judge:
-    """Scores int8 candidates on photos that are not trained on."""
+    """Scores int8 candidates on inputs that are not trained on."""
 
     def __init__(
         self,
         validation: npt.NDArray[np.uint8],
         labels: npt.NDArray[np.int64] | None,
-        photos: Photos,
+        examples: Examples,
         *,
-        signs: bool,
         threads: int,
     ) -> None:
         """Compute the float network's answers.
 
         Args:
-            validation: Photos that decide.
+            validation: Inputs that decide.
             labels: The right outputs for them; None if the float network's answers are.
-            photos: With those that are reported on.
-            signs: Whether an output counts as an answer on its own, by the sign of its logit.
-            threads: Photos that run at a time.
+            examples: With those that are reported on.
+            threads: Inputs that run at a time.
         """
-        self._validation, self._labels, self._photos = validation, labels, photos
-        self._float = photos.float_logits(validation)
-        self._signs, self._threads = signs, threads
+        self._validation, self._labels, self._examples = validation, labels, examples
+        self._float = examples.float_logits(validation)
+        self._threads = threads
 
     def score(self, name: str, graph: IntegerGraph, progress: Progress) -> Candidate:
         """Return how well a candidate does."""
-        photos = self._photos
+        examples = self._examples
         run = stages.logits_runner(graph, threads=self._threads)
-        count = len(self._validation) + len(photos.test)
+        count = len(self._validation) + len(examples.test)
         progress(Event("quantise", f"scoring {name} on {count} images"))
-        logits, test = run(self._validation), run(photos.test)
+        logits, test = run(self._validation), run(examples.test)
         if self._labels is None:
             error = relative_error(logits, self._float)
-            validation = self._agreement(logits, self._float)
+            validation = _agreement(logits, self._float)
         else:
             error = float(cross_entropies(self._labels, logits).mean())
-            validation = Accuracy.of(logits.argmax(axis=1), self._labels)
-        if photos.test_labels is None:
-            reported = self._agreement(test, photos.float_logits(photos.test))
+            validation = Accuracy.of(decided(logits), self._labels)
+        if examples.test_labels is None:
+            reported = _agreement(test, examples.float_logits(examples.test))
         else:
-            reported = Accuracy.of(test.argmax(axis=1), photos.test_labels)
+            reported = Accuracy.of(decided(test), examples.test_labels)
         return Candidate(name=name, validation=validation, validation_loss=error, test=reported)
 
-    def _agreement(self, logits: Logits, reference: Logits) -> Accuracy:
-        if self._signs:
-            same = ((logits > 0) == (reference > 0)).all(axis=1)
-        else:
-            same = logits.argmax(axis=1) == reference.argmax(axis=1)
-        return Accuracy(correct=int(same.sum()), total=len(same))
+
+def _agreement(logits: Logits, reference: Logits) -> Accuracy:
+    return Accuracy.of(decided(logits), decided(reference))
 
 
 def relative_error(logits: Logits, reference: Logits) -> float:

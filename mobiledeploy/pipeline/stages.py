@@ -200,15 +200,19 @@ def verify(
         graph = tflite_reader.read_file(exported / "model.tflite")
         tensors = (graph.input, graph.output, graph.logits)
         grids = [(float(tensor.scale), tensor.zero_point) for tensor in tensors]
+        scale, zero_point = grids[0]
+        photo = config.preprocessing
+        scaling = (zero_point + 128.0, 1 / scale) if photo is None else photo.scaling
         report, answers = verify_build.prove_own(
-            exported, evaluation, threads=threads, progress=progress
+            exported, evaluation, scaling, threads=threads, progress=progress
         )
     else:
+        assert config.preprocessing is not None  # noqa: S101 - floats are of `build`, of photos
         report, answers = float_files.verify_build(
             (exported / "model.tflite").read_bytes(),
             (exported / "model.onnx").read_bytes(),
             image_sets.own(evaluation),
-            config.preprocessing,
+            config.preprocessing.scaling,
             threads=threads,
             progress=progress,
         )

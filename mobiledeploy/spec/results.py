@@ -4,6 +4,7 @@ Paths in them are relative to the build folder, with `/`.
 """
 
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Literal, TypeAlias
 
@@ -300,6 +301,8 @@ class BuildReport:
         holds: Whether the two files are the same function.
         times: Seconds of each stage.
         warnings: What a user should know although the files agree, a sentence each.
+        ignored: Number of files among the photos that are no images, by suffix.
+        similar_classes: Pairs of classes whose names look equal.
         input_choice: How the input range of an imported model was chosen; None if it was known.
         labels_from: Who says the names of an imported model's classes.
         class_order: Whether the answers of an imported model fit the order of its classes; None
@@ -315,6 +318,8 @@ class BuildReport:
     holds: bool
     times: tuple[StageTime, ...]
     warnings: tuple[str, ...] = dataclasses.field(default=(), metadata=OMIT)
+    ignored: Mapping[str, int] = dataclasses.field(default_factory=dict, metadata=OMIT)
+    similar_classes: tuple[tuple[str, str], ...] = dataclasses.field(default=(), metadata=OMIT)
     input_choice: InputChoice | None = dataclasses.field(default=None, metadata=OMIT)
     labels_from: Source | None = dataclasses.field(default=None, metadata=OMIT)
     class_order: ClassOrder | None = dataclasses.field(default=None, metadata=OMIT)

@@ -7,6 +7,7 @@ grid, all differences are whole numbers.
 """
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Final, Literal, TypeAlias
 
 from mobiledeploy.base.codec import OMIT, UNWRITTEN
@@ -497,6 +498,8 @@ class VerifyReport:
             every layer, by which method, for these bytes.
         cpu: The processor that this was found on.
         runtimes: Names and versions of the runtimes.
+        unreadable: Photos that could not be decoded and were left out, with the reasons.
+        ignored: Number of files among the photos that are no images, by suffix.
         by_integers: The failure that repeats the finding of `structure`; empty if there is none.
             Not in JSON.
     """
@@ -524,6 +527,8 @@ class VerifyReport:
     certificate: FilesCertificate | None = None
     cpu: str
     runtimes: tuple[str, ...]
+    unreadable: tuple[str, ...] = dataclasses.field(default=(), metadata=OMIT)
+    ignored: Mapping[str, int] = dataclasses.field(default_factory=dict, metadata=OMIT)
     by_integers: str = dataclasses.field(default="", compare=False, metadata=UNWRITTEN)
 
     @property

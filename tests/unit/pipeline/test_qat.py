@@ -4,7 +4,9 @@ from pathlib import Path
 
 import grey_levels
 import numpy as np
+import onnx
 import pytest
+from onnx import helper, numpy_helper
 
 from mobiledeploy.base.errors import MissingDependencyError, RequestError
 from mobiledeploy.pipeline import preflight, qat
@@ -65,6 +67,33 @@ def test_folders_that_are_no_classes_do_for_distillation(photos: Path, tmp_path:
     assert "answers as the float network on 4 validation images" in report.reason
 
 
+@pytest.mark.tensorflow
+def test_a_network_of_values_is_trained_on_three_quarters_of_those_that_calibrate(
+    tmp_path: Path,
+) -> None:
+    random = np.random.default_rng(0)
+    nodes = [helper.make_node("Gemm", ["input", "kernel", "bias"], ["logits"])]
+    arrays = {
+        "kernel": random.normal(0, 1, (5, 3)).astype(np.float32),
+        "bias": np.zeros(3, np.float32),
+    }
+    infos = [
+        helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, shape)
+        for name, shape in (("input", [1, 5]), ("logits", [1, 3]))
+    ]
+    graph = helper.make_graph(
+        nodes, "values", infos[:1], infos[1:],
+        [numpy_helper.from_array(array, name) for name, array in arrays.items()],
+    )  # fmt: skip
+    model = tmp_path / "model.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)]), model)
+    np.save(tmp_path / "values.npy", random.normal(0, 1, (64, 5)).astype(np.float32))
+    config = defaults.decide_fine_tuning(steps=2)
+    report = quantize(model, tmp_path / "build", data=tmp_path / "values.npy", fine_tuning=config)
+    assert report.holds
+    assert "answers as the float network on 7 validation images" in report.reason
+
+
 def refused(out: Path, data: Path | str, loss: QatLoss = "distill", classes: int = 4) -> str:
     with pytest.raises(RequestError) as caught:
         trained(out, data, loss, classes)
@@ -81,9 +110,9 @@ def test_what_cannot_be_trained_is_refused_before_photos_are_read(
 
     monkeypatch.setattr("mobiledeploy.pipeline.quantize.load_pixels", read)
     out = tmp_path / "build"
-    assert "needs photos" in refused(out, RANDOM)
-    assert "not named like the network's classes" in refused(out, photos, "labels", classes=6)
-    assert "received 1 outputs" in refused(out, photos, "labels", classes=1)
+    assert "received random ones" in refused(out, RANDOM)
+    assert "needs folders of photos that are named" in refused(out, photos, "labels", classes=6)
+    assert "outputs of a regression task" in refused(out, photos, "labels", classes=1)
     monkeypatch.setattr(tensorflow_graph, "TENSORFLOW_OPERATORS", {"conv": None})
     assert "2 of 3 layers cannot be trained" in refused(out, photos)
     monkeypatch.setattr(preflight.importlib.util, "find_spec", lambda _: None)

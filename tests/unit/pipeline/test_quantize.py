@@ -48,6 +48,7 @@ def test_a_mean_and_std_per_channel_become_a_layer_of_both_files(
     assert isinstance(config, ImportConfig)
     assert (config.mean, config.std) == (mean, std)
     # Whatever the scaling, an app's code of a pixel is `pixel - 128`, which the contract states.
+    assert config.preprocessing is not None
     assert config.preprocessing.scaling == (0, 1 if len(mean) == 3 else 255)
     logits = read_evaluation(out / "evaluation.npz").float_logits
     assert np.ptp(logits.argmax(axis=1)) == 3

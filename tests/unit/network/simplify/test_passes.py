@@ -282,6 +282,17 @@ def test_the_head_of_mobilenet_v1_becomes_a_mean_and_a_dense_layer() -> None:
     assert_same(b.graph(), simplified)
 
 
+def test_a_pixel_that_no_mean_gives_is_reshaped_behind_its_convolutions() -> None:
+    """Keras's MobileNet V1 of 32 px, whose last image has one pixel."""
+    b = Builder()
+    x = b.conv(INPUT, 6, window=(6, 5), groups=2)
+    x = b.add("clip", b.affine(b.conv(b.affine(x), 7)), low=0.0, high=6.0)
+    b.add("reshape", b.add("softmax", b.conv(x, 3)), shape=(3,))
+    simplified = simplify(b.graph()).graph
+    assert ops(simplified) == ["conv", "conv", "conv", "reshape", "softmax"]
+    assert_same(b.graph(), simplified)
+
+
 def test_clips_without_bounds_are_removed() -> None:
     b = Builder()
     b.add("clip", b.add("clip", INPUT, low=0.0, high=math.inf), low=-math.inf, high=math.inf)
