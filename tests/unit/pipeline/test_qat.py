@@ -9,14 +9,18 @@ import pytest
 from onnx import helper, numpy_helper
 
 from mobiledeploy.base.errors import MissingDependencyError, RequestError
-from mobiledeploy.pipeline import preflight, qat
-from mobiledeploy.pipeline.quantize import quantize
+from mobiledeploy.data.pixels import Images
+from mobiledeploy.pipeline import calibrate, preflight, qat
+from mobiledeploy.pipeline.quantize import prepare, quantize, read_model
+from mobiledeploy.runtimes import litert
 from mobiledeploy.spec import defaults, manifest
 from mobiledeploy.spec.channel_scaling import SCALINGS
-from mobiledeploy.spec.config import RANDOM, ImportConfig, QatLoss
+from mobiledeploy.spec.config import RANDOM, FineTuneConfig, ImportConfig, QatLoss
 from mobiledeploy.spec.results import BuildReport
-from mobiledeploy.training import tensorflow_graph
+from mobiledeploy.targets import float_tflite
+from mobiledeploy.training import fine_tune, predict, tensorflow_graph
 
+EXPORTS = Path(__file__).parents[1] / "network/importers/exports"
 NAMES = ("a", "b", "c", "d")
 SCALING = SCALINGS["0..1"]
 
@@ -128,3 +132,43 @@ def test_the_relative_error_is_a_part_of_the_variance(error: float, expected: fl
     reference = np.array([[1.0, -1.0], [-1.0, 1.0]], np.float32)
     received = qat.relative_error(reference + np.float32(error), reference)
     assert received == pytest.approx(expected, nan_ok=True)
+
+
+@pytest.mark.tensorflow
+@pytest.mark.parametrize("name", ["efficientnet_b0"])
+def test_a_network_of_pytorch_computes_the_same_in_training_as_in_litert(name: str) -> None:
+    check_twin(name)
+
+
+@pytest.mark.slow
+@pytest.mark.tensorflow
+@pytest.mark.parametrize(
+    "name",
+    ["densenet121", "googlenet", "mobilenet_v3", "regnet_y", "resnet18", "shufflenet_v2", "vgg"],
+)
+def test_every_network_of_pytorch_computes_the_same_in_training_as_in_litert(name: str) -> None:
+    check_twin(name)
+
+
+def check_twin(name: str) -> None:
+    path = EXPORTS / f"{name}.onnx"
+    prepared = prepare(read_model(path), path.name, scaling=SCALINGS["-1..1"])
+    network = prepared.network
+    shape = (4, *network.architecture.input_shape)
+    pixels = np.random.default_rng(0).integers(0, 256, shape).astype(np.uint8)
+    inputs = (pixels - np.float32(127.5)) / np.float32(127.5)
+    session = litert.load(float_tflite.write(prepared.graph))
+    (expected,) = session.run(inputs)
+    assert network.architecture.logits is network.architecture.output
+    received = predict.predict(network, pixels)
+    np.testing.assert_allclose(received, expected, atol=1e-5 * np.abs(expected).max())
+    # Every weight has a gradient.
+    images = Images(
+        pixels=pixels, labels=np.zeros(4, np.int64), indices=np.arange(4), names=("",) * 4,
+        unreadable=(),
+    )  # fmt: skip
+    ranges = calibrate.calibrate(prepared.graph, inputs)
+    config = FineTuneConfig(loss="distill", steps=1, batch_size=4, learning_rate=1e-3, seed=0)
+    trained = fine_tune.fine_tune(network, ranges, images, config, augment="photos")
+    for layer, weights in network.weights.items():
+        assert not np.array_equal(trained.weights[layer].kernel, weights.kernel), layer
