@@ -94,7 +94,7 @@ def quantize(
     ] = None,
     learning_rate: Annotated[
         float | None,
-        typer.Option(metavar="X", help="Peak of the schedule. Default: 1e-4"),
+        typer.Option(metavar="X", help="Peak of the schedule. Default: 3e-5, with labels 1e-5"),
     ] = None,
     seed: Annotated[
         int | None,

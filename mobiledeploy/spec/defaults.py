@@ -58,7 +58,7 @@ CALIBRATION_IMAGES: Final = 256
 FINE_TUNING_STEPS: Final = 100
 """Steps of fine-tuning of an imported network with fake quantisation."""
 FINE_TUNING_BATCH_SIZE: Final = 32
-FINE_TUNING_RATE: Final = 1e-4
+FINE_TUNING_RATES: Final[dict[QatLoss, float]] = {"distill": 3e-5, "labels": 1e-5}
 """Peak of its schedule."""
 
 RECIPES: Final = {
@@ -209,10 +209,15 @@ def decide_fine_tuning(
     Raises:
         RequestError: A choice is impossible.
     """
+    if loss not in FINE_TUNING_RATES:
+        raise RequestError(
+            f"expected a QAT loss of {', '.join(FINE_TUNING_RATES)}; received {loss}",
+            hint=f"choose with `--qat-loss`: {', '.join(FINE_TUNING_RATES)}",
+        )
     return FineTuneConfig(
         loss=loss,
         steps=FINE_TUNING_STEPS if steps is None else steps,
         batch_size=FINE_TUNING_BATCH_SIZE,
-        learning_rate=FINE_TUNING_RATE if learning_rate is None else learning_rate,
+        learning_rate=FINE_TUNING_RATES[loss] if learning_rate is None else learning_rate,
         seed=seed,
     )

@@ -156,13 +156,13 @@ def check_twin(name: str) -> None:
     network = prepared.network
     shape = (4, *network.architecture.input_shape)
     pixels = np.random.default_rng(0).integers(0, 256, shape).astype(np.uint8)
-    inputs = (pixels - np.float32(127.5)) / np.float32(127.5)
+    mean, std = network.architecture.scaling
+    inputs = (pixels - np.float32(mean)) / np.float32(std)
     session = litert.load(float_tflite.write(prepared.graph))
     (expected,) = session.run(inputs)
     assert network.architecture.logits is network.architecture.output
     received = predict.predict(network, pixels)
     np.testing.assert_allclose(received, expected, atol=1e-5 * np.abs(expected).max())
-    # Every weight has a gradient.
     images = Images(
         pixels=pixels, labels=np.zeros(4, np.int64), indices=np.arange(4), names=("",) * 4,
         unreadable=(),
@@ -170,5 +170,10 @@ def check_twin(name: str) -> None:
     ranges = calibrate.calibrate(prepared.graph, inputs)
     config = FineTuneConfig(loss="distill", steps=1, batch_size=4, learning_rate=1e-3, seed=0)
     trained = fine_tune.fine_tune(network, ranges, images, config, augment="photos")
-    for layer, weights in network.weights.items():
-        assert not np.array_equal(trained.weights[layer].kernel, weights.kernel), layer
+    still = {
+        layer
+        for layer, weights in network.weights.items()
+        if np.array_equal(trained.weights[layer].kernel, weights.kernel)
+    }
+    # All but layers that are 0 for these images have gradients.
+    assert still <= {layer for layer, (_, high) in ranges.items() if high <= calibrate.SMALLEST}
