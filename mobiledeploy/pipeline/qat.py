@@ -24,6 +24,7 @@ from mobiledeploy.spec.config import DIGITS, RANDOM, FineTuneConfig, ImportConfi
 from mobiledeploy.spec.results import Accuracy, Candidate, QuantiseResult
 from mobiledeploy.targets import tflite
 from mobiledeploy.training.loss import cross_entropies
+from mobiledeploy.verify.outputs.accuracy import mcnemar
 from mobiledeploy.verify.outputs.image_sets import evenly
 from mobiledeploy.verify.outputs.parity import decided
 
@@ -159,15 +160,21 @@ def quantise_candidates(
     qat = quantise(trained, ranges)
     files.write_atomic(folder / "qat.tflite", tflite.write(qat, head=config.export.head))
     shutil.rmtree(checkpoints, ignore_errors=True)
+    learned = fine_tuning.loss == "labels"
     judge = _Judge(
         validation=np.ascontiguousarray(validation.pixels),
-        labels=validation.labels if fine_tuning.loss == "labels" else None,
+        labels=validation.labels if learned else None,
         examples=examples,
         threads=threads,
     )
+    first, second = (
+        judge.score(name, graph, progress) for name, graph in (("ptq", ptq), ("qat", qat))
+    )
+    right, also = first.right, second.right
     result = stages.choose_candidate(
-        tuple(judge.score(name, graph, progress) for name, graph in (("ptq", ptq), ("qat", qat))),
-        counted="right" if fine_tuning.loss == "labels" else "answers as the float network",
+        (first.candidate, second.candidate),
+        counted="right" if learned else "answers as the float network",
+        p=0.0 if learned else mcnemar(int((right & ~also).sum()), int((also & ~right).sum())),
     )
     return dataclasses.replace(result, unreadable=(*train.unreadable, *validation.unreadable))
 
@@ -184,11 +191,8 @@ def _parts(
     """Return what trains, at most so many, and what decides; labels are the network's outputs."""
     dataset, preprocessing = examples.dataset, config.preprocessing
     if dataset is None or preprocessing is None:
-        rows = np.arange(len(examples.values))
-        decide = rows % 4 == 0
-        return _of_values(examples.values, rows[~decide]), _of_values(
-            examples.values, rows[decide]
-        )
+        decide = np.arange(len(examples.values)) % DECIDE == 0
+        return _of_values(examples.values, ~decide), _of_values(examples.values, decide)
 
     def load(part: Split, most: int | None, path: Path | None) -> Images:
         indices = dataset.splits[part]
@@ -219,6 +223,14 @@ def _of_values(values: npt.NDArray[np.uint8], chosen: npt.NDArray[np.bool_]) -> 
     )
 
 
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Score:
+    """A candidate, and whether it gives the expected answer to each input that decides."""
+
+    candidate: Candidate
+    right: npt.NDArray[np.bool_]
+
+
 class _Judge:
     """Scores int8 candidates on inputs that are not trained on."""
 
@@ -242,28 +254,31 @@ class _Judge:
         self._float = examples.float_logits(validation)
         self._threads = threads
 
-    def score(self, name: str, graph: IntegerGraph, progress: Progress) -> Candidate:
+    def score(self, name: str, graph: IntegerGraph, progress: Progress) -> _Score:
         """Return how well a candidate does."""
         examples = self._examples
         run = stages.logits_runner(graph, threads=self._threads)
         count = len(self._validation) + len(examples.test)
         progress(Event("quantise", f"scoring {name} on {count} images"))
         logits, test = run(self._validation), run(examples.test)
-        if self._labels is None:
+        expected, reported = self._labels, examples.test_labels
+        if expected is None:
+            expected = decided(self._float)
             error = relative_error(logits, self._float)
-            validation = _agreement(logits, self._float)
         else:
-            error = float(cross_entropies(self._labels, logits).mean())
-            validation = Accuracy.of(decided(logits), self._labels)
-        if examples.test_labels is None:
-            reported = _agreement(test, examples.float_logits(examples.test))
-        else:
-            reported = Accuracy.of(decided(test), examples.test_labels)
-        return Candidate(name=name, validation=validation, validation_loss=error, test=reported)
-
-
-def _agreement(logits: Logits, reference: Logits) -> Accuracy:
-    return Accuracy.of(decided(logits), decided(reference))
+            error = float(cross_entropies(expected, logits).mean())
+        if reported is None:
+            reported = decided(examples.float_logits(examples.test))
+        answers = decided(logits)
+        return _Score(
+            candidate=Candidate(
+                name=name,
+                validation=Accuracy.of(answers, expected),
+                validation_loss=error,
+                test=Accuracy.of(decided(test), reported),
+            ),
+            right=answers == expected,
+        )
 
 
 def relative_error(logits: Logits, reference: Logits) -> float:

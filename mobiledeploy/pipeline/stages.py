@@ -39,6 +39,7 @@ from mobiledeploy.targets import onnx, tflite
 from mobiledeploy.training.loss import cross_entropies
 from mobiledeploy.verify import build as verify_build
 from mobiledeploy.verify.outputs import float_files, golden, image_sets
+from mobiledeploy.verify.outputs.accuracy import EVIDENCE
 from mobiledeploy.verify.report import VerifyReport
 
 if TYPE_CHECKING:
@@ -269,7 +270,7 @@ def logits_runner(
 
 
 def choose_candidate(
-    candidates: tuple[Candidate, ...], *, counted: str = "right"
+    candidates: tuple[Candidate, ...], *, counted: str = "right", p: float = 0.0
 ) -> QuantiseResult:
     """Choose the candidate that does better on more validation images.
 
@@ -279,6 +280,8 @@ def choose_candidate(
     Args:
         candidates: The candidates.
         counted: What their accuracy counts, to precede "on 500 validation images".
+        p: p-value of a paired test of two accuracies. Where they may differ by chance, the loss
+            decides. 0, the default: every difference counts.
 
     Raises:
         ParityError: A loss is NaN or infinite, so that losses cannot be compared.
@@ -290,10 +293,14 @@ def choose_candidate(
                 f"{candidate.validation_loss}",
                 hint="the training diverged: try a lower `--learning-rate`",
             )
-    chosen = max(candidates, key=lambda c: (c.validation.correct, -c.validation_loss))
-    return QuantiseResult(
-        candidates=candidates, chosen=chosen.name, reason=_reason(candidates, chosen, counted)
+    chance = p >= EVIDENCE
+    chosen = max(
+        candidates, key=lambda c: (0 if chance else c.validation.correct, -c.validation_loss)
     )
+    reason = _reason(candidates, chosen, counted)
+    if chance and len({candidate.validation.correct for candidate in candidates}) > 1:
+        reason += f"; the counts may differ by chance (p = {p:.2g}), so the lower loss decides"
+    return QuantiseResult(candidates=candidates, chosen=chosen.name, reason=reason)
 
 
 def _reason(candidates: tuple[Candidate, ...], chosen: Candidate, counted: str) -> str:
