@@ -39,7 +39,7 @@ def trained(
 
 
 @pytest.mark.tensorflow
-@pytest.mark.parametrize("loss", ["distill", "labels"])
+@pytest.mark.parametrize("loss", ["distill", pytest.param("labels", marks=pytest.mark.slow)])
 def test_the_better_of_two_candidates_is_shipped_and_both_are_reported(
     loss: QatLoss, photos: Path, tmp_path: Path
 ) -> None:
@@ -63,6 +63,7 @@ def test_the_better_of_two_candidates_is_shipped_and_both_are_reported(
     assert (again.scores, again.reason) == (report.scores, report.reason)
 
 
+@pytest.mark.slow
 @pytest.mark.tensorflow
 def test_folders_that_are_no_classes_do_for_distillation(photos: Path, tmp_path: Path) -> None:
     report = trained(tmp_path / "build", photos, classes=6)
@@ -134,23 +135,15 @@ def test_the_relative_error_is_a_part_of_the_variance(error: float, expected: fl
     assert received == pytest.approx(expected, nan_ok=True)
 
 
-@pytest.mark.tensorflow
-@pytest.mark.parametrize("name", ["efficientnet_b0"])
-def test_a_network_of_pytorch_computes_the_same_in_training_as_in_litert(name: str) -> None:
-    check_twin(name)
-
-
 @pytest.mark.slow
 @pytest.mark.tensorflow
 @pytest.mark.parametrize(
     "name",
-    ["densenet121", "googlenet", "mobilenet_v3", "regnet_y", "resnet18", "shufflenet_v2", "vgg"],
+    ["densenet121", "efficientnet_b0", "googlenet", "mobilenet_v3", "regnet_y", "shufflenet_v2"],
 )
-def test_every_network_of_pytorch_computes_the_same_in_training_as_in_litert(name: str) -> None:
-    check_twin(name)
-
-
-def check_twin(name: str) -> None:
+def test_every_network_of_pytorch_computes_the_same_in_training_as_in_litert(
+    name: str,
+) -> None:
     path = EXPORTS / f"{name}.onnx"
     prepared = prepare(read_model(path), path.name, scaling=SCALINGS["-1..1"])
     network = prepared.network

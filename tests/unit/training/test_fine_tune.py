@@ -1,11 +1,13 @@
 """A network that was trained elsewhere learns to give the same answers with fake quantisation."""
 
 import dataclasses
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from mobiledeploy.base.errors import RequestError
+from mobiledeploy.base.progress import Event, Progress, silent
 from mobiledeploy.data.pixels import Images
 from mobiledeploy.integer.quantise import quantise
 from mobiledeploy.network.network import Network
@@ -17,6 +19,7 @@ from mobiledeploy.spec.config import FineTuneConfig
 from mobiledeploy.training import fine_tune, predict, qat_folded, tensorflow_graph
 from mobiledeploy.training.augment import SIGNED
 from mobiledeploy.training.calibrate import calibrate
+from mobiledeploy.training.checkpoint import Checkpoints
 from mobiledeploy.training.tensorflow_graph import to_input
 
 CONFIG = FineTuneConfig(loss="distill", steps=40, batch_size=16, learning_rate=3e-3, seed=0)
@@ -102,6 +105,34 @@ def test_distillation_uses_no_labels_and_repeats_to_the_bit(
     )
     assert all(np.array_equal(one, two) for one, two in zip(once, again, strict=True))
     assert not all(np.array_equal(one, two) for one, two in zip(once, seeded, strict=True))
+
+
+@pytest.mark.slow
+@pytest.mark.tensorflow
+def test_an_interrupted_run_ends_with_the_same_bits(
+    network: Network, images: Images, tmp_path: Path
+) -> None:
+    config = dataclasses.replace(CONFIG, steps=4)
+    ranges = calibrate(network, images.pixels)
+    checkpoints = Checkpoints(folder=tmp_path, seconds=0)
+
+    def run(progress: Progress, checkpoints: Checkpoints | None) -> list[np.ndarray]:
+        tuned = fine_tune.fine_tune(
+            network, ranges, images, config, augment="photos", checkpoints=checkpoints,
+            progress=progress,
+        )  # fmt: skip
+        return weights_of(tuned)
+
+    def stop(event: Event) -> None:
+        if event.done == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(stop, checkpoints)
+    events: list[Event] = []
+    resumed, whole = run(events.append, checkpoints), run(silent, None)
+    assert "resumes" in events[0].message
+    assert all(np.array_equal(one, two) for one, two in zip(resumed, whole, strict=True))
 
 
 @pytest.mark.tensorflow
