@@ -10,7 +10,7 @@ from onnx import helper, numpy_helper
 
 from mobiledeploy.base.errors import MissingDependencyError, RequestError
 from mobiledeploy.data.pixels import Images
-from mobiledeploy.pipeline import calibrate, preflight, qat
+from mobiledeploy.pipeline import calibrate, qat
 from mobiledeploy.pipeline.quantize import prepare, quantize, read_model
 from mobiledeploy.runtimes import litert
 from mobiledeploy.spec import defaults, manifest
@@ -120,7 +120,7 @@ def test_what_cannot_be_trained_is_refused_before_photos_are_read(
     assert "outputs of a regression task" in refused(out, photos, "labels", classes=1)
     monkeypatch.setattr(tensorflow_graph, "TENSORFLOW_OPERATORS", {"conv": None})
     assert "2 of 3 layers cannot be trained" in refused(out, photos)
-    monkeypatch.setattr(preflight.importlib.util, "find_spec", lambda _: None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
     with pytest.raises(MissingDependencyError, match="training needs `tensorflow`") as caught:
         trained(out, photos)
     assert "mobiledeploy[build]" in str(caught.value.hint)
