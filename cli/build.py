@@ -198,13 +198,20 @@ def _plan(config: BuildConfig) -> str:
 def summary(report: "BuildReport", out: Path) -> str:
     """Return the accuracies, whether the two files agree, and the next command."""
     from mobiledeploy.data import class_names, image_files
+    from mobiledeploy.spec import results
 
     sizes = {Path(file.path).name: f"{file.size:,}" for file in report.files}
-    rows = [("model", "top-1", "images", "bytes", "")]
+    rows: list[tuple[str, ...]] = [("model", "top-1", "balanced", "images", "bytes", "")]
     for line in report.scores:
         size, mark = sizes.get(line.name, ""), "shipped" if line.shipped else ""
-        rows.append((line.name, f"{line.test.top1:.2%}", str(line.test.total), size, mark))
-    parts = [_output.table(rows, right=(1, 2, 3))]
+        mean = "" if line.balanced is None else f"{line.balanced:.2%}"
+        rows.append((line.name, f"{line.test.top1:.2%}", mean, str(line.test.total), size, mark))
+    if all(line.balanced is None for line in report.scores):
+        rows = [row[:2] + row[3:] for row in rows]
+    parts = [_output.table(rows, right=range(1, len(rows[0]) - 1))]
+    never = results.never_right(report.recalls)
+    if never:
+        parts.append(_wrapped(f"warning: model.tflite is {never}"))
     if report.reason:
         parts.append(_wrapped(report.reason))
     if report.note:

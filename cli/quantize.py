@@ -7,18 +7,9 @@ import typer
 
 from mobiledeploy.cli import _options, _output
 from mobiledeploy.cli.build import interruptible, summary
-from mobiledeploy.spec.config import (
-    CROPS,
-    DIGITS,
-    INPUT_RANGES,
-    IOS,
-    QAT_LOSSES,
-    RANDOM,
-    TASKS,
-)
+from mobiledeploy.spec.config import CROPS, DIGITS, IOS, QAT_LOSSES, RANDOM, TASKS
 
 if TYPE_CHECKING:
-    from mobiledeploy.spec.channel_scaling import ChannelScaling
     from mobiledeploy.spec.config import FineTuneConfig
 
 
@@ -35,25 +26,9 @@ def quantize(
     random: Annotated[
         bool, typer.Option("--random", help="Use synthetic images, or values, in place of photos")
     ] = False,
-    input_range: Annotated[
-        str | None,
-        typer.Option(
-            metavar=f"[{'|'.join(INPUT_RANGES)}]",
-            help="Range of the input for pixels of 0 to 255, if the file does not say it",
-        ),
-    ] = None,
-    mean: Annotated[
-        str | None,
-        typer.Option(
-            metavar="A[,B,C]",
-            help="Mean of the pixels, one or one a channel, of 0 to 255; with --input-range 0..1, "
-            "of pixel / 255",
-        ),
-    ] = None,
-    std: Annotated[
-        str | None,
-        typer.Option(metavar="A[,B,C]", help="Standard deviation, likewise"),
-    ] = None,
+    input_range: _options.InputRange = None,
+    mean: _options.Mean = None,
+    std: _options.Std = None,
     labels: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Names of the classes, one a line, in their order"),
@@ -109,7 +84,7 @@ def quantize(
     """Quantise a float model of yours, and prove its two files equal.
 
     The build folder gets model.tflite, model.onnx and the proof that they compute the same.
-    TensorFlow is not needed, and nothing of the file is executed.
+    TensorFlow is needed for `--qat` only, and nothing of the file is executed.
     """
     import os
     from typing import cast
@@ -131,7 +106,7 @@ def quantize(
             model,
             out,
             data=RANDOM if data is None else data,
-            scaling=_scaling(input_range, mean, std),
+            scaling=_options.scaling(input_range, mean, std),
             labels=_options.labels(labels),
             crop=cast("Any", crop),
             io=cast("Any", io),
@@ -147,58 +122,6 @@ def quantize(
     else:
         _output.emit(summary(report, out))
     pipeline.require(report)
-
-
-def _scaling(
-    input_range: str | None, mean: str | None, std: str | None
-) -> "ChannelScaling | None":
-    """Return how pixels become the input, None if no option says it.
-
-    Raises:
-        RequestError: There is no such range, or one of mean and std is missing or unusable.
-    """
-    from mobiledeploy.base.errors import RequestError
-    from mobiledeploy.spec.channel_scaling import RANGES, SCALINGS, named, options_of
-
-    if input_range is not None and input_range not in RANGES:
-        raise RequestError(
-            f"expected an input range of {', '.join(INPUT_RANGES)}; received {input_range}",
-            hint=f"choose with `--input-range`: {', '.join(INPUT_RANGES)}",
-        )
-    example = f"`{options_of(SCALINGS['torchvision'])}`"
-    if mean is None and std is None:
-        return None if input_range is None else RANGES[input_range]
-    if mean is None or std is None:
-        missing, given = ("--mean", "--std") if mean is None else ("--std", "--mean")
-        raise RequestError(
-            f"expected `--mean` and `--std`, received `{given}` only",
-            hint=f"add `{missing}`, for example {example}",
-        )
-    means, stds = _numbers("--mean", mean), _numbers("--std", std)
-    if input_range is None:
-        if max(stds) < 1:
-            raise RequestError(
-                f"expected standard deviations of pixels of 0 to 255, received {std}: fractions",
-                hint="for values of pixel / 255 add `--input-range 0..1`",
-            )
-        return named(means, stds)
-    inner = RANGES[input_range]
-    return named(
-        tuple(round(inner.mean[0] + inner.std[0] * value, 9) for value in means),
-        tuple(round(inner.std[0] * value, 9) for value in stds),
-    )
-
-
-def _numbers(option: str, given: str) -> tuple[float, ...]:
-    from mobiledeploy.base.errors import RequestError
-
-    try:
-        return tuple(float(word) for word in given.split(","))
-    except ValueError as error:
-        raise RequestError(
-            f"expected one number or three with commas as `{option}`, received {given}",
-            hint=f"for example `{option} 127.5`, or `{option} 123.675,116.28,103.53`",
-        ) from error
 
 
 _TRAINING_OPTIONS: Final = {
@@ -223,10 +146,7 @@ def _fine_tuning(*, asked: bool, **given: Any) -> "FineTuneConfig | None":
     if asked:
         return defaults.decide_fine_tuning(**options)
     if options:
-        names = {"loss": "--qat-loss", "steps": "--qat-steps"}
-        listed = ", ".join(
-            f"`{names.get(each, '--' + each.replace('_', '-'))}`" for each in options
-        )
+        listed = ", ".join(f"`{_TRAINING_OPTIONS[each]}`" for each in options)
         raise RequestError(
             f"{listed} would change nothing without `--qat`",
             hint="add `--qat` to train the network, or leave out the option",

@@ -13,7 +13,7 @@ from mobiledeploy.formats.tflite import TfliteModel, TfliteOperator
 from mobiledeploy.integer.fold_padding import fold_padding
 from mobiledeploy.integer.graph import IntegerGraph
 from mobiledeploy.ops import table
-from mobiledeploy.ops.operator import Node
+from mobiledeploy.ops.node import Node
 from mobiledeploy.ops.tflite import Scope, refusal
 
 CONVERTERS: Final = frozenset({"QUANTIZE", "DEQUANTIZE"})

@@ -1,7 +1,7 @@
-"""The table of operators: one row each, its module.
+"""The table of operators: one row each.
 
-`ops.operator` says what a module offers. A name that is not in the table is an error: there is no
-default.
+A row is an operator's module, or the `OPERATOR` in it: `ops.operator` says what either offers. A
+name that is not in the table is an error: there is no default.
 """
 
 import dataclasses
@@ -42,26 +42,28 @@ from mobiledeploy.ops import (
     transpose,
 )
 from mobiledeploy.ops.architecture import Layer
+from mobiledeploy.ops.capabilities import Certified, SpecialCase
 from mobiledeploy.ops.file_form import FileForm
-from mobiledeploy.ops.onnx_reading import ReadOnnx
-from mobiledeploy.ops.operator import Certified, Node, Operator, SpecialCase
+from mobiledeploy.ops.node import Node
+from mobiledeploy.ops.onnx_reader import ReadOnnx
+from mobiledeploy.ops.operator import Operator
 
 OPERATORS: Final[tuple[Operator[Any], ...]] = (
     conv,
     dense,
-    add,
+    add.OPERATOR,
     mul,
     clamp,
     hard_swish,
     average_pool,
     hard_sigmoid,
-    logistic,
-    tanh,
-    leaky_relu,
+    logistic.OPERATOR,
+    tanh.OPERATOR,
+    leaky_relu.OPERATOR,
     prelu,
-    gelu,
-    elu,
-    exp,
+    gelu.OPERATOR,
+    elu.OPERATOR,
+    exp.OPERATOR,
     mean,
     softmax,
     max_pool,
@@ -73,7 +75,7 @@ OPERATORS: Final[tuple[Operator[Any], ...]] = (
     transpose,
     maximum,
     resize_nearest,
-    sub,
+    sub.OPERATOR,
 )
 """Where two of them know a name in files, the first one reads it."""
 
@@ -103,6 +105,14 @@ _FORMS: Final[dict[str, FileForm]] = {
     for forms in (module.TFLITE, module.ONNX)
     for name, form in forms.items()
 }
+
+_MODULES: Final[tuple[tuple[Operator[Any], object], ...]] = tuple(
+    (module, module) for module in OPERATORS
+)
+_SPECIAL_CASES: Final = tuple(
+    (module, special) for module, special in _MODULES if isinstance(special, SpecialCase)
+)
+"""Asked once: `isinstance` of a Protocol is slow, and files have hundreds of operators."""
 
 
 def of_layer(layer: Layer) -> Operator[Any]:
@@ -167,12 +177,9 @@ def special_case(
         operator: In the file.
         tensors: Of the file.
     """
-    for module in OPERATORS:
-        special: object = module
-        if (
-            isinstance(special, SpecialCase)
-            and operator.builtin in special.SPECIAL_IN_TFLITE
-            and special.is_in_tflite(operator, tensors)
+    for module, special in _SPECIAL_CASES:
+        if operator.builtin in special.SPECIAL_IN_TFLITE and special.is_in_tflite(
+            operator, tensors
         ):
             return module
     return None

@@ -9,6 +9,8 @@
 `resume`: runs a stage, or reuses its result of an earlier run.
 `quantize`: quantises a float model from a file.
 `qat`: fine-tunes an imported network, and chooses the better of two candidates.
+`quantise_images`: the images of a quantisation, photos or synthetic ones.
+`in_memory`: quantises a model that Python holds.
 `calibrate`: ranges of tensors, measured on a representative dataset.
 `stages`: the stages: train, quantise, export, verify.
 `publish`: writes a build's files to the top of its folder.

@@ -44,6 +44,11 @@ class Names:
         """Whether every folder of photos is a class."""
         return bool(self.places) and None not in self.places
 
+    @property
+    def numbers(self) -> Classes | None:
+        """The class of each folder of photos; None unless every one is a class."""
+        return np.array(self.places, np.int64) if self.known else None
+
 
 def names_of(
     given: tuple[str, ...], imported: Imported, path: Path, folders: tuple[str, ...], classes: int
@@ -163,8 +168,18 @@ def _p(one: npt.NDArray[np.bool_], two: npt.NDArray[np.bool_]) -> float:
     return mcnemar(int((one & ~two).sum()), int((two & ~one).sum()))
 
 
-def require_plausible(order: ClassOrder, names: Names) -> None:
+def of_folders(folders: tuple[str, ...]) -> Names:
+    """Return the folders of photos as the classes, in their order."""
+    return Names(names=folders, source="folders", places=tuple(range(len(folders))))
+
+
+def require_plausible(order: ClassOrder, names: Names, *, labels: bool) -> None:
     """Refuse an order of the classes where another one is plainly better.
+
+    Args:
+        order: What was found.
+        names: The classes in the order that is assumed.
+        labels: Whether the command has `--labels`; otherwise the folders have to be renamed.
 
     Raises:
         RequestError: One is.
@@ -172,12 +187,14 @@ def require_plausible(order: ClassOrder, names: Names) -> None:
     if not order.better:
         return
     best = next(candidate for candidate in order.candidates if candidate.order == order.better)
+    sort = _SORTED[order.better]
     raise RequestError(
         f"the float network is right on {order.given.correct} of {order.given.total} photos with "
         f"its classes in the order {_some(names.names)} ({_SOURCES[names.source]}), and on "
-        f"{best.right.correct} sorted {_SORTED[order.better]}: it was trained in that order",
-        hint=f"write the names sorted {_SORTED[order.better]}, one a line, into a file, and name "
-        "it with `--labels`",
+        f"{best.right.correct} sorted {sort}: it was trained in that order",
+        hint=f"write the names sorted {sort}, one a line, into a file, and name it with `--labels`"
+        if labels
+        else f"rename the folders so that text sorts them as they are sorted {sort}: 01, 02, 10",
     )
 
 

@@ -18,9 +18,10 @@ from mobiledeploy.integer.certify import exact_ranges
 from mobiledeploy.integer.graph import IntegerGraph
 from mobiledeploy.integer.quantise import quantise
 from mobiledeploy.network.network import Network
+from mobiledeploy.ops.architecture import Architecture
 from mobiledeploy.ops.ranges import Ranges
 from mobiledeploy.pipeline import preflight, stages
-from mobiledeploy.spec.config import DIGITS, RANDOM, FineTuneConfig, ImportConfig, Task
+from mobiledeploy.spec.config import DIGITS, FineTuneConfig, ImportConfig, Task
 from mobiledeploy.spec.results import Accuracy, Candidate, QuantiseResult
 from mobiledeploy.targets import tflite
 from mobiledeploy.training.loss import cross_entropies
@@ -36,6 +37,7 @@ Logits: TypeAlias = npt.NDArray[np.float32]
 
 DECIDE: Final = 4
 """One row of values of so many decides between the candidates; the others train."""
+_WITHOUT_LABELS: Final = "`--qat-loss distill`"
 PHOTOS: Final = "photos.npy"
 """Decoded training photos, beside the checkpoints."""
 
@@ -63,17 +65,17 @@ class Examples:
     float_logits: Callable[[npt.NDArray[np.uint8]], Logits]
 
 
-def check_request(data: str) -> None:
-    """Check that networks can be trained here, and that there are photos.
+def check_request(*, random: bool) -> None:
+    """Check that networks can be trained here, and that there is something to train with.
 
     Args:
-        data: As `ImportConfig.data`.
+        random: Whether there are only synthetic images or random values.
 
     Raises:
-        RequestError: There are only synthetic images.
+        RequestError: There are only these.
         MissingDependencyError: TensorFlow is not installed.
     """
-    if data == RANDOM:
+    if random:
         raise RequestError(
             "quantisation-aware training needs photos or values, received random ones",
             hint="name a folder of photos with `--data`, or leave out `--qat`",
@@ -81,35 +83,44 @@ def check_request(data: str) -> None:
     preflight.require_packages([("tensorflow", "training")])
 
 
-def check_network(network: Network, config: FineTuneConfig, task: Task, *, known: bool) -> None:
+def check_network(architecture: Architecture, config: FineTuneConfig, task: Task) -> None:
     """Check that a network can be trained as it is asked for.
 
     Args:
-        network: The network; its input scaling does not matter.
+        architecture: The network's layers.
         config: How it is to be trained.
         task: What its outputs are.
-        known: Whether the photos' folders are named like the network's classes.
 
     Raises:
-        RequestError: A layer cannot be trained, or photos do not say the right outputs.
+        RequestError: A layer cannot be trained, or the outputs are none that labels fit.
     """
     from mobiledeploy.training import tensorflow_graph
 
-    tensorflow_graph.require_trainable(network.architecture)
-    if config.loss == "distill":
-        return
-    hint = "train without labels: `--qat-loss distill`"
-    if task != "classification":
+    tensorflow_graph.require_trainable(architecture)
+    if config.loss == "labels" and task != "classification":
         raise RequestError(
             "expected a network with one score a class, of which one is right, to train with "
             f"labels; received the outputs of a {task} task",
-            hint=hint,
+            hint=f"train without labels: {_WITHOUT_LABELS}",
         )
-    if not known:
+
+
+def check_labels(config: FineTuneConfig | None, *, known: bool) -> None:
+    """Check that there are labels if a network is to be trained with them.
+
+    Args:
+        config: How it is to be trained; None: not at all.
+        known: Whether the photos' folders are named like the network's classes.
+
+    Raises:
+        RequestError: Labels are asked for, and there are none.
+    """
+    if config is not None and config.loss == "labels" and not known:
         raise RequestError(
             "training with labels needs folders of photos that are named like the network's "
             "classes, received others",
-            hint=f"name a file with the classes with `--labels`, or {hint}",
+            hint="name a file with the classes with `--labels`, or train without labels: "
+            f"{_WITHOUT_LABELS}",
         )
 
 

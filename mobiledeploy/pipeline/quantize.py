@@ -8,7 +8,7 @@ The folder is one as `build` makes it: `verify` and `bundle` take it.
 import dataclasses
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -22,12 +22,12 @@ from mobiledeploy.data import sources as data_sources
 from mobiledeploy.data.class_names import near_twins
 from mobiledeploy.data.dataset import Dataset
 from mobiledeploy.data.evaluation import Evaluation
-from mobiledeploy.data.pixels import load_pixels
 from mobiledeploy.integer.quantise import quantise as to_integers
-from mobiledeploy.network.float_graph import FloatGraph
+from mobiledeploy.network.float_graph import FloatGraph, FloatNode
 from mobiledeploy.network.importers import sources
 from mobiledeploy.network.importers.imported import Imported
 from mobiledeploy.network.network import Network, save_network
+from mobiledeploy.network.simplify.channel_order import fold_channel_order
 from mobiledeploy.network.simplify.input_scaling import PIXELS
 from mobiledeploy.network.simplify.passes import simplify
 from mobiledeploy.network.simplify.to_network import to_network
@@ -44,6 +44,7 @@ from mobiledeploy.pipeline import (
     tasks,
     value_inputs,
 )
+from mobiledeploy.pipeline.quantise_images import CALIBRATION_IMAGES, QuantiseImages, load
 from mobiledeploy.runtimes import litert
 from mobiledeploy.spec import manifest
 from mobiledeploy.spec.channel_scaling import ChannelScaling
@@ -67,18 +68,19 @@ from mobiledeploy.spec.results import (
     QuantiseResult,
     ScoreLine,
     StageTime,
+    named_recalls,
 )
 from mobiledeploy.targets import float_tflite, tflite
-from mobiledeploy.verify.outputs import image_sets, input_choice
-from mobiledeploy.verify.outputs.image_sets import evenly
+from mobiledeploy.verify.outputs import input_choice
 from mobiledeploy.verify.outputs.parity import decided
 from mobiledeploy.verify.report import VerifyReport
 
-CALIBRATION_IMAGES: Final = 256
-HELD_BACK_IMAGES: Final = 256
-"""Synthetic images on which the two files are compared where there are no photos."""
+SINGLY: Final = 5
+"""Most layers of one kind with the same fault that have a line each in an error."""
 CHECKED: Final = 64
 """Photos on which the order of the classes is checked, or all that are held back if more."""
+BATCH: Final = 64
+"""Images of which the float inputs are in memory at a time."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -110,12 +112,24 @@ def read_model(path: Path) -> Imported:
     if imported.unsupported:
         raise ConversionError(
             f"{path.name}: {len(imported.unsupported)} layers are not supported:\n  "
-            + "\n  ".join(
-                f"{node.label}: {node.attributes['reason']}" for node in imported.unsupported
-            ),
-            hint="leave these layers out, or save the network without them",
+            + "\n  ".join(_unsupported(imported)),
+            hint="do what the reasons say, or save the network without these layers",
         )
-    return dataclasses.replace(imported, graph=tasks.as_vector(imported.graph))
+    graph = tasks.as_vector(fold_channel_order(imported.graph))
+    return dataclasses.replace(imported, graph=graph)
+
+
+def _unsupported(imported: Imported) -> Iterator[str]:
+    """Yield a line for each layer that is not supported, or for all of one kind and reason."""
+    groups: dict[tuple[str, str], list[FloatNode]] = {}
+    for node in imported.unsupported:
+        groups.setdefault((node.kind, node.attributes["reason"]), []).append(node)
+    for (kind, reason), nodes in groups.items():
+        if len(nodes) <= SINGLY:
+            yield from (f"{node.label}: {reason}" for node in nodes)
+        else:
+            names = ", ".join(f"`{node.name}`" for node in nodes)
+            yield f"{len(nodes)} layers {kind}: {reason}: {names}"
 
 
 def prepare(imported: Imported, name: str, *, scaling: ChannelScaling | None = None) -> Prepared:
@@ -140,7 +154,7 @@ def quantize(
     model: files.Name,
     root: files.Name,
     *,
-    data: files.Name = RANDOM,
+    data: files.Name | Dataset = RANDOM,
     scaling: ChannelScaling | None = None,
     labels: tuple[str, ...] = (),
     crop: Crop = "center",
@@ -155,8 +169,8 @@ def quantize(
     Args:
         model: See `read_model`.
         root: The build folder.
-        data: A folder of photos with one sub-folder a class, `digits`, a file of values (see
-            `value_inputs.read`), or `random` for synthetic images or values.
+        data: A folder of photos with one sub-folder a class, `digits`, a data set, a file of
+            values (see `value_inputs.read`), or `random` for synthetic images or values.
         scaling: How pixels become the network's input, where its file does not say it; None: it is
             chosen by labelled photos, see `input_range.choose`.
         labels: Names of the classes in the order of the output; otherwise those of the file, of a
@@ -179,33 +193,35 @@ def quantize(
     """
     clock = _Clock()
     if fine_tuning is not None:
-        qat.check_request(os.fspath(data))
+        qat.check_request(random=not isinstance(data, Dataset) and data == RANDOM)
     root, path = files.user_path(root), files.user_path(model)
     progress(Event("import", "reading the model"))
     imported = read_model(path)
     outputs = imported.graph.shapes()[imported.graph.output][-1]
     task = tasks.task_of(imported.graph, outputs, task, path.name)
-    clock.lap("import")
-    asked = _Asked(
-        imported=imported, path=path, data=os.fspath(data), task=task, scaling=scaling,
-        labels=labels, crop=crop, threads=threads, fine_tuning=fine_tuning, progress=progress,
-        clock=clock,
-    )  # fmt: skip
-    values = value_inputs.is_file(data) or (
-        data == RANDOM and not value_inputs.is_image(imported.graph.input_shape)
-    )
-    ready = _with_values(asked, outputs) if values else _with_photos(asked, outputs)
-    prepared, taken, names = ready.prepared, ready.taken, ready.names
+    classes = tasks.classes_of(task, outputs)
+    if fine_tuning is not None:
+        unscaled = to_network(simplify(imported.graph).graph, PIXELS)
+        qat.check_network(unscaled.architecture, fine_tuning, task)
+    if _takes_values(imported, data):
+        known = _of_values(
+            imported, path, data, scaling, labels, classes, fine_tuning, clock=clock
+        )
+    else:
+        known = _of_photos(
+            imported, path, data, scaling, labels, crop, task, classes, fine_tuning,
+            threads=threads, clock=clock, progress=progress,
+        )  # fmt: skip
+    prepared, taken, names = known.prepared, known.images, known.names
     network = prepared.network
     head: Head = "softmax" if network.architecture.output.op in tasks.SCORES else "logits"
-    scaling = ready.scaling
     config = ImportConfig(
         model=path.name,
         sha256=files.sha256(path),
-        data=str(data),
-        preprocessing=ready.preprocessing,
-        mean=() if scaling is None else scaling.mean,
-        std=() if scaling is None else scaling.std,
+        data=data.name if isinstance(data, Dataset) else str(data),
+        preprocessing=known.preprocessing,
+        mean=() if known.scaling is None else known.scaling.mean,
+        std=() if known.scaling is None else known.scaling.std,
         calibration_images=CALIBRATION_IMAGES,
         threads=threads,
         export=ExportConfig(int8=True, io=io, head=head),
@@ -220,7 +236,7 @@ def quantize(
             "quantise",
             QuantiseResult,
             made_of,
-            lambda folder: _quantise(folder, ready, config, progress),
+            lambda folder: _quantise(folder, known, config, progress),
             root=root,
             progress=progress,
         )
@@ -243,7 +259,9 @@ def quantize(
                     pixels=taken.held_back,
                     labels=taken.labels,
                     names=taken.names,
-                    float_logits=_float_logits(prepared, taken.held_back, threads),
+                    float_logits=_float_logits(prepared, taken.held_back, threads)
+                    if known.float_logits is None
+                    else known.float_logits,
                 ),
                 root / "export",
                 config,
@@ -254,31 +272,32 @@ def quantize(
             progress=progress,
         )
         scores = [
-            ScoreLine(name=score.file, test=score.labels, shipped=score.file != "float")
+            ScoreLine(
+                name=score.file,
+                test=score.labels,
+                shipped=score.file != "float",
+                balanced=score.balanced,
+            )
             for score in verified.scores
         ]
         if scores:
-            scores[1:1] = [
-                ScoreLine(
-                    name=f"{each.name} int8", test=each.test, shipped=each.name == quantised.chosen
-                )
-                for each in quantised.candidates
-            ]
+            scores[1:1] = stages.candidate_lines(quantised)
         report = BuildReport(
             scores=tuple(scores),
             reason=quantised.reason if quantised.candidates else "",
-            note=_note(config, ready),
+            note=_note(config, known),
             unreadable=tuple(dict.fromkeys((*taken.unreadable, *quantised.unreadable))),
             files=exported.files,
             verdict=verified.verdict,
             holds=verified.holds,
             times=(*clock.times(), quantise_time, export_time, verify_time),
-            ignored=ready.ignored,
+            recalls=named_recalls(verified.scores[-1].recalls, names.names) if scores else (),
+            ignored=taken.ignored,
             similar_classes=near_twins(names.names),
-            warnings=tuple(class_order.words(ready.order, names, ready.folders)),
-            input_choice=ready.choice,
+            warnings=tuple(class_order.words(known.order, names, taken.folders)),
+            input_choice=known.choice,
             labels_from=names.source,
-            class_order=ready.order,
+            class_order=known.order,
         )
         if verified.holds:
             publish.publish(
@@ -289,165 +308,187 @@ def quantize(
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Asked:
-    """An imported network and what the caller asks for."""
-
-    imported: Imported
-    path: Path
-    data: str
-    task: Task
-    scaling: ChannelScaling | None
-    labels: tuple[str, ...]
-    crop: Crop
-    threads: int
-    fine_tuning: FineTuneConfig | None
-    progress: Progress
-    clock: "_Clock"
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Ready:
-    """A network with the images or values that it is quantised on.
+class _Known:
+    """A network whose input and classes are known, and images for it.
 
     Attributes:
         prepared: The network.
-        taken: Its inputs.
-        names: Names of the classes.
+        images: The images.
+        names: The names of the classes.
         preprocessing: How photos become its input; None if it takes none.
-        scaling: What was given or chosen where the file does not say how pixels become its input.
-        folders: Names of the photos' folders.
-        choice: How the scaling was chosen, if it was.
-        order: How well the order of the classes fits, if that is known.
-        ignored: Numbers of files that are no photos, by suffix.
+        scaling: How pixels become its input; None if its file says so.
+        choice: How `scaling` was chosen; None if it was given.
+        order: Whether the order of the classes fits; None without labelled photos.
+        float_logits: The float network's logits of the held-back images; None if they were not
+            needed so far.
         dataset: The photos; None if they are synthetic, or values.
     """
 
     prepared: Prepared
-    taken: "_Images"
+    images: QuantiseImages
     names: class_order.Names
-    preprocessing: Preprocessing | None = None
+    preprocessing: Preprocessing | None
     scaling: ChannelScaling | None = None
-    folders: tuple[str, ...] = ()
     choice: InputChoice | None = None
     order: ClassOrder | None = None
-    ignored: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    float_logits: npt.NDArray[np.float32] | None = None
     dataset: Dataset | None = None
 
 
-def _check_training(asked: _Asked, network: Network, names: class_order.Names) -> None:
-    if asked.fine_tuning is not None:
-        qat.check_network(network, asked.fine_tuning, asked.task, known=names.known)
+def _takes_values(imported: Imported, data: files.Name | Dataset) -> bool:
+    """Whether a network gets values of a file, or random ones since it takes no images."""
+    if isinstance(data, Dataset):
+        return False
+    if data == RANDOM:
+        return not value_inputs.is_image(imported.graph.input_shape)
+    return value_inputs.is_file(data)
 
 
-def _with_values(asked: _Asked, outputs: int) -> _Ready:
-    """Return a network that takes no images, with values of a file or random ones.
+def _of_values(
+    imported: Imported,
+    path: Path,
+    data: files.Name | Dataset,
+    scaling: ChannelScaling | None,
+    labels: tuple[str, ...],
+    classes: int,
+    fine_tuning: FineTuneConfig | None,
+    *,
+    clock: "_Clock",
+) -> _Known:
+    """Return a network with values of a file, or random ones.
 
     Raises:
         RequestError: See `value_inputs.read`; or an input range was given, which is for pixels.
     """
-    if asked.scaling is not None:
+    if scaling is not None:
         raise RequestError(
-            f"{asked.path.name} takes values, no pixels, but an input range was given",
+            f"{path.name} takes values, no pixels, but an input range was given",
             hint="leave out `--input-range`, `--mean` and `--std`",
         )
-    shape, classes = asked.imported.graph.input_shape, tasks.classes_of(asked.task, outputs)
-    if asked.data == RANDOM:
+    shape = imported.graph.input_shape
+    names = class_order.names_of(labels, imported, path, (), classes)
+    qat.check_labels(fine_tuning, known=names.known)
+    clock.lap("import")
+    if data == RANDOM or isinstance(data, Dataset):
         values = value_inputs.random(shape)
     else:
-        values = value_inputs.read(files.user_path(asked.data), shape, classes)
-    names = class_order.names_of(asked.labels, asked.imported, asked.path, (), classes)
-    asked.clock.lap("data")
-    graph = simplify(asked.imported.graph).graph
-    prepared = Prepared(
-        imported=asked.imported, graph=graph, network=to_network(graph, values.scaling), border=0.0
+        values = value_inputs.read(files.user_path(data), shape, classes)
+    clock.lap("data")
+    graph = simplify(imported.graph).graph
+    network = to_network(graph, values.scaling)
+    return _Known(
+        prepared=Prepared(imported=imported, graph=graph, network=network, border=0.0),
+        images=QuantiseImages(
+            calibration=values.calibration,
+            calibration_labels=None,
+            held_back=values.held_back,
+            labels=values.labels,
+            names=values.names,
+            unreadable=(),
+            ignored={},
+            folders=(),
+            digest=values.digest,
+        ),
+        names=names,
+        preprocessing=None,
     )
-    _check_training(asked, prepared.network, names)
-    taken = _Images(
-        calibration=values.calibration,
-        calibration_labels=None,
-        held_back=values.held_back,
-        labels=None if asked.task == "regression" else values.labels,
-        names=values.names,
-        unreadable=(),
-        digest=values.digest,
-    )
-    return _Ready(prepared=prepared, taken=taken, names=names)
 
 
-def _with_photos(asked: _Asked, outputs: int) -> _Ready:
-    """Return a network with photos or synthetic images.
+def _of_photos(
+    imported: Imported,
+    path: Path,
+    data: files.Name | Dataset,
+    scaling: ChannelScaling | None,
+    labels: tuple[str, ...],
+    crop: Crop,
+    task: Task,
+    classes: int,
+    fine_tuning: FineTuneConfig | None,
+    *,
+    threads: int,
+    clock: "_Clock",
+    progress: Progress,
+) -> _Known:
+    """Find out how pixels become a network's input, and which class each output is.
 
-    Raises:
-        RequestError: Its input is no image; nobody says how pixels become its input; the photos
-            say that the classes are in another order.
+    What cannot be quantised is refused before photos are read. Arguments and errors are those of
+    `quantize`.
     """
-    imported, path, scaling = asked.imported, asked.path, asked.scaling
-    seen = _seen(imported.graph.input_shape, asked.crop)
-    dataset = None
-    if asked.data != RANDOM:
-        dataset = data_sources.open_dataset(asked.data, progress=asked.progress)
-    decides = asked.task in {"classification", "binary"}
-    folders = () if dataset is None or asked.task == "regression" else dataset.class_names
-    classes = tasks.classes_of(asked.task, outputs)
-    names = class_order.names_of(asked.labels, imported, path, folders, classes)
-    tried = scaling is None and not input_range.is_stated(imported)
-    if tried and not (names.known and decides):
+    seen = _seen(imported.graph.input_shape, crop)
+    decides = task in {"classification", "binary"}
+    prepared = None
+    if scaling is not None or input_range.is_stated(imported) or data == RANDOM:
+        prepared = prepare(imported, path.name, scaling=scaling)
+    else:
+        to_network(simplify(imported.graph).graph, PIXELS)
+    clock.lap("import")
+    dataset = data if isinstance(data, Dataset) else None
+    if not isinstance(data, Dataset) and data != RANDOM:
+        dataset = data_sources.open_dataset(os.fspath(data), progress=progress)
+    folders = () if dataset is None or task == "regression" else dataset.class_names
+    names = class_order.names_of(labels, imported, path, folders, classes)
+    if prepared is None and not (names.known and decides):
         raise input_range.not_known(path.name)
-    if tried or asked.fine_tuning:
-        unscaled = to_network(simplify(imported.graph).graph, PIXELS)
-        _check_training(asked, unscaled, names)  # what cannot be done is refused before photos
-    taken = _images(dataset, names, seen, threads=asked.threads, progress=asked.progress)
-    asked.clock.lap("data")
+    qat.check_labels(fine_tuning, known=names.known)
+    images = load(dataset, names, seen, threads=threads, progress=progress)
+    if task == "regression":
+        images = dataclasses.replace(images, folders=())
+    clock.lap("data")
     choice = None
-    if tried:
+    if prepared is None:
         choice = input_range.choose(
             imported.graph,
-            *taken.labelled(input_choice.TRIED),
+            *images.labelled(input_choice.TRIED),
             tuple(class_order.orders(names.names).values()),
-            threads=asked.threads,
-            progress=asked.progress,
+            threads=threads,
+            progress=progress,
         )
         scaling = input_range.chosen(choice, path.name)
-    prepared = prepare(imported, path.name, scaling=scaling)
-    order = None
-    if taken.labels is not None and decides:
-        pixels, truth = taken.labelled(CHECKED)
-        predicted = decided(_float_logits(prepared, pixels, asked.threads))
-        order = class_order.check(predicted, truth, names.names)
-        class_order.require_plausible(order, names)
-    asked.clock.lap("check")
+        prepared = prepare(imported, path.name, scaling=scaling)
+    order, float_logits = None, None
+    if images.labels is not None and decides:
+        pixels, truth = images.labelled(CHECKED)
+        logits = _float_logits(prepared, pixels, threads)
+        float_logits = logits[: len(images.held_back)]
+        order = class_order.check(decided(logits), truth, names.names)
+        class_order.require_plausible(order, names, labels=True)
+    clock.lap("check")
     mean, std = prepared.network.architecture.scaling
-    return _Ready(
+    return _Known(
         prepared=prepared,
-        taken=taken,
+        images=images,
         names=names,
         preprocessing=dataclasses.replace(seen, mean=mean, std=std),
         scaling=scaling,
-        folders=folders,
         choice=choice,
         order=order,
-        ignored={} if dataset is None else dataset.ignored,
+        float_logits=float_logits,
         dataset=dataset,
     )
 
 
 def _quantise(
-    folder: Path, ready: _Ready, config: ImportConfig, progress: Progress
+    folder: Path, known: _Known, config: ImportConfig, progress: Progress
 ) -> QuantiseResult:
     """Calibrate and quantise; write `network.npz`, `ptq.tflite` and, if asked, `qat.tflite`."""
-    prepared, taken = ready.prepared, ready.taken
+    prepared, taken = known.prepared, known.images
     network = prepared.network
     mean, std = network.architecture.scaling
-    inputs = _inputs(taken.calibration, network)
-    ranges = calibrate.calibrate(prepared.graph, inputs, threads=config.threads, progress=progress)
+    ranges = calibrate.calibrate(
+        prepared.graph,
+        taken.calibration,
+        feed=lambda pixels: _inputs(pixels, network),
+        threads=config.threads,
+        progress=progress,
+    )
     ranges = {**ranges, NETWORK_INPUT: (-mean / std, (255 - mean) / std)}
     integers = to_integers(network, ranges)
     save_network(folder / "network.npz", network)
     files.write_atomic(folder / "ptq.tflite", tflite.write(integers, head=config.export.head))
     if config.qat is not None:
         examples = qat.Examples(
-            dataset=ready.dataset,
-            numbers=_numbers(ready.names),
+            dataset=known.dataset,
+            numbers=known.names.numbers,
             values=taken.calibration,
             test=taken.held_back,
             test_labels=taken.labels,
@@ -459,39 +500,6 @@ def _quantise(
     return QuantiseResult(
         candidates=(), chosen="ptq", reason="ptq is shipped: it is the only candidate"
     )
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Images:
-    """The images of a quantisation, uint8, shape (images, height, width, 3 or 1), or values.
-
-    Attributes:
-        calibration: Those that decide the ranges.
-        calibration_labels: Their classes; None if they are not known.
-        held_back: Others, on which the two files are compared.
-        labels: Their classes, likewise.
-        names: Of those held back.
-        unreadable: One line for each photo that could not be read.
-        digest: SHA-256 of the data.
-    """
-
-    calibration: npt.NDArray[np.uint8]
-    calibration_labels: npt.NDArray[np.int64] | None
-    held_back: npt.NDArray[np.uint8]
-    labels: npt.NDArray[np.int64] | None
-    names: tuple[str, ...]
-    unreadable: tuple[str, ...]
-    digest: str
-
-    def labelled(self, most: int) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
-        """Return photos and their classes: all that are held back, filled up with others."""
-        assert self.labels is not None  # noqa: S101 - the caller has looked
-        assert self.calibration_labels is not None  # noqa: S101 - so do these
-        rows = evenly(len(self.calibration), max(most - len(self.held_back), 1))
-        return (
-            np.concatenate([self.held_back, self.calibration[rows]]),
-            np.concatenate([self.labels, self.calibration_labels[rows]]),
-        )
 
 
 def _seen(shape: Shape, crop: Crop) -> Preprocessing:
@@ -515,56 +523,6 @@ def _seen(shape: Shape, crop: Crop) -> Preprocessing:
     )
 
 
-def _images(
-    dataset: Dataset | None,
-    names: class_order.Names,
-    preprocessing: Preprocessing,
-    *,
-    threads: int,
-    progress: Progress,
-) -> _Images:
-    """Decode the photos, or make synthetic ones if there are none.
-
-    Raises:
-        RequestError: More photos cannot be decoded than 1 % of the whole data set.
-    """
-    if dataset is None:
-        natural = image_sets.natural(
-            preprocessing.shape, images=CALIBRATION_IMAGES + HELD_BACK_IMAGES
-        )
-        pixels = natural.pixels(0, len(natural))
-        return _Images(
-            calibration=pixels[:CALIBRATION_IMAGES],
-            calibration_labels=None,
-            held_back=pixels[CALIBRATION_IMAGES:],
-            labels=None,
-            names=tuple(natural.names[CALIBRATION_IMAGES:]),
-            unreadable=(),
-            digest=RANDOM,
-        )
-    train = dataset.splits["train"]
-    rows = np.linspace(0, len(train) - 1, min(CALIBRATION_IMAGES, len(train)))
-    calibration, held_back = (
-        load_pixels(dataset, indices, preprocessing, threads=threads, progress=progress)
-        for indices in (train[rows.round().astype(np.int64)], dataset.splits["test"])
-    )
-    numbers = _numbers(names)
-    return _Images(
-        calibration=calibration.pixels,
-        calibration_labels=None if numbers is None else numbers[calibration.labels],
-        held_back=np.ascontiguousarray(held_back.pixels),
-        labels=None if numbers is None else numbers[held_back.labels],
-        names=held_back.names,
-        unreadable=(*calibration.unreadable, *held_back.unreadable),
-        digest=dataset.digest,
-    )
-
-
-def _numbers(names: class_order.Names) -> npt.NDArray[np.int64] | None:
-    """Return the output of each folder of photos; None if it is not known."""
-    return np.array(names.places, np.int64) if names.known else None
-
-
 def _inputs(pixels: npt.NDArray[np.uint8], network: Network) -> npt.NDArray[np.float32]:
     mean, std = network.architecture.scaling
     return (pixels.astype(np.float32) - np.float32(mean)) / np.float32(std)
@@ -577,15 +535,15 @@ def _float_logits(
     architecture = prepared.network.architecture
     graph = dataclasses.replace(prepared.graph, output=architecture.logits.name)
     session = litert.load(float_tflite.write(graph), threads=threads)
-    (logits,) = session.run(_inputs(pixels, prepared.network))
-    return logits.reshape(len(pixels), architecture.classes)
+    batches = (pixels[start : start + BATCH] for start in range(0, len(pixels), BATCH))
+    logits = [session.run(_inputs(batch, prepared.network))[0] for batch in batches]
+    return np.concatenate(logits).reshape(len(pixels), architecture.classes)
 
 
-def _note(config: ImportConfig, ready: _Ready) -> str:
+def _note(config: ImportConfig, known: _Known) -> str:
     """Return what a user should know of the inputs and outputs, in sentences."""
     said = []
-    photos = config.preprocessing is not None
-    if config.data == RANDOM and photos:
+    if config.data == RANDOM and config.preprocessing is not None:
         said.append(
             "ranges were measured on synthetic images: give photos with `--data` for a file that "
             "is shipped"
@@ -595,18 +553,18 @@ def _note(config: ImportConfig, ready: _Ready) -> str:
             "ranges were measured on random values, mean 0 and standard deviation 1: give real "
             "ones with `--data FILE.npy` for a file that is shipped"
         )
-    if ready.choice is not None:
+    if known.choice is not None:
         said.append(
-            f"the file does not say how pixels become its input: {ready.choice.chosen} was "
-            f"chosen; {input_choice.words(ready.choice)}"
+            f"the file does not say how pixels become its input: {known.choice.chosen} was "
+            f"chosen; {input_choice.words(known.choice)}"
         )
-    if ready.names.source == "neighbour":
+    if known.names.source == "neighbour":
         said.append("the classes are named by the file of labels beside the model")
     if config.task != "classification":
         said.append(f"the outputs are those of a {config.task} task (`--task`)")
-    if ready.prepared.border:
+    if known.prepared.border:
         said.append(
-            f"the first layer pads with a value {abs(ready.prepared.border):.2g} pixel levels "
+            f"the first layer pads with a value {abs(known.prepared.border):.2g} pixel levels "
             "from 0, which has no code of its own"
         )
     return "; ".join(said)

@@ -14,7 +14,7 @@ from mobiledeploy.formats.model_file import ModelFile
 from mobiledeploy.runtimes import table
 from mobiledeploy.runtimes.child import Children
 from mobiledeploy.verify.int8_pair import prove
-from mobiledeploy.verify.outputs import float_files, float_input, image_sets, model_input
+from mobiledeploy.verify.outputs import accuracy, float_files, float_input, image_sets, model_input
 from mobiledeploy.verify.outputs.image_sets import (
     Decoded,
     ImageSet,
@@ -159,6 +159,7 @@ def _observe(
         f"{float_input.reason(file.input_choice, labelled=images.labels is not None)}"
         for file in report.files
     ]
+    report = accuracy.with_class_names(report, class_names)
     report = dataclasses.replace(report, warnings=(*report.warnings, *float_input.words(both)))
     return Observed(
         report=with_photos(report, decoded, (*fed, *assumed)),

@@ -14,7 +14,7 @@ from mobiledeploy.base.codec import OMIT, UNWRITTEN
 from mobiledeploy.base.errors import DEATHS, CorruptFileError, RuntimeDiedError
 from mobiledeploy.compare.difference import Cause, StructureReport
 from mobiledeploy.formats.onnx.external_data import ExternalFile
-from mobiledeploy.spec.results import Accuracy, InputChoice
+from mobiledeploy.spec.results import Accuracy, ClassRecall, InputChoice
 
 FailureKind: TypeAlias = Literal["signal", "time", "memory", "nonsense", "refusal"]
 
@@ -432,6 +432,8 @@ class FileScore:
             of this kind probably lies.
         float_model: How often the highest logit is that of the float network's class; None
             without a float network.
+        balanced: Mean recall of the classes, 0..1: each counts alike, however few its images.
+        recalls: The recall of each class that has images.
     """
 
     file: str
@@ -439,6 +441,8 @@ class FileScore:
     labels: Accuracy
     interval: tuple[float, float]
     float_model: Accuracy | None
+    balanced: float | None = dataclasses.field(default=None, metadata=OMIT)
+    recalls: tuple[ClassRecall, ...] = dataclasses.field(default=(), metadata=OMIT)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -127,7 +127,7 @@ def feeds(
     ]
     common = next((scaling for scaling in known if scaling is not None), RANGES["-1..1"])
     return [
-        _feed(tensor, info, scaling or common)
+        feed(tensor, info, scaling or common)
         for (tensor, info), scaling in zip(inputs, known, strict=True)
     ]
 
@@ -145,7 +145,7 @@ def scaling_of(tensor: StoredTensor, channels: int = 3) -> ChannelScaling | None
     """
     if tensor.scale is None or tensor.zero_point is None:
         return None
-    low, high = _range(tensor)
+    low, high = span(tensor)
 
     def miss(scaling: ChannelScaling) -> float:
         values = scaling.values(channels)
@@ -157,12 +157,23 @@ def scaling_of(tensor: StoredTensor, channels: int = 3) -> ChannelScaling | None
     return best if miss(best) < LIKE else RANGES["-1..1"]
 
 
-def _range(tensor: StoredTensor) -> tuple[float, float]:
+def span(tensor: StoredTensor) -> tuple[float, float]:
+    """Return the lowest and the highest real value of an input's grid, which it must have."""
     scale, zero = float(tensor.scale or 0), int(tensor.zero_point or 0)
     return (-128 - zero) * scale, (127 - zero) * scale
 
 
-def _feed(tensor: StoredTensor, info: TensorInfo, scaling: ChannelScaling) -> PixelInput:
+def feed(tensor: StoredTensor, info: TensorInfo, scaling: ChannelScaling) -> PixelInput:
+    """Return how pixels become an input.
+
+    Args:
+        tensor: The input as the file describes it.
+        info: The input as the runtime describes it.
+        scaling: From pixels to real values.
+
+    Raises:
+        ParityError: The input takes codes of no stated scale.
+    """
     shape = info.shape
     vector = shape[0] if len(shape) == 1 else 0
     own = () if _is_image(shape) else shape
@@ -184,7 +195,7 @@ def _feed(tensor: StoredTensor, info: TensorInfo, scaling: ChannelScaling) -> Pi
             shape=own,
         )
     scale, zero = float(tensor.scale), tensor.zero_point
-    low, high = _range(tensor)
+    low, high = span(tensor)
     spans = abs(low - values.min()) <= NEAR * scale and abs(high - values.max()) <= NEAR * scale
     if spans and len(scaling.mean) == 1:
         codes = np.broadcast_to(np.arange(-128, 128)[:, None], (256, channels))

@@ -7,8 +7,8 @@ import typer
 from typer.testing import CliRunner
 
 from mobiledeploy.base.errors import RequestError
+from mobiledeploy.cli._options import scaling as scaling_of
 from mobiledeploy.cli.main import app
-from mobiledeploy.cli.quantize import _scaling
 from mobiledeploy.spec.channel_scaling import SCALINGS, ChannelScaling, named
 
 TORCHVISION = SCALINGS["torchvision"]
@@ -30,7 +30,7 @@ TORCHVISION = SCALINGS["torchvision"]
 def test_the_options_say_how_pixels_become_the_input(
     words: tuple[str | None, str | None, str | None], scaling: ChannelScaling | None
 ) -> None:
-    assert _scaling(*words) == scaling
+    assert scaling_of(*words) == scaling
 
 
 @pytest.mark.parametrize(

@@ -266,7 +266,7 @@ def test_heic_is_read_where_its_package_is_installed() -> None:
     data = encoded(image, "HEIF", quality=95)
     pixels = decode(data, "a.heic")
     assert np.abs(pixels.astype(int) - np.asarray(image)).mean() < 16
-    with pytest.raises(RequestError, match="`a.heic`"):
+    with pytest.raises(RequestError, match=r"`a\.heic`"):
         decode(data[:200], "a.heic")
 
 

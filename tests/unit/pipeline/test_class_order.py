@@ -49,7 +49,7 @@ def test_folders_sorted_as_text_are_noticed_where_the_head_is_in_order_of_number
     assert order.better == "numbers"
     names = Names(names=NUMBERS, source="folders", places=tuple(range(12)))
     with pytest.raises(RequestError, match=r"on 36 sorted by the numbers in them") as caught:
-        class_order.require_plausible(order, names)
+        class_order.require_plausible(order, names, labels=True)
     assert "--labels" in (caught.value.hint or "")
 
 
@@ -66,7 +66,7 @@ def test_a_permutation_is_named_and_not_refused() -> None:
     order = class_order.check(np.array([1, 2, 0])[labels], labels, names.names)
     assert order.permuted is not None
     assert (order.permuted.correct, order.permuted.total) == (15, 15)
-    class_order.require_plausible(order, names)
+    class_order.require_plausible(order, names, labels=True)
     (said,) = class_order.words(order, names, names.names)
     assert "in another order on 15 of 15 others" in said
 

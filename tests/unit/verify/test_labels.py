@@ -62,6 +62,19 @@ def test_labels_that_name_none_of_the_folders_count_nothing(
                for words in report.assumptions)  # fmt: skip
 
 
+def test_a_class_that_is_never_right_is_named_with_its_recall(
+    pair_of_files: tuple[Path, Path], photos: Path
+) -> None:
+    (photos / "A").rename(photos / "b")  # labelled as another class
+    report = pair.verify(*pair_of_files, data=str(photos), labels=NAMES, options=FAST)
+    score = report.scores[0]
+    assert (score.labels.top1, score.balanced) == (0.5, 0.5)
+    assert [(row.name, row.right.correct, row.right.total) for row in score.recalls] == [
+        ("d", 3, 3), ("b", 0, 3)
+    ]  # fmt: skip
+    assert "model.tflite is never right on 1 of 2 classes: `b` (0 of 3)" in report.warnings
+
+
 def test_labels_that_would_change_nothing_are_refused(
     pair_of_files: tuple[Path, Path], photos: Path, tmp_path: Path
 ) -> None:
