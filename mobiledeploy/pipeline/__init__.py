@@ -8,6 +8,7 @@
 `preflight`: checks before the first photo is read.
 `resume`: runs a stage, or reuses its result of an earlier run.
 `quantize`: quantises a float model from a file.
+`qat`: fine-tunes an imported network, and chooses the better of two candidates.
 `quantise_images`: the images of a quantisation, photos or synthetic ones.
 `in_memory`: quantises a model that Python holds.
 `calibrate`: ranges of tensors, measured on a representative dataset.

@@ -219,14 +219,7 @@ def _report(
             balanced=None if original is None else original.balanced,
         )
     ]
-    lines += [
-        ScoreLine(
-            name=f"{candidate.name} int8",
-            test=candidate.test,
-            shipped=candidate.name == quantised.chosen,
-        )
-        for candidate in quantised.candidates
-    ]
+    lines += stages.candidate_lines(quantised)
     lines += [
         ScoreLine(name=name, test=score.labels, shipped=True, balanced=score.balanced)
         for name, score in by_file.items()

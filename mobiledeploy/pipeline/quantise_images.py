@@ -92,12 +92,12 @@ def load(
         load_pixels(dataset, indices, preprocessing, threads=threads, progress=progress)
         for indices in (train[rows.round().astype(np.int64)], dataset.splits["test"])
     )
-    numbers = np.array([-1 if place is None else place for place in names.places], np.int64)
+    numbers = names.numbers
     return QuantiseImages(
         calibration=calibration.pixels,
-        calibration_labels=numbers[calibration.labels] if names.known else None,
+        calibration_labels=None if numbers is None else numbers[calibration.labels],
         held_back=np.ascontiguousarray(held_back.pixels),
-        labels=numbers[held_back.labels] if names.known else None,
+        labels=None if numbers is None else numbers[held_back.labels],
         names=held_back.names,
         unreadable=(*calibration.unreadable, *held_back.unreadable),
         ignored=dataset.ignored,

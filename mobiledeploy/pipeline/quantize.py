@@ -38,6 +38,7 @@ from mobiledeploy.pipeline import (
     class_order,
     input_range,
     publish,
+    qat,
     resume,
     stages,
     tasks,
@@ -52,6 +53,7 @@ from mobiledeploy.spec.config import (
     RANDOM,
     Crop,
     ExportConfig,
+    FineTuneConfig,
     Head,
     ImportConfig,
     Io,
@@ -159,6 +161,7 @@ def quantize(
     io: Io = "int8",
     task: Task | None = None,
     threads: int = 1,
+    fine_tuning: FineTuneConfig | None = None,
     progress: Progress = silent,
 ) -> BuildReport:
     """Quantise a model file, and write a build folder.
@@ -176,6 +179,8 @@ def quantize(
         io: Type of the files' input and output.
         task: What the outputs are; None: what `tasks.task_of` takes them for.
         threads: Images that run at a time.
+        fine_tuning: How the network is fine-tuned with fake quantisation, which needs TensorFlow;
+            None: it is not. See `qat`.
         progress: Called with what is being done.
 
     Returns:
@@ -187,17 +192,24 @@ def quantize(
             are in another order.
     """
     clock = _Clock()
+    if fine_tuning is not None:
+        qat.check_request(random=not isinstance(data, Dataset) and data == RANDOM)
     root, path = files.user_path(root), files.user_path(model)
     progress(Event("import", "reading the model"))
     imported = read_model(path)
     outputs = imported.graph.shapes()[imported.graph.output][-1]
     task = tasks.task_of(imported.graph, outputs, task, path.name)
     classes = tasks.classes_of(task, outputs)
+    if fine_tuning is not None:
+        unscaled = to_network(simplify(imported.graph).graph, PIXELS)
+        qat.check_network(unscaled.architecture, fine_tuning, task)
     if _takes_values(imported, data):
-        known = _of_values(imported, path, data, scaling, labels, classes, clock=clock)
+        known = _of_values(
+            imported, path, data, scaling, labels, classes, fine_tuning, clock=clock
+        )
     else:
         known = _of_photos(
-            imported, path, data, scaling, labels, crop, task, classes,
+            imported, path, data, scaling, labels, crop, task, classes, fine_tuning,
             threads=threads, clock=clock, progress=progress,
         )  # fmt: skip
     prepared, taken, names = known.prepared, known.images, known.names
@@ -214,6 +226,7 @@ def quantize(
         threads=threads,
         export=ExportConfig(int8=True, io=io, head=head),
         task=task,
+        qat=fine_tuning,
     )
     with resume.lock_folder(root):
         publish.withdraw(root)
@@ -223,7 +236,7 @@ def quantize(
             "quantise",
             QuantiseResult,
             made_of,
-            lambda folder: _quantise(folder, prepared, taken, config, progress),
+            lambda folder: _quantise(folder, known, config, progress),
             root=root,
             progress=progress,
         )
@@ -267,11 +280,13 @@ def quantize(
             )
             for score in verified.scores
         ]
+        if scores:
+            scores[1:1] = stages.candidate_lines(quantised)
         report = BuildReport(
             scores=tuple(scores),
-            reason="",
+            reason=quantised.reason if quantised.candidates else "",
             note=_note(config, known),
-            unreadable=taken.unreadable,
+            unreadable=tuple(dict.fromkeys((*taken.unreadable, *quantised.unreadable))),
             files=exported.files,
             verdict=verified.verdict,
             holds=verified.holds,
@@ -306,6 +321,7 @@ class _Known:
         order: Whether the order of the classes fits; None without labelled photos.
         float_logits: The float network's logits of the held-back images; None if they were not
             needed so far.
+        dataset: The photos; None if they are synthetic, or values.
     """
 
     prepared: Prepared
@@ -316,6 +332,7 @@ class _Known:
     choice: InputChoice | None = None
     order: ClassOrder | None = None
     float_logits: npt.NDArray[np.float32] | None = None
+    dataset: Dataset | None = None
 
 
 def _takes_values(imported: Imported, data: files.Name | Dataset) -> bool:
@@ -334,6 +351,7 @@ def _of_values(
     scaling: ChannelScaling | None,
     labels: tuple[str, ...],
     classes: int,
+    fine_tuning: FineTuneConfig | None,
     *,
     clock: "_Clock",
 ) -> _Known:
@@ -348,6 +366,8 @@ def _of_values(
             hint="leave out `--input-range`, `--mean` and `--std`",
         )
     shape = imported.graph.input_shape
+    names = class_order.names_of(labels, imported, path, (), classes)
+    qat.check_labels(fine_tuning, known=names.known)
     clock.lap("import")
     if data == RANDOM or isinstance(data, Dataset):
         values = value_inputs.random(shape)
@@ -369,7 +389,7 @@ def _of_values(
             folders=(),
             digest=values.digest,
         ),
-        names=class_order.names_of(labels, imported, path, (), classes),
+        names=names,
         preprocessing=None,
     )
 
@@ -383,6 +403,7 @@ def _of_photos(
     crop: Crop,
     task: Task,
     classes: int,
+    fine_tuning: FineTuneConfig | None,
     *,
     threads: int,
     clock: "_Clock",
@@ -410,6 +431,7 @@ def _of_photos(
     names = class_order.names_of(labels, imported, path, folders, classes)
     if prepared is None and not (names.known and decides):
         raise input_range.not_known(path.name)
+    qat.check_labels(fine_tuning, known=names.known)
     images = load(dataset, names, seen, threads=threads, progress=progress)
     if task == "regression":
         images = dataclasses.replace(images, folders=())
@@ -443,17 +465,15 @@ def _of_photos(
         choice=choice,
         order=order,
         float_logits=float_logits,
+        dataset=dataset,
     )
 
 
 def _quantise(
-    folder: Path,
-    prepared: Prepared,
-    taken: QuantiseImages,
-    config: ImportConfig,
-    progress: Progress,
+    folder: Path, known: _Known, config: ImportConfig, progress: Progress
 ) -> QuantiseResult:
-    """Calibrate and quantise, and write `network.npz` and `ptq.tflite`."""
+    """Calibrate and quantise; write `network.npz`, `ptq.tflite` and, if asked, `qat.tflite`."""
+    prepared, taken = known.prepared, known.images
     network = prepared.network
     mean, std = network.architecture.scaling
     ranges = calibrate.calibrate(
@@ -463,10 +483,22 @@ def _quantise(
         threads=config.threads,
         progress=progress,
     )
-    pixels = (-mean / std, (255 - mean) / std)
-    integers = to_integers(network, {**ranges, NETWORK_INPUT: pixels})
+    ranges = {**ranges, NETWORK_INPUT: (-mean / std, (255 - mean) / std)}
+    integers = to_integers(network, ranges)
     save_network(folder / "network.npz", network)
     files.write_atomic(folder / "ptq.tflite", tflite.write(integers, head=config.export.head))
+    if config.qat is not None:
+        examples = qat.Examples(
+            dataset=known.dataset,
+            numbers=known.names.numbers,
+            values=taken.calibration,
+            test=taken.held_back,
+            test_labels=taken.labels,
+            float_logits=lambda pixels: _float_logits(prepared, pixels, config.threads),
+        )
+        return qat.quantise_candidates(
+            folder, network, integers, ranges, examples, config, progress=progress
+        )
     return QuantiseResult(
         candidates=(), chosen="ptq", reason="ptq is shipped: it is the only candidate"
     )

@@ -3,11 +3,12 @@
 import dataclasses
 import math
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
 from mobiledeploy.base import codec, files
 from mobiledeploy.base.errors import ParityError, RequestError
@@ -36,12 +37,14 @@ from mobiledeploy.spec.results import (
     File,
     InputChoice,
     QuantiseResult,
+    ScoreLine,
     TrainResult,
 )
 from mobiledeploy.targets import onnx, tflite
 from mobiledeploy.training.loss import cross_entropies
 from mobiledeploy.verify import build as verify_build
 from mobiledeploy.verify.outputs import float_files, golden, image_sets, input_choice
+from mobiledeploy.verify.outputs.accuracy import EVIDENCE
 from mobiledeploy.verify.outputs.image_sets import evenly
 from mobiledeploy.verify.report import VerifyReport
 
@@ -297,15 +300,13 @@ def score_candidate(
         threads: Images that run at a time.
         progress: Called before each split.
     """
-    session = litert.load(tflite.write(graph, head="logits"), threads=threads)
+    run = logits_runner(graph, threads=threads)
     logits, scores = {}, {}
     for split in SCORED:
         images = splits[split]
         progress(Event("quantise", f"scoring {name} on {len(images.pixels)} {split} images"))
-        codes = session.run(to_int8(np.ascontiguousarray(images.pixels)))[0]
-        real = (codes.astype(np.float32) - graph.logits.zero_point) * graph.logits.scale
-        logits[split] = real.astype(np.float32)
-        scores[split] = Accuracy.of(codes.argmax(axis=1), images.labels)
+        logits[split] = run(images.pixels)
+        scores[split] = Accuracy.of(logits[split].argmax(axis=1), images.labels)
     return Candidate(
         name=name,
         validation=scores["validation"],
@@ -316,11 +317,36 @@ def score_candidate(
     )
 
 
-def choose_candidate(candidates: tuple[Candidate, ...]) -> QuantiseResult:
-    """Choose the candidate that classifies more validation images correctly.
+def logits_runner(
+    graph: IntegerGraph, *, threads: int
+) -> Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.float32]]:
+    """Return what computes a candidate's logits of 8-bit pixels, in LiteRT with XNNPACK.
+
+    They are real values of shape (images, classes).
+    """
+    session = litert.load(tflite.write(graph, head="logits"), threads=threads)
+
+    def run(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        codes = session.run(to_int8(np.ascontiguousarray(pixels)))[0]
+        real = (codes.astype(np.float32) - graph.logits.zero_point) * graph.logits.scale
+        return real.astype(np.float32).reshape(len(pixels), -1)
+
+    return run
+
+
+def choose_candidate(
+    candidates: tuple[Candidate, ...], *, counted: str = "right", p: float = 0.0
+) -> QuantiseResult:
+    """Choose the candidate that does better on more validation images.
 
     Of candidates with equal accuracy the one with the lower validation loss is chosen. Test images
     do not count: they are used to report the accuracy of the chosen candidate.
+
+    Args:
+        candidates: The candidates.
+        counted: What their accuracy counts, to precede "on 500 validation images".
+        p: p-value of a paired test of two accuracies. Where they may differ by chance, the loss
+            decides. 0, the default: every difference counts.
 
     Raises:
         ParityError: A loss is NaN or infinite, so that losses cannot be compared.
@@ -332,18 +358,35 @@ def choose_candidate(candidates: tuple[Candidate, ...]) -> QuantiseResult:
                 f"{candidate.validation_loss}",
                 hint="the training diverged: try a lower `--learning-rate`",
             )
-    chosen = max(candidates, key=lambda c: (c.validation.correct, -c.validation_loss))
-    return QuantiseResult(
-        candidates=candidates, chosen=chosen.name, reason=_reason_of_choice(candidates, chosen)
+    chance = p >= EVIDENCE
+    chosen = max(
+        candidates, key=lambda c: (0 if chance else c.validation.correct, -c.validation_loss)
     )
+    reason = _reason(candidates, chosen, counted)
+    if chance and len({candidate.validation.correct for candidate in candidates}) > 1:
+        reason += f"; the counts may differ by chance (p = {p:.2g}), so the lower loss decides"
+    return QuantiseResult(candidates=candidates, chosen=chosen.name, reason=reason)
 
 
-def _reason_of_choice(candidates: tuple[Candidate, ...], chosen: Candidate) -> str:
+def candidate_lines(quantised: QuantiseResult) -> list[ScoreLine]:
+    """Return one line for each candidate for a report."""
+    return [
+        ScoreLine(
+            name=f"{candidate.name} int8",
+            test=candidate.test,
+            shipped=candidate.name == quantised.chosen,
+        )
+        for candidate in quantised.candidates
+    ]
+
+
+def _reason(candidates: tuple[Candidate, ...], chosen: Candidate, counted: str) -> str:
     if len(candidates) == 1:
         return f"{chosen.name} is shipped: it is the only candidate"
     counts = ", ".join(
         f"{c.name} {c.validation.correct} (loss {c.validation_loss:.4f})" for c in candidates
     )
     return (
-        f"{chosen.name} is shipped: right on {chosen.validation.total} validation images: {counts}"
+        f"{chosen.name} is shipped: {counted} on {chosen.validation.total} validation images: "
+        f"{counts}"
     )

@@ -19,6 +19,9 @@ Io: TypeAlias = Literal["int8", "uint8", "float32"]
 QatEngine: TypeAlias = Literal["folded", "tfmot"]
 """What does quantisation-aware training: our graph with folded batch norm, or
 tensorflow-model-optimization."""
+QatLoss: TypeAlias = Literal["distill", "labels"]
+"""What an imported network learns with fake quantisation: to answer as its own float outputs do,
+or the names of the photos' folders."""
 Crop: TypeAlias = Literal["center", "stretch"]
 """How a photo gets the input's proportions: its largest centred part, or both sides resized."""
 Colour: TypeAlias = Literal["rgb", "grey"]
@@ -32,6 +35,7 @@ Scaling: TypeAlias = tuple[float, float]
 """Mean and std of `(pixel - mean) / std`, which turns 8-bit pixels into a network's input."""
 
 QAT_ENGINES: Final = get_args(QatEngine)
+QAT_LOSSES: Final = get_args(QatLoss)
 IOS: Final = get_args(Io)
 HEADS: Final = get_args(Head)
 CROPS: Final = get_args(Crop)
@@ -270,6 +274,33 @@ class BuildConfig:
             )
 
 
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class FineTuneConfig:
+    """How an imported network is fine-tuned with fake quantisation.
+
+    Attributes:
+        loss: `distill` or `labels`.
+        steps: Training steps, at least 1.
+        batch_size: Images a step.
+        learning_rate: Peak of the learning rate schedule.
+        seed: Seed of the order of the images and of their variations.
+    """
+
+    loss: QatLoss
+    steps: int
+    batch_size: int
+    learning_rate: float
+    seed: int
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        _choose("QAT loss", self.loss, QAT_LOSSES, option="--qat-loss")
+        _within("QAT steps", self.steps, 1, 100_000, option="--qat-steps")
+        _within("QAT batch size", self.batch_size, 1, 4096)
+        _within("learning rate", self.learning_rate, *LEARNING_RATES, option="--learning-rate")
+        _within("seed", self.seed, 0, 2**31 - 1, option="--seed")
+
+
 RANDOM: Final = "random"
 """The name of synthetic images in place of photos."""
 
@@ -292,6 +323,7 @@ class ImportConfig:
             pixels become its input: one number, or one a channel. Empty, and absent from the JSON,
             where it does. What differs between channels is a layer of the two files.
         std: Likewise.
+        qat: How the network is fine-tuned; None, and absent from the JSON, if it is not.
     """
 
     model: str
@@ -304,6 +336,7 @@ class ImportConfig:
     task: Task = dataclasses.field(default="classification", metadata=OMIT)
     mean: tuple[float, ...] = dataclasses.field(default=(), metadata=OMIT)
     std: tuple[float, ...] = dataclasses.field(default=(), metadata=OMIT)
+    qat: FineTuneConfig | None = dataclasses.field(default=None, metadata=OMIT)
 
     def __post_init__(self) -> None:
         """Check the ranges."""

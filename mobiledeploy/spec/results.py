@@ -267,8 +267,11 @@ class Candidate:
 
     Attributes:
         name: `ptq` or `qat`.
-        validation: Accuracy on the validation images, by which the candidate is chosen.
-        validation_loss: Mean cross-entropy on the validation images, which breaks a tie.
+        validation: Accuracy on the validation images, by which the candidate is chosen. Of an
+            imported network that is not trained with labels: how often it answers as the float
+            network.
+        validation_loss: Mean cross-entropy on the validation images, which breaks a tie; or the
+            squared error of logits as a part of the variance of the float network's.
         test: Accuracy on the held-back images, which is reported.
     """
 
@@ -286,11 +289,13 @@ class QuantiseResult:
         candidates: The candidates, post-training quantisation first.
         chosen: Name of the shipped candidate.
         reason: Why it was chosen, in a sentence.
+        unreadable: One line for each photo that was only needed here and could not be read.
     """
 
     candidates: tuple[Candidate, ...]
     chosen: str
     reason: str
+    unreadable: tuple[str, ...] = dataclasses.field(default=(), metadata=OMIT)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -41,6 +41,18 @@ def test_more_correct_validation_images_win_and_the_loss_breaks_a_tie(
     assert choose_candidate((ptq, qat)).chosen == chosen
 
 
+@pytest.mark.parametrize(
+    ("p", "chosen", "said"), [(0.2, "qat", True), (0.05, "qat", True), (0.049, "ptq", False)]
+)
+def test_the_loss_decides_where_counts_may_differ_by_chance(
+    p: float, chosen: str, *, said: bool
+) -> None:
+    ptq, qat = candidate("ptq", right=59, loss=0.2), candidate("qat", right=57, loss=0.1)
+    result = choose_candidate((ptq, qat), p=p)
+    assert result.chosen == chosen
+    assert ("by chance" in result.reason) is said
+
+
 def test_test_images_do_not_decide() -> None:
     ptq = candidate("ptq", right=59, loss=0.1, test=0)
     qat = candidate("qat", right=58, loss=0.1, test=60)
