@@ -294,6 +294,29 @@ def node_of(
         return None
 
 
+def codes_of_all_cases(
+    layer: StoredLayer, file: Format, shapes: Sequence[Shape]
+) -> tuple[Cases, list[Codes]] | None:
+    """Return all possible inputs of a layer, and the output codes of each kernel that may run it.
+
+    Args:
+        layer: A layer of a file.
+        file: Format of the file.
+        shapes: Shapes of its inputs.
+
+    Returns:
+        None where they are too many, or where the arithmetic is not known. First comes the kernel
+        that this architecture most likely runs.
+    """
+    function = _Function.of(layer, file, shapes)
+    try:
+        cases = _cases_of(function)
+    except ConversionError:
+        return None
+    by_kernel = [] if cases is None else _by_each_kernel(function, cases)
+    return None if cases is None or not by_kernel else (cases, by_kernel)
+
+
 def _lifted(shape: Shape, *, images: bool) -> Shape:
     """Return a shape as in an integer graph, where a vector is an image of one pixel."""
     if images and len(shape) == 1:
