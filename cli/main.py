@@ -8,7 +8,17 @@ import typer
 
 from mobiledeploy._version import __version__
 from mobiledeploy.base.errors import MobileDeployError, RequestError, StorageError
-from mobiledeploy.cli import _output, build, bundle, cost, inspect, quantize, tools, verify
+from mobiledeploy.cli import (
+    _output,
+    build,
+    bundle,
+    convert,
+    cost,
+    inspect,
+    quantize,
+    tools,
+    verify,
+)
 
 LONGEST_MESSAGE: Final = 4000
 """Most characters of an error's message that are printed."""
@@ -47,6 +57,7 @@ def _options(
 
 app.command()(build.build)
 app.command()(quantize.quantize)
+app.command()(convert.convert)
 app.command()(verify.verify)
 app.command()(bundle.bundle)
 app.command()(inspect.inspect)

@@ -162,13 +162,14 @@ class _Maker:
         reading, image = self._reading, self._written[INPUT]
         last = self._written.get(reading.output_of)
         try:
-            if image is None or not self._nodes or self._nodes[-1].output != last:
-                raise ConversionError("its last layer does not give its output")
-            name = reading.producer or reading.format
-            return fold_padding(IntegerGraph(name=name, input=image, nodes=tuple(self._nodes)))
+            if image is not None and self._nodes and self._nodes[-1].output == last:
+                name = reading.producer or reading.format
+                graph = IntegerGraph(name=name, input=image, nodes=tuple(self._nodes))
+                return fold_padding(graph)
+            self._obstacle(reading.output_of, "its last layer does not give its output")
         except ConversionError as error:
             self._obstacle(reading.output_of, str(error))
-            return None
+        return None
 
     def _input(self) -> QTensor | None:
         source = self._reading.input
@@ -223,7 +224,7 @@ class _Maker:
         if tried is None:
             raise ConversionError(f"what its runtime computes for {layer.op} is not known")
         cases, (expected, *others) = tried
-        by_cpu = int(sum(other != expected for other in others).astype(bool).sum()) if others else 0
+        by_cpu = int((np.stack([expected, *others]) != expected).any(axis=0).sum())
         try:
             node = _checked(operator, layer, inputs, output)
             if isinstance(node, Clamp):
@@ -236,11 +237,7 @@ class _Maker:
         differing, lsb = int((off > 0).sum()), int(off.max())
         if node is not None and not limits and not differing:
             if by_cpu:
-                self._forms.append(
-                    OtherForm(
-                        layer=index, name=output.name, form="operator", cases=off.size, by_cpu=by_cpu
-                    )
-                )
+                self._note(index, output, "operator", off, by_cpu)
             return self._add(index, node, layer)
         pairs = len(inputs) == 2 and expected.size == lookup.CODES**2
         if pairs or module.ONE_CODE:
@@ -274,17 +271,17 @@ class _Maker:
 
     def _table(self, index: int, layer: StoredLayer, known: list[QTensor]) -> QTensor:
         """Add a table of a file, or the operator whose results it holds."""
-        (source,) = known
+        source = known[0]
         name = self._unique(layer.name or f"layer {index}")
-        shape = layer.output.shape if len(source.shape) == len(layer.output.shape) else source.shape
-        output = _on_grid(name, shape, layer.output)
+        output = _on_grid(name, source.shape, layer.output)
         codes: Codes | Int8
         if layer.table is None:
             before = self._tensor(layer.reads[0].source)
             codes = np.clip(_requantised(layer, before, self._reading.format), *layer.clamp)
         else:
             codes = layer.table
-        node = _of_table(layer, codes, source, output) if codes.ndim == 1 else None
+        unary = len(known) == 1 and codes.ndim == 1
+        node = _of_table(layer, codes, source, output) if unary else None
         if node is not None:
             return self._append(index, node)
         self._note(index, output, "table", np.zeros(codes.size, np.int64), 0)
@@ -339,7 +336,9 @@ class _Maker:
         if read.scale is None or read.zero_point is None:
             raise ConversionError(f"it reads `{source.name}`, of which no scale is stated")
         apart = abs(float(read.scale) / float(source.scale) - 1)
-        if read.zero_point == source.zero_point and (apart == 0 or (weighted and apart < _SCALES_APART)):
+        if read.zero_point == source.zero_point and (
+            apart == 0 or (weighted and apart < _SCALES_APART)
+        ):
             return source
         key = source.name, float(read.scale), read.zero_point
         if key not in self._again:
@@ -459,14 +458,16 @@ def _requantised(layer: StoredLayer, source: StoredTensor, file: Format) -> Code
     """
     (read,) = layer.reads
     out = _on_grid(layer.name, (1,), layer.output)
-    before = _on_grid("input", (1,), dataclasses.replace(source, scale=read.scale, zero_point=read.zero_point))
+    before = _on_grid(
+        "input", (1,), dataclasses.replace(source, scale=read.scale, zero_point=read.zero_point)
+    )
     if file == "onnx":
         return each_code.ort(lambda real: real, all_codes(), before, out, before.scale)
     ratio = before.scale / out.scale
     if source.dtype != layer.output.dtype or not _NARROWEST <= ratio <= _WIDEST:
         raise ConversionError(
-            f"{layer.op} from {source.dtype} to {layer.output.dtype} by {ratio}: its arithmetic is "
-            "not known"
+            f"the arithmetic of {layer.op} from {source.dtype} to {layer.output.dtype} by {ratio} "
+            "is not known"
         )
     factor = int(np.rint(np.float32(256) * ratio))
     sums = (all_codes() - before.zero_point) * factor + (out.zero_point << 8) + 128
@@ -510,9 +511,7 @@ def _on_written_scales(layer: StoredLayer, sources: Sequence[QTensor]) -> Stored
         scale = (read.scale.astype(np.float64) * scale / source.scale).astype(np.float32)
     return dataclasses.replace(
         layer,
-        weights=dataclasses.replace(
-            weights, kernel_scale=scale, bias_scale=source.scale * scale
-        ),
+        weights=dataclasses.replace(weights, kernel_scale=scale, bias_scale=source.scale * scale),
     )
 
 

@@ -29,7 +29,7 @@ from mobiledeploy.compare.reachable_codes import (
 )
 from mobiledeploy.formats.model import Format
 from mobiledeploy.ops import table
-from mobiledeploy.ops.certificate import all_codes
+from mobiledeploy.ops.certificate import all_codes, all_pairs
 from mobiledeploy.ops.onnx import IMAGE_AXES
 from mobiledeploy.ops.operator import (
     Cases,
@@ -401,6 +401,8 @@ def _cases_of(function: _Function) -> Cases | None:
     """
     if function.layer.table is not None:
         table = function.layer.table
+        if len(function.layer.reads) > 1:
+            return all_pairs()
         return (all_codes(),) if table.ndim == 1 else cases_of_channels(len(table))
     known = node_of(function.layer, function.shapes)
     if known is None:

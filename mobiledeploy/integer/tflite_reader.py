@@ -12,7 +12,7 @@ from mobiledeploy.formats.model import ONE_IMAGE
 from mobiledeploy.formats.tflite import TfliteModel, TfliteOperator
 from mobiledeploy.integer.fold_padding import fold_padding
 from mobiledeploy.integer.graph import IntegerGraph
-from mobiledeploy.ops import table
+from mobiledeploy.ops import lookup, table
 from mobiledeploy.ops.operator import Node
 from mobiledeploy.ops.tflite import Scope, refusal
 
@@ -65,7 +65,7 @@ def read(model: TfliteModel) -> IntegerGraph:
             f"{len(model.outputs)}",
             hint=ONE_IMAGE,
         )
-    operators = list(table.by_output(model.operators))
+    operators = list(table.by_output(lookup.joined(model)))
     first, last = model.inputs[0], model.outputs[0]
     # The int8 tensors inside take the names of the file's input and output.
     names = {index: model.tensors[index].unique_name for index in (first, last)}
@@ -111,7 +111,7 @@ def _flattened(model: TfliteModel) -> set[int]:
 
 def _require_known(model: TfliteModel) -> None:
     readable = sorted({*table.tflite_names(), *CONVERTERS})
-    for operator in model.operators:
+    for operator in lookup.joined(model):
         if operator.builtin not in readable:
             raise ConversionError(
                 f"operator number {operator.code} of the schema, which writes tensor "

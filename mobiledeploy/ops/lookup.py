@@ -1,23 +1,27 @@
 """A table that has the output's code for every code, or for every pair of codes: GATHER.
 
 A finished file may hold what the other format's kernels round otherwise: a hard swish, a product,
-a sum close to a half. All of its results fit a table: 256 codes of one operand (of each channel, if
-these differ), or 65,536 of two. No kernel rounds anything then, in either runtime.
+a sum close to a half. All of its results fit a table: 256 codes of one operand (for each channel,
+if these differ), or 65,536 of two. No kernel rounds anything then, in either runtime.
 
-In a `.tflite` it is CAST and ADD, which make places of the codes, and GATHER; of two operands there
-is a MUL by 256, too. XNNPACK takes none of these: they take twenty times as long as an ADD.
+In a `.tflite` it is CAST and ADD, which make places of the codes, and GATHER; of two operands
+there is a MUL by 256, too. XNNPACK takes none of these: they take twenty times as long as an ADD.
 Networks that are quantised here never need it.
+
+Sources: TFLite's tflite/kernels/gather.cc and cast.cc.
 """
 
 import dataclasses
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 
 from mobiledeploy.base.errors import ConversionError, RequestError
 from mobiledeploy.formats.onnx.writer import OnnxWriter
-from mobiledeploy.formats.tflite import TfliteOperator, schema
+from mobiledeploy.formats.tflite import TfliteModel, TfliteOperator, schema
 from mobiledeploy.formats.tflite.writer import TfliteWriter
 from mobiledeploy.ops import onnx, tflite, without_weights
 from mobiledeploy.ops.architecture import Layer
@@ -27,15 +31,15 @@ from mobiledeploy.ops.grid import Grid
 from mobiledeploy.ops.onnx import OFFSET, OnnxInput
 from mobiledeploy.ops.operator import Example, Kernel, Trials, layer_of
 from mobiledeploy.ops.ranges import Interval
-from mobiledeploy.ops.stored import StoredLayer, same_shape
+from mobiledeploy.ops.stored import StoredLayer, looked_up, same_shape
 from mobiledeploy.ops.tensors import QMIN, Codes, Float32, Int8, QTensor, Shape, expect
 from mobiledeploy.ops.tflite import Scope, TfliteInput, Version
 from mobiledeploy.ops.tflite_reading import LayerSource
 from mobiledeploy.ops.weights import Weights
 
 LAYERS: tuple[str, ...] = ("lookup",)
-TFLITE: Mapping[str, FileForm] = {}
-"""None: `reading` and `integer.tflite_reader` know it by all of its operators."""
+TFLITE: Mapping[str, FileForm] = {"GATHER": FileForm(inputs=(1,), versions={"int8": 2})}
+"""The last one of its operators; see `joined`."""
 ONNX: Mapping[str, FileForm] = {}
 FIXED_RANGE: Interval | None = None
 IMAGES: bool = False
@@ -107,6 +111,7 @@ def output_shape(layer: Layer, inputs: Sequence[Shape]) -> Shape:
     Raises:
         RequestError: Always.
     """
+    del inputs
     raise RequestError(f"layer `{layer.name}` (lookup) has no float form")
 
 
@@ -118,6 +123,7 @@ def quantise(
     Raises:
         RequestError: Always.
     """
+    del inputs, output, weights
     raise RequestError(f"layer `{layer.name}` (lookup) has no float form")
 
 
@@ -147,16 +153,7 @@ def litert_codes(
 ) -> Int8:
     """Return the codes at these places."""
     del inputs, kernel
-    places = [each.astype(np.int64) - QMIN for each in codes]
-    table = node.table
-    found: Int8
-    if len(places) == 2:
-        found = table[places[0] * CODES + places[1]]
-    elif table.ndim == 1:
-        found = table[places[0]]
-    else:
-        found = table[np.arange(len(table)), places[0]]
-    return found
+    return looked_up(node.table, *codes)
 
 
 def float_values(
@@ -227,20 +224,119 @@ def write_tflite(
     )
 
 
+JOINED: Final = "table"
+"""Attribute of a GATHER that stands for all operators of a table: the codes."""
+
+
+def joined(model: TfliteModel) -> tuple[TfliteOperator, ...]:
+    """Return the operators of a file, those of a table as one GATHER of its operands.
+
+    Args:
+        model: The file.
+    """
+    if not any(operator.builtin == "GATHER" for operator in model.operators):
+        return model.operators
+    writers = {
+        operator.outputs[0]: operator for operator in model.operators if len(operator.outputs) == 1
+    }
+    readers = Counter(index for operator in model.operators for index in operator.inputs)
+    readers.update(model.outputs)
+    kept, left_out = list[TfliteOperator](), set[int]()
+    for operator in reversed(model.operators):
+        if id(operator) in left_out:
+            continue
+        chain = _Chain(model, writers, readers)
+        table = chain.table(operator) if operator.builtin == "GATHER" else None
+        if table is None:
+            kept.append(operator)
+            continue
+        left_out.update(map(id, chain.operators))
+        attributes = {**operator.attributes, JOINED: table}
+        operands = tuple(chain.operands)
+        kept.append(dataclasses.replace(operator, inputs=operands, attributes=attributes))
+    return tuple(reversed(kept))
+
+
+class _Chain:
+    """The operators before a GATHER, while they are followed."""
+
+    def __init__(
+        self, model: TfliteModel, writers: Mapping[int, TfliteOperator], readers: Counter[int]
+    ) -> None:
+        self._model, self._writers, self._readers = model, writers, readers
+        self.operators: list[TfliteOperator] = []
+        self.operands: list[int] = []
+
+    def table(self, gather: TfliteOperator) -> Int8 | None:
+        """Return the codes that a GATHER looks up; None if it is no table of codes."""
+        values, places = self._constant(gather.input(0)), self._writer(gather.input(1), "ADD")
+        plain = not (gather.option("axis") or gather.option("batch_dims"))
+        if not plain or values is None or values.dtype != np.int8 or places is None:
+            return None
+        pairs, first = places.input(0), self._constant(places.input(1))
+        if first is None or first.dtype != np.int32:
+            return None
+        channels = CODES * np.arange(values.size // CODES, dtype=np.int64) + OFFSET
+        if self._codes(pairs) and values.size == CODES * max(first.size, 1):
+            expected = channels[: first.size] if first.size > 1 else np.array(OFFSET)
+            return (
+                values.reshape(-1, CODES)[: first.size].squeeze()
+                if np.array_equal(first.ravel(), expected.ravel())
+                else None
+            )
+        joint = self._writer(pairs, "ADD")
+        rows = None if joint is None else self._writer(joint.input(0), "MUL")
+        if joint is None or rows is None or values.size != CODES**2:
+            return None
+        factor = self._constant(rows.input(1))
+        right = factor is not None and factor.size == 1 and factor.ravel()[0] == CODES
+        begins = first.size == 1 and first.ravel()[0] == OFFSET * CODES + OFFSET
+        both = self._codes(rows.input(0)) and self._codes(joint.input(1))
+        return values if right and begins and both else None
+
+    def _constant(self, index: int) -> npt.NDArray[Any] | None:
+        return None if index < 0 else self._model.tensors[index].data
+
+    def _writer(self, index: int, builtin: str) -> TfliteOperator | None:
+        """Return what writes a tensor that is read once, if it is such an operator."""
+        operator = self._writers.get(index)
+        if operator is None or operator.builtin != builtin or self._readers[index] != 1:
+            return None
+        if operator.activation != "none":
+            return None
+        self.operators.append(operator)
+        return operator
+
+    def _codes(self, index: int) -> bool:
+        """Whether a tensor has int8 codes as int32; if so they are an operand."""
+        operator = self._writer(index, "CAST")
+        if operator is None:
+            return False
+        source = operator.input(0)
+        types = [self._model.tensors[each].dtype for each in (source, index) if each >= 0]
+        self.operands.append(source)
+        return types == ["int8", "int32"]
+
+
 def read_tflite(operator: TfliteOperator, scope: Scope) -> Lookup:
-    """Refuse: no single operator of a `.tflite` is a table.
+    """Return the node of a table.
 
     Raises:
-        ConversionError: Always.
+        ConversionError: It gathers something else than codes.
     """
-    del scope
-    raise tflite.refusal(operator, "expected it behind CAST and ADD")
+    codes = operator.attributes.get(JOINED)
+    if codes is None or len(operator.outputs) != 1:
+        raise tflite.refusal(operator, "expected it behind CAST and ADD, as a table of codes")
+    inputs = [scope.read(index, operator) for index in operator.inputs]
+    return of_table(codes, inputs, scope.write(operator.outputs[0]))
 
 
 def layer_of_tflite(source: LayerSource) -> StoredLayer | None:
-    """Return None: no single operator of a `.tflite` is a table."""
-    del source
-    return None
+    """Return a table of codes; None for a GATHER of something else."""
+    codes = source.operator.attributes.get(JOINED)
+    if codes is None:
+        return None
+    return dataclasses.replace(source.layer, kind="table", table=codes)
 
 
 def write_onnx(

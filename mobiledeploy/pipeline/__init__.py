@@ -4,6 +4,7 @@
 `preflight`: checks before the first photo is read.
 `resume`: runs a stage, or reuses its result of an earlier run.
 `quantize`: quantises a float model from a file.
+`convert`: converts a finished int8 file to the other format.
 `calibrate`: ranges of tensors, measured on a representative dataset.
 `stages`: the stages: train, quantise, export, verify.
 `publish`: writes a build's files to the top of its folder.

@@ -1,0 +1,502 @@
+"""Convert a finished int8 file to the other format, so that no code of its outputs changes.
+
+    read -> integer graph -> certify -> write -> verify
+
+A file of integers has nothing to calibrate: its weights, zero points and scales are kept. What the
+other format's kernels round otherwise is written in another form that gives the same codes: an
+addition in integers, a table of all codes. What has no such form is refused, all of it at once.
+"""
+
+import dataclasses
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Final, Literal, TypeAlias, get_args
+
+from mobiledeploy import reading
+from mobiledeploy.base import files
+from mobiledeploy.base.errors import ConversionError, ParityError, RequestError
+from mobiledeploy.base.progress import Event, Progress, silent
+from mobiledeploy.compare.difference import Difference
+from mobiledeploy.compare.integer_graph import Obstacle, OtherForm, graph_of
+from mobiledeploy.formats import model_file
+from mobiledeploy.formats.model import Format
+from mobiledeploy.formats.model_file import ModelFile
+from mobiledeploy.integer import tflite_reader
+from mobiledeploy.integer.graph import IntegerGraph, head_of
+from mobiledeploy.ops import table
+from mobiledeploy.ops.certificate import Certificate
+from mobiledeploy.ops.operator import Certified
+from mobiledeploy.reading import INPUT, Reading
+from mobiledeploy.spec.config import Io
+from mobiledeploy.targets import onnx, tflite
+from mobiledeploy.verify import pair
+from mobiledeploy.verify.outputs.int8_files import Options
+from mobiledeploy.verify.report import VerifyReport
+
+VERSION: Final = 1
+FORMATS: Final[Mapping[str, Format]] = {".tflite": "tflite", ".onnx": "onnx"}
+"""Formats by the endings of file names."""
+
+Form: TypeAlias = Literal[
+    "operator", "table", "clamp", "scores", "inexact", "integers", "moved scales"
+]
+"""What an operator became. `operator`: the same one. `table`: one of all codes, or of all pairs of
+codes. `clamp`: with an operator of its own that clips codes. `scores`: its output is on TFLite's
+grid of scores. `integers`: nodes that compute XNNPACK's integers. `moved scales`: one that reads
+its inputs by scales that are some units in the last place off. `inexact`: an operator that gives
+other codes."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class ConvertedFile:
+    """A file that was read or written.
+
+    Attributes:
+        name: As the user named it.
+        format: `tflite` or `onnx`.
+        size: Bytes.
+        sha256: Hexadecimal digest of the bytes.
+    """
+
+    name: str
+    format: str
+    size: int
+    sha256: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class ConvertedOperator:
+    """An operator of the source that became another form, or another function on other CPUs.
+
+    Attributes:
+        index: Its number among the source's operators, from 0.
+        operator: Its name in the source's format, such as `ADD`.
+        layer: Name of the tensor that it writes.
+        form: What it became.
+        cases: How many of its inputs were tried: codes, pairs or sums; 0 if none had to be.
+        differing: How many of them the usual form would give other codes for.
+        lsb: By how much at most.
+        by_cpu: How many of them the source's own runtime gives other codes for on other CPUs.
+    """
+
+    index: int
+    operator: str
+    layer: str
+    form: Form
+    cases: int
+    differing: int
+    lsb: int
+    by_cpu: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class ConvertReport:
+    """The result of a conversion.
+
+    Attributes:
+        version: Version of this document.
+        source: The file that was read.
+        target: The file that was written.
+        io: Type of the target's input and output.
+        exact: Whether the logits of both files are equal for every input, as far as is known:
+            every operator gives the same codes, and all images gave equal logits.
+        images: Images on which both files ran.
+        equal_images: Images on which all logits are equal.
+        max_logits_lsb: Largest difference of a logit, in steps of the source's grid.
+        same_top1: Images on which the highest logit is the same class.
+        operators: Operators of the source that are no plain operators in the target, or whose
+            function depends on the CPU.
+        failures: Why it is not exact, a sentence each.
+        verification: The comparison of both files.
+    """
+
+    version: int
+    source: ConvertedFile
+    target: ConvertedFile
+    io: Io
+    exact: bool
+    images: int
+    equal_images: int
+    max_logits_lsb: float
+    same_top1: int
+    operators: tuple[ConvertedOperator, ...]
+    failures: tuple[str, ...]
+    verification: VerifyReport
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Converted:
+    """A file in the other format, not compared yet.
+
+    Attributes:
+        data: Its bytes.
+        io: Type of its input and output.
+        operators: See `ConvertReport`.
+        excused: Numbers of the reading's layers whose function may differ between CPUs, or that
+            are known not to be exact.
+    """
+
+    data: bytes
+    io: Io
+    operators: tuple[ConvertedOperator, ...]
+    excused: frozenset[int]
+
+
+def convert(
+    source: files.Name,
+    target: files.Name,
+    *,
+    io: Io | None = None,
+    allow_inexact: bool = False,
+    data: str | None = None,
+    samples: int | None = None,
+    threads: int = 1,
+    progress: Progress = silent,
+) -> ConvertReport:
+    """Convert an int8 file, write it if it is exact, and compare the two files.
+
+    Args:
+        source: An int8 or uint8 `.tflite`, or a QDQ or QOperator `.onnx`.
+        target: The file to write, whose name ends in `.tflite` or `.onnx`.
+        io: Type of the target's input and output; None for that of the source's input.
+        allow_inexact: Whether to write also what is not exact.
+        data: Photos to compare on, see `data.sources.open_dataset`; None for synthetic images.
+        samples: How many images to compare on; None for all photos, or the default.
+        threads: Images that run at a time.
+        progress: Called with what is being done.
+
+    Returns:
+        The report. The target is written if it is exact, or if that need not be.
+
+    Raises:
+        RequestError: There is no such file, or the target's name has another ending.
+        ConversionError: The source is no int8 network, or has operators that the target's format
+            cannot express exactly; the message names all of them.
+        CorruptFileError: The source is damaged.
+        ParityError: The source takes no images, or its outputs do not vary.
+        StorageError: The target cannot be written.
+    """
+    path, out = files.user_path(source), files.user_path(target)
+    wanted = _wanted(path, out)
+    progress(Event("convert", "reading the file"))
+    file = model_file.read(path)
+    converted = to_format(file, wanted, io=io, allow_inexact=allow_inexact)
+    options = Options(threads=threads)
+    with tempfile.TemporaryDirectory() as folder:
+        beside = Path(folder) / out.name
+        beside.write_bytes(converted.data)
+        verification = pair.verify(
+            path, beside, data=data, samples=samples, options=options, progress=progress
+        )
+        written = model_file.read(beside)
+    report = _report(file, written, converted, verification)
+    if report.exact or allow_inexact:
+        files.write_atomic(out, converted.data)
+    return report
+
+
+def require(report: ConvertReport, *, allow_inexact: bool) -> None:
+    """Check that a conversion is exact, if it has to be.
+
+    Raises:
+        ParityError: It is not: nothing was written.
+    """
+    if not report.exact and not allow_inexact:
+        raise ParityError(
+            f"{report.target.name} was not written: {report.failures[0]}",
+            hint="`--allow-inexact` writes it, and says how far it is off",
+        )
+
+
+def _wanted(path: Path, out: Path) -> Format:
+    """Return the format to write.
+
+    Raises:
+        RequestError: There is none of that ending, or the source would be replaced.
+    """
+    if out.suffix.lower() not in FORMATS:
+        raise RequestError(
+            f"expected a name that ends in {' or '.join(FORMATS)}, received {out.name}",
+            hint="the ending decides what is written",
+        )
+    if out.exists() and path.exists() and out.samefile(path):
+        raise RequestError(
+            f"{files.printable(out.name)} is the file that is converted",
+            hint="name another file with `--out`",
+        )
+    if out.is_dir():
+        raise RequestError(
+            f"expected a file, received the folder {files.printable(out)}",
+            hint="name the file to write with `--out`",
+        )
+    return FORMATS[out.suffix.lower()]
+
+
+def to_format(
+    file: ModelFile, wanted: Format, *, io: Io | None = None, allow_inexact: bool = False
+) -> Converted:
+    """Return a file in a format, without running it.
+
+    Args:
+        file: The file.
+        wanted: The format.
+        io: See `convert`.
+        allow_inexact: See `convert`.
+
+    Raises:
+        ConversionError: See `convert`.
+        CorruptFileError: The file is damaged.
+    """
+    layers = _read(file)
+    graph, forms, obstacles = _graph(file, layers, inexact=allow_inexact)
+    if graph is None:
+        raise _refusal(file, layers, wanted, obstacles)
+    certificates: dict[str, Certificate] = {}
+    places = _places(layers)
+    if wanted == "onnx":
+        certificates, failed = _certificates(graph, inexact=allow_inexact)
+        if failed and not allow_inexact:
+            found = [Obstacle(layer=places.get(name, INPUT), reason=said) for name, said in failed]
+            raise _refusal(file, layers, wanted, found)
+    kind = _io(layers) if io is None else io
+    head = head_of(graph)
+    if wanted == "onnx":
+        data = onnx.write(graph, certificates, io=kind, head=head)
+    else:
+        data = tflite.write(graph, io=kind, head=head)
+    operators = (
+        *(_of_form(file, layers, form) for form in forms),
+        *_of_certificates(file, layers, places, certificates.values()),
+    )
+    excused = {form.layer for form in forms if form.by_cpu or form.form in {"inexact", "scores"}}
+    return Converted(
+        data=data,
+        io=kind,
+        operators=tuple(sorted(operators, key=lambda each: each.index)),
+        excused=frozenset(excused),
+    )
+
+
+def _read(file: ModelFile) -> Reading:
+    """Return the layers of a file.
+
+    Raises:
+        ConversionError: Its activations are no 8-bit integers.
+    """
+    if file.format == "tflite":
+        layers = reading.read_tflite(file.tflite)
+    else:
+        layers = reading.read_onnx(file.onnx)
+    kind = reading.arithmetic(layers)
+    if kind != "codes":
+        raise ConversionError(
+            f"{file.name} computes with {'floats' if kind == 'floats' else 'wider integers'}, not "
+            "with 8-bit integers",
+            hint="`mobiledeploy quantize` makes int8 files of a float network",
+        )
+    return layers
+
+
+def _graph(
+    file: ModelFile, layers: Reading, *, inexact: bool
+) -> tuple[IntegerGraph | None, tuple[OtherForm, ...], tuple[Obstacle, ...]]:
+    if file.format == "tflite":
+        try:
+            return tflite_reader.read(file.tflite), (), ()
+        except ConversionError:
+            pass  # the reading takes more, and says all that it does not take
+    made = graph_of(layers, inexact=inexact)
+    return made.graph, made.forms, made.obstacles
+
+
+def _certificates(
+    graph: IntegerGraph, *, inexact: bool
+) -> tuple[dict[str, Certificate], list[tuple[str, str]]]:
+    """Return the certificates by name, and why there is none for the others."""
+    certificates, failed, tensors = {}, [], graph.tensors()
+    for node in graph.nodes:
+        operator: object = table.of_node(node)
+        if not isinstance(operator, Certified):
+            continue
+        name, inputs = node.output.name, [tensors[read] for read in node.inputs]
+        try:
+            certificates[name] = operator.certify(node, inputs)
+        except ConversionError as error:
+            failed.append((name, str(error)))
+            if inexact:
+                certificates[name] = Certificate(
+                    name=name,
+                    scales=tuple(each.scale for each in inputs),
+                    cases=0,
+                    differing_before=1,
+                    differing_after=1,
+                )
+    return certificates, failed
+
+
+def _io(layers: Reading) -> Io:
+    """Return the type of a file's input.
+
+    Raises:
+        ConversionError: It is no type that a file can have here.
+    """
+    kinds: tuple[Io, ...] = get_args(Io)
+    for kind in kinds:
+        if layers.input.dtype == kind:
+            return kind
+    raise ConversionError(
+        f"input `{layers.input.name}`: expected {', '.join(kinds)}; received {layers.input.dtype}"
+    )
+
+
+def _places(layers: Reading) -> dict[str, int]:
+    return {layer.name: index for index, layer in enumerate(layers.layers)}
+
+
+def _of_form(file: ModelFile, layers: Reading, form: OtherForm) -> ConvertedOperator:
+    index, operator, name = _operator_of(file, layers, form.layer)
+    return ConvertedOperator(
+        index=index,
+        operator=operator,
+        layer=name,
+        form=form.form,
+        cases=form.cases,
+        differing=form.differing,
+        lsb=form.lsb,
+        by_cpu=form.by_cpu,
+    )
+
+
+def _of_certificates(
+    file: ModelFile,
+    layers: Reading,
+    places: Mapping[str, int],
+    certificates: Iterable[Certificate],
+) -> Iterator[ConvertedOperator]:
+    """Yield the operators that the `.onnx` has in another form than the usual one."""
+    for certificate in certificates:
+        form: Form | None = None
+        if certificate.differing_after:
+            form = "inexact"
+        elif certificate.integers:
+            form = "integers"
+        elif certificate.table:
+            form = "table"
+        elif certificate.nudged:
+            form = "moved scales"
+        if form is None:
+            continue
+        index, operator, name = _operator_of(file, layers, places.get(certificate.name, INPUT))
+        yield ConvertedOperator(
+            index=index,
+            operator=operator,
+            layer=name or certificate.name,
+            form=form,
+            cases=certificate.cases,
+            differing=certificate.differing_before,
+            lsb=0,
+            by_cpu=0,
+        )
+
+
+_MOST_BACK: Final = 6
+"""Most nodes between one that writes a layer's codes and the one that computes it."""
+
+
+def _operator_of(file: ModelFile, layers: Reading, place: int) -> tuple[int, str, str]:
+    """Return an operator's number in the file, its kind, and the name of what it writes.
+
+    Args:
+        file: The file.
+        layers: Its layers.
+        place: Index of a layer; `INPUT` for the file's input, whose number is -1.
+    """
+    if place == INPUT:
+        return -1, "", layers.input.name
+    layer, parsed = layers.layers[place], file.parsed
+    writers = {
+        index: number for number, each in enumerate(parsed.operators) for index in each.outputs
+    }
+    names = {
+        getattr(tensor, "unique_name", tensor.name): index
+        for index, tensor in enumerate(parsed.tensors)
+    }
+    number = first = writers.get(names.get(layer.name, -1), -1)
+    for _ in range(_MOST_BACK):
+        if number < 0 or parsed.operators[number].kind == layer.op:
+            break
+        number = writers.get(parsed.operators[number].input(0), -1)
+    return (first if number < 0 else number), layer.op, layer.name
+
+
+def _refusal(
+    file: ModelFile, layers: Reading, wanted: Format, obstacles: Sequence[Obstacle]
+) -> ConversionError:
+    lines = []
+    for obstacle in obstacles:
+        index, operator, name = _operator_of(file, layers, obstacle.layer)
+        where = f"operator {index}, {operator} `{name}`" if index >= 0 else f"input `{name}`"
+        lines.append(f"{where}: {obstacle.reason}")
+    count = f"{len(lines)} place{'s' * (len(lines) != 1)}"
+    loose = bool(obstacles) and all(obstacle.lsb is not None for obstacle in obstacles)
+    return ConversionError(
+        f"{file.name} cannot be written as .{wanted} exactly, because of {count}:\n"
+        + "\n".join(files.printable(line) for line in lines),
+        hint="`--allow-inexact` writes it, and says how far it is off"
+        if loose
+        else "only networks of the operators in docs/convert.md can be converted",
+    )
+
+
+def _report(
+    file: ModelFile, written: ModelFile, converted: Converted, verification: VerifyReport
+) -> ConvertReport:
+    comparisons = verification.comparisons
+    images = sum(each.images for each in comparisons)
+    equal = sum(each.exact_logits for each in comparisons)
+    failures = [
+        f"operator {each.index}, {each.operator} `{each.layer}`, gives other codes"
+        for each in converted.operators
+        if each.form == "inexact"
+    ]
+    if not images:
+        failures.append("no image was compared")
+    if equal < images:
+        failures.append(f"the logits differ on {images - equal} of {images} inputs")
+    structure = verification.structure
+    failures.extend(
+        f"`{difference.layer or difference.other}`: {difference.detail}"
+        for difference in (() if structure is None else structure.differences)
+        if _harmful(difference, converted)
+    )
+    return ConvertReport(
+        version=VERSION,
+        source=_described(file),
+        target=_described(written),
+        io=converted.io,
+        exact=not failures,
+        images=images,
+        equal_images=equal,
+        max_logits_lsb=max((each.max_logits_lsb for each in comparisons), default=0.0),
+        same_top1=sum(each.same_top1 for each in comparisons),
+        operators=converted.operators,
+        failures=tuple(failures),
+        verification=verification,
+    )
+
+
+_NOT_DECIDED: Final = "not comparable"
+
+
+def _harmful(difference: Difference, converted: Converted) -> bool:
+    """Whether two layers are known to be different functions on this machine, too."""
+    return not (
+        difference.equivalent
+        or difference.field == _NOT_DECIDED
+        or difference.position in converted.excused
+    )
+
+
+def _described(file: ModelFile) -> ConvertedFile:
+    return ConvertedFile(name=file.name, format=file.format, size=file.size, sha256=file.sha256)
