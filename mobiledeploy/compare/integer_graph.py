@@ -17,12 +17,15 @@ from mobiledeploy.compare.same_function import codes_of_all_cases
 from mobiledeploy.formats.model import Format
 from mobiledeploy.integer.fold_padding import fold_padding
 from mobiledeploy.integer.graph import IntegerGraph
+from mobiledeploy.integer.mean_as_convolution import mean_as_convolution
 from mobiledeploy.ops import each_code, lookup, table
 from mobiledeploy.ops.activation import clamp
 from mobiledeploy.ops.architecture import Activation
 from mobiledeploy.ops.certificate import all_codes
 from mobiledeploy.ops.clamp import Clamp
+from mobiledeploy.ops.conv import Conv, per_channel
 from mobiledeploy.ops.grid import activation_grid
+from mobiledeploy.ops.mean import Mean
 from mobiledeploy.ops.onnx import IMAGE_AXES
 from mobiledeploy.ops.operator import Certified, GivesScores, Node, Operator, has_weights
 from mobiledeploy.ops.reshape import Reshape
@@ -30,10 +33,11 @@ from mobiledeploy.ops.stored import FULL, INPUT, LayerInput, StoredLayer, Stored
 from mobiledeploy.ops.tensors import QMAX, QMIN, Codes, Int8, QTensor, Shape
 from mobiledeploy.reading.model import Reading
 
-Form: TypeAlias = Literal["operator", "table", "clamp", "scores", "inexact"]
+Form: TypeAlias = Literal["operator", "table", "clamp", "scores", "convolution", "inexact"]
 """What a layer became. `operator`: what it is in the file. `table`: one of all codes, or of all
 pairs of codes. `clamp`: with an operator of its own that clips codes. `scores`: its output is on
-TFLite's grid of scores. `inexact`: what LiteRT computes, and not what the file's runtime does."""
+TFLite's grid of scores. `convolution`: a mean as a depthwise one. `inexact`: what LiteRT computes,
+and not what the file's runtime does."""
 
 _ACTIVATIONS: Final[tuple[Activation, ...]] = ("none", "relu", "relu6")
 _OF_VECTORS: Final = frozenset({"dense", "softmax"})
@@ -138,13 +142,12 @@ class _Maker:
         reading = self._reading
         self._written[INPUT] = self._input()
         for index, layer in enumerate(reading.layers):
-            self._written[index] = None
             try:
                 self._written[index] = self._layer(index, layer)
-            except _InexactError as error:
-                self._obstacle(index, str(error), lsb=error.lsb)
             except ConversionError as error:
-                self._obstacle(index, str(error))
+                lsb = error.lsb if isinstance(error, _InexactError) else None
+                self._obstacle(index, str(error), lsb=lsb)
+                self._written[index] = self._as_stated(index, layer)
         if reading.other_outputs:
             self._obstacle(INPUT, f"further outputs: {', '.join(reading.other_outputs)}")
         graph = None if self._obstacles else self._graph()
@@ -170,6 +173,14 @@ class _Maker:
         except ConversionError as error:
             self._obstacle(reading.output_of, str(error))
         return None
+
+    def _as_stated(self, index: int, layer: StoredLayer) -> QTensor | None:
+        """Return what a layer that is an obstacle writes, to look at the layers behind it."""
+        try:
+            shape = layer.output.shape or (1,)
+            return _on_grid(self._unique(layer.name or f"layer {index}"), shape, layer.output)
+        except ConversionError:
+            return None
 
     def _input(self) -> QTensor | None:
         source = self._reading.input
@@ -202,8 +213,12 @@ class _Maker:
                 self._on_grid_of(source, read, weighted=has_weights(operator))
                 for source, read in zip(known, layer.reads, strict=True)
             ]
+        if layer.kind == "concatenation":
+            known = [self._part(index, source, output) for source in known]
         inputs = self._shaped(operator, layer, known)
         node = _checked(operator, _on_written_scales(layer, known), inputs, output)
+        if isinstance(node, Conv):
+            node = dataclasses.replace(node, weights=per_channel(node.weights))
         if scores:
             self._forms.append(OtherForm(layer=index, name=output.name, form="scores"))
         return self._add(index, node, layer)
@@ -230,10 +245,10 @@ class _Maker:
             if isinstance(node, Clamp):
                 node = _clamp(node, layer.clamp)
             limits = [*module.litert_limits(node, inputs, next(iter(operator.TFLITE), ""))]
-            received = np.clip(module.litert_cases(node, inputs, cases)[0], *layer.clamp)
+            received = np.clip(module.litert_cases(node, inputs, cases), *layer.clamp)
         except ConversionError as error:
-            node, limits, received = None, [str(error)], expected
-        off = np.abs(received - expected)
+            node, limits, received = None, [str(error)], expected[np.newaxis]
+        off = np.abs(received - expected).max(axis=0)
         differing, lsb = int((off > 0).sum()), int(off.max())
         if node is not None and not limits and not differing:
             if by_cpu:
@@ -245,6 +260,13 @@ class _Maker:
             output = dataclasses.replace(output, shape=shape)
             self._note(index, output, "table", off, by_cpu)
             return self._append(index, lookup.of_table(expected, inputs, output))
+        if isinstance(node, Mean) and layer.clamp == FULL:
+            name = self._unique(f"{output.name}/mean")
+            convolution = mean_as_convolution(node, inputs[0], name, expected)
+            if convolution is not None:
+                self._note(index, output, "convolution", off, by_cpu)
+                self._append(index, convolution)
+                return self._append(index, Reshape(input=name, output=node.output))
         if node is None or limits:
             raise ConversionError("; ".join(limits))
         if self._inexact:
@@ -350,6 +372,29 @@ class _Maker:
             )
             self._nodes.append(lookup.of_table(all_codes(), [source], output))
             self._again[key] = output
+        return self._again[key]
+
+    def _part(self, index: int, source: QTensor, output: QTensor) -> QTensor:
+        """Return a part of a concatenation on the grid of the whole, by a table if need be.
+
+        Raises:
+            ConversionError: The arithmetic by which the file does this is not known.
+        """
+        grid = output.scale, output.zero_point
+        if (source.scale, source.zero_point) == grid:
+            return source
+        if self._reading.format != "onnx":
+            raise ConversionError(f"it joins `{source.name}` with tensors on other grids")
+        key = source.name, float(output.scale), output.zero_point, "part"
+        if key not in self._again:
+            name = self._unique(f"{source.name}/part of {output.name}")
+            part = dataclasses.replace(
+                source, name=name, scale=output.scale, zero_point=output.zero_point
+            )
+            codes = _by_floats(source, part)
+            self._note(index, part, "table", np.zeros(codes.size, np.int64), 0)
+            self._nodes.append(lookup.of_table(codes, [source], part))
+            self._again[key] = part
         return self._again[key]
 
     def _add(self, index: int, node: Node, layer: StoredLayer) -> QTensor:
@@ -462,7 +507,7 @@ def _requantised(layer: StoredLayer, source: StoredTensor, file: Format) -> Code
         "input", (1,), dataclasses.replace(source, scale=read.scale, zero_point=read.zero_point)
     )
     if file == "onnx":
-        return each_code.ort(lambda real: real, all_codes(), before, out, before.scale)
+        return _by_floats(before, out)
     ratio = before.scale / out.scale
     if source.dtype != layer.output.dtype or not _NARROWEST <= ratio <= _WIDEST:
         raise ConversionError(
@@ -473,6 +518,11 @@ def _requantised(layer: StoredLayer, source: StoredTensor, file: Format) -> Code
     sums = (all_codes() - before.zero_point) * factor + (out.zero_point << 8) + 128
     codes: Codes = np.clip(sums >> 8, QMIN, QMAX)
     return codes
+
+
+def _by_floats(source: QTensor, out: QTensor) -> Codes:
+    """Return the codes of all codes on another grid, as ONNX Runtime computes them."""
+    return each_code.ort(lambda real: real, all_codes(), source, out, source.scale)
 
 
 def _activation(bounds: tuple[int, int], output: QTensor) -> Activation:

@@ -172,10 +172,13 @@ def add_weights(
         return np.tile(values, repeat) if values.size > 1 else values[0]
 
     scale = scales(weights.kernel_scale)
+    zero = np.zeros_like(scale, np.int8)
+    if weights.kernel_zero is not None:
+        zero = np.resize(weights.kernel_zero.astype(np.int8), scale.shape)
     kernel_names = [
         model.constant(f"{name}/kernel", kernel),
         model.constant(f"{name}/scale", scale),
-        model.constant(f"{name}/zero_point", np.zeros_like(scale, np.int8)),
+        model.constant(f"{name}/zero_point", zero),
     ]
     bias_names = [
         model.constant(f"{name}/bias", np.tile(weights.bias, repeat)),

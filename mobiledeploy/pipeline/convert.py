@@ -18,12 +18,13 @@ from mobiledeploy.base import files
 from mobiledeploy.base.errors import ConversionError, ParityError, RequestError
 from mobiledeploy.base.progress import Event, Progress, silent
 from mobiledeploy.compare.difference import Difference
-from mobiledeploy.compare.integer_graph import Obstacle, OtherForm, graph_of
+from mobiledeploy.compare.integer_graph import GraphOfReading, Obstacle, OtherForm, graph_of
 from mobiledeploy.formats import model_file
 from mobiledeploy.formats.model import Format
 from mobiledeploy.formats.model_file import ModelFile
 from mobiledeploy.integer import tflite_reader
 from mobiledeploy.integer.graph import IntegerGraph, head_of
+from mobiledeploy.integer.symmetric_kernels import symmetric_kernels
 from mobiledeploy.ops import table
 from mobiledeploy.ops.certificate import Certificate
 from mobiledeploy.ops.operator import Certified
@@ -39,12 +40,15 @@ FORMATS: Final[Mapping[str, Format]] = {".tflite": "tflite", ".onnx": "onnx"}
 """Formats by the endings of file names."""
 
 Form: TypeAlias = Literal[
-    "operator", "table", "clamp", "scores", "inexact", "integers", "moved scales"
-]
+    "operator", "table", "clamp", "scores", "convolution", "inexact",
+    "integers", "moved scales", "shifted weights", "copied channels",
+]  # fmt: skip
 """What an operator became. `operator`: the same one. `table`: one of all codes, or of all pairs of
 codes. `clamp`: with an operator of its own that clips codes. `scores`: its output is on TFLite's
-grid of scores. `integers`: nodes that compute XNNPACK's integers. `moved scales`: one that reads
-its inputs by scales that are some units in the last place off. `inexact`: an operator that gives
+grid of scores. `convolution`: a mean as a depthwise one. `integers`: nodes that compute XNNPACK's
+integers. `moved scales`: one that reads its inputs by scales that are some units in the last place
+off. `shifted weights`: one whose weights lost their zero point. `copied channels`: one that reads
+several copies of its input, since its weights have nine bits. `inexact`: an operator that gives
 other codes."""
 
 
@@ -249,11 +253,11 @@ def to_format(
         CorruptFileError: The file is damaged.
     """
     layers = _read(file)
-    graph, forms, obstacles = _graph(file, layers, inexact=allow_inexact)
+    made = _graph(file, layers, inexact=allow_inexact)
+    graph, places = made.graph, made.places
     if graph is None:
-        raise _refusal(file, layers, wanted, obstacles)
+        raise _refusal(file, layers, wanted, made.obstacles)
     certificates: dict[str, Certificate] = {}
-    places = _places(layers)
     if wanted == "onnx":
         certificates, failed = _certificates(graph, inexact=allow_inexact)
         if failed and not allow_inexact:
@@ -261,15 +265,20 @@ def to_format(
             raise _refusal(file, layers, wanted, found)
     kind = _io(layers) if io is None else io
     head = head_of(graph)
+    copies: dict[str, int] = {}
     if wanted == "onnx":
         data = onnx.write(graph, certificates, io=kind, head=head)
     else:
+        symmetric = symmetric_kernels(graph)
+        graph, copies = symmetric.graph, symmetric.copies
         data = tflite.write(graph, io=kind, head=head)
     operators = (
-        *(_of_form(file, layers, form) for form in forms),
+        *(_of_form(file, layers, form) for form in made.forms),
         *_of_certificates(file, layers, places, certificates.values()),
+        *_of_kernels(file, layers, places, copies),
     )
-    excused = {form.layer for form in forms if form.by_cpu or form.form in {"inexact", "scores"}}
+    excused = {form.layer for form in made.forms if form.by_cpu or form.form in _OTHER_LAYERS}
+    excused |= {places[name] for name, count in copies.items() if count > 1 and name in places}
     return Converted(
         data=data,
         io=kind,
@@ -298,16 +307,16 @@ def _read(file: ModelFile) -> Reading:
     return layers
 
 
-def _graph(
-    file: ModelFile, layers: Reading, *, inexact: bool
-) -> tuple[IntegerGraph | None, tuple[OtherForm, ...], tuple[Obstacle, ...]]:
+def _graph(file: ModelFile, layers: Reading, *, inexact: bool) -> GraphOfReading:
     if file.format == "tflite":
         try:
-            return tflite_reader.read(file.tflite), (), ()
+            graph = tflite_reader.read(file.tflite)
         except ConversionError:
             pass  # the reading takes more, and says all that it does not take
-    made = graph_of(layers, inexact=inexact)
-    return made.graph, made.forms, made.obstacles
+        else:
+            places = {layer.name: index for index, layer in enumerate(layers.layers)}
+            return GraphOfReading(graph=graph, places=places, forms=(), obstacles=())
+    return graph_of(layers, inexact=inexact)
 
 
 def _certificates(
@@ -348,10 +357,6 @@ def _io(layers: Reading) -> Io:
     raise ConversionError(
         f"input `{layers.input.name}`: expected {', '.join(kinds)}; received {layers.input.dtype}"
     )
-
-
-def _places(layers: Reading) -> dict[str, int]:
-    return {layer.name: index for index, layer in enumerate(layers.layers)}
 
 
 def _of_form(file: ModelFile, layers: Reading, form: OtherForm) -> ConvertedOperator:
@@ -400,6 +405,26 @@ def _of_certificates(
         )
 
 
+def _of_kernels(
+    file: ModelFile, layers: Reading, places: Mapping[str, int], copies: Mapping[str, int]
+) -> Iterator[ConvertedOperator]:
+    """Yield the operators whose weights had a zero point."""
+    for name, count in copies.items():
+        index, operator, layer = _operator_of(file, layers, places.get(name, INPUT))
+        yield ConvertedOperator(
+            index=index,
+            operator=operator,
+            layer=layer,
+            form="copied channels" if count > 1 else "shifted weights",
+            cases=0,
+            differing=0,
+            lsb=0,
+            by_cpu=0,
+        )
+
+
+_OTHER_LAYERS: Final = frozenset({"clamp", "convolution", "inexact", "scores"})
+"""Forms that stand for a layer in other layers than the source's, or on another grid."""
 _MOST_BACK: Final = 6
 """Most nodes between one that writes a layer's codes and the one that computes it."""
 
