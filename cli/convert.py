@@ -132,6 +132,8 @@ def _row(operator: "ConvertedOperator") -> tuple[str, str, str, str, str]:
         reasons.append(f"{operator.differing:,} of {operator.cases:,} inputs would differ")
     if operator.by_cpu:
         reasons.append(f"{operator.by_cpu:,} depend on the CPU in the source")
+    if operator.in_floats:
+        reasons.append("the source's runtime computes it in float32")
     return (
         str(operator.index),
         operator.operator,

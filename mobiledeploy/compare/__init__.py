@@ -9,7 +9,6 @@ Nothing is run, so differences are found that no image at hand shows.
 `kernel_difference`: how one kernel was made from another, such as by swapped channels.
 `input_output`: how two files' inputs and outputs differ.
 `reachable_codes`: which codes each channel can take for any image.
-`integer_graph`: makes an integer graph that computes what a file computes.
 `same_function`: whether two layers give the same codes for every input.
 `same_network`: whether two files hold the same real weights.
 `difference`: `Difference` and `StructureReport`, as plain data.

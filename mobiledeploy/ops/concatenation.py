@@ -232,7 +232,7 @@ def _joined(
 
 ONNX: Mapping[str, FileForm] = {
     "Concat": FileForm(inputs=None, pairs_only=True, read=_read),
-    "QLinearConcat": FileForm(inputs=(2, 5), read=_read_qlinear_concat),
+    "QLinearConcat": FileForm(inputs=(), read=_read_qlinear_concat),
 }
 
 

@@ -136,12 +136,20 @@ class TablePlaces:
         row: Whether it is flattened to one row.
         looked_up: Whether these are the table's entries, not its indices any more.
         channels: How many channels have tables of their own, one after the other; 0 if none have.
+        second: The activation whose codes are the last digit of the indices, base 256; None of a
+            table of one activation.
     """
 
     codes: OnnxActivation
     row: bool = False
     looked_up: bool = False
     channels: int = 0
+    second: OnnxActivation | None = None
+
+    @property
+    def activations(self) -> list[OnnxActivation]:
+        """All activations that it is made of."""
+        return [self.codes] if self.second is None else [self.codes, self.second]
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -454,9 +462,12 @@ class OnnxReader:
             if read.scale is not None
         }
         first = self.layers.input
+        own = {read.scale for read in taken[INPUT] if self._is_inverse_factor(read)}
         if (INPUT, 1.0) in by_codes and first.scale == 1 and taken[INPUT]:
             # A product of codes reads them with the scale 1, whatever their own scale is.
             self.layers.input = dataclasses.replace(first, scale=taken[INPUT][0].scale)
+        elif len(own) == 1:
+            self.layers.input = dataclasses.replace(first, scale=own.pop())
         for index, deduce in self.deduced.items():
             layer = self.layers[index]
             reads = tuple(self._as_written(read) for read in layer.reads)
@@ -468,6 +479,11 @@ class OnnxReader:
                 multiplier=completed.multiplier,
                 faults=completed.faults,
             )
+
+    def _is_inverse_factor(self, read: LayerInput) -> bool:
+        """Whether the graph's input is multiplied by the inverse of the scale of a read."""
+        scale, factor = read.scale, self.input_factor
+        return factor is not None and scale is not None and np.float32(1) / scale == factor
 
     def _as_written(self, read: LayerInput) -> LayerInput:
         """Return a read of codes, on the grid that they were written on."""

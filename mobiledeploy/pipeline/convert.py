@@ -18,7 +18,6 @@ from mobiledeploy.base import files
 from mobiledeploy.base.errors import ConversionError, ParityError, RequestError
 from mobiledeploy.base.progress import Event, Progress, silent
 from mobiledeploy.compare.difference import Difference
-from mobiledeploy.compare.integer_graph import GraphOfReading, Obstacle, OtherForm, graph_of
 from mobiledeploy.formats import model_file
 from mobiledeploy.formats.model import Format
 from mobiledeploy.formats.model_file import ModelFile
@@ -28,7 +27,11 @@ from mobiledeploy.integer.symmetric_kernels import symmetric_kernels
 from mobiledeploy.ops import table
 from mobiledeploy.ops.certificate import Certificate
 from mobiledeploy.ops.operator import Certified
+from mobiledeploy.pipeline.integer_graph import GraphOfReading, Obstacle, OtherForm, graph_of
 from mobiledeploy.reading import INPUT, Reading
+from mobiledeploy.runtimes import FileLayer
+from mobiledeploy.runtimes import table as runtimes
+from mobiledeploy.runtimes.child import Children
 from mobiledeploy.spec.config import Io
 from mobiledeploy.targets import onnx, tflite
 from mobiledeploy.verify import pair
@@ -82,16 +85,19 @@ class ConvertedOperator:
         differing: How many of them the usual form would give other codes for.
         lsb: By how much at most.
         by_cpu: How many of them the source's own runtime gives other codes for on other CPUs.
+        in_floats: Whether the source's own runtime computes it in float32, although the file
+            describes integers: its codes may then miss these by one, on some inputs.
     """
 
     index: int
     operator: str
     layer: str
     form: Form
-    cases: int
-    differing: int
-    lsb: int
-    by_cpu: int
+    cases: int = 0
+    differing: int = 0
+    lsb: int = 0
+    by_cpu: int = 0
+    in_floats: bool = False
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,14 +143,16 @@ class Converted:
         data: Its bytes.
         io: Type of its input and output.
         operators: See `ConvertReport`.
-        excused: Numbers of the reading's layers whose function may differ between CPUs, or that
-            are known not to be exact.
+        excused: Numbers of the source's layers that are other layers in the target, or other
+            functions on other CPUs.
+        added: Names of the target's layers that are none of the source.
     """
 
     data: bytes
     io: Io
     operators: tuple[ConvertedOperator, ...]
     excused: frozenset[int]
+    added: frozenset[str]
 
 
 def convert(
@@ -187,6 +195,7 @@ def convert(
     file = model_file.read(path)
     converted = to_format(file, wanted, io=io, allow_inexact=allow_inexact)
     options = Options(threads=threads)
+    converted = _with_floats(file, converted)
     with tempfile.TemporaryDirectory() as folder:
         beside = Path(folder) / out.name
         beside.write_bytes(converted.data)
@@ -198,6 +207,45 @@ def convert(
     if report.exact or allow_inexact:
         files.write_atomic(out, converted.data)
     return report
+
+
+def _with_floats(file: ModelFile, converted: Converted) -> Converted:
+    """Return a conversion that names the operators that the source's runtime computes in floats.
+
+    Raises:
+        CorruptFileError: The runtime refuses the source.
+        RuntimeDiedError: It crashes on it.
+    """
+    runtime = runtimes.primary(file.format)
+    if file.format != "onnx" or runtime.kernel_reasons is None:
+        return converted
+    layers = _read(file)
+    described = [
+        FileLayer(
+            name=layer.name,
+            operator=layer.op,
+            kind=layer.kind,
+            weights="" if layer.weights is None else layer.weights.name,
+        )
+        for layer in layers.layers
+    ]
+    with Children(runtimes.running(file.format)) as children:
+        reasons = children.kernel_reasons(runtime, file.data, described, name=file.name)
+    operators = list(converted.operators)
+    for place in (place for place, why in enumerate(reasons) if why):
+        index, operator, name = _operator_of(file, layers, place)
+        known = [each for each in operators if each.index == index]
+        if known:
+            changed = dataclasses.replace(known[0], in_floats=True)
+            operators[operators.index(known[0])] = changed
+        else:
+            operators.append(
+                ConvertedOperator(
+                    index=index, operator=operator, layer=name, form="operator", in_floats=True
+                )
+            )
+    operators.sort(key=lambda each: each.index)
+    return dataclasses.replace(converted, operators=tuple(operators))
 
 
 def require(report: ConvertReport, *, allow_inexact: bool) -> None:
@@ -284,6 +332,7 @@ def to_format(
         io=kind,
         operators=tuple(sorted(operators, key=lambda each: each.index)),
         excused=frozenset(excused),
+        added=frozenset(graph.tensors()) - {layer.name for layer in layers.layers},
     )
 
 
@@ -400,8 +449,6 @@ def _of_certificates(
             form=form,
             cases=certificate.cases,
             differing=certificate.differing_before,
-            lsb=0,
-            by_cpu=0,
         )
 
 
@@ -416,10 +463,6 @@ def _of_kernels(
             operator=operator,
             layer=layer,
             form="copied channels" if count > 1 else "shifted weights",
-            cases=0,
-            differing=0,
-            lsb=0,
-            by_cpu=0,
         )
 
 
@@ -488,7 +531,9 @@ def _report(
     if not images:
         failures.append("no image was compared")
     if equal < images:
-        failures.append(f"the logits differ on {images - equal} of {images} inputs")
+        failures.append(
+            f"the logits differ on {images - equal} of {images} inputs{_why(converted)}"
+        )
     structure = verification.structure
     failures.extend(
         f"`{difference.layer or difference.other}`: {difference.detail}"
@@ -511,7 +556,20 @@ def _report(
     )
 
 
+def _why(converted: Converted) -> str:
+    """Return why logits differ, where that is known, as the end of a sentence."""
+    floats = [each for each in converted.operators if each.in_floats]
+    if not floats:
+        return ""
+    first = floats[0]
+    return (
+        f": {len(floats)} operators of the source are computed in float32 there, the first "
+        f"number {first.index}, {first.operator} `{first.layer}`"
+    )
+
+
 _NOT_DECIDED: Final = "not comparable"
+_EXTRA: Final = "extra layer"
 
 
 def _harmful(difference: Difference, converted: Converted) -> bool:
@@ -520,6 +578,7 @@ def _harmful(difference: Difference, converted: Converted) -> bool:
         difference.equivalent
         or difference.field == _NOT_DECIDED
         or difference.position in converted.excused
+        or (difference.field == _EXTRA and difference.other in converted.added)
     )
 
 
