@@ -1,0 +1,235 @@
+"""A finished int8 file in the other format computes the same codes."""
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import converting
+import graphs
+import jsonschema
+import numpy as np
+import numpy.typing as npt
+import pytest
+import referencing
+from typer.testing import CliRunner
+
+from mobiledeploy.base import codec
+from mobiledeploy.base.errors import ConversionError, RequestError
+from mobiledeploy.cli.main import app
+from mobiledeploy.formats import model_file
+from mobiledeploy.formats.model import Format
+from mobiledeploy.integer import tflite_reader
+from mobiledeploy.integer.certify import certify
+from mobiledeploy.integer.graph import IntegerGraph, head_of
+from mobiledeploy.ops import table
+from mobiledeploy.ops.conv import Conv
+from mobiledeploy.ops.operator import Example, Node, Operator, Sampled, WeightedNode
+from mobiledeploy.pipeline import convert
+from mobiledeploy.runtimes import litert, ort
+from mobiledeploy.targets import onnx, tflite
+
+SCHEMAS = Path(__file__).parents[3] / "docs" / "schemas"
+EXAMPLES = [
+    pytest.param(operator, example, id=f"{operator.LAYERS[0]}: {example.name}")
+    for operator in table.OPERATORS
+    for example in operator.examples()
+]
+
+
+def converted(data: bytes, wanted: Format, **options: Any) -> convert.Converted:
+    return convert.to_format(model_file.of_bytes("a file", data), wanted, **options)
+
+
+def written(graph: IntegerGraph, kind: Format) -> bytes:
+    head = head_of(graph)
+    if kind == "tflite":
+        return tflite.write(graph, head=head)
+    return onnx.write(graph, certify(graph), head=head)
+
+
+def run(kind: Format, data: bytes, images: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    session = litert.load(data) if kind == "tflite" else ort.load(data)
+    if session.input.shape != images.shape[1:]:
+        images = np.ascontiguousarray(images.transpose(0, 3, 1, 2))
+    # Files of the quantiser take one image at a time.
+    return np.concatenate([session.run(images[i : i + 1])[0] for i in range(len(images))]).astype(
+        np.float64
+    )
+
+
+def test_a_build_s_tflite_becomes_its_onnx_byte_for_byte() -> None:
+    graph = graphs.assorted_graph()
+    result = converted(written(graph, "tflite"), "onnx")
+    assert result.data == written(graph, "onnx")
+    assert result.io == "int8"
+
+
+@pytest.mark.parametrize("io", ["int8", "uint8", "float32"])
+def test_a_build_s_onnx_becomes_its_tflite_with_every_number_kept(io: Any) -> None:
+    graph = graphs.assorted_graph()
+    data = onnx.write(graph, certify(graph), io=io, head=head_of(graph))
+    result = converted(data, "tflite")
+    assert result.io == io
+    back = tflite_reader.read_file(result.data)
+    assert [tensor.shape for tensor in back.tensors().values()] == [
+        tensor.shape for tensor in graph.tensors().values()
+    ]
+    for mine, other in zip(graph.nodes, back.nodes, strict=True):
+        grids = [(node.output.scale, node.output.zero_point) for node in (mine, other)]
+        assert grids[0] == grids[1]
+        if isinstance(mine, WeightedNode) and isinstance(other, WeightedNode):
+            for field in ("kernel", "kernel_scale", "bias"):
+                np.testing.assert_array_equal(
+                    getattr(mine.weights, field), getattr(other.weights, field)
+                )
+
+
+@pytest.mark.parametrize(("operator", "example"), EXAMPLES)
+@pytest.mark.parametrize("kind", [pytest.param("tflite", marks=pytest.mark.slow), "onnx"])
+def test_every_operator_keeps_its_codes(
+    operator: Operator[Any], example: Example, kind: Format
+) -> None:
+    graph = graphs.around(example.node, example.inputs)
+    other: Format = "onnx" if kind == "tflite" else "tflite"
+    data = written(graph, kind)
+    result = converted(data, other)
+    images = np.random.default_rng(3).integers(-128, 128, (24, *graph.input.shape), np.int8)
+    before, after = run(kind, data, images), run(other, result.data, images)
+    module: object = operator
+    within = module.WITHIN if isinstance(module, Sampled) else 0
+    assert np.abs(before.reshape(after.shape) - after).max() <= within
+
+
+OPTIONS = [
+    ("residual", "QDQ", {"per_channel": True, "activation_type": "QUInt8"}),
+    ("gated", "QOperator", {"activation_type": "QUInt8"}),
+    ("joined", "QDQ", {"activation_type": "QUInt8", "reduce_range": True}),
+]
+
+
+@pytest.mark.parametrize(("kind", "form", "options"), OPTIONS)
+def test_a_file_of_onnx_runtime_s_quantiser_keeps_its_codes(
+    kind: str, form: str, options: dict[str, Any], tmp_path: Path
+) -> None:
+    source = converting.quantised(kind, tmp_path, form, **options)
+    same_logits(source.read_bytes(), "tflite")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", converting.KINDS)
+@pytest.mark.parametrize("form", ["QDQ", "QOperator"])
+@pytest.mark.parametrize("types", [("QUInt8", "QInt8"), ("QUInt8", "QUInt8")])
+@pytest.mark.parametrize("more", [{}, {"per_channel": True}, {"reduce_range": True}])
+def test_every_option_of_the_quantiser_keeps_codes_both_ways(
+    kind: str, form: str, types: tuple[str, str], more: dict[str, Any], tmp_path: Path
+) -> None:
+    activations, weights = types
+    source = converting.quantised(
+        kind, tmp_path, form, activation_type=activations, weight_type=weights, **more
+    )
+    result = same_logits(source.read_bytes(), "tflite")
+    same_logits(result.data, "onnx")
+
+
+def same_logits(data: bytes, wanted: Format) -> convert.Converted:
+    """Convert a file of float32 images, and compare both files' logits on noise."""
+    result = converted(data, wanted)
+    images = np.random.default_rng(2).uniform(-1, 1, (40, 12, 12, 3)).astype(np.float32)
+    first: Format = "onnx" if wanted == "tflite" else "tflite"
+    before, after = run(first, data, images), run(wanted, result.data, images)
+    np.testing.assert_array_equal(before, after)
+    assert len(np.unique(before)) > 10
+    return result
+
+
+def test_weights_of_nine_bits_become_a_sum_of_two_kernels(tmp_path: Path) -> None:
+    source = converting.quantised(
+        "residual", tmp_path, "QDQ", activation_type="QUInt8", weight_type="QUInt8"
+    )
+    result = same_logits(source.read_bytes(), "tflite")
+    assert "copied channels" in {each.form for each in result.operators}
+
+
+def uint8_weights() -> IntegerGraph:
+    """A graph whose kernels have a zero point, as those of an `.onnx` of uint8 weights."""
+    graph = graphs.assorted_graph()
+    nodes = list[Node]()
+    for node in graph.nodes:
+        if not isinstance(node, Conv):
+            nodes.append(node)
+            continue
+        weights = dataclasses.replace(
+            node.weights,
+            kernel=(node.weights.kernel // 2).astype(np.int8),
+            kernel_zero=np.full(node.weights.kernel_scale.shape, 7, np.int32),
+        )
+        nodes.append(dataclasses.replace(node, weights=weights))
+    return dataclasses.replace(graph, nodes=tuple(nodes))
+
+
+def test_weights_that_fit_without_their_zero_point_are_shifted() -> None:
+    graph = uint8_weights()
+    result = converted(written(graph, "onnx"), "tflite")
+    assert {each.form for each in result.operators} == {"shifted weights"}
+    images = graphs.extremes(graph.input.shape)
+    scores = run("tflite", result.data, images)
+    assert np.abs(scores - run("onnx", written(graph, "onnx"), images)).max() <= 1
+
+
+def test_everything_that_has_no_form_is_named_at_once(tmp_path: Path) -> None:
+    import onnx as library
+    from onnx import helper
+
+    source = converting.quantised("gated", tmp_path, "QDQ", activation_type="QUInt8")
+    model = library.load(source)
+    for node in model.graph.node:
+        if node.op_type == "Sigmoid":
+            node.op_type = "Erf"
+    model.graph.node.append(helper.make_node("Identity", ["mean"], ["more"]))
+    with pytest.raises(ConversionError, match="because of 2 places") as caught:
+        converted(model.SerializeToString(), "tflite")
+    assert str(caught.value).count("Erf is no operator of an integer graph") == 2
+    assert "operator " in str(caught.value)
+
+
+def test_a_float_file_is_refused_with_what_makes_it_int8() -> None:
+    model = converting.float_model("residual")
+    with pytest.raises(ConversionError, match="computes with floats") as caught:
+        converted(model.SerializeToString(), "tflite")
+    assert "mobiledeploy quantize" in str(caught.value.hint)
+
+
+def test_the_command_writes_the_file_and_its_json_follows_the_schema(tmp_path: Path) -> None:
+    graph = graphs.assorted_graph()
+    source, target = tmp_path / "a.tflite", tmp_path / "b.onnx"
+    source.write_bytes(written(graph, "tflite"))
+    arguments = ["convert", str(source), "-o", str(target), "--samples", "2", "--json", "-q"]
+    result = CliRunner().invoke(app, arguments, catch_exceptions=False)
+    assert result.exit_code == 0
+    document = json.loads(result.stdout)
+    assert document["exact"]
+    assert document["equal_images"] == document["images"] > 0
+    assert target.read_bytes() == written(graph, "onnx")
+    schemas = {
+        name: json.loads((SCHEMAS / name).read_text())
+        for name in ("convert.schema.json", "verify.schema.json")
+    }
+    registry = referencing.Registry().with_resources(
+        (name, referencing.Resource.from_contents(schema)) for name, schema in schemas.items()
+    )
+    validator = jsonschema.Draft202012Validator(schemas["convert.schema.json"], registry=registry)
+    validator.validate(document)
+    assert codec.load(convert.ConvertReport, document, where="stdout").exact
+
+
+@pytest.mark.parametrize(
+    ("name", "said"), [("b.tfl", "ends in .tflite or .onnx"), ("a.tflite", "is the file")]
+)
+def test_a_name_that_cannot_be_written_is_refused_before_the_work(
+    tmp_path: Path, name: str, said: str
+) -> None:
+    source = tmp_path / "a.tflite"
+    source.write_bytes(b"")
+    with pytest.raises(RequestError, match=said):
+        convert.convert(source, tmp_path / name)
