@@ -21,13 +21,20 @@ from mobiledeploy.integer.mean_as_convolution import mean_as_convolution
 from mobiledeploy.ops import each_code, lookup, table
 from mobiledeploy.ops.activation import clamp
 from mobiledeploy.ops.architecture import Activation
-from mobiledeploy.ops.certificate import all_codes
+from mobiledeploy.ops.certificate import all_codes, neighbours
 from mobiledeploy.ops.clamp import Clamp
 from mobiledeploy.ops.conv import Conv, per_channel
 from mobiledeploy.ops.grid import activation_grid
 from mobiledeploy.ops.mean import Mean
 from mobiledeploy.ops.onnx import IMAGE_AXES
-from mobiledeploy.ops.operator import Certified, GivesScores, Node, Operator, has_weights
+from mobiledeploy.ops.operator import (
+    Certified,
+    GivesScores,
+    MovesCodes,
+    Node,
+    Operator,
+    has_weights,
+)
 from mobiledeploy.ops.reshape import Reshape
 from mobiledeploy.ops.stored import FULL, INPUT, LayerInput, StoredLayer, StoredTensor
 from mobiledeploy.ops.tensors import QMAX, QMIN, Codes, Int8, QTensor, Shape
@@ -199,6 +206,8 @@ class _Maker:
         if len(known) < len(sources):
             return None
         operator = table.of_kind(layer.kind)
+        if layer.output.unstated:
+            layer = dataclasses.replace(layer, output=self._with_grid(index, layer, known))
         if layer.table is not None or layer.kind == "quantize":
             return self._table(index, layer, known)
         if operator is None:
@@ -309,6 +318,42 @@ class _Maker:
         self._note(index, output, "table", np.zeros(codes.size, np.int64), 0)
         return self._append(index, lookup.of_table(codes, known, output))
 
+    def _with_grid(self, index: int, layer: StoredLayer, known: Sequence[QTensor]) -> StoredTensor:
+        """Return the output of a layer on a grid, where no node of the file states one.
+
+        Readers take such codes as they are, by tables or multipliers, or by a scale that is some
+        units in the last place off. So any grid next to that gives the same codes; without one it
+        is a grid with which a multiplication has its own multiplier, where there is one.
+        """
+        stored, layers = layer.output, self._reading.layers
+        reads = [
+            (reader, place, read)
+            for reader in layers
+            for place, read in enumerate(reader.reads)
+            if read.source == index
+        ]
+        zeros = [read.zero_point for _, _, read in reads if read.zero_point is not None]
+        zero = stored.zero_point if stored.zero_point is not None else next(iter(zeros), 0)
+        scale = known[0].scale
+        stated = [
+            read for reader, _, read in reads if reader.kind != _PRODUCT and read.scale is not None
+        ]
+        if stated:
+            scale = stated[0].scale
+        elif isinstance(table.of_kind(layer.kind), MovesCodes):
+            zero = known[0].zero_point
+        elif layer.kind == _PRODUCT and layer.multiplier is not None:
+            scale = _output_scale(known[0].scale * known[1].scale, layer.multiplier)
+        else:
+            for reader, place, _ in reads:
+                factor, out = reader.multiplier, reader.output.scale
+                if reader.kind != _PRODUCT or factor is None or out is None:
+                    continue
+                other = self._written.get(reader.reads[1 - place].source)
+                if other is not None:
+                    scale = factor * out / other.scale
+        return dataclasses.replace(stored, scale=scale, zero_point=zero, unstated=False)
+
     def _tensor(self, source: int) -> StoredTensor:
         reading = self._reading
         return reading.input if source == INPUT else reading.layers[source].output
@@ -350,13 +395,9 @@ class _Maker:
         return self._again[key]
 
     def _on_grid_of(self, source: QTensor, read: LayerInput, *, weighted: bool) -> QTensor:
-        """Return codes on the grid by which they are read: their table, if that is another one.
-
-        Raises:
-            ConversionError: They are read without a scale.
-        """
+        """Return codes on the grid by which they are read: their table, if that is another one."""
         if read.scale is None or read.zero_point is None:
-            raise ConversionError(f"it reads `{source.name}`, of which no scale is stated")
+            return source  # codes whose grid no node states
         apart = abs(float(read.scale) / float(source.scale) - 1)
         if read.zero_point == source.zero_point and (
             apart == 0 or (weighted and apart < _SCALES_APART)
@@ -433,6 +474,19 @@ class _Maker:
             free = f"{name}#{number}"
         self._names.add(free)
         return free
+
+
+_PRODUCT: Final = "mul"
+"""Kind of a layer that an `.onnx` may describe by its multiplier."""
+_NEAR: Final = np.arange(-4, 5)
+"""Neighbours of a scale among which the one is that gives a multiplier."""
+
+
+def _output_scale(product: np.float32, multiplier: np.float32) -> np.float32:
+    """Return a scale for which the product of both operands' scales is a multiplier of it."""
+    tried = neighbours(product / multiplier, _NEAR)
+    exact = np.flatnonzero(product / tried == multiplier)
+    return np.float32(tried[exact[0]] if exact.size else product / multiplier)
 
 
 def _checked(
