@@ -8,14 +8,14 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
-KINDS = ("residual", "gated", "joined")
+KINDS = ("residual", "gated", "joined", "hard")
 
 
 def float_model(kind: str) -> onnx.ModelProto:
     """A float network of 12 by 12 pixels, NCHW.
 
     `residual`: an Add with a Relu. `gated`: SiLU, squeeze and excite. `joined`: pools, a Concat
-    and a leaky ReLU.
+    and a leaky ReLU. `hard`: a hard sigmoid. `averaged`: an AveragePool.
     """
     random = np.random.default_rng(0)
     nodes: list[Any] = []
@@ -43,6 +43,10 @@ def float_model(kind: str) -> onnx.ModelProto:
         y = add("Mul", [y, add("Sigmoid", [y], "sigmoid")], "swish")
         gate = conv(add("GlobalAveragePool", [y], "squeezed"), "gate", 8, 8, 1)
         x = add("Mul", [y, add("Sigmoid", [gate], "gate/sigmoid")], "gated")
+    elif kind == "hard":
+        x = add("HardSigmoid", [conv(x, "wide", 8, 8, 1)], "hard", alpha=0.17)
+    elif kind == "averaged":
+        x = add("AveragePool", [x], "pool", kernel_shape=[2, 2], strides=[2, 2])
     else:
         pool = {"kernel_shape": [3, 3], "strides": [2, 2], "pads": [1, 1, 1, 1]}
         x = add("MaxPool", [x], "pool", **pool)
@@ -97,3 +101,57 @@ def quantised(kind: str, folder: Path, form: str, **options: Any) -> Path:
     finally:
         logging.disable(logging.NOTSET)
     return target
+
+
+def legacy_uint8() -> bytes:
+    """A `.tflite` of uint8, as converters of 2018 wrote them: weights with a zero point each."""
+    from mobiledeploy.formats.tflite import schema
+    from mobiledeploy.formats.tflite.writer import TfliteWriter
+
+    random = np.random.default_rng(5)
+    model = TfliteWriter()
+    relu6 = {"FusedActivationFunction": schema.ACTIVATIONS.index("relu6")}
+
+    def activation(name: str, shape: tuple[int, ...], scale: float, zero: int) -> int:
+        return model.activation(
+            name, np.uint8, (1, *shape), scale=np.float32(scale), zero_point=zero
+        )
+
+    def weights(name: str, shape: tuple[int, ...], source: float, zero: int) -> list[int]:
+        scale = np.array([0.8 / np.prod(shape[1:3]) / 60], np.float32)
+        codes = random.integers(0, 256, shape).astype(np.uint8)
+        channels = shape[3] if shape[0] == 1 else shape[0]
+        bias = random.integers(-500, 500, channels).astype(np.int32)
+        zeros = np.array([zero])
+        return [
+            model.constant(f"{name}/kernel", codes, scale=scale, zero_point=zeros),
+            model.constant(f"{name}/bias", bias, scale=np.float32(source) * scale),
+        ]
+
+    image = activation("image", (13, 13, 3), 1 / 128, 128)
+    stem = activation("stem", (7, 7, 8), 6 / 255, 0)
+    ends = [image, *weights("stem", (8, 3, 3, 3), 1 / 128, 121)]
+    stride = {"StrideH": 2, "StrideW": 2, "DilationHFactor": 1, "DilationWFactor": 1}
+    model.operator("CONV_2D", 1, ends, stem, "Conv2DOptions", **stride, **relu6)
+    deep = activation("deep", (7, 7, 8), 6 / 255, 0)
+    ends = [stem, *weights("deep", (1, 3, 3, 8), 6 / 255, 140)]
+    one = {"StrideH": 1, "StrideW": 1, "DilationHFactor": 1, "DilationWFactor": 1}
+    options = {"DepthMultiplier": 1, **one, **relu6}
+    model.operator("DEPTHWISE_CONV_2D", 1, ends, deep, "DepthwiseConv2DOptions", **options)
+    narrow = activation("narrow", (7, 7, 8), 0.07, 117)
+    ends = [deep, *weights("narrow", (8, 1, 1, 8), 6 / 255, 0)]
+    model.operator("CONV_2D", 1, ends, narrow, "Conv2DOptions", **one)
+    total = activation("sum", (7, 7, 8), 0.073, 101)
+    model.operator("ADD", 1, [stem, narrow], total, "AddOptions")
+    pooled = activation("pooled", (1, 1, 8), 0.073, 101)
+    pool = {"StrideH": 1, "StrideW": 1, "FilterHeight": 7, "FilterWidth": 7, "Padding": 1}
+    model.operator("AVERAGE_POOL_2D", 1, [total], pooled, "Pool2DOptions", **pool)
+    logits = activation("logits", (1, 1, 5), 0.09, 130)
+    ends = [pooled, *weights("logits", (5, 1, 1, 8), 0.073, 125)]
+    model.operator("CONV_2D", 1, ends, logits, "Conv2DOptions", **one)
+    flat = activation("flat", (5,), 0.09, 130)
+    shape = model.constant("shape", np.array([1, 5], np.int32))
+    model.operator("RESHAPE", 1, [logits, shape], flat, "ReshapeOptions")
+    return model.finish(
+        description="legacy", min_runtime="1.5.0", inputs={"image": image}, outputs={"flat": flat}
+    )

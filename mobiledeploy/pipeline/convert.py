@@ -13,23 +13,30 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, Literal, TypeAlias, get_args
 
+import numpy as np
+
 from mobiledeploy import reading
+from mobiledeploy._version import __version__
 from mobiledeploy.base import files
 from mobiledeploy.base.errors import ConversionError, ParityError, RequestError
 from mobiledeploy.base.progress import Event, Progress, silent
 from mobiledeploy.compare.difference import Difference
 from mobiledeploy.formats import model_file
-from mobiledeploy.formats.model import Format
+from mobiledeploy.formats.model import Format, Operator
 from mobiledeploy.formats.model_file import ModelFile
+from mobiledeploy.formats.onnx.writer import OnnxWriter
 from mobiledeploy.integer import tflite_reader
 from mobiledeploy.integer.graph import IntegerGraph, head_of
 from mobiledeploy.integer.symmetric_kernels import symmetric_kernels
 from mobiledeploy.ops import table
 from mobiledeploy.ops.certificate import Certificate
+from mobiledeploy.ops.onnx import OFFSET
 from mobiledeploy.ops.operator import Certified
+from mobiledeploy.ops.stored import StoredLayer
+from mobiledeploy.ops.tensors import Int8
 from mobiledeploy.pipeline.integer_graph import GraphOfReading, Obstacle, OtherForm, graph_of
 from mobiledeploy.reading import INPUT, Reading
-from mobiledeploy.runtimes import FileLayer
+from mobiledeploy.runtimes import FileLayer, ort
 from mobiledeploy.runtimes import table as runtimes
 from mobiledeploy.runtimes.child import Children
 from mobiledeploy.spec.config import Io
@@ -326,6 +333,7 @@ def to_format(
         *_of_kernels(file, layers, places, copies),
     )
     excused = {form.layer for form in made.forms if form.by_cpu or form.form in _OTHER_LAYERS}
+    excused |= {form.layer for form in made.forms if layers.layers[form.layer].kind == "unknown"}
     excused |= {places[name] for name, count in copies.items() if count > 1 and name in places}
     return Converted(
         data=data,
@@ -365,7 +373,75 @@ def _graph(file: ModelFile, layers: Reading, *, inexact: bool) -> GraphOfReading
         else:
             places = {layer.name: index for index, layer in enumerate(layers.layers)}
             return GraphOfReading(graph=graph, places=places, forms=(), obstacles=())
-    return graph_of(layers, inexact=inexact)
+    made = graph_of(layers, inexact=inexact, measured=_measured(file, layers))
+    others = tuple(_of_other_kernels(file, layers))
+    if not others:
+        return made
+    return dataclasses.replace(made, graph=None, obstacles=(*made.obstacles, *others))
+
+
+_EACH_CODE: Final = frozenset(
+    {
+        "Abs", "Celu", "Ceil", "Elu", "Erf", "Exp", "Floor", "HardSigmoid", "Log", "Mish", "Neg",
+        "Reciprocal", "Round", "Selu", "Sigmoid", "Sign", "Softplus", "Softsign", "Sqrt", "Tanh",
+        "ThresholdedRelu",
+    }
+)  # fmt: skip
+"""ONNX operators of one input that compute each element alone."""
+
+
+def _measured(file: ModelFile, layers: Reading) -> dict[int, Int8]:
+    """Return what ONNX Runtime gives for all codes of operators that integer graphs do not have.
+
+    By the index of the layer. Only a file of our own is run: the node between a pair.
+    """
+    tables = dict[int, Int8]()
+    for index, layer in enumerate(layers.layers):
+        if layer.kind != "unknown" or layer.op not in _EACH_CODE or len(layer.reads) != 1:
+            continue
+        (read,), out = layer.reads, layer.output
+        grids = (read.scale, read.zero_point, out.scale, out.zero_point)
+        number, _, _ = _operator_of(file, layers, index)
+        if file.format != "onnx" or layer.faults or None in grids or number < 0:
+            continue
+        tables[index] = _all_results(file.parsed.operators[number], layer)
+    return tables
+
+
+def _all_results(node: Operator, layer: StoredLayer) -> Int8:
+    """Return the int8 codes that a node gives for all codes, ascending."""
+    model = OnnxWriter(names=("codes", "results"))
+    (read,), out = layer.reads, layer.output
+    scale, zero = read.scale, read.zero_point
+    if scale is None or zero is None or out.scale is None or out.zero_point is None:
+        raise ConversionError(f"`{layer.name}`: expected a scale")
+    real = model.dequantise("codes", scale, np.uint8(zero + OFFSET))
+    computed = model.node(node.kind, [real], **node.attributes)
+    model.quantise(computed, out.scale, np.uint8(out.zero_point + OFFSET), "results")
+    codes = np.arange(2 * OFFSET, dtype=np.uint8)
+    data = model.finish(
+        "all codes",
+        inputs=[("codes", codes.dtype, codes.shape)],
+        outputs=[("results", codes.dtype, codes.shape)],
+        producer_version=__version__,
+        metadata={},
+    )
+    (results,) = ort.load(data, optimised=True).run(codes[np.newaxis])
+    shifted: Int8 = (results[0].astype(np.int16) - OFFSET).astype(np.int8)
+    return shifted
+
+
+def _of_other_kernels(file: ModelFile, layers: Reading) -> Iterator[Obstacle]:
+    """Yield the layers of a `.tflite` that XNNPACK leaves to a kernel that rounds otherwise."""
+    if file.format != "tflite":
+        return
+    axes = {tensor.unique_name: tensor.axis for tensor in file.tflite.tensors if tensor.grid}
+    types = {tensor.unique_name: tensor.dtype for tensor in file.tflite.tensors}
+    for index, layer in enumerate(layers.layers):
+        name = "" if layer.weights is None else layer.weights.name
+        if types.get(name) == "uint8" and axes.get(name):
+            said = "XNNPACK takes uint8 weights of quantised dimension 0 only"
+            yield Obstacle(layer=index, reason=f"{said}, received {axes[name]}")
 
 
 def _certificates(

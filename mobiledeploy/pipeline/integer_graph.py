@@ -7,7 +7,8 @@ instead. What fits no table is an obstacle: all of them are returned, by the lay
 
 import dataclasses
 import math
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Final, Literal, TypeAlias
 
 import numpy as np
@@ -36,7 +37,14 @@ from mobiledeploy.ops.operator import (
     has_weights,
 )
 from mobiledeploy.ops.reshape import Reshape
-from mobiledeploy.ops.stored import FULL, INPUT, LayerInput, StoredLayer, StoredTensor
+from mobiledeploy.ops.stored import (
+    FULL,
+    INPUT,
+    LayerInput,
+    StoredLayer,
+    StoredTensor,
+    with_clamp,
+)
 from mobiledeploy.ops.tensors import QMAX, QMIN, Codes, Int8, QTensor, Shape
 from mobiledeploy.reading.model import Reading
 
@@ -110,7 +118,12 @@ class GraphOfReading:
     obstacles: tuple[Obstacle, ...]
 
 
-def graph_of(reading: Reading, *, inexact: bool = False) -> GraphOfReading:
+def graph_of(
+    reading: Reading,
+    *,
+    inexact: bool = False,
+    measured: Mapping[int, Int8] = MappingProxyType({}),
+) -> GraphOfReading:
     """Return the integer graph of a file's layers, or what stands in its way.
 
     Args:
@@ -118,8 +131,10 @@ def graph_of(reading: Reading, *, inexact: bool = False) -> GraphOfReading:
             whatever grid the file puts them.
         inexact: Whether a layer that fits no table becomes LiteRT's operator, which misses some
             codes.
+        measured: What the file's runtime gives for all codes of layers that are no operators of an
+            integer graph, by the index of the layer.
     """
-    return _Maker(reading, inexact=inexact).finish()
+    return _Maker(reading, inexact=inexact, measured=measured).finish()
 
 
 class _InexactError(ConversionError):
@@ -133,8 +148,9 @@ class _InexactError(ConversionError):
 class _Maker:
     """A graph while its nodes are added."""
 
-    def __init__(self, reading: Reading, *, inexact: bool) -> None:
+    def __init__(self, reading: Reading, *, inexact: bool, measured: Mapping[int, Int8]) -> None:
         self._reading = reading
+        self._measured = measured
         self._inexact = inexact
         self._nodes: list[Node] = []
         self._names: set[str] = set()
@@ -208,6 +224,9 @@ class _Maker:
         operator = table.of_kind(layer.kind)
         if layer.output.unstated:
             layer = dataclasses.replace(layer, output=self._with_grid(index, layer, known))
+        if index in self._measured:
+            layer = dataclasses.replace(layer, kind="table", table=self._measured[index])
+            layer = with_clamp(layer, layer.clamp)
         if layer.table is not None or layer.kind == "quantize":
             return self._table(index, layer, known)
         if operator is None:
@@ -243,8 +262,12 @@ class _Maker:
     ) -> QTensor:
         """Add a layer of which all inputs can be tried, or a table of its results."""
         inputs = self._shaped(operator, layer, known)
+        if self._reading.format == "tflite" and layer.output.dtype == "uint8":
+            _require_known_of_uint8(layer, inputs)
         shapes = [source.shape for source in inputs]
         tried = codes_of_all_cases(layer, self._reading.format, shapes)
+        if tried is None and layer.kind == "average_pool":
+            return self._averaged(index, operator, layer, inputs, output)
         if tried is None:
             raise ConversionError(f"what its runtime computes for {layer.op} is not known")
         cases, (expected, *others) = tried
@@ -286,6 +309,29 @@ class _Maker:
             f"{off.size:,} {module.CASES}, by {lsb} at most",
             lsb=lsb,
         )
+
+    def _averaged(
+        self,
+        index: int,
+        operator: Operator[Any],
+        layer: StoredLayer,
+        inputs: Sequence[QTensor],
+        output: QTensor,
+    ) -> QTensor:
+        """Add an average pooling that ONNX Runtime computes in float32, if it need not be exact.
+
+        Raises:
+            ConversionError: It has to be.
+        """
+        node = _checked(operator, layer, inputs, output)
+        if not self._inexact:
+            raise _InexactError(
+                "its runtime adds the window up in float32 and rounds halves by chance, which no "
+                "integers repeat: codes may miss its by 1",
+                lsb=1,
+            )
+        self._note(index, output, "inexact", np.ones(1, np.int64), 0)
+        return self._add(index, node, layer)
 
     def _note(self, index: int, output: QTensor, form: Form, off: Codes, by_cpu: int) -> None:
         self._forms.append(
@@ -336,10 +382,12 @@ class _Maker:
         zero = stored.zero_point if stored.zero_point is not None else next(iter(zeros), 0)
         scale = known[0].scale
         stated = [
-            read for reader, _, read in reads if reader.kind != _PRODUCT and read.scale is not None
+            read.scale
+            for reader, _, read in reads
+            if reader.kind != _PRODUCT and read.scale is not None
         ]
         if stated:
-            scale = stated[0].scale
+            scale = stated[0]
         elif isinstance(table.of_kind(layer.kind), MovesCodes):
             zero = known[0].zero_point
         elif layer.kind == _PRODUCT and layer.multiplier is not None:
@@ -572,6 +620,22 @@ def _requantised(layer: StoredLayer, source: StoredTensor, file: Format) -> Code
     sums = (all_codes() - before.zero_point) * factor + (out.zero_point << 8) + 128
     codes: Codes = np.clip(sums >> 8, QMIN, QMAX)
     return codes
+
+
+def _require_known_of_uint8(layer: StoredLayer, inputs: Sequence[QTensor]) -> None:
+    """Check that a layer of uint8 codes is computed as one of int8 codes, 128 less, is.
+
+    XNNPACK adds both alike. TFLite's own average pooling rounds halves away from the code 0, which
+    is another one: without halves, of an odd number of codes, it is the same.
+
+    Raises:
+        ConversionError: That is not known, or not so.
+    """
+    odd = layer.op == "AVERAGE_POOL_2D" and not any(layer.pads)
+    window = inputs[0].shape[:2] if layer.kind == "mean" else layer.window
+    if layer.kind == "add" or (odd and math.prod(window) % 2):
+        return
+    raise ConversionError(f"the arithmetic of {layer.op} of uint8 codes is not known")
 
 
 def _by_floats(source: QTensor, out: QTensor) -> Codes:
