@@ -1,6 +1,7 @@
 """Read any int8 `.tflite` as an integer graph, or say why it cannot be read."""
 
 import os
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -13,6 +14,7 @@ from mobiledeploy.formats.tflite import TfliteModel, TfliteOperator
 from mobiledeploy.integer.fold_padding import fold_padding
 from mobiledeploy.integer.graph import IntegerGraph
 from mobiledeploy.ops import lookup, table
+from mobiledeploy.ops.divided_input import undivided
 from mobiledeploy.ops.operator import Node
 from mobiledeploy.ops.tflite import Scope, refusal
 
@@ -58,14 +60,15 @@ def read(model: TfliteModel) -> IntegerGraph:
             names the operator and the tensor.
     """
     tflite.require_supported(model)
-    _require_known(model)
+    given = undivided(model, lookup.joined(model))
+    _require_known(given)
     if len(model.inputs) != 1 or len(model.outputs) != 1 or min(model.inputs + model.outputs) < 0:
         raise ConversionError(
             f"expected one input and one output, received {len(model.inputs)} and "
             f"{len(model.outputs)}",
             hint=ONE_IMAGE,
         )
-    operators = list(table.by_output(lookup.joined(model)))
+    operators = list(table.by_output(given))
     first, last = model.inputs[0], model.outputs[0]
     # The int8 tensors inside take the names of the file's input and output.
     names = {index: model.tensors[index].unique_name for index in (first, last)}
@@ -109,9 +112,9 @@ def _flattened(model: TfliteModel) -> set[int]:
     return flattened
 
 
-def _require_known(model: TfliteModel) -> None:
+def _require_known(operators: Sequence[TfliteOperator]) -> None:
     readable = sorted({*table.tflite_names(), *CONVERTERS})
-    for operator in lookup.joined(model):
+    for operator in operators:
         if operator.builtin not in readable:
             raise ConversionError(
                 f"operator number {operator.code} of the schema, which writes tensor "

@@ -25,6 +25,7 @@ What modules share when they read and write files:
 * `tflite`, `onnx`: how operators are written to files, and read from files that we wrote.
 * `file_form`: how any file stores an operator.
 * `stored`: a layer as any file stores it.
+* `divided_input`: quantises a float32 input of a `.tflite` as an `.onnx` does.
 * `tflite_reading`: what operators share when they are read from any `.tflite`.
 * `onnx_reading`: an `.onnx` while its nodes are read.
 * `onnx_weights`: kernels and biases in any `.onnx`.

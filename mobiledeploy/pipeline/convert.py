@@ -30,6 +30,7 @@ from mobiledeploy.integer.graph import IntegerGraph, head_of
 from mobiledeploy.integer.symmetric_kernels import symmetric_kernels
 from mobiledeploy.ops import table
 from mobiledeploy.ops.certificate import Certificate
+from mobiledeploy.ops.divided_input import is_divided
 from mobiledeploy.ops.onnx import OFFSET
 from mobiledeploy.ops.operator import Certified
 from mobiledeploy.ops.stored import StoredLayer
@@ -322,11 +323,11 @@ def to_format(
     head = head_of(graph)
     copies: dict[str, int] = {}
     if wanted == "onnx":
-        data = onnx.write(graph, certificates, io=kind, head=head)
+        data = onnx.write(graph, certificates, io=kind, head=head, divided=_divides(file))
     else:
         symmetric = symmetric_kernels(graph)
         graph, copies = symmetric.graph, symmetric.copies
-        data = tflite.write(graph, io=kind, head=head)
+        data = tflite.write(graph, io=kind, head=head, divided=_divides(file))
     operators = (
         *(_of_form(file, layers, form) for form in made.forms),
         *_of_certificates(file, layers, places, certificates.values()),
@@ -482,6 +483,24 @@ def _io(layers: Reading) -> Io:
     raise ConversionError(
         f"input `{layers.input.name}`: expected {', '.join(kinds)}; received {layers.input.dtype}"
     )
+
+
+def _divides(file: ModelFile) -> bool:
+    """Whether a file quantises a float32 input by a division, as QuantizeLinear does."""
+    if file.format == "tflite":
+        return is_divided(file.tflite)
+    parsed, source = file.parsed, file.parsed.inputs[0]
+    for operator in parsed.operators:
+        if operator.input(0) != source:
+            continue
+        if operator.kind not in _MOVES:
+            return operator.kind == "QuantizeLinear"
+        source = operator.output(0)
+    return False
+
+
+_MOVES: Final = frozenset({"Identity", "Reshape", "Transpose"})
+"""ONNX operators that may come before an input is quantised."""
 
 
 def _of_form(file: ModelFile, layers: Reading, form: OtherForm) -> ConvertedOperator:

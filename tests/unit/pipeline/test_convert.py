@@ -14,11 +14,13 @@ import pytest
 import referencing
 from typer.testing import CliRunner
 
+from mobiledeploy import reading
 from mobiledeploy.base import codec
 from mobiledeploy.base.errors import ConversionError, RequestError
 from mobiledeploy.cli.main import app
 from mobiledeploy.formats import model_file
 from mobiledeploy.formats.model import Format
+from mobiledeploy.formats.onnx import parse
 from mobiledeploy.integer import tflite_reader
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.integer.graph import IntegerGraph, head_of
@@ -145,6 +147,20 @@ def same_logits(data: bytes, wanted: Format) -> convert.Converted:
     np.testing.assert_array_equal(before, after)
     assert len(np.unique(before)) > 10
     return result
+
+
+def test_values_between_two_codes_become_the_same_codes(tmp_path: Path) -> None:
+    source = converting.quantised("hard", tmp_path, "QDQ", activation_type="QUInt8").read_bytes()
+    there = converted(source, "tflite").data
+    back = converted(there, "onnx").data
+    scale = np.float32(reading.read_onnx(parse(source)).input.scale)
+    random = np.random.default_rng(6)
+    steps = random.integers(-100, 100, (60, 12, 12, 3)).astype(np.float32) + np.float32(0.5)
+    near = random.integers(-2, 3, steps.shape).astype(np.int32)
+    images = ((steps * scale).view(np.int32) + near).view(np.float32)
+    expected = run("onnx", source, images)
+    np.testing.assert_array_equal(run("tflite", there, images), expected)
+    np.testing.assert_array_equal(run("onnx", back, images), expected)
 
 
 def test_weights_of_nine_bits_become_a_sum_of_two_kernels(tmp_path: Path) -> None:
