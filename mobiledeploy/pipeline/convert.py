@@ -32,9 +32,9 @@ from mobiledeploy.ops import table
 from mobiledeploy.ops.certificate import Certificate
 from mobiledeploy.ops.divided_input import is_divided
 from mobiledeploy.ops.onnx import OFFSET
-from mobiledeploy.ops.operator import Certified
+from mobiledeploy.ops.operator import Certified, Node
 from mobiledeploy.ops.stored import StoredLayer
-from mobiledeploy.ops.tensors import Int8
+from mobiledeploy.ops.tensors import Int8, QTensor
 from mobiledeploy.pipeline.integer_graph import GraphOfReading, Obstacle, OtherForm, graph_of
 from mobiledeploy.reading import INPUT, Reading
 from mobiledeploy.runtimes import FileLayer, ort
@@ -314,10 +314,14 @@ def to_format(
     if graph is None:
         raise _refusal(file, layers, wanted, made.obstacles)
     certificates: dict[str, Certificate] = {}
+    by_cpu: dict[str, int] = {}
     if wanted == "onnx":
-        certificates, failed = _certificates(graph, inexact=allow_inexact)
+        certificates, by_cpu, failed = _certificates(graph, inexact=allow_inexact)
         if failed and not allow_inexact:
-            found = [Obstacle(layer=places.get(name, INPUT), reason=said) for name, said in failed]
+            found = [
+                Obstacle(layer=places.get(name, INPUT), reason=said, inexact=True)
+                for name, said in failed
+            ]
             raise _refusal(file, layers, wanted, found)
     kind = _io(layers) if io is None else io
     head = head_of(graph)
@@ -330,11 +334,17 @@ def to_format(
         data = tflite.write(graph, io=kind, head=head, divided=_divides(file))
     operators = (
         *(_of_form(file, layers, form) for form in made.forms),
-        *_of_certificates(file, layers, places, certificates.values()),
+        *_of_certificates(file, layers, places, certificates.values(), by_cpu),
         *_of_kernels(file, layers, places, copies),
     )
     excused = {form.layer for form in made.forms if form.by_cpu or form.form in _OTHER_LAYERS}
     excused |= {form.layer for form in made.forms if layers.layers[form.layer].kind == "unknown"}
+    excused |= {places[name] for name in by_cpu if name in places}
+    excused |= {
+        places[each.name]
+        for each in certificates.values()
+        if each.differing_after and each.name in places
+    }
     excused |= {places[name] for name, count in copies.items() if count > 1 and name in places}
     return Converted(
         data=data,
@@ -447,9 +457,13 @@ def _of_other_kernels(file: ModelFile, layers: Reading) -> Iterator[Obstacle]:
 
 def _certificates(
     graph: IntegerGraph, *, inexact: bool
-) -> tuple[dict[str, Certificate], list[tuple[str, str]]]:
-    """Return the certificates by name, and why there is none for the others."""
-    certificates, failed, tensors = {}, [], graph.tensors()
+) -> tuple[dict[str, Certificate], dict[str, int], list[tuple[str, str]]]:
+    """Return certificates by name, what depends on the CPU, and why there are no others.
+
+    What depends on the CPU is how many cases of a node LiteRT computes otherwise on arm64. The
+    certificate is then that of x86.
+    """
+    certificates, by_cpu, failed, tensors = {}, dict[str, int](), [], graph.tensors()
     for node in graph.nodes:
         operator: object = table.of_node(node)
         if not isinstance(operator, Certified):
@@ -458,16 +472,44 @@ def _certificates(
         try:
             certificates[name] = operator.certify(node, inputs)
         except ConversionError as error:
+            certificate = Certificate(
+                name=name,
+                scales=tuple(each.scale for each in inputs),
+                cases=0,
+                differing_before=0,
+                differing_after=0,
+            )
+            elsewhere = _only_elsewhere(operator, node, inputs)
+            if elsewhere:
+                certificates[name], by_cpu[name] = certificate, elsewhere
+                continue
             failed.append((name, str(error)))
             if inexact:
-                certificates[name] = Certificate(
-                    name=name,
-                    scales=tuple(each.scale for each in inputs),
-                    cases=0,
-                    differing_before=1,
-                    differing_after=1,
-                )
-    return certificates, failed
+                certificates[name] = dataclasses.replace(certificate, differing_after=1)
+    return certificates, by_cpu, failed
+
+
+def _only_elsewhere(operator: Certified, node: Node, inputs: Sequence[QTensor]) -> int:
+    """Return for how many cases only LiteRT's kernel for arm64 gives another code; 0 if others do.
+
+    Args:
+        operator: The node's.
+        node: A node without a certificate.
+        inputs: What it reads.
+    """
+    module = table.of_node(node)
+    form = next(iter(module.TFLITE), "")
+    try:
+        cases = operator.all_cases(node, inputs)
+        x86, *others = operator.litert_cases(node, inputs, cases, form)
+    except ConversionError:
+        return 0
+    kernels = len(others) + 1 == len(module.LITERT_KERNELS)
+    outside = [*operator.litert_limits(node, inputs, form)]
+    ours = operator.ort_cases(node, inputs, cases)
+    if not kernels or outside or any((each != x86).any() for each in ours):
+        return 0
+    return int((np.stack(others) != x86).any(axis=0).sum()) if others else 0
 
 
 def _io(layers: Reading) -> Io:
@@ -522,6 +564,7 @@ def _of_certificates(
     layers: Reading,
     places: Mapping[str, int],
     certificates: Iterable[Certificate],
+    by_cpu: Mapping[str, int],
 ) -> Iterator[ConvertedOperator]:
     """Yield the operators that the `.onnx` has in another form than the usual one."""
     for certificate in certificates:
@@ -534,6 +577,8 @@ def _of_certificates(
             form = "table"
         elif certificate.nudged:
             form = "moved scales"
+        elif certificate.name in by_cpu:
+            form = "operator"
         if form is None:
             continue
         index, operator, name = _operator_of(file, layers, places.get(certificate.name, INPUT))
@@ -544,6 +589,7 @@ def _of_certificates(
             form=form,
             cases=certificate.cases,
             differing=certificate.differing_before,
+            by_cpu=by_cpu.get(certificate.name, 0),
         )
 
 
@@ -602,7 +648,7 @@ def _refusal(
         where = f"operator {index}, {operator} `{name}`" if index >= 0 else f"input `{name}`"
         lines.append(f"{where}: {obstacle.reason}")
     count = f"{len(lines)} place{'s' * (len(lines) != 1)}"
-    loose = bool(obstacles) and all(obstacle.lsb is not None for obstacle in obstacles)
+    loose = bool(obstacles) and all(obstacle.inexact for obstacle in obstacles)
     return ConversionError(
         f"{file.name} cannot be written as .{wanted} exactly, because of {count}:\n"
         + "\n".join(files.printable(line) for line in lines),

@@ -7,7 +7,7 @@ instead. What fits no table is an obstacle: all of them are returned, by the lay
 
 import dataclasses
 import math
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final, Literal, TypeAlias
 
@@ -70,12 +70,12 @@ class Obstacle:
     Attributes:
         layer: Its index among the reading's layers; -1 for the file's input.
         reason: Why, in words.
-        lsb: Most by which LiteRT's operator misses its codes; None if it has no such operator.
+        inexact: Whether an operator can stand for it that misses some of its codes.
     """
 
     layer: int
     reason: str
-    lsb: int | None = None
+    inexact: bool = False
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,10 +140,6 @@ def graph_of(
 class _InexactError(ConversionError):
     """LiteRT's operator gives other codes than the layer."""
 
-    def __init__(self, message: str, *, lsb: int) -> None:
-        super().__init__(message)
-        self.lsb = lsb
-
 
 class _Maker:
     """A graph while its nodes are added."""
@@ -168,8 +164,7 @@ class _Maker:
             try:
                 self._written[index] = self._layer(index, layer)
             except ConversionError as error:
-                lsb = error.lsb if isinstance(error, _InexactError) else None
-                self._obstacle(index, str(error), lsb=lsb)
+                self._obstacle(index, str(error), inexact=isinstance(error, _InexactError))
                 self._written[index] = self._as_stated(index, layer)
         if reading.other_outputs:
             self._obstacle(INPUT, f"further outputs: {', '.join(reading.other_outputs)}")
@@ -181,8 +176,8 @@ class _Maker:
             obstacles=tuple(self._obstacles),
         )
 
-    def _obstacle(self, index: int, reason: str, *, lsb: int | None = None) -> None:
-        self._obstacles.append(Obstacle(layer=index, reason=reason, lsb=lsb))
+    def _obstacle(self, index: int, reason: str, *, inexact: bool = False) -> None:
+        self._obstacles.append(Obstacle(layer=index, reason=reason, inexact=inexact))
 
     def _graph(self) -> IntegerGraph | None:
         reading, image = self._reading, self._written[INPUT]
@@ -306,8 +301,7 @@ class _Maker:
             return self._add(index, node, layer)
         raise _InexactError(
             f"LiteRT's {next(iter(operator.TFLITE))} gives other codes for {differing:,} of "
-            f"{off.size:,} {module.CASES}, by {lsb} at most",
-            lsb=lsb,
+            f"{off.size:,} {module.CASES}, by {lsb} at most"
         )
 
     def _averaged(
@@ -327,8 +321,7 @@ class _Maker:
         if not self._inexact:
             raise _InexactError(
                 "its runtime adds the window up in float32 and rounds halves by chance, which no "
-                "integers repeat: codes may miss its by 1",
-                lsb=1,
+                "integers repeat: codes may miss its by 1"
             )
         self._note(index, output, "inexact", np.ones(1, np.int64), 0)
         return self._add(index, node, layer)
@@ -577,7 +570,7 @@ def _of_table(
     layer: StoredLayer, codes: Codes | Int8, source: QTensor, output: QTensor
 ) -> Node | None:
     """Return the operator that gives the codes of a table; None if none does."""
-    for kind, parameters in _UNARY:
+    for kind, parameters in (*_UNARY, *_slopes(codes, source, output)):
         operator: Any = table.of_kind(kind)
         named = dataclasses.replace(layer, kind=kind, parameters=parameters, table=None)
         try:
@@ -588,6 +581,21 @@ def _of_table(
         if np.array_equal(computed, codes):
             return node
     return None
+
+
+_DIGITS: Final = (1, 2, 3, 4)
+"""Decimals of slopes that are tried."""
+
+
+def _slopes(
+    codes: Codes | Int8, source: QTensor, output: QTensor
+) -> Iterator[tuple[str, tuple[tuple[str, Hashable], ...]]]:
+    """Yield leaky ReLUs whose slope is about that of a table below 0, in few decimals."""
+    width = (QMIN - source.zero_point) * float(source.scale)
+    if width:
+        slope = (int(codes[0]) - output.zero_point) * float(output.scale) / width
+        for alpha in dict.fromkeys(round(slope, digits) for digits in _DIGITS):
+            yield "leaky_relu", (("alpha", float(np.float32(alpha))),)
 
 
 _NARROWEST, _WIDEST = 2.0**-8, 2.0**7

@@ -26,7 +26,9 @@ from mobiledeploy.integer.certify import certify
 from mobiledeploy.integer.graph import IntegerGraph, head_of
 from mobiledeploy.ops import table
 from mobiledeploy.ops.conv import Conv
+from mobiledeploy.ops.mul import Mul
 from mobiledeploy.ops.operator import Example, Node, Operator, Sampled, WeightedNode
+from mobiledeploy.ops.tensors import QTensor
 from mobiledeploy.pipeline import convert
 from mobiledeploy.runtimes import litert, ort
 from mobiledeploy.targets import onnx, tflite
@@ -215,6 +217,21 @@ def test_a_legacy_uint8_file_becomes_one_of_int8() -> None:
     moved = (images.astype(np.int16) - 128).astype(np.int8)
     before, after = run("tflite", data, images), run("tflite", result.data, moved)
     np.testing.assert_array_equal(before, after + 128)
+
+
+def test_a_product_that_arm64_rounds_otherwise_is_exact_here_and_said() -> None:
+    a, b, out = (
+        QTensor(name=name, shape=(6, 6, 3), scale=np.float32(scale), zero_point=zero)
+        for name, scale, zero in (("a", 0.04, 3), ("b", 1 / 256, -128), ("product", 0.04, 5))
+    )
+    graph = graphs.around(Mul(inputs=("a", "b"), output=out), (a, b))
+    result = converted(written(graph, "tflite"), "onnx")
+    (said,) = result.operators
+    assert (said.operator, said.form, said.differing) == ("MUL", "operator", 0)
+    assert said.by_cpu > 0
+    images = np.random.default_rng(3).integers(-128, 128, (60, *graph.input.shape), np.int8)
+    expected = run("tflite", written(graph, "tflite"), images)
+    np.testing.assert_array_equal(run("onnx", result.data, images), expected)
 
 
 def dead_channel() -> IntegerGraph:
