@@ -37,13 +37,15 @@ from mobiledeploy.ops.stored import StoredLayer
 from mobiledeploy.ops.tensors import Int8, QTensor
 from mobiledeploy.pipeline.integer_graph import GraphOfReading, Obstacle, OtherForm, graph_of
 from mobiledeploy.reading import INPUT, Reading
-from mobiledeploy.runtimes import FileLayer, ort
+from mobiledeploy.runtimes import ort
 from mobiledeploy.runtimes import table as runtimes
 from mobiledeploy.runtimes.child import Children
 from mobiledeploy.spec.config import Io
 from mobiledeploy.targets import onnx, tflite
 from mobiledeploy.verify import pair
 from mobiledeploy.verify.outputs.int8_files import Options
+from mobiledeploy.verify.outputs.opened_file import open_file
+from mobiledeploy.verify.proof.certificate import reasons_in_file
 from mobiledeploy.verify.report import VerifyReport
 
 VERSION: Final = 1
@@ -199,6 +201,8 @@ def convert(
     """
     path, out = files.user_path(source), files.user_path(target)
     wanted = _wanted(path, out)
+    if out.parent.is_dir():
+        files.check_writable(out.parent)
     progress(Event("convert", "reading the file"))
     file = model_file.read(path)
     converted = to_format(file, wanted, io=io, allow_inexact=allow_inexact)
@@ -224,21 +228,12 @@ def _with_floats(file: ModelFile, converted: Converted) -> Converted:
         CorruptFileError: The runtime refuses the source.
         RuntimeDiedError: It crashes on it.
     """
-    runtime = runtimes.primary(file.format)
-    if file.format != "onnx" or runtime.kernel_reasons is None:
+    if file.format != "onnx":
         return converted
-    layers = _read(file)
-    described = [
-        FileLayer(
-            name=layer.name,
-            operator=layer.op,
-            kind=layer.kind,
-            weights="" if layer.weights is None else layer.weights.name,
-        )
-        for layer in layers.layers
-    ]
     with Children(runtimes.running(file.format)) as children:
-        reasons = children.kernel_reasons(runtime, file.data, described, name=file.name)
+        opened = open_file(file, children)
+        layers = opened.reading
+        reasons = reasons_in_file(opened, layers.layers)
     operators = list(converted.operators)
     for place in (place for place, why in enumerate(reasons) if why):
         index, operator, name = _operator_of(file, layers, place)
