@@ -103,6 +103,63 @@ def quantised(kind: str, folder: Path, form: str, **options: Any) -> Path:
     return target
 
 
+def by_tensorflow(kind: str) -> bytes:
+    """What TensorFlow's converter makes of a small Keras model, with int8 input and output.
+
+    Args:
+        kind: `residual`, `gated` with SiLU, PReLU and tanh, or `joined` with pools.
+    """
+    import tensorflow as tf
+
+    layers = tf.keras.layers
+    tf.keras.utils.set_random_seed(0)
+    image = layers.Input((12, 12, 3))
+    x = layers.Conv2D(8, 3, 2, "same")(image)
+    if kind == "residual":
+        x = layers.ReLU()(x)
+        y = layers.DepthwiseConv2D(3, padding="same")(x)
+        y = layers.Conv2D(8, 1)(layers.ReLU(6.0)(y))
+        x = layers.ReLU()(layers.Add()([x, y]))
+    elif kind == "gated":
+        x = layers.Activation("silu")(x)
+        gate = layers.GlobalAveragePooling2D(keepdims=True)(x)
+        x = layers.Multiply()([x, layers.Conv2D(8, 1, activation="sigmoid")(gate)])
+        x = layers.LeakyReLU(0.2)(layers.Conv2D(8, 1)(x))
+        x = layers.Activation("tanh")(layers.PReLU(shared_axes=[1, 2])(layers.Conv2D(8, 1)(x)))
+    else:
+        x = layers.ReLU()(x)
+        parts = [layers.AveragePooling2D(2)(x), layers.MaxPooling2D(2)(x)]
+        x = layers.Conv2D(8, 2)(layers.ZeroPadding2D(1)(layers.Concatenate()(parts)))
+    x = layers.Dense(5)(layers.GlobalAveragePooling2D()(x))
+    model = tf.keras.Model(image, x)
+    images = np.random.default_rng(0).uniform(-1, 1, (8, 1, 12, 12, 3)).astype(np.float32)
+    converter = tf.lite.TFLiteConverter.from_keras_model(model)
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.representative_dataset = lambda: ([each] for each in images)
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+    converter.inference_input_type = converter.inference_output_type = tf.int8
+    written: bytes = converter.convert()
+    return written
+
+
+def requantised(ratio: float) -> bytes:
+    """A `.tflite` that moves codes to another grid, as those of joined tensors are."""
+    from mobiledeploy.formats.tflite.writer import TfliteWriter
+
+    model, out = TfliteWriter(), np.float32(0.05)
+    grids = (("a", np.float32(ratio) * out, 7), ("b", out, -20), ("c", out, -20))
+    a, b, c = (
+        model.activation(name, np.int8, (1, 16, 16, 1), scale=scale, zero_point=zero)
+        for name, scale, zero in grids
+    )
+    one = {"StrideW": 1, "StrideH": 1, "FilterWidth": 1, "FilterHeight": 1, "Padding": 1}
+    model.operator("QUANTIZE", 1, [a], b, "QuantizeOptions")
+    model.operator("MAX_POOL_2D", 2, [b], c, "Pool2DOptions", **one)
+    return model.finish(
+        description="requantised", min_runtime="1.14.0", inputs={"a": a}, outputs={"c": c}
+    )
+
+
 def legacy_uint8() -> bytes:
     """A `.tflite` of uint8, as converters of 2018 wrote them: weights with a zero point each."""
     from mobiledeploy.formats.tflite import schema

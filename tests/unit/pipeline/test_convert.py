@@ -199,6 +199,32 @@ def test_weights_that_fit_without_their_zero_point_are_shifted() -> None:
     assert np.abs(scores - run("onnx", written(graph, "onnx"), images)).max() <= 1
 
 
+@pytest.mark.slow
+@pytest.mark.tensorflow
+@pytest.mark.timeout(900)
+@pytest.mark.filterwarnings("ignore:Statistics for quantized inputs were expected")
+@pytest.mark.parametrize("kind", ["residual", "gated", "joined"])
+def test_a_file_of_tensorflow_s_converter_keeps_its_codes_both_ways(kind: str) -> None:
+    data = converting.by_tensorflow(kind)
+    there = converted(data, "onnx").data
+    back = converted(there, "tflite").data
+    images = np.random.default_rng(4).integers(-128, 128, (60, 12, 12, 3), np.int8)
+    expected = run("tflite", data, images)
+    assert len(np.unique(expected)) > 10
+    np.testing.assert_array_equal(run("onnx", there, images), expected)
+    np.testing.assert_array_equal(run("tflite", back, images), expected)
+
+
+@pytest.mark.parametrize("ratio", [0.37, 0.5, 1.0625, 2.0, 3.3])
+def test_codes_on_another_grid_are_those_of_the_kernel(ratio: float) -> None:
+    data = converting.requantised(ratio)
+    result = converted(data, "onnx")
+    assert [each.form for each in result.operators] == ["table"]
+    codes = np.arange(-128, 128, dtype=np.int8).reshape(1, 16, 16, 1)
+    expected = run("tflite", data, codes)
+    np.testing.assert_array_equal(run("onnx", result.data, codes), expected)
+
+
 def test_a_legacy_uint8_file_keeps_its_codes() -> None:
     data = converting.legacy_uint8()
     result = converted(data, "onnx")
