@@ -122,6 +122,10 @@ _BECAME = {
     "scores": "itself, on TFLite's grid",
     "integers": "a sum in integers",
     "moved scales": "itself, by moved scales",
+    "shifted weights": "itself, weights shifted",
+    "copied channels": "itself, over copies of its input",
+    "convolution": "a depthwise convolution",
+    "quantised bias": "itself, its bias quantised",
     "inexact": "itself, not exact",
 }
 

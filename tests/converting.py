@@ -103,6 +103,27 @@ def quantised(kind: str, folder: Path, form: str, **options: Any) -> Path:
     return target
 
 
+def with_float_biases(data: bytes) -> bytes:
+    """A QDQ file with biases in float32, as tools have it that train with fake quantisation."""
+    model = onnx.load_model_from_string(data)
+    constants = {tensor.name: tensor for tensor in model.graph.initializer}
+    writers = {node.output[0]: node for node in model.graph.node}
+    random = np.random.default_rng(7)
+    for node in model.graph.node:
+        if node.op_type not in {"Conv", "Gemm"}:
+            continue
+        pair = writers[node.input[2]]
+        codes, scale = (numpy_helper.to_array(constants[name]) for name in pair.input[:2])
+        moved = (codes + random.uniform(-0.5, 0.5, codes.shape)) * scale
+        name = f"{node.output[0]}/float bias"
+        tensor = numpy_helper.from_array(moved.astype(np.float32), name)
+        model.graph.initializer.append(tensor)
+        model.graph.node.remove(pair)
+        node.input[2] = name
+    written: bytes = model.SerializeToString()
+    return written
+
+
 def by_tensorflow(kind: str) -> bytes:
     """What TensorFlow's converter makes of a small Keras model, with int8 input and output.
 

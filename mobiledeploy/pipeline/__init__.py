@@ -5,6 +5,7 @@
 `resume`: runs a stage, or reuses its result of an earlier run.
 `quantize`: quantises a float model from a file.
 `convert`: converts a finished int8 file to the other format.
+`float_biases`: gives an `.onnx` the integers that ONNX Runtime makes of float biases.
 `integer_graph`: makes an integer graph that computes what a finished file computes.
 `calibrate`: ranges of tensors, measured on a representative dataset.
 `stages`: the stages: train, quantise, export, verify.

@@ -9,7 +9,7 @@ addition in integers, a table of all codes. What has no such form is refused, al
 
 import dataclasses
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, Literal, TypeAlias, get_args
 
@@ -35,6 +35,7 @@ from mobiledeploy.ops.onnx import OFFSET
 from mobiledeploy.ops.operator import Certified, Node
 from mobiledeploy.ops.stored import StoredLayer
 from mobiledeploy.ops.tensors import Int8, QTensor
+from mobiledeploy.pipeline.float_biases import with_integer_biases
 from mobiledeploy.pipeline.integer_graph import GraphOfReading, Obstacle, OtherForm, graph_of
 from mobiledeploy.reading import INPUT, Reading
 from mobiledeploy.runtimes import ort
@@ -54,14 +55,15 @@ FORMATS: Final[Mapping[str, Format]] = {".tflite": "tflite", ".onnx": "onnx"}
 
 Form: TypeAlias = Literal[
     "operator", "table", "clamp", "scores", "convolution", "inexact",
-    "integers", "moved scales", "shifted weights", "copied channels",
+    "integers", "moved scales", "shifted weights", "copied channels", "quantised bias",
 ]  # fmt: skip
 """What an operator became. `operator`: the same one. `table`: one of all codes, or of all pairs of
 codes. `clamp`: with an operator of its own that clips codes. `scores`: its output is on TFLite's
 grid of scores. `convolution`: a mean as a depthwise one. `integers`: nodes that compute XNNPACK's
 integers. `moved scales`: one that reads its inputs by scales that are some units in the last place
 off. `shifted weights`: one whose weights lost their zero point. `copied channels`: one that reads
-several copies of its input, since its weights have nine bits. `inexact`: an operator that gives
+several copies of its input, since its weights have nine bits. `quantised bias`: one with the
+integers that ONNX Runtime makes of its float bias. `inexact`: an operator that gives
 other codes."""
 
 
@@ -303,8 +305,9 @@ def to_format(
         ConversionError: See `convert`.
         CorruptFileError: The file is damaged.
     """
-    layers = _read(file)
-    made = _graph(file, layers, inexact=allow_inexact)
+    whole, biased = with_integer_biases(file)
+    layers = _read(whole)
+    made = _graph(whole, layers, inexact=allow_inexact)
     graph, places = made.graph, made.places
     if graph is None:
         raise _refusal(file, layers, wanted, made.obstacles)
@@ -331,6 +334,7 @@ def to_format(
         *(_of_form(file, layers, form) for form in made.forms),
         *_of_certificates(file, layers, places, certificates.values(), by_cpu),
         *_of_kernels(file, layers, places, copies),
+        *_of_biases(file, layers, biased),
     )
     excused = {form.layer for form in made.forms if form.by_cpu or form.form in _OTHER_LAYERS}
     excused |= {form.layer for form in made.forms if layers.layers[form.layer].kind == "unknown"}
@@ -341,6 +345,7 @@ def to_format(
         if each.differing_after and each.name in places
     }
     excused |= {places[name] for name, count in copies.items() if count > 1 and name in places}
+    excused |= {place for place, _ in _with_writers(file, layers, biased)}
     return Converted(
         data=data,
         io=kind,
@@ -348,6 +353,35 @@ def to_format(
         excused=frozenset(excused),
         added=frozenset(graph.tensors()) - {layer.name for layer in layers.layers},
     )
+
+
+def _with_writers(
+    file: ModelFile, layers: Reading, outputs: Collection[str]
+) -> Iterator[tuple[int, int]]:
+    """Yield each layer that a node with one of some outputs computes, and the node's number.
+
+    Args:
+        file: An `.onnx`.
+        layers: Its layers.
+        outputs: Names of tensors that nodes write.
+    """
+    parsed = file.parsed
+    for place in range(len(layers.layers)) if outputs else ():
+        number, _, _ = _operator_of(file, layers, place)
+        written = parsed.operators[number].output(0) if number >= 0 else -1
+        if written >= 0 and parsed.tensors[written].name in outputs:
+            yield place, number
+
+
+def _of_biases(
+    file: ModelFile, layers: Reading, outputs: Collection[str]
+) -> Iterator[ConvertedOperator]:
+    """Yield the operators whose float biases ONNX Runtime quantises."""
+    for place, number in _with_writers(file, layers, outputs):
+        layer = layers.layers[place]
+        yield ConvertedOperator(
+            index=number, operator=layer.op, layer=layer.name, form="quantised bias"
+        )
 
 
 def _read(file: ModelFile) -> Reading:

@@ -3,7 +3,7 @@
 import dataclasses
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import converting
 import graphs
@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 from mobiledeploy import reading
 from mobiledeploy.base import codec
 from mobiledeploy.base.errors import ConversionError, RequestError
+from mobiledeploy.cli import convert as command
 from mobiledeploy.cli.main import app
 from mobiledeploy.formats import model_file
 from mobiledeploy.formats.model import Format
@@ -163,6 +164,20 @@ def test_values_between_two_codes_become_the_same_codes(tmp_path: Path) -> None:
     expected = run("onnx", source, images)
     np.testing.assert_array_equal(run("tflite", there, images), expected)
     np.testing.assert_array_equal(run("onnx", back, images), expected)
+
+
+def test_float_biases_become_the_integers_of_onnx_runtime(tmp_path: Path) -> None:
+    source = converting.quantised("gated", tmp_path, "QDQ", activation_type="QUInt8")
+    result = same_logits(converting.with_float_biases(source.read_bytes()), "tflite")
+    forms = [each.form for each in result.operators]
+    assert forms.count("quantised bias") == 4
+
+
+def test_the_command_has_words_for_every_form() -> None:
+    assert set(command._BECAME) == set(get_args(convert.Form))
+    schema = json.loads((SCHEMAS / "convert.schema.json").read_text())
+    listed = schema["$defs"]["operator"]["properties"]["form"]["enum"]
+    assert sorted(listed) == sorted(command._BECAME)
 
 
 def test_weights_of_nine_bits_become_a_sum_of_two_kernels(tmp_path: Path) -> None:
