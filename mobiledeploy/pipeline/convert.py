@@ -260,10 +260,18 @@ def require(report: ConvertReport, *, allow_inexact: bool) -> None:
         ParityError: It is not: nothing was written.
     """
     if not report.exact and not allow_inexact:
+        floats = any(operator.in_floats for operator in report.operators)
         raise ParityError(
             f"{report.target.name} was not written: {report.failures[0]}",
-            hint="`--allow-inexact` writes it, and says how far it is off",
+            hint=_QUANTISE_AGAIN if floats else _WRITE_ANYWAY,
         )
+
+
+_WRITE_ANYWAY: Final = "`--allow-inexact` writes it, and says how far it is off"
+_QUANTISE_AGAIN: Final = (
+    "quantise the network with uint8 activations, which ONNX Runtime computes in integers, or take "
+    "`--allow-inexact`: it writes the file, and says how far it is off"
+)
 
 
 def _wanted(path: Path, out: Path) -> Format:
@@ -346,6 +354,12 @@ def to_format(
     }
     excused |= {places[name] for name, count in copies.items() if count > 1 and name in places}
     excused |= {place for place, _ in _with_writers(file, layers, biased)}
+    # Whatever the scale of biases is that are all 0.
+    excused |= {
+        place
+        for place, layer in enumerate(layers.layers)
+        if layer.weights is not None and not layer.weights.bias.any()
+    }
     return Converted(
         data=data,
         io=kind,
@@ -681,7 +695,7 @@ def _refusal(
     return ConversionError(
         f"{file.name} cannot be written as .{wanted} exactly, because of {count}:\n"
         + "\n".join(files.printable(line) for line in lines),
-        hint="`--allow-inexact` writes it, and says how far it is off"
+        hint=_WRITE_ANYWAY
         if loose
         else "only networks of the operators in docs/convert.md can be converted",
     )
