@@ -3,6 +3,7 @@
 `main`: the program: its commands and its exit statuses.
 `build`: `mobiledeploy build`.
 `verify`: `mobiledeploy verify`.
+`predict`: `mobiledeploy predict`.
 `bundle`: `mobiledeploy bundle`.
 `inspect`: `mobiledeploy inspect`.
 `cost`: `mobiledeploy cost`.

@@ -25,6 +25,7 @@ def text(report: "VerifyReport") -> str:
         _list("sampled: seen on these images only", report.sampled),
         _list("differs", report.failures),
         _list("note", report.warnings),
+        _list("photos left out", report.unreadable),
         _wrapped(f"{report.cpu}; {', '.join(versions(report))}"),
     ]
     return "\n\n".join(part for part in parts if part)

@@ -197,20 +197,38 @@ def _plan(config: BuildConfig) -> str:
 
 def summary(report: "BuildReport", out: Path) -> str:
     """Return the accuracies, whether the two files agree, and the next command."""
+    from mobiledeploy.data import class_names, image_files
+    from mobiledeploy.spec import results
+
     sizes = {Path(file.path).name: f"{file.size:,}" for file in report.files}
-    rows = [("model", "top-1", "images", "bytes", "")]
+    rows: list[tuple[str, ...]] = [("model", "top-1", "balanced", "images", "bytes", "")]
     for line in report.scores:
         size, mark = sizes.get(line.name, ""), "shipped" if line.shipped else ""
-        rows.append((line.name, f"{line.test.top1:.2%}", str(line.test.total), size, mark))
-    parts = [_output.table(rows, right=(1, 2, 3))]
+        mean = "" if line.balanced is None else f"{line.balanced:.2%}"
+        rows.append((line.name, f"{line.test.top1:.2%}", mean, str(line.test.total), size, mark))
+    if all(line.balanced is None for line in report.scores):
+        rows = [row[:2] + row[3:] for row in rows]
+    parts = [_output.table(rows, right=range(1, len(rows[0]) - 1))]
+    never = results.never_right(report.recalls)
+    if never:
+        parts.append(_wrapped(f"warning: model.tflite is {never}"))
     if report.reason:
         parts.append(_wrapped(report.reason))
     if report.note:
-        parts.append(_wrapped(f"weights: {report.note}"))
-    if report.unreadable:
+        about = "weights" if report.labels_from is None else "note"
+        parts.append(_wrapped(f"{about}: {report.note}"))
+    parts += [_wrapped(f"warning: {warning}") for warning in report.warnings]
+    parts += [
+        _wrapped(f"warning: {class_names.in_words(*pair)}") for pair in report.similar_classes
+    ]
+    if report.ignored:
         parts.append(
-            "\n  ".join(("left out, because they cannot be decoded:", *report.unreadable))
+            _wrapped(f"ignored files that are no images: {image_files.in_words(report.ignored)}")
         )
+    if report.unreadable:
+        count = len(report.unreadable)
+        photos = "1 photo was" if count == 1 else f"{count} photos were"
+        parts.append("\n  ".join((f"{photos} left out:", *report.unreadable)))
     times = ", ".join(f"{t.stage} {t.seconds:.1f} s" for t in report.times)
     parts.append(
         f"{_wrapped(f'parity: {report.verdict}')}\n"

@@ -15,6 +15,7 @@ from mobiledeploy.cli import (
     convert,
     cost,
     inspect,
+    predict,
     quantize,
     tools,
     verify,
@@ -59,6 +60,7 @@ app.command()(build.build)
 app.command()(quantize.quantize)
 app.command()(convert.convert)
 app.command()(verify.verify)
+app.command()(predict.predict)
 app.command()(bundle.bundle)
 app.command()(inspect.inspect)
 app.command()(cost.cost)

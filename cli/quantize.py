@@ -1,16 +1,13 @@
 """`mobiledeploy quantize`."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from mobiledeploy.cli import _options, _output
 from mobiledeploy.cli.build import interruptible, summary
-from mobiledeploy.spec.config import CROPS, DIGITS, INPUT_RANGES, IOS, RANDOM, SCALINGS
-
-if TYPE_CHECKING:
-    from mobiledeploy.spec.config import Scaling
+from mobiledeploy.spec.config import CROPS, DIGITS, IOS, RANDOM
 
 
 def quantize(
@@ -26,13 +23,9 @@ def quantize(
     random: Annotated[
         bool, typer.Option("--random", help="Use synthetic images in place of photos")
     ] = False,
-    input_range: Annotated[
-        str | None,
-        typer.Option(
-            metavar=f"[{'|'.join(INPUT_RANGES)}]",
-            help="Range of the input for pixels of 0 to 255, if the file does not say it",
-        ),
-    ] = None,
+    input_range: _options.InputRange = None,
+    mean: _options.Mean = None,
+    std: _options.Std = None,
     labels: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Names of the classes, one a line, in their order"),
@@ -79,8 +72,8 @@ def quantize(
             model,
             out,
             data=RANDOM if data is None else data,
-            scaling=_scaling(input_range),
-            labels=_labels(labels),
+            scaling=_options.scaling(input_range, mean, std),
+            labels=_options.labels(labels),
             crop=cast("Any", crop),
             io=cast("Any", io),
             threads=threads or os.cpu_count() or 1,
@@ -91,31 +84,3 @@ def quantize(
     else:
         _output.emit(summary(report, out))
     pipeline.require(report)
-
-
-def _scaling(input_range: str | None) -> "Scaling | None":
-    """Return the mean and std of a range.
-
-    Raises:
-        RequestError: There is no such range.
-    """
-    from mobiledeploy.base.errors import RequestError
-
-    if input_range is None:
-        return None
-    ranges: dict[str, Scaling] = {"-1..1": (127.5, 127.5), **dict(list(SCALINGS.items())[1:])}
-    if input_range not in ranges:
-        raise RequestError(
-            f"expected an input range of {', '.join(INPUT_RANGES)}; received {input_range}",
-            hint=f"choose with `--input-range`: {', '.join(INPUT_RANGES)}",
-        )
-    return ranges[input_range]
-
-
-def _labels(path: Path | None) -> tuple[str, ...]:
-    if path is None:
-        return ()
-    from mobiledeploy.base import files
-
-    files.require_file(path, hint="name a text file with one label a line")
-    return tuple(path.read_text(encoding="utf-8").splitlines())

@@ -26,7 +26,7 @@ class Level(StrEnum):
 _OUTPUT = frozenset({"json", "quiet"})
 _ON_A_PHONE = _OUTPUT | {"files", "device", "serial", "apk", "benchmark", "threads"}
 _EMULATED = _OUTPUT | {"files", "arm64", "no_vnni", "samples"}
-_HERE = _OUTPUT | {"files", "data", "samples", "level", "threads", "out", "verbose"}
+_HERE = _OUTPUT | {"files", "data", "labels", "samples", "level", "threads", "out", "verbose"}
 
 
 def verify(
@@ -44,6 +44,14 @@ def verify(
         typer.Option(
             metavar="SOURCE",
             help="Photos to compare on: a folder with one sub-folder a class, or `digits`",
+        ),
+    ] = None,
+    labels: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Names of two files' classes, one a line, in their order. Default: those in a "
+            "file's metadata or in labels.txt beside it",
         ),
     ] = None,
     samples: Annotated[
@@ -151,7 +159,7 @@ def verify(
         level=level.value, threads=threads or os.cpu_count() or 1, keep=with_page, layers=with_page
     )
     with _output.progress(quiet=quiet) as progress:
-        observed = _run(paths, data, samples, options, progress)
+        observed = _run(paths, data, _options.labels(labels), samples, options, progress)
         document = _document(observed, paths, options, progress) if with_page else None
     report = observed.report
     if json:
@@ -226,6 +234,7 @@ def _document(
 def _run(
     files: list[Path],
     data: str | None,
+    labels: tuple[str, ...],
     samples: int | None,
     options: "Options",
     progress: "Progress",
@@ -233,6 +242,12 @@ def _run(
     from mobiledeploy.base.errors import RequestError
     from mobiledeploy.verify import build, pair
 
+    if labels and (data is None or len(files) == 1):
+        raise RequestError(
+            "`--labels` is for two files and photos: without `--data` it would change nothing, "
+            "and a build has labels.txt",
+            hint="leave out `--labels`, or name two files and `--data`",
+        )
     match files:
         case [root] if not root.is_file():
             return build.observe(
@@ -245,7 +260,13 @@ def _run(
             )
         case [first, second]:
             return pair.observe(
-                first, second, data=data, samples=samples, options=options, progress=progress
+                first,
+                second,
+                data=data,
+                samples=samples,
+                labels=labels,
+                options=options,
+                progress=progress,
             )
         case _:
             raise RequestError(

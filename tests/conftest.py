@@ -6,8 +6,13 @@ from collections.abc import Callable, Iterator
 from functools import cache, partial
 from pathlib import Path
 
+import hypothesis
 import numpy as np
 import pytest
+
+# How long an example takes says nothing on a busy machine.
+hypothesis.settings.register_profile("any time", deadline=None)
+hypothesis.settings.load_profile("any time")
 
 GOLDEN = Path(__file__).parent / "golden"
 UNIT = Path(__file__).parent / "unit"
@@ -16,6 +21,7 @@ LONGER = (
     "compare",
     "emulation",
     "pipeline",
+    "prediction",
     "report",
     "runtimes",
     "targets/test_same_function.py",

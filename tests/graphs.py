@@ -14,7 +14,7 @@ from mobiledeploy.ops.architecture import INPUT, Architecture, Layer
 from mobiledeploy.ops.conv import Conv
 from mobiledeploy.ops.dense import Dense
 from mobiledeploy.ops.mean import Mean
-from mobiledeploy.ops.operator import Node
+from mobiledeploy.ops.node import Node
 from mobiledeploy.ops.ranges import Ranges
 from mobiledeploy.ops.softmax import SOFTMAX_SCALE, SOFTMAX_ZERO_POINT, Softmax
 from mobiledeploy.ops.tensors import Int8, QTensor

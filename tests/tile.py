@@ -16,8 +16,10 @@ from mobiledeploy.ops.architecture import Layer
 from mobiledeploy.ops.certificate import Certificate, all_codes
 from mobiledeploy.ops.file_form import FileForm
 from mobiledeploy.ops.grid import Grid
+from mobiledeploy.ops.node import OneInput
 from mobiledeploy.ops.onnx import OnnxInput
-from mobiledeploy.ops.onnx_reading import OnnxActivation, OnnxReader
+from mobiledeploy.ops.onnx_reader import OnnxReader
+from mobiledeploy.ops.onnx_values import OnnxActivation
 from mobiledeploy.ops.operator import Example, Kernel, Trials, layer_of
 from mobiledeploy.ops.ranges import Interval
 from mobiledeploy.ops.stored import StoredLayer
@@ -37,19 +39,11 @@ MOVES: str = "it repeats channels"
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Tile:
+class Tile(OneInput):
     """The channels of a tensor, some times over."""
 
-    input: str
-    output: QTensor
-
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        """Names of the tensors that it reads."""
-        return (self.input,)
-
     def check(self, inputs: Sequence[QTensor]) -> None:
-        """Check shape and grid; see `operator.Node.check`."""
+        """Check shape and grid; see `node.Node.check`."""
         (source,), name, out = inputs, self.output.name, self.output
         expect(name, "rest", out.shape[-1] % source.shape[-1], 0)
         expect(name, "output shape", out.shape[:-1], source.shape[:-1])

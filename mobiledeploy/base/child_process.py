@@ -21,11 +21,22 @@ PATIENCE: Final = 10
 """Longest elapsed time, as a multiple of the CPU time that the child may use: other programs may
 keep the processors busy."""
 
-_BOOT: Final = (
-    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
-    "from mobiledeploy.base.child_process import child; child(*sys.argv[2:])"
-)
+ONE_THREAD: Final = {"OPENBLAS_NUM_THREADS": "1"}
+"""Environment of a child: a pool of threads would reserve more address space than it may have, and
+would not be copied by a fork."""
+
+_BOOT: Final = "import json, sys; sys.path[:] = json.loads(sys.argv.pop(1)); "
 _ERRORS: Final = {error.exit_status: error for error in MobileDeployError.__subclasses__()}
+
+
+def python(statement: str, *arguments: str) -> list[str]:
+    """Return the command by which a new Python runs a statement, with this one's `sys.path`.
+
+    Args:
+        statement: It finds the arguments in `sys.argv[1:]`.
+        arguments: Of the command.
+    """
+    return [sys.executable, "-c", _BOOT + statement, json.dumps(sys.path), *arguments]
 
 
 def call(module: str, function: str, argument: str, *, seconds: float = 60) -> bytes:
@@ -42,14 +53,14 @@ def call(module: str, function: str, argument: str, *, seconds: float = 60) -> b
         CorruptFileError: The child crashed or took too long: the file is taken for damaged.
         MobileDeployError: The error that the function raised.
     """
-    command = [
-        sys.executable, "-c", _BOOT, json.dumps(sys.path), module, function, argument, str(seconds)
-    ]  # fmt: skip
-    # One thread: a pool would reserve more address space than the child may have.
-    environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}
+    statement = "from mobiledeploy.base.child_process import child; child(*sys.argv[1:])"
     try:
         run = subprocess.run(
-            command, capture_output=True, timeout=PATIENCE * seconds, env=environment, check=False
+            python(statement, module, function, argument, str(seconds)),
+            capture_output=True,
+            timeout=PATIENCE * seconds,
+            env={**os.environ, **ONE_THREAD},
+            check=False,
         )
     except subprocess.TimeoutExpired as error:
         raise CorruptFileError(

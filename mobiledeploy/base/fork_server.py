@@ -25,18 +25,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Any, Final, NoReturn, Protocol
 
+from mobiledeploy.base.child_process import ONE_THREAD, python
+
 FORKS: Final = sys.platform == "linux"
 """Whether processes are forked on this system."""
 PIPE_BYTES: Final = 1 << 20
 """Capacity of a pipe, if the system can set it: a batch at once instead of pieces of 64 kB."""
 
-_BOOT: Final = (
-    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
-    "from mobiledeploy.base import fork_server; fork_server."
-)
-# One thread: a pool of them would reserve more address space than a child may have, and would not
-# be copied by a fork.
-_ENVIRONMENT: Final = {"OPENBLAS_NUM_THREADS": "1"}
+_IMPORT: Final = "from mobiledeploy.base import fork_server; "
 _LONGEST_PAUSE: Final = 0.02
 _PATIENCE: Final = 120.0
 """Seconds after which a server that does not answer is killed; NumPy's import is one of them."""
@@ -90,13 +86,12 @@ def start(module: str, function: str, argument: str, *, errors: IO[bytes]) -> Pr
     if FORKS:
         return _Forked(_server(), module, function, argument, errors)
     process = subprocess.Popen(
-        [sys.executable, "-c", f"{_BOOT}call(*sys.argv[2:])", json.dumps(sys.path), module,
-         function, argument],
+        python(f"{_IMPORT}fork_server.call(*sys.argv[1:])", module, function, argument),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=errors,
-        env={**os.environ, **_ENVIRONMENT},
-    )  # fmt: skip
+        env={**os.environ, **ONE_THREAD},
+    )
     for pipe in (process.stdin, process.stdout):
         if pipe is not None:
             _widen(pipe.fileno())
@@ -130,14 +125,13 @@ class _Server:
         self._stream = self._socket.makefile("rb")
         with theirs:
             self._process = subprocess.Popen(
-                [sys.executable, "-c", f"{_BOOT}serve(int(sys.argv[2]))", json.dumps(sys.path),
-                 str(theirs.fileno())],
+                python(f"{_IMPORT}fork_server.serve(int(sys.argv[1]))", str(theirs.fileno())),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=self._errors,
-                env={**os.environ, **_ENVIRONMENT},
+                env={**os.environ, **ONE_THREAD},
                 pass_fds=[theirs.fileno()],
-            )  # fmt: skip
+            )
 
     def running(self) -> bool:
         return self._process.poll() is None
@@ -239,7 +233,7 @@ class _Forked:
             request = {
                 "call": [module, function, argument],
                 "path": [_absolute(folder) for folder in sys.path],
-                "environment": {**os.environ, **_ENVIRONMENT},
+                "environment": {**os.environ, **ONE_THREAD},
             }
             self._start = server.ask(request, [requests, answers, errors.fileno()])
         finally:

@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 
 from mobiledeploy.ops import table
-from mobiledeploy.ops.operator import Certified
+from mobiledeploy.ops.capabilities import Certified
 from mobiledeploy.reading import INPUT, Reading, StoredLayer
 
 GAP: Final = -2.0

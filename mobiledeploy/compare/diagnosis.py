@@ -11,7 +11,8 @@ from mobiledeploy.compare.difference import Cause, Difference, Field, GridChange
 from mobiledeploy.compare.judge import Judgement
 from mobiledeploy.compare.same_network import Origins
 from mobiledeploy.ops import table
-from mobiledeploy.ops.operator import Operator, Sampled, has_weights
+from mobiledeploy.ops.capabilities import Sampled
+from mobiledeploy.ops.operator import Operator, has_weights
 
 SEPARATE: Final = 4
 """Files with at least this many layers on different grids were quantised separately."""

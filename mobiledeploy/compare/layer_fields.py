@@ -13,7 +13,8 @@ from mobiledeploy.compare.align import Alignment
 from mobiledeploy.compare.difference import Field, FieldDifference, GridChange, in_each
 from mobiledeploy.compare.kernel_difference import kernels_differ
 from mobiledeploy.ops import table
-from mobiledeploy.ops.operator import StatesMultiplier, has_weights
+from mobiledeploy.ops.capabilities import StatesMultiplier
+from mobiledeploy.ops.operator import has_weights
 from mobiledeploy.reading import (
     FULL,
     INPUT,

@@ -29,20 +29,13 @@ from mobiledeploy.compare.reachable_codes import (
 )
 from mobiledeploy.formats.model import Format
 from mobiledeploy.ops import table
-from mobiledeploy.ops.certificate import all_codes, all_pairs
+from mobiledeploy.ops.capabilities import Cases, Certified, MovesCodes, Sampled, StatesMultiplier
+from mobiledeploy.ops.certificate import all_codes
+from mobiledeploy.ops.each_kernel import by_each_kernel, limits
+from mobiledeploy.ops.each_pair import all_pairs
+from mobiledeploy.ops.node import Node
 from mobiledeploy.ops.onnx import IMAGE_AXES
-from mobiledeploy.ops.operator import (
-    Cases,
-    Certified,
-    MovesCodes,
-    Node,
-    Operator,
-    Sampled,
-    StatesMultiplier,
-    by_each_kernel,
-    has_weights,
-    limits,
-)
+from mobiledeploy.ops.operator import Operator, has_weights
 from mobiledeploy.ops.stored import cases_of_channels
 from mobiledeploy.ops.tensors import QMAX, QMIN, Codes, QTensor, Shape
 from mobiledeploy.ops.weights import MOST_STEPS, WIDEST_MULTIPLIER

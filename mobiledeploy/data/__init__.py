@@ -3,10 +3,12 @@
 Takes a built-in data set or a folder of photos; returns a `Dataset` (names, labels, splits) and
 8-bit pixels of the network's size. Nothing here depends on a network or a framework.
 
+* `class_names`: names of classes: from files of labels, and which mean the same.
 * `dataset`: images with names, labels and a fixed split.
 * `sources`: opens a data set by its name.
 * `digits`: the built-in handwritten digits.
 * `folder`: opens a folder of photos.
+* `image_formats`: which image formats are read.
 * `image_files`: finds the image files under a folder.
 * `split`: splits a data set into training, validation and test images.
 * `preprocess`: the definition of decode, crop and resize.

@@ -3,7 +3,7 @@
 import dataclasses
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -27,6 +27,7 @@ class Dataset:
         splits: Indices of the images of each split; every image is in exactly one.
         digest: SHA-256 over names, labels and contents: the same for the same data.
         decode: Returns image `i` as upright RGB pixels of its own size.
+        ignored: Number of files that are no images, by suffix.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Dataset:
     splits: dict[Split, Indices]
     digest: str
     decode: Callable[[int], Pixels]
+    ignored: Mapping[str, int] = dataclasses.field(default_factory=dict)
 
 
 def content_digest(

@@ -13,10 +13,12 @@ import numpy as np
 from mobiledeploy.base.errors import RequestError
 from mobiledeploy.base.files import printable
 from mobiledeploy.base.progress import Event, Progress, silent
+from mobiledeploy.data import class_names
 from mobiledeploy.data.dataset import Dataset, Pixels, Split, content_digest
 from mobiledeploy.data.image_files import (
     counts_by_suffix,
     images_and_others,
+    in_words,
     is_image,
     visible_entries,
 )
@@ -79,18 +81,21 @@ def load(path: Path, *, divide: bool = True, progress: Progress = silent) -> Dat
     others: list[Path] = []
     for part, folder in _parts(root):
         photos += _photos(folder, root=root, part=part, others=others)
-    if others:
-        progress(Event("data", f"ignored files that are not images: {counts_by_suffix(others)}"))
-    class_names = tuple(sorted({photo.class_name for photo in photos}))
-    if len(class_names) < 2:
-        received = f"only `{class_names[0]}`" if class_names else "no images"
+    ignored = counts_by_suffix(others)
+    if ignored:
+        progress(Event("data", f"ignored files that are not images: {in_words(ignored)}"))
+    classes = tuple(sorted({photo.class_name for photo in photos}))
+    for one, two in class_names.near_twins(classes):
+        progress(Event("data", class_names.in_words(one, two)))
+    if len(classes) < 2:
+        received = f"only `{classes[0]}`" if classes else "no images"
         raise RequestError(
             f"expected images of at least two classes in {printable(path)}, received {received}",
             hint=_classes_further_down(root) or LAYOUT,
         )
     paths = tuple(photo.path for photo in photos)
     names = tuple(printable(path.relative_to(root).as_posix()) for path in paths)
-    label_of = {name: label for label, name in enumerate(class_names)}
+    label_of = {name: label for label, name in enumerate(classes)}
     labels = np.array([label_of[photo.class_name] for photo in photos], np.int64)
     images_and_others = _hashes(paths, progress)
     given = [photo.part for photo in photos if photo.part is not None]
@@ -100,16 +105,17 @@ def load(path: Path, *, divide: bool = True, progress: Progress = silent) -> Dat
 
     return Dataset(
         name=printable(root.name),
-        class_names=class_names,
+        class_names=classes,
         image_names=names,
         labels=labels,
         splits=(
-            split(labels, images_and_others, class_names, given=given or None)
+            split(labels, images_and_others, classes, given=given or None)
             if divide
             else undivided(len(labels))
         ),
-        digest=content_digest(class_names, names, labels, images_and_others),
+        digest=content_digest(classes, names, labels, images_and_others),
         decode=decode_photo,
+        ignored=ignored,
     )
 
 
@@ -185,7 +191,7 @@ def _photos(
         name = _class_name(class_folder)
         paths, more = images_and_others(class_folder, root)
         if not paths:
-            only = f", only other files: {counts_by_suffix(more)}" if more else ""
+            only = f", only other files: {in_words(counts_by_suffix(more))}" if more else ""
             raise RequestError(
                 f"class `{name}` has no images in {printable(class_folder)}{only}",
                 hint="add images, or remove the folder",

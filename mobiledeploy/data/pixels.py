@@ -18,6 +18,8 @@ from mobiledeploy.spec.config import Preprocessing
 
 BATCH: Final = 64
 """Images decoded between two progress events."""
+NAMED: Final = 1000
+"""Most images that an error names."""
 UNREADABLE_PERCENT: Final = 1
 """Largest share of a data set that may be unreadable; such images are left out and named."""
 
@@ -66,6 +68,10 @@ def batches(
         except RequestError as error:
             return str(error)
 
+    def fault(index: int) -> str:
+        result = read(index)
+        return result if isinstance(result, str) else ""
+
     with ThreadPoolExecutor(threads) as pool:
         for start in range(0, len(indices), batch_size):
             wanted = indices[start : start + batch_size]
@@ -82,13 +88,22 @@ def batches(
                     readable.append(index)
             failures += missing
             if len(failures) > allowed:
-                raise RequestError(
-                    f"{len(failures)} image{'s' * (len(failures) > 1)} cannot be read, expected "
-                    f"at most {allowed} of the data set's {len(dataset.labels)}: "
-                    f"{'; '.join(failures[:3])}",
-                    hint="remove such files or save them again",
-                )
+                rest = indices[start + batch_size :].tolist()
+                failures += [reason for reason in pool.map(fault, rest) if reason]
+                raise _too_many(failures, allowed, of=len(dataset.labels))
             yield _images(dataset, _stack(rows, preprocessing), readable, missing)
+
+
+def _too_many(failures: list[str], allowed: int, *, of: int) -> RequestError:
+    """Return the error that names all images that cannot be read, with the reasons."""
+    listed = failures[:NAMED]
+    if len(failures) > NAMED:
+        listed.append(f"and {len(failures) - NAMED} more")
+    return RequestError(
+        f"{len(failures)} image{'s' * (len(failures) > 1)} cannot be read, expected at most "
+        f"{allowed} of the data set's {of}:\n  " + "\n  ".join(listed),
+        hint="remove such files, or save them again as JPEG or PNG",
+    )
 
 
 def load_pixels(

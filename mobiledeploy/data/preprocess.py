@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mobiledeploy.base.errors import RequestError
+from mobiledeploy.data import image_formats
 from mobiledeploy.data.dataset import Pixels
 from mobiledeploy.data.resize import resize
 from mobiledeploy.spec.config import Preprocessing
@@ -23,7 +24,6 @@ from mobiledeploy.spec.config import Preprocessing
 if TYPE_CHECKING:
     from PIL import Image
 
-FORMATS: Final = ("JPEG", "PNG", "WEBP", "BMP", "GIF")
 MAX_SIDE: Final = 65_535
 MAX_PIXELS: Final = 2**27
 """134 million: more than a phone's camera makes, and 400 MB when decoded."""
@@ -52,7 +52,7 @@ def decode(data: bytes, name: str) -> Pixels:
     ignored.
 
     Args:
-        data: The file: JPEG, PNG, WebP, BMP or GIF.
+        data: The file, of a format in `image_formats`.
         name: For messages.
 
     Raises:
@@ -68,8 +68,10 @@ def decode(data: bytes, name: str) -> Pixels:
         raise
     except UnidentifiedImageError as error:
         raise RequestError(
-            f"`{name}` is no JPEG, PNG, WebP, BMP or GIF image",
-            hint="remove the file, or save it as one of these",
+            f"`{name}` is {image_formats.kind(data, name)}",
+            hint="python -m pip install 'mobiledeploy[heic]', or save it as JPEG or PNG"
+            if image_formats.is_heic(data)
+            else "remove the file, or save it as JPEG or PNG",
         ) from error
     except Image.DecompressionBombError as error:
         raise RequestError(
@@ -115,7 +117,11 @@ def _open(data: bytes, name: str) -> "Image.Image":
 
     with _header_lock, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of sizes and metadata; the pixels are checked here
-        image = Image.open(io.BytesIO(data), formats=FORMATS)
+        formats = image_formats.readable(data)
+        image = Image.open(io.BytesIO(data), formats=formats)
+    refused = image_formats.refused(image, name)
+    if refused:
+        raise RequestError(f"`{name}` is {refused}", hint="save the photo as JPEG or PNG")
     width, height = image.size
     if max(width, height) > MAX_SIDE or width * height > MAX_PIXELS:
         raise RequestError(
@@ -128,7 +134,7 @@ def _open(data: bytes, name: str) -> "Image.Image":
 
 def _rgb(image: "Image.Image", name: str) -> Pixels:
     """Convert every colour mode of the supported formats to RGB."""
-    if image.mode.startswith("I;16"):
+    if image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PPM"):
         grey = (np.asarray(image) >> 8).astype(np.uint8)
         return np.repeat(grey[..., None], 3, axis=2)
     if image.mode not in {"1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK"}:

@@ -30,6 +30,10 @@ _WEIGHTS: Final = (
 )
 _TORCH: Final = "export it (`torch.onnx.export`) and name the .onnx"
 _SAVED: Final = "convert it to a .tflite (`tf.lite.TFLiteConverter.from_saved_model`), name that"
+_GRAPH: Final = "convert it to an .onnx (`python -m tf2onnx.convert --graphdef`), name that"
+_CHECKPOINT: Final = "a checkpoint holds weights alone: save the whole model"
+_TABLE: Final = b"\x57\xfb\x80\x8b\x24\x75\x47\xdb"
+"""Last bytes of the index of a TensorFlow checkpoint."""
 _PHOTOS: Final = "photos go with a model: `mobiledeploy verify A.tflite B.onnx --data FOLDER`"
 _UNPACK: Final = "unpack it, and name a .tflite or .onnx"
 
@@ -55,7 +59,7 @@ _STARTS: Final = (
         for protocol in range(2, 6)
     ),
 )
-_KERAS_PARTS: Final = frozenset({"config.json", "model.weights.h5"})
+KERAS_PARTS: Final = frozenset({"config.json", "model.weights.h5"})
 _KERAS: Final = FileKind("a Keras model (.keras: its configuration and weights)", _WEIGHTS)
 _KERAS_H5: Final = FileKind("a Keras model (HDF5: its configuration and weights)", _WEIGHTS)
 _KERAS_WEIGHTS: Final = FileKind("a Keras weights file (HDF5, without the model)", _WEIGHTS)
@@ -66,12 +70,13 @@ _TEXT: Final = 512
 """Leading bytes that must all be text for a file to be called a text file."""
 
 
-def require_model(name: str, data: bytes) -> None:
-    """Check that a file is not recognisably of another kind than `.tflite` or `.onnx`.
+def require_model(name: str, data: bytes, *, expected: str = "a .tflite or an .onnx") -> None:
+    """Check that a file is not recognisably of another kind than those that are expected.
 
     Args:
         name: The file's name, which messages show.
-        data: The file's bytes.
+        data: The file's bytes; not those of an expected Keras file.
+        expected: What is expected, in words.
 
     Raises:
         RequestError: It is an intact file of another kind; the message names it and its use.
@@ -82,7 +87,7 @@ def require_model(name: str, data: bytes) -> None:
     kind = kind_of(name, data)
     if kind is not None:
         raise RequestError(
-            f"{name} is {kind.name}, expected a .tflite or an .onnx",
+            f"{name} is {kind.name}, expected {expected}",
             hint=kind.hint or "name a .tflite or .onnx file, or a build folder",
         )
 
@@ -105,6 +110,8 @@ def kind_of(name: str, data: bytes) -> FileKind | None:
         return FileKind("a tar archive", _UNPACK)
     if data[8:10] == b'{"' and int.from_bytes(data[:8], "little") < len(data):
         return FileKind("a safetensors file: weights without a network", _TORCH)
+    if data.endswith(_TABLE):
+        return FileKind("the index of a TensorFlow checkpoint", _CHECKPOINT)
     known = next((kind for start, kind in _STARTS if data.startswith(start)), None)
     kind = known or _protobuf(name) or _text(data)
     # A file named like a model that holds text is more likely a damaged model.
@@ -130,7 +137,7 @@ def _archive(name: str, data: bytes) -> FileKind:
             f"{name} begins like a zip archive, such as a .keras file, and is damaged: {error}"
         ) from error
     last = {member.rpartition("/")[2] for member in members}
-    if set(members) >= _KERAS_PARTS:
+    if set(members) >= KERAS_PARTS:
         return _KERAS
     if "data.pkl" in last:
         script = "constants.pkl" in last
@@ -152,6 +159,8 @@ def _protobuf(name: str) -> FileKind | None:
     lower = name.lower()
     if lower.endswith("saved_model.pb"):
         return SAVED_MODEL
+    if lower.endswith(".pb"):
+        return FileKind("a TensorFlow graph (.pb) without a SavedModel around it", _GRAPH)
     if lower.endswith(".mlmodel"):
         return FileKind("a Core ML model")
     return None

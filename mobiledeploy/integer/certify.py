@@ -19,9 +19,9 @@ from mobiledeploy.integer.graph import IntegerGraph
 from mobiledeploy.network.network import Network
 from mobiledeploy.ops import table
 from mobiledeploy.ops.architecture import Architecture, Layer
+from mobiledeploy.ops.capabilities import Certified, SeveralForms
 from mobiledeploy.ops.certificate import Certificate
 from mobiledeploy.ops.grid import activation_grid
-from mobiledeploy.ops.operator import Certified, SeveralForms
 from mobiledeploy.ops.ranges import Interval, Ranges
 from mobiledeploy.ops.tensors import QTensor, Shape
 

@@ -11,7 +11,7 @@ from typing import TypeAlias
 from mobiledeploy.integer.graph import IntegerGraph
 from mobiledeploy.integer.oracle import one_blas_thread
 from mobiledeploy.ops import table
-from mobiledeploy.ops.operator import WeightedNode
+from mobiledeploy.ops.node import WeightedNode
 from mobiledeploy.ops.tensors import Float32
 
 RealWeights: TypeAlias = Mapping[str, tuple[Float32, Float32]]

@@ -10,7 +10,8 @@ from typing import Any
 
 from mobiledeploy.integer.graph import IntegerGraph
 from mobiledeploy.ops import table
-from mobiledeploy.ops.operator import Node, TakesPadding
+from mobiledeploy.ops.capabilities import TakesPadding
+from mobiledeploy.ops.node import Node
 from mobiledeploy.ops.pad import Pad
 from mobiledeploy.ops.padding import NO_PADS
 

@@ -11,7 +11,8 @@ from typing import Any, Final, assert_never
 
 from mobiledeploy.base.errors import ConversionError, RequestError
 from mobiledeploy.ops import table
-from mobiledeploy.ops.operator import GivesScores, Node, WeightedNode
+from mobiledeploy.ops.capabilities import scores_of
+from mobiledeploy.ops.node import Node, WeightedNode
 from mobiledeploy.ops.tensors import QTensor
 from mobiledeploy.ops.weights import QWeights
 from mobiledeploy.spec.config import Head
@@ -77,8 +78,7 @@ class IntegerGraph:
 
 
 def _gives_scores(node: Node) -> bool:
-    module: object = table.of_node(node)
-    return isinstance(module, GivesScores)
+    return bool(scores_of(table.of_node(node)))
 
 
 def head_of(graph: IntegerGraph) -> Head:

@@ -16,7 +16,8 @@ import numpy as np
 from mobiledeploy.base.errors import RequestError
 from mobiledeploy.integer.graph import IntegerGraph
 from mobiledeploy.ops import table
-from mobiledeploy.ops.operator import Kernel, Node
+from mobiledeploy.ops.node import Node
+from mobiledeploy.ops.operator import Kernel
 from mobiledeploy.ops.tensors import Int8, QTensor
 
 if TYPE_CHECKING:

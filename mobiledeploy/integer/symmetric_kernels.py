@@ -16,7 +16,7 @@ from mobiledeploy.integer.graph import IntegerGraph
 from mobiledeploy.ops.concatenation import Concatenation
 from mobiledeploy.ops.conv import Conv
 from mobiledeploy.ops.dense import Dense
-from mobiledeploy.ops.operator import Node
+from mobiledeploy.ops.node import Node
 from mobiledeploy.ops.tensors import QMAX, Int8, Int16, QTensor
 from mobiledeploy.ops.weights import QWeights
 

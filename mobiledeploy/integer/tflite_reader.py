@@ -15,7 +15,7 @@ from mobiledeploy.integer.fold_padding import fold_padding
 from mobiledeploy.integer.graph import IntegerGraph
 from mobiledeploy.ops import lookup, table
 from mobiledeploy.ops.divided_input import undivided
-from mobiledeploy.ops.operator import Node
+from mobiledeploy.ops.node import Node
 from mobiledeploy.ops.tflite import Scope, refusal
 
 CONVERTERS: Final = frozenset({"QUANTIZE", "DEQUANTIZE"})

@@ -59,7 +59,7 @@ SUM: Final = 5
 
 
 def _sums_integers(graph: Graph, operator: Operator) -> bool:
-    """Whether an operator is a step of a sum that is computed in integers, as by `ops.add`."""
+    """Whether an operator is a step of a sum that is computed in integers, as by `ops.sums`."""
     return to_whole_numbers(operator) or on_whole_numbers(graph.links, operator, SUM)
 
 

@@ -17,8 +17,8 @@ from mobiledeploy.formats.onnx import schema
 from mobiledeploy.formats.onnx.quantisation import QLINEAR, grid_of, scale_places
 from mobiledeploy.formats.tflite.quantisation import CARRIERS
 from mobiledeploy.ops import table
+from mobiledeploy.ops.capabilities import MovesCodes
 from mobiledeploy.ops.file_form import FileForm
-from mobiledeploy.ops.operator import MovesCodes
 from mobiledeploy.ops.operator import Operator as OperatorModule
 
 ONNX_ACTIVATIONS: Final = ("Relu", "Clip")

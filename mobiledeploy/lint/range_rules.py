@@ -12,8 +12,8 @@ from mobiledeploy.formats.tflite.quantisation import CARRIERS
 from mobiledeploy.lint.graph import Graph
 from mobiledeploy.lint.layers import Layer
 from mobiledeploy.lint.rule import Place, Rule
+from mobiledeploy.ops.capabilities import MovesCodes
 from mobiledeploy.ops.grid import activation_grid
-from mobiledeploy.ops.operator import MovesCodes
 from mobiledeploy.ops.weights import WIDEST_MULTIPLIER
 
 MOST_DEAD: Final = 0.05

@@ -15,8 +15,9 @@ from mobiledeploy.ops.tensors import Shape
 from mobiledeploy.spec.config import SCALINGS, InputRange
 
 HINT: Final = (
-    "a whole model is accepted only where it computes the same as this network; its weights "
-    "alone (save_weights, `.weights.h5`) are accepted unchecked, and can be trained further"
+    "`mobiledeploy quantize` takes the model with its own layers; `build` takes a whole model "
+    "only where it computes the same as this network, and its weights alone (save_weights, "
+    "`.weights.h5`) unchecked"
 )
 _NEAR: Final = 0.01
 """Largest difference from a known input range, as a share of the range: 127.5 instead of 128 does

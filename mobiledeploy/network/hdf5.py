@@ -19,6 +19,9 @@ from mobiledeploy.network.network import Float
 Group: TypeAlias = Any
 Dataset: TypeAlias = Any
 
+SIGNATURE: Final = b"\x89HDF\r\n\x1a\n"
+"""First bytes of an HDF5 file."""
+
 MAX_VALUES: Final = 1 << 27
 """Most values read from one file: 512 MiB of float32, 20 times the largest MobileNet."""
 
@@ -38,6 +41,14 @@ def _damage(where: object) -> Iterator[None]:
         raise  # the file is intact, but of a type that is not supported
     except (OSError, KeyError, RuntimeError, TypeError, ValueError) as error:
         raise CorruptFileError(f"{where} is damaged: {error}") from error
+
+
+def _start(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(len(SIGNATURE))
+    except OSError:
+        return b""
 
 
 @contextlib.contextmanager
@@ -61,6 +72,11 @@ def open_file(source: Path | bytes, name: str) -> Iterator[Group]:
             # Without a lock: it would fail on read-only storage, and we only read.
             file = h5py.File(source, "r", locking=False)
     except (OSError, RuntimeError, ValueError) as error:
+        start = source[:8] if isinstance(source, bytes) else _start(source)
+        if start == SIGNATURE:
+            raise CorruptFileError(
+                f"{name} is damaged: {error}", hint="get it again: its writing was cut off"
+            ) from error
         raise CorruptFileError(
             f"{name} is not a Keras weights file: {error}",
             hint="expected .keras, .weights.h5 or .h5, as written by Keras",
@@ -256,7 +272,7 @@ def _refuse_type(name: str, dtype: npt.DTypeLike) -> NoReturn:
         )
     if kind.kind in "iu":
         raise RequestError(
-            f"{message}{kind}", hint="save the float model: a build quantises it itself"
+            f"{message}{kind}", hint="save the float model: mobiledeploy quantises it itself"
         )
     raise CorruptFileError(f"{message}{kind}")
 

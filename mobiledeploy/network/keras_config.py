@@ -32,6 +32,18 @@ KERNEL_KINDS: Final[dict[str, KernelKind]] = {
 NORM_CLASSES: Final = frozenset({"BatchNormalization", "SyncBatchNormalization"})
 """Keras class names of batch normalisation."""
 
+IDENTITIES: Final = frozenset({
+    "ActivityRegularization", "AlphaDropout", "AugMix", "CutMix", "Dropout", "GaussianDropout",
+    "GaussianNoise", "Identity", "MixUp", "RandAugment", "RandomErasing", "SpatialDropout1D",
+    "SpatialDropout2D",
+    *(f"Random{what}" for what in (
+        "Brightness", "ColorDegeneration", "ColorJitter", "Contrast", "ElasticTransform", "Flip",
+        "GaussianBlur", "Grayscale", "Height", "Hue", "Invert", "Perspective", "Posterization",
+        "Rotation", "Saturation", "Sharpness", "Shear", "Translation", "Width", "Zoom",
+    )),
+})  # fmt: skip
+"""Classes that compute something in training only."""
+
 EPSILON: Final = 1e-3
 """Keras's default epsilon, for files with weights but without a configuration."""
 
@@ -43,7 +55,7 @@ WRAPPERS: Final[Mapping[str, str]] = {
     "`tensorflow_model_optimization.sparsity.keras.strip_pruning(model)`",
     **dict.fromkeys(
         ("QuantizeLayer", "QuantizeWrapper", "QuantizeAnnotate"),
-        "save the float model, before `quantize_model`: build quantises it itself",
+        "save the float model, before `quantize_model`: mobiledeploy quantises it itself",
     ),
 }
 """Wrappers of layers, by a part of their class name, and what to do about them."""

@@ -99,7 +99,8 @@ def _read_model(path: Path) -> KerasFile:
         if text is None or groups is None:
             raise RequestError(
                 f"{path} holds weights without the model that they belong to",
-                hint="save the whole model: `model.save` as .keras or .h5",
+                hint="save the whole model: `model.save` as .keras or .h5; weights of a MobileNet "
+                "V1 or V2 alone: `mobiledeploy build --weights FILE`",
             )
         return KerasFile(
             origin=path.name,
@@ -137,7 +138,7 @@ def read_in_this_process(path: Path) -> KerasWeights:
         weights = entry(file, "model_weights") or file
         if strings(weights, "layer_names"):
             return _with_config(keras_h5.read_by_layer_name(weights, path.name, config), config)
-        if any(entry(file, root) is not None for root in keras_h5.ROOTS):
+        if any(entry(file, root) is not None for root in keras_variables.ROOTS):
             return _with_config(keras_h5.read_by_class_name(file, path.name, config), config)
     raise CorruptFileError(
         f"{path} is HDF5, but holds no Keras layers",

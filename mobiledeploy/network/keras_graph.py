@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any, Final, Literal, TypeAlias
 
 from mobiledeploy.network.keras_config import (
+    IDENTITIES,
     INPUT_LAYER,
     NORM_CLASSES,
     ConfigLayer,
@@ -23,17 +24,6 @@ NodeOp: TypeAlias = Literal[
     "input", "affine", "resize", "pad", "conv", "depthwise", "dense", "norm", "activation", "add",
     "mean", "average", "flatten", "softmax", "other",
 ]  # fmt: skip
-
-_IDENTITIES: Final = frozenset({
-    "ActivityRegularization", "AlphaDropout", "AugMix", "CutMix", "Dropout", "GaussianDropout",
-    "GaussianNoise", "Identity", "MixUp", "RandAugment", "RandomErasing", "SpatialDropout2D",
-    *(f"Random{what}" for what in (
-        "Brightness", "ColorDegeneration", "ColorJitter", "Contrast", "ElasticTransform", "Flip",
-        "GaussianBlur", "Grayscale", "Height", "Hue", "Invert", "Perspective", "Posterization",
-        "Rotation", "Saturation", "Sharpness", "Shear", "Translation", "Width", "Zoom",
-    )),
-})  # fmt: skip
-"""Classes that compute something in training only."""
 
 _OPERATORS: Final = {
     "Add": "add", "math.add": "add", "__operators__.add": "add",
@@ -213,7 +203,7 @@ def _layer(layer: ConfigLayer, plain: KerasNode) -> list[KerasNode]:
     training = layer.options.get("training") is True
     if class_name == INPUT_LAYER:
         return []
-    if class_name in _IDENTITIES:
+    if class_name in IDENTITIES:
         # Keras 3 writes `training` for every random change of images.
         if training and not class_name.startswith("Random"):
             raise _NotUnderstoodError("called with training=True")

@@ -15,7 +15,7 @@ from typing import Final
 
 from mobiledeploy.base.errors import CorruptFileError, RequestError
 from mobiledeploy.network.fold import BatchNorm
-from mobiledeploy.network.hdf5 import Dataset, Group, arrays, entry, groups, string, strings
+from mobiledeploy.network.hdf5 import Dataset, Group, arrays, entry, string
 from mobiledeploy.network.keras_config import (
     EPSILON,
     KERNEL_KINDS,
@@ -25,11 +25,9 @@ from mobiledeploy.network.keras_config import (
     KernelKind,
     snake_case,
 )
+from mobiledeploy.network.keras_variables import ROOTS, groups_by_class, groups_by_layer, numbered
 from mobiledeploy.network.keras_weights import KerasBatchNorm, KerasKernel, KerasWeights
 from mobiledeploy.network.network import Float
-
-ROOTS: Final = ("layers", "_layer_checkpoint_dependencies")
-"""The outermost group by class; Keras 2.12 used the second name."""
 
 _KINDS_BY_STEM: Final = {snake_case(name): kind for name, kind in KERNEL_KINDS.items()}
 _NORM_STEMS: Final = frozenset(map(snake_case, NORM_CLASSES))
@@ -53,16 +51,11 @@ def read_by_class_name(file: Group, origin: str, config: KerasConfig | None) -> 
     known = {layer.path: layer for layer in config.layers} if config else {}
     names: dict[str, str] = {}
     datasets: dict[str, list[Dataset]] = {}
-    for root in ROOTS:
-        top = entry(file, root)
-        if top is None:
-            continue
-        for path, group in groups(top, root):
-            variables = entry(group, "vars")
-            if variables is not None and _stem(path) in _KINDS_BY_STEM.keys() | _NORM_STEMS:
-                plain = path.replace(ROOTS[1], ROOTS[0])
-                names[plain] = known[plain].name if plain in known else _name(variables, path)
-                datasets[plain] = _variables(variables, path)
+    for path, variables in groups_by_class(file):
+        if _stem(path) in _KINDS_BY_STEM.keys() | _NORM_STEMS:
+            plain = path.replace(ROOTS[1], ROOTS[0])
+            names[plain] = known[plain].name if plain in known else _name(variables, path)
+            datasets[plain] = _variables(variables, path)
     kernels, norms = [], []
     values = arrays(datasets)
     for path in sorted(values, key=_order):
@@ -106,9 +99,7 @@ def _name(variables: Group, path: str) -> str:
 
 
 def _variables(variables: Group, path: str) -> list[Dataset]:
-    datasets: list[Dataset] = []
-    while (dataset := entry(variables, str(len(datasets)))) is not None:
-        datasets.append(dataset)
+    datasets = numbered(variables)
     if not datasets:
         raise CorruptFileError(f"`{path}` lacks its weights")
     return datasets
@@ -182,11 +173,7 @@ def _datasets(weights: Group, known: Mapping[str, ConfigLayer]) -> dict[str, dic
         known: The layers of the configuration by name; empty where there is none.
     """
     datasets: dict[str, dict[str, Dataset]] = {}
-    for group_name in strings(weights, "layer_names"):
-        group = entry(weights, group_name)
-        if group is None:
-            raise CorruptFileError(f"`{group_name}` is listed in the file, but not there")
-        paths = strings(group, "weight_names")
+    for group_name, group, paths in groups_by_layer(weights):
         owners = {path.rpartition("/")[0] for path in paths}
         # A group has the name of its layer, or that of a nested model: then paths name the layers.
         single = group_name in known if known else len(owners) == 1

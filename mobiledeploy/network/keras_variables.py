@@ -11,7 +11,7 @@ import functools
 import json
 import math
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, Literal, TypeAlias
 
 import numpy as np
@@ -155,34 +155,58 @@ def _ends_with(owner: Sequence[str], chain: Sequence[str]) -> bool:
     return tuple(owner[-len(chain) :]) == tuple(chain)
 
 
+def groups_by_class(file: Group) -> Iterator[tuple[str, Group]]:
+    """Yield the path of each layer that has variables, and their group."""
+    for root in ROOTS:
+        top = entry(file, root)
+        for path, group in groups(top, root) if top is not None else ():
+            variables = entry(group, "vars")
+            if variables is not None:
+                yield path, variables
+
+
+def numbered(variables: Group) -> list[Dataset]:
+    """Return the data sets 0, 1, 2 ... of a group."""
+    datasets: list[Dataset] = []
+    while (dataset := entry(variables, str(len(datasets)))) is not None:
+        datasets.append(dataset)
+    return datasets
+
+
+def groups_by_layer(weights: Group) -> Iterator[tuple[str, Group, list[str]]]:
+    """Yield names of layers, their groups, and the paths of their variables, in running order.
+
+    Args:
+        weights: The group with the attribute `layer_names`.
+
+    Raises:
+        CorruptFileError: A group is not there.
+    """
+    for name in strings(weights, "layer_names"):
+        group = entry(weights, name)
+        if group is None:
+            raise CorruptFileError(f"`{name}` is listed in the file, but not there")
+        yield name, group, strings(group, "weight_names")
+
+
 def read_by_class(file: Group) -> tuple[dict[str, str], dict[str, Array]]:
     """Return the layers' names and the variables of a file with groups named by class."""
     names: dict[str, str] = {}
     datasets: dict[str, Dataset] = {}
-    for root in ROOTS:
-        top = entry(file, root)
-        for place, group in groups(top, root) if top is not None else ():
-            variables = entry(group, "vars")
-            if variables is None:
-                continue
-            path = place.replace(ROOTS[1], ROOTS[0])
-            if name := string(variables, "name"):
-                names[path] = name
-            count = 0
-            while (dataset := entry(variables, str(count))) is not None:
-                datasets[f"{path}{_VARS}{count}"] = dataset
-                count += 1
+    for place, variables in groups_by_class(file):
+        path = place.replace(ROOTS[1], ROOTS[0])
+        if name := string(variables, "name"):
+            names[path] = name
+        for number, dataset in enumerate(numbered(variables)):
+            datasets[f"{path}{_VARS}{number}"] = dataset
     return names, numbers(datasets)
 
 
 def read_by_layer(weights: Group) -> dict[str, Array]:
     """Return the variables of a file with groups named by layer, as `group, newline, path`."""
     datasets: dict[str, Dataset] = {}
-    for name in strings(weights, "layer_names"):
-        group = entry(weights, name)
-        if group is None:
-            raise CorruptFileError(f"`{name}` is listed in the file, but not there")
-        for path in strings(group, "weight_names"):
+    for name, group, paths in groups_by_layer(weights):
+        for path in paths:
             dataset = entry(group, path)
             if dataset is None:
                 raise CorruptFileError(f"`{path}` is listed in the file, but not there")

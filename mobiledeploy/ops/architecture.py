@@ -159,9 +159,9 @@ class Architecture:
     @property
     def logits(self) -> Layer:
         """The layer before the softmax or sigmoid, or the last one where there is none."""
-        from mobiledeploy.ops.operator import GivesScores
+        from mobiledeploy.ops.capabilities import scores_of
 
-        if not isinstance(self.output.operator, GivesScores):
+        if not scores_of(self.output.operator):
             return self.output
         return next(layer for layer in self.layers if layer.name == self.output.inputs[0])
 

@@ -26,27 +26,34 @@ from mobiledeploy.formats.onnx import OnnxOperator
 from mobiledeploy.formats.onnx.writer import OnnxWriter
 from mobiledeploy.formats.tflite import TfliteOperator, schema
 from mobiledeploy.formats.tflite.writer import TfliteWriter
-from mobiledeploy.ops import mean, one_grid, onnx, padding, tflite, without_weights
+from mobiledeploy.ops import mean, one_grid, onnx, padding, pools, tflite, without_weights
 from mobiledeploy.ops.architecture import Layer
+from mobiledeploy.ops.capabilities import Cases
 from mobiledeploy.ops.certificate import Certificate
 from mobiledeploy.ops.file_form import FileForm
 from mobiledeploy.ops.grid import Grid
+from mobiledeploy.ops.node import OneInput
 from mobiledeploy.ops.onnx import OnnxInput
-from mobiledeploy.ops.onnx_reading import (
-    OnnxActivation,
-    OnnxReader,
-    OnnxValue,
-    QuantisedConstant,
-    one_input,
-    pool_of,
-)
-from mobiledeploy.ops.operator import Cases, Example, Kernel, Trials, layer_of
-from mobiledeploy.ops.padding import Pair, output_size, same_pads
+from mobiledeploy.ops.onnx_reader import OnnxReader
+from mobiledeploy.ops.onnx_reading import one_input
+from mobiledeploy.ops.onnx_values import OnnxActivation, OnnxValue, QuantisedConstant
+from mobiledeploy.ops.operator import Example, Kernel, Trials, layer_of
+from mobiledeploy.ops.padding import Pair
 from mobiledeploy.ops.products import batch_room
 from mobiledeploy.ops.ranges import Interval
 from mobiledeploy.ops.stored import LayerInput, StoredLayer, with_fault
-from mobiledeploy.ops.tensors import QMAX, QMIN, Codes, Float32, Int8, QTensor, Shape, expect
-from mobiledeploy.ops.tflite import Scope, TfliteInput, Version, refusal
+from mobiledeploy.ops.tensors import (
+    QMAX,
+    QMIN,
+    Codes,
+    Float32,
+    Int8,
+    QTensor,
+    Shape,
+    expect,
+    expect_grid,
+)
+from mobiledeploy.ops.tflite import Scope, TfliteInput, refusal
 from mobiledeploy.ops.tflite_reading import LayerSource
 from mobiledeploy.ops.weights import Weights
 
@@ -73,7 +80,7 @@ _ONE, _MIDDLE = np.float32(1), np.uint8(onnx.OFFSET)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class AveragePool:
+class AveragePool(OneInput):
     """The mean of each window, padding not counted.
 
     Attributes:
@@ -84,19 +91,12 @@ class AveragePool:
         padding: SAME or VALID. For one that counts, pad the image before.
     """
 
-    input: str
-    output: QTensor
     window: tuple[int, int]
     strides: tuple[int, int]
     padding: schema.Padding
 
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        """Names of the tensors that it reads."""
-        return (self.input,)
-
     def check(self, inputs: Sequence[QTensor]) -> None:
-        """Check shape, grid and window; see `operator.Node.check`."""
+        """Check shape, grid and window; see `node.Node.check`."""
         (source,) = inputs
         name, out = self.output.name, self.output
         expect(name, "rank of the input", len(source.shape), 3)
@@ -109,21 +109,22 @@ class AveragePool:
         if self.window == source.shape[:2] and sides == (1, 1):
             shape = shape[2:]
         expect(name, f"output shape, with padding {self.padding.upper()},", out.shape, shape)
-        expect(name, "scale", out.scale, source.scale)
-        expect(name, "zero point", out.zero_point, source.zero_point)
+        expect_grid(out, source.scale, source.zero_point)
 
 
 NODE: type[AveragePool] = AveragePool
 kernel_shape = without_weights.kernel_shape
+tflite_version = tflite.second_version
 work = without_weights.work
 scale_ratios = without_weights.scale_ratios
+given_shape = pools.given_shape
 operand_ranges = one_grid.operand_ranges
 output_range = one_grid.output_range
 
 
 def output_shape(layer: Layer, inputs: Sequence[Shape]) -> Shape:
     """Return height, width and channels of the output; see `operator.Operator.output_shape`."""
-    shape = without_weights.shape_of_windows(layer, inputs)
+    shape = pools.shape_of_windows(layer, inputs)
     if layer.padding not in ("same", "valid"):
         raise RequestError(
             f"layer `{layer.name}` (average_pool): expected SAME or VALID, received "
@@ -388,12 +389,6 @@ def float_values(
     return means.reshape(len(means), *node.output.shape)
 
 
-def tflite_version(node: AveragePool, inputs: Sequence[QTensor]) -> Version:
-    """Return the version of int8 pools."""
-    del node, inputs
-    return Version(number=2, runtime="1.14.0")
-
-
 def write_tflite(
     model: TfliteWriter, node: AveragePool, inputs: Sequence[TfliteInput], output: int
 ) -> None:
@@ -413,11 +408,7 @@ def write_tflite(
         tflite.indices(inputs),
         pooled,
         "Pool2DOptions",
-        Padding=schema.PADDINGS.index(node.padding),
-        StrideH=node.strides[0],
-        StrideW=node.strides[1],
-        FilterHeight=node.window[0],
-        FilterWidth=node.window[1],
+        **pools.options(node.window, node.strides, node.padding),
     )
     if pooled != output:
         shape = model.constant(f"{out.name}/shape", np.array([-1, *out.shape], np.int32))
@@ -432,8 +423,7 @@ def read_tflite(operator: TfliteOperator, scope: Scope) -> AveragePool | mean.Me
     """
     source, target = tflite.ends(operator, inputs=1)
     read = scope.read(source, operator)
-    window = operator.option("filter_height"), operator.option("filter_width")
-    strides = operator.option("stride_h"), operator.option("stride_w")
+    window, strides = pools.window_of(operator), pools.strides_of(operator)
     around = schema.padding(operator.option("padding"))
     whole = (
         len(read.shape) == 3
@@ -507,26 +497,7 @@ def layer_of_tflite(source: LayerSource) -> StoredLayer | None:
     whole = mean.layer_of_tflite(source)
     if whole is not None:
         return whole
-    operator, before = source.operator, source.inputs[0]
-    strides = operator.option("stride_h"), operator.option("stride_w")
-    window = operator.option("filter_height"), operator.option("filter_width")
-    if min(*strides, *window) < 1 or len(before.shape) != 3:
-        return None
-    around = padding.NO_PADS
-    if source.padding() == "same":
-        around = same_pads(before.shape[:2], window, strides, padding.NO_DILATION)
-    return dataclasses.replace(
-        source.as_kind("average_pool"), window=window, strides=strides, pads=around
-    )
-
-
-def given_shape(layer: StoredLayer, shapes: Sequence[Shape]) -> Shape | None:
-    """Return the shape that a layer of a file gives; see `operator.Operator.given_shape`."""
-    before = shapes[0]
-    if len(before) != 3:
-        return None
-    sides = output_size(before[:2], layer.window, layer.strides, padding.NO_DILATION, layer.pads)
-    return *sides, before[2]
+    return pools.layer_of_tflite(source, "average_pool")
 
 
 def read_convolution(
@@ -557,7 +528,7 @@ def read_convolution(
     if not (ones and plain and (kernel.codes == 1).all()) or not _from_the_middle(value):
         return None
     stated = dict(node.attributes) | {"kernel_shape": kernel.codes.shape[2:]}
-    pooled = pool_of(reader, dataclasses.replace(node, attributes=stated))
+    pooled = pools.pool_of(reader, dataclasses.replace(node, attributes=stated))
     if pooled is None:
         return None
     value, window, strides, around = pooled
@@ -602,8 +573,7 @@ def _pool(
         step: Of the grid on which the file puts means of codes; None where the file states the
             grids of input and output.
     """
-    sizes = output_size(value.sizes[2:], window, strides, padding.NO_DILATION, around)
-    out = dataclasses.replace(value, sizes=(*value.sizes[:2], *(max(size, 0) for size in sizes)))
+    out = pools.output_of(value, window, strides, around)
     if step is not None:
         value = dataclasses.replace(value, scale=None, zero_point=None)
     if window == value.sizes[2:] and not any(around):
@@ -643,7 +613,7 @@ def _on_its_own_grid(
 
 def _read_average_pool(reader: OnnxReader, node: OnnxOperator) -> OnnxActivation | None:
     """Read AveragePool that does not count its padding."""
-    pooled = pool_of(reader, node)
+    pooled = pools.pool_of(reader, node)
     if pooled is None or not pooled[0].real:
         return None
     if any(pooled[3]) and node.number("count_include_pad", 0):

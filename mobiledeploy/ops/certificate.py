@@ -1,16 +1,16 @@
 """`Certificate`: the proof that a layer is the same function in every runtime."""
 
 import dataclasses
-import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from mobiledeploy.base.errors import ConversionError
-from mobiledeploy.ops.tensors import QMAX, QMIN, Codes, Float32, Int8, Shape
+from mobiledeploy.ops.stored import StoredLayer
+from mobiledeploy.ops.tensors import QMAX, QMIN, Codes, Float32, Int8, QTensor, Shape
 
 REACH: Final = 20
 """How many float32 neighbours of a scale, up and down, are tried for the ONNX file."""
@@ -52,34 +52,24 @@ def all_codes() -> Codes:
     return np.arange(QMIN, QMAX + 1, dtype=np.int64)
 
 
-@functools.cache
-def all_pairs() -> tuple[Codes, Codes]:
-    """Return all pairs of codes: the first of each, and the second."""
-    codes = all_codes()
-    return np.repeat(codes, codes.size), np.tile(codes, codes.size)
+def batches_of_all_codes(
+    layer: StoredLayer, shapes: Sequence[Shape]
+) -> tuple[tuple[Int8, ...], int]:
+    """Return batches in which every input holds all codes, and how many codes these are."""
+    del layer
+    codes = all_codes().astype(np.int8)
+    images = max(-(-codes.size // math.prod(shape)) for shape in shapes)
+    # Each input begins with another code, so that none can stand for another.
+    return tuple(
+        np.resize(np.roll(codes, 37 * place), (images, *shape))
+        for place, shape in enumerate(shapes)
+    ), codes.size
 
 
-def pairs_of_shapes(shapes: Sequence[Shape]) -> tuple[Int8, Int8]:
-    """Return two batches that hold every pair of codes, at one place or at several.
-
-    Args:
-        shapes: Shapes of both operands: the same, or one of them 1x1xC.
-    """
-    codes = np.arange(QMIN, QMAX + 1, dtype=np.int8)
-    first, second = np.repeat(codes, codes.size), np.tile(codes, codes.size)
-    sizes = [math.prod(shape) for shape in shapes]
-    if sizes[0] == sizes[1]:
-        images = -(-first.size // sizes[0])
-        return np.resize(first, (images, *shapes[0])), np.resize(second, (images, *shapes[1]))
-    smaller = int(sizes[1] < sizes[0])
-    height, width, channels = shapes[1 - smaller]
-    # Each channel of an image has one factor, which meets all codes within some images.
-    rounds, turns = -(-codes.size // (height * width)), -(-codes.size // channels)
-    factors = np.resize(codes, (turns, channels)).repeat(rounds, axis=0)
-    places = np.resize(codes, (rounds, height * width))
-    full = np.tile(places.reshape(rounds, height, width, 1), (turns, 1, 1, channels))
-    batches = full, factors.reshape(-1, 1, 1, channels)
-    return batches if smaller else batches[::-1]
+def no_limits(node: object, inputs: Sequence[QTensor], form: str) -> Iterator[str]:
+    """Yield nothing: a runtime runs every such node by the kernels that are certified."""
+    del node, inputs, form
+    yield from ()
 
 
 def neighbours(scale: np.float32, steps: npt.NDArray[np.int64]) -> Float32:

@@ -24,16 +24,23 @@ from mobiledeploy.formats.tflite.writer import TfliteWriter
 from mobiledeploy.ops import each_code, onnx, stored, tflite, without_weights
 from mobiledeploy.ops.activation import clamp
 from mobiledeploy.ops.architecture import Activation, Layer
-from mobiledeploy.ops.certificate import Certificate, all_codes, required
+from mobiledeploy.ops.capabilities import Cases
+from mobiledeploy.ops.certificate import (
+    Certificate,
+    all_codes,
+    batches_of_all_codes,
+    no_limits,
+    required,
+)
 from mobiledeploy.ops.each_code import EachCode
 from mobiledeploy.ops.file_form import FileForm
 from mobiledeploy.ops.fixed_point import FixedPoint
 from mobiledeploy.ops.grid import Grid
 from mobiledeploy.ops.onnx import IMAGE_AXES, OnnxInput
-from mobiledeploy.ops.operator import Cases, Example, Kernel, Trials, layer_of
+from mobiledeploy.ops.operator import Example, Kernel, Trials, layer_of
 from mobiledeploy.ops.ranges import Interval, Ranges
 from mobiledeploy.ops.stored import StoredLayer
-from mobiledeploy.ops.tensors import Codes, Float32, Int8, QTensor, Shape, expect
+from mobiledeploy.ops.tensors import Codes, Float32, Int8, QTensor, Shape, expect, tensors
 from mobiledeploy.ops.tflite import Scope, TfliteInput, Version
 from mobiledeploy.ops.tflite_reading import LayerSource, clamped
 from mobiledeploy.ops.weights import Weights
@@ -81,8 +88,8 @@ operand_ranges = without_weights.operand_ranges
 output_shape = each_code.output_shape
 all_cases = each_code.all_cases
 cases_of = each_code.cases_of
-trials = each_code.trials
-ort_limits = each_code.no_limits
+trials = batches_of_all_codes
+ort_limits = no_limits
 given_shape = stored.same_shape
 
 
@@ -118,8 +125,8 @@ def _is_pool(node: Clamp, source: QTensor) -> bool:
 def certify(node: Clamp, inputs: Sequence[QTensor]) -> Certificate:
     """Return the certificate of codes that are clipped, or of a table."""
     cases = (all_codes(),)
-    elsewhere = (*litert_cases(node, inputs, cases), *ort_cases(node, inputs, cases))
-    proof = each_code.certify_table(node, inputs[0], elsewhere)
+    (expected,), others = litert_cases(node, inputs, cases), ort_cases(node, inputs, cases)
+    proof = each_code.certify_table(node, inputs[0], expected, others)
     return dataclasses.replace(proof, table=not _is_on_one_grid(inputs[0], node.output))
 
 
@@ -183,7 +190,7 @@ def multiplier_of(layer: StoredLayer) -> np.float32 | None:
 
 
 def by_multiplier(layer: StoredLayer) -> StoredLayer:
-    """Return a layer on scales that give its multiplier; see `operator.StatesMultiplier`."""
+    """Return a layer on scales that give its multiplier; see `capabilities.StatesMultiplier`."""
     if layer.multiplier is None or len(layer.reads) != 1:
         return layer
     (read,), out, one = layer.reads, layer.output, np.float32(1)
@@ -257,7 +264,7 @@ def write_tflite(
 
 
 def is_in_tflite(operator: TfliteOperator, tensors: Sequence[TfliteTensor]) -> bool:
-    """Whether a pool is one of single pixels with an activation; see `operator.SpecialCase`."""
+    """Whether a pool is one of single pixels with an activation; see `SpecialCase`."""
     del tensors
     sizes = (operator.option(name) for name in _ONE)
     return operator.activation in _OPERATORS and set(sizes) == {1}
@@ -303,7 +310,7 @@ def examples() -> Iterator[Example]:
     """Yield both activations on one grid and on two, of an image and of a vector."""
     grids = {"one": ((0.0511, 0.0511), (-30, -30)), "two": ((0.0511, 0.0317), (-30, -128))}
     for name, shape, grid, activation in _EXAMPLES:
-        source, out = each_code.tensors(shape, *grids[grid])
+        source, out = tensors(("image", "result"), shape, *grids[grid])
         node = Clamp(input="image", output=out, activation=activation)
         yield Example(name=name, node=node, inputs=(source,))
 

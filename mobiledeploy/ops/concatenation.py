@@ -19,22 +19,18 @@ from mobiledeploy.formats.tflite import TfliteOperator
 from mobiledeploy.formats.tflite.writer import TfliteWriter
 from mobiledeploy.ops import one_grid, onnx, tflite, without_weights
 from mobiledeploy.ops.architecture import Layer
-from mobiledeploy.ops.certificate import Certificate
+from mobiledeploy.ops.certificate import Certificate, batches_of_all_codes
 from mobiledeploy.ops.file_form import FileForm
 from mobiledeploy.ops.grid import Grid
 from mobiledeploy.ops.onnx import OnnxInput
-from mobiledeploy.ops.onnx_reading import (
-    OnnxActivation,
-    OnnxReader,
-    OnnxValue,
-    dequantised_input,
-    quantised_output,
-)
+from mobiledeploy.ops.onnx_reader import OnnxReader
+from mobiledeploy.ops.onnx_reading import dequantised_input, quantised_output
+from mobiledeploy.ops.onnx_values import OnnxActivation, OnnxValue
 from mobiledeploy.ops.operator import Example, Kernel, Trials, layer_of
 from mobiledeploy.ops.ranges import Interval
 from mobiledeploy.ops.stored import StoredLayer
 from mobiledeploy.ops.tensors import Float32, Int8, QTensor, Shape, expect
-from mobiledeploy.ops.tflite import Scope, TfliteInput, Version
+from mobiledeploy.ops.tflite import Scope, TfliteInput
 from mobiledeploy.ops.tflite_reading import LayerSource
 from mobiledeploy.ops.weights import Weights
 
@@ -58,7 +54,7 @@ class Concatenation:
     output: QTensor
 
     def check(self, inputs: Sequence[QTensor]) -> None:
-        """Check shapes and grids; see `operator.Node.check`."""
+        """Check shapes and grids; see `node.Node.check`."""
         name, out = self.output.name, self.output
         channels = sum(source.shape[-1] for source in inputs)
         for source in inputs:
@@ -68,10 +64,12 @@ class Concatenation:
 
 NODE: type[Concatenation] = Concatenation
 kernel_shape = without_weights.kernel_shape
+tflite_version = tflite.second_version
 work = without_weights.work
 scale_ratios = without_weights.scale_ratios
 operand_ranges = one_grid.operand_ranges
 output_range = one_grid.output_range
+trials = batches_of_all_codes
 
 
 def output_shape(layer: Layer, inputs: Sequence[Shape]) -> Shape:
@@ -117,18 +115,6 @@ def node_of(layer: StoredLayer, inputs: Sequence[QTensor], output: QTensor) -> C
     """Return the node of a layer in a file."""
     del layer
     return Concatenation(inputs=tuple(source.name for source in inputs), output=output)
-
-
-def trials(layer: StoredLayer, shapes: Sequence[Shape]) -> tuple[tuple[Int8, ...], int]:
-    """Return all codes in every input."""
-    del layer
-    return one_grid.trials(shapes)
-
-
-def tflite_version(node: Concatenation, inputs: Sequence[QTensor]) -> Version:
-    """Return the version of int8 tensors."""
-    del node, inputs
-    return Version(number=2, runtime="1.14.0")
 
 
 def write_tflite(

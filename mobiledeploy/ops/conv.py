@@ -26,13 +26,10 @@ from mobiledeploy.ops.certificate import Certificate
 from mobiledeploy.ops.dense import Dense
 from mobiledeploy.ops.file_form import FileForm
 from mobiledeploy.ops.grid import Grid
+from mobiledeploy.ops.node import OneInput
 from mobiledeploy.ops.onnx import OnnxInput
+from mobiledeploy.ops.onnx_reader import OnnxReader
 from mobiledeploy.ops.onnx_reading import (
-    OnnxActivation,
-    OnnxConstant,
-    OnnxReader,
-    OnnxValue,
-    QuantisedConstant,
     channels_as_before,
     channels_first,
     dequantised_input,
@@ -40,6 +37,7 @@ from mobiledeploy.ops.onnx_reading import (
     quantised_output,
 )
 from mobiledeploy.ops.onnx_stem import over_single_pixels
+from mobiledeploy.ops.onnx_values import OnnxActivation, OnnxConstant, OnnxValue, QuantisedConstant
 from mobiledeploy.ops.onnx_weights import (
     FLOATS,
     Bias,
@@ -107,7 +105,7 @@ BATCH_NORM_PARAMETERS = 4
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Conv:
+class Conv(OneInput):
     """A convolution, bias and activation included: full, depthwise or of groups of channels.
 
     A kernel of fewer input channels than the input has is one of groups. A depthwise one with more
@@ -115,19 +113,12 @@ class Conv:
     Padding is with real 0.
     """
 
-    input: str
-    output: QTensor
     weights: QWeights
     depthwise: bool
     strides: tuple[int, int]
     padding: Padding
     activation: Activation
     dilations: tuple[int, int] = NO_DILATION
-
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        """Names of the tensors that it reads."""
-        return (self.input,)
 
     @property
     def channel_axis(self) -> int:
@@ -141,7 +132,7 @@ class Conv:
         return height, width
 
     def check(self, inputs: Sequence[QTensor]) -> None:
-        """Check kernel, shapes and weights; see `operator.Node.check`."""
+        """Check kernel, shapes and weights; see `node.Node.check`."""
         (source,) = inputs
         name, out, kernel = self.output.name, self.output, self.weights.kernel
         expect(name, "rank of the input", len(source.shape), 3)

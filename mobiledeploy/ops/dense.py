@@ -23,16 +23,11 @@ from mobiledeploy.ops.architecture import Activation, Layer
 from mobiledeploy.ops.certificate import Certificate
 from mobiledeploy.ops.file_form import FileForm, MisreadScales
 from mobiledeploy.ops.grid import Grid
+from mobiledeploy.ops.node import OneInput
 from mobiledeploy.ops.onnx import OnnxInput
-from mobiledeploy.ops.onnx_reading import (
-    OnnxActivation,
-    OnnxConstant,
-    OnnxReader,
-    OnnxValue,
-    QuantisedConstant,
-    dequantised_input,
-    quantised_output,
-)
+from mobiledeploy.ops.onnx_reader import OnnxReader
+from mobiledeploy.ops.onnx_reading import dequantised_input, quantised_output
+from mobiledeploy.ops.onnx_values import OnnxActivation, OnnxConstant, OnnxValue, QuantisedConstant
 from mobiledeploy.ops.onnx_weights import (
     FLOATS,
     Bias,
@@ -85,18 +80,11 @@ TFLITE: Mapping[str, FileForm] = {
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Dense:
+class Dense(OneInput):
     """A fully connected layer on a vector, bias and activation included."""
 
-    input: str
-    output: QTensor
     weights: QWeights
     activation: Activation = "none"
-
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        """Names of the tensors that it reads."""
-        return (self.input,)
 
     @property
     def channel_axis(self) -> int:
@@ -104,7 +92,7 @@ class Dense:
         return 0
 
     def check(self, inputs: Sequence[QTensor]) -> None:
-        """Check kernel, shapes and weights; see `operator.Node.check`."""
+        """Check kernel, shapes and weights; see `node.Node.check`."""
         (source,) = inputs
         name, out = self.output.name, self.output
         expect(name, "rank of the input", len(source.shape), 1)

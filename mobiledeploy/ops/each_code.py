@@ -8,8 +8,7 @@ table of 256 codes) and TFLite's internal/common.h (`LUTPopulate`).
 """
 
 import dataclasses
-import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final, TypeAlias
 
 import numpy as np
@@ -20,18 +19,24 @@ from mobiledeploy.formats.onnx import OnnxOperator
 from mobiledeploy.formats.onnx.writer import OnnxWriter
 from mobiledeploy.ops import onnx, without_weights
 from mobiledeploy.ops.architecture import INPUT, Layer
+from mobiledeploy.ops.capabilities import Cases
 from mobiledeploy.ops.certificate import REACH, Certificate, all_codes, neighbours, required
 from mobiledeploy.ops.grid import activation_grid
+from mobiledeploy.ops.node import OneInput
 from mobiledeploy.ops.onnx import OnnxInput
-from mobiledeploy.ops.onnx_reading import OnnxActivation, OnnxReader, ReadOnnx
-from mobiledeploy.ops.operator import Cases
+from mobiledeploy.ops.onnx_reader import OnnxReader, ReadOnnx
+from mobiledeploy.ops.onnx_values import OnnxActivation
 from mobiledeploy.ops.ranges import Ranges
-from mobiledeploy.ops.stored import StoredLayer
 from mobiledeploy.ops.tensors import QMAX, QMIN, Codes, Float32, Int8, QTensor, Shape, expect
 
 STEP: Final = 2.0**-14
 MOST_STEPS: Final = 16
 """Most steps, of 0.006 % each, by which a range is widened to do without a table."""
+
+FUSED_OR_NOT: Final = (
+    "XNNPACK's table and ONNX Runtime's kernel (whether or not a compiler fuses multiply and add)"
+)
+"""The kernels of functions that ONNX Runtime computes by `rational`, in words for messages."""
 
 Function: TypeAlias = Callable[[Float32], Float32]
 """Of real values, in float32 as a kernel computes it."""
@@ -40,19 +45,11 @@ Exact: TypeAlias = npt.NDArray[np.float64]
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class EachCode:
+class EachCode(OneInput):
     """A function of each element."""
 
-    input: str
-    output: QTensor
-
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        """Names of the tensors that it reads."""
-        return (self.input,)
-
     def check(self, inputs: Sequence[QTensor]) -> None:
-        """Check that the shape stays; see `operator.Node.check`."""
+        """Check that the shape stays; see `node.Node.check`."""
         (source,) = inputs
         expect(self.output.name, "output shape", self.output.shape, source.shape)
 
@@ -97,20 +94,6 @@ def cases_of(node: EachCode, inputs: Sequence[QTensor], codes: Sequence[Int8]) -
     """Return the codes of a tensor."""
     del node, inputs
     return (codes[0].astype(np.int64),)
-
-
-def trials(layer: StoredLayer, shapes: Sequence[Shape]) -> tuple[tuple[Int8, ...], int]:
-    """Return all codes."""
-    del layer
-    codes = all_codes().astype(np.int8)
-    images = -(-codes.size // math.prod(shapes[0]))
-    return (np.resize(codes, (images, *shapes[0])),), codes.size
-
-
-def no_limits(node: EachCode, inputs: Sequence[QTensor], form: str) -> Iterator[str]:
-    """Yield nothing: a runtime computes all of them alike."""
-    del node, inputs, form
-    yield from ()
 
 
 def look_up(table: Codes, codes: Int8) -> Int8:
@@ -253,16 +236,18 @@ def ranges_without_table(
     return {}
 
 
-def certify_table(node: EachCode, source: QTensor, elsewhere: Sequence[Codes]) -> Certificate:
+def certify_table(
+    node: EachCode, source: QTensor, expected: Codes, others: Sequence[Codes]
+) -> Certificate:
     """Return the certificate of a table, which is always exact.
 
     Args:
         node: The node.
         source: Its input.
-        elsewhere: LiteRT's codes of all codes, then those of the float form, by each kernel.
+        expected: LiteRT's codes of all codes.
+        others: Those of the float form, by each kernel.
     """
-    expected, *others = elsewhere
-    differing = int((np.stack(others) != expected).any(axis=0).sum()) if others else 0
+    differing = int((np.stack(others) != expected).any(axis=0).sum())
     return _certificate(node, source.scale, differing, table=True)
 
 
@@ -330,22 +315,3 @@ def reader(kind: str, parameters: Callable[[OnnxOperator], Parameters] = lambda 
         return source.add_layer(node, kind, [value], value, parameters=parameters(node))
 
     return read
-
-
-EXAMPLES: Final[Mapping[str, tuple[Shape, tuple[float, float], tuple[int, int]]]] = {
-    "image": ((4, 6, 3), (0.0411, 0.0281), (3, -114)),
-    "vector": ((50,), (0.0617, 0.0293), (-11, -120)),
-    "wide": ((4, 6, 3), (0.13, 0.17), (-40, -50)),
-}
-"""Shapes, scales and zero points of examples, by name."""
-
-
-def tensors(
-    shape: Shape, scales: tuple[float, float], zeros: tuple[int, int]
-) -> tuple[QTensor, QTensor]:
-    """Return the input and output of an example."""
-    source, out = (
-        QTensor(name=name, shape=shape, scale=np.float32(scale), zero_point=zero)
-        for name, scale, zero in zip(("image", "result"), scales, zeros, strict=True)
-    )
-    return source, out

@@ -8,43 +8,18 @@ Sources: XNNPACK's reference/unary-elementwise.cc (`ELUOp`); Clevert, Unterthine
 """
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+import functools
+from typing import Final
 
 import numpy as np
 
 from mobiledeploy.formats.onnx import OnnxOperator
-from mobiledeploy.formats.onnx.writer import OnnxWriter
-from mobiledeploy.formats.tflite import TfliteOperator
-from mobiledeploy.formats.tflite.writer import TfliteWriter
-from mobiledeploy.ops import each_code, stored, tflite, without_weights
-from mobiledeploy.ops.architecture import Layer
-from mobiledeploy.ops.certificate import Certificate, all_codes
+from mobiledeploy.ops import each_code
 from mobiledeploy.ops.each_code import EachCode
+from mobiledeploy.ops.each_code_operator import EachCodeOperator
 from mobiledeploy.ops.file_form import FileForm
-from mobiledeploy.ops.grid import Grid
-from mobiledeploy.ops.onnx import OnnxInput
-from mobiledeploy.ops.operator import Cases, Example, Kernel, Trials, layer_of
-from mobiledeploy.ops.ranges import Interval
-from mobiledeploy.ops.stored import StoredLayer
-from mobiledeploy.ops.tensors import Codes, Float32, Int8, QTensor, expect
-from mobiledeploy.ops.tflite import Scope, TfliteInput, Version
-from mobiledeploy.ops.tflite_reading import LayerSource
-from mobiledeploy.ops.weights import Weights
-
-LAYERS: tuple[str, ...] = ("elu",)
-TFLITE: Mapping[str, FileForm] = {"ELU": FileForm(computed=True)}
-FIXED_RANGE: Interval | None = None
-IMAGES: bool = False
-SYMMETRIC: bool = False
-LITERT_KERNELS: tuple[Kernel, ...] = ("x86",)
-TRIALS: Trials | None = Trials(
-    layers="ELU", cases="{cases} codes, every one that there is in {layers}"
-)
-
-KERNELS: str = "XNNPACK's table and ONNX Runtime's lookup of it"
-CASE: str = "code"
-CASES: str = "codes"
-ONE_CODE: bool = True
+from mobiledeploy.ops.tensors import Float32
+from mobiledeploy.ops.tflite import Version
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -52,132 +27,9 @@ class Elu(EachCode):
     """ELU of each element: x where it is positive, else exp(x) - 1."""
 
 
-NODE: type[Elu] = Elu
-kernel_shape = without_weights.kernel_shape
-work = without_weights.work
-operand_ranges = without_weights.operand_ranges
-output_range = without_weights.output_range
-scale_ratios = without_weights.scale_ratios
-output_shape = each_code.output_shape
-all_cases = each_code.all_cases
-cases_of = each_code.cases_of
-trials = each_code.trials
-litert_limits = each_code.no_limits
-ort_limits = each_code.no_limits
-given_shape = stored.same_shape
-
-
-def quantise(
-    layer: Layer, inputs: Sequence[Grid], output: QTensor, weights: Weights | None
-) -> Elu:
-    """Return the node of a layer."""
-    del inputs, weights
-    return Elu(input=layer.inputs[0], output=output)
-
-
-def float_layer(node: Elu, inputs: Sequence[QTensor]) -> Layer:
-    """Return the layer of a node."""
-    return layer_of("elu", node, inputs)
-
-
-def _function(node: Elu) -> each_code.Function:
-    del node
-    return _elu
-
-
 def _elu(values: Float32) -> Float32:
     below = np.expm1(np.minimum(values, np.float32(0)).astype(np.float64)).astype(np.float32)
     return np.where(values < 0, below, values)
-
-
-def certify(node: Elu, inputs: Sequence[QTensor]) -> Certificate:
-    """Return the certificate of a table, which is always exact."""
-    cases = (all_codes(),)
-    elsewhere = (*litert_cases(node, inputs, cases), *ort_cases(node, inputs, cases))
-    return each_code.certify_table(node, inputs[0], elsewhere)
-
-
-def litert_cases(
-    node: Elu, inputs: Sequence[QTensor], cases: Cases, form: str = ""
-) -> tuple[Codes, ...]:
-    """Return the codes of XNNPACK's table."""
-    del form
-    return (each_code.xnnpack(_function(node), cases[0], inputs[0], node.output),)
-
-
-def ort_cases(
-    node: Elu, inputs: Sequence[QTensor], cases: Cases, form: str = ""
-) -> tuple[Codes, ...]:
-    """Return the codes of the float form in ONNX Runtime, computed as in LiteRT."""
-    del form
-    (source,), out = inputs, node.output
-    return (each_code.ort(_function(node), cases[0], source, out, source.scale),)
-
-
-def node_of(layer: StoredLayer, inputs: Sequence[QTensor], output: QTensor) -> Elu:
-    """Return the node of a layer in a file.
-
-    Raises:
-        ConversionError: It has another number of inputs, or another alpha than 1.
-    """
-    expect(output.name, "alpha", dict(layer.parameters).get("alpha", 1.0), 1.0)
-    expect(output.name, "number of inputs", len(inputs), 1)
-    return Elu(input=inputs[0].name, output=output)
-
-
-def litert_codes(
-    node: Elu, inputs: Sequence[QTensor], codes: Sequence[Int8], *, kernel: Kernel
-) -> Int8:
-    """Return the codes that LiteRT looks up, on every architecture."""
-    del kernel
-    (table,) = litert_cases(node, inputs, (all_codes(),))
-    return each_code.look_up(table, codes[0])
-
-
-def float_values(
-    node: Elu, inputs: Sequence[Float32], weights: tuple[Float32, Float32] | None
-) -> Float32:
-    """Return the function of real values."""
-    del weights
-    return _function(node)(inputs[0])
-
-
-def tflite_version(node: Elu, inputs: Sequence[QTensor]) -> Version:
-    """Return the version of int8."""
-    del node, inputs
-    return Version(number=1, runtime="1.14.0")
-
-
-def write_tflite(
-    model: TfliteWriter, node: Elu, inputs: Sequence[TfliteInput], output: int
-) -> None:
-    """Add the operator."""
-    version = tflite_version(node, []).number
-    model.operator("ELU", version, tflite.indices(inputs), output)
-
-
-def read_tflite(operator: TfliteOperator, scope: Scope) -> Elu:
-    """Return the node of an operator."""
-    source, target = tflite.ends(operator, inputs=1)
-    read = scope.read(source, operator).name
-    return Elu(input=read, output=scope.write(target))
-
-
-def write_onnx(
-    model: OnnxWriter,
-    node: Elu,
-    inputs: Sequence[OnnxInput],
-    output: str,
-    certificate: Certificate | None,
-) -> None:
-    """Add a table of all codes."""
-    (table,) = litert_cases(node, [inputs[0].tensor], (all_codes(),))
-    each_code.write_onnx(model, node, inputs, output, certificate, table=table)
-
-
-def layer_of_tflite(source: LayerSource) -> StoredLayer:
-    """Return the layer."""
-    return dataclasses.replace(source.layer, kind="elu")
 
 
 def _parameters(node: OnnxOperator) -> each_code.Parameters:
@@ -185,16 +37,21 @@ def _parameters(node: OnnxOperator) -> each_code.Parameters:
     return (("alpha", alpha),) if alpha != 1 else ()
 
 
-ONNX: Mapping[str, FileForm] = {"Elu": FileForm(read=each_code.reader("elu", _parameters))}
-
-
-def examples() -> Iterator[Example]:
-    """Yield an image, a vector and a coarse grid."""
-    for name, shape, scales, zeros in (
-        ("image", (4, 6, 3), (0.0411, 0.0281), (3, -90)),
-        ("vector", (50,), (0.0617, 0.0293), (-11, -100)),
-        ("wide", (4, 6, 3), (0.13, 0.11), (-40, -110)),
-    ):
-        source, out = each_code.tensors(shape, scales, zeros)
-        node = Elu(input="image", output=out)
-        yield Example(name=name, node=node, inputs=(source,))
+OPERATOR: Final = EachCodeOperator(
+    NODE=Elu,
+    LAYERS=("elu",),
+    TFLITE={"ELU": FileForm(computed=True)},
+    ONNX={"Elu": FileForm(read=each_code.reader("elu", _parameters))},
+    KERNELS="XNNPACK's table and ONNX Runtime's lookup of it",
+    layers="ELU",
+    version=Version(number=1, runtime="1.14.0"),
+    only={"alpha": 1.0},
+    litert=lambda _: functools.partial(each_code.xnnpack, _elu),
+    ort=lambda _: (_elu,),
+    real=lambda _: _elu,
+    tried=(
+        ("image", (4, 6, 3), (0.0411, 0.0281), (3, -90), {}),
+        ("vector", (50,), (0.0617, 0.0293), (-11, -100), {}),
+        ("wide", (4, 6, 3), (0.13, 0.11), (-40, -110), {}),
+    ),
+)

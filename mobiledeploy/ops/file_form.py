@@ -8,7 +8,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 
 from mobiledeploy.formats.model import Operator
-from mobiledeploy.ops.onnx_reading import ReadOnnx
+from mobiledeploy.ops.onnx_reader import ReadOnnx
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,7 +19,7 @@ from mobiledeploy.formats.tflite import TfliteOperator, TfliteTensor
 from mobiledeploy.formats.tflite.writer import TfliteWriter
 from mobiledeploy.ops import conv, each_code, stored, tflite, without_weights
 from mobiledeploy.ops.architecture import Layer
-from mobiledeploy.ops.certificate import Certificate
+from mobiledeploy.ops.certificate import Certificate, batches_of_all_codes
 from mobiledeploy.ops.conv import Conv
 from mobiledeploy.ops.each_code import EachCode
 from mobiledeploy.ops.file_form import FileForm
@@ -28,7 +28,16 @@ from mobiledeploy.ops.onnx import IMAGE_AXES, OnnxInput
 from mobiledeploy.ops.operator import Example, Kernel, Trials, layer_of
 from mobiledeploy.ops.ranges import Interval, Ranges, wide_enough
 from mobiledeploy.ops.stored import StoredLayer
-from mobiledeploy.ops.tensors import QMAX, Float32, Int8, QTensor, Shape, expect
+from mobiledeploy.ops.tensors import (
+    QMAX,
+    Float32,
+    Int8,
+    QTensor,
+    Shape,
+    expect,
+    expect_grid,
+    tensors,
+)
 from mobiledeploy.ops.tflite import Scope, TfliteInput, Version
 from mobiledeploy.ops.tflite_reading import LayerSource
 from mobiledeploy.ops.weights import BIAS_LIMIT, QWeights, Weights
@@ -56,12 +65,10 @@ class HardSigmoid(EachCode):
     """The hard sigmoid of each element of an image."""
 
     def check(self, inputs: Sequence[QTensor]) -> None:
-        """Check shape and grid; see `operator.Node.check`."""
+        """Check shape and grid; see `node.Node.check`."""
         EachCode.check(self, inputs)
-        name, out = self.output.name, self.output
-        expect(name, "rank of the input", len(inputs[0].shape), IMAGE_AXES)
-        expect(name, "scale", out.scale, SCALE)
-        expect(name, "zero point", out.zero_point, ZERO_POINT)
+        expect(self.output.name, "rank of the input", len(inputs[0].shape), IMAGE_AXES)
+        expect_grid(self.output, SCALE, ZERO_POINT)
         convolution(self, inputs[0]).check(inputs)
 
 
@@ -71,6 +78,7 @@ work = without_weights.work
 output_range = without_weights.output_range
 scale_ratios = without_weights.scale_ratios
 given_shape = stored.same_shape
+trials = batches_of_all_codes
 
 
 def output_shape(layer: Layer, inputs: Sequence[Shape]) -> Shape:
@@ -143,11 +151,6 @@ def node_of(layer: StoredLayer, inputs: Sequence[QTensor], output: QTensor) -> H
     del layer
     expect(output.name, "number of inputs", len(inputs), 1)
     return HardSigmoid(input=inputs[0].name, output=output)
-
-
-def trials(layer: StoredLayer, shapes: Sequence[Shape]) -> tuple[tuple[Int8, ...], int]:
-    """Return all codes."""
-    return each_code.trials(layer, shapes)
 
 
 def litert_codes(
@@ -240,5 +243,6 @@ def examples() -> Iterator[Example]:
         ("more channels", (5, 4, 6), 0.0323, 20),
         ("wide", (4, 6, 3), 0.31, -40),
     ):
-        source, out = each_code.tensors(shape, (scale, float(SCALE)), (zero, ZERO_POINT))
+        scales, zeros = (scale, float(SCALE)), (zero, ZERO_POINT)
+        source, out = tensors(("image", "result"), shape, scales, zeros)
         yield Example(name=name, node=HardSigmoid(input="image", output=out), inputs=(source,))

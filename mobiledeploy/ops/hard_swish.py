@@ -21,20 +21,30 @@ from mobiledeploy.formats.onnx import OnnxOperator
 from mobiledeploy.formats.onnx.writer import OnnxWriter
 from mobiledeploy.formats.tflite import TfliteOperator
 from mobiledeploy.formats.tflite.writer import TfliteWriter
-from mobiledeploy.ops import onnx, stored, tflite, without_weights
+from mobiledeploy.ops import each_code, stored, tflite, without_weights
 from mobiledeploy.ops.architecture import Layer
-from mobiledeploy.ops.certificate import Certificate, all_codes, required
+from mobiledeploy.ops.capabilities import Cases
+from mobiledeploy.ops.certificate import Certificate, all_codes, batches_of_all_codes, no_limits
+from mobiledeploy.ops.each_code import EachCode
 from mobiledeploy.ops.file_form import FileForm, ScaleRatio
 from mobiledeploy.ops.grid import Grid
 from mobiledeploy.ops.onnx import OnnxInput
-from mobiledeploy.ops.onnx_reading import (
-    OnnxActivation,
-    OnnxReader,
-)
-from mobiledeploy.ops.operator import Cases, Example, Kernel, Trials, layer_of
+from mobiledeploy.ops.onnx_reader import OnnxReader
+from mobiledeploy.ops.onnx_values import OnnxActivation
+from mobiledeploy.ops.operator import Example, Kernel, Trials, layer_of
 from mobiledeploy.ops.ranges import Interval, Ranges, step, wide_enough
 from mobiledeploy.ops.stored import StoredLayer
-from mobiledeploy.ops.tensors import QMAX, QMIN, Codes, Float32, Int8, QTensor, Shape, expect
+from mobiledeploy.ops.tensors import (
+    QMAX,
+    QMIN,
+    Codes,
+    Float32,
+    Int8,
+    QTensor,
+    Shape,
+    expect,
+    tensors,
+)
 from mobiledeploy.ops.tflite import Scope, TfliteInput, Version
 from mobiledeploy.ops.tflite_reading import LayerSource
 from mobiledeploy.ops.weights import Weights
@@ -68,22 +78,13 @@ _LOWEST, _HIGHEST = -(2**15), 2**15 - 1
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class HardSwish:
+class HardSwish(EachCode):
     """x * relu6(x + 3) / 6 of each element."""
 
-    input: str
-    output: QTensor
-
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        """Names of the tensors that it reads."""
-        return (self.input,)
-
     def check(self, inputs: Sequence[QTensor]) -> None:
-        """Check shape and grids; see `operator.Node.check`."""
-        (source,) = inputs
-        name, out = self.output.name, self.output
-        expect(name, "output shape", out.shape, source.shape)
+        """Check shape and grids; see `node.Node.check`."""
+        EachCode.check(self, inputs)
+        (source,), name, out = inputs, self.output.name, self.output
         if not source.scale / np.float32(FINER) < out.scale:
             raise ConversionError(
                 f"`{name}`: expected an output scale above 1/{FINER} of the input's, received "
@@ -96,6 +97,11 @@ NODE: type[HardSwish] = HardSwish
 kernel_shape = without_weights.kernel_shape
 work = without_weights.work
 operand_ranges = without_weights.operand_ranges
+all_cases = each_code.all_cases
+cases_of = each_code.cases_of
+trials = batches_of_all_codes
+ort_limits = no_limits
+given_shape = stored.same_shape
 
 
 def output_shape(layer: Layer, inputs: Sequence[Shape]) -> Shape:
@@ -240,18 +246,6 @@ def certify(node: HardSwish, inputs: Sequence[QTensor]) -> Certificate:
     )
 
 
-def all_cases(node: HardSwish, inputs: Sequence[QTensor]) -> Cases:
-    """Return all codes."""
-    del node, inputs
-    return (all_codes(),)
-
-
-def cases_of(node: HardSwish, inputs: Sequence[QTensor], codes: Sequence[Int8]) -> Cases:
-    """Return the codes of a tensor."""
-    del node, inputs
-    return (codes[0].astype(np.int64),)
-
-
 def litert_cases(
     node: HardSwish, inputs: Sequence[QTensor], cases: Cases, form: str = ""
 ) -> tuple[Codes, ...]:
@@ -276,12 +270,6 @@ def litert_limits(node: HardSwish, inputs: Sequence[QTensor], form: str) -> Iter
         yield f"its output's step is {node.output.scale}: too small for one of {inputs[0].scale}"
 
 
-def ort_limits(node: HardSwish, inputs: Sequence[QTensor], form: str) -> Iterator[str]:
-    """Yield nothing: ONNX Runtime computes all of them alike."""
-    del node, inputs, form
-    yield from ()
-
-
 def node_of(layer: StoredLayer, inputs: Sequence[QTensor], output: QTensor) -> HardSwish:
     """Return the node of a layer in a file.
 
@@ -291,14 +279,6 @@ def node_of(layer: StoredLayer, inputs: Sequence[QTensor], output: QTensor) -> H
     del layer
     expect(output.name, "number of inputs", len(inputs), 1)
     return HardSwish(input=inputs[0].name, output=output)
-
-
-def trials(layer: StoredLayer, shapes: Sequence[Shape]) -> tuple[tuple[Int8, ...], int]:
-    """Return all codes."""
-    del layer
-    codes = all_codes().astype(np.int8)
-    images = -(-codes.size // math.prod(shapes[0]))
-    return (np.resize(codes, (images, *shapes[0])),), codes.size
 
 
 def _grids(
@@ -314,7 +294,7 @@ def litert_codes(
     """Return the codes that TFLite's own kernel computes, on every architecture."""
     del kernel
     (table,) = litert_cases(node, inputs, (all_codes(),))
-    return table.astype(np.int8)[codes[0].astype(np.int64) - QMIN]
+    return each_code.look_up(table, codes[0])
 
 
 def float_values(
@@ -355,21 +335,15 @@ def write_onnx(
     certificate: Certificate | None,
 ) -> None:
     """Add a HardSwish, or a table of all codes where the certificate asks for one."""
-    proof = required(node.output.name, certificate)
-    if proof.table:
-        (codes,) = litert_cases(node, [inputs[0].tensor], (all_codes(),))
-        onnx.look_up(model, node.output.name, inputs[0], codes, output)
-        return
-    real = model.node("HardSwish", onnx.dequantise(model, inputs, proof.scales))
-    onnx.quantise(model, real, node.output, output)
+    (table,) = litert_cases(node, [inputs[0].tensor], (all_codes(),))
+    each_code.write_onnx(
+        model, node, inputs, output, certificate, table=table, operator="HardSwish"
+    )
 
 
 def layer_of_tflite(source: LayerSource) -> StoredLayer:
     """Return a hard swish."""
     return source.as_kind("hard_swish")
-
-
-given_shape = stored.same_shape
 
 
 def _read_hard_swish(reader: OnnxReader, node: OnnxOperator) -> OnnxActivation | None:
@@ -391,8 +365,5 @@ def examples() -> Iterator[Example]:
         ("of a vector, by a table", (50,), (0.0617, 0.0293), (-11, -120)),
         ("wide", (4, 6, 3), (0.31, 0.17), (-40, -127)),
     ):
-        source, out = (
-            QTensor(name=tensor, shape=shape, scale=np.float32(scale), zero_point=zero)
-            for tensor, scale, zero in zip(("image", "swished"), scales, zeros, strict=True)
-        )
+        source, out = tensors(("image", "swished"), shape, scales, zeros)
         yield Example(name=name, node=HardSwish(input="image", output=out), inputs=(source,))

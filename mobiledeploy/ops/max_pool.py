@@ -14,21 +14,23 @@ from mobiledeploy.formats.onnx import OnnxOperator
 from mobiledeploy.formats.onnx.writer import OnnxWriter
 from mobiledeploy.formats.tflite import TfliteOperator, schema
 from mobiledeploy.formats.tflite.writer import TfliteWriter
-from mobiledeploy.ops import one_grid, onnx, padding, tflite, without_weights
+from mobiledeploy.ops import one_grid, onnx, padding, pools, tflite, without_weights
 from mobiledeploy.ops.activation import activated, clamp, implied
 from mobiledeploy.ops.architecture import Activation, Layer
 from mobiledeploy.ops.certificate import Certificate, all_codes
 from mobiledeploy.ops.file_form import FileForm
 from mobiledeploy.ops.grid import Grid
+from mobiledeploy.ops.node import OneInput
 from mobiledeploy.ops.onnx import OnnxInput
-from mobiledeploy.ops.onnx_reading import OnnxActivation, OnnxReader, OnnxValue, pool_of
+from mobiledeploy.ops.onnx_reader import OnnxReader
+from mobiledeploy.ops.onnx_values import OnnxValue
 from mobiledeploy.ops.operator import Example, Kernel, Trials, layer_of
 from mobiledeploy.ops.pad import write_tflite_before
-from mobiledeploy.ops.padding import Padding, Pads, Pair, output_size, padding_from, same_pads
+from mobiledeploy.ops.padding import Padding, Pads, Pair, padding_from
 from mobiledeploy.ops.ranges import Interval
 from mobiledeploy.ops.stored import StoredLayer
-from mobiledeploy.ops.tensors import QMIN, Float32, Int8, QTensor, Shape, expect
-from mobiledeploy.ops.tflite import Scope, TfliteInput, Version, refusal
+from mobiledeploy.ops.tensors import QMIN, Float32, Int8, QTensor, Shape, expect, expect_grid
+from mobiledeploy.ops.tflite import Scope, TfliteInput, refusal
 from mobiledeploy.ops.tflite_reading import LayerSource
 from mobiledeploy.ops.weights import Weights
 
@@ -45,7 +47,7 @@ MOVES: str = "it takes the largest code of each window"
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class MaxPool:
+class MaxPool(OneInput):
     """The largest code of each window, activation included.
 
     Attributes:
@@ -57,20 +59,13 @@ class MaxPool:
         activation: Applied to the output.
     """
 
-    input: str
-    output: QTensor
     window: tuple[int, int]
     strides: tuple[int, int]
     padding: Padding
     activation: Activation
 
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        """Names of the tensors that it reads."""
-        return (self.input,)
-
     def check(self, inputs: Sequence[QTensor]) -> None:
-        """Check shape, grid and window; see `operator.Node.check`."""
+        """Check shape, grid and window; see `node.Node.check`."""
         (source,) = inputs
         name, out = self.output.name, self.output
         expect(name, "rank of the input", len(source.shape), 3)
@@ -84,8 +79,7 @@ class MaxPool:
         sides = padding.sides_after(source.shape[:2], self.window, self.strides, self.padding)
         what = f"output shape, with padding {str(self.padding).upper()},"
         expect(name, what, out.shape, (*sides, source.shape[2]))
-        expect(name, "scale", out.scale, source.scale)
-        expect(name, "zero point", out.zero_point, source.zero_point)
+        expect_grid(out, source.scale, source.zero_point)
 
 
 def _fits(window: Pair, around: Padding) -> bool:
@@ -97,15 +91,17 @@ def _fits(window: Pair, around: Padding) -> bool:
 
 NODE: type[MaxPool] = MaxPool
 kernel_shape = without_weights.kernel_shape
+tflite_version = tflite.second_version
 work = without_weights.work
 scale_ratios = without_weights.scale_ratios
+given_shape = pools.given_shape
 operand_ranges = one_grid.operand_ranges
 output_range = one_grid.output_range
 
 
 def output_shape(layer: Layer, inputs: Sequence[Shape]) -> Shape:
     """Return height, width and channels of the output; see `operator.Operator.output_shape`."""
-    shape = without_weights.shape_of_windows(layer, inputs)
+    shape = pools.shape_of_windows(layer, inputs)
     if not _fits(layer.kernel, layer.padding):
         raise RequestError(
             f"layer `{layer.name}`: expected a padding smaller than the window of {layer.kernel}, "
@@ -130,14 +126,14 @@ def quantise(
 
 
 def pad_code(zero_point: int | None) -> float:
-    """Return what it pads with: the lowest value; see `operator.TakesPadding`."""
+    """Return what it pads with: the lowest value; see `capabilities.TakesPadding`."""
     return -math.inf if zero_point is None else QMIN
 
 
 def padded(node: MaxPool, source: QTensor, around: Pads) -> MaxPool | None:
     """Return the node that reads an image without the padding around it.
 
-    See `operator.TakesPadding`.
+    See `capabilities.TakesPadding`.
     """
     if node.padding == "same":
         return None
@@ -220,12 +216,6 @@ def trials(layer: StoredLayer, shapes: Sequence[Shape]) -> tuple[tuple[Int8, ...
     return (np.concatenate([batch, dim]),), codes.size
 
 
-def tflite_version(node: MaxPool, inputs: Sequence[QTensor]) -> Version:
-    """Return the version of int8 pools."""
-    del node, inputs
-    return Version(number=2, runtime="1.14.0")
-
-
 def write_tflite(
     model: TfliteWriter, node: MaxPool, inputs: Sequence[TfliteInput], output: int
 ) -> None:
@@ -242,11 +232,7 @@ def write_tflite(
         [first],
         output,
         "Pool2DOptions",
-        Padding=schema.PADDINGS.index(around),
-        StrideH=node.strides[0],
-        StrideW=node.strides[1],
-        FilterHeight=node.window[0],
-        FilterWidth=node.window[1],
+        **pools.options(node.window, node.strides, around),
         FusedActivationFunction=schema.ACTIVATIONS.index(node.activation),
     )
 
@@ -265,8 +251,8 @@ def read_tflite(operator: TfliteOperator, scope: Scope) -> MaxPool:
     return MaxPool(
         input=scope.read(source, operator).name,
         output=scope.write(target),
-        window=(operator.option("filter_height"), operator.option("filter_width")),
-        strides=(operator.option("stride_h"), operator.option("stride_w")),
+        window=pools.window_of(operator),
+        strides=pools.strides_of(operator),
         padding=around,
         activation=activation,
     )
@@ -299,44 +285,16 @@ def write_onnx(
 
 def layer_of_tflite(source: LayerSource) -> StoredLayer | None:
     """Return a pool; None if its numbers make none."""
-    operator, before = source.operator, source.inputs[0]
-    strides = operator.option("stride_h"), operator.option("stride_w")
-    window = operator.option("filter_height"), operator.option("filter_width")
-    if min(*strides, *window) < 1 or len(before.shape) != 3:
-        return None
-    around = padding.NO_PADS
-    if source.padding() == "same":
-        around = same_pads(before.shape[:2], window, strides, padding.NO_DILATION)
-    return dataclasses.replace(
-        source.as_kind("max_pool"), window=window, strides=strides, pads=around
-    )
-
-
-def given_shape(layer: StoredLayer, shapes: Sequence[Shape]) -> Shape | None:
-    """Return the shape that a layer of a file gives; see `operator.Operator.given_shape`."""
-    before = shapes[0]
-    if len(before) != 3:
-        return None
-    sides = output_size(before[:2], layer.window, layer.strides, padding.NO_DILATION, layer.pads)
-    return *sides, before[2]
+    return pools.layer_of_tflite(source, "max_pool")
 
 
 def _read_max_pool(reader: OnnxReader, node: OnnxOperator) -> OnnxValue | None:
     """Read MaxPool, of codes or of real values."""
-    pooled = pool_of(reader, node)
-    return None if pooled is None else _pooled(reader, node, *pooled)
-
-
-def _pooled(
-    reader: OnnxReader,
-    node: OnnxOperator,
-    value: OnnxActivation,
-    window: Pair,
-    strides: Pair,
-    around: Pads,
-) -> OnnxActivation | None:
-    sizes = output_size(value.sizes[2:], window, strides, padding.NO_DILATION, around)
-    out = dataclasses.replace(value, sizes=(*value.sizes[:2], *(max(size, 0) for size in sizes)))
+    pooled = pools.pool_of(reader, node)
+    if pooled is None:
+        return None
+    value, window, strides, around = pooled
+    out = pools.output_of(value, window, strides, around)
     fields = {"window": window, "strides": strides, "pads": around}
     if value.real:
         return reader.add_layer(node, "max_pool", [value], out, **fields)

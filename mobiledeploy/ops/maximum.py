@@ -10,23 +10,26 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from mobiledeploy.base.errors import RequestError
 from mobiledeploy.formats.onnx import OnnxOperator
 from mobiledeploy.formats.onnx.writer import OnnxWriter
 from mobiledeploy.formats.tflite import TfliteOperator
 from mobiledeploy.formats.tflite.writer import TfliteWriter
-from mobiledeploy.ops import one_grid, stored, tflite, without_weights
+from mobiledeploy.ops import each_pair, one_grid, stored, tflite, without_weights
 from mobiledeploy.ops.architecture import Layer
-from mobiledeploy.ops.certificate import Certificate, all_pairs, pairs_of_shapes
+from mobiledeploy.ops.certificate import Certificate
+from mobiledeploy.ops.each_pair import all_pairs, pairs_of_shapes
 from mobiledeploy.ops.file_form import FileForm
 from mobiledeploy.ops.grid import Grid
+from mobiledeploy.ops.node import TwoEqualInputs
 from mobiledeploy.ops.onnx import OnnxInput
-from mobiledeploy.ops.onnx_reading import OnnxActivation, OnnxReader
+from mobiledeploy.ops.onnx_reader import OnnxReader
+from mobiledeploy.ops.onnx_reading import both_activations
+from mobiledeploy.ops.onnx_values import OnnxActivation
 from mobiledeploy.ops.operator import Example, Kernel, Trials, layer_of
 from mobiledeploy.ops.ranges import Interval
 from mobiledeploy.ops.stored import StoredLayer
 from mobiledeploy.ops.tensors import Float32, Int8, QTensor, Shape, expect
-from mobiledeploy.ops.tflite import Scope, TfliteInput, Version
+from mobiledeploy.ops.tflite import Scope, TfliteInput
 from mobiledeploy.ops.tflite_reading import LayerSource
 from mobiledeploy.ops.weights import Weights
 
@@ -46,43 +49,30 @@ MOVES: str = "it takes the larger or the smaller of two codes"
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Maximum:
+class Maximum(TwoEqualInputs):
     """The larger of each two elements of tensors of one shape and grid.
 
     Attributes:
         smaller: Whether it is the smaller one instead.
     """
 
-    inputs: tuple[str, str]
-    output: QTensor
     smaller: bool = False
 
     def check(self, inputs: Sequence[QTensor]) -> None:
-        """Check shapes and grids; see `operator.Node.check`."""
-        name, out = self.output.name, self.output
-        expect(name, "number of inputs", len(inputs), 2)
-        for source in inputs:
-            expect(name, f"shape of `{source.name}`", source.shape, out.shape)
-        one_grid.expect_one_grid(out, inputs)
+        """Check shapes and grids; see `node.Node.check`."""
+        TwoEqualInputs.check(self, inputs)
+        one_grid.expect_one_grid(self.output, inputs)
 
 
 NODE: type[Maximum] = Maximum
 kernel_shape = without_weights.kernel_shape
+tflite_version = tflite.second_version
 work = without_weights.work
 scale_ratios = without_weights.scale_ratios
 operand_ranges = one_grid.operand_ranges
 output_range = one_grid.output_range
-
-
-def output_shape(layer: Layer, inputs: Sequence[Shape]) -> Shape:
-    """Return the shape that both inputs have; see `operator.Operator.output_shape`."""
-    without_weights.expect_inputs(layer, inputs, 2)
-    if inputs[0] != inputs[1]:
-        raise RequestError(
-            f"layer `{layer.name}` ({layer.op}) expects two inputs of one shape, received "
-            f"{inputs[0]} and {inputs[1]}"
-        )
-    return inputs[0]
+output_shape = each_pair.output_shape
+given_shape = stored.same_shape
 
 
 def quantise(
@@ -137,12 +127,6 @@ def trials(layer: StoredLayer, shapes: Sequence[Shape]) -> tuple[tuple[Int8, ...
     return pairs_of_shapes((shapes[0], shapes[0])), all_pairs()[0].size
 
 
-def tflite_version(node: Maximum, inputs: Sequence[QTensor]) -> Version:
-    """Return the version of int8 tensors."""
-    del node, inputs
-    return Version(number=2, runtime="1.14.0")
-
-
 def write_tflite(
     model: TfliteWriter, node: Maximum, inputs: Sequence[TfliteInput], output: int
 ) -> None:
@@ -184,14 +168,12 @@ def layer_of_tflite(source: LayerSource) -> StoredLayer | None:
     return dataclasses.replace(source.layer, kind=source.operator.builtin.lower())
 
 
-given_shape = stored.same_shape
-
-
 def _read(reader: OnnxReader, node: OnnxOperator) -> OnnxActivation | None:
     """Read a Max or Min of two activations of one shape and grid."""
-    a, b = reader.value(node, 0), reader.value(node, 1)
-    if not (isinstance(a, OnnxActivation) and isinstance(b, OnnxActivation)) or node.inputs[2:]:
+    both = both_activations(reader, node)
+    if both is None or node.inputs[2:]:
         return None
+    a, b = both
     if (a.axes, a.sizes, a.pixels, a.unrolled) != (b.axes, b.sizes, b.pixels, b.unrolled):
         return None
     return reader.copy(node, "maximum" if node.op == "Max" else "minimum", [a, b], a)

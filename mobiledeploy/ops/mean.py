@@ -26,25 +26,24 @@ from mobiledeploy.formats.onnx import OnnxOperator
 from mobiledeploy.formats.onnx.writer import OnnxWriter
 from mobiledeploy.formats.tflite import TfliteOperator
 from mobiledeploy.formats.tflite.writer import TfliteWriter
-from mobiledeploy.ops import onnx, tflite, without_weights
+from mobiledeploy.ops import onnx, pools, reductions, tflite, without_weights
 from mobiledeploy.ops.architecture import Layer
+from mobiledeploy.ops.capabilities import Cases
 from mobiledeploy.ops.certificate import REACH, Certificate, neighbours, required
 from mobiledeploy.ops.file_form import FileForm
 from mobiledeploy.ops.grid import Grid
+from mobiledeploy.ops.node import OneInput
 from mobiledeploy.ops.onnx import OnnxInput
-from mobiledeploy.ops.onnx_reading import (
-    OnnxReader,
-    OnnxValue,
-    one_input,
-    over_height_and_width,
-)
-from mobiledeploy.ops.operator import Cases, Example, Kernel, Trials, layer_of
+from mobiledeploy.ops.onnx_reader import OnnxReader
+from mobiledeploy.ops.onnx_reading import one_input
+from mobiledeploy.ops.onnx_values import OnnxValue
+from mobiledeploy.ops.operator import Example, Kernel, Trials, layer_of
 from mobiledeploy.ops.padding import same_pads
 from mobiledeploy.ops.products import batch_room
 from mobiledeploy.ops.ranges import Interval, Ranges, step, wide_enough
 from mobiledeploy.ops.stored import StoredLayer
 from mobiledeploy.ops.tensors import QMAX, QMIN, Codes, Float32, Int8, QTensor, Shape, expect
-from mobiledeploy.ops.tflite import Scope, TfliteInput, Version, refusal
+from mobiledeploy.ops.tflite import Scope, TfliteInput
 from mobiledeploy.ops.tflite_reading import LayerSource
 from mobiledeploy.ops.weights import Weights
 
@@ -86,24 +85,16 @@ MOST_TRIALS: Final = 64
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Mean:
+class Mean(OneInput):
     """The mean over height and width, also called global average pooling."""
-
-    input: str
-    output: QTensor
 
     @property
     def keep_dims(self) -> bool:
         """Whether the output is an image of one pixel."""
         return len(self.output.shape) == onnx.IMAGE_AXES
 
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        """Names of the tensors that it reads."""
-        return (self.input,)
-
     def check(self, inputs: Sequence[QTensor]) -> None:
-        """Check that an image becomes a vector; see `operator.Node.check`."""
+        """Check that an image becomes a vector; see `node.Node.check`."""
         (source,) = inputs
         expect(self.output.name, "rank of the input", len(source.shape), 3)
         vector = source.shape[-1:]
@@ -113,8 +104,10 @@ class Mean:
 
 NODE: type[Mean] = Mean
 kernel_shape = without_weights.kernel_shape
+tflite_version = tflite.second_version
 work = without_weights.work
 scale_ratios = without_weights.scale_ratios
+given_shape = reductions.given_shape
 operand_ranges = without_weights.operand_ranges
 
 
@@ -472,19 +465,12 @@ def float_values(
     return mean
 
 
-def tflite_version(node: Mean, inputs: Sequence[QTensor]) -> Version:
-    """Return the version of int8 means."""
-    del node, inputs
-    return Version(number=2, runtime="1.14.0")
-
-
 def write_tflite(
     model: TfliteWriter, node: Mean, inputs: Sequence[TfliteInput], output: int
 ) -> None:
     """Add the operator with its axes."""
-    axes = model.constant(f"{node.output.name}/axes", np.array([1, 2], np.int32))
+    sources = reductions.write_axes(model, node.output.name, inputs)
     version = tflite_version(node, []).number
-    sources = [*tflite.indices(inputs), axes]
     model.operator("MEAN", version, sources, output, "ReducerOptions", KeepDims=node.keep_dims)
 
 
@@ -494,11 +480,7 @@ def read_tflite(operator: TfliteOperator, scope: Scope) -> Mean:
     Raises:
         ConversionError: It is over other axes.
     """
-    source, axes, target = tflite.ends(operator, inputs=2)
-    _, values = scope.constant(axes, operator, np.int32)
-    read = scope.read(source, operator)
-    if len(read.shape) != 3 or sorted(value % 4 for value in values.ravel()) != [1, 2]:
-        raise refusal(operator, "expected the mean over height and width of an image")
+    read, target = reductions.read_tflite(operator, scope, "mean")
     return Mean(input=read.name, output=scope.write(target))
 
 
@@ -522,38 +504,19 @@ def layer_of_tflite(source: LayerSource) -> StoredLayer | None:
     """Return a mean over height and width; None for a pool over less than the whole image."""
     operator, before = source.operator, source.inputs[0]
     if operator.builtin == "AVERAGE_POOL_2D":
-        window = operator.option("filter_height"), operator.option("filter_width")
-        strides = operator.option("stride_h"), operator.option("stride_w")
+        window, strides = pools.window_of(operator), pools.strides_of(operator)
         if min(*strides, *window) < 1 or before.shape[:-1] != window or len(before.shape) != 3:
             return None
         padded = source.padding() == "same"
         if padded and any(same_pads(window, window, strides, (1, 1))):
             return None
         return dataclasses.replace(source.as_kind("mean"), window=window)
-    axes = source.constant(len(operator.inputs) - 1)
-    both = (
-        axes is not None
-        and all(-4 <= axis < 4 for axis in axes.ravel())
-        and sorted(int(axis) % 4 for axis in axes.ravel()) == [1, 2]
-    )
-    if not both or len(before.shape) != 3:
-        return source.layer
-    return dataclasses.replace(
-        source.layer,
-        kind="mean",
-        window=before.shape[:2],
-        output=dataclasses.replace(source.layer.output, shape=before.shape[-1:]),
-    )
-
-
-def given_shape(layer: StoredLayer, shapes: Sequence[Shape]) -> None:
-    """Return None: a mean is described as a vector, whether or not its file keeps the axes."""
-    del layer, shapes
+    return reductions.layer_of_tflite(source, "mean") or source.layer
 
 
 def _read_mean(reader: OnnxReader, node: OnnxOperator) -> OnnxValue | None:
     """Read GlobalAveragePool, and ReduceMean over height and width."""
-    reduced = over_height_and_width(reader, node, whole=node.op != "ReduceMean")
+    reduced = reductions.over_height_and_width(reader, node, whole=node.op != "ReduceMean")
     if reduced is None:
         return None
     value, out, window = reduced

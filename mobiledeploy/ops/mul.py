@@ -29,20 +29,18 @@ from mobiledeploy.formats.onnx import OnnxOperator
 from mobiledeploy.formats.onnx.writer import OnnxWriter
 from mobiledeploy.formats.tflite import TfliteOperator
 from mobiledeploy.formats.tflite.writer import TfliteWriter
-from mobiledeploy.ops import onnx, tflite, without_weights
+from mobiledeploy.ops import each_pair, onnx, tflite, without_weights
 from mobiledeploy.ops.architecture import Layer
-from mobiledeploy.ops.certificate import Certificate, all_pairs, pairs_of_shapes, required
+from mobiledeploy.ops.capabilities import Cases
+from mobiledeploy.ops.certificate import Certificate, no_limits, required
+from mobiledeploy.ops.each_pair import all_pairs, pairs_of_shapes
 from mobiledeploy.ops.file_form import FileForm, ScaleRatio
 from mobiledeploy.ops.grid import Grid
 from mobiledeploy.ops.onnx import OnnxInput
-from mobiledeploy.ops.onnx_reading import (
-    OnnxActivation,
-    OnnxReader,
-    OnnxValue,
-    dequantised_input,
-    quantised_output,
-)
-from mobiledeploy.ops.operator import Cases, Example, Kernel, Trials, layer_of
+from mobiledeploy.ops.onnx_reader import OnnxReader
+from mobiledeploy.ops.onnx_reading import dequantised_input, quantised_output
+from mobiledeploy.ops.onnx_values import OnnxActivation, OnnxValue
+from mobiledeploy.ops.operator import Example, Kernel, Trials, layer_of
 from mobiledeploy.ops.ranges import Interval, Ranges, step, wide_enough
 from mobiledeploy.ops.stored import Fault, LayerInput, StoredLayer, with_fault
 from mobiledeploy.ops.tensors import (
@@ -96,7 +94,7 @@ class Mul:
     output: QTensor
 
     def check(self, inputs: Sequence[QTensor]) -> None:
-        """Check that the shapes fit; see `operator.Node.check`."""
+        """Check that the shapes fit; see `node.Node.check`."""
         name = self.output.name
         expect(name, "number of inputs", len(inputs), 2)
         a, b = (each.shape for each in inputs)
@@ -112,6 +110,9 @@ class Mul:
 NODE: type[Mul] = Mul
 kernel_shape = without_weights.kernel_shape
 work = without_weights.work
+all_cases = each_pair.all_cases
+cases_of = each_pair.cases_of
+ort_limits = no_limits
 
 
 def output_shape(layer: Layer, inputs: Sequence[Shape]) -> Shape:
@@ -268,19 +269,6 @@ def certify(node: Mul, inputs: Sequence[QTensor]) -> Certificate:
     )
 
 
-def all_cases(node: Mul, inputs: Sequence[QTensor]) -> Cases:
-    """Return all pairs of codes."""
-    del node, inputs
-    return all_pairs()
-
-
-def cases_of(node: Mul, inputs: Sequence[QTensor], codes: Sequence[Int8]) -> Cases:
-    """Return the pairs of codes of two tensors, shaped like the product."""
-    del node, inputs
-    left, right = np.broadcast_arrays(*(each.astype(np.int64) for each in codes))
-    return left, right
-
-
 def litert_cases(
     node: Mul, inputs: Sequence[QTensor], cases: Cases, form: str = ""
 ) -> tuple[Codes, ...]:
@@ -309,12 +297,6 @@ def litert_limits(node: Mul, inputs: Sequence[QTensor], form: str) -> Iterator[s
     ratio = _multiplier(node, inputs)
     if not NARROWEST <= ratio < WIDEST:
         yield f"the factors' scales over the output's are {ratio:.3g}: not for XNNPACK"
-
-
-def ort_limits(node: Mul, inputs: Sequence[QTensor], form: str) -> Iterator[str]:
-    """Yield nothing: ONNX Runtime computes all products alike."""
-    del node, inputs, form
-    yield from ()
 
 
 def node_of(layer: StoredLayer, inputs: Sequence[QTensor], output: QTensor) -> Mul:
@@ -515,7 +497,7 @@ def _on_scale(layer: StoredLayer, scale: np.float32 | None) -> StoredLayer:
 
 
 def multiplier_of(layer: StoredLayer) -> np.float32 | None:
-    """Return the multiplier of a product's codes; see `operator.StatesMultiplier`."""
+    """Return the multiplier of a product's codes; see `capabilities.StatesMultiplier`."""
     if layer.multiplier is not None or len(layer.reads) != 2:
         return layer.multiplier
     (a, b), out = (read.scale for read in layer.reads), layer.output.scale
@@ -523,7 +505,7 @@ def multiplier_of(layer: StoredLayer) -> np.float32 | None:
 
 
 def by_multiplier(layer: StoredLayer) -> StoredLayer:
-    """Return a product on scales that give its multiplier; see `operator.StatesMultiplier`."""
+    """Return a product on scales that give its multiplier; see `capabilities.StatesMultiplier`."""
     ratio, one = layer.multiplier, np.float32(1)
     if ratio is None or len(layer.reads) != 2:
         return layer

@@ -1,14 +1,10 @@
 """What operators share that write codes which they read, all on one grid."""
 
-import math
 from collections.abc import Sequence
 
-import numpy as np
-
 from mobiledeploy.ops.architecture import Layer
-from mobiledeploy.ops.certificate import all_codes
 from mobiledeploy.ops.ranges import Interval, Ranges
-from mobiledeploy.ops.tensors import Int8, QTensor, Shape, expect
+from mobiledeploy.ops.tensors import QTensor, Shape, expect
 from mobiledeploy.ops.weights import Weights
 
 
@@ -36,14 +32,3 @@ def output_range(
     """Return the range of the inputs, which `operand_ranges` made one."""
     del inputs, weights
     return ranges[layer.inputs[0]]
-
-
-def trials(shapes: Sequence[Shape]) -> tuple[tuple[Int8, ...], int]:
-    """Return batches in which every input holds all codes, and how many codes these are."""
-    codes = all_codes().astype(np.int8)
-    images = max(-(-codes.size // math.prod(shape)) for shape in shapes)
-    # Each input begins with another code, so that none can stand for another.
-    return tuple(
-        np.resize(np.roll(codes, 37 * place), (images, *shape))
-        for place, shape in enumerate(shapes)
-    ), codes.size

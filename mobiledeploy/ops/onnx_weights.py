@@ -7,11 +7,11 @@ import numpy as np
 
 from mobiledeploy.formats.onnx import OnnxOperator
 from mobiledeploy.ops.onnx import OFFSET
-from mobiledeploy.ops.onnx_reading import (
+from mobiledeploy.ops.onnx_reader import OnnxReader
+from mobiledeploy.ops.onnx_values import (
     IntegerSum,
     OnnxActivation,
     OnnxConstant,
-    OnnxReader,
     OnnxValue,
     QuantisedConstant,
     TablePlaces,

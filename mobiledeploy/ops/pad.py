@@ -1,10 +1,9 @@
 """A border of one code around an image: PAD, with real 0, and PADV2.
 
-A convolution or pool takes over such a border where it can: see `operator.TakesPadding`.
+A convolution or pool takes over such a border where it can: see `capabilities.TakesPadding`.
 """
 
 import dataclasses
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, Literal
 
@@ -17,17 +16,19 @@ from mobiledeploy.formats.tflite import TfliteOperator
 from mobiledeploy.formats.tflite.writer import TfliteWriter
 from mobiledeploy.ops import one_grid, onnx, tflite, without_weights
 from mobiledeploy.ops.architecture import Layer
-from mobiledeploy.ops.certificate import Certificate, all_codes
+from mobiledeploy.ops.certificate import Certificate, batches_of_all_codes
 from mobiledeploy.ops.file_form import FileForm
 from mobiledeploy.ops.grid import Grid
+from mobiledeploy.ops.node import OneInput
 from mobiledeploy.ops.onnx import OnnxInput
-from mobiledeploy.ops.onnx_reading import OnnxActivation, OnnxReader, code_of
+from mobiledeploy.ops.onnx_reader import OnnxReader, code_of
+from mobiledeploy.ops.onnx_values import OnnxActivation
 from mobiledeploy.ops.operator import Example, Kernel, Trials, layer_of
 from mobiledeploy.ops.padding import NO_PADS, Padding, Pads
 from mobiledeploy.ops.ranges import Interval
 from mobiledeploy.ops.stored import StoredLayer, StoredTensor, with_fault
-from mobiledeploy.ops.tensors import QMAX, QMIN, Float32, Int8, QTensor, Shape, expect
-from mobiledeploy.ops.tflite import Scope, TfliteInput, Version, refusal
+from mobiledeploy.ops.tensors import QMAX, QMIN, Float32, Int8, QTensor, Shape, expect, expect_grid
+from mobiledeploy.ops.tflite import Scope, TfliteInput, refusal
 from mobiledeploy.ops.tflite_reading import UINT8_OFFSET, LayerSource
 from mobiledeploy.ops.weights import Weights
 
@@ -52,7 +53,7 @@ CODE: Final = "code"
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Pad:
+class Pad(OneInput):
     """A border around an image.
 
     Attributes:
@@ -62,36 +63,30 @@ class Pad:
         code: The code that they have: of real 0 in a PAD, any in a PADV2.
     """
 
-    input: str
-    output: QTensor
     pads: Pads
     code: int
 
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        """Names of the tensors that it reads."""
-        return (self.input,)
-
     def check(self, inputs: Sequence[QTensor]) -> None:
-        """Check shape, grid and code; see `operator.Node.check`."""
+        """Check shape, grid and code; see `node.Node.check`."""
         (source,) = inputs
         name, out = self.output.name, self.output
         expect(name, "rank of the input", len(source.shape), 3)
         if min(self.pads) < 0 or not any(self.pads):
             raise ConversionError(f"`{name}`: expected a padding above 0, received {self.pads}")
         expect(name, "output shape", out.shape, _shape_after(source.shape, self.pads))
-        expect(name, "scale", out.scale, source.scale)
-        expect(name, "zero point", out.zero_point, source.zero_point)
+        expect_grid(out, source.scale, source.zero_point)
         if not QMIN <= self.code <= QMAX:
             raise ConversionError(f"`{name}`: expected a code of int8, received {self.code}")
 
 
 NODE: type[Pad] = Pad
 kernel_shape = without_weights.kernel_shape
+tflite_version = tflite.second_version
 work = without_weights.work
 scale_ratios = without_weights.scale_ratios
 operand_ranges = one_grid.operand_ranges
 output_range = one_grid.output_range
+trials = batches_of_all_codes
 
 
 def output_shape(layer: Layer, inputs: Sequence[Shape]) -> Shape:
@@ -149,20 +144,6 @@ def node_of(layer: StoredLayer, inputs: Sequence[QTensor], output: QTensor) -> P
     (source,) = inputs
     code = int(layer.parameter(CODE))
     return Pad(input=source.name, output=output, pads=layer.pads, code=code)
-
-
-def trials(layer: StoredLayer, shapes: Sequence[Shape]) -> tuple[tuple[Int8, ...], int]:
-    """Return all codes."""
-    del layer
-    codes = all_codes().astype(np.int8)
-    images = -(-codes.size // math.prod(shapes[0]))
-    return (np.resize(codes, (images, *shapes[0])),), codes.size
-
-
-def tflite_version(node: Pad, inputs: Sequence[QTensor]) -> Version:
-    """Return the version of int8 paddings."""
-    del node, inputs
-    return Version(number=2, runtime="1.14.0")
 
 
 def write_tflite(

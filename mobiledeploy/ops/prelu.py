@@ -19,16 +19,27 @@ from mobiledeploy.formats.tflite import TfliteOperator
 from mobiledeploy.formats.tflite.writer import TfliteWriter
 from mobiledeploy.ops import each_code, onnx, stored, tflite, without_weights
 from mobiledeploy.ops.architecture import Layer
-from mobiledeploy.ops.certificate import Certificate, all_codes, required
+from mobiledeploy.ops.capabilities import Cases
+from mobiledeploy.ops.certificate import Certificate, all_codes, no_limits, required
 from mobiledeploy.ops.each_code import EachCode
 from mobiledeploy.ops.file_form import FileForm
 from mobiledeploy.ops.fixed_point import FixedPoint
 from mobiledeploy.ops.grid import Grid
 from mobiledeploy.ops.onnx import IMAGE_AXES, OnnxInput
-from mobiledeploy.ops.operator import Cases, Example, Kernel, Trials, layer_of
+from mobiledeploy.ops.operator import Example, Kernel, Trials, layer_of
 from mobiledeploy.ops.ranges import Interval, Ranges, step, wide_enough
 from mobiledeploy.ops.stored import StoredLayer, with_fault
-from mobiledeploy.ops.tensors import QMAX, QMIN, Codes, Float32, Int8, QTensor, Shape, expect
+from mobiledeploy.ops.tensors import (
+    QMAX,
+    QMIN,
+    Codes,
+    Float32,
+    Int8,
+    QTensor,
+    Shape,
+    expect,
+    tensors,
+)
 from mobiledeploy.ops.tflite import Scope, TfliteInput, Version, refusal
 from mobiledeploy.ops.tflite_reading import LayerSource
 from mobiledeploy.ops.weights import Weights
@@ -70,7 +81,7 @@ class Prelu(EachCode):
     alpha_zero_point: int
 
     def check(self, inputs: Sequence[QTensor]) -> None:
-        """Check shape and slopes; see `operator.Node.check`."""
+        """Check shape and slopes; see `node.Node.check`."""
         EachCode.check(self, inputs)
         expect(self.output.name, "number of slopes", len(self.alpha), self.output.shape[-1])
         ratio = float(inputs[0].scale) / float(self.output.scale)
@@ -94,8 +105,8 @@ kernel_shape = without_weights.kernel_shape
 work = without_weights.work
 operand_ranges = without_weights.operand_ranges
 scale_ratios = without_weights.scale_ratios
-litert_limits = each_code.no_limits
-ort_limits = each_code.no_limits
+litert_limits = no_limits
+ort_limits = no_limits
 given_shape = stored.same_shape
 
 
@@ -339,7 +350,7 @@ def examples() -> Iterator[Example]:
         ("one channel", (12, 5, 1), (91,), 0),
         ("slopes with a zero point", (4, 6, 3), (64, -127, 3), -5),
     ):
-        source, out = each_code.tensors(shape, (0.0411, 0.0281), (3, -60))
+        source, out = tensors(("image", "result"), shape, (0.0411, 0.0281), (3, -60))
         node = Prelu(
             input="image",
             output=out,

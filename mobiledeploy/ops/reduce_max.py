@@ -9,18 +9,20 @@ from mobiledeploy.formats.onnx import OnnxOperator
 from mobiledeploy.formats.onnx.writer import OnnxWriter
 from mobiledeploy.formats.tflite import TfliteOperator
 from mobiledeploy.formats.tflite.writer import TfliteWriter
-from mobiledeploy.ops import one_grid, tflite, without_weights
+from mobiledeploy.ops import one_grid, reductions, tflite, without_weights
 from mobiledeploy.ops.architecture import Layer
 from mobiledeploy.ops.certificate import Certificate, all_codes
 from mobiledeploy.ops.file_form import FileForm
 from mobiledeploy.ops.grid import Grid
+from mobiledeploy.ops.node import OneInput
 from mobiledeploy.ops.onnx import OnnxInput
-from mobiledeploy.ops.onnx_reading import OnnxActivation, OnnxReader, over_height_and_width
+from mobiledeploy.ops.onnx_reader import OnnxReader
+from mobiledeploy.ops.onnx_values import OnnxActivation
 from mobiledeploy.ops.operator import Example, Kernel, Trials, layer_of
 from mobiledeploy.ops.ranges import Interval
 from mobiledeploy.ops.stored import StoredLayer
-from mobiledeploy.ops.tensors import Float32, Int8, QTensor, Shape, expect
-from mobiledeploy.ops.tflite import Scope, TfliteInput, Version, refusal
+from mobiledeploy.ops.tensors import Float32, Int8, QTensor, Shape, expect, expect_grid
+from mobiledeploy.ops.tflite import Scope, TfliteInput
 from mobiledeploy.ops.tflite_reading import LayerSource
 from mobiledeploy.ops.weights import Weights
 
@@ -37,31 +39,24 @@ MOVES: str = "it takes the largest code of each channel"
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class ReduceMax:
+class ReduceMax(OneInput):
     """The largest code over height and width."""
 
-    input: str
-    output: QTensor
-
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        """Names of the tensors that it reads."""
-        return (self.input,)
-
     def check(self, inputs: Sequence[QTensor]) -> None:
-        """Check that an image becomes a vector on its grid; see `operator.Node.check`."""
+        """Check that an image becomes a vector on its grid; see `node.Node.check`."""
         (source,) = inputs
         name, out = self.output.name, self.output
         expect(name, "rank of the input", len(source.shape), 3)
         expect(name, "output shape", out.shape, (source.shape[-1],))
-        expect(name, "scale", out.scale, source.scale)
-        expect(name, "zero point", out.zero_point, source.zero_point)
+        expect_grid(out, source.scale, source.zero_point)
 
 
 NODE: type[ReduceMax] = ReduceMax
 kernel_shape = without_weights.kernel_shape
+tflite_version = tflite.second_version
 work = without_weights.work
 scale_ratios = without_weights.scale_ratios
+given_shape = reductions.given_shape
 operand_ranges = one_grid.operand_ranges
 output_range = one_grid.output_range
 
@@ -128,21 +123,15 @@ def trials(layer: StoredLayer, shapes: Sequence[Shape]) -> tuple[tuple[Int8, ...
     return (flat.reshape(images, *shape).astype(np.int8),), codes.size
 
 
-def tflite_version(node: ReduceMax, inputs: Sequence[QTensor]) -> Version:
-    """Return the version of int8 ones."""
-    del node, inputs
-    return Version(number=2, runtime="1.14.0")
-
-
 def write_tflite(
     model: TfliteWriter, node: ReduceMax, inputs: Sequence[TfliteInput], output: int
 ) -> None:
     """Add the operator with its axes."""
-    axes = model.constant(f"{node.output.name}/axes", np.array([1, 2], np.int32))
+    sources = reductions.write_axes(model, node.output.name, inputs)
     model.operator(
         "REDUCE_MAX",
         tflite_version(node, []).number,
-        [*tflite.indices(inputs), axes],
+        sources,
         output,
         "ReducerOptions",
         KeepDims=False,
@@ -155,11 +144,7 @@ def read_tflite(operator: TfliteOperator, scope: Scope) -> ReduceMax:
     Raises:
         ConversionError: It is over other axes.
     """
-    source, axes, target = tflite.ends(operator, inputs=2)
-    _, values = scope.constant(axes, operator, np.int32)
-    read = scope.read(source, operator)
-    if len(read.shape) != 3 or sorted(value % 4 for value in values.ravel()) != [1, 2]:
-        raise refusal(operator, "expected the largest over height and width of an image")
+    read, target = reductions.read_tflite(operator, scope, "largest")
     return ReduceMax(input=read.name, output=scope.write(target, vector=True))
 
 
@@ -177,30 +162,12 @@ def write_onnx(
 
 def layer_of_tflite(source: LayerSource) -> StoredLayer | None:
     """Return the largest over height and width; None over other axes."""
-    before = source.inputs[0]
-    axes = source.constant(len(source.operator.inputs) - 1)
-    if axes is None or len(before.shape) != 3:
-        return None
-    if not all(-4 <= axis < 4 for axis in axes.ravel()):
-        return None
-    if sorted(int(axis) % 4 for axis in axes.ravel()) != [1, 2]:
-        return None
-    return dataclasses.replace(
-        source.layer,
-        kind="reduce_max",
-        window=before.shape[:2],
-        output=dataclasses.replace(source.layer.output, shape=before.shape[-1:]),
-    )
-
-
-def given_shape(layer: StoredLayer, shapes: Sequence[Shape]) -> None:
-    """Return None: it is described as a vector, whether or not its file keeps the axes."""
-    del layer, shapes
+    return reductions.layer_of_tflite(source, "reduce_max")
 
 
 def _read_reduce_max(reader: OnnxReader, node: OnnxOperator) -> OnnxActivation | None:
     """Read GlobalMaxPool, and ReduceMax over height and width."""
-    reduced = over_height_and_width(reader, node, whole=node.op != "ReduceMax")
+    reduced = reductions.over_height_and_width(reader, node, whole=node.op != "ReduceMax")
     if reduced is None:
         return None
     value, out, window = reduced

@@ -23,9 +23,10 @@ from mobiledeploy.formats.tflite import TfliteOperator
 from mobiledeploy.formats.tflite.writer import TfliteWriter
 from mobiledeploy.ops import one_grid, onnx, tflite, without_weights
 from mobiledeploy.ops.architecture import Layer
-from mobiledeploy.ops.certificate import Certificate
+from mobiledeploy.ops.certificate import Certificate, batches_of_all_codes
 from mobiledeploy.ops.file_form import FileForm
 from mobiledeploy.ops.grid import Grid
+from mobiledeploy.ops.node import OneInput
 from mobiledeploy.ops.onnx import IMAGE_AXES, OnnxInput
 from mobiledeploy.ops.operator import Example, Kernel, Trials, layer_of
 from mobiledeploy.ops.ranges import Interval
@@ -48,19 +49,11 @@ MOVES: str = "it gives the same codes another shape"
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Reshape:
+class Reshape(OneInput):
     """The elements of a tensor, in the same order, in the output's shape."""
 
-    input: str
-    output: QTensor
-
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        """Names of the tensors that it reads."""
-        return (self.input,)
-
     def check(self, inputs: Sequence[QTensor]) -> None:
-        """Check the number of elements and the grid; see `operator.Node.check`."""
+        """Check the number of elements and the grid; see `node.Node.check`."""
         (source,) = inputs
         name, out = self.output.name, self.output
         expect(name, "number of elements", math.prod(out.shape), math.prod(source.shape))
@@ -73,6 +66,7 @@ work = without_weights.work
 scale_ratios = without_weights.scale_ratios
 operand_ranges = one_grid.operand_ranges
 output_range = one_grid.output_range
+trials = batches_of_all_codes
 
 
 def output_shape(layer: Layer, inputs: Sequence[Shape]) -> Shape:
@@ -126,12 +120,6 @@ def node_of(layer: StoredLayer, inputs: Sequence[QTensor], output: QTensor) -> R
     expect(output.name, "number of inputs", len(inputs), 1)
     output = dataclasses.replace(output, shape=layer.parameter("shape"))
     return Reshape(input=inputs[0].name, output=output)
-
-
-def trials(layer: StoredLayer, shapes: Sequence[Shape]) -> tuple[tuple[Int8, ...], int]:
-    """Return all codes."""
-    del layer
-    return one_grid.trials(shapes)
 
 
 def tflite_version(node: Reshape, inputs: Sequence[QTensor]) -> Version:

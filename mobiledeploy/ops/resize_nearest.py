@@ -20,11 +20,13 @@ from mobiledeploy.formats.tflite import TfliteOperator
 from mobiledeploy.formats.tflite.writer import TfliteWriter
 from mobiledeploy.ops import one_grid, tflite, without_weights
 from mobiledeploy.ops.architecture import Layer
-from mobiledeploy.ops.certificate import Certificate
+from mobiledeploy.ops.certificate import Certificate, batches_of_all_codes
 from mobiledeploy.ops.file_form import FileForm
 from mobiledeploy.ops.grid import Grid
+from mobiledeploy.ops.node import OneInput
 from mobiledeploy.ops.onnx import IMAGE_AXES, OnnxInput
-from mobiledeploy.ops.onnx_reading import OnnxActivation, OnnxReader
+from mobiledeploy.ops.onnx_reader import OnnxReader
+from mobiledeploy.ops.onnx_values import OnnxActivation
 from mobiledeploy.ops.operator import Example, Kernel, Trials, layer_of
 from mobiledeploy.ops.ranges import Interval
 from mobiledeploy.ops.stored import StoredLayer
@@ -52,24 +54,17 @@ SIDES: Final = 2
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class ResizeNearest:
+class ResizeNearest(OneInput):
     """The nearest pixels of an image, in the output's size.
 
     Attributes:
         centres: One of `CENTRES`.
     """
 
-    input: str
-    output: QTensor
     centres: str = "asymmetric"
 
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        """Names of the tensors that it reads."""
-        return (self.input,)
-
     def check(self, inputs: Sequence[QTensor]) -> None:
-        """Check shapes, and that both runtimes take the same pixels; see `operator.Node.check`."""
+        """Check shapes, and that both runtimes take the same pixels; see `node.Node.check`."""
         (source,) = inputs
         name, out = self.output.name, self.output
         expect(name, "number of axes", len(source.shape), IMAGE_AXES)
@@ -93,6 +88,7 @@ work = without_weights.work
 scale_ratios = without_weights.scale_ratios
 operand_ranges = one_grid.operand_ranges
 output_range = one_grid.output_range
+trials = batches_of_all_codes
 
 
 def litert_places(before: int, after: int, centres: str) -> Codes:
@@ -231,12 +227,6 @@ def node_of(layer: StoredLayer, inputs: Sequence[QTensor], output: QTensor) -> R
     output = dataclasses.replace(output, shape=shape)
     centres: str = layer.parameter("centres")
     return ResizeNearest(input=inputs[0].name, output=output, centres=centres)
-
-
-def trials(layer: StoredLayer, shapes: Sequence[Shape]) -> tuple[tuple[Int8, ...], int]:
-    """Return all codes."""
-    del layer
-    return one_grid.trials(shapes)
 
 
 def tflite_version(node: ResizeNearest, inputs: Sequence[QTensor]) -> Version:

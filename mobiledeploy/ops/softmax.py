@@ -32,18 +32,26 @@ from mobiledeploy.ops.certificate import Certificate
 from mobiledeploy.ops.expf import expf
 from mobiledeploy.ops.file_form import FileForm
 from mobiledeploy.ops.grid import Grid
+from mobiledeploy.ops.node import OneInput
 from mobiledeploy.ops.onnx import OnnxInput
-from mobiledeploy.ops.onnx_reading import (
-    OnnxActivation,
-    OnnxReader,
-    OnnxValue,
-    one_input,
-)
+from mobiledeploy.ops.onnx_reader import OnnxReader
+from mobiledeploy.ops.onnx_reading import one_input
+from mobiledeploy.ops.onnx_values import OnnxActivation, OnnxValue
 from mobiledeploy.ops.operator import Example, Kernel, Trials, layer_of
 from mobiledeploy.ops.ranges import Interval
 from mobiledeploy.ops.stored import Fault, StoredLayer
-from mobiledeploy.ops.tensors import QMAX, QMIN, Codes, Float32, Int8, QTensor, Shape, expect
-from mobiledeploy.ops.tflite import Scope, TfliteInput, Version, refusal
+from mobiledeploy.ops.tensors import (
+    QMAX,
+    QMIN,
+    Codes,
+    Float32,
+    Int8,
+    QTensor,
+    Shape,
+    expect,
+    expect_grid,
+)
+from mobiledeploy.ops.tflite import Scope, TfliteInput, refusal
 from mobiledeploy.ops.tflite_reading import LayerSource
 from mobiledeploy.ops.weights import Weights
 
@@ -78,29 +86,21 @@ _ALL: Final = np.arange(QMAX - QMIN + 1, dtype=np.float32)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Softmax:
+class Softmax(OneInput):
     """The softmax of a vector."""
 
-    input: str
-    output: QTensor
-
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        """Names of the tensors that it reads."""
-        return (self.input,)
-
     def check(self, inputs: Sequence[QTensor]) -> None:
-        """Check shape and grid; see `operator.Node.check`."""
+        """Check shape and grid; see `node.Node.check`."""
         (source,) = inputs
         name, out = self.output.name, self.output
         expect(name, "rank of the input", len(source.shape), 1)
         expect(name, "output shape", out.shape, source.shape)
-        expect(name, "scale", out.scale, SOFTMAX_SCALE)
-        expect(name, "zero point", out.zero_point, SOFTMAX_ZERO_POINT)
+        expect_grid(out, SOFTMAX_SCALE, SOFTMAX_ZERO_POINT)
 
 
 NODE: type[Softmax] = Softmax
 kernel_shape = without_weights.kernel_shape
+tflite_version = tflite.second_version
 work = without_weights.work
 scale_ratios = without_weights.scale_ratios
 operand_ranges = without_weights.operand_ranges
@@ -266,12 +266,6 @@ def float_values(
     powers = np.exp(inputs[0] - inputs[0].max(axis=-1, keepdims=True))
     shares: Float32 = powers / powers.sum(axis=-1, keepdims=True)
     return shares
-
-
-def tflite_version(node: Softmax, inputs: Sequence[QTensor]) -> Version:
-    """Return the version of int8 softmaxes."""
-    del node, inputs
-    return Version(number=2, runtime="1.14.0")
 
 
 def write_tflite(

@@ -21,11 +21,13 @@ from mobiledeploy.formats.tflite import TfliteOperator
 from mobiledeploy.formats.tflite.writer import TfliteWriter
 from mobiledeploy.ops import one_grid, onnx, tflite, without_weights
 from mobiledeploy.ops.architecture import Layer
-from mobiledeploy.ops.certificate import Certificate
+from mobiledeploy.ops.certificate import Certificate, batches_of_all_codes
 from mobiledeploy.ops.file_form import FileForm
 from mobiledeploy.ops.grid import Grid
+from mobiledeploy.ops.node import OneInput
 from mobiledeploy.ops.onnx import OnnxInput
-from mobiledeploy.ops.onnx_reading import OnnxActivation, OnnxReader
+from mobiledeploy.ops.onnx_reader import OnnxReader
+from mobiledeploy.ops.onnx_values import OnnxActivation
 from mobiledeploy.ops.operator import Example, Kernel, Trials, layer_of
 from mobiledeploy.ops.ranges import Interval
 from mobiledeploy.ops.stored import StoredLayer, with_fault
@@ -63,7 +65,7 @@ FIVE_AXES: Final = 4
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class StridedSlice:
+class StridedSlice(OneInput):
     """Some rows, columns or channels of a tensor.
 
     Attributes:
@@ -72,19 +74,12 @@ class StridedSlice:
         strides: Along each axis, the distance of one to the next, at least 1.
     """
 
-    input: str
-    output: QTensor
     begin: Shape
     end: Shape
     strides: Shape
 
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        """Names of the tensors that it reads."""
-        return (self.input,)
-
     def check(self, inputs: Sequence[QTensor]) -> None:
-        """Check bounds and grids; see `operator.Node.check`."""
+        """Check bounds and grids; see `node.Node.check`."""
         (source,) = inputs
         name, shape = self.output.name, source.shape
         for each in (self.begin, self.end, self.strides):
@@ -107,6 +102,7 @@ work = without_weights.work
 scale_ratios = without_weights.scale_ratios
 operand_ranges = one_grid.operand_ranges
 output_range = one_grid.output_range
+trials = batches_of_all_codes
 
 
 def output_shape(layer: Layer, inputs: Sequence[Shape]) -> Shape:
@@ -220,12 +216,6 @@ def node_of(layer: StoredLayer, inputs: Sequence[QTensor], output: QTensor) -> S
         # In files an image of one pixel is a vector.
         shape = (*(1,) * (len(begin) - len(shape)), *shape)
     return _node(inputs[0].name, dataclasses.replace(output, shape=shape), begin, strides)
-
-
-def trials(layer: StoredLayer, shapes: Sequence[Shape]) -> tuple[tuple[Int8, ...], int]:
-    """Return all codes."""
-    del layer
-    return one_grid.trials(shapes)
 
 
 def tflite_version(node: StridedSlice, inputs: Sequence[QTensor]) -> Version:

@@ -1,7 +1,7 @@
-"""The table of operators: one row each, its module.
+"""The table of operators: one row each.
 
-`ops.operator` says what a module offers. A name that is not in the table is an error: there is no
-default.
+A row is an operator's module, or the `OPERATOR` in it: `ops.operator` says what either offers. A
+name that is not in the table is an error: there is no default.
 """
 
 import dataclasses
@@ -43,26 +43,28 @@ from mobiledeploy.ops import (
     transpose,
 )
 from mobiledeploy.ops.architecture import Layer
+from mobiledeploy.ops.capabilities import Certified, SpecialCase
 from mobiledeploy.ops.file_form import FileForm
-from mobiledeploy.ops.onnx_reading import ReadOnnx
-from mobiledeploy.ops.operator import Certified, Node, Operator, SpecialCase
+from mobiledeploy.ops.node import Node
+from mobiledeploy.ops.onnx_reader import ReadOnnx
+from mobiledeploy.ops.operator import Operator
 
 OPERATORS: Final[tuple[Operator[Any], ...]] = (
     conv,
     dense,
-    add,
+    add.OPERATOR,
     mul,
     clamp,
     hard_swish,
     average_pool,
     hard_sigmoid,
-    logistic,
-    tanh,
-    leaky_relu,
+    logistic.OPERATOR,
+    tanh.OPERATOR,
+    leaky_relu.OPERATOR,
     prelu,
-    gelu,
-    elu,
-    exp,
+    gelu.OPERATOR,
+    elu.OPERATOR,
+    exp.OPERATOR,
     mean,
     softmax,
     max_pool,
@@ -74,7 +76,7 @@ OPERATORS: Final[tuple[Operator[Any], ...]] = (
     transpose,
     maximum,
     resize_nearest,
-    sub,
+    sub.OPERATOR,
     lookup,
 )
 """Where two of them know a name in files, the first one reads it."""

@@ -6,6 +6,7 @@ https://ai.google.dev/edge/litert/models/quantization_spec
 
 import dataclasses
 import math
+from collections.abc import Sequence
 from typing import Final, TypeAlias
 
 import numpy as np
@@ -78,6 +79,16 @@ class QTensor:
             )
 
 
+def tensors(
+    names: Sequence[str], shape: Shape, scales: Sequence[float], zeros: Sequence[int]
+) -> tuple[QTensor, ...]:
+    """Return tensors of one shape, each with a name and a grid."""
+    return tuple(
+        QTensor(name=name, shape=shape, scale=np.float32(scale), zero_point=zero)
+        for name, scale, zero in zip(names, scales, zeros, strict=True)
+    )
+
+
 def is_scale(scale: np.float32) -> bool:
     """Whether a number can be a scale: positive, normal and finite."""
     return bool(np.isfinite(scale) and scale >= np.finfo(np.float32).tiny)
@@ -91,3 +102,13 @@ def expect(node: str, what: str, received: object, expected: object) -> None:
     """
     if received != expected:
         raise ConversionError(f"`{node}`: expected {what} {expected}, received {received}")
+
+
+def expect_grid(output: QTensor, scale: np.float32, zero_point: int) -> None:
+    """Check the grid of what a node writes.
+
+    Raises:
+        ConversionError: It is another.
+    """
+    expect(output.name, "scale", output.scale, scale)
+    expect(output.name, "zero point", output.zero_point, zero_point)

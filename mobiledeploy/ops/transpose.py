@@ -18,9 +18,10 @@ from mobiledeploy.formats.tflite import TfliteOperator
 from mobiledeploy.formats.tflite.writer import TfliteWriter
 from mobiledeploy.ops import one_grid, onnx, tflite, without_weights
 from mobiledeploy.ops.architecture import Layer
-from mobiledeploy.ops.certificate import Certificate
+from mobiledeploy.ops.certificate import Certificate, batches_of_all_codes
 from mobiledeploy.ops.file_form import FileForm
 from mobiledeploy.ops.grid import Grid
+from mobiledeploy.ops.node import OneInput
 from mobiledeploy.ops.onnx import IMAGE_AXES, OnnxInput
 from mobiledeploy.ops.operator import Example, Kernel, Trials, layer_of
 from mobiledeploy.ops.ranges import Interval
@@ -49,24 +50,17 @@ _LAST_FIRST: Final = (2, 0, 1)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Transpose:
+class Transpose(OneInput):
     """A tensor with its axes in another order.
 
     Attributes:
         perm: For each axis of the output, the batch left out, the axis of the input.
     """
 
-    input: str
-    output: QTensor
     perm: Shape
 
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        """Names of the tensors that it reads."""
-        return (self.input,)
-
     def check(self, inputs: Sequence[QTensor]) -> None:
-        """Check order, shape and grid; see `operator.Node.check`."""
+        """Check order, shape and grid; see `node.Node.check`."""
         (source,) = inputs
         name, axes = self.output.name, len(source.shape)
         expect(name, "axes, in ascending order,", tuple(sorted(self.perm)), tuple(range(axes)))
@@ -83,6 +77,7 @@ work = without_weights.work
 scale_ratios = without_weights.scale_ratios
 operand_ranges = one_grid.operand_ranges
 output_range = one_grid.output_range
+trials = batches_of_all_codes
 
 
 def output_shape(layer: Layer, inputs: Sequence[Shape]) -> Shape:
@@ -148,12 +143,6 @@ def node_of(layer: StoredLayer, inputs: Sequence[QTensor], output: QTensor) -> T
     return Transpose(
         input=inputs[0].name, output=dataclasses.replace(output, shape=shape), perm=perm
     )
-
-
-def trials(layer: StoredLayer, shapes: Sequence[Shape]) -> tuple[tuple[Int8, ...], int]:
-    """Return all codes."""
-    del layer
-    return one_grid.trials(shapes)
 
 
 def tflite_version(node: Transpose, inputs: Sequence[QTensor]) -> Version:

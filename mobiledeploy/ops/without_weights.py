@@ -9,7 +9,6 @@ from mobiledeploy.base.errors import RequestError
 from mobiledeploy.ops.architecture import Layer
 from mobiledeploy.ops.file_form import ScaleRatio
 from mobiledeploy.ops.operator import NO_WORK, Work
-from mobiledeploy.ops.padding import sides_after
 from mobiledeploy.ops.ranges import Interval, Ranges
 from mobiledeploy.ops.tensors import Shape
 from mobiledeploy.ops.weights import Weights
@@ -77,18 +76,3 @@ def expect_image(layer: Layer, inputs: Sequence[Shape]) -> None:
         raise RequestError(
             f"layer `{layer.name}` ({layer.op}) expects an image, received {list(inputs)}"
         )
-
-
-def shape_of_windows(layer: Layer, inputs: Sequence[Shape]) -> Shape:
-    """Return height, width and channels that a pool gives.
-
-    Raises:
-        RequestError: It reads something else than an image, or its window does not fit that.
-    """
-    expect_image(layer, inputs)
-    sides = sides_after(inputs[0][:2], layer.kernel, layer.strides, layer.padding)
-    if min(*sides, *layer.kernel, *layer.strides) < 1:
-        raise RequestError(
-            f"layer `{layer.name}`: a window of {layer.kernel} does not fit {inputs[0]}"
-        )
-    return (*sides, inputs[0][2])

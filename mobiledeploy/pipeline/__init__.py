@@ -1,9 +1,13 @@
 """Run a build: from a configuration to a build folder.
 
 `build`: runs the stages in order.
+`input_range`: how pixels become the input of an imported network.
+`class_order`: which class each output of an imported network is.
 `preflight`: checks before the first photo is read.
 `resume`: runs a stage, or reuses its result of an earlier run.
 `quantize`: quantises a float model from a file.
+`quantise_images`: the images of a quantisation, photos or synthetic ones.
+`in_memory`: quantises a model that Python holds.
 `convert`: converts a finished int8 file to the other format.
 `float_biases`: gives an `.onnx` the integers that ONNX Runtime makes of float biases.
 `integer_graph`: makes an integer graph that computes what a finished file computes.

@@ -7,6 +7,7 @@ Each stage writes into a folder of its own; a result whose inputs have not chang
 the top of the build folder.
 """
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +16,11 @@ from mobiledeploy.base import files
 from mobiledeploy.base.errors import ParityError, RequestError
 from mobiledeploy.base.progress import Progress, silent
 from mobiledeploy.data import pixel_store, sources
+from mobiledeploy.data.class_names import near_twins
 from mobiledeploy.data.evaluation import Evaluation
 from mobiledeploy.data.pixels import Images
 from mobiledeploy.network.network import load_network
-from mobiledeploy.pipeline import preflight, publish, resume, stages
+from mobiledeploy.pipeline import class_order, preflight, publish, resume, stages
 from mobiledeploy.spec import manifest
 from mobiledeploy.spec.config import BuildConfig
 from mobiledeploy.spec.results import (
@@ -29,7 +31,9 @@ from mobiledeploy.spec.results import (
     ScoreLine,
     StageTime,
     TrainResult,
+    named_recalls,
 )
+from mobiledeploy.verify.outputs.accuracy import FLOAT
 from mobiledeploy.verify.report import VerifyReport
 
 
@@ -148,8 +152,19 @@ def build(
         )
 
         times = (data_time, train_time, quantise_time, export_time, verify_time)
-        report = _report(
-            data, trained, quantised, exported, verified, tuple(t for t in times if t)
+        report = dataclasses.replace(
+            _report(data, trained, quantised, exported, verified, tuple(t for t in times if t)),
+            ignored=dataset.ignored,
+            similar_classes=near_twins(dataset.class_names),
+            class_order=trained.class_order,
+            warnings=tuple(
+                f"before training, {warning}"
+                for warning in class_order.words(
+                    trained.class_order,
+                    class_order.of_folders(dataset.class_names),
+                    dataset.class_names,
+                )
+            ),
         )
         if verified.holds:
             publish.publish(
@@ -193,7 +208,16 @@ def _report(
     verified: VerifyReport,
     times: tuple[StageTime, ...],
 ) -> BuildReport:
-    lines = [ScoreLine(name="float", test=trained.test, shipped=not quantised.candidates)]
+    by_file = {score.file: score for score in verified.scores}
+    original = by_file.get(FLOAT)
+    lines = [
+        ScoreLine(
+            name="float",
+            test=trained.test,
+            shipped=not quantised.candidates,
+            balanced=None if original is None else original.balanced,
+        )
+    ]
     lines += [
         ScoreLine(
             name=f"{candidate.name} int8",
@@ -203,9 +227,9 @@ def _report(
         for candidate in quantised.candidates
     ]
     lines += [
-        ScoreLine(name=score.file, test=score.labels, shipped=True)
-        for score in verified.scores
-        if score.file != "float"
+        ScoreLine(name=name, test=score.labels, shipped=True, balanced=score.balanced)
+        for name, score in by_file.items()
+        if name != FLOAT
     ]
     return BuildReport(
         scores=tuple(lines),
@@ -216,4 +240,5 @@ def _report(
         verdict=verified.verdict,
         holds=verified.holds,
         times=times,
+        recalls=named_recalls(verified.scores[-1].recalls, data.class_names),
     )

@@ -29,10 +29,11 @@ from mobiledeploy.integer import tflite_reader
 from mobiledeploy.integer.graph import IntegerGraph, head_of
 from mobiledeploy.integer.symmetric_kernels import symmetric_kernels
 from mobiledeploy.ops import table
+from mobiledeploy.ops.capabilities import Certified
 from mobiledeploy.ops.certificate import Certificate
 from mobiledeploy.ops.divided_input import is_divided
+from mobiledeploy.ops.node import Node
 from mobiledeploy.ops.onnx import OFFSET
-from mobiledeploy.ops.operator import Certified, Node
 from mobiledeploy.ops.stored import StoredLayer
 from mobiledeploy.ops.tensors import Int8, QTensor
 from mobiledeploy.pipeline.float_biases import with_integer_biases
@@ -269,8 +270,8 @@ def require(report: ConvertReport, *, allow_inexact: bool) -> None:
 
 _WRITE_ANYWAY: Final = "`--allow-inexact` writes it, and says how far it is off"
 _QUANTISE_AGAIN: Final = (
-    "quantise the network with uint8 activations, which ONNX Runtime computes in integers, or take "
-    "`--allow-inexact`: it writes the file, and says how far it is off"
+    "quantise the network with uint8 activations, which ONNX Runtime computes in integers, or "
+    "take `--allow-inexact`: it writes the file, and says how far it is off"
 )
 
 

@@ -22,20 +22,15 @@ from mobiledeploy.integer.mean_as_convolution import mean_as_convolution
 from mobiledeploy.ops import each_code, lookup, table
 from mobiledeploy.ops.activation import clamp
 from mobiledeploy.ops.architecture import Activation
+from mobiledeploy.ops.capabilities import Certified, GivesScores, MovesCodes
 from mobiledeploy.ops.certificate import all_codes, neighbours
 from mobiledeploy.ops.clamp import Clamp
 from mobiledeploy.ops.conv import Conv, per_channel
 from mobiledeploy.ops.grid import activation_grid
 from mobiledeploy.ops.mean import Mean
+from mobiledeploy.ops.node import Node
 from mobiledeploy.ops.onnx import IMAGE_AXES
-from mobiledeploy.ops.operator import (
-    Certified,
-    GivesScores,
-    MovesCodes,
-    Node,
-    Operator,
-    has_weights,
-)
+from mobiledeploy.ops.operator import Operator, has_weights
 from mobiledeploy.ops.reshape import Reshape
 from mobiledeploy.ops.stored import (
     FULL,

@@ -6,7 +6,9 @@ The folder is one as `build` makes it: `verify` and `bundle` take it.
 """
 
 import dataclasses
+import os
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -17,19 +19,24 @@ from mobiledeploy.base import files
 from mobiledeploy.base.errors import ConversionError, RequestError
 from mobiledeploy.base.progress import Event, Progress, silent
 from mobiledeploy.data import sources as data_sources
+from mobiledeploy.data.class_names import near_twins
+from mobiledeploy.data.dataset import Dataset
 from mobiledeploy.data.evaluation import Evaluation
-from mobiledeploy.data.pixels import load_pixels
 from mobiledeploy.integer.quantise import quantise as to_integers
-from mobiledeploy.network.float_graph import INPUT, FloatGraph, FloatNode
+from mobiledeploy.network.float_graph import FloatGraph, FloatNode
 from mobiledeploy.network.importers import sources
 from mobiledeploy.network.importers.imported import Imported
 from mobiledeploy.network.network import Network, save_network
+from mobiledeploy.network.simplify.input_scaling import PIXELS
 from mobiledeploy.network.simplify.passes import simplify
 from mobiledeploy.network.simplify.to_network import to_network
 from mobiledeploy.ops.architecture import INPUT as NETWORK_INPUT
-from mobiledeploy.pipeline import calibrate, publish, resume, stages
+from mobiledeploy.ops.tensors import Shape
+from mobiledeploy.pipeline import calibrate, class_order, input_range, publish, resume, stages
+from mobiledeploy.pipeline.quantise_images import CALIBRATION_IMAGES, QuantiseImages, load
 from mobiledeploy.runtimes import litert
 from mobiledeploy.spec import manifest
+from mobiledeploy.spec.channel_scaling import ChannelScaling
 from mobiledeploy.spec.config import (
     RANDOM,
     Crop,
@@ -38,22 +45,25 @@ from mobiledeploy.spec.config import (
     ImportConfig,
     Io,
     Preprocessing,
-    Scaling,
 )
 from mobiledeploy.spec.results import (
     BuildReport,
+    ClassOrder,
     ExportResult,
+    InputChoice,
     QuantiseResult,
     ScoreLine,
     StageTime,
+    named_recalls,
 )
 from mobiledeploy.targets import float_tflite, tflite
-from mobiledeploy.verify.outputs import image_sets
+from mobiledeploy.verify.outputs import input_choice
 from mobiledeploy.verify.report import VerifyReport
 
-CALIBRATION_IMAGES: Final = 256
-HELD_BACK_IMAGES: Final = 256
-"""Synthetic images on which the two files are compared where there are no photos."""
+SINGLY: Final = 5
+"""Most layers of one kind with the same fault that have a line each in an error."""
+CHECKED: Final = 64
+"""Photos on which the order of the classes is checked, or all that are held back if more."""
 _SCORES: Final = frozenset({"softmax", "logistic"})
 """Operators whose output are scores of what they read."""
 
@@ -75,100 +85,61 @@ class Prepared:
     border: float
 
 
-def prepare(model: files.Name, *, scaling: Scaling | None = None) -> Prepared:
-    """Import a model file and simplify it.
-
-    Args:
-        model: A `.keras`, `.h5`, float `.onnx` or float `.tflite`.
-        scaling: Mean and std by which pixels become the network's input, where its file does not
-            say it.
+def read_model(path: Path) -> Imported:
+    """Return the network of a `.keras`, `.h5`, float `.onnx` or float `.tflite`.
 
     Raises:
-        RequestError: There is no such file, or nobody says how pixels become the network's input,
-            or the file and the caller both do.
+        RequestError: There is no such file.
         ConversionError: A layer is not supported; the message names all of them.
         CorruptFileError: The file is damaged.
     """
-    path = files.user_path(model)
     imported = sources.read(path)
     if imported.unsupported:
         raise ConversionError(
             f"{path.name}: {len(imported.unsupported)} layers are not supported:\n  "
-            + "\n  ".join(
-                f"{node.label}: {node.attributes['reason']}" for node in imported.unsupported
-            ),
-            hint="leave these layers out, or save the network without them",
+            + "\n  ".join(_unsupported(imported)),
+            hint="do what the reasons say, or save the network without these layers",
         )
-    scaled = simplify(_of_pixels(imported, scaling, path.name), pixels=True)
-    network = to_network(scaled.graph, scaled.scaling)
-    return Prepared(imported=imported, graph=scaled.graph, network=network, border=scaled.border)
+    return imported
 
 
-def _of_pixels(imported: Imported, scaling: Scaling | None, name: str) -> FloatGraph:
-    """Return the graph with the scaling of pixels in it.
+def _unsupported(imported: Imported) -> Iterator[str]:
+    """Yield a line for each layer that is not supported, or for all of one kind and reason."""
+    groups: dict[tuple[str, str], list[FloatNode]] = {}
+    for node in imported.unsupported:
+        groups.setdefault((node.kind, node.attributes["reason"]), []).append(node)
+    for (kind, reason), nodes in groups.items():
+        if len(nodes) <= SINGLY:
+            yield from (f"{node.label}: {reason}" for node in nodes)
+        else:
+            names = ", ".join(f"`{node.name}`" for node in nodes)
+            yield f"{len(nodes)} layers {kind}: {reason}: {names}"
+
+
+def prepare(imported: Imported, name: str, *, scaling: ChannelScaling | None = None) -> Prepared:
+    """Simplify an imported network.
+
+    Args:
+        imported: The network.
+        name: Name of its file, for messages.
+        scaling: How pixels become the network's input, where its file does not say it.
 
     Raises:
-        RequestError: It is not known, or stated twice.
+        RequestError: Nobody says how pixels become the network's input, or the file and the caller
+            both do.
+        ConversionError: A layer cannot be quantised; the message names all of them.
     """
-    stated = _stated(imported)
-    if stated and scaling is not None:
-        raise RequestError(
-            f"{name} says itself how pixels become its input, but an input range was given",
-            hint="leave out `--input-range`",
-        )
-    if not stated and scaling is None:
-        raise RequestError(
-            f"{name} does not say how pixels become its input",
-            hint="say the range that it was trained with: `--input-range -1..1`, `0..1` or "
-            "`0..255`, or `--mean` and `--std` of pixels",
-        )
-    if scaling is not None:
-        mean, std = scaling
-        return _scaled(imported.graph, 1 / std, -mean / std)
-    if imported.input_range:
-        channels = imported.graph.input_shape[-1]
-        rows = np.array(imported.input_range, np.float64)
-        rows = np.broadcast_to(rows, (channels, 2))
-        return _scaled(imported.graph, (rows[:, 1] - rows[:, 0]) / 255, rows[:, 0])
-    return imported.graph
-
-
-def _stated(imported: Imported) -> bool:
-    """Whether the file says how pixels become its input: in so many words, or by its layers."""
-    readers = imported.graph.users()[INPUT]
-    return bool(imported.input_range) or (len(readers) == 1 and readers[0].op == "affine")
-
-
-def _scaled(graph: FloatGraph, scale: npt.ArrayLike, offset: npt.ArrayLike) -> FloatGraph:
-    """Return a graph whose input is multiplied by a factor, and shifted, per channel."""
-    channels = graph.input_shape[-1]
-    name = "input_scaling"
-    while any(node.name == name for node in graph.nodes):
-        name += "'"
-    first = FloatNode(
-        name=name,
-        op="affine",
-        inputs=(INPUT,),
-        arrays={
-            "scale": np.broadcast_to(np.asarray(scale, np.float32), (channels,)),
-            "offset": np.broadcast_to(np.asarray(offset, np.float32), (channels,)),
-        },
-    )
-    nodes = tuple(
-        dataclasses.replace(
-            node, inputs=tuple(name if read == INPUT else read for read in node.inputs)
-        )
-        for node in graph.nodes
-    )
-    return dataclasses.replace(graph, nodes=(first, *nodes))
+    scaled = simplify(input_range.of_pixels(imported, scaling, name), pixels=True)
+    network = to_network(scaled.graph, scaled.scaling)
+    return Prepared(imported=imported, graph=scaled.graph, network=network, border=scaled.border)
 
 
 def quantize(
     model: files.Name,
     root: files.Name,
     *,
-    data: files.Name = RANDOM,
-    scaling: Scaling | None = None,
+    data: files.Name | Dataset = RANDOM,
+    scaling: ChannelScaling | None = None,
     labels: tuple[str, ...] = (),
     crop: Crop = "center",
     io: Io = "int8",
@@ -178,13 +149,14 @@ def quantize(
     """Quantise a model file, and write a build folder.
 
     Args:
-        model: See `prepare`.
+        model: See `read_model`.
         root: The build folder.
-        data: A folder of photos with one sub-folder a class, `digits`, or `random` for synthetic
-            images.
-        scaling: See `prepare`.
-        labels: Names of the classes in the order of the output; otherwise those of the file, or
-            the names of the data's folders if there are as many, or numbers.
+        data: A folder of photos with one sub-folder a class, `digits`, `random` for synthetic
+            images, or a data set.
+        scaling: How pixels become the network's input, where its file does not say it; None: it is
+            chosen by labelled photos, see `input_range.choose`.
+        labels: Names of the classes in the order of the output; otherwise those of the file, of a
+            file of labels beside it, of the data's folders if there are as many, or numbers.
         crop: How a photo becomes square.
         io: Type of the files' input and output.
         threads: Images that run at a time.
@@ -194,33 +166,37 @@ def quantize(
         The report. If the two files differ, it says so, and the folder holds no finished build.
 
     Raises:
-        MobileDeployError: See `prepare` and `build.build`.
+        MobileDeployError: See `read_model`, `prepare` and `build.build`; neither the file, the
+            caller nor the photos say how pixels become the input; the photos say that the classes
+            are in another order.
     """
     clock = _Clock()
-    root = files.user_path(root)
-    progress(Event("import", "reading the model"))
-    prepared = prepare(model, scaling=scaling)
+    root, path = files.user_path(root), files.user_path(model)
+    known = _known(
+        path, data, scaling, labels, crop,
+        threads=threads, clock=clock, progress=progress,
+    )  # fmt: skip
+    prepared, taken, names = known.prepared, known.images, known.names
     network = prepared.network
-    size = _image_size(network)
     head: Head = "softmax" if network.architecture.output.op in _SCORES else "logits"
     mean, std = network.architecture.scaling
-    path = files.user_path(model)
     config = ImportConfig(
         model=path.name,
         sha256=files.sha256(path),
-        data=str(data),
-        preprocessing=Preprocessing(image_size=size, crop=crop, mean=mean, std=std),
+        data=data.name if isinstance(data, Dataset) else str(data),
+        preprocessing=Preprocessing(
+            image_size=network.architecture.input_shape[0], crop=crop, mean=mean, std=std
+        ),
+        mean=() if known.scaling is None else known.scaling.mean,
+        std=() if known.scaling is None else known.scaling.std,
         calibration_images=CALIBRATION_IMAGES,
         threads=threads,
         export=ExportConfig(int8=True, io=io, head=head),
     )
-    clock.lap("import")
     with resume.lock_folder(root):
         publish.withdraw(root)
-        taken = _images(config, network, labels or prepared.imported.labels, progress)
-        clock.lap("data")
         versions = tuple(sorted(manifest.versions().items()))
-        made_of = (config, taken.digest, labels, versions)
+        made_of = (config, taken.digest, names.names, versions)
         quantised, quantise_time = resume.run(
             "quantise",
             QuantiseResult,
@@ -248,7 +224,9 @@ def quantize(
                     pixels=taken.held_back,
                     labels=taken.labels,
                     names=taken.names,
-                    float_logits=_float_logits(prepared, taken.held_back, threads),
+                    float_logits=_float_logits(prepared, taken.held_back, threads)
+                    if known.float_logits is None
+                    else known.float_logits,
                 ),
                 root / "export",
                 config,
@@ -259,29 +237,135 @@ def quantize(
             progress=progress,
         )
         scores = [
-            ScoreLine(name=score.file, test=score.labels, shipped=score.file != "float")
+            ScoreLine(
+                name=score.file,
+                test=score.labels,
+                shipped=score.file != "float",
+                balanced=score.balanced,
+            )
             for score in verified.scores
         ]
         report = BuildReport(
             scores=tuple(scores),
             reason="",
-            note=_note(config, prepared),
+            note=_note(config, known),
             unreadable=taken.unreadable,
             files=exported.files,
             verdict=verified.verdict,
             holds=verified.holds,
             times=(*clock.times(), quantise_time, export_time, verify_time),
+            recalls=named_recalls(verified.scores[-1].recalls, names.names) if scores else (),
+            ignored=taken.ignored,
+            similar_classes=near_twins(names.names),
+            warnings=tuple(class_order.words(known.order, names, taken.folders)),
+            input_choice=known.choice,
+            labels_from=names.source,
+            class_order=known.order,
         )
         if verified.holds:
             publish.publish(
-                root, config, network.architecture, taken.class_names, report,
+                root, config, network.architecture, names.names, report,
                 data_digest=taken.digest,
             )  # fmt: skip
     return report
 
 
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Known:
+    """A network whose input and classes are known, and images for it.
+
+    Attributes:
+        prepared: The network.
+        images: The images.
+        names: The names of the classes.
+        scaling: How pixels become its input; None if its file says so.
+        choice: How `scaling` was chosen; None if it was given.
+        order: Whether the order of the classes fits; None without labelled photos.
+        float_logits: The float network's logits of the held-back images; None if they were not
+            needed so far.
+    """
+
+    prepared: Prepared
+    images: QuantiseImages
+    names: class_order.Names
+    scaling: ChannelScaling | None
+    choice: InputChoice | None
+    order: ClassOrder | None
+    float_logits: npt.NDArray[np.float32] | None
+
+
+def _known(
+    path: Path,
+    data: files.Name | Dataset,
+    scaling: ChannelScaling | None,
+    labels: tuple[str, ...],
+    crop: Crop,
+    *,
+    threads: int,
+    clock: "_Clock",
+    progress: Progress,
+) -> _Known:
+    """Find out how pixels become a network's input, and which class each output is.
+
+    What cannot be quantised is refused before photos are read. Arguments and errors are those of
+    `quantize`.
+    """
+    progress(Event("import", "reading the model"))
+    imported = read_model(path)
+    size = _image_size(imported.graph.input_shape)
+    classes = imported.graph.shapes()[imported.graph.output][-1]
+    prepared = None
+    if scaling is not None or input_range.is_stated(imported) or data == RANDOM:
+        prepared = prepare(imported, path.name, scaling=scaling)
+    else:
+        to_network(simplify(imported.graph).graph, PIXELS)
+    clock.lap("import")
+    dataset = data if isinstance(data, Dataset) else None
+    if not isinstance(data, Dataset) and data != RANDOM:
+        dataset = data_sources.open_dataset(os.fspath(data), progress=progress)
+    folders = () if dataset is None else dataset.class_names
+    names = class_order.names_of(labels, imported, path, folders, classes)
+    if prepared is None and not names.known:
+        raise input_range.not_known(path.name)
+    seen = Preprocessing(image_size=size, crop=crop)
+    images = load(dataset, names, seen, threads=threads, progress=progress)
+    clock.lap("data")
+    choice = None
+    if prepared is None:
+        choice = input_range.choose(
+            imported.graph,
+            *images.labelled(input_choice.TRIED),
+            tuple(class_order.orders(names.names).values()),
+            threads=threads,
+            progress=progress,
+        )
+        scaling = input_range.chosen(choice, path.name)
+        prepared = prepare(imported, path.name, scaling=scaling)
+    order, float_logits = None, None
+    if images.labels is not None:
+        pixels, truth = images.labelled(CHECKED)
+        logits = _float_logits(prepared, pixels, threads)
+        float_logits = logits[: len(images.held_back)]
+        order = class_order.check(logits.argmax(axis=1), truth, names.names)
+        class_order.require_plausible(order, names, labels=True)
+    clock.lap("check")
+    return _Known(
+        prepared=prepared,
+        images=images,
+        names=names,
+        scaling=scaling,
+        choice=choice,
+        order=order,
+        float_logits=float_logits,
+    )
+
+
 def _quantise(
-    folder: Path, prepared: Prepared, taken: "_Images", config: ImportConfig, progress: Progress
+    folder: Path,
+    prepared: Prepared,
+    taken: QuantiseImages,
+    config: ImportConfig,
+    progress: Progress,
 ) -> QuantiseResult:
     """Calibrate and quantise, and write `network.npz` and `ptq.tflite`."""
     network = prepared.network
@@ -297,96 +381,18 @@ def _quantise(
     )
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Images:
-    """The images of a quantisation, uint8, shape (images, size, size, 3).
-
-    Attributes:
-        calibration: Those that decide the ranges.
-        held_back: Others, on which the two files are compared.
-        labels: Of those held back; None if they have none.
-        names: Of those held back.
-        class_names: Names of the classes in the order of the output.
-        unreadable: One line for each photo that could not be read.
-        digest: SHA-256 of the data.
-    """
-
-    calibration: npt.NDArray[np.uint8]
-    held_back: npt.NDArray[np.uint8]
-    labels: npt.NDArray[np.int64] | None
-    names: tuple[str, ...]
-    class_names: tuple[str, ...]
-    unreadable: tuple[str, ...]
-    digest: str
-
-
-def _image_size(network: Network) -> int:
+def _image_size(shape: Shape) -> int:
     """Return the side of a network's images.
 
     Raises:
         RequestError: Its input is none that a build folder's contract can describe.
     """
-    shape = network.architecture.input_shape
     if len(shape) != 3 or shape[0] != shape[1] or shape[2] != 3:
         raise RequestError(
             f"expected a network of square colour images, received an input of shape {shape}",
             hint="other inputs are not supported yet",
         )
     return shape[0]
-
-
-def _images(
-    config: ImportConfig, network: Network, labels: tuple[str, ...], progress: Progress
-) -> _Images:
-    """Decode the photos, or make synthetic ones.
-
-    Raises:
-        RequestError: There are no such photos, or the labels are of another number of classes.
-    """
-    classes = network.architecture.classes
-    if labels and len(labels) != classes:
-        raise RequestError(
-            f"expected {classes} labels, one for each class, received {len(labels)}",
-            hint="name a file with one label a line with `--labels`",
-        )
-    numbers = tuple(f"class {number}" for number in range(classes))
-    if config.data == RANDOM:
-        shape = network.architecture.input_shape
-        natural = image_sets.natural(
-            (shape[0], shape[1], shape[2]), images=CALIBRATION_IMAGES + HELD_BACK_IMAGES
-        )
-        pixels = natural.pixels(0, len(natural))
-        return _Images(
-            calibration=pixels[:CALIBRATION_IMAGES],
-            held_back=pixels[CALIBRATION_IMAGES:],
-            labels=None,
-            names=tuple(natural.names[CALIBRATION_IMAGES:]),
-            class_names=labels or numbers,
-            unreadable=(),
-            digest=RANDOM,
-        )
-    dataset = data_sources.open_dataset(config.data, progress=progress)
-    names = labels or (dataset.class_names if len(dataset.class_names) == classes else numbers)
-    places = {name: number for number, name in enumerate(names)}
-    known = set(dataset.class_names) <= places.keys()
-    train = dataset.splits["train"]
-    rows = np.linspace(0, len(train) - 1, min(CALIBRATION_IMAGES, len(train)))
-    calibration, held_back = (
-        load_pixels(
-            dataset, indices, config.preprocessing, threads=config.threads, progress=progress
-        )
-        for indices in (train[rows.round().astype(np.int64)], dataset.splits["test"])
-    )
-    numbered = np.array([places.get(name, 0) for name in dataset.class_names], np.int64)
-    return _Images(
-        calibration=calibration.pixels,
-        held_back=np.ascontiguousarray(held_back.pixels),
-        labels=numbered[held_back.labels] if known else None,
-        names=held_back.names,
-        class_names=names,
-        unreadable=(*calibration.unreadable, *held_back.unreadable),
-        digest=dataset.digest,
-    )
 
 
 def _inputs(pixels: npt.NDArray[np.uint8], network: Network) -> npt.NDArray[np.float32]:
@@ -405,7 +411,7 @@ def _float_logits(
     return logits.reshape(len(pixels), architecture.classes)
 
 
-def _note(config: ImportConfig, prepared: Prepared) -> str:
+def _note(config: ImportConfig, known: _Known) -> str:
     """Return what a user should know of the images and the input, in sentences."""
     said = []
     if config.data == RANDOM:
@@ -413,10 +419,17 @@ def _note(config: ImportConfig, prepared: Prepared) -> str:
             "ranges were measured on synthetic images: give photos with `--data` for a file that "
             "is shipped"
         )
-    if prepared.border:
+    if known.choice is not None:
         said.append(
-            f"the first layer pads with a value {abs(prepared.border):.2g} pixel levels from 0, "
-            "which has no code of its own"
+            f"the file does not say how pixels become its input: {known.choice.chosen} was "
+            f"chosen; {input_choice.words(known.choice)}"
+        )
+    if known.names.source == "neighbour":
+        said.append("the classes are named by the file of labels beside the model")
+    if known.prepared.border:
+        said.append(
+            f"the first layer pads with a value {abs(known.prepared.border):.2g} pixel levels "
+            "from 0, which has no code of its own"
         )
     return "; ".join(said)
 

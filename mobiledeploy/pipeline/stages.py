@@ -24,11 +24,13 @@ from mobiledeploy.network.keras_weights import KerasWeights
 from mobiledeploy.network.network import Network, save_network
 from mobiledeploy.network.weight_matching import architecture_for, match_weights
 from mobiledeploy.ops.certificate import Certificate
+from mobiledeploy.pipeline import class_order
 from mobiledeploy.runtimes import litert
 from mobiledeploy.spec.config import DIGITS, BuildConfig, ExportConfig, ImportConfig
 from mobiledeploy.spec.results import (
     Accuracy,
     Candidate,
+    ClassOrder,
     ExportResult,
     File,
     QuantiseResult,
@@ -38,6 +40,7 @@ from mobiledeploy.targets import onnx, tflite
 from mobiledeploy.training.loss import cross_entropies
 from mobiledeploy.verify import build as verify_build
 from mobiledeploy.verify.outputs import float_files, golden, image_sets
+from mobiledeploy.verify.outputs.image_sets import evenly
 from mobiledeploy.verify.report import VerifyReport
 
 if TYPE_CHECKING:
@@ -49,6 +52,8 @@ Splits: TypeAlias = Mapping[Split, Images]
 
 CHECKPOINTS: Final = "checkpoints"
 """Folder from which an interrupted stage continues; it is deleted when the stage is done."""
+HEAD_CHECKED: Final = 256
+"""Most training images on which a head that was taken is checked."""
 SCORED: Final[tuple[Split, ...]] = ("validation", "test")
 """The splits on which accuracy is measured, and nothing is trained."""
 
@@ -69,6 +74,7 @@ def train(
     architecture = architecture_for(config, weights, classes=len(class_names))
     augment = _augmentation(config)
     checkpoints = Checkpoints(folder=folder / CHECKPOINTS)
+    order = None
     if weights is None:
         trained = float_training.train(
             architecture,
@@ -79,11 +85,20 @@ def train(
             progress=progress,
         )
     else:
+        matched = match_weights(weights, architecture)
+        if matched.head:
+            order = _check_head(
+                transfer.starting_network(architecture, matched),
+                splits["train"],
+                class_names,
+                threads=config.train.threads,
+                progress=progress,
+            )
         trained = transfer.train(
             architecture,
             splits["train"],
             splits["validation"],
-            match_weights(weights, architecture),
+            matched,
             config.train,
             augment=augment,
             checkpoints=checkpoints,
@@ -104,7 +119,35 @@ def train(
         np.save(folder / "logits.npy", logits["test"], allow_pickle=False)
         trained.keras_model.save(folder / "model.keras")
         shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
-    return TrainResult(validation=scores["validation"], test=scores["test"], note=trained.note)
+    return TrainResult(
+        validation=scores["validation"],
+        test=scores["test"],
+        note=trained.note,
+        class_order=order,
+    )
+
+
+def _check_head(
+    network: Network,
+    images: Images,
+    class_names: tuple[str, ...],
+    *,
+    threads: int,
+    progress: Progress,
+) -> ClassOrder:
+    """Return how well the answers of weights fit the order of the folders, before training.
+
+    Raises:
+        RequestError: Another order is plainly better.
+    """
+    from mobiledeploy.training import predict, tensorflow_setup
+
+    tensorflow_setup.start(threads, progress=progress, stage="train")
+    rows = evenly(len(images.pixels), HEAD_CHECKED)
+    logits = predict.predict(network, images.pixels[rows], progress=progress, stage="train")
+    order = class_order.check(logits.argmax(axis=1), images.labels[rows], class_names)
+    class_order.require_plausible(order, class_order.of_folders(class_names), labels=False)
+    return order
 
 
 def _augmentation(config: BuildConfig) -> "Augmentation":

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from mobiledeploy.formats.model import Format
 from mobiledeploy.ops import pad, table
-from mobiledeploy.ops.operator import TakesPadding
+from mobiledeploy.ops.capabilities import TakesPadding
 from mobiledeploy.ops.stored import INPUT, LayersSoFar, StoredLayer, with_clamp
 from mobiledeploy.reading.model import Reading
 

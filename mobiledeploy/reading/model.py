@@ -5,7 +5,7 @@ from typing import Final, Literal, TypeAlias
 
 from mobiledeploy.formats.model import Format
 from mobiledeploy.ops import logistic, table
-from mobiledeploy.ops.operator import GivesScores
+from mobiledeploy.ops.capabilities import scores_of
 from mobiledeploy.ops.stored import INPUT, Packing, StoredLayer, StoredTensor
 
 Arithmetic: TypeAlias = Literal["codes", "floats", "wider"]
@@ -59,9 +59,8 @@ class Reading:
         last = self.layers[self.output_of]
         if last.table is not None:
             grid = last.output.scale, last.output.zero_point
-            return logistic.SCORES if grid == (logistic.SCALE, logistic.ZERO_POINT) else ""
-        module: object = table.of_kind(last.kind)
-        return module.SCORES if isinstance(module, GivesScores) else ""
+            return logistic.OPERATOR.SCORES if grid == logistic.OPERATOR.grid else ""
+        return scores_of(table.of_kind(last.kind))
 
 
 def arithmetic(reading: Reading) -> Arithmetic:

@@ -11,17 +11,9 @@ from mobiledeploy.formats.model import ONE_IMAGE
 from mobiledeploy.formats.model import Tensor as FileTensor
 from mobiledeploy.formats.onnx import OnnxModel, OnnxOperator, require_supported
 from mobiledeploy.ops import table
-from mobiledeploy.ops.onnx_reading import (
-    PLAIN,
-    TYPES,
-    IntegerSum,
-    OnnxActivation,
-    OnnxReader,
-    OnnxValue,
-    ReadOnnx,
-    TablePlaces,
-)
-from mobiledeploy.ops.operator import Certified
+from mobiledeploy.ops.capabilities import Certified
+from mobiledeploy.ops.onnx_reader import TYPES, OnnxReader, ReadOnnx
+from mobiledeploy.ops.onnx_values import PLAIN, IntegerSum, OnnxActivation, OnnxValue, TablePlaces
 from mobiledeploy.ops.stored import INPUT, Fault, LayersSoFar, StoredLayer, StoredTensor
 from mobiledeploy.reading.folding import finish
 from mobiledeploy.reading.model import Reading

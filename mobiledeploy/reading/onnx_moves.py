@@ -11,12 +11,12 @@ from typing import Final, assert_never
 import numpy as np
 
 from mobiledeploy.formats.onnx import OnnxOperator
-from mobiledeploy.ops.onnx_reading import (
+from mobiledeploy.ops.onnx_reader import OnnxReader
+from mobiledeploy.ops.onnx_values import (
     PLAIN,
     IntegerSum,
     OnnxActivation,
     OnnxConstant,
-    OnnxReader,
     OnnxValue,
     QuantisedConstant,
     TablePlaces,

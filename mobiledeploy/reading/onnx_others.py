@@ -7,12 +7,8 @@ from typing import Final
 import numpy as np
 
 from mobiledeploy.formats.onnx import OnnxOperator
-from mobiledeploy.ops.onnx_reading import (
-    OnnxActivation,
-    OnnxReader,
-    OnnxValue,
-    ReadOnnx,
-)
+from mobiledeploy.ops.onnx_reader import OnnxReader, ReadOnnx
+from mobiledeploy.ops.onnx_values import OnnxActivation, OnnxValue
 from mobiledeploy.ops.onnx_weights import bias_of
 
 

@@ -1,4 +1,4 @@
-"""Read an addition or subtraction that ONNX nodes compute in integers, as `ops.add` writes it."""
+"""Read an addition or subtraction that ONNX nodes compute in integers, as `ops.sums` writes it."""
 
 import dataclasses
 import functools
@@ -8,16 +8,10 @@ from typing import Final
 import numpy as np
 
 from mobiledeploy.formats.onnx import OnnxOperator, schema
-from mobiledeploy.ops.add import SHIFT, IntegerForm, integer_form
-from mobiledeploy.ops.onnx_reading import (
-    IntegerSum,
-    OnnxActivation,
-    OnnxReader,
-    OnnxValue,
-    ReadOnnx,
-    TablePlaces,
-)
+from mobiledeploy.ops.onnx_reader import OnnxReader, ReadOnnx
+from mobiledeploy.ops.onnx_values import IntegerSum, OnnxActivation, OnnxValue, TablePlaces
 from mobiledeploy.ops.stored import LayerInput, StoredLayer, on_grid_of, with_fault
+from mobiledeploy.ops.sums import SHIFT, IntegerForm, integer_form
 from mobiledeploy.ops.tensors import is_scale
 
 _HIGHEST_CODE: Final = 255

@@ -17,7 +17,7 @@ from mobiledeploy.integer import float_reference, oracle
 from mobiledeploy.integer.float_reference import RealWeights
 from mobiledeploy.integer.graph import IntegerGraph
 from mobiledeploy.ops import table
-from mobiledeploy.ops.operator import Node
+from mobiledeploy.ops.node import Node
 from mobiledeploy.ops.tensors import QMIN, Float32, Int8, QTensor
 from mobiledeploy.report.document import Activation
 from mobiledeploy.runtimes import cpu

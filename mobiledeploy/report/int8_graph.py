@@ -18,7 +18,7 @@ from mobiledeploy.network.cost import LayerCost, cost
 from mobiledeploy.network.network import Network
 from mobiledeploy.ops import table
 from mobiledeploy.ops.architecture import INPUT, Architecture, Layer
-from mobiledeploy.ops.operator import Node, WeightedNode
+from mobiledeploy.ops.node import Node, WeightedNode
 from mobiledeploy.ops.tensors import QTensor
 from mobiledeploy.report import activations
 from mobiledeploy.report.document import Activations, CostLine, GraphCost, ReferenceKind

@@ -27,7 +27,7 @@ def kernel_reasons(model: bytes, layers: Sequence[FileLayer]) -> list[tuple[str,
     """
     # Not needed to run files, and the children that do so start faster without.
     from mobiledeploy.ops import table
-    from mobiledeploy.ops.operator import MovesCodes
+    from mobiledeploy.ops.capabilities import MovesCodes
 
     own = {
         name

@@ -7,6 +7,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Final, Literal, TypeAlias, get_args
 
+from mobiledeploy.base.codec import OMIT
 from mobiledeploy.base.errors import RequestError
 
 Arch: TypeAlias = Literal["v1", "v2"]
@@ -263,6 +264,10 @@ class ImportConfig:
         calibration_images: Number of images that decide the activation ranges.
         threads: Images that run at a time.
         export: Types and output of the two files.
+        mean: What was given or chosen for `(pixel - mean) / std` where the file does not say how
+            pixels become its input: one number, or one a channel. Empty, and absent from the JSON,
+            where it does. What differs between channels is a layer of the two files.
+        std: Likewise.
     """
 
     model: str
@@ -272,6 +277,8 @@ class ImportConfig:
     calibration_images: int
     threads: int
     export: ExportConfig
+    mean: tuple[float, ...] = dataclasses.field(default=(), metadata=OMIT)
+    std: tuple[float, ...] = dataclasses.field(default=(), metadata=OMIT)
 
     def __post_init__(self) -> None:
         """Check the ranges."""

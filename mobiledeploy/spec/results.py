@@ -4,12 +4,16 @@ Paths in them are relative to the build folder, with `/`.
 """
 
 import dataclasses
+import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
+from typing import Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from mobiledeploy.base import files
+from mobiledeploy.base.codec import OMIT
 from mobiledeploy.base.errors import CorruptFileError
 
 
@@ -93,6 +97,62 @@ class Accuracy:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class ClassRecall:
+    """How many images of one class were classified correctly.
+
+    Attributes:
+        label: Number of the class.
+        name: Its name; empty, and absent from the JSON, where names are not known.
+        right: Its images, and those that are right.
+    """
+
+    label: int
+    name: str = dataclasses.field(default="", metadata=OMIT)
+    right: Accuracy
+
+    @classmethod
+    def of(
+        cls, predicted: npt.NDArray[np.int64], labels: npt.NDArray[np.int64]
+    ) -> "tuple[ClassRecall, ...]":
+        """Return the recall of each class that has images; both have the shape (images,)."""
+        totals, rights = np.bincount(labels), np.bincount(labels[predicted == labels])
+        rights = np.pad(rights, (0, len(totals) - len(rights)))
+        return tuple(
+            cls(label=label, right=Accuracy(correct=int(rights[label]), total=int(totals[label])))
+            for label in np.flatnonzero(totals).tolist()
+        )
+
+
+def balanced(recalls: Sequence[ClassRecall]) -> float:
+    """Return the mean recall of the classes, 0..1: few images count as much as many."""
+    return math.fsum(recall.right.top1 for recall in recalls) / len(recalls)
+
+
+def named_recalls(
+    recalls: Sequence[ClassRecall], class_names: Sequence[str]
+) -> tuple[ClassRecall, ...]:
+    """Return recalls with the names of their classes."""
+    return tuple(dataclasses.replace(row, name=class_names[row.label]) for row in recalls)
+
+
+def never_right(recalls: Sequence[ClassRecall], most: int = 5) -> str:
+    """Return which classes are never right, in words; empty if there are none.
+
+    Args:
+        recalls: The recall of each class, with its name.
+        most: Most classes that are named.
+    """
+    never = [recall for recall in recalls if not recall.right.correct]
+    if not never:
+        return ""
+    listed = ", ".join(
+        f"`{recall.name or recall.label}` (0 of {recall.right.total})" for recall in never[:most]
+    )
+    more = f" and {len(never) - most} more" if len(never) > most else ""
+    return f"never right on {len(never)} of {len(recalls)} classes: {listed}{more}"
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class DataResult:
     """Result of the stage `data`: decoded, resized images in `pixels.npy` and `index.json`.
 
@@ -112,6 +172,39 @@ class DataResult:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class OrderCandidate:
+    """Another order that a network's classes may have.
+
+    Attributes:
+        order: How the names are sorted: `text`, `numbers` or `capitals ignored`.
+        right: How often the float network is right in this order.
+    """
+
+    order: str
+    right: Accuracy
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class ClassOrder:
+    """How well a float network's answers fit the order of its classes.
+
+    Attributes:
+        given: How often it is right in the order that is assumed.
+        candidates: Other orders.
+        better: The order that is plainly better; empty if none is.
+        permuted: How often it is right on one half of the photos in the order that the other half
+            suggests, if that is plainly better; None if it is not.
+        near_chance: Whether guessing may be right as often: the 95 % interval reaches that.
+    """
+
+    given: Accuracy
+    candidates: tuple[OrderCandidate, ...]
+    better: str
+    permuted: Accuracy | None
+    near_chance: bool
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class TrainResult:
     """Result of the stage `train`: the float network in `network.npz` and `model.keras`.
 
@@ -121,11 +214,14 @@ class TrainResult:
         validation: Accuracy of the float network on the validation images.
         test: Accuracy of the float network on the held-back images.
         note: Which layers were taken from weights and which are new, in a sentence; may be empty.
+        class_order: Whether the answers of a head that was taken fit the order of the classes,
+            before training; None if the head is new.
     """
 
     validation: Accuracy
     test: Accuracy
     note: str
+    class_order: ClassOrder | None = dataclasses.field(default=None, metadata=OMIT)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,11 +295,54 @@ class ScoreLine:
         name: `float`, `ptq int8`, `qat int8`, `model.tflite` or `model.onnx`.
         test: Its accuracy.
         shipped: Whether the build's files hold this network.
+        balanced: Mean recall of the classes, 0..1; None, and absent from the JSON, where it was
+            not measured.
     """
 
     name: str
     test: Accuracy
     shipped: bool
+    balanced: float | None = dataclasses.field(default=None, metadata=OMIT)
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class InputCandidate:
+    """A scaling of pixels that was tried on labelled photos.
+
+    Attributes:
+        name: `-1..1`, `0..1`, `0..255` or `torchvision`.
+        mean: Mean of `(pixel - mean) / std`, pixel levels: one, or one a channel.
+        std: Likewise.
+        right: How often the float network is right with it.
+    """
+
+    name: str
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    right: Accuracy
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class InputChoice:
+    """How pixels become a network's input, chosen by the float network's answers.
+
+    Attributes:
+        chosen: Name of the best candidate; empty if it is not plainly better than the second.
+        candidates: All candidates, the best first.
+        p: p-value of McNemar's exact test of the best against the second.
+        near_chance: Whether guessing may be right as often as the best one: the 95 % interval of
+            its accuracy reaches that.
+    """
+
+    chosen: str
+    candidates: tuple[InputCandidate, ...]
+    p: float
+    near_chance: bool
+
+
+Source: TypeAlias = Literal["option", "file", "neighbour", "folders", "numbers"]
+"""Who says the names of the classes: a user, the model file, a file beside it, the folders of the
+photos, or nobody."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -219,6 +358,14 @@ class BuildReport:
         verdict: Result of the verification, in a sentence.
         holds: Whether the two files are the same function.
         times: Seconds of each stage.
+        warnings: What a user should know although the files agree, a sentence each.
+        recalls: Of the shipped files, on the held-back images: the recall of each class.
+        ignored: Number of files among the photos that are no images, by suffix.
+        similar_classes: Pairs of classes whose names look equal.
+        input_choice: How the input range of an imported model was chosen; None if it was known.
+        labels_from: Who says the names of an imported model's classes.
+        class_order: Whether the answers of an imported model, or of weights whose head was taken,
+            fit the order of the classes; None without a head or labelled photos.
     """
 
     scores: tuple[ScoreLine, ...]
@@ -229,3 +376,10 @@ class BuildReport:
     verdict: str
     holds: bool
     times: tuple[StageTime, ...]
+    warnings: tuple[str, ...] = dataclasses.field(default=(), metadata=OMIT)
+    recalls: tuple[ClassRecall, ...] = dataclasses.field(default=(), metadata=OMIT)
+    ignored: Mapping[str, int] = dataclasses.field(default_factory=dict, metadata=OMIT)
+    similar_classes: tuple[tuple[str, str], ...] = dataclasses.field(default=(), metadata=OMIT)
+    input_choice: InputChoice | None = dataclasses.field(default=None, metadata=OMIT)
+    labels_from: Source | None = dataclasses.field(default=None, metadata=OMIT)
+    class_order: ClassOrder | None = dataclasses.field(default=None, metadata=OMIT)

@@ -19,7 +19,7 @@ from mobiledeploy.spec import manifest
 from mobiledeploy.spec.contract import LABELS, Contract, class_names
 from mobiledeploy.verify import contract_check
 from mobiledeploy.verify.int8_pair import prove
-from mobiledeploy.verify.outputs import float_files, golden, image_sets, int8_files
+from mobiledeploy.verify.outputs import accuracy, float_files, golden, image_sets, int8_files
 from mobiledeploy.verify.outputs.image_sets import (
     ImageSet,
     choose,
@@ -121,6 +121,7 @@ def _observe(
     report = contract_check.with_contract(
         report, (*said, *contract_check.of_files(contract, root, both))
     )
+    report = accuracy.with_class_names(report, class_names(root))
     return Observed(
         report=with_photos(report, decoded, tuple(_assumed(images)) if decoded else ()),
         files=files,
@@ -201,7 +202,9 @@ def _float(
         for file in files
     )
     return Observed(
-        report=dataclasses.replace(report, files=tuple(said)),
+        report=accuracy.with_class_names(
+            dataclasses.replace(report, files=tuple(said)), class_names(root)
+        ),
         files=files,
         sets=sets,
         answers=answers if options.keep else (),

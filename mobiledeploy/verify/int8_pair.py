@@ -17,7 +17,7 @@ from mobiledeploy.integer import tflite_reader
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.integer.graph import head_of
 from mobiledeploy.ops import table
-from mobiledeploy.ops.operator import Certified
+from mobiledeploy.ops.capabilities import Certified
 from mobiledeploy.spec.config import Io
 from mobiledeploy.targets import onnx
 from mobiledeploy.verify.layers import divergence

@@ -5,14 +5,16 @@ import math
 from pathlib import Path
 from typing import Final
 
-from mobiledeploy.base.errors import ParityError
+from mobiledeploy.base.errors import ParityError, RequestError
 from mobiledeploy.base.progress import Progress, silent
+from mobiledeploy.data import class_names as names_in_file
+from mobiledeploy.data.dataset import Dataset, Indices
 from mobiledeploy.formats import model_file
 from mobiledeploy.formats.model_file import ModelFile
 from mobiledeploy.runtimes import table
 from mobiledeploy.runtimes.child import Children
 from mobiledeploy.verify.int8_pair import prove
-from mobiledeploy.verify.outputs import float_files, image_sets, model_input
+from mobiledeploy.verify.outputs import accuracy, float_files, float_input, image_sets, model_input
 from mobiledeploy.verify.outputs.image_sets import (
     Decoded,
     ImageSet,
@@ -20,6 +22,7 @@ from mobiledeploy.verify.outputs.image_sets import (
     centred,
     choose,
     labels_by_count,
+    labels_by_name,
     with_photos,
 )
 from mobiledeploy.verify.outputs.int8_files import DEFAULT, Options, ruler_of
@@ -49,6 +52,8 @@ class Observed:
     class_names: tuple[str, ...]
 
 
+GIVEN: Final = "`--labels`"
+"""The source of names that a user gave, in words."""
 SYNTHETIC: Final = "no photos were given: the images are synthetic, and say nothing about accuracy"
 
 
@@ -58,6 +63,7 @@ def verify(
     *,
     data: str | None = None,
     samples: int | None = None,
+    labels: tuple[str, ...] = (),
     options: Options = DEFAULT,
     progress: Progress = silent,
 ) -> VerifyReport:
@@ -66,7 +72,13 @@ def verify(
     Arguments and errors are those of `observe`.
     """
     observed = observe(
-        first, second, data=data, samples=samples, options=options, progress=progress
+        first,
+        second,
+        data=data,
+        samples=samples,
+        labels=labels,
+        options=options,
+        progress=progress,
     )
     return observed.report
 
@@ -77,6 +89,7 @@ def observe(
     *,
     data: str | None = None,
     samples: int | None = None,
+    labels: tuple[str, ...] = (),
     options: Options = DEFAULT,
     progress: Progress = silent,
 ) -> Observed:
@@ -87,6 +100,9 @@ def observe(
         second: Another one.
         data: Photos to compare on, see `data.sources.open_dataset`; None: synthetic images.
         samples: How many images to take; None for all photos, or the default of synthetic ones.
+        labels: Names of the classes in the order of the output; empty: those in a file's metadata,
+            or of a file of labels beside it. Folders named otherwise are the classes in their
+            order, if there are as many.
         options: How much to do.
         progress: Called after every batch.
 
@@ -105,18 +121,19 @@ def observe(
     chosen = choose(data, samples, progress=progress)
     runtimes = [table.running(file.format) for file in files]
     with Children(runtimes[0]) as one, Children(runtimes[1]) as two:
-        return _observe(files, (one, two), chosen, samples, options, progress)
+        both = open_file(files[0], one), open_file(files[1], two)
+        named = _names((first, second), both, labels) if chosen is not None else ()
+        return _observe(both, chosen, samples, named, options, progress)
 
 
 def _observe(
-    files: tuple[ModelFile, ModelFile],
-    places: tuple[Children, Children],
+    both: tuple[OpenFile, OpenFile],
     chosen: Photos | None,
     samples: int | None,
+    named: tuple["_Names", ...],
     options: Options,
     progress: Progress,
 ) -> Observed:
-    both = (open_file(files[0], places[0]), open_file(files[1], places[1]))
     shape, classes = _claims(both)
     class_names: tuple[str, ...] = ()
     assumed: tuple[str, ...] = (SYNTHETIC,)
@@ -125,21 +142,28 @@ def _observe(
         count = image_sets.NATURAL_IMAGES if samples is None else samples
         images = image_sets.natural(shape, images=count)
     else:
-        labels = labels_by_count(chosen.dataset, classes)
+        labels, names = _labels(chosen.dataset, classes, named)
         decoded = chosen.decode(
             centred(shape), labels=labels, threads=options.threads, progress=progress
         )
         images = decoded.images
-        class_names = () if labels is None else chosen.dataset.class_names
-        assumed = _assumed(chosen, images, classes)
+        class_names = () if labels is None else names.names
+        assumed = _assumed(chosen, images, classes, names)
+    both = float_input.known(both, images, threads=options.threads, progress=progress)
     sets = images, image_sets.synthetic_extremes(shape)
     floats = float_files.are_floats(both)
     proof = float_files.verify_pair if floats else prove
     report, answers = proof(both, sets, options, progress=progress)
-    fed = [f"pixels became the input of {file.name} as {file.fed}" for file in report.files]
+    fed = [
+        f"pixels became the input of {file.name} as {file.fed}"
+        f"{float_input.reason(file.input_choice, labelled=images.labels is not None)}"
+        for file in report.files
+    ]
+    report = accuracy.with_class_names(report, class_names)
+    report = dataclasses.replace(report, warnings=(*report.warnings, *float_input.words(both)))
     return Observed(
         report=with_photos(report, decoded, (*fed, *assumed)),
-        files=files,
+        files=(both[0].file, both[1].file),
         sets=sets,
         answers=answers,
         scale=1.0 if floats else ruler_of(both).scale,
@@ -147,14 +171,71 @@ def _observe(
     )
 
 
-def _assumed(chosen: Photos, images: ImageSet, classes: int) -> tuple[str, ...]:
-    names = chosen.dataset.class_names
-    return (
-        "photos are cut to their largest centred square, then resized",
-        f"class numbers follow the folders' names in order, {names[0]} first"
-        if images.labels is not None
-        else f"accuracy is not counted: the data have {len(names)} classes, the files {classes}",
-    )
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class _Names:
+    """Names of classes in the order of the output.
+
+    Attributes:
+        names: One for each class.
+        source: Who says so, in words; empty for the folders of the photos.
+    """
+
+    names: tuple[str, ...]
+    source: str = ""
+
+
+def _names(
+    paths: tuple[Path, Path], both: tuple[OpenFile, OpenFile], given: tuple[str, ...]
+) -> tuple[_Names, ...]:
+    """Return all names that there are for the classes, the nearest source first."""
+    if given:
+        return (_Names(names=given, source=GIVEN),)
+    stated = [
+        _Names(names=opened.described.labels, source=f"the metadata of {opened.file.name}")
+        for opened in both
+    ]
+    beside = [
+        _Names(names=names_in_file.read_labels(path), source=path.name)
+        for path in dict.fromkeys(map(names_in_file.neighbour, paths))
+        if path is not None
+    ]
+    return (*stated, *beside)
+
+
+def _labels(
+    dataset: Dataset, classes: int, named: tuple[_Names, ...]
+) -> tuple[Indices | None, _Names]:
+    """Return the photos' labels, None where they are not known, and the names of the classes.
+
+    Raises:
+        RequestError: The labels that a user gave are of another number of classes.
+    """
+    for names in named:
+        if names.source == GIVEN and len(names.names) != classes:
+            raise RequestError(
+                f"expected {classes} labels, one for each class, received {len(names.names)}",
+                hint="name a file with one label a line with `--labels`",
+            )
+        if len(names.names) == classes:
+            labels = labels_by_name(dataset, names.names)
+            if labels is not None or names.source == GIVEN:
+                return labels, names
+    return labels_by_count(dataset, classes), _Names(names=dataset.class_names)
+
+
+def _assumed(chosen: Photos, images: ImageSet, classes: int, names: _Names) -> tuple[str, ...]:
+    folders = chosen.dataset.class_names
+    if images.labels is not None and names.source:
+        order = f"class numbers are those of the folders' names in {names.source}"
+    elif images.labels is not None:
+        order = f"class numbers follow the folders' names in order, {folders[0]} first"
+    elif names.source:
+        order = f"accuracy is not counted: not all of the folders are named in {names.source}"
+    else:
+        order = (
+            f"accuracy is not counted: the data have {len(folders)} classes, the files {classes}"
+        )
+    return "photos are cut to their largest centred square, then resized", order
 
 
 def _claims(both: tuple[OpenFile, OpenFile]) -> tuple[tuple[int, int, int], int]:

@@ -7,13 +7,14 @@ grid, all differences are whole numbers.
 """
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Final, Literal, TypeAlias
 
 from mobiledeploy.base.codec import OMIT, UNWRITTEN
 from mobiledeploy.base.errors import DEATHS, CorruptFileError, RuntimeDiedError
 from mobiledeploy.compare.difference import Cause, StructureReport
 from mobiledeploy.formats.onnx.external_data import ExternalFile
-from mobiledeploy.spec.results import Accuracy
+from mobiledeploy.spec.results import Accuracy, ClassRecall, InputChoice
 
 FailureKind: TypeAlias = Literal["signal", "time", "memory", "nonsense", "refusal"]
 
@@ -163,6 +164,9 @@ class CertifiedFile:
         runtime: Name and version of the runtime that ran it.
         external_data: The files beside it that hold its values; absent from the JSON if there are
             none.
+        input_choice: How the input range of a file without a grid was tried: on labelled images by
+            their labels, on others by the other file's answers. Absent from the JSON if it was
+            not.
     """
 
     format: str
@@ -305,6 +309,9 @@ class FileFacts:
         fed: How pixels were converted to its input, in words.
         external_data: The files beside it that hold its values; absent from the JSON if there are
             none.
+        input_choice: How the input range of a file without a grid was tried: on labelled images by
+            their labels, on others by the other file's answers. Absent from the JSON if it was
+            not.
     """
 
     name: str
@@ -315,6 +322,7 @@ class FileFacts:
     output: str
     fed: str
     external_data: tuple[ExternalFile, ...] = dataclasses.field(default=(), metadata=OMIT)
+    input_choice: InputChoice | None = dataclasses.field(default=None, metadata=OMIT)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -424,6 +432,8 @@ class FileScore:
             of this kind probably lies.
         float_model: How often the highest logit is that of the float network's class; None
             without a float network.
+        balanced: Mean recall of the classes, 0..1: each counts alike, however few its images.
+        recalls: The recall of each class that has images.
     """
 
     file: str
@@ -431,6 +441,8 @@ class FileScore:
     labels: Accuracy
     interval: tuple[float, float]
     float_model: Accuracy | None
+    balanced: float | None = dataclasses.field(default=None, metadata=OMIT)
+    recalls: tuple[ClassRecall, ...] = dataclasses.field(default=(), metadata=OMIT)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -490,6 +502,8 @@ class VerifyReport:
             every layer, by which method, for these bytes.
         cpu: The processor that this was found on.
         runtimes: Names and versions of the runtimes.
+        unreadable: Photos that could not be decoded and were left out, with the reasons.
+        ignored: Number of files among the photos that are no images, by suffix.
         by_integers: The failure that repeats the finding of `structure`; empty if there is none.
             Not in JSON.
     """
@@ -517,6 +531,8 @@ class VerifyReport:
     certificate: FilesCertificate | None = None
     cpu: str
     runtimes: tuple[str, ...]
+    unreadable: tuple[str, ...] = dataclasses.field(default=(), metadata=OMIT)
+    ignored: Mapping[str, int] = dataclasses.field(default_factory=dict, metadata=OMIT)
     by_integers: str = dataclasses.field(default="", compare=False, metadata=UNWRITTEN)
 
     @property

@@ -6,11 +6,16 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import grey_levels
+import jsonschema
 import pytest
+import referencing
 
 from mobiledeploy.spec import manifest
+from mobiledeploy.spec.channel_scaling import SCALINGS
 from mobiledeploy.spec.config import ImportConfig
 
+SCHEMAS = Path(__file__).parents[2] / "docs/schemas"
 EXPORTS = Path(__file__).parents[1] / "unit/network/importers/exports"
 
 
@@ -20,6 +25,15 @@ def run(*words: str | Path, status: int = 0) -> Any:
     )
     assert done.returncode == status, f"{done.stdout}\n{done.stderr}"
     return done
+
+
+def validate(document: Any, name: str) -> None:
+    schemas = {path.name: json.loads(path.read_text()) for path in SCHEMAS.iterdir()}
+    registry: Any = referencing.Registry().with_resources(
+        (key, referencing.Resource.from_contents(schema)) for key, schema in schemas.items()
+    )
+    schema = schemas[f"{name}.schema.json"]
+    jsonschema.Draft202012Validator(schema, registry=registry).validate(document)
 
 
 @pytest.mark.parametrize(
@@ -74,6 +88,22 @@ def test_a_request_that_says_too_little_is_refused_before_anything_is_written(
     assert message in done.stderr
     assert "hint: " in done.stderr
     assert not out.exists()
+
+
+def test_without_a_range_the_photos_choose_it_and_the_report_has_the_numbers(
+    tmp_path: Path,
+) -> None:
+    model = grey_levels.classifier(tmp_path / "model.onnx", SCALINGS["torchvision"], 6)
+    photos = grey_levels.photos(tmp_path / "photos", tuple("abcdef"))
+    done = run("quantize", model, "--data", photos, "-o", tmp_path / "build", "--json")
+    report = json.loads(done.stdout)
+    validate(report, "build")
+    assert report["input_choice"]["chosen"] == "torchvision"
+    assert report["class_order"]["given"]["correct"] == 64
+    assert report["labels_from"] == "folders"
+    run("verify", tmp_path / "build", "--out", tmp_path / "page")
+    validate(json.loads((tmp_path / "page/report.json").read_text()), "report")
+    assert "<dd>model.onnx, " in (tmp_path / "page/report.html").read_text()
 
 
 def test_layers_that_are_not_supported_are_all_named(tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ def assert_same(graph: IntegerGraph, images: Int8) -> None:
     assert np.array_equal(first.ravel(), second.ravel())
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(scales, scales, scales, codes, codes, codes)
 def test_certified_additions_are_the_same_for_every_pair(
     a: np.float32, b: np.float32, scale: np.float32, left: int, right: int, zero: int
@@ -36,7 +36,7 @@ def test_certified_additions_are_the_same_for_every_pair(
     assert_same(graphs.addition((a, b, scale), (left, right, zero)), graphs.all_pairs())
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(scales, scales, codes, codes, st.integers(1, 8), st.integers(1, 8))
 def test_certified_means_are_the_same_for_every_sum(
     source: np.float32, scale: np.float32, left: int, right: int, height: int, width: int
@@ -54,7 +54,7 @@ intervals = st.tuples(st.floats(-20, 4), st.floats(0, 1), st.sampled_from([-1, 0
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.data(), st.integers(0, 3))
 def test_any_ranges_can_be_quantised_certified_and_run(data: st.DataObject, seed: int) -> None:
     network, ranges = graphs.random_network(graphs.assorted(), seed=seed)

@@ -19,7 +19,7 @@ from mobiledeploy.integer.certify import certify
 from mobiledeploy.integer.graph import IntegerGraph, digest
 from mobiledeploy.ops.conv import Conv
 from mobiledeploy.ops.dense import Dense
-from mobiledeploy.ops.operator import Node
+from mobiledeploy.ops.node import Node
 from mobiledeploy.spec.config import Io
 from mobiledeploy.targets import onnx, tflite
 
@@ -36,7 +36,7 @@ mutations = st.lists(
 )
 
 
-@settings(max_examples=600, deadline=2000)
+@settings(max_examples=600)
 @given(mutations)
 def test_mutated_bytes_give_a_graph_or_our_error(changes: list[tuple[int, bytes]]) -> None:
     data = bytearray(file())
@@ -55,7 +55,7 @@ def onnx_file() -> bytes:
     return onnx.write(graph, certify(graph))
 
 
-@settings(max_examples=200, deadline=2000)
+@settings(max_examples=200)
 @given(mutations)
 def test_a_mutated_onnx_file_is_tapped_or_gives_our_error(
     changes: list[tuple[int, bytes]],
@@ -67,7 +67,7 @@ def test_a_mutated_onnx_file_is_tapped_or_gives_our_error(
         onnx_edit.tap(parse_onnx(bytes(data)))
 
 
-@settings(max_examples=200, deadline=2000)
+@settings(max_examples=200)
 @given(st.binary(max_size=400))
 def test_random_bytes_behind_the_identifier_give_our_error(tail: bytes) -> None:
     try:
@@ -77,7 +77,7 @@ def test_random_bytes_behind_the_identifier_give_our_error(tail: bytes) -> None:
     raise AssertionError(tail)
 
 
-@settings(max_examples=60, deadline=2000)
+@settings(max_examples=60)
 @given(st.integers(0, 2**32 - 1), st.sampled_from(["int8", "uint8", "float32"]))
 def test_any_graph_that_is_written_is_read(seed: int, io: Io) -> None:
     graph = shaken(graphs.assorted_graph(seed=seed % 4), seed)

@@ -54,7 +54,7 @@ def moved(scale: np.float32, ulps: int) -> np.float32:
 scales = st.floats(2**-12, 1, width=32).map(np.float32)
 
 
-@settings(max_examples=80, deadline=2000)
+@settings(max_examples=80)
 @given(
     scale=scales,
     kernel_scale=scales,

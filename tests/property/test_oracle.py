@@ -11,7 +11,7 @@ from mobiledeploy.integer.graph import IntegerGraph
 from mobiledeploy.ops.architecture import Activation
 from mobiledeploy.ops.conv import Conv
 from mobiledeploy.ops.dense import Dense
-from mobiledeploy.ops.operator import Node
+from mobiledeploy.ops.node import Node
 from mobiledeploy.ops.padding import Padding
 from mobiledeploy.ops.tensors import Int8, QTensor
 from mobiledeploy.ops.weights import QWeights
@@ -83,7 +83,7 @@ def weights(
 biases = st.sampled_from([0, 1000, 2**20, 2**24 + 3, 2**30])
 
 
-@settings(max_examples=EXAMPLES, deadline=None)
+@settings(max_examples=EXAMPLES)
 @given(
     st.booleans(), sides, sides, channels, channels, st.integers(1, 3), st.integers(1, 3),
     st.integers(1, 2), st.integers(1, 2), st.sampled_from(["same", "valid"]),
@@ -121,7 +121,7 @@ def test_convolutions(
     assert_same(node, (source,), input_codes(source.shape, extent, random))
 
 
-@settings(max_examples=EXAMPLES, deadline=None)
+@settings(max_examples=EXAMPLES)
 @given(
     st.integers(1, 600), channels, scales, scales, codes, codes, multipliers, st.booleans(),
     extents, biases, seeds,
@@ -147,7 +147,7 @@ def test_dense_layers(
     assert_same(node, (source,), input_codes(source.shape, extent, random))
 
 
-@settings(max_examples=EXAMPLES // 4, deadline=None)
+@settings(max_examples=EXAMPLES // 4)
 @given(scales, ratios, ratios, codes, codes, codes)
 def test_additions_of_all_pairs(
     scale: np.float32, left: float, right: float, a_zero: int, b_zero: int, zero: int
@@ -159,7 +159,7 @@ def test_additions_of_all_pairs(
     np.testing.assert_array_equal(received, oracle.run(graph, images)["sum"])
 
 
-@settings(max_examples=EXAMPLES, deadline=None)
+@settings(max_examples=EXAMPLES)
 @given(st.integers(1, 9), st.integers(1, 9), scales, scales, codes, codes)
 def test_means_of_all_sums(
     height: int, width: int, scale: np.float32, out_scale: np.float32, zero: int, out_zero: int
@@ -171,7 +171,7 @@ def test_means_of_all_sums(
     np.testing.assert_array_equal(received, expected)
 
 
-@settings(max_examples=EXAMPLES, deadline=None)
+@settings(max_examples=EXAMPLES)
 @given(st.integers(1, 1100), scales, codes, extents, seeds)
 def test_softmaxes_on_this_machine(
     classes: int, scale: np.float32, zero: int, extent: str, seed: int

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -56,7 +56,6 @@ def literally(pixels: Pixels, height: int, width: int) -> list[list[list[int]]]:
 
 
 @given(images(), SIDES, SIDES)
-@settings(deadline=None)
 def test_equals_the_definition(pixels: Pixels, height: int, width: int) -> None:
     assert resize(pixels, height, width).tolist() == literally(pixels, height, width)
 
@@ -128,7 +127,6 @@ def test_large_images_are_exact_too(source: tuple[int, int], target: tuple[int, 
 
 
 @given(st.integers(1, 700), st.integers(1, 300))
-@settings(deadline=None)
 def test_the_weights_of_an_axis_are_the_definitions(source: int, target: int) -> None:
     """The weights are in windows, divided by the common divisor of both sizes."""
     axis = triangles(source, target)

@@ -27,7 +27,7 @@ def middles(draw: st.DrawFn) -> dict[str, tuple[str, ...]]:
     return layers
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(middles(), st.integers(0, 2**16), st.data())
 def test_it_is_the_same_and_proven_and_a_changed_number_is_found(
     middle: dict[str, tuple[str, ...]], seed: int, data: st.DataObject

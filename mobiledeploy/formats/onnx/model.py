@@ -46,8 +46,8 @@ class OnnxModel(Model):
     """
 
     operators: tuple[OnnxOperator, ...]
-    data: bytes
-    proto: Any
+    data: bytes = dataclasses.field(repr=False)
+    proto: Any = dataclasses.field(repr=False)
     external: ExternalData
 
     def whole(self) -> bytes:

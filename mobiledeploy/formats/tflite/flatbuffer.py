@@ -42,7 +42,7 @@ class Table:
         offsets: By slot: the field's distance from `position`; 0 if absent.
     """
 
-    data: bytes
+    data: bytes = dataclasses.field(repr=False)
     position: int
     offsets: tuple[int, ...]
 

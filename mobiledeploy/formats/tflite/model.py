@@ -13,9 +13,10 @@ from mobiledeploy.formats.tflite.flatbuffer import Table
 CUSTOM: Final = "custom"
 """Domain of custom operators."""
 
-MOST_OPERATORS: Final = 1024
-"""Most operators that are read: several times those of a classifier. Operators may share their
-weights: without a limit a small file could take long to read."""
+MOST_OPERATORS: Final = 4096
+"""Most operators that are read: several times those of a classifier (NASNetMobile with float16
+weights has 1,130). Operators may share their weights: without a limit a small file could take long
+to read."""
 MOST_RANK: Final = 8
 FARTHEST: Final = 2**14
 """Largest absolute zero point that is read. Those of 8-bit codes are far smaller; up to this one,
@@ -112,7 +113,7 @@ class TfliteModel(Model):
 
     tensors: tuple[TfliteTensor, ...]
     operators: tuple[TfliteOperator, ...]
-    data: bytes
+    data: bytes = dataclasses.field(repr=False)
     graph: Table
     calls: tuple[Signature, ...] = ()
 

@@ -12,7 +12,7 @@ from mobiledeploy.network.importers import keras_activations as activations
 from mobiledeploy.network.importers.builder import Array, GraphBuilder, Pair, require
 from mobiledeploy.network.importers.keras_activations import SettingError, check
 from mobiledeploy.network.importers.views import View
-from mobiledeploy.network.keras_config import ConfigLayer, constant
+from mobiledeploy.network.keras_config import IDENTITIES, ConfigLayer, constant
 from mobiledeploy.network.keras_variables import Variable
 from mobiledeploy.ops import padding
 from mobiledeploy.ops.padding import Pads
@@ -502,18 +502,6 @@ def _function(call: LayerCall) -> View:
         call.builder, call.view
     )
 
-
-IDENTITIES: Final = frozenset({
-    "ActivityRegularization", "AlphaDropout", "AugMix", "CutMix", "Dropout", "GaussianDropout",
-    "GaussianNoise", "Identity", "MixUp", "RandAugment", "RandomErasing", "SpatialDropout1D",
-    "SpatialDropout2D",
-    *(f"Random{what}" for what in (
-        "Brightness", "ColorDegeneration", "ColorJitter", "Contrast", "ElasticTransform", "Flip",
-        "GaussianBlur", "Grayscale", "Height", "Hue", "Invert", "Perspective", "Posterization",
-        "Rotation", "Saturation", "Sharpness", "Shear", "Translation", "Width", "Zoom",
-    )),
-})  # fmt: skip
-"""Classes that compute something in training only."""
 
 LAYERS: Final[Mapping[str, Callable[[LayerCall], View]]] = {
     **dict.fromkeys(IDENTITIES, _same),

@@ -104,16 +104,17 @@ def read_model(
     output: str | None = None,
 ) -> Imported:
     """Return the network of a parsed file; see `read`."""
+    model, unread = _without_unread_inputs(model)
     require_supported(model)
     reader = _Reader(model)
     layout = reader.begin(image_size)
     reader.run(model.proto.graph.node, reader.values, "")
     graph = recognise_gelu(reader.finish(name, _output(model, output)))
-    labels = _labels(model)
+    labels = labels_in(model)
     reader.note_types()
     shapes = {} if _is_blocked(graph) else graph.shapes()
     classes = shapes[graph.output][-1] if shapes else 0
-    notices = list(reader.notices)
+    notices = [*reader.notices, *([Notice(kind="unread_inputs", names=unread)] if unread else [])]
     if labels and classes and len(labels) != classes:
         notices.append(Notice(kind="labels_do_not_fit", names=(str(len(labels)), str(classes))))
         labels = ()
@@ -127,6 +128,24 @@ def read_model(
         labels=labels,
         dtypes=tuple(sorted(reader.dtypes)) or ("float32",),
         notices=tuple(notices),
+    )
+
+
+def _without_unread_inputs(model: OnnxModel) -> tuple[OnnxModel, tuple[str, ...]]:
+    """Leave out inputs that nothing reads, where others are read: tf2onnx writes constants so.
+
+    Returns:
+        The model, and the names of what was left out.
+    """
+    read = {place for operator in model.operators for place in operator.inputs}
+    read.update(model.outputs)
+    unread = [place for place in model.inputs if place not in read]
+    if model.graphs > 1 or len(unread) == len(model.inputs):
+        return model, ()
+    kept = tuple(place for place in model.inputs if place in read)
+    return (
+        dataclasses.replace(model, inputs=kept),
+        tuple(model.tensors[place].name for place in unread),
     )
 
 
@@ -158,7 +177,7 @@ def _range(model: OnnxModel, *, pixels: bool) -> tuple[tuple[float, float], ...]
     return ((0.0, 255.0),) if pixels else ()
 
 
-def _labels(model: OnnxModel) -> tuple[str, ...]:
+def labels_in(model: OnnxModel) -> tuple[str, ...]:
     """Return class names in the metadata: a list or numbered entries, in JSON or as Python."""
     for entry in model.proto.metadata_props:
         text = entry.value

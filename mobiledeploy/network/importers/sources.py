@@ -1,17 +1,19 @@
 """`read`: import a network from a file of any source, recognised by its first bytes."""
 
 import dataclasses
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
 from mobiledeploy.base.errors import RequestError
+from mobiledeploy.formats import file_kind, model_file
 from mobiledeploy.formats import tflite as tflite_format
+from mobiledeploy.network.hdf5 import SIGNATURE as HDF5
 from mobiledeploy.network.importers import keras, onnx, tflite
 from mobiledeploy.network.importers.imported import Imported, Source
 
 _ZIP: Final = b"PK\x03\x04"
-_HDF5: Final = b"\x89HDF\r\n\x1a\n"
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +50,7 @@ IMPORTERS: Final = (
     ),
     Importer(
         source="keras",
-        recognises=lambda start: start.startswith((_ZIP, _HDF5)),
+        recognises=lambda start: start.startswith((_ZIP, HDF5)),
         read=_read_keras,
     ),
     # Protobufs have no first bytes of their own: this one says what a file of another kind is.
@@ -57,17 +59,47 @@ IMPORTERS: Final = (
 """All importers, in the order in which they are asked."""
 
 
+EXPECTED: Final = "a .keras, .h5, .onnx or .tflite with a float network"
+
+
 def importer_of(path: Path) -> Importer:
     """Return the importer of a file.
 
     Raises:
-        RequestError: There is no such file.
+        RequestError: There is no such file, or it is an intact file of another kind.
+        CorruptFileError: It is empty, or begins like an archive and is damaged.
     """
     if not path.is_file():
-        raise RequestError(f"there is no file {path}", hint="name a model file")
+        raise _no_file(path)
     with path.open("rb") as file:
         start = file.read(16)
-    return next(importer for importer in IMPORTERS if importer.recognises(start))
+    importer = next(importer for importer in IMPORTERS if importer.recognises(start))
+    known = importer.source == "tflite" or start.startswith(HDF5) or _is_keras_archive(path)
+    if not known and path.stat().st_size <= model_file.LARGEST:
+        file_kind.require_model(path.name, path.read_bytes(), expected=EXPECTED)
+    return importer
+
+
+def _is_keras_archive(path: Path) -> bool:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return set(archive.namelist()) >= file_kind.KERAS_PARTS
+    except (zipfile.BadZipFile, ValueError, OSError, NotImplementedError):
+        return False
+
+
+def _no_file(path: Path) -> RequestError:
+    """Return the error that a path is no file: it may be a folder that TensorFlow wrote."""
+    if not path.is_dir():
+        return RequestError(f"there is no file {path}", hint="name a model file")
+    if (path / "saved_model.pb").is_file():
+        kind = file_kind.SAVED_MODEL
+        return RequestError(f"{path} is {kind.name}, expected {EXPECTED}", hint=kind.hint)
+    return RequestError(
+        f"{path} is a folder, expected {EXPECTED}",
+        hint="name the file itself; a build folder holds int8 files, which `mobiledeploy verify` "
+        "reads",
+    )
 
 
 def read(

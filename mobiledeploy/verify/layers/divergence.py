@@ -21,7 +21,7 @@ from mobiledeploy.compare.difference import Cause, Difference, StructureReport
 from mobiledeploy.compare.judge import Judgement
 from mobiledeploy.data.dataset import Pixels
 from mobiledeploy.ops import table
-from mobiledeploy.ops.operator import Sampled
+from mobiledeploy.ops.capabilities import Sampled
 from mobiledeploy.reading import INPUT, StoredLayer
 from mobiledeploy.verify.layers import layer_outputs, recompute
 from mobiledeploy.verify.layers.layer_outputs import FAR, LayerCodes, LayerOutputs, to_grid

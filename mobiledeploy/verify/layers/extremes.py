@@ -12,7 +12,8 @@ import numpy as np
 from mobiledeploy.base.errors import ConversionError, CorruptFileError, RuntimeDiedError
 from mobiledeploy.base.progress import Event, Progress
 from mobiledeploy.ops import table
-from mobiledeploy.ops.operator import Certified, Trials
+from mobiledeploy.ops.capabilities import Certified
+from mobiledeploy.ops.operator import Trials
 from mobiledeploy.ops.tensors import QMAX, QMIN
 from mobiledeploy.reading import StoredLayer
 from mobiledeploy.verify.layers import recompute

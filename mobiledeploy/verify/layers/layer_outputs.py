@@ -174,7 +174,7 @@ def give_out_layers(
     inputs = [
         (opened.reading.input, run[0].input) for opened, run in zip(both, loaded, strict=True)
     ]
-    feeds = model_input.feeds(inputs)
+    feeds = model_input.feeds(inputs, [opened.scaling for opened in both])
     codes_feeds = model_input.feeds([(tensor, _as_codes(info)) for tensor, info in inputs])
     one, two = (
         LayerOutputs(opened=opened, session=session, feed=feed, codes_feed=codes_feed, place=place)
@@ -203,7 +203,7 @@ def in_other_runtime(runtime: Runtime, like: LayerOutputs, *, threads: int) -> L
         return None
     feed = like.feed
     if session.input != like.session.input:
-        (feed,) = model_input.feeds([(opened.reading.input, session.input)])
+        (feed,) = model_input.feeds([(opened.reading.input, session.input)], [opened.scaling])
     return dataclasses.replace(like, session=session, place=place, feed=feed)
 
 

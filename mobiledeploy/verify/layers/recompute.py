@@ -13,7 +13,7 @@ from mobiledeploy.base.errors import ConversionError
 from mobiledeploy.compare.same_function import node_of
 from mobiledeploy.formats.model import Format
 from mobiledeploy.integer import oracle
-from mobiledeploy.ops.operator import codes_by_each_kernel
+from mobiledeploy.ops.each_kernel import codes_by_each_kernel
 from mobiledeploy.ops.stored import looked_up
 from mobiledeploy.ops.tensors import Codes, Int8
 from mobiledeploy.reading import StoredLayer

@@ -2,6 +2,8 @@
 
 `opened_file`: a file that is read into layers and can be run.
 `model_input`: from pixels to a file's input.
+`input_choice`: chooses how pixels become an input, by the answers.
+`float_input`: how pixels become the input of a file that has no grid there.
 `image_sets`: the images to compare on.
 `answers`: a file's outputs, in steps of one grid.
 `parity`: how the outputs of two participants (a file in a runtime) differ.

@@ -3,16 +3,23 @@
 McNemar's exact test on the same images shows whether quantisation to int8 lost accuracy.
 """
 
+import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from statistics import NormalDist
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-from mobiledeploy.spec.results import Accuracy
-from mobiledeploy.verify.report import FileScore, PairedTest
+from mobiledeploy.spec.results import (
+    Accuracy,
+    ClassRecall,
+    balanced,
+    named_recalls,
+    never_right,
+)
+from mobiledeploy.verify.report import FileScore, PairedTest, VerifyReport
 
 FLOAT = "float"
 EVIDENCE = 0.05
@@ -37,6 +44,7 @@ def scores(
     """
     lines = {} if reference is None else {FLOAT: reference}
     lines |= predicted
+    recalls = {name: ClassRecall.of(classes, labels) for name, classes in lines.items()}
     return tuple(
         FileScore(
             file=name,
@@ -44,9 +52,25 @@ def scores(
             labels=Accuracy.of(classes, labels),
             interval=wilson(int((classes == labels).sum()), len(labels)),
             float_model=None if reference is None else Accuracy.of(classes, reference),
+            balanced=balanced(recalls[name]),
+            recalls=recalls[name],
         )
         for name, classes in lines.items()
     )
+
+
+def with_class_names(report: VerifyReport, class_names: Sequence[str]) -> VerifyReport:
+    """Return a report whose recalls have their classes' names, and that warns of those of 0."""
+    named = tuple(
+        dataclasses.replace(score, recalls=named_recalls(score.recalls, class_names))
+        for score in report.scores
+    )
+    warnings = [
+        f"{score.file} is {never}"
+        for score in named
+        if score.file != FLOAT and (never := never_right(score.recalls))
+    ]
+    return dataclasses.replace(report, scores=named, warnings=(*report.warnings, *warnings[:1]))
 
 
 def paired(

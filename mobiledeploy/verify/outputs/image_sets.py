@@ -9,7 +9,7 @@ verification and the report.
 import dataclasses
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
@@ -20,6 +20,7 @@ import numpy.typing as npt
 from mobiledeploy.base.errors import RequestError
 from mobiledeploy.base.files import Name, storage_errors
 from mobiledeploy.base.progress import Event, Progress
+from mobiledeploy.data import class_names
 from mobiledeploy.data.dataset import Dataset, Indices, Pixels
 from mobiledeploy.data.evaluation import Evaluation
 from mobiledeploy.data.resize import resize
@@ -240,7 +241,7 @@ class Photos:
             pixels=lambda start, stop: pixels[start:stop],
             labels=None if labels is None else labels[decoded_rows],
         )
-        decoded = Decoded(images=images, left_out=tuple(faults))
+        decoded = Decoded(images=images, left_out=tuple(faults), ignored=self.dataset.ignored)
         if decoded.warning:
             progress(Event("verify", decoded.warning, 0, None))
         return decoded
@@ -278,10 +279,12 @@ class Decoded:
     Attributes:
         images: Those that could be decoded.
         left_out: Why each of the others could not, one line each.
+        ignored: Number of files among them that are no images, by suffix.
     """
 
     images: ImageSet
     left_out: tuple[str, ...]
+    ignored: Mapping[str, int]
 
     @property
     def warning(self) -> str:
@@ -338,9 +341,15 @@ def with_photos(
     report: VerifyReport, decoded: Decoded | None, assumptions: tuple[str, ...]
 ) -> VerifyReport:
     """Return a report with assumptions about the photos and a warning about those left out."""
-    missing = (decoded.warning,) if decoded is not None and decoded.left_out else ()
+    report = dataclasses.replace(report, assumptions=assumptions)
+    if decoded is None:
+        return report
+    missing = (decoded.warning,) if decoded.left_out else ()
     return dataclasses.replace(
-        report, assumptions=assumptions, warnings=(*report.warnings, *missing)
+        report,
+        warnings=(*report.warnings, *missing),
+        unreadable=decoded.left_out,
+        ignored=decoded.ignored,
     )
 
 
@@ -362,8 +371,13 @@ def labels_by_count(dataset: Dataset, classes: int) -> Indices | None:
 
 
 def labels_by_name(dataset: Dataset, names: Sequence[str]) -> Indices | None:
-    """Return labels numbered like a build's classes; None if a folder's name is none of them."""
-    numbers = {name: number for number, name in enumerate(names)}
-    if not set(dataset.class_names) <= set(numbers):
+    """Return labels numbered like the classes; None if a folder's name is none of them.
+
+    Names may differ in what readers overlook; see `data.class_names.places`.
+    """
+    places = [
+        place for place in class_names.places(dataset.class_names, names) if place is not None
+    ]
+    if len(places) < len(dataset.class_names):
         return None
-    return np.array([numbers[name] for name in dataset.class_names], np.int64)[dataset.labels]
+    return np.array(places, np.int64)[dataset.labels]

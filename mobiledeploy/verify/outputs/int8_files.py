@@ -261,6 +261,7 @@ def facts_of(opened: OpenFile, runner: Runner) -> FileFacts:
         output=_output(opened.ends),
         fed=runner.feed.words,
         external_data=opened.file.external,
+        input_choice=opened.choice,
     )
 
 

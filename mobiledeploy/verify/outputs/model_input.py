@@ -7,7 +7,7 @@ it covers the values that pixels can have. The report states the scaling that wa
 import dataclasses
 import math
 from collections.abc import Sequence
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -16,10 +16,8 @@ from mobiledeploy.base.errors import ParityError
 from mobiledeploy.data.dataset import Pixels
 from mobiledeploy.reading import StoredTensor
 from mobiledeploy.runtimes import Array, TensorInfo
+from mobiledeploy.spec.channel_scaling import CHANNELS, RANGES, SCALINGS, ChannelScaling
 
-Channels: TypeAlias = tuple[float, ...]
-
-CHANNEL_COUNTS: Final = (1, 3)
 NEAR: Final = 2.5
 """Steps by which a grid may miss a scaling's range and still map each pixel value to one code."""
 BY_128: Final = (1 / 128, 0)
@@ -27,33 +25,6 @@ BY_128: Final = (1 / 128, 0)
 LIKE: Final = 0.35
 """Share of a scaling's range by which a grid may miss it and still be taken for it: calibrated
 grids cover only the values that calibration saw."""
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Scaling:
-    """How pixels become real values: `(pixel - mean) / std`, per tensor or per channel."""
-
-    name: str
-    mean: Channels
-    std: Channels
-
-    def values(self, channels: int) -> npt.NDArray[np.float64]:
-        """Return the value of each pixel value, shape (256, channels)."""
-        pixels = np.arange(256, dtype=np.float64)[:, None]
-        values = (pixels - np.array(self.mean)) / np.array(self.std)
-        return np.broadcast_to(values, (256, channels))
-
-
-SCALINGS: Final = (
-    Scaling(name="pixel / 127.5 - 1", mean=(127.5,), std=(127.5,)),
-    Scaling(name="pixel / 255", mean=(0.0,), std=(255.0,)),
-    Scaling(name="pixel", mean=(0.0,), std=(1.0,)),
-    Scaling(
-        name="(pixel / 255 - mean) / std with ImageNet's mean and std",
-        mean=(123.675, 116.28, 103.53),
-        std=(58.395, 57.12, 57.375),
-    ),
-)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -84,6 +55,10 @@ class PixelInput:
             values = self.table[pixels, channels]
         if self.vector:
             return np.ascontiguousarray(values.reshape(len(values), -1)[:, : self.vector])
+        return self.arranged(values)
+
+    def arranged(self, values: Array) -> Array:
+        """Return input values, shape (batch, height, width, channels), in the input's layout."""
         return (
             np.ascontiguousarray(values.transpose(0, 3, 1, 2)) if self.channels_first else values
         )
@@ -102,9 +77,9 @@ def image_shape(info: TensorInfo) -> tuple[int, int, int]:
         side = math.isqrt(shape[0] - 1) + 1
         return side, side, 1
     if len(shape) == 3 and min(shape) > 0:
-        if shape[2] in CHANNEL_COUNTS:
+        if shape[2] in CHANNELS:
             return shape
-        if shape[0] in CHANNEL_COUNTS:
+        if shape[0] in CHANNELS:
             return (shape[1], shape[2], shape[0])
     raise ParityError(
         f"input `{info.name}`: expected images of one or three channels and a fixed size, "
@@ -113,46 +88,66 @@ def image_shape(info: TensorInfo) -> tuple[int, int, int]:
     )
 
 
-def feeds(inputs: Sequence[tuple[StoredTensor, TensorInfo]]) -> list[PixelInput]:
+def feeds(
+    inputs: Sequence[tuple[StoredTensor, TensorInfo]],
+    scalings: Sequence[ChannelScaling | None] = (),
+) -> list[PixelInput]:
     """Return how pixels become each file's input, for files that claim to be one classifier.
 
-    A file whose input has no grid takes the scaling of the first file that has one.
+    A file whose input has no grid takes the scaling that is known of it, otherwise that of the
+    first file that has one.
 
     Args:
         inputs: For each file, its input as described by the file and by the runtime.
+        scalings: For each file without a grid, how pixels become its input, if that is known; see
+            `float_input`.
 
     Raises:
         ParityError: An input does not take images.
     """
-    known = [scaling_of(tensor) for tensor, _ in inputs]
-    common = next((scaling for scaling in known if scaling is not None), SCALINGS[0])
+    told = scalings or [None] * len(inputs)
+    known = [
+        scaling_of(tensor) or scaling for (tensor, _), scaling in zip(inputs, told, strict=True)
+    ]
+    common = next((scaling for scaling in known if scaling is not None), RANGES["-1..1"])
     return [
-        _feed(tensor, info, scaling or common)
+        feed(tensor, info, scaling or common)
         for (tensor, info), scaling in zip(inputs, known, strict=True)
     ]
 
 
-def scaling_of(tensor: StoredTensor) -> Scaling | None:
+def scaling_of(tensor: StoredTensor) -> ChannelScaling | None:
     """Return the scaling that an input's grid covers best, or None if there is no grid."""
     if tensor.scale is None or tensor.zero_point is None:
         return None
-    low, high = _range(tensor)
+    low, high = span(tensor)
 
-    def miss(scaling: Scaling) -> float:
+    def miss(scaling: ChannelScaling) -> float:
         values = scaling.values(3)
         least, most = float(values.min()), float(values.max())
         return (abs(low - least) + abs(high - most)) / (most - least)
 
-    best = min(SCALINGS, key=miss)
-    return best if miss(best) < LIKE else SCALINGS[0]
+    best = min(SCALINGS.values(), key=miss)
+    return best if miss(best) < LIKE else RANGES["-1..1"]
 
 
-def _range(tensor: StoredTensor) -> tuple[float, float]:
+def span(tensor: StoredTensor) -> tuple[float, float]:
+    """Return the lowest and the highest real value of an input's grid, which it must have."""
     scale, zero = float(tensor.scale or 0), int(tensor.zero_point or 0)
     return (-128 - zero) * scale, (127 - zero) * scale
 
 
-def _feed(tensor: StoredTensor, info: TensorInfo, scaling: Scaling) -> PixelInput:
+def feed(tensor: StoredTensor, info: TensorInfo, scaling: ChannelScaling) -> PixelInput:
+    """Return how pixels become an input.
+
+    Args:
+        tensor: The input as the file describes it.
+        info: The input as the runtime describes it.
+        scaling: From pixels to real values.
+
+    Raises:
+        ParityError: The input does not take images, or takes codes of no stated scale.
+    """
     height, width, channels = image_shape(info)
     vector = info.shape[0] if len(info.shape) == 1 else 0
     channels_first = not vector and info.shape != (height, width, channels)
@@ -169,7 +164,7 @@ def _feed(tensor: StoredTensor, info: TensorInfo, scaling: Scaling) -> PixelInpu
             table=table, channels_first=channels_first, words=scaling.name, vector=vector
         )
     scale, zero = float(tensor.scale), tensor.zero_point
-    low, high = _range(tensor)
+    low, high = span(tensor)
     spans = abs(low - values.min()) <= NEAR * scale and abs(high - values.max()) <= NEAR * scale
     if spans and len(scaling.mean) == 1:
         codes = np.broadcast_to(np.arange(-128, 128)[:, None], (256, channels))

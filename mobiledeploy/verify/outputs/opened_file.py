@@ -12,10 +12,14 @@ from mobiledeploy import reading
 from mobiledeploy.base.errors import ConversionError, CorruptFileError
 from mobiledeploy.formats import model_file
 from mobiledeploy.formats.model_file import ModelFile
+from mobiledeploy.formats.tflite import metadata
+from mobiledeploy.formats.tflite.metadata import Classifier
 from mobiledeploy.lint import inspection
 from mobiledeploy.lint.graph import Graph
 from mobiledeploy.reading import Reading, ShapeContradiction, StoredLayer
 from mobiledeploy.runtimes import Array, FileLayer, Runtime, Session, table
+from mobiledeploy.spec.channel_scaling import ChannelScaling
+from mobiledeploy.spec.results import InputChoice
 from mobiledeploy.verify.outputs.answers import FileOutputs
 
 BAD_GRIDS: Final = frozenset({"MD107", "MD108"})
@@ -132,12 +136,16 @@ class OpenFile:
         reading: Its layers.
         ends: Its outputs: logits, scores and their grids.
         place: Where it is run.
+        scaling: How pixels become its input, where it has no grid and that is known.
+        choice: How `scaling` was chosen, or was not; None if it was not tried.
     """
 
     file: ModelFile
     reading: Reading
     ends: FileOutputs
     place: Place
+    scaling: ChannelScaling | None = None
+    choice: InputChoice | None = None
     _copies: dict[tuple[str, ...], bytes] = dataclasses.field(
         init=False, default_factory=dict, repr=False
     )
@@ -208,6 +216,16 @@ class OpenFile:
             f"our own checks found this in the file: `{layer.name}`: {fault.detail}; write the "
             "file again with the program that made it"
         )
+
+    @property
+    def described(self) -> Classifier:
+        """What the metadata of a `.tflite` say about its classes and its input, if anything."""
+        if self.file.format != "tflite":
+            return Classifier()
+        try:
+            return metadata.classifier(self.file.data)
+        except CorruptFileError:
+            return Classifier()  # the network in the file is whole all the same
 
     @property
     def macs(self) -> int:

@@ -151,7 +151,8 @@ def open_runners(
         [
             (opened.reading.input, session.input)
             for opened, session in zip(both, sessions, strict=True)
-        ]
+        ],
+        [opened.scaling for opened in both],
     )
     runners = [
         Runner(
@@ -213,7 +214,7 @@ def _other(
     feed = main.feed
     if session.input != main.session.input:
         # A runtime may take codes in another type and layout than the file's input.
-        (feed,) = model_input.feeds([(opened.reading.input, session.input)])
+        (feed,) = model_input.feeds([(opened.reading.input, session.input)], [opened.scaling])
     factor = FULL_FACTOR if level == "full" else 1
     budget = runtime.budget
     return dataclasses.replace(

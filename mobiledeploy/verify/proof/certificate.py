@@ -19,7 +19,7 @@ from mobiledeploy.base.errors import RequestError
 from mobiledeploy.base.progress import Event, Progress, silent
 from mobiledeploy.compare.judge import Judgement
 from mobiledeploy.ops import table
-from mobiledeploy.ops.operator import Sampled
+from mobiledeploy.ops.capabilities import Sampled
 from mobiledeploy.reading import Reading, StoredLayer
 from mobiledeploy.runtimes import Array, FileLayer, Session, cpu
 from mobiledeploy.runtimes import table as runtimes

@@ -32,14 +32,9 @@ from mobiledeploy.compare.same_function import compare_weighted, keeps_its_grid,
 from mobiledeploy.formats.model import Format
 from mobiledeploy.integer import oracle
 from mobiledeploy.ops import table
-from mobiledeploy.ops.operator import (
-    Certified,
-    MovesCodes,
-    Sampled,
-    architectures,
-    has_weights,
-    limits,
-)
+from mobiledeploy.ops.capabilities import Certified, MovesCodes, Sampled
+from mobiledeploy.ops.each_kernel import architectures, limits
+from mobiledeploy.ops.operator import has_weights
 from mobiledeploy.ops.products import EXACT
 from mobiledeploy.ops.tensors import QMAX, Float32, Int8, Shape
 from mobiledeploy.ops.weights import MOST_STEPS, WIDEST_MULTIPLIER

@@ -4,7 +4,14 @@ import dataclasses
 from pathlib import Path
 
 from mobiledeploy.cli.build import summary
-from mobiledeploy.spec.results import Accuracy, BuildReport, File, ScoreLine, StageTime
+from mobiledeploy.spec.results import (
+    Accuracy,
+    BuildReport,
+    ClassRecall,
+    File,
+    ScoreLine,
+    StageTime,
+)
 
 SCORE = Accuracy(correct=9, total=10)
 REPORT = BuildReport(
@@ -40,6 +47,20 @@ def test_thesummary_is_short_and_ends_with_the_next_step() -> None:
     assert lines[-1] == "next: mobiledeploy verify --out report, then mobiledeploy bundle"
     row = next(line for line in lines if line.startswith("model.tflite"))
     assert row.split() == ["model.tflite", "90.00%", "10", "1", "shipped"]
+
+
+def test_a_class_that_is_never_right_is_said_beside_the_accuracy() -> None:
+    recalls = tuple(
+        ClassRecall(label=label, name=name, right=Accuracy(correct=correct, total=total))
+        for label, (name, correct, total) in enumerate([("cat", 90, 90), ("dog", 0, 10)])
+    )
+    line = ScoreLine(
+        name="model.tflite", test=Accuracy(correct=90, total=100), shipped=True, balanced=0.5
+    )
+    text = summary(dataclasses.replace(REPORT, scores=(line,), recalls=recalls), Path("build"))
+    assert "model.tflite is never right on 1 of 2 classes: `dog` (0 of 10)" in text
+    row = next(row for row in text.splitlines() if row.startswith("model.tflite"))
+    assert row.split() == ["model.tflite", "90.00%", "50.00%", "100", "1", "shipped"]
 
 
 def test_a_build_whose_files_differ_is_not_to_be_bundled() -> None:

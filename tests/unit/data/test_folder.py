@@ -8,10 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from unit.data.conftest import jpeg
 
 from mobiledeploy.base.errors import RequestError
 from mobiledeploy.base.progress import Event
+from mobiledeploy.data import image_files
 from mobiledeploy.data.folder import load
 from mobiledeploy.data.preprocess import decode
 from mobiledeploy.data.sources import open_dataset
@@ -92,20 +94,22 @@ def test_images_without_suffix_are_recognised_by_their_first_bytes(
         ("1.jxl", b""),
         ("1.dng", b""),
         ("1.ico", b""),
+        ("1.tga", b""),
+        ("1.eps", b"%!PS"),
         ("heic", b"\0\0\0\x18ftypheic"),
         ("ppm", b"P6\n10 10 255\n"),
         ("tiff", b"II*\0"),
         ("jp2.bin", b"\0\0\0\x0cjP  \r\n\x87\n"),
     ],
 )
-def test_images_in_unsupported_formats_count_as_unreadable(
+def test_images_that_cannot_be_decoded_count_as_unreadable(
     photos: Photos, name: str, start: bytes
 ) -> None:
     root = photos(cat=3, dog=3)
     (root / "cat" / name).write_bytes(start)
     dataset = load(root)
     index = dataset.image_names.index(f"cat/{name}")
-    with pytest.raises(RequestError, match=f"`cat/{re.escape(name)}` is no JPEG"):
+    with pytest.raises(RequestError, match=f"`cat/{re.escape(name)}`"):
         dataset.decode(index)
 
 
@@ -116,9 +120,30 @@ def test_files_that_are_not_images_are_counted_by_suffix(photos: Photos) -> None
         path.parent.mkdir(exist_ok=True)
         path.write_text("no image")
     events: list[Event] = []
-    load(root, progress=events.append)
+    assert load(root, progress=events.append).ignored == {
+        ".txt": 2, ".csv": 1, "without a suffix": 1
+    }  # fmt: skip
     assert [event.message for event in events if "ignored" in event.message] == [
         "ignored files that are not images: 2 .txt, 1 .csv, 1 without a suffix"
+    ]
+
+
+def test_every_suffix_that_pillow_opens_is_one_of_an_image() -> None:
+    Image.init()
+    data = {"HDF5", "GRIB", "BUFR", "MPEG", "IPTC", "SPIDER", "MCIDAS"}  # or films
+    opened = {
+        suffix for suffix, name in Image.registered_extensions().items()
+        if name in Image.OPEN and name not in data
+    }  # fmt: skip
+    assert opened <= image_files._SUFFIXES
+
+
+def test_classes_whose_names_look_equal_are_named(photos: Photos) -> None:
+    root = photos(Dog=3, dog=3, cat=3)
+    events: list[Event] = []
+    load(root, progress=events.append)
+    assert "two classes have names that look equal: 'Dog' and 'dog'" in [
+        event.message for event in events
     ]
 
 

@@ -1,7 +1,10 @@
 """Image files become upright RGB pixels, or an error names the file."""
 
+import importlib.util
 import io
+import re
 import struct
+import sys
 import threading
 import zlib
 from typing import Any
@@ -50,12 +53,17 @@ def orientation(value: int) -> Image.Exif:
     return exif
 
 
-@pytest.mark.parametrize("fmt", ["PNG", "BMP", "GIF", "WEBP"])
+@pytest.mark.parametrize(
+    "fmt", ["PNG", "BMP", "GIF", "WEBP", "TIFF", "PPM", "JPEG2000", "ICO", "QOI", "SGI", "PCX"]
+)
 def test_lossless_formats_give_the_original_pixels(fmt: str) -> None:
     image = Image.fromarray(picture() & 0xF0)
     if fmt == "GIF":
         image = image.quantize(64)
-    pixels = decode(encoded(image, fmt, lossless=True), "a")
+    options = {"sizes": [image.size]} if fmt == "ICO" else {"lossless": True}
+    if fmt == "JPEG2000":
+        options = {"irreversible": False}
+    pixels = decode(encoded(image, fmt, **options), "a")
     assert np.array_equal(pixels, np.asarray(image.convert("RGB")))
     assert pixels.dtype == np.uint8
     assert pixels.flags.c_contiguous
@@ -203,7 +211,8 @@ DAMAGED = {
     "half a WebP": encoded(Image.effect_noise((64, 64), 90), "WEBP")[:300],
     "half a BMP": encoded(Image.effect_noise((64, 64), 90), "BMP")[:1300],
     "a broken checksum": encoded(Image.new("L", (9, 9)), "PNG")[:-20] + b"xxxx",
-    "TIFF": encoded(Image.new("L", (9, 9)), "TIFF"),
+    "half a TIFF": encoded(Image.effect_noise((64, 64), 90), "TIFF")[:900],
+    "PostScript": encoded(Image.new("L", (9, 9)), "EPS"),
     "no pixels": png(0, 1, 8, 0, b""),
 }
 
@@ -215,6 +224,68 @@ def test_an_error_names_a_file_that_is_not_an_image(what: str) -> None:
     assert "\n" not in str(caught.value)
     assert "BytesIO" not in str(caught.value)
     assert caught.value.hint
+
+
+HEIC = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic"
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "reason"),
+    [
+        ("a.heic", HEIC, "is HEIC, for which the package pillow-heif is needed"),
+        ("a.jpg", HEIC, "is HEIC, for which the package pillow-heif is needed"),
+        ("a.jxl", b"\xff\x0a rest", "is JPEG XL, which is not read"),
+        ("a.jpg", b"\0\0\0\x0cJXL rest", "is JPEG XL, which is not read"),
+        ("a.eps", b"%!PS-Adobe", "is PostScript, which is not read"),
+        ("a.jpg", b"  <!DOCTYPE html>", "is a web page, which is not read"),
+        ("a.nef", b"nonsense", "is a camera's raw file, which is not read"),
+        ("a.DNG", encoded(Image.new("L", (9, 9)), "TIFF"), "is a camera's raw file"),
+        ("a.jpg", encoded(Image.new("L", (9, 9)), "TIFF", tiffinfo={50706: b"\1\4\0\0"}),
+         "is a camera's raw file"),
+        ("a.tif", encoded(Image.new("L", (9, 9)), "TIFF", tiffinfo={254: 1}), "a small preview"),
+        ("a.jpg", b"", "is empty"),
+        ("a.jpg", b"nonsense", "is none of JPEG, PNG, WebP"),
+    ],
+)  # fmt: skip
+def test_what_a_file_is_that_is_not_read_is_said(
+    name: str, data: bytes, reason: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
+    with pytest.raises(RequestError, match=re.escape(reason)) as caught:
+        decode(data, name)
+    assert caught.value.hint
+    if data == HEIC:
+        assert "mobiledeploy[heic]" in caught.value.hint
+
+
+def test_heic_is_read_where_its_package_is_installed() -> None:
+    pillow_heif = pytest.importorskip("pillow_heif")
+    pillow_heif.register_heif_opener()
+    image = Image.fromarray(picture()).resize((64, 48))
+    data = encoded(image, "HEIF", quality=95)
+    pixels = decode(data, "a.heic")
+    assert np.abs(pixels.astype(int) - np.asarray(image)).mean() < 16
+    with pytest.raises(RequestError, match=r"`a\.heic`"):
+        decode(data[:200], "a.heic")
+
+
+def test_of_a_16_bit_pgm_and_tiff_the_high_byte_is_used() -> None:
+    values = np.array([[0, 255, 256, 65_535]], np.uint16)
+    pgm = b"P5\n4 1\n65535\n" + values.astype(">u2").tobytes()
+    tiff = encoded(Image.fromarray(values), "TIFF")
+    for data in (pgm, tiff):
+        assert decode(data, "a")[0, :, 0].tolist() == [0, 0, 1, 255]
+
+
+def test_a_tiff_is_upright_and_its_first_page_counts() -> None:
+    image = Image.fromarray(picture())
+    data = encoded(image, "TIFF", exif=orientation(6))
+    assert np.array_equal(
+        decode(data, "a"), decode(encoded(image, "PNG", exif=orientation(6)), "a")
+    )
+    pages = encoded(image, "TIFF", save_all=True, append_images=[image.rotate(90)])
+    assert np.array_equal(decode(pages, "a"), picture())
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import contextlib
 import struct
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mobiledeploy.base.errors import CorruptFileError
@@ -46,7 +46,6 @@ def test_a_file_that_is_not_a_complete_dex_file_is_refused(data: bytes) -> None:
         dex_class_names(data, where="classes.dex")
 
 
-@settings(deadline=2000)
 @given(
     st.lists(
         st.tuples(st.integers(0x38, len(dex_file()) - 1), st.integers(0, 255)),

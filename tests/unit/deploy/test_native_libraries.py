@@ -5,7 +5,7 @@ import struct
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from unit.deploy.elf_files import MACHINES, library
 
@@ -81,7 +81,6 @@ def test_big_endian_is_refused() -> None:
         read_elf(bytes(data), where="lib.so")
 
 
-@settings(deadline=2000)
 @given(st.lists(st.tuples(st.integers(0, 175), st.integers(0, 255)), min_size=1, max_size=8))
 def test_changed_bytes_give_segments_or_a_corrupt_file_error(
     changes: list[tuple[int, int]],
@@ -93,7 +92,6 @@ def test_changed_bytes_give_segments_or_a_corrupt_file_error(
         assert read_elf(bytes(data), where="lib.so").segments
 
 
-@settings(deadline=2000)
 @given(st.binary(max_size=300))
 def test_any_bytes_after_the_magic_number_give_segments_or_a_corrupt_file_error(
     rest: bytes,

@@ -55,9 +55,7 @@ def test_equal_content_gives_equal_bytes(tmp_path: Path) -> None:
         st.tuples(st.binary(max_size=40), st.sampled_from([None, 1, 4, 64, 4096])), max_size=12
     )
 )
-@settings(
-    suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50, deadline=2000
-)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
 def test_any_content_is_aligned_and_read_back_unchanged(
     tmp_path: Path, content: list[tuple[bytes, int | None]]
 ) -> None:
@@ -153,9 +151,7 @@ def whole() -> bytes:
     st.integers(0, len(whole())),
 )
 @example(changes=[(209, 0)], cut=1)  # the length of a name is 0 in the directory
-@settings(
-    suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200, deadline=2000
-)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200)
 def test_changed_and_cut_bytes_give_entries_or_a_corrupt_file_error(
     tmp_path: Path, changes: list[tuple[int, int]], cut: int
 ) -> None:

@@ -14,7 +14,7 @@ from mobiledeploy.integer.quantise import quantise
 from mobiledeploy.ops.architecture import INPUT, Architecture, Layer
 from mobiledeploy.ops.conv import Conv
 from mobiledeploy.ops.max_pool import MaxPool
-from mobiledeploy.ops.operator import Node
+from mobiledeploy.ops.node import Node
 from mobiledeploy.ops.pad import Pad
 from mobiledeploy.ops.padding import Padding
 from mobiledeploy.runtimes import litert, litert_xnnpack, ort

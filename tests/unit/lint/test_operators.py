@@ -25,8 +25,10 @@ from mobiledeploy.lint.inspection import inspect_file
 from mobiledeploy.lint.layers import Layer
 from mobiledeploy.lint.tflite_versions import OPERATOR_VERSIONS
 from mobiledeploy.ops import conv, dense, hard_swish, mul, table
+from mobiledeploy.ops.capabilities import MovesCodes
 from mobiledeploy.ops.file_form import FileForm
-from mobiledeploy.ops.operator import Example, MovesCodes, Operator, WeightedNode
+from mobiledeploy.ops.node import WeightedNode
+from mobiledeploy.ops.operator import Example, Operator
 from mobiledeploy.spec.config import Head
 from mobiledeploy.targets import onnx, tflite
 

@@ -34,5 +34,5 @@ def operands(*exponents: int) -> list[QTensor]:
 def test_scales_beyond_a_kernels_limits_are_named(
     exponents: tuple[int, int], litert: int, ort: int
 ) -> None:
-    assert len(list(add.litert_limits(NODE, operands(*exponents), "ADD"))) == litert
-    assert len(list(add.ort_limits(NODE, operands(*exponents), "QLinearAdd"))) == ort
+    assert len(list(add.OPERATOR.litert_limits(NODE, operands(*exponents), "ADD"))) == litert
+    assert len(list(add.OPERATOR.ort_limits(NODE, operands(*exponents), "QLinearAdd"))) == ort

@@ -10,7 +10,7 @@ import pytest
 
 from mobiledeploy.integer import oracle
 from mobiledeploy.integer.graph import IntegerGraph
-from mobiledeploy.ops import add, mean
+from mobiledeploy.ops import add, mean, sums
 from mobiledeploy.ops.certificate import Certificate
 from mobiledeploy.ops.conv import Conv
 from mobiledeploy.ops.dense import Dense
@@ -121,7 +121,7 @@ def test_onnx_runtime_adds_as_the_oracle_s_arm_kernel_does(tmp_path: Path) -> No
         cases, arm64.run(tmp_path, files, suffix="onnx"), strict=True
     ):
         a, b, out = (graph.tensors()[name] for name in ("a", "b", "sum"))
-        operands = add.Operands(
+        operands = sums.Operands(
             a=images[..., 0].ravel().astype(np.int64),
             b=images[..., 1].ravel().astype(np.int64),
             zeros=(a.zero_point, b.zero_point, out.zero_point),

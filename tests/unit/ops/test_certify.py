@@ -7,7 +7,7 @@ import pytest
 from mobiledeploy.base.errors import ConversionError
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.integer.graph import IntegerGraph
-from mobiledeploy.ops import add, mean
+from mobiledeploy.ops import add, mean, sums
 from mobiledeploy.ops.architecture import INPUT
 from mobiledeploy.ops.certificate import Certificate, neighbours
 from mobiledeploy.ops.mean import average_pool_is_mean
@@ -47,7 +47,7 @@ def litert_codes(graph: IntegerGraph, images: Int8) -> Int8:
     return litert.load(tflite.write(graph, head="logits")).run(images)[0].reshape(-1)
 
 
-def ort_addition() -> add.AddKernel:
+def ort_addition() -> sums.SumKernel:
     """What ONNX Runtime has for the CPU that runs the test."""
     if cpu.this_architecture() == "arm64":
         return add.ort_neon
@@ -58,14 +58,14 @@ def ort_addition() -> add.AddKernel:
 @pytest.mark.parametrize(("scales", "zeros"), additions(12))
 def test_both_runtimes_add_as_the_emulations_say(scales: Scales, zeros: Zeros) -> None:
     graph, images = graphs.addition(scales, zeros), graphs.all_pairs()
-    operands = add.Operands(
+    operands = sums.Operands(
         a=images[..., 0].ravel().astype(np.int64),
         b=images[..., 1].ravel().astype(np.int64),
         zeros=zeros,
     )
     a, b = (np.full((1, 1), scale) for scale in scales[:2])
     np.testing.assert_array_equal(
-        litert_codes(graph, images), add.xnnpack(operands, a, b, scales[2])[0]
+        litert_codes(graph, images), sums.xnnpack(operands, a, b, scales[2])[0]
     )
     np.testing.assert_array_equal(
         ort_codes(graph, scales[:2], images), ort_addition()(operands, a, b, scales[2])[0]
@@ -98,14 +98,14 @@ def test_an_addition_for_which_no_scales_make_the_runtimes_agree_is_refused_by_n
     # Sums of 0.5 and -0.5 steps: XNNPACK rounds both up, which no scale can imitate.
     one, half = np.float32(1), np.float32(0.5)
     with pytest.raises(ConversionError, match="pairs of codes differ"):
-        add.certify_scales("sum", scales=(half, one, one), zeros=(0, 0, 0))
+        add.OPERATOR.certify_scales("sum", scales=(half, one, one), zeros=(0, 0, 0))
 
 
 @pytest.mark.parametrize("ratio", [2.0**-10.01, 2.0**8])
 def test_an_addition_that_xnnpack_does_not_take_is_refused_by_name(ratio: float) -> None:
     one = np.float32(1)
     with pytest.raises(ConversionError, match="`sum`: expected operand scales"):
-        add.certify_scales("sum", scales=(np.float32(ratio), one, one), zeros=(0, 0, 0))
+        add.OPERATOR.certify_scales("sum", scales=(np.float32(ratio), one, one), zeros=(0, 0, 0))
 
 
 @pytest.mark.parametrize(

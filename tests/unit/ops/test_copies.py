@@ -20,7 +20,8 @@ from mobiledeploy.integer.graph import IntegerGraph, digest
 from mobiledeploy.integer.quantise import quantise
 from mobiledeploy.ops import add
 from mobiledeploy.ops.architecture import INPUT, Architecture, Layer
-from mobiledeploy.ops.operator import Certified, SeveralForms
+from mobiledeploy.ops.capabilities import Certified, SeveralForms
+from mobiledeploy.ops.sum_operator import SumOperator
 from mobiledeploy.runtimes import litert, ort, ort_unoptimised
 from mobiledeploy.targets import onnx, tflite
 
@@ -253,14 +254,14 @@ def test_a_sum_whose_operands_no_scales_mend_is_computed_in_integers(
     )
     network, ranges = graphs.random_network(architecture)
     ranges = {**ranges, "a": (-4.0, 3.96875), "b": (-2.0, 1.984375), "sum": (-4.0, 3.96875)}
-    module: object = add
+    module: object = add.OPERATOR
     assert isinstance(module, Certified)
     assert isinstance(module, SeveralForms)
     widened = exact_ranges(network, ranges)
     assert widened["sum"] != ranges["sum"]
     assert widened["again"] == widened["sum"] == widened["a"]
     # As in a file that is finished, no range can be widened.
-    monkeypatch.setattr(add, "certify_fast", add.certify)
+    monkeypatch.setattr(SumOperator, "certify_fast", SumOperator.certify)
     made = quantise(network, {**ranges, "again": (-4.0, 3.96875)})
     certificates = certify(made)
     assert certificates["sum"].integers

@@ -33,15 +33,15 @@ from mobiledeploy.targets import onnx, tflite
 
 GRIDS = 24
 OPTIONS: list[tuple[Operator[Any], dict[str, Any]]] = [
-    (logistic, {}),
-    (tanh, {}),
+    (logistic.OPERATOR, {}),
+    (tanh.OPERATOR, {}),
     (hard_sigmoid, {}),
-    (elu, {}),
-    (exp, {}),
-    (gelu, {"approximate": False}),
-    (gelu, {"approximate": True}),
-    (leaky_relu, {"alpha": 0.25}),
-    (leaky_relu, {"alpha": -1.5}),
+    (elu.OPERATOR, {}),
+    (exp.OPERATOR, {}),
+    (gelu.OPERATOR, {"approximate": False}),
+    (gelu.OPERATOR, {"approximate": True}),
+    (leaky_relu.OPERATOR, {"alpha": 0.25}),
+    (leaky_relu.OPERATOR, {"alpha": -1.5}),
     (prelu, {"alpha": (77,), "alpha_scale": 0.00390625, "alpha_zero_point": 0}),
     (clamp, {"activation": "relu"}),
     (clamp, {"activation": "relu6"}),
@@ -52,8 +52,8 @@ EVERY = pytest.mark.parametrize(
     ids=lambda each: each.LAYERS[0] if hasattr(each, "LAYERS") else str(each),
 )
 FIXED = {
-    logistic.NODE: (logistic.SCALE, logistic.ZERO_POINT),
-    tanh.NODE: (tanh.SCALE, tanh.ZERO_POINT),
+    logistic.Logistic: (logistic.SCALE, logistic.ZERO_POINT),
+    tanh.Tanh: (tanh.SCALE, tanh.ZERO_POINT),
     hard_sigmoid.NODE: (hard_sigmoid.SCALE, hard_sigmoid.ZERO_POINT),
 }
 
@@ -110,7 +110,7 @@ def test_every_code_is_what_the_arithmetic_says_in_all_runtimes(
             np.testing.assert_array_equal(run(every_code())[0], expected)
 
 
-@pytest.mark.parametrize("operator", [logistic, tanh], ids=["logistic", "tanh"])
+@pytest.mark.parametrize("operator", [logistic.OPERATOR, tanh.OPERATOR], ids=["logistic", "tanh"])
 def test_the_float_form_is_computed_as_the_arithmetic_says(operator: Any) -> None:
     tables = 0
     for graph in random_graphs(operator, {}) + random_graphs(operator, {})[::-1]:
@@ -136,13 +136,19 @@ def test_the_float_form_is_computed_as_the_arithmetic_says(operator: Any) -> Non
 
 @pytest.mark.parametrize(
     ("operator", "xnnpack"),
-    [(logistic, True), (tanh, True), (elu, True), (exp, False), (gelu, False)],
+    [
+        (logistic.OPERATOR, True),
+        (tanh.OPERATOR, True),
+        (elu.OPERATOR, True),
+        (exp.OPERATOR, False),
+        (gelu.OPERATOR, False),
+    ],
 )
 def test_which_kernels_litert_chooses(operator: Operator[Any], xnnpack: bool) -> None:
     example = next(iter(operator.examples()))
     data = tflite.write(
         graphs.around(example.node, example.inputs),
-        head="softmax" if operator is logistic else "logits",
+        head="softmax" if operator is logistic.OPERATOR else "logits",
     )
     assert bool(litert_xnnpack.delegated(data)) == xnnpack
     assert next(iter(operator.TFLITE.values())).litert_own != xnnpack
@@ -161,7 +167,7 @@ def test_a_clamp_on_one_grid_is_xnnpack_s_and_a_clip_of_codes() -> None:
 def test_leaky_relu_outside_of_xnnpack_s_scales_is_tflite_s_and_has_no_certificate() -> None:
     for alpha, scales in ((0.001, (0.04, 0.03)), (0.3, (0.04, 5.1)), (-1.5, (0.04, 0.0003))):
         node = {"alpha": float(np.float32(alpha))}
-        graph = graph_of(leaky_relu, node, (scales[0], 3), (scales[1], -5))
+        graph = graph_of(leaky_relu.OPERATOR, node, (scales[0], 3), (scales[1], -5))
         data = tflite.write(graph, head="logits")
         assert not litert_xnnpack.delegated(data)
         expected = oracle.run(graph, every_code())["result"]

@@ -16,15 +16,9 @@ from mobiledeploy.integer.certify import certify
 from mobiledeploy.integer.graph import IntegerGraph, digest
 from mobiledeploy.ops import table
 from mobiledeploy.ops.architecture import INPUT, Architecture, Layer
-from mobiledeploy.ops.operator import (
-    Certified,
-    Example,
-    Kernel,
-    Operator,
-    Sampled,
-    SpecialCase,
-    WeightedNode,
-)
+from mobiledeploy.ops.capabilities import Certified, Sampled, SpecialCase
+from mobiledeploy.ops.node import WeightedNode
+from mobiledeploy.ops.operator import Example, Kernel, Operator
 from mobiledeploy.ops.tensors import Int8, QTensor
 from mobiledeploy.runtimes import cpu, litert, ort
 from mobiledeploy.spec.config import Head

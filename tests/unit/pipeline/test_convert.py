@@ -26,9 +26,11 @@ from mobiledeploy.integer import tflite_reader
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.integer.graph import IntegerGraph, head_of
 from mobiledeploy.ops import table
+from mobiledeploy.ops.capabilities import Sampled
 from mobiledeploy.ops.conv import Conv
 from mobiledeploy.ops.mul import Mul
-from mobiledeploy.ops.operator import Example, Node, Operator, Sampled, WeightedNode
+from mobiledeploy.ops.node import Node, WeightedNode
+from mobiledeploy.ops.operator import Example, Operator
 from mobiledeploy.ops.tensors import QTensor
 from mobiledeploy.pipeline import convert
 from mobiledeploy.runtimes import litert, ort

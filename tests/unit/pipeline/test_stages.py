@@ -1,12 +1,18 @@
-"""The candidate is chosen by validation images; test images do not count."""
+"""The candidate is chosen by validation images; a head is checked before it is trained."""
 
 import math
 
+import graphs
+import numpy as np
 import pytest
 
-from mobiledeploy.base.errors import ParityError
+from mobiledeploy.base.errors import ParityError, RequestError
+from mobiledeploy.base.progress import silent
+from mobiledeploy.data.pixels import Images
+from mobiledeploy.pipeline import stages
 from mobiledeploy.pipeline.stages import choose_candidate
-from mobiledeploy.spec.results import Accuracy, Candidate
+from mobiledeploy.spec.results import Accuracy, Candidate, ClassOrder
+from mobiledeploy.training import predict, tensorflow_setup
 
 
 def candidate(name: str, *, right: int, loss: float, test: int = 50) -> Candidate:
@@ -57,3 +63,29 @@ def test_a_nan_or_infinite_loss_is_refused(loss: float) -> None:
     sound = candidate("ptq", right=58, loss=0.1)
     with pytest.raises(ParityError, match="qat: expected a finite loss"):
         choose_candidate((sound, candidate("qat", right=58, loss=loss)))
+
+
+@pytest.mark.parametrize("ordered", [False, True])
+def test_a_head_in_another_order_is_refused_before_training(
+    ordered: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = tuple(sorted(str(number) for number in range(1, 13)))
+    labels = np.repeat(np.arange(12), 5)
+    trained_as = labels if ordered else np.array([int(name) - 1 for name in names])[labels]
+    images = Images(
+        pixels=np.zeros((60, 16, 16, 3), np.uint8), labels=labels, indices=np.arange(60),
+        names=tuple(map(str, range(60))), unreadable=(),
+    )  # fmt: skip
+    monkeypatch.setattr(tensorflow_setup, "start", lambda *_, **__: None)
+    monkeypatch.setattr(predict, "predict", lambda *_, **__: np.eye(12)[trained_as])
+    network, _ = graphs.random_network(graphs.assorted())
+
+    def check() -> ClassOrder:
+        return stages._check_head(network, images, names, threads=1, progress=silent)
+
+    if ordered:
+        assert check().given == Accuracy(correct=60, total=60)
+    else:
+        with pytest.raises(RequestError, match=r"on 60 sorted by the numbers") as caught:
+            check()
+        assert "rename the folders" in (caught.value.hint or "")

@@ -9,8 +9,8 @@ from onnx import helper, numpy_helper
 
 from mobiledeploy import reading
 from mobiledeploy.formats.onnx import parse
-from mobiledeploy.ops.onnx_reading import _rounded_up
 from mobiledeploy.ops.padding import output_size
+from mobiledeploy.ops.pools import _rounded_up
 from mobiledeploy.reading import StoredLayer
 
 GRIDS: dict[str, Any] = {"s": np.float32(0.5), "z": np.uint8(100), "t": np.float32(0.25)}

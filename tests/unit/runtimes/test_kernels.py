@@ -9,10 +9,10 @@ import pytest
 from mobiledeploy.base.errors import ConversionError, CorruptFileError
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.integer.graph import IntegerGraph
-from mobiledeploy.ops import weights
-from mobiledeploy.ops.add import NARROWEST, WIDEST, certify_scales
+from mobiledeploy.ops import add, weights
 from mobiledeploy.ops.conv import Conv
 from mobiledeploy.ops.dense import Dense
+from mobiledeploy.ops.sums import NARROWEST, WIDEST
 from mobiledeploy.ops.tensors import QTensor
 from mobiledeploy.ops.weights import QWeights
 from mobiledeploy.runtimes import litert_xnnpack, ort_optimised, saturation
@@ -70,7 +70,7 @@ def test_xnnpack_takes_additions_whose_scales_are_not_too_different(
     scales = (np.float32(ratio), np.float32(1), np.float32(1))
     if not taken:
         with pytest.raises(ConversionError, match="expected operand scales within"):
-            certify_scales("sum", scales=scales, zeros=(0, 0, 0))
+            add.OPERATOR.certify_scales("sum", scales=scales, zeros=(0, 0, 0))
     model = tflite.write(graphs.addition(scales, (0, 0, 0)), head="logits")
     names = litert_xnnpack.delegated(model)
     assert ("sum" in names) == taken

@@ -11,7 +11,7 @@ from tflite_editor import TfliteFile
 from mobiledeploy.base.errors import RequestError
 from mobiledeploy.integer.graph import IntegerGraph, with_head
 from mobiledeploy.ops.dense import Dense
-from mobiledeploy.ops.operator import WeightedNode
+from mobiledeploy.ops.node import WeightedNode
 from mobiledeploy.runtimes import litert
 from mobiledeploy.spec.config import Io
 from mobiledeploy.targets import tflite

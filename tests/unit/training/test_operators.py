@@ -11,7 +11,8 @@ from mobiledeploy.base.errors import RequestError
 from mobiledeploy.models import keras_builder
 from mobiledeploy.ops import table
 from mobiledeploy.ops.architecture import INPUT, Architecture, Layer
-from mobiledeploy.ops.operator import Example, Operator, WeightedNode
+from mobiledeploy.ops.node import WeightedNode
+from mobiledeploy.ops.operator import Example, Operator
 from mobiledeploy.training import qat_tfmot, tensorflow_graph
 
 EXAMPLES = [

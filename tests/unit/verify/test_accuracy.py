@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from known import known
 
+from mobiledeploy.spec.results import ClassRecall, balanced, named_recalls, never_right
 from mobiledeploy.verify.outputs.accuracy import paired, scores
 
 LABELS = np.zeros(1000, np.int64)
@@ -82,3 +83,16 @@ def test_scores_carry_their_interval() -> None:
         990,
     )
     assert line.interval[0] < 0.99 < line.interval[1]
+
+
+def test_the_recall_of_each_class_with_images_and_their_mean() -> None:
+    labels = np.array([0, 0, 0, 2, 3, 3])
+    recalls = ClassRecall.of(np.array([0, 0, 1, 0, 3, 3]), labels)
+    assert [(row.label, row.right.correct, row.right.total) for row in recalls] == [
+        (0, 2, 3), (2, 0, 1), (3, 2, 2)
+    ]  # fmt: skip
+    assert balanced(recalls) == pytest.approx((2 / 3 + 0 + 1) / 3)
+    assert never_right(named_recalls(recalls, "abcd")) == (
+        "never right on 1 of 3 classes: `c` (0 of 1)"
+    )
+    assert not never_right(recalls[:1])

@@ -23,7 +23,7 @@ from mobiledeploy.ops.architecture import INPUT, Architecture, Layer
 from mobiledeploy.ops.conv import Conv
 from mobiledeploy.ops.dense import Dense
 from mobiledeploy.ops.mean import Mean
-from mobiledeploy.ops.operator import Node
+from mobiledeploy.ops.node import Node
 from mobiledeploy.ops.weights import QWeights
 from mobiledeploy.reading import read_tflite
 from mobiledeploy.runtimes import saturation

@@ -66,7 +66,7 @@ def assert_same(one: OpenFile, *, images: int = 12) -> LayerCutter:
 
 
 @given(seed=st.integers(0, 2**32 - 1), io=st.sampled_from(IOS))
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=6)
 def test_every_layer_of_any_weights_is_cut_out_of_both_files(seed: int, io: Io) -> None:
     for one in pair(graphs.assorted_graph(seed=seed), io=io):
         assert_same(one)

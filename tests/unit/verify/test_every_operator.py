@@ -15,8 +15,9 @@ from mobiledeploy.formats.onnx import parse as parse_onnx
 from mobiledeploy.formats.tflite import parse
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.ops import mul, table
-from mobiledeploy.ops.certificate import all_pairs
-from mobiledeploy.ops.operator import Example, Operator, Sampled
+from mobiledeploy.ops.capabilities import Sampled
+from mobiledeploy.ops.each_pair import all_pairs
+from mobiledeploy.ops.operator import Example, Operator
 from mobiledeploy.reading import Reading, StoredLayer
 from mobiledeploy.spec.config import Head
 from mobiledeploy.targets import onnx, tflite

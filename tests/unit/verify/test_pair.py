@@ -18,7 +18,7 @@ from mobiledeploy.integer.certify import certify
 from mobiledeploy.integer.graph import IntegerGraph, with_head
 from mobiledeploy.ops.conv import Conv
 from mobiledeploy.ops.dense import Dense
-from mobiledeploy.ops.operator import Node
+from mobiledeploy.ops.node import Node
 from mobiledeploy.ops.weights import QWeights
 from mobiledeploy.reading import StoredLayer
 from mobiledeploy.spec.config import Head, Io

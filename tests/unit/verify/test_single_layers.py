@@ -19,10 +19,10 @@ from mobiledeploy.formats.tflite import parse
 from mobiledeploy.integer.certify import certify
 from mobiledeploy.integer.graph import IntegerGraph
 from mobiledeploy.ops import conv, dense, mean
-from mobiledeploy.ops.certificate import pairs_of_shapes
 from mobiledeploy.ops.conv import Conv
 from mobiledeploy.ops.dense import Dense
-from mobiledeploy.ops.operator import Node
+from mobiledeploy.ops.each_pair import pairs_of_shapes
+from mobiledeploy.ops.node import Node
 from mobiledeploy.ops.weights import QWeights
 from mobiledeploy.reading import StoredLayer
 from mobiledeploy.targets import onnx, tflite

@@ -65,7 +65,7 @@ def test_the_parser_agrees_with_the_onnx_package_on_our_file() -> None:
 NUMBERS = st.integers(-(2**31), 2**31 - 1)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     kind=st.sampled_from(sorted(n for n, kind in schema.ELEMENT_TYPES.items() if kind.known)),
     entries=st.lists(NUMBERS, max_size=8),

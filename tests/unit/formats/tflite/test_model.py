@@ -36,3 +36,8 @@ def test_a_zero_point_far_outside_the_code_range_is_damage(zero: int) -> None:
     file.output(1).quantization.zeroPoint = [zero]
     with pytest.raises(CorruptFileError, match=f"zero point among the codes, received {zero}"):
         require_supported(parse(file.bytes()))
+
+
+def test_a_models_repr_does_not_hold_the_file() -> None:
+    data = tflite.write(graphs.assorted_graph())
+    assert repr(data) not in repr(parse(data))

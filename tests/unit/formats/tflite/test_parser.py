@@ -24,7 +24,7 @@ def file() -> TfliteFile:
     return TfliteFile(tflite.write(graphs.assorted_graph()))
 
 
-@settings(max_examples=20, deadline=2000)
+@settings(max_examples=20)
 @given(seed=st.integers(0, 2**32 - 1), io=st.sampled_from(["int8", "uint8", "float32"]))
 def test_the_parser_agrees_with_litert_s_schema_classes(seed: int, io: Io) -> None:
     data = tflite.write(graphs.assorted_graph(seed=seed % 8), io=io)

@@ -1,8 +1,9 @@
 """What TensorFlow's and tf2onnx's converters make of Keras models, against Keras itself."""
 
+import dataclasses
+import gc
 import logging
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import float_graph_reference as reference
@@ -87,52 +88,56 @@ def application(name: str, size: int) -> Callable[[Any, Any], Any]:
     return build
 
 
-MODELS: dict[str, Any] = {
+MODELS: dict[str, Callable[[Any, Any], Any]] = {
     "small": small,
     "residual": residual,
     "keywords": keywords,
     "anomalies": anomalies,
-    **{
-        name: pytest.param(name, application(name, size), marks=pytest.mark.slow)
-        for name, size in (
-            ("MobileNet", 72),
-            ("MobileNetV2", 96),
-            ("MobileNetV3Small", 96),
-            ("MobileNetV3Large", 96),
-            ("EfficientNetB0", 64),
-            ("EfficientNetV2B0", 64),
-            ("ResNet50", 64),
-            ("DenseNet121", 64),
-            ("NASNetMobile", 64),
-            ("Xception", 96),
-        )
-    },
+}
+APPLICATIONS = {
+    "MobileNet": 72,
+    "MobileNetV2": 96,
+    "MobileNetV3Small": 96,
+    "MobileNetV3Large": 96,
+    "EfficientNetB0": 64,
+    "EfficientNetV2B0": 64,
+    "ResNet50": 64,
+    "DenseNet121": 64,
+    "NASNetMobile": 64,
+    "Xception": 96,
 }
 
 
-@pytest.fixture(scope="module")
-def made() -> Callable[[str, Any], tuple[Any, Any]]:
-    """Return a model and its function of one image, with random statistics."""
+@dataclasses.dataclass(frozen=True)
+class Made:
+    """A Keras model and its function of one image."""
+
+    name: str
+    model: Any
+    function: Any
+
+
+@pytest.fixture(
+    scope="module",
+    params=[*MODELS, *(pytest.param(name, marks=pytest.mark.slow) for name in APPLICATIONS)],
+)
+def made(request: pytest.FixtureRequest) -> Iterator[Made]:
+    """Give one model after the other, with random statistics; all together take gigabytes."""
     import keras
     import tensorflow as tf
 
-    known: dict[str, tuple[Any, Any]] = {}
-
-    def make(name: str, build: Any) -> tuple[Any, Any]:
-        if name not in known:
-            keras.utils.set_random_seed(5)
-            model = build(keras.layers, keras)
-            rng = np.random.default_rng(5)
-            for layer in model._flatten_layers():
-                if isinstance(layer, keras.layers.BatchNormalization):
-                    layer.set_weights(
-                        [rng.uniform(0.5, 1.5, w.shape) for w in layer.get_weights()]
-                    )
-            function = tf.function(lambda x: model(x, training=False), autograph=False)
-            known[name] = model, function
-        return known[name]
-
-    return make
+    name = request.param
+    build = MODELS[name] if name in MODELS else application(name, APPLICATIONS[name])
+    keras.utils.set_random_seed(5)
+    model = build(keras.layers, keras)
+    rng = np.random.default_rng(5)
+    for layer in model._flatten_layers():
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.set_weights([rng.uniform(0.5, 1.5, w.shape) for w in layer.get_weights()])
+    function = tf.function(lambda x: model(x, training=False), autograph=False)
+    yield Made(name, model, function)
+    keras.backend.clear_session()
+    gc.collect()
 
 
 def spec(model: Any) -> Any:
@@ -151,40 +156,54 @@ def assert_equal(imported: Imported, compute: Callable[[Any], Any]) -> None:
     assert imported.classes == expected.shape[-1]
 
 
-CHOICES = [
-    value if not callable(value) else pytest.param(name, value) for name, value in MODELS.items()
-]
-
-
-@pytest.mark.parametrize("weights", ["float32", "float16"])
-@pytest.mark.parametrize(("name", "build"), CHOICES)
-def test_tensorflows_converter(name: str, build: Any, weights: str, made: Any) -> None:
+def converted(made: Made, *, float16: bool = False) -> bytes:
     import tensorflow as tf
 
-    model, function = made(name, build)
-    concrete = function.get_concrete_function(spec(model))
+    concrete = made.function.get_concrete_function(spec(made.model))
     converter = tf.lite.TFLiteConverter.from_concrete_functions([concrete])
-    if weights == "float16":
+    if float16:
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
         converter.target_spec.supported_types = [tf.float16]
-    data = converter.convert()
-    imported = tflite.read_model(tflite_format.parse(data), name=name)
-    assert ("float16" in imported.dtypes) == (weights == "float16")
+    data: bytes = converter.convert()
+    return data
+
+
+def test_tensorflows_converter(made: Made) -> None:
+    imported = tflite.read_model(tflite_format.parse(converted(made)), name=made.name)
+    assert "float16" not in imported.dtypes
+    assert_equal(imported, made.model)
+
+
+@pytest.mark.parametrize(
+    "made", [*MODELS, pytest.param("NASNetMobile", marks=pytest.mark.slow)], indirect=True
+)
+def test_tensorflows_converter_to_float16(made: Made) -> None:
+    data = converted(made, float16=True)
+    imported = tflite.read_model(tflite_format.parse(data), name=made.name)
+    assert "float16" in imported.dtypes
     session = litert.load(data, kernels="builtin")
     # Keras does not compute with rounded weights.
-    assert_equal(imported, model if weights == "float32" else lambda x: session.run(x)[0])
+    assert_equal(imported, lambda x: session.run(x)[0])
 
 
-@pytest.mark.parametrize("opset", [13, 18])
-@pytest.mark.parametrize(("name", "build"), CHOICES)
-def test_tf2onnx(name: str, build: Any, opset: int, made: Any, tmp_path: Path) -> None:
+def assert_tf2onnx_equal(made: Made, opset: int) -> None:
     import tf2onnx
 
     logging.getLogger("tf2onnx").setLevel(logging.ERROR)
-    model, function = made(name, build)
-    proto, _ = tf2onnx.convert.from_function(function, input_signature=[spec(model)], opset=opset)
+    proto, _ = tf2onnx.convert.from_function(
+        made.function, input_signature=[spec(made.model)], opset=opset
+    )
     parsed = onnx_format.parse(proto.SerializeToString())
-    imported = onnx.read_model(parsed, name=name)
-    assert_equal(imported, model)
+    imported = onnx.read_model(parsed, name=made.name)
+    assert_equal(imported, made.model)
     # The transpositions between NHWC and NCHW all cancel.
     assert "transpose" not in {node.op for node in imported.graph.nodes}
+
+
+def test_tf2onnx(made: Made) -> None:
+    assert_tf2onnx_equal(made, 18)
+
+
+@pytest.mark.parametrize("made", list(MODELS), indirect=True)
+def test_tf2onnx_of_an_older_opset(made: Made) -> None:
+    assert_tf2onnx_equal(made, 13)

@@ -641,6 +641,23 @@ def test_a_file_for_a_batch_of_another_size_computes_each_image_alike(tmp_path: 
     assert [notice.kind for notice in imported.notices] == ["fixed_batch"]
 
 
+def test_inputs_that_nothing_reads_are_left_out(tmp_path: Path) -> None:
+    path = graph_file(tmp_path / "m.onnx", [CONV, node("Relu", "c")], KERNEL, IMAGE)
+    proto = onnx.load(path)
+    for name in ("left", "over"):
+        proto.graph.input.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 3]))
+    onnx.save(proto, path)
+    imported = importer.read(path)
+    assert [(notice.kind, notice.names) for notice in imported.notices] == [
+        ("unread_inputs", ("left", "over"))
+    ]
+    proto.graph.node[1].op_type = "Add"
+    proto.graph.node[1].input.append("over")
+    onnx.save(proto, path)
+    with pytest.raises(ConversionError, match="expected one input, received 2"):
+        importer.read(path)
+
+
 def test_a_reshape_that_mixes_the_images_of_a_batch_is_not_supported(tmp_path: Path) -> None:
     path = graph_file(tmp_path / "m.onnx", [node("Reshape", "x s")], {"s": ints(2, 4)}, (4, 2))
     (unsupported,) = importer.read(path).unsupported

@@ -1,8 +1,10 @@
+import io
+import zipfile
 from pathlib import Path
 
 import pytest
 
-from mobiledeploy.base.errors import RequestError
+from mobiledeploy.base.errors import CorruptFileError, RequestError
 from mobiledeploy.formats.tflite.writer import TfliteWriter
 from mobiledeploy.network.importers import sources
 
@@ -32,3 +34,56 @@ def test_a_file_of_another_kind_is_called_what_it_is(tmp_path: Path) -> None:
 def test_a_missing_file_is_said(tmp_path: Path) -> None:
     with pytest.raises(RequestError, match="there is no file"):
         sources.read(tmp_path / "none.onnx")
+
+
+def zipped(*names: str) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name in names:
+            archive.writestr(name, "x")
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "kind", "hint"),
+    [
+        ("a.pt", zipped("m/data.pkl"), "a PyTorch checkpoint", "torch.onnx.export"),
+        ("a.pt", zipped("m/data.pkl", "m/constants.pkl"), "a TorchScript module", "torch.onnx"),
+        ("a.npz", zipped("a.npy"), "an archive of NumPy arrays", ".tflite"),
+        ("a.zip", zipped("m/saved_model.pb"), "a TensorFlow SavedModel", "TFLiteConverter"),
+        ("a.task", zipped("model.tflite"), "a zip archive that holds model.tflite", "unpack"),
+        ("a.pb", b"\n\x1b\n\x05input", "a TensorFlow graph", "tf2onnx"),
+        ("a.index", b"abc\x57\xfb\x80\x8b\x24\x75\x47\xdb", "a TensorFlow checkpoint", "whole"),
+        ("a.safetensors", b"\x0a" + bytes(7) + b'{"a": 1, "b": 2}', "a safetensors", "onnx"),
+    ],
+)
+def test_an_intact_file_of_another_kind_is_not_called_damaged(
+    name: str, data: bytes, kind: str, hint: str, tmp_path: Path
+) -> None:
+    path = tmp_path / name
+    path.write_bytes(data)
+    with pytest.raises(RequestError, match=rf"{name} is .*{kind}.*, expected a \.keras") as caught:
+        sources.read(path)
+    assert hint in (caught.value.hint or "")
+    assert "damaged" not in f"{caught.value} {caught.value.hint}"
+
+
+def test_a_folder_is_called_what_it_is(tmp_path: Path) -> None:
+    with pytest.raises(RequestError, match="is a folder, expected"):
+        sources.read(tmp_path)
+    (tmp_path / "saved_model.pb").touch()
+    with pytest.raises(RequestError, match="is a TensorFlow SavedModel, expected"):
+        sources.read(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["a.keras", "a.h5"])
+def test_a_file_that_was_cut_off_is_damaged(name: str, tmp_path: Path) -> None:
+    data = zipped("config.json", "model.weights.h5")
+    if name == "a.h5":
+        h5py = pytest.importorskip("h5py")
+        with h5py.File(tmp_path / name, "w") as file:
+            file["a"] = range(5000)
+        data = (tmp_path / name).read_bytes()
+    (tmp_path / name).write_bytes(data[: len(data) // 2])
+    with pytest.raises(CorruptFileError, match="damaged"):
+        sources.read(tmp_path / name)

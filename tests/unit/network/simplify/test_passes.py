@@ -189,7 +189,7 @@ def assert_same(before: FloatGraph, after: FloatGraph) -> None:
 
 
 @pytest.mark.parametrize("change", dict.fromkeys(PASSES), ids=lambda change: change.__name__)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(graph=graphs())
 def test_a_pass_computes_the_same(
     change: Callable[[FloatGraph], FloatGraph], graph: FloatGraph
@@ -198,7 +198,7 @@ def test_a_pass_computes_the_same(
     assert_same(graph, change(graph))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(graph=graphs())
 def test_all_passes_together_compute_the_same_and_leave_no_affine(graph: FloatGraph) -> None:
     simplified = simplify(graph).graph

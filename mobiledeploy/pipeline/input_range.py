@@ -1,0 +1,147 @@
+"""How pixels become the input of an imported network: said by its file or a user, or tried."""
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from mobiledeploy.base.errors import RequestError
+from mobiledeploy.base.progress import Event, Progress, silent
+from mobiledeploy.network.float_graph import INPUT, FloatGraph, FloatNode
+from mobiledeploy.network.importers.imported import Imported
+from mobiledeploy.network.simplify.passes import simplify
+from mobiledeploy.runtimes import litert
+from mobiledeploy.spec.channel_scaling import SCALINGS, ChannelScaling, options_of
+from mobiledeploy.spec.results import InputChoice
+from mobiledeploy.targets import float_tflite
+from mobiledeploy.verify.outputs import input_choice
+
+
+def is_stated(imported: Imported) -> bool:
+    """Whether the file says how pixels become its input: in so many words, or by its layers."""
+    readers = imported.graph.users()[INPUT]
+    return bool(imported.input_range) or (len(readers) == 1 and readers[0].op == "affine")
+
+
+def of_pixels(imported: Imported, scaling: ChannelScaling | None, name: str) -> FloatGraph:
+    """Return a graph whose input are pixels, with their scaling in it.
+
+    Args:
+        imported: The network and what its file says.
+        scaling: What a user says; None if the file says it.
+        name: Name of the file, for messages.
+
+    Raises:
+        RequestError: The scaling is not known, is stated twice, or is of another number of
+            channels.
+    """
+    stated = is_stated(imported)
+    if stated and scaling is not None:
+        raise RequestError(
+            f"{name} says itself how pixels become its input, but an input range was given",
+            hint="leave out `--input-range`, `--mean` and `--std`",
+        )
+    if not stated and scaling is None:
+        raise not_known(name)
+    channels = imported.graph.input_shape[-1]
+    if scaling is not None:
+        if len(scaling.mean) not in {1, channels}:
+            raise RequestError(
+                f"expected one mean and std, or one for each of the {channels} channels of "
+                f"{name}; received {len(scaling.mean)}",
+                hint="give as many numbers to `--mean` and `--std` as there are channels",
+            )
+        mean, std = np.array(scaling.mean, np.float64), np.array(scaling.std, np.float64)
+        return _scaled(imported.graph, 1 / std, -mean / std)
+    if imported.input_range:
+        rows = np.array(imported.input_range, np.float64)
+        rows = np.broadcast_to(rows, (channels, 2))
+        return _scaled(imported.graph, (rows[:, 1] - rows[:, 0]) / 255, rows[:, 0])
+    return imported.graph
+
+
+def not_known(name: str) -> RequestError:
+    """Return the error that nobody says how pixels become a file's input."""
+    return RequestError(
+        f"{name} does not say how pixels become its input",
+        hint="say what it was trained with: `--input-range -1..1`, `0..1` or `0..255`; for "
+        f"torchvision and timm `{options_of(SCALINGS['torchvision'])}`",
+    )
+
+
+def choose(
+    graph: FloatGraph,
+    pixels: npt.NDArray[np.uint8],
+    labels: npt.NDArray[np.int64],
+    orders: Sequence[npt.NDArray[np.int64]],
+    *,
+    threads: int,
+    progress: Progress = silent,
+) -> InputChoice:
+    """Choose the scaling by labelled photos, see `input_choice.choose`.
+
+    Args:
+        graph: The network; its input are scaled pixels.
+        pixels: uint8, shape (photos, height, width, channels).
+        labels: The output that is the class of each photo.
+        orders: Other orders of the classes, see `class_order.orders`.
+        threads: Images that run at a time.
+        progress: Called for every candidate.
+    """
+    session = litert.load(float_tflite.write(simplify(graph).graph), threads=threads)
+
+    def tried(name: str, count: int) -> None:
+        progress(Event("import", f"trying the input range {name} on {count} photos"))
+
+    return input_choice.choose(
+        lambda values: session.run(values)[0],
+        pixels,
+        (labels, *(order[labels] for order in orders)),
+        tried=tried,
+    )
+
+
+def chosen(choice: InputChoice, name: str) -> ChannelScaling:
+    """Return the scaling that was chosen.
+
+    Raises:
+        RequestError: None is plainly the best; the message has the numbers.
+    """
+    if choice.chosen:
+        return SCALINGS[choice.chosen]
+    unknown = not_known(name)
+    guessing = (
+        "; none is better than guessing: check the order of the classes, too"
+        if choice.near_chance
+        else ""
+    )
+    raise RequestError(
+        f"{unknown}, and no usual range is plainly the best on the photos: "
+        f"{input_choice.words(choice)}{guessing}",
+        hint=unknown.hint,
+    )
+
+
+def _scaled(graph: FloatGraph, scale: npt.ArrayLike, offset: npt.ArrayLike) -> FloatGraph:
+    """Return a graph whose input is multiplied by a factor, and shifted, per channel."""
+    channels = graph.input_shape[-1]
+    name = "input_scaling"
+    while any(node.name == name for node in graph.nodes):
+        name += "'"
+    first = FloatNode(
+        name=name,
+        op="affine",
+        inputs=(INPUT,),
+        arrays={
+            "scale": np.broadcast_to(np.asarray(scale, np.float32), (channels,)),
+            "offset": np.broadcast_to(np.asarray(offset, np.float32), (channels,)),
+        },
+    )
+    nodes = tuple(
+        dataclasses.replace(
+            node, inputs=tuple(name if read == INPUT else read for read in node.inputs)
+        )
+        for node in graph.nodes
+    )
+    return dataclasses.replace(graph, nodes=(first, *nodes))

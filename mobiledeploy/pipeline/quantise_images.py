@@ -1,0 +1,105 @@
+"""The images of a quantisation: photos, or synthetic ones."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from mobiledeploy.base.progress import Progress
+from mobiledeploy.data.dataset import Dataset
+from mobiledeploy.data.pixels import load_pixels
+from mobiledeploy.pipeline.class_order import Names
+from mobiledeploy.spec.config import RANDOM, Preprocessing
+from mobiledeploy.verify.outputs import image_sets
+from mobiledeploy.verify.outputs.image_sets import evenly
+
+CALIBRATION_IMAGES: Final = 256
+HELD_BACK_IMAGES: Final = 256
+"""Synthetic images on which the two files are compared where there are no photos."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class QuantiseImages:
+    """The images of a quantisation, uint8, shape (images, size, size, 3).
+
+    Attributes:
+        calibration: Those that decide the ranges.
+        calibration_labels: Their classes; None if they are not known.
+        held_back: Others, on which the two files are compared.
+        labels: Their classes, likewise.
+        names: Of those held back.
+        unreadable: One line for each photo that could not be read.
+        ignored: Number of files among them that are no images, by suffix.
+        folders: Names of the photos' folders; none without photos.
+        digest: SHA-256 of the data.
+    """
+
+    calibration: npt.NDArray[np.uint8]
+    calibration_labels: npt.NDArray[np.int64] | None
+    held_back: npt.NDArray[np.uint8]
+    labels: npt.NDArray[np.int64] | None
+    names: tuple[str, ...]
+    unreadable: tuple[str, ...]
+    ignored: Mapping[str, int]
+    folders: tuple[str, ...]
+    digest: str
+
+    def labelled(self, most: int) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
+        """Return photos and their classes: all that are held back, filled up with others."""
+        assert self.labels is not None  # noqa: S101 - the caller has looked
+        assert self.calibration_labels is not None  # noqa: S101 - so do these
+        rows = evenly(len(self.calibration), max(most - len(self.held_back), 1))
+        return (
+            np.concatenate([self.held_back, self.calibration[rows]]),
+            np.concatenate([self.labels, self.calibration_labels[rows]]),
+        )
+
+
+def load(
+    dataset: Dataset | None,
+    names: Names,
+    preprocessing: Preprocessing,
+    *,
+    threads: int,
+    progress: Progress,
+) -> QuantiseImages:
+    """Decode the photos, or make synthetic ones if there are none.
+
+    Raises:
+        RequestError: More photos cannot be decoded than 1 % of the whole data set.
+    """
+    if dataset is None:
+        shape = preprocessing.image_size, preprocessing.image_size, 3
+        natural = image_sets.natural(shape, images=CALIBRATION_IMAGES + HELD_BACK_IMAGES)
+        pixels = natural.pixels(0, len(natural))
+        return QuantiseImages(
+            calibration=pixels[:CALIBRATION_IMAGES],
+            calibration_labels=None,
+            held_back=pixels[CALIBRATION_IMAGES:],
+            labels=None,
+            names=tuple(natural.names[CALIBRATION_IMAGES:]),
+            unreadable=(),
+            ignored={},
+            folders=(),
+            digest=RANDOM,
+        )
+    train = dataset.splits["train"]
+    rows = np.linspace(0, len(train) - 1, min(CALIBRATION_IMAGES, len(train)))
+    calibration, held_back = (
+        load_pixels(dataset, indices, preprocessing, threads=threads, progress=progress)
+        for indices in (train[rows.round().astype(np.int64)], dataset.splits["test"])
+    )
+    numbers = np.array([-1 if place is None else place for place in names.places], np.int64)
+    return QuantiseImages(
+        calibration=calibration.pixels,
+        calibration_labels=numbers[calibration.labels] if names.known else None,
+        held_back=np.ascontiguousarray(held_back.pixels),
+        labels=numbers[held_back.labels] if names.known else None,
+        names=held_back.names,
+        unreadable=(*calibration.unreadable, *held_back.unreadable),
+        ignored=dataset.ignored,
+        folders=dataset.class_names,
+        digest=dataset.digest,
+    )

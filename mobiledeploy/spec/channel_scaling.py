@@ -1,0 +1,107 @@
+"""`ChannelScaling`: how 8-bit pixels become a float network's input, channel by channel.
+
+A build's contract has one mean and one std (`config.Scaling`), since the int8 grid of an input has
+one scale. What differs between channels is a layer of the network there.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from mobiledeploy.base.errors import RequestError
+
+CHANNELS: Final = (1, 3)
+"""Numbers of channels that images can have."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class ChannelScaling:
+    """Pixels become `(pixel - mean) / std`.
+
+    Attributes:
+        name: The scaling in words.
+        mean: Pixel levels, 0..255: one for all channels, or one a channel.
+        std: Pixel levels, likewise.
+    """
+
+    name: str
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        """Check that there are as many means as standard deviations, all usable.
+
+        Raises:
+            RequestError: There are not.
+        """
+        if len(self.mean) != len(self.std) or len(self.mean) not in CHANNELS:
+            raise RequestError(
+                f"expected as many means as standard deviations, 1 or 3; received "
+                f"{len(self.mean)} and {len(self.std)}",
+                hint=f"for example `{options_of(SCALINGS['torchvision'])}`",
+            )
+        if not all(abs(mean) <= 1e6 for mean in self.mean):
+            raise RequestError(
+                f"expected means in -1e6..1e6; received {_listed(self.mean)}",
+                hint="give the means of pixels of 0 to 255 with `--mean`",
+            )
+        if not all(1e-6 <= std <= 1e6 for std in self.std):
+            raise RequestError(
+                f"expected standard deviations in 1e-6..1e6; received {_listed(self.std)}",
+                hint="give the standard deviations of pixels of 0 to 255 with `--std`",
+            )
+
+    def values(self, channels: int) -> npt.NDArray[np.float64]:
+        """Return the value of each pixel value, shape (256, channels)."""
+        pixels = np.arange(256, dtype=np.float64)[:, None]
+        values = (pixels - np.array(self.mean)) / np.array(self.std)
+        return np.broadcast_to(values, (256, channels))
+
+
+def named(mean: tuple[float, ...], std: tuple[float, ...]) -> ChannelScaling:
+    """Return a scaling with its name: that of `SCALINGS`, or its numbers.
+
+    Raises:
+        RequestError: See `ChannelScaling`.
+    """
+    for scaling in SCALINGS.values():
+        if (scaling.mean, scaling.std) == (mean, std):
+            return scaling
+    words = f"(pixel - {_bracketed(mean)}) / {_bracketed(std)}"
+    return ChannelScaling(name=words, mean=mean, std=std)
+
+
+def options_of(scaling: ChannelScaling) -> str:
+    """Return the options of `mobiledeploy quantize` that say a scaling."""
+    for name, known in SCALINGS.items():
+        if known == scaling and name != "torchvision":
+            return f"--input-range {name}"
+    return f"--mean {_listed(scaling.mean)} --std {_listed(scaling.std)}"
+
+
+def _listed(values: tuple[float, ...]) -> str:
+    return ",".join(f"{value:.10g}" for value in values)
+
+
+def _bracketed(values: tuple[float, ...]) -> str:
+    return _listed(values) if len(values) == 1 else f"({_listed(values)})"
+
+
+RANGES: Final[Mapping[str, ChannelScaling]] = {
+    "-1..1": ChannelScaling(name="pixel / 127.5 - 1", mean=(127.5,), std=(127.5,)),
+    "0..1": ChannelScaling(name="pixel / 255", mean=(0.0,), std=(255.0,)),
+    "0..255": ChannelScaling(name="pixel", mean=(0.0,), std=(1.0,)),
+}
+"""What networks are trained with, by the range of their input."""
+SCALINGS: Final[Mapping[str, ChannelScaling]] = {
+    **RANGES,
+    "torchvision": ChannelScaling(
+        name="(pixel / 255 - mean) / std with ImageNet's mean and std",
+        mean=(123.675, 116.28, 103.53),
+        std=(58.395, 57.12, 57.375),
+    ),
+}
+"""The scalings that networks are usually trained with."""
