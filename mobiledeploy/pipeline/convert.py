@@ -543,15 +543,16 @@ def _only_elsewhere(operator: Certified, node: Node, inputs: Sequence[QTensor]) 
     """
     module = table.of_node(node)
     form = next(iter(module.TFLITE), "")
+    if [*operator.litert_limits(node, inputs, form)]:
+        return 0
     try:
         cases = operator.all_cases(node, inputs)
         x86, *others = operator.litert_cases(node, inputs, cases, form)
     except ConversionError:
         return 0
     kernels = len(others) + 1 == len(module.LITERT_KERNELS)
-    outside = [*operator.litert_limits(node, inputs, form)]
     ours = operator.ort_cases(node, inputs, cases)
-    if not kernels or outside or any((each != x86).any() for each in ours):
+    if not kernels or any((each != x86).any() for each in ours):
         return 0
     return int((np.stack(others) != x86).any(axis=0).sum()) if others else 0
 

@@ -44,7 +44,7 @@ def with_integer_biases(file: ModelFile) -> tuple[ModelFile, frozenset[str]]:
         scales = [
             values(pair.input[1])
             for pair in pairs
-            if pair is not None and pair.op_type == _DEQUANTISE
+            if pair is not None and pair.op_type == _DEQUANTISE and pair.input[1:]
         ]
         bias = values(node.input[2]) if node.op_type in _WITH_BIAS and node.input[2:] else None
         if bias is not None and bias.dtype == np.float32 and len(scales) == len(pairs) == 2:

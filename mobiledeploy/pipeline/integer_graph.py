@@ -267,7 +267,9 @@ class _Maker:
             if isinstance(node, Clamp):
                 node = _clamp(node, layer.clamp)
             limits = [*module.litert_limits(node, inputs, next(iter(operator.TFLITE), ""))]
-            received = np.clip(module.litert_cases(node, inputs, cases), *layer.clamp)
+            received = expected[np.newaxis]
+            if not limits:
+                received = np.clip(module.litert_cases(node, inputs, cases), *layer.clamp)
         except ConversionError as error:
             node, limits, received = None, [str(error)], expected[np.newaxis]
         off = np.abs(received - expected).max(axis=0)
@@ -278,7 +280,7 @@ class _Maker:
             return self._add(index, node, layer)
         pairs = len(inputs) == 2 and expected.size == lookup.CODES**2
         if pairs or module.ONE_CODE:
-            shape = np.broadcast_shapes(*(each.shape for each in inputs))
+            shape = _broadcast(inputs)
             output = dataclasses.replace(output, shape=shape)
             self._note(index, output, "table", off, by_cpu)
             return self._append(index, lookup.of_table(expected, inputs, output))
@@ -523,6 +525,19 @@ def _output_scale(product: np.float32, multiplier: np.float32) -> np.float32:
     tried = neighbours(product / multiplier, _NEAR)
     exact = np.flatnonzero(product / tried == multiplier)
     return np.float32(tried[exact[0]] if exact.size else product / multiplier)
+
+
+def _broadcast(inputs: Sequence[QTensor]) -> Shape:
+    """Return the shape that tensors have together.
+
+    Raises:
+        ConversionError: They do not fit.
+    """
+    shapes = [each.shape for each in inputs]
+    try:
+        return np.broadcast_shapes(*shapes)
+    except ValueError as error:
+        raise ConversionError(f"its operands have the shapes {shapes}") from error
 
 
 def _checked(
