@@ -12,6 +12,7 @@ from mobiledeploy.cli import (
     _output,
     build,
     bundle,
+    convert,
     cost,
     inspect,
     predict,
@@ -57,6 +58,7 @@ def _options(
 
 app.command()(build.build)
 app.command()(quantize.quantize)
+app.command()(convert.convert)
 app.command()(verify.verify)
 app.command()(predict.predict)
 app.command()(bundle.bundle)

@@ -1,6 +1,7 @@
 """Read any int8 `.tflite` as an integer graph, or say why it cannot be read."""
 
 import os
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -12,7 +13,8 @@ from mobiledeploy.formats.model import ONE_IMAGE
 from mobiledeploy.formats.tflite import TfliteModel, TfliteOperator
 from mobiledeploy.integer.fold_padding import fold_padding
 from mobiledeploy.integer.graph import IntegerGraph
-from mobiledeploy.ops import table
+from mobiledeploy.ops import lookup, table
+from mobiledeploy.ops.divided_input import undivided
 from mobiledeploy.ops.node import Node
 from mobiledeploy.ops.tflite import Scope, refusal
 
@@ -60,14 +62,15 @@ def read(model: TfliteModel) -> IntegerGraph:
             names the operator and the tensor.
     """
     tflite.require_supported(model)
-    _require_known(model)
+    given = undivided(model, lookup.joined(model))
+    _require_known(given)
     if len(model.inputs) != 1 or len(model.outputs) != 1 or min(model.inputs + model.outputs) < 0:
         raise ConversionError(
             f"expected one input and one output, received {len(model.inputs)} and "
             f"{len(model.outputs)}",
             hint=ONE_IMAGE,
         )
-    operators = list(table.by_output(model.operators))
+    operators = list(table.by_output(given))
     first, last = model.inputs[0], model.outputs[0]
     # The int8 tensors inside take the names of the file's input and output.
     names = {index: model.tensors[index].unique_name for index in (first, last)}
@@ -147,9 +150,9 @@ def _gives_vectors(operator: TfliteOperator, model: TfliteModel, *, of_vectors: 
     return module is not None and not module.IMAGES and of_vectors
 
 
-def _require_known(model: TfliteModel) -> None:
+def _require_known(operators: Sequence[TfliteOperator]) -> None:
     readable = sorted({*table.tflite_names(), *CONVERTERS})
-    for operator in model.operators:
+    for operator in operators:
         if operator.builtin not in readable:
             raise ConversionError(
                 f"operator number {operator.code} of the schema, which writes tensor "

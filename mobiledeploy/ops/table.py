@@ -26,6 +26,7 @@ from mobiledeploy.ops import (
     hard_swish,
     leaky_relu,
     logistic,
+    lookup,
     max_pool,
     maximum,
     mean,
@@ -76,6 +77,7 @@ OPERATORS: Final[tuple[Operator[Any], ...]] = (
     maximum,
     resize_nearest,
     sub.OPERATOR,
+    lookup,
 )
 """Where two of them know a name in files, the first one reads it."""
 

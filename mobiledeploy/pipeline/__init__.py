@@ -11,6 +11,9 @@
 `qat`: fine-tunes an imported network, and chooses the better of two candidates.
 `quantise_images`: the images of a quantisation, photos or synthetic ones.
 `in_memory`: quantises a model that Python holds.
+`convert`: converts a finished int8 file to the other format.
+`float_biases`: gives an `.onnx` the integers that ONNX Runtime makes of float biases.
+`integer_graph`: makes an integer graph that computes what a finished file computes.
 `calibrate`: ranges of tensors, measured on a representative dataset.
 `stages`: the stages: train, quantise, export, verify.
 `publish`: writes a build's files to the top of its folder.

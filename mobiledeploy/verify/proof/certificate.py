@@ -330,13 +330,19 @@ def kernel_reasons(
         RuntimeDiedError: A runtime crashes on it.
     """
     by_file = [
-        _kernel_reasons(opened, [pair[number] for pair in pairs])
+        reasons_in_file(opened, [pair[number] for pair in pairs])
         for number, opened in enumerate(both)
     ]
     return [(*first, *second) for first, second in zip(*by_file, strict=True)]
 
 
-def _kernel_reasons(opened: OpenFile, layers: Sequence[StoredLayer]) -> Sequence[tuple[str, ...]]:
+def reasons_in_file(opened: OpenFile, layers: Sequence[StoredLayer]) -> Sequence[tuple[str, ...]]:
+    """Return, for each layer of a file, why the kernel that runs it is not that of the proof.
+
+    Raises:
+        CorruptFileError: A runtime refuses the file.
+        RuntimeDiedError: A runtime crashes on it.
+    """
     runtime = opened.primary
     if runtime.kernel_reasons is None:
         return [(f"{runtime.title} does not say which kernels it takes",)] * len(layers)
