@@ -8,6 +8,7 @@
 `inspect`: `mobiledeploy inspect`.
 `cost`: `mobiledeploy cost`.
 `quantize`: `mobiledeploy quantize`.
+`convert`: `mobiledeploy convert`.
 `tools`: `mobiledeploy tools`.
 `_options`: options that several commands share.
 `_output`: printing of data, messages and progress.

@@ -196,8 +196,12 @@ def _outlook(outlook: "QuantizeReport") -> Iterator[str]:
     if outlook.classes:
         head = HEADS.get(outlook.head, outlook.head)
         names = f", named {', '.join(outlook.labels[:PLACES])} ..." if outlook.labels else ""
-        yield _wrapped("classes", f"{outlook.classes:,} outputs{head and f', {head}'}{names}")
-    if outlook.scaling == RANGES["0..255"]:
+        one = outlook.classes == 1
+        words = f"{outlook.classes:,} output{'' if one else 's'}{head and f', {head}'}{names}"
+        yield _wrapped("outputs", f"{words}; taken for a {outlook.task} task")
+    if not outlook.image:
+        yield _wrapped("values", "the input is no image: photos cannot decide its ranges")
+    elif outlook.scaling == RANGES["0..255"]:
         yield _wrapped("pixels", "they are the input as they are, 0 to 255")
     elif outlook.scaling is not None:
         yield _wrapped(
@@ -208,13 +212,7 @@ def _outlook(outlook: "QuantizeReport") -> Iterator[str]:
     for notice in outlook.notices:
         yield _wrapped("notice", _notice(notice))
     if outlook.takes:
-        needed = (
-            ", once the input range is known: give `--input-range`, or `--mean` and `--std`, or "
-            "labelled photos that decide it"
-            if outlook.needs_input_range
-            else ""
-        )
-        yield _wrapped("quantize", f"takes it{needed}")
+        yield _wrapped("quantize", f"takes it{_needed(outlook)}")
         return
     if outlook.refused:
         count = len(outlook.refused)
@@ -232,6 +230,20 @@ def _outlook(outlook: "QuantizeReport") -> Iterator[str]:
     yield _wrapped("quantize", f"refuses it: {outlook.reason}")
     if outlook.hint:
         yield _wrapped("", f"fix: {outlook.hint}")
+
+
+def _needed(outlook: "QuantizeReport") -> str:
+    """Return what `quantize` needs besides the file."""
+    if not outlook.image:
+        return ", with a file of values: `--data FILE.npy`"
+    if not outlook.needs_input_range:
+        return ""
+    photos = (
+        ", or photos with a folder a class that decide it"
+        if outlook.task in {"classification", "binary"}
+        else ""
+    )
+    return f", once its input range is known: `--input-range`, or `--mean` and `--std`{photos}"
 
 
 def _notice(notice: "Notice") -> str:

@@ -12,6 +12,7 @@ from mobiledeploy.cli import (
     _output,
     build,
     bundle,
+    convert,
     cost,
     inspect,
     predict,
@@ -48,15 +49,17 @@ def _options(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version")
     ] = False,
 ) -> None:
-    """Take a Keras MobileNet to a phone, with proof.
+    """Take an image classifier to a phone, with proof.
 
-    Start with `mobiledeploy build`, then `mobiledeploy verify`.
+    Start with `mobiledeploy quantize` for a model of yours or `mobiledeploy build` to train one,
+    then `mobiledeploy verify`.
     """
     del version
 
 
 app.command()(build.build)
 app.command()(quantize.quantize)
+app.command()(convert.convert)
 app.command()(verify.verify)
 app.command()(predict.predict)
 app.command()(bundle.bundle)

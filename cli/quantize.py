@@ -1,13 +1,16 @@
 """`mobiledeploy quantize`."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
 from mobiledeploy.cli import _options, _output
 from mobiledeploy.cli.build import interruptible, summary
-from mobiledeploy.spec.config import CROPS, DIGITS, IOS, RANDOM
+from mobiledeploy.spec.config import CROPS, DIGITS, IOS, QAT_LOSSES, RANDOM, TASKS
+
+if TYPE_CHECKING:
+    from mobiledeploy.spec.config import FineTuneConfig
 
 
 def quantize(
@@ -17,11 +20,11 @@ def quantize(
         typer.Option(
             metavar="SOURCE",
             help="Photos that decide the ranges: a folder with one sub-folder a class, or "
-            f"`{DIGITS}`",
+            f"`{DIGITS}`; for inputs that are no images, a .npy or .npz",
         ),
     ] = None,
     random: Annotated[
-        bool, typer.Option("--random", help="Use synthetic images in place of photos")
+        bool, typer.Option("--random", help="Use synthetic images, or values, in place of photos")
     ] = False,
     input_range: _options.InputRange = None,
     mean: _options.Mean = None,
@@ -31,15 +34,46 @@ def quantize(
         typer.Option(metavar="FILE", help="Names of the classes, one a line, in their order"),
     ] = None,
     crop: Annotated[
-        str, typer.Option(metavar=f"[{'|'.join(CROPS)}]", help="How a photo becomes square")
+        str, typer.Option(metavar=f"[{'|'.join(CROPS)}]", help="How a photo gets the proportions")
     ] = "center",
     io: Annotated[
         str,
         typer.Option(metavar=f"[{'|'.join(IOS)}]", help="Type of the files' input and output"),
     ] = "int8",
+    task: Annotated[
+        str | None,
+        typer.Option(
+            metavar=f"[{'|'.join(TASKS)}]",
+            help="What the outputs are, if the last layer does not show it",
+        ),
+    ] = None,
     threads: Annotated[
         int | None,
         typer.Option(metavar="N", min=1, help="Images at a time. Default: one a core"),
+    ] = None,
+    qat: Annotated[
+        bool,
+        typer.Option("--qat", help="Train with fake quantisation; ship the better"),
+    ] = False,
+    qat_loss: Annotated[
+        str | None,
+        typer.Option(
+            metavar=f"[{'|'.join(QAT_LOSSES)}]",
+            help="What it learns: to answer as its own float outputs do, which needs no labels, "
+            "or the folders' names. Default: distill",
+        ),
+    ] = None,
+    qat_steps: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Training steps. Default: 100"),
+    ] = None,
+    learning_rate: Annotated[
+        float | None,
+        typer.Option(metavar="X", help="Peak of the schedule. Default: 3e-5, with labels 1e-5"),
+    ] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Seed of the order and the variations. Default: 0"),
     ] = None,
     out: Annotated[
         Path, typer.Option("--out", "-o", metavar="FOLDER", help="Build folder")
@@ -50,7 +84,7 @@ def quantize(
     """Quantise a float model of yours, and prove its two files equal.
 
     The build folder gets model.tflite, model.onnx and the proof that they compute the same.
-    TensorFlow is not needed, and nothing of the file is executed.
+    TensorFlow is needed for `--qat` only, and nothing of the file is executed.
     """
     import os
     from typing import cast
@@ -76,7 +110,11 @@ def quantize(
             labels=_options.labels(labels),
             crop=cast("Any", crop),
             io=cast("Any", io),
+            task=cast("Any", task),
             threads=threads or os.cpu_count() or 1,
+            fine_tuning=_fine_tuning(
+                asked=qat, loss=qat_loss, steps=qat_steps, learning_rate=learning_rate, seed=seed
+            ),
             progress=progress,
         )
     if json:
@@ -84,3 +122,33 @@ def quantize(
     else:
         _output.emit(summary(report, out))
     pipeline.require(report)
+
+
+_TRAINING_OPTIONS: Final = {
+    "loss": "--qat-loss",
+    "steps": "--qat-steps",
+    "learning_rate": "--learning-rate",
+    "seed": "--seed",
+}
+"""By the argument of `defaults.decide_fine_tuning`."""
+
+
+def _fine_tuning(*, asked: bool, **given: Any) -> "FineTuneConfig | None":
+    """Return how the network is fine-tuned; None without `--qat`.
+
+    Raises:
+        RequestError: An option of the training was given without `--qat`, or is impossible.
+    """
+    from mobiledeploy.base.errors import RequestError
+    from mobiledeploy.spec import defaults
+
+    options = {name: value for name, value in given.items() if value is not None}
+    if asked:
+        return defaults.decide_fine_tuning(**options)
+    if options:
+        listed = ", ".join(f"`{_TRAINING_OPTIONS[each]}`" for each in options)
+        raise RequestError(
+            f"{listed} would change nothing without `--qat`",
+            hint="add `--qat` to train the network, or leave out the option",
+        )
+    return None

@@ -1,4 +1,4 @@
-"""Take a Keras MobileNet to a phone, with proof.
+"""Take an image classifier to a phone, with proof.
 
 The whole way, as the program does it:
 

@@ -9,15 +9,18 @@ from mobiledeploy.base.files import user_path
 from mobiledeploy.base.progress import Progress, silent
 from mobiledeploy.data import digits, folder
 from mobiledeploy.data.dataset import Dataset, Pixels, content_digest
+from mobiledeploy.data.split import Purpose
 from mobiledeploy.spec.config import DIGITS
 
 
-def open_dataset(source: str, *, divide: bool = True, progress: Progress = silent) -> Dataset:
+def open_dataset(
+    source: str, *, purpose: Purpose = "training", progress: Progress = silent
+) -> Dataset:
     """Return the built-in digits for `digits`, otherwise the photos in the folder of that name.
 
     Args:
         source: `digits` or a path.
-        divide: False puts all images of a folder into the test split; see `folder.load`.
+        purpose: What a folder's photos are for; see `folder.load`.
         progress: Called while files are hashed.
 
     Raises:
@@ -26,7 +29,7 @@ def open_dataset(source: str, *, divide: bool = True, progress: Progress = silen
     """
     if source == DIGITS:
         return digits.load()
-    return folder.load(user_path(source), divide=divide, progress=progress)
+    return folder.load(user_path(source), purpose=purpose, progress=progress)
 
 
 def from_array(images: Pixels) -> Dataset:

@@ -11,6 +11,7 @@ from mobiledeploy.lint.rule import Finding
 from mobiledeploy.network.importers.imported import Layout, Notice
 from mobiledeploy.ops.tensors import Shape
 from mobiledeploy.spec.channel_scaling import ChannelScaling
+from mobiledeploy.spec.config import Task
 
 Head: TypeAlias = Literal["softmax", "sigmoid", "log_softmax", "none", "unknown"]
 
@@ -197,10 +198,12 @@ class QuantizeReport:
         refused: Layers for which it does not.
         reason: Why else it does not; may be empty.
         hint: What to do then; may be empty.
+        image: Whether the input is an image; otherwise `quantize` takes a file of values.
         scaling: How pixels become the input, as the file says it; None if it does not.
         needs_input_range: Whether a user has to say it, or labelled photos have to decide.
         head: Operator that gives the output: `softmax`, `sigmoid`, `log_softmax`, `none` of these,
             or `unknown`.
+        task: What `quantize` takes the outputs for, unless a user says it; None if not known.
         classes: Number of values in the output's last axis; 0 if it is not known.
         labels: Names of the classes in the file.
         notices: What else a user should know.
@@ -211,9 +214,11 @@ class QuantizeReport:
     refused: tuple[RefusedLayer, ...] = ()
     reason: str = ""
     hint: str = ""
+    image: bool = True
     scaling: ChannelScaling | None = None
     needs_input_range: bool = False
     head: Head = "unknown"
+    task: Task | None = None
     classes: int = 0
     labels: tuple[str, ...] = ()
     notices: tuple[Notice, ...] = ()

@@ -14,11 +14,11 @@ from mobiledeploy.lint.report import (
     QuantizeReport,
     RefusedLayer,
 )
-from mobiledeploy.network.float_graph import FloatGraph
 from mobiledeploy.network.importers import sources
 from mobiledeploy.network.importers.imported import Imported
-from mobiledeploy.pipeline import input_range
+from mobiledeploy.pipeline import input_range, tasks, value_inputs
 from mobiledeploy.pipeline.quantize import refusals
+from mobiledeploy.spec.config import Task
 
 _HEADS: Final[Mapping[str, Head]] = {
     "softmax": "softmax", "logistic": "sigmoid", "log_softmax": "log_softmax",
@@ -76,10 +76,11 @@ def quantize_report(path: Path) -> QuantizeReport:
 
 def _report(path: Path, imported: Imported) -> QuantizeReport:
     refused: tuple[RefusedLayer, ...] = ()
-    scaling, needs_input_range, reason, hint = None, False, "", ""
+    scaling, reason, hint = None, "", ""
+    image = value_inputs.is_image(imported.graph.input_shape)
+    head, task = _outputs(imported)
     try:
-        scaling = imported.scaling
-        needs_input_range = not input_range.is_stated(imported)
+        scaling = imported.scaling if image else None
         refused = tuple(
             RefusedLayer(name=node.name, kind=node.kind or node.op, reason=why)
             for node, why in refusals(imported, path.name)
@@ -92,18 +93,21 @@ def _report(path: Path, imported: Imported) -> QuantizeReport:
         refused=refused,
         reason=reason,
         hint=hint,
+        image=image,
         scaling=scaling,
-        needs_input_range=needs_input_range,
-        head="unknown" if imported.unsupported else _head(imported.graph),
+        needs_input_range=image and not input_range.is_stated(imported),
+        head=head,
+        task=task,
         classes=imported.classes,
         labels=imported.labels,
         notices=imported.notices,
     )
 
 
-def _head(graph: FloatGraph) -> Head:
-    """Return the operator of the output, whatever only changes its shape."""
-    node = graph.node(graph.output)
-    while node is not None and node.op == "reshape":
-        node = graph.node(node.inputs[0])
-    return "none" if node is None else _HEADS.get(node.op, "none")
+def _outputs(imported: Imported) -> tuple[Head, Task | None]:
+    """Return the operator of the outputs, and what `quantize` takes them for."""
+    if imported.unsupported or not imported.classes:
+        return "unknown", None
+    graph = imported.graph
+    task = tasks.task_of(graph, imported.classes, None, graph.name)
+    return _HEADS.get(tasks.last_operator(graph), "none"), task

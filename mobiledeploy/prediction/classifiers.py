@@ -9,7 +9,7 @@ import dataclasses
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Final, assert_never
+from typing import Any, Final, assert_never
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +19,7 @@ from mobiledeploy.base.errors import ConversionError, CorruptFileError, ParityEr
 from mobiledeploy.base.files import printable
 from mobiledeploy.data import class_names
 from mobiledeploy.data.dataset import Pixels
-from mobiledeploy.data.preprocess import to_float32, to_int8
+from mobiledeploy.data.preprocess import to_float32, to_grey, to_int8
 from mobiledeploy.data.resize import resize
 from mobiledeploy.formats import model_file
 from mobiledeploy.formats.model_file import ModelFile
@@ -59,6 +59,7 @@ class Classifier:
         grid: Grid of the output's int8 codes; None if there is none.
         labels: Names of the classes in the file's metadata; empty if it holds none, or is a file
             of a build.
+        binary: Whether a single output decides between two classes, by its contract.
     """
 
     facts: PredictingFile
@@ -66,11 +67,12 @@ class Classifier:
     feed: Callable[[Pixels], Array]
     grid: OutputGrid | None
     labels: tuple[str, ...] = ()
+    binary: bool = False
 
     @property
     def classes(self) -> int:
-        """How many values the output has."""
-        return math.prod(self.session.outputs[0].shape)
+        """How many classes there are: one for each output, or two if it is binary."""
+        return 2 if self.binary else math.prod(self.session.outputs[0].shape)
 
     def answer(self, pixels: Pixels) -> npt.NDArray[np.generic]:
         """Return the outputs for some images, shape (images, classes).
@@ -87,7 +89,15 @@ class Classifier:
             taps=(), logits=self.grid, scores=None, softmax=False, unstated=self.grid is None
         )
         who = f"{self.facts.name} in {self.session.runtime}"
-        return answers.read(outputs, ends, self.grid or _UNIT, who=who).logits
+        logits = answers.read(outputs, ends, self.grid or _UNIT, who=who).logits
+        return self._both(logits) if self.binary else logits
+
+    def _both(self, second: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Return the outputs of both classes: scores add up to 1, logits to 0."""
+        grid = self.grid or _UNIT
+        total = 1 if self.facts.values == "scores" else 0
+        both = second.dtype.type(total / grid.scale + 2 * grid.zero_point)
+        return np.concatenate([both - second, second], axis=1)
 
     def values(self, outputs: npt.NDArray[np.generic]) -> npt.NDArray[np.float64]:
         """Return outputs as real numbers, same shape."""
@@ -210,13 +220,6 @@ def open_files(
     if len(set(claims)) > 1:
         told = [f"{file.name} {claim}" for file, claim in zip(files, claims, strict=True)]
         raise ParityError("; ".join(told), hint="they are not the same classifier")
-    height, width = sizes[0]
-    if crop == "center" and height != width:
-        raise RequestError(
-            f"{files[0].name} takes {height} x {width}: the centre of a photo is cut out as a "
-            "square only",
-            hint="add `--crop stretch`, if it was trained on whole photos resized to that shape",
-        )
     labels, labels_by = _labels(paths, opened, contracts, said)
     return Classifiers(
         files=tuple(opened),
@@ -258,7 +261,7 @@ def _crop(said: Said, contracts: Sequence[Contract | None]) -> Crop:
     Raises:
         RequestError: The user or another file says something else than a contract.
     """
-    stated = {contract.preprocessing.crop for contract in contracts if contract is not None}
+    stated = {contract.for_photos().crop for contract in contracts if contract is not None}
     if len({*stated, *([said.crop] if said.crop else [])}) > 1:
         raise RequestError(
             f"{_CONTRACT} says `--crop {' and '.join(sorted(stated))}`"
@@ -290,7 +293,7 @@ def _by_contract(
         )
     session = children.load(table.primary(file.format), file.data, threads=threads, name=file.name)
     grid = contract.output.grid
-    dtype, seen = contract.input.dtype, contract.preprocessing
+    dtype, seen = contract.input.dtype, contract.for_photos()
     words = {
         "int8": "pixel - 128",
         "uint8": "pixel",
@@ -298,13 +301,15 @@ def _by_contract(
     }
 
     def feed(pixels: Pixels) -> Array:
+        if seen.colour == "grey":
+            pixels = to_grey(pixels)
         match dtype:
             case "int8":
                 return to_int8(pixels)
             case "uint8":
                 return pixels
             case "float32":
-                return to_float32(pixels, seen)
+                return to_float32(pixels, seen.scaling)
             case _:
                 assert_never(dtype)
 
@@ -320,6 +325,7 @@ def _by_contract(
         session=session,
         feed=feed,
         grid=None if grid is None else OutputGrid(scale=grid.scale, zero_point=grid.zero_point),
+        binary=contract.task == "binary",
     )
 
 

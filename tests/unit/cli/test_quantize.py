@@ -57,3 +57,15 @@ def test_what_says_too_little_of_the_pixels_is_refused(
     assert isinstance(caught.value, RequestError)
     assert message in str(caught.value)
     assert caught.value.hint
+
+
+def test_an_option_of_the_training_is_refused_without_it(tmp_path: Path) -> None:
+    arguments = ("quantize", str(tmp_path / "m.onnx"), "--random", "--qat-steps=3", "--seed=1")
+    with pytest.raises(RequestError, match="`--qat-steps`, `--seed` would change nothing"):
+        CliRunner().invoke(app, arguments, catch_exceptions=False)
+
+
+def test_a_network_is_not_trained_on_synthetic_images(tmp_path: Path) -> None:
+    arguments = ("quantize", str(tmp_path / "m.onnx"), "--random", "--qat")
+    with pytest.raises(RequestError, match="received random ones"):
+        CliRunner().invoke(app, arguments, catch_exceptions=False)

@@ -4,17 +4,16 @@ from pathlib import Path
 
 import graphs
 import handmade_keras
-import onnx
 import pytest
-from float_onnx import float_onnx
 from handmade_keras import layer
 
 from mobiledeploy.base.errors import ConversionError, RequestError
 from mobiledeploy.lint.report import KerasReport, QuantizeReport, RefusedLayer
+from mobiledeploy.network.float_graph import FloatGraph, FloatNode
 from mobiledeploy.pipeline.inspect_float import inspect_keras, quantize_report
 from mobiledeploy.pipeline.quantize import quantize
 from mobiledeploy.spec.channel_scaling import RANGES
-from mobiledeploy.targets import tflite
+from mobiledeploy.targets import float_tflite, tflite
 
 EXPORTS = Path(__file__).parents[1] / "network/importers/exports"
 RESCALING = layer("Rescaling", scale=1 / 127.5, offset=-1.0)
@@ -45,7 +44,7 @@ def test_a_keras_model_shows_its_layers_with_their_shapes(name: str, tmp_path: P
         ("Dense", (4,), 0),
     ]
     assert outlook.takes
-    assert (outlook.head, outlook.classes) == ("softmax", 4)
+    assert (outlook.head, outlook.task, outlook.classes) == ("softmax", "classification", 4)
     assert outlook.scaling == RANGES["0..255"]
     assert not outlook.needs_input_range
 
@@ -90,12 +89,24 @@ def test_layers_without_an_int8_operator_are_all_named() -> None:
     assert outlook.head == "softmax"
 
 
-def test_an_input_that_a_build_cannot_have_is_refused_with_the_reason(tmp_path: Path) -> None:
-    path = tmp_path / "a.onnx"
-    onnx.save(float_onnx(graphs.random_network(graphs.assorted())[0]), path)
+def test_an_input_that_is_no_image_needs_values_and_no_input_range(tmp_path: Path) -> None:
+    path = handmade_keras.write(tmp_path / "a.keras", shape=(16, 16, 2))
+    _, outlook = inspected(path)
+    assert outlook.takes
+    assert not outlook.image
+    assert not outlook.needs_input_range
+
+
+def test_an_output_that_is_no_vector_is_refused_with_the_reason(tmp_path: Path) -> None:
+    pool = FloatNode(name="pool", op="max_pool", inputs=("input",), attributes={
+        "window": (2, 2), "strides": (2, 2), "pads": (0, 0, 0, 0),
+    })  # fmt: skip
+    graph = FloatGraph(name="net", input_shape=(16, 16, 3), nodes=(pool,), output="pool")
+    path = tmp_path / "a.tflite"
+    path.write_bytes(float_tflite.write(graph))
     outlook = quantize_report(path)
-    assert "square" in outlook.reason
     assert not outlook.takes
+    assert "expected one vector as output" in outlook.reason
 
 
 def test_a_file_that_cannot_be_imported_is_refused_with_the_reason(tmp_path: Path) -> None:

@@ -8,18 +8,20 @@ import graphs
 import grey_levels
 import numpy as np
 import pytest
+import small_floats
 from PIL import Image
 
 from mobiledeploy.base import fork_server
 from mobiledeploy.base.errors import ParityError, RequestError
 from mobiledeploy.data.preprocess import decode, preprocess, to_float32, to_int8
 from mobiledeploy.integer.certify import certify
+from mobiledeploy.pipeline.quantize import quantize
 from mobiledeploy.prediction import classifiers, picture
 from mobiledeploy.prediction.classifiers import Said
 from mobiledeploy.prediction.predict import BATCH, TILE, predict
 from mobiledeploy.reading import StoredTensor
 from mobiledeploy.runtimes import litert_xnnpack
-from mobiledeploy.spec.channel_scaling import SCALINGS
+from mobiledeploy.spec.channel_scaling import RANGES, SCALINGS
 from mobiledeploy.spec.config import Head, Io, Preprocessing
 from mobiledeploy.targets import onnx, tflite
 
@@ -61,7 +63,7 @@ def test_answers_are_the_outputs_of_the_runtime(
     seen = np.stack(
         [preprocess(decode(p.read_bytes(), p.name), SEEN) for p in sorted(pictures.iterdir())]
     )
-    given = to_int8(seen) if io == "int8" else to_float32(seen, SEEN)
+    given = to_int8(seen) if io == "int8" else to_float32(seen, SEEN.scaling)
     (expected,) = litert_xnnpack.load(data).run(given)
     end = GRAPH.output if head == "softmax" else GRAPH.logits
     real = expected if io == "float32" else (expected - float(end.zero_point)) * end.scale
@@ -164,13 +166,11 @@ def test_labels_beside_a_file_name_its_classes_or_are_refused(
         ask(pictures, model)
 
 
-def test_an_input_that_is_not_square_needs_the_crop_to_be_said(
+def test_an_input_that_is_not_square_gets_the_part_of_its_proportions_or_the_whole(
     pictures: Path, tmp_path: Path
 ) -> None:
     model = write(tmp_path, "m.tflite", tflite.write(graphs.assorted_graph()))
-    with pytest.raises(RequestError, match="13 x 10") as caught:
-        ask(pictures, model)
-    assert "--crop stretch" in str(caught.value.hint)
+    assert ask(pictures, model).image_size == (13, 10)
     assert ask(pictures, model, crop="stretch").image_size == (13, 10)
     wrong = write(tmp_path, "n.tflite", tflite.write(GRAPH))
     with pytest.raises(ParityError, match="takes 13 x 10 and has 5 outputs; n"):
@@ -218,3 +218,17 @@ def test_the_values_of_floats_are_compared_where_there_are_no_codes(tmp_path: Pa
     report = ask(photos, *files, scaling=scaling)
     assert [dataclasses.astuple(p.difference) for p in report.photos] == [(True, None, 0.0)] * 4
     assert report.differing == 0
+
+
+def test_one_sigmoid_of_grey_photos_answers_with_two_classes(
+    pictures: Path, tmp_path: Path
+) -> None:
+    model = small_floats.file(tmp_path / "a.tflite", (16, 20, 1), 1, last="logistic")
+    out = tmp_path / "build"
+    quantize(model, out, scaling=RANGES["0..1"], labels=("no", "yes"))
+    report = ask(pictures, out / "model.tflite", out / "model.onnx")
+    for photo in report.photos:
+        first, second = photo.top
+        assert first == second
+        assert {choice.label for choice in first} == {"no", "yes"}
+        assert sum(choice.value for choice in first) == 1
