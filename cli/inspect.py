@@ -196,9 +196,9 @@ def _outlook(outlook: "QuantizeReport") -> Iterator[str]:
     if outlook.classes:
         head = HEADS.get(outlook.head, outlook.head)
         names = f", named {', '.join(outlook.labels[:PLACES])} ..." if outlook.labels else ""
-        one = outlook.classes == 1
-        words = f"{outlook.classes:,} output{'' if one else 's'}{head and f', {head}'}{names}"
-        yield _wrapped("outputs", f"{words}; taken for a {outlook.task} task")
+        values = f"{outlook.classes:,} value{'' if outlook.classes == 1 else 's'}"
+        words = ", ".join(text for text in (head, f"{values}{names}") if text)
+        yield _wrapped("head", f"{words}; taken for a {outlook.task} task")
     if not outlook.image:
         yield _wrapped("values", "the input is no image: photos cannot decide its ranges")
     elif outlook.scaling == RANGES["0..255"]:

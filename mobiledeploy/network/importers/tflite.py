@@ -43,6 +43,12 @@ _KEEPS_SHAPE: Final = frozenset(
 """Operators whose output has the shape of their largest input. Where one is not supported, what
 follows can still be checked."""
 
+_REASONS: Final = dict.fromkeys(
+    ("VAR_HANDLE", "READ_VARIABLE", "ASSIGN_VARIABLE"),
+    "weights in variables are not read: convert with `TFLiteConverter.from_keras_model`",
+)
+"""Why operators are not supported, and what to do."""
+
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class _Blocked:
@@ -214,7 +220,7 @@ class _Reader:
         kind, count = operator.builtin, len(operator.outputs)
         blocked = [value for value in inputs if isinstance(value, _Blocked)]
         if kind not in OPERATORS and kind not in CONSTANTS:
-            raise UnsupportedError("it is not known here")
+            raise UnsupportedError(_REASONS.get(kind, "it is not known here"))
         if blocked:
             names = dict.fromkeys(name for value in blocked for name in value.nodes)
             return [_Blocked(nodes=tuple(names))] * count

@@ -151,7 +151,7 @@ def test_a_keras_model_is_shown_with_what_quantize_does(tmp_path: Path) -> None:
     text = run(path, "--ops", "--tensors")
     assert "Keras 3.9.0, float32 weights" in text
     assert "16 x 16 x 3 (the model: NHWC)" in text
-    assert "4 outputs, softmax; taken for a classification task" in text
+    assert "softmax, 4 values; taken for a classification task" in text
     assert "they are the input as they are, 0 to 255" in text
     assert "quantize  takes it" in text
     assert "globalaveragepooling2d GlobalAveragePooling2D mean 5" in " ".join(text.split())

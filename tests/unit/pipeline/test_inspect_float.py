@@ -8,6 +8,7 @@ import pytest
 from handmade_keras import layer
 
 from mobiledeploy.base.errors import ConversionError, RequestError
+from mobiledeploy.formats.tflite.writer import TfliteWriter
 from mobiledeploy.lint.report import KerasReport, QuantizeReport, RefusedLayer
 from mobiledeploy.network.float_graph import FloatGraph, FloatNode
 from mobiledeploy.pipeline.inspect_float import inspect_keras, quantize_report
@@ -116,3 +117,19 @@ def test_a_file_that_cannot_be_imported_is_refused_with_the_reason(tmp_path: Pat
     assert not outlook.takes
     assert "quantised" in outlook.reason
     assert outlook.refused == ()
+
+
+def test_weights_in_variables_are_named_with_what_to_do(tmp_path: Path) -> None:
+    writer = TfliteWriter()
+    image, weights, output = (writer.activation(name, "float32", (1, 16)) for name in "xyz")
+    writer.operator("READ_VARIABLE", 1, [image], weights)
+    writer.operator("ADD", 1, [image, weights], output)
+    path = tmp_path / "a.tflite"
+    path.write_bytes(
+        writer.finish(
+            description="", min_runtime="2.6.0", inputs={"x": image}, outputs={"z": output}
+        )
+    )
+    (refused,) = quantize_report(path).refused
+    assert refused.kind == "READ_VARIABLE"
+    assert "from_keras_model" in refused.reason
