@@ -33,6 +33,16 @@ def quantize(
         Path | None,
         typer.Option(metavar="FILE", help="Names of the classes, one a line, in their order"),
     ] = None,
+    image_size: Annotated[
+        str | None,
+        typer.Option(metavar="N|HEIGHTxWIDTH", help="Size of images, if the file leaves it open"),
+    ] = None,
+    output: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help="The output that holds the classes, if there are several"
+        ),
+    ] = None,
     crop: Annotated[
         str, typer.Option(metavar=f"[{'|'.join(CROPS)}]", help="How a photo gets the proportions")
     ] = "center",
@@ -111,6 +121,8 @@ def quantize(
             crop=cast("Any", crop),
             io=cast("Any", io),
             task=cast("Any", task),
+            image_size=_image_size(image_size),
+            output=output,
             threads=threads or os.cpu_count() or 1,
             fine_tuning=_fine_tuning(
                 asked=qat, loss=qat_loss, steps=qat_steps, learning_rate=learning_rate, seed=seed
@@ -152,3 +164,23 @@ def _fine_tuning(*, asked: bool, **given: Any) -> "FineTuneConfig | None":
             hint="add `--qat` to train the network, or leave out the option",
         )
     return None
+
+
+def _image_size(given: str | None) -> tuple[int, int] | None:
+    """Return the height and width of an option; None if it was not given.
+
+    Raises:
+        RequestError: It is no size.
+    """
+    from mobiledeploy.base.errors import RequestError
+
+    if given is None:
+        return None
+    height, _, width = given.partition("x")
+    width = width or height
+    if given.endswith("x") or not (height.isdecimal() and width.isdecimal()):
+        raise RequestError(
+            f"expected a size such as 224 or 192x256, received {given}",
+            hint="one number, or height and width with an `x` between them",
+        )
+    return int(height), int(width)

@@ -36,17 +36,23 @@ def from_array(images: Pixels) -> Dataset:
     """Return images without labels as a data set: four of five to train, the others to test.
 
     Args:
-        images: uint8, shape (images, height, width, 3); at least two.
+        images: uint8, shape (images, height, width, 3), or 1 for grey; at least two.
 
     Raises:
         RequestError: There are fewer, or they are of another shape or type.
     """
-    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[3] != 3 or not images.size:
+    if (
+        images.dtype != np.uint8
+        or images.ndim != 4
+        or images.shape[3] not in {1, 3}
+        or not images.size
+    ):
         raise RequestError(
-            "expected images as uint8 of shape (images, height, width, 3), received "
+            "expected images as uint8 of shape (images, height, width, 3 or 1), received "
             f"{images.dtype} of shape {images.shape}",
             hint="channels come last, in the order red, green, blue",
         )
+    images = np.broadcast_to(images, (*images.shape[:3], 3))  # grey: three equal values
     count = len(images)
     if count < 2:
         raise RequestError(

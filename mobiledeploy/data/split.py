@@ -65,18 +65,20 @@ def split(
             classes[group_labels.pop()].append(group)
         else:
             chosen[part] += group
+    fewest = len(missing) + 1
     if purpose == "calibration":
-        classes = _with_small_ones_together(classes, len(missing) + 1, contents)
+        fewest += 1  # files are compared on two at least, since equal outputs prove nothing
+        classes = _with_small_ones_together(classes, fewest, contents)
         class_names = ["all together"] * len(classes)
     total = sum(len(group) for groups in classes for group in groups)
     for name, groups in zip(class_names, classes, strict=True):
-        if len(groups) <= len(missing):
+        if len(groups) < fewest:
             raise RequestError(
                 f"class `{name}` has {len(groups)} different images to train with, expected at "
-                f"least {len(missing) + 1}: one of them for each of "
+                f"least {fewest}: one of them for each of "
                 f"{', '.join(['train', *reversed(missing)])}"
                 if purpose == "training"
-                else f"expected at least {len(missing) + 1} different images, received "
+                else f"expected at least {fewest} different images, received "
                 f"{len(groups)}: some decide ranges, and others are compared on",
                 hint="add images to the class, or remove it"
                 if purpose == "training"
@@ -85,6 +87,8 @@ def split(
         size = sum(map(len, groups))
         for part in missing:
             quota = min(size * SHARE[part] // 100, size * LIMIT // total)
+            if purpose == "calibration" and part == "test" and len(classes) == 1:
+                quota = max(quota, 2)
             chosen[part] += _take(groups, quota)
         chosen["train"] += [index for group in groups for index in group]
     splits = {part: np.array(sorted(indices), np.int64) for part, indices in chosen.items()}

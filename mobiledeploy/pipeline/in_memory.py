@@ -72,6 +72,7 @@ def quantize(
     labels: Sequence[str] = (),
     crop: Crop = "center",
     io: Io = "int8",
+    image_size: tuple[int, int] | None = None,
     threads: int | None = None,
     progress: Progress = silent,
 ) -> Quantised:
@@ -81,9 +82,9 @@ def quantize(
         model: A Keras model in memory, of any backend, or a `.keras`, `.h5`, float `.onnx` or
             float `.tflite`.
         images: Images that decide the ranges, and on which the files are compared: uint8 pixels of
-            shape (images, height, width, 3), cropped and resized as photos are; or floats of the
-            shape of the network's own input, whose values are taken to the nearest pixel level;
-            or a folder of photos with one sub-folder a class, `digits`, or `random`.
+            shape (images, height, width, 3 or 1), cropped and resized as photos are; or floats of
+            the shape of the network's own input, whose values are taken to the nearest pixel
+            level; or a folder of photos, `digits`, or `random`.
         out: Build folder, for `verify_build` and `bundle`; None to write none.
         input_range: Range of the input for pixels of 0 to 255, `-1..1`, `0..1` or `0..255`, if the
             model does not say it by its layers.
@@ -92,6 +93,7 @@ def quantize(
         labels: Names of the classes, in the order of the outputs.
         crop: How a photo becomes square: `center` or `stretch`.
         io: Type of the files' input and output: `int8`, `uint8` or `float32`.
+        image_size: Height and width of images, where the model leaves them open.
         threads: Images that run at a time; None for one a core.
         progress: Called with what is being done.
 
@@ -112,11 +114,12 @@ def quantize(
         report = from_file.quantize(
             path,
             root,
-            data=_data(images, path, scaling),
+            data=_data(images, path, scaling, image_size),
             scaling=scaling,
             labels=tuple(labels),
             crop=crop,
             io=io,
+            image_size=image_size,
             threads=threads or os.cpu_count() or 1,
             progress=progress,
         )
@@ -181,7 +184,10 @@ def _saved(model: KerasModel, folder: Path) -> Path:
 
 
 def _data(
-    images: files.Name | Images, path: Path, scaling: ChannelScaling | None
+    images: files.Name | Images,
+    path: Path,
+    scaling: ChannelScaling | None,
+    image_size: tuple[int, int] | None,
 ) -> files.Name | Dataset:
     """Return images as the pipeline takes them.
 
@@ -192,7 +198,8 @@ def _data(
         return images
     array: npt.NDArray[Any] = np.asarray(images)
     if array.dtype.kind == "f":
-        array = _pixels(array, from_file.read_model(path), path.name, scaling)
+        imported = from_file.read_model(path, image_size=image_size)
+        array = _pixels(array, imported, path.name, scaling)
     return sources.from_array(array)
 
 

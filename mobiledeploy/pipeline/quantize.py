@@ -100,15 +100,22 @@ class Prepared:
     border: float
 
 
-def read_model(path: Path) -> Imported:
+def read_model(
+    path: Path, *, image_size: tuple[int, int] | None = None, output: str | None = None
+) -> Imported:
     """Return the network of a `.keras`, `.h5`, float `.onnx` or float `.tflite`.
 
+    Args:
+        path: The file.
+        image_size: Height and width of images, where the file leaves them open.
+        output: Name of the output, where an `.onnx` or `.tflite` has several.
+
     Raises:
-        RequestError: There is no such file.
+        RequestError: There is no such file, or it leaves the size or the output open.
         ConversionError: A layer is not supported; the message names all of them.
         CorruptFileError: The file is damaged.
     """
-    imported = sources.read(path)
+    imported = sources.read(path, image_size=image_size, output=output)
     if imported.unsupported:
         raise ConversionError(
             f"{path.name}: {len(imported.unsupported)} layers are not supported:\n  "
@@ -189,6 +196,8 @@ def quantize(
     crop: Crop = "center",
     io: Io = "int8",
     task: Task | None = None,
+    image_size: tuple[int, int] | None = None,
+    output: str | None = None,
     threads: int = 1,
     fine_tuning: FineTuneConfig | None = None,
     progress: Progress = silent,
@@ -207,6 +216,8 @@ def quantize(
         crop: How a photo gets the input's proportions.
         io: Type of the files' input and output.
         task: What the outputs are; None: what `tasks.task_of` takes them for.
+        image_size: See `read_model`.
+        output: See `read_model`.
         threads: Images that run at a time.
         fine_tuning: How the network is fine-tuned with fake quantisation, which needs TensorFlow;
             None: it is not. See `qat`.
@@ -225,7 +236,7 @@ def quantize(
         qat.check_request(random=not isinstance(data, Dataset) and data == RANDOM)
     root, path = files.user_path(root), files.user_path(model)
     progress(Event("import", "reading the model"))
-    imported = read_model(path)
+    imported = read_model(path, image_size=image_size, output=output)
     outputs = imported.graph.shapes()[imported.graph.output][-1]
     task = tasks.task_of(imported.graph, outputs, task, path.name)
     classes = tasks.classes_of(task, outputs)

@@ -165,7 +165,7 @@ def _output(model: OnnxModel, chosen: str | None) -> str:
     if len(names) > 1:
         raise RequestError(
             f"expected one output, received {len(names)}: {', '.join(names)[:MOST_NAME]}",
-            hint="name the one that holds the classes",
+            hint="name the one that holds the classes with `--output`",
         )
     return names[0]
 
@@ -585,7 +585,7 @@ def _fixed(
     elif open_axes:
         raise RequestError(
             f"the file leaves the image's size open: its input is {tuple(shape)}",
-            hint="give the height and width that the network is meant for",
+            hint="state the size that the network is meant for (`--image-size`)",
         )
     if 0 in sizes:
         raise ConversionError(

@@ -130,7 +130,7 @@ def _output(model: TfliteModel, chosen: str | None) -> int:
     if len(names) > 1:
         raise RequestError(
             f"expected one output, received {len(names)}: {', '.join(names)[:MOST_NAME]}",
-            hint="name the one that holds the classes",
+            hint="name the one that holds the classes with `--output`",
         )
     return model.outputs[0]
 
@@ -344,7 +344,7 @@ def _fixed(tensor: TfliteTensor, image_size: tuple[int, int] | None) -> tuple[in
     elif free:
         raise RequestError(
             f"the file leaves the image's size open: its input is {tuple(stated)}",
-            hint="give the height and width that the network is meant for",
+            hint="state the size that the network is meant for (`--image-size`)",
         )
     if math.prod(sizes) > MOST_VALUES:
         raise ConversionError(f"an input of {tuple(sizes)} is too large")

@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 from mobiledeploy.base.errors import RequestError
 from mobiledeploy.cli._options import scaling as scaling_of
 from mobiledeploy.cli.main import app
+from mobiledeploy.cli.quantize import _image_size
 from mobiledeploy.spec.channel_scaling import SCALINGS, ChannelScaling, named
 
 TORCHVISION = SCALINGS["torchvision"]
@@ -69,3 +70,14 @@ def test_a_network_is_not_trained_on_synthetic_images(tmp_path: Path) -> None:
     arguments = ("quantize", str(tmp_path / "m.onnx"), "--random", "--qat")
     with pytest.raises(RequestError, match="received random ones"):
         CliRunner().invoke(app, arguments, catch_exceptions=False)
+
+
+@pytest.mark.parametrize(("given", "size"), [("96", (96, 96)), ("192x256", (192, 256))])
+def test_a_size_is_a_side_or_height_and_width(given: str, size: tuple[int, int]) -> None:
+    assert _image_size(given) == size
+
+
+@pytest.mark.parametrize("given", ["", "x", "96x", "x96", "-1", "1.5", "96x96x3", "96,96"])
+def test_what_is_no_size_is_refused(given: str) -> None:
+    with pytest.raises(RequestError, match="expected a size such as 224 or 192x256"):
+        _image_size(given)

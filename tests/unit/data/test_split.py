@@ -66,11 +66,16 @@ def test_to_calibrate_small_classes_are_divided_together() -> None:
     }  # fmt: skip
 
 
+def test_to_calibrate_the_files_are_compared_on_two_images_at_least() -> None:
+    splits = split(labelled(1, 2, 1), hashes(4), ["a", "b", "c"], purpose="calibration")
+    assert [len(indices) for indices in splits.values()] == [1, 1, 2]
+
+
 def test_to_calibrate_too_few_images_of_small_classes_join_a_large_one() -> None:
     labels = labelled(1, 100)
     splits = split(labels, hashes(101), names(labels), purpose="calibration")
     assert sum(map(len, splits.values())) == 101
-    with pytest.raises(RequestError, match="at least 3 different images, received 2"):
+    with pytest.raises(RequestError, match="at least 4 different images, received 2"):
         split(labelled(1, 1), hashes(2), ["a", "b"], purpose="calibration")
 
 

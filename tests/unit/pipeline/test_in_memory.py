@@ -116,7 +116,7 @@ def test_floats_of_the_networks_own_input_give_what_their_pixels_give(tmp_path: 
     ("images", "more", "message"),
     [
         (pixels(2)[:1], {}, "expected at least two images"),
-        (pixels(4)[..., :1], {}, r"received uint8 of shape \(4, 16, 16, 1\)"),
+        (pixels(4)[..., :2], {}, r"received uint8 of shape \(4, 16, 16, 2\)"),
         (pixels(4).astype(np.int64), {}, "received int64"),
         (pixels(4).astype(np.float32), {}, r"expected values of -1 to 1, .* received \d+ to 2"),
         (np.full((4, 16, 16, 3), np.nan), {}, r"expected values of -1 to 1"),

@@ -17,7 +17,7 @@ from mobiledeploy.data.preprocess import to_int8
 from mobiledeploy.network.float_graph import FloatGraph, FloatNode
 from mobiledeploy.network.importers.imported import Imported
 from mobiledeploy.pipeline import input_range
-from mobiledeploy.pipeline.quantize import _unsupported, quantize
+from mobiledeploy.pipeline.quantize import _unsupported, quantize, read_model
 from mobiledeploy.runtimes import litert
 from mobiledeploy.spec import manifest
 from mobiledeploy.spec.channel_scaling import SCALINGS, named
@@ -184,15 +184,33 @@ def test_a_convolution_of_a_single_pixel_stays_one_before_it_is_flattened(
     assert quantize(model, tmp_path / "build", scaling=SCALINGS["-1..1"]).holds
 
 
-def test_five_photos_a_class_are_enough_and_two_are_refused_before_the_work(
+def test_two_photos_a_class_are_enough_and_two_in_all_are_refused_before_the_work(
     tmp_path: Path,
 ) -> None:
     model = grey_levels.classifier(tmp_path / "model.onnx", SCALINGS["0..1"], len(NAMES))
-    five = grey_levels.photos(tmp_path / "five", NAMES, each=5)
-    report = quantize(model, tmp_path / "build", data=five, scaling=SCALINGS["0..1"])
-    assert right(report) == [(4, 4)] * 3
     two = grey_levels.photos(tmp_path / "two", NAMES, each=2)
-    with pytest.raises(RequestError, match="class `a` has 2 different images") as caught:
-        quantize(model, tmp_path / "none", data=two, scaling=SCALINGS["0..1"])
-    assert "add images" in (caught.value.hint or "")
+    report = quantize(model, tmp_path / "build", data=two, scaling=SCALINGS["0..1"])
+    assert report.holds
+    one = grey_levels.photos(tmp_path / "one", NAMES[:2], each=1)
+    with pytest.raises(RequestError, match="at least 4 different images, received 2") as caught:
+        quantize(model, tmp_path / "none", data=one, scaling=SCALINGS["0..1"])
+    assert "some hundred images" in (caught.value.hint or "")
     assert not (tmp_path / "none").exists()
+
+
+def test_an_open_size_and_several_outputs_are_asked_for(tmp_path: Path) -> None:
+    path = grey_levels.classifier(tmp_path / "model.onnx", SCALINGS["0..1"], len(NAMES))
+    proto = onnx.load(path)
+    for axis, name in ((2, "height"), (3, "width")):
+        proto.graph.input[0].type.tensor_type.shape.dim[axis].dim_param = name
+    proto.graph.output.append(helper.make_tensor_value_info("flat", 1, [1, 3]))
+    onnx.save(proto, path)
+    with pytest.raises(RequestError, match="size open") as size:
+        read_model(path)
+    assert "--image-size" in (size.value.hint or "")
+    with pytest.raises(RequestError, match="expected one output, received 2") as output:
+        read_model(path, image_size=(16, 24))
+    assert "--output" in (output.value.hint or "")
+    imported = read_model(path, image_size=(16, 24), output="logits")
+    assert imported.graph.input_shape == (16, 24, 3)
+    assert imported.classes == len(NAMES)
