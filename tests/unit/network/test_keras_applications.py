@@ -22,7 +22,7 @@ pytestmark = [
 
 SIZE, CLASSES = 32, 5
 ALPHA: dict[Arch, float] = {"v1": 0.25, "v2": 0.35}
-LIBRARIES = ("keras", "tf_keras")
+LIBRARIES = ("keras", pytest.param("tf_keras", marks=pytest.mark.slow))
 
 
 def architecture(arch: Arch, **changes: Any) -> Architecture:
@@ -66,7 +66,7 @@ def library(request: pytest.FixtureRequest) -> ModuleType:
     return module
 
 
-@pytest.fixture(scope="module", params=["v1", "v2"])
+@pytest.fixture(scope="module", params=[pytest.param("v1", marks=pytest.mark.slow), "v2"])
 def arch(request: pytest.FixtureRequest) -> Any:
     return request.param
 

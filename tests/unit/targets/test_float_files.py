@@ -37,7 +37,7 @@ def random_network(architecture: Architecture) -> Network:
     return Network(architecture=architecture, weights=weights)
 
 
-@pytest.fixture(scope="module", params=["v1", "v2"])
+@pytest.fixture(scope="module", params=["v1", pytest.param("v2", marks=pytest.mark.slow)])
 def network(request: pytest.FixtureRequest) -> Network:
     alpha = {"v1": 0.25, "v2": 0.35}[request.param]
     return random_network(

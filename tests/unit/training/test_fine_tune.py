@@ -157,8 +157,9 @@ def test_the_error_is_a_part_of_the_teachers_variance() -> None:
     np.testing.assert_array_equal(fine_tune.squared_error(None, (same, same)), [0, 0])
 
 
-def test_every_operator_of_an_architecture_can_be_trained() -> None:
+def test_every_operator_with_a_float_form_can_be_trained() -> None:
     layers = {name for operator in table.OPERATORS for name in operator.LAYERS}
+    layers.remove("lookup")  # a table of codes, which files of integers have
     assert tensorflow_graph.TENSORFLOW_OPERATORS.keys() == layers
 
 

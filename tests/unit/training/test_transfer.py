@@ -123,6 +123,7 @@ def test_the_initial_weights_are_kept_if_they_validate_best(
     np.testing.assert_array_equal(again.weights[HEAD].kernel, good.weights[HEAD].kernel)
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_resumes_in_fine_tuning(
     network: Network, images: Images, tmp_path: Path
 ) -> None:

@@ -23,7 +23,10 @@ pytestmark = [
 
 ROUNDING = 3e-6
 """Largest difference by rounding in float32, as a share of the largest output."""
-LIBRARIES = [pytest.param(keras, id="keras"), pytest.param(tf_keras, id="tf_keras")]
+LIBRARIES = [
+    pytest.param(keras, id="keras"),
+    pytest.param(tf_keras, id="tf_keras", marks=pytest.mark.slow),
+]
 IMAGE = (16, 18, 6)
 
 Layers = Callable[[Any], list[Any]]

@@ -20,7 +20,10 @@ pytestmark = [
 ]
 
 ROUNDING = 1e-5
-LIBRARIES = [pytest.param(keras, id="keras"), pytest.param(tf_keras, id="tf_keras")]
+LIBRARIES = [
+    pytest.param(keras, id="keras"),
+    pytest.param(tf_keras, id="tf_keras", marks=pytest.mark.slow),
+]
 PIXELS = ("EfficientNet", "MobileNetV3")
 """Networks of Keras applications that take pixels from 0 to 255."""
 
