@@ -104,6 +104,13 @@ def scaling(input_range: str | None, mean: str | None, std: str | None) -> "Chan
             )
         return named(means, stds)
     inner = RANGES[input_range]
+    low, high = (((edge - inner.mean[0]) / inner.std[0]) for edge in (0, 255))
+    if not all(low <= value <= high for value in means):
+        raise RequestError(
+            f"expected means of {low:g} to {high:g}, as `--input-range {input_range}` has them; "
+            f"received {mean}",
+            hint="leave out `--input-range` where mean and std are those of pixels of 0 to 255",
+        )
     return named(
         tuple(round(inner.mean[0] + inner.std[0] * value, 9) for value in means),
         tuple(round(inner.std[0] * value, 9) for value in stds),

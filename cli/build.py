@@ -1,6 +1,7 @@
 """`mobiledeploy build`."""
 
 import contextlib
+import shlex
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -208,6 +209,8 @@ def summary(report: "BuildReport", out: Path) -> str:
         rows.append((line.name, f"{line.test.top1:.2%}", mean, str(line.test.total), size, mark))
     if all(line.balanced is None for line in report.scores):
         rows = [row[:2] + row[3:] for row in rows]
+    if not report.scores:
+        rows = [("model", "bytes", ""), *((name, size, "") for name, size in sizes.items())]
     parts = [_output.table(rows, right=range(1, len(rows[0]) - 1))]
     never = results.never_right(report.recalls)
     if never:
@@ -234,7 +237,7 @@ def summary(report: "BuildReport", out: Path) -> str:
         f"{_wrapped(f'parity: {report.verdict}')}\n"
         f"time: {times}; in all {sum(t.seconds for t in report.times):.1f} s"
     )
-    folder = "" if out == Path("build") else f" {out}"
+    folder = "" if out == Path("build") else f" {shlex.quote(str(out))}"
     step = f"then mobiledeploy bundle{folder}" if report.holds else "which names what differs"
     parts.append(f"next: mobiledeploy verify{folder} --out report, {step}")
     return "\n\n".join(parts)

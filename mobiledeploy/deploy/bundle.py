@@ -89,8 +89,10 @@ def bundle(
     golden.require_variety(answers)
     if not (app / "app").is_dir():
         raise BundleError(
-            f"{app} is not an Android project: it holds no folder `app`",
-            hint="name the project with `--app DIR`",
+            f"{app} is not an Android project: it holds no folder `app`"
+            if app.is_dir()
+            else f"there is no folder {app}",
+            hint="name the Android project with `--app DIR`: `android_demo` is one, in the sources",
         )
     assets = app / ASSETS
     with storage_errors(assets):

@@ -63,11 +63,19 @@ def names_of(
         classes: Number of classes.
 
     Raises:
-        RequestError: The labels that a user gives are of another number of classes.
+        RequestError: The labels that a user gives are of another number of classes, or one of
+            them is there twice.
     """
     if given and len(given) != classes:
         raise RequestError(
             f"expected {classes} labels, one for each class, received {len(given)}",
+            hint="name a file with one label a line with `--labels`",
+        )
+    twice = next((name for name in given if given.count(name) > 1), None)
+    if twice is not None:
+        raise RequestError(
+            f"expected a name of its own for each class, received `{twice}` "
+            f"{given.count(twice)} times",
             hint="name a file with one label a line with `--labels`",
         )
     sources: list[tuple[Source, tuple[str, ...]]] = [

@@ -118,11 +118,16 @@ def read_model(
     imported = sources.read(path, image_size=image_size, output=output)
     if imported.unsupported:
         raise ConversionError(
-            f"{path.name}: {len(imported.unsupported)} layers are not supported:\n  "
+            f"{path.name}: {_counted(len(imported.unsupported))} not supported:\n  "
             + "\n  ".join(_unsupported(imported)),
-            hint="do what the reasons say, or save the network without these layers",
+            hint="do what the reasons say, or save the network without these layers; "
+            "`mobiledeploy convert` takes files that are quantised already",
         )
     return _with_vector(imported)
+
+
+def _counted(layers: int) -> str:
+    return "1 layer is" if layers == 1 else f"{layers} layers are"
 
 
 def _with_vector(imported: Imported) -> Imported:

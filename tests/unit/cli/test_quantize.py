@@ -46,6 +46,8 @@ def test_the_options_say_how_pixels_become_the_input(
         (("--mean", "1", "--std", "nan"), "expected standard deviations in"),
         (("--mean", "inf", "--std", "1"), "expected means in"),
         (("--mean", "a", "--std", "1"), "received a"),
+        (("--input-range", "0..1", "--mean", "127.5", "--std", "127.5"), "means of 0 to 1"),
+        (("--input-range", "-1..1", "--mean", "1,1,2", "--std", "1,1,1"), "means of -1 to 1"),
         (("--mean", "1,", "--std", "1"), "received 1,"),
     ],
 )
