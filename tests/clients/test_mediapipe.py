@@ -27,7 +27,16 @@ def test_every_score_is_exact(classifier: Classifier, tmp_path: Path) -> None:
     assert tasks.difference(expected / 256) == 0
 
 
-def test_int8_at_the_border_is_refused(classifier: Classifier, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("io", "reason"),
+    [
+        ("int8", "Requested one of these types: uint8/float32, got INT8"),
+        ("float32", "requires specifying NormalizationOptions metadata"),
+    ],
+)
+def test_other_types_at_the_border_are_refused(
+    classifier: Classifier, io: Io, reason: str, tmp_path: Path
+) -> None:
     with pytest.raises(subprocess.CalledProcessError) as refusal:
-        in_mediapipe(classifier, "int8", tmp_path)
-    assert "Requested one of these types: uint8/float32, got INT8" in refusal.value.stderr
+        in_mediapipe(classifier, io, tmp_path)
+    assert reason in refusal.value.stderr

@@ -1,4 +1,4 @@
-"""OpenCV's DNN module computes the .onnx of MobileNets bit for bit, and refuses the .tflite."""
+"""OpenCV's DNN module computes the .onnx of MobileNets almost exactly, and refuses the .tflite."""
 
 import subprocess
 from pathlib import Path
@@ -15,6 +15,8 @@ from mobiledeploy.spec.config import Io
 
 pytestmark = [pytest.mark.clients, pytest.mark.timeout(600)]
 VERSIONS = {"4.14.0": "4.14.0.94", "5.0.0": "5.0.0.93"}
+MOST_STEPS = 8
+"""Asserted of the scores; 3 were seen, and none for 19 of 20 images."""
 
 
 def in_opencv(
@@ -26,14 +28,16 @@ def in_opencv(
 
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize("classifier", ["v1", "v2"], indirect=True)
-@pytest.mark.parametrize("io", ["int8", "float32"])
-def test_every_score_is_exact(
-    classifier: Classifier, io: Io, version: str, tmp_path: Path
+@pytest.mark.parametrize(("io", "step"), [("int8", 1.0), ("float32", 1 / 256)])
+def test_the_first_class_is_the_same(
+    classifier: Classifier, io: Io, step: float, version: str, tmp_path: Path
 ) -> None:
     model = classifier.onnx(io)
     opencv = in_opencv(classifier, model, io, version, tmp_path)
     assert opencv.version == version
-    assert opencv.difference(classifier.expected(ort_optimised.load, model, io)) == 0
+    expected = classifier.expected(ort_optimised.load, model, io)
+    assert opencv.agreement(expected) == 1
+    assert opencv.difference(expected) <= MOST_STEPS * step
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -44,12 +48,14 @@ def test_a_file_with_uint8_ends_takes_and_gives_int8(
     """OpenCV keeps codes as int8: uint8 pixels are taken as they are, and give nonsense."""
     model = classifier.onnx("uint8")
     expected = classifier.expected(ort_optimised.load, model, "uint8").astype(int) - 128
-    assert in_opencv(classifier, model, "int8", version, tmp_path).difference(expected) == 0
+    moved = in_opencv(classifier, model, "int8", version, tmp_path)
+    assert moved.agreement(expected) == 1
+    assert moved.difference(expected) <= MOST_STEPS
     assert in_opencv(classifier, model, "uint8", version, tmp_path).agreement(expected) < 0.5
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_the_form_of_a_first_convolution_of_stride_2_is_exact(
+def test_the_form_of_a_first_convolution_of_stride_2_is_computed(
     version: str, tmp_path: Path
 ) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (4, 64, 64, 3)).astype(np.uint8)
@@ -57,7 +63,7 @@ def test_the_form_of_a_first_convolution_of_stride_2_is_exact(
     random = Classifier(graph=graph, pixels=pixels)
     model = random.onnx("int8", "logits")
     opencv = in_opencv(random, model, "int8", version, tmp_path)
-    assert opencv.difference(random.expected(ort_optimised.load, model, "int8")) == 0
+    assert opencv.difference(random.expected(ort_optimised.load, model, "int8")) <= 1
 
 
 @pytest.mark.parametrize("version", VERSIONS)
